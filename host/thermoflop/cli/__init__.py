@@ -1,0 +1,65 @@
+"""The command line: one small module per command, no logic here.
+
+A command is a module in this package with ``configure(parser)`` and ``run(args) -> int``. Only the
+module of the command that was asked for is imported, so that starting stays cheap.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+
+from thermoflop.errors import ThermoflopError
+
+# name -> (module in this package, one line of help), in the order the help page shows them
+COMMANDS: dict[str, tuple[str, str]] = {
+}
+
+EXIT_CODES = """\
+exit codes: 0 done; 1 a check found a difference, or it failed; 2 usage; 3 bad input;
+  4 no board at that port; 5 the board refused; 6 disk full or read-only;
+  7 an optional library is missing; 130 interrupted
+"""
+
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The parser; with ``only``, just that command's own arguments are filled in."""
+    from thermoflop import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="thermoflop",
+        description="What a transformer run should cost, and what heat did to it.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"thermoflop {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    for name, (module, summary) in COMMANDS.items():
+        sub = commands.add_parser(name, help=summary, description=summary)
+        if only == name:
+            command = import_module(f"thermoflop.cli.{module}")
+            command.configure(sub)
+            sub.set_defaults(run=command.run)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit code; errors become one sentence on stderr."""
+    words = sys.argv[1:] if argv is None else argv
+    only = next((word for word in words if word in COMMANDS), None)
+    parser = build_parser(only)
+    args = parser.parse_args(words)
+    if args.command is None:
+        parser.print_help()
+        return 0
+    try:
+        return int(args.run(args))
+    except ThermoflopError as error:
+        print(f"thermoflop {args.command}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0

@@ -1,0 +1,64 @@
+"""What can go wrong, as one tree; each class carries the exit code of the command line.
+
+::
+
+    ThermoflopError          1   anything below, and a check that found a difference
+    ├── UsageError           2   a word on the command line makes no sense
+    ├── InputError           3   a file or a value read from one is not what it should be
+    │   └── UnknownModel     3   a model, a family or a key that is not understood
+    ├── BoardError           4   a port is missing, busy, or not a board
+    │   └── BoardRefused     5   the board answered, and said no
+    ├── StorageError         6   the disk is full, read-only or gone
+    └── MissingExtra         7   an optional library is not installed
+
+The message is one sentence that names the value and what was expected. The command line prints it
+without a traceback.
+"""
+
+from __future__ import annotations
+
+
+class ThermoflopError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(ThermoflopError):
+    """A word on the command line, or an argument of a function, makes no sense."""
+
+    exit_code = 2
+
+
+class InputError(ThermoflopError):
+    """A file, or a value read from one, is not what it should be."""
+
+    exit_code = 3
+
+
+class UnknownModel(InputError):
+    """A model name, a model family or a configuration key that is not understood."""
+
+
+class BoardError(ThermoflopError):
+    """A port is missing, busy, or does not lead to a board that speaks the protocol."""
+
+    exit_code = 4
+
+
+class BoardRefused(BoardError):
+    """The board answered a command with a refusal."""
+
+    exit_code = 5
+
+
+class StorageError(ThermoflopError):
+    """A run folder cannot be created or written."""
+
+    exit_code = 6
+
+
+class MissingExtra(ThermoflopError):
+    """An optional library is needed and not installed."""
+
+    exit_code = 7

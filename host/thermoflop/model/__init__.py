@@ -1,0 +1,1 @@
+"""What a transformer is: config.json to description to operators and exact counts."""

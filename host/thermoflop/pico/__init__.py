@@ -1,0 +1,1 @@
+"""The board: find, link, decode, clock, flash, simulate."""

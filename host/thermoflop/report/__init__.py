@@ -1,0 +1,1 @@
+"""Pictures and summaries made from a run."""

@@ -1,0 +1,1 @@
+"""Evidence: record a run, store it, read it back."""
