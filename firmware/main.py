@@ -1,0 +1,81 @@
+"""Entry: fan on first, then run; decides what an exception or Ctrl-C means.
+
+``import board`` drives the fan pin on, so it stays the first statement. An exception turns the fan
+on, says so, and resets; three in a row start the board in safe mode, and a crash there leaves a
+prompt, fan on, for a person to mend it. Ctrl-C turns the fan on and leaves a prompt that stays.
+"""
+
+try:
+    import board
+except ImportError:
+    board = None  # the first start of an installation that was cut: board.py still lies in /next
+
+import os
+import sys
+
+SAFE_AFTER = 3  # crashes in a row
+
+
+def finish_update():
+    """Move a complete new firmware from /next into place; True when there was one.
+
+    /next appears in one rename, after every file in it was verified. main.py goes first: it is the
+    one file that can finish the rest after a power cut, whatever stood there before.
+    """
+    try:
+        names = os.listdir("/next")
+    except OSError:
+        return False
+    for name in sorted(names, key=lambda name: name != "main.py"):
+        os.rename("/next/" + name, "/" + name)
+    os.rmdir("/next")
+    return True
+
+
+def speak(error):
+    """Send the traceback as log lines; in the worst case as it is."""
+    try:
+        import io
+
+        import wire
+
+        trace = io.StringIO()
+        sys.print_exception(error, trace)
+        line = wire.Line()
+        for text in trace.getvalue().split("\n"):
+            if text:
+                line.start("log").text("text", text).end()
+                sys.stdout.write(bytes(line.buf[: line.length]).decode())
+    except Exception:
+        sys.stdout.write(repr(error) + "\n")
+
+
+def start():
+    """Finish an update, or run until something ends it."""
+    if finish_update():
+        import board as installed
+
+        installed.reset()
+    import app
+
+    app.run(board.Board(), SAFE_AFTER)
+
+
+def main():
+    """Run; on an exception cool first, then speak, then restart."""
+    try:
+        start()
+    except KeyboardInterrupt:
+        board.hand_over()
+        sys.stdout.write("fan on, watchdog off: the board is yours; a reset starts it again\n")
+    except Exception as error:
+        board.FAN.value(1)
+        speak(error)
+        if board.note_crash() > SAFE_AFTER:
+            board.hand_over()
+        else:
+            board.reset()
+
+
+if __name__ == "__main__":
+    main()
