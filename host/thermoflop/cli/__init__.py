@@ -14,6 +14,8 @@ from thermoflop.errors import ThermoflopError
 
 # name -> (module in this package, one line of help), in the order the help page shows them
 COMMANDS: dict[str, tuple[str, str]] = {
+    "ports": ("ports", "list serial ports, boards first"),
+    "log": ("log", "record a board into a folder until Ctrl-C"),
 }
 
 EXIT_CODES = """\
