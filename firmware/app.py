@@ -112,7 +112,7 @@ class App:
             self._sample_ticks = self.values["rate_ms"] // TICK_MS
             self.send_sample()
         if self.counter is not None:
-            self._count()
+            self._count(self.counter)
         self.outbox.pump(self.board.send, _MOST_OUT)
         if self.pending:
             self._restart(dt_ms)
@@ -255,15 +255,15 @@ class App:
             if text is not None and not self.commands.handle(text):
                 self.reader.ignored += 1
 
-    def _count(self):
+    def _count(self, counter):
         for _ in range(_TERMS):
-            done = self.counter.step()
+            done = counter.step()
             if done is not None:
                 form, total = done
                 key = "params" if form == "params" else "mults"
                 line = self.line.start("m").number("id", self.counter_id).text("form", form)
                 self.say(line.number(key, total))
-            if self.counter.done:
+            if counter.done:
                 self.counter = None
                 return
 

@@ -117,13 +117,13 @@ def _save(app, number, args):
         app.event_settings("save_failed")
         raise Refused("the settings could not be saved: %s" % error) from None
     app.event_settings("saved")
-    return None
+    return
 
 
 def _defaults(app, number, args):
     app.use(settings.defaults(), None)
     app.event_settings("defaults")
-    return None
+    return
 
 
 def _fan(app, number, args):
@@ -137,7 +137,7 @@ def _fan(app, number, args):
         app.thermostat.override(0, _seconds(args[1], 600) * 1000)
     else:
         raise Refused("usage: fan auto, fan on [s], fan off s")
-    return None
+    return
 
 
 def _seconds(text, most):
@@ -161,7 +161,7 @@ def _mults(app, number, args):
         sizes[name] = int(text)
     app.counter = mults.Counter(sizes)
     app.counter_id = number
-    return None
+    return
 
 
 def _faults(app, number, args):
@@ -174,17 +174,17 @@ def _faults(app, number, args):
 
 def _clear(app, number, args):
     app.clear()
-    return None
+    return
 
 
 def _reset(app, number, args):
     app.pending = "reset"
-    return None
+    return
 
 
 def _bootsel(app, number, args):
     app.pending = "bootsel"
-    return None
+    return
 
 
 def _help(app, number, args):

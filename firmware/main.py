@@ -8,7 +8,8 @@ prompt, fan on, for a person to mend it. Ctrl-C turns the fan on and leaves a pr
 try:
     import board
 except ImportError:
-    board = None  # the first start of an installation that was cut: board.py still lies in /next
+    # the first start of an installation that was cut: board.py still lies in /next
+    board = None  # type: ignore[assignment]
 
 import os
 import sys

@@ -12,7 +12,7 @@ from micropython import const
 
 SAMPLES = const(16)
 # An open or shorted divider ends within the converter's offset of a rail. 40 codes from the cold
-# rail is 1.0 Mohm, which a 10k part reaches at -55 degC; 40 from the hot one is 99 ohm, at 180 degC.
+# rail is 1.0 Mohm, which a 10k part reaches at -55 degC; 40 from the hot one is 99 ohm, 180 degC.
 RAIL_CODES = const(40)
 COLDEST_MC = const(-40000)
 HOTTEST_MC = const(125000)

@@ -129,19 +129,18 @@ class Thermistor(Divider):
         return low + (((self.table[knot + 1] - low) * (code_x16 & 255) + 128) >> 8)
 
 
+def law_from(values):
+    """The law that the settings choose."""
+    if not values["model"]:
+        return Beta(values["r25_ohm"], values["beta_k"])
+    points = [(values["t%d_c" % i], values["r%d_ohm" % i]) for i in (1, 2, 3)]
+    return SteinhartHart(points)
+
+
 def from_settings(values):
     """The thermistor that the settings describe."""
-    if values["model"]:
-        law = SteinhartHart(
-            (
-                (values["t1_c"], values["r1_ohm"]),
-                (values["t2_c"], values["r2_ohm"]),
-                (values["t3_c"], values["r3_ohm"]),
-            )
-        )
-    else:
-        law = Beta(values["r25_ohm"], values["beta_k"])
-    return Thermistor(law, values["r_series_ohm"], values["side"] == 0, values["offset_c"])
+    on_high_side = values["side"] == 0
+    return Thermistor(law_from(values), values["r_series_ohm"], on_high_side, values["offset_c"])
 
 
 def solve_r25_ohm(code_x16, temp_mc, values):
