@@ -27,6 +27,8 @@ _SCRATCH_4 = const(0x4005801C)
 _MAGIC = const(0x1F10F10B)
 _SCRATCH_4_RUNNING = const(0x6AB73121)  # the SDK writes it when it starts the watchdog
 
+BOOT = "".join("%02x" % byte for byte in os.urandom(3))  # tells this start from every other
+
 
 class Board:
     """Clock, converter, fan, USB console, files and identity; times in ms, codes 12-bit."""
@@ -44,7 +46,7 @@ class Board:
         self._one = bytearray(1)
         self.name = os.uname().machine
         self.uid = "".join("%02x" % byte for byte in machine.unique_id())
-        self.boot = "".join("%02x" % byte for byte in os.urandom(3))
+        self.boot = BOOT
         self.reset_cause = _reset_cause()
         self.boots, self.crashes = _count_boot(self.reset_cause == "watchdog")
 

@@ -117,13 +117,11 @@ def _save(app, number, args):
         app.event_settings("save_failed")
         raise Refused("the settings could not be saved: %s" % error) from None
     app.event_settings("saved")
-    return
 
 
 def _defaults(app, number, args):
     app.use(settings.defaults(), None)
     app.event_settings("defaults")
-    return
 
 
 def _fan(app, number, args):
@@ -137,7 +135,6 @@ def _fan(app, number, args):
         app.thermostat.override(0, _seconds(args[1], 600) * 1000)
     else:
         raise Refused("usage: fan auto, fan on [s], fan off s")
-    return
 
 
 def _seconds(text, most):
@@ -155,13 +152,12 @@ def _mults(app, number, args):
     if app.counter is not None:
         raise Refused("still counting; wait for its last m line")
     sizes = {"vocab": 0}
-    for name, text in zip(mults.NAMES, args):  # noqa: B905  MicroPython's zip has no strict
+    for name, text in zip(mults.NAMES, args):
         if not text.isdigit():
             raise Refused("%s must be a whole number, not %s" % (name, text))
         sizes[name] = int(text)
     app.counter = mults.Counter(sizes)
     app.counter_id = number
-    return
 
 
 def _faults(app, number, args):
@@ -174,17 +170,14 @@ def _faults(app, number, args):
 
 def _clear(app, number, args):
     app.clear()
-    return
 
 
 def _reset(app, number, args):
     app.pending = "reset"
-    return
 
 
 def _bootsel(app, number, args):
     app.pending = "bootsel"
-    return
 
 
 def _help(app, number, args):

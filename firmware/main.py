@@ -45,7 +45,7 @@ def speak(error):
         line = wire.Line()
         for text in trace.getvalue().split("\n"):
             if text:
-                line.start("log").text("text", text).end()
+                line.start("log").text("boot", board.BOOT).text("text", text).end()
                 sys.stdout.write(bytes(line.buf[: line.length]).decode())
     except Exception:
         sys.stdout.write(repr(error) + "\n")

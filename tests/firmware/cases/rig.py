@@ -1,8 +1,11 @@
 """A bench for the firmware's tests, in the subset that MicroPython and CPython both run.
 
 ``fresh(world)`` gives a loader that imports the firmware's modules anew, over that world's fake
-hardware. On CPython the test runner provides it; on the MicroPython VM it is made here.
+hardware. ``sys.modules`` is the VM's own there, and one that the test runner made on CPython.
 """
+
+import builtins
+import sys
 
 import fakes
 
@@ -10,22 +13,17 @@ FIRMWARE = (
     "main app board sampler thermistor thermostat wire commands settings mults faults".split()
 )
 
-try:
-    from machine_room import fresh
-except ImportError:
-    import builtins
-    import sys
+_modules = sys.modules
 
-    _modules = sys.modules
 
-    def fresh(world):
-        """Drop the firmware's modules and put this world's fakes in the place of the real ones."""
-        for name in FIRMWARE:
-            _modules.pop(name, None)
-        for name, module in world.modules().items():
-            _modules[name] = module
-        builtins.open = world.flash.open
-        return __import__
+def fresh(world):
+    """Drop the firmware's modules and put this world's fakes in the place of the real ones."""
+    for name in FIRMWARE:
+        _modules.pop(name, None)
+    for name, module in world.modules().items():
+        _modules[name] = module
+    builtins.open = world.flash.open
+    return __import__
 
 
 class Bench(fakes.World):
