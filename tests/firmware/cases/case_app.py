@@ -237,6 +237,17 @@ def test_rule_9_a_host_that_asks_all_the_time_changes_nothing():
     assert control_of(chatter) == control_of(silent)
 
 
+def test_rule_9_one_tick_hears_and_says_only_so_much():
+    bench = rig.Bench()
+    app = bench.app()
+    bench.inbox.extend(b"x" * 5000)
+    app.introduce()
+    assert app.outbox.used > 1500
+    app.tick()
+    assert len(bench.inbox) >= 5000 - 160
+    assert len(bench.outbox) <= 640
+
+
 def test_rule_10_bad_settings_lead_to_defaults_an_event_and_the_file_kept_aside():
     bench = rig.Bench()
     bench.flash.files["/settings.txt"] = b"on_c 99\n"

@@ -193,8 +193,10 @@ class World:
         return self.room is None or self.room > 0
 
     def send(self, data):
-        """Take bytes from the firmware; returns how many."""
+        """Take bytes from the firmware; returns how many. Like the driver, wait 500 ms for room."""
         if self.room is not None:
+            if len(data) > self.room:
+                self.advance(500)
             data = data[: self.room]
             self.room -= len(data)
         self.outbox.extend(data)
