@@ -40,23 +40,37 @@ MUTANTS = (
     Mutant(1, "board.py", "Pin(2, Pin.OUT, value=1)", "Pin(2, Pin.OUT)"),
     Mutant(1, "board.py", "Pin(2, Pin.OUT, value=1)", "Pin(2, Pin.OUT, value=0)"),
     Mutant(1, "thermostat.py", "self.fan = 1", "self.fan = 0"),
-    Mutant(1, "board.py", "from machine import Pin\n", "import select\nselect.poll()\nfrom machine import Pin\n"),
+    Mutant(
+        1,
+        "board.py",
+        "from machine import Pin\n",
+        "import select\nselect.poll()\nfrom machine import Pin\n",
+    ),
     # 2 off only when all is well
     Mutant(2, "thermostat.py", _FORCED, "if False:"),
     Mutant(2, "thermostat.py", "if not self.off_mc < self.on_mc < self.t_max_mc:", "if False:"),
     Mutant(2, "thermostat.py", "self._override_ms -= dt_ms", "pass"),
-    Mutant(2, "thermostat.py", 'if forced:', 'if forced and not self._override:'),
+    Mutant(2, "thermostat.py", "if forced:", "if forced and not self._override:"),
     Mutant(2, "faults.py", "LATCHING = const(255)", "LATCHING = const(127)"),
     # 3 a fault acts at once and lets go after 10 s
     Mutant(3, "thermostat.py", "if forced:", "if forced and self._held_ms >= self.min_off_ms:"),
     Mutant(3, "thermostat.py", "if self._good_ms >= GOOD_MS:", "if True:"),
     Mutant(3, "thermostat.py", "if self._good_ms >= GOOD_MS:", "if self._good_ms > GOOD_MS:"),
     Mutant(3, "thermostat.py", "self.latched |= found & faults.LATCHING", "pass"),
-    Mutant(3, "thermostat.py", "& faults.LATCHING\n            self._good_ms = 0", "& faults.LATCHING"),
+    Mutant(
+        3, "thermostat.py", "& faults.LATCHING\n            self._good_ms = 0", "& faults.LATCHING"
+    ),
     # 4 the maximum temperature outranks commands
     Mutant(4, "thermostat.py", "if temp_mc >= self.t_max_mc:", "if False:"),
-    Mutant(4, "thermostat.py", "if self._hot:\n            self.mode", "if self._hot and not self._override:\n            self.mode"),
-    Mutant(4, "thermostat.py", "temp_mc < self.t_max_mc - HOT_HYSTERESIS_MC", "temp_mc < self.t_max_mc"),
+    Mutant(
+        4,
+        "thermostat.py",
+        "if self._hot:\n            self.mode",
+        "if self._hot and not self._override:\n            self.mode",
+    ),
+    Mutant(
+        4, "thermostat.py", "temp_mc < self.t_max_mc - HOT_HYSTERESIS_MC", "temp_mc < self.t_max_mc"
+    ),
     # 5 hysteresis and minimum times, on the clock
     Mutant(5, "thermostat.py", "if temp_mc <= self.off_mc:", "if temp_mc < self.off_mc:"),
     Mutant(5, "thermostat.py", "if temp_mc <= self.off_mc:", "if temp_mc < self.on_mc:"),
@@ -79,7 +93,12 @@ MUTANTS = (
     Mutant(7, "app.py", "board.crashes >= safe_after", "False"),
     Mutant(7, "app.py", "if self.safe_mode:\n            return settings.defaults(), None\n", ""),
     Mutant(7, "board.py", "note_crash() if bitten else ", ""),
-    Mutant(7, "app.py", "                self.board.clear_crashes()\n\n    def _restart", "                pass\n\n    def _restart"),
+    Mutant(
+        7,
+        "app.py",
+        "                self.board.clear_crashes()\n\n    def _restart",
+        "                pass\n\n    def _restart",
+    ),
     Mutant(7, "thermostat.py", "if self.safe_mode:\n", "if False:\n"),
     # 8 Ctrl-C: fan on, a prompt that stays
     Mutant(8, "board.py", "    FAN.value(1)\n    " + _CLEAR, "    " + _CLEAR),
@@ -89,19 +108,34 @@ MUTANTS = (
     # 9 the host changes nothing
     Mutant(9, "board.py", "for _ in self._out.ipoll(0):", "for _ in (0,):"),
     Mutant(9, "app.py", "for _ in range(_MOST_IN):", "while True:"),
-    Mutant(9, "app.py", "self.outbox.pump(self.board.send, _MOST_OUT)", "self.outbox.pump(self.board.send, 9999)"),
+    Mutant(
+        9,
+        "app.py",
+        "self.outbox.pump(self.board.send, _MOST_OUT)",
+        "self.outbox.pump(self.board.send, 9999)",
+    ),
     # 10 settings: sound, or defaults; saved, or not
     Mutant(10, "settings.py", "if at < 0 or data[at:] != crc_line(data, at):", "if False:"),
     Mutant(10, "settings.py", "files.rename(FILE, BAD)", "pass"),
-    Mutant(10, "settings.py", "files.write(NEW, data)", "files.write(NEW, data)\n    files.write(FILE, data)"),
+    Mutant(
+        10,
+        "settings.py",
+        "files.write(NEW, data)",
+        "files.write(NEW, data)\n    files.write(FILE, data)",
+    ),
     Mutant(10, "settings.py", "if files.read(NEW) != data:", "if False:"),
     Mutant(10, "app.py", '            self.event_settings("bad", problem)\n', ""),
     Mutant(10, "app.py", "self._settings_fault = faults.SETTINGS", "pass"),
     # 11 a fan that does not help
     Mutant(11, "thermostat.py", "self._nocool = True", "pass"),
-    Mutant(11, "thermostat.py", "if self._nocool:\n            self.mode", "if False:\n            self.mode"),
+    Mutant(
+        11,
+        "thermostat.py",
+        "if self._nocool:\n            self.mode",
+        "if False:\n            self.mode",
+    ),
     Mutant(11, "thermostat.py", "if self.rise_mc > STILL_HEATING_MC:", "if True:"),
-)  # fmt: skip
+)
 
 
 def tests_of(rule: int | None) -> list[tuple[Path, str]]:
