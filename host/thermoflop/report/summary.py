@@ -8,6 +8,7 @@ from typing import Any
 
 from thermoflop.pico.track import BoardLine, Item
 from thermoflop.pico.wire import Sample, Settings
+from thermoflop.report.words import switches
 from thermoflop.runs.reader import RunReader
 from thermoflop.runs.summary import Summarizer, Summary
 
@@ -100,8 +101,7 @@ def _setpoint(summary: Summary) -> str:
 def _fan(summary: Summary) -> str:
     if summary.fan_duty is None:
         return ""
-    switches = _count(summary.fan_switches, "switch", "switches") or "no switch"
-    return f"on {100 * summary.fan_duty:.1f} % of the time, {switches}"
+    return f"on {100 * summary.fan_duty:.1f} % of the time, {switches(summary.fan_switches)}"
 
 
 def _clock(clocks: list[dict[str, Any]]) -> str:

@@ -140,6 +140,8 @@ def _first_lines(
             return waiting
         if link.gone:
             break
+    if stop and stop.is_set():
+        raise BoardError(f"stopped before a line came from {printable(link.target.url)}")
     raise BoardError(not_a_board(link.target, link.tracker.counters, first_line_s, link.gone))
 
 
