@@ -183,6 +183,7 @@ def power_on():
     world = Usb()
     modules = world.modules()
     modules["machine"].reset = restart
+    modules["sys"].platform = "rp2"
     chip_os = Os()
     chip_os.uname = modules["os"].uname
     chip_os.urandom = modules["os"].urandom

@@ -1,0 +1,119 @@
+"""mpremote as a child process: each call does one thing on the board and says what went wrong.
+
+The command line is used, not the Python API: the API's own notes promise that it will change, it
+waits without end for a board that has fallen silent, and what runs here is then what a person can
+type. ``resume`` keeps mpremote from soft-resetting the board: the watchdog survives a soft reset.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from importlib.resources import files
+from typing import Any
+
+from thermoflop.errors import BoardError
+from thermoflop.pico.wire import printable
+
+QUIET_S = 30.0  # a board that says nothing for so long is gone; one file takes a few seconds
+_ANSWER = "@answer "
+
+# what mpremote or pyserial says -> what it means
+_BROKEN = re.compile(
+    r"SerialException|Input/output error|No such device|Bad file descriptor|termios\.error"
+    r"|PermissionError|ClearCommError|could not exec command|raw paste"
+)
+_FULL = re.compile(r"OSError: (\[Errno 28\]|28\b|.*ENOSPC)|No space left")
+
+
+class Silent(BoardError):
+    """The connection broke, or the board stopped answering."""
+
+
+class Mpremote:
+    """mpremote on one port."""
+
+    def __init__(self, port: str, quiet_s: float = QUIET_S) -> None:
+        """``quiet_s``: how long the board may say nothing."""
+        self.port = port
+        self._quiet_s = quiet_s
+
+    def call(self, function: str, *args: object) -> dict[str, Any]:
+        """Run a function of onboard.py on the board; its answer."""
+        words = ", ".join(repr(arg) for arg in args)
+        source = files("thermoflop.pico").joinpath("onboard.py").read_text(encoding="utf-8")
+        ask = f"import json\nprint('{_ANSWER}' + json.dumps({function}({words})))\n"
+        said = self.run("exec", source + ask)
+        for line in reversed(said):
+            if line.startswith(_ANSWER):
+                answer: dict[str, Any] = json.loads(line[len(_ANSWER) :])
+                return answer
+        raise Silent(f"the board at {self.port} did not answer")
+
+    def run(self, *words: str, on_line: Callable[[str], None] = lambda _: None) -> list[str]:
+        """One mpremote command; the lines it printed. ``on_line`` hears each as it comes."""
+        command = [sys.executable, "-m", "mpremote", "connect", self.port, "resume", *words]
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8:replace"},
+        )
+        try:
+            said = self._listen(child, on_line)
+        finally:
+            child.kill()  # nothing to do when it has ended; else a Ctrl-C or a silent board
+            child.wait()
+        if child.returncode:
+            raise self._why(said)
+        return said
+
+    def _listen(self, child: subprocess.Popen[bytes], on_line: Callable[[str], None]) -> list[str]:
+        """The child's lines until it ends; Silent when it stays quiet for too long."""
+        lines: queue.Queue[str | None] = queue.Queue()
+        threading.Thread(target=_drain, args=(child, lines), daemon=True).start()
+        said: list[str] = []
+        while True:
+            try:
+                line = lines.get(timeout=self._quiet_s)
+            except queue.Empty:
+                raise Silent(
+                    f"the board at {self.port} has said nothing for {self._quiet_s:g} s"
+                ) from None
+            if line is None:
+                child.wait()
+                return said
+            said.append(line)
+            on_line(line)
+
+    def _why(self, said: list[str]) -> BoardError:
+        """What mpremote's last words mean."""
+        text = "\n".join(said)
+        if "failed to access" in text:
+            return BoardError(f"port {self.port} is busy or gone: close the program that reads it")
+        if "could not enter raw repl" in text:
+            return BoardError(
+                f"the board at {self.port} does not give a MicroPython prompt: install MicroPython "
+                "for the Pico W first (hold BOOTSEL while plugging in, then copy its .uf2 file)"
+            )
+        if _FULL.search(text):
+            return BoardError("the board's flash is full: remove files that are not needed from it")
+        if _BROKEN.search(text):
+            return Silent(f"the connection to the board at {self.port} broke")
+        last = next((line for line in reversed(said) if line.strip()), "no word of explanation")
+        return BoardError(f"mpremote failed: {printable(last.strip())}")
+
+
+def _drain(child: subprocess.Popen[bytes], lines: queue.Queue[str | None]) -> None:
+    """Put the child's lines into a queue, None at the end."""
+    assert child.stdout is not None  # noqa: S101  a pipe was asked for
+    for raw in child.stdout:
+        lines.put(raw.decode("utf-8", "replace").rstrip("\r\n"))
+    lines.put(None)
