@@ -51,6 +51,16 @@ def speak(error):
         sys.stdout.write(repr(error) + "\n")
 
 
+def hand_over():
+    """Leave the board to a person, even one who presses Ctrl-C twice, as mpremote may."""
+    while True:
+        try:
+            board.hand_over()
+            return
+        except KeyboardInterrupt:
+            pass
+
+
 def start():
     """Finish an update, or run until something ends it."""
     if finish_update():
@@ -67,13 +77,13 @@ def main():
     try:
         start()
     except KeyboardInterrupt:
-        board.hand_over()
+        hand_over()
         sys.stdout.write("fan on, watchdog off: the board is yours; a reset starts it again\n")
     except Exception as error:
         board.FAN.value(1)
         speak(error)
         if board.note_crash() > SAFE_AFTER:
-            board.hand_over()
+            hand_over()
         else:
             board.reset()
 

@@ -104,7 +104,10 @@ MUTANTS = (
     Mutant(8, "board.py", "    FAN.value(1)\n    " + _CLEAR, "    " + _CLEAR),
     Mutant(8, "board.py", "    " + _CLEAR + "\n", ""),
     Mutant(8, "board.py", "    machine.mem32[_SCRATCH_4] = 0\n", ""),
-    Mutant(8, "main.py", "except KeyboardInterrupt:", "except ZeroDivisionError:"),
+    Mutant(8, "main.py", "start()\n    except KeyboardInterrupt:", "start()\n    except OSError:"),
+    Mutant(
+        8, "main.py", "return\n        except KeyboardInterrupt:", "return\n        except OSError:"
+    ),
     # 9 the host changes nothing
     Mutant(9, "board.py", "for _ in self._out.ipoll(0):", "for _ in (0,):"),
     Mutant(9, "app.py", "for _ in range(_MOST_IN):", "while True:"),

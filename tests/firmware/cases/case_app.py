@@ -168,6 +168,25 @@ def test_rule_8_ctrl_c_turns_the_fan_on_and_leaves_a_prompt_that_stays():
     assert bench.dog_due_ms is None  # nobody feeds it now, and it does not bite
 
 
+def test_rule_8_a_second_ctrl_c_in_the_middle_of_the_first_changes_nothing():
+    bench = rig.Bench()
+    interrupt_at(bench, 20000)
+    drive = bench.drive
+    pressed = []
+
+    def drive_and_press(number, level):
+        drive(number, level)
+        if bench.now_ms >= 20000 and not pressed:
+            pressed.append(True)
+            raise KeyboardInterrupt()
+
+    bench.drive = drive_and_press
+    assert bench.boot(60000) == "prompt"
+    assert pressed
+    assert bench.fan == 1
+    assert bench.dog_due_ms is None
+
+
 def test_rule_8_a_restart_after_ctrl_c_is_no_crash():
     bench = rig.Bench()
     interrupt_at(bench, 20000)
