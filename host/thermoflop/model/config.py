@@ -130,12 +130,17 @@ def _renamed(family: Family, raw: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration under the family's own key names; two names that disagree are refused."""
     found: dict[str, Any] = {}
     for name, value in raw.items():
+        if name in family.overriding:
+            continue
         key = family.aliases.get(name, name)
         if key in found and found[key] != value:
             names = [other for other in (key, *family.aliases) if other in raw]
             both = " and ".join(dict.fromkeys((*names, name)))
             raise InputError(f"{both} name the same thing and disagree: {_short(value)}")
         found[key] = value
+    for name, key in family.overriding.items():
+        if raw.get(name) is not None:
+            found[key] = raw[name]
     return found
 
 

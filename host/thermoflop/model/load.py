@@ -60,8 +60,9 @@ def reader_of(name: str) -> Callable[[Config], Description]:
         return read_decoder
     from importlib import import_module
 
-    module = import_module(f"thermoflop.model.read_{name}")
-    reader: Callable[[Config], Description] = getattr(module, f"read_{name}")
+    where, _, special = name.partition(".")
+    module = import_module(f"thermoflop.model.read_{where}")
+    reader: Callable[[Config], Description] = getattr(module, f"read_{special or where}")
     return reader
 
 

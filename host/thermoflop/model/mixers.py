@@ -24,7 +24,8 @@ class Attention:
     ``window`` keys at most are attended (None: all); ``chunk`` restarts the window at every
     multiple of it instead. ``rotary`` dimensions of each head are rotated (None: no rotation). ``gate`` doubles the
     query projection with an output gate (Qwen3-Next). ``sinks`` adds one learned logit per head.
-    ``cross`` attention takes its keys and values from the encoder.
+    ``cross`` attention takes its keys and values from the encoder. ``output_group`` counts the
+    output projection with another group (BERT's is a module called output, counted with the MLP).
     """
 
     hidden: Number
@@ -44,6 +45,7 @@ class Attention:
     sinks: bool = False
     gate: bool = False
     cross: bool = False
+    output_group: str | None = None
 
     @property
     def group(self) -> str:
@@ -69,7 +71,14 @@ class Attention:
             Linear("q_proj", group, role, self.hidden, queries, self.q_bias),
             Linear("k_proj", group, role, self.hidden, kv_width, self.k_bias),
             Linear("v_proj", group, role, self.hidden, kv_width, self.v_bias),
-            Linear("o_proj", group, role, self.q_width, self.hidden, self.o_bias),
+            Linear(
+                "o_proj",
+                self.output_group or group,
+                self.output_group or role,
+                self.q_width,
+                self.hidden,
+                self.o_bias,
+            ),
         )
 
     def norms(self) -> tuple[Norm, ...]:

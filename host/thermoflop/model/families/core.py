@@ -41,13 +41,18 @@ class Use:
 
 @record
 class Family:
-    """One ``model_type``: keys with class defaults, traits, and the reader that takes them."""
+    """One ``model_type``: keys with class defaults, traits, and the reader that takes them.
+
+    ``aliases`` are other names of keys: both may be there if they agree. ``overriding`` names win
+    over the key they stand for, as they do in the class.
+    """
 
     name: str
     reader: str
     keys: Mapping[str, Key]
     traits: Mapping[str, Any]
     aliases: Mapping[str, str]
+    overriding: Mapping[str, str]
     inert: frozenset[str]
     source: str = ""
 
@@ -116,6 +121,7 @@ def family(
     keys: Mapping[str, Any] | None = None,
     traits: Mapping[str, Any] | None = None,
     aliases: Mapping[str, str] | None = None,
+    overriding: Mapping[str, str] | None = None,
     inert: tuple[str, ...] = (),
     drop: tuple[str, ...] = (),
     source: str = "",
@@ -132,6 +138,7 @@ def family(
         all_keys,
         {**(parent.traits if parent else {}), **(traits or {})},
         {**(parent.aliases if parent else {}), **(aliases or {})},
+        {**(parent.overriding if parent else {}), **(overriding or {})},
         (parent.inert if parent else frozenset()) | frozenset(inert),
         source,
     )
