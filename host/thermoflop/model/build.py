@@ -5,6 +5,7 @@ from __future__ import annotations
 from thermoflop.model.algebra import kind_of
 from thermoflop.model.build_feed import feed_operators
 from thermoflop.model.build_mixer import mixer_operators
+from thermoflop.model.feeds import Mlp, Moe
 from thermoflop.model.operators import Convolve, Lookup, MatMul, Operator, Pass
 from thermoflop.model.parts import Convolution, Linear, Norm, Table
 from thermoflop.model.scope import Scope, normalize, residual
@@ -81,17 +82,35 @@ def _stack_operators(stack: Stack, scope: Scope) -> Iterator[Operator]:
 
 
 def layer_operators(layer: Layer, scope: Scope) -> Iterator[Operator]:
-    """The operators of one layer."""
-    for norm in layer.norms:
-        yield normalize(norm, scope)
-    if layer.mixer is not None:
-        yield from mixer_operators(layer.mixer, scope)
-    if layer.cross is not None:
-        yield from mixer_operators(layer.cross, scope)
-    if layer.feed is not None:
-        yield from feed_operators(layer.feed, scope)
+    """The operators of one layer, in the order of a pre-norm layer: norms before what they feed."""
+    before, after = _placed_norms(layer)
+    for index, block in enumerate((layer.mixer, layer.cross, layer.feed)):
+        if block is None:
+            continue
+        yield from (normalize(norm, scope) for norm in before[index])
+        if isinstance(block, Mlp | Moe):
+            yield from feed_operators(block, scope)
+        else:
+            yield from mixer_operators(block, scope)
+        yield from (normalize(norm, scope) for norm in after[index])
     if layer.branches:
         yield residual(layer.hidden, layer.branches, scope)
+
+
+def _placed_norms(layer: Layer) -> tuple[list[list[Norm]], list[list[Norm]]]:
+    """The norms before and after each block: as many as blocks go before, twice as many around."""
+    before: list[list[Norm]] = [[], [], []]
+    after: list[list[Norm]] = [[], [], []]
+    blocks = (layer.mixer, layer.cross, layer.feed)
+    present = [index for index, block in enumerate(blocks) if block is not None]
+    around = len(layer.norms) == 2 * len(present)
+    for index, norm in enumerate(layer.norms):
+        if around:
+            side = after if index % 2 else before
+            side[present[index // 2]].append(norm)
+        else:
+            before[present[min(index, len(present) - 1)]].append(norm)
+    return before, after
 
 
 def _rows(placed: Placed, stack: Stack, scope: Scope) -> Number:

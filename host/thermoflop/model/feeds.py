@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 # Element-wise operations per element, one for each arithmetic operation or special function.
 ACTIVATION_OPERATIONS = {"relu": 1, "relu2": 2, "silu": 4, "gelu": 8}
 
+_WORDS = {"experts": "expert ", "shared_experts": "shared "}
+
 
 @record
 class Mlp:
@@ -34,11 +36,12 @@ class Mlp:
     def linears(self) -> tuple[Linear, ...]:
         """Gate (where there is one), up and down projections."""
         group, copies = self.group, self.copies
-        up = Linear("up_proj", group, group, self.hidden, self.inner, self.up_bias, copies)
-        down = Linear("down_proj", group, group, self.inner, self.hidden, self.down_bias, copies)
+        word = _WORDS.get(group, "")
+        up = Linear(f"{word}up_proj", group, group, self.hidden, self.inner, self.up_bias, copies)
+        down = Linear(f"{word}down_proj", group, group, self.inner, self.hidden, self.down_bias, copies)
         if not self.gated:
             return (up, down)
-        gate = Linear("gate_proj", group, group, self.hidden, self.inner, self.up_bias, copies)
+        gate = Linear(f"{word}gate_proj", group, group, self.hidden, self.inner, self.up_bias, copies)
         return (gate, up, down)
 
     @property
