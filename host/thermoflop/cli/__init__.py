@@ -14,6 +14,11 @@ from thermoflop.errors import ThermoflopError
 
 # name -> (module in this package, one line of help), in the order the help page shows them
 COMMANDS: dict[str, tuple[str, str]] = {
+    "ops": ("ops", "the operators of one step: parameters, multiplications, FLOPs and bytes"),
+    "explain": ("explain", "the formulas of a model, derived from its operators"),
+    "mults": ("mults", "multiplications for one new token: the page's, the script's, the exact one"),
+    "models": ("models", "the models that are known by name"),
+    "validate": ("validate", "check the counts against records of what libraries really count"),
 }
 
 EXIT_CODES = """\

@@ -170,6 +170,36 @@ class Model:
             return self.operators(batch, 0, 0, tokens, **options)
         return self.operators(batch, tokens, 0, **options)
 
+    def step_table(
+        self,
+        prefill: int | None = None,
+        decode: int | None = None,
+        encode: int | None = None,
+        batch: int = 1,
+        encoder: int | None = None,
+        **options: Any,
+    ) -> OperatorTable:
+        """The table of whichever step is asked for; by default a prefill of ``default_tokens``.
+
+        Without ``encoder`` an encoder-decoder reads a source as long as its prompt.
+        """
+        tokens = self.default_tokens if prefill is None else prefill
+        if encode is not None:
+            return self.encode(encode, batch, **options)
+        if self.is_encoder_decoder:
+            fixed = source_positions(self.description, Step())
+            options["encoder"] = encoder if encoder is not None else fixed or tokens
+        elif encoder is not None:
+            options["encoder"] = encoder
+        if decode is not None:
+            return self.decode(decode, batch, **options)
+        return self.prefill(tokens, batch, **options)
+
+    @property
+    def default_tokens(self) -> int:
+        """A prompt of 1024 tokens, or the longest that the model takes."""
+        return min(1024, self.max_positions or 1024)
+
     def generation(self, prompt: int, new: int, batch: int = 1, **options: Any) -> Generation:
         """Prefill of ``prompt`` tokens, then ``new`` tokens one by one, summed in closed form."""
         from thermoflop.model.generation import generate
