@@ -16,6 +16,11 @@ from thermoflop.errors import ThermoflopError
 COMMANDS: dict[str, tuple[str, str]] = {
     "ports": ("ports", "list serial ports, boards first"),
     "log": ("log", "record a board into a folder until Ctrl-C"),
+    "ops": ("ops", "the operators of one step: parameters, multiplications, FLOPs and bytes"),
+    "explain": ("explain", "the formulas of a model, derived from its operators"),
+    "mults": ("mults", "multiplications for one new token: the page's, the script's, the exact one"),
+    "models": ("models", "the models that are known by name"),
+    "validate": ("validate", "check the counts against records of what libraries really count"),
 }
 
 EXIT_CODES = """\
