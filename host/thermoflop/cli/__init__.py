@@ -15,7 +15,10 @@ from thermoflop.errors import ThermoflopError
 # name -> (module in this package, one line of help), in the order the help page shows them
 COMMANDS: dict[str, tuple[str, str]] = {
     "ports": ("ports", "list serial ports, boards first"),
+    "doctor": ("doctor", "why the board is not heard, and what to do about it"),
     "log": ("log", "record a board into a folder until Ctrl-C"),
+    "pico": ("pico", "say one command to the board and print its answer"),
+    "simulate": ("simulate", "a Pico W that is not there, running the real firmware"),
 }
 
 EXIT_CODES = """\
