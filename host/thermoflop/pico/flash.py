@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from thermoflop.errors import BoardError
 from thermoflop.pico.firmware import Firmware, FirmwareFile
-from thermoflop.pico.mpremote import Mpremote, Silent
+from thermoflop.pico.mpremote import Mpremote
 from thermoflop.pico.ports import Target, open_port
 from thermoflop.pico.wire import Hello, LineSplitter, decode, encode_command, printable
 
@@ -80,28 +80,33 @@ def flash(
     remote = Mpremote(port)
     progress(f"asking the board at {port}")
     try:
-        report, wanted = _look(remote, firmware, dry_run)
+        report, wanted, committed = _look(remote, firmware, dry_run)
         if wanted and not dry_run:
-            _install(remote, wanted, progress)
+            _install(remote, wanted, committed, progress)
     except BaseException:
         with suppress(BoardError):
             Mpremote(port, quiet_s=3.0).run("reset")  # its own firmware cools again
         raise
     progress("restarting the board")
-    with suppress(Silent):  # the port may go before mpremote has closed it
+    with suppress(BoardError):  # the port may go before mpremote has closed it
         remote.run("reset")
     if wait_s is None or dry_run:
         return report
     return replace(report, hello=await_hello(target, firmware.version, wait_s))
 
 
-def _look(remote: Mpremote, firmware: Firmware, dry_run: bool) -> tuple[Report, list[FirmwareFile]]:
-    """What the board has, and the files that it needs."""
+def _look(
+    remote: Mpremote, firmware: Firmware, dry_run: bool
+) -> tuple[Report, list[FirmwareFile], str]:
+    """What the board has, the files that it needs, and what it holds between commit and apply."""
     found = _saying(OLD_KEPT, remote.call, "look", firmware.names)
     _check_board(found)
+    # only our own main.py finishes an update at its next start
+    committed = NEW_KEPT if found["main"] == "ours" else EITHER_KEPT
+    kept = "main.old.py" if found["main"] == "foreign" else None
     pending = bool(found["pending"])
     if pending and not dry_run:
-        _saying(NEW_KEPT, remote.call, "apply")
+        _saying(committed, remote.call, "apply")
         found = _saying(NEW_KEPT, remote.call, "look", firmware.names)
     wanted = [file for file in firmware.files if found["files"][file.name] != file.sha256]
     _check_room(found, wanted)
@@ -114,16 +119,18 @@ def _look(remote: Mpremote, firmware: Firmware, dry_run: bool) -> tuple[Report, 
         unchanged=tuple(name for name in firmware.names if name not in names),
         copied_bytes=sum(file.n_bytes for file in wanted),
         finished_earlier=pending,
-        kept="main.old.py" if found["foreign"] else None,
+        kept=kept,
     )
-    return report, wanted
+    return report, wanted, committed
 
 
 def _check_board(found: dict[str, Any]) -> None:
     """BoardError unless this is an RP2040 with a MicroPython that is new enough."""
     if found["platform"] != "rp2":
         what = printable(f"{found['platform']} ({found['board']})")
-        raise BoardError(f"this is MicroPython on {what}, and the firmware is for a Raspberry Pico")
+        raise BoardError(
+            f"this is MicroPython on {what}, and the firmware is for a Raspberry Pi Pico"
+        )
     if tuple(found["version"]) < OLDEST:
         has = ".".join(map(str, found["version"]))
         raise BoardError(f"the board has MicroPython {has}, and the firmware needs 1.22 or later")
@@ -140,8 +147,10 @@ def _check_room(found: dict[str, Any], wanted: list[FirmwareFile]) -> None:
         )
 
 
-def _install(remote: Mpremote, wanted: list[FirmwareFile], progress: Progress) -> None:
-    """Stage, verify, commit, move into place."""
+def _install(
+    remote: Mpremote, wanted: list[FirmwareFile], committed: str, progress: Progress
+) -> None:
+    """Stage, verify, commit, move into place; ``committed`` is what a failure of the last means."""
     _saying(OLD_KEPT, remote.call, "prepare")
     done = 0
 
@@ -160,7 +169,7 @@ def _install(remote: Mpremote, wanted: list[FirmwareFile], progress: Progress) -
     if bad:
         raise BoardError(f"{', '.join(bad)} arrived damaged on the board; {OLD_KEPT}")
     progress("moving into place")
-    _saying(NEW_KEPT, remote.call, "apply")
+    _saying(committed, remote.call, "apply")
 
 
 def _saying(state: str, function: Callable[..., T], *args: object) -> T:

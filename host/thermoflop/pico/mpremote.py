@@ -39,10 +39,10 @@ class Silent(BoardError):
 class Mpremote:
     """mpremote on one port."""
 
-    def __init__(self, port: str, quiet_s: float = QUIET_S) -> None:
-        """``quiet_s``: how long the board may say nothing."""
+    def __init__(self, port: str, quiet_s: float | None = None) -> None:
+        """``quiet_s``: how long the board may say nothing, by default QUIET_S."""
         self.port = port
-        self._quiet_s = quiet_s
+        self._quiet_s = QUIET_S if quiet_s is None else quiet_s
 
     def call(self, function: str, *args: object) -> dict[str, Any]:
         """Run a function of onboard.py on the board; its answer."""
@@ -66,19 +66,22 @@ class Mpremote:
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8:replace"},
         )
+        lines: queue.Queue[str | None] = queue.Queue()
+        drain = threading.Thread(target=_drain, args=(child, lines), daemon=True)
+        drain.start()
         try:
-            said = self._listen(child, on_line)
+            said = self._listen(lines, on_line)
+            child.wait()
         finally:
             child.kill()  # nothing to do when it has ended; else a Ctrl-C or a silent board
             child.wait()
+            drain.join()
         if child.returncode:
             raise self._why(said)
         return said
 
-    def _listen(self, child: subprocess.Popen[bytes], on_line: Callable[[str], None]) -> list[str]:
+    def _listen(self, lines: queue.Queue[str | None], on_line: Callable[[str], None]) -> list[str]:
         """The child's lines until it ends; Silent when it stays quiet for too long."""
-        lines: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=_drain, args=(child, lines), daemon=True).start()
         said: list[str] = []
         while True:
             try:
@@ -88,7 +91,6 @@ class Mpremote:
                     f"the board at {self.port} has said nothing for {self._quiet_s:g} s"
                 ) from None
             if line is None:
-                child.wait()
                 return said
             said.append(line)
             on_line(line)
@@ -114,6 +116,7 @@ class Mpremote:
 def _drain(child: subprocess.Popen[bytes], lines: queue.Queue[str | None]) -> None:
     """Put the child's lines into a queue, None at the end."""
     assert child.stdout is not None  # noqa: S101  a pipe was asked for
-    for raw in child.stdout:
-        lines.put(raw.decode("utf-8", "replace").rstrip("\r\n"))
+    with child.stdout as pipe:
+        for raw in pipe:
+            lines.put(raw.decode("utf-8", "replace").rstrip("\r\n"))
     lines.put(None)
