@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ports": ("ports", "list serial ports, boards first"),
     "doctor": ("doctor", "why the board is not heard, and what to do about it"),
     "flash": ("flash", "put the firmware on the board"),
+    "watch": ("watch", "a board, live: temperature, fan, faults, losses"),
     "log": ("log", "record a board into a folder until Ctrl-C"),
     "pico": ("pico", "say one command to the board and print its answer"),
     "simulate": ("simulate", "a Pico W that is not there, running the real firmware"),
