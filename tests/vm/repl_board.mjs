@@ -24,6 +24,7 @@ let queue = []; // bytes from the host, not yet used
 let interrupted = false; // a Ctrl-C came while a program ran
 let running = false;
 let restarting = false;
+let kept = ""; // what the chip keeps through a reset
 let skip = 0; // bytes of output that the host must not see
 let bytesIn = 0;
 let steps = 0;
@@ -117,6 +118,11 @@ const wires = {
   restart: () => {
     restarting = true;
   },
+  restarting: () => restarting,
+  keep: (text) => {
+    kept = text;
+  },
+  kept: () => kept,
 };
 
 async function powerOn(withMain) {

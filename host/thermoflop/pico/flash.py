@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from thermoflop.errors import BoardError
 from thermoflop.pico.firmware import Firmware, FirmwareFile
-from thermoflop.pico.mpremote import Mpremote
+from thermoflop.pico.mpremote import Mpremote, source_of
 from thermoflop.pico.ports import Target, open_port
 from thermoflop.pico.wire import Hello, LineSplitter, decode, encode_command, printable
 
@@ -26,7 +26,6 @@ _ASK_EVERY_S = 2.0
 
 OLD_KEPT = "the board keeps its old firmware"
 EITHER_KEPT = "the board holds its old firmware or the new one, whole; run flash again"
-NEW_KEPT = "the new firmware is on the board and settles in when it next starts"
 
 Progress = Callable[[str], None]
 T = TypeVar("T")
@@ -80,12 +79,12 @@ def flash(
     remote = Mpremote(port)
     progress(f"asking the board at {port}")
     try:
-        report, wanted, committed = _look(remote, firmware, dry_run)
+        report, wanted = _look(remote, firmware, dry_run)
         if wanted and not dry_run:
-            _install(remote, wanted, committed, progress)
+            _install(remote, wanted, progress)
     except BaseException:
         with suppress(BoardError):
-            Mpremote(port, quiet_s=3.0).run("reset")  # its own firmware cools again
+            Mpremote(port, quiet_s=1.5).run("reset")  # its own firmware cools again
         raise
     progress("restarting the board")
     with suppress(BoardError):  # the port may go before mpremote has closed it
@@ -95,19 +94,15 @@ def flash(
     return replace(report, hello=await_hello(target, firmware.version, wait_s))
 
 
-def _look(
-    remote: Mpremote, firmware: Firmware, dry_run: bool
-) -> tuple[Report, list[FirmwareFile], str]:
-    """What the board has, the files that it needs, and what it holds between commit and apply."""
+def _look(remote: Mpremote, firmware: Firmware, dry_run: bool) -> tuple[Report, list[FirmwareFile]]:
+    """What the board has, and the files that it needs; finishes an update that is committed."""
     found = _saying(OLD_KEPT, remote.call, "look", firmware.names)
     _check_board(found)
-    # only our own main.py finishes an update at its next start
-    committed = NEW_KEPT if found["main"] == "ours" else EITHER_KEPT
     kept = "main.old.py" if found["main"] == "foreign" else None
     pending = bool(found["pending"])
     if pending and not dry_run:
-        _saying(committed, remote.call, "apply")
-        found = _saying(NEW_KEPT, remote.call, "look", firmware.names)
+        _saying(EITHER_KEPT, remote.call, "apply")
+        found = _saying(EITHER_KEPT, remote.call, "look", firmware.names)
     wanted = [file for file in firmware.files if found["files"][file.name] != file.sha256]
     _check_room(found, wanted)
     names = tuple(file.name for file in wanted)
@@ -121,7 +116,7 @@ def _look(
         finished_earlier=pending,
         kept=kept,
     )
-    return report, wanted, committed
+    return report, wanted
 
 
 def _check_board(found: dict[str, Any]) -> None:
@@ -147,11 +142,8 @@ def _check_room(found: dict[str, Any], wanted: list[FirmwareFile]) -> None:
         )
 
 
-def _install(
-    remote: Mpremote, wanted: list[FirmwareFile], committed: str, progress: Progress
-) -> None:
-    """Stage, verify, commit, move into place; ``committed`` is what a failure of the last means."""
-    _saying(OLD_KEPT, remote.call, "prepare")
+def _install(remote: Mpremote, wanted: list[FirmwareFile], progress: Progress) -> None:
+    """Stage, verify, commit, move into place."""
     done = 0
 
     def on_line(line: str) -> None:
@@ -161,15 +153,13 @@ def _install(
             progress(f"copying {done} of {len(wanted)}: {wanted[done - 1].name}")
 
     paths = [str(file.path) for file in wanted]
-    copy = ("fs", "cp", "-f", *paths, ":/next.part/")
+    copy = ("exec", source_of("prepare"), "+", "fs", "cp", "-f", *paths, ":/next.part/")
     _saying(OLD_KEPT, lambda: remote.run(*copy, on_line=on_line))
-    progress("verifying")
+    progress("verifying and moving into place")
     expected = {file.name: file.sha256 for file in wanted}
-    bad = _saying(EITHER_KEPT, remote.call, "commit", expected)["bad"]
+    bad = _saying(EITHER_KEPT, remote.call, "install", expected)["bad"]
     if bad:
         raise BoardError(f"{', '.join(bad)} arrived damaged on the board; {OLD_KEPT}")
-    progress("moving into place")
-    _saying(committed, remote.call, "apply")
 
 
 def _saying(state: str, function: Callable[..., T], *args: object) -> T:

@@ -46,10 +46,7 @@ class Mpremote:
 
     def call(self, function: str, *args: object) -> dict[str, Any]:
         """Run a function of onboard.py on the board; its answer."""
-        words = ", ".join(repr(arg) for arg in args)
-        source = files("thermoflop.pico").joinpath("onboard.py").read_text(encoding="utf-8")
-        ask = f"import json\nprint('{_ANSWER}' + json.dumps({function}({words})))\n"
-        said = self.run("exec", source + ask)
+        said = self.run("exec", source_of(function, *args))
         for line in reversed(said):
             if line.startswith(_ANSWER):
                 answer: dict[str, Any] = json.loads(line[len(_ANSWER) :])
@@ -111,6 +108,13 @@ class Mpremote:
             return Silent(f"the connection to the board at {self.port} broke")
         last = next((line for line in reversed(said) if line.strip()), "no word of explanation")
         return BoardError(f"mpremote failed: {printable(last.strip())}")
+
+
+def source_of(function: str, *args: object) -> str:
+    """The text that runs a function of onboard.py on the board and prints its answer."""
+    words = ", ".join(repr(arg) for arg in args)
+    source = files("thermoflop.pico").joinpath("onboard.py").read_text(encoding="utf-8")
+    return f"{source}\nimport json\nprint('{_ANSWER}' + json.dumps({function}({words})))\n"
 
 
 def _drain(child: subprocess.Popen[bytes], lines: queue.Queue[str | None]) -> None:

@@ -77,7 +77,6 @@ def prepare():
     if is_folder(STAGED):
         clear()
     os.mkdir(STAGED)
-    return {}
 
 
 def clear():
@@ -85,6 +84,14 @@ def clear():
     for name in os.listdir(STAGED):
         os.remove(STAGED + "/" + name)
     os.rmdir(STAGED)
+
+
+def install(expected):
+    """Commit to the staged files and put them into place, or return the names of damaged ones."""
+    bad = commit(expected)
+    if not bad:
+        apply()
+    return {"bad": bad}
 
 
 def commit(expected):
@@ -99,7 +106,7 @@ def commit(expected):
         if whose("/main.py") == "foreign":
             keep("/main.py")
         os.rename(STAGED, COMMITTED)
-    return {"bad": bad}
+    return bad
 
 
 def keep(path):
