@@ -127,7 +127,7 @@ def test_a_port_that_is_no_board_leaves_no_folder(tmp_path: Path) -> None:
     with Pty() as pty:
         recording = Recording(pty.path, out, first_line_s=0.3)
         pty.say(b"ATZ\r\nOK\r\n>>> \r\n")
-        with pytest.raises(BoardError, match=r"sent 15 bytes in 0.3 s and not one valid line"):
+        with pytest.raises(BoardError, match=r"sent 15 bytes in 0\.3 s and not one valid line"):
             recording.wait()
         with pytest.raises(BoardError, match=r"nothing came in 0\.3 s"):
             record(pty.path, out, first_line_s=0.3)

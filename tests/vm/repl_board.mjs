@@ -24,6 +24,7 @@ let queue = []; // bytes from the host, not yet used
 let interrupted = false; // a Ctrl-C came while a program ran
 let running = false;
 let restarting = false;
+let kept = ""; // what the chip keeps through a reset
 let skip = 0; // bytes of output that the host must not see
 let bytesIn = 0;
 let steps = 0;
@@ -117,6 +118,11 @@ const wires = {
   restart: () => {
     restarting = true;
   },
+  restarting: () => restarting,
+  keep: (text) => {
+    kept = text;
+  },
+  kept: () => kept,
 };
 
 async function powerOn(withMain) {
@@ -155,11 +161,16 @@ function next() {
   return queue.shift();
 }
 
-// The code that follows 05 41 01, sent in windows: a 01 grants one more, a 04 ends it.
+// The code that follows 05 41 01, sent in windows: a 01 grants one more, a 04 ends it, a 03 aborts
+// it (mp_reader_stdin_readbyte in MicroPython's pyexec.c).
 function rawPaste() {
   push(Buffer.of(0x52, 1, WINDOW & 255, WINDOW >> 8, 1));
   const code = [];
   for (let byte = next(); byte !== CTRL.D; byte = next()) {
+    if (byte === CTRL.C) {
+      push(Buffer.from("\x04\x04KeyboardInterrupt: \r\n\x04>"));
+      return 0;
+    }
     code.push(byte);
     if (code.length % WINDOW === 0) push(Buffer.of(1));
   }

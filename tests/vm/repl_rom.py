@@ -172,17 +172,29 @@ class Modest:
             return getattr(self._real, name)
 
 
-def restart():
-    """``machine.reset``."""
+def restart(cause):
+    """Let the chip start again; what lives through a reset is put aside for then."""
+    world.reset(cause)
+    wires.keep(repr([world.registers, world.random]))
     wires.restart()
+
+
+def reset():
+    """``machine.reset``."""
+    restart("reset")
     raise fakes.Restart("reset")
 
 
+world = Usb()
+
+
 def power_on():
-    """Put the chip's modules in place."""
-    world = Usb()
+    """Put the chip's modules in place; the registers are as the last reset left them."""
+    kept = wires.kept()
+    if kept:
+        world.registers, world.random = eval(kept)  # noqa: S307  our own repr
     modules = world.modules()
-    modules["machine"].reset = restart
+    modules["machine"].reset = reset
     modules["sys"].platform = "rp2"
     chip_os = Os()
     chip_os.uname = modules["os"].uname
@@ -204,7 +216,8 @@ def run_main():
         return
     try:
         exec(compile(source, "main.py", "exec"), {"__name__": "__main__"})  # noqa: S102
-    except fakes.Restart:
-        wires.restart()
+    except fakes.Restart as error:
+        if not wires.restarting():  # the watchdog's, or bootsel
+            restart(error.cause)
     except BaseException as error:
         sys.print_exception(error)

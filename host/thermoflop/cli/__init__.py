@@ -15,12 +15,17 @@ from thermoflop.errors import ThermoflopError
 # name -> (module in this package, one line of help), in the order the help page shows them
 COMMANDS: dict[str, tuple[str, str]] = {
     "ports": ("ports", "list serial ports, boards first"),
+    "doctor": ("doctor", "why the board is not heard, and what to do about it"),
+    "flash": ("flash", "put the firmware on the board"),
+    "watch": ("watch", "a board, live: temperature, fan, faults, losses"),
     "log": ("log", "record a board into a folder until Ctrl-C"),
     "ops": ("ops", "the operators of one step: parameters, multiplications, FLOPs and bytes"),
     "explain": ("explain", "the formulas of a model, derived from its operators"),
     "mults": ("mults", "multiplications for one new token: the page's, the script's, the exact one"),
     "models": ("models", "the models that are known by name"),
     "validate": ("validate", "check the counts against records of what libraries really count"),
+    "pico": ("pico", "say one command to the board and print its answer"),
+    "simulate": ("simulate", "a Pico W that is not there, running the real firmware"),
 }
 
 EXIT_CODES = """\

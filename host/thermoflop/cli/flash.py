@@ -72,7 +72,8 @@ def sentences(report: Report, dry_run: bool) -> list[str]:
     if report.unchanged:
         lines.append(f"{len(report.unchanged)} files were up to date")
     if report.kept and report.copied:
-        lines.append(f"the program that was on the board is kept as {report.kept}")
+        is_kept = "would be kept" if dry_run else "is kept"
+        lines.append(f"the program that was on the board {is_kept} as {report.kept}")
     if report.hello is not None:
         lines.append(f"the board restarted and runs firmware {report.hello.fw}")
     return lines

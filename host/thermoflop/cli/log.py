@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
-import threading
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
+from thermoflop.cli.signals import stop_on_signals
 from thermoflop.cli.words import duration_s, progress_line
 
 if TYPE_CHECKING:
@@ -74,20 +72,6 @@ def run(args: argparse.Namespace) -> int:
         print(f"thermoflop log: the port went away for good: {result.why}", file=sys.stderr)
         return 4
     return 0
-
-
-def stop_on_signals() -> threading.Event:
-    """An event that the first Ctrl-C or SIGTERM sets; a second Ctrl-C interrupts."""
-    stop = threading.Event()
-
-    def handle(number: int, _: FrameType | None) -> None:
-        if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.set()
-
-    signal.signal(signal.SIGINT, handle)
-    signal.signal(signal.SIGTERM, handle)
-    return stop
 
 
 def _show(progress: Progress) -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from thermoflop.errors import BoardError
 from thermoflop.pico.firmware import Firmware, FirmwareFile
-from thermoflop.pico.mpremote import Mpremote, Silent
+from thermoflop.pico.mpremote import Mpremote, source_of
 from thermoflop.pico.ports import Target, open_port
 from thermoflop.pico.wire import Hello, LineSplitter, decode, encode_command, printable
 
@@ -26,7 +26,6 @@ _ASK_EVERY_S = 2.0
 
 OLD_KEPT = "the board keeps its old firmware"
 EITHER_KEPT = "the board holds its old firmware or the new one, whole; run flash again"
-NEW_KEPT = "the new firmware is on the board and settles in when it next starts"
 
 Progress = Callable[[str], None]
 T = TypeVar("T")
@@ -85,10 +84,10 @@ def flash(
             _install(remote, wanted, progress)
     except BaseException:
         with suppress(BoardError):
-            Mpremote(port, quiet_s=3.0).run("reset")  # its own firmware cools again
+            Mpremote(port, quiet_s=1.5).run("reset")  # its own firmware cools again
         raise
     progress("restarting the board")
-    with suppress(Silent):  # the port may go before mpremote has closed it
+    with suppress(BoardError):  # the port may go before mpremote has closed it
         remote.run("reset")
     if wait_s is None or dry_run:
         return report
@@ -96,13 +95,14 @@ def flash(
 
 
 def _look(remote: Mpremote, firmware: Firmware, dry_run: bool) -> tuple[Report, list[FirmwareFile]]:
-    """What the board has, and the files that it needs."""
+    """What the board has, and the files that it needs; finishes an update that is committed."""
     found = _saying(OLD_KEPT, remote.call, "look", firmware.names)
     _check_board(found)
+    kept = "main.old.py" if found["main"] == "foreign" else None
     pending = bool(found["pending"])
     if pending and not dry_run:
-        _saying(NEW_KEPT, remote.call, "apply")
-        found = _saying(NEW_KEPT, remote.call, "look", firmware.names)
+        _saying(EITHER_KEPT, remote.call, "apply")
+        found = _saying(EITHER_KEPT, remote.call, "look", firmware.names)
     wanted = [file for file in firmware.files if found["files"][file.name] != file.sha256]
     _check_room(found, wanted)
     names = tuple(file.name for file in wanted)
@@ -114,7 +114,7 @@ def _look(remote: Mpremote, firmware: Firmware, dry_run: bool) -> tuple[Report, 
         unchanged=tuple(name for name in firmware.names if name not in names),
         copied_bytes=sum(file.n_bytes for file in wanted),
         finished_earlier=pending,
-        kept="main.old.py" if found["foreign"] else None,
+        kept=kept,
     )
     return report, wanted
 
@@ -123,7 +123,9 @@ def _check_board(found: dict[str, Any]) -> None:
     """BoardError unless this is an RP2040 with a MicroPython that is new enough."""
     if found["platform"] != "rp2":
         what = printable(f"{found['platform']} ({found['board']})")
-        raise BoardError(f"this is MicroPython on {what}, and the firmware is for a Raspberry Pico")
+        raise BoardError(
+            f"this is MicroPython on {what}, and the firmware is for a Raspberry Pi Pico"
+        )
     if tuple(found["version"]) < OLDEST:
         has = ".".join(map(str, found["version"]))
         raise BoardError(f"the board has MicroPython {has}, and the firmware needs 1.22 or later")
@@ -142,7 +144,6 @@ def _check_room(found: dict[str, Any], wanted: list[FirmwareFile]) -> None:
 
 def _install(remote: Mpremote, wanted: list[FirmwareFile], progress: Progress) -> None:
     """Stage, verify, commit, move into place."""
-    _saying(OLD_KEPT, remote.call, "prepare")
     done = 0
 
     def on_line(line: str) -> None:
@@ -152,15 +153,13 @@ def _install(remote: Mpremote, wanted: list[FirmwareFile], progress: Progress) -
             progress(f"copying {done} of {len(wanted)}: {wanted[done - 1].name}")
 
     paths = [str(file.path) for file in wanted]
-    copy = ("fs", "cp", "-f", *paths, ":/next.part/")
+    copy = ("exec", source_of("prepare"), "+", "fs", "cp", "-f", *paths, ":/next.part/")
     _saying(OLD_KEPT, lambda: remote.run(*copy, on_line=on_line))
-    progress("verifying")
+    progress("verifying and moving into place")
     expected = {file.name: file.sha256 for file in wanted}
-    bad = _saying(EITHER_KEPT, remote.call, "commit", expected)["bad"]
+    bad = _saying(EITHER_KEPT, remote.call, "install", expected)["bad"]
     if bad:
         raise BoardError(f"{', '.join(bad)} arrived damaged on the board; {OLD_KEPT}")
-    progress("moving into place")
-    _saying(NEW_KEPT, remote.call, "apply")
 
 
 def _saying(state: str, function: Callable[..., T], *args: object) -> T:

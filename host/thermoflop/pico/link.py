@@ -23,6 +23,8 @@ from thermoflop.pico.wire import printable
 
 Sink = Callable[[list[Item]], None]
 
+FIRST_LINE_S = 5.0  # how long a port may stay without one line that a board would send
+
 _CHUNK_BYTES = 65536
 _POLL_S = 0.1  # how long a stop may take to be noticed
 _RETRY_FROM_S, _RETRY_TO_S = 0.2, 2.0
@@ -106,6 +108,28 @@ class Link:
                 f"port {printable(self.target.url)} did not take the command: "
                 f"{printable(str(error))}"
             ) from error
+
+    def expect_board(self, waited_s: float, first_line_s: float = FIRST_LINE_S) -> None:
+        """BoardError when no line of a board came in ``waited_s``, and that is long enough."""
+        if waited_s >= first_line_s and self.tracker.boot is None:
+            raise BoardError(self.silence(waited_s))
+
+    def silence(self, waited_s: float) -> str:
+        """The sentence for a port that opened and then said nothing that a board would say."""
+        name = printable(self.target.url)
+        n_bytes = self.tracker.counters.n_bytes
+        if self.gone:
+            return f"port {name} closed before a line came from a board ({self.gone})"
+        if n_bytes == 0:
+            return (
+                f"port {name} opened, but nothing came in {waited_s:.1f} s: the firmware is not "
+                "running (`thermoflop flash` installs it), this is not a board, or its rate is so "
+                "slow that it takes a longer --wait"
+            )
+        return (
+            f"port {name} sent {n_bytes} bytes in {waited_s:.1f} s and not one valid line: it is "
+            "not a board that runs this firmware (`thermoflop doctor` looks closer)"
+        )
 
     def _run(self) -> None:
         try:

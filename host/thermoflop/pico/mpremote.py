@@ -39,17 +39,14 @@ class Silent(BoardError):
 class Mpremote:
     """mpremote on one port."""
 
-    def __init__(self, port: str, quiet_s: float = QUIET_S) -> None:
-        """``quiet_s``: how long the board may say nothing."""
+    def __init__(self, port: str, quiet_s: float | None = None) -> None:
+        """``quiet_s``: how long the board may say nothing, by default QUIET_S."""
         self.port = port
-        self._quiet_s = quiet_s
+        self._quiet_s = QUIET_S if quiet_s is None else quiet_s
 
     def call(self, function: str, *args: object) -> dict[str, Any]:
         """Run a function of onboard.py on the board; its answer."""
-        words = ", ".join(repr(arg) for arg in args)
-        source = files("thermoflop.pico").joinpath("onboard.py").read_text(encoding="utf-8")
-        ask = f"import json\nprint('{_ANSWER}' + json.dumps({function}({words})))\n"
-        said = self.run("exec", source + ask)
+        said = self.run("exec", source_of(function, *args))
         for line in reversed(said):
             if line.startswith(_ANSWER):
                 answer: dict[str, Any] = json.loads(line[len(_ANSWER) :])
@@ -66,19 +63,22 @@ class Mpremote:
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8:replace"},
         )
+        lines: queue.Queue[str | None] = queue.Queue()
+        drain = threading.Thread(target=_drain, args=(child, lines), daemon=True)
+        drain.start()
         try:
-            said = self._listen(child, on_line)
+            said = self._listen(lines, on_line)
+            child.wait()
         finally:
             child.kill()  # nothing to do when it has ended; else a Ctrl-C or a silent board
             child.wait()
+            drain.join()
         if child.returncode:
             raise self._why(said)
         return said
 
-    def _listen(self, child: subprocess.Popen[bytes], on_line: Callable[[str], None]) -> list[str]:
+    def _listen(self, lines: queue.Queue[str | None], on_line: Callable[[str], None]) -> list[str]:
         """The child's lines until it ends; Silent when it stays quiet for too long."""
-        lines: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=_drain, args=(child, lines), daemon=True).start()
         said: list[str] = []
         while True:
             try:
@@ -88,7 +88,6 @@ class Mpremote:
                     f"the board at {self.port} has said nothing for {self._quiet_s:g} s"
                 ) from None
             if line is None:
-                child.wait()
                 return said
             said.append(line)
             on_line(line)
@@ -111,9 +110,17 @@ class Mpremote:
         return BoardError(f"mpremote failed: {printable(last.strip())}")
 
 
+def source_of(function: str, *args: object) -> str:
+    """The text that runs a function of onboard.py on the board and prints its answer."""
+    words = ", ".join(repr(arg) for arg in args)
+    source = files("thermoflop.pico").joinpath("onboard.py").read_text(encoding="utf-8")
+    return f"{source}\nimport json\nprint('{_ANSWER}' + json.dumps({function}({words})))\n"
+
+
 def _drain(child: subprocess.Popen[bytes], lines: queue.Queue[str | None]) -> None:
     """Put the child's lines into a queue, None at the end."""
     assert child.stdout is not None  # noqa: S101  a pipe was asked for
-    for raw in child.stdout:
-        lines.put(raw.decode("utf-8", "replace").rstrip("\r\n"))
+    with child.stdout as pipe:
+        for raw in pipe:
+            lines.put(raw.decode("utf-8", "replace").rstrip("\r\n"))
     lines.put(None)

@@ -56,20 +56,20 @@ def look(names):
         "board": os.uname().machine,
         "free": room[0] * room[3],
         "pending": is_folder(COMMITTED),
-        "foreign": is_foreign("/main.py"),
+        "main": whose("/main.py"),
         "files": {name: digest("/" + name) for name in names},
     }
 
 
-def is_foreign(path):
-    """Whether this is a program that is not ours: it cannot finish an update."""
+def whose(path):
+    """ours, foreign (a program that cannot finish an update) or none."""
     try:
         file = open(path, "rb")
     except OSError:
-        return False
+        return "none"
     text = file.read(8192)  # ours is shorter
     file.close()
-    return MARK not in text
+    return "ours" if MARK in text else "foreign"
 
 
 def prepare():
@@ -77,7 +77,6 @@ def prepare():
     if is_folder(STAGED):
         clear()
     os.mkdir(STAGED)
-    return {}
 
 
 def clear():
@@ -85,6 +84,14 @@ def clear():
     for name in os.listdir(STAGED):
         os.remove(STAGED + "/" + name)
     os.rmdir(STAGED)
+
+
+def install(expected):
+    """Commit to the staged files and put them into place, or return the names of damaged ones."""
+    bad = commit(expected)
+    if not bad:
+        apply()
+    return {"bad": bad}
 
 
 def commit(expected):
@@ -96,10 +103,10 @@ def commit(expected):
     names = set(expected) | set(found)
     bad = sorted(name for name in names if found.get(name) != expected.get(name))
     if not bad:
-        if is_foreign("/main.py"):
+        if whose("/main.py") == "foreign":
             keep("/main.py")
         os.rename(STAGED, COMMITTED)
-    return {"bad": bad}
+    return bad
 
 
 def keep(path):

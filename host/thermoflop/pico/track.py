@@ -150,6 +150,10 @@ class Tracker:
         """The clock of the current boot, or None before its first sample."""
         return self._clock.fit() if self._clock else None
 
+    def pending_text(self) -> str:
+        """What came after the last newline: a prompt, it may be."""
+        return self._splitter.pending.decode("latin-1")
+
     def opened(self) -> None:
         """The port was opened (again): what follows may start in the middle of a line."""
         self._at_open = True
@@ -185,7 +189,7 @@ class Tracker:
             self._at_open = False
             if n_bytes:
                 self.counters.torn_at_open += 1
-                self._note("torn_at_open", {"bytes": n_bytes})
+                self._note("torn_at_open", {"bytes": n_bytes, "text": head.decode("latin-1")})
             return
         self.counters.bad[reason] = self.counters.bad.get(reason, 0) + 1
         self.counters.bad_bytes += n_bytes

@@ -236,6 +236,11 @@ class LineSplitter:
         """Bytes that came after the last newline."""
         return len(self._tail) + self._dropped_bytes
 
+    @property
+    def pending(self) -> bytes:
+        """How the line that is not finished yet begins."""
+        return self._tail
+
     def feed(self, chunk: bytes) -> list[bytes | Overlong]:
         """The lines that ``chunk`` completes, without their newlines."""
         parts = (self._tail + chunk).split(b"\n")

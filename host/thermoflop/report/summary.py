@@ -70,7 +70,7 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest_s = divmod(round(seconds), 60)
     if minutes < 100:
-        return f"{minutes} min {rest_s:02d} s"
+        return f"{minutes} min {rest_s:02d} s" if rest_s else f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60:02d} min"
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from thermoflop.errors import BoardError, StorageError, ThermoflopError
-from thermoflop.pico.link import Link
-from thermoflop.pico.ports import Target, choose
+from thermoflop.pico.link import FIRST_LINE_S, Link
+from thermoflop.pico.ports import choose
 from thermoflop.pico.track import BoardLine, Counters, HostEvent, Item
 from thermoflop.pico.wire import Event, Hello, Sample, Settings, printable
 from thermoflop.runs import facts
@@ -27,7 +27,6 @@ from thermoflop.runs.store import RunStore
 from thermoflop.runs.summary import Summarizer, Summary
 
 MAX_QUEUED_BYTES = 64 << 20
-FIRST_LINE_S = 5.0  # how long a port may stay without one line that a board would send
 _WAIT_S = 0.1
 _ITEM_OVERHEAD_BYTES = 200  # of Python's objects around a line; only to bound memory
 
@@ -142,24 +141,7 @@ def _first_lines(
             break
     if stop and stop.is_set():
         raise BoardError(f"stopped before a line came from {printable(link.target.url)}")
-    raise BoardError(not_a_board(link.target, link.tracker.counters, first_line_s, link.gone))
-
-
-def not_a_board(target: Target, counters: Counters, waited_s: float, gone: str | None) -> str:
-    """The sentence for a port that opened and then said nothing that a board would say."""
-    name = printable(target.url)
-    if gone:
-        return f"port {name} closed before a line came from a board ({gone})"
-    if counters.n_bytes == 0:
-        return (
-            f"port {name} opened, but nothing came in {waited_s:g} s: the firmware is not running "
-            "(`thermoflop flash` installs it), this is not a board, or its rate is so slow that it "
-            "takes a longer --wait"
-        )
-    return (
-        f"port {name} sent {counters.n_bytes} bytes in {waited_s:g} s and not one valid line: "
-        "it is not a board that runs this firmware (`thermoflop doctor` looks closer)"
-    )
+    raise BoardError(link.silence(first_line_s))
 
 
 class _Recording:
