@@ -1,8 +1,9 @@
 """thermoflop: what a transformer run should cost, and what heat did to it.
 
 ``load_model`` reads a config.json (a path, a folder, a dictionary or a catalogue name) and gives a
-``Model``; ``Model.operators`` gives the ``OperatorTable`` of one forward step. Names are imported
-when they are first used, so that ``import thermoflop`` costs next to nothing.
+``Model``; ``Model.operators`` gives the ``OperatorTable`` of one step. ``mark``, ``note`` and
+``phase`` tell a recorder around this process what it is doing. Names are imported when they are
+first used, so that ``import thermoflop`` costs next to nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from thermoflop.marks import mark as mark
+    from thermoflop.marks import note as note
+    from thermoflop.marks import phase as phase
     from thermoflop.model.load import load_model as load_model
     from thermoflop.model.model import Model as Model
     from thermoflop.model.step import Step as Step
@@ -22,9 +26,12 @@ _PUBLIC = {
     "Model": "thermoflop.model.model",
     "OperatorTable": "thermoflop.model.table",
     "Step": "thermoflop.model.step",
+    "mark": "thermoflop.marks",
+    "note": "thermoflop.marks",
+    "phase": "thermoflop.marks",
 }
 
-__all__ = ["Model", "OperatorTable", "Step", "__version__", "load_model"]
+__all__ = ["Model", "OperatorTable", "Step", "__version__", "load_model", "mark", "note", "phase"]
 
 
 def __getattr__(name: str) -> object:

@@ -9,7 +9,11 @@
     ├── BoardError           4   a port is missing, busy, or not a board
     │   └── BoardRefused     5   the board answered, and said no
     ├── StorageError         6   the disk is full, read-only or gone
-    └── MissingExtra         7   an optional library is not installed
+    ├── MissingExtra         7   an optional library is not installed
+    ├── CommandNotRunnable 126   the command to be wrapped cannot be executed
+    └── CommandNotFound    127   there is no such command
+
+A wrapped command that ran passes its own exit code through, 128+n when signal n ended it.
 
 The message is one sentence that names the value and what was expected. The command line prints it
 without a traceback.
@@ -62,3 +66,15 @@ class MissingExtra(ThermoflopError):
     """An optional library is needed and not installed."""
 
     exit_code = 7
+
+
+class CommandNotRunnable(ThermoflopError):
+    """The command to be wrapped is there and cannot be executed; the exit code is a shell's."""
+
+    exit_code = 126
+
+
+class CommandNotFound(ThermoflopError):
+    """There is no such command; the exit code is a shell's."""
+
+    exit_code = 127

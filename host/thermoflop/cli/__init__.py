@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "flash": ("flash", "put the firmware on the board"),
     "watch": ("watch", "a board, live: temperature, fan, faults, losses"),
     "log": ("log", "record a board into a folder until Ctrl-C"),
+    "record": ("record", "run a command and record board, GPU, output and phases with it"),
     "ops": ("ops", "the operators of one step: parameters, multiplications, FLOPs and bytes"),
     "explain": ("explain", "the formulas of a model, derived from its operators"),
     "mults": ("mults", "multiplications for one new token: the page's, the script's, the exact one"),
@@ -31,7 +32,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 EXIT_CODES = """\
 exit codes: 0 done; 1 a check found a difference, or it failed; 2 usage; 3 bad input;
   4 no board at that port; 5 the board refused; 6 disk full or read-only;
-  7 an optional library is missing; 130 interrupted
+  7 an optional library is missing; 130 interrupted;
+  record passes the exit code of its command through
 """
 
 

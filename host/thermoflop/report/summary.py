@@ -6,14 +6,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from thermoflop.pico.track import BoardLine, Item
+from thermoflop.pico.track import BoardLine
 from thermoflop.pico.wire import Sample, Settings
 from thermoflop.report.words import switches
 from thermoflop.runs.reader import RunReader
+from thermoflop.runs.records import Record
 from thermoflop.runs.summary import Summarizer, Summary
 
 
-def summarize(items: Iterable[Item]) -> Summary:
+def summarize(items: Iterable[Record]) -> Summary:
     """The figures of a run's items; thresholds are the last ones that the board stated."""
     summarizer = Summarizer()
     settings: dict[str, Any] = {}

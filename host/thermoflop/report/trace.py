@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from thermoflop.pico.track import BoardLine, HostEvent, Item
+from thermoflop.pico.track import BoardLine, HostEvent
 from thermoflop.pico.wire import Sample, Settings
+from thermoflop.runs.records import Record
 
 MAX_POINTS = 8192
 MAX_SPANS = 2048
@@ -102,7 +103,7 @@ class Tracer:
         self._offset_s = 0.0
         self._start_s: float | None = None
 
-    def add(self, item: Item) -> None:
+    def add(self, item: Record) -> None:
         """The next item; what says nothing about temperature, fan or thresholds is passed over."""
         if isinstance(item, HostEvent) and item.ev == "reconnect":
             self._trace.marks.append((self._last_t_s, "reconnect"))
@@ -174,7 +175,7 @@ def _extend(spans: list[Span], start_s: float, end_s: float) -> None:
         spans[:] = joined
 
 
-def trace(items: Iterable[Item]) -> Trace:
+def trace(items: Iterable[Record]) -> Trace:
     """The trace of a run's items."""
     tracer = Tracer()
     for item in items:

@@ -16,6 +16,8 @@ from typing import Any
 from thermoflop.errors import InputError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
 from thermoflop.pico.wire import Bad, LineSplitter, Overlong, decode
+from thermoflop.runs.gpu.sample import parse_gpu
+from thermoflop.runs.records import Record
 from thermoflop.runs.store import RUN, SAMPLES
 
 _CHUNK_BYTES = 65536
@@ -47,7 +49,7 @@ class RunReader:
         self._follow = follow
         self._stop = stop or threading.Event()
 
-    def __iter__(self) -> Iterator[Item]:
+    def __iter__(self) -> Iterator[Record]:
         """The items, oldest first."""
         splitter = LineSplitter(_MAX_RECORD_BYTES)
         try:
@@ -64,7 +66,7 @@ class RunReader:
                     break
         self.counts.torn = int(splitter.pending_bytes > 0)
 
-    def _item(self, line: bytes | Overlong) -> Iterator[Item]:
+    def _item(self, line: bytes | Overlong) -> Iterator[Record]:
         if isinstance(line, Overlong):
             self.counts.foreign += 1
             return
@@ -81,7 +83,7 @@ class RunReader:
             yield item
 
 
-def parse(line: bytes) -> Item | None:
+def parse(line: bytes) -> Record | None:
     """One record without its newline, or None when it is not one.
 
     A board line that is no longer what the board sent comes back as a BadLine whose reason starts
@@ -98,6 +100,8 @@ def parse(line: bytes) -> Item | None:
         src = record.pop("src")
         if src == "host":
             return HostEvent(mono_s, wall_s, str(record.pop("ev")), record)
+        if src == "gpu":
+            return parse_gpu(mono_s, wall_s, record)
         if src == "board":
             text = str(record["text"]).encode("latin-1")
             return BadLine(mono_s, wall_s, str(record["bad"]), text, int(record["bytes"]))

@@ -20,9 +20,10 @@ from typing import Any
 from thermoflop.errors import BoardError, StorageError, ThermoflopError
 from thermoflop.pico.link import FIRST_LINE_S, Link
 from thermoflop.pico.ports import choose
-from thermoflop.pico.track import BoardLine, Counters, HostEvent, Item
+from thermoflop.pico.track import BoardLine, Counters, HostEvent
 from thermoflop.pico.wire import Event, Hello, Sample, Settings, printable
 from thermoflop.runs import facts
+from thermoflop.runs.records import Record
 from thermoflop.runs.store import RunStore
 from thermoflop.runs.summary import Summarizer, Summary
 
@@ -71,13 +72,13 @@ class ItemQueue:
 
     def __init__(self, max_bytes: int = MAX_QUEUED_BYTES) -> None:
         """Past ``max_bytes`` new items are dropped and counted in ``dropped``."""
-        self._items: deque[list[Item]] = deque()
+        self._items: deque[Sequence[Record]] = deque()
         self._max_bytes = max_bytes
         self._n_bytes = 0
         self._ready = threading.Condition()
         self.dropped = 0
 
-    def __call__(self, items: list[Item]) -> None:
+    def __call__(self, items: Sequence[Record]) -> None:
         """Take items; the sink of a link."""
         n_bytes = sum(map(_cost_bytes, items))
         with self._ready:
@@ -88,7 +89,7 @@ class ItemQueue:
             self._items.append(items)
             self._ready.notify()
 
-    def take(self, wait_s: float) -> list[Item]:
+    def take(self, wait_s: float) -> list[Record]:
         """All items that are waiting, after at most ``wait_s`` seconds."""
         with self._ready:
             if not self._items:
@@ -121,17 +122,17 @@ def record(
     queue = ItemQueue()
     link = Link(target, queue)
     with link:
-        waiting = _first_lines(link, queue, stop, first_line_s)
+        waiting = first_lines(link, queue, stop, first_line_s)
         recording = _Recording(link, queue, out, name, list(command or facts.command_line()))
         recording.on_line, recording.on_progress = on_line, on_progress
         return recording.run(waiting, duration_s, stop or threading.Event())
 
 
-def _first_lines(
+def first_lines(
     link: Link, queue: ItemQueue, stop: threading.Event | None, first_line_s: float
-) -> list[Item]:
+) -> list[Record]:
     """Everything up to the first good line, so that a wrong port leaves no folder behind."""
-    waiting: list[Item] = []
+    waiting: list[Record] = []
     deadline_s = time.monotonic() + first_line_s
     while time.monotonic() < deadline_s and not (stop and stop.is_set()):
         waiting += queue.take(_WAIT_S)
@@ -172,7 +173,7 @@ class _Recording:
         self._write_run(None)
 
     def run(
-        self, waiting: list[Item], duration_s: float | None, stop: threading.Event
+        self, waiting: list[Record], duration_s: float | None, stop: threading.Event
     ) -> RunResult:
         try:
             end, why = self._loop(waiting, duration_s, stop)
@@ -188,7 +189,7 @@ class _Recording:
         return self._end(end, why)
 
     def _loop(
-        self, items: list[Item], duration_s: float | None, stop: threading.Event
+        self, items: list[Record], duration_s: float | None, stop: threading.Event
     ) -> tuple[str, str | None]:
         start_s = time.monotonic()
         while True:
@@ -202,7 +203,7 @@ class _Recording:
                 return "gone", self._link.gone
             items = self._queue.take(_WAIT_S)
 
-    def _write_items(self, items: list[Item]) -> None:
+    def _write_items(self, items: list[Record]) -> None:
         sync_now = new_board = False
         for item in items:
             self._store.write(item)
@@ -318,6 +319,6 @@ def _why_failed(error: BaseException) -> str:
     return str(error) if isinstance(error, ThermoflopError) else type(error).__name__
 
 
-def _cost_bytes(item: Item) -> int:
+def _cost_bytes(item: Record) -> int:
     size = len(item.line) if isinstance(item, BoardLine) else 100
     return size + _ITEM_OVERHEAD_BYTES

@@ -10,6 +10,7 @@ A record of ``samples.jsonl`` is one JSON object::
     {"mono_s":12.345678,"wall_s":1750000000.123,"src":"board","line":{...the board's line...}}
     {"mono_s":12.345678,"wall_s":1750000000.123,"src":"board","bad":"crc","bytes":91,"text":"..."}
     {"mono_s":12.345678,"wall_s":1750000000.123,"src":"host","ev":"gap","missing":3}
+    {"mono_s":12.345678,"wall_s":1750000000.123,"src":"gpu","gpu":0,"temp_c":61,"power_w":284.112}
 
 ``mono_s`` is the host's monotonic clock, ``wall_s`` its wall clock (Unix time), both when the line
 arrived. The board's line stands there byte for byte, so that its crc can be checked again.
@@ -28,7 +29,9 @@ from pathlib import Path
 from typing import Any
 
 from thermoflop.errors import StorageError, UsageError
-from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
+from thermoflop.pico.track import BadLine, BoardLine, HostEvent
+from thermoflop.runs.gpu.sample import GpuSample, encode_gpu
+from thermoflop.runs.records import Record
 
 FORMAT = 1
 SAMPLES = "samples.jsonl"
@@ -61,7 +64,7 @@ class RunStore:
         except OSError as error:
             raise StorageError(_why(error, "create the run folder", self.folder)) from error
 
-    def write(self, item: Item) -> None:
+    def write(self, item: Record) -> None:
         """Append one item; when this returns, killing the process cannot lose it."""
         data = encode(item)
         try:
@@ -125,8 +128,10 @@ class RunStore:
             os.ftruncate(self._fd, self.n_bytes)
 
 
-def encode(item: Item) -> bytes:
+def encode(item: Record) -> bytes:
     """The record of an item, newline included."""
+    if isinstance(item, GpuSample):
+        return encode_gpu(item)
     head = f'{{"mono_s":{item.mono_s:.6f},"wall_s":{item.wall_s:.3f},"src":'
     match item:
         case BoardLine():

@@ -1,0 +1,125 @@
+"""``thermoflop record -- CMD``: run a command and keep what happened around it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from thermoflop.cli.words import duration_s
+from thermoflop.errors import UsageError
+
+if TYPE_CHECKING:
+    from thermoflop.runs.plan import Plan
+    from thermoflop.runs.session import Outcome
+
+EPILOG = """\
+The exit code is the command's own, 128+n when signal n ended it, 127 when there is no such command.
+Recording goes on until every process of the command has ended. Ctrl-C reaches the command once; a
+second one asks it to terminate, a third one kills it. Lines of the form KEY=value in the output,
+and thermoflop.mark("prefill", tokens=2048) in Python, put phases and numbers on the time axis.
+
+examples:
+  thermoflop record -- python bench.py
+  thermoflop record -n 5 --warmup 1 --wait-below 40 -- python bench.py
+  thermoflop record -n 3 --vs "python old.py" -- python new.py
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add("--port", metavar="P", help="the board's port; default: the only board; none: no board")
+    add("--gpu", choices=("auto", "none", "sim"), default="auto", help="GPU telemetry (auto)")
+    add("--rate", type=float, default=10.0, metavar="HZ", help="GPU readings a second (10)")
+    add("--out", type=Path, default=Path("runs"), metavar="DIR", help="where runs go (runs)")
+    add("--name", default="record", help="a word for the folder's name (record)")
+    add("--label", action="append", default=[], metavar="KEY=VALUE", help="kept with the run")
+    add("-n", "--repeat", type=int, default=1, metavar="N", help="run the command N times (1)")
+    add("--warmup", type=int, default=0, metavar="N", help="N more times first, flagged (0)")
+    add("--vs", metavar="COMMAND", help="a second command, run in turn with the first: A B A B")
+    add("--wait-below", type=float, metavar="C", help="before each time wait until it is cooler")
+    add("--sensor", choices=("auto", "board", "gpu"), default="auto", help="what must be cool")
+    add("--timeout", type=duration_s, default=600.0, metavar="T", help="wait that long (10m)")
+    add("--before", type=duration_s, default=0.0, metavar="T", help="record that long before")
+    add("--after", type=duration_s, default=0.0, metavar="T", help="and that long after (0)")
+    add("--grace", type=duration_s, default=10.0, metavar="T", help="from SIGTERM to SIGKILL (10s)")
+    add("--no-report", action="store_true", help="do not write report.html")
+    add("--json", action="store_true", help="the result as JSON; the command's output to stderr")
+    add("cmd", nargs=argparse.REMAINDER, metavar="-- CMD", help="the command and its arguments")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Record, say where the evidence is, pass the exit code through."""
+    from thermoflop.runs.session import record_command
+
+    outcome = record_command(plan(args), _say)
+    if args.json:
+        print(json.dumps({"folder": str(outcome.folder), **outcome.run}))
+    _tell(outcome)
+    return outcome.exit_code
+
+
+def plan(args: argparse.Namespace) -> Plan:
+    """The arguments as a plan."""
+    from thermoflop.runs.gate import Gate
+    from thermoflop.runs.plan import Plan
+
+    command = args.cmd[1:] if args.cmd[:1] == ["--"] else args.cmd
+    gate = None
+    if args.wait_below is not None:
+        gate = Gate(args.wait_below, args.sensor, args.timeout)
+    return Plan(
+        command=command,
+        against=_split(args.vs) if args.vs is not None else None,
+        out=args.out,
+        name=args.name,
+        port=args.port,
+        gpu=args.gpu,
+        rate_hz=args.rate,
+        repeats=args.repeat,
+        warmups=args.warmup,
+        before_s=args.before,
+        after_s=args.after,
+        gate=gate,
+        grace_s=args.grace,
+        labels=dict(_label(text) for text in args.label),
+        echo=(2, 2) if args.json else (1, 2),
+    )
+
+
+def _split(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"--vs {command!r} is not a command line: {error}") from error
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, sign, value = text.partition("=")
+    if not key or not sign:
+        raise UsageError(f"--label {text!r} is not of the form KEY=VALUE")
+    return key, value
+
+
+def _say(text: str) -> None:
+    print(f"thermoflop record: {text}", file=sys.stderr, flush=True)
+
+
+def _tell(outcome: Outcome) -> None:
+    for source, why in outcome.absent.items():
+        _say(f"no {'GPU' if source == 'gpu' else source}: {why}")
+    for trial in outcome.trials:
+        if trial.duration_s is None:
+            continue
+        ended = f"killed by {trial.signal}" if trial.signal else f"exit code {trial.exit_code}"
+        name = f"trial {trial.index} ({trial.variant}{', warm-up' if trial.warmup else ''})"
+        _say(f"{name}: {trial.duration_s:.3f} s, {ended}")
+    for notice in outcome.notices:
+        _say(notice)
+    _say(f"kept in {outcome.folder}")

@@ -1,0 +1,104 @@
+"""Follow the file that ``tf.mark`` appends to, and turn its lines into events of the run.
+
+The stamps are the command's own (the monotonic clock is one for the whole machine), so how often we
+look does not matter. What is not a mark is counted and passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from thermoflop.errors import StorageError
+from thermoflop.pico.track import HostEvent
+from thermoflop.pico.wire import LineSplitter, Overlong
+
+MARKS = "marks.jsonl"
+MAX_MARK_BYTES = 4096
+MAX_VALUES = 32
+_CHUNK_BYTES = 1 << 20
+
+
+class MarksFile:
+    """The marks of a run, read as they come."""
+
+    def __init__(self, folder: Path) -> None:
+        """Create the empty file; StorageError."""
+        self.path = folder / MARKS
+        self.bad = 0
+        self.marks = 0
+        self._splitter = LineSplitter(MAX_MARK_BYTES)
+        try:
+            flags = os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            self._fd = os.open(self.path, flags, 0o644)
+        except OSError as error:
+            raise StorageError(f"cannot create {self.path}: {error.strerror}") from error
+
+    def take(self) -> list[HostEvent]:
+        """The marks since the last call, at most a chunk of them at a time."""
+        events = []
+        for line in self._splitter.feed(os.read(self._fd, _CHUNK_BYTES)):
+            event = None if isinstance(line, Overlong) else parse_mark(line)
+            if event is None:
+                self.bad += 1
+            else:
+                events.append(event)
+        self.marks += len(events)
+        return events
+
+    def close(self) -> None:
+        """Close it, and take it away when nobody wrote a mark."""
+        if self._fd >= 0:
+            empty = os.fstat(self._fd).st_size == 0
+            os.close(self._fd)
+            self._fd = -1
+            if empty:
+                self.path.unlink(missing_ok=True)
+
+
+def parse_mark(line: bytes) -> HostEvent | None:
+    """One line of the file as an event, or None."""
+    try:
+        data = json.loads(line)
+        mono_s, pid = float(data["mono_s"]), int(data["pid"])
+        values = clean(data.get("values", {}))
+        if values is None or not math.isfinite(mono_s):
+            return None
+        detail: dict[str, Any] = {"by": "mark", "pid": pid, "values": values}
+        if "phase" in data:
+            name = data["phase"]
+            detail["phase"] = None if name is None else str(name)[:200]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return HostEvent(mono_s, wall_at(mono_s), "mark", detail)
+
+
+def keys_event(mono_s: float, keys: dict[str, Any]) -> HostEvent:
+    """KEY=value words of the command's output as the same kind of event."""
+    values = {key: value for key, value in keys.items() if key != "phase"}
+    detail: dict[str, Any] = {"by": "output", "values": values}
+    if "phase" in keys:
+        detail["phase"] = str(keys["phase"])
+    return HostEvent(mono_s, wall_at(mono_s), "mark", detail)
+
+
+def clean(values: Any) -> dict[str, float | str] | None:
+    """Values of a mark: finite numbers and short words; None when they are something else."""
+    if not isinstance(values, dict) or len(values) > MAX_VALUES:
+        return None
+    kept: dict[str, float | str] = {}
+    for key, value in values.items():
+        if isinstance(value, bool | int | float) and math.isfinite(value):
+            kept[str(key)[:64]] = float(value)
+        else:
+            kept[str(key)[:64]] = str(value)[:200]
+    return kept
+
+
+def wall_at(mono_s: float) -> float:
+    """What the wall clock, as it is set now, read at a moment of the monotonic one."""
+    return time.time() - (time.monotonic() - mono_s)

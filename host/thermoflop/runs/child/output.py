@@ -1,0 +1,134 @@
+"""Drain a command's output: into ``child.log`` byte for byte, on to our own, and through KEY=value.
+
+One thread, chunks of 256 KiB and no queue: memory does not grow with the output, and a command that
+prints faster than the disk or our own reader takes waits, as it would in any pipe. When the disk is
+full the log ends there, the bytes it lacks are counted, and the command goes on undisturbed.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+from thermoflop.errors import StorageError
+from thermoflop.runs.child.keys import KeyLines
+
+CHILD_LOG = "child.log"
+_CHUNK_BYTES = 256 << 10
+_POLL_S = 0.2
+_QUIET_S = 0.5  # of a pipe that a process outside of the command's session still holds open
+
+
+class ChildLog:
+    """The log file of all trials of a run, appended to; never raises once it is open."""
+
+    def __init__(self, folder: Path) -> None:
+        """Create it; StorageError."""
+        self.n_bytes = 0
+        self.lost_bytes = 0
+        self.why: str | None = None
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            self._fd = os.open(folder / CHILD_LOG, flags, 0o644)
+        except OSError as error:
+            raise StorageError(f"cannot create {folder / CHILD_LOG}: {error.strerror}") from error
+
+    def write(self, data: bytes) -> None:
+        """Append ``data``, or count it as lost."""
+        view = memoryview(data)
+        while view and self.why is None:
+            try:
+                done = os.write(self._fd, view)
+            except OSError as error:
+                self.why = error.strerror or str(error)
+                break
+            self.n_bytes += done
+            view = view[done:]
+        self.lost_bytes += len(view)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class OutputPump:
+    """Drains the two pipes of one child until both have ended."""
+
+    def __init__(
+        self,
+        pipes: tuple[IO[bytes], IO[bytes]],
+        log: ChildLog,
+        on_keys: Callable[[float, dict[str, Any]], None],
+        echo: tuple[int | None, int | None] = (1, 2),
+    ) -> None:
+        """``echo`` are the file descriptors that get a copy of output and error."""
+        self.keys = tuple(KeyLines() for _ in pipes)
+        self._log = log
+        self._on_keys = on_keys
+        self._selector = selectors.DefaultSelector()
+        self._echo: list[int | None] = list(echo)
+        for which, pipe in enumerate(pipes):
+            os.set_blocking(pipe.fileno(), False)
+            self._selector.register(pipe, selectors.EVENT_READ, which)
+        self._last_group = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="thermoflop-output", daemon=True)
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Call when all processes of the command have ended: take what is left and stop."""
+        self._last_group.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        quiet_from_s = time.monotonic()
+        while self._selector.get_map():
+            ready = self._selector.select(_POLL_S)
+            if ready:
+                quiet_from_s = time.monotonic()
+            elif self._last_group.is_set() and time.monotonic() - quiet_from_s > _QUIET_S:
+                break
+            for key, _ in ready:
+                self._drain(key)
+        for key in list(self._selector.get_map().values()):
+            self._close(key)
+        self._selector.close()
+
+    def _drain(self, key: selectors.SelectorKey) -> None:
+        try:
+            chunk = os.read(key.fd, _CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        if not chunk:
+            self._close(key)
+            return
+        now_s = time.monotonic()
+        self._log.write(chunk)
+        for found in self.keys[key.data].feed(chunk, now_s):
+            self._on_keys(now_s, found)
+        self._pass_on(key.data, chunk)
+
+    def _pass_on(self, which: int, chunk: bytes) -> None:
+        fd = self._echo[which]
+        view = memoryview(chunk)
+        while fd is not None and view:
+            try:
+                view = view[os.write(fd, view) :]
+            except BlockingIOError:
+                time.sleep(0.005)
+            except OSError:  # nobody reads us any more: the log goes on
+                self._echo[which] = fd = None
+
+    def _close(self, key: selectors.SelectorKey) -> None:
+        self._selector.unregister(key.fileobj)
+        pipe = key.fileobj
+        if not isinstance(pipe, int):
+            pipe.close()  # type: ignore[attr-defined]

@@ -1,0 +1,139 @@
+"""Start the wrapped command in a session of its own, and know when all of it has ended.
+
+In its own session the command does not get the terminal's Ctrl-C; the recorder passes it on, once.
+The command has ended when no process of its session or process group is left (zombies that nobody
+collects do not count), so a grandchild it leaves behind is waited for. A process that starts yet
+another session, as a daemon does, has taken its leave and is not followed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from thermoflop.errors import CommandNotFound, CommandNotRunnable
+
+_PROC = Path("/proc")
+_DEAD = "ZXx"
+
+
+def find_program(name: str) -> str:
+    """The path of a program; one sentence and the exit code of a shell when there is none."""
+    found = shutil.which(name)
+    if found:
+        return found
+    if os.sep in name and Path(name).exists():
+        raise CommandNotRunnable(f"{name} cannot be run: it is not an executable file")
+    raise CommandNotFound(f"there is no command {name!r}: check its spelling and PATH")
+
+
+class Child:
+    """A running command. ``ended`` is called, in a thread, when its first process has ended."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        ended: Callable[[], None],
+    ) -> None:
+        """Start it; CommandNotRunnable when the system refuses."""
+        self.argv = list(argv)
+        self.started_s = time.monotonic()
+        self.ended_s: float | None = None
+        try:
+            self._process = subprocess.Popen(
+                self.argv,
+                env=dict(env),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise CommandNotRunnable(f"{argv[0]} cannot be run: {error.strerror}") from error
+        self.pid = self._process.pid
+        self._ended = ended
+        threading.Thread(target=self._wait, name="thermoflop-wait", daemon=True).start()
+
+    @property
+    def pipes(self) -> tuple[IO[bytes], IO[bytes]]:
+        """Its standard output and standard error."""
+        assert self._process.stdout is not None  # noqa: S101 - for the type checker
+        assert self._process.stderr is not None  # noqa: S101
+        return self._process.stdout, self._process.stderr
+
+    @property
+    def exit_code(self) -> int | None:
+        """As a shell gives it: 128+n for a command that signal n ended; None while it runs."""
+        code = self._process.returncode
+        return 128 - code if code is not None and code < 0 else code
+
+    @property
+    def signal_name(self) -> str | None:
+        """The signal that ended it, like SIGKILL."""
+        code = self._process.returncode
+        if code is None or code >= 0:
+            return None
+        try:
+            return signal.Signals(-code).name
+        except ValueError:  # a real-time signal
+            return f"signal {-code}"
+
+    def is_running(self) -> bool:
+        """Whether the command itself runs; others of its group may go on."""
+        return self.ended_s is None
+
+    def others(self) -> list[int]:
+        """Its processes that are still there after the first one has ended."""
+        return session_members(self.pid)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to every process of the command."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+        own_group = {self.pid}
+        for pid in self.others():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if os.getpgid(pid) not in own_group:
+                    os.kill(pid, number)
+
+    def _wait(self) -> None:
+        self._process.wait()
+        self.ended_s = time.monotonic()
+        self._ended()
+
+
+def session_members(leader: int) -> list[int]:
+    """The living processes whose session or process group is ``leader``."""
+    try:
+        os.killpg(leader, 0)
+        in_group = True
+    except ProcessLookupError:
+        in_group = False
+    except PermissionError:
+        in_group = True
+    if not _PROC.joinpath("self", "stat").exists():
+        return [leader] if in_group else []
+    return [pid for pid in _processes() if _belongs(pid, leader)]
+
+
+def _processes() -> list[int]:
+    return [int(entry.name) for entry in os.scandir(_PROC) if entry.name.isdigit()]
+
+
+def _belongs(pid: int, leader: int) -> bool:
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(errors="replace")
+    except OSError:  # it ended while we looked
+        return False
+    # the name in brackets may hold anything; what follows it is: state ppid pgrp session ...
+    words = text.rpartition(")")[2].split()
+    return words[0] not in _DEAD and leader in (int(words[2]), int(words[3]))

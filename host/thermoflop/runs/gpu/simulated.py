@@ -1,0 +1,237 @@
+"""A simulated NVML: the functions of ``pynvml`` that we use, with a GPU's physics behind them.
+
+Each GPU heats through one thermal resistance and cools with one time constant. Its driver lowers
+the clock when power passes the limit or the chip its slowdown temperature, and says why in the same
+bits as the real one. Seeded: the same calls at the same times give the same answers. Drivers of
+other years are the same class with functions taken away, and a GPU can be lost at a given moment.
+
+Units as in NVML: milliwatts, millijoules, megahertz, percent, whole degrees Celsius.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+_STEP_S = 0.01
+_LONGEST_STEP_S = 60.0  # a simulation nobody looked at for longer is jumped to its end
+_AVERAGE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The constants of one simulated GPU; the defaults are those of no product."""
+
+    name: str = "Simulated GPU 300W"
+    memory_bytes: int = 24 << 30
+    idle_w: float = 35.0
+    full_w: float = 330.0  # at full load and full clock, before any limit
+    limit_w: float = 300.0
+    ambient_c: float = 30.0
+    k_per_w: float = 0.19
+    tau_s: float = 14.0
+    slowdown_c: float = 83.0
+    hw_slowdown_c: float = 92.0
+    idle_mhz: float = 210.0
+    full_mhz: float = 1980.0
+    mem_mhz: float = 2619.0
+
+
+class SimulatedError(Exception):
+    """What this library raises; ``value`` is NVML's return code."""
+
+    def __init__(self, value: int) -> None:
+        """``value`` as in nvml.h."""
+        texts = {2: "Invalid Argument", 3: "Not Supported", 9: "Driver Not Loaded"}
+        super().__init__({13: "Function Not Found", 15: "GPU is lost", **texts}.get(value, "?"))
+        self.value = value
+
+
+class _Device:
+    """One GPU, stepped forward to the moment it is asked about."""
+
+    def __init__(self, index: int, body: Body, load: Callable[[float], float], seed: int) -> None:
+        self.index = index
+        self.body = body
+        self._load = load
+        self._random = random.Random(seed * 1000 + index)  # noqa: S311 - a simulation
+        self._at_s: float | None = None
+        self.temp_c = body.ambient_c + body.idle_w * body.k_per_w
+        self.power_w = self.average_w = body.idle_w
+        self.energy_j = 0.0
+        self.mhz = body.idle_mhz
+        self.load = 0.0
+        self.reasons = 1
+
+    def step_to(self, now_s: float) -> None:
+        """Bring the state to ``now_s``, in small steps."""
+        if self._at_s is None:
+            self._at_s = now_s
+        self._at_s = max(self._at_s, now_s - _LONGEST_STEP_S)
+        while self._at_s + _STEP_S <= now_s:
+            self._at_s += _STEP_S
+            self._step(min(1.0, max(0.0, self._load(self._at_s))))
+
+    def noisy_w(self, power_w: float) -> int:
+        """A power reading in milliwatts."""
+        return max(0, round(1000 * (power_w + self._random.gauss(0.0, 0.4))))
+
+    def _step(self, load: float) -> None:
+        body = self.body
+        self.load = load
+        self.reasons = 1 if load < 0.01 else 0
+        wanted_mhz = body.idle_mhz if load < 0.01 else body.full_mhz
+        swing_w = body.full_w - body.idle_w
+        power_mhz = body.full_mhz
+        if load > 0.01 and body.idle_w + swing_w * load > body.limit_w:
+            share = (body.limit_w - body.idle_w) / (swing_w * load)
+            power_mhz = body.full_mhz * math.cbrt(share)
+            self.reasons |= 0x004
+        heat_mhz = body.full_mhz
+        if self.temp_c > body.hw_slowdown_c:
+            heat_mhz = body.full_mhz / 2
+            self.reasons |= 0x048
+        elif self.temp_c > body.slowdown_c:
+            heat_mhz = body.full_mhz * max(0.4, 1 - 0.08 * (self.temp_c - body.slowdown_c))
+            self.reasons |= 0x020
+        self.mhz = min(wanted_mhz, power_mhz, heat_mhz)
+        scale = (self.mhz / body.full_mhz) ** 3 if load > 0.01 else 0.0
+        self.power_w = body.idle_w + swing_w * load * scale
+        self.energy_j += self.power_w * _STEP_S
+        self.average_w += (self.power_w - self.average_w) * _STEP_S / _AVERAGE_S
+        end_c = body.ambient_c + body.k_per_w * self.power_w
+        self.temp_c += (end_c - self.temp_c) * (1 - math.exp(-_STEP_S / body.tau_s))
+
+
+class SimulatedNvml:
+    """Stands in for the module ``pynvml``."""
+
+    NVMLError: ClassVar[type[Exception]] = SimulatedError
+
+    def __init__(
+        self,
+        bodies: Sequence[Body] = (Body(),),
+        load: Callable[[float], float] = lambda _: 0.0,
+        *,
+        seed: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+        without: Sequence[str] = (),
+        lost: dict[int, tuple[float, float]] | None = None,
+    ) -> None:
+        """``without`` names functions that this driver lacks, as drivers of other years do.
+
+        ``lost`` says, by GPU, after how many seconds it falls off the bus and after how many more
+        it answers again (infinity: never).
+        """
+        self._without = frozenset(without)
+        self._clock = clock
+        self._start_s = clock()
+        self._lost = lost or {}
+        self._devices = [_Device(i, body, load, seed) for i, body in enumerate(bodies)]
+        self.started = 0
+
+    def __getattribute__(self, name: str) -> Any:
+        """A function that the driver lacks exists in the module and fails when called."""
+        if name.startswith("nvml") and name in object.__getattribute__(self, "_without"):
+            return _not_found
+        return object.__getattribute__(self, name)
+
+    def nvmlInit(self) -> None:  # noqa: N802 - NVML's own names from here on
+        self.started += 1
+
+    def nvmlShutdown(self) -> None:  # noqa: N802
+        self.started -= 1
+
+    def nvmlDeviceGetCount(self) -> int:  # noqa: N802
+        return len(self._devices)
+
+    def nvmlSystemGetDriverVersion(self) -> str:  # noqa: N802
+        return "simulated"
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
+        self._at(index)
+        return index
+
+    def nvmlDeviceGetName(self, handle: int) -> str:  # noqa: N802
+        return self._at(handle).body.name
+
+    def nvmlDeviceGetUUID(self, handle: int) -> str:  # noqa: N802
+        return f"GPU-simulated-{self._at(handle).index}"
+
+    def nvmlDeviceGetTemperature(self, handle: int, sensor: int) -> int:  # noqa: N802
+        if sensor != 0:
+            raise SimulatedError(2)
+        return int(self._at(handle).temp_c)
+
+    def nvmlDeviceGetTemperatureThreshold(self, handle: int, which: int) -> int:  # noqa: N802
+        body = self._at(handle).body
+        known = {0: body.hw_slowdown_c + 5, 1: body.hw_slowdown_c, 3: body.slowdown_c}
+        if which not in known:
+            raise SimulatedError(3)
+        return int(known[which])
+
+    def nvmlDeviceGetPowerUsage(self, handle: int) -> int:  # noqa: N802
+        device = self._at(handle)
+        return device.noisy_w(device.average_w)
+
+    def nvmlDeviceGetEnforcedPowerLimit(self, handle: int) -> int:  # noqa: N802
+        return int(self._at(handle).body.limit_w * 1000)
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: int) -> int:  # noqa: N802
+        return int(self._at(handle).energy_j * 1000)
+
+    def nvmlDeviceGetClockInfo(self, handle: int, kind: int) -> int:  # noqa: N802
+        device = self._at(handle)
+        return int(device.body.mem_mhz if kind == 2 else device.mhz)
+
+    def nvmlDeviceGetMaxClockInfo(self, handle: int, kind: int) -> int:  # noqa: N802
+        body = self._at(handle).body
+        return int(body.mem_mhz if kind == 2 else body.full_mhz)
+
+    def nvmlDeviceGetUtilizationRates(self, handle: int) -> SimpleNamespace:  # noqa: N802
+        load = self._at(handle).load
+        return SimpleNamespace(gpu=round(100 * load), memory=round(60 * load))
+
+    def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:  # noqa: N802
+        device = self._at(handle)
+        total = device.body.memory_bytes
+        used = int(total * (0.02 + 0.6 * (device.load > 0.01)))
+        return SimpleNamespace(total=total, used=used, free=total - used)
+
+    def nvmlDeviceGetCurrentClocksEventReasons(self, handle: int) -> int:  # noqa: N802
+        return self._at(handle).reasons
+
+    def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle: int) -> int:  # noqa: N802
+        return self._at(handle).reasons
+
+    def nvmlDeviceGetFieldValues(self, handle: int, ids: Sequence[int]) -> list[Any]:  # noqa: N802
+        device = self._at(handle)
+        known = {185: device.average_w, 186: device.power_w}
+        values = []
+        for field in ids:
+            milli = device.noisy_w(known[field]) if field in known else 0
+            union = SimpleNamespace(uiVal=milli)
+            code = 0 if field in known else 3
+            values.append(SimpleNamespace(nvmlReturn=code, valueType=1, value=union))
+        return values
+
+    def _at(self, index: int) -> _Device:
+        """The device, brought to this moment; the error of a device that is not there."""
+        if not 0 <= index < len(self._devices):
+            raise SimulatedError(2)
+        now_s = self._clock()
+        from_s, for_s = self._lost.get(index, (math.inf, 0.0))
+        if from_s <= now_s - self._start_s < from_s + for_s:
+            raise SimulatedError(15)
+        device = self._devices[index]
+        device.step_to(now_s)
+        return device
+
+
+def _not_found(*_: Any) -> Any:
+    raise SimulatedError(13)

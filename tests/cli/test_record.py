@@ -1,0 +1,179 @@
+"""``record`` as a user meets it: signals, pipes, what is printed where."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from thermoflop.runs.reader import RunReader, read_run
+
+
+def start(tmp_path: Path, *words: str, **options: Any) -> subprocess.Popen[bytes]:
+    """A recorder in a process of its own."""
+    command = [sys.executable, "-m", "thermoflop", "record", "--port", "none"]
+    command += ["--out", str(tmp_path / "runs"), *words]
+    environment = {**os.environ, "PYTHONPATH": ":".join(sys.path)}
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+    )
+
+
+def run_once(tmp_path: Path, *words: str) -> tuple[int, str, str]:
+    """Exit code, output and error of a whole recording."""
+    process = start(tmp_path, *words)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out.decode(), err.decode()
+
+
+def wait_for_file(path: Path) -> None:
+    """Until a child has said that it is ready."""
+    for _ in range(500):
+        if path.exists():
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"{path} never came")
+
+
+def the_run(tmp_path: Path) -> Path:
+    """The only run folder."""
+    (folder,) = (tmp_path / "runs").iterdir()
+    return folder
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs (a zombie does not)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def test_output_and_error_pass_through_and_our_words_go_to_error(tmp_path: Path) -> None:
+    """So that `record -- cmd > file` is what `cmd > file` is."""
+    code, out, err = run_once(tmp_path, "--gpu", "none", "--", "sh", "-c", "echo o; echo e >&2")
+    assert (code, out) == (0, "o\n")
+    assert "e\n" in err
+    assert "kept in" in err
+
+
+def test_json_goes_to_standard_output_alone(tmp_path: Path) -> None:
+    """The command's output steps aside."""
+    code, out, err = run_once(
+        tmp_path, "--gpu", "sim", "--json", "--label", "a=b", "--", "echo", "o"
+    )
+    data = json.loads(out)
+    assert (code, data["exit_code"], data["labels"]) == (0, 0, {"a": "b"})
+    assert "o\n" in err
+
+
+COUNT = """
+import signal, sys, time
+hits = []
+signal.signal(signal.SIGINT, lambda *_: hits.append(1))
+open(sys.argv[1], "w").close()
+end = time.monotonic() + 30
+while not hits and time.monotonic() < end:
+    time.sleep(0.01)
+time.sleep(0.3)
+sys.exit(40 + len(hits))
+"""
+
+
+def test_ctrl_c_reaches_the_command_once(tmp_path: Path) -> None:
+    """The terminal sends it to the recorder's group; the command gets one."""
+    ready = tmp_path / "ready"
+    words = ["--gpu", "none", "--", sys.executable, "-c", COUNT, str(ready)]
+    process = start(tmp_path, *words, start_new_session=True)
+    wait_for_file(ready)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 41, err.decode()
+    assert read_run(the_run(tmp_path))["ended"]["why"] == "SIGINT"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_without_handlers_ends_with_the_signal(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """128+n is passed through."""
+    ready = tmp_path / "ready"
+    process = start(tmp_path, "--gpu", "none", "--", "sh", "-c", f"touch {ready}; exec sleep 30")
+    wait_for_file(ready)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == code
+
+
+def test_a_command_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path) -> None:
+    """With its grandchildren; no orphan is left."""
+    ready = tmp_path / "ready"
+    script = f"trap '' TERM; sh -c 'trap \"\" TERM; echo $$ > {ready}; sleep 30' & wait; sleep 30"
+    process = start(tmp_path, "--gpu", "none", "--grace", "300ms", "--", "sh", "-c", script)
+    wait_for_file(ready)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 137
+    assert not is_alive(int(ready.read_text()))
+
+
+def test_kill_9_of_the_recorder_loses_nothing_written(tmp_path: Path) -> None:
+    """Every whole record stays, run.json is there, and the run is seen to be unfinished."""
+    process = start(tmp_path, "--gpu", "sim", "--rate", "100", "--", "sleep", "30")
+    for _ in range(500):
+        files = list((tmp_path / "runs").glob("*/samples.jsonl"))
+        if files and files[0].stat().st_size > 4000:
+            break
+        time.sleep(0.02)
+    child = next(
+        item.detail["pid"]
+        for item in RunReader(the_run(tmp_path))
+        if getattr(item, "ev", "") == "child_start"
+    )
+    process.kill()
+    process.communicate(timeout=60)
+    os.kill(child, signal.SIGKILL)
+    reader = RunReader(the_run(tmp_path))
+    assert len(list(reader)) > 10
+    assert (reader.counts.foreign, reader.counts.torn) == (0, 0)
+    assert read_run(the_run(tmp_path))["ended"] is None
+
+
+def test_nobody_reading_our_output_does_not_end_the_log(tmp_path: Path) -> None:
+    """`record -- cmd | head` still records all of cmd."""
+    process = start(tmp_path, "--gpu", "none", "--", "sh", "-c", "seq 100000; exit 6")
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    process.communicate(timeout=60)
+    assert process.returncode == 6
+    log = (the_run(tmp_path) / "child.log").read_bytes()
+    assert log.endswith(b"\n100000\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (["--"], 2, "there is no command to record"),
+        (["-n", "0", "--", "true"], 2, "-n must be at least 1"),
+        (["--vs", "a 'b", "--", "true"], 2, "is not a command line"),
+        (["--label", "x", "--", "true"], 2, "KEY=VALUE"),
+        (["--rate", "5000", "--", "true"], 2, "not between 0 and 200 Hz"),
+        (["--", "thermoflop-no-such"], 127, "there is no command"),
+    ],
+)
+def test_what_makes_no_sense_is_one_sentence(
+    tmp_path: Path, words: list[str], code: int, text: str
+) -> None:
+    """Before anything runs, and without a folder."""
+    got, _, err = run_once(tmp_path, *words)
+    assert (got, text in err) == (code, True), err
+    assert "Traceback" not in err
+    assert not (tmp_path / "runs").exists()
