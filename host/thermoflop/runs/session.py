@@ -118,6 +118,7 @@ class _Session:
         self._trials = trials(plan)
         self._absent: dict[str, str] = {}
         self._clocks = ClockWatch()
+        self._passed_over = 0
 
     def run(self) -> Outcome:
         plan = self._plan
@@ -201,6 +202,7 @@ class _Session:
         self._note_end(trial, child)
         self._wait_for_others(trial, child)
         pump.finish()
+        self._passed_over += sum(keys.passed_over for keys in pump.keys)
         trial.all_ended_s = time.monotonic()
         trial.log_to_bytes = self._log.n_bytes
         self._signals.child = None
@@ -335,7 +337,11 @@ class _Session:
             "absent": self._absent,
             "predictions": plan.predictions,
             "gpu": None if gpus is None else {**gpus.facts, **gpus.to_json()},
-            "output": {"bytes": self._log.n_bytes, "lost_bytes": self._log.lost_bytes},
+            "output": {
+                "bytes": self._log.n_bytes,
+                "lost_bytes": self._log.lost_bytes,
+                "lines_not_looked_at": self._passed_over,
+            },
             "marks": {"taken": self._marks.marks, "bad": self._marks.bad},
             "not_written": {"items": self._ledger.lost, "why": self._ledger.why},
             "dropped_items": self._queue.dropped,

@@ -1,8 +1,8 @@
 """``KEY=value`` lines in a command's output, such as ``phase=decode`` or ``tokens=64 loss=2.31``.
 
 A line counts when every word of it is KEY=value. ``phase`` begins a phase; everything else are
-numbers (or words) that belong to the phase that is running. A flood is bounded: past
-``MAX_PER_S`` lines a second the rest of that second are counted and passed over.
+numbers (or words) that belong to the phase that is running. A flood is bounded: once a second has
+had ``MAX_PER_S`` such lines, the rest of its lines are counted and not looked at.
 """
 
 from __future__ import annotations
@@ -61,11 +61,15 @@ class KeyLines:
         self._rest = tail
         if len(tail) > MAX_LINE_BYTES:
             self._rest, self._skipping = b"", True
-        found = []
-        for line in lines:
+        found: list[dict[str, Any]] = []
+        for index, line in enumerate(lines):
+            if self._is_over(now_s):
+                self.passed_over += len(lines) - index
+                break
             keys = parse_keys(line.rstrip(b"\r"))
-            if keys is not None and self._may(now_s):
+            if keys is not None:
                 found.append(keys)
+                self._count += 1
         return found
 
     def _keep_tail(self, chunk: bytes) -> None:
@@ -78,12 +82,9 @@ class KeyLines:
         if len(self._rest) > MAX_LINE_BYTES:
             self._rest, self._skipping = b"", True
 
-    def _may(self, now_s: float) -> bool:
+    def _is_over(self, now_s: float) -> bool:
+        """Whether this second has had its share."""
         second = math.floor(now_s)
         if second != self._second:
             self._second, self._count = second, 0
-        self._count += 1
-        if self._count > MAX_PER_S:
-            self.passed_over += 1
-            return False
-        return True
+        return self._count >= MAX_PER_S

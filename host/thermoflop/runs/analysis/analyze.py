@@ -1,0 +1,324 @@
+"""One run, analysed: everything that the report shows and ``--json`` prints, in one pass."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from thermoflop.runs.analysis.compare import Spread, paired, spread
+from thermoflop.runs.analysis.data import RunData, load
+from thermoflop.runs.analysis.energy import Energy, energy
+from thermoflop.runs.analysis.phases import Window, phase_windows, trial_windows
+from thermoflop.runs.analysis.thermal import (
+    Steady,
+    ThermalFit,
+    fit_power,
+    fit_step,
+    steady_state,
+)
+from thermoflop.runs.analysis.throughput import (
+    HeatEffect,
+    Lost,
+    heat_effect,
+    lost_to_throttling,
+    steps,
+    throttled_s,
+)
+from thermoflop.runs.gpu.throttle import ThrottleSpan, ThrottleTracker, seconds_by_reason
+
+if TYPE_CHECKING:
+    from thermoflop.runs.analysis.data import Column
+
+
+@dataclass(slots=True)
+class Heat:
+    """What one temperature sensor says about the run."""
+
+    name: str
+    min_c: float
+    mean_c: float
+    max_c: float
+    rise_c: float
+    fit: ThermalFit | None
+    steady: Steady | None
+
+
+@dataclass(slots=True)
+class WindowFigures:
+    """A trial or phase in figures; amounts per second use its own length."""
+
+    window: Window
+    energy: dict[int, Energy]
+    throttled_s: float
+    max_gpu_c: float | None
+    max_board_c: float | None
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """Tokens a second, when the run said its tokens."""
+        return self._per_s("tokens")
+
+    @property
+    def joules(self) -> float | None:
+        """Of all GPUs."""
+        known = [e.joules for e in self.energy.values() if e.joules is not None]
+        return sum(known) if known else None
+
+    @property
+    def joules_per_token(self) -> float | None:
+        """Energy per token."""
+        tokens, joules = self.window.sums.get("tokens"), self.joules
+        return joules / tokens if tokens and joules is not None else None
+
+    @property
+    def mfu(self) -> float | None:
+        """Share of the peak FLOP rate, when the run said its FLOPs and the peak."""
+        return self._share("flops", "flops_per_token", "peak_flops_per_s")
+
+    @property
+    def mbu(self) -> float | None:
+        """Share of the peak bandwidth, when the run said its bytes and the peak."""
+        return self._share("bytes", "bytes_per_token", "peak_bytes_per_s")
+
+    def _per_s(self, key: str) -> float | None:
+        total, seconds = self.window.sums.get(key), self.window.duration_s
+        return total / seconds if total and seconds > 0 else None
+
+    def _share(self, key: str, per_token: str, peak: str) -> float | None:
+        rate = self._per_s(key)
+        last = self.window.last
+        if rate is None and isinstance(last.get(per_token), int | float):
+            tokens_per_s = self.tokens_per_s
+            rate = tokens_per_s * float(last[per_token]) if tokens_per_s else None
+        top = last.get(peak)
+        if rate is None or not isinstance(top, int | float) or top <= 0:
+            return None
+        return rate / float(top)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a dictionary."""
+        window = {k: v for k, v in asdict(self.window).items() if k not in ("notes",)}
+        return {
+            **window,
+            "duration_s": self.window.duration_s,
+            "tokens_per_s": self.tokens_per_s,
+            "joules": self.joules,
+            "joules_per_token": self.joules_per_token,
+            "mfu": self.mfu,
+            "mbu": self.mbu,
+            "throttled_s": self.throttled_s,
+            "max_gpu_c": self.max_gpu_c,
+            "max_board_c": self.max_board_c,
+            "energy": {str(gpu): e.to_json() for gpu, e in self.energy.items()},
+        }
+
+
+@dataclass(slots=True)
+class Analysis:
+    """A run, analysed. ``data`` has the columns behind the figures."""
+
+    data: RunData
+    trials: list[WindowFigures]
+    phases: list[WindowFigures]
+    heat: list[Heat]
+    spans: list[ThrottleSpan]  # on the run's axis
+    throttled_share: dict[int, float]
+    seconds_by_reason: dict[str, float]
+    fan_duty: float | None
+    lost: list[Lost]
+    heat_effects: list[HeatEffect]
+    durations: dict[str, Spread]
+    b_over_a: Spread | None
+    warnings: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a dictionary of plain values, NaN and infinity as null."""
+        board = self.data.board
+        plain: dict[str, Any] = _clean(
+            {
+                "folder": str(self.data.folder),
+                "run": self.data.run,
+                "trials": [t.to_json() for t in self.trials],
+                "phases": [p.to_json() for p in self.phases],
+                "heat": [asdict(h) for h in self.heat],
+                "throttled_share": {str(k): v for k, v in self.throttled_share.items()},
+                "throttled_s_by_reason": self.seconds_by_reason,
+                "throttle_spans": [asdict(s) for s in self.spans],
+                "fan_duty": self.fan_duty,
+                "lost": [asdict(x) for x in self.lost],
+                "heat_effects": [asdict(x) for x in self.heat_effects],
+                "durations": {k: v.to_json() for k, v in self.durations.items()},
+                "b_over_a": self.b_over_a.to_json() if self.b_over_a else None,
+                "clock_error_s": board.clock_error_s if board else None,
+                "clock_drift_ppm": board.drift_ppm if board else None,
+                "warnings": self.warnings,
+            }
+        )
+        return plain
+
+
+def analyze(folder: Path) -> Analysis:
+    """Analyse the run in ``folder``; InputError when it is not one."""
+    return analyze_data(load(folder))
+
+
+def analyze_data(data: RunData) -> Analysis:
+    """Analyse a run that was read."""
+    trials = trial_windows(data)
+    phases = phase_windows(data, trials)
+    tracker = ThrottleTracker()
+    for sample in data.gpu_samples:
+        tracker.add(sample)
+    spans = [
+        ThrottleSpan(s.gpu, data.t_s(s.start_s), data.t_s(s.end_s), s.reasons)
+        for s in tracker.spans
+    ]
+    made = [step for window in phases or trials for step in steps(window) if not window.warmup]
+    first = next(iter(data.gpus.values()), None)
+    return Analysis(
+        data=data,
+        trials=[_figures(data, window, spans) for window in trials],
+        phases=[_figures(data, window, spans) for window in phases],
+        heat=_heat(data),
+        spans=spans,
+        throttled_share=_shares(spans, tracker.watched_s),
+        seconds_by_reason=seconds_by_reason(spans),
+        fan_duty=_fan_duty(data),
+        lost=lost_to_throttling(made, spans, first),
+        heat_effects=_effects(data, made),
+        durations=_durations(trials),
+        b_over_a=_b_over_a(trials),
+        warnings=_warnings(data, spans),
+    )
+
+
+def _shares(spans: list[ThrottleSpan], watched_s: dict[int, float]) -> dict[int, float]:
+    return {
+        gpu: sum(s.duration_s for s in spans if s.gpu == gpu) / seconds
+        for gpu, seconds in watched_s.items()
+        if seconds > 0
+    }
+
+
+def _figures(data: RunData, window: Window, spans: list[ThrottleSpan]) -> WindowFigures:
+    gpus = [(c["t_s"], c["temp_c"]) for c in data.gpus.values() if "temp_c" in c]
+    board = [(data.board.t_s, data.board.temp_c)] if data.board else []
+    return WindowFigures(
+        window=window,
+        energy={g: energy(c, window.start_s, window.end_s) for g, c in data.gpus.items()},
+        throttled_s=throttled_s(spans, window.start_s, window.end_s),
+        max_gpu_c=_max_within(gpus, window),
+        max_board_c=_max_within(board, window),
+    )
+
+
+def _max_within(sensors: list[tuple[Column, Column]], window: Window) -> float | None:
+    import numpy as np
+
+    highest = []
+    for t_s, temp_c in sensors:
+        inside = (t_s >= window.start_s) & (t_s <= window.end_s) & np.isfinite(temp_c)
+        if inside.any():
+            highest.append(float(temp_c[inside].max()))
+    return max(highest, default=None)
+
+
+def _heat(data: RunData) -> list[Heat]:
+    found = []
+    for gpu, columns in data.gpus.items():
+        if "temp_c" in columns:
+            t_s, temp_c = columns["t_s"], columns["temp_c"]
+            power_w = columns.get("power_w")
+            fit = fit_step(t_s, temp_c) if power_w is None else fit_power(t_s, power_w, temp_c)
+            found.append(_sensor(f"GPU {gpu}", t_s, temp_c, fit))
+    if data.board is not None:
+        t_s, temp_c = data.board.t_s, data.board.temp_c
+        found.append(_sensor("board", t_s, temp_c, fit_step(t_s, temp_c)))
+    return [heat for heat in found if heat is not None]
+
+
+def _sensor(name: str, t_s: Column, temp_c: Column, fit: ThermalFit | None) -> Heat | None:
+    import numpy as np
+
+    good = temp_c[np.isfinite(temp_c)]
+    if not len(good):
+        return None
+    return Heat(
+        name=name,
+        min_c=float(good.min()),
+        mean_c=float(good.mean()),
+        max_c=float(good.max()),
+        rise_c=float(good.max() - good[0]),
+        fit=fit,
+        steady=steady_state(t_s, temp_c),
+    )
+
+
+def _fan_duty(data: RunData) -> float | None:
+    """The fan's share of the time; a state holds until the next sample of the same boot."""
+    import numpy as np
+
+    board = data.board
+    if board is None or len(board.t_s) < 2:
+        return None
+    steps_s = np.diff(board.t_s)
+    same = np.array([a == b for a, b in zip(board.boot, board.boot[1:], strict=False)])
+    known = same & (steps_s < 2.0)
+    total_s = float(steps_s[known].sum())
+    return float((steps_s * board.fan[:-1])[known].sum()) / total_s if total_s > 0 else None
+
+
+def _effects(data: RunData, made: list[Any]) -> list[HeatEffect]:
+    for columns in data.gpus.values():
+        if "temp_c" in columns:
+            return heat_effect(made, columns["t_s"], columns["temp_c"])
+    if data.board is not None:
+        return heat_effect(made, data.board.t_s, data.board.temp_c)
+    return []
+
+
+def _durations(trials: list[Window]) -> dict[str, Spread]:
+    found: dict[str, Spread] = {}
+    for variant in dict.fromkeys(trial.variant for trial in trials):
+        figures = spread(_measured_s(trials, variant))
+        if figures is not None:
+            found[variant] = figures
+    return found
+
+
+def _measured_s(trials: list[Window], variant: str) -> list[float]:
+    return [t.duration_s for t in trials if t.variant == variant and not t.warmup]
+
+
+def _b_over_a(trials: list[Window]) -> Spread | None:
+    return paired(_measured_s(trials, "A"), _measured_s(trials, "B"))
+
+
+def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
+    said = [str(notice) for notice in data.run.get("notices", [])]
+    if data.run.get("ended") is None:
+        said.append("the recorder was killed or has not ended: the run has no end of its own")
+    if spans:
+        said.append("a GPU throttled: compare with other runs only with that in mind")
+    names = {"clock_step": "the wall clock was set", "reboot": "the board restarted",
+             "gpu_lost": "a GPU was lost", "not_written": "records could not be written",
+             "lost": "the board's port went away"}  # fmt: skip
+    for ev, words in names.items():
+        n = sum(event.ev == ev for event in data.events)
+        if n:
+            said.append(f"{words} {n} time{'s' if n > 1 else ''} during the run")
+    if data.bad_lines:
+        said.append(f"{data.bad_lines} lines of the board were not believed")
+    return list(dict.fromkeys(said))
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _clean(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

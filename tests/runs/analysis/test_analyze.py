@@ -1,0 +1,188 @@
+"""A run's figures are those it was made with: phases, energy, throttling, clocks, comparison."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from runs.analysis.kit import START_S, board_sample, board_settings, event, mark, trial, write
+from thermoflop.errors import InputError
+from thermoflop.runs.analysis.analyze import Analysis, analyze
+from thermoflop.runs.analysis.compare import outliers, paired, spread, t_95
+from thermoflop.runs.gpu.sample import GpuSample
+
+
+def gpu(t_s: float, power_w: float, energy_j: float, reasons: int = 0, **more: float) -> GpuSample:
+    """A reading of GPU 0."""
+    return GpuSample(
+        START_S + t_s, 0.0, 0, power_w=power_w, energy_j=energy_j, reasons=reasons, **more
+    )
+
+
+def decode_run(tmp_path: Path, cut_from_s: float, slow: float, peak: float = 1000.0) -> Analysis:
+    """Ten seconds of decode at 100 tokens/s, ``slow`` times that from ``cut_from_s`` on."""
+    records = [*trial(0, 10), mark(0, "decode", flops_per_token=2.0, peak_flops_per_s=peak)]
+    t_s, made = 0.0, 0.0
+    while t_s < 10 - 1e-9:
+        end_s = t_s + 0.25
+        free_s = min(end_s, max(t_s, cut_from_s)) - t_s
+        made = 100 * (free_s + slow * (0.25 - free_s))
+        t_s = end_s
+        records.append(mark(t_s - 1e-4, tokens=made))
+    readings = [
+        gpu(n / 20, 200.0, 10.0 * n, 0x20 if n / 20 >= cut_from_s else 0, sm_mhz=1980)
+        for n in range(201)
+    ]
+    return analyze(write(tmp_path, [*records, *readings]))
+
+
+def test_phases_last_until_the_next_mark_or_the_end_of_the_trial(tmp_path: Path) -> None:
+    """With the sums of what was said in them."""
+    records = [
+        *trial(1, 9),
+        mark(2, "prefill", tokens=100),
+        mark(4, "decode"),
+        mark(5, tokens=1),
+        mark(6, tokens=1, loss=2.5),
+        mark(7, None),
+        mark(8, tokens=50),
+    ]
+    found = analyze(write(tmp_path, records))
+    phases = [(p.window.name, p.window.start_s, p.window.end_s) for p in found.phases]
+    assert phases == [("prefill", 2, 4), ("decode", 4, 7)]
+    assert found.phases[0].tokens_per_s == 50
+    assert found.phases[1].window.sums["tokens"] == 2
+    assert found.phases[1].window.last["loss"] == 2.5
+    assert found.trials[0].window.sums["tokens"] == 152
+
+
+def test_energy_is_the_counters_and_the_integral_checks_it(tmp_path: Path) -> None:
+    """Also per token."""
+    found = decode_run(tmp_path, 20.0, 1.0)
+    (phase,) = found.phases
+    assert phase.energy[0].counter_j == pytest.approx(2000, rel=1e-3)
+    assert phase.energy[0].check == pytest.approx(1.0, abs=1e-3)
+    assert phase.joules_per_token == pytest.approx(2.0, rel=1e-3)
+    assert phase.mfu == pytest.approx(100 * 2 / 1000, rel=1e-3)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(1, 9), st.floats(0.3, 0.95))
+def test_throttled_share_and_what_it_took_are_recovered(cut_from_s: float, slow: float) -> None:
+    """From nothing but tokens, times and the reason bits; share of time to one sample."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        found = decode_run(Path(folder), cut_from_s, slow)
+    assert found.throttled_share[0] == pytest.approx(1 - cut_from_s / 10, abs=0.01)
+    (lost,) = found.lost
+    assert lost.by == "tokens"
+    assert lost.error is not None
+    assert abs(lost.share - (1 - slow) * (1 - cut_from_s / 10)) < lost.error + 0.02
+    assert lost.free_per_s == pytest.approx(100, rel=0.03)
+
+
+def test_throttled_throughout_falls_back_on_the_clock(tmp_path: Path) -> None:
+    """And says so; there is no free rate to compare with."""
+    found = decode_run(tmp_path, 0.0, 1.0)
+    assert [lost.by for lost in found.lost] == ["clock"]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.floats(-80, 80), st.integers(0, 1000))
+def test_the_boards_clock_is_told_in_the_hosts(drift_ppm: float, seed: int) -> None:
+    """A skewed crystal and late arrivals: every sample is placed within the stated error."""
+    import tempfile
+
+    rng = random.Random(seed)
+    rate = 1 + drift_ppm * 1e-6
+    truth, records = [], []
+    for seq in range(400):
+        up_s = round(3.0 + 0.2 * seq, 3)
+        true_s = 1.0 + rate * (up_s - 3.0)
+        truth.append(true_s)
+        records.append(board_sample(true_s + rng.expovariate(200), seq, up_s=up_s))
+    with tempfile.TemporaryDirectory() as folder:
+        found = analyze(write(Path(folder), records))
+    board = found.data.board
+    assert board is not None
+    assert board.clock_error_s is not None
+    worst_s = max(abs(a - b) for a, b in zip(board.t_s, truth, strict=True))
+    assert worst_s < board.clock_error_s + 0.003
+    assert board.drift_ppm == pytest.approx(drift_ppm, abs=60)
+
+
+def test_fan_duty_is_weighted_by_time(tmp_path: Path) -> None:
+    """A state holds until the next sample; a hole counts for nothing."""
+    records = [board_settings(0, 29.0, 28.0)]
+    records += [board_sample(0.2 * n + 0.2, n, fan=int(n >= 75)) for n in range(100)]
+    records += [board_sample(100 + 0.2 * n, 500 + n, fan=1) for n in range(2)]
+    found = analyze(write(tmp_path, records))
+    assert found.fan_duty == pytest.approx(0.25, abs=0.02)
+    assert found.data.board is not None
+    assert found.data.board.on_c == 29.0
+
+
+def test_a_wall_clock_that_was_set_changes_nothing_but_a_warning(tmp_path: Path) -> None:
+    """All intervals are monotonic."""
+    records = [*trial(0, 4), event(2, "clock_step", step_s=3600.0)]
+    found = analyze(write(tmp_path, records))
+    assert found.trials[0].window.duration_s == 4
+    assert any("wall clock was set 1 time" in text for text in found.warnings)
+
+
+def test_a_run_without_an_end_is_read_and_said(tmp_path: Path) -> None:
+    """Its recorder was killed; the trial ends with the last record."""
+    records = [trial(0, 99)[0], gpu(3.0, 100, 0), gpu(4.0, 100, 100)]
+    found = analyze(write(tmp_path, records, ended=None))
+    assert found.trials[0].window.end_s == 4.0
+    assert any("killed" in text for text in found.warnings)
+
+
+def test_a_lost_run_json_is_no_loss_of_the_run(tmp_path: Path) -> None:
+    """The samples stand by themselves; a folder without both is no run."""
+    folder = write(tmp_path, [*trial(1, 2), gpu(1.5, 100, 0)])
+    (folder / "run.json").write_text("{")
+    assert analyze(folder).trials[0].window.duration_s == 1
+    (folder / "samples.jsonl").write_text("")
+    with pytest.raises(InputError):
+        analyze(folder)
+
+
+def test_interleaved_commands_are_compared_pair_by_pair(tmp_path: Path) -> None:
+    """A drift that hits both alike cancels."""
+    records, t_s = [], 0.0
+    for index in range(6):
+        length_s = (1.0 + 0.1 * (index // 2)) * (1.2 if index % 2 else 1.0)
+        records += trial(t_s, t_s + length_s, index, "AB"[index % 2])
+        t_s += length_s + 1
+    found = analyze(write(tmp_path, records))
+    assert found.b_over_a is not None
+    assert found.b_over_a.mean == pytest.approx(0.2)
+    assert found.b_over_a.error == pytest.approx(0, abs=1e-6)
+    assert len(found.durations["A"].values) == 3
+
+
+def test_outliers_are_kept_and_named() -> None:
+    """In the values, in the mean, and in a list of their own."""
+    values = [1.0, 1.01, 0.99, 1.02, 5.0]
+    figures = spread(values)
+    assert figures is not None
+    assert figures.outliers == outliers(values) == (4,)
+    assert figures.values == tuple(values)
+    assert figures.mean == pytest.approx(sum(values) / 5)
+    assert spread([]) is None
+    assert paired([1.0], []) is None
+    assert t_95(1) > t_95(30) > t_95(1000) > 1.96 - 1e-9
+
+
+def test_the_analysis_is_json_without_nan(tmp_path: Path) -> None:
+    """Infinite intervals and missing temperatures are null."""
+    folder = write(tmp_path, [*trial(0, 1), gpu(0.5, math.nan, 1.0)])
+    text = json.dumps(analyze(folder).to_json(), allow_nan=False)
+    assert json.loads(text)["run"]["name"] == "made"

@@ -1,0 +1,133 @@
+"""Thermal fits give back the constants that a simulation was made with, within stated error."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from thermoflop.runs.analysis.thermal import ThermalFit, fit_power, fit_step, steady_state
+
+
+def step_response(
+    tau_s: float, seed: int, noise_c: float = 0.05, whole: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """A first-order rise from 30 to 70 degrees, watched for five time constants at 10 Hz."""
+    t_s = np.arange(0, 5 * tau_s, max(0.1, tau_s / 200))
+    temp_c = 70 - 40 * np.exp(-t_s / tau_s)
+    temp_c += np.random.default_rng(seed).normal(0, noise_c, len(t_s))
+    return t_s, np.floor(temp_c) if whole else temp_c
+
+
+def heated(
+    tau_s: float, r: float, seed: int, whole: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A GPU under a load that changes every few seconds, stepped finely and read at 10 Hz."""
+    rng = np.random.default_rng(seed)
+    fine_s, every = 0.01, 10
+    levels = np.repeat(rng.uniform(40, 300, 60), 200)
+    temp_c, temps = 25 + r * 40, []
+    for watts in levels:
+        temp_c += (25 + r * watts - temp_c) * (1 - math.exp(-fine_s / tau_s))
+        temps.append(temp_c)
+    t_s = np.arange(len(levels))[::every] * fine_s
+    read_c = np.array(temps)[::every] + rng.normal(0, 0.05, len(t_s))
+    return t_s, levels[::every], np.floor(read_c) if whole else read_c
+
+
+def holds(fit: ThermalFit | None, tau_s: float) -> bool:
+    """Whether the interval has the truth in it."""
+    return fit is not None and fit.tau_low_s <= tau_s <= fit.tau_high_s
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(2, 60), st.integers(0, 1000))
+def test_a_step_gives_its_time_constant_back(tau_s: float, seed: int) -> None:
+    """Within three per cent, and both levels within half a degree."""
+    fit = fit_step(*step_response(tau_s, seed))
+    assert fit is not None
+    assert fit.tau_s == pytest.approx(tau_s, rel=0.03)
+    assert (fit.start_c, fit.end_c) == pytest.approx((30, 70), abs=0.5)
+    assert fit.covered == pytest.approx(5, rel=0.05)
+
+
+def test_the_interval_of_a_step_covers_the_truth_as_often_as_it_says() -> None:
+    """95 of 100 promised; at least 88 of 100 seen, so that chance does not fail the test."""
+    hits = sum(holds(fit_step(*step_response(10.0, seed)), 10.0) for seed in range(100))
+    assert hits >= 88
+
+
+def test_whole_degrees_are_no_obstacle() -> None:
+    """A GPU tells its temperature in whole degrees."""
+    fit = fit_step(*step_response(12.0, 1, whole=True))
+    assert fit is not None
+    assert fit.tau_s == pytest.approx(12.0, rel=0.05)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.floats(3, 30), st.floats(0.05, 0.4), st.integers(0, 1000))
+def test_a_changing_power_gives_resistance_and_ambient_too(
+    tau_s: float, r: float, seed: int
+) -> None:
+    """Thermal resistance within its stated error and three per cent."""
+    fit = fit_power(*heated(tau_s, r, seed))
+    assert fit is not None
+    assert fit.r_k_per_w is not None
+    assert fit.r_error_k_per_w is not None
+    assert fit.ambient_c is not None
+    assert fit.tau_s == pytest.approx(tau_s, rel=0.05)
+    assert abs(fit.r_k_per_w - r) <= fit.r_error_k_per_w + 0.03 * r
+    assert fit.ambient_c == pytest.approx(25, abs=2.0)
+
+
+def test_resistance_from_whole_degrees() -> None:
+    """Half a degree of rounding lands in the ambient temperature, not in the resistance."""
+    for seed in range(5):
+        fit = fit_power(*heated(10.0, 0.2, seed, whole=True))
+        assert fit is not None
+        assert fit.r_k_per_w == pytest.approx(0.2, rel=0.03)
+        assert fit.tau_s == pytest.approx(10.0, rel=0.06)
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_too_few_readings_give_no_fit(n: int) -> None:
+    """None, not a number that means nothing."""
+    assert fit_step(np.arange(n) * 1.0, np.arange(n) * 2.0) is None
+
+
+def test_a_flat_line_has_no_time_constant() -> None:
+    """Nor has one of invalid readings."""
+    t_s = np.arange(100) * 0.1
+    assert fit_step(t_s, np.full(100, 40.0)) is None
+    assert fit_step(t_s, np.full(100, np.nan)) is None
+
+
+def test_a_constant_power_is_fitted_as_a_step() -> None:
+    """It cannot be told from the ambient temperature, so no resistance is claimed."""
+    t_s, temp_c = step_response(5.0, 3)
+    fit = fit_power(t_s, np.full(len(t_s), 200.0), temp_c)
+    assert fit is not None
+    assert fit.r_k_per_w is None
+    assert fit.tau_s == pytest.approx(5.0, rel=0.03)
+
+
+def test_a_record_shorter_than_its_time_constant_says_so() -> None:
+    """The end is an extrapolation and its interval is open upwards or wide."""
+    t_s = np.arange(0, 6, 0.1)
+    temp_c = 70 - 40 * np.exp(-t_s / 40) + np.random.default_rng(0).normal(0, 0.3, len(t_s))
+    fit = fit_step(t_s, temp_c)
+    assert fit is not None
+    assert fit.covered < 1
+    assert fit.tau_high_s > 1.3 * fit.tau_low_s
+
+
+def test_steady_state_is_found_where_the_rise_ends() -> None:
+    """From about three time constants on, within a degree."""
+    t_s, temp_c = step_response(10.0, 1)
+    steady = steady_state(t_s, temp_c)
+    assert steady is not None
+    assert 25 <= steady.from_s <= 42
+    assert steady.mean_c == pytest.approx(70, abs=0.7)
+    assert steady_state(t_s, 30 + t_s) is None
