@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "watch": ("watch", "a board, live: temperature, fan, faults, losses"),
     "log": ("log", "record a board into a folder until Ctrl-C"),
     "record": ("record", "run a command and record board, GPU, output and phases with it"),
+    "runs": ("runs", "list, filter, show and export what was recorded"),
+    "report": ("report", "one page of one or more runs: curves, phases, tables, provenance"),
     "ops": ("ops", "the operators of one step: parameters, multiplications, FLOPs and bytes"),
     "explain": ("explain", "the formulas of a model, derived from its operators"),
     "mults": ("mults", "multiplications for one new token: the page's, the script's, the exact one"),

@@ -59,10 +59,25 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.runs.session import record_command
 
     outcome = record_command(plan(args), _say)
+    page = None if args.no_report else _write_page(outcome)
     if args.json:
         print(json.dumps({"folder": str(outcome.folder), **outcome.run}))
     _tell(outcome)
+    if page is not None:
+        _say(f"report: {page}")
     return outcome.exit_code
+
+
+def _write_page(outcome: Outcome) -> Path | None:
+    """The page; what goes wrong with it costs neither the run nor the exit code."""
+    from thermoflop.errors import ThermoflopError
+    from thermoflop.report.page import write_report
+
+    try:
+        return write_report([outcome.folder])
+    except ThermoflopError as error:
+        _say(f"no report: {error}")
+        return None
 
 
 def plan(args: argparse.Namespace) -> Plan:

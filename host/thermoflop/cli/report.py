@@ -1,0 +1,39 @@
+"""``thermoflop report RUN [RUN...]``: one page of one or more runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.epilog = "The page is one file that opens offline. Exit code 3 when RUN is not a run."
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder, name or id")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: RUN/report.html")
+    parser.add_argument(
+        "--in", dest="where", type=Path, default=Path("runs"), metavar="DIR", help="where runs are"
+    )
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="also a still picture of RUN")
+    parser.add_argument("--json", action="store_true", help="the analysis as JSON; no page")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the page, or print the analysis."""
+    from thermoflop.report.page import write_report
+    from thermoflop.runs.shelf import find
+
+    folders = [find(word, args.where) for word in args.runs]
+    if args.json:
+        from thermoflop.runs.analysis.analyze import analyze
+
+        found = [analyze(folder).to_json() for folder in folders]
+        print(json.dumps(found if len(found) > 1 else found[0], allow_nan=False))
+        return 0
+    print(write_report(folders, args.out))
+    if args.svg is not None:
+        from thermoflop.report.still import write_still
+
+        print(write_still(folders[0], args.svg))
+    return 0

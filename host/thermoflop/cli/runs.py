@@ -1,0 +1,100 @@
+"""``thermoflop runs``: list, filter, show and export what was recorded."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from thermoflop.errors import UsageError
+
+if TYPE_CHECKING:
+    from thermoflop.runs.shelf import Entry
+
+EPILOG = """\
+examples:
+  thermoflop runs                            all runs of the folder runs
+  thermoflop runs --label gpu=h200 --failed
+  thermoflop runs show last                  the figures of the newest run
+  thermoflop runs export last --out last.csv
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add("what", nargs="?", choices=("list", "show", "export"), default="list", help="(list)")
+    add("which", nargs="?", metavar="RUN", help="folder, name, id, or last; of show and export")
+    add("--in", dest="where", type=Path, default=Path("runs"), metavar="DIR", help="(runs)")
+    add("--name", metavar="TEXT", help="only runs whose folder's name has this in it")
+    add("--label", action="append", default=[], metavar="KEY=VALUE", help="only runs with it")
+    add("--failed", action="store_true", help="only runs that did not end with exit code 0")
+    add("--out", type=Path, metavar="FILE", help="of export: FILE.csv or FILE.parquet (CSV)")
+    add("--json", action="store_true", help="print as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """List, show or export."""
+    if args.what == "list":
+        return _list(args)
+    from thermoflop.runs.shelf import find
+
+    folder = find(args.which or "last", args.where)
+    return _show(folder, args) if args.what == "show" else _export(folder, args)
+
+
+def _list(args: argparse.Namespace) -> int:
+    from thermoflop.runs.shelf import choose, entries
+
+    labels = [_label(text) for text in args.label]
+    found = choose(entries(args.where), name=args.name, labels=labels, failed=args.failed)
+    if args.json:
+        print(json.dumps([entry.to_json() for entry in found]))
+        return 0
+    for entry in found:
+        print(_line(entry))
+    if not found:
+        print("no run is like that", file=sys.stderr)
+    return 0
+
+
+def _show(folder: Path, args: argparse.Namespace) -> int:
+    from thermoflop.report.terminal import lines
+    from thermoflop.runs.analysis.analyze import analyze
+
+    found = analyze(folder)
+    if args.json:
+        print(json.dumps(found.to_json(), allow_nan=False))
+    else:
+        print("\n".join(lines(found)))
+    return 0
+
+
+def _export(folder: Path, args: argparse.Namespace) -> int:
+    from thermoflop.runs.export import export
+
+    path = args.out or Path(f"{folder.name}.csv")
+    print(f"{export(folder, path)} records in {path}")
+    return 0
+
+
+def _line(entry: Entry) -> str:
+    from thermoflop.pico.wire import printable
+
+    length = "" if entry.duration_s is None else f"{entry.duration_s:.1f} s"
+    command = entry.run.get("command")
+    words = " ".join(str(word) for word in command) if isinstance(command, list) else ""
+    labels = " ".join(f"{key}={value}" for key, value in entry.labels.items())
+    text = f"{entry.folder.name}  {length:>10}  {entry.state:<10}  {labels}  {words}"
+    return printable(text[:200]).rstrip()
+
+
+def _label(text: str) -> tuple[str, str]:
+    key, sign, value = text.partition("=")
+    if not key or not sign:
+        raise UsageError(f"--label {text!r} is not of the form KEY=VALUE")
+    return key, value

@@ -1,0 +1,204 @@
+"""What the page's charts draw: an analysed run as thinned curves, bands and marks.
+
+A curve keeps the lowest and the highest value of each stretch (no peak is lost) and a null where
+there is no data, so that nothing is drawn across a gap. Times are seconds since the first trial's
+start, so that several runs lie over each other; earlier times are negative.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from thermoflop.runs.analysis.throughput import steps
+from thermoflop.runs.gpu.throttle import words
+
+if TYPE_CHECKING:
+    from thermoflop.runs.analysis.analyze import Analysis
+    from thermoflop.runs.analysis.data import Column
+
+MAX_POINTS = 3000
+MAX_BANDS = 400
+_GAP_STEPS = 6.0  # a hole this many times the usual step is a gap
+_MARKED = {
+    "gpu_lost": "GPU lost",
+    "gpu_back": "GPU back",
+    "reboot": "board restarted",
+    "lost": "board unplugged",
+    "reconnect": "board back",
+    "clock_step": "clock set",
+    "not_written": "disk trouble",
+}
+
+
+def zero_s(found: Analysis) -> float:
+    """The moment of the run that the charts call 0."""
+    return found.trials[0].window.start_s if found.trials else 0.0
+
+
+def run_series(found: Analysis) -> dict[str, Any]:
+    """Everything the charts of one run need, as plain values."""
+    zero = zero_s(found)
+    return {
+        "name": found.data.name,
+        "start": round(-zero, 3),
+        "end": round(found.data.end_s - zero, 3),
+        "panels": [panel for panel in _panels(found, zero) if panel["curves"]],
+        "phases": [_window(p.window, zero) for p in found.phases][:MAX_BANDS],
+        "trials": [_window(t.window, zero) for t in found.trials][:MAX_BANDS],
+        "throttle": _throttle(found, zero),
+        "fan": _fan(found, zero),
+        "marks": _marks(found, zero),
+    }
+
+
+def _panels(found: Analysis, zero: float) -> list[dict[str, Any]]:
+    return [
+        {"title": "Temperature", "unit": "°C", **_temperatures(found, zero)},
+        {"title": "GPU power", "unit": "W", **_gpu(found, zero, "power_w", ("power_limit_w",))},
+        {"title": "GPU clock", "unit": "MHz", **_gpu(found, zero, "sm_mhz", ())},
+        {"title": "Throughput", "unit": "tokens/s", **_rates(found, zero)},
+        {"title": "Share of peak", "unit": "%", **_shares(found, zero)},
+    ]
+
+
+def _temperatures(found: Analysis, zero: float) -> dict[str, Any]:
+    panel = _gpu(found, zero, "temp_c", ("gpu_max_c",))
+    board = found.data.board
+    if board is not None:
+        panel["curves"].append(_curve("board", "board", board.t_s - zero, board.temp_c))
+        for name, value in (("fan on", board.on_c), ("fan off", board.off_c)):
+            if value is not None:
+                panel["levels"].append({"name": name, "value": value})
+    return panel
+
+
+def _gpu(found: Analysis, zero: float, field: str, levels: tuple[str, ...]) -> dict[str, Any]:
+    curves = [
+        _curve(f"GPU {gpu}", f"gpu{gpu % 4}", columns["t_s"] - zero, columns[field])
+        for gpu, columns in found.data.gpus.items()
+        if field in columns
+    ]
+    devices = (found.data.run.get("gpu") or {}).get("devices") or []
+    known = []
+    for level in levels:
+        values = {d.get(level) for d in devices if isinstance(d.get(level), int | float)}
+        if len(values) == 1 and curves:
+            name = "limit" if level == "power_limit_w" else "GPU's own limit"
+            known.append({"name": name, "value": float(values.pop())})
+    return {"curves": curves, "levels": known}
+
+
+def _rates(found: Analysis, zero: float) -> dict[str, Any]:
+    points: list[list[float | None]] = []
+    for figures in found.phases or found.trials:
+        for step in steps(figures.window):
+            if step.tokens > 0:
+                rate = _round(step.tokens_per_s)
+                points += [[_round(step.start_s - zero), rate], [_round(step.end_s - zero), rate]]
+        points.append([_round(figures.window.end_s - zero), None])
+    return {"curves": _listed("tokens/s", "rate", points), "levels": []}
+
+
+def _shares(found: Analysis, zero: float) -> dict[str, Any]:
+    curves = []
+    for name, color, amount, peak in (
+        ("MFU", "gpu0", "flops", "peak_flops_per_s"),
+        ("MBU", "board", "n_bytes", "peak_bytes_per_s"),
+    ):
+        points: list[list[float | None]] = []
+        for figures in found.phases:
+            top = figures.window.last.get(peak)
+            for step in steps(figures.window) if isinstance(top, int | float) and top > 0 else []:
+                share = _round(100 * getattr(step, amount) / step.duration_s / float(top or 1))
+                points += [[_round(step.start_s - zero), share], [_round(step.end_s - zero), share]]
+            points.append([_round(figures.window.end_s - zero), None])
+        curves += _listed(name, color, points)
+    return {"curves": curves, "levels": []}
+
+
+def _listed(name: str, color: str, points: list[list[float | None]]) -> list[dict[str, Any]]:
+    if not any(point[1] for point in points):
+        return []
+    stride = max(1, math.ceil(len(points) / (2 * MAX_POINTS)))
+    return [{"name": name, "color": color, "points": points[::stride]}]
+
+
+def _curve(name: str, color: str, t_s: Column, values: Column) -> dict[str, Any]:
+    return {"name": name, "color": color, "points": thin(t_s, values)}
+
+
+def thin(t_s: Column, values: Column) -> list[list[float | None]]:
+    """At most about ``MAX_POINTS`` points: the extremes of each stretch, nulls at gaps."""
+    import numpy as np
+
+    if not len(t_s):
+        return []
+    step_s = float(np.median(np.diff(t_s))) if len(t_s) > 1 else 0.0
+    group = max(1, math.ceil(2 * len(t_s) / MAX_POINTS))
+    points: list[list[float | None]] = []
+    last_s = float(t_s[0])
+    for start in range(0, len(t_s), group):
+        part_t, part_v = t_s[start : start + group], values[start : start + group]
+        good = np.flatnonzero(np.isfinite(part_v))
+        hole = not len(good) or part_t[0] - last_s > max(1.0, _GAP_STEPS * step_s)
+        if hole and points and points[-1][1] is not None:
+            points.append([_round(float(part_t[0])), None])
+        if len(good):
+            low = good[int(np.argmin(part_v[good]))]
+            high = good[int(np.argmax(part_v[good]))]
+            for at in sorted({int(low), int(high)}):
+                points.append([_round(float(part_t[at])), _round(float(part_v[at]))])
+        last_s = float(part_t[-1])
+    return points
+
+
+def _window(window: Any, zero: float) -> dict[str, Any]:
+    return {
+        "name": window.name,
+        "start": _round(window.start_s - zero),
+        "end": _round(window.end_s - zero),
+        "variant": window.variant,
+        "warmup": window.warmup,
+    }
+
+
+def _throttle(found: Analysis, zero: float) -> list[dict[str, Any]]:
+    spans = sorted(found.spans, key=lambda span: -span.duration_s)[:MAX_BANDS]
+    return [
+        {
+            "start": _round(s.start_s - zero),
+            "end": _round(s.end_s - zero),
+            "text": f"GPU {s.gpu}: " + ", ".join(words(name) for name in s.reasons),
+        }
+        for s in sorted(spans, key=lambda span: span.start_s)
+    ]
+
+
+def _fan(found: Analysis, zero: float) -> list[list[float]]:
+    """Spans in which the fan ran."""
+    board = found.data.board
+    if board is None:
+        return []
+    spans: list[list[float]] = []
+    for index in range(len(board.t_s) - 1):
+        if not board.fan[index] or board.t_s[index + 1] - board.t_s[index] > 2.0:
+            continue
+        start, end = float(board.t_s[index]) - zero, float(board.t_s[index + 1]) - zero
+        if spans and start - spans[-1][1] < 1e-3:
+            spans[-1][1] = _round(end)
+        else:
+            spans.append([_round(start), _round(end)])
+    return spans[:MAX_BANDS]
+
+
+def _marks(found: Analysis, zero: float) -> list[dict[str, Any]]:
+    return [
+        {"t": _round(found.data.t_s(event.mono_s) - zero), "text": _MARKED[event.ev]}
+        for event in found.data.events
+        if event.ev in _MARKED
+    ][:MAX_BANDS]
+
+
+def _round(value: float) -> float:
+    return round(value, 3) if abs(value) >= 1 else round(value, 5)

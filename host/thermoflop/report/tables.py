@@ -1,0 +1,253 @@
+"""Tables and figures of the page: an analysed run as HTML text, every word of it escaped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from thermoflop.report.summary import duration
+from thermoflop.runs.gpu.throttle import words
+
+if TYPE_CHECKING:
+    from thermoflop.runs.analysis.analyze import Analysis, Heat, WindowFigures
+    from thermoflop.runs.analysis.compare import Spread
+
+MAX_ROWS = 300
+DASH = "–"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, facts: bool = False) -> str:
+    """A table; on a narrow screen each row becomes a card with its labels."""
+    kept = list(rows)
+    if not kept:
+        return ""
+    names = "".join(f"<th>{escape(name)}</th>" for name in head)
+    body = []
+    for row in kept[:MAX_ROWS]:
+        cells = zip(head, row, strict=True)
+        body.append(
+            "<tr>"
+            + "".join(f'<td data-label="{escape(n)}">{escape(text)}</td>' for n, text in cells)
+            + "</tr>"
+        )
+    if len(kept) > MAX_ROWS:
+        more = f"{len(kept) - MAX_ROWS} more rows are in the run's folder"
+        body.append(f'<tr><td colspan="{len(head)}">{more}</td></tr>')
+    kind = "facts" if facts else "cards"
+    thead = "" if facts else f"<thead><tr>{names}</tr></thead>"
+    return f'<table class="{kind}">{thead}<tbody>{"".join(body)}</tbody></table>'
+
+
+def figures(found: Analysis) -> str:
+    """The few numbers to see first."""
+    entries = [(_seconds(s.mean), f"command {v}{_times(s)}") for v, s in found.durations.items()]
+    code = found.data.run.get("exit_code")
+    if isinstance(code, int):
+        entries.append((str(code), "exit code"))
+    joules = [t.joules for t in found.trials if t.joules is not None]
+    if joules:
+        entries.append((quantity(sum(joules), "J"), "GPU energy, all trials"))
+    entries += [(f"{h.max_c:.1f} °C", f"{h.name}, hottest") for h in found.heat]
+    if found.throttled_share:
+        share = max(found.throttled_share.values())
+        entries.append((f"{100 * share:.1f} %", "of the time a GPU throttled"))
+    if found.fan_duty is not None:
+        entries.append((f"{100 * found.fan_duty:.0f} %", "of the time the fan ran"))
+    if found.b_over_a is not None:
+        entries.append((_percent(found.b_over_a), "B takes longer than A (negative: less)"))
+    cells = (f"<div><b>{escape(a)}</b><span>{escape(b)}</span></div>" for a, b in entries)
+    return f'<div class="figures">{"".join(cells)}</div>'
+
+
+def windows(rows: Sequence[WindowFigures], *, phases: bool) -> str:
+    """Trials or phases, one a row; columns without a single value are left out."""
+    columns: list[tuple[str, list[str]]] = [
+        ("phase" if phases else "trial", [_name(f, phases) for f in rows]),
+        ("seconds", [f"{f.window.duration_s:.3f}" for f in rows]),
+        ("tokens/s", [_number(f.tokens_per_s) for f in rows]),
+        ("energy", [quantity(f.joules, "J") for f in rows]),
+        ("J/token", [_number(f.joules_per_token) for f in rows]),
+        ("MFU", [_share(f.mfu) for f in rows]),
+        ("MBU", [_share(f.mbu) for f in rows]),
+        ("throttled", [_part(f.throttled_s, f.window.duration_s) for f in rows]),
+        ("GPU max °C", [_number(f.max_gpu_c) for f in rows]),
+        ("board max °C", [_number(f.max_board_c) for f in rows]),
+    ]
+    kept = [(n, cells) for n, cells in columns if any(cell != DASH for cell in cells)]
+    return table([n for n, _ in kept], list(zip(*(cells for _, cells in kept), strict=True)))
+
+
+def predictions(found: Analysis) -> str:
+    """Bound, expectation and measurement of each phase that has any of the first two."""
+    given = (found.data.run.get("predictions") or {}).get("phases") or {}
+    rows = []
+    for name in dict.fromkeys(p.window.name for p in found.phases):
+        mine = [p.window for p in found.phases if p.window.name == name and not p.window.warmup]
+        said: dict[str, Any] = {**(given.get(name) or {})}
+        for window in mine:
+            said |= {k: v for k, v in window.last.items() if k.endswith("_s")}
+        bound_s, expected_s = _float(said, "bound_s"), _float(said, "expected_s")
+        if not mine or (bound_s is None and expected_s is None):
+            continue
+        repeats = _float(said, "repeats_s") or 1.0
+        measured_s = sum(w.duration_s for w in mine) / len(mine) / repeats
+        measured_s = _float(said, "measured_s") or measured_s
+        rows.append(_prediction(name, bound_s, expected_s, said, measured_s))
+    head = ["phase", "bound", "expected", "80 % interval", "measured", "against expected"]
+    return table(head, rows)
+
+
+def _prediction(
+    name: str,
+    bound_s: float | None,
+    expected_s: float | None,
+    said: dict[str, Any],
+    measured_s: float,
+) -> list[str]:
+    low_s, high_s = _float(said, "low_s"), _float(said, "high_s")
+    against = DASH
+    if expected_s:
+        against = f"{100 * (measured_s / expected_s - 1):+.1f} %"
+    if bound_s and measured_s < bound_s:
+        against = "faster than its bound: one of the two is wrong"
+    between = f"{_seconds(low_s)} to {_seconds(high_s)}" if low_s and high_s else DASH
+    return [
+        name,
+        _seconds(bound_s) if bound_s else DASH,
+        _seconds(expected_s) if expected_s else DASH,
+        between,
+        _seconds(measured_s),
+        against,
+    ]
+
+
+def heat(rows: Sequence[Heat]) -> str:
+    """Each sensor's figures."""
+    head = ["sensor", "min °C", "mean °C", "max °C", "rise K", "time constant", "K/W", "steady"]
+    return table(head, [_sensor(row) for row in rows])
+
+
+def _sensor(row: Heat) -> list[str]:
+    tau = resistance = DASH
+    if row.fit is not None:
+        fit = row.fit
+        high = "∞" if math.isinf(fit.tau_high_s) else f"{fit.tau_high_s:.1f}"
+        tau = f"{fit.tau_s:.1f} s ({fit.tau_low_s:.1f} to {high})"
+        if fit.r_k_per_w is not None and fit.r_error_k_per_w is not None:
+            resistance = f"{fit.r_k_per_w:.3f} ± {fit.r_error_k_per_w:.3f}"
+    steady = "never" if row.steady is None else f"{row.steady.mean_c:.1f} °C"
+    values = (row.min_c, row.mean_c, row.max_c, row.rise_c)
+    return [row.name, *(f"{v:.1f}" for v in values), tau, resistance, steady]
+
+
+def throttling(found: Analysis) -> str:
+    """Seconds by reason, and what was lost."""
+    rows = [[words(name), _seconds(s)] for name, s in found.seconds_by_reason.items()]
+    lost = []
+    for x in found.lost:
+        error = f" ± {100 * x.error:.1f}" if x.error is not None else ""
+        how = "from its own rates" if x.by == "tokens" else "by the clock, an estimate"
+        tokens = f"{x.lost_tokens:.0f}" if x.lost_tokens is not None else DASH
+        lost.append([x.phase, f"{100 * x.share:.1f}{error} %", tokens, how])
+    text = table(["reason", "held for"], rows)
+    return text + table(["phase", "throughput lost", "tokens", "how it is known"], lost)
+
+
+def effects(found: Analysis) -> str:
+    """Throughput against temperature, in words."""
+    return "".join(
+        f"<p>{escape(e.phase)}: between {e.from_c:.0f} and {e.to_c:.0f} °C throughput changed by "
+        f"{100 * e.per_k:+.2f} ± {100 * e.error_per_k:.2f} % per kelvin ({e.points} steps; a "
+        "tendency, not a cause).</p>"
+        for e in found.heat_effects
+    )
+
+
+def comparison(runs: Sequence[Analysis]) -> str:
+    """Several runs, one a row."""
+    rows = []
+    for number, found in enumerate(runs, 1):
+        times = found.durations.get("A")
+        joules = [t.joules for t in found.trials if t.joules is not None]
+        tokens = [t.tokens_per_s for t in found.trials if t.tokens_per_s is not None]
+        per = [t.joules_per_token for t in found.trials if t.joules_per_token is not None]
+        hottest = max((h.max_c for h in found.heat), default=None)
+        share = max(found.throttled_share.values(), default=None)
+        rows.append(
+            [
+                f"{number}. {found.data.name}",
+                _seconds(times.mean) + _times(times) if times else DASH,
+                _number(sum(tokens) / len(tokens) if tokens else None),
+                quantity(sum(joules) if joules else None, "J"),
+                _number(sum(per) / len(per) if per else None),
+                _share(share),
+                _number(hottest),
+            ]
+        )
+    head = ["run", "command A", "tokens/s", "GPU energy", "J/token", "throttled", "hottest °C"]
+    return table(head, rows)
+
+
+def quantity(value: float | None, unit: str) -> str:
+    """A value with a prefix: 12.3 kJ."""
+    if value is None:
+        return DASH
+    for size, prefix in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g} {prefix}{unit}"
+    return f"{value:.3g} {unit}"
+
+
+def _name(found: WindowFigures, phases: bool) -> str:
+    window = found.window
+    if phases:
+        return window.name + (f" (trial {window.trial})" if window.trial else "")
+    warm = ", warm-up" if window.warmup else ""
+    code = "" if not window.exit_code else f", exit code {window.exit_code}"
+    return f"{window.trial} {window.variant}{warm}{code}"
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return DASH
+    if value >= 100:
+        return duration(value)
+    for size, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return f"{value * 1e9:.3g} ns" if value else "0 s"
+
+
+def _times(figures: Spread) -> str:
+    n = len(figures.values)
+    if n < 2:
+        return ""
+    apart = f", {len(figures.outliers)} outliers kept" if figures.outliers else ""
+    return f" ± {_seconds(figures.error)}, {n} times{apart}"
+
+
+def _percent(figures: Spread) -> str:
+    error = f" ± {100 * figures.error:.1f}" if figures.error is not None else ""
+    return f"{100 * figures.mean:+.1f}{error} %"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return DASH
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _share(value: float | None) -> str:
+    return DASH if value is None else f"{100 * value:.1f} %"
+
+
+def _part(part_s: float, whole_s: float) -> str:
+    return f"{100 * part_s / whole_s:.0f} %" if part_s > 0 and whole_s > 0 else DASH
+
+
+def _float(data: dict[str, Any], key: str) -> float | None:
+    value = data.get(key)
+    known = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    return float(value) if known and value is not None else None
