@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 from thermoflop.pico.track import Board, BoardLine, Counters
 from thermoflop.pico.wire import Event, Hello, Sample, Settings
 from thermoflop.report.live import Live, plain_line
-from thermoflop.runs.demo import DemoResult, Director
+from thermoflop.runs.demo import SHAPES, DemoResult, Director
 from thermoflop.runs.recorder import Progress
 
 if TYPE_CHECKING:
@@ -84,10 +84,11 @@ class DemoPicture:
 def work_lines(result: DemoResult) -> list[str]:
     """What the machine did and what the fan made of it, for people."""
     work = result.work
-    count = result.threads
-    cores = f"{work.busy_cores:.1f} processors busy, {count} thread{'s' * (count > 1)}"
     rate = f"{work.mults_per_s / 1e9:.2f} G multiplications/s for {work.t_s:.1f} s"
-    lines = [f"{'work':<12} {rate} ({work.mults:,} in all; {cores})"]
+    lines = [
+        f"{'work':<12} {rate}, {work.busy_cores:.1f} processors busy",
+        f"{'counted':<12} {work.mults:,} in products of {SHAPES}",
+    ]
     if result.fan_on_s is None:
         lines.append(
             f"{'cause':<12} the fan did not start: the work got {work.busy_cores:.2f} processors, "

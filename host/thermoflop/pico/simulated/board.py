@@ -39,6 +39,7 @@ class SimulatedBoard:
         heat: Heat | None = None,
         sources: Mapping[str, str] | None = None,
         until_s: float = math.inf,
+        ledger: Ledger | None = None,
     ) -> None:
         """``heat`` and ``sources`` replace those of the options and of this package's firmware.
 
@@ -46,7 +47,7 @@ class SimulatedBoard:
         cannot be read.
         """
         self.options = options or Options()
-        self.ledger = Ledger()
+        self.ledger = ledger or Ledger()
         self.cable = Cable(self.options.faults, self.options.seed, self.ledger)
         self.late_s = 0.0  # how much the computer could not keep up
         self.firmware_error: str | None = None  # the traceback that left a prompt behind
