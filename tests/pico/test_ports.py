@@ -118,3 +118,18 @@ def test_no_permission_names_the_group(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(BoardError, match=r"no permission.*dialout"):
         open_port(str(tmp_path / "ttyACM0"))
+
+
+def test_a_board_that_vanishes_while_it_is_opened_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The terminal layer's own error is none of the usual ones; a reconnect meets it."""
+    import termios
+
+    def gone(*_: object) -> None:
+        raise termios.error(5, "Input/output error")
+
+    with Pty() as pty:
+        monkeypatch.setattr(termios, "tcflush", gone)
+        with pytest.raises(BoardError, match="cannot open"):
+            open_port(pty.path)

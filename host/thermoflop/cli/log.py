@@ -66,6 +66,11 @@ def run(args: argparse.Namespace) -> int:
             echo.close()
         if sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K")
+    if echo and echo.left_out:
+        print(
+            f"{echo.left_out} lines were recorded and not echoed: the reader was too slow",
+            file=sys.stderr,
+        )
     picture = _draw(result.folder) if args.plot else None
     _print_result(result, picture, args)
     if result.end == "gone":

@@ -12,6 +12,8 @@ from thermoflop.report.words import switches
 from thermoflop.runs.reader import RunReader
 from thermoflop.runs.summary import Summarizer, Summary
 
+_NO_CRYSTAL_PPM = 10_000
+
 
 def summarize(items: Iterable[Item]) -> Summary:
     """The figures of a run's items; thresholds are the last ones that the board stated."""
@@ -109,8 +111,11 @@ def _clock(clocks: list[dict[str, Any]]) -> str:
         return ""
     worst = max(clocks, key=lambda clock: float(clock["error_s"]))
     text = f"board's time told to {1000 * worst['error_s']:.1f} ms"
-    if worst["drift_ppm"]:
-        text += f", drift {worst['drift_ppm']:+.0f} ppm"
+    drift_ppm = float(worst["drift_ppm"])
+    if abs(drift_ppm) > _NO_CRYSTAL_PPM:  # a simulated board at a speed of its own
+        text += f", at {1e6 / (1e6 + drift_ppm):.3g} times the speed of this machine's"
+    elif drift_ppm:
+        text += f", drift {drift_ppm:+.0f} ppm"
     return text
 
 
