@@ -97,7 +97,7 @@ class Mpremote:
         """What mpremote's last words mean."""
         text = "\n".join(said)
         if "failed to access" in text:
-            return BoardError(f"port {self.port} is busy or gone: close the program that reads it")
+            return BoardError(f"port {self.port} went away, or another program took it")
         if "could not enter raw repl" in text:
             return BoardError(
                 f"the board at {self.port} does not give a MicroPython prompt: install MicroPython "
