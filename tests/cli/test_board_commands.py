@@ -218,6 +218,25 @@ def test_doctor_of_a_healthy_board_is_exit_code_0() -> None:
     assert "thermoflop flash" in silent.stdout
 
 
+def test_pico_asks_a_board_and_prints_its_answer() -> None:
+    """Options before or after the verb, a negative value, a refusal with exit code 5."""
+    done = run("pico", "--port", "sim://?speed=20", "set", "off_c", "-5")
+    assert (done.returncode, done.stdout.split()) == (0, ["off_c", "-5.0"])
+    done = run("pico", "get", "on_c", "--port", "sim://?speed=20", "--json")
+    assert json.loads(done.stdout)["on_c"] == 29.0
+    done = run("pico", "--port", "sim://?speed=20", "set", "on_c", "20")
+    assert done.returncode == 5
+    assert "on_c 20.000 must be above off_c 28.000" in done.stderr
+
+
+def test_pico_counts_a_models_multiplications() -> None:
+    """GPT-2's, to the last digit."""
+    sizes = ("12", "12", "768", "64", "1024", "3072", "50257")
+    done = run("pico", "--port", "sim://?speed=20", "--json", "mults", *sizes)
+    counts = json.loads(done.stdout)
+    assert (counts["page"], counts["params"]) == (278_396_928, 123_532_032)
+
+
 def test_ports_prints_a_list() -> None:
     """Exit code 4 where there is no board."""
     done = run("ports", "--json")

@@ -32,7 +32,7 @@ def test_the_fit_is_right_to_its_stated_error(ppm: float, seed: int) -> None:
     for up_s in (0.0, 100.0, 300.0, 599.0):
         assert abs(fit.mono_s(up_s) - (1000.0 + up_s * (1 + ppm * 1e-6))) <= fit.error_s
     assert fit.error_s < 0.005
-    assert fit.drift_ppm == pytest.approx(ppm, abs=10)
+    assert fit.drift_ppm == pytest.approx(-ppm, abs=10)  # more host time a tick is a slow board
 
 
 def test_a_short_span_takes_no_slope_from_jitter() -> None:

@@ -46,8 +46,8 @@ class ClockFit:
 
     @property
     def drift_ppm(self) -> float:
-        """How many microseconds the board's clock loses per second of the host's."""
-        return (self.rate - 1.0) * 1e6
+        """By how many microseconds a second the board's clock runs fast."""
+        return (1.0 / self.rate - 1.0) * 1e6
 
     def mono_s(self, up_s: float) -> float:
         """The host's monotonic time at which the board's clock read ``up_s``."""

@@ -113,9 +113,9 @@ def _clock(clocks: list[dict[str, Any]]) -> str:
     text = f"board's time told to {1000 * worst['error_s']:.1f} ms"
     drift_ppm = float(worst["drift_ppm"])
     if abs(drift_ppm) > _NO_CRYSTAL_PPM:  # a simulated board at a speed of its own
-        text += f", at {1e6 / (1e6 + drift_ppm):.3g} times the speed of this machine's"
+        text += f", at {1 + drift_ppm / 1e6:.3g} times the speed of this machine's"
     elif drift_ppm:
-        text += f", drift {drift_ppm:+.0f} ppm"
+        text += f", its clock {abs(drift_ppm):.0f} ppm {'fast' if drift_ppm > 0 else 'slow'}"
     return text
 
 
