@@ -7,12 +7,14 @@ fault did not take. And ``run(seconds)`` lets so much time pass and returns what
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
 import traceback
 from collections.abc import Mapping
 
+from thermoflop.errors import BoardError
 from thermoflop.pico.simulated import fakes
 from thermoflop.pico.simulated.adc import Divider
 from thermoflop.pico.simulated.cable import Cable, LinkLost
@@ -121,7 +123,8 @@ class SimulatedBoard:
         if self._thread is None:
             self._gate_s = 0.0
             self.start()
-            self._ticket = self.cable.attach()
+            with contextlib.suppress(LinkLost):  # it was stopped before it began
+                self._ticket = self.cable.attach()
             self.begin()
         with self.cable.changed:
             self._gate_s += seconds
@@ -133,7 +136,8 @@ class SimulatedBoard:
         """Write to the board's console, as a host does."""
         if self._ticket is None:
             self.run(0.0)
-        assert self._ticket is not None  # noqa: S101  run has attached
+        if self._ticket is None:
+            raise BoardError("the simulated board is switched off or unplugged")
         self.cable.write(self._ticket, data, timeout_s=0.0)
 
     def _collect(self) -> bytes:

@@ -123,8 +123,8 @@ def _one_terminal(
                 return
     finally:
         terminal.close()
-        if link is not None:
-            link.unlink(missing_ok=True)
+        if link is not None and link.is_symlink() and str(link.readlink()) == terminal.path:
+            link.unlink()
 
 
 def _wait_for_reader(board: SimulatedBoard, terminal: Terminal) -> None:
