@@ -53,6 +53,17 @@ def test_a_board_that_runs_at_another_speed_is_followed() -> None:
     assert fit.error_s < 0.002
 
 
+def test_lines_that_all_come_at_once_say_nothing_about_the_speed() -> None:
+    """A burst after a stall: the rate stays 1, and the error owns up to the burst's length."""
+    fitter = ClockFitter("3fa2c1")
+    for n in range(50):
+        fitter.add(0.2 * n, 5.0)
+    fit = fitter.fit()
+    assert fit is not None
+    assert (fit.rate, fit.drift_ppm) == (1.0, 0.0)
+    assert fit.error_s > 5.0
+
+
 def test_a_delayed_line_never_pulls_the_line_up() -> None:
     """No arrival lies before the time that the fit gives it, but for rounding."""
     fitter, fit = heard(20.0, 3.0, 300)

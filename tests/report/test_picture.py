@@ -35,11 +35,11 @@ def texts(picture: ET.Element) -> list[str]:
 
 
 def paths(picture: ET.Element, color: str) -> list[str]:
-    """The strokes of one colour."""
+    """The lines of measured data in one colour."""
     return [
         e.get("d", "")
         for e in picture.iter("{http://www.w3.org/2000/svg}path")
-        if e.get("stroke") == color
+        if e.get("stroke") == color and e.get("stroke-linejoin")
     ]
 
 

@@ -260,22 +260,23 @@ def _marks(trace: Trace, axes: _Axes) -> list[str]:
 
 def _legend(trace: Trace) -> list[str]:
     """What the colours mean; only of what is there."""
-    entries = [("temperature", f'fill="{_HEAT}"', 3)]
+    line, box, dash = "M{x} {y}h20", "M{x} {top}h20v10h-20z", ' stroke-dasharray="6 4"'
+    entries = [("temperature", line, f'stroke="{_HEAT}" stroke-width="2.5"')]
     if trace.fan:
-        entries.append(("fan on", f'fill="{_FAN}"', 10))
+        entries.append(("fan on", box, f'fill="{_FAN}"'))
     if trace.thresholds:
-        entries.append(("fan starts at or above", f'fill="{_ON}"', 2))
-        entries.append(("fan stops at or below", f'fill="{_OFF}"', 2))
+        entries.append(("fan starts at or above", line, f'stroke="{_ON}"{dash}'))
+        entries.append(("fan stops at or below", line, f'stroke="{_OFF}"{dash}'))
     if trace.gaps:
-        entries.append(("no data", 'fill="url(#gap)" stroke="#9ca3af"', 10))
+        entries.append(("no data", box, 'fill="url(#gap)" stroke="#9ca3af"'))
     if trace.faults:
-        entries.append(("fault", f'fill="{_FAULT}"', 10))
+        entries.append(("fault", box, f'fill="{_FAULT}"'))
     parts, x, y = [], float(_LEFT), _HEIGHT - 22
-    for name, style, height in entries:
-        top = y - 4 - height / 2
-        parts.append(f'<rect x="{x:.0f}" y="{top:.1f}" width="18" height="{height}" {style}/>')
-        parts.append(_text(x + 24, y, name, fill=_SOFT))
-        x += 24 + 6.4 * len(name) + 26
+    for name, shape, style in entries:
+        d = shape.format(x=round(x), y=y - 4, top=y - 9)
+        parts.append(f'<path d="{d}" {style}/>')
+        parts.append(_text(x + 26, y, name, fill=_SOFT))
+        x += 26 + 6.4 * len(name) + 26
     return parts
 
 
