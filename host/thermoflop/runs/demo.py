@@ -40,7 +40,7 @@ READY_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """A finished demo; times are seconds since the first line, None for what did not happen."""
+    """A finished demo; times are seconds since the first sample, None for what did not happen."""
 
     run: RunResult
     work: Report
@@ -70,7 +70,7 @@ class DemoResult:
 
 
 class Director:
-    """Moves from stage to stage as the samples come; called from the recorder's thread."""
+    """Moves from stage to stage as the samples come, by the board's own clock."""
 
     def __init__(self, workload: Workload, work_s: float, stop: threading.Event) -> None:
         """``stop`` is set when the demo is over."""
@@ -84,11 +84,11 @@ class Director:
         self._start_s: float | None = None
         self._stage_s = 0.0
 
-    def see(self, sample: Sample, mono_s: float) -> None:
-        """The next sample, which arrived at ``mono_s``."""
+    def see(self, sample: Sample) -> None:
+        """The next sample."""
         if self._start_s is None:
-            self._start_s = mono_s
-        now_s = mono_s - self._start_s
+            self._start_s = sample.up_s
+        now_s = round(sample.up_s - self._start_s, 3)
         if sample.fan and self.stage == "work" and self.fan_on_s is None:
             self.fan_on_s = now_s
         if not sample.fan and self.fan_on_s is not None and self.fan_off_s is None:
@@ -129,20 +129,25 @@ def demo(
     on_line: Callable[[BoardLine, Director], None] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     stop: threading.Event | None = None,
+    workload: Workload | None = None,
+    speed: float = 1.0,
 ) -> DemoResult:
-    """Play it and record it under ``out``; ``stop`` ends it early, with what there is."""
+    """Play it and record it under ``out``; ``stop`` ends it early, with what there is.
+
+    ``speed`` is the board's time to ours; another ``workload`` may take the place of the usual.
+    """
     asked = stop or threading.Event()
     name = f"demo-{secrets.token_hex(3)}"
-    workload = Workload(FULL_W)
+    workload = workload or Workload(FULL_W)
     try:
         workload.wait_ready(READY_S)
         director = Director(workload, work_s, asked)
-        board = SimulatedBoard(Options(uptime_s=UPTIME_S), heat=workload)
+        board = SimulatedBoard(Options(uptime_s=UPTIME_S, speed=speed), heat=workload)
         url = desk.put(name, board)
 
         def see(item: BoardLine) -> None:
             if isinstance(item.message, Sample):
-                director.see(item.message, item.mono_s)
+                director.see(item.message)
             if on_line is not None:
                 on_line(item, director)
 
