@@ -113,7 +113,8 @@ class App:
             self.send_sample()
         if self.counter is not None:
             self._count(self.counter)
-        self.outbox.pump(self.board.send, _MOST_OUT)
+        if self.board.host_awake():
+            self.outbox.pump(self.board.send, _MOST_OUT)
         if self.pending:
             self._restart(dt_ms)
 
@@ -252,8 +253,10 @@ class App:
             if byte < 0:
                 return
             text = self.reader.feed(byte)
-            if text is not None and not self.commands.handle(text):
-                self.reader.ignored += 1
+            if text is not None:
+                if not self.commands.handle(text):
+                    self.reader.ignored += 1
+                return  # one a tick: a new table alone takes most of a second
 
     def _count(self, counter):
         for _ in range(_TERMS):
