@@ -6,10 +6,11 @@ import argparse
 import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
-from kit import run, start
+from kit import ENVIRONMENT, command, run, start
 from thermoflop.cli import simulate
 from thermoflop.pico.simulated.menu import MENU
 from thermoflop.pico.simulated.options import WORDS
@@ -94,6 +95,21 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert process.stderr is not None
     assert process.stderr.read() == b""
     process.stderr.close()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_one_sentence() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            command("simulate", *FAST),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=ENVIRONMENT,
+            check=False,
+        )
+    assert done.returncode == 6
+    assert done.stderr.count(b"\n") == 1
+    assert b"No space left" in done.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="this system has no pty")

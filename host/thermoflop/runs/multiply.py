@@ -1,10 +1,10 @@
 """Multiplies matrices of GPT-2 small's shapes, in a process of its own, and reports as it goes.
 
-Run as ``python -m thermoflop.runs.multiply``: it says ``{"ready":true}``, waits for a line on its
-standard input, multiplies until that input ends or another line comes, and prints ten reports a
-second. A report has ``t_s``, seconds of work so far; ``cpu_s``, processor seconds this process has
-used in that time, all its threads together; ``mults``, the multiplications of the products that
-are done, counted from their shapes.
+This file runs by itself, with numpy and nothing else of this package. It says ``{"ready":true}``,
+waits for a line on its standard input, multiplies until that input ends or another line comes, and
+prints ten reports a second. A report has ``t_s``, seconds of work so far; ``cpu_s``, processor
+seconds this process has used in that time, all its threads together; ``mults``, the multiplications
+of the products that are done, counted from their shapes.
 
 The shapes are those of one layer of GPT-2 small (Radford et al. 2019: d_model 768, 12 heads of 64,
 d_ff 3072) over 128 tokens: the query, key and value projection, each head's scores and weighted

@@ -16,10 +16,10 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from thermoflop.errors import ThermoflopError
+from thermoflop.runs import multiply
 
 MAX_THREADS = 8
 _THREAD_VARIABLES = (
@@ -71,16 +71,14 @@ class Workload:
         self._reports: deque[tuple[float, Report]] = deque(maxlen=100)
         self._last = Report(0.0, 0.0, 0)
         self._ready = threading.Event()
-        here = str(Path(__file__).parents[2])
-        path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
         limits = dict.fromkeys(_THREAD_VARIABLES, str(self.threads))
-        # -P: a file named numpy.py in the user's folder is not the one that is meant
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "thermoflop.runs.multiply"],
+            # -P: neither our modules beside it nor the user's numpy.py are the ones that are meant
+            [sys.executable, "-P", multiply.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **limits, "PYTHONPATH": path},
+            env={**os.environ, **limits},
             text=True,
             start_new_session=True,  # Ctrl-C is for us; we stop it
         )
