@@ -127,6 +127,7 @@ class App:
         """Take new settings at once; ``key`` says which one changed, None for all."""
         if key is None or key in settings.SENSOR_KEYS:
             self.sampler.use(thermistor.from_settings(values))
+            self.thermostat.start_watch()
         self.values = values
         self.thermostat.use(values)
 
@@ -256,7 +257,7 @@ class App:
             if text is not None:
                 if not self.commands.handle(text):
                     self.reader.ignored += 1
-                return  # one a tick: a new table alone takes most of a second
+                return  # one a tick: a new table alone takes some half a second
 
     def _count(self, counter):
         for _ in range(_TERMS):

@@ -155,6 +155,7 @@ MUTANTS = (
     Mutant(10, "app.py", "self._settings_fault = faults.SETTINGS", "pass"),
     # 11 a fan that does not help
     Mutant(11, "thermostat.py", "self._nocool = True", "pass"),
+    Mutant(11, "app.py", "            self.thermostat.start_watch()\n", ""),
     Mutant(
         11,
         "thermostat.py",

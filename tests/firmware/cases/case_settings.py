@@ -67,7 +67,7 @@ def test_on_c_below_off_c_is_refused_with_both_values():
 
 
 def test_three_points_that_bend_the_curve_back_are_refused():
-    # one slip each in the default's points: the curve has a summit, and beyond it heat reads as cold
+    # one slip each in the default's points: the curve has a summit, heat beyond it reads as cold
     for key, value in (("r2_ohm", 30000), ("r1_ohm", 10001), ("r3_ohm", 9000), ("t2_c", 65000)):
         values = settings.defaults()
         values[key] = value
