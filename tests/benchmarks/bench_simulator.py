@@ -27,9 +27,8 @@ def main() -> None:
     took_s = time.perf_counter() - start_s
     board.stop()
     print(f"as fast as possible  {SIMULATED_S / took_s:,.0f} x real time")
-    print(
-        f"                     {n_lines / took_s:,.0f} lines/s, {took_s / n_lines * 1e3:.2f} ms each"
-    )
+    each_ms = 1e3 * took_s / n_lines
+    print(f"                     {n_lines / took_s:,.0f} lines/s, {each_ms:.2f} ms each")
     board = SimulatedBoard(parse_options([("speed", "1")]))
     board.start()
     ticket = board.cable.attach()
