@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
 import random
 import tracemalloc
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from thermoflop.pico.clock import ClockFit, ClockFitter
 
 
@@ -83,6 +87,19 @@ def test_memory_is_bounded() -> None:
     tracemalloc.stop()
     assert peak < 512 * 1024
     assert sum(len(slot.hull) for slot in fitter._bins.values()) <= 16 * 65
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e9), st.floats(0, 1e9)), min_size=1, max_size=60))
+def test_no_arrivals_make_the_fit_fail(points: list[tuple[float, float]]) -> None:
+    """Whatever the two clocks do, there is a fit with a rate and an error, both finite."""
+    fitter = ClockFitter("3fa2c1")
+    for up_s, mono_s in points:
+        fitter.add(up_s, mono_s)
+    fit = fitter.fit()
+    assert fit is not None
+    assert fit.rate > 0
+    assert 0 < fit.error_s < math.inf
+    assert json.dumps(fit.to_json(), allow_nan=False)
 
 
 def test_nothing_heard_is_no_fit() -> None:

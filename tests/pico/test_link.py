@@ -37,12 +37,14 @@ def seqs(items: list[Item]) -> list[int]:
 def test_every_line_arrives_and_nothing_is_ever_written() -> None:
     """The board hears not one byte."""
     got: list[Item] = []
-    with Pty() as pty, Link(Target(pty.path), got.extend):
+    with Pty() as pty, Link(Target(pty.path), got.extend) as link:
         pty.say(b"rest of a line\n" + introduction())
         for seq in range(200):
             pty.say(sample_line(seq))
         wait_for(lambda: len(seqs(got)) == 200)
         assert select.select([pty.master], [], [], 0)[0] == []
+        counters = link.tracker.counters
+    assert (counters.bad_lines, counters.torn_at_open) == (0, 1)
 
 
 def test_a_slow_viewer_makes_nobody_wait() -> None:

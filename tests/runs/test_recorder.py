@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 from hostkit import Pty, event_line, introduction, sample_line
-from thermoflop.errors import BoardError, StorageError
+from thermoflop.errors import BoardError, StorageError, UsageError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
 from thermoflop.pico.wire import Sample
+from thermoflop.runs import store
 from thermoflop.runs.reader import RunReader, read_run
 from thermoflop.runs.recorder import ItemQueue, RunResult, record
 
@@ -29,7 +30,7 @@ class Recording:
     """A recorder in a thread, its stop, and what it acknowledged."""
 
     def __init__(self, port: str, out: Path, **options: Any) -> None:
-        self.stop = threading.Event()
+        self.stop = options.pop("stop", None) or threading.Event()
         self.acknowledged: list[BoardLine] = []
         self.result: RunResult | None = None
         self.error: BaseException | None = None
@@ -112,6 +113,51 @@ def test_a_line_is_acknowledged_only_after_it_is_in_the_file(tmp_path: Path) -> 
         result = recording.end()
     assert missing == []
     assert result.lines_written == 52
+
+
+def test_what_was_read_before_the_end_is_written(tmp_path: Path) -> None:
+    """Lines that wait in the queue when the run is stopped belong to it."""
+    said = threading.Event()
+    stop = threading.Event()
+
+    def slow(_: BoardLine) -> None:
+        if not stop.is_set():
+            said.wait(10)
+            time.sleep(0.2)  # for the link to read what was said
+            stop.set()
+
+    with Pty() as pty:
+        recording = Recording(pty.path, tmp_path, on_line=slow, stop=stop)
+        pty.say(introduction())
+        pty.say(b"".join(sample_line(n) for n in range(20)))
+        said.set()
+        result = recording.wait()
+    assert result.lines_written == result.counters.lines
+
+
+def test_an_event_is_on_the_disk_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only within a second, as samples are."""
+    synced: list[int] = []
+    monkeypatch.setattr(store, "SYNC_EVERY_S", 1e9)
+    monkeypatch.setattr(store, "_sync_data", synced.append)
+    with Pty() as pty:
+        recording = Recording(pty.path, tmp_path)
+        pty.say(introduction() + sample_line(0))
+        recording.wait_for(3)
+        assert synced == []
+        pty.say(event_line(0))
+        recording.wait_for(4)
+        end_s = time.monotonic() + 10
+        while not synced and time.monotonic() < end_s:
+            time.sleep(0.01)
+        assert len(synced) == 1
+        recording.end()
+
+
+def test_a_bad_name_is_refused_before_the_port_is_opened(tmp_path: Path) -> None:
+    """A slip in the command is no trouble with the board."""
+    with pytest.raises(UsageError, match="run name"):
+        record("/dev/none", tmp_path, name="..")
 
 
 def test_the_time_asked_for_ends_the_run(tmp_path: Path) -> None:
