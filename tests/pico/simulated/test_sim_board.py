@@ -7,6 +7,7 @@ import threading
 import pytest
 from simkit import bad, board, events, hellos, replies, samples
 from thermoflop.errors import BoardError
+from thermoflop.pico.simulated import fakes
 from thermoflop.pico.simulated.board import SimulatedBoard
 from thermoflop.pico.simulated.options import parse_options
 
@@ -236,3 +237,14 @@ def test_stopping_twice_or_before_the_start_is_harmless() -> None:
     assert pico.run(1.0) == []
     with pytest.raises(BoardError):
         pico.type(b"!1 id\n")
+
+
+def test_a_heat_that_fails_before_the_port_opens_ends_the_board_instead_of_hanging() -> None:
+    class Broken:
+        def watts(self, now_s: float) -> float:
+            raise fakes.Stop
+
+    pico = SimulatedBoard(parse_options([("uptime", "5")]), heat=Broken())
+    pico.start()
+    assert pico.wait(10.0)
+    assert not pico.is_alive

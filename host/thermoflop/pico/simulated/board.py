@@ -63,18 +63,24 @@ class SimulatedBoard:
         self._ticket: int | None = None
         self._rest = b""
         self._thread: threading.Thread | None = None
-        self.world = PlantWorld(
-            plant=Plant(PlantConstants(ambient_c=self.options.ambient_c)),
-            divider=Divider(vref_mv=self.options.vref_mv),
-            heat=heat or parse_heat(self.options.heat, self.options.full_w),
-            fingers=self.options.fingers,
-            faults=self.options.faults,
+        self._ended = False
+        self.world = self._make_world(heat)
+
+    def _make_world(self, heat: Heat | None) -> PlantWorld:
+        options = self.options
+        world = PlantWorld(
+            plant=Plant(PlantConstants(ambient_c=options.ambient_c)),
+            divider=Divider(vref_mv=options.vref_mv),
+            heat=heat or parse_heat(options.heat, options.full_w),
+            fingers=options.fingers,
+            faults=options.faults,
             cable=self.cable,
-            seed=self.options.seed,
-            start_s=-self.options.uptime_s,
+            seed=options.seed,
+            start_s=-options.uptime_s,
             hold=self._hold,
         )
-        self.world.uid = bytes.fromhex(self.options.uid_hex)
+        world.uid = bytes.fromhex(options.uid_hex)
+        return world
 
     # life ---------------------------------------------------------------------------------------
 
@@ -85,7 +91,7 @@ class SimulatedBoard:
         self._thread = threading.Thread(target=self._live, name="simulated-pico", daemon=True)
         self._thread.start()
         with self.cable.changed:
-            self.cable.changed.wait_for(lambda: self._reached_s >= 0 or not self.is_alive)
+            self.cable.changed.wait_for(lambda: self._reached_s >= 0 or self._ended)
 
     def begin(self) -> None:
         """Let time run from 0 on."""
@@ -109,12 +115,12 @@ class SimulatedBoard:
         """Wait for the board to end by itself; True when it has."""
         if self._thread is not None:
             self._thread.join(timeout_s)
-        return not self.is_alive
+        return self._thread is None or not self._thread.is_alive()
 
     @property
     def is_alive(self) -> bool:
         """Whether it is switched on."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._thread is not None and not self._ended
 
     # in one process, for tests ------------------------------------------------------------------
 
@@ -165,6 +171,7 @@ class SimulatedBoard:
         except fakes.Stop:
             pass
         finally:
+            self._ended = True
             self.cable.end()
 
     def _once(self) -> bool:
