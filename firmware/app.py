@@ -113,7 +113,8 @@ class App:
             self.send_sample()
         if self.counter is not None:
             self._count(self.counter)
-        self.outbox.pump(self.board.send, _MOST_OUT)
+        if self.board.host_awake():
+            self.outbox.pump(self.board.send, _MOST_OUT)
         if self.pending:
             self._restart(dt_ms)
 
@@ -126,6 +127,7 @@ class App:
         """Take new settings at once; ``key`` says which one changed, None for all."""
         if key is None or key in settings.SENSOR_KEYS:
             self.sampler.use(thermistor.from_settings(values))
+            self.thermostat.start_watch()
         self.values = values
         self.thermostat.use(values)
 
@@ -252,8 +254,10 @@ class App:
             if byte < 0:
                 return
             text = self.reader.feed(byte)
-            if text is not None and not self.commands.handle(text):
-                self.reader.ignored += 1
+            if text is not None:
+                if not self.commands.handle(text):
+                    self.reader.ignored += 1
+                return  # one a tick: a new table alone takes some half a second
 
     def _count(self, counter):
         for _ in range(_TERMS):

@@ -1,7 +1,8 @@
 """The only file that knows the hardware of a Raspberry Pi Pico W.
 
 Importing it drives the fan on: GPIO2 becomes an output that is high from its first moment, before
-anything that could fail. Register addresses are from the RP2040 datasheet, section 4.7 (watchdog).
+anything that could fail. Register addresses are from the RP2040 datasheet, sections 4.1 (USB) and
+4.7 (watchdog).
 """
 
 from machine import Pin
@@ -16,6 +17,10 @@ import time  # noqa: E402
 import machine  # noqa: E402
 from micropython import const  # noqa: E402
 
+if "RP2040" not in os.uname().machine:
+    # on the RP2350 the addresses below are the clock of its USB port
+    raise RuntimeError("this firmware is for the RP2040, not %s" % os.uname().machine)
+
 WATCHDOG_MS = const(8000)  # the hardware's most is 8388
 _WATCHDOG_CTRL_CLEAR = const(0x4005B000)  # writing a bit here clears it in CTRL
 _WATCHDOG_ENABLE = const(1 << 30)
@@ -26,6 +31,8 @@ _SCRATCH_MAGIC = const(0x40058014)
 _SCRATCH_4 = const(0x4005801C)
 _MAGIC = const(0x1F10F10B)
 _SCRATCH_4_RUNNING = const(0x6AB73121)  # the SDK writes it when it starts the watchdog
+_USB_FRAME = const(0x50110048)  # SOF_RD: the number of the last frame, one every millisecond
+_FRAME_LOOKS = const(500)  # some 5 ms of looking
 
 BOOT = "".join("%02x" % byte for byte in os.urandom(3))  # tells this start from every other
 
@@ -44,6 +51,8 @@ class Board:
         self._stdin = sys.stdin.buffer
         self._stdout = sys.stdout.buffer
         self._one = bytearray(1)
+        self._frame = machine.mem32[_USB_FRAME]
+        self._frames_seen = False
         self.name = os.uname().machine
         self.uid = "".join("%02x" % byte for byte in machine.unique_id())
         self.boot = BOOT
@@ -107,6 +116,23 @@ class Board:
             self._one[0] = byte
             return bool(self._stdout.write(self._one))
         return False
+
+    def host_awake(self):
+        """False once the USB frames stop: the computer sleeps, or the cable is out.
+
+        With its port left open MicroPython's driver then takes it for closed, lets POLLOUT say yes,
+        and loops for ever in a write that finds no room, newer ones for 500 ms (mp_usbd_cdc_tx_strn
+        in shared/tinyusb/mp_usbd_cdc.c). A board that never saw a frame writes as before.
+        """
+        last = self._frame
+        frame = self._frame = machine.mem32[_USB_FRAME]
+        if frame != last:
+            # some since the last look; one more proves that it goes on
+            for _ in range(_FRAME_LOOKS):
+                if machine.mem32[_USB_FRAME] != frame:
+                    self._frames_seen = True
+                    return True
+        return not self._frames_seen
 
     def clear_crashes(self):
         """Forget the crashes so far: the board has run well, or a person says so."""

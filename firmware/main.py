@@ -1,9 +1,14 @@
 """Entry: fan on first, then run; decides what an exception or Ctrl-C means.
 
-``import board`` drives the fan pin on, so it stays the first statement. An exception turns the fan
-on, says so, and resets; three in a row start the board in safe mode, and a crash there leaves a
-prompt, fan on, for a person to mend it. Ctrl-C turns the fan on and leaves a prompt that stays.
+The pin is driven before any other file is read: board.py may be missing or cut. An exception turns
+the fan on, says so, and resets; three in a row start the board in safe mode, and a crash there
+leaves a prompt, fan on, for a person to mend it. Ctrl-C turns the fan on and leaves a prompt that
+stays.
 """
+
+from machine import Pin
+
+FAN = Pin(2, Pin.OUT, value=1)
 
 try:
     import board
@@ -11,8 +16,8 @@ except ImportError:
     # the first start of an installation that was cut: board.py still lies in /next
     board = None  # type: ignore[assignment]
 
-import os
-import sys
+import os  # noqa: E402  the fan comes first
+import sys  # noqa: E402
 
 SAFE_AFTER = 3  # crashes in a row
 
@@ -55,7 +60,8 @@ def hand_over():
     """Leave the board to a person, even one who presses Ctrl-C twice, as mpremote may."""
     while True:
         try:
-            board.hand_over()
+            if board:
+                board.hand_over()
             return
         except KeyboardInterrupt:
             pass
@@ -72,20 +78,28 @@ def start():
     app.run(board.Board(), SAFE_AFTER)
 
 
+def crashed(error):
+    """Cool first, then speak, then restart, unless that was tried often enough."""
+    FAN.value(1)
+    speak(error)
+    if not board:
+        return  # nothing here can reset the chip, and no watchdog runs: the prompt stays
+    if board.note_crash() > SAFE_AFTER:
+        hand_over()
+    else:
+        board.reset()
+
+
 def main():
-    """Run; on an exception cool first, then speak, then restart."""
+    """Run; a person who presses Ctrl-C gets the board, also from a board that keeps crashing."""
     try:
-        start()
+        try:
+            start()
+        except Exception as error:
+            crashed(error)
     except KeyboardInterrupt:
         hand_over()
         sys.stdout.write("fan on, watchdog off: the board is yours; a reset starts it again\n")
-    except Exception as error:
-        board.FAN.value(1)
-        speak(error)
-        if board.note_crash() > SAFE_AFTER:
-            hand_over()
-        else:
-            board.reset()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ is known for what it is. A save writes a new file, reads it back and renames it 
 which littlefs does in one step: it happened, or it did not.
 """
 
+from thermistor import law_from
 from wire import crc16, decimal
 
 FILE = "settings.txt"
@@ -108,6 +109,8 @@ def check(values):
         ("r3_ohm", "r2_ohm"),
     ):
         _ordered(values, low, high)
+    if values["model"]:
+        _falls(values)
     if values["rate_ms"] % 100:
         raise BadSetting("rate_ms must be a multiple of 100, not %d" % values["rate_ms"])
 
@@ -118,6 +121,14 @@ def _ordered(values, low, high):
             "%s %s must be above %s %s"
             % (high, show(high, values[high]), low, show(low, values[low]))
         )
+
+
+def _falls(values):
+    """Three points that no thermistor has may bend the curve back, and let heat read as cold."""
+    law = law_from(values)
+    for r_ohm in (values["r_series_ohm"] // 100, values["r_series_ohm"] * 100):
+        if not law.falls_at(r_ohm):
+            raise BadSetting("no thermistor has these three points: colder must mean more ohms")
 
 
 def changed(values, key, text):

@@ -94,6 +94,12 @@ class SteinhartHart:
             return LIMIT_MC
         return ((1000 << 64) + inverse // 2) // inverse
 
+    def falls_at(self, r_ohm):
+        """True when more ohms mean colder here. True at both ends of a range, it is in between:
+        the slope B + 3C (ln R)**2 has no bend inside."""
+        log = ln_q(r_ohm, 1)
+        return self.b + ((3 * self.c * log * log) >> (2 * _Q)) > 0
+
 
 class Divider:
     """A thermistor of a given law in series with a fixed resistor, exactly."""

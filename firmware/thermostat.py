@@ -66,6 +66,10 @@ class Thermostat:
     def clear(self):
         """Forget the alarm of rule 11; a fault that is still there comes back by itself."""
         self._nocool = False
+        self.start_watch()
+
+    def start_watch(self):
+        """Watch for help from here on: another calibration is no heat."""
         self._help_ms = 0
 
     def step(self, now_ms, temp_mc, found):

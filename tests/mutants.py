@@ -32,6 +32,12 @@ class Mutant:
     new: str
 
 
+_CRASHED = """\
+        try:
+            start()
+        except Exception as error:
+            crashed(error)
+"""
 _FORCED = "if (found | self.latched) & faults.LATCHING:"
 _CLEAR = "machine.mem32[_WATCHDOG_CTRL_CLEAR] = _WATCHDOG_ENABLE"
 
@@ -46,6 +52,8 @@ MUTANTS = (
         "from machine import Pin\n",
         "import select\nselect.poll()\nfrom machine import Pin\n",
     ),
+    Mutant(1, "main.py", "Pin(2, Pin.OUT, value=1)", "Pin(2, Pin.OUT)"),
+    Mutant(1, "board.py", 'if "RP2040" not in os.uname().machine:', "if False:"),
     # 2 off only when all is well
     Mutant(2, "thermostat.py", _FORCED, "if False:"),
     Mutant(2, "thermostat.py", "if not self.off_mc < self.on_mc < self.t_max_mc:", "if False:"),
@@ -86,9 +94,9 @@ MUTANTS = (
     Mutant(6, "app.py", "faults.PIN\n", "0\n"),
     Mutant(6, "app.py", "self.board.start_watchdog()", "pass"),
     # 7 exceptions: cool, speak, reset; three lead to safe mode
-    Mutant(7, "main.py", "board.FAN.value(1)\n        speak(error)", "speak(error)"),
-    Mutant(7, "main.py", "        speak(error)\n", ""),
-    Mutant(7, "main.py", "            board.reset()", "            pass"),
+    Mutant(7, "main.py", "FAN.value(1)\n    speak(error)", "speak(error)"),
+    Mutant(7, "main.py", "    speak(error)\n", ""),
+    Mutant(7, "main.py", "        board.reset()", "        pass"),
     Mutant(7, "main.py", "if board.note_crash() > SAFE_AFTER:", "if False:"),
     Mutant(7, "app.py", "board.crashes >= safe_after", "False"),
     Mutant(7, "app.py", "if self.safe_mode:\n            return settings.defaults(), None\n", ""),
@@ -104,7 +112,18 @@ MUTANTS = (
     Mutant(8, "board.py", "    FAN.value(1)\n    " + _CLEAR, "    " + _CLEAR),
     Mutant(8, "board.py", "    " + _CLEAR + "\n", ""),
     Mutant(8, "board.py", "    machine.mem32[_SCRATCH_4] = 0\n", ""),
-    Mutant(8, "main.py", "start()\n    except KeyboardInterrupt:", "start()\n    except OSError:"),
+    Mutant(
+        8,
+        "main.py",
+        "crashed(error)\n    except KeyboardInterrupt:",
+        "crashed(error)\n    except OSError:",
+    ),
+    Mutant(
+        8,
+        "main.py",
+        _CRASHED,
+        "        start()\n    except Exception as error:\n        crashed(error)\n",
+    ),
     Mutant(
         8, "main.py", "return\n        except KeyboardInterrupt:", "return\n        except OSError:"
     ),
@@ -116,6 +135,11 @@ MUTANTS = (
         "app.py",
         "self.outbox.pump(self.board.send, _MOST_OUT)",
         "self.outbox.pump(self.board.send, 9999)",
+    ),
+    Mutant(9, "app.py", "if self.board.host_awake():", "if True:"),
+    Mutant(9, "board.py", "if machine.mem32[_USB_FRAME] != frame:", "if True:"),
+    Mutant(
+        9, "app.py", "                return  # one a tick", "                pass  # one a tick"
     ),
     # 10 settings: sound, or defaults; saved, or not
     Mutant(10, "settings.py", "if at < 0 or data[at:] != crc_line(data, at):", "if False:"),
@@ -131,6 +155,7 @@ MUTANTS = (
     Mutant(10, "app.py", "self._settings_fault = faults.SETTINGS", "pass"),
     # 11 a fan that does not help
     Mutant(11, "thermostat.py", "self._nocool = True", "pass"),
+    Mutant(11, "app.py", "            self.thermostat.start_watch()\n", ""),
     Mutant(
         11,
         "thermostat.py",

@@ -77,7 +77,7 @@ def test_an_unanswered_command_is_sent_once_more_with_the_same_id() -> None:
 
     with Pty() as pty:
         Board(pty, answer)
-        found = ask(Target(pty.path), "save", reply_s=0.3)
+        found = ask(Target(pty.path), "save", reply_s=1.0)
     assert len(tries) == 2
     assert tries[0] == tries[1]
     assert found.detail == {"dup": True}
@@ -118,9 +118,9 @@ def test_a_board_that_talks_and_does_not_answer_is_told_from_silence() -> None:
     with Pty() as pty:
         Board(pty, lambda *_: b"")
         with pytest.raises(BoardError, match="is heard but did not answer"):
-            ask(Target(pty.path), "id", reply_s=0.2)
+            ask(Target(pty.path), "id", reply_s=0.5)
     with Pty() as pty, pytest.raises(BoardError, match="nothing came from"):
-        ask(Target(pty.path), "id", reply_s=0.2)
+        ask(Target(pty.path), "id", reply_s=0.5)
 
 
 def test_a_command_that_cannot_be_said_opens_no_port() -> None:

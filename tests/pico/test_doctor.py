@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import pytest
 from hostkit import Pty, hello_line, sample_line
@@ -161,10 +160,8 @@ def test_a_prompt_is_recognised() -> None:
     """It ends in no newline."""
     stop = threading.Event()
     with Pty() as pty:
-        thread = threading.Thread(
-            target=lambda: (time.sleep(0.2), pty.say(b"MicroPython v1.27 on x\r\n>>> ")),
-            daemon=True,
-        )
+        data = b"MicroPython v1.27 on x\r\n>>> "
+        thread = threading.Thread(target=say_until_told, args=(pty, data, stop), daemon=True)
         thread.start()
         found = gather(pty.path, ask=False, listen_s=0.6)
         stop.set()

@@ -74,6 +74,30 @@ def test_the_number_of_a_closed_pseudo_terminal_is_never_opened_again() -> None:
     assert Target("/dev/ttyACM0").may_return
 
 
+def test_boards_come_first_and_ports_that_are_nothing_not_at_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Names and numbers as pyserial gives them, cleaned for a terminal."""
+    from serial.tools import list_ports as pyserial_ports
+    from serial.tools.list_ports_common import ListPortInfo
+
+    def made(device: str, vid: int | None, pid: int | None, text: str, hwid: str) -> ListPortInfo:
+        info = ListPortInfo(device, skip_link_detection=True)
+        info.vid, info.pid, info.description, info.hwid = vid, pid, text, hwid
+        return info
+
+    there = [
+        made("/dev/ttyS0", None, None, "n/a", "n/a"),
+        made("/dev/ttyACM0", 0x0403, 0x6001, "evil\x1b[2J", "USB VID:PID"),
+        made("/dev/ttyACM1", 0x2E8A, 0x0005, "Board in FS mode", "USB VID:PID"),
+    ]
+    monkeypatch.setattr(pyserial_ports, "comports", lambda: there)
+    found = ports.list_ports()
+    assert [port.device for port in found] == ["/dev/ttyACM1", "/dev/ttyACM0"]
+    assert [port.usb_id for port in found] == ["2e8a:0005", "0403:6001"]
+    assert found[1].description == r"evil\x1b[2J"
+
+
 def test_a_second_reader_is_refused() -> None:
     """It would steal bytes from the first."""
     with Pty() as pty:
@@ -118,3 +142,18 @@ def test_no_permission_names_the_group(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(BoardError, match=r"no permission.*dialout"):
         open_port(str(tmp_path / "ttyACM0"))
+
+
+def test_a_board_that_vanishes_while_it_is_opened_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The terminal layer's own error is none of the usual ones; a reconnect meets it."""
+    import termios
+
+    def gone(*_: object) -> None:
+        raise termios.error(5, "Input/output error")
+
+    with Pty() as pty:
+        monkeypatch.setattr(termios, "tcflush", gone)
+        with pytest.raises(BoardError, match="cannot open"):
+            open_port(pty.path)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from hostkit import introduction, sample_line
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from thermoflop.pico.track import Item, Tracker
-from thermoflop.report.picture import draw, draw_run, nice_step, time_unit
+from thermoflop.report.picture import draw, draw_run, nice_step, subtitle, time_unit
+from thermoflop.report.summary import summarize
 from thermoflop.report.trace import MAX_POINTS, MAX_SPANS, trace
 from thermoflop.runs.store import RunStore
 
@@ -35,11 +39,11 @@ def texts(picture: ET.Element) -> list[str]:
 
 
 def paths(picture: ET.Element, color: str) -> list[str]:
-    """The strokes of one colour."""
+    """The lines of measured data in one colour."""
     return [
         e.get("d", "")
         for e in picture.iter("{http://www.w3.org/2000/svg}path")
-        if e.get("stroke") == color
+        if e.get("stroke") == color and e.get("stroke-linejoin")
     ]
 
 
@@ -107,9 +111,33 @@ def test_a_hundred_thousand_samples_stay_small_and_keep_their_peaks() -> None:
     assert len(temps) <= MAX_POINTS + 2
     assert len(seen.fan) <= MAX_SPANS
     text = draw(seen, "long", "")
-    assert len(text) < 300_000
+    assert len(text) < 100_000
     ys = [float(y) for y in re.findall(r",([\d.]+)", paths(ET.fromstring(text), "#c2410c")[0])]  # noqa: S314
     assert max(ys) - min(ys) > 200
+
+
+SAMPLES = st.builds(
+    sample_line,
+    seq=st.integers(0, 30),
+    boot=st.sampled_from(["aaaaaa", "bbbbbb"]),
+    temp_c=st.none() | st.floats(-200, 1900).map(lambda c: round(c, 3)),
+    fan=st.integers(0, 1),
+    flags=st.lists(st.sampled_from(["open", "brandnew"]), unique=True).map(tuple),
+    up_s=st.floats(0, 1e9).map(lambda s: round(s, 3)),
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(SAMPLES, max_size=30))
+def test_whatever_a_board_says_can_be_drawn(lines: list[bytes]) -> None:
+    """Clocks that jump, boots that alternate, readings off the scale."""
+    items = heard(*lines)
+    summary = summarize(items)
+    picture = draw(trace(items), "any", subtitle(summary))
+    assert "nan" not in picture
+    assert "inf" not in picture
+    assert ET.fromstring(picture) is not None  # noqa: S314
+    assert json.dumps(summary.to_json(), allow_nan=False)
 
 
 def test_a_run_without_one_valid_sample_still_has_a_picture() -> None:

@@ -117,7 +117,7 @@ def test_a_folder_without_samples_is_one_sentence(tmp_path: Path) -> None:
         RunReader(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": "1"}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": "1"}', '{"format": 2}'])
 def test_a_run_json_that_is_none_is_one_sentence(tmp_path: Path, text: str) -> None:
     """Torn, foreign or without a format number."""
     (tmp_path / "run.json").write_text(text)

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 from hostkit import Pty, event_line, introduction, sample_line
-from thermoflop.errors import BoardError, StorageError
+from thermoflop.errors import BoardError, StorageError, UsageError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
 from thermoflop.pico.wire import Sample
+from thermoflop.runs import store
 from thermoflop.runs.reader import RunReader, read_run
 from thermoflop.runs.recorder import ItemQueue, RunResult, record
 
@@ -29,7 +30,7 @@ class Recording:
     """A recorder in a thread, its stop, and what it acknowledged."""
 
     def __init__(self, port: str, out: Path, **options: Any) -> None:
-        self.stop = threading.Event()
+        self.stop = options.pop("stop", None) or threading.Event()
         self.acknowledged: list[BoardLine] = []
         self.result: RunResult | None = None
         self.error: BaseException | None = None
@@ -96,21 +97,67 @@ def test_everything_that_was_said_is_in_the_run(tmp_path: Path) -> None:
 def test_a_line_is_acknowledged_only_after_it_is_in_the_file(tmp_path: Path) -> None:
     """At every acknowledgement the file already has the line."""
     missing: list[bytes] = []
+    acknowledged: list[BoardLine] = []
 
     def check(item: BoardLine) -> None:
         (folder,) = tmp_path.iterdir()
         if item.line not in (folder / "samples.jsonl").read_bytes():
             missing.append(item.line)
+        acknowledged.append(item)
 
     with Pty() as pty:
         recording = Recording(pty.path, tmp_path, on_line=check)
+        recording.acknowledged = acknowledged
         pty.say(introduction() + b"".join(sample_line(n) for n in range(50)))
-        while not recording.result and not any(tmp_path.glob("*/samples.jsonl")):
-            time.sleep(0.01)
-        time.sleep(0.3)
+        recording.wait_for(52)
         result = recording.end()
     assert missing == []
     assert result.lines_written == 52
+
+
+def test_what_was_read_before_the_end_is_written(tmp_path: Path) -> None:
+    """Lines that wait in the queue when the run is stopped belong to it."""
+    said = threading.Event()
+    stop = threading.Event()
+
+    def slow(_: BoardLine) -> None:
+        if not stop.is_set():
+            said.wait(10)
+            time.sleep(0.2)  # for the link to read what was said
+            stop.set()
+
+    with Pty() as pty:
+        recording = Recording(pty.path, tmp_path, on_line=slow, stop=stop)
+        pty.say(introduction())
+        pty.say(b"".join(sample_line(n) for n in range(20)))
+        said.set()
+        result = recording.wait()
+    assert result.lines_written == result.counters.lines
+
+
+def test_an_event_is_on_the_disk_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only within a second, as samples are."""
+    synced: list[int] = []
+    monkeypatch.setattr(store, "SYNC_EVERY_S", 1e9)
+    monkeypatch.setattr(store, "_sync_data", synced.append)
+    with Pty() as pty:
+        recording = Recording(pty.path, tmp_path)
+        pty.say(introduction() + sample_line(0))
+        recording.wait_for(3)
+        assert synced == []
+        pty.say(event_line(0))
+        recording.wait_for(4)
+        end_s = time.monotonic() + 10
+        while not synced and time.monotonic() < end_s:
+            time.sleep(0.01)
+        assert len(synced) == 1
+        recording.end()
+
+
+def test_a_bad_name_is_refused_before_the_port_is_opened(tmp_path: Path) -> None:
+    """A slip in the command is no trouble with the board."""
+    with pytest.raises(UsageError, match="run name"):
+        record("/dev/none", tmp_path, name="..")
 
 
 def test_the_time_asked_for_ends_the_run(tmp_path: Path) -> None:
@@ -125,9 +172,9 @@ def test_a_port_that_is_no_board_leaves_no_folder(tmp_path: Path) -> None:
     """Noise, and silence: one sentence each."""
     out = tmp_path / "runs"
     with Pty() as pty:
-        recording = Recording(pty.path, out, first_line_s=0.3)
+        recording = Recording(pty.path, out, first_line_s=1.0)
         pty.say(b"ATZ\r\nOK\r\n>>> \r\n")
-        with pytest.raises(BoardError, match=r"sent 15 bytes in 0\.3 s and not one valid line"):
+        with pytest.raises(BoardError, match=r"sent 15 bytes in 1\.0 s and not one valid line"):
             recording.wait()
         with pytest.raises(BoardError, match=r"nothing came in 0\.3 s"):
             record(pty.path, out, first_line_s=0.3)
@@ -253,7 +300,6 @@ def test_run_json_is_there_from_the_first_moment(tmp_path: Path) -> None:
         recording = Recording(pty.path, tmp_path, command=["thermoflop", "log"])
         pty.say(introduction())
         recording.wait_for(2)
-        time.sleep(0.1)
         run = json.loads((next(tmp_path.iterdir()) / "run.json").read_text())
         recording.end()
     assert run["ended"] is None

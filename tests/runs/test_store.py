@@ -159,17 +159,18 @@ def test_a_read_only_place_is_one_sentence(
         RunStore(tmp_path)
 
 
+@pytest.mark.parametrize(("where", "step"), [(os, "fsync"), (Path, "replace")])
 def test_run_json_is_replaced_whole_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: object, step: str
 ) -> None:
-    """A failing second write leaves the first one readable and nothing beside it."""
+    """A second write that fails at any step leaves the first one readable and nothing beside it."""
     store = RunStore(tmp_path)
     store.write_run({"n": 1})
 
-    def refuse(fd: int) -> None:
+    def refuse(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", refuse)
+    monkeypatch.setattr(where, step, refuse)
     with pytest.raises(StorageError, match="disk is full"):
         store.write_run({"n": 2})
     monkeypatch.undo()

@@ -21,7 +21,7 @@ FIRMWARE = ROOT / "firmware"
 CASES = TESTS / "firmware" / "cases"
 FAKES = ROOT / "host" / "thermoflop" / "pico" / "simulated" / "fakes.py"
 PACKAGE = Path("@micropython", "micropython-webassembly-pyscript", "micropython.mjs")
-LIMIT_S = 60.0  # for one case file, and again for what a hung test left undone
+LIMIT_S = 120.0  # for one process, and again for what a hung test left undone
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,11 @@ def test_names(case: Path) -> list[str]:
     return [node.name for node in functions if node.name.startswith("test_")]
 
 
-def run_case(case: Path, limit_s: float = LIMIT_S) -> dict[str, Result]:
-    """Run every test of a case file; test name -> result."""
-    todo = test_names(case)
+def run_case(
+    case: Path, names: list[str] | None = None, limit_s: float = LIMIT_S
+) -> dict[str, Result]:
+    """Run these tests of a case file, by default all of them; test name -> result."""
+    todo = test_names(case) if names is None else list(names)
     results: dict[str, Result] = {}
     while todo:
         done, hung = _run(case, todo, limit_s)

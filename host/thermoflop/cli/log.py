@@ -66,6 +66,11 @@ def run(args: argparse.Namespace) -> int:
             echo.close()
         if sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K")
+    if echo and echo.left_out:
+        print(
+            f"{echo.left_out} lines were recorded and not echoed: the reader was too slow",
+            file=sys.stderr,
+        )
     picture = _draw(result.folder) if args.plot else None
     _print_result(result, picture, args)
     if result.end == "gone":
@@ -88,6 +93,8 @@ def _draw(folder: Path) -> Path:
 def _print_result(result: RunResult, picture: Path | None, args: argparse.Namespace) -> None:
     from thermoflop.report.summary import summary_lines
 
+    # with --echo, standard output carries the board's lines and nothing else
+    where = sys.stderr if args.echo else sys.stdout
     counters = result.counters.to_json()
     if args.json:
         data = {
@@ -101,11 +108,10 @@ def _print_result(result: RunResult, picture: Path | None, args: argparse.Namesp
             "clocks": list(result.clocks),
             "summary": result.summary.to_json(),
         }
-        print(json.dumps(data))
+        print(json.dumps(data), file=where)
         return
     lines = summary_lines(result.summary, counters, result.clocks)
     lines.append(f"{'folder':<12} {result.folder}")
     if picture:
         lines.append(f"{'picture':<12} {picture}")
-    # with --echo, standard output carries the board's lines and nothing else
-    print("\n".join(lines), file=sys.stderr if args.echo else sys.stdout)
+    print("\n".join(lines), file=where)

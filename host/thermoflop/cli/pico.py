@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", metavar="P", help="port, sim://... or socket://host:port")
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     parser.add_argument("verb", metavar="VERB", help="what to do")
-    parser.add_argument("words", metavar="ARG", nargs=argparse.REMAINDER, help="its arguments")
+    parser.add_argument("words", metavar="ARG", nargs="*", help="its arguments")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,11 +33,9 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.pico.ports import choose
     from thermoflop.pico.wire import encode_command
 
-    as_json = args.json or "--json" in args.words  # the verb takes everything after it
-    words = [word for word in args.words if word != "--json"]
-    encode_command(1, args.verb, words)  # a command that cannot be said opens no port
-    answer = ask(choose(args.port), args.verb, words)
-    if as_json:
+    encode_command(1, args.verb, args.words)  # a command that cannot be said opens no port
+    answer = ask(choose(args.port), args.verb, args.words)
+    if args.json:
         lines = [json.loads(line.line) for line in answer.lines]
         print(json.dumps({**answer.to_json(), **({"lines": lines} if lines else {})}))
     else:

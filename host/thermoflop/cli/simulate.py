@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import signal
 import sys
 from pathlib import Path
@@ -48,7 +49,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="serve on a TCP port and print it; without HOST for this machine only",
     )
     parser.add_argument(
-        "--for", dest="for_s", type=duration_s, metavar="T", help="simulate 60s, 5m or 1h"
+        "--for",
+        dest="for_s",
+        type=duration_s,
+        metavar="T",
+        help="end after 60s, 5m or 1h of its time",
     )
     for word, what in WORDS.items():
         action = "append" if word in ("finger", "fault") else "store"
@@ -105,11 +110,20 @@ def _serve(board: SimulatedBoard, args: argparse.Namespace) -> None:
     else:
         from thermoflop.pico.simulated.stdoutport import serve_output
 
-        def write(data: bytes) -> None:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+        serve_output(board, _write)
 
-        serve_output(board, write)
+
+def _write(data: bytes) -> None:
+    """All of ``data`` to standard output, past Python's buffer: it would fail again at exit."""
+    from thermoflop.errors import StorageError
+
+    try:
+        while data:
+            data = data[os.write(sys.stdout.fileno(), data) :]
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StorageError(f"cannot write the board's lines: {error.strerror}") from error
 
 
 def _say(where: str) -> None:

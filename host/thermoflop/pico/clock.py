@@ -19,6 +19,7 @@ from threading import Lock
 RESOLUTION_S = 0.001  # of up_s on the wire
 SLOPE_FROM_S = 30.0  # below this span jitter would pass for drift, so the rate is taken as 1
 CRYSTAL_PPM = 100.0  # generous for the board's crystal (30 ppm) and the host's together
+MIN_RATE = 1e-6  # no simulation runs a million times as fast as the wall clock
 NO_CRYSTAL_S = 0.05  # a miss that no jitter explains: a simulated board at another speed
 
 _MAX_BINS = 16
@@ -46,8 +47,8 @@ class ClockFit:
 
     @property
     def drift_ppm(self) -> float:
-        """How many microseconds the board's clock loses per second of the host's."""
-        return (self.rate - 1.0) * 1e6
+        """By how many microseconds a second the board's clock runs fast."""
+        return (1.0 / self.rate - 1.0) * 1e6
 
     def mono_s(self, up_s: float) -> float:
         """The host's monotonic time at which the board's clock read ``up_s``."""
@@ -141,6 +142,8 @@ class ClockFitter:
         right = next((i for i, p in enumerate(hull) if p[0] >= mean_s and i > 0), len(hull) - 1)
         (up_a, mono_a), (up_b, mono_b) = hull[right - 1], hull[right]
         rate = (mono_b - mono_a) / (up_b - up_a)
+        if rate <= MIN_RATE:  # all in one burst: their arrival says nothing about the speed
+            return offset_s, 1.0, steady_s
         offset_s = mono_a - rate * up_a
         return offset_s, rate, self._miss_s(offset_s, rate)
 

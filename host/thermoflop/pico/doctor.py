@@ -192,6 +192,14 @@ def check_permission(facts: Facts) -> Finding | None:
     if facts.system.may_open:
         return Finding("permission", OK, "the port may be opened")
     group = facts.system.port_group
+    if group == "root":
+        rule = 'SUBSYSTEM=="tty", ATTRS{idVendor}=="2e8a", GROUP="dialout", MODE="0660"'
+        return Finding(
+            "permission",
+            PROBLEM,
+            f"only root may open {printable(facts.target.url)}",
+            f"put this line into /etc/udev/rules.d/99-pico.rules and replug: {rule}",
+        )
     return Finding(
         "permission",
         PROBLEM,

@@ -74,6 +74,8 @@ def flash(
     ``wait_s`` is how long to wait for the board's hello, None for not at all. BoardError says in
     one sentence what went wrong and which firmware the board now holds.
     """
+    if target.url.startswith("sim:"):
+        raise BoardError(f"{target.url} is a simulated board, which has no flash to write to")
     port = target.find()
     open_port(port).close()  # busy, forbidden, no serial port: said better than mpremote would
     remote = Mpremote(port)

@@ -21,7 +21,7 @@ from typing import Any
 from thermoflop.errors import BoardError
 from thermoflop.pico.wire import printable
 
-QUIET_S = 30.0  # a board that says nothing for so long is gone; one file takes a few seconds
+QUIET_S = 20.0  # longer than mpremote's own 10 s, and than any file takes
 _ANSWER = "@answer "
 
 # what mpremote or pyserial says -> what it means
@@ -85,7 +85,8 @@ class Mpremote:
                 line = lines.get(timeout=self._quiet_s)
             except queue.Empty:
                 raise Silent(
-                    f"the board at {self.port} has said nothing for {self._quiet_s:g} s"
+                    f"no answer from the board at {self.port} within {self._quiet_s:g} s: "
+                    "it may not run MicroPython"
                 ) from None
             if line is None:
                 return said
@@ -96,7 +97,7 @@ class Mpremote:
         """What mpremote's last words mean."""
         text = "\n".join(said)
         if "failed to access" in text:
-            return BoardError(f"port {self.port} is busy or gone: close the program that reads it")
+            return BoardError(f"port {self.port} went away, or another program took it")
         if "could not enter raw repl" in text:
             return BoardError(
                 f"the board at {self.port} does not give a MicroPython prompt: install MicroPython "

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+try:
+    import fcntl
+    import termios
+except ImportError:  # Windows locks every port by itself
+    fcntl = termios = None  # type: ignore[assignment]
 
 from thermoflop.errors import BoardError
 from thermoflop.pico.wire import printable
@@ -140,8 +145,13 @@ def open_port(url: str) -> Any:
     options: dict[str, Any] = {"exclusive": True} if is_path and os.name == "posix" else {}
     try:
         port = serial.serial_for_url(url, BAUD, timeout=0, write_timeout=2.0, **options)
-    except (serial.SerialException, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:  # pyserial's own error is an OSError
         raise BoardError(_why_not(url, error)) from error
+    except Exception as error:
+        # a board that vanishes while it is opened: termios.error is no OSError, see pyserial's open
+        if termios is not None and isinstance(error, termios.error):
+            raise BoardError(_why_not(url, error)) from error
+        raise
     if is_path:
         _keep_others_out(url, port)
     return port
@@ -152,11 +162,8 @@ def _keep_others_out(url: str, port: Any) -> None:
 
     Not on a pseudo-terminal: there the flag outlives us for as long as its owner holds it open.
     """
-    if sys.platform == "win32" or os.path.realpath(url).startswith("/dev/pts/"):
+    if fcntl is None or os.path.realpath(url).startswith("/dev/pts/"):
         return
-    import fcntl
-    import termios
-
     try:
         fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
     except OSError:  # not every driver knows it, and the first lock holds

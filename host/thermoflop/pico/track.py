@@ -136,7 +136,7 @@ class Tracker:
         self.fits: deque[ClockFit] = deque(maxlen=_MAX_FITS)  # of boots that are over
         self._clock: ClockFitter | None = None
         self._splitter = LineSplitter()
-        self._at_open = True
+        self._at_open = False
         self._last_seq: int | None = None
         self._last_n: int | None = None
         self._last_drops = 0

@@ -9,7 +9,7 @@ each column of pixels keeps its lowest and its highest reading.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ _FAN_PX = 12  # the strip under the plot
 _FAULT_PX = 12  # the strip over it
 _MIN_SPAN_C = 2.0
 _MIN_GAP_PX = 2.5
+_MERGE_PX = 0.3
 
 _INK, _SOFT, _GRID = "#1f2937", "#6b7280", "#e5e7eb"
 _HEAT, _FAN, _FAULT = "#c2410c", "#3b82f6", "#dc2626"
@@ -116,7 +117,7 @@ def draw(trace: Trace, title: str, below: str = "") -> str:
         *_marks(trace, axes),
         *_legend(trace),
     ]
-    return "\n".join([*parts, "</svg>", ""])
+    return "\n".join([*filter(None, parts), "</svg>", ""])
 
 
 def _axes(trace: Trace) -> _Axes:
@@ -147,19 +148,12 @@ def _head(title: str, below: str) -> list[str]:
 def _bands(trace: Trace, axes: _Axes) -> list[str]:
     """Pale columns behind the line: fan, gaps, faults."""
     height = _HEIGHT - _TOP - _BOTTOM
-    parts = [
-        _rect(span, axes, _TOP, height, f'fill="{_FAN}" fill-opacity=".10"') for span in trace.fan
+    pale = f'fill="{_FAULT}" fill-opacity=".10"'
+    return [
+        _rects(trace.fan, axes, _TOP, height, f'fill="{_FAN}" fill-opacity=".10"'),
+        _rects(_wide(trace.gaps, axes), axes, _TOP, height, 'fill="url(#gap)" fill-opacity=".45"'),
+        *(_rects(spans, axes, _TOP, height, pale) for spans in trace.faults.values()),
     ]
-    parts += [
-        _rect(span, axes, _TOP, height, 'fill="url(#gap)" fill-opacity=".45"')
-        for span in _wide(trace.gaps, axes)
-    ]
-    parts += [
-        _rect(span, axes, _TOP, height, f'fill="{_FAULT}" fill-opacity=".10"')
-        for spans in trace.faults.values()
-        for span in spans
-    ]
-    return parts
 
 
 def _grid(axes: _Axes) -> list[str]:
@@ -241,12 +235,12 @@ def _strips(trace: Trace, axes: _Axes) -> list[str]:
         f'<rect x="{_LEFT}" y="{base}" width="{width}" height="{_FAN_PX}" rx="2" fill="{_GRID}"/>',
         _text(_LEFT - 9, base + 10, "fan", fill=_SOFT, anchor="end"),
     ]
-    parts += [_rect(span, axes, base, _FAN_PX, f'fill="{_FAN}"') for span in trace.fan]
+    parts.append(_rects(trace.fan, axes, base, _FAN_PX, f'fill="{_FAN}"'))
     free_x = 0.0
     for name, start_s, spans in sorted(
         ((name, spans[0][0], spans) for name, spans in trace.faults.items()), key=lambda f: f[1]
     ):
-        parts += [_rect(s, axes, _TOP - _FAULT_PX, 4, f'fill="{_FAULT}"') for s in spans]
+        parts.append(_rects(spans, axes, _TOP - _FAULT_PX, 4, f'fill="{_FAULT}"'))
         x = max(axes.x(start_s), free_x)
         words = fault_words(name)
         free_x = x + 7 * len(words) + 10
@@ -256,7 +250,7 @@ def _strips(trace: Trace, axes: _Axes) -> list[str]:
 
 def _marks(trace: Trace, axes: _Axes) -> list[str]:
     parts = []
-    for t_s, name in trace.marks[:50]:
+    for t_s, name in trace.marks:
         x = axes.x(t_s)
         d = f"M{x:.1f} {_TOP}V{_HEIGHT - _BOTTOM}"
         parts.append(_path(d, _SOFT, extra=' stroke-dasharray="2 3"'))
@@ -266,22 +260,23 @@ def _marks(trace: Trace, axes: _Axes) -> list[str]:
 
 def _legend(trace: Trace) -> list[str]:
     """What the colours mean; only of what is there."""
-    entries = [("temperature", f'fill="{_HEAT}"', 3)]
+    line, box, dash = "M{x} {y}h20", "M{x} {top}h20v10h-20z", ' stroke-dasharray="6 4"'
+    entries = [("temperature", line, f'stroke="{_HEAT}" stroke-width="2.5"')]
     if trace.fan:
-        entries.append(("fan on", f'fill="{_FAN}"', 10))
+        entries.append(("fan on", box, f'fill="{_FAN}"'))
     if trace.thresholds:
-        entries.append(("fan starts at or above", f'fill="{_ON}"', 2))
-        entries.append(("fan stops at or below", f'fill="{_OFF}"', 2))
+        entries.append(("fan starts at or above", line, f'stroke="{_ON}"{dash}'))
+        entries.append(("fan stops at or below", line, f'stroke="{_OFF}"{dash}'))
     if trace.gaps:
-        entries.append(("no data", 'fill="url(#gap)" stroke="#9ca3af"', 10))
+        entries.append(("no data", box, 'fill="url(#gap)" stroke="#9ca3af"'))
     if trace.faults:
-        entries.append(("fault", f'fill="{_FAULT}"', 10))
+        entries.append(("fault", box, f'fill="{_FAULT}"'))
     parts, x, y = [], float(_LEFT), _HEIGHT - 22
-    for name, style, height in entries:
-        top = y - 4 - height / 2
-        parts.append(f'<rect x="{x:.0f}" y="{top:.1f}" width="18" height="{height}" {style}/>')
-        parts.append(_text(x + 24, y, name, fill=_SOFT))
-        x += 24 + 6.4 * len(name) + 26
+    for name, shape, style in entries:
+        d = shape.format(x=round(x), y=y - 4, top=y - 9)
+        parts.append(f'<path d="{d}" {style}/>')
+        parts.append(_text(x + 26, y, name, fill=_SOFT))
+        x += 26 + 6.4 * len(name) + 26
     return parts
 
 
@@ -312,10 +307,17 @@ def _wide(spans: list[Span], axes: _Axes) -> Iterator[Span]:
             last_s = end_s
 
 
-def _rect(span: Span, axes: _Axes, top: float, height: float, style: str) -> str:
-    x = axes.x(span[0])
-    width = max(0.5, axes.x(span[1]) - x)
-    return f'<rect x="{x:.1f}" y="{top}" width="{width:.1f}" height="{height}" {style}/>'
+def _rects(spans: Iterable[Span], axes: _Axes, top: float, height: float, style: str) -> str:
+    """All spans as one shape; those that touch on the page are drawn as one."""
+    pixels: list[tuple[float, float]] = []
+    for start_s, end_s in spans:
+        left, right = axes.x(start_s), max(axes.x(end_s), axes.x(start_s) + 0.5)
+        if pixels and left - pixels[-1][1] < _MERGE_PX:
+            pixels[-1] = (pixels[-1][0], right)
+        else:
+            pixels.append((left, right))
+    boxes = (f"M{a:.1f} {top}h{b - a:.1f}v{height}h{a - b:.1f}z" for a, b in pixels)
+    return f'<path d="{"".join(boxes)}" {style}/>' if pixels else ""
 
 
 def _path(d: str, stroke: str, width: float = 1, extra: str = "") -> str:

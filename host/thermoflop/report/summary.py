@@ -13,6 +13,8 @@ from thermoflop.runs.reader import RunReader
 from thermoflop.runs.records import Record
 from thermoflop.runs.summary import Summarizer, Summary
 
+_NO_CRYSTAL_PPM = 10_000
+
 
 def summarize(items: Iterable[Record]) -> Summary:
     """The figures of a run's items; thresholds are the last ones that the board stated."""
@@ -110,8 +112,11 @@ def _clock(clocks: list[dict[str, Any]]) -> str:
         return ""
     worst = max(clocks, key=lambda clock: float(clock["error_s"]))
     text = f"board's time told to {1000 * worst['error_s']:.1f} ms"
-    if worst["drift_ppm"]:
-        text += f", drift {worst['drift_ppm']:+.0f} ppm"
+    drift_ppm = float(worst["drift_ppm"])
+    if abs(drift_ppm) > _NO_CRYSTAL_PPM:  # a simulated board at a speed of its own
+        text += f", at {1 + drift_ppm / 1e6:.3g} times the speed of this machine's"
+    elif drift_ppm:
+        text += f", its clock {abs(drift_ppm):.0f} ppm {'fast' if drift_ppm > 0 else 'slow'}"
     return text
 
 

@@ -17,6 +17,7 @@ from thermoflop.runs.records import Record
 
 MAX_POINTS = 8192
 MAX_SPANS = 2048
+MAX_MARKS = 50
 
 Point = tuple[float, float]  # (t_s, temp_c)
 Span = tuple[float, float]  # (start_s, end_s)
@@ -106,7 +107,7 @@ class Tracer:
     def add(self, item: Record) -> None:
         """The next item; what says nothing about temperature, fan or thresholds is passed over."""
         if isinstance(item, HostEvent) and item.ev == "reconnect":
-            self._trace.marks.append((self._last_t_s, "reconnect"))
+            self._mark(self._last_t_s, "reconnect")
         if not isinstance(item, BoardLine):
             return
         if isinstance(item.message, Settings):
@@ -136,7 +137,7 @@ class Tracer:
             arrived_s = max(mono_s - self._start_s, self._last_t_s)
             self._offset_s = arrived_s - sample.up_s
             if last is not None:
-                self._trace.marks.append((arrived_s, "reboot"))
+                self._mark(arrived_s, "reboot")
         t_s = max(self._last_t_s, sample.up_s + self._offset_s)
         joined = last is not None and sample.boot == last.boot and sample.seq == last.seq + 1
         if last is not None and joined:
@@ -149,6 +150,10 @@ class Tracer:
         else:
             self._line.add((t_s, sample.temp_c))
         self._last, self._last_t_s = sample, t_s
+
+    def _mark(self, t_s: float, name: str) -> None:
+        if len(self._trace.marks) < MAX_MARKS:
+            self._trace.marks.append((t_s, name))
 
     def _extend(self, last: Sample, t_s: float) -> None:
         """What the last sample said holds until now."""

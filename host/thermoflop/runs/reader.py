@@ -18,7 +18,7 @@ from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
 from thermoflop.pico.wire import Bad, LineSplitter, Overlong, decode
 from thermoflop.runs.gpu.sample import parse_gpu
 from thermoflop.runs.records import Record
-from thermoflop.runs.store import RUN, SAMPLES
+from thermoflop.runs.store import FORMAT, RUN, SAMPLES
 
 _CHUNK_BYTES = 65536
 _MAX_RECORD_BYTES = 65536
@@ -136,4 +136,8 @@ def read_run(folder: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not JSON: {error}") from error
     if not isinstance(run, dict) or not isinstance(run.get("format"), int):
         raise InputError(f"{path} is not the run.json of a run: it has no format number")
+    if run["format"] > FORMAT:
+        raise InputError(
+            f"{path} has format {run['format']}, and this version reads up to {FORMAT}: upgrade"
+        )
     return run

@@ -24,7 +24,7 @@ from thermoflop.pico.track import BoardLine, Counters, HostEvent
 from thermoflop.pico.wire import Event, Hello, Sample, Settings, printable
 from thermoflop.runs import facts
 from thermoflop.runs.records import Record
-from thermoflop.runs.store import RunStore
+from thermoflop.runs.store import RunStore, safe_name
 from thermoflop.runs.summary import Summarizer, Summary
 
 MAX_QUEUED_BYTES = 64 << 20
@@ -118,6 +118,7 @@ def record(
     ``on_progress`` is called about once a second. BoardError when the port does not lead to a
     board, StorageError when the folder cannot be written; what was acknowledged stays.
     """
+    safe_name(name)  # a name that cannot be used is refused before the port is opened
     target = choose(port)
     queue = ItemQueue()
     link = Link(target, queue)

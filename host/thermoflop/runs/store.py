@@ -12,6 +12,10 @@ A record of ``samples.jsonl`` is one JSON object::
     {"mono_s":12.345678,"wall_s":1750000000.123,"src":"host","ev":"gap","missing":3}
     {"mono_s":12.345678,"wall_s":1750000000.123,"src":"gpu","gpu":0,"temp_c":61,"power_w":284.112}
 
+``run.json`` holds format, id, name, command, git, host, port, started, ended (null while it goes
+on, and for ever when the recorder was killed), board (hello and settings), counters, clocks (one
+fit a boot), lines_written and summary.
+
 ``mono_s`` is the host's monotonic clock, ``wall_s`` its wall clock (Unix time), both when the line
 arrived. The board's line stands there byte for byte, so that its crc can be checked again.
 """

@@ -26,6 +26,36 @@ def test_rule_1_the_fan_is_on_even_when_the_rest_of_the_board_module_fails():
     assert bench.writes == [(0, 1)]
 
 
+def test_rule_1_the_fan_is_on_even_when_board_py_is_missing():
+    bench = rig.Bench()
+    modules = bench.modules()
+    modules["board"] = None
+    bench.modules = lambda: modules
+    bench.power_on()("main")
+    assert bench.writes == [(0, 1)]
+    assert bench.boot(1000) == "prompt"
+    assert bench.writes == [(0, 1)]
+    assert "AttributeError" in bytes(bench.outbox).decode()
+
+
+def test_rule_1_another_chip_gets_its_fan_on_and_its_registers_left_alone():
+    bench = rig.Bench()
+    modules = bench.modules()
+
+    class Name:
+        machine = "Raspberry Pi Pico 2 W with RP2350"
+
+    modules["os"].uname = lambda: Name
+    bench.modules = lambda: modules
+    try:
+        bench.boot(1000)
+        raise AssertionError("it ran")
+    except RuntimeError as error:
+        assert "RP2350" in str(error)
+    assert bench.writes == [(0, 1)]
+    assert not bench.registers
+
+
 def test_rule_6_the_watchdog_is_fed_by_every_good_tick():
     bench = rig.Bench()
     assert bench.boot(60000) == "stop"
@@ -187,6 +217,16 @@ def test_rule_8_a_second_ctrl_c_in_the_middle_of_the_first_changes_nothing():
     assert bench.dog_due_ms is None
 
 
+def test_rule_8_ctrl_c_between_a_crash_and_its_reset_leaves_a_prompt_too():
+    bench = rig.Bench()
+    crash_at(bench, 20000)
+    interrupt_at(bench, 20100)
+    assert bench.boot(60000) == "prompt"
+    assert "boom" in "".join(bench.lines("log"))
+    assert bench.fan == 1
+    assert bench.dog_due_ms is None
+
+
 def test_rule_8_a_restart_after_ctrl_c_is_no_crash():
     bench = rig.Bench()
     interrupt_at(bench, 20000)
@@ -254,6 +294,46 @@ def test_rule_9_a_host_that_asks_all_the_time_changes_nothing():
             bench.say("!1 id")
 
     assert control_of(chatter) == control_of(silent)
+
+
+def test_rule_9_a_computer_that_falls_asleep_with_its_port_open_changes_nothing():
+    bench = rig.Bench()
+    frames = [0, 1]  # the number, and by how much it moves between two looks
+
+    def usb_frame():
+        frames[0] = (frames[0] + frames[1]) & 2047
+        return frames[0]
+
+    def hang(data):
+        raise AssertionError("the driver never comes back from here")
+
+    bench.usb_frame = usb_frame
+    app = bench.app()
+    bench.ticks(app, 50)
+    assert len(bench.lines("t")) == 25
+    frames[0] += 50  # asleep in the middle of a tick
+    frames[1] = 0
+    bench.send = hang
+    bench.ticks(app, 600)
+    frames[1] = 1
+    bench.send = lambda data: rig.Bench.send(bench, data)
+    bench.ticks(app, 50)
+    assert int(rig.field(bench.lines("t")[-1], "drops")) > 200
+
+
+def test_rule_9_one_tick_obeys_one_command_however_many_wait():
+    bench = rig.Bench()
+    app = bench.app()
+    for number in range(6):
+        bench.say("!%d defaults" % number)
+    tables = []
+    use = app.use
+    app.use = lambda values, key: tables.append(key) or use(values, key)
+    for count in range(1, 7):
+        bench.ticks(app, 1)
+        assert len(tables) == count
+    bench.ticks(app, 20)
+    assert len(bench.lines("r")) == 6
 
 
 def test_rule_9_one_tick_hears_and_says_only_so_much():

@@ -248,6 +248,16 @@ def test_cal_offset_makes_the_reading_true():
     assert not ok(talk.ask("cal offset 45"))  # more than 10 degrees away is another mistake
 
 
+def test_rule_11_a_calibration_is_no_heat_that_the_fan_does_not_help_against():
+    talk = Talk(code=2300)
+    talk.bench.ticks(talk.app, 600)
+    assert talk.bench.fan == 1
+    assert ok(talk.ask("cal offset 35"))
+    assert talk.app.sampler.temp_mc > 34000
+    talk.bench.ticks(talk.app, 4000)
+    assert talk.app.flags() == 0
+
+
 def test_cal_r25_finds_the_part():
     talk = Talk(code=65520 * 10000 // 19610 // 16)
     assert talk.app.sampler.temp_mc > 25800

@@ -66,6 +66,18 @@ def test_on_c_below_off_c_is_refused_with_both_values():
     assert "t_max_c" in rig.refuses(settings.changed, settings.defaults(), "on_c", "60")
 
 
+def test_three_points_that_bend_the_curve_back_are_refused():
+    # one slip each in the default's points: the curve has a summit, heat beyond it reads as cold
+    for key, value in (("r2_ohm", 30000), ("r1_ohm", 10001), ("r3_ohm", 9000), ("t2_c", 65000)):
+        values = settings.defaults()
+        values[key] = value
+        settings.check(values)  # three points that no law uses do no harm
+        message = rig.refuses(settings.changed, values, "model", "sh")
+        assert "three points" in message
+        values["model"] = 1
+        rig.refuses(settings.decode, settings.encode(values))
+
+
 def test_a_rate_must_fit_the_tick():
     assert "multiple of 100" in rig.refuses(settings.changed, settings.defaults(), "rate_ms", "250")
 

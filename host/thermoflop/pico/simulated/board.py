@@ -7,12 +7,14 @@ fault did not take. And ``run(seconds)`` lets so much time pass and returns what
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
 import traceback
 from collections.abc import Mapping
 
+from thermoflop.errors import BoardError
 from thermoflop.pico.simulated import fakes
 from thermoflop.pico.simulated.adc import Divider
 from thermoflop.pico.simulated.cable import Cable, LinkLost
@@ -39,6 +41,7 @@ class SimulatedBoard:
         heat: Heat | None = None,
         sources: Mapping[str, str] | None = None,
         until_s: float = math.inf,
+        ledger: Ledger | None = None,
     ) -> None:
         """``heat`` and ``sources`` replace those of the options and of this package's firmware.
 
@@ -46,7 +49,7 @@ class SimulatedBoard:
         cannot be read.
         """
         self.options = options or Options()
-        self.ledger = Ledger()
+        self.ledger = ledger or Ledger()
         self.cable = Cable(self.options.faults, self.options.seed, self.ledger)
         self.late_s = 0.0  # how much the computer could not keep up
         self.firmware_error: str | None = None  # the traceback that left a prompt behind
@@ -60,18 +63,24 @@ class SimulatedBoard:
         self._ticket: int | None = None
         self._rest = b""
         self._thread: threading.Thread | None = None
-        self.world = PlantWorld(
-            plant=Plant(PlantConstants(ambient_c=self.options.ambient_c)),
-            divider=Divider(vref_mv=self.options.vref_mv),
-            heat=heat or parse_heat(self.options.heat, self.options.full_w),
-            fingers=self.options.fingers,
-            faults=self.options.faults,
+        self._ended = False
+        self.world = self._make_world(heat)
+
+    def _make_world(self, heat: Heat | None) -> PlantWorld:
+        options = self.options
+        world = PlantWorld(
+            plant=Plant(PlantConstants(ambient_c=options.ambient_c)),
+            divider=Divider(vref_mv=options.vref_mv),
+            heat=heat or parse_heat(options.heat, options.full_w),
+            fingers=options.fingers,
+            faults=options.faults,
             cable=self.cable,
-            seed=self.options.seed,
-            start_s=-self.options.uptime_s,
+            seed=options.seed,
+            start_s=-options.uptime_s,
             hold=self._hold,
         )
-        self.world.uid = bytes.fromhex(self.options.uid_hex)
+        world.uid = bytes.fromhex(options.uid_hex)
+        return world
 
     # life ---------------------------------------------------------------------------------------
 
@@ -82,7 +91,7 @@ class SimulatedBoard:
         self._thread = threading.Thread(target=self._live, name="simulated-pico", daemon=True)
         self._thread.start()
         with self.cable.changed:
-            self.cable.changed.wait_for(lambda: self._reached_s >= 0 or not self.is_alive)
+            self.cable.changed.wait_for(lambda: self._reached_s >= 0 or self._ended)
 
     def begin(self) -> None:
         """Let time run from 0 on."""
@@ -106,12 +115,12 @@ class SimulatedBoard:
         """Wait for the board to end by itself; True when it has."""
         if self._thread is not None:
             self._thread.join(timeout_s)
-        return not self.is_alive
+        return self._thread is None or not self._thread.is_alive()
 
     @property
     def is_alive(self) -> bool:
         """Whether it is switched on."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._thread is not None and not self._ended
 
     # in one process, for tests ------------------------------------------------------------------
 
@@ -120,7 +129,8 @@ class SimulatedBoard:
         if self._thread is None:
             self._gate_s = 0.0
             self.start()
-            self._ticket = self.cable.attach()
+            with contextlib.suppress(LinkLost):  # it was stopped before it began
+                self._ticket = self.cable.attach()
             self.begin()
         with self.cable.changed:
             self._gate_s += seconds
@@ -132,7 +142,8 @@ class SimulatedBoard:
         """Write to the board's console, as a host does."""
         if self._ticket is None:
             self.run(0.0)
-        assert self._ticket is not None  # noqa: S101  run has attached
+        if self._ticket is None:
+            raise BoardError("the simulated board is switched off or unplugged")
         self.cable.write(self._ticket, data, timeout_s=0.0)
 
     def _collect(self) -> bytes:
@@ -160,6 +171,7 @@ class SimulatedBoard:
         except fakes.Stop:
             pass
         finally:
+            self._ended = True
             self.cable.end()
 
     def _once(self) -> bool:

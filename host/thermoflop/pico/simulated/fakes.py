@@ -10,6 +10,7 @@ WATCHDOG_ENABLE = 1 << 30
 REG_REASON = 0x40058008
 REG_SCRATCH_4 = 0x4005801C
 REG_CTRL_CLEAR = 0x4005B000
+REG_USB_FRAME = 0x50110048
 SCRATCH_4_RUNNING = 0x6AB73121
 POLLIN = 1
 POLLOUT = 4
@@ -202,6 +203,10 @@ class World:
         self.outbox.extend(data)
         return len(data)
 
+    def usb_frame(self):
+        """Number of the last USB frame; it stands still while no awake computer is there."""
+        return 0
+
     def pin_changed(self, number, level):
         """GPIO number was driven to a level that it did not have."""
         if number == FAN_PIN:
@@ -304,12 +309,14 @@ class Machine:
 
 
 class Registers:
-    """``machine.mem32``: the watchdog's registers, as far as the firmware uses them."""
+    """``machine.mem32``: the registers of watchdog and USB, as far as the firmware uses them."""
 
     def __init__(self, world):
         self._world = world
 
     def __getitem__(self, address):
+        if address == REG_USB_FRAME:
+            return self._world.usb_frame()
         return self._world.registers.get(address, 0)
 
     def __setitem__(self, address, value):

@@ -77,12 +77,15 @@ def parse_script(text: str) -> Script:
 
 
 def parse_heat(text: str, full_w: float = FULL_W) -> Heat:
-    """``cpu``, ``off``, a script, or the path of a file with one (``#`` starts a comment)."""
+    """``cpu``, ``off``, a script, or the path of a file with one (``#`` starts a comment).
+
+    What starts with a digit is a script; a file of such a name needs ``./`` before it.
+    """
     if text == "cpu":
         return MachineLoad(full_w)
     if text == "off":
         return Script((0.0,), (0.0,))
-    if text[:1].isdigit() and not Path(text).is_file():
+    if text[:1].isdigit():
         return parse_script(text)
     try:
         lines = Path(text).read_text(encoding="utf-8").splitlines()

@@ -130,4 +130,10 @@ def _value(text: str, kind: Kind, value: str | None) -> tuple[float, str]:
 
 def menu_text() -> str:
     """The menu as people read it, one line a fault."""
-    return "\n".join(f"  {kind.name:8} {kind.what}" for kind in MENU.values())
+    return "\n".join(f"  {kind.name:8} {kind.what}{_choices(kind)}" for kind in MENU.values())
+
+
+def _choices(kind: Kind) -> str:
+    if kind.words:
+        return f" ({' or '.join(kind.words)})"
+    return "" if kind.default is None else f" ({kind.default:g})"

@@ -57,9 +57,15 @@ class Terminal:
         return os.write(self._fd, data)
 
     def close(self) -> None:
-        """Hang up, after a reader had time to take what is there: the kernel would drop it."""
+        """Hang up, after a reader had time to take what is there: the kernel would drop it.
+
+        The kernel moves bytes from one buffer to another behind our back, and counts those in the
+        second only; so nothing must be there twice in a row.
+        """
         deadline_s = time.monotonic() + _DRAIN_S
-        while self._unread_bytes() and time.monotonic() < deadline_s:
+        empty = 0
+        while empty < 2 and time.monotonic() < deadline_s:
+            empty = 0 if self._unread_bytes() else empty + 1
             time.sleep(_LOOK_EVERY_S)
         os.close(self._fd)
 
@@ -123,8 +129,8 @@ def _one_terminal(
                 return
     finally:
         terminal.close()
-        if link is not None:
-            link.unlink(missing_ok=True)
+        if link is not None and link.is_symlink() and str(link.readlink()) == terminal.path:
+            link.unlink()
 
 
 def _wait_for_reader(board: SimulatedBoard, terminal: Terminal) -> None:

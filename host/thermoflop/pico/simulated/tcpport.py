@@ -36,9 +36,11 @@ class Connection:
 
     def read(self) -> bytes:
         """What the reader sent."""
-        _hang_up_on_next(self._server)
         try:
             data = self._peer.recv(CHUNK_BYTES)
+        except BlockingIOError:
+            _hang_up_on_next(self._server)  # only while this reader is known to be there
+            raise
         except ConnectionError:
             raise Closed from None
         if not data:

@@ -44,6 +44,8 @@ class PlantWorld(fakes.World):
         self.plant = plant
         self.cable = cable
         self.now_s = start_s
+        self._start_s = start_s
+        self._passed_ms = 0.0  # of true time; a sum of tenths of seconds would drift
         self.heat_w = 0.0
         self.powered = True
         self.running = False  # firmware, as opposed to a prompt or a chip in reset
@@ -121,11 +123,12 @@ class PlantWorld(fakes.World):
     def pass_time(self, ms: int) -> str | None:
         """Let board time pass; returns the cause of a restart that was due, if one was."""
         ppm = next((f.value for f in self._ppm if f.holds(self.now_s)), 0.0)
-        dt_s = ms / 1000.0 / (1.0 + ppm * 1e-6)
+        true_ms = ms / (1.0 + ppm * 1e-6)
         self.heat_w = self._heat.watts(self.now_s)
-        self.plant.step(dt_s, self.heat_w, self.fan_runs, self.finger)
+        self.plant.step(true_ms / 1000.0, self.heat_w, self.fan_runs, self.finger)
         self.now_ms += ms
-        self.now_s += dt_s
+        self._passed_ms += true_ms
+        self.now_s = self._start_s + self._passed_ms / 1000.0
         self.cable.move(self.now_s)
         cause = self._happen()
         self._measure()
