@@ -7,13 +7,14 @@ tokens are a sum, a loss is a last value, and only the reader knows which is whi
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from thermoflop.pico.track import HostEvent
 from thermoflop.runs.analysis.data import RunData
 
-WHOLE = "whole run"
+LATE_S = 1.0
 
 
 @dataclass(slots=True)
@@ -58,16 +59,18 @@ def trial_windows(data: RunData) -> list[Window]:
 def phase_windows(data: RunData, trials: list[Window] | None = None) -> list[Window]:
     """The named phases in order of time."""
     found: list[Window] = []
-    for trial in trial_windows(data) if trials is None else trials:
+    known = trial_windows(data) if trials is None else trials
+    for index, trial in enumerate(known):
+        # a command's last output may be read after its end, but not after the next one's start
+        until_s = known[index + 1].start_s if index + 1 < len(known) else math.inf
+        until_s = min(until_s, trial.end_s + LATE_S)
         marks = [
-            event for event in data.events if event.ev == "mark" and _inside(event, trial, data)
+            event
+            for event in data.events
+            if event.ev == "mark" and trial.start_s <= data.t_s(event.mono_s) < until_s
         ]
         found += _phases_of(marks, trial, data)
     return found
-
-
-def _inside(event: HostEvent, trial: Window, data: RunData) -> bool:
-    return trial.start_s <= data.t_s(event.mono_s) <= trial.end_s + 1.0  # output may come late
 
 
 def _phases_of(marks: list[HostEvent], trial: Window, data: RunData) -> list[Window]:
