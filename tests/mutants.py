@@ -52,7 +52,6 @@ MUTANTS = (
         "from machine import Pin\n",
         "import select\nselect.poll()\nfrom machine import Pin\n",
     ),
-    Mutant(1, "main.py", "Pin(2, Pin.OUT, value=1)", "Pin(2, Pin.OUT)"),
     Mutant(1, "board.py", 'if "RP2040" not in os.uname().machine:', "if False:"),
     # 2 off only when all is well
     Mutant(2, "thermostat.py", _FORCED, "if False:"),
@@ -94,8 +93,8 @@ MUTANTS = (
     Mutant(6, "app.py", "faults.PIN\n", "0\n"),
     Mutant(6, "app.py", "self.board.start_watchdog()", "pass"),
     # 7 exceptions: cool, speak, reset; three lead to safe mode
-    Mutant(7, "main.py", "FAN.value(1)\n    speak(error)", "speak(error)"),
-    Mutant(7, "main.py", "    speak(error)\n", ""),
+    Mutant(7, "main.py", "board.FAN.value(1)\n    speak(error)", "speak(error)"),
+    Mutant(7, "main.py", "(1)\n    speak(error)\n", "(1)\n"),
     Mutant(7, "main.py", "        board.reset()", "        pass"),
     Mutant(7, "main.py", "if board.note_crash() > SAFE_AFTER:", "if False:"),
     Mutant(7, "app.py", "board.crashes >= safe_after", "False"),
