@@ -10,7 +10,7 @@ import argparse
 import sys
 from importlib import import_module
 
-from thermoflop.errors import ThermoflopError
+from thermoflop.errors import StorageError, ThermoflopError
 
 # name -> (module in this package, one line of help), in the order the help page shows them
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -54,6 +54,9 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code; errors become one sentence on stderr."""
+    from thermoflop.cli import streams
+
+    streams.prepare()
     words = sys.argv[1:] if argv is None else argv
     only = next((word for word in words if word in COMMANDS), None)
     parser = build_parser(only)
@@ -62,12 +65,22 @@ def main(argv: list[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        return int(args.run(args))
+        code = int(args.run(args))
+        sys.stdout.flush()
+        return code
     except ThermoflopError as error:
         print(f"thermoflop {args.command}: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        sys.stderr.close()
+        streams.forget_output()
         return 0
+    except OSError as error:
+        if not streams.is_full(error):
+            raise
+        streams.forget_output()
+        print(
+            f"thermoflop {args.command}: cannot write the output: {error.strerror}", file=sys.stderr
+        )
+        return StorageError.exit_code
