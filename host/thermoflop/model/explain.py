@@ -89,9 +89,7 @@ def _parameter_formulas(symbolic: Symbolic) -> Iterator[Formula]:
     yield Formula("parameters of the model", sympy.expand(whole), "parameters")
 
 
-def _flop_formulas(
-    model: Model, symbolic: Symbolic, letters: dict[str, Any]
-) -> Iterator[Formula]:
+def _flop_formulas(model: Model, symbolic: Symbolic, letters: dict[str, Any]) -> Iterator[Formula]:
     """FLOPs of each kind of layer, of the logits, of prefill, decode step and training."""
     sympy = require_sympy()
     batch, new, cached, source = (letters[name] for name in "bstS")

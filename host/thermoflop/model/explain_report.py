@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from thermoflop.model.model import Model
 
 _POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-# The order in which textbooks write factors: layers, batch, tokens first, hidden and vocabulary last.
+# The order in which textbooks write factors: layers, batch and tokens first, hidden size last.
 _FIRST, _LAST = ("L", "b", "s", "t", "S"), ("h", "V", "P")
 
 
@@ -31,7 +31,9 @@ def written(expression: Any, values: dict[Any, int] | None = None) -> str:
 
 def _weight(term: Any) -> tuple[int, str]:
     """Higher powers first; equal ones by the letters that textbooks put last, so h² before s²."""
-    powers = {str(base): int(power) for base, power in term.as_powers_dict().items() if base.is_Symbol}
+    powers = {
+        str(base): int(power) for base, power in term.as_powers_dict().items() if base.is_Symbol
+    }
     return (-sum(powers.values()), f"{-powers.get('h', 0) + 9}{sorted(powers)}")
 
 
@@ -46,9 +48,12 @@ def _rank(name: str) -> tuple[int, int, str]:
 def _term(term: Any, dot: str, values: dict[Any, int] | None) -> str:
     """One product: coefficient, letters with powers, and what it is divided by."""
     coefficient, factors = term.as_coeff_Mul()
-    above, below = [], []
+    above: list[str] = []
+    below: list[str] = []
     bases = factors.as_powers_dict()
-    for base in sorted((base for base in bases if base.is_Symbol), key=lambda base: _rank(str(base))):
+    for base in sorted(
+        (base for base in bases if base.is_Symbol), key=lambda base: _rank(str(base))
+    ):
         power = int(bases[base])
         text = str(base) if values is None else str(values[base])
         raised = f"{text}{str(abs(power)).translate(_POWERS)}" if abs(power) != 1 else text

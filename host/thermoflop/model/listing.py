@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.model.catalogue import entry, names
-from thermoflop.model.families import FAMILIES
+from thermoflop.model.families import FAMILY_NAMES
 from thermoflop.model.load import read_model
 from thermoflop.model.render import short
 
@@ -41,7 +41,9 @@ def models_text(pattern: str = "", as_json: bool = False) -> str:
         import json
 
         return json.dumps({"models": rows}, indent=2)
-    lines = [f"{'name':<26} {'family':<14} {'parameters':>17} {'active':>7} {'KV/token':>9}  source"]
+    lines = [
+        f"{'name':<26} {'family':<14} {'parameters':>17} {'active':>7} {'KV/token':>9}  source"
+    ]
     for row in rows:
         source = f"{row['source']}{' (recalled)' if row['recalled'] else ''}"
         active = short(row["active_parameters"])
@@ -57,7 +59,7 @@ def models_text(pattern: str = "", as_json: bool = False) -> str:
 
 def families_text(pattern: str = "", as_json: bool = False) -> str:
     """The model_types that can be read."""
-    found = sorted(name for name in FAMILIES if pattern.lower() in name)
+    found = [name for name in FAMILY_NAMES if pattern.lower() in name]
     if as_json:
         import json
 

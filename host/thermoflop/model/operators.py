@@ -163,7 +163,7 @@ class Attend(Operator):
     values: bool = False
 
     @property
-    def batch(self) -> Number:  # type: ignore[override]
+    def batch(self) -> Number:
         """Independent products: one for each head of each sequence."""
         return self.sequences * self.heads
 

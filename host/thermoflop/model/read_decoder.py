@@ -13,7 +13,6 @@ from thermoflop.model.record import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     from thermoflop.model.config import Config

@@ -102,9 +102,8 @@ def _layer(traits: Traits) -> Layer:
     if hidden % heads:
         raise InputError(f"a hidden size of {hidden} does not divide into {heads} heads")
     dim = hidden // heads
-    biased = {"q_bias": True, "k_bias": True, "v_bias": True, "o_bias": True}
     group = traits["output_group"]
-    attention = Attention(hidden, heads, heads, dim, **biased, output_group=group)
+    attention = Attention(hidden, heads, heads, dim, True, True, True, True, output_group=group)
     activation = activation_word(traits["activation"])
     mlp = Mlp(hidden, traits["inner"], False, True, True, activation)
     norms = (_norm("attention_norm", hidden), _norm("output_norm", hidden))
@@ -126,7 +125,9 @@ def _head_parts(
     config: Config, traits: Traits, kind: str, width: int
 ) -> tuple[tuple[Placed, ...], Linear | None]:
     """What follows the layers: the parts that always run, and the map to the vocabulary."""
-    hidden, tail, head = traits["hidden"], [], None
+    hidden = traits["hidden"]
+    tail: list[Placed] = []
+    head: Linear | None = None
     if kind in ("ForMaskedLM", "ForPreTraining"):
         tail, head = _language_head(traits, width)
     if traits["pooler"] and (

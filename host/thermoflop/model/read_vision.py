@@ -5,7 +5,7 @@ from __future__ import annotations
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.config import Config, Traits
 from thermoflop.model.description import Description, Layer, Placed, Run, Stack
-from thermoflop.model.families.core import FAMILIES
+from thermoflop.model.families import find_family
 from thermoflop.model.feeds import Mlp
 from thermoflop.model.mixers import Attention
 from thermoflop.model.parts import Convolution, Linear, Norm, Table, Vector
@@ -23,7 +23,10 @@ def nested(config: Config, key: str, model_type: str) -> Config:
     stated = raw.get("model_type", model_type)
     if stated != model_type:
         raise UnknownModel(f"{key} is of model_type {stated!r:.40}: expected {model_type}")
-    return Config(FAMILIES[model_type], raw, frozenset())
+    family = find_family(model_type)
+    if family is None:
+        raise UnknownModel(f"{key} needs the family {model_type}, which is not known")
+    return Config(family, raw, frozenset())
 
 
 def _norm(name: str, width: int) -> Norm:

@@ -169,8 +169,8 @@ def table_report(model: Model, table: OperatorTable, form: str) -> str:
         known = {"parameters": model.params, "active_parameters": model.active_params}
         groups = {"parameters_by_group": model.params_by_group}
         return json.dumps({**table_record(table), **known, **groups}, indent=2)
-    groups = sorted(model.params_by_group.items(), key=lambda item: -item[1])
-    listed = ", ".join(f"{group} {short(count)}" for group, count in groups)
+    sizes = sorted(model.params_by_group.items(), key=lambda item: -item[1])
+    listed = ", ".join(f"{group} {short(count)}" for group, count in sizes)
     head = f"{model.params:,} parameters ({model.active_params:,} active on a token): {listed}"
     from textwrap import fill
 

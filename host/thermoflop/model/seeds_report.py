@@ -84,12 +84,12 @@ def _why(found: dict[str, Any]) -> list[str]:
     )
     output = layers * heads * (width * width - 2 * width * dim)
     head = width * shape["vocab"]
-    lines.append(f"  many. The page also charges d_model^2 a head in place of keys or output")
+    lines.append("  many. The page also charges d_model^2 a head in place of keys or output")
     lines.append(f"  ({output:,} too many) and leaves out the logits ({head:,} missing).")
     rest = found["exact_model"] - found["exact_plain"]
     if rest:
         lines.append(
-            f"  This model is not that network: grouped heads, gated MLP or another vocabulary make"
+            "  This model is not that network: grouped heads, gated MLP or another vocabulary make"
         )
         lines.append(f"  {rest:+,} multiplications.")
     else:

@@ -105,7 +105,9 @@ def symbolize(model: Model) -> Symbolic:
     description = model.description
     stacks = tuple(_stack(letters, stack) for stack in description.stacks)
     head = None if description.head is None else _part(letters, description.head, {})
-    hidden = {stack.hidden: new.hidden for stack, new in zip(description.stacks, stacks, strict=True)}
+    hidden = {
+        stack.hidden: new.hidden for stack, new in zip(description.stacks, stacks, strict=True)
+    }
     head = head if head is None else replace(head, inputs=_known(letters, head.inputs, hidden, "e"))
     contrast = letters.letter("p", description.contrast)
     changed = replace(description, stacks=stacks, head=head, contrast=contrast)
@@ -146,7 +148,9 @@ def _layer(letters: _Letters, layer: Layer, sizes: dict[Any, Any]) -> Layer:
     cross = _mixer(letters, layer.cross, own)
     feed = _feed(letters, layer.feed, own)
     norms = tuple(_part(letters, norm, own) for norm in layer.norms)
-    return replace(layer, hidden=own[layer.hidden], norms=norms, mixer=mixer, cross=cross, feed=feed)
+    return replace(
+        layer, hidden=own[layer.hidden], norms=norms, mixer=mixer, cross=cross, feed=feed
+    )
 
 
 # field of a mixer -> the letter of its role
@@ -182,7 +186,7 @@ def _mixer(letters: _Letters, mixer: Any, sizes: dict[Any, Any]) -> Any:
 
 
 def _attention(letters: _Letters, attention: Attention, sizes: dict[Any, Any]) -> Attention:
-    """As many key heads as heads share the letter; if they split the hidden size, they are h/n wide."""
+    """As many key heads as heads share the letter; splitting the hidden size, they are h/n wide."""
     hidden, heads = sizes[attention.hidden], letters.letter("n", attention.heads)
     same = attention.kv_heads == attention.heads
     splits = same and attention.heads * attention.head_dim == attention.hidden

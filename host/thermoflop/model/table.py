@@ -1,4 +1,4 @@
-"""The operator table: all operators of a step, their totals, and the conventions they hold under."""
+"""The operator table: all operators of a step, their totals, and the conventions behind them."""
 
 from __future__ import annotations
 

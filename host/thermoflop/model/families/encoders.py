@@ -100,5 +100,5 @@ family(
         "num_attention_heads": "n_heads",
         "num_hidden_layers": "n_layers",
     },
-    inert=("tie_weights_","num_labels"),
+    inert=("tie_weights_", "num_labels"),
 )

@@ -6,6 +6,7 @@ Defaults are those of the configuration classes of transformers 5 (``configurati
 from __future__ import annotations
 
 from thermoflop.errors import InputError
+from thermoflop.model.families import dense  # noqa: F401 - llama is defined there
 from thermoflop.model.families.core import (
     at_least_zero,
     family,

@@ -7,6 +7,7 @@ those of the configuration classes of transformers 5.
 from __future__ import annotations
 
 from thermoflop.errors import InputError, UnknownModel
+from thermoflop.model.families import mixtures  # noqa: F401 - qwen3_moe is defined there
 from thermoflop.model.families.core import anything, at_least_zero, family, maybe, names, use
 from thermoflop.model.families.patterns import LAYER_WORDS, from_layer_types
 from thermoflop.model.mixers import GatedDelta, Mamba, Mamba2
