@@ -38,11 +38,14 @@ class Config:
     def __getitem__(self, key: str) -> Any:
         if key not in self._checked:
             rule = self.family.keys[key]
-            value = self.raw[key] if key in self.raw else rule.default
             if key in self.raw:
-                check_value(key, value, rule)
-            self._checked[key] = value
+                check_value(key, self.raw[key], rule)
+            self._checked[key] = self.raw.get(key, rule.default)
         return self._checked[key]
+
+    def get(self, key: str, otherwise: Any = None) -> Any:
+        """The same, or ``otherwise`` where the family has no such key."""
+        return self[key] if key in self.family.keys else otherwise
 
     def given(self, key: str) -> bool:
         """Whether the file itself has the key."""
@@ -64,7 +67,7 @@ class Traits:
     def __getitem__(self, name: str) -> Any:
         rule = self.table[name]
         if isinstance(rule, Use):
-            return self.config[rule.key] if rule.key in self.config else None
+            return self.config.get(rule.key)
         return rule(self.config) if callable(rule) else rule
 
 

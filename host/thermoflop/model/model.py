@@ -149,12 +149,13 @@ class Model:
         """UsageError for a step that this kind of model cannot run."""
         if self.is_encoder and not (type(step.cached) is int and step.cached == 0):
             raise UsageError(f"{self.name} encodes in one step: it has no cache to decode from")
-        if type(step.encoder) is int and step.encoder:
-            if not self.is_encoder_decoder:
-                raise UsageError(f"{self.name} has no encoder: encoder={step.encoder} is for none")
-        elif self.is_encoder_decoder and type(source_positions(self.description, step)) is int:
-            if source_positions(self.description, step) == 0:
-                raise UsageError(f"{self.name} reads a source: say encoder=, its length")
+        source = source_positions(self.description, step)
+        if type(source) is not int:
+            return
+        if source and not self.is_encoder_decoder:
+            raise UsageError(f"{self.name} has no encoder: encoder={source} is for none")
+        if not source and self.is_encoder_decoder:
+            raise UsageError(f"{self.name} reads a source: say encoder=, its length")
 
     def prefill(self, tokens: Number, batch: Number = 1, **options: Any) -> OperatorTable:
         """The step that reads a prompt of ``tokens`` tokens."""

@@ -60,7 +60,7 @@ def _make_init(names: tuple[str, ...], defaults: dict[str, Any]) -> Any:
 
 
 def _decorate(cls: Any) -> Any:
-    names = tuple(cls.__dict__.get("__annotations__", {}))
+    names = tuple(vars(cls).get("__annotations__", {}))
     defaults = {name: cls.__dict__[name] for name in names if name in cls.__dict__}
 
     def first_init(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -69,7 +69,7 @@ def _decorate(cls: Any) -> Any:
         cls.__init__(self, *args, **kwargs)
 
     cls.__init__ = first_init
-    cls.__record_fields__ = cls.__match_args__ = names
+    cls.__record_fields__ = names
     cls.__record_defaults__ = defaults
     for name in _SHARED:
         if name not in cls.__dict__ or name == "__hash__":
