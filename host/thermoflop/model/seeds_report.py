@@ -82,8 +82,8 @@ def _why(found: dict[str, Any]) -> list[str]:
     head = width * shape["vocab"]
     lines = [
         "Why they differ:",
-        "  The page and the script charge n_ctx*d_model for each head, where a head sums over d_head",
-        f"  alone: {over:,} too many in both.",
+        "  The page and the script charge n_ctx*d_model for each head, where a head sums over",
+        f"  d_head alone: {over:,} too many in both.",
         "  The page charges d_model^2 for each head where the other two projections of a head take",
         f"  2*d_model*d_head: {output:,} too many; and it has no logits: {head:,} too few.",
     ]

@@ -13,10 +13,11 @@ from thermoflop.model.families.core import FAMILIES, Family
 MODULES = {
     "dense": "cohere cohere2 gemma gemma2 gemma3_text granite llama mistral olmo olmo2 olmo3 phi3"
     " qwen2 qwen3 smollm3 stablelm",
-    "classic": "bloom codegen falcon gpt2 gpt_bigcode gpt_neo gpt_neox gptj mpt nemotron opt phi"
-    " starcoder2",
-    "mixtures": "dbrx deepseek_v2 deepseek_v3 glm4_moe gpt_oss granitemoe kimi_k2 llama4_text"
-    " mixtral olmoe phimoe qwen2_moe qwen3_moe",
+    "classic": "codegen gpt2 gpt_bigcode gpt_neo gpt_neox gptj nemotron opt phi starcoder2",
+    "alibi": "bloom falcon mpt",
+    "mixtures": "dbrx glm4_moe gpt_oss granitemoe llama4_text mixtral olmoe phimoe qwen2_moe"
+    " qwen3_moe",
+    "latent": "deepseek_v2 deepseek_v3 kimi_k2",
     "recurrent": "jamba mamba mamba2 nemotron_h qwen3_next",
     "encoders": "albert bert camembert distilbert roberta xlm-roberta",
     "vision": "clip clip_text_model clip_vision_model deit gemma3 siglip_vision_model vit",
