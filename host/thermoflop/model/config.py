@@ -5,6 +5,7 @@ from __future__ import annotations
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.families.core import Family, Key, Use
 from thermoflop.model.inert import changes_nothing
+from thermoflop.model.words import nearest, shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def check_value(key: str, value: Any, rule: Key) -> None:
             return
         raise InputError(f"{key} is null where {_expected(key, rule)} is expected")
     if rule.kind in _CHECKS and not _CHECKS[rule.kind](key, value, rule):
-        raise InputError(f"{key} is {_short(value)} where {_expected(key, rule)} is expected")
+        raise InputError(f"{key} is {shortened(value)} where {_expected(key, rule)} is expected")
 
 
 def _is_count(key: str, value: Any, rule: Key) -> bool:
@@ -121,14 +122,6 @@ def _expected(key: str, rule: Key) -> str:
     return _WORDS.get(rule.kind, "another value")
 
 
-def _short(value: Any) -> str:
-    try:
-        text = repr(value)
-    except (RecursionError, ValueError):
-        text = f"a {type(value).__name__} too large to show"
-    return text if len(text) <= 40 else f"{text[:37]}..."
-
-
 def _renamed(family: Family, raw: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration under the family's own key names; two names that disagree are refused."""
     found: dict[str, Any] = {}
@@ -139,7 +132,7 @@ def _renamed(family: Family, raw: Mapping[str, Any]) -> dict[str, Any]:
         if key in found and found[key] != value:
             names = [other for other in (key, *family.aliases) if other in raw]
             both = " and ".join(dict.fromkeys((*names, name)))
-            raise InputError(f"{both} name the same thing and disagree: {_short(value)}")
+            raise InputError(f"{both} name the same thing and disagree: {shortened(value)}")
         found[key] = value
     for name, key in family.overriding.items():
         if raw.get(name) is not None:
@@ -151,11 +144,9 @@ def _refuse_unknown(family: Family, key: str, value: Any) -> None:
     """UnknownModel for a key that could change a count and is not understood."""
     if key in family.inert or changes_nothing(key, value):
         return
-    from thermoflop.model.nearest import nearest
-
     near = nearest(key, family.keys)
     hint = f"; did you mean {near}?" if near else ""
     raise UnknownModel(
-        f"{key} = {_short(value)} is not understood for model_type {family.name!r} and could "
+        f"{key} = {shortened(value)} is not understood for model_type {family.name!r} and could "
         f"change a count{hint} Say ignore={key!r} if it does not"
     )

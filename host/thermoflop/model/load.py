@@ -80,8 +80,8 @@ def _model_type(raw: Mapping[str, Any]) -> str:
 
 def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
     """The refusal of a family: what is nearest, and what would have to be added."""
-    from thermoflop.model.nearest import nearest
     from thermoflop.model.refused import REFUSED
+    from thermoflop.model.words import nearest
 
     name = str(raw["model_type"])
     if name in REFUSED:

@@ -12,7 +12,8 @@ from thermoflop.model.families.core import use
 from thermoflop.model.feeds import Mlp
 from thermoflop.model.mixers import Attention
 from thermoflop.model.parts import Linear, Norm, Table, Vector
-from thermoflop.model.read_decoder import activation_word, label_count
+from thermoflop.model.read_decoder import activation_word, class_name, label_count
+from thermoflop.model.words import shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ def _refuse_variants(config: Config) -> None:
     for key, plain in (("position_embedding_type", ("absolute",)), ("is_decoder", (False,))):
         value = config.raw.get(key)
         if value is not None and value not in plain:
-            raise UnknownModel(f"{key} = {value!r:.40} is not understood for {config.family.name}")
+            raise UnknownModel(
+                f"{key} = {shortened(value)} is not understood for {config.family.name}"
+            )
 
 
 def _front(traits: Traits, width: int) -> tuple[Placed, ...]:
@@ -112,13 +115,11 @@ def _layer(traits: Traits) -> Layer:
 
 def _head_kind(config: Config) -> str:
     """The ending of the class in ``architectures`` that tells the head."""
-    named = config.raw.get("architectures") or ["ForMaskedLM"]
-    name = named[0] if isinstance(named, list) else named
-    if isinstance(name, str):
-        for ending in HEADS:
-            if name.endswith(ending):
-                return ending
-    raise InputError(f"architectures names {name!r:.60}: expected a class ending in {HEADS}")
+    name = class_name(config, "ForMaskedLM")
+    for ending in HEADS:
+        if name.endswith(ending):
+            return ending
+    raise InputError(f"architectures names {name[:60]}: expected a class ending in {HEADS}")
 
 
 def _head_parts(

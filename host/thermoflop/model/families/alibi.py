@@ -8,6 +8,7 @@ from __future__ import annotations
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.families.classic import ALL_BIASES, LAYER_NORM, four_times
 from thermoflop.model.families.core import family, mapping, use
+from thermoflop.model.words import shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,7 +110,9 @@ def _mpt_attention(config: Config) -> None:
     }
     for name, wanted in asked.items():
         if wanted:
-            raise UnknownModel(f"attn_config.{name} = {options[name]!r} is not understood for mpt")
+            raise UnknownModel(
+                f"attn_config.{name} = {shortened(options[name])} is not understood for mpt"
+            )
 
 
 def _mpt_inner(config: Config) -> int:

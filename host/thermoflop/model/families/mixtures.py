@@ -26,6 +26,7 @@ from thermoflop.model.families.patterns import (
     sparse_by_step,
     switched_window,
 )
+from thermoflop.model.words import shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -233,7 +234,9 @@ def _dbrx(section: str, key: str, default: int) -> Any:
     def read(config: Config) -> int:
         found = (config[section] or {}).get(key, default)
         if type(found) is not int or not 0 < found < 10**9:
-            raise InputError(f"{section}.{key} is {found!r} where a whole number is expected")
+            raise InputError(
+                f"{section}.{key} is {shortened(found)} where a whole number is expected"
+            )
         return found
 
     return read

@@ -6,6 +6,7 @@ Each rule is a function of the configuration that returns one word or one truth 
 from __future__ import annotations
 
 from thermoflop.errors import InputError
+from thermoflop.model.words import shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ def from_layer_types(config: Config, layers: int) -> list[str] | None:
         )
     unknown = next((word for word in words if word not in LAYER_WORDS), None)
     if unknown is not None:
-        raise InputError(f"layer_types holds {unknown!r}, which is no kind of layer known here")
+        raise InputError(
+            f"layer_types holds {shortened(unknown)}, which is no kind of layer known here"
+        )
     return [LAYER_WORDS[word] for word in words]
 
 
