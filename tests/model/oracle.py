@@ -20,7 +20,9 @@ class Walk:
         self.shapes: Shapes = {}
         self.products: dict[str, int] = {}
 
-    def linear(self, name: str, inputs: int, outputs: int, bias: bool, rows: int, role: str) -> None:
+    def linear(
+        self, name: str, inputs: int, outputs: int, bias: bool, rows: int, role: str
+    ) -> None:
         """One matrix, its bias, and its work on each row."""
         self.shapes[f"{name}.weight"] = (outputs, inputs)
         if bias:

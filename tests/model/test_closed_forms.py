@@ -191,4 +191,6 @@ def test_formulas_are_written_as_in_a_textbook() -> None:
     assert "12h² + 13h" in text
     assert "24bsh² + 4bs²h" in text
     assert "2Ldg" in explain_report(tf.load_model("llama-3-8b"))
-    assert max(len(line) for line in explain_report(tf.load_model("deepseek-v3")).split("\n")) <= 100
+    assert (
+        max(len(line) for line in explain_report(tf.load_model("deepseek-v3")).split("\n")) <= 100
+    )
