@@ -8,14 +8,13 @@ import json
 from pathlib import Path
 
 import pytest
-
 from thermoflop.cli import main
 
 Run = tuple[int, str, str]
 
 
 @pytest.fixture
-def command(capsys: pytest.CaptureFixture[str]):  # noqa: ANN201
+def command(capsys: pytest.CaptureFixture[str]):
     """Run a command; its exit code, what it printed and what it said."""
 
     def run(*words: str) -> Run:
@@ -44,7 +43,7 @@ def command(capsys: pytest.CaptureFixture[str]):  # noqa: ANN201
         ("ops", "nemotron-h-8b", "--weights", "int4-g64"),
     ],
 )
-def test_a_table_fits_100_columns_and_adds_up(command, words: tuple[str, ...]) -> None:  # noqa: ANN001
+def test_a_table_fits_100_columns_and_adds_up(command, words: tuple[str, ...]) -> None:
     code, out, err = command(*words)
     assert (code, err) == (0, "")
     assert max(len(line) for line in out.splitlines()) <= 100
@@ -62,7 +61,7 @@ def test_a_table_fits_100_columns_and_adds_up(command, words: tuple[str, ...]) -
     assert "attention=full" in rows[0]["conventions"]
 
 
-def test_the_readme_numbers(command) -> None:  # noqa: ANN001
+def test_the_readme_numbers(command) -> None:
     _, out, _ = command("ops", "llama-3-8b")
     assert "8,030,261,248 parameters" in out
     _, out, _ = command("mults", "gpt2")
@@ -74,7 +73,7 @@ def test_the_readme_numbers(command) -> None:  # noqa: ANN001
     assert json.loads(out)["exact_model"] == 80_239_132_672
 
 
-def test_explain(command) -> None:  # noqa: ANN001
+def test_explain(command) -> None:
     code, out, _ = command("explain", "gpt2")
     assert code == 0
     assert "12h² + 13h" in out
@@ -82,7 +81,7 @@ def test_explain(command) -> None:  # noqa: ANN001
     assert json.loads(out)["symbols"]["s"]["value"] == 7
 
 
-def test_models(command) -> None:  # noqa: ANN001
+def test_models(command) -> None:
     code, out, _ = command("models", "llama")
     assert code == 0
     assert "llama-3.1-405b" in out
@@ -92,7 +91,7 @@ def test_models(command) -> None:  # noqa: ANN001
     assert "deepseek_v3" in out
 
 
-def test_validate(command, tmp_path: Path) -> None:  # noqa: ANN001
+def test_validate(command, tmp_path: Path) -> None:
     code, out, _ = command("validate", "counts")
     assert code == 0
     assert out.splitlines()[-1].split()[-1] == "0"
@@ -127,14 +126,14 @@ def test_validate(command, tmp_path: Path) -> None:  # noqa: ANN001
         (("validate", "counts", __file__), 3),
     ],
 )
-def test_what_makes_no_sense_is_one_sentence(command, words: tuple[str, ...], code: int) -> None:  # noqa: ANN001
+def test_what_makes_no_sense_is_one_sentence(command, words: tuple[str, ...], code: int) -> None:
     found, out, err = command(*words)
     assert found == code
     assert out == ""
     assert "Traceback" not in err
 
 
-def test_help_of_each_command(command) -> None:  # noqa: ANN001
+def test_help_of_each_command(command) -> None:
     for name in ("ops", "explain", "mults", "models", "validate"):
         code, out, _ = command(name, "--help")
         assert code == 0

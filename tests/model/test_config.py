@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 import thermoflop as tf
 from thermoflop.errors import InputError, ThermoflopError, UnknownModel
 from thermoflop.model.families import FAMILY_NAMES, MODULES, find_family
@@ -19,11 +18,60 @@ from thermoflop.model.source import LARGEST_FILE_BYTES
 from .fuzz_configs import answer, run
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-WANTED = """albert bart bert bloom clip cohere dbrx deepseek_v2 deepseek_v3 kimi_k2 distilbert
-falcon gemma gemma2 gemma3 gemma3_text glm4_moe gpt2 gpt_bigcode gpt_neox gpt_oss gptj granite
-granitemoe llama llama4_text mistral mixtral mpt nemotron olmo2 olmoe opt phi phi3 phimoe qwen2
-qwen2_moe qwen3 qwen3_moe roberta smollm3 stablelm starcoder2 t5 vit whisper mamba mamba2 jamba
-nemotron_h qwen3_next""".split()
+WANTED = [
+    "albert",
+    "bart",
+    "bert",
+    "bloom",
+    "clip",
+    "cohere",
+    "dbrx",
+    "deepseek_v2",
+    "deepseek_v3",
+    "kimi_k2",
+    "distilbert",
+    "falcon",
+    "gemma",
+    "gemma2",
+    "gemma3",
+    "gemma3_text",
+    "glm4_moe",
+    "gpt2",
+    "gpt_bigcode",
+    "gpt_neox",
+    "gpt_oss",
+    "gptj",
+    "granite",
+    "granitemoe",
+    "llama",
+    "llama4_text",
+    "mistral",
+    "mixtral",
+    "mpt",
+    "nemotron",
+    "olmo2",
+    "olmoe",
+    "opt",
+    "phi",
+    "phi3",
+    "phimoe",
+    "qwen2",
+    "qwen2_moe",
+    "qwen3",
+    "qwen3_moe",
+    "roberta",
+    "smollm3",
+    "stablelm",
+    "starcoder2",
+    "t5",
+    "vit",
+    "whisper",
+    "mamba",
+    "mamba2",
+    "jamba",
+    "nemotron_h",
+    "qwen3_next",
+]
 LLAMA = {"model_type": "llama", "hidden_size": 64, "num_attention_heads": 4, "vocab_size": 100}
 
 
@@ -38,11 +86,58 @@ def test_the_index_of_families_names_what_the_modules_define() -> None:
     assert listed == set(FAMILIES)
 
 
-TIED = """albert bert bloom cohere distilbert falcon gemma gemma2 gemma3_text gpt2 gpt_bigcode mamba
-mpt opt roberta smollm3 starcoder2 t5 bart whisper""".split()
-UNTIED = """llama mistral mixtral qwen2 qwen3 qwen2_moe qwen3_moe phi phi3 gptj gpt_neox gpt_oss
-granite olmo2 stablelm deepseek_v2 deepseek_v3 dbrx glm4_moe nemotron jamba mamba2 olmoe phimoe
-granitemoe llama4_text nemotron_h qwen3_next""".split()
+TIED = [
+    "albert",
+    "bert",
+    "bloom",
+    "cohere",
+    "distilbert",
+    "falcon",
+    "gemma",
+    "gemma2",
+    "gemma3_text",
+    "gpt2",
+    "gpt_bigcode",
+    "mamba",
+    "mpt",
+    "opt",
+    "roberta",
+    "smollm3",
+    "starcoder2",
+    "t5",
+    "bart",
+    "whisper",
+]
+UNTIED = [
+    "llama",
+    "mistral",
+    "mixtral",
+    "qwen2",
+    "qwen3",
+    "qwen2_moe",
+    "qwen3_moe",
+    "phi",
+    "phi3",
+    "gptj",
+    "gpt_neox",
+    "gpt_oss",
+    "granite",
+    "olmo2",
+    "stablelm",
+    "deepseek_v2",
+    "deepseek_v3",
+    "dbrx",
+    "glm4_moe",
+    "nemotron",
+    "jamba",
+    "mamba2",
+    "olmoe",
+    "phimoe",
+    "granitemoe",
+    "llama4_text",
+    "nemotron_h",
+    "qwen3_next",
+]
 
 
 @pytest.mark.parametrize("name", TIED)

@@ -6,7 +6,6 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from thermoflop.model.load import read_model
 from thermoflop.model.step import causal_pairs
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import thermoflop as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-import thermoflop as tf
 from thermoflop.errors import UsageError
 from thermoflop.model.algebra import distinct_experts
 from thermoflop.model.formats import FORMAT_NAMES, parse_format

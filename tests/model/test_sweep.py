@@ -6,7 +6,6 @@ import random
 
 import numpy as np
 import pytest
-
 import thermoflop as tf
 from thermoflop.errors import UsageError
 from thermoflop.model.record import replace

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 import thermoflop as tf
 from thermoflop.model.catalogue import entry, names
 from thermoflop.model.validate import Report, compare_record, read_records, validate_counts

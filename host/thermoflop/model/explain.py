@@ -59,7 +59,8 @@ def step_symbols() -> dict[str, Any]:
 
 def layer_scope(step: Step, causal: bool = True) -> Scope:
     """One layer with the tokens of a step."""
-    return Scope(step, "layer", 1, step.batch, step.new, step.cached, step.encoder, causal)
+    sizes = (step.batch, step.new, step.cached, step.batch * step.new)
+    return Scope(step, "layer", 1, *sizes, step.encoder, causal)
 
 
 def explain(model: Model, batch: int = 1, tokens: int | None = None) -> Explanation:
