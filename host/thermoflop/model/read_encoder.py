@@ -38,7 +38,7 @@ DEFAULTS: dict[str, Any] = {
     "output_group": None,  # where the attention's output projection is counted
     "pooler": True,  # the bare model has a pooler
     "classifier": "pooled",  # pooled: on the pooler; dense: on a dense layer of its own
-    "transform_width": None,  # None: as embed_width
+    "discriminates": False,  # pre-trained to tell replaced tokens (ELECTRA)
 }
 HEADS = (
     "ForMaskedLM",
@@ -129,6 +129,9 @@ def _head_parts(
     hidden = traits["hidden"]
     tail: list[Placed] = []
     head: Linear | None = None
+    if kind == "ForPreTraining" and traits["discriminates"]:
+        dense = Linear("discriminator", "classifier", "classifier", hidden, hidden, True, kept=True)
+        return (Placed(dense), Placed(_classifier("replaced", hidden, 1))), None
     if kind in ("ForMaskedLM", "ForPreTraining"):
         tail, head = _language_head(traits, width)
     if traits["pooler"] and (

@@ -110,3 +110,20 @@ family(
     },
     inert=("tie_weights_", "num_labels"),
 )
+family(
+    "electra",
+    "bert",
+    keys={
+        "embedding_size": 128,
+        "hidden_size": 256,
+        "num_attention_heads": 4,
+        "intermediate_size": 1024,
+    },
+    traits={
+        "bias_group": "lm_head",
+        "embed_width": use("embedding_size"),
+        "pooler": False,
+        "classifier": "dense",
+        "discriminates": True,
+    },
+)

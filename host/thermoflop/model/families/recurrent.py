@@ -75,6 +75,9 @@ family(
     inert=("intermediate_size", "ssm_cfg", "use_mambapy", "use_associative_scan"),
 )
 
+# the norms on the step and both selections have no weights
+family("falcon_mamba", "mamba", inert=("mixer_rms_eps",))
+
 
 def _mamba2(config: Config) -> Mamba2:
     hidden, heads, dim = config["hidden_size"], config["num_heads"], config["head_dim"]
