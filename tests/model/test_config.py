@@ -11,7 +11,7 @@ import pytest
 import thermoflop as tf
 from thermoflop.errors import InputError, ThermoflopError, UnknownModel
 from thermoflop.model.families import FAMILY_NAMES, MODULES, find_family
-from thermoflop.model.families.core import FAMILIES
+from thermoflop.model.families.core import FAMILIES, Use
 from thermoflop.model.load import read_model
 from thermoflop.model.source import LARGEST_FILE_BYTES
 
@@ -86,6 +86,31 @@ def test_the_index_of_families_names_what_the_modules_define() -> None:
     assert listed == set(FAMILIES)
 
 
+def test_every_trait_reads_a_key_that_its_family_has() -> None:
+    for name in FAMILY_NAMES:
+        family = find_family(name)
+        assert family is not None
+        missing = {
+            trait: rule.key
+            for trait, rule in family.traits.items()
+            if isinstance(rule, Use) and rule.key not in family.keys
+        }
+        assert missing == {}, name
+
+
+@pytest.mark.parametrize("name", FAMILY_NAMES)
+def test_a_configuration_of_defaults_alone_is_counted_or_refused_by_name(name: str) -> None:
+    """The class defaults make a model; where a class has none, the message says which."""
+    try:
+        model = read_model({"model_type": name})
+    except InputError as error:
+        words = str(error)
+        assert "missing" in words or "needs" in words
+        return
+    assert model.params > 0
+    assert model.params == sum(model.params_by_group.values())
+
+
 TIED = [
     "albert",
     "bert",
@@ -156,8 +181,18 @@ def test_absent_tie_word_embeddings_means_untied(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "dim"),
-    [("qwen3", 128), ("gemma", 256), ("gemma2", 256), ("gemma3_text", 256), ("gpt_oss", 64)]
-    + [("qwen3_next", 256), ("llama", 80), ("mistral", 80), ("qwen3_moe", 80), ("granite", 80)],
+    [
+        ("qwen3", 128),
+        ("gemma", 256),
+        ("gemma2", 256),
+        ("gemma3_text", 256),
+        ("qwen3_next", 256),
+        ("gpt_oss", 64),
+        ("llama", 80),
+        ("mistral", 80),
+        ("qwen3_moe", 80),
+        ("granite", 80),
+    ],
 )
 def test_absent_head_dim_is_the_class_default(name: str, dim: int) -> None:
     config = {

@@ -178,6 +178,33 @@ family(
     aliases={"num_local_experts": "n_routed_experts"},
 )
 family(
+    "minimax_m2",
+    "mixtral",
+    keys={
+        "vocab_size": 200064,
+        "hidden_size": 3072,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 62,
+        "num_attention_heads": 48,
+        "head_dim": 128,
+        "num_local_experts": 256,
+        "num_experts_per_tok": 8,
+    },
+    traits={"qk_norm": "full", "kinds": None, "window": None},
+    drop=("sliding_window",),
+    inert=(
+        "attn_type_list",
+        "mtp_transformer_layers",
+        "num_mtp_modules",
+        "qk_norm_type",
+        "shared_intermediate_size",
+        "shared_moe_mode",
+        "use_mtp",
+        "use_qk_norm",
+        "use_routing_bias",
+    ),
+)
+family(
     "biogpt",
     "opt",
     keys={
