@@ -35,6 +35,20 @@ family(
 )
 family("glm4", "glm", traits={"layer_norms": 4})
 family(
+    "helium",
+    "llama",
+    keys={
+        "vocab_size": 48000,
+        "hidden_size": 2560,
+        "intermediate_size": 7040,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 20,
+        "num_key_value_heads": 20,
+        "head_dim": 128,
+    },
+    traits={"o_bias": False},
+)
+family(
     "ernie4_5",
     "llama",
     keys={
