@@ -256,6 +256,9 @@ NONSENSE = [
     ({"num_hidden_layers": 10**6}, "whole number"),
     ({"architectures": ["LlamaForMusic"]}, "not understood"),
     ({"architectures": 7}, "class names"),
+    ({"model_type": "smollm3", "no_rope_layers": [1], "tie_word_embeddings": True}, "names 1 of"),
+    ({"model_type": "qwen2", "layer_types": ["full_attention"]}, "names 1 layers"),
+    ({"pruned_heads": {"0": [1]}}, "pruned_heads"),
     ({"architectures": [[]]}, "class names"),
 ]
 

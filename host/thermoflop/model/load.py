@@ -52,6 +52,7 @@ def read_model(
         description,
         _max_positions(config),
         origin,
+        _notes(config, description),
     )
 
 
@@ -97,6 +98,24 @@ def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
         f"model_type {name[:60]!r} is not known; the nearest family is {near}. To add it, write "
         "its keys, defaults and traits in thermoflop/model/families (see CONTRIBUTING)"
     )
+
+
+def _notes(config: Config, description: Description) -> tuple[str, ...]:
+    """What a reader of the numbers should know, in a sentence each."""
+    notes = []
+    ahead = config.raw.get("num_nextn_predict_layers") or config.raw.get("num_mtp_layers")
+    if type(ahead) is int and ahead > 0:
+        notes.append("the layers that predict tokens further ahead are not counted")
+    if config.raw.get("topk_method") == "noaux_tc":
+        notes.append("the router's correction bias is a buffer, not a parameter")
+    parts = [part for _, part in description.parts()]
+    if any(part.group in ("ssm", "linear_attn") for part in parts):
+        notes.append("the scan is counted from the published recurrence, token by token")
+    if any(part.name == "o_proj" and part.group == "mlp" for part in parts):
+        notes.append(
+            "the attention's output projection counts with the MLP, as transformers names it"
+        )
+    return tuple(notes)
 
 
 def _max_positions(config: Config) -> int | None:

@@ -167,6 +167,7 @@ def table_report(model: Model, table: OperatorTable, form: str) -> str:
         import json
 
         known = {"parameters": model.params, "active_parameters": model.active_params}
+        known["notes"] = list(model.notes)
         groups = {"parameters_by_group": model.params_by_group}
         return json.dumps({**table_record(table), **known, **groups}, indent=2)
     sizes = sorted(model.params_by_group.items(), key=lambda item: -item[1])
@@ -174,7 +175,8 @@ def table_report(model: Model, table: OperatorTable, form: str) -> str:
     head = f"{model.params:,} parameters ({model.active_params:,} active on a token): {listed}"
     from textwrap import fill
 
-    return f"{fill(head, 100, subsequent_indent='  ')}\n{table_text(table)}"
+    notes = "".join(f"\n  note: {note}" for note in model.notes)
+    return f"{fill(head, 100, subsequent_indent='  ')}\n{table_text(table)}{notes}"
 
 
 def csv_text(table: OperatorTable) -> str:

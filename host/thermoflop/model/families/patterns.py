@@ -75,6 +75,18 @@ def after_max_window_layers(config: Config) -> Sequence[str]:
     return ["full"] * full + ["sliding"] * (layers - full)
 
 
+def rotated_layers(config: Config) -> Sequence[int]:
+    """1 for a layer with rotation: ``no_rope_layers``, or all but every interval-th."""
+    layers, stated = config["num_hidden_layers"], config["no_rope_layers"]
+    if stated is None:
+        period = config["no_rope_layer_interval"]
+        return [int((index + 1) % period != 0) for index in range(layers)]
+    if len(stated) < layers:
+        raise InputError(f"no_rope_layers names {len(stated)} of {layers} layers")
+    found: Sequence[int] = stated[:layers]
+    return found
+
+
 def switched_window(config: Config) -> int | None:
     """``sliding_window``, where ``use_sliding_window`` switches it on."""
     window: int | None = config["sliding_window"] if config["use_sliding_window"] else None

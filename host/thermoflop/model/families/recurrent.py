@@ -184,6 +184,7 @@ family(
         "recurrent": _jamba_mamba,
     },
     aliases={"num_local_experts": "num_experts"},
+    inert=("mamba_inner_layernorms",),
 )
 
 _PATTERN = {"M": "mamba", "E": "moe", "*": "full", "-": "mlp"}
@@ -332,4 +333,5 @@ family(
         "shared_gate": True,
     },
     drop=("use_sliding_window", "sliding_window"),
+    inert=("use_sliding_window", "sliding_window"),
 )
