@@ -318,6 +318,12 @@ def test_an_unknown_key_that_asks_for_nothing_is_let_by(extra: dict[str, Any]) -
     assert read_model({**LLAMA, **extra}).params == read_model(LLAMA).params
 
 
+def test_an_empty_list_of_rotated_layers_is_the_default() -> None:
+    config = {"model_type": "llama4_text", "num_hidden_layers": 4, "no_rope_layers": []}
+    kinds = [run.layer.kind for run in read_model(config).description.stacks[0].runs]
+    assert kinds == ["chunked attention + MoE", "attention + MoE"]
+
+
 def write(folder: Path, text: str | bytes, name: str = "config.json") -> str:
     path = folder / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())

@@ -76,9 +76,12 @@ def after_max_window_layers(config: Config) -> Sequence[str]:
 
 
 def rotated_layers(config: Config) -> Sequence[int]:
-    """1 for a layer with rotation: ``no_rope_layers``, or all but every interval-th."""
+    """1 for a layer with rotation: ``no_rope_layers``, or all but every interval-th.
+
+    An empty list stands for the default, as in the published Llama 4 configurations.
+    """
     layers, stated = config["num_hidden_layers"], config["no_rope_layers"]
-    if stated is None:
+    if not stated:
         period = config["no_rope_layer_interval"]
         return [int((index + 1) % period != 0) for index in range(layers)]
     if len(stated) < layers:
