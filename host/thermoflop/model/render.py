@@ -96,7 +96,8 @@ def step_words(table: OperatorTable) -> str:
     step = table.step
     if isinstance(step.new, int) and step.new == 0:
         return f"encoding of {step.encoder} positions, batch {step.batch}"
-    doing = f"{step.new} new tokens after {step.cached} cached, batch {step.batch}"
+    tokens = "token" if step.new == 1 else "tokens"
+    doing = f"{step.new} new {tokens} after {step.cached} cached, batch {step.batch}"
     if isinstance(step.encoder, int) and step.encoder:
         return f"{doing}, source of {step.encoder} positions"
     return doing

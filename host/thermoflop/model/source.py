@@ -90,8 +90,8 @@ def _from_catalogue(name: str) -> tuple[Mapping[str, Any], str, str]:
     from thermoflop.model.words import nearest
 
     near = nearest(name.lower(), names())
-    hint = f"; did you mean {near}?" if near else ""
+    hint = f"; the nearest name is {near}" if near else ""
     raise UnknownModel(
-        f"{name[:80]!r} is no file, no folder and no name in the catalogue{hint} "
+        f"{name[:80]!r} is no file, no folder and no name in the catalogue{hint}; "
         "`thermoflop models` lists the names"
     )
