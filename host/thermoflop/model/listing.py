@@ -50,9 +50,9 @@ def models_text(pattern: str = "", as_json: bool = False) -> str:
             f"{cache:>8} {where}"[:100]
         )
     lines += [
-        f"{len(rows)} models; KV/token: bytes in bf16. measured: by transformers 5.23.0; the others:",
-        "the published config.json of that name, from memory, held against the published total of",
-        "parameters where one is known. --json states each source in full.",
+        f"{len(rows)} models; KV/token: bytes in bf16.",
+        "measured: by transformers 5.23.0. The others: the published config.json of that name, from",
+        "memory, held against the published total of parameters where one is known (see --json).",
     ]
     return "\n".join(lines)
 

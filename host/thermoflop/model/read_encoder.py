@@ -33,6 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "positions": use("max_position_embeddings"),
     "types": use("type_vocab_size"),
     "embed_width": None,  # None: hidden
+    "always_projects": False,  # even from an embedding as wide as the hidden state (ALBERT)
     "tied": use("tie_word_embeddings"),
     "bias_group": "lm_head",  # where the bias of the head is counted
     "output_group": None,  # where the attention's output projection is counted
@@ -89,7 +90,7 @@ def _front(traits: Traits, width: int) -> tuple[Placed, ...]:
         front.append(Placed(Table("embed_types", "embed_type", traits["types"], width)))
     front.append(Placed(_norm("embed_norm", width)))
     hidden = traits["hidden"]
-    if width != hidden:
+    if width != hidden or traits["always_projects"]:
         project = Linear("embed_projection", "embed_proj", "embed_proj", width, hidden, bias=True)
         front.append(Placed(project))
     return tuple(front)

@@ -75,6 +75,7 @@ family(
         "bias_group": "lm_head",
         "output_group": None,
         "embed_width": use("embedding_size"),
+        "always_projects": True,
         "layers": _albert_executions,
         "sets": _albert_sets,
     },

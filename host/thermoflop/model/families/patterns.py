@@ -97,7 +97,12 @@ def switched_window(config: Config) -> int | None:
 
 
 def sparse_by_step(config: Config) -> Sequence[bool]:
-    """Qwen MoE: every ``decoder_sparse_step``-th layer but those in ``mlp_only_layers``."""
+    """Qwen MoE: every ``decoder_sparse_step``-th layer but those in ``mlp_only_layers``.
+
+    Without experts every layer is dense, as in the class.
+    """
+    if config["num_experts"] == 0:
+        return [False] * config["num_hidden_layers"]
     dense = set(layer_indices(config, "mlp_only_layers"))
     step, layers = config["decoder_sparse_step"], config["num_hidden_layers"]
     return [index not in dense and (index + 1) % step == 0 for index in range(layers)]
