@@ -51,7 +51,7 @@ def models_text(pattern: str = "", as_json: bool = False) -> str:
         )
     lines += [
         f"{len(rows)} models; KV/token: bytes in bf16.",
-        "measured: by transformers 5.23.0. The others: the published config.json of that name, from",
+        "measured: by transformers 5.23.0; others: the published config.json of that name, from",
         "memory, held against the published total of parameters where one is known (see --json).",
     ]
     return "\n".join(lines)
