@@ -136,14 +136,15 @@ class Model:
             raise UsageError(f"{unknown!r} is no option of operators()")
         step = checked(Step(batch, new, cached, encoder, **options))
         self._check_fits(step)
-        from thermoflop.model.sweep import is_sweep, prepared
+        from thermoflop.model.sweep import is_sweep, prepared, shape_of_sweep
 
         if not is_sweep(self.description, step):
             operators = build_operators(self.description, step)
             return OperatorTable(self.name, operators, step, formats, _arithmetic(step))
+        shape = shape_of_sweep(self.description, step)
         description, step, arithmetic = prepared(self.description, step)
         operators = build_operators(description, step)
-        return OperatorTable(self.name, operators, step, formats, arithmetic)
+        return OperatorTable(self.name, operators, step, formats, arithmetic, shape)
 
     def _check_fits(self, step: Step) -> None:
         """UsageError for a step that this kind of model cannot run."""

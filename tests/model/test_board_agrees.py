@@ -1,0 +1,31 @@
+"""The board's counter and the host's give the same digits."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from thermoflop.model.seeds import (
+    SeedShape,
+    exact_mults,
+    page_mults,
+    script_mults,
+    script_params,
+)
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "firmware"))
+import mults
+
+FORMS = {"page": page_mults, "script": script_mults, "exact": exact_mults, "params": script_params}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.tuples(*[st.integers(0, 10**7)] * 7))
+def test_host_and_board_count_the_same_digits(sizes: tuple[int, ...]) -> None:
+    layers, heads, d_model, d_head, n_ctx, d_ff, vocab = sizes
+    shape = SeedShape(layers, heads, d_model, d_head, n_ctx, d_ff, vocab)
+    named = dict(zip(mults.NAMES, sizes, strict=True))
+    for form, count in FORMS.items():
+        assert mults.count(form, named) == count(shape)
