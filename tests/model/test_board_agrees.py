@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -15,9 +15,12 @@ from thermoflop.model.seeds import (
     script_params,
 )
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "firmware"))
-import mults
-
+BOARD = Path(__file__).resolve().parents[2] / "firmware" / "mults.py"
+spec = spec_from_file_location("board_mults", BOARD)
+assert spec is not None
+assert spec.loader is not None
+mults = module_from_spec(spec)
+spec.loader.exec_module(mults)
 FORMS = {"page": page_mults, "script": script_mults, "exact": exact_mults, "params": script_params}
 
 
