@@ -339,6 +339,19 @@ def test_a_file_a_folder_a_dictionary_and_a_name_are_models(tmp_path: Path) -> N
     assert tf.load_model("GPT-2").params == 124_439_808
 
 
+def test_a_folder_without_a_configuration_gives_way_to_a_known_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gpt2").mkdir()
+    assert tf.load_model("gpt2").params == 124_439_808
+
+
+def test_a_byte_order_mark_is_no_obstacle(tmp_path: Path) -> None:
+    path = write(tmp_path, b"\xef\xbb\xbf" + json.dumps(LLAMA).encode())
+    assert tf.load_model(path).params == read_model(LLAMA).params
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -6,6 +6,7 @@ from thermoflop.errors import UnknownModel
 from thermoflop.model.config import Config
 from thermoflop.model.families import FAMILY_NAMES, find_family
 from thermoflop.model.model import Model
+from thermoflop.model.parts import Table
 from thermoflop.model.read_decoder import read_decoder
 from thermoflop.model.source import read_source
 
@@ -50,7 +51,7 @@ def read_model(
         name or str(raw.get("_name_or_path") or family.name),
         family.name,
         description,
-        _max_positions(config),
+        _max_positions(config, description),
         origin,
         _notes(config, description),
     )
@@ -118,10 +119,14 @@ def _notes(config: Config, description: Description) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _max_positions(config: Config) -> int | None:
-    """The longest sequence that the configuration speaks of."""
+def _max_positions(config: Config, description: Description) -> int | None:
+    """The longest sequence that the configuration speaks of, or its table of positions holds."""
     for key in POSITION_KEYS:
         value = config[key] if key in config else config.raw.get(key)
         if type(value) is int and value > 0:
             return value
+    stack = description.stack("decoder")
+    for placed in stack.front if stack is not None else ():
+        if isinstance(placed.part, Table) and placed.part.group == "embed_pos":
+            return int(placed.part.rows)
     return None

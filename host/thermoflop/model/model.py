@@ -165,7 +165,9 @@ class Model:
             raise UsageError(f"{self.name} reads a source: say encoder=, its length")
 
     def prefill(self, tokens: Number, batch: Number = 1, **options: Any) -> OperatorTable:
-        """The step that reads a prompt of ``tokens`` tokens."""
+        """The step that reads a prompt of ``tokens`` tokens, at least one."""
+        if type(tokens) is int and tokens < 1:
+            raise UsageError(f"a prompt of {tokens} tokens makes no sense: expected at least 1")
         return self.operators(batch, tokens, 0, **options)
 
     def decode(self, cached: Number, batch: Number = 1, **options: Any) -> OperatorTable:

@@ -94,6 +94,9 @@ def _line(cells: list[str]) -> str:
 def step_words(table: OperatorTable) -> str:
     """What the step does, in words."""
     step = table.step
+    seen = step.batch if step.images is None else step.images
+    if all(operator.part.startswith("vision") for operator in table):
+        return f"{seen} image{'' if seen == 1 else 's'}"
     if isinstance(step.new, int) and step.new == 0:
         return f"encoding of {step.encoder} positions, batch {step.batch}"
     tokens = "token" if step.new == 1 else "tokens"
@@ -176,8 +179,16 @@ def table_report(model: Model, table: OperatorTable, form: str) -> str:
     head = f"{model.params:,} parameters ({model.active_params:,} active on a token): {listed}"
     from textwrap import fill
 
-    notes = "".join(f"\n  note: {note}" for note in model.notes)
+    notes = "".join(f"\n  note: {note}" for note in (*model.notes, *_beyond(model, table)))
     return f"{fill(head, 100, subsequent_indent='  ')}\n{table_text(table)}{notes}"
+
+
+def _beyond(model: Model, table: OperatorTable) -> Iterator[str]:
+    """A note where the step is longer than the model was made for."""
+    length = table.step.cached + table.step.new
+    longest = model.max_positions
+    if longest is not None and isinstance(length, int) and length > longest:
+        yield f"{length:,} tokens are more than the {longest:,} that the configuration states"
 
 
 def csv_text(table: OperatorTable) -> str:
