@@ -82,7 +82,13 @@ def test_arrays_of_model_sizes_equal_the_scalar_path() -> None:
 
 def test_arrays_that_make_no_sense_are_refused() -> None:
     model = tf.load_model("gpt2")
-    for wrong in (np.array([1, -1]), np.array([1.0, np.nan]), np.array(["a"]), np.array([True])):
+    for wrong in (
+        np.array([1, -1]),
+        np.array([1.0, np.nan]),
+        np.array([1.5]),
+        np.array(["a"]),
+        np.array([True]),
+    ):
         with pytest.raises(UsageError):
             model.operators(1, wrong)
     with pytest.raises(UsageError, match="do not go together"):
