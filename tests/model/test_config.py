@@ -259,6 +259,11 @@ NONSENSE = [
     ({"model_type": "smollm3", "no_rope_layers": [1], "tie_word_embeddings": True}, "names 1 of"),
     ({"model_type": "qwen2", "layer_types": ["full_attention"]}, "names 1 layers"),
     ({"pruned_heads": {"0": [1]}}, "pruned_heads"),
+    ({"architectures": ["GPT2DoubleHeadsModel"]}, "not understood"),
+    (
+        {"model_type": "qwen2", "num_hidden_layers": 1, "layer_types": ["moe"]},
+        "a layer of kind moe",
+    ),
     ({"architectures": [[]]}, "class names"),
 ]
 
@@ -410,6 +415,8 @@ def test_classes_without_a_language_head() -> None:
     labels = {"id2label": {"0": "a", "1": "b", "2": "c"}}
     scored = read_model({**LLAMA, "architectures": ["LlamaForSequenceClassification"], **labels})
     assert scored.params - bare.params == 3 * 64
+    tagged = read_model({**LLAMA, "architectures": ["LlamaForTokenClassification"], **labels})
+    assert tagged.params - bare.params == 3 * 64 + 3
 
 
 def test_bert_heads() -> None:

@@ -90,7 +90,7 @@ def test_arrays_that_make_no_sense_are_refused() -> None:
         np.array([True]),
     ):
         with pytest.raises(UsageError):
-            model.operators(1, wrong)
+            model.operators(1, np.array(wrong))
     with pytest.raises(UsageError, match="do not go together"):
         model.operators(np.array([1, 2]), np.array([1, 2, 3]))
     with pytest.raises(UsageError, match="encode"):
