@@ -419,6 +419,20 @@ def test_classes_without_a_language_head() -> None:
     assert tagged.params - bare.params == 3 * 64 + 3
 
 
+def test_shared_experts_of_deepseek_v2_take_the_bias_of_the_mlp() -> None:
+    config = {
+        "model_type": "deepseek_v2",
+        "hidden_size": 32,
+        "num_attention_heads": 4,
+        "num_hidden_layers": 1,
+        "num_experts_per_tok": 2,
+        "n_shared_experts": 3,
+        "moe_intermediate_size": 5,
+    }
+    plain, biased = read_model(config), read_model({**config, "mlp_bias": True})
+    assert biased.params - plain.params == 2 * 15 + 32
+
+
 def test_bert_heads() -> None:
     base = {"model_type": "bert", "hidden_size": 32, "num_attention_heads": 2, "vocab_size": 50}
     bare = read_model({**base, "architectures": ["BertModel"]}).params_by_group

@@ -60,6 +60,7 @@ DEFAULTS: dict[str, Any] = {
     "router_bias": False,
     "shared_inner": 0,
     "shared_gate": False,
+    "shared_bias": False,
     "sparse": None,  # which layers are mixtures; None: all, where there are experts
     "positions": 0,  # rows of a learned position table
     "embed_norm": False,
@@ -296,8 +297,9 @@ def mixture_of(traits: Traits) -> Feed:
     gated = traits["gated"]
     expert = Mlp(hidden, inner, gated, bias, bias, activation, "experts", copies=experts)
     shared_inner = traits["shared_inner"]
+    biased = traits["shared_bias"]
     shared = (
-        Mlp(hidden, shared_inner, gated, activation=activation, group="shared_experts")
+        Mlp(hidden, shared_inner, gated, biased, biased, activation, "shared_experts")
         if shared_inner
         else None
     )

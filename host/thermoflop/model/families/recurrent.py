@@ -222,6 +222,15 @@ def _nemotron_h_mamba(config: Config) -> Mamba2:
     )
 
 
+def _nemotron_h_bias(config: Config) -> bool:
+    """NVIDIA's code has the bias that transformers' class leaves out: which one is not known."""
+    if config["attention_bias"]:
+        raise UnknownModel(
+            "attention_bias = true is not understood for nemotron_h: its two implementations differ"
+        )
+    return False
+
+
 def _nemotron_h_experts(config: Config) -> int:
     if config["moe_latent_size"] is not None:
         raise UnknownModel("moe_latent_size is not understood yet: experts on a latent state")
@@ -266,14 +275,14 @@ family(
         "recurrent": _nemotron_h_mamba,
         "gated": False,
         "activation": use("mlp_hidden_act"),
-        "q_bias": use("attention_bias"),
-        "o_bias": use("attention_bias"),
+        "q_bias": _nemotron_h_bias,
         "up_bias": use("mlp_bias"),
         "rotary": False,
         "experts": _nemotron_h_experts,
         "top_k": use("num_experts_per_tok"),
         "expert_inner": use("moe_intermediate_size"),
         "shared_inner": use("moe_shared_expert_intermediate_size"),
+        "shared_bias": use("mlp_bias"),
     },
     aliases={"attention_head_dim": "head_dim", "layer_types": "layers_block_type"},
     inert=("expand", "sliding_window", "mamba_proj_bias"),
