@@ -1,0 +1,123 @@
+"""The few operations that Python ints, numpy arrays and sympy symbols do not share.
+
+Counts are made of ``+``, ``*`` and, here, ``minimum``, ``maximum``, ``where_zero`` and
+``ceil_div``. numpy and sympy are imported only when one of their objects is handed in.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Number = Any  # int, numpy array or scalar of one, or sympy expression: what adds and multiplies
+
+# Largest count that int64 carries with room for the doubled and scaled intermediate values.
+INT64_SAFE = 2**62
+
+
+def kind_of(value: Number) -> str:
+    """``"int"``, ``"numpy"`` or ``"sympy"``, from the type alone."""
+    if type(value) is int:
+        return "int"
+    module = type(value).__module__
+    if module.startswith("sympy"):
+        return "sympy"
+    return "numpy" if module.startswith("numpy") else "int"
+
+
+def common_kind(*values: Number) -> str:
+    """The widest kind among the values: sympy over numpy over int."""
+    kinds = {kind_of(value) for value in values}
+    return "sympy" if "sympy" in kinds else "numpy" if "numpy" in kinds else "int"
+
+
+def minimum(left: Number, right: Number) -> Number:
+    """The smaller of two numbers, element by element for arrays."""
+    kind = common_kind(left, right)
+    if kind == "int":
+        return left if left <= right else right
+    if kind == "numpy":
+        import numpy
+
+        return numpy.minimum(left, right)
+    import sympy
+
+    return sympy.Min(left, right)
+
+
+def maximum(left: Number, right: Number) -> Number:
+    """The larger of two numbers, element by element for arrays."""
+    kind = common_kind(left, right)
+    if kind == "int":
+        return left if left >= right else right
+    if kind == "numpy":
+        import numpy
+
+        return numpy.maximum(left, right)
+    import sympy
+
+    return sympy.Max(left, right)
+
+
+def where_zero(test: Number, if_zero: Number, otherwise: Number) -> Number:
+    """``if_zero`` where ``test`` is 0, else ``otherwise``; a symbol is taken to be positive."""
+    kind = kind_of(test)
+    if kind == "int":
+        return if_zero if test == 0 else otherwise
+    if kind == "numpy":
+        import numpy
+
+        return numpy.where(test == 0, if_zero, otherwise)
+    return otherwise
+
+
+def ceil_div(value: Number, step: Number) -> Number:
+    """``value / step`` rounded up, in whole numbers."""
+    if common_kind(value, step) == "sympy":
+        import sympy
+
+        return sympy.ceiling(value / step)
+    return -(-value // step)
+
+
+def scaled(value: Number, numerator: int, denominator: int) -> Number:
+    """``value * numerator / denominator``, rounded up to a whole number.
+
+    Symbols stay a ratio: the formula is wanted there, not the rounding.
+    """
+    if denominator == 1:
+        return value * numerator
+    kind = kind_of(value)
+    if kind == "sympy":
+        import sympy
+
+        return value * sympy.Rational(numerator, denominator)
+    if kind == "numpy" and value.dtype.kind == "f":
+        return value * (numerator / denominator)
+    return ceil_div(value * numerator, denominator)
+
+
+def distinct_experts(experts: Number, top_k: Number, tokens: Number) -> Number:
+    """Expected number of different experts that ``tokens`` tokens touch: E(1-(1-k/E)^T).
+
+    Each token chooses ``top_k`` of ``experts`` evenly and independently of the others. One token
+    touches exactly ``top_k``. A float, because the expectation is one; a formula for symbols.
+    """
+    kind = common_kind(experts, top_k, tokens)
+    if kind == "sympy":
+        return experts * (1 - (1 - top_k / experts) ** tokens)
+    if kind == "numpy":
+        import numpy
+
+        with numpy.errstate(divide="ignore", invalid="ignore"):
+            log_missed = numpy.log1p(-numpy.asarray(top_k, dtype=float) / experts)
+            touched = -experts * numpy.expm1(tokens * log_missed)
+        return numpy.where(numpy.asarray(tokens) == 0, 0.0, touched)
+    from math import expm1, log1p
+
+    if tokens == 0:
+        return 0.0
+    if top_k >= experts:
+        return float(experts)
+    return float(top_k) if tokens == 1 else -experts * expm1(tokens * log1p(-top_k / experts))

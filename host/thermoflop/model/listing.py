@@ -1,0 +1,67 @@
+"""The catalogue and the families as lists that a person reads."""
+
+from __future__ import annotations
+
+from thermoflop.model.catalogue import entry, names
+from thermoflop.model.families import FAMILY_NAMES
+from thermoflop.model.load import read_model
+from thermoflop.model.render import short
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def model_rows(pattern: str = "") -> list[dict[str, Any]]:
+    """Every named model whose name contains ``pattern``: family, sizes, source."""
+    rows = []
+    for name in names():
+        if pattern.lower() not in name:
+            continue
+        found = entry(name) or {}
+        model = read_model(found["config"], name, found["source"])
+        rows.append(
+            {
+                "name": name,
+                "family": model.family,
+                "parameters": model.params,
+                "active_parameters": model.active_params,
+                "kv_bytes_per_token_bf16": model.kv_bytes(1),
+                "source": found["source"],
+                "recalled": bool(found.get("recalled")),
+            }
+        )
+    return rows
+
+
+def models_text(pattern: str = "", as_json: bool = False) -> str:
+    """The catalogue, for a person or as JSON."""
+    rows = model_rows(pattern)
+    if as_json:
+        import json
+
+        return json.dumps({"models": rows}, indent=2)
+    lines = [f"{'name':<24} {'family':<13} {'parameters':>17} {'active':>6} {'KV/token':>8} source"]
+    for row in rows:
+        active, cache = short(row["active_parameters"]), short(row["kv_bytes_per_token_bf16"])
+        where = row["source"].removeprefix("config.json of ") if row["recalled"] else "measured"
+        lines.append(
+            f"{row['name']:<24} {row['family']:<13} {row['parameters']:>17,} {active:>6} "
+            f"{cache:>8} {where}"[:100]
+        )
+    lines += [
+        f"{len(rows)} models; KV/token: bytes in bf16.",
+        "measured: by transformers 5.23.0; others: the published config.json of that name, from",
+        "memory, held against the published total of parameters where one is known (see --json).",
+    ]
+    return "\n".join(lines)
+
+
+def families_text(pattern: str = "", as_json: bool = False) -> str:
+    """The model_types that can be read."""
+    found = [name for name in FAMILY_NAMES if pattern.lower() in name]
+    if as_json:
+        import json
+
+        return json.dumps({"families": found}, indent=2)
+    return "\n".join([*found, f"{len(found)} families"])

@@ -1,0 +1,132 @@
+"""``load_model``: from a file, a folder, a dictionary or a catalogue name to a Model."""
+
+from __future__ import annotations
+
+from thermoflop.errors import UnknownModel
+from thermoflop.model.config import Config
+from thermoflop.model.families import FAMILY_NAMES, find_family
+from thermoflop.model.model import Model
+from thermoflop.model.parts import Table
+from thermoflop.model.read_decoder import read_decoder
+from thermoflop.model.source import read_source
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from os import PathLike
+    from typing import Any
+
+    from thermoflop.model.description import Description
+
+POSITION_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length")
+
+
+def load_model(
+    source: str | PathLike[str] | Mapping[str, Any], ignore: str | Iterable[str] = ()
+) -> Model:
+    """Describe a model from its configuration.
+
+    ``source`` is a config.json, a folder with one, a dictionary, or a name from the catalogue
+    (``thermoflop models``). ``ignore`` names keys that change no count, although they look like
+    it. Raises InputError for what is not a configuration, and its subclass UnknownModel for a
+    ``model_type`` or a key that is not understood.
+    """
+    raw, name, origin = read_source(source)
+    ignored = frozenset((ignore,) if isinstance(ignore, str) else ignore)
+    return read_model(raw, name, origin, ignored)
+
+
+def read_model(
+    raw: Mapping[str, Any], name: str = "", origin: str = "", ignored: frozenset[str] = frozenset()
+) -> Model:
+    """The Model of a configuration that has been read already."""
+    name_of_family = _model_type(raw)
+    family = find_family(name_of_family) if name_of_family in FAMILY_NAMES else None
+    if family is None:
+        raise _unknown_family(raw)
+    config = Config(family, raw, ignored)
+    description = reader_of(family.reader)(config)
+    config.check_all()
+    return Model(
+        name or str(raw.get("_name_or_path") or family.name),
+        family.name,
+        description,
+        _max_positions(config, description),
+        origin,
+        _notes(config, description),
+    )
+
+
+def reader_of(name: str) -> Callable[[Config], Description]:
+    """The reader that a family names, imported when it is first needed."""
+    if name == "decoder":
+        return read_decoder
+    from importlib import import_module
+
+    where, _, special = name.partition(".")
+    module = import_module(f"thermoflop.model.read_{where}")
+    reader: Callable[[Config], Description] = getattr(module, f"read_{special or where}")
+    return reader
+
+
+def _model_type(raw: Mapping[str, Any]) -> str:
+    """The ``model_type``, which every configuration has to state."""
+    found = raw.get("model_type")
+    if not isinstance(found, str) or not found:
+        raise UnknownModel(
+            "model_type is missing, so the family of the model is not known; "
+            f"expected one of {len(FAMILY_NAMES)} such as llama, gpt2 or bert"
+        )
+    return found
+
+
+def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
+    """The refusal of a family: what is nearest, and what would have to be added."""
+    from thermoflop.model.refused import REFUSED
+    from thermoflop.model.words import nearest
+
+    name = str(raw["model_type"])
+    if name in REFUSED:
+        return UnknownModel(f"model_type {name!r} is not counted: {REFUSED[name]}")
+    near = nearest(name, FAMILY_NAMES) or "llama"
+    inner = raw.get("text_config")
+    if isinstance(inner, dict) and inner.get("model_type") in FAMILY_NAMES:
+        return UnknownModel(
+            f"model_type {name[:60]!r} is not known, but its text_config "
+            f"({inner['model_type']}) is: pass that alone"
+        )
+    return UnknownModel(
+        f"model_type {name[:60]!r} is not known; the nearest family is {near}. To add it, write "
+        "its keys, defaults and traits in thermoflop/model/families (see CONTRIBUTING)"
+    )
+
+
+def _notes(config: Config, description: Description) -> tuple[str, ...]:
+    """What a reader of the numbers should know, in a sentence each."""
+    notes = []
+    ahead = config.raw.get("num_nextn_predict_layers") or config.raw.get("num_mtp_layers")
+    if type(ahead) is int and ahead > 0:
+        notes.append("the layers that predict tokens further ahead are not counted")
+    if config.raw.get("topk_method") == "noaux_tc":
+        notes.append("the router's correction bias is a buffer, not a parameter")
+    parts = [part for _, part in description.parts()]
+    if any(part.group in ("ssm", "linear_attn") for part in parts):
+        notes.append("the scan is counted from the published recurrence, token by token")
+    if any(part.name == "o_proj" and part.group == "mlp" for part in parts):
+        notes.append(
+            "the attention's output projection counts with the MLP, as transformers names it"
+        )
+    return tuple(notes)
+
+
+def _max_positions(config: Config, description: Description) -> int | None:
+    """The longest sequence that the configuration speaks of, or its table of positions holds."""
+    for key in POSITION_KEYS:
+        value = config[key] if key in config else config.raw.get(key)
+        if type(value) is int and value > 0:
+            return value
+    stack = description.stack("decoder")
+    for placed in stack.front if stack is not None else ():
+        if isinstance(placed.part, Table) and placed.part.group == "embed_pos":
+            return int(placed.part.rows)
+    return None

@@ -1,0 +1,20 @@
+"""Model types that are known and refused, with the reason: better than a number that is wrong."""
+
+from __future__ import annotations
+
+REFUSED = {
+    "gemma3n": "per-layer embeddings, sparse activations and shared keys are not described here",
+    "mobilebert": "bottlenecks and stacked feed-forwards are not described here",
+    "longt5": "local and transient-global attention are not described here",
+    "longformer": "sliding attention with global tokens is not described here",
+    "big_bird": "block-sparse attention is not described here",
+    "reformer": "hashed attention is not described here",
+    "mllama": "its gated cross-attention layers are not described here",
+    "llama4": "its vision tower is not described here; pass its text_config (llama4_text) alone",
+    "baichuan": "its code lives outside transformers; a config in the llama format can be counted",
+    "chatglm": "its code lives outside transformers; its successors glm and glm4 can be counted",
+    "qwen": "its code lives outside transformers; qwen2 and qwen3 can be counted",
+    "internlm2": "its code lives outside transformers; a config in the llama format can be counted",
+    "rwkv": "its time mixing is not described here",
+    "recurrent_gemma": "its gated linear recurrence is not described here",
+}

@@ -1,0 +1,25 @@
+"""Words for messages: a value that is not too long, the known word nearest to an unknown one."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+
+def shortened(value: Any) -> str:
+    """A value in at most 40 characters."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):
+        text = f"a {type(value).__name__} too large to show"
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word most like ``word``, or None when nothing is close."""
+    from difflib import get_close_matches
+
+    found = get_close_matches(word[:100], list(known), n=1, cutoff=0.5)
+    return found[0] if found else None
