@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from thermoflop.pico.track import Board, BoardLine, Counters
 from thermoflop.pico.wire import Event, Hello, Sample, Settings
-from thermoflop.report.live import Live, plain_line
+from thermoflop.report.live import Live
+from thermoflop.report.plain import plain_line
 from thermoflop.runs.demo import SHAPES, DemoResult, Director
 from thermoflop.runs.recorder import Progress
 
