@@ -150,7 +150,7 @@ MUTANTS = (
         "files.write(NEW, data)\n    files.write(FILE, data)",
     ),
     Mutant(10, "settings.py", "if files.read(NEW) != data:", "if False:"),
-    Mutant(10, "app.py", '            self.event_settings("bad", problem)\n', ""),
+    Mutant(10, "app.py", '            self.event_settings("bad", why=problem)\n', ""),
     Mutant(10, "app.py", "self._settings_fault = faults.SETTINGS", "pass"),
     # 11 a fan that does not help
     Mutant(11, "thermostat.py", "self._nocool = True", "pass"),

@@ -59,3 +59,19 @@ def test_echo_into_a_closed_standard_output(tmp_path: Path) -> None:
     code, said = run(">&-", "log", "--echo", "--out", "runs", cwd=tmp_path)
     assert code == 0
     assert "Traceback" not in said
+
+
+def test_a_wrong_word_for_the_simulated_board_points_at_its_help(tmp_path: Path) -> None:
+    """The list of words is on the page of ``simulate``."""
+    done = subprocess.run(
+        [sys.executable, "-m", "thermoflop", "log", "--port", "sim://?seed=-1"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "host")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 4
+    assert "from 0 to 2147483648, not '-1'" in done.stderr
+    assert "`thermoflop simulate --help`" in done.stderr
