@@ -196,9 +196,8 @@ def test_tcp_closes_when_the_cable_is_pulled(ended: list[Server]) -> None:
             pass
     heard = b""
     deadline_s = time.monotonic() + WAIT_S
-    while (
-        not heard and time.monotonic() < deadline_s
-    ):  # it may still be out: try again, as one does
+    while not heard and time.monotonic() < deadline_s:
+        # while the cable is out a caller is hung up on: call again, as one does
         with socket.create_connection((host, int(port)), WAIT_S) as reader:
             heard = reader.recv(4096)
     assert heard
