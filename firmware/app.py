@@ -62,7 +62,7 @@ class App:
         self.introduce()
         if problem:
             self._settings_fault = faults.SETTINGS
-            self.event_settings("bad", problem)
+            self.event_settings("bad", why=problem)
 
     def _load(self):
         if self.safe_mode:
@@ -195,10 +195,14 @@ class App:
         self.events += 1
         return line.add("up_s", self.up_text()).text("ev", name)
 
-    def event_settings(self, what, key=None):
+    def event_settings(self, what, key=None, why=None):
         """Settings were changed, saved, reset, or found bad."""
         line = self.event("settings").text("what", what)
-        self.say(line.text("key", key) if key else line)
+        if key:
+            line.text("key", key)
+        if why:
+            line.text("why", why)
+        self.say(line)
 
     def event_fault(self, row, is_set):
         """A fault came or went, with the evidence."""

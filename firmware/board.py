@@ -33,6 +33,7 @@ _MAGIC = const(0x1F10F10B)
 _SCRATCH_4_RUNNING = const(0x6AB73121)  # the SDK writes it when it starts the watchdog
 _USB_FRAME = const(0x50110048)  # SOF_RD: the number of the last frame, one every millisecond
 _FRAME_LOOKS = const(500)  # some 5 ms of looking
+_USB_DRAIN_MS = const(200)  # for the last lines to leave before the port goes
 
 BOOT = "".join("%02x" % byte for byte in os.urandom(3))  # tells this start from every other
 
@@ -170,12 +171,13 @@ class Board:
 
     def bootloader(self):
         """Restart as a USB drive that takes a new MicroPython."""
+        time.sleep_ms(_USB_DRAIN_MS)
         machine.bootloader()
 
 
 def reset():
     """Reset the chip, after USB had time to send what was written."""
-    time.sleep_ms(200)
+    time.sleep_ms(_USB_DRAIN_MS)
     machine.reset()
 
 

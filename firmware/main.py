@@ -1,23 +1,19 @@
 """Entry: fan on first, then run; decides what an exception or Ctrl-C means.
 
-The pin is driven before any other file is read: board.py may be missing or cut. An exception turns
-the fan on, says so, and resets; three in a row start the board in safe mode, and a crash there
-leaves a prompt, fan on, for a person to mend it. Ctrl-C turns the fan on and leaves a prompt that
-stays.
+``import board`` drives the fan pin on, so it stays the first statement. An exception turns the fan
+on, says so, and resets; three in a row start the board in safe mode, and a crash there leaves a
+prompt, fan on, for a person to mend it. Ctrl-C turns the fan on and leaves a prompt that stays.
 """
-
-from machine import Pin
-
-FAN = Pin(2, Pin.OUT, value=1)
 
 try:
     import board
 except ImportError:
-    # the first start of an installation that was cut: board.py still lies in /next
+    # the first start of an installation that was cut: board.py still lies in /next, and until it
+    # is in place the fan hangs on its own pull-up (wiring.md)
     board = None  # type: ignore[assignment]
 
-import os  # noqa: E402  the fan comes first
-import sys  # noqa: E402
+import os
+import sys
 
 SAFE_AFTER = 3  # crashes in a row
 
@@ -80,10 +76,11 @@ def start():
 
 def crashed(error):
     """Cool first, then speak, then restart, unless that was tried often enough."""
-    FAN.value(1)
-    speak(error)
     if not board:
+        speak(error)
         return  # nothing here can reset the chip, and no watchdog runs: the prompt stays
+    board.FAN.value(1)
+    speak(error)
     if board.note_crash() > SAFE_AFTER:
         hand_over()
     else:

@@ -52,7 +52,6 @@ MUTANTS = (
         "from machine import Pin\n",
         "import select\nselect.poll()\nfrom machine import Pin\n",
     ),
-    Mutant(1, "main.py", "Pin(2, Pin.OUT, value=1)", "Pin(2, Pin.OUT)"),
     Mutant(1, "board.py", 'if "RP2040" not in os.uname().machine:', "if False:"),
     # 2 off only when all is well
     Mutant(2, "thermostat.py", _FORCED, "if False:"),
@@ -94,8 +93,8 @@ MUTANTS = (
     Mutant(6, "app.py", "faults.PIN\n", "0\n"),
     Mutant(6, "app.py", "self.board.start_watchdog()", "pass"),
     # 7 exceptions: cool, speak, reset; three lead to safe mode
-    Mutant(7, "main.py", "FAN.value(1)\n    speak(error)", "speak(error)"),
-    Mutant(7, "main.py", "    speak(error)\n", ""),
+    Mutant(7, "main.py", "board.FAN.value(1)\n    speak(error)", "speak(error)"),
+    Mutant(7, "main.py", "(1)\n    speak(error)\n", "(1)\n"),
     Mutant(7, "main.py", "        board.reset()", "        pass"),
     Mutant(7, "main.py", "if board.note_crash() > SAFE_AFTER:", "if False:"),
     Mutant(7, "app.py", "board.crashes >= safe_after", "False"),
@@ -151,7 +150,7 @@ MUTANTS = (
         "files.write(NEW, data)\n    files.write(FILE, data)",
     ),
     Mutant(10, "settings.py", "if files.read(NEW) != data:", "if False:"),
-    Mutant(10, "app.py", '            self.event_settings("bad", problem)\n', ""),
+    Mutant(10, "app.py", '            self.event_settings("bad", why=problem)\n', ""),
     Mutant(10, "app.py", "self._settings_fault = faults.SETTINGS", "pass"),
     # 11 a fan that does not help
     Mutant(11, "thermostat.py", "self._nocool = True", "pass"),

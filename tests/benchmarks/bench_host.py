@@ -52,6 +52,7 @@ def throughput() -> tuple[float, int]:
         for at in range(0, N_LINES, 40):
             pty.say(b"".join(lines[at : at + 40]))
         while _stored(out) < N_LINES:
+            _insist_alive(process)
             time.sleep(0.001)
         elapsed_s = time.perf_counter() - start_s
         process.terminate()
@@ -97,10 +98,17 @@ def _logger(pty: Pty, out: str) -> subprocess.Popen[bytes]:
     )
     stop = threading.Event()
     while not any(Path(out).glob("*/samples.jsonl")):
+        _insist_alive(process)
         pty.say(introduction())  # said again until the port is open
         stop.wait(0.05)
     stop.wait(0.3)
     return process
+
+
+def _insist_alive(process: subprocess.Popen[bytes]) -> None:
+    """Do not wait forever for a logger that ended, say because pyserial is not installed."""
+    if process.poll() is not None:
+        sys.exit(f"the logger ended with exit code {process.returncode}")
 
 
 def _stored(out: str) -> int:

@@ -10,7 +10,7 @@ from kit import run, start
 
 
 def test_it_works_warms_cools_and_leaves_a_run_with_a_picture(tmp_path: Path) -> None:
-    done = run("demo", "--seconds", "3", "--out", str(tmp_path), "--json")
+    done = run("demo", "--for", "3", "--out", str(tmp_path), "--json")
     assert "simulated" in done.stderr
     assert "thermoflop flash" in done.stderr
     result = json.loads(done.stdout)
@@ -49,4 +49,4 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
 
 
 def test_a_time_that_makes_no_sense_is_refused() -> None:
-    assert run("demo", "--seconds", "0").returncode == 2
+    assert run("demo", "--for", "0").returncode == 2

@@ -8,7 +8,9 @@ from rich.cells import cell_len
 from thermoflop.pico.track import Tracker
 from thermoflop.pico.wire import seal
 from thermoflop.report.braille import Canvas
-from thermoflop.report.live import Live, plain_line
+from thermoflop.report.live import Live
+from thermoflop.report.plain import PlainLines, plain_line
+from thermoflop.report.words import event_words
 
 
 def lively(columns: int, rows: int, *lines: bytes) -> list[str]:
@@ -67,8 +69,31 @@ def test_plain_lines_say_the_same() -> None:
     assert [line for line in lines if line] == [
         "15:06:40  25.310 °C  fan on  auto  FAULT too hot",
         "15:06:40  bad line (no_crc, 1 bytes)",
-        "15:06:40  fan: fan 1, reason on_c, temp_c 29.01",
+        "15:06:40  fan on: warm enough to start at 29.01 °C",
     ]
+
+
+def test_a_flood_of_bad_lines_is_one_line_a_second() -> None:
+    """Garbage must not bury what the board says."""
+    tracker = Tracker()
+    tracker.opened()
+    plain = PlainLines()
+    first = list(plain.add(tracker.feed(introduction() + b"x\n", 0.0, 1.75e9)))
+    rest = list(plain.add(tracker.feed(b"x\n" * 500 + b"\xff\n" * 7, 0.5, 1.75e9)))
+    late = list(plain.add(tracker.feed(b"x\n", 1.5, 1.75e9)))
+    assert [line for line in first if "bad" in line] == ["15:06:40  1 bad line (no_crc 1)"]
+    assert rest == []
+    assert late == ["15:06:40  508 bad lines (no_crc 501, not_ascii 7)"]
+
+
+def test_events_are_said_as_people_say_them() -> None:
+    """And one that is not known, as it is."""
+    fault = {"fault": "open", "set": 1, "value": 3, "limit": 40, "unit": "code"}
+    assert event_words("fault", fault) == "FAULT sensor open: 3 code, limit 40 code"
+    assert event_words("fault", fault | {"set": 0}) == "fault over: sensor open"
+    assert event_words("settings", {"what": "set", "key": "on_c"}) == "settings set: on_c"
+    assert event_words("settings", {"what": "saved"}) == "settings saved"
+    assert event_words("dance", {"steps": 3}) == "dance: steps 3"
 
 
 def test_a_stroke_joins_its_points_and_stays_inside() -> None:

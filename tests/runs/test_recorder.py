@@ -117,11 +117,11 @@ def test_a_line_is_acknowledged_only_after_it_is_in_the_file(tmp_path: Path) -> 
 
 def test_what_was_read_before_the_end_is_written(tmp_path: Path) -> None:
     """Lines that wait in the queue when the run is stopped belong to it."""
-    said = threading.Event()
-    stop = threading.Event()
+    busy, said, stop = threading.Event(), threading.Event(), threading.Event()
 
     def slow(_: BoardLine) -> None:
         if not stop.is_set():
+            busy.set()
             said.wait(10)
             time.sleep(0.2)  # for the link to read what was said
             stop.set()
@@ -129,14 +129,18 @@ def test_what_was_read_before_the_end_is_written(tmp_path: Path) -> None:
     with Pty() as pty:
         recording = Recording(pty.path, tmp_path, on_line=slow, stop=stop)
         pty.say(introduction())
+        assert busy.wait(10)
         pty.say(b"".join(sample_line(n) for n in range(20)))
         said.set()
         result = recording.wait()
     assert result.lines_written == result.counters.lines
 
 
-def test_an_event_is_on_the_disk_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not only within a second, as samples are."""
+@pytest.mark.parametrize("said", [event_line(0), b"noise\n", sample_line(9)])
+def test_an_event_is_on_the_disk_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    """The board's, a bad line, a gap: not only within a second, as samples are."""
     synced: list[int] = []
     monkeypatch.setattr(store, "SYNC_EVERY_S", 1e9)
     monkeypatch.setattr(store, "_sync_data", synced.append)
@@ -145,13 +149,20 @@ def test_an_event_is_on_the_disk_at_once(tmp_path: Path, monkeypatch: pytest.Mon
         pty.say(introduction() + sample_line(0))
         recording.wait_for(3)
         assert synced == []
-        pty.say(event_line(0))
-        recording.wait_for(4)
+        pty.say(said)
         end_s = time.monotonic() + 10
         while not synced and time.monotonic() < end_s:
             time.sleep(0.01)
         assert len(synced) == 1
         recording.end()
+
+
+def test_a_stop_before_the_first_line_says_so(tmp_path: Path) -> None:
+    """It is not the board's silence."""
+    with Pty() as pty:
+        recording = Recording(pty.path, tmp_path)
+        with pytest.raises(BoardError, match="stopped before a line came"):
+            recording.end()
 
 
 def test_a_bad_name_is_refused_before_the_port_is_opened(tmp_path: Path) -> None:
@@ -300,7 +311,10 @@ def test_run_json_is_there_from_the_first_moment(tmp_path: Path) -> None:
         recording = Recording(pty.path, tmp_path, command=["thermoflop", "log"])
         pty.say(introduction())
         recording.wait_for(2)
-        run = json.loads((next(tmp_path.iterdir()) / "run.json").read_text())
+        path = next(tmp_path.iterdir()) / "run.json"
+        end_s = time.monotonic() + 10
+        while not (run := json.loads(path.read_text()))["board"]["hello"]:
+            assert time.monotonic() < end_s, "the hello is not in it"
         recording.end()
     assert run["ended"] is None
     assert run["command"] == ["thermoflop", "log"]

@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
-        "--seconds", type=duration_s, default=10.0, metavar="T", help="how long to work (10)"
+        "--for", dest="seconds", type=duration_s, default=10.0, metavar="T", help="work for T (10s)"
     )
     parser.add_argument(
         "--out", type=Path, default=Path("runs"), metavar="DIR", help="where runs go (runs)"

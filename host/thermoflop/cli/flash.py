@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "The board must run MicroPython 1.22 or later. It keeps settings.txt, and whenever the "
         "cable is pulled it starts with the old firmware or the new one, never a mixture."
     )
-    parser.add_argument("--port", metavar="PORT", help="serial port; default: the only board")
+    parser.add_argument("--port", metavar="P", help="serial port; default: the only board")
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be copied; the board restarts"
     )

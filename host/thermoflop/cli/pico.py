@@ -52,6 +52,8 @@ def _print(answer: Answer) -> None:
             data.pop(key, None)
         _print_pairs(data)
     _print_pairs(answer.detail)
+    if answer.mults:
+        print("page and script are published forms that over-count; exact is the network itself")
     for count in answer.mults:
         print(f"{printable(count.form):<12} {count.value:>25,} {count.what}")
     if not (answer.detail or answer.lines or answer.mults):

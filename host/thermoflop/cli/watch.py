@@ -12,6 +12,8 @@ from thermoflop.cli.signals import stop_on_signals
 from thermoflop.cli.words import duration_s
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from thermoflop.pico.link import Latest, Link
     from thermoflop.report.live import Live
 
@@ -75,18 +77,20 @@ class _Watch:
 
     def lines(self, as_json: bool) -> None:
         from thermoflop.pico.track import BoardLine
-        from thermoflop.report.live import plain_line
+        from thermoflop.report.plain import PlainLines
 
+        plain = PlainLines()
         goes_on = True
         while goes_on:
             goes_on = self._goes_on()
-            for item in self._inbox.take():
-                if not as_json:
-                    text = plain_line(item)
-                else:
-                    text = item.line.decode("ascii") if isinstance(item, BoardLine) else ""
-                if text:
-                    print(text)
+            items = self._inbox.take()
+            texts: Iterable[str]
+            if as_json:
+                texts = (item.line.decode("ascii") for item in items if isinstance(item, BoardLine))
+            else:
+                texts = plain.add(items)
+            for text in texts:
+                print(text)
             sys.stdout.flush()
 
     def picture(self, live: Live) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from thermoflop.errors import InputError, UnknownModel
+from thermoflop.errors import UnknownModel
 from thermoflop.model.config import Config
-from thermoflop.model.families import FAMILIES
+from thermoflop.model.families import FAMILY_NAMES, find_family
 from thermoflop.model.model import Model
+from thermoflop.model.parts import Table
 from thermoflop.model.read_decoder import read_decoder
 from thermoflop.model.source import read_source
 
@@ -39,7 +40,8 @@ def read_model(
     raw: Mapping[str, Any], name: str = "", origin: str = "", ignored: frozenset[str] = frozenset()
 ) -> Model:
     """The Model of a configuration that has been read already."""
-    family = FAMILIES.get(_model_type(raw))
+    name_of_family = _model_type(raw)
+    family = find_family(name_of_family) if name_of_family in FAMILY_NAMES else None
     if family is None:
         raise _unknown_family(raw)
     config = Config(family, raw, ignored)
@@ -49,8 +51,9 @@ def read_model(
         name or str(raw.get("_name_or_path") or family.name),
         family.name,
         description,
-        _max_positions(config),
+        _max_positions(config, description),
         origin,
+        _notes(config, description),
     )
 
 
@@ -72,22 +75,22 @@ def _model_type(raw: Mapping[str, Any]) -> str:
     if not isinstance(found, str) or not found:
         raise UnknownModel(
             "model_type is missing, so the family of the model is not known; "
-            f"expected one of {len(FAMILIES)} such as llama, gpt2 or bert"
+            f"expected one of {len(FAMILY_NAMES)} such as llama, gpt2 or bert"
         )
     return found
 
 
 def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
     """The refusal of a family: what is nearest, and what would have to be added."""
-    from thermoflop.model.nearest import nearest
     from thermoflop.model.refused import REFUSED
+    from thermoflop.model.words import nearest
 
     name = str(raw["model_type"])
     if name in REFUSED:
         return UnknownModel(f"model_type {name!r} is not counted: {REFUSED[name]}")
-    near = nearest(name, FAMILIES) or "llama"
+    near = nearest(name, FAMILY_NAMES) or "llama"
     inner = raw.get("text_config")
-    if isinstance(inner, dict) and inner.get("model_type") in FAMILIES:
+    if isinstance(inner, dict) and inner.get("model_type") in FAMILY_NAMES:
         return UnknownModel(
             f"model_type {name[:60]!r} is not known, but its text_config "
             f"({inner['model_type']}) is: pass that alone"
@@ -98,10 +101,32 @@ def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
     )
 
 
-def _max_positions(config: Config) -> int | None:
-    """The longest sequence that the configuration speaks of."""
+def _notes(config: Config, description: Description) -> tuple[str, ...]:
+    """What a reader of the numbers should know, in a sentence each."""
+    notes = []
+    ahead = config.raw.get("num_nextn_predict_layers") or config.raw.get("num_mtp_layers")
+    if type(ahead) is int and ahead > 0:
+        notes.append("the layers that predict tokens further ahead are not counted")
+    if config.raw.get("topk_method") == "noaux_tc":
+        notes.append("the router's correction bias is a buffer, not a parameter")
+    parts = [part for _, part in description.parts()]
+    if any(part.group in ("ssm", "linear_attn") for part in parts):
+        notes.append("the scan is counted from the published recurrence, token by token")
+    if any(part.name == "o_proj" and part.group == "mlp" for part in parts):
+        notes.append(
+            "the attention's output projection counts with the MLP, as transformers names it"
+        )
+    return tuple(notes)
+
+
+def _max_positions(config: Config, description: Description) -> int | None:
+    """The longest sequence that the configuration speaks of, or its table of positions holds."""
     for key in POSITION_KEYS:
         value = config[key] if key in config else config.raw.get(key)
         if type(value) is int and value > 0:
             return value
+    stack = description.stack("decoder")
+    for placed in stack.front if stack is not None else ():
+        if isinstance(placed.part, Table) and placed.part.group == "embed_pos":
+            return int(placed.part.rows)
     return None

@@ -22,10 +22,11 @@ class Attention:
     """Multi-head, grouped or multi-query attention over ``heads`` query heads.
 
     ``window`` keys at most are attended (None: all); ``chunk`` restarts the window at every
-    multiple of it instead. ``rotary`` dimensions of each head are rotated (None: no rotation). ``gate`` doubles the
-    query projection with an output gate (Qwen3-Next). ``sinks`` adds one learned logit per head.
-    ``cross`` attention takes its keys and values from the encoder. ``output_group`` counts the
-    output projection with another group (BERT's is a module called output, counted with the MLP).
+    multiple of it instead. ``rotary`` dimensions of each head are rotated (None: no rotation).
+    ``gate`` doubles the query projection with an output gate (Qwen3-Next). ``sinks`` adds one
+    learned logit per head. ``cross`` attention takes its keys and values from the encoder.
+    ``output_group`` counts the output projection with another group (BERT's is a module called
+    output, counted with the MLP).
     """
 
     hidden: Number
@@ -40,7 +41,6 @@ class Attention:
     chunk: Number | None = None
     q_norm: Norm | None = None
     k_norm: Norm | None = None
-    inner_norm: Norm | None = None
     rotary: Number | None = None
     sinks: bool = False
     gate: bool = False
@@ -82,8 +82,8 @@ class Attention:
         )
 
     def norms(self) -> tuple[Norm, ...]:
-        """The norms on queries, keys and (where a model has one) the output."""
-        return tuple(norm for norm in (self.q_norm, self.k_norm, self.inner_norm) if norm)
+        """The norms on queries and keys, where a model has them."""
+        return tuple(norm for norm in (self.q_norm, self.k_norm) if norm)
 
     def parts(self) -> tuple[Part, ...]:
         """Everything here that holds parameters."""

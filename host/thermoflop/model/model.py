@@ -12,14 +12,13 @@ from thermoflop.model.table import ARITHMETIC, OperatorTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from thermoflop.model.algebra import Number
     from thermoflop.model.description import Description
     from thermoflop.model.generation import Generation
     from thermoflop.model.training import Training
-
-_FORMAT_OPTIONS = ("dtype", "weights", "activations", "cache")
 
 
 @record
@@ -40,7 +39,7 @@ class Model:
     @property
     def params(self) -> Number:
         """Parameters; a tied matrix counts once."""
-        return parameters.total(self.description)
+        return self._counted(parameters.total)
 
     @property
     def params_by_group(self) -> dict[str, Number]:
@@ -50,12 +49,20 @@ class Model:
     @property
     def active_params(self) -> Number:
         """Parameters that work on one token: of the experts, the top-k share. Embeddings count."""
-        return parameters.active(self.description)
+        return self._counted(parameters.active)
 
     @property
     def bias_params(self) -> Number:
         """Parameters in biases, those of norms included."""
-        return parameters.biases(self.description)
+        return self._counted(parameters.biases)
+
+    def _counted(self, count: Callable[[Description], Number]) -> Number:
+        """A count of the description; where sizes are arrays, in numbers that cannot wrap."""
+        if type(self.description.stacks[0].hidden) is int:
+            return count(self.description)
+        from thermoflop.model.sweep import widened
+
+        return widened(count, self.description)
 
     @property
     def tied(self) -> bool:
@@ -106,12 +113,26 @@ class Model:
         checked(Step(batch=batch, cached=tokens, encoder=encoder))
         if page is not None and (type(page) is not int or page < 1):
             raise UsageError(f"page={page!r} makes no sense: expected a whole number of tokens")
-        elements = cache.cache_elements(self.description, tokens, encoder, page, mla, windowed)
-        return parse_format(dtype).bytes_of(batch * elements)
+        chosen = parse_format(dtype)
+
+        def count(described: Description, held: Number, source: Number, many: Number) -> Number:
+            elements = cache.cache_elements(described, held, source, page, mla, windowed)
+            return chosen.bytes_of(many * elements)
+
+        from thermoflop.model.sweep import widened
+
+        return widened(count, self.description, tokens, encoder, batch)
 
     def state_bytes(self, batch: Number = 1, dtype: str = "bf16") -> Number:
         """Bytes of the recurrent states of ``batch`` sequences; 0 without a recurrence."""
-        return parse_format(dtype).bytes_of(batch * cache.state_elements(self.description))
+        chosen = parse_format(dtype)
+        from thermoflop.model.sweep import widened
+
+        return widened(
+            lambda described, many: chosen.bytes_of(many * cache.state_elements(described)),
+            self.description,
+            batch,
+        )
 
     def operators(
         self,
@@ -119,45 +140,57 @@ class Model:
         new: Number = 1,
         cached: Number = 0,
         encoder: Number = 0,
-        **options: Any,
+        *,
+        images: Number | None = None,
+        encode: bool | None = None,
+        attention: str = "full",
+        logits: str = "all",
+        mla: str = "latent",
+        kernels: str = "fused",
+        experts: str = "routed",
+        expert_reads: str = "expected",
+        convolution: str = "padded",
+        dtype: str = "bf16",
+        weights: str | None = None,
+        activations: str | None = None,
+        cache: str | None = None,
     ) -> OperatorTable:
         """The operators of one step: ``new`` tokens after ``cached`` ones, in ``batch`` sequences.
 
-        Options are the conventions of ``thermoflop.model.step`` (``attention``, ``logits``,
-        ``mla``, ``kernels``, ``experts``, ``expert_reads``, ``convolution``), ``images``,
-        ``encode``, and the formats ``dtype``, ``weights``, ``activations``, ``cache``. Sizes may
-        be numpy arrays: then every total is an array. Raises UsageError for what makes no sense.
+        ``encoder``, ``images`` and ``encode`` as in ``Step``; the conventions from ``attention``
+        to ``convolution`` as in ``CONVENTIONS``; the number formats ``dtype`` or one by one. Sizes
+        may be numpy arrays: then every total is an array. UsageError for what makes no sense.
         """
-        formats = choose_formats(
-            **{name: options.pop(name) for name in _FORMAT_OPTIONS if name in options}
-        )
-        unknown = next((name for name in options if name not in Step.__annotations__), None)
-        if unknown is not None:
-            raise UsageError(f"{unknown!r} is no option of operators()")
-        step = checked(Step(batch, new, cached, encoder, **options))
+        formats = choose_formats(dtype, weights, activations, cache)
+        conventions = (attention, logits, mla, kernels, experts, expert_reads, convolution)
+        step = checked(Step(batch, new, cached, encoder, images, encode, *conventions))
         self._check_fits(step)
-        from thermoflop.model.sweep import is_sweep, prepared
+        from thermoflop.model.sweep import is_sweep, prepared, shape_of_sweep
 
         if not is_sweep(self.description, step):
             operators = build_operators(self.description, step)
             return OperatorTable(self.name, operators, step, formats, _arithmetic(step))
+        shape = shape_of_sweep(self.description, step)
         description, step, arithmetic = prepared(self.description, step)
         operators = build_operators(description, step)
-        return OperatorTable(self.name, operators, step, formats, arithmetic)
+        return OperatorTable(self.name, operators, step, formats, arithmetic, shape)
 
     def _check_fits(self, step: Step) -> None:
         """UsageError for a step that this kind of model cannot run."""
         if self.is_encoder and not (type(step.cached) is int and step.cached == 0):
             raise UsageError(f"{self.name} encodes in one step: it has no cache to decode from")
-        if type(step.encoder) is int and step.encoder:
-            if not self.is_encoder_decoder:
-                raise UsageError(f"{self.name} has no encoder: encoder={step.encoder} is for none")
-        elif self.is_encoder_decoder and type(source_positions(self.description, step)) is int:
-            if source_positions(self.description, step) == 0:
-                raise UsageError(f"{self.name} reads a source: say encoder=, its length")
+        source = source_positions(self.description, step)
+        if type(source) is not int:
+            return
+        if source and not self.is_encoder_decoder:
+            raise UsageError(f"{self.name} has no encoder: encoder={source} is for none")
+        if not source and self.is_encoder_decoder:
+            raise UsageError(f"{self.name} reads a source: say encoder=, its length")
 
     def prefill(self, tokens: Number, batch: Number = 1, **options: Any) -> OperatorTable:
-        """The step that reads a prompt of ``tokens`` tokens."""
+        """The step that reads a prompt of ``tokens`` tokens, at least one."""
+        if type(tokens) is int and tokens < 1:
+            raise UsageError(f"a prompt of {tokens} tokens makes no sense: expected at least 1")
         return self.operators(batch, tokens, 0, **options)
 
     def decode(self, cached: Number, batch: Number = 1, **options: Any) -> OperatorTable:

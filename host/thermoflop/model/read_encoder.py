@@ -12,7 +12,8 @@ from thermoflop.model.families.core import use
 from thermoflop.model.feeds import Mlp
 from thermoflop.model.mixers import Attention
 from thermoflop.model.parts import Linear, Norm, Table, Vector
-from thermoflop.model.read_decoder import activation_word, label_count
+from thermoflop.model.read_decoder import activation_word, class_name, label_count
+from thermoflop.model.words import shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,12 +33,13 @@ DEFAULTS: dict[str, Any] = {
     "positions": use("max_position_embeddings"),
     "types": use("type_vocab_size"),
     "embed_width": None,  # None: hidden
+    "always_projects": False,  # even from an embedding as wide as the hidden state (ALBERT)
     "tied": use("tie_word_embeddings"),
     "bias_group": "lm_head",  # where the bias of the head is counted
     "output_group": None,  # where the attention's output projection is counted
     "pooler": True,  # the bare model has a pooler
     "classifier": "pooled",  # pooled: on the pooler; dense: on a dense layer of its own
-    "transform_width": None,  # None: as embed_width
+    "discriminates": False,  # pre-trained to tell replaced tokens (ELECTRA)
 }
 HEADS = (
     "ForMaskedLM",
@@ -73,7 +75,9 @@ def _refuse_variants(config: Config) -> None:
     for key, plain in (("position_embedding_type", ("absolute",)), ("is_decoder", (False,))):
         value = config.raw.get(key)
         if value is not None and value not in plain:
-            raise UnknownModel(f"{key} = {value!r:.40} is not understood for {config.family.name}")
+            raise UnknownModel(
+                f"{key} = {shortened(value)} is not understood for {config.family.name}"
+            )
 
 
 def _front(traits: Traits, width: int) -> tuple[Placed, ...]:
@@ -86,7 +90,7 @@ def _front(traits: Traits, width: int) -> tuple[Placed, ...]:
         front.append(Placed(Table("embed_types", "embed_type", traits["types"], width)))
     front.append(Placed(_norm("embed_norm", width)))
     hidden = traits["hidden"]
-    if width != hidden:
+    if width != hidden or traits["always_projects"]:
         project = Linear("embed_projection", "embed_proj", "embed_proj", width, hidden, bias=True)
         front.append(Placed(project))
     return tuple(front)
@@ -102,9 +106,8 @@ def _layer(traits: Traits) -> Layer:
     if hidden % heads:
         raise InputError(f"a hidden size of {hidden} does not divide into {heads} heads")
     dim = hidden // heads
-    biased = {"q_bias": True, "k_bias": True, "v_bias": True, "o_bias": True}
     group = traits["output_group"]
-    attention = Attention(hidden, heads, heads, dim, **biased, output_group=group)
+    attention = Attention(hidden, heads, heads, dim, True, True, True, True, output_group=group)
     activation = activation_word(traits["activation"])
     mlp = Mlp(hidden, traits["inner"], False, True, True, activation)
     norms = (_norm("attention_norm", hidden), _norm("output_norm", hidden))
@@ -113,20 +116,23 @@ def _layer(traits: Traits) -> Layer:
 
 def _head_kind(config: Config) -> str:
     """The ending of the class in ``architectures`` that tells the head."""
-    named = config.raw.get("architectures") or ["ForMaskedLM"]
-    name = named[0] if isinstance(named, list) else named
-    if isinstance(name, str):
-        for ending in HEADS:
-            if name.endswith(ending):
-                return ending
-    raise InputError(f"architectures names {name!r:.60}: expected a class ending in {HEADS}")
+    name = class_name(config, "ForMaskedLM")
+    for ending in HEADS:
+        if name.endswith(ending):
+            return ending
+    raise InputError(f"architectures names {name[:60]}: expected a class ending in {HEADS}")
 
 
 def _head_parts(
     config: Config, traits: Traits, kind: str, width: int
 ) -> tuple[tuple[Placed, ...], Linear | None]:
     """What follows the layers: the parts that always run, and the map to the vocabulary."""
-    hidden, tail, head = traits["hidden"], [], None
+    hidden = traits["hidden"]
+    tail: list[Placed] = []
+    head: Linear | None = None
+    if kind == "ForPreTraining" and traits["discriminates"]:
+        dense = Linear("discriminator", "classifier", "classifier", hidden, hidden, True, kept=True)
+        return (Placed(dense), Placed(_classifier("replaced", hidden, 1))), None
     if kind in ("ForMaskedLM", "ForPreTraining"):
         tail, head = _language_head(traits, width)
     if traits["pooler"] and (

@@ -78,20 +78,21 @@ def _why(found: dict[str, Any]) -> list[str]:
     layers, heads = shape["layers"], shape["heads"]
     width, dim, keys = shape["d_model"], shape["d_head"], shape["n_ctx"]
     over = layers * heads * keys * (width - dim)
-    lines = ["Why they differ:"]
-    lines.append(
-        f"  page and script charge n_ctx*d_model a head where a head sums over d_head: {over:,} too"
-    )
     output = layers * heads * (width * width - 2 * width * dim)
     head = width * shape["vocab"]
-    lines.append(f"  many. The page also charges d_model^2 a head in place of keys or output")
-    lines.append(f"  ({output:,} too many) and leaves out the logits ({head:,} missing).")
+    lines = [
+        "Why they differ:",
+        "  The page and the script charge n_ctx*d_model for each head, where a head sums over",
+        f"  d_head alone: {over:,} too many in both.",
+        "  The page charges d_model^2 for each head where the other two projections of a head take",
+        f"  2*d_model*d_head: {output:,} too many; and it has no logits: {head:,} too few.",
+    ]
     rest = found["exact_model"] - found["exact_plain"]
     if rest:
         lines.append(
-            f"  This model is not that network: grouped heads, gated MLP or another vocabulary make"
+            "  This model is not that network: grouped heads, a gated MLP, windows, experts"
         )
-        lines.append(f"  {rest:+,} multiplications.")
+        lines.append(f"  or another vocabulary make {rest:+,} multiplications.")
     else:
         lines.append("  This model is exactly that network, so both exact counts agree.")
     lines.append("A multiplication comes with an addition: FLOPs are twice as many.")

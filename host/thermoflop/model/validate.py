@@ -143,12 +143,14 @@ class Report:
             count = counts.setdefault(key, [0, 0])
             count[0] += 1
             count[1] += not comparison.equal
-        return {key: (len(names[key]), *counts[key]) for key in sorted(counts)}
+        return {key: (len(names[key]), counts[key][0], counts[key][1]) for key in sorted(counts)}
 
     def text(self, each: bool = False) -> str:
         """The table of comparisons, and every difference."""
         field = "record_name" if each else "family"
-        lines = [f"{'record' if each else 'family':<34} {'records':>8} {'compared':>9} {'differ':>7}"]
+        lines = [
+            f"{'record' if each else 'family':<34} {'records':>8} {'compared':>9} {'differ':>7}"
+        ]
         for name, (records, compared, differ) in self.by(field).items():
             lines.append(f"{name:<34.34} {records:>8} {compared:>9,} {differ:>7}")
         records = len({comparison.record_name for comparison in self.comparisons})
@@ -221,7 +223,11 @@ def _read_any(path: str) -> Any:
 def validate_counts(files: Sequence[str] = ()) -> Report:
     """Compare the published records that the package carries, and those in ``files``."""
     comparisons: list[Comparison] = []
+    seen: dict[str, int] = {}
     for path in (PUBLISHED, *files):
         for entry in read_records(path):
-            comparisons.extend(compare_record(entry))
+            name = str(entry.get("name", "?"))
+            seen[name] = seen.get(name, 0) + 1
+            unique = name if seen[name] == 1 else f"{name} #{seen[name]}"
+            comparisons.extend(compare_record({**entry, "name": unique}))
     return Report(tuple(comparisons))

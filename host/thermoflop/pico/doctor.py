@@ -242,7 +242,9 @@ def check_opens(facts: Facts) -> Finding | None:
     """Did it open?"""
     if facts.open_error is None or "busy" in facts.open_error:
         return None
-    return Finding("open", PROBLEM, facts.open_error, "see the checks above")
+    return Finding(
+        "open", PROBLEM, facts.open_error, "see the checks above, or name another --port"
+    )
 
 
 def check_firmware_runs(facts: Facts) -> Finding | None:

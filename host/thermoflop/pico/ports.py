@@ -174,7 +174,8 @@ def _why_not(url: str, error: Exception) -> str:
     name = printable(url)
     number = getattr(error, "errno", None)
     if isinstance(error, ValueError):
-        return f"port {name} is not understood ({printable(str(error))}); see `thermoflop ports`"
+        see = "simulate --help" if url.startswith("sim:") else "ports"
+        return f"port {name} is not understood ({printable(str(error))}); see `thermoflop {see}`"
     if number == errno.ENOENT:
         return f"there is no port {name}"
     if number == errno.EACCES and "lock" not in str(error):

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, TextIO
 
 from thermoflop.pico.track import Board, BoardLine, Counters
 from thermoflop.pico.wire import Event, Hello, Sample, Settings
-from thermoflop.report.live import Live, plain_line
+from thermoflop.report.live import Live
+from thermoflop.report.plain import plain_line
 from thermoflop.runs.demo import SHAPES, DemoResult, Director
 from thermoflop.runs.recorder import Progress
 
@@ -89,7 +90,9 @@ def work_lines(result: DemoResult) -> list[str]:
         f"{'work':<12} {rate}, {work.busy_cores:.1f} processors busy",
         f"{'counted':<12} {work.mults:,} in products of {SHAPES}",
     ]
-    if result.fan_on_s is None:
+    if result.fan_on_s is None and result.interrupted:
+        lines.append(f"{'cause':<12} the fan did not start: the demo was stopped before")
+    elif result.fan_on_s is None:
         lines.append(
             f"{'cause':<12} the fan did not start: the work got {work.busy_cores:.2f} processors, "
             "too little to warm the thermistor"

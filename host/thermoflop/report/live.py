@@ -5,15 +5,15 @@ Times are the host's monotonic seconds; temperatures degrees Celsius.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.pico.track import BadLine, Board, BoardLine, Counters, HostEvent, Item
-from thermoflop.pico.wire import Event, Log, Sample, printable
+from thermoflop.pico.track import Board, BoardLine, Counters, Item
+from thermoflop.pico.wire import Sample, printable
 from thermoflop.report.braille import Canvas
+from thermoflop.report.plain import clock_time, news
 from thermoflop.report.summary import duration
 from thermoflop.report.words import fault_words
 
@@ -206,34 +206,3 @@ def _alarm(n: int) -> str:
 
 def _y(temp_c: float, low_c: float, high_c: float, height: int) -> int:
     return round((height - 1) * (high_c - temp_c) / (high_c - low_c))
-
-
-def news(item: Item) -> str:
-    """An item that is no sample in a few words, or nothing when it is not news."""
-    if isinstance(item, BadLine):
-        return f"bad line ({item.reason}, {item.n_bytes} bytes)"
-    if isinstance(item, HostEvent):
-        details = ", ".join(f"{key} {value}" for key, value in item.detail.items() if key != "text")
-        return printable(f"{item.ev}: {details}")
-    message = item.message
-    if isinstance(message, Event):
-        details = ", ".join(f"{key} {value}" for key, value in message.detail.items())
-        return printable(f"{message.ev}: {details}")
-    return printable(message.text) if isinstance(message, Log) else ""
-
-
-def clock_time(item: Item) -> str:
-    """When an item arrived, as UTC time of day."""
-    return time.strftime("%H:%M:%S", time.gmtime(item.wall_s))
-
-
-def plain_line(item: Item) -> str:
-    """One item as one line of text, for a pipe or a file; empty when it is not worth one."""
-    if isinstance(item, BoardLine) and isinstance(item.message, Sample):
-        sample = item.message
-        temp = "no valid reading" if sample.temp_c is None else f"{sample.temp_c:.3f} °C"
-        words = [clock_time(item), temp, "fan on" if sample.fan else "fan off", sample.mode]
-        words += [f"FAULT {printable(fault_words(flag))}" for flag in sample.flags]
-        return "  ".join(words)
-    text = news(item)
-    return f"{clock_time(item)}  {text}" if text else ""

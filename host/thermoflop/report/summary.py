@@ -111,7 +111,7 @@ def _clock(clocks: list[dict[str, Any]]) -> str:
     if not clocks:
         return ""
     worst = max(clocks, key=lambda clock: float(clock["error_s"]))
-    text = f"board's time told to {1000 * worst['error_s']:.1f} ms"
+    text = f"board's time is known to within {1000 * worst['error_s']:.1f} ms"
     drift_ppm = float(worst["drift_ppm"])
     if abs(drift_ppm) > _NO_CRYSTAL_PPM:  # a simulated board at a speed of its own
         text += f", at {1 + drift_ppm / 1e6:.3g} times the speed of this machine's"

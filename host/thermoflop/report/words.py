@@ -1,6 +1,9 @@
-"""Faults in words, for pictures and terminals."""
+"""Faults and events in words, for pictures and terminals."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 FAULT_WORDS = {
     "open": "sensor open",
@@ -16,6 +19,19 @@ FAULT_WORDS = {
     "nocool": "fan does not cool",
 }
 
+REASON_WORDS = {
+    "on_c": "warm enough to start",
+    "off_c": "cool enough to stop",
+    "fault": "a fault",
+    "settings": "settings that contradict each other",
+    "hot": "above the maximum",
+    "nocool": "the fan does not help",
+    "on": "commanded",
+    "off": "commanded",
+    "safe": "safe mode",
+    "boot": "just started",
+}
+
 
 def fault_words(flag: str) -> str:
     """What a fault flag means; a flag of newer firmware stands for itself."""
@@ -25,3 +41,22 @@ def fault_words(flag: str) -> str:
 def switches(n: int) -> str:
     """How often the fan was switched."""
     return "1 switch" if n == 1 else f"{n or 'no'} switches"
+
+
+def event_words(ev: str, detail: Mapping[str, Any]) -> str:
+    """An event of the board as a person would say it; one of newer firmware as it is."""
+    if ev == "fan" and "fan" in detail:
+        reason = str(detail.get("reason"))
+        temp_c = detail.get("temp_c")
+        at = "" if temp_c is None else f" at {temp_c} °C"
+        return f"fan {'on' if detail['fan'] else 'off'}: {REASON_WORDS.get(reason, reason)}{at}"
+    if ev == "fault" and "fault" in detail:
+        words = fault_words(str(detail["fault"]))
+        if not detail.get("set"):
+            return f"fault over: {words}"
+        unit = detail.get("unit", "")
+        return f"FAULT {words}: {detail.get('value')} {unit}, limit {detail.get('limit')} {unit}"
+    if ev == "settings" and "what" in detail:
+        rest = ": ".join(str(detail[key]) for key in ("key", "why") if key in detail)
+        return f"settings {detail['what']}{': ' if rest else ''}{rest}"
+    return f"{ev}: " + ", ".join(f"{key} {value}" for key, value in detail.items())

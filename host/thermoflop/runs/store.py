@@ -181,7 +181,7 @@ def _why(error: OSError, action: str, path: Path) -> str:
         case errno.EACCES | errno.EPERM:
             return f"cannot {action} {path}: no permission; choose another --out"
         case errno.ENOENT:
-            return f"cannot {action} {path}: the folder is gone"
+            return f"cannot {action} {path}: there is no such folder, or it was deleted"
         case errno.ENOTDIR | errno.EEXIST:
             return f"cannot {action} {path}: a file of that name is in the way"
     return f"cannot {action} {path}: {error.strerror or error}"

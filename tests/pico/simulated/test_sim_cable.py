@@ -18,7 +18,7 @@ from thermoflop.pico.simulated.cable import (
     corrupted,
 )
 from thermoflop.pico.simulated.ledger import Ledger
-from thermoflop.pico.wire import Bad, decode, seal
+from thermoflop.pico.wire import Bad, Sample, decode, seal
 
 LINE = seal('{"k":"t","boot":"3fa2c1","seq":7,"up_s":1.200,"drops":0')
 
@@ -153,14 +153,24 @@ def test_each_line_fault_is_counted_and_shows(fault: str, count: str) -> None:
         assert ledger["bad_lines"] <= ledger["lines_torn"] <= lost + 10
 
 
-def test_an_unplugged_board_goes_on_and_its_samples_are_missing() -> None:
-    with board(fault="unplug@5:4") as pico:
+def missing(taken: list[Sample]) -> int:
+    return sum(b.seq - a.seq - 1 for a, b in pairwise(taken))
+
+
+def test_a_short_unplug_costs_what_was_on_the_way() -> None:
+    with board(fault="unplug@5:2") as pico:
         taken = samples(pico.run(20.0))
-    gap = next(b.seq - a.seq - 1 for a, b in pairwise(taken) if b.seq > a.seq + 1)
-    assert 15 <= gap <= 21
     assert len({s.boot for s in taken}) == 1
-    assert pico.ledger.samples_missing == gap
+    assert 1 <= missing(taken) == pico.ledger.samples_missing <= 5
+    assert taken[-1].drops == 0
     assert pico.ledger.unplugs == 1
+
+
+def test_a_long_unplug_fills_the_board_which_counts_its_drops() -> None:
+    with board(fault="unplug@5:60") as pico:
+        taken = samples(pico.run(80.0))
+    assert missing(taken) == pico.ledger.samples_missing > 200
+    assert missing(taken) - 5 <= taken[-1].drops == pico.ledger.drops_told
 
 
 def test_a_board_that_lives_on_usb_power_starts_anew() -> None:

@@ -25,8 +25,16 @@ family(
     # transformers calls the attention's output projection attention.output.dense; the published
     # records count what is called output with the MLP
     traits={"bias_group": "head_transform", "output_group": "mlp"},
-    inert=("position_embedding_type", "directionality", "pooler_fc_size", "pooler_type")
-    + ("pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head", "num_labels"),
+    inert=(
+        "position_embedding_type",
+        "directionality",
+        "pooler_fc_size",
+        "pooler_type",
+        "pooler_num_attention_heads",
+        "pooler_num_fc_layers",
+        "pooler_size_per_head",
+        "num_labels",
+    ),
 )
 family(
     "roberta",
@@ -67,6 +75,7 @@ family(
         "bias_group": "lm_head",
         "output_group": None,
         "embed_width": use("embedding_size"),
+        "always_projects": True,
         "layers": _albert_executions,
         "sets": _albert_sets,
     },
@@ -100,5 +109,22 @@ family(
         "num_attention_heads": "n_heads",
         "num_hidden_layers": "n_layers",
     },
-    inert=("tie_weights_","num_labels"),
+    inert=("tie_weights_", "num_labels"),
+)
+family(
+    "electra",
+    "bert",
+    keys={
+        "embedding_size": 128,
+        "hidden_size": 256,
+        "num_attention_heads": 4,
+        "intermediate_size": 1024,
+    },
+    traits={
+        "bias_group": "lm_head",
+        "embed_width": use("embedding_size"),
+        "pooler": False,
+        "classifier": "dense",
+        "discriminates": True,
+    },
 )

@@ -7,9 +7,11 @@ those of the configuration classes of transformers 5.
 from __future__ import annotations
 
 from thermoflop.errors import InputError, UnknownModel
+from thermoflop.model.families import mixtures  # noqa: F401 - qwen3_moe is defined there
 from thermoflop.model.families.core import anything, at_least_zero, family, maybe, names, use
 from thermoflop.model.families.patterns import LAYER_WORDS, from_layer_types
 from thermoflop.model.mixers import GatedDelta, Mamba, Mamba2
+from thermoflop.model.words import shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,14 +26,14 @@ def _rank(value: Any, hidden: int) -> int:
     if value is None or value == "auto":
         return -(-hidden // 16)
     if type(value) is not int or not 0 < value < 10**9:
-        raise InputError(f"a time step rank of {value!r} makes no sense")
+        raise InputError(f"a time step rank of {shortened(value)} makes no sense")
     return value
 
 
 def _expanded(value: Any, hidden: int) -> int:
     """``expand`` times the hidden size; the classes cut it to a whole number."""
     if type(value) not in (int, float) or not 0 < value < 10**6:
-        raise InputError(f"expand is {value!r} where a positive number is expected")
+        raise InputError(f"expand is {shortened(value)} where a positive number is expected")
     return int(value * hidden)
 
 
@@ -72,6 +74,9 @@ family(
     aliases={"n_layer": "num_hidden_layers", "d_model": "hidden_size"},
     inert=("intermediate_size", "ssm_cfg", "use_mambapy", "use_associative_scan"),
 )
+
+# the norms on the step and both selections have no weights
+family("falcon_mamba", "mamba", inert=("mixer_rms_eps",))
 
 
 def _mamba2(config: Config) -> Mamba2:
@@ -179,6 +184,7 @@ family(
         "recurrent": _jamba_mamba,
     },
     aliases={"num_local_experts": "num_experts"},
+    inert=("mamba_inner_layernorms",),
 )
 
 _PATTERN = {"M": "mamba", "E": "moe", "*": "full", "-": "mlp"}
@@ -194,7 +200,9 @@ def _nemotron_h_kinds(config: Config) -> Sequence[str]:
     found = list(pattern) if words is None else list(words)
     unknown = next((word for word in found if word not in table), None)
     if unknown is not None:
-        raise InputError(f"{unknown!r} in the layer pattern is no kind of layer of nemotron_h")
+        raise InputError(
+            f"{shortened(unknown)} in the layer pattern is no kind of layer of nemotron_h"
+        )
     stated = config["num_hidden_layers"]
     if stated is not None and stated != len(found):
         raise InputError(f"the pattern names {len(found)} layers, num_hidden_layers says {stated}")
@@ -212,6 +220,15 @@ def _nemotron_h_mamba(config: Config) -> Mamba2:
         config["use_bias"],
         config["use_conv_bias"],
     )
+
+
+def _nemotron_h_bias(config: Config) -> bool:
+    """NVIDIA's code has the bias that transformers' class leaves out: which one is not known."""
+    if config["attention_bias"]:
+        raise UnknownModel(
+            "attention_bias = true is not understood for nemotron_h: its two implementations differ"
+        )
+    return False
 
 
 def _nemotron_h_experts(config: Config) -> int:
@@ -258,14 +275,14 @@ family(
         "recurrent": _nemotron_h_mamba,
         "gated": False,
         "activation": use("mlp_hidden_act"),
-        "q_bias": use("attention_bias"),
-        "o_bias": use("attention_bias"),
+        "q_bias": _nemotron_h_bias,
         "up_bias": use("mlp_bias"),
         "rotary": False,
         "experts": _nemotron_h_experts,
         "top_k": use("num_experts_per_tok"),
         "expert_inner": use("moe_intermediate_size"),
         "shared_inner": use("moe_shared_expert_intermediate_size"),
+        "shared_bias": use("mlp_bias"),
     },
     aliases={"attention_head_dim": "head_dim", "layer_types": "layers_block_type"},
     inert=("expand", "sliding_window", "mamba_proj_bias"),
@@ -325,4 +342,5 @@ family(
         "shared_gate": True,
     },
     drop=("use_sliding_window", "sliding_window"),
+    inert=("use_sliding_window", "sliding_window"),
 )

@@ -26,8 +26,14 @@ family(
     traits={"k_bias": True, "position_offset": 2, "embed_norm": True, "final_norm": False},
     aliases={"hidden_size": "d_model", "num_attention_heads": "encoder_attention_heads"},
     overriding={"num_hidden_layers": "encoder_layers"},
-    inert=("normalize_before", "normalize_embedding", "add_bias_logits")
-    + ("add_final_layer_norm", "num_labels", "force_bos_token_to_be_generated"),
+    inert=(
+        "normalize_before",
+        "normalize_embedding",
+        "add_bias_logits",
+        "add_final_layer_norm",
+        "num_labels",
+        "force_bos_token_to_be_generated",
+    ),
 )
 family("mbart", "bart", traits={"final_norm": True})
 family(
@@ -74,4 +80,15 @@ family(
         "head_dim": "d_kv",
     },
     inert=("dense_act_fn", "is_gated_act"),
+)
+family(
+    "mt5",
+    "t5",
+    keys={
+        "vocab_size": 250112,
+        "d_ff": 1024,
+        "num_layers": 8,
+        "num_heads": 6,
+        "feed_forward_proj": "gated-gelu",
+    },
 )

@@ -135,7 +135,7 @@ class SimulatedBoard:
         with self.cable.changed:
             self._gate_s += seconds
             self.cable.changed.notify_all()
-        *lines, self._rest = (self._rest + self._collect()).split(b"\n")
+        *lines, self._rest = self._collect(bytearray(self._rest)).split(b"\n")
         return lines
 
     def type(self, data: bytes) -> None:
@@ -146,8 +146,8 @@ class SimulatedBoard:
             raise BoardError("the simulated board is switched off or unplugged")
         self.cable.write(self._ticket, data, timeout_s=0.0)
 
-    def _collect(self) -> bytes:
-        data = bytearray()
+    def _collect(self, data: bytearray) -> bytes:
+        """Read until the gate; what an unplug cut off is a line of its own, not half of another."""
         while True:
             done = self._reached_s >= self._gate_s or not self.is_alive
             try:
@@ -156,6 +156,8 @@ class SimulatedBoard:
                 data += self.cable.read(self._ticket, 1 << 20, 0.0 if done else 0.05)
             except LinkLost:
                 self._ticket = None
+                if data and data[-1:] != b"\n":
+                    data += b"\n"
                 if not done:
                     time.sleep(0.0005)
             if done and (self._ticket is None or not self.cable.unread_bytes):

@@ -111,7 +111,7 @@ def _number(word: str, text: str, low: float, high: float, whole: bool = False) 
         number = math.nan
     if not low <= number <= high:
         kind = "a whole number" if whole else "a number"
-        raise UsageError(f"{word} must be {kind} from {low:g} to {high:g}, not {text!r}")
+        raise UsageError(f"{word} must be {kind} from {low:.10g} to {high:.10g}, not {text!r}")
     return number
 
 

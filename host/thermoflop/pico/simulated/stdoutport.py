@@ -12,7 +12,11 @@ _LOOK_EVERY_S = 0.2
 
 
 def serve_output(board: SimulatedBoard, write: Callable[[bytes], object]) -> None:
-    """Give all that ``board`` sends to ``write`` until it ends, over unplugged cables."""
+    """Give all that ``board`` sends to ``write`` until it ends, over unplugged cables.
+
+    What an unplug cut off is ended with a newline, so that it is not taken for half of another.
+    """
+    last = b"\n"
     board.start()
     while True:
         try:
@@ -27,7 +31,10 @@ def serve_output(board: SimulatedBoard, write: Callable[[bytes], object]) -> Non
                 data = board.cable.read(ticket, _CHUNK_BYTES, _LOOK_EVERY_S)
                 if data:
                     write(data)
+                    last = data[-1:]
         except LinkLost:
-            continue
+            if last != b"\n":
+                write(b"\n")
+                last = b"\n"
         finally:
             board.cable.detach(ticket)

@@ -29,6 +29,7 @@ class Connection:
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._peer = peer
         self._server = server
+        self.next: socket.socket | None = None  # who called just after this reader had gone
 
     def fileno(self) -> int:
         """What select can wait for."""
@@ -39,7 +40,7 @@ class Connection:
         try:
             data = self._peer.recv(CHUNK_BYTES)
         except BlockingIOError:
-            _hang_up_on_next(self._server)  # only while this reader is known to be there
+            self._hang_up_on_next()
             raise
         except ConnectionError:
             raise Closed from None
@@ -53,6 +54,23 @@ class Connection:
             return self._peer.send(data)
         except ConnectionError:
             raise Closed from None
+
+    def _hang_up_on_next(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            caller = self._server.accept()[0]
+            if self._is_there():
+                caller.close()
+            else:
+                self.next = caller
+                raise Closed
+
+    def _is_there(self) -> bool:
+        try:
+            return bool(self._peer.recv(1, socket.MSG_PEEK))
+        except BlockingIOError:
+            return True
+        except ConnectionError:
+            return False
 
 
 def parse_address(text: str) -> tuple[str, int]:
@@ -87,27 +105,28 @@ def serve_tcp(
     try:
         server.settimeout(_LOOK_EVERY_S)
         on_address(*server.getsockname()[:2])
+        caller: socket.socket | None = None
         while board.is_alive:
-            _one_reader(server, pump)
+            caller = _one_reader(caller, server, pump)
     finally:
         pump.close()
         server.close()
 
 
-def _one_reader(server: socket.socket, pump: Pump) -> None:
-    """Wait a little for a reader, and serve it until it goes or the cable is pulled."""
-    try:
-        peer, _ = server.accept()
-    except TimeoutError:
-        return
-    with peer, contextlib.suppress(Closed, LinkLost):
+def _one_reader(
+    caller: socket.socket | None, server: socket.socket, pump: Pump
+) -> socket.socket | None:
+    """Serve this caller, or the next one, until it goes or the cable is pulled; who came then."""
+    if caller is None:
+        try:
+            caller, _ = server.accept()
+        except TimeoutError:
+            return None
+    connection = Connection(caller, server)
+    with caller, contextlib.suppress(Closed, LinkLost):
         server.settimeout(0)
         try:
-            pump.serve(Connection(peer, server))
+            pump.serve(connection)
         finally:
             server.settimeout(_LOOK_EVERY_S)
-
-
-def _hang_up_on_next(server: socket.socket) -> None:
-    with contextlib.suppress(BlockingIOError):
-        server.accept()[0].close()
+    return connection.next

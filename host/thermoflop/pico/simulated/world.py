@@ -56,6 +56,7 @@ class PlantWorld(fakes.World):
         self._fingers = fingers
         self._hold = hold
         self._adc = Adc(seed)
+        self._frame = 0
         self._rx: deque[int] = deque()
         self._frozen_code: int | None = None
         self._sensor_faults = [f for f in faults if f.kind in SENSOR_KINDS]
@@ -101,6 +102,15 @@ class PlantWorld(fakes.World):
     def send(self, data: bytes) -> int:
         """Give bytes to USB."""
         return self.cable.send(data)
+
+    def usb_frame(self) -> int:
+        """The number of the last USB frame; frames come while a computer is at the other end.
+
+        Time does not pass while the firmware looks, so each look is a frame later.
+        """
+        if self.cable.plugged:
+            self._frame = (self._frame + 1) & 0x7FF
+        return self._frame
 
     # the rest -----------------------------------------------------------------------------------
 

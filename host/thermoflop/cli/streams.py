@@ -1,0 +1,46 @@
+"""Standard output and standard error as a command may find them: closed, ASCII only, full."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+
+_CANNOT_TAKE_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
+
+
+def prepare() -> None:
+    """Lead closed streams nowhere; let an encoding without °C print a question mark for it."""
+    _occupy()
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+        elif isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() != "utf-8":
+            stream.reconfigure(errors="replace")
+
+
+def _occupy() -> None:
+    """Keep the three standard numbers from being given to a file of a run."""
+    while True:
+        number = os.open(os.devnull, os.O_RDWR)
+        if number > 2:
+            os.close(number)
+            return
+
+
+def is_full(error: OSError) -> bool:
+    """Whether this is what a write to a full disk says."""
+    return error.errno in _CANNOT_TAKE_MORE
+
+
+def forget_output() -> None:
+    """Let what standard output still holds go nowhere, so that the exit has nothing to say."""
+    try:
+        number = sys.stdout.fileno()
+    except (OSError, ValueError):
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, number)
+    os.close(nowhere)

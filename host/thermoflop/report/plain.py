@@ -1,0 +1,69 @@
+"""What happened on a board as plain lines of text, for a pipe, a file or the foot of a picture."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
+from thermoflop.pico.wire import Event, Log, Sample, printable
+from thermoflop.report.words import event_words, fault_words
+
+_TALLY_S = 1.0
+
+
+def news(item: Item) -> str:
+    """An item that is no sample in a few words, or nothing when it is not news."""
+    if isinstance(item, BadLine):
+        return f"bad line ({item.reason}, {item.n_bytes} bytes)"
+    if isinstance(item, HostEvent):
+        details = ", ".join(f"{key} {value}" for key, value in item.detail.items() if key != "text")
+        return printable(f"{item.ev}: {details}")
+    message = item.message
+    if isinstance(message, Event):
+        return printable(event_words(message.ev, message.detail))
+    return printable(message.text) if isinstance(message, Log) else ""
+
+
+def clock_time(item: Item) -> str:
+    """When an item arrived, as UTC time of day."""
+    return time.strftime("%H:%M:%S", time.gmtime(item.wall_s))
+
+
+def plain_line(item: Item) -> str:
+    """One item as one line of text; empty when it is not worth one."""
+    if isinstance(item, BoardLine) and isinstance(item.message, Sample):
+        sample = item.message
+        temp = "no valid reading" if sample.temp_c is None else f"{sample.temp_c:.3f} °C"
+        words = [clock_time(item), temp, "fan on" if sample.fan else "fan off", sample.mode]
+        words += [f"FAULT {printable(fault_words(flag))}" for flag in sample.flags]
+        return "  ".join(words)
+    text = news(item)
+    return f"{clock_time(item)}  {text}" if text else ""
+
+
+class PlainLines:
+    """Items as lines of text; bad lines are summed up, one line a second at the most."""
+
+    def __init__(self) -> None:
+        """Nothing is summed up yet."""
+        self._bad: Counter[str] = Counter()
+        self._said_s = float("-inf")
+
+    def add(self, items: Iterable[Item]) -> Iterator[str]:
+        """The lines that these items are worth."""
+        for item in items:
+            if isinstance(item, BadLine):
+                self._bad[item.reason] += 1
+            elif text := plain_line(item):
+                yield text
+            if self._bad and item.mono_s - self._said_s >= _TALLY_S:
+                self._said_s = item.mono_s
+                yield f"{clock_time(item)}  {self._tally()}"
+
+    def _tally(self) -> str:
+        total = self._bad.total()
+        reasons = ", ".join(f"{reason} {count}" for reason, count in self._bad.most_common())
+        self._bad.clear()
+        return f"{total} bad line{'s' if total > 1 else ''} ({reasons})"
