@@ -1,0 +1,118 @@
+"""Rates: how fast a device really is, for each class of operator; and the rates of the bound.
+
+The time of an operator is its launches plus the larger of computing and moving:
+
+    flops (1 + pad_rows/m) / (peak e_class)   and   sum of bytes / (bandwidth e_kind).
+
+``pad_rows`` is the half-size of the Hockney form m/(m + m_half) (Hockney 1982): small products run
+below the rate of large ones. The form keeps every time affine in the context.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.model.algebra import maximum
+from thermoflop.model.record import record
+
+if TYPE_CHECKING:
+    from thermoflop.cost.hardware import Device
+    from thermoflop.cost.precision import Precision
+    from thermoflop.cost.work import Work
+    from thermoflop.model.algebra import Number
+
+_MOVING = ("normalization", "element-wise", "gather")
+
+
+@record
+class Efficiency:
+    """Fractions of the data sheet's rates, and what every launch, step and sequence costs.
+
+    ``matmul`` and ``attention`` are fractions of the peak; ``weights``, ``cache`` and
+    ``activations`` of the memory bandwidth; ``link`` of the links. ``launch_s`` is for each kernel,
+    ``step_s`` for each forward step (host, scheduler, sampling), ``sequence_s`` for each sequence
+    in it, ``collective_s`` for each step of a collective.
+    """
+
+    matmul: float = 1.0
+    attention: float = 1.0
+    weights: float = 1.0
+    cache: float = 1.0
+    activations: float = 1.0
+    link: float = 1.0
+    pad_rows: float = 0.0
+    launch_s: float = 0.0
+    step_s: float = 0.0
+    sequence_s: float = 0.0
+    collective_s: float = 0.0
+
+
+@record
+class Rates:
+    """A device in one number format under one ``Efficiency``."""
+
+    peak_flops_s: Number
+    bandwidth_bytes_s: Number
+    link_bytes_s: Number
+    efficiency: Efficiency
+
+
+def rates_of(device: Device, precision: Precision, efficiency: Efficiency) -> Rates:
+    """The rates at which a device is expected to run. UsageError for a format it lacks."""
+    peak = device.peak(precision.compute)
+    return Rates(peak, device.bandwidth_bytes_s, device.fabric_bytes_s, efficiency)
+
+
+def fastest_peak(device: Device, precision: Precision) -> float:
+    """The highest peak that any engine may use for these weights: what the bound is made with.
+
+    Weights of 8 bits and fewer may be multiplied in 8 bits, and half-precision products may be
+    accumulated in half precision where that is faster (consumer cards).
+    """
+    peak = device.peak(precision.compute)
+    if precision.family == "16" and device.half_accumulate_flops_s:
+        peak = max(peak, device.half_accumulate_flops_s)
+    if precision.family in ("8", "8w", "4w"):
+        peak = max(peak, *(device.peaks.get(name, 0.0) for name in ("int8", "fp8", "fp4")))
+    return peak
+
+
+def bound_rates(device: Device, precision: Precision) -> Rates:
+    """Nothing wasted: the data sheet's rates."""
+    peak = fastest_peak(device, precision)
+    return Rates(peak, device.bandwidth_bytes_s, device.fabric_bytes_s, Efficiency())
+
+
+def compute_s(work: Work, rates: Rates) -> Number:
+    """Seconds that one occurrence computes, padding included."""
+    if work.kind in _MOVING or work.kind == "network":
+        return 0.0
+    efficiency = rates.efficiency
+    share = efficiency.attention if work.kind in ("attention", "scan") else efficiency.matmul
+    padded = work.flops + efficiency.pad_rows * work.row_flops
+    return padded / (rates.peak_flops_s * share)
+
+
+def memory_s(work: Work, rates: Rates) -> Number:
+    """Seconds that one occurrence moves bytes: to memory, or to other devices."""
+    efficiency = rates.efficiency
+    if work.kind == "network":
+        wire = work.activation_bytes / (rates.link_bytes_s * efficiency.link)
+        return wire + work.flops * efficiency.collective_s
+    weighted = (
+        work.weight_bytes / efficiency.weights
+        + work.kv_bytes / efficiency.cache
+        + work.activation_bytes / efficiency.activations
+    )
+    return weighted / rates.bandwidth_bytes_s
+
+
+def operator_s(work: Work, rates: Rates) -> Number:
+    """Seconds of all occurrences of one operator, launches included."""
+    busy = maximum(compute_s(work, rates), memory_s(work, rates))
+    return work.times * (busy + work.launches * rates.efficiency.launch_s)
+
+
+def step_overhead_s(sequences: Number, rates: Rates) -> Number:
+    """Seconds that a step costs besides its operators."""
+    return rates.efficiency.step_s + sequences * rates.efficiency.sequence_s

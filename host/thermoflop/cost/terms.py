@@ -1,0 +1,211 @@
+"""Questions as flat arrays: every operator of every row, so that a fit costs one pass of numpy.
+
+The time of a row is a sum over its terms of ``weight * (max(compute, memory) + launch)``, with the
+same formulas as ``thermoflop.cost.rates``. The share of a row's time that depends on a parameter is
+also the derivative of its logarithm, so the Jacobian costs nothing more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from thermoflop.cost.network import tensor_parallel_works
+from thermoflop.cost.rates import fastest_peak
+from thermoflop.cost.shard import shard
+from thermoflop.cost.work import works
+from thermoflop.errors import UsageError
+from thermoflop.model.step import Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
+
+    from thermoflop.cost.rows import Question
+    from thermoflop.cost.work import Work
+    from thermoflop.model.description import Description
+
+    Array = npt.NDArray[np.float64]
+
+PARAMETERS = (
+    "matmul",
+    "attention",
+    "weights",
+    "cache",
+    "activations",
+    "link",
+    "pad_rows",
+    "launch_s",
+    "step_s",
+    "sequence_s",
+    "collective_s",
+)
+# Efficiencies divide a time, the rest multiplies one.
+SIGNS = np.array([-1.0] * 6 + [1.0] * 5)
+_COLUMNS = ("matmul", "attention", "weights", "cache", "activations", "link", "pad", "launches",
+            "collective")  # fmt: skip
+
+
+class Terms:
+    """Seconds at the data sheet's rates, one line for each operator of each row."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.bound_s: Array = np.zeros(rows)
+        self.steps: Array = np.zeros(rows)
+        self.sequence_steps: Array = np.zeros(rows)
+        self._lines: list[tuple[float, ...]] = []
+        self._owner: list[int] = []
+        self.owner: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+        self.columns: Array = np.zeros((0, len(_COLUMNS)))
+
+    def add(self, row: int, weight: float, found: Iterable[Work], question: Question) -> None:
+        """The operators of one step, run ``weight`` times."""
+        device, precision = question.device, question.precision
+        peak = device.peak(precision.compute)
+        bandwidth, link = device.bandwidth_bytes_s, device.fabric_bytes_s
+        for work in found:
+            count = weight * work.times
+            if work.kind == "network":
+                wire = work.activation_bytes / link
+                line = (0.0, 0.0, 0.0, 0.0, 0.0, wire, 0.0, 0.0, work.flops)
+            else:
+                computed = work.flops / peak
+                plain = work.kind == "contraction"
+                moving = work.kind in ("normalization", "element-wise", "gather")
+                attending = 0.0 if plain or moving else computed
+                line = (
+                    computed if plain else 0.0,
+                    attending,
+                    work.weight_bytes / bandwidth,
+                    work.kv_bytes / bandwidth,
+                    work.activation_bytes / bandwidth,
+                    0.0,
+                    work.row_flops / peak if plain else 0.0,
+                    float(work.launches),
+                    0.0,
+                )
+            self._lines.append(tuple(count * value for value in line))
+            self._owner.append(row)
+
+    def close(self) -> Terms:
+        """Turn the lines into arrays."""
+        self.columns = np.array(self._lines, dtype=float).reshape(-1, len(_COLUMNS))
+        self.owner = np.array(self._owner, dtype=np.int64)
+        self._lines, self._owner = [], []
+        return self
+
+    def pick(self, rows: npt.NDArray[np.int64]) -> Terms:
+        """The terms of some rows alone, renumbered in that order."""
+        chosen = Terms(len(rows))
+        place = np.full(self.rows, -1)
+        place[rows] = np.arange(len(rows))
+        keep = place[self.owner] >= 0
+        chosen.owner, chosen.columns = place[self.owner[keep]], self.columns[keep]
+        chosen.bound_s, chosen.steps = self.bound_s[rows], self.steps[rows]
+        chosen.sequence_steps = self.sequence_steps[rows]
+        return chosen
+
+    def seconds(self, logs: Array) -> tuple[Array, Array]:
+        """Seconds of every row, and how much of them each parameter stands for.
+
+        ``logs`` holds the logarithms of ``PARAMETERS``, one line for each row. Returns times of
+        shape (rows,) and d(log time)/d(log parameter) of shape (rows, parameters).
+        """
+        value = np.exp(logs)[self.owner]
+        c = self.columns
+        padded = c[:, 6] * value[:, 6] / value[:, 0]
+        parts = [
+            c[:, 0] / value[:, 0] + padded, c[:, 1] / value[:, 1], c[:, 2] / value[:, 2],
+            c[:, 3] / value[:, 3], c[:, 4] / value[:, 4], c[:, 5] / value[:, 5], padded,
+        ]  # fmt: skip
+        computing = parts[0] + parts[1]
+        moving = parts[2] + parts[3] + parts[4]
+        bound_by_compute = computing > moving
+        for index in (0, 1, 6):
+            parts[index] = np.where(bound_by_compute, parts[index], 0.0)
+        for index in (2, 3, 4):
+            parts[index] = np.where(bound_by_compute, 0.0, parts[index])
+        parts += [c[:, 7] * value[:, 7], c[:, 8] * value[:, 10]]
+        summed = [np.bincount(self.owner, part, self.rows) for part in parts]
+        own = np.exp(logs)
+        shares = np.empty((self.rows, len(PARAMETERS)))
+        for index in range(8):
+            shares[:, index] = summed[index]
+        shares[:, 8] = self.steps * own[:, 8]
+        shares[:, 9] = self.sequence_steps * own[:, 9]
+        shares[:, 10] = summed[8]
+        total = shares.sum(axis=1) - shares[:, 6]
+        return total, SIGNS * shares / np.maximum(total, 1e-12)[:, None]
+
+
+def prefill_step(prompt: float, batch: float, cached: float = 0, logits: str = "last") -> Step:
+    """The step that reads a prompt: causal, fused, logits of the last position."""
+    return Step(batch, prompt, cached, attention="causal", logits=logits, mla="expanded")
+
+
+def decode_step(cached: float, batch: float) -> Step:
+    """The step that adds one token: absorbed latent, fused, the encoder already run."""
+    return Step(batch, 1, cached, encode=False, mla="absorbed")
+
+
+def terms_of(questions: list[Question]) -> Terms:
+    """All terms of all rows."""
+    terms = Terms(len(questions))
+    for row, question in enumerate(questions):
+        description, alike = _share(question)
+        for weight, step in _steps(question):
+            found = works(description, step, question.precision)
+            tokens = step.batch * step.new
+            wide = question.precision.activation_bytes
+            found += tensor_parallel_works(description, tokens, wide, question.tp)
+            terms.add(row, weight, found, question)
+            terms.steps[row] += weight
+            terms.sequence_steps[row] += weight * step.batch
+            terms.bound_s[row] += weight * bound_of_step(found, question) / alike
+    return terms.close()
+
+
+def _share(question: Question) -> tuple[Description, int]:
+    """A device's share, and by how much the bound of an uneven split is still to be divided."""
+    whole = question.model.description
+    try:
+        return shard(whole, question.tp, question.ep), 1
+    except UsageError:
+        return whole, question.devices
+
+
+def _steps(question: Question) -> list[tuple[float, Step]]:
+    """The steps of a question and how often they run; the middle stands for a generation."""
+    batch, prompt, generate = question.batch, question.prompt, question.generate
+    cached = question.cached
+    if question.phase == "prefill" or question.model.is_encoder:
+        logits = "none" if question.model.is_encoder else "last"
+        return [(1.0, prefill_step(prompt, batch, cached, logits))]
+    decode = decode_step(cached + prompt + max(0.0, (generate - 1) / 2), batch)
+    if question.phase == "total":
+        steps = [(1.0, prefill_step(prompt, batch, cached))] if prompt else []
+        return [*steps, (float(max(0, generate - 1)), decode)]
+    if question.mixes_prefill and prompt and generate:
+        return [(1.0, decode), (batch / generate, prefill_step(prompt, 1))]
+    return [(1.0, decode)]
+
+
+def bound_of_step(found: list[Work], question: Question) -> float:
+    """Seconds below which no run of these operators can go on this device.
+
+    Computing, moving weights and cache, and the network may overlap entirely; activations, and as
+    many bytes as the on-chip cache holds, may never reach memory.
+    """
+    device = question.device
+    peak = fastest_peak(device, question.precision)
+    compute = sum(w.times * w.flops for w in found if w.kind in ("contraction", "attention", "scan"))
+    moved = sum(w.times * (w.weight_bytes + w.kv_bytes) for w in found)
+    wire = sum(w.times * w.activation_bytes for w in found if w.kind == "network")
+    return max(
+        compute / peak,
+        (moved - device.cache_bytes) / device.bandwidth_bytes_s,
+        wire / device.fabric_bytes_s,
+    )
