@@ -79,6 +79,16 @@ class Device:
         return self.peak(name) / self.bandwidth_bytes_s
 
     @property
+    def core_hz(self) -> float:
+        """Cores times their clock: as many bytes a second as one byte per core and clock is.
+
+        Where cores or clock are not known, 256 single-precision FLOPs per core and clock assumed.
+        """
+        if self.cores and self.boost_mhz:
+            return self.cores * self.boost_mhz * 1e6
+        return self.peaks.get("fp32", max(self.peaks.values(), default=1e12) / 16) / 256
+
+    @property
     def fabric_bytes_s(self) -> float:
         """Bytes a second to another device: its links, else PCIe, else 16 GB/s assumed."""
         return self.link_bytes_s or PCIE_BYTES_S.get(self.pcie, 16e9)

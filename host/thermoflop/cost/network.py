@@ -96,6 +96,16 @@ def tensor_parallel_works(
     return found
 
 
+def pipeline_works(
+    description: Description, tokens: Number, wide_bytes: float, pp: int
+) -> list[Work]:
+    """Activations sent from stage to stage: b s h elements at each of ``pp - 1`` boundaries."""
+    stack = description.stack("decoder")
+    if pp == 1 or stack is None:
+        return []
+    return [network_work("send", pp - 1, tokens * stack.hidden * wide_bytes)]
+
+
 def replicated_latent(description: Description, tp: int) -> bool:
     """Whether every device of a tensor-parallel group holds the whole cache: MLA's latent."""
     return tp > 1 and any(

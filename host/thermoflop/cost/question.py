@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.cost.engines import find_engine
 from thermoflop.cost.hardware import find_device
 from thermoflop.cost.rows import (
     SHORT_PROMPT,
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.cost.hardware import Device
-
-# Engines that divide heads and neurons over the devices of a node unless told otherwise.
-HEAD_SPLITTERS = ("vllm", "sglang", "tensorrt", "jax", "triton", "nvidia", "gpt-fast", "mlc")
 
 # What one row's metric gives: phase, seconds, whether a step carries its share of prefills.
 Measured = tuple[str, float, bool]
@@ -57,10 +55,11 @@ def question_of(row: dict[str, Any]) -> Question:
     cached = int(row.get("cached_len") or 0)
     phase, seconds, mixes = _measured(row, batch, prompt, generate)
     expected, reason = _expected(row)
+    chunk = find_engine(str(row.get("engine"))).chunk
     return Question(
         str(row.get("id", "")), str(row.get("source", "")), str(row.get("engine", "")),
         device, max(tp * pp, ep), model, precision, tp, pp, ep, batch, prompt, generate,
-        phase, seconds, cached, known, mixes, expected, reason,
+        phase, seconds, cached, chunk, known, mixes, expected, reason,
     )  # fmt: skip
 
 
@@ -85,8 +84,8 @@ def _parallel(row: dict[str, Any]) -> tuple[int, int, int]:
     if ep > 1 and tp == 1:
         tp = ep  # attention is divided over the devices that share the experts
     if row.get("tp") is None and row.get("ep") is None and devices > 1:
-        engine = str(row.get("engine")).lower()
-        return (devices, 1, 1) if engine.startswith(HEAD_SPLITTERS) else (1, devices, 1)
+        by_heads = find_engine(str(row.get("engine"))).splits == "heads"
+        return (devices, 1, 1) if by_heads else (1, devices, 1)
     return tp, pp, ep
 
 

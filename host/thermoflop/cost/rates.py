@@ -2,20 +2,23 @@
 
 The time of an operator is its launches plus the larger of computing and moving:
 
-    flops (1 + pad_rows/m) / (peak e_class)   and   sum of bytes / (bandwidth e_kind).
+    flops (1 + pad_rows/m) / (peak e_class)   and   sum of bytes / (bandwidth e_kind)
 
 ``pad_rows`` is the half-size of the Hockney form m/(m + m_half) (Hockney 1982): small products run
-below the rate of large ones. The form keeps every time affine in the context.
+below the rate of large ones. ``stream`` is how many bytes of weights the kernels of an engine take
+in per core and clock: what holds fast memory back on a chip with few or slow cores. The form keeps every time affine in the context.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.cost.engines import DEFAULT, peak_of
 from thermoflop.model.algebra import maximum
 from thermoflop.model.record import record
 
 if TYPE_CHECKING:
+    from thermoflop.cost.engines import Engine
     from thermoflop.cost.hardware import Device
     from thermoflop.cost.precision import Precision
     from thermoflop.cost.work import Work
@@ -45,6 +48,7 @@ class Efficiency:
     step_s: float = 0.0
     sequence_s: float = 0.0
     collective_s: float = 0.0
+    stream: float = float("inf")
 
 
 @record
@@ -54,13 +58,17 @@ class Rates:
     peak_flops_s: Number
     bandwidth_bytes_s: Number
     link_bytes_s: Number
+    core_hz: Number
     efficiency: Efficiency
 
 
-def rates_of(device: Device, precision: Precision, efficiency: Efficiency) -> Rates:
+def rates_of(
+    device: Device, precision: Precision, efficiency: Efficiency, engine: Engine | None = None
+) -> Rates:
     """The rates at which a device is expected to run. UsageError for a format it lacks."""
-    peak = device.peak(precision.compute)
-    return Rates(peak, device.bandwidth_bytes_s, device.fabric_bytes_s, efficiency)
+    peak = peak_of(engine or DEFAULT, device, precision.compute)
+    fabric = device.fabric_bytes_s
+    return Rates(peak, device.bandwidth_bytes_s, fabric, device.core_hz, efficiency)
 
 
 def fastest_peak(device: Device, precision: Precision) -> float:
@@ -80,7 +88,8 @@ def fastest_peak(device: Device, precision: Precision) -> float:
 def bound_rates(device: Device, precision: Precision) -> Rates:
     """Nothing wasted: the data sheet's rates."""
     peak = fastest_peak(device, precision)
-    return Rates(peak, device.bandwidth_bytes_s, device.fabric_bytes_s, Efficiency())
+    fabric = device.fabric_bytes_s
+    return Rates(peak, device.bandwidth_bytes_s, fabric, device.core_hz, Efficiency())
 
 
 def compute_s(work: Work, rates: Rates) -> Number:
@@ -104,7 +113,8 @@ def memory_s(work: Work, rates: Rates) -> Number:
         + work.kv_bytes / efficiency.cache
         + work.activation_bytes / efficiency.activations
     )
-    return weighted / rates.bandwidth_bytes_s
+    taken_in = work.weight_bytes / (rates.core_hz * efficiency.stream)
+    return weighted / rates.bandwidth_bytes_s + taken_in
 
 
 def operator_s(work: Work, rates: Rates) -> Number:

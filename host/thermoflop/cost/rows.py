@@ -64,6 +64,7 @@ class Question:
     phase: str
     measured_s: float
     cached: int = 0
+    chunk: int | None = None
     context_known: bool = True
     mixes_prefill: bool = False
     expected: bool = True

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from thermoflop.cost.network import tensor_parallel_works
+from thermoflop.cost.engines import find_engine, peak_of
+from thermoflop.cost.network import pipeline_works, tensor_parallel_works
 from thermoflop.cost.rates import fastest_peak
 from thermoflop.cost.shard import shard
 from thermoflop.cost.work import works
@@ -41,11 +42,12 @@ PARAMETERS = (
     "step_s",
     "sequence_s",
     "collective_s",
+    "stream",
 )
 # Efficiencies divide a time, the rest multiplies one.
-SIGNS = np.array([-1.0] * 6 + [1.0] * 5)
+SIGNS = np.array([-1.0] * 6 + [1.0] * 5 + [-1.0])
 _COLUMNS = ("matmul", "attention", "weights", "cache", "activations", "link", "pad", "launches",
-            "collective")  # fmt: skip
+            "collective", "stream")  # fmt: skip
 
 
 class Terms:
@@ -64,13 +66,13 @@ class Terms:
     def add(self, row: int, weight: float, found: Iterable[Work], question: Question) -> None:
         """The operators of one step, run ``weight`` times."""
         device, precision = question.device, question.precision
-        peak = device.peak(precision.compute)
+        peak = peak_of(find_engine(question.engine), device, precision.compute)
         bandwidth, link = device.bandwidth_bytes_s, device.fabric_bytes_s
         for work in found:
             count = weight * work.times
             if work.kind == "network":
                 wire = work.activation_bytes / link
-                line = (0.0, 0.0, 0.0, 0.0, 0.0, wire, 0.0, 0.0, work.flops)
+                line = (0.0, 0.0, 0.0, 0.0, 0.0, wire, 0.0, 0.0, work.flops, 0.0)
             else:
                 computed = work.flops / peak
                 plain = work.kind == "contraction"
@@ -86,6 +88,7 @@ class Terms:
                     work.row_flops / peak if plain else 0.0,
                     float(work.launches),
                     0.0,
+                    work.weight_bytes / device.core_hz,
                 )
             self._lines.append(tuple(count * value for value in line))
             self._owner.append(row)
@@ -120,23 +123,24 @@ class Terms:
         parts = [
             c[:, 0] / value[:, 0] + padded, c[:, 1] / value[:, 1], c[:, 2] / value[:, 2],
             c[:, 3] / value[:, 3], c[:, 4] / value[:, 4], c[:, 5] / value[:, 5], padded,
+            c[:, 9] / value[:, 11],
         ]  # fmt: skip
         computing = parts[0] + parts[1]
-        moving = parts[2] + parts[3] + parts[4]
+        moving = parts[2] + parts[3] + parts[4] + parts[7]
         bound_by_compute = computing > moving
         for index in (0, 1, 6):
             parts[index] = np.where(bound_by_compute, parts[index], 0.0)
-        for index in (2, 3, 4):
+        for index in (2, 3, 4, 7):
             parts[index] = np.where(bound_by_compute, 0.0, parts[index])
         parts += [c[:, 7] * value[:, 7], c[:, 8] * value[:, 10]]
         summed = [np.bincount(self.owner, part, self.rows) for part in parts]
         own = np.exp(logs)
         shares = np.empty((self.rows, len(PARAMETERS)))
-        for index in range(8):
-            shares[:, index] = summed[index]
+        shares[:, :7] = np.stack(summed[:7], axis=1)
+        shares[:, 11], shares[:, 7] = summed[7], summed[8]
         shares[:, 8] = self.steps * own[:, 8]
         shares[:, 9] = self.sequence_steps * own[:, 9]
-        shares[:, 10] = summed[8]
+        shares[:, 10] = summed[9]
         total = shares.sum(axis=1) - shares[:, 6]
         return total, SIGNS * shares / np.maximum(total, 1e-12)[:, None]
 
@@ -161,6 +165,7 @@ def terms_of(questions: list[Question]) -> Terms:
             tokens = step.batch * step.new
             wide = question.precision.activation_bytes
             found += tensor_parallel_works(description, tokens, wide, question.tp)
+            found += pipeline_works(description, tokens, wide, question.pp)
             terms.add(row, weight, found, question)
             terms.steps[row] += weight
             terms.sequence_steps[row] += weight * step.batch
@@ -180,17 +185,31 @@ def _share(question: Question) -> tuple[Description, int]:
 def _steps(question: Question) -> list[tuple[float, Step]]:
     """The steps of a question and how often they run; the middle stands for a generation."""
     batch, prompt, generate = question.batch, question.prompt, question.generate
-    cached = question.cached
     if question.phase == "prefill" or question.model.is_encoder:
-        logits = "none" if question.model.is_encoder else "last"
-        return [(1.0, prefill_step(prompt, batch, cached, logits))]
-    decode = decode_step(cached + prompt + max(0.0, (generate - 1) / 2), batch)
+        return _prefills(question, prompt, batch)
+    decode = decode_step(question.cached + prompt + max(0.0, (generate - 1) / 2), batch)
     if question.phase == "total":
-        steps = [(1.0, prefill_step(prompt, batch, cached))] if prompt else []
-        return [*steps, (float(max(0, generate - 1)), decode)]
+        return [*_prefills(question, prompt, batch), (float(max(0, generate - 1)), decode)]
     if question.mixes_prefill and prompt and generate:
         return [(1.0, decode), (batch / generate, prefill_step(prompt, 1))]
     return [(1.0, decode)]
+
+
+def _prefills(question: Question, prompt: int, batch: float) -> list[tuple[float, Step]]:
+    """Reading the prompt: at once, or in chunks that pipeline over the stages of the model.
+
+    ``n`` chunks over ``p`` stages take (n + p - 1)/(n p) of the time of one after the other.
+    """
+    if not prompt:
+        return []
+    chunk = question.chunk
+    if chunk is None or prompt <= chunk:
+        logits = "none" if question.model.is_encoder else "last"
+        return [(1.0, prefill_step(prompt, batch, question.cached, logits))]
+    count = -(-prompt // chunk)
+    overlap = (count + question.pp - 1) / (count * question.pp)
+    middle = question.cached + (prompt - chunk) / 2
+    return [(overlap * prompt / chunk, prefill_step(chunk, batch, middle))]
 
 
 def bound_of_step(found: list[Work], question: Question) -> float:
