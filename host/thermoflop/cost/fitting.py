@@ -34,22 +34,19 @@ START = {
     "step_s": (3e-4, 1.5),
     "sequence_s": (1e-5, 1.5),
     "collective_s": (1.2e-5, 1.0),
-    "stream": (50.0, 0.7),
+    "stream": (30.0, 1.4),
 }
 # Corrections: the parameters that a group may move, and how far it is likely to.
 MOVES = {
     "family": {"matmul": 0.5, "weights": 0.4, "stream": 0.5, "launch_s": 0.4, "pad_rows": 0.5},
     "device": {"matmul": 0.4, "weights": 0.4, "launch_s": 0.3, "step_s": 0.4, "attention": 0.3},
-    "label": {
-        "matmul": 0.4, "weights": 0.3, "launch_s": 0.5, "step_s": 0.7, "attention": 0.3,
-        "sequence_s": 0.5, "activations": 0.4, "cache": 0.4,
-    },
-    "pair": {"matmul": 0.4, "weights": 0.3, "pad_rows": 0.3},
 }  # fmt: skip
 # No efficiency passes these. 1/e = 1/limit + u, and it is log u that has a normal prior.
 LIMITS = np.array([0.95, 0.9, 0.96, 0.96, 0.96, 0.95])
 HUBER = 1.5
 NOISE = 0.1
+MOST_STEPS = 60
+CONVERGED = 3e-4
 
 
 @record
@@ -95,19 +92,25 @@ def fit(
     centre: Array,
     spread: float = 1.0,
     weights: Array | None = None,
+    warm: Fit | None = None,
 ) -> Fit:
-    """The most likely parameters. ``spread`` scales how far the base may leave ``centre``."""
+    """The most likely parameters. ``spread`` scales how far the base may leave ``centre``.
+
+    ``warm`` is where the search starts; where it ends depends on rows and priors alone.
+    """
     names = sorted({name for row in groups for name in row})
-    layout = [(None, index) for index in range(len(PARAMETERS))]
+    layout: list[tuple[str | None, int]] = [(None, index) for index in range(len(PARAMETERS))]
     widths = [START[name][1] * spread for name in PARAMETERS]
     for name in names:
         for parameter, width in MOVES[name.partition(":")[0]].items():
-            layout.append((name, PARAMETERS.index(parameter)))  # type: ignore[arg-type]
+            layout.append((name, PARAMETERS.index(parameter)))
             widths.append(width)
     member = _membership(layout, groups)
     columns = np.array([column for _, column in layout])
     prior = np.concatenate([centre, np.zeros(len(layout) - len(PARAMETERS))])
-    solved = _solve(terms, np.log(measured_s), member, columns, prior, np.array(widths), weights)
+    first = prior.copy() if warm is None else _warm(warm, layout)
+    problem = _Problem(terms, np.log(measured_s), member, columns, prior, np.array(widths), weights)
+    solved = _solve(problem, first)
     moves_by: dict[str, dict[str, float]] = {name: {} for name in names}
     for (owner, column), value in zip(layout, solved, strict=True):
         if owner is not None:
@@ -115,7 +118,7 @@ def fit(
     return Fit(tuple(float(value) for value in solved[: len(PARAMETERS)]), moves_by)
 
 
-def _membership(layout: list[tuple[None, int]], groups: list[tuple[str, ...]]) -> Array:
+def _membership(layout: list[tuple[str | None, int]], groups: list[tuple[str, ...]]) -> Array:
     """1 where an unknown applies to a row."""
     member = np.ones((len(groups), len(layout)))
     for column, (owner, _) in enumerate(layout):
@@ -124,61 +127,75 @@ def _membership(layout: list[tuple[None, int]], groups: list[tuple[str, ...]]) -
     return member
 
 
-def _solve(
-    terms: Terms,
-    target: Array,
-    member: Array,
-    columns: npt.NDArray[np.int64],
-    prior: Array,
-    widths: Array,
-    weights: Array | None,
-) -> Array:
-    """Damped Gauss-Newton on the log posterior."""
-    scatter = np.zeros((len(columns), len(PARAMETERS)))
-    scatter[np.arange(len(columns)), columns] = 1.0
-    point, damping = prior.copy(), 1e-3
-    value, jacobian, residual = _posterior(
-        terms, target, member, columns, scatter, point, prior, widths, weights)
-    for _ in range(60):
+def _warm(warm: Fit, layout: list[tuple[str | None, int]]) -> Array:
+    """The point of an earlier fit in this layout."""
+    return np.array(
+        [
+            warm.base[column]
+            if owner is None
+            else warm.moves.get(owner, {}).get(PARAMETERS[column], 0.0)
+            for owner, column in layout
+        ]
+    )
+
+
+class _Problem:
+    """A posterior: rows, who belongs to what, and priors."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        target: Array,
+        member: Array,
+        columns: npt.NDArray[np.int64],
+        prior: Array,
+        widths: Array,
+        weights: Array | None,
+    ) -> None:
+        self.terms, self.target, self.member, self.columns = terms, target, member, columns
+        self.prior, self.widths = prior, widths
+        self.weights = np.ones(len(target)) if weights is None else np.sqrt(weights)
+        self.scatter = np.zeros((len(columns), len(PARAMETERS)))
+        self.scatter[np.arange(len(columns)), columns] = 1.0
+
+    def at(self, point: Array) -> tuple[float, Array, Array]:
+        """Twice the negative log posterior, its whitened Jacobian and residuals."""
+        logs, bends = logs_of((self.member * point) @ self.scatter)
+        seconds, slopes = self.terms.seconds(logs)
+        residual = (self.target - np.log(seconds)) / NOISE
+        size = np.abs(residual)
+        huber = np.sqrt(np.where(size <= HUBER, 1.0, HUBER / np.maximum(size, HUBER)))
+        huber = huber * self.weights
+        scale = (huber / NOISE)[:, None]
+        data = (slopes * bends)[:, self.columns] * self.member * scale
+        jacobian = np.vstack([data, np.diag(1 / self.widths)])
+        pulled = (self.prior - point) / self.widths
+        cost = float(np.sum(self.weights**2 * _huber_cost(size)) + np.sum(pulled**2))
+        return cost, jacobian, np.concatenate([residual * huber, pulled])
+
+
+def _huber_cost(size: Array) -> Array:
+    """Squares near the middle, straight lines outside (Huber 1964)."""
+    return np.where(size <= HUBER, size**2, 2 * HUBER * size - HUBER**2)
+
+
+def _solve(problem: _Problem, point: Array) -> Array:
+    """Damped Gauss-Newton on the posterior."""
+    damping = 1e-3
+    value, jacobian, residual = problem.at(point)
+    for _ in range(MOST_STEPS):
         normal = jacobian.T @ jacobian
-        step = np.linalg.solve(
-            normal + damping * np.diag(np.diag(normal)), jacobian.T @ residual)
+        damped = normal + damping * np.diag(np.diag(normal))
+        step = np.linalg.solve(damped, jacobian.T @ residual)
         trial = point + np.clip(step, -1.0, 1.0)
-        found = _posterior(terms, target, member, columns, scatter, trial, prior, widths, weights)
+        found = problem.at(trial)
         if found[0] < value:
-            done = value - found[0] < 1e-6 * value
+            gained = value - found[0]
             point, (value, jacobian, residual), damping = trial, found, damping / 3
-            if done:
+            if gained < CONVERGED * value:
                 break
         else:
             damping *= 4
-            if damping > 1e6:
+            if damping > 1e5:
                 break
     return point
-
-
-def _posterior(
-    terms: Terms,
-    target: Array,
-    member: Array,
-    columns: npt.NDArray[np.int64],
-    scatter: Array,
-    point: Array,
-    prior: Array,
-    widths: Array,
-    weights: Array | None,
-) -> tuple[float, Array, Array]:
-    """Half the negative log posterior, its whitened Jacobian and residuals (data, then prior)."""
-    logs, bends = logs_of((member * point) @ scatter)
-    seconds, slopes = terms.seconds(logs)
-    slopes = slopes * bends
-    residual = (target - np.log(seconds)) / NOISE
-    size = np.abs(residual)
-    huber = np.sqrt(np.where(size <= HUBER, 1.0, HUBER / np.maximum(size, HUBER)))
-    if weights is not None:
-        huber = huber * np.sqrt(weights)
-    scale = (huber / NOISE)[:, None]
-    jacobian = np.vstack([slopes[:, columns] * member * scale, np.diag(1 / widths)])
-    residuals = np.concatenate([residual * huber, (prior - point) / widths])
-    cost = float(np.sum(residuals**2))
-    return cost, jacobian, residuals

@@ -58,7 +58,7 @@ def question_of(row: dict[str, Any]) -> Question:
     chunk = find_engine(str(row.get("engine"))).chunk
     return Question(
         str(row.get("id", "")), str(row.get("source", "")), str(row.get("engine", "")),
-        device, max(tp * pp, ep), model, precision, tp, pp, ep, batch, prompt, generate,
+        str(row.get("model", "")), device, max(tp * pp, ep), model, precision, tp, pp, ep, batch, prompt, generate,
         phase, seconds, cached, chunk, known, mixes, expected, reason,
     )  # fmt: skip
 

@@ -51,6 +51,7 @@ class Question:
     row_id: str
     source: str
     engine: str
+    model_name: str
     device: Device
     devices: int
     model: Model
