@@ -7,6 +7,7 @@ module of the command that was asked for is imported, so that starting stays che
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
 
@@ -14,6 +15,14 @@ from thermoflop.errors import ThermoflopError
 
 # name -> (module in this package, one line of help), in the order the help page shows them
 COMMANDS: dict[str, tuple[str, str]] = {
+    "ops": ("ops", "the operators of one step: parameters, multiplications, FLOPs and bytes"),
+    "explain": ("explain", "the formulas of a model, derived from its operators"),
+    "mults": (
+        "mults",
+        "multiplications for one new token: the page's, the script's, the exact one",
+    ),
+    "models": ("models", "the models that are known by name"),
+    "validate": ("validate", "check the counts against records of what libraries really count"),
 }
 
 EXIT_CODES = """\
@@ -23,20 +32,47 @@ exit codes: 0 done; 1 a check found a difference, or it failed; 2 usage; 3 bad i
 """
 
 
+def _columns() -> int:
+    """The width of the terminal; argparse's own way imports shutil and its compressors, 3 ms."""
+    stated = os.environ.get("COLUMNS", "")
+    if stated.isdecimal() and len(stated) < 5:
+        return max(40, int(stated))
+    try:
+        return max(40, os.get_terminal_size(1).columns)
+    except (OSError, ValueError, AttributeError):
+        return 80
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Help as wide as the terminal."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+class RawHelpFormatter(HelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """The same, with the text after the arguments left as it is."""
+
+
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The parser; with ``only``, just that command's own arguments are filled in."""
+    """The parser of all commands; with ``only``, of that command alone, which starts faster."""
     from thermoflop import __version__
 
     parser = argparse.ArgumentParser(
         prog="thermoflop",
         description="What a transformer run should cost, and what heat did to it.",
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=RawHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"thermoflop {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    for name, (module, summary) in COMMANDS.items():
-        sub = commands.add_parser(name, help=summary, description=summary)
+    commands = parser.add_subparsers(
+        dest="command", metavar="COMMAND", title="commands", prog="thermoflop"
+    )
+    shown = COMMANDS if only is None else {only: COMMANDS[only]}
+    for name, (module, summary) in shown.items():
+        sub = commands.add_parser(
+            name, help=summary, description=summary, formatter_class=HelpFormatter
+        )
         if only == name:
             command = import_module(f"thermoflop.cli.{module}")
             command.configure(sub)
@@ -47,7 +83,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit code; errors become one sentence on stderr."""
     words = sys.argv[1:] if argv is None else argv
-    only = next((word for word in words if word in COMMANDS), None)
+    only = words[0] if words and words[0] in COMMANDS else None
     parser = build_parser(only)
     args = parser.parse_args(words)
     if args.command is None:

@@ -38,20 +38,22 @@ def _is_zero(value: Number) -> bool:
 
 def _stack_scope(description: Description, stack: Stack, step: Step) -> Scope | None:
     """What runs through a stack in this step, or None when nothing does."""
-    name = TOWERS[stack.role]
     source = source_positions(description, step)
     if stack.role == "image":
         images = image_count(description, step)
-        if _is_zero(images):
-            return None
-        return Scope(step, name, 1, images, stack.positions, 0, source, causal=False)
-    if stack.role == "encoder":
-        if not step.runs_encoder or _is_zero(source):
-            return None
-        return Scope(step, name, 1, step.batch, source, 0, source, causal=False)
-    if _is_zero(step.new):
+        where = (images, stack.positions, 0)
+        runs = not _is_zero(images)
+    elif stack.role == "encoder":
+        where = (step.batch, source, 0)
+        runs = step.runs_encoder and not _is_zero(source)
+    else:
+        where = (step.batch, step.new, step.cached)
+        runs = not _is_zero(step.new)
+    if not runs:
         return None
-    return Scope(step, name, 1, step.batch, step.new, step.cached, source, causal=stack.causal)
+    sequences, new, cached = where
+    tokens = sequences * new
+    return Scope(step, TOWERS[stack.role], 1, sequences, new, cached, tokens, source, stack.causal)
 
 
 def source_positions(description: Description, step: Step) -> Number:
@@ -161,7 +163,8 @@ def _head_operators(description: Description, step: Step) -> Iterator[Operator]:
         causal = all(stack.causal for stack in description.stacks if stack.role == "decoder")
         last = step.logits == "last" and causal
         rows = step.batch if last else step.batch * step.new
-        yield Scope(step, "head", 1, step.batch, step.new, step.cached).linear(head, rows)
+        scope = Scope(step, "head", 1, step.batch, step.new, step.cached, rows)
+        yield scope.linear(head, rows)
     if description.contrast is not None:
         images = image_count(description, step)
         if not (_is_zero(images) or _is_zero(step.new)):

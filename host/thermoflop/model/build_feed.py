@@ -51,8 +51,9 @@ def _mixture(moe: Moe, scope: Scope) -> Iterator[Operator]:
         if everyone or step.expert_reads == "all"
         else distinct_experts(moe.experts, moe.top_k, tokens)
     )
-    yield from _mlp(moe.expert, scope, tokens * fan_out, sets)
-    yield elementwise("combine experts", scope, tokens * fan_out, moe.hidden, 2)
+    routed = tokens * fan_out
+    yield from _mlp(moe.expert, scope, routed, sets)
+    yield elementwise("combine experts", scope, routed, moe.hidden, 2)
     if moe.shared is not None:
         yield from _mlp(moe.shared, scope, tokens)
     if moe.shared_gate:

@@ -40,7 +40,7 @@ def _attention(attention: Attention, scope: Scope) -> Iterator[Operator]:
             yield normalize(norm, scope)
     if attention.rotary is not None:
         heads = attention.heads + attention.kv_heads
-        yield elementwise("rotary", scope, tokens * heads, attention.rotary, 3)
+        yield elementwise("rotary", scope, tokens, heads * attention.rotary, 3)
     window = attention.window if attention.chunk is None else attention.chunk
     keys = keys_held(scope.cached, scope.new, window)
     pairs = _pairs(scope, attention.window, attention.chunk)
@@ -73,15 +73,13 @@ def _attend(
     heads, kv_heads, key_dim, value_dim = shape
     where = (scope.part, f"{group}_score", scope.times)
     sizes = (scope.sequences, heads, kv_heads, scope.new, keys)
-    fused = scope.fused
-    yield Attend("scores", *where, *sizes, key_dim, pairs, fused, cached)
-    computed = scope.new * keys if pairs is None else pairs
-    rows = heads * scope.sequences
-    yield Softmax("softmax", scope.part, "softmax", scope.times, rows, computed, fused)
+    fused, computed = scope.fused, scope.new * keys if pairs is None else pairs
+    yield Attend("scores", *where, *sizes, key_dim, computed, fused, cached)
+    softmax = (scope.part, "softmax", scope.times, heads, scope.sequences)
+    yield Softmax("softmax", *softmax, computed, fused)
     where = (scope.part, f"{group}_value", scope.times)
-    yield Attend(
-        "values", *where, *sizes, value_dim, pairs, fused, cached, reads_values, values=True
-    )
+    rest = (value_dim, computed, fused, cached, reads_values)
+    yield Attend("values", *where, *sizes, *rest, values=True)
 
 
 def _cross(attention: Attention, scope: Scope) -> Iterator[Operator]:
@@ -105,7 +103,7 @@ def _latent(mla: LatentAttention, scope: Scope) -> Iterator[Operator]:
     yield scope.linear(mla.compress(), tokens, "activations" if _expanded(scope) else "kv")
     for norm in mla.norms():
         yield normalize(norm, scope)
-    yield elementwise("rotary", scope, tokens * (mla.heads + 1), mla.rope, 3)
+    yield elementwise("rotary", scope, tokens, (mla.heads + 1) * mla.rope, 3)
     keys, pairs = scope.cached + scope.new, _pairs(scope, None, None)
     if scope.step.mla == "absorbed":
         yield from _absorbed(mla, scope, keys, pairs)

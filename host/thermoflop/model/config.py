@@ -5,6 +5,7 @@ from __future__ import annotations
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.families.core import Family, Key, Use
 from thermoflop.model.inert import changes_nothing
+from thermoflop.model.words import nearest, shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,11 +39,14 @@ class Config:
     def __getitem__(self, key: str) -> Any:
         if key not in self._checked:
             rule = self.family.keys[key]
-            value = self.raw[key] if key in self.raw else rule.default
             if key in self.raw:
-                check_value(key, value, rule)
-            self._checked[key] = value
+                check_value(key, self.raw[key], rule)
+            self._checked[key] = self.raw.get(key, rule.default)
         return self._checked[key]
+
+    def get(self, key: str, otherwise: Any = None) -> Any:
+        """The same, or ``otherwise`` where the family has no such key."""
+        return self[key] if key in self.family.keys else otherwise
 
     def given(self, key: str) -> bool:
         """Whether the file itself has the key."""
@@ -64,7 +68,7 @@ class Traits:
     def __getitem__(self, name: str) -> Any:
         rule = self.table[name]
         if isinstance(rule, Use):
-            return self.config[rule.key] if rule.key in self.config else None
+            return self.config.get(rule.key)
         return rule(self.config) if callable(rule) else rule
 
 
@@ -75,7 +79,7 @@ def check_value(key: str, value: Any, rule: Key) -> None:
             return
         raise InputError(f"{key} is null where {_expected(key, rule)} is expected")
     if rule.kind in _CHECKS and not _CHECKS[rule.kind](key, value, rule):
-        raise InputError(f"{key} is {_short(value)} where {_expected(key, rule)} is expected")
+        raise InputError(f"{key} is {shortened(value)} where {_expected(key, rule)} is expected")
 
 
 def _is_count(key: str, value: Any, rule: Key) -> bool:
@@ -118,14 +122,6 @@ def _expected(key: str, rule: Key) -> str:
     return _WORDS.get(rule.kind, "another value")
 
 
-def _short(value: Any) -> str:
-    try:
-        text = repr(value)
-    except (RecursionError, ValueError):
-        text = f"a {type(value).__name__} too large to show"
-    return text if len(text) <= 40 else f"{text[:37]}..."
-
-
 def _renamed(family: Family, raw: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration under the family's own key names; two names that disagree are refused."""
     found: dict[str, Any] = {}
@@ -136,7 +132,7 @@ def _renamed(family: Family, raw: Mapping[str, Any]) -> dict[str, Any]:
         if key in found and found[key] != value:
             names = [other for other in (key, *family.aliases) if other in raw]
             both = " and ".join(dict.fromkeys((*names, name)))
-            raise InputError(f"{both} name the same thing and disagree: {_short(value)}")
+            raise InputError(f"{both} name the same thing and disagree: {shortened(value)}")
         found[key] = value
     for name, key in family.overriding.items():
         if raw.get(name) is not None:
@@ -148,11 +144,9 @@ def _refuse_unknown(family: Family, key: str, value: Any) -> None:
     """UnknownModel for a key that could change a count and is not understood."""
     if key in family.inert or changes_nothing(key, value):
         return
-    from thermoflop.model.nearest import nearest
-
     near = nearest(key, family.keys)
     hint = f"; did you mean {near}?" if near else ""
     raise UnknownModel(
-        f"{key} = {_short(value)} is not understood for model_type {family.name!r} and could "
+        f"{key} = {shortened(value)} is not understood for model_type {family.name!r} and could "
         f"change a count{hint} Say ignore={key!r} if it does not"
     )

@@ -38,10 +38,14 @@ class Mlp:
         group, copies = self.group, self.copies
         word = _WORDS.get(group, "")
         up = Linear(f"{word}up_proj", group, group, self.hidden, self.inner, self.up_bias, copies)
-        down = Linear(f"{word}down_proj", group, group, self.inner, self.hidden, self.down_bias, copies)
+        down = Linear(
+            f"{word}down_proj", group, group, self.inner, self.hidden, self.down_bias, copies
+        )
         if not self.gated:
             return (up, down)
-        gate = Linear(f"{word}gate_proj", group, group, self.hidden, self.inner, self.up_bias, copies)
+        gate = Linear(
+            f"{word}gate_proj", group, group, self.hidden, self.inner, self.up_bias, copies
+        )
         return (gate, up, down)
 
     @property

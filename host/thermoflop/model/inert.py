@@ -39,14 +39,16 @@ _INERT = frozenset(
     mlp_dropout_rate model_max_length model_name model_type moe_aux_loss_coef
     moe_router_dtype mscale n_group n_ctx no_repeat_ngram_size norm_eps norm_topk_prob
     num_beam_groups num_beams num_logits_to_keep num_nextn_predict_layers
-    num_return_sequences num_mtp_layers offload_state_dict open_clip original_max_position_embeddings
+    num_return_sequences num_mtp_layers offload_state_dict open_clip
+    original_max_position_embeddings
     output_attentions output_dropout output_hidden_states output_past output_router_logits
     output_scores pad_token_id partial_rotary_factor pipeline_tag pooler_act prefix
     pretraining_tp problem_type pruned_heads quantization quantization_config
     query_pre_attn_scalar relative_attention_max_distance remove_invalid_values
     reorder_and_upcast_attn repetition_penalty rescale_prenorm_residual resid_pdrop
     residual_dropout residual_in_fp32 residual_multiplier return_dict return_dict_in_generate
-    return_unused_kwargs revision rms_norm_eps rope_interleave rope_interleaved rope_local_base_freq
+    return_unused_kwargs revision rms_norm_eps rope_interleave rope_interleaved
+    rope_local_base_freq
     rope_parameters rope_ratio rope_scaling rope_theta rotary rotary_base rotary_dim
     rotary_emb_base rotary_emb_fraction rotary_emb_interleaved rotary_emb_scale_base rotary_pct
     routed_scaling_factor router_aux_loss_coef router_bias_update_speed router_dtype
@@ -62,13 +64,13 @@ _INERT = frozenset(
     typical_p unk_token_id unpad_inputs use_bfloat16 use_cache use_flash_attn use_flash_attention
     use_flash_rotary use_logits_to_keep use_mamba_kernels use_xentropy verbose vision_feature_layer
     vision_feature_select_strategy yarn_config
-    
+
     beta_fast beta_slow long_factor short_factor moe_jitter_eps moe_loss_weight
     moe_normalize_expert_weights norm_before_gate rms_norm bos_token eos_token pad_token
     max_seq_len max_sequence_length max_position_embeddings n_positions max_context_length
     is_encoder_decoder hidden_act hidden_activation activation_function
     activation mlp_hidden_act mamba_hidden_act activation_type bidirectional
-    """.split()
+    """.split()  # noqa: SIM905 - one name a line would be 250 lines
 )
 _INERT_ENDINGS = (
     "_dropout",
@@ -91,7 +93,7 @@ _INERT_ENDINGS = (
 )
 _INERT_STARTS = ("rope_", "rotary_", "initializer_", "init_", "time_step_", "loss_", "router_z")
 # A word, a fraction or a list under an unknown name is let by unless the name speaks of size.
-_TELLING = (
+_TELLING = (  # noqa: SIM905 - a list of words
     "attn attention bias block channel conv depth dim expert ffn head hidden inter kernel layer "
     "mlp moe norm num pattern position proj rank ratio share size state step tie type vocab "
     "width window"

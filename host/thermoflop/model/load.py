@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from thermoflop.errors import InputError, UnknownModel
+from thermoflop.errors import UnknownModel
 from thermoflop.model.config import Config
-from thermoflop.model.families import FAMILIES
+from thermoflop.model.families import FAMILY_NAMES, find_family
 from thermoflop.model.model import Model
 from thermoflop.model.read_decoder import read_decoder
 from thermoflop.model.source import read_source
@@ -39,7 +39,8 @@ def read_model(
     raw: Mapping[str, Any], name: str = "", origin: str = "", ignored: frozenset[str] = frozenset()
 ) -> Model:
     """The Model of a configuration that has been read already."""
-    family = FAMILIES.get(_model_type(raw))
+    name_of_family = _model_type(raw)
+    family = find_family(name_of_family) if name_of_family in FAMILY_NAMES else None
     if family is None:
         raise _unknown_family(raw)
     config = Config(family, raw, ignored)
@@ -72,22 +73,22 @@ def _model_type(raw: Mapping[str, Any]) -> str:
     if not isinstance(found, str) or not found:
         raise UnknownModel(
             "model_type is missing, so the family of the model is not known; "
-            f"expected one of {len(FAMILIES)} such as llama, gpt2 or bert"
+            f"expected one of {len(FAMILY_NAMES)} such as llama, gpt2 or bert"
         )
     return found
 
 
 def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
     """The refusal of a family: what is nearest, and what would have to be added."""
-    from thermoflop.model.nearest import nearest
     from thermoflop.model.refused import REFUSED
+    from thermoflop.model.words import nearest
 
     name = str(raw["model_type"])
     if name in REFUSED:
         return UnknownModel(f"model_type {name!r} is not counted: {REFUSED[name]}")
-    near = nearest(name, FAMILIES) or "llama"
+    near = nearest(name, FAMILY_NAMES) or "llama"
     inner = raw.get("text_config")
-    if isinstance(inner, dict) and inner.get("model_type") in FAMILIES:
+    if isinstance(inner, dict) and inner.get("model_type") in FAMILY_NAMES:
         return UnknownModel(
             f"model_type {name[:60]!r} is not known, but its text_config "
             f"({inner['model_type']}) is: pass that alone"

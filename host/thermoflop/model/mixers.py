@@ -22,10 +22,11 @@ class Attention:
     """Multi-head, grouped or multi-query attention over ``heads`` query heads.
 
     ``window`` keys at most are attended (None: all); ``chunk`` restarts the window at every
-    multiple of it instead. ``rotary`` dimensions of each head are rotated (None: no rotation). ``gate`` doubles the
-    query projection with an output gate (Qwen3-Next). ``sinks`` adds one learned logit per head.
-    ``cross`` attention takes its keys and values from the encoder. ``output_group`` counts the
-    output projection with another group (BERT's is a module called output, counted with the MLP).
+    multiple of it instead. ``rotary`` dimensions of each head are rotated (None: no rotation).
+    ``gate`` doubles the query projection with an output gate (Qwen3-Next). ``sinks`` adds one
+    learned logit per head. ``cross`` attention takes its keys and values from the encoder.
+    ``output_group`` counts the output projection with another group (BERT's is a module called
+    output, counted with the MLP).
     """
 
     hidden: Number

@@ -149,12 +149,13 @@ class Model:
         """UsageError for a step that this kind of model cannot run."""
         if self.is_encoder and not (type(step.cached) is int and step.cached == 0):
             raise UsageError(f"{self.name} encodes in one step: it has no cache to decode from")
-        if type(step.encoder) is int and step.encoder:
-            if not self.is_encoder_decoder:
-                raise UsageError(f"{self.name} has no encoder: encoder={step.encoder} is for none")
-        elif self.is_encoder_decoder and type(source_positions(self.description, step)) is int:
-            if source_positions(self.description, step) == 0:
-                raise UsageError(f"{self.name} reads a source: say encoder=, its length")
+        source = source_positions(self.description, step)
+        if type(source) is not int:
+            return
+        if source and not self.is_encoder_decoder:
+            raise UsageError(f"{self.name} has no encoder: encoder={source} is for none")
+        if not source and self.is_encoder_decoder:
+            raise UsageError(f"{self.name} reads a source: say encoder=, its length")
 
     def prefill(self, tokens: Number, batch: Number = 1, **options: Any) -> OperatorTable:
         """The step that reads a prompt of ``tokens`` tokens."""
@@ -169,6 +170,36 @@ class Model:
         if self.is_encoder_decoder:
             return self.operators(batch, 0, 0, tokens, **options)
         return self.operators(batch, tokens, 0, **options)
+
+    def step_table(
+        self,
+        prefill: int | None = None,
+        decode: int | None = None,
+        encode: int | None = None,
+        batch: int = 1,
+        encoder: int | None = None,
+        **options: Any,
+    ) -> OperatorTable:
+        """The table of whichever step is asked for; by default a prefill of ``default_tokens``.
+
+        Without ``encoder`` an encoder-decoder reads a source as long as its prompt.
+        """
+        tokens = self.default_tokens if prefill is None else prefill
+        if encode is not None:
+            return self.encode(encode, batch, **options)
+        if self.is_encoder_decoder:
+            fixed = source_positions(self.description, Step())
+            options["encoder"] = encoder if encoder is not None else fixed or tokens
+        elif encoder is not None:
+            options["encoder"] = encoder
+        if decode is not None:
+            return self.decode(decode, batch, **options)
+        return self.prefill(tokens, batch, **options)
+
+    @property
+    def default_tokens(self) -> int:
+        """A prompt of 1024 tokens, or the longest that the model takes."""
+        return min(1024, self.max_positions or 1024)
 
     def generation(self, prompt: int, new: int, batch: int = 1, **options: Any) -> Generation:
         """Prefill of ``prompt`` tokens, then ``new`` tokens one by one, summed in closed form."""

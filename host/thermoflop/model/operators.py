@@ -67,9 +67,14 @@ class Operator:
             """Columns of the right matrix."""
 
     @property
+    def per_row(self) -> Number:
+        """Multiplications of all occurrences for each of the ``m`` rows; 0 for what has none."""
+        return self.times * self.batch * self.k * self.n
+
+    @property
     def multiplications(self) -> Number:
         """Multiplications of all occurrences; 0 for what only moves or works on elements."""
-        return self.times * self.batch * self.k * self.n * self.m
+        return self.per_row * self.m
 
     @property
     def flops(self) -> Number:
@@ -141,8 +146,8 @@ class MatMul(Operator):
 class Attend(Operator):
     """Queries against keys (``scores``) or weights against values (``values``).
 
-    ``batch`` sequences of ``heads`` query heads share ``kv_heads`` key heads. ``pairs`` is the
-    number of (query, key) pairs computed per head when it is not queries * keys. ``fused``: the
+    ``sequences`` of ``heads`` query heads share ``kv_heads`` key heads. ``pairs`` of query and key
+    are computed in each head: all of them, or those under the causal mask. ``fused``: the
     scores never leave the chip. ``cached``: keys or values are read from the cache.
     """
 
@@ -156,14 +161,14 @@ class Attend(Operator):
     queries: Number
     keys: Number
     dim: Number
-    pairs: Number | None = None
+    pairs: Number
     fused: bool = True
     cached: bool = True
     reads: bool = True
     values: bool = False
 
     @property
-    def batch(self) -> Number:  # type: ignore[override]
+    def batch(self) -> Number:
         """Independent products: one for each head of each sequence."""
         return self.sequences * self.heads
 
@@ -183,21 +188,16 @@ class Attend(Operator):
         return self.dim if self.values else self.keys
 
     @property
-    def computed(self) -> Number:
-        """(query, key) pairs computed per head."""
-        return self.queries * self.keys if self.pairs is None else self.pairs
-
-    @property
     def multiplications(self) -> Number:
         """Multiplications of all occurrences."""
-        return self.times * self.heads * self.dim * self.sequences * self.computed
+        return self.times * self.heads * self.dim * self.sequences * self.pairs
 
     @property
     def moved(self) -> Moved:
         """Queries or results once, keys or values once per key head, scores unless fused."""
         rows = self.heads * self.dim * self.sequences * self.queries
         stored = self.kv_heads * self.dim * self.sequences * self.keys if self.reads else 0
-        scores = 0 if self.fused else self.batch * self.computed
+        scores = 0 if self.fused else self.batch * self.pairs
         return Moved(
             read=(scores if self.values else rows) + (0 if self.cached else stored),
             kv_read=stored if self.cached else 0,
@@ -207,16 +207,27 @@ class Attend(Operator):
 
 @record
 class Softmax(Operator):
-    """The softmax over the scores: ``batch`` heads of ``pairs`` scores."""
+    """The softmax over ``pairs`` scores of each of ``heads`` heads of each sequence."""
 
     kind = "normalization"
     name: str
     part: str
     group: str
     times: Number
-    m: Number
-    n: Number
+    heads: Number
+    sequences: Number
+    pairs: Number
     fused: bool = True
+
+    @property
+    def m(self) -> Number:
+        """Heads of all sequences."""
+        return self.heads * self.sequences
+
+    @property
+    def n(self) -> Number:
+        """Scores of one head."""
+        return self.pairs
 
     @property
     def multiplications(self) -> Number:
@@ -226,7 +237,7 @@ class Softmax(Operator):
     @property
     def elementwise_flops(self) -> Number:
         """Five operations per score."""
-        return self.times * SOFTMAX_OPERATIONS * self.m * self.n
+        return self.times * SOFTMAX_OPERATIONS * self.heads * self.sequences * self.pairs
 
     @property
     def moved(self) -> Moved:

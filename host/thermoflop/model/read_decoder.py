@@ -10,10 +10,10 @@ from thermoflop.model.feeds import Mlp, Moe
 from thermoflop.model.mixers import Attention, LatentAttention
 from thermoflop.model.parts import Linear, Norm, Table
 from thermoflop.model.record import replace
+from thermoflop.model.words import shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     from thermoflop.model.config import Config
@@ -122,10 +122,7 @@ def head_of(config: Config, traits: Traits, vocab: int, width: int) -> dict[str,
 
 def head_kind(config: Config) -> str:
     """``lm``, ``classifier`` or ``none``, from the class named in ``architectures``."""
-    named = config.raw.get("architectures") or ["ForCausalLM"]
-    name = named[0] if isinstance(named, list) and named else named
-    if not isinstance(name, str):
-        raise InputError(f"architectures is {named!r} where a list of class names is expected")
+    name = class_name(config, "ForCausalLM")
     if name.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM")):
         return "lm"
     if name.endswith(("ForSequenceClassification", "ForTokenClassification")):
@@ -138,6 +135,17 @@ def head_kind(config: Config) -> str:
     )
 
 
+def class_name(config: Config, default: str) -> str:
+    """The first class in ``architectures``, or ``default`` when there is none."""
+    named = config.raw.get("architectures") or [default]
+    name = named[0] if isinstance(named, list) else named
+    if not isinstance(name, str):
+        raise InputError(
+            f"architectures is {shortened(named)} where a list of class names is expected"
+        )
+    return name
+
+
 def label_count(config: Config) -> int:
     """Classes of a classifier: as many as ``id2label`` names, or ``num_labels``, or 2."""
     labels = config.raw.get("id2label")
@@ -145,7 +153,9 @@ def label_count(config: Config) -> int:
         return len(labels)
     count = config.raw.get("num_labels", 2)
     if type(count) is not int or count < 1:
-        raise InputError(f"num_labels is {count!r} where a whole number from 1 is expected")
+        raise InputError(
+            f"num_labels is {shortened(count)} where a whole number from 1 is expected"
+        )
     return count
 
 

@@ -12,7 +12,8 @@ from thermoflop.model.families.core import use
 from thermoflop.model.feeds import Mlp
 from thermoflop.model.mixers import Attention
 from thermoflop.model.parts import Linear, Norm, Table, Vector
-from thermoflop.model.read_decoder import activation_word, label_count
+from thermoflop.model.read_decoder import activation_word, class_name, label_count
+from thermoflop.model.words import shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ def _refuse_variants(config: Config) -> None:
     for key, plain in (("position_embedding_type", ("absolute",)), ("is_decoder", (False,))):
         value = config.raw.get(key)
         if value is not None and value not in plain:
-            raise UnknownModel(f"{key} = {value!r:.40} is not understood for {config.family.name}")
+            raise UnknownModel(
+                f"{key} = {shortened(value)} is not understood for {config.family.name}"
+            )
 
 
 def _front(traits: Traits, width: int) -> tuple[Placed, ...]:
@@ -102,9 +105,8 @@ def _layer(traits: Traits) -> Layer:
     if hidden % heads:
         raise InputError(f"a hidden size of {hidden} does not divide into {heads} heads")
     dim = hidden // heads
-    biased = {"q_bias": True, "k_bias": True, "v_bias": True, "o_bias": True}
     group = traits["output_group"]
-    attention = Attention(hidden, heads, heads, dim, **biased, output_group=group)
+    attention = Attention(hidden, heads, heads, dim, True, True, True, True, output_group=group)
     activation = activation_word(traits["activation"])
     mlp = Mlp(hidden, traits["inner"], False, True, True, activation)
     norms = (_norm("attention_norm", hidden), _norm("output_norm", hidden))
@@ -113,20 +115,20 @@ def _layer(traits: Traits) -> Layer:
 
 def _head_kind(config: Config) -> str:
     """The ending of the class in ``architectures`` that tells the head."""
-    named = config.raw.get("architectures") or ["ForMaskedLM"]
-    name = named[0] if isinstance(named, list) else named
-    if isinstance(name, str):
-        for ending in HEADS:
-            if name.endswith(ending):
-                return ending
-    raise InputError(f"architectures names {name!r:.60}: expected a class ending in {HEADS}")
+    name = class_name(config, "ForMaskedLM")
+    for ending in HEADS:
+        if name.endswith(ending):
+            return ending
+    raise InputError(f"architectures names {name[:60]}: expected a class ending in {HEADS}")
 
 
 def _head_parts(
     config: Config, traits: Traits, kind: str, width: int
 ) -> tuple[tuple[Placed, ...], Linear | None]:
     """What follows the layers: the parts that always run, and the map to the vocabulary."""
-    hidden, tail, head = traits["hidden"], [], None
+    hidden = traits["hidden"]
+    tail: list[Placed] = []
+    head: Linear | None = None
     if kind in ("ForMaskedLM", "ForPreTraining"):
         tail, head = _language_head(traits, width)
     if traits["pooler"] and (

@@ -48,7 +48,9 @@ def _language_head(config: Config, hidden: int, tied: bool) -> Linear | None:
         raise InputError("a classifier on an encoder-decoder is not understood")
     if kind == "none":
         return None
-    return Linear("lm_head", "lm_head", "lm_head", hidden, config["vocab_size"], False, 1, True, tied)
+    return Linear(
+        "lm_head", "lm_head", "lm_head", hidden, config["vocab_size"], False, 1, True, tied
+    )
 
 
 def read_seq2seq(config: Config) -> Description:
@@ -107,12 +109,12 @@ def read_t5(config: Config) -> Description:
     )
     words = Table("embed_tokens", "embed_tokens", config["vocab_size"], hidden)
     final = (Placed(Norm("final_norm", hidden)),)
-    norms = (Norm("self_norm", hidden), Norm("output_norm", hidden))
-    layer = Layer("attention + MLP", hidden, norms, attention, feed=mlp)
+    first, last = Norm("self_norm", hidden), Norm("output_norm", hidden)
+    layer = Layer("attention + MLP", hidden, (first, last), attention, feed=mlp)
     front = (Placed(words), Placed(buckets, "none"))
     layers = config["num_layers"]
     encoder = Stack("encoder", hidden, (Run(layer, layers),), front, final, causal=False)
-    norms = (Norm("self_norm", hidden), Norm("cross_norm", hidden), Norm("output_norm", hidden))
+    norms = (first, Norm("cross_norm", hidden), last)
     cross = replace(attention, cross=True)
     layer = Layer("attention + cross + MLP", hidden, norms, attention, cross, mlp)
     runs = (Run(layer, config["num_decoder_layers"] or layers),)

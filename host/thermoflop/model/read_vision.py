@@ -5,12 +5,13 @@ from __future__ import annotations
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.config import Config, Traits
 from thermoflop.model.description import Description, Layer, Placed, Run, Stack
-from thermoflop.model.families.core import FAMILIES
+from thermoflop.model.families import find_family
 from thermoflop.model.feeds import Mlp
 from thermoflop.model.mixers import Attention
 from thermoflop.model.parts import Convolution, Linear, Norm, Table, Vector
-from thermoflop.model.read_decoder import activation_word, label_count, read_decoder
+from thermoflop.model.read_decoder import activation_word, class_name, label_count, read_decoder
 from thermoflop.model.record import replace
+from thermoflop.model.words import shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +23,11 @@ def nested(config: Config, key: str, model_type: str) -> Config:
     raw = config[key] or {}
     stated = raw.get("model_type", model_type)
     if stated != model_type:
-        raise UnknownModel(f"{key} is of model_type {stated!r:.40}: expected {model_type}")
-    return Config(FAMILIES[model_type], raw, frozenset())
+        raise UnknownModel(f"{key} is of model_type {shortened(stated)}: expected {model_type}")
+    family = find_family(model_type)
+    if family is None:
+        raise UnknownModel(f"{key} needs the family {model_type}, which is not known")
+    return Config(family, raw, frozenset())
 
 
 def _norm(name: str, width: int) -> Norm:
@@ -85,11 +89,8 @@ def read_vision(config: Config) -> Description:
     """ViT and DeiT: an image tower with a pooler or a classifier."""
     traits = Traits(config, {})
     hidden, extra = config["hidden_size"], traits["class_tokens"]
-    named = config.raw.get("architectures") or ["ForImageClassification"]
-    name = named[0] if isinstance(named, list) else named
+    name = class_name(config, "ForImageClassification")
     tail = [Placed(_norm("final_norm", hidden))]
-    if not isinstance(name, str):
-        raise InputError(f"architectures names {name!r:.60}: expected the name of a class")
     if name.endswith("ForImageClassificationWithTeacher"):
         tail += [_scores(config, "classifier"), _scores(config, "distillation classifier")]
     elif name.endswith("ForImageClassification"):

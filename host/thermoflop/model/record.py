@@ -15,35 +15,41 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-def _assign(self: Any, name: str, value: Any) -> None:
-    raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be set")
+class _Frozen:
+    """What every record class gets."""
+
+    __slots__ = ()
+    __record_defaults__: dict[str, Any]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be deleted")
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        same: bool = self.__dict__ == other.__dict__
+        return same
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self.__dict__.values()))
+
+    def __repr__(self) -> str:
+        defaults = type(self).__record_defaults__
+        shown = [
+            f"{name}={value!r}"
+            for name, value in self.__dict__.items()
+            if not (name in defaults and defaults[name] is value)
+        ]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def _remove(self: Any, name: str) -> None:
-    raise AttributeError(f"{type(self).__name__} is frozen: {name} cannot be deleted")
+_SHARED = ("__setattr__", "__delattr__", "__eq__", "__hash__", "__repr__")
 
 
-def _equal(self: Any, other: object) -> bool:
-    if type(self) is not type(other):
-        return NotImplemented
-    return bool(self.__dict__ == other.__dict__)
-
-
-def _hash(self: Any) -> int:
-    return hash((type(self), *self.__dict__.values()))
-
-
-def _repr(self: Any) -> str:
-    defaults = type(self).__record_defaults__
-    shown = [
-        f"{name}={value!r}"
-        for name, value in self.__dict__.items()
-        if not (name in defaults and defaults[name] is value)
-    ]
-    return f"{type(self).__name__}({', '.join(shown)})"
-
-
-def _make_init(cls: type[Any], names: tuple[str, ...], defaults: dict[str, Any]) -> Any:
+def _make_init(names: tuple[str, ...], defaults: dict[str, Any]) -> Any:
     """An ``__init__`` written out for these fields: as fast as one written by hand."""
     arguments = [f"{name}=_d[{name!r}]" if name in defaults else name for name in names]
     body = "; ".join(f"d[{name!r}] = {name}" for name in names)
@@ -53,19 +59,21 @@ def _make_init(cls: type[Any], names: tuple[str, ...], defaults: dict[str, Any])
     return space["__init__"]
 
 
-def _decorate(cls: type[Any]) -> type[Any]:
-    names = tuple(cls.__dict__.get("__annotations__", {}))
+def _decorate(cls: Any) -> Any:
+    names = tuple(vars(cls).get("__annotations__", {}))
     defaults = {name: cls.__dict__[name] for name in names if name in cls.__dict__}
-    cls.__init__ = _make_init(cls, names, defaults)
+
+    def first_init(self: Any, *args: Any, **kwargs: Any) -> None:
+        """Write the real ``__init__`` when the first instance is made."""
+        cls.__init__ = _make_init(names, defaults)
+        cls.__init__(self, *args, **kwargs)
+
+    cls.__init__ = first_init
     cls.__record_fields__ = names
     cls.__record_defaults__ = defaults
-    cls.__match_args__ = names
-    cls.__setattr__ = _assign
-    cls.__delattr__ = _remove
-    cls.__eq__ = _equal
-    cls.__hash__ = _hash
-    if "__repr__" not in cls.__dict__:
-        cls.__repr__ = _repr
+    for name in _SHARED:
+        if name not in cls.__dict__ or name == "__hash__":
+            setattr(cls, name, _Frozen.__dict__[name])
     return cls
 
 

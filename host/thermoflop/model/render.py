@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.model.report_rows import table_rows, table_totals
+from thermoflop.model.report_rows import table_record, table_rows, table_totals
 from thermoflop.model.step import CONVENTIONS
 
 TYPE_CHECKING = False
@@ -157,6 +157,38 @@ def convention_lines(table: OperatorTable) -> Iterator[str]:
     formats = (f"{name} {conventions[name]}" for name in ("weights", "activations", "cache"))
     yield f"  formats: {', '.join(formats)}; 1 k = 1000; {conventions['numbers']}"
     yield "  shapes: batch*rows x summed x columns; F/B: FLOPs per byte; share: of the FLOPs"
+
+
+def table_report(model: Model, table: OperatorTable, form: str) -> str:
+    """The table with the model's parameters: ``text``, ``json`` or ``csv``."""
+    if form == "csv":
+        return csv_text(table)
+    if form == "json":
+        import json
+
+        known = {"parameters": model.params, "active_parameters": model.active_params}
+        groups = {"parameters_by_group": model.params_by_group}
+        return json.dumps({**table_record(table), **known, **groups}, indent=2)
+    sizes = sorted(model.params_by_group.items(), key=lambda item: -item[1])
+    listed = ", ".join(f"{group} {short(count)}" for group, count in sizes)
+    head = f"{model.params:,} parameters ({model.active_params:,} active on a token): {listed}"
+    from textwrap import fill
+
+    return f"{fill(head, 100, subsequent_indent='  ')}\n{table_text(table)}"
+
+
+def csv_text(table: OperatorTable) -> str:
+    """One line for each operator; the last column repeats the conventions."""
+    import csv
+    import io
+
+    stated = " ".join(f"{name}={value}" for name, value in table.conventions.items())
+    rows = [{**row, "conventions": stated} for row in table_rows(table)]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]) if rows else ["operator"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().rstrip("\n")
 
 
 def table_html(table: OperatorTable) -> str:

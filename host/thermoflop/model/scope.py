@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Scope:
     """``new`` tokens of ``sequences`` sequences after ``cached`` ones, in ``times`` equal layers.
 
-    ``source`` is the number of encoder positions that cross attention sees.
+    ``tokens`` is sequences x new, the rows of every matrix product, worked out once. ``source`` is
+    the number of encoder positions that cross attention sees.
     """
 
     step: Step
@@ -25,13 +26,9 @@ class Scope:
     sequences: Number
     new: Number
     cached: Number
+    tokens: Number
     source: Number = 0
     causal: bool = True
-
-    @property
-    def tokens(self) -> Number:
-        """Rows of every matrix product on tokens."""
-        return self.sequences * self.new
 
     @property
     def fused(self) -> bool:
@@ -60,14 +57,14 @@ class Scope:
 
 def normalize(norm: Norm, scope: Scope, rows: Number | None = None) -> Operator:
     """A norm over ``rows`` (None: every token), ``norm.vectors`` vectors in each."""
-    count = (scope.tokens if rows is None else rows) * norm.vectors
+    count = scope.tokens if rows is None else rows
     return Pass(
         norm.name,
         scope.part,
         "norm",
         scope.times,
         count,
-        norm.width,
+        norm.vectors * norm.width,
         norm.operations,
         kind="normalization",
         weights=norm.parameters,

@@ -33,7 +33,10 @@ class SeedShape:
 
 
 def page_mults(shape: SeedShape) -> Number:
-    """The page: L (h (2 d_model d_head + n_ctx d_head + d_model^2 + n_ctx d_model) + 2 d_model d_ff)."""
+    """The page's count, without the logits.
+
+    L (h (2 d_model d_head + n_ctx d_head + d_model^2 + n_ctx d_model) + 2 d_model d_ff)
+    """
     per_head = (
         2 * shape.d_model * shape.d_head
         + shape.n_ctx * shape.d_head
@@ -44,7 +47,10 @@ def page_mults(shape: SeedShape) -> Number:
 
 
 def script_mults(shape: SeedShape) -> Number:
-    """The script: L (h (4 d_model d_head + n_ctx d_head + n_ctx d_model) + 2 d_model d_ff) + d_model V."""
+    """The script's count.
+
+    L (h (4 d_model d_head + n_ctx d_head + n_ctx d_model) + 2 d_model d_ff) + d_model V
+    """
     per_head = (
         4 * shape.d_model * shape.d_head + shape.n_ctx * shape.d_head + shape.n_ctx * shape.d_model
     )
@@ -59,10 +65,11 @@ def script_params(shape: SeedShape) -> Number:
 
 
 def exact_mults(shape: SeedShape) -> Number:
-    """The same network, counted right: L (h d_head (4 d_model + 2 n_ctx) + 2 d_model d_ff) + d_model V.
+    """The same network, counted right.
 
-    Queries, keys, values and output are 4 d_model d_head for each head; scores and values n_ctx
-    d_head each. ``plain_mults`` derives it from the operators.
+    L (h d_head (4 d_model + 2 n_ctx) + 2 d_model d_ff) + d_model V: queries, keys, values and
+    output are 4 d_model d_head for each head; scores and values n_ctx d_head each. The tests
+    derive it from the operators.
     """
     per_head = shape.d_head * (4 * shape.d_model + 2 * shape.n_ctx)
     layer = shape.heads * per_head + 2 * shape.d_model * shape.d_ff

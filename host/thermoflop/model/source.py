@@ -87,7 +87,7 @@ def _from_catalogue(name: str) -> tuple[Mapping[str, Any], str, str]:
     found = entry(name)
     if found is not None:
         return found["config"], found["name"], found["source"]
-    from thermoflop.model.nearest import nearest
+    from thermoflop.model.words import nearest
 
     near = nearest(name.lower(), names())
     hint = f"; did you mean {near}?" if near else ""

@@ -126,7 +126,9 @@ def keys_held(cached: Number, new: Number, window: Number | None) -> Number:
     return minimum(cached, window - 1) + new
 
 
-def causal_pairs(cached: Number, new: Number, window: Number | None, chunk: Number | None) -> Number:
+def causal_pairs(
+    cached: Number, new: Number, window: Number | None, chunk: Number | None
+) -> Number:
     """(query, key) pairs under the causal mask, for one head of one sequence.
 
     The i-th new query meets cached + i keys, at most ``window``; or, in chunks, those of its own.

@@ -44,7 +44,11 @@ family("granite", "llama")
 family(
     "mistral",
     "llama",
-    keys={"intermediate_size": 14336, "num_key_value_heads": maybe(8), "sliding_window": maybe(4096)},
+    keys={
+        "intermediate_size": 14336,
+        "num_key_value_heads": maybe(8),
+        "sliding_window": maybe(4096),
+    },
     traits={"q_bias": False, "o_bias": False, "up_bias": False, "kinds": all_sliding, **WINDOW},
     drop=("attention_bias", "mlp_bias"),
 )

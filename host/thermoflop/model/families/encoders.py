@@ -25,8 +25,16 @@ family(
     # transformers calls the attention's output projection attention.output.dense; the published
     # records count what is called output with the MLP
     traits={"bias_group": "head_transform", "output_group": "mlp"},
-    inert=("position_embedding_type", "directionality", "pooler_fc_size", "pooler_type")
-    + ("pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head", "num_labels"),
+    inert=(
+        "position_embedding_type",
+        "directionality",
+        "pooler_fc_size",
+        "pooler_type",
+        "pooler_num_attention_heads",
+        "pooler_num_fc_layers",
+        "pooler_size_per_head",
+        "num_labels",
+    ),
 )
 family(
     "roberta",
@@ -100,5 +108,5 @@ family(
         "num_attention_heads": "n_heads",
         "num_hidden_layers": "n_layers",
     },
-    inert=("tie_weights_","num_labels"),
+    inert=("tie_weights_", "num_labels"),
 )

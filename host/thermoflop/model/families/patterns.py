@@ -6,6 +6,7 @@ Each rule is a function of the configuration that returns one word or one truth 
 from __future__ import annotations
 
 from thermoflop.errors import InputError
+from thermoflop.model.words import shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ def from_layer_types(config: Config, layers: int) -> list[str] | None:
         )
     unknown = next((word for word in words if word not in LAYER_WORDS), None)
     if unknown is not None:
-        raise InputError(f"layer_types holds {unknown!r}, which is no kind of layer known here")
+        raise InputError(
+            f"layer_types holds {shortened(unknown)}, which is no kind of layer known here"
+        )
     return [LAYER_WORDS[word] for word in words]
 
 
@@ -51,7 +54,7 @@ def every(period: int, word: str = "sliding", last: str = "full") -> Callable[[C
         found = from_layer_types(config, layers)
         if found is not None:
             return found
-        step = config["sliding_window_pattern"] if "sliding_window_pattern" in config else period
+        step = config.get("sliding_window_pattern", period)
         return [last if (index + 1) % step == 0 else word for index in range(layers)]
 
     return kinds
@@ -88,7 +91,7 @@ def sparse_by_step(config: Config) -> Sequence[bool]:
 def sparse_after_first(config: Config) -> Sequence[bool]:
     """DeepSeek: dense for the first ``first_k_dense_replace`` layers, then every freq-th sparse."""
     first = config["first_k_dense_replace"]
-    step = config["moe_layer_freq"] if "moe_layer_freq" in config else 1
+    step = config.get("moe_layer_freq", 1)
     layers = config["num_hidden_layers"]
     return [index >= first and index % step == 0 for index in range(layers)]
 

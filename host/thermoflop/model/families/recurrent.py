@@ -7,9 +7,11 @@ those of the configuration classes of transformers 5.
 from __future__ import annotations
 
 from thermoflop.errors import InputError, UnknownModel
+from thermoflop.model.families import mixtures  # noqa: F401 - qwen3_moe is defined there
 from thermoflop.model.families.core import anything, at_least_zero, family, maybe, names, use
 from thermoflop.model.families.patterns import LAYER_WORDS, from_layer_types
 from thermoflop.model.mixers import GatedDelta, Mamba, Mamba2
+from thermoflop.model.words import shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,14 +26,14 @@ def _rank(value: Any, hidden: int) -> int:
     if value is None or value == "auto":
         return -(-hidden // 16)
     if type(value) is not int or not 0 < value < 10**9:
-        raise InputError(f"a time step rank of {value!r} makes no sense")
+        raise InputError(f"a time step rank of {shortened(value)} makes no sense")
     return value
 
 
 def _expanded(value: Any, hidden: int) -> int:
     """``expand`` times the hidden size; the classes cut it to a whole number."""
     if type(value) not in (int, float) or not 0 < value < 10**6:
-        raise InputError(f"expand is {value!r} where a positive number is expected")
+        raise InputError(f"expand is {shortened(value)} where a positive number is expected")
     return int(value * hidden)
 
 
@@ -194,7 +196,9 @@ def _nemotron_h_kinds(config: Config) -> Sequence[str]:
     found = list(pattern) if words is None else list(words)
     unknown = next((word for word in found if word not in table), None)
     if unknown is not None:
-        raise InputError(f"{unknown!r} in the layer pattern is no kind of layer of nemotron_h")
+        raise InputError(
+            f"{shortened(unknown)} in the layer pattern is no kind of layer of nemotron_h"
+        )
     stated = config["num_hidden_layers"]
     if stated is not None and stated != len(found):
         raise InputError(f"the pattern names {len(found)} layers, num_hidden_layers says {stated}")

@@ -26,8 +26,14 @@ family(
     traits={"k_bias": True, "position_offset": 2, "embed_norm": True, "final_norm": False},
     aliases={"hidden_size": "d_model", "num_attention_heads": "encoder_attention_heads"},
     overriding={"num_hidden_layers": "encoder_layers"},
-    inert=("normalize_before", "normalize_embedding", "add_bias_logits")
-    + ("add_final_layer_norm", "num_labels", "force_bos_token_to_be_generated"),
+    inert=(
+        "normalize_before",
+        "normalize_embedding",
+        "add_bias_logits",
+        "add_final_layer_norm",
+        "num_labels",
+        "force_bos_token_to_be_generated",
+    ),
 )
 family("mbart", "bart", traits={"final_norm": True})
 family(

@@ -1,10 +1,20 @@
-"""The closest known word to an unknown one, for messages that help."""
+"""Words for messages: a value that is not too long, the known word nearest to an unknown one."""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
+
+
+def shortened(value: Any) -> str:
+    """A value in at most 40 characters."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):
+        text = f"a {type(value).__name__} too large to show"
+    return text if len(text) <= 40 else f"{text[:37]}..."
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

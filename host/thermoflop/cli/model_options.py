@@ -1,0 +1,70 @@
+"""Arguments that the commands on models share. No logic: they become keyword arguments."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+    from thermoflop.model.model import Model
+
+_STEP_OPTIONS = ("attention", "logits", "mla", "kernels", "experts", "expert_reads", "convolution")
+_FORMAT_OPTIONS = ("dtype", "weights", "activations", "cache")
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """MODEL, and the keys to ignore in it."""
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a config.json, a folder with one, or a name (see `thermoflop models`)",
+    )
+    parser.add_argument(
+        "--ignore",
+        metavar="KEY",
+        action="append",
+        default=[],
+        help="a config key that changes no count, although it looks like it; may be repeated",
+    )
+
+
+def load(args: argparse.Namespace) -> Model:
+    """The model that the arguments name."""
+    from thermoflop.model.load import load_model
+
+    return load_model(args.model, ignore=args.ignore)
+
+
+def add_conventions(parser: argparse.ArgumentParser) -> None:
+    """One option for each convention, with its choices."""
+    from thermoflop.model.step import CONVENTIONS, Step
+
+    group = parser.add_argument_group("conventions")
+    defaults = Step()
+    for name, choices in CONVENTIONS.items():
+        default = getattr(defaults, name)
+        group.add_argument(
+            f"--{name.replace('_', '-')}",
+            choices=tuple(choices),
+            default=default,
+            help=f"{'; '.join(f'{choice}: {text}' for choice, text in choices.items())} "
+            f"(default {default})",
+        )
+
+
+def add_formats(parser: argparse.ArgumentParser) -> None:
+    """Number formats of weights, activations and cache."""
+    group = parser.add_argument_group(
+        "formats", "fp32, tf32, bf16, fp16, fp8, int8, int4 (groups of 128; int4-g64), mxfp4"
+    )
+    group.add_argument("--dtype", default="bf16", help="of everything (default bf16)")
+    group.add_argument("--weights", metavar="DTYPE", help="of weights in layers")
+    group.add_argument("--activations", metavar="DTYPE", help="of activations")
+    group.add_argument("--cache", metavar="DTYPE", help="of keys and values")
+
+
+def options_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Conventions and formats as keyword arguments of ``Model.operators``."""
+    chosen = {name: getattr(args, name) for name in (*_STEP_OPTIONS, *_FORMAT_OPTIONS)}
+    return {name: value for name, value in chosen.items() if value is not None}

@@ -1,0 +1,23 @@
+"""``thermoflop models``: the catalogue."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    parser.add_argument("pattern", nargs="?", default="", help="only names that contain this")
+    parser.add_argument("--families", action="store_true", help="the model_types instead")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the catalogue, or the families."""
+    from thermoflop.model.listing import families_text, models_text
+
+    report = families_text if args.families else models_text
+    print(report(args.pattern, as_json=args.json))
+    return 0

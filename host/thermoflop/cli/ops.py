@@ -1,0 +1,41 @@
+"""``thermoflop ops MODEL``: the operator table of one step, for people, JSON or CSV."""
+
+from __future__ import annotations
+
+from thermoflop.cli.model_options import add_conventions, add_formats, add_model, load, options_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of the command."""
+    add_model(parser)
+    step = parser.add_argument_group("step (default: a prefill of 1024 tokens, or the longest)")
+    one = step.add_mutually_exclusive_group()
+    one.add_argument("--prefill", type=int, metavar="N", help="read a prompt of N tokens")
+    one.add_argument("--decode", type=int, metavar="K", help="add one token to K cached ones")
+    one.add_argument("--encode", type=int, metavar="N", help="the encoder alone on N positions")
+    step.add_argument("--batch", type=int, default=1, metavar="B", help="sequences (default 1)")
+    step.add_argument("--encoder", type=int, metavar="N", help="source of an encoder-decoder")
+    step.add_argument("--images", type=int, metavar="N", help="images, for a model that sees")
+    add_conventions(parser)
+    add_formats(parser)
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="one JSON object, exact numbers")
+    output.add_argument("--csv", action="store_true", help="one line an operator, exact numbers")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table."""
+    from thermoflop.model.render import table_report
+
+    model = load(args)
+    options = {**options_of(args), "images": args.images}
+    table = model.step_table(
+        args.prefill, args.decode, args.encode, args.batch, args.encoder, **options
+    )
+    form = "json" if args.json else "csv" if args.csv else "text"
+    print(table_report(model, table, form))
+    return 0

@@ -1,0 +1,233 @@
+"""The self-check: every count against records of what libraries really count.
+
+A record has a ``config`` and what was measured on it: parameters in all and by group, FLOPs of
+several steps in all and by group, bytes of cache per token. Everything is compared exactly, but
+for what the measurement itself defines otherwise:
+
+- ``ssm_scan`` and ``linear_attn_scan`` are left out: the library's slow path is no algorithm.
+- bytes of cache are compared with what the library keeps. Only Falcon's class keeps more than
+  the architecture needs (it repeats key heads first): there, with what the architecture needs.
+"""
+
+from __future__ import annotations
+
+import os
+
+from thermoflop.errors import InputError, ThermoflopError
+from thermoflop.model.load import read_model
+from thermoflop.model.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from thermoflop.model.model import Model
+    from thermoflop.model.table import OperatorTable
+
+PUBLISHED = os.path.join(os.path.dirname(__file__), "data", "published.json")  # noqa: PTH118, PTH120
+NOT_COMPARED = frozenset({"ssm_scan", "linear_attn_scan"})
+LARGEST_FILE_BYTES = 256 * 2**20
+
+
+@record
+class Comparison:
+    """One number of a record: what was counted here and what the record says."""
+
+    record_name: str
+    family: str
+    what: str
+    counted: Any
+    recorded: Any
+
+    @property
+    def equal(self) -> bool:
+        """Whether both are the same, to the last unit."""
+        return bool(self.counted == self.recorded)
+
+
+def compare_record(entry: dict[str, Any]) -> Iterator[Comparison]:
+    """All comparisons of one record."""
+    name, family = str(entry.get("name", "?")), str(entry["config"].get("model_type"))
+    try:
+        model = read_model(entry["config"], name)
+    except ThermoflopError as error:
+        yield Comparison(name, family, "reading", f"refused: {error}", "a model")
+        return
+
+    def said(what: str, counted: Any, recorded: Any) -> Comparison:
+        return Comparison(name, family, what, counted, recorded)
+
+    yield said("parameters", model.params, entry["params_total"])
+    groups = model.params_by_group
+    for group in sorted({*groups, *entry["params_by_group"]}):
+        counted, recorded = groups.get(group, 0), entry["params_by_group"].get(group, 0)
+        yield said(f"parameters.{group}", counted, recorded)
+    if "moe" in entry:
+        recorded = entry["moe"]["params_active_with_embeddings"]
+        yield said("active parameters", model.active_params, recorded)
+    cache = _recorded_cache(entry, family)
+    if cache is not None:
+        yield said("KV bytes per token", model.kv_bytes(1), cache)
+    for case_name, case in entry["flops"].items():
+        for what, counted, recorded in _compare_case(model, case):
+            yield said(f"{case_name}.{what}", counted, recorded)
+
+
+def _recorded_cache(entry: dict[str, Any], family: str) -> int | None:
+    """Bytes of cache per token that the count is held against."""
+    keys = ("kv_bytes_per_token_bf16", "kv_bytes_per_token_bf16_theory")
+    library, needed = (entry.get(key) for key in keys)
+    found: int | None = needed if family == "falcon" or library is None else library
+    return found
+
+
+def _table(model: Model, case: dict[str, Any], **options: Any) -> OperatorTable:
+    """The operator table of one recorded step."""
+    if "images" in case:
+        images, texts = case["images"], case["texts"]
+        return model.operators(texts, case["text_len"], images=images, **options)
+    batch, source = case["batch"], case.get("enc_len", 0)
+    if case["kind"] == "encoder" and source:
+        return model.operators(batch, 0, 0, source, **options)
+    new = case.get("q_len", 1)
+    cached = case.get("kv_len_before", 0)
+    return model.operators(batch, new, cached, source, **options)
+
+
+def _compare_case(model: Model, case: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Total and groups of one step, and the totals under other conventions."""
+    everyone = {"experts": "all"} if case.get("experts_all_computed_by_hf") else {}
+    counted = _table(model, case, **everyone).by_group()
+    recorded = case["by_group"]
+    scanned = sum(recorded.get(group, 0) for group in NOT_COMPARED)
+    total = sum(flops for group, flops in counted.items() if group not in NOT_COMPARED)
+    yield "flops", total, case["total_without_rope"] - scanned
+    for group in sorted({*counted, *recorded} - NOT_COMPARED):
+        yield f"flops.{group}", counted.get(group, 0), recorded.get(group, 0)
+    others = {
+        "total_if_last_token_logits_only": {**everyone, "logits": "last"},
+        "total_if_expanded_kv_cached": {"mla": "expanded"},
+        "total_if_only_top_k_experts": {},
+    }
+    for name, options in others.items():
+        if name in case:
+            groups = _table(model, case, **options).by_group()
+            flops = sum(value for group, value in groups.items() if group not in NOT_COMPARED)
+            yield name, flops, case[name] - scanned
+
+
+@record
+class Report:
+    """All comparisons that were made."""
+
+    comparisons: tuple[Comparison, ...]
+
+    @property
+    def differences(self) -> list[Comparison]:
+        """The comparisons that differ."""
+        return [comparison for comparison in self.comparisons if not comparison.equal]
+
+    @property
+    def all_equal(self) -> bool:
+        """Whether there was something to compare, and all of it was equal."""
+        return bool(self.comparisons) and not self.differences
+
+    def by(self, field: str) -> dict[str, tuple[int, int, int]]:
+        """Records, comparisons and differences by ``family`` or ``record_name``."""
+        names: dict[str, set[str]] = {}
+        counts: dict[str, list[int]] = {}
+        for comparison in self.comparisons:
+            key = getattr(comparison, field)
+            names.setdefault(key, set()).add(comparison.record_name)
+            count = counts.setdefault(key, [0, 0])
+            count[0] += 1
+            count[1] += not comparison.equal
+        return {key: (len(names[key]), counts[key][0], counts[key][1]) for key in sorted(counts)}
+
+    def text(self, each: bool = False) -> str:
+        """The table of comparisons, and every difference."""
+        field = "record_name" if each else "family"
+        lines = [
+            f"{'record' if each else 'family':<34} {'records':>8} {'compared':>9} {'differ':>7}"
+        ]
+        for name, (records, compared, differ) in self.by(field).items():
+            lines.append(f"{name:<34.34} {records:>8} {compared:>9,} {differ:>7}")
+        records = len({comparison.record_name for comparison in self.comparisons})
+        lines.append(
+            f"{'all':<34} {records:>8} {len(self.comparisons):>9,} {len(self.differences):>7}"
+        )
+        for found in self.differences[:200]:
+            lines.append(
+                f"DIFFERS {found.record_name} {found.what}: counted {found.counted}, "
+                f"recorded {found.recorded}"
+            )
+        left = len(self.differences) - 200
+        if left > 0:
+            lines.append(f"... and {left} more differences")
+        return "\n".join(lines)
+
+    def json_text(self) -> str:
+        """The same as JSON."""
+        import json
+
+        families = {
+            name: dict(zip(("records", "compared", "differ"), counts, strict=True))
+            for name, counts in self.by("family").items()
+        }
+        different = [dict(found.__dict__) for found in self.differences]
+        compared = len(self.comparisons)
+        summary = {"compared": compared, "families": families, "differences": different}
+        return json.dumps(summary, indent=2)
+
+
+def read_records(path: str) -> list[dict[str, Any]]:
+    """The records in a file: a list, or an object with ``records``; gzip is unpacked."""
+    found = _read_any(path)
+    records = found.get("records") if isinstance(found, dict) else found
+    if not isinstance(records, list) or not records:
+        raise InputError(f"{path} holds no list of records")
+    for entry in records:
+        _check_record(path, entry)
+    return records
+
+
+def _check_record(path: str, entry: Any) -> None:
+    """InputError unless a record has what the comparisons read."""
+    wanted = {"config": dict, "params_total": int, "params_by_group": dict, "flops": dict}
+    for key, kind in wanted.items():
+        if not isinstance(entry, dict) or not isinstance(entry.get(key), kind):
+            raise InputError(f"{path} holds a record without {key}: not in the format of records")
+    for case in entry["flops"].values():
+        needed = ("by_group", "kind", "total_without_rope")
+        if not isinstance(case, dict) or not all(key in case for key in needed):
+            raise InputError(f"{path} holds a step without {', '.join(needed)}")
+
+
+def _read_any(path: str) -> Any:
+    import gzip
+    import json
+
+    try:
+        if os.path.getsize(path) > LARGEST_FILE_BYTES:  # noqa: PTH202
+            raise InputError(f"{path} has more than {LARGEST_FILE_BYTES:,} bytes")
+        opened = gzip.open if path.endswith(".gz") else open
+        with opened(path, "rt", encoding="utf-8") as file:
+            return json.load(file)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (ValueError, RecursionError, EOFError) as error:
+        raise InputError(f"{path} is not valid JSON: {error}") from None
+
+
+def validate_counts(files: Sequence[str] = ()) -> Report:
+    """Compare the published records that the package carries, and those in ``files``."""
+    comparisons: list[Comparison] = []
+    seen: dict[str, int] = {}
+    for path in (PUBLISHED, *files):
+        for entry in read_records(path):
+            name = str(entry.get("name", "?"))
+            seen[name] = seen.get(name, 0) + 1
+            unique = name if seen[name] == 1 else f"{name} #{seen[name]}"
+            comparisons.extend(compare_record({**entry, "name": unique}))
+    return Report(tuple(comparisons))

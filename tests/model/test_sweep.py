@@ -1,0 +1,94 @@
+"""The same code with arrays of sizes: equal to the scalar path, and never silently wrong."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import thermoflop as tf
+from thermoflop.errors import UsageError
+from thermoflop.model.record import replace
+from thermoflop.model.sweep import mapped
+
+NAMES = ["gpt2", "llama-3.1-405b", "deepseek-v3", "gemma-3-1b", "mixtral-8x7b", "gpt-oss-20b"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_arrays_of_steps_equal_the_scalar_path(name: str) -> None:
+    model, rng = tf.load_model(name), random.Random(name)
+    count = 200
+    batch = np.array([rng.randint(1, 64) for _ in range(count)], dtype=np.int32)
+    new = np.array([rng.randint(1, 2000) for _ in range(count)])
+    cached = np.array([rng.randint(0, 9000) for _ in range(count)], dtype=np.uint16)
+    table = model.operators(batch, new, cached)
+    for index in range(0, count, 7):
+        step = (int(batch[index]), int(new[index]), int(cached[index]))
+        single = model.operators(*step)
+        assert table.flops[index] == single.flops or "float64" in table.arithmetic
+        assert table.flops[index] == pytest.approx(single.flops, rel=1e-13)
+        assert table.elementwise_flops[index] == pytest.approx(single.elementwise_flops, rel=1e-13)
+        assert table.read_bytes[index] == pytest.approx(single.read_bytes, rel=1e-9)
+        assert table.write_bytes[index] == pytest.approx(single.write_bytes, rel=1e-13)
+
+
+def test_small_integer_types_do_not_wrap() -> None:
+    model = tf.load_model("gpt2")
+    table = model.operators(np.array([100], dtype=np.int8), np.array([100], dtype=np.int8))
+    assert table.flops[0] == model.operators(100, 100).flops
+    assert "int64" in table.arithmetic
+
+
+def test_past_two_to_the_63_the_table_says_float64() -> None:
+    model = tf.load_model("llama-3.1-405b")
+    table = model.operators(np.array([1, 1024]), np.array([1, 1_000_000]))
+    exact = model.operators(1024, 1_000_000).flops
+    assert exact > 2**63
+    assert "float64" in table.arithmetic
+    assert "float64" in table.conventions["numbers"]
+    assert table.flops[1] == pytest.approx(exact, rel=1e-13)
+    assert (table.flops > 0).all()
+
+
+def test_just_below_the_limit_every_count_is_exact() -> None:
+    model = tf.load_model("gpt2")
+    sizes = np.array([1, 10, 1000, 100_000])
+    table = model.operators(1, sizes)
+    assert "int64" in table.arithmetic
+    assert [int(flops) for flops in table.flops] == [
+        model.operators(1, int(size)).flops for size in sizes
+    ]
+
+
+def test_arrays_of_model_sizes_equal_the_scalar_path() -> None:
+    """A thousand models at once: hidden size and layers as arrays in the description itself."""
+    model = tf.load_model("gpt2")
+    widths, depths = np.arange(64, 64 * 1001, 64), np.arange(1, 1001)
+    swap = {768: widths, 12: depths, 3072: 4 * widths}
+
+    def wider(value: object) -> object:
+        return swap.get(value, value) if isinstance(value, int) else value
+
+    many = replace(model, description=mapped(model.description, wider))
+    table = many.operators(1, 128)
+    for index in (0, 17, 999):
+        width, depth = int(widths[index]), int(depths[index])
+        sizes = {768: width, 12: depth, 3072: 4 * width}
+        one = mapped(model.description, lambda value, sizes=sizes: sizes.get(value, value))
+        single = replace(model, description=one)
+        assert table.flops[index] == single.operators(1, 128).flops
+        assert many.params[index] == single.params
+
+
+def test_arrays_that_make_no_sense_are_refused() -> None:
+    model = tf.load_model("gpt2")
+    for wrong in (np.array([1, -1]), np.array([1.0, np.nan]), np.array(["a"]), np.array([True])):
+        with pytest.raises(UsageError):
+            model.operators(1, wrong)
+    with pytest.raises(UsageError, match="encode"):
+        tf.load_model("t5-small").operators(1, 1, np.array([0, 5]), 9)
+
+
+def test_a_numpy_scalar_is_a_sweep_of_one() -> None:
+    model = tf.load_model("gpt2")
+    assert int(model.operators(np.int64(2), 7).flops) == model.operators(2, 7).flops
