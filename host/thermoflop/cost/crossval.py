@@ -118,15 +118,15 @@ def hold_out(measured: Measured, by: str = "model") -> tuple[Array, Indices]:
     return seconds, group
 
 
-def quantiles(logs: Array) -> tuple[float, float]:
-    """The 10 % and 90 % quantiles of log(measured / predicted), widened for few rows.
+# Rows of a group err together, so that the tails of a new group are longer than those of rows seen
+# so far: the 80 % interval is taken at 5 and 95 % of the held-out residuals of other groups.
+TAIL = 0.05
 
-    With n rows the outer order statistics that leave (n + 1)/10 outside hold 80 % of new rows
-    (Vovk, Gammerman and Shafer 2005); below 9 rows the extremes are stretched.
-    """
-    count = len(logs)
-    low, high = np.quantile(logs, [0.1, 0.9])
-    stretch = 1 + 2 / (count + 1)
+
+def quantiles(logs: Array) -> tuple[float, float]:
+    """The ends of the interval of log(measured / predicted), stretched for few rows."""
+    low, high = np.quantile(logs, [TAIL, 1 - TAIL])
+    stretch = 1 + 2 / (len(logs) + 1)
     middle = (low + high) / 2
     return float(middle + (low - middle) * stretch), float(middle + (high - middle) * stretch)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from thermoflop.cost.profile import HIGHEST
 from thermoflop.cost.terms import PARAMETERS
 from thermoflop.model.record import record
 
@@ -42,7 +43,7 @@ MOVES = {
     "device": {"matmul": 0.4, "weights": 0.4, "launch_s": 0.3, "step_s": 0.4, "attention": 0.3},
 }  # fmt: skip
 # No efficiency passes these. 1/e = 1/limit + u, and it is log u that has a normal prior.
-LIMITS = np.array([0.95, 0.9, 0.96, 0.96, 0.96, 0.95])
+LIMITS = np.array(list(HIGHEST.values()))
 HUBER = 1.5
 NOISE = 0.1
 MOST_STEPS = 60

@@ -78,7 +78,7 @@ def work_of(operator: Operator, precision: Precision) -> Work:
         flops = 2.0 * operator.batch * operator.k * operator.n * operator.m
     elif isinstance(operator, Attend):
         kind = "attention"
-        flops = 2.0 * operator.heads * operator.dim * operator.sequences * operator.computed
+        flops = 2.0 * operator.heads * operator.dim * operator.sequences * operator.pairs
     elif isinstance(operator, Pass):
         launches = 0 if operator.fused else 1
     elif not isinstance(operator, Softmax | Lookup):

@@ -1,0 +1,125 @@
+"""Making profiles from measured rows: those that the package carries, or a user's own.
+
+``python -m thermoflop.cost.calibrate`` rewrites ``data/profiles.json`` from the carried rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from thermoflop.cost.crossval import Measured, hold_out, quantiles
+from thermoflop.cost.question import question_of
+from thermoflop.cost.rows import Skipped
+from thermoflop.cost.terms import PARAMETERS
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import numpy.typing as npt
+
+    from thermoflop.cost.fitting import Fit
+    from thermoflop.cost.rows import Question
+    from thermoflop.cost.terms import Array
+
+
+def expected_questions(rows: list[dict[str, Any]]) -> list[Question]:
+    """The rows that an expectation can be compared with."""
+    found = []
+    for row in rows:
+        try:
+            question = question_of(row)
+        except Skipped:
+            continue
+        if question.expected:
+            found.append(question)
+    return found
+
+
+def build_profiles(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A profile for every engine with rows, and the pooled one, as JSON objects."""
+    measured = Measured(expected_questions(rows))
+    seen = _residuals(measured, "model")
+    elsewhere = _residuals(measured, "device")
+    unknown = _residuals(measured, "engine")
+    engines = sorted(set(measured.engine))
+    built = [_profile("default", measured, measured.pooled(), unknown, unknown, None)]
+    for engine in engines:
+        rows_of = measured.rows(engine)
+        if len(rows_of) >= LEAST_ROWS:
+            found = measured.fitted(engine, rows_of)
+            built.append(_profile(engine, measured, found, seen, elsewhere, rows_of))
+    return built
+
+
+# Below this an engine gets no profile of its own.
+LEAST_ROWS = 8
+
+
+def _residuals(measured: Measured, by: str) -> Array:
+    """log(measured / predicted) of every row with its group held out."""
+    logs: Array = np.log(measured.seconds / hold_out(measured, by)[0])
+    return logs
+
+
+def _profile(
+    name: str,
+    measured: Measured,
+    found: Fit,
+    seen: Array,
+    elsewhere: Array,
+    rows: npt.NDArray[np.int64] | None,
+) -> dict[str, Any]:
+    chosen = np.arange(len(measured.questions)) if rows is None else rows
+    questions = [measured.questions[row] for row in chosen]
+    return {
+        "name": name,
+        "points": {p: round(v, 5) for p, v in zip(PARAMETERS, found.base, strict=True)},
+        "moves": {
+            group: {key: round(value, 5) for key, value in moves.items() if abs(value) > 1e-5}
+            for group, moves in found.moves.items()
+        },
+        "spread": _spreads(measured, seen, chosen),
+        "spread_elsewhere": _spreads(measured, elsewhere, chosen),
+        "rows": len(chosen),
+        "models": len({question.model_name for question in questions}),
+        "devices": [] if rows is None else sorted({q.device.name for q in questions}),
+        "labels": sorted({question.engine for question in questions}),
+    }
+
+
+def _spreads(
+    measured: Measured, logs: Array, rows: npt.NDArray[np.int64]
+) -> dict[str, tuple[float, float, int]]:
+    """The interval by phase, where there are ten rows, and over all phases."""
+    phase = np.array([measured.questions[row].phase for row in rows])
+    found = {}
+    for name in ("prefill", "token", "total"):
+        chosen = rows[phase == name]
+        if len(chosen) >= 10:
+            found[name] = _ends(logs[chosen])
+    found["all"] = _ends(logs[rows])
+    return found
+
+
+def _ends(logs: Array) -> tuple[float, float, int]:
+    low, high = quantiles(logs)
+    return round(float(np.exp(low)), 4), round(float(np.exp(high)), 4), len(logs)
+
+
+def main() -> None:
+    """Rewrite the profiles that the package carries."""
+    import json
+    from pathlib import Path
+
+    from thermoflop.cost import data
+
+    built = build_profiles(data.published("times"))
+    path = Path(data.__file__).with_name("profiles.json")
+    text = ",\n".join(json.dumps(profile, ensure_ascii=False) for profile in built)
+    path.write_text(f"[\n{text}\n]\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
