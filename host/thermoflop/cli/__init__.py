@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "multiplications for one new token: the page's, the script's, the exact one",
     ),
     "models": ("models", "the models that are known by name"),
+    "estimate": ("estimate", "time, memory and energy of a run: bound, expectation, interval"),
+    "gpus": ("gpus", "the devices that are known: memory, bandwidth, peaks, power, source"),
     "validate": ("validate", "check the counts against records of what libraries really count"),
 }
 

@@ -48,7 +48,9 @@ class Measured:
         """One fit to all engines but one; an engine weighs by the root of its rows."""
         if without not in self._pooled:
             rows = np.flatnonzero(self.engine != without)
-            counts = {name: int((self.engine[rows] == name).sum()) for name in set(self.engine[rows])}
+            counts = {
+                name: int((self.engine[rows] == name).sum()) for name in set(self.engine[rows])
+            }
             weights = np.array([counts[name] ** -0.5 for name in self.engine[rows]])
             families = [self.groups[row][:1] for row in rows]
             self._pooled[without] = fit(
@@ -64,9 +66,7 @@ class Measured:
         """The fit of an engine to some of its rows, around what the others do."""
         centre = np.array(self.pooled(engine).base)
         groups = [self.groups[row] for row in rows]
-        return fit(
-            self.terms.pick(rows), self.seconds[rows], groups, centre, SPREAD, warm=warm
-        )
+        return fit(self.terms.pick(rows), self.seconds[rows], groups, centre, SPREAD, warm=warm)
 
     def predicted(self, found: Fit, rows: Indices) -> Array:
         """Seconds that a fit expects of some rows, never below their bound."""
@@ -109,9 +109,7 @@ def hold_out(measured: Measured, by: str = "model") -> tuple[Array, Indices]:
         for fold in folds:
             rest = np.setdiff1d(rows, fold)
             alone = len(rest) == 0
-            found = (
-                measured.pooled(engine) if alone else measured.fitted(engine, rest, warm=full)
-            )
+            found = measured.pooled(engine) if alone else measured.fitted(engine, rest, warm=full)
             seconds[fold] = measured.predicted(found, fold)
             group[fold] = number
             number += 1
@@ -161,8 +159,6 @@ def intervals(measured: Measured, seconds: Array, group: Indices) -> tuple[Array
 def _alone(measured: Measured, group: Indices) -> npt.NDArray[np.bool_]:
     """Rows of engines that were predicted without any row of their own."""
     whole = {
-        engine
-        for engine in set(measured.engine)
-        if len(set(group[measured.engine == engine])) == 1
+        engine for engine in set(measured.engine) if len(set(group[measured.engine == engine])) == 1
     }
     return np.array([engine in whole for engine in measured.engine])

@@ -28,11 +28,14 @@ PCIE_BYTES_S = {"PCIe 3 x16": 16e9, "PCIe 4 x16": 32e9, "PCIe 5 x16": 64e9}
 # Formats whose work runs on the unit of another one when a device does not name it.
 SAME_UNIT = {"bf16": "fp16", "fp16": "bf16", "tf32": "fp32", "mxfp4": "fp4", "nvfp4": "fp4"}
 _REQUIRED = ("memory_gb", "bandwidth_gb_s", "dense_tflops")
-_NUMBERS = frozenset(
-    "memory_gb bandwidth_gb_s half_accumulate_tflops link_gb_s cache_mb cores boost_mhz power_w "
-    "idle_w max_c slowdown_c shutdown_c thermal_resistance_c_per_w".split()
-)
-_WORDS = frozenset("name vendor memory_kind link pcie note source confidence".split())
+_NUMBERS = frozenset({
+    "memory_gb", "bandwidth_gb_s", "half_accumulate_tflops", "link_gb_s", "cache_mb", "cores",
+    "boost_mhz", "power_w", "idle_w", "max_c", "slowdown_c", "shutdown_c",
+    "thermal_resistance_c_per_w",
+})  # fmt: skip
+_WORDS = frozenset({
+    "name", "vendor", "memory_kind", "link", "pcie", "note", "source", "confidence",
+})  # fmt: skip
 
 
 @record
@@ -104,7 +107,9 @@ def device_from(raw: dict[str, Any], name: str = "") -> Device:
         _check_field(where, key, value)
     peaks = {key: float(value) * TERA for key, value in raw["dense_tflops"].items()}
     optional = {
-        key: raw[key] for key in (*_WORDS, *_NUMBERS) if key in _OPTIONAL and raw.get(key) is not None
+        key: raw[key]
+        for key in (*_WORDS, *_NUMBERS)
+        if key in _OPTIONAL and raw.get(key) is not None
     }
     return Device(
         name=where,
@@ -119,10 +124,10 @@ def device_from(raw: dict[str, Any], name: str = "") -> Device:
     )
 
 
-_OPTIONAL = frozenset(
-    "vendor memory_kind link pcie cores boost_mhz power_w idle_w max_c slowdown_c shutdown_c "
-    "thermal_resistance_c_per_w note source confidence".split()
-)
+_OPTIONAL = frozenset({
+    "vendor", "memory_kind", "link", "pcie", "cores", "boost_mhz", "power_w", "idle_w", "max_c",
+    "slowdown_c", "shutdown_c", "thermal_resistance_c_per_w", "note", "source", "confidence",
+})  # fmt: skip
 
 
 def _scaled(value: float | None, factor: float) -> float | None:
@@ -142,7 +147,9 @@ def _check_field(where: str, key: str, value: Any) -> None:
                 raise InputError(f"{where}: {name}={peak!r:.40} TFLOP/s makes no sense")
     elif key not in _WORDS and key != "read":
         known = ", ".join(sorted(_NUMBERS | _WORDS | {"dense_tflops"}))
-        raise InputError(f"{where}: {key!r:.40} is no property of a device: expected one of {known}")
+        raise InputError(
+            f"{where}: {key!r:.40} is no property of a device: expected one of {known}"
+        )
 
 
 _catalogue: dict[str, Device] = {}

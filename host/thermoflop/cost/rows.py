@@ -76,7 +76,9 @@ class Skipped(ThermoflopError):
     """A row that cannot be compared, with the reason."""
 
 
-def precision_of(label: str, kv_label: str | None, weights_gib: float | None, params: float) -> Precision:
+def precision_of(
+    label: str, kv_label: str | None, weights_gib: float | None, params: float
+) -> Precision:
     """The widths behind a published label; a stated file size gives the mean width."""
     from thermoflop.cost.precision import choose_precision
     from thermoflop.model.record import replace

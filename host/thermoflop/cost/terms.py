@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from thermoflop.cost.bound import bound_step_s, limits_of
 from thermoflop.cost.engines import find_engine, peak_of
-from thermoflop.cost.network import pipeline_works, tensor_parallel_works
+from thermoflop.cost.plan import Plan, Share
 from thermoflop.cost.rates import fastest_peak
-from thermoflop.cost.shard import shard
-from thermoflop.cost.work import works
+from thermoflop.cost.steps import decode_step, prefill_step
 from thermoflop.errors import UsageError
-from thermoflop.model.step import Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.rows import Question
     from thermoflop.cost.work import Work
-    from thermoflop.model.description import Description
+    from thermoflop.model.step import Step
 
     Array = npt.NDArray[np.float64]
 
@@ -145,41 +144,31 @@ class Terms:
         return total, SIGNS * shares / np.maximum(total, 1e-12)[:, None]
 
 
-def prefill_step(prompt: float, batch: float, cached: float = 0, logits: str = "last") -> Step:
-    """The step that reads a prompt: causal, fused, logits of the last position."""
-    return Step(batch, prompt, cached, attention="causal", logits=logits, mla="expanded")
-
-
-def decode_step(cached: float, batch: float) -> Step:
-    """The step that adds one token: absorbed latent, fused, the encoder already run."""
-    return Step(batch, 1, cached, encode=False, mla="absorbed")
-
-
 def terms_of(questions: list[Question]) -> Terms:
     """All terms of all rows."""
     terms = Terms(len(questions))
     for row, question in enumerate(questions):
-        description, alike = _share(question)
+        share, alike = _share(question)
+        peak = fastest_peak(question.device, question.precision)
+        limits = limits_of(question.device, peak, question.pp)
         for weight, step in _steps(question):
-            found = works(description, step, question.precision)
-            tokens = step.batch * step.new
-            wide = question.precision.activation_bytes
-            found += tensor_parallel_works(description, tokens, wide, question.tp)
-            found += pipeline_works(description, tokens, wide, question.pp)
+            found = share.works(step)
             terms.add(row, weight, found, question)
             terms.steps[row] += weight
             terms.sequence_steps[row] += weight * step.batch
-            terms.bound_s[row] += weight * bound_of_step(found, question) / alike
+            bound = bound_step_s(found, limits, step.batch * step.new)
+            terms.bound_s[row] += weight * max(0.0, bound) / alike
     return terms.close()
 
 
-def _share(question: Question) -> tuple[Description, int]:
+def _share(question: Question) -> tuple[Share, int]:
     """A device's share, and by how much the bound of an uneven split is still to be divided."""
     whole = question.model.description
+    plan = Plan(question.tp, question.pp, ep=question.ep)
     try:
-        return shard(whole, question.tp, question.ep), 1
+        return Share(whole, plan, question.precision), 1
     except UsageError:
-        return whole, question.devices
+        return Share(whole, Plan(), question.precision), question.devices
 
 
 def _steps(question: Question) -> list[tuple[float, Step]]:
@@ -210,21 +199,3 @@ def _prefills(question: Question, prompt: int, batch: float) -> list[tuple[float
     overlap = (count + question.pp - 1) / (count * question.pp)
     middle = question.cached + (prompt - chunk) / 2
     return [(overlap * prompt / chunk, prefill_step(chunk, batch, middle))]
-
-
-def bound_of_step(found: list[Work], question: Question) -> float:
-    """Seconds below which no run of these operators can go on this device.
-
-    Computing, moving weights and cache, and the network may overlap entirely; activations, and as
-    many bytes as the on-chip cache holds, may never reach memory.
-    """
-    device = question.device
-    peak = fastest_peak(device, question.precision)
-    compute = sum(w.times * w.flops for w in found if w.kind in ("contraction", "attention", "scan"))
-    moved = sum(w.times * (w.weight_bytes + w.kv_bytes) for w in found)
-    wire = sum(w.times * w.activation_bytes for w in found if w.kind == "network")
-    return max(
-        compute / peak,
-        (moved - device.cache_bytes) / device.bandwidth_bytes_s,
-        wire / device.fabric_bytes_s,
-    )
