@@ -18,8 +18,9 @@ from thermoflop.cost.terms import terms_of
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from thermoflop.cost.rows import Question
-    from thermoflop.cost.terms import Array
+    from collections.abc import Sequence
+
+    from thermoflop.cost.terms import Array, Asked, Terms
 
     Indices = npt.NDArray[np.int64]
 
@@ -30,9 +31,9 @@ SPREAD = 0.7
 class Measured:
     """Questions with their terms, engines and groups; fits are made of subsets of them."""
 
-    def __init__(self, questions: list[Question]) -> None:
-        self.questions = questions
-        self.terms = terms_of(questions)
+    def __init__(self, questions: Sequence[Asked], terms: Terms | None = None) -> None:
+        self.questions = list(questions)
+        self.terms = terms_of(questions) if terms is None else terms  # type: ignore[arg-type]
         self.seconds: Array = np.array([question.measured_s for question in questions])
         self.engine = np.array([engine_name(question) for question in questions])
         self.model = np.array([question.model_name for question in questions])
@@ -74,13 +75,13 @@ class Measured:
         return np.maximum(self.terms.pick(rows).seconds(logs)[0], self.terms.bound_s[rows])
 
 
-def engine_name(question: Question) -> str:
+def engine_name(question: Asked) -> str:
     """The engine of a question; an unknown one is called by its label."""
     name = find_engine(question.engine).name
     return question.engine if name == "default" else name
 
 
-def groups_of(question: Question) -> tuple[str, str]:
+def groups_of(question: Asked) -> tuple[str, str]:
     """What may move the rates of an engine: the family of formats, and the device."""
     return f"family:{question.precision.family}", f"device:{question.device.name}"
 

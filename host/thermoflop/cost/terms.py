@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from thermoflop.cost.work import Work
     from thermoflop.model.step import Step
 
+    from thermoflop.cost.training_rows import TrainingQuestion
+
+    Asked = Question | TrainingQuestion
     Array = npt.NDArray[np.float64]
 
 PARAMETERS = (
@@ -62,7 +65,7 @@ class Terms:
         self.owner: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self.columns: Array = np.zeros((0, len(_COLUMNS)))
 
-    def add(self, row: int, weight: float, found: Iterable[Work], question: Question) -> None:
+    def add(self, row: int, weight: float, found: Iterable[Work], question: Asked) -> None:
         """The operators of one step, run ``weight`` times."""
         device, precision = question.device, question.precision
         peak = peak_of(find_engine(question.engine), device, precision.compute)
@@ -158,6 +161,20 @@ def terms_of(questions: list[Question]) -> Terms:
             terms.sequence_steps[row] += weight * step.batch
             bound = bound_step_s(found, limits, step.batch * step.new)
             terms.bound_s[row] += weight * max(0.0, bound) / alike
+    return terms.close()
+
+
+def training_terms_of(questions: list[TrainingQuestion]) -> Terms:
+    """The terms of training iterations; every operator is launched."""
+    from thermoflop.cost.training_terms import bound_training_s, trained
+
+    terms = Terms(len(questions))
+    for row, question in enumerate(questions):
+        for weight, found in trained(question):
+            terms.add(row, weight, found, question)
+        terms.steps[row] = 1.0
+        terms.sequence_steps[row] = question.global_batch / question.plan.dp
+        terms.bound_s[row] = bound_training_s(question)
     return terms.close()
 
 
