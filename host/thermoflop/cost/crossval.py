@@ -81,9 +81,10 @@ def engine_name(question: Asked) -> str:
     return question.engine if name == "default" else name
 
 
-def groups_of(question: Asked) -> tuple[str, str]:
-    """What may move the rates of an engine: the family of formats, and the device."""
-    return f"family:{question.precision.family}", f"device:{question.device.name}"
+def groups_of(question: Asked) -> tuple[str, str, str]:
+    """What may move the rates of an engine: the family of formats, the device, the version."""
+    family, device = question.precision.family, question.device.name
+    return f"family:{family}", f"device:{device}", f"label:{question.engine}"
 
 
 def folds_of(measured: Measured, engine: str, by: str = "model") -> list[Indices]:

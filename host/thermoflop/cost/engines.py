@@ -65,3 +65,14 @@ def peak_of(engine: Engine, device: Device, compute: str) -> float:
     if engine.half_accumulate and compute == "fp16" and device.half_accumulate_flops_s:
         return device.half_accumulate_flops_s
     return peak
+
+
+# Formats in which products are computed while attention stays in 16 bits.
+NARROW = ("fp8", "int8", "fp4")
+
+
+def attention_peak_of(engine: Engine, device: Device, compute: str) -> float:
+    """FLOP/s that attention is measured against: that of 16 bits where products are narrower."""
+    if compute not in NARROW:
+        return peak_of(engine, device, compute)
+    return device.peaks.get("bf16") or device.peaks.get("fp16") or device.peak(compute)

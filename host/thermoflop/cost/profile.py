@@ -57,10 +57,11 @@ class Profile:
         """Whether rows of this device were fitted."""
         return device.name in self.devices
 
-    def efficiency(self, device: Device, precision: Precision) -> Efficiency:
-        """The rates for a device and a family of formats."""
+    def efficiency(self, device: Device, precision: Precision, label: str = "") -> Efficiency:
+        """The rates for a device and a family of formats, of one version where it is named."""
         points = dict(self.points)
-        for group in (f"family:{precision.family}", f"device:{device.name}"):
+        groups = (f"family:{precision.family}", f"device:{device.name}", f"label:{label}")
+        for group in groups:
             for name, move in self.moves.get(group, {}).items():
                 points[name] += move
         return Efficiency(**{name: _value(name, point) for name, point in points.items()})

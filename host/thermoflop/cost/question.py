@@ -14,6 +14,7 @@ from thermoflop.cost.rows import (
     model_of,
     precision_of,
 )
+from thermoflop.cost.shard import shard
 from thermoflop.errors import ThermoflopError
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ def question_of(row: dict[str, Any]) -> Question:
     cached = int(row.get("cached_len") or 0)
     phase, seconds, mixes = _measured(row, batch, prompt, generate)
     expected, reason = _expected(row)
+    try:
+        shard(model.description, tp, ep)
+    except ThermoflopError as error:
+        expected, reason = False, f"checks the bound only: {error}"
     chunk = find_engine(str(row.get("engine"))).chunk
     return Question(
         str(row.get("id", "")), str(row.get("source", "")), str(row.get("engine", "")),

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.engines import DEFAULT, peak_of
+from thermoflop.cost.engines import DEFAULT, attention_peak_of, peak_of
 from thermoflop.model.algebra import maximum
 from thermoflop.model.record import record
 
@@ -59,6 +59,7 @@ class Rates:
     bandwidth_bytes_s: Number
     link_bytes_s: Number
     core_hz: Number
+    attention_flops_s: Number
     efficiency: Efficiency
 
 
@@ -68,7 +69,9 @@ def rates_of(
     """The rates at which a device is expected to run. UsageError for a format it lacks."""
     peak = peak_of(engine or DEFAULT, device, precision.compute)
     fabric = device.fabric_bytes_s
-    return Rates(peak, device.bandwidth_bytes_s, fabric, device.core_hz, efficiency)
+    attention = attention_peak_of(engine or DEFAULT, device, precision.compute)
+    bandwidth = device.bandwidth_bytes_s
+    return Rates(peak, bandwidth, fabric, device.core_hz, attention, efficiency)
 
 
 def fastest_peak(device: Device, precision: Precision) -> float:
@@ -80,7 +83,7 @@ def fastest_peak(device: Device, precision: Precision) -> float:
     peak = device.peak(precision.compute)
     if precision.family == "16" and device.half_accumulate_flops_s:
         peak = max(peak, device.half_accumulate_flops_s)
-    if precision.family in ("8", "8w", "4w"):
+    if precision.family in ("4", "8", "8w", "4w"):
         peak = max(peak, *(device.peaks.get(name, 0.0) for name in ("int8", "fp8", "fp4")))
     return peak
 
@@ -89,7 +92,8 @@ def bound_rates(device: Device, precision: Precision) -> Rates:
     """Nothing wasted: the data sheet's rates."""
     peak = fastest_peak(device, precision)
     fabric = device.fabric_bytes_s
-    return Rates(peak, device.bandwidth_bytes_s, fabric, device.core_hz, Efficiency())
+    bandwidth = device.bandwidth_bytes_s
+    return Rates(peak, bandwidth, fabric, device.core_hz, peak, Efficiency())
 
 
 def compute_s(work: Work, rates: Rates) -> Number:
@@ -97,9 +101,10 @@ def compute_s(work: Work, rates: Rates) -> Number:
     if work.kind in _MOVING or work.kind == "network":
         return 0.0
     efficiency = rates.efficiency
-    share = efficiency.attention if work.kind in ("attention", "scan") else efficiency.matmul
+    if work.kind in ("attention", "scan"):
+        return work.flops / (rates.attention_flops_s * efficiency.attention)
     padded = work.flops + efficiency.pad_rows * work.row_flops
-    return padded / (rates.peak_flops_s * share)
+    return padded / (rates.peak_flops_s * efficiency.matmul)
 
 
 def memory_s(work: Work, rates: Rates) -> Number:

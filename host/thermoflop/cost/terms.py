@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thermoflop.cost.bound import bound_step_s, limits_of
-from thermoflop.cost.engines import find_engine, peak_of
+from thermoflop.cost.engines import attention_peak_of, find_engine, peak_of
 from thermoflop.cost.plan import Plan, Share
 from thermoflop.cost.rates import fastest_peak
 from thermoflop.cost.steps import decode_step, prefill_step
@@ -68,7 +68,9 @@ class Terms:
     def add(self, row: int, weight: float, found: Iterable[Work], question: Asked) -> None:
         """The operators of one step, run ``weight`` times."""
         device, precision = question.device, question.precision
-        peak = peak_of(find_engine(question.engine), device, precision.compute)
+        engine = find_engine(question.engine)
+        peak = peak_of(engine, device, precision.compute)
+        attention_peak = attention_peak_of(engine, device, precision.compute)
         bandwidth, link = device.bandwidth_bytes_s, device.fabric_bytes_s
         for work in found:
             count = weight * work.times
@@ -79,7 +81,7 @@ class Terms:
                 computed = work.flops / peak
                 plain = work.kind == "contraction"
                 moving = work.kind in ("normalization", "element-wise", "gather")
-                attending = 0.0 if plain or moving else computed
+                attending = 0.0 if plain or moving else work.flops / attention_peak
                 line = (
                     computed if plain else 0.0,
                     attending,

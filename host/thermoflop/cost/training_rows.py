@@ -39,7 +39,7 @@ TRAINERS = (
 FORMATS = {
     "mxfp8": "fp8", "fp8-cs": "fp8", "fp8-mx": "fp8", "fp8-cs (fp8-mx)": "fp8", "fp8": "fp8",
     "nvfp4": "nvfp4", "amp_bf16": "bf16", "fp16/bf16": "bf16", "bf16": "bf16", "fp16": "fp16",
-    "bf16 + fp32 master": "bf16", "fp16 or bf16 (16-bit mixed)": "bf16",
+    "bf16 + fp32 master": "bf16", "16-bit": "bf16", "fp16 or bf16 (16-bit mixed)": "bf16",
 }  # fmt: skip
 
 
@@ -158,7 +158,7 @@ def _likely_heads(hidden: int, tp: int) -> int:
 
 
 def _precision(row: dict[str, Any], device: Device) -> Precision:
-    name = FORMATS.get(str(row.get("precision") or "bf16").lower())
+    name = FORMATS.get(str(row.get("precision")).lower())
     if name is None:
         raise Skipped("format unknown")
     if name == "bf16" and "bf16" not in device.peaks:

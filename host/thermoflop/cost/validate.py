@@ -143,7 +143,7 @@ def compare_new(questions: list[Question]) -> list[Compared]:
         rates = rates_of(
             question.device,
             question.precision,
-            profile.efficiency(question.device, question.precision),
+            profile.efficiency(question.device, question.precision, question.engine),
         )
         logs[row] = [np.log(getattr(rates.efficiency, name)) for name in PARAMETERS]
     seconds = np.maximum(terms.seconds(logs)[0], terms.bound_s) if expected else np.zeros(0)
