@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         from thermoflop.cost.validate_training import validate_training
 
         training = validate_training(args.files)
-        print(training.json_text() if args.json else training.text(each=args.each))
+        print(training.json_text() if args.json else training.text())
         return 1 if training.violations else 0
     from thermoflop.cost.validate import validate_times
 

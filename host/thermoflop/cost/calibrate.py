@@ -39,7 +39,11 @@ def expected_questions(rows: list[dict[str, Any]]) -> list[Question]:
 
 def build_profiles(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A profile for every engine with rows, and the pooled one, as JSON objects."""
-    measured = Measured(expected_questions(rows))
+    return built_from(Measured(expected_questions(rows)))
+
+
+def built_from(measured: Measured) -> list[dict[str, Any]]:
+    """The profiles of measured rows."""
     seen = _residuals(measured, "model")
     elsewhere = _residuals(measured, "device")
     unknown = _residuals(measured, "engine")
@@ -95,7 +99,7 @@ def _spreads(
     """The interval by phase, where there are ten rows, and over all phases."""
     phase = np.array([measured.questions[row].phase for row in rows])
     found = {}
-    for name in ("prefill", "token", "total"):
+    for name in ("prefill", "token", "total", "iteration"):
         chosen = rows[phase == name]
         if len(chosen) >= 10:
             found[name] = _ends(logs[chosen])
@@ -115,10 +119,16 @@ def main() -> None:
 
     from thermoflop.cost import data
 
-    built = build_profiles(data.published("times"))
-    path = Path(data.__file__).with_name("profiles.json")
-    text = ",\n".join(json.dumps(profile, ensure_ascii=False) for profile in built)
-    path.write_text(f"[\n{text}\n]\n", encoding="utf-8")
+    from thermoflop.cost.training_profile import build_training_profiles
+
+    made = {
+        "profiles": build_profiles(data.published("times")),
+        "training_profiles": build_training_profiles(data.published("training")),
+    }
+    for name, built in made.items():
+        path = Path(data.__file__).with_name(f"{name}.json")
+        text = ",\n".join(json.dumps(profile, ensure_ascii=False) for profile in built)
+        path.write_text(f"[\n{text}\n]\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ START = {
 MOVES = {
     "family": {"matmul": 0.5, "weights": 0.4, "stream": 0.5, "launch_s": 0.4, "pad_rows": 0.5},
     "device": {"matmul": 0.4, "weights": 0.4, "launch_s": 0.3, "step_s": 0.4, "attention": 0.3},
+    "label": {"cache": 0.6, "weights": 0.3},
 }  # fmt: skip
 # No efficiency passes these. 1/e = 1/limit + u, and it is log u that has a normal prior.
 LIMITS = np.array(list(HIGHEST.values()))
