@@ -119,7 +119,7 @@ def _fewest(
     prompt, generate, batch = sizes
     for devices in DEVICES:
         for tp in (8, 4, 2, 1):
-            if devices % tp or (tp < 8 and devices // tp > 1 and tp * 2 <= devices and tp != 1):
+            if devices % tp:
                 continue
             plan = Plan(tp, devices // tp)
             try:
