@@ -11,6 +11,15 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from thermoflop.cost.compare import compare as compare
+    from thermoflop.cost.estimate import Estimate as Estimate
+    from thermoflop.cost.estimate import estimate as estimate
+    from thermoflop.cost.fit import Fit as Fit
+    from thermoflop.cost.fit import fit as fit
+    from thermoflop.cost.hardware import Device as Device
+    from thermoflop.cost.hardware import find_device as find_device
+    from thermoflop.cost.training import TrainingEstimate as TrainingEstimate
+    from thermoflop.cost.training import train as train
     from thermoflop.model.load import load_model as load_model
     from thermoflop.model.model import Model as Model
     from thermoflop.model.step import Step as Step
@@ -19,12 +28,36 @@ if TYPE_CHECKING:
 # public name -> the module that defines it
 _PUBLIC = {
     "load_model": "thermoflop.model.load",
+    "estimate": "thermoflop.cost.estimate",
+    "Estimate": "thermoflop.cost.estimate",
+    "fit": "thermoflop.cost.fit",
+    "Fit": "thermoflop.cost.fit",
+    "train": "thermoflop.cost.training",
+    "TrainingEstimate": "thermoflop.cost.training",
+    "compare": "thermoflop.cost.compare",
+    "find_device": "thermoflop.cost.hardware",
+    "Device": "thermoflop.cost.hardware",
     "Model": "thermoflop.model.model",
     "OperatorTable": "thermoflop.model.table",
     "Step": "thermoflop.model.step",
 }
 
-__all__ = ["Model", "OperatorTable", "Step", "__version__", "load_model"]
+__all__ = [
+    "Device",
+    "Estimate",
+    "Fit",
+    "Model",
+    "OperatorTable",
+    "Step",
+    "TrainingEstimate",
+    "__version__",
+    "compare",
+    "estimate",
+    "find_device",
+    "fit",
+    "load_model",
+    "train",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -118,7 +118,6 @@ def main() -> None:
     from pathlib import Path
 
     from thermoflop.cost import data
-
     from thermoflop.cost.training_profile import build_training_profiles
 
     made = {

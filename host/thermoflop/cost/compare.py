@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.cost.estimate import Estimate, estimate
 from thermoflop.cost.fit import fit
-from thermoflop.cost.units import digits, gigabytes, seconds, table
+from thermoflop.cost.units import digits, gigabytes, seconds, table, wrapped
 from thermoflop.errors import UsageError
 from thermoflop.model.mixers import Attention, LatentAttention
 from thermoflop.model.record import record, replace
@@ -134,14 +134,17 @@ def compare_text(variants: list[Variant]) -> str:
     rows.append(["tokens/s", *(digits(v.estimate.decode_tokens_per_s) for v in variants)])
     base = variants[0].estimate.per_token.expected_s
     rows.append(
-        ["times faster than MHA", *(f"{base / v.estimate.per_token.expected_s:.2f}" for v in variants)]
+        [
+            "times faster than MHA",
+            *(f"{base / v.estimate.per_token.expected_s:.2f}" for v in variants),
+        ]
     )
     rows.append(["largest batch", *(f"{v.largest_batch:,}" for v in variants)])
     title = (
         f"{first.model_name.removesuffix(' as MHA')} on {first.plan.devices} x "
         f"{first.device.name}, batch {first.batch}, {first.prompt} + {first.generate} tokens"
     )
-    return f"{title}\n\n{table(rows)}\n\n{first.provenance}"
+    return f"{title}\n\n{table(rows)}\n\n{wrapped(first.provenance)}"
 
 
 def compare_json(variants: list[Variant]) -> list[dict[str, Any]]:

@@ -16,9 +16,9 @@ from thermoflop.cost.fitting import Fit, fit, start
 from thermoflop.cost.terms import terms_of
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from collections.abc import Sequence
+
+    import numpy.typing as npt
 
     from thermoflop.cost.terms import Array, Asked, Terms
 

@@ -18,20 +18,20 @@ _SHOWN = ("fp32", "bf16", "fp8", "int8")
 
 def devices_text(devices: list[Device]) -> str:
     """One line a device: memory, bandwidth, dense peaks, links, power, ridge."""
-    head = ["device", "GB", "GB/s", *(f"{name}" for name in _SHOWN), "link GB/s", "W", "ridge", ""]
+    head = ["device", "GB", "GB/s", *(f"{name}" for name in _SHOWN), "link", "W", "ridge", ""]
     rows = [head, *(_row(device) for device in devices)]
     notes = (
-        "peaks in dense TFLOP/s; link in one direction; ridge in FLOP/byte at bf16 or fp16;\n"
+        "peaks in dense TFLOP/s; link in GB/s, one direction; ridge in FLOP/byte at bf16 or fp16;\n"
         "r: numbers of the data sheet partly recalled, not read. GB is 1e9 bytes."
     )
-    return f"{table(rows)}\n\n{len(devices)} devices; {notes}"
+    return f"{table(rows, gap=' ')}\n\n{len(devices)} devices; {notes}"
 
 
 def _row(device: Device) -> list[str]:
     peaks = [_peak(device, name) for name in _SHOWN]
     wide = "bf16" if ("bf16" in device.peaks or "fp16" in device.peaks) else ""
     return [
-        device.name,
+        device.name[:30],
         digits(device.memory_bytes / 1e9),
         digits(device.bandwidth_bytes_s / 1e9),
         *peaks,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.cost.units import wrapped
 from thermoflop.errors import UsageError
 from thermoflop.model.record import record
 
@@ -141,5 +142,5 @@ def page_text(page: Page) -> str:
         shown = ", ".join(f"{key} {value!r}" for key, value in numbers.items())
         lines.append(f"{name}: {shown}")
     lines += ["", "what the model of this package does differently:"]
-    lines += [f"  - {line}" for line in CORRECTED]
+    lines += [wrapped(f"  - {line}", "    ") for line in CORRECTED]
     return "\n".join(lines)

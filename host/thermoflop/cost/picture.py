@@ -71,7 +71,6 @@ def chart(title: str, x_name: str, y_name: str, curves: Sequence[Curve]) -> str:
     return framed(title, body)
 
 
-
 def _grid(
     x_low: int,
     x_high: int,

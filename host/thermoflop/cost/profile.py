@@ -73,6 +73,11 @@ class Profile:
 
     def provenance(self, device: Device, precision: Precision) -> str:
         """What the expectation rests on, in a sentence."""
+        if not self.devices:
+            return (
+                f"no engine named: rates pooled over {self.rows:,} published rows of all engines, "
+                "interval that of an engine not seen; name one with profile for a narrower one"
+            )
         many = len(self.devices)
         rests = f"{self.rows:,} published rows ({self.models} models, {many} devices)"
         words = [f"profile {self.name}: fitted to {rests}"]

@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from thermoflop.cost.rows import Question
+    from thermoflop.cost.training_rows import TrainingQuestion
     from thermoflop.cost.work import Work
     from thermoflop.model.step import Step
-
-    from thermoflop.cost.training_rows import TrainingQuestion
 
     Asked = Question | TrainingQuestion
     Array = npt.NDArray[np.float64]

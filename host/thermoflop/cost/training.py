@@ -247,7 +247,9 @@ def train(
     plan = _training_plan(devices, tp or 1, pp, dp, ep, cp, sequence=sequence_parallel)
     replica = plan.dp * micro_batch
     if global_batch % replica:
-        raise UsageError(f"global_batch={global_batch} is no multiple of dp x micro_batch={replica}")
+        raise UsageError(
+            f"global_batch={global_batch} is no multiple of dp x micro_batch={replica}"
+        )
     question = TrainingQuestion(
         "", "", profile or "default", known.name, device, known, choose_precision(dtype), plan,
         float(global_batch), float(micro_batch), sequence, virtual, recompute, flash, zero, 1.0,

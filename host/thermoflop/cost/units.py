@@ -55,3 +55,10 @@ def table(rows: list[list[str]], left: int = 1, gap: str = "  ") -> str:
         ]
         lines.append(gap.join(cells).rstrip())
     return "\n".join(lines)
+
+
+def wrapped(text: str, indent: str = "  ") -> str:
+    """A paragraph of at most 98 columns."""
+    import textwrap
+
+    return textwrap.fill(text, 98, subsequent_indent=indent)

@@ -18,7 +18,6 @@ from thermoflop.cost.question import question_of
 from thermoflop.cost.rates import rates_of
 from thermoflop.cost.rows import Skipped
 from thermoflop.cost.terms import PARAMETERS, terms_of
-from thermoflop.cost.units import table
 from thermoflop.errors import InputError
 from thermoflop.model.record import record, replace
 
