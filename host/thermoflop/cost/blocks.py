@@ -40,7 +40,8 @@ def in_blocks(setting: Setting, asked: Asked, chunk: int | None) -> Estimate:
         one(setting, replace(asked, **dict(zip(_SIZES, block, strict=True))), chunk)
         for block in _blocks(flat)
     ]
-    return _joined(parts, shape)
+    joined: Estimate = _joined(parts, shape)
+    return joined
 
 
 _SIZES = ("batch", "prompt", "generate", "prefix")

@@ -1,9 +1,9 @@
 """Energy and heat of a run: power from what a device computes and moves, J per token, and degrees.
 
-Power follows the rates: ``P = P_design (awake + flop f/f_peak + byte b/b_peak)``, at most the design
-power, with f and b the FLOPs and bytes of a second. ``awake`` is what a device
-that serves draws before it computes, more than when idle. The three numbers are fitted to the measured
-GPU power of ML.ENERGY's serving runs (H100 and B200, 300 rows); their spread is that of held-out
+Power follows the rates: ``P = P_design (awake + flop f/f_peak + byte b/b_peak)``, at most the
+design power, with f and b the FLOPs and bytes of a second. ``awake`` is what a device that serves
+draws before it computes, more than when idle. The three numbers are fitted to the measured GPU
+power of ML.ENERGY's serving runs (H100 and B200, 300 rows); their spread is that of held-out
 models. In steady state a device is ``power * thermal resistance`` warmer than its coolant.
 """
 

@@ -169,9 +169,9 @@ def estimate(
     ``batch`` sequences run together, ``batch / dp`` in each replica. ``prefix`` tokens of the
     prompt are in the cache already; ``chunk`` prompt tokens are read at once (None: all). Raises
     UsageError for what makes no sense, naming the value. Source: Williams 2009 (roofline), Hockney
-    1982 (padding), and the published rows behind the profile.
+    1982 (padding), published rows (rates).
     """
-    from thermoflop.cost.ask import ask
+    from thermoflop.cost.ask import ask, checked_size
 
     known, device, asked = ask(model, hardware, batch, prompt, generate, prefix, page)
     plan = choose_plan(devices, tp, pp, dp, ep, cp)
@@ -179,8 +179,8 @@ def estimate(
     setting = Setting(known, device, plan, precision, find_profile(profile))
     if chunk is None:
         chunk = setting.profile.engine.chunk
-    if chunk is not None and (type(chunk) is not int or chunk < 1):
-        raise UsageError(f"chunk={chunk!r:.40} makes no sense: expected a whole number >= 1")
+    else:
+        checked_size("chunk", chunk, 1)
     if kind_of(asked.batch) == "int" and asked.batch % dp:
         raise UsageError(f"dp={dp} does not divide batch={asked.batch}")
     from thermoflop.cost.blocks import in_blocks

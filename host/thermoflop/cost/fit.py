@@ -136,16 +136,22 @@ def fit_text(found: Fit) -> str:
     memory = found.memory
     verdict = "it fits" if found.fits else f"no: {gigabytes(memory.shortfall_bytes)} missing"
     lines = [
-        f"{found.model_name} on {found.plan.devices} x {found.device.name} ({found.plan.words}), "
-        f"{found.precision.name}, batch {found.batch}, {found.prompt} + {found.generate} tokens: "
-        f"{verdict}",
+        (
+            f"{found.model_name} on {found.plan.devices} x {found.device.name} "
+            f"({found.plan.words}), "
+            f"{found.precision.name}, batch {found.batch}, {found.prompt} + {found.generate} "
+            "tokens: "
+            f"{verdict}"
+        ),
         "",
         f"  weights      {gigabytes(memory.weight_bytes):>10}",
         f"  cache        {gigabytes(memory.kv_bytes):>10}",
         f"  activations  {gigabytes(memory.activation_bytes):>10}",
         f"  reserve      {gigabytes(memory.reserve_bytes):>10}",
-        f"  together     {gigabytes(memory.total_bytes):>10} of "
-        f"{gigabytes(memory.capacity_bytes)} a device (GB is 1e9 bytes)",
+        (
+            f"  together     {gigabytes(memory.total_bytes):>10} of "
+            f"{gigabytes(memory.capacity_bytes)} a device (GB is 1e9 bytes)"
+        ),
         "",
         f"largest batch at this context:    {found.largest_batch:,}",
         f"longest context at this batch:    {found.longest_context:,}",

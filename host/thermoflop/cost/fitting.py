@@ -17,6 +17,8 @@ from thermoflop.cost.terms import PARAMETERS
 from thermoflop.model.record import record
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from thermoflop.cost.terms import Array, Terms
@@ -58,7 +60,7 @@ class Fit:
     base: tuple[float, ...]
     moves: dict[str, dict[str, float]]
 
-    def logs(self, groups: list[tuple[str, ...]]) -> Array:
+    def logs(self, groups: Sequence[tuple[str, ...]]) -> Array:
         """The logarithms of the parameters for rows that belong to these groups."""
         result = np.tile(np.array(self.base), (len(groups), 1))
         for row, names in enumerate(groups):
@@ -80,17 +82,18 @@ def logs_of(points: Array) -> tuple[Array, Array]:
 
 def start() -> Array:
     """The fitted points of ``START``."""
-    values = np.array([START[name][0] for name in PARAMETERS])
+    values: Array = np.array([START[name][0] for name in PARAMETERS])
     points = np.log(values)
     count = len(LIMITS)
     points[:count] = -np.log(1 / values[:count] - 1 / LIMITS)
-    return points
+    found: Array = points
+    return found
 
 
 def fit(
     terms: Terms,
     measured_s: Array,
-    groups: list[tuple[str, ...]],
+    groups: Sequence[tuple[str, ...]],
     centre: Array,
     spread: float = 1.0,
     weights: Array | None = None,
@@ -120,7 +123,7 @@ def fit(
     return Fit(tuple(float(value) for value in solved[: len(PARAMETERS)]), moves_by)
 
 
-def _membership(layout: list[tuple[str | None, int]], groups: list[tuple[str, ...]]) -> Array:
+def _membership(layout: list[tuple[str | None, int]], groups: Sequence[tuple[str, ...]]) -> Array:
     """1 where an unknown applies to a row."""
     member = np.ones((len(groups), len(layout)))
     for column, (owner, _) in enumerate(layout):

@@ -63,11 +63,11 @@ class Memory:
 
 
 def part_bytes(part: Part, weight_bytes: float, kept_bytes: float) -> float:
-    """Bytes of one set of a part's parameters: matrices in layers may be narrow, the rest is not."""
+    """Bytes of one set of a part's parameters: matrices in layers may be narrow, the rest not."""
     if isinstance(part, Linear | Convolution) and not (isinstance(part, Linear) and part.tied):
         narrow = isinstance(part, Linear) and not part.kept
         width = weight_bytes if narrow else kept_bytes
-        return part.matrix_parameters * width + part.bias_parameters * kept_bytes
+        return float(part.matrix_parameters * width + part.bias_parameters * kept_bytes)
     return float(part.parameters * kept_bytes)
 
 
@@ -133,7 +133,7 @@ def _layer_width(layer: Layer) -> float:
 
 
 def activation_bytes(share: Share, prompt: Number, batch: Number) -> Number:
-    """Bytes of activations in flight: the widest layer, and the logits of every sequence in fp32."""
+    """Bytes of activations in flight: the widest layer, and every sequence's logits in fp32."""
     description = share.description
     widest = max(
         (_layer_width(run.layer) for stack in description.stacks for run in stack.runs), default=0.0

@@ -18,13 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 CORRECTED = (
-    "the bytes of the MQA projection leave out the matrix of the queries and the queries: "
-    "1,359,744 B, not 164,736",
-    "the values of MQA are counted twice and the attention weights dropped: 1,326,080 B at 1024, "
-    "not 1,981,440",
+    (
+        "the bytes of the MQA projection leave out the matrix of the queries and the queries: "
+        "1,359,744 B, not 164,736"
+    ),
+    (
+        "the values of MQA are counted twice and the attention weights dropped: 1,326,080 B "
+        "at 1024, "
+        "not 1,981,440"
+    ),
     "the sum leaves out the last step",
-    "a residual reads two arrays and writes one, GELU works on four times the width: both are "
-    "counted as one narrow array in and out",
+    (
+        "a residual reads two arrays and writes one, GELU works on four times the width: both are "
+        "counted as one narrow array in and out"
+    ),
     "the launch is a cost that every kernel pays, not a floor under its time",
     "efficiency holds for compute alone; memory runs below its data sheet too",
     "no prompt, no head, no grouped heads; no steps is a division by zero there, an error here",

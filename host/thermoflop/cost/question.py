@@ -27,7 +27,7 @@ Measured = tuple[str, float, bool]
 
 
 def question_of(row: dict[str, Any]) -> Question:
-    """The question that a row answers. Skipped, with the reason, for one that cannot be compared."""
+    """The question that a row answers. Skipped, with the reason, where it cannot be compared."""
     if not isinstance(row, dict):
         raise Skipped("not an object")
     if row.get("usable") is False:
@@ -63,8 +63,8 @@ def question_of(row: dict[str, Any]) -> Question:
     chunk = find_engine(str(row.get("engine"))).chunk
     return Question(
         str(row.get("id", "")), str(row.get("source", "")), str(row.get("engine", "")),
-        str(row.get("model", "")), device, max(tp * pp, ep), model, precision, tp, pp, ep, batch, prompt, generate,
-        phase, seconds, cached, chunk, known, mixes, expected, reason,
+        str(row.get("model", "")), device, max(tp * pp, ep), model, precision, tp, pp, ep,
+        batch, prompt, generate, phase, seconds, cached, chunk, known, mixes, expected, reason,
     )  # fmt: skip
 
 

@@ -6,7 +6,8 @@ The time of an operator is its launches plus the larger of computing and moving:
 
 ``pad_rows`` is the half-size of the Hockney form m/(m + m_half) (Hockney 1982): small products run
 below the rate of large ones. ``stream`` is how many bytes of weights the kernels of an engine take
-in per core and clock: what holds fast memory back on a chip with few or slow cores. The form keeps every time affine in the context.
+in per core and clock: what holds fast memory back on a chip with few or slow cores. The form keeps
+every time affine in the context.
 """
 
 from __future__ import annotations

@@ -26,8 +26,10 @@ def estimate_text(found: Estimate) -> str:
     """The whole estimate, at most 100 columns wide."""
     plan = found.plan
     lines = [
-        f"{found.model_name} on {plan.devices} x {found.device.name} ({plan.words}), "
-        f"{found.precision.name}",
+        (
+            f"{found.model_name} on {plan.devices} x {found.device.name} ({plan.words}), "
+            f"{found.precision.name}"
+        ),
         f"batch {found.batch}, prompt {found.prompt}, {found.generate} generated",
         "",
         _times(found),
@@ -64,11 +66,16 @@ def _memory(found: Estimate) -> list[str]:
     memory = found.memory
     fits = "fits" if memory.fits else f"DOES NOT FIT: {gigabytes(memory.shortfall_bytes)} missing"
     return [
-        f"memory a device: {gigabytes(memory.total_bytes)} of {gigabytes(memory.capacity_bytes)}, "
-        f"{fits}",
-        f"  weights {gigabytes(memory.weight_bytes)}, cache {gigabytes(memory.kv_bytes)}, "
-        f"activations {gigabytes(memory.activation_bytes)}, reserve "
-        f"{gigabytes(memory.reserve_bytes)}",
+        (
+            f"memory a device: {gigabytes(memory.total_bytes)} of "
+            f"{gigabytes(memory.capacity_bytes)}, "
+            f"{fits}"
+        ),
+        (
+            f"  weights {gigabytes(memory.weight_bytes)}, cache {gigabytes(memory.kv_bytes)}, "
+            f"activations {gigabytes(memory.activation_bytes)}, reserve "
+            f"{gigabytes(memory.reserve_bytes)}"
+        ),
         f"  {memory.assumption}",
     ]
 
@@ -79,8 +86,10 @@ def _energy(found: Estimate) -> list[str]:
         return ["energy: the design power of this device is not known"]
     low, high = digits(energy.power_low_w), digits(energy.power_high_w)
     lines = [
-        f"power a device: {digits(energy.power_w)} W ({low} .. {high}); "
-        f"{digits(energy.per_token_j)} J a generated token",
+        (
+            f"power a device: {digits(energy.power_w)} W ({low} .. {high}); "
+            f"{digits(energy.per_token_j)} J a generated token"
+        ),
     ]
     if energy.rise_c is not None:
         lines.append(f"  settles {digits(energy.rise_c)} °C above its coolant")

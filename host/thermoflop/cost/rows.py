@@ -72,7 +72,7 @@ class Question:
     reason: str = ""
 
 
-class Skipped(ThermoflopError):
+class Skipped(ThermoflopError):  # noqa: N818 - it is no mistake of anybody
     """A row that cannot be compared, with the reason."""
 
 
@@ -114,7 +114,8 @@ def config_of(shape: dict[str, Any]) -> dict[str, Any]:
     if shape.get("experts"):
         return {
             "model_type": "mixtral", **common,
-            "num_local_experts": shape["experts"], "num_experts_per_tok": shape["experts_per_token"],
+            "num_local_experts": shape["experts"],
+            "num_experts_per_tok": shape["experts_per_token"],
         }  # fmt: skip
     if shape.get("gated"):
         return {"model_type": "llama", **common}

@@ -85,7 +85,7 @@ class TrainingEstimate:
     @property
     def tokens_per_s(self) -> float:
         """Tokens a second on all devices."""
-        return self.global_batch * self.sequence / self.iteration.expected_s
+        return float(self.global_batch * self.sequence / self.iteration.expected_s)
 
     @property
     def mfu(self) -> float:
@@ -99,7 +99,7 @@ class TrainingEstimate:
 
     def _utilization(self, flops: float) -> float:
         peak = self.device.peak(self.precision.compute)
-        return flops / (self.iteration.expected_s * peak * self.plan.devices)
+        return float(flops / (self.iteration.expected_s * peak * self.plan.devices))
 
     @property
     def days(self) -> tuple[float, float, float] | None:
@@ -230,20 +230,8 @@ def train(
     from thermoflop.cost.training_profile import expect_training
 
     known, device = as_model(model), as_device(hardware)
-    for name, value in (
-        ("global_batch", global_batch), ("micro_batch", micro_batch), ("sequence", sequence),
-        ("virtual", virtual),
-    ):  # fmt: skip
-        checked_size(name, value, 1)
-    if recompute not in RECOMPUTE:
-        raise UsageError(f"recompute={recompute!r:.40}: expected one of {', '.join(RECOMPUTE)}")
-    if attention not in CONVENTIONS:
-        raise UsageError(f"attention={attention!r:.40}: expected full or causal")
-    if known.max_positions is not None and sequence > known.max_positions:
-        raise UsageError(f"sequence={sequence} passes the {known.max_positions} of {known.name}")
-    for name, amount in (("tokens", tokens), ("price", price)):
-        if amount is not None and not 0 < amount < 1e30:
-            raise UsageError(f"{name}={amount!r:.40} makes no sense: expected a number > 0")
+    _check_sizes(known, global_batch, micro_batch, sequence, virtual)
+    _check_words(recompute, attention, tokens, price)
     plan = _training_plan(devices, tp or 1, pp, dp, ep, cp, sequence=sequence_parallel)
     replica = plan.dp * micro_batch
     if global_batch % replica:
@@ -264,6 +252,29 @@ def train(
         bubble_share(pp, global_batch / replica, virtual), training_memory(question), provenance,
         tokens, price,
     )  # fmt: skip
+
+
+def _check_sizes(
+    known: Model, global_batch: int, micro_batch: int, sequence: int, virtual: int
+) -> None:
+    """UsageError for a size that makes no sense."""
+    checked_size("global_batch", global_batch, 1)
+    checked_size("micro_batch", micro_batch, 1)
+    checked_size("sequence", sequence, 1)
+    checked_size("virtual", virtual, 1)
+    if known.max_positions is not None and sequence > known.max_positions:
+        raise UsageError(f"sequence={sequence} passes the {known.max_positions} of {known.name}")
+
+
+def _check_words(recompute: str, attention: str, tokens: float | None, price: float | None) -> None:
+    """UsageError for an option that is not one."""
+    if recompute not in RECOMPUTE:
+        raise UsageError(f"recompute={recompute!r:.40}: expected one of {', '.join(RECOMPUTE)}")
+    if attention not in CONVENTIONS:
+        raise UsageError(f"attention={attention!r:.40}: expected full or causal")
+    for name, amount in (("tokens", tokens), ("price", price)):
+        if amount is not None and not 0 < amount < 1e30:
+            raise UsageError(f"{name}={amount!r:.40} makes no sense: expected a number > 0")
 
 
 def _training_plan(

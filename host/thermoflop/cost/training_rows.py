@@ -78,13 +78,14 @@ class TrainingQuestion:
 
 
 def training_question(row: dict[str, Any]) -> TrainingQuestion:
-    """The question that a row answers. Skipped, with the reason, for one that cannot be compared."""
+    """The question that a row answers. Skipped, with the reason, where it cannot be compared."""
     if not isinstance(row, dict):
         raise Skipped("not an object")
     device = _device(row)
     shape = _shape(row)
     trainer, fused = trainer_of(str(row.get("source") or row.get("engine") or ""))
-    sequence, assumed = int(row.get("seq_len") or 0), []
+    sequence = int(row.get("seq_len") or 0)
+    assumed: list[str] = []
     if not sequence:
         raise Skipped("sequence length unknown")
     precision = _precision(row, device)
@@ -152,7 +153,7 @@ def _shape(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _likely_heads(hidden: int, tp: int) -> int:
-    """The number of heads that divides the width, that ``tp`` divides, nearest to 128 dimensions."""
+    """A number of heads that divides the width and ``tp`` divides, nearest to 128 dimensions."""
     possible = [heads for heads in range(tp, hidden // 16 + 1, tp) if hidden % heads == 0]
     return min(possible or [1], key=lambda heads: abs(heads - hidden / 128))
 
@@ -196,7 +197,7 @@ def narayanan_flops(shape: dict[str, Any], batch: float, sequence: int) -> float
     """FLOPs of an iteration with one recomputation of the layers (Narayanan et al. 2021, eq. 3)."""
     hidden, layers, vocab = shape["hidden"], shape["layers"], shape["vocab"]
     rest = 1 + sequence / (6 * hidden) + vocab / (16 * layers * hidden)
-    return 96.0 * batch * sequence * layers * hidden**2 * rest
+    return float(96.0 * batch * sequence * layers * hidden**2 * rest)
 
 
 def _seconds(

@@ -69,7 +69,7 @@ def slots_of(question: TrainingQuestion) -> float:
     plan = question.plan
     count = max(1.0, question.global_batch / plan.dp / question.micro_batch)
     layers = layers_of(question.model.description)
-    return (count + (plan.pp - 1) / question.virtual) * stage_share(layers, plan.pp)
+    return float((count + (plan.pp - 1) / question.virtual) * stage_share(layers, plan.pp))
 
 
 def _sends(share: Share, question: TrainingQuestion) -> list[Work]:
@@ -110,4 +110,4 @@ def bound_training_s(question: TrainingQuestion) -> float:
     limits = limits_of(question.device, peak)
     flops = [replace(work, weight_bytes=0.0, kv_bytes=0.0) for work in share.works(step)]
     once = bound_step_s(flops, limits, 1)
-    return 3.0 * once * question.global_batch / question.plan.devices
+    return float(3.0 * once * question.global_batch / question.plan.devices)

@@ -20,19 +20,34 @@ def training_text(found: TrainingEstimate) -> str:
     span = found.iteration
     ratio = found.model_flops / found.six_n_flops
     lines = [
-        f"training {found.model_name} ({found.params:,} parameters) on {found.plan.devices} x "
-        f"{found.device.name} ({found.plan.words}), {found.precision.name}",
-        f"batch {found.global_batch} x {found.sequence} tokens, micro-batch {found.micro_batch}, "
-        f"recompute {found.recompute}",
+        (
+            f"training {found.model_name} ({found.params:,} parameters) on {found.plan.devices} x "
+            f"{found.device.name} ({found.plan.words}), {found.precision.name}"
+        ),
+        (
+            f"batch {found.global_batch} x {found.sequence} tokens, micro-batch "
+            f"{found.micro_batch}, "
+            f"recompute {found.recompute}"
+        ),
         "",
-        f"an iteration  {seconds(span.expected_s)} expected, {seconds(span.low_s)} .. "
-        f"{seconds(span.high_s)} in 80 %, bound {seconds(span.bound_s)}",
-        f"throughput    {digits(found.tokens_per_s)} tokens/s, "
-        f"{digits(found.tokens_per_s / found.plan.devices)} a device",
-        f"MFU {100 * found.mfu:.1f} %, HFU {100 * found.hfu:.1f} % (attention {found.attention}); "
-        f"pipeline bubble {100 * found.bubble:.1f} %",
-        f"FLOPs an iteration: {scaled(found.model_flops, 'FLOP')} of the model, "
-        f"{scaled(found.hardware_flops, 'FLOP')} with recomputation; 6N is {100 / ratio:.1f} % of it",
+        (
+            f"an iteration  {seconds(span.expected_s)} expected, {seconds(span.low_s)} .. "
+            f"{seconds(span.high_s)} in 80 %, bound {seconds(span.bound_s)}"
+        ),
+        (
+            f"throughput    {digits(found.tokens_per_s)} tokens/s, "
+            f"{digits(found.tokens_per_s / found.plan.devices)} a device"
+        ),
+        (
+            f"MFU {100 * found.mfu:.1f} %, HFU {100 * found.hfu:.1f} % (attention "
+            f"{found.attention}); "
+            f"pipeline bubble {100 * found.bubble:.1f} %"
+        ),
+        (
+            f"FLOPs an iteration: {scaled(found.model_flops, 'FLOP')} of the model, "
+            f"{scaled(found.hardware_flops, 'FLOP')} with recomputation; 6N is "
+            f"{100 / ratio:.1f} % of it"
+        ),
         "",
         *_memory(found),
         *_run(found),
@@ -46,11 +61,17 @@ def _memory(found: TrainingEstimate) -> list[str]:
     memory = found.memory
     fits = "fits" if memory.fits else f"DOES NOT FIT: {gigabytes(memory.shortfall_bytes)} missing"
     return [
-        f"memory a device: {gigabytes(memory.total_bytes)} of {gigabytes(memory.capacity_bytes)}, "
-        f"{fits}",
-        f"  weights {gigabytes(memory.weight_bytes)}, gradients {gigabytes(memory.gradient_bytes)}, "
-        f"optimizer {gigabytes(memory.optimizer_bytes)}, activations "
-        f"{gigabytes(memory.activation_bytes)} ({memory.form})",
+        (
+            f"memory a device: {gigabytes(memory.total_bytes)} of "
+            f"{gigabytes(memory.capacity_bytes)}, "
+            f"{fits}"
+        ),
+        (
+            f"  weights {gigabytes(memory.weight_bytes)}, "
+            f"gradients {gigabytes(memory.gradient_bytes)}, "
+            f"optimizer {gigabytes(memory.optimizer_bytes)}, activations "
+            f"{gigabytes(memory.activation_bytes)} ({memory.form})"
+        ),
     ]
 
 
@@ -60,8 +81,10 @@ def _run(found: TrainingEstimate) -> list[str]:
     expected, low, high = found.days
     lines = [
         "",
-        f"{scaled(found.train_tokens, '').strip()} tokens: {digits(expected)} days "
-        f"({digits(low)} .. {digits(high)}), {digits(found.device_hours)} device hours",
+        (
+            f"{scaled(found.train_tokens, '').strip()} tokens: {digits(expected)} days "
+            f"({digits(low)} .. {digits(high)}), {digits(found.device_hours)} device hours"
+        ),
     ]
     if found.price is not None:
         lines.append(f"  at {found.price_per_device_hour:g} a device hour: {digits(found.price)}")

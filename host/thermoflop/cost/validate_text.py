@@ -34,10 +34,12 @@ def _row(name: str, found: dict[str, Any]) -> list[str]:
 
 
 def report_text(report: TimesReport) -> str:
-    """All rows, then by phase, engine and device; rows that beat the bound; what was left out."""
+    """All rows, then by phase, engine and device; rows that beat the bound; what is left out."""
     blocks = [
-        f"{report.rows} rows, {len(report.compared)} compared, {len(report.skipped)} skipped; "
-        "every row is predicted by a fit without it"
+        (
+            f"{report.rows} rows, {len(report.compared)} compared, {len(report.skipped)} skipped; "
+            "every row is predicted by a fit without it"
+        )
     ]
     rows = [_HEAD, _row("all", summary(report.compared))]
     for key in (lambda each: each.phase, lambda each: each.engine, lambda each: each.device):
@@ -58,7 +60,8 @@ def report_text(report: TimesReport) -> str:
 def _violation(each: Compared) -> str:
     return (
         f"beats the bound: {each.row_id} {each.engine}, {each.model} on {each.device}: "
-        f"{seconds(each.measured_s)} against {seconds(each.bound_s)}; {each.reason or 'unexplained'}"
+        f"{seconds(each.measured_s)} against {seconds(each.bound_s)}; "
+        f"{each.reason or 'unexplained'}"
     )
 
 

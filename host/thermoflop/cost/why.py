@@ -110,15 +110,25 @@ def formula_text(setting: Setting) -> str:
     return "\n".join(
         [
             "time of an operator = launch + max(compute, memory)",
-            f"  compute = (FLOP + {efficiency.pad_rows:.0f} rows of padding) / ({peak} x e), "
-            f"e = {efficiency.matmul:.2f} in products, {efficiency.attention:.2f} in attention",
-            f"  memory  = bytes / ({bandwidth} x e), e = {efficiency.weights:.2f} for weights, "
-            f"{efficiency.cache:.2f} cache, {efficiency.activations:.2f} activations",
+            (
+                f"  compute = (FLOP + {efficiency.pad_rows:.0f} rows of padding) / ({peak} x e), "
+                f"e = {efficiency.matmul:.2f} in products, {efficiency.attention:.2f} in attention"
+            ),
+            (
+                f"  memory  = bytes / ({bandwidth} x e), e = {efficiency.weights:.2f} for weights, "
+                f"{efficiency.cache:.2f} cache, {efficiency.activations:.2f} activations"
+            ),
             f"            + bytes of weights / {scaled(stream, 'B/s')} that the cores take in",
-            f"  launch  = {seconds(efficiency.launch_s)}; a step {seconds(efficiency.step_s)}, a "
-            f"sequence {seconds(efficiency.sequence_s)}; ridge {digits(ridge)} FLOP/B",
-            f"  network = bytes / ({scaled(rates.link_bytes_s, 'B/s')} x {efficiency.link:.2f}) "
-            f"+ {seconds(efficiency.collective_s)} for each step of a collective",
+            (
+                f"  launch  = {seconds(efficiency.launch_s)}; a step "
+                f"{seconds(efficiency.step_s)}, a "
+                f"sequence {seconds(efficiency.sequence_s)}; ridge {digits(ridge)} FLOP/B"
+            ),
+            (
+                f"  network = bytes / ({scaled(rates.link_bytes_s, 'B/s')} x "
+                f"{efficiency.link:.2f}) "
+                f"+ {seconds(efficiency.collective_s)} for each step of a collective"
+            ),
         ]
     )
 
