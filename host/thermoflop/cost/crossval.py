@@ -124,11 +124,12 @@ TAIL = 0.05
 
 
 def quantiles(logs: Array) -> tuple[float, float]:
-    """The ends of the interval of log(measured / predicted), stretched for few rows."""
+    """The ends of the interval of log(measured / predicted), stretched for few rows, around 0."""
     low, high = np.quantile(logs, [TAIL, 1 - TAIL])
     stretch = 1 + 2 / (len(logs) + 1)
     middle = (low + high) / 2
-    return float(middle + (low - middle) * stretch), float(middle + (high - middle) * stretch)
+    low, high = middle + (low - middle) * stretch, middle + (high - middle) * stretch
+    return float(min(low, 0.0)), float(max(high, 0.0))
 
 
 def intervals(measured: Measured, seconds: Array, group: Indices) -> tuple[Array, Array]:

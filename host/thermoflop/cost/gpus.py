@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.cost.hardware import as_device, catalogue
 from thermoflop.cost.render import plain
-from thermoflop.cost.units import digits, table
+from thermoflop.cost.units import digits, table, wrapped
 
 if TYPE_CHECKING:
     from typing import Any
@@ -61,7 +61,7 @@ def device_text(device: Device) -> str:
             lines.append(f"  {name}: {shown}")
     lines.append(f"  read in the source: {', '.join(device.read) or 'nothing'}")
     lines.append(f"  source: {device.source}")
-    return "\n".join(lines)
+    return "\n".join(wrapped(line, "    ") for line in lines)
 
 
 def devices_named(names: list[str]) -> list[Device]:
