@@ -12,8 +12,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what",
         choices=("counts", "times", "memory", "training"),
-        help="counts: parameters and FLOPs of libraries; times, memory, training: what people "
-        "measured and published",
+        help="counts: parameters and FLOPs of libraries; times (training among them), memory: what "
+        "people measured and published",
     )
     parser.add_argument(
         "files",

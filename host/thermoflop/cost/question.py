@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.hardware import Device
 
+# Names of the same quantity, all in milliseconds.
+TOKEN_METRICS = frozenset({
+    "decode_ms_per_token", "per_token_latency_ms", "inter_token_latency_ms", "itl_ms", "tpot_ms",
+    "median_itl_ms", "mean_itl_ms", "median_tpot_ms", "mean_tpot_ms", "time_per_output_token_ms",
+})  # fmt: skip
+PREFILL_METRICS = frozenset({
+    "first_token_latency_ms", "encoder_forward_latency_ms", "ttft_ms", "time_to_first_token_ms",
+    "median_ttft_ms", "mean_ttft_ms", "prefill_ms", "prefill_latency_ms",
+})  # fmt: skip
+
 # What one row's metric gives: phase, seconds, whether a step carries its share of prefills.
 Measured = tuple[str, float, bool]
 
@@ -112,11 +122,11 @@ def _measured(row: dict[str, Any], batch: float, prompt: int, generate: int) -> 
     metric, value = str(row.get("metric")), float(row["value"])
     if metric in ("end_to_end_latency_ms", "end_to_end_latency_s"):
         return "total", value / (1e3 if metric.endswith("_ms") else 1), False
-    if metric in ("first_token_latency_ms", "encoder_forward_latency_ms"):
+    if metric in PREFILL_METRICS:
         return "prefill", value / 1e3, False
     if metric == "prefill_tokens_per_s":
         return "prefill", batch * prompt / value, False
-    if metric == "decode_ms_per_token":
+    if metric in TOKEN_METRICS:
         return "token", value / 1e3, False
     if metric == "decode_tokens_per_s":
         return "token", batch / value, False

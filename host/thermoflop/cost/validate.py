@@ -241,26 +241,56 @@ def by(compared: Sequence[Compared], key: Callable[[Compared], str]) -> dict[str
     return {name: summary([each for each in compared if key(each) == name]) for name in names}
 
 
-def validate_times(files: Sequence[str] = (), *, alone: bool = False) -> TimesReport:
-    """The carried rows (unless ``alone``) and those of files, each predicted without itself."""
+TRAINING_METRICS = frozenset(
+    {
+        "iteration_time_s", "iteration_time_ms", "achieved_tflops_per_gpu", "model_tflops_per_gpu",
+        "tokens_per_s_per_gpu", "tokens_per_s", "mfu_pct", "gpu_hours", "train_minutes",
+        "train_days", "total_train_flops", "gpu_hours_per_300B_tokens",
+    }
+)  # fmt: skip
+
+
+def is_training(row: object) -> bool:
+    """Whether a row measures training: by its metric, or by a key that only training has."""
+    if not isinstance(row, dict):
+        return False
+    return row.get("metric") in TRAINING_METRICS or "global_batch" in row or "train_tokens_b" in row
+
+
+def validate_times(files: Sequence[str] = ()) -> TimesReport:
+    """The carried rows, or those of files, inference and training, each predicted without itself.
+
+    A row of a file that is one of the carried ones gets its held-out prediction.
+    """
+    from thermoflop.cost.validate_training import validate_training
+
+    training = validate_training(files)
     carried_rows = published("times")
     carried, skipped = asked(carried_rows)
     held = compare_held_out(carried)
+    if not files:
+        return _together(TimesReport(len(carried_rows), tuple(held), tuple(skipped)), training)
     order = [q for q in carried if q.expected] + [q for q in carried if not q.expected]
     known = {identity(question): found for question, found in zip(order, held, strict=True)}
-    compared = [] if alone or files else held
-    skipped = [] if alone or files else skipped
-    count = 0 if alone or files else len(carried_rows)
+    compared: list[Compared] = []
+    skipped, count = [], 0
     for path in files:
-        rows = read_rows(path)
+        rows = [row for row in read_rows(path) if not is_training(row)]
         questions, left_out = asked(rows)
-        new = [question for question in questions if identity(question) not in known]
         compared += [
             replace(known[identity(question)], row_id=question.row_id)
             for question in questions
             if identity(question) in known
         ]
-        compared += compare_new(new)
+        compared += compare_new([each for each in questions if identity(each) not in known])
         skipped += left_out
         count += len(rows)
-    return TimesReport(count, tuple(compared), tuple(skipped))
+    return _together(TimesReport(count, tuple(compared), tuple(skipped)), training)
+
+
+def _together(first: TimesReport, second: TimesReport) -> TimesReport:
+    return TimesReport(
+        first.rows + second.rows,
+        first.compared + second.compared,
+        first.skipped + second.skipped,
+    )

@@ -13,7 +13,7 @@ from thermoflop.cost.training_profile import (
     training_profiles,
     training_questions,
 )
-from thermoflop.cost.validate import Compared, TimesReport, read_rows
+from thermoflop.cost.validate import Compared, TimesReport, is_training, read_rows
 from thermoflop.model.record import replace
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def validate_training(files: Sequence[str] = ()) -> TimesReport:
     compared: list[Compared] = []
     skipped, count = [], 0
     for path in files:
-        own = read_rows(path)
+        own = [row for row in read_rows(path) if is_training(row)]
         asked, left_out = training_questions(own)
         for question in asked:
             found = known.get(_identity(question))
