@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.fit import fit as fit
     from thermoflop.cost.hardware import Device as Device
     from thermoflop.cost.hardware import find_device as find_device
+    from thermoflop.cost.speculative import speculate as speculate
     from thermoflop.cost.training import TrainingEstimate as TrainingEstimate
     from thermoflop.cost.training import train as train
     from thermoflop.model.load import load_model as load_model
@@ -33,6 +34,7 @@ _PUBLIC = {
     "fit": "thermoflop.cost.fit",
     "Fit": "thermoflop.cost.fit",
     "train": "thermoflop.cost.training",
+    "speculate": "thermoflop.cost.speculative",
     "TrainingEstimate": "thermoflop.cost.training",
     "compare": "thermoflop.cost.compare",
     "find_device": "thermoflop.cost.hardware",
@@ -56,6 +58,7 @@ __all__ = [
     "find_device",
     "fit",
     "load_model",
+    "speculate",
     "train",
 ]
 

@@ -21,15 +21,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prefix", type=int, default=0, metavar="N", help="prompt tokens cached")
     parser.add_argument("--chunk", type=int, metavar="N", help="prompt tokens read at once")
     parser.add_argument("--page", type=int, metavar="N", help="tokens in a page of the cache")
+    parser.add_argument("--draft", metavar="MODEL", help="draft tokens with a smaller model")
+    parser.add_argument("--drafted", type=int, default=4, metavar="K", help="tokens a draft (4)")
+    parser.add_argument("--acceptance", type=float, default=0.7, metavar="A", help="(0.7)")
     parser.add_argument("--why", action="store_true", help="every operator, and what binds it")
     parser.add_argument("--saturation", action="store_true", help="throughput against batch")
     parser.add_argument("--svg", metavar="FILE", help="draw the latency against the batch")
+    parser.add_argument("--roofline", metavar="FILE", help="draw every operator under its roof")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the estimate."""
-    from thermoflop.cost.estimate_report import estimate_report
+    from thermoflop.cost.estimate_report import Wanted, estimate_report
 
     options = {
         **plan_of(args),
@@ -43,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
         "chunk": args.chunk,
         "page": args.page,
     }
-    shown = (args.why, args.saturation, args.svg)
-    print(estimate_report(load(args), args.hardware, options, *shown, as_json=args.json))
+    drafting = (args.draft, args.drafted, args.acceptance)
+    ask = Wanted(args.why, args.saturation, args.svg, args.roofline, drafting, args.json)
+    print(estimate_report(load(args), args.hardware, options, ask))
     return 0

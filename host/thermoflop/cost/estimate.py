@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.work import Work
     from thermoflop.model.algebra import Number
     from thermoflop.model.model import Model
+    from thermoflop.model.step import Step
 
 
 @record
@@ -119,6 +120,10 @@ class Setting:
         """The operators that read the prompt."""
         logits = "none" if self.model.is_encoder else "last"
         return self.share.works(prefill_step(prompt, batch, cached, logits))
+
+    def check_step(self, new: int, batch: Number, cached: Number) -> Step:
+        """The step that checks ``new`` drafted tokens: logits at every one of them."""
+        return prefill_step(new, batch, cached, "all")
 
     def decoding(self, batch: Number) -> Callable[[Number], list[Work]]:
         """The operators of a decode step, by the number of cached tokens."""

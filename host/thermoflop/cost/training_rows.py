@@ -83,7 +83,7 @@ def training_question(row: dict[str, Any]) -> TrainingQuestion:
         raise Skipped("not an object")
     device = _device(row)
     shape = _shape(row)
-    trainer, fused = trainer_of(str(row.get("source") or row.get("engine") or ""))
+    trainer, fused = trainer_of(f"{row.get('engine') or ''} {row.get('source') or ''}")
     sequence = int(row.get("seq_len") or 0)
     assumed: list[str] = []
     if not sequence:

@@ -48,7 +48,7 @@ def _reason(work: Work, rates: Rates) -> Reason:
         binds = "launch"
     else:
         binds = "compute" if computing > moving else "memory"
-    flops = 0.0 if work.kind == "network" else work.flops
+    flops = 0.0 if work.kind == "network" else work.flops + work.element_flops
     return Reason(
         work.name, work.part, work.kind, work.times, work.times * flops, work.times * work.bytes,
         flops / work.bytes if work.bytes else 0.0, work.times * computing, work.times * moving,
@@ -59,8 +59,8 @@ def _reason(work: Work, rates: Rates) -> Reason:
 def shares_by_class(found: Iterable[Reason]) -> dict[str, tuple[float, float]]:
     """Shares of FLOPs and of time by class of operator (Ivanov et al. 2021).
 
-    Element-wise work and norms are counted with the operations on elements that they do elsewhere;
-    here FLOPs are those of products, so that their share of FLOPs is below a thousandth.
+    FLOPs of norms and element-wise work are their operations on single elements: below a hundredth
+    of all, in a far larger share of the time.
     """
     flops: dict[str, float] = {}
     time: dict[str, float] = {}

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 from thermoflop.model.build import build_operators
 from thermoflop.model.mixers import Attention
-from thermoflop.model.operators import Attend, Lookup, MatMul, Pass, Softmax
+from thermoflop.model.operators import (
+    SOFTMAX_OPERATIONS,
+    Attend,
+    Lookup,
+    MatMul,
+    Pass,
+    Softmax,
+)
 from thermoflop.model.record import record
 
 if TYPE_CHECKING:
@@ -31,7 +38,8 @@ class Work:
     """One operator on one device, ``times`` times.
 
     ``row_flops`` are the FLOPs that one more row of the left matrix costs: what padding to whole
-    tiles is charged by. ``launches`` kernels are started for each occurrence.
+    tiles is charged by. ``launches`` kernels are started for each occurrence. ``element_flops`` are
+    operations on single elements, which no time is made of.
     """
 
     name: str
@@ -45,6 +53,7 @@ class Work:
     kv_bytes: Number
     activation_bytes: Number
     launches: int = 1
+    element_flops: Number = 0.0
 
     @property
     def bytes(self) -> Number:
@@ -71,7 +80,7 @@ def work_of(operator: Operator, precision: Precision) -> Work:
     """One operator with its formats filled in."""
     moved = operator.moved
     wide = precision.activation_bytes
-    flops, row_flops, launches = 0.0, 0.0, 1
+    flops, row_flops, elements, launches = 0.0, 0.0, 0.0, 1
     kind = operator.kind
     if isinstance(operator, MatMul):
         row_flops = 2.0 * operator.batch * operator.k * operator.n * operator.sets
@@ -81,7 +90,10 @@ def work_of(operator: Operator, precision: Precision) -> Work:
         flops = 2.0 * operator.heads * operator.dim * operator.sequences * operator.pairs
     elif isinstance(operator, Pass):
         launches = 0 if operator.fused else 1
-    elif not isinstance(operator, Softmax | Lookup):
+        elements = operator.operations * operator.n * operator.m
+    elif isinstance(operator, Softmax):
+        elements = float(SOFTMAX_OPERATIONS) * operator.heads * operator.sequences * operator.pairs
+    elif not isinstance(operator, Lookup):
         kind = "scan" if kind == "scan" else "contraction"
         flops = 2.0 * operator.m * operator.k * operator.n
     return Work(
@@ -96,6 +108,7 @@ def work_of(operator: Operator, precision: Precision) -> Work:
         (moved.kv_read + moved.kv_written) * precision.kv_bytes,
         (moved.read + moved.written) * wide,
         launches,
+        elements,
     )
 
 
