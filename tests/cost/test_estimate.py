@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -274,13 +275,69 @@ def test_compare_orders_the_forms():
     """Fewer key heads: fewer bytes, faster tokens, larger batches."""
     forms = {each.name: each for each in tf.compare(tf.load_model("llama-2-7b"), "a100", batch=32)}
     order = [forms[name] for name in ("MHA", "GQA(4)", "MQA")]
-    for more, less in zip(order, order[1:], strict=False):
+    for more, less in pairwise(order):
         assert more.kv_bytes_per_token > less.kv_bytes_per_token
         assert more.estimate.per_token.expected_s > less.estimate.per_token.expected_s
         assert more.largest_batch < less.largest_batch
         assert more.params > less.params
     with pytest.raises(UsageError, match="no attention"):
         tf.compare(tf.load_model("deepseek-v3"), "h200")
+
+
+def test_speculation():
+    """Leviathan et al. 2023, eq. 1; a draft that is never accepted only costs."""
+    from thermoflop.cost.speculative import tokens_per_check
+
+    assert tokens_per_check(0.5, 2) == pytest.approx(1.75)
+    assert tokens_per_check(1.0, 4) == 5
+    good = tf.speculate("llama-3-70b", "llama-3-8b", "h200", acceptance=0.9, devices=4)
+    bad = tf.speculate("llama-3-70b", "llama-3-8b", "h200", acceptance=0.0, devices=4)
+    assert good.speed_up > 1 > bad.speed_up
+    with pytest.raises(UsageError, match="acceptance=2"):
+        tf.speculate("llama-3-70b", "llama-3-8b", "h200", acceptance=2)
+
+
+def test_most_flops_far_less_of_the_time():
+    """Ivanov et al. 2021, table 1: contractions of a BERT-large layer (b 8, s 512, V100) are 99.8 %
+    of the FLOPs and 61 % of the time of unfused code; at rates of such code it comes out so."""
+    from thermoflop.cost.rates import Efficiency, rates_of
+    from thermoflop.cost.why import reasons, shares_by_class
+    from thermoflop.model.step import Step
+
+    precision = choose_precision("fp16")
+    share = Share(tf.load_model("bert-large-uncased").description, Plan(), precision)
+    step = Step(8, 512, 0, kernels="eager", logits="none")
+    layer = [work for work in share.works(step) if work.times == 24]
+    eager = Efficiency(matmul=0.7, attention=0.4, activations=0.4, launch_s=5e-6)
+    shares = shares_by_class(reasons(layer, rates_of(find_device("v100"), precision, eager)))
+    flops, time = (shares["contraction"][i] + shares["attention"][i] for i in (0, 1))
+    assert flops > 0.996
+    assert 0.5 < time < 0.75
+
+
+def test_a_profile_of_ones_own(tmp_path, model):
+    """Five rows make a profile; four do not."""
+    import json
+
+    from thermoflop.cost.calibrate import write_own
+
+    rows = [
+        {"engine": "mine", "gpu": "h100", "model": name, "precision": "bf16", "batch": batch,
+         "metric": "decode_ms_per_token", "value": value, "input_len": 128, "output_len": 128}
+        for name, batch, value in (
+            ("llama-3-8b", 1, 9.0), ("llama-3-8b", 8, 9.5), ("llama-3-8b", 64, 14.0),
+            ("qwen3-14b", 1, 16.0), ("qwen3-14b", 8, 16.5), ("mistral-7b-v0.3", 4, 8.0),
+        )
+    ]  # fmt: skip
+    source, path = tmp_path / "rows.json", tmp_path / "mine.json"
+    source.write_text(json.dumps(rows))
+    write_own(str(source), str(path))
+    found = tf.estimate(model, "h100", batch=8, prompt=128, profile=str(path))
+    assert found.per_token.expected_s == pytest.approx(9.5e-3, rel=0.15)
+    assert "mine" in found.provenance
+    source.write_text(json.dumps(rows[:4]))
+    with pytest.raises(UsageError, match="4 rows"):
+        write_own(str(source), str(path))
 
 
 def test_pictures_are_written_or_refused(tmp_path):

@@ -1,6 +1,7 @@
 """Making profiles from measured rows: those that the package carries, or a user's own.
 
-``python -m thermoflop.cost.calibrate`` rewrites ``data/profiles.json`` from the carried rows.
+``python -m thermoflop.cost.calibrate`` rewrites ``data/profiles.json`` from the carried rows;
+with ``ROWS.json PROFILE.json`` it makes a profile of one's own, for ``--profile PROFILE.json``.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from thermoflop.cost.crossval import Measured, hold_out, quantiles
+from thermoflop.cost import data
+from thermoflop.cost.crossval import Measured, engine_name, folds_of, hold_out, quantiles
 from thermoflop.cost.question import question_of
 from thermoflop.cost.rows import Skipped
 from thermoflop.cost.terms import PARAMETERS
+from thermoflop.errors import UsageError
+from thermoflop.model.record import replace
 
 if TYPE_CHECKING:
     from typing import Any
@@ -112,10 +116,56 @@ def _ends(logs: Array) -> tuple[float, float, int]:
     return round(float(np.exp(low)), 4), round(float(np.exp(high)), 4), len(logs)
 
 
-def main() -> None:
-    """Rewrite the profiles that the package carries."""
+def own_profile(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """A profile from one's own measured rows, around what all published engines do.
+
+    The published rows stay in as the centre that few rows of one's own are pulled toward; the
+    interval is that of held-out groups of one's own rows. UsageError for fewer than five.
+    """
+    own = [question for question in expected_questions(rows) if question.engine]
+    if len(own) < LEAST_OWN_ROWS:
+        raise UsageError(
+            f"{len(own)} rows can be compared: expected at least {LEAST_OWN_ROWS} to calibrate"
+        )
+    renamed = [replace(question, engine=name) for question in own]
+    known = expected_questions(data.published("times"))
+    measured = Measured([*renamed, *known])
+    measured.engine = np.array([name] * len(own) + [engine_name(each) for each in known])
+    chosen = np.arange(len(own))
+    found = measured.fitted(name, chosen)
+    residuals = np.zeros(len(measured.questions))
+    for fold in folds_of(measured, name):
+        rest = np.setdiff1d(chosen, fold)
+        fit = measured.fitted(name, rest, warm=found) if len(rest) else measured.pooled(name)
+        residuals[fold] = np.log(measured.seconds[fold] / measured.predicted(fit, fold))
+    return _profile(name, measured, found, residuals, residuals, chosen)
+
+
+# Below this there is nothing to take a spread from.
+LEAST_OWN_ROWS = 5
+
+
+def write_own(rows_path: str, profile_path: str) -> None:
+    """A profile from a file of rows, written to a file that ``profile=`` takes."""
+    import json
+    import os
+
+    from thermoflop.cost.picture import write_picture
+    from thermoflop.cost.validate import read_rows
+
+    name = os.path.splitext(os.path.basename(profile_path))[0]  # noqa: PTH119, PTH122
+    found = own_profile(read_rows(rows_path), name)
+    write_picture(profile_path, json.dumps(found, ensure_ascii=False, indent=1) + "\n")
+
+
+def main(words: list[str]) -> None:
+    """Rewrite the carried profiles; with ROWS.json PROFILE.json, make one of one's own."""
     import json
     from pathlib import Path
+
+    if len(words) == 2:
+        write_own(*words)
+        return
 
     from thermoflop.cost import data
     from thermoflop.cost.training_profile import build_training_profiles
@@ -131,4 +181,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    import sys
+
+    main(sys.argv[1:])

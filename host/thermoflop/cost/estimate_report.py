@@ -67,6 +67,17 @@ def estimate_report(
     return _as_text(wanted, found, rows, drafted)
 
 
+def explained(model: Model, hardware: str, batch: int, tokens: int | None) -> str:
+    """Why reading ``tokens`` tokens and adding one takes what it takes on a device."""
+    from thermoflop.cost.why import why_text
+
+    most = (model.max_positions or 1026) - 2
+    sizes = {"batch": batch, "prompt": tokens or max(1, min(1024, most))}
+    generate = 0 if model.is_encoder else 2
+    found = ask_one(model, hardware, {**sizes, "generate": generate})
+    return why_text(found, setting_of(found))
+
+
 def _draw(wanted: Wanted, found: Estimate, rows: list[Saturation]) -> None:
     """The pictures that are asked for."""
     from thermoflop.cost.picture import saturation_picture, write_picture

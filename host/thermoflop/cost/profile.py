@@ -129,7 +129,9 @@ def profile_from(raw: dict[str, Any]) -> Profile:
             tuple(raw["labels"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"not a profile: {error!r:.100} (see thermoflop calibrate)") from error
+        raise InputError(
+            f"not a profile: {error!r:.100} (see thermoflop.cost.calibrate)"
+        ) from error
 
 
 def find_profile(name: str | Profile | None) -> Profile:
