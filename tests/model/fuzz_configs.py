@@ -261,6 +261,9 @@ def check(original: dict[str, Any], before: Any, rng: random.Random) -> str | No
     same_type = type(mutant.get(key)) is type(original.get(key))
     changed = key in mutant and mutant[key] != original.get(key) and same_type
     valid = changed and how in ("grow", "nonsense") and not isinstance(mutant[key], str | dict)
+    if key == "image_size" and valid:  # what is left of an image beside whole patches is unused
+        patch = original["patch_size"]
+        valid = mutant[key] // patch != original[key] // patch
     if valid and count_relevant(original, key) and count_relevant(mutant, key) and after == before:
         return f"{how} {key}: {original[key]!r:.60} -> {mutant[key]!r:.60} changed nothing"
     return None

@@ -73,6 +73,17 @@ def test_the_readme_numbers(command) -> None:
     assert json.loads(out)["exact_model"] == 80_239_132_672
 
 
+def test_a_step_longer_than_the_model_is_noted(command) -> None:
+    _, out, _ = command("ops", "gpt2", "--decode", "1024")
+    assert "more than the 1,024" in out
+    _, out, _ = command("ops", "gpt2", "--decode", "1023")
+    assert "more than" not in out
+    _, out, _ = command("ops", "clip-vit-large-patch14")
+    assert "77 new tokens" in out
+    _, out, _ = command("ops", "vit-base", "--images", "2")
+    assert "2 images" in out
+
+
 def test_explain(command) -> None:
     code, out, _ = command("explain", "gpt2")
     assert code == 0
@@ -114,6 +125,7 @@ def test_validate(command, tmp_path: Path) -> None:
         (("ops", "no-such-model"), 3),
         (("ops", "gpt2", "--decode", "-1"), 2),
         (("ops", "gpt2", "--batch", "0"), 2),
+        (("ops", "gpt2", "--prefill", "0"), 2),
         (("ops", "gpt2", "--dtype", "fp3"), 2),
         (("ops", "gpt2", "--prefill", "x"), 2),
         (("ops", "gpt2", "--prefill", "1", "--decode", "1"), 2),

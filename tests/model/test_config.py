@@ -11,7 +11,7 @@ import pytest
 import thermoflop as tf
 from thermoflop.errors import InputError, ThermoflopError, UnknownModel
 from thermoflop.model.families import FAMILY_NAMES, MODULES, find_family
-from thermoflop.model.families.core import FAMILIES
+from thermoflop.model.families.core import FAMILIES, Use
 from thermoflop.model.load import read_model
 from thermoflop.model.source import LARGEST_FILE_BYTES
 
@@ -86,6 +86,31 @@ def test_the_index_of_families_names_what_the_modules_define() -> None:
     assert listed == set(FAMILIES)
 
 
+def test_every_trait_reads_a_key_that_its_family_has() -> None:
+    for name in FAMILY_NAMES:
+        family = find_family(name)
+        assert family is not None
+        missing = {
+            trait: rule.key
+            for trait, rule in family.traits.items()
+            if isinstance(rule, Use) and rule.key not in family.keys
+        }
+        assert missing == {}, name
+
+
+@pytest.mark.parametrize("name", FAMILY_NAMES)
+def test_a_configuration_of_defaults_alone_is_counted_or_refused_by_name(name: str) -> None:
+    """The class defaults make a model; where a class has none, the message says which."""
+    try:
+        model = read_model({"model_type": name})
+    except InputError as error:
+        words = str(error)
+        assert any(word in words for word in ("missing", "needs", "does not divide"))
+        return
+    assert model.params > 0
+    assert model.params == sum(model.params_by_group.values())
+
+
 TIED = [
     "albert",
     "bert",
@@ -156,8 +181,18 @@ def test_absent_tie_word_embeddings_means_untied(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "dim"),
-    [("qwen3", 128), ("gemma", 256), ("gemma2", 256), ("gemma3_text", 256), ("gpt_oss", 64)]
-    + [("qwen3_next", 256), ("llama", 80), ("mistral", 80), ("qwen3_moe", 80), ("granite", 80)],
+    [
+        ("qwen3", 128),
+        ("gemma", 256),
+        ("gemma2", 256),
+        ("gemma3_text", 256),
+        ("qwen3_next", 256),
+        ("gpt_oss", 64),
+        ("llama", 80),
+        ("mistral", 80),
+        ("qwen3_moe", 80),
+        ("granite", 80),
+    ],
 )
 def test_absent_head_dim_is_the_class_default(name: str, dim: int) -> None:
     config = {
@@ -221,6 +256,14 @@ NONSENSE = [
     ({"num_hidden_layers": 10**6}, "whole number"),
     ({"architectures": ["LlamaForMusic"]}, "not understood"),
     ({"architectures": 7}, "class names"),
+    ({"model_type": "smollm3", "no_rope_layers": [1], "tie_word_embeddings": True}, "names 1 of"),
+    ({"model_type": "qwen2", "layer_types": ["full_attention"]}, "names 1 layers"),
+    ({"pruned_heads": {"0": [1]}}, "pruned_heads"),
+    ({"architectures": ["GPT2DoubleHeadsModel"]}, "not understood"),
+    (
+        {"model_type": "qwen2", "num_hidden_layers": 1, "layer_types": ["moe"]},
+        "a layer of kind moe",
+    ),
     ({"architectures": [[]]}, "class names"),
 ]
 
@@ -280,6 +323,12 @@ def test_an_unknown_key_that_asks_for_nothing_is_let_by(extra: dict[str, Any]) -
     assert read_model({**LLAMA, **extra}).params == read_model(LLAMA).params
 
 
+def test_an_empty_list_of_rotated_layers_is_the_default() -> None:
+    config = {"model_type": "llama4_text", "num_hidden_layers": 4, "no_rope_layers": []}
+    kinds = [run.layer.kind for run in read_model(config).description.stacks[0].runs]
+    assert kinds == ["chunked attention + MoE", "attention + MoE"]
+
+
 def write(folder: Path, text: str | bytes, name: str = "config.json") -> str:
     path = folder / name
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -293,6 +342,19 @@ def test_a_file_a_folder_a_dictionary_and_a_name_are_models(tmp_path: Path) -> N
     assert tf.load_model(tmp_path).name == tmp_path.name
     assert tf.load_model("meta-llama/Llama-3.1-8B").name == "llama-3.1-8b"
     assert tf.load_model("GPT-2").params == 124_439_808
+
+
+def test_a_folder_without_a_configuration_gives_way_to_a_known_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gpt2").mkdir()
+    assert tf.load_model("gpt2").params == 124_439_808
+
+
+def test_a_byte_order_mark_is_no_obstacle(tmp_path: Path) -> None:
+    path = write(tmp_path, b"\xef\xbb\xbf" + json.dumps(LLAMA).encode())
+    assert tf.load_model(path).params == read_model(LLAMA).params
 
 
 @pytest.mark.parametrize(
@@ -353,6 +415,22 @@ def test_classes_without_a_language_head() -> None:
     labels = {"id2label": {"0": "a", "1": "b", "2": "c"}}
     scored = read_model({**LLAMA, "architectures": ["LlamaForSequenceClassification"], **labels})
     assert scored.params - bare.params == 3 * 64
+    tagged = read_model({**LLAMA, "architectures": ["LlamaForTokenClassification"], **labels})
+    assert tagged.params - bare.params == 3 * 64 + 3
+
+
+def test_shared_experts_of_deepseek_v2_take_the_bias_of_the_mlp() -> None:
+    config = {
+        "model_type": "deepseek_v2",
+        "hidden_size": 32,
+        "num_attention_heads": 4,
+        "num_hidden_layers": 1,
+        "num_experts_per_tok": 2,
+        "n_shared_experts": 3,
+        "moe_intermediate_size": 5,
+    }
+    plain, biased = read_model(config), read_model({**config, "mlp_bias": True})
+    assert biased.params - plain.params == 2 * 15 + 32
 
 
 def test_bert_heads() -> None:

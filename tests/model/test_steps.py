@@ -244,7 +244,6 @@ def test_every_output_states_its_conventions(llama: Model) -> None:
         {"dtype": "int4-g0"},
         {"dtype": None},
         {"encoder": 5},
-        {"colour": "red"},
         {"images": -1},
         {"mla": "fast"},
     ],

@@ -82,9 +82,17 @@ def test_arrays_of_model_sizes_equal_the_scalar_path() -> None:
 
 def test_arrays_that_make_no_sense_are_refused() -> None:
     model = tf.load_model("gpt2")
-    for wrong in (np.array([1, -1]), np.array([1.0, np.nan]), np.array(["a"]), np.array([True])):
+    for wrong in (
+        np.array([1, -1]),
+        np.array([1.0, np.nan]),
+        np.array([1.5]),
+        np.array(["a"]),
+        np.array([True]),
+    ):
         with pytest.raises(UsageError):
-            model.operators(1, wrong)
+            model.operators(1, np.array(wrong))
+    with pytest.raises(UsageError, match="do not go together"):
+        model.operators(np.array([1, 2]), np.array([1, 2, 3]))
     with pytest.raises(UsageError, match="encode"):
         tf.load_model("t5-small").operators(1, 1, np.array([0, 5]), 9)
 
@@ -92,3 +100,12 @@ def test_arrays_that_make_no_sense_are_refused() -> None:
 def test_a_numpy_scalar_is_a_sweep_of_one() -> None:
     model = tf.load_model("gpt2")
     assert int(model.operators(np.int64(2), 7).flops) == model.operators(2, 7).flops
+
+
+def test_rounded_formats_in_a_sweep_equal_the_scalar_path() -> None:
+    model, cached = tf.load_model("llama-3.2-1b"), np.array([1, 33, 1000])
+    table = model.operators(2, 1, cached, weights="int4", cache="mxfp4")
+    for index, length in enumerate(cached):
+        single = model.operators(2, 1, int(length), weights="int4", cache="mxfp4")
+        assert table.read_bytes[index] == single.read_bytes
+        assert table.write_bytes[index] == single.write_bytes

@@ -91,6 +91,12 @@ def test_published_total(name: str, parameters: int, source: str) -> None:
     assert tf.load_model(name).params == parameters
 
 
+def test_helium_as_its_class_makes_it() -> None:
+    """HeliumConfig() of transformers 5, added up by hand: 48000 2560 (2) + 24 layers + norm."""
+    layer = 4 * 2560 * 2560 + 3 * 2560 * 7040 + 2 * 2560
+    assert tf.load_model({"model_type": "helium"}).params == 2 * 48_000 * 2560 + 24 * layer + 2560
+
+
 def test_the_catalogue_has_sixty_models_and_states_what_it_knows() -> None:
     found = [entry(name) for name in names()]
     assert len(found) >= 60

@@ -15,6 +15,14 @@ from thermoflop.errors import ThermoflopError
 
 # name -> (module in this package, one line of help), in the order the help page shows them
 COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "this machine works, a simulated board warms, its fan starts"),
+    "ports": ("ports", "list serial ports, boards first"),
+    "doctor": ("doctor", "why the board is not heard, and what to do about it"),
+    "flash": ("flash", "put the firmware on the board"),
+    "watch": ("watch", "a board, live: temperature, fan, faults, losses"),
+    "log": ("log", "record a board into a folder until Ctrl-C"),
+    "pico": ("pico", "say one command to the board and print its answer"),
+    "simulate": ("simulate", "a Pico W that is not there, running the real firmware"),
     "ops": ("ops", "the operators of one step: parameters, multiplications, FLOPs and bytes"),
     "explain": ("explain", "the formulas of a model, derived from its operators"),
     "mults": (

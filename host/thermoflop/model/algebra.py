@@ -98,11 +98,6 @@ def scaled(value: Number, numerator: int, denominator: int) -> Number:
     return ceil_div(value * numerator, denominator)
 
 
-def halved(value: Number) -> Number:
-    """Half of a product that is known to be even, kept exact."""
-    return value / 2 if kind_of(value) == "sympy" else value // 2
-
-
 def distinct_experts(experts: Number, top_k: Number, tokens: Number) -> Number:
     """Expected number of different experts that ``tokens`` tokens touch: E(1-(1-k/E)^T).
 

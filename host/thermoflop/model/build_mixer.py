@@ -35,9 +35,8 @@ def _attention(attention: Attention, scope: Scope) -> Iterator[Operator]:
     yield scope.linear(query, tokens)
     yield scope.linear(key, tokens, stored)
     yield scope.linear(value, tokens, stored)
-    for norm in (attention.q_norm, attention.k_norm):
-        if norm is not None:
-            yield normalize(norm, scope)
+    for norm in attention.norms():
+        yield normalize(norm, scope)
     if attention.rotary is not None:
         heads = attention.heads + attention.kv_heads
         yield elementwise("rotary", scope, tokens, heads * attention.rotary, 3)
@@ -48,8 +47,6 @@ def _attention(attention: Attention, scope: Scope) -> Iterator[Operator]:
     yield from _attend(scope, attention.group, shape, keys, pairs, cached=scope.causal)
     if attention.gate:
         yield elementwise("output gate", scope, tokens, attention.q_width, 5, 2)
-    if attention.inner_norm is not None:
-        yield normalize(attention.inner_norm, scope)
     yield scope.linear(output, tokens)
 
 

@@ -145,8 +145,8 @@ def _refuse_unknown(family: Family, key: str, value: Any) -> None:
     if key in family.inert or changes_nothing(key, value):
         return
     near = nearest(key, family.keys)
-    hint = f"; did you mean {near}?" if near else ""
+    hint = f"; did you mean {near}?" if near else ";"
     raise UnknownModel(
         f"{key} = {shortened(value)} is not understood for model_type {family.name!r} and could "
-        f"change a count{hint} Say ignore={key!r} if it does not"
+        f"change a count{hint} say ignore={key!r} (--ignore) if it does not"
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # Element-wise operations per element, one for each arithmetic operation or special function.
 ACTIVATION_OPERATIONS = {"relu": 1, "relu2": 2, "silu": 4, "gelu": 8}
 
-_WORDS = {"experts": "expert ", "shared_experts": "shared "}
+_WORDS = {"experts": "expert {}", "shared_experts": "shared {}"}
 
 
 @record
@@ -36,16 +36,12 @@ class Mlp:
     def linears(self) -> tuple[Linear, ...]:
         """Gate (where there is one), up and down projections."""
         group, copies = self.group, self.copies
-        word = _WORDS.get(group, "")
-        up = Linear(f"{word}up_proj", group, group, self.hidden, self.inner, self.up_bias, copies)
-        down = Linear(
-            f"{word}down_proj", group, group, self.inner, self.hidden, self.down_bias, copies
-        )
+        name = _WORDS.get(group, "{}_proj").format
+        up = Linear(name("up"), group, group, self.hidden, self.inner, self.up_bias, copies)
+        down = Linear(name("down"), group, group, self.inner, self.hidden, self.down_bias, copies)
         if not self.gated:
             return (up, down)
-        gate = Linear(
-            f"{word}gate_proj", group, group, self.hidden, self.inner, self.up_bias, copies
-        )
+        gate = Linear(name("gate"), group, group, self.hidden, self.inner, self.up_bias, copies)
         return (gate, up, down)
 
     @property

@@ -77,6 +77,11 @@ class Formats:
         """Weights that quantization leaves alone: norms, biases, tables, heads, routers."""
         return self.activations if self.weights.quantized else self.weights
 
+    @property
+    def whole_bytes(self) -> bool:
+        """Whether every element takes a whole number of bytes, so that nothing is rounded."""
+        return all(each.denominator == 1 for each in (self.weights, self.activations, self.cache))
+
 
 def choose_formats(
     dtype: str = "bf16",

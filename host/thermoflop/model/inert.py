@@ -39,11 +39,11 @@ _INERT = frozenset(
     mlp_dropout_rate model_max_length model_name model_type moe_aux_loss_coef
     moe_router_dtype mscale n_group n_ctx no_repeat_ngram_size norm_eps norm_topk_prob
     num_beam_groups num_beams num_logits_to_keep num_nextn_predict_layers
-    num_return_sequences num_mtp_layers offload_state_dict open_clip
+    num_labels num_return_sequences num_mtp_layers offload_state_dict open_clip
     original_max_position_embeddings
     output_attentions output_dropout output_hidden_states output_past output_router_logits
     output_scores pad_token_id partial_rotary_factor pipeline_tag pooler_act prefix
-    pretraining_tp problem_type pruned_heads quantization quantization_config
+    pretraining_tp problem_type quantization quantization_config
     query_pre_attn_scalar relative_attention_max_distance remove_invalid_values
     reorder_and_upcast_attn repetition_penalty rescale_prenorm_residual resid_pdrop
     residual_dropout residual_in_fp32 residual_multiplier return_dict return_dict_in_generate
@@ -69,7 +69,9 @@ _INERT = frozenset(
     moe_normalize_expert_weights norm_before_gate rms_norm bos_token eos_token pad_token
     max_seq_len max_sequence_length max_position_embeddings n_positions max_context_length
     is_encoder_decoder hidden_act hidden_activation activation_function
-    activation mlp_hidden_act mamba_hidden_act activation_type bidirectional
+    activation mlp_hidden_act mamba_hidden_act activation_type bidirectional offset_alibi
+    custom_pipelines tokenizer_name init_config forced_decoder_ids extra_pos_embeddings
+    output_projection calc_logits_for_entire_prompt layers_to_keep transformers_weights
     """.split()  # noqa: SIM905 - one name a line would be 250 lines
 )
 _INERT_ENDINGS = (

@@ -6,6 +6,7 @@ from thermoflop.errors import UnknownModel
 from thermoflop.model.config import Config
 from thermoflop.model.families import FAMILY_NAMES, find_family
 from thermoflop.model.model import Model
+from thermoflop.model.parts import Table
 from thermoflop.model.read_decoder import read_decoder
 from thermoflop.model.source import read_source
 
@@ -50,8 +51,9 @@ def read_model(
         name or str(raw.get("_name_or_path") or family.name),
         family.name,
         description,
-        _max_positions(config),
+        _max_positions(config, description),
         origin,
+        _notes(config, description),
     )
 
 
@@ -99,10 +101,32 @@ def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
     )
 
 
-def _max_positions(config: Config) -> int | None:
-    """The longest sequence that the configuration speaks of."""
+def _notes(config: Config, description: Description) -> tuple[str, ...]:
+    """What a reader of the numbers should know, in a sentence each."""
+    notes = []
+    ahead = config.raw.get("num_nextn_predict_layers") or config.raw.get("num_mtp_layers")
+    if type(ahead) is int and ahead > 0:
+        notes.append("the layers that predict tokens further ahead are not counted")
+    if config.raw.get("topk_method") == "noaux_tc":
+        notes.append("the router's correction bias is a buffer, not a parameter")
+    parts = [part for _, part in description.parts()]
+    if any(part.group in ("ssm", "linear_attn") for part in parts):
+        notes.append("the scan is counted from the published recurrence, token by token")
+    if any(part.name == "o_proj" and part.group == "mlp" for part in parts):
+        notes.append(
+            "the attention's output projection counts with the MLP, as transformers names it"
+        )
+    return tuple(notes)
+
+
+def _max_positions(config: Config, description: Description) -> int | None:
+    """The longest sequence that the configuration speaks of, or its table of positions holds."""
     for key in POSITION_KEYS:
         value = config[key] if key in config else config.raw.get(key)
         if type(value) is int and value > 0:
             return value
+    stack = description.stack("decoder")
+    for placed in stack.front if stack is not None else ():
+        if isinstance(placed.part, Table) and placed.part.group == "embed_pos":
+            return int(placed.part.rows)
     return None

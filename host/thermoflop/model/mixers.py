@@ -41,7 +41,6 @@ class Attention:
     chunk: Number | None = None
     q_norm: Norm | None = None
     k_norm: Norm | None = None
-    inner_norm: Norm | None = None
     rotary: Number | None = None
     sinks: bool = False
     gate: bool = False
@@ -83,8 +82,8 @@ class Attention:
         )
 
     def norms(self) -> tuple[Norm, ...]:
-        """The norms on queries, keys and (where a model has one) the output."""
-        return tuple(norm for norm in (self.q_norm, self.k_norm, self.inner_norm) if norm)
+        """The norms on queries and keys, where a model has them."""
+        return tuple(norm for norm in (self.q_norm, self.k_norm) if norm)
 
     def parts(self) -> tuple[Part, ...]:
         """Everything here that holds parameters."""

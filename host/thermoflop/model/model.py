@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from thermoflop.model.generation import Generation
     from thermoflop.model.training import Training
 
-_FORMAT_OPTIONS = ("dtype", "weights", "activations", "cache")
-
 
 @record
 class Model:
@@ -119,31 +117,40 @@ class Model:
         new: Number = 1,
         cached: Number = 0,
         encoder: Number = 0,
-        **options: Any,
+        *,
+        images: Number | None = None,
+        encode: bool | None = None,
+        attention: str = "full",
+        logits: str = "all",
+        mla: str = "latent",
+        kernels: str = "fused",
+        experts: str = "routed",
+        expert_reads: str = "expected",
+        convolution: str = "padded",
+        dtype: str = "bf16",
+        weights: str | None = None,
+        activations: str | None = None,
+        cache: str | None = None,
     ) -> OperatorTable:
         """The operators of one step: ``new`` tokens after ``cached`` ones, in ``batch`` sequences.
 
-        Options are the conventions of ``thermoflop.model.step`` (``attention``, ``logits``,
-        ``mla``, ``kernels``, ``experts``, ``expert_reads``, ``convolution``), ``images``,
-        ``encode``, and the formats ``dtype``, ``weights``, ``activations``, ``cache``. Sizes may
-        be numpy arrays: then every total is an array. Raises UsageError for what makes no sense.
+        ``encoder``, ``images`` and ``encode`` as in ``Step``; the conventions from ``attention``
+        to ``convolution`` as in ``CONVENTIONS``; the number formats ``dtype`` or one by one. Sizes
+        may be numpy arrays: then every total is an array. UsageError for what makes no sense.
         """
-        formats = choose_formats(
-            **{name: options.pop(name) for name in _FORMAT_OPTIONS if name in options}
-        )
-        unknown = next((name for name in options if name not in Step.__annotations__), None)
-        if unknown is not None:
-            raise UsageError(f"{unknown!r} is no option of operators()")
-        step = checked(Step(batch, new, cached, encoder, **options))
+        formats = choose_formats(dtype, weights, activations, cache)
+        conventions = (attention, logits, mla, kernels, experts, expert_reads, convolution)
+        step = checked(Step(batch, new, cached, encoder, images, encode, *conventions))
         self._check_fits(step)
-        from thermoflop.model.sweep import is_sweep, prepared
+        from thermoflop.model.sweep import is_sweep, prepared, shape_of_sweep
 
         if not is_sweep(self.description, step):
             operators = build_operators(self.description, step)
             return OperatorTable(self.name, operators, step, formats, _arithmetic(step))
+        shape = shape_of_sweep(self.description, step)
         description, step, arithmetic = prepared(self.description, step)
         operators = build_operators(description, step)
-        return OperatorTable(self.name, operators, step, formats, arithmetic)
+        return OperatorTable(self.name, operators, step, formats, arithmetic, shape)
 
     def _check_fits(self, step: Step) -> None:
         """UsageError for a step that this kind of model cannot run."""
@@ -158,7 +165,9 @@ class Model:
             raise UsageError(f"{self.name} reads a source: say encoder=, its length")
 
     def prefill(self, tokens: Number, batch: Number = 1, **options: Any) -> OperatorTable:
-        """The step that reads a prompt of ``tokens`` tokens."""
+        """The step that reads a prompt of ``tokens`` tokens, at least one."""
+        if type(tokens) is int and tokens < 1:
+            raise UsageError(f"a prompt of {tokens} tokens makes no sense: expected at least 1")
         return self.operators(batch, tokens, 0, **options)
 
     def decode(self, cached: Number, batch: Number = 1, **options: Any) -> OperatorTable:

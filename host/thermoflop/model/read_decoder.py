@@ -60,6 +60,7 @@ DEFAULTS: dict[str, Any] = {
     "router_bias": False,
     "shared_inner": 0,
     "shared_gate": False,
+    "shared_bias": False,
     "sparse": None,  # which layers are mixtures; None: all, where there are experts
     "positions": 0,  # rows of a learned position table
     "embed_norm": False,
@@ -111,23 +112,25 @@ def head_of(config: Config, traits: Traits, vocab: int, width: int) -> dict[str,
     kind = head_kind(config)
     if kind == "none":
         return {}
-    if kind == "classifier":
-        labels = label_count(config)
-        score = Linear("score", "classifier", "classifier", traits["hidden"], labels, kept=True)
-        return {"head": score}
+    if kind.endswith("classifier"):
+        labels, biased = label_count(config), kind == "token classifier"
+        role, hidden = "classifier", traits["hidden"]
+        return {"head": Linear("score", role, role, hidden, labels, biased, kept=True)}
     bias, tied = traits["head_bias"], traits["tied"]
     head = Linear("lm_head", "lm_head", "lm_head", width, vocab, bias, kept=True, tied=tied)
     return {"head": head}
 
 
 def head_kind(config: Config) -> str:
-    """``lm``, ``classifier`` or ``none``, from the class named in ``architectures``."""
+    """``lm``, ``classifier``, ``token classifier`` or ``none``, from the class in the file."""
     name = class_name(config, "ForCausalLM")
     if name.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM")):
         return "lm"
-    if name.endswith(("ForSequenceClassification", "ForTokenClassification")):
+    if name.endswith("ForSequenceClassification"):
         return "classifier"
-    if name.endswith("Model"):
+    if name.endswith("ForTokenClassification"):
+        return "token classifier"
+    if name.endswith("Model") and not name.endswith("HeadsModel"):
         return "none"
     raise InputError(
         f"architectures names {name[:60]}, and its head is not understood: expected a class "
@@ -205,10 +208,10 @@ def _block(traits: Traits, kind: str, _mixture: bool) -> Layer:
 
 def _mixer(traits: Traits, kind: str) -> tuple[Mixer, str]:
     """The mixer of one kind of layer, and its name."""
-    if kind in ("mamba", "linear"):
-        mixer = traits["recurrent"]
-        if mixer is None:
-            raise InputError(f"a layer of kind {kind} makes no sense for this family")
+    mixer = traits["recurrent"] if kind in ("mamba", "linear") else None
+    if mixer is None and kind not in ("full", "sliding", "chunked"):
+        raise InputError(f"a layer of kind {kind} makes no sense for this family")
+    if mixer is not None:
         return mixer, "linear attention" if kind == "linear" else "state space"
     latent: LatentAttention | None = traits["mla"]
     if latent is not None:
@@ -294,8 +297,9 @@ def mixture_of(traits: Traits) -> Feed:
     gated = traits["gated"]
     expert = Mlp(hidden, inner, gated, bias, bias, activation, "experts", copies=experts)
     shared_inner = traits["shared_inner"]
+    biased = traits["shared_bias"]
     shared = (
-        Mlp(hidden, shared_inner, gated, activation=activation, group="shared_experts")
+        Mlp(hidden, shared_inner, gated, biased, biased, activation, "shared_experts")
         if shared_inner
         else None
     )

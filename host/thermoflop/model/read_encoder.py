@@ -33,12 +33,13 @@ DEFAULTS: dict[str, Any] = {
     "positions": use("max_position_embeddings"),
     "types": use("type_vocab_size"),
     "embed_width": None,  # None: hidden
+    "always_projects": False,  # even from an embedding as wide as the hidden state (ALBERT)
     "tied": use("tie_word_embeddings"),
     "bias_group": "lm_head",  # where the bias of the head is counted
     "output_group": None,  # where the attention's output projection is counted
     "pooler": True,  # the bare model has a pooler
     "classifier": "pooled",  # pooled: on the pooler; dense: on a dense layer of its own
-    "transform_width": None,  # None: as embed_width
+    "discriminates": False,  # pre-trained to tell replaced tokens (ELECTRA)
 }
 HEADS = (
     "ForMaskedLM",
@@ -89,7 +90,7 @@ def _front(traits: Traits, width: int) -> tuple[Placed, ...]:
         front.append(Placed(Table("embed_types", "embed_type", traits["types"], width)))
     front.append(Placed(_norm("embed_norm", width)))
     hidden = traits["hidden"]
-    if width != hidden:
+    if width != hidden or traits["always_projects"]:
         project = Linear("embed_projection", "embed_proj", "embed_proj", width, hidden, bias=True)
         front.append(Placed(project))
     return tuple(front)
@@ -129,6 +130,9 @@ def _head_parts(
     hidden = traits["hidden"]
     tail: list[Placed] = []
     head: Linear | None = None
+    if kind == "ForPreTraining" and traits["discriminates"]:
+        dense = Linear("discriminator", "classifier", "classifier", hidden, hidden, True, kept=True)
+        return (Placed(dense), Placed(_classifier("replaced", hidden, 1))), None
     if kind in ("ForMaskedLM", "ForPreTraining"):
         tail, head = _language_head(traits, width)
     if traits["pooler"] and (

@@ -44,7 +44,7 @@ def _tower(config: Config, traits: Traits, side: str) -> tuple[Run, ...]:
 def _language_head(config: Config, hidden: int, tied: bool) -> Linear | None:
     """The map to the vocabulary, unless the class has none."""
     kind = head_kind(config)
-    if kind == "classifier":
+    if kind.endswith("classifier"):
         raise InputError("a classifier on an encoder-decoder is not understood")
     if kind == "none":
         return None

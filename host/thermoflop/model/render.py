@@ -94,9 +94,13 @@ def _line(cells: list[str]) -> str:
 def step_words(table: OperatorTable) -> str:
     """What the step does, in words."""
     step = table.step
+    seen = step.batch if step.images is None else step.images
+    if all(operator.part.startswith("vision") for operator in table):
+        return f"{seen} image{'' if seen == 1 else 's'}"
     if isinstance(step.new, int) and step.new == 0:
         return f"encoding of {step.encoder} positions, batch {step.batch}"
-    doing = f"{step.new} new tokens after {step.cached} cached, batch {step.batch}"
+    tokens = "token" if step.new == 1 else "tokens"
+    doing = f"{step.new} new {tokens} after {step.cached} cached, batch {step.batch}"
     if isinstance(step.encoder, int) and step.encoder:
         return f"{doing}, source of {step.encoder} positions"
     return doing
@@ -167,6 +171,7 @@ def table_report(model: Model, table: OperatorTable, form: str) -> str:
         import json
 
         known = {"parameters": model.params, "active_parameters": model.active_params}
+        known["notes"] = list(model.notes)
         groups = {"parameters_by_group": model.params_by_group}
         return json.dumps({**table_record(table), **known, **groups}, indent=2)
     sizes = sorted(model.params_by_group.items(), key=lambda item: -item[1])
@@ -174,7 +179,16 @@ def table_report(model: Model, table: OperatorTable, form: str) -> str:
     head = f"{model.params:,} parameters ({model.active_params:,} active on a token): {listed}"
     from textwrap import fill
 
-    return f"{fill(head, 100, subsequent_indent='  ')}\n{table_text(table)}"
+    notes = "".join(f"\n  note: {note}" for note in (*model.notes, *_beyond(model, table)))
+    return f"{fill(head, 100, subsequent_indent='  ')}\n{table_text(table)}{notes}"
+
+
+def _beyond(model: Model, table: OperatorTable) -> Iterator[str]:
+    """A note where the step is longer than the model was made for."""
+    length = table.step.cached + table.step.new
+    longest = model.max_positions
+    if longest is not None and isinstance(length, int) and length > longest:
+        yield f"{length:,} tokens are more than the {longest:,} that the configuration states"
 
 
 def csv_text(table: OperatorTable) -> str:

@@ -27,9 +27,20 @@ def read_source(
     path = os.fspath(source)
     if not isinstance(path, str) or not path or "\0" in path:
         raise InputError(f"{path!r:.60} is no path to a config.json and no name of a model")
-    if os.path.exists(path):  # noqa: PTH110 - pathlib costs more than this whole module
+    if _is_path(path):
         return _from_path(path)
     return _from_catalogue(path)
+
+
+def _is_path(path: str) -> bool:
+    """Whether something lies there; a folder without a config.json gives way to a known name."""
+    if not os.path.exists(path):  # noqa: PTH110 - pathlib costs more than this whole module
+        return False
+    if not os.path.isdir(path) or os.path.exists(os.path.join(path, "config.json")):  # noqa: PTH110, PTH112, PTH118
+        return True
+    from thermoflop.model.catalogue import entry
+
+    return entry(path) is None
 
 
 def _from_path(path: str) -> tuple[Mapping[str, Any], str, str]:
@@ -55,7 +66,7 @@ def read_json(path: str) -> dict[str, Any]:
             raise InputError(
                 f"{path} has {size:,} bytes: a config.json has at most {LARGEST_FILE_BYTES:,}"
             )
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+        with open(path, encoding="utf-8-sig") as file:  # noqa: PTH123
             found = json.load(file, object_pairs_hook=_without_contradiction)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
@@ -90,8 +101,8 @@ def _from_catalogue(name: str) -> tuple[Mapping[str, Any], str, str]:
     from thermoflop.model.words import nearest
 
     near = nearest(name.lower(), names())
-    hint = f"; did you mean {near}?" if near else ""
+    hint = f"; the nearest name is {near}" if near else ""
     raise UnknownModel(
-        f"{name[:80]!r} is no file, no folder and no name in the catalogue{hint} "
+        f"{name[:80]!r} is no file, no folder and no name in the catalogue{hint}; "
         "`thermoflop models` lists the names"
     )

@@ -7,7 +7,7 @@ every output states it. ``CONVENTIONS`` says in words what each choice means.
 from __future__ import annotations
 
 from thermoflop.errors import UsageError
-from thermoflop.model.algebra import kind_of, minimum, where_zero
+from thermoflop.model.algebra import kind_of, maximum, minimum, where_zero
 from thermoflop.model.record import record
 
 TYPE_CHECKING = False
@@ -109,7 +109,8 @@ def _check_size(name: str, value: Number, least: int) -> None:
     if kind_of(value) == "sympy":
         return
     if kind_of(value) == "numpy":
-        if value.dtype.kind not in "iuf" or not (value >= least).all():
+        whole = value.dtype.kind in "iu" or (value.dtype.kind == "f" and (value % 1 == 0).all())
+        if not whole or not (value >= least).all():
             raise UsageError(f"{name} must be whole numbers of at least {least} throughout")
         return
     if type(value) is not int or value < least:
@@ -148,8 +149,6 @@ def _halved_square(count: Number) -> Number:
 
 def _clamped(value: Number, upper: Number) -> Number:
     """``value`` between 0 and ``upper``."""
-    from thermoflop.model.algebra import maximum
-
     return minimum(maximum(value, 0), upper)
 
 

@@ -6,6 +6,7 @@ if it stays below 2^62, int64 is exact; if not, the sizes become float64, and th
 
 from __future__ import annotations
 
+from thermoflop.errors import UsageError
 from thermoflop.model.algebra import INT64_SAFE, kind_of
 from thermoflop.model.build import build_operators
 from thermoflop.model.operators import Moved
@@ -54,6 +55,26 @@ def is_sweep(description: Description, step: Step) -> bool:
 def description_holds_array(description: Description) -> bool:
     """Whether any size of the model itself is an array: none is, for models read from files."""
     return kind_of(description.stacks[0].hidden) != "int" and _holds_array(description)
+
+
+def shape_of_sweep(description: Description, step: Step) -> tuple[int, ...]:
+    """The common shape of all sizes, numpy's rules of broadcasting applied; at least (1,)."""
+    import numpy
+
+    shapes: list[tuple[int, ...]] = [(1,)]
+
+    def note(value: Any) -> Any:
+        if kind_of(value) == "numpy":
+            shapes.append(numpy.shape(value))
+        return value
+
+    mapped(step, note)
+    if description_holds_array(description):
+        mapped(description, note)
+    try:
+        return tuple(numpy.broadcast_shapes(*shapes))
+    except ValueError:
+        raise UsageError(f"sizes of the shapes {shapes[1:]} do not go together") from None
 
 
 def prepared(description: Description, step: Step) -> tuple[Description, Step, str]:

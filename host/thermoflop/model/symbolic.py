@@ -220,7 +220,6 @@ def _attention(letters: _Letters, attention: Attention, sizes: dict[Any, Any]) -
         chunk=letters.letter("c", attention.chunk),
         q_norm=norm(attention.q_norm),
         k_norm=norm(attention.k_norm),
-        inner_norm=norm(attention.inner_norm),
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from thermoflop.model.algebra import kind_of
-from thermoflop.model.operators import MatMul
-from thermoflop.model.record import record
+from thermoflop.model.operators import MatMul, Pass
+from thermoflop.model.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ class OperatorTable:
 
     ``flops`` counts contractions, convolutions and scans, 2 for each multiply-add;
     ``elementwise_flops`` everything else. ``conventions`` says how attention, logits and the rest
-    were counted, ``arithmetic`` in which numbers.
+    were counted, ``arithmetic`` in which numbers. In a sweep every total has the ``shape`` of the
+    sizes that were handed in.
     """
 
     model_name: str
@@ -67,6 +68,7 @@ class OperatorTable:
     step: Step
     formats: Formats
     arithmetic: str = ARITHMETIC["int"]
+    shape: tuple[int, ...] = ()
 
     def __iter__(self) -> Iterator[Operator]:
         """The operators in the order in which they run."""
@@ -91,7 +93,8 @@ class OperatorTable:
     @property
     def multiplications(self) -> Number:
         """Multiplications of contractions, convolutions and scans."""
-        return _multiplications(self.operators)
+        total = _linear_sum(self.operators, lambda operator: operator.multiplications)
+        return self._shaped(total)
 
     @property
     def flops(self) -> Number:
@@ -101,7 +104,8 @@ class OperatorTable:
     @property
     def elementwise_flops(self) -> Number:
         """Operations on single elements: norms, softmax, activations, biases, residuals."""
-        return _sum(operator.elementwise_flops for operator in self.operators)
+        total = _linear_sum(self.operators, lambda operator: operator.elementwise_flops)
+        return self._shaped(total)
 
     def traffic_of(self, operator: Operator) -> Traffic:
         """Bytes moved by all occurrences of one operator."""
@@ -118,13 +122,40 @@ class OperatorTable:
     @property
     def traffic(self) -> Traffic:
         """Bytes moved by the whole step."""
+        if self.shape and self.formats.whole_bytes:
+            return self._swept_traffic()
         parts = [self.traffic_of(operator) for operator in self.operators]
+        names = Traffic.__annotations__
         return Traffic(
-            weights=_sum(part.weights for part in parts),
-            read=_sum(part.read for part in parts),
-            written=_sum(part.written for part in parts),
-            kv_read=_sum(part.kv_read for part in parts),
-            kv_written=_sum(part.kv_written for part in parts),
+            **{name: self._shaped(_sum(getattr(part, name) for part in parts)) for name in names}
+        )
+
+    def _shaped(self, total: Number) -> Number:
+        """A total that no array had a part in, in the shape of the sweep."""
+        if not self.shape or kind_of(total) == "numpy":
+            return total
+        import numpy
+
+        return numpy.broadcast_to(numpy.asarray(total), self.shape)
+
+    def _swept_traffic(self) -> Traffic:
+        """The same, elements added before they become bytes: no format rounds here."""
+        formats, operators = self.formats, self.operators
+
+        def moved(name: str) -> Number:
+            total = _linear_sum(
+                operators, lambda operator: operator.times * getattr(operator.moved, name)
+            )
+            return self._shaped(total)
+
+        weights = _sum(operator.times * operator.moved.weights for operator in operators)
+        kept = _sum(operator.times * operator.moved.kept for operator in operators)
+        return Traffic(
+            weights=self._shaped(formats.weights.bytes_of(weights) + formats.kept.bytes_of(kept)),
+            read=formats.activations.bytes_of(moved("read")),
+            written=formats.activations.bytes_of(moved("written")),
+            kv_read=formats.cache.bytes_of(moved("kv_read")),
+            kv_written=formats.cache.bytes_of(moved("kv_written")),
         )
 
     @property
@@ -187,21 +218,23 @@ class OperatorTable:
         return table_html(self)
 
 
-def _multiplications(operators: tuple[Operator, ...]) -> Number:
-    """The sum over all operators; those on the same array of rows are added before multiplying.
+def _linear_sum(operators: tuple[Operator, ...], measure: Callable[[Operator], Number]) -> Number:
+    """The sum of a measure that grows in proportion to an operator's rows.
 
-    Most operators of a sweep run on the same rows, so a million configurations cost a dozen
-    passes over the arrays, whatever the number of operators.
+    Most operators of a sweep run on the same array of rows. What they measure on one row is added
+    first and multiplied once, so a million configurations cost a dozen passes over the arrays,
+    whatever the number of operators.
     """
     total: Number = 0
-    per_row: dict[int, tuple[Number, Number]] = {}
+    on_one_row: dict[int, tuple[Number, Number]] = {}
     for operator in operators:
-        if isinstance(operator, MatMul) and kind_of(operator.m) == "numpy":
-            rows, factor = per_row.get(id(operator.m), (operator.m, 0))
-            per_row[id(operator.m)] = (rows, factor + operator.per_row)
+        if isinstance(operator, MatMul | Pass) and kind_of(operator.m) == "numpy":
+            rows, factor = on_one_row.get(id(operator.m), (operator.m, 0))
+            one = measure(replace(operator, m=1))
+            on_one_row[id(operator.m)] = (rows, factor + one)
         else:
-            total = total + operator.multiplications
-    for rows, factor in per_row.values():
+            total = total + measure(operator)
+    for rows, factor in on_one_row.values():
         total = total + factor * rows
     return total
 

@@ -18,10 +18,12 @@ MODULES = {
     "mixtures": "dbrx glm4_moe gpt_oss granitemoe llama4_text mixtral olmoe phimoe qwen2_moe"
     " qwen3_moe",
     "latent": "deepseek_v2 deepseek_v3 kimi_k2",
-    "recurrent": "jamba mamba mamba2 nemotron_h qwen3_next",
-    "encoders": "albert bert camembert distilbert roberta xlm-roberta",
+    "kin": "arcee biogpt dots1 ernie4_5 exaone4 glm glm4 granitemoeshared helium"
+    " minimax_m2 ministral persimmon seed_oss",
+    "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h qwen3_next",
+    "encoders": "albert bert camembert distilbert electra roberta xlm-roberta",
     "vision": "clip clip_text_model clip_vision_model deit gemma3 siglip_vision_model vit",
-    "seq2seq": "bart mbart t5 whisper",
+    "seq2seq": "bart mbart mt5 t5 whisper",
 }
 # towers that are part of another model and are not counted alone
 _PARTS = frozenset({"clip_text_model", "clip_vision_model", "siglip_vision_model"})

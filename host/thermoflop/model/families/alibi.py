@@ -150,5 +150,5 @@ family(
         "num_attention_heads": "n_heads",
         "num_hidden_layers": "n_layers",
     },
-    inert=("learned_pos_emb", "norm_type", "embedding_fraction"),
+    inert=("learned_pos_emb", "norm_type", "embedding_fraction", "fc_type"),
 )

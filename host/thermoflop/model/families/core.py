@@ -54,7 +54,6 @@ class Family:
     aliases: Mapping[str, str]
     overriding: Mapping[str, str]
     inert: frozenset[str]
-    source: str = ""
 
 
 FAMILIES: dict[str, Family] = {}
@@ -124,7 +123,6 @@ def family(
     overriding: Mapping[str, str] | None = None,
     inert: tuple[str, ...] = (),
     drop: tuple[str, ...] = (),
-    source: str = "",
 ) -> Family:
     """Register a family; ``like`` another one, with keys changed, added or dropped."""
     parent = FAMILIES[like] if like else None
@@ -140,7 +138,6 @@ def family(
         {**(parent.aliases if parent else {}), **(aliases or {})},
         {**(parent.overriding if parent else {}), **(overriding or {})},
         (parent.inert if parent else frozenset()) | frozenset(inert),
-        source,
     )
     FAMILIES[name] = entry
     return entry

@@ -11,6 +11,7 @@ from thermoflop.model.families.patterns import (
     all_sliding,
     every,
     from_layer_types,
+    rotated_layers,
     switched_window,
 )
 
@@ -63,7 +64,7 @@ family(
     },
     traits={"q_bias": False, "o_bias": False, "up_bias": False, "kinds": all_sliding, **WINDOW},
     drop=("attention_bias", "mlp_bias"),
-    inert=("attention_bias",),
+    inert=("attention_bias", "full_attn_mod", "interpolate_factor", "lm_head_bias", "mlp_bias"),
 )
 family(
     "qwen2",
@@ -129,6 +130,7 @@ family(
     "gemma2",
     keys={"vocab_size": 262208, "sliding_window_pattern": 6},
     traits={"qk_norm": "head", "kinds": every(6)},
+    aliases={"_sliding_window_pattern": "sliding_window_pattern"},
     inert=("use_bidirectional_attention",),
 )
 family(
@@ -157,6 +159,17 @@ family(
     keys={"sliding_window": maybe(4096), "sliding_window_pattern": 4, "layer_types": names()},
     traits={"qk_norm": None, "kinds": every(4), **WINDOW},
     drop=("use_qk_norm",),
+    # what the class has anyway, spelled out in published files
+    inert=(
+        "layer_switch",
+        "order_of_interleaved_layers",
+        "position_embedding_type",
+        "use_embedding_sharing",
+        "use_gated_activation",
+        "use_parallel_block",
+        "use_parallel_embedding",
+        "use_qk_norm",
+    ),
 )
 family(
     "olmo",
@@ -207,11 +220,7 @@ def _smollm3_kinds(config: Config) -> Sequence[str]:
     found = from_layer_types(config, layers)
     if found is not None:
         return found
-    rotated = config["no_rope_layers"]
-    if rotated is None:
-        period = config["no_rope_layer_interval"]
-        rotated = [int((index + 1) % period != 0) for index in range(layers)]
-    return ["full" if rotated[index] else "sliding" for index in range(layers)]
+    return ["full" if rotated else "sliding" for rotated in rotated_layers(config)]
 
 
 family(

@@ -75,6 +75,7 @@ family(
         "bias_group": "lm_head",
         "output_group": None,
         "embed_width": use("embedding_size"),
+        "always_projects": True,
         "layers": _albert_executions,
         "sets": _albert_sets,
     },
@@ -109,4 +110,21 @@ family(
         "num_hidden_layers": "n_layers",
     },
     inert=("tie_weights_", "num_labels"),
+)
+family(
+    "electra",
+    "bert",
+    keys={
+        "embedding_size": 128,
+        "hidden_size": 256,
+        "num_attention_heads": 4,
+        "intermediate_size": 1024,
+    },
+    traits={
+        "bias_group": "lm_head",
+        "embed_width": use("embedding_size"),
+        "pooler": False,
+        "classifier": "dense",
+        "discriminates": True,
+    },
 )

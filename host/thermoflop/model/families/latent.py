@@ -6,7 +6,7 @@ Defaults are those of the configuration classes of transformers 5 (``configurati
 from __future__ import annotations
 
 from thermoflop.errors import InputError
-from thermoflop.model.families.core import at_least_zero, family, maybe, maybe_zero
+from thermoflop.model.families.core import at_least_zero, family, maybe, maybe_zero, use
 from thermoflop.model.families.mixtures import SHARED
 from thermoflop.model.mixers import LatentAttention
 
@@ -58,7 +58,13 @@ family(
         "first_k_dense_replace": at_least_zero(0),
         "moe_layer_freq": 1,
     },
-    traits={**SHARED, "mla": _latent_attention, "top_k": _stated_top_k, "kv_heads": None},
+    traits={
+        **SHARED,
+        "mla": _latent_attention,
+        "top_k": _stated_top_k,
+        "kv_heads": None,
+        "shared_bias": use("mlp_bias"),
+    },
     drop=("num_key_value_heads", "head_dim"),
     inert=MLA_INERT,
     aliases={"num_experts": "n_routed_experts", "num_local_experts": "n_routed_experts"},
@@ -78,7 +84,7 @@ family(
         "moe_intermediate_size": 2048,
         "first_k_dense_replace": at_least_zero(3),
     },
-    traits={"up_bias": False},
+    traits={"up_bias": False, "shared_bias": False},
     drop=("mlp_bias",),
 )
 family("kimi_k2", "deepseek_v3")

@@ -22,6 +22,7 @@ from thermoflop.model.families.patterns import (
     every,
     from_layer_types,
     layer_indices,
+    rotated_layers,
     sparse_after_first,
     sparse_by_step,
     switched_window,
@@ -279,13 +280,7 @@ def _llama4_kinds(config: Config) -> Sequence[str]:
     found = from_layer_types(config, layers)
     if found is not None:
         return found
-    rotated = config["no_rope_layers"]
-    if not rotated:
-        period = config["no_rope_layer_interval"]
-        rotated = [int((index + 1) % period != 0) for index in range(layers)]
-    if len(rotated) < layers:
-        raise InputError(f"no_rope_layers names {len(rotated)} of {layers} layers")
-    return ["chunked" if rotated[index] else "full" for index in range(layers)]
+    return ["chunked" if rotated else "full" for rotated in rotated_layers(config)]
 
 
 def _llama4_sparse(config: Config) -> Sequence[bool]:

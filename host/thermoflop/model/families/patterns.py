@@ -75,6 +75,21 @@ def after_max_window_layers(config: Config) -> Sequence[str]:
     return ["full"] * full + ["sliding"] * (layers - full)
 
 
+def rotated_layers(config: Config) -> Sequence[int]:
+    """1 for a layer with rotation: ``no_rope_layers``, or all but every interval-th.
+
+    An empty list stands for the default, as in the published Llama 4 configurations.
+    """
+    layers, stated = config["num_hidden_layers"], config["no_rope_layers"]
+    if not stated:
+        period = config["no_rope_layer_interval"]
+        return [int((index + 1) % period != 0) for index in range(layers)]
+    if len(stated) < layers:
+        raise InputError(f"no_rope_layers names {len(stated)} of {layers} layers")
+    found: Sequence[int] = stated[:layers]
+    return found
+
+
 def switched_window(config: Config) -> int | None:
     """``sliding_window``, where ``use_sliding_window`` switches it on."""
     window: int | None = config["sliding_window"] if config["use_sliding_window"] else None
@@ -82,7 +97,12 @@ def switched_window(config: Config) -> int | None:
 
 
 def sparse_by_step(config: Config) -> Sequence[bool]:
-    """Qwen MoE: every ``decoder_sparse_step``-th layer but those in ``mlp_only_layers``."""
+    """Qwen MoE: every ``decoder_sparse_step``-th layer but those in ``mlp_only_layers``.
+
+    Without experts every layer is dense, as in the class.
+    """
+    if config["num_experts"] == 0:
+        return [False] * config["num_hidden_layers"]
     dense = set(layer_indices(config, "mlp_only_layers"))
     step, layers = config["decoder_sparse_step"], config["num_hidden_layers"]
     return [index not in dense and (index + 1) % step == 0 for index in range(layers)]

@@ -75,6 +75,9 @@ family(
     inert=("intermediate_size", "ssm_cfg", "use_mambapy", "use_associative_scan"),
 )
 
+# the norms on the step and both selections have no weights
+family("falcon_mamba", "mamba", inert=("mixer_rms_eps",))
+
 
 def _mamba2(config: Config) -> Mamba2:
     hidden, heads, dim = config["hidden_size"], config["num_heads"], config["head_dim"]
@@ -181,6 +184,7 @@ family(
         "recurrent": _jamba_mamba,
     },
     aliases={"num_local_experts": "num_experts"},
+    inert=("mamba_inner_layernorms",),
 )
 
 _PATTERN = {"M": "mamba", "E": "moe", "*": "full", "-": "mlp"}
@@ -216,6 +220,15 @@ def _nemotron_h_mamba(config: Config) -> Mamba2:
         config["use_bias"],
         config["use_conv_bias"],
     )
+
+
+def _nemotron_h_bias(config: Config) -> bool:
+    """NVIDIA's code has the bias that transformers' class leaves out: which one is not known."""
+    if config["attention_bias"]:
+        raise UnknownModel(
+            "attention_bias = true is not understood for nemotron_h: its two implementations differ"
+        )
+    return False
 
 
 def _nemotron_h_experts(config: Config) -> int:
@@ -262,14 +275,14 @@ family(
         "recurrent": _nemotron_h_mamba,
         "gated": False,
         "activation": use("mlp_hidden_act"),
-        "q_bias": use("attention_bias"),
-        "o_bias": use("attention_bias"),
+        "q_bias": _nemotron_h_bias,
         "up_bias": use("mlp_bias"),
         "rotary": False,
         "experts": _nemotron_h_experts,
         "top_k": use("num_experts_per_tok"),
         "expert_inner": use("moe_intermediate_size"),
         "shared_inner": use("moe_shared_expert_intermediate_size"),
+        "shared_bias": use("mlp_bias"),
     },
     aliases={"attention_head_dim": "head_dim", "layer_types": "layers_block_type"},
     inert=("expand", "sliding_window", "mamba_proj_bias"),
@@ -329,4 +342,5 @@ family(
         "shared_gate": True,
     },
     drop=("use_sliding_window", "sliding_window"),
+    inert=("use_sliding_window", "sliding_window"),
 )

@@ -81,3 +81,14 @@ family(
     },
     inert=("dense_act_fn", "is_gated_act"),
 )
+family(
+    "mt5",
+    "t5",
+    keys={
+        "vocab_size": 250112,
+        "d_ff": 1024,
+        "num_layers": 8,
+        "num_heads": 6,
+        "feed_forward_proj": "gated-gelu",
+    },
+)

@@ -1,0 +1,38 @@
+"""What can be wrong, one bit each, with the name and the unit that a report gives it.
+
+A fault in SENSOR means that the reading of this tick is not to be believed. Values and limits are
+integers in the unit named here; "milli" units are thousandths, written as decimals on the wire.
+"""
+
+from micropython import const
+
+OPEN = const(1)  # the divider sits at the rail that a broken wire leaves it at
+SHORT = const(2)  # the divider sits at the other rail
+RANGE = const(4)  # colder or hotter than the part is made for
+FAST = const(8)  # moved faster than heat can move a thermistor
+FROZEN = const(16)  # not one code of noise for a minute: this is no live converter
+NOISY = const(32)  # the middle half of a reading's samples is spread too wide
+STALE = const(64)  # the converter gave no reading in this tick
+PIN = const(128)  # the fan pin does not read back what was written
+HOT = const(256)  # above the maximum temperature
+NOCOOL = const(512)  # the fan has run for minutes and it still gets hotter
+SETTINGS = const(1024)  # the settings file was bad; defaults are in use
+
+SENSOR = const(127)
+# These hold the fan on until 10 s of good readings have passed.
+LATCHING = const(255)
+
+# (bit, name, sensor, unit of value and limit); units that start with "milli" are sent as decimals
+TABLE = (
+    (OPEN, "open", "adc0", "code"),
+    (SHORT, "short", "adc0", "code"),
+    (RANGE, "range", "adc0", "milli degC"),
+    (FAST, "fast", "adc0", "milli degC/s"),
+    (FROZEN, "frozen", "adc0", "milli s"),
+    (NOISY, "noisy", "adc0", "code"),
+    (STALE, "stale", "adc0", "milli s"),
+    (PIN, "pin", "gp2", "level"),
+    (HOT, "hot", "adc0", "milli degC"),
+    (NOCOOL, "nocool", "gp2", "milli degC"),
+    (SETTINGS, "settings", "file", "line"),
+)

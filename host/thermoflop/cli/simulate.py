@@ -1,0 +1,162 @@
+"""``thermoflop simulate``: a Pico W that is not there, running the real firmware."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from thermoflop.cli.words import duration_s
+
+if TYPE_CHECKING:
+    from thermoflop.pico.simulated.board import SimulatedBoard
+    from thermoflop.pico.simulated.options import Options
+
+EPILOG = """\
+Without --pty or --tcp the board's lines go to standard output. Time 0 of heat, fingers and faults
+is when the first reader opens the board. Inside Python and for --port, the same board is
+sim://?seed=7&finger=5:10&fault=open@20:3, with the same words.
+
+faults (KIND[@START[:SECONDS]][=VALUE], several with commas or by giving --fault again):
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    from thermoflop.pico.simulated.menu import menu_text
+    from thermoflop.pico.simulated.options import WORDS
+
+    parser.epilog = EPILOG + menu_text() + "\n\nCtrl-C ends it: exit code 0.\n"
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--pty",
+        nargs="?",
+        const="",
+        metavar="LINK",
+        help="serve on a pseudo-terminal and print its path; LINK is a symbolic link to make",
+    )
+    where.add_argument(
+        "--tcp",
+        nargs="?",
+        const="0",
+        metavar="HOST:PORT",
+        help="serve on a TCP port and print it; without HOST for this machine only",
+    )
+    parser.add_argument(
+        "--for",
+        dest="for_s",
+        type=duration_s,
+        metavar="T",
+        help="end after 60s, 5m or 1h of its time",
+    )
+    for word, what in WORDS.items():
+        action = "append" if word in ("finger", "fault") else "store"
+        parser.add_argument(f"--{word}", action=action, metavar=word.upper(), help=what)
+    parser.add_argument(
+        "--ledger", type=Path, metavar="FILE", help="write what was done to the lines, as JSON"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Simulate until the time is over or Ctrl-C."""
+    from thermoflop.pico.simulated.board import SimulatedBoard
+
+    if args.ledger:
+        _check_writable(args.ledger)
+    board = SimulatedBoard(_options(args), until_s=args.for_s or math.inf)
+    _stop_on_signals(board)
+    try:
+        _serve(board, args)
+    finally:
+        board.stop()
+        if args.ledger:
+            _write_ledger(board, args.ledger)
+    if board.firmware_error:
+        print(board.firmware_error, file=sys.stderr, end="")
+    return 0
+
+
+def _options(args: argparse.Namespace) -> Options:
+    from thermoflop.pico.simulated.options import WORDS, parse_options
+
+    pairs = []
+    for word in WORDS:
+        given = getattr(args, word)
+        pairs += [(word, text) for text in (given if isinstance(given, list) else [given]) if text]
+    return parse_options(pairs)
+
+
+def _serve(board: SimulatedBoard, args: argparse.Namespace) -> None:
+    if args.pty is not None:
+        from thermoflop.pico.simulated.ptyport import serve_pty
+
+        serve_pty(board, _say, Path(args.pty) if args.pty else None)
+    elif args.tcp is not None:
+        from thermoflop.pico.simulated.tcpport import is_loopback, parse_address, serve_tcp
+
+        address = parse_address(args.tcp)
+        if not is_loopback(address[0]):
+            print(
+                f"anybody who can reach {address[0]} can read and command this simulated board",
+                file=sys.stderr,
+            )
+        serve_tcp(board, address, lambda host, port: _say(f"socket://{host}:{port}"))
+    else:
+        from thermoflop.pico.simulated.stdoutport import serve_output
+
+        serve_output(board, _write)
+
+
+def _write(data: bytes) -> None:
+    """All of ``data`` to standard output, past Python's buffer: it would fail again at exit."""
+    from thermoflop.errors import StorageError
+
+    try:
+        while data:
+            data = data[os.write(sys.stdout.fileno(), data) :]
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StorageError(f"cannot write the board's lines: {error.strerror}") from error
+
+
+def _say(where: str) -> None:
+    """The port's name, alone on its line, for scripts as well as for people."""
+    print(where, flush=True)
+
+
+def _stop_on_signals(board: SimulatedBoard) -> None:
+    """The first Ctrl-C or SIGTERM switches the board off; a second Ctrl-C ends at once."""
+
+    def handle(number: int, _: FrameType | None) -> None:
+        signal.signal(number, signal.default_int_handler)
+        board.switch_off()
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
+
+
+def _check_writable(path: Path) -> None:
+    from thermoflop.errors import StorageError
+
+    try:
+        path.touch()
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _write_ledger(board: SimulatedBoard, path: Path) -> None:
+    import json
+
+    from thermoflop.errors import StorageError
+
+    try:
+        path.write_text(json.dumps(board.ledger.to_json(), indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error

@@ -1,0 +1,111 @@
+"""``thermoflop watch``: a board, live; a picture on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from thermoflop.cli.signals import stop_on_signals
+from thermoflop.cli.words import duration_s
+
+if TYPE_CHECKING:
+    from thermoflop.pico.link import Latest, Link
+    from thermoflop.report.live import Live
+
+EPILOG = "Nothing is sent to the board and nothing is recorded. Ctrl-C ends it: exit code 0."
+_FRAME_S = 0.1
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.epilog = EPILOG
+    parser.add_argument("--port", metavar="P", help="port, sim://... or socket://host:port")
+    parser.add_argument(
+        "--for", dest="duration_s", type=duration_s, metavar="T", help="stop after 60s, 5m or 1h"
+    )
+    parser.add_argument(
+        "--window", type=duration_s, default=120.0, metavar="T", help="time across the plot (2m)"
+    )
+    parser.add_argument(
+        "--wait", type=duration_s, default=5.0, metavar="T", help="wait for a first line (5s)"
+    )
+    parser.add_argument("--plain", action="store_true", help="plain lines on a terminal, too")
+    parser.add_argument("--json", action="store_true", help="the board's own lines as they are")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Watch until Ctrl-C."""
+    from thermoflop.pico.link import Latest, Link
+    from thermoflop.pico.ports import choose
+    from thermoflop.report.live import Live
+
+    stop = stop_on_signals()
+    target = choose(args.port)
+    inbox = Latest()
+    with Link(target, inbox) as link:
+        watch = _Watch(link, inbox, stop, args)
+        if sys.stdout.isatty() and not (args.plain or args.json):
+            watch.picture(Live(target.url, args.window))
+        else:
+            watch.lines(args.json)
+    if link.gone and not stop.is_set():
+        print(f"thermoflop watch: the port went away for good: {link.gone}", file=sys.stderr)
+        return 4
+    return 0
+
+
+class _Watch:
+    def __init__(
+        self, link: Link, inbox: Latest, stop: threading.Event, args: argparse.Namespace
+    ) -> None:
+        self._link = link
+        self._inbox = inbox
+        self._stop = stop
+        self._start_s = time.monotonic()
+        self._wait_s = args.wait
+        self._end_s = self._start_s + args.duration_s if args.duration_s else None
+
+    def _goes_on(self) -> bool:
+        self._link.expect_board(time.monotonic() - self._start_s, self._wait_s)
+        late = self._end_s is not None and time.monotonic() >= self._end_s
+        return not (late or self._link.gone or self._stop.wait(_FRAME_S))
+
+    def lines(self, as_json: bool) -> None:
+        from thermoflop.pico.track import BoardLine
+        from thermoflop.report.live import plain_line
+
+        goes_on = True
+        while goes_on:
+            goes_on = self._goes_on()
+            for item in self._inbox.take():
+                if not as_json:
+                    text = plain_line(item)
+                else:
+                    text = item.line.decode("ascii") if isinstance(item, BoardLine) else ""
+                if text:
+                    print(text)
+            sys.stdout.flush()
+
+    def picture(self, live: Live) -> None:
+        from rich.console import Console, Group
+        from rich.live import Live as Screen
+
+        console = Console()
+        tracker = self._link.tracker
+        with Screen(console=console, screen=True, auto_refresh=False) as screen:
+            shown: object = None
+            while self._goes_on():
+                items = self._inbox.take()
+                live.add(items)
+                look = (console.size, self._link.connected)
+                if not items and look == shown:
+                    continue
+                shown = look
+                columns, rows = console.size
+                lines = live.render(
+                    columns, rows, tracker.board, tracker.counters, self._link.connected
+                )
+                screen.update(Group(*lines), refresh=True)

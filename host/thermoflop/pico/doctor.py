@@ -1,0 +1,350 @@
+"""Why the board is not heard: facts gathered once, then judged by small pure functions.
+
+Each check looks at the facts and gives one finding: fine, a problem with its remedy, or not known
+because it could not be looked at. Gathering listens and never writes, unless it is told to ask.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+from thermoflop.errors import BoardError, ThermoflopError
+from thermoflop.pico.link import Latest, Link
+from thermoflop.pico.ports import BOARD_PID, BOARD_VID, BOOTSEL_PID, PortInfo, Target, list_ports
+from thermoflop.pico.system import System, look_at_system
+from thermoflop.pico.track import BadLine, BoardLine, HostEvent
+from thermoflop.pico.wire import encode_command, printable
+
+LISTEN_S = 3.0
+OK, PROBLEM, UNKNOWN = "ok", "problem", "unknown"
+_PROMPT = re.compile(r">>>|MicroPython v\d|Traceback \(most recent")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came from the port while we listened."""
+
+    seconds: float
+    n_bytes: int = 0
+    good_lines: int = 0
+    bad_lines: int = 0
+    text: str = ""  # of lines that were no good
+    fw: str | None = None
+    proto: int | None = None
+    safe: int = 0
+    crashes: int = 0
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything the checks look at; None where it could not be found out."""
+
+    ports: tuple[PortInfo, ...]
+    system: System
+    target: Target | None = None
+    open_error: str | None = None
+    heard: Heard | None = None
+    shipped_fw: str | None = None
+    shipped_proto: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check's answer; ``remedy`` is what to do about a problem."""
+
+    check: str
+    state: str
+    text: str
+    remedy: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """As ``thermoflop doctor --json`` prints it."""
+        return asdict(self)
+
+
+def examine(
+    port: str | None = None, ask: bool = False, listen_s: float = LISTEN_S
+) -> list[Finding]:
+    """Gather and judge."""
+    return judge(gather(port, ask, listen_s))
+
+
+def judge(facts: Facts) -> list[Finding]:
+    """Every check's finding, in the order in which to fix things."""
+    return [finding for check in CHECKS if (finding := check(facts)) is not None]
+
+
+def gather(port: str | None, ask: bool, listen_s: float) -> Facts:
+    """Look at the machine, and listen to the port if there is one to listen to."""
+    ports = tuple(list_ports())
+    boards = [p for p in ports if p.is_board]
+    target = Target(boards[0].device, boards[0].serial_number) if len(boards) == 1 else None
+    if port is not None:
+        target = Target(port, next((p.serial_number for p in ports if p.device == port), None))
+    system = look_at_system(target.find() if target and target.is_path else None)
+    heard, open_error = None, None
+    if target is not None:
+        try:
+            heard = listen(target, ask, listen_s)
+        except BoardError as error:
+            open_error = str(error)
+    return Facts(ports, system, target, open_error, heard, shipped_firmware())
+
+
+def listen(target: Target, ask: bool, listen_s: float) -> Heard:
+    """What the port says in ``listen_s``; with ``ask``, a board that is heard is asked its id."""
+    inbox = Latest()
+    texts: list[str] = []
+    asked = not ask
+    with Link(target, inbox) as link:
+        end_s = time.monotonic() + listen_s
+        while time.monotonic() < end_s and not link.gone:
+            time.sleep(0.05)
+            for item in inbox.take():
+                if isinstance(item, BadLine):
+                    texts.append(item.head.decode("latin-1"))
+                elif isinstance(item, HostEvent) and item.ev == "torn_at_open":
+                    texts.append(str(item.detail.get("text", "")))
+                elif isinstance(item, BoardLine) and not asked:
+                    asked = True
+                    link.write(encode_command(1, "id"))
+            if link.tracker.board.hello and link.tracker.last_sample and asked:
+                break
+        texts.append(link.tracker.pending_text())
+        return _heard(link, listen_s, texts)
+
+
+def _heard(link: Link, listen_s: float, texts: list[str]) -> Heard:
+    tracker = link.tracker
+    counters, hello, last = tracker.counters, tracker.board.hello, tracker.last_sample
+    return Heard(
+        seconds=listen_s,
+        n_bytes=counters.n_bytes,
+        good_lines=counters.lines - counters.bad_lines - counters.torn_at_open,
+        bad_lines=counters.bad_lines,
+        text=printable("\n".join(texts)[-400:]),
+        fw=hello.fw if hello else None,
+        proto=hello.proto if hello else None,
+        safe=hello.safe if hello else 0,
+        crashes=hello.crashes if hello else 0,
+        flags=last.flags if last else (),
+    )
+
+
+def shipped_firmware() -> str | None:
+    """The version of the firmware that comes with this package."""
+    from thermoflop.pico import firmware
+
+    try:
+        return firmware.load().version
+    except (ThermoflopError, OSError):
+        return None
+
+
+def check_port(facts: Facts) -> Finding:
+    """Is there a board, and only one?"""
+    boards = [p for p in facts.ports if p.is_board]
+    if facts.target is not None:
+        return Finding("port", OK, f"looking at {printable(facts.target.url)}")
+    if len(boards) > 1:
+        names = ", ".join(b.device for b in boards)
+        return Finding("port", PROBLEM, f"{len(boards)} boards: {names}", "choose with --port")
+    remedy = "plug the board in with a cable that carries data; many carry only power"
+    if others := ", ".join(f"{p.device} ({p.usb_id or 'no USB id'})" for p in facts.ports):
+        remedy += f"; if it is one of {others}, name it with --port"
+    return Finding(
+        "port", PROBLEM, f"no serial port with the id {BOARD_VID:04x}:{BOARD_PID:04x}", remedy
+    )
+
+
+def check_bootsel(facts: Facts) -> Finding | None:
+    """Is a board waiting in its boot loader?"""
+    if facts.system.usb_ids is None:
+        return None
+    if (BOARD_VID, BOOTSEL_PID) in facts.system.usb_ids:
+        return Finding(
+            "boot loader",
+            PROBLEM,
+            "a board is in BOOTSEL: it shows a disk RPI-RP2 and no serial port",
+            "copy MicroPython's .uf2 for the Pico W onto that disk, then `thermoflop flash`",
+        )
+    wrong = [f"{v:04x}:{p:04x}" for v, p in facts.system.usb_ids if v == BOARD_VID]
+    strange = [usb_id for usb_id in wrong if usb_id != f"{BOARD_VID:04x}:{BOARD_PID:04x}"]
+    if strange and not any(p.is_board for p in facts.ports):
+        return Finding(
+            "usb id",
+            PROBLEM,
+            f"a Raspberry Pi device is there, but as {', '.join(strange)}",
+            "it runs something else than MicroPython: hold BOOTSEL while plugging it in, copy "
+            "MicroPython's .uf2 for the Pico W onto the disk that appears, then `thermoflop flash`",
+        )
+    return None
+
+
+def check_permission(facts: Facts) -> Finding | None:
+    """May we open it?"""
+    if facts.target is None or facts.system.port_group is None:
+        return None
+    if facts.system.may_open:
+        return Finding("permission", OK, "the port may be opened")
+    group = facts.system.port_group
+    if group == "root":
+        rule = 'SUBSYSTEM=="tty", ATTRS{idVendor}=="2e8a", GROUP="dialout", MODE="0660"'
+        return Finding(
+            "permission",
+            PROBLEM,
+            f"only root may open {printable(facts.target.url)}",
+            f"put this line into /etc/udev/rules.d/99-pico.rules and replug: {rule}",
+        )
+    return Finding(
+        "permission",
+        PROBLEM,
+        f"{printable(facts.target.url)} belongs to the group {group}, and you are not in it",
+        f"`sudo usermod -aG {group} $USER`, then log out and in again",
+    )
+
+
+def check_second_reader(facts: Facts) -> Finding | None:
+    """Does somebody else hold the port?"""
+    if facts.system.holders:
+        names = ", ".join(f"{name} (process {pid})" for pid, name in facts.system.holders)
+        return Finding(
+            "second reader",
+            PROBLEM,
+            f"the port is also open in {names}: two readers steal each other's bytes",
+            "close that program",
+        )
+    if facts.open_error and "busy" in facts.open_error:
+        return Finding("second reader", PROBLEM, facts.open_error, "close the other program")
+    return None
+
+
+def check_modem_manager(facts: Facts) -> Finding | None:
+    """Will ModemManager type AT commands at the board?"""
+    if not facts.system.modem_manager or facts.system.port_group is None:
+        return None
+    if facts.system.modem_manager_ignores:
+        return Finding("ModemManager", OK, "runs, and leaves this port alone")
+    rule = 'ATTRS{idVendor}=="2e8a", ATTRS{idProduct}=="0005", ENV{ID_MM_DEVICE_IGNORE}="1"'
+    return Finding(
+        "ModemManager",
+        PROBLEM,
+        "runs, and probes a board for half a minute after it is plugged in",
+        f"put this line into /etc/udev/rules.d/99-pico.rules and replug: {rule}",
+    )
+
+
+def check_opens(facts: Facts) -> Finding | None:
+    """Did it open?"""
+    if facts.open_error is None or "busy" in facts.open_error:
+        return None
+    return Finding("open", PROBLEM, facts.open_error, "see the checks above")
+
+
+def check_firmware_runs(facts: Facts) -> Finding | None:
+    """Does it speak as our firmware does?"""
+    heard = facts.heard
+    if heard is None:
+        return None
+    if heard.good_lines:
+        text = f"{heard.good_lines} good lines"
+        return Finding(
+            "firmware", OK, text + (f", {heard.bad_lines} bad" if heard.bad_lines else "")
+        )
+    if _PROMPT.search(heard.text):
+        text = "MicroPython's prompt, not the firmware"
+        remedy = "`thermoflop flash`; if it is installed, it was stopped: replug the board"
+    elif heard.n_bytes:
+        text = (
+            f"{heard.n_bytes} bytes and no valid line: another program, or not this kind of board"
+        )
+        remedy = "if it is a Pico that runs MicroPython, `thermoflop flash`; else another --port"
+    else:
+        text = f"silence for {heard.seconds:g} s"
+        remedy = (
+            "replug the board; if that does not help, `thermoflop flash` (a board without firmware "
+            "is silent, and so is one that was stopped at its prompt)"
+        )
+    return Finding("firmware", PROBLEM, text, remedy)
+
+
+def check_firmware_age(facts: Facts) -> Finding | None:
+    """Is it the firmware that this package brings?"""
+    heard = facts.heard
+    if heard is None or not heard.good_lines:
+        return None
+    if heard.fw is None:
+        return Finding(
+            "version",
+            UNKNOWN,
+            "the board says its version once a minute",
+            "`thermoflop doctor --ask` asks it",
+        )
+    if heard.proto is not None and heard.proto > facts.shipped_proto:
+        text = f"the board speaks protocol {heard.proto}, this package {facts.shipped_proto}"
+        return Finding("version", PROBLEM, text, "upgrade thermoflop on this machine")
+    if facts.shipped_fw is None:
+        return Finding("version", UNKNOWN, f"firmware {printable(heard.fw)}")
+    if _version(heard.fw) < _version(facts.shipped_fw):
+        text = f"firmware {printable(heard.fw)} is older than {facts.shipped_fw}, shipped here"
+        return Finding("version", PROBLEM, text, "`thermoflop flash` (your settings are kept)")
+    return Finding("version", OK, f"firmware {printable(heard.fw)}")
+
+
+def check_faults(facts: Facts) -> Finding | None:
+    """Does the board itself report a fault, or has it crashed?"""
+    heard = facts.heard
+    if heard is None or not heard.good_lines:
+        return None
+    if heard.safe:
+        return Finding(
+            "faults",
+            PROBLEM,
+            f"safe mode after {heard.crashes} crashes: fan on, defaults, nothing else",
+            "`thermoflop pico clear`, then `thermoflop pico reset`; if it comes back, report it",
+        )
+    if not heard.flags:
+        return Finding("faults", OK, "none")
+    remedies = [REMEDIES.get(flag, "see wiring.md") for flag in heard.flags]
+    return Finding(
+        "faults",
+        PROBLEM,
+        "the board reports " + ", ".join(printable(flag) for flag in heard.flags),
+        "; ".join(dict.fromkeys(remedies)),
+    )
+
+
+REMEDIES = {
+    "open": "a wire of the sensor is off: see wiring.md",
+    "short": "the sensor is shorted: see wiring.md",
+    "range": "check the sensor and its settings (r25_ohm, beta_k, side)",
+    "fast": "a loose contact, or a sensor in moving air",
+    "frozen": "the reading does not move at all: check GPIO26 and the divider",
+    "noisy": "keep the sensor's wires away from the fan's, see wiring.md",
+    "stale": "no fresh reading: replug the board",
+    "hot": "it is too hot: take the load away",
+    "pin": "GPIO2 does not follow: something drives it, see wiring.md",
+    "settings": "the settings file was bad and defaults are in use: set them again, then "
+    "`thermoflop pico save` and `thermoflop pico clear`",
+    "nocool": "the fan runs and it still gets hotter: check the fan, then `thermoflop pico clear`",
+}
+
+CHECKS: tuple[Callable[[Facts], Finding | None], ...] = (
+    check_port,
+    check_bootsel,
+    check_permission,
+    check_second_reader,
+    check_modem_manager,
+    check_opens,
+    check_firmware_runs,
+    check_firmware_age,
+    check_faults,
+)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])

@@ -1,0 +1,225 @@
+"""The link: one thread that drains a port, whatever else is slow, and never writes to it unasked.
+
+It opens the port, hands every chunk to the tracker, gives the items to a sink, and when the port
+goes away waits for it to come back, by USB serial number where there is one. The sink is called in
+the link's own thread and must not wait for anything; a recorder puts the items in a queue that
+keeps them all, a viewer in a ``Latest`` that forgets the oldest.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Self
+
+from thermoflop.errors import BoardError
+from thermoflop.pico.ports import Target, open_port
+from thermoflop.pico.track import HostEvent, Item, Tracker
+from thermoflop.pico.wire import printable
+
+Sink = Callable[[list[Item]], None]
+
+FIRST_LINE_S = 5.0  # how long a port may stay without one line that a board would send
+
+_CHUNK_BYTES = 65536
+_POLL_S = 0.1  # how long a stop may take to be noticed
+_RETRY_FROM_S, _RETRY_TO_S = 0.2, 2.0
+
+
+class Latest:
+    """The newest items for somebody who only looks: bounded, forgets the oldest, counts them."""
+
+    def __init__(self, maxlen: int = 4096) -> None:
+        """``maxlen`` items at most are kept."""
+        self._items: deque[Item] = deque()
+        self._maxlen = maxlen
+        self._lock = threading.Lock()
+        self.forgotten = 0
+
+    def __call__(self, items: Iterable[Item]) -> None:
+        """Take items; the sink of a link."""
+        with self._lock:
+            self._items.extend(items)
+            while len(self._items) > self._maxlen:
+                self._items.popleft()
+                self.forgotten += 1
+
+    def take(self) -> list[Item]:
+        """All items since the last call."""
+        with self._lock:
+            items = list(self._items)
+            self._items.clear()
+        return items
+
+
+class Link:
+    """A board's port, being read. Use as a context manager, or ``start`` and ``stop``."""
+
+    def __init__(self, target: Target, sink: Sink) -> None:
+        """Nothing is opened yet."""
+        self.target = target
+        self.tracker = Tracker()
+        self.gone: str | None = None  # why the link ended by itself
+        self.connected = False
+        self._sink = sink
+        self._port: Any = None
+        self._port_lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Open the port, BoardError when that fails, and start to drain it."""
+        self._port = open_port(self.target.find())
+        self.tracker.opened()
+        self.connected = True
+        self._thread = threading.Thread(target=self._run, name="thermoflop-link", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop draining and close the port; what was read has been given to the sink."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5.0)
+        self._close()
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()
+
+    def write(self, data: bytes) -> None:
+        """Send ``data``, only ever because the user asked; BoardError when the port takes none."""
+        with self._port_lock:
+            port = self._port
+        if port is None:
+            raise BoardError(f"port {printable(self.target.url)} is gone")
+        try:
+            port.write(data)
+        except OSError as error:
+            raise BoardError(
+                f"port {printable(self.target.url)} did not take the command: "
+                f"{printable(str(error))}"
+            ) from error
+
+    def expect_board(self, waited_s: float, first_line_s: float = FIRST_LINE_S) -> None:
+        """BoardError when no line of a board came in ``waited_s``, and that is long enough."""
+        if waited_s >= first_line_s and self.tracker.boot is None:
+            raise BoardError(self.silence(waited_s))
+
+    def silence(self, waited_s: float) -> str:
+        """The sentence for a port that opened and then said nothing that a board would say."""
+        name = printable(self.target.url)
+        n_bytes = self.tracker.counters.n_bytes
+        if self.gone:
+            return f"port {name} closed before a line came from a board ({self.gone})"
+        if n_bytes == 0:
+            return (
+                f"port {name} opened, but nothing came in {waited_s:.1f} s: the firmware is not "
+                "running (`thermoflop flash` installs it), this is not a board, or its rate is so "
+                "slow that it takes a longer --wait"
+            )
+        return (
+            f"port {name} sent {n_bytes} bytes in {waited_s:.1f} s and not one valid line: it is "
+            "not a board that runs this firmware (`thermoflop doctor` looks closer)"
+        )
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                reason = self._drain()
+                if self._stop.is_set():
+                    return
+                self._lost(reason)
+                if not self.target.may_return:
+                    self.gone = reason
+                    return
+                self._reopen()
+        except Exception as error:  # a thread that dies in silence would look like a quiet board
+            self.gone = f"{type(error).__name__}: {error}"
+            raise
+
+    def _drain(self) -> str:
+        """Read until the port fails or we are stopped; why it ended."""
+        wait = _waiter(self._port)
+        try:
+            while not self._stop.is_set():
+                if not wait():
+                    continue
+                chunk = self._port.read(_CHUNK_BYTES)
+                if chunk:
+                    items = self.tracker.feed(chunk, time.monotonic(), time.time())
+                    if items:
+                        self._sink(items)
+        except (OSError, TypeError, ValueError) as error:  # pyserial: SerialException is an OSError
+            return _why_ended(error)
+        return "stopped"
+
+    def _lost(self, reason: str) -> None:
+        self.connected = False
+        self._close()
+        self.tracker.closed()
+        self._note("lost", {"port": self.target.url, "why": reason})
+
+    def _reopen(self) -> None:
+        lost_s = time.monotonic()
+        pause_s = _RETRY_FROM_S
+        while not self._stop.wait(pause_s):
+            pause_s = min(_RETRY_TO_S, pause_s * 1.5)
+            try:
+                url = self.target.find()
+                port = open_port(url)
+            except BoardError:
+                continue
+            with self._port_lock:
+                self._port = port
+            self.tracker.opened()
+            self.tracker.counters.reconnects += 1
+            self.connected = True
+            down_s = round(time.monotonic() - lost_s, 3)
+            self._note("reconnect", {"port": url, "down_s": down_s})
+            return
+
+    def _note(self, ev: str, detail: dict[str, Any]) -> None:
+        self._sink([HostEvent(time.monotonic(), time.time(), ev, detail)])
+
+    def _close(self) -> None:
+        with self._port_lock:
+            port, self._port = self._port, None
+        if port is not None:
+            try:
+                port.close()
+            except OSError:  # it went away: there is nothing left to close
+                return
+
+
+def _why_ended(error: Exception) -> str:
+    text = printable(str(error)) or type(error).__name__
+    # pyserial's words for a device that is always ready and never has anything: it was pulled
+    return "the device went away" if "returned no data" in text or "Errno 5]" in text else text
+
+
+def _waiter(port: Any) -> Callable[[], bool]:
+    """A function that waits until ``port`` has something to read, at most 0.1 s."""
+    try:
+        handle = port.fileno()
+    except (OSError, AttributeError, ValueError):
+        handle = None
+    if handle is not None and os.name == "posix":
+        return lambda: bool(select.select([handle], [], [], _POLL_S)[0])
+
+    def poll() -> bool:
+        """For ports without a file descriptor: look often enough to keep a full USB pipe empty."""
+        if port.in_waiting:
+            return True
+        time.sleep(0.005)
+        return bool(port.in_waiting)
+
+    return poll

@@ -1,0 +1,189 @@
+"""Find the board and open its port; everything that pyserial can say becomes one sentence.
+
+A port is a device path (``/dev/ttyACM0``, a pseudo-terminal), ``sim://...`` (a simulated board in
+this process) or ``socket://host:port`` (a board behind TCP).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+try:
+    import fcntl
+    import termios
+except ImportError:  # Windows locks every port by itself
+    fcntl = termios = None  # type: ignore[assignment]
+
+from thermoflop.errors import BoardError
+from thermoflop.pico.wire import printable
+
+BOARD_VID, BOARD_PID = 0x2E8A, 0x0005  # MicroPython on any RP2040
+BOOTSEL_PID = 0x0003  # the RP2040's own boot loader: a disk, no serial port
+BAUD = 115200  # ignored by USB, needed by pyserial
+
+_BUSY = {errno.EAGAIN, errno.EACCES, errno.EBUSY, errno.EWOULDBLOCK}
+
+
+@dataclass(frozen=True, slots=True)
+class PortInfo:
+    """A serial port of this machine; ids are None where it is not on USB."""
+
+    device: str
+    description: str
+    vid: int | None
+    pid: int | None
+    serial_number: str | None
+
+    @property
+    def is_board(self) -> bool:
+        """Whether its USB ids are those of a Pico that runs MicroPython."""
+        return (self.vid, self.pid) == (BOARD_VID, BOARD_PID)
+
+    def to_json(self) -> dict[str, object]:
+        """The port as ``thermoflop ports --json`` prints it."""
+        return {
+            "device": self.device,
+            "description": self.description,
+            "usb_id": self.usb_id,
+            "serial_number": self.serial_number,
+            "is_board": self.is_board,
+        }
+
+    @property
+    def usb_id(self) -> str | None:
+        """Vendor and product as four hex digits each, like 2e8a:0005."""
+        return None if self.vid is None else f"{self.vid:04x}:{self.pid or 0:04x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A port to open, and the USB serial number by which to find it again."""
+
+    url: str
+    serial_number: str | None = None
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it is a device of this machine, not a URL."""
+        return "://" not in self.url
+
+    def find(self) -> str:
+        """Where the board is now: a replugged board may have come back under another name."""
+        if self.serial_number:
+            for port in list_ports():
+                if port.serial_number == self.serial_number:
+                    return port.device
+        return self.url
+
+    @property
+    def may_return(self) -> bool:
+        """Whether a port that went away can come back as itself.
+
+        A pseudo-terminal cannot: once its owner has closed it, the same number is given to the next
+        one who asks, which may be somebody's shell. A symbolic link to one can be renewed.
+        """
+        if not self.is_path or self.serial_number:
+            return True
+        return not self.url.startswith("/dev/pts/")
+
+
+def list_ports() -> list[PortInfo]:
+    """Every serial port that the system names, boards first."""
+    from serial.tools import list_ports as pyserial_ports
+
+    ports = [
+        PortInfo(p.device, printable(p.description or ""), p.vid, p.pid, p.serial_number)
+        for p in pyserial_ports.comports()
+        if p.vid is not None or p.hwid != "n/a"
+    ]
+    return sorted(ports, key=lambda port: (not port.is_board, port.device))
+
+
+def choose(port: str | None = None) -> Target:
+    """The port to use: the one named, or else the only board there is."""
+    ports = list_ports() if port is None or "://" not in port else []
+    if port is not None:
+        return _named(port, ports)
+    boards = [p for p in ports if p.is_board]
+    if not boards:
+        raise BoardError(
+            "no board found: no USB serial port has the id 2e8a:0005 of a Pico that runs "
+            "MicroPython; plug it in, name a port with --port, or ask `thermoflop doctor`"
+        )
+    if len(boards) > 1:
+        names = ", ".join(f"{b.device} (serial number {b.serial_number})" for b in boards)
+        raise BoardError(f"{len(boards)} boards found: {names}; choose one with --port")
+    return Target(boards[0].device, boards[0].serial_number)
+
+
+def _named(port: str, ports: list[PortInfo]) -> Target:
+    if "://" in port:
+        return Target(port)
+    if os.name == "posix" and not Path(port).exists():
+        there = ", ".join(p.device for p in ports) or "none"
+        raise BoardError(f"there is no port {printable(port)}; the ports of this machine: {there}")
+    real = os.path.realpath(port)
+    serial_number = next((p.serial_number for p in ports if p.device in (port, real)), None)
+    return Target(port, serial_number)
+
+
+def open_port(url: str) -> Any:
+    """The port at ``url``, open, raw, DTR set, reads never waiting; BoardError in one sentence.
+
+    DTR tells the board's USB stack that somebody listens. A device is locked against a second
+    reader, who would steal bytes from the first.
+    """
+    import serial
+
+    if "thermoflop.pico.simulated" not in serial.protocol_handler_packages:
+        serial.protocol_handler_packages.append("thermoflop.pico.simulated")
+    is_path = "://" not in url
+    options: dict[str, Any] = {"exclusive": True} if is_path and os.name == "posix" else {}
+    try:
+        port = serial.serial_for_url(url, BAUD, timeout=0, write_timeout=2.0, **options)
+    except (OSError, ValueError) as error:  # pyserial's own error is an OSError
+        raise BoardError(_why_not(url, error)) from error
+    except Exception as error:
+        # a board that vanishes while it is opened: termios.error is no OSError, see pyserial's open
+        if termios is not None and isinstance(error, termios.error):
+            raise BoardError(_why_not(url, error)) from error
+        raise
+    if is_path:
+        _keep_others_out(url, port)
+    return port
+
+
+def _keep_others_out(url: str, port: Any) -> None:
+    """The lock above binds only those who ask for it; this one binds everybody (but root).
+
+    Not on a pseudo-terminal: there the flag outlives us for as long as its owner holds it open.
+    """
+    if fcntl is None or os.path.realpath(url).startswith("/dev/pts/"):
+        return
+    try:
+        fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
+    except OSError:  # not every driver knows it, and the first lock holds
+        return
+
+
+def _why_not(url: str, error: Exception) -> str:
+    name = printable(url)
+    number = getattr(error, "errno", None)
+    if isinstance(error, ValueError):
+        return f"port {name} is not understood ({printable(str(error))}); see `thermoflop ports`"
+    if number == errno.ENOENT:
+        return f"there is no port {name}"
+    if number == errno.EACCES and "lock" not in str(error):
+        return (
+            f"no permission to open {name}: add yourself to the group that owns it "
+            "(`sudo usermod -aG dialout $USER`), then log in again"
+        )
+    if number in _BUSY:
+        return f"port {name} is busy: another program is reading it; close that one first"
+    if "configure port" in str(error) or number in (errno.EISDIR, errno.ENOTTY):
+        return f"{name} is not a serial port"
+    return f"cannot open {name}: {printable(str(error))}"

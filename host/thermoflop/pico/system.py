@@ -1,0 +1,102 @@
+"""What Linux knows about a port: who may open it, who has it open, who will meddle with it.
+
+Elsewhere the same questions stay unanswered: None, not a guess.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_USB = Path("/sys/bus/usb/devices")
+_PROC = Path("/proc")
+_UDEV = Path("/run/udev/data")
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Facts of the operating system; None (or empty) where they could not be had."""
+
+    usb_ids: tuple[tuple[int, int], ...] | None = None
+    port_group: str | None = None
+    may_open: bool = True
+    holders: tuple[tuple[int, str], ...] = ()  # (process id, name)
+    modem_manager: bool = False
+    modem_manager_ignores: bool = False
+
+
+def look_at_system(device: str | None) -> System:
+    """Look; ``device`` is the path of the port, if there is one."""
+    if not sys.platform.startswith("linux"):
+        return System()
+    running = any(name == "ModemManager" for _, name in _processes())
+    usb_ids = _usb_ids()
+    # a pseudo-terminal is no USB device, and its owner has both ends open by right
+    if device is None or os.path.realpath(device).startswith("/dev/pts/"):
+        return System(usb_ids=usb_ids, modem_manager=running)
+    return System(
+        usb_ids=usb_ids,
+        port_group=_group(device) if Path(device).exists() else None,
+        may_open=not Path(device).exists() or os.access(device, os.R_OK | os.W_OK),
+        holders=tuple(_holders(device)),
+        modem_manager=running,
+        modem_manager_ignores=_is_ignored(device),
+    )
+
+
+def _usb_ids() -> tuple[tuple[int, int], ...] | None:
+    if not _USB.is_dir():
+        return None
+    ids = []
+    for entry in sorted(_USB.iterdir()):
+        vendor, product = _read(entry / "idVendor"), _read(entry / "idProduct")
+        if vendor and product:
+            ids.append((int(vendor, 16), int(product, 16)))
+    return tuple(ids)
+
+
+def _group(device: str) -> str:
+    try:
+        return Path(device).group()
+    except (KeyError, OSError):  # a group without a name
+        return "dialout"
+
+
+def _processes() -> Iterator[tuple[int, str]]:
+    for entry in _PROC.iterdir() if _PROC.is_dir() else ():
+        if entry.name.isdigit():
+            yield int(entry.name), _read(entry / "comm")
+
+
+def _holders(device: str) -> Iterator[tuple[int, str]]:
+    """Other processes with the device open; those of other users cannot be seen."""
+    real = os.path.realpath(device)
+    for pid, name in _processes():
+        if pid == os.getpid():
+            continue
+        try:
+            handles = list((_PROC / str(pid) / "fd").iterdir())
+            if any(str(handle.readlink()) == real for handle in handles):
+                yield pid, name
+        except OSError:  # gone meanwhile, or not ours to look at
+            continue
+
+
+def _is_ignored(device: str) -> bool:
+    """Whether a udev rule tells ModemManager to leave the device alone."""
+    try:
+        number = Path(device).stat().st_rdev
+    except OSError:
+        return False
+    data = _read(_UDEV / f"c{os.major(number)}:{os.minor(number)}")
+    return "ID_MM_DEVICE_IGNORE=1" in data or "ID_MM_PORT_IGNORE=1" in data
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""

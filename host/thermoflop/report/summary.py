@@ -1,0 +1,123 @@
+"""A run's figures in words, and the figures of a run that is read back from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from thermoflop.pico.track import BoardLine, Item
+from thermoflop.pico.wire import Sample, Settings
+from thermoflop.report.words import switches
+from thermoflop.runs.reader import RunReader
+from thermoflop.runs.summary import Summarizer, Summary
+
+_NO_CRYSTAL_PPM = 10_000
+
+
+def summarize(items: Iterable[Item]) -> Summary:
+    """The figures of a run's items; thresholds are the last ones that the board stated."""
+    summarizer = Summarizer()
+    settings: dict[str, Any] = {}
+    for item in items:
+        if not isinstance(item, BoardLine):
+            continue
+        if isinstance(item.message, Sample):
+            summarizer.add(item.message)
+        elif isinstance(item.message, Settings):
+            settings.update(item.message.values)
+    return summarizer.summary(settings.get("on_c"), settings.get("off_c"))
+
+
+def summarize_run(folder: Path) -> Summary:
+    """The figures of the run in ``folder``, from its samples alone."""
+    return summarize(RunReader(folder))
+
+
+def summary_lines(
+    summary: Summary, counters: dict[str, Any], clocks: Iterable[dict[str, Any]]
+) -> list[str]:
+    """The summary as aligned lines; ``counters`` and ``clocks`` as they stand in run.json."""
+    rows = [
+        ("samples", _samples(summary, counters)),
+        ("temperature", _temperature(summary)),
+        ("setpoint", _setpoint(summary)),
+        ("fan", _fan(summary)),
+        ("losses", losses(counters)),
+        ("clock", _clock(list(clocks))),
+    ]
+    return [f"{name:<12} {text}" for name, text in rows if text]
+
+
+def losses(counters: dict[str, Any]) -> str:
+    """What was lost, declared dropped or refused, in words; "none" when nothing was."""
+    parts = [
+        _count(counters["lost_samples"], "sample lost", "samples lost"),
+        _count(counters["board_drops"], "dropped by the board", "dropped by the board"),
+        _count(counters["gaps"], "gap", "gaps"),
+        _count(counters["bad_lines"], "bad line", "bad lines"),
+        _count(counters["stale"], "stale line", "stale lines"),
+        _count(counters["reboots"], "reboot", "reboots"),
+        _count(counters["reconnects"], "reconnect", "reconnects"),
+        _count(counters["host_drops"], "item the disk was too slow for", "items dropped here"),
+    ]
+    text = ", ".join(part for part in parts if part)
+    bad = ", ".join(f"{reason} {n}" for reason, n in counters["bad"].items())
+    return (text or "none") + (f" ({bad})" if bad else "")
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people: 9.5 s, 3 min 20 s, 2 h 05 min."""
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, rest_s = divmod(round(seconds), 60)
+    if minutes < 100:
+        return f"{minutes} min {rest_s:02d} s" if rest_s else f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def _samples(summary: Summary, counters: dict[str, Any]) -> str:
+    text = f"{summary.samples} in {duration(summary.watched_s + summary.gap_s)}"
+    if summary.samples > summary.valid_samples:
+        text += f", {summary.samples - summary.valid_samples} without a valid temperature"
+    if counters["events"]:
+        text += f", {_count(counters['events'], 'event', 'events')}"
+    return text
+
+
+def _temperature(summary: Summary) -> str:
+    if summary.min_c is None or summary.mean_c is None or summary.max_c is None:
+        return "no valid reading"
+    return f"{summary.min_c:.2f} min, {summary.mean_c:.2f} mean, {summary.max_c:.2f} max °C"
+
+
+def _setpoint(summary: Summary) -> str:
+    if summary.on_c is None or summary.off_c is None:
+        return "not stated by the board in this run"
+    text = f"fan on at {summary.on_c:.2f} °C, off at {summary.off_c:.2f} °C"
+    if summary.above_s is not None:
+        text += f"; {duration(summary.above_s)} at or above {summary.on_c:.2f} °C"
+    return text
+
+
+def _fan(summary: Summary) -> str:
+    if summary.fan_duty is None:
+        return ""
+    return f"on {100 * summary.fan_duty:.1f} % of the time, {switches(summary.fan_switches)}"
+
+
+def _clock(clocks: list[dict[str, Any]]) -> str:
+    if not clocks:
+        return ""
+    worst = max(clocks, key=lambda clock: float(clock["error_s"]))
+    text = f"board's time told to {1000 * worst['error_s']:.1f} ms"
+    drift_ppm = float(worst["drift_ppm"])
+    if abs(drift_ppm) > _NO_CRYSTAL_PPM:  # a simulated board at a speed of its own
+        text += f", at {1 + drift_ppm / 1e6:.3g} times the speed of this machine's"
+    elif drift_ppm:
+        text += f", its clock {abs(drift_ppm):.0f} ppm {'fast' if drift_ppm > 0 else 'slow'}"
+    return text
+
+
+def _count(n: int, one: str, many: str) -> str:
+    return f"{n} {one if n == 1 else many}" if n else ""

@@ -1,0 +1,530 @@
+"""The loop on fake hardware: what it does when things go wrong around it."""
+
+import fakes
+import rig
+from micropython import heap_lock, heap_unlock
+
+
+def test_rule_1_the_fan_is_on_before_anything_that_can_fail():
+    bench = rig.Bench()
+    load = bench.power_on()
+    load("board")
+    assert bench.writes == [(0, 1)]
+
+
+def test_rule_1_the_fan_is_on_even_when_the_rest_of_the_board_module_fails():
+    bench = rig.Bench()
+    modules = bench.modules()
+
+    class Broken:
+        def __getattr__(self, name):
+            raise ImportError(name)
+
+    modules["select"] = Broken()
+    bench.modules = lambda: modules
+    assert bench.boot(1000) == "reset"
+    assert bench.writes == [(0, 1)]
+
+
+def test_rule_8_without_board_py_a_prompt_is_left_and_no_pin_is_pulled_down():
+    bench = rig.Bench()
+    modules = bench.modules()
+    modules["board"] = None
+    bench.modules = lambda: modules
+    assert bench.boot(1000) == "prompt"
+    assert bench.writes == []  # GP2 floats, and the pull-up at the gate keeps the fan on
+    assert "AttributeError" in bytes(bench.outbox).decode()
+
+
+def test_rule_1_another_chip_gets_its_fan_on_and_its_registers_left_alone():
+    bench = rig.Bench()
+    modules = bench.modules()
+
+    class Name:
+        machine = "Raspberry Pi Pico 2 W with RP2350"
+
+    modules["os"].uname = lambda: Name
+    bench.modules = lambda: modules
+    try:
+        bench.boot(1000)
+        raise AssertionError("it ran")
+    except RuntimeError as error:
+        assert "RP2350" in str(error)
+    assert bench.writes == [(0, 1)]
+    assert not bench.registers
+
+
+def test_rule_6_the_watchdog_is_fed_by_every_good_tick():
+    bench = rig.Bench()
+    assert bench.boot(60000) == "stop"
+
+
+def test_rule_6_a_converter_that_stays_dead_starves_the_watchdog():
+    bench = rig.Bench()
+    bench.adc_fails = True
+    assert bench.boot(60000) == "watchdog"
+    assert bench.now_ms < 9000
+
+
+def test_rule_6_a_pin_that_does_not_follow_starves_the_watchdog_and_is_reported():
+    bench = rig.Bench(code=1900)
+    bench.stuck_pin = 0
+    assert bench.boot(60000) == "watchdog"
+    faults = [line for line in bench.lines("e") if rig.field(line, "ev") == "fault"]
+    assert rig.field(faults[0], "fault") == "pin"
+    assert rig.field(faults[0], "sensor") == "gp2"
+
+
+def test_rule_6_a_hang_in_the_middle_of_a_tick_is_ended_by_the_watchdog():
+    bench = rig.Bench()
+    plain = bench.read_code
+
+    def hang(channel):
+        while bench.now_ms > 3000:
+            bench.advance(100)
+        return plain(channel)
+
+    bench.read_code = hang
+    assert bench.boot(60000) == "watchdog"
+
+
+def crash_at(bench, at_ms):
+    plain = rig.Bench.read_code
+
+    def read_code(channel):
+        if bench.now_ms >= at_ms:
+            raise ValueError("boom")
+        return plain(bench, channel)
+
+    bench.read_code = read_code
+
+
+def test_rule_7_an_exception_turns_the_fan_on_then_speaks_then_resets():
+    bench = rig.Bench()
+    crash_at(bench, 20000)
+    assert bench.boot(60000) == "reset"
+    assert bench.writes[-2:] == [(5000, 0), (20000, 1)]
+    log = "".join(bench.lines("log"))
+    assert "boom" in log
+    assert "ValueError" in log
+
+
+def test_rule_7_three_crashes_in_a_row_lead_to_safe_mode_with_the_fan_on():
+    bench = rig.Bench()
+    crash_at(bench, 0)
+    for _ in range(3):
+        assert bench.boot(60000) == "reset"
+    bench.read_code = lambda channel: rig.Bench.read_code(bench, channel)
+    bench.outbox = bytearray()
+    assert bench.boot(30000) == "stop"
+    assert bench.fan == 1
+    assert rig.field(bench.lines("hello")[0], "safe") == "1"
+    assert rig.field(bench.lines("t")[-1], "mode") == "safe"
+
+
+def test_rule_7_safe_mode_uses_defaults_whatever_the_settings_file_says():
+    bench = rig.Bench()
+    app = bench.app()
+    app.use(dict(app.values, on_c=50000), None)
+    bench.load("settings").save(app.board, app.values)
+    assert bench.app().values["on_c"] == 50000
+    app = bench.app(safe_after=0)
+    assert app.safe_mode
+    assert app.values["on_c"] == 29000
+
+
+def test_rule_7_a_crash_in_safe_mode_leaves_a_prompt_with_the_fan_on():
+    bench = rig.Bench()
+    crash_at(bench, 0)
+    for _ in range(3):
+        bench.boot(60000)
+    assert bench.boot(60000) == "prompt"
+    assert bench.fan == 1
+    assert bench.dog_due_ms is None
+
+
+def test_rule_7_a_minute_without_a_crash_forgets_earlier_ones():
+    bench = rig.Bench()
+    crash_at(bench, 0)
+    bench.boot(1000)
+    bench.boot(1000)
+    bench.read_code = lambda channel: rig.Bench.read_code(bench, channel)
+    bench.boot(61000)
+    assert bench.registers[0x40058010] == 0
+
+
+def test_rule_7_a_watchdog_bite_counts_as_a_crash():
+    bench = rig.Bench()
+    bench.adc_fails = True
+    for _ in range(3):
+        assert bench.boot(60000) == "watchdog"
+    bench.adc_fails = False
+    bench.outbox = bytearray()
+    bench.boot(1000)
+    hello = bench.lines("hello")[0]
+    assert rig.field(hello, "reset") == "watchdog"
+    assert rig.field(hello, "crashes") == "3"
+    assert rig.field(hello, "safe") == "1"
+
+
+def test_rule_7_a_commanded_reset_is_no_crash():
+    bench = rig.Bench()
+    for boot in (1, 2, 3, 4, 5):
+        bench.say("!1 reset")
+        assert bench.boot(5000) == "reset"
+        assert rig.field(bench.lines("hello")[-1], "crashes") == "0"
+        assert rig.field(bench.lines("hello")[-1], "boots") == str(boot)
+    assert rig.field(bench.lines("hello")[-1], "reset") == "reset"
+
+
+def interrupt_at(bench, at_ms):
+    plain = bench.advance
+
+    def advance(ms):
+        plain(ms)
+        if bench.now_ms >= at_ms:
+            raise KeyboardInterrupt()
+
+    bench.advance = advance
+
+
+def test_rule_8_ctrl_c_turns_the_fan_on_and_leaves_a_prompt_that_stays():
+    bench = rig.Bench()
+    interrupt_at(bench, 20000)
+    assert bench.boot(60000) == "prompt"
+    assert bench.fan == 1
+    assert bench.dog_due_ms is None  # nobody feeds it now, and it does not bite
+
+
+def test_rule_8_a_second_ctrl_c_in_the_middle_of_the_first_changes_nothing():
+    bench = rig.Bench()
+    interrupt_at(bench, 20000)
+    drive = bench.drive
+    pressed = []
+
+    def drive_and_press(number, level):
+        drive(number, level)
+        if bench.now_ms >= 20000 and not pressed:
+            pressed.append(True)
+            raise KeyboardInterrupt()
+
+    bench.drive = drive_and_press
+    assert bench.boot(60000) == "prompt"
+    assert pressed
+    assert bench.fan == 1
+    assert bench.dog_due_ms is None
+
+
+def test_rule_8_ctrl_c_between_a_crash_and_its_reset_leaves_a_prompt_too():
+    bench = rig.Bench()
+    crash_at(bench, 20000)
+    interrupt_at(bench, 20100)
+    assert bench.boot(60000) == "prompt"
+    assert "boom" in "".join(bench.lines("log"))
+    assert bench.fan == 1
+    assert bench.dog_due_ms is None
+
+
+def test_rule_8_a_restart_after_ctrl_c_is_no_crash():
+    bench = rig.Bench()
+    interrupt_at(bench, 20000)
+    bench.adc_fails = True
+    bench.boot(60000)  # bitten once
+    bench.adc_fails = False
+    bench.boot(60000)
+    bench.advance = lambda ms: rig.Bench.advance(bench, ms)
+    bench.outbox = bytearray()
+    bench.now_ms = 0
+    bench.boot(1000)
+    assert rig.field(bench.lines("hello")[0], "reset") == "reset"
+
+
+def control_of(feed):
+    """What the fan did while the sensor heated and cooled, under some feed."""
+    bench = rig.Bench()
+
+    def read_code(channel):
+        second = (bench.now_ms // 1000) % 24
+        bench.code = 1900 + 40 * min(second, 24 - second)
+        return rig.Bench.read_code(bench, channel)
+
+    bench.read_code = read_code
+    plain = bench.advance
+
+    def advance(ms):
+        feed(bench)
+        plain(ms)
+
+    bench.advance = advance
+    assert bench.boot(45000) == "stop"
+    assert len(bench.writes) > 4
+    return bench.writes
+
+
+def silent(bench):
+    pass
+
+
+def test_rule_9_a_host_that_does_not_read_changes_nothing():
+    def deaf(bench):
+        bench.room = 0
+
+    assert control_of(deaf) == control_of(silent)
+
+
+def test_rule_9_a_host_that_floods_the_board_changes_nothing():
+    def flood(bench):
+        bench.inbox = bytearray(b"\x00\xff garbage without an end " * 20)
+
+    assert control_of(flood) == control_of(silent)
+
+
+def test_rule_9_a_host_that_stalls_and_comes_back_changes_nothing():
+    def stall(bench):
+        bench.room = 0 if (bench.now_ms // 7000) % 2 else 50
+
+    assert control_of(stall) == control_of(silent)
+
+
+def test_rule_9_a_host_that_asks_all_the_time_changes_nothing():
+    def chatter(bench):
+        if not bench.inbox:
+            bench.say("!1 id")
+
+    assert control_of(chatter) == control_of(silent)
+
+
+def test_rule_9_a_computer_that_falls_asleep_with_its_port_open_changes_nothing():
+    bench = rig.Bench()
+    frames = [0, 1]  # the number, and by how much it moves between two looks
+
+    def usb_frame():
+        frames[0] = (frames[0] + frames[1]) & 2047
+        return frames[0]
+
+    def hang(data):
+        raise AssertionError("the driver never comes back from here")
+
+    bench.usb_frame = usb_frame
+    app = bench.app()
+    bench.ticks(app, 50)
+    assert len(bench.lines("t")) == 25
+    frames[0] += 50  # asleep in the middle of a tick
+    frames[1] = 0
+    bench.send = hang
+    bench.ticks(app, 600)
+    frames[1] = 1
+    bench.send = lambda data: rig.Bench.send(bench, data)
+    bench.ticks(app, 50)
+    assert int(rig.field(bench.lines("t")[-1], "drops")) > 200
+
+
+def test_rule_9_one_tick_obeys_one_command_however_many_wait():
+    bench = rig.Bench()
+    app = bench.app()
+    for number in range(6):
+        bench.say("!%d defaults" % number)
+    tables = []
+    use = app.use
+    app.use = lambda values, key: tables.append(key) or use(values, key)
+    for count in range(1, 7):
+        bench.ticks(app, 1)
+        assert len(tables) == count
+    bench.ticks(app, 20)
+    assert len(bench.lines("r")) == 6
+
+
+def test_rule_9_one_tick_hears_and_says_only_so_much():
+    bench = rig.Bench()
+    app = bench.app()
+    bench.inbox.extend(b"x" * 5000)
+    app.introduce()
+    assert app.outbox.used > 1500
+    app.tick()
+    assert len(bench.inbox) >= 5000 - 160
+    assert len(bench.outbox) <= 640
+
+
+def test_rule_10_bad_settings_lead_to_defaults_an_event_and_the_file_kept_aside():
+    bench = rig.Bench()
+    bench.flash.files["/settings.txt"] = b"on_c 99\n"
+    bench.boot(3000)
+    event = bench.lines("e")[0]
+    assert '"ev":"settings","what":"bad"' in event
+    assert '"on_c":29.000' in "".join(bench.lines("settings"))
+    assert bench.flash.files["/settings.bad"] == b"on_c 99\n"
+    assert rig.field(bench.lines("t")[-1], "flags") == '["settings"]'
+
+
+def test_a_full_queue_drops_samples_counts_them_and_seq_tells_the_gap():
+    bench = rig.Bench()
+    app = bench.app()
+    bench.ticks(app, 20)
+    bench.room = 0
+    bench.ticks(app, 600)
+    bench.room = None
+    bench.ticks(app, 20)
+    lines = bench.lines("t")
+    seqs = [int(rig.field(line, "seq")) for line in lines]
+    gaps = sum(b - a - 1 for a, b in zip(seqs, seqs[1:]))
+    assert gaps > 200
+    assert int(rig.field(lines[-1], "drops")) == gaps
+    assert all(b > a for a, b in zip(seqs, seqs[1:]))
+
+
+def test_events_find_room_when_samples_do_not():
+    bench = rig.Bench()
+    app = bench.app()
+    bench.room = 0
+    bench.ticks(app, 300)
+    bench.code = 0
+    bench.ticks(app, 5)
+    bench.room = None
+    bench.ticks(app, 10)
+    assert any(rig.field(line, "ev") == "fault" for line in bench.lines("e"))
+
+
+def test_samples_come_every_200_ms_with_their_fields_in_order():
+    bench = rig.Bench()
+    app = bench.app()
+    bench.ticks(app, 101)
+    lines = bench.lines("t")
+    assert len(lines) == 51
+    ups = [rig.field(line, "up_s") for line in lines]
+    assert ups[0] == "0.000"
+    assert ups[50] == "10.000"
+    keys = ("k", "boot", "seq", "up_s", "temp_c", "raw", "fan", "mode", "flags", "drops", "crc")
+    places = [lines[-1].index('"%s":' % key) for key in keys]
+    assert places == sorted(places)
+
+
+def test_an_invalid_temperature_is_null_never_zero():
+    bench = rig.Bench(code=2)
+    app = bench.app()
+    bench.ticks(app, 5)
+    line = bench.lines("t")[-1]
+    assert rig.field(line, "temp_c") == "null"
+    assert rig.field(line, "flags") == '["open"]'
+    assert rig.field(line, "mode") == "fault"
+
+
+def test_hello_comes_at_boot_and_every_minute():
+    bench = rig.Bench()
+    app = bench.app()
+    assert len(bench.outbox) == 0 and app.outbox.used > 700
+    app.board.send = lambda byte: True
+    times = []
+    app.introduce = lambda: times.append(app.up_s) or setattr(app, "_hello_ms", 0)
+    bench.ticks(app, 1801)
+    assert times == [60, 120, 180]
+
+
+def test_every_fault_is_told_when_it_comes_and_when_it_goes():
+    bench = rig.Bench()
+    app = bench.app()
+    bench.ticks(app, 10)
+    for code, name in ((3, "open"), (4090, "short"), (3985, "range"), (3300, "hot")):
+        bench.outbox = bytearray()
+        bench.code = code
+        bench.ticks(app, 10)
+        bench.code = 1900
+        bench.ticks(app, 260)
+        told = [line for line in bench.lines("e") if '"fault":"%s"' % name in line]
+        assert [rig.field(line, "set") for line in told] == ["1", "0"], (name, told)
+        for key in ("sensor", "raw", "value", "limit", "unit"):
+            assert '"%s":' % key in told[0]
+
+
+def test_time_goes_on_when_the_clock_wraps():
+    bench = rig.Bench(now_ms=0x3FFFFFFF - 5000)
+    app = bench.app()
+    bench.ticks(app, 200)
+    ups = [rig.field(line, "up_s") for line in bench.lines("t")]
+    assert ups[0] == "0.000"
+    assert ups[-1] == "19.800"
+
+
+def test_the_loop_keeps_its_pace_over_the_wrap():
+    bench = rig.Bench(now_ms=0x3FFFFFFF - 5000)
+    bench.boot(20000)
+    assert len(bench.lines("t")) == 100
+
+
+def test_a_late_tick_is_not_made_up_for_by_a_burst():
+    bench = rig.Bench()
+    bench.stop_ms = 30000
+    plain = bench.read_code
+    state = {"late": False}
+
+    def slow(channel):
+        if bench.now_ms > 10000 and not state["late"]:
+            state["late"] = True
+            bench.advance(3000)
+        return plain(channel)
+
+    bench.read_code = slow
+    bench.boot(30000)
+    ups = [float(rig.field(line, "up_s")) for line in bench.lines("t")]
+    assert min(b - a for a, b in zip(ups, ups[1:])) > 0.099
+
+
+def test_the_led_is_off_by_default_and_its_failure_harms_nobody():
+    bench = rig.Bench()
+    app = bench.app()
+    bench.ticks(app, 60)
+    assert "LED" not in bench.pins
+    app.use(dict(app.values, led=1), "led")
+    bench.code = 2400
+    bench.ticks(app, 60)
+    assert bench.pins.get("LED") == 1
+
+    def broken(number, level):
+        raise OSError("no radio")
+
+    app.board._led = None
+    bench.pin_changed = lambda number, level: broken(number, level) if number == "LED" else None
+    bench.code = 1800
+    bench.ticks(app, 120)
+    assert bench.fan == 0
+
+
+def test_the_control_path_allocates_nothing():
+    bench = rig.Bench()
+    app = bench.app()
+    source = app.board
+    codes = (1900, 2400, 3, 4090, 3000, 1901, 2041)
+    state = [0, 0]
+
+    # the fakes allocate; the hardware does not: stand in for its four calls with bare ones
+    def read_code():
+        state[0] = (state[0] + 1) % 16
+        return codes[state[1]] + state[0] % 2
+
+    def set_fan(on):
+        return None
+
+    def fan_level():
+        return app.thermostat.fan
+
+    app.sampler.read_code = read_code
+    source.set_fan = set_fan
+    source.fan_level = fan_level
+    app.thermostat.override(0, 5000)
+    for code in range(len(codes)):
+        state[1] = code
+        now_ms = code * 30000
+        for _ in range(300):
+            now_ms += 100
+            heap_lock()
+            try:
+                app.control(now_ms)
+            finally:
+                heap_unlock()
+
+
+def test_two_boards_differ_only_in_what_they_are_given():
+    first, second = rig.Bench(), rig.Bench()
+    first.boot(10000)
+    second.boot(10000)
+    assert bytes(first.outbox) == bytes(second.outbox)
+    assert fakes.FAN_PIN == 2

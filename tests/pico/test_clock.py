@@ -1,0 +1,117 @@
+"""The clock fit: right to its stated error, in bounded memory, from arrivals alone."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from thermoflop.pico.clock import ClockFit, ClockFitter
+
+
+def heard(
+    ppm: float, offset_s: float, seconds: int, seed: int = 1, jitter_s: float = 0.005
+) -> tuple[ClockFitter, ClockFit]:
+    """A board whose clock is off by ``ppm``, five lines a second, each late by some jitter."""
+    rng = random.Random(seed)
+    fitter = ClockFitter("3fa2c1")
+    for n in range(5 * seconds):
+        up_s = round(0.2 * n, 3)
+        late_s = rng.expovariate(1 / jitter_s) + (0.5 if rng.random() < 0.01 else 0)
+        fitter.add(up_s, offset_s + up_s * (1 + ppm * 1e-6) + late_s)
+    fit = fitter.fit()
+    assert fit is not None
+    return fitter, fit
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("ppm", [-80.0, 0.0, 35.0])
+def test_the_fit_is_right_to_its_stated_error(ppm: float, seed: int) -> None:
+    """At every moment of ten minutes, delays of half a second among them."""
+    _, fit = heard(ppm, 1000.0, 600, seed)
+    for up_s in (0.0, 100.0, 300.0, 599.0):
+        assert abs(fit.mono_s(up_s) - (1000.0 + up_s * (1 + ppm * 1e-6))) <= fit.error_s
+    assert fit.error_s < 0.005
+    assert fit.drift_ppm == pytest.approx(-ppm, abs=10)  # more host time a tick is a slow board
+
+
+def test_a_short_span_takes_no_slope_from_jitter() -> None:
+    """In five seconds a drift cannot be told from a delay."""
+    _, fit = heard(40.0, 7.0, 5)
+    assert fit.rate == 1.0
+    assert abs(fit.mono_s(5.0) - 12.0002) <= fit.error_s
+
+
+def test_a_board_that_runs_at_another_speed_is_followed() -> None:
+    """A simulated board ten times as fast as the wall clock."""
+    fitter = ClockFitter("3fa2c1")
+    for n in range(100):
+        fitter.add(0.2 * n, 5.0 + 0.02 * n)
+    fit = fitter.fit()
+    assert fit is not None
+    assert fit.rate == pytest.approx(0.1)
+    assert fit.error_s < 0.002
+
+
+def test_lines_that_all_come_at_once_say_nothing_about_the_speed() -> None:
+    """A burst after a stall: the rate stays 1, and the error owns up to the burst's length."""
+    fitter = ClockFitter("3fa2c1")
+    for n in range(50):
+        fitter.add(0.2 * n, 5.0)
+    fit = fitter.fit()
+    assert fit is not None
+    assert (fit.rate, fit.drift_ppm) == (1.0, 0.0)
+    assert fit.error_s > 5.0
+
+
+def test_a_delayed_line_never_pulls_the_line_up() -> None:
+    """No arrival lies before the time that the fit gives it, but for rounding."""
+    fitter, fit = heard(20.0, 3.0, 300)
+    for slot in fitter._bins.values():
+        for up_s, mono_s in slot.hull:
+            assert mono_s >= fit.mono_s(up_s) - 1e-9
+
+
+def test_memory_is_bounded() -> None:
+    """Arrivals that bend the worst way are still a few kilobytes."""
+    fitter = ClockFitter("3fa2c1")
+    tracemalloc.start()
+    for n in range(8_000):
+        up_s = 1.0 * n
+        fitter.add(up_s, 3.0 + up_s + 1e-12 * up_s * up_s)  # convex: every point is on the hull
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 512 * 1024
+    assert sum(len(slot.hull) for slot in fitter._bins.values()) <= 16 * 65
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e9), st.floats(0, 1e9)), min_size=1, max_size=60))
+def test_no_arrivals_make_the_fit_fail(points: list[tuple[float, float]]) -> None:
+    """Whatever the two clocks do, there is a fit with a rate and an error, both finite."""
+    fitter = ClockFitter("3fa2c1")
+    for up_s, mono_s in points:
+        fitter.add(up_s, mono_s)
+    fit = fitter.fit()
+    assert fit is not None
+    assert fit.rate > 0
+    assert 0 < fit.error_s < math.inf
+    assert json.dumps(fit.to_json(), allow_nan=False)
+
+
+def test_nothing_heard_is_no_fit() -> None:
+    """Not a fit of zero."""
+    assert ClockFitter("3fa2c1").fit() is None
+
+
+def test_a_clock_that_runs_backwards_is_not_believed() -> None:
+    """Such a stamp is left out."""
+    fitter = ClockFitter("3fa2c1")
+    fitter.add(5.0, 10.0)
+    fitter.add(4.0, 3.0)
+    fit = fitter.fit()
+    assert fit is not None
+    assert fit.points == 1

@@ -1,0 +1,170 @@
+"""The doctor: every ill has its finding and its remedy; facts go in, no hardware is needed."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from hostkit import Pty, hello_line, sample_line
+from thermoflop.pico.doctor import Facts, Finding, Heard, gather, judge
+from thermoflop.pico.ports import PortInfo, Target
+from thermoflop.pico.system import System
+
+BOARD = PortInfo("/dev/ttyACM0", "Board in FS mode", 0x2E8A, 0x0005, "E66")
+TARGET = Target("/dev/ttyACM0", "E66")
+WELL = Heard(3.0, 2000, 15, 0, fw="0.1.0", proto=1)
+
+
+def facts(**changes: object) -> Facts:
+    """A healthy board, but for ``changes``."""
+    healthy: dict[str, object] = {
+        "ports": (BOARD,),
+        "system": System(usb_ids=((0x2E8A, 0x0005),), port_group="dialout"),
+        "target": TARGET,
+        "heard": WELL,
+        "shipped_fw": "0.1.0",
+    }
+    return Facts(**{**healthy, **changes})  # type: ignore[arg-type]
+
+
+def problems(**changes: object) -> list[Finding]:
+    """What is found to be wrong."""
+    return [f for f in judge(facts(**changes)) if f.state == "problem"]
+
+
+def test_a_healthy_board_has_no_problem() -> None:
+    """Every finding is ok."""
+    assert {f.state for f in judge(facts())} == {"ok"}
+
+
+LINUX = {"usb_ids": (), "port_group": "dialout"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "words", "remedy"),
+    [
+        ({"ports": (), "target": None, "heard": None}, "port", "no serial port", "carries data"),
+        (
+            {"ports": (BOARD, BOARD), "target": None, "heard": None},
+            "port",
+            "2 boards",
+            "--port",
+        ),
+        (
+            {"ports": (), "heard": None, "system": System(usb_ids=((0x2E8A, 3),))},
+            "boot loader",
+            "BOOTSEL",
+            ".uf2",
+        ),
+        (
+            {"ports": (), "heard": None, "system": System(usb_ids=((0x2E8A, 0xA),))},
+            "usb id",
+            "2e8a:000a",
+            ".uf2",
+        ),
+        (
+            {"heard": None, "system": System(**LINUX, may_open=False)},  # type: ignore[arg-type]
+            "permission",
+            "group dialout",
+            "usermod -aG dialout",
+        ),
+        (
+            {"system": System(**LINUX, holders=((7, "minicom"),))},  # type: ignore[arg-type]
+            "second reader",
+            "minicom (process 7)",
+            "close",
+        ),
+        ({"heard": None, "open_error": "port x is busy"}, "second reader", "busy", "close"),
+        ({"heard": None, "open_error": "cannot open x"}, "open", "cannot open x", "above"),
+        (
+            {"system": System(**LINUX, modem_manager=True)},  # type: ignore[arg-type]
+            "ModemManager",
+            "probes",
+            "ID_MM_DEVICE_IGNORE",
+        ),
+        ({"heard": Heard(3.0)}, "firmware", "silence for 3 s", "thermoflop flash"),
+        ({"heard": Heard(3.0, 40, text=">>> ")}, "firmware", "prompt", "thermoflop flash"),
+        ({"heard": Heard(3.0, 40, text="$GPGGA")}, "firmware", "no valid line", "--port"),
+        (
+            {"heard": Heard(3.0, 99, 9, fw="0.0.9", proto=1)},
+            "version",
+            "0.0.9 is older than 0.1.0",
+            "thermoflop flash",
+        ),
+        ({"heard": Heard(3.0, 99, 9, fw="9.0", proto=2)}, "version", "protocol 2", "upgrade"),
+        (
+            {"heard": Heard(3.0, 99, 9, fw="0.1.0", flags=("open", "newer"))},
+            "faults",
+            "open, newer",
+            "wiring.md",
+        ),
+        (
+            {"heard": Heard(3.0, 99, 9, fw="0.1.0", safe=1, crashes=3)},
+            "faults",
+            "3 crashes",
+            "clear",
+        ),
+    ],
+)
+def test_every_ill_is_found_and_has_a_remedy(
+    changes: dict[str, object], check: str, words: str, remedy: str
+) -> None:
+    """By name, in words, with what to do."""
+    (finding,) = (f for f in problems(**changes) if f.check == check)
+    assert words in finding.text
+    assert remedy in finding.remedy
+
+
+def test_a_modem_manager_that_was_told_off_is_no_problem() -> None:
+    """A udev rule is in place."""
+    system = System(
+        usb_ids=(), port_group="dialout", modem_manager=True, modem_manager_ignores=True
+    )
+    assert problems(system=system) == []
+
+
+def test_a_version_that_was_not_heard_is_not_known_and_not_wrong() -> None:
+    """It is said once a minute."""
+    found = judge(facts(heard=Heard(3.0, 99, 9)))
+    assert [f.check for f in found if f.state == "unknown"] == ["version"]
+
+
+def test_text_from_the_port_cannot_drive_the_terminal() -> None:
+    """A version string with an escape sequence in it."""
+    heard = Heard(3.0, 99, 9, fw="0.0.1\x1b[2J", proto=1, flags=("\x07",))
+    assert all(f.text.isprintable() for f in judge(facts(heard=heard)))
+
+
+def say_until_told(pty: Pty, data: bytes, stop: threading.Event) -> None:
+    """Repeat ``data``, as a board does."""
+    while not stop.wait(0.02):
+        pty.say(data)
+
+
+def test_listening_hears_a_board_and_writes_nothing() -> None:
+    """Facts of a real port."""
+    stop = threading.Event()
+    with Pty() as pty:
+        data = hello_line() + sample_line(0)
+        thread = threading.Thread(target=say_until_told, args=(pty, data, stop), daemon=True)
+        thread.start()
+        found = gather(pty.path, ask=False, listen_s=5.0)
+        stop.set()
+        thread.join()
+    assert found.heard is not None
+    assert found.heard.fw == "0.1.0"
+    assert found.open_error is None
+
+
+def test_a_prompt_is_recognised() -> None:
+    """It ends in no newline."""
+    stop = threading.Event()
+    with Pty() as pty:
+        data = b"MicroPython v1.27 on x\r\n>>> "
+        thread = threading.Thread(target=say_until_told, args=(pty, data, stop), daemon=True)
+        thread.start()
+        found = gather(pty.path, ask=False, listen_s=0.6)
+        stop.set()
+        thread.join()
+    (finding,) = (f for f in judge(found) if f.check == "firmware")
+    assert "prompt" in finding.text

@@ -1,0 +1,78 @@
+"""The live picture: fits its terminal, shows faults in words, lets nothing drive the terminal."""
+
+from __future__ import annotations
+
+import pytest
+from hostkit import event_line, introduction, sample_line
+from rich.cells import cell_len
+from thermoflop.pico.track import Tracker
+from thermoflop.pico.wire import seal
+from thermoflop.report.braille import Canvas
+from thermoflop.report.live import Live, plain_line
+
+
+def lively(columns: int, rows: int, *lines: bytes) -> list[str]:
+    """The picture of a board that said ``lines``."""
+    tracker = Tracker()
+    tracker.opened()
+    live = Live("/dev/ttyACM0")
+    for n, line in enumerate((introduction(), *lines)):
+        live.add(tracker.feed(line, 0.2 * n, 1.75e9 + 0.2 * n))
+    text = live.render(columns, rows, tracker.board, tracker.counters, True)
+    return [line.plain for line in text]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 10), (200, 60), (132, 43)])
+def test_the_picture_fits_its_terminal(size: tuple[int, int]) -> None:
+    """No line too many, no column too wide."""
+    lines = lively(*size, *(sample_line(n, temp_c=25 + n % 9, fan=n % 2) for n in range(99)))
+    assert len(lines) <= size[1]
+    assert max(map(cell_len, lines)) <= size[0]
+
+
+def test_it_shows_temperature_fan_thresholds_losses_and_who_it_is() -> None:
+    """What a person looks for."""
+    text = "\n".join(lively(80, 24, sample_line(0), sample_line(5, temp_c=31.5, fan=1)))
+    for words in ("31.50 °C", "fan ON", "mode auto", "on 29.0", "off 28.0", "4 lost", "no fault"):
+        assert words in text
+    assert "Pico W" in text
+
+
+def test_a_fault_is_said_in_words() -> None:
+    """Not as a flag."""
+    text = "\n".join(lively(80, 24, sample_line(0, temp_c=None, flags=("open", "brandnew"))))
+    assert "no valid reading" in text
+    assert "FAULT: sensor open, brandnew" in text
+
+
+def test_nothing_heard_yet_is_a_picture_too() -> None:
+    """Of an empty plot."""
+    assert "listening" in "\n".join(lively(80, 24))
+
+
+def test_text_from_the_board_cannot_drive_the_terminal() -> None:
+    """Neither escape sequences nor rich's own markup."""
+    evil = seal('{"k":"log","boot":"3fa2c1","text":"\\u001b[2J[bold red]x[/]\\u0007"')
+    lines = lively(80, 24, sample_line(0), evil)
+    assert any("\\x1b[2J[bold red]x[/]\\x07" in line for line in lines)
+    assert not any("\x1b" in line or "\x07" in line for line in lines)
+
+
+def test_plain_lines_say_the_same() -> None:
+    """One line for each item that is worth one."""
+    tracker = Tracker()
+    tracker.opened()
+    data = introduction() + sample_line(0, fan=1, flags=("hot",)) + b"x\n" + event_line(0)
+    lines = [plain_line(item) for item in tracker.feed(data, 0.0, 1.75e9)]
+    assert [line for line in lines if line] == [
+        "15:06:40  25.310 °C  fan on  auto  FAULT too hot",
+        "15:06:40  bad line (no_crc, 1 bytes)",
+        "15:06:40  fan: fan 1, reason on_c, temp_c 29.01",
+    ]
+
+
+def test_a_stroke_joins_its_points_and_stays_inside() -> None:
+    """Dots beyond the canvas are left out."""
+    canvas = Canvas(2, 1)
+    canvas.line([(-5, 0), (0, 0), (3, 3), (99, 99)])
+    assert canvas.row(0) == "⠑⢄"
