@@ -1,6 +1,7 @@
 """How fast estimates are: one at a time, and a grid at once.
 
-``python tests/benchmarks/bench_cost.py`` prints both. A full estimate is prefill, decode in closed form, bounds, memory and energy.
+``python tests/benchmarks/bench_cost.py`` prints both.
+A full estimate is prefill, decode in closed form, bounds, memory and energy.
 """
 
 from __future__ import annotations

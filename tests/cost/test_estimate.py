@@ -240,11 +240,33 @@ def test_profiles_by_name_and_file(tmp_path):
         find_profile(str(path))
 
 
+def test_experts_over_replicas():
+    """A device of eight replicas computes as much as alone, and holds an eighth of the experts."""
+    shares = {
+        ep: tf.train("mixtral-8x7b", "h100", devices=8, ep=ep, zero=0, profile="megatron-lm")
+        for ep in (1, 8)
+    }
+    assert shares[8].mfu < 0.8
+    assert shares[8].iteration.expected_s > 0.5 * shares[1].iteration.expected_s
+    experts = 32 * 8 * 3 * 4096 * 14336
+    zero = tf.train("mixtral-8x7b", "h100", devices=8, ep=8, zero=1, profile="megatron-lm")
+    assert zero.memory.optimizer_bytes > 12 * experts / 8
+    assert shares[8].memory.weight_bytes < shares[1].memory.weight_bytes / 4
+    inference = tf.fit("mixtral-8x7b", "h100", devices=8, tp=1, dp=8, ep=8, batch=8)
+    assert inference.memory.weight_bytes < 20e9
+
+
 def test_plans():
     """Degrees multiply to devices; what is left goes to tp."""
     assert choose_plan(8).tp == 8
     assert choose_plan(8, pp=2).tp == 4
     assert choose_plan(None, 2, 2, 2).devices == 8
+
+
+def test_names_of_makers():
+    """With the maker's name or without."""
+    assert find_device("NVIDIA Grace (72c LPDDR5X)").bandwidth_bytes_s == 512e9
+    assert find_device("amd mi300x").name == "MI300X"
 
 
 def test_training_estimate():

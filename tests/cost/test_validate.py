@@ -165,6 +165,7 @@ def test_rows_that_cannot_be_compared(row):
         ["estimate", "gpt2", "--prompt", "100", "--why", "--saturation"],
         ["estimate", "mixtral-8x7b", "--devices", "2", "--ep", "2", "--json", "--why"],
         ["estimate", "whisper-tiny", "--prompt", "10", "--generate", "20"],
+        ["estimate", "gpt2", "--prompt", "9", "--generate", "0", "--why", "--saturation"],
         ["compare", "gpt2", "--prompt", "100"],
         ["compare", "--page", "A100", "--json"],
         ["fit", "llama-3-8b", "--page", "16"],

@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train", "training: time, memory, utilization, days and cost"),
     "compare": ("compare", "attention what-ifs: MHA, GQA, MQA and MLA of one model side by side"),
     "gpus": ("gpus", "the devices that are known: memory, bandwidth, peaks, power, source"),
-    "validate": ("validate", "check the counts against records of what libraries really count"),
+    "validate": ("validate", "check counts, times and memory against what others found"),
 }
 
 EXIT_CODES = """\

@@ -215,14 +215,14 @@ def find_device(name: str) -> Device:
     if name.endswith(".toml") or os.sep in name:
         return read_device(name)
     devices = catalogue()
-    wanted = _plain(name)
+    wanted = whole = _plain(name)
     for word in ("nvidia", "geforce", "amd"):
         wanted = wanted.removeprefix(word)
     alias = ALIASES.get(wanted)
     if alias is not None:
         return devices[alias]
     plain = {_plain(known): device for known, device in devices.items()}
-    for key in (wanted, f"rtx{wanted}", f"apple{wanted}"):
+    for key in (whole, wanted, f"rtx{wanted}", f"apple{wanted}"):
         if key in plain:
             return plain[key]
     starts = [device for key, device in plain.items() if wanted and key.startswith(wanted)]

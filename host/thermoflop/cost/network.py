@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.cost.work import Work
 from thermoflop.errors import UsageError
+from thermoflop.model.feeds import Moe
 from thermoflop.model.mixers import LatentAttention
 
 if TYPE_CHECKING:
@@ -93,6 +94,21 @@ def tensor_parallel_works(
             wire = wire_bytes("all-reduce", message, tp)
             steps = float(ceil(log2(tp)))
             found.append(network_work("all-reduce", run.times * blocks, wire, steps))
+    return found
+
+
+def expert_parallel_works(
+    description: Description, tokens: Number, wide_bytes: float, ep: int
+) -> list[Work]:
+    """Tokens sent to their experts and back: two all-to-alls of k h elements a token and layer."""
+    found = []
+    for stack in description.stacks:
+        for run in stack.runs:
+            feed = run.layer.feed
+            if isinstance(feed, Moe):
+                message = tokens * feed.top_k * feed.hidden * wide_bytes
+                wire = wire_bytes("all-to-all", message, ep)
+                found.append(network_work("all-to-all", 2 * run.times, wire, log2(ep)))
     return found
 
 

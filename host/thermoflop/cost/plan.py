@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.network import network_work, pipeline_works, tensor_parallel_works, wire_bytes
+from thermoflop.cost.network import (
+    expert_parallel_works,
+    network_work,
+    pipeline_works,
+    tensor_parallel_works,
+    wire_bytes,
+)
 from thermoflop.cost.shard import shard
 from thermoflop.cost.work import works
 from thermoflop.errors import UsageError
@@ -104,9 +110,10 @@ class Share:
         if plan.cp > 1:
             found = [_context_share(work, plan.cp) for work in found]
         tokens = step.batch * step.new
-        if plan.tp > 1 or plan.ep > 1:
-            ranks = max(plan.tp, plan.ep)
-            found += tensor_parallel_works(self.description, tokens, wide, ranks)
+        if plan.tp > 1:
+            found += tensor_parallel_works(self.description, tokens, wide, plan.tp)
+        if plan.ep > plan.tp:
+            found += expert_parallel_works(self.whole, tokens / plan.tp, wide, plan.ep)
         if plan.cp > 1:
             found += _ring_works(found, plan.cp)
         if plan.pp > 1:

@@ -72,7 +72,7 @@ class Question:
     reason: str = ""
 
 
-class Skipped(ThermoflopError):  # noqa: N818 - it is no mistake of anybody
+class Skipped(ThermoflopError):
     """A row that cannot be compared, with the reason."""
 
 

@@ -17,7 +17,10 @@ BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 @record
 class Saturation:
-    """One batch: time of a token, throughput, memory, and what binds the larger part of a step."""
+    """One batch: time of a token, throughput, memory, and what binds the larger part of a step.
+
+    Where one token or none is generated, the prompt is what is timed.
+    """
 
     batch: int
     per_token_s: float
@@ -38,10 +41,12 @@ def saturation(ask: Callable[[int], Estimate], dp: int = 1) -> list[Saturation]:
         one = ask(batch)
         binds = _binding(one, setting_of(one))
         memory = one.memory
+        later = one.generate > 1
+        span = one.per_token if later else one.first_token
+        rate = one.decode_tokens_per_s if later else one.prefill_tokens_per_s
         found.append(
             Saturation(
-                batch, one.per_token.expected_s, one.decode_tokens_per_s, memory.total_bytes,
-                bool(memory.fits), binds,
+                batch, span.expected_s, rate, memory.total_bytes, bool(memory.fits), binds,
             )
         )  # fmt: skip
         if sum(not row.fits for row in found) >= 2:

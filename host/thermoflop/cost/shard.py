@@ -4,8 +4,9 @@ Tensor parallel (Shoeybi et al. 2019): heads, feed-forward neurons and vocabular
 by ``tp``; where there are fewer KV heads than devices each device keeps one, so that KV is stored
 ``tp / kv_heads`` times; the latent of MLA, whose one vector serves every head, is on every device.
 Expert parallel: whole experts are divided by ``ep``, each device meets the tokens routed to its
-own. Norms and routers are everywhere. The result is an ordinary description, so its operators and
-counts come from the same builder.
+own: of its tensor-parallel group where that shares the experts, of several replicas beyond it.
+Norms and routers are everywhere. The result is an ordinary description, so its operators and counts
+come from the same builder.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def _feed(feed: Feed, tp: int, ep: int) -> Feed:
     return Moe(
         hidden=feed.hidden,
         experts=experts,
-        top_k=feed.top_k / ep,
+        top_k=feed.top_k / min(tp, ep),
         expert=expert,
         router_bias=feed.router_bias,
         shared=shared,

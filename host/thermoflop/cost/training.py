@@ -14,6 +14,7 @@ from thermoflop.cost.training_rows import TrainingQuestion
 from thermoflop.errors import UsageError
 from thermoflop.model.feeds import Moe
 from thermoflop.model.mixers import Attention
+from thermoflop.model.parameters import expert_parameters, mixtures
 from thermoflop.model.record import record
 
 if TYPE_CHECKING:
@@ -179,11 +180,20 @@ def _layer_bytes(layer: Layer, form: str, question: TrainingQuestion) -> float:
 def training_memory(question: TrainingQuestion) -> TrainingMemory:
     """Memory of the first stage, which keeps the activations of as many micro-batches as there
     are stages (Korthikanti et al. 2022: L/p layers x p micro-batches, x (1 + (p-1)/(p v)) when
-    interleaved)."""
+    interleaved). Experts have fewer replicas than the rest: ``dp / ep`` beyond a group."""
     plan, description = question.plan, question.model.description
     share = Share(description, Plan(plan.tp, plan.pp, 1, plan.ep, plan.cp), question.precision)
     params = weight_bytes(share) / share.precision.weight_bytes
-    states = state_bytes(params, question.zero, plan.dp)
+    layers = layers_of(description)
+    shared = sum(sets * expert_parameters(moe) for sets, moe in mixtures(share.description))
+    experts = float(shared) * stage_share(layers, plan.pp)
+    beyond = max(1, plan.ep // plan.tp)
+    replicas = max(1, plan.dp // beyond)
+    dense = state_bytes(params - experts, question.zero, plan.dp)
+    sparse = state_bytes(experts, question.zero, replicas)
+    weights, gradients, optimizer = (
+        mine + theirs for mine, theirs in zip(dense, sparse, strict=True)
+    )
     form = form_of(question.recompute, plan.tp, sequence=plan.sequence, fused=question.fused)
     kept = sum(
         run.times * _layer_bytes(run.layer, form, question)
@@ -194,8 +204,9 @@ def training_memory(question: TrainingQuestion) -> TrainingMemory:
     alive = min(float(plan.pp), micro_batches)
     if question.virtual > 1:
         alive *= 1 + (plan.pp - 1) / (plan.pp * question.virtual)
-    kept *= stage_share(layers_of(description), plan.pp) * alive
-    return TrainingMemory(*states, kept, question.device.memory_bytes, form)
+    kept *= stage_share(layers, plan.pp) * alive
+    capacity = question.device.memory_bytes
+    return TrainingMemory(weights, gradients, optimizer, kept, capacity, form)
 
 
 def train(

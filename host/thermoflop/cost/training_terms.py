@@ -17,6 +17,7 @@ from thermoflop.cost.network import network_work, wire_bytes
 from thermoflop.cost.plan import Plan, Share
 from thermoflop.cost.rates import fastest_peak
 from thermoflop.cost.work import Work
+from thermoflop.model.parameters import expert_parameters, mixtures
 from thermoflop.model.record import replace
 from thermoflop.model.step import Step
 
@@ -35,7 +36,7 @@ NODE_DEVICES = 8
 def backward_factor(work: Work, recompute: str) -> float:
     """Executions that a micro-batch stands for: forward, two of them backward, recomputation."""
     if work.kind == "network":
-        return 3.0 if recompute == "full" and work.name == "all-reduce" else 2.0
+        return 3.0 if recompute == "full" and work.name != "send" else 2.0
     again = recompute == "full" and "head" not in work.part
     return 4.0 if again or (recompute == "selective" and work.kind == "attention") else 3.0
 
@@ -85,7 +86,9 @@ def _once(share: Share, question: TrainingQuestion) -> list[Work]:
     plan = question.plan
     stored = weight_bytes(share) / share.precision.weight_bytes
     params = stored * stage_share(layers_of(share.description), plan.pp)
-    owned = params / (plan.dp if question.zero >= 1 else 1)
+    whole = Share(share.whole, Plan(plan.tp, 1, 1, 1, plan.cp), share.precision)
+    dense = params if plan.ep == 1 else min(params, _dense_params(whole))
+    owned = params if question.zero == 0 else dense / plan.dp + (params - dense)
     optimizer = Work(
         "optimizer", "training", "optimizer", "element-wise", 1, 0.0, 0.0, 0.0, 0.0,
         owned * OPTIMIZER_BYTES,
@@ -94,8 +97,14 @@ def _once(share: Share, question: TrainingQuestion) -> list[Work]:
         return [optimizer]
     far = plan.devices > NODE_DEVICES
     slower = question.device.fabric_bytes_s / NODE_BYTES_S if far else 1.0
-    wire = wire_bytes("all-reduce", 2.0 * params, plan.dp) * max(1.0, slower)
+    wire = wire_bytes("all-reduce", 2.0 * dense, plan.dp) * max(1.0, slower)
     return [optimizer, network_work("gradients", 1, wire)]
+
+
+def _dense_params(share: Share) -> float:
+    """Parameters on a device that every replica has: all but the experts."""
+    experts = sum(sets * expert_parameters(moe) for sets, moe in mixtures(share.description))
+    return weight_bytes(share) / share.precision.weight_bytes - float(experts)
 
 
 def bound_training_s(question: TrainingQuestion) -> float:
