@@ -106,13 +106,15 @@ def _spreads(
     for name in ("prefill", "token", "total", "iteration"):
         chosen = rows[phase == name]
         if len(chosen) >= 10:
-            found[name] = _ends(logs[chosen])
-    found["all"] = _ends(logs[rows])
+            found[name] = _ends(logs[chosen], measured.engine[chosen])
+    found["all"] = _ends(logs[rows], measured.engine[rows])
     return found
 
 
-def _ends(logs: Array) -> tuple[float, float, int]:
-    low, high = quantiles(logs)
+def _ends(logs: Array, engine: npt.NDArray[np.str_]) -> tuple[float, float, int]:
+    """The interval; where several engines speak, each weighs the same."""
+    _, which, counts = np.unique(engine, return_inverse=True, return_counts=True)
+    low, high = quantiles(logs, None if len(counts) == 1 else 1 / counts[which])
     return round(float(np.exp(low)), 4), round(float(np.exp(high)), 4), len(logs)
 
 

@@ -123,9 +123,14 @@ def hold_out(measured: Measured, by: str = "model") -> tuple[Array, Indices]:
 TAIL = 0.05
 
 
-def quantiles(logs: Array) -> tuple[float, float]:
+def quantiles(logs: Array, weights: Array | None = None) -> tuple[float, float]:
     """The ends of the interval of log(measured / predicted), stretched for few rows, around 0."""
-    low, high = np.quantile(logs, [TAIL, 1 - TAIL])
+    if weights is None:
+        low, high = np.quantile(logs, [TAIL, 1 - TAIL])
+    else:
+        order = np.argsort(logs)
+        reached = np.cumsum(weights[order]) / np.sum(weights)
+        low, high = np.interp([TAIL, 1 - TAIL], reached, logs[order])
     stretch = 1 + 2 / (len(logs) + 1)
     middle = (low + high) / 2
     low, high = middle + (low - middle) * stretch, middle + (high - middle) * stretch
