@@ -140,6 +140,11 @@ NAMES = {
     "deepseek-v3-0324-awq": "deepseek-v3",
 }
 
+# Words in a name that change no shape.
+TUNED = frozenset({
+    "instruct", "chat", "hf", "it", "base", "fp8", "fp16", "bf16", "awq", "gptq", "int4", "int8",
+    "2507", "w4a16", "w8a8", "dynamic",
+})  # fmt: skip
 
 _models: dict[str, Model] = {}
 
@@ -162,12 +167,15 @@ def model_of(row: dict[str, Any]) -> Model:
 
 
 def _named(name: str) -> Model:
+    """A model of the catalogue, whatever owner, tuning and format its name speaks of."""
+    from thermoflop.model.catalogue import canonical, names
     from thermoflop.model.load import load_model
 
-    short = name.rsplit("/", 1)[-1].lower()
-    for candidate in (NAMES.get(short, short), short.removesuffix("-it").removesuffix("-instruct")):
-        try:
-            return load_model(candidate)
-        except ThermoflopError:
-            continue
+    short = name.rsplit("/", 1)[-1].lower().replace(" ", "-")
+    words = [word for word in short.split("-") if word not in TUNED]
+    plain = [word for word in words if not word.startswith("v0.")]
+    known = set(names())
+    for candidate in (NAMES.get(short, short), "-".join(words), "-".join(plain)):
+        if canonical(candidate) in known:
+            return load_model(canonical(candidate))
     raise Skipped("shape unknown, and the model's name is not in the catalogue")
