@@ -88,6 +88,15 @@ def test_two_devices_are_faster_than_one(model):
     assert two.expected_s < one.expected_s
 
 
+def test_what_overlaps_costs_nothing(model):
+    """All of the network hidden: two devices without its time, never below the bound."""
+    plain = tf.estimate(model, "l40s", devices=2, batch=64).per_token
+    hidden = tf.estimate(model, "l40s", devices=2, batch=64, overlap=1.0).per_token
+    assert hidden.bound_s <= hidden.expected_s < plain.expected_s
+    with pytest.raises(UsageError, match="overlap=2"):
+        tf.estimate(model, "l40s", devices=2, overlap=2)
+
+
 def test_fewer_key_heads_than_devices():
     """8 key heads on 16 devices: each keeps one, the cache is there twice."""
     found = tf.fit("llama-3-70b", "h100", devices=16, batch=1)

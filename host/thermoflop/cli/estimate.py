@@ -21,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prefix", type=int, default=0, metavar="N", help="prompt tokens cached")
     parser.add_argument("--chunk", type=int, metavar="N", help="prompt tokens read at once")
     parser.add_argument("--page", type=int, metavar="N", help="tokens in a page of the cache")
+    parser.add_argument("--overlap", type=float, default=0.0, metavar="S", help="network hidden")
     parser.add_argument("--draft", metavar="MODEL", help="draft tokens with a smaller model")
     parser.add_argument("--drafted", type=int, default=4, metavar="K", help="tokens a draft (4)")
     parser.add_argument("--acceptance", type=float, default=0.7, metavar="A", help="(0.7)")
@@ -46,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
         "prefix": args.prefix,
         "chunk": args.chunk,
         "page": args.page,
+        "overlap": args.overlap,
     }
     drafting = (args.draft, args.drafted, args.acceptance)
     ask = Wanted(args.why, args.saturation, args.svg, args.roofline, drafting, args.json)

@@ -168,26 +168,37 @@ def estimate(
     prefix: Number = 0,
     chunk: int | None = None,
     page: int | None = None,
+    overlap: float = 0.0,
 ) -> Estimate:
     """Time, memory and energy of reading ``prompt`` tokens and generating ``generate`` more.
 
     ``batch`` sequences run together, ``batch / dp`` in each replica. ``prefix`` tokens of the
-    prompt are in the cache already; ``chunk`` prompt tokens are read at once (None: all). Raises
+    prompt are in the cache already; ``chunk`` prompt tokens are read at once (None: all);
+    ``overlap`` is the share of the network's time that hides behind computing. Raises
     UsageError for what makes no sense, naming the value. Source: Williams 2009 (roofline), Hockney
     1982 (padding), published rows (rates).
     """
     from thermoflop.cost.ask import ask, checked_size
 
     known, device, asked = ask(model, hardware, batch, prompt, generate, prefix, page)
-    plan = choose_plan(devices, tp, pp, dp, ep, cp)
+    plan = choose_plan(devices, tp, pp, dp, ep, cp, overlap=overlap)
     precision = choose_precision(dtype, kv_dtype)
     setting = Setting(known, device, plan, precision, find_profile(profile))
-    if chunk is None:
-        chunk = setting.profile.engine.chunk
-    else:
-        checked_size("chunk", chunk, 1)
-    if kind_of(asked.batch) == "int" and asked.batch % dp:
-        raise UsageError(f"dp={dp} does not divide batch={asked.batch}")
+    _check_replicas(asked.batch, dp)
     from thermoflop.cost.blocks import in_blocks
 
-    return in_blocks(setting, asked, chunk)
+    return in_blocks(setting, asked, _chunk_of(chunk, setting))
+
+
+def _chunk_of(chunk: int | None, setting: Setting) -> int | None:
+    """Prompt tokens read at once: as asked for, else as the engine does."""
+    if chunk is None:
+        return setting.profile.engine.chunk
+    checked_size("chunk", chunk, 1)
+    return chunk
+
+
+def _check_replicas(batch: Number, dp: int) -> None:
+    """UsageError where sequences cannot be shared out evenly."""
+    if kind_of(batch) == "int" and batch % dp:
+        raise UsageError(f"dp={dp} does not divide batch={batch}")

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 @record
 class Plan:
-    """Degrees of parallelism. ``sequence`` splits norms and residuals along with ``tp``."""
+    """Degrees of parallelism. ``sequence`` splits norms and residuals along with ``tp``;
+    ``overlap`` is the share of the network's time that hides behind computing."""
 
     tp: int = 1
     pp: int = 1
@@ -36,6 +37,7 @@ class Plan:
     ep: int = 1
     cp: int = 1
     sequence: bool = False
+    overlap: float = 0.0
 
     @property
     def devices(self) -> int:
@@ -64,6 +66,7 @@ def choose_plan(
     ep: int = 1,
     cp: int = 1,
     sequence: bool = False,
+    overlap: float = 0.0,
 ) -> Plan:
     """A plan, heads being split over the devices that nothing else is said of. UsageError if the
     degrees do not multiply to ``devices``."""
@@ -81,7 +84,9 @@ def choose_plan(
         )
     if ep > 1 and (tp * dp * cp) % ep:
         raise UsageError(f"ep={ep} does not divide the {tp * dp * cp} devices of a stage")
-    return Plan(tp, pp, dp, ep, cp, sequence)
+    if not isinstance(overlap, int | float) or not 0 <= overlap <= 1:
+        raise UsageError(f"overlap={overlap!r:.40} makes no sense: expected a share of 0 to 1")
+    return Plan(tp, pp, dp, ep, cp, sequence, overlap)
 
 
 def check_layers(description: Description, pp: int) -> None:
@@ -118,7 +123,14 @@ class Share:
             found += _ring_works(found, plan.cp)
         if plan.pp > 1:
             found += pipeline_works(self.description, tokens, wide, plan.pp)
+        if plan.overlap:
+            found = [_hidden(work, plan.overlap) for work in found]
         return found
+
+
+def _hidden(work: Work, overlap: float) -> Work:
+    """A collective of which a share costs no time; other work as it is."""
+    return replace(work, times=work.times * (1 - overlap)) if work.kind == "network" else work
 
 
 def _context_share(work: Work, cp: int) -> Work:
