@@ -178,7 +178,7 @@ def estimate(
     UsageError for what makes no sense, naming the value. Source: Williams 2009 (roofline), Hockney
     1982 (padding), published rows (rates).
     """
-    from thermoflop.cost.ask import ask, checked_size
+    from thermoflop.cost.ask import ask
 
     known, device, asked = ask(model, hardware, batch, prompt, generate, prefix, page)
     plan = choose_plan(devices, tp, pp, dp, ep, cp, overlap=overlap)
@@ -194,6 +194,8 @@ def _chunk_of(chunk: int | None, setting: Setting) -> int | None:
     """Prompt tokens read at once: as asked for, else as the engine does."""
     if chunk is None:
         return setting.profile.engine.chunk
+    from thermoflop.cost.ask import checked_size
+
     checked_size("chunk", chunk, 1)
     return chunk
 

@@ -233,35 +233,44 @@ def train(
     price: float | None = None,
     profile: str | None = None,
 ) -> TrainingEstimate:
-    """Time, memory and utilization of training, over ``tokens`` tokens where given.
+    """Time, memory and utilization of training; ``dp`` is what ``devices`` leave over.
 
-    ``dp`` is what ``devices`` leave over. ``attention`` is the convention of the FLOPs that MFU
-    and HFU are made of. Raises UsageError, naming the value, for what makes no sense.
+    Raises UsageError, naming the value, for what makes no sense. MFU counts ``attention``.
     """
-    from thermoflop.cost.training_profile import expect_training
-
     known, device = as_model(model), as_device(hardware)
     _check_sizes(known, global_batch, micro_batch, sequence, virtual)
     _check_words(recompute, attention, tokens, price)
     plan = _training_plan(devices, tp or 1, pp, dp, ep, cp, sequence=sequence_parallel)
-    replica = plan.dp * micro_batch
-    if global_batch % replica:
-        raise UsageError(
-            f"global_batch={global_batch} is no multiple of dp x micro_batch={replica}"
-        )
+    _check_replicas(global_batch, plan.dp * micro_batch)
     question = TrainingQuestion(
         "", "", profile or "default", known.name, device, known, choose_precision(dtype), plan,
         float(global_batch), float(micro_batch), sequence, virtual, recompute, flash, zero, 1.0,
     )  # fmt: skip
-    device.peak(question.precision.compute)
+    return _estimated(question, attention, profile, tokens, price)
+
+
+def _estimated(
+    question: TrainingQuestion,
+    attention: str,
+    profile: str | None,
+    tokens: float | None,
+    price: float | None,
+) -> TrainingEstimate:
+    """The estimate that answers a question."""
+    from thermoflop.cost.training_profile import expect_training
+
+    model, plan, sequence = question.model, question.plan, question.sequence
+    batch, micro = int(question.global_batch), int(question.micro_batch)
+    question.device.peak(question.precision.compute)
     span, provenance = expect_training(question, profile)
-    counts = known.training(sequence, global_batch, recompute=recompute, attention=attention)
+    recompute = question.recompute
+    counts = model.training(sequence, batch, recompute=recompute, attention=attention)
+    bubble = bubble_share(plan.pp, batch / plan.dp / micro, question.virtual)
     return TrainingEstimate(
-        known.name, known.params, device, plan, question.precision, global_batch, micro_batch,
+        model.name, model.params, question.device, plan, question.precision, batch, micro,
         sequence, recompute, attention, counts.model_flops, counts.flops,
-        6 * known.active_params * global_batch * sequence, span,
-        bubble_share(pp, global_batch / replica, virtual), training_memory(question), provenance,
-        tokens, price,
+        6 * model.active_params * batch * sequence, span, bubble, training_memory(question),
+        provenance, tokens, price,
     )  # fmt: skip
 
 
@@ -275,6 +284,14 @@ def _check_sizes(
     checked_size("virtual", virtual, 1)
     if known.max_positions is not None and sequence > known.max_positions:
         raise UsageError(f"sequence={sequence} passes the {known.max_positions} of {known.name}")
+
+
+def _check_replicas(global_batch: int, replica: int) -> None:
+    """UsageError where the batch cannot be shared out in whole micro-batches."""
+    if global_batch % replica:
+        raise UsageError(
+            f"global_batch={global_batch} is no multiple of dp x micro_batch={replica}"
+        )
 
 
 def _check_words(recompute: str, attention: str, tokens: float | None, price: float | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.render import plain
-from thermoflop.cost.units import digits, gigabytes, scaled, seconds
+from thermoflop.cost.units import digits, gigabytes, scaled, seconds, wrapped
 
 if TYPE_CHECKING:
     from typing import Any
@@ -15,21 +15,29 @@ if TYPE_CHECKING:
 
 def training_text(found: TrainingEstimate) -> str:
     """The whole estimate, at most 100 columns wide."""
-    import textwrap
-
-    span = found.iteration
-    ratio = found.model_flops / found.six_n_flops
     lines = [
         (
             f"training {found.model_name} ({found.params:,} parameters) on {found.plan.devices} x "
             f"{found.device.name} ({found.plan.words}), {found.precision.name}"
         ),
         (
-            f"batch {found.global_batch} x {found.sequence} tokens, micro-batch "
-            f"{found.micro_batch}, "
-            f"recompute {found.recompute}"
+            f"batch {found.global_batch} x {found.sequence} tokens, "
+            f"micro-batch {found.micro_batch}, recompute {found.recompute}"
         ),
         "",
+        *_iteration(found),
+        "",
+        *_memory(found),
+        *_run(found),
+        "",
+        wrapped(found.provenance),
+    ]
+    return "\n".join(lines)
+
+
+def _iteration(found: TrainingEstimate) -> list[str]:
+    span, ratio = found.iteration, found.six_n_flops / found.model_flops
+    return [
         (
             f"an iteration  {seconds(span.expected_s)} expected, {seconds(span.low_s)} .. "
             f"{seconds(span.high_s)} in 80 %, bound {seconds(span.bound_s)}"
@@ -39,22 +47,15 @@ def training_text(found: TrainingEstimate) -> str:
             f"{digits(found.tokens_per_s / found.plan.devices)} a device"
         ),
         (
-            f"MFU {100 * found.mfu:.1f} %, HFU {100 * found.hfu:.1f} % (attention "
-            f"{found.attention}); "
-            f"pipeline bubble {100 * found.bubble:.1f} %"
+            f"MFU {100 * found.mfu:.1f} %, HFU {100 * found.hfu:.1f} % "
+            f"(attention {found.attention}); pipeline bubble {100 * found.bubble:.1f} %"
         ),
         (
             f"FLOPs an iteration: {scaled(found.model_flops, 'FLOP')} of the model, "
-            f"{scaled(found.hardware_flops, 'FLOP')} with recomputation; 6N is "
-            f"{100 / ratio:.1f} % of it"
+            f"{scaled(found.hardware_flops, 'FLOP')} with recomputation; "
+            f"6N is {100 * ratio:.1f} % of it"
         ),
-        "",
-        *_memory(found),
-        *_run(found),
-        "",
-        *textwrap.wrap(found.provenance, 98, subsequent_indent="  "),
     ]
-    return "\n".join(lines)
 
 
 def _memory(found: TrainingEstimate) -> list[str]:
