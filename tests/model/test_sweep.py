@@ -109,3 +109,28 @@ def test_rounded_formats_in_a_sweep_equal_the_scalar_path() -> None:
         single = model.operators(2, 1, int(length), weights="int4", cache="mxfp4")
         assert table.read_bytes[index] == single.read_bytes
         assert table.write_bytes[index] == single.write_bytes
+
+
+def test_small_integer_types_do_not_wrap_in_cache_and_parameters() -> None:
+    model = tf.load_model("llama-3.1-405b")
+    tokens, batch = np.array([30_000], dtype=np.int16), np.array([120], dtype=np.int8)
+    assert int(model.kv_bytes(tokens, batch)[0]) == model.kv_bytes(30_000, 120)
+    huge = model.kv_bytes(np.array([10**12]), np.array([10**6]))
+    assert huge[0] == pytest.approx(model.kv_bytes(10**12, 10**6), rel=1e-13)
+    mamba = tf.load_model("mamba-130m")
+    assert int(mamba.state_bytes(np.array([100], dtype=np.int8))[0]) == mamba.state_bytes(100)
+    wide = {768: np.array([32_000], dtype=np.int32), 3072: np.array([128_000], dtype=np.int32)}
+    gpt2 = tf.load_model("gpt2")
+
+    def change(value: object) -> object:
+        return wide.get(value, value) if isinstance(value, int) else value
+
+    swept = replace(gpt2, description=mapped(gpt2.description, change))
+    single = replace(
+        gpt2,
+        description=mapped(
+            gpt2.description, lambda value: int(wide[value][0]) if value in wide else value
+        ),
+    )
+    assert int(swept.params[0]) == single.params
+    assert single.params > 2**31

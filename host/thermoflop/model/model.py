@@ -12,6 +12,7 @@ from thermoflop.model.table import ARITHMETIC, OperatorTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from thermoflop.model.algebra import Number
@@ -38,7 +39,7 @@ class Model:
     @property
     def params(self) -> Number:
         """Parameters; a tied matrix counts once."""
-        return parameters.total(self.description)
+        return self._counted(parameters.total)
 
     @property
     def params_by_group(self) -> dict[str, Number]:
@@ -48,12 +49,20 @@ class Model:
     @property
     def active_params(self) -> Number:
         """Parameters that work on one token: of the experts, the top-k share. Embeddings count."""
-        return parameters.active(self.description)
+        return self._counted(parameters.active)
 
     @property
     def bias_params(self) -> Number:
         """Parameters in biases, those of norms included."""
-        return parameters.biases(self.description)
+        return self._counted(parameters.biases)
+
+    def _counted(self, count: Callable[[Description], Number]) -> Number:
+        """A count of the description; where sizes are arrays, in numbers that cannot wrap."""
+        if type(self.description.stacks[0].hidden) is int:
+            return count(self.description)
+        from thermoflop.model.sweep import widened
+
+        return widened(count, self.description)
 
     @property
     def tied(self) -> bool:
@@ -104,12 +113,26 @@ class Model:
         checked(Step(batch=batch, cached=tokens, encoder=encoder))
         if page is not None and (type(page) is not int or page < 1):
             raise UsageError(f"page={page!r} makes no sense: expected a whole number of tokens")
-        elements = cache.cache_elements(self.description, tokens, encoder, page, mla, windowed)
-        return parse_format(dtype).bytes_of(batch * elements)
+        chosen = parse_format(dtype)
+
+        def count(described: Description, held: Number, source: Number, many: Number) -> Number:
+            elements = cache.cache_elements(described, held, source, page, mla, windowed)
+            return chosen.bytes_of(many * elements)
+
+        from thermoflop.model.sweep import widened
+
+        return widened(count, self.description, tokens, encoder, batch)
 
     def state_bytes(self, batch: Number = 1, dtype: str = "bf16") -> Number:
         """Bytes of the recurrent states of ``batch`` sequences; 0 without a recurrence."""
-        return parse_format(dtype).bytes_of(batch * cache.state_elements(self.description))
+        chosen = parse_format(dtype)
+        from thermoflop.model.sweep import widened
+
+        return widened(
+            lambda described, many: chosen.bytes_of(many * cache.state_elements(described)),
+            self.description,
+            batch,
+        )
 
     def operators(
         self,

@@ -77,27 +77,45 @@ def shape_of_sweep(description: Description, step: Step) -> tuple[int, ...]:
         raise UsageError(f"sizes of the shapes {shapes[1:]} do not go together") from None
 
 
-def prepared(description: Description, step: Step) -> tuple[Description, Step, str]:
-    """The same sizes as int64 where that is exact, else as float64; and the words that say so."""
+def _largest(value: Any) -> Any:
+    """The largest number of an array, as a Python number that cannot wrap."""
+    if kind_of(value) != "numpy":
+        return value
     import numpy
 
-    def largest(value: Any) -> Any:
-        if kind_of(value) != "numpy":
-            return value
-        found = numpy.max(value)
-        return float(found) if numpy.asarray(value).dtype.kind == "f" else int(found)
+    found = numpy.max(value)
+    return float(found) if numpy.asarray(value).dtype.kind == "f" else int(found)
 
+
+def _carried(exact: bool) -> Callable[[Any], Any]:
+    """Arrays as int64, or as float64 where that could wrap."""
+    import numpy
+
+    kind = numpy.int64 if exact else numpy.float64
+    return lambda value: numpy.asarray(value, dtype=kind) if kind_of(value) == "numpy" else value
+
+
+def widened(count: Callable[..., Number], *sizes: Any) -> Number:
+    """``count(*sizes)``, arrays carried as int64 where the largest count fits, else as float64.
+
+    A small integer type would wrap long before 2^63.
+    """
+    if not any(_holds_array(size) for size in sizes):
+        return count(*sizes)
+    bound = count(*(mapped(size, _largest) for size in sizes))
+    exact = type(bound) is int and bound * _FORMAT_HEADROOM < INT64_SAFE
+    return count(*(mapped(size, _carried(exact)) for size in sizes))
+
+
+def prepared(description: Description, step: Step) -> tuple[Description, Step, str]:
+    """The same sizes as int64 where that is exact, else as float64; and the words that say so."""
     bound = sum(
         _bound(operator)
-        for operator in build_operators(mapped(description, largest), mapped(step, largest))
+        for operator in build_operators(mapped(description, _largest), mapped(step, _largest))
     )
     exact = type(bound) is int and bound < INT64_SAFE
-    kind = numpy.int64 if exact else numpy.float64
-
-    def carried(value: Any) -> Any:
-        return numpy.asarray(value, dtype=kind) if kind_of(value) == "numpy" else value
-
     words = ARITHMETIC["int64" if exact else "float64"]
+    carried = _carried(exact)
     return mapped(description, carried), mapped(step, carried), words
 
 
