@@ -144,6 +144,21 @@ def test_kipply_52b():
     assert pytest.approx(69, abs=0.4) == 2 * 52e9 / 1.5e12 * 1e3
 
 
+def test_kipply_13b_is_above_its_bound():
+    """kipply: a 13B model on one A100-40 was measured at 22.0 ms a token (16.8 predicted from its
+    weights) and 63.17 ms for a prompt of 512 (48 predicted)."""
+    config = {
+        "model_type": "gpt2", "n_embd": 5120, "n_head": 40, "n_layer": 40, "n_positions": 2048,
+        "vocab_size": 51200,
+    }  # fmt: skip
+    found = tf.estimate(
+        config, "a100-sxm-40gb", prompt=512, generate=10, dtype="fp16", profile="fastertransformer"
+    )
+    assert found.per_token.bound_s * 1e3 == pytest.approx(16.8, rel=0.03)
+    assert found.per_token.low_s < 22.0e-3 < found.per_token.high_s
+    assert 0.75 * 48e-3 < found.first_token.bound_s < 63.17e-3
+
+
 def test_the_ridge_of_an_a100():
     """The inference blog: 312e12 / 1555e9 = 200.6 FLOP/B; its 208 divides by 1.5e12."""
     device = tf.find_device("a100-sxm-40gb")

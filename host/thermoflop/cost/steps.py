@@ -24,4 +24,4 @@ def prefill_step(prompt: Number, batch: Number, cached: Number = 0, logits: str 
 
 def decode_step(cached: Number, batch: Number) -> Step:
     """The step that adds one token: absorbed latent, fused, the encoder already run."""
-    return Step(batch, 1, cached, encode=False, mla="absorbed")
+    return Step(batch, 1, cached, encode=False, mla="absorbed", convolution="needed")
