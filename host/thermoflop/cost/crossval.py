@@ -1,8 +1,9 @@
 """Held-out predictions: every row is predicted by a fit that has not seen its group.
 
-For each engine the model is held out (all rows of one model at a time); an engine with one model
-has its devices held out; an engine with one of both, the engine itself, so that only the pooled
-profile of all other engines speaks for it. The centre of every fit is pooled over *other* engines.
+For each engine the model is held out: all rows of one shape at a time, whatever they call it and in
+whatever format. An engine with one model has its devices held out; an engine with one of both, the
+engine itself, so that only the pooled profile of all other engines speaks for it. The centre of
+every fit is pooled over *other* engines.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Measured:
         self.terms = terms_of(questions) if terms is None else terms  # type: ignore[arg-type]
         self.seconds: Array = np.array([question.measured_s for question in questions])
         self.engine = np.array([engine_name(question) for question in questions])
-        self.model = np.array([question.model_name for question in questions])
+        self.model = np.array([str(question.model.params) for question in questions])
         self.device = np.array([question.device.name for question in questions])
         self.groups = [groups_of(question) for question in questions]
         self._pooled: dict[str, Fit] = {}
