@@ -12,6 +12,16 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from thermoflop.cost.compare import compare as compare
+    from thermoflop.cost.estimate import Estimate as Estimate
+    from thermoflop.cost.estimate import estimate as estimate
+    from thermoflop.cost.fit import Fit as Fit
+    from thermoflop.cost.fit import fit as fit
+    from thermoflop.cost.hardware import Device as Device
+    from thermoflop.cost.hardware import find_device as find_device
+    from thermoflop.cost.speculative import speculate as speculate
+    from thermoflop.cost.training import TrainingEstimate as TrainingEstimate
+    from thermoflop.cost.training import train as train
     from thermoflop.marks import mark as mark
     from thermoflop.marks import note as note
     from thermoflop.marks import phase as phase
@@ -23,6 +33,16 @@ if TYPE_CHECKING:
 # public name -> the module that defines it
 _PUBLIC = {
     "load_model": "thermoflop.model.load",
+    "estimate": "thermoflop.cost.estimate",
+    "Estimate": "thermoflop.cost.estimate",
+    "fit": "thermoflop.cost.fit",
+    "Fit": "thermoflop.cost.fit",
+    "train": "thermoflop.cost.training",
+    "speculate": "thermoflop.cost.speculative",
+    "TrainingEstimate": "thermoflop.cost.training",
+    "compare": "thermoflop.cost.compare",
+    "find_device": "thermoflop.cost.hardware",
+    "Device": "thermoflop.cost.hardware",
     "Model": "thermoflop.model.model",
     "OperatorTable": "thermoflop.model.table",
     "Step": "thermoflop.model.step",
@@ -31,7 +51,26 @@ _PUBLIC = {
     "phase": "thermoflop.marks",
 }
 
-__all__ = ["Model", "OperatorTable", "Step", "__version__", "load_model", "mark", "note", "phase"]
+__all__ = [
+    "Device",
+    "Estimate",
+    "Fit",
+    "Model",
+    "OperatorTable",
+    "Step",
+    "TrainingEstimate",
+    "__version__",
+    "compare",
+    "estimate",
+    "find_device",
+    "fit",
+    "load_model",
+    "mark",
+    "note",
+    "phase",
+    "speculate",
+    "train",
+]
 
 
 def __getattr__(name: str) -> object:

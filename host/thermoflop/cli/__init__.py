@@ -33,7 +33,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "multiplications for one new token: the page's, the script's, the exact one",
     ),
     "models": ("models", "the models that are known by name"),
-    "validate": ("validate", "check the counts against records of what libraries really count"),
+    "estimate": ("estimate", "time, memory and energy of a run: bound, expectation, interval"),
+    "fit": ("fit", "whether it fits in memory: largest batch, longest context, fewest devices"),
+    "train": ("train", "training: time, memory, utilization, days and cost"),
+    "compare": ("compare", "attention what-ifs: MHA, GQA, MQA and MLA of one model side by side"),
+    "gpus": ("gpus", "the devices that are known: memory, bandwidth, peaks, power, source"),
+    "validate": ("validate", "check counts, times and memory against what others found"),
 }
 
 EXIT_CODES = """\

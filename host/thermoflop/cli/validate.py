@@ -1,4 +1,4 @@
-"""``thermoflop validate counts [FILE...]``: compare every count with records of the truth."""
+"""``thermoflop validate counts|times|memory [FILE...]``: check against what others found."""
 
 from __future__ import annotations
 
@@ -9,21 +9,45 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    parser.add_argument("what", choices=("counts",), help="what to check")
+    parser.add_argument(
+        "what",
+        choices=("counts", "times", "memory", "training"),
+        help="counts: parameters and FLOPs of libraries; times (training among them), memory: what "
+        "people measured and published",
+    )
     parser.add_argument(
         "files",
         nargs="*",
         metavar="FILE",
-        help="records to check besides the published ones that the package carries",
+        help="counts: records to check besides those that the package carries; "
+        "else rows of one's own to check instead of them",
     )
     parser.add_argument("--each", action="store_true", help="one line a record, not a family")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the comparisons; 1 when any differs."""
-    from thermoflop.model.validate import validate_counts
+    """Print the comparisons; 1 when a count differs, or a bound is beaten."""
+    if args.what == "counts":
+        from thermoflop.model.validate import validate_counts
 
-    report = validate_counts(args.files)
-    print(report.json_text() if args.json else report.text(each=args.each))
-    return 0 if report.all_equal else 1
+        counts = validate_counts(args.files)
+        print(counts.json_text() if args.json else counts.text(each=args.each))
+        return 0 if counts.all_equal else 1
+    if args.what == "memory":
+        from thermoflop.cost.validate_memory import validate_memory
+
+        memory = validate_memory(args.files)
+        print(memory.json_text() if args.json else memory.text(each=args.each))
+        return 0
+    if args.what == "training":
+        from thermoflop.cost.validate_training import validate_training
+
+        training = validate_training(args.files)
+        print(training.json_text() if args.json else training.text())
+        return 1 if training.violations else 0
+    from thermoflop.cost.validate import validate_times
+
+    times = validate_times(args.files)
+    print(times.json_text() if args.json else times.text())
+    return 1 if times.violations else 0

@@ -1,0 +1,53 @@
+"""Arguments that the commands on costs share. No logic: they become keyword arguments."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from typing import Any
+
+_PLAN = ("devices", "tp", "pp", "dp", "ep", "cp")
+
+
+def add_hardware(parser: argparse.ArgumentParser) -> None:
+    """The device and how many of them."""
+    parser.add_argument(
+        "--hardware", "--gpu", default="h100", metavar="NAME",
+        help="a device (see `thermoflop gpus`) or a TOML file (default h100)",
+    )  # fmt: skip
+    parser.add_argument("--devices", type=int, metavar="N", help="how many (default tp x pp x dp)")
+
+
+def add_plan(parser: argparse.ArgumentParser) -> None:
+    """Degrees of parallelism."""
+    group = parser.add_argument_group("parallelism")
+    group.add_argument("--tp", type=int, metavar="N", help="tensor parallel (default: all devices)")
+    for name, words in (
+        ("pp", "pipeline stages"),
+        ("dp", "replicas"),
+        ("ep", "devices that share the experts"),
+        ("cp", "devices that share the context"),
+    ):
+        group.add_argument(f"--{name}", type=int, default=1, metavar="N", help=f"{words} (1)")
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """Number formats."""
+    parser.add_argument(
+        "--dtype", default="bf16", metavar="F",
+        help="bf16, fp16, fp8, int8, int8-wo, int4, int4-g64, mxfp4, q4_k_m, ... (default bf16)",
+    )  # fmt: skip
+    parser.add_argument("--kv-dtype", metavar="F", help="the cache: bf16, fp8, int8, int4")
+
+
+def add_sizes(parser: argparse.ArgumentParser) -> None:
+    """Sequences and their lengths."""
+    parser.add_argument("--batch", type=int, default=1, metavar="B", help="sequences (default 1)")
+    parser.add_argument("--prompt", type=int, default=1024, metavar="N", help="tokens (1024)")
+    parser.add_argument("--generate", type=int, default=128, metavar="N", help="new tokens (128)")
+
+
+def plan_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The parallelism as keyword arguments."""
+    return {name: getattr(args, name) for name in _PLAN}

@@ -1,0 +1,1 @@
+"""From counts to time, memory and energy: operators x hardware x a profile of measured rates."""

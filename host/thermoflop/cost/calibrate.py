@@ -1,0 +1,188 @@
+"""Making profiles from measured rows: those that the package carries, or a user's own.
+
+``python -m thermoflop.cost.calibrate`` rewrites ``data/profiles.json`` from the carried rows;
+with ``ROWS.json PROFILE.json`` it makes a profile of one's own, for ``--profile PROFILE.json``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from thermoflop.cost import data
+from thermoflop.cost.crossval import Measured, engine_name, folds_of, hold_out, quantiles
+from thermoflop.cost.question import question_of
+from thermoflop.cost.rows import Skipped
+from thermoflop.cost.terms import PARAMETERS
+from thermoflop.errors import UsageError
+from thermoflop.model.record import replace
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import numpy.typing as npt
+
+    from thermoflop.cost.fitting import Fit
+    from thermoflop.cost.rows import Question
+    from thermoflop.cost.terms import Array
+
+
+def expected_questions(rows: list[dict[str, Any]]) -> list[Question]:
+    """The rows that an expectation can be compared with."""
+    found = []
+    for row in rows:
+        try:
+            question = question_of(row)
+        except Skipped:
+            continue
+        if question.expected:
+            found.append(question)
+    return found
+
+
+def build_profiles(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A profile for every engine with rows, and the pooled one, as JSON objects."""
+    return built_from(Measured(expected_questions(rows)))
+
+
+def built_from(measured: Measured) -> list[dict[str, Any]]:
+    """The profiles of measured rows."""
+    seen = _residuals(measured, "model")
+    elsewhere = _residuals(measured, "device")
+    unknown = _residuals(measured, "engine")
+    engines = sorted(set(measured.engine))
+    built = [_profile("default", measured, measured.pooled(), unknown, unknown, None)]
+    for engine in engines:
+        rows_of = measured.rows(engine)
+        if len(rows_of) >= LEAST_ROWS:
+            found = measured.fitted(engine, rows_of)
+            built.append(_profile(engine, measured, found, seen, elsewhere, rows_of))
+    return built
+
+
+# Below this an engine gets no profile of its own.
+LEAST_ROWS = 8
+
+
+def _residuals(measured: Measured, by: str) -> Array:
+    """log(measured / predicted) of every row with its group held out."""
+    logs: Array = np.log(measured.seconds / hold_out(measured, by)[0])
+    return logs
+
+
+def _profile(
+    name: str,
+    measured: Measured,
+    found: Fit,
+    seen: Array,
+    elsewhere: Array,
+    rows: npt.NDArray[np.int64] | None,
+) -> dict[str, Any]:
+    chosen = np.arange(len(measured.questions)) if rows is None else rows
+    questions = [measured.questions[row] for row in chosen]
+    return {
+        "name": name,
+        "points": {p: round(v, 5) for p, v in zip(PARAMETERS, found.base, strict=True)},
+        "moves": {
+            group: {key: round(value, 5) for key, value in moves.items() if abs(value) > 1e-5}
+            for group, moves in found.moves.items()
+        },
+        "spread": _spreads(measured, seen, chosen),
+        "spread_elsewhere": _spreads(measured, elsewhere, chosen),
+        "rows": len(chosen),
+        "models": len({question.model_name for question in questions}),
+        "devices": [] if rows is None else sorted({q.device.name for q in questions}),
+        "labels": sorted({question.engine for question in questions}),
+    }
+
+
+def _spreads(
+    measured: Measured, logs: Array, rows: npt.NDArray[np.int64]
+) -> dict[str, tuple[float, float, int]]:
+    """The interval by phase, where there are ten rows, and over all phases."""
+    phase = np.array([measured.questions[row].phase for row in rows])
+    found = {}
+    for name in ("prefill", "token", "total", "iteration"):
+        chosen = rows[phase == name]
+        if len(chosen) >= 10:
+            found[name] = _ends(logs[chosen], measured.engine[chosen])
+    found["all"] = _ends(logs[rows], measured.engine[rows])
+    return found
+
+
+def _ends(logs: Array, engine: npt.NDArray[np.str_]) -> tuple[float, float, int]:
+    """The interval; where several engines speak, each weighs the same."""
+    _, which, counts = np.unique(engine, return_inverse=True, return_counts=True)
+    low, high = quantiles(logs, None if len(counts) == 1 else 1 / counts[which])
+    return round(float(np.exp(low)), 4), round(float(np.exp(high)), 4), len(logs)
+
+
+def own_profile(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """A profile from one's own measured rows, around what all published engines do.
+
+    The published rows stay in as the centre that few rows of one's own are pulled toward; the
+    interval is that of held-out groups of one's own rows. UsageError for fewer than five.
+    """
+    own = [question for question in expected_questions(rows) if question.engine]
+    if len(own) < LEAST_OWN_ROWS:
+        raise UsageError(
+            f"{len(own)} rows can be compared: expected at least {LEAST_OWN_ROWS} to calibrate"
+        )
+    renamed = [replace(question, engine=name) for question in own]
+    known = expected_questions(data.published("times"))
+    measured = Measured([*renamed, *known])
+    measured.engine = np.array([name] * len(own) + [engine_name(each) for each in known])
+    chosen = np.arange(len(own))
+    found = measured.fitted(name, chosen)
+    residuals = np.zeros(len(measured.questions))
+    for fold in folds_of(measured, name):
+        rest = np.setdiff1d(chosen, fold)
+        fit = measured.fitted(name, rest, warm=found) if len(rest) else measured.pooled(name)
+        residuals[fold] = np.log(measured.seconds[fold] / measured.predicted(fit, fold))
+    return _profile(name, measured, found, residuals, residuals, chosen)
+
+
+# Below this there is nothing to take a spread from.
+LEAST_OWN_ROWS = 5
+
+
+def write_own(rows_path: str, profile_path: str) -> None:
+    """A profile from a file of rows, written to a file that ``profile=`` takes."""
+    import json
+    import os
+
+    from thermoflop.cost.picture import write_picture
+    from thermoflop.cost.validate import read_rows
+
+    name = os.path.splitext(os.path.basename(profile_path))[0]  # noqa: PTH119, PTH122
+    found = own_profile(read_rows(rows_path), name)
+    write_picture(profile_path, json.dumps(found, ensure_ascii=False, indent=1) + "\n")
+
+
+def main(words: list[str]) -> None:
+    """Rewrite the carried profiles; with ROWS.json PROFILE.json, make one of one's own."""
+    import json
+    from pathlib import Path
+
+    if len(words) == 2:
+        write_own(*words)
+        return
+
+    from thermoflop.cost import data
+    from thermoflop.cost.training_profile import build_training_profiles
+
+    made = {
+        "profiles": build_profiles(data.published("times")),
+        "training_profiles": build_training_profiles(data.published("training")),
+    }
+    for name, built in made.items():
+        path = Path(data.__file__).with_name(f"{name}.json")
+        text = ",\n".join(json.dumps(profile, ensure_ascii=False) for profile in built)
+        path.write_text(f"[\n{text}\n]\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    import sys
+
+    main(sys.argv[1:])

@@ -1,0 +1,206 @@
+"""``tf.estimate``: what a run costs in time, memory and energy, with bound, expectation, interval.
+
+One code path for one configuration and for grids: ``batch``, ``prompt`` and ``generate`` may be
+numpy arrays of one shape, and then every number of the result is an array. A grid is worked off in
+blocks that stay in the processor's cache.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.bound import limits_of
+from thermoflop.cost.plan import Share, choose_plan
+from thermoflop.cost.precision import choose_precision
+from thermoflop.cost.profile import find_profile
+from thermoflop.cost.rates import fastest_peak, operator_s, rates_of, step_overhead_s
+from thermoflop.cost.steps import decode_step, prefill_step
+from thermoflop.cost.work import window_ends
+from thermoflop.errors import UsageError
+from thermoflop.model.algebra import kind_of, maximum
+from thermoflop.model.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
+    from typing import Any
+
+    from thermoflop.cost.energy import Energy
+    from thermoflop.cost.hardware import Device
+    from thermoflop.cost.memory import Memory
+    from thermoflop.cost.plan import Plan
+    from thermoflop.cost.precision import Precision
+    from thermoflop.cost.profile import Profile, Spread
+    from thermoflop.cost.rates import Rates
+    from thermoflop.cost.work import Work
+    from thermoflop.model.algebra import Number
+    from thermoflop.model.model import Model
+    from thermoflop.model.step import Step
+
+
+@record
+class Span:
+    """A time in seconds: the bound that no run beats, the expectation, and its 80 % interval."""
+
+    bound_s: Number
+    expected_s: Number
+    low_s: Number
+    high_s: Number
+
+
+@record
+class Estimate:
+    """What one run costs. Seconds, bytes, joules; tokens per second over all replicas.
+
+    ``first_token`` is the time to the first token, ``per_token`` the mean time of the following
+    ones, ``total`` both together; for an encoder there is the first alone.
+    """
+
+    model_name: str
+    device: Device
+    plan: Plan
+    precision: Precision
+    batch: Number
+    prompt: Number
+    generate: Number
+    first_token: Span
+    per_token: Span
+    total: Span
+    memory: Memory
+    energy: Energy | None
+    provenance: str
+    conventions: dict[str, str]
+
+    @property
+    def tokens_per_s(self) -> Number:
+        """Generated tokens a second expected of all sequences, prefill included."""
+        return self.batch * self.generate / self.total.expected_s
+
+    @property
+    def decode_tokens_per_s(self) -> Number:
+        """Generated tokens a second of all sequences once the prompt has been read."""
+        return self.batch / self.per_token.expected_s
+
+    @property
+    def prefill_tokens_per_s(self) -> Number:
+        """Prompt tokens a second of all sequences."""
+        return self.batch * self.prompt / self.first_token.expected_s
+
+    def __str__(self) -> str:
+        from thermoflop.cost.render import estimate_text
+
+        return estimate_text(self)
+
+    def _repr_html_(self) -> str:
+        from thermoflop.cost.render import estimate_text
+
+        return f"<pre>{estimate_text(self)}</pre>"
+
+
+class Setting:
+    """What an estimate is made of: a share of a model, a device, a profile, and its rates."""
+
+    def __init__(
+        self,
+        model: Model,
+        device: Device,
+        plan: Plan,
+        precision: Precision,
+        profile: Profile,
+    ) -> None:
+        self.model, self.device, self.plan, self.precision = model, device, plan, precision
+        self.profile = profile
+        self.share = Share(model.description, plan, precision)
+        efficiency = profile.efficiency(device, precision)
+        self.rates = rates_of(device, precision, efficiency, profile.engine)
+        self.limits = limits_of(device, fastest_peak(device, precision), plan.pp)
+        self.ends = window_ends(model.description)
+
+    def prefill(self, prompt: Number, batch: Number, cached: Number = 0) -> list[Work]:
+        """The operators that read the prompt."""
+        logits = "none" if self.model.is_encoder else "last"
+        return self.share.works(prefill_step(prompt, batch, cached, logits))
+
+    def check_step(self, new: int, batch: Number, cached: Number) -> Step:
+        """The step that checks ``new`` drafted tokens: logits at every one of them."""
+        return prefill_step(new, batch, cached, "all")
+
+    def decoding(self, batch: Number) -> Callable[[Number], list[Work]]:
+        """The operators of a decode step, by the number of cached tokens."""
+        return lambda cached: self.share.works(decode_step(cached, batch))
+
+    def spread(self, phase: str) -> Spread:
+        """The interval of a phase."""
+        return self.profile.interval(phase, self.device)
+
+    def span(self, phase: str, bound: Number, expected: Number) -> Span:
+        """A span: neither the expectation nor its interval passes the bound."""
+        spread = self.spread(phase)
+        sure = maximum(expected, bound)
+        low, high = maximum(sure * spread.low, bound), maximum(sure * spread.high, bound)
+        return Span(bound, sure, low, high)
+
+
+def step_s(found: list[Work], sequences: Number, rates: Rates) -> Number:
+    """Seconds expected of one step."""
+    total = step_overhead_s(sequences, rates)
+    for work in found:
+        total = total + operator_s(work, rates)
+    return total
+
+
+def estimate(
+    model: Model | str | PathLike[str] | dict[str, Any],
+    hardware: str | Device,
+    *,
+    devices: int | None = None,
+    tp: int | None = None,
+    pp: int = 1,
+    dp: int = 1,
+    ep: int = 1,
+    cp: int = 1,
+    batch: Number = 1,
+    prompt: Number = 1024,
+    generate: Number = 128,
+    dtype: str = "bf16",
+    kv_dtype: str | None = None,
+    profile: str | Profile | None = None,
+    prefix: Number = 0,
+    chunk: int | None = None,
+    page: int | None = None,
+    overlap: float = 0.0,
+) -> Estimate:
+    """Time, memory and energy of reading ``prompt`` tokens and generating ``generate`` more.
+
+    ``batch`` sequences run together, ``batch / dp`` in each replica. ``prefix`` tokens of the
+    prompt are in the cache already; ``chunk`` prompt tokens are read at once (None: all);
+    ``overlap`` is the share of the network's time that hides behind computing. Raises
+    UsageError for what makes no sense, naming the value. Source: Williams 2009 (roofline), Hockney
+    1982 (padding), published rows (rates).
+    """
+    from thermoflop.cost.ask import ask
+
+    known, device, asked = ask(model, hardware, batch, prompt, generate, prefix, page)
+    plan = choose_plan(devices, tp, pp, dp, ep, cp, overlap=overlap)
+    precision = choose_precision(dtype, kv_dtype)
+    setting = Setting(known, device, plan, precision, find_profile(profile))
+    _check_replicas(asked.batch, dp)
+    from thermoflop.cost.blocks import in_blocks
+
+    return in_blocks(setting, asked, _chunk_of(chunk, setting))
+
+
+def _chunk_of(chunk: int | None, setting: Setting) -> int | None:
+    """Prompt tokens read at once: as asked for, else as the engine does."""
+    if chunk is None:
+        return setting.profile.engine.chunk
+    from thermoflop.cost.ask import checked_size
+
+    checked_size("chunk", chunk, 1)
+    return chunk
+
+
+def _check_replicas(batch: Number, dp: int) -> None:
+    """UsageError where sequences cannot be shared out evenly."""
+    if kind_of(batch) == "int" and batch % dp:
+        raise UsageError(f"dp={dp} does not divide batch={batch}")

@@ -1,0 +1,206 @@
+"""Fitting rates to measured rows: few parameters, each pulled toward what is known without them.
+
+The logarithm of every parameter of an engine has a normal prior around the pooled value over all
+other engines; corrections for a family of formats, a device, or the number of devices have priors
+around zero. The fit is the mode of the posterior (ridge regression, iterated: Gauss-Newton with
+Huber weights), so that a group with two rows moves little and one with fifty moves as it must.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from thermoflop.cost.profile import HIGHEST
+from thermoflop.cost.terms import PARAMETERS
+from thermoflop.model.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from thermoflop.cost.terms import Array, Terms
+
+# Where parameters start and how far they are likely to be from it, as a factor's logarithm.
+# Efficiencies from published kernels: GEMM 0.5-0.9, FlashAttention 0.2-0.7, streams 0.6-0.92.
+START = {
+    "matmul": (0.55, 0.5),
+    "attention": (0.25, 0.8),
+    "weights": (0.70, 0.4),
+    "cache": (0.50, 0.7),
+    "activations": (0.50, 0.7),
+    "link": (0.50, 0.7),
+    "pad_rows": (32.0, 0.8),
+    "launch_s": (5e-6, 1.2),
+    "step_s": (3e-4, 1.5),
+    "sequence_s": (1e-5, 1.5),
+    "collective_s": (1.2e-5, 1.0),
+    "stream": (30.0, 1.4),
+}
+# Corrections: the parameters that a group may move, and how far it is likely to.
+MOVES = {
+    "family": {"matmul": 0.5, "weights": 0.4, "stream": 0.5, "launch_s": 0.4, "pad_rows": 0.5},
+    "device": {"matmul": 0.4, "weights": 0.4, "launch_s": 0.3, "step_s": 0.4, "attention": 0.3},
+    "label": {"cache": 0.6, "weights": 0.3},
+}  # fmt: skip
+# No efficiency passes these. 1/e = 1/limit + u, and it is log u that has a normal prior.
+LIMITS = np.array(list(HIGHEST.values()))
+HUBER = 1.5
+NOISE = 0.1
+MOST_STEPS = 60
+CONVERGED = 3e-4
+
+
+@record
+class Fit:
+    """Fitted logarithms: ``base`` for ``PARAMETERS``, ``moves`` by group and parameter."""
+
+    base: tuple[float, ...]
+    moves: dict[str, dict[str, float]]
+
+    def logs(self, groups: Sequence[tuple[str, ...]]) -> Array:
+        """The logarithms of the parameters for rows that belong to these groups."""
+        result = np.tile(np.array(self.base), (len(groups), 1))
+        for row, names in enumerate(groups):
+            for name in names:
+                for parameter, move in self.moves.get(name, {}).items():
+                    result[row, PARAMETERS.index(parameter)] += move
+        return logs_of(result)[0]
+
+
+def logs_of(points: Array) -> tuple[Array, Array]:
+    """Logarithms of the parameters from fitted points, and d(logarithm)/d(point)."""
+    logs, slopes = points.copy(), np.ones_like(points)
+    count = len(LIMITS)
+    excess = np.exp(-points[..., :count])
+    logs[..., :count] = -np.log(1 / LIMITS + excess)
+    slopes[..., :count] = excess / (1 / LIMITS + excess)
+    return logs, slopes
+
+
+def start() -> Array:
+    """The fitted points of ``START``."""
+    values: Array = np.array([START[name][0] for name in PARAMETERS])
+    points = np.log(values)
+    count = len(LIMITS)
+    points[:count] = -np.log(1 / values[:count] - 1 / LIMITS)
+    found: Array = points
+    return found
+
+
+def fit(
+    terms: Terms,
+    measured_s: Array,
+    groups: Sequence[tuple[str, ...]],
+    centre: Array,
+    spread: float = 1.0,
+    weights: Array | None = None,
+    warm: Fit | None = None,
+) -> Fit:
+    """The most likely parameters. ``spread`` scales how far the base may leave ``centre``.
+
+    ``warm`` is where the search starts; where it ends depends on rows and priors alone.
+    """
+    names = sorted({name for row in groups for name in row})
+    layout: list[tuple[str | None, int]] = [(None, index) for index in range(len(PARAMETERS))]
+    widths = [START[name][1] * spread for name in PARAMETERS]
+    for name in names:
+        for parameter, width in MOVES[name.partition(":")[0]].items():
+            layout.append((name, PARAMETERS.index(parameter)))
+            widths.append(width)
+    member = _membership(layout, groups)
+    columns = np.array([column for _, column in layout])
+    prior = np.concatenate([centre, np.zeros(len(layout) - len(PARAMETERS))])
+    first = prior.copy() if warm is None else _warm(warm, layout)
+    problem = _Problem(terms, np.log(measured_s), member, columns, prior, np.array(widths), weights)
+    solved = _solve(problem, first)
+    moves_by: dict[str, dict[str, float]] = {name: {} for name in names}
+    for (owner, column), value in zip(layout, solved, strict=True):
+        if owner is not None:
+            moves_by[owner][PARAMETERS[column]] = float(value)
+    return Fit(tuple(float(value) for value in solved[: len(PARAMETERS)]), moves_by)
+
+
+def _membership(layout: list[tuple[str | None, int]], groups: Sequence[tuple[str, ...]]) -> Array:
+    """1 where an unknown applies to a row."""
+    member = np.ones((len(groups), len(layout)))
+    for column, (owner, _) in enumerate(layout):
+        if owner is not None:
+            member[:, column] = [owner in row for row in groups]
+    return member
+
+
+def _warm(warm: Fit, layout: list[tuple[str | None, int]]) -> Array:
+    """The point of an earlier fit in this layout."""
+    return np.array(
+        [
+            warm.base[column]
+            if owner is None
+            else warm.moves.get(owner, {}).get(PARAMETERS[column], 0.0)
+            for owner, column in layout
+        ]
+    )
+
+
+class _Problem:
+    """A posterior: rows, who belongs to what, and priors."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        target: Array,
+        member: Array,
+        columns: npt.NDArray[np.int64],
+        prior: Array,
+        widths: Array,
+        weights: Array | None,
+    ) -> None:
+        self.terms, self.target, self.member, self.columns = terms, target, member, columns
+        self.prior, self.widths = prior, widths
+        self.weights = np.ones(len(target)) if weights is None else np.sqrt(weights)
+        self.scatter = np.zeros((len(columns), len(PARAMETERS)))
+        self.scatter[np.arange(len(columns)), columns] = 1.0
+
+    def at(self, point: Array) -> tuple[float, Array, Array]:
+        """Twice the negative log posterior, its whitened Jacobian and residuals."""
+        logs, bends = logs_of((self.member * point) @ self.scatter)
+        seconds, slopes = self.terms.seconds(logs)
+        residual = (self.target - np.log(seconds)) / NOISE
+        size = np.abs(residual)
+        huber = np.sqrt(np.where(size <= HUBER, 1.0, HUBER / np.maximum(size, HUBER)))
+        huber = huber * self.weights
+        scale = (huber / NOISE)[:, None]
+        data = (slopes * bends)[:, self.columns] * self.member * scale
+        jacobian = np.vstack([data, np.diag(1 / self.widths)])
+        pulled = (self.prior - point) / self.widths
+        cost = float(np.sum(self.weights**2 * _huber_cost(size)) + np.sum(pulled**2))
+        return cost, jacobian, np.concatenate([residual * huber, pulled])
+
+
+def _huber_cost(size: Array) -> Array:
+    """Squares near the middle, straight lines outside (Huber 1964)."""
+    return np.where(size <= HUBER, size**2, 2 * HUBER * size - HUBER**2)
+
+
+def _solve(problem: _Problem, point: Array) -> Array:
+    """Damped Gauss-Newton on the posterior."""
+    damping = 1e-3
+    value, jacobian, residual = problem.at(point)
+    for _ in range(MOST_STEPS):
+        normal = jacobian.T @ jacobian
+        damped = normal + damping * np.diag(np.diag(normal))
+        step = np.linalg.solve(damped, jacobian.T @ residual)
+        trial = point + np.clip(step, -1.0, 1.0)
+        found = problem.at(trial)
+        if found[0] < value:
+            gained = value - found[0]
+            point, (value, jacobian, residual), damping = trial, found, damping / 3
+            if gained < CONVERGED * value:
+                break
+        else:
+            damping *= 4
+            if damping > 1e5:
+                break
+    return point

@@ -1,0 +1,163 @@
+"""What a run keeps in device memory: weights, cache, activations in flight, and a reserve.
+
+Bytes are of the fullest device. The reserve (contexts of driver and libraries, workspaces,
+fragmentation) is an assumption, stated with every result: ``RESERVE_BYTES`` and
+``RESERVE_SHARE`` of the device's memory; what engines report on NVIDIA devices is 0.6 to 3 GB.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.network import replicated_latent
+from thermoflop.model.algebra import maximum, minimum
+from thermoflop.model.cache import cache_elements, state_elements
+from thermoflop.model.feeds import Moe
+from thermoflop.model.parts import Convolution, Linear
+from thermoflop.model.record import record
+
+if TYPE_CHECKING:
+    from thermoflop.cost.hardware import Device
+    from thermoflop.cost.plan import Share
+    from thermoflop.model.algebra import Number
+    from thermoflop.model.description import Description, Layer
+    from thermoflop.model.parts import Part
+
+RESERVE_BYTES = 0.7e9
+RESERVE_SHARE = 0.02
+# Prompt tokens that are in flight at once: what serving engines chunk prefills to by default.
+TOKENS_IN_FLIGHT = 8192
+
+
+@record
+class Memory:
+    """Bytes on the fullest device. ``capacity_bytes`` is what the device has."""
+
+    weight_bytes: Number
+    kv_bytes: Number
+    activation_bytes: Number
+    reserve_bytes: Number
+    capacity_bytes: Number
+    page_tokens: int | None = None
+
+    @property
+    def total_bytes(self) -> Number:
+        """Everything together."""
+        return self.weight_bytes + self.kv_bytes + self.activation_bytes + self.reserve_bytes
+
+    @property
+    def fits(self) -> Number:
+        """Whether it fits."""
+        return self.total_bytes <= self.capacity_bytes
+
+    @property
+    def shortfall_bytes(self) -> Number:
+        """What is missing; 0 where it fits."""
+        return maximum(self.total_bytes - self.capacity_bytes, 0)
+
+    @property
+    def assumption(self) -> str:
+        """The reserve and the page, in words."""
+        paged = "logical cache" if self.page_tokens is None else f"pages of {self.page_tokens}"
+        return f"{paged}; reserve {RESERVE_BYTES / 1e9:g} GB + {RESERVE_SHARE:.0%} assumed"
+
+
+def part_bytes(part: Part, weight_bytes: float, kept_bytes: float) -> float:
+    """Bytes of one set of a part's parameters: matrices in layers may be narrow, the rest not."""
+    if isinstance(part, Linear | Convolution) and not (isinstance(part, Linear) and part.tied):
+        narrow = isinstance(part, Linear) and not part.kept
+        width = weight_bytes if narrow else kept_bytes
+        return float(part.matrix_parameters * width + part.bias_parameters * kept_bytes)
+    return float(part.parameters * kept_bytes)
+
+
+def stage_share(layers: int, pp: int) -> float:
+    """The largest stage's share of the layers."""
+    return -(-layers // pp) / layers if layers else 1.0
+
+
+def layers_of(description: Description) -> int:
+    """Layers of all stacks."""
+    return int(sum(run.times for stack in description.stacks for run in stack.runs))
+
+
+def weight_bytes(share: Share) -> float:
+    """Bytes of the weights on the fullest device."""
+    precision, description = share.precision, share.description
+    layer_bytes, outside = 0.0, []
+    for stack in description.stacks:
+        for run in stack.runs:
+            widths = (precision.weight_bytes, precision.kept_bytes)
+            layer_bytes += run.sets * sum(part_bytes(part, *widths) for part in run.layer.parts())
+        outside += [placed.part for placed in (*stack.front, *stack.tail)]
+    outside += [placed.part for placed in description.extras]
+    if description.head is not None:
+        outside.append(description.head)
+    width = precision.kept_bytes
+    whole = [part_bytes(part, width, width) for part in outside]
+    if share.plan.pp == 1:
+        return layer_bytes + sum(whole)
+    return layer_bytes * stage_share(layers_of(description), share.plan.pp) + max(whole, default=0)
+
+
+def kv_bytes(share: Share, tokens: Number, batch: Number, page: int | None = None) -> Number:
+    """Bytes of cache and recurrent states on the fullest device, in whole pages of ``page``.
+
+    KV heads that are fewer than the devices are kept more than once, MLA's latent on every device.
+    """
+    description, plan = share.description, share.plan
+    elements = cache_elements(description, tokens, 0, page) + state_elements(description)
+    on_stage = stage_share(layers_of(description), plan.pp)
+    return elements * batch * share.precision.kv_bytes * on_stage / plan.cp
+
+
+def copies_of_cache(share: Share) -> float:
+    """How many times the devices together hold the cache."""
+    plan = share.plan
+    if replicated_latent(share.whole, plan.tp):
+        return float(plan.tp)
+    whole, part = cache_elements(share.whole, 1), cache_elements(share.description, 1)
+    return plan.tp * part / whole if whole else 1.0
+
+
+def _layer_width(layer: Layer) -> float:
+    """The widest activations of a layer, in elements a token: what is alive at once."""
+    feed = layer.feed
+    if isinstance(feed, Moe):
+        inner = feed.expert.inner * max(1, feed.top_k) * (2 if feed.expert.gated else 1)
+    elif feed is not None:
+        inner = feed.inner * (2 if feed.gated else 1)
+    else:
+        inner = 0
+    return float(2 * layer.hidden + max(inner, 4 * layer.hidden / 2))
+
+
+def activation_bytes(share: Share, prompt: Number, batch: Number) -> Number:
+    """Bytes of activations in flight: the widest layer, and every sequence's logits in fp32."""
+    description = share.description
+    widest = max(
+        (_layer_width(run.layer) for stack in description.stacks for run in stack.runs), default=0.0
+    )
+    tokens = minimum(prompt * batch, maximum(TOKENS_IN_FLIGHT, batch))
+    head = description.head
+    logits = 0 if head is None else 4 * head.outputs * batch
+    return tokens * widest * share.precision.activation_bytes / share.plan.cp + logits
+
+
+def memory_of(
+    share: Share,
+    device: Device,
+    prompt: Number,
+    generate: Number,
+    batch: Number,
+    page: int | None = None,
+) -> Memory:
+    """Memory of the fullest device while ``batch`` sequences of a replica are at their longest."""
+    return Memory(
+        weight_bytes(share),
+        kv_bytes(share, prompt + generate, batch, page),
+        activation_bytes(share, prompt, batch),
+        RESERVE_BYTES + RESERVE_SHARE * device.memory_bytes,
+        device.memory_bytes,
+        page,
+    )

@@ -1,0 +1,154 @@
+"""How a model is spread over devices: tensor, pipeline, data, expert and context parallel.
+
+``devices = tp * pp * dp * cp``; experts are spread over ``ep`` of the devices that hold a stage.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.network import (
+    expert_parallel_works,
+    network_work,
+    pipeline_works,
+    tensor_parallel_works,
+    wire_bytes,
+)
+from thermoflop.cost.shard import shard
+from thermoflop.cost.work import works
+from thermoflop.errors import UsageError
+from thermoflop.model.record import record, replace
+
+if TYPE_CHECKING:
+    from thermoflop.cost.precision import Precision
+    from thermoflop.cost.work import Work
+    from thermoflop.model.description import Description
+    from thermoflop.model.step import Step
+
+
+@record
+class Plan:
+    """Degrees of parallelism. ``sequence`` splits norms and residuals along with ``tp``;
+    ``overlap`` is the share of the network's time that hides behind computing."""
+
+    tp: int = 1
+    pp: int = 1
+    dp: int = 1
+    ep: int = 1
+    cp: int = 1
+    sequence: bool = False
+    overlap: float = 0.0
+
+    @property
+    def devices(self) -> int:
+        """Devices in all."""
+        return self.tp * self.pp * self.dp * self.cp
+
+    @property
+    def words(self) -> str:
+        """``tp=8 pp=4``; ``one device`` when nothing is split."""
+        named = (
+            ("tp", self.tp),
+            ("pp", self.pp),
+            ("dp", self.dp),
+            ("ep", self.ep),
+            ("cp", self.cp),
+        )
+        said = " ".join(f"{name}={degree}" for name, degree in named if degree > 1)
+        return said or "one device"
+
+
+def choose_plan(
+    devices: int | None = None,
+    tp: int | None = None,
+    pp: int = 1,
+    dp: int = 1,
+    ep: int = 1,
+    cp: int = 1,
+    sequence: bool = False,
+    overlap: float = 0.0,
+) -> Plan:
+    """A plan, heads being split over the devices that nothing else is said of. UsageError if the
+    degrees do not multiply to ``devices``."""
+    named = {"devices": devices, "tp": tp, "pp": pp, "dp": dp, "ep": ep, "cp": cp}
+    for name, value in named.items():
+        if value is not None and (type(value) is not int or not 1 <= value <= 1_000_000):
+            raise UsageError(f"{name}={value!r:.40} makes no sense: expected a whole number >= 1")
+    others = pp * dp * cp
+    if tp is None:
+        tp = 1 if devices is None else devices // others
+    if devices is not None and tp * others != devices:
+        raise UsageError(
+            f"tp={tp} x pp={pp} x dp={dp} x cp={cp} is not devices={devices}: "
+            "expected degrees that multiply to the number of devices"
+        )
+    if ep > 1 and (tp * dp * cp) % ep:
+        raise UsageError(f"ep={ep} does not divide the {tp * dp * cp} devices of a stage")
+    if not isinstance(overlap, int | float) or not 0 <= overlap <= 1:
+        raise UsageError(f"overlap={overlap!r:.40} makes no sense: expected a share of 0 to 1")
+    return Plan(tp, pp, dp, ep, cp, sequence, overlap)
+
+
+def check_layers(description: Description, pp: int) -> None:
+    """UsageError where there are more stages than layers."""
+    layers = sum(run.times for stack in description.stacks for run in stack.runs)
+    if pp > layers:
+        raise UsageError(f"pp={pp} is more stages than there are layers ({layers})")
+
+
+class Share:
+    """What one device of a plan does in a step: its operators, and the collectives between."""
+
+    def __init__(self, description: Description, plan: Plan, precision: Precision) -> None:
+        check_layers(description, plan.pp)
+        if plan.ep > 1 and not any(
+            hasattr(run.layer.feed, "experts") for stack in description.stacks for run in stack.runs
+        ):
+            raise UsageError(f"ep={plan.ep} makes no sense: the model has no experts")
+        self.description = shard(description, plan.tp, plan.ep)
+        self.whole, self.plan, self.precision = description, plan, precision
+
+    def works(self, step: Step) -> list[Work]:
+        """Operators and collectives of one step, in one list."""
+        plan, wide = self.plan, self.precision.activation_bytes
+        found = works(self.description, step, self.precision)
+        if plan.cp > 1:
+            found = [_context_share(work, plan.cp) for work in found]
+        tokens = step.batch * step.new
+        if plan.tp > 1:
+            found += tensor_parallel_works(self.description, tokens, wide, plan.tp)
+        if plan.ep > plan.tp:
+            found += expert_parallel_works(self.whole, tokens / plan.tp, wide, plan.ep)
+        if plan.cp > 1:
+            found += _ring_works(found, plan.cp)
+        if plan.pp > 1:
+            found += pipeline_works(self.description, tokens, wide, plan.pp)
+        if plan.overlap:
+            found = [_hidden(work, plan.overlap) for work in found]
+        return found
+
+
+def _hidden(work: Work, overlap: float) -> Work:
+    """A collective of which a share costs no time; other work as it is."""
+    return replace(work, times=work.times * (1 - overlap)) if work.kind == "network" else work
+
+
+def _context_share(work: Work, cp: int) -> Work:
+    """One device's part of the tokens: its rows and its part of the cache; weights stay whole."""
+    return replace(
+        work,
+        flops=work.flops / cp,
+        kv_bytes=work.kv_bytes / cp,
+        activation_bytes=work.activation_bytes / cp,
+    )
+
+
+def _ring_works(found: list[Work], cp: int) -> list[Work]:
+    """Ring attention: every device sees the keys and values of all (Liu, Zaharia, Abbeel 2023)."""
+    return [
+        network_work(
+            "ring KV", work.times, wire_bytes("all-gather", work.kv_bytes * cp, cp), cp - 1
+        )
+        for work in found
+        if work.kind == "attention"
+    ]

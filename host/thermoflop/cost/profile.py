@@ -1,0 +1,165 @@
+"""Profiles: measured rates of an engine, with their spread and what they rest on.
+
+A profile is made by ``thermoflop.cost.calibrate`` from rows that people published, or from rows of
+one's own. ``default`` is pooled over all engines and is what speaks for one that is not known. The
+interval of an expectation comes from held-out residuals: of other models on devices that the
+profile knows, of other devices (wider) on those that it does not.
+"""
+
+from __future__ import annotations
+
+from math import exp
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.engines import DEFAULT, ENGINES, Engine
+from thermoflop.cost.rates import Efficiency
+from thermoflop.errors import InputError, UsageError
+from thermoflop.model.record import record
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.cost.hardware import Device
+    from thermoflop.cost.precision import Precision
+
+PHASES = ("prefill", "token", "total")
+
+
+@record
+class Spread:
+    """An 80 % interval of measured over expected time, and the held-out rows behind it."""
+
+    low: float
+    high: float
+    rows: int
+
+
+@record
+class Profile:
+    """``points`` and ``moves`` are what ``thermoflop.cost.fitting`` found; see ``Fit``."""
+
+    name: str
+    points: dict[str, float]
+    moves: dict[str, dict[str, float]]
+    spread: dict[str, Spread]
+    spread_elsewhere: dict[str, Spread]
+    rows: int
+    models: int
+    devices: tuple[str, ...]
+    labels: tuple[str, ...]
+
+    @property
+    def engine(self) -> Engine:
+        """The habits of the engine."""
+        return next((known for known in ENGINES if known.name == self.name), DEFAULT)
+
+    def knows(self, device: Device) -> bool:
+        """Whether rows of this device were fitted."""
+        return device.name in self.devices
+
+    def efficiency(self, device: Device, precision: Precision, label: str = "") -> Efficiency:
+        """The rates for a device and a family of formats, of one version where it is named."""
+        points = dict(self.points)
+        groups = (f"family:{precision.family}", f"device:{device.name}", f"label:{label}")
+        for group in groups:
+            for name, move in self.moves.get(group, {}).items():
+                points[name] += move
+        return Efficiency(**{name: _value(name, point) for name, point in points.items()})
+
+    def interval(self, phase: str, device: Device) -> Spread:
+        """The spread that holds for a phase on a device."""
+        table = self.spread if self.knows(device) else self.spread_elsewhere
+        return table.get(phase) or table["all"]
+
+    def provenance(self, device: Device, precision: Precision) -> str:
+        """What the expectation rests on, in a sentence."""
+        if not self.devices:
+            return (
+                f"no engine named: rates pooled over {self.rows:,} published rows of all engines, "
+                "interval that of an engine not seen; name one with profile for a narrower one"
+            )
+        many = len(self.devices)
+        rests = f"{self.rows:,} published rows ({self.models} models, {many} devices)"
+        words = [f"profile {self.name}: fitted to {rests}"]
+        if not self.knows(device):
+            words.append(f"none of them on {device.name}: interval widened")
+        if f"family:{precision.family}" not in self.moves:
+            words.append(f"none of them in {precision.name}")
+        if device.confidence != "read":
+            words.append(f"data sheet of {device.name}: {device.confidence}, not read")
+        return "; ".join(words)
+
+
+def _value(name: str, point: float) -> float:
+    """An efficiency from its fitted point: see ``thermoflop.cost.fitting.logs_of``."""
+    highest = HIGHEST.get(name)
+    return exp(point) if highest is None else 1 / (1 / highest + exp(-point))
+
+
+HIGHEST = {
+    "matmul": 0.95, "attention": 0.9, "weights": 0.96, "cache": 0.96, "activations": 0.96,
+    "link": 0.95,
+}  # fmt: skip
+
+_profiles: dict[str, Profile] = {}
+
+
+def profiles() -> dict[str, Profile]:
+    """Every profile that the package carries, by name."""
+    if not _profiles:
+        from thermoflop.cost.data import read_data
+
+        for raw in read_data("profiles"):
+            _profiles[raw["name"]] = profile_from(raw)
+    return dict(_profiles)
+
+
+def profile_from(raw: dict[str, Any]) -> Profile:
+    """A profile from its JSON object. InputError for what is not one."""
+    try:
+        return Profile(
+            raw["name"],
+            {name: float(raw["points"][name]) for name in Efficiency.__annotations__},
+            {group: dict(moves) for group, moves in raw["moves"].items()},
+            {phase: Spread(*ends) for phase, ends in raw["spread"].items()},
+            {phase: Spread(*ends) for phase, ends in raw["spread_elsewhere"].items()},
+            raw["rows"],
+            raw["models"],
+            tuple(raw["devices"]),
+            tuple(raw["labels"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"not a profile: {error!r:.100} (see thermoflop.cost.calibrate)"
+        ) from error
+
+
+def find_profile(name: str | Profile | None) -> Profile:
+    """A profile by name, by the label of an engine, from a JSON file, or ``default`` for None."""
+    if isinstance(name, Profile):
+        return name
+    if name is None:
+        return profiles()["default"]
+    if not isinstance(name, str):
+        raise UsageError(f"profile={name!r:.60} is no profile: expected a name or a file")
+    if name.endswith(".json"):
+        return _read_profile(name)
+    known = profiles()
+    low = name.strip().lower()
+    for engine in ENGINES:
+        if low == engine.name or low.startswith(engine.prefixes):
+            low = engine.name
+            break
+    if low not in known:
+        raise UsageError(f"{name!r:.60} is no profile: expected one of {', '.join(known)}")
+    return known[low]
+
+
+def _read_profile(path: str) -> Profile:
+    import json
+
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+            return profile_from(json.load(file))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is no profile: {error}") from error

@@ -1,0 +1,157 @@
+"""Why a number is what it is: operator by operator, the formula filled in and what binds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.rates import compute_s, memory_s, operator_s, step_overhead_s
+from thermoflop.cost.units import digits, scaled, seconds, table
+from thermoflop.model.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from thermoflop.cost.estimate import Estimate, Setting
+    from thermoflop.cost.rates import Rates
+    from thermoflop.cost.work import Work
+
+
+@record
+class Reason:
+    """One operator: its counts over all occurrences, its times in seconds, what binds it."""
+
+    name: str
+    part: str
+    kind: str
+    times: float
+    flops: float
+    bytes: float
+    intensity: float
+    compute_s: float
+    memory_s: float
+    launch_s: float
+    time_s: float
+    binds: str
+
+
+def reasons(found: Sequence[Work], rates: Rates) -> list[Reason]:
+    """Why each operator takes what it takes."""
+    return [_reason(work, rates) for work in found]
+
+
+def _reason(work: Work, rates: Rates) -> Reason:
+    computing, moving = compute_s(work, rates), memory_s(work, rates)
+    launching = work.launches * rates.efficiency.launch_s
+    if work.kind == "network":
+        binds = "network"
+    elif launching > max(computing, moving):
+        binds = "launch"
+    else:
+        binds = "compute" if computing > moving else "memory"
+    flops = 0.0 if work.kind == "network" else work.flops + work.element_flops
+    return Reason(
+        work.name, work.part, work.kind, work.times, work.times * flops, work.times * work.bytes,
+        flops / work.bytes if work.bytes else 0.0, work.times * computing, work.times * moving,
+        work.times * launching, operator_s(work, rates), binds,
+    )  # fmt: skip
+
+
+def shares_by_class(found: Iterable[Reason]) -> dict[str, tuple[float, float]]:
+    """Shares of FLOPs and of time by class of operator (Ivanov et al. 2021).
+
+    FLOPs of norms and element-wise work are their operations on single elements: below a hundredth
+    of all, in a far larger share of the time.
+    """
+    flops: dict[str, float] = {}
+    time: dict[str, float] = {}
+    for reason in found:
+        flops[reason.kind] = flops.get(reason.kind, 0.0) + reason.flops
+        time[reason.kind] = time.get(reason.kind, 0.0) + reason.time_s
+    all_flops, all_time = sum(flops.values()) or 1.0, sum(time.values()) or 1.0
+    return {kind: (flops[kind] / all_flops, time[kind] / all_time) for kind in flops}
+
+
+def reasons_text(title: str, found: list[Reason], overhead_s: float) -> str:
+    """A table of the operators of a step, largest times first, and the shares of the classes."""
+    total = sum(reason.time_s for reason in found) + overhead_s
+    rows = [["operator", "class", "x", "FLOP", "bytes", "FLOP/B", "time", "%", "binds"]]
+    for reason in sorted(found, key=lambda each: -each.time_s):
+        if reason.time_s > 0.0005 * total:
+            rows.append(_reason_row(reason, total))
+    overhead = ["host and scheduler", "", "", "", "", "", seconds(overhead_s),
+                f"{100 * overhead_s / total:.1f}", "step"]  # fmt: skip
+    shares = [
+        f"  {kind}: {100 * flops:.2f} % of FLOPs, {100 * time:.1f} % of time"
+        for kind, (flops, time) in shares_by_class(found).items()
+    ]
+    return "\n".join([f"{title}: {seconds(total)}", table([*rows, overhead], left=2), *shares])
+
+
+def _reason_row(reason: Reason, total: float) -> list[str]:
+    return [
+        reason.name[:22],
+        reason.kind[:13],
+        f"{reason.times:g}",
+        scaled(reason.flops, "") if reason.flops else "-",
+        scaled(reason.bytes, "B"),
+        digits(reason.intensity),
+        seconds(reason.time_s),
+        f"{100 * reason.time_s / total:.1f}",
+        reason.binds,
+    ]
+
+
+def formula_text(setting: Setting) -> str:
+    """The formula of an operator's time with this device's numbers filled in."""
+    rates, efficiency = setting.rates, setting.rates.efficiency
+    peak, bandwidth = scaled(rates.peak_flops_s, "FLOP/s"), scaled(rates.bandwidth_bytes_s, "B/s")
+    ridge = rates.peak_flops_s * efficiency.matmul / rates.bandwidth_bytes_s / efficiency.weights
+    stream = rates.core_hz * efficiency.stream
+    return "\n".join(
+        [
+            "time of an operator = launch + max(compute, memory)",
+            (
+                f"  compute = (FLOP + {efficiency.pad_rows:.0f} rows of padding) / ({peak} x e), "
+                f"e = {efficiency.matmul:.2f} in products, {efficiency.attention:.2f} in attention"
+            ),
+            (
+                f"  memory  = bytes / ({bandwidth} x e), e = {efficiency.weights:.2f} for weights, "
+                f"{efficiency.cache:.2f} cache, {efficiency.activations:.2f} activations"
+            ),
+            f"            + bytes of weights / {scaled(stream, 'B/s')} that the cores take in",
+            (
+                f"  launch  = {seconds(efficiency.launch_s)}; a step "
+                f"{seconds(efficiency.step_s)}, a "
+                f"sequence {seconds(efficiency.sequence_s)}; ridge {digits(ridge)} FLOP/B"
+            ),
+            (
+                f"  network = bytes / ({scaled(rates.link_bytes_s, 'B/s')} x "
+                f"{efficiency.link:.2f}) "
+                f"+ {seconds(efficiency.collective_s)} for each step of a collective"
+            ),
+        ]
+    )
+
+
+def steps_of(found: Estimate, setting: Setting) -> dict[str, tuple[list[Reason], float]]:
+    """The reasons of reading the prompt and of the middle decode step, with their overheads."""
+    batch = found.batch / found.plan.dp
+    overhead = float(step_overhead_s(batch, setting.rates))
+    shown = {
+        "reading the prompt": (
+            reasons(setting.prefill(found.prompt, batch), setting.rates),
+            overhead,
+        )
+    }
+    if found.generate > 1:
+        middle = found.prompt + (found.generate - 1) // 2
+        step = setting.decoding(batch)(middle)
+        shown[f"one token after {middle}"] = (reasons(step, setting.rates), overhead)
+    return shown
+
+
+def why_text(found: Estimate, setting: Setting) -> str:
+    """Everything behind an estimate."""
+    blocks = [formula_text(setting)]
+    blocks += [reasons_text(title, *why) for title, why in steps_of(found, setting).items()]
+    return "\n\n".join(blocks)

@@ -1,0 +1,144 @@
+"""What one device does in a step, operator by operator: FLOPs and bytes as plain numbers.
+
+A ``Work`` is an operator after its number formats are known and its share of the model is cut. The
+three operators of fused attention become one kernel. Every count is affine in the number of cached
+tokens between the lengths at which a sliding window fills; ``thermoflop.cost.generation`` rests on
+that. Counts are floats and may be numpy arrays; bytes cover one occurrence, ``times`` of them run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.model.build import build_operators
+from thermoflop.model.mixers import Attention
+from thermoflop.model.operators import (
+    SOFTMAX_OPERATIONS,
+    Attend,
+    Lookup,
+    MatMul,
+    Pass,
+    Softmax,
+)
+from thermoflop.model.record import record
+
+if TYPE_CHECKING:
+    from thermoflop.cost.precision import Precision
+    from thermoflop.model.algebra import Number
+    from thermoflop.model.description import Description
+    from thermoflop.model.operators import Operator
+    from thermoflop.model.step import Step
+
+# Passes and look-ups are small: what is fused into a neighbour neither moves bytes nor is launched.
+CLASSES = ("contraction", "attention", "normalization", "element-wise", "gather", "scan", "network")
+
+
+@record
+class Work:
+    """One operator on one device, ``times`` times.
+
+    ``row_flops`` are the FLOPs that one more row of the left matrix costs: what padding to whole
+    tiles is charged by. ``launches`` kernels are started for each occurrence. ``element_flops`` are
+    operations on single elements, which no time is made of.
+    """
+
+    name: str
+    part: str
+    group: str
+    kind: str
+    times: Number
+    flops: Number
+    row_flops: Number
+    weight_bytes: Number
+    kv_bytes: Number
+    activation_bytes: Number
+    launches: int = 1
+    element_flops: Number = 0.0
+
+    @property
+    def bytes(self) -> Number:
+        """Everything that one occurrence moves."""
+        return self.weight_bytes + self.kv_bytes + self.activation_bytes
+
+
+def works(description: Description, step: Step, precision: Precision) -> list[Work]:
+    """The work of one step, in the order in which it runs."""
+    found: list[Work] = []
+    pending: Work | None = None
+    for operator in build_operators(description, step):
+        if step.kernels == "fused" and isinstance(operator, Attend | Softmax):
+            pending = _joined(pending, operator, precision)
+            if isinstance(operator, Attend) and operator.values:
+                found.append(pending)
+                pending = None
+            continue
+        found.append(work_of(operator, precision))
+    return found
+
+
+def work_of(operator: Operator, precision: Precision) -> Work:
+    """One operator with its formats filled in."""
+    moved = operator.moved
+    wide = precision.activation_bytes
+    flops, row_flops, elements, launches = 0.0, 0.0, 0.0, 1
+    kind = operator.kind
+    if isinstance(operator, MatMul):
+        row_flops = 2.0 * operator.batch * operator.k * operator.n * operator.sets
+        flops = 2.0 * operator.batch * operator.k * operator.n * operator.m
+    elif isinstance(operator, Attend):
+        kind = "attention"
+        flops = 2.0 * operator.heads * operator.dim * operator.sequences * operator.pairs
+    elif isinstance(operator, Pass):
+        launches = 0 if operator.fused else 1
+        elements = operator.operations * operator.n * operator.m
+    elif isinstance(operator, Softmax):
+        elements = float(SOFTMAX_OPERATIONS) * operator.heads * operator.sequences * operator.pairs
+    elif not isinstance(operator, Lookup):
+        kind = "scan" if kind == "scan" else "contraction"
+        flops = 2.0 * operator.m * operator.k * operator.n
+    return Work(
+        operator.name,
+        operator.part,
+        operator.group,
+        kind,
+        operator.times,
+        flops,
+        row_flops,
+        moved.weights * precision.weight_bytes + moved.kept * precision.kept_bytes,
+        (moved.kv_read + moved.kv_written) * precision.kv_bytes,
+        (moved.read + moved.written) * wide,
+        launches,
+        elements,
+    )
+
+
+def _joined(pending: Work | None, operator: Attend | Softmax, precision: Precision) -> Work:
+    """Scores, softmax and values as the one kernel that fused attention is."""
+    new = work_of(operator, precision)
+    if pending is None:
+        return Work("attention", *tuple(new.__dict__.values())[1:])
+    return Work(
+        "attention",
+        new.part,
+        pending.group,
+        "attention",
+        new.times,
+        pending.flops + new.flops,
+        0.0,
+        0.0,
+        pending.kv_bytes + new.kv_bytes,
+        pending.activation_bytes + new.activation_bytes,
+    )
+
+
+def window_ends(description: Description) -> tuple[int, ...]:
+    """Cached lengths at which a window or chunk is full: where counts change their slope."""
+    ends = set()
+    for stack in description.stacks:
+        for run in stack.runs:
+            mixer = run.layer.mixer
+            if isinstance(mixer, Attention):
+                window = mixer.window if mixer.chunk is None else mixer.chunk
+                if window is not None:
+                    ends.add(int(window) - 1)
+    return tuple(sorted(ends))

@@ -1,0 +1,384 @@
+"""Estimates: one and many, in order, and what is refused."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import thermoflop as tf
+from thermoflop.cost.blocks import BLOCK
+from thermoflop.cost.energy import steady_rise_c
+from thermoflop.cost.hardware import catalogue, device_from, find_device, read_device
+from thermoflop.cost.plan import Plan, Share, choose_plan
+from thermoflop.cost.precision import choose_precision
+from thermoflop.cost.profile import find_profile, profiles
+from thermoflop.errors import InputError, StorageError, UsageError
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A model with grouped heads."""
+    return tf.load_model("llama-3-8b")
+
+
+def test_spans_are_in_order(model):
+    """bound <= low <= expected <= high, whatever the profile."""
+    for name in profiles():
+        for dtype in ("bf16", "fp8", "int4"):
+            found = tf.estimate(model, "h100", batch=4, dtype=dtype, profile=name)
+            for span in (found.first_token, found.per_token, found.total):
+                assert 0 < span.bound_s <= span.low_s <= span.high_s
+                assert span.bound_s <= span.expected_s <= span.high_s
+
+
+def test_grid_equals_scalar(model):
+    """A grid of two blocks, and the same configurations one by one."""
+    rng = np.random.default_rng(1)
+    count = BLOCK + 7
+    batch = rng.integers(1, 200, count)
+    prompt = rng.integers(1, 4000, count)
+    generate = rng.integers(0, 500, count)
+    sizes = {"batch": batch, "prompt": prompt, "generate": generate}
+    grid = tf.estimate(model, "h100", profile="llama.cpp", **sizes)
+    assert grid.total.expected_s.shape == (count,)
+    for i in (0, 1, 2, BLOCK - 1, BLOCK, count - 1):
+        one = tf.estimate(
+            model, "h100", profile="llama.cpp",
+            **{name: int(values[i]) for name, values in sizes.items()},
+        )  # fmt: skip
+        for span in ("first_token", "per_token", "total"):
+            for field in ("bound_s", "expected_s", "low_s", "high_s"):
+                many = getattr(getattr(grid, span), field)[i]
+                assert many == pytest.approx(
+                    getattr(getattr(one, span), field), rel=1e-9, abs=1e-15
+                )
+        assert grid.memory.total_bytes[i] == pytest.approx(one.memory.total_bytes, rel=1e-12)
+        assert grid.energy.energy_j[i] == pytest.approx(one.energy.energy_j, rel=1e-9)
+
+
+def test_grids_broadcast(model):
+    """Batches down, prompts across."""
+    found = tf.estimate(model, "h100", batch=np.array([[1], [8]]), prompt=np.array([16, 32, 64]))
+    assert found.total.expected_s.shape == (2, 3)
+
+
+def test_more_work_takes_longer(model):
+    """Longer prompts, more tokens, larger batches never cost less."""
+    base = tf.estimate(model, "h100", batch=4, prompt=512, generate=64)
+    for change in ({"batch": 8}, {"prompt": 1024}, {"generate": 128}):
+        more = tf.estimate(model, "h100", **{"batch": 4, "prompt": 512, "generate": 64, **change})
+        assert more.total.expected_s > base.total.expected_s
+        assert more.total.bound_s > base.total.bound_s
+
+
+def test_prefix_and_chunks(model):
+    """What is cached need not be read again; chunks read weights again."""
+    whole = tf.estimate(model, "h100", prompt=4096).first_token.expected_s
+    assert tf.estimate(model, "h100", prompt=4096, prefix=4000).first_token.expected_s < whole / 5
+    assert tf.estimate(model, "h100", prompt=4096, chunk=64).first_token.expected_s > whole
+
+
+def test_two_devices_are_faster_than_one(model):
+    """Tensor parallel halves what a device reads."""
+    one = tf.estimate(model, "h100", devices=1).per_token
+    two = tf.estimate(model, "h100", devices=2).per_token
+    assert one.bound_s / 2.2 < two.bound_s < one.bound_s / 1.8
+    assert two.expected_s < one.expected_s
+
+
+def test_what_overlaps_costs_nothing(model):
+    """All of the network hidden: two devices without its time, never below the bound."""
+    plain = tf.estimate(model, "l40s", devices=2, batch=64).per_token
+    hidden = tf.estimate(model, "l40s", devices=2, batch=64, overlap=1.0).per_token
+    assert hidden.bound_s <= hidden.expected_s < plain.expected_s
+    with pytest.raises(UsageError, match="overlap=2"):
+        tf.estimate(model, "l40s", devices=2, overlap=2)
+
+
+def test_fewer_key_heads_than_devices():
+    """8 key heads on 16 devices: each keeps one, the cache is there twice."""
+    found = tf.fit("llama-3-70b", "h100", devices=16, batch=1)
+    assert found.cache_copies == 2
+    eight = tf.fit("llama-3-70b", "h100", devices=8, batch=1)
+    assert found.memory.kv_bytes == eight.memory.kv_bytes
+
+
+def test_latent_is_on_every_device():
+    """MLA's latent serves every head."""
+    one = Share(tf.load_model("deepseek-v2-lite").description, Plan(), choose_precision())
+    found = tf.fit("deepseek-v2-lite", "h100", devices=4)
+    assert found.cache_copies == 4
+    assert one.precision.kv_bytes == 2
+
+
+def test_pages_round_up(model):
+    """A page of 16 holds 17 tokens in 32 places."""
+    logical = tf.fit(model, "h100", prompt=16, generate=1)
+    paged = tf.fit(model, "h100", prompt=16, generate=1, page=16)
+    assert paged.memory.kv_bytes * 17 == logical.memory.kv_bytes * 32
+
+
+def test_largest_batch_is_the_largest(model):
+    """One more does not fit."""
+    found = tf.fit(model, "rtx 4090", prompt=1000, generate=100)
+    assert tf.fit(model, "rtx 4090", batch=found.largest_batch, prompt=1000, generate=100).fits
+    more = tf.fit(model, "rtx 4090", batch=found.largest_batch + 1, prompt=1000, generate=100)
+    assert not more.fits
+    assert more.memory.shortfall_bytes > 0
+
+
+def test_energy_and_heat(model):
+    """At most the design power; degrees are watts times the resistance."""
+    found = tf.estimate(model, "h100", batch=64, prompt=8000, generate=1).energy
+    assert found.power_w <= 700
+    assert found.power_low_w <= found.power_w <= found.power_high_w
+    assert steady_rise_c(300.0, 0.1) == pytest.approx(30)
+    with pytest.raises(UsageError, match="thermal resistance"):
+        steady_rise_c(300.0, 0.0)
+
+
+def test_encoders_have_no_second_token():
+    """BERT reads, and that is all."""
+    found = tf.estimate("bert-base-uncased", "t4", prompt=128, generate=0, dtype="fp16")
+    assert found.total.expected_s == pytest.approx(found.first_token.expected_s)
+    with pytest.raises(UsageError, match="generates nothing"):
+        tf.estimate("bert-base-uncased", "t4", prompt=128, dtype="fp16")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"batch": -1}, "batch=-1"),
+        ({"batch": 0}, "batch=0"),
+        ({"batch": 1.5}, "batch=1.5"),
+        ({"batch": True}, "batch=True"),
+        ({"prompt": 0}, "prompt=0"),
+        ({"generate": -3}, "generate=-3"),
+        ({"prompt": 10**13}, "prompt="),
+        ({"prompt": 8000, "generate": 1000}, "8192 positions"),
+        ({"tp": 3}, "tp=3 does not divide the attention heads"),
+        ({"tp": 0}, "tp=0"),
+        ({"pp": 33}, "pp=33"),
+        ({"ep": 2, "tp": 2}, "no experts"),
+        ({"devices": 4, "tp": 3}, "devices=4"),
+        ({"dp": 3, "batch": 4}, "dp=3"),
+        ({"dtype": "fp7"}, "'fp7'"),
+        ({"dtype": None}, "None"),
+        ({"dtype": "int4-g0"}, "int4-g0"),
+        ({"kv_dtype": "fp9"}, "fp9"),
+        ({"profile": "nobody"}, "nobody"),
+        ({"prefix": 2000}, "prefix=2000"),
+        ({"chunk": 0}, "chunk=0"),
+        ({"page": 0}, "page=0"),
+        ({"batch": np.array([1.5])}, "batch must be whole"),
+        ({"prompt": np.array([0])}, "prompt must be whole"),
+        ({"generate": np.array([np.nan])}, "generate must be whole"),
+    ],
+)
+def test_nonsense_is_refused(model, options, said):
+    """One sentence that names the value."""
+    with pytest.raises(UsageError, match=said) as caught:
+        tf.estimate(model, "h100", **options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("v100", "bf16x"), ("v100", "fp8"), ("m2", "int8")])
+def test_a_device_without_the_format(model, name, dtype):
+    """It says which it has."""
+    with pytest.raises(UsageError):
+        tf.estimate(model, name, dtype=dtype)
+
+
+def test_the_catalogue():
+    """Sixty devices and more, each with a source and a ridge that makes sense."""
+    found = catalogue()
+    assert len(found) >= 60
+    for device in found.values():
+        assert device.source
+        assert device.confidence in ("read", "recalled")
+        for name in device.peaks:
+            assert 0.1 < device.ridge(name) < 5000
+    assert find_device("NVIDIA H100").name == "H100-SXM-80GB"
+    with pytest.raises(InputError, match="nearest"):
+        find_device("h1000")
+
+
+def test_a_device_of_ones_own(tmp_path, model):
+    """A few lines of TOML."""
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        "memory_gb = 48\nbandwidth_gb_s = 900\npower_w = 300\nthermal_resistance_c_per_w = 0.1\n"
+        "[dense_tflops]\nbf16 = 200\n"
+    )
+    found = tf.estimate(model, str(path))
+    assert found.device.name == "mine"
+    assert found.energy.rise_c == pytest.approx(0.1 * found.energy.power_w)
+    for text, said in (
+        ("memory_gb = 48", "lacks bandwidth_gb_s"),
+        ("memory_gb = -1\nbandwidth_gb_s = 1\n[dense_tflops]\nbf16 = 1", "memory_gb=-1"),
+        ("memory_gb = 1\nbandwidth_gb_s = 1\nspeed = 3\n[dense_tflops]\nbf16 = 1", "speed"),
+        ("memory_gb = 1\nbandwidth_gb_s = 1\ndense_tflops = 3", "dense_tflops=3"),
+        ("memory_gb = ", "no device in TOML"),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError, match=said):
+            read_device(str(path))
+    with pytest.raises(InputError, match="no device in TOML"):
+        read_device(str(tmp_path / "none.toml"))
+    with pytest.raises(InputError, match="power_w"):
+        device_from({"memory_gb": 1, "bandwidth_gb_s": 1, "dense_tflops": {}, "power_w": "x"})
+
+
+def test_an_unknown_engine_is_wider_than_a_known_one(model):
+    """The default's interval is that of an engine not seen."""
+    known = tf.estimate(model, "h100", profile="vllm").per_token
+    unknown = tf.estimate(model, "h100").per_token
+    assert math.log(unknown.high_s / unknown.low_s) > math.log(known.high_s / known.low_s)
+    elsewhere = tf.estimate(model, "l40s", profile="vllm").provenance
+    assert "none of them on L40S" in elsewhere
+
+
+def test_profiles_by_name_and_file(tmp_path):
+    """A label leads to its engine; a file must hold a profile."""
+    assert find_profile("vLLM 0.6.3").name == "vllm"
+    path = tmp_path / "p.json"
+    path.write_text("{}")
+    with pytest.raises(InputError, match="profile"):
+        find_profile(str(path))
+
+
+def test_experts_over_replicas():
+    """A device of eight replicas computes as much as alone, and holds an eighth of the experts."""
+    shares = {
+        ep: tf.train("mixtral-8x7b", "h100", devices=8, ep=ep, zero=0, profile="megatron-lm")
+        for ep in (1, 8)
+    }
+    assert shares[8].mfu < 0.8
+    assert shares[8].iteration.expected_s > 0.5 * shares[1].iteration.expected_s
+    experts = 32 * 8 * 3 * 4096 * 14336
+    zero = tf.train("mixtral-8x7b", "h100", devices=8, ep=8, zero=1, profile="megatron-lm")
+    assert zero.memory.optimizer_bytes > 12 * experts / 8
+    assert shares[8].memory.weight_bytes < shares[1].memory.weight_bytes / 4
+    inference = tf.fit("mixtral-8x7b", "h100", devices=8, tp=1, dp=8, ep=8, batch=8)
+    assert inference.memory.weight_bytes < 20e9
+
+
+def test_plans():
+    """Degrees multiply to devices; what is left goes to tp."""
+    assert choose_plan(8).tp == 8
+    assert choose_plan(8, pp=2).tp == 4
+    assert choose_plan(None, 2, 2, 2).devices == 8
+
+
+def test_names_of_makers():
+    """With the maker's name or without."""
+    assert find_device("NVIDIA Grace (72c LPDDR5X)").bandwidth_bytes_s == 512e9
+    assert find_device("amd mi300x").name == "MI300X"
+
+
+def test_training_estimate():
+    """MFU counts no recomputation, HFU does; days follow; what makes no sense is refused."""
+    found = tf.train(
+        "gpt-3-175b", "a100", devices=1024, tp=8, pp=8, global_batch=1536, recompute="full",
+        tokens=300e9, price=2.0, profile="megatron-lm",
+    )  # fmt: skip
+    assert found.plan.dp == 16
+    assert found.hfu / found.mfu == pytest.approx(found.hardware_flops / found.model_flops)
+    assert found.iteration.bound_s < found.iteration.expected_s
+    assert 20 < found.days[0] < 40
+    assert found.price == pytest.approx(2 * found.device_hours)
+    for options, said in (
+        ({"global_batch": 7}, "global_batch=7"),
+        ({"zero": 4}, "zero=4"),
+        ({"recompute": "some"}, "recompute='some'"),
+        ({"sequence": 10**6}, "positions|passes"),
+        ({"tokens": -1}, "tokens=-1"),
+        ({"profile": "x"}, "trainer"),
+        ({"devices": 7}, "devices=7"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            tf.train("gpt-3-175b", "a100", **{"devices": 16, "tp": 8, **options})
+
+
+def test_compare_orders_the_forms():
+    """Fewer key heads: fewer bytes, faster tokens, larger batches."""
+    forms = {each.name: each for each in tf.compare(tf.load_model("llama-2-7b"), "a100", batch=32)}
+    order = [forms[name] for name in ("MHA", "GQA(4)", "MQA")]
+    for more, less in pairwise(order):
+        assert more.kv_bytes_per_token > less.kv_bytes_per_token
+        assert more.estimate.per_token.expected_s > less.estimate.per_token.expected_s
+        assert more.largest_batch < less.largest_batch
+        assert more.params > less.params
+    with pytest.raises(UsageError, match="no attention"):
+        tf.compare(tf.load_model("deepseek-v3"), "h200")
+
+
+def test_speculation():
+    """Leviathan et al. 2023, eq. 1; a draft that is never accepted only costs."""
+    from thermoflop.cost.speculative import tokens_per_check
+
+    assert tokens_per_check(0.5, 2) == pytest.approx(1.75)
+    assert tokens_per_check(1.0, 4) == 5
+    good = tf.speculate("llama-3-70b", "llama-3-8b", "h200", acceptance=0.9, devices=4)
+    bad = tf.speculate("llama-3-70b", "llama-3-8b", "h200", acceptance=0.0, devices=4)
+    assert good.speed_up > 1 > bad.speed_up
+    with pytest.raises(UsageError, match="acceptance=2"):
+        tf.speculate("llama-3-70b", "llama-3-8b", "h200", acceptance=2)
+
+
+def test_most_flops_far_less_of_the_time():
+    """Ivanov et al. 2021, table 1: contractions of a BERT-large layer (b 8, s 512, V100) are 99.8 %
+    of the FLOPs and 61 % of the time of unfused code; at rates of such code it comes out so."""
+    from thermoflop.cost.rates import Efficiency, rates_of
+    from thermoflop.cost.why import reasons, shares_by_class
+    from thermoflop.model.step import Step
+
+    precision = choose_precision("fp16")
+    share = Share(tf.load_model("bert-large-uncased").description, Plan(), precision)
+    step = Step(8, 512, 0, kernels="eager", logits="none")
+    layer = [work for work in share.works(step) if work.times == 24]
+    eager = Efficiency(matmul=0.7, attention=0.4, activations=0.4, launch_s=5e-6)
+    shares = shares_by_class(reasons(layer, rates_of(find_device("v100"), precision, eager)))
+    flops, time = (shares["contraction"][i] + shares["attention"][i] for i in (0, 1))
+    assert flops > 0.996
+    assert 0.5 < time < 0.75
+
+
+def test_a_profile_of_ones_own(tmp_path, model):
+    """Five rows make a profile; four do not."""
+    import json
+
+    from thermoflop.cost.calibrate import write_own
+
+    rows = [
+        {"engine": "mine", "gpu": "h100", "model": name, "precision": "bf16", "batch": batch,
+         "metric": "decode_ms_per_token", "value": value, "input_len": 128, "output_len": 128}
+        for name, batch, value in (
+            ("llama-3-8b", 1, 9.0), ("llama-3-8b", 8, 9.5), ("llama-3-8b", 64, 14.0),
+            ("qwen3-14b", 1, 16.0), ("qwen3-14b", 8, 16.5), ("mistral-7b-v0.3", 4, 8.0),
+        )
+    ]  # fmt: skip
+    source, path = tmp_path / "rows.json", tmp_path / "mine.json"
+    source.write_text(json.dumps(rows))
+    write_own(str(source), str(path))
+    found = tf.estimate(model, "h100", batch=8, prompt=128, profile=str(path))
+    assert found.per_token.expected_s == pytest.approx(9.5e-3, rel=0.15)
+    assert "mine" in found.provenance
+    source.write_text(json.dumps(rows[:4]))
+    with pytest.raises(UsageError, match="4 rows"):
+        write_own(str(source), str(path))
+
+
+def test_pictures_are_written_or_refused(tmp_path):
+    """A picture is XML; a folder that is not there is said."""
+    from xml.etree import ElementTree
+
+    from thermoflop.cost.picture import Curve, chart, write_picture
+
+    text = chart("a < b & c", "x", "y", [Curve("line", ((1.0, 2.0), (10.0, 20.0)))])
+    assert ElementTree.fromstring(text).tag.endswith("svg")  # noqa: S314
+    write_picture(str(tmp_path / "a.svg"), text)
+    with pytest.raises(StorageError, match="cannot be written"):
+        write_picture(str(tmp_path / "no" / "a.svg"), text)

@@ -1,0 +1,128 @@
+"""The closed form of a generation equals the loop over its steps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import thermoflop as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from thermoflop.cost.generation import decode_s, loop_decode_s, positive_sum
+from thermoflop.cost.plan import Plan, Share
+from thermoflop.cost.precision import choose_precision
+from thermoflop.cost.rates import Efficiency, Rates, step_overhead_s
+from thermoflop.cost.steps import decode_step
+from thermoflop.cost.work import window_ends
+
+sizes = st.integers(1, 8)
+
+
+@st.composite
+def models(draw):
+    """A small decoder: full or sliding attention, grouped heads, dense or a mixture."""
+    heads = draw(st.sampled_from([1, 2, 4, 8]))
+    config = {
+        "model_type": "mistral",
+        "hidden_size": 16 * heads,
+        "num_hidden_layers": draw(sizes),
+        "num_attention_heads": heads,
+        "num_key_value_heads": draw(st.sampled_from([h for h in (1, 2, 4, 8) if heads % h == 0])),
+        "intermediate_size": 32 * draw(sizes),
+        "vocab_size": 64 * draw(sizes),
+        "max_position_embeddings": 1 << 20,
+        "sliding_window": draw(st.one_of(st.none(), st.integers(1, 400))),
+    }
+    return tf.load_model(config)
+
+
+@st.composite
+def rates(draw):
+    """Hardware of any balance."""
+    speed = st.floats(6, 13).map(lambda power: 10.0**power)
+    share = st.floats(0.05, 0.95)
+    return Rates(
+        draw(speed), draw(speed), draw(speed), draw(speed), draw(speed),
+        Efficiency(
+            matmul=draw(share), attention=draw(share), weights=draw(share), cache=draw(share),
+            activations=draw(share), pad_rows=draw(st.floats(0, 64)),
+            launch_s=draw(st.floats(0, 1e-4)), step_s=draw(st.floats(0, 1e-3)),
+            sequence_s=draw(st.floats(0, 1e-4)), stream=draw(st.floats(1, 1e6)),
+        ),
+    )  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(models(), rates(), st.integers(1, 16), st.integers(0, 600), st.integers(0, 300))
+def test_closed_form_equals_loop(model, speeds, batch, start, steps):
+    """On random models, hardware and lengths, within 1e-9."""
+    share = Share(model.description, Plan(), choose_precision("bf16", "int4"))
+    ends = window_ends(model.description)
+
+    def works_at(cached):
+        return share.works(decode_step(cached, batch))
+
+    closed = decode_s(works_at, start, steps, batch, speeds, ends)
+    loop = loop_decode_s(works_at, start, steps, batch, speeds)
+    assert closed == pytest.approx(loop, rel=1e-9, abs=1e-18)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["gemma-3-4b", "deepseek-v2-lite", "mixtral-8x7b", "mamba-130m", "jamba-v0.1", "whisper-tiny",
+     "llama-4-scout-text", "gpt-oss-20b", "t5-small", "qwen3-next-80b-a3b"],
+)  # fmt: skip
+@pytest.mark.parametrize("start", [0, 1, 127, 1023, 8190])
+def test_closed_form_of_every_kind_of_layer(name, start):
+    """Windows, chunks, latents, mixtures, recurrences and cross attention, across their borders."""
+    model = tf.load_model(name)
+    share = Share(model.description, Plan(), choose_precision("bf16"))
+    speeds = Rates(
+        1e14, 2e12, 1e11, 1e11, 1e14, Efficiency(matmul=0.6, attention=0.2, launch_s=3e-6)
+    )
+
+    def works_at(cached):
+        return share.works(decode_step(cached, 3))
+
+    closed = decode_s(works_at, start, 40, 3, speeds, window_ends(model.description))
+    assert closed == pytest.approx(loop_decode_s(works_at, start, 40, 3, speeds), rel=1e-9)
+
+
+def test_cost_does_not_grow_with_the_length():
+    """As many steps are built for 64 tokens as for a million."""
+    model = tf.load_model("gemma-3-4b")
+    share = Share(model.description, Plan(), choose_precision())
+    calls = []
+
+    def works_at(cached):
+        calls.append(cached)
+        return share.works(decode_step(cached, 1))
+
+    speeds = Rates(1e15, 1e12, 1e11, 1e11, 1e15, Efficiency())
+    counts = []
+    for steps in (64, 1_000_000):
+        calls.clear()
+        decode_s(works_at, 5000, steps, 1, speeds, window_ends(model.description))
+        counts.append(len(calls))
+    assert counts[0] == counts[1]
+
+
+values = st.floats(-1e6, 1e6, allow_nan=False, allow_subnormal=False)
+
+
+@given(values, values, st.integers(1, 50))
+def test_positive_sum(first, last, count):
+    """The sum of the positive part of an affine sequence, scalar and array alike."""
+    last = last if count > 1 else first
+    terms = [first + (last - first) * i / max(1, count - 1) for i in range(count)]
+    expected = sum(max(0.0, term) for term in terms)
+    scale = 1e-9 * (abs(first) + abs(last)) * count + 1e-12
+    assert positive_sum(first, last, count) == pytest.approx(expected, abs=scale)
+    arrays = (np.array([float(value)]) for value in (first, last, count))
+    assert positive_sum(*arrays)[0] == pytest.approx(expected, abs=scale)
+
+
+def test_no_steps_take_no_time():
+    """Nothing generated: only zero."""
+    speeds = Rates(1.0, 1.0, 1.0, 1.0, 1.0, Efficiency(step_s=3.0))
+    assert decode_s(lambda cached: [], 10, 0, 1, speeds, ()) == 0
+    assert step_overhead_s(1, speeds) == 3.0

@@ -1,0 +1,214 @@
+"""Predictions against published rows, and what a file of rows may hold."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import thermoflop as tf
+from thermoflop.cli import main
+from thermoflop.cost.data import published
+from thermoflop.cost.profile import find_profile
+from thermoflop.cost.question import question_of
+from thermoflop.cost.rates import operator_s, rates_of, step_overhead_s
+from thermoflop.cost.rows import Skipped
+from thermoflop.cost.terms import PARAMETERS, terms_of
+from thermoflop.cost.validate import read_rows, summary, validate_times
+from thermoflop.cost.validate_memory import validate_memory
+from thermoflop.cost.validate_training import validate_training
+from thermoflop.errors import InputError
+
+# Engines with at least 20 rows of tokens or totals whose held-out median error is within 12 %.
+WITHIN = (
+    "FasterTransformer 5.x",
+    "vLLM 0.6.3",
+    "vLLM (ML.ENERGY v3, 2026-02 data)",
+    "llama.cpp llama-bench (May 2024)",
+    "Llama.cpp (2023-11)",
+    "HF transformers 4.46 + FlashAttention 2.5.8",
+    "SGLang 0.4.6.post1",
+    "AutoAWQ 0.1.6 GEMM",
+    "ExLlamaV2",
+    "TinyChat 2.0",
+    "gpt-fast (PyTorch torch.compile)",
+)
+
+
+@pytest.fixture(scope="module")
+def report():
+    """All carried rows, each with its group held out."""
+    return validate_times()
+
+
+def test_no_row_beats_its_bound(report):
+    """The bound is one."""
+    assert report.rows == 1662 + 460
+    assert len(report.compared) > 1900
+    assert [each.row_id for each in report.violations] == []
+
+
+def test_expectations_of_engines(report):
+    """Held-out median absolute error of tokens and totals, by engine."""
+    for engine in WITHIN:
+        found = summary([each for each in report.compared if each.engine == engine])
+        assert found["median_abs_error_latency"] <= 0.12, engine
+
+
+def test_latency_of_all_rows(report):
+    """Tokens and totals of all engines together: within 12 % at the median."""
+    rows = [each for each in report.compared if each.phase in ("token", "total")]
+    assert summary(rows)["median_abs_error"] <= 0.12
+
+
+def test_the_interval_holds_80_percent(report):
+    """75 to 90 % of all rows."""
+    assert 0.75 <= summary(report.compared)["coverage_80"] <= 0.90
+
+
+def test_training_rows():
+    """No bound beaten; trainers with at least 20 rows within 10 %, but one that is stated."""
+    found = validate_training()
+    assert not found.violations
+    for engine in ("llm-foundry", "megatron-deepspeed", "megatron-lm"):
+        rows = [each for each in found.compared if each.engine == engine]
+        assert len(rows) >= 20
+        assert summary(rows)["median_abs_error"] <= 0.10
+    assert 0.75 <= summary(found.compared)["coverage_80"] <= 0.90
+
+
+def test_memory_rows():
+    """Formulas exactly; what allocators and devices report within a few percent at the median."""
+    groups = validate_memory().groups()
+    for kind, group in groups.items():
+        errors = sorted(abs(each.error) for each in group)
+        if kind.startswith("training"):
+            assert max(errors) < 1e-6, kind
+        else:
+            assert errors[len(errors) // 2] < 0.07, kind
+
+
+def test_terms_are_the_same_formulas_as_rates():
+    """Flat arrays for fitting, and the operators one by one, give the same seconds."""
+    row = next(row for row in published("times") if row.get("tp") == 2 and row.get("ep") is None)
+    question = question_of(row)
+    efficiency = find_profile("vllm").efficiency(question.device, question.precision)
+    logs = np.log([[getattr(efficiency, name) for name in PARAMETERS]])
+    flat = terms_of([question]).seconds(logs)[0][0]
+    rates = rates_of(question.device, question.precision, efficiency)
+    from thermoflop.cost.terms import _share, _steps
+
+    share, _ = _share(question)
+    plain = sum(
+        weight
+        * (
+            sum(operator_s(work, rates) for work in share.works(step))
+            + step_overhead_s(step.batch, rates)
+        )
+        for weight, step in _steps(question)
+    )
+    assert flat == pytest.approx(plain, rel=1e-12)
+
+
+def test_a_carried_row_in_a_file_stays_held_out(tmp_path, report):
+    """The same row in a file gets the held-out prediction, not that of a fit which has seen it."""
+    row = next(row for row in published("times") if row["id"] == "inf-0133")
+    new = {
+        "engine": "Somebody's engine 1.0", "gpu": "H100", "model": "llama-3.1-8b", "batch": 1,
+        "precision": "fp8", "metric": "decode_ms_per_token", "value": 6.0, "input_len": 100,
+        "output_len": 100,
+    }  # fmt: skip
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([row, new, 7, {"engine": None}]))
+    found = validate_times([str(path)])
+    assert (found.rows, len(found.compared), len(found.skipped)) == (4, 2, 2)
+    held = next(each for each in report.compared if each.row_id == "inf-0133")
+    assert found.compared[0].expected_s == held.expected_s
+    assert found.compared[1].inside
+    shown = json.loads(found.json_text())
+    for key in ("rows", "compared", "skipped", "bound_violations", "median_abs_error",
+                "coverage_80", "by_engine", "by_device"):  # fmt: skip
+        assert key in shown
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", '"x"', "[" * 10000, '{"rows": 3}'])
+def test_files_that_hold_no_rows(tmp_path, text):
+    """One sentence."""
+    path = tmp_path / "rows.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match="no rows"):
+        read_rows(str(path))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        None, [], {}, {"value": -1}, {"value": True}, {"value": 1, "gpu": "?"},
+        {"value": 1, "gpu": "h100", "model": "?"},
+        {"value": 1, "gpu": "h100", "model": "gpt2", "precision": "?"},
+        {"value": 1, "gpu": "v100", "model": "gpt2", "precision": "fp8"},
+        {"value": 1, "gpu": "h100", "model": "gpt2", "precision": "bf16"},
+        {"value": 1, "gpu": "h100", "model": "gpt2", "precision": "bf16", "batch": 1},
+        {"value": 1, "gpu": "3090 + 4090"},
+    ],
+)  # fmt: skip
+def test_rows_that_cannot_be_compared(row):
+    """Each says why."""
+    with pytest.raises(Skipped) as caught:
+        question_of(row)
+    assert str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["estimate", "gpt2", "--prompt", "100", "--why", "--saturation"],
+        ["estimate", "mixtral-8x7b", "--devices", "2", "--ep", "2", "--json", "--why"],
+        ["estimate", "whisper-tiny", "--prompt", "10", "--generate", "20"],
+        ["estimate", "gpt2", "--prompt", "9", "--generate", "0", "--why", "--saturation"],
+        ["compare", "gpt2", "--prompt", "100"],
+        ["compare", "--page", "A100", "--json"],
+        ["fit", "llama-3-8b", "--page", "16"],
+        ["fit", "gpt2", "--prompt", "64", "--json"],
+        ["train", "gpt2", "--sequence", "1024", "--tokens", "1e9", "--price", "2"],
+        ["train", "llama-3-8b", "--devices", "8", "--zero", "3", "--json"],
+        ["gpus"],
+        ["gpus", "h100", "--json"],
+        ["gpus", "4090"],
+        ["validate", "memory", "--json"],
+        ["validate", "training", "--json"],
+    ],
+)
+def test_commands(words, capsys):
+    """Every command prints at most 100 columns, or one JSON value."""
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    if "--json" in words:
+        json.loads(shown)
+    else:
+        assert max(len(line) for line in shown.splitlines()) <= 100
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["estimate", "gpt2"], 2, "1024 positions"),
+        (["estimate", "gpt2", "--gpu", "x9000"], 3, "x9000"),
+        (["estimate", "nothing-7b"], 3, "nothing-7b"),
+        (["fit", "llama-3-70b", "--gpu", "t4"], 1, ""),
+        (["compare"], 2, "no MODEL"),
+        (["estimate", "gpt2", "--prompt", "9", "--tp", "5"], 2, "tp=5"),
+    ],
+)
+def test_commands_that_refuse(words, code, said, capsys):
+    """One sentence and the exit code of its class."""
+    assert main(words) == code
+    shown = capsys.readouterr().err
+    assert said in shown
+    assert shown.count("\n") <= 1
+
+
+def test_the_package_alone_is_light():
+    """Names come when they are used."""
+    assert callable(tf.estimate)
+    assert callable(tf.train)
