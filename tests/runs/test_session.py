@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from talking import TalkingBoard
@@ -386,3 +386,24 @@ def test_signals_reach_the_handlers_of_before_again(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     do(tmp_path, shell("true"))
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_signal_that_comes_while_the_command_starts_reaches_it_once() -> None:
+    """Between the fork and the moment that the recorder knows of it."""
+    import signal
+    import threading
+
+    from thermoflop.runs.session import _Signals
+
+    class Child:
+        sent: ClassVar[list[int]] = []
+
+        def send(self, number: int) -> None:
+            self.sent.append(number)
+
+    signals = _Signals(threading.Event(), 1.0)
+    signals._handle(signal.SIGTERM, None)
+    signals.forward_to(Child())  # type: ignore[arg-type]
+    assert Child.sent == [signal.SIGTERM]
+    signals._handle(signal.SIGINT, None)
+    assert Child.sent == [signal.SIGTERM, signal.SIGINT]

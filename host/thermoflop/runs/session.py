@@ -70,6 +70,7 @@ class _Signals:
         self._wake = wake
         self._grace_s = grace_s
         self._presses = 0
+        self._unsent: signal.Signals | None = None  # came while the command was being started
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -101,9 +102,18 @@ class _Signals:
             self.kill_at_s = None
             self._send(signal.SIGKILL)
 
+    def forward_to(self, child: Child) -> None:
+        """From now on, beginning with what came while the command was being started."""
+        self.child = child
+        if self._unsent is not None:
+            child.send(self._unsent)
+            self._unsent = None
+
     def _send(self, number: signal.Signals) -> None:
         if self.child is not None:
             self.child.send(number)
+        else:
+            self._unsent = number
 
 
 class _Session:
@@ -191,11 +201,11 @@ class _Session:
         trial.log_from_bytes = self._log.n_bytes
         self._wake.clear()
         child = Child(trial.argv, environment, self._wake.set)
+        self._signals.forward_to(child)
         pump = OutputPump(child.pipes, self._log, self._keys, self._plan.echo)
         trial.started_s = child.started_s
         who = {"trial": trial.index, "variant": trial.variant, "warmup": trial.warmup}
         self._event("child_start", {**who, "pid": child.pid}, child.started_s)
-        self._signals.child = child
         while child.is_running():
             self._turn()
             self._signals.check_grace()
