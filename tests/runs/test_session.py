@@ -22,7 +22,7 @@ from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.simulated import SimulatedNvml
 from thermoflop.runs.plan import Plan, trials
 from thermoflop.runs.reader import RunReader, read_run
-from thermoflop.runs.session import Outcome, record_command
+from thermoflop.runs.session import Outcome, _Signals, record_command
 
 
 def shell(script: str) -> list[str]:
@@ -390,10 +390,6 @@ def test_signals_reach_the_handlers_of_before_again(tmp_path: Path) -> None:
 
 def test_a_signal_that_comes_while_the_command_starts_reaches_it_once() -> None:
     """Between the fork and the moment that the recorder knows of it."""
-    import signal
-    import threading
-
-    from thermoflop.runs.session import _Signals
 
     class Child:
         sent: ClassVar[list[int]] = []
