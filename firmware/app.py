@@ -38,6 +38,16 @@ class App:
         self.outbox = Outbox(_OUTBOX)
         self.reader = LineReader()
         self.commands = Commands(self)
+        self._count_from_zero(board.now_ms())
+        self.values, problem = self._load()
+        self.sampler = Sampler(board.read_code, thermistor.from_settings(self.values))
+        self.thermostat = Thermostat(self.values, self._last_ms, self.safe_mode)
+        self.introduce()
+        if problem:
+            self._settings_fault = faults.SETTINGS
+            self.event_settings("bad", why=problem)
+
+    def _count_from_zero(self, now_ms):
         self.counter = None
         self.counter_id = 0
         self.pending = None
@@ -47,7 +57,7 @@ class App:
         self.events = 0
         self.drops = 0  # samples without room
         self.lost = 0  # other lines without room
-        self._last_ms = board.now_ms()
+        self._last_ms = now_ms
         self._well_ms = 0
         self._hello_ms = 0
         self._sample_ticks = 1
@@ -56,13 +66,6 @@ class App:
         self._settings_fault = 0
         self._said_fan = 1
         self._said_flags = 0
-        self.values, problem = self._load()
-        self.sampler = Sampler(board.read_code, thermistor.from_settings(self.values))
-        self.thermostat = Thermostat(self.values, self._last_ms, self.safe_mode)
-        self.introduce()
-        if problem:
-            self._settings_fault = faults.SETTINGS
-            self.event_settings("bad", why=problem)
 
     def _load(self):
         if self.safe_mode:

@@ -81,20 +81,6 @@ class Flash:
         else:
             self.files[new] = self.files.pop(old)
 
-    def remove(self, name):
-        path = self.path(name)
-        if path not in self.files:
-            raise OSError(2, "ENOENT")
-        self.step()
-        del self.files[path]
-
-    def mkdir(self, name):
-        path = self.path(name)
-        if path in self.folders:
-            raise OSError(17, "EEXIST")
-        self.step()
-        self.folders.add(path)
-
     def rmdir(self, name):
         path = self.path(name)
         if path not in self.folders:
@@ -138,12 +124,6 @@ class File:
 
     def close(self):
         pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return None
 
 
 class World:
@@ -194,7 +174,7 @@ class World:
         return self.room is None or self.room > 0
 
     def send(self, data):
-        """Take bytes from the firmware; returns how many. Like the driver, wait 500 ms for room."""
+        """Take bytes; returns how many. Like the driver, wait 500 ms for room."""
         if self.room is not None:
             if len(data) > self.room:
                 self.advance(500)
@@ -211,8 +191,6 @@ class World:
         """GPIO number was driven to a level that it did not have."""
         if number == FAN_PIN:
             self.writes.append((self.now_ms, level))
-
-    # the rest --------------------------------------------------------------------------------
 
     @property
     def fan(self):
@@ -408,9 +386,7 @@ class Os:
         self._world = world
         flash = world.flash
         self.rename = flash.rename
-        self.remove = flash.remove
         self.listdir = flash.listdir
-        self.mkdir = flash.mkdir
         self.rmdir = flash.rmdir
 
     def uname(self):
