@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 EPILOG = """\
 Operators run in float32 on numpy, with random numbers; no model file is needed. Beside each stands
 the time at the best rates that this machine showed at the start of the run; it is no bound, a cache
-can beat it. Under `thermoflop record` each operator is a phase:  thermoflop record -- thermoflop bench gpt2 --new 128
+can beat it. Under `thermoflop record` each operator is a phase:
+  thermoflop record -- thermoflop bench gpt2 --new 128
 """
 
 
@@ -75,6 +76,7 @@ def total(rows: list[Timed], known: Peaks) -> str:
     if skipped:
         print(f"{skipped} of {len(rows)} operators were not run", file=sys.stderr)
     return (
-        f"sum of those that ran: at best rates {1e3 * at_best_s:.2f} ms, measured {1e3 * measured_s:.2f} ms; "
+        f"sum of those that ran: at best rates {1e3 * at_best_s:.2f} ms, "
+        f"measured {1e3 * measured_s:.2f} ms; "
         f"best rates {known.flops_per_s / 1e9:.1f} GFLOP/s, {known.bytes_per_s / 1e9:.1f} GB/s"
     )
