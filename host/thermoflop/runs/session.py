@@ -70,6 +70,7 @@ class _Signals:
         self._wake = wake
         self._grace_s = grace_s
         self._presses = 0
+        self._pending: signal.Signals | None = None  # came while the command was being started
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -104,6 +105,15 @@ class _Signals:
     def _send(self, number: signal.Signals) -> None:
         if self.child is not None:
             self.child.send(number)
+        else:
+            self._pending = number
+
+    def attach(self, child: Child) -> None:
+        """From now on signals go to ``child``; one that came too early reaches it now."""
+        self.child = child
+        if self._pending is not None:
+            number, self._pending = self._pending, None
+            child.send(number)
 
 
 class _Session:
@@ -191,11 +201,11 @@ class _Session:
         trial.log_from_bytes = self._log.n_bytes
         self._wake.clear()
         child = Child(trial.argv, environment, self._wake.set)
+        self._signals.attach(child)
         pump = OutputPump(child.pipes, self._log, self._keys, self._plan.echo)
         trial.started_s = child.started_s
         who = {"trial": trial.index, "variant": trial.variant, "warmup": trial.warmup}
         self._event("child_start", {**who, "pid": child.pid}, child.started_s)
-        self._signals.child = child
         while child.is_running():
             self._turn()
             self._signals.check_grace()

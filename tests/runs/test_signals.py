@@ -1,0 +1,23 @@
+"""Signals on their way to a command."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+
+def test_a_signal_that_comes_while_the_command_starts_reaches_it() -> None:
+    """It is kept until there is a command to give it to."""
+    from thermoflop.runs.session import _Signals
+
+    sent: list[int] = []
+
+    class Starting:
+        def send(self, number: int) -> None:
+            sent.append(number)
+
+    signals = _Signals(threading.Event(), 10.0)
+    signals._handle(signal.SIGTERM, None)
+    assert sent == []
+    signals.attach(Starting())  # type: ignore[arg-type]
+    assert sent == [signal.SIGTERM]
