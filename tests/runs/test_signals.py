@@ -21,3 +21,16 @@ def test_a_signal_that_comes_while_the_command_starts_reaches_it() -> None:
     assert sent == []
     signals.attach(Starting())  # type: ignore[arg-type]
     assert sent == [signal.SIGTERM]
+
+
+def test_a_signal_that_was_ignored_before_stays_ignored() -> None:
+    """So that `nohup thermoflop record` outlives its terminal."""
+    from thermoflop.runs.session import _Signals
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _Signals(threading.Event(), 10.0):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -76,6 +76,8 @@ class _Signals:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in self.NUMBERS:
+                if signal.getsignal(number) is signal.SIG_IGN:  # nohup, or a script's background
+                    continue
                 self._before[number] = signal.signal(number, self._handle)
         return self
 
