@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from talking import TalkingBoard
@@ -22,7 +22,7 @@ from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.simulated import SimulatedNvml
 from thermoflop.runs.plan import Plan, trials
 from thermoflop.runs.reader import RunReader, read_run
-from thermoflop.runs.session import Outcome, _Signals, record_command
+from thermoflop.runs.session import Outcome, record_command
 
 
 def shell(script: str) -> list[str]:
@@ -386,20 +386,3 @@ def test_signals_reach_the_handlers_of_before_again(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     do(tmp_path, shell("true"))
     assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_a_signal_that_comes_while_the_command_starts_reaches_it_once() -> None:
-    """Between the fork and the moment that the recorder knows of it."""
-
-    class Child:
-        sent: ClassVar[list[int]] = []
-
-        def send(self, number: int) -> None:
-            self.sent.append(number)
-
-    signals = _Signals(threading.Event(), 1.0)
-    signals._handle(signal.SIGTERM, None)
-    signals.forward_to(Child())  # type: ignore[arg-type]
-    assert Child.sent == [signal.SIGTERM]
-    signals._handle(signal.SIGINT, None)
-    assert Child.sent == [signal.SIGTERM, signal.SIGINT]

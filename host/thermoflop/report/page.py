@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from thermoflop.errors import StorageError
 from thermoflop.report import tables
 from thermoflop.report.series import run_series
+from thermoflop.report.tables import shown
 
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.analyze import Analysis
@@ -44,13 +44,13 @@ def page(runs: Sequence[Analysis]) -> str:
     """The HTML text."""
     title = ", ".join(found.data.name for found in runs)
     several = len(runs) > 1
-    body = [f"<h1>{_text(title)}</h1>"]
+    body = [f"<h1>{shown(title)}</h1>"]
     if several:
         body.append("<p class=soft>Times count from the start of each run's first trial.</p>")
         body.append(tables.comparison(runs))
     for number, found in enumerate(runs):
         if several:
-            body.append(f"<h2>{number + 1}. {_text(found.data.name)}</h2>")
+            body.append(f"<h2>{number + 1}. {shown(found.data.name)}</h2>")
         body += _section(found, number)
     body.append(f"<footer>{_footer()}</footer>")
     return "\n".join(
@@ -59,7 +59,7 @@ def page(runs: Sequence[Analysis]) -> str:
             '<html lang="en"><head><meta charset="utf-8">',
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
             '<meta name="viewport" content="width=device-width,initial-scale=1">',
-            f"<title>{_text(title)}</title>",
+            f"<title>{shown(title)}</title>",
             f"<style>{_asset('page.css')}</style></head><body><main>",
             *body,
             "</main>",
@@ -72,8 +72,8 @@ def page(runs: Sequence[Analysis]) -> str:
 
 def _section(found: Analysis, number: int) -> list[str]:
     run = found.data.run
-    parts = [f'<p class="soft">{_text(_what(run))}</p>']
-    parts += [f'<p class="warn">{_text(text)}</p>' for text in found.warnings]
+    parts = [f'<p class="soft">{shown(_what(run))}</p>']
+    parts += [f'<p class="warn">{shown(text)}</p>' for text in found.warnings]
     parts += [tables.figures(found), _chart(number)]
     for title, text in (
         ("Predicted, bound, measured", tables.predictions(found)),
@@ -163,11 +163,11 @@ def _provenance(found: Analysis) -> str:
 
 def _raw(found: Analysis) -> str:
     facts = json.dumps(found.data.run, indent=1, ensure_ascii=False, default=str)
-    parts = [f"<details><summary>run.json</summary><pre>{_text(facts)}</pre></details>"]
+    parts = [f"<details><summary>run.json</summary><pre>{shown(facts)}</pre></details>"]
     tail = _log_tail(found.data.folder)
     if tail:
         parts.append(
-            f"<details><summary>The end of the command's output</summary><pre>{_text(tail)}</pre>"
+            f"<details><summary>The end of the command's output</summary><pre>{shown(tail)}</pre>"
             "</details>"
         )
     return "".join(parts)
@@ -200,11 +200,6 @@ def _footer() -> str:
         f"Made by thermoflop {__version__} from the run folder alone; this file loads nothing. "
         "Curves keep the lowest and highest value of each stretch. Intervals are 95 % unless said."
     )
-
-
-def _text(text: str) -> str:
-    """Text as HTML; control characters are shown, not obeyed."""
-    return escape("".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text))
 
 
 def _island(runs: Sequence[Analysis]) -> str:

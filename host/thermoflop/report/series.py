@@ -132,24 +132,22 @@ def thin(t_s: Column, values: Column) -> list[list[float | None]]:
     """At most about ``MAX_POINTS`` points: the extremes of each stretch, nulls at gaps."""
     import numpy as np
 
+    good = np.isfinite(values)
+    t_s, values = t_s[good], values[good]
     if not len(t_s):
         return []
-    step_s = float(np.median(np.diff(t_s))) if len(t_s) > 1 else 0.0
+    steps_s = np.diff(t_s)
+    usual_s = float(np.median(steps_s)) if len(steps_s) else 0.0
+    holes = np.flatnonzero(steps_s > max(1.0, _GAP_STEPS * usual_s)) + 1
     group = max(1, math.ceil(2 * len(t_s) / MAX_POINTS))
     points: list[list[float | None]] = []
-    last_s = float(t_s[0])
-    for start in range(0, len(t_s), group):
-        part_t, part_v = t_s[start : start + group], values[start : start + group]
-        good = np.flatnonzero(np.isfinite(part_v))
-        hole = not len(good) or part_t[0] - last_s > max(1.0, _GAP_STEPS * step_s)
-        if hole and points and points[-1][1] is not None:
+    for part_t, part_v in zip(np.split(t_s, holes), np.split(values, holes), strict=True):
+        if points:
             points.append([_round(float(part_t[0])), None])
-        if len(good):
-            low = good[int(np.argmin(part_v[good]))]
-            high = good[int(np.argmax(part_v[good]))]
-            for at in sorted({int(low), int(high)}):
-                points.append([_round(float(part_t[at])), _round(float(part_v[at]))])
-        last_s = float(part_t[-1])
+        for start in range(0, len(part_t), group):
+            some = part_v[start : start + group]
+            for at in sorted({int(np.argmin(some)), int(np.argmax(some))}):
+                points.append([_round(float(part_t[start + at])), _round(float(some[at]))])
     return points
 
 

@@ -18,18 +18,23 @@ MAX_ROWS = 300
 DASH = "–"
 
 
+def shown(text: str) -> str:
+    """Text as HTML; control characters are shown, not obeyed."""
+    return escape("".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text))
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, facts: bool = False) -> str:
     """A table; on a narrow screen each row becomes a card with its labels."""
     kept = list(rows)
     if not kept:
         return ""
-    names = "".join(f"<th>{escape(name)}</th>" for name in head)
+    names = "".join(f"<th>{shown(name)}</th>" for name in head)
     body = []
     for row in kept[:MAX_ROWS]:
         cells = zip(head, row, strict=True)
         body.append(
             "<tr>"
-            + "".join(f'<td data-label="{escape(n)}">{escape(text)}</td>' for n, text in cells)
+            + "".join(f'<td data-label="{shown(n)}">{shown(text)}</td>' for n, text in cells)
             + "</tr>"
         )
     if len(kept) > MAX_ROWS:
@@ -57,7 +62,7 @@ def figures(found: Analysis) -> str:
         entries.append((f"{100 * found.fan_duty:.0f} %", "of the time the fan ran"))
     if found.b_over_a is not None:
         entries.append((_percent(found.b_over_a), "B takes longer than A (negative: less)"))
-    cells = (f"<div><b>{escape(a)}</b><span>{escape(b)}</span></div>" for a, b in entries)
+    cells = (f"<div><b>{shown(a)}</b><span>{shown(b)}</span></div>" for a, b in entries)
     return f'<div class="figures">{"".join(cells)}</div>'
 
 
@@ -158,7 +163,7 @@ def throttling(found: Analysis) -> str:
 def effects(found: Analysis) -> str:
     """Throughput against temperature, in words."""
     return "".join(
-        f"<p>{escape(e.phase)}: between {e.from_c:.0f} and {e.to_c:.0f} °C throughput changed by "
+        f"<p>{shown(e.phase)}: between {e.from_c:.0f} and {e.to_c:.0f} °C throughput changed by "
         f"{100 * e.per_k:+.2f} ± {100 * e.error_per_k:.2f} % per kelvin ({e.points} steps; a "
         "tendency, not a cause).</p>"
         for e in found.heat_effects

@@ -70,12 +70,14 @@ class _Signals:
         self._wake = wake
         self._grace_s = grace_s
         self._presses = 0
-        self._unsent: signal.Signals | None = None  # came while the command was being started
+        self._pending: signal.Signals | None = None  # came while the command was being started
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in self.NUMBERS:
+                if signal.getsignal(number) is signal.SIG_IGN:  # nohup, or a script's background
+                    continue
                 self._before[number] = signal.signal(number, self._handle)
         return self
 
@@ -102,18 +104,18 @@ class _Signals:
             self.kill_at_s = None
             self._send(signal.SIGKILL)
 
-    def forward_to(self, child: Child) -> None:
-        """From now on, beginning with what came while the command was being started."""
-        self.child = child
-        if self._unsent is not None:
-            child.send(self._unsent)
-            self._unsent = None
-
     def _send(self, number: signal.Signals) -> None:
         if self.child is not None:
             self.child.send(number)
         else:
-            self._unsent = number
+            self._pending = number
+
+    def attach(self, child: Child) -> None:
+        """From now on signals go to ``child``; one that came too early reaches it now."""
+        self.child = child
+        if self._pending is not None:
+            number, self._pending = self._pending, None
+            child.send(number)
 
 
 class _Session:
@@ -201,7 +203,7 @@ class _Session:
         trial.log_from_bytes = self._log.n_bytes
         self._wake.clear()
         child = Child(trial.argv, environment, self._wake.set)
-        self._signals.forward_to(child)
+        self._signals.attach(child)
         pump = OutputPump(child.pipes, self._log, self._keys, self._plan.echo)
         trial.started_s = child.started_s
         who = {"trial": trial.index, "variant": trial.variant, "warmup": trial.warmup}

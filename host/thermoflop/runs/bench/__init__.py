@@ -1,0 +1,1 @@
+"""The built-in benchmark: a model's own operators with random numbers, on this CPU."""
