@@ -92,7 +92,8 @@ def compare(
 ) -> list[Variant]:
     """The forms side by side, on the same device and sizes."""
     heads, kv_heads = heads_of(model)
-    chosen = groups or (kv_heads if 1 < kv_heads < heads else max(1, heads // 8))
+    own = kv_heads if 1 < kv_heads < heads else max(1, heads // 8)
+    chosen = own if groups is None else groups
     forms = {
         "MHA": grouped(heads),
         f"GQA({chosen})": grouped(chosen),
@@ -129,22 +130,25 @@ def compare_text(variants: list[Variant]) -> str:
     rows.append(["cache a device", *(gigabytes(v.estimate.memory.kv_bytes) for v in variants)])
     rows.append(["bytes read a token", *(gigabytes(v.decode_bytes) for v in variants)])
     rows.append(["first token", *(seconds(v.estimate.first_token.expected_s) for v in variants)])
-    rows.append(["each token", *(seconds(v.estimate.per_token.expected_s) for v in variants)])
-    rows.append(["  bound", *(seconds(v.estimate.per_token.bound_s) for v in variants)])
-    rows.append(["tokens/s", *(digits(v.estimate.decode_tokens_per_s) for v in variants)])
-    base = variants[0].estimate.per_token.expected_s
-    rows.append(
-        [
-            "times faster than MHA",
-            *(f"{base / v.estimate.per_token.expected_s:.2f}" for v in variants),
-        ]
-    )
+    rows += _decoding(variants) if first.per_token.expected_s else []
     rows.append(["largest batch", *(f"{v.largest_batch:,}" for v in variants)])
     title = (
         f"{first.model_name.removesuffix(' as MHA')} on {first.plan.devices} x "
         f"{first.device.name}, batch {first.batch}, {first.prompt} + {first.generate} tokens"
     )
     return f"{title}\n\n{table(rows)}\n\n{wrapped(first.provenance)}"
+
+
+def _decoding(variants: list[Variant]) -> list[list[str]]:
+    """The rows of the tokens after the first; there are none where nothing is generated."""
+    found = [variant.estimate for variant in variants]
+    base = found[0].per_token.expected_s
+    return [
+        ["each token", *(seconds(each.per_token.expected_s) for each in found)],
+        ["  bound", *(seconds(each.per_token.bound_s) for each in found)],
+        ["tokens/s", *(digits(each.decode_tokens_per_s) for each in found)],
+        ["times faster than MHA", *(f"{base / each.per_token.expected_s:.2f}" for each in found)],
+    ]
 
 
 def compare_json(variants: list[Variant]) -> list[dict[str, Any]]:
