@@ -147,7 +147,7 @@ def page_text(page: Page) -> str:
     lines = ["the MHA-against-MQA page, its own formulas, for comparison only", ""]
     for name, numbers in found.items():
         shown = ", ".join(f"{key} {value!r}" for key, value in numbers.items())
-        lines.append(f"{name}: {shown}")
+        lines.append(wrapped(f"{name}: {shown}"))
     lines += ["", "what the model of this package does differently:"]
     lines += [wrapped(f"  - {line}", "    ") for line in CORRECTED]
     return "\n".join(lines)

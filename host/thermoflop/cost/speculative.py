@@ -53,7 +53,7 @@ class Speculation:
     def __str__(self) -> str:
         return (
             f"drafting {self.drafted} tokens with {self.draft_name}, {self.acceptance:.0%} "
-            f"accepted: {seconds(self.per_token_s)} a token instead of "
+            f"accepted:\n  {seconds(self.per_token_s)} a token instead of "
             f"{seconds(self.plain_step_s)}, {digits(self.speed_up)} times as fast\n"
             f"  {digits(self.tokens_per_check)} tokens a check of {seconds(self.check_s)}, a draft "
             f"step {seconds(self.draft_step_s)}"

@@ -21,7 +21,7 @@ def _percent(value: float | None) -> str:
 
 def _row(name: str, found: dict[str, Any]) -> list[str]:
     return [
-        name[:40],
+        name[:35],
         str(found["compared"]),
         str(found["with_expectation"]),
         str(found["bound_violations"]),
