@@ -240,7 +240,7 @@ def train(
     known, device = as_model(model), as_device(hardware)
     _check_sizes(known, global_batch, micro_batch, sequence, virtual)
     _check_words(recompute, attention, tokens, price)
-    plan = _training_plan(devices, tp or 1, pp, dp, ep, cp, sequence=sequence_parallel)
+    plan = _training_plan(devices, tp, pp, dp, ep, cp, sequence=sequence_parallel)
     _check_replicas(global_batch, plan.dp * micro_batch)
     question = TrainingQuestion(
         "", "", profile or "default", known.name, device, known, choose_precision(dtype), plan,
@@ -306,10 +306,19 @@ def _check_words(recompute: str, attention: str, tokens: float | None, price: fl
 
 
 def _training_plan(
-    devices: int | None, tp: int, pp: int, dp: int | None, ep: int, cp: int, *, sequence: bool
+    devices: int | None,
+    tp: int | None,
+    pp: int,
+    dp: int | None,
+    ep: int,
+    cp: int,
+    *,
+    sequence: bool,
 ) -> Plan:
     """The plan; replicas are what the other degrees leave over of the devices."""
-    for name, value in (("tp", tp), ("pp", pp), ("cp", cp)):
+    tp = 1 if tp is None else tp
+    degrees = [("tp", tp), ("pp", pp), ("cp", cp)]
+    for name, value in degrees if dp is None else [*degrees, ("dp", dp)]:
         if type(value) is not int or value < 1:
             raise UsageError(f"{name}={value!r:.40} makes no sense: expected a whole number >= 1")
     inner = tp * pp * cp
