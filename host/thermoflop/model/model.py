@@ -201,6 +201,8 @@ class Model:
         """The encoder alone, on ``tokens`` positions."""
         if self.is_encoder_decoder:
             return self.operators(batch, 0, 0, tokens, **options)
+        if not self.is_encoder:
+            raise UsageError(f"{self.name} has no encoder: say prefill={tokens!r:.40} instead")
         return self.operators(batch, tokens, 0, **options)
 
     def step_table(
