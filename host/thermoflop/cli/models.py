@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
-    parser.add_argument("pattern", nargs="?", default="", help="only names that contain this")
+    parser.add_argument("pattern", nargs="?", default="", metavar="TEXT", help="names with this")
     parser.add_argument("--families", action="store_true", help="the model_types instead")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
