@@ -382,3 +382,14 @@ def test_pictures_are_written_or_refused(tmp_path):
     write_picture(str(tmp_path / "a.svg"), text)
     with pytest.raises(StorageError, match="cannot be written"):
         write_picture(str(tmp_path / "no" / "a.svg"), text)
+
+
+def test_what_generates_nothing_and_what_is_many_can_be_printed(model):
+    """No token to divide by, and arrays, each have a text; an empty array is refused."""
+    from thermoflop.cost.compare import compare, compare_text
+
+    assert "each token" not in compare_text(compare(model, "h100", generate=0))
+    assert "J a sequence" in str(tf.estimate(model, "h100", generate=0))
+    assert str(tf.estimate(model, "h100", batch=np.arange(1, 4))).startswith("3 estimates of")
+    with pytest.raises(UsageError, match="batch"):
+        tf.estimate(model, "h100", batch=np.array([]))

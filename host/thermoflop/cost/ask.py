@@ -72,7 +72,7 @@ def checked_size(name: str, value: Number, least: int) -> Number:
         import numpy as np
 
         array = np.asarray(value, dtype=np.float64)
-        whole = np.isfinite(array).all() and (array == np.floor(array)).all()
+        whole = array.size and np.isfinite(array).all() and (array == np.floor(array)).all()
         if not (whole and (array >= least).all() and (array <= LARGEST).all()):
             raise UsageError(f"{name} must be whole numbers of at least {least} throughout")
         return array

@@ -23,7 +23,9 @@ def _span_row(name: str, span: Span) -> list[str]:
 
 
 def estimate_text(found: Estimate) -> str:
-    """The whole estimate, at most 100 columns wide."""
+    """The whole estimate, at most 100 columns wide; of arrays of them, what they span."""
+    if getattr(found.batch, "ndim", 0):
+        return _spanned(found)
     plan = found.plan
     lines = [
         (
@@ -41,6 +43,17 @@ def estimate_text(found: Estimate) -> str:
         "",
         *_notes(found),
     ]
+    return "\n".join(lines)
+
+
+def _spanned(found: Estimate) -> str:
+    """Estimates in arrays: how many, and the smallest and largest expectation."""
+    where = f"{found.model_name} on {found.plan.devices} x {found.device.name}"
+    lines = [f"{found.batch.size:,} estimates of {where}; expected, smallest .. largest:"]
+    parts = (("first token", found.first_token), ("each token", found.per_token))
+    for name, span in (*parts, ("all", found.total)):
+        low, high = float(span.expected_s.min()), float(span.expected_s.max())
+        lines.append(f"{name:<12} {seconds(low)} .. {seconds(high)}")
     return "\n".join(lines)
 
 
@@ -85,10 +98,11 @@ def _energy(found: Estimate) -> list[str]:
     if energy is None:
         return ["energy: the design power of this device is not known"]
     low, high = digits(energy.power_low_w), digits(energy.power_high_w)
+    unit = "generated token" if found.generate else "sequence"
     lines = [
         (
             f"power a device: {digits(energy.power_w)} W ({low} .. {high}); "
-            f"{digits(energy.per_token_j)} J a generated token"
+            f"{digits(energy.per_token_j)} J a {unit}"
         ),
     ]
     if energy.rise_c is not None:
