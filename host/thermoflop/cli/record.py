@@ -88,6 +88,8 @@ def plan(args: argparse.Namespace) -> Plan:
     command = args.cmd[1:] if args.cmd[:1] == ["--"] else args.cmd
     gate = None
     if args.wait_below is not None:
+        if not -273.15 < args.wait_below < 1000:
+            raise UsageError(f"--wait-below {args.wait_below:g} is no temperature in °C")
         gate = Gate(args.wait_below, args.sensor, args.timeout)
     return Plan(
         command=command,
