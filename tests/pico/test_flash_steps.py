@@ -35,16 +35,33 @@ class File(fakes.File):
 
 
 class Flash(fakes.Flash):
-    """The fake flash with such files."""
+    """The fake flash with such files, and with what flashing needs beyond the firmware itself."""
+
+    def remove(self, name: str) -> None:
+        self.step()
+        del self.files[self.path(name)]
+
+    def mkdir(self, name: str) -> None:
+        self.step()
+        self.folders.add(self.path(name))
 
     def open(self, name: str, mode: str = "r", **_: Any) -> Any:
         file = super().open(name, mode)
         return File(self, file._path, file._binary)
 
 
+class World(fakes.World):
+    """A board whose os can do these, too."""
+
+    def modules(self) -> dict[str, Any]:
+        modules: dict[str, Any] = super().modules()
+        modules["os"].remove, modules["os"].mkdir = self.flash.remove, self.flash.mkdir
+        return modules
+
+
 def world_with(files: dict[str, bytes], staged: dict[str, bytes]) -> Any:
     """A board whose staging folder holds what mpremote has copied there."""
-    world = fakes.World()
+    world = World()
     world.flash = Flash()
     world.flash.files.update({path: bytes(data) for path, data in (files | SETTINGS).items()})
     world.flash.folders.add("/next.part")
