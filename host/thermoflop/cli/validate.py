@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="counts: records to check besides those that the package carries; "
         "else rows of one's own to check instead of them",
     )
-    parser.add_argument("--each", action="store_true", help="one line a record, not a family")
+    parser.add_argument("--each", action="store_true", help="one line a record (counts, memory)")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
