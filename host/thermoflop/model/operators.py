@@ -66,6 +66,10 @@ class Operator:
         def n(self) -> Number:
             """Columns of the right matrix."""
 
+        @property
+        def moved(self) -> Moved:
+            """Elements moved by one occurrence."""
+
     @property
     def per_row(self) -> Number:
         """Multiplications of all occurrences for each of the ``m`` rows; 0 for what has none."""
@@ -85,11 +89,6 @@ class Operator:
     def elementwise_flops(self) -> Number:
         """Operations on single elements, of all occurrences: one for each arithmetic operation."""
         return 0
-
-    @property
-    def moved(self) -> Moved:
-        """Elements moved by one occurrence."""
-        raise NotImplementedError
 
     @property
     def shape(self) -> str:

@@ -24,46 +24,30 @@ class WorldLike(Protocol):
         """Name -> module object."""
 
 
-def _micropython() -> SimpleNamespace:
-    """The parts of the module ``micropython`` that firmware and tests use."""
-
-    def identity(value: Any) -> Any:
-        return value
-
-    def nothing() -> int:
-        return 0
-
-    return SimpleNamespace(
-        const=identity,
-        heap_lock=nothing,
-        heap_unlock=nothing,
-        opt_level=identity,
-    )
+def _identity(value: Any) -> Any:
+    return value
 
 
 class Space:
     """One board's modules.
 
-    ``sources`` maps a module name to its source text; ``extra`` adds ready modules (tests put their
-    helpers there). Importing a name from neither falls through to CPython, which serves ``array``
-    and ``io``.
+    ``sources`` maps a module name to its source text. Importing any other name falls through to
+    CPython, which serves ``array``.
     """
 
     def __init__(
         self,
         world: WorldLike,
         sources: Mapping[str, str],
-        extra: Mapping[str, Any] | None = None,
     ) -> None:
         self.world = world
         self._sources = dict(sources)
         self.modules: dict[str, Any] = {
-            "micropython": _micropython(),
+            "micropython": SimpleNamespace(const=_identity),
             # a tick collects nothing here: the host's own heap is not the board's
             "gc": SimpleNamespace(collect=lambda: 0, mem_alloc=lambda: 0),
             "io": SimpleNamespace(StringIO=io.StringIO),
             **world.modules(),
-            **(extra or {}),
         }
         self._builtins = dict(vars(builtins))
         self._builtins["__import__"] = self._import
