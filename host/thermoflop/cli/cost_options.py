@@ -10,18 +10,25 @@ if TYPE_CHECKING:
 _PLAN = ("devices", "tp", "pp", "dp", "ep", "cp")
 
 
-def add_hardware(parser: argparse.ArgumentParser) -> None:
-    """The device and how many of them."""
+def add_hardware(
+    parser: argparse._ActionsContainer,
+    flags: tuple[str, ...] = ("--hardware", "--gpu"),
+    default: str | None = "h100",
+    otherwise: str = "h100",
+) -> None:
+    """The device and how many of them; ``otherwise`` says what holds when none is named."""
     parser.add_argument(
-        "--hardware", "--gpu", default="h100", metavar="NAME",
-        help="a device (see `thermoflop gpus`) or a TOML file (default h100)",
+        *flags, dest="hardware", default=default, metavar="NAME",
+        help=f"a device (see `thermoflop gpus`) or a TOML file (default {otherwise})",
     )  # fmt: skip
     parser.add_argument("--devices", type=int, metavar="N", help="how many (default tp x pp x dp)")
 
 
-def add_plan(parser: argparse.ArgumentParser) -> None:
+def add_plan(parser: argparse._ActionsContainer) -> None:
     """Degrees of parallelism."""
-    group = parser.add_argument_group("parallelism")
+    # groups do not nest: within one of a command's own, the options stand in it
+    is_parser = hasattr(parser, "add_subparsers")
+    group = parser.add_argument_group("parallelism") if is_parser else parser
     group.add_argument("--tp", type=int, metavar="N", help="tensor parallel (default: all devices)")
     for name, words in (
         ("pp", "pipeline stages"),
@@ -32,7 +39,7 @@ def add_plan(parser: argparse.ArgumentParser) -> None:
         group.add_argument(f"--{name}", type=int, default=1, metavar="N", help=f"{words} (1)")
 
 
-def add_precision(parser: argparse.ArgumentParser) -> None:
+def add_precision(parser: argparse._ActionsContainer) -> None:
     """Number formats."""
     parser.add_argument(
         "--dtype", default="bf16", metavar="F",
@@ -41,7 +48,7 @@ def add_precision(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kv-dtype", metavar="F", help="the cache: bf16, fp8, int8, int4")
 
 
-def add_sizes(parser: argparse.ArgumentParser) -> None:
+def add_sizes(parser: argparse._ActionsContainer) -> None:
     """Sequences and their lengths."""
     parser.add_argument("--batch", type=int, default=1, metavar="B", help="sequences (default 1)")
     parser.add_argument("--prompt", type=int, default=1024, metavar="N", help="tokens (1024)")

@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from thermoflop.cli.cost_options import add_hardware, add_plan, add_precision, add_sizes, plan_of
 from thermoflop.cli.words import duration_s
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from thermoflop.runs.plan import Plan
+    from thermoflop.runs.predict import Wish
     from thermoflop.runs.session import Outcome
 
 EPILOG = """\
@@ -26,6 +28,11 @@ examples:
   thermoflop record -- python bench.py
   thermoflop record -n 5 --warmup 1 --wait-below 40 -- python bench.py
   thermoflop record -n 3 --vs "python old.py" -- python new.py
+  thermoflop record --model llama-3-8b --batch 8 --prompt 2048 --generate 256 -- python bench.py
+"""
+PREDICTED = """\
+written into the run before the command starts; the report sets them beside what phases named
+prefill and decode measured, with tokens= (of all sequences), ttft_s=, token_s=, tokens_per_s=
 """
 
 
@@ -51,7 +58,39 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--grace", type=duration_s, default=10.0, metavar="T", help="from SIGTERM to SIGKILL (10s)")
     add("--no-report", action="store_true", help="do not write report.html")
     add("--json", action="store_true", help="the result as JSON; the command's output to stderr")
+    _configure_prediction(parser)
     add("cmd", nargs=argparse.REMAINDER, metavar="-- CMD", help="the command and its arguments")
+
+
+def _configure_prediction(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("predictions", PREDICTED)
+    group.add_argument(
+        "--model", metavar="MODEL", help="what the command runs: a config.json, a folder, or a name"
+    )
+    add_hardware(group, ("--hardware", "--gpu-model"), None, "this machine's GPU")
+    add_sizes(group)
+    add_precision(group)
+    add_plan(group)
+    group.add_argument("--profile", metavar="P", help="vllm, llama.cpp, ... or a JSON file")
+
+
+def _wish(args: argparse.Namespace) -> Wish | None:
+    """The prediction that the arguments ask for; UsageError for one of no model."""
+    from thermoflop.runs.predict import Wish
+
+    names = ("batch", "prompt", "generate", "dtype", "kv_dtype", "profile")
+    options = {**plan_of(args), **{name: getattr(args, name) for name in names}}
+    if args.model is not None:
+        return Wish(args.model, args.hardware, options)
+    parser = argparse.ArgumentParser()
+    _configure_prediction(parser)
+    for name, default in vars(parser.parse_args([])).items():
+        if getattr(args, name) != default:
+            flag = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"{flag} {getattr(args, name)} needs --model: of what, it does not say"
+            )
+    return None
 
 
 def run(args: argparse.Namespace) -> int:
@@ -60,6 +99,8 @@ def run(args: argparse.Namespace) -> int:
 
     outcome = record_command(plan(args), _say)
     page = None if args.no_report else _write_page(outcome)
+    if args.model is not None:
+        _tell_predicted(outcome)
     if args.json:
         print(json.dumps({"folder": str(outcome.folder), **outcome.run}))
     _tell(outcome)
@@ -78,6 +119,17 @@ def _write_page(outcome: Outcome) -> Path | None:
     except ThermoflopError as error:
         _say(f"no report: {error}")
         return None
+
+
+def _tell_predicted(outcome: Outcome) -> None:
+    from thermoflop.errors import ThermoflopError
+    from thermoflop.report.predicted import lines
+    from thermoflop.runs.analysis.analyze import analyze
+
+    try:
+        print("\n".join(lines(analyze(outcome.folder))), file=sys.stderr)
+    except ThermoflopError as error:
+        _say(f"nothing to set beside the predictions: {error}")
 
 
 def plan(args: argparse.Namespace) -> Plan:
@@ -106,6 +158,7 @@ def plan(args: argparse.Namespace) -> Plan:
         gate=gate,
         grace_s=args.grace,
         labels=dict(_label(text) for text in args.label),
+        wish=_wish(args),
         echo=(2, 2) if args.json else (1, 2),
     )
 

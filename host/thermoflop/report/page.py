@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.errors import StorageError
 from thermoflop.report import tables
+from thermoflop.report.predicted import predictions
 from thermoflop.report.series import run_series
 from thermoflop.report.tables import shown
 
@@ -74,9 +75,11 @@ def _section(found: Analysis, number: int) -> list[str]:
     run = found.data.run
     parts = [f'<p class="soft">{shown(_what(run))}</p>']
     parts += [f'<p class="warn">{shown(text)}</p>' for text in found.warnings]
-    parts += [tables.figures(found), _chart(number)]
+    parts.append(tables.figures(found))
+    predicted = "Predicted and measured", predictions(found)
+    parts += [_titled(*predicted), _chart(number)] if found.predicted else [_chart(number)]
     for title, text in (
-        ("Predicted, bound, measured", tables.predictions(found)),
+        predicted if not found.predicted else ("", ""),
         ("Phases", tables.windows(found.phases, phases=True)),
         ("Trials", tables.windows(found.trials, phases=False)),
         ("Heat", tables.heat(found.heat)),
@@ -84,10 +87,13 @@ def _section(found: Analysis, number: int) -> list[str]:
         ("Throughput and temperature", tables.effects(found)),
         ("Where this comes from", _provenance(found)),
     ):
-        if text:
-            parts.append(f"<h3>{title}</h3>{text}")
+        parts.append(_titled(title, text))
     parts.append(_raw(found))
     return parts
+
+
+def _titled(title: str, text: str) -> str:
+    return f"<h3>{title}</h3>{text}" if text else ""
 
 
 def _chart(number: int) -> str:
@@ -151,12 +157,12 @@ def _provenance(found: Analysis) -> str:
     if hello:
         rows.append(("board", _join(hello, "board", "uid", "fw")))
     if board is not None and board.clock_error_s is not None:
-        told = f"{1000 * board.clock_error_s:.1f} ms, drift {board.drift_ppm or 0:+.0f} ppm"
-        rows.append(("board's time told in the host's to", told))
+        error = (
+            f"at most {1000 * board.clock_error_s:.1f} ms, drift {board.drift_ppm or 0:+.0f} ppm"
+        )
+        rows.append(("error of the board's clock against the host's", error))
     counts = found.data.counts
     rows.append(("records read", f"{counts.records}, foreign {counts.foreign}, torn {counts.torn}"))
-    predicted = run.get("predictions") or {}
-    rows += [(f"prediction: {key}", predicted.get(key)) for key in ("model", "hardware", "profile")]
     kept = [(name, str(value)) for name, value in rows if value not in (None, "")]
     return tables.table(["what", "value"], kept, facts=True)
 

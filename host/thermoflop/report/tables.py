@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from thermoflop.report.summary import duration
 from thermoflop.runs.gpu.throttle import words
@@ -32,11 +32,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, facts: bool = F
     body = []
     for row in kept[:MAX_ROWS]:
         cells = zip(head, row, strict=True)
-        body.append(
-            "<tr>"
-            + "".join(f'<td data-label="{shown(n)}">{shown(text)}</td>' for n, text in cells)
-            + "</tr>"
-        )
+        body.append("<tr>" + "".join(_cell(name, text) for name, text in cells) + "</tr>")
     if len(kept) > MAX_ROWS:
         more = f"{len(kept) - MAX_ROWS} more rows are in the run's folder"
         body.append(f'<tr><td colspan="{len(head)}">{more}</td></tr>')
@@ -45,9 +41,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, facts: bool = F
     return f'<table class="{kind}">{thead}<tbody>{"".join(body)}</tbody></table>'
 
 
+def _cell(label: str, text: str) -> str:
+    empty = ' class="none"' if text == DASH else ""  # a card leaves it out
+    return f'<td data-label="{shown(label)}"{empty}>{shown(text)}</td>'
+
+
 def figures(found: Analysis) -> str:
     """The few numbers to see first."""
-    entries = [(_seconds(s.mean), f"command {v}{_times(s)}") for v, s in found.durations.items()]
+    entries = [(seconds(s.mean), f"command {v}{_times(s)}") for v, s in found.durations.items()]
     code = found.data.run.get("exit_code")
     if isinstance(code, int):
         entries.append((str(code), "exit code"))
@@ -71,61 +72,17 @@ def windows(rows: Sequence[WindowFigures], *, phases: bool) -> str:
     columns: list[tuple[str, list[str]]] = [
         ("phase" if phases else "trial", [_name(f, phases) for f in rows]),
         ("seconds", [f"{f.window.duration_s:.3f}" for f in rows]),
-        ("tokens/s", [_number(f.tokens_per_s) for f in rows]),
+        ("tokens/s", [number(f.tokens_per_s) for f in rows]),
         ("energy", [quantity(f.joules, "J") for f in rows]),
-        ("J/token", [_number(f.joules_per_token) for f in rows]),
+        ("J/token", [number(f.joules_per_token) for f in rows]),
         ("MFU", [_share(f.mfu) for f in rows]),
         ("MBU", [_share(f.mbu) for f in rows]),
         ("throttled", [_part(f.throttled_s, f.window.duration_s) for f in rows]),
-        ("GPU max °C", [_number(f.max_gpu_c) for f in rows]),
-        ("board max °C", [_number(f.max_board_c) for f in rows]),
+        ("GPU max °C", [number(f.max_gpu_c) for f in rows]),
+        ("board max °C", [number(f.max_board_c) for f in rows]),
     ]
     kept = [(n, cells) for n, cells in columns if any(cell != DASH for cell in cells)]
     return table([n for n, _ in kept], list(zip(*(cells for _, cells in kept), strict=True)))
-
-
-def predictions(found: Analysis) -> str:
-    """Bound, expectation and measurement of each phase that has any of the first two."""
-    given = (found.data.run.get("predictions") or {}).get("phases") or {}
-    rows = []
-    for name in dict.fromkeys(p.window.name for p in found.phases):
-        mine = [p.window for p in found.phases if p.window.name == name and not p.window.warmup]
-        said: dict[str, Any] = {**(given.get(name) or {})}
-        for window in mine:
-            said |= {k: v for k, v in window.last.items() if k.endswith("_s")}
-        bound_s, expected_s = _float(said, "bound_s"), _float(said, "expected_s")
-        if not mine or (bound_s is None and expected_s is None):
-            continue
-        repeats = _float(said, "repeats_s") or 1.0
-        measured_s = sum(w.duration_s for w in mine) / len(mine) / repeats
-        measured_s = _float(said, "measured_s") or measured_s
-        rows.append(_prediction(name, bound_s, expected_s, said, measured_s))
-    head = ["phase", "bound", "expected", "80 % interval", "measured", "against expected"]
-    return table(head, rows)
-
-
-def _prediction(
-    name: str,
-    bound_s: float | None,
-    expected_s: float | None,
-    said: dict[str, Any],
-    measured_s: float,
-) -> list[str]:
-    low_s, high_s = _float(said, "low_s"), _float(said, "high_s")
-    against = DASH
-    if expected_s:
-        against = f"{100 * (measured_s / expected_s - 1):+.1f} %"
-    if bound_s and measured_s < bound_s:
-        against = "faster than its bound: one of the two is wrong"
-    between = f"{_seconds(low_s)} to {_seconds(high_s)}" if low_s and high_s else DASH
-    return [
-        name,
-        _seconds(bound_s) if bound_s else DASH,
-        _seconds(expected_s) if expected_s else DASH,
-        between,
-        _seconds(measured_s),
-        against,
-    ]
 
 
 def heat(rows: Sequence[Heat]) -> str:
@@ -149,7 +106,7 @@ def _sensor(row: Heat) -> list[str]:
 
 def throttling(found: Analysis) -> str:
     """Seconds by reason, and what was lost."""
-    rows = [[words(name), _seconds(s)] for name, s in found.seconds_by_reason.items()]
+    rows = [[words(name), seconds(s)] for name, s in found.seconds_by_reason.items()]
     lost = []
     for x in found.lost:
         error = f" ± {100 * x.error:.1f}" if x.error is not None else ""
@@ -173,7 +130,7 @@ def effects(found: Analysis) -> str:
 def comparison(runs: Sequence[Analysis]) -> str:
     """Several runs, one a row."""
     rows = []
-    for number, found in enumerate(runs, 1):
+    for index, found in enumerate(runs, 1):
         times = found.durations.get("A")
         joules = [t.joules for t in found.trials if t.joules is not None]
         tokens = [t.tokens_per_s for t in found.trials if t.tokens_per_s is not None]
@@ -182,13 +139,13 @@ def comparison(runs: Sequence[Analysis]) -> str:
         share = max(found.throttled_share.values(), default=None)
         rows.append(
             [
-                f"{number}. {found.data.name}",
-                _seconds(times.mean) + _times(times) if times else DASH,
-                _number(sum(tokens) / len(tokens) if tokens else None),
+                f"{index}. {found.data.name}",
+                seconds(times.mean) + _times(times) if times else DASH,
+                number(sum(tokens) / len(tokens) if tokens else None),
                 quantity(sum(joules) if joules else None, "J"),
-                _number(sum(per) / len(per) if per else None),
+                number(sum(per) / len(per) if per else None),
                 _share(share),
-                _number(hottest),
+                number(hottest),
             ]
         )
     head = ["run", "command A", "tokens/s", "GPU energy", "J/token", "throttled", "hottest °C"]
@@ -214,7 +171,8 @@ def _name(found: WindowFigures, phases: bool) -> str:
     return f"{window.trial} {window.variant}{warm}{code}"
 
 
-def _seconds(value: float | None) -> str:
+def seconds(value: float | None) -> str:
+    """A time with a fitting unit."""
     if value is None:
         return DASH
     if value >= 100:
@@ -230,7 +188,7 @@ def _times(figures: Spread) -> str:
     if n < 2:
         return ""
     apart = f", {len(figures.outliers)} outliers kept" if figures.outliers else ""
-    return f" ± {_seconds(figures.error)}, {n} times{apart}"
+    return f" ± {seconds(figures.error)}, {n} times{apart}"
 
 
 def _percent(figures: Spread) -> str:
@@ -238,7 +196,8 @@ def _percent(figures: Spread) -> str:
     return f"{100 * figures.mean:+.1f}{error} %"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Three digits, or all of a large number."""
     if value is None:
         return DASH
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
@@ -250,9 +209,3 @@ def _share(value: float | None) -> str:
 
 def _part(part_s: float, whole_s: float) -> str:
     return f"{100 * part_s / whole_s:.0f} %" if part_s > 0 and whole_s > 0 else DASH
-
-
-def _float(data: dict[str, Any], key: str) -> float | None:
-    value = data.get(key)
-    known = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
-    return float(value) if known and value is not None else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.pico.wire import printable
+from thermoflop.report import predicted
 from thermoflop.report.tables import quantity
 from thermoflop.runs.gpu.throttle import words
 
@@ -38,7 +39,8 @@ def lines(found: Analysis) -> list[str]:
     if found.fan_duty is not None:
         rows.append(("fan", f"on {100 * found.fan_duty:.1f} % of the time"))
     rows += [("note", warning) for warning in found.warnings]
-    return [f"{printable(name):<14} {printable(text)}" for name, text in rows]
+    aligned = [f"{printable(name):<14} {printable(text)}" for name, text in rows]
+    return aligned + predicted.lines(found)
 
 
 def _window(found: WindowFigures) -> str:

@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from thermoflop.errors import UsageError
 from thermoflop.runs.gate import Gate, GateResult
 from thermoflop.runs.gpu.sampler import MAX_RATE_HZ, RATE_HZ
+from thermoflop.runs.records import Record
+
+if TYPE_CHECKING:
+    from thermoflop.runs.predict import Wish
+    from thermoflop.runs.sources import BoardSource
 
 GRACE_S = 10.0
+
+
+class Watcher(Protocol):
+    """Somebody who looks on while a run is made, in the thread that writes it."""
+
+    def see(self, item: Record) -> None:
+        """An item that was just written."""
+
+    def turn(self, board: BoardSource | None) -> bool:
+        """After each turn; False ends the resting after the command early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +34,8 @@ class Plan:
     """One ``record``: command A, perhaps command B against it, and everything around them.
 
     ``port`` None means the only board there is, "none" no board. ``grace_s`` is how long a command
-    may take to follow SIGTERM before it is killed.
+    may take to follow SIGTERM before it is killed. ``wish`` is a prediction to be made, and written
+    into the run, before the command starts.
     """
 
     command: Sequence[str]
@@ -36,9 +52,10 @@ class Plan:
     gate: Gate | None = None
     grace_s: float = GRACE_S
     labels: Mapping[str, str] = field(default_factory=dict)
-    predictions: Mapping[str, Any] | None = None
+    wish: Wish | None = None
     gpu_library: Any = None  # a stand-in for pynvml
     echo: tuple[int | None, int | None] = (1, 2)
+    watcher: Watcher | None = None
 
     def check(self) -> None:
         """UsageError for what cannot be done."""

@@ -3,8 +3,7 @@
 One thread writes (the caller's); the link, the GPU sampler, the output pump and the wait for the
 child have threads of their own and never wait for the disk. The command is sovereign: whatever goes
 wrong with the recording is written down and said, and the command goes on and its exit code is
-passed through. Signals go to the whole command: Ctrl-C once for each press (the second one as
-SIGTERM, the third as SIGKILL); SIGTERM and SIGHUP as SIGTERM, and SIGKILL when the grace is over.
+passed through.
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any, Self
+from typing import Any
 
 from thermoflop.marks import ENVIRONMENT
 from thermoflop.pico.track import BoardLine, HostEvent
@@ -26,6 +24,7 @@ from thermoflop.runs import facts
 from thermoflop.runs.child.marks import MarksFile, keys_event
 from thermoflop.runs.child.output import ChildLog, OutputPump
 from thermoflop.runs.child.process import Child, find_program
+from thermoflop.runs.child.signals import Signals
 from thermoflop.runs.clocks import ClockWatch
 from thermoflop.runs.gate import choose_sensor, wait_until_cool
 from thermoflop.runs.ledger import Ledger
@@ -58,66 +57,6 @@ def record_command(plan: Plan, say: Callable[[str], None] = lambda _: None) -> O
     return _Session(plan, say).run()
 
 
-class _Signals:
-    """Forwards signals to the command that is running, in the caller's main thread."""
-
-    NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-    def __init__(self, wake: threading.Event, grace_s: float) -> None:
-        self.child: Child | None = None
-        self.received: int | None = None
-        self.kill_at_s: float | None = None
-        self._wake = wake
-        self._grace_s = grace_s
-        self._presses = 0
-        self._pending: signal.Signals | None = None  # came while the command was being started
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        if threading.current_thread() is threading.main_thread():
-            for number in self.NUMBERS:
-                if signal.getsignal(number) is signal.SIG_IGN:  # nohup, or a script's background
-                    continue
-                self._before[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number: int, _: FrameType | None) -> None:
-        self.received = number
-        self._wake.set()
-        self._presses += number == signal.SIGINT
-        if number == signal.SIGINT and self._presses == 1:
-            self._send(signal.SIGINT)
-        elif number == signal.SIGINT and self._presses > 2:
-            self._send(signal.SIGKILL)
-        else:
-            self._send(signal.SIGTERM)
-            if self.kill_at_s is None:
-                self.kill_at_s = time.monotonic() + self._grace_s
-
-    def check_grace(self) -> None:
-        """Kill a command that has ignored SIGTERM for too long."""
-        if self.kill_at_s is not None and time.monotonic() >= self.kill_at_s:
-            self.kill_at_s = None
-            self._send(signal.SIGKILL)
-
-    def _send(self, number: signal.Signals) -> None:
-        if self.child is not None:
-            self.child.send(number)
-        else:
-            self._pending = number
-
-    def attach(self, child: Child) -> None:
-        """From now on signals go to ``child``; one that came too early reaches it now."""
-        self.child = child
-        if self._pending is not None:
-            number, self._pending = self._pending, None
-            child.send(number)
-
-
 class _Session:
     """The state of one wrapped run while it is made."""
 
@@ -126,11 +65,13 @@ class _Session:
         self._say = say
         self._queue = ItemQueue()
         self._wake = threading.Event()
-        self._signals = _Signals(self._wake, plan.grace_s)
+        self._signals = Signals(self._wake, plan.grace_s)
         self._trials = trials(plan)
         self._absent: dict[str, str] = {}
         self._clocks = ClockWatch()
         self._passed_over = 0
+        self._enough = False  # says the watcher
+        self._predictions: dict[str, Any] | None = None
 
     def run(self) -> Outcome:
         plan = self._plan
@@ -142,6 +83,7 @@ class _Session:
             self._note_absent("board", why)
             self._gpus, why = open_gpus(plan.gpu, self._queue, plan.rate_hz, plan.gpu_library)
             self._note_absent("gpu", why)
+            self._predictions = self._predict(why)
             self._sensor = (
                 choose_sensor(plan.gate, self._board, self._gpus) if plan.gate is not None else None
             )
@@ -159,12 +101,21 @@ class _Session:
                 stack.enter_context(self._gpus)
             return self._record()
 
+    def _predict(self, no_gpu: str | None) -> dict[str, Any] | None:
+        """What was asked to be predicted, while nothing has started and nothing can be lost."""
+        if self._plan.wish is None:
+            return None
+        from thermoflop.runs.predict import predict
+
+        devices = [] if self._gpus is None else self._gpus.facts["devices"]
+        return predict(self._plan.wish, devices, no_gpu)
+
     def _record(self) -> Outcome:
         end, why = "done", None
         try:
             self._rest(self._plan.before_s)
             self._series()
-            self._rest(self._plan.after_s)
+            self._rest(self._plan.after_s, until_enough=True)
             if self._signals.received is not None:
                 end, why = "stopped", signal.Signals(self._signals.received).name
         except BaseException as error:
@@ -256,6 +207,8 @@ class _Session:
         step = self._clocks.look()
         if step is not None:
             self._event("clock_step", step)
+        if self._plan.watcher is not None:
+            self._enough = not self._plan.watcher.turn(self._board)
 
     def _drain(self) -> None:
         self._take_in(self._queue.take(0.0))
@@ -266,16 +219,21 @@ class _Session:
         self._turn()
         return self._signals.received is None
 
-    def _rest(self, duration_s: float) -> None:
+    def _rest(self, duration_s: float, until_enough: bool = False) -> None:
         end_s = time.monotonic() + duration_s
         while time.monotonic() < end_s and self._signals.received is None:
+            if until_enough and self._enough:
+                return
             self._turn(min(TURN_S, max(0.0, end_s - time.monotonic())))
 
     def _take_in(self, items: Sequence[Record]) -> None:
         event = False
         for item in items:
-            if self._ledger.write(item) and self._board is not None:
+            written = self._ledger.write(item)
+            if written and self._board is not None:
                 self._board.learn(item)
+            if written and self._plan.watcher is not None:
+                self._plan.watcher.see(item)
             event |= isinstance(item, HostEvent) or (
                 isinstance(item, BoardLine) and type(item.message).__name__ == "Event"
             )
@@ -347,7 +305,7 @@ class _Session:
             "exit_code": self._exit_code() if ended else None,
             "trials": [trial.to_json() for trial in self._trials],
             "absent": self._absent,
-            "predictions": plan.predictions,
+            "predictions": self._predictions,
             "gpu": None if gpus is None else {**gpus.facts, **gpus.to_json()},
             "output": {
                 "bytes": self._log.n_bytes,

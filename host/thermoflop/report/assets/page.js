@@ -54,10 +54,14 @@
       return [a, b];
     };
 
+    const palette = ["gpu0", "board", "gpu1", "gpu2", "rate", "gpu3"];
+    const phaseNames = [...new Set(run.phases.map((p) => p.name))];
+    const phaseColor = (name) => `var(--${palette[phaseNames.indexOf(name) % palette.length]})`;
+
     const strip = () => {
       const rows = [];
       if (run.trials.length > 1) rows.push(["trials", run.trials.map((t) => ({ ...t, name: t.variant + (t.warmup ? " warm-up" : " " + t.name.replace("trial ", "")) }))]);
-      if (run.phases.length) rows.push(["phases", run.phases]);
+      if (run.phases.length) rows.push(["phases", run.phases.map((p) => ({ ...p, color: phaseColor(p.name) }))]);
       if (run.fan.length) rows.push(["fan on", run.fan.map(([start, end]) => ({ start, end, name: "", fan: 1 }))]);
       if (run.throttle.length) rows.push(["throttled", run.throttle.map((t) => ({ ...t, name: "", hot: 1 }))]);
       if (!rows.length) return null;
@@ -66,8 +70,8 @@
         const top = row * 24 + 2;
         svg.append(make("text", { x: left - 6, y: top + 14, "text-anchor": "end" }, label));
         spans.forEach((span, index) => {
-          const fill = span.fan ? "var(--fan)" : span.hot ? "var(--hot)" : "var(--gpu0)";
-          const at = band(svg, span.start, span.end, top, 19, fill, span.fan || span.hot ? 0.75 : index % 2 ? 0.16 : 0.3);
+          const fill = span.fan ? "var(--fan)" : span.hot ? "var(--hot)" : span.color || "var(--gpu0)";
+          const at = band(svg, span.start, span.end, top, 19, fill, span.fan || span.hot ? 0.75 : span.color ? 0.34 : index % 2 ? 0.16 : 0.3);
           if (at && span.name && at[1] - at[0] > 26) {
             const text = make("text", { x: at[0] + 5, y: top + 14 }, clip(span.name, at[1] - at[0] - 8));
             text.style.fill = "var(--ink)";
@@ -178,9 +182,9 @@
       svg.addEventListener("dblclick", () => set(full[0], full[1]));
     };
 
-    const legend = (p) => {
+    const legendRow = (kind) => {
       const row = document.createElement("div");
-      row.className = "legend";
+      row.className = kind;
       const entry = (color, text, dashed) => {
         const item = document.createElement("span"), swatch = document.createElement("i");
         swatch.style.background = color;
@@ -188,6 +192,21 @@
         item.append(swatch, text);
         row.append(item);
       };
+      return [row, entry];
+    };
+    // narrow phases have no room for their name on the strip: here each name stands once
+    const phaseLegend = () => {
+      const [row, entry] = legendRow("legend phases"), most = 12;
+      phaseNames.slice(0, most).forEach((name) => {
+        const mine = run.phases.filter((p) => p.name === name);
+        const seconds = mine.reduce((sum, p) => sum + p.end - p.start, 0);
+        entry(phaseColor(name), `${name}: ${+seconds.toPrecision(3)} s${mine.length > 1 ? ` in ${mine.length}` : ""}`);
+      });
+      if (phaseNames.length > most) row.append(`and ${phaseNames.length - most} more, in the table of phases`);
+      return row;
+    };
+    const legend = (p) => {
+      const [row, entry] = legendRow("legend");
       p.curves.forEach((c) => entry(`var(--${c.color})`, c.name + range(c)));
       p.levels.forEach((l) => entry("var(--soft)", `${l.name} ${+l.value.toPrecision(4)} ${p.unit}`, true));
       return row;
@@ -202,6 +221,7 @@
       body.replaceChildren();
       const top = strip();
       if (top) body.append(top);
+      if (phaseNames.length) body.append(phaseLegend());
       run.panels.forEach((p, index) => { body.append(panel(p, index, index === run.panels.length - 1), legend(p)); });
       if (!run.panels.length) { const none = document.createElement("p"); none.className = "soft"; none.textContent = "This run has no board and no GPU telemetry to draw."; body.append(none); }
     }

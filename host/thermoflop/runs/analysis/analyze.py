@@ -11,6 +11,7 @@ from thermoflop.runs.analysis.compare import Spread, paired, spread
 from thermoflop.runs.analysis.data import RunData, load
 from thermoflop.runs.analysis.energy import Energy, energy
 from thermoflop.runs.analysis.phases import Window, phase_windows, trial_windows
+from thermoflop.runs.analysis.predicted import Compared, assume_work, compared
 from thermoflop.runs.analysis.thermal import (
     Steady,
     ThermalFit,
@@ -132,6 +133,7 @@ class Analysis:
     durations: dict[str, Spread]
     b_over_a: Spread | None
     warnings: list[str] = field(default_factory=list)
+    predicted: list[Compared] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary of plain values, NaN and infinity as null."""
@@ -151,6 +153,7 @@ class Analysis:
                 "heat_effects": [asdict(x) for x in self.heat_effects],
                 "durations": {k: v.to_json() for k, v in self.durations.items()},
                 "b_over_a": self.b_over_a.to_json() if self.b_over_a else None,
+                "predicted": [x.to_json() for x in self.predicted],
                 "clock_error_s": board.clock_error_s if board else None,
                 "clock_drift_ppm": board.drift_ppm if board else None,
                 "warnings": self.warnings,
@@ -168,6 +171,8 @@ def analyze_data(data: RunData) -> Analysis:
     """Analyse a run that was read."""
     trials = trial_windows(data)
     phases = phase_windows(data, trials)
+    for window in phases:
+        assume_work(window, data.run.get("predictions"))
     tracker = ThrottleTracker()
     for sample in data.gpu_samples:
         tracker.add(sample)
@@ -177,7 +182,7 @@ def analyze_data(data: RunData) -> Analysis:
     ]
     made = [step for window in phases or trials for step in steps(window) if not window.warmup]
     first = next(iter(data.gpus.values()), None)
-    return Analysis(
+    found = Analysis(
         data=data,
         trials=[_figures(data, window, spans) for window in trials],
         phases=[_figures(data, window, spans) for window in phases],
@@ -192,6 +197,8 @@ def analyze_data(data: RunData) -> Analysis:
         b_over_a=_b_over_a(trials),
         warnings=_warnings(data, spans),
     )
+    found.predicted = compared(found)
+    return found
 
 
 def _shares(spans: list[ThrottleSpan], watched_s: dict[int, float]) -> dict[int, float]:
@@ -309,6 +316,10 @@ def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
         n = sum(event.ev == ev for event in data.events)
         if n:
             said.append(f"{words} {n} time{'s' if n > 1 else ''} during the run")
+    predicted = data.run.get("predictions")
+    missing = predicted.get("shortfall_bytes") if isinstance(predicted, dict) else None
+    if isinstance(missing, int | float) and missing > 0:
+        said.append(f"predicted not to fit: {missing / 1e9:.3g} GB of memory missing on a device")
     if data.bad_lines:
         said.append(f"{data.bad_lines} lines of the board were not believed")
     return list(dict.fromkeys(said))

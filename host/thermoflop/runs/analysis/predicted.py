@@ -1,0 +1,297 @@
+"""Predicted beside measured: what run.json promised, and what the run says it took.
+
+The measured side needs the run's own words. A phase named ``prefill`` and one named ``decode`` give
+times; with ``tokens=`` (of all sequences together) they are scaled to the predicted batch and
+prompt, without it one prompt, and one generation less its first token, are assumed. ``ttft_s=``,
+``token_s=``, ``total_s=`` and ``tokens_per_s=`` are taken as they were said (their mean). Energy,
+power and memory come from the GPUs that drew most, as many as the prediction has. Warm-ups and a
+second command do not count. ``how`` says in words where a measured value is from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from thermoflop.runs.analysis.analyze import Analysis, WindowFigures
+    from thermoflop.runs.analysis.phases import Window
+
+NAMES = {
+    "ttft_s": ("prefill", "time to first token", "s"),
+    "token_s": ("decode", "time per token", "s"),
+    "decode_tokens_per_s": ("decode", "tokens/s", ""),
+    "total_s": ("generation", "prompt and all tokens", "s"),
+    "tokens_per_s": ("generation", "tokens/s", ""),
+    "joules_per_token": ("generation", "J per token", ""),
+    "power_w": ("generation", "W a device", ""),
+    "rise_c": ("generation", "K above coolant, settled", ""),
+    "memory_bytes": ("generation", "memory of a device", "bytes"),
+}
+_RATES = frozenset({"decode_tokens_per_s", "tokens_per_s"})
+_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One quantity: what was predicted, and what was measured, if it was."""
+
+    key: str
+    phase: str
+    name: str
+    unit: str
+    bound: float | None
+    expected: float | None
+    low: float | None
+    high: float | None
+    measured: float | None
+    how: str
+
+    @property
+    def beats_bound(self) -> bool:
+        """Whether the measured value is better than anything can be: one of the two is wrong."""
+        if self.bound is None or self.measured is None:
+            return False
+        if self.key in _RATES:
+            return self.measured > self.bound * (1 + _TOLERANCE)
+        return self.measured < self.bound * (1 - _TOLERANCE)
+
+    @property
+    def verdict(self) -> str:
+        """Where the measured value lies, in a few words."""
+        if self.measured is None:
+            return "not measured"
+        if self.beats_bound:
+            return "better than its bound: one of the two is wrong"
+        if self.low is None or self.high is None:
+            return "no interval"
+        if self.low <= self.measured <= self.high:
+            return "inside"
+        return "above" if self.measured > self.high else "below"
+
+    @property
+    def off(self) -> float | None:
+        """Measured over expected, less one."""
+        if self.measured is None or not self.expected:
+            return None
+        return self.measured / self.expected - 1
+
+    def to_json(self) -> dict[str, Any]:
+        """As a dictionary."""
+        return {**asdict(self), "verdict": self.verdict, "off": self.off}
+
+
+def compared(found: Analysis) -> list[Compared]:
+    """Every predicted quantity of a run; empty where nothing was predicted."""
+    predicted = found.data.run.get("predictions")
+    quantities = predicted.get("quantities") if isinstance(predicted, dict) else None
+    if not isinstance(predicted, dict) or not isinstance(quantities, dict):
+        return []
+    measured = _Measured(found, predicted).all()
+    rows = []
+    for key, (phase, name, unit) in NAMES.items():
+        given = quantities.get(key)
+        if isinstance(given, dict):
+            bound, expected, low, high = (
+                _number(given.get(end)) for end in ("bound", "expected", "low", "high")
+            )
+            value, how = measured.get(key, (None, ""))
+            rows.append(Compared(key, phase, name, unit, bound, expected, low, high, value, how))
+    return rows
+
+
+def assume_work(window: Window, predictions: Any) -> None:
+    """FLOPs and bytes of a token, where the run said its tokens alone: for MFU and MBU."""
+    work = predictions.get("work") if isinstance(predictions, dict) else None
+    if not isinstance(work, dict) or not window.sums.get("tokens"):
+        return
+    own = work.get(window.name.lower())
+    if not isinstance(own, dict):
+        return
+    for kind in ("flops", "bytes"):
+        given = (_number(own.get(f"{kind}_per_token")), _number(work.get(f"peak_{kind}_per_s")))
+        if given[0] and given[1] and kind not in window.sums:
+            window.last.setdefault(f"{kind}_per_token", given[0])
+            window.last.setdefault(f"peak_{kind}_per_s", given[1])
+
+
+class _Measured:
+    """The measured side, in the units of the predictions."""
+
+    def __init__(self, found: Analysis, predicted: dict[str, Any]) -> None:
+        self._found = found
+        self._batch = _number(predicted.get("batch")) or 1.0
+        self._prompt = _number(predicted.get("prompt")) or 1.0
+        self._generate = _number(predicted.get("generate")) or 0.0
+        self._devices = int(_number(predicted.get("devices")) or 1)
+        self._trials = [t for t in found.trials if _counts(t.window)]
+        phases = [p for p in found.phases if _counts(p.window)]
+        self._prefill = [p for p in phases if p.window.name.lower() == "prefill"]
+        self._decode = [p for p in phases if p.window.name.lower() == "decode"]
+
+    def all(self) -> dict[str, tuple[float, str]]:
+        """By key: the value, and where it is from."""
+        known = {
+            "ttft_s": self._ttft_s(),
+            "token_s": self._token_s(),
+            "power_w": self._power_w(),
+            "rise_c": self._rise_c(),
+            "memory_bytes": self._memory_bytes(),
+        }
+        first, token = known["ttft_s"], known["token_s"]
+        if token is not None:
+            known["decode_tokens_per_s"] = (self._batch / token[0], token[1])
+        known["total_s"] = total = self._total_s(first, token)
+        known["tokens_per_s"] = self._tokens_per_s(total)
+        known["joules_per_token"] = self._joules_per_token()
+        return {key: value for key, value in known.items() if value is not None and value[0] > 0}
+
+    def _ttft_s(self) -> tuple[float, str] | None:
+        said = _said([t.window for t in self._trials], "ttft_s")
+        if said is not None:
+            return said
+        rate = _said([p.window for p in self._prefill], "tokens_per_s")
+        if rate is not None:
+            return self._batch * self._prompt / rate[0], rate[1]
+        return _per(self._prefill, self._batch * self._prompt, "one prompt a phase assumed")
+
+    def _token_s(self) -> tuple[float, str] | None:
+        said = _said([t.window for t in self._trials], "token_s")
+        if said is not None:
+            return said
+        rate = _said([p.window for p in self._decode], "tokens_per_s")
+        if rate is not None:
+            return self._batch / rate[0], rate[1]
+        steps = max(1.0, self._generate - 1)
+        found = _per(self._decode, self._batch, f"{steps:.0f} steps a phase assumed")
+        if found is None or _tokens(self._decode):
+            return found
+        return found[0] / steps, found[1]
+
+    def _total_s(
+        self, first: tuple[float, str] | None, token: tuple[float, str] | None
+    ) -> tuple[float, str] | None:
+        said = _said([t.window for t in self._trials], "total_s")
+        if said is not None or first is None or token is None or self._generate < 1:
+            return said
+        return first[0] + (self._generate - 1) * token[0], "from prefill and decode"
+
+    def _tokens_per_s(self, total: tuple[float, str] | None) -> tuple[float, str] | None:
+        inside = [p.window for p in (*self._prefill, *self._decode)]
+        said = _said([t.window for t in self._trials], "tokens_per_s", outside=inside)
+        if said is not None:
+            return said
+        if total is not None:
+            return self._batch * self._generate / total[0], total[1]
+        if self._found.phases:
+            return None
+        seconds, tokens = _seconds(self._trials), _tokens(self._trials)
+        return (tokens / seconds, "the command as a whole") if tokens and seconds else None
+
+    def _joules_per_token(self) -> tuple[float, str] | None:
+        """Of one prompt and its generation, per generated token."""
+        if self._prefill and self._decode and self._generate >= 1:
+            first = self._joules(self._prefill, self._batch * self._prompt, 1.0)
+            steps = self._batch * (self._generate - 1)
+            rest = self._joules(self._decode, steps, 1.0)
+            if first is None or rest is None:
+                return None
+            return (first + rest) / (self._batch * self._generate), "from prefill and decode"
+        if self._found.phases:
+            return None
+        tokens = _tokens(self._trials)
+        joules = self._joules(self._trials, tokens, 1.0) if tokens else None
+        return (joules / tokens, "the command as a whole") if joules else None
+
+    def _joules(
+        self, rows: Sequence[WindowFigures], wanted: float, otherwise: float
+    ) -> float | None:
+        """Energy scaled to ``wanted`` tokens; of ``otherwise`` phases when none were said."""
+        each = [self._top(row) for row in rows]
+        if any(one is None for one in each):
+            return None
+        joules = math.fsum(one for one in each if one is not None)
+        tokens = _tokens(rows)
+        return joules * wanted / tokens if tokens else joules * otherwise / len(rows)
+
+    def _top(self, row: WindowFigures) -> float | None:
+        """Joules of the GPUs that drew most."""
+        known = sorted(
+            (e.joules for e in row.energy.values() if e.joules is not None), reverse=True
+        )
+        return math.fsum(known[: self._devices]) if len(known) >= self._devices else None
+
+    def _power_w(self) -> tuple[float, str] | None:
+        rows = [*self._prefill, *self._decode] or ([] if self._found.phases else self._trials)
+        seconds = _seconds(rows)
+        each = [self._top(row) for row in rows]
+        if not rows or seconds <= 0 or any(one is None for one in each):
+            return None
+        watts = math.fsum(one for one in each if one is not None) / seconds / self._devices
+        return watts, "mean over prefill and decode" if self._prefill else "mean over the command"
+
+    def _rise_c(self) -> tuple[float, str] | None:
+        for heat in self._found.heat:
+            fit = heat.fit
+            if heat.name.startswith("GPU") and fit is not None and fit.ambient_c is not None:
+                return fit.end_c - fit.ambient_c, f"{heat.name}: first-order fit"
+        return None
+
+    def _memory_bytes(self) -> tuple[float, str] | None:
+        import numpy as np
+
+        used = [
+            c["mem_used_bytes"] for c in self._found.data.gpus.values() if "mem_used_bytes" in c
+        ]
+        highest = [float(np.nanmax(column)) for column in used if np.isfinite(column).any()]
+        return (max(highest), "most in use, by whomever") if highest else None
+
+
+def _counts(window: Window) -> bool:
+    return not window.warmup and window.variant == "A"
+
+
+def _said(
+    windows: Sequence[Window], key: str, outside: Sequence[Window] = ()
+) -> tuple[float, str] | None:
+    """The mean of what the run said under ``key``, not counting what it said in some windows."""
+    values = []
+    for window in windows:
+        for t_s, given in window.notes:
+            value = _number(given.get(key))
+            elsewhere = any(other.start_s <= t_s <= other.end_s for other in outside)
+            if value is not None and value > 0 and not elsewhere:
+                values.append(value)
+    if not values:
+        return None
+    times = f", mean of {len(values)}" if len(values) > 1 else ""
+    return math.fsum(values) / len(values), f"said as {key}={times}"
+
+
+def _per(rows: Sequence[WindowFigures], wanted: float, assumed: str) -> tuple[float, str] | None:
+    """Seconds for ``wanted`` tokens; of one phase when the run did not say its tokens."""
+    seconds = _seconds(rows)
+    if not rows or seconds <= 0:
+        return None
+    times = f"{len(rows)} phase{'s' if len(rows) > 1 else ''}"
+    tokens = _tokens(rows)
+    if tokens:
+        return seconds * wanted / tokens, f"{tokens:,.0f} tokens in {times}"
+    return seconds / len(rows), f"{times}, {assumed}"
+
+
+def _tokens(rows: Sequence[WindowFigures]) -> float:
+    """All tokens; 0 unless every window said some."""
+    each = [row.window.sums.get("tokens", 0.0) for row in rows]
+    return math.fsum(each) if each and all(n > 0 for n in each) else 0.0
+
+
+def _seconds(rows: Sequence[WindowFigures]) -> float:
+    return math.fsum(row.window.duration_s for row in rows)
+
+
+def _number(value: Any) -> float | None:
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if known and math.isfinite(value) else None

@@ -1,0 +1,166 @@
+"""What a run should cost, written into it before its command starts.
+
+A ``Wish`` says which model on which device; ``predict`` answers it as plain values for run.json:
+for every quantity the bound, the expectation and its 80 % interval as ``tf.estimate`` gives them,
+and what one token takes (FLOPs and bytes, over all devices), from which MFU and MBU follow when the
+run says its tokens. Where no device is named it is the one that NVML names, if that is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from thermoflop.errors import ThermoflopError, UsageError
+from thermoflop.runs.facts import now
+from thermoflop.runs.gpu.known import catalogue_device
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from thermoflop.cost.estimate import Estimate, Span
+    from thermoflop.cost.hardware import Device
+    from thermoflop.model.model import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A prediction that is asked for; ``options`` are those of ``tf.estimate``.
+
+    ``hardware`` is a device, its name or a TOML file; None means the GPU of this machine.
+    """
+
+    model: Model | str | PathLike[str] | dict[str, Any]
+    hardware: str | Device | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def predict(
+    wish: Wish, gpus: Sequence[Mapping[str, Any]], no_gpu: str | None = None
+) -> dict[str, Any]:
+    """The predictions for run.json; ``gpus`` are NVML's facts, ``no_gpu`` why there are none.
+
+    UsageError, in one sentence, when they cannot be made.
+    """
+    from thermoflop.cost.estimate import estimate
+
+    try:
+        device, source = _device(wish, gpus, no_gpu)
+        found = estimate(wish.model, device, **wish.options)
+        return {
+            "model": found.model_name,
+            "hardware": found.device.name,
+            "hardware_source": source,
+            "devices": found.plan.devices,
+            "plan": found.plan.words,
+            "dtype": found.precision.name,
+            "batch": found.batch,
+            "prompt": found.prompt,
+            "generate": found.generate,
+            "profile": found.provenance,
+            "conventions": dict(found.conventions),
+            "made": now(),
+            "quantities": _quantities(found),
+            "work": _work(wish, found),
+            "shortfall_bytes": float(found.memory.shortfall_bytes),
+        }
+    except ThermoflopError as error:
+        raise UsageError(f"no prediction can be made: {error}") from error
+
+
+def _device(
+    wish: Wish, gpus: Sequence[Mapping[str, Any]], no_gpu: str | None
+) -> tuple[Device, str]:
+    from thermoflop.cost.hardware import as_device
+
+    if wish.hardware is not None:
+        device = as_device(wish.hardware)
+        named = isinstance(wish.hardware, str)
+        return device, "named" if named else device.source or "given"
+    ask = "name a device with --hardware (see `thermoflop gpus`)"
+    names = list(dict.fromkeys(str(gpu.get("name")) for gpu in gpus))
+    if not names:
+        raise UsageError(f"there is no GPU to predict for ({no_gpu or 'none was found'}); {ask}")
+    if len(names) > 1:
+        raise UsageError(f"the GPUs of this machine differ ({', '.join(names)}); {ask}")
+    known = catalogue_device(names[0], gpus[0].get("memory_bytes"))
+    if known is None:
+        raise UsageError(f"this machine's GPU {names[0]!r} is not in the catalogue; {ask}")
+    return known, f"NVML calls it {names[0]!r}"
+
+
+def _quantities(found: Estimate) -> dict[str, dict[str, float | None]]:
+    """Each predicted quantity with bound, expectation and interval, None where there is none."""
+    batch, generate = found.batch, found.generate
+    kept = {"ttft_s": _span(found.first_token)}
+    if generate > 1:
+        kept["token_s"] = _span(found.per_token)
+        kept["decode_tokens_per_s"] = _rate(found.per_token, batch)
+        kept["total_s"] = _span(found.total)
+        kept["tokens_per_s"] = _rate(found.total, batch * generate)
+    energy = found.energy
+    if energy is not None:
+        tokens = batch * max(1, generate)
+        kept["joules_per_token"] = _values(
+            None, energy.energy_j / tokens, energy.energy_low_j / tokens,
+            energy.energy_high_j / tokens,
+        )  # fmt: skip
+        kept["power_w"] = _values(None, energy.power_w, energy.power_low_w, energy.power_high_w)
+        if energy.rise_c is not None and energy.power_w > 0:
+            rise = energy.rise_c / energy.power_w
+            kept["rise_c"] = _values(
+                None, energy.rise_c, rise * energy.power_low_w, rise * energy.power_high_w
+            )
+    kept["memory_bytes"] = _values(None, found.memory.total_bytes, None, None)
+    return kept
+
+
+def _span(span: Span) -> dict[str, float | None]:
+    return _values(span.bound_s, span.expected_s, span.low_s, span.high_s)
+
+
+def _rate(span: Span, tokens: float) -> dict[str, float | None]:
+    """Tokens a second; the bound is the highest rate."""
+    times = (span.bound_s, span.expected_s, span.high_s, span.low_s)
+    return _values(*(tokens / seconds if seconds else None for seconds in times))
+
+
+def _values(
+    bound: float | None, expected: float | None, low: float | None, high: float | None
+) -> dict[str, float | None]:
+    named = {"bound": bound, "expected": expected, "low": low, "high": high}
+    return {name: None if value is None else float(value) for name, value in named.items()}
+
+
+def _work(wish: Wish, found: Estimate) -> dict[str, Any]:
+    """FLOPs and bytes of one token in prefill and decode over all devices, and their peak rates.
+
+    FLOPs are those of contractions, bytes those of weights and cache that must be read: what MFU
+    and MBU count. A decode step is the one in the middle of the generation.
+    """
+    from thermoflop.cost.ask import as_model
+    from thermoflop.cost.bound import sums_of
+    from thermoflop.cost.plan import Share
+    from thermoflop.cost.steps import decode_step, prefill_step
+
+    model, plan = as_model(wish.model), found.plan
+    share = Share(model.description, plan, found.precision)
+    own, prompt = found.batch / plan.dp, found.prompt
+    copies = plan.tp * plan.cp  # the stages of a pipeline share the layers, these split each one
+    logits = "none" if model.is_encoder else "last"
+    steps = {"prefill": (prefill_step(prompt, own, 0, logits), own * prompt)}
+    if found.generate > 1:
+        steps["decode"] = (decode_step(prompt + found.generate // 2, own), own)
+    work: dict[str, Any] = {
+        "peak_flops_per_s": plan.devices * found.device.peak(found.precision.compute),
+        "peak_bytes_per_s": plan.devices * found.device.bandwidth_bytes_s,
+    }
+    for phase, (step, tokens) in steps.items():
+        sums = sums_of(share.works(step))
+        moved = sums.weight_bytes + sums.kv_bytes
+        work[phase] = {
+            "flops_per_token": float(sums.flops * copies / tokens),
+            "bytes_per_token": float(moved * copies / tokens),
+        }
+    return work
