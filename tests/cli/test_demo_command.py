@@ -9,29 +9,28 @@ from pathlib import Path
 from kit import run, start
 
 
-def test_it_works_warms_cools_and_leaves_a_run_with_a_picture(tmp_path: Path) -> None:
+def test_it_works_warms_cools_and_leaves_a_run_with_a_report(tmp_path: Path) -> None:
     done = run("demo", "--for", "3", "--out", str(tmp_path), "--json")
     assert "simulated" in done.stderr
     assert "thermoflop flash" in done.stderr
     result = json.loads(done.stdout)
-    work = result["work"]
     # a machine that gives the work too little time cannot warm the board; that is exit code 1
-    assert done.returncode == (0 if work["fan_off_s"] is not None else 1)
-    assert work["mults"] > 0
+    assert done.returncode == (0 if result["fan_off_s"] is not None else 1)
+    assert result["tokens"] > 0
     assert result["counters"]["samples"] > 20
     folder = Path(result["folder"])
     assert folder.parent == tmp_path
-    for name in ("run.json", "samples.jsonl", "child.log", "picture.svg"):
+    for name in ("run.json", "samples.jsonl", "child.log", "picture.svg", "report.html"):
         assert (folder / name).stat().st_size > 0
-    kept = json.loads((folder / "run.json").read_text())
-    assert kept["work"]["mults"] == work["mults"]
-    assert kept["ended"] is not None
+    measured = {row["key"] for row in result["predicted"] if row["measured"] is not None}
+    assert {"ttft_s", "token_s", "total_s", "tokens_per_s"} <= measured
+    assert json.loads((folder / "run.json").read_text())["ended"]["end"] == "done"
 
 
 def test_ctrl_c_ends_it_with_what_there_is(tmp_path: Path) -> None:
     process = start("demo", "--plain", "--out", str(tmp_path))
     assert process.stderr is not None
-    while b" s  " not in process.stderr.readline():
+    while b"tokens" not in process.stderr.readline():
         pass
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=20)

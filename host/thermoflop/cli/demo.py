@@ -8,23 +8,22 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thermoflop.cli.signals import stop_on_signals
 from thermoflop.cli.words import duration_s
 
 if TYPE_CHECKING:
-    import threading
-
     from thermoflop.runs.demo import DemoResult
 
 EPILOG = """\
-This machine multiplies matrices of GPT-2's shapes for ten seconds. The processor time that takes
-is the heat in a simulated Pico W, which runs the real firmware: its thermistor warms, its fan
-starts, and stops when the work is over. All of it is recorded in a run folder. Exit code 0 when
-the fan did both, 1 when it did not, 130 after Ctrl-C.
+A decoder of distilgpt2's shape runs on this machine for ten seconds, on numpy, with random weights.
+What it should cost is predicted before, from the best rates the machine shows for a second. The
+processor time it takes is the heat in a simulated Pico W, which runs the real firmware, and in a
+simulated GPU: its thermistor warms, its fan starts, and stops when the work is over. All of it is
+recorded, as `thermoflop record` does it, and set down in a report. Exit code 0 when the fan did
+both, 1 when it did not, 130 after Ctrl-C.
 """
 SIMULATED = (
-    "This board is simulated (real firmware, no hardware); with a Pico W plugged in, "
-    "`thermoflop flash` and `thermoflop watch` show the same on your desk."
+    "The board and the GPU are simulated (real firmware, no hardware); the benchmark is real. With "
+    "a Pico W plugged in, `thermoflop flash` and `thermoflop record -- CMD` do this on your desk."
 )
 
 
@@ -44,30 +43,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Play, then say what happened."""
+    from thermoflop.report.page import write_report
     from thermoflop.report.picture import draw_run
 
-    stop = stop_on_signals()
     print(SIMULATED, file=sys.stderr, flush=True)
     if sys.stdout.isatty() and not (args.plain or args.json):
-        result = _with_picture(args, stop)
+        result = _with_picture(args)
     else:
-        result = _with_lines(args, stop)
-    picture = draw_run(result.run.folder)
-    _print_result(result, picture, args.json)
+        result = _with_lines(args)
+    folder = result.outcome.folder
+    _print_result(result, draw_run(folder), write_report([folder]), args.json)
     if result.interrupted:
         return 130
     return 0 if result.fan_worked else 1
 
 
-def _with_lines(args: argparse.Namespace, stop: threading.Event) -> DemoResult:
+def _with_lines(args: argparse.Namespace) -> DemoResult:
     from thermoflop.report.demo import DemoLines
     from thermoflop.runs.demo import demo
 
     lines = None if args.json else DemoLines(sys.stderr).see
-    return demo(args.out, work_s=args.seconds, on_line=lines, stop=stop)
+    return demo(args.out, work_s=args.seconds, on_line=lines)
 
 
-def _with_picture(args: argparse.Namespace, stop: threading.Event) -> DemoResult:
+def _with_picture(args: argparse.Namespace) -> DemoResult:
     from rich.console import Console
     from rich.live import Live as Screen
 
@@ -76,34 +75,37 @@ def _with_picture(args: argparse.Namespace, stop: threading.Event) -> DemoResult
 
     console = Console()
     with Screen(console=console, screen=True, auto_refresh=False) as screen:
-        picture = DemoPicture(console, screen)
-        return demo(
-            args.out,
-            work_s=args.seconds,
-            on_line=picture.see,
-            on_progress=picture.progress,
-            stop=stop,
-        )
+        return demo(args.out, work_s=args.seconds, on_line=DemoPicture(console, screen).see)
 
 
-def _print_result(result: DemoResult, picture: Path, as_json: bool) -> None:
+def _print_result(result: DemoResult, picture: Path, page: Path, as_json: bool) -> None:
+    from thermoflop.report import predicted
     from thermoflop.report.demo import work_lines
-    from thermoflop.report.summary import summary_lines
+    from thermoflop.report.summary import summarize_run, summary_lines
+    from thermoflop.runs.analysis.analyze import analyze
 
-    run, counters = result.run, result.run.counters.to_json()
+    outcome, stage = result.outcome, result.stage
+    found = analyze(outcome.folder)
     if as_json:
         data = {
             "simulated": True,
-            "folder": str(run.folder),
+            "folder": str(outcome.folder),
+            "report": str(page),
             "picture": str(picture),
-            "duration_s": round(run.duration_s, 3),
             "interrupted": result.interrupted,
-            "work": result.work_json(),
-            "counters": counters,
-            "summary": run.summary.to_json(),
+            "duration_s": outcome.run["ended"]["duration_s"],
+            "tokens": stage.tokens,
+            "threads": result.threads,
+            "fan_on_s": stage.fan_on_s,
+            "fan_off_s": stage.fan_off_s,
+            "predicted": [row.to_json() for row in found.predicted],
+            "counters": outcome.run["counters"],
+            "summary": outcome.run["summary"],
         }
         print(json.dumps(data))
         return
-    lines = work_lines(result) + summary_lines(run.summary, counters, run.clocks)
-    lines += [f"{'folder':<12} {run.folder}", f"{'picture':<12} {picture}"]
-    print("\n".join(lines))
+    counters, clocks = outcome.run["counters"], outcome.run["clocks"]
+    lines = work_lines(result) + summary_lines(summarize_run(outcome.folder), counters, clocks)
+    lines += ["", *predicted.lines(found), ""]
+    lines += [f"{'folder':<12} {outcome.folder}", f"{'picture':<12} {picture}"]
+    print("\n".join([*lines, f"{'report':<12} {page}"]))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
-from thermoflop.pico.track import Board, BoardLine, Counters
+from thermoflop.pico.track import Board, BoardLine
 from thermoflop.pico.wire import Event, Hello, Sample, Settings
 from thermoflop.report.live import Live
 from thermoflop.report.plain import plain_line
-from thermoflop.runs.demo import SHAPES, DemoResult, Director
-from thermoflop.runs.recorder import Progress
+from thermoflop.runs.decoder import MODEL
+from thermoflop.runs.demo import DemoResult, Stage
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
 STAGES = {
     "rest": "at rest",
-    "work": "multiplying",
+    "work": "benchmark",
     "cool": "cooling down",
-    "done": "done",
 }
 _WINDOW_S = 30.0
 _LINE_EVERY_S = 1.0
@@ -34,7 +33,7 @@ class DemoLines:
         self._start_s: float | None = None
         self._due_s = 0.0
 
-    def see(self, item: BoardLine, director: Director) -> None:
+    def see(self, item: BoardLine, stage: Stage) -> None:
         """The next line of the board."""
         if isinstance(item.message, Event):
             print(plain_line(item), file=self._file, flush=True)
@@ -45,7 +44,7 @@ class DemoLines:
         now_s = item.mono_s - self._start_s
         if now_s >= self._due_s:
             self._due_s += _LINE_EVERY_S
-            print(f"{now_s:4.0f} s  {_state(item.message, director)}", file=self._file, flush=True)
+            print(f"{now_s:4.0f} s  {_state(item.message, stage)}", file=self._file, flush=True)
 
 
 class DemoPicture:
@@ -57,13 +56,8 @@ class DemoPicture:
         self._screen = screen
         self._live = Live("simulated board", _WINDOW_S)
         self._board = Board()
-        self._counters = Counters()
 
-    def progress(self, progress: Progress) -> None:
-        """The link's counters, about once a second."""
-        self._counters = progress.counters
-
-    def see(self, item: BoardLine, director: Director) -> None:
+    def see(self, item: BoardLine, stage: Stage) -> None:
         """The next line of the board."""
         from rich.console import Group
         from rich.text import Text
@@ -76,44 +70,44 @@ class DemoPicture:
                 self._board.settings.update(item.message.values)
             case Sample():
                 columns, rows = self._console.size
-                lines = self._live.render(columns, rows - 1, self._board, self._counters, True)
-                stage = Text(f" this machine: {_doing(director)}", "bold", no_wrap=True)
-                stage.truncate(columns, overflow="ellipsis")
-                self._screen.update(Group(*lines, stage), refresh=True)
+                lines = self._live.render(columns, rows - 1, self._board, stage.counters, True)
+                words = Text(f" this machine: {_doing(stage)}", "bold", no_wrap=True)
+                words.truncate(columns, overflow="ellipsis")
+                self._screen.update(Group(*lines, words), refresh=True)
 
 
 def work_lines(result: DemoResult) -> list[str]:
     """What the machine did and what the fan made of it, for people."""
-    work = result.work
-    rate = f"{work.mults_per_s / 1e9:.2f} G multiplications/s for {work.t_s:.1f} s"
-    lines = [
-        f"{'work':<12} {rate}, {work.busy_cores:.1f} processors busy",
-        f"{'counted':<12} {work.mults:,} in products of {SHAPES}",
-    ]
-    if result.fan_on_s is None and result.interrupted:
+    stage, trial = result.stage, result.outcome.trials[0]
+    lasted = "no time" if trial.duration_s is None else f"{trial.duration_s:.1f} s"
+    threads = f"{result.threads} thread{'s' if result.threads > 1 else ''}"
+    what = f"{MODEL}'s shape on numpy, {threads}"
+    lines = [f"{'benchmark':<12} {what}: {stage.tokens:.0f} tokens, read or generated, in {lasted}"]
+    if stage.fan_on_s is None and result.interrupted:
         lines.append(f"{'cause':<12} the fan did not start: the demo was stopped before")
-    elif result.fan_on_s is None:
+    elif stage.fan_on_s is None:
         lines.append(
-            f"{'cause':<12} the fan did not start: the work got {work.busy_cores:.2f} processors, "
-            "too little to warm the thermistor"
+            f"{'cause':<12} the fan did not start: the benchmark got too little processor time to "
+            "warm the thermistor"
         )
-    elif result.fan_off_s is None:
-        lines.append(f"{'cause':<12} the fan started at {result.fan_on_s:.1f} s and still ran")
+    elif stage.fan_off_s is None:
+        lines.append(f"{'cause':<12} the fan started at {stage.fan_on_s:.1f} s and still ran")
     else:
         lines.append(
-            f"{'cause':<12} the work's heat started the fan at {result.fan_on_s:.1f} s; "
-            f"it stopped at {result.fan_off_s:.1f} s"
+            f"{'cause':<12} the work's heat started the fan at {stage.fan_on_s:.1f} s; "
+            f"it stopped at {stage.fan_off_s:.1f} s"
         )
     return lines
 
 
-def _state(sample: Sample, director: Director) -> str:
+def _state(sample: Sample, stage: Stage) -> str:
     temp = "no reading" if sample.temp_c is None else f"{sample.temp_c:.2f} °C"
     fan = "fan on " if sample.fan else "fan off"
-    return f"{temp}  {fan}  {_doing(director)}"
+    return f"{temp}  {fan}  {_doing(stage)}"
 
 
-def _doing(director: Director) -> str:
-    words = STAGES[director.stage]
-    rate = director.workload.last.mults_per_s
-    return f"{words}, {rate / 1e9:.2f} G/s" if director.stage == "work" and rate else words
+def _doing(stage: Stage) -> str:
+    words = STAGES[stage.name]
+    if stage.name != "work":
+        return words
+    return f"{words}, {stage.busy_cores():.1f} processors busy, {stage.tokens:.0f} tokens"

@@ -47,11 +47,13 @@ def predict(
 
     try:
         device, source = _device(wish, gpus, no_gpu)
+        reads_gpus = _is_this(device, wish, gpus)
         found = estimate(wish.model, device, **wish.options)
         return {
             "model": found.model_name,
             "hardware": found.device.name,
             "hardware_source": source,
+            "reads_gpus": reads_gpus,
             "devices": found.plan.devices,
             "plan": found.plan.words,
             "dtype": found.precision.name,
@@ -88,6 +90,18 @@ def _device(
     if known is None:
         raise UsageError(f"this machine's GPU {names[0]!r} is not in the catalogue; {ask}")
     return known, f"NVML calls it {names[0]!r}"
+
+
+def _is_this(device: Device, wish: Wish, gpus: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether what this machine's GPUs tell is about the device that was predicted for.
+
+    A GPU that the catalogue does not know is taken for the device that was named.
+    """
+    known = [catalogue_device(str(gpu.get("name")), gpu.get("memory_bytes")) for gpu in gpus]
+    names = {None if one is None else one.name for one in known}
+    if names <= {None}:
+        return bool(gpus) and (wish.hardware is None or isinstance(wish.hardware, str))
+    return names == {device.name}
 
 
 def _quantities(found: Estimate) -> dict[str, dict[str, float | None]]:

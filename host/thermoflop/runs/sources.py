@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -112,10 +113,14 @@ def open_gpus(
         return None, str(error)
 
 
-def simulated_library(seed: int = 0) -> Any:
-    """One simulated GPU that is as busy as this machine's processors."""
+def simulated_library(load: Callable[[float], float] | None = None) -> Any:
+    """One simulated GPU that is as busy as ``load`` says, 0 to 1; else as this machine is.
+
+    It is made so that it stays below its power limit: nothing that it slowed down would be slower.
+    """
     from thermoflop.runs.gpu.load import MachineLoad
     from thermoflop.runs.gpu.simulated import Body, SimulatedNvml
 
-    body = Body(name="Simulated GPU (warmed by this machine's load)", tau_s=6.0, k_per_w=0.2)
-    return SimulatedNvml([body], MachineLoad(), seed=seed)
+    by = "this machine's load" if load is None else "the benchmark"
+    body = Body(name=f"Simulated GPU (warmed by {by})", tau_s=6.0, k_per_w=0.2, full_w=290.0)
+    return SimulatedNvml([body], load or MachineLoad())

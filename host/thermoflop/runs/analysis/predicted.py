@@ -4,7 +4,8 @@ The measured side needs the run's own words. A phase named ``prefill`` and one n
 times; with ``tokens=`` (of all sequences together) they are scaled to the predicted batch and
 prompt, without it one prompt, and one generation less its first token, are assumed. ``ttft_s=``,
 ``token_s=``, ``total_s=`` and ``tokens_per_s=`` are taken as they were said (their mean). Energy,
-power and memory come from the GPUs that drew most, as many as the prediction has. Warm-ups and a
+power and memory come from the GPUs that drew most, as many as the prediction has, and only if the
+prediction was for such GPUs. Warm-ups and a
 second command do not count. ``how`` says in words where a measured value is from.
 """
 
@@ -97,9 +98,14 @@ def compared(found: Analysis) -> list[Compared]:
             bound, expected, low, high = (
                 _number(given.get(end)) for end in ("bound", "expected", "low", "high")
             )
-            value, how = measured.get(key, (None, ""))
+            value, how = measured.get(key, (None, _why_not(key, predicted)))
             rows.append(Compared(key, phase, name, unit, bound, expected, low, high, value, how))
     return rows
+
+
+def _why_not(key: str, predicted: dict[str, Any]) -> str:
+    by_gpu = key in ("joules_per_token", "power_w", "rise_c", "memory_bytes")
+    return "" if predicted.get("reads_gpus", True) or not by_gpu else "no such GPU here"
 
 
 def assume_work(window: Window, predictions: Any) -> None:
@@ -125,6 +131,7 @@ class _Measured:
         self._batch = _number(predicted.get("batch")) or 1.0
         self._prompt = _number(predicted.get("prompt")) or 1.0
         self._generate = _number(predicted.get("generate")) or 0.0
+        self._reads_gpus = bool(predicted.get("reads_gpus", True))
         self._devices = int(_number(predicted.get("devices")) or 1)
         self._trials = [t for t in found.trials if _counts(t.window)]
         phases = [p for p in found.phases if _counts(p.window)]
@@ -136,16 +143,17 @@ class _Measured:
         known = {
             "ttft_s": self._ttft_s(),
             "token_s": self._token_s(),
-            "power_w": self._power_w(),
-            "rise_c": self._rise_c(),
-            "memory_bytes": self._memory_bytes(),
         }
         first, token = known["ttft_s"], known["token_s"]
         if token is not None:
             known["decode_tokens_per_s"] = (self._batch / token[0], token[1])
         known["total_s"] = total = self._total_s(first, token)
         known["tokens_per_s"] = self._tokens_per_s(total)
-        known["joules_per_token"] = self._joules_per_token()
+        if self._reads_gpus:
+            known["joules_per_token"] = self._joules_per_token()
+            known["power_w"] = self._power_w()
+            known["rise_c"] = self._rise_c()
+            known["memory_bytes"] = self._memory_bytes()
         return {key: value for key, value in known.items() if value is not None and value[0] > 0}
 
     def _ttft_s(self) -> tuple[float, str] | None:
