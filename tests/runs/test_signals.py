@@ -8,7 +8,7 @@ import threading
 
 def test_a_signal_that_comes_while_the_command_starts_reaches_it() -> None:
     """It is kept until there is a command to give it to."""
-    from thermoflop.runs.session import _Signals
+    from thermoflop.runs.child.signals import Signals
 
     sent: list[int] = []
 
@@ -16,7 +16,7 @@ def test_a_signal_that_comes_while_the_command_starts_reaches_it() -> None:
         def send(self, number: int) -> None:
             sent.append(number)
 
-    signals = _Signals(threading.Event(), 10.0)
+    signals = Signals(threading.Event(), 10.0)
     signals._handle(signal.SIGTERM, None)
     assert sent == []
     signals.attach(Starting())  # type: ignore[arg-type]
@@ -25,11 +25,11 @@ def test_a_signal_that_comes_while_the_command_starts_reaches_it() -> None:
 
 def test_a_signal_that_was_ignored_before_stays_ignored() -> None:
     """So that `nohup thermoflop record` outlives its terminal."""
-    from thermoflop.runs.session import _Signals
+    from thermoflop.runs.child.signals import Signals
 
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with _Signals(threading.Event(), 10.0):
+        with Signals(threading.Event(), 10.0):
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
             assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
     finally:
