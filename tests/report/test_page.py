@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from runs.analysis.kit import START_S, board_sample, board_settings, event, mark, trial, write
 from thermoflop.errors import InputError, MissingExtra, UsageError
+from thermoflop.report.figure import write_figure
 from thermoflop.report.page import page, write_report
 from thermoflop.report.series import MAX_POINTS, thin
 from thermoflop.report.still import write_still
@@ -107,8 +108,51 @@ def test_a_still_picture_is_well_formed(run: Path, tmp_path: Path) -> None:
     """XML that parses, with every panel that has data."""
     root = ElementTree.parse(write_still(run, tmp_path / "still.svg")).getroot()  # noqa: S314
     words = " ".join(root.itertext())
-    assert "Temperature, °C" in words
+    assert "GPU temperature, °C" in words
+    assert "Board temperature, °C" in words
     assert "Throughput" in words
+
+
+def test_a_png_is_drawn_without_a_screen(run: Path, tmp_path: Path) -> None:
+    """A whole picture, whatever signs the run's own words are made of."""
+    import struct
+
+    for folder in (run, write(tmp_path / "bare", [event(0, "x")], name="$a_{b$ \\frac")):
+        data = write_figure(folder, tmp_path / "still.png").read_bytes()
+        assert data[:8] == b"\x89PNG\r\n\x1a\n"
+        assert data[-8:-4] == b"IEND"
+        width, height = struct.unpack(">II", data[16:24])
+        assert width == 1440
+        assert height >= 390
+
+
+def test_a_png_needs_its_extra_and_says_so(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence, exit code 7, and no file."""
+    import sys
+
+    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
+    with pytest.raises(MissingExtra, match=r"thermoflop\[png\]"):
+        write_figure(run, tmp_path / "still.png")
+    assert not (tmp_path / "still.png").exists()
+
+
+def test_many_phases_are_gathered_by_name(tmp_path: Path) -> None:
+    """With how often, how long in all, and every one of them below."""
+    records: list[Any] = [*trial(0, 40)]
+    for n in range(20):
+        records += [mark(2.0 * n, "prefill", tokens=10), mark(2.0 * n + 0.5, "decode")]
+    text = page([analyze(write(tmp_path, records))])
+    assert "All 40 phases, one by one" in text
+    assert '<td data-label="times">20</td><td data-label="seconds in all">10.000</td>' in text
+
+
+def test_labels_of_an_axis_tell_their_steps_apart(run: Path, tmp_path: Path) -> None:
+    """A step of 2.5 needs a digit more than one of 2."""
+    from thermoflop.report.still import _digits
+
+    assert [_digits(step) for step in (0.25, 0.5, 1, 2.5, 5, 10, 25)] == [2, 1, 0, 1, 0, 0, 0]
 
 
 def test_thinning_keeps_peaks_and_shows_gaps() -> None:

@@ -15,7 +15,7 @@ from thermoflop.errors import StorageError, ThermoflopError
 
 # name -> (module in this package, one line of help), in the order the help page shows them
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("demo", "this machine works, a simulated board warms, its fan starts"),
+    "demo": ("demo", "predict, run, record and report a benchmark; board and GPU simulated"),
     "ports": ("ports", "list serial ports, boards first"),
     "doctor": ("doctor", "why the board is not heard, and what to do about it"),
     "flash": ("flash", "put the firmware on the board"),

@@ -16,6 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--in", dest="where", type=Path, default=Path("runs"), metavar="DIR", help="where runs are"
     )
     parser.add_argument("--svg", type=Path, metavar="FILE", help="also a still picture of RUN")
+    parser.add_argument("--png", type=Path, metavar="FILE", help="the same as PNG (extra: png)")
     parser.add_argument("--json", action="store_true", help="the analysis as JSON; no page")
 
 
@@ -36,4 +37,8 @@ def run(args: argparse.Namespace) -> int:
         from thermoflop.report.still import write_still
 
         print(write_still(folders[0], args.svg))
+    if args.png is not None:
+        from thermoflop.report.figure import write_figure
+
+        print(write_figure(folders[0], args.png))
     return 0

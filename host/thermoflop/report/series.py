@@ -54,7 +54,8 @@ def run_series(found: Analysis) -> dict[str, Any]:
 
 def _panels(found: Analysis, zero: float) -> list[dict[str, Any]]:
     return [
-        {"title": "Temperature", "unit": "°C", **_temperatures(found, zero)},
+        {"title": "GPU temperature", "unit": "°C", **_gpu(found, zero, "temp_c", ("gpu_max_c",))},
+        {"title": "Board temperature", "unit": "°C", **_board(found, zero)},
         {"title": "GPU power", "unit": "W", **_gpu(found, zero, "power_w", ("power_limit_w",))},
         {"title": "GPU clock", "unit": "MHz", **_gpu(found, zero, "sm_mhz", ())},
         {"title": "Throughput", "unit": "tokens/s", **_rates(found, zero)},
@@ -62,15 +63,20 @@ def _panels(found: Analysis, zero: float) -> list[dict[str, Any]]:
     ]
 
 
-def _temperatures(found: Analysis, zero: float) -> dict[str, Any]:
-    panel = _gpu(found, zero, "temp_c", ("gpu_max_c",))
+def _board(found: Analysis, zero: float) -> dict[str, Any]:
+    """On an axis of its own: a GPU's hundred degrees would flatten the board's ten."""
     board = found.data.board
-    if board is not None:
-        panel["curves"].append(_curve("board", "board", board.t_s - zero, board.temp_c))
-        for name, value in (("fan on", board.on_c), ("fan off", board.off_c)):
-            if value is not None:
-                panel["levels"].append({"name": name, "value": value})
-    return panel
+    if board is None:
+        return {"curves": [], "levels": []}
+    levels = [
+        {"name": name, "value": value}
+        for name, value in (("fan on", board.on_c), ("fan off", board.off_c))
+        if value is not None
+    ]
+    return {
+        "curves": [_curve("board", "board", board.t_s - zero, board.temp_c)],
+        "levels": levels,
+    }
 
 
 def _gpu(found: Analysis, zero: float, field: str, levels: tuple[str, ...]) -> dict[str, Any]:

@@ -15,11 +15,23 @@ from thermoflop.report.picture import nice_step, time_unit
 from thermoflop.report.series import run_series
 
 _WIDTH, _LEFT, _RIGHT, _HEAD, _PANEL, _FOOT = 960, 64, 20, 64, 170, 34
-_INK, _SOFT, _GRID, _HOT, _FAN = "#1b2230", "#5b6577", "#e2e6ec", "#dc2626", "#3b82f6"
-_COLORS = {
+INK, SOFT, GRID, HOT, FAN = "#1b2230", "#5b6577", "#e2e6ec", "#dc2626", "#3b82f6"
+COLORS = {
     "gpu0": "#2563c9", "gpu1": "#7c3aed", "gpu2": "#0f766e", "gpu3": "#a21caf",
     "board": "#c2410c", "rate": "#15803d",
 }  # fmt: skip
+
+
+_PHASE_COLORS = ("gpu0", "board", "gpu1", "gpu2", "rate", "gpu3")
+_MOST_NAMES = 6
+
+
+def phase_colors(run: dict[str, Any]) -> dict[str, str]:
+    """A colour for each name of a phase, in order of time."""
+    names = dict.fromkeys(phase["name"] for phase in run["phases"])
+    return {
+        name: COLORS[_PHASE_COLORS[index % len(_PHASE_COLORS)]] for index, name in enumerate(names)
+    }
 
 
 def write_still(folder: Path, path: Path) -> Path:
@@ -44,7 +56,7 @@ def still(run: dict[str, Any]) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" {font}>',
         f'<rect width="{_WIDTH}" height="{height}" rx="10" fill="#fff"/>',
-        _words(_LEFT, 26, run["name"], _INK, 16),
+        _words(_LEFT, 26, run["name"], INK, 16),
         *_phases(run, start, end),
     ]
     for index, panel in enumerate(panels):
@@ -59,14 +71,21 @@ def _x(t_s: float, start: float, end: float) -> float:
 
 
 def _phases(run: dict[str, Any], start: float, end: float) -> list[str]:
+    """The strip, and each name once: a narrow phase has no room for its own."""
+    colors = phase_colors(run)
     parts = []
-    for index, phase in enumerate(run["phases"]):
+    for phase in run["phases"]:
         left, right = _x(phase["start"], start, end), _x(phase["end"], start, end)
-        shade = ".3" if index % 2 else ".16"
-        box = f'x="{left:.1f}" y="38" width="{max(0.8, right - left):.1f}" height="18"'
-        parts.append(f'<rect {box} fill="{_COLORS["gpu0"]}" fill-opacity="{shade}"/>')
-        if right - left > 8 * len(phase["name"]):
-            parts.append(_words(left + 5, 51, phase["name"], _INK))
+        box = f'x="{left:.1f}" y="42" width="{max(0.8, right - left):.1f}" height="14"'
+        parts.append(f'<rect {box} fill="{colors[phase["name"]]}" fill-opacity=".35"/>')
+    right = float(_WIDTH - _RIGHT)
+    for name, color in reversed(list(colors.items())[:_MOST_NAMES]):
+        words = name if len(name) <= 16 else name[:15] + "…"
+        parts.append(_words(right, 26, words, INK, anchor="end"))
+        right -= 7.0 * len(words) + 16
+        box = f'x="{right:.1f}" y="16" width="11" height="11"'
+        parts.append(f'<rect {box} fill="{color}" fill-opacity=".5"/>')
+        right -= 14
     return parts
 
 
@@ -87,8 +106,8 @@ def _panel(
     def y(value: float) -> float:
         return float(lower - (lower - upper) * (value - low) / (high - low))
 
-    parts = [_words(_LEFT, top + 18, f"{panel['title']}, {panel['unit']}", _INK)]
-    for spans, color in ((_throttled(run), _HOT), (run["fan"], _FAN)):
+    parts = [_words(_LEFT, top + 18, f"{panel['title']}, {panel['unit']}", INK)]
+    for spans, color in ((_throttled(run), HOT), (run["fan"], FAN)):
         for a, b in spans:
             left, right = _x(a, start, end), _x(b, start, end)
             box = f'x="{left:.1f}" y="{upper}" width="{max(0.5, right - left):.1f}"'
@@ -97,7 +116,7 @@ def _panel(
     parts += _grid(low, high, y)
     parts += _levels(panel, (low, high), y)
     for index, curve in enumerate(panel["curves"]):
-        color = _COLORS.get(curve["color"], _INK)
+        color = COLORS.get(curve["color"], INK)
         d = _path(curve["points"], start, end, y)
         parts.append(f'<path d="{d}" fill="none" stroke="{color}" stroke-width="1.6"/>')
         mine = [v for _, v in curve["points"] if v is not None]
@@ -113,24 +132,33 @@ def _throttled(run: dict[str, Any]) -> list[tuple[float, float]]:
 
 def _grid(low: float, high: float, y: Any) -> list[str]:
     step = nice_step(high - low, 4)
-    digits = max(0, -math.floor(math.log10(step) + 1e-9)) + (1 if "25" in f"{step:g}" else 0)
+    digits = _digits(step)
     parts = []
     for n in range(math.ceil(low / step), math.floor(high / step + 1e-9) + 1):
         at = y(n * step)
-        parts.append(f'<path d="M{_LEFT} {at:.1f}H{_WIDTH - _RIGHT}" stroke="{_GRID}"/>')
-        parts.append(_words(_LEFT - 8, at + 4, f"{n * step:.{digits}f}", _SOFT, anchor="end"))
+        parts.append(f'<path d="M{_LEFT} {at:.1f}H{_WIDTH - _RIGHT}" stroke="{GRID}"/>')
+        parts.append(_words(_LEFT - 8, at + 4, f"{n * step:.{digits}f}", SOFT, anchor="end"))
     return parts
 
 
+def _digits(step: float) -> int:
+    """Decimals of a label: steps are 1, 2, 2.5 or 5 times a power of ten."""
+    power = math.floor(math.log10(step) + 1e-9)
+    return max(0, -power + int(abs(step / 10.0**power - 2.5) < 1e-6))
+
+
 def _levels(panel: dict[str, Any], limits: tuple[float, float], y: Any) -> list[str]:
-    parts = []
-    for level in panel["levels"]:
-        if limits[0] <= level["value"] <= limits[1]:
-            at = y(level["value"])
-            line = f"M{_LEFT} {at:.1f}H{_WIDTH - _RIGHT}"
-            parts.append(f'<path d="{line}" stroke="{_SOFT}" stroke-dasharray="5 4"/>')
-            words = f"{level['name']} {level['value']:g}"
-            parts.append(_words(_WIDTH - _RIGHT - 4, at - 4, words, _SOFT, anchor="end"))
+    parts, above = [], -math.inf
+    shown = [level for level in panel["levels"] if limits[0] <= level["value"] <= limits[1]]
+    for level in sorted(shown, key=lambda level: -float(level["value"])):
+        at = y(level["value"])
+        line = f"M{_LEFT} {at:.1f}H{_WIDTH - _RIGHT}"
+        parts.append(f'<path d="{line}" stroke="{SOFT}" stroke-dasharray="5 4"/>')
+        words = f"{level['name']} {level['value']:g}"
+        below = at - above < 30  # the label of the line above is in the way
+        text_y = at + 13 if below else at - 4
+        parts.append(_words(_WIDTH - _RIGHT - 4, text_y, words, SOFT, anchor="end"))
+        above = at
     return parts
 
 
@@ -152,9 +180,9 @@ def _time_axis(start: float, end: float, top: float) -> list[str]:
     first, last = math.ceil(start / unit_s / step), math.floor(end / unit_s / step + 1e-9)
     for n in range(first, last + 1):
         x = _x(n * step * unit_s, start, end)
-        parts.append(f'<path d="M{x:.1f} {top - 8}v5" stroke="{_SOFT}"/>')
-        parts.append(_words(x, top + 12, f"{n * step:g}", _SOFT, anchor="middle"))
-    return [*parts, _words(_WIDTH - _RIGHT, top + 28, unit, _SOFT, anchor="end")]
+        parts.append(f'<path d="M{x:.1f} {top - 8}v5" stroke="{SOFT}"/>')
+        parts.append(_words(x, top + 12, f"{n * step:g}", SOFT, anchor="middle"))
+    return [*parts, _words(_WIDTH - _RIGHT, top + 28, unit, SOFT, anchor="end")]
 
 
 def _words(x: float, y: float, text: str, color: str, size: int = 12, anchor: str = "start") -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from thermoflop.runs.analysis.compare import Spread
 
 MAX_ROWS = 300
+MAX_PHASES = 12
 DASH = "–"
 
 
@@ -68,9 +69,20 @@ def figures(found: Analysis) -> str:
 
 
 def windows(rows: Sequence[WindowFigures], *, phases: bool) -> str:
-    """Trials or phases, one a row; columns without a single value are left out."""
+    """Trials or phases, one a row; many phases are gathered by name, with the rows below."""
+    if phases and len(rows) > MAX_PHASES:
+        each = _windows("phase", [_name(f, phases) for f in rows], rows)
+        return (
+            f"{_gathered(rows)}<details><summary>All {len(rows)} phases, one by one</summary>{each}"
+            "</details>"
+        )
+    return _windows("phase" if phases else "trial", [_name(f, phases) for f in rows], rows)
+
+
+def _windows(head: str, names: list[str], rows: Sequence[WindowFigures]) -> str:
+    """One a row; columns without a single value are left out."""
     columns: list[tuple[str, list[str]]] = [
-        ("phase" if phases else "trial", [_name(f, phases) for f in rows]),
+        (head, names),
         ("seconds", [f"{f.window.duration_s:.3f}" for f in rows]),
         ("tokens/s", [number(f.tokens_per_s) for f in rows]),
         ("energy", [quantity(f.joules, "J") for f in rows]),
@@ -81,8 +93,63 @@ def windows(rows: Sequence[WindowFigures], *, phases: bool) -> str:
         ("GPU max °C", [number(f.max_gpu_c) for f in rows]),
         ("board max °C", [number(f.max_board_c) for f in rows]),
     ]
+    return _columns(columns)
+
+
+def _columns(columns: list[tuple[str, list[str]]]) -> str:
     kept = [(n, cells) for n, cells in columns if any(cell != DASH for cell in cells)]
     return table([n for n, _ in kept], list(zip(*(cells for _, cells in kept), strict=True)))
+
+
+def _gathered(rows: Sequence[WindowFigures]) -> str:
+    """Phases of one name and command in one row: shares and rates over all of their time."""
+    groups: dict[tuple[str, str, bool], list[WindowFigures]] = {}
+    for row in rows:
+        window = row.window
+        groups.setdefault((window.name, window.variant, window.warmup), []).append(row)
+    both = any(variant != "A" for _, variant, _ in groups)
+    kept = list(groups.values())
+    names = [
+        name + (f", {variant}" if both else "") + (", warm-up" if warmup else "")
+        for name, variant, warmup in groups
+    ]
+    seconds_each = [[f.window.duration_s for f in group] for group in kept]
+    return _columns(
+        [
+            ("phase", names),
+            ("times", [str(len(group)) for group in kept]),
+            ("seconds in all", [f"{sum(each):.3f}" for each in seconds_each]),
+            ("shortest to longest", [f"{min(e):.3f} to {max(e):.3f}" for e in seconds_each]),
+            ("tokens/s", [number(_mean(g, "tokens_per_s")) for g in kept]),
+            ("energy", [quantity(_sum(g, "joules"), "J") for g in kept]),
+            ("MFU", [_share(_mean(g, "mfu")) for g in kept]),
+            ("MBU", [_share(_mean(g, "mbu")) for g in kept]),
+            ("GPU max °C", [number(_most(g, "max_gpu_c")) for g in kept]),
+            ("board max °C", [number(_most(g, "max_board_c")) for g in kept]),
+        ]
+    )
+
+
+def _known(rows: Sequence[WindowFigures], name: str) -> list[tuple[float, float]]:
+    """Values that are known, each with its window's length."""
+    found = [(getattr(row, name), row.window.duration_s) for row in rows]
+    return [(float(value), seconds) for value, seconds in found if value is not None]
+
+
+def _mean(rows: Sequence[WindowFigures], name: str) -> float | None:
+    """Weighted by time: a rate over all of them."""
+    known = _known(rows, name)
+    total_s = sum(weight for _, weight in known)
+    return sum(value * weight for value, weight in known) / total_s if total_s > 0 else None
+
+
+def _sum(rows: Sequence[WindowFigures], name: str) -> float | None:
+    known = _known(rows, name)
+    return sum(value for value, _ in known) if known else None
+
+
+def _most(rows: Sequence[WindowFigures], name: str) -> float | None:
+    return max((value for value, _ in _known(rows, name)), default=None)
 
 
 def heat(rows: Sequence[Heat]) -> str:

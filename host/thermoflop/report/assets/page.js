@@ -15,7 +15,10 @@
     return 10 * power;
   };
   const timeUnit = (span) => span <= 180 ? ["s", 1] : span <= 10800 ? ["min", 60] : span <= 345600 ? ["h", 3600] : ["d", 86400];
-  const digits = (step) => Math.max(0, -Math.floor(Math.log10(step) + 1e-9) + (String(step).includes("25") ? 1 : 0));
+  const digits = (step) => {
+    const power = Math.floor(Math.log10(step) + 1e-9);
+    return Math.max(0, -power + (Math.abs(step / Math.pow(10, power) - 2.5) < 1e-6 ? 1 : 0));
+  };
   const show = (value, step) => value.toFixed(Math.min(6, digits(step)));
   const clip = (text, width) => {
     const most = Math.floor(width / 6.9);
@@ -72,8 +75,10 @@
         spans.forEach((span, index) => {
           const fill = span.fan ? "var(--fan)" : span.hot ? "var(--hot)" : span.color || "var(--gpu0)";
           const at = band(svg, span.start, span.end, top, 19, fill, span.fan || span.hot ? 0.75 : span.color ? 0.34 : index % 2 ? 0.16 : 0.3);
-          if (at && span.name && at[1] - at[0] > 26) {
-            const text = make("text", { x: at[0] + 5, y: top + 14 }, clip(span.name, at[1] - at[0] - 8));
+          const room = at ? at[1] - at[0] - 8 : 0;
+          // the legend names every phase: a name that does not fit is left out; a trial's is cut
+          if (at && span.name && (span.color ? span.name.length * 6.9 <= room : room > 18)) {
+            const text = make("text", { x: at[0] + 5, y: top + 14 }, clip(span.name, room));
             text.style.fill = "var(--ink)";
             svg.append(text);
           }
