@@ -43,6 +43,18 @@ def test_a_line_arrives_as_it_was() -> None:
     assert (end.ledger.lines_sent, end.ledger.lines_delivered) == (1, 1)
 
 
+def test_reading_wakes_no_reader() -> None:
+    end = cable()
+    ticket = end.attach()
+    say(end, LINE)
+    end.move(0.0)
+    woken: list[bool] = []
+    end.on_data = lambda: woken.append(True)
+    assert end.read(ticket, 1000) == LINE
+    assert end.read(ticket, 1000) == b""
+    assert not woken  # it would call itself back for ever, and never sleep
+
+
 def test_with_nobody_listening_the_latest_bytes_stay() -> None:
     end = cable()
     for _ in range(20):

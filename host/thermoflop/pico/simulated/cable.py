@@ -237,7 +237,8 @@ class Cable:
             data = bytes(self._host[:most])
             del self._host[:most]
             self.ledger.arrived(data)
-            self._notify()
+            if data:  # there is room again; a reader who woke itself here would never sleep
+                self.changed.notify_all()
         return data
 
     def write(self, ticket: int, data: bytes, timeout_s: float | None = None) -> int:
