@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("report", "one page of one or more runs: curves, phases, tables, provenance"),
     "pico": ("pico", "say one command to the board and print its answer"),
     "simulate": ("simulate", "a Pico W that is not there, running the real firmware"),
-    "bench": ("bench", "run the operators of a model on this CPU, beside the best rates it shows"),
+    "bench": ("bench", "run a decoder of a model's shape and its operators, beside their bounds"),
     "ops": ("ops", "the operators of one step: parameters, multiplications, FLOPs and bytes"),
     "explain": ("explain", "the formulas of a model, derived from its operators"),
     "mults": (

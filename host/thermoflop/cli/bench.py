@@ -1,4 +1,4 @@
-"""``thermoflop bench MODEL``: run a model's operators on this CPU and time them."""
+"""``thermoflop bench MODEL``: run a model's operators and its whole decoder, and time them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from thermoflop.runs.bench.measure import Peaks, Timed
+    from thermoflop.runs.bench.measure import OperatorRow, StepRow
 
 EPILOG = """\
-Operators run in float32 on numpy, with random numbers; no model file is needed. Beside each stands
-the time at the best rates that this machine showed at the start of the run; it is no bound, a cache
-can beat it. Under `thermoflop record` each operator is a phase:
-  thermoflop record -- thermoflop bench gpt2 --new 128
+Random weights of the model's shape; no model file is needed. Beside each time stand its bound,
+which no run beats, and with --profile what this machine is expected to take. A decoder that does
+not fit into memory runs with fewer layers, and says so. Under `record` each operator and step is a
+phase. Everything at once on a machine with a GPU:
+  thermoflop record -- thermoflop bench --suite gpu
 """
 
 
@@ -23,60 +24,45 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
-    add("model", metavar="MODEL", help="a config.json, a folder with one, or a catalogue name")
-    add("--batch", type=int, default=1, metavar="N", help="sequences (1)")
-    add("--new", type=int, default=1, metavar="N", help="new tokens: 1 is decode (1)")
-    add("--cached", type=int, default=0, metavar="N", help="tokens in the cache already (0)")
-    add("--json", action="store_true", help="print as JSON")
+    add("models", nargs="*", metavar="MODEL", help="a config.json, its folder, or a known name")
+    add("--suite", choices=("cpu", "gpu"), help="a set of models and sizes instead")
+    add("--batch", type=int, nargs="+", metavar="N", help="sequences, one or more sizes (1)")
+    add("--prompt", type=int, nargs="+", metavar="N", help="tokens of the prompt (128)")
+    add("--generate", type=int, metavar="N", help="tokens generated after it (16)")
+    add("--layers", type=int, metavar="N", help="of the decoder (all, or what fits into memory)")
+    add("--only", choices=("operators", "decoder"), help="one of the two (both)")
+    add("--profile", metavar="P", help="expectations: a profile of this machine")
+    add_backend(parser)
+    add("--json", action="store_true", help="one JSON object")
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """What runs it."""
+    add = parser.add_argument
+    add("--backend", choices=("numpy", "torch"), help="numpy, or torch where it is installed")
+    add("--device", metavar="D", help="cpu, cuda or cuda:1 (cpu)")
+    add("--dtype", choices=("fp32", "bf16", "fp16"), help="number format (fp32)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    from thermoflop.model.load import load_model
-    from thermoflop.runs.bench.measure import bench, peaks
+    from thermoflop.runs.bench.run import Asked, run_bench
+    from thermoflop.runs.bench.text import Lines, best_text, summary_text
 
-    table = load_model(args.model).operators(
-        args.batch, args.new, args.cached, dtype="fp32", logits="last", kernels="eager"
-    )
-    known = peaks()
-    rows = []
-    for timed in bench(table, known):
-        rows.append(timed)
+    lines = Lines()
+
+    def tell(row: OperatorRow | StepRow | str) -> None:
         if not args.json:
-            print(line(timed), flush=True)
+            print(lines.of(row), flush=True)
+
+    asked = Asked(
+        args.models, args.batch, args.prompt, args.generate, args.layers, args.suite, args.only,
+        args.profile, args.backend, args.device, args.dtype,
+    )  # fmt: skip
+    found = run_bench(asked, tell, lambda text: print(text, file=sys.stderr, flush=True))
     if args.json:
-        print(json.dumps(report(known, rows)))
-        return 0
-    print(total(rows, known))
+        print(json.dumps(found.to_json()))
+    else:
+        print(summary_text(found))
+        print(best_text(found.best))
     return 0
-
-
-def report(known: Peaks, rows: list[Timed]) -> dict[str, object]:
-    """Everything as data."""
-    from dataclasses import asdict
-
-    return {"peaks": asdict(known), "operators": [row.to_json() for row in rows]}
-
-
-def line(row: Timed) -> str:
-    """One operator."""
-    at_best = f"at best rates {1e6 * row.at_best_s:10.1f} µs"
-    if row.median_s is None:
-        return f"{row.name:<18} x{row.times:<4} {at_best}  not run on numpy"
-    measured = f"measured {1e6 * row.median_s:10.1f} µs"
-    return f"{row.name:<18} x{row.times:<4} {at_best}  {measured}  {row.efficiency:6.1%}"
-
-
-def total(rows: list[Timed], known: Peaks) -> str:
-    """The sum over those that ran."""
-    ran = [row for row in rows if row.median_s is not None]
-    at_best_s = sum(row.times * row.at_best_s for row in ran)
-    measured_s = sum(row.times * (row.median_s or 0.0) for row in ran)
-    skipped = len(rows) - len(ran)
-    if skipped:
-        print(f"{skipped} of {len(rows)} operators were not run", file=sys.stderr)
-    return (
-        f"sum of those that ran: at best rates {1e3 * at_best_s:.2f} ms, "
-        f"measured {1e3 * measured_s:.2f} ms; "
-        f"best rates {known.flops_per_s / 1e9:.1f} GFLOP/s, {known.bytes_per_s / 1e9:.1f} GB/s"
-    )

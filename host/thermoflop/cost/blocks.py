@@ -76,7 +76,8 @@ def prefill_s(setting: Setting, asked: Asked, chunk: int | None) -> tuple[Number
     """
     batch, new = asked.batch / setting.plan.dp, asked.prompt - asked.prefix
     whole = setting.prefill(new, batch, asked.prefix)
-    bound = bound_step_s(whole, setting.limits, batch * new)
+    least = setting.least_prefill(new, batch, asked.prefix) if setting.is_eager else whole
+    bound = bound_step_s(least, setting.limits, batch * new)
     if chunk is None:
         return bound, step_s(whole, batch, setting.rates)
     count = maximum(-(-new // chunk), 1)
@@ -92,7 +93,8 @@ def one(setting: Setting, asked: Asked, chunk: int | None) -> Estimate:
     first_bound, first = prefill_s(setting, asked, chunk)
     steps = maximum(asked.generate - 1, 0)
     works_at, ends = setting.decoding(batch), setting.ends
-    later_bound = bound_decode_s(works_at, asked.prompt, steps, setting.limits, batch, ends)
+    least_at = setting.least_decoding(batch)
+    later_bound = bound_decode_s(least_at, asked.prompt, steps, setting.limits, batch, ends)
     later = decode_s(works_at, asked.prompt, steps, batch, setting.rates, ends)
     divisor = maximum(steps, 1)
     first_span = setting.span("prefill", first_bound, first)

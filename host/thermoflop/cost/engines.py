@@ -19,6 +19,8 @@ class Engine:
 
     ``chunk`` prompt tokens are read at once (None: all of them). ``half_accumulate``: products of
     half-precision numbers are summed in half precision where the device is faster at that.
+    ``kernels``: ``fused``, ``eager`` (every operator alone, all pairs of the mask computed), or
+    ``attention`` (eager but for one attention kernel).
     """
 
     name: str
@@ -26,6 +28,7 @@ class Engine:
     splits: str = "layers"
     chunk: int | None = None
     half_accumulate: bool = False
+    kernels: str = "fused"
 
 
 ENGINES = (

@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from thermoflop.model.step import Step
 
 
+# Contexts between which measured times are taken to grow evenly.
+CURVE_ENDS = tuple(2**power for power in range(4, 21))
+
+
 @record
 class Span:
     """A time in seconds: the bound that no run beats, the expectation, and its 80 % interval."""
@@ -112,14 +116,29 @@ class Setting:
         self.profile = profile
         self.share = Share(model.description, plan, precision)
         efficiency = profile.efficiency(device, precision)
-        self.rates = rates_of(device, precision, efficiency, profile.engine)
+        curves = profile.curves(device, precision)
+        self.rates = rates_of(device, precision, efficiency, profile.engine, curves)
         self.limits = limits_of(device, fastest_peak(device, precision), plan.pp)
         self.ends = window_ends(model.description)
+        self.is_eager = profile.engine.kernels != "fused"
+        if self.is_eager:
+            self.ends = tuple(sorted({*self.ends, *CURVE_ENDS}))
 
     def prefill(self, prompt: Number, batch: Number, cached: Number = 0) -> list[Work]:
         """The operators that read the prompt."""
+        return self.works(self._reading(prompt, batch, cached))
+
+    def least_prefill(self, prompt: Number, batch: Number, cached: Number = 0) -> list[Work]:
+        """The same where nothing is wasted: what the bound is made of."""
+        return self.share.works(self._reading(prompt, batch, cached))
+
+    def _reading(self, prompt: Number, batch: Number, cached: Number) -> Step:
         logits = "none" if self.model.is_encoder else "last"
-        return self.share.works(prefill_step(prompt, batch, cached, logits))
+        return prefill_step(prompt, batch, cached, logits)
+
+    def works(self, step: Step) -> list[Work]:
+        """The operators of a step as the engine runs them."""
+        return self.share.works(step, self.profile.engine.kernels)
 
     def check_step(self, new: int, batch: Number, cached: Number) -> Step:
         """The step that checks ``new`` drafted tokens: logits at every one of them."""
@@ -127,6 +146,10 @@ class Setting:
 
     def decoding(self, batch: Number) -> Callable[[Number], list[Work]]:
         """The operators of a decode step, by the number of cached tokens."""
+        return lambda cached: self.works(decode_step(cached, batch))
+
+    def least_decoding(self, batch: Number) -> Callable[[Number], list[Work]]:
+        """The same where nothing is wasted."""
         return lambda cached: self.share.works(decode_step(cached, batch))
 
     def spread(self, phase: str) -> Spread:

@@ -9,6 +9,8 @@ device of one's own is a few lines of TOML::
     bandwidth_gb_s = 900
     [dense_tflops]
     bf16 = 200
+
+A machine that ``thermoflop calibrate`` measured is a device under the name of its profile.
 """
 
 from __future__ import annotations
@@ -225,6 +227,11 @@ def find_device(name: str) -> Device:
     for key in (whole, wanted, f"rtx{wanted}", f"apple{wanted}"):
         if key in plain:
             return plain[key]
+    from thermoflop.cost.own import find_own
+
+    own = find_own(name)
+    if own is not None:
+        return own.device
     starts = [device for key, device in plain.items() if wanted and key.startswith(wanted)]
     if len(starts) == 1:
         return starts[0]

@@ -15,7 +15,7 @@ from thermoflop.cost.network import (
     wire_bytes,
 )
 from thermoflop.cost.shard import shard
-from thermoflop.cost.work import works
+from thermoflop.cost.work import eager_works, works
 from thermoflop.errors import UsageError
 from thermoflop.model.record import record, replace
 
@@ -108,10 +108,13 @@ class Share:
         self.description = shard(description, plan.tp, plan.ep)
         self.whole, self.plan, self.precision = description, plan, precision
 
-    def works(self, step: Step) -> list[Work]:
-        """Operators and collectives of one step, in one list."""
+    def works(self, step: Step, kernels: str = "fused") -> list[Work]:
+        """Operators and collectives of one step, in one list; ``kernels`` as in ``Engine``."""
         plan, wide = self.plan, self.precision.activation_bytes
-        found = works(self.description, step, self.precision)
+        if kernels == "fused":
+            found = works(self.description, step, self.precision)
+        else:
+            found = eager_works(self.description, step, self.precision, kernels)
         if plan.cp > 1:
             found = [_context_share(work, plan.cp) for work in found]
         tokens = step.batch * step.new

@@ -19,7 +19,9 @@ from thermoflop.model.record import record
 if TYPE_CHECKING:
     from typing import Any
 
+    from thermoflop.cost.curves import Curves
     from thermoflop.cost.hardware import Device
+    from thermoflop.cost.own import Own
     from thermoflop.cost.precision import Precision
 
 PHASES = ("prefill", "token", "total")
@@ -36,7 +38,10 @@ class Spread:
 
 @record
 class Profile:
-    """``points`` and ``moves`` are what ``thermoflop.cost.fitting`` found; see ``Fit``."""
+    """``points`` and ``moves`` are what ``thermoflop.cost.fitting`` found; see ``Fit``.
+
+    ``own``: it was measured on a machine of the user's, and everything comes from there.
+    """
 
     name: str
     points: dict[str, float]
@@ -47,10 +52,13 @@ class Profile:
     models: int
     devices: tuple[str, ...]
     labels: tuple[str, ...]
+    own: Own | None = None
 
     @property
     def engine(self) -> Engine:
         """The habits of the engine."""
+        if self.own is not None:
+            return self.own.engine
         return next((known for known in ENGINES if known.name == self.name), DEFAULT)
 
     def knows(self, device: Device) -> bool:
@@ -59,12 +67,33 @@ class Profile:
 
     def efficiency(self, device: Device, precision: Precision, label: str = "") -> Efficiency:
         """The rates for a device and a family of formats, of one version where it is named."""
+        if self.own is not None:
+            return self.own.efficiency
         points = dict(self.points)
         groups = (f"family:{precision.family}", f"device:{device.name}", f"label:{label}")
         for group in groups:
             for name, move in self.moves.get(group, {}).items():
                 points[name] += move
         return Efficiency(**{name: _value(name, point) for name, point in points.items()})
+
+    def curves(self, device: Device, precision: Precision) -> Curves | None:
+        """What was measured on a machine of one's own; None for a profile of published rows.
+
+        UsageError where another device or format is asked for than was measured.
+        """
+        if self.own is None:
+            return None
+        if device.name != self.own.device.name:
+            raise UsageError(
+                f"profile {self.name} was measured on {self.own.device.name}, "
+                f"not on {device.name}: leave the device out"
+            )
+        if precision.name != self.own.dtype or precision.kv_bytes != precision.activation_bytes:
+            raise UsageError(
+                f"profile {self.name} was measured in {self.own.dtype}: "
+                f"expected that format, not {precision.name}"
+            )
+        return self.own.curves
 
     def interval(self, phase: str, device: Device) -> Spread:
         """The spread that holds for a phase on a device."""
@@ -73,6 +102,8 @@ class Profile:
 
     def provenance(self, device: Device, precision: Precision) -> str:
         """What the expectation rests on, in a sentence."""
+        if self.own is not None:
+            return self.own.provenance
         if not self.devices:
             return (
                 f"no engine named: rates pooled over {self.rows:,} published rows of all engines, "
@@ -145,14 +176,30 @@ def find_profile(name: str | Profile | None) -> Profile:
     if name.endswith(".json"):
         return _read_profile(name)
     known = profiles()
+    from thermoflop.cost.own import find_own, own_names
+
     low = name.strip().lower()
     for engine in ENGINES:
         if low == engine.name or low.startswith(engine.prefixes):
             low = engine.name
             break
-    if low not in known:
-        raise UsageError(f"{name!r:.60} is no profile: expected one of {', '.join(known)}")
-    return known[low]
+    if low in known:
+        return known[low]
+    own = find_own(low)
+    if own is not None:
+        return profile_of(own)
+    names = ", ".join([*known, *own_names()])
+    raise UsageError(
+        f"{name!r:.60} is no profile: expected one of {names}, "
+        "or one that 'thermoflop calibrate' made"
+    )
+
+
+def profile_of(own: Own) -> Profile:
+    """A machine of one's own as a profile."""
+    spread = {phase: Spread(*ends) for phase, ends in own.spread.items()}
+    count, name = int(own.made["measurements"]), own.device.name
+    return Profile(own.name, {}, {}, spread, spread, count, 0, (name,), (), own)
 
 
 def _read_profile(path: str) -> Profile:
@@ -160,6 +207,11 @@ def _read_profile(path: str) -> Profile:
 
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123
-            return profile_from(json.load(file))
+            raw = json.load(file)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is no profile: {error}") from error
+    if isinstance(raw, dict) and "made" in raw:
+        from thermoflop.cost.own import own_from
+
+        return profile_of(own_from(raw, path))
+    return profile_from(raw)

@@ -15,10 +15,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.engines import DEFAULT, attention_peak_of, peak_of
-from thermoflop.model.algebra import maximum
+from thermoflop.model.algebra import maximum, minimum
 from thermoflop.model.record import record
 
 if TYPE_CHECKING:
+    from thermoflop.cost.curves import Curves
     from thermoflop.cost.engines import Engine
     from thermoflop.cost.hardware import Device
     from thermoflop.cost.precision import Precision
@@ -54,7 +55,7 @@ class Efficiency:
 
 @record
 class Rates:
-    """A device in one number format under one ``Efficiency``."""
+    """A device in one number format under one ``Efficiency``, or under measured ``curves``."""
 
     peak_flops_s: Number
     bandwidth_bytes_s: Number
@@ -62,17 +63,22 @@ class Rates:
     core_hz: Number
     attention_flops_s: Number
     efficiency: Efficiency
+    curves: Curves | None = None
 
 
 def rates_of(
-    device: Device, precision: Precision, efficiency: Efficiency, engine: Engine | None = None
+    device: Device,
+    precision: Precision,
+    efficiency: Efficiency,
+    engine: Engine | None = None,
+    curves: Curves | None = None,
 ) -> Rates:
     """The rates at which a device is expected to run. UsageError for a format it lacks."""
     peak = peak_of(engine or DEFAULT, device, precision.compute)
     fabric = device.fabric_bytes_s
     attention = attention_peak_of(engine or DEFAULT, device, precision.compute)
     bandwidth = device.bandwidth_bytes_s
-    return Rates(peak, bandwidth, fabric, device.core_hz, attention, efficiency)
+    return Rates(peak, bandwidth, fabric, device.core_hz, attention, efficiency, curves)
 
 
 def fastest_peak(device: Device, precision: Precision) -> float:
@@ -102,6 +108,8 @@ def compute_s(work: Work, rates: Rates) -> Number:
     if work.kind in _MOVING or work.kind == "network":
         return 0.0
     efficiency = rates.efficiency
+    if rates.curves is not None:
+        return rates.curves.seconds(work) * _side(work, rates)[0]
     if work.kind in ("attention", "scan"):
         return work.flops / (rates.attention_flops_s * efficiency.attention)
     padded = work.flops + efficiency.pad_rows * work.row_flops
@@ -114,6 +122,8 @@ def memory_s(work: Work, rates: Rates) -> Number:
     if work.kind == "network":
         wire = work.activation_bytes / (rates.link_bytes_s * efficiency.link)
         return wire + work.flops * efficiency.collective_s
+    if rates.curves is not None:
+        return rates.curves.seconds(work) * _side(work, rates)[1]
     weighted = (
         work.weight_bytes / efficiency.weights
         + work.kv_bytes / efficiency.cache
@@ -121,6 +131,16 @@ def memory_s(work: Work, rates: Rates) -> Number:
     )
     taken_in = work.weight_bytes / (rates.core_hz * efficiency.stream)
     return weighted / rates.bandwidth_bytes_s + taken_in
+
+
+def _side(work: Work, rates: Rates) -> tuple[Number, Number]:
+    """Shares of a measured time that computing and moving take: 1 for the one that binds, for the
+    other as much less as the roofline says."""
+    if work.kind in _MOVING:
+        return 0.0, 1.0
+    computing = work.flops / rates.peak_flops_s
+    moving = maximum(work.bytes / rates.bandwidth_bytes_s, 1e-30)
+    return minimum(1.0, computing / moving), minimum(1.0, moving / maximum(computing, 1e-30))
 
 
 def operator_s(work: Work, rates: Rates) -> Number:

@@ -91,7 +91,7 @@ def speculate(
     big = Setting(large, device, choose_plan(devices), precision, found)
     little = Setting(small, device, choose_plan(1), precision, found)
     middle = asked.prompt + asked.generate // 2
-    check = big.share.works(big.check_step(drafted + 1, asked.batch, middle))
+    check = big.works(big.check_step(drafted + 1, asked.batch, middle))
     return Speculation(
         large.name, small.name, drafted, acceptance, tokens_per_check(acceptance, drafted),
         float(step_s(little.decoding(batch)(middle), batch, little.rates)),

@@ -20,7 +20,7 @@ from thermoflop.model.operators import (
     Pass,
     Softmax,
 )
-from thermoflop.model.record import record
+from thermoflop.model.record import record, replace
 
 if TYPE_CHECKING:
     from thermoflop.cost.precision import Precision
@@ -39,7 +39,8 @@ class Work:
 
     ``row_flops`` are the FLOPs that one more row of the left matrix costs: what padding to whole
     tiles is charged by. ``launches`` kernels are started for each occurrence. ``element_flops`` are
-    operations on single elements, which no time is made of.
+    operations on single elements, which no time is made of. ``operator`` is what it was made from,
+    for its shape; attention's parts carry the scores.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Work:
     activation_bytes: Number
     launches: int = 1
     element_flops: Number = 0.0
+    operator: Operator | None = None
 
     @property
     def bytes(self) -> Number:
@@ -61,19 +63,41 @@ class Work:
         return self.weight_bytes + self.kv_bytes + self.activation_bytes
 
 
-def works(description: Description, step: Step, precision: Precision) -> list[Work]:
-    """The work of one step, in the order in which it runs."""
+def works(
+    description: Description, step: Step, precision: Precision, join: bool | None = None
+) -> list[Work]:
+    """The work of one step, in the order in which it runs.
+
+    ``join``: attention is one kernel whose scores stay on the chip (None: when the step is fused).
+    """
+    join_attention = step.kernels == "fused" if join is None else join
     found: list[Work] = []
     pending: Work | None = None
+    scores: Attend | None = None
     for operator in build_operators(description, step):
-        if step.kernels == "fused" and isinstance(operator, Attend | Softmax):
+        if isinstance(operator, Attend):
+            scores = operator
+        if join_attention and isinstance(operator, Attend | Softmax):
             pending = _joined(pending, operator, precision)
             if isinstance(operator, Attend) and operator.values:
                 found.append(pending)
                 pending = None
             continue
-        found.append(work_of(operator, precision))
+        work = work_of(operator, precision)
+        found.append(replace(work, operator=scores) if isinstance(operator, Softmax) else work)
     return found
+
+
+def eager_works(
+    description: Description, step: Step, precision: Precision, kernels: str
+) -> list[Work]:
+    """The work of a step that runs every operator alone; see ``thermoflop.cost.engines.Engine``.
+
+    ``eager`` computes all pairs of the mask, ``attention`` has one kernel that leaves out the rest.
+    """
+    joined = kernels == "attention"
+    pairs = step.attention if joined else "full"
+    return works(description, replace(step, kernels="eager", attention=pairs), precision, joined)
 
 
 def work_of(operator: Operator, precision: Precision) -> Work:
@@ -109,12 +133,13 @@ def work_of(operator: Operator, precision: Precision) -> Work:
         (moved.read + moved.written) * wide,
         launches,
         elements,
+        operator,
     )
 
 
 def _joined(pending: Work | None, operator: Attend | Softmax, precision: Precision) -> Work:
     """Scores, softmax and values as the one kernel that fused attention is."""
-    new = work_of(operator, precision)
+    new = work_of(operator if operator.fused else replace(operator, fused=True), precision)
     if pending is None:
         return Work("attention", *tuple(new.__dict__.values())[1:])
     return Work(
@@ -128,6 +153,7 @@ def _joined(pending: Work | None, operator: Attend | Softmax, precision: Precisi
         0.0,
         pending.kv_bytes + new.kv_bytes,
         pending.activation_bytes + new.activation_bytes,
+        operator=pending.operator,
     )
 
 

@@ -1,1 +1,1 @@
-"""The built-in benchmark: a model's own operators with random numbers, on this CPU."""
+"""The built-in benchmark: a model's operators and its whole decoder, with random numbers."""

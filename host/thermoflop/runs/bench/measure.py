@@ -1,133 +1,327 @@
-"""Time the operators of a step, mark each as a phase, and set this machine's best rates beside it.
+"""Time every operator of a step, and whole steps, and set bound and expectation beside each.
 
-``at_best_s`` is the time at the best rates that this machine showed at the start of the same run
-(products of several sizes, a large copy), whichever of the two binds. It is no bound: an operand
-that stays in the cache beats the copy, and a machine that others use has bad seconds. How far an
-operator is from it says how well its shape suits the machine. The figure is the median of all
-repetitions; the fastest and slowest stand beside it.
+An operator runs alone, its weights and its part of the cache coming from memory (see ``kernels``);
+a step is the whole decoder. What is reported is the median, with the fastest and slowest beside it.
+Each is a phase of a recording, marked with what was expected of it.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.cost.engines import Engine
+from thermoflop.cost.estimate import estimate
+from thermoflop.cost.precision import choose_precision
+from thermoflop.cost.rates import operator_s, rates_of
+from thermoflop.cost.steps import decode_step, prefill_step
+from thermoflop.cost.work import eager_works
+from thermoflop.errors import UsageError
 from thermoflop.marks import mark, note
-from thermoflop.runs.bench.kernels import Kernel, kernel
+from thermoflop.runs.bench.backend import times
+from thermoflop.runs.bench.decoder import Decoder, Weights, check_runs, with_layers
+from thermoflop.runs.bench.kernels import kernel
 
 if TYPE_CHECKING:
-    from thermoflop.model.operators import Operator
-    from thermoflop.model.table import OperatorTable
+    from collections.abc import Callable
 
-LEAST_S = 0.05  # of measuring an operator
-LEAST_RUNS, MOST_RUNS = 5, 200
-PEAK_S = 0.3  # of looking for the best rate, for each size
-_PEAK_SIZES = (384, 768, 1536)
-_COPY_BYTES = 256 << 20
+    from thermoflop.cost.estimate import Span
+    from thermoflop.cost.hardware import Device
+    from thermoflop.cost.profile import Profile
+    from thermoflop.cost.rates import Rates
+    from thermoflop.cost.work import Work
+    from thermoflop.model.model import Model
+    from thermoflop.runs.bench.backend import Backend
+    from thermoflop.runs.bench.kernels import Pool
+    from thermoflop.runs.bench.limits import Best
+
+PHASES = ("prefill", "decode")
+_MEMORY_SHARE = 0.85  # of what is free may be taken by a decoder
+PREFILLS = 5  # timed, at least
 
 
 @dataclass(frozen=True, slots=True)
-class Peaks:
-    """The best rates this machine showed: FLOP/s of a float32 product, bytes/s of a copy."""
+class Case:
+    """One shape to run: ``generate`` decode steps behind a prompt, ``layers`` (None: all)."""
 
-    flops_per_s: float
-    bytes_per_s: float
+    model: str
+    batch: int = 1
+    prompt: int = 128
+    generate: int = 16
+    layers: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Timed:
-    """One operator: ``median_s`` of one occurrence; None when it was not run."""
+class OperatorRow:
+    """One occurrence of one operator, in seconds; ``measured_s`` None when it was not run."""
 
+    model: str
+    batch: int
+    phase: str
     name: str
     kind: str
-    shape: str
-    times: int
+    times: float
     flops: float
-    n_bytes: float
-    at_best_s: float
-    median_s: float | None
+    weight_bytes: float
+    kv_bytes: float
+    activation_bytes: float
+    bound_s: float
+    expected_s: float | None
+    measured_s: float | None
     low_s: float | None
     high_s: float | None
     runs: int
 
     @property
-    def efficiency(self) -> float | None:
-        """The time at the best rates over the measured one; above 1 where a cache helps."""
-        return self.at_best_s / self.median_s if self.median_s else None
+    def error(self) -> float | None:
+        """Measured over expected, less 1."""
+        return _error(self.measured_s, self.expected_s)
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary."""
-        return {**asdict(self), "efficiency": self.efficiency}
+        return {**asdict(self), "error": self.error}
 
 
-def peaks() -> Peaks:
-    """Measure the two rates; about two seconds."""
-    import numpy as np
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """A step of the whole decoder, in seconds. ``low_s`` to ``high_s``: 80 % of runs expected."""
 
-    mark("peak rates")
-    rng = np.random.default_rng(0)
-    best_flops_per_s = 0.0
-    for size in _PEAK_SIZES:
-        a = rng.standard_normal((size, size), dtype=np.float32)
-        best_s = min(times(partial(np.matmul, a, a, np.empty_like(a)), PEAK_S))
-        best_flops_per_s = max(best_flops_per_s, 2 * size**3 / best_s)
-    source = np.ones(_COPY_BYTES // 4, dtype=np.float32)
-    target = np.empty_like(source)
-    copy_s = min(times(lambda: np.copyto(target, source), PEAK_S))
-    mark(None)
-    return Peaks(best_flops_per_s, 2 * source.nbytes / copy_s)
+    model: str
+    batch: int
+    phase: str
+    context: int
+    layers: int
+    all_layers: int
+    tokens: int
+    bound_s: float
+    expected_s: float | None
+    low_s: float | None
+    high_s: float | None
+    measured_s: float
+    fastest_s: float
+    slowest_s: float
+    runs: int
 
+    @property
+    def error(self) -> float | None:
+        """Measured over expected, less 1."""
+        return _error(self.measured_s, self.expected_s)
 
-def times(call: Callable[[], Any], least_s: float = LEAST_S) -> list[float]:
-    """Seconds of repeated calls, after one that warms up."""
-    call()
-    found: list[float] = []
-    until_s = time.perf_counter() + least_s
-    while len(found) < LEAST_RUNS or (time.perf_counter() < until_s and len(found) < MOST_RUNS):
-        start_s = time.perf_counter()
-        call()
-        found.append(time.perf_counter() - start_s)
-    return found
+    @property
+    def is_inside(self) -> bool | None:
+        """Whether the interval holds the measured time."""
+        if self.low_s is None or self.high_s is None:
+            return None
+        return self.low_s <= self.measured_s <= self.high_s
 
-
-def bench(table: OperatorTable, known: Peaks) -> Iterable[Timed]:
-    """Every operator of the table in turn."""
-    for operator in table:
-        yield timed(operator, table, known)
-
-
-def timed(operator: Operator, table: OperatorTable, known: Peaks) -> Timed:
-    """One operator, as a phase of a recording."""
-    count = int(operator.times)
-    flops = float(operator.flops) / count
-    # scores and weights leave the chip here: numpy has no fused attention
-    n_bytes = float(table.traffic_of(operator).total) / count
-    at_best_s = max(flops / known.flops_per_s, n_bytes / known.bytes_per_s)
-    made = kernel(operator)
-    found = _measured(made, operator.name, flops, n_bytes, known) if made is not None else []
-    return Timed(
-        name=operator.name,
-        kind=operator.kind,
-        shape=operator.shape,
-        times=count,
-        flops=flops,
-        n_bytes=n_bytes,
-        at_best_s=at_best_s,
-        median_s=median(found) if found else None,
-        low_s=min(found, default=None),
-        high_s=max(found, default=None),
-        runs=len(found),
-    )
+    def to_json(self) -> dict[str, Any]:
+        """As a dictionary."""
+        return {**asdict(self), "error": self.error, "is_inside": self.is_inside}
 
 
-def _measured(made: Kernel, name: str, flops: float, n_bytes: float, known: Peaks) -> list[float]:
-    mark(name, peak_flops_per_s=known.flops_per_s, peak_bytes_per_s=known.bytes_per_s)
-    found = times(made.run)
-    calls = len(found) + 1
-    note(flops=flops * calls, bytes=n_bytes * calls)
-    mark(None)
-    return found
+def _error(measured_s: float | None, expected_s: float | None) -> float | None:
+    return measured_s / expected_s - 1 if measured_s and expected_s else None
+
+
+class Bench:
+    """One case on one backend. ``best`` gives the bounds, ``profile`` (or None) expectations."""
+
+    def __init__(
+        self, case: Case, model: Model, backend: Backend, pool: Pool, best: Best,
+        profile: Profile | None = None,
+    ) -> None:  # fmt: skip
+        """``model`` is the whole one; it is cut to the layers asked for, or that fit."""
+        self.case, self.backend, self.pool, self.best = case, backend, pool, best
+        self.profile = profile
+        check_runs(model)
+        self.all_layers = layers_of(model)
+        self._check_case(model)
+        self.layers = case.layers or layers_that_fit(model, backend, case)
+        self.model = with_layers(model, self.layers)
+        self.precision = choose_precision(backend.dtype)
+
+    def _check_case(self, model: Model) -> None:
+        case = self.case
+        for name in ("batch", "prompt", "generate"):
+            value = getattr(case, name)
+            if type(value) is not int or not 1 <= value <= 10**6:
+                raise UsageError(f"--{name} {value!r:.40} makes no sense: expected at least 1")
+        most = model.max_positions
+        if most is not None and case.prompt + case.generate > most:
+            raise UsageError(
+                f"--prompt {case.prompt} and --generate {case.generate} pass the {most} positions "
+                f"of {model.name}"
+            )
+
+    @property
+    def device(self) -> Device:
+        """What bounds are made of, as a device."""
+        if self.profile is not None and self.profile.own is not None:
+            return self.profile.own.device
+        return self.best.device("this machine", self.backend.dtype)
+
+    @cached_property
+    def rates(self) -> Rates | None:
+        """What single operators are expected at; None without a profile."""
+        profile, device = self.profile, self.device
+        if profile is None:
+            return None
+        efficiency = profile.efficiency(device, self.precision)
+        curves = profile.curves(device, self.precision)
+        return rates_of(device, self.precision, efficiency, profile.engine, curves)
+
+    def works(self, phase: str) -> list[Work]:
+        """The operators of a phase as this backend runs them; decoding at the middle step."""
+        case, engine = self.case, Engine("bench", (), kernels=self.backend.kernels)
+        step = prefill_step(case.prompt, case.batch)
+        if phase == "decode":
+            step = decode_step(case.prompt + (case.generate - 1) // 2, case.batch)
+        return eager_works(self.model.description, step, self.precision, engine.kernels)
+
+    def operators(self, phase: str) -> Iterator[OperatorRow]:
+        """Every operator of a phase in turn."""
+        around = self.pool.pass_through() if self.backend.device == "cpu" else None
+        kept = 1 - min(0.5, self.best.cache_bytes / (self.pool.elements * self.backend.wide_bytes))
+        for work in self.works(phase):
+            bound_s = self.best.bound_s(work, kept)
+            expected_s = self._expected_s(work, bound_s)
+            found = self._timed(work, phase, bound_s, expected_s, around)
+            yield OperatorRow(
+                model=self.case.model, batch=self.case.batch, phase=phase, name=work.name,
+                kind=work.kind, times=float(work.times), flops=float(work.flops),
+                weight_bytes=float(work.weight_bytes), kv_bytes=float(work.kv_bytes),
+                activation_bytes=float(work.activation_bytes), bound_s=bound_s,
+                expected_s=expected_s, measured_s=median(found) if found else None,
+                low_s=min(found, default=None), high_s=max(found, default=None), runs=len(found),
+            )  # fmt: skip
+
+    def _expected_s(self, work: Work, bound_s: float) -> float | None:
+        if self.rates is None:
+            return None
+        alone = self.rates.curves
+        scale = alone.scale if alone is not None else 1.0
+        launching = work.launches * self.rates.efficiency.launch_s
+        busy_s = float(operator_s(work, self.rates)) / float(work.times) - launching
+        return max(bound_s, busy_s / scale + launching)
+
+    def _timed(
+        self, work: Work, phase: str, bound_s: float, expected_s: float | None,
+        around: Callable[[], Any] | None,
+    ) -> list[float]:  # fmt: skip
+        call = kernel(work, self.pool)
+        if call is None:
+            return []
+        said = {"bound_s": bound_s, **({"expected_s": expected_s} if expected_s else {})}
+        mark(f"{phase} {work.name}", **said)
+        found = times(self.backend, call, around)
+        note(measured_s=median(found))
+        mark(None)
+        return found
+
+    def steps(self) -> Iterator[StepRow]:
+        """The whole decoder: reading the prompt, then one token after the other."""
+        import numpy as np
+
+        case, backend = self.case, self.backend
+        decoder = self.decoder()
+        most = vocabulary_of(self.model)
+        rng = np.random.default_rng(1)
+        prompt = backend.ids(rng.integers(0, most, case.batch * case.prompt))
+        spans = self.spans()
+        mark(None)
+        decoder.forward(prompt, 0)
+        yield self._step(
+            "prefill", spans, case.prompt,
+            lambda: backend.timed(lambda: decoder.forward(prompt, 0), PREFILLS),
+        )  # fmt: skip
+        token = backend.ids(rng.integers(0, most, case.batch))
+        decoder.forward(token, case.prompt)
+        positions = iter(range(case.prompt, case.prompt + case.generate))
+        yield self._step(
+            "decode", spans, 1,
+            lambda: backend.timed(lambda: decoder.forward(token, next(positions)), case.generate),
+        )  # fmt: skip
+
+    def decoder(self) -> Decoder:
+        """The decoder, with random weights and room for the whole generation."""
+        case = self.case
+        capacity = case.prompt + case.generate
+        weights = Weights(self.model.description, self.backend)
+        return Decoder(self.model, self.backend, case.batch, capacity, weights)
+
+    def spans(self) -> dict[str, Span]:
+        """Bound, expectation and interval of both phases."""
+        case = self.case
+        found = estimate(
+            self.model, self.device, batch=case.batch, prompt=case.prompt,
+            generate=case.generate, dtype=self.backend.dtype, profile=self.profile,
+        )  # fmt: skip
+        later = found.per_token
+        return {"prefill": found.first_token, "decode": later}
+
+    def _step(
+        self, phase: str, spans: dict[str, Span], new: int, run: Callable[[], list[float]]
+    ) -> StepRow:
+        case, span = self.case, spans[phase]
+        said = {"bound_s": float(span.bound_s)}
+        if self.profile is not None:
+            said |= {name: float(getattr(span, name)) for name in ("expected_s", "low_s", "high_s")}
+        mark(f"{case.model} batch {case.batch} {phase} {case.prompt}", **said)
+        found = run()
+        tokens = case.batch * new
+        note(measured_s=median(found), tokens=tokens * len(found))
+        mark(None)
+        return StepRow(
+            model=case.model, batch=case.batch, phase=phase, context=case.prompt,
+            layers=self.layers, all_layers=self.all_layers, tokens=tokens,
+            bound_s=said["bound_s"], expected_s=said.get("expected_s"), low_s=said.get("low_s"),
+            high_s=said.get("high_s"), measured_s=median(found), fastest_s=min(found),
+            slowest_s=max(found), runs=len(found),
+        )  # fmt: skip
+
+
+def layers_of(model: Model) -> int:
+    """Layers of the decoder."""
+    return int(sum(run.times for run in model.description.stacks[0].runs))
+
+
+def vocabulary_of(model: Model) -> int:
+    """Rows of the token embedding, or outputs of the head."""
+    head = model.description.head
+    return int(head.outputs) if head is not None else 2
+
+
+def decoder_bytes(model: Model, backend: Backend, case: Case) -> float:
+    """Weights, cache, and the largest activations of a decoder."""
+    wide = backend.wide_bytes
+    head = model.description.head
+    # a tied head is kept apart from the embedding here
+    extra = float(head.matrix_parameters) if head is not None and model.tied else 0.0
+    weights = float(model.params) + extra
+    held = case.batch * float(model.kv_bytes(case.prompt + case.generate, dtype="bf16")) / 2
+    mixer: Any = model.description.stacks[0].runs[0].layer.mixer
+    rows = case.batch * case.prompt
+    eager = float(mixer.heads) * case.prompt if backend.kernels == "eager" else 0.0
+    passing = rows * (3 * eager + 12.0 * float(model.description.stacks[0].hidden))
+    return wide * (weights + held + passing)
+
+
+def layers_that_fit(model: Model, backend: Backend, case: Case) -> int:
+    """All layers, or as many as memory holds. UsageError where not even one does."""
+    room = _MEMORY_SHARE * backend.memory_bytes()
+    least, most = 0, layers_of(model)
+    while least < most:
+        middle = (least + most + 1) // 2
+        if decoder_bytes(with_layers(model, middle), backend, case) <= room:
+            least = middle
+        else:
+            most = middle - 1
+    if not least:
+        raise UsageError(
+            f"not one layer of {model.name} at batch {case.batch} fits into the "
+            f"{room / 1e9:.1f} GB that are free: expected a smaller model or batch"
+        )
+    return least
