@@ -76,7 +76,7 @@ class Backend(Protocol):
         """``layer`` or ``rms``; gain and shift may be None."""
 
     def activate(self, kind: str, rows: Any, up: Any = None) -> Any:
-        """An activation, times ``up`` where it is gated. May overwrite its input."""
+        """An activation, times ``up`` where it is gated."""
 
     def add(self, rows: Any, more: Any) -> Any:
         """The sum of two arrays."""

@@ -99,7 +99,7 @@ class NumpyBackend:
     def activate(self, kind: str, rows: Any, up: Any = None) -> Any:
         np = self._np
         if kind in ("relu", "relu2"):
-            found = np.maximum(rows, 0, out=rows)
+            found = np.maximum(rows, 0)
             if kind == "relu2":
                 found *= found
         else:
