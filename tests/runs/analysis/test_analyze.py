@@ -6,6 +6,7 @@ import json
 import math
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -202,3 +203,20 @@ def test_the_analysis_is_json_without_nan(tmp_path: Path) -> None:
     folder = write(tmp_path, [*trial(0, 1), gpu(0.5, math.nan, 1.0)])
     text = json.dumps(analyze(folder).to_json(), allow_nan=False)
     assert json.loads(text)["run"]["name"] == "made"
+
+
+def test_the_boards_time_constant_comes_from_the_gpus_power(tmp_path: Path) -> None:
+    """With a heat that comes and goes a step response would say nothing."""
+    records: list[Any] = [*trial(0, 80)]
+    temp_c, powers = 25.0, [300.0 if n // 150 % 2 else 40.0 for n in range(800)]
+    for n, power_w in enumerate(powers):
+        records.append(gpu(n / 10, power_w, 0.0))
+        if n % 2 == 0:
+            records.append(board_sample(n / 10, n // 2, temp_c=round(temp_c, 3), up_s=n / 10))
+        temp_c += (25 + 0.02 * power_w - temp_c) * (1 - math.exp(-0.1 / 8.0))
+    found = analyze(write(tmp_path, records))
+    (board,) = (heat for heat in found.heat if heat.name == "board")
+    assert board.fit is not None
+    assert board.fit.tau_low_s <= 8.0 <= board.fit.tau_high_s
+    assert board.fit.tau_s == pytest.approx(8.0, rel=0.05)
+    assert board.fit.r_k_per_w == pytest.approx(0.02, rel=0.05)

@@ -82,6 +82,53 @@ def test_a_changing_power_gives_resistance_and_ambient_too(
     assert fit.ambient_c == pytest.approx(25, abs=2.0)
 
 
+def switched(
+    tau_s: float, r: float, seed: int, whole: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A load that changes at any moment, also between two readings; 60 levels, read at 10 Hz."""
+    rng = np.random.default_rng(seed)
+    fine_s, every = 0.01, 10
+    lengths = (rng.uniform(0.5, 4, 60) / fine_s).astype(int)
+    watts = np.repeat(rng.uniform(40, 300, 60), lengths)
+    temp_c, temps = 25 + r * 40, []
+    for power in watts:
+        temps.append(temp_c)
+        temp_c += (25 + r * power - temp_c) * (1 - math.exp(-fine_s / tau_s))
+    read_c = np.array(temps)[::every] + rng.normal(0, 0.05, len(temps[::every]))
+    t_s = np.arange(len(read_c)) * fine_s * every
+    return t_s, watts[::every], np.floor(read_c) if whole else read_c
+
+
+@pytest.mark.parametrize(("tau_s", "whole"), [(5.0, False), (5.0, True), (20.0, True)])
+def test_the_interval_under_a_changing_power_covers_the_truth(tau_s: float, whole: bool) -> None:
+    """95 of 100 promised; 17 of 20 must be seen, for time constant and resistance."""
+    fits = [fit_power(*switched(tau_s, 0.2, seed, whole)) for seed in range(20)]
+    assert sum(holds(fit, tau_s) for fit in fits) >= 17
+    within = [
+        fit is not None
+        and fit.r_k_per_w is not None
+        and abs(fit.r_k_per_w - 0.2) <= (fit.r_error_k_per_w or 0.0)
+        for fit in fits
+    ]
+    assert sum(within) >= 17
+
+
+def test_an_interval_that_covers_is_no_wider_than_it_must_be() -> None:
+    """A few per cent: one that says nothing covers, too."""
+    fit = fit_power(*switched(10.0, 0.2, 1, False))
+    assert fit is not None
+    assert (fit.tau_high_s - fit.tau_low_s) / fit.tau_s < 0.1
+
+
+def test_noise_has_no_time_constant() -> None:
+    """Nor has a rise that is half undone: the model does not know that fan."""
+    rng = np.random.default_rng(2)
+    t_s = np.arange(0, 60, 0.2)
+    assert fit_step(t_s, 24 + rng.normal(0, 0.02, len(t_s))) is None
+    there_and_back = 24 + 8 * np.sin(np.pi * t_s / 60) ** 4
+    assert fit_step(t_s, there_and_back) is None
+
+
 def test_resistance_from_whole_degrees() -> None:
     """Half a degree of rounding lands in the ambient temperature, not in the resistance."""
     for seed in range(5):

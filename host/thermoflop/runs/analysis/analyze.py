@@ -242,8 +242,24 @@ def _heat(data: RunData) -> list[Heat]:
             found.append(_sensor(f"GPU {gpu}", t_s, temp_c, fit))
     if data.board is not None:
         t_s, temp_c = data.board.t_s, data.board.temp_c
-        found.append(_sensor("board", t_s, temp_c, fit_step(t_s, temp_c)))
+        power_w = _power_at(data, t_s)
+        fit = fit_step(t_s, temp_c) if power_w is None else fit_power(t_s, power_w, temp_c)
+        found.append(_sensor("board", t_s, temp_c, fit))
     return [heat for heat in found if heat is not None]
+
+
+def _power_at(data: RunData, t_s: Column) -> Column | None:
+    """The power of all GPUs at these moments: what warms the board, if anything known does."""
+    import numpy as np
+
+    total = np.zeros(len(t_s))
+    for columns in data.gpus.values():
+        if "power_w" not in columns or len(columns["t_s"]) < 2:
+            return None
+        inside = (t_s >= columns["t_s"][0] - 1) & (t_s <= columns["t_s"][-1] + 1)
+        at_w = np.interp(t_s, columns["t_s"], columns["power_w"])
+        total += np.where(inside, at_w, np.nan)
+    return total if data.gpus else None
 
 
 def _sensor(name: str, t_s: Column, temp_c: Column, fit: ThermalFit | None) -> Heat | None:

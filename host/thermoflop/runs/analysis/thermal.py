@@ -6,7 +6,11 @@ Without a power the same fit is the plain step response ``T = end + (start - end
 
 The interval is the range of tau whose sum of squares is within the F bound of the best one.
 Residuals that follow each other (whole degrees, slow drifts) carry less information than
-independent ones: the number of readings is reduced by their correlations first.
+independent ones: the number of readings is reduced by their correlations first. What the power did
+between two readings is not known: it is taken to be linear, to stay until the next one, and to have
+changed right after the last; the best of the three is the fit, and the interval holds all three.
+A fit that leaves more than a tenth of the temperature's variance unexplained is none: noise, or a
+heat that this model does not know (a fan that started).
 """
 
 from __future__ import annotations
@@ -15,14 +19,17 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.runs.analysis.compare import t_95
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from thermoflop.runs.analysis.data import Column
 
 MIN_POINTS = 12
-_GRID = 160
-_T_95 = 1.96
+_GRID = 64
+LEAST_EXPLAINED = 0.9
+_HOLDS = (None, 0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,36 +90,87 @@ def _fit(t_s: Column, temp_c: Column, power_w: Column | None) -> ThermalFit | No
     if power_w is not None and np.ptp(power_w) < 0.02 * max(1.0, float(np.max(power_w))):
         power_w = None  # a constant power cannot be told from the ambient temperature
 
-    def solve(tau_s: float) -> tuple[float, Column, Column]:
-        columns = _columns(t_s, tau_s, power_w)
+    fits = [_search(t_s, temp_c, power_w, hold) for hold in _HOLDS if power_w is not None]
+    if power_w is None:
+        fits = [_search(t_s, temp_c, None, None)]
+    known = [fit for fit in fits if fit is not None]
+    unexplained = min((fit.squares for fit in known), default=math.inf)
+    if len(known) < len(fits) or unexplained > (1 - LEAST_EXPLAINED) * _squares(temp_c):
+        return None
+    return _result(known, (t_s, power_w))
+
+
+def _squares(temp_c: Column) -> float:
+    import numpy as np
+
+    return float(np.sum((temp_c - temp_c.mean()) ** 2))
+
+
+@dataclass(slots=True)
+class _Found:
+    """The best tau under one assumption about the power between its readings, and its range."""
+
+    tau_s: float
+    low_s: float
+    high_s: float
+    solution: Column
+    residual: Column
+    columns: Column
+    free: float  # degrees of freedom, correlations taken off
+
+    @property
+    def squares(self) -> float:
+        return float(self.residual @ self.residual)
+
+    @property
+    def error(self) -> Column:
+        """The 95 % half-widths of the solution."""
+        import numpy as np
+
+        scale = self.squares / self.free * len(self.residual) / (self.free + 4)
+        covariance = np.linalg.pinv(self.columns.T @ self.columns) * scale
+        widths: Column = t_95(int(self.free)) * np.sqrt(np.maximum(0.0, np.diag(covariance)))
+        return widths
+
+
+def _search(
+    t_s: Column, temp_c: Column, power_w: Column | None, hold: float | None
+) -> _Found | None:
+    import numpy as np
+
+    def solve(tau_s: float) -> tuple[float, Column, Column, Column]:
+        columns = _columns(t_s, tau_s, power_w, hold)
         solution, *_ = np.linalg.lstsq(columns, temp_c, rcond=None)
         residual = temp_c - columns @ solution
-        return float(residual @ residual), solution.astype(np.float64), residual
+        return float(residual @ residual), solution.astype(np.float64), residual, columns
 
     span_s, step_s = float(t_s[-1]), float(np.median(np.diff(t_s)))
     grid = np.geomspace(max(step_s, span_s / 500), span_s * 5, _GRID)
     best = _minimum(grid, lambda tau_s: solve(tau_s)[0])
-    squares, solution, residual = solve(best)
+    squares, solution, residual, columns = solve(best)
     free = _effective(residual) - (len(solution) + 1)
     if free < 2:
         return None
-    bound = max(squares, 1e-12) * (1 + _T_95**2 / free)
+    bound = max(squares, 1e-12) * (1 + t_95(int(free)) ** 2 / free)
     low_s, high_s = _interval(grid, best, lambda tau_s: solve(tau_s)[0] <= bound)
-    return _result(best, (low_s, high_s), solution, residual, free, (t_s, power_w))
+    return _Found(best, low_s, high_s, solution, residual, columns, free)
 
 
-def _columns(t_s: Column, tau_s: float, power_w: Column | None) -> Column:
+def _columns(t_s: Column, tau_s: float, power_w: Column | None, hold: float | None) -> Column:
     """What the temperature is a sum of: the start that fades, the ambient, the power's heat."""
     import numpy as np
 
     fade = np.exp(-t_s / tau_s)
     if power_w is None:
         return np.column_stack([fade, 1 - fade])
-    return np.column_stack([fade, 1 - fade, _response(t_s, power_w, tau_s)])
+    return np.column_stack([fade, 1 - fade, _response(t_s, power_w, tau_s, hold)])
 
 
-def _response(t_s: Column, power_w: Column, tau_s: float) -> Column:
-    """The power through the first-order filter, exact for a power that is linear in between."""
+def _response(t_s: Column, power_w: Column, tau_s: float, hold: float | None) -> Column:
+    """The power through the first-order filter, exact for what it is taken to be in between.
+
+    ``hold`` None: linear; 0: as it was at the reading before; 1: as at the one after.
+    """
     import numpy as np
 
     out = np.zeros_like(power_w)
@@ -120,7 +178,10 @@ def _response(t_s: Column, power_w: Column, tau_s: float) -> Column:
     keep = np.exp(-steps)
     with np.errstate(divide="ignore", invalid="ignore"):
         ramp = np.where(steps > 1e-9, (1 - keep) / steps, 1.0)
-    inputs = power_w[1:] * (1 - ramp) + power_w[:-1] * (ramp - keep)
+    if hold is None:
+        inputs = power_w[1:] * (1 - ramp) + power_w[:-1] * (ramp - keep)
+    else:
+        inputs = (power_w[1:] * hold + power_w[:-1] * (1 - hold)) * (1 - keep)
     value = 0.0
     for index, (kept, added) in enumerate(zip(keep.tolist(), inputs.tolist(), strict=True)):
         value = value * kept + added
@@ -166,54 +227,53 @@ def _interval(grid: Column, best: float, inside: Callable[[float], bool]) -> tup
 
 
 def _effective(residual: Column) -> float:
-    """How many independent readings there are: correlations are added up until one is negative."""
+    """How many independent readings there are.
+
+    The smaller of two estimates: correlations added up until one is negative, and those of a first-
+    order autoregression (Bartlett 1946) whose coefficient is freed of the bias that a fit brings
+    (Kendall 1954).
+    """
+    n = len(residual)
     square = float(residual @ residual)
     if square <= 0:
-        return float(len(residual))
+        return float(n)
     total = 1.0
-    for lag in range(1, len(residual) // 3):
+    for lag in range(1, n // 3):
         correlation = float(residual[lag:] @ residual[:-lag]) / square
         if correlation <= 0:
             break
         total += 2 * correlation
-    return len(residual) / total
+    first = float(residual[1:] @ residual[:-1]) / square
+    first = min(0.999, max(0.0, first + (1 + 3 * first) / n))
+    return min(n / total, n * (1 - first) / (1 + first))
 
 
-def _result(
-    tau_s: float,
-    interval: tuple[float, float],
-    solution: Column,
-    residual: Column,
-    free: float,
-    data: tuple[Column, Column | None],
-) -> ThermalFit:
+def _result(fits: list[_Found], data: tuple[Column, Column | None]) -> ThermalFit:
+    """The assumption that fits best, with an interval that holds the others' too."""
     import numpy as np
 
     t_s, power_w = data
-    start_c, level_c = float(solution[0]), float(solution[1])
+    best = min(fits, key=lambda fit: fit.squares)
+    start_c, level_c = float(best.solution[0]), float(best.solution[1])
     r_k_per_w = r_error = None
     end_c = level_c
     if power_w is not None:
-        r_k_per_w = float(solution[2])
-        columns = _columns(t_s, tau_s, power_w)
-        variance = float(residual @ residual) / free
-        scale = len(t_s) / (free + 4)
-        covariance = np.linalg.pinv(columns.T @ columns) * variance * scale
-        r_error = _T_95 * math.sqrt(max(0.0, float(covariance[2, 2])))
-        late = t_s >= t_s[-1] - min(tau_s, float(t_s[-1]) / 4)
+        r_k_per_w = float(best.solution[2])
+        r_error = max(abs(float(f.solution[2]) - r_k_per_w) + float(f.error[2]) for f in fits)
+        late = t_s >= t_s[-1] - min(best.tau_s, float(t_s[-1]) / 4)
         end_c = level_c + r_k_per_w * float(np.mean(power_w[late]))
     return ThermalFit(
-        tau_s=tau_s,
-        tau_low_s=interval[0],
-        tau_high_s=interval[1],
+        tau_s=best.tau_s,
+        tau_low_s=min(fit.low_s for fit in fits),
+        tau_high_s=max(fit.high_s for fit in fits),
         start_c=start_c,
         end_c=end_c,
         r_k_per_w=r_k_per_w,
         r_error_k_per_w=r_error,
         ambient_c=level_c if power_w is not None else None,
-        rms_c=math.sqrt(float(residual @ residual) / len(residual)),
-        points=len(residual),
-        covered=float(t_s[-1]) / tau_s,
+        rms_c=math.sqrt(best.squares / len(best.residual)),
+        points=len(best.residual),
+        covered=float(t_s[-1]) / best.tau_s,
     )
 
 
