@@ -157,3 +157,9 @@ def test_a_board_that_vanishes_while_it_is_opened_is_one_sentence(
         monkeypatch.setattr(termios, "tcflush", gone)
         with pytest.raises(BoardError, match="cannot open"):
             open_port(pty.path)
+
+
+@pytest.mark.parametrize("url", ["rfc2217://x", "socket://x", "socket://", "socket://x:abc"])
+def test_a_network_port_without_a_number_is_said_in_our_words(url: str) -> None:
+    with pytest.raises(BoardError, match=r"expected (rfc2217|socket)://HOST:PORT"):
+        open_port(url)

@@ -181,6 +181,43 @@ def test_csv_has_a_row_for_each_record(run: Path, tmp_path: Path) -> None:
     assert not any(cell[:1] in "=+@" for row in rows for cell in row.values() if cell)
 
 
+def test_parquet_has_the_same_rows_as_csv(run: Path, tmp_path: Path) -> None:
+    """Column by column, with numbers as numbers and what is missing as null."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    n = export(run, tmp_path / "run.csv")
+    assert export(run, tmp_path / "run.parquet") == n
+    table = parquet.read_table(tmp_path / "run.parquet")
+    assert tuple(table.column_names) == COLUMNS
+    with (tmp_path / "run.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for name in COLUMNS:
+        values = table.column(name).to_pylist()
+        for row, value in zip(rows, values, strict=True):
+            if isinstance(value, str):
+                assert row[name].removeprefix("'") == value
+            elif value is None:
+                assert row[name] == ""
+            else:
+                assert float(row[name]) == value
+    assert table.column("energy_j").null_count < n
+    assert str(table.schema.field("seq").type) == "int64"
+
+
+def test_words_and_numbers_that_a_table_cannot_hold_do_not_stop_an_export(tmp_path: Path) -> None:
+    """Halves of surrogates, formulas of every width, integers beyond 64 bits."""
+    pytest.importorskip("pyarrow")
+    records = [event(0, word) for word in ("=1+1", "\uff1d1+1", "@x", "-1", "\ud800", "\n=2")]
+    huge = GpuSample(START_S, 0.0, 0, mem_used_bytes=1 << 80)
+    folder = write(tmp_path / "runs", [*records, huge])
+    with (tmp_path / "run.csv").open("w"):
+        assert export(folder, tmp_path / "run.csv") == 7
+    with (tmp_path / "run.csv").open(newline="", encoding="utf-8") as file:
+        kinds = [row["kind"] for row in csv.DictReader(file)]
+    assert kinds[:3] == ["'=1+1", "'\uff1d1+1", "'@x"]
+    assert kinds[4:6] == ["\\ud800", "'\n=2"]
+    assert export(folder, tmp_path / "run.parquet") == 7
+
+
 def test_parquet_needs_its_extra_and_says_so(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,7 @@ from thermoflop.errors import StorageError, UsageError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import Message, decode
 from thermoflop.runs.reader import RunReader
-from thermoflop.runs.store import RunStore, encode, safe_name
+from thermoflop.runs.store import RunStore, encode, is_being_written, safe_name
 
 
 def board_line(seq: int) -> BoardLine:
@@ -69,10 +69,20 @@ def test_two_runs_of_one_name_get_two_folders(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "safe"),
-    [("Fan Test", "fan-test"), ("../../etc", "etc"), ("a/b\\c:d", "a-b-c-d"), ("x" * 99, "x" * 40)],
+    [
+        ("Fan Test", "fan-test"),
+        ("../../etc", "etc"),
+        ("a/b\\c:d", "a-b-c-d"),
+        ("x" * 99, "x" * 40),
+        ("Lüfter Größe", "lüfter-größe"),
+        ("e\u0301t\u00e9", "\u00e9t\u00e9"),
+        ("冷却 テスト", "冷却-テスト"),
+        ("a\u202egnp\x1b[31m\x00\u2028b", "a-gnp-31m-b"),
+        ("🔥run", "run"),
+    ],
 )
 def test_a_name_cannot_leave_its_folder(name: str, safe: str) -> None:
-    """Only a-z, 0-9, underscore and dash survive."""
+    """Letters and digits of any script survive, underscore and dash, and nothing that steers."""
     assert safe_name(name) == safe
 
 
@@ -176,3 +186,12 @@ def test_run_json_is_replaced_whole_or_not_at_all(
     monkeypatch.undo()
     assert json.loads((store.folder / "run.json").read_text())["n"] == 1
     assert sorted(p.name for p in store.folder.iterdir()) == ["run.json", "samples.jsonl"]
+
+
+def test_a_run_that_is_being_written_is_known_as_such(tmp_path: Path) -> None:
+    """Until it is closed, or its process has ended."""
+    store = RunStore(tmp_path)
+    assert is_being_written(store.folder)
+    store.close()
+    assert not is_being_written(store.folder)
+    assert not is_being_written(tmp_path / "nothing")

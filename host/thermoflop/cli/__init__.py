@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "watch": ("watch", "a board, live: temperature, fan, faults, losses"),
     "log": ("log", "record a board into a folder until Ctrl-C"),
     "record": ("record", "run a command and record board, GPU, output and phases with it"),
-    "runs": ("runs", "list, filter, show and export what was recorded"),
+    "runs": ("runs", "list, filter, show, export and delete what was recorded"),
     "report": ("report", "one page of one or more runs: curves, phases, tables, provenance"),
     "pico": ("pico", "say one command to the board and print its answer"),
     "simulate": ("simulate", "a Pico W that is not there, running the real firmware"),

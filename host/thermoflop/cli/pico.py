@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", metavar="P", help="port, sim://... or socket://host:port")
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     parser.add_argument("verb", metavar="VERB", help="what to do")
-    parser.add_argument("words", metavar="ARG", nargs="*", help="its arguments")
+    parser.add_argument("words", metavar="ARG", nargs="*", default=[], help="its arguments")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -19,6 +19,7 @@ examples:
   thermoflop runs --label gpu=h200 --failed
   thermoflop runs show last                  the figures of the newest run
   thermoflop runs export last --out last.csv
+  thermoflop runs delete demo-a1b2c3         asks first; with --yes it does not
 """
 
 
@@ -27,13 +28,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
-    add("what", nargs="?", choices=("list", "show", "export"), default="list", help="(list)")
-    add("which", nargs="?", metavar="RUN", help="folder, name, id, or last; of show and export")
+    add(
+        "what",
+        nargs="?",
+        choices=("list", "show", "export", "delete"),
+        default="list",
+        help="(list)",
+    )
+    add("which", nargs="?", metavar="RUN", help="folder, name, id, or last")
     add("--in", dest="where", type=Path, default=Path("runs"), metavar="DIR", help="(runs)")
     add("--name", metavar="TEXT", help="only runs whose folder's name has this in it")
     add("--label", action="append", default=[], metavar="KEY=VALUE", help="only runs with it")
     add("--failed", action="store_true", help="only runs that did not end with exit code 0")
     add("--out", type=Path, metavar="FILE", help="of export: FILE.csv or FILE.parquet (CSV)")
+    add("--yes", action="store_true", help="of delete: do not ask")
     add("--json", action="store_true", help="print as JSON")
 
 
@@ -43,7 +51,11 @@ def run(args: argparse.Namespace) -> int:
         return _list(args)
     from thermoflop.runs.shelf import find
 
+    if args.what == "delete" and args.which is None:
+        raise UsageError("delete needs the name of a run: see `thermoflop runs`")
     folder = find(args.which or "last", args.where)
+    if args.what == "delete":
+        return _delete(folder, args)
     return _show(folder, args) if args.what == "show" else _export(folder, args)
 
 
@@ -82,15 +94,32 @@ def _export(folder: Path, args: argparse.Namespace) -> int:
     return 0
 
 
+def _delete(folder: Path, args: argparse.Namespace) -> int:
+    from thermoflop.runs.shelf import delete, size_bytes
+
+    if not args.yes:
+        if not sys.stdin.isatty():
+            raise UsageError(f"nobody can be asked whether {folder.name} may go: say --yes")
+        n_files, n_bytes = size_bytes(folder)
+        print(f"delete {folder} ({n_files} files, {n_bytes / 1e6:.1f} MB)? [y/N] ", end="")
+        sys.stdout.flush()
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            print("kept", file=sys.stderr)
+            return 0
+    delete(folder, args.where)
+    print(f"deleted {folder}")
+    return 0
+
+
 def _line(entry: Entry) -> str:
-    from thermoflop.pico.wire import printable
+    from thermoflop.report.words import visible
 
     length = "" if entry.duration_s is None else f"{entry.duration_s:.1f} s"
     command = entry.run.get("command")
     words = " ".join(str(word) for word in command) if isinstance(command, list) else ""
     labels = " ".join(f"{key}={value}" for key, value in entry.labels.items())
     text = f"{entry.folder.name}  {length:>10}  {entry.state:<10}  {labels}  {words}"
-    return printable(text[:200]).rstrip()
+    return visible(text[:200]).rstrip()
 
 
 def _label(text: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import encode_command, printable
 
 LISTEN_S = 3.0
+MOST_HOLDERS = 3
 OK, PROBLEM, UNKNOWN = "ok", "problem", "unknown"
 _PROMPT = re.compile(r">>>|MicroPython v\d|Traceback \(most recent")
 
@@ -211,7 +212,10 @@ def check_permission(facts: Facts) -> Finding | None:
 def check_second_reader(facts: Facts) -> Finding | None:
     """Does somebody else hold the port?"""
     if facts.system.holders:
-        names = ", ".join(f"{name} (process {pid})" for pid, name in facts.system.holders)
+        holders = facts.system.holders
+        names = ", ".join(f"{name} (process {pid})" for pid, name in holders[:MOST_HOLDERS])
+        if len(holders) > MOST_HOLDERS:
+            names += f" and {len(holders) - MOST_HOLDERS} more"
         return Finding(
             "second reader",
             PROBLEM,

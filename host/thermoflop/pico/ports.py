@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ BOARD_VID, BOARD_PID = 0x2E8A, 0x0005  # MicroPython on any RP2040
 BOOTSEL_PID = 0x0003  # the RP2040's own boot loader: a disk, no serial port
 BAUD = 115200  # ignored by USB, needed by pyserial
 
+_NETWORK = ("socket://", "rfc2217://")
 _BUSY = {errno.EAGAIN, errno.EACCES, errno.EBUSY, errno.EWOULDBLOCK}
 
 
@@ -173,6 +175,8 @@ def _keep_others_out(url: str, port: Any) -> None:
 def _why_not(url: str, error: Exception) -> str:
     name = printable(url)
     number = getattr(error, "errno", None)
+    if url.startswith(_NETWORK) and not re.fullmatch(r"[^/]+//[^/?#]+:\d{1,5}([/?#].*)?", url):
+        return f"port {name} is not understood: expected {url.partition('://')[0]}://HOST:PORT"
     if isinstance(error, ValueError):
         see = "simulate --help" if url.startswith("sim:") else "ports"
         return f"port {name} is not understood ({printable(str(error))}); see `thermoflop {see}`"

@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from thermoflop.report.summary import duration
+from thermoflop.report.words import visible
 from thermoflop.runs.gpu.throttle import words
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ DASH = "–"
 
 def shown(text: str) -> str:
     """Text as HTML; control characters are shown, not obeyed."""
-    return escape("".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text))
+    return escape("".join(c if c in "\n\t" else visible(c) for c in text))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, facts: bool = False) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.pico.wire import printable
 from thermoflop.report import predicted
 from thermoflop.report.tables import quantity
+from thermoflop.report.words import visible
 from thermoflop.runs.gpu.throttle import words
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def lines(found: Analysis) -> list[str]:
     if found.fan_duty is not None:
         rows.append(("fan", f"on {100 * found.fan_duty:.1f} % of the time"))
     rows += [("note", warning) for warning in found.warnings]
-    aligned = [f"{printable(name):<14} {printable(text)}" for name, text in rows]
+    aligned = [f"{visible(name):<14} {visible(text)}" for name, text in rows]
     return aligned + predicted.lines(found)
 
 

@@ -33,6 +33,12 @@ REASON_WORDS = {
 }
 
 
+def visible(text: str) -> str:
+    """Text of any script as it is; what steers a terminal or turns the line round is shown, not
+    obeyed."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def fault_words(flag: str) -> str:
     """What a fault flag means; a flag of newer firmware stands for itself."""
     return FAULT_WORDS.get(flag, flag)

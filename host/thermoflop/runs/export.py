@@ -21,6 +21,7 @@ from thermoflop.runs.reader import RunReader
 _BOARD = ("boot", "seq", "up_s", "board_c", "raw", "fan", "mode", "flags", "drops")
 COLUMNS = ("mono_s", "wall_s", "source", "kind", "gpu", *MEASURED, *_BOARD, "detail")
 _BATCH = 50_000
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four: full-width = + - @
 
 
 def export(folder: Path, path: Path) -> int:
@@ -53,7 +54,14 @@ def rows(folder: Path) -> Iterator[dict[str, Any]]:
                 row |= {"source": "board", "kind": "bad", "detail": item.reason}
             case BoardLine():
                 row |= {"source": "board", **_board(item.message)}
-        yield row
+        yield {key: _text(value) for key, value in row.items()}
+
+
+def _text(value: Any) -> Any:
+    """Half of a surrogate pair can be in JSON, but not in a file of UTF-8."""
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _board(message: object) -> dict[str, Any]:
@@ -90,9 +98,7 @@ def _csv(folder: Path, path: Path) -> int:
 
 def _safe(value: Any) -> Any:
     """A spreadsheet takes text that begins like a formula for one."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value
+    return "'" + value if isinstance(value, str) and value[:1] in _FORMULA else value
 
 
 def _parquet(folder: Path, path: Path) -> int:
@@ -114,7 +120,7 @@ def _parquet(folder: Path, path: Path) -> int:
     written, batch = 0, []
     with pq.ParquetWriter(path, schema) as writer:
         for row in rows(folder):
-            batch.append({name: row.get(name) for name in COLUMNS})
+            batch.append({name: _whole(row.get(name), name in whole) for name in COLUMNS})
             written += 1
             if len(batch) == _BATCH:
                 writer.write_table(pa.Table.from_pylist(batch, schema))
@@ -122,3 +128,8 @@ def _parquet(folder: Path, path: Path) -> int:
         if batch:
             writer.write_table(pa.Table.from_pylist(batch, schema))
     return written
+
+
+def _whole(value: Any, whole: bool) -> Any:
+    """A number that a column of 64 bits cannot hold is left out; the run still has it."""
+    return None if whole and isinstance(value, int) and not -(1 << 63) <= value < 1 << 63 else value

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from thermoflop.errors import InputError
+from thermoflop.errors import InputError, StorageError
 from thermoflop.runs.reader import read_run
-from thermoflop.runs.store import SAMPLES
+from thermoflop.runs.store import SAMPLES, is_being_written
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Entry:
             return "unreadable"
         ended = self.run.get("ended")
         if not isinstance(ended, dict):
-            return "no end"
+            return "recording" if is_being_written(self.folder) else "no end"
         code = self.run.get("exit_code")
         return f"exit {code}" if isinstance(code, int) else str(ended.get("end", "ended"))
 
@@ -69,7 +72,7 @@ def entries(where: Path) -> list[Entry]:
         raise InputError(f"{where} is not a folder with runs in it")
     found = []
     for folder in sorted(where.iterdir()):
-        if not (folder / SAMPLES).is_file():
+        if folder.name.startswith(".") or not (folder / SAMPLES).is_file():
             continue
         try:
             run = read_run(folder)
@@ -113,3 +116,36 @@ def find(word: str, where: Path) -> Path:
         raise InputError(f"there is no run {word!r}, neither as a folder nor in {where}")
     names = ", ".join(folder.name for folder in matches[:5])
     raise InputError(f"{word!r} means {len(matches)} runs of {where}: {names}")
+
+
+def delete(folder: Path, where: Path) -> None:
+    """Delete the run in ``folder``, a folder directly below ``where``; no way leads elsewhere.
+
+    InputError for a link, for what is no run or not in ``where``, and for a run that is being
+    recorded; StorageError when the system refuses. It is renamed first, so that a deletion that was
+    cut short leaves no half of a run on the shelf.
+    """
+    if folder.is_symlink() or (folder / SAMPLES).is_symlink():
+        raise InputError(f"{folder} is a link: what it leads to is not deleted")
+    if folder.parent.resolve() != where.resolve() or folder.name in ("", ".", ".."):
+        raise InputError(f"{folder} is not in {where}: name the folder that it is in with --in")
+    if not (folder / SAMPLES).is_file():
+        raise InputError(f"{folder} is not a run: there is no {SAMPLES} in it")
+    if is_being_written(folder):
+        raise InputError(f"{folder.name} is being recorded: stop the recording first")
+    doomed = folder.with_name(f".deleting-{secrets.token_hex(4)}")
+    try:
+        folder.rename(doomed)
+        shutil.rmtree(doomed)  # follows no link
+    except OSError as error:
+        raise StorageError(f"cannot delete {folder}: {error.strerror or error}") from error
+
+
+def size_bytes(folder: Path) -> tuple[int, int]:
+    """How many files a run has, and their bytes."""
+    sizes = [
+        os.lstat(os.path.join(path, name)).st_size  # noqa: PTH118
+        for path, _, names in os.walk(folder)
+        for name in names
+    ]
+    return len(sizes), sum(sizes)

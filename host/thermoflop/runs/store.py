@@ -26,9 +26,9 @@ import contextlib
 import errno
 import json
 import os
-import re
 import secrets
 import time
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,6 @@ SAMPLES = "samples.jsonl"
 RUN = "run.json"
 SYNC_EVERY_S = 1.0
 
-_NOT_IN_NAMES = re.compile(r"[^a-z0-9_-]+")
 _MAX_NAME = 40
 _sync_data = getattr(os, "fdatasync", os.fsync)  # macOS and Windows have no fdatasync
 
@@ -63,6 +62,7 @@ class RunStore:
             self.folder.mkdir()
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
             self._fd = os.open(self.folder / SAMPLES, flags, 0o644)
+            _lock(self._fd)
             _sync_folder(self.folder)
             _sync_folder(out)
         except OSError as error:
@@ -148,11 +148,40 @@ def encode(item: Record) -> bytes:
 
 
 def safe_name(name: str) -> str:
-    """``name`` as it may stand in a folder's name: a-z, 0-9, ``_`` and ``-``."""
-    safe = _NOT_IN_NAMES.sub("-", name.lower()).strip("-")[:_MAX_NAME].strip("-")
+    """``name`` as it may stand in a folder's name: letters and digits of any script, _ and -."""
+    text = unicodedata.normalize("NFC", name.lower())
+    kept = "".join(c if c in "_-" or unicodedata.category(c)[0] in "LNM" else " " for c in text)
+    safe = "-".join(kept.split()).strip("-")[:_MAX_NAME].strip("-")
     if not safe:
         raise UsageError(f"run name {name!r} must have a letter or a digit in it")
     return safe
+
+
+def is_being_written(folder: Path) -> bool:
+    """Whether a recorder has the run in ``folder`` open, as far as the system can tell."""
+    try:
+        fd = os.open(folder / SAMPLES, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return False
+    try:
+        return not _lock(fd)
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int) -> bool:
+    """Whether nobody else has the file locked; the system lets go when its holder ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows refuses to delete an open file by itself
+        return True
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
 
 
 def _inner(data: dict[str, Any]) -> str:
