@@ -1,0 +1,1 @@
+"""The page: estimator, live board and GPUs, recorded runs, in a browser on this machine."""

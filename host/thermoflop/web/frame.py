@@ -1,0 +1,78 @@
+"""The frame that every page shares: header, navigation, light or dark, main landmark, style.
+
+The style is our own sheet (``assets/site.css``): no Tailwind, no font or script from elsewhere, so
+that the page works offline. Its classes are ``card``, ``grid``, ``field``, ``figures``, ``num``
+(right-aligned, tabular numerals), ``soft`` (secondary text), ``warn`` and ``bad``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import as_file, files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+PAGES = (("/", "Estimator"), ("/live", "Live"), ("/runs", "Runs"))
+THEMES = ("system", "light", "dark")
+THEME_COOKIE = "thermoflop-theme"
+ASSETS = "/assets"
+
+
+def add_assets(app: FastAPI) -> None:
+    """Serve our own style and scripts."""
+    from fastapi.staticfiles import StaticFiles
+
+    with as_file(files("thermoflop.web").joinpath("assets")) as folder:
+        app.mount(ASSETS, StaticFiles(directory=folder), name="assets")
+
+
+@contextmanager
+def frame(title: str, active: str) -> Iterator[None]:
+    """Build the page around what the ``with`` block adds; ``active`` is the page's own address."""
+    from nicegui import ui
+
+    from thermoflop import __version__
+
+    ui.add_head_html(f'<link rel="stylesheet" href="{ASSETS}/site.css?{__version__}">')
+    client = ui.context.client
+    with client.layout:  # above the page, whose element is the main landmark
+        skip = ui.link("Skip to content", "#main").classes("skip")
+        with ui.element("header").classes("top") as header:
+            ui.link("thermoflop", "/").classes("brand")
+            with ui.element("nav").props('aria-label="Pages"'):
+                for path, name in PAGES:
+                    link = ui.link(name, path)
+                    if path == active:
+                        link.props('aria-current="page"')
+            _theme_switch()
+    skip.move(target_index=0)
+    header.move(target_index=1)
+    client.page_container.default_slot.children[0].props('id="main" tabindex="-1"')
+    with ui.element("h1"):
+        ui.label(title)
+    yield
+
+
+def _theme_switch() -> None:
+    """A button that goes from the system's colours to light, to dark, and is remembered."""
+    from nicegui import ui
+
+    chosen = ui.context.client.request.cookies.get(THEME_COOKIE, THEMES[0])
+    state = {"theme": chosen if chosen in THEMES else THEMES[0]}
+    values = {"system": None, "light": False, "dark": True}
+    mode = ui.dark_mode(values[state["theme"]])
+
+    def turn() -> None:
+        theme = THEMES[(THEMES.index(state["theme"]) + 1) % len(THEMES)]
+        state["theme"] = theme
+        mode.value = values[theme]
+        button.text = f"Theme: {theme}"
+        ui.run_javascript(
+            f"document.cookie = '{THEME_COOKIE}={theme}; path=/; max-age=31536000; samesite=strict'"
+        )
+
+    button = ui.button(f"Theme: {state['theme']}", on_click=turn).props("flat no-caps")
+    button.classes("theme")

@@ -1,0 +1,95 @@
+"""The server of the page: one process, one port, loopback unless the user says otherwise."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import webbrowser
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from thermoflop.errors import BoardError, MissingExtra, UsageError
+from thermoflop.pico.simulated.tcpport import is_loopback
+from thermoflop.web.site import Site
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+STOP_S = 3  # how long open connections may take to end when the server stops
+MISSING = "serve needs NiceGUI: pip install 'thermoflop[web]'"
+
+
+def serve(
+    site: Site, on_address: Callable[[str], None] = lambda _: None, open_browser: bool = False
+) -> None:
+    """Serve ``site`` until Ctrl-C or SIGTERM; ``on_address`` is told the URL once it listens.
+
+    MissingExtra without NiceGUI, BoardError when the address is taken or not of this machine.
+    """
+    try:
+        import nicegui  # noqa: F401
+        import uvicorn
+    except ImportError as error:
+        raise MissingExtra(MISSING) from error
+
+    listener = _listen(site.host, site.port)
+    with listener:
+        site.port = listener.getsockname()[1]
+        app = build_app(site)
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            ws="wsproto",
+            ws_max_size=1 << 20,
+            lifespan="on",
+            timeout_graceful_shutdown=STOP_S,
+        )
+        on_address(site.url)
+        if open_browser:
+            webbrowser.open(site.url)
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def build_app(site: Site) -> Any:
+    """The ASGI application of all pages."""
+    from fastapi import FastAPI
+    from nicegui import ui
+
+    from thermoflop.web import frame
+    from thermoflop.web.pages import register
+
+    app: FastAPI = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    frame.add_assets(app)
+    register(site)
+    ui.run_with(
+        app,
+        title="thermoflop",
+        favicon="🌡️",
+        dark=None,
+        language="en-US",
+        tailwind=False,
+        reconnect_timeout=10.0,
+        message_history_length=200,
+        gzip_middleware_factory=None,
+        show_welcome_message=False,
+    )
+    return app
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OverflowError as error:
+        raise UsageError(f"--port {port} must be from 0 to 65535") from error
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            why = "another program is using it; choose another with --http-port"
+        else:
+            why = error.strerror or str(error)
+        raise BoardError(f"cannot serve at {host}:{port}: {why}") from error
+
+
+__all__ = ["build_app", "is_loopback", "serve"]

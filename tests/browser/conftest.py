@@ -1,0 +1,77 @@
+"""Fixtures of the browser tests: ``site`` is a server with a simulated board, ``page`` a browser
+page whose addresses are relative to it. A page that runs into an error of its own, breaks its
+content security policy, or asks another host for anything fails the test that opened it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+import sitekit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip all of this folder, with the reason, where a piece is not installed."""
+    here = Path(__file__).parent
+    if why := sitekit.missing():
+        for item in items:
+            if here in item.path.parents:
+                item.add_marker(pytest.mark.skip(reason=why))
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sitekit.Site]:
+    """One server for all tests that leave it as it was."""
+    runs = tmp_path_factory.mktemp("site") / "runs"
+    with sitekit.Site(runs, "--port", "sim://", "--gpu", "sim") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=sitekit.chromium(),
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def context(browser: Browser, site: sitekit.Site) -> Iterator[BrowserContext]:
+    """A fresh browser profile whose relative addresses are the site's."""
+    opened = browser.new_context(base_url=site.url, viewport={"width": 1280, "height": 900})
+    opened.set_default_timeout(15_000)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, site: sitekit.Site) -> Iterator[Page]:
+    """A page of that profile; its errors fail the test."""
+    opened = context.new_page()
+    wrong: list[str] = []
+    opened.on("pageerror", lambda error: wrong.append(f"page error: {error}"))
+    opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    opened.on(
+        "request",
+        lambda asked: (
+            None
+            if asked.url.startswith((site.url, "data:", "blob:"))
+            else wrong.append(f"asked {asked.url}")
+        ),
+    )
+    yield opened
+    assert wrong == []

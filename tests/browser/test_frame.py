@@ -1,0 +1,48 @@
+"""What every page shares: navigation, light and dark, landmarks, the keyboard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+PAGES = [("/", "Estimator"), ("/live", "Live"), ("/runs", "Runs")]
+
+
+@pytest.mark.parametrize(("path", "name"), PAGES)
+def test_each_page_has_its_landmarks_and_marks_itself_in_the_navigation(
+    page: Page, path: str, name: str
+) -> None:
+    page.goto(path)
+    assert page.get_by_role("heading", level=1).inner_text() == name
+    assert page.get_by_role("main").count() == 1
+    assert page.get_by_role("banner").count() == 1
+    links = page.get_by_role("navigation").get_by_role("link")
+    assert links.all_inner_texts() == [name for _, name in PAGES]
+    assert page.locator("nav [aria-current=page]").inner_text() == name
+
+
+def test_the_first_tab_stop_skips_to_the_content(page: Page) -> None:
+    page.goto("/live")
+    page.get_by_role("heading", level=1).wait_for()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to content"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_colours_follow_the_system_until_one_is_chosen_and_the_choice_is_remembered(
+    page: Page,
+) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.goto("/live")
+    page.locator("body.body--dark").wait_for()
+    button = page.get_by_role("button", name="Theme")
+    button.click()
+    page.locator("body.body--light").wait_for()
+    page.goto("/runs")
+    page.get_by_role("button", name="Theme: light").wait_for()
+    assert page.locator("body.body--dark").count() == 0
