@@ -4,15 +4,12 @@ content security policy, or asks another host for anything fails the test that o
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-import sitekit
+from browser import sitekit
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page

@@ -56,6 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--before", type=duration_s, default=0.0, metavar="T", help="record that long before")
     add("--after", type=duration_s, default=0.0, metavar="T", help="and that long after (0)")
     add("--grace", type=duration_s, default=10.0, metavar="T", help="from SIGTERM to SIGKILL (10s)")
+    add("--control", action="store_true", help="obey control.txt in the run's folder")
     add("--no-report", action="store_true", help="do not write report.html")
     add("--json", action="store_true", help="the result as JSON; the command's output to stderr")
     _configure_prediction(parser)
@@ -159,6 +160,7 @@ def plan(args: argparse.Namespace) -> Plan:
         grace_s=args.grace,
         labels=dict(_label(text) for text in args.label),
         wish=_wish(args),
+        control=args.control,
         echo=(2, 2) if args.json else (1, 2),
     )
 

@@ -54,6 +54,7 @@ class Plan:
     labels: Mapping[str, str] = field(default_factory=dict)
     wish: Wish | None = None
     gpu_library: Any = None  # a stand-in for pynvml
+    control: bool = False  # obey control.txt in the run's folder
     echo: tuple[int | None, int | None] = (1, 2)
     watcher: Watcher | None = None
 

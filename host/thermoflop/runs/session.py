@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from thermoflop.errors import BoardError
 from thermoflop.marks import ENVIRONMENT
 from thermoflop.pico.track import BoardLine, HostEvent
 from thermoflop.runs import facts
@@ -26,6 +27,7 @@ from thermoflop.runs.child.output import ChildLog, OutputPump
 from thermoflop.runs.child.process import Child, find_program
 from thermoflop.runs.child.signals import Signals
 from thermoflop.runs.clocks import ClockWatch
+from thermoflop.runs.control import STOP, Control
 from thermoflop.runs.gate import choose_sensor, wait_until_cool
 from thermoflop.runs.ledger import Ledger
 from thermoflop.runs.plan import Plan, Trial, trials
@@ -93,6 +95,9 @@ class _Session:
             stack.callback(self._log.close)
             self._marks = MarksFile(self._ledger.folder)
             stack.callback(self._marks.close)
+            self._control = Control(self._ledger.folder) if plan.control else None
+            if self._control is not None:
+                stack.callback(self._control.close)
             self._start = facts.now()
             self._git = facts.git_revision()
             self._write_run(None)
@@ -214,6 +219,22 @@ class _Session:
         self._take_in(self._queue.take(0.0))
         while marks := self._marks.take():
             self._take_in(marks)
+        for text in self._control.take() if self._control is not None else ():
+            self._obey(text)
+
+    def _obey(self, text: str) -> None:
+        """An order from outside: to stop, or a command for the board."""
+        why = None
+        if text == STOP:
+            os.kill(os.getpid(), signal.SIGTERM)
+        elif self._board is None:
+            why = "no board"
+        else:
+            try:
+                self._board.link.write(text.encode("ascii") + b"\n")
+            except BoardError as error:
+                why = str(error)
+        self._event("order", {"text": text, "failed": why})
 
     def _turn_unless_stopped(self) -> bool:
         self._turn()
@@ -297,6 +318,7 @@ class _Session:
             "command": list(plan.command),
             "against": list(plan.against) if plan.against is not None else None,
             "recorder": facts.command_line(),
+            "pid": os.getpid(),
             "labels": dict(plan.labels),
             "git": self._git,
             "host": facts.host_facts(),

@@ -32,6 +32,11 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+try:
+    import fcntl
+except ImportError:  # Windows: a run that goes on cannot be told from one that was cut off
+    fcntl = None  # type: ignore[assignment]
+
 from thermoflop.errors import StorageError, UsageError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.runs.gpu.sample import GpuSample, encode_gpu
@@ -130,6 +135,30 @@ class RunStore:
         """Take away the part of a line that did fit; a reader would tolerate it, too."""
         with contextlib.suppress(OSError):
             os.ftruncate(self._fd, self.n_bytes)
+
+
+def is_being_written(folder: Path) -> bool:
+    """Whether a recorder has the run open; its lock ends with its process, however that ends."""
+    if fcntl is None:
+        return False
+    try:
+        fd = os.open(folder / SAMPLES, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+    finally:
+        os.close(fd)
+    return False
+
+
+def _lock(fd: int) -> None:
+    """Say that this run is being written; a file system without locks goes without."""
+    if fcntl is not None:
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX)
 
 
 def encode(item: Record) -> bytes:

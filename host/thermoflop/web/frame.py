@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PAGES = (("/", "Estimator"), ("/live", "Live"), ("/runs", "Runs"))
 THEMES = ("system", "light", "dark")
+SIGNS = {"system": "◐", "light": "☀", "dark": "☾"}
 THEME_COOKIE = "thermoflop-theme"
 ASSETS = "/assets"
 
@@ -69,10 +70,15 @@ def _theme_switch() -> None:
         theme = THEMES[(THEMES.index(state["theme"]) + 1) % len(THEMES)]
         state["theme"] = theme
         mode.value = values[theme]
-        button.text = f"Theme: {theme}"
+        show()
         ui.run_javascript(
             f"document.cookie = '{THEME_COOKIE}={theme}; path=/; max-age=31536000; samesite=strict'"
         )
 
-    button = ui.button(f"Theme: {state['theme']}", on_click=turn).props("flat no-caps")
-    button.classes("theme")
+    def show() -> None:
+        button.text = SIGNS[state["theme"]]
+        name = f"Theme: {state['theme']}"
+        button.props(f'aria-label="{name}" title="{name}"')
+
+    button = ui.button(on_click=turn).props("flat no-caps color=inherit").classes("theme")
+    show()

@@ -5,22 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from thermoflop.web.desk import Desk
     from thermoflop.web.site import Site
 
 
-def register(site: Site) -> None:
+def register(app: FastAPI, site: Site, desk: Desk) -> None:
     """Put every page at its address."""
     from nicegui import ui
+    from starlette.routing import WebSocketRoute
 
     from thermoflop.web.estimator import estimator_page
     from thermoflop.web.frame import frame
+    from thermoflop.web.live import live_page
+    from thermoflop.web.stream import PATH, Stream
 
     ui.page("/", title="Estimator · thermoflop")(estimator_page)
-
-    @ui.page("/live", title="Live · thermoflop")
-    def live() -> None:
-        with frame("Live", active="/live"):
-            ui.label("The live page comes here.")
+    ui.page("/live", title="Live · thermoflop")(lambda: live_page(desk))
+    app.router.routes.append(WebSocketRoute(PATH, Stream(desk).serve))
 
     @ui.page("/runs", title="Runs · thermoflop")
     def runs() -> None:

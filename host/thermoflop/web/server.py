@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.errors import BoardError, MissingExtra, UsageError
-from thermoflop.pico.simulated.tcpport import is_loopback
+from thermoflop.web.desk import Desk
+from thermoflop.web.guard import Guard
 from thermoflop.web.site import Site
 
 if TYPE_CHECKING:
@@ -35,24 +36,31 @@ def serve(
     listener = _listen(site.host, site.port)
     with listener:
         site.port = listener.getsockname()[1]
-        app = build_app(site)
+        site.protect()
+        desk = Desk(site)
+        app = Guard(build_app(site, desk), site)
+        desk.start(site.board_port)
         config = uvicorn.Config(
             app,
             log_level="warning",
             access_log=False,
             server_header=False,
             ws="wsproto",
+            ws_per_message_deflate=False,
             ws_max_size=1 << 20,
             lifespan="on",
             timeout_graceful_shutdown=STOP_S,
         )
-        on_address(site.url)
-        if open_browser:
-            webbrowser.open(site.url)
-        uvicorn.Server(config).run(sockets=[listener])
+        try:
+            on_address(site.url)
+            if open_browser:
+                webbrowser.open(site.url)
+            uvicorn.Server(config).run(sockets=[listener])
+        finally:
+            desk.stop()
 
 
-def build_app(site: Site) -> Any:
+def build_app(site: Site, desk: Desk) -> Any:
     """The ASGI application of all pages."""
     from fastapi import FastAPI
     from nicegui import ui
@@ -62,7 +70,7 @@ def build_app(site: Site) -> Any:
 
     app: FastAPI = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     frame.add_assets(app)
-    register(site)
+    register(app, site, desk)
     ui.run_with(
         app,
         title="thermoflop",
@@ -90,6 +98,3 @@ def _listen(host: str, port: int) -> socket.socket:
         else:
             why = error.strerror or str(error)
         raise BoardError(f"cannot serve at {host}:{port}: {why}") from error
-
-
-__all__ = ["build_app", "is_loopback", "serve"]

@@ -1,9 +1,13 @@
-"""What one server knows: where it listens, where runs are, which board and GPU it was given."""
+"""What one server was told: where it listens, where runs are, which board and GPU it was given."""
 
 from __future__ import annotations
 
+import secrets
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from thermoflop.pico.simulated.tcpport import is_loopback
 
 DEFAULT_PORT = 8760
 
@@ -19,9 +23,15 @@ class Site:
     port: int = DEFAULT_PORT
     token: str | None = None
 
+    def protect(self) -> None:
+        """Ask for a token where others than this machine can reach the page."""
+        if not is_loopback(self.host):
+            self.token = secrets.token_urlsafe(24)
+
     @property
     def url(self) -> str:
         """The address to open, with the token where one is needed."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = socket.gethostname() if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
+        host = f"[{host}]" if ":" in host else host
         end = f"/?token={self.token}" if self.token else "/"
         return f"http://{host}:{self.port}{end}"

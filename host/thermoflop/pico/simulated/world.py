@@ -124,6 +124,10 @@ class PlantWorld(fakes.World):
         """Whether a finger is on the bead."""
         return any(finger.holds(self.now_s) for finger in self._fingers)
 
+    def touch(self, seconds: float) -> None:
+        """A finger on the bead from now on, for so long."""
+        self._fingers = (*self._fingers, Fault("finger", self.now_s, self.now_s + seconds))
+
     def reset(self, cause: str) -> None:
         """A reset of the chip; its USB buffers go with it."""
         super().reset(cause)  # type: ignore[no-untyped-call]

@@ -1,0 +1,220 @@
+"""The live page in a real browser: boards, faults, control, recordings, GPUs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from browser import sitekit
+from hostkit import Pty, hello_line, sample_line, settings_line
+from thermoflop.model.seeds import SeedShape, exact_mults, page_mults, script_mults, script_params
+from thermoflop.pico.wire import seal
+from thermoflop.runs.store import is_being_written
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+# a board that has been on for a minute, four times as fast as time, with no heat but a finger's
+CALM = "sim://?heat=off&uptime=60&speed=4"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sitekit.Site]:
+    """A server of this module's own, with a board that stays cool by itself."""
+    runs = tmp_path_factory.mktemp("live") / "runs"
+    with sitekit.Site(runs, "--port", CALM, "--gpu", "sim") as running:
+        yield running
+
+
+def board(page: Page) -> Locator:
+    """The card of the only board."""
+    return page.locator("section[aria-label=Boards] .card")
+
+
+def control(page: Page) -> Locator:
+    """The same with its control switched on."""
+    card = board(page)
+    switch = card.get_by_role("switch", name="Control this board")
+    if switch.get_attribute("aria-checked") != "true":
+        switch.click()
+    return card
+
+
+def figure(place: Locator, name: str) -> Locator:
+    """The number beside a word."""
+    return place.locator(".facts div", has=place.page.get_by_text(name, exact=True)).locator("b")
+
+
+def test_the_simulated_finger_starts_the_fan_and_its_end_stops_it(page: Page) -> None:
+    page.goto("/live")
+    card = board(page)
+    card.get_by_text("fan off", exact=True).wait_for()
+    card.get_by_role("button", name="Put a finger on the simulated thermistor").click()
+    card.get_by_text("fan on", exact=True).wait_for()
+    assert card.locator("svg.turns").count() == 1
+    assert float(card.locator(".big").inner_text()) >= 28.0
+    card.get_by_text(re.compile("fan on: warm enough to start at 29")).wait_for()
+    card.get_by_text("fan off", exact=True).wait_for(timeout=40_000)
+    assert card.locator("svg.turns").count() == 0
+
+
+def test_readings_move_and_the_plot_shows_the_thresholds(page: Page) -> None:
+    page.goto("/live")
+    card = board(page)
+    samples = figure(card, "samples")
+    page.wait_for_function("document.querySelector('.curve.board')?.getAttribute('d').length > 20")
+    before = int(samples.inner_text().replace(",", ""))
+    card.get_by_text("fan on at 29.0 °C").wait_for()
+    card.get_by_text("off at 28.0 °C").wait_for()
+    page.wait_for_function(
+        "([box, n]) => Number(box.textContent.replace(',', '')) > n",
+        arg=[samples.element_handle(), before],
+    )
+    assert figure(card, "lost").inner_text() == "0"
+
+
+def test_nothing_can_be_said_to_the_board_before_control_is_switched_on(page: Page) -> None:
+    page.goto("/live")
+    card = board(page)
+    card.get_by_role("switch", name="Control this board").wait_for()
+    assert card.get_by_role("button", name="Save settings").count() == 0
+    assert control(page).get_by_role("button", name="Save settings").is_visible()
+
+
+def test_a_setpoint_is_set_and_the_board_s_own_words_say_why_not(page: Page) -> None:
+    page.goto("/live")
+    card = control(page)
+    card.get_by_label("Fan on at, °C").fill("33")
+    card.get_by_label("Fan off at, °C").fill("31.5")
+    card.get_by_role("button", name="Set", exact=True).click()
+    card.get_by_text(re.compile("Done: fan on at 33")).wait_for()
+    card.get_by_text("fan on at 33.0 °C").wait_for()
+    card.get_by_label("Fan on at, °C").fill("500")
+    card.get_by_role("button", name="Set", exact=True).click()
+    refused = card.get_by_text(re.compile("The board refused: "))
+    refused.wait_for()
+    assert "on_c" in refused.inner_text()
+    card.get_by_label("Fan on at, °C").fill("29")
+    card.get_by_label("Fan off at, °C").fill("28")
+    card.get_by_role("button", name="Set", exact=True).click()
+    card.get_by_text("fan on at 29.0 °C").wait_for()
+
+
+def test_the_fan_can_be_overridden_and_given_back(page: Page) -> None:
+    page.goto("/live")
+    card = control(page)
+    card.get_by_role("button", name="On for that long").click()
+    card.get_by_text("mode on").wait_for()
+    card.get_by_role("button", name="Automatic").click()
+    card.get_by_text("mode auto").wait_for()
+
+
+def test_the_board_counts_multiplications_as_the_host_does(page: Page) -> None:
+    page.goto("/live")
+    card = control(page)
+    card.get_by_text("Count multiplications on the board").click()
+    card.get_by_role("button", name="Count", exact=True).click()
+    card.get_by_text("Done: multiplications for one new token").wait_for()
+    shown = card.locator(".wide .facts b").all_inner_texts()
+    gpt2 = SeedShape(12, 12, 768, 64, 1024, 3072, 50257)
+    counts = [page_mults(gpt2), script_mults(gpt2), exact_mults(gpt2), script_params(gpt2)]
+    assert shown == [f"{count:,}" for count in counts]
+
+
+def test_the_self_check_says_what_doctor_says(page: Page) -> None:
+    page.goto("/live")
+    card = control(page)
+    card.get_by_role("button", name="Self-check").click()
+    card.get_by_text(re.compile(r"✓ firmware: \d+ good lines")).wait_for()
+    card.get_by_text(re.compile("✓ faults: none")).wait_for()
+
+
+def test_a_recording_is_started_commanded_and_stopped_from_the_page(
+    page: Page, site: sitekit.Site
+) -> None:
+    page.goto("/live")
+    card = board(page)
+    page.get_by_label("Name").fill("from the page")
+    page.get_by_role("button", name="Start recording").click()
+    row = page.locator(".recording")
+    row.wait_for()
+    (folder,) = site.runs.glob("*-from-the-page-*")
+    assert is_being_written(folder)
+    # the board stays on the page, and is commanded through the recorder that holds its port
+    control(page).get_by_role("button", name="On for that long").click()
+    card.get_by_text("mode on").wait_for()
+    card.get_by_role("button", name="Automatic").click()
+    card.get_by_text("mode auto").wait_for()
+    row.get_by_role("button", name="Stop").click()
+    page.get_by_text(f"{folder.name} has ended").wait_for()
+    run = json.loads((folder / "run.json").read_text())
+    assert run["ended"]["why"] == "SIGTERM"
+    assert run["exit_code"] == 0
+    assert run["counters"]["lost_samples"] == 0
+    orders = [
+        line for line in (folder / "samples.jsonl").read_text().splitlines() if "order" in line
+    ]
+    assert ["fan on 60" in orders[0], "fan auto" in orders[1]] == [True, True]
+    # the port came back to the page
+    samples = figure(card, "samples")
+    before = int(samples.inner_text().replace(",", ""))
+    page.wait_for_function(
+        "([box, n]) => Number(box.textContent.replace(',', '')) > n",
+        arg=[samples.element_handle(), before],
+    )
+
+
+def test_a_gpu_is_shown_with_its_reasons(page: Page) -> None:
+    page.goto("/live")
+    page.get_by_role("heading", name=re.compile("GPU 0: Simulated GPU")).wait_for()
+    page.locator("[data-gpus] [role=status]").get_by_text(re.compile("hrottled")).wait_for()
+    assert figure(page.locator("[data-gpus]"), "power").inner_text().endswith("of 300")
+
+
+def test_without_board_and_gpu_the_page_says_so_and_offers_simulated_ones(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with sitekit.Site(tmp_path / "runs", "--gpu", "none") as bare:
+        page = browser.new_page(base_url=bare.url)
+        page.goto("/live")
+        page.get_by_text("No further board is plugged in").wait_for()
+        page.get_by_text("No GPU: not asked for").wait_for()
+        page.get_by_role("button", name="Show a simulated GPU").click()
+        page.get_by_role("heading", name=re.compile("GPU 0")).wait_for()
+        page.get_by_role("button", name="Self-check").click()
+        page.get_by_text(re.compile("✗ port: no serial port")).wait_for()
+        page.get_by_role("textbox", name="Port").fill("/dev/there-is-none")
+        page.get_by_role("button", name="Open this port").click()
+        page.get_by_text("there is no port /dev/there-is-none").wait_for()
+        page.get_by_role("button", name="Open a simulated board").click()
+        board(page).get_by_text("no fault").wait_for()
+        board(page).get_by_role("button", name="Close").click()
+        board(page).wait_for(state="detached")
+        page.close()
+
+
+def test_markup_from_a_board_is_shown_as_text(page: Page, browser: Browser, tmp_path: Path) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    port = Pty()
+    board_says = hello_line().replace(b"Raspberry Pi Pico W with RP2040", evil.encode())
+    body = board_says.split(b',"crc"')[0].decode()
+    port.say(seal(body) + settings_line() + sample_line(0))
+    with sitekit.Site(tmp_path / "runs", "--port", port.path, "--gpu", "none") as site:
+        seen = browser.new_page(base_url=site.url)
+        dialogs: list[str] = []
+        seen.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        seen.goto("/live")
+        port.say(seal(body))
+        log = f'{{"k":"log","boot":"3fa2c1","text":"{evil}\\u001b[31m"'
+        event = f'{{"k":"e","boot":"3fa2c1","n":0,"up_s":1.0,"ev":"odd","note":"{evil}"'
+        port.say(seal(log) + seal(event) + sample_line(1))
+        said = board(seen).locator(".news")
+        said.get_by_text(evil + r"\x1b[31m").wait_for()
+        said.get_by_text(f"odd: note {evil}").wait_for()
+        assert seen.locator("img[src=x]").count() == 0
+        assert dialogs == []
+        seen.close()
