@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 import signal
 import subprocess
@@ -33,11 +34,21 @@ def chromium() -> str | None:
 
 
 @cache
+def no_server() -> str:
+    """Why the page cannot be served here; empty when it can."""
+    return _lacks("nicegui")
+
+
+def _lacks(module: str) -> str:
+    there = find_spec(module) is not None
+    return "" if there else f"{module} is not installed: pip install -e '.[dev]'"
+
+
+@cache
 def missing() -> str:
     """Why the browser tests cannot run here; empty when they can."""
-    for module in ("nicegui", "playwright"):
-        if find_spec(module) is None:
-            return f"{module} is not installed: pip install -e '.[dev]'"
+    if why := no_server() or _lacks("playwright"):
+        return why
     if chromium() is None:
         return "Chromium is not installed: apt-get install chromium"
     return ""
@@ -49,9 +60,9 @@ class Site:
     def __init__(self, runs: Path, *options: str) -> None:
         """Start it and wait until it says where it is."""
         self.runs = runs
-        self.log = runs.parent / f"{runs.name}-serve.log"
+        self.log = runs.parent / f"serve-{secrets.token_hex(4)}.log"
         words = [sys.executable, "-m", "thermoflop", "serve", "--in", str(runs), "--http-port", "0"]
-        with self.log.open("ab") as log:
+        with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*words, *options], stdout=log, stderr=subprocess.STDOUT, env=ENVIRONMENT
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,10 @@ import pytest
 from browser import sitekit
 from hostkit import Pty, hello_line, sample_line, settings_line
 from thermoflop.model.seeds import SeedShape, exact_mults, page_mults, script_mults, script_params
-from thermoflop.pico.wire import seal
+from thermoflop.pico.track import BoardLine
+from thermoflop.pico.wire import Sample, seal
+from thermoflop.runs.reader import RunReader
+from thermoflop.runs.records import Record
 from thermoflop.runs.store import is_being_written
 
 if TYPE_CHECKING:
@@ -82,7 +86,7 @@ def test_nothing_can_be_said_to_the_board_before_control_is_switched_on(page: Pa
     card = board(page)
     card.get_by_role("switch", name="Control this board").wait_for()
     assert card.get_by_role("button", name="Save settings").count() == 0
-    assert control(page).get_by_role("button", name="Save settings").is_visible()
+    control(page).get_by_role("button", name="Save settings").wait_for()
 
 
 def test_a_setpoint_is_set_and_the_board_s_own_words_say_why_not(page: Page) -> None:
@@ -166,6 +170,43 @@ def test_a_recording_is_started_commanded_and_stopped_from_the_page(
         "([box, n]) => Number(box.textContent.replace(',', '')) > n",
         arg=[samples.element_handle(), before],
     )
+
+
+def test_a_killed_server_costs_a_recording_nothing_and_the_next_one_shows_it(
+    browser: Browser, tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    with sitekit.Site(runs, "--port", CALM, "--gpu", "none") as first:
+        page = browser.new_page(base_url=first.url)
+        page.goto("/live")
+        page.get_by_role("button", name="Start recording").click()
+        page.locator(".recording").wait_for()
+        page.wait_for_timeout(1000)
+        first.stop(signal.SIGKILL)
+        page.close()
+    (folder,) = runs.iterdir()
+    samples = folder / "samples.jsonl"
+    acknowledged = samples.read_bytes()
+    assert acknowledged.count(b'"k":"t"') > 5
+    with sitekit.Site(runs, "--gpu", "none") as second:
+        page = browser.new_page(base_url=second.url)
+        page.goto("/live")
+        row = page.locator(".recording", has_text=folder.name)
+        row.wait_for()
+        board(page).get_by_text("no fault").wait_for()
+        assert samples.stat().st_size > len(acknowledged)
+        row.get_by_role("button", name="Stop").click()
+        page.get_by_text(f"{folder.name} has ended").wait_for()
+        page.close()
+    assert samples.read_bytes().startswith(acknowledged)
+    sent = [item.message.seq for item in RunReader(folder) if is_sample(item)]
+    assert sent == list(range(sent[0], sent[-1] + 1))
+    assert json.loads((folder / "run.json").read_text())["exit_code"] == 0
+
+
+def is_sample(item: Record) -> bool:
+    """Whether a record of a run is a board's sample."""
+    return isinstance(item, BoardLine) and isinstance(item.message, Sample)
 
 
 def test_a_gpu_is_shown_with_its_reasons(page: Page) -> None:

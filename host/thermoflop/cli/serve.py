@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.web.server import serve
     from thermoflop.web.site import Site
 
-    stop_on_signals()
+    stop = stop_on_signals()
     site = Site(args.where, args.port, args.gpu, args.host, args.http_port)
 
     def say(url: str) -> None:
@@ -44,5 +44,5 @@ def run(args: argparse.Namespace) -> int:
         if sys.stderr.isatty():
             print("Ctrl-C ends it", file=sys.stderr)
 
-    serve(site, say, open_browser=args.open)
+    serve(site, stop, say, open_browser=args.open)
     return 0

@@ -40,10 +40,6 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
-class TooLong(Exception):
-    """A body went past the limit while it was read."""
-
-
 class Guard:
     """An ASGI application around another."""
 
@@ -79,6 +75,8 @@ class Guard:
         link = headers.get("sec-fetch-mode") == "navigate" and scope.get("method") in _LOOKING
         if elsewhere and not link:
             return 403, "another site asked for this: refused"
+        if "transfer-encoding" in headers:  # browsers say how long a body is
+            return 411, "the length of what is sent must be said first"
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
             return 413, f"at most {MAX_BODY_BYTES >> 20} MiB can be sent to the page"
@@ -136,31 +134,14 @@ class Guard:
     async def _answer(
         self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send
     ) -> None:
-        """Pass a request on; count its body, and see to the headers of the answer."""
-        answer = _Answer(send, headers.get("host", ""))
-        taken = 0
-
-        async def counted() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > MAX_BODY_BYTES:
-                raise TooLong
-            return message
-
-        try:
-            await self.app(scope, counted, answer)
-        except Exception:
-            if taken <= MAX_BODY_BYTES or answer.begun:
-                raise
-            await _refuse(scope, receive, send, 413, "too much was sent to the page")
+        """Pass a request on, and see to the headers of the answer."""
+        await self.app(scope, receive, _Answer(send, headers.get("host", "")))
 
 
 class _Answer:
     """Sends an answer on with our headers; a page's scripts get this answer's own number."""
 
     def __init__(self, send: Send, host: str) -> None:
-        self.begun = False
         self._send = send
         self._host = host
         self._held: Message | None = None
@@ -176,12 +157,10 @@ class _Answer:
             if b"x-nicegui-content" in names:  # hold it back until its scripts are marked
                 self._held = message
                 return
-            self.begun = True
         elif self._held is not None and message["type"] == "http.response.body":
             self._body += message.get("body", b"")
-            if message.get("more_body"):
-                return
-            await self._send_page(self._held)
+            if not message.get("more_body"):
+                await self._send_page(self._held)
             return
         await self._send(message)
 
@@ -192,7 +171,6 @@ class _Answer:
         kept = [(n, v) for n, v in start["headers"] if bytes(n).lower() != b"content-length"]
         start["headers"] = [*kept, (b"content-length", str(len(body)).encode())]
         self._held = None
-        self.begun = True
         await self._send(start)
         await self._send({"type": "http.response.body", "body": body})
 

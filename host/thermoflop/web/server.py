@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import threading
 import webbrowser
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -17,15 +18,19 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 STOP_S = 3  # how long open connections may take to end when the server stops
-MISSING = "serve needs NiceGUI: pip install 'thermoflop[web]'"
+MISSING = "the page needs NiceGUI: pip install 'thermoflop[web]'"
 
 
 def serve(
-    site: Site, on_address: Callable[[str], None] = lambda _: None, open_browser: bool = False
+    site: Site,
+    stop: threading.Event,
+    on_address: Callable[[str], None] = lambda _: None,
+    open_browser: bool = False,
 ) -> None:
-    """Serve ``site`` until Ctrl-C or SIGTERM; ``on_address`` is told the URL once it listens.
+    """Serve ``site`` until Ctrl-C or SIGTERM; ``on_address`` is told the URL once it answers.
 
-    MissingExtra without NiceGUI, BoardError when the address is taken or not of this machine.
+    ``stop`` is set by a signal that came before the server took them over. MissingExtra without
+    NiceGUI, BoardError when the address is taken or not of this machine.
     """
     try:
         import nicegui  # noqa: F401
@@ -33,29 +38,32 @@ def serve(
     except ImportError as error:
         raise MissingExtra(MISSING) from error
 
-    listener = _listen(site.host, site.port)
-    with listener:
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            on_address(site.url)
+            if open_browser:
+                webbrowser.open(site.url)
+            self.should_exit |= stop.is_set()
+
+    with _listen(site.host, site.port) as listener:
         site.port = listener.getsockname()[1]
         site.protect()
         desk = Desk(site)
-        app = Guard(build_app(site, desk), site)
-        desk.start(site.board_port)
         config = uvicorn.Config(
-            app,
+            Guard(build_app(site, desk), site),
             log_level="warning",
             access_log=False,
             server_header=False,
             ws="wsproto",
-            ws_per_message_deflate=False,
             ws_max_size=1 << 20,
+            ws_per_message_deflate=False,
             lifespan="on",
             timeout_graceful_shutdown=STOP_S,
         )
         try:
-            on_address(site.url)
-            if open_browser:
-                webbrowser.open(site.url)
-            uvicorn.Server(config).run(sockets=[listener])
+            desk.start(site.board_port)
+            Server(config).run(sockets=[listener])
         finally:
             desk.stop()
 

@@ -29,14 +29,16 @@
     return Math.floor(s / 3600) + " h " + String(Math.floor(s % 3600 / 60)).padStart(2, "0") + " min";
   };
   const list = (parent, rows) => {
-    const wanted = JSON.stringify(rows);
-    if (parent.dataset.shown === wanted) return;
-    parent.dataset.shown = wanted;
-    parent.replaceChildren(...rows.map(([name, value]) => {
-      const box = make("div");
-      box.append(make("span", "soft", name), make("b", "num", value));
-      return box;
-    }));
+    const names = JSON.stringify(rows.map(([name]) => name));
+    if (parent.dataset.names !== names) {
+      parent.dataset.names = names;
+      parent.replaceChildren(...rows.map(([name]) => {
+        const box = make("div");
+        box.append(make("span", "soft", name), make("b", "num"));
+        return box;
+      }));
+    }
+    rows.forEach(([, value], i) => say(parent.children[i].lastChild, value));
   };
 
   // ---- the socket

@@ -1,0 +1,223 @@
+"""What others may try against a running page, and what they get."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+import time
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from browser import sitekit
+
+pytestmark = pytest.mark.skipif(bool(sitekit.no_server()), reason=sitekit.no_server())
+
+PATHS = [
+    "/",
+    "/live",
+    "/runs",
+    "/assets/site.css",
+    "/_nicegui_ws/socket.io/?EIO=4&transport=polling",
+]
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+SOCKETS = ["/live/stream", "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sitekit.Site]:
+    """A server for this machine only."""
+    runs = tmp_path_factory.mktemp("attacked") / "runs"
+    with sitekit.Site(runs, "--gpu", "none") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def open_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sitekit.Site]:
+    """A server that others can reach, with its token."""
+    runs = tmp_path_factory.mktemp("open") / "runs"
+    with sitekit.Site(runs, "--gpu", "none", "--host", "0.0.0.0") as running:  # noqa: S104
+        yield running
+
+
+def ask(
+    site: sitekit.Site, path: str, method: str = "GET", **headers: str
+) -> tuple[int, dict[str, str], str]:
+    """Status, headers and text of one request."""
+    port = urlsplit(site.url).port
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, headers=named)
+    answer = connection.getresponse()
+    text = answer.read().decode("utf-8", "replace")
+    connection.close()
+    return answer.status, {k.lower(): v for k, v in answer.getheaders()}, text
+
+
+def own_host(site: sitekit.Site) -> str:
+    """The Host header of a page that was opened as it was printed."""
+    return f"127.0.0.1:{urlsplit(site.url).port}"
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_name_that_was_rebound_to_this_machine_is_refused(site: sitekit.Site, path: str) -> None:
+    port = urlsplit(site.url).port
+    for host in (
+        f"evil.example:{port}",
+        "evil.example",
+        f"127.0.0.1.evil.example:{port}",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        f"user@127.0.0.1:{port}",
+        "",
+        f"[::1:{port}",
+        "a b",
+    ):
+        assert ask(site, path, Host=host)[0] in (400, 421), host
+    assert ask(site, path, Host=own_host(site))[0] == 200
+    assert ask(site, path, Host=f"localhost:{port}")[0] == 200
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_what_another_site_asks_for_is_refused(site: sitekit.Site, path: str) -> None:
+    for origin in ("http://evil.example", "null", "http://127.0.0.1:1", "file://"):
+        assert ask(site, path, "POST", Origin=origin, Content_Length="0")[0] == 403
+        assert ask(site, path, Origin=origin)[0] == 403
+    assert ask(site, path, Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="no-cors")[0] == 403
+    assert ask(site, path, "POST", Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate")[0] == 403
+    assert ask(site, path, Sec_Fetch_Site="cross-site", Sec_Fetch_Mode="navigate")[0] == 200
+
+
+@pytest.mark.parametrize("path", SOCKETS)
+def test_a_websocket_opens_for_the_page_alone(site: sitekit.Site, path: str) -> None:
+    own = f"http://{own_host(site)}"
+    assert ask_socket(site, path, Origin=own) == 101
+    assert ask_socket(site, path, Origin="http://evil.example") == 403
+    assert ask_socket(site, path, Origin="null") == 403
+    assert ask_socket(site, path, Host="evil.example", Origin="http://evil.example") == 403
+
+
+def ask_socket(site: sitekit.Site, path: str, **headers: str) -> int:
+    """The status of an attempt to open a websocket."""
+    named = {"Host": own_host(site), **UPGRADE, **headers}
+    lines = [f"GET {path} HTTP/1.1", *(f"{k}: {v}" for k, v in named.items()), "", ""]
+    with socket.create_connection(("127.0.0.1", urlsplit(site.url).port), timeout=20) as raw:
+        raw.sendall("\r\n".join(lines).encode())
+        return int(raw.recv(1024).split(b" ")[1])
+
+
+def test_a_gigabyte_is_refused_before_it_is_sent(site: sitekit.Site) -> None:
+    port = urlsplit(site.url).port
+    head = f"POST /_nicegui/upload HTTP/1.1\r\nHost: {own_host(site)}\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as raw:
+        raw.sendall((head + f"Content-Length: {1 << 30}\r\n\r\n").encode())
+        assert b" 413 " in raw.recv(1024)  # not one byte of the body was sent
+    sent = send_chunks(port, head + "Transfer-Encoding: chunked\r\n\r\n")
+    assert sent < 64 << 20  # what the buffers between us took before the answer came
+
+
+def send_chunks(port: int | None, head: str) -> int:
+    """Bytes of an endless body that were taken before the connection was refused."""
+    chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    sent = 0
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as raw:
+        raw.sendall(head.encode())
+        try:
+            while sent < 1 << 30:
+                raw.sendall(chunk)
+                sent += 0x10000
+        except OSError:
+            return sent
+    return sent
+
+
+def test_without_the_token_nothing_is_answered(open_site: sitekit.Site) -> None:
+    host = own_host(open_site)
+    for path in [*PATHS, "/?token=", "/?token=wrong", "/live?token=" + "x" * 32]:
+        status, headers, text = ask(open_site, path, Host=host)
+        assert status == 401, path
+        assert "set-cookie" not in headers
+        assert "thermoflop" not in text
+    cookie = f"thermoflop-{urlsplit(open_site.url).port}=wrong"
+    assert ask(open_site, "/", Host=host, Cookie=cookie)[0] == 401
+    assert ask(open_site, "/", Host=host, Cookie='"=;;;=a;b="')[0] == 401
+    for path in SOCKETS:
+        assert ask_socket(open_site, path) == 403
+        assert ask_socket(open_site, path, Cookie=cookie) == 403
+
+
+def test_the_token_becomes_a_cookie_that_no_script_and_no_other_site_can_use(
+    open_site: sitekit.Site,
+) -> None:
+    host = own_host(open_site)
+    token = re.search(r"token=(\S+)", open_site.url)
+    assert token is not None
+    status, headers, _ = ask(open_site, f"/live?a=1&token={token[1]}", Host=host)
+    assert (status, headers["location"]) == (303, "/live?a=1")
+    cookie, *flags = headers["set-cookie"].split("; ")
+    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= set(flags)
+    assert ask(open_site, "/live", Host=host, Cookie=cookie)[0] == 200
+    assert ask_socket(open_site, "/live/stream", Cookie=cookie) == 101
+    status, headers, _ = ask(open_site, f"//evil.example?token={token[1]}", Host=host)
+    assert headers["location"] == "/evil.example"
+
+
+def test_a_foreign_name_is_refused_with_the_right_token_too(open_site: sitekit.Site) -> None:
+    token = open_site.url.split("token=")[1]
+    port = urlsplit(open_site.url).port
+    assert ask(open_site, f"/?token={token}", Host=f"evil.example:{port}")[0] == 421
+    assert ask(open_site, f"/?token={token}", Host=f"192.0.2.7:{port}")[0] == 303
+
+
+@pytest.mark.parametrize("path", ["/", "/live", "/runs"])
+def test_a_page_s_policy_lets_nothing_run_that_the_server_did_not_write(
+    site: sitekit.Site, path: str
+) -> None:
+    _, headers, text = ask(site, path, Host=own_host(site))
+    policy = headers["content-security-policy"]
+    scripts = re.search(r"script-src ([^;]*)", policy)
+    assert scripts is not None
+    assert "'unsafe-inline'" not in scripts[1]
+    nonce = re.search(r"'nonce-([^']+)'", scripts[1])
+    assert nonce is not None
+    tags = re.findall(r"<script[^>]*>", text)
+    assert tags
+    assert all(f'nonce="{nonce[1]}"' in tag for tag in tags)
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    again = ask(site, path, Host=own_host(site))[1]["content-security-policy"]
+    assert again != policy
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/assets/../server.py", "/assets/%2e%2e/server.py", "/assets/..%2fserver.py",
+     "/assets//etc/passwd", "/assets/....//server.py", "/assets/..%5cserver.py"],
+)  # fmt: skip
+def test_a_path_does_not_lead_out_of_the_assets(site: sitekit.Site, path: str) -> None:
+    status, _, text = ask(site, path, Host=own_host(site))
+    assert status in (400, 404)
+    assert "import" not in text
+
+
+def test_a_markup_query_is_not_a_part_of_the_page(site: sitekit.Site) -> None:
+    evil = "%3Cscript%3Ealert(1)%3C/script%3E"
+    for path in (f"/?q={evil}", f"/live?{evil}={evil}", f"/nothing-here/{evil}"):
+        assert "<script>alert" not in ask(site, path, Host=own_host(site))[2]
+
+
+def test_a_client_that_says_nothing_holds_up_nobody(site: sitekit.Site) -> None:
+    port = urlsplit(site.url).port
+    silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
+    start_s = time.monotonic()
+    assert ask(site, "/live", Host=own_host(site))[0] == 200
+    assert time.monotonic() - start_s < 10
+    for connection in silent:
+        connection.close()
