@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 def register(app: FastAPI, site: Site, desk: Desk) -> None:
     """Put every page at its address."""
     from nicegui import ui
-    from starlette.routing import WebSocketRoute
+    from starlette.routing import Route, WebSocketRoute
 
     from thermoflop.web.estimator import estimator_page
-    from thermoflop.web.frame import frame
     from thermoflop.web.live import live_page
+    from thermoflop.web.reports import Reports
+    from thermoflop.web.runs_page import runs_page
     from thermoflop.web.stream import PATH, Stream
 
     ui.page("/", title="Estimator · thermoflop")(estimator_page)
@@ -26,6 +27,8 @@ def register(app: FastAPI, site: Site, desk: Desk) -> None:
     app.router.routes.append(WebSocketRoute(PATH, Stream(desk).serve))
 
     @ui.page("/runs", title="Runs · thermoflop")
-    def runs() -> None:
-        with frame("Runs", active="/runs"):
-            ui.label(f"The runs of {site.runs.name} come here.")
+    async def runs() -> None:
+        await runs_page(site.runs)
+
+    app.router.routes.append(Route("/runs/compare", Reports(site.runs).compare))
+    app.router.routes.append(Route("/runs/{name:path}/report", Reports(site.runs).one))

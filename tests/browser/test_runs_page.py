@@ -1,0 +1,166 @@
+"""The runs page in a real browser: find, open, compare, delete; and what a run may not do to it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from browser import sitekit
+from cli import kit
+from thermoflop.runs.store import RunStore
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page
+
+EVIL = "<img src=x onerror=alert(1)>\x1b[31m</script><script>alert(2)</script>"
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two recorded runs; the second one failed."""
+    runs = tmp_path_factory.mktemp("recorded") / "runs"
+    options = ["--out", str(runs), "--port", "sim://?speed=20&uptime=60", "--gpu", "sim"]
+    for name, code in (("first", 0), ("second", 3)):
+        words = ["record", *options, "--name", name, "--label", f"kind={name}", "--", "sh", "-c"]
+        assert kit.run(*words, f"sleep 0.6; exit {code}").returncode == code
+    return runs
+
+
+@pytest.fixture
+def runs(recorded: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    shutil.copytree(recorded, tmp_path / "runs")
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def site(runs: Path) -> Iterator[sitekit.Site]:
+    """A server for that copy."""
+    with sitekit.Site(runs, "--gpu", "none") as running:
+        yield running
+
+
+def rows(page: Page) -> Locator:
+    """The runs of the list."""
+    return page.locator("table.runs tbody tr")
+
+
+def test_runs_are_listed_newest_first_and_filtered(page: Page) -> None:
+    page.goto("/runs")
+    page.get_by_text("2 of 2 runs").wait_for()
+    assert re.search("second.*first", " ".join(rows(page).all_inner_texts()), re.DOTALL)
+    rows(page).nth(0).get_by_text("exit 3", exact=True).wait_for()
+    page.get_by_label("Filter").fill("KIND=first")
+    page.get_by_text("1 of 2 runs").wait_for()
+    assert rows(page).count() == 1
+    page.get_by_label("Filter").fill("there is no such run")
+    page.get_by_text("0 of 2 runs").wait_for()
+
+
+def test_a_report_opens_in_a_sandbox_of_its_own(page: Page) -> None:
+    page.goto("/runs")
+    with page.context.expect_page() as opened:
+        rows(page).nth(1).get_by_role("link", name=re.compile("report of")).click()
+    report = opened.value
+    report.get_by_role("heading", level=1, name="first").wait_for()
+    report.locator(".chart svg").first.wait_for()  # its script ran
+    assert report.evaluate("window.origin") == "null"
+    with pytest.raises(Exception, match="sandboxed"):
+        report.evaluate("document.cookie")
+
+
+def test_runs_are_compared(page: Page) -> None:
+    page.goto("/runs")
+    assert page.get_by_role("button", name="Compare").is_disabled()
+    for row in (0, 1):
+        rows(page).nth(row).get_by_role("checkbox").click()
+    with page.context.expect_page() as opened:
+        page.get_by_role("button", name="Compare 2 runs").click()
+    opened.value.get_by_role("heading", level=1, name="first, second").wait_for()
+
+
+def test_a_run_is_deleted_only_after_it_was_confirmed(page: Page, runs: Path) -> None:
+    before = sorted(path.name for path in runs.iterdir())
+    page.goto("/runs")
+    rows(page).nth(0).get_by_role("button", name=re.compile("delete")).click()
+    page.get_by_role("button", name="Keep it").click()
+    page.get_by_role("dialog").wait_for(state="hidden")
+    assert sorted(path.name for path in runs.iterdir()) == before
+    rows(page).nth(0).get_by_role("button", name=re.compile("delete")).click()
+    assert before[1] in page.get_by_role("dialog").inner_text()
+    page.get_by_role("button", name="Delete for good").click()
+    page.get_by_text("1 of 1 runs").wait_for()
+    assert [path.name for path in runs.iterdir()] == before[:1]
+
+
+def test_a_run_that_goes_on_is_marked_and_cannot_be_deleted(page: Page, runs: Path) -> None:
+    store = RunStore(runs, "going on")
+    store.write_run({"name": "going on", "started": {"utc": "2026-01-01T00:00:00Z"}, "ended": None})
+    page.goto("/runs")
+    row = rows(page).filter(has_text="going-on")
+    row.get_by_text("recording", exact=True).wait_for()
+    assert row.get_by_role("button", name=re.compile("delete")).count() == 0
+    store.close()
+    page.get_by_role("button", name="Look again").click()
+    row.get_by_text("cut off").wait_for()
+
+
+def test_markup_in_a_run_is_shown_as_text(page: Page, runs: Path) -> None:
+    (folder, _) = sorted(runs.iterdir())
+    evil = runs / "2027<img src=x onerror=alert(3)>'\"&amp;"
+    folder.rename(evil)
+    run = json.loads((evil / "run.json").read_text())
+    run |= {"name": EVIL, "command": [EVIL, EVIL], "labels": {EVIL: EVIL}}
+    run["started"]["utc"] = EVIL
+    run["ended"]["end"] = EVIL
+    run["exit_code"] = None
+    (evil / "run.json").write_text(json.dumps(run))
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    page.goto("/runs")
+    row = rows(page).filter(has_text="2027")
+    row.get_by_text("<img src=x onerror=alert(1)>").first.wait_for()
+    assert "\x1b" not in row.inner_text()
+    with page.context.expect_page() as opened:
+        row.get_by_role("link").click()
+    report = opened.value
+    report.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    report.get_by_role("heading", level=1).wait_for()
+    assert report.locator("img").count() + page.locator("img").count() == 0
+    row.get_by_role("button", name=re.compile("delete")).click()
+    page.get_by_role("button", name="Delete for good").click()
+    page.get_by_text("1 of 1 runs").wait_for()
+    assert not evil.exists()
+    assert dialogs == []
+
+
+OUTSIDE = [
+    "..", ".", "../secret", "%2e%2e", "..%2fsecret", "%2e%2e%2fsecret", "a/../../secret",
+    "/etc", "%2fetc", "secret%00", "..%5csecret", "linked", "%0d%0aSet-Cookie:%20a=b",
+]  # fmt: skip
+
+
+def test_a_run_s_name_does_not_lead_out_of_the_folder(site: sitekit.Site, runs: Path) -> None:
+    secret = runs.parent / "secret"
+    shutil.copytree(sorted(runs.iterdir())[0], secret)
+    (runs / "linked").symlink_to(secret)
+    for name in OUTSIDE:
+        for path in (f"runs/{name}/report", f"runs/compare?run={name}"):
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(site.url + path, timeout=20)  # noqa: S310
+            assert refused.value.code in (400, 404), path
+            assert "set-cookie" not in refused.value.headers
+            assert b"<h1>" not in refused.value.read()
+
+
+def test_an_empty_folder_is_told_in_words(page: Page, runs: Path) -> None:
+    shutil.rmtree(runs)
+    page.goto("/runs")
+    page.get_by_text("Nothing has been recorded in").wait_for()
