@@ -179,6 +179,7 @@ def test_a_killed_server_costs_a_recording_nothing_and_the_next_one_shows_it(
     with sitekit.Site(runs, "--port", CALM, "--gpu", "none") as first:
         page = browser.new_page(base_url=first.url)
         page.goto("/live")
+        page.get_by_label("Duration").fill("60s")  # should this test fail, it ends by itself
         page.get_by_role("button", name="Start recording").click()
         page.locator(".recording").wait_for()
         page.wait_for_timeout(1000)
