@@ -72,7 +72,7 @@ class BoardFeed:
     def open(self) -> None:
         """Read the port; BoardError."""
         link = Link(self.target, self._take)
-        link.tracker.counters = self._tracker.counters  # they go on through a recording
+        self._hand_on(link.tracker)
         link.start()
         with self._lock:
             self._link, self._tracker, self._trouble = link, link.tracker, ""
@@ -96,9 +96,9 @@ class BoardFeed:
         """Read the board from the run that is being recorded in ``run``."""
         self.release()
         with self._lock:
-            before = self._tracker.counters
-            self._tracker = Tracker()
-            self._tracker.counters = before
+            tracker = Tracker()
+            self._hand_on(tracker)
+            self._tracker = tracker
             self._stop = stop = threading.Event()
             self.run = run
             self._trouble = ""
@@ -107,6 +107,11 @@ class BoardFeed:
         thread = threading.Thread(target=self._read_run, args=(run, stop), daemon=True)
         self._follower = thread
         thread.start()
+
+    def _hand_on(self, tracker: Tracker) -> None:
+        """Let a new tracker know what is known already: a recording is no new board."""
+        before = self._tracker
+        tracker.counters, tracker.board, tracker.boot = before.counters, before.board, before.boot
 
     def take_back(self) -> None:
         """After a recording: read the port again, trying for a while; what went wrong is shown."""

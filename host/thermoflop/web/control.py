@@ -77,6 +77,17 @@ class _Panel:
 
             self._button("Set", apply)
 
+        def fill() -> None:
+            """Show what the board states, once it has."""
+            stated = self._feed.state()
+            if stated["on_c"] is None or stated["off_c"] is None:
+                return
+            timer.cancel()
+            if on_c.value is None and off_c.value is None:
+                on_c.value, off_c.value = stated["on_c"], stated["off_c"]
+
+        timer = ui.timer(1.0, fill)
+
     def _fan(self) -> None:
         from nicegui import ui
 
