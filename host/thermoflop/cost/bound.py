@@ -67,7 +67,7 @@ def limits_of(device: Device, peak_flops_s: float, stages: int = 1) -> Limits:
     return Limits(peak_flops_s, device.bandwidth_bytes_s, fabric, device.cache_bytes, stages)
 
 
-def _parts(sums: Sums, limits: Limits, sequences: Number) -> tuple[Number, Number, Number]:
+def parts_of(sums: Sums, limits: Limits, sequences: Number) -> tuple[Number, Number, Number]:
     """Seconds of computing, moving and sending, each alone."""
     overlap = minimum(limits.stages, maximum(sequences, 1))
     moved = sums.weight_bytes + sums.kv_bytes / overlap - limits.cache_bytes
@@ -80,7 +80,7 @@ def _parts(sums: Sums, limits: Limits, sequences: Number) -> tuple[Number, Numbe
 
 def bound_step_s(found: Sequence[Work], limits: Limits, sequences: Number) -> Number:
     """The bound of one step."""
-    computing, moving, sending = _parts(sums_of(found), limits, sequences)
+    computing, moving, sending = parts_of(sums_of(found), limits, sequences)
     return maximum(maximum(computing, moving), sending)
 
 
@@ -97,8 +97,8 @@ def bound_decode_s(
     sent: Number = 0.0
     for first, count in segments(start, steps, ends):
         last = maximum(first + count - 1, first)
-        low = _parts(sums_of(works_at(first)), limits, sequences)
-        high = _parts(sums_of(works_at(last)), limits, sequences)
+        low = parts_of(sums_of(works_at(first)), limits, sequences)
+        high = parts_of(sums_of(works_at(last)), limits, sequences)
         above = positive_sum(low[0] - low[1], high[0] - high[1], count)
         total = total + (low[1] + high[1]) * count / 2 + above
         sent = sent + low[2] * count

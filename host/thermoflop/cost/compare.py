@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from thermoflop.cost.hardware import Device
     from thermoflop.model.mixers import Mixer
     from thermoflop.model.model import Model
 
@@ -87,10 +88,8 @@ def heads_of(model: Model) -> tuple[int, int]:
     raise UsageError(f"{model.name} has no attention with heads of keys and values to change")
 
 
-def compare(
-    model: Model, hardware: str, groups: int | None = None, rank: int = 512, **options: Any
-) -> list[Variant]:
-    """The forms side by side, on the same device and sizes."""
+def forms_of(model: Model, groups: int | None = None, rank: int = 512) -> dict[str, Model]:
+    """The model in every form of attention, by the form's name."""
     heads, kv_heads = heads_of(model)
     own = kv_heads if 1 < kv_heads < heads else max(1, heads // 8)
     chosen = own if groups is None else groups
@@ -100,16 +99,21 @@ def compare(
         "MQA": grouped(1),
         f"MLA({rank})": latent(rank),
     }
-    return [
-        _variant(name, changed(model, name, change), hardware, options)
-        for name, change in forms.items()
-    ]
+    return {name: changed(model, name, change) for name, change in forms.items()}
+
+
+def compare(
+    model: Model, hardware: str | Device, groups: int | None = None, rank: int = 512, **options: Any
+) -> list[Variant]:
+    """The forms side by side, on the same device and sizes."""
+    forms = forms_of(model, groups, rank)
+    return [_variant(name, form, hardware, options) for name, form in forms.items()]
 
 
 _FIT = ("devices", "tp", "pp", "dp", "ep", "cp", "batch", "prompt", "generate", "dtype", "kv_dtype")
 
 
-def _variant(name: str, model: Model, hardware: str, options: dict[str, Any]) -> Variant:
+def _variant(name: str, model: Model, hardware: str | Device, options: dict[str, Any]) -> Variant:
     found = estimate(model, hardware, **options)
     room = fit(model, hardware, **{key: options[key] for key in _FIT if key in options})
     middle = found.prompt + max(0, found.generate - 1) // 2

@@ -59,8 +59,9 @@ def largest(holds: Callable[[int], bool], most: int = LARGEST) -> int:
     if not holds(1):
         return 0
     low, high = 1, 2
-    while high < most and holds(high):
+    while high <= most and holds(high):
         low, high = high, 2 * high
+    high = min(high, most + 1)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if holds(middle) else (low, middle)
@@ -155,14 +156,15 @@ def fit_text(found: Fit) -> str:
         "",
         f"largest batch at this context:    {found.largest_batch:,}",
         f"longest context at this batch:    {found.longest_context:,}",
-        f"fewest devices for this:          {_devices(found)}",
+        f"fewest devices for this:          {devices_words(found)}",
     ]
     if found.cache_copies > 1:
         lines.append(f"the cache is kept {found.cache_copies:g} times over the devices")
     return "\n".join([*lines, "", memory.assumption])
 
 
-def _devices(found: Fit) -> str:
+def devices_words(found: Fit) -> str:
+    """The fewest devices, and how they are used."""
     if found.fewest_plan is None:
         return f"more than {DEVICES[-1]}"
     return f"{found.fewest_devices} ({found.fewest_plan.words})"

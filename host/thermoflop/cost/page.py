@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING
 
 from thermoflop.cost.units import wrapped
 from thermoflop.errors import UsageError
+from thermoflop.model.algebra import maximum
 from thermoflop.model.record import record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    from thermoflop.model.algebra import Number
 
 CORRECTED = (
     (
@@ -53,8 +57,9 @@ class Page:
     peak_flops_s: float = 312e12
     bandwidth_bytes_s: float = 1935e9
     efficiency: float = 0.5
+    floor_ms: float = FLOOR_MS
 
-    def kernels(self, attention: str, tokens: int) -> dict[str, tuple[int, int]]:
+    def kernels(self, attention: str, tokens: Number) -> dict[str, tuple[Number, Number]]:
         """FLOPs and bytes of each kernel of a layer at a context, for ``mha`` or ``mqa``."""
         if attention not in ("mha", "mqa"):
             raise UsageError(f"attention={attention!r:.40} is not on the page: expected mha or mqa")
@@ -80,12 +85,19 @@ class Page:
             "mlp": (2 * b * d * 4 * d, 4 * matrix + 5 * rows),
         }
 
-    def kernel_ms(self, flops: int, size: int) -> float:
-        """Milliseconds of one kernel."""
-        computing = flops / (self.peak_flops_s * self.efficiency) * 1000
-        return max(computing, size / self.bandwidth_bytes_s * 1000, FLOOR_MS)
+    def compute_ms(self, flops: Number) -> Number:
+        """Milliseconds that a kernel computes."""
+        return flops / (self.peak_flops_s * self.efficiency) * 1000
 
-    def layer_ms(self, attention: str, tokens: int) -> float:
+    def memory_ms(self, size: Number) -> Number:
+        """Milliseconds that a kernel moves its bytes."""
+        return size / self.bandwidth_bytes_s * 1000
+
+    def kernel_ms(self, flops: Number, size: Number) -> Number:
+        """Milliseconds of one kernel."""
+        return maximum(maximum(self.compute_ms(flops), self.memory_ms(size)), self.floor_ms)
+
+    def layer_ms(self, attention: str, tokens: Number) -> Number:
         """One layer: norm, attention, residual and norm, MLP with its activation, residual."""
         found = self.kernels(attention, tokens)
         times = {name: self.kernel_ms(*counts) for name, counts in found.items()}
@@ -101,11 +113,17 @@ class Page:
         return _added(_added(block) for block in blocks)
 
     def total_ms(self, attention: str) -> float:
-        """The sum over the contexts, the last one left out as on the page."""
+        """The sum over the contexts, the last one left out as on the page.
+
+        All contexts at once in numpy; ``cumsum`` adds from left to right, so the digits are those
+        of the page's loop.
+        """
+        import numpy as np
+
         if self.end <= self.start:
             raise UsageError(f"start={self.start} is not below end={self.end}: no step to sum")
-        steps = range(self.start, self.end)
-        return _added(self.layer_ms(attention, tokens) * self.layers for tokens in steps)
+        each = self.layer_ms(attention, np.arange(self.start, self.end)) * self.layers
+        return float(np.cumsum(each)[-1])
 
     def parameters(self, attention: str) -> int:
         """Parameters of the layers: no norms, no embeddings."""
@@ -113,17 +131,29 @@ class Page:
         kept = d if attention == "mha" else d // self.heads
         return self.layers * (2 * d * d + 2 * d * kept + 8 * d * d)
 
+    def config(self) -> dict[str, Any]:
+        """The page's shape as a GPT-2 configuration, for the real estimator: what the page has
+        not (norms, biases, embeddings, head) is there, with GPT-2's vocabulary."""
+        return {
+            "model_type": "gpt2",
+            "n_embd": self.width,
+            "n_layer": self.layers,
+            "n_head": self.heads,
+            "n_positions": max(1024, self.end),
+            "vocab_size": 50257,
+        }
+
     def kv_bytes(self, attention: str) -> int:
         """Bytes of keys and values at the end."""
         kept = self.width if attention == "mha" else self.width // self.heads
         return 2 * 2 * self.layers * self.batch * self.end * kept
 
 
-def _added(values: object) -> float:
+def _added(values: Iterable[Number]) -> Number:
     """The sum from left to right in single additions: ``sum`` may round otherwise."""
-    total = 0.0
-    for value in values:  # type: ignore[attr-defined]
-        total += value
+    total: Number = 0.0
+    for value in values:
+        total = total + value
     return total
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from thermoflop.cost.engines import DEFAULT, ENGINES, Engine
 from thermoflop.cost.rates import Efficiency
 from thermoflop.errors import InputError, UsageError
-from thermoflop.model.record import record
+from thermoflop.model.record import record, replace
 
 if TYPE_CHECKING:
     from typing import Any
@@ -41,6 +41,7 @@ class Profile:
     """``points`` and ``moves`` are what ``thermoflop.cost.fitting`` found; see ``Fit``.
 
     ``own``: it was measured on a machine of the user's, and everything comes from there.
+    ``fixed`` are rates of ``Efficiency`` that somebody set, whatever was fitted.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Profile:
     devices: tuple[str, ...]
     labels: tuple[str, ...]
     own: Own | None = None
+    fixed: dict[str, float] | None = None
 
     @property
     def engine(self) -> Engine:
@@ -74,7 +76,8 @@ class Profile:
         for group in groups:
             for name, move in self.moves.get(group, {}).items():
                 points[name] += move
-        return Efficiency(**{name: _value(name, point) for name, point in points.items()})
+        rates = {name: _value(name, point) for name, point in points.items()}
+        return Efficiency(**{**rates, **(self.fixed or {})})
 
     def curves(self, device: Device, precision: Precision) -> Curves | None:
         """What was measured on a machine of one's own; None for a profile of published rows.
@@ -104,6 +107,12 @@ class Profile:
         """What the expectation rests on, in a sentence."""
         if self.own is not None:
             return self.own.provenance
+        if self.fixed:
+            return (
+                f"launch {1e6 * self.fixed['launch_s']:g} µs and efficiency "
+                f"{self.fixed['matmul']:g} are your own; other rates pooled over {self.rows:,} "
+                "published rows of all engines, interval that of an engine not seen"
+            )
         if not self.devices:
             return (
                 f"no engine named: rates pooled over {self.rows:,} published rows of all engines, "
@@ -163,6 +172,19 @@ def profile_from(raw: dict[str, Any]) -> Profile:
         raise InputError(
             f"not a profile: {error!r:.100} (see thermoflop.cost.calibrate)"
         ) from error
+
+
+def own_profile(efficiency: float, launch_s: float) -> Profile:
+    """A launch cost and a compute efficiency of one's own; other rates are those of ``default``.
+
+    UsageError for an efficiency outside of 0 to 1 or a launch that is negative.
+    """
+    if not 0 < efficiency <= 1:
+        raise UsageError(f"efficiency={efficiency!r:.40} makes no sense: expected above 0, up to 1")
+    if not 0 <= launch_s <= 1:
+        raise UsageError(f"launch_s={launch_s!r:.40} makes no sense: expected seconds from 0 to 1")
+    fixed = {"matmul": efficiency, "attention": efficiency, "launch_s": launch_s}
+    return replace(find_profile(None), fixed=fixed)
 
 
 def find_profile(name: str | Profile | None) -> Profile:

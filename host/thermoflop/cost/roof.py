@@ -6,25 +6,60 @@ from typing import TYPE_CHECKING
 
 from thermoflop.cost.picture import Curve, chart
 from thermoflop.cost.why import steps_of
+from thermoflop.model.record import record
 
 if TYPE_CHECKING:
     from thermoflop.cost.estimate import Estimate, Setting
 
 
-def roofline_picture(found: Estimate, setting: Setting) -> str:
+@record
+class Dot:
+    """One operator under the roof: its name, FLOP/byte, TFLOP/s reached, and what binds it."""
+
+    name: str
+    intensity: float
+    tflops_s: float
+    binds: str
+
+
+@record
+class Roof:
+    """The data sheet's roof as corners, and the operators of each step by the step's title."""
+
+    corners: tuple[tuple[float, float], ...]
+    dots: dict[str, tuple[Dot, ...]]
+
+
+def roofline(found: Estimate, setting: Setting) -> Roof:
     """TFLOP/s reached against FLOP/byte: the data sheet's roof, and each operator as expected."""
     peak, bandwidth = setting.rates.peak_flops_s, setting.rates.bandwidth_bytes_s
     ridge = peak / bandwidth
-    dots: list[Curve] = []
-    for title, (reasons, _) in steps_of(found, setting).items():
-        spots = tuple(
-            (reason.intensity, reason.flops / reason.time_s / 1e12)
+    dots = {
+        title: tuple(
+            Dot(
+                reason.name,
+                reason.intensity,
+                reason.flops / reason.time_s / 1e12,
+                reason.binds,
+            )
             for reason in reasons
             if reason.flops and reason.time_s and reason.bytes
         )
-        dots.append(Curve(title, spots, dots=True))
-    ends = [x for curve in dots for x, _ in curve.points] or [1.0]
+        for title, (reasons, _) in steps_of(found, setting).items()
+    }
+    ends = [dot.intensity for each in dots.values() for dot in each] or [1.0]
     low, high = min(*ends, ridge / 100), max(*ends, ridge * 10)
-    roof = ((low, low * bandwidth / 1e12), (ridge, peak / 1e12), (high, peak / 1e12))
+    corners = ((low, low * bandwidth / 1e12), (ridge, peak / 1e12), (high, peak / 1e12))
+    return Roof(corners, dots)
+
+
+def roofline_picture(found: Estimate, setting: Setting) -> str:
+    """The same as a picture."""
+    roof = roofline(found, setting)
+    curves = [
+        Curve(title, tuple((dot.intensity, dot.tflops_s) for dot in dots), dots=True)
+        for title, dots in roof.dots.items()
+    ]
     title = f"{found.model_name} on {found.device.name}, {found.precision.name}"
-    return chart(title, "FLOP/byte", "TFLOP/s", [Curve("roof: data sheet", roof), *dots])
+    lines = [Curve("roof: data sheet", roof.corners), *curves]
+    return chart(title, "FLOP/byte", "TFLOP/s", lines)

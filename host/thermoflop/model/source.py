@@ -56,8 +56,6 @@ def _from_path(path: str) -> tuple[Mapping[str, Any], str, str]:
 
 def read_json(path: str) -> dict[str, Any]:
     """The JSON object in a file; InputError, in one sentence, for anything else."""
-    import json
-
     try:
         if not os.path.isfile(path):  # noqa: PTH113
             raise InputError(f"{path} is not a file: expected a config.json")
@@ -67,17 +65,25 @@ def read_json(path: str) -> dict[str, Any]:
                 f"{path} has {size:,} bytes: a config.json has at most {LARGEST_FILE_BYTES:,}"
             )
         with open(path, encoding="utf-8-sig") as file:  # noqa: PTH123
-            found = json.load(file, object_pairs_hook=_without_contradiction)
+            return parse_json(file.read(), path)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
         raise InputError(f"{path} is not text in UTF-8: expected a config.json") from None
+
+
+def parse_json(text: str, name: str) -> dict[str, Any]:
+    """The JSON object in a text; InputError, calling it ``name``, for anything else."""
+    import json
+
+    try:
+        found = json.loads(text, object_pairs_hook=_without_contradiction)
     except RecursionError:
-        raise InputError(f"{path} is nested too deeply to be a config.json") from None
+        raise InputError(f"{name} is nested too deeply to be a config.json") from None
     except ValueError as error:
-        raise InputError(f"{path} is not valid JSON: {error}") from None
+        raise InputError(f"{name} is not valid JSON: {error}") from None
     if not isinstance(found, dict):
-        raise InputError(f"{path} holds a {type(found).__name__}: expected an object with keys")
+        raise InputError(f"{name} holds a {type(found).__name__}: expected an object with keys")
     return found
 
 

@@ -91,12 +91,12 @@ def _csv(folder: Path, path: Path) -> int:
         writer = csv.DictWriter(file, COLUMNS, restval="")
         writer.writeheader()
         for row in rows(folder):
-            writer.writerow({key: _safe(value) for key, value in row.items()})
+            writer.writerow({key: safe_cell(value) for key, value in row.items()})
             written += 1
     return written
 
 
-def _safe(value: Any) -> Any:
+def safe_cell(value: Any) -> Any:
     """A spreadsheet takes text that begins like a formula for one."""
     return "'" + value if isinstance(value, str) and value[:1] in _FORMULA else value
 
