@@ -22,7 +22,7 @@ def register(app: FastAPI, site: Site, desk: Desk) -> None:
     from thermoflop.web.runs_page import runs_page
     from thermoflop.web.stream import PATH, Stream
 
-    ui.page("/", title="Estimator · thermoflop")(estimator_page)
+    ui.page("/", title="Estimator · thermoflop", response_timeout=30)(estimator_page)
     ui.page("/live", title="Live · thermoflop")(lambda: live_page(desk))
     app.router.routes.append(WebSocketRoute(PATH, Stream(desk).serve))
 

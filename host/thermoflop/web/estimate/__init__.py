@@ -1,0 +1,1 @@
+"""The estimator page without its looks: inputs, answers, reasons, exports."""

@@ -1,0 +1,182 @@
+"""The pictures of the estimator page, as options of ECharts.
+
+Text is coloured by our style sheet and lines by colours that stand out from white and from black,
+so that nothing has to be drawn again when the theme changes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+BLUE, ORANGE, GREEN, PINK, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#808a99"
+_TITLES = {
+    "memory": "Memory of the fullest device",
+    "batches": "Latency and throughput against the batch",
+    "roof": "Operators under the roof of the device",
+}
+# Named, not inherited: ECharts measures text before it draws it.
+_FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif'
+_AXIS = {"axisLine": {"lineStyle": {"color": GREY}}, "splitLine": {"lineStyle": {
+    "color": GREY, "opacity": 0.3}}}  # fmt: skip
+
+
+def build_charts() -> dict[str, Any]:
+    """Empty pictures in their cards."""
+    from nicegui import ui
+
+    made = {}
+    for name, title in _TITLES.items():
+        with ui.element("figure").classes("card picture"):
+            with ui.element("h2"):
+                ui.label(title)
+            made[name] = ui.echart({}, renderer="svg").classes(f"chart chart-{name}")
+            made[name].props["role"] = "img"
+            made[name].props["aria-label"] = title
+    return made
+
+
+def show_charts(charts: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    """Draw an answer's data."""
+    makers = {"memory": memory_options, "batches": batch_options, "roof": roof_options}
+    for name, make in makers.items():
+        options = make(data[name])
+        if charts[name].options != options:
+            charts[name].options.clear()
+            charts[name].options.update(options)
+            charts[name].update()
+
+
+def _base() -> dict[str, Any]:
+    return {
+        "animation": False,
+        "textStyle": {"fontFamily": _FONT},
+        "legend": {"top": 0, "type": "plain", "itemWidth": 18, "itemGap": 12},
+        "grid": {"left": 8, "right": 14, "top": 64, "bottom": 26, "containLabel": True},
+        "tooltip": {"trigger": "item", "confine": True, "className": "tip"},
+    }
+
+
+def _axis(name: str, kind: str = "log", **more: Any) -> dict[str, Any]:
+    label = {"hideOverlap": True}
+    gap = {"nameLocation": "middle", "nameGap": 28}
+    return {"type": kind, "name": name, "axisLabel": label, **gap, **_AXIS, **more}
+
+
+def memory_options(data: Mapping[str, Any]) -> dict[str, Any]:
+    """A bar of what memory is taken by, against what the device has."""
+    colours = (BLUE, ORANGE, GREEN, GREY)
+    series: list[dict[str, Any]] = [
+        {
+            "name": name,
+            "type": "bar",
+            "stack": "memory",
+            "barWidth": 34,
+            "data": [_short(size)],
+            "itemStyle": {"color": colour},
+        }
+        for (name, size), colour in zip(data["parts"], colours, strict=True)
+    ]
+    capacity = _short(data["capacity_gb"])
+    series[0]["markLine"] = {
+        "symbol": "none",
+        "silent": True,
+        "lineStyle": {"color": PINK, "width": 3, "type": "solid"},
+        "label": {"formatter": f"the device: {capacity:g} GB", "position": "insideEndTop",
+                  "rotate": 0, "distance": [6, 4]},
+        "data": [{"xAxis": capacity}],
+    }  # fmt: skip
+    whole = sum(size for _, size in data["parts"])
+    most = 1.08 * max(whole, data["capacity_gb"])
+    return {
+        **_base(),
+        "grid": {"left": 8, "right": 14, "top": 84, "bottom": 26, "containLabel": True},
+        "xAxis": _axis("GB", "value", min=0, max=_short(most)) | {"axisLabel": {
+            "hideOverlap": True, "showMaxLabel": False}},
+        "yAxis": {"type": "category", "data": [""], "axisTick": {"show": False}},
+        "series": series,
+    }  # fmt: skip
+
+
+def batch_options(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Milliseconds on the left, tokens a second on the right."""
+    rows = data["rows"]
+    what = data["what"]
+
+    def line(name: str, place: int, colour: str, **more: Any) -> dict[str, Any]:
+        return {
+            "name": name, "type": "line", "symbolSize": 7, "color": colour,
+            "data": [_short(row[place]) for row in rows], **more,
+        }  # fmt: skip
+
+    series = [
+        line(f"{what}, ms", 1, BLUE),
+        line("80 % low", 2, BLUE, lineStyle={"type": "dotted"}, symbol="none"),
+        line("80 % high", 3, BLUE, lineStyle={"type": "dotted"}, symbol="none"),
+        line("bound, ms", 4, GREY, lineStyle={"type": "dashed"}, symbol="none"),
+        line("tokens/s", 5, ORANGE, yAxisIndex=1),
+    ]
+    too_large = next((str(row[0]) for row in rows if not row[6]), None)
+    if too_large is not None:
+        series[0]["markArea"] = {
+            "silent": True,
+            "itemStyle": {"color": GREY, "opacity": 0.18},
+            "label": {"formatter": "does not fit", "position": "insideTop"},
+            "data": [[{"xAxis": too_large}, {"xAxis": str(rows[-1][0])}]],
+        }
+    options = _base()
+    options["tooltip"]["trigger"] = "axis"
+    return {
+        **options,
+        "grid": {"left": 26, "right": 26, "top": 84, "bottom": 30, "containLabel": True},
+        "xAxis": _axis("batch, sequences", "category", data=[str(row[0]) for row in rows]),
+        "yAxis": [
+            _axis("ms") | {"nameGap": 44},
+            _axis("tokens/s", splitLine={"show": False}) | {"nameGap": 50},
+        ],
+        "series": series,
+    }
+
+
+def roof_options(data: Mapping[str, Any]) -> dict[str, Any]:
+    """TFLOP/s reached against FLOP/byte."""
+    series: list[dict[str, Any]] = [
+        {
+            "name": "roof: data sheet",
+            "type": "line",
+            "color": GREY,
+            "symbol": "none",
+            "silent": True,
+            "data": [[_short(x), _short(y)] for x, y in data["corners"]],
+        }
+    ]
+    shapes = ("circle", "triangle")
+    for (title, dots), colour, shape in zip(
+        data["steps"].items(), (BLUE, ORANGE), shapes, strict=False
+    ):
+        series.append(
+            {
+                "name": title,
+                "type": "scatter",
+                "symbol": shape,
+                "symbolSize": 11,
+                "color": colour,
+                "dimensions": ["FLOP/byte", "TFLOP/s", "operator", "bound by"],
+                "encode": {"x": 0, "y": 1, "tooltip": [2, 0, 1, 3]},
+                "data": [[_short(x), _short(y), name, binds] for x, y, name, binds in dots],
+            }
+        )
+    return {
+        **_base(),
+        "grid": {"left": 26, "right": 34, "top": 64, "bottom": 30, "containLabel": True},
+        "xAxis": _axis("FLOP/byte"),
+        "yAxis": _axis("TFLOP/s") | {"nameGap": 44},
+        "series": series,
+    }
+
+
+def _short(value: float) -> float:
+    """Four significant digits: what a tooltip shows."""
+    return float(f"{value:.4g}")

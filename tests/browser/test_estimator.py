@@ -1,0 +1,309 @@
+"""The estimator page as a person uses it: numbers, inputs, uploads, reasons, links, files, keys."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+    from sitekit import Site
+
+SERVED = "/?mode=corrected&model=llama-3-8b&device=H100-SXM-80GB&dtype=bf16&batch=8&end=512"
+LLAMA = {
+    "model_type": "llama", "hidden_size": 2048, "intermediate_size": 8192,
+    "num_hidden_layers": 16, "num_attention_heads": 32, "num_key_value_heads": 8,
+    "vocab_size": 128256, "tie_word_embeddings": True, "max_position_embeddings": 131072,
+}  # fmt: skip
+
+
+def heads(page: Page) -> list[str]:
+    """The numbers that stay in sight."""
+    return page.locator(".headline .fig").all_inner_texts()
+
+
+def wait_for_head(page: Page, text: str, place: int = 0) -> None:
+    page.locator(".headline .fig").nth(place).filter(has_text=text).wait_for()
+
+
+def field(page: Page, label: str) -> Any:
+    return page.get_by_label(label, exact=True)
+
+
+def error_of(page: Page, label: str) -> Any:
+    return page.locator(".field", has=field(page, label)).get_by_role("alert")
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    field(page, label).click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def upload(page: Page, name: str, content: bytes) -> None:
+    page.locator(".chooser input[type=file]").set_input_files(
+        {"name": name, "mimeType": "application/json", "buffer": content}
+    )
+
+
+def test_the_defaults_show_the_originals_numbers_on_both_gpus(page: Page) -> None:
+    page.goto("/")
+    assert heads(page) == ["1505.41 ms", "1473.12 ms", "1.02 ×"]
+    choose(page, "GPU", "V100")
+    wait_for_head(page, "1716.66 ms")
+    assert heads(page) == ["1716.66 ms", "1489.24 ms", "1.15 ×"]
+    assert page.get_by_text("The sum leaves out the last step.").is_visible()
+    assert page.get_by_role("row", name="MHA: queries, keys, values").inner_text().split() == [
+        "MHA:", "queries,", "keys,", "values", "6bd²", "8bd", "+", "6d²",
+    ]  # fmt: skip
+
+
+def test_typing_and_sliding_change_the_numbers_and_each_other(page: Page) -> None:
+    page.goto("/")
+    field(page, "Batch (sequences)").fill("20")
+    wait_for_head(page, "1672.50 ms")
+    slider = page.get_by_role("slider", name="Batch (sequences), slider")
+    before = slider.get_attribute("aria-valuetext")
+    slider.locator("[tabindex='0']").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.querySelector('.headline .fig').innerText !== '1672.50 ms'")
+    assert before == "20"
+    assert float(field(page, "Batch (sequences)").input_value()) > 20
+    assert "batch=" in page.url
+
+
+def test_dragging_a_slider_ends_with_the_answer_of_its_last_place(page: Page) -> None:
+    page.goto("/")
+    slider = page.get_by_role("slider", name="Layers, slider")
+    box = slider.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 40, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    for step in range(40):
+        page.mouse.move(box["x"] + 40 + 4 * step, box["y"] + box["height"] / 2)
+    page.mouse.up()
+    page.wait_for_function(
+        "() => document.querySelector('.est-title').innerText.startsWith("
+        "document.querySelector('[aria-label=\"Layers\"]').value + ' layers')"
+    )
+    layers = int(field(page, "Layers").input_value())
+    assert layers > 24
+    wait_for_head(page, f"{1505.407000806215 / 24 * layers:.2f} ms")
+
+
+def test_what_makes_no_sense_is_said_beside_its_input_and_the_last_answer_stays(
+    page: Page,
+) -> None:
+    page.goto(SERVED)
+    good = heads(page)
+    field(page, "Batch (sequences)").fill("many")
+    error_of(page, "Batch (sequences)").get_by_text("batch 'many' makes no sense").wait_for()
+    field(page, "Batch (sequences)").fill("8")
+    page.wait_for_function("!document.querySelector('.field [role=alert]')")
+    field(page, "Tensor parallel (devices)").fill("3")
+    error_of(page, "Tensor parallel (devices)").get_by_text("tp=3 does not divide").wait_for()
+    assert "last good answer" in page.locator(".est-state").inner_text()
+    assert heads(page) == good
+    assert "tp=3" not in page.url
+    field(page, "Tensor parallel (devices)").fill("2")
+    page.locator(".est-title", has_text="2 × H100").wait_for()
+    page.wait_for_function("!document.querySelector('.field [role=alert]')")
+
+
+def test_a_model_is_found_by_searching_and_answered_by_the_estimator(page: Page) -> None:
+    page.goto("/")
+    page.get_by_label("Corrected").click()
+    page.locator(".est-title", has_text="24 layers of 768 on 1 × A100-PCIe-80GB").wait_for()
+    assert not field(page, "Overhead (ms a kernel)").is_visible()
+    field(page, "Model").fill("llama-3-70")
+    page.get_by_role("option", name="llama-3-70b", exact=True).click()
+    page.locator(".est-state.bad", has_text="Does not fit").wait_for()
+    assert not field(page, "Heads").is_visible()
+    choose(page, "Weights", "int4")
+    page.locator(".est-state.good", has_text="Fits").wait_for()
+    assert page.get_by_role("button", name="parameters: 70,553,706,496").is_visible()
+
+
+def test_a_number_opens_its_why_and_gives_the_focus_back(page: Page) -> None:
+    page.goto(SERVED)
+    number = page.locator("[data-why='token.expected']").first
+    number.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Bound by: memory").wait_for()
+    assert "step = operators + host and scheduler" in dialog.inner_text()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="hidden")
+    assert page.evaluate("document.activeElement.dataset.why") == "token.expected"
+
+
+def test_an_operator_opens_its_formula_with_the_numbers_filled_in(page: Page) -> None:
+    page.goto(SERVED)
+    page.locator("summary", has_text="Operators of one more token").click()
+    page.get_by_role("button", name="attention, time").last.click()
+    said = page.get_by_role("dialog").inner_text()
+    assert "FLOP = 4btdn + 4bdn" in said
+    assert "t = 256: cached tokens" in said
+    assert "time = times x (launch + max(compute, memory))" in said
+
+
+def test_the_address_brings_the_same_page_back(page: Page) -> None:
+    page.goto("/")
+    page.get_by_label("Corrected").click()
+    page.locator(".est-title", has_text="24 layers of 768 on 1 ×").wait_for()
+    choose(page, "Attention", "MQA")
+    page.locator(".est-title", has_text="as MQA").wait_for()
+    page.wait_for_url("**/?mode=corrected&attention=mqa")
+    shown = heads(page)
+    page.reload()
+    page.locator(".est-title", has_text="as MQA").wait_for()
+    assert heads(page) == shown
+    assert field(page, "Attention").input_value() == "MQA"
+
+
+def test_an_address_with_nonsense_opens_and_says_so(page: Page) -> None:
+    page.goto("/?batch=<b>x</b>&model=/etc/passwd&colour=red&device=x.toml")
+    assert heads(page)[0] == "1505.41 ms"
+    said = page.locator(".warn").all_inner_texts()
+    assert len(said) == 4
+    assert "batch '<b>x</b>' makes no sense" in said[0]
+    assert page.locator(".warn b").count() == 0
+
+
+def test_an_uploaded_config_is_answered_and_travels_in_the_address(page: Page) -> None:
+    page.goto("/?mode=corrected")
+    upload(page, "<i>mine</i>.json", json.dumps(LLAMA).encode())
+    page.locator(".est-title", has_text="i> on 1 × A100").wait_for()
+    page.get_by_role("button", name="parameters: 1,235,814,400").wait_for()
+    assert "uploaded" in field(page, "Model").input_value()
+    assert page.locator(".est-title i").count() == 0
+    page.wait_for_url("**config=**")
+    page.reload()
+    page.get_by_role("button", name="parameters: 1,235,814,400").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b'{"model_type": "gpt9"}', "model_type 'gpt9' is not known; the nearest family is gptj"),
+        (b'{"model_type": "gpt2", "n_lair": 3}', "n_lair = 3 is not understood"),
+        (b"\x89PNG", "bad.json is not text in UTF-8"),
+        (b"{" + b" " * 1_000_001 + b"}", "more than 1,000,000 bytes"),
+    ],
+)
+def test_a_bad_upload_is_refused_by_name_and_the_answer_stays(
+    page: Page, content: bytes, words: str
+) -> None:
+    page.goto("/?mode=corrected")
+    good = heads(page)
+    upload(page, "bad.json", content)
+    error_of(page, "Model").get_by_text(words).wait_for()
+    assert heads(page) == good
+
+
+def test_the_exports_hold_the_inputs_and_every_number(page: Page) -> None:
+    page.goto("/")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Export JSON").click()
+    shown = json.loads(Path(waiting.value.path()).read_text())
+    assert shown["inputs"]["batch"] == 10
+    numbers = {each["key"]: each for each in shown["figures"]}
+    assert numbers["mha.total"]["value"] == 1505.407000806215
+    assert numbers["mha.total"]["unit"] == "ms"
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Export CSV").click()
+    rows = list(csv.reader(Path(waiting.value.path()).read_text().splitlines()))
+    assert ["mqa.total", "MQA, all steps", "1473.1200000000356", "ms"] in rows
+
+
+def test_the_link_is_copied(page: Page, site: Site) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/?batch=12")
+    page.get_by_role("button", name="Copy link").click()
+    page.get_by_text("The link is on the clipboard.").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == f"{site.url}?batch=12"
+
+
+def test_the_pictures_show_the_roof_its_operators_and_the_capacity(page: Page) -> None:
+    page.goto(SERVED)
+    page.locator(".chart-roof svg text", has_text="FLOP/byte").wait_for()
+    assert page.locator(".chart-memory svg text", has_text="the device: 80 GB").count() == 1
+    assert page.locator(".chart-batches svg text", has_text="tokens/s").count() >= 1
+    assert page.locator(".chart-roof svg path").count() > 10
+
+
+def test_the_keyboard_alone_goes_from_the_switch_to_a_reason(page: Page) -> None:
+    page.goto("/")
+    page.get_by_role("radio", name="As the original computed").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    page.locator(".est-title", has_text="on 1 × A100-PCIe-80GB").wait_for()
+    seen = []
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate(
+            "document.activeElement.innerText ||"
+            " document.activeElement.closest('[aria-label]').getAttribute('aria-label')"
+        ))  # fmt: skip
+        assert page.evaluate(
+            "getComputedStyle(document.activeElement).outlineStyle !== 'none' ||"
+            " document.activeElement.closest('.q-field--focused') !== null"
+        ), f"{seen[-1]} does not show that it has the focus"
+    order = ["Device", "Model", "Upload a config.json", "Batch (sequences)",
+             "Batch (sequences), slider", "Heads"]  # fmt: skip
+    assert [label for label in seen if label in order] == order
+
+
+@pytest.mark.parametrize("address", ["/", SERVED])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_shows_it_all_without_sideways_scrolling_and_with_targets_for_a_thumb(
+    browser: Browser, site: Site, address: str, scheme: Any
+) -> None:
+    opened = browser.new_context(
+        base_url=site.url, viewport={"width": 390, "height": 844}, has_touch=True,
+        color_scheme=scheme,
+    )  # fmt: skip
+    page = opened.new_page()
+    page.goto(address)
+    page.locator(".headline .fig").first.wait_for()
+    for summary in page.locator("summary").all():
+        summary.click()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    small = page.evaluate(
+        """() => [...document.querySelectorAll(
+             'main button, main a, main summary, main .q-slider, main .q-radio, main .q-field')]
+           .filter((each) => each.offsetParent && !each.disabled)
+           .map((each) => [each.getBoundingClientRect(), each])
+           .filter(([box]) => box.height < 43.5 || box.width < 43.5)
+           .map(([box, each]) => `${each.className} ${box.width}x${box.height}`)"""
+    )
+    assert small == []
+    poor = page.evaluate(CONTRAST)
+    opened.close()
+    assert poor == []
+
+
+# Text whose contrast with the ground behind it is below 4.5 to 1 (WCAG 2.1, AA).
+CONTRAST = """() => {
+  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = (c) => { const [r, g, b] = c.map((v) => { v /= 255;
+    return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const ground = (node) => { while (node) {
+    const c = rgb(getComputedStyle(node).backgroundColor);
+    if (c.length < 4 || c[3] > 0.9) return c; node = node.parentElement; }
+    return [255, 255, 255]; };
+  const poor = [];
+  for (const node of document.querySelectorAll('main *')) {
+    if (!node.offsetParent || ![...node.childNodes].some((c) => c.nodeType === 3 &&
+        c.textContent.trim())) continue;
+    if (node.disabled) continue;
+    const a = light(rgb(getComputedStyle(node).color)), b = light(ground(node));
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) poor.push(`${node.textContent.trim().slice(0, 30)} ${ratio.toFixed(2)}`);
+  }
+  return poor;
+}"""

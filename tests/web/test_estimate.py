@@ -1,0 +1,410 @@
+"""The estimator page without its looks: digits, addresses, uploads, exports, reasons."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import math
+import zlib
+
+import pytest
+import thermoflop as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from thermoflop.cost.hardware import catalogue
+from thermoflop.model.catalogue import entry
+from thermoflop.model.record import replace
+from thermoflop.web.estimate.answers import answer, as_csv, as_json, formulas, why
+from thermoflop.web.estimate.fields import FIELDS, FieldError
+from thermoflop.web.estimate.inputs import (
+    DEFAULTS,
+    changed,
+    fits_address,
+    from_query,
+    to_query,
+)
+from thermoflop.web.estimate.upload import (
+    LARGEST_BYTES,
+    LONGEST_PACKED,
+    pack_config,
+    plain_name,
+    read_packed,
+)
+
+CORRECTED = changed(DEFAULTS, "mode", "corrected")
+NAMES = ("shape", "gpt2", "llama-3-8b", "mixtral-8x7b", "deepseek-v2-lite", "gemma-2-2b")
+GPT2 = {"model_type": "gpt2"}
+
+
+def figure(found, key):
+    return next(each for each in found.figures() if each.key == key)
+
+
+def packed(config, name="config.json"):
+    return pack_config(json.dumps(config).encode(), name)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "texts"),
+    [
+        ("A100", ["1505.41 ms", "1473.12 ms", "1.02 ×"]),
+        ("V100", ["1716.66 ms", "1489.24 ms", "1.15 ×"]),
+    ],
+)
+def test_the_defaults_show_the_digits_of_the_original(gpu, texts):
+    found = answer(changed(DEFAULTS, "gpu", gpu))
+    assert [each.text for each in found.headline] == texts
+
+
+def test_the_original_shows_its_memory_and_its_kernels():
+    found = answer(DEFAULTS)
+    assert figure(found, "mha.params").value == 169.869312
+    assert figure(found, "mqa.params").value == 143.327232
+    assert figure(found, "mha.kv").value == 754.97472
+    assert figure(found, "mqa.kv").value == 47.18592
+    assert figure(found, "mha.weights").text == "0.340 GB"
+    assert figure(found, "mqa.weights").text == "0.287 GB"
+    assert figure(found, "mqa.qkv.flop").value == 0.01327104
+    assert figure(found, "mqa.qkv.bytes").value == 0.164736
+    assert figure(found, "mqa.att2.bytes").value == 1.98144
+    assert figure(found, "mha.ln.overhead").value == pytest.approx(0.005 - 30720 / 1935e6, rel=1e-9)
+
+
+def test_the_original_states_its_formulas_in_letters():
+    found = {name: (flop, size) for name, flop, size in formulas()}
+    assert found["MHA: queries, keys, values"] == ("6bd²", "8bd + 6d²")
+    assert found["MQA: weights x values"] == ("2bdn", "4bkn + 2bd")
+
+
+def number(field, least=None, most=None):
+    most = field.most if most is None else most
+    least = field.least if least is None else least
+    if field.whole:
+        return st.integers(int(least), int(most))
+    return st.floats(least, most, allow_nan=False)
+
+
+@st.composite
+def any_inputs(draw):
+    """Inputs that every field takes, sensible together or not."""
+    found = DEFAULTS
+    for field in FIELDS.values():
+        if field.choices is not None:
+            names = [name for name in field.choices() if name != "upload"]
+            found = replace(found, **{field.name: draw(st.sampled_from(names))})
+        else:
+            found = replace(found, **{field.name: draw(number(field))})
+    return found
+
+
+@st.composite
+def sensible_inputs(draw):
+    """Corrected inputs that mostly make sense together."""
+    start = draw(st.integers(1, 2000))
+    return replace(
+        CORRECTED,
+        model=draw(st.sampled_from(NAMES)),
+        device=draw(st.sampled_from(sorted(catalogue()))),
+        batch=draw(st.sampled_from([1, 2, 7, 64])),
+        start=start,
+        end=start + draw(st.integers(0, 500)),
+        dtype=draw(st.sampled_from(["bf16", "fp16", "fp8", "int4", "q4_k_m"])),
+        kv_dtype=draw(st.sampled_from(["same", "fp8"])),
+        tp=draw(st.sampled_from([1, 2, 4, 3])),
+        pp=draw(st.sampled_from([1, 2])),
+        profile=draw(st.sampled_from(["default", "own", "vllm", "llama.cpp"])),
+        attention=draw(st.sampled_from(["own", "mha", "gqa", "mqa", "mla"])),
+        groups=draw(st.sampled_from([0, 1, 2, 5])),
+    )
+
+
+@given(any_inputs())
+def test_an_address_brings_back_what_it_was_made_from(inputs):
+    assert from_query(to_query(inputs).items()) == (inputs, [])
+
+
+@given(st.lists(st.tuples(st.text(max_size=20) | st.sampled_from(sorted(FIELDS)), st.text())))
+def test_any_address_gives_inputs_and_printable_sentences(pairs):
+    found, wrong = from_query(pairs)
+    assert from_query(to_query(found).items())[0] == found
+    for sentence in wrong:
+        assert sentence.isprintable()
+        assert len(sentence) < 400
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("model", "/etc/passwd"),
+        ("model", "../../etc/passwd"),
+        ("model", "."),
+        ("device", "mine.toml"),
+        ("device", "/etc/passwd"),
+        ("profile", "/tmp/mine.json"),
+        ("dtype", "int4-g0"),
+        ("batch", "1e999"),
+        ("batch", "nan"),
+        ("batch", "-3"),
+        ("batch", "2.5"),
+        ("batch", "<script>"),
+        ("heads", "9" * 400),
+        ("efficiency", "0"),
+    ],
+)
+def test_an_address_names_no_file_and_nonsense_keeps_the_default(name, value):
+    found, wrong = from_query([(name, value)])
+    assert found == DEFAULTS
+    assert len(wrong) == 1
+    assert FIELDS[name].label in wrong[0]
+
+
+def test_unknown_keys_of_an_address_are_named_in_one_sentence():
+    _, wrong = from_query([(f"key{n}", "x") for n in range(5)])
+    assert wrong == [
+        "the address has no inputs of this page: 'key0', 'key1', 'key2' and 2 more, ignored"
+    ]
+
+
+def test_changing_the_mode_takes_the_device_along():
+    v100 = changed(DEFAULTS, "gpu", "V100")
+    there = changed(v100, "mode", "corrected")
+    assert there.device == "V100-PCIe-32GB"
+    back = changed(changed(there, "device", "A100-PCIe-80GB"), "mode", "original")
+    assert back.gpu == "A100"
+    own = changed(changed(there, "device", "H100-SXM-80GB"), "mode", "original")
+    assert changed(own, "mode", "corrected").device == "H100-SXM-80GB"
+
+
+def test_the_corrected_answer_is_the_estimators():
+    inputs = replace(
+        CORRECTED, model="llama-3-8b", device="H100-SXM-80GB", batch=16, start=512, end=640,
+        dtype="bf16", profile="vllm",
+    )  # fmt: skip
+    found = answer(inputs)
+    alone = tf.estimate(
+        "llama-3-8b", "h100", batch=16, prompt=512, generate=128, dtype="bf16", profile="vllm"
+    )
+    room = tf.fit("llama-3-8b", "h100", batch=16, prompt=512, generate=128, dtype="bf16")
+    assert figure(found, "token.expected").value == alone.per_token.expected_s
+    assert figure(found, "first.bound").value == alone.first_token.bound_s
+    assert figure(found, "total.high").value == alone.total.high_s
+    assert figure(found, "rate.decode").value == alone.decode_tokens_per_s
+    assert figure(found, "energy.token").value == alone.energy.per_token_j
+    assert figure(found, "memory.total").value == alone.memory.total_bytes / 1e9
+    assert figure(found, "fit.batch").value == room.largest_batch
+    assert figure(found, "fit.context").value == room.longest_context
+    assert figure(found, "model.params").value == 8_030_261_248
+    assert found.fits
+
+
+def test_the_shape_of_the_original_runs_through_the_estimator():
+    found = answer(CORRECTED)
+    assert figure(found, "form.MHA.token.expected").value == figure(found, "token.expected").value
+    faster = figure(found, "form.MQA.faster").value
+    assert faster > 1
+    config = {
+        "model_type": "gpt2", "n_embd": 768, "n_layer": 24, "n_head": 16, "n_positions": 1024,
+    }  # fmt: skip
+    model = tf.load_model(config)
+    alone = tf.estimate(model, "A100-PCIe-80GB", batch=10, prompt=1, generate=1023, dtype="fp16")
+    assert figure(found, "total.expected").value == alone.total.expected_s
+
+
+def test_what_ifs_change_the_model_that_is_answered():
+    mla = answer(replace(CORRECTED, attention="mla", rank=256))
+    assert figure(mla, "model.kv").value == figure(mla, "form.MLA(256).model.kv").value
+    mqa = answer(replace(CORRECTED, attention="mqa"))
+    assert figure(mqa, "model.kv").value == figure(mqa, "form.MQA.model.kv").value
+
+
+def test_rates_of_ones_own_are_used_and_said():
+    own = replace(CORRECTED, profile="own", overhead_ms=0.02, efficiency=0.25)
+    slow, fast = answer(own), answer(replace(own, overhead_ms=0.001))
+    assert figure(slow, "token.expected").value > 2 * figure(fast, "token.expected").value
+    assert "20 µs" in slow.notes[0]
+    reasons = why(own, "op.decode.2")
+    assert any("20.0 µs" in line for line in reasons.formula)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"end": 0 + 1, "start": 2}, "end"),
+        ({"heads": 7}, "heads"),
+        ({"tp": 5}, "tp"),
+        ({"tp": 2, "dp": 3}, "dp"),
+        ({"ep": 2}, "ep"),
+        ({"pp": 25}, "pp"),
+        ({"dtype": "fp8"}, "dtype"),
+        ({"attention": "gqa", "groups": 3}, "groups"),
+        ({"model": "bert-base-uncased"}, "end"),
+        ({"model": "deepseek-v3", "attention": "mqa"}, "attention"),
+        ({"model": "gpt2", "end": 5000}, "start"),
+        ({"model": "upload"}, "model"),
+    ],
+)
+def test_a_refusal_names_the_input_that_it_is_about(changes, field):
+    with pytest.raises(FieldError) as caught:
+        answer(replace(CORRECTED, **changes))
+    assert caught.value.field == field
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("changes", [{"start": 9, "end": 9}, {"heads": 1000}, {"end": 10_000_000}])
+def test_the_original_refuses_what_it_cannot_compute(changes):
+    with pytest.raises(FieldError):
+        answer(replace(DEFAULTS, **changes))
+
+
+def test_an_encoder_is_answered_without_tokens_to_generate():
+    found = answer(replace(CORRECTED, model="bert-base-uncased", start=128, end=128))
+    assert [each.label for each in found.headline] == ["First token", "Throughput", "Memory"]
+    assert not any(each.key.startswith("token.") for each in found.figures())
+
+
+@settings(max_examples=40, deadline=None)
+@given(sensible_inputs())
+def test_every_number_is_finite_has_a_reason_and_survives_the_exports(inputs):
+    try:
+        found = answer(inputs)
+    except FieldError as error:
+        found, refused = None, error
+    if found is None:
+        assert refused.field in FIELDS
+        assert len(str(refused)) > 10
+        return
+    keys = [each.key for each in found.figures()]
+    assert len(keys) == len(set(keys))
+    for each in found.figures():
+        assert not isinstance(each.value, float) or math.isfinite(each.value), each
+        assert each.text
+    for key in list({each.why for each in found.figures() if each.why})[:12]:
+        reasons = why(inputs, key)
+        assert reasons.title
+        assert reasons.value
+        assert reasons.formula
+    shown = json.loads(as_json(found))
+    assert [each["key"] for each in shown["figures"]] == keys
+    rows = list(csv.reader(io.StringIO(as_csv(found))))
+    assert {len(row) for row in rows} == {4}
+    assert from_query(to_query(found.inputs).items())[0] == inputs
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(1, 64), st.integers(1, 64), st.integers(1, 32), st.integers(1, 60),
+    st.integers(1, 300), st.integers(1, 200), st.floats(0, 0.1), st.floats(0.01, 1),
+)  # fmt: skip
+def test_the_original_is_answered_for_any_shape(
+    batch, head_width, heads, layers, start, steps, overhead_ms, efficiency
+):
+    inputs = replace(
+        DEFAULTS, batch=batch, heads=heads, width=max(8, heads * head_width), layers=layers,
+        start=start, end=start + steps, overhead_ms=overhead_ms, efficiency=efficiency,
+    )  # fmt: skip
+    found = answer(inputs)
+    assert figure(found, "speed_up").value == pytest.approx(
+        figure(found, "mha.total").value / figure(found, "mqa.total").value
+    )
+    for each in found.figures():
+        assert why(inputs, each.why).formula
+
+
+@pytest.mark.parametrize("key", ["", "x", "op.decode.999", "op.x.1", "form.X.token.expected",
+                                 "mha.<b>", "fit.x", "energy.rise", "form.a"])  # fmt: skip
+@pytest.mark.parametrize("inputs", [DEFAULTS, CORRECTED])
+def test_a_reason_that_is_not_there_is_refused_in_a_sentence(inputs, key):
+    with pytest.raises(FieldError):
+        why(inputs, key)
+
+
+def test_an_uploaded_config_counts_like_the_catalogue_and_travels_in_the_address():
+    content = entry("llama-3-8b")["config"]
+    inputs = replace(CORRECTED, model="upload", config=packed(content, "mine.json"))
+    found = answer(inputs)
+    assert figure(found, "model.params").value == 8_030_261_248
+    assert found.title.startswith("mine on 1 ×")
+    assert fits_address(inputs)
+    assert from_query(to_query(inputs).items()) == (inputs, [])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"{", "not valid JSON"),
+        (b"[1]", "holds a list"),
+        (b"", "not valid JSON"),
+        (b"\xff\xfe{}", "not text in UTF-8"),
+        (b"{}", "model_type is missing"),
+        (b'{"model_type": "nonsense"}', "not known"),
+        (b'{"model_type": "gpt2", "n_layer": -1}', "n_layer is -1"),
+        (b'{"model_type": "gpt2", "n_lair": 2}', "n_lair"),
+        (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "nested too deeply"),
+        (b"[" * 200_000, "nested too deeply"),
+        (b'{"model_type": "gpt2", "n_layer": ' + b"9" * 5000 + b"}", "not valid JSON"),
+        (b'{"model_type": "gpt2"}' + b" " * LARGEST_BYTES, "more than 1,000,000 bytes"),
+    ],
+)
+def test_an_upload_that_is_no_configuration_is_refused_by_name(content, words):
+    with pytest.raises(FieldError, match=words) as caught:
+        pack_config(content, "config.json")
+    assert caught.value.field == "model"
+    assert len(str(caught.value)) < 500
+
+
+def test_an_upload_too_long_for_an_address_is_left_out_and_said():
+    labels = {str(n): f"label {n * 7919 % 10007}" for n in range(4000)}
+    long = packed({**GPT2, "id2label": labels})
+    assert len(long) > LONGEST_PACKED
+    inputs = replace(CORRECTED, model="upload", config=long)
+    assert not fits_address(inputs)
+    found, wrong = from_query(to_query(inputs).items())
+    assert found.model == "shape"
+    assert "upload it again" in wrong[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x",
+        "%%%",
+        base64.urlsafe_b64encode(zlib.compress(b"[1, 2]")).decode(),
+        base64.urlsafe_b64encode(zlib.compress(b'["a", {}, 3]')).decode(),
+        base64.urlsafe_b64encode(zlib.compress(b" " * 50_000_000)).decode()[:LONGEST_PACKED],
+        base64.urlsafe_b64encode(zlib.compress(b"[" * 3000)).decode(),
+        "A" * (LONGEST_PACKED + 4),
+        "é" * 8,
+    ],
+)
+def test_a_config_in_an_address_that_was_not_packed_here_is_refused(text):
+    found, wrong = from_query([("mode", "corrected"), ("model", "upload"), ("config", text)])
+    assert found == CORRECTED
+    assert len(wrong) == 1
+    assert wrong[0].isprintable()
+
+
+def test_a_packed_bomb_is_not_unpacked():
+    bomb = base64.urlsafe_b64encode(zlib.compress(b" " * 100_000_000)).decode()
+    with pytest.raises(FieldError, match="not one that this page packed"):
+        read_packed(bomb)
+
+
+@given(st.text(max_size=300))
+def test_a_file_name_becomes_short_and_printable_and_loses_its_path(name):
+    found = plain_name(name)
+    assert found
+    assert found.isprintable()
+    assert len(found) <= 60
+    assert "/" not in found
+    assert "\\" not in found
+
+
+def test_no_cell_of_the_csv_is_a_formula_to_a_spreadsheet():
+    inputs = replace(CORRECTED, model="upload", config=packed(GPT2, '=HYPERLINK("x").json'))
+    rows = list(csv.reader(io.StringIO(as_csv(answer(inputs)))))
+    cells = [cell for row in rows for cell in row if cell]
+    assert any(cell.startswith("'=HYPERLINK") for cell in cells)
+    assert not [cell for cell in cells if cell[0] in "=+@\t\r"]
+    assert not [cell for cell in cells if cell[0] == "-" and not cell[1:2].isdigit()]
