@@ -221,3 +221,11 @@ def test_a_client_that_says_nothing_holds_up_nobody(site: sitekit.Site) -> None:
     assert time.monotonic() - start_s < 10
     for connection in silent:
         connection.close()
+
+
+def test_an_address_cannot_paint_the_terminal(site: sitekit.Site) -> None:
+    for path in ("/%1b[31mred%1b]0;title%07", "/runs/%1b[2J/report", "/live?%1b[31m=%1b[31m"):
+        ask(site, path, Host=own_host(site))
+    ask_socket(site, "/live/%1b[31m/stream")
+    assert "\x1b" not in site.said()
+    assert "\x07" not in site.said()

@@ -56,6 +56,7 @@ class BoardFeed:
         self.news: deque[tuple[str, str]] = deque(maxlen=KEPT_NEWS)
         self.version = 0  # of everything but the readings
         self.run: Path | None = None  # the run that is followed
+        self.given_away = False  # a recorder is about to open the port
         self._lock = threading.RLock()
         self._tracker = Tracker()
         self._link: Link | None = None
@@ -107,6 +108,12 @@ class BoardFeed:
         thread = threading.Thread(target=self._read_run, args=(run, stop), daemon=True)
         self._follower = thread
         thread.start()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody reads the port, though somebody should."""
+        with self._lock:
+            return self._link is None and self.run is None and not self.given_away
 
     def _hand_on(self, tracker: Tracker) -> None:
         """Let a new tracker know what is known already: a recording is no new board."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from thermoflop.errors import BoardError, InputError, ThermoflopError, UsageError
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from thermoflop.web.site import Site
 
 MAX_BOARDS = 8
+RETRY_TURNS = 3  # seconds between attempts to open a port
+FOUND_S = 2.0  # how long a look at the machine's ports is good for
 SIMULATED = "sim://"
 
 
@@ -30,6 +34,8 @@ class Desk:
         self.version = 0  # of which boards and recordings there are
         self._lock = threading.RLock()
         self._made = 0
+        self._ports: list[PortInfo] = []
+        self._looked_s = -math.inf
         self._stop = threading.Event()
         self._watch = threading.Thread(target=self._look_around, daemon=True)
 
@@ -54,8 +60,12 @@ class Desk:
 
     def found(self) -> list[PortInfo]:
         """Boards on USB that the page does not read yet."""
+        with self._lock:  # every viewer asks this again and again
+            if time.monotonic() - self._looked_s > FOUND_S:
+                self._ports = [port for port in list_ports() if port.is_board]
+                self._looked_s = time.monotonic()
         known = {feed.target.url for feed in self.boards.values()}
-        return [port for port in list_ports() if port.is_board and port.device not in known]
+        return [port for port in self._ports if port.device not in known]
 
     def open(self, port: str) -> BoardFeed:
         """Read the board at ``port``, in a process of its own where it is simulated."""
@@ -90,28 +100,46 @@ class Desk:
             raise InputError("that board is not open any more")
         if feed is not None and feed.run is not None:
             raise BoardError(f"the board is being recorded already, in {feed.run.name}")
-        if feed is not None:
-            feed.release()
-        try:
-            recording = self.recordings.start(ask, feed.target.url if feed else "none")
-        except ThermoflopError:
-            if feed is not None:
-                feed.take_back()
-            raise
-        if feed is not None:
-            recording.board = feed.key
-            feed.follow(recording.folder)
+        recording = self._record(ask, feed) if feed else self.recordings.start(ask, "none")
         self.version += 1
         return recording
 
+    def _record(self, ask: Ask, feed: BoardFeed) -> Recording:
+        """Hand the board's port to a recorder, and follow what it writes."""
+        feed.given_away = True
+        feed.release()
+        try:
+            recording = self.recordings.start(ask, feed.target.url)
+            recording.board = feed.key
+            feed.follow(recording.folder)
+        except ThermoflopError:
+            feed.take_back()
+            raise
+        finally:
+            feed.given_away = False
+        return recording
+
     def _look_around(self) -> None:
+        turn = 0
         while not self._stop.wait(1.0):
+            turn += 1
             self._meet(self.recordings.look())
             for recording in self.recordings.ended():
                 self.version += 1
                 feed = self.boards.get(recording.board or "")
                 if feed is not None and feed.run == recording.folder:
                     feed.take_back()
+            if turn % RETRY_TURNS == 0:
+                self._retry()
+
+    def _retry(self) -> None:
+        """Try again to open ports that could not be opened."""
+        for feed in list(self.boards.values()):
+            if feed.is_idle:
+                try:
+                    feed.open()
+                except BoardError as error:
+                    feed.trouble(str(error))
 
     def _meet(self, found: list[Recording]) -> None:
         """Follow the boards of recordings that somebody else started, or we before a restart."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import socket
 import threading
 import webbrowser
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.errors import BoardError, MissingExtra, UsageError
+from thermoflop.pico.wire import printable
 from thermoflop.web.desk import Desk
 from thermoflop.web.guard import Guard
 from thermoflop.web.site import Site
@@ -46,13 +48,14 @@ def serve(
                 webbrowser.open(site.url)
             self.should_exit |= stop.is_set()
 
+    _quiet_logs()
     with _listen(site.host, site.port) as listener:
         site.port = listener.getsockname()[1]
         site.protect()
         desk = Desk(site)
         config = uvicorn.Config(
             Guard(build_app(site, desk), site),
-            log_level="warning",
+            log_config=None,
             access_log=False,
             server_header=False,
             ws="wsproto",
@@ -92,6 +95,23 @@ def build_app(site: Site, desk: Desk) -> Any:
         show_welcome_message=False,
     )
     return app
+
+
+class _Plain(logging.Formatter):
+    """What strangers put into an address cannot paint the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record, each line in printable characters."""
+        return "\n".join(printable(line) for line in super().format(record).splitlines())
+
+
+def _quiet_logs() -> None:
+    """Errors of the libraries on standard error, and nothing about pages that are not there."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Plain("%(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    for name in ("nicegui", "uvicorn", "asyncio"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def _listen(host: str, port: int) -> socket.socket:
