@@ -33,18 +33,19 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return runs
 
 
-@pytest.fixture
-def runs(recorded: Path, tmp_path: Path) -> Path:
-    """A copy that a test may change."""
-    shutil.copytree(recorded, tmp_path / "runs")
-    return tmp_path / "runs"
-
-
-@pytest.fixture
-def site(runs: Path) -> Iterator[sitekit.Site]:
-    """A server for that copy."""
-    with sitekit.Site(runs, "--gpu", "none") as running:
+@pytest.fixture(scope="module")
+def site(recorded: Path) -> Iterator[sitekit.Site]:
+    """A server for a copy of that folder."""
+    with sitekit.Site(recorded.with_name("shown"), "--gpu", "none") as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def runs(recorded: Path, site: sitekit.Site) -> Path:
+    """The copy, made anew: a test may change it."""
+    shutil.rmtree(site.runs, ignore_errors=True)
+    shutil.copytree(recorded, site.runs)
+    return site.runs
 
 
 def rows(page: Page) -> Locator:
