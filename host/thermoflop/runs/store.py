@@ -142,7 +142,7 @@ def is_being_written(folder: Path) -> bool:
     if fcntl is None:
         return False
     try:
-        fd = os.open(folder / SAMPLES, os.O_RDONLY)
+        fd = os.open(folder / SAMPLES, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except OSError:
         return False
     try:
@@ -184,33 +184,6 @@ def safe_name(name: str) -> str:
     if not safe:
         raise UsageError(f"run name {name!r} must have a letter or a digit in it")
     return safe
-
-
-def is_being_written(folder: Path) -> bool:
-    """Whether a recorder has the run in ``folder`` open, as far as the system can tell."""
-    try:
-        fd = os.open(folder / SAMPLES, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-    except OSError:
-        return False
-    try:
-        return not _lock(fd)
-    finally:
-        os.close(fd)
-
-
-def _lock(fd: int) -> bool:
-    """Whether nobody else has the file locked; the system lets go when its holder ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows refuses to delete an open file by itself
-        return True
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
 
 
 def _inner(data: dict[str, Any]) -> str:
