@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train", "training: time, memory, utilization, days and cost"),
     "compare": ("compare", "attention what-ifs: MHA, GQA, MQA and MLA of one model side by side"),
     "gpus": ("gpus", "the devices that are known: memory, bandwidth, peaks, power, source"),
+    "completion": ("completion", "the script that completes words in bash, zsh or tcsh"),
     "validate": ("validate", "check counts, times and memory against what others found"),
 }
 
@@ -76,8 +77,11 @@ class RawHelpFormatter(HelpFormatter, argparse.RawDescriptionHelpFormatter):
     """The same, with the text after the arguments left as it is."""
 
 
-def build_parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The parser of all commands; with ``only``, of that command alone, which starts faster."""
+def build_parser(only: str | None = None, everything: bool = False) -> argparse.ArgumentParser:
+    """The parser of all commands; with ``only``, of that command alone, which starts faster.
+
+    A command's own arguments are in it for ``only``, and for all with ``everything``.
+    """
     from thermoflop import __version__
 
     parser = argparse.ArgumentParser(
@@ -95,7 +99,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         sub = commands.add_parser(
             name, help=summary, description=summary, formatter_class=HelpFormatter
         )
-        if only == name:
+        if everything or only == name:
             command = import_module(f"thermoflop.cli.{module}")
             command.configure(sub)
             sub.set_defaults(run=command.run)
