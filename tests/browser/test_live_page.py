@@ -205,6 +205,25 @@ def test_a_killed_server_costs_a_recording_nothing_and_the_next_one_shows_it(
     assert json.loads((folder / "run.json").read_text())["exit_code"] == 0
 
 
+def test_closing_the_page_stops_nothing_that_was_asked_for(
+    page: Page, site: sitekit.Site, browser: Browser
+) -> None:
+    visitor = browser.new_page(base_url=site.url)
+    visitor.goto("/live")
+    visitor.get_by_label("Name").fill("left alone")
+    visitor.get_by_label("Duration").fill("4s")
+    visitor.get_by_role("button", name="Start recording").click()
+    visitor.locator(".recording").wait_for()
+    visitor.close()
+    (folder,) = site.runs.glob("*-left-alone-*")
+    assert is_being_written(folder)
+    page.goto("/live")
+    page.get_by_text(f"{folder.name} has ended").wait_for()
+    run = json.loads((folder / "run.json").read_text())
+    assert (run["ended"]["end"], run["exit_code"]) == ("done", 0)
+    assert run["ended"]["duration_s"] >= 4
+
+
 def is_sample(item: Record) -> bool:
     """Whether a record of a run is a board's sample."""
     return isinstance(item, BoardLine) and isinstance(item.message, Sample)
@@ -252,6 +271,8 @@ def test_markup_from_a_board_is_shown_as_text(page: Page, browser: Browser, tmp_
         seen.goto("/live")
         port.say(seal(body))
         log = f'{{"k":"log","boot":"3fa2c1","text":"{evil}\\u001b[31m"'
+        endless = '{"k":"settings","boot":"3fa2c1","part":1,"parts":1,"on_c":1e999,"off_c":[1]'
+        port.say(seal(endless))
         event = f'{{"k":"e","boot":"3fa2c1","n":0,"up_s":1.0,"ev":"odd","note":"{evil}"'
         port.say(seal(log) + seal(event) + sample_line(1))
         said = board(seen).locator(".news")

@@ -22,6 +22,18 @@ if TYPE_CHECKING:
 EVIL = "<img src=x onerror=alert(1)>\x1b[31m</script><script>alert(2)</script>"
 
 
+HOSTILE = [
+    b"",
+    b"null",
+    b"\xff\xfe",
+    b"[" * 100_000,
+    b'{"format":1,"ended":{"duration_s":1e999},"started":[],"exit_code":"0"}',
+    b'{"format":1,"ended":{"duration_s":1' + b"0" * 400 + b'},"labels":[1],"command":{"a":1}}',
+    b'{"format":1,"ended":{"end":{"a":[]}},"started":{"utc":7},"labels":{"a":null},"command":[[]]}',
+    b'{"format":99}',
+]
+
+
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two recorded runs; the second one failed."""
@@ -159,6 +171,22 @@ def test_a_run_s_name_does_not_lead_out_of_the_folder(site: sitekit.Site, runs: 
             assert refused.value.code in (400, 404), path
             assert "set-cookie" not in refused.value.headers
             assert b"<h1>" not in refused.value.read()
+
+
+def test_a_run_whose_facts_make_no_sense_costs_its_own_line_alone(page: Page, runs: Path) -> None:
+    for number, text in enumerate(HOSTILE):
+        folder = runs / f"20270101T000000Z-odd-{number:06x}"
+        folder.mkdir()
+        (folder / "samples.jsonl").write_bytes(b"{}\n")
+        (folder / "run.json").write_bytes(text)
+    page.goto("/runs")
+    page.get_by_text(f"{len(HOSTILE) + 2} of {len(HOSTILE) + 2} runs").wait_for()
+    assert rows(page).filter(has_text="-odd-").count() == len(HOSTILE)
+    for number in range(len(HOSTILE)):
+        answer = page.request.get(f"/runs/20270101T000000Z-odd-{number:06x}/report")
+        assert answer.status in (200, 404)
+        assert "run.json" in answer.text()
+        assert "Traceback" not in answer.text()
 
 
 def test_an_empty_folder_is_told_in_words(page: Page, runs: Path) -> None:

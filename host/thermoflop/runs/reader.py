@@ -132,7 +132,7 @@ def read_run(folder: Path) -> dict[str, Any]:
         run = json.loads(path.read_bytes())
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON: {error}") from error
     if not isinstance(run, dict) or not isinstance(run.get("format"), int):
         raise InputError(f"{path} is not the run.json of a run: it has no format number")

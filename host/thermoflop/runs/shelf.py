@@ -31,10 +31,10 @@ class Entry:
 
     @property
     def duration_s(self) -> float | None:
-        """From start to end; None of a run without an end."""
+        """From start to end; None of a run without an end, or with one that makes no sense."""
         ended = self.run.get("ended")
         value = ended.get("duration_s") if isinstance(ended, dict) else None
-        return float(value) if isinstance(value, int | float) else None
+        return float(value) if isinstance(value, int | float) and abs(value) < 1e12 else None
 
     @property
     def state(self) -> str:

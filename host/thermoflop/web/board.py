@@ -311,4 +311,5 @@ class BoardFeed:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    """A finite number, or None: a board may say 1e999."""
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e9 else None

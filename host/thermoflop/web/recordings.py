@@ -76,7 +76,7 @@ class Recording:
         """When it began, Unix time."""
         started = self.run.get("started")
         value = started.get("wall_s") if isinstance(started, dict) else None
-        return float(value) if isinstance(value, int | float) else None
+        return float(value) if isinstance(value, int | float) and abs(value) < 1e12 else None
 
     @property
     def elapsed_s(self) -> float:

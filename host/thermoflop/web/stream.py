@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import math
 import time
 from typing import TYPE_CHECKING, Any
@@ -116,13 +117,17 @@ class Stream:
             idle_s = 0.0
             await asyncio.sleep(FRAME_S)
             now = self._look()
-            if now != last or time.monotonic() - said_s >= HEARTBEAT_S:
-                last, said_s = now, time.monotonic()
+            if now == last and time.monotonic() - said_s < HEARTBEAT_S:
+                continue
+            last, said_s = now, time.monotonic()
+            try:
                 self._next_turn()
+            except Exception:  # one source that cannot be told must not end the others' frames
+                logging.getLogger(__name__).exception("a frame could not be made")
 
     def _next_turn(self) -> None:
         self._texts.clear()
-        self._head = json.dumps(self._state(), separators=(",", ":"))[:-1]
+        self._head = json.dumps(self._state(), separators=(",", ":"), allow_nan=False)[:-1]
         self._turn += 1
         tick, self._tick = self._tick, asyncio.get_running_loop().create_future()
         if tick is not None and not tick.done():
