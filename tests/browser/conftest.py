@@ -50,7 +50,7 @@ def browser() -> Iterator[Browser]:
 def context(browser: Browser, site: sitekit.Site) -> Iterator[BrowserContext]:
     """A fresh browser profile whose relative addresses are the site's."""
     opened = browser.new_context(base_url=site.url, viewport={"width": 1280, "height": 900})
-    opened.set_default_timeout(15_000)
+    opened.set_default_timeout(30_000)
     yield opened
     opened.close()
 

@@ -20,8 +20,8 @@ from thermoflop.web.site import Site
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait for something that must come; ten seconds are for a machine that is very busy."""
-    end_s = time.monotonic() + 10
+    """Wait for something that must come; half a minute is for a machine that is very busy."""
+    end_s = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < end_s
         time.sleep(0.01)

@@ -64,8 +64,8 @@ def make(tmp_path: Path) -> tuple[Stream, FakeBoard]:
 
 
 async def until(condition: Any) -> None:
-    """Wait for something that must come; ten seconds are for a machine that is very busy."""
-    async with asyncio.timeout(10):
+    """Wait for something that must come; half a minute is for a machine that is very busy."""
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)
 
