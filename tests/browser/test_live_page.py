@@ -242,7 +242,7 @@ def test_without_board_and_gpu_the_page_says_so_and_offers_simulated_ones(
     with sitekit.Site(tmp_path / "runs", "--gpu", "none") as bare:
         page = browser.new_page(base_url=bare.url)
         page.goto("/live")
-        page.get_by_text("No further board is plugged in").wait_for()
+        page.get_by_text("No board is plugged in").wait_for()
         page.get_by_text("No GPU: not asked for").wait_for()
         page.get_by_role("button", name="Show a simulated GPU").click()
         page.get_by_role("heading", name=re.compile("GPU 0")).wait_for()

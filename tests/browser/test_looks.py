@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from browser import sitekit
+from thermoflop.runs.store import RunStore
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -59,6 +61,29 @@ LOW_CONTRAST = """() => {
 }"""
 
 
+WRAPPED = """() => [...document.querySelectorAll('.q-btn__content, nav a, .runs a, th, .facts b')]
+  .filter((node) => node.offsetParent !== null)
+  .filter((node) => {
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    const tops = [...range.getClientRects()].filter((r) => r.width > 0).map((r) => r.top);
+    return Math.max(...tops) - Math.min(...tops) > 8;
+  })
+  .map((node) => node.textContent)"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def runs(site: sitekit.Site) -> None:
+    """Something to show on the runs page, with a name as long as names get."""
+    started = {"utc": "2026-01-01T00:00:00Z"}
+    ended = {"duration_s": 5025.0, "end": "stopped"}
+    for name in ("short", "long-name-" * 4):
+        store = RunStore(site.runs, name)
+        command = ["python", "bench.py", "--model", "x" * 150]
+        store.write_run({"name": name, "command": command, "started": started, "ended": ended})
+        store.close()
+
+
 def opened(page: Page, path: str) -> None:
     """Open a page and everything on it that opens."""
     page.goto(path)
@@ -68,6 +93,8 @@ def opened(page: Page, path: str) -> None:
         page.get_by_role("switch", name="Control this board").click()
         page.get_by_text("Count multiplications on the board").click()
         page.get_by_role("button", name="Count", exact=True).wait_for()
+    if path == "/runs":
+        page.locator("table.runs tbody tr").nth(1).wait_for()
     page.wait_for_timeout(400)  # what opens does so smoothly
 
 
@@ -78,6 +105,7 @@ def test_nothing_overlaps_and_nothing_sticks_out(page: Page, path: str, width: i
     opened(page, path)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(OVERLAPS) == []
+    assert page.evaluate(WRAPPED) == []
 
 
 @pytest.mark.parametrize("path", PAGES)

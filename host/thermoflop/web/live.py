@@ -98,15 +98,16 @@ def _more_boards(desk: Desk) -> None:
 
     async def look() -> None:
         ports = await asyncio.to_thread(desk.found)
-        names = [port.device for port in ports]
-        if names == shown and found.default_slot.children:
+        names = [port.device for port in ports] or ["further" if desk.boards else "none"]
+        if names == shown:
             return
         shown[:] = names
         found.clear()
         with found:
             if not ports:
+                which = "No further board" if desk.boards else "No board"
                 ui.label(
-                    "No further board is plugged in. A board is a Pico W that runs MicroPython."
+                    f"{which} is plugged in. A board is a Pico W that runs MicroPython."
                 ).classes("soft")
             for port in ports:
                 with ui.element("div").classes("row-wrap"):

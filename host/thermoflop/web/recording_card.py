@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from thermoflop.web.desk import Desk
 
 NO_BOARD = "no board"
+STOPPING = "Stopping …"
 WAIT, BENCH = "just record", "run the operators of a model"
 
 
@@ -60,6 +61,8 @@ class RecordingCard:
         if shown != self._shown:
             self._shown = shown
             self._rebuild()
+            if self._said.text == STOPPING:
+                self._said.set_text("")
 
     def _rebuild(self) -> None:
         from nicegui import ui
@@ -117,6 +120,6 @@ class RecordingCard:
     async def _end(self, recording: Recording) -> None:
         try:
             await asyncio.to_thread(recording.stop)
-            self._said.set_text("Stopping …")
+            self._said.set_text(STOPPING)
         except ThermoflopError as error:
             self._said.set_text(str(error))
