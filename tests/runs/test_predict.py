@@ -79,6 +79,12 @@ def test_what_is_written_is_what_estimate_says() -> None:
             assert values["low"] <= values["expected"] <= values["high"]
 
 
+def test_an_encoder_has_no_tokens_to_speak_of() -> None:
+    """It reads; nothing is generated that a time or an energy could be divided by."""
+    said = ask("bert-base-uncased", prompt=128, generate=0)["quantities"]
+    assert said.keys() == {"ttft_s", "power_w", "memory_bytes"}
+
+
 def test_a_tokens_work_is_that_of_the_exact_counter() -> None:
     """FLOPs of contractions; tensor parallel devices together do what one would."""
     import thermoflop as tf

@@ -128,7 +128,11 @@ def _tell_predicted(outcome: Outcome) -> None:
     from thermoflop.runs.analysis.analyze import analyze
 
     try:
-        print("\n".join(lines(analyze(outcome.folder))), file=sys.stderr)
+        found = analyze(outcome.folder)
+        print("\n".join(lines(found)), file=sys.stderr)
+        for warning in found.warnings:
+            if warning.startswith("predicted "):
+                _say(warning)
     except ThermoflopError as error:
         _say(f"nothing to set beside the predictions: {error}")
 

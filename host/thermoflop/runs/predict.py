@@ -115,11 +115,9 @@ def _quantities(found: Estimate) -> dict[str, dict[str, float | None]]:
         kept["tokens_per_s"] = _rate(found.total, batch * generate)
     energy = found.energy
     if energy is not None:
-        tokens = batch * max(1, generate)
-        kept["joules_per_token"] = _values(
-            None, energy.energy_j / tokens, energy.energy_low_j / tokens,
-            energy.energy_high_j / tokens,
-        )  # fmt: skip
+        if generate > 0:
+            joules = (energy.energy_j, energy.energy_low_j, energy.energy_high_j)
+            kept["joules_per_token"] = _values(None, *(j / (batch * generate) for j in joules))
         kept["power_w"] = _values(None, energy.power_w, energy.power_low_w, energy.power_high_w)
         if energy.rise_c is not None and energy.power_w > 0:
             rise = energy.rise_c / energy.power_w
