@@ -84,17 +84,17 @@ def memory_options(data: Mapping[str, Any]) -> dict[str, Any]:
         "symbol": "none",
         "silent": True,
         "lineStyle": {"color": PINK, "width": 3, "type": "solid"},
-        "label": {"formatter": f"the device: {capacity:g} GB", "position": "insideEndTop",
-                  "rotate": 0, "distance": [6, 4]},
+        "label": {"show": False},
         "data": [{"xAxis": capacity}],
-    }  # fmt: skip
+    }
     whole = sum(size for _, size in data["parts"])
+    words = f"GB; the line: what the device has, {capacity:g} GB"
     most = 1.08 * max(whole, data["capacity_gb"])
     return {
         **_base(),
-        "grid": {"left": 8, "right": 14, "top": 84, "bottom": 26, "containLabel": True},
-        "xAxis": _axis("GB", "value", min=0, max=_short(most)) | {"axisLabel": {
-            "hideOverlap": True, "showMaxLabel": False}},
+        "grid": {"left": 8, "right": 14, "top": 56, "bottom": 26, "containLabel": True},
+        "xAxis": _axis(words, "value", min=0, max=_short(most))
+        | {"axisLabel": {"hideOverlap": True, "showMaxLabel": False}},
         "yAxis": {"type": "category", "data": [""], "axisTick": {"show": False}},
         "series": series,
     }  # fmt: skip
@@ -123,7 +123,7 @@ def batch_options(data: Mapping[str, Any]) -> dict[str, Any]:
         series[0]["markArea"] = {
             "silent": True,
             "itemStyle": {"color": GREY, "opacity": 0.18},
-            "label": {"formatter": "does not fit", "position": "insideTop"},
+            "label": {"formatter": "does not fit", "position": "insideBottom"},
             "data": [[{"xAxis": too_large}, {"xAxis": str(rows[-1][0])}]],
         }
     options = _base()

@@ -108,7 +108,7 @@ class InputPanel:
                 auto_upload=True,
             ).props("accept=.json,application/json").classes("chooser")  # fmt: skip
             chooser.props["aria-label"] = "config.json"
-            button = ui.button("Upload a config.json").props("outline no-caps").classes("wide")
+            button = ui.button("Upload a config.json").props("outline no-caps").classes("est-wide")
             button.on("click", js_handler=f"() => getElement({chooser.id}).pickFiles()")
         self.boxes["upload"] = box
 

@@ -182,7 +182,7 @@ class HeadView:
     def __init__(self) -> None:
         from nicegui import ui
 
-        with ui.element("div").classes("head"):
+        with ui.element("div").classes("est-fig"):
             self.label = ui.label("").classes("soft")
             self.value = button()
             self.detail = ui.label("").classes("soft detail")

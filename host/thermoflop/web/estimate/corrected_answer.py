@@ -56,7 +56,8 @@ def _title(asked: Computed) -> str:
     return (
         f"{found.model_name} on {found.plan.devices} × {found.device.name} ({found.plan.words}), "
         f"{found.precision.name}, batch {found.batch:,}, "
-        f"{found.prompt:,} tokens read, {found.generate:,} generated"
+        f"{found.prompt:,} token{'s' if found.prompt > 1 else ''} read, "
+        f"{found.generate:,} generated"
     )
 
 
