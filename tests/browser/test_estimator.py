@@ -173,6 +173,18 @@ def test_an_address_with_nonsense_opens_and_says_so(page: Page) -> None:
     assert page.locator(".warn b").count() == 0
 
 
+def test_an_address_that_cannot_be_answered_says_why_and_is_mended_in_its_field(
+    page: Page,
+) -> None:
+    page.goto("/?mode=corrected&tp=3")
+    error_of(page, "Tensor parallel (devices)").get_by_text("tp=3 does not divide").wait_for()
+    assert page.locator(".est-state").inner_text().startswith("Not answered: tp=3")
+    assert not page.locator(".headline").is_visible()
+    field(page, "Tensor parallel (devices)").fill("4")
+    page.locator(".est-title", has_text="on 4 × A100-PCIe-80GB").wait_for()
+    assert page.locator(".headline").is_visible()
+
+
 def test_an_uploaded_config_is_answered_and_travels_in_the_address(page: Page) -> None:
     page.goto("/?mode=corrected")
     upload(page, "<i>mine</i>.json", json.dumps(LLAMA).encode())

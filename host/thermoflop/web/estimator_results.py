@@ -32,10 +32,11 @@ class Results:
 
         self.title = ui.label("").classes("est-title soft")
         with ui.element("div").classes("est-head") as head:
-            with ui.element("div").classes("headline"):
+            with ui.element("div").classes("headline") as self.headline:
                 self.heads = [HeadView() for _ in range(3)]
             self.state = ui.label("").classes("est-state").props("role=status aria-live=polite")
         head.on("click", self._clicked, js_handler=_ASK)
+        self.headline.set_visibility(False)
 
     def build(self) -> None:
         """Empty places for tables and pictures."""
@@ -45,11 +46,12 @@ class Results:
             self.pictures = ui.element("div")
             self.tables = ui.element("div").classes("tables")
             self.formulas = ui.element("div")
-            with ui.element("div").classes("card"):
+            with ui.element("div").classes("card") as self.rests:
                 with ui.element("h2"):
                     self.notes_title = ui.label("")
                 self.notes = ui.element("ul").classes("notes")
         box.on("click", self._clicked, js_handler=_ASK)
+        self.rests.set_visibility(False)
         with ui.dialog() as self.dialog, ui.card().classes("why") as self.reasons:
             pass
         self.dialog.props["aria-label"] = "Why"
@@ -62,6 +64,7 @@ class Results:
         """Show an answer, touching only what has changed."""
         self.fresh()
         self.title.text = found.title
+        self.headline.set_visibility(True)
         for view, figure in zip(self.heads, found.headline, strict=True):
             view.show(figure)
         if found.verdict:
@@ -105,6 +108,7 @@ class Results:
         if said == list(found.notes):
             return
         self.notes_title.text = title
+        self.rests.set_visibility(True)
         self.notes.clear()
         with self.notes:
             for note in found.notes:
@@ -135,8 +139,9 @@ class Results:
                             _cell("td", size, "bytes").classes("formula")
 
     def stale(self, words: str) -> None:
-        """The numbers shown are the last good ones."""
-        self.state.text = f"Not answered: {words}. Below is the last good answer."
+        """The numbers shown, if any, are the last good ones."""
+        kept = " Below is the last good answer." if self.order else ""
+        self.state.text = f"Not answered: {words}.{kept}"
         self.state.classes(replace="est-state bad")
 
     def fresh(self) -> None:
