@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pico": ("pico", "say one command to the board and print its answer"),
     "simulate": ("simulate", "a Pico W that is not there, running the real firmware"),
     "bench": ("bench", "run a decoder of a model's shape and its operators, beside their bounds"),
+    "calibrate": ("calibrate", "measure this machine into a profile: a device and its rates"),
     "ops": ("ops", "the operators of one step: parameters, multiplications, FLOPs and bytes"),
     "explain": ("explain", "the formulas of a model, derived from its operators"),
     "mults": (

@@ -15,7 +15,7 @@ Random weights of the model's shape; no model file is needed. Beside each time s
 which no run beats, and with --profile what this machine is expected to take. A decoder that does
 not fit into memory runs with fewer layers, and says so. Under `record` each operator and step is a
 phase. Everything at once on a machine with a GPU:
-  thermoflop record -- thermoflop bench --suite gpu
+  thermoflop record -- thermoflop bench --suite gpu --calibrate
 """
 
 
@@ -31,7 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--generate", type=int, metavar="N", help="tokens generated after it (16)")
     add("--layers", type=int, metavar="N", help="of the decoder (all, or what fits into memory)")
     add("--only", choices=("operators", "decoder"), help="one of the two (both)")
-    add("--profile", metavar="P", help="expectations: a profile of this machine")
+    add("--profile", metavar="P", help="expectations: what `thermoflop calibrate` made")
+    add("--calibrate", action="store_true", help="calibrate first, into the profile `mine`")
     add_backend(parser)
     add("--json", action="store_true", help="one JSON object")
 
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
     asked = Asked(
         args.models, args.batch, args.prompt, args.generate, args.layers, args.suite, args.only,
-        args.profile, args.backend, args.device, args.dtype,
+        args.profile, args.calibrate, args.backend, args.device, args.dtype,
     )  # fmt: skip
     found = run_bench(asked, tell, lambda text: print(text, file=sys.stderr, flush=True))
     if args.json:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from thermoflop.cli.cost_options import add_hardware, add_plan, add_precision, add_sizes, plan_of
+from thermoflop.cli.cost_options import (
+    add_hardware,
+    add_plan,
+    add_precision,
+    add_sizes,
+    plan_of,
+    settle,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", metavar="MODEL", nargs="?", help="a config.json, a folder with one, or a name"
     )
-    add_hardware(parser)
+    add_hardware(parser, default=None, otherwise="h100, or that of --profile")
     add_sizes(parser)
     add_precision(parser)
     add_plan(parser)
@@ -42,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.model is None:
         raise UsageError("no MODEL: expected a name, a config.json, or --page")
+    settle(args)
     names = ("batch", "prompt", "generate", "dtype", "kv_dtype", "profile")
     options = {**plan_of(args), **{name: getattr(args, name) for name in names}}
     found = compare(load_model(args.model), args.hardware, args.gqa, args.mla, **options)

@@ -42,7 +42,7 @@ def add_plan(parser: argparse._ActionsContainer) -> None:
 def add_precision(parser: argparse._ActionsContainer) -> None:
     """Number formats."""
     parser.add_argument(
-        "--dtype", default="bf16", metavar="F",
+        "--dtype", metavar="F",
         help="bf16, fp16, fp8, int8, int8-wo, int4, int4-g64, mxfp4, q4_k_m, ... (default bf16)",
     )  # fmt: skip
     parser.add_argument("--kv-dtype", metavar="F", help="the cache: bf16, fp8, int8, int4")
@@ -58,3 +58,16 @@ def add_sizes(parser: argparse._ActionsContainer) -> None:
 def plan_of(args: argparse.Namespace) -> dict[str, Any]:
     """The parallelism as keyword arguments."""
     return {name: getattr(args, name) for name in _PLAN}
+
+
+def settle(args: argparse.Namespace, hardware: str | None = "h100") -> None:
+    """Fill in what was not said: of a profile that `calibrate` made, its device and its format."""
+    own = None
+    if args.profile is not None and (args.hardware is None or args.dtype is None):
+        from thermoflop.cost.profile import find_profile
+
+        own = find_profile(args.profile).own
+    if args.hardware is None:
+        args.hardware = hardware if own is None else own.device
+    if args.dtype is None:
+        args.dtype = "bf16" if own is None else own.dtype

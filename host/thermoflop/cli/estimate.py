@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from thermoflop.cli.cost_options import add_hardware, add_plan, add_precision, add_sizes, plan_of
+from thermoflop.cli.cost_options import (
+    add_hardware,
+    add_plan,
+    add_precision,
+    add_sizes,
+    plan_of,
+    settle,
+)
 from thermoflop.cli.model_options import add_model, load
 
 TYPE_CHECKING = False
@@ -13,7 +20,7 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     add_model(parser)
-    add_hardware(parser)
+    add_hardware(parser, default=None, otherwise="h100, or that of --profile")
     add_sizes(parser)
     add_precision(parser)
     add_plan(parser)
@@ -36,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the estimate."""
     from thermoflop.cost.estimate_report import Wanted, estimate_report
 
+    settle(args)
     options = {
         **plan_of(args),
         "batch": args.batch,

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         batch=args.batch,
         prompt=args.prompt,
         generate=args.generate,
-        dtype=args.dtype,
+        dtype=args.dtype or "bf16",
         kv_dtype=args.kv_dtype,
         page=args.page,
         **plan_of(args),

@@ -9,7 +9,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thermoflop.cli.cost_options import add_hardware, add_plan, add_precision, add_sizes, plan_of
+from thermoflop.cli.cost_options import (
+    add_hardware,
+    add_plan,
+    add_precision,
+    add_sizes,
+    plan_of,
+    settle,
+)
 from thermoflop.cli.words import duration_s
 from thermoflop.errors import UsageError
 
@@ -80,8 +87,9 @@ def _wish(args: argparse.Namespace) -> Wish | None:
     from thermoflop.runs.predict import Wish
 
     names = ("batch", "prompt", "generate", "dtype", "kv_dtype", "profile")
-    options = {**plan_of(args), **{name: getattr(args, name) for name in names}}
     if args.model is not None:
+        settle(args, None)
+        options = {**plan_of(args), **{name: getattr(args, name) for name in names}}
         return Wish(args.model, args.hardware, options)
     parser = argparse.ArgumentParser()
     _configure_prediction(parser)

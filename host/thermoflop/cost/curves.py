@@ -81,7 +81,7 @@ def _passing(operator: Pass) -> Shape:
         key = "layer norm" if operator.operations > _WEIGHTED_NORM else "rms norm"
         return Shape(key, 1, operator.m, 1, operator.n)
     if operator.name == "residual":
-        return Shape("residual", operator.operations, 1, 1, elements / operator.operations)
+        return Shape("residual", operator.operations, 1, 1, elements)
     if operator.name.startswith("add "):
         return Shape("residual", 1, 1, 1, elements)
     if operator.name in ("routing softmax", "combine experts"):
@@ -147,11 +147,13 @@ def _between(nodes: list[float], value: float) -> tuple[int, float, float]:
 class Curves:
     """The tables of a machine, and what an operator without one is worth.
 
-    ``launch_s`` is taken off every table (the model adds it for each launch); ``scale`` multiplies
-    what the tables say: what operators cost more in a whole decoder than alone.
+    ``fixed`` is what a call of a class costs besides its loops. ``launch_s`` is taken off every
+    time (the model adds it for each launch); ``scale`` multiplies them: what operators cost more in
+    a whole decoder than alone.
     """
 
     tables: dict[str, Table]
+    fixed: dict[str, float]
     launch_s: float
     scale: float
     activation_bytes_s: float
@@ -162,9 +164,8 @@ class Curves:
         table = self.tables.get(shape.key) if shape is not None else None
         if shape is None or table is None:
             return self.scale * work.bytes / self.activation_bytes_s
-        return self.scale * _positive(
-            shape.loops * table.at(shape.rows, shape.size) - self.launch_s
-        )
+        took_s = self.fixed.get(shape.key, 0.0) + shape.loops * table.at(shape.rows, shape.size)
+        return self.scale * _positive(took_s - self.launch_s)
 
 
 def _positive(value: Number) -> Number:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 GIGA = 1e9
+CALIBRATED = "thermoflop calibrate"  # the source of a device that was measured
 TERA = 1e12
 PCIE_BYTES_S = {"PCIe 3 x16": 16e9, "PCIe 4 x16": 32e9, "PCIe 5 x16": 64e9}
 # Formats whose work runs on the unit of another one when a device does not name it.
@@ -236,6 +237,12 @@ def find_device(name: str) -> Device:
     if len(starts) == 1:
         return starts[0]
     raise _unknown(name, wanted, plain)
+
+
+def is_known(name: str) -> bool:
+    """Whether the catalogue has a device of that name or alias."""
+    wanted = _plain(name)
+    return wanted in ALIASES or wanted in {_plain(known) for known in catalogue()}
 
 
 def _unknown(name: str, wanted: str, plain: dict[str, Device]) -> InputError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.cost.curves import Curves, Table
 from thermoflop.cost.engines import Engine
-from thermoflop.cost.hardware import Device, device_from
+from thermoflop.cost.hardware import CALIBRATED, Device, device_from
 from thermoflop.cost.precision import choose_precision
 from thermoflop.cost.rates import Efficiency
 from thermoflop.errors import InputError, StorageError, UsageError
@@ -139,6 +139,7 @@ def read_own(path: str) -> Own:
     return own_from(raw, path)
 
 
+_OWN_ERRORS = (InputError, UsageError)
 _REMEDY = "make it again with 'thermoflop calibrate'"
 
 
@@ -152,7 +153,7 @@ def own_from(raw: Any, path: str) -> Own:
         )
     try:
         return _own(raw)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, InputError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, *_OWN_ERRORS) as error:
         raise InputError(f"{path} is damaged: {error!r:.120} ({_REMEDY})") from error
 
 
@@ -170,7 +171,7 @@ def _own(raw: dict[str, Any]) -> Own:
         )
         for key, table in raw["tables"].items()
     }
-    device = device_from({"confidence": "own", "source": "thermoflop calibrate", **raw["device"]})
+    device = device_from({"confidence": "own", "source": CALIBRATED, **raw["device"]})
     levels = tuple(
         Level(_within(each["bytes"], 1, 1e18), _within(each["bytes_s"], 1, 1e18))
         for each in raw["levels"]
@@ -181,7 +182,10 @@ def _own(raw: dict[str, Any]) -> Own:
     if not spread or not levels or "all" not in spread:
         raise ValueError("it has no spread or no levels of memory")
     efficiency = Efficiency(launch_s=launch_s, step_s=_within(raw["step_s"], 0, 100))
-    curves = Curves(tables, launch_s, _within(raw["scale"], 1e-3, 1e3), device.bandwidth_bytes_s)
+    fixed = {str(key): _within(value, 0, 10) for key, value in raw["fixed"].items()}
+    curves = Curves(
+        tables, fixed, launch_s, _within(raw["scale"], 1e-3, 1e3), device.bandwidth_bytes_s
+    )
     choose_precision(raw["dtype"])
     return Own(
         str(raw["name"]), device, Engine(str(raw["name"]), (), kernels=str(raw["kernels"])),

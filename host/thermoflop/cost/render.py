@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.cost.hardware import CALIBRATED
 from thermoflop.cost.units import digits, gigabytes, seconds, table
 from thermoflop.model.record import is_record
 
@@ -113,7 +114,8 @@ def _energy(found: Estimate) -> list[str]:
 def _notes(found: Estimate) -> list[str]:
     import textwrap
 
-    bound = "bound: data sheet, everything overlapped; no real run is faster"
+    rates = "data sheet" if found.device.source != CALIBRATED else "best rates it showed"
+    bound = f"bound: {rates}, everything overlapped; no real run is faster"
     conventions = "; ".join(f"{name}: {choice}" for name, choice in found.conventions.items())
     return [
         line

@@ -103,6 +103,8 @@ def _reason_row(reason: Reason, total: float) -> list[str]:
 
 def formula_text(setting: Setting) -> str:
     """The formula of an operator's time with this device's numbers filled in."""
+    if setting.rates.curves is not None:
+        return _measured_text(setting)
     rates, efficiency = setting.rates, setting.rates.efficiency
     peak, bandwidth = scaled(rates.peak_flops_s, "FLOP/s"), scaled(rates.bandwidth_bytes_s, "B/s")
     ridge = rates.peak_flops_s * efficiency.matmul / rates.bandwidth_bytes_s / efficiency.weights
@@ -129,6 +131,22 @@ def formula_text(setting: Setting) -> str:
                 f"{efficiency.link:.2f}) "
                 f"+ {seconds(efficiency.collective_s)} for each step of a collective"
             ),
+        ]
+    )
+
+
+def _measured_text(setting: Setting) -> str:
+    """The same where times were measured: what is looked up, and what it is multiplied by."""
+    rates, curves = setting.rates, setting.rates.curves
+    assert curves is not None  # noqa: S101 - asked by the caller
+    peak, bandwidth = scaled(rates.peak_flops_s, "FLOP/s"), scaled(rates.bandwidth_bytes_s, "B/s")
+    return "\n".join(
+        [
+            "time of an operator = launch + measured time at its size, read between measured sizes",
+            f"  classes: {len(curves.tables)}, each over rows and the elements of one operand",
+            f"  times {curves.scale:.2f}: what operators cost in a whole decoder, over alone",
+            f"  launch = {seconds(rates.efficiency.launch_s)}; best rates {peak}, {bandwidth}:",
+            "  compute or memory binds, whichever takes longer at those",
         ]
     )
 

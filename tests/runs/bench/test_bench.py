@@ -123,6 +123,17 @@ def test_the_bound_takes_bytes_by_the_level_that_holds_them() -> None:
     assert BEST.moving_s(1e9) == pytest.approx(1e9 / 1e11)
 
 
+@pytest.mark.parametrize("name", ["up_proj", "residual", "scores", "lm_head", "softmax"])
+def test_rates_rise_until_no_call_that_was_seen_beats_its_bound(name: str) -> None:
+    """With headroom; a call that was slower changes nothing."""
+    work = next(work for work in bench_of().works("prefill") if work.name == name)
+    assert BEST.raised(work, 1.0) == BEST
+    raised = BEST.raised(work, BEST.bound_s(work) / 3)
+    assert raised.bound_s(work) == pytest.approx(BEST.bound_s(work) / 3 / limits.HEADROOM)
+    rates = [level.bytes_s for level in raised.levels]
+    assert rates == sorted(rates, reverse=True)
+
+
 def test_the_best_rates_never_rise_with_the_working_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """A smaller set is taken to move at least as fast as any larger one."""
     monkeypatch.setattr(limits, "PEAK_S", 0.0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.cost.hardware import device_from
@@ -61,6 +61,25 @@ class Best:
             self.moving_s(float(work.activation_bytes)),
         )
 
+    def raised(self, work: Work, fastest_s: float, cold_share: float = 1.0) -> Best:
+        """The same with rates at which ``work`` may have taken ``fastest_s``, plus ``HEADROOM``."""
+        share = self.bound_s(work, cold_share) * HEADROOM / fastest_s
+        if share <= 1:
+            return self
+        flops, levels = self.flops_per_s, list(self.levels)
+        if work.kind in _COMPUTING:
+            flops = max(flops, HEADROOM * float(work.flops) / fastest_s)
+        cold = float(work.weight_bytes + work.kv_bytes) * cold_share
+        moved = float(work.activation_bytes)
+        held = next(index for index, level in enumerate(levels) if moved <= level.bytes)
+        for index, level in enumerate(levels):
+            rates = [level.bytes_s]
+            if index <= held:  # a smaller set moves at least as fast
+                rates.append(HEADROOM * moved / fastest_s)
+            rates.append(HEADROOM * cold / fastest_s)
+            levels[index] = Level(level.bytes, max(rates))
+        return replace(self, flops_per_s=flops, levels=tuple(levels))
+
     def to_json(self) -> dict[str, Any]:
         """As a dictionary."""
         return {
@@ -111,6 +130,11 @@ def cache_bytes(backend: Backend) -> float:
 def _size(text: str) -> float:
     unit = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(text[-1:], 0)
     return float(text[:-1]) * unit if unit else float(text)
+
+
+def cold_share(pool: Pool, best: Best) -> float:
+    """The part of a pool that a walk through it finds in no cache."""
+    return 1 - min(0.5, best.cache_bytes / (pool.elements * pool.backend.wide_bytes))
 
 
 def open_pool(backend: Backend) -> Pool:

@@ -24,6 +24,7 @@ from thermoflop.marks import mark, note
 from thermoflop.runs.bench.backend import times
 from thermoflop.runs.bench.decoder import Decoder, Weights, check_runs, with_layers
 from thermoflop.runs.bench.kernels import kernel
+from thermoflop.runs.bench.limits import cold_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,7 +185,7 @@ class Bench:
     def operators(self, phase: str) -> Iterator[OperatorRow]:
         """Every operator of a phase in turn."""
         around = self.pool.pass_through() if self.backend.device == "cpu" else None
-        kept = 1 - min(0.5, self.best.cache_bytes / (self.pool.elements * self.backend.wide_bytes))
+        kept = cold_share(self.pool, self.best)
         for work in self.works(phase):
             bound_s = self.best.bound_s(work, kept)
             expected_s = self._expected_s(work, bound_s)

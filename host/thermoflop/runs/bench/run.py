@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from thermoflop.cost.profile import Profile
     from thermoflop.runs.bench.measure import OperatorRow, StepRow
 
+NAME = "mine"
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -37,6 +39,7 @@ class Asked:
     suite: str | None = None
     only: str | None = None
     profile: str | None = None
+    calibrate: bool = False
     backend: str | None = None
     device: str | None = None
     dtype: str | None = None
@@ -56,7 +59,7 @@ def run_bench(
         asked.models, asked.batches, asked.prompts, asked.generate, asked.layers, asked.suite
     )
     profile = None
-    if asked.profile is not None:
+    if asked.profile is not None and not asked.calibrate:
         profile = find_profile(asked.profile)
     habits = _habits(asked, profile)
     backend = open_backend(
@@ -67,6 +70,11 @@ def run_bench(
         _check_habits(profile, backend.name, backend.dtype)
     error = check(backend)
     say(f"{backend.name} in {backend.dtype}: logits within {error:.1g} of float64")
+    if asked.calibrate:
+        from thermoflop.runs.calibrate.run import calibrate
+
+        calibrate(asked.profile or NAME, backend, say=say)
+        profile = find_profile(asked.profile or NAME)
     pool = open_pool(backend)
     if profile is not None and profile.own is not None:
         best = best_from(profile.own.levels, profile.own.device, backend.dtype)

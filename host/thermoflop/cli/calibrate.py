@@ -1,0 +1,44 @@
+"""``thermoflop calibrate``: measure this machine into a profile of one's own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from thermoflop.cli.bench import add_backend
+
+EPILOG = """\
+Some three minutes (--quick: one); leave the machine alone meanwhile. The profile is then a device
+and the rates of an engine on it:
+  thermoflop bench gpt2 --profile mine
+  thermoflop estimate gpt2 --profile mine --prompt 512
+Ctrl-C leaves the old profile as it was.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.epilog = EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    add = parser.add_argument
+    add("--name", default="mine", metavar="NAME", help="of the profile (mine)")
+    add("--quick", action="store_true", help="fewer shapes, wider intervals")
+    add_backend(parser)
+    add("--json", action="store_true", help="print the profile as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, keep, and say what was found."""
+    from thermoflop.runs.bench.backend import open_backend
+    from thermoflop.runs.bench.check import check
+    from thermoflop.runs.calibrate.run import calibrate, check_name
+    from thermoflop.runs.calibrate.text import Progress, profile_text
+
+    check_name(args.name)
+    backend = open_backend(args.backend or "numpy", args.device or "cpu", args.dtype or "fp32")
+    check(backend)
+    with Progress(sys.stderr) as progress:
+        raw = calibrate(args.name, backend, args.quick, progress.say, progress.at)
+    print(json.dumps(raw) if args.json else profile_text(raw))
+    return 0

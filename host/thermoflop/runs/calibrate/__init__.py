@@ -1,0 +1,1 @@
+"""Measuring this machine, and fitting a profile to what was measured."""

@@ -1,0 +1,41 @@
+"""How much of the machine other programs took while something was measured."""
+
+from __future__ import annotations
+
+import os
+import time
+
+
+class Others:
+    """From its making to ``share()``: the part of all processors that was not this process's."""
+
+    NOTABLE = 0.05
+
+    def __init__(self) -> None:
+        """Begin."""
+        self._begun = _counters()
+
+    def share(self) -> float | None:
+        """0 to 1; None where the system does not tell."""
+        now = _counters()
+        if now is None or self._begun is None:
+            return None
+        elapsed_s, busy_s, own_s = (
+            after - before for after, before in zip(now, self._begun, strict=True)
+        )
+        whole_s = elapsed_s * (os.cpu_count() or 1)
+        return round(min(1.0, max(0.0, (busy_s - own_s) / whole_s)), 4) if whole_s > 0 else None
+
+
+def _counters() -> tuple[float, float, float] | None:
+    """Seconds: by the clock, of all processors in use (stolen ones too), of this process."""
+    try:
+        with open("/proc/stat", encoding="ascii") as file:  # noqa: PTH123
+            words = file.readline().split()
+        ticks = [int(word) for word in words[1:9]]
+        user, nice, system, _, _, irq, soft, steal = ticks
+    except (OSError, ValueError):
+        return None
+    busy_s = (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
+    spent = os.times()
+    return time.monotonic(), busy_s, spent.user + spent.system
