@@ -17,8 +17,8 @@ from thermoflop.model.load import load_model
 from thermoflop.runs.bench.backend import times
 from thermoflop.runs.bench.kernels import kernel
 from thermoflop.runs.bench.limits import cold_share, find_best, open_pool
-from thermoflop.runs.bench.measure import PHASES, Bench, Case
-from thermoflop.runs.calibrate.busy import Others
+from thermoflop.runs.bench.measure import PHASES, Bench, Case, StepRow
+from thermoflop.runs.calibrate.busy import Others, undisturbed
 from thermoflop.runs.calibrate.fit import agreed, scale_of, spread, tables
 from thermoflop.runs.calibrate.grid import CPU, GPU, QUICK, Grid, Node, fixed_works, nodes
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from thermoflop.runs.bench.limits import Best
 
 NAME = "mine"
-LEAST_S = 0.04  # of measuring one shape, each of two times
+LEAST_S = 0.025  # of measuring one shape, each of two times
 QUICK_S = 0.015
 
 
@@ -140,7 +140,8 @@ class _Meter:
             call = kernel(work, self._pool)
             if call is None:
                 return 0.0
-            found = times(self._backend, call, self._around, self._least_s)
+            timing = partial(times, self._backend, call, self._around, self._least_s)
+            found = undisturbed(timing)
             self.best = self.best.raised(work, min(found), self._cold)
             product *= median(found)
         return float(product ** (1 / len(works)))
@@ -223,10 +224,14 @@ def _held_out(
                 for phase in PHASES:
                     rows = list(bench.operators(phase))
                     operators += [1 + row.error for row in rows if row.error is not None]
-            for row in bench.steps():
+            for row in undisturbed(partial(_steps, bench)):
                 if row.error is not None:
                     steps[row.phase].append(1 + row.error)
     return operators, steps
+
+
+def _steps(bench: Bench) -> list[StepRow]:
+    return list(bench.steps())
 
 
 def _set_spread(raw: dict[str, Any], operators: list[float], steps: dict[str, list[float]]) -> None:
