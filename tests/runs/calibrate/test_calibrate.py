@@ -21,7 +21,7 @@ from thermoflop.runs.bench.kernels import kernel
 from thermoflop.runs.bench.measure import Case
 from thermoflop.runs.bench.numpy_backend import NumpyBackend
 from thermoflop.runs.calibrate import run as calibrating
-from thermoflop.runs.calibrate.busy import Others, undisturbed
+from thermoflop.runs.calibrate.busy import Others, Patience
 from thermoflop.runs.calibrate.fit import LEAST_DEVIATION, agreed, spread, tables
 from thermoflop.runs.calibrate.grid import CPU, GPU, QUICK, Grid, Node, nodes
 from thermoflop.runs.calibrate.text import Progress
@@ -212,11 +212,13 @@ def test_what_others_took_is_a_share_of_the_machine(monkeypatch: pytest.MonkeyPa
 
 def test_what_was_disturbed_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Until it was not, or the least disturbed of three."""
-    shares = iter([0.4, 0.0, 0.5, 0.2, 0.3])
+    shares = iter([0.4, 0.0, 0.5, 0.2, 0.3, 0.5, 0.4, 0.4, 0.9])
     monkeypatch.setattr(Others, "share", lambda self: next(shares))
-    results = iter(range(5))
-    assert undisturbed(lambda: next(results)) == 1
-    assert undisturbed(lambda: next(results)) == 3
+    results, patience = iter(range(9)), Patience(4)
+    assert patience.undisturbed(lambda: next(results)) == 1
+    assert patience.undisturbed(lambda: next(results)) == 3
+    assert patience.undisturbed(lambda: next(results)) == 6
+    assert patience.undisturbed(lambda: next(results)) == 7  # no patience is left
 
 
 def test_random_numbers_of_the_backend_do_not_depend_on_the_hour() -> None:

@@ -32,18 +32,26 @@ class Others:
         return round(min(1.0, max(0.0, (busy_s - own_s) / whole_s)), 4) if whole_s > 0 else None
 
 
-def undisturbed(measure: Callable[[], T]) -> T:
-    """What ``measure`` finds, tried up to three times until other programs rest meanwhile; else
-    the least disturbed of the three."""
-    found: list[tuple[float, T]] = []
-    for _ in range(TRIES):
-        others = Others()
-        result = measure()
-        share = others.share() or 0.0
-        if share <= Others.NOTABLE:
-            return result
-        found.append((share, result))
-    return min(found, key=lambda each: each[0])[1]
+class Patience:
+    """Measures again what other programs disturbed, up to ``most`` times in all."""
+
+    def __init__(self, most: int = 60) -> None:
+        """None used yet."""
+        self.left = most
+
+    def undisturbed(self, measure: Callable[[], T]) -> T:
+        """What ``measure`` finds while others rest; else the least disturbed of three."""
+        found: list[tuple[float, T]] = []
+        while True:
+            others = Others()
+            result = measure()
+            share = others.share() or 0.0
+            if share <= Others.NOTABLE:
+                return result
+            found.append((share, result))
+            if len(found) == TRIES or self.left <= 0:
+                return min(found, key=lambda each: each[0])[1]
+            self.left -= 1
 
 
 def _counters() -> tuple[float, float, float] | None:

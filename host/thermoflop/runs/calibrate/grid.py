@@ -58,8 +58,8 @@ CPU = Grid(
     tokens=(1, 8, 64, 512, 2048),
     keys=(32, 128, 512, 2048),
     elements=(512, 4096, 32768, 1 << 18, 1 << 21, 1 << 23),
-    most_flops=1.6e10,
-    most_elements=1.7e7,
+    most_flops=5e9,
+    most_elements=8.4e6,
 )
 QUICK = Grid(
     rows=(1, 2, 8, 32, 128, 512),
@@ -67,8 +67,8 @@ QUICK = Grid(
     tokens=(1, 32, 512),
     keys=(64, 256, 1024),
     elements=(1024, 32768, 1 << 20, 1 << 22),
-    most_flops=8e9,
-    most_elements=5e6,
+    most_flops=2.5e9,
+    most_elements=3e6,
 )
 GPU = Grid(
     rows=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 16384, 32768),

@@ -18,7 +18,7 @@ from thermoflop.runs.bench.backend import times
 from thermoflop.runs.bench.kernels import kernel
 from thermoflop.runs.bench.limits import cold_share, find_best, open_pool
 from thermoflop.runs.bench.measure import PHASES, Bench, Case, StepRow
-from thermoflop.runs.calibrate.busy import Others, undisturbed
+from thermoflop.runs.calibrate.busy import Others, Patience
 from thermoflop.runs.calibrate.fit import agreed, scale_of, spread, tables
 from thermoflop.runs.calibrate.grid import CPU, GPU, QUICK, Grid, Node, fixed_works, nodes
 
@@ -132,6 +132,7 @@ class _Meter:
         self._backend, self._pool, self._least_s = backend, pool, least_s
         self._around = pool.pass_through() if backend.device == "cpu" else None
         self._cold = cold_share(pool, best)
+        self._patience = Patience()
 
     def seconds(self, works: Sequence[Work]) -> float:
         """The mean of the medians of several shapes; 0 where one cannot be run."""
@@ -141,7 +142,7 @@ class _Meter:
             if call is None:
                 return 0.0
             timing = partial(times, self._backend, call, self._around, self._least_s)
-            found = undisturbed(timing)
+            found = self._patience.undisturbed(timing)
             self.best = self.best.raised(work, min(found), self._cold)
             product *= median(found)
         return float(product ** (1 / len(works)))
@@ -211,6 +212,7 @@ def _held_out(
 ) -> tuple[list[float], dict[str, list[float]]]:  # fmt: skip
     """Measured over expected, of operators and steps of decoders that the tables do not hold."""
     profile = profile_of(own_from(json.loads(json.dumps(raw)), raw["name"]))
+    patience = Patience(4)
     operators: list[float] = []
     steps: dict[str, list[float]] = {phase: [] for phase in PHASES}
     entries = HELD_OUT if backend.device == "cpu" else HELD_OUT_GPU
@@ -224,7 +226,7 @@ def _held_out(
                 for phase in PHASES:
                     rows = list(bench.operators(phase))
                     operators += [1 + row.error for row in rows if row.error is not None]
-            for row in undisturbed(partial(_steps, bench)):
+            for row in patience.undisturbed(partial(_steps, bench)):
                 if row.error is not None:
                     steps[row.phase].append(1 + row.error)
     return operators, steps
