@@ -124,8 +124,11 @@ def test_the_bound_takes_bytes_by_the_level_that_holds_them() -> None:
 
 
 @pytest.mark.parametrize("name", ["up_proj", "residual", "scores", "lm_head", "softmax"])
-def test_rates_rise_until_no_call_that_was_seen_beats_its_bound(name: str) -> None:
+def test_rates_rise_until_no_call_that_was_seen_beats_its_bound(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With headroom; a call that was slower changes nothing."""
+    monkeypatch.setattr(limits, "_RESOLUTION_S", 1e-15)
     work = next(work for work in bench_of().works("prefill") if work.name == name)
     assert BEST.raised(work, 1.0) == BEST
     raised = BEST.raised(work, BEST.bound_s(work) / 3)
@@ -173,6 +176,27 @@ def test_a_suite_goes_on_past_a_case_that_does_not_fit() -> None:
     assert "pass the 1024 positions of gpt2" in found.absent[0]
     with pytest.raises(UsageError, match="pass the 1024 positions"):
         run_suite(Wanted(cases[:1]), pool.backend, pool, BEST, None, told.append)
+
+
+def test_memory_that_runs_out_ends_a_case_and_not_the_suite(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was not run is named; any other error is raised."""
+    pool = numpy_pool()
+    wanted = Wanted((Case("pythia-70m", 1, 4, 2, 1),), operators=False)
+
+    def fails(error: Exception) -> Any:
+        def steps(self: Bench) -> Any:
+            raise error
+
+        return steps
+
+    monkeypatch.setattr(Bench, "steps", fails(MemoryError("Unable to allocate")))
+    found = run_suite(wanted, pool.backend, pool, BEST, None, lambda _: None)
+    assert "memory ran out" in found.absent[0]
+    monkeypatch.setattr(Bench, "steps", fails(RuntimeError("something else")))
+    with pytest.raises(RuntimeError, match="something else"):
+        run_suite(wanted, pool.backend, pool, BEST, None, lambda _: None)
 
 
 def test_what_is_faster_than_its_bound_is_named() -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 HEADROOM = 1.1
 PEAK_S = 0.25  # of looking for the best, for each size
 _SETS = (96 << 10, 768 << 10, 6 << 20, 24 << 20)  # bytes that stay in one cache or another
+_RESOLUTION_S = 1e-7  # of the clocks; a device's events tell no less
 _CACHES = "/sys/devices/system/cpu/cpu0/cache"
 
 
@@ -63,6 +64,7 @@ class Best:
 
     def raised(self, work: Work, fastest_s: float, cold_share: float = 1.0) -> Best:
         """The same with rates at which ``work`` may have taken ``fastest_s``, plus ``HEADROOM``."""
+        fastest_s = max(fastest_s, _RESOLUTION_S)
         share = self.bound_s(work, cold_share) * HEADROOM / fastest_s
         if share <= 1:
             return self

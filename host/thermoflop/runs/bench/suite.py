@@ -148,8 +148,19 @@ def run_suite(
             found.absent.append(f"{case.model} batch {case.batch}: {error}")
             tell(found.absent[-1])
             continue
-        _run_case(bench, wanted, found, tell)
+        try:
+            _run_case(bench, wanted, found, tell)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            found.absent.append(f"{case.model} batch {case.batch}: memory ran out ({error})"[:200])
+            tell(found.absent[-1])
     return found
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """numpy's and Python's own error, or torch's, which is known by its name alone."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
 def _run_case(

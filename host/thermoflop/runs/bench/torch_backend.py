@@ -216,6 +216,7 @@ class TorchBackend:
 
     def memory_bytes(self) -> float:
         if self._cuda:
+            self._torch.cuda.empty_cache()  # what an earlier decoder held is free again
             return float(self._torch.cuda.mem_get_info(self._where)[0])
         from thermoflop.runs.bench.numpy_backend import free_memory_bytes
 

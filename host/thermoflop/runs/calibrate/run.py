@@ -144,7 +144,7 @@ class _Meter:
             timing = partial(times, self._backend, call, self._around, self._least_s)
             found = self._patience.undisturbed(timing)
             self.best = self.best.raised(work, min(found), self._cold)
-            product *= median(found)
+            product *= max(median(found), 1e-7)
         return float(product ** (1 / len(works)))
 
 
