@@ -144,7 +144,7 @@ def _passing(key: str, operator: Any, pool: Pool) -> Callable[[], Any] | None:
         return lambda: backend.norm(key.removesuffix(" norm"), rows, gain, shift)
     if key == "gather":
         table = pool.cut(min(50_000, pool.elements // n), n)
-        many = [backend.ids(_spread(m, table.shape[0], turn)) for turn in range(16)]
+        many = [backend.ids(ids) for ids in _spread(m, table.shape[0])]
         return rotating([_bound(backend.lookup, table, ids) for ids in many])
     if key == "residual":
         times = int(operator.operations)
@@ -162,10 +162,12 @@ def _passing(key: str, operator: Any, pool: Pool) -> Callable[[], Any] | None:
     return lambda: backend.activate(kind, rows, other)
 
 
-def _spread(count: int, most: int, turn: int) -> Any:
+def _spread(count: int, most: int) -> Any:
+    """Indices for so many look-ups that the rows met in between are in no cache any more."""
     import numpy as np
 
-    return np.random.default_rng(turn).integers(0, most, count)
+    turns = max(16, min(16384, 131_072 // count))
+    return np.random.default_rng(0).integers(0, most, (turns, count))
 
 
 def _rotary(operator: Any, backend: Any) -> Callable[[], Any]:
