@@ -47,11 +47,13 @@ def rates(draw):
             activations=draw(share), pad_rows=draw(st.floats(0, 64)),
             launch_s=draw(st.floats(0, 1e-4)), step_s=draw(st.floats(0, 1e-3)),
             sequence_s=draw(st.floats(0, 1e-4)), stream=draw(st.floats(1, 1e6)),
+            host_s=10.0 ** draw(st.floats(-12, 0)), pad_queries=draw(st.floats(0, 32)),
         ),
+        graphs=draw(st.booleans()), host=draw(st.sampled_from([1.0, 8.0])),
     )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(models(), rates(), st.integers(1, 16), st.integers(0, 600), st.integers(0, 300))
 def test_closed_form_equals_loop(model, speeds, batch, start, steps):
     """On random models, hardware and lengths, within 1e-9."""
@@ -85,6 +87,25 @@ def test_closed_form_of_every_kind_of_layer(name, start):
 
     closed = decode_s(works_at, start, 40, 3, speeds, window_ends(model.description))
     assert closed == pytest.approx(loop_decode_s(works_at, start, 40, 3, speeds), rel=1e-9)
+
+
+@pytest.mark.parametrize("host_us", [0.1, 3, 10, 20, 25, 28, 30, 40, 100])
+def test_a_host_that_is_slower_at_first_is_waited_for_until_the_context_is_long(host_us):
+    """The sum of max(host, device) over steps, wherever the two cross: scalar, loop and array."""
+    model = tf.load_model("gemma-3-4b")
+    share = Share(model.description, Plan(), choose_precision("bf16"))
+    efficiency = Efficiency(weights=0.8, cache=0.05, attention=0.001, host_s=host_us * 1e-6)
+    speeds = Rates(1e14, 2e12, 1e11, 1e11, 1e14, efficiency, graphs=False)
+
+    def works_at(cached):
+        return share.works(decode_step(cached, 2))
+
+    ends = window_ends(model.description)
+    loop = loop_decode_s(works_at, 500, 900, 2, speeds)
+    assert decode_s(works_at, 500, 900, 2, speeds, ends) == pytest.approx(loop, rel=1e-9)
+    starts, steps = np.array([500.0, 500.0]), np.array([900.0, 900.0])
+    arrays = decode_s(works_at, starts, steps, 2, speeds, ends)
+    assert arrays == pytest.approx(loop, rel=1e-9)
 
 
 def test_cost_does_not_grow_with_the_length():

@@ -19,7 +19,7 @@ from thermoflop.cost.page_kernels import (
 )
 from thermoflop.cost.profile import find_profile, own_profile
 from thermoflop.cost.rates import operator_s, step_overhead_s
-from thermoflop.cost.why_number import why_number
+from thermoflop.cost.why_number import besides_s, why_number
 from thermoflop.cost.why_operator import parts_shown, symbolic_work
 from thermoflop.errors import UsageError
 
@@ -64,7 +64,8 @@ def test_the_steps_that_are_shown_add_up_to_the_estimate(name, options):
 
     def total(part):
         busy = sum(float(operator_s(work, setting.rates)) for work in part.works)
-        return part.factor * (busy + float(step_overhead_s(part.batch, setting.rates)))
+        besides = float(step_overhead_s(part.batch, setting.rates)) + besides_s(part, setting)
+        return part.factor * (busy + besides)
 
     assert total(parts["prefill"]) == pytest.approx(found.first_token.expected_s, rel=1e-6)
     if found.generate > 1:

@@ -28,7 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gqa", type=int, metavar="G", help="key heads of GQA (the model's own)")
     parser.add_argument("--mla", type=int, default=512, metavar="R", help="rank of MLA (512)")
     parser.add_argument("--profile", metavar="P", help="vllm, llama.cpp, ... or a JSON file")
-    parser.add_argument("--page", choices=("A100", "V100"), help="the MHA-against-MQA page")
+    parser.add_argument(
+        "--page", choices=("A100", "V100"),
+        help="the MHA-against-MQA web page on that GPU, instead of MODEL (no page of the cache)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="one JSON array")
 
 

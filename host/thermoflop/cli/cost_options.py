@@ -19,7 +19,8 @@ def add_hardware(
     """The device and how many of them; ``otherwise`` says what holds when none is named."""
     parser.add_argument(
         *flags, dest="hardware", default=default, metavar="NAME",
-        help=f"a device (see `thermoflop gpus`) or a TOML file (default {otherwise})",
+        help="the device to compute for, here or not (see `thermoflop gpus`), or a TOML file "
+        f"(default {otherwise})",
     )  # fmt: skip
     parser.add_argument("--devices", type=int, metavar="N", help="how many (default tp x pp x dp)")
 

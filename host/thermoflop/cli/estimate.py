@@ -30,8 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--page", type=int, metavar="N", help="tokens in a page of the cache")
     parser.add_argument("--overlap", type=float, default=0.0, metavar="S", help="network hidden")
     parser.add_argument("--draft", metavar="MODEL", help="draft tokens with a smaller model")
-    parser.add_argument("--drafted", type=int, default=4, metavar="K", help="tokens a draft (4)")
-    parser.add_argument("--acceptance", type=float, default=0.7, metavar="A", help="(0.7)")
+    parser.add_argument("--drafted", type=int, metavar="K", help="tokens a draft (4)")
+    parser.add_argument("--acceptance", type=float, metavar="A", help="of drafted (0.7)")
     parser.add_argument("--why", action="store_true", help="every operator, and what binds it")
     parser.add_argument("--saturation", action="store_true", help="throughput against batch")
     parser.add_argument("--svg", metavar="FILE", help="draw the latency against the batch")
@@ -57,7 +57,12 @@ def run(args: argparse.Namespace) -> int:
         "page": args.page,
         "overlap": args.overlap,
     }
-    drafting = (args.draft, args.drafted, args.acceptance)
+    if args.draft is None and (args.drafted, args.acceptance) != (None, None):
+        from thermoflop.errors import UsageError
+
+        raise UsageError("--drafted and --acceptance need --draft MODEL")
+    drafted = 4 if args.drafted is None else args.drafted
+    drafting = (args.draft, drafted, 0.7 if args.acceptance is None else args.acceptance)
     ask = Wanted(args.why, args.saturation, args.svg, args.roofline, drafting, args.json)
     print(estimate_report(load(args), args.hardware, options, ask))
     return 0

@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="counts: records to check besides those that the package carries; "
         "else rows of one's own to check instead of them",
     )
-    parser.add_argument("--each", action="store_true", help="one line a record (counts, memory)")
+    parser.add_argument("--each", action="store_true", help="one line a record or row")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
@@ -44,10 +44,10 @@ def run(args: argparse.Namespace) -> int:
         from thermoflop.cost.validate_training import validate_training
 
         training = validate_training(args.files)
-        print(training.json_text() if args.json else training.text())
+        print(training.json_text() if args.json else training.text(each=args.each))
         return 1 if training.violations else 0
     from thermoflop.cost.validate import validate_times
 
     times = validate_times(args.files)
-    print(times.json_text() if args.json else times.text())
+    print(times.json_text() if args.json else times.text(each=args.each))
     return 1 if times.violations else 0

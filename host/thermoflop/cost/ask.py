@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from thermoflop.model.model import Model
 
 LARGEST = 10**12
+# Tokens in a page of the cache; engines have 1 to a few thousand.
+LARGEST_PAGE = 2**20
 
 
 @record
@@ -45,8 +47,9 @@ def ask(
     sizes = {"batch": batch, "prompt": prompt, "generate": generate, "prefix": prefix}
     least = {"batch": 1, "prompt": 1, "generate": 0, "prefix": 0}
     carried = {name: checked_size(name, value, least[name]) for name, value in sizes.items()}
-    if page is not None and (type(page) is not int or page < 1):
-        raise UsageError(f"page={page!r:.40} makes no sense: expected a whole number of tokens")
+    check_shapes(carried)
+    if page is not None:
+        page = checked_whole("page", page, 1, LARGEST_PAGE)
     if known.is_encoder and _any(carried["generate"]):
         raise UsageError(f"{known.name} encodes in one step: it generates nothing, say generate=0")
     _check_positions(known, carried["prompt"], carried["generate"])
@@ -68,17 +71,43 @@ def as_model(model: Model | str | PathLike[str] | dict[str, Any]) -> Model:
 
 def checked_size(name: str, value: Number, least: int) -> Number:
     """The size, arrays as float64. UsageError for what is no whole number of at least ``least``."""
-    if kind_of(value) == "numpy":
+    if kind_of(value) == "numpy" and value.ndim:
         import numpy as np
 
         array = np.asarray(value, dtype=np.float64)
         whole = array.size and np.isfinite(array).all() and (array == np.floor(array)).all()
         if not (whole and (array >= least).all() and (array <= LARGEST).all()):
-            raise UsageError(f"{name} must be whole numbers of at least {least} throughout")
+            raise UsageError(f"{name} must be whole numbers of {least} to 10^12 throughout")
         return array
-    if type(value) is not int or not least <= value <= LARGEST:
-        raise UsageError(f"{name}={value!r:.40} makes no sense: expected a whole number >= {least}")
+    return checked_whole(name, value, least)
+
+
+def checked_whole(name: str, value: Number, least: int, most: int = LARGEST) -> int:
+    """One whole number, also of numpy's. UsageError for anything else, arrays among it."""
+    if getattr(value, "ndim", 0):
+        raise UsageError(f"{name} is an array: expected one whole number")
+    if kind_of(value) == "numpy" and value == value // 1:
+        value = int(value)
+    if type(value) is not int or not least <= value <= most:
+        upper = "10^12" if most == LARGEST else f"{most:,}"
+        raise UsageError(
+            f"{name}={value!r:.40} makes no sense: expected a whole number from {least} to {upper}"
+        )
     return value
+
+
+def check_shapes(sizes: dict[str, Number]) -> None:
+    """UsageError, naming the shapes, where arrays do not broadcast to one."""
+    shapes = {name: value.shape for name, value in sizes.items() if getattr(value, "ndim", 0)}
+    if len(set(shapes.values())) < 2:
+        return
+    import numpy as np
+
+    try:
+        np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        said = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise UsageError(f"arrays of shapes that do not fit each other: {said}") from None
 
 
 def _any(condition: Number) -> bool:

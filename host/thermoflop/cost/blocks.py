@@ -76,15 +76,18 @@ def prefill_s(setting: Setting, asked: Asked, chunk: int | None) -> tuple[Number
     """
     batch, new = asked.batch / setting.plan.dp, asked.prompt - asked.prefix
     whole = setting.prefill(new, batch, asked.prefix)
-    least = setting.least_prefill(new, batch, asked.prefix) if setting.is_eager else whole
+    least = (
+        setting.least_prefill(new, batch, asked.prefix) if setting.profile.engine.adds else whole
+    )
     bound = bound_step_s(least, setting.limits, batch * new)
+    overhead = setting.rates.efficiency.prompt_s
     if chunk is None:
-        return bound, step_s(whole, batch, setting.rates)
+        return bound, overhead + step_s(whole, batch, setting.rates)
     count = maximum(-(-new // chunk), 1)
     size = new / count
     middle = asked.prefix + (new - size) / 2
     each = step_s(setting.prefill(size, batch, middle), batch, setting.rates)
-    return bound, each * (count + setting.plan.pp - 1) / setting.plan.pp
+    return bound, overhead + each * (count + setting.plan.pp - 1) / setting.plan.pp
 
 
 def one(setting: Setting, asked: Asked, chunk: int | None) -> Estimate:
@@ -124,9 +127,9 @@ def _energy(setting: Setting, asked: Asked, batch: Number, total: Span) -> Energ
     """Energy of the run, from the FLOPs and bytes of its first and its middle decode step."""
     if setting.device.power_w is None:
         return None
-    read = sums_of(setting.prefill(asked.prompt - asked.prefix, batch, asked.prefix))
+    read = sums_of(setting.least_prefill(asked.prompt - asked.prefix, batch, asked.prefix))
     steps = maximum(asked.generate - 1, 0)
-    each = sums_of(setting.decoding(batch)(asked.prompt + steps / 2))
+    each = sums_of(setting.least_decoding(batch)(asked.prompt + steps / 2))
     plan = setting.plan
     flops = (read.flops + steps * each.flops) / plan.pp
     moved = read.weight_bytes + read.kv_bytes + steps * (each.weight_bytes + each.kv_bytes)

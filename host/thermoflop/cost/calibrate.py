@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thermoflop.cost import data
+from thermoflop.cost.crossval import LEAST_ROWS as LEAST_OF_A_PHASE
 from thermoflop.cost.crossval import Measured, engine_name, folds_of, hold_out, quantiles
 from thermoflop.cost.question import question_of
 from thermoflop.cost.rows import Skipped
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from thermoflop.cost.fitting import Fit
     from thermoflop.cost.rows import Question
     from thermoflop.cost.terms import Array
+
+    Left = tuple[Array, npt.NDArray[np.int64]]
 
 
 def expected_questions(rows: list[dict[str, Any]]) -> list[Question]:
@@ -65,18 +68,18 @@ def built_from(measured: Measured) -> list[dict[str, Any]]:
 LEAST_ROWS = 8
 
 
-def _residuals(measured: Measured, by: str) -> Array:
-    """log(measured / predicted) of every row with its group held out."""
-    logs: Array = np.log(measured.seconds / hold_out(measured, by)[0])
-    return logs
+def _residuals(measured: Measured, by: str) -> Left:
+    """log(measured / predicted) of every row with its group held out, and its group."""
+    held = hold_out(measured, by)
+    return np.log(measured.seconds / held.seconds), held.group
 
 
 def _profile(
     name: str,
     measured: Measured,
     found: Fit,
-    seen: Array,
-    elsewhere: Array,
+    seen: Left,
+    elsewhere: Left,
     rows: npt.NDArray[np.int64] | None,
 ) -> dict[str, Any]:
     chosen = np.arange(len(measured.questions)) if rows is None else rows
@@ -98,23 +101,21 @@ def _profile(
 
 
 def _spreads(
-    measured: Measured, logs: Array, rows: npt.NDArray[np.int64]
+    measured: Measured, left: Left, rows: npt.NDArray[np.int64]
 ) -> dict[str, tuple[float, float, int]]:
     """The interval by phase, where there are ten rows, and over all phases."""
-    phase = np.array([measured.questions[row].phase for row in rows])
+    logs, group = left
     found = {}
     for name in ("prefill", "token", "total", "iteration"):
-        chosen = rows[phase == name]
-        if len(chosen) >= 10:
-            found[name] = _ends(logs[chosen], measured.engine[chosen])
-    found["all"] = _ends(logs[rows], measured.engine[rows])
+        chosen = rows[measured.phase[rows] == name]
+        if len(chosen) >= LEAST_OF_A_PHASE:
+            found[name] = _ends(logs[chosen], group[chosen])
+    found["all"] = _ends(logs[rows], group[rows])
     return found
 
 
-def _ends(logs: Array, engine: npt.NDArray[np.str_]) -> tuple[float, float, int]:
-    """The interval; where several engines speak, each weighs the same."""
-    _, which, counts = np.unique(engine, return_inverse=True, return_counts=True)
-    low, high = quantiles(logs, None if len(counts) == 1 else 1 / counts[which])
+def _ends(logs: Array, group: npt.NDArray[np.int64]) -> tuple[float, float, int]:
+    low, high = quantiles(logs, group)
     return round(float(np.exp(low)), 4), round(float(np.exp(high)), 4), len(logs)
 
 
@@ -136,11 +137,14 @@ def own_profile(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
     chosen = np.arange(len(own))
     found = measured.fitted(name, chosen)
     residuals = np.zeros(len(measured.questions))
-    for fold in folds_of(measured, name):
+    group = np.zeros(len(measured.questions), dtype=np.int64)
+    for number, fold in enumerate(folds_of(measured, name)):
+        group[fold] = number
         rest = np.setdiff1d(chosen, fold)
-        fit = measured.fitted(name, rest, warm=found) if len(rest) else measured.pooled(name)
+        fit = measured.fitted(name, rest) if len(rest) else measured.pooled(name)
         residuals[fold] = np.log(measured.seconds[fold] / measured.predicted(fit, fold))
-    return _profile(name, measured, found, residuals, residuals, chosen)
+    left = residuals, group
+    return _profile(name, measured, found, left, left, chosen)
 
 
 # Below this there is nothing to take a spread from.

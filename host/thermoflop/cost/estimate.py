@@ -10,15 +10,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.bound import limits_of
+from thermoflop.cost.habits import as_run
 from thermoflop.cost.plan import Share, choose_plan
 from thermoflop.cost.precision import choose_precision
 from thermoflop.cost.profile import find_profile
-from thermoflop.cost.rates import fastest_peak, operator_s, rates_of, step_overhead_s
+from thermoflop.cost.rates import device_s, fastest_peak, host_s, rates_of, step_overhead_s
 from thermoflop.cost.steps import decode_step, prefill_step
 from thermoflop.cost.work import window_ends
 from thermoflop.errors import UsageError
 from thermoflop.model.algebra import kind_of, maximum
-from thermoflop.model.record import record
+from thermoflop.model.record import record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,8 +83,9 @@ class Estimate:
 
     @property
     def decode_tokens_per_s(self) -> Number:
-        """Generated tokens a second of all sequences once the prompt has been read."""
-        return self.batch / self.per_token.expected_s
+        """Generated tokens a second of all sequences once the prompt has been read; 0 for none."""
+        seconds = self.per_token.expected_s
+        return (seconds > 0) * self.batch / maximum(seconds, 1e-300)
 
     @property
     def prefill_tokens_per_s(self) -> Number:
@@ -137,8 +139,11 @@ class Setting:
         return prefill_step(prompt, batch, cached, logits)
 
     def works(self, step: Step) -> list[Work]:
-        """The operators of a step as the engine runs them."""
-        return self.share.works(step, self.profile.engine.kernels)
+        """The operators of a step as the engine runs them: see ``thermoflop.cost.habits``."""
+        engine = self.profile.engine
+        if engine.unfused:
+            step = replace(step, kernels="eager")
+        return as_run(self.share.works(step, engine.kernels), engine, self.precision)
 
     def check_step(self, new: int, batch: Number, cached: Number) -> Step:
         """The step that checks ``new`` drafted tokens: logits at every one of them."""
@@ -164,12 +169,12 @@ class Setting:
         return Span(bound, sure, low, high)
 
 
-def step_s(found: list[Work], sequences: Number, rates: Rates) -> Number:
-    """Seconds expected of one step."""
-    total = step_overhead_s(sequences, rates)
-    for work in found:
-        total = total + operator_s(work, rates)
-    return total
+def step_s(found: list[Work], sequences: Number, rates: Rates, *, recorded: bool = False) -> Number:
+    """Seconds expected of one step; ``recorded``: launched at once, as a graph."""
+    device = device_s(found, rates)
+    if not recorded:
+        device = maximum(device, host_s(found, rates))
+    return device + step_overhead_s(sequences, rates)
 
 
 def estimate(

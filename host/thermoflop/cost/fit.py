@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.ask import ask
+from thermoflop.cost.ask import ask, checked_whole
 from thermoflop.cost.memory import Memory, copies_of_cache, memory_of
 from thermoflop.cost.plan import Plan, Share, choose_plan
 from thermoflop.cost.precision import choose_precision
@@ -86,6 +86,8 @@ def fit(
     page: int | None = None,
 ) -> Fit:
     """Memory of a run, and how far it goes. Raises UsageError for what makes no sense."""
+    batch, prompt = checked_whole("batch", batch, 1), checked_whole("prompt", prompt, 1)
+    generate = checked_whole("generate", generate, 0)
     known, device, asked = ask(model, hardware, batch, prompt, generate, 0, page)
     plan = choose_plan(devices, tp, pp, dp, ep, cp)
     if batch % dp:

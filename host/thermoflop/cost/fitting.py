@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.terms import Array, Terms
 
+    Layout = list[tuple[str | None, int]]
+
 # Where parameters start and how far they are likely to be from it, as a factor's logarithm.
 # Efficiencies from published kernels: GEMM 0.5-0.9, FlashAttention 0.2-0.7, streams 0.6-0.92.
 START = {
@@ -38,12 +40,19 @@ START = {
     "sequence_s": (1e-5, 1.5),
     "collective_s": (1.2e-5, 1.0),
     "stream": (30.0, 1.4),
+    "host_s": (5e-6, 0.6),
+    "prompt_s": (2e-3, 1.5),
+    "pad_queries": (8.0, 0.8),
+    "uneven": (0.2, 0.8),
 }
 # Corrections: the parameters that a group may move, and how far it is likely to.
 MOVES = {
-    "family": {"matmul": 0.5, "weights": 0.4, "stream": 0.5, "launch_s": 0.4, "pad_rows": 0.5},
-    "device": {"matmul": 0.4, "weights": 0.4, "launch_s": 0.3, "step_s": 0.4, "attention": 0.3},
-    "label": {"cache": 0.6, "weights": 0.3},
+    "family": {"matmul": 0.5, "weights": 0.4, "stream": 0.5, "launch_s": 0.4, "pad_rows": 0.5,
+               "host_s": 0.4},
+    "device": {"matmul": 0.4, "weights": 0.4, "launch_s": 0.3, "step_s": 0.4, "attention": 0.3,
+               "host_s": 0.4},
+    "label": {"cache": 0.6, "weights": 0.3, "matmul": 0.3, "host_s": 0.4},
+    "kernel": {"matmul": 0.4, "weights": 0.3, "cache": 0.5, "host_s": 0.4},
 }  # fmt: skip
 # No efficiency passes these. 1/e = 1/limit + u, and it is log u that has a normal prior.
 LIMITS = np.array(list(HIGHEST.values()))
@@ -97,14 +106,49 @@ def fit(
     centre: Array,
     spread: float = 1.0,
     weights: Array | None = None,
-    warm: Fit | None = None,
 ) -> Fit:
-    """The most likely parameters. ``spread`` scales how far the base may leave ``centre``.
+    """The most likely parameters. ``spread`` scales how far the base may leave ``centre``."""
+    layout, problem = _posed(terms, measured_s, groups, centre, spread, weights)
+    return _fit_at(layout, _solve(problem, problem.prior.copy()))
 
-    ``warm`` is where the search starts; where it ends depends on rows and priors alone.
+
+def fits_without(
+    found: Fit,
+    terms: Terms,
+    measured_s: Array,
+    groups: Sequence[tuple[str, ...]],
+    centre: Array,
+    spread: float,
+    parts: Sequence[npt.NDArray[np.int64]],
+) -> list[Fit]:
+    """What ``found``, the fit to all rows, becomes without each of some parts of the rows.
+
+    One Gauss-Newton step from the fit, with the part's rows taken out of the normal equations: to
+    first order what a fit without them gives (infinitesimal jackknife, Giordano et al. 2019).
     """
+    layout, problem = _posed(terms, measured_s, groups, centre, spread, None)
+    point = _point_of(found, layout)
+    _, jacobian, residual = problem.at(point)
+    normal, pull = jacobian.T @ jacobian, jacobian.T @ residual
+    left = []
+    for part in parts:
+        own = jacobian[part]
+        step = np.linalg.solve(normal - own.T @ own, pull - own.T @ residual[part])
+        left.append(_fit_at(layout, point + np.clip(step, -1.0, 1.0)))
+    return left
+
+
+def _posed(
+    terms: Terms,
+    measured_s: Array,
+    groups: Sequence[tuple[str, ...]],
+    centre: Array,
+    spread: float,
+    weights: Array | None,
+) -> tuple[Layout, _Problem]:
+    """The unknowns, whose parameter each is, and the posterior over them."""
     names = sorted({name for row in groups for name in row})
-    layout: list[tuple[str | None, int]] = [(None, index) for index in range(len(PARAMETERS))]
+    layout: Layout = [(None, index) for index in range(len(PARAMETERS))]
     widths = [START[name][1] * spread for name in PARAMETERS]
     for name in names:
         for parameter, width in MOVES[name.partition(":")[0]].items():
@@ -113,17 +157,19 @@ def fit(
     member = _membership(layout, groups)
     columns = np.array([column for _, column in layout])
     prior = np.concatenate([centre, np.zeros(len(layout) - len(PARAMETERS))])
-    first = prior.copy() if warm is None else _warm(warm, layout)
-    problem = _Problem(terms, np.log(measured_s), member, columns, prior, np.array(widths), weights)
-    solved = _solve(problem, first)
-    moves_by: dict[str, dict[str, float]] = {name: {} for name in names}
-    for (owner, column), value in zip(layout, solved, strict=True):
+    logs, reach = np.log(measured_s), np.array(widths)
+    return layout, _Problem(terms, logs, member, columns, prior, reach, weights)
+
+
+def _fit_at(layout: Layout, point: Array) -> Fit:
+    moves: dict[str, dict[str, float]] = {}
+    for (owner, column), value in zip(layout, point, strict=True):
         if owner is not None:
-            moves_by[owner][PARAMETERS[column]] = float(value)
-    return Fit(tuple(float(value) for value in solved[: len(PARAMETERS)]), moves_by)
+            moves.setdefault(owner, {})[PARAMETERS[column]] = float(value)
+    return Fit(tuple(float(value) for value in point[: len(PARAMETERS)]), moves)
 
 
-def _membership(layout: list[tuple[str | None, int]], groups: Sequence[tuple[str, ...]]) -> Array:
+def _membership(layout: Layout, groups: Sequence[tuple[str, ...]]) -> Array:
     """1 where an unknown applies to a row."""
     member = np.ones((len(groups), len(layout)))
     for column, (owner, _) in enumerate(layout):
@@ -132,16 +178,13 @@ def _membership(layout: list[tuple[str | None, int]], groups: Sequence[tuple[str
     return member
 
 
-def _warm(warm: Fit, layout: list[tuple[str | None, int]]) -> Array:
-    """The point of an earlier fit in this layout."""
-    return np.array(
-        [
-            warm.base[column]
-            if owner is None
-            else warm.moves.get(owner, {}).get(PARAMETERS[column], 0.0)
-            for owner, column in layout
-        ]
-    )
+def _point_of(found: Fit, layout: Layout) -> Array:
+    """The unknowns of a fit in this layout."""
+    values = [
+        found.base[column] if owner is None else found.moves[owner][PARAMETERS[column]]
+        for owner, column in layout
+    ]
+    return np.array(values)
 
 
 class _Problem:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.rates import compute_s, memory_s, step_overhead_s
+from thermoflop.cost.rates import compute_s, device_s, host_s, memory_s, step_overhead_s
 from thermoflop.model.algebra import kind_of, maximum, minimum
 from thermoflop.model.record import record
 
@@ -38,6 +38,15 @@ class Line:
     def total(self) -> Number:
         """The sum: an arithmetic series."""
         return (self.first + self.last) * self.count / 2
+
+    @property
+    def rise(self) -> Number:
+        """From one value to the next."""
+        return (self.last - self.first) / maximum(self.count - 1, 1)
+
+    def until(self, count: Number) -> Line:
+        """The first ``count`` values."""
+        return Line(self.first, self.first + self.rise * maximum(count - 1, 0), count)
 
 
 def positive_sum(first: Number, last: Number, count: Number) -> Number:
@@ -85,6 +94,38 @@ def segments(start: Number, steps: Number, ends: tuple[int, ...]) -> list[tuple[
     return [(first, count) for first, count in pieces if count > 0]
 
 
+@record
+class Pace:
+    """An operator over a piece of a generation: seconds computing and moving, and gaps, a step."""
+
+    times: Number
+    computing: Line
+    moving: Line
+    gap_s: Number
+
+    def at(self, step: Number) -> tuple[Number, Number]:
+        """Seconds of one step, and how fast they grow there."""
+        computing = self.computing.first + self.computing.rise * step
+        moving = self.moving.first + self.moving.rise * step
+        first = (computing > moving) * 1.0
+        rise = first * self.computing.rise + (1 - first) * self.moving.rise
+        return self.times * (maximum(computing, moving) + self.gap_s), self.times * rise
+
+    def total(self) -> Number:
+        """Seconds of all steps of the piece."""
+        above = positive_sum(
+            self.computing.first - self.moving.first,
+            self.computing.last - self.moving.last,
+            self.moving.count,
+        )
+        return self.times * (self.moving.total() + above + self.gap_s * self.moving.count)
+
+    def until(self, count: Number) -> Pace:
+        """The first ``count`` steps of the piece."""
+        lines = self.computing.until(count), self.moving.until(count)
+        return Pace(self.times, *lines, self.gap_s)
+
+
 def decode_s(
     works_at: Works,
     start: Number,
@@ -101,28 +142,73 @@ def decode_s(
     total: Number = 0.0
     for first, count in segments(start, steps, ends):
         last = maximum(first + count - 1, first)
-        for low, high in zip(works_at(first), works_at(last), strict=True):
-            total = total + _operator_sum(low, high, count, rates)
+        low, high = works_at(first), works_at(last)
+        paces = [_pace(one, two, count, rates) for one, two in zip(low, high, strict=True)]
+        for pace in paces:
+            total = total + pace.total()
+        if not rates.graphs and rates.efficiency.host_s:
+            total = total + _waiting_s(paces, host_s(low, rates), count)
     return total + steps * step_overhead_s(sequences, rates)
 
 
-def _operator_sum(low: Work, high: Work, count: Number, rates: Rates) -> Number:
+def _pace(low: Work, high: Work, count: Number, rates: Rates) -> Pace:
     """One operator over a piece in which its counts go evenly from ``low`` to ``high``."""
-    moving = Line(memory_s(low, rates), memory_s(high, rates), count)
-    first = compute_s(low, rates) - moving.first
-    last = compute_s(high, rates) - moving.last
-    launches = low.launches * rates.efficiency.launch_s * count
-    return low.times * (moving.total() + positive_sum(first, last, count) + launches)
+    return Pace(
+        low.times,
+        Line(compute_s(low, rates), compute_s(high, rates), count),
+        Line(memory_s(low, rates), memory_s(high, rates), count),
+        low.launches * rates.efficiency.launch_s,
+    )
+
+
+def _waiting_s(paces: list[Pace], host: Number, count: Number) -> Number:
+    """Seconds that the device waits for the host over a piece: the sum of max(host - device, 0).
+
+    The device's time grows with the context and is convex, so Newton's steps from the last step
+    down come, after as many as there are kinks, to the step from which on the device is slower.
+    """
+    end = maximum(count - 1, 0)
+    place, device = end, _device_at(paces, end)
+    slower = (device[0] > host) * 1.0
+    for _ in paces:
+        over = maximum(device[0] - host, 0.0)
+        moved = maximum(place - over / maximum(device[1], 1e-300), 0)
+        if not _any(moved < place):
+            break
+        place, device = moved, _device_at(paces, moved)
+    waited = slower * minimum(_ceiling(place), count) + (1 - slower) * count
+    working: Number = 0.0
+    for pace in paces:
+        working = working + pace.until(waited).total()
+    return maximum(waited * host - working, 0.0)
+
+
+def _device_at(paces: list[Pace], step: Number) -> tuple[Number, Number]:
+    """Seconds of a step on the device, and how fast they grow."""
+    found = [pace.at(step) for pace in paces]
+    return sum(seconds for seconds, _ in found), sum(rise for _, rise in found)
+
+
+def _ceiling(value: Number) -> Number:
+    if kind_of(value) == "numpy":
+        import numpy as np
+
+        return np.ceil(value)
+    return ceil(value)
+
+
+def _any(condition: Number) -> bool:
+    return bool(condition.any() if kind_of(condition) == "numpy" else condition)
 
 
 def loop_decode_s(
     works_at: Works, start: int, steps: int, sequences: Number, rates: Rates
 ) -> float:
     """The same as a loop over steps: what the closed form is tested against."""
-    from thermoflop.cost.rates import operator_s
-
     total = 0.0
     for step in range(steps):
-        total += sum(operator_s(work, rates) for work in works_at(start + step))
+        found = works_at(start + step)
+        waits = 0.0 if rates.graphs else host_s(found, rates)
+        total += max(device_s(found, rates), waits)
         total += step_overhead_s(sequences, rates)
     return total

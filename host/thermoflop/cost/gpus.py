@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.cost.hardware import as_device, catalogue
 from thermoflop.cost.render import plain
-from thermoflop.cost.units import digits, table, wrapped
+from thermoflop.cost.units import digits, shortened, table, wrapped
 
 if TYPE_CHECKING:
     from typing import Any
@@ -31,7 +31,7 @@ def _row(device: Device) -> list[str]:
     peaks = [_peak(device, name) for name in _SHOWN]
     wide = "bf16" if ("bf16" in device.peaks or "fp16" in device.peaks) else ""
     return [
-        device.name[:30],
+        shortened(device.name, 30),
         digits(device.memory_bytes / 1e9),
         digits(device.bandwidth_bytes_s / 1e9),
         *peaks,

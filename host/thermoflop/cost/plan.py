@@ -73,7 +73,9 @@ def choose_plan(
     named = {"devices": devices, "tp": tp, "pp": pp, "dp": dp, "ep": ep, "cp": cp}
     for name, value in named.items():
         if value is not None and (type(value) is not int or not 1 <= value <= 1_000_000):
-            raise UsageError(f"{name}={value!r:.40} makes no sense: expected a whole number >= 1")
+            raise UsageError(
+                f"{name}={value!r:.40} makes no sense: expected a whole number from 1 to 1,000,000"
+            )
     others = pp * dp * cp
     if tp is None:
         tp = 1 if devices is None else devices // others

@@ -3,7 +3,8 @@
 ``thermoflop.model.formats`` counts bytes exactly for formats with whole scales. Engines use more of
 them (GGUF's k-quants mix widths, EXL2 names its mean), so here a width is a mean number of bits.
 ``family`` is what profiles are fitted by: ``16``, ``8`` (computes in 8 bits), ``8w`` and ``4w``
-(weights only), ``32``; ``4`` computes in 4 bits.
+(weights only), ``32``, ``tf32``; ``4`` computes in 4 bits. ``int4``, ``awq`` and ``gptq`` are as
+wide; their kernels differ.
 
 Sources: llama.cpp's quantize tool for the k-quants (bits a weight over a 7B Llama), GPTQ and AWQ
 with groups of 128 (16-bit scale and 4-bit zero: 4.16 bits), QLoRA (NF4 with 64 elements a scale:
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
 # name -> (bits of a weight, bits of heads and tables, bytes of an activation, computes in, family)
 _PLAIN: Mapping[str, tuple[float, float, float, str, str]] = {
     "fp32": (32, 32, 4, "fp32", "32"),
-    "tf32": (32, 32, 4, "tf32", "32"),
+    "tf32": (32, 32, 4, "tf32", "tf32"),
     "bf16": (16, 16, 2, "bf16", "16"),
     "fp16": (16, 16, 2, "fp16", "16"),
     "fp8": (8, 16, 2, "fp8", "8"),
     "int8": (8, 16, 2, "int8", "8"),
     "int8-wo": (8.125, 16, 2, "fp16", "8w"),
     "int4": (4.16, 16, 2, "fp16", "4w"),
+    "awq": (4.16, 16, 2, "fp16", "4w"),
+    "gptq": (4.16, 16, 2, "fp16", "4w"),
     "mxfp4": (4.25, 16, 2, "bf16", "4w"),
     "nvfp4": (4.5, 16, 2, "fp4", "4"),
     "nf4": (4.5, 16, 2, "bf16", "4w"),

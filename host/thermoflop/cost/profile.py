@@ -72,8 +72,7 @@ class Profile:
         if self.own is not None:
             return self.own.efficiency
         points = dict(self.points)
-        groups = (f"family:{precision.family}", f"device:{device.name}", f"label:{label}")
-        for group in groups:
+        for group in group_names(device, precision, label):
             for name, move in self.moves.get(group, {}).items():
                 points[name] += move
         rates = {name: _value(name, point) for name, point in points.items()}
@@ -128,6 +127,17 @@ class Profile:
         if device.confidence != "read":
             words.append(f"data sheet of {device.name}: {device.confidence}, not read")
         return "; ".join(words)
+
+
+def group_names(device: Device, precision: Precision, label: str) -> tuple[str, ...]:
+    """What may move the rates of an engine: the family of formats, the device, the version, and
+    the kernels that this version has for this format."""
+    return (
+        f"family:{precision.family}",
+        f"device:{device.name}",
+        f"label:{label}",
+        f"kernel:{label}/{precision.name}",
+    )
 
 
 def _value(name: str, point: float) -> float:

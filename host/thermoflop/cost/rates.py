@@ -1,13 +1,15 @@
 """Rates: how fast a device really is, for each class of operator; and the rates of the bound.
 
-The time of an operator is its launches plus the larger of computing and moving:
+The time of an operator is its gap plus the larger of computing and moving:
 
     flops (1 + pad_rows/m) / (peak e_class)   and   sum of bytes / (bandwidth e_kind)
 
-``pad_rows`` is the half-size of the Hockney form m/(m + m_half) (Hockney 1982): small products run
-below the rate of large ones. ``stream`` is how many bytes of weights the kernels of an engine take
-in per core and clock: what holds fast memory back on a chip with few or slow cores. The form keeps
-every time affine in the context.
+A step takes as long as its operators, or as the host takes to launch them where that is longer:
+kernels are launched ahead of the device, so the two overlap. ``pad_rows`` is the half-size of the
+Hockney form m/(m + m_half) (Hockney 1982): small products run below the rate of large ones;
+``pad_queries`` is the same for the queries of a head, of which decoding has one. ``stream`` is how
+many bytes of weights the kernels of an engine take in per core and clock: what holds fast memory
+back on a chip with few or slow cores. The form keeps every time affine in the context.
 """
 
 from __future__ import annotations
@@ -15,10 +17,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.engines import DEFAULT, attention_peak_of, peak_of
+from thermoflop.cost.habits import launches_of
 from thermoflop.model.algebra import maximum, minimum
 from thermoflop.model.record import record
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from thermoflop.cost.curves import Curves
     from thermoflop.cost.engines import Engine
     from thermoflop.cost.hardware import Device
@@ -34,9 +39,11 @@ class Efficiency:
     """Fractions of the data sheet's rates, and what every launch, step and sequence costs.
 
     ``matmul`` and ``attention`` are fractions of the peak; ``weights``, ``cache`` and
-    ``activations`` of the memory bandwidth; ``link`` of the links. ``launch_s`` is for each kernel,
-    ``step_s`` for each forward step (host, scheduler, sampling), ``sequence_s`` for each sequence
-    in it, ``collective_s`` for each step of a collective.
+    ``activations`` of the memory bandwidth; ``link`` of the links. ``launch_s`` is the device's gap
+    before each kernel, ``host_s`` what a launch costs the host, ``step_s`` is for each forward
+    step (scheduler, sampling), ``prompt_s`` for each batch of prompts that is read, ``sequence_s``
+    for each sequence in a step, ``collective_s`` for each step of a collective. ``uneven`` is what
+    products with sides that are no multiple of a tile take longer.
     """
 
     matmul: float = 1.0
@@ -51,11 +58,16 @@ class Efficiency:
     sequence_s: float = 0.0
     collective_s: float = 0.0
     stream: float = float("inf")
+    host_s: float = 0.0
+    prompt_s: float = 0.0
+    pad_queries: float = 0.0
+    uneven: float = 0.0
 
 
 @record
 class Rates:
-    """A device in one number format under one ``Efficiency``, or under measured ``curves``."""
+    """A device in one number format under one ``Efficiency``, or under measured ``curves``, with
+    the habits of an engine."""
 
     peak_flops_s: Number
     bandwidth_bytes_s: Number
@@ -64,6 +76,8 @@ class Rates:
     attention_flops_s: Number
     efficiency: Efficiency
     curves: Curves | None = None
+    graphs: bool = True
+    host: float = 1.0
 
 
 def rates_of(
@@ -78,7 +92,11 @@ def rates_of(
     fabric = device.fabric_bytes_s
     attention = attention_peak_of(engine or DEFAULT, device, precision.compute)
     bandwidth = device.bandwidth_bytes_s
-    return Rates(peak, bandwidth, fabric, device.core_hz, attention, efficiency, curves)
+    habits = engine or DEFAULT
+    return Rates(
+        peak, bandwidth, fabric, device.core_hz, attention, efficiency, curves, habits.graphs,
+        habits.host,
+    )  # fmt: skip
 
 
 def fastest_peak(device: Device, precision: Precision) -> float:
@@ -111,8 +129,10 @@ def compute_s(work: Work, rates: Rates) -> Number:
     if rates.curves is not None:
         return rates.curves.seconds(work) * _side(work, rates)[0]
     if work.kind in ("attention", "scan"):
-        return work.flops / (rates.attention_flops_s * efficiency.attention)
-    padded = work.flops + efficiency.pad_rows * work.row_flops
+        padded = work.flops + efficiency.pad_queries * work.row_flops
+        return padded / (rates.attention_flops_s * efficiency.attention)
+    padded = work.flops * (1 + efficiency.uneven * work.uneven)
+    padded = padded + efficiency.pad_rows * work.row_flops
     return padded / (rates.peak_flops_s * efficiency.matmul)
 
 
@@ -147,6 +167,19 @@ def operator_s(work: Work, rates: Rates) -> Number:
     """Seconds of all occurrences of one operator, launches included."""
     busy = maximum(compute_s(work, rates), memory_s(work, rates))
     return work.times * (busy + work.launches * rates.efficiency.launch_s)
+
+
+def device_s(found: Sequence[Work], rates: Rates) -> Number:
+    """Seconds of the operators of a step on the device, one after the other."""
+    total: Number = 0.0
+    for work in found:
+        total = total + operator_s(work, rates)
+    return total
+
+
+def host_s(found: Sequence[Work], rates: Rates) -> Number:
+    """Seconds that the host takes to launch the kernels of a step."""
+    return rates.efficiency.host_s * rates.host * launches_of(found)
 
 
 def step_overhead_s(sequences: Number, rates: Rates) -> Number:

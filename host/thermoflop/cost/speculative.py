@@ -92,9 +92,10 @@ def speculate(
     little = Setting(small, device, choose_plan(1), precision, found)
     middle = asked.prompt + asked.generate // 2
     check = big.works(big.check_step(drafted + 1, asked.batch, middle))
+    recorded = big.rates.graphs
     return Speculation(
         large.name, small.name, drafted, acceptance, tokens_per_check(acceptance, drafted),
-        float(step_s(little.decoding(batch)(middle), batch, little.rates)),
-        float(step_s(check, batch, big.rates)),
-        float(step_s(big.decoding(batch)(middle), batch, big.rates)),
+        float(step_s(little.decoding(batch)(middle), batch, little.rates, recorded=recorded)),
+        float(step_s(check, batch, big.rates, recorded=recorded)),
+        float(step_s(big.decoding(batch)(middle), batch, big.rates, recorded=recorded)),
     )  # fmt: skip

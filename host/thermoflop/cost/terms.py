@@ -1,8 +1,9 @@
 """Questions as flat arrays: every operator of every row, so that a fit costs one pass of numpy.
 
-The time of a row is a sum over its terms of ``weight * (max(compute, memory) + launch)``, with the
-same formulas as ``thermoflop.cost.rates``. The share of a row's time that depends on a parameter is
-also the derivative of its logarithm, so the Jacobian costs nothing more.
+The time of a row is a sum over its steps of the larger of what the host takes to launch them and of
+``max(compute, memory) + gap`` over their operators, with the same formulas as
+``thermoflop.cost.rates``. The share of a row's time that depends on a parameter is also the
+derivative of its logarithm, so the Jacobian costs nothing more.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ import numpy as np
 
 from thermoflop.cost.bound import bound_step_s, limits_of
 from thermoflop.cost.engines import attention_peak_of, find_engine, peak_of
+from thermoflop.cost.habits import as_run
 from thermoflop.cost.plan import Plan, Share
 from thermoflop.cost.rates import fastest_peak
 from thermoflop.cost.steps import decode_step, prefill_step
 from thermoflop.errors import UsageError
+from thermoflop.model.record import record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import TypeAlias
 
     import numpy.typing as npt
 
@@ -28,8 +32,9 @@ if TYPE_CHECKING:
     from thermoflop.cost.work import Work
     from thermoflop.model.step import Step
 
-    Asked = Question | TrainingQuestion
+    Asked: TypeAlias = Question | TrainingQuestion
     Array = npt.NDArray[np.float64]
+    Indices = npt.NDArray[np.int64]
 
 PARAMETERS = (
     "matmul",
@@ -44,74 +49,81 @@ PARAMETERS = (
     "sequence_s",
     "collective_s",
     "stream",
+    "host_s",
+    "prompt_s",
+    "pad_queries",
+    "uneven",
 )
+_AT = {name: place for place, name in enumerate(PARAMETERS)}
 # Efficiencies divide a time, the rest multiplies one.
-SIGNS = np.array([-1.0] * 6 + [1.0] * 5 + [-1.0])
-_COLUMNS = ("matmul", "attention", "weights", "cache", "activations", "link", "pad", "launches",
-            "collective", "stream")  # fmt: skip
+SIGNS = np.array([-1.0] * 6 + [1.0] * 5 + [-1.0] + [1.0] * 4)
+# What an operator adds to, each by one parameter; padding is divided by an efficiency as well.
+_COMPUTING = ("matmul", "pad_rows", "attention", "pad_queries", "uneven")
+_MOVING = ("weights", "cache", "activations", "link", "stream")
+_GAPS = ("launch_s", "collective_s")
+_COLUMNS = _COMPUTING + _MOVING + _GAPS
+_PLACES = [_AT[name] for name in _COLUMNS]
+_DIVIDING = np.array([SIGNS[place] < 0 for place in _PLACES])
 
 
 class Terms:
-    """Seconds at the data sheet's rates, one line for each operator of each row."""
+    """Seconds at the data sheet's rates, one line for each operator of each step of each row.
+
+    ``owner`` is the step of a line, ``step_row`` the row of a step, ``hosted`` how many
+    launches the host pays for in it.
+    """
 
     def __init__(self, rows: int) -> None:
         self.rows = rows
         self.bound_s: Array = np.zeros(rows)
         self.steps: Array = np.zeros(rows)
         self.sequence_steps: Array = np.zeros(rows)
+        self.prompts: Array = np.zeros(rows)
         self._lines: list[tuple[float, ...]] = []
         self._owner: list[int] = []
-        self.owner: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+        self._step_row: list[int] = []
+        self._hosted: list[float] = []
+        self.owner: Indices = np.zeros(0, np.int64)
+        self.step_row: Indices = np.zeros(0, np.int64)
+        self.hosted: Array = np.zeros(0)
         self.columns: Array = np.zeros((0, len(_COLUMNS)))
 
-    def add(self, row: int, weight: float, found: Iterable[Work], question: Asked) -> None:
-        """The operators of one step, run ``weight`` times."""
-        device, precision = question.device, question.precision
-        engine = find_engine(question.engine)
-        peak = peak_of(engine, device, precision.compute)
-        attention_peak = attention_peak_of(engine, device, precision.compute)
-        bandwidth, link = device.bandwidth_bytes_s, device.fabric_bytes_s
+    def add(
+        self, row: int, weight: float, found: Iterable[Work], question: Asked, host: float
+    ) -> None:
+        """The operators of one step, run ``weight`` times; ``host``: launches that each costs."""
+        step, launched = len(self._step_row), 0.0
+        speeds = _speeds(question)
         for work in found:
             count = weight * work.times
-            if work.kind == "network":
-                wire = work.activation_bytes / link
-                line = (0.0, 0.0, 0.0, 0.0, 0.0, wire, 0.0, 0.0, work.flops, 0.0)
-            else:
-                computed = work.flops / peak
-                plain = work.kind == "contraction"
-                moving = work.kind in ("normalization", "element-wise", "gather")
-                attending = 0.0 if plain or moving else work.flops / attention_peak
-                line = (
-                    computed if plain else 0.0,
-                    attending,
-                    work.weight_bytes / bandwidth,
-                    work.kv_bytes / bandwidth,
-                    work.activation_bytes / bandwidth,
-                    0.0,
-                    work.row_flops / peak if plain else 0.0,
-                    float(work.launches),
-                    0.0,
-                    work.weight_bytes / device.core_hz,
-                )
-            self._lines.append(tuple(count * value for value in line))
-            self._owner.append(row)
+            self._lines.append(tuple(count * value for value in _line(work, speeds)))
+            self._owner.append(step)
+            launched += count * work.launches
+        self._step_row.append(row)
+        self._hosted.append(launched * host)
 
     def close(self) -> Terms:
         """Turn the lines into arrays."""
         self.columns = np.array(self._lines, dtype=float).reshape(-1, len(_COLUMNS))
         self.owner = np.array(self._owner, dtype=np.int64)
-        self._lines, self._owner = [], []
+        self.step_row = np.array(self._step_row, dtype=np.int64)
+        self.hosted = np.array(self._hosted)
+        self._lines, self._owner, self._step_row, self._hosted = [], [], [], []
         return self
 
-    def pick(self, rows: npt.NDArray[np.int64]) -> Terms:
+    def pick(self, rows: Indices) -> Terms:
         """The terms of some rows alone, renumbered in that order."""
         chosen = Terms(len(rows))
         place = np.full(self.rows, -1)
         place[rows] = np.arange(len(rows))
-        keep = place[self.owner] >= 0
-        chosen.owner, chosen.columns = place[self.owner[keep]], self.columns[keep]
+        steps = np.flatnonzero(place[self.step_row] >= 0)
+        number = np.full(len(self.step_row), -1)
+        number[steps] = np.arange(len(steps))
+        keep = number[self.owner] >= 0
+        chosen.owner, chosen.columns = number[self.owner[keep]], self.columns[keep]
+        chosen.step_row, chosen.hosted = place[self.step_row[steps]], self.hosted[steps]
         chosen.bound_s, chosen.steps = self.bound_s[rows], self.steps[rows]
-        chosen.sequence_steps = self.sequence_steps[rows]
+        chosen.sequence_steps, chosen.prompts = self.sequence_steps[rows], self.prompts[rows]
         return chosen
 
     def seconds(self, logs: Array) -> tuple[Array, Array]:
@@ -120,32 +132,81 @@ class Terms:
         ``logs`` holds the logarithms of ``PARAMETERS``, one line for each row. Returns times of
         shape (rows,) and d(log time)/d(log parameter) of shape (rows, parameters).
         """
-        value = np.exp(logs)[self.owner]
-        c = self.columns
-        padded = c[:, 6] * value[:, 6] / value[:, 0]
-        parts = [
-            c[:, 0] / value[:, 0] + padded, c[:, 1] / value[:, 1], c[:, 2] / value[:, 2],
-            c[:, 3] / value[:, 3], c[:, 4] / value[:, 4], c[:, 5] / value[:, 5], padded,
-            c[:, 9] / value[:, 11],
-        ]  # fmt: skip
-        computing = parts[0] + parts[1]
-        moving = parts[2] + parts[3] + parts[4] + parts[7]
-        bound_by_compute = computing > moving
-        for index in (0, 1, 6):
-            parts[index] = np.where(bound_by_compute, parts[index], 0.0)
-        for index in (2, 3, 4, 7):
-            parts[index] = np.where(bound_by_compute, 0.0, parts[index])
-        parts += [c[:, 7] * value[:, 7], c[:, 8] * value[:, 10]]
-        summed = [np.bincount(self.owner, part, self.rows) for part in parts]
         own = np.exp(logs)
-        shares = np.empty((self.rows, len(PARAMETERS)))
-        shares[:, :7] = np.stack(summed[:7], axis=1)
-        shares[:, 11], shares[:, 7] = summed[7], summed[8]
-        shares[:, 8] = self.steps * own[:, 8]
-        shares[:, 9] = self.sequence_steps * own[:, 9]
-        shares[:, 10] = summed[9]
-        total = shares.sum(axis=1) - shares[:, 6]
+        factors = own[:, _PLACES]
+        factors = np.where(_DIVIDING, 1 / factors, factors)
+        factors[:, [1, 4]] /= own[:, [_AT["matmul"]]]
+        factors[:, 3] /= own[:, _AT["attention"]]
+        parts = self.columns * factors[self.step_row][self.owner]
+        computing, moving = parts[:, :5].sum(axis=1), parts[:, 5:10].sum(axis=1)
+        faster = computing > moving
+        parts[:, :5] *= faster[:, None]
+        parts[:, 5:10] *= ~faster[:, None]
+        steps = len(self.step_row)
+        by_step = np.stack([np.bincount(self.owner, part, steps) for part in parts.T], axis=1)
+        host = self.hosted * own[self.step_row, _AT["host_s"]]
+        waits = host > by_step.sum(axis=1)
+        by_step[waits] = 0.0
+        by_row = [np.bincount(self.step_row, part, self.rows) for part in by_step.T]
+        shares = np.zeros((self.rows, len(PARAMETERS)))
+        for place, summed in zip(_PLACES, by_row, strict=True):
+            shares[:, place] = summed
+        shares[:, _AT["host_s"]] = np.bincount(self.step_row, host * waits, self.rows)
+        counted = (("step_s", self.steps), ("sequence_s", self.sequence_steps),
+                   ("prompt_s", self.prompts))  # fmt: skip
+        for name, count in counted:
+            shares[:, _AT[name]] = count * own[:, _AT[name]]
+        total = shares.sum(axis=1)
+        # Padding is computed at the rate of what it pads: both parameters move it.
+        shares[:, _AT["matmul"]] += shares[:, _AT["pad_rows"]] + shares[:, _AT["uneven"]]
+        shares[:, _AT["attention"]] += shares[:, _AT["pad_queries"]]
         return total, SIGNS * shares / np.maximum(total, 1e-12)[:, None]
+
+
+@record
+class _Speeds:
+    """The data sheet's rates that a question's operators are held against."""
+
+    peak: float
+    attention: float
+    bandwidth: float
+    link: float
+    core_hz: float
+
+
+def _speeds(question: Asked) -> _Speeds:
+    device, compute = question.device, question.precision.compute
+    engine = find_engine(question.engine)
+    return _Speeds(
+        peak_of(engine, device, compute),
+        attention_peak_of(engine, device, compute),
+        device.bandwidth_bytes_s,
+        device.fabric_bytes_s,
+        device.core_hz,
+    )
+
+
+def _line(work: Work, speeds: _Speeds) -> tuple[float, ...]:
+    """What one occurrence adds to ``_COLUMNS``."""
+    if work.kind == "network":
+        wire = work.activation_bytes / speeds.link
+        return (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, wire, 0.0, 0.0, float(work.flops))
+    plain = work.kind == "contraction"
+    still = work.kind in ("normalization", "element-wise", "gather")
+    return (
+        work.flops / speeds.peak if plain else 0.0,
+        work.row_flops / speeds.peak if plain else 0.0,
+        0.0 if plain or still else work.flops / speeds.attention,
+        0.0 if plain or still else work.row_flops / speeds.attention,
+        work.uneven * work.flops / speeds.peak if plain else 0.0,
+        work.weight_bytes / speeds.bandwidth,
+        work.kv_bytes / speeds.bandwidth,
+        work.activation_bytes / speeds.bandwidth,
+        0.0,
+        work.weight_bytes / speeds.core_hz,
+        float(work.launches),
+        0.0,
+    )
 
 
 def terms_of(questions: list[Question]) -> Terms:
@@ -155,9 +216,14 @@ def terms_of(questions: list[Question]) -> Terms:
         share, alike = _share(question)
         peak = fastest_peak(question.device, question.precision)
         limits = limits_of(question.device, peak, question.pp)
+        engine, precision = find_engine(question.engine), question.precision
+        terms.prompts[row] = 0.0 if question.phase == "token" else 1.0
         for weight, step in _steps(question):
             found = share.works(step)
-            terms.add(row, weight, found, question)
+            kernels = "eager" if engine.unfused else "fused"
+            run = as_run(share.works(replace(step, kernels=kernels)), engine, precision)
+            recorded = engine.graphs and (step.encode is False or question.mixes_prefill)
+            terms.add(row, weight, run, question, 0.0 if recorded else engine.host)
             terms.steps[row] += weight
             terms.sequence_steps[row] += weight * step.batch
             bound = bound_step_s(found, limits, step.batch * step.new)
@@ -166,15 +232,14 @@ def terms_of(questions: list[Question]) -> Terms:
 
 
 def training_terms_of(questions: list[TrainingQuestion]) -> Terms:
-    """The terms of training iterations; every operator is launched."""
+    """The terms of training iterations; their kernels are long, so the host never lags behind."""
     from thermoflop.cost.training_terms import bound_training_s, trained
 
     terms = Terms(len(questions))
     for row, question in enumerate(questions):
         for weight, found in trained(question):
-            terms.add(row, weight, found, question)
+            terms.add(row, weight, found, question, host=0.0)
         terms.steps[row] = 1.0
-        terms.sequence_steps[row] = question.global_batch / question.plan.dp
         terms.bound_s[row] = bound_training_s(question)
     return terms.close()
 

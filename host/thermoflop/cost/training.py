@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.activations import form_of, generalized_layer_bytes
-from thermoflop.cost.ask import as_model, checked_size
+from thermoflop.cost.ask import as_model, checked_whole
 from thermoflop.cost.hardware import Device, as_device
 from thermoflop.cost.memory import layers_of, stage_share, weight_bytes
 from thermoflop.cost.plan import Plan, Share, choose_plan
@@ -15,6 +15,7 @@ from thermoflop.errors import UsageError
 from thermoflop.model.feeds import Moe
 from thermoflop.model.mixers import Attention
 from thermoflop.model.parameters import expert_parameters, mixtures
+from thermoflop.model.parts import Convolution
 from thermoflop.model.record import record
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 RECOMPUTE = ("none", "selective", "full")
 CONVENTIONS = ("full", "causal")
+# Families of formats that products of a training step are computed in.
+TRAINABLE = frozenset({"16", "32", "tf32", "8", "4"})
 
 
 @record
@@ -238,12 +241,16 @@ def train(
     Raises UsageError, naming the value, for what makes no sense. MFU counts ``attention``.
     """
     known, device = as_model(model), as_device(hardware)
-    _check_sizes(known, global_batch, micro_batch, sequence, virtual)
+    precision = choose_precision(dtype)
+    sizes = {"global_batch": global_batch, "micro_batch": micro_batch, "sequence": sequence,
+             "virtual": virtual}  # fmt: skip
+    _check_sizes(known, sizes)
+    _check_model(known, precision)
     _check_words(recompute, attention, tokens, price)
     plan = _training_plan(devices, tp, pp, dp, ep, cp, sequence=sequence_parallel)
     _check_replicas(global_batch, plan.dp * micro_batch)
     question = TrainingQuestion(
-        "", "", profile or "default", known.name, device, known, choose_precision(dtype), plan,
+        "", "", profile or "default", known.name, device, known, precision, plan,
         float(global_batch), float(micro_batch), sequence, virtual, recompute, flash, zero, 1.0,
     )  # fmt: skip
     return _estimated(question, attention, profile, tokens, price)
@@ -274,14 +281,23 @@ def _estimated(
     )  # fmt: skip
 
 
-def _check_sizes(
-    known: Model, global_batch: int, micro_batch: int, sequence: int, virtual: int
-) -> None:
+def _check_model(known: Model, precision: Precision) -> None:
+    """UsageError for a model that reads no text, or a format that no gradient is computed in."""
+    fronts = (placed.part for stack in known.description.stacks for placed in stack.front)
+    if any(isinstance(part, Convolution) for part in fronts):
+        raise UsageError(f"{known.name} reads no tokens: train is for models of text")
+    if precision.family not in TRAINABLE or precision.name == "int8":
+        raise UsageError(
+            f"dtype={precision.name!r} is no format to train in: expected bf16, fp16, fp32, tf32, "
+            "fp8 or nvfp4"
+        )
+
+
+def _check_sizes(known: Model, sizes: dict[str, int]) -> None:
     """UsageError for a size that makes no sense."""
-    checked_size("global_batch", global_batch, 1)
-    checked_size("micro_batch", micro_batch, 1)
-    checked_size("sequence", sequence, 1)
-    checked_size("virtual", virtual, 1)
+    for name, size in sizes.items():
+        checked_whole(name, size, 1)
+    sequence = sizes["sequence"]
     if known.max_positions is not None and sequence > known.max_positions:
         raise UsageError(f"sequence={sequence} passes the {known.max_positions} of {known.name}")
 

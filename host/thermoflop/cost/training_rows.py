@@ -14,7 +14,7 @@ from thermoflop.cost.plan import Plan
 from thermoflop.cost.precision import choose_precision
 from thermoflop.cost.rows import Skipped, config_of
 from thermoflop.errors import ThermoflopError
-from thermoflop.model.record import record
+from thermoflop.model.record import record, replace
 
 if TYPE_CHECKING:
     from typing import Any
@@ -43,12 +43,17 @@ FORMATS = {
 }  # fmt: skip
 
 
+# Stages of ZeRO that a trainer's published runs use unless they say otherwise.
+ZERO = {"llm-foundry": 3, "megatron-bridge": 1}
+
+
 @record
 class TrainingQuestion:
     """One iteration: ``global_batch`` sequences of ``sequence`` tokens over ``plan``.
 
     ``virtual`` is the number of interleaved stages a device holds; ``recompute`` is ``none``,
-    ``selective`` (attention) or ``full``. ``seen`` is the time that a row measured.
+    ``selective`` (attention) or ``full``; ``recomputed`` the share of layers that are recomputed
+    entirely besides.
     """
 
     row_id: str
@@ -70,6 +75,7 @@ class TrainingQuestion:
     assumed: tuple[str, ...] = ()
     phase: str = "iteration"
     expected: bool = True
+    recomputed: float = 0.0
 
     @property
     def tokens(self) -> float:
@@ -98,20 +104,35 @@ def training_question(row: dict[str, Any]) -> TrainingQuestion:
     if not micro:
         micro = min(4.0, max(1.0, batch / plan.dp))
         assumed.append("micro batch")
-    recompute = row.get("activation_recompute")
+    recompute, known = row.get("activation_recompute"), True
     if recompute is None:
         recompute = "full" if trainer in ("megatron-lm", "megatron-deepspeed") else "none"
         assumed.append("recomputation")
+        known = recompute == "full"
     seconds = _seconds(row, shape, batch, sequence, plan.devices)
     from thermoflop.model.load import load_model
 
-    return TrainingQuestion(
+    question = TrainingQuestion(
         str(row.get("id", "")), str(row.get("source", "")), trainer, str(row.get("model", "")),
         device, load_model(config_of(shape)), precision, plan, batch, min(micro, batch / plan.dp),
         sequence, int(row.get("vp") or row.get("interleave") or 1), str(recompute), fused,
-        int(row.get("zero_stage") or (3 if trainer == "llm-foundry" else 0)), seconds,
-        tuple(assumed),
+        int(row.get("zero_stage") or ZERO.get(trainer, 0)), seconds, tuple(assumed),
     )  # fmt: skip
+    return question if known else replace(question, recomputed=_recomputed(question))
+
+
+def _recomputed(question: TrainingQuestion) -> float:
+    """The share of layers that must have been recomputed for a run that was measured to fit.
+
+    Where a source does not say what it recomputes: as little as its memory allows.
+    """
+    from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE
+    from thermoflop.cost.training import training_memory
+
+    kept = training_memory(question)
+    least = training_memory(replace(question, recompute="full")).activation_bytes
+    room = question.device.memory_bytes * (1 - RESERVE_SHARE) - RESERVE_BYTES
+    return min(1.0, max(0.0, (kept.total_bytes - room) / max(kept.activation_bytes - least, 1.0)))
 
 
 def trainer_of(source: str) -> tuple[str, bool]:

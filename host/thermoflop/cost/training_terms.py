@@ -33,8 +33,11 @@ NODE_BYTES_S = 25e9
 NODE_DEVICES = 8
 
 
-def backward_factor(work: Work, recompute: str) -> float:
+def backward_factor(work: Work, recompute: str, recomputed: float = 0.0) -> float:
     """Executions that a micro-batch stands for: forward, two of them backward, recomputation."""
+    if recomputed and recompute != "full":
+        some, all_of_it = backward_factor(work, recompute), backward_factor(work, "full")
+        return some + recomputed * (all_of_it - some)
     if work.kind == "network":
         return 3.0 if recompute == "full" and work.name != "send" else 2.0
     again = recompute == "full" and "head" not in work.part
@@ -55,14 +58,17 @@ def trained(question: TrainingQuestion) -> list[tuple[float, list[Work]]]:
     share = Share(question.model.description, inner, question.precision)
     step = micro_step(question.sequence, question.micro_batch, fused=question.fused)
     micro = [
-        replace(work, times=work.times * backward_factor(work, question.recompute))
-        for work in share.works(step)
+        replace(work, times=work.times * _executions(work, question)) for work in share.works(step)
     ]
     slots = slots_of(question)
     found = [(slots, micro)]
     if plan.pp > 1:
         found.append((2.0 * slots, _sends(share, question)))
     return [*found, (1.0, _once(share, question))]
+
+
+def _executions(work: Work, question: TrainingQuestion) -> float:
+    return backward_factor(work, question.recompute, question.recomputed)
 
 
 def slots_of(question: TrainingQuestion) -> float:

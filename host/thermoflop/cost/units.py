@@ -44,6 +44,14 @@ def gigabytes(value: float) -> str:
     return f"{digits(value / 1e9)} GB"
 
 
+def shortened(name: str, most: int) -> str:
+    """A name in at most so many characters, never cut inside its brackets."""
+    if len(name) <= most:
+        return name
+    whole = name.split(" (")[0]
+    return whole if len(whole) <= most else whole[: most - 2].rstrip() + ".."
+
+
 def table(rows: list[list[str]], left: int = 1, gap: str = "  ") -> str:
     """Columns as wide as their widest cell; the first ``left`` to the left, others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

@@ -15,7 +15,6 @@ from thermoflop.cost.crossval import Measured, engine_name, hold_out, intervals
 from thermoflop.cost.data import published
 from thermoflop.cost.profile import find_profile, profiles
 from thermoflop.cost.question import question_of
-from thermoflop.cost.rates import rates_of
 from thermoflop.cost.rows import Skipped
 from thermoflop.cost.terms import PARAMETERS, terms_of
 from thermoflop.errors import InputError
@@ -113,11 +112,11 @@ def compare_held_out(questions: list[Question]) -> list[Compared]:
     """Rows that profiles were fitted to, each with its own group held out."""
     expected = [question for question in questions if question.expected]
     measured = Measured(expected)
-    seconds, group = hold_out(measured)
-    low, high = intervals(measured, seconds, group)
+    held = hold_out(measured)
+    low, high = intervals(measured, held)
     bounds = measured.terms.bound_s
     found = [
-        _compared(question, bounds[i], seconds[i], low[i], high[i], held_out=True)
+        _compared(question, bounds[i], held.seconds[i], low[i], high[i], held_out=True)
         for i, question in enumerate(expected)
     ]
     return found + bounds_only([question for question in questions if not question.expected])
@@ -139,12 +138,8 @@ def compare_new(questions: list[Question]) -> list[Compared]:
     logs = np.zeros((len(expected), len(PARAMETERS)))
     chosen = [_profile_of(question) for question in expected]
     for row, (question, profile) in enumerate(zip(expected, chosen, strict=True)):
-        rates = rates_of(
-            question.device,
-            question.precision,
-            profile.efficiency(question.device, question.precision, question.engine),
-        )
-        logs[row] = [np.log(getattr(rates.efficiency, name)) for name in PARAMETERS]
+        efficiency = profile.efficiency(question.device, question.precision, question.engine)
+        logs[row] = [np.log(getattr(efficiency, name)) for name in PARAMETERS]
     seconds = np.maximum(terms.seconds(logs)[0], terms.bound_s) if expected else np.zeros(0)
     found = []
     for row, (question, profile) in enumerate(zip(expected, chosen, strict=True)):
@@ -206,11 +201,11 @@ class TimesReport:
         }
         return json.dumps(shown, ensure_ascii=False, indent=1)
 
-    def text(self) -> str:
-        """Tables by engine and device."""
+    def text(self, *, each: bool = False) -> str:
+        """Tables by engine and device; with ``each``, every row before them."""
         from thermoflop.cost.validate_text import report_text
 
-        return report_text(self)
+        return report_text(self, each=each)
 
 
 def summary(compared: Sequence[Compared]) -> dict[str, Any]:

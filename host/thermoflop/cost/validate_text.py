@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.units import seconds, table
+from thermoflop.cost.units import seconds, shortened, table
 from thermoflop.cost.validate import by, summary
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def _percent(value: float | None) -> str:
 
 def _row(name: str, found: dict[str, Any]) -> list[str]:
     return [
-        name[:35],
+        shortened(name, 35),
         str(found["compared"]),
         str(found["with_expectation"]),
         str(found["bound_violations"]),
@@ -33,7 +33,23 @@ def _row(name: str, found: dict[str, Any]) -> list[str]:
     ]
 
 
-def report_text(report: TimesReport) -> str:
+def rows_text(report: TimesReport) -> str:
+    """One line a row: what was measured, expected, and whether the interval holds it."""
+    rows = [["row", "engine", "model", "device", "", "measured", "expected", "error", "bound", ""]]
+    for each in report.compared:
+        rows.append(
+            [
+                each.row_id, shortened(each.engine, 16), shortened(each.model, 14),
+                shortened(each.device, 12), each.phase, seconds(each.measured_s),
+                seconds(each.expected_s) if each.has_expectation else "-",
+                _percent(each.error) if each.has_expectation else "-", seconds(each.bound_s),
+                "" if each.inside or not each.has_expectation else "out",
+            ]
+        )  # fmt: skip
+    return table(rows, left=5, gap=" ")
+
+
+def report_text(report: TimesReport, *, each: bool = False) -> str:
     """All rows, then by phase, engine and device; rows that beat the bound; what is left out."""
     blocks = [
         (
@@ -51,8 +67,10 @@ def report_text(report: TimesReport) -> str:
         "n rows, with an expectation, that beat the bound; absolute error: median, of tokens and\n"
         "totals alone, 90 %; median signed error; share of rows in the 80 % interval"
     )
+    if each:
+        blocks.insert(0, rows_text(report))
     if report.violations:
-        blocks.append("\n".join(_violation(each) for each in report.violations))
+        blocks.append("\n".join(_violation(row) for row in report.violations))
     blocks.append(_skips(report))
     return "\n\n".join(block for block in blocks if block)
 

@@ -55,10 +55,10 @@ def _identity(question: TrainingQuestion) -> tuple[object, ...]:
 
 def _held_out(questions: list[TrainingQuestion]) -> list[Compared]:
     measured = Measured(questions, training_terms_of(questions))
-    seconds, group = hold_out(measured)
-    low, high = intervals(measured, seconds, group)
+    held = hold_out(measured)
+    low, high = intervals(measured, held)
     return [
-        _compared(question, measured.terms.bound_s[i], seconds[i], low[i], high[i])
+        _compared(question, measured.terms.bound_s[i], held.seconds[i], low[i], high[i])
         for i, question in enumerate(questions)
     ]
 

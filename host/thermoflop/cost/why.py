@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.rates import compute_s, memory_s, operator_s, step_overhead_s
+from thermoflop.cost.rates import (
+    compute_s,
+    device_s,
+    host_s,
+    memory_s,
+    operator_s,
+    step_overhead_s,
+)
 from thermoflop.cost.units import digits, scaled, seconds, table
 from thermoflop.model.record import record
 
@@ -111,7 +118,7 @@ def formula_text(setting: Setting) -> str:
     stream = rates.core_hz * efficiency.stream
     return "\n".join(
         [
-            "time of an operator = launch + max(compute, memory)",
+            "time of an operator = gap + max(compute, memory)",
             (
                 f"  compute = (FLOP + {efficiency.pad_rows:.0f} rows of padding) / ({peak} x e), "
                 f"e = {efficiency.matmul:.2f} in products, {efficiency.attention:.2f} in attention"
@@ -122,10 +129,11 @@ def formula_text(setting: Setting) -> str:
             ),
             f"            + bytes of weights / {scaled(stream, 'B/s')} that the cores take in",
             (
-                f"  launch  = {seconds(efficiency.launch_s)}; a step "
-                f"{seconds(efficiency.step_s)}, a "
-                f"sequence {seconds(efficiency.sequence_s)}; ridge {digits(ridge)} FLOP/B"
+                f"  gap     = {seconds(efficiency.launch_s)}; a step "
+                f"{seconds(efficiency.step_s)}, a sequence {seconds(efficiency.sequence_s)}, a "
+                f"prompt {seconds(efficiency.prompt_s)}; ridge {digits(ridge)} FLOP/B"
             ),
+            _launching(rates),
             (
                 f"  network = bytes / ({scaled(rates.link_bytes_s, 'B/s')} x "
                 f"{efficiency.link:.2f}) "
@@ -151,20 +159,35 @@ def _measured_text(setting: Setting) -> str:
     )
 
 
+def _launching(rates: Rates) -> str:
+    """Whether the host's launches can be what a step waits for."""
+    each = seconds(rates.efficiency.host_s * rates.host)
+    if rates.graphs:
+        return f"  launching costs the host {each} a kernel of a prompt; decode steps are recorded"
+    return f"  a step takes at least {each} of the host's time for each kernel that it launches"
+
+
+def _waiting_s(found: list[Work], rates: Rates) -> float:
+    """Seconds by which the host is slower in launching a step than the device in running it."""
+    return float(max(0.0, host_s(found, rates) - device_s(found, rates)))
+
+
 def steps_of(found: Estimate, setting: Setting) -> dict[str, tuple[list[Reason], float]]:
     """The reasons of reading the prompt and of the middle decode step, with their overheads."""
     batch = found.batch / found.plan.dp
     overhead = float(step_overhead_s(batch, setting.rates))
+    reading = setting.prefill(found.prompt, batch)
     shown = {
         "reading the prompt": (
-            reasons(setting.prefill(found.prompt, batch), setting.rates),
-            overhead,
+            reasons(reading, setting.rates),
+            overhead + setting.rates.efficiency.prompt_s + _waiting_s(reading, setting.rates),
         )
     }
     if found.generate > 1:
         middle = found.prompt + (found.generate - 1) // 2
         step = setting.decoding(batch)(middle)
-        shown[f"one token after {middle}"] = (reasons(step, setting.rates), overhead)
+        waits = 0.0 if setting.rates.graphs else _waiting_s(step, setting.rates)
+        shown[f"one token after {middle}"] = (reasons(step, setting.rates), overhead + waits)
     return shown
 
 

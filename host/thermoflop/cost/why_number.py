@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.bound import parts_of, sums_of
-from thermoflop.cost.rates import operator_s, step_overhead_s
+from thermoflop.cost.rates import device_s, host_s, operator_s, step_overhead_s
 from thermoflop.cost.units import digits, scaled, seconds
 from thermoflop.cost.why_operator import PHASES, Part, Why, binding, parts_shown, why_operator
 from thermoflop.errors import UsageError
@@ -67,7 +67,7 @@ def _expected(found: Estimate, setting: Setting, kind: str) -> Why:
             notes=(found.provenance,),
         )  # fmt: skip
     part = parts_shown(found, setting)[phase]
-    overhead = float(step_overhead_s(part.batch, setting.rates))
+    overhead = float(step_overhead_s(part.batch, setting.rates)) + besides_s(part, setting)
     busy = sum(float(operator_s(work, setting.rates)) for work in part.works)
     step = busy + overhead
     lines = [
@@ -86,6 +86,14 @@ def _expected(found: Estimate, setting: Setting, kind: str) -> Why:
     rows, binds = operator_rows(part, setting, overhead)
     columns = ("operator", "times", "FLOP", "bytes", "time", "binds")
     return Why(title, value, tuple(lines), columns, rows, binds, tuple(notes))
+
+
+def besides_s(part: Part, setting: Setting) -> float:
+    """Seconds that the device waits for launches, and what every prompt costs besides its step."""
+    rates, works = setting.rates, list(part.works)
+    recorded = rates.graphs and part.phase == "decode"
+    waits = 0.0 if recorded else max(0.0, float(host_s(works, rates) - device_s(works, rates)))
+    return waits + (rates.efficiency.prompt_s / part.factor if part.phase == "prefill" else 0.0)
 
 
 def operator_rows(

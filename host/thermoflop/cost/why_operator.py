@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.cost.habits import DEQUANTIZE
 from thermoflop.cost.rates import compute_s, memory_s, operator_s
 from thermoflop.cost.steps import decode_step, prefill_step
 from thermoflop.cost.units import digits, scaled, seconds
@@ -135,14 +136,17 @@ def _computing(work: Work, setting: Setting, found_s: float) -> list[str]:
         return ["compute = 0: a pass over memory"]
     flop = scaled(work.flops, "FLOP")
     if work.kind in ("attention", "scan"):
-        peak, share, above, filled = rates.attention_flops_s, efficiency.attention, "FLOP", flop
+        peak, share = rates.attention_flops_s, efficiency.attention
+        padding = efficiency.pad_queries * work.row_flops
     else:
         peak, share = rates.peak_flops_s, efficiency.matmul
-        above = "(FLOP + padding)"
-        filled = f"({flop} + {scaled(efficiency.pad_rows * work.row_flops, 'FLOP')})"
+        padding = efficiency.pad_rows * work.row_flops
+        padding += efficiency.uneven * work.uneven * work.flops
+    filled = f"({flop} + {scaled(padding, 'FLOP')})"
+    rate = f"({scaled(peak, 'FLOP/s')} x {share:.2f})"
     return [
-        f"compute = {above} / (peak x e)",
-        f"  = {filled} / ({scaled(peak, 'FLOP/s')} x {share:.2f}) = {seconds(found_s)}",
+        "compute = (FLOP + padding) / (peak x e)",
+        f"  = {filled} / {rate} = {seconds(found_s)}",
     ]
 
 
@@ -179,6 +183,8 @@ def derived(setting: Setting, part: Part, index: int) -> tuple[tuple[str, ...], 
     work = part.works[index]
     if work.kind == "network":
         return (f"bytes sent = {work.activation_bytes:,.0f}",), ()
+    if work.name == DEQUANTIZE:
+        return (f"bytes read and written = {work.activation_bytes:,.0f}",), ()
     try:
         symbolic, values = symbolic_work(setting, part, index)
     except MissingExtra as error:
@@ -206,6 +212,7 @@ def derived(setting: Setting, part: Part, index: int) -> tuple[tuple[str, ...], 
 
 def symbolic_work(setting: Setting, part: Part, index: int) -> tuple[Work, dict[Any, Number]]:
     """The same operator built of symbols, and the value of each. MissingExtra without sympy."""
+    from thermoflop.cost.habits import as_run_once
     from thermoflop.cost.work import works
     from thermoflop.model.explain import step_symbols
     from thermoflop.model.symbolic import symbolize
@@ -221,7 +228,13 @@ def symbolic_work(setting: Setting, part: Part, index: int) -> tuple[Work, dict[
         cached = letters["t"] if part.cached else 0
         logits = "none" if setting.model.is_encoder else "last"
         step = prefill_step(letters["s"], letters["b"], cached, logits)
-    return works(whole.description, step, setting.precision)[index], values
+    engine = setting.profile.engine
+    if engine.unfused:
+        step = replace(step, kernels="eager")
+    place = index - sum(work.name == DEQUANTIZE for work in part.works[:index])
+    found = works(whole.description, step, setting.precision)[place]
+    written = index > 0 and part.works[index - 1].name == DEQUANTIZE
+    return as_run_once(found, engine, setting.precision, written=written), values
 
 
 def _whole(size: float) -> Number:

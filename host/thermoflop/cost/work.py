@@ -32,15 +32,21 @@ if TYPE_CHECKING:
 # Passes and look-ups are small: what is fused into a neighbour neither moves bytes nor is launched.
 CLASSES = ("contraction", "attention", "normalization", "element-wise", "gather", "scan", "network")
 
+# Elements of 16 bits in a line of 128 bytes: tensor cores are fed at full rate in multiples of it
+# (NVIDIA, Matrix Multiplication Background User's Guide).
+TILE = 64
+
 
 @record
 class Work:
     """One operator on one device, ``times`` times.
 
-    ``row_flops`` are the FLOPs that one more row of the left matrix costs: what padding to whole
-    tiles is charged by. ``launches`` kernels are started for each occurrence. ``element_flops`` are
-    operations on single elements, which no time is made of. ``operator`` is what it was made from,
-    for its shape; attention's parts carry the scores.
+    ``row_flops`` are the FLOPs that one more row of the left matrix, or one more query, costs: what
+    padding to whole tiles is charged by. ``launches`` kernels are started for each occurrence.
+    ``element_flops`` are operations on single elements, which no time is made of. ``sharing`` query
+    heads read one head of the cache. ``uneven`` is 1 where a matrix is no multiple of ``TILE`` wide
+    or deep. ``operator`` is what it was made from, for its shape; attention's parts carry the
+    scores.
     """
 
     name: str
@@ -56,6 +62,8 @@ class Work:
     launches: int = 1
     element_flops: Number = 0.0
     operator: Operator | None = None
+    sharing: float = 1.0
+    uneven: float = 0.0
 
     @property
     def bytes(self) -> Number:
@@ -104,14 +112,17 @@ def work_of(operator: Operator, precision: Precision) -> Work:
     """One operator with its formats filled in."""
     moved = operator.moved
     wide = precision.activation_bytes
-    flops, row_flops, elements, launches = 0.0, 0.0, 0.0, 1
+    flops, row_flops, elements, launches, sharing, uneven = 0.0, 0.0, 0.0, 1, 1.0, 0.0
     kind = operator.kind
     if isinstance(operator, MatMul):
         row_flops = 2.0 * operator.batch * operator.k * operator.n * operator.sets
         flops = 2.0 * operator.batch * operator.k * operator.n * operator.m
+        uneven = 1.0 if operator.k % TILE or operator.n % TILE else 0.0
     elif isinstance(operator, Attend):
         kind = "attention"
         flops = 2.0 * operator.heads * operator.dim * operator.sequences * operator.pairs
+        row_flops = flops / operator.queries
+        sharing = operator.heads / operator.kv_heads
     elif isinstance(operator, Pass):
         launches = 0 if operator.fused else 1
         elements = operator.operations * operator.n * operator.m
@@ -134,6 +145,8 @@ def work_of(operator: Operator, precision: Precision) -> Work:
         launches,
         elements,
         operator,
+        sharing,
+        uneven,
     )
 
 
@@ -149,11 +162,12 @@ def _joined(pending: Work | None, operator: Attend | Softmax, precision: Precisi
         "attention",
         new.times,
         pending.flops + new.flops,
-        0.0,
+        pending.row_flops + new.row_flops,
         0.0,
         pending.kv_bytes + new.kv_bytes,
         pending.activation_bytes + new.activation_bytes,
         operator=pending.operator,
+        sharing=pending.sharing,
     )
 
 

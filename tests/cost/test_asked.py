@@ -1,0 +1,103 @@
+"""What is asked for in vain: one clear sentence, not a traceback nor an answer without meaning."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import thermoflop as tf
+from thermoflop.cli import main
+from thermoflop.cost.units import shortened
+from thermoflop.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A small decoder."""
+    return tf.load_model("gpt2")
+
+
+def test_arrays_where_one_number_is_expected_are_named(model):
+    """tf.fit and tf.train take one configuration."""
+    with pytest.raises(UsageError, match="batch is an array"):
+        tf.fit(model, "h100", batch=np.array([1, 2]), prompt=9)
+    with pytest.raises(UsageError, match="global_batch is an array"):
+        tf.train(model, "h100", global_batch=np.array([512, 64]), sequence=64)
+
+
+def test_arrays_that_do_not_fit_each_other_are_named(model):
+    """With their shapes."""
+    with pytest.raises(UsageError, match=r"batch \(2,\), prompt \(3,\)"):
+        tf.estimate(model, "h100", batch=np.array([1, 2]), prompt=np.array([1, 2, 3]), generate=2)
+
+
+def test_a_scalar_of_numpy_is_a_number(model):
+    """It prints as one, too."""
+    one = tf.estimate(model, "h100", batch=np.int64(4), prompt=np.int32(9), generate=np.int64(3))
+    assert "batch 4, prompt 9, 3 generated" in str(one)
+    same = tf.estimate(model, "h100", batch=4, prompt=9, generate=3)
+    assert one.total.expected_s == same.total.expected_s
+
+
+def test_nothing_decoded_is_no_throughput():
+    """0 tokens a second, scalar and in arrays, instead of a division by zero."""
+    assert tf.estimate("gpt2", "h100", prompt=9, generate=0).decode_tokens_per_s == 0
+    grid = tf.estimate("gpt2", "h100", prompt=9, generate=np.array([0, 1, 5])).decode_tokens_per_s
+    assert (grid[:2] == 0).all()
+    assert grid[2] > 0
+
+
+@pytest.mark.parametrize("dtype", ["int4", "awq", "q4_k_m", "int8", "int8-wo", "nf4"])
+def test_training_refuses_formats_that_have_no_gradient(model, dtype):
+    """Named, with those that have one."""
+    with pytest.raises(UsageError, match=f"{dtype}.*expected bf16"):
+        tf.train(model, "h100", sequence=64, dtype=dtype)
+
+
+@pytest.mark.parametrize("name", ["vit-base", "clip-vit-large-patch14"])
+def test_training_refuses_what_reads_no_tokens(name):
+    """A batch of sequences says nothing about images."""
+    with pytest.raises(UsageError, match="reads no tokens"):
+        tf.train(name, "h100", sequence=64)
+
+
+@pytest.mark.parametrize("page", [0, -1, 2.5, 10**26, True])
+def test_pages_that_no_engine_has(model, page):
+    """From 1 to a million tokens."""
+    with pytest.raises(UsageError, match="page="):
+        tf.fit(model, "h100", prompt=9, page=page)
+
+
+def test_a_size_that_is_too_large_is_told_the_upper_end(model):
+    """Not that it should be at least 1."""
+    with pytest.raises(UsageError, match=r"from 1 to 10\^12"):
+        tf.estimate(model, "h100", batch=10**13, prompt=9)
+    with pytest.raises(UsageError, match="from 1 to 1,000,000"):
+        tf.estimate(model, "h100", prompt=9, tp=10**7)
+
+
+@pytest.mark.parametrize("words", [["--drafted", "3"], ["--acceptance", "2"]])
+def test_drafting_options_need_a_draft(words, capsys):
+    """Instead of doing nothing."""
+    assert main(["estimate", "gpt2", "--prompt", "9", *words]) == 2
+    assert "need --draft" in capsys.readouterr().err
+
+
+def test_each_row_of_training_is_listed(capsys):
+    """``--each`` counts for times too."""
+    assert main(["validate", "training", "--each"]) == 0
+    shown = capsys.readouterr().out
+    assert "tra-0001" in shown or "tra-0264" in shown
+    assert max(len(line) for line in shown.splitlines()) <= 120
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "shown"),
+    [
+        ("RTX PRO 6000 Blackwell (Server)", 30, "RTX PRO 6000 Blackwell"),
+        ("short (x)", 30, "short (x)"),
+        ("abcdefghij", 6, "abcd.."),
+    ],
+)
+def test_names_are_never_cut_inside_brackets(name, most, shown):
+    """In tables."""
+    assert shortened(name, most) == shown
