@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokens", type=float, metavar="T", help="tokens of the run: 3e11")
     parser.add_argument("--price", type=float, metavar="P", help="price of a device hour")
     parser.add_argument("--profile", metavar="P", help="megatron-lm, llm-foundry, ...")
+    parser.add_argument("--why", action="store_true", help="every operator, and what binds it")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         import json
 
-        print(json.dumps(training_json(found), ensure_ascii=False, indent=1))
+        print(json.dumps(training_json(found, why=args.why), ensure_ascii=False, indent=1))
     else:
-        print(training_text(found))
+        print(training_text(found) + (f"\n\n{found.why()}" if args.why else ""))
     return 0

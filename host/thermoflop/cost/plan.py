@@ -11,6 +11,7 @@ from thermoflop.cost.network import (
     expert_parallel_works,
     network_work,
     pipeline_works,
+    steps_of,
     tensor_parallel_works,
     wire_bytes,
 )
@@ -117,15 +118,18 @@ class Share:
             found = works(self.description, step, self.precision)
         else:
             found = eager_works(self.description, step, self.precision, kernels)
-        if plan.cp > 1:
-            found = [_context_share(work, plan.cp) for work in found]
         tokens = step.batch * step.new
+        if plan.cp > 1:
+            split = step.encode is not False
+            found = [_context_share(work, plan.cp, split) for work in found]
+            context = _ring_works(found, plan.cp) if split else _merged_works(found, plan.cp)
+            tokens = tokens / plan.cp if split else tokens
         if plan.tp > 1:
             found += tensor_parallel_works(self.description, tokens, wide, plan.tp)
         if plan.ep > plan.tp:
             found += expert_parallel_works(self.whole, tokens / plan.tp, wide, plan.ep)
         if plan.cp > 1:
-            found += _ring_works(found, plan.cp)
+            found += context
         if plan.pp > 1:
             found += pipeline_works(self.description, tokens, wide, plan.pp)
         if plan.overlap:
@@ -138,22 +142,42 @@ def _hidden(work: Work, overlap: float) -> Work:
     return replace(work, times=work.times * (1 - overlap)) if work.kind == "network" else work
 
 
-def _context_share(work: Work, cp: int) -> Work:
-    """One device's part of the tokens: its rows and its part of the cache; weights stay whole."""
-    return replace(
-        work,
-        flops=work.flops / cp,
-        kv_bytes=work.kv_bytes / cp,
-        activation_bytes=work.activation_bytes / cp,
-    )
+def _context_share(work: Work, cp: int, split: bool) -> Work:
+    """One device's part: of a prompt or a training step (``split``) its tokens, which attend to all
+    keys and values; of a decode step its part of the cache alone. Weights stay whole, and every
+    device runs the new token through them."""
+    if split:
+        cached = work.kv_bytes if work.kind == "attention" else work.kv_bytes / cp
+        wide = work.activation_bytes / cp
+        return replace(work, flops=work.flops / cp, kv_bytes=cached, activation_bytes=wide)
+    if work.kind != "attention":
+        return work
+    shared = replace(work, flops=work.flops / cp, row_flops=work.row_flops / cp)
+    return replace(shared, kv_bytes=work.kv_bytes / cp)
+
+
+def _merged_works(found: list[Work], cp: int) -> list[Work]:
+    """Decoding over a divided cache: partial results of every head meet in an all-reduce.
+
+    Queries in and results out are the activations of attention; the results, with a maximum and a
+    sum for each head, are half of them (flash decoding, Dao et al. 2023).
+    """
+    return [
+        network_work(
+            "merge context",
+            work.times,
+            wire_bytes("all-reduce", work.activation_bytes / 2, cp),
+            steps_of("all-reduce", cp, "tree"),
+        )
+        for work in found
+        if work.kind == "attention"
+    ]
 
 
 def _ring_works(found: list[Work], cp: int) -> list[Work]:
-    """Ring attention: every device sees the keys and values of all (Liu, Zaharia, Abbeel 2023)."""
+    """Ring attention: keys and values of all pass every device (Liu, Zaharia, Abbeel 2023)."""
     return [
-        network_work(
-            "ring KV", work.times, wire_bytes("all-gather", work.kv_bytes * cp, cp), cp - 1
-        )
+        network_work("ring KV", work.times, wire_bytes("all-gather", work.kv_bytes, cp), cp - 1)
         for work in found
         if work.kind == "attention"
     ]

@@ -85,6 +85,8 @@ class TrainingEstimate:
     provenance: str
     train_tokens: float | None = None
     price_per_device_hour: float | None = None
+    question: TrainingQuestion | None = None
+    profile: str | None = None
 
     @property
     def tokens_per_s(self) -> float:
@@ -128,6 +130,13 @@ class TrainingEstimate:
         if self.device_hours is None or self.price_per_device_hour is None:
             return None
         return self.device_hours * self.price_per_device_hour
+
+    def why(self) -> str:
+        """Every operator of an iteration, the formula filled in, and what binds."""
+        from thermoflop.cost.training_why import training_why_text
+
+        assert self.question is not None  # noqa: S101 - every estimate that train makes has one
+        return training_why_text(self.question, self.profile)
 
     def __str__(self) -> str:
         from thermoflop.cost.training_text import training_text
@@ -277,7 +286,7 @@ def _estimated(
         model.name, model.params, question.device, plan, question.precision, batch, micro,
         sequence, recompute, attention, counts.model_flops, counts.flops,
         6 * model.active_params * batch * sequence, span, bubble, training_memory(question),
-        provenance, tokens, price,
+        provenance, tokens, price, question, profile,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.cost.render import plain
 from thermoflop.cost.units import digits, gigabytes, scaled, seconds, wrapped
+from thermoflop.model.record import replace
 
 if TYPE_CHECKING:
     from typing import Any
@@ -92,9 +93,10 @@ def _run(found: TrainingEstimate) -> list[str]:
     return lines
 
 
-def training_json(found: TrainingEstimate) -> dict[str, Any]:
-    """The estimate as one object, with what follows from it."""
-    shown = plain(found)
+def training_json(found: TrainingEstimate, *, why: bool = False) -> dict[str, Any]:
+    """The estimate as one object, with what follows from it; with ``why`` every operator."""
+    shown = plain(replace(found, question=None))
+    del shown["question"]
     memory = found.memory
     shown["device"] = found.device.name
     shown["memory"] |= {
@@ -103,4 +105,9 @@ def training_json(found: TrainingEstimate) -> dict[str, Any]:
         "shortfall_bytes": memory.shortfall_bytes,
     }
     follows = ("tokens_per_s", "mfu", "hfu", "days", "device_hours", "price")
+    if why:
+        from thermoflop.cost.training_why import training_reasons
+
+        assert found.question is not None  # noqa: S101 - every estimate that train makes has one
+        shown["why"] = plain(training_reasons(found.question, found.profile)[0])
     return {**shown, **{name: plain(getattr(found, name)) for name in follows}}

@@ -94,4 +94,5 @@ def choose_formats(
     A quantized ``weights`` with nothing said of the others leaves them in ``dtype``; a quantized
     ``dtype`` holds for all three.
     """
-    return Formats(*(parse_format(name or dtype) for name in (weights, activations, cache)))
+    chosen = (weights, activations, cache)
+    return Formats(*(parse_format(dtype if name is None else name) for name in chosen))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.errors import UnknownModel
+from thermoflop.errors import UnknownModel, UsageError
 from thermoflop.model.config import Config
 from thermoflop.model.families import FAMILY_NAMES, find_family
 from thermoflop.model.model import Model
@@ -33,7 +33,15 @@ def load_model(
     """
     raw, name, origin = read_source(source)
     ignored = frozenset((ignore,) if isinstance(ignore, str) else ignore)
+    absent = sorted(str(key) for key in ignored if key not in raw and not _within(raw, key))
+    if absent:
+        raise UsageError(f"ignore={absent[0]!r:.60} is no key of {name or 'this configuration'}")
     return read_model(raw, name, origin, ignored)
+
+
+def _within(raw: Mapping[str, Any], key: str) -> bool:
+    """Whether a nested configuration (text_config, vision_config) has the key."""
+    return any(isinstance(value, dict) and key in value for value in raw.values())
 
 
 def read_model(

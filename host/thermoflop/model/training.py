@@ -95,4 +95,6 @@ def train(
     if recompute not in RECOMPUTE:
         known = ", ".join(RECOMPUTE)
         raise UsageError(f"recompute={recompute!r} is not known: expected one of {known}")
+    if type(tokens) is int and tokens < 1:
+        raise UsageError(f"training on {tokens} tokens makes no sense: expected at least 1")
     return Training(model.operators(batch, tokens, 0, **options), recompute)
