@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import math
 from typing import TYPE_CHECKING
+
+from thermoflop.errors import UsageError
+from thermoflop.runs.duration import read_duration_s
 
 if TYPE_CHECKING:
     from thermoflop.runs.recorder import Progress
 
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-
 
 def duration_s(text: str) -> float:
-    """``60s``, ``5m``, ``1.5h``, ``2d`` or plain seconds, as seconds."""
-    number = text.rstrip("abcdefghijklmnopqrstuvwxyz")
-    unit = text[len(number) :] or "s"
+    """The ``type`` of an argument that is a duration: seconds, or argparse's own error."""
     try:
-        seconds = float(number) * _UNIT_S[unit]
-    except (ValueError, KeyError):
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a duration like 60s, 5m or 1h")
-    return seconds
+        return read_duration_s(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def progress_line(progress: Progress) -> str:

@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from thermoflop.cli.words import duration_s
-from thermoflop.errors import ThermoflopError, UsageError
+from thermoflop.errors import ThermoflopError
+from thermoflop.runs.duration import read_duration_s
 from thermoflop.web.recordings import Ask, Recording
 
 if TYPE_CHECKING:
@@ -107,13 +107,8 @@ class RecordingCard:
         self.look()
 
     def _ask(self) -> Ask:
-        import argparse
-
         text = (self._how_long.value or "").strip()
-        try:
-            seconds = duration_s(text) if text else None
-        except argparse.ArgumentTypeError as error:
-            raise UsageError(str(error)) from error
+        seconds = read_duration_s(text) if text else None
         bench = self._model.value if self._what.value == BENCH else None
         return Ask(self._name.value or "", seconds, self._desk.gpus.spec, bench)
 
