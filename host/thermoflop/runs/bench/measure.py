@@ -57,7 +57,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class OperatorRow:
-    """One occurrence of one operator, in seconds; ``measured_s`` None when it was not run."""
+    """One occurrence of one operator, in seconds; ``measured_s`` None when it was not run.
+
+    ``flops`` and bytes are of one occurrence, too; there are ``times`` of them in a step.
+    """
 
     model: str
     batch: int
@@ -72,8 +75,8 @@ class OperatorRow:
     bound_s: float
     expected_s: float | None
     measured_s: float | None
-    low_s: float | None
-    high_s: float | None
+    fastest_s: float | None
+    slowest_s: float | None
     runs: int
 
     @property
@@ -196,7 +199,8 @@ class Bench:
                 weight_bytes=float(work.weight_bytes), kv_bytes=float(work.kv_bytes),
                 activation_bytes=float(work.activation_bytes), bound_s=bound_s,
                 expected_s=expected_s, measured_s=median(found) if found else None,
-                low_s=min(found, default=None), high_s=max(found, default=None), runs=len(found),
+                fastest_s=min(found, default=None), slowest_s=max(found, default=None),
+                runs=len(found),
             )  # fmt: skip
 
     def _expected_s(self, work: Work, bound_s: float) -> float | None:

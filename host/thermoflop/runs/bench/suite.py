@@ -78,7 +78,7 @@ class Found:
     def faster_than_bound(self) -> list[str]:
         """What ran faster than its bound: one of the two is wrong."""
         rows: list[tuple[str, float | None, float]] = [
-            (f"{row.model} {row.phase} {row.name}", row.low_s, row.bound_s)
+            (f"{row.model} {row.phase} {row.name}", row.fastest_s, row.bound_s)
             for row in self.operators
         ]
         rows += [(f"{row.model} {row.phase}", row.fastest_s, row.bound_s) for row in self.steps]
