@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from thermoflop.cost.work import Work
     from thermoflop.model.algebra import Number
 
-_MOVING = ("normalization", "element-wise", "gather")
+# Classes that are a pass over memory: nothing to compute.
+MOVING = ("normalization", "element-wise", "gather")
 
 
 @record
@@ -123,7 +124,7 @@ def bound_rates(device: Device, precision: Precision) -> Rates:
 
 def compute_s(work: Work, rates: Rates) -> Number:
     """Seconds that one occurrence computes, padding included."""
-    if work.kind in _MOVING or work.kind == "network":
+    if work.kind in MOVING or work.kind == "network":
         return 0.0
     efficiency = rates.efficiency
     if rates.curves is not None:
@@ -156,7 +157,7 @@ def memory_s(work: Work, rates: Rates) -> Number:
 def _side(work: Work, rates: Rates) -> tuple[Number, Number]:
     """Shares of a measured time that computing and moving take: 1 for the one that binds, for the
     other as much less as the roofline says."""
-    if work.kind in _MOVING:
+    if work.kind in MOVING:
         return 0.0, 1.0
     computing = work.flops / rates.peak_flops_s
     moving = maximum(work.bytes / rates.bandwidth_bytes_s, 1e-30)
@@ -180,6 +181,21 @@ def device_s(found: Sequence[Work], rates: Rates) -> Number:
 def host_s(found: Sequence[Work], rates: Rates) -> Number:
     """Seconds that the host takes to launch the kernels of a step."""
     return rates.efficiency.host_s * rates.host * launches_of(found)
+
+
+def waiting_s(found: Sequence[Work], rates: Rates) -> float:
+    """Seconds by which the host is slower in launching a step than the device in running it."""
+    return max(0.0, float(host_s(found, rates) - device_s(found, rates)))
+
+
+def binding(work: Work, rates: Rates) -> str:
+    """What takes the larger part of an operator's time: compute, memory, launch or network."""
+    if work.kind == "network":
+        return "network"
+    computing, moving = compute_s(work, rates), memory_s(work, rates)
+    if work.launches * rates.efficiency.launch_s > max(computing, moving):
+        return "launch"
+    return "compute" if computing > moving else "memory"
 
 
 def step_overhead_s(sequences: Number, rates: Rates) -> Number:

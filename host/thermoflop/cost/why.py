@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.rates import (
+    binding,
     compute_s,
-    device_s,
-    host_s,
     memory_s,
     operator_s,
     step_overhead_s,
+    waiting_s,
 )
 from thermoflop.cost.units import digits, scaled, seconds, table
 from thermoflop.model.record import record
@@ -49,17 +49,11 @@ def reasons(found: Sequence[Work], rates: Rates) -> list[Reason]:
 def _reason(work: Work, rates: Rates) -> Reason:
     computing, moving = compute_s(work, rates), memory_s(work, rates)
     launching = work.launches * rates.efficiency.launch_s
-    if work.kind == "network":
-        binds = "network"
-    elif launching > max(computing, moving):
-        binds = "launch"
-    else:
-        binds = "compute" if computing > moving else "memory"
     flops = 0.0 if work.kind == "network" else work.flops + work.element_flops
     return Reason(
         work.name, work.part, work.kind, work.times, work.times * flops, work.times * work.bytes,
         flops / work.bytes if work.bytes else 0.0, work.times * computing, work.times * moving,
-        work.times * launching, operator_s(work, rates), binds,
+        work.times * launching, operator_s(work, rates), binding(work, rates),
     )  # fmt: skip
 
 
@@ -167,11 +161,6 @@ def _launching(rates: Rates) -> str:
     return f"  a step takes at least {each} of the host's time for each kernel that it launches"
 
 
-def _waiting_s(found: list[Work], rates: Rates) -> float:
-    """Seconds by which the host is slower in launching a step than the device in running it."""
-    return float(max(0.0, host_s(found, rates) - device_s(found, rates)))
-
-
 def steps_of(found: Estimate, setting: Setting) -> dict[str, tuple[list[Reason], float]]:
     """The reasons of reading the prompt and of the middle decode step, with their overheads."""
     batch = found.batch / found.plan.dp
@@ -180,13 +169,13 @@ def steps_of(found: Estimate, setting: Setting) -> dict[str, tuple[list[Reason],
     shown = {
         "reading the prompt": (
             reasons(reading, setting.rates),
-            overhead + setting.rates.efficiency.prompt_s + _waiting_s(reading, setting.rates),
+            overhead + setting.rates.efficiency.prompt_s + waiting_s(reading, setting.rates),
         )
     }
     if found.generate > 1:
         middle = found.prompt + (found.generate - 1) // 2
         step = setting.decoding(batch)(middle)
-        waits = 0.0 if setting.rates.graphs else _waiting_s(step, setting.rates)
+        waits = 0.0 if setting.rates.graphs else waiting_s(step, setting.rates)
         shown[f"one token after {middle}"] = (reasons(step, setting.rates), overhead + waits)
     return shown
 

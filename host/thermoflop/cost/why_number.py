@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.bound import parts_of, sums_of
-from thermoflop.cost.rates import device_s, host_s, operator_s, step_overhead_s
+from thermoflop.cost.rates import binding, operator_s, step_overhead_s, waiting_s
 from thermoflop.cost.units import digits, scaled, seconds
-from thermoflop.cost.why_operator import PHASES, Part, Why, binding, parts_shown, why_operator
+from thermoflop.cost.why_operator import PHASES, Part, Why, parts_shown, why_operator
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -90,9 +90,9 @@ def _expected(found: Estimate, setting: Setting, kind: str) -> Why:
 
 def besides_s(part: Part, setting: Setting) -> float:
     """Seconds that the device waits for launches, and what every prompt costs besides its step."""
-    rates, works = setting.rates, list(part.works)
+    rates = setting.rates
     recorded = rates.graphs and part.phase == "decode"
-    waits = 0.0 if recorded else max(0.0, float(host_s(works, rates) - device_s(works, rates)))
+    waits = 0.0 if recorded else waiting_s(part.works, rates)
     return waits + (rates.efficiency.prompt_s / part.factor if part.phase == "prefill" else 0.0)
 
 
@@ -103,7 +103,7 @@ def operator_rows(
     shares = {"host": overhead_s}
     timed = []
     for work in part.works:
-        time, binds = float(operator_s(work, setting.rates)), binding(work, setting)
+        time, binds = float(operator_s(work, setting.rates)), binding(work, setting.rates)
         shares[binds] = shares.get(binds, 0.0) + time
         timed.append((time, binds, work))
     timed.sort(key=lambda each: -each[0])

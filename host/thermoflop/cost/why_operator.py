@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.habits import DEQUANTIZE
-from thermoflop.cost.rates import compute_s, memory_s, operator_s
+from thermoflop.cost.rates import MOVING, binding, compute_s, memory_s, operator_s
 from thermoflop.cost.steps import decode_step, prefill_step
 from thermoflop.cost.units import digits, scaled, seconds
 from thermoflop.errors import MissingExtra, UsageError
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from thermoflop.cost.work import Work
     from thermoflop.model.algebra import Number
 
-MOVING = ("normalization", "element-wise", "gather")
 PHASES = ("prefill", "decode")
 
 
@@ -77,16 +76,6 @@ def _prompt_part(found: Estimate, setting: Setting, batch: float) -> Part:
     return Part("prefill", works, batch, size, middle, (count + stages - 1) / stages, words)
 
 
-def binding(work: Work, setting: Setting) -> str:
-    """What takes the larger part of an operator's time."""
-    computing, moving = compute_s(work, setting.rates), memory_s(work, setting.rates)
-    if work.kind == "network":
-        return "network"
-    if work.launches * setting.rates.efficiency.launch_s > max(computing, moving):
-        return "launch"
-    return "compute" if computing > moving else "memory"
-
-
 def why_operator(setting: Setting, part: Part, index: int) -> Why:
     """Why the operator at ``index`` of a step takes its time. UsageError for one that is not."""
     if not 0 <= index < len(part.works):
@@ -98,7 +87,7 @@ def why_operator(setting: Setting, part: Part, index: int) -> Why:
         f"{work.name}, {work.times:g} x in {part.words}",
         seconds(time),
         (*formula, *time_lines(work, setting)),
-        binds=binding(work, setting),
+        binds=binding(work, setting.rates),
         notes=notes,
     )
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.rates import operator_s
+from thermoflop.cost.rates import binding, operator_s
 from thermoflop.cost.units import digits, gigabytes, scaled, seconds
-from thermoflop.cost.why_operator import binding, parts_shown
+from thermoflop.cost.why_operator import parts_shown
 from thermoflop.web.estimate.answer import Answer, Figure, Grid, Row
 from thermoflop.web.estimate.corrected import batches_of, computed, forms
 from thermoflop.web.estimate.plots import charts_of
@@ -275,8 +275,8 @@ def _operators(asked: Computed, phase: str, part: Part) -> Grid:
             Figure(key, f"{name}, time", seconds(time_s), time_s, "s", key),
             Figure(f"{key}.share", f"{name}, share", f"{100 * time_s / whole:.1f} %",
                    100 * time_s / whole, "%", key),
-            Figure(f"{key}.binds", f"{name}, binds", binding(work, asked.setting),
-                   binding(work, asked.setting), "", key),
+            Figure(f"{key}.binds", f"{name}, binds", binding(work, rates), binding(work, rates), "",
+                   key),
         )  # fmt: skip
         rows.append(Row(name, cells))
     columns = ("times", "FLOP", "bytes", "FLOP/B", "time", "share", "binds")
