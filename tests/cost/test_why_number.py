@@ -8,7 +8,9 @@ import thermoflop as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from thermoflop.cost.estimate import Setting
+from thermoflop.cost.estimate_report import ask_one, setting_of
 from thermoflop.cost.fit import largest
+from thermoflop.cost.own import own_from
 from thermoflop.cost.page import Page
 from thermoflop.cost.page_kernels import (
     CATALOGUE_NAMES,
@@ -17,11 +19,14 @@ from thermoflop.cost.page_kernels import (
     page_formulas,
     page_kernels,
 )
-from thermoflop.cost.profile import find_profile, own_profile
+from thermoflop.cost.profile import find_profile, own_profile, profile_of
 from thermoflop.cost.rates import operator_s, step_overhead_s
-from thermoflop.cost.why_number import besides_s, why_number
-from thermoflop.cost.why_operator import parts_shown, symbolic_work
+from thermoflop.cost.why import steps_of
+from thermoflop.cost.why_number import why_number
+from thermoflop.cost.why_operator import besides_s, parts_shown, symbolic_work
 from thermoflop.errors import UsageError
+
+from cost.own_kit import raw_profile
 
 CASES = [
     ("llama-3-70b", {"tp": 4, "batch": 8}),
@@ -70,6 +75,29 @@ def test_the_steps_that_are_shown_add_up_to_the_estimate(name, options):
     assert total(parts["prefill"]) == pytest.approx(found.first_token.expected_s, rel=1e-6)
     if found.generate > 1:
         assert total(parts["decode"]) == pytest.approx(found.per_token.expected_s, rel=0.02)
+
+
+@pytest.mark.parametrize("reading", [{}, {"chunk": 512}, {"prefix": 1024, "chunk": 512}])
+def test_the_tables_of_the_operators_add_up_to_the_estimate(reading):
+    """Also of a prompt that is read in chunks, or that is cached in part."""
+    options = {"prompt": 4096, "profile": "vllm", **reading}
+    found = ask_one(tf.load_model("llama-3-8b"), "h100", options)
+    setting = setting_of(found)
+    factor = parts_shown(found, setting)["prefill"].factor
+    reasons, overhead_s = next(iter(steps_of(found, setting).values()))
+    step_s = sum(reason.time_s for reason in reasons) + overhead_s
+    assert factor * step_s == pytest.approx(found.first_token.expected_s, rel=1e-6)
+
+
+def test_a_measured_time_is_not_explained_by_the_data_sheet():
+    """An operator of a calibrated profile says that its time was looked up."""
+    profile = profile_of(own_from(raw_profile(), "mine"))
+    found = tf.estimate("gpt2", profile.own.device, dtype="fp32", profile=profile, prompt=64)
+    model = tf.load_model("gpt2")
+    setting = Setting(model, found.device, found.plan, found.precision, profile)
+    lines = why_number(found, setting, "op.prefill.1").formula
+    assert any("measured time" in line for line in lines)
+    assert not any("peak" in line for line in lines)
 
 
 @pytest.mark.parametrize(("name", "options"), CASES)

@@ -104,7 +104,11 @@ class Estimate:
 
 
 class Setting:
-    """What an estimate is made of: a share of a model, a device, a profile, and its rates."""
+    """What an estimate is made of: a share of a model, a device, a profile, and its rates.
+
+    ``prefix`` tokens of the prompt are cached already, ``chunk`` are read at once (None: as the
+    engine does): what the reasons of an estimate are told for.
+    """
 
     def __init__(
         self,
@@ -113,9 +117,13 @@ class Setting:
         plan: Plan,
         precision: Precision,
         profile: Profile,
+        *,
+        prefix: int = 0,
+        chunk: int | None = None,
     ) -> None:
         self.model, self.device, self.plan, self.precision = model, device, plan, precision
-        self.profile = profile
+        self.profile, self.prefix = profile, prefix
+        self.chunk = profile.engine.chunk if chunk is None else chunk
         self.share = Share(model.description, plan, precision)
         efficiency = profile.efficiency(device, precision)
         curves = profile.curves(device, precision)

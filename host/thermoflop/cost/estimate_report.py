@@ -18,20 +18,21 @@ if TYPE_CHECKING:
     from thermoflop.model.model import Model
 
 
-_made: dict[int, tuple[Estimate, Model, Profile]] = {}
+_made: dict[int, tuple[Estimate, Model, Profile, dict[str, int]]] = {}
 
 
 def setting_of(found: Estimate) -> Setting:
-    """The setting that an estimate of this module was made with."""
-    _, model, profile = _made[id(found)]
-    return Setting(model, found.device, found.plan, found.precision, profile)
+    """The setting that an estimate of ``ask_one`` was made with."""
+    _, model, profile, reading = _made[id(found)]
+    return Setting(model, found.device, found.plan, found.precision, profile, **reading)
 
 
 def ask_one(model: Model, hardware: str, options: dict[str, Any]) -> Estimate:
     """One estimate whose reasons can be asked for."""
     profile = find_profile(options.get("profile"))
     found = estimate(model, hardware, **{**options, "profile": profile})
-    _made[id(found)] = (found, model, profile)
+    reading = {name: options[name] for name in ("prefix", "chunk") if options.get(name) is not None}
+    _made[id(found)] = (found, model, profile, reading)
     return found
 
 

@@ -10,9 +10,9 @@ from thermoflop.cost.rates import (
     memory_s,
     operator_s,
     step_overhead_s,
-    waiting_s,
 )
 from thermoflop.cost.units import digits, scaled, seconds, table
+from thermoflop.cost.why_operator import besides_s, parts_shown
 from thermoflop.model.record import record
 
 if TYPE_CHECKING:
@@ -162,21 +162,17 @@ def _launching(rates: Rates) -> str:
 
 
 def steps_of(found: Estimate, setting: Setting) -> dict[str, tuple[list[Reason], float]]:
-    """The reasons of reading the prompt and of the middle decode step, with their overheads."""
-    batch = found.batch / found.plan.dp
-    overhead = float(step_overhead_s(batch, setting.rates))
-    reading = setting.prefill(found.prompt, batch)
-    shown = {
-        "reading the prompt": (
-            reasons(reading, setting.rates),
-            overhead + setting.rates.efficiency.prompt_s + waiting_s(reading, setting.rates),
-        )
-    }
-    if found.generate > 1:
-        middle = found.prompt + (found.generate - 1) // 2
-        step = setting.decoding(batch)(middle)
-        waits = 0.0 if setting.rates.graphs else waiting_s(step, setting.rates)
-        shown[f"one token after {middle}"] = (reasons(step, setting.rates), overhead + waits)
+    """The reasons of reading the prompt and of the middle decode step, with their overheads.
+
+    Of a prompt that is read in chunks it is the middle chunk; the title says how many there are.
+    """
+    shown = {}
+    for part in parts_shown(found, setting).values():
+        title = part.words if part.phase == "prefill" else f"one token after {part.cached}"
+        if part.factor != 1:
+            title = f"{digits(part.factor)} x {title}"
+        overhead_s = float(step_overhead_s(part.batch, setting.rates)) + besides_s(part, setting)
+        shown[title] = (reasons(part.works, setting.rates), overhead_s)
     return shown
 
 

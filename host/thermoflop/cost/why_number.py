@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.bound import parts_of, sums_of
-from thermoflop.cost.rates import binding, operator_s, step_overhead_s, waiting_s
+from thermoflop.cost.rates import binding, operator_s, step_overhead_s
 from thermoflop.cost.units import digits, scaled, seconds
-from thermoflop.cost.why_operator import PHASES, Part, Why, parts_shown, why_operator
+from thermoflop.cost.why_operator import PHASES, Part, Why, besides_s, parts_shown, why_operator
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,14 +86,6 @@ def _expected(found: Estimate, setting: Setting, kind: str) -> Why:
     rows, binds = operator_rows(part, setting, overhead)
     columns = ("operator", "times", "FLOP", "bytes", "time", "binds")
     return Why(title, value, tuple(lines), columns, rows, binds, tuple(notes))
-
-
-def besides_s(part: Part, setting: Setting) -> float:
-    """Seconds that the device waits for launches, and what every prompt costs besides its step."""
-    rates = setting.rates
-    recorded = rates.graphs and part.phase == "decode"
-    waits = 0.0 if recorded else waiting_s(part.works, rates)
-    return waits + (rates.efficiency.prompt_s / part.factor if part.phase == "prefill" else 0.0)
 
 
 def operator_rows(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.habits import DEQUANTIZE
-from thermoflop.cost.rates import MOVING, binding, compute_s, memory_s, operator_s
+from thermoflop.cost.rates import MOVING, binding, compute_s, memory_s, operator_s, waiting_s
 from thermoflop.cost.steps import decode_step, prefill_step
 from thermoflop.cost.units import digits, scaled, seconds
 from thermoflop.errors import MissingExtra, UsageError
@@ -63,17 +63,26 @@ def parts_shown(found: Estimate, setting: Setting) -> dict[str, Part]:
 
 
 def _prompt_part(found: Estimate, setting: Setting, batch: float) -> Part:
-    chunk, stages = setting.profile.engine.chunk, found.plan.pp
-    if chunk is None or found.prompt <= chunk:
-        works = tuple(setting.prefill(found.prompt, batch))
-        factor = 1.0 if chunk is None else (1 + stages - 1) / stages
-        return Part("prefill", works, batch, found.prompt, 0, factor, "reading the prompt")
-    count = -(-found.prompt // chunk)
-    size = found.prompt / count
-    middle = (found.prompt - size) / 2
+    prefix, chunk, stages = setting.prefix, setting.chunk, found.plan.pp
+    new = found.prompt - prefix
+    if chunk is None or new <= chunk:
+        works = tuple(setting.prefill(new, batch, prefix))
+        words = "reading the prompt" + (f" after {prefix:,} cached" if prefix else "")
+        return Part("prefill", works, batch, new, prefix, 1.0, words)
+    count = -(-new // chunk)
+    size = new / count
+    middle = prefix + (new - size) / 2
     works = tuple(setting.prefill(size, batch, middle))
     words = f"reading the middle one of {count} chunks of the prompt"
     return Part("prefill", works, batch, size, middle, (count + stages - 1) / stages, words)
+
+
+def besides_s(part: Part, setting: Setting) -> float:
+    """Seconds that the device waits for launches, and what every prompt costs besides its step."""
+    rates = setting.rates
+    recorded = rates.graphs and part.phase == "decode"
+    waits = 0.0 if recorded else waiting_s(part.works, rates)
+    return waits + (rates.efficiency.prompt_s / part.factor if part.phase == "prefill" else 0.0)
 
 
 def why_operator(setting: Setting, part: Part, index: int) -> Why:
@@ -107,6 +116,12 @@ def time_lines(work: Work, setting: Setting) -> tuple[str, ...]:
             f"  = {sent} / ({link} x {efficiency.link:.2f}) + {work.flops:g} x {step}",
             f"  = {seconds(moving)}",
             f"time = {work.times:g} x {seconds(moving)} = {total}",
+        )
+    if rates.curves is not None:
+        busy = seconds(max(computing, moving))
+        return (
+            "time = times x (launch + measured time at its size, read between measured sizes)",
+            f"  = {work.times:g} x ({seconds(launching)} + {busy}) = {total}",
         )
     lines = [*_computing(work, setting, computing), *_moving(work, setting, moving)]
     launch = f"launch = {work.launches} x {seconds(efficiency.launch_s)} = {seconds(launching)}"
