@@ -30,6 +30,7 @@ from thermoflop.pico.simulated.options import Options
 from thermoflop.pico.track import BoardLine, Counters, HostEvent
 from thermoflop.pico.wire import Sample
 from thermoflop.runs import decoder
+from thermoflop.runs.facts import processor_cache_bytes
 from thermoflop.runs.plan import Plan
 from thermoflop.runs.predict import Wish
 from thermoflop.runs.records import Record
@@ -225,7 +226,7 @@ def this_machine(threads: int) -> Device:
         memory_bytes=_memory_bytes(),
         bandwidth_bytes_s=found["bytes_per_s"],
         peaks={"fp32": found["flops_per_s"]},
-        cache_bytes=_cache_bytes(),
+        cache_bytes=processor_cache_bytes() or _CACHE_BYTES,
         source="its best rates in numpy, measured just before",
         confidence="own",
     )
@@ -243,13 +244,3 @@ def _memory_bytes() -> float:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (ValueError, OSError, AttributeError):  # Windows has no sysconf
         return 8e9
-
-
-def _cache_bytes() -> float:
-    """The largest cache of the first processor."""
-    sizes = []
-    for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
-        text = path.read_text(encoding="ascii").strip()
-        if text[:-1].isdigit() and text[-1:] in "KM":
-            sizes.append(int(text[:-1]) * (1 << (10 if text[-1] == "K" else 20)))
-    return float(max(sizes)) if sizes else _CACHE_BYTES

@@ -7,7 +7,6 @@ between two measured ones is taken to move as fast as the smaller, so a bound is
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from thermoflop.cost.hardware import device_from
 from thermoflop.cost.own import Level
 from thermoflop.marks import mark
 from thermoflop.runs.bench.kernels import Pool
+from thermoflop.runs.facts import processor_cache_bytes
 
 if TYPE_CHECKING:
     from thermoflop.cost.hardware import Device
@@ -26,7 +26,6 @@ HEADROOM = 1.1
 PEAK_S = 0.25  # of looking for the best, for each size
 _SETS = (96 << 10, 768 << 10, 6 << 20, 24 << 20)  # bytes that stay in one cache or another
 _RESOLUTION_S = 1e-7  # of the clocks; a device's events tell no less
-_CACHES = "/sys/devices/system/cpu/cpu0/cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +118,7 @@ def cache_bytes(backend: Backend) -> float:
     """The size of the last cache: of the GPU, or as the system states it, else 32 MiB."""
     if backend.device != "cpu":
         return backend.cache_bytes()
-    largest = 0.0
-    try:
-        for entry in os.listdir(_CACHES):  # noqa: PTH208
-            with open(f"{_CACHES}/{entry}/size", encoding="ascii") as file:  # noqa: PTH123
-                largest = max(largest, _size(file.read().strip()))
-    except (OSError, ValueError):
-        pass
-    return largest or float(32 << 20)
-
-
-def _size(text: str) -> float:
-    unit = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(text[-1:], 0)
-    return float(text[:-1]) * unit if unit else float(text)
+    return processor_cache_bytes() or float(32 << 20)
 
 
 def cold_share(pool: Pool, best: Best) -> float:

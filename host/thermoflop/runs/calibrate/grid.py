@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.work import work_of
 from thermoflop.model.feeds import ACTIVATION_OPERATIONS
-from thermoflop.model.operators import Attend, Lookup, MatMul, Operator, Pass
+from thermoflop.model.operators import Attend, Lookup, MatMul, Pass
 from thermoflop.model.record import replace
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ GPU = Grid(
     most_flops=1e13,
     most_elements=3e8,
 )
-GATED = {name for name in ACTIVATION_OPERATIONS if name in ("silu", "gelu")}
+_GATED = ("silu", "gelu")  # activations that models also use with a gate
 
 
 def nodes(grid: Grid, backend: Backend, precision: Precision, quick: bool) -> Iterator[Node]:
@@ -95,10 +94,6 @@ def nodes(grid: Grid, backend: Backend, precision: Precision, quick: bool) -> It
     yield from _experts(grid, precision)
 
 
-def _work(operator: Operator, precision: Precision) -> Work:
-    return work_of(operator, precision)
-
-
 def _products(grid: Grid, precision: Precision, quick: bool) -> Iterator[Node]:
     for size in grid.sizes:
         side = round(size**0.5)
@@ -107,14 +102,14 @@ def _products(grid: Grid, precision: Precision, quick: bool) -> Iterator[Node]:
             if 2.0 * rows * size > grid.most_flops:
                 continue
             works = tuple(
-                _work(MatMul("product", *_WHERE, rows, k, n or size // k), precision)
+                work_of(MatMul("product", *_WHERE, rows, k, n or size // k), precision)
                 for k, n in shapes
             )
             yield Node("matmul", rows, size, works)
 
 
 def _attend(sequences: int, heads: int, kv: int, queries: int, keys: int, dim: int) -> Attend:
-    pairs = sequences * queries * keys // sequences
+    pairs = queries * keys
     return Attend("scores", *_WHERE, sequences, heads, kv, queries, keys, dim, pairs, fused=False)
 
 
@@ -131,7 +126,7 @@ def _scores(grid: Grid, precision: Precision) -> Iterator[Node]:
             scores = _attend(1, HEADS * rows // queries, HEADS, queries, keys, DIM)
             values = replace(scores, name="values", values=True)
             for operator in (scores, values):
-                work = _work(operator, precision)
+                work = work_of(operator, precision)
                 yield Node(operator.name, rows, DIM * keys, (work,), HEADS)
 
 
@@ -139,8 +134,8 @@ def fixed_works(precision: Precision) -> dict[str, Work]:
     """The smallest call of the classes that loop: what a call costs besides its loops."""
     scores = _attend(1, 1, 1, 1, 8, 16)
     return {
-        "scores": _work(scores, precision),
-        "values": _work(replace(scores, name="values", values=True), precision),
+        "scores": work_of(scores, precision),
+        "values": work_of(replace(scores, name="values", values=True), precision),
     }
 
 
@@ -157,7 +152,7 @@ def _softmax(grid: Grid, precision: Precision) -> Iterator[Node]:
 
 
 def _softmax_node(key: str, scores: Attend, precision: Precision) -> Node:
-    work = replace(_work(scores, precision), name="softmax", kind="normalization")
+    work = replace(work_of(scores, precision), name="softmax", kind="normalization")
     rows = scores.heads * scores.sequences * scores.queries
     return Node(key, rows, scores.keys, (work,))
 
@@ -180,7 +175,7 @@ def _attention(grid: Grid, precision: Precision) -> Iterator[Node]:
 
 
 def _joined(key: str, rows: int, size: int, scores: Attend, precision: Precision) -> Node:
-    return Node(key, rows, size, (replace(_work(scores, precision), name="attention"),))
+    return Node(key, rows, size, (replace(work_of(scores, precision), name="attention"),))
 
 
 def _rows_of_columns(grid: Grid, precision: Precision, quick: bool) -> Iterator[Node]:
@@ -193,9 +188,9 @@ def _rows_of_columns(grid: Grid, precision: Precision, quick: bool) -> Iterator[
                     "norm", *_WHERE, tokens, width, operations, kind="normalization",
                     weights=width,
                 )  # fmt: skip
-                yield Node(key, tokens, width, (_work(norm, precision),))
+                yield Node(key, tokens, width, (work_of(norm, precision),))
             table = Lookup("table", *_WHERE, tokens, width)
-            yield Node("gather", tokens, width, (_work(table, precision),))
+            yield Node("gather", tokens, width, (work_of(table, precision),))
 
 
 def _elements(grid: Grid, precision: Precision) -> Iterator[Node]:
@@ -203,7 +198,7 @@ def _elements(grid: Grid, precision: Precision) -> Iterator[Node]:
         width = min(1024, elements)
         rows = elements // width
         for name in ACTIVATION_OPERATIONS:
-            for gated in (False, True) if name in GATED else (False,):
+            for gated in (False, True) if name in _GATED else (False,):
                 key = f"{name} x up" if gated else name
                 yield _element_node(Pass(key, *_WHERE, rows, width, 8, inputs=1 + gated), precision)
         yield _element_node(Pass("residual", *_WHERE, rows, width, 1, inputs=2), precision)
@@ -211,15 +206,14 @@ def _elements(grid: Grid, precision: Precision) -> Iterator[Node]:
 
 
 def _element_node(operator: Pass, precision: Precision) -> Node:
-    elements = prod((operator.m, operator.n))
-    return Node(operator.name, 1, elements, (_work(operator, precision),))
+    return Node(operator.name, 1, float(operator.m * operator.n), (work_of(operator, precision),))
 
 
 def _experts(grid: Grid, precision: Precision) -> Iterator[Node]:
     for tokens in grid.tokens:
         routing = Pass("routing softmax", *_WHERE, tokens, 8, 5)
-        yield Node("routing softmax", tokens, 8, (_work(routing, precision),))
+        yield Node("routing softmax", tokens, 8, (work_of(routing, precision),))
         for width in (512, 4096):
             if 2 * tokens * width <= grid.most_elements:
                 combine = Pass("combine experts", *_WHERE, 2 * tokens, width, 2)
-                yield Node("combine experts", 2 * tokens, width, (_work(combine, precision),))
+                yield Node("combine experts", 2 * tokens, width, (work_of(combine, precision),))

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from thermoflop.runs.bench.kernels import Pool
     from thermoflop.runs.bench.limits import Best
 
-NAME = "mine"
 LEAST_S = 0.025  # of measuring one shape, each of two times
 QUICK_S = 0.015
 
