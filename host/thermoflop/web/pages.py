@@ -30,5 +30,6 @@ def register(app: FastAPI, site: Site, desk: Desk) -> None:
     async def runs() -> None:
         await runs_page(site.runs)
 
-    app.router.routes.append(Route("/runs/compare", Reports(site.runs).compare))
-    app.router.routes.append(Route("/runs/{name:path}/report", Reports(site.runs).one))
+    reports = Reports(site.runs)  # one for both: its turns are shared
+    app.router.routes.append(Route("/runs/compare", reports.compare))
+    app.router.routes.append(Route("/runs/{name:path}/report", reports.one))

@@ -119,7 +119,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=128)
     except OverflowError as error:
-        raise UsageError(f"--port {port} must be from 0 to 65535") from error
+        raise UsageError(f"--http-port {port} must be from 0 to 65535") from error
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             why = "another program is using it; choose another with --http-port"

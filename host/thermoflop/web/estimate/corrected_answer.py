@@ -12,6 +12,8 @@ from thermoflop.web.estimate.corrected import batches_of, computed, forms
 from thermoflop.web.estimate.plots import charts_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from thermoflop.cost.compare import Variant
     from thermoflop.cost.estimate import Estimate, Span
     from thermoflop.cost.why_operator import Part
@@ -242,8 +244,14 @@ def _bytes(value: float) -> tuple[str, float, str]:
     return f"{value:,.0f} B", value, "B"
 
 
-def _form_row(label: str, variants: list[Variant], why: str, of: object, name: str = "") -> Row:
-    assert callable(of)  # noqa: S101
+def _form_row(
+    label: str,
+    variants: list[Variant],
+    why: str,
+    of: Callable[[Variant], tuple[str, float, str]],
+    name: str = "",
+) -> Row:
+    """``of`` gives a variant's text, value and unit."""
     cells = []
     for variant in variants:
         text, value, unit = of(variant)
