@@ -29,6 +29,7 @@ from urllib.parse import urlsplit
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 from browser import sitekit  # noqa: E402
+from cli.kit import ENVIRONMENT  # noqa: E402
 
 BOARD = "sim://?heat=off&uptime=60&speed=2"  # five samples a second of its own, twice as fast
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -114,7 +115,7 @@ def measured(pid: int, seconds: float, url: str, viewers: int) -> dict[str, Any]
     watchers = None
     if viewers:
         words = [*script, "--seconds", str(seconds)]
-        watchers = subprocess.Popen(words, stdout=subprocess.PIPE, env=sitekit.ENVIRONMENT)
+        watchers = subprocess.Popen(words, stdout=subprocess.PIPE, env=ENVIRONMENT)
         time.sleep(0.05 * viewers + 3)
     before, start_s = cpu_s(pid), time.monotonic()
     time.sleep(max(1.0, seconds - 0.05 * viewers - 5))
@@ -129,14 +130,14 @@ def record(runs: Path, seconds: float) -> tuple[subprocess.Popen[bytes], subproc
     """A recording of a board at ten samples a second, and the board."""
     board = subprocess.Popen(
         [sys.executable, "-m", "thermoflop.web.simboard", BOARD],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=sitekit.ENVIRONMENT,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT,
     )  # fmt: skip
     assert board.stdout is not None
     address = board.stdout.readline().strip()
     words = ["record", "--control", "--port", address, "--gpu", "sim", "--out", str(runs), "--"]
     recorder = subprocess.Popen(
         [sys.executable, "-m", "thermoflop", *words, "sleep", f"{seconds:g}"],
-        env=sitekit.ENVIRONMENT, stderr=subprocess.DEVNULL,
+        env=ENVIRONMENT, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     while not list(runs.glob("*/run.json")):
         time.sleep(0.1)

@@ -8,19 +8,14 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
-ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {
-    **os.environ,
-    "PYTHONPATH": os.pathsep.join([str(ROOT / "host"), os.environ.get("PYTHONPATH", "")]),
-    "PYTHONUNBUFFERED": "1",
-}
+from cli.kit import ENVIRONMENT, command
+
 START_S = 30.0
 _URL = re.compile(r"http://\S+")
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -61,7 +56,7 @@ class Site:
         """Start it and wait until it says where it is."""
         self.runs = runs
         self.log = runs.parent / f"serve-{secrets.token_hex(4)}.log"
-        words = [sys.executable, "-m", "thermoflop", "serve", "--in", str(runs), "--http-port", "0"]
+        words = command("serve", "--in", str(runs), "--http-port", "0")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [*words, *options], stdout=log, stderr=subprocess.STDOUT, env=ENVIRONMENT
