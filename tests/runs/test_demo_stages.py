@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from thermoflop.cost.hardware import Device
 from thermoflop.errors import ThermoflopError
 from thermoflop.pico.simulated.heat import FULL_W
+from thermoflop.pico.track import HostEvent
 from thermoflop.runs.demo import DemoResult, Stage, demo, this_machine
 from thermoflop.runs.reader import read_run
 
@@ -80,6 +82,20 @@ def test_the_heat_follows_the_benchmarks_processor_time(tmp_path: Path) -> None:
     play(tmp_path, 15.0, on_line=see)
     assert median(watts for _, watts in seen if watts > 0) == pytest.approx(15.0, rel=0.2)
     assert {watts for name, watts in seen if name != "work"} == {0.0}
+
+
+def test_what_the_benchmark_said_last_gives_no_heat_after_its_end() -> None:
+    """Its end is known at once, its output is read when there is time."""
+    stage = Stage(SPEED, None)
+    now_s = time.monotonic()
+    told = {"values": {"cpu_s": 1.0, "tokens": 1.0}}
+    stage.see(HostEvent(now_s, 0.0, "child_start", {}))
+    stage.see(HostEvent(now_s + 1, 0.0, "mark", told))
+    assert stage.watts(0.0) == FULL_W
+    stage.see(HostEvent(now_s + 2, 0.0, "child_end", {}))
+    stage.see(HostEvent(now_s + 3, 0.0, "mark", told))
+    assert stage.watts(0.0) == 0.0
+    assert stage.tokens == 2.0
 
 
 def test_a_benchmark_that_fails_says_why(tmp_path: Path) -> None:

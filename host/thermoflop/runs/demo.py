@@ -113,7 +113,8 @@ class Stage:
             values = event.detail.get("values") or {}
             cpu_s, tokens = values.get("cpu_s"), values.get("tokens")
             self.tokens += tokens if isinstance(tokens, float) else 0.0
-            if isinstance(cpu_s, float) and self._told:
+            # what it said last may be read after it has ended
+            if isinstance(cpu_s, float) and self.name == "work":
                 self._used(event.mono_s, cpu_s)
 
     def _used(self, at_s: float, cpu_s: float) -> None:
