@@ -16,7 +16,7 @@ from thermoflop.cost.bound import bound_step_s, limits_of
 from thermoflop.cost.engines import attention_peak_of, find_engine, peak_of
 from thermoflop.cost.habits import as_run
 from thermoflop.cost.plan import Plan, Share
-from thermoflop.cost.rates import fastest_peak
+from thermoflop.cost.rates import MOVING, fastest_peak
 from thermoflop.cost.steps import decode_step, prefill_step
 from thermoflop.errors import UsageError
 from thermoflop.model.record import record, replace
@@ -192,7 +192,7 @@ def _line(work: Work, speeds: _Speeds) -> tuple[float, ...]:
         wire = work.activation_bytes / speeds.link
         return (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, wire, 0.0, 0.0, float(work.flops))
     plain = work.kind == "contraction"
-    still = work.kind in ("normalization", "element-wise", "gather")
+    still = work.kind in MOVING
     return (
         work.flops / speeds.peak if plain else 0.0,
         work.row_flops / speeds.peak if plain else 0.0,
