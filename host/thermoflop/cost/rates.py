@@ -1,4 +1,4 @@
-"""Rates: how fast a device really is, for each class of operator; and the rates of the bound.
+"""Rates: how fast a device really is, for each class of operator, and the peak of the bound.
 
 The time of an operator is its gap plus the larger of computing and moving:
 
@@ -112,14 +112,6 @@ def fastest_peak(device: Device, precision: Precision) -> float:
     if precision.family in ("4", "8", "8w", "4w"):
         peak = max(peak, *(device.peaks.get(name, 0.0) for name in ("int8", "fp8", "fp4")))
     return peak
-
-
-def bound_rates(device: Device, precision: Precision) -> Rates:
-    """Nothing wasted: the data sheet's rates."""
-    peak = fastest_peak(device, precision)
-    fabric = device.fabric_bytes_s
-    bandwidth = device.bandwidth_bytes_s
-    return Rates(peak, bandwidth, fabric, device.core_hz, peak, Efficiency())
 
 
 def compute_s(work: Work, rates: Rates) -> Number:

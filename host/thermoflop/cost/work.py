@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from thermoflop.model.operators import Operator
     from thermoflop.model.step import Step
 
-# Passes and look-ups are small: what is fused into a neighbour neither moves bytes nor is launched.
-CLASSES = ("contraction", "attention", "normalization", "element-wise", "gather", "scan", "network")
-
 # Elements of 16 bits in a line of 128 bytes: tensor cores are fed at full rate in multiples of it
 # (NVIDIA, Matrix Multiplication Background User's Guide).
 TILE = 64

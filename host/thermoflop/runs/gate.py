@@ -11,8 +11,6 @@ from thermoflop.errors import UsageError
 from thermoflop.runs.gpu.sampler import GpuSampler
 from thermoflop.runs.sources import BoardSource
 
-SENSORS = ("auto", "board", "gpu")
-
 
 @dataclass(frozen=True, slots=True)
 class Gate:

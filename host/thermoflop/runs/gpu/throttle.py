@@ -40,7 +40,6 @@ WORDS = {
     "reliability": "voltage limit",
 }
 NOT_THROTTLING = 0x001 | 0x002 | 0x100
-THERMAL = 0x020 | 0x040
 MAX_HOLE_S = 2.0  # a reason is not believed to hold over a longer silence
 
 
