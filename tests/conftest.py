@@ -4,8 +4,14 @@ runner`` works in every test, whichever is collected first."""
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
+
+# A shell starts what it puts in the background with Ctrl-C ignored, and every process of a test
+# would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
