@@ -63,7 +63,7 @@ def trained(question: TrainingQuestion) -> list[tuple[float, list[Work]]]:
     slots = slots_of(question)
     found = [(slots, micro)]
     if plan.pp > 1:
-        found.append((2.0 * slots, _sends(share, question)))
+        found.append((2.0 * micro_batches_of(question), _sends(share, question)))
     return [*found, (1.0, _once(share, question))]
 
 
@@ -74,13 +74,20 @@ def _executions(work: Work, question: TrainingQuestion) -> float:
 def slots_of(question: TrainingQuestion) -> float:
     """Micro-batches of the whole model that a device's time is worth, bubble included."""
     plan = question.plan
-    count = max(1.0, question.global_batch / plan.dp / question.micro_batch)
     layers = layers_of(question.model.description)
-    return float((count + (plan.pp - 1) / question.virtual) * stage_share(layers, plan.pp))
+    idle = (plan.pp - 1) / question.virtual
+    return float((micro_batches_of(question) + idle) * stage_share(layers, plan.pp))
+
+
+def micro_batches_of(question: TrainingQuestion) -> float:
+    """Micro-batches that pass through a replica in an iteration."""
+    return max(1.0, question.global_batch / question.plan.dp / question.micro_batch)
 
 
 def _sends(share: Share, question: TrainingQuestion) -> list[Work]:
-    """Activations over a stage's boundaries: b s h forward, as many backward."""
+    """A micro-batch's activations over one boundary of each chunk of layers: b s h elements in one
+    direction (Narayanan et al. 2021, section 3.2), over t where each tensor-parallel device sends
+    its part (section 4.1)."""
     stack = share.description.stacks[-1]
     tokens = question.micro_batch * question.sequence
     size = tokens * stack.hidden * question.precision.activation_bytes / question.plan.tp
