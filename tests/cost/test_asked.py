@@ -101,3 +101,39 @@ def test_each_row_of_training_is_listed(capsys):
 def test_names_are_never_cut_inside_brackets(name, most, shown):
     """In tables."""
     assert shortened(name, most) == shown
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("estimate", "gpt2"), "prompt 896, 128 generated"),
+        (("estimate", "gpt2", "--generate", "24"), "prompt 1000, 24 generated"),
+        (("estimate", "llama-3-8b"), "prompt 1024, 128 generated"),
+        (("estimate", "bert-base-uncased"), "prompt 512, 0 generated"),
+        (("fit", "gpt2"), "896 + 128 tokens"),
+        (("compare", "gpt2"), "896 + 128 tokens"),
+        (("train", "gpt2"), "batch 512 x 1024 tokens"),
+    ],
+)
+def test_sizes_that_were_not_said_are_such_as_the_model_can_do(capsys, words, said):
+    """A default is never what refuses a model."""
+    assert main(list(words)) == 0
+    assert said in capsys.readouterr().out
+
+
+def test_a_size_that_was_said_is_never_changed(capsys):
+    """It is refused where it does not fit."""
+    assert main(["estimate", "gpt2", "--prompt", "1024"]) == 2
+    assert "1024 positions" in capsys.readouterr().err
+
+
+def test_a_device_that_computes_in_fp32_alone_is_asked_for_no_other_format(capsys, tmp_path):
+    """A processor that was calibrated is such a one."""
+    file = tmp_path / "own.toml"
+    file.write_text("memory_gb = 8\nbandwidth_gb_s = 20\n[dense_tflops]\nfp32 = 0.2\n")
+    for command in ("estimate", "fit", "compare"):
+        asked = [command, "gpt2", "--gpu", str(file)]
+        assert main(asked) == 0
+        unsaid = capsys.readouterr().out
+        assert main([*asked, "--dtype", "fp32"]) == 0
+        assert capsys.readouterr().out == unsaid

@@ -97,6 +97,37 @@ def test_several_runs_share_a_page(tmp_path: Path, run: Path) -> None:
     assert "2. other" in text
 
 
+def test_a_comparison_leaves_the_page_of_a_run_as_it_is(tmp_path: Path, run: Path) -> None:
+    """It has a name of its own in the first run's folder."""
+    other = full_run(tmp_path / "runs", name="other")
+    alone = write_report([run]).read_text()
+    both = write_report([run, other])
+    assert both == run / "compare.html"
+    assert 'id="chart1"' in both.read_text()
+    assert (run / "report.html").read_text() == alone
+
+
+def test_what_was_simulated_is_said(tmp_path: Path) -> None:
+    """On the page and in the terminal; of what was there nothing is said."""
+    gpu = {"devices": [], "driver": "simulated"}
+    sim = write(tmp_path / "a", [*trial(0, 1)], port={"url": "sim://?heat=cpu"}, gpu=gpu)
+    real = write(tmp_path / "b", [*trial(0, 1)], port={"url": "/dev/ttyACM0"}, gpu={"driver": "5"})
+    assert "board and GPU simulated" in page([analyze(sim)])
+    assert "board and GPU simulated" in "\n".join(lines(analyze(sim)))
+    assert "simulated:" not in page([analyze(real)])
+
+
+def test_phases_of_repeated_trials_say_which(tmp_path: Path) -> None:
+    """The first one, too."""
+    marks = [mark(t, "decode") for t in (0.5, 2.5)]
+    folder = write(tmp_path, [*trial(0, 1), *trial(2, 3, 1), *marks])
+    text = page([analyze(folder)])
+    assert "decode (trial 0)" in text
+    assert "decode (trial 1)" in text
+    said = [line for line in lines(analyze(folder)) if line.startswith("decode")]
+    assert [line.rpartition(", ")[2] for line in said] == ["trial 0", "trial 1"]
+
+
 def test_a_run_without_board_gpu_and_trials_has_a_page(tmp_path: Path) -> None:
     """There is little to say, and it is said."""
     folder = write(tmp_path, [event(0, "x")], absent={"gpu": "no driver"})

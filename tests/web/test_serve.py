@@ -40,6 +40,7 @@ def test_a_port_that_is_taken_is_exit_code_4(tmp_path: Path) -> None:
     [
         (("--port", "/dev/no-such-port"), 4, "there is no port /dev/no-such-port"),
         (("--port", "sim://?heat=lots"), 4, "heat 'lots'"),
+        (("--port", "8765"), 2, "for the page's own say --http-port 8765"),
         (("--http-port", "99999"), 2, "99999"),
         (("--http-port", "-1"), 2, "-1"),
         (("--host", "192.0.2.7"), 4, "192.0.2.7"),

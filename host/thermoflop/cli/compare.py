@@ -9,6 +9,7 @@ from thermoflop.cli.cost_options import (
     add_sizes,
     plan_of,
     settle,
+    sizes_of,
 )
 
 TYPE_CHECKING = False
@@ -27,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_plan(parser)
     parser.add_argument("--gqa", type=int, metavar="G", help="key heads of GQA (the model's own)")
     parser.add_argument("--mla", type=int, default=512, metavar="R", help="rank of MLA (512)")
-    parser.add_argument("--profile", metavar="P", help="vllm, llama.cpp, ... or a JSON file")
+    parser.add_argument("--profile", metavar="P", help="vllm, llama.cpp, mine, ... or a JSON file")
     parser.add_argument(
         "--page", choices=("A100", "V100"),
         help="the MHA-against-MQA web page on that GPU, instead of MODEL (no page of the cache)",
@@ -53,8 +54,10 @@ def run(args: argparse.Namespace) -> int:
     if args.model is None:
         raise UsageError("no MODEL: expected a name, a config.json, or --page")
     settle(args)
-    names = ("batch", "prompt", "generate", "dtype", "kv_dtype", "profile")
-    options = {**plan_of(args), **{name: getattr(args, name) for name in names}}
-    found = compare(load_model(args.model), args.hardware, args.gqa, args.mla, **options)
+    model = load_model(args.model)
+    names = ("dtype", "kv_dtype", "profile")
+    options = {**plan_of(args), **sizes_of(args, model)}
+    options |= {name: getattr(args, name) for name in names}
+    found = compare(model, args.hardware, args.gqa, args.mla, **options)
     print(json.dumps(compare_json(found), indent=1) if args.json else compare_text(found))
     return 0

@@ -7,6 +7,9 @@ if TYPE_CHECKING:
     import argparse
     from typing import Any
 
+    from thermoflop.model.model import Model
+
+PROMPT, GENERATE, SEQUENCE = 1024, 128, 2048  # tokens, where nothing is said
 _PLAN = ("devices", "tp", "pp", "dp", "ep", "cp")
 
 
@@ -44,7 +47,8 @@ def add_precision(parser: argparse._ActionsContainer) -> None:
     """Number formats."""
     parser.add_argument(
         "--dtype", metavar="F",
-        help="bf16, fp16, fp8, int8, int8-wo, int4, int4-g64, mxfp4, q4_k_m, ... (default bf16)",
+        help="bf16, fp16, fp8, int8, int8-wo, int4, int4-g64, mxfp4, q4_k_m, ... (default bf16, "
+        "or fp32 where the device does no other)",
     )  # fmt: skip
     parser.add_argument("--kv-dtype", metavar="F", help="the cache: bf16, fp8, int8, int4")
 
@@ -52,8 +56,24 @@ def add_precision(parser: argparse._ActionsContainer) -> None:
 def add_sizes(parser: argparse._ActionsContainer) -> None:
     """Sequences and their lengths."""
     parser.add_argument("--batch", type=int, default=1, metavar="B", help="sequences (default 1)")
-    parser.add_argument("--prompt", type=int, default=1024, metavar="N", help="tokens (1024)")
-    parser.add_argument("--generate", type=int, default=128, metavar="N", help="new tokens (128)")
+    parser.add_argument(
+        "--prompt", type=int, metavar="N", help="tokens (1024, or what the model has room for)"
+    )
+    parser.add_argument(
+        "--generate", type=int, metavar="N", help="new tokens (128; of an encoder 0)"
+    )
+
+
+def sizes_of(args: argparse.Namespace, model: Model) -> dict[str, int]:
+    """The sizes as keyword arguments; what was not said is what the model can do."""
+    generate = args.generate
+    if generate is None:
+        generate = 0 if model.is_encoder else GENERATE
+    prompt = args.prompt
+    if prompt is None:
+        most = model.max_positions
+        prompt = PROMPT if most is None or most <= generate else min(PROMPT, most - generate)
+    return {"batch": args.batch, "prompt": prompt, "generate": generate}
 
 
 def plan_of(args: argparse.Namespace) -> dict[str, Any]:
@@ -71,4 +91,12 @@ def settle(args: argparse.Namespace, hardware: str | None = "h100") -> None:
     if args.hardware is None:
         args.hardware = hardware if own is None else own.device
     if args.dtype is None:
-        args.dtype = "bf16" if own is None else own.dtype
+        args.dtype = format_for(args.hardware) if own is None else own.dtype
+
+
+def format_for(hardware: str | None) -> str:
+    """The number format where none is said: bf16, or fp32 on a device known to do no other."""
+    from thermoflop.cost.hardware import as_device
+
+    peaks = () if hardware is None else as_device(hardware).peaks
+    return "fp32" if "fp32" in peaks and not {"bf16", "fp16"} & set(peaks) else "bf16"

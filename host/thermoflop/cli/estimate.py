@@ -9,6 +9,7 @@ from thermoflop.cli.cost_options import (
     add_sizes,
     plan_of,
     settle,
+    sizes_of,
 )
 from thermoflop.cli.model_options import add_model, load
 
@@ -24,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_sizes(parser)
     add_precision(parser)
     add_plan(parser)
-    parser.add_argument("--profile", metavar="P", help="vllm, llama.cpp, ... or a JSON file")
+    parser.add_argument("--profile", metavar="P", help="vllm, llama.cpp, mine, ... or a JSON file")
     parser.add_argument("--prefix", type=int, default=0, metavar="N", help="prompt tokens cached")
     parser.add_argument("--chunk", type=int, metavar="N", help="prompt tokens read at once")
     parser.add_argument("--page", type=int, metavar="N", help="tokens in a page of the cache")
@@ -44,11 +45,10 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.cost.estimate_report import Wanted, estimate_report
 
     settle(args)
+    model = load(args)
     options = {
         **plan_of(args),
-        "batch": args.batch,
-        "prompt": args.prompt,
-        "generate": args.generate,
+        **sizes_of(args, model),
         "dtype": args.dtype,
         "kv_dtype": args.kv_dtype,
         "profile": args.profile,
@@ -64,5 +64,5 @@ def run(args: argparse.Namespace) -> int:
     drafted = 4 if args.drafted is None else args.drafted
     drafting = (args.draft, drafted, 0.7 if args.acceptance is None else args.acceptance)
     ask = Wanted(args.why, args.saturation, args.svg, args.roofline, drafting, args.json)
-    print(estimate_report(load(args), args.hardware, options, ask))
+    print(estimate_report(model, args.hardware, options, ask))
     return 0

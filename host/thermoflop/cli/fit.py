@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from thermoflop.cli.cost_options import add_hardware, add_plan, add_precision, add_sizes, plan_of
+from thermoflop.cli.cost_options import (
+    add_hardware,
+    add_plan,
+    add_precision,
+    add_sizes,
+    format_for,
+    plan_of,
+    sizes_of,
+)
 from thermoflop.cli.model_options import add_model, load
 
 TYPE_CHECKING = False
@@ -26,15 +34,14 @@ def run(args: argparse.Namespace) -> int:
     """Print what fits; 1 when what was asked for does not."""
     from thermoflop.cost.fit import fit, fit_json, fit_text
 
+    model = load(args)
     found = fit(
-        load(args),
+        model,
         args.hardware,
-        batch=args.batch,
-        prompt=args.prompt,
-        generate=args.generate,
-        dtype=args.dtype or "bf16",
+        dtype=args.dtype or format_for(args.hardware),
         kv_dtype=args.kv_dtype,
         page=args.page,
+        **sizes_of(args, model),
         **plan_of(args),
     )
     if args.svg is not None:

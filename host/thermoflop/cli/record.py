@@ -16,6 +16,7 @@ from thermoflop.cli.cost_options import (
     add_sizes,
     plan_of,
     settle,
+    sizes_of,
 )
 from thermoflop.cli.words import duration_s
 from thermoflop.errors import UsageError
@@ -79,17 +80,16 @@ def _configure_prediction(parser: argparse.ArgumentParser) -> None:
     add_sizes(group)
     add_precision(group)
     add_plan(group)
-    group.add_argument("--profile", metavar="P", help="vllm, llama.cpp, ... or a JSON file")
+    group.add_argument("--profile", metavar="P", help="vllm, llama.cpp, mine, ... or a JSON file")
 
 
 def _wish(args: argparse.Namespace) -> Wish | None:
     """The prediction that the arguments ask for; UsageError for one of no model."""
     from thermoflop.runs.predict import Wish
 
-    names = ("batch", "prompt", "generate", "dtype", "kv_dtype", "profile")
     if args.model is not None:
-        settle(args, None)
-        options = {**plan_of(args), **{name: getattr(args, name) for name in names}}
+        options = {**plan_of(args), **_settled(args)}
+        options |= {name: getattr(args, name) for name in ("dtype", "kv_dtype", "profile")}
         return Wish(args.model, args.hardware, options)
     parser = argparse.ArgumentParser()
     _configure_prediction(parser)
@@ -100,6 +100,18 @@ def _wish(args: argparse.Namespace) -> Wish | None:
                 f"{flag} {getattr(args, name)} needs --model: of what, it does not say"
             )
     return None
+
+
+def _settled(args: argparse.Namespace) -> dict[str, int]:
+    """Device and format filled in, and the sizes; UsageError where they cannot be."""
+    from thermoflop.errors import ThermoflopError
+    from thermoflop.model.load import load_model
+
+    try:
+        settle(args, None)
+        return sizes_of(args, load_model(args.model))
+    except ThermoflopError as error:
+        raise UsageError(f"no prediction can be made: {error}") from error
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,8 +10,11 @@ from pathlib import Path
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.epilog = "The page is one file that opens offline. Exit code 3 when RUN is not a run."
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="a run's folder, name or id")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="default: RUN/report.html")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="folder, name, id, or last")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE",
+        help="default: RUN/report.html; of several runs, compare.html in the first one's folder",
+    )  # fmt: skip
     parser.add_argument(
         "--in", dest="where", type=Path, default=Path("runs"), metavar="DIR", help="where runs are"
     )

@@ -13,6 +13,7 @@ from thermoflop.errors import UsageError
 if TYPE_CHECKING:
     from thermoflop.runs.shelf import Entry
 
+_WHAT = ("list", "show", "export", "delete")
 EPILOG = """\
 examples:
   thermoflop runs                            all runs of the folder runs
@@ -31,16 +32,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add(
         "what",
         nargs="?",
-        choices=("list", "show", "export", "delete"),
+        choices=_WHAT,
         default="list",
         help="(list)",
+        metavar=f"{{{','.join(_WHAT)}}}",
     )
     add("which", nargs="?", metavar="RUN", help="folder, name, id, or last")
     add("--in", dest="where", type=Path, default=Path("runs"), metavar="DIR", help="(runs)")
     add("--name", metavar="TEXT", help="only runs whose folder's name has this in it")
     add("--label", action="append", default=[], metavar="KEY=VALUE", help="only runs with it")
     add("--failed", action="store_true", help="only runs that did not end with exit code 0")
-    add("--out", type=Path, metavar="FILE", help="of export: FILE.csv or FILE.parquet (CSV)")
+    add(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="of export: .csv or .parquet (RUN.csv, here)",
+    )
     add("--yes", action="store_true", help="of delete: do not ask")
     add("--json", action="store_true", help="print as JSON")
 

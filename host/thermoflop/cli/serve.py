@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from thermoflop.errors import UsageError
+
 EPILOG = """\
 Only this machine can open the page. With --host others can, who have the token in the address that
 is printed; it travels unencrypted, so use it on a network that you trust, or through ssh.
@@ -22,11 +24,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
-    add("--port", metavar="P", help="the board: a port, sim://... or socket://host:port")
+    add(
+        "--port",
+        metavar="P",
+        help="the board: a port, sim://..., socket://host:port",
+    )
     add("--gpu", choices=("auto", "none", "sim"), default="auto", help="GPU telemetry (auto)")
     add("--in", dest="where", type=Path, default=Path("runs"), metavar="DIR", help="(runs)")
     add("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)")
-    add("--http-port", type=int, default=DEFAULT_PORT, metavar="N", help=f"({DEFAULT_PORT})")
+    add(
+        "--http-port",
+        type=int,
+        default=DEFAULT_PORT,
+        metavar="N",
+        help=f"the page's ({DEFAULT_PORT})",
+    )
     add("--open", action="store_true", help="open the page in a browser")
 
 
@@ -36,8 +48,14 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.web.server import serve
     from thermoflop.web.site import Site
 
+    if args.port is not None and args.port.isdecimal():
+        raise UsageError(
+            f"--port {args.port} names the board's port, and is a number: expected a port such as "
+            f"/dev/ttyACM0; for the page's own say --http-port {args.port}"
+        )
     stop = stop_on_signals()
-    site = Site(args.where, args.port, args.gpu, args.host, args.http_port)
+    board = None if args.port == "none" else args.port
+    site = Site(args.where, board, args.gpu, args.host, args.http_port)
 
     def say(url: str) -> None:
         print(f"the page is at {url}", flush=True)

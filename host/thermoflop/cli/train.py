@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.cli.cost_options import add_hardware
+from thermoflop.cli.cost_options import SEQUENCE, add_hardware
 from thermoflop.cli.model_options import add_model, load
 
 TYPE_CHECKING = False
@@ -23,10 +23,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         ("tp", 1, "tensor parallel"), ("pp", 1, "pipeline stages"), ("ep", 1, "expert parallel"),
         ("cp", 1, "context parallel"), ("virtual", 1, "interleaved stages on a device"),
         ("global-batch", 512, "sequences an iteration"), ("micro-batch", 1, "sequences at once"),
-        ("sequence", 2048, "tokens of a sequence"), ("zero", 1, "stage of ZeRO, 0 to 3"),
+        ("zero", 1, "stage of ZeRO, 0 to 3"),
     ):  # fmt: skip
         help_text = f"{words} (default {default})"
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=help_text)
+    parser.add_argument(
+        "--sequence", type=int, metavar="N", help=f"tokens ({SEQUENCE}, or the model's longest)"
+    )
     parser.add_argument("--dp", type=int, metavar="N", help="replicas (default: what is left)")
     parser.add_argument("--recompute", choices=("none", "selective", "full"), default="none")
     parser.add_argument("--attention", choices=("full", "causal"), default="full",
@@ -47,8 +50,11 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.cost.training_text import training_json, training_text
 
     options = {name: getattr(args, name) for name in _OPTIONS}
+    model = load(args)
+    if args.sequence is None:
+        options["sequence"] = min(SEQUENCE, model.max_positions or SEQUENCE)
     found = train(
-        load(args),
+        model,
         args.hardware,
         sequence_parallel=not args.no_sequence_parallel,
         flash=not args.no_flash,

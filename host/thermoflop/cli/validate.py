@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
@@ -48,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
         return 1 if training.violations else 0
     from thermoflop.cost.validate import validate_times
 
+    if sys.stderr.isatty():
+        print("half a minute or more: each model is left out of a fit in turn", file=sys.stderr)
     times = validate_times(args.files)
     print(times.json_text() if args.json else times.text(each=args.each))
     return 1 if times.violations else 0

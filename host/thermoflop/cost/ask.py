@@ -121,5 +121,5 @@ def _check_positions(model: Model, prompt: Number, generate: Number) -> None:
     if most is not None and _any(prompt + generate > most):
         raise UsageError(
             f"prompt={prompt!r:.40} + generate={generate!r:.40} passes the {most} positions "
-            f"of {model.name}"
+            f"of {model.name}: expected no more than that together"
         )

@@ -22,16 +22,21 @@ if TYPE_CHECKING:
     from thermoflop.runs.analysis.analyze import Analysis
 
 REPORT = "report.html"
+COMPARISON = "compare.html"  # of its own name: a comparison takes no run's page away
 LOG_TAIL_BYTES = 8192
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
 def write_report(folders: Sequence[Path], path: Path | None = None) -> Path:
-    """Write the page of these runs, by default into the first one's folder."""
+    """Write the page of these runs, by default into the first one's folder.
+
+    Of one run it is ``report.html`` there, of several ``compare.html``.
+    """
     from thermoflop.runs.analysis.analyze import analyze
 
     found = [analyze(folder) for folder in folders]
-    target = path if path is not None else folders[0] / REPORT
+    name = REPORT if len(folders) == 1 else COMPARISON
+    target = path if path is not None else folders[0] / name
     part = target.with_name(target.name + ".part")
     try:
         part.write_text(page(found), encoding="utf-8")

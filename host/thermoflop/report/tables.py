@@ -25,8 +25,14 @@ def shown(text: str) -> str:
     return escape("".join(c if c in "\n\t" else visible(c) for c in text))
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, facts: bool = False) -> str:
-    """A table; on a narrow screen each row becomes a card with its labels."""
+def table(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    facts: bool = False,
+    short: bool = False,
+) -> str:
+    """A table; on a narrow screen each row becomes a card with its labels, two a line if short."""
     kept = list(rows)
     if not kept:
         return ""
@@ -38,7 +44,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, facts: bool = F
     if len(kept) > MAX_ROWS:
         more = f"{len(kept) - MAX_ROWS} more rows are in the run's folder"
         body.append(f'<tr><td colspan="{len(head)}">{more}</td></tr>')
-    kind = "facts" if facts else "cards"
+    kind = "facts" if facts else "cards short" if short else "cards"
     thead = "" if facts else f"<thead><tr>{names}</tr></thead>"
     return f'<table class="{kind}">{thead}<tbody>{"".join(body)}</tbody></table>'
 
@@ -71,13 +77,15 @@ def figures(found: Analysis) -> str:
 
 def windows(rows: Sequence[WindowFigures], *, phases: bool) -> str:
     """Trials or phases, one a row; many phases are gathered by name, with the rows below."""
+    repeated = len({f.window.trial for f in rows}) > 1
+    names = [window_name(f, phase=phases, repeated=repeated) for f in rows]
     if phases and len(rows) > MAX_PHASES:
-        each = _windows("phase", [_name(f, phases) for f in rows], rows)
+        each = _windows("phase", names, rows)
         return (
             f"{_gathered(rows)}<details><summary>All {len(rows)} phases, one by one</summary>{each}"
             "</details>"
         )
-    return _windows("phase" if phases else "trial", [_name(f, phases) for f in rows], rows)
+    return _windows("phase" if phases else "trial", names, rows)
 
 
 def _windows(head: str, names: list[str], rows: Sequence[WindowFigures]) -> str:
@@ -99,7 +107,8 @@ def _windows(head: str, names: list[str], rows: Sequence[WindowFigures]) -> str:
 
 def _columns(columns: list[tuple[str, list[str]]]) -> str:
     kept = [(n, cells) for n, cells in columns if any(cell != DASH for cell in cells)]
-    return table([n for n, _ in kept], list(zip(*(cells for _, cells in kept), strict=True)))
+    rows = list(zip(*(cells for _, cells in kept), strict=True))
+    return table([n for n, _ in kept], rows, short=True)
 
 
 def _gathered(rows: Sequence[WindowFigures]) -> str:
@@ -120,7 +129,8 @@ def _gathered(rows: Sequence[WindowFigures]) -> str:
             ("phase", names),
             ("times", [str(len(group)) for group in kept]),
             ("seconds in all", [f"{sum(each):.3f}" for each in seconds_each]),
-            ("shortest to longest", [f"{min(e):.3f} to {max(e):.3f}" for e in seconds_each]),
+            ("shortest", [f"{min(each):.3f}" for each in seconds_each]),
+            ("longest", [f"{max(each):.3f}" for each in seconds_each]),
             ("tokens/s", [number(_mean(g, "tokens_per_s")) for g in kept]),
             ("energy", [quantity(_sum(g, "joules"), "J") for g in kept]),
             ("MFU", [_share(_mean(g, "mfu")) for g in kept]),
@@ -230,11 +240,12 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{value:.3g} {unit}"
 
 
-def _name(found: WindowFigures, phases: bool) -> str:
+def window_name(found: WindowFigures, *, phase: bool, repeated: bool) -> str:
+    """A trial's or a phase's name; where trials were ``repeated``, a phase says which, and all."""
     window = found.window
-    if phases:
-        return window.name + (f" (trial {window.trial})" if window.trial else "")
     warm = ", warm-up" if window.warmup else ""
+    if phase:
+        return window.name + (f" (trial {window.trial}{warm})" if repeated else "")
     code = "" if not window.exit_code else f", exit code {window.exit_code}"
     return f"{window.trial} {window.variant}{warm}{code}"
 

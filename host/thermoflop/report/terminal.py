@@ -27,8 +27,13 @@ def lines(found: Analysis) -> list[str]:
     if found.b_over_a is not None:
         error = f" ± {100 * found.b_over_a.error:.2f}" if found.b_over_a.error is not None else ""
         rows.append(("B over A", f"{100 * found.b_over_a.mean:+.2f}{error} %"))
-    for window in [*found.trials, *found.phases][:MAX_WINDOWS]:
-        rows.append((window.window.name, _window(window)))
+    repeated = len(found.trials) > 1
+    for trial in found.trials[:MAX_WINDOWS]:
+        said = _window(trial) + (", a warm-up" if trial.window.warmup else "")
+        rows.append((trial.window.name, said))
+    for phase in found.phases[: max(0, MAX_WINDOWS - len(found.trials))]:
+        of = f", trial {phase.window.trial}" if repeated else ""
+        rows.append((phase.window.name, _window(phase) + of))
     for heat in found.heat:
         text = f"{heat.min_c:.1f} min, {heat.mean_c:.1f} mean, {heat.max_c:.1f} max °C"
         if heat.fit is not None:

@@ -321,6 +321,8 @@ def _b_over_a(trials: list[Window]) -> Spread | None:
 
 def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
     said = [str(notice) for notice in data.run.get("notices", [])]
+    if simulated(data.run):
+        said.append(f"{simulated(data.run)} simulated: heat, power and energy are no measurement")
     if data.run.get("ended") is None:
         said.append("the recorder was killed or has not ended: the run has no end of its own")
     if spans:
@@ -339,6 +341,18 @@ def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
     if data.bad_lines:
         said.append(f"{data.bad_lines} lines of the board were not believed")
     return list(dict.fromkeys(said))
+
+
+def simulated(run: dict[str, Any]) -> str:
+    """Which of board and GPU were simulated, as the run's own facts say; empty when neither."""
+    port, gpu = run.get("port"), run.get("gpu")
+    url = port.get("url") if isinstance(port, dict) else None
+    names = []
+    if isinstance(url, str) and url.startswith("sim:"):
+        names.append("board")
+    if isinstance(gpu, dict) and gpu.get("driver") == "simulated":
+        names.append("GPU")
+    return " and ".join(names)
 
 
 def _clean(value: Any) -> Any:
