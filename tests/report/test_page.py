@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from runs.analysis.kit import START_S, board_sample, board_settings, event, mark, trial, write
+from thermoflop.cli import main
 from thermoflop.errors import InputError, MissingExtra, UsageError
 from thermoflop.report.figure import write_figure
 from thermoflop.report.page import page, write_report
@@ -105,6 +107,19 @@ def test_a_comparison_leaves_the_page_of_a_run_as_it_is(tmp_path: Path, run: Pat
     assert both == run / "compare.html"
     assert 'id="chart1"' in both.read_text()
     assert (run / "report.html").read_text() == alone
+
+
+def test_a_list_keeps_to_the_lines_of_a_terminal_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program that reads it gets the whole of a long command."""
+    write(tmp_path, [*trial(0, 1)], command=["echo", "x" * 99])
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["runs", "--in", str(tmp_path)]) == 0
+    assert "x" * 99 in capsys.readouterr().out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert main(["runs", "--in", str(tmp_path)]) == 0
+    assert [len(line) for line in capsys.readouterr().out.splitlines()] == [80]
 
 
 def test_what_was_simulated_is_said(tmp_path: Path) -> None:

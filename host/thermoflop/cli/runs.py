@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -126,7 +127,15 @@ def _line(entry: Entry) -> str:
     words = " ".join(str(word) for word in command) if isinstance(command, list) else ""
     labels = " ".join(f"{key}={value}" for key, value in entry.labels.items())
     text = f"{entry.folder.name}  {length:>10}  {entry.state:<10}  {labels}  {words}"
-    return visible(text[:200]).rstrip()
+    return _cut(visible(text[:200]).rstrip())
+
+
+def _cut(text: str) -> str:
+    """In a terminal, one line of it; whole where a program reads."""
+    if not sys.stdout.isatty():
+        return text
+    width = max(40, shutil.get_terminal_size().columns)
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _label(text: str) -> tuple[str, str]:
