@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import urllib.error
@@ -31,6 +32,8 @@ HOSTILE = [
     b'{"format":1,"ended":{"duration_s":1' + b"0" * 400 + b'},"labels":[1],"command":{"a":1}}',
     b'{"format":1,"ended":{"end":{"a":[]}},"started":{"utc":7},"labels":{"a":null},"command":[[]]}',
     b'{"format":99}',
+    b'{"format":1,"host":[1],"gpu":"x","absent":3,"board":[],"notices":7,"git":1,"trials":{}}',
+    b'{"format":1,"gpu":{"devices":[1,{"missing":1}]},"board":{"hello":1},"notices":null}',
 ]
 
 
@@ -187,6 +190,30 @@ def test_a_run_whose_facts_make_no_sense_costs_its_own_line_alone(page: Page, ru
         assert answer.status in (200, 404)
         assert "run.json" in answer.text()
         assert "Traceback" not in answer.text()
+
+
+def test_a_run_whose_name_is_not_utf_8_is_listed_and_opened(page: Page, runs: Path) -> None:
+    folder = runs / os.fsdecode(b"20270101T000000Z-b\xe4d-000000")
+    shutil.copytree(next(runs.iterdir()), folder)
+    facts = json.loads((folder / "run.json").read_text()) | {"command": ["\ud800"]}
+    (folder / "run.json").write_text(json.dumps(facts))
+    (folder / "report.html").unlink(missing_ok=True)
+    page.goto("/runs")
+    page.get_by_text("3 of 3 runs").wait_for()
+    assert rows(page).count() == 3
+    odd = rows(page).filter(has_text="20270101T000000Z-b")
+    answer = page.request.get(str(odd.get_by_role("link").get_attribute("href")))
+    assert answer.status == 200
+    assert "run.json" in answer.text()
+
+
+def test_a_report_that_is_a_pipe_holds_up_nobody(page: Page, runs: Path) -> None:
+    folder = next(runs.iterdir())
+    (folder / "report.html").unlink(missing_ok=True)
+    os.mkfifo(folder / "report.html")
+    for _ in range(3):
+        answer = page.request.get(f"/runs/{folder.name}/report", timeout=20_000)
+        assert answer.status == 200
 
 
 def test_an_empty_folder_is_told_in_words(page: Page, runs: Path) -> None:

@@ -111,6 +111,30 @@ def test_a_command_without_handlers_ends_with_the_signal(
     assert process.returncode == code
 
 
+def test_a_command_that_is_stopped_wakes_to_end(tmp_path: Path) -> None:
+    """SIGTERM waits for a stopped process to go on."""
+    ready = tmp_path / "ready"
+    script = f"trap 'exit 9' TERM; touch {ready}; kill -STOP $$; sleep 30"
+    process = start(tmp_path, "--gpu", "none", "--grace", "20s", "--", "sh", "-c", script)
+    wait_for_file(ready)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 9
+
+
+def test_a_quit_at_the_terminal_leaves_no_command_behind(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    words = ["--gpu", "none", "--", "sh", "-c", f"echo $$ > {ready}; exec sleep 30"]
+    process = start(tmp_path, *words)
+    wait_for_file(ready)
+    process.send_signal(signal.SIGQUIT)
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert not is_alive(int(ready.read_text()))
+    assert read_run(the_run(tmp_path))["ended"]["why"] == "SIGQUIT"
+
+
 def test_a_command_that_ignores_sigterm_is_killed_after_the_grace(tmp_path: Path) -> None:
     """With its grandchildren; no orphan is left."""
     ready = tmp_path / "ready"

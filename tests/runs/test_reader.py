@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import tracemalloc
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from thermoflop.errors import InputError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import Message, Sample, decode
-from thermoflop.runs.reader import RunReader, parse, read_run
+from thermoflop.runs.reader import MAX_RUN_BYTES, RunReader, parse, read_run
 from thermoflop.runs.store import encode
 
 
@@ -129,3 +130,22 @@ def test_run_json_is_read(tmp_path: Path) -> None:
     """As it was written."""
     (tmp_path / "run.json").write_text(json.dumps({"format": 1, "n": 2}))
     assert read_run(tmp_path)["n"] == 2
+
+
+def test_run_json_that_is_no_plain_file_is_neither_waited_for_nor_read_for_ever(
+    tmp_path: Path,
+) -> None:
+    os.mkfifo(tmp_path / "run.json")
+    with pytest.raises(InputError, match="not a file"):
+        read_run(tmp_path)
+    (tmp_path / "run.json").unlink()
+    (tmp_path / "run.json").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="not a file"):
+        read_run(tmp_path)
+
+
+def test_run_json_without_end_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "run.json").open("wb") as file:
+        file.truncate(MAX_RUN_BYTES + 1)
+    with pytest.raises(InputError, match="64 MiB"):
+        read_run(tmp_path)

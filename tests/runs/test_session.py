@@ -15,7 +15,13 @@ from typing import Any
 
 import pytest
 from talking import TalkingBoard
-from thermoflop.errors import BoardError, CommandNotFound, CommandNotRunnable, UsageError
+from thermoflop.errors import (
+    BoardError,
+    CommandNotFound,
+    CommandNotRunnable,
+    StorageError,
+    UsageError,
+)
 from thermoflop.pico.track import BoardLine, HostEvent
 from thermoflop.runs.gate import Gate
 from thermoflop.runs.gpu.sample import GpuSample
@@ -321,6 +327,18 @@ def test_a_full_disk_gives_up_its_reserve_to_say_so(
     assert not reserve.exists()
     ledger.write(Event(1.0, 2.0, "x", {}))
     ledger.close()
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from thermoflop.runs import ledger
+
+    monkeypatch.setattr(ledger, "_RESERVE", "no/such/reserve")
+    with pytest.raises(StorageError, match="reserve"):
+        do(tmp_path, shell("true"))
+    assert list((tmp_path / "runs").iterdir() if (tmp_path / "runs").exists() else []) == []
+    assert not list(tmp_path.rglob("samples.jsonl"))
 
 
 def test_two_recorders_at_once_keep_apart(tmp_path: Path) -> None:

@@ -226,3 +226,40 @@ def test_an_address_cannot_paint_the_terminal(site: sitekit.Site) -> None:
     ask_socket(site, "/live/%1b[31m/stream")
     assert "\x1b" not in site.said()
     assert "\x07" not in site.said()
+
+
+def test_an_origin_that_is_no_address_is_refused_and_not_a_failure(site: sitekit.Site) -> None:
+    for origin in ("http://[::1", "http://[x]/", "//[", "\xff"):
+        assert ask(site, "/", Origin=origin)[0] == 403
+    assert "Traceback" not in site.said()
+
+
+def test_a_page_is_not_built_for_another_site_s_frame(site: sitekit.Site) -> None:
+    navigating = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"}
+    assert ask(site, "/", Sec_Fetch_Dest="iframe", **navigating)[0] == 403
+    assert ask(site, "/", Sec_Fetch_Dest="document", **navigating)[0] == 200
+
+
+def test_the_cookies_of_other_servers_do_not_hide_ours(open_site: sitekit.Site) -> None:
+    """A browser sends the cookies of every port of a machine, whatever is in them."""
+    host, token = own_host(open_site), open_site.url.split("token=")[1]
+    ours = f"thermoflop-{urlsplit(open_site.url).port}={token}"
+    for cookie in (f'a b=1; {ours}; c={{"d":1}}', f"=;;\xff=\xff;{ours}", f"{ours[:-1]}; {ours}"):
+        assert ask(open_site, "/runs", Host=host, Cookie=cookie)[0] == 200, cookie
+
+
+def test_the_way_on_from_the_token_stays_on_this_server(open_site: sitekit.Site) -> None:
+    host, token = own_host(open_site), open_site.url.split("token=")[1]
+    for path in ("/%09/evil.example", "/%0d%0aSet-Cookie%3a%20a%3db", "/%e2%82%ac", "/a%3fb%23c"):
+        status, headers, _ = ask(open_site, f"{path}?token={token}", Host=host)
+        assert (status, headers["location"].lower()) == (303, path.lower())
+    assert "Traceback" not in open_site.said()
+
+
+def test_a_name_longer_than_names_can_be_is_no_run(site: sitekit.Site) -> None:
+    site.runs.mkdir(exist_ok=True)
+    for path in (f"/runs/{'a' * 300}/report", f"/runs/compare?run={'a' * 5000}&run=b"):
+        status, _, text = ask(site, path)
+        assert status == 404
+        assert "there is no run" in text
+        assert len(text) < 200

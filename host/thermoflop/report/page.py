@@ -143,7 +143,7 @@ def _command(argv: Any) -> str:
 
 def _provenance(found: Analysis) -> str:
     run, board = found.data.run, found.data.board
-    host = run.get("host") or {}
+    host = _mapping(run, "host")
     rows: list[tuple[str, Any]] = [
         ("run folder", found.data.folder.name),
         ("machine", _join(host, "node", "system", "release", "machine")),
@@ -151,14 +151,15 @@ def _provenance(found: Analysis) -> str:
         ("Python, thermoflop", _join(host, "python", "thermoflop")),
         ("git revision", _git(run.get("git"))),
     ]
-    gpu = run.get("gpu") or {}
-    for device in gpu.get("devices") or []:
-        rows.append((f"GPU {device.get('index')}", device.get("name")))
-        missing = device.get("missing") or {}
-        rows += [(f"GPU has no {name}", why) for name, why in missing.items()]
+    gpu = _mapping(run, "gpu")
+    devices = gpu.get("devices")
+    for device in devices if isinstance(devices, list) else []:
+        if isinstance(device, dict):
+            rows.append((f"GPU {device.get('index')}", device.get("name")))
+            rows += [(f"GPU has no {k}", why) for k, why in _mapping(device, "missing").items()]
     rows += [("GPU driver", gpu.get("driver")), ("GPU readings a second", gpu.get("rate_hz"))]
-    rows += [(f"no {source}", why) for source, why in (run.get("absent") or {}).items()]
-    hello = (run.get("board") or {}).get("hello") or {}
+    rows += [(f"no {source}", why) for source, why in _mapping(run, "absent").items()]
+    hello = _mapping(_mapping(run, "board"), "hello")
     if hello:
         rows.append(("board", _join(hello, "board", "uid", "fw")))
     if board is not None and board.clock_error_s is not None:
@@ -192,6 +193,12 @@ def _log_tail(folder: Path) -> str:
             return file.read().decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def _mapping(data: dict[str, Any], name: str) -> dict[str, Any]:
+    """A part of run.json that has parts of its own; an empty one where something else is there."""
+    value = data.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _join(data: dict[str, Any], *names: str) -> str:

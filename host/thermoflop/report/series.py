@@ -85,14 +85,20 @@ def _gpu(found: Analysis, zero: float, field: str, levels: tuple[str, ...]) -> d
         for gpu, columns in found.data.gpus.items()
         if field in columns
     ]
-    devices = (found.data.run.get("gpu") or {}).get("devices") or []
+    devices = _devices(found.data.run.get("gpu"))
     known = []
     for level in levels:
-        values = {d.get(level) for d in devices if isinstance(d.get(level), int | float)}
+        values = {v for d in devices if isinstance(v := d.get(level), int | float)}
         if len(values) == 1 and curves:
             name = "limit" if level == "power_limit_w" else "GPU's own limit"
             known.append({"name": name, "value": float(values.pop())})
     return {"curves": curves, "levels": known}
+
+
+def _devices(gpu: Any) -> list[dict[str, Any]]:
+    """What run.json says of each GPU; nothing where something else is written there."""
+    listed = gpu.get("devices") if isinstance(gpu, dict) else None
+    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
 
 
 def _rates(found: Analysis, zero: float) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 from thermoflop.errors import StorageError
 from thermoflop.pico.track import HostEvent
 from thermoflop.runs.records import Record
-from thermoflop.runs.store import RunStore
+from thermoflop.runs.store import SAMPLES, RunStore
 
 _RESERVE = ".reserve"
 _RESERVE_BYTES = 128 << 10
@@ -39,7 +39,17 @@ class Ledger:
             with self._reserve.open("wb") as file:
                 file.write(os.urandom(_RESERVE_BYTES))  # a disk that compresses keeps it, too
         except OSError as error:
+            self._undo()
             raise StorageError(f"cannot write {self._reserve}: {error.strerror}") from error
+
+    def _undo(self) -> None:
+        """Take away a run that could not begin: nothing is in it."""
+        with contextlib.suppress(StorageError):
+            self.store.close()
+        with contextlib.suppress(OSError):
+            for path in (self._reserve, self.folder / SAMPLES):
+                path.unlink(missing_ok=True)
+            self.folder.rmdir()
 
     def write(self, item: Record) -> bool:
         """Append an item; whether it was written."""

@@ -7,6 +7,8 @@ is finished, NUL bytes (a power cut leaves them) and foreign lines are counted a
 from __future__ import annotations
 
 import json
+import os
+import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ from thermoflop.runs.gpu.sample import parse_gpu
 from thermoflop.runs.records import Record
 from thermoflop.runs.store import FORMAT, RUN, SAMPLES
 
+MAX_RUN_BYTES = 64 << 20
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 _CHUNK_BYTES = 65536
 _MAX_RECORD_BYTES = 65536
 _FOLLOW_EVERY_S = 0.1
@@ -125,11 +129,23 @@ def samples_path(run: Path) -> Path:
     return path
 
 
+def _whole(path: Path) -> bytes:
+    """A file that somebody may have given us: no pipe is waited for, no device read for ever."""
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | _NO_WAIT
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise InputError(f"{path} is not a file")
+        data = file.read(MAX_RUN_BYTES + 1)
+    if len(data) > MAX_RUN_BYTES:
+        raise InputError(f"{path} has more than {MAX_RUN_BYTES >> 20} MiB: no run.json is so long")
+    return data
+
+
 def read_run(folder: Path) -> dict[str, Any]:
     """``run.json`` of a run folder; InputError when it is missing or not what it should be."""
     path = folder / RUN
     try:
-        run = json.loads(path.read_bytes())
+        run = json.loads(_whole(path))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:

@@ -180,7 +180,7 @@ class Estimator:
         self.panel.follow(self.inputs, "")
         self._start()
 
-    def too_large(self) -> None:
+    def too_large(self, _: object = None) -> None:
         """The browser or the server refused a file for its size."""
         self.panel.refuse(
             "model", f"the file has more than {LARGEST_BYTES:,} bytes: a config.json is smaller"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakMethod
 
 from thermoflop.web.estimate.fields import FIELDS, UPLOAD
 from thermoflop.web.estimate.upload import LARGEST_BYTES, read_packed
@@ -32,7 +33,7 @@ class InputPanel:
         self,
         change: Callable[[str, object], None],
         upload: Callable[[Any], Awaitable[None]],
-        too_large: Callable[[], None],
+        too_large: Callable[[object], None],
     ) -> None:
         self.change, self.upload, self.too_large = change, upload, too_large
         self.fields: dict[str, Any] = {}
@@ -104,8 +105,8 @@ class InputPanel:
 
         with ui.element("div").classes("field") as box:
             chooser = ui.upload(
-                on_upload=self.upload, on_rejected=self.too_large, max_file_size=LARGEST_BYTES,
-                auto_upload=True,
+                on_upload=_while_shown(self.upload), on_rejected=_while_shown(self.too_large),
+                max_file_size=LARGEST_BYTES, auto_upload=True,
             ).props("accept=.json,application/json").classes("chooser")  # fmt: skip
             chooser.props["aria-label"] = "config.json"
             button = ui.button("Upload a config.json").props("outline no-caps").classes("est-wide")
@@ -171,6 +172,21 @@ class InputPanel:
 def _nearest(field: Field, value: float) -> int:
     """The place of the slider's stop that is nearest to a value."""
     return min(range(len(field.stops)), key=lambda place: abs(field.stops[place] - value))
+
+
+def _while_shown(method: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Call ``method`` while its page is there.
+
+    NiceGUI gives each upload a route of its own, and FastAPI's caches keep the functions of routes
+    that were removed, so that a page would stay in memory after it was closed.
+    """
+    kept = WeakMethod(method)
+
+    def call(event: Any) -> Any:
+        found = kept()
+        return None if found is None else found(event)
+
+    return call
 
 
 def _written(value: float) -> str:

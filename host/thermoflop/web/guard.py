@@ -19,9 +19,8 @@ import ipaddress
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from thermoflop.pico.simulated.tcpport import is_loopback
 
@@ -69,10 +68,11 @@ class Guard:
         if not self._is_our_host(host):
             return 421, "this address does not belong to the page: open the address it printed"
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _place(origin) != host.lower():
             return 403, "another site asked for this: refused"
         elsewhere = headers.get("sec-fetch-site") in ("cross-site", "same-site")
         link = headers.get("sec-fetch-mode") == "navigate" and scope.get("method") in _LOOKING
+        link &= headers.get("sec-fetch-dest", "document") == "document"  # not a frame of theirs
         if elsewhere and not link:
             return 403, "another site asked for this: refused"
         if "transfer-encoding" in headers:  # browsers say how long a body is
@@ -97,13 +97,9 @@ class Guard:
         return name in own or name.removesuffix(".local") in own or _is_address(name)
 
     def _has_cookie(self, headers: dict[str, str]) -> bool:
-        cookie: SimpleCookie = SimpleCookie()
-        try:
-            cookie.load(headers.get("cookie", ""))
-        except CookieError:
-            return False
-        morsel = cookie.get(self._cookie_name)
-        return morsel is not None and self._is_token(morsel.value)
+        """Whether our cookie came; other servers of this name may have set any others beside it."""
+        pairs = [pair.strip().partition("=") for pair in headers.get("cookie", "").split(";")]
+        return any(name == self._cookie_name and self._is_token(value) for name, _, value in pairs)
 
     def _is_token(self, text: str) -> bool:
         return hmac.compare_digest(text.encode(), (self._site.token or "").encode())
@@ -122,7 +118,7 @@ class Guard:
             )
             return
         rest = urlencode(query, doseq=True)
-        path = "/" + scope["path"].lstrip("/\\")  # never to another host
+        path = "/" + quote(scope["path"].lstrip("/\\"), errors="replace")  # never to another host
         target = path + (f"?{rest}" if rest else "")
         cookie = f"{self._cookie_name}={given}; Path=/; HttpOnly; SameSite=Strict"
         headers = [
@@ -203,6 +199,14 @@ def _headers(scope: Scope) -> dict[str, str]:
     return {
         name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
     }
+
+
+def _place(origin: str) -> str | None:
+    """Host and port of an Origin header; None of one that is no address."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _is_address(name: str) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from thermoflop.errors import ThermoflopError
 from thermoflop.runs.duration import read_duration_s
 from thermoflop.web.recordings import Ask, Recording
+from thermoflop.web.reports import address, sendable
 
 if TYPE_CHECKING:
     from thermoflop.web.desk import Desk
@@ -73,8 +73,8 @@ class RecordingCard:
                 self._row(recording)
             for recording in reversed(self._desk.recordings.last):
                 with ui.element("div").classes("row-wrap"):
-                    ui.label(f"{recording.folder.name} has ended")
-                    name = quote(recording.folder.name, safe="")
+                    ui.label(f"{sendable(recording.folder.name)} has ended")
+                    name = address(recording.folder.name)
                     ui.link("Open its report", f"/runs/{name}/report", new_tab=True).classes("tap")
             if not self._desk.recordings.now and not self._desk.recordings.last:
                 ui.label("Nothing is being recorded.").classes("soft")
@@ -84,8 +84,9 @@ class RecordingCard:
 
         with ui.element("div").classes("row-wrap recording"):
             ui.element("span").classes("dot").props('aria-hidden="true"')
-            ui.label(recording.folder.name)
-            ui.element("b").classes("num").props["data-elapsed"] = recording.folder.name
+            ui.label(sendable(recording.folder.name))
+            clock = ui.element("b").classes("num")
+            clock.props["data-elapsed"] = sendable(recording.folder.name)
             if recording.can_stop:
                 ui.button("Stop", on_click=lambda: self._end(recording)).props(
                     "no-caps outline color=negative"

@@ -8,8 +8,11 @@ cannot read the page's cookie, ask the page for anything, or load anything.
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, quote, unquote_to_bytes
 
 from thermoflop.errors import InputError, ThermoflopError
 from thermoflop.runs.store import RUN, SAMPLES, is_being_written
@@ -27,11 +30,25 @@ POLICY = (
 )
 
 
+def address(name: str) -> str:
+    """A run's name as a part of an address, whatever bytes it has."""
+    return quote(os.fsencode(name), safe="")
+
+
+def sendable(name: str) -> str:
+    """A name as text that can be sent; its bytes that are not UTF-8 become question marks."""
+    return name.encode("utf-8", "replace").decode()
+
+
 def find_run(runs: Path, name: str) -> Path:
     """The run of that name in that folder and nowhere else; InputError."""
     folder = runs / name
     plain = name not in ("", ".", "..") and Path(name).name == name and "\0" not in name
-    if not plain or folder.is_symlink() or not (folder / SAMPLES).is_file():
+    try:
+        found = plain and not folder.is_symlink() and (folder / SAMPLES).is_file()
+    except (OSError, ValueError):  # longer than a name can be, or not to be looked at by us
+        found = False
+    if not found:
         raise InputError(f"there is no run {name[:100]!r}")
     return folder
 
@@ -46,11 +63,13 @@ class Reports:
 
     async def one(self, request: Request) -> Response:
         """The report of one run: the one that was written, or a new one where there is none."""
-        return await self._answer([request.path_params["name"]])
+        path = unquote_to_bytes(request.scope["raw_path"])
+        return await self._answer([os.fsdecode(path[len(b"/runs/") : -len(b"/report")])])
 
     async def compare(self, request: Request) -> Response:
         """One report of several runs."""
-        return await self._answer(request.query_params.getlist("run"))
+        query = request.scope["query_string"].decode("latin-1")
+        return await self._answer(parse_qs(query, errors="surrogateescape").get("run", []))
 
     async def _answer(self, names: list[str]) -> Response:
         from starlette.responses import HTMLResponse, PlainTextResponse
@@ -60,8 +79,8 @@ class Reports:
             async with self._turns:
                 text = await asyncio.to_thread(self._text, names)
         except ThermoflopError as error:
-            return PlainTextResponse(f"{error}\n", 404, headers)
-        return HTMLResponse(text, headers=headers)
+            return PlainTextResponse(sendable(f"{error}\n"), 404, headers)
+        return HTMLResponse(text.encode("utf-8", "replace"), headers=headers)
 
     def _text(self, names: list[str]) -> str:
         from thermoflop.report.page import REPORT, page
@@ -78,8 +97,9 @@ class Reports:
 def _is_fresh(report: Path) -> bool:
     """Whether a report was written after everything that it reports."""
     try:
-        at_s = report.stat().st_mtime
+        written = report.lstat()
         newest_s = max((report.parent / name).stat().st_mtime for name in (SAMPLES, RUN))
     except OSError:
         return False
-    return not report.is_symlink() and at_s >= newest_s and not is_being_written(report.parent)
+    plain = stat.S_ISREG(written.st_mode)  # a pipe would hold up everybody's reports
+    return plain and written.st_mtime >= newest_s and not is_being_written(report.parent)

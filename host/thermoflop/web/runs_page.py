@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from thermoflop.errors import InputError, ThermoflopError
 from thermoflop.pico.wire import printable
@@ -14,7 +15,7 @@ from thermoflop.report.summary import duration
 from thermoflop.runs import shelf
 from thermoflop.runs.store import is_being_written
 from thermoflop.web.frame import frame
-from thermoflop.web.reports import MAX_COMPARED, find_run
+from thermoflop.web.reports import MAX_COMPARED, address, find_run, sendable
 
 if TYPE_CHECKING:
     from thermoflop.runs.shelf import Entry
@@ -98,12 +99,13 @@ class _RunsPage:
         from nicegui import ui
 
         name = entry.folder.name
+        plain = sendable(name)
         going_on = is_being_written(entry.folder)
         with ui.element("td"):
             box = ui.checkbox(
                 value=name in self._chosen, on_change=lambda e: self._choose(name, e.value)
             )
-            box.props["aria-label"] = f"compare {name}"
+            box.props["aria-label"] = f"compare {plain}"
         with ui.element("td").classes("what"):
             ui.label(printable(name)).classes("run-name")
             ui.label(_command(entry)).classes("soft command")
@@ -116,11 +118,11 @@ class _RunsPage:
             state = "recording" if going_on else entry.state
             ui.label(printable(_STATES.get(state, state))).classes(_state_class(state))
         with ui.element("td"), ui.element("div").classes("row-wrap"):
-            link = ui.link("Report", f"/runs/{quote(name, safe='')}/report", new_tab=True)
-            link.classes("tap").props["aria-label"] = f"report of {name}"
+            link = ui.link("Report", f"/runs/{address(name)}/report", new_tab=True)
+            link.classes("tap").props["aria-label"] = f"report of {plain}"
             if not going_on:
                 button = ui.button("Delete", on_click=lambda: self._ask_to_delete(name))
-                button.props("no-caps flat color=negative").props["aria-label"] = f"delete {name}"
+                button.props("no-caps flat color=negative").props["aria-label"] = f"delete {plain}"
 
     def _choose(self, name: str, chosen: bool) -> None:
         (self._chosen.add if chosen else self._chosen.discard)(name)
@@ -134,7 +136,7 @@ class _RunsPage:
     def _open_compared(self) -> None:
         from nicegui import ui
 
-        query = urlencode([("run", name) for name in sorted(self._chosen)])
+        query = urlencode([("run", os.fsencode(name)) for name in sorted(self._chosen)])
         ui.navigate.to(f"/runs/compare?{query}", new_tab=True)
 
     def _show_more(self) -> None:

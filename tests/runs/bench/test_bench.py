@@ -246,6 +246,31 @@ def test_what_makes_no_sense_is_refused_in_a_sentence(
     assert sentence in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "sentence", "code"),
+    [
+        (["no-such-model"], "no-such-model", 3),
+        (["gpt2", "--batch", "0"], "--batch 0 makes no sense", 2),
+        (["gpt2", "--prompt", "-1"], "--prompt -1 makes no sense", 2),
+        (["gpt2", "--generate", "99999999999"], "--generate 99999999999 makes no sense", 2),
+        (["gpt2", "--prompt", "1024"], "pass the 1024 positions", 2),
+        (["gpt2", "--layers", "99"], "99", 2),
+        (["--suite", "cpu", "--batch", "0"], "--batch 0 makes no sense", 2),
+    ],
+)
+def test_a_case_that_makes_no_sense_is_refused_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    words: list[str], sentence: str, code: int,
+) -> None:  # fmt: skip
+    def measure(*_: object) -> None:
+        raise AssertionError("something was measured")
+
+    for name in ("open_backend", "check", "find_best", "open_pool"):
+        monkeypatch.setattr(running, name, measure)
+    assert main(["bench", *words]) == code
+    assert sentence in capsys.readouterr().err
+
+
 def test_the_command_prints_rows_as_text_and_as_json(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -320,7 +320,8 @@ def _b_over_a(trials: list[Window]) -> Spread | None:
 
 
 def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
-    said = [str(notice) for notice in data.run.get("notices", [])]
+    notices = data.run.get("notices")
+    said = [str(notice) for notice in notices] if isinstance(notices, list) else []
     if simulated(data.run):
         said.append(f"{simulated(data.run)} simulated: heat, power and energy are no measurement")
     if data.run.get("ended") is None:

@@ -140,25 +140,11 @@ class Bench:
         """``model`` is the whole one; it is cut to the layers asked for, or that fit."""
         self.case, self.backend, self.pool, self.best = case, backend, pool, best
         self.profile = profile
-        check_runs(model)
+        check_case(case, model)
         self.all_layers = layers_of(model)
-        self._check_case(model)
         self.layers = case.layers or layers_that_fit(model, backend, case)
         self.model = with_layers(model, self.layers)
         self.precision = choose_precision(backend.dtype)
-
-    def _check_case(self, model: Model) -> None:
-        case = self.case
-        for name in ("batch", "prompt", "generate"):
-            value = getattr(case, name)
-            if type(value) is not int or not 1 <= value <= 10**6:
-                raise UsageError(f"--{name} {value!r:.40} makes no sense: expected at least 1")
-        most = model.max_positions
-        if most is not None and case.prompt + case.generate > most:
-            raise UsageError(
-                f"--prompt {case.prompt} and --generate {case.generate} pass the {most} positions "
-                f"of {model.name}"
-            )
 
     @property
     def device(self) -> Device:
@@ -286,6 +272,25 @@ class Bench:
             high_s=said.get("high_s"), measured_s=median(found), fastest_s=min(found),
             slowest_s=max(found), runs=len(found),
         )  # fmt: skip
+
+
+def check_case(case: Case, model: Model) -> None:
+    """UsageError for what cannot be run, whatever the machine."""
+    check_runs(model)
+    for name in ("batch", "prompt", "generate"):
+        value = getattr(case, name)
+        if type(value) is not int or not 1 <= value <= 10**6:
+            raise UsageError(
+                f"--{name} {value!r:.40} makes no sense: expected a whole number from 1 to 1000000"
+            )
+    most = model.max_positions
+    if most is not None and case.prompt + case.generate > most:
+        raise UsageError(
+            f"--prompt {case.prompt} and --generate {case.generate} pass the {most} positions "
+            f"of {model.name}"
+        )
+    if case.layers is not None:
+        with_layers(model, case.layers)
 
 
 def layers_of(model: Model) -> int:

@@ -16,6 +16,7 @@ from thermoflop.runs.bench.suite import (
     Suite,
     Wanted,
     cases_of,
+    check_cases,
     check_profile,
     run_suite,
 )
@@ -54,13 +55,11 @@ def run_bench(
     what makes no sense, before anything runs.
     """
     from thermoflop.cost.profile import find_profile
-    from thermoflop.model.load import load_model
 
     cases = cases_of(
         asked.models, asked.batches, asked.prompts, asked.generate, asked.layers, asked.suite
     )
-    for case in cases:  # a name that nobody knows is refused before anything is measured
-        load_model(case.model)
+    check_cases(cases)
     profile = None
     if asked.profile is not None and not asked.calibrate:
         profile = find_profile(asked.profile)

@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.errors import InputError, UsageError
-from thermoflop.runs.bench.measure import PHASES, Bench, Case, OperatorRow, StepRow
+from thermoflop.runs.bench.measure import PHASES, Bench, Case, OperatorRow, StepRow, check_case
 
 if TYPE_CHECKING:
     from thermoflop.cost.profile import Profile
@@ -123,6 +123,20 @@ def cases_of(
                     )
                 )  # fmt: skip
     return tuple(dict.fromkeys(changed))
+
+
+def check_cases(cases: Sequence[Case]) -> None:
+    """Refuse models that cannot be read, and cases of which none can be run, in no time."""
+    from thermoflop.model.load import load_model
+
+    refused = []
+    for case in cases:
+        try:
+            check_case(case, load_model(case.model))
+        except UsageError as error:
+            refused.append(error)
+    if cases and len(refused) == len(cases):
+        raise refused[0]
 
 
 def run_suite(

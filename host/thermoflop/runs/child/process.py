@@ -96,14 +96,17 @@ class Child:
         return session_members(self.pid)
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to every process of the command."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
+        """Send a signal to every process of the command; one that is stopped wakes to end."""
+        numbers = (number, signal.SIGCONT) if number == signal.SIGTERM else (number,)
+        for each in numbers:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, each)
         own_group = {self.pid}
         for pid in self.others():
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 if os.getpgid(pid) not in own_group:
-                    os.kill(pid, number)
+                    for each in numbers:
+                        os.kill(pid, each)
 
     def _wait(self) -> None:
         self._process.wait()

@@ -1,7 +1,7 @@
 """Signals that reach the recorder while a command runs, passed on to the whole command.
 
-Ctrl-C once for each press (the second one as SIGTERM, the third as SIGKILL); SIGTERM and SIGHUP as
-SIGTERM, and SIGKILL when the grace is over.
+Ctrl-C once for each press (the second one as SIGTERM, the third as SIGKILL); SIGTERM, SIGHUP and
+SIGQUIT (Ctrl-\\) as SIGTERM, and SIGKILL when the grace is over.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from thermoflop.runs.child.process import Child
 class Signals:
     """Forwards signals to the command that is running, in the caller's main thread."""
 
-    NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
     def __init__(self, wake: threading.Event, grace_s: float) -> None:
         self.child: Child | None = None
