@@ -163,3 +163,17 @@ def test_a_board_that_vanishes_while_it_is_opened_is_one_sentence(
 def test_a_network_port_without_a_number_is_said_in_our_words(url: str) -> None:
     with pytest.raises(BoardError, match=r"expected (rfc2217|socket)://HOST:PORT"):
         open_port(url)
+
+
+def test_a_port_s_address_writes_no_file(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_text("mine")
+    for url in (f"spy:///dev/null?file={kept}", f"SPY://{kept}?file={kept}", "hwgrep://.*"):
+        with pytest.raises(BoardError, match="expected a device, or sim://"):
+            open_port(url)
+    assert kept.read_text() == "mine"
+
+
+def test_a_name_longer_than_names_can_be_is_no_port() -> None:
+    with pytest.raises(BoardError, match="there is no port a"):
+        choose("a" * 5000)

@@ -10,7 +10,6 @@ import errno
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 try:
@@ -28,6 +27,8 @@ BAUD = 115200  # ignored by USB, needed by pyserial
 
 _NETWORK = ("socket://", "rfc2217://")
 _BUSY = {errno.EAGAIN, errno.EACCES, errno.EBUSY, errno.EWOULDBLOCK}
+# pyserial has more: with spy://...?file=F anybody who may name a port could overwrite the file F
+SCHEMES = ("sim", "socket", "rfc2217")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +126,11 @@ def choose(port: str | None = None) -> Target:
 def _named(port: str, ports: list[PortInfo]) -> Target:
     if "://" in port:
         return Target(port)
-    if os.name == "posix" and not Path(port).exists():
+    if os.name == "posix" and not os.path.exists(port):  # noqa: PTH110 - no error, whatever it is
         there = ", ".join(p.device for p in ports) or "none"
-        raise BoardError(f"there is no port {printable(port)}; the ports of this machine: {there}")
+        raise BoardError(
+            f"there is no port {printable(port)[:100]}; the ports of this machine: {there}"
+        )
     real = os.path.realpath(port)
     serial_number = next((p.serial_number for p in ports if p.device in (port, real)), None)
     return Target(port, serial_number)
@@ -141,6 +144,10 @@ def open_port(url: str) -> Any:
     """
     import serial
 
+    scheme, sign, _ = url.partition("://")
+    if sign and scheme.lower() not in SCHEMES:
+        known = ", ".join(f"{each}://" for each in SCHEMES)
+        raise BoardError(f"{printable(url)[:100]} is not understood: expected a device, or {known}")
     if "thermoflop.pico.simulated" not in serial.protocol_handler_packages:
         serial.protocol_handler_packages.append("thermoflop.pico.simulated")
     is_path = "://" not in url
