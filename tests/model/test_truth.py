@@ -82,6 +82,7 @@ TOTALS = [
     ("vit-base-patch16-224", 86_567_656, "Dosovitskiy 2020: 86M; checkpoint"),
     ("clip-vit-large-patch14", 427_616_513, "checkpoint of openai/clip-vit-large-patch14"),
     ("mamba-2.8b", 2_768_345_600, "checkpoint of state-spaces/mamba-2.8b-hf"),
+    ("nemotron-nano-9b-v2", 8_888_227_328, "checkpoint of nvidia/NVIDIA-Nemotron-Nano-9B-v2"),
 ]
 
 

@@ -21,6 +21,8 @@ _OTHER_NAMES = {
     "gpt-2-xl": "gpt2-xl",
     "gpt-3": "gpt-3-175b",
     "gpt3": "gpt-3-175b",
+    "nemotron-nano-9b-v2": "nvidia-nemotron-nano-9b-v2",
+    "nemotron-nano-12b-v2": "nvidia-nemotron-nano-12b-v2",
     "bert-base": "bert-base-uncased",
     "bert-large": "bert-large-uncased",
     "distilbert": "distilbert-base-uncased",
