@@ -8,10 +8,12 @@ import signal
 
 import pytest
 
-# A shell starts what it puts in the background with Ctrl-C ignored, and every process of a test
-# would inherit that.
+# A shell starts what it puts in the background with Ctrl-C and Ctrl-\ ignored, and every process
+# of a test would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGQUIT") and signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
