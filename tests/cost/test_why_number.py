@@ -48,6 +48,16 @@ def asked(name, options):
     return found, setting, tf.fit(model, "h100", **options)
 
 
+@pytest.mark.parametrize("key", ["first.bound", "token.bound"])
+@pytest.mark.parametrize("engine", ["transformers", "llama.cpp", "vllm"])
+def test_the_reason_of_a_bound_comes_to_the_bound_whatever_an_engine_adds(engine, key):
+    options = {"profile": engine, "batch": 4, "dtype": "int4", "prompt": 1024, "generate": 2}
+    found, setting, _ = asked("llama-3-8b", options)
+    why = why_number(found, setting, key)
+    (line,) = [line for line in why.formula if line.startswith(why.binds)]
+    assert line.endswith(f" = {why.value}")
+
+
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_the_formulas_of_operators_come_to_their_counts(name, options):
     found, setting, _ = asked(name, options)

@@ -17,8 +17,11 @@ from thermoflop.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from thermoflop.cost.bound import Limits
     from thermoflop.cost.estimate import Estimate, Setting, Span
     from thermoflop.cost.fit import Fit
+    from thermoflop.cost.work import Work
+    from thermoflop.model.algebra import Number
 
 _SPANS = {"first": ("prefill", "the first token"), "token": ("decode", "each token after it"),
           "total": ("", "the whole run")}  # fmt: skip
@@ -128,11 +131,24 @@ def _bound(found: Estimate, setting: Setting, kind: str) -> Why:
         rule = "all = first token + (generated - 1) x each token"
         return Why(title, value, (rule, filled), notes=(note,))
     limits, batch = setting.limits, found.batch / found.plan.dp
-    works = setting.prefill(found.prompt, batch)
-    sequences = batch * found.prompt
+    part = parts_shown(found, setting)[phase]
+    new, sequences = found.prompt - setting.prefix, batch
+    works = setting.least_decoding(batch)(part.cached)
+    if phase == "prefill":
+        works, sequences = setting.least_prefill(new, batch, setting.prefix), batch * new
+    lines, binds = _bound_lines(works, limits, sequences)
+    notes = [note]
+    if limits.stages > 1:
+        notes.append(f"{limits.stages} pipeline stages work on different sequences at once")
     if phase == "decode":
-        part = parts_shown(found, setting)["decode"]
-        works, sequences = list(part.works), batch
+        notes.append(f"{value} is the mean over the context; the lines are {part.words}")
+    return Why(title, value, lines, binds=binds, notes=tuple(notes))
+
+
+def _bound_lines(
+    works: list[Work], limits: Limits, sequences: Number
+) -> tuple[tuple[str, ...], str]:
+    """The rule filled in for one step in which nothing is wasted, and what binds."""
     sums = sums_of(works)
     times = dict(zip(("compute", "memory", "network"), parts_of(sums, limits, sequences),
                      strict=True))  # fmt: skip
@@ -153,13 +169,7 @@ def _bound(found: Estimate, setting: Setting, kind: str) -> Why:
             f" = {seconds(float(times['network']))}"
         ),
     )
-    notes = [note]
-    if limits.stages > 1:
-        notes.append(f"{limits.stages} pipeline stages work on different sequences at once")
-    if phase == "decode":
-        notes.append(f"{value} is the mean over the context; the lines are {part.words}")
-    return Why(title, value, lines, binds=max(times, key=lambda name: times[name]),
-               notes=tuple(notes))  # fmt: skip
+    return lines, max(times, key=lambda name: times[name])
 
 
 def _interval(found: Estimate, setting: Setting, kind: str) -> Why:
