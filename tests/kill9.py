@@ -26,7 +26,7 @@ sys.path[:0] = [str(ROOT / "host"), str(ROOT / "tests")]
 from hostkit import Pty, event_line, introduction, sample_line  # noqa: E402
 from thermoflop.errors import InputError  # noqa: E402
 from thermoflop.pico.track import BoardLine  # noqa: E402
-from thermoflop.runs.reader import RunReader, read_run  # noqa: E402
+from thermoflop.runs.folder.reader import RunReader, read_run  # noqa: E402
 
 LINES_PER_S = 200
 PATIENCE_S = 30.0

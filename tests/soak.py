@@ -16,14 +16,14 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from thermoflop.pico.simulated import desk
+from thermoflop.pico.simulated import registry as desk
 from thermoflop.pico.simulated.board import SimulatedBoard
-from thermoflop.pico.simulated.ledger import Ledger
+from thermoflop.pico.simulated.truth import Ledger
 from thermoflop.pico.simulated.options import Options, parse_options
 from thermoflop.pico.track import BoardLine
 from thermoflop.pico.wire import Sample
-from thermoflop.runs.reader import RunReader
-from thermoflop.runs.recorder import RunResult, record
+from thermoflop.runs.folder.reader import RunReader
+from thermoflop.runs.record.log import RunResult, record
 
 SAMPLES_PER_S = 10  # the board's fastest rate
 TROUBLES = 20  # unplugs, and restarts, in a campaign of any length

@@ -12,40 +12,40 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from thermoflop.cost.compare import compare as compare
-    from thermoflop.cost.estimate import Estimate as Estimate
-    from thermoflop.cost.estimate import estimate as estimate
-    from thermoflop.cost.fit import Fit as Fit
-    from thermoflop.cost.fit import fit as fit
-    from thermoflop.cost.hardware import Device as Device
-    from thermoflop.cost.hardware import find_device as find_device
-    from thermoflop.cost.speculative import speculate as speculate
-    from thermoflop.cost.training import TrainingEstimate as TrainingEstimate
-    from thermoflop.cost.training import train as train
+    from thermoflop.cost.inference.compare import compare as compare
+    from thermoflop.cost.inference.estimate import Estimate as Estimate
+    from thermoflop.cost.inference.estimate import estimate as estimate
+    from thermoflop.cost.inference.capacity import Fit as Fit
+    from thermoflop.cost.inference.capacity import fit as fit
+    from thermoflop.cost.hardware.device import Device as Device
+    from thermoflop.cost.hardware.device import find_device as find_device
+    from thermoflop.cost.inference.speculative import speculate as speculate
+    from thermoflop.cost.training.train import TrainingEstimate as TrainingEstimate
+    from thermoflop.cost.training.train import train as train
     from thermoflop.marks import mark as mark
     from thermoflop.marks import note as note
     from thermoflop.marks import phase as phase
     from thermoflop.model.load import load_model as load_model
     from thermoflop.model.model import Model as Model
-    from thermoflop.model.step import Step as Step
-    from thermoflop.model.table import OperatorTable as OperatorTable
+    from thermoflop.model.operators.step import Step as Step
+    from thermoflop.model.operators.table import OperatorTable as OperatorTable
 
 # public name -> the module that defines it
 _PUBLIC = {
     "load_model": "thermoflop.model.load",
-    "estimate": "thermoflop.cost.estimate",
-    "Estimate": "thermoflop.cost.estimate",
-    "fit": "thermoflop.cost.fit",
-    "Fit": "thermoflop.cost.fit",
-    "train": "thermoflop.cost.training",
-    "speculate": "thermoflop.cost.speculative",
-    "TrainingEstimate": "thermoflop.cost.training",
-    "compare": "thermoflop.cost.compare",
-    "find_device": "thermoflop.cost.hardware",
-    "Device": "thermoflop.cost.hardware",
+    "estimate": "thermoflop.cost.inference.estimate",
+    "Estimate": "thermoflop.cost.inference.estimate",
+    "fit": "thermoflop.cost.inference.capacity",
+    "Fit": "thermoflop.cost.inference.capacity",
+    "train": "thermoflop.cost.training.train",
+    "speculate": "thermoflop.cost.inference.speculative",
+    "TrainingEstimate": "thermoflop.cost.training.train",
+    "compare": "thermoflop.cost.inference.compare",
+    "find_device": "thermoflop.cost.hardware.device",
+    "Device": "thermoflop.cost.hardware.device",
     "Model": "thermoflop.model.model",
-    "OperatorTable": "thermoflop.model.table",
-    "Step": "thermoflop.model.step",
+    "OperatorTable": "thermoflop.model.operators.table",
+    "Step": "thermoflop.model.operators.step",
     "mark": "thermoflop.marks",
     "note": "thermoflop.marks",
     "phase": "thermoflop.marks",

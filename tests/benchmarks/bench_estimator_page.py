@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 
 import thermoflop as tf
-from thermoflop.cost.page import Page
-from thermoflop.model.record import replace
-from thermoflop.web.estimate.answers import answer
-from thermoflop.web.estimate.inputs import DEFAULTS, changed
+from thermoflop.cost.mqa_page.page import Page
+from thermoflop.base.record import replace
+from thermoflop.web.estimator.answers import answer
+from thermoflop.web.estimator.inputs import DEFAULTS, changed
 
 ROOT = Path(__file__).parents[2]
 MOVES = 40

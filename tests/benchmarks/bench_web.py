@@ -129,7 +129,7 @@ def measured(pid: int, seconds: float, url: str, viewers: int) -> dict[str, Any]
 def record(runs: Path, seconds: float) -> tuple[subprocess.Popen[bytes], subprocess.Popen[str]]:
     """A recording of a board at ten samples a second, and the board."""
     board = subprocess.Popen(
-        [sys.executable, "-m", "thermoflop.web.simboard", BOARD],
+        [sys.executable, "-m", "thermoflop.web.live.simboard", BOARD],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT,
     )  # fmt: skip
     assert board.stdout is not None

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 from browser import sitekit
 from hostkit import Pty, hello_line, sample_line, settings_line
-from thermoflop.model.seeds import SeedShape, exact_mults, page_mults, script_mults, script_params
+from thermoflop.model.mults import SeedShape, exact_mults, page_mults, script_mults, script_params
 from thermoflop.pico.track import BoardLine
 from thermoflop.pico.wire import Sample, seal
-from thermoflop.runs.reader import RunReader
-from thermoflop.runs.records import Record
-from thermoflop.runs.store import is_being_written
+from thermoflop.runs.folder.reader import RunReader
+from thermoflop.runs.folder.records import Record
+from thermoflop.runs.folder.store import is_being_written
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from browser import sitekit
 from cli import kit
-from thermoflop.runs.store import RunStore
+from thermoflop.runs.folder.store import RunStore
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

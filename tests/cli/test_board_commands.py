@@ -14,7 +14,7 @@ import pytest
 from hostkit import Pty, introduction, sample_line
 from kit import run, start
 from thermoflop.cli.words import duration_s
-from thermoflop.runs.reader import RunReader, read_run
+from thermoflop.runs.folder.reader import RunReader, read_run
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from thermoflop.runs.reader import RunReader, read_run
+from thermoflop.runs.folder.reader import RunReader, read_run
 
 
 def start(tmp_path: Path, *words: str, **options: Any) -> subprocess.Popen[bytes]:

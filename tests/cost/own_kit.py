@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from thermoflop.cost.own import FORMAT, KIND, machine
+from thermoflop.cost.catalogue.machine import FORMAT, KIND, machine
 
 FLOPS_PER_S, LAUNCH_S = 1e11, 2e-6
 ROWS = [1.0, 4.0, 64.0, 1024.0]

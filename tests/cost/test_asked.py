@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import thermoflop as tf
 from thermoflop.cli import main
-from thermoflop.cost.units import shortened
+from thermoflop.base.units import shortened
 from thermoflop.errors import UsageError
 
 

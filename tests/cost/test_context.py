@@ -7,9 +7,9 @@ import json
 import pytest
 import thermoflop as tf
 from thermoflop.cli import main
-from thermoflop.cost.plan import Plan, Share
-from thermoflop.cost.precision import choose_precision
-from thermoflop.cost.steps import decode_step, prefill_step
+from thermoflop.cost.work.share import Plan, Share
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.work.steps import decode_step, prefill_step
 from thermoflop.errors import UsageError
 
 
@@ -78,7 +78,7 @@ def test_a_long_context_is_decoded_faster_over_more_devices(model):
 @pytest.mark.parametrize("profile", [None, "megatron-lm", "llm-foundry"])
 def test_the_operators_of_an_iteration_add_up_to_it(profile):
     """What ``--why`` shows is what is expected, to rounding."""
-    from thermoflop.cost.training_why import training_reasons
+    from thermoflop.cost.training.why import training_reasons
 
     found = tf.train(
         "gpt-3-175b", "a100", devices=1024, tp=8, pp=8, global_batch=1536, recompute="full",

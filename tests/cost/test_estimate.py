@@ -8,12 +8,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import thermoflop as tf
-from thermoflop.cost.blocks import BLOCK
+from thermoflop.cost.inference.blocks import BLOCK
 from thermoflop.cost.energy import steady_rise_c
-from thermoflop.cost.hardware import catalogue, device_from, find_device, read_device
-from thermoflop.cost.plan import Plan, Share, choose_plan
-from thermoflop.cost.precision import choose_precision
-from thermoflop.cost.profile import find_profile, profiles
+from thermoflop.cost.hardware.device import catalogue, device_from, find_device, read_device
+from thermoflop.cost.work.share import Plan, Share, choose_plan
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.catalogue.profiles import find_profile, profiles
 from thermoflop.errors import InputError, StorageError, UsageError
 
 
@@ -317,7 +317,7 @@ def test_compare_orders_the_forms():
 
 def test_speculation():
     """Leviathan et al. 2023, eq. 1; a draft that is never accepted only costs."""
-    from thermoflop.cost.speculative import tokens_per_check
+    from thermoflop.cost.inference.speculative import tokens_per_check
 
     assert tokens_per_check(0.5, 2) == pytest.approx(1.75)
     assert tokens_per_check(1.0, 4) == 5
@@ -331,9 +331,9 @@ def test_speculation():
 def test_most_flops_far_less_of_the_time():
     """Ivanov et al. 2021, table 1: contractions of a BERT-large layer (b 8, s 512, V100) are 99.8 %
     of the FLOPs and 61 % of the time of unfused code; at rates of such code it comes out so."""
-    from thermoflop.cost.rates import Efficiency, rates_of
-    from thermoflop.cost.why import reasons, shares_by_class
-    from thermoflop.model.step import Step
+    from thermoflop.cost.roofline.rates import Efficiency, rates_of
+    from thermoflop.cost.why.table import reasons, shares_by_class
+    from thermoflop.model.operators.step import Step
 
     precision = choose_precision("fp16")
     share = Share(tf.load_model("bert-large-uncased").description, Plan(), precision)
@@ -350,7 +350,7 @@ def test_a_profile_of_ones_own(tmp_path, model):
     """Five rows make a profile; four do not."""
     import json
 
-    from thermoflop.cost.calibrate import write_own
+    from thermoflop.cost.fitting.profiles import write_own
 
     rows = [
         {"engine": "mine", "gpu": "h100", "model": name, "precision": "bf16", "batch": batch,
@@ -375,7 +375,7 @@ def test_pictures_are_written_or_refused(tmp_path):
     """A picture is XML; a folder that is not there is said."""
     from xml.etree import ElementTree
 
-    from thermoflop.cost.picture import Curve, chart, write_picture
+    from thermoflop.base.chart import Curve, chart, write_picture
 
     text = chart("a < b & c", "x", "y", [Curve("line", ((1.0, 2.0), (10.0, 20.0)))])
     assert ElementTree.fromstring(text).tag.endswith("svg")  # noqa: S314
@@ -386,7 +386,7 @@ def test_pictures_are_written_or_refused(tmp_path):
 
 def test_what_generates_nothing_and_what_is_many_can_be_printed(model):
     """No token to divide by, and arrays, each have a text; an empty array is refused."""
-    from thermoflop.cost.compare import compare, compare_text
+    from thermoflop.cost.inference.compare import compare, compare_text
 
     assert "each token" not in compare_text(compare(model, "h100", generate=0))
     assert "J a sequence" in str(tf.estimate(model, "h100", generate=0))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import pytest
 import thermoflop as tf
-from thermoflop.cost.hardware import device_from
-from thermoflop.cost.page import Page, page_numbers
-from thermoflop.cost.plan import Plan, Share
-from thermoflop.cost.precision import choose_precision
-from thermoflop.cost.training_terms import trained
-from thermoflop.model.step import Step
+from thermoflop.cost.hardware.device import device_from
+from thermoflop.cost.mqa_page.page import Page, page_numbers
+from thermoflop.cost.work.share import Plan, Share
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.training.work import trained
+from thermoflop.model.operators.step import Step
 
 GPT3 = "gpt-3-175b"
 GPT3_LAYERS, GPT3_HIDDEN, GPT3_VOCAB = 96, 12288, 50257

@@ -7,12 +7,12 @@ import pytest
 import thermoflop as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from thermoflop.cost.generation import decode_s, loop_decode_s, positive_sum
-from thermoflop.cost.plan import Plan, Share
-from thermoflop.cost.precision import choose_precision
-from thermoflop.cost.rates import Efficiency, Rates, step_overhead_s
-from thermoflop.cost.steps import decode_step
-from thermoflop.cost.work import window_ends
+from thermoflop.cost.roofline.decode import decode_s, loop_decode_s, positive_sum
+from thermoflop.cost.work.share import Plan, Share
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.roofline.rates import Efficiency, Rates, step_overhead_s
+from thermoflop.cost.work.steps import decode_step
+from thermoflop.cost.work.work import window_ends
 
 sizes = st.integers(1, 8)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import thermoflop as tf
-from thermoflop.cost.activations import layer_activation_bytes
-from thermoflop.cost.network import collective_s, steps_of, wire_bytes
-from thermoflop.cost.page import DEVICES, Page, page_numbers
-from thermoflop.cost.plan import Plan, Share
-from thermoflop.cost.precision import choose_precision
-from thermoflop.cost.training import bubble_share, state_bytes, training_days
+from thermoflop.cost.training.activations import layer_activation_bytes
+from thermoflop.cost.work.network import collective_s, steps_of, wire_bytes
+from thermoflop.cost.mqa_page.page import DEVICES, Page, page_numbers
+from thermoflop.cost.work.share import Plan, Share
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.training.train import bubble_share, state_bytes, training_days
 from thermoflop.errors import UsageError
 
 
@@ -170,7 +170,7 @@ def test_the_ridge_of_an_a100():
 def test_flash_attention_moves_megabytes_not_gigabytes():
     """A layer at 8192, 32 heads of 128: with 8 key heads 168 MB fused, with 32 of them 268 MB;
     unfused 17 GB more (Dao et al. 2022: scores written and read, weights written and read)."""
-    from thermoflop.model.step import Step
+    from thermoflop.model.operators.step import Step
 
     def moved(kernels, name="llama-2-7b"):
         model = tf.load_model(name)
@@ -192,7 +192,7 @@ def test_tensor_parallel_traffic():
     """Narayanan et al. 2021: 8 b s h (t-1)/t elements a layer, forward and backward; half each."""
     model = tf.load_model("gpt-3-175b")
     share = Share(model.description, Plan(tp=8), choose_precision("fp16"))
-    from thermoflop.cost.steps import prefill_step
+    from thermoflop.cost.work.steps import prefill_step
 
     found = [w for w in share.works(prefill_step(2048, 1)) if w.kind == "network"]
     sent = sum(work.times * work.activation_bytes for work in found)

@@ -7,23 +7,23 @@ import sympy
 import thermoflop as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from thermoflop.cost.estimate import Setting
-from thermoflop.cost.estimate_report import ask_one, setting_of
-from thermoflop.cost.fit import largest
-from thermoflop.cost.own import own_from
-from thermoflop.cost.page import Page
-from thermoflop.cost.page_kernels import (
+from thermoflop.cost.inference.estimate import Setting
+from thermoflop.cost.reports.estimate import ask_one, setting_of
+from thermoflop.cost.inference.capacity import largest
+from thermoflop.cost.catalogue.machine import own_from
+from thermoflop.cost.mqa_page.page import Page
+from thermoflop.cost.mqa_page.kernels import (
     CATALOGUE_NAMES,
     OCCURS,
     formula_lines,
     page_formulas,
     page_kernels,
 )
-from thermoflop.cost.profile import find_profile, own_profile, profile_of
-from thermoflop.cost.rates import operator_s, step_overhead_s
-from thermoflop.cost.why import steps_of
-from thermoflop.cost.why_number import why_number
-from thermoflop.cost.why_operator import besides_s, parts_shown, symbolic_work
+from thermoflop.cost.catalogue.profiles import find_profile, own_profile, profile_of
+from thermoflop.cost.roofline.rates import operator_s, step_overhead_s
+from thermoflop.cost.why.table import steps_of
+from thermoflop.cost.why.number import why_number
+from thermoflop.cost.why.operator import besides_s, parts_shown, symbolic_work
 from thermoflop.errors import UsageError
 
 from cost.own_kit import raw_profile
@@ -192,8 +192,8 @@ def test_the_kernels_of_the_page_add_up_to_its_layer():
 
 
 def test_the_devices_of_the_page_are_in_the_catalogue_with_the_same_rates():
-    from thermoflop.cost.hardware import find_device
-    from thermoflop.cost.page import DEVICES
+    from thermoflop.cost.hardware.device import find_device
+    from thermoflop.cost.mqa_page.page import DEVICES
 
     for name, (peak, bandwidth) in DEVICES.items():
         device = find_device(CATALOGUE_NAMES[name])

@@ -23,9 +23,9 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "host"))
 
 from thermoflop.errors import ThermoflopError
-from thermoflop.model import catalogue
-from thermoflop.model.families import find_family
-from thermoflop.model.inert import changes_nothing
+from thermoflop.model.config import catalogue
+from thermoflop.model.config.families import find_family
+from thermoflop.model.config.inert import changes_nothing
 from thermoflop.model.load import read_model
 
 SLOWEST_S = 5.0

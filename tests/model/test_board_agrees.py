@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from thermoflop.model.seeds import (
+from thermoflop.model.mults import (
     SeedShape,
     exact_mults,
     page_mults,

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from thermoflop.model.load import read_model
-from thermoflop.model.step import causal_pairs
+from thermoflop.model.operators.step import causal_pairs
 
 from . import oracle
 

@@ -9,11 +9,11 @@ import thermoflop as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from thermoflop.errors import UsageError
-from thermoflop.model.algebra import distinct_experts
-from thermoflop.model.formats import FORMAT_NAMES, parse_format
+from thermoflop.base.number import distinct_experts
+from thermoflop.model.architecture.formats import FORMAT_NAMES, parse_format
 from thermoflop.model.model import Model
-from thermoflop.model.step import CONVENTIONS
-from thermoflop.model.sums import NOTHING, totals_of
+from thermoflop.model.operators.step import CONVENTIONS
+from thermoflop.model.operators.totals import NOTHING, totals_of
 
 SMALL = {
     "model_type": "gemma3_text",

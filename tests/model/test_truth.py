@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import thermoflop as tf
-from thermoflop.model.catalogue import entry, names
+from thermoflop.model.config.catalogue import entry, names
 from thermoflop.model.validate import Report, compare_record, read_records, validate_counts
 
 FUZZ = str(Path(__file__).resolve().parents[1] / "data" / "fuzz.json.gz")

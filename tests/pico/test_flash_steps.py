@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from thermoflop.pico import onboard
 from thermoflop.pico.simulated import fakes
-from thermoflop.pico.simulated.space import Space
+from thermoflop.pico.simulated.module_space import Space
 from vm.flash_kit import MAIN, on_flash, small_files
 
 ONBOARD = Path(onboard.__file__).read_text(encoding="utf-8")

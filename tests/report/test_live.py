@@ -7,9 +7,9 @@ from hostkit import event_line, introduction, sample_line
 from rich.cells import cell_len
 from thermoflop.pico.track import Tracker
 from thermoflop.pico.wire import seal
-from thermoflop.report.braille import Canvas
-from thermoflop.report.live import Live
-from thermoflop.report.plain import PlainLines, plain_line
+from thermoflop.report.terminal.braille import Canvas
+from thermoflop.report.terminal.live import Live
+from thermoflop.report.terminal.plain import PlainLines, plain_line
 from thermoflop.report.words import event_words
 
 

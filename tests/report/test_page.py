@@ -14,15 +14,15 @@ import pytest
 from runs.analysis.kit import START_S, board_sample, board_settings, event, mark, trial, write
 from thermoflop.cli import main
 from thermoflop.errors import InputError, MissingExtra, UsageError
-from thermoflop.report.figure import write_figure
-from thermoflop.report.page import page, write_report
-from thermoflop.report.series import MAX_POINTS, thin
-from thermoflop.report.still import write_still
-from thermoflop.report.terminal import lines
+from thermoflop.report.pictures.panels_png import write_figure
+from thermoflop.report.html.page import page, write_report
+from thermoflop.report.html.series import MAX_POINTS, thin
+from thermoflop.report.pictures.panels_svg import write_still
+from thermoflop.report.terminal.terminal import lines
 from thermoflop.runs.analysis.analyze import analyze
-from thermoflop.runs.export import COLUMNS, export
+from thermoflop.runs.folder.export import COLUMNS, export
 from thermoflop.runs.gpu.sample import GpuSample
-from thermoflop.runs.shelf import choose, entries, find
+from thermoflop.runs.folder.index import choose, entries, find
 
 EVIL = "</script><img src=x onerror=alert(1)><!--\x1b[31m'\"&"
 
@@ -196,7 +196,7 @@ def test_many_phases_are_gathered_by_name(tmp_path: Path) -> None:
 
 def test_labels_of_an_axis_tell_their_steps_apart(run: Path, tmp_path: Path) -> None:
     """A step of 2.5 needs a digit more than one of 2."""
-    from thermoflop.report.still import _digits
+    from thermoflop.report.pictures.panels_svg import _digits
 
     assert [_digits(step) for step in (0.25, 0.5, 1, 2.5, 5, 10, 25)] == [2, 1, 0, 1, 0, 0, 0]
 

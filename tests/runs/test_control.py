@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from cli import kit
 from thermoflop.errors import InputError
-from thermoflop.runs import control, shelf
-from thermoflop.runs.reader import RunReader
-from thermoflop.runs.store import RunStore, is_being_written
+from thermoflop.runs.folder import control
+from thermoflop.runs.folder import index as shelf
+from thermoflop.runs.folder.reader import RunReader
+from thermoflop.runs.folder.store import RunStore, is_being_written
 
 WAIT = "import time, signal, sys; signal.signal(15, lambda *_: sys.exit(0)); time.sleep(60)"
 

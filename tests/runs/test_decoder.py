@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import thermoflop as tf
 from thermoflop import marks
-from thermoflop.runs import decoder
-from thermoflop.runs.decoder import Decoder
+from thermoflop.runs.demo import decoder
+from thermoflop.runs.demo.decoder import Decoder
 
 SMALL = {"layers": 2, "d_model": 32, "heads": 4, "d_ff": 64, "words": 101, "positions": 2048}
 

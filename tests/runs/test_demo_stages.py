@@ -10,12 +10,12 @@ from statistics import median
 from typing import Any
 
 import pytest
-from thermoflop.cost.hardware import Device
+from thermoflop.cost.hardware.device import Device
 from thermoflop.errors import ThermoflopError
 from thermoflop.pico.simulated.heat import FULL_W
 from thermoflop.pico.track import HostEvent
-from thermoflop.runs.demo import DemoResult, Stage, demo, this_machine
-from thermoflop.runs.reader import read_run
+from thermoflop.runs.demo.stages import DemoResult, Stage, demo, this_machine
+from thermoflop.runs.folder.reader import read_run
 
 SPEED = 20.0
 DEVICE = Device("a machine of tests", 8e9, 10e9, {"fp32": 100e9})
@@ -119,6 +119,6 @@ def test_two_demos_at_once_do_not_meet(tmp_path: Path) -> None:
 
 
 def test_rates_that_cannot_be_measured_say_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("thermoflop.runs.demo.sys.executable", "/bin/false")
+    monkeypatch.setattr("thermoflop.runs.demo.stages.sys.executable", "/bin/false")
     with pytest.raises(ThermoflopError, match="could not be measured"):
         this_machine(1)

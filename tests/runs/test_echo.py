@@ -8,7 +8,7 @@ import threading
 from hostkit import sample_line
 from thermoflop.pico.track import BoardLine
 from thermoflop.pico.wire import Message, decode
-from thermoflop.runs.echo import EchoPump
+from thermoflop.runs.record.echo import EchoPump
 
 
 def board_line(seq: int) -> BoardLine:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from thermoflop.errors import InputError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import Message, Sample, decode
-from thermoflop.runs.reader import MAX_RUN_BYTES, RunReader, parse, read_run
-from thermoflop.runs.store import encode
+from thermoflop.runs.folder.reader import MAX_RUN_BYTES, RunReader, parse, read_run
+from thermoflop.runs.folder.store import encode
 
 
 def record(seq: int) -> bytes:

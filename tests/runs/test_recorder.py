@@ -16,9 +16,9 @@ from hostkit import Pty, event_line, introduction, sample_line
 from thermoflop.errors import BoardError, StorageError, UsageError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
 from thermoflop.pico.wire import Sample
-from thermoflop.runs import store
-from thermoflop.runs.reader import RunReader, read_run
-from thermoflop.runs.recorder import ItemQueue, RunResult, record
+from thermoflop.runs.folder import store
+from thermoflop.runs.folder.reader import RunReader, read_run
+from thermoflop.runs.record.log import ItemQueue, RunResult, record
 
 
 def links() -> int:

@@ -23,12 +23,12 @@ from thermoflop.errors import (
     UsageError,
 )
 from thermoflop.pico.track import BoardLine, HostEvent
-from thermoflop.runs.gate import Gate
+from thermoflop.runs.record.gate import Gate
 from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.simulated import SimulatedNvml
-from thermoflop.runs.plan import Plan, trials
-from thermoflop.runs.reader import RunReader, read_run
-from thermoflop.runs.session import Outcome, record_command
+from thermoflop.runs.record.plan import Plan, trials
+from thermoflop.runs.folder.reader import RunReader, read_run
+from thermoflop.runs.record.session import Outcome, record_command
 
 
 def shell(script: str) -> list[str]:
@@ -309,7 +309,7 @@ def test_a_full_disk_gives_up_its_reserve_to_say_so(
 ) -> None:
     """run.json is written in the room that was kept back."""
     from thermoflop.pico.track import HostEvent as Event
-    from thermoflop.runs.ledger import Ledger
+    from thermoflop.runs.folder.resilient import Ledger
 
     ledger = Ledger(tmp_path, "x")
     reserve = ledger.folder / ".reserve"
@@ -332,7 +332,7 @@ def test_a_full_disk_gives_up_its_reserve_to_say_so(
 def test_a_run_that_cannot_begin_leaves_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from thermoflop.runs import ledger
+    from thermoflop.runs.folder import resilient as ledger
 
     monkeypatch.setattr(ledger, "_RESERVE", "no/such/reserve")
     with pytest.raises(StorageError, match="reserve"):
@@ -370,7 +370,7 @@ def test_a_broken_recorder_leaves_no_orphan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An error of our own kills what it started before it is raised."""
-    from thermoflop.runs import session
+    from thermoflop.runs.record import session
 
     def burst(self: object) -> None:
         raise RuntimeError("bug")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from runs.analysis.kit import event, write
 from thermoflop.errors import InputError
-from thermoflop.runs.shelf import delete, entries, size_bytes
-from thermoflop.runs.store import SAMPLES, RunStore
+from thermoflop.runs.folder.index import delete, entries, size_bytes
+from thermoflop.runs.folder.store import SAMPLES, RunStore
 
 
 def a_run(shelf: Path) -> Path:

@@ -14,8 +14,8 @@ from hostkit import sample_line
 from thermoflop.errors import StorageError, UsageError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import Message, decode
-from thermoflop.runs.reader import RunReader
-from thermoflop.runs.store import RunStore, encode, is_being_written, safe_name
+from thermoflop.runs.folder.reader import RunReader
+from thermoflop.runs.folder.store import RunStore, encode, is_being_written, safe_name
 
 
 def board_line(seq: int) -> BoardLine:

@@ -14,8 +14,8 @@ from thermoflop.errors import BoardError, BoardRefused, UsageError
 from thermoflop.pico.link import Latest, Link
 from thermoflop.pico.ports import Target
 from thermoflop.pico.wire import seal
-from thermoflop.web.board import BoardFeed
-from thermoflop.web.desk import MAX_BOARDS, Desk
+from thermoflop.web.live.board import BoardFeed
+from thermoflop.web.live.sources import MAX_BOARDS, Desk
 from thermoflop.web.site import Site
 
 

@@ -13,19 +13,19 @@ import pytest
 import thermoflop as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from thermoflop.cost.hardware import catalogue
-from thermoflop.model.catalogue import entry
-from thermoflop.model.record import replace
-from thermoflop.web.estimate.answers import answer, as_csv, as_json, formulas, why
-from thermoflop.web.estimate.fields import FIELDS, FieldError
-from thermoflop.web.estimate.inputs import (
+from thermoflop.cost.hardware.device import catalogue
+from thermoflop.model.config.catalogue import entry
+from thermoflop.base.record import replace
+from thermoflop.web.estimator.answers import answer, as_csv, as_json, formulas, why
+from thermoflop.web.estimator.fields import FIELDS, FieldError
+from thermoflop.web.estimator.inputs import (
     DEFAULTS,
     changed,
     fits_address,
     from_query,
     to_query,
 )
-from thermoflop.web.estimate.upload import (
+from thermoflop.web.estimator.upload import (
     LARGEST_BYTES,
     LONGEST_PACKED,
     pack_config,

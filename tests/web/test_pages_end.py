@@ -19,8 +19,8 @@ def test_an_estimator_page_that_was_closed_is_not_kept_in_memory() -> None:
 async def _open_and_close() -> None:
     from fastapi import FastAPI
     from nicegui import Client, core, ui
-    from thermoflop.web.estimate.inputs import Inputs
-    from thermoflop.web.estimator import Estimator
+    from thermoflop.web.estimator.inputs import Inputs
+    from thermoflop.web.estimator.page import Estimator
 
     core.loop = asyncio.get_running_loop()
     ui.run_with(FastAPI(), show_welcome_message=False)

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from thermoflop.runs.bench.measure import OperatorRow, StepRow
+    from thermoflop.bench.measure import OperatorRow, StepRow
 
 EPILOG = """\
 Random weights of the model's shape; no model file is needed. Beside each time stand its bound,
@@ -47,8 +47,8 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    from thermoflop.runs.bench.run import Asked, run_bench
-    from thermoflop.runs.bench.text import Lines, best_text, summary_text
+    from thermoflop.bench.run import Asked, run_bench
+    from thermoflop.bench.text import Lines, best_text, summary_text
 
     lines = Lines()
 

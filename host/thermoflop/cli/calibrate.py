@@ -30,10 +30,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, keep, and say what was found."""
-    from thermoflop.runs.bench.backend import open_backend
-    from thermoflop.runs.bench.check import check
-    from thermoflop.runs.calibrate.run import calibrate, check_name
-    from thermoflop.runs.calibrate.text import Progress, profile_text
+    from thermoflop.bench.backend import open_backend
+    from thermoflop.bench.check import check
+    from thermoflop.bench.calibrate.run import calibrate, check_name
+    from thermoflop.bench.calibrate.text import Progress, profile_text
 
     check_name(args.name)
     backend = open_backend(args.backend or "numpy", args.device or "cpu", args.dtype or "fp32")

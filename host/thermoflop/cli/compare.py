@@ -41,13 +41,13 @@ def run(args: argparse.Namespace) -> int:
     import json
 
     if args.page:
-        from thermoflop.cost.page import DEVICES, Page, page_numbers, page_text
+        from thermoflop.cost.mqa_page.page import DEVICES, Page, page_numbers, page_text
 
         peak, bandwidth = DEVICES[args.page]
         page = Page(peak_flops_s=peak, bandwidth_bytes_s=bandwidth)
         print(json.dumps(page_numbers(page), indent=1) if args.json else page_text(page))
         return 0
-    from thermoflop.cost.compare import compare, compare_json, compare_text
+    from thermoflop.cost.inference.compare import compare, compare_json, compare_text
     from thermoflop.errors import UsageError
     from thermoflop.model.load import load_model
 

@@ -85,7 +85,7 @@ def settle(args: argparse.Namespace, hardware: str | None = "h100") -> None:
     """Fill in what was not said: of a profile that `calibrate` made, its device and its format."""
     own = None
     if args.profile is not None and (args.hardware is None or args.dtype is None):
-        from thermoflop.cost.profile import find_profile
+        from thermoflop.cost.catalogue.profiles import find_profile
 
         own = find_profile(args.profile).own
     if args.hardware is None:
@@ -96,7 +96,7 @@ def settle(args: argparse.Namespace, hardware: str | None = "h100") -> None:
 
 def format_for(hardware: str | None) -> str:
     """The number format where none is said: bf16, or fp32 on a device known to do no other."""
-    from thermoflop.cost.hardware import as_device
+    from thermoflop.cost.hardware.device import as_device
 
     peaks = () if hardware is None else as_device(hardware).peaks
     return "fp32" if "fp32" in peaks and not {"bf16", "fp16"} & set(peaks) else "bf16"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from thermoflop.cli.words import duration_s
 
 if TYPE_CHECKING:
-    from thermoflop.runs.demo import DemoResult
+    from thermoflop.runs.demo.stages import DemoResult
 
 EPILOG = """\
 A decoder of distilgpt2's shape runs on this machine for ten seconds, on numpy, with random weights.
@@ -43,8 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Play, then say what happened."""
-    from thermoflop.report.page import write_report
-    from thermoflop.report.picture import draw_run
+    from thermoflop.report.html.page import write_report
+    from thermoflop.report.pictures.run_picture import draw_run
 
     print(SIMULATED, file=sys.stderr, flush=True)
     if sys.stdout.isatty() and not (args.plain or args.json):
@@ -59,8 +59,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _with_lines(args: argparse.Namespace) -> DemoResult:
-    from thermoflop.report.demo import DemoLines
-    from thermoflop.runs.demo import demo
+    from thermoflop.report.terminal.demo import DemoLines
+    from thermoflop.runs.demo.stages import demo
 
     lines = None if args.json else DemoLines(sys.stderr).see
     return demo(args.out, work_s=args.seconds, on_line=lines)
@@ -70,8 +70,8 @@ def _with_picture(args: argparse.Namespace) -> DemoResult:
     from rich.console import Console
     from rich.live import Live as Screen
 
-    from thermoflop.report.demo import DemoPicture
-    from thermoflop.runs.demo import demo
+    from thermoflop.report.terminal.demo import DemoPicture
+    from thermoflop.runs.demo.stages import demo
 
     console = Console()
     with Screen(console=console, screen=True, auto_refresh=False) as screen:
@@ -79,8 +79,8 @@ def _with_picture(args: argparse.Namespace) -> DemoResult:
 
 
 def _print_result(result: DemoResult, picture: Path, page: Path, as_json: bool) -> None:
-    from thermoflop.report import predicted
-    from thermoflop.report.demo import work_lines
+    from thermoflop.report.html import predicted
+    from thermoflop.report.terminal.demo import work_lines
     from thermoflop.report.summary import summarize_run, summary_lines
     from thermoflop.runs.analysis.analyze import analyze
 

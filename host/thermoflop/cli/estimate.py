@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the estimate."""
-    from thermoflop.cost.estimate_report import Wanted, estimate_report
+    from thermoflop.cost.reports.estimate import Wanted, estimate_report
 
     settle(args)
     model = load(args)

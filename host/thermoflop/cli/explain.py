@@ -22,11 +22,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the formulas."""
-    from thermoflop.model.explain_report import explain_report
+    from thermoflop.model.formulas.text import explain_report
 
     print(explain_report(load(args), args.batch, args.tokens, as_json=args.json))
     if args.gpu is not None and not args.json:
-        from thermoflop.cost.estimate_report import explained
+        from thermoflop.cost.reports.estimate import explained
 
         print(f"\n{explained(load(args), args.gpu, args.batch, args.tokens)}")
     return 0

@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what fits; 1 when what was asked for does not."""
-    from thermoflop.cost.fit import fit, fit_json, fit_text
+    from thermoflop.cost.inference.capacity import fit, fit_json, fit_text
 
     model = load(args)
     found = fit(
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         **plan_of(args),
     )
     if args.svg is not None:
-        from thermoflop.cost.picture import memory_picture, write_picture
+        from thermoflop.base.chart import memory_picture, write_picture
 
         title = f"{found.model_name} on {found.plan.devices} x {found.device.name}"
         write_picture(args.svg, memory_picture(title, [(found.precision.name, found.memory)]))

@@ -12,7 +12,7 @@ from thermoflop.cli.signals import stop_on_signals
 from thermoflop.cli.words import duration_s, progress_line
 
 if TYPE_CHECKING:
-    from thermoflop.runs.recorder import Progress, RunResult
+    from thermoflop.runs.record.log import Progress, RunResult
 
 EPILOG = """\
 The run goes on until --for has passed, Ctrl-C or SIGTERM, and ends in order: exit code 0.
@@ -45,8 +45,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Record, then say what was recorded and where."""
-    from thermoflop.runs.echo import EchoPump
-    from thermoflop.runs.recorder import record
+    from thermoflop.runs.record.echo import EchoPump
+    from thermoflop.runs.record.log import record
 
     stop = stop_on_signals()
     echo = EchoPump(sys.stdout.fileno()) if args.echo else None
@@ -85,7 +85,7 @@ def _show(progress: Progress) -> None:
 
 
 def _draw(folder: Path) -> Path:
-    from thermoflop.report.picture import draw_run
+    from thermoflop.report.pictures.run_picture import draw_run
 
     return draw_run(folder)
 

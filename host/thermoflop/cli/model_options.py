@@ -38,7 +38,7 @@ def load(args: argparse.Namespace) -> Model:
 
 def add_conventions(parser: argparse.ArgumentParser) -> None:
     """One option for each convention, with its choices."""
-    from thermoflop.model.step import CONVENTIONS, Step
+    from thermoflop.model.operators.step import CONVENTIONS, Step
 
     group = parser.add_argument_group("conventions")
     defaults = Step()

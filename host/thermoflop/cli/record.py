@@ -22,9 +22,9 @@ from thermoflop.cli.words import duration_s
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
-    from thermoflop.runs.plan import Plan
+    from thermoflop.runs.record.plan import Plan
     from thermoflop.runs.predict import Wish
-    from thermoflop.runs.session import Outcome
+    from thermoflop.runs.record.session import Outcome
 
 EPILOG = """\
 The exit code is the command's own, 128+n when signal n ended it, 127 when there is no such command.
@@ -116,7 +116,7 @@ def _settled(args: argparse.Namespace) -> dict[str, int]:
 
 def run(args: argparse.Namespace) -> int:
     """Record, say where the evidence is, pass the exit code through."""
-    from thermoflop.runs.session import record_command
+    from thermoflop.runs.record.session import record_command
 
     outcome = record_command(plan(args), _say)
     page = None if args.no_report else _write_page(outcome)
@@ -133,7 +133,7 @@ def run(args: argparse.Namespace) -> int:
 def _write_page(outcome: Outcome) -> Path | None:
     """The page; what goes wrong with it costs neither the run nor the exit code."""
     from thermoflop.errors import ThermoflopError
-    from thermoflop.report.page import write_report
+    from thermoflop.report.html.page import write_report
 
     try:
         return write_report([outcome.folder])
@@ -144,7 +144,7 @@ def _write_page(outcome: Outcome) -> Path | None:
 
 def _tell_predicted(outcome: Outcome) -> None:
     from thermoflop.errors import ThermoflopError
-    from thermoflop.report.predicted import lines
+    from thermoflop.report.html.predicted import lines
     from thermoflop.runs.analysis.analyze import analyze
 
     try:
@@ -159,8 +159,8 @@ def _tell_predicted(outcome: Outcome) -> None:
 
 def plan(args: argparse.Namespace) -> Plan:
     """The arguments as a plan."""
-    from thermoflop.runs.gate import Gate
-    from thermoflop.runs.plan import Plan
+    from thermoflop.runs.record.gate import Gate
+    from thermoflop.runs.record.plan import Plan
 
     command = args.cmd[1:] if args.cmd[:1] == ["--"] else args.cmd
     gate = None

@@ -25,8 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the page, or print the analysis."""
-    from thermoflop.report.page import write_report
-    from thermoflop.runs.shelf import find
+    from thermoflop.report.html.page import write_report
+    from thermoflop.runs.folder.index import find
 
     folders = [find(word, args.where) for word in args.runs]
     if args.json:
@@ -37,11 +37,11 @@ def run(args: argparse.Namespace) -> int:
         return 0
     print(write_report(folders, args.out))
     if args.svg is not None:
-        from thermoflop.report.still import write_still
+        from thermoflop.report.pictures.panels_svg import write_still
 
         print(write_still(folders[0], args.svg))
     if args.png is not None:
-        from thermoflop.report.figure import write_figure
+        from thermoflop.report.pictures.panels_png import write_figure
 
         print(write_figure(folders[0], args.png))
     return 0

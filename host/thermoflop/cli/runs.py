@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
-    from thermoflop.runs.shelf import Entry
+    from thermoflop.runs.folder.index import Entry
 
 _WHAT = ("list", "show", "export", "delete")
 EPILOG = """\
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     """List, show or export."""
     if args.what == "list":
         return _list(args)
-    from thermoflop.runs.shelf import find
+    from thermoflop.runs.folder.index import find
 
     if args.what == "delete" and args.which is None:
         raise UsageError("delete needs the name of a run: see `thermoflop runs`")
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from thermoflop.runs.shelf import choose, entries
+    from thermoflop.runs.folder.index import choose, entries
 
     labels = [_label(text) for text in args.label]
     found = choose(entries(args.where), name=args.name, labels=labels, failed=args.failed)
@@ -83,7 +83,7 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _show(folder: Path, args: argparse.Namespace) -> int:
-    from thermoflop.report.terminal import lines
+    from thermoflop.report.terminal.terminal import lines
     from thermoflop.runs.analysis.analyze import analyze
 
     found = analyze(folder)
@@ -95,7 +95,7 @@ def _show(folder: Path, args: argparse.Namespace) -> int:
 
 
 def _export(folder: Path, args: argparse.Namespace) -> int:
-    from thermoflop.runs.export import export
+    from thermoflop.runs.folder.export import export
 
     path = args.out or Path(f"{folder.name}.csv")
     print(f"{export(folder, path)} records in {path}")
@@ -103,7 +103,7 @@ def _export(folder: Path, args: argparse.Namespace) -> int:
 
 
 def _delete(folder: Path, args: argparse.Namespace) -> int:
-    from thermoflop.runs.shelf import delete, size_bytes
+    from thermoflop.runs.folder.index import delete, size_bytes
 
     if not args.yes:
         if not sys.stdin.isatty():

@@ -45,7 +45,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
     from thermoflop.cli.signals import stop_on_signals
-    from thermoflop.web.server import serve
+    from thermoflop.web.server.server import serve
     from thermoflop.web.site import Site
 
     if args.port is not None and args.port.isdecimal():

@@ -37,18 +37,18 @@ def run(args: argparse.Namespace) -> int:
         print(counts.json_text() if args.json else counts.text(each=args.each))
         return 0 if counts.all_equal else 1
     if args.what == "memory":
-        from thermoflop.cost.validate_memory import validate_memory
+        from thermoflop.cost.validate.memory import validate_memory
 
         memory = validate_memory(args.files)
         print(memory.json_text() if args.json else memory.text(each=args.each))
         return 0
     if args.what == "training":
-        from thermoflop.cost.validate_training import validate_training
+        from thermoflop.cost.validate.training import validate_training
 
         training = validate_training(args.files)
         print(training.json_text() if args.json else training.text(each=args.each))
         return 1 if training.violations else 0
-    from thermoflop.cost.validate import validate_times
+    from thermoflop.cost.validate.times import validate_times
 
     if sys.stderr.isatty():
         print("half a minute or more: each model is left out of a fit in turn", file=sys.stderr)

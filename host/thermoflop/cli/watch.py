@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from thermoflop.pico.link import Latest, Link
-    from thermoflop.report.live import Live
+    from thermoflop.report.terminal.live import Live
 
 EPILOG = "Nothing is sent to the board and nothing is recorded. Ctrl-C ends it: exit code 0."
 _FRAME_S = 0.1
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     """Watch until Ctrl-C."""
     from thermoflop.pico.link import Latest, Link
     from thermoflop.pico.ports import choose
-    from thermoflop.report.live import Live
+    from thermoflop.report.terminal.live import Live
 
     stop = stop_on_signals()
     target = choose(args.port)
@@ -77,7 +77,7 @@ class _Watch:
 
     def lines(self, as_json: bool) -> None:
         from thermoflop.pico.track import BoardLine
-        from thermoflop.report.plain import PlainLines
+        from thermoflop.report.terminal.plain import PlainLines
 
         plain = PlainLines()
         goes_on = True

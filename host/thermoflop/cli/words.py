@@ -9,7 +9,7 @@ from thermoflop.errors import UsageError
 from thermoflop.runs.duration import read_duration_s
 
 if TYPE_CHECKING:
-    from thermoflop.runs.recorder import Progress
+    from thermoflop.runs.record.log import Progress
 
 
 def duration_s(text: str) -> float:

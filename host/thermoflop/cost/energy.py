@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.errors import UsageError
-from thermoflop.model.algebra import maximum, minimum
-from thermoflop.model.record import record
+from thermoflop.base.number import maximum, minimum
+from thermoflop.base.record import record
 
 if TYPE_CHECKING:
-    from thermoflop.cost.hardware import Device
-    from thermoflop.model.algebra import Number
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.base.number import Number
 
 # Fractions of the design power, and the 80 % interval of measured over expected power.
 # Least squares in relative error over the rows of data/times.json that state a power; models held

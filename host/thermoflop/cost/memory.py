@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.network import replicated_latent
-from thermoflop.model.algebra import maximum, minimum
-from thermoflop.model.cache import cache_elements, state_elements
-from thermoflop.model.feeds import Moe
-from thermoflop.model.parts import Convolution, Linear
-from thermoflop.model.record import record
+from thermoflop.cost.work.network import replicated_latent
+from thermoflop.base.number import maximum, minimum
+from thermoflop.model.architecture.cache import cache_elements, state_elements
+from thermoflop.model.architecture.feedforward import Moe
+from thermoflop.model.architecture.parts import Convolution, Linear
+from thermoflop.base.record import record
 
 if TYPE_CHECKING:
-    from thermoflop.cost.hardware import Device
-    from thermoflop.cost.plan import Share
-    from thermoflop.model.algebra import Number
-    from thermoflop.model.description import Description, Layer
-    from thermoflop.model.parts import Part
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.work.share import Share
+    from thermoflop.base.number import Number
+    from thermoflop.model.architecture.description import Description, Layer
+    from thermoflop.model.architecture.parts import Part
 
 RESERVE_BYTES = 0.7e9
 RESERVE_SHARE = 0.02

@@ -9,9 +9,9 @@ from thermoflop.errors import UsageError
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.cost.estimate import Span
-    from thermoflop.cost.profile import Profile
-    from thermoflop.cost.training_rows import TrainingQuestion
+    from thermoflop.cost.inference.estimate import Span
+    from thermoflop.cost.catalogue.profiles import Profile
+    from thermoflop.cost.published.training import TrainingQuestion
 
 _profiles: dict[str, Profile] = {}
 
@@ -20,7 +20,7 @@ def training_profiles() -> dict[str, Profile]:
     """Every trainer's profile, and the pooled ``default``."""
     if not _profiles:
         from thermoflop.cost.data import read_data
-        from thermoflop.cost.profile import profile_from
+        from thermoflop.cost.catalogue.profiles import profile_from
 
         for raw in read_data("training_profiles"):
             _profiles[raw["name"]] = profile_from(raw)
@@ -40,8 +40,8 @@ def expect_training(question: TrainingQuestion, name: str | None) -> tuple[Span,
     """Bound, expectation and interval of an iteration, and what they rest on."""
     import numpy as np
 
-    from thermoflop.cost.estimate import Span
-    from thermoflop.cost.terms import PARAMETERS, training_terms_of
+    from thermoflop.cost.inference.estimate import Span
+    from thermoflop.cost.fitting.terms import PARAMETERS, training_terms_of
 
     profile = find_training_profile(name)
     efficiency = profile.efficiency(question.device, question.precision, question.engine)
@@ -57,9 +57,9 @@ def expect_training(question: TrainingQuestion, name: str | None) -> tuple[Span,
 
 def build_training_profiles(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A profile for every trainer with rows, and the pooled one, as JSON objects."""
-    from thermoflop.cost.calibrate import built_from
-    from thermoflop.cost.crossval import Measured
-    from thermoflop.cost.terms import training_terms_of
+    from thermoflop.cost.fitting.profiles import built_from
+    from thermoflop.cost.fitting.crossval import Measured
+    from thermoflop.cost.fitting.terms import training_terms_of
 
     questions = training_questions(rows)[0]
     return built_from(Measured(questions, training_terms_of(questions)))
@@ -69,8 +69,8 @@ def training_questions(
     rows: list[dict[str, Any]],
 ) -> tuple[list[TrainingQuestion], list[tuple[str, str]]]:
     """The questions of the rows, and the rows left out with the reason."""
-    from thermoflop.cost.rows import Skipped
-    from thermoflop.cost.training_rows import training_question
+    from thermoflop.cost.published.names import Skipped
+    from thermoflop.cost.published.training import training_question
     from thermoflop.errors import ThermoflopError
 
     found, skipped = [], []

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from thermoflop.model.catalogue import entry, names
-from thermoflop.model.families import FAMILY_NAMES
+from thermoflop.model.config.catalogue import entry, names
+from thermoflop.model.config.families import FAMILY_NAMES
 from thermoflop.model.load import read_model
-from thermoflop.model.render import short
+from thermoflop.model.operators.table_text import short
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

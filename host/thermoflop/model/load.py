@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from thermoflop.errors import UnknownModel, UsageError
-from thermoflop.model.config import Config
-from thermoflop.model.families import FAMILY_NAMES, find_family
+from thermoflop.model.config.keys import Config
+from thermoflop.model.config.families import FAMILY_NAMES, find_family
 from thermoflop.model.model import Model
-from thermoflop.model.parts import Table
-from thermoflop.model.read_decoder import read_decoder
-from thermoflop.model.source import read_source
+from thermoflop.model.architecture.parts import Table
+from thermoflop.model.config.decoder import read_decoder
+from thermoflop.model.config.source import read_source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Any
 
-    from thermoflop.model.description import Description
+    from thermoflop.model.architecture.description import Description
 
 POSITION_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length")
 
@@ -72,7 +72,7 @@ def reader_of(name: str) -> Callable[[Config], Description]:
     from importlib import import_module
 
     where, _, special = name.partition(".")
-    module = import_module(f"thermoflop.model.read_{where}")
+    module = import_module(f"thermoflop.model.config.{where}")
     reader: Callable[[Config], Description] = getattr(module, f"read_{special or where}")
     return reader
 
@@ -90,8 +90,8 @@ def _model_type(raw: Mapping[str, Any]) -> str:
 
 def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
     """The refusal of a family: what is nearest, and what would have to be added."""
-    from thermoflop.model.refused import REFUSED
-    from thermoflop.model.words import nearest
+    from thermoflop.model.config.refused import REFUSED
+    from thermoflop.base.words import nearest
 
     name = str(raw["model_type"])
     if name in REFUSED:

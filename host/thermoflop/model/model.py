@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from thermoflop.errors import UsageError
-from thermoflop.model import cache, parameters
-from thermoflop.model.build import build_operators, source_positions
-from thermoflop.model.formats import choose_formats, parse_format
-from thermoflop.model.record import fields_of, record
-from thermoflop.model.step import Step, checked
-from thermoflop.model.table import ARITHMETIC, OperatorTable
+from thermoflop.model.architecture import cache
+from thermoflop.model.architecture import parameters
+from thermoflop.model.operators.build import build_operators, source_positions
+from thermoflop.model.architecture.formats import choose_formats, parse_format
+from thermoflop.base.record import fields_of, record
+from thermoflop.model.operators.step import Step, checked
+from thermoflop.model.operators.table import ARITHMETIC, OperatorTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from thermoflop.model.algebra import Number
-    from thermoflop.model.description import Description
-    from thermoflop.model.generation import Generation
-    from thermoflop.model.training import Training
+    from thermoflop.base.number import Number
+    from thermoflop.model.architecture.description import Description
+    from thermoflop.model.operators.generation import Generation
+    from thermoflop.model.operators.training import Training
 
 
 @record
@@ -60,7 +61,7 @@ class Model:
         """A count of the description; where sizes are arrays, in numbers that cannot wrap."""
         if type(self.description.stacks[0].hidden) is int:
             return count(self.description)
-        from thermoflop.model.sweep import widened
+        from thermoflop.model.operators.sweep import widened
 
         return widened(count, self.description)
 
@@ -119,14 +120,14 @@ class Model:
             elements = cache.cache_elements(described, held, source, page, mla, windowed)
             return chosen.bytes_of(many * elements)
 
-        from thermoflop.model.sweep import widened
+        from thermoflop.model.operators.sweep import widened
 
         return widened(count, self.description, tokens, encoder, batch)
 
     def state_bytes(self, batch: Number = 1, dtype: str = "bf16") -> Number:
         """Bytes of the recurrent states of ``batch`` sequences; 0 without a recurrence."""
         chosen = parse_format(dtype)
-        from thermoflop.model.sweep import widened
+        from thermoflop.model.operators.sweep import widened
 
         return widened(
             lambda described, many: chosen.bytes_of(many * cache.state_elements(described)),
@@ -165,7 +166,7 @@ class Model:
         conventions = (attention, logits, mla, kernels, experts, expert_reads, convolution)
         step = checked(Step(batch, new, cached, encoder, images, encode, *conventions))
         self._check_fits(step)
-        from thermoflop.model.sweep import is_sweep, prepared, shape_of_sweep
+        from thermoflop.model.operators.sweep import is_sweep, prepared, shape_of_sweep
 
         if not is_sweep(self.description, step):
             operators = build_operators(self.description, step)
@@ -239,7 +240,7 @@ class Model:
 
     def generation(self, prompt: int, new: int, batch: int = 1, **options: Any) -> Generation:
         """Prefill of ``prompt`` tokens, then ``new`` tokens one by one, summed in closed form."""
-        from thermoflop.model.generation import generate
+        from thermoflop.model.operators.generation import generate
 
         return generate(self, prompt, new, batch, options)
 
@@ -247,7 +248,7 @@ class Model:
         self, tokens: Number, batch: Number = 1, *, recompute: str = "none", **options: Any
     ) -> Training:
         """One training step: forward, backward (twice the forward) and recomputation."""
-        from thermoflop.model.training import train
+        from thermoflop.model.operators.training import train
 
         return train(self, tokens, batch, recompute, options)
 
@@ -255,13 +256,13 @@ class Model:
         return f"<Model {self.name}: {self.family}, {self.params:,} parameters>"
 
     def _repr_html_(self) -> str:
-        from thermoflop.model.render import model_html
+        from thermoflop.model.operators.table_text import model_html
 
         return model_html(self)
 
 
 def _arithmetic(step: Step) -> str:
-    from thermoflop.model.algebra import common_kind
+    from thermoflop.base.number import common_kind
 
     kind = common_kind(*(size for size in fields_of(step).values() if type(size) is not str))
     return ARITHMETIC["sympy" if kind == "sympy" else "int"]

@@ -15,7 +15,7 @@ import os
 
 from thermoflop.errors import InputError, ThermoflopError
 from thermoflop.model.load import read_model
-from thermoflop.model.record import record
+from thermoflop.base.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.model.model import Model
-    from thermoflop.model.table import OperatorTable
+    from thermoflop.model.operators.table import OperatorTable
 
 PUBLISHED = os.path.join(os.path.dirname(__file__), "data", "published.json")  # noqa: PTH118, PTH120
 NOT_COMPARED = frozenset({"ssm_scan", "linear_attn_scan"})

@@ -9,8 +9,8 @@ from typing import Any
 from thermoflop.pico.track import BoardLine
 from thermoflop.pico.wire import Sample, Settings
 from thermoflop.report.words import switches
-from thermoflop.runs.reader import RunReader
-from thermoflop.runs.records import Record
+from thermoflop.runs.folder.reader import RunReader
+from thermoflop.runs.folder.records import Record
 from thermoflop.runs.summary import Summarizer, Summary
 
 _NO_CRYSTAL_PPM = 10_000

@@ -19,8 +19,8 @@ from thermoflop.runs.gpu.known import catalogue_device
 if TYPE_CHECKING:
     from os import PathLike
 
-    from thermoflop.cost.estimate import Estimate, Span
-    from thermoflop.cost.hardware import Device
+    from thermoflop.cost.inference.estimate import Estimate, Span
+    from thermoflop.cost.hardware.device import Device
     from thermoflop.model.model import Model
 
 
@@ -43,7 +43,7 @@ def predict(
 
     UsageError, in one sentence, when they cannot be made.
     """
-    from thermoflop.cost.estimate import estimate
+    from thermoflop.cost.inference.estimate import estimate
 
     try:
         device, source = _device(wish, gpus, no_gpu)
@@ -74,7 +74,7 @@ def predict(
 def _device(
     wish: Wish, gpus: Sequence[Mapping[str, Any]], no_gpu: str | None
 ) -> tuple[Device, str]:
-    from thermoflop.cost.hardware import as_device
+    from thermoflop.cost.hardware.device import as_device
 
     if wish.hardware is not None:
         device = as_device(wish.hardware)
@@ -151,10 +151,10 @@ def _work(wish: Wish, found: Estimate) -> dict[str, Any]:
     FLOPs are those of contractions, bytes those of weights and cache that must be read: what MFU
     and MBU count. A decode step is the one in the middle of the generation.
     """
-    from thermoflop.cost.ask import as_model
-    from thermoflop.cost.bound import sums_of
-    from thermoflop.cost.plan import Share
-    from thermoflop.cost.steps import decode_step, prefill_step
+    from thermoflop.cost.arguments import as_model
+    from thermoflop.cost.roofline.bound import sums_of
+    from thermoflop.cost.work.share import Share
+    from thermoflop.cost.work.steps import decode_step, prefill_step
 
     model, plan = as_model(wish.model), found.plan
     share = Share(model.description, plan, found.precision)

@@ -17,7 +17,7 @@ from thermoflop.pico.simulated.cable import (
     LinkLost,
     corrupted,
 )
-from thermoflop.pico.simulated.ledger import Ledger
+from thermoflop.pico.simulated.truth import Ledger
 from thermoflop.pico.wire import Bad, Sample, decode, seal
 
 LINE = seal('{"k":"t","boot":"3fa2c1","seq":7,"up_s":1.200,"drops":0')

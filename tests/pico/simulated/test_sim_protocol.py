@@ -11,7 +11,7 @@ import pytest
 import serial
 from thermoflop.errors import BoardError, UsageError
 from thermoflop.pico.ports import open_port
-from thermoflop.pico.simulated import desk
+from thermoflop.pico.simulated import registry as desk
 from thermoflop.pico.simulated.board import SimulatedBoard
 from thermoflop.pico.simulated.options import parse_options
 from thermoflop.pico.simulated.protocol_sim import Serial, register

@@ -9,8 +9,8 @@ from typing import Any
 from hostkit import sample_line, settings_line
 from thermoflop.pico.track import BoardLine, HostEvent
 from thermoflop.pico.wire import Message, decode
-from thermoflop.runs.records import Record
-from thermoflop.runs.store import RunStore
+from thermoflop.runs.folder.records import Record
+from thermoflop.runs.folder.store import RunStore
 
 START_S = 5000.0
 WALL_S = 1.75e9

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from runs.analysis.kit import START_S, event, mark, trial, write
-from thermoflop.report.page import page
-from thermoflop.report.terminal import lines
+from thermoflop.report.html.page import page
+from thermoflop.report.terminal.terminal import lines
 from thermoflop.runs.analysis.analyze import Analysis, analyze
 from thermoflop.runs.analysis.predicted import Compared
 from thermoflop.runs.gpu.sample import GpuSample

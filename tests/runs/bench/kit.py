@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from thermoflop.cost.own import Level
+from thermoflop.cost.catalogue.machine import Level
 from thermoflop.model.load import load_model
-from thermoflop.runs.bench.check import SMALL
-from thermoflop.runs.bench.kernels import Pool
-from thermoflop.runs.bench.limits import Best
-from thermoflop.runs.bench.numpy_backend import NumpyBackend
+from thermoflop.bench.check import SMALL
+from thermoflop.bench.kernels import Pool
+from thermoflop.bench.limits import Best
+from thermoflop.bench.numpy_backend import NumpyBackend
 
 BEST = Best(1e13, (Level(1e6, 1e12), Level(1e18, 1e11)), 1e6, 8e9)
 

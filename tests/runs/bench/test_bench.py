@@ -11,15 +11,16 @@ from runs.bench.kit import BEST, numpy_pool, small
 from thermoflop.cli import main
 from thermoflop.errors import UsageError
 from thermoflop.model.load import load_model
-from thermoflop.runs.bench import backend as clocks
-from thermoflop.runs.bench import limits, measure
-from thermoflop.runs.bench import run as running
-from thermoflop.runs.bench.backend import open_backend
-from thermoflop.runs.bench.check import SMALL
-from thermoflop.runs.bench.kernels import kernel
-from thermoflop.runs.bench.measure import Bench, Case, layers_that_fit
-from thermoflop.runs.bench.numpy_backend import NumpyBackend
-from thermoflop.runs.bench.suite import SUITES, Found, Wanted, cases_of, run_suite
+from thermoflop.bench import backend as clocks
+from thermoflop.bench import limits
+from thermoflop.bench import measure
+from thermoflop.bench import run as running
+from thermoflop.bench.backend import open_backend
+from thermoflop.bench.check import SMALL
+from thermoflop.bench.kernels import kernel
+from thermoflop.bench.measure import Bench, Case, layers_that_fit
+from thermoflop.bench.numpy_backend import NumpyBackend
+from thermoflop.bench.suite import SUITES, Found, Wanted, cases_of, run_suite
 
 
 @pytest.fixture(autouse=True)

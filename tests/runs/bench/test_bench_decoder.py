@@ -9,11 +9,11 @@ import pytest
 from runs.bench.kit import small
 from thermoflop.errors import ThermoflopError, UsageError
 from thermoflop.model.load import load_model
-from thermoflop.runs.bench import check as checking
-from thermoflop.runs.bench.backend import open_backend
-from thermoflop.runs.bench.check import SMALL, check, decoder_error
-from thermoflop.runs.bench.decoder import Decoder, check_runs, with_layers
-from thermoflop.runs.bench.numpy_backend import NumpyBackend
+from thermoflop.bench import check as checking
+from thermoflop.bench.backend import open_backend
+from thermoflop.bench.check import SMALL, check, decoder_error
+from thermoflop.bench.decoder import Decoder, check_runs, with_layers
+from thermoflop.bench.numpy_backend import NumpyBackend
 
 
 def naive_gpt2(decoder: Decoder, ids: Any) -> Any:

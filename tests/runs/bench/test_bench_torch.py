@@ -11,11 +11,11 @@ pytest.importorskip("torch", reason="torch is not installed")
 
 from runs.bench.kit import BEST, small
 from thermoflop.errors import UsageError
-from thermoflop.runs.bench import backend as clocks
-from thermoflop.runs.bench.backend import open_backend
-from thermoflop.runs.bench.check import ALLOWED, SMALL, decoder_error
-from thermoflop.runs.bench.kernels import Pool
-from thermoflop.runs.bench.measure import PHASES, Bench, Case
+from thermoflop.bench import backend as clocks
+from thermoflop.bench.backend import open_backend
+from thermoflop.bench.check import ALLOWED, SMALL, decoder_error
+from thermoflop.bench.kernels import Pool
+from thermoflop.bench.measure import PHASES, Bench, Case
 
 
 @pytest.mark.parametrize("name", SMALL)

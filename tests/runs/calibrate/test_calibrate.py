@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 from runs.bench.kit import numpy_pool
 from thermoflop.cli import main
-from thermoflop.cost.own import find_own, path_of, read_own
-from thermoflop.cost.precision import choose_precision
-from thermoflop.runs.bench import backend as clocks
-from thermoflop.runs.bench import limits
-from thermoflop.runs.bench import run as benching
-from thermoflop.runs.bench.kernels import kernel
-from thermoflop.runs.bench.measure import Case
-from thermoflop.runs.bench.numpy_backend import NumpyBackend
-from thermoflop.runs.calibrate import run as calibrating
-from thermoflop.runs.calibrate.busy import Others, Patience
-from thermoflop.runs.calibrate.fit import LEAST_DEVIATION, agreed, spread, tables
-from thermoflop.runs.calibrate.grid import CPU, GPU, QUICK, Grid, Node, nodes
-from thermoflop.runs.calibrate.text import Progress
+from thermoflop.cost.catalogue.machine import find_own, path_of, read_own
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.bench import backend as clocks
+from thermoflop.bench import limits
+from thermoflop.bench import run as benching
+from thermoflop.bench.kernels import kernel
+from thermoflop.bench.measure import Case
+from thermoflop.bench.numpy_backend import NumpyBackend
+from thermoflop.bench.calibrate import run as calibrating
+from thermoflop.bench.calibrate.busy import Others, Patience
+from thermoflop.bench.calibrate.fit import LEAST_DEVIATION, agreed, spread, tables
+from thermoflop.bench.calibrate.grid import CPU, GPU, QUICK, Grid, Node, nodes
+from thermoflop.bench.calibrate.text import Progress
 
 TINY = Grid((1, 8), (256, 1024), (1, 4), (8, 32), (64, 512), 1e6, 1e4)
 
@@ -110,7 +110,7 @@ def test_a_name_that_means_something_else_is_refused(
 @pytest.mark.parametrize("kernels", ["eager", "attention"])
 def test_every_node_lies_where_its_shape_is_looked_up(grid: Grid, kernels: str) -> None:
     """What is measured for a node is what an operator of that size finds there."""
-    from thermoflop.cost.curves import shape_of
+    from thermoflop.cost.roofline.curves import shape_of
 
     class Habits:
         """As much of a backend as the grid asks about."""
@@ -202,7 +202,7 @@ def test_progress_is_one_line_on_a_terminal_and_silent_in_a_pipe() -> None:
 
 def test_what_others_took_is_a_share_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Busy time of all processors less one's own, over what there is."""
-    from thermoflop.runs.calibrate import busy
+    from thermoflop.bench.calibrate import busy
 
     readings = iter([(0.0, 100.0, 5.0), (10.0, 114.0, 13.0)])
     monkeypatch.setattr(busy, "_counters", lambda: next(readings))

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from thermoflop.pico.simulated.ledger import Ledger
+from thermoflop.pico.simulated.truth import Ledger
 from thermoflop.pico.simulated.menu import LINE_KINDS, Fault
 
 USB_BUFFER_BYTES = 256  # CFG_TUD_CDC_TX_BUFSIZE on rp2

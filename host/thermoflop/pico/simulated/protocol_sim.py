@@ -21,7 +21,7 @@ from serial.serialutil import (
 )
 
 if TYPE_CHECKING:
-    from thermoflop.pico.simulated.desk import Session
+    from thermoflop.pico.simulated.registry import Session
 
 _LOOK_EVERY_S = 0.2  # how soon cancel_read and close are noticed by a read in another thread
 
@@ -41,7 +41,7 @@ class Serial(SerialBase):  # type: ignore[misc]  # pyserial has no types
         """Make or find the board. ValueError when the URL makes no sense."""
         from thermoflop.errors import ThermoflopError
         from thermoflop.pico.simulated.cable import LinkBusy, LinkLost
-        from thermoflop.pico.simulated.desk import connect
+        from thermoflop.pico.simulated.registry import connect
 
         if self._port is None:
             raise SerialException("Port must be configured before it can be used.")

@@ -18,7 +18,7 @@ from thermoflop.pico.clock import ClockFit, ClockFitter
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import Hello, Sample, Settings
 from thermoflop.runs.gpu.sample import MEASURED, GpuSample
-from thermoflop.runs.reader import ReadCounts, RunReader, read_run
+from thermoflop.runs.folder.reader import ReadCounts, RunReader, read_run
 
 if TYPE_CHECKING:
     import numpy as np

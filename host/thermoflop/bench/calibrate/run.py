@@ -1,0 +1,251 @@
+"""Measure this machine and keep the profile; an interrupted one leaves the old profile alone."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from thermoflop.cost.catalogue.machine import FORMAT, KIND, machine, own_from, path_of, write_own
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.catalogue.profiles import profile_of
+from thermoflop.errors import UsageError
+from thermoflop.model.load import load_model
+from thermoflop.model.operators.kinds import MatMul
+from thermoflop.bench.backend import times
+from thermoflop.bench.kernels import kernel
+from thermoflop.bench.limits import cold_share, find_best, open_pool
+from thermoflop.bench.measure import PHASES, Bench, Case, StepRow
+from thermoflop.bench.calibrate.busy import Others, Patience
+from thermoflop.bench.calibrate.fit import agreed, scale_of, spread, tables
+from thermoflop.bench.calibrate.grid import CPU, GPU, QUICK, Grid, Node, fixed_works, nodes
+
+if TYPE_CHECKING:
+    from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.cost.work.work import Work
+    from thermoflop.bench.backend import Backend
+    from thermoflop.bench.kernels import Pool
+    from thermoflop.bench.limits import Best
+
+LEAST_S = 0.025  # of measuring one shape, each of two times
+QUICK_S = 0.015
+
+
+def _llama(hidden: int, heads: int, kv: int, inner: int, layers: int) -> dict[str, Any]:
+    return {
+        "model_type": "llama", "hidden_size": hidden, "num_hidden_layers": layers,
+        "num_attention_heads": heads, "num_key_value_heads": kv, "intermediate_size": inner,
+        "vocab_size": 20_000, "max_position_embeddings": 4096,
+    }  # fmt: skip
+
+
+def _gpt2(hidden: int, heads: int, layers: int) -> dict[str, Any]:
+    return {
+        "model_type": "gpt2", "n_embd": hidden, "n_layer": layers, "n_head": heads,
+        "n_positions": 2048, "vocab_size": 30_000,
+    }  # fmt: skip
+
+
+# Decoders that no one has: what tables say is held against them, and the spread comes from there.
+HELD_OUT: tuple[tuple[str, dict[str, Any], tuple[Case, ...]], ...] = (
+    ("wide", _gpt2(1280, 20, 6), (Case("wide", 1, 100, 12), Case("wide", 3, 40, 12))),
+    ("grouped", _llama(1152, 18, 6, 3200, 8), (Case("grouped", 1, 300, 12),
+                                              Case("grouped", 6, 24, 12))),
+    ("narrow", _gpt2(640, 10, 10), (Case("narrow", 1, 400, 12), Case("narrow", 2, 80, 12))),
+    ("deep", _llama(832, 13, 13, 2300, 14), (Case("deep", 1, 50, 12), Case("deep", 4, 90, 12))),
+)  # fmt: skip
+
+# For a GPU they are as large as what runs there, and one has experts.
+HELD_OUT_GPU: tuple[tuple[str, dict[str, Any], tuple[Case, ...]], ...] = (
+    ("many layers", _gpt2(1280, 20, 24), (Case("many layers", 1, 300, 24),
+                                          Case("many layers", 24, 200, 24))),
+    ("grouped", _llama(3072, 24, 8, 9216, 12), (Case("grouped", 1, 700, 24),
+                                                Case("grouped", 40, 300, 24))),
+    ("wide", _llama(5120, 40, 8, 13824, 8), (Case("wide", 4, 400, 24), Case("wide", 12, 900, 24))),
+    ("experts", {**_llama(2048, 16, 4, 6144, 10), "model_type": "mixtral", "num_local_experts": 8,
+                 "num_experts_per_tok": 2}, (Case("experts", 1, 400, 24),
+                                             Case("experts", 20, 300, 24))),
+)  # fmt: skip
+
+
+def calibrate(
+    name: str, backend: Backend, quick: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+    progress: Callable[[int, int, str], None] = lambda *_: None,
+) -> dict[str, Any]:  # fmt: skip
+    """Measure, fit, and keep the profile ``name``; its JSON object.
+
+    ``progress`` gets what is done, how much there is, and a word. UsageError for a name that
+    belongs to an engine or a device; StorageError where it cannot be written.
+    """
+    check_name(name)
+    started_s, others = time.monotonic(), Others()
+    pool = open_pool(backend)
+    precision = choose_precision(backend.dtype)
+    progress(0, 1, "best rates")
+    best = find_best(backend, pool)
+    grid = GPU if backend.device != "cpu" else QUICK if quick else CPU
+    meter = _Meter(backend, pool, best, QUICK_S if quick else LEAST_S)
+    measured, fixed = _measured(grid, meter, backend, precision, quick, progress)
+    best = meter.best
+    raw = _raw(name, backend, best, measured, fixed, quick)
+    checks = _held_out(raw, backend, pool, best, quick, progress)
+    _set_spread(raw, *checks)
+    made = raw["made"]
+    made["measured_s"] = round(time.monotonic() - started_s, 1)
+    shapes = sum(len(node.works) for node, _ in measured)
+    steps = sum(map(len, checks[1].values()))
+    made["measurements"] = 2 * shapes + len(checks[0]) + steps
+    made["others_share"] = others.share()
+    path = write_own(raw)
+    if (made["others_share"] or 0) > Others.NOTABLE:
+        say(
+            f"other programs took {made['others_share']:.0%} of the processors meanwhile: "
+            "expectations may be off; make it again when they rest"
+        )
+    say(f"kept as {path}")
+    return raw
+
+
+def check_name(name: str) -> None:
+    """UsageError for a name that cannot be kept, or that means something else already."""
+    from thermoflop.cost.engines.engine import ENGINES
+    from thermoflop.cost.hardware.device import is_known
+
+    path_of(name)
+    low = name.strip().lower()
+    taken = low == "default" or any(
+        low == engine.name or low.startswith(engine.prefixes) for engine in ENGINES
+    )
+    if taken or is_known(low):
+        raise UsageError(f"--name {name!r:.60} is an engine or a device already: take another")
+
+
+class _Meter:
+    """Times shapes, and keeps the best rates that any of them showed."""
+
+    def __init__(self, backend: Backend, pool: Pool, best: Best, least_s: float) -> None:
+        self.best = best
+        self._backend, self._pool, self._least_s = backend, pool, least_s
+        self._around = pool.pass_through() if backend.device == "cpu" else None
+        self._cold = cold_share(pool, best)
+        self._patience = Patience()
+
+    def seconds(self, works: Sequence[Work]) -> float:
+        """The mean of the medians of several shapes; 0 where one cannot be run."""
+        product = 1.0
+        for work in works:
+            call = kernel(work, self._pool)
+            if call is None:
+                return 0.0
+            timing = partial(times, self._backend, call, self._around, self._least_s)
+            found = self._patience.undisturbed(timing)
+            if isinstance(work.operator, MatMul):  # its weights did come from memory
+                self.best = self.best.raised(work, min(found), self._cold)
+            product *= max(median(found), 1e-7)
+        return float(product ** (1 / len(works)))
+
+
+def _measured(
+    grid: Grid, meter: _Meter, backend: Backend, precision: Precision, quick: bool,
+    progress: Callable[[int, int, str], None],
+) -> tuple[list[tuple[Node, float]], dict[str, float]]:  # fmt: skip
+    """Every node twice, the second time after all others: what disturbs one does not the other."""
+    fixed = {key: [meter.seconds([work])] for key, work in fixed_works(precision).items()}
+    wanted = list(nodes(grid, backend, precision, quick))
+    first = []
+    for index, node in enumerate(wanted):
+        progress(index, 2 * len(wanted), node.key)
+        first.append(meter.seconds(node.works))
+    found = []
+    for index, (node, once_s) in enumerate(zip(wanted, first, strict=True), len(wanted)):
+        progress(index, 2 * len(wanted), node.key)
+        if once_s > 0:
+            again_s = meter.seconds(node.works)
+            found.append((node, agreed(once_s, again_s, partial(meter.seconds, node.works))))
+    for key, work in fixed_works(precision).items():
+        fixed[key].append(meter.seconds([work]))
+    if backend.kernels == "attention":
+        return found, {}
+    return found, {key: min(values) for key, values in fixed.items()}
+
+
+def _raw(
+    name: str, backend: Backend, best: Best, measured: list[tuple[Node, float]],
+    fixed: dict[str, float], quick: bool,
+) -> dict[str, Any]:  # fmt: skip
+    small = [seconds for node, seconds in measured if node.key == "residual"]
+    gpu = backend.gpu()
+    label = gpu or machine()["processor"]
+    device = best.raw_device(f"{label} ({name}, {backend.name} {backend.dtype})", backend.dtype)
+    return {
+        "format": FORMAT,
+        "kind": KIND,
+        "name": name.strip().lower(),
+        "made": {
+            "utc": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "machine": machine(gpu),
+            "libraries": backend.describe(),
+            "backend": backend.name,
+            "device": backend.device,
+            "measurements": len(measured),
+            "quick": quick,
+        },
+        "kernels": backend.kernels,
+        "dtype": backend.dtype,
+        "device": device,
+        "levels": best.to_json()["levels"],
+        "launch_s": min(small),
+        "step_s": 0.0,
+        "scale": 1.0,
+        "fixed": fixed,
+        "tables": tables(measured, fixed),
+        "spread": {"all": (0.5, 2.0, 0)},
+    }
+
+
+def _held_out(
+    raw: dict[str, Any], backend: Backend, pool: Pool, best: Best, quick: bool,
+    progress: Callable[[int, int, str], None],
+) -> tuple[list[float], dict[str, list[float]]]:  # fmt: skip
+    """Measured over expected, of operators and steps of decoders that the tables do not hold."""
+    profile = profile_of(own_from(json.loads(json.dumps(raw)), raw["name"]))
+    patience = Patience(4)
+    operators: list[float] = []
+    steps: dict[str, list[float]] = {phase: [] for phase in PHASES}
+    entries = HELD_OUT if backend.device == "cpu" else HELD_OUT_GPU
+    turns = [(entry, turn) for turn in range(1 if quick else 2) for entry in entries]
+    for index, ((name, config, cases), turn) in enumerate(turns):
+        model = load_model(config)
+        for case in cases[:1] if quick else cases:
+            progress(index, len(turns), f"held-out decoder {name}")
+            bench = Bench(case, model, backend, pool, best, profile)
+            if not turn and case is cases[0]:
+                for phase in PHASES:
+                    rows = list(bench.operators(phase))
+                    operators += [1 + row.error for row in rows if row.error is not None]
+            for row in patience.undisturbed(partial(_steps, bench)):
+                if row.error is not None:
+                    steps[row.phase].append(1 + row.error)
+    return operators, steps
+
+
+def _steps(bench: Bench) -> list[StepRow]:
+    return list(bench.steps())
+
+
+def _set_spread(raw: dict[str, Any], operators: list[float], steps: dict[str, list[float]]) -> None:
+    """The scale of whole decoders, and the interval of each phase about what is then expected."""
+    every = [ratio for ratios in steps.values() for ratio in ratios]
+    raw["scale"] = scale = scale_of(every)
+    found = {
+        "all": spread([ratio / scale for ratio in every]),
+        "prefill": spread([ratio / scale for ratio in steps["prefill"]]),
+        "token": spread([ratio / scale for ratio in steps["decode"]]),
+    }
+    if len(operators) > 1:
+        found["operator"] = spread(operators)
+    raw["spread"] = found

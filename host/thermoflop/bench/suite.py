@@ -1,0 +1,219 @@
+"""Several shapes in one go, and what they add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from thermoflop.errors import InputError, UsageError
+from thermoflop.bench.measure import PHASES, Bench, Case, OperatorRow, StepRow, check_case
+
+if TYPE_CHECKING:
+    from thermoflop.cost.catalogue.profiles import Profile
+    from thermoflop.bench.backend import Backend
+    from thermoflop.bench.kernels import Pool
+    from thermoflop.bench.limits import Best
+
+_GPU_MODELS = ("gpt2-xl", "llama-3-8b", "mixtral-8x7b")
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Shapes, and the backend, device and format that they are for."""
+
+    cases: tuple[Case, ...]
+    backend: str = "numpy"
+    device: str = "cpu"
+    dtype: str = "fp32"
+
+
+SUITES = {
+    "cpu": Suite((
+        Case("gpt2", 1, 128, 32), Case("gpt2", 1, 512, 32), Case("gpt2", 4, 128, 16),
+        Case("opt-125m", 8, 32, 16), Case("pythia-160m", 2, 256, 16),
+        Case("smollm2-135m", 1, 192, 16), Case("smollm2-360m", 1, 64, 16),
+        Case("qwen2-0.5b", 1, 128, 12),
+    )),
+    "gpu": Suite(
+        tuple(Case(model, batch, 512, 64) for model in _GPU_MODELS for batch in (1, 8, 64)),
+        "torch", "cuda", "bf16",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a benchmark is asked for."""
+
+    cases: Sequence[Case]
+    operators: bool = True
+    steps: bool = True
+
+
+@dataclass(slots=True)
+class Found:
+    """What a benchmark found; ``absent`` names what was not run, and why."""
+
+    operators: list[OperatorRow] = field(default_factory=list)
+    steps: list[StepRow] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    best: Best | None = None
+
+    @property
+    def median_operator_error(self) -> float | None:
+        """Median of the absolute errors of all operators that ran; None without expectations."""
+        errors = [abs(row.error) for row in self.operators if row.error is not None]
+        return median(errors) if errors else None
+
+    @property
+    def inside(self) -> tuple[int, int]:
+        """Steps whose interval holds the measured time, and steps that have one."""
+        held = [row.is_inside for row in self.steps if row.is_inside is not None]
+        return sum(held), len(held)
+
+    @property
+    def faster_than_bound(self) -> list[str]:
+        """What ran faster than its bound: one of the two is wrong."""
+        rows: list[tuple[str, float | None, float]] = [
+            (f"{row.model} {row.phase} {row.name}", row.fastest_s, row.bound_s)
+            for row in self.operators
+        ]
+        rows += [(f"{row.model} {row.phase}", row.fastest_s, row.bound_s) for row in self.steps]
+        return [name for name, fastest_s, bound_s in rows if fastest_s and fastest_s < bound_s]
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as data."""
+        inside, intervals = self.inside
+        return {
+            **self.facts,
+            "operators": [row.to_json() for row in self.operators],
+            "steps": [row.to_json() for row in self.steps],
+            "absent": self.absent,
+            "median_operator_error": self.median_operator_error,
+            "steps_inside": inside,
+            "steps_with_interval": intervals,
+            "faster_than_bound": self.faster_than_bound,
+        }
+
+
+def cases_of(
+    models: Sequence[str], batches: Sequence[int] | None, prompts: Sequence[int] | None,
+    generate: int | None, layers: int | None, suite: str | None,
+) -> tuple[Case, ...]:  # fmt: skip
+    """The shapes asked for: a suite, changed where something is said, or models times sizes."""
+    if suite is not None and models:
+        raise UsageError(f"--suite {suite} names its own models: expected it or {models[0]!r:.40}")
+    if suite is None and not models:
+        raise UsageError("nothing to run: expected a MODEL, or --suite cpu or gpu")
+    if suite is None:
+        base: Sequence[Case] = [Case(model) for model in models]
+    else:
+        base = SUITES[suite].cases
+    changed = []
+    for case in base:
+        for batch in batches or (case.batch,):
+            for prompt in prompts or (case.prompt,):
+                changed.append(
+                    replace(
+                        case, batch=batch, prompt=prompt, layers=layers,
+                        generate=case.generate if generate is None else generate,
+                    )
+                )  # fmt: skip
+    return tuple(dict.fromkeys(changed))
+
+
+def check_cases(cases: Sequence[Case]) -> None:
+    """Refuse models that cannot be read, and cases of which none can be run, in no time."""
+    from thermoflop.model.load import load_model
+
+    refused = []
+    for case in cases:
+        try:
+            check_case(case, load_model(case.model))
+        except UsageError as error:
+            refused.append(error)
+    if cases and len(refused) == len(cases):
+        raise refused[0]
+
+
+def run_suite(
+    wanted: Wanted, backend: Backend, pool: Pool, best: Best, profile: Profile | None,
+    tell: Callable[[OperatorRow | StepRow | str], None],
+) -> Found:  # fmt: skip
+    """Run every case; ``tell`` gets each row, and a sentence before each case."""
+    from thermoflop.model.load import load_model
+
+    found = Found()
+    found.facts = {
+        "backend": backend.name, "device": backend.device, "dtype": backend.dtype,
+        "libraries": backend.describe(), "gpu": backend.gpu(), "best": best.to_json(),
+        "profile": profile.own.provenance if profile is not None and profile.own else None,
+    }  # fmt: skip
+    models = {case.model: load_model(case.model) for case in wanted.cases}
+    for case in wanted.cases:
+        try:
+            bench = Bench(case, models[case.model], backend, pool, best, profile)
+        except UsageError as error:
+            if len(wanted.cases) == 1:
+                raise
+            found.absent.append(f"{case.model} batch {case.batch}: {error}")
+            tell(found.absent[-1])
+            continue
+        try:
+            _run_case(bench, wanted, found, tell)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            found.absent.append(f"{case.model} batch {case.batch}: memory ran out ({error})"[:200])
+            tell(found.absent[-1])
+    return found
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """numpy's and Python's own error, or torch's, which is known by its name alone."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+
+
+def _run_case(
+    bench: Bench, wanted: Wanted, found: Found, tell: Callable[[OperatorRow | StepRow | str], None]
+) -> None:
+    case = bench.case
+    fewer = "" if bench.layers == bench.all_layers else f" of {bench.all_layers}"
+    tell(
+        f"{case.model}: {bench.layers}{fewer} layers, batch {case.batch}, "
+        f"prompt {case.prompt}, {case.generate} tokens generated"
+    )
+    if wanted.operators:
+        for phase in PHASES:
+            for operator in bench.operators(phase):
+                found.operators.append(operator)
+                tell(operator)
+                if operator.measured_s is None:
+                    found.absent.append(f"{case.model} {phase} {operator.name}: no kernel for it")
+    if wanted.steps:
+        for step in bench.steps():
+            found.steps.append(step)
+            tell(step)
+
+
+def check_profile(profile: Profile, gpu: str) -> None:
+    """InputError for a profile that was not measured on this machine, or not measured at all."""
+    from thermoflop.cost.catalogue.machine import machine
+
+    own = profile.own
+    if own is None:
+        raise UsageError(
+            f"profile {profile.name} rests on published rows: expected one of this machine, "
+            "made with 'thermoflop calibrate'"
+        )
+    here, there = machine(gpu), own.made["machine"]
+    if here != there:
+        differs = [key for key in {**here, **there} if here.get(key) != there.get(key)]
+        key = differs[0]
+        raise InputError(
+            f"profile {profile.name} is of another machine ({key} {there.get(key)!r:.60}, "
+            f"here {here.get(key)!r:.60}): make one here with 'thermoflop calibrate'"
+        )

@@ -1,0 +1,121 @@
+"""A benchmark for people: a line an operator, a line a step, and what it comes to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.units import scaled, seconds, table
+from thermoflop.bench.measure import OperatorRow, StepRow
+
+if TYPE_CHECKING:
+    from thermoflop.bench.limits import Best
+    from thermoflop.bench.suite import Found
+
+_HEAD = f"  {'operator':<19}{'x':>5}{'bound':>11}{'expected':>11}{'measured':>11}{'against':>9}"
+
+
+def best_text(best: Best | None) -> str:
+    """The rates that bounds are made of."""
+    if best is None:
+        return ""
+    near = best.levels[0]
+    return (
+        f"bounds: {scaled(best.flops_per_s, 'FLOP/s')}, memory "
+        f"{scaled(best.bandwidth_bytes_s, 'B/s')}, nearest cache {scaled(near.bytes_s, 'B/s')}"
+    )
+
+
+class Lines:
+    """Text of rows as they come: a heading before each phase."""
+
+    def __init__(self) -> None:
+        """Nothing told yet."""
+        self._phase = ""
+
+    def of(self, row: OperatorRow | StepRow | str) -> str:
+        """One row, with whatever heading belongs before it."""
+        if isinstance(row, str):
+            self._phase = ""
+            return f"\n{row}"
+        if isinstance(row, StepRow):
+            self._phase = ""
+            return _step(row)
+        text = _operator(row)
+        if row.phase != self._phase:
+            self._phase = row.phase
+            text = f" {row.phase}, one operator at a time\n{_HEAD}\n{text}"
+        return text
+
+
+def _operator(row: OperatorRow) -> str:
+    if row.measured_s is None:
+        return f"  {row.name:<19.19}{row.times:>5.4g}{_time(row.bound_s)}   not run"
+    return (
+        f"  {row.name:<19.19}{row.times:>5.4g}{_time(row.bound_s)}{_time(row.expected_s)}"
+        f"{_time(row.measured_s)}{_against(row.error)}"
+    )
+
+
+def _step(row: StepRow) -> str:
+    interval = ""
+    if row.low_s is not None and row.high_s is not None:
+        interval = f" ({seconds(row.low_s)} to {seconds(row.high_s)})"
+    expected = "" if row.expected_s is None else f", expected {seconds(row.expected_s)}{interval}"
+    verdict = "" if row.is_inside is None else ", inside" if row.is_inside else ", OUTSIDE"
+    where = "prompt" if row.phase == "prefill" else "token after"
+    return (
+        f" whole decoder, {where} {row.context}: bound {seconds(row.bound_s)}{expected}\n"
+        f"   measured {seconds(row.measured_s)}{verdict}, "
+        f"{row.tokens / row.measured_s:,.1f} tokens/s"
+    )
+
+
+def _time(value: float | None) -> str:
+    return f"{'-' if value is None else seconds(value):>11}"
+
+
+def _against(error: float | None) -> str:
+    return f"{'-' if error is None else f'{100 * error:+.1f} %':>9}"
+
+
+def steps_table(found: Found) -> str:
+    """All steps in one table."""
+    rows = [["model", "batch", "step", "layers", "bound", "expected", "80 % interval", "measured",
+             "against", ""]]  # fmt: skip
+    for row in found.steps:
+        interval = (
+            "-"
+            if row.low_s is None or row.high_s is None
+            else f"{seconds(row.low_s)} .. {seconds(row.high_s)}"
+        )
+        rows.append([
+            row.model, str(row.batch), f"{row.phase} {row.context}",
+            str(row.layers) if row.layers == row.all_layers else f"{row.layers}/{row.all_layers}",
+            seconds(row.bound_s), "-" if row.expected_s is None else seconds(row.expected_s),
+            interval, seconds(row.measured_s), _against(row.error).strip(),
+            {True: "in", False: "out", None: ""}[row.is_inside],
+        ])  # fmt: skip
+    return table(rows, gap=" ")
+
+
+def summary_text(found: Found) -> str:
+    """What it comes to."""
+    lines = []
+    if found.steps:
+        lines += ["", steps_table(found)]
+    ran = [row for row in found.operators if row.measured_s is not None]
+    middle = found.median_operator_error
+    if middle is not None:
+        lines.append(f"\noperators: {len(ran)} measured, median error {100 * middle:.1f} %")
+    elif ran:
+        lines.append(f"\noperators: {len(ran)} measured; 'thermoflop calibrate' gives expectations")
+    inside, intervals = found.inside
+    if intervals:
+        lines.append(f"whole decoders: {inside} of {intervals} steps inside their 80 % interval")
+    beaten = found.faster_than_bound
+    lines.append(
+        f"faster than the bound: {', '.join(beaten)}"
+        if beaten
+        else f"faster than the bound: none of {len(ran) + len(found.steps)}"
+    )
+    return "\n".join(lines)

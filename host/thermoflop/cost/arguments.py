@@ -1,0 +1,125 @@
+"""Checking what is asked of an estimate, before anything is computed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.hardware.device import Device, as_device
+from thermoflop.errors import UsageError
+from thermoflop.base.number import kind_of
+from thermoflop.base.record import record
+
+if TYPE_CHECKING:
+    from os import PathLike
+    from typing import Any
+
+    from thermoflop.base.number import Number
+    from thermoflop.model.model import Model
+
+LARGEST = 10**12
+# Tokens in a page of the cache; engines have 1 to a few thousand.
+LARGEST_PAGE = 2**20
+
+
+@record
+class Asked:
+    """The sizes of a question: sequences, prompt, generated and already cached tokens."""
+
+    batch: Number
+    prompt: Number
+    generate: Number
+    prefix: Number
+    page: int | None = None
+
+
+def ask(
+    model: Model | str | PathLike[str] | dict[str, Any],
+    hardware: str | Device,
+    batch: Number,
+    prompt: Number,
+    generate: Number,
+    prefix: Number = 0,
+    page: int | None = None,
+) -> tuple[Model, Device, Asked]:
+    """The model, the device and the sizes, or UsageError naming the value that makes no sense."""
+    known = as_model(model)
+    device = as_device(hardware)
+    sizes = {"batch": batch, "prompt": prompt, "generate": generate, "prefix": prefix}
+    least = {"batch": 1, "prompt": 1, "generate": 0, "prefix": 0}
+    carried = {name: checked_size(name, value, least[name]) for name, value in sizes.items()}
+    check_shapes(carried)
+    if page is not None:
+        page = checked_whole("page", page, 1, LARGEST_PAGE)
+    if known.is_encoder and _any(carried["generate"]):
+        raise UsageError(f"{known.name} encodes in one step: it generates nothing, say generate=0")
+    _check_positions(known, carried["prompt"], carried["generate"])
+    if _any(carried["prefix"] >= carried["prompt"]) and _any(carried["prefix"]):
+        raise UsageError(f"prefix={prefix!r:.40} is not shorter than prompt={prompt!r:.40}")
+    return known, device, Asked(**carried, page=page)
+
+
+def as_model(model: Model | str | PathLike[str] | dict[str, Any]) -> Model:
+    """A Model, from itself or from what ``load_model`` takes."""
+    from thermoflop.model.model import Model as Known
+
+    if isinstance(model, Known):
+        return model
+    from thermoflop.model.load import load_model
+
+    return load_model(model)
+
+
+def checked_size(name: str, value: Number, least: int) -> Number:
+    """The size, arrays as float64. UsageError for what is no whole number of at least ``least``."""
+    if kind_of(value) == "numpy" and value.ndim:
+        import numpy as np
+
+        array = np.asarray(value, dtype=np.float64)
+        whole = array.size and np.isfinite(array).all() and (array == np.floor(array)).all()
+        if not (whole and (array >= least).all() and (array <= LARGEST).all()):
+            raise UsageError(f"{name} must be whole numbers of {least} to 10^12 throughout")
+        return array
+    return checked_whole(name, value, least)
+
+
+def checked_whole(name: str, value: Number, least: int, most: int = LARGEST) -> int:
+    """One whole number, also of numpy's. UsageError for anything else, arrays among it."""
+    if getattr(value, "ndim", 0):
+        raise UsageError(f"{name} is an array: expected one whole number")
+    if kind_of(value) == "numpy" and value == value // 1:
+        value = int(value)
+    if type(value) is not int or not least <= value <= most:
+        upper = "10^12" if most == LARGEST else f"{most:,}"
+        raise UsageError(
+            f"{name}={value!r:.40} makes no sense: expected a whole number from {least} to {upper}"
+        )
+    return value
+
+
+def check_shapes(sizes: dict[str, Number]) -> None:
+    """UsageError, naming the shapes, where arrays do not broadcast to one."""
+    shapes = {name: value.shape for name, value in sizes.items() if getattr(value, "ndim", 0)}
+    if len(set(shapes.values())) < 2:
+        return
+    import numpy as np
+
+    try:
+        np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        said = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise UsageError(f"arrays of shapes that do not fit each other: {said}") from None
+
+
+def _any(condition: Number) -> bool:
+    found = getattr(condition, "any", None)
+    return bool(condition if found is None else found())
+
+
+def _check_positions(model: Model, prompt: Number, generate: Number) -> None:
+    """UsageError where prompt and generation pass the positions that the model has."""
+    most = model.max_positions
+    if most is not None and _any(prompt + generate > most):
+        raise UsageError(
+            f"prompt={prompt!r:.40} + generate={generate!r:.40} passes the {most} positions "
+            f"of {model.name}: expected no more than that together"
+        )

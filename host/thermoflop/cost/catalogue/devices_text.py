@@ -1,0 +1,74 @@
+"""The catalogue of devices for people and as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.hardware.device import as_device, catalogue
+from thermoflop.cost.inference.text import plain
+from thermoflop.base.units import digits, shortened, table, wrapped
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.cost.hardware.device import Device
+
+_SHOWN = ("fp32", "bf16", "fp8", "int8")
+
+
+def devices_text(devices: list[Device]) -> str:
+    """One line a device: memory, bandwidth, dense peaks, links, power, ridge."""
+    head = ["device", "GB", "GB/s", *(f"{name}" for name in _SHOWN), "link", "W", "ridge", ""]
+    rows = [head, *(_row(device) for device in devices)]
+    notes = (
+        "peaks in dense TFLOP/s; link in GB/s, one direction; ridge in FLOP/byte at bf16 or fp16;\n"
+        "r: numbers of the data sheet partly recalled, not read. GB is 1e9 bytes."
+    )
+    return f"{table(rows, gap=' ')}\n\n{len(devices)} devices; {notes}"
+
+
+def _row(device: Device) -> list[str]:
+    peaks = [_peak(device, name) for name in _SHOWN]
+    wide = "bf16" if ("bf16" in device.peaks or "fp16" in device.peaks) else ""
+    return [
+        shortened(device.name, 30),
+        digits(device.memory_bytes / 1e9),
+        digits(device.bandwidth_bytes_s / 1e9),
+        *peaks,
+        "-" if device.link_bytes_s is None else digits(device.link_bytes_s / 1e9),
+        "-" if device.power_w is None else digits(device.power_w),
+        digits(device.ridge(wide)) if wide else "-",
+        "" if device.confidence == "read" else "r",
+    ]
+
+
+def _peak(device: Device, name: str) -> str:
+    found = device.peaks.get(name) or (device.peaks.get("fp16") if name == "bf16" else None)
+    return "-" if found is None else digits(found / 1e12)
+
+
+def device_text(device: Device) -> str:
+    """Everything known of one device, with its source."""
+    lines = [device.name]
+    for name, value in plain(device).items():
+        if name in ("name", "read", "source") or value in (None, "", [], 0.0):
+            continue
+        if name == "peaks":
+            peaks = ", ".join(f"{key} {digits(peak / 1e12)}" for key, peak in value.items())
+            lines.append(f"  dense TFLOP/s: {peaks}")
+        else:
+            shown = f"{value:g}" if isinstance(value, float) else value
+            lines.append(f"  {name}: {shown}")
+    lines.append(f"  read in the source: {', '.join(device.read) or 'nothing'}")
+    lines.append(f"  source: {device.source}")
+    return "\n".join(wrapped(line, "    ") for line in lines)
+
+
+def devices_named(names: list[str]) -> list[Device]:
+    """The devices of those names, or all."""
+    return [as_device(name) for name in names] if names else list(catalogue().values())
+
+
+def devices_json(devices: list[Device]) -> list[dict[str, Any]]:
+    """Everything known of each."""
+    return [plain(device) for device in devices]

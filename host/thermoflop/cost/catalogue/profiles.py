@@ -1,0 +1,249 @@
+"""Profiles: measured rates of an engine, with their spread and what they rest on.
+
+A profile is made by ``thermoflop.cost.fitting.profiles`` from rows that people published, or from rows of
+one's own. ``default`` is pooled over all engines and is what speaks for one that is not known. The
+interval of an expectation comes from held-out residuals: of other models on devices that the
+profile knows, of other devices (wider) on those that it does not.
+"""
+
+from __future__ import annotations
+
+from math import exp
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.engines.engine import DEFAULT, ENGINES, Engine
+from thermoflop.cost.roofline.rates import Efficiency
+from thermoflop.errors import InputError, UsageError
+from thermoflop.base.record import record, replace
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.cost.roofline.curves import Curves
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.catalogue.machine import Own
+    from thermoflop.cost.hardware.precision import Precision
+
+PHASES = ("prefill", "token", "total")
+
+
+@record
+class Spread:
+    """An 80 % interval of measured over expected time, and the held-out rows behind it."""
+
+    low: float
+    high: float
+    rows: int
+
+
+@record
+class Profile:
+    """``points`` and ``moves`` are what ``thermoflop.cost.fitting.regression`` found; see ``Fit``.
+
+    ``own``: it was measured on a machine of the user's, and everything comes from there.
+    ``fixed`` are rates of ``Efficiency`` that somebody set, whatever was fitted.
+    """
+
+    name: str
+    points: dict[str, float]
+    moves: dict[str, dict[str, float]]
+    spread: dict[str, Spread]
+    spread_elsewhere: dict[str, Spread]
+    rows: int
+    models: int
+    devices: tuple[str, ...]
+    labels: tuple[str, ...]
+    own: Own | None = None
+    fixed: dict[str, float] | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The habits of the engine."""
+        if self.own is not None:
+            return self.own.engine
+        return next((known for known in ENGINES if known.name == self.name), DEFAULT)
+
+    def knows(self, device: Device) -> bool:
+        """Whether rows of this device were fitted."""
+        return device.name in self.devices
+
+    def efficiency(self, device: Device, precision: Precision, label: str = "") -> Efficiency:
+        """The rates for a device and a family of formats, of one version where it is named."""
+        if self.own is not None:
+            return self.own.efficiency
+        points = dict(self.points)
+        for group in group_names(device, precision, label):
+            for name, move in self.moves.get(group, {}).items():
+                points[name] += move
+        rates = {name: _value(name, point) for name, point in points.items()}
+        return Efficiency(**{**rates, **(self.fixed or {})})
+
+    def curves(self, device: Device, precision: Precision) -> Curves | None:
+        """What was measured on a machine of one's own; None for a profile of published rows.
+
+        UsageError where another device or format is asked for than was measured.
+        """
+        if self.own is None:
+            return None
+        if device.name != self.own.device.name:
+            raise UsageError(
+                f"profile {self.name} was measured on {self.own.device.name}, "
+                f"not on {device.name}: leave the device out"
+            )
+        if precision.name != self.own.dtype or precision.kv_bytes != precision.activation_bytes:
+            raise UsageError(
+                f"profile {self.name} was measured in {self.own.dtype}: "
+                f"expected that format, not {precision.name}"
+            )
+        return self.own.curves
+
+    def interval(self, phase: str, device: Device) -> Spread:
+        """The spread that holds for a phase on a device."""
+        table = self.spread if self.knows(device) else self.spread_elsewhere
+        return table.get(phase) or table["all"]
+
+    def provenance(self, device: Device, precision: Precision) -> str:
+        """What the expectation rests on, in a sentence."""
+        if self.own is not None:
+            return self.own.provenance
+        if self.fixed:
+            return (
+                f"launch {1e6 * self.fixed['launch_s']:g} µs and efficiency "
+                f"{self.fixed['matmul']:g} are your own; other rates pooled over {self.rows:,} "
+                "published rows of all engines, interval that of an engine not seen"
+            )
+        if not self.devices:
+            return (
+                f"no engine named: rates pooled over {self.rows:,} published rows of all engines, "
+                "interval that of an engine not seen; name one with profile for a narrower one"
+            )
+        many = len(self.devices)
+        rests = f"{self.rows:,} published rows ({self.models} models, {many} devices)"
+        words = [f"profile {self.name}: fitted to {rests}"]
+        if not self.knows(device):
+            words.append(f"none of them on {device.name}: interval widened")
+        if f"family:{precision.family}" not in self.moves:
+            words.append(f"none of them in {precision.name}")
+        if device.confidence != "read":
+            words.append(f"data sheet of {device.name}: {device.confidence}, not read")
+        return "; ".join(words)
+
+
+def group_names(device: Device, precision: Precision, label: str) -> tuple[str, ...]:
+    """What may move the rates of an engine: the family of formats, the device, the version, and
+    the kernels that this version has for this format."""
+    return (
+        f"family:{precision.family}",
+        f"device:{device.name}",
+        f"label:{label}",
+        f"kernel:{label}/{precision.name}",
+    )
+
+
+def _value(name: str, point: float) -> float:
+    """An efficiency from its fitted point: see ``thermoflop.cost.fitting.regression.logs_of``."""
+    highest = HIGHEST.get(name)
+    return exp(point) if highest is None else 1 / (1 / highest + exp(-point))
+
+
+HIGHEST = {
+    "matmul": 0.95, "attention": 0.9, "weights": 0.96, "cache": 0.96, "activations": 0.96,
+    "link": 0.95,
+}  # fmt: skip
+
+_profiles: dict[str, Profile] = {}
+
+
+def profiles() -> dict[str, Profile]:
+    """Every profile that the package carries, by name."""
+    if not _profiles:
+        from thermoflop.cost.data import read_data
+
+        for raw in read_data("profiles"):
+            _profiles[raw["name"]] = profile_from(raw)
+    return dict(_profiles)
+
+
+def profile_from(raw: dict[str, Any]) -> Profile:
+    """A profile from its JSON object. InputError for what is not one."""
+    try:
+        return Profile(
+            raw["name"],
+            {name: float(raw["points"][name]) for name in Efficiency.__annotations__},
+            {group: dict(moves) for group, moves in raw["moves"].items()},
+            {phase: Spread(*ends) for phase, ends in raw["spread"].items()},
+            {phase: Spread(*ends) for phase, ends in raw["spread_elsewhere"].items()},
+            raw["rows"],
+            raw["models"],
+            tuple(raw["devices"]),
+            tuple(raw["labels"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"not a profile: {error!r:.100} (see thermoflop.cost.fitting.profiles)"
+        ) from error
+
+
+def own_profile(efficiency: float, launch_s: float) -> Profile:
+    """A launch cost and a compute efficiency of one's own; other rates are those of ``default``.
+
+    UsageError for an efficiency outside of 0 to 1 or a launch that is negative.
+    """
+    if not 0 < efficiency <= 1:
+        raise UsageError(f"efficiency={efficiency!r:.40} makes no sense: expected above 0, up to 1")
+    if not 0 <= launch_s <= 1:
+        raise UsageError(f"launch_s={launch_s!r:.40} makes no sense: expected seconds from 0 to 1")
+    fixed = {"matmul": efficiency, "attention": efficiency, "launch_s": launch_s}
+    return replace(find_profile(None), fixed=fixed)
+
+
+def find_profile(name: str | Profile | None) -> Profile:
+    """A profile by name, by the label of an engine, from a JSON file, or ``default`` for None."""
+    if isinstance(name, Profile):
+        return name
+    if name is None:
+        return profiles()["default"]
+    if not isinstance(name, str):
+        raise UsageError(f"profile={name!r:.60} is no profile: expected a name or a file")
+    if name.endswith(".json"):
+        return _read_profile(name)
+    known = profiles()
+    from thermoflop.cost.catalogue.machine import find_own, own_names
+
+    low = name.strip().lower()
+    for engine in ENGINES:
+        if low == engine.name or low.startswith(engine.prefixes):
+            low = engine.name
+            break
+    if low in known:
+        return known[low]
+    own = find_own(low)
+    if own is not None:
+        return profile_of(own)
+    names = ", ".join([*known, *own_names()])
+    raise UsageError(
+        f"{name!r:.60} is no profile: expected one of {names}, "
+        "or one that 'thermoflop calibrate' made"
+    )
+
+
+def profile_of(own: Own) -> Profile:
+    """A machine of one's own as a profile."""
+    spread = {phase: Spread(*ends) for phase, ends in own.spread.items()}
+    count, name = int(own.made["measurements"]), own.device.name
+    return Profile(own.name, {}, {}, spread, spread, count, 0, (name,), (), own)
+
+
+def _read_profile(path: str) -> Profile:
+    import json
+
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+            raw = json.load(file)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is no profile: {error}") from error
+    if isinstance(raw, dict) and "made" in raw:
+        from thermoflop.cost.catalogue.machine import own_from
+
+        return profile_of(own_from(raw, path))
+    return profile_from(raw)

@@ -1,0 +1,113 @@
+"""Engines: what a published label belongs to, and the habits of each that change the work.
+
+Rates are fitted for an engine; the label (a version, a kernel) may move them a little.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record
+
+if TYPE_CHECKING:
+    from thermoflop.cost.hardware.device import Device
+
+
+@record
+class Engine:
+    """``splits`` is how it uses several devices unless told: ``heads`` or ``layers``.
+
+    ``chunk`` prompt tokens are read at once (None: all of them). ``half_accumulate``: products of
+    half-precision numbers are summed in half precision where the device is faster at that.
+    ``kernels``: ``fused``, ``eager`` (every operator alone, all pairs of the mask computed), or
+    ``attention`` (eager but for one attention kernel).
+    ``unfused``: every operator is a kernel that writes its result to memory, scores among them.
+    ``graphs``: a decode step is one launch of a recorded graph, so that the host does not slow it.
+    ``host``: what launching an operator costs the host, in launches from compiled code.
+    ``merges``: one product for queries, keys and values, one for gate and up; the activation is a
+    kernel, and experts are chosen by a chain of small ones.
+    ``regrows``: the cache is copied at each step, and repeated for every query head.
+    ``dequantizes``: from this many rows on narrow weights are first written out in 16 bits.
+    """
+
+    name: str
+    prefixes: tuple[str, ...]
+    splits: str = "layers"
+    chunk: int | None = None
+    half_accumulate: bool = False
+    kernels: str = "fused"
+    unfused: bool = False
+    graphs: bool = False
+    host: float = 1.0
+    merges: bool = False
+    regrows: bool = False
+    dequantizes: int | None = None
+
+    @property
+    def adds(self) -> bool:
+        """Whether it moves bytes that the model does not ask for, so that the bound is another."""
+        return (
+            self.kernels != "fused" or self.unfused or self.regrows or self.dequantizes is not None
+        )
+
+
+# An operator of a Python module dispatches several kernels through the interpreter: tens of
+# microseconds against a few for a launch from compiled code.
+PYTHON = 8.0
+# transformers: DynamicCache is grown by torch.cat, keys and values pass repeat_kv before the scores
+# are made (cache_utils.py and modeling_llama.py of 4.51); llama.cpp: ggml runs one kernel for each
+# node of its graph, and hands quantized products of many rows to cuBLAS in 16 bits, as ExLlama does
+# from 8 rows on (ggml-cuda.cu of May 2024, q4_matmul.cu).
+ENGINES = (
+    Engine("fastertransformer-encoder", ("fastertransformer 5.x tensorflow",
+           "fastertransformer 5.x pytorch"), "heads"),
+    Engine("fastertransformer", ("fastertransformer", "triton/fastertransformer"), "heads"),
+    Engine("tensorrt-llm", ("tensorrt-llm", "tensorrt", "nvidia nim"), "heads", graphs=True,
+           merges=True),
+    Engine("vllm", ("vllm",), "heads", graphs=True, host=PYTHON,
+           merges=True),
+    Engine("sglang", ("sglang",), "heads", graphs=True, host=PYTHON,
+           merges=True),
+    Engine("transformers", ("transformers", "hf transformers", "huggingface", "hf accelerate",
+           "accelerate", "autogptq"), host=PYTHON, regrows=True),
+    Engine("llama.cpp", ("llama.cpp", "ollama"), chunk=512, half_accumulate=True, unfused=True,
+           dequantizes=32),
+    Engine("exllama", ("exllama",), half_accumulate=True, host=PYTHON,
+           dequantizes=8),
+    Engine("autoawq", ("autoawq",), host=PYTHON),
+    Engine("tinychat", ("tinychat",), half_accumulate=True, host=PYTHON),
+    Engine("mlc", ("mlc",), "heads"),
+    Engine("gpt-fast", ("gpt-fast",), "heads", graphs=True),
+    Engine("deepspeed", ("deepspeed", "ds-"), "heads", host=PYTHON),
+    Engine("litgpt", ("litgpt",), host=PYTHON),
+    Engine("jax", ("jax", "pope"), "heads", graphs=True),
+)  # fmt: skip
+DEFAULT = Engine("default", (), "heads", graphs=True, merges=True)
+
+
+def find_engine(label: str) -> Engine:
+    """The engine that a label names, or ``DEFAULT`` for one that is not known."""
+    low = label.strip().lower()
+    for engine in ENGINES:
+        if low.startswith(engine.prefixes):
+            return engine
+    return DEFAULT
+
+
+def peak_of(engine: Engine, device: Device, compute: str) -> float:
+    """FLOP/s that an engine's products are measured against on a device."""
+    peak = device.peak(compute)
+    if engine.half_accumulate and compute == "fp16" and device.half_accumulate_flops_s:
+        return device.half_accumulate_flops_s
+    return peak
+
+
+# Formats in which products are computed while attention stays in 16 bits.
+NARROW = ("fp8", "int8", "fp4")
+
+
+def attention_peak_of(engine: Engine, device: Device, compute: str) -> float:
+    """FLOP/s that attention is measured against: that of 16 bits where products are narrower."""
+    if compute not in NARROW:
+        return peak_of(engine, device, compute)
+    return device.peaks.get("bf16") or device.peaks.get("fp16") or device.peak(compute)

@@ -1,0 +1,99 @@
+"""What engines do besides the operators of a model: bytes that the model does not ask for.
+
+A step's ``Work`` says what must be done; these functions say what an engine does: copies of a cache
+that grows, and weights that are written out in 16 bits before they are multiplied. The bound knows
+nothing of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.work.work import Work
+from thermoflop.base.number import kind_of
+from thermoflop.base.record import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from thermoflop.cost.engines.engine import Engine
+    from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.base.number import Number
+
+WIDE_BYTES = 2.0
+DEQUANTIZE = "dequantize"
+# Choosing experts is a chain of small kernels: scores, top k, tokens counted, sorted and padded by
+# expert (fused_moe of vLLM and SGLang, the permutation of TensorRT-LLM).
+ROUTING_LAUNCHES = 5
+# Matrices that serving engines lay beside another one of the same input: one product for both.
+KEYS = frozenset({"k_proj", "v_proj"})
+UPWARD = frozenset({"up_proj", "expert up", "shared up"})
+GATED = " x up"
+
+
+def as_run(found: list[Work], engine: Engine, precision: Precision) -> list[Work]:
+    """The operators of a step as an engine runs them."""
+    if engine.merges:
+        gated = any(work.name.endswith(GATED) for work in found)
+        counts = [_launches(work, gated) for work in found]
+        found = [
+            work if count == work.launches else replace(work, launches=count)
+            for work, count in zip(found, counts, strict=True)
+        ]
+    if engine.regrows:
+        found = [_regrown(work) if work.kind == "attention" else work for work in found]
+    if engine.dequantizes is not None and precision.family in ("4w", "8w"):
+        found = [each for work in found for each in _dequantized(work, engine, precision)]
+    return found
+
+
+def as_run_once(work: Work, engine: Engine, precision: Precision, *, written: bool) -> Work:
+    """One operator as an engine runs it; ``written``: its weights were dequantized before."""
+    if engine.regrows and work.kind == "attention":
+        return _regrown(work)
+    if not written:
+        return work
+    return replace(work, weight_bytes=work.weight_bytes * (WIDE_BYTES / precision.weight_bytes))
+
+
+def launches_of(found: Sequence[Work]) -> Number:
+    """Kernels that the host launches in a step."""
+    return sum(work.times * work.launches for work in found)
+
+
+def _launches(work: Work, gated: bool) -> int:
+    """The kernels that a serving engine has for one operator."""
+    if work.name.startswith("routing"):
+        return ROUTING_LAUNCHES
+    if work.name == "combine experts" or work.name.endswith(GATED):
+        return 1
+    return 0 if work.name in KEYS or (gated and work.name in UPWARD) else work.launches
+
+
+def _regrown(work: Work) -> Work:
+    """Cache bytes when it is read and written anew (2 passes), and repeated for the query heads.
+
+    Repeating reads it once and writes it ``sharing`` times, and as much is read by attention.
+    """
+    passes = 3.0 if work.sharing == 1 else 3.0 + 2.0 * work.sharing
+    return replace(work, kv_bytes=passes * work.kv_bytes)
+
+
+def _dequantized(work: Work, engine: Engine, precision: Precision) -> list[Work]:
+    """A product of many rows as two kernels: weights written in 16 bits, then multiplied."""
+    if work.kind != "contraction" or "head" in work.part or not _any(work.row_flops > 0):
+        return [work]
+    many = (work.flops / work.row_flops >= (engine.dequantizes or 0)) * 1.0
+    if not _any(many > 0):
+        return [work]
+    elements = many * work.weight_bytes / precision.weight_bytes
+    first = Work(
+        DEQUANTIZE, work.part, work.group, "element-wise", work.times, 0.0, 0.0, 0.0, 0.0,
+        elements * (precision.weight_bytes + WIDE_BYTES), 0,
+    )  # fmt: skip
+    wide = elements * WIDE_BYTES + (1 - many) * work.weight_bytes
+    return [first, replace(work, weight_bytes=wide)]
+
+
+def _any(condition: Number) -> bool:
+    return bool(condition.any() if kind_of(condition) == "numpy" else condition)

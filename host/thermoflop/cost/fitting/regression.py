@@ -1,0 +1,249 @@
+"""Fitting rates to measured rows: few parameters, each pulled toward what is known without them.
+
+The logarithm of every parameter of an engine has a normal prior around the pooled value over all
+other engines; corrections for a family of formats, a device, or the number of devices have priors
+around zero. The fit is the mode of the posterior (ridge regression, iterated: Gauss-Newton with
+Huber weights), so that a group with two rows moves little and one with fifty moves as it must.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from thermoflop.cost.catalogue.profiles import HIGHEST
+from thermoflop.cost.fitting.terms import PARAMETERS
+from thermoflop.base.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from thermoflop.cost.fitting.terms import Array, Terms
+
+    Layout = list[tuple[str | None, int]]
+
+# Where parameters start and how far they are likely to be from it, as a factor's logarithm.
+# Efficiencies from published kernels: GEMM 0.5-0.9, FlashAttention 0.2-0.7, streams 0.6-0.92.
+START = {
+    "matmul": (0.55, 0.5),
+    "attention": (0.25, 0.8),
+    "weights": (0.70, 0.4),
+    "cache": (0.50, 0.7),
+    "activations": (0.50, 0.7),
+    "link": (0.50, 0.7),
+    "pad_rows": (32.0, 0.8),
+    "launch_s": (5e-6, 1.2),
+    "step_s": (3e-4, 1.5),
+    "sequence_s": (1e-5, 1.5),
+    "collective_s": (1.2e-5, 1.0),
+    "stream": (30.0, 1.4),
+    "host_s": (5e-6, 0.6),
+    "prompt_s": (2e-3, 1.5),
+    "pad_queries": (8.0, 0.8),
+    "uneven": (0.2, 0.8),
+}
+# Corrections: the parameters that a group may move, and how far it is likely to.
+MOVES = {
+    "family": {"matmul": 0.5, "weights": 0.4, "stream": 0.5, "launch_s": 0.4, "pad_rows": 0.5,
+               "host_s": 0.4},
+    "device": {"matmul": 0.4, "weights": 0.4, "launch_s": 0.3, "step_s": 0.4, "attention": 0.3,
+               "host_s": 0.4},
+    "label": {"cache": 0.6, "weights": 0.3, "matmul": 0.3, "host_s": 0.4},
+    "kernel": {"matmul": 0.4, "weights": 0.3, "cache": 0.5, "host_s": 0.4},
+}  # fmt: skip
+# No efficiency passes these. 1/e = 1/limit + u, and it is log u that has a normal prior.
+LIMITS = np.array(list(HIGHEST.values()))
+HUBER = 1.5
+NOISE = 0.1
+MOST_STEPS = 60
+CONVERGED = 3e-4
+
+
+@record
+class Fit:
+    """Fitted logarithms: ``base`` for ``PARAMETERS``, ``moves`` by group and parameter."""
+
+    base: tuple[float, ...]
+    moves: dict[str, dict[str, float]]
+
+    def logs(self, groups: Sequence[tuple[str, ...]]) -> Array:
+        """The logarithms of the parameters for rows that belong to these groups."""
+        result = np.tile(np.array(self.base), (len(groups), 1))
+        for row, names in enumerate(groups):
+            for name in names:
+                for parameter, move in self.moves.get(name, {}).items():
+                    result[row, PARAMETERS.index(parameter)] += move
+        return logs_of(result)[0]
+
+
+def logs_of(points: Array) -> tuple[Array, Array]:
+    """Logarithms of the parameters from fitted points, and d(logarithm)/d(point)."""
+    logs, slopes = points.copy(), np.ones_like(points)
+    count = len(LIMITS)
+    excess = np.exp(-points[..., :count])
+    logs[..., :count] = -np.log(1 / LIMITS + excess)
+    slopes[..., :count] = excess / (1 / LIMITS + excess)
+    return logs, slopes
+
+
+def start() -> Array:
+    """The fitted points of ``START``."""
+    values: Array = np.array([START[name][0] for name in PARAMETERS])
+    points = np.log(values)
+    count = len(LIMITS)
+    points[:count] = -np.log(1 / values[:count] - 1 / LIMITS)
+    found: Array = points
+    return found
+
+
+def fit(
+    terms: Terms,
+    measured_s: Array,
+    groups: Sequence[tuple[str, ...]],
+    centre: Array,
+    spread: float = 1.0,
+    weights: Array | None = None,
+) -> Fit:
+    """The most likely parameters. ``spread`` scales how far the base may leave ``centre``."""
+    layout, problem = _posed(terms, measured_s, groups, centre, spread, weights)
+    return _fit_at(layout, _solve(problem, problem.prior.copy()))
+
+
+def fits_without(
+    found: Fit,
+    terms: Terms,
+    measured_s: Array,
+    groups: Sequence[tuple[str, ...]],
+    centre: Array,
+    spread: float,
+    parts: Sequence[npt.NDArray[np.int64]],
+) -> list[Fit]:
+    """What ``found``, the fit to all rows, becomes without each of some parts of the rows.
+
+    One Gauss-Newton step from the fit, with the part's rows taken out of the normal equations: to
+    first order what a fit without them gives (infinitesimal jackknife, Giordano et al. 2019).
+    """
+    layout, problem = _posed(terms, measured_s, groups, centre, spread, None)
+    point = _point_of(found, layout)
+    _, jacobian, residual = problem.at(point)
+    normal, pull = jacobian.T @ jacobian, jacobian.T @ residual
+    left = []
+    for part in parts:
+        own = jacobian[part]
+        step = np.linalg.solve(normal - own.T @ own, pull - own.T @ residual[part])
+        left.append(_fit_at(layout, point + np.clip(step, -1.0, 1.0)))
+    return left
+
+
+def _posed(
+    terms: Terms,
+    measured_s: Array,
+    groups: Sequence[tuple[str, ...]],
+    centre: Array,
+    spread: float,
+    weights: Array | None,
+) -> tuple[Layout, _Problem]:
+    """The unknowns, whose parameter each is, and the posterior over them."""
+    names = sorted({name for row in groups for name in row})
+    layout: Layout = [(None, index) for index in range(len(PARAMETERS))]
+    widths = [START[name][1] * spread for name in PARAMETERS]
+    for name in names:
+        for parameter, width in MOVES[name.partition(":")[0]].items():
+            layout.append((name, PARAMETERS.index(parameter)))
+            widths.append(width)
+    member = _membership(layout, groups)
+    columns = np.array([column for _, column in layout])
+    prior = np.concatenate([centre, np.zeros(len(layout) - len(PARAMETERS))])
+    logs, reach = np.log(measured_s), np.array(widths)
+    return layout, _Problem(terms, logs, member, columns, prior, reach, weights)
+
+
+def _fit_at(layout: Layout, point: Array) -> Fit:
+    moves: dict[str, dict[str, float]] = {}
+    for (owner, column), value in zip(layout, point, strict=True):
+        if owner is not None:
+            moves.setdefault(owner, {})[PARAMETERS[column]] = float(value)
+    return Fit(tuple(float(value) for value in point[: len(PARAMETERS)]), moves)
+
+
+def _membership(layout: Layout, groups: Sequence[tuple[str, ...]]) -> Array:
+    """1 where an unknown applies to a row."""
+    member = np.ones((len(groups), len(layout)))
+    for column, (owner, _) in enumerate(layout):
+        if owner is not None:
+            member[:, column] = [owner in row for row in groups]
+    return member
+
+
+def _point_of(found: Fit, layout: Layout) -> Array:
+    """The unknowns of a fit in this layout."""
+    values = [
+        found.base[column] if owner is None else found.moves[owner][PARAMETERS[column]]
+        for owner, column in layout
+    ]
+    return np.array(values)
+
+
+class _Problem:
+    """A posterior: rows, who belongs to what, and priors."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        target: Array,
+        member: Array,
+        columns: npt.NDArray[np.int64],
+        prior: Array,
+        widths: Array,
+        weights: Array | None,
+    ) -> None:
+        self.terms, self.target, self.member, self.columns = terms, target, member, columns
+        self.prior, self.widths = prior, widths
+        self.weights = np.ones(len(target)) if weights is None else np.sqrt(weights)
+        self.scatter = np.zeros((len(columns), len(PARAMETERS)))
+        self.scatter[np.arange(len(columns)), columns] = 1.0
+
+    def at(self, point: Array) -> tuple[float, Array, Array]:
+        """Twice the negative log posterior, its whitened Jacobian and residuals."""
+        logs, bends = logs_of((self.member * point) @ self.scatter)
+        seconds, slopes = self.terms.seconds(logs)
+        residual = (self.target - np.log(seconds)) / NOISE
+        size = np.abs(residual)
+        huber = np.sqrt(np.where(size <= HUBER, 1.0, HUBER / np.maximum(size, HUBER)))
+        huber = huber * self.weights
+        scale = (huber / NOISE)[:, None]
+        data = (slopes * bends)[:, self.columns] * self.member * scale
+        jacobian = np.vstack([data, np.diag(1 / self.widths)])
+        pulled = (self.prior - point) / self.widths
+        cost = float(np.sum(self.weights**2 * _huber_cost(size)) + np.sum(pulled**2))
+        return cost, jacobian, np.concatenate([residual * huber, pulled])
+
+
+def _huber_cost(size: Array) -> Array:
+    """Squares near the middle, straight lines outside (Huber 1964)."""
+    return np.where(size <= HUBER, size**2, 2 * HUBER * size - HUBER**2)
+
+
+def _solve(problem: _Problem, point: Array) -> Array:
+    """Damped Gauss-Newton on the posterior."""
+    damping = 1e-3
+    value, jacobian, residual = problem.at(point)
+    for _ in range(MOST_STEPS):
+        normal = jacobian.T @ jacobian
+        damped = normal + damping * np.diag(np.diag(normal))
+        step = np.linalg.solve(damped, jacobian.T @ residual)
+        trial = point + np.clip(step, -1.0, 1.0)
+        found = problem.at(trial)
+        if found[0] < value:
+            gained = value - found[0]
+            point, (value, jacobian, residual), damping = trial, found, damping / 3
+            if gained < CONVERGED * value:
+                break
+        else:
+            damping *= 4
+            if damping > 1e5:
+                break
+    return point

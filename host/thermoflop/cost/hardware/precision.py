@@ -1,0 +1,110 @@
+"""How wide numbers are in a run: weights, what quantization leaves alone, activations, cache.
+
+``thermoflop.model.architecture.formats`` counts bytes exactly for formats with whole scales. Engines use more of
+them (GGUF's k-quants mix widths, EXL2 names its mean), so here a width is a mean number of bits.
+``family`` is what profiles are fitted by: ``16``, ``8`` (computes in 8 bits), ``8w`` and ``4w``
+(weights only), ``32``, ``tf32``; ``4`` computes in 4 bits. ``int4``, ``awq`` and ``gptq`` are as
+wide; their kernels differ.
+
+Sources: llama.cpp's quantize tool for the k-quants (bits a weight over a 7B Llama), GPTQ and AWQ
+with groups of 128 (16-bit scale and 4-bit zero: 4.16 bits), QLoRA (NF4 with 64 elements a scale:
+4.5 bits, 4.127 double-quantized), OCP MX v1.0 (4.25 bits).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.errors import UsageError
+from thermoflop.base.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# name -> (bits of a weight, bits of heads and tables, bytes of an activation, computes in, family)
+_PLAIN: Mapping[str, tuple[float, float, float, str, str]] = {
+    "fp32": (32, 32, 4, "fp32", "32"),
+    "tf32": (32, 32, 4, "tf32", "tf32"),
+    "bf16": (16, 16, 2, "bf16", "16"),
+    "fp16": (16, 16, 2, "fp16", "16"),
+    "fp8": (8, 16, 2, "fp8", "8"),
+    "int8": (8, 16, 2, "int8", "8"),
+    "int8-wo": (8.125, 16, 2, "fp16", "8w"),
+    "int4": (4.16, 16, 2, "fp16", "4w"),
+    "awq": (4.16, 16, 2, "fp16", "4w"),
+    "gptq": (4.16, 16, 2, "fp16", "4w"),
+    "mxfp4": (4.25, 16, 2, "bf16", "4w"),
+    "nvfp4": (4.5, 16, 2, "fp4", "4"),
+    "nf4": (4.5, 16, 2, "bf16", "4w"),
+    "nf4-dq": (4.127, 16, 2, "bf16", "4w"),
+    "q4_0": (4.55, 6.56, 2, "fp16", "4w"),
+    "q4_1": (5.0, 6.56, 2, "fp16", "4w"),
+    "q4_k_m": (4.83, 6.56, 2, "fp16", "4w"),
+    "q5_k_s": (5.54, 6.56, 2, "fp16", "4w"),
+    "q5_k_m": (5.67, 6.56, 2, "fp16", "4w"),
+    "q6_k": (6.56, 6.56, 2, "fp16", "8w"),
+    "q8_0": (8.5, 8.5, 2, "fp16", "8w"),
+    "gptq-3bit": (3.0, 16, 2, "fp16", "4w"),
+}
+_CACHE_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "int4": 0.53125}
+
+
+@record
+class Precision:
+    """Widths in one run: bits of weights, bytes of activations and cache entries."""
+
+    name: str
+    weight_bits: float
+    kept_bits: float
+    activation_bytes: float
+    kv_bytes: float
+    compute: str
+    family: str
+
+    @property
+    def weight_bytes(self) -> float:
+        """Bytes of one element of a matrix in a layer, scales included."""
+        return self.weight_bits / 8
+
+    @property
+    def kept_bytes(self) -> float:
+        """Bytes of one element of what quantization leaves alone: tables, heads, norms, biases."""
+        return self.kept_bits / 8
+
+
+def precision_names() -> tuple[str, ...]:
+    """Every name that ``choose_precision`` takes, besides ``int4-g64`` and ``exl2-4.0``."""
+    return tuple(_PLAIN)
+
+
+def choose_precision(dtype: str = "bf16", kv_dtype: str | None = None) -> Precision:
+    """The widths behind a name. UsageError for one that is not known.
+
+    ``int4-g64`` has a 16-bit scale and a 4-bit zero for 64 elements, ``exl2-4.5`` a mean of 4.5
+    bits. The cache is as wide as the activations unless ``kv_dtype`` says otherwise.
+    """
+    key = dtype.lower() if isinstance(dtype, str) else ""
+    bits, kept, activation, compute, family = _PLAIN.get(key) or _parsed(key, dtype)
+    if kv_dtype is None:
+        cache = activation
+    elif kv_dtype in _CACHE_BYTES:
+        cache = _CACHE_BYTES[kv_dtype]
+    else:
+        known = ", ".join(_CACHE_BYTES)
+        raise UsageError(f"kv_dtype={kv_dtype!r:.40} is no format of a cache: expected {known}")
+    return Precision(key, bits, kept, activation, cache, compute, family)
+
+
+def _parsed(key: str, shown: object) -> tuple[float, float, float, str, str]:
+    """Names that carry a number: ``int4-g64`` and ``exl2-4.0``."""
+    try:
+        if key.startswith("int4-g") and key[6:].isdecimal() and 1 <= int(key[6:][:9]) < 1_000_000:
+            return (4 + 20 / int(key[6:]), 16, 2, "fp16", "4w")
+        if key.startswith("exl2-") and 1 < (bits := float(key[5:])) <= 8:
+            return (bits, 16 if bits > 6 else 6, 2, "fp16", "4w" if bits < 6 else "8w")
+    except ValueError:
+        pass
+    known = ", ".join(_PLAIN)
+    raise UsageError(
+        f"{shown!r:.40} is not a number format: expected {known}, int4-g64 or exl2-4.0"
+    )

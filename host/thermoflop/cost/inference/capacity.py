@@ -1,0 +1,188 @@
+"""``tf.fit``: what fits in memory: the largest batch, the longest context, the fewest devices."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.arguments import ask, checked_whole
+from thermoflop.cost.memory import Memory, copies_of_cache, memory_of
+from thermoflop.cost.work.share import Plan, Share, choose_plan
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.base.units import gigabytes
+from thermoflop.errors import UsageError
+from thermoflop.base.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from os import PathLike
+    from typing import Any
+
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.model.architecture.description import Description
+    from thermoflop.model.model import Model
+
+LARGEST = 2**40
+DEVICES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+
+@record
+class Fit:
+    """What fits. ``largest_batch`` at this context, ``longest_context`` at this batch (0: none),
+    ``fewest_devices`` by dividing heads up to 8 ways, then layers (None: not on 1024)."""
+
+    model_name: str
+    device: Device
+    plan: Plan
+    precision: Precision
+    batch: int
+    prompt: int
+    generate: int
+    memory: Memory
+    largest_batch: int
+    longest_context: int
+    fewest_devices: int | None
+    fewest_plan: Plan | None
+    cache_copies: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether what was asked for fits."""
+        return bool(self.memory.fits)
+
+    def __str__(self) -> str:
+        return fit_text(self)
+
+
+def largest(holds: Callable[[int], bool], most: int = LARGEST) -> int:
+    """The largest whole number for which something holds that holds for all smaller ones; or 0."""
+    if not holds(1):
+        return 0
+    low, high = 1, 2
+    while high <= most and holds(high):
+        low, high = high, 2 * high
+    high = min(high, most + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
+
+
+def fit(
+    model: Model | str | PathLike[str] | dict[str, Any],
+    hardware: str | Device,
+    *,
+    devices: int | None = None,
+    tp: int | None = None,
+    pp: int = 1,
+    dp: int = 1,
+    ep: int = 1,
+    cp: int = 1,
+    batch: int = 1,
+    prompt: int = 1024,
+    generate: int = 128,
+    dtype: str = "bf16",
+    kv_dtype: str | None = None,
+    page: int | None = None,
+) -> Fit:
+    """Memory of a run, and how far it goes. Raises UsageError for what makes no sense."""
+    batch, prompt = checked_whole("batch", batch, 1), checked_whole("prompt", prompt, 1)
+    generate = checked_whole("generate", generate, 0)
+    known, device, asked = ask(model, hardware, batch, prompt, generate, 0, page)
+    plan = choose_plan(devices, tp, pp, dp, ep, cp)
+    if batch % dp:
+        raise UsageError(f"dp={dp} does not divide batch={batch}")
+    precision = choose_precision(dtype, kv_dtype)
+    share = Share(known.description, plan, precision)
+
+    def holds(sequences: int, context: int) -> bool:
+        read = max(1, min(prompt, context))
+        return bool(memory_of(share, device, read, context - read, sequences, page).fits)
+
+    context = prompt + generate
+    most = known.max_positions or LARGEST
+    longest = min(most, largest(lambda tokens: holds(batch // dp, tokens), most))
+    fewest = _fewest(known.description, device, precision, (prompt, generate, batch), page)
+    memory = memory_of(share, device, asked.prompt, asked.generate, batch // dp, page)
+    return Fit(
+        known.name, device, plan, precision, batch, prompt, generate, memory,
+        dp * largest(lambda sequences: holds(sequences, context)), longest,
+        None if fewest is None else fewest.devices, fewest, copies_of_cache(share),
+    )  # fmt: skip
+
+
+def _fewest(
+    description: Description,
+    device: Device,
+    precision: Precision,
+    sizes: tuple[int, int, int],
+    page: int | None,
+) -> Plan | None:
+    """The smallest plan that fits: heads divided as far as they go, up to 8; layers beyond."""
+    prompt, generate, batch = sizes
+    for devices in DEVICES:
+        for tp in (8, 4, 2, 1):
+            if devices % tp:
+                continue
+            plan = Plan(tp, devices // tp)
+            try:
+                share = Share(description, plan, precision)
+            except UsageError:
+                continue
+            if memory_of(share, device, prompt, generate, batch, page).fits:
+                return plan
+    return None
+
+
+def fit_text(found: Fit) -> str:
+    """What fits, in words."""
+    memory = found.memory
+    verdict = "it fits" if found.fits else f"no: {gigabytes(memory.shortfall_bytes)} missing"
+    lines = [
+        (
+            f"{found.model_name} on {found.plan.devices} x {found.device.name} "
+            f"({found.plan.words}), "
+            f"{found.precision.name}, batch {found.batch}, {found.prompt} + {found.generate} "
+            "tokens: "
+            f"{verdict}"
+        ),
+        "",
+        f"  weights      {gigabytes(memory.weight_bytes):>10}",
+        f"  cache        {gigabytes(memory.kv_bytes):>10}",
+        f"  activations  {gigabytes(memory.activation_bytes):>10}",
+        f"  reserve      {gigabytes(memory.reserve_bytes):>10}",
+        (
+            f"  together     {gigabytes(memory.total_bytes):>10} of "
+            f"{gigabytes(memory.capacity_bytes)} a device (GB is 1e9 bytes)"
+        ),
+        "",
+        f"largest batch at this context:    {found.largest_batch:,}",
+        f"longest context at this batch:    {found.longest_context:,}",
+        f"fewest devices for this:          {devices_words(found)}",
+    ]
+    if found.cache_copies > 1:
+        lines.append(f"the cache is kept {found.cache_copies:g} times over the devices")
+    return "\n".join([*lines, "", memory.assumption])
+
+
+def devices_words(found: Fit) -> str:
+    """The fewest devices, and how they are used."""
+    if found.fewest_plan is None:
+        return f"more than {DEVICES[-1]}"
+    return f"{found.fewest_devices} ({found.fewest_plan.words})"
+
+
+def fit_json(found: Fit) -> dict[str, Any]:
+    """What fits, as one object."""
+    from thermoflop.cost.inference.text import plain
+
+    shown = plain(found)
+    memory = found.memory
+    shown["device"] = found.device.name
+    shown["fits"] = found.fits
+    shown["memory"] |= {
+        "total_bytes": memory.total_bytes,
+        "fits": found.fits,
+        "shortfall_bytes": memory.shortfall_bytes,
+    }
+    return dict(shown)

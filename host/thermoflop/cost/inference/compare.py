@@ -1,0 +1,172 @@
+"""Attention what-ifs: MHA, GQA(g), MQA and MLA(r) of one model side by side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.inference.estimate import Estimate, estimate
+from thermoflop.cost.inference.capacity import fit
+from thermoflop.base.units import digits, gigabytes, seconds, table, wrapped
+from thermoflop.errors import UsageError
+from thermoflop.model.architecture.mixers import Attention, LatentAttention
+from thermoflop.base.record import record, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.model.architecture.mixers import Mixer
+    from thermoflop.model.model import Model
+
+
+@record
+class Variant:
+    """One form of attention: the model changed, its estimate, and the largest batch that fits."""
+
+    name: str
+    params: int
+    kv_bytes_per_token: int
+    decode_bytes: float
+    largest_batch: int
+    estimate: Estimate
+
+
+def changed(model: Model, name: str, change: Callable[[Attention], Mixer]) -> Model:
+    """The model with every self-attention changed. UsageError where there is none to change."""
+    stacks, seen = [], 0
+    for stack in model.description.stacks:
+        runs = []
+        for run in stack.runs:
+            layer = run.layer
+            if isinstance(layer.mixer, Attention) and stack.role == "decoder":
+                layer = replace(layer, mixer=change(layer.mixer))
+                seen += 1
+            runs.append(replace(run, layer=layer))
+        stacks.append(replace(stack, runs=tuple(runs)))
+    if not seen:
+        raise UsageError(f"{model.name} has no attention with heads of keys and values to change")
+    description = replace(model.description, stacks=tuple(stacks))
+    return replace(model, name=f"{model.name} as {name}", description=description)
+
+
+def grouped(groups: int) -> Callable[[Attention], Mixer]:
+    """A change to ``groups`` key heads."""
+
+    def change(attention: Attention) -> Mixer:
+        if groups < 1 or attention.heads % groups:
+            raise UsageError(f"gqa={groups} does not divide the {attention.heads} heads")
+        return replace(attention, kv_heads=groups)
+
+    return change
+
+
+def latent(rank: int) -> Callable[[Attention], Mixer]:
+    """A change to a latent of ``rank``; keys get half a head of rotated dimensions beside."""
+
+    def change(attention: Attention) -> Mixer:
+        if rank < 1:
+            raise UsageError(f"mla={rank!r} makes no sense: expected the rank of a latent >= 1")
+        return LatentAttention(
+            hidden=attention.hidden,
+            heads=attention.heads,
+            kv_rank=rank,
+            nope=attention.head_dim,
+            rope=max(1, attention.head_dim // 2),
+            value_dim=attention.head_dim,
+        )
+
+    return change
+
+
+def heads_of(model: Model) -> tuple[int, int]:
+    """Query and key heads of the first attention."""
+    for stack in model.description.stacks:
+        for run in stack.runs:
+            if isinstance(run.layer.mixer, Attention):
+                return run.layer.mixer.heads, run.layer.mixer.kv_heads
+    raise UsageError(f"{model.name} has no attention with heads of keys and values to change")
+
+
+def forms_of(model: Model, groups: int | None = None, rank: int = 512) -> dict[str, Model]:
+    """The model in every form of attention, by the form's name."""
+    heads, kv_heads = heads_of(model)
+    own = kv_heads if 1 < kv_heads < heads else max(1, heads // 8)
+    chosen = own if groups is None else groups
+    forms = {
+        "MHA": grouped(heads),
+        f"GQA({chosen})": grouped(chosen),
+        "MQA": grouped(1),
+        f"MLA({rank})": latent(rank),
+    }
+    return {name: changed(model, name, change) for name, change in forms.items()}
+
+
+def compare(
+    model: Model, hardware: str | Device, groups: int | None = None, rank: int = 512, **options: Any
+) -> list[Variant]:
+    """The forms side by side, on the same device and sizes."""
+    forms = forms_of(model, groups, rank)
+    return [_variant(name, form, hardware, options) for name, form in forms.items()]
+
+
+_FIT = ("devices", "tp", "pp", "dp", "ep", "cp", "batch", "prompt", "generate", "dtype", "kv_dtype")
+
+
+def _variant(name: str, model: Model, hardware: str | Device, options: dict[str, Any]) -> Variant:
+    found = estimate(model, hardware, **options)
+    room = fit(model, hardware, **{key: options[key] for key in _FIT if key in options})
+    middle = found.prompt + max(0, found.generate - 1) // 2
+    table_ = model.decode(middle, found.batch, mla="absorbed")
+    dtype = "bf16"
+    return Variant(
+        name, model.params, model.kv_bytes(1, 1, dtype), float(table_.read_bytes),
+        room.largest_batch, found,
+    )  # fmt: skip
+
+
+def compare_text(variants: list[Variant]) -> str:
+    """The forms in columns."""
+    first = variants[0].estimate
+    rows = [["", *(variant.name for variant in variants)]]
+    rows.append(["parameters", *(f"{variant.params / 1e9:.3f} G" for variant in variants)])
+    rows.append(["KV bytes a token (bf16)", *(f"{v.kv_bytes_per_token:,}" for v in variants)])
+    rows.append(["cache a device", *(gigabytes(v.estimate.memory.kv_bytes) for v in variants)])
+    rows.append(["bytes read a token", *(gigabytes(v.decode_bytes) for v in variants)])
+    rows.append(["first token", *(seconds(v.estimate.first_token.expected_s) for v in variants)])
+    rows += _decoding(variants) if first.per_token.expected_s else []
+    rows.append(["largest batch", *(f"{v.largest_batch:,}" for v in variants)])
+    title = (
+        f"{first.model_name.removesuffix(' as MHA')} on {first.plan.devices} x "
+        f"{first.device.name}, batch {first.batch}, {first.prompt} + {first.generate} tokens"
+    )
+    return f"{title}\n\n{table(rows)}\n\n{wrapped(first.provenance)}"
+
+
+def _decoding(variants: list[Variant]) -> list[list[str]]:
+    """The rows of the tokens after the first; there are none where nothing is generated."""
+    found = [variant.estimate for variant in variants]
+    base = found[0].per_token.expected_s
+    return [
+        ["each token", *(seconds(each.per_token.expected_s) for each in found)],
+        ["  bound", *(seconds(each.per_token.bound_s) for each in found)],
+        ["tokens/s", *(digits(each.decode_tokens_per_s) for each in found)],
+        ["times faster than MHA", *(f"{base / each.per_token.expected_s:.2f}" for each in found)],
+    ]
+
+
+def compare_json(variants: list[Variant]) -> list[dict[str, Any]]:
+    """The forms as objects."""
+    from thermoflop.cost.inference.text import estimate_json
+
+    return [
+        {
+            "name": variant.name,
+            "params": variant.params,
+            "kv_bytes_per_token": variant.kv_bytes_per_token,
+            "decode_bytes": variant.decode_bytes,
+            "largest_batch": variant.largest_batch,
+            "estimate": estimate_json(variant.estimate),
+        }
+        for variant in variants
+    ]

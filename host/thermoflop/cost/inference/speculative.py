@@ -1,0 +1,101 @@
+"""Speculative decoding: a small model drafts k tokens, the large one checks them in one step.
+
+With each drafted token accepted with probability a, independently, a check yields
+(1 - a^(k+1)) / (1 - a) tokens (Leviathan, Kalman and Matias 2023, eq. 1) and costs k steps of the
+draft and one step of the large model on k + 1 tokens for each sequence.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.arguments import ask, checked_size
+from thermoflop.cost.inference.estimate import Setting, step_s
+from thermoflop.cost.work.share import choose_plan
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.base.units import digits, seconds
+from thermoflop.errors import UsageError
+from thermoflop.base.record import record
+
+if TYPE_CHECKING:
+    from os import PathLike
+    from typing import Any
+
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.catalogue.profiles import Profile
+    from thermoflop.model.model import Model
+
+
+@record
+class Speculation:
+    """Expected seconds for a token with and without drafting, in the middle of a generation."""
+
+    model_name: str
+    draft_name: str
+    drafted: int
+    acceptance: float
+    tokens_per_check: float
+    draft_step_s: float
+    check_s: float
+    plain_step_s: float
+
+    @property
+    def per_token_s(self) -> float:
+        """Seconds for each token of a sequence."""
+        return (self.drafted * self.draft_step_s + self.check_s) / self.tokens_per_check
+
+    @property
+    def speed_up(self) -> float:
+        """How many times faster than without a draft; below 1 it is slower."""
+        return self.plain_step_s / self.per_token_s
+
+    def __str__(self) -> str:
+        return (
+            f"drafting {self.drafted} tokens with {self.draft_name}, {self.acceptance:.0%} "
+            f"accepted:\n  {seconds(self.per_token_s)} a token instead of "
+            f"{seconds(self.plain_step_s)}, {digits(self.speed_up)} times as fast\n"
+            f"  {digits(self.tokens_per_check)} tokens a check of {seconds(self.check_s)}, a draft "
+            f"step {seconds(self.draft_step_s)}"
+        )
+
+
+def tokens_per_check(acceptance: float, drafted: int) -> float:
+    """Expected tokens of a check: the accepted ones and one more. UsageError outside 0 to 1."""
+    if not 0 <= acceptance <= 1:
+        raise UsageError(f"acceptance={acceptance!r:.40} makes no sense: expected 0 to 1")
+    if acceptance == 1:
+        return drafted + 1.0
+    return float((1 - acceptance ** (drafted + 1)) / (1 - acceptance))
+
+
+def speculate(
+    model: Model | str | PathLike[str] | dict[str, Any],
+    draft: Model | str | PathLike[str] | dict[str, Any],
+    hardware: str | Device,
+    *,
+    drafted: int = 4,
+    acceptance: float = 0.7,
+    batch: int = 1,
+    prompt: int = 1024,
+    generate: int = 128,
+    dtype: str = "bf16",
+    devices: int | None = None,
+    profile: str | Profile | None = None,
+) -> Speculation:
+    """What drafting gains at the middle of a generation; the draft runs on one of the devices."""
+    large, device, asked = ask(model, hardware, batch, prompt, generate)
+    small, _, _ = ask(draft, device, batch, prompt, generate)
+    checked_size("drafted", drafted, 1)
+    precision, found = choose_precision(dtype), find_profile(profile)
+    big = Setting(large, device, choose_plan(devices), precision, found)
+    little = Setting(small, device, choose_plan(1), precision, found)
+    middle = asked.prompt + asked.generate // 2
+    check = big.works(big.check_step(drafted + 1, asked.batch, middle))
+    recorded = big.rates.graphs
+    return Speculation(
+        large.name, small.name, drafted, acceptance, tokens_per_check(acceptance, drafted),
+        float(step_s(little.decoding(batch)(middle), batch, little.rates, recorded=recorded)),
+        float(step_s(check, batch, big.rates, recorded=recorded)),
+        float(step_s(big.decoding(batch)(middle), batch, big.rates, recorded=recorded)),
+    )  # fmt: skip

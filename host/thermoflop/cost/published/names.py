@@ -1,0 +1,181 @@
+"""Rows that others measured, as questions: which model, device, engine, batch and lengths.
+
+A row is a JSON object with ``engine``, ``gpu_key`` or ``gpu``, ``precision``, ``metric``,
+``value``, ``batch``, ``input_len``, ``output_len`` and ``shape``. ``question_of`` turns it into a
+``Question`` with the measured time of a prefill, of one token or of a whole generation in seconds,
+or says why it cannot be compared.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.errors import ThermoflopError
+from thermoflop.base.record import record
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.model.model import Model
+
+# What an engine calls its formats; the first that the label starts with or contains.
+LABELS = (
+    ("gptq 3-bit", "gptq-3bit"),
+    ("gptq-int8", "int8-wo"),
+    ("int8-wo", "int8-wo"),
+    ("int8 weights", "int8-wo"),
+    ("gptq int4 g32", "int4-g32"),
+    ("int4-g32", "int4-g32"),
+    ("gptq", "gptq"),
+    ("awq", "awq"),
+    ("int4", "int4"),
+    ("4-bit", "int4"),
+    ("nf4-dq", "nf4-dq"),
+    ("nf4", "nf4"),
+    ("exl2 ", "exl2-"),
+    ("bf16", "bf16"),
+    ("fp16", "fp16"),
+    ("f16", "fp16"),
+)
+# The prompt of chat data sets in tokens where the rows do not say; an assumption.
+TASK_PROMPTS = {"lm-arena-chat": 100}
+SHORT_PROMPT = 16
+
+
+@record
+class Question:
+    """What a row measured. ``phase`` is ``prefill``, ``token`` (one decode step) or ``total``."""
+
+    row_id: str
+    source: str
+    engine: str
+    model_name: str
+    device: Device
+    devices: int
+    model: Model
+    precision: Precision
+    tp: int
+    pp: int
+    ep: int
+    batch: float
+    prompt: int
+    generate: int
+    phase: str
+    measured_s: float
+    cached: int = 0
+    chunk: int | None = None
+    context_known: bool = True
+    mixes_prefill: bool = False
+    expected: bool = True
+    reason: str = ""
+
+
+class Skipped(ThermoflopError):
+    """A row that cannot be compared, with the reason."""
+
+
+def precision_of(
+    label: str, kv_label: str | None, weights_gib: float | None, params: float
+) -> Precision:
+    """The widths behind a published label; a stated file size gives the mean width."""
+    from thermoflop.cost.hardware.precision import choose_precision
+    from thermoflop.base.record import replace
+
+    low = label.lower()
+    name = low
+    for word, meaning in LABELS:
+        if word in low:
+            name = "exl2-" + low.split()[1] if meaning == "exl2-" else meaning
+            break
+    found = choose_precision(name, kv_label if kv_label in ("fp8", "int8", "fp16") else None)
+    if weights_gib and params:
+        bits = weights_gib * 2**30 * 8 / params
+        found = replace(found, weight_bits=bits, kept_bits=max(bits, min(found.kept_bits, bits)))
+    return found
+
+
+def config_of(shape: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a known family that has this shape."""
+    hidden, layers, heads = shape["hidden"], shape["layers"], shape["heads"]
+    if shape.get("encoder"):
+        return {
+            "model_type": "bert", "hidden_size": hidden, "num_hidden_layers": layers,
+            "num_attention_heads": heads, "intermediate_size": shape["ffn"],
+            "vocab_size": shape["vocab"], "max_position_embeddings": 512, "type_vocab_size": 2,
+        }  # fmt: skip
+    common = {
+        "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads,
+        "num_key_value_heads": shape.get("kv_heads", heads), "vocab_size": shape["vocab"],
+        "intermediate_size": shape["ffn"], "max_position_embeddings": 1_000_000,
+        "head_dim": shape.get("head_dim") or hidden // heads, "tie_word_embeddings": False,
+    }  # fmt: skip
+    if shape.get("experts"):
+        return {
+            "model_type": "mixtral", **common,
+            "num_local_experts": shape["experts"],
+            "num_experts_per_tok": shape["experts_per_token"],
+        }  # fmt: skip
+    if shape.get("gated"):
+        return {"model_type": "llama", **common}
+    if shape.get("kv_heads", heads) != heads:
+        return {
+            "model_type": "falcon", "hidden_size": hidden, "num_hidden_layers": layers,
+            "num_attention_heads": heads, "num_kv_heads": shape["kv_heads"],
+            "vocab_size": shape["vocab"], "ffn_hidden_size": shape["ffn"],
+            "new_decoder_architecture": True, "bias": False, "parallel_attn": True,
+        }  # fmt: skip
+    return {
+        "model_type": "gpt2", "n_embd": hidden, "n_layer": layers, "n_head": heads,
+        "n_inner": shape["ffn"], "vocab_size": shape["vocab"], "n_positions": 4096,
+    }  # fmt: skip
+
+
+# Names in published rows to names in the catalogue, where no shape is given.
+NAMES = {
+    "llama-4-scout-17b-16e-instruct": "llama-4-scout-text",
+    "llama-4-maverick-17b-128e-instruct-fp8": "llama-4-maverick-text",
+    "deepseek-v3.1": "deepseek-v3",
+    "deepseek-v3-0324-awq": "deepseek-v3",
+}
+
+# Words in a name that change no shape.
+TUNED = frozenset({
+    "instruct", "chat", "hf", "it", "base", "fp8", "fp16", "bf16", "awq", "gptq", "int4", "int8",
+    "2507", "w4a16", "w8a8", "dynamic",
+})  # fmt: skip
+
+_models: dict[str, Model] = {}
+
+
+def model_of(row: dict[str, Any]) -> Model:
+    """The model of a row: from its shape, else by its name from the catalogue."""
+    import json
+
+    from thermoflop.model.load import load_model
+
+    shape = row.get("shape") or {}
+    complete = all(key in shape for key in ("hidden", "layers", "heads", "vocab", "ffn"))
+    key = json.dumps(shape, sort_keys=True) if complete else str(row.get("model"))
+    if key not in _models:
+        if complete:
+            _models[key] = load_model(config_of(shape))
+        else:
+            _models[key] = _named(str(row.get("model") or ""))
+    return _models[key]
+
+
+def _named(name: str) -> Model:
+    """A model of the catalogue, whatever owner, tuning and format its name speaks of."""
+    from thermoflop.model.config.catalogue import canonical, names
+    from thermoflop.model.load import load_model
+
+    short = name.rsplit("/", 1)[-1].lower().replace(" ", "-")
+    words = [word for word in short.split("-") if word not in TUNED]
+    plain = [word for word in words if not word.startswith("v0.")]
+    known = set(names())
+    for candidate in (NAMES.get(short, short), "-".join(words), "-".join(plain)):
+        if canonical(candidate) in known:
+            return load_model(canonical(candidate))
+    raise Skipped("shape unknown, and the model's name is not in the catalogue")

@@ -1,0 +1,169 @@
+"""From a published row to a ``Question``: what its metric measured, in seconds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.engines.engine import find_engine
+from thermoflop.cost.hardware.device import find_device
+from thermoflop.cost.published.names import (
+    SHORT_PROMPT,
+    TASK_PROMPTS,
+    Question,
+    Skipped,
+    model_of,
+    precision_of,
+)
+from thermoflop.cost.work.shard import shard
+from thermoflop.errors import ThermoflopError
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.cost.hardware.device import Device
+
+# Names of the same quantity, all in milliseconds.
+TOKEN_METRICS = frozenset({
+    "decode_ms_per_token", "per_token_latency_ms", "inter_token_latency_ms", "itl_ms", "tpot_ms",
+    "median_itl_ms", "mean_itl_ms", "median_tpot_ms", "mean_tpot_ms", "time_per_output_token_ms",
+})  # fmt: skip
+PREFILL_METRICS = frozenset({
+    "first_token_latency_ms", "encoder_forward_latency_ms", "ttft_ms", "time_to_first_token_ms",
+    "median_ttft_ms", "mean_ttft_ms", "prefill_ms", "prefill_latency_ms",
+})  # fmt: skip
+
+# What one row's metric gives: phase, seconds, whether a step carries its share of prefills.
+Measured = tuple[str, float, bool]
+
+
+def question_of(row: dict[str, Any]) -> Question:
+    """The question that a row answers. Skipped, with the reason, where it cannot be compared."""
+    if not isinstance(row, dict):
+        raise Skipped("not an object")
+    if row.get("usable") is False:
+        raise Skipped("configuration incomplete in the source")
+    if row.get("oom") or not _positive(row.get("value")):
+        raise Skipped("no measured value")
+    if row.get("lowest_offload_device") not in (None, "GPU") or row.get("engine") == "Petals":
+        raise Skipped("weights off the device: not modelled")
+    device = _device(row)
+    model = model_of(row)
+    try:
+        precision = precision_of(
+            str(row.get("precision")),
+            row.get("kv_precision"),
+            row.get("weights_gib"),
+            float(model.params),
+        )
+        device.peak(precision.compute)
+    except ThermoflopError as error:
+        raise Skipped(f"format: {error}") from error
+    tp, pp, ep = _parallel(row)
+    batch = float(row.get("batch") or 0)
+    if batch <= 0:
+        raise Skipped("batch unknown")
+    prompt, generate, known = _lengths(row)
+    cached = int(row.get("cached_len") or 0)
+    phase, seconds, mixes = _measured(row, batch, prompt, generate)
+    expected, reason = _expected(row)
+    try:
+        shard(model.description, tp, ep)
+    except ThermoflopError as error:
+        expected, reason = False, f"checks the bound only: {error}"
+    chunk = find_engine(str(row.get("engine"))).chunk
+    return Question(
+        str(row.get("id", "")), str(row.get("source", "")), str(row.get("engine", "")),
+        str(row.get("model", "")), device, max(tp * pp, ep), model, precision, tp, pp, ep,
+        batch, prompt, generate, phase, seconds, cached, chunk, known, mixes, expected, reason,
+    )  # fmt: skip
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e15
+
+
+def _device(row: dict[str, Any]) -> Device:
+    name = row.get("gpu_key") or row.get("gpu") or ""
+    if " + " in str(name):
+        raise Skipped("devices of two kinds")
+    try:
+        return find_device(str(name))
+    except ThermoflopError:
+        raise Skipped("device unknown, or not in the catalogue") from None
+
+
+def _parallel(row: dict[str, Any]) -> tuple[int, int, int]:
+    """tp, pp, ep; without a stated split, serving engines divide heads and others layers."""
+    devices = int(row.get("gpu_count") or 1)
+    tp, pp, ep = int(row.get("tp") or 1), int(row.get("pp") or 1), int(row.get("ep") or 1)
+    if ep > 1 and tp == 1:
+        tp = ep  # attention is divided over the devices that share the experts
+    if row.get("tp") is None and row.get("ep") is None and devices > 1:
+        by_heads = find_engine(str(row.get("engine"))).splits == "heads"
+        return (devices, 1, 1) if by_heads else (1, devices, 1)
+    return tp, pp, ep
+
+
+def _lengths(row: dict[str, Any]) -> tuple[int, int, bool]:
+    """Prompt and generated tokens, and whether the row states them."""
+    output = row.get("output_len")
+    if row.get("task"):
+        output = round(row.get("mean_output_len") or 0)
+        return TASK_PROMPTS.get(str(row["task"]), 500), max(1, output), False
+    context = row.get("context_len") or 0
+    known = row.get("input_len") is not None or bool(context)
+    prompt = row.get("input_len")
+    prompt = int(prompt if prompt is not None else context or SHORT_PROMPT)
+    return prompt, int(128 if output is None else output), known
+
+
+def _measured(row: dict[str, Any], batch: float, prompt: int, generate: int) -> Measured:
+    """Phase, seconds, and whether steps carry prefills of other sequences."""
+    metric, value = str(row.get("metric")), float(row["value"])
+    if metric in ("end_to_end_latency_ms", "end_to_end_latency_s"):
+        return "total", value / (1e3 if metric.endswith("_ms") else 1), False
+    if metric in PREFILL_METRICS:
+        return "prefill", value / 1e3, False
+    if metric == "prefill_tokens_per_s":
+        return "prefill", batch * prompt / value, False
+    if metric in TOKEN_METRICS:
+        return "token", value / 1e3, False
+    if metric == "decode_tokens_per_s":
+        return "token", batch / value, False
+    if metric.startswith("ms_per_token_per_sequence"):
+        return "token", batch * value / 1e3, True
+    if metric == "phase_latency_s":
+        return ("prefill", value, False) if row.get("phase") == "prefill" else _decoding(row)
+    if metric == "tokens_per_s_(see note)":
+        return "total", batch * generate / value, False
+    if metric == "(prompt+generated)_tokens_per_s":
+        return "total", batch * (prompt + generate) / value, False
+    if metric in ("output_tokens_per_s", "output_tokens_per_s_per_gpu"):
+        return _throughput(row, batch, generate)
+    raise Skipped(f"metric {metric[:60]!r} is not compared")
+
+
+def _decoding(row: dict[str, Any]) -> Measured:
+    return "token", float(row["value"]) / max(1, int(row.get("output_len") or 1)), False
+
+
+def _throughput(row: dict[str, Any], batch: float, generate: int) -> Measured:
+    """A rate: as a step where the row gives one, else as the whole generation."""
+    if _positive(row.get("mean_step_ms_from_throughput")):
+        return "token", float(row["mean_step_ms_from_throughput"]) / 1e3, True
+    if _positive(row.get("itl_ms")) or _positive(row.get("tpot_ms")):
+        return "token", float(row.get("itl_ms") or row["tpot_ms"]) / 1e3, False
+    value = float(row["value"])
+    if str(row.get("metric")).endswith("per_gpu"):
+        value *= int(row.get("tp") or 1) * int(row.get("pp") or 1)
+    return "total", batch * generate / value, False
+
+
+def _expected(row: dict[str, Any]) -> tuple[bool, str]:
+    """Whether an expectation is asked for, or the row only checks the bound."""
+    engine = str(row.get("engine"))
+    if engine.startswith("TensorRT-LLM") and str(row.get("metric", "")).startswith("output_tokens"):
+        return False, "maximum-throughput serving: checks the bound only"
+    if "unknown" in str(row.get("precision")):
+        return False, "format unknown"
+    return True, ""

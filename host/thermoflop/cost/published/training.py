@@ -1,0 +1,242 @@
+"""Published training rows as questions: seconds of one iteration on all devices.
+
+Rows state iteration times, tokens a second, or FLOP rates under a convention of their source; all
+become seconds of one iteration here. Conventions: Narayanan et al. 2021 count one recomputation of
+the layers in their FLOPs (eq. 3: 96 B s L h^2 (1 + s/6h + V/16Lh)).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.hardware.device import find_device
+from thermoflop.cost.work.share import Plan
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.published.names import Skipped, config_of
+from thermoflop.errors import ThermoflopError
+from thermoflop.base.record import record, replace
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.model.model import Model
+
+# What is in a source's name -> the trainer, and whether its attention keeps scores on the chip.
+TRAINERS = (
+    ("bigscience", "megatron-deepspeed", False),
+    ("llm-foundry", "llm-foundry", True),
+    ("Megatron-Bridge", "megatron-bridge", True),
+    ("Megatron-LM README", "megatron-bridge", True),
+    ("Narayanan", "megatron-lm", False),
+    ("Korthikanti", "megatron-lm", False),
+    ("Megatron-LM", "megatron-lm", False),
+    ("flash-attention", "flash-attention", True),
+    ("LLMQ", "llmq", True),
+    ("karpathy", "llm.c", True),
+)
+FORMATS = {
+    "mxfp8": "fp8", "fp8-cs": "fp8", "fp8-mx": "fp8", "fp8-cs (fp8-mx)": "fp8", "fp8": "fp8",
+    "nvfp4": "nvfp4", "amp_bf16": "bf16", "fp16/bf16": "bf16", "bf16": "bf16", "fp16": "fp16",
+    "bf16 + fp32 master": "bf16", "16-bit": "bf16", "fp16 or bf16 (16-bit mixed)": "bf16",
+}  # fmt: skip
+
+
+# Stages of ZeRO that a trainer's published runs use unless they say otherwise.
+ZERO = {"llm-foundry": 3, "megatron-bridge": 1}
+
+
+@record
+class TrainingQuestion:
+    """One iteration: ``global_batch`` sequences of ``sequence`` tokens over ``plan``.
+
+    ``virtual`` is the number of interleaved stages a device holds; ``recompute`` is ``none``,
+    ``selective`` (attention) or ``full``; ``recomputed`` the share of layers that are recomputed
+    entirely besides.
+    """
+
+    row_id: str
+    source: str
+    engine: str
+    model_name: str
+    device: Device
+    model: Model
+    precision: Precision
+    plan: Plan
+    global_batch: float
+    micro_batch: float
+    sequence: int
+    virtual: int
+    recompute: str
+    fused: bool
+    zero: int
+    measured_s: float
+    assumed: tuple[str, ...] = ()
+    phase: str = "iteration"
+    expected: bool = True
+    recomputed: float = 0.0
+
+    @property
+    def tokens(self) -> float:
+        """Tokens of one iteration."""
+        return self.global_batch * self.sequence
+
+
+def training_question(row: dict[str, Any]) -> TrainingQuestion:
+    """The question that a row answers. Skipped, with the reason, where it cannot be compared."""
+    if not isinstance(row, dict):
+        raise Skipped("not an object")
+    device = _device(row)
+    shape = _shape(row)
+    trainer, fused = trainer_of(f"{row.get('engine') or ''} {row.get('source') or ''}")
+    sequence = int(row.get("seq_len") or 0)
+    assumed: list[str] = []
+    if not sequence:
+        raise Skipped("sequence length unknown")
+    precision = _precision(row, device)
+    plan = _plan(row, assumed)
+    batch = float(row.get("global_batch") or 0)
+    if not batch:
+        batch = _batch(row, sequence, plan)
+        assumed.append("global batch")
+    micro = float(row.get("micro_batch") or 0)
+    if not micro:
+        micro = min(4.0, max(1.0, batch / plan.dp))
+        assumed.append("micro batch")
+    recompute, known = row.get("activation_recompute"), True
+    if recompute is None:
+        recompute = "full" if trainer in ("megatron-lm", "megatron-deepspeed") else "none"
+        assumed.append("recomputation")
+        known = recompute == "full"
+    seconds = _seconds(row, shape, batch, sequence, plan.devices)
+    from thermoflop.model.load import load_model
+
+    question = TrainingQuestion(
+        str(row.get("id", "")), str(row.get("source", "")), trainer, str(row.get("model", "")),
+        device, load_model(config_of(shape)), precision, plan, batch, min(micro, batch / plan.dp),
+        sequence, int(row.get("vp") or row.get("interleave") or 1), str(recompute), fused,
+        int(row.get("zero_stage") or ZERO.get(trainer, 0)), seconds, tuple(assumed),
+    )  # fmt: skip
+    return question if known else replace(question, recomputed=_recomputed(question))
+
+
+def _recomputed(question: TrainingQuestion) -> float:
+    """The share of layers that must have been recomputed for a run that was measured to fit.
+
+    Where a source does not say what it recomputes: as little as its memory allows.
+    """
+    from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE
+    from thermoflop.cost.training.train import training_memory
+
+    kept = training_memory(question)
+    least = training_memory(replace(question, recompute="full")).activation_bytes
+    room = question.device.memory_bytes * (1 - RESERVE_SHARE) - RESERVE_BYTES
+    return min(1.0, max(0.0, (kept.total_bytes - room) / max(kept.activation_bytes - least, 1.0)))
+
+
+def trainer_of(source: str) -> tuple[str, bool]:
+    """The trainer behind a source, and whether its attention is fused."""
+    for word, name, fused in TRAINERS:
+        if word.lower() in source.lower():
+            return name, fused
+    return "other", True
+
+
+def _device(row: dict[str, Any]) -> Device:
+    name = str(row.get("gpu_key") or row.get("gpu") or "")
+    try:
+        return find_device(name)
+    except ThermoflopError:
+        raise Skipped("device unknown, or not in the catalogue") from None
+
+
+def _shape(row: dict[str, Any]) -> dict[str, Any]:
+    """The shape of the model; heads of 128 dimensions where their number is not stated."""
+    shape = dict(row.get("shape") or {})
+    for key in ("hidden", "layers", "heads", "ffn", "vocab", "gated", "kv_heads", "head_dim"):
+        if key not in shape and row.get(key) is not None:
+            shape[key] = row[key]
+    hidden, params = shape.get("hidden"), row.get("params_b")
+    if hidden and params and not shape.get("layers"):
+        rest = params * 1e9 - shape.get("vocab", 50304) * hidden
+        shape["layers"] = max(1, round(rest / (12 * hidden**2)))
+    if not hidden or not shape.get("layers"):
+        raise Skipped("shape unknown")
+    if shape.get("experts") or row.get("ep", 1) not in (None, 1):
+        raise Skipped("mixtures of experts: shape incomplete")
+    shape.setdefault("heads", _likely_heads(hidden, int(row.get("tp") or 1)))
+    shape.setdefault("ffn", 4 * hidden)
+    shape.setdefault("vocab", 50304)
+    if hidden % shape["heads"] and "head_dim" not in shape:
+        shape["heads"] = _likely_heads(hidden, int(row.get("tp") or 1))
+    return shape
+
+
+def _likely_heads(hidden: int, tp: int) -> int:
+    """A number of heads that divides the width and ``tp`` divides, nearest to 128 dimensions."""
+    possible = [heads for heads in range(tp, hidden // 16 + 1, tp) if hidden % heads == 0]
+    return min(possible or [1], key=lambda heads: abs(heads - hidden / 128))
+
+
+def _precision(row: dict[str, Any], device: Device) -> Precision:
+    name = FORMATS.get(str(row.get("precision")).lower())
+    if name is None:
+        raise Skipped("format unknown")
+    if name == "bf16" and "bf16" not in device.peaks:
+        name = "fp16"
+    try:
+        precision = choose_precision(name)
+        device.peak(precision.compute)
+    except ThermoflopError as error:
+        raise Skipped(f"format: {error}") from error
+    return precision
+
+
+def _plan(row: dict[str, Any], assumed: list[str]) -> Plan:
+    """The plan; what the degrees leave over of the devices is data parallel."""
+    devices = int(row.get("gpu_count") or 0)
+    if not devices:
+        raise Skipped("number of devices unknown")
+    tp, pp, cp = (int(row.get(name) or 1) for name in ("tp", "pp", "cp"))
+    if row.get("tp") is None and row.get("pp") is None and row.get("dp") is None:
+        assumed.append("parallelism")
+    dp = int(row.get("dp") or 0) or max(1, devices // (tp * pp * cp))
+    if tp * pp * cp * dp != devices:
+        dp = max(1, devices // (tp * pp * cp))
+    return Plan(tp, pp, dp, 1, cp)
+
+
+def _batch(row: dict[str, Any], sequence: int, plan: Plan) -> float:
+    tokens = row.get("tokens_per_step")
+    if not tokens and row.get("batch_tokens_m"):
+        tokens = row["batch_tokens_m"] * 1e6
+    return max(float(plan.dp), round(float(tokens) / sequence)) if tokens else 4.0 * plan.dp
+
+
+def narayanan_flops(shape: dict[str, Any], batch: float, sequence: int) -> float:
+    """FLOPs of an iteration with one recomputation of the layers (Narayanan et al. 2021, eq. 3)."""
+    hidden, layers, vocab = shape["hidden"], shape["layers"], shape["vocab"]
+    rest = 1 + sequence / (6 * hidden) + vocab / (16 * layers * hidden)
+    return float(96.0 * batch * sequence * layers * hidden**2 * rest)
+
+
+def _seconds(
+    row: dict[str, Any], shape: dict[str, Any], batch: float, sequence: int, devices: int
+) -> float:
+    """Seconds of one iteration."""
+    metric, value = str(row.get("metric")), row.get("value")
+    if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
+        raise Skipped("no measured value")
+    if row.get("iteration_time_s") or metric == "iteration_time_s":
+        return float(row.get("iteration_time_s") or value)
+    if row.get("iteration_time_ms") or metric == "iteration_time_ms":
+        return float(row.get("iteration_time_ms") or value) / 1e3
+    tokens = batch * sequence
+    if row.get("tokens_per_s_per_gpu"):
+        return tokens / (float(row["tokens_per_s_per_gpu"]) * devices)
+    if metric == "tokens_per_s":
+        return tokens / float(value)
+    if metric == "achieved_tflops_per_gpu" and "Narayanan" in str(row.get("source")):
+        return narayanan_flops(shape, batch, sequence) / (float(value) * 1e12 * devices)
+    raise Skipped(f"metric {metric[:50]!r} is not a time, or its convention is not known")

@@ -1,0 +1,105 @@
+"""The bound: seconds below which no run of a step goes on a device.
+
+The data sheet's rates with nothing wasted: computing, moving and sending overlap entirely;
+activations, and as many bytes as the on-chip cache holds, may never reach memory; half-precision
+sums and 8-bit products are used where the device has them and the format allows (see
+``thermoflop.cost.roofline.rates.fastest_peak``). Over pipeline stages a token still passes every layer, but
+sequences may be in different stages at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.roofline.decode import positive_sum, segments
+from thermoflop.base.number import maximum, minimum
+from thermoflop.base.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.work.work import Work
+    from thermoflop.base.number import Number
+
+
+@record
+class Sums:
+    """What a step adds up to on one device: FLOPs, bytes of weights and cache, bytes sent."""
+
+    flops: Number
+    weight_bytes: Number
+    kv_bytes: Number
+    wire_bytes: Number
+
+
+def sums_of(found: Sequence[Work]) -> Sums:
+    """The sums over all operators. Element-wise work counts no FLOPs: it may be free."""
+    flops: Number = 0.0
+    weights: Number = 0.0
+    cache: Number = 0.0
+    wire: Number = 0.0
+    for work in found:
+        if work.kind == "network":
+            wire = wire + work.times * work.activation_bytes
+            continue
+        weights = weights + work.times * work.weight_bytes
+        cache = cache + work.times * work.kv_bytes
+        if work.kind in ("contraction", "attention", "scan"):
+            flops = flops + work.times * work.flops
+    return Sums(flops, weights, cache, wire)
+
+
+@record
+class Limits:
+    """A device at its best: FLOP/s, bytes a second of memory and links, bytes kept on chip."""
+
+    peak_flops_s: float
+    bandwidth_bytes_s: float
+    link_bytes_s: float
+    cache_bytes: float
+    stages: int = 1
+
+
+def limits_of(device: Device, peak_flops_s: float, stages: int = 1) -> Limits:
+    """The limits of a device with that peak."""
+    fabric = device.fabric_bytes_s
+    return Limits(peak_flops_s, device.bandwidth_bytes_s, fabric, device.cache_bytes, stages)
+
+
+def parts_of(sums: Sums, limits: Limits, sequences: Number) -> tuple[Number, Number, Number]:
+    """Seconds of computing, moving and sending, each alone."""
+    overlap = minimum(limits.stages, maximum(sequences, 1))
+    moved = sums.weight_bytes + sums.kv_bytes / overlap - limits.cache_bytes
+    return (
+        sums.flops / overlap / limits.peak_flops_s,
+        moved / limits.bandwidth_bytes_s,
+        sums.wire_bytes / overlap / limits.link_bytes_s,
+    )
+
+
+def bound_step_s(found: Sequence[Work], limits: Limits, sequences: Number) -> Number:
+    """The bound of one step."""
+    computing, moving, sending = parts_of(sums_of(found), limits, sequences)
+    return maximum(maximum(computing, moving), sending)
+
+
+def bound_decode_s(
+    works_at: Callable[[Number], Sequence[Work]],
+    start: Number,
+    steps: Number,
+    limits: Limits,
+    sequences: Number,
+    ends: tuple[int, ...],
+) -> Number:
+    """The bound of ``steps`` decode steps, in closed form: see ``thermoflop.cost.roofline.decode``."""
+    total: Number = 0.0
+    sent: Number = 0.0
+    for first, count in segments(start, steps, ends):
+        last = maximum(first + count - 1, first)
+        low = parts_of(sums_of(works_at(first)), limits, sequences)
+        high = parts_of(sums_of(works_at(last)), limits, sequences)
+        above = positive_sum(low[0] - low[1], high[0] - high[1], count)
+        total = total + (low[1] + high[1]) * count / 2 + above
+        sent = sent + low[2] * count
+    return maximum(total, sent)

@@ -1,0 +1,214 @@
+"""The time of a whole generation in closed form.
+
+Generating runs one step per token while the context grows. Between the lengths at which windows
+fill, both the computing and the moving time of every operator are affine in the step's number j;
+their larger one is ``moving + max(d, 0)`` with d = computing - moving affine too, and the sum of
+the positive part of an affine sequence is an arithmetic series from or to the step where it
+changes its sign. So the cost of the sum does not grow with the number of tokens, and it equals the
+loop over steps to rounding. Everything works element by element on numpy arrays.
+"""
+
+from __future__ import annotations
+
+from math import ceil, floor
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.roofline.rates import compute_s, device_s, host_s, memory_s, step_overhead_s
+from thermoflop.base.number import kind_of, maximum, minimum
+from thermoflop.base.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from thermoflop.cost.roofline.rates import Rates
+    from thermoflop.cost.work.work import Work
+    from thermoflop.base.number import Number
+
+    Works = Callable[[Number], Sequence[Work]]
+
+
+@record
+class Line:
+    """An affine sequence of ``count`` values from ``first`` to ``last``."""
+
+    first: Number
+    last: Number
+    count: Number
+
+    def total(self) -> Number:
+        """The sum: an arithmetic series."""
+        return (self.first + self.last) * self.count / 2
+
+    @property
+    def rise(self) -> Number:
+        """From one value to the next."""
+        return (self.last - self.first) / maximum(self.count - 1, 1)
+
+    def until(self, count: Number) -> Line:
+        """The first ``count`` values."""
+        return Line(self.first, self.first + self.rise * maximum(count - 1, 0), count)
+
+
+def positive_sum(first: Number, last: Number, count: Number) -> Number:
+    """The sum of max(d, 0) over ``count`` values d that go evenly from ``first`` to ``last``."""
+    if "numpy" in (kind_of(first), kind_of(last), kind_of(count)):
+        return _positive_sums(first, last, count)
+    if count <= 0 or (first <= 0 and last <= 0):
+        return 0.0
+    if first >= 0 and last >= 0:
+        return (first + last) * count / 2
+    slope = (last - first) / (count - 1)
+    if first < 0:
+        start = min(count - 1, ceil(-first / slope))
+        return (max(0.0, first + slope * start) + last) * (count - start) / 2
+    end = max(0, min(count - 1, floor(-first / slope)))
+    return (first + max(0.0, first + slope * end)) * (end + 1) / 2
+
+
+def _positive_sums(first: Number, last: Number, count: Number) -> Number:
+    """The same for arrays: a falling sequence is a rising one read backwards."""
+    import numpy as np
+
+    low, high = np.minimum(first, last), np.maximum(first, last)
+    gaps = np.maximum(count - 1, 1)
+    slope = (high - low) / gaps
+    crossing = low < 0
+    steps = np.ceil(-low / np.where(slope > 0, slope, 1.0))
+    start = np.where(crossing, np.clip(steps, 0, gaps), 0.0)
+    from_value = np.maximum(low + slope * start, 0.0)
+    terms = np.maximum(count - start, 0)
+    return np.where(high > 0, (from_value + high) * terms / 2, 0.0)
+
+
+def segments(start: Number, steps: Number, ends: tuple[int, ...]) -> list[tuple[Number, Number]]:
+    """First cached length and number of steps of each piece between the window ``ends``."""
+    pieces = []
+    position, stop = start, start + steps
+    for end in ends:
+        border = minimum(maximum(position, end), stop)
+        pieces.append((position, border - position))
+        position = border
+    pieces.append((position, stop - position))
+    if kind_of(steps) == "numpy" or kind_of(start) == "numpy":
+        return pieces
+    return [(first, count) for first, count in pieces if count > 0]
+
+
+@record
+class Pace:
+    """An operator over a piece of a generation: seconds computing and moving, and gaps, a step."""
+
+    times: Number
+    computing: Line
+    moving: Line
+    gap_s: Number
+
+    def at(self, step: Number) -> tuple[Number, Number]:
+        """Seconds of one step, and how fast they grow there."""
+        computing = self.computing.first + self.computing.rise * step
+        moving = self.moving.first + self.moving.rise * step
+        first = (computing > moving) * 1.0
+        rise = first * self.computing.rise + (1 - first) * self.moving.rise
+        return self.times * (maximum(computing, moving) + self.gap_s), self.times * rise
+
+    def total(self) -> Number:
+        """Seconds of all steps of the piece."""
+        above = positive_sum(
+            self.computing.first - self.moving.first,
+            self.computing.last - self.moving.last,
+            self.moving.count,
+        )
+        return self.times * (self.moving.total() + above + self.gap_s * self.moving.count)
+
+    def until(self, count: Number) -> Pace:
+        """The first ``count`` steps of the piece."""
+        lines = self.computing.until(count), self.moving.until(count)
+        return Pace(self.times, *lines, self.gap_s)
+
+
+def decode_s(
+    works_at: Works,
+    start: Number,
+    steps: Number,
+    sequences: Number,
+    rates: Rates,
+    ends: tuple[int, ...],
+) -> Number:
+    """Seconds of ``steps`` decode steps, the first of them after ``start`` cached tokens.
+
+    ``works_at(cached)`` gives the operators of one step; ``ends`` are the lengths at which windows
+    are full.
+    """
+    total: Number = 0.0
+    for first, count in segments(start, steps, ends):
+        last = maximum(first + count - 1, first)
+        low, high = works_at(first), works_at(last)
+        paces = [_pace(one, two, count, rates) for one, two in zip(low, high, strict=True)]
+        for pace in paces:
+            total = total + pace.total()
+        if not rates.graphs and rates.efficiency.host_s:
+            total = total + _waiting_s(paces, host_s(low, rates), count)
+    return total + steps * step_overhead_s(sequences, rates)
+
+
+def _pace(low: Work, high: Work, count: Number, rates: Rates) -> Pace:
+    """One operator over a piece in which its counts go evenly from ``low`` to ``high``."""
+    return Pace(
+        low.times,
+        Line(compute_s(low, rates), compute_s(high, rates), count),
+        Line(memory_s(low, rates), memory_s(high, rates), count),
+        low.launches * rates.efficiency.launch_s,
+    )
+
+
+def _waiting_s(paces: list[Pace], host: Number, count: Number) -> Number:
+    """Seconds that the device waits for the host over a piece: the sum of max(host - device, 0).
+
+    The device's time grows with the context and is convex, so Newton's steps from the last step
+    down come, after as many as there are kinks, to the step from which on the device is slower.
+    """
+    end = maximum(count - 1, 0)
+    place, device = end, _device_at(paces, end)
+    slower = (device[0] > host) * 1.0
+    for _ in paces:
+        over = maximum(device[0] - host, 0.0)
+        moved = maximum(place - over / maximum(device[1], 1e-300), 0)
+        if not _any(moved < place):
+            break
+        place, device = moved, _device_at(paces, moved)
+    waited = slower * minimum(_ceiling(place), count) + (1 - slower) * count
+    working: Number = 0.0
+    for pace in paces:
+        working = working + pace.until(waited).total()
+    return maximum(waited * host - working, 0.0)
+
+
+def _device_at(paces: list[Pace], step: Number) -> tuple[Number, Number]:
+    """Seconds of a step on the device, and how fast they grow."""
+    found = [pace.at(step) for pace in paces]
+    return sum(seconds for seconds, _ in found), sum(rise for _, rise in found)
+
+
+def _ceiling(value: Number) -> Number:
+    if kind_of(value) == "numpy":
+        import numpy as np
+
+        return np.ceil(value)
+    return ceil(value)
+
+
+def _any(condition: Number) -> bool:
+    return bool(condition.any() if kind_of(condition) == "numpy" else condition)
+
+
+def loop_decode_s(
+    works_at: Works, start: int, steps: int, sequences: Number, rates: Rates
+) -> float:
+    """The same as a loop over steps: what the closed form is tested against."""
+    total = 0.0
+    for step in range(steps):
+        found = works_at(start + step)
+        waits = 0.0 if rates.graphs else host_s(found, rates)
+        total += max(device_s(found, rates), waits)
+        total += step_overhead_s(sequences, rates)
+    return total

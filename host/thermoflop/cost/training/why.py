@@ -1,0 +1,71 @@
+"""Why an iteration of training takes what it takes: operator by operator, formulas filled in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.roofline.rates import rates_of
+from thermoflop.cost.training_profile import find_training_profile
+from thermoflop.cost.training.work import trained
+from thermoflop.base.units import digits, scaled, seconds
+from thermoflop.cost.why.table import reasons, reasons_text
+from thermoflop.base.record import replace
+
+if TYPE_CHECKING:
+    from thermoflop.cost.roofline.rates import Rates
+    from thermoflop.cost.published.training import TrainingQuestion
+    from thermoflop.cost.why.table import Reason
+
+
+def training_rates(question: TrainingQuestion, profile: str | None) -> Rates:
+    """The rates of a trainer's profile on the device."""
+    found = find_training_profile(profile)
+    efficiency = found.efficiency(question.device, question.precision, question.engine)
+    return rates_of(question.device, question.precision, efficiency)
+
+
+def training_reasons(question: TrainingQuestion, profile: str | None) -> tuple[list[Reason], float]:
+    """Every operator of an iteration on one device, and the seconds besides."""
+    rates = training_rates(question, profile)
+    found = [
+        replace(work, times=weight * work.times)
+        for weight, part in trained(question)
+        for work in part
+    ]
+    return reasons(found, rates), rates.efficiency.step_s
+
+
+def training_why_text(question: TrainingQuestion, profile: str | None) -> str:
+    """The formula with this device's numbers, then the operators."""
+    rates = training_rates(question, profile)
+    e, plan = rates.efficiency, question.plan
+    count = question.global_batch / plan.dp / question.micro_batch
+    lines = [
+        "time of an iteration = sum over operators of x (gap + max(compute, memory)) + gradients",
+        (
+            f"  x       = layers x ({digits(count)} micro-batches + "
+            f"{digits((plan.pp - 1) / question.virtual)} of a bubble) / pp={plan.pp}"
+        ),
+        ("            x (1 forward + 2 backward + 1 where recomputed)"),
+        (
+            f"  compute = (FLOP + {e.pad_rows:.0f} rows of padding) / "
+            f"({scaled(rates.peak_flops_s, 'FLOP/s')} x e), e = {e.matmul:.2f} in products,"
+        ),
+        (
+            f"            {e.attention:.2f} in attention; sides that are no multiple of 64 cost "
+            f"{100 * e.uneven:.0f} % more"
+        ),
+        (
+            f"  memory  = bytes / ({scaled(rates.bandwidth_bytes_s, 'B/s')} x e), e = "
+            f"{e.weights:.2f} for weights, {e.activations:.2f} for activations"
+        ),
+        (
+            f"  network = bytes / ({scaled(rates.link_bytes_s, 'B/s')} x {e.link:.2f}) + "
+            f"{seconds(e.collective_s)} a step of a collective"
+        ),
+    ]
+    return (
+        "\n".join(lines)
+        + "\n\n"
+        + reasons_text("an iteration on one device", *training_reasons(question, profile))
+    )

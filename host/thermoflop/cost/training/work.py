@@ -1,0 +1,135 @@
+"""One training iteration on one device, as weighted steps of operators.
+
+A micro-batch runs forward once and backward at twice the cost, and its layers once more where they
+are recomputed. Over ``p`` stages and ``m`` micro-batches a device works for m of them and idles
+for (p - 1)/v more (Narayanan et al. 2021: the bubble is (p - 1)/(v m)). Gradients are reduced over
+the replicas once, weights gathered for each micro-batch under ZeRO-3; the optimizer reads and
+writes its states.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.roofline.bound import bound_step_s, limits_of
+from thermoflop.cost.memory import layers_of, stage_share, weight_bytes
+from thermoflop.cost.work.network import network_work, wire_bytes
+from thermoflop.cost.work.share import Plan, Share
+from thermoflop.cost.roofline.rates import fastest_peak
+from thermoflop.cost.work.work import Work
+from thermoflop.model.architecture.parameters import expert_parameters, mixtures
+from thermoflop.base.record import replace
+from thermoflop.model.operators.step import Step
+
+if TYPE_CHECKING:
+    from thermoflop.cost.published.training import TrainingQuestion
+    from thermoflop.base.number import Number
+
+# Bytes a parameter that Adam reads and writes: gradient, both moments and master weight in fp32
+# (Rajbhandari et al. 2020), the 16-bit weight written.
+OPTIMIZER_BYTES = 4 + 2 * (4 + 4 + 4) + 2
+# One direction between nodes for each device: 200 Gbit/s, common for A100 and H100 clusters.
+NODE_BYTES_S = 25e9
+NODE_DEVICES = 8
+
+
+def backward_factor(work: Work, recompute: str, recomputed: float = 0.0) -> float:
+    """Executions that a micro-batch stands for: forward, two of them backward, recomputation."""
+    if recomputed and recompute != "full":
+        some, all_of_it = backward_factor(work, recompute), backward_factor(work, "full")
+        return some + recomputed * (all_of_it - some)
+    if work.kind == "network":
+        return 3.0 if recompute == "full" and work.name != "send" else 2.0
+    again = recompute == "full" and "head" not in work.part
+    return 4.0 if again or (recompute == "selective" and work.kind == "attention") else 3.0
+
+
+def micro_step(sequence: Number, micro_batch: Number, *, fused: bool) -> Step:
+    """The forward step of one micro-batch; eager attention computes under the mask too."""
+    kernels = "fused" if fused else "eager"
+    attention = "causal" if fused else "full"
+    return Step(micro_batch, sequence, 0, attention=attention, kernels=kernels, mla="expanded")
+
+
+def trained(question: TrainingQuestion) -> list[tuple[float, list[Work]]]:
+    """Weighted work of one iteration on one device."""
+    plan = question.plan
+    inner = Plan(plan.tp, 1, 1, plan.ep, plan.cp, plan.sequence)
+    share = Share(question.model.description, inner, question.precision)
+    step = micro_step(question.sequence, question.micro_batch, fused=question.fused)
+    micro = [
+        replace(work, times=work.times * _executions(work, question)) for work in share.works(step)
+    ]
+    slots = slots_of(question)
+    found = [(slots, micro)]
+    if plan.pp > 1:
+        found.append((2.0 * micro_batches_of(question), _sends(share, question)))
+    return [*found, (1.0, _once(share, question))]
+
+
+def _executions(work: Work, question: TrainingQuestion) -> float:
+    return backward_factor(work, question.recompute, question.recomputed)
+
+
+def slots_of(question: TrainingQuestion) -> float:
+    """Micro-batches of the whole model that a device's time is worth, bubble included."""
+    plan = question.plan
+    layers = layers_of(question.model.description)
+    idle = (plan.pp - 1) / question.virtual
+    return float((micro_batches_of(question) + idle) * stage_share(layers, plan.pp))
+
+
+def micro_batches_of(question: TrainingQuestion) -> float:
+    """Micro-batches that pass through a replica in an iteration."""
+    return max(1.0, question.global_batch / question.plan.dp / question.micro_batch)
+
+
+def _sends(share: Share, question: TrainingQuestion) -> list[Work]:
+    """A micro-batch's activations over one boundary of each chunk of layers: b s h elements in one
+    direction (Narayanan et al. 2021, section 3.2), over t where each tensor-parallel device sends
+    its part (section 4.1)."""
+    stack = share.description.stacks[-1]
+    tokens = question.micro_batch * question.sequence
+    size = tokens * stack.hidden * question.precision.activation_bytes / question.plan.tp
+    return [network_work("send", question.virtual, size)]
+
+
+def _once(share: Share, question: TrainingQuestion) -> list[Work]:
+    """What an iteration does once: reducing gradients, stepping the optimizer."""
+    plan = question.plan
+    stored = weight_bytes(share) / share.precision.weight_bytes
+    params = stored * stage_share(layers_of(share.description), plan.pp)
+    whole = Share(share.whole, Plan(plan.tp, 1, 1, 1, plan.cp), share.precision)
+    dense = params if plan.ep == 1 else min(params, _dense_params(whole))
+    owned = params if question.zero == 0 else dense / plan.dp + (params - dense)
+    optimizer = Work(
+        "optimizer", "training", "optimizer", "element-wise", 1, 0.0, 0.0, 0.0, 0.0,
+        owned * OPTIMIZER_BYTES,
+    )  # fmt: skip
+    if plan.dp == 1:
+        return [optimizer]
+    far = plan.devices > NODE_DEVICES
+    slower = question.device.fabric_bytes_s / NODE_BYTES_S if far else 1.0
+    wire = wire_bytes("all-reduce", 2.0 * dense, plan.dp) * max(1.0, slower)
+    return [optimizer, network_work("gradients", 1, wire)]
+
+
+def _dense_params(share: Share) -> float:
+    """Parameters on a device that every replica has: all but the experts."""
+    experts = sum(sets * expert_parameters(moe) for sets, moe in mixtures(share.description))
+    return weight_bytes(share) / share.precision.weight_bytes - float(experts)
+
+
+def bound_training_s(question: TrainingQuestion) -> float:
+    """The bound of an iteration: FLOPs of forward and backward at the peak, on all devices evenly.
+
+    Attention is counted under the causal mask, recomputation not at all, and every other cost is
+    left out: a run that recomputes nothing may overlap all the rest.
+    """
+    share = Share(question.model.description, Plan(), question.precision)
+    step = micro_step(question.sequence, 1, fused=True)
+    peak = fastest_peak(question.device, question.precision)
+    limits = limits_of(question.device, peak)
+    flops = [replace(work, weight_bytes=0.0, kv_bytes=0.0) for work in share.works(step)]
+    once = bound_step_s(flops, limits, 1)
+    return float(3.0 * once * question.global_batch / question.plan.devices)

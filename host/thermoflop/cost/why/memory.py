@@ -1,0 +1,224 @@
+"""Why memory, what fits, and energy are what they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.inference.capacity import devices_words
+from thermoflop.cost.memory import (
+    RESERVE_BYTES,
+    RESERVE_SHARE,
+    TOKENS_IN_FLIGHT,
+    layers_of,
+    part_bytes,
+    stage_share,
+)
+from thermoflop.base.units import digits, gigabytes, scaled, seconds
+from thermoflop.cost.why.operator import Why
+from thermoflop.errors import UsageError
+from thermoflop.model.architecture.cache import cache_elements, state_elements
+
+if TYPE_CHECKING:
+    from thermoflop.cost.inference.estimate import Estimate, Setting
+    from thermoflop.cost.inference.capacity import Fit
+
+
+def why_room(found: Estimate, setting: Setting, key: str, room: Fit | None = None) -> Why:
+    """What is behind a number of memory, size or energy. UsageError for a key that names none."""
+    if key.startswith("fit.") and room is not None:
+        return _fit(room, key)
+    known = {
+        "memory.weights": _weights, "memory.cache": _cache, "memory.activations": _activations,
+        "memory.reserve": _reserve, "memory.total": _total, "model.params": _params,
+        "model.kv": _kv, "energy.power": _power, "energy.token": _energy, "energy.run": _energy,
+        "energy.rise": _rise,
+    }  # fmt: skip
+    if key not in known or (key.startswith("energy.") and found.energy is None):
+        raise UsageError(f"{key!r:.60} names no number of this estimate")
+    return known[key](found, setting, key)
+
+
+def _weights(found: Estimate, setting: Setting, _key: str) -> Why:
+    precision, description = setting.precision, setting.share.description
+    by_group: dict[str, list[float]] = {}
+
+    def add(group: str, count: float, size: float) -> None:
+        held = by_group.setdefault(group, [0.0, 0.0])
+        held[0] += count
+        held[1] += size
+
+    widths = (precision.weight_bytes, precision.kept_bytes)
+    for stack in description.stacks:
+        for run in stack.runs:
+            for part in run.layer.parts():
+                add(part.group, run.sets * part.parameters, run.sets * part_bytes(part, *widths))
+        for placed in (*stack.front, *stack.tail):
+            add(placed.part.group, placed.part.parameters, part_bytes(placed.part, widths[1],
+                widths[1]))  # fmt: skip
+    for placed in description.extras:
+        add(placed.part.group, placed.part.parameters, part_bytes(placed.part, widths[1],
+            widths[1]))  # fmt: skip
+    if description.head is not None:
+        head = description.head
+        add(head.group, head.parameters, part_bytes(head, widths[1], widths[1]))
+    rows = tuple(
+        (group, f"{count:,.0f}", scaled(size, "B"))
+        for group, (count, size) in sorted(by_group.items(), key=lambda each: -each[1][1])
+        if count
+    )
+    notes = [
+        (
+            f"{precision.name}: {precision.weight_bits:g} bits in the layers' matrices, "
+            f"{precision.kept_bits:g} in tables, head, norms and biases"
+        )
+    ]
+    if found.plan.pp > 1:
+        notes.append("the fullest pipeline stage; the table is all stages together")
+    value = gigabytes(found.memory.weight_bytes)
+    formula = ("weights = sum of parameters x bits / 8, on one device", f"  = {value}")
+    return Why("weights", value, formula, ("group", "parameters", "bytes"), rows, "", tuple(notes))
+
+
+def _cache(found: Estimate, setting: Setting, _key: str) -> Why:
+    description, plan = setting.share.description, found.plan
+    tokens = found.prompt + found.generate
+    held = cache_elements(description, tokens, 0, found.memory.page_tokens)
+    states = state_elements(description)
+    batch, width = found.batch / plan.dp, setting.precision.kv_bytes
+    stage = stage_share(layers_of(description), plan.pp)
+    value = gigabytes(found.memory.kv_bytes)
+    lines = (
+        "cache = elements of a sequence x sequences x bytes of an element"
+        + (" x share of the fullest stage" if plan.pp > 1 else ""),
+        f"  = ({held:,.0f} + {states:,.0f}) x {batch:g} x {width:g} B"
+        + (f" x {stage:.3g}" if plan.pp > 1 else ""),
+        f"  = {found.memory.kv_bytes:,.0f} B = {value}",
+    )
+    notes = (
+        (
+            f"keys and values of {tokens:,} tokens on one device, windows and latents as the model "
+            "has them, and recurrent states"
+        ),
+    )
+    return Why("cache", value, lines, notes=notes)
+
+
+def _activations(found: Estimate, _setting: Setting, _key: str) -> Why:
+    value = gigabytes(found.memory.activation_bytes)
+    tokens = min(found.prompt * found.batch / found.plan.dp, TOKENS_IN_FLIGHT)
+    lines = (
+        "activations = tokens in flight x widest layer x bytes + logits in fp32",
+        f"  = {value}, with {tokens:,.0f} tokens in flight",
+    )
+    notes = (f"serving engines read at most {TOKENS_IN_FLIGHT:,} prompt tokens at once",)
+    return Why("activations", value, lines, notes=notes)
+
+
+def _reserve(found: Estimate, setting: Setting, _key: str) -> Why:
+    value = gigabytes(found.memory.reserve_bytes)
+    whole = gigabytes(setting.device.memory_bytes)
+    lines = (
+        f"reserve = {RESERVE_BYTES / 1e9:g} GB + {RESERVE_SHARE:.0%} of the device's memory",
+        f"  = {RESERVE_BYTES / 1e9:g} GB + {RESERVE_SHARE:g} x {whole} = {value}",
+    )
+    notes = ("an assumption: contexts of driver and libraries, workspaces, fragmentation",)
+    return Why("reserve", value, lines, notes=notes)
+
+
+def _total(found: Estimate, _setting: Setting, _key: str) -> Why:
+    memory = found.memory
+    parts = (memory.weight_bytes, memory.kv_bytes, memory.activation_bytes, memory.reserve_bytes)
+    value = gigabytes(memory.total_bytes)
+    verdict = (
+        f"{value} <= {gigabytes(memory.capacity_bytes)}: it fits"
+        if memory.fits
+        else f"{value} > {gigabytes(memory.capacity_bytes)}: "
+        f"{gigabytes(memory.shortfall_bytes)} missing"
+    )
+    lines = (
+        "together = weights + cache + activations + reserve",
+        f"  = {' + '.join(gigabytes(part) for part in parts)} = {value}",
+        verdict,
+    )
+    return Why("memory of the fullest device", value, lines, notes=("GB is 1e9 bytes",))
+
+
+def _params(_found: Estimate, setting: Setting, _key: str) -> Why:
+    model = setting.model
+    rows = tuple((group, f"{count:,}") for group, count in model.params_by_group.items())
+    value = f"{model.params:,}"
+    lines = ("parameters = sum over the layers, tables and head", f"  = {value}")
+    notes = (f"{model.active_params:,} of them are active on a token", *model.notes)
+    return Why("parameters", value, lines, ("group", "parameters"), rows, "", notes)
+
+
+def _kv(found: Estimate, setting: Setting, _key: str) -> Why:
+    held = cache_elements(setting.model.description, 1, windowed=False)
+    width = found.precision.kv_bytes
+    value = f"{held * width:,.0f} B"
+    lines = (
+        "cache of a token = elements in all layers x bytes of an element",
+        f"  = {held:,} x {width:g} B = {value}",
+    )
+    return Why("cache of one token of one sequence", value, lines)
+
+
+def _power(found: Estimate, _setting: Setting, _key: str) -> Why:
+    energy = found.energy
+    assert energy is not None  # noqa: S101
+    value = f"{digits(energy.power_w)} W"
+    between = f"{digits(energy.power_low_w)} .. {digits(energy.power_high_w)} W"
+    lines = (f"power = {energy.assumption.partition(';')[0]}", f"  = {value}")
+    return Why(
+        "power of one device", value, lines, notes=(f"80 % interval {between}", energy.assumption)
+    )
+
+
+def _energy(found: Estimate, _setting: Setting, key: str) -> Why:
+    energy = found.energy
+    assert energy is not None  # noqa: S101
+    whole = f"{digits(energy.energy_j)} J"
+    lines = [
+        "energy = devices x power x time",
+        (
+            f"  = {found.plan.devices} x {digits(energy.power_w)} W x "
+            f"{seconds(found.total.expected_s)} = {whole}"
+        ),
+    ]
+    title, value = "energy of the run", whole
+    if key == "energy.token":
+        title, value = "energy of a token", f"{digits(energy.per_token_j)} J"
+        each = "generated tokens" if found.generate else "sequences"
+        lines += [f"a token = energy / (batch x {each})",
+                  f"  = {whole} / {found.batch * max(found.generate, 1):,} = {value}"]  # fmt: skip
+    between = f"{digits(energy.energy_low_j)} .. {digits(energy.energy_high_j)} J"
+    notes = (f"80 % interval of the run {between}", energy.assumption)
+    return Why(title, value, tuple(lines), notes=notes)
+
+
+def _rise(found: Estimate, setting: Setting, key: str) -> Why:
+    energy, resistance = found.energy, setting.device.thermal_resistance_c_per_w
+    if energy is None or energy.rise_c is None or resistance is None:
+        raise UsageError(f"{key} has no number: the thermal resistance is not known")
+    value = f"{digits(energy.rise_c)} °C"
+    lines = ("rise = power x thermal resistance",
+             f"  = {digits(energy.power_w)} W x {resistance:g} °C/W = {value}")  # fmt: skip
+    return Why("steady temperature above the coolant", value, lines)
+
+
+def _fit(room: Fit, key: str) -> Why:
+    capacity = gigabytes(room.memory.capacity_bytes)
+    rule = f"weights + cache + activations + reserve <= {capacity} on the fullest device"
+    notes: tuple[str, ...] = (room.memory.assumption,)
+    if key == "fit.batch":
+        title, value, least = "largest batch at this context", f"{room.largest_batch:,}", "largest"
+    elif key == "fit.context":
+        title, least = "longest context at this batch", "longest"
+        value = f"{room.longest_context:,} tokens"
+        notes = (*notes, "never longer than the positions that the model has")
+    elif key == "fit.devices":
+        title, value, least = "fewest devices for this", devices_words(room), "fewest"
+        notes = (*notes, "heads are divided over up to 8 devices, layers beyond")
+    else:
+        raise UsageError(f"{key!r:.60} names no number of this estimate")
+    return Why(title, value, (f"the {least} for which", f"  {rule}"), notes=notes)

@@ -1,0 +1,227 @@
+"""Why any number of an estimate is what it is: times, rates, memory, energy, operators.
+
+A number is named by a key such as ``token.expected``, ``memory.cache`` or ``op.decode.3``; what is
+behind it is said in formulas with this run's numbers filled in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.roofline.bound import parts_of, sums_of
+from thermoflop.cost.roofline.rates import binding, operator_s, step_overhead_s
+from thermoflop.base.units import digits, scaled, seconds
+from thermoflop.cost.why.operator import PHASES, Part, Why, besides_s, parts_shown, why_operator
+from thermoflop.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from thermoflop.cost.roofline.bound import Limits
+    from thermoflop.cost.inference.estimate import Estimate, Setting, Span
+    from thermoflop.cost.inference.capacity import Fit
+    from thermoflop.cost.work.work import Work
+    from thermoflop.base.number import Number
+
+_SPANS = {"first": ("prefill", "the first token"), "token": ("decode", "each token after it"),
+          "total": ("", "the whole run")}  # fmt: skip
+_SPREADS = {"first": "prefill", "token": "token"}
+_SHOWN = 14
+
+
+def why_number(found: Estimate, setting: Setting, key: str, room: Fit | None = None) -> Why:
+    """What is behind the number of that key. UsageError for a key that names none.
+
+    ``fit.*`` are numbers of ``room``, made with the same model, device and sizes.
+    """
+    kind, _, rest = key.partition(".")
+    if kind in _SPANS and rest in _OF_SPAN and (kind == "first" or found.generate > 1):
+        return _OF_SPAN[rest](found, setting, kind)
+    if kind == "rate" and rest in ("prefill", "decode", "all"):
+        return _rate(found, rest)
+    if kind == "op":
+        return _operator(found, setting, rest)
+    from thermoflop.cost.why.memory import why_room
+
+    return why_room(found, setting, key, room)
+
+
+def _operator(found: Estimate, setting: Setting, rest: str) -> Why:
+    phase, _, number = rest.partition(".")
+    parts = parts_shown(found, setting)
+    if phase not in parts or not number.isdecimal() or len(number) > 6:
+        raise UsageError(f"op.{rest!s:.40} names no operator: expected {' or '.join(PHASES)}, 0...")
+    return why_operator(setting, parts[phase], int(number))
+
+
+def _span(found: Estimate, kind: str) -> Span:
+    return {"first": found.first_token, "token": found.per_token, "total": found.total}[kind]
+
+
+def _expected(found: Estimate, setting: Setting, kind: str) -> Why:
+    span, (phase, words) = _span(found, kind), _SPANS[kind]
+    title, value = f"{words}: expected", seconds(span.expected_s)
+    if kind == "total":
+        first, each = seconds(found.first_token.expected_s), seconds(found.per_token.expected_s)
+        return Why(
+            title, value,
+            ("all = first token + (generated - 1) x each token",
+             f"  = {first} + {found.generate - 1:,} x {each} = {value}"),
+            notes=(found.provenance,),
+        )  # fmt: skip
+    part = parts_shown(found, setting)[phase]
+    overhead = float(step_overhead_s(part.batch, setting.rates)) + besides_s(part, setting)
+    busy = sum(float(operator_s(work, setting.rates)) for work in part.works)
+    step = busy + overhead
+    lines = [
+        f"step = operators + host and scheduler ({part.words})",
+        f"  = {seconds(busy)} + {seconds(overhead)} = {seconds(step)}",
+    ]
+    if part.factor != 1:
+        all_steps = f"{part.factor:g} x {seconds(step)} = {seconds(part.factor * step)}"
+        lines += ["time = steps, overlapped over stages, x step", f"  = {all_steps}"]
+    notes = [found.provenance]
+    if phase == "decode":
+        notes.insert(0, f"{value} is the mean of {found.generate - 1:,} steps over the growing "
+                        "context; the table is the step in the middle")  # fmt: skip
+    if span.expected_s <= span.bound_s:
+        notes.insert(0, "the fitted rates pass the data sheet here: raised to the bound")
+    rows, binds = operator_rows(part, setting, overhead)
+    columns = ("operator", "times", "FLOP", "bytes", "time", "binds")
+    return Why(title, value, tuple(lines), columns, rows, binds, tuple(notes))
+
+
+def operator_rows(
+    part: Part, setting: Setting, overhead_s: float
+) -> tuple[tuple[tuple[str, ...], ...], str]:
+    """The operators that take longest, and what binds most of the step's time."""
+    shares = {"host": overhead_s}
+    timed = []
+    for work in part.works:
+        time, binds = float(operator_s(work, setting.rates)), binding(work, setting.rates)
+        shares[binds] = shares.get(binds, 0.0) + time
+        timed.append((time, binds, work))
+    timed.sort(key=lambda each: -each[0])
+    rows = [
+        (
+            work.name,
+            f"{work.times:g}",
+            scaled(work.times * work.flops, "FLOP") if work.flops and binds != "network" else "",
+            scaled(work.times * work.bytes, "B"),
+            seconds(time),
+            binds,
+        )
+        for time, binds, work in timed[:_SHOWN]
+        if time > 0
+    ]
+    rest = sum(time for time, _, _ in timed[_SHOWN:])
+    if rest > 0:
+        rows.append((f"{len(timed) - _SHOWN} smaller ones", "", "", "", seconds(rest), ""))
+    rows.append(("host and scheduler", "", "", "", seconds(overhead_s), "host"))
+    return tuple(rows), max(shares, key=lambda name: shares[name])
+
+
+def _bound(found: Estimate, setting: Setting, kind: str) -> Why:
+    span, (phase, words) = _span(found, kind), _SPANS[kind]
+    title, value = f"{words}: bound", seconds(span.bound_s)
+    note = "the data sheet's rates with nothing wasted and all overlapped: no real run is faster"
+    if kind == "total":
+        first, each = seconds(found.first_token.bound_s), seconds(found.per_token.bound_s)
+        filled = f"  = {first} + {found.generate - 1:,} x {each} = {value}"
+        rule = "all = first token + (generated - 1) x each token"
+        return Why(title, value, (rule, filled), notes=(note,))
+    limits, batch = setting.limits, found.batch / found.plan.dp
+    part = parts_shown(found, setting)[phase]
+    new, sequences = found.prompt - setting.prefix, batch
+    works = setting.least_decoding(batch)(part.cached)
+    if phase == "prefill":
+        works, sequences = setting.least_prefill(new, batch, setting.prefix), batch * new
+    lines, binds = _bound_lines(works, limits, sequences)
+    notes = [note]
+    if limits.stages > 1:
+        notes.append(f"{limits.stages} pipeline stages work on different sequences at once")
+    if phase == "decode":
+        notes.append(f"{value} is the mean over the context; the lines are {part.words}")
+    return Why(title, value, lines, binds=binds, notes=tuple(notes))
+
+
+def _bound_lines(
+    works: list[Work], limits: Limits, sequences: Number
+) -> tuple[tuple[str, ...], str]:
+    """The rule filled in for one step in which nothing is wasted, and what binds."""
+    sums = sums_of(works)
+    times = dict(zip(("compute", "memory", "network"), parts_of(sums, limits, sequences),
+                     strict=True))  # fmt: skip
+    moved = f"({scaled(sums.weight_bytes + sums.kv_bytes, 'B')}"
+    moved += f" - {scaled(limits.cache_bytes, 'B')} on chip)" if limits.cache_bytes else ")"
+    lines = (
+        "bound = max(compute, memory, network)",
+        (
+            f"compute = {scaled(sums.flops, 'FLOP')} / {scaled(limits.peak_flops_s, 'FLOP/s')}"
+            f" = {seconds(float(times['compute']))}"
+        ),
+        (
+            f"memory = {moved} / {scaled(limits.bandwidth_bytes_s, 'B/s')}"
+            f" = {seconds(max(0.0, float(times['memory'])))}"
+        ),
+        (
+            f"network = {scaled(sums.wire_bytes, 'B')} / {scaled(limits.link_bytes_s, 'B/s')}"
+            f" = {seconds(float(times['network']))}"
+        ),
+    )
+    return lines, max(times, key=lambda name: times[name])
+
+
+def _interval(found: Estimate, setting: Setting, kind: str) -> Why:
+    span, (_, words) = _span(found, kind), _SPANS[kind]
+    value = f"{seconds(span.low_s)} .. {seconds(span.high_s)}"
+    title = f"{words}: 80 % interval"
+    if kind == "total":
+        lines: tuple[str, ...] = (
+            "low = low of the first token + (generated - 1) x low of each token; high likewise",
+        )
+        return Why(title, value, lines, notes=(found.provenance,))
+    spread = setting.spread(_SPREADS[kind])
+    expected = seconds(span.expected_s)
+    lines = (
+        (
+            f"low = {spread.low:.2f} x expected = {spread.low:.2f} x {expected}"
+            f" = {seconds(spread.low * span.expected_s)}"
+        ),
+        (
+            f"high = {spread.high:.2f} x expected = {spread.high:.2f} x {expected}"
+            f" = {seconds(spread.high * span.expected_s)}"
+        ),
+    )
+    notes = (
+        (
+            f"80 % of {spread.rows:,} published rows, each predicted by a fit without it, "
+            "measured between these multiples of the expectation; none below the bound"
+        ),
+        found.provenance,
+    )
+    return Why(title, value, lines, notes=notes)
+
+
+_OF_SPAN: dict[str, Callable[[Estimate, Setting, str], Why]] = {
+    "expected": _expected, "bound": _bound, "interval": _interval,
+}  # fmt: skip
+
+
+def _rate(found: Estimate, which: str) -> Why:
+    batch = f"{found.batch:,}"
+    if which == "prefill":
+        value = f"{digits(found.prefill_tokens_per_s)} tokens/s"
+        time = seconds(found.first_token.expected_s)
+        lines = ("batch x prompt / first token", f"  = {batch} x {found.prompt:,} / {time}")
+        return Why("prompt tokens a second", value, (*lines, f"  = {value}"))
+    if found.generate < 2:
+        raise UsageError(f"rate.{which} has no number: fewer than two tokens are generated")
+    if which == "decode":
+        value = f"{digits(found.decode_tokens_per_s)} tokens/s"
+        lines = ("batch / each token", f"  = {batch} / {seconds(found.per_token.expected_s)}")
+        return Why("generated tokens a second while decoding", value, (*lines, f"  = {value}"))
+    value = f"{digits(found.tokens_per_s)} tokens/s"
+    time = seconds(found.total.expected_s)
+    lines = ("batch x generated / all", f"  = {batch} x {found.generate:,} / {time}")
+    return Why("generated tokens a second, prompt included", value, (*lines, f"  = {value}"))

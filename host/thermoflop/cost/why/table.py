@@ -1,0 +1,183 @@
+"""Why a number is what it is: operator by operator, the formula filled in and what binds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.roofline.rates import (
+    binding,
+    compute_s,
+    memory_s,
+    operator_s,
+    step_overhead_s,
+)
+from thermoflop.base.units import digits, scaled, seconds, table
+from thermoflop.cost.why.operator import besides_s, parts_shown
+from thermoflop.base.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from thermoflop.cost.inference.estimate import Estimate, Setting
+    from thermoflop.cost.roofline.rates import Rates
+    from thermoflop.cost.work.work import Work
+
+
+@record
+class Reason:
+    """One operator: its counts over all occurrences, its times in seconds, what binds it."""
+
+    name: str
+    part: str
+    kind: str
+    times: float
+    flops: float
+    bytes: float
+    intensity: float
+    compute_s: float
+    memory_s: float
+    launch_s: float
+    time_s: float
+    binds: str
+
+
+def reasons(found: Sequence[Work], rates: Rates) -> list[Reason]:
+    """Why each operator takes what it takes."""
+    return [_reason(work, rates) for work in found]
+
+
+def _reason(work: Work, rates: Rates) -> Reason:
+    computing, moving = compute_s(work, rates), memory_s(work, rates)
+    launching = work.launches * rates.efficiency.launch_s
+    flops = 0.0 if work.kind == "network" else work.flops + work.element_flops
+    return Reason(
+        work.name, work.part, work.kind, work.times, work.times * flops, work.times * work.bytes,
+        flops / work.bytes if work.bytes else 0.0, work.times * computing, work.times * moving,
+        work.times * launching, operator_s(work, rates), binding(work, rates),
+    )  # fmt: skip
+
+
+def shares_by_class(found: Iterable[Reason]) -> dict[str, tuple[float, float]]:
+    """Shares of FLOPs and of time by class of operator (Ivanov et al. 2021).
+
+    FLOPs of norms and element-wise work are their operations on single elements: below a hundredth
+    of all, in a far larger share of the time.
+    """
+    flops: dict[str, float] = {}
+    time: dict[str, float] = {}
+    for reason in found:
+        flops[reason.kind] = flops.get(reason.kind, 0.0) + reason.flops
+        time[reason.kind] = time.get(reason.kind, 0.0) + reason.time_s
+    all_flops, all_time = sum(flops.values()) or 1.0, sum(time.values()) or 1.0
+    return {kind: (flops[kind] / all_flops, time[kind] / all_time) for kind in flops}
+
+
+def reasons_text(title: str, found: list[Reason], overhead_s: float) -> str:
+    """A table of the operators of a step, largest times first, and the shares of the classes."""
+    total = sum(reason.time_s for reason in found) + overhead_s
+    rows = [["operator", "class", "x", "FLOP", "bytes", "FLOP/B", "time", "%", "binds"]]
+    for reason in sorted(found, key=lambda each: -each.time_s):
+        if reason.time_s > 0.0005 * total:
+            rows.append(_reason_row(reason, total))
+    overhead = ["host and scheduler", "", "", "", "", "", seconds(overhead_s),
+                f"{100 * overhead_s / total:.1f}", "step"]  # fmt: skip
+    shares = [
+        f"  {kind}: {100 * flops:.2f} % of FLOPs, {100 * time:.1f} % of time"
+        for kind, (flops, time) in shares_by_class(found).items()
+    ]
+    return "\n".join([f"{title}: {seconds(total)}", table([*rows, overhead], left=2), *shares])
+
+
+def _reason_row(reason: Reason, total: float) -> list[str]:
+    return [
+        reason.name[:22],
+        reason.kind[:13],
+        f"{reason.times:g}",
+        scaled(reason.flops, "") if reason.flops else "-",
+        scaled(reason.bytes, "B"),
+        digits(reason.intensity),
+        seconds(reason.time_s),
+        f"{100 * reason.time_s / total:.1f}",
+        reason.binds,
+    ]
+
+
+def formula_text(setting: Setting) -> str:
+    """The formula of an operator's time with this device's numbers filled in."""
+    if setting.rates.curves is not None:
+        return _measured_text(setting)
+    rates, efficiency = setting.rates, setting.rates.efficiency
+    peak, bandwidth = scaled(rates.peak_flops_s, "FLOP/s"), scaled(rates.bandwidth_bytes_s, "B/s")
+    ridge = rates.peak_flops_s * efficiency.matmul / rates.bandwidth_bytes_s / efficiency.weights
+    stream = rates.core_hz * efficiency.stream
+    return "\n".join(
+        [
+            "time of an operator = gap + max(compute, memory)",
+            (
+                f"  compute = (FLOP + {efficiency.pad_rows:.0f} rows of padding) / ({peak} x e), "
+                f"e = {efficiency.matmul:.2f} in products, {efficiency.attention:.2f} in attention"
+            ),
+            (
+                f"  memory  = bytes / ({bandwidth} x e), e = {efficiency.weights:.2f} for weights, "
+                f"{efficiency.cache:.2f} cache, {efficiency.activations:.2f} activations"
+            ),
+            f"            + bytes of weights / {scaled(stream, 'B/s')} that the cores take in",
+            (
+                f"  gap     = {seconds(efficiency.launch_s)}; a step "
+                f"{seconds(efficiency.step_s)}, a sequence {seconds(efficiency.sequence_s)}, a "
+                f"prompt {seconds(efficiency.prompt_s)}; ridge {digits(ridge)} FLOP/B"
+            ),
+            _launching(rates),
+            (
+                f"  network = bytes / ({scaled(rates.link_bytes_s, 'B/s')} x "
+                f"{efficiency.link:.2f}) "
+                f"+ {seconds(efficiency.collective_s)} for each step of a collective"
+            ),
+        ]
+    )
+
+
+def _measured_text(setting: Setting) -> str:
+    """The same where times were measured: what is looked up, and what it is multiplied by."""
+    rates, curves = setting.rates, setting.rates.curves
+    assert curves is not None  # noqa: S101 - asked by the caller
+    peak, bandwidth = scaled(rates.peak_flops_s, "FLOP/s"), scaled(rates.bandwidth_bytes_s, "B/s")
+    return "\n".join(
+        [
+            "time of an operator = launch + measured time at its size, read between measured sizes",
+            f"  classes: {len(curves.tables)}, each over rows and the elements of one operand",
+            f"  times {curves.scale:.2f}: what operators cost in a whole decoder, over alone",
+            f"  launch = {seconds(rates.efficiency.launch_s)}; best rates {peak}, {bandwidth}:",
+            "  compute or memory binds, whichever takes longer at those",
+        ]
+    )
+
+
+def _launching(rates: Rates) -> str:
+    """Whether the host's launches can be what a step waits for."""
+    each = seconds(rates.efficiency.host_s * rates.host)
+    if rates.graphs:
+        return f"  launching costs the host {each} a kernel of a prompt; decode steps are recorded"
+    return f"  a step takes at least {each} of the host's time for each kernel that it launches"
+
+
+def steps_of(found: Estimate, setting: Setting) -> dict[str, tuple[list[Reason], float]]:
+    """The reasons of reading the prompt and of the middle decode step, with their overheads.
+
+    Of a prompt that is read in chunks it is the middle chunk; the title says how many there are.
+    """
+    shown = {}
+    for part in parts_shown(found, setting).values():
+        title = part.words if part.phase == "prefill" else f"one token after {part.cached}"
+        if part.factor != 1:
+            title = f"{digits(part.factor)} x {title}"
+        overhead_s = float(step_overhead_s(part.batch, setting.rates)) + besides_s(part, setting)
+        shown[title] = (reasons(part.works, setting.rates), overhead_s)
+    return shown
+
+
+def why_text(found: Estimate, setting: Setting) -> str:
+    """Everything behind an estimate."""
+    blocks = [formula_text(setting)]
+    blocks += [reasons_text(title, *why) for title, why in steps_of(found, setting).items()]
+    return "\n\n".join(blocks)

@@ -1,0 +1,131 @@
+"""Collectives between devices: bytes on the wire and steps in a row, by algorithm.
+
+For ``r`` devices and a message of ``n`` bytes (Thakur, Rabenseifner and Gropp 2005; NCCL's
+documentation): a ring all-reduce takes 2(r-1) steps and puts 2n(r-1)/r bytes on each link, a tree
+2 log2 r steps and as many bytes when it is pipelined; all-gather and reduce-scatter take half of
+each; all-to-all r-1 steps and n(r-1)/r bytes; sending to the next stage one step and n bytes.
+"""
+
+from __future__ import annotations
+
+from math import ceil, log2
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.work.work import Work
+from thermoflop.errors import UsageError
+from thermoflop.model.architecture.feedforward import Moe
+from thermoflop.model.architecture.mixers import LatentAttention
+
+if TYPE_CHECKING:
+    from thermoflop.base.number import Number
+    from thermoflop.model.architecture.description import Description
+
+COLLECTIVES = ("all-reduce", "all-gather", "reduce-scatter", "all-to-all", "send")
+ALGORITHMS = ("ring", "tree")
+
+
+def wire_bytes(collective: str, message_bytes: Number, ranks: int) -> Number:
+    """Bytes that each device puts on its link. UsageError for an unknown collective."""
+    _checked(collective, ranks)
+    if ranks == 1:
+        return 0.0 * message_bytes
+    if collective == "send":
+        return message_bytes
+    share = (ranks - 1) / ranks
+    return (2 if collective == "all-reduce" else 1) * share * message_bytes
+
+
+def steps_of(collective: str, ranks: int, algorithm: str = "ring") -> int:
+    """Steps that follow one another, each paying the latency of a link."""
+    _checked(collective, ranks)
+    if algorithm not in ALGORITHMS:
+        raise UsageError(f"{algorithm!r:.40} is no algorithm: expected {' or '.join(ALGORITHMS)}")
+    if ranks == 1:
+        return 0
+    if collective == "send":
+        return 1
+    once = ranks - 1 if algorithm == "ring" else ceil(log2(ranks))
+    return 2 * once if collective == "all-reduce" else once
+
+
+def collective_s(
+    collective: str,
+    message_bytes: Number,
+    ranks: int,
+    link_bytes_s: float,
+    latency_s: float = 0.0,
+    algorithm: str = "ring",
+) -> Number:
+    """Seconds of one collective over links of ``link_bytes_s`` in one direction."""
+    wire = wire_bytes(collective, message_bytes, ranks)
+    return wire / link_bytes_s + steps_of(collective, ranks, algorithm) * latency_s
+
+
+def _checked(collective: str, ranks: int) -> None:
+    if collective not in COLLECTIVES:
+        known = ", ".join(COLLECTIVES)
+        raise UsageError(f"{collective!r:.40} is no collective: expected one of {known}")
+    if type(ranks) is not int or ranks < 1:
+        raise UsageError(f"ranks={ranks!r} makes no sense: expected a whole number >= 1")
+
+
+def network_work(name: str, times: Number, wire: Number, steps: float = 1.0) -> Work:
+    """A collective as an operator: its bytes stand in ``activation_bytes``, steps in ``flops``."""
+    return Work(name, "network", "network", "network", times, steps, 0.0, 0.0, 0.0, wire, 0)
+
+
+def tensor_parallel_works(
+    description: Description, tokens: Number, wide_bytes: float, tp: int
+) -> list[Work]:
+    """The all-reduces of a forward pass: one after each mixer and each feed-forward.
+
+    2 b s h (t-1)/t elements each on every device, so 4 b s h (t-1)/t per layer forward and
+    8 with the backward pass (Narayanan et al. 2021, section 3.2).
+    """
+    if tp == 1:
+        return []
+    found = []
+    for stack in description.stacks:
+        if stack.role != "decoder":
+            continue
+        for run in stack.runs:
+            blocks = run.layer.branches
+            message = tokens * stack.hidden * wide_bytes
+            wire = wire_bytes("all-reduce", message, tp)
+            steps = float(ceil(log2(tp)))
+            found.append(network_work("all-reduce", run.times * blocks, wire, steps))
+    return found
+
+
+def expert_parallel_works(
+    description: Description, tokens: Number, wide_bytes: float, ep: int
+) -> list[Work]:
+    """Tokens sent to their experts and back: two all-to-alls of k h elements a token and layer."""
+    found = []
+    for stack in description.stacks:
+        for run in stack.runs:
+            feed = run.layer.feed
+            if isinstance(feed, Moe):
+                message = tokens * feed.top_k * feed.hidden * wide_bytes
+                wire = wire_bytes("all-to-all", message, ep)
+                found.append(network_work("all-to-all", 2 * run.times, wire, log2(ep)))
+    return found
+
+
+def pipeline_works(
+    description: Description, tokens: Number, wide_bytes: float, pp: int
+) -> list[Work]:
+    """Activations sent from stage to stage: b s h elements at each of ``pp - 1`` boundaries."""
+    stack = description.stack("decoder")
+    if pp == 1 or stack is None:
+        return []
+    return [network_work("send", pp - 1, tokens * stack.hidden * wide_bytes)]
+
+
+def replicated_latent(description: Description, tp: int) -> bool:
+    """Whether every device of a tensor-parallel group holds the whole cache: MLA's latent."""
+    return tp > 1 and any(
+        isinstance(run.layer.mixer, LatentAttention)
+        for stack in description.stacks
+        for run in stack.runs
+    )

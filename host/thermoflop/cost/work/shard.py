@@ -1,0 +1,127 @@
+"""One device's share of a model: the same description with its parts divided.
+
+Tensor parallel (Shoeybi et al. 2019): heads, feed-forward neurons and vocabulary rows are divided
+by ``tp``; where there are fewer KV heads than devices each device keeps one, so that KV is stored
+``tp / kv_heads`` times; the latent of MLA, whose one vector serves every head, is on every device.
+Expert parallel: whole experts are divided by ``ep``, each device meets the tokens routed to its
+own: of its tensor-parallel group where that shares the experts, of several replicas beyond it.
+Norms and routers are everywhere. The result is an ordinary description, so its operators and counts
+come from the same builder.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.errors import UsageError
+from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
+from thermoflop.model.architecture.feedforward import Mlp, Moe
+from thermoflop.model.architecture.mixers import Attention, GatedDelta, LatentAttention, Mamba, Mamba2
+from thermoflop.model.architecture.parts import Linear, Table
+from thermoflop.base.record import replace
+
+if TYPE_CHECKING:
+    from thermoflop.model.architecture.feedforward import Feed
+    from thermoflop.model.architecture.mixers import Mixer
+    from thermoflop.model.architecture.parts import Part
+
+
+def shard(description: Description, tp: int = 1, ep: int = 1) -> Description:
+    """What one of ``tp`` (and ``ep``) devices holds and computes.
+
+    UsageError, naming the size, where ``tp`` does not divide heads or neurons, or ``ep`` experts.
+    """
+    if tp == 1 and ep == 1:
+        return description
+    stacks = tuple(_stack(stack, tp, ep) for stack in description.stacks)
+    head = None if description.head is None else _linear(description.head, tp)
+    return replace(description, stacks=stacks, head=head)
+
+
+def divided(size: int, parts: int, what: str, by: str = "tp") -> int:
+    """``size / parts``; UsageError if that is no whole number."""
+    if size % parts:
+        raise UsageError(f"{by}={parts} does not divide {what} ({size})")
+    return size // parts
+
+
+def rows_of(size: int, parts: int) -> int:
+    """Rows of a table or head on one device: engines pad the last one."""
+    return -(-size // parts)
+
+
+def _linear(linear: Linear, tp: int) -> Linear:
+    return replace(linear, outputs=rows_of(linear.outputs, tp))
+
+
+def _stack(stack: Stack, tp: int, ep: int) -> Stack:
+    runs = tuple(replace(run, layer=_layer(run, tp, ep)) for run in stack.runs)
+    front = tuple(replace(placed, part=_placed(placed, tp)) for placed in stack.front)
+    return replace(stack, runs=runs, front=front)
+
+
+def _placed(placed: Placed, tp: int) -> Part:
+    """Token tables are divided by their rows; everything else is on every device."""
+    part = placed.part
+    if isinstance(part, Table) and part.group == "embed_tokens":
+        return replace(part, rows=rows_of(part.rows, tp))
+    return part
+
+
+def _layer(run: Run, tp: int, ep: int) -> Layer:
+    layer = run.layer
+    mixer = None if layer.mixer is None else _mixer(layer.mixer, tp)
+    cross = None if layer.cross is None else _attention(layer.cross, tp)
+    feed = None if layer.feed is None else _feed(layer.feed, tp, ep)
+    return replace(layer, mixer=mixer, cross=cross, feed=feed)
+
+
+def _mixer(mixer: Mixer, tp: int) -> Mixer:
+    if isinstance(mixer, Attention):
+        return _attention(mixer, tp)
+    if isinstance(mixer, LatentAttention):
+        return replace(mixer, heads=divided(mixer.heads, tp, "the attention heads"))
+    if isinstance(mixer, Mamba):
+        return replace(mixer, inner=divided(mixer.inner, tp, "the channels of Mamba"))
+    if isinstance(mixer, Mamba2):
+        heads = divided(mixer.heads, tp, "the heads of Mamba-2")
+        return replace(mixer, heads=heads, groups=max(1, mixer.groups // tp))
+    assert isinstance(mixer, GatedDelta)  # noqa: S101 - the last kind of mixer there is
+    values = divided(mixer.value_heads, tp, "the value heads")
+    return replace(mixer, key_heads=max(1, mixer.key_heads // tp), value_heads=values)
+
+
+def _attention(attention: Attention, tp: int) -> Attention:
+    """Query heads divided; key heads too, or one on each device where they are fewer."""
+    heads = divided(attention.heads, tp, "the attention heads")
+    if attention.kv_heads >= tp:
+        kv_heads = divided(attention.kv_heads, tp, "the KV heads")
+    else:
+        divided(tp, attention.kv_heads, "the devices of a KV head", "kv_heads")
+        kv_heads = 1
+    return replace(attention, heads=heads, kv_heads=kv_heads)
+
+
+def _feed(feed: Feed, tp: int, ep: int) -> Feed:
+    if isinstance(feed, Mlp):
+        return _mlp(feed, tp)
+    shared = None if feed.shared is None else _mlp(feed.shared, tp)
+    if ep == 1:
+        return replace(feed, expert=_mlp(feed.expert, tp), shared=shared)
+    experts = divided(feed.experts, ep, "the experts", "ep")
+    copies = divided(feed.expert.copies, ep, "the experts", "ep")
+    inner = replace(feed.expert, copies=copies)
+    expert = inner if ep >= tp else _mlp(inner, divided(tp, ep, "tp", "ep"))
+    return Moe(
+        hidden=feed.hidden,
+        experts=experts,
+        top_k=feed.top_k / min(tp, ep),
+        expert=expert,
+        router_bias=feed.router_bias,
+        shared=shared,
+        shared_gate=feed.shared_gate,
+    )
+
+
+def _mlp(mlp: Mlp, tp: int) -> Mlp:
+    return replace(mlp, inner=divided(mlp.inner, tp, "the neurons of the feed-forward"))

@@ -1,0 +1,183 @@
+"""How a model is spread over devices: tensor, pipeline, data, expert and context parallel.
+
+``devices = tp * pp * dp * cp``; experts are spread over ``ep`` of the devices that hold a stage.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.work.network import (
+    expert_parallel_works,
+    network_work,
+    pipeline_works,
+    steps_of,
+    tensor_parallel_works,
+    wire_bytes,
+)
+from thermoflop.cost.work.shard import shard
+from thermoflop.cost.work.work import eager_works, works
+from thermoflop.errors import UsageError
+from thermoflop.base.record import record, replace
+
+if TYPE_CHECKING:
+    from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.cost.work.work import Work
+    from thermoflop.model.architecture.description import Description
+    from thermoflop.model.operators.step import Step
+
+
+@record
+class Plan:
+    """Degrees of parallelism. ``sequence`` splits norms and residuals along with ``tp``;
+    ``overlap`` is the share of the network's time that hides behind computing."""
+
+    tp: int = 1
+    pp: int = 1
+    dp: int = 1
+    ep: int = 1
+    cp: int = 1
+    sequence: bool = False
+    overlap: float = 0.0
+
+    @property
+    def devices(self) -> int:
+        """Devices in all."""
+        return self.tp * self.pp * self.dp * self.cp
+
+    @property
+    def words(self) -> str:
+        """``tp=8 pp=4``; ``one device`` when nothing is split."""
+        named = (
+            ("tp", self.tp),
+            ("pp", self.pp),
+            ("dp", self.dp),
+            ("ep", self.ep),
+            ("cp", self.cp),
+        )
+        said = " ".join(f"{name}={degree}" for name, degree in named if degree > 1)
+        return said or "one device"
+
+
+def choose_plan(
+    devices: int | None = None,
+    tp: int | None = None,
+    pp: int = 1,
+    dp: int = 1,
+    ep: int = 1,
+    cp: int = 1,
+    sequence: bool = False,
+    overlap: float = 0.0,
+) -> Plan:
+    """A plan, heads being split over the devices that nothing else is said of. UsageError if the
+    degrees do not multiply to ``devices``."""
+    named = {"devices": devices, "tp": tp, "pp": pp, "dp": dp, "ep": ep, "cp": cp}
+    for name, value in named.items():
+        if value is not None and (type(value) is not int or not 1 <= value <= 1_000_000):
+            raise UsageError(
+                f"{name}={value!r:.40} makes no sense: expected a whole number from 1 to 1,000,000"
+            )
+    others = pp * dp * cp
+    if tp is None:
+        tp = 1 if devices is None else devices // others
+    if devices is not None and tp * others != devices:
+        raise UsageError(
+            f"tp={tp} x pp={pp} x dp={dp} x cp={cp} is not devices={devices}: "
+            "expected degrees that multiply to the number of devices"
+        )
+    if ep > 1 and (tp * dp * cp) % ep:
+        raise UsageError(f"ep={ep} does not divide the {tp * dp * cp} devices of a stage")
+    if not isinstance(overlap, int | float) or not 0 <= overlap <= 1:
+        raise UsageError(f"overlap={overlap!r:.40} makes no sense: expected a share of 0 to 1")
+    return Plan(tp, pp, dp, ep, cp, sequence, overlap)
+
+
+def check_layers(description: Description, pp: int) -> None:
+    """UsageError where there are more stages than layers."""
+    layers = sum(run.times for stack in description.stacks for run in stack.runs)
+    if pp > layers:
+        raise UsageError(f"pp={pp} is more stages than there are layers ({layers})")
+
+
+class Share:
+    """What one device of a plan does in a step: its operators, and the collectives between."""
+
+    def __init__(self, description: Description, plan: Plan, precision: Precision) -> None:
+        check_layers(description, plan.pp)
+        if plan.ep > 1 and not any(
+            hasattr(run.layer.feed, "experts") for stack in description.stacks for run in stack.runs
+        ):
+            raise UsageError(f"ep={plan.ep} makes no sense: the model has no experts")
+        self.description = shard(description, plan.tp, plan.ep)
+        self.whole, self.plan, self.precision = description, plan, precision
+
+    def works(self, step: Step, kernels: str = "fused") -> list[Work]:
+        """Operators and collectives of one step, in one list; ``kernels`` as in ``Engine``."""
+        plan, wide = self.plan, self.precision.activation_bytes
+        if kernels == "fused":
+            found = works(self.description, step, self.precision)
+        else:
+            found = eager_works(self.description, step, self.precision, kernels)
+        tokens = step.batch * step.new
+        if plan.cp > 1:
+            split = step.encode is not False
+            found = [_context_share(work, plan.cp, split) for work in found]
+            context = _ring_works(found, plan.cp) if split else _merged_works(found, plan.cp)
+            tokens = tokens / plan.cp if split else tokens
+        if plan.tp > 1:
+            found += tensor_parallel_works(self.description, tokens, wide, plan.tp)
+        if plan.ep > plan.tp:
+            found += expert_parallel_works(self.whole, tokens / plan.tp, wide, plan.ep)
+        if plan.cp > 1:
+            found += context
+        if plan.pp > 1:
+            found += pipeline_works(self.description, tokens, wide, plan.pp)
+        if plan.overlap:
+            found = [_hidden(work, plan.overlap) for work in found]
+        return found
+
+
+def _hidden(work: Work, overlap: float) -> Work:
+    """A collective of which a share costs no time; other work as it is."""
+    return replace(work, times=work.times * (1 - overlap)) if work.kind == "network" else work
+
+
+def _context_share(work: Work, cp: int, split: bool) -> Work:
+    """One device's part: of a prompt or a training step (``split``) its tokens, which attend to all
+    keys and values; of a decode step its part of the cache alone. Weights stay whole, and every
+    device runs the new token through them."""
+    if split:
+        cached = work.kv_bytes if work.kind == "attention" else work.kv_bytes / cp
+        wide = work.activation_bytes / cp
+        return replace(work, flops=work.flops / cp, kv_bytes=cached, activation_bytes=wide)
+    if work.kind != "attention":
+        return work
+    shared = replace(work, flops=work.flops / cp, row_flops=work.row_flops / cp)
+    return replace(shared, kv_bytes=work.kv_bytes / cp)
+
+
+def _merged_works(found: list[Work], cp: int) -> list[Work]:
+    """Decoding over a divided cache: partial results of every head meet in an all-reduce.
+
+    Queries in and results out are the activations of attention; the results, with a maximum and a
+    sum for each head, are half of them (flash decoding, Dao et al. 2023).
+    """
+    return [
+        network_work(
+            "merge context",
+            work.times,
+            wire_bytes("all-reduce", work.activation_bytes / 2, cp),
+            steps_of("all-reduce", cp, "tree"),
+        )
+        for work in found
+        if work.kind == "attention"
+    ]
+
+
+def _ring_works(found: list[Work], cp: int) -> list[Work]:
+    """Ring attention: keys and values of all pass every device (Liu, Zaharia, Abbeel 2023)."""
+    return [
+        network_work("ring KV", work.times, wire_bytes("all-gather", work.kv_bytes, cp), cp - 1)
+        for work in found
+        if work.kind == "attention"
+    ]

@@ -1,0 +1,181 @@
+"""What one device does in a step, operator by operator: FLOPs and bytes as plain numbers.
+
+A ``Work`` is an operator after its number formats are known and its share of the model is cut. The
+three operators of fused attention become one kernel. Every count is affine in the number of cached
+tokens between the lengths at which a sliding window fills; ``thermoflop.cost.roofline.decode`` rests on
+that. Counts are floats and may be numpy arrays; bytes cover one occurrence, ``times`` of them run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.model.operators.build import build_operators
+from thermoflop.model.architecture.mixers import Attention
+from thermoflop.model.operators.kinds import (
+    SOFTMAX_OPERATIONS,
+    Attend,
+    Lookup,
+    MatMul,
+    Pass,
+    Softmax,
+)
+from thermoflop.base.record import record, replace
+
+if TYPE_CHECKING:
+    from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.base.number import Number
+    from thermoflop.model.architecture.description import Description
+    from thermoflop.model.operators.kinds import Operator
+    from thermoflop.model.operators.step import Step
+
+# Elements of 16 bits in a line of 128 bytes: tensor cores are fed at full rate in multiples of it
+# (NVIDIA, Matrix Multiplication Background User's Guide).
+TILE = 64
+
+
+@record
+class Work:
+    """One operator on one device, ``times`` times.
+
+    ``row_flops`` are the FLOPs that one more row of the left matrix, or one more query, costs: what
+    padding to whole tiles is charged by. ``launches`` kernels are started for each occurrence.
+    ``element_flops`` are operations on single elements, which no time is made of. ``sharing`` query
+    heads read one head of the cache. ``uneven`` is 1 where a matrix is no multiple of ``TILE`` wide
+    or deep. ``operator`` is what it was made from, for its shape; attention's parts carry the
+    scores.
+    """
+
+    name: str
+    part: str
+    group: str
+    kind: str
+    times: Number
+    flops: Number
+    row_flops: Number
+    weight_bytes: Number
+    kv_bytes: Number
+    activation_bytes: Number
+    launches: int = 1
+    element_flops: Number = 0.0
+    operator: Operator | None = None
+    sharing: float = 1.0
+    uneven: float = 0.0
+
+    @property
+    def bytes(self) -> Number:
+        """Everything that one occurrence moves."""
+        return self.weight_bytes + self.kv_bytes + self.activation_bytes
+
+
+def works(
+    description: Description, step: Step, precision: Precision, join: bool | None = None
+) -> list[Work]:
+    """The work of one step, in the order in which it runs.
+
+    ``join``: attention is one kernel whose scores stay on the chip (None: when the step is fused).
+    """
+    join_attention = step.kernels == "fused" if join is None else join
+    found: list[Work] = []
+    pending: Work | None = None
+    scores: Attend | None = None
+    for operator in build_operators(description, step):
+        if isinstance(operator, Attend):
+            scores = operator
+        if join_attention and isinstance(operator, Attend | Softmax):
+            pending = _joined(pending, operator, precision)
+            if isinstance(operator, Attend) and operator.values:
+                found.append(pending)
+                pending = None
+            continue
+        work = work_of(operator, precision)
+        found.append(replace(work, operator=scores) if isinstance(operator, Softmax) else work)
+    return found
+
+
+def eager_works(
+    description: Description, step: Step, precision: Precision, kernels: str
+) -> list[Work]:
+    """The work of a step that runs every operator alone; see ``thermoflop.cost.engines.engine.Engine``.
+
+    ``eager`` computes all pairs of the mask, ``attention`` has one kernel that leaves out the rest.
+    """
+    joined = kernels == "attention"
+    pairs = step.attention if joined else "full"
+    return works(description, replace(step, kernels="eager", attention=pairs), precision, joined)
+
+
+def work_of(operator: Operator, precision: Precision) -> Work:
+    """One operator with its formats filled in."""
+    moved = operator.moved
+    wide = precision.activation_bytes
+    flops, row_flops, elements, launches, sharing, uneven = 0.0, 0.0, 0.0, 1, 1.0, 0.0
+    kind = operator.kind
+    if isinstance(operator, MatMul):
+        row_flops = 2.0 * operator.batch * operator.k * operator.n * operator.sets
+        flops = 2.0 * operator.batch * operator.k * operator.n * operator.m
+        uneven = 1.0 if operator.k % TILE or operator.n % TILE else 0.0
+    elif isinstance(operator, Attend):
+        kind = "attention"
+        flops = 2.0 * operator.heads * operator.dim * operator.sequences * operator.pairs
+        row_flops = flops / operator.queries
+        sharing = operator.heads / operator.kv_heads
+    elif isinstance(operator, Pass):
+        launches = 0 if operator.fused else 1
+        elements = operator.operations * operator.n * operator.m
+    elif isinstance(operator, Softmax):
+        elements = float(SOFTMAX_OPERATIONS) * operator.heads * operator.sequences * operator.pairs
+    elif not isinstance(operator, Lookup):
+        kind = "scan" if kind == "scan" else "contraction"
+        flops = 2.0 * operator.m * operator.k * operator.n
+    return Work(
+        operator.name,
+        operator.part,
+        operator.group,
+        kind,
+        operator.times,
+        flops,
+        row_flops,
+        moved.weights * precision.weight_bytes + moved.kept * precision.kept_bytes,
+        (moved.kv_read + moved.kv_written) * precision.kv_bytes,
+        (moved.read + moved.written) * wide,
+        launches,
+        elements,
+        operator,
+        sharing,
+        uneven,
+    )
+
+
+def _joined(pending: Work | None, operator: Attend | Softmax, precision: Precision) -> Work:
+    """Scores, softmax and values as the one kernel that fused attention is."""
+    new = work_of(operator if operator.fused else replace(operator, fused=True), precision)
+    if pending is None:
+        return Work("attention", *tuple(new.__dict__.values())[1:])
+    return Work(
+        "attention",
+        new.part,
+        pending.group,
+        "attention",
+        new.times,
+        pending.flops + new.flops,
+        pending.row_flops + new.row_flops,
+        0.0,
+        pending.kv_bytes + new.kv_bytes,
+        pending.activation_bytes + new.activation_bytes,
+        operator=pending.operator,
+        sharing=pending.sharing,
+    )
+
+
+def window_ends(description: Description) -> tuple[int, ...]:
+    """Cached lengths at which a window or chunk is full: where counts change their slope."""
+    ends = set()
+    for stack in description.stacks:
+        for run in stack.runs:
+            mixer = run.layer.mixer
+            if isinstance(mixer, Attention):
+                window = mixer.window if mixer.chunk is None else mixer.chunk
+                if window is not None:
+                    ends.add(int(window) - 1)
+    return tuple(sorted(ends))

@@ -1,0 +1,72 @@
+"""What a model keeps between steps: keys and values, latents, recurrent states."""
+
+from __future__ import annotations
+
+from thermoflop.base.number import ceil_div, minimum
+from thermoflop.model.architecture.mixers import Attention, LatentAttention
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from thermoflop.base.number import Number
+    from thermoflop.model.architecture.description import Description
+    from thermoflop.model.architecture.mixers import Mixer
+
+
+def _attending(description: Description) -> Iterator[tuple[Number, Mixer]]:
+    """Every mixer of the causal decoder, with the number of layers that have it."""
+    stack = description.stack("decoder")
+    if stack is None or not stack.causal:
+        return
+    for run in stack.runs:
+        for mixer in (run.layer.mixer, run.layer.cross):
+            if mixer is not None:
+                yield run.times, mixer
+
+
+def held_tokens(tokens: Number, window: Number | None, page: int | None) -> Number:
+    """Tokens for which a layer keeps keys: its window at most, in whole pages of ``page``."""
+    held = tokens if window is None else minimum(tokens, window)
+    return held if page is None else ceil_div(held, page) * page
+
+
+def elements_per_token(mixer: Attention | LatentAttention, mla: str = "latent") -> Number:
+    """Elements that one layer keeps for one token."""
+    if isinstance(mixer, LatentAttention):
+        if mla == "expanded":
+            return mixer.heads * (mixer.key_dim + mixer.value_dim)
+        return mixer.kv_rank + mixer.rope
+    return 2 * mixer.kv_width
+
+
+def cache_elements(
+    description: Description,
+    tokens: Number,
+    encoder: Number = 0,
+    page: int | None = None,
+    mla: str = "latent",
+    windowed: bool = True,
+) -> Number:
+    """Elements in the cache of one sequence of ``tokens`` tokens (and ``encoder`` positions)."""
+    total: Number = 0
+    for times, mixer in _attending(description):
+        if isinstance(mixer, LatentAttention):
+            held = held_tokens(tokens, None, page)
+        elif isinstance(mixer, Attention):
+            window = mixer.window if mixer.chunk is None else mixer.chunk
+            length = encoder if mixer.cross else tokens
+            held = held_tokens(length, window if windowed else None, page)
+        else:
+            continue
+        total = total + times * elements_per_token(mixer, mla) * held
+    return total
+
+
+def state_elements(description: Description) -> Number:
+    """Elements of the recurrent states of one sequence, whatever its length."""
+    total: Number = 0
+    for times, mixer in _attending(description):
+        if not isinstance(mixer, Attention | LatentAttention):
+            total = total + times * mixer.kept
+    return total

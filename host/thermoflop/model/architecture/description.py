@@ -1,0 +1,127 @@
+"""What a model is made of: stacks of layers between a front and a head. No formulas here."""
+
+from __future__ import annotations
+
+from thermoflop.base.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from thermoflop.base.number import Number
+    from thermoflop.model.architecture.feedforward import Feed
+    from thermoflop.model.architecture.mixers import Attention, Mixer
+    from thermoflop.model.architecture.parts import Linear, Norm, Part
+
+
+@record
+class Layer:
+    """One layer: a mixer, a cross attention and a feed-forward, each may be absent."""
+
+    kind: str
+    hidden: Number
+    norms: tuple[Norm, ...]
+    mixer: Mixer | None = None
+    cross: Attention | None = None
+    feed: Feed | None = None
+
+    @property
+    def branches(self) -> int:
+        """How many results are added to the residual stream."""
+        return sum(part is not None for part in (self.mixer, self.cross, self.feed))
+
+    def parts(self) -> Iterator[Part]:
+        """Everything in the layer that holds parameters."""
+        for block in (self.mixer, self.cross, self.feed):
+            if block is not None:
+                yield from block.parts()
+        yield from self.norms
+
+
+@record
+class Run:
+    """``times`` executions of one kind of layer with ``copies`` sets of weights (None: as many).
+
+    ALBERT runs one set of weights twelve times.
+    """
+
+    layer: Layer
+    times: Number
+    copies: Number | None = None
+
+    @property
+    def sets(self) -> Number:
+        """Sets of weights."""
+        return self.times if self.copies is None else self.copies
+
+
+@record
+class Placed:
+    """A part outside the layers and what it runs on.
+
+    ``rows`` is ``token`` (every position), ``sequence`` (once a sequence: poolers, classifiers),
+    ``patch`` (every image patch), ``pooled`` (every image token left for the decoder), ``frame``
+    (every mel frame, two for each position) or ``none`` (it is kept, and does no work).
+    """
+
+    part: Part
+    rows: str = "token"
+
+
+@record
+class Stack:
+    """One tower: its front, its layers, its tail. ``role`` decides which tokens run through it.
+
+    ``decoder`` runs on the new tokens, ``encoder`` on the source, ``image`` on patches; a
+    ``decoder`` that is not ``causal`` is an encoder-only model. ``positions`` is fixed where the
+    model says so (Whisper's source, image patches with their class token), ``patches`` is the
+    number of image patches, ``pooled`` what is left of them for the decoder.
+    """
+
+    role: str
+    hidden: Number
+    runs: tuple[Run, ...]
+    front: tuple[Placed, ...] = ()
+    tail: tuple[Placed, ...] = ()
+    causal: bool = True
+    positions: Number | None = None
+    patches: Number = 0
+    pooled: Number = 0
+
+    def parts(self) -> Iterator[tuple[Number, Part]]:
+        """Every part that holds parameters, with the number of sets of its weights."""
+        for placed in self.front:
+            yield 1, placed.part
+        for run in self.runs:
+            for part in run.layer.parts():
+                yield run.sets, part
+        for placed in self.tail:
+            yield 1, placed.part
+
+
+@record
+class Description:
+    """A whole model: stacks in the order they run, then parts that belong to none of them.
+
+    ``needs_images``: it makes no sense without (ViT, CLIP). ``contrast`` is the width in which
+    CLIP compares texts with images.
+    """
+
+    stacks: tuple[Stack, ...]
+    extras: tuple[Placed, ...] = ()
+    head: Linear | None = None
+    needs_images: bool = False
+    contrast: Number | None = None
+
+    def parts(self) -> Iterator[tuple[Number, Part]]:
+        """Every part that holds parameters, with the number of sets of its weights."""
+        for stack in self.stacks:
+            yield from stack.parts()
+        for placed in self.extras:
+            yield 1, placed.part
+        if self.head is not None:
+            yield 1, self.head
+
+    def stack(self, role: str) -> Stack | None:
+        """The first stack of that role, or None."""
+        return next((stack for stack in self.stacks if stack.role == role), None)

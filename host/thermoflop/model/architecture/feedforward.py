@@ -1,0 +1,87 @@
+"""What works on each token alone: plain and gated MLPs, and mixtures of experts."""
+
+from __future__ import annotations
+
+from thermoflop.model.architecture.parts import Linear
+from thermoflop.base.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.base.number import Number
+    from thermoflop.model.architecture.parts import Part
+
+# Element-wise operations per element, one for each arithmetic operation or special function.
+ACTIVATION_OPERATIONS = {"relu": 1, "relu2": 2, "silu": 4, "gelu": 8}
+
+_WORDS = {"experts": "expert {}", "shared_experts": "shared {}"}
+
+
+@record
+class Mlp:
+    """``inner`` neurons between ``hidden`` inputs and ``outputs`` (None: ``hidden``) outputs.
+
+    Gated: down(act(gate x) * up x), three matrices (Shazeer 2020). Plain: two. ``copies`` of it
+    exist when it is the expert of a mixture.
+    """
+
+    hidden: Number
+    inner: Number
+    gated: bool = True
+    up_bias: bool = False
+    down_bias: bool = False
+    activation: str = "silu"
+    group: str = "mlp"
+    copies: Number = 1
+
+    def linears(self) -> tuple[Linear, ...]:
+        """Gate (where there is one), up and down projections."""
+        group, copies = self.group, self.copies
+        name = _WORDS.get(group, "{}_proj").format
+        up = Linear(name("up"), group, group, self.hidden, self.inner, self.up_bias, copies)
+        down = Linear(name("down"), group, group, self.inner, self.hidden, self.down_bias, copies)
+        if not self.gated:
+            return (up, down)
+        gate = Linear(name("gate"), group, group, self.hidden, self.inner, self.up_bias, copies)
+        return (gate, up, down)
+
+    @property
+    def operations(self) -> int:
+        """Element-wise operations for each of the ``inner`` neurons."""
+        return ACTIVATION_OPERATIONS.get(self.activation, 8) + int(self.gated)
+
+    def parts(self) -> tuple[Part, ...]:
+        """Everything here that holds parameters."""
+        return self.linears()
+
+
+@record
+class Moe:
+    """A mixture: ``top_k`` of ``experts`` work on each token, a ``shared`` MLP on every token."""
+
+    hidden: Number
+    experts: Number
+    top_k: Number
+    expert: Mlp
+    router_bias: bool = False
+    shared: Mlp | None = None
+    shared_gate: bool = False
+
+    def router(self) -> Linear:
+        """The map from hidden state to one score per expert, kept in the wide format."""
+        bias = self.router_bias
+        return Linear("router", "router", "router", self.hidden, self.experts, bias, kept=True)
+
+    def gate(self) -> Linear:
+        """The scalar gate on the shared expert (Qwen2-MoE)."""
+        role = "shared_expert_gate"
+        return Linear(role, role, role, self.hidden, 1, kept=True)
+
+    def parts(self) -> tuple[Part, ...]:
+        """Everything here that holds parameters."""
+        shared = self.shared.parts() if self.shared else ()
+        gate = (self.gate(),) if self.shared_gate else ()
+        return (self.router(), *self.expert.parts(), *shared, *gate)
+
+
+if TYPE_CHECKING:
+    Feed = Mlp | Moe

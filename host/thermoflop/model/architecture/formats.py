@@ -1,0 +1,98 @@
+"""Number formats: how many bytes an element takes, scales of its group included, exactly.
+
+Sources: OCP Microscaling Formats v1.0 (mxfp4: 32 elements of 4 bits share a scale of 8 bits); GPTQ
+and AWQ as published (int4: 128 elements share a 16-bit scale, zero points left out); int8 and fp8
+scales are one a tensor, channel or 128 x 128 block, below 0.1 %, and not counted. tf32 is a way
+to multiply: it is stored in 32 bits.
+"""
+
+from __future__ import annotations
+
+from math import gcd
+
+from thermoflop.errors import UsageError
+from thermoflop.base.number import kind_of, scaled
+from thermoflop.base.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.base.number import Number
+
+_PLAIN_BITS = {"fp32": 32, "tf32": 32, "bf16": 16, "fp16": 16, "fp8": 8, "int8": 8}
+_GROUPED = {"int4": (4, 16, 128), "mxfp4": (4, 8, 32)}
+QUANTIZED = frozenset({"fp8", "int8", "int4", "mxfp4"})
+FORMAT_NAMES = (*_PLAIN_BITS, *_GROUPED)
+
+
+@record
+class Format:
+    """``numerator / denominator`` bytes an element. ``quantized`` formats suit weights in layers;
+    heads, tables, norms, biases and routers then stay in the format of the activations."""
+
+    name: str
+    numerator: int
+    denominator: int
+    quantized: bool
+
+    def bytes_of(self, elements: Number) -> Number:
+        """Bytes of so many elements, rounded up to whole bytes; an expected number is rounded."""
+        if type(elements) is float:
+            return round(elements * self.numerator / self.denominator)
+        if kind_of(elements) == "numpy" and self.denominator > 1 and elements.dtype.kind == "f":
+            return elements * (self.numerator / self.denominator)
+        return scaled(elements, self.numerator, self.denominator)
+
+
+def parse_format(text: str) -> Format:
+    """The format of that name; ``int4-g64`` is int4 with groups of 64. UsageError if unknown."""
+    base, _, group_text = text.partition("-g") if isinstance(text, str) else ("", "", "")
+    if base in _PLAIN_BITS and not group_text:
+        return Format(text, *_reduced(_PLAIN_BITS[base], 1), quantized=base in QUANTIZED)
+    if base in _GROUPED:
+        bits, scale_bits, group = _GROUPED[base]
+        if group_text:
+            group = int(group_text) if group_text.isdecimal() and len(group_text) < 7 else 0
+        if group > 0:
+            return Format(text, *_reduced(bits * group + scale_bits, group), quantized=True)
+    known = ", ".join(FORMAT_NAMES)
+    raise UsageError(f"{text!r} is not a number format: expected one of {known}, or int4-g64")
+
+
+def _reduced(bits: int, elements: int) -> tuple[int, int]:
+    """Bytes per element as a fraction in lowest terms."""
+    shared = gcd(bits, 8 * elements)
+    return bits // shared, 8 * elements // shared
+
+
+@record
+class Formats:
+    """The formats of weights, activations and cache in one table."""
+
+    weights: Format
+    activations: Format
+    cache: Format
+
+    @property
+    def kept(self) -> Format:
+        """Weights that quantization leaves alone: norms, biases, tables, heads, routers."""
+        return self.activations if self.weights.quantized else self.weights
+
+    @property
+    def whole_bytes(self) -> bool:
+        """Whether every element takes a whole number of bytes, so that nothing is rounded."""
+        return all(each.denominator == 1 for each in (self.weights, self.activations, self.cache))
+
+
+def choose_formats(
+    dtype: str = "bf16",
+    weights: str | None = None,
+    activations: str | None = None,
+    cache: str | None = None,
+) -> Formats:
+    """Formats by name, ``dtype`` where nothing else is said.
+
+    A quantized ``weights`` with nothing said of the others leaves them in ``dtype``; a quantized
+    ``dtype`` holds for all three.
+    """
+    chosen = (weights, activations, cache)
+    return Formats(*(parse_format(dtype if name is None else name) for name in chosen))

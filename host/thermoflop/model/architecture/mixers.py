@@ -1,0 +1,326 @@
+"""What mixes tokens in a layer: attention in its forms, and state-space recurrences.
+
+Each mixer lists its ``parts()`` (what holds parameters); ``thermoflop.model.operators.build`` turns the same
+mixer into operators. Sources: Vaswani 2017 (multi-head), Shazeer 2019 (multi-query), Ainslie 2023
+(grouped), DeepSeek-V2 2024 (latent), Gu and Dao 2023 and 2024 (Mamba, Mamba-2), Yang 2024 (gated
+delta rule).
+"""
+
+from __future__ import annotations
+
+from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Vector
+from thermoflop.base.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.base.number import Number
+    from thermoflop.model.architecture.parts import Part
+
+
+@record
+class Attention:
+    """Multi-head, grouped or multi-query attention over ``heads`` query heads.
+
+    ``window`` keys at most are attended (None: all); ``chunk`` restarts the window at every
+    multiple of it instead. ``rotary`` dimensions of each head are rotated (None: no rotation).
+    ``gate`` doubles the query projection with an output gate (Qwen3-Next). ``sinks`` adds one
+    learned logit per head. ``cross`` attention takes its keys and values from the encoder.
+    ``output_group`` counts the output projection with another group (BERT's is a module called
+    output, counted with the MLP).
+    """
+
+    hidden: Number
+    heads: Number
+    kv_heads: Number
+    head_dim: Number
+    q_bias: bool = False
+    k_bias: bool = False
+    v_bias: bool = False
+    o_bias: bool = False
+    window: Number | None = None
+    chunk: Number | None = None
+    q_norm: Norm | None = None
+    k_norm: Norm | None = None
+    rotary: Number | None = None
+    sinks: bool = False
+    gate: bool = False
+    cross: bool = False
+    output_group: str | None = None
+
+    @property
+    def group(self) -> str:
+        """Row of the parameter table."""
+        return "cross_attn" if self.cross else "attn"
+
+    @property
+    def q_width(self) -> Number:
+        """Elements of all query heads together."""
+        return self.heads * self.head_dim
+
+    @property
+    def kv_width(self) -> Number:
+        """Elements of all key heads together; the values are as many."""
+        return self.kv_heads * self.head_dim
+
+    def projections(self) -> tuple[Linear, Linear, Linear, Linear]:
+        """Query, key, value and output projections."""
+        group, role = self.group, f"{self.group}_proj"
+        queries = self.q_width * (2 if self.gate else 1)
+        kv_width = self.kv_width
+        return (
+            Linear("q_proj", group, role, self.hidden, queries, self.q_bias),
+            Linear("k_proj", group, role, self.hidden, kv_width, self.k_bias),
+            Linear("v_proj", group, role, self.hidden, kv_width, self.v_bias),
+            Linear(
+                "o_proj",
+                self.output_group or group,
+                self.output_group or role,
+                self.q_width,
+                self.hidden,
+                self.o_bias,
+            ),
+        )
+
+    def norms(self) -> tuple[Norm, ...]:
+        """The norms on queries and keys, where a model has them."""
+        return tuple(norm for norm in (self.q_norm, self.k_norm) if norm)
+
+    def parts(self) -> tuple[Part, ...]:
+        """Everything here that holds parameters."""
+        sinks = (Vector("sinks", self.group, self.heads),) if self.sinks else ()
+        return (*self.projections(), *self.norms(), *sinks)
+
+
+@record
+class LatentAttention:
+    """Multi-head latent attention: keys and values come from a cached latent of ``kv_rank``.
+
+    Each head has ``nope`` plain and ``rope`` rotated key dimensions (the rotated ones are shared
+    by all heads) and ``value_dim`` value dimensions. ``q_rank`` None: queries are not compressed.
+    """
+
+    hidden: Number
+    heads: Number
+    kv_rank: Number
+    nope: Number
+    rope: Number
+    value_dim: Number
+    q_rank: Number | None = None
+    bias: bool = False
+    norm_kind: str = "rms"
+
+    @property
+    def key_dim(self) -> Number:
+        """Dimensions of a query or key head."""
+        return self.nope + self.rope
+
+    def queries(self) -> tuple[Linear, ...]:
+        """The query projection, in one piece or through its latent."""
+        width = self.heads * self.key_dim
+        if self.q_rank is None:
+            return (Linear("q_proj", "attn", "attn_proj", self.hidden, width),)
+        return (
+            Linear("q_a_proj", "attn", "attn_proj", self.hidden, self.q_rank, self.bias),
+            Linear("q_b_proj", "attn", "attn_proj", self.q_rank, width),
+        )
+
+    def compress(self) -> Linear:
+        """Hidden state to latent and shared rotary key."""
+        width = self.kv_rank + self.rope
+        return Linear("kv_a_proj", "attn", "attn_proj", self.hidden, width, self.bias)
+
+    def expand(self) -> Linear:
+        """Latent to the keys and values of every head."""
+        width = self.heads * (self.nope + self.value_dim)
+        return Linear("kv_b_proj", "attn", "attn_proj", self.kv_rank, width)
+
+    def output(self) -> Linear:
+        """Values of every head back to the hidden state."""
+        width = self.heads * self.value_dim
+        return Linear("o_proj", "attn", "attn_proj", width, self.hidden, self.bias)
+
+    def norms(self) -> tuple[Norm, ...]:
+        """The norms on the latents."""
+        kv_norm = Norm("kv_a_norm", self.kv_rank, self.norm_kind)
+        if self.q_rank is None:
+            return (kv_norm,)
+        return (Norm("q_a_norm", self.q_rank, self.norm_kind), kv_norm)
+
+    def parts(self) -> tuple[Part, ...]:
+        """Everything here that holds parameters."""
+        return (*self.queries(), self.compress(), self.expand(), self.output(), *self.norms())
+
+
+@record
+class Mamba:
+    """The selective state space of Mamba: ``inner`` channels with ``state`` states each."""
+
+    hidden: Number
+    inner: Number
+    state: Number
+    kernel: Number
+    dt_rank: Number
+    bias: bool = False
+    conv_bias: bool = True
+    inner_norms: bool = False
+
+    @property
+    def scanned(self) -> Number:
+        """State elements that are updated for each token."""
+        return self.inner * self.state
+
+    @property
+    def kept(self) -> Number:
+        """Elements of the recurrent state of one sequence: states and convolution window."""
+        return self.inner * (self.state + self.kernel)
+
+    def convolution(self) -> Convolution:
+        """The short causal convolution over each channel."""
+        return Convolution("conv1d", "ssm", "ssm_conv", 1, self.inner, self.kernel, self.conv_bias)
+
+    def linears(self) -> tuple[Linear, ...]:
+        """Input, selection, step and output projections; the step belongs to the scan."""
+        selected = self.dt_rank + 2 * self.state
+        return (
+            Linear("in_proj", "ssm", "ssm_proj", self.hidden, 2 * self.inner, self.bias),
+            Linear("x_proj", "ssm", "ssm_proj", self.inner, selected),
+            Linear("dt_proj", "ssm", "ssm_scan", self.dt_rank, self.inner, bias=True),
+            Linear("out_proj", "ssm", "ssm_proj", self.inner, self.hidden, self.bias),
+        )
+
+    def norms(self) -> tuple[Norm, ...]:
+        """Jamba normalizes the step and both selections."""
+        if not self.inner_norms:
+            return ()
+        return (
+            Norm("dt_norm", self.dt_rank),
+            Norm("b_norm", self.state),
+            Norm("c_norm", self.state),
+        )
+
+    def parts(self) -> tuple[Part, ...]:
+        """Everything here that holds parameters."""
+        decay = Vector("A_log", "ssm", self.inner * self.state)
+        skip = Vector("D", "ssm", self.inner)
+        return (*self.linears(), self.convolution(), decay, skip, *self.norms())
+
+
+def _step_bias(group: str, heads: Number) -> Vector:
+    """The bias of the time step, one a head."""
+    return Vector("dt_bias", group, heads, bias=True)
+
+
+@record
+class Mamba2:
+    """The state-space duality of Mamba-2: ``heads`` of ``head_dim``, ``groups`` share B and C."""
+
+    hidden: Number
+    heads: Number
+    head_dim: Number
+    groups: Number
+    state: Number
+    kernel: Number
+    bias: bool = False
+    conv_bias: bool = True
+
+    @property
+    def inner(self) -> Number:
+        """Channels of all heads together."""
+        return self.heads * self.head_dim
+
+    @property
+    def mixed(self) -> Number:
+        """Channels that pass the convolution: values, B and C."""
+        return self.inner + 2 * self.groups * self.state
+
+    @property
+    def scanned(self) -> Number:
+        """State elements that are updated for each token."""
+        return self.inner * self.state
+
+    @property
+    def kept(self) -> Number:
+        """Elements of the recurrent state of one sequence: states and convolution window."""
+        return self.inner * self.state + self.mixed * self.kernel
+
+    def convolution(self) -> Convolution:
+        """The short causal convolution over each channel."""
+        return Convolution("conv1d", "ssm", "ssm_conv", 1, self.mixed, self.kernel, self.conv_bias)
+
+    def linears(self) -> tuple[Linear, ...]:
+        """Input and output projections."""
+        width = self.inner + self.mixed + self.heads
+        return (
+            Linear("in_proj", "ssm", "ssm_proj", self.hidden, width, self.bias),
+            Linear("out_proj", "ssm", "ssm_proj", self.inner, self.hidden, self.bias),
+        )
+
+    def norms(self) -> tuple[Norm, ...]:
+        """The gated norm before the output projection."""
+        return (Norm("gated_norm", self.inner),)
+
+    def parts(self) -> tuple[Part, ...]:
+        """Everything here that holds parameters."""
+        vectors = (Vector("A_log, D", "ssm", 2 * self.heads), _step_bias("ssm", self.heads))
+        return (*self.linears(), self.convolution(), *vectors, *self.norms())
+
+
+@record
+class GatedDelta:
+    """The gated delta rule of Qwen3-Next: a key x value matrix per value head is the state."""
+
+    hidden: Number
+    key_heads: Number
+    value_heads: Number
+    key_dim: Number
+    value_dim: Number
+    kernel: Number
+
+    @property
+    def inner(self) -> Number:
+        """Value channels of all heads together."""
+        return self.value_heads * self.value_dim
+
+    @property
+    def mixed(self) -> Number:
+        """Channels that pass the convolution: queries, keys and values."""
+        return 2 * self.key_heads * self.key_dim + self.inner
+
+    @property
+    def scanned(self) -> Number:
+        """State elements that are updated for each token."""
+        return self.value_heads * self.key_dim * self.value_dim
+
+    @property
+    def kept(self) -> Number:
+        """Elements of the recurrent state of one sequence: states and convolution window."""
+        return self.scanned + self.mixed * self.kernel
+
+    def convolution(self) -> Convolution:
+        """The short causal convolution over each channel, without bias."""
+        name, group, role = "conv1d", "linear_attn", "linear_attn_conv"
+        return Convolution(name, group, role, 1, self.mixed, self.kernel)
+
+    def linears(self) -> tuple[Linear, ...]:
+        """Projections to queries, keys, values and gate, to both rates, and back."""
+        group, role = "linear_attn", "linear_attn_proj"
+        return (
+            Linear("in_proj_qkvz", group, role, self.hidden, self.mixed + self.inner),
+            Linear("in_proj_ba", group, role, self.hidden, 2 * self.value_heads),
+            Linear("out_proj", group, role, self.inner, self.hidden),
+        )
+
+    def norms(self) -> tuple[Norm, ...]:
+        """The gated norm on each value head."""
+        return (Norm("gated_norm", self.value_dim, vectors=self.value_heads),)
+
+    def parts(self) -> tuple[Part, ...]:
+        """Everything here that holds parameters."""
+        heads = self.value_heads
+        vectors = (Vector("A_log", "linear_attn", heads), _step_bias("linear_attn", heads))
+        return (*self.linears(), self.convolution(), *vectors, *self.norms())
+
+
+if TYPE_CHECKING:
+    Recurrent = Mamba | Mamba2 | GatedDelta
+    Mixer = Attention | LatentAttention | Recurrent

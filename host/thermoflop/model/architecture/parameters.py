@@ -1,0 +1,87 @@
+"""Parameters of a description: every part once, with the sets of weights that exist of it."""
+
+from __future__ import annotations
+
+from thermoflop.model.architecture.feedforward import Moe
+from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Vector
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from thermoflop.base.number import Number
+    from thermoflop.model.architecture.description import Description
+    from thermoflop.model.architecture.formats import Format
+
+
+def total(description: Description) -> Number:
+    """All parameters; a tied matrix counts once."""
+    count: Number = 0
+    for sets, part in description.parts():
+        count = count + sets * part.parameters
+    return count
+
+
+def by_group(description: Description) -> dict[str, Number]:
+    """Parameters by group, groups without any left out."""
+    groups: dict[str, Number] = {}
+    for sets, part in description.parts():
+        count = sets * part.parameters
+        if type(count) is int and count == 0:
+            continue
+        groups[part.group] = groups[part.group] + count if part.group in groups else count
+    return groups
+
+
+def biases(description: Description) -> Number:
+    """Parameters in biases, those of norms included."""
+    count: Number = 0
+    for sets, part in description.parts():
+        if isinstance(part, Linear | Convolution):
+            count = count + sets * part.bias_parameters
+        elif isinstance(part, Norm) and part.bias:
+            count = count + sets * part.copies * part.width
+        elif isinstance(part, Vector) and part.bias:
+            count = count + sets * part.elements
+    return count
+
+
+def mixtures(description: Description) -> Iterator[tuple[Number, Moe]]:
+    """Every mixture of experts, with the number of layers that have it."""
+    for stack in description.stacks:
+        for run in stack.runs:
+            if isinstance(run.layer.feed, Moe):
+                yield run.sets, run.layer.feed
+
+
+def expert_parameters(moe: Moe) -> Number:
+    """Parameters of all experts of one mixture."""
+    count: Number = 0
+    for part in moe.expert.parts():
+        count = count + part.parameters
+    return count
+
+
+def active(description: Description) -> Number:
+    """Parameters that work on one token: top-k of the experts, and all the rest."""
+    count = total(description)
+    for sets, moe in mixtures(description):
+        experts = expert_parameters(moe)
+        if type(experts) is int and type(moe.experts) is int:
+            idle = experts // moe.experts * (moe.experts - moe.top_k)
+        else:
+            idle = experts - experts * moe.top_k / moe.experts
+        count = count - sets * idle
+    return count
+
+
+def stored_bytes(description: Description, weights: Format, kept: Format) -> Number:
+    """Bytes of all parameters: matrices in layers in one format, the rest in the other."""
+    size: Number = 0
+    for sets, part in description.parts():
+        matrix: Number = 0
+        if isinstance(part, Linear) and not part.kept and not part.tied:
+            matrix = part.matrix_parameters
+        rest = part.parameters - matrix
+        size = size + sets * (weights.bytes_of(matrix) + kept.bytes_of(rest))
+    return size

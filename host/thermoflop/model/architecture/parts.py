@@ -1,0 +1,149 @@
+"""The parts that hold parameters: linear maps, norms, tables and convolutions.
+
+A model is described as layers made of parts, and both the parameter count and the operators of a
+step follow from the same part: nothing is written down twice. Every size may be an int, a numpy
+array or a sympy symbol. ``group`` names the row of ``Model.params_by_group``, ``role`` the row of
+``OperatorTable.by_group``.
+"""
+
+from __future__ import annotations
+
+from thermoflop.base.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.base.number import Number
+
+
+@record
+class Linear:
+    """``y = x W + b``: ``inputs`` x ``outputs`` weights, kept ``copies`` times (experts).
+
+    ``kept`` weights stay in the wide format when the others are quantized (heads, routers).
+    A ``tied`` weight is another part's: it is read, but it is not counted again.
+    """
+
+    name: str
+    group: str
+    role: str
+    inputs: Number
+    outputs: Number
+    bias: bool = False
+    copies: Number = 1
+    kept: bool = False
+    tied: bool = False
+
+    @property
+    def matrix_parameters(self) -> Number:
+        """Elements of the matrix, of all copies, whether tied or not."""
+        return self.copies * self.inputs * self.outputs
+
+    @property
+    def bias_parameters(self) -> Number:
+        """Elements of the bias, of all copies."""
+        return self.copies * self.outputs if self.bias else 0
+
+    @property
+    def parameters(self) -> Number:
+        """Elements that this part adds to the model."""
+        return self.bias_parameters + (0 if self.tied else self.matrix_parameters)
+
+
+@record
+class Norm:
+    """A normalization of vectors of ``width`` elements, ``vectors`` of them per token.
+
+    ``kind`` is ``rms`` (4 operations an element: square, add, scale, weigh), ``layer`` (7: add to
+    the mean, centre, square, add, scale, weigh, shift) or ``l2`` (3: no weights).
+    ``copies`` sets of weights exist when each head has its own.
+    """
+
+    name: str
+    width: Number
+    kind: str = "rms"
+    weight: bool = True
+    bias: bool = False
+    vectors: Number = 1
+    copies: Number = 1
+    group: str = "norm"
+
+    @property
+    def parameters(self) -> Number:
+        """Elements of the weight and the bias."""
+        return self.copies * self.width * (int(self.weight) + int(self.bias))
+
+    @property
+    def operations(self) -> int:
+        """Element-wise operations per element, by the convention above."""
+        if self.kind == "layer":
+            return 5 + int(self.weight) + int(self.bias)
+        return 3 + int(self.weight)
+
+
+@record
+class Table:
+    """A table of ``rows`` vectors of ``width`` elements, read by index.
+
+    ``lookups`` rows are read per token (0: the table is read whole and added, or is only kept).
+    """
+
+    name: str
+    group: str
+    rows: Number
+    width: Number
+    lookups: int = 1
+
+    @property
+    def parameters(self) -> Number:
+        """Elements of the table."""
+        return self.rows * self.width
+
+
+@record
+class Vector:
+    """Parameters without a matrix: attention sinks, decay rates, a logit scale."""
+
+    name: str
+    group: str
+    elements: Number
+    bias: bool = False
+
+    @property
+    def parameters(self) -> Number:
+        """Elements of the vector."""
+        return self.elements
+
+
+@record
+class Convolution:
+    """``outputs`` channels, each from ``inputs`` channels of its group, over ``kernel`` taps.
+
+    A depth-wise convolution has one input channel per output channel: ``inputs=1``.
+    """
+
+    name: str
+    group: str
+    role: str
+    inputs: Number
+    outputs: Number
+    kernel: Number
+    bias: bool = False
+
+    @property
+    def matrix_parameters(self) -> Number:
+        """Elements of the kernel."""
+        return self.inputs * self.outputs * self.kernel
+
+    @property
+    def bias_parameters(self) -> Number:
+        """Elements of the bias."""
+        return self.outputs if self.bias else 0
+
+    @property
+    def parameters(self) -> Number:
+        """Elements of the kernel and the bias."""
+        return self.matrix_parameters + self.bias_parameters
+
+
+if TYPE_CHECKING:
+    Part = Linear | Norm | Table | Vector | Convolution

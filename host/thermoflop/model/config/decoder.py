@@ -1,0 +1,317 @@
+"""From the traits of a decoder-only family to a description: every such family, one reader."""
+
+from __future__ import annotations
+
+from thermoflop.errors import InputError
+from thermoflop.model.config.keys import Traits
+from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
+from thermoflop.model.config.families.core import use
+from thermoflop.model.architecture.feedforward import Mlp, Moe
+from thermoflop.model.architecture.mixers import Attention, LatentAttention
+from thermoflop.model.architecture.parts import Linear, Norm, Table
+from thermoflop.base.record import replace
+from thermoflop.base.words import shortened
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.model.config.keys import Config
+    from thermoflop.model.architecture.feedforward import Feed
+    from thermoflop.model.architecture.mixers import Mixer
+
+# What a family of decoders says unless it says otherwise; each line is one trait.
+DEFAULTS: dict[str, Any] = {
+    "vocab": use("vocab_size"),
+    "hidden": use("hidden_size"),
+    "layers": use("num_hidden_layers"),
+    "heads": use("num_attention_heads"),
+    "kv_heads": use("num_key_value_heads"),  # None: as many as heads
+    "head_dim": use("head_dim"),  # None: hidden / heads
+    "inner": use("intermediate_size"),
+    "activation": use("hidden_act"),
+    "gated": True,
+    "norm": "rms",  # rms or layer
+    "norm_weight": True,
+    "norm_bias": False,
+    "layer_norms": 2,  # norms on the hidden state in each layer
+    "final_norm": True,
+    "q_bias": False,
+    "k_bias": None,  # None: as q_bias
+    "v_bias": None,
+    "o_bias": False,
+    "up_bias": False,
+    "down_bias": None,  # None: as up_bias
+    "qk_norm": None,  # head: one weight for all heads; heads: one each; full: over all; l2: none
+    "qk_norm_bias": False,
+    "sinks": False,
+    "output_gate": False,
+    "rotary": True,
+    "kinds": None,  # full, sliding, chunked, or a recurrent mixer, for each layer
+    "window": None,
+    "chunk": None,
+    "mla": None,  # function of the configuration giving a LatentAttention
+    "recurrent": None,  # function of the configuration giving a recurrent mixer
+    "blocks": False,  # a layer is a mixer or a feed-forward, not both
+    "experts": 0,
+    "top_k": 0,
+    "expert_inner": None,  # None: as inner
+    "expert_bias": False,
+    "router_bias": False,
+    "shared_inner": 0,
+    "shared_gate": False,
+    "shared_bias": False,
+    "sparse": None,  # which layers are mixtures; None: all, where there are experts
+    "positions": 0,  # rows of a learned position table
+    "embed_norm": False,
+    "embed_width": None,  # None: hidden
+    "tied": use("tie_word_embeddings"),
+    "head_bias": False,
+}
+
+
+def read_decoder(config: Config) -> Description:
+    """The description of a decoder-only model."""
+    traits = Traits(config, DEFAULTS)
+    hidden, vocab = traits["hidden"], traits["vocab"]
+    width = traits["embed_width"] or hidden
+    stack = Stack(
+        "decoder",
+        hidden,
+        decoder_runs(traits),
+        front=_front(traits, width),
+        tail=_tail(traits, width),
+    )
+    return Description((stack,), **head_of(config, traits, vocab, width))
+
+
+def _front(traits: Traits, width: int) -> tuple[Placed, ...]:
+    """Token embedding, its norm and projection, learned positions."""
+    hidden = traits["hidden"]
+    front = [Placed(Table("embed_tokens", "embed_tokens", traits["vocab"], width))]
+    if width != hidden:
+        front.append(Placed(Linear("project_in", "embed_proj", "embed_proj", width, hidden)))
+    if traits["positions"]:
+        front.append(Placed(Table("embed_positions", "embed_pos", traits["positions"], hidden)))
+    if traits["embed_norm"]:
+        front.append(Placed(norm_of(traits, "embed_norm", hidden)))
+    return tuple(front)
+
+
+def _tail(traits: Traits, width: int) -> tuple[Placed, ...]:
+    """Final norm, and the projection back to a narrower embedding."""
+    hidden = traits["hidden"]
+    tail = [Placed(norm_of(traits, "final_norm", hidden))] if traits["final_norm"] else []
+    if width != hidden:
+        tail.append(Placed(Linear("project_out", "embed_proj", "embed_proj", hidden, width)))
+    return tuple(tail)
+
+
+def head_of(config: Config, traits: Traits, vocab: int, width: int) -> dict[str, Any]:
+    """The head that the file's ``architectures`` asks for, as fields of a Description."""
+    kind = head_kind(config)
+    if kind == "none":
+        return {}
+    if kind.endswith("classifier"):
+        labels, biased = label_count(config), kind == "token classifier"
+        role, hidden = "classifier", traits["hidden"]
+        return {"head": Linear("score", role, role, hidden, labels, biased, kept=True)}
+    bias, tied = traits["head_bias"], traits["tied"]
+    head = Linear("lm_head", "lm_head", "lm_head", width, vocab, bias, kept=True, tied=tied)
+    return {"head": head}
+
+
+def head_kind(config: Config) -> str:
+    """``lm``, ``classifier``, ``token classifier`` or ``none``, from the class in the file."""
+    name = class_name(config, "ForCausalLM")
+    if name.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM")):
+        return "lm"
+    if name.endswith("ForSequenceClassification"):
+        return "classifier"
+    if name.endswith("ForTokenClassification"):
+        return "token classifier"
+    if name.endswith("Model") and not name.endswith("HeadsModel"):
+        return "none"
+    raise InputError(
+        f"architectures names {name[:60]}, and its head is not understood: expected a class "
+        "that ends in ForCausalLM, LMHeadModel, ForSequenceClassification or Model"
+    )
+
+
+def class_name(config: Config, default: str) -> str:
+    """The first class in ``architectures``, or ``default`` when there is none."""
+    named = config.raw.get("architectures") or [default]
+    name = named[0] if isinstance(named, list) else named
+    if not isinstance(name, str):
+        raise InputError(
+            f"architectures is {shortened(named)} where a list of class names is expected"
+        )
+    return name
+
+
+def label_count(config: Config) -> int:
+    """Classes of a classifier: as many as ``id2label`` names, or ``num_labels``, or 2."""
+    labels = config.raw.get("id2label")
+    if isinstance(labels, dict) and labels:
+        return len(labels)
+    count = config.raw.get("num_labels", 2)
+    if type(count) is not int or count < 1:
+        raise InputError(
+            f"num_labels is {shortened(count)} where a whole number from 1 is expected"
+        )
+    return count
+
+
+def norm_of(traits: Traits, name: str, width: int) -> Norm:
+    """A norm on the hidden state, of the family's kind."""
+    return Norm(name, width, traits["norm"], traits["norm_weight"], traits["norm_bias"])
+
+
+def decoder_runs(traits: Traits) -> tuple[Run, ...]:
+    """The layers, equal ones counted once, in the order in which each kind first appears."""
+    layers = traits["layers"]
+    kinds = traits["kinds"] or ["full"] * layers
+    sparse = traits["sparse"]
+    if sparse is None:
+        sparse = [bool(traits["experts"])] * layers
+    counts: dict[tuple[str, bool], int] = {}
+    for key in zip(kinds, sparse, strict=True):
+        counts[key] = counts.get(key, 0) + 1
+    make = _block if traits["blocks"] else _layer
+    merged: dict[Layer, int] = {}
+    for (kind, mixture), count in counts.items():
+        layer = make(traits, kind, mixture)
+        merged[layer] = merged.get(layer, 0) + count
+    return tuple(Run(layer, count) for layer, count in merged.items())
+
+
+def _layer(traits: Traits, kind: str, mixture: bool) -> Layer:
+    """A layer with a mixer and a feed-forward."""
+    hidden = traits["hidden"]
+    norms = [norm_of(traits, f"norm {index + 1}", hidden) for index in range(traits["layer_norms"])]
+    mixer, mixer_word = _mixer(traits, kind)
+    feed = mixture_of(traits) if mixture else mlp_of(traits)
+    name = f"{mixer_word} + {'MoE' if mixture else 'MLP'}"
+    return Layer(name, hidden, tuple(norms), mixer, feed=feed)
+
+
+def _block(traits: Traits, kind: str, _mixture: bool) -> Layer:
+    """A layer with one of both (Nemotron-H, Mamba)."""
+    hidden = traits["hidden"]
+    norms = (norm_of(traits, "norm", hidden),)
+    if kind in ("mlp", "moe"):
+        feed = mixture_of(traits) if kind == "moe" else mlp_of(traits)
+        return Layer("MoE" if kind == "moe" else "MLP", hidden, norms, feed=feed)
+    mixer, word = _mixer(traits, kind)
+    return Layer(word, hidden, norms, mixer)
+
+
+def _mixer(traits: Traits, kind: str) -> tuple[Mixer, str]:
+    """The mixer of one kind of layer, and its name."""
+    mixer = traits["recurrent"] if kind in ("mamba", "linear") else None
+    if mixer is None and kind not in ("full", "sliding", "chunked"):
+        raise InputError(f"a layer of kind {kind} makes no sense for this family")
+    if mixer is not None:
+        return mixer, "linear attention" if kind == "linear" else "state space"
+    latent: LatentAttention | None = traits["mla"]
+    if latent is not None:
+        return latent, "latent attention"
+    attention = attention_of(traits)
+    if kind == "sliding" and traits["window"] is not None:
+        return replace(attention, window=traits["window"]), "sliding attention"
+    if kind == "chunked" and traits["chunk"] is not None:
+        return replace(attention, chunk=traits["chunk"]), "chunked attention"
+    return attention, "attention"
+
+
+def head_dim_of(traits: Traits) -> int:
+    """``head_dim``, or hidden / heads, which must then be whole."""
+    given: int | None = traits["head_dim"]
+    if given is not None:
+        return given
+    hidden, heads = traits["hidden"], traits["heads"]
+    if hidden % heads:
+        raise InputError(f"a hidden size of {hidden} does not divide into {heads} heads")
+    return int(hidden // heads)
+
+
+def attention_of(traits: Traits) -> Attention:
+    """Full attention with the family's biases and norms."""
+    heads, dim = traits["heads"], head_dim_of(traits)
+    kv_heads = traits["kv_heads"] or heads
+    if heads % kv_heads:
+        raise InputError(f"{heads} query heads do not divide into {kv_heads} key-value heads")
+    q_bias = traits["q_bias"]
+    k_bias, v_bias = traits["k_bias"], traits["v_bias"]
+    return Attention(
+        traits["hidden"],
+        heads,
+        kv_heads,
+        dim,
+        q_bias,
+        q_bias if k_bias is None else k_bias,
+        q_bias if v_bias is None else v_bias,
+        traits["o_bias"],
+        q_norm=_qk_norm(traits, "q_norm", heads, dim),
+        k_norm=_qk_norm(traits, "k_norm", kv_heads, dim),
+        rotary=dim if traits["rotary"] else None,
+        sinks=traits["sinks"],
+        gate=traits["output_gate"],
+    )
+
+
+def _qk_norm(traits: Traits, name: str, heads: int, dim: int) -> Norm | None:
+    """The norm on queries or keys, if the family has one."""
+    form = traits["qk_norm"]
+    if form is None:
+        return None
+    kind, bias = traits["norm"], traits["qk_norm_bias"]
+    if form == "full":
+        return Norm(name, heads * dim, kind, bias=bias)
+    if form == "l2":
+        return Norm(name, dim, "l2", weight=False, vectors=heads)
+    copies = heads if form == "heads" else 1
+    return Norm(name, dim, kind, bias=bias, vectors=heads, copies=copies)
+
+
+def mlp_of(traits: Traits) -> Mlp:
+    """The dense feed-forward."""
+    up_bias, down_bias = traits["up_bias"], traits["down_bias"]
+    return Mlp(
+        traits["hidden"],
+        traits["inner"],
+        traits["gated"],
+        up_bias,
+        up_bias if down_bias is None else down_bias,
+        activation_word(traits["activation"]),
+    )
+
+
+def mixture_of(traits: Traits) -> Feed:
+    """The mixture of experts."""
+    hidden, experts, top_k = traits["hidden"], traits["experts"], traits["top_k"]
+    if not top_k or top_k > experts:
+        raise InputError(f"{top_k} of {experts} experts per token makes no sense")
+    inner = traits["expert_inner"] or traits["inner"]
+    activation, bias = activation_word(traits["activation"]), traits["expert_bias"]
+    gated = traits["gated"]
+    expert = Mlp(hidden, inner, gated, bias, bias, activation, "experts", copies=experts)
+    shared_inner = traits["shared_inner"]
+    biased = traits["shared_bias"]
+    shared = (
+        Mlp(hidden, shared_inner, gated, biased, biased, activation, "shared_experts")
+        if shared_inner
+        else None
+    )
+    gate = bool(shared_inner) and traits["shared_gate"]
+    return Moe(hidden, experts, top_k, expert, traits["router_bias"], shared, gate)
+
+
+def activation_word(name: str | None) -> str:
+    """The activation's kin: relu, relu2, silu or gelu. It decides element-wise work alone."""
+    word = (name or "gelu").lower()
+    if "relu2" in word or "squared" in word:
+        return "relu2"
+    if word.startswith("relu"):
+        return "relu"
+    return "silu" if word in ("silu", "swish", "swiglu", "swiglu-oai") else "gelu"

@@ -1,0 +1,41 @@
+"""The families of models, as data: one entry for each ``model_type``, in modules by kinship.
+
+A module is imported when one of its families is asked for: starting stays cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from thermoflop.model.config.families.core import FAMILIES, Family
+
+# module -> the model_types that it defines; the test of families holds both lists equal
+MODULES = {
+    "dense": "cohere cohere2 gemma gemma2 gemma3_text granite llama mistral olmo olmo2 olmo3 phi3"
+    " qwen2 qwen3 smollm3 stablelm",
+    "classic": "codegen gpt2 gpt_bigcode gpt_neo gpt_neox gptj nemotron opt phi starcoder2",
+    "alibi": "bloom falcon mpt",
+    "mixtures": "dbrx glm4_moe gpt_oss granitemoe llama4_text mixtral olmoe phimoe qwen2_moe"
+    " qwen3_moe",
+    "latent": "deepseek_v2 deepseek_v3 kimi_k2",
+    "kin": "arcee biogpt dots1 ernie4_5 exaone4 glm glm4 granitemoeshared helium"
+    " minimax_m2 ministral persimmon seed_oss",
+    "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h qwen3_next",
+    "encoders": "albert bert camembert distilbert electra roberta xlm-roberta",
+    "vision": "clip clip_text_model clip_vision_model deit gemma3 siglip_vision_model vit",
+    "seq2seq": "bart mbart mt5 t5 whisper",
+}
+# towers that are part of another model and are not counted alone
+_PARTS = frozenset({"clip_text_model", "clip_vision_model", "siglip_vision_model"})
+_HOME = {name: module for module, names in MODULES.items() for name in names.split()}
+
+FAMILY_NAMES = tuple(sorted(_HOME.keys() - _PARTS))
+
+
+def find_family(name: str) -> Family | None:
+    """The family of a ``model_type``, or None when there is none."""
+    module = _HOME.get(name)
+    if module is None:
+        return None
+    import_module(f"thermoflop.model.config.families.{module}")
+    return FAMILIES[name]

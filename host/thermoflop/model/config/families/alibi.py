@@ -1,0 +1,154 @@
+"""Decoders of the years in which positions were linear biases: BLOOM, Falcon, MPT.
+
+Defaults are those of the configuration classes of transformers 5 (``configuration_*.py``).
+"""
+
+from __future__ import annotations
+
+from thermoflop.errors import InputError, UnknownModel
+from thermoflop.model.config.families.classic import ALL_BIASES, LAYER_NORM, four_times
+from thermoflop.model.config.families.core import family, mapping, use
+from thermoflop.base.words import shortened
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.model.config.keys import Config
+
+family(
+    "bloom",
+    keys={
+        "vocab_size": 250880,
+        "hidden_size": 64,
+        "n_layer": 2,
+        "n_head": 8,
+        "tie_word_embeddings": True,
+    },
+    traits={
+        **LAYER_NORM,
+        **ALL_BIASES,
+        "layers": use("n_layer"),
+        "heads": use("n_head"),
+        "kv_heads": None,
+        "head_dim": None,
+        "inner": lambda config: 4 * config["hidden_size"],
+        "gated": False,
+        "activation": "gelu",
+        "embed_norm": True,
+        "rotary": False,
+    },
+    aliases={
+        "n_embed": "hidden_size",
+        "num_hidden_layers": "n_layer",
+        "num_attention_heads": "n_head",
+    },
+)
+
+
+def _falcon_kv_heads(config: Config) -> int | None:
+    """The new architecture groups heads; the old one has one key head, or all of them."""
+    if config["new_decoder_architecture"]:
+        found: int | None = config["num_kv_heads"]
+        return found
+    return 1 if config["multi_query"] else None
+
+
+def _falcon_norms(config: Config) -> int:
+    """Two norms, unless attention and MLP run side by side from the same one."""
+    if not config["parallel_attn"]:
+        return 2
+    default = 2 if config["new_decoder_architecture"] else 1
+    count: int = config["num_ln_in_parallel_attn"] or default
+    if count > 2:
+        raise InputError(f"num_ln_in_parallel_attn is {count} where 1 or 2 is expected")
+    return count
+
+
+family(
+    "falcon",
+    keys={
+        "vocab_size": 65024,
+        "hidden_size": 4544,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 71,
+        "num_kv_heads": None,
+        "num_ln_in_parallel_attn": None,
+        "ffn_hidden_size": None,
+        "alibi": False,
+        "bias": False,
+        "multi_query": True,
+        "new_decoder_architecture": False,
+        "parallel_attn": True,
+        "activation": "gelu",
+        "tie_word_embeddings": True,
+    },
+    traits={
+        **LAYER_NORM,
+        "kv_heads": _falcon_kv_heads,
+        "head_dim": None,
+        "inner": four_times("ffn_hidden_size", "hidden_size"),
+        "layer_norms": _falcon_norms,
+        "gated": False,
+        "activation": use("activation"),
+        "q_bias": use("bias"),
+        "o_bias": use("bias"),
+        "up_bias": use("bias"),
+        "rotary": lambda config: not config["alibi"],
+    },
+    aliases={"n_layer": "num_hidden_layers", "n_head": "num_attention_heads"},
+)
+
+
+def _mpt_attention(config: Config) -> None:
+    """MPT options that the class ignores and a checkpoint might use are refused by name."""
+    options = config["attn_config"] or {}
+    heads = config["n_heads"]
+    asked = {
+        "qk_ln": options.get("qk_ln") not in (None, False),
+        "kv_n_heads": options.get("kv_n_heads") not in (None, heads),
+        "attn_type": options.get("attn_type") not in (None, "multihead_attention"),
+        "sliding_window_size": options.get("sliding_window_size") not in (None, -1),
+    }
+    for name, wanted in asked.items():
+        if wanted:
+            raise UnknownModel(
+                f"attn_config.{name} = {shortened(options[name])} is not understood for mpt"
+            )
+
+
+def _mpt_inner(config: Config) -> int:
+    _mpt_attention(config)
+    inner: int = config["expansion_ratio"] * config["d_model"]
+    return inner
+
+
+family(
+    "mpt",
+    keys={
+        "vocab_size": 50368,
+        "d_model": 2048,
+        "n_heads": 16,
+        "n_layers": 24,
+        "expansion_ratio": 4,
+        "no_bias": True,
+        "attn_config": mapping(),
+        "tie_word_embeddings": True,
+    },
+    traits={
+        "norm": "layer",
+        "hidden": use("d_model"),
+        "heads": use("n_heads"),
+        "layers": use("n_layers"),
+        "kv_heads": None,
+        "head_dim": None,
+        "inner": _mpt_inner,
+        "activation": "gelu",
+        "gated": False,
+        "rotary": False,
+    },
+    aliases={
+        "hidden_size": "d_model",
+        "num_attention_heads": "n_heads",
+        "num_hidden_layers": "n_layers",
+    },
+    inert=("learned_pos_emb", "norm_type", "embedding_fraction", "fc_type"),
+)

@@ -1,0 +1,278 @@
+"""Decoders with plain MLPs and layer norms: GPT-2 and those that came before gating.
+
+Defaults are those of the configuration classes of transformers 5 (``configuration_*.py``).
+"""
+
+from __future__ import annotations
+
+from thermoflop.errors import InputError
+from thermoflop.model.config.families.core import anything, family, maybe, use
+from thermoflop.model.config.families.patterns import all_sliding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from thermoflop.model.config.keys import Config
+
+LAYER_NORM = {"norm": "layer", "norm_bias": True}
+ALL_BIASES = {"q_bias": True, "o_bias": True, "up_bias": True}
+
+
+def four_times(inner: str, hidden: str) -> object:
+    """The MLP is ``inner`` wide, or four times as wide as the hidden state."""
+    return lambda config: config[inner] or 4 * config[hidden]
+
+
+GPT2_NAMES = {
+    "hidden": use("n_embd"),
+    "layers": use("n_layer"),
+    "heads": use("n_head"),
+    "kv_heads": None,
+    "head_dim": None,
+    "activation": use("activation_function"),
+}
+GPT2_ALIASES = {
+    "hidden_size": "n_embd",
+    "num_hidden_layers": "n_layer",
+    "num_attention_heads": "n_head",
+    "max_position_embeddings": "n_positions",
+}
+
+family(
+    "gpt2",
+    keys={
+        "vocab_size": 50257,
+        "n_embd": 768,
+        "n_layer": 12,
+        "n_head": 12,
+        "n_inner": None,
+        "n_positions": 1024,
+        "activation_function": "gelu_new",
+        "tie_word_embeddings": True,
+    },
+    traits={
+        **GPT2_NAMES,
+        **LAYER_NORM,
+        **ALL_BIASES,
+        "inner": four_times("n_inner", "n_embd"),
+        "gated": False,
+        "positions": use("n_positions"),
+        "rotary": False,
+    },
+    aliases=GPT2_ALIASES,
+)
+family(
+    "gpt_bigcode",
+    "gpt2",
+    keys={"multi_query": True, "activation_function": "gelu_pytorch_tanh"},
+    traits={"kv_heads": lambda config: 1 if config["multi_query"] else None},
+    inert=("inference_runner", "pre_allocate_kv_cache", "validate_runner_input"),
+)
+family(
+    "gptj",
+    "gpt2",
+    keys={
+        "vocab_size": 50400,
+        "n_embd": 4096,
+        "n_layer": 28,
+        "n_head": 16,
+        "n_positions": 2048,
+        "tie_word_embeddings": False,
+    },
+    traits={
+        "q_bias": False,
+        "o_bias": False,
+        "layer_norms": 1,
+        "positions": 0,
+        "rotary": True,
+        "head_bias": True,
+    },
+)
+family("codegen", "gptj")
+
+
+def _gpt_neo_kinds(config: Config) -> Sequence[str]:
+    """GPT-Neo writes its pattern as [[[kinds], repetitions], ...]."""
+    layers, pattern = config["num_layers"], config["attention_types"]
+    if pattern is None:
+        pattern = [[["global", "local"], 12]]
+    kinds: list[str] = []
+    try:
+        for words, times in pattern:
+            if type(times) is not int or not 0 < times * len(words) <= layers:
+                raise ValueError
+            kinds.extend({"global": "full", "local": "sliding"}[word] for word in words * times)
+    except (TypeError, ValueError, KeyError):
+        raise InputError(f"attention_types of {layers} layers is not understood") from None
+    if len(kinds) != layers:
+        raise InputError(f"attention_types names {len(kinds)} layers where num_layers is {layers}")
+    return kinds
+
+
+family(
+    "gpt_neo",
+    keys={
+        "vocab_size": 50257,
+        "hidden_size": 2048,
+        "num_layers": 24,
+        "num_heads": 16,
+        "intermediate_size": None,
+        "max_position_embeddings": 2048,
+        "window_size": 256,
+        "attention_types": anything(),
+        "activation_function": "gelu_new",
+        "tie_word_embeddings": True,
+    },
+    traits={
+        **LAYER_NORM,
+        "o_bias": True,
+        "up_bias": True,
+        "layers": use("num_layers"),
+        "heads": use("num_heads"),
+        "kv_heads": None,
+        "head_dim": None,
+        "inner": four_times("intermediate_size", "hidden_size"),
+        "gated": False,
+        "activation": use("activation_function"),
+        "positions": use("max_position_embeddings"),
+        "rotary": False,
+        "kinds": _gpt_neo_kinds,
+        "window": use("window_size"),
+    },
+    aliases={"num_hidden_layers": "num_layers", "num_attention_heads": "num_heads"},
+    inert=("attention_layers",),
+)
+family(
+    "gpt_neox",
+    keys={
+        "vocab_size": 50432,
+        "hidden_size": 6144,
+        "intermediate_size": 24576,
+        "num_hidden_layers": 44,
+        "num_attention_heads": 64,
+        "hidden_act": "gelu",
+        "attention_bias": True,
+        "tie_word_embeddings": False,
+    },
+    traits={
+        **LAYER_NORM,
+        "kv_heads": None,
+        "head_dim": None,
+        "q_bias": use("attention_bias"),
+        "o_bias": use("attention_bias"),
+        "up_bias": True,
+        "gated": False,
+    },
+    inert=("use_parallel_residual",),
+)
+family(
+    "opt",
+    keys={
+        "vocab_size": 50272,
+        "hidden_size": 768,
+        "ffn_dim": 3072,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "max_position_embeddings": 2048,
+        "word_embed_proj_dim": None,
+        "do_layer_norm_before": True,
+        "_remove_final_layer_norm": False,
+        "enable_bias": True,
+        "layer_norm_elementwise_affine": True,
+        "activation_function": "relu",
+        "tie_word_embeddings": True,
+    },
+    traits={
+        "norm": "layer",
+        "norm_weight": use("layer_norm_elementwise_affine"),
+        "norm_bias": use("layer_norm_elementwise_affine"),
+        "kv_heads": None,
+        "head_dim": None,
+        "inner": use("ffn_dim"),
+        "activation": use("activation_function"),
+        "gated": False,
+        "q_bias": use("enable_bias"),
+        "o_bias": use("enable_bias"),
+        "up_bias": use("enable_bias"),
+        "rotary": False,
+        "positions": lambda config: config["max_position_embeddings"] + 2,
+        "embed_width": use("word_embed_proj_dim"),
+        "final_norm": lambda config: (
+            config["do_layer_norm_before"] and not config["_remove_final_layer_norm"]
+        ),
+    },
+)
+family(
+    "phi",
+    keys={
+        "vocab_size": 51200,
+        "hidden_size": 2048,
+        "intermediate_size": 8192,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 32,
+        "num_key_value_heads": None,
+        "qk_layernorm": False,
+        "hidden_act": "gelu_new",
+        "tie_word_embeddings": False,
+    },
+    traits={
+        **LAYER_NORM,
+        **ALL_BIASES,
+        "head_dim": None,
+        "layer_norms": 1,
+        "gated": False,
+        "head_bias": True,
+        "qk_norm": lambda config: "head" if config["qk_layernorm"] else None,
+        "qk_norm_bias": True,
+    },
+)
+family(
+    "starcoder2",
+    keys={
+        "vocab_size": 49152,
+        "hidden_size": 3072,
+        "intermediate_size": 12288,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 24,
+        "num_key_value_heads": maybe(2),
+        "use_bias": True,
+        "sliding_window": None,
+        "hidden_act": "gelu_pytorch_tanh",
+        "tie_word_embeddings": True,
+    },
+    traits={
+        **LAYER_NORM,
+        "head_dim": None,
+        "gated": False,
+        "q_bias": use("use_bias"),
+        "o_bias": use("use_bias"),
+        "up_bias": use("use_bias"),
+        "kinds": all_sliding,
+        "window": use("sliding_window"),
+    },
+    inert=("mlp_type", "norm_type"),
+)
+family(
+    "nemotron",
+    keys={
+        "vocab_size": 256000,
+        "hidden_size": 6144,
+        "intermediate_size": 24576,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 48,
+        "num_key_value_heads": None,
+        "head_dim": None,
+        "attention_bias": False,
+        "mlp_bias": False,
+        "hidden_act": "relu2",
+        "tie_word_embeddings": False,
+    },
+    traits={
+        **LAYER_NORM,
+        "gated": False,
+        "q_bias": use("attention_bias"),
+        "o_bias": use("attention_bias"),
+        "up_bias": use("mlp_bias"),
+    },
+)

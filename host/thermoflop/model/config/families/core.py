@@ -1,0 +1,147 @@
+"""How a family of models is written down: its config keys with their defaults, and its traits.
+
+A **key** is a name in config.json that can change a count, with the value that the family's class
+takes when the key is absent. The default says what is allowed: an int, a count of at least 1;
+``True`` or ``False``, a flag; ``None``, a count or null; ``maybe(n)``, a count or null that is n
+when absent; ``at_least_zero(n)``; a text; ``names()`` or ``indices()``, a list or null.
+
+A **trait** is what the readers ask for (``hidden``, ``heads``, ``gated``, ...): a constant,
+``use("key")``, or a function of the configuration.
+
+Everything else that a config.json of the family may hold is named as ``inert``, or is in the list
+of keys that never change a count (``thermoflop.model.config.inert``).
+"""
+
+from __future__ import annotations
+
+from thermoflop.base.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+
+@record
+class Key:
+    """What a config key may hold: ``kind`` of value, whether null is allowed, the least count."""
+
+    kind: str
+    default: Any
+    nullable: bool = False
+    least: int = 1
+
+
+@record
+class Use:
+    """A trait that is read from a config key."""
+
+    key: str
+
+
+@record
+class Family:
+    """One ``model_type``: keys with class defaults, traits, and the reader that takes them.
+
+    ``aliases`` are other names of keys: both may be there if they agree. ``overriding`` names win
+    over the key they stand for, as they do in the class.
+    """
+
+    name: str
+    reader: str
+    keys: Mapping[str, Key]
+    traits: Mapping[str, Any]
+    aliases: Mapping[str, str]
+    overriding: Mapping[str, str]
+    inert: frozenset[str]
+
+
+FAMILIES: dict[str, Family] = {}
+
+
+def use(key: str) -> Use:
+    """The value of a config key."""
+    return Use(key)
+
+
+def maybe(default: int) -> Key:
+    """A count or null, ``default`` when absent."""
+    return Key("count", default, nullable=True)
+
+
+def at_least_zero(default: int) -> Key:
+    """A count that may be 0."""
+    return Key("count", default, least=0)
+
+
+def maybe_zero(default: int | None) -> Key:
+    """A count that may be 0 or null."""
+    return Key("count", default, nullable=True, least=0)
+
+
+def names() -> Key:
+    """A list of words, or null."""
+    return Key("names", None, nullable=True)
+
+
+def indices() -> Key:
+    """A list of whole numbers, or null."""
+    return Key("indices", None, nullable=True)
+
+
+def mapping() -> Key:
+    """A nested configuration, or null."""
+    return Key("mapping", None, nullable=True)
+
+
+def anything() -> Key:
+    """A value whose form the family's own function checks."""
+    return Key("any", None, nullable=True)
+
+
+def as_key(default: Any) -> Key:
+    """The key that a plain default stands for."""
+    if isinstance(default, Key):
+        return default
+    if isinstance(default, bool):
+        return Key("flag", default)
+    if isinstance(default, int):
+        return Key("count", default)
+    if isinstance(default, str):
+        return Key("text", default)
+    return Key("count", None, nullable=True)
+
+
+def family(
+    name: str,
+    like: str | None = None,
+    *,
+    reader: str = "decoder",
+    keys: Mapping[str, Any] | None = None,
+    traits: Mapping[str, Any] | None = None,
+    aliases: Mapping[str, str] | None = None,
+    overriding: Mapping[str, str] | None = None,
+    inert: tuple[str, ...] = (),
+    drop: tuple[str, ...] = (),
+) -> Family:
+    """Register a family; ``like`` another one, with keys changed, added or dropped."""
+    parent = FAMILIES[like] if like else None
+    all_keys = dict(parent.keys) if parent else {}
+    all_keys.update({key: as_key(default) for key, default in (keys or {}).items()})
+    for key in drop:
+        del all_keys[key]
+    entry = Family(
+        name,
+        parent.reader if parent else reader,
+        all_keys,
+        {**(parent.traits if parent else {}), **(traits or {})},
+        {**(parent.aliases if parent else {}), **(aliases or {})},
+        {**(parent.overriding if parent else {}), **(overriding or {})},
+        (parent.inert if parent else frozenset()) | frozenset(inert),
+    )
+    FAMILIES[name] = entry
+    return entry
+
+
+if TYPE_CHECKING:
+    Trait = Callable[[Any], Any]

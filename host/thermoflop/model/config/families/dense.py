@@ -1,0 +1,244 @@
+"""Decoders with gated MLPs and RMS norms: Llama and its kin.
+
+Defaults are those of the configuration classes of transformers 5 (``configuration_*.py``).
+"""
+
+from __future__ import annotations
+
+from thermoflop.model.config.families.core import at_least_zero, family, indices, maybe, names, use
+from thermoflop.model.config.families.patterns import (
+    after_max_window_layers,
+    all_sliding,
+    every,
+    from_layer_types,
+    rotated_layers,
+    switched_window,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from thermoflop.model.config.keys import Config
+
+ATTENTION_BIAS = {"q_bias": use("attention_bias"), "o_bias": use("attention_bias")}
+WINDOW = {"window": use("sliding_window")}
+
+family(
+    "llama",
+    keys={
+        "vocab_size": 32000,
+        "hidden_size": 4096,
+        "intermediate_size": 11008,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": None,
+        "head_dim": None,
+        "hidden_act": "silu",
+        "tie_word_embeddings": False,
+        "attention_bias": False,
+        "mlp_bias": False,
+    },
+    traits={**ATTENTION_BIAS, "up_bias": use("mlp_bias")},
+)
+family("granite", "llama")
+family(
+    "mistral",
+    "llama",
+    keys={
+        "intermediate_size": 14336,
+        "num_key_value_heads": maybe(8),
+        "sliding_window": maybe(4096),
+    },
+    traits={"q_bias": False, "o_bias": False, "up_bias": False, "kinds": all_sliding, **WINDOW},
+    drop=("attention_bias", "mlp_bias"),
+)
+family(
+    "phi3",
+    "llama",
+    keys={
+        "vocab_size": 32064,
+        "hidden_size": 3072,
+        "intermediate_size": 8192,
+        "sliding_window": None,
+    },
+    traits={"q_bias": False, "o_bias": False, "up_bias": False, "kinds": all_sliding, **WINDOW},
+    drop=("attention_bias", "mlp_bias"),
+    inert=("attention_bias", "full_attn_mod", "interpolate_factor", "lm_head_bias", "mlp_bias"),
+)
+family(
+    "qwen2",
+    "llama",
+    keys={
+        "vocab_size": 151936,
+        "intermediate_size": 22016,
+        "num_key_value_heads": maybe(32),
+        "use_sliding_window": False,
+        "sliding_window": maybe(4096),
+        "max_window_layers": at_least_zero(28),
+        "layer_types": names(),
+    },
+    traits={
+        "q_bias": True,
+        "o_bias": False,
+        "up_bias": False,
+        "kinds": after_max_window_layers,
+        "window": switched_window,
+    },
+    drop=("attention_bias", "mlp_bias"),
+)
+family(
+    "qwen3",
+    "qwen2",
+    keys={"head_dim": 128, "attention_bias": False},
+    traits={**ATTENTION_BIAS, "qk_norm": "head"},
+)
+family(
+    "gemma",
+    "llama",
+    keys={
+        "vocab_size": 256000,
+        "hidden_size": 3072,
+        "intermediate_size": 24576,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 16,
+        "head_dim": 256,
+        "hidden_act": "gelu_pytorch_tanh",
+        "tie_word_embeddings": True,
+    },
+    traits={"up_bias": False},
+    drop=("mlp_bias",),
+)
+family(
+    "gemma2",
+    "gemma",
+    keys={
+        "hidden_size": 2304,
+        "intermediate_size": 9216,
+        "num_hidden_layers": 26,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 4,
+        "sliding_window": maybe(4096),
+        "layer_types": names(),
+    },
+    traits={"layer_norms": 4, "kinds": every(2), **WINDOW},
+    inert=("sliding_window_size",),
+)
+family(
+    "gemma3_text",
+    "gemma2",
+    keys={"vocab_size": 262208, "sliding_window_pattern": 6},
+    traits={"qk_norm": "head", "kinds": every(6)},
+    aliases={"_sliding_window_pattern": "sliding_window_pattern"},
+    inert=("use_bidirectional_attention",),
+)
+family(
+    "cohere",
+    "llama",
+    keys={
+        "vocab_size": 256000,
+        "hidden_size": 8192,
+        "intermediate_size": 22528,
+        "num_hidden_layers": 40,
+        "num_attention_heads": 64,
+        "tie_word_embeddings": True,
+        "use_qk_norm": False,
+    },
+    traits={
+        "up_bias": False,
+        "norm": "layer",
+        "layer_norms": 1,
+        "qk_norm": lambda config: "heads" if config["use_qk_norm"] else None,
+    },
+    drop=("mlp_bias",),
+)
+family(
+    "cohere2",
+    "cohere",
+    keys={"sliding_window": maybe(4096), "sliding_window_pattern": 4, "layer_types": names()},
+    traits={"qk_norm": None, "kinds": every(4), **WINDOW},
+    drop=("use_qk_norm",),
+    # what the class has anyway, spelled out in published files
+    inert=(
+        "layer_switch",
+        "order_of_interleaved_layers",
+        "position_embedding_type",
+        "use_embedding_sharing",
+        "use_gated_activation",
+        "use_parallel_block",
+        "use_parallel_embedding",
+        "use_qk_norm",
+    ),
+)
+family(
+    "olmo",
+    "llama",
+    keys={"vocab_size": 50304},
+    traits={"up_bias": False, "norm": "layer", "norm_weight": False},
+    drop=("mlp_bias",),
+)
+family(
+    "olmo2",
+    "olmo",
+    traits={"norm": "rms", "norm_weight": True, "qk_norm": "full"},
+)
+family(
+    "olmo3",
+    "olmo2",
+    keys={"sliding_window": maybe(4096), "layer_types": names()},
+    traits={"kinds": every(4), **WINDOW},
+)
+family(
+    "stablelm",
+    "llama",
+    keys={
+        "vocab_size": 50304,
+        "hidden_size": 2560,
+        "intermediate_size": 6912,
+        "num_key_value_heads": 32,
+        "use_qkv_bias": False,
+        "qk_layernorm": False,
+        "use_parallel_residual": False,
+    },
+    traits={
+        "q_bias": use("use_qkv_bias"),
+        "o_bias": False,
+        "up_bias": False,
+        "norm": "layer",
+        "norm_bias": True,
+        "layer_norms": lambda config: 1 if config["use_parallel_residual"] else 2,
+        "qk_norm": lambda config: "heads" if config["qk_layernorm"] else None,
+    },
+    drop=("attention_bias", "mlp_bias", "head_dim"),
+)
+
+
+def _smollm3_kinds(config: Config) -> Sequence[str]:
+    """Layers without rotation slide, where ``use_sliding_window`` says so."""
+    layers = config["num_hidden_layers"]
+    found = from_layer_types(config, layers)
+    if found is not None:
+        return found
+    return ["full" if rotated else "sliding" for rotated in rotated_layers(config)]
+
+
+family(
+    "smollm3",
+    "llama",
+    keys={
+        "vocab_size": 128256,
+        "hidden_size": 2048,
+        "num_hidden_layers": 36,
+        "num_attention_heads": 16,
+        "num_key_value_heads": maybe(4),
+        "tie_word_embeddings": True,
+        "use_sliding_window": False,
+        "sliding_window": None,
+        "no_rope_layers": indices(),
+        "no_rope_layer_interval": 4,
+        "layer_types": names(),
+    },
+    traits={"kinds": _smollm3_kinds, "window": switched_window},
+    inert=("max_window_layers",),
+)

@@ -1,0 +1,130 @@
+"""Encoders of text: BERT and its kin. Defaults are those of the classes of transformers 5."""
+
+from __future__ import annotations
+
+from thermoflop.model.config.families.core import at_least_zero, family, use
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.model.config.keys import Config
+
+family(
+    "bert",
+    reader="encoder",
+    keys={
+        "vocab_size": 30522,
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "hidden_act": "gelu",
+        "max_position_embeddings": 512,
+        "type_vocab_size": at_least_zero(2),
+        "tie_word_embeddings": True,
+    },
+    # transformers calls the attention's output projection attention.output.dense; the published
+    # records count what is called output with the MLP
+    traits={"bias_group": "head_transform", "output_group": "mlp"},
+    inert=(
+        "position_embedding_type",
+        "directionality",
+        "pooler_fc_size",
+        "pooler_type",
+        "pooler_num_attention_heads",
+        "pooler_num_fc_layers",
+        "pooler_size_per_head",
+        "num_labels",
+    ),
+)
+family(
+    "roberta",
+    "bert",
+    keys={"vocab_size": 50265},
+    traits={"bias_group": "lm_head", "classifier": "dense"},
+)
+family("xlm-roberta", "roberta", keys={"vocab_size": 30522})
+family("camembert", "roberta", keys={"vocab_size": 30522})
+
+
+def _albert_executions(config: Config) -> int:
+    """Each of the layers runs every inner layer of its group."""
+    executed: int = config["num_hidden_layers"] * config["inner_group_num"]
+    return executed
+
+
+def _albert_sets(config: Config) -> int:
+    """Layers of a group share one set of weights for each inner layer."""
+    sets: int = config["num_hidden_groups"] * config["inner_group_num"]
+    return sets
+
+
+family(
+    "albert",
+    "bert",
+    keys={
+        "vocab_size": 30000,
+        "embedding_size": 128,
+        "hidden_size": 4096,
+        "num_hidden_groups": 1,
+        "inner_group_num": 1,
+        "num_attention_heads": 64,
+        "intermediate_size": 16384,
+        "hidden_act": "gelu_new",
+    },
+    traits={
+        "bias_group": "lm_head",
+        "output_group": None,
+        "embed_width": use("embedding_size"),
+        "always_projects": True,
+        "layers": _albert_executions,
+        "sets": _albert_sets,
+    },
+    inert=("net_structure_type", "num_memory_blocks", "gap_size", "down_scale_factor"),
+)
+family(
+    "distilbert",
+    reader="encoder",
+    keys={
+        "vocab_size": 30522,
+        "dim": 768,
+        "n_layers": 6,
+        "n_heads": 12,
+        "hidden_dim": 3072,
+        "activation": "gelu",
+        "max_position_embeddings": 512,
+        "tie_word_embeddings": True,
+    },
+    traits={
+        "hidden": use("dim"),
+        "layers": use("n_layers"),
+        "heads": use("n_heads"),
+        "inner": use("hidden_dim"),
+        "activation": use("activation"),
+        "types": 0,
+        "pooler": False,
+        "classifier": "dense",
+    },
+    aliases={
+        "hidden_size": "dim",
+        "num_attention_heads": "n_heads",
+        "num_hidden_layers": "n_layers",
+    },
+    inert=("tie_weights_", "num_labels"),
+)
+family(
+    "electra",
+    "bert",
+    keys={
+        "embedding_size": 128,
+        "hidden_size": 256,
+        "num_attention_heads": 4,
+        "intermediate_size": 1024,
+    },
+    traits={
+        "bias_group": "lm_head",
+        "embed_width": use("embedding_size"),
+        "pooler": False,
+        "classifier": "dense",
+        "discriminates": True,
+    },
+)

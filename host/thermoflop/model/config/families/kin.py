@@ -1,0 +1,251 @@
+"""More decoders of Llama's kind, each a few keys away from a family that is written down already.
+
+Defaults and structure are those of the classes of transformers 5.
+"""
+
+from __future__ import annotations
+
+from thermoflop.errors import InputError
+from thermoflop.model.config.families.classic import ALL_BIASES, LAYER_NORM
+from thermoflop.model.config.families.core import anything, at_least_zero, family, maybe, maybe_zero, use
+from thermoflop.model.config.families.core import names as words
+from thermoflop.model.config.families.mixtures import SHARED
+from thermoflop.model.config.families.patterns import from_layer_types
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from thermoflop.model.config.keys import Config
+
+family("ministral", "mistral", keys={"layer_types": words()})
+family(
+    "glm",
+    "llama",
+    keys={
+        "vocab_size": 151552,
+        "intermediate_size": 13696,
+        "num_hidden_layers": 40,
+        "num_key_value_heads": maybe(2),
+        "head_dim": maybe(128),
+        "attention_bias": True,
+    },
+    traits={"o_bias": False, "up_bias": False},
+    drop=("mlp_bias",),
+)
+family("glm4", "glm", traits={"layer_norms": 4})
+family(
+    "helium",
+    "llama",
+    keys={
+        "vocab_size": 48000,
+        "hidden_size": 2560,
+        "intermediate_size": 7040,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 20,
+        "num_key_value_heads": 20,
+        "head_dim": 128,
+    },
+    traits={"o_bias": False},
+)
+family(
+    "ernie4_5",
+    "llama",
+    keys={
+        "vocab_size": 103424,
+        "hidden_size": 1024,
+        "intermediate_size": 3072,
+        "num_hidden_layers": 18,
+        "num_attention_heads": 16,
+        "num_key_value_heads": maybe(2),
+        "head_dim": maybe(128),
+        "use_bias": False,
+        "tie_word_embeddings": True,
+    },
+    traits={"q_bias": use("use_bias"), "o_bias": use("use_bias"), "up_bias": use("use_bias")},
+    drop=("attention_bias", "mlp_bias"),
+)
+family(
+    "seed_oss",
+    "llama",
+    keys={
+        "vocab_size": 155136,
+        "intermediate_size": 27648,
+        "num_hidden_layers": 64,
+        "num_attention_heads": 80,
+        "num_key_value_heads": maybe(8),
+        "head_dim": maybe(128),
+        "attention_bias": True,
+        "attention_out_bias": False,
+    },
+    traits={"o_bias": use("attention_out_bias")},
+)
+family(
+    "arcee",
+    "llama",
+    keys={"hidden_size": 2560, "intermediate_size": 18432, "hidden_act": "relu2"},
+    traits={"gated": False},
+)
+family(
+    "persimmon",
+    "llama",
+    keys={
+        "vocab_size": 262144,
+        "intermediate_size": 16384,
+        "num_hidden_layers": 36,
+        "num_attention_heads": 64,
+        "hidden_act": "relu2",
+        "qk_layernorm": True,
+    },
+    traits={
+        **LAYER_NORM,
+        **ALL_BIASES,
+        "kv_heads": None,
+        "head_dim": None,
+        "gated": False,
+        "qk_norm": lambda config: "head" if config["qk_layernorm"] else None,
+        "qk_norm_bias": True,
+    },
+    drop=("attention_bias", "mlp_bias", "num_key_value_heads", "head_dim"),
+)
+
+
+def _exaone4_kinds(config: Config) -> Sequence[str]:
+    """Every ``sliding_window_pattern``-th layer attends to everything, without a window all do."""
+    layers, period = config["num_hidden_layers"], config["sliding_window_pattern"]
+    found = from_layer_types(config, layers)
+    if found is not None:
+        return found
+    if config["sliding_window"] is None:
+        return ["full"] * layers
+    period = 4 if period is None else period
+    if type(period) is not int or period < 1:
+        raise InputError("sliding_window_pattern is no number, and layer_types is missing")
+    return ["sliding" if (index + 1) % period else "full" for index in range(layers)]
+
+
+family(
+    "exaone4",
+    "llama",
+    keys={
+        "vocab_size": 102400,
+        "intermediate_size": 16384,
+        "num_key_value_heads": 32,
+        "sliding_window": maybe(4096),
+        "sliding_window_pattern": anything(),
+        "layer_types": words(),
+    },
+    traits={
+        "q_bias": False,
+        "o_bias": False,
+        "up_bias": False,
+        "qk_norm": "head",
+        "kinds": _exaone4_kinds,
+        "window": use("sliding_window"),
+    },
+    drop=("attention_bias", "mlp_bias"),
+)
+family(
+    "granitemoeshared",
+    "granitemoe",
+    keys={"shared_intermediate_size": at_least_zero(0)},
+    traits={"shared_inner": use("shared_intermediate_size")},
+)
+
+
+def _stated(key: str) -> object:
+    """A count for which the class has no default."""
+
+    def read(config: Config) -> int:
+        found: int | None = config[key]
+        if found is None:
+            raise InputError(f"{key} is missing, and {config.family.name} has no default for it")
+        return found
+
+    return read
+
+
+family(
+    "dots1",
+    "qwen3",
+    keys={
+        "vocab_size": 152064,
+        "hidden_size": 4608,
+        "intermediate_size": 10944,
+        "num_hidden_layers": 62,
+        "num_key_value_heads": maybe(32),
+        "head_dim": None,
+        "max_window_layers": at_least_zero(62),
+        "n_routed_experts": None,
+        "n_shared_experts": maybe_zero(None),
+        "num_experts_per_tok": None,
+        "moe_intermediate_size": 1408,
+        "first_k_dense_replace": at_least_zero(0),
+    },
+    traits={
+        **SHARED,
+        "window": use("sliding_window"),
+        "experts": _stated("n_routed_experts"),
+        "top_k": _stated("num_experts_per_tok"),
+    },
+    drop=("use_sliding_window",),
+    aliases={"num_local_experts": "n_routed_experts"},
+)
+family(
+    "minimax_m2",
+    "mixtral",
+    keys={
+        "vocab_size": 200064,
+        "hidden_size": 3072,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 62,
+        "num_attention_heads": 48,
+        "head_dim": 128,
+        "num_local_experts": 256,
+        "num_experts_per_tok": 8,
+    },
+    traits={"qk_norm": "full", "kinds": None, "window": None},
+    drop=("sliding_window",),
+    inert=(
+        "attn_type_list",
+        "mtp_transformer_layers",
+        "num_mtp_modules",
+        "qk_norm_type",
+        "shared_intermediate_size",
+        "shared_moe_mode",
+        "use_mtp",
+        "use_qk_norm",
+        "use_routing_bias",
+    ),
+)
+family(
+    "biogpt",
+    "opt",
+    keys={
+        "vocab_size": 42384,
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "max_position_embeddings": 1024,
+        "hidden_act": "gelu",
+    },
+    traits={
+        **LAYER_NORM,
+        **ALL_BIASES,
+        "inner": use("intermediate_size"),
+        "activation": use("hidden_act"),
+        "norm_weight": True,
+        "embed_width": None,
+        "final_norm": True,
+    },
+    drop=(
+        "ffn_dim",
+        "word_embed_proj_dim",
+        "do_layer_norm_before",
+        "_remove_final_layer_norm",
+        "enable_bias",
+        "layer_norm_elementwise_affine",
+        "activation_function",
+    ),
+)

@@ -1,0 +1,330 @@
+"""Decoders with mixtures of experts.
+
+Defaults are those of the configuration classes of transformers 5 (``configuration_*.py``).
+"""
+
+from __future__ import annotations
+
+from thermoflop.errors import InputError
+from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
+from thermoflop.model.config.families.core import (
+    at_least_zero,
+    family,
+    indices,
+    mapping,
+    maybe,
+    maybe_zero,
+    names,
+    use,
+)
+from thermoflop.model.config.families.patterns import (
+    all_sliding,
+    every,
+    from_layer_types,
+    layer_indices,
+    rotated_layers,
+    sparse_after_first,
+    sparse_by_step,
+    switched_window,
+)
+from thermoflop.base.words import shortened
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from thermoflop.model.config.keys import Config
+
+family(
+    "mixtral",
+    "mistral",
+    keys={"num_local_experts": 8, "num_experts_per_tok": 2, "sliding_window": None},
+    traits={"experts": use("num_local_experts"), "top_k": use("num_experts_per_tok")},
+    aliases={"num_experts": "num_local_experts"},
+)
+family(
+    "granitemoe",
+    "granite",
+    keys={"num_local_experts": 8, "num_experts_per_tok": 2},
+    traits={
+        "experts": use("num_local_experts"),
+        "top_k": use("num_experts_per_tok"),
+        "up_bias": False,
+    },
+    drop=("mlp_bias",),
+)
+family(
+    "olmoe",
+    "olmo2",
+    keys={
+        "hidden_size": 2048,
+        "intermediate_size": 2048,
+        "num_hidden_layers": 16,
+        "num_attention_heads": 16,
+        "num_experts": 64,
+        "num_experts_per_tok": 8,
+    },
+    traits={"experts": use("num_experts"), "top_k": use("num_experts_per_tok")},
+    aliases={"num_local_experts": "num_experts"},
+)
+# The class routes to two experts whatever num_experts_per_tok says (sparsemixer).
+PHIMOE_TOP_K = 2
+family(
+    "phimoe",
+    "llama",
+    keys={
+        "vocab_size": 32064,
+        "intermediate_size": 6400,
+        "num_key_value_heads": maybe(8),
+        "num_local_experts": 16,
+        "num_experts_per_tok": 2,
+        "lm_head_bias": False,
+        "sliding_window": None,
+    },
+    traits={
+        "norm": "layer",
+        "norm_bias": True,
+        "experts": use("num_local_experts"),
+        "top_k": PHIMOE_TOP_K,
+        "head_bias": use("lm_head_bias"),
+        "kinds": all_sliding,
+        "window": use("sliding_window"),
+        "up_bias": False,
+    },
+    drop=("mlp_bias",),
+    aliases={"num_experts": "num_local_experts"},
+)
+family(
+    "qwen2_moe",
+    "qwen2",
+    keys={
+        "hidden_size": 2048,
+        "intermediate_size": 5632,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "num_key_value_heads": maybe(16),
+        "qkv_bias": True,
+        "num_experts": at_least_zero(60),
+        "num_experts_per_tok": 4,
+        "moe_intermediate_size": 1408,
+        "shared_expert_intermediate_size": 5632,
+        "decoder_sparse_step": 1,
+        "mlp_only_layers": indices(),
+    },
+    traits={
+        "q_bias": use("qkv_bias"),
+        "experts": use("num_experts"),
+        "top_k": use("num_experts_per_tok"),
+        "expert_inner": use("moe_intermediate_size"),
+        "shared_inner": use("shared_expert_intermediate_size"),
+        "shared_gate": True,
+        "sparse": sparse_by_step,
+        "kinds": lambda config: _qwen2_moe_kinds(config),
+    },
+)
+
+
+def _qwen2_moe_kinds(config: Config) -> Sequence[str]:
+    """Every other layer below ``max_window_layers`` slides, once the window is switched on."""
+    layers = config["num_hidden_layers"]
+    found = from_layer_types(config, layers)
+    if found is not None:
+        return found
+    last = config["max_window_layers"]
+    return ["sliding" if index % 2 == 0 and index < last else "full" for index in range(layers)]
+
+
+family(
+    "qwen3_moe",
+    "qwen3",
+    keys={
+        "hidden_size": 2048,
+        "intermediate_size": 6144,
+        "num_hidden_layers": 24,
+        "num_key_value_heads": maybe(4),
+        "head_dim": None,
+        "num_experts": at_least_zero(128),
+        "num_experts_per_tok": 8,
+        "moe_intermediate_size": 768,
+        "decoder_sparse_step": 1,
+        "mlp_only_layers": indices(),
+    },
+    traits={
+        "experts": use("num_experts"),
+        "top_k": use("num_experts_per_tok"),
+        "expert_inner": use("moe_intermediate_size"),
+        "sparse": sparse_by_step,
+        "kinds": all_sliding,
+        "window": switched_window,
+    },
+    drop=("max_window_layers", "layer_types"),
+    inert=("max_window_layers",),
+    aliases={"num_local_experts": "num_experts"},
+)
+family(
+    "gpt_oss",
+    keys={
+        "vocab_size": 201088,
+        "hidden_size": 2880,
+        "intermediate_size": 2880,
+        "num_hidden_layers": 36,
+        "num_attention_heads": 64,
+        "num_key_value_heads": 8,
+        "head_dim": 64,
+        "hidden_act": "silu",
+        "attention_bias": True,
+        "sliding_window": maybe(128),
+        "layer_types": names(),
+        "num_local_experts": 128,
+        "num_experts_per_tok": 4,
+        "tie_word_embeddings": False,
+    },
+    traits={
+        "q_bias": use("attention_bias"),
+        "o_bias": use("attention_bias"),
+        "sinks": True,
+        "kinds": every(2),
+        "window": use("sliding_window"),
+        "experts": use("num_local_experts"),
+        "top_k": use("num_experts_per_tok"),
+        "expert_bias": True,
+        "router_bias": True,
+    },
+    aliases={"num_experts": "num_local_experts", "experts_per_token": "num_experts_per_tok"},
+)
+SHARED = {
+    "experts": use("n_routed_experts"),
+    "top_k": use("num_experts_per_tok"),
+    "expert_inner": use("moe_intermediate_size"),
+    "shared_inner": lambda config: (
+        (config["n_shared_experts"] or 0) * config["moe_intermediate_size"]
+    ),
+    "sparse": sparse_after_first,
+}
+family(
+    "glm4_moe",
+    "llama",
+    keys={
+        "vocab_size": 151552,
+        "intermediate_size": 10944,
+        "num_hidden_layers": 46,
+        "num_attention_heads": 96,
+        "num_key_value_heads": maybe(8),
+        "use_qk_norm": False,
+        "n_routed_experts": 128,
+        "n_shared_experts": maybe_zero(1),
+        "num_experts_per_tok": 8,
+        "moe_intermediate_size": 1408,
+        "first_k_dense_replace": at_least_zero(1),
+    },
+    traits={
+        **SHARED,
+        "o_bias": False,
+        "up_bias": False,
+        "qk_norm": lambda config: "head" if config["use_qk_norm"] else None,
+    },
+    drop=("mlp_bias",),
+    aliases={"num_local_experts": "n_routed_experts", "num_experts": "n_routed_experts"},
+)
+
+
+def _dbrx(section: str, key: str, default: int) -> Any:
+    """A key of DBRX's nested configurations."""
+
+    def read(config: Config) -> int:
+        found = (config[section] or {}).get(key, default)
+        if type(found) is not int or not 0 < found < 10**9:
+            raise InputError(
+                f"{section}.{key} is {shortened(found)} where a whole number is expected"
+            )
+        return found
+
+    return read
+
+
+family(
+    "dbrx",
+    keys={
+        "vocab_size": 32000,
+        "d_model": 2048,
+        "n_heads": 16,
+        "n_layers": 24,
+        "attn_config": mapping(),
+        "ffn_config": mapping(),
+        "tie_word_embeddings": False,
+    },
+    traits={
+        "norm": "layer",
+        "hidden": use("d_model"),
+        "layers": use("n_layers"),
+        "heads": use("n_heads"),
+        "kv_heads": _dbrx("attn_config", "kv_n_heads", 1),
+        "head_dim": None,
+        "inner": _dbrx("ffn_config", "ffn_hidden_size", 3584),
+        "experts": _dbrx("ffn_config", "moe_num_experts", 4),
+        "top_k": _dbrx("ffn_config", "moe_top_k", 1),
+        "activation": "silu",
+    },
+    aliases={
+        "hidden_size": "d_model",
+        "num_attention_heads": "n_heads",
+        "num_hidden_layers": "n_layers",
+    },
+)
+
+
+def _llama4_kinds(config: Config) -> Sequence[str]:
+    """Layers with rotation attend in chunks, the others to everything."""
+    layers = config["num_hidden_layers"]
+    found = from_layer_types(config, layers)
+    if found is not None:
+        return found
+    return ["chunked" if rotated else "full" for rotated in rotated_layers(config)]
+
+
+def _llama4_sparse(config: Config) -> Sequence[bool]:
+    """The layers named in ``moe_layers``, or every ``interleave_moe_layer_step``-th."""
+    layers, step = config["num_hidden_layers"], config["interleave_moe_layer_step"]
+    if config["moe_layers"] is None:
+        return [(index + 1) % step == 0 for index in range(layers)]
+    chosen = set(layer_indices(config, "moe_layers"))
+    return [index in chosen for index in range(layers)]
+
+
+family(
+    "llama4_text",
+    "llama",
+    keys={
+        "vocab_size": 202048,
+        "hidden_size": 5120,
+        "intermediate_size": 8192,
+        "intermediate_size_mlp": 16384,
+        "num_hidden_layers": 48,
+        "num_attention_heads": 40,
+        "num_key_value_heads": maybe(8),
+        "head_dim": maybe(128),
+        "num_local_experts": 16,
+        "num_experts_per_tok": 1,
+        "moe_layers": indices(),
+        "interleave_moe_layer_step": 1,
+        "use_qk_norm": True,
+        "no_rope_layers": indices(),
+        "no_rope_layer_interval": 4,
+        "attention_chunk_size": maybe(8192),
+        "layer_types": names(),
+    },
+    traits={
+        "inner": use("intermediate_size_mlp"),
+        "expert_inner": use("intermediate_size"),
+        "shared_inner": use("intermediate_size"),
+        "experts": use("num_local_experts"),
+        "top_k": use("num_experts_per_tok"),
+        "kinds": _llama4_kinds,
+        "chunk": use("attention_chunk_size"),
+        "sparse": _llama4_sparse,
+        "qk_norm": lambda config: "l2" if config["use_qk_norm"] else None,
+        "up_bias": False,
+    },
+    drop=("mlp_bias",),
+)

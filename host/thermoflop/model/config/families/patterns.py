@@ -1,0 +1,126 @@
+"""Which layers are which: the rules by which configurations name sliding, dense and other layers.
+
+Each rule is a function of the configuration that returns one word or one truth value per layer.
+"""
+
+from __future__ import annotations
+
+from thermoflop.errors import InputError
+from thermoflop.base.words import shortened
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from thermoflop.model.config.keys import Config
+
+LAYER_WORDS = {
+    "full_attention": "full",
+    "attention": "full",
+    "global": "full",
+    "sliding_attention": "sliding",
+    "local": "sliding",
+    "chunked_attention": "chunked",
+    "linear_attention": "linear",
+    "mamba": "mamba",
+    "moe": "moe",
+    "mlp": "mlp",
+}
+
+
+def from_layer_types(config: Config, layers: int) -> list[str] | None:
+    """The words of ``layer_types``, one a layer, or None when the key is absent."""
+    words = config["layer_types"]
+    if words is None:
+        return None
+    if len(words) != layers:
+        raise InputError(
+            f"layer_types names {len(words)} layers where num_hidden_layers is {layers}"
+        )
+    unknown = next((word for word in words if word not in LAYER_WORDS), None)
+    if unknown is not None:
+        raise InputError(
+            f"layer_types holds {shortened(unknown)}, which is no kind of layer known here"
+        )
+    return [LAYER_WORDS[word] for word in words]
+
+
+def every(period: int, word: str = "sliding", last: str = "full") -> Callable[[Config], Any]:
+    """``layer_types``, or else every ``period``-th layer ``last`` and the others ``word``."""
+
+    def kinds(config: Config) -> Sequence[str]:
+        layers = config["num_hidden_layers"]
+        found = from_layer_types(config, layers)
+        if found is not None:
+            return found
+        step = config.get("sliding_window_pattern", period)
+        return [last if (index + 1) % step == 0 else word for index in range(layers)]
+
+    return kinds
+
+
+def all_sliding(config: Config) -> Sequence[str]:
+    """Every layer slides, if there is a window at all."""
+    return ["sliding"] * config["num_hidden_layers"]
+
+
+def after_max_window_layers(config: Config) -> Sequence[str]:
+    """Qwen2 and Qwen3: the layers from ``max_window_layers`` on slide."""
+    layers = config["num_hidden_layers"]
+    found = from_layer_types(config, layers)
+    if found is not None:
+        return found
+    full = min(config["max_window_layers"], layers)
+    return ["full"] * full + ["sliding"] * (layers - full)
+
+
+def rotated_layers(config: Config) -> Sequence[int]:
+    """1 for a layer with rotation: ``no_rope_layers``, or all but every interval-th.
+
+    An empty list stands for the default, as in the published Llama 4 configurations.
+    """
+    layers, stated = config["num_hidden_layers"], config["no_rope_layers"]
+    if not stated:
+        period = config["no_rope_layer_interval"]
+        return [int((index + 1) % period != 0) for index in range(layers)]
+    if len(stated) < layers:
+        raise InputError(f"no_rope_layers names {len(stated)} of {layers} layers")
+    found: Sequence[int] = stated[:layers]
+    return found
+
+
+def switched_window(config: Config) -> int | None:
+    """``sliding_window``, where ``use_sliding_window`` switches it on."""
+    window: int | None = config["sliding_window"] if config["use_sliding_window"] else None
+    return window
+
+
+def sparse_by_step(config: Config) -> Sequence[bool]:
+    """Qwen MoE: every ``decoder_sparse_step``-th layer but those in ``mlp_only_layers``.
+
+    Without experts every layer is dense, as in the class.
+    """
+    if config["num_experts"] == 0:
+        return [False] * config["num_hidden_layers"]
+    dense = set(layer_indices(config, "mlp_only_layers"))
+    step, layers = config["decoder_sparse_step"], config["num_hidden_layers"]
+    return [index not in dense and (index + 1) % step == 0 for index in range(layers)]
+
+
+def sparse_after_first(config: Config) -> Sequence[bool]:
+    """DeepSeek: dense for the first ``first_k_dense_replace`` layers, then every freq-th sparse."""
+    first = config["first_k_dense_replace"]
+    step = config.get("moe_layer_freq", 1)
+    layers = config["num_hidden_layers"]
+    return [index >= first and index % step == 0 for index in range(layers)]
+
+
+def layer_indices(config: Config, key: str) -> Sequence[int]:
+    """A list of layer numbers, each of which exists."""
+    found: Sequence[int] = config[key] or ()
+    layers = config["num_hidden_layers"]
+    wrong = next((index for index in found if not 0 <= index < layers), None)
+    if wrong is not None:
+        raise InputError(f"{key} names layer {wrong}, but there are layers 0 to {layers - 1}")
+    return found

@@ -1,0 +1,346 @@
+"""State-space models and hybrids: parameters, projections and convolutions exact.
+
+The scan is counted from the published recurrence (``thermoflop.model.operators.scan``). Defaults are
+those of the configuration classes of transformers 5.
+"""
+
+from __future__ import annotations
+
+from thermoflop.errors import InputError, UnknownModel
+from thermoflop.model.config.families import mixtures  # noqa: F401 - qwen3_moe is defined there
+from thermoflop.model.config.families.core import anything, at_least_zero, family, maybe, names, use
+from thermoflop.model.config.families.patterns import LAYER_WORDS, from_layer_types
+from thermoflop.model.architecture.mixers import GatedDelta, Mamba, Mamba2
+from thermoflop.base.words import shortened
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from thermoflop.model.config.keys import Config
+
+
+def _rank(value: Any, hidden: int) -> int:
+    """``time_step_rank``: a number, or ``auto`` for hidden / 16 rounded up."""
+    if value is None or value == "auto":
+        return -(-hidden // 16)
+    if type(value) is not int or not 0 < value < 10**9:
+        raise InputError(f"a time step rank of {shortened(value)} makes no sense")
+    return value
+
+
+def _expanded(value: Any, hidden: int) -> int:
+    """``expand`` times the hidden size; the classes cut it to a whole number."""
+    if type(value) not in (int, float) or not 0 < value < 10**6:
+        raise InputError(f"expand is {shortened(value)} where a positive number is expected")
+    return int(value * hidden)
+
+
+def _mamba(config: Config) -> Mamba:
+    hidden = config["hidden_size"]
+    expand = 2 if config["expand"] is None else config["expand"]
+    return Mamba(
+        hidden,
+        _expanded(expand, hidden),
+        config["state_size"],
+        config["conv_kernel"],
+        _rank(config["time_step_rank"], hidden),
+        config["use_bias"],
+        config["use_conv_bias"],
+    )
+
+
+PURE = {"blocks": True, "inner": None, "heads": None, "kv_heads": None, "head_dim": None}
+family(
+    "mamba",
+    keys={
+        "vocab_size": 50280,
+        "hidden_size": 768,
+        "state_size": 16,
+        "num_hidden_layers": 32,
+        "expand": anything(),
+        "conv_kernel": 4,
+        "use_bias": False,
+        "use_conv_bias": True,
+        "time_step_rank": anything(),
+        "tie_word_embeddings": True,
+    },
+    traits={
+        **PURE,
+        "kinds": lambda config: ["mamba"] * config["num_hidden_layers"],
+        "recurrent": _mamba,
+    },
+    aliases={"n_layer": "num_hidden_layers", "d_model": "hidden_size"},
+    inert=("intermediate_size", "ssm_cfg", "use_mambapy", "use_associative_scan"),
+)
+
+# the norms on the step and both selections have no weights
+family("falcon_mamba", "mamba", inert=("mixer_rms_eps",))
+
+
+def _mamba2(config: Config) -> Mamba2:
+    hidden, heads, dim = config["hidden_size"], config["num_heads"], config["head_dim"]
+    expand = 2 if config["expand"] is None else config["expand"]
+    if _expanded(expand, hidden) != heads * dim:
+        raise InputError(
+            f"{heads} heads of {dim} are not the {expand} x {hidden} channels of mamba2"
+        )
+    return Mamba2(
+        hidden,
+        heads,
+        dim,
+        config["n_groups"],
+        config["state_size"],
+        config["conv_kernel"],
+        config["use_bias"],
+        config["use_conv_bias"],
+    )
+
+
+family(
+    "mamba2",
+    "mamba",
+    keys={
+        "vocab_size": 32768,
+        "hidden_size": 4096,
+        "num_heads": 128,
+        "head_dim": 64,
+        "state_size": 128,
+        "num_hidden_layers": 64,
+        "n_groups": 8,
+        "tie_word_embeddings": False,
+    },
+    traits={"recurrent": _mamba2},
+    drop=("time_step_rank",),
+    inert=("time_step_rank",),
+)
+
+
+def _jamba_mamba(config: Config) -> Mamba:
+    hidden = config["hidden_size"]
+    return Mamba(
+        hidden,
+        config["mamba_expand"] * hidden,
+        config["mamba_d_state"],
+        config["mamba_d_conv"],
+        _rank(config["mamba_dt_rank"], hidden),
+        config["mamba_proj_bias"],
+        config["mamba_conv_bias"],
+        inner_norms=True,
+    )
+
+
+def _periodic(config: Config, what: str, period: str, offset: str) -> list[bool]:
+    """True at ``offset`` of every ``period`` layers."""
+    step, first = config[period], config[offset]
+    if first >= step:
+        raise InputError(f"{offset} = {first} leaves no {what} in a period of {step} layers")
+    return [index % step == first for index in range(config["num_hidden_layers"])]
+
+
+def _jamba_kinds(config: Config) -> Sequence[str]:
+    attends = _periodic(config, "attention", "attn_layer_period", "attn_layer_offset")
+    return ["full" if attend else "mamba" for attend in attends]
+
+
+def _jamba_sparse(config: Config) -> Sequence[bool]:
+    if config["num_experts"] == 1:
+        return [False] * config["num_hidden_layers"]
+    return _periodic(config, "experts", "expert_layer_period", "expert_layer_offset")
+
+
+family(
+    "jamba",
+    keys={
+        "vocab_size": 65536,
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": maybe(8),
+        "hidden_act": "silu",
+        "num_experts": 16,
+        "num_experts_per_tok": 2,
+        "expert_layer_period": 2,
+        "expert_layer_offset": at_least_zero(1),
+        "attn_layer_period": 8,
+        "attn_layer_offset": at_least_zero(4),
+        "mamba_d_state": 16,
+        "mamba_d_conv": 4,
+        "mamba_expand": 2,
+        "mamba_dt_rank": anything(),
+        "mamba_conv_bias": True,
+        "mamba_proj_bias": False,
+        "tie_word_embeddings": False,
+    },
+    traits={
+        "head_dim": None,
+        "rotary": False,
+        "kinds": _jamba_kinds,
+        "sparse": _jamba_sparse,
+        "experts": use("num_experts"),
+        "top_k": use("num_experts_per_tok"),
+        "recurrent": _jamba_mamba,
+    },
+    aliases={"num_local_experts": "num_experts"},
+    inert=("mamba_inner_layernorms",),
+)
+
+_PATTERN = {"M": "mamba", "E": "moe", "*": "full", "-": "mlp"}
+_BLOCK_WORDS = {**LAYER_WORDS, "linear_attention": "mamba"}
+
+
+def _nemotron_h_kinds(config: Config) -> Sequence[str]:
+    """One letter of ``hybrid_override_pattern``, or one word of ``layers_block_type``, a layer."""
+    pattern, words = config["hybrid_override_pattern"], config["layers_block_type"]
+    if words is None and not pattern:
+        raise InputError("nemotron_h needs hybrid_override_pattern or layers_block_type")
+    table = _PATTERN if words is None else _BLOCK_WORDS
+    found = list(pattern) if words is None else list(words)
+    unknown = next((word for word in found if word not in table), None)
+    if unknown is not None:
+        raise InputError(
+            f"{shortened(unknown)} in the layer pattern is no kind of layer of nemotron_h"
+        )
+    stated = config["num_hidden_layers"]
+    if stated is not None and stated != len(found):
+        raise InputError(f"the pattern names {len(found)} layers, num_hidden_layers says {stated}")
+    return [table[word] for word in found]
+
+
+def _nemotron_h_mamba(config: Config) -> Mamba2:
+    return Mamba2(
+        config["hidden_size"],
+        config["mamba_num_heads"],
+        config["mamba_head_dim"],
+        config["n_groups"],
+        config["ssm_state_size"],
+        config["conv_kernel"],
+        config["use_bias"],
+        config["use_conv_bias"],
+    )
+
+
+def _nemotron_h_bias(config: Config) -> bool:
+    """NVIDIA's code has the bias that transformers' class leaves out: which one is not known."""
+    if config["attention_bias"]:
+        raise UnknownModel(
+            "attention_bias = true is not understood for nemotron_h: its two implementations differ"
+        )
+    return False
+
+
+def _nemotron_h_experts(config: Config) -> int:
+    if config["moe_latent_size"] is not None:
+        raise UnknownModel("moe_latent_size is not understood yet: experts on a latent state")
+    found: int = config["n_routed_experts"]
+    return found
+
+
+family(
+    "nemotron_h",
+    keys={
+        "vocab_size": 131072,
+        "hidden_size": 4096,
+        "intermediate_size": 21504,
+        "num_hidden_layers": None,
+        "hybrid_override_pattern": "",
+        "layers_block_type": names(),
+        "num_attention_heads": 32,
+        "num_key_value_heads": maybe(8),
+        "head_dim": maybe(128),
+        "attention_bias": False,
+        "mlp_bias": False,
+        "mlp_hidden_act": "relu2",
+        "ssm_state_size": 128,
+        "mamba_num_heads": 128,
+        "mamba_head_dim": 64,
+        "n_groups": 8,
+        "conv_kernel": 4,
+        "use_bias": False,
+        "use_conv_bias": True,
+        "n_routed_experts": 8,
+        "n_shared_experts": at_least_zero(1),
+        "num_experts_per_tok": 2,
+        "moe_intermediate_size": 7688,
+        "moe_shared_expert_intermediate_size": 7688,
+        "moe_latent_size": None,
+        "tie_word_embeddings": False,
+    },
+    traits={
+        "blocks": True,
+        "kinds": _nemotron_h_kinds,
+        "layers": lambda config: len(_nemotron_h_kinds(config)),
+        "recurrent": _nemotron_h_mamba,
+        "gated": False,
+        "activation": use("mlp_hidden_act"),
+        "q_bias": _nemotron_h_bias,
+        "up_bias": use("mlp_bias"),
+        "rotary": False,
+        "experts": _nemotron_h_experts,
+        "top_k": use("num_experts_per_tok"),
+        "expert_inner": use("moe_intermediate_size"),
+        "shared_inner": use("moe_shared_expert_intermediate_size"),
+        "shared_bias": use("mlp_bias"),
+    },
+    aliases={"attention_head_dim": "head_dim", "layer_types": "layers_block_type"},
+    inert=("expand", "sliding_window", "mamba_proj_bias"),
+)
+
+
+def _qwen3_next_kinds(config: Config) -> Sequence[str]:
+    layers = config["num_hidden_layers"]
+    found = from_layer_types(config, layers)
+    if found is not None:
+        return found
+    period = config["full_attention_interval"]
+    return ["full" if (index + 1) % period == 0 else "linear" for index in range(layers)]
+
+
+def _qwen3_next_delta(config: Config) -> GatedDelta:
+    keys, values = config["linear_num_key_heads"], config["linear_num_value_heads"]
+    if values % keys:
+        raise InputError(f"{values} value heads do not divide into {keys} key heads")
+    return GatedDelta(
+        config["hidden_size"],
+        keys,
+        values,
+        config["linear_key_head_dim"],
+        config["linear_value_head_dim"],
+        config["linear_conv_kernel_dim"],
+    )
+
+
+family(
+    "qwen3_next",
+    "qwen3_moe",
+    keys={
+        "intermediate_size": 5632,
+        "num_hidden_layers": 48,
+        "num_attention_heads": 16,
+        "num_key_value_heads": maybe(2),
+        "head_dim": 256,
+        "num_experts": at_least_zero(512),
+        "num_experts_per_tok": 10,
+        "moe_intermediate_size": 512,
+        "shared_expert_intermediate_size": 512,
+        "linear_conv_kernel_dim": 4,
+        "linear_key_head_dim": 128,
+        "linear_value_head_dim": 128,
+        "linear_num_key_heads": 16,
+        "linear_num_value_heads": 32,
+        "full_attention_interval": 4,
+        "layer_types": names(),
+    },
+    traits={
+        "kinds": _qwen3_next_kinds,
+        "window": None,
+        "recurrent": _qwen3_next_delta,
+        "output_gate": True,
+        "shared_inner": use("shared_expert_intermediate_size"),
+        "shared_gate": True,
+    },
+    drop=("use_sliding_window", "sliding_window"),
+    inert=("use_sliding_window", "sliding_window"),
+)

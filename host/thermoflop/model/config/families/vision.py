@@ -1,0 +1,70 @@
+"""Models that see. Defaults are those of the classes of transformers 5."""
+
+from __future__ import annotations
+
+from thermoflop.model.config.families.core import family, mapping
+
+_TOWER = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "num_channels": 3,
+    "image_size": 224,
+}
+family(
+    "vit",
+    reader="vision",
+    keys={
+        **_TOWER,
+        "patch_size": 16,
+        "hidden_act": "gelu",
+        "qkv_bias": True,
+        "pooler_output_size": None,
+    },
+    traits={"class_tokens": 1},
+    inert=("num_labels", "tie_word_embeddings"),
+)
+family("deit", "vit", traits={"class_tokens": 2})
+family(
+    "clip_text_model",
+    reader="decoder",
+    keys={
+        "vocab_size": 49408,
+        "hidden_size": 512,
+        "intermediate_size": 2048,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 8,
+        "max_position_embeddings": 77,
+        "hidden_act": "quick_gelu",
+    },
+    inert=("projection_dim", "tie_word_embeddings", "num_labels"),
+)
+family(
+    "clip_vision_model",
+    reader="vision",
+    keys={**_TOWER, "patch_size": 32, "hidden_act": "quick_gelu"},
+    inert=("projection_dim", "tie_word_embeddings", "num_labels"),
+)
+family(
+    "siglip_vision_model",
+    reader="vision",
+    keys={**_TOWER, "patch_size": 16, "hidden_act": "gelu_pytorch_tanh", "vision_use_head": True},
+    inert=("tie_word_embeddings", "num_image_tokens", "projection_dim", "projector_hidden_act"),
+)
+family(
+    "clip",
+    reader="vision.clip",
+    keys={"projection_dim": 512, "text_config": mapping(), "vision_config": mapping()},
+    inert=("text_config_dict", "vision_config_dict", "tie_word_embeddings"),
+)
+family(
+    "gemma3",
+    reader="vision.gemma3",
+    keys={
+        "mm_tokens_per_image": 256,
+        "text_config": mapping(),
+        "vision_config": mapping(),
+        "tie_word_embeddings": True,
+    },
+)

@@ -1,0 +1,152 @@
+"""A config.json as its family reads it: every value checked, every absence given its default."""
+
+from __future__ import annotations
+
+from thermoflop.errors import InputError, UnknownModel
+from thermoflop.model.config.families.core import Family, Key, Use
+from thermoflop.model.config.inert import changes_nothing
+from thermoflop.base.words import nearest, shortened
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+# No published dimension comes near; beyond it a typing error is likelier than a model.
+LARGEST_COUNT = 10**12
+LARGEST_LAYER_COUNT = 10**5
+LAYER_KEYS = ("layers", "layer")
+
+
+class Config:
+    """The keys of one configuration, read through the eyes of its family.
+
+    ``config["key"]`` is the checked value or the class default; a key that the family does not
+    know raises KeyError, which is a mistake in the family, not in the file.
+    """
+
+    def __init__(self, family: Family, raw: Mapping[str, Any], ignore: frozenset[str]) -> None:
+        self.family = family
+        self.raw = _renamed(family, raw)
+        self._checked: dict[str, Any] = {}
+        for key, value in self.raw.items():
+            if key not in family.keys and key not in ignore:
+                _refuse_unknown(family, key, value)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.family.keys
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._checked:
+            rule = self.family.keys[key]
+            if key in self.raw:
+                check_value(key, self.raw[key], rule)
+            self._checked[key] = self.raw.get(key, rule.default)
+        return self._checked[key]
+
+    def get(self, key: str, otherwise: Any = None) -> Any:
+        """The same, or ``otherwise`` where the family has no such key."""
+        return self[key] if key in self.family.keys else otherwise
+
+    def given(self, key: str) -> bool:
+        """Whether the file itself has the key."""
+        return key in self.raw
+
+    def check_all(self) -> None:
+        """Check the keys that no trait asked for, so that nonsense in any known key is told."""
+        for key in self.family.keys:
+            self[key]
+
+
+class Traits:
+    """What a reader asks for, from constants, keys or functions of the configuration."""
+
+    def __init__(self, config: Config, defaults: Mapping[str, Any]) -> None:
+        self.config = config
+        self.table = {**defaults, **config.family.traits}
+
+    def __getitem__(self, name: str) -> Any:
+        rule = self.table[name]
+        if isinstance(rule, Use):
+            return self.config.get(rule.key)
+        return rule(self.config) if callable(rule) else rule
+
+
+def check_value(key: str, value: Any, rule: Key) -> None:
+    """InputError unless the value is what the key may hold."""
+    if value is None:
+        if rule.nullable:
+            return
+        raise InputError(f"{key} is null where {_expected(key, rule)} is expected")
+    if rule.kind in _CHECKS and not _CHECKS[rule.kind](key, value, rule):
+        raise InputError(f"{key} is {shortened(value)} where {_expected(key, rule)} is expected")
+
+
+def _is_count(key: str, value: Any, rule: Key) -> bool:
+    return type(value) is int and rule.least <= value <= largest(key)
+
+
+def largest(key: str) -> int:
+    """The largest count that a key may hold."""
+    return LARGEST_LAYER_COUNT if key.endswith(LAYER_KEYS) else LARGEST_COUNT
+
+
+def _is_list(value: Any, kind: type) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) <= LARGEST_LAYER_COUNT
+        and all(type(item) is kind for item in value)
+    )
+
+
+_CHECKS: dict[str, Any] = {
+    "count": _is_count,
+    "flag": lambda _key, value, _rule: type(value) is bool,
+    "text": lambda _key, value, _rule: type(value) is str,
+    "names": lambda _key, value, _rule: _is_list(value, str),
+    "indices": lambda _key, value, _rule: _is_list(value, int),
+    "mapping": lambda _key, value, _rule: isinstance(value, dict),
+}
+_WORDS = {
+    "flag": "true or false",
+    "text": "a word",
+    "names": "a list of words",
+    "indices": "a list of whole numbers",
+    "mapping": "an object with keys of its own",
+}
+
+
+def _expected(key: str, rule: Key) -> str:
+    if rule.kind == "count":
+        return f"a whole number from {rule.least} to {largest(key)}"
+    return _WORDS.get(rule.kind, "another value")
+
+
+def _renamed(family: Family, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration under the family's own key names; two names that disagree are refused."""
+    found: dict[str, Any] = {}
+    for name, value in raw.items():
+        if name in family.overriding:
+            continue
+        key = family.aliases.get(name, name)
+        if key in found and found[key] != value:
+            names = [other for other in (key, *family.aliases) if other in raw]
+            both = " and ".join(dict.fromkeys((*names, name)))
+            raise InputError(f"{both} name the same thing and disagree: {shortened(value)}")
+        found[key] = value
+    for name, key in family.overriding.items():
+        if raw.get(name) is not None:
+            found[key] = raw[name]
+    return found
+
+
+def _refuse_unknown(family: Family, key: str, value: Any) -> None:
+    """UnknownModel for a key that could change a count and is not understood."""
+    if key in family.inert or changes_nothing(key, value):
+        return
+    near = nearest(key, family.keys)
+    hint = f"; did you mean {near}?" if near else ";"
+    raise UnknownModel(
+        f"{key} = {shortened(value)} is not understood for model_type {family.name!r} and could "
+        f"change a count{hint} say ignore={key!r} (--ignore) if it does not"
+    )

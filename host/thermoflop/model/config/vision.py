@@ -1,0 +1,170 @@
+"""Towers that see: ViT, DeiT, CLIP's image tower and the SigLIP tower of Gemma 3."""
+
+from __future__ import annotations
+
+from thermoflop.errors import InputError, UnknownModel
+from thermoflop.model.config.keys import Config, Traits
+from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
+from thermoflop.model.config.families import find_family
+from thermoflop.model.architecture.feedforward import Mlp
+from thermoflop.model.architecture.mixers import Attention
+from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table, Vector
+from thermoflop.model.config.decoder import activation_word, class_name, label_count, read_decoder
+from thermoflop.base.record import replace
+from thermoflop.base.words import shortened
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def nested(config: Config, key: str, model_type: str) -> Config:
+    """The configuration in a section, read by its own family, absent keys at its defaults."""
+    raw = config[key] or {}
+    stated = raw.get("model_type", model_type)
+    if stated != model_type:
+        raise UnknownModel(f"{key} is of model_type {shortened(stated)}: expected {model_type}")
+    family = find_family(model_type)
+    if family is None:
+        raise UnknownModel(f"{key} needs the family {model_type}, which is not known")
+    return Config(family, raw, frozenset())
+
+
+def _norm(name: str, width: int) -> Norm:
+    return Norm(name, width, "layer", bias=True)
+
+
+def plain_layer(config: Config, bias: bool = True) -> Layer:
+    """A pre-norm layer with biases everywhere, as ViT, CLIP and SigLIP have."""
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    if hidden % heads:
+        raise InputError(f"a hidden size of {hidden} does not divide into {heads} heads")
+    attention = Attention(hidden, heads, heads, hidden // heads, bias, bias, bias, True)
+    activation = activation_word(config["hidden_act"])
+    mlp = Mlp(hidden, config["intermediate_size"], False, True, True, activation)
+    norms = (_norm("norm 1", hidden), _norm("norm 2", hidden))
+    return Layer("attention + MLP", hidden, norms, attention, feed=mlp)
+
+
+def patch_grid(config: Config) -> int:
+    """Patches of one image."""
+    image, patch = config["image_size"], config["patch_size"]
+    if patch > image:
+        raise InputError(f"a patch of {patch} pixels is larger than an image of {image}")
+    return int((image // patch) ** 2)
+
+
+def image_stack(
+    config: Config,
+    extra: int,
+    patch_bias: bool,
+    qkv_bias: bool = True,
+    pre_norm: bool = False,
+    tail: tuple[Placed, ...] = (),
+) -> Stack:
+    """Patches, ``extra`` learned tokens, positions, layers, and a norm at the end."""
+    hidden, patches = config["hidden_size"], patch_grid(config)
+    kernel = config["patch_size"] ** 2
+    where = ("patch_embed", "patch_embed", "patch_embed")
+    patch = Convolution(*where, config["num_channels"], hidden, kernel, patch_bias)
+    positions = Table("embed_positions", "embed_pos", patches + extra, hidden, lookups=0)
+    front = [Placed(patch, "patch"), Placed(positions)]
+    if extra:
+        front.append(Placed(Vector("class tokens", "embed_pos", extra * hidden), "none"))
+    if pre_norm:
+        front.append(Placed(_norm("pre_norm", hidden)))
+    return Stack(
+        "image",
+        hidden,
+        (Run(plain_layer(config, qkv_bias), config["num_hidden_layers"]),),
+        front=tuple(front),
+        tail=tail,
+        causal=False,
+        positions=patches + extra,
+        patches=patches,
+    )
+
+
+def read_vision(config: Config) -> Description:
+    """ViT and DeiT: an image tower with a pooler or a classifier."""
+    traits = Traits(config, {})
+    hidden, extra = config["hidden_size"], traits["class_tokens"]
+    name = class_name(config, "ForImageClassification")
+    tail = [Placed(_norm("final_norm", hidden))]
+    if name.endswith("ForImageClassificationWithTeacher"):
+        tail += [_scores(config, "classifier"), _scores(config, "distillation classifier")]
+    elif name.endswith("ForImageClassification"):
+        tail.append(_scores(config, "classifier"))
+    elif name.endswith("Model"):
+        width = config["pooler_output_size"] or hidden
+        pooler = Linear("pooler", "pooler", "pooler", hidden, width, bias=True, kept=True)
+        tail.append(Placed(pooler, "sequence"))
+    else:
+        raise InputError(f"architectures names {name[:60]}, and its head is not understood")
+    stack = image_stack(config, extra, True, config["qkv_bias"], tail=tuple(tail))
+    return Description((stack,), needs_images=True)
+
+
+def _scores(config: Config, name: str) -> Placed:
+    hidden, labels = config["hidden_size"], label_count(config)
+    scores = Linear(name, "classifier", "classifier", hidden, labels, bias=True, kept=True)
+    return Placed(scores, "sequence")
+
+
+def read_clip(config: Config) -> Description:
+    """CLIP: a text and an image tower, each projected to the width in which they are compared."""
+    text = nested(config, "text_config", "clip_text_model")
+    image = nested(config, "vision_config", "clip_vision_model")
+    width = config["projection_dim"]
+    return Description(
+        (_clip_text(text, width), _clip_image(image, width)),
+        extras=(Placed(Vector("logit_scale", "other", 1), "none"),),
+        needs_images=True,
+        contrast=width,
+    )
+
+
+def _projection(name: str, hidden: int, width: int) -> Placed:
+    role = "clip_projection"
+    return Placed(Linear(name, role, role, hidden, width, kept=True), "sequence")
+
+
+def _clip_text(config: Config, width: int) -> Stack:
+    hidden = config["hidden_size"]
+    front = (
+        Placed(Table("embed_tokens", "embed_tokens", config["vocab_size"], hidden)),
+        Placed(Table("embed_positions", "embed_pos", config["max_position_embeddings"], hidden)),
+    )
+    tail = (Placed(_norm("final_norm", hidden)), _projection("text_projection", hidden, width))
+    run = Run(plain_layer(config), config["num_hidden_layers"])
+    return Stack("decoder", hidden, (run,), front, tail, causal=False)
+
+
+def _clip_image(config: Config, width: int) -> Stack:
+    hidden = config["hidden_size"]
+    tail = (
+        Placed(_norm("post_norm", hidden), "sequence"),
+        _projection("visual_projection", hidden, width),
+    )
+    return image_stack(config, 1, False, pre_norm=True, tail=tail)
+
+
+def read_gemma3(config: Config) -> Description:
+    """Gemma 3 with eyes: the text model, and a SigLIP tower that runs when there are images."""
+    text = nested(config, "text_config", "gemma3_text")
+    image = nested(config, "vision_config", "siglip_vision_model")
+    if image["vision_use_head"] and image.given("vision_use_head"):
+        raise UnknownModel("vision_config.vision_use_head = true is not understood for gemma3")
+    described = read_decoder(text)
+    hidden, seen = text["hidden_size"], image["hidden_size"]
+    project = Linear("mm_projection", "other", "mm_projection", seen, hidden)
+    tail = (
+        Placed(_norm("post_norm", seen)),
+        Placed(Norm("mm_norm", seen), "pooled"),
+        Placed(project, "pooled"),
+    )
+    tower = replace(image_stack(image, 0, True, tail=tail), pooled=config["mm_tokens_per_image"])
+    changes: dict[str, Any] = {"stacks": (tower, *described.stacks)}
+    if config.given("tie_word_embeddings") and described.head is not None:
+        changes["head"] = replace(described.head, tied=config["tie_word_embeddings"])
+    return replace(described, **changes)

@@ -1,0 +1,130 @@
+"""Formulas derived from the operators: what the textbooks write down, and what they leave out.
+
+Nothing here is a formula. The builder that counts with whole numbers is given symbols
+(``thermoflop.model.formulas.symbolic``), and what it adds up is printed.
+"""
+
+from __future__ import annotations
+
+from thermoflop.model.architecture import cache
+from thermoflop.model.architecture import parameters
+from thermoflop.model.operators.build import build_operators, layer_operators
+from thermoflop.base.record import record
+from thermoflop.model.operators.context import Scope
+from thermoflop.model.operators.step import Step
+from thermoflop.model.formulas.symbolic import MEANINGS, Symbolic, require_sympy, symbolize
+from thermoflop.model.operators.training import in_layers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from thermoflop.model.model import Model
+
+
+@record
+class Formula:
+    """One derived expression: what it counts, the expression, its unit."""
+
+    title: str
+    expression: Any
+    unit: str
+
+
+@record
+class Explanation:
+    """All formulas of a model, and the value of each symbol."""
+
+    model_name: str
+    formulas: tuple[Formula, ...]
+    values: dict[Any, int]
+
+    def value_of(self, formula: Formula) -> Any:
+        """The formula with every symbol filled in, exact."""
+        sympy = require_sympy()
+        return sympy.nsimplify(sympy.sympify(formula.expression).subs(self.values))
+
+    def meaning(self, symbol: Any) -> str:
+        """What a letter stands for."""
+        name = str(symbol)
+        base = name if name in MEANINGS else name.rpartition("_")[0]
+        return MEANINGS.get(base, "size")
+
+
+def step_symbols() -> dict[str, Any]:
+    """Batch b, new tokens s, cached tokens t, source positions S, as sympy symbols."""
+    sympy = require_sympy()
+    return {name: sympy.Symbol(name, positive=True, integer=True) for name in "bstS"}
+
+
+def layer_scope(step: Step, causal: bool = True) -> Scope:
+    """One layer with the tokens of a step."""
+    sizes = (step.batch, step.new, step.cached, step.batch * step.new)
+    return Scope(step, "layer", 1, *sizes, step.encoder, causal)
+
+
+def explain(model: Model, batch: int = 1, tokens: int | None = None) -> Explanation:
+    """Derive the formulas of a model; ``batch`` and ``tokens`` are the values of b and s."""
+    symbolic = symbolize(model)
+    letters = step_symbols()
+    length = model.default_tokens if tokens is None else tokens
+    values = {**symbolic.values, letters["b"]: batch, letters["s"]: length, letters["t"]: length}
+    values[letters["S"]] = length
+    formulas = (
+        *_parameter_formulas(symbolic),
+        *_flop_formulas(model, symbolic, letters),
+        *_cache_formulas(model, symbolic),
+    )
+    return Explanation(model.name, formulas, values)
+
+
+def _parameter_formulas(symbolic: Symbolic) -> Iterator[Formula]:
+    """Parameters of each kind of layer, and of the model."""
+    sympy = require_sympy()
+    for stack in symbolic.description.stacks:
+        for run in stack.runs:
+            count = sum(part.parameters for part in run.layer.parts())
+            title = f"parameters of a {stack.role} layer ({run.layer.kind})"
+            yield Formula(title, sympy.expand(count), "parameters")
+    whole = parameters.total(symbolic.description)
+    yield Formula("parameters of the model", sympy.expand(whole), "parameters")
+
+
+def _flop_formulas(model: Model, symbolic: Symbolic, letters: dict[str, Any]) -> Iterator[Formula]:
+    """FLOPs of each kind of layer, of the logits, of prefill, decode step and training."""
+    sympy = require_sympy()
+    batch, new, cached, source = (letters[name] for name in "bstS")
+    length = source if model.is_encoder_decoder else 0
+    prefill = Step(batch=batch, new=new, encoder=length, encode=True)
+    for stack in symbolic.description.stacks:
+        for run in stack.runs:
+            scope = layer_scope(prefill, stack.causal)
+            flops = sum(operator.flops for operator in layer_operators(run.layer, scope))
+            title = f"forward FLOPs of a {stack.role} layer ({run.layer.kind})"
+            yield Formula(title, sympy.expand(flops), "FLOP")
+    forward = build_operators(symbolic.description, prefill)
+    logits = sum(operator.flops for operator in forward if operator.group == "lm_head")
+    if logits != 0:
+        yield Formula("forward FLOPs of the logits", sympy.expand(logits), "FLOP")
+    whole = sum(operator.flops for operator in forward)
+    yield Formula("forward FLOPs of the model", sympy.expand(whole), "FLOP")
+    if not model.is_encoder:
+        step = Step(batch=batch, new=1, cached=cached, encoder=length, encode=False)
+        flops = sum(operator.flops for operator in build_operators(symbolic.description, step))
+        yield Formula("FLOPs of a decode step", sympy.expand(flops), "FLOP")
+    again = sum(operator.flops for operator in forward if in_layers(operator))
+    yield Formula("training FLOPs, nothing recomputed", sympy.expand(3 * whole), "FLOP")
+    yield Formula("training FLOPs, layers recomputed", sympy.expand(3 * whole + again), "FLOP")
+
+
+def _cache_formulas(model: Model, symbolic: Symbolic) -> Iterator[Formula]:
+    """Elements of the cache for each token, and of recurrent states."""
+    sympy = require_sympy()
+    if model.is_encoder:
+        return
+    elements = cache.cache_elements(symbolic.description, 1, windowed=False)
+    yield Formula("cache elements for each token", sympy.expand(elements), "elements")
+    states = cache.state_elements(symbolic.description)
+    if states != 0:
+        yield Formula("state elements for each sequence", sympy.expand(states), "elements")

@@ -1,0 +1,268 @@
+"""A model with letters in place of its sizes: the same description, built of sympy symbols.
+
+Equal sizes in the same role get the same letter; ratios that textbooks write down are kept (an MLP
+four times as wide, heads that split the hidden size), so that a GPT-2 layer says 12h² + 13h.
+"""
+
+from __future__ import annotations
+
+from thermoflop.errors import MissingExtra
+from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
+from thermoflop.model.architecture.feedforward import Mlp, Moe
+from thermoflop.model.architecture.mixers import Attention, GatedDelta, LatentAttention, Mamba, Mamba2
+from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table, Vector
+from thermoflop.base.record import record, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.model.model import Model
+
+MEANINGS = {
+    "L": "layers",
+    "h": "hidden size",
+    "n": "query heads",
+    "g": "key-value heads",
+    "d": "head dimension",
+    "f": "MLP width",
+    "V": "vocabulary",
+    "P": "positions",
+    "T": "token types",
+    "w": "window",
+    "c": "attention chunk",
+    "E": "experts",
+    "k": "experts for each token",
+    "f_e": "expert width",
+    "f_s": "shared expert width",
+    "r": "key-value latent",
+    "r_q": "query latent",
+    "d_c": "plain key dimensions",
+    "d_r": "rotary key dimensions",
+    "d_v": "value dimension",
+    "e": "embedding width",
+    "i": "state-space channels",
+    "N": "states",
+    "q": "convolution taps",
+    "r_t": "time-step rank",
+    "n_m": "state-space heads",
+    "d_m": "state-space head dimension",
+    "G": "state-space groups",
+    "n_k": "linear key heads",
+    "n_v": "linear value heads",
+    "d_k": "linear key dimension",
+    "b": "batch",
+    "s": "new tokens",
+    "t": "cached tokens",
+    "S": "source positions",
+    "m": "key length",
+}
+
+
+def require_sympy() -> Any:
+    """The sympy module, or MissingExtra with the command that installs it."""
+    try:
+        import sympy
+    except ImportError:
+        raise MissingExtra(
+            "the formulas need sympy, which is not installed: pip install 'thermoflop[explain]'"
+        ) from None
+    return sympy
+
+
+@record
+class Symbolic:
+    """A description in symbols, and the value of each symbol."""
+
+    description: Description
+    values: dict[Any, int]
+
+
+class _Letters:
+    """Hands out symbols: the same for the same value in the same role."""
+
+    def __init__(self) -> None:
+        self.sympy = require_sympy()
+        self.values: dict[Any, int] = {}
+
+    def letter(self, role: str, value: Any) -> Any:
+        """The symbol of a size; a second value in the same role gets a number behind it."""
+        if value is None or (isinstance(value, int) and value <= 1):
+            return value
+        suffix = 1
+        while True:
+            name = role if suffix == 1 else f"{role}_{suffix}"
+            symbol = self.sympy.Symbol(name, positive=True, integer=True)
+            known = self.values.setdefault(symbol, value)
+            if known == value:
+                return symbol
+            suffix += 1
+
+
+def symbolize(model: Model) -> Symbolic:
+    """The model in symbols."""
+    letters = _Letters()
+    description = model.description
+    stacks = tuple(_stack(letters, stack) for stack in description.stacks)
+    head = None if description.head is None else _part(letters, description.head, {})
+    hidden = {
+        stack.hidden: new.hidden for stack, new in zip(description.stacks, stacks, strict=True)
+    }
+    head = head if head is None else replace(head, inputs=_known(letters, head.inputs, hidden, "e"))
+    contrast = letters.letter("p", description.contrast)
+    changed = replace(description, stacks=stacks, head=head, contrast=contrast)
+    return Symbolic(changed, letters.values)
+
+
+def _known(letters: _Letters, value: Any, sizes: dict[Any, Any], role: str) -> Any:
+    """A size that has a letter already, or the next letter of the role."""
+    return sizes[value] if value in sizes else letters.letter(role, value)
+
+
+def _stack(letters: _Letters, stack: Stack) -> Stack:
+    sizes = {stack.hidden: letters.letter("h", stack.hidden)}
+    runs = tuple(
+        Run(
+            _layer(letters, run.layer, sizes),
+            letters.letter("L", run.times),
+            None if run.copies is None else letters.letter("C", run.copies),
+        )
+        for run in stack.runs
+    )
+    return replace(
+        stack,
+        hidden=sizes[stack.hidden],
+        runs=runs,
+        front=tuple(_placed(letters, placed, sizes) for placed in stack.front),
+        tail=tuple(_placed(letters, placed, sizes) for placed in stack.tail),
+    )
+
+
+def _placed(letters: _Letters, placed: Placed, sizes: dict[Any, Any]) -> Placed:
+    return replace(placed, part=_part(letters, placed.part, sizes))
+
+
+def _layer(letters: _Letters, layer: Layer, sizes: dict[Any, Any]) -> Layer:
+    own = dict(sizes)
+    mixer = _mixer(letters, layer.mixer, own)
+    cross = _mixer(letters, layer.cross, own)
+    feed = _feed(letters, layer.feed, own)
+    norms = tuple(_part(letters, norm, own) for norm in layer.norms)
+    return replace(
+        layer, hidden=own[layer.hidden], norms=norms, mixer=mixer, cross=cross, feed=feed
+    )
+
+
+# field of a mixer -> the letter of its role
+_ROLES: dict[type, dict[str, str]] = {
+    LatentAttention: {
+        "heads": "n",
+        "kv_rank": "r",
+        "nope": "d_c",
+        "rope": "d_r",
+        "value_dim": "d_v",
+        "q_rank": "r_q",
+    },
+    Mamba: {"inner": "i", "state": "N", "kernel": "q", "dt_rank": "r_t"},
+    Mamba2: {"heads": "n_m", "head_dim": "d_m", "groups": "G", "state": "N", "kernel": "q"},
+    GatedDelta: {
+        "key_heads": "n_k",
+        "value_heads": "n_v",
+        "key_dim": "d_k",
+        "value_dim": "d_v",
+        "kernel": "q",
+    },
+}
+
+
+def _mixer(letters: _Letters, mixer: Any, sizes: dict[Any, Any]) -> Any:
+    if mixer is None:
+        return None
+    if isinstance(mixer, Attention):
+        return _attention(letters, mixer, sizes)
+    roles = _ROLES[type(mixer)]
+    changes = {name: letters.letter(role, getattr(mixer, name)) for name, role in roles.items()}
+    return replace(mixer, hidden=sizes[mixer.hidden], **changes)
+
+
+def _attention(letters: _Letters, attention: Attention, sizes: dict[Any, Any]) -> Attention:
+    """As many key heads as heads share the letter; splitting the hidden size, they are h/n wide."""
+    hidden, heads = sizes[attention.hidden], letters.letter("n", attention.heads)
+    same = attention.kv_heads == attention.heads
+    splits = same and attention.heads * attention.head_dim == attention.hidden
+    dim = hidden / heads if splits else letters.letter("d", attention.head_dim)
+    kv_heads = heads if same else letters.letter("g", attention.kv_heads)
+    known = {
+        attention.kv_heads * attention.head_dim: kv_heads * dim,
+        attention.head_dim: dim,
+        attention.heads * attention.head_dim: heads * dim,
+        **sizes,
+    }
+    counts = {1: 1, attention.heads: heads, attention.kv_heads: kv_heads}
+
+    def norm(found: Norm | None) -> Norm | None:
+        if found is None:
+            return None
+        return replace(
+            found,
+            width=known[found.width],
+            vectors=counts[found.vectors],
+            copies=counts[found.copies],
+        )
+
+    return replace(
+        attention,
+        hidden=hidden,
+        heads=heads,
+        kv_heads=kv_heads,
+        head_dim=dim,
+        window=letters.letter("w", attention.window),
+        chunk=letters.letter("c", attention.chunk),
+        q_norm=norm(attention.q_norm),
+        k_norm=norm(attention.k_norm),
+    )
+
+
+def _mlp(letters: _Letters, mlp: Mlp, sizes: dict[Any, Any], role: str) -> Mlp:
+    """An MLP four times as wide as the hidden size is 4h wide."""
+    hidden = sizes[mlp.hidden]
+    inner = 4 * hidden if mlp.inner == 4 * mlp.hidden else letters.letter(role, mlp.inner)
+    return replace(mlp, hidden=hidden, inner=inner, copies=letters.letter("E", mlp.copies))
+
+
+def _feed(letters: _Letters, feed: Any, sizes: dict[Any, Any]) -> Any:
+    if feed is None:
+        return None
+    if isinstance(feed, Mlp):
+        return _mlp(letters, feed, sizes, "f")
+    assert isinstance(feed, Moe)  # noqa: S101 - the type checker's word, there is no third kind
+    return replace(
+        feed,
+        hidden=sizes[feed.hidden],
+        experts=letters.letter("E", feed.experts),
+        top_k=letters.letter("k", feed.top_k),
+        expert=_mlp(letters, feed.expert, sizes, "f_e"),
+        shared=None if feed.shared is None else _mlp(letters, feed.shared, sizes, "f_s"),
+    )
+
+
+_ROWS = {"embed_tokens": "V", "embed_pos": "P", "embed_type": "T", "rel_pos_bias": "R"}
+
+
+def _part(letters: _Letters, part: Any, sizes: dict[Any, Any]) -> Any:
+    """A part outside mixers and feed-forwards."""
+    if isinstance(part, Norm):
+        return replace(part, width=_known(letters, part.width, sizes, "e"))
+    if isinstance(part, Table):
+        rows = letters.letter(_ROWS.get(part.group, "R"), part.rows)
+        return replace(part, rows=rows, width=_known(letters, part.width, sizes, "e"))
+    if isinstance(part, Linear):
+        role = "V" if part.group == "lm_head" else "e"
+        outputs = _known(letters, part.outputs, {} if role == "V" else sizes, role)
+        if not sizes:
+            return replace(part, outputs=outputs)
+        return replace(part, inputs=_known(letters, part.inputs, sizes, "e"), outputs=outputs)
+    if isinstance(part, Convolution):
+        return replace(part, outputs=_known(letters, part.outputs, sizes, "e"))
+    assert isinstance(part, Vector)  # noqa: S101 - the type checker's word, there is no sixth kind
+    return part

@@ -1,0 +1,136 @@
+"""Formulas as people write them, with the numbers filled in."""
+
+from __future__ import annotations
+
+from thermoflop.errors import UsageError
+from thermoflop.model.formulas.explain import Explanation, explain
+from thermoflop.model.formulas.symbolic import require_sympy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.model.model import Model
+
+_POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+# The order in which textbooks write factors: layers, batch and tokens first, hidden size last.
+_FIRST, _LAST = ("L", "b", "s", "t", "S"), ("h", "V", "P")
+
+
+def written(expression: Any, values: dict[Any, int] | None = None) -> str:
+    """An expression as in a textbook: 12h² + 13h, 24bsh² + 4bs²h; or with its numbers filled in."""
+    sympy = require_sympy()
+    expanded = sympy.expand(expression)
+    if not expanded.is_number and not expanded.is_rational_function():
+        return str(sympy.sstr(expanded))
+    terms = sorted(sympy.Add.make_args(expanded), key=_weight)
+    long_names = any(len(str(symbol)) > 1 for symbol in expanded.free_symbols)
+    dot = "·" if long_names or values is not None else ""
+    return " + ".join(_term(term, dot, values) for term in terms).replace("+ -", "- ")
+
+
+def _weight(term: Any) -> tuple[int, str]:
+    """Higher powers first; equal ones by the letters that textbooks put last, so h² before s²."""
+    powers = {
+        str(base): int(power) for base, power in term.as_powers_dict().items() if base.is_Symbol
+    }
+    return (-sum(powers.values()), f"{-powers.get('h', 0) + 9}{sorted(powers)}")
+
+
+def _rank(name: str) -> tuple[int, int, str]:
+    if name.partition("_")[0] in _FIRST:
+        return (0, _FIRST.index(name.partition("_")[0]), name)
+    if name in _LAST:
+        return (2, _LAST.index(name), name)
+    return (1, 0, name)
+
+
+def _term(term: Any, dot: str, values: dict[Any, int] | None) -> str:
+    """One product: coefficient, letters with powers, and what it is divided by."""
+    coefficient, factors = term.as_coeff_Mul()
+    above: list[str] = []
+    below: list[str] = []
+    bases = factors.as_powers_dict()
+    for base in sorted(
+        (base for base in bases if base.is_Symbol), key=lambda base: _rank(str(base))
+    ):
+        power = int(bases[base])
+        text = str(base) if values is None else str(values[base])
+        raised = f"{text}{str(abs(power)).translate(_POWERS)}" if abs(power) != 1 else text
+        (above if power > 0 else below).append(raised)
+    number = "" if coefficient == 1 and above else f"{coefficient}"
+    product = dot.join(part for part in (number, *above) if part)
+    return f"{product}/{dot.join(below)}" if below else product
+
+
+def explain_record(found: Explanation) -> dict[str, Any]:
+    """The formulas for JSON."""
+    return {
+        "model": found.model_name,
+        "symbols": {
+            str(symbol): {"value": value, "meaning": found.meaning(symbol)}
+            for symbol, value in found.values.items()
+        },
+        "formulas": [
+            {
+                "title": formula.title,
+                "formula": str(formula.expression),
+                "value": int(found.value_of(formula)),
+                "unit": formula.unit,
+            }
+            for formula in found.formulas
+        ],
+        "conventions": {
+            "attention": "full",
+            "logits": "all",
+            "mla": "latent",
+            "experts": "routed",
+            "backward": "2 x forward",
+        },
+    }
+
+
+def explain_report(
+    model: Model, batch: int = 1, tokens: int | None = None, as_json: bool = False
+) -> str:
+    """The formulas for a person, or as JSON."""
+    for name, value in (("batch", batch), ("tokens", 1 if tokens is None else tokens)):
+        if value < 1:
+            raise UsageError(f"--{name} {value} makes no sense: expected a whole number >= 1")
+    found = explain(model, batch, tokens)
+    if as_json:
+        import json
+
+        return json.dumps(explain_record(found), indent=2, ensure_ascii=False)
+    lines = [f"{model.name}: formulas derived from its operators", ""]
+    used = {symbol for formula in found.formulas for symbol in _symbols(formula.expression)}
+    for symbol, value in found.values.items():
+        if symbol in used:
+            lines.append(f"  {symbol!s:<4} = {value:>12,}  {found.meaning(symbol)}")
+    for formula in found.formulas:
+        lines += ["", formula.title, f"  = {written(formula.expression)}"]
+        filled = written(formula.expression, found.values)
+        if len(filled) <= 94:
+            lines.append(f"  = {filled}")
+        lines.append(f"  = {int(found.value_of(formula)):,} {formula.unit}")
+    lines += [
+        "",
+        "Attention counted full, logits at every position, 2 FLOPs for each multiply-add;",
+        "norms, softmax and other element-wise work not included. Bytes of cache: elements times",
+        "2 for bf16. Backward is twice forward.",
+    ]
+    return "\n".join(_wrapped(lines))
+
+
+def _symbols(expression: Any) -> set[Any]:
+    return set(getattr(expression, "free_symbols", ()))
+
+
+def _wrapped(lines: list[str]) -> list[str]:
+    """Long formulas broken at their sums, within 100 columns."""
+    from textwrap import wrap
+
+    out: list[str] = []
+    for line in lines:
+        out += wrap(line, 100, subsequent_indent="      ") if len(line) > 100 else [line]
+    return out

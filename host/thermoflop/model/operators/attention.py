@@ -1,0 +1,133 @@
+"""Operators of attention in its forms and of the recurrences."""
+
+from __future__ import annotations
+
+from thermoflop.model.operators.scan import recurrent_operators
+from thermoflop.model.architecture.mixers import Attention, LatentAttention
+from thermoflop.model.operators.kinds import Attend, MatMul, Operator, Softmax
+from thermoflop.base.record import replace
+from thermoflop.model.operators.context import elementwise, normalize
+from thermoflop.model.operators.step import causal_pairs, keys_held
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from thermoflop.base.number import Number
+    from thermoflop.model.architecture.mixers import Mixer
+    from thermoflop.model.operators.context import Scope
+
+
+def mixer_operators(mixer: Mixer, scope: Scope) -> Iterator[Operator]:
+    """The operators of whatever mixes tokens in a layer."""
+    if isinstance(mixer, Attention):
+        yield from _cross(mixer, scope) if mixer.cross else _attention(mixer, scope)
+    elif isinstance(mixer, LatentAttention):
+        yield from _latent(mixer, scope)
+    else:
+        yield from recurrent_operators(mixer, scope)
+
+
+def _attention(attention: Attention, scope: Scope) -> Iterator[Operator]:
+    """Projections, norms, rotation, scores, softmax, values, output."""
+    query, key, value, output = attention.projections()
+    tokens, stored = scope.tokens, "kv" if scope.causal else "activations"
+    yield scope.linear(query, tokens)
+    yield scope.linear(key, tokens, stored)
+    yield scope.linear(value, tokens, stored)
+    for norm in attention.norms():
+        yield normalize(norm, scope)
+    if attention.rotary is not None:
+        heads = attention.heads + attention.kv_heads
+        yield elementwise("rotary", scope, tokens, heads * attention.rotary, 3)
+    window = attention.window if attention.chunk is None else attention.chunk
+    keys = keys_held(scope.cached, scope.new, window)
+    pairs = _pairs(scope, attention.window, attention.chunk)
+    shape = (attention.heads, attention.kv_heads, attention.head_dim, attention.head_dim)
+    yield from _attend(scope, attention.group, shape, keys, pairs, cached=scope.causal)
+    if attention.gate:
+        yield elementwise("output gate", scope, tokens, attention.q_width, 5, 2)
+    yield scope.linear(output, tokens)
+
+
+def _pairs(scope: Scope, window: Number | None, chunk: Number | None) -> Number | None:
+    """Pairs under the causal mask, or None: all of them."""
+    if scope.step.attention == "full" or not scope.causal:
+        return None
+    return causal_pairs(scope.cached, scope.new, window, chunk)
+
+
+def _attend(
+    scope: Scope,
+    group: str,
+    shape: tuple[Number, Number, Number, Number],
+    keys: Number,
+    pairs: Number | None,
+    cached: bool,
+    reads_values: bool = True,
+) -> Iterator[Operator]:
+    """Scores, softmax and values for ``shape`` = heads, key heads, key and value dimensions."""
+    heads, kv_heads, key_dim, value_dim = shape
+    where = (scope.part, f"{group}_score", scope.times)
+    sizes = (scope.sequences, heads, kv_heads, scope.new, keys)
+    fused, computed = scope.fused, scope.new * keys if pairs is None else pairs
+    yield Attend("scores", *where, *sizes, key_dim, computed, fused, cached)
+    softmax = (scope.part, "softmax", scope.times, heads, scope.sequences)
+    yield Softmax("softmax", *softmax, computed, fused)
+    where = (scope.part, f"{group}_value", scope.times)
+    rest = (value_dim, computed, fused, cached, reads_values)
+    yield Attend("values", *where, *sizes, *rest, values=True)
+
+
+def _cross(attention: Attention, scope: Scope) -> Iterator[Operator]:
+    """Cross attention: keys and values are projected once, when the encoder has run."""
+    query, key, value, output = attention.projections()
+    tokens = scope.tokens
+    yield scope.linear(query, tokens)
+    if scope.step.runs_encoder:
+        yield scope.linear(key, scope.sequences * scope.source, "kv")
+        yield scope.linear(value, scope.sequences * scope.source, "kv")
+    shape = (attention.heads, attention.kv_heads, attention.head_dim, attention.head_dim)
+    yield from _attend(scope, attention.group, shape, scope.source, None, cached=True)
+    yield scope.linear(output, tokens)
+
+
+def _latent(mla: LatentAttention, scope: Scope) -> Iterator[Operator]:
+    """Latent attention in the form that the step names."""
+    tokens = scope.tokens
+    for linear in mla.queries():
+        yield scope.linear(linear, tokens)
+    yield scope.linear(mla.compress(), tokens, "activations" if _expanded(scope) else "kv")
+    for norm in mla.norms():
+        yield normalize(norm, scope)
+    yield elementwise("rotary", scope, tokens, (mla.heads + 1) * mla.rope, 3)
+    keys, pairs = scope.cached + scope.new, _pairs(scope, None, None)
+    if scope.step.mla == "absorbed":
+        yield from _absorbed(mla, scope, keys, pairs)
+    else:
+        yield _expansion(mla, scope, keys)
+        shape = (mla.heads, mla.heads, mla.key_dim, mla.value_dim)
+        yield from _attend(scope, "attn", shape, keys, pairs, cached=_expanded(scope))
+    yield scope.linear(mla.output(), tokens)
+
+
+def _expanded(scope: Scope) -> bool:
+    return scope.step.mla == "expanded"
+
+
+def _expansion(mla: LatentAttention, scope: Scope, keys: Number) -> MatMul:
+    """Latent to keys and values: of the new tokens, or of the whole cache again."""
+    if _expanded(scope):
+        return scope.linear(mla.expand(), scope.tokens, "kv")
+    return replace(scope.linear(mla.expand(), scope.sequences * keys), source="kv")
+
+
+def _absorbed(
+    mla: LatentAttention, scope: Scope, keys: Number, pairs: Number | None
+) -> Iterator[Operator]:
+    """Queries are taken into the latent, which then serves as key and value of every head."""
+    where, rank = (scope.part, "attn_proj", scope.times, scope.tokens), mla.kv_rank
+    yield MatMul("absorb keys", *where, mla.nope, rank, batch=mla.heads)
+    shape = (mla.heads, 1, rank + mla.rope, rank)
+    yield from _attend(scope, "attn", shape, keys, pairs, cached=True, reads_values=False)
+    yield MatMul("absorb values", *where, rank, mla.value_dim, batch=mla.heads)

@@ -1,0 +1,172 @@
+"""From a description and a step to operators: the one builder for every family."""
+
+from __future__ import annotations
+
+from thermoflop.base.number import kind_of
+from thermoflop.model.operators.feedforward import feed_operators
+from thermoflop.model.operators.attention import mixer_operators
+from thermoflop.model.architecture.feedforward import Mlp, Moe
+from thermoflop.model.operators.kinds import Convolve, Lookup, MatMul, Operator, Pass
+from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table
+from thermoflop.model.operators.context import Scope, normalize, residual
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from thermoflop.base.number import Number
+    from thermoflop.model.architecture.description import Description, Layer, Placed, Stack
+    from thermoflop.model.operators.step import Step
+
+TOWERS = {"decoder": "decoder", "encoder": "encoder", "image": "vision"}
+
+
+def build_operators(description: Description, step: Step) -> tuple[Operator, ...]:
+    """Every operator of one forward step, in the order in which they run."""
+    built: list[Operator] = []
+    for stack in description.stacks:
+        scope = _stack_scope(description, stack, step)
+        if scope is not None:
+            built.extend(_stack_operators(stack, scope))
+    built.extend(_head_operators(description, step))
+    return tuple(built)
+
+
+def _is_zero(value: Number) -> bool:
+    return kind_of(value) == "int" and value == 0
+
+
+def _stack_scope(description: Description, stack: Stack, step: Step) -> Scope | None:
+    """What runs through a stack in this step, or None when nothing does."""
+    source = source_positions(description, step)
+    if stack.role == "image":
+        images = image_count(description, step)
+        where = (images, stack.positions, 0)
+        runs = not _is_zero(images)
+    elif stack.role == "encoder":
+        where = (step.batch, source, 0)
+        runs = step.runs_encoder and not _is_zero(source)
+    else:
+        where = (step.batch, step.new, step.cached)
+        runs = not _is_zero(step.new)
+    if not runs:
+        return None
+    sequences, new, cached = where
+    tokens = sequences * new
+    return Scope(step, TOWERS[stack.role], 1, sequences, new, cached, tokens, source, stack.causal)
+
+
+def source_positions(description: Description, step: Step) -> Number:
+    """Positions in the encoder: as asked for, or what the model's source always has (Whisper)."""
+    encoder = description.stack("encoder")
+    if encoder is not None and encoder.positions is not None and _is_zero(step.encoder):
+        return encoder.positions
+    return step.encoder
+
+
+def image_count(description: Description, step: Step) -> Number:
+    """Images in the step: as asked for, or one a sequence where the model needs them."""
+    if step.images is not None:
+        return step.images
+    return step.batch if description.needs_images else 0
+
+
+def _stack_operators(stack: Stack, scope: Scope) -> Iterator[Operator]:
+    front = scope.within(f"{scope.part} front")
+    for placed in stack.front:
+        yield from _placed_operators(placed, stack, front)
+    for run in stack.runs:
+        inside = scope.within(f"{scope.part} {run.layer.kind}", run.times)
+        yield from layer_operators(run.layer, inside)
+    tail = scope.within(f"{scope.part} tail")
+    for placed in stack.tail:
+        yield from _placed_operators(placed, stack, tail)
+
+
+def layer_operators(layer: Layer, scope: Scope) -> Iterator[Operator]:
+    """The operators of one layer, in the order of a pre-norm layer: norms before what they feed."""
+    before, after = _placed_norms(layer)
+    for index, block in enumerate((layer.mixer, layer.cross, layer.feed)):
+        if block is None:
+            continue
+        yield from (normalize(norm, scope) for norm in before[index])
+        if isinstance(block, Mlp | Moe):
+            yield from feed_operators(block, scope)
+        else:
+            yield from mixer_operators(block, scope)
+        yield from (normalize(norm, scope) for norm in after[index])
+    if layer.branches:
+        yield residual(layer.hidden, layer.branches, scope)
+
+
+def _placed_norms(layer: Layer) -> tuple[list[list[Norm]], list[list[Norm]]]:
+    """The norms before and after each block: as many as blocks go before, twice as many around."""
+    before: list[list[Norm]] = [[], [], []]
+    after: list[list[Norm]] = [[], [], []]
+    blocks = (layer.mixer, layer.cross, layer.feed)
+    present = [index for index, block in enumerate(blocks) if block is not None]
+    around = len(layer.norms) == 2 * len(present)
+    for index, norm in enumerate(layer.norms):
+        if around:
+            side = after if index % 2 else before
+            side[present[index // 2]].append(norm)
+        else:
+            before[present[min(index, len(present) - 1)]].append(norm)
+    return before, after
+
+
+def _rows(placed: Placed, stack: Stack, scope: Scope) -> Number:
+    """How many rows a placed part runs on."""
+    if placed.rows == "sequence":
+        return scope.sequences
+    if placed.rows == "frame":
+        return 2 * scope.tokens
+    if placed.rows == "patch":
+        return scope.sequences * stack.patches
+    if placed.rows == "pooled":
+        return scope.sequences * stack.pooled
+    return scope.tokens
+
+
+def _placed_operators(placed: Placed, stack: Stack, scope: Scope) -> Iterator[Operator]:
+    """The operator of a part outside the layers, if it does any work."""
+    if placed.rows == "none":
+        return
+    part, rows = placed.part, _rows(placed, stack, scope)
+    if isinstance(part, Linear):
+        yield scope.linear(part, rows)
+    elif isinstance(part, Norm):
+        yield normalize(part, scope, rows)
+    elif isinstance(part, Table):
+        yield from _table_operators(part, rows, scope)
+    elif isinstance(part, Convolution):
+        k, channels = part.inputs * part.kernel, part.inputs
+        name, role = part.name, part.role
+        where = (scope.part, role, scope.times)
+        yield Convolve(name, *where, rows, k, part.outputs, channels, part.bias)
+
+
+def _table_operators(table: Table, rows: Number, scope: Scope) -> Iterator[Operator]:
+    """Rows are looked up; a table with no look-ups is added as it is (ViT's positions)."""
+    if table.lookups:
+        yield Lookup(table.name, scope.part, table.group, scope.times, rows, table.width)
+    if table.group != "embed_tokens":
+        name = f"add {table.name}"
+        where = (scope.part, table.group, scope.times)
+        yield Pass(name, *where, rows, table.width, 1, inputs=2, fused=scope.fused)
+
+
+def _head_operators(description: Description, step: Step) -> Iterator[Operator]:
+    """The logits, and for CLIP the product of both embeddings."""
+    head = description.head
+    if head is not None and step.logits != "none" and not _is_zero(step.new):
+        causal = all(stack.causal for stack in description.stacks if stack.role == "decoder")
+        last = step.logits == "last" and causal
+        rows = step.batch if last else step.batch * step.new
+        scope = Scope(step, "head", 1, step.batch, step.new, step.cached, rows)
+        yield scope.linear(head, rows)
+    if description.contrast is not None:
+        images = image_count(description, step)
+        if not (_is_zero(images) or _is_zero(step.new)):
+            where = ("head", "clip_logits", 1)
+            yield MatMul("similarity", *where, step.batch, description.contrast, images, kept=True)

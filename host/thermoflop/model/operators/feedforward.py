@@ -1,0 +1,60 @@
+"""Operators of MLPs and mixtures of experts."""
+
+from __future__ import annotations
+
+from thermoflop.base.number import distinct_experts
+from thermoflop.model.architecture.feedforward import Mlp, Moe
+from thermoflop.model.operators.kinds import MatMul, Operator
+from thermoflop.base.record import replace
+from thermoflop.model.operators.context import elementwise
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from thermoflop.base.number import Number
+    from thermoflop.model.architecture.feedforward import Feed
+    from thermoflop.model.operators.context import Scope
+
+
+def feed_operators(feed: Feed, scope: Scope) -> Iterator[Operator]:
+    """The operators of a feed-forward block on every token."""
+    if isinstance(feed, Moe):
+        yield from _mixture(feed, scope)
+    else:
+        yield from _mlp(feed, scope, scope.tokens)
+
+
+def _mlp(mlp: Mlp, scope: Scope, rows: Number, sets: Number = 1) -> Iterator[Operator]:
+    """Up (and gate), activation, down."""
+    *ups, down = (_with_sets(scope.linear(linear, rows), sets) for linear in mlp.linears())
+    yield from ups
+    inputs = 2 if mlp.gated else 1
+    name = f"{mlp.activation}{' x up' if mlp.gated else ''}"
+    yield elementwise(name, scope, rows, mlp.inner, mlp.operations, inputs)
+    yield down
+
+
+def _with_sets(operator: MatMul, sets: Number) -> MatMul:
+    return operator if isinstance(sets, int) and sets == 1 else replace(operator, sets=sets)
+
+
+def _mixture(moe: Moe, scope: Scope) -> Iterator[Operator]:
+    """Router, experts on the tokens routed to them, shared experts on all."""
+    tokens, step = scope.tokens, scope.step
+    yield scope.linear(moe.router(), tokens)
+    yield elementwise("routing softmax", scope, tokens, moe.experts, 5)
+    everyone = step.experts == "all"
+    fan_out = moe.experts if everyone else moe.top_k
+    sets = (
+        moe.experts
+        if everyone or step.expert_reads == "all"
+        else distinct_experts(moe.experts, moe.top_k, tokens)
+    )
+    routed = tokens * fan_out
+    yield from _mlp(moe.expert, scope, routed, sets)
+    yield elementwise("combine experts", scope, routed, moe.hidden, 2)
+    if moe.shared is not None:
+        yield from _mlp(moe.shared, scope, tokens)
+    if moe.shared_gate:
+        yield scope.linear(moe.gate(), tokens)

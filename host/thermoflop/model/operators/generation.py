@@ -1,0 +1,82 @@
+"""Generation: a prefill and a sum of decode steps, at a cost that does not grow with the tokens."""
+
+from __future__ import annotations
+
+from thermoflop.errors import UsageError
+from thermoflop.base.record import record
+from thermoflop.model.operators.totals import NOTHING, Totals, even_pieces, series, totals_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.base.number import Number
+    from thermoflop.model.model import Model
+    from thermoflop.model.operators.table import OperatorTable, Traffic
+
+
+@record
+class Generation:
+    """``new`` tokens after a prompt of ``prompt``, for each of ``batch`` sequences.
+
+    The prefill gives the first token; each of the ``new - 1`` decode steps that follow adds one,
+    the first of them with ``prompt`` tokens cached.
+    """
+
+    prompt: int
+    new: int
+    batch: int
+    prefill: OperatorTable
+    decoding: Totals
+
+    @property
+    def totals(self) -> Totals:
+        """Prefill and decode steps together."""
+        return totals_of(self.prefill).plus(self.decoding)
+
+    @property
+    def flops(self) -> Number:
+        """FLOPs of contractions, convolutions and scans."""
+        return self.totals.flops
+
+    @property
+    def elementwise_flops(self) -> Number:
+        """Operations on single elements."""
+        return self.totals.elementwise_flops
+
+    @property
+    def traffic(self) -> Traffic:
+        """Bytes moved, by kind."""
+        return self.totals.traffic(self.prefill.formats)
+
+    @property
+    def conventions(self) -> dict[str, str]:
+        """The conventions in force."""
+        return self.prefill.conventions
+
+    def __repr__(self) -> str:
+        return (
+            f"<Generation {self.prefill.model_name}: prompt={self.prompt}, new={self.new}, "
+            f"batch={self.batch}, flops={self.flops}>"
+        )
+
+
+def generate(
+    model: Model, prompt: int, new: int, batch: int, options: dict[str, Any]
+) -> Generation:
+    """Sum a generation; UsageError for lengths that make no sense."""
+    for name, value in (("prompt", prompt), ("new", new)):
+        if type(value) is not int or value < 1:
+            raise UsageError(f"{name}={value!r} makes no sense: expected a whole number >= 1")
+    prefill = model.prefill(prompt, batch, **options)
+
+    def at(cached: int) -> Totals:
+        return totals_of(model.decode(cached, batch, **options))
+
+    decoding = NOTHING
+    last = prompt + new - 2
+    if new > 1:
+        chunked = prefill.step.attention == "causal"
+        for start, end in even_pieces(model.description, prompt, last, chunked):
+            decoding = decoding.plus(series(at(start), at(end), end - start + 1))
+    return Generation(prompt, new, batch, prefill, decoding)

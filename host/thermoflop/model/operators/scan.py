@@ -1,0 +1,50 @@
+"""Operators of the state-space recurrences.
+
+Projections and convolutions are exact. The scan is counted from the published recurrence, one
+token after the other, whatever algorithm runs it. Mamba and Mamba-2 update h = a h + b x and read
+y = c h (Gu and Dao 2023, eq. 2): reading is a contraction over the states, one multiply-add for
+each; updating is element-wise work, six operations for each (the decay: a product and an
+exponential; a h; b x and its step; the sum). The gated delta rule reads its matrix with the key
+and with the query, two contractions, decays it and adds an outer product (Yang et al. 2024,
+eq. 10). Chunked kernels do more work, in larger matrices.
+"""
+
+from __future__ import annotations
+
+from thermoflop.model.architecture.mixers import GatedDelta
+from thermoflop.model.operators.kinds import Convolve, Operator, Scan
+from thermoflop.model.operators.context import elementwise, normalize
+from thermoflop.model.operators.step import convolved
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from thermoflop.model.architecture.mixers import Recurrent
+    from thermoflop.model.operators.context import Scope
+
+
+def recurrent_operators(mixer: Recurrent, scope: Scope) -> Iterator[Operator]:
+    """In-projections, convolution, scan, gate, norms, out-projection."""
+    *inward, outward = mixer.linears()
+    for linear in inward:
+        yield scope.linear(linear, scope.tokens)
+    yield _short_convolution(mixer, scope)
+    for norm in mixer.norms():
+        yield normalize(norm, scope)
+    delta = isinstance(mixer, GatedDelta)
+    role = "linear_attn_scan" if delta else "ssm_scan"
+    where = (scope.part, role, scope.times, scope.tokens)
+    reads, updates = (2, 3) if delta else (1, 6)
+    yield Scan("scan", *where, reads, mixer.scanned, scope.sequences, mixer.kept, updates)
+    yield elementwise("silu gate", scope, scope.tokens, mixer.inner, 5, 2)
+    yield scope.linear(outward, scope.tokens)
+
+
+def _short_convolution(mixer: Recurrent, scope: Scope) -> Operator:
+    """The causal depth-wise convolution, over the positions that the convention counts."""
+    conv = mixer.convolution()
+    positions = convolved(scope.cached, scope.new, conv.kernel, scope.step.convolution)
+    rows = scope.sequences * positions
+    where = (scope.part, conv.role, scope.times)
+    return Convolve(conv.name, *where, rows, conv.kernel, conv.outputs, conv.outputs, conv.bias)

@@ -1,0 +1,165 @@
+"""One forward step, and the conventions under which its operators are counted.
+
+Published numbers disagree because their conventions do; here each one is an option, checked, and
+every output states it. ``CONVENTIONS`` says in words what each choice means.
+"""
+
+from __future__ import annotations
+
+from thermoflop.errors import UsageError
+from thermoflop.base.number import kind_of, maximum, minimum, where_zero
+from thermoflop.base.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.base.number import Number
+
+CONVENTIONS: dict[str, dict[str, str]] = {
+    "attention": {
+        "full": "every query meets every key (FlopCounterMode, PaLM's MFU)",
+        "causal": "a query meets only the keys before it, and only those in its window",
+    },
+    "logits": {
+        "all": "at every position",
+        "last": "at the last position of each sequence",
+        "none": "not computed",
+    },
+    "mla": {
+        "latent": "latent cached, keys and values expanded from all of it in each step",
+        "expanded": "expanded keys and values cached",
+        "absorbed": "latent cached, expansion folded into queries and output",
+    },
+    "kernels": {
+        "fused": "scores stay on the chip; activations, rotations and biases are epilogues",
+        "eager": "every operator reads its inputs from memory and writes its output there",
+    },
+    "experts": {
+        "routed": "a token runs through its top-k experts",
+        "all": "every expert runs on every token",
+    },
+    "expert_reads": {
+        "expected": "weights of the expected number of distinct experts, E(1-(1-k/E)^T)",
+        "all": "weights of all experts",
+    },
+    "convolution": {
+        "padded": "as the reference code runs it: n+taps-1 positions, 2 in a decode step",
+        "needed": "one position for each new token",
+    },
+}
+
+
+@record
+class Step:
+    """``new`` tokens for each of ``batch`` sequences that have ``cached`` tokens behind them.
+
+    ``encoder`` is the number of source positions of an encoder-decoder (Whisper: positions after
+    its convolutions, half as many as mel frames); ``encode`` whether the encoder runs in this step
+    (None: it does unless there is a cache). ``images`` is the number of images for a model that
+    sees (None: one for each sequence where the model cannot do without).
+    """
+
+    batch: Number = 1
+    new: Number = 1
+    cached: Number = 0
+    encoder: Number = 0
+    images: Number | None = None
+    encode: bool | None = None
+    attention: str = "full"
+    logits: str = "all"
+    mla: str = "latent"
+    kernels: str = "fused"
+    experts: str = "routed"
+    expert_reads: str = "expected"
+    convolution: str = "padded"
+
+    def conventions(self) -> dict[str, str]:
+        """The conventions in force: name to choice."""
+        return {name: getattr(self, name) for name in CONVENTIONS}
+
+    @property
+    def runs_encoder(self) -> bool:
+        """Whether the encoder runs in this step."""
+        if self.encode is not None:
+            return self.encode
+        if kind_of(self.cached) == "numpy":
+            empty = self.cached == 0
+            if empty.all() != empty.any():
+                raise UsageError(
+                    "cached holds both zero and non-zero lengths: say encode=True or False"
+                )
+            return bool(empty.all())
+        return bool(self.cached == 0)
+
+
+def checked(step: Step) -> Step:
+    """The same step, or UsageError naming the value that makes no sense."""
+    for name, choices in CONVENTIONS.items():
+        value = getattr(step, name)
+        if value not in choices:
+            known = ", ".join(choices)
+            raise UsageError(f"{name}={value!r} is not a convention: expected one of {known}")
+    for name, least in (("batch", 1), ("new", 0), ("cached", 0), ("encoder", 0)):
+        _check_size(name, getattr(step, name), least)
+    if step.images is not None:
+        _check_size("images", step.images, 0)
+    return step
+
+
+def _check_size(name: str, value: Number, least: int) -> None:
+    if kind_of(value) == "sympy":
+        return
+    if kind_of(value) == "numpy":
+        whole = value.dtype.kind in "iu" or (value.dtype.kind == "f" and (value % 1 == 0).all())
+        if not whole or not (value >= least).all():
+            raise UsageError(f"{name} must be whole numbers of at least {least} throughout")
+        return
+    if type(value) is not int or value < least:
+        raise UsageError(f"{name}={value!r} makes no sense: expected a whole number >= {least}")
+
+
+def keys_held(cached: Number, new: Number, window: Number | None) -> Number:
+    """Keys that a layer holds in a step: those kept from before, and the new ones.
+
+    A window of w keeps w - 1 old keys, so a decode step attends min(w, cached + 1).
+    """
+    if window is None:
+        return cached + new
+    return minimum(cached, window - 1) + new
+
+
+def causal_pairs(
+    cached: Number, new: Number, window: Number | None, chunk: Number | None
+) -> Number:
+    """(query, key) pairs under the causal mask, for one head of one sequence.
+
+    The i-th new query meets cached + i keys, at most ``window``; or, in chunks, those of its own.
+    """
+    if chunk is not None:
+        return _chunk_pairs(cached + new, chunk) - _chunk_pairs(cached, chunk)
+    if window is None:
+        return new * cached + _halved_square(new)
+    growing = _clamped(window - cached, new)
+    return growing * cached + _halved_square(growing) + (new - growing) * window
+
+
+def _halved_square(count: Number) -> Number:
+    """1 + 2 + ... + count, exact."""
+    return count * (count + 1) / 2 if kind_of(count) == "sympy" else count * (count + 1) // 2
+
+
+def _clamped(value: Number, upper: Number) -> Number:
+    """``value`` between 0 and ``upper``."""
+    return minimum(maximum(value, 0), upper)
+
+
+def _chunk_pairs(positions: Number, chunk: Number) -> Number:
+    """Pairs of the first ``positions`` queries when attention restarts at every chunk."""
+    whole, rest = positions // chunk, positions % chunk
+    return whole * _halved_square(chunk) + _halved_square(rest)
+
+
+def convolved(step_cached: Number, new: Number, kernel: Number, convention: str) -> Number:
+    """Positions that a causal convolution computes for ``new`` tokens."""
+    if convention == "needed":
+        return new
+    return new + where_zero(step_cached, kernel - 1, 1)

@@ -1,0 +1,247 @@
+"""The operator table: all operators of a step, their totals, and the conventions behind them."""
+
+from __future__ import annotations
+
+from thermoflop.base.number import kind_of
+from thermoflop.model.operators.kinds import MatMul, Pass
+from thermoflop.base.record import record, replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from thermoflop.base.number import Number
+    from thermoflop.model.architecture.formats import Formats
+    from thermoflop.model.operators.kinds import Operator
+    from thermoflop.model.operators.step import Step
+
+ARITHMETIC = {
+    "int": "exact whole numbers",
+    "int64": "exact whole numbers (int64; the largest configuration was checked to fit)",
+    "float64": "float64, relative error about 1e-15: the largest total would pass 2^63",
+    "sympy": "symbols",
+}
+
+
+@record
+class Traffic:
+    """Bytes moved, by what is moved, for all occurrences of an operator or for a whole table."""
+
+    weights: Number
+    read: Number
+    written: Number
+    kv_read: Number
+    kv_written: Number
+
+    @property
+    def activations(self) -> Number:
+        """Activations read and written."""
+        return self.read + self.written
+
+    @property
+    def total(self) -> Number:
+        """Everything."""
+        return self.weights + self.read + self.written + self.kv_read + self.kv_written
+
+    def by_kind(self) -> dict[str, Number]:
+        """``weights``, ``activations``, ``kv_read`` and ``kv_write``, in bytes."""
+        return {
+            "weights": self.weights,
+            "activations": self.activations,
+            "kv_read": self.kv_read,
+            "kv_write": self.kv_written,
+        }
+
+
+@record
+class OperatorTable:
+    """The operators of one step of a model. Iterate over it; totals are properties.
+
+    ``flops`` counts contractions, convolutions and scans, 2 for each multiply-add;
+    ``elementwise_flops`` everything else. ``conventions`` says how attention, logits and the rest
+    were counted, ``arithmetic`` in which numbers. In a sweep every total has the ``shape`` of the
+    sizes that were handed in.
+    """
+
+    model_name: str
+    operators: tuple[Operator, ...]
+    step: Step
+    formats: Formats
+    arithmetic: str = ARITHMETIC["int"]
+    shape: tuple[int, ...] = ()
+
+    def __iter__(self) -> Iterator[Operator]:
+        """The operators in the order in which they run."""
+        return iter(self.operators)
+
+    def __len__(self) -> int:
+        """How many operators there are, equal layers counted once."""
+        return len(self.operators)
+
+    @property
+    def conventions(self) -> dict[str, str]:
+        """The conventions in force, formats included."""
+        formats = self.formats
+        return {
+            **self.step.conventions(),
+            "weights": formats.weights.name,
+            "activations": formats.activations.name,
+            "cache": formats.cache.name,
+            "numbers": self.arithmetic,
+        }
+
+    @property
+    def multiplications(self) -> Number:
+        """Multiplications of contractions, convolutions and scans."""
+        total = _linear_sum(self.operators, lambda operator: operator.multiplications)
+        return self._shaped(total)
+
+    @property
+    def flops(self) -> Number:
+        """FLOPs of contractions, convolutions and scans: 2 for each multiply-add."""
+        return 2 * self.multiplications
+
+    @property
+    def elementwise_flops(self) -> Number:
+        """Operations on single elements: norms, softmax, activations, biases, residuals."""
+        total = _linear_sum(self.operators, lambda operator: operator.elementwise_flops)
+        return self._shaped(total)
+
+    def traffic_of(self, operator: Operator) -> Traffic:
+        """Bytes moved by all occurrences of one operator."""
+        moved, times, formats = operator.moved, operator.times, self.formats
+        weights = formats.weights.bytes_of(moved.weights) + formats.kept.bytes_of(moved.kept)
+        return Traffic(
+            weights=times * weights,
+            read=times * formats.activations.bytes_of(moved.read),
+            written=times * formats.activations.bytes_of(moved.written),
+            kv_read=times * formats.cache.bytes_of(moved.kv_read),
+            kv_written=times * formats.cache.bytes_of(moved.kv_written),
+        )
+
+    @property
+    def traffic(self) -> Traffic:
+        """Bytes moved by the whole step."""
+        if self.shape and self.formats.whole_bytes:
+            return self._swept_traffic()
+        parts = [self.traffic_of(operator) for operator in self.operators]
+        names = Traffic.__annotations__
+        return Traffic(
+            **{name: self._shaped(_sum(getattr(part, name) for part in parts)) for name in names}
+        )
+
+    def _shaped(self, total: Number) -> Number:
+        """A total that no array had a part in, in the shape of the sweep."""
+        if not self.shape or kind_of(total) == "numpy":
+            return total
+        import numpy
+
+        return numpy.broadcast_to(numpy.asarray(total), self.shape)
+
+    def _swept_traffic(self) -> Traffic:
+        """The same, elements added before they become bytes: no format rounds here."""
+        formats, operators = self.formats, self.operators
+
+        def moved(name: str) -> Number:
+            total = _linear_sum(
+                operators, lambda operator: operator.times * getattr(operator.moved, name)
+            )
+            return self._shaped(total)
+
+        weights = _sum(operator.times * operator.moved.weights for operator in operators)
+        kept = _sum(operator.times * operator.moved.kept for operator in operators)
+        return Traffic(
+            weights=self._shaped(formats.weights.bytes_of(weights) + formats.kept.bytes_of(kept)),
+            read=formats.activations.bytes_of(moved("read")),
+            written=formats.activations.bytes_of(moved("written")),
+            kv_read=formats.cache.bytes_of(moved("kv_read")),
+            kv_written=formats.cache.bytes_of(moved("kv_written")),
+        )
+
+    @property
+    def bytes_by_kind(self) -> dict[str, Number]:
+        """Bytes of ``weights``, ``activations``, ``kv_read`` and ``kv_write``."""
+        return self.traffic.by_kind()
+
+    @property
+    def read_bytes(self) -> Number:
+        """Bytes read: weights, activations and cache."""
+        traffic = self.traffic
+        return traffic.weights + traffic.read + traffic.kv_read
+
+    @property
+    def write_bytes(self) -> Number:
+        """Bytes written: activations and cache."""
+        traffic = self.traffic
+        return traffic.written + traffic.kv_written
+
+    @property
+    def intensity(self) -> float:
+        """FLOPs (element-wise ones included) per byte moved."""
+        moved = self.traffic.total
+        work = self.flops + self.elementwise_flops
+        return work / moved if kind_of(moved) != "int" or moved else 0.0
+
+    def by_group(self) -> dict[str, Number]:
+        """FLOPs by role: ``attn_proj``, ``attn_score``, ``mlp``, ``lm_head``, ..."""
+        return self._grouped(lambda operator: operator.group)
+
+    def by_part(self) -> dict[str, Number]:
+        """FLOPs by part of the model: each kind of layer, the front, the head."""
+        return self._grouped(lambda operator: operator.part)
+
+    def _grouped(self, key: Callable[[Operator], str]) -> dict[str, Number]:
+        sums: dict[str, Number] = {}
+        for operator in self.operators:
+            flops = operator.flops
+            if kind_of(flops) == "int" and flops == 0:
+                continue
+            name = key(operator)
+            sums[name] = sums[name] + flops if name in sums else flops
+        return sums
+
+    def __repr__(self) -> str:
+        step = self.step
+        return (
+            f"<OperatorTable {self.model_name}: {len(self)} operators, batch={step.batch}, "
+            f"new={step.new}, cached={step.cached}, flops={self.flops}>"
+        )
+
+    def __str__(self) -> str:
+        from thermoflop.model.operators.table_text import table_text
+
+        return table_text(self)
+
+    def _repr_html_(self) -> str:
+        from thermoflop.model.operators.table_text import table_html
+
+        return table_html(self)
+
+
+def _linear_sum(operators: tuple[Operator, ...], measure: Callable[[Operator], Number]) -> Number:
+    """The sum of a measure that grows in proportion to an operator's rows.
+
+    Most operators of a sweep run on the same array of rows. What they measure on one row is added
+    first and multiplied once, so a million configurations cost a dozen passes over the arrays,
+    whatever the number of operators.
+    """
+    total: Number = 0
+    on_one_row: dict[int, tuple[Number, Number]] = {}
+    for operator in operators:
+        if isinstance(operator, MatMul | Pass) and kind_of(operator.m) == "numpy":
+            rows, factor = on_one_row.get(id(operator.m), (operator.m, 0))
+            one = measure(replace(operator, m=1))
+            on_one_row[id(operator.m)] = (rows, factor + one)
+        else:
+            total = total + measure(operator)
+    for rows, factor in on_one_row.values():
+        total = total + factor * rows
+    return total
+
+
+def _sum(values: Iterable[Number]) -> Number:
+    """A sum that starts at the int 0 and leaves arrays and symbols alone."""
+    total: Number = 0
+    for value in values:
+        total = total + value
+    return total

@@ -1,0 +1,243 @@
+"""Tables that a person reads: plain text within 100 columns, and HTML for notebooks."""
+
+from __future__ import annotations
+
+from thermoflop.model.operators.rows import table_record, table_rows, table_totals
+from thermoflop.model.operators.step import CONVENTIONS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from thermoflop.model.model import Model
+    from thermoflop.model.operators.table import OperatorTable
+
+_CLASSES = {
+    "contraction": "contract",
+    "convolution": "convolve",
+    "normalization": "norm",
+    "element-wise": "element",
+}
+_COLUMNS = (
+    ("operator", 16),
+    ("class", 8),
+    ("shape", 20),
+    ("mults", 6),
+    ("FLOPs", 6),
+    ("weight", 6),
+    ("activ.", 6),
+    ("KV in", 6),
+    ("KV out", 6),
+    ("F/B", 5),
+    ("share", 5),
+)
+_SUFFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
+
+
+def short(value: Any) -> str:
+    """A number in at most six characters: 604.0M, 1.208T; a dash for nothing."""
+    if value is None or (isinstance(value, int | float) and value == 0):
+        return "-"
+    if not isinstance(value, int | float):
+        return str(value)
+    size, power = float(value), 0
+    while size >= 999.95 and power < len(_SUFFIXES) - 1:
+        size, power = size / 1000, power + 1
+    if power == 0 and size == int(size):
+        return str(int(size))
+    digits = 3 if size < 9.9995 else 2 if size < 99.995 else 1
+    return f"{size:.{digits}f}{_SUFFIXES[power]}"
+
+
+def compact_shape(row: dict[str, Any]) -> str:
+    """``batch*m x k x n`` for a product, ``rows x elements`` for the rest, without spaces."""
+    text = str(row["shape"])
+    if ")(" not in text:
+        return text.replace(" x ", "x")
+    head, _, rest = text.partition("(")
+    left, _, right = rest.partition(")(")
+    columns = right.rstrip(")").rpartition(" x ")[2]
+    return f"{head.replace(' x ', '*')}{left.replace(' x ', 'x')}x{columns}"
+
+
+def _per_byte(value: float | None) -> str:
+    if not value:
+        return "-"
+    return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}"
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    return [
+        f" {row['operator']}",
+        _CLASSES.get(row["class"], row["class"]),
+        compact_shape(row),
+        short(row["multiplications"]),
+        short(row["flops"] or row["elementwise_flops"]),
+        short(row["weight_bytes"]),
+        short(row["activation_bytes"]),
+        short(row["kv_read_bytes"]),
+        short(row["kv_write_bytes"]),
+        _per_byte(row["flops_per_byte"]),
+        f"{row['share_of_flops']:.1%}" if row["flops"] else "",
+    ]
+
+
+def _line(cells: list[str]) -> str:
+    parts = []
+    for index, (cell, (_, width)) in enumerate(zip(cells, _COLUMNS, strict=True)):
+        text = cell if len(cell) <= width else f"{cell[: width - 1]}…"
+        parts.append(f"{text:<{width}}" if index < 3 else f"{text:>{width}}")
+    return " ".join(parts).rstrip()
+
+
+def step_words(table: OperatorTable) -> str:
+    """What the step does, in words."""
+    step = table.step
+    seen = step.batch if step.images is None else step.images
+    if all(operator.part.startswith("vision") for operator in table):
+        return f"{seen} image{'' if seen == 1 else 's'}"
+    if isinstance(step.new, int) and step.new == 0:
+        return f"encoding of {step.encoder} positions, batch {step.batch}"
+    tokens = "token" if step.new == 1 else "tokens"
+    doing = f"{step.new} new {tokens} after {step.cached} cached, batch {step.batch}"
+    if isinstance(step.encoder, int) and step.encoder:
+        return f"{doing}, source of {step.encoder} positions"
+    return doing
+
+
+def table_text(table: OperatorTable) -> str:
+    """The table for a terminal of 100 columns."""
+    if not isinstance(table.flops, int):
+        return repr(table)
+    rows, totals = table_rows(table), table_totals(table)
+    lines = [f"{table.model_name}: {step_words(table)}", ""]
+    lines += [_line([title for title, _ in _COLUMNS])]
+    for part, times in dict.fromkeys((row["part"], row["times"]) for row in rows):
+        own = [row for row in rows if (row["part"], row["times"]) == (part, times)]
+        lines.append(f"{f'{times} x ' if times != 1 else ''}{part}")
+        lines += [_line(_cells(row)) for row in own]
+    lines += ["", *_total_lines(table, totals), "", *convention_lines(table)]
+    return "\n".join(lines)
+
+
+def _total_lines(table: OperatorTable, totals: dict[str, Any]) -> Iterator[str]:
+    """The totals, to the last digit."""
+    names = {
+        "multiplications": "multiplications",
+        "FLOPs (2 x)": "flops",
+        "element-wise FLOPs": "elementwise_flops",
+        "bytes of weights": "weight_bytes",
+        "bytes of activations": "activation_bytes",
+        "bytes of KV read": "kv_read_bytes",
+        "bytes of KV written": "kv_write_bytes",
+    }
+    for title, name in names.items():
+        yield f"{title:<21} {totals[name]:>30,}"
+    yield f"{'FLOPs per byte':<21} {table.intensity:>30,.2f}"
+
+
+def relevant(table: OperatorTable) -> list[str]:
+    """The conventions that change something in this table."""
+    groups = {operator.group for operator in table}
+    matters = {
+        "mla": any(operator.name in ("kv_b_proj", "absorb keys") for operator in table),
+        "experts": "experts" in groups,
+        "expert_reads": "experts" in groups,
+        "convolution": bool(groups & {"ssm_conv", "linear_attn_conv"}),
+        "attention": "attn_score" in groups,
+        "logits": "lm_head" in groups or table.step.logits == "none",
+    }
+    return [name for name in CONVENTIONS if matters.get(name, True)]
+
+
+def convention_lines(table: OperatorTable) -> Iterator[str]:
+    """The conventions in force, each with what it means."""
+    yield "Counted with these conventions (each is an option):"
+    conventions = table.conventions
+    for name in relevant(table):
+        choice = conventions[name]
+        yield f"  {name} = {choice}: {CONVENTIONS[name][choice]}"
+    formats = (f"{name} {conventions[name]}" for name in ("weights", "activations", "cache"))
+    yield f"  formats: {', '.join(formats)}; 1 k = 1000; {conventions['numbers']}"
+    yield "  shapes: batch*rows x summed x columns; F/B: FLOPs per byte; share: of the FLOPs"
+
+
+def table_report(model: Model, table: OperatorTable, form: str) -> str:
+    """The table with the model's parameters: ``text``, ``json`` or ``csv``."""
+    if form == "csv":
+        return csv_text(table)
+    if form == "json":
+        import json
+
+        known = {"parameters": model.params, "active_parameters": model.active_params}
+        known["notes"] = list(model.notes)
+        groups = {"parameters_by_group": model.params_by_group}
+        return json.dumps({**table_record(table), **known, **groups}, indent=2)
+    sizes = sorted(model.params_by_group.items(), key=lambda item: -item[1])
+    listed = ", ".join(f"{group} {short(count)}" for group, count in sizes)
+    head = f"{model.params:,} parameters ({model.active_params:,} active on a token): {listed}"
+    from textwrap import fill
+
+    notes = "".join(f"\n  note: {note}" for note in (*model.notes, *_beyond(model, table)))
+    return f"{fill(head, 100, subsequent_indent='  ')}\n{table_text(table)}{notes}"
+
+
+def _beyond(model: Model, table: OperatorTable) -> Iterator[str]:
+    """A note where the step is longer than the model was made for."""
+    length = table.step.cached + table.step.new
+    longest = model.max_positions
+    if longest is not None and isinstance(length, int) and length > longest:
+        yield f"{length:,} tokens are more than the {longest:,} that the configuration states"
+
+
+def csv_text(table: OperatorTable) -> str:
+    """One line for each operator; the last column repeats the conventions."""
+    import csv
+    import io
+
+    stated = " ".join(f"{name}={value}" for name, value in table.conventions.items())
+    rows = [{**row, "conventions": stated} for row in table_rows(table)]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]) if rows else ["operator"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().rstrip("\n")
+
+
+def table_html(table: OperatorTable) -> str:
+    """The table for a notebook."""
+    from html import escape
+
+    if not isinstance(table.flops, int):
+        return f"<code>{escape(repr(table))}</code>"
+    head = "".join(f"<th>{escape(title)}</th>" for title, _ in _COLUMNS)
+    body = []
+    part = None
+    for row in table_rows(table):
+        if row["part"] != part:
+            part = row["part"]
+            title = escape(f"{row['times']} x {part}" if row["times"] != 1 else str(part))
+            body.append(f"<tr><th colspan={len(_COLUMNS)}>{title}</th></tr>")
+        cells = "".join(f"<td>{escape(cell.strip())}</td>" for cell in _cells(row))
+        body.append(f"<tr>{cells}</tr>")
+    words = escape(f"{table.model_name}: {step_words(table)}")
+    stated = escape(", ".join(f"{name}={value}" for name, value in table.conventions.items()))
+    return (
+        f"<p><b>{words}</b>: {table.flops:,} FLOPs</p><table><tr>{head}</tr>{''.join(body)}"
+        f"</table><p><small>{stated}</small></p>"
+    )
+
+
+def model_html(model: Model) -> str:
+    """A model for a notebook: its parameters by group."""
+    from html import escape
+
+    rows = "".join(
+        f"<tr><td>{escape(group)}</td><td>{count:,}</td></tr>"
+        for group, count in model.params_by_group.items()
+    )
+    return (
+        f"<p><b>{escape(model.name)}</b> ({escape(model.family)}): {model.params:,} parameters, "
+        f"{model.active_params:,} active</p><table>{rows}</table>"
+    )

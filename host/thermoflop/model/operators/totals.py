@@ -1,0 +1,102 @@
+"""Totals of a table as plain numbers, and their sums over many decode steps in closed form."""
+
+from __future__ import annotations
+
+from thermoflop.model.architecture.mixers import Attention
+from thermoflop.base.record import record
+from thermoflop.model.operators.table import OperatorTable, Traffic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.base.number import Number
+    from thermoflop.model.architecture.description import Description
+    from thermoflop.model.architecture.formats import Formats
+
+_MOVED = ("weights", "kept", "read", "written", "kv_read", "kv_written")
+
+
+@record
+class Totals:
+    """What a step, or a sum of steps, adds up to: multiplications, operations, elements moved."""
+
+    multiplications: Number
+    elementwise_flops: Number
+    weights: Number
+    kept: Number
+    read: Number
+    written: Number
+    kv_read: Number
+    kv_written: Number
+
+    @property
+    def flops(self) -> Number:
+        """FLOPs of contractions, convolutions and scans: 2 for each multiply-add."""
+        return 2 * self.multiplications
+
+    def plus(self, other: Totals) -> Totals:
+        """The sum of both."""
+        pairs = zip(self.__dict__.values(), other.__dict__.values(), strict=True)
+        return Totals(*(mine + theirs for mine, theirs in pairs))
+
+    def traffic(self, formats: Formats) -> Traffic:
+        """Bytes moved, in the formats of a table."""
+        weights = formats.weights.bytes_of(self.weights) + formats.kept.bytes_of(self.kept)
+        return Traffic(
+            weights,
+            formats.activations.bytes_of(self.read),
+            formats.activations.bytes_of(self.written),
+            formats.cache.bytes_of(self.kv_read),
+            formats.cache.bytes_of(self.kv_written),
+        )
+
+
+NOTHING = Totals(0, 0, 0, 0, 0, 0, 0, 0)
+
+
+def totals_of(table: OperatorTable) -> Totals:
+    """The totals of one step."""
+    moved = dict.fromkeys(_MOVED, 0)
+    for operator in table:
+        elements = operator.moved.__dict__
+        for name in _MOVED:
+            moved[name] = moved[name] + operator.times * elements[name]
+    return Totals(table.multiplications, table.elementwise_flops, *moved.values())
+
+
+def series(first: Totals, last: Totals, steps: int) -> Totals:
+    """The sum over ``steps`` steps of totals that grow evenly from ``first`` to ``last``."""
+    pairs = zip(first.__dict__.values(), last.__dict__.values(), strict=True)
+    return Totals(*(_arithmetic_series(low, high, steps) for low, high in pairs))
+
+
+def _arithmetic_series(low: Number, high: Number, steps: int) -> Number:
+    """(low + high) steps / 2; whole numbers stay whole, for the product is then even."""
+    doubled = (low + high) * steps
+    return doubled / 2 if type(doubled) is float else doubled // 2
+
+
+def even_pieces(
+    description: Description, first: int, last: int, chunked: bool
+) -> list[tuple[int, int]]:
+    """Ranges of cache lengths, first to last, over which every total grows evenly.
+
+    A window of w stops growing at w - 1 cached tokens; under the causal mask a chunk starts again
+    at each of its multiples.
+    """
+    breaks = {first}
+    for stack in description.stacks:
+        for run in stack.runs:
+            mixer = run.layer.mixer
+            if not isinstance(mixer, Attention):
+                continue
+            if mixer.chunk is not None:
+                breaks.add(mixer.chunk - 1)
+                if chunked:
+                    breaks.update(range(first - first % mixer.chunk, last + 1, mixer.chunk))
+            elif mixer.window is not None:
+                breaks.add(mixer.window - 1)
+    starts = sorted(cut for cut in breaks if first <= cut <= last)
+    return [
+        (start, (starts[index + 1] if index + 1 < len(starts) else last + 1) - 1)
+        for index, start in enumerate(starts)
+    ]

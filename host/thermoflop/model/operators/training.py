@@ -1,0 +1,100 @@
+"""Training: forward, backward and recomputation, from one forward table.
+
+The backward pass of a contraction is two contractions of the same size, one for the gradient of
+each operand, so backward is twice forward. ``recompute`` repeats the forward pass of the layers
+during the backward pass: ``full`` all of it (Narayanan et al. 2021, eq. 3), ``selective`` the
+scores, softmax and values alone (Korthikanti et al. 2022), ``none`` nothing.
+"""
+
+from __future__ import annotations
+
+from thermoflop.errors import UsageError
+from thermoflop.model.operators.kinds import Attend, Softmax
+from thermoflop.base.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.base.number import Number
+    from thermoflop.model.model import Model
+    from thermoflop.model.operators.kinds import Operator
+    from thermoflop.model.operators.table import OperatorTable
+
+RECOMPUTE = ("none", "selective", "full")
+
+
+@record
+class Training:
+    """One training step of ``batch`` sequences: the forward table and what follows from it."""
+
+    forward: OperatorTable
+    recompute: str
+
+    @property
+    def forward_flops(self) -> Number:
+        """FLOPs of the forward pass."""
+        return self.forward.flops
+
+    @property
+    def backward_flops(self) -> Number:
+        """FLOPs of the backward pass: twice the forward pass."""
+        return 2 * self.forward.flops
+
+    @property
+    def recomputed_flops(self) -> Number:
+        """FLOPs of what is computed a second time."""
+        total: Number = 0
+        for operator in self.forward:
+            if _repeats(operator, self.recompute):
+                total = total + operator.flops
+        return total
+
+    @property
+    def flops(self) -> Number:
+        """FLOPs of the whole step, recomputation included (hardware FLOPs)."""
+        return 3 * self.forward.flops + self.recomputed_flops
+
+    @property
+    def model_flops(self) -> Number:
+        """FLOPs without recomputation: what model FLOPs utilization counts."""
+        return 3 * self.forward.flops
+
+    @property
+    def conventions(self) -> dict[str, str]:
+        """The conventions in force."""
+        return {
+            **self.forward.conventions,
+            "recompute": self.recompute,
+            "backward": "2 x forward",
+        }
+
+    def __repr__(self) -> str:
+        step = self.forward.step
+        return (
+            f"<Training {self.forward.model_name}: batch={step.batch}, tokens={step.new}, "
+            f"recompute={self.recompute}, flops={self.flops}>"
+        )
+
+
+def in_layers(operator: Operator) -> bool:
+    """Whether an operator belongs to a layer: not to a front, a tail or the head."""
+    return operator.part != "head" and not operator.part.endswith((" front", " tail"))
+
+
+def _repeats(operator: Operator, recompute: str) -> bool:
+    if recompute == "full":
+        return in_layers(operator)
+    return recompute == "selective" and isinstance(operator, Attend | Softmax)
+
+
+def train(
+    model: Model, tokens: Number, batch: Number, recompute: str, options: dict[str, Any]
+) -> Training:
+    """A training step; UsageError for a way to recompute that is not known."""
+    if recompute not in RECOMPUTE:
+        known = ", ".join(RECOMPUTE)
+        raise UsageError(f"recompute={recompute!r} is not known: expected one of {known}")
+    if type(tokens) is int and tokens < 1:
+        raise UsageError(f"training on {tokens} tokens makes no sense: expected at least 1")
+    return Training(model.operators(batch, tokens, 0, **options), recompute)

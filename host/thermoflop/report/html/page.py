@@ -1,0 +1,230 @@
+"""The page of one or more runs: one HTML file that needs nothing else and opens offline.
+
+Its style and script are in it, and its policy forbids it to load anything. What a run brought along
+(names, board strings, log lines) is data: escaped in the text, and in the charts put in as text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from thermoflop.errors import StorageError
+from thermoflop.report.html import tables
+from thermoflop.report.html.predicted import predictions
+from thermoflop.report.html.series import run_series
+from thermoflop.report.html.tables import shown
+
+if TYPE_CHECKING:
+    from thermoflop.runs.analysis.analyze import Analysis
+
+REPORT = "report.html"
+COMPARISON = "compare.html"  # of its own name: a comparison takes no run's page away
+LOG_TAIL_BYTES = 8192
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+
+def write_report(folders: Sequence[Path], path: Path | None = None) -> Path:
+    """Write the page of these runs, by default into the first one's folder.
+
+    Of one run it is ``report.html`` there, of several ``compare.html``.
+    """
+    from thermoflop.runs.analysis.analyze import analyze
+
+    found = [analyze(folder) for folder in folders]
+    name = REPORT if len(folders) == 1 else COMPARISON
+    target = path if path is not None else folders[0] / name
+    part = target.with_name(target.name + ".part")
+    try:
+        part.write_text(page(found), encoding="utf-8")
+        part.replace(target)
+    except OSError as error:
+        raise StorageError(f"cannot write {target}: {error.strerror}") from error
+    return target
+
+
+def page(runs: Sequence[Analysis]) -> str:
+    """The HTML text."""
+    title = ", ".join(found.data.name for found in runs)
+    several = len(runs) > 1
+    body = [f"<h1>{shown(title)}</h1>"]
+    if several:
+        body.append("<p class=soft>Times count from the start of each run's first trial.</p>")
+        body.append(tables.comparison(runs))
+    for number, found in enumerate(runs):
+        if several:
+            body.append(f"<h2>{number + 1}. {shown(found.data.name)}</h2>")
+        body += _section(found, number)
+    body.append(f"<footer>{_footer()}</footer>")
+    return "\n".join(
+        [
+            "<!doctype html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+            '<meta name="viewport" content="width=device-width,initial-scale=1">',
+            f"<title>{shown(title)}</title>",
+            f"<style>{_asset('page.css')}</style></head><body><main>",
+            *body,
+            "</main>",
+            f'<script type="application/json" id="series">{_island(runs)}</script>',
+            f"<script>{_asset('page.js')}</script></body></html>",
+            "",
+        ]
+    )
+
+
+def _section(found: Analysis, number: int) -> list[str]:
+    run = found.data.run
+    parts = [f'<p class="soft">{shown(_what(run))}</p>']
+    parts += [f'<p class="warn">{shown(text)}</p>' for text in found.warnings]
+    parts.append(tables.figures(found))
+    predicted = "Predicted and measured", predictions(found)
+    parts += [_titled(*predicted), _chart(number)] if found.predicted else [_chart(number)]
+    for title, text in (
+        predicted if not found.predicted else ("", ""),
+        ("Phases", tables.windows(found.phases, phases=True)),
+        ("Trials", tables.windows(found.trials, phases=False)),
+        ("Heat", tables.heat(found.heat)),
+        ("Throttling", tables.throttling(found)),
+        ("Throughput and temperature", tables.effects(found)),
+        ("Where this comes from", _provenance(found)),
+    ):
+        parts.append(_titled(title, text))
+    parts.append(_raw(found))
+    return parts
+
+
+def _titled(title: str, text: str) -> str:
+    return f"<h3>{title}</h3>{text}" if text else ""
+
+
+def _chart(number: int) -> str:
+    buttons = "".join(
+        f'<button type="button" data-do="{do}" aria-label="{label}">{sign}</button>'
+        for do, label, sign in (
+            ("in", "zoom in", "Zoom in"),
+            ("out", "zoom out", "Zoom out"),
+            ("left", "earlier", "←"),
+            ("right", "later", "→"),
+            ("all", "show all", "All"),
+        )
+    )
+    return (
+        f'<div class="chart" id="chart{number}"><div class="tools">{buttons}'
+        '<span>or drag over a stretch; double click shows all</span></div><div class="body">'
+        "<noscript>The curves need JavaScript; the tables below do not.</noscript></div>"
+        '<p class="reading soft" aria-live="off">Point at a curve to read it off.</p></div>'
+    )
+
+
+def _what(run: dict[str, Any]) -> str:
+    words = []
+    if run.get("command"):
+        words.append(_command(run["command"]))
+    if run.get("against"):
+        words.append(f"against {_command(run['against'])}")
+    started = run.get("started")
+    if isinstance(started, dict) and started.get("utc"):
+        words.append(str(started["utc"]).replace("T", " ").replace("Z", " UTC"))
+    labels = run.get("labels")
+    if isinstance(labels, dict):
+        words += [f"{key}={value}" for key, value in labels.items()]
+    return "  ·  ".join(words)
+
+
+def _command(argv: Any) -> str:
+    import shlex
+
+    return shlex.join(str(word) for word in argv) if isinstance(argv, list) else str(argv)
+
+
+def _provenance(found: Analysis) -> str:
+    run, board = found.data.run, found.data.board
+    host = _mapping(run, "host")
+    rows: list[tuple[str, Any]] = [
+        ("run folder", found.data.folder.name),
+        ("machine", _join(host, "node", "system", "release", "machine")),
+        ("processors", host.get("cpus")),
+        ("Python, thermoflop", _join(host, "python", "thermoflop")),
+        ("git revision", _git(run.get("git"))),
+    ]
+    gpu = _mapping(run, "gpu")
+    devices = gpu.get("devices")
+    for device in devices if isinstance(devices, list) else []:
+        if isinstance(device, dict):
+            rows.append((f"GPU {device.get('index')}", device.get("name")))
+            rows += [(f"GPU has no {k}", why) for k, why in _mapping(device, "missing").items()]
+    rows += [("GPU driver", gpu.get("driver")), ("GPU readings a second", gpu.get("rate_hz"))]
+    rows += [(f"no {source}", why) for source, why in _mapping(run, "absent").items()]
+    hello = _mapping(_mapping(run, "board"), "hello")
+    if hello:
+        rows.append(("board", _join(hello, "board", "uid", "fw")))
+    if board is not None and board.clock_error_s is not None:
+        error = (
+            f"at most {1000 * board.clock_error_s:.1f} ms, drift {board.drift_ppm or 0:+.0f} ppm"
+        )
+        rows.append(("error of the board's clock against the host's", error))
+    counts = found.data.counts
+    rows.append(("records read", f"{counts.records}, foreign {counts.foreign}, torn {counts.torn}"))
+    kept = [(name, str(value)) for name, value in rows if value not in (None, "")]
+    return tables.table(["what", "value"], kept, facts=True)
+
+
+def _raw(found: Analysis) -> str:
+    facts = json.dumps(found.data.run, indent=1, ensure_ascii=False, default=str)
+    parts = [f"<details><summary>run.json</summary><pre>{shown(facts)}</pre></details>"]
+    tail = _log_tail(found.data.folder)
+    if tail:
+        parts.append(
+            f"<details><summary>The end of the command's output</summary><pre>{shown(tail)}</pre>"
+            "</details>"
+        )
+    return "".join(parts)
+
+
+def _log_tail(folder: Path) -> str:
+    try:
+        with (folder / "child.log").open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - LOG_TAIL_BYTES))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _mapping(data: dict[str, Any], name: str) -> dict[str, Any]:
+    """A part of run.json that has parts of its own; an empty one where something else is there."""
+    value = data.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _join(data: dict[str, Any], *names: str) -> str:
+    return " ".join(str(data[name]) for name in names if data.get(name) is not None)
+
+
+def _git(git: Any) -> str | None:
+    if not isinstance(git, dict) or not git.get("revision"):
+        return None
+    return f"{str(git['revision'])[:12]}{', with changes' if git.get('changed') else ''}"
+
+
+def _footer() -> str:
+    from thermoflop import __version__
+
+    return (
+        f"Made by thermoflop {__version__} from the run folder alone; this file loads nothing. "
+        "Curves keep the lowest and highest value of each stretch. Intervals are 95 % unless said."
+    )
+
+
+def _island(runs: Sequence[Analysis]) -> str:
+    """The charts' data inside of a script element, which nothing in it can close."""
+    data = json.dumps([run_series(found) for found in runs], separators=(",", ":"))
+    return data.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _asset(name: str) -> str:
+    return files("thermoflop.report").joinpath("assets", name).read_text(encoding="utf-8")

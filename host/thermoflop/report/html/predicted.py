@@ -1,0 +1,119 @@
+"""Predicted beside measured, for the page and for the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from thermoflop.base.units import table as text_table
+from thermoflop.report.html.tables import DASH, number, seconds, shown, table
+
+if TYPE_CHECKING:
+    from thermoflop.runs.analysis.analyze import Analysis
+    from thermoflop.runs.analysis.predicted import Compared
+
+NO_PREDICTION = (
+    "No prediction was asked for: thermoflop record --model MODEL writes one into the run before "
+    "the command starts, and this page sets it beside what was measured."
+)
+_HEAD = ("bound", "expected", "80 % interval", "measured", "against expected")
+
+
+def predictions(found: Analysis) -> str:
+    """The run's predictions, and those that phases brought along; or that there are none."""
+    rows = [[f"{row.phase}: {row.name}", *_cells(row), row.how or DASH] for row in found.predicted]
+    of_run = table(["what", *_HEAD, "measured how"], rows)
+    of_phases = _of_phases(found)
+    if of_run:
+        of_run = f'<p class="soft">{shown(asked(found.data.run["predictions"]))}</p>{of_run}'
+    elif not of_phases and found.data.run.get("kind") == "record":
+        return f'<p class="soft">{NO_PREDICTION}</p>'
+    return of_run + of_phases
+
+
+def asked(predicted: dict[str, Any]) -> str:
+    """What was predicted, for what, and when, in a sentence or two."""
+    sizes = ", ".join(
+        f"{predicted[name]} {word}".strip() if word else f"{name} {predicted[name]}"
+        for name, word in (("batch", ""), ("prompt", ""), ("generate", "generated"))
+        if name in predicted
+    )
+    where = f"{predicted.get('devices', 1)} x {predicted.get('hardware')}"
+    made = predicted.get("made")
+    utc = str(made.get("utc", "")) if isinstance(made, dict) else ""
+    when = utc.replace("T", " ").replace("Z", " UTC")
+    rests = str(predicted.get("profile"))
+    return (
+        f"{predicted.get('model')} on {where} ({predicted.get('hardware_source')}), "
+        f"{predicted.get('dtype')}, {sizes}; predicted {when}, before the command started. "
+        f"{rests[:1].upper()}{rests[1:]}."
+    )
+
+
+def lines(found: Analysis) -> list[str]:
+    """The comparison for a terminal, a table; nothing where nothing was predicted."""
+    if not found.predicted:
+        return []
+    rows = [["predicted", *_HEAD]]
+    rows += [[f"{row.phase}: {row.name}", *_cells(row)] for row in found.predicted]
+    return text_table(rows).splitlines()
+
+
+def _cells(row: Compared) -> list[str]:
+    values = [_value(v, row.unit) for v in (row.bound, row.expected, row.low, row.high)]
+    bound, expected, low, high = values
+    between = DASH if row.low is None or row.high is None else f"{low} to {high}"
+    against = row.verdict
+    if row.off is not None and not row.beats_bound:
+        against = f"{100 * row.off:+.0f} %, {row.verdict}"
+    return [bound, expected, between, _value(row.measured, row.unit), against]
+
+
+def _value(value: float | None, unit: str) -> str:
+    if value is None:
+        return DASH
+    if unit == "s":
+        return seconds(value)
+    if unit == "bytes":
+        return f"{value / 1e9:.3g} GB"
+    return number(value)
+
+
+def _of_phases(found: Analysis) -> str:
+    """Bound, expectation and measurement of each phase whose marks brought any of the first two."""
+    rows = []
+    for name in dict.fromkeys(p.window.name for p in found.phases):
+        mine = [p.window for p in found.phases if p.window.name == name and not p.window.warmup]
+        said: dict[str, Any] = {}
+        for window in mine:
+            said |= {k: v for k, v in window.last.items() if k.endswith("_s")}
+        bound_s, expected_s = _float(said, "bound_s"), _float(said, "expected_s")
+        if not mine or (bound_s is None and expected_s is None):
+            continue
+        repeats = _float(said, "repeats_s") or 1.0
+        measured_s = sum(w.duration_s for w in mine) / len(mine) / repeats
+        measured_s = _float(said, "measured_s") or measured_s
+        rows.append(_prediction(name, bound_s, expected_s, said, measured_s))
+    return table(["phase", *_HEAD], rows)
+
+
+def _prediction(
+    name: str,
+    bound_s: float | None,
+    expected_s: float | None,
+    said: dict[str, Any],
+    measured_s: float,
+) -> list[str]:
+    low_s, high_s = _float(said, "low_s"), _float(said, "high_s")
+    against = DASH
+    if expected_s:
+        against = f"{100 * (measured_s / expected_s - 1):+.1f} %"
+    if bound_s and measured_s < bound_s:
+        against = "faster than its bound: one of the two is wrong"
+    between = f"{seconds(low_s)} to {seconds(high_s)}" if low_s and high_s else DASH
+    return [name, seconds(bound_s), seconds(expected_s), between, seconds(measured_s), against]
+
+
+def _float(data: dict[str, Any], key: str) -> float | None:
+    value = data.get(key)
+    known = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    return float(value) if known and value is not None else None

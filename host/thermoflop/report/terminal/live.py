@@ -1,0 +1,208 @@
+"""What ``thermoflop watch`` shows: a board right now, as text of any size.
+
+Times are the host's monotonic seconds; temperatures degrees Celsius.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from thermoflop.pico.track import Board, BoardLine, Counters, Item
+from thermoflop.pico.wire import Sample, printable
+from thermoflop.report.terminal.braille import Canvas
+from thermoflop.report.terminal.plain import clock_time, news
+from thermoflop.report.summary import duration
+from thermoflop.report.words import fault_words
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+MIN_COLUMNS, MIN_ROWS = 40, 10
+_MAX_POINTS = 20_000
+_RATE_OVER_S = 5.0
+_LABEL = 9  # columns left of the plot
+_MIN_SPAN_C = 1.0
+_NEWS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    mono_s: float
+    temp_c: float | None
+    fan: int
+    joined: bool  # follows the one before without a gap
+
+
+class Live:
+    """The last ``window_s`` seconds of a board."""
+
+    def __init__(self, port: str, window_s: float = 120.0) -> None:
+        """``port`` is shown in the title."""
+        self.port = printable(port)
+        self.window_s = window_s
+        self.last: Sample | None = None
+        self._readings: deque[_Reading] = deque(maxlen=_MAX_POINTS)
+        self._news: deque[str] = deque(maxlen=_NEWS)
+
+    def add(self, items: Iterable[Item]) -> None:
+        """What came since the last call."""
+        for item in items:
+            if isinstance(item, BoardLine) and isinstance(item.message, Sample):
+                sample, last = item.message, self.last
+                joined = (
+                    last is not None and last.boot == sample.boot and last.seq + 1 == sample.seq
+                )
+                self._readings.append(_Reading(item.mono_s, sample.temp_c, sample.fan, joined))
+                self.last = sample
+            elif text := news(item):
+                self._news.append(f"{clock_time(item)}  {text}")
+        while self._readings and self._readings[0].mono_s < self._now_s() - self.window_s:
+            self._readings.popleft()
+
+    def render(
+        self, columns: int, rows: int, board: Board, counters: Counters, connected: bool
+    ) -> list[Text]:
+        """The picture: at most ``rows`` lines of at most ``columns`` characters."""
+        from rich.text import Text
+
+        columns, rows = max(columns, MIN_COLUMNS), max(rows, MIN_ROWS)
+        lines = [self._title(board), self._state(connected), self._faults()]
+        plot_rows = rows - len(lines) - 3 - _NEWS
+        lines += self._plot(columns, max(2, plot_rows), board.settings)
+        lines.append(self._fan_strip(columns))
+        lines.append(self._books(counters))
+        lines += [Text(text, "dim") for text in self._news]
+        lines = lines[: rows - 1]
+        lines.append(Text("Ctrl-C ends; nothing is sent to the board", "dim italic"))
+        for line in lines:
+            line.truncate(columns, overflow="ellipsis")
+        return lines
+
+    def _now_s(self) -> float:
+        return self._readings[-1].mono_s if self._readings else 0.0
+
+    def _title(self, board: Board) -> Text:
+        from rich.text import Text
+
+        line = Text(f" {self.port}", "bold")
+        if board.hello:
+            name, fw = printable(board.hello.board), printable(board.hello.fw)
+            line.append(f"  {name}, firmware {fw}", "not bold")
+        if self.last:
+            line.append(f"  up {duration(self.last.up_s)}", "dim not bold")
+        return line
+
+    def _state(self, connected: bool) -> Text:
+        from rich.text import Text
+
+        if self.last is None:
+            return Text(" listening", "dim")
+        temp_c = self.last.temp_c
+        line = Text(" no valid reading" if temp_c is None else f" {temp_c:.2f} °C", "bold red")
+        line.append("   fan ", "not bold default")
+        line.append(*(("ON ", "bold blue") if self.last.fan else ("off", "bold default")))
+        line.append(f"   mode {self.last.mode}", "not bold default")
+        line.append(f"   {self._rate():.1f} samples/s", "not bold dim")
+        if not connected:
+            line.append("   the board is gone: waiting for it to come back", "bold yellow")
+        return line
+
+    def _rate(self) -> float:
+        """Samples a second over the last five."""
+        newest_s = self._now_s()
+        times = [r.mono_s for r in self._readings if r.mono_s >= newest_s - _RATE_OVER_S]
+        span_s = times[-1] - times[0] if times else 0.0
+        return (len(times) - 1) / span_s if span_s > 0 else 0.0
+
+    def _faults(self) -> Text:
+        from rich.text import Text
+
+        if self.last is None or not self.last.flags:
+            return Text(" no fault" if self.last else "", "green")
+        words = ", ".join(printable(fault_words(flag)) for flag in self.last.flags)
+        return Text(f" FAULT: {words}", "bold white on red")
+
+    def _plot(self, columns: int, rows: int, settings: dict[str, Any]) -> Iterator[Text]:
+        from rich.text import Text
+
+        canvas = Canvas(columns - _LABEL, rows)
+        levels = {"on": settings.get("on_c"), "off": settings.get("off_c")}
+        known = {k: float(v) for k, v in levels.items() if isinstance(v, int | float)}
+        low_c, high_c = self._range(known.values())
+        for stretch in self._stretches():
+            canvas.line(
+                (self._x(r, canvas.width), _y(t, low_c, high_c, canvas.height)) for r, t in stretch
+            )
+        at_row = {_y(c, low_c, high_c, canvas.height) // 4: name for name, c in known.items()}
+        labels = {0: high_c, rows - 1: low_c, (rows - 1) // 2: (low_c + high_c) / 2}
+        for index in range(rows):
+            name = at_row.get(index)
+            label = f"{name} {known[name]:.1f}" if name else ""
+            if not label and index in labels:
+                label = f"{labels[index]:.1f}"
+            color = {"on": "red", "off": "blue"}.get(name or "", "dim")
+            line = Text(f"{label:>{_LABEL - 1}} ", color)
+            for cell in canvas.row(index):
+                if cell != " ":
+                    line.append(cell, "bold yellow")
+                else:
+                    line.append("╌" if name else " ", color)
+            yield line
+
+    def _range(self, levels: Iterable[float]) -> tuple[float, float]:
+        temps = [r.temp_c for r in self._readings if r.temp_c is not None]
+        shown = [*temps, *levels] or [20.0, 30.0]
+        spare_c = max(0.05 * (max(shown) - min(shown)), (_MIN_SPAN_C - max(shown) + min(shown)) / 2)
+        return min(shown) - spare_c, max(shown) + spare_c
+
+    def _stretches(self) -> Iterator[list[tuple[_Reading, float]]]:
+        """Readings without a break between them."""
+        stretch: list[tuple[_Reading, float]] = []
+        for reading in self._readings:
+            if stretch and (not reading.joined or reading.temp_c is None):
+                yield stretch
+                stretch = []
+            if reading.temp_c is not None:
+                stretch.append((reading, reading.temp_c))
+        yield stretch
+
+    def _x(self, reading: _Reading, width: int) -> int:
+        age_s = self._now_s() - reading.mono_s
+        return round((width - 1) * (1 - age_s / self.window_s))
+
+    def _fan_strip(self, columns: int) -> Text:
+        from rich.text import Text
+
+        width = columns - _LABEL
+        on = [0] * width
+        for reading in self._readings:
+            on[max(0, min(width - 1, self._x(reading, 2 * width) // 2))] |= reading.fan
+        line = Text(f"{'fan':>{_LABEL - 1}} ", "dim")
+        line.append("".join("▀" if cell else " " for cell in on), "blue")
+        return line
+
+    def _books(self, counters: Counters) -> Text:
+        from rich.text import Text
+
+        line = Text(f" last {duration(self.window_s)}", "dim")
+        line.append(f"   {counters.samples} samples", "default not dim")
+        line.append(f"   {counters.lost_samples} lost", _alarm(counters.lost_samples))
+        for n, name in (
+            (counters.board_drops, "dropped by the board"),
+            (counters.bad_lines, "bad lines"),
+            (counters.reboots, "reboots"),
+            (counters.reconnects, "reconnects"),
+        ):
+            line.append(f"   {n} {name}" if n else "", _alarm(n))
+        return line
+
+
+def _alarm(n: int) -> str:
+    return "yellow not dim" if n else "dim"
+
+
+def _y(temp_c: float, low_c: float, high_c: float, height: int) -> int:
+    return round((height - 1) * (high_c - temp_c) / (high_c - low_c))

@@ -1,0 +1,151 @@
+"""The shelf: all runs of a folder, found by name, filtered, and shown in one line each."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from thermoflop.errors import InputError, StorageError
+from thermoflop.runs.folder.reader import read_run
+from thermoflop.runs.folder.store import SAMPLES, is_being_written
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One run on the shelf; ``run`` is empty when its run.json cannot be read."""
+
+    folder: Path
+    run: dict[str, Any]
+
+    @property
+    def started(self) -> str:
+        """When, in UTC."""
+        started = self.run.get("started")
+        known = isinstance(started, dict) and isinstance(started.get("utc"), str)
+        return str(started["utc"]) if known and started else ""
+
+    @property
+    def duration_s(self) -> float | None:
+        """From start to end; None of a run without an end, or with one that makes no sense."""
+        ended = self.run.get("ended")
+        value = ended.get("duration_s") if isinstance(ended, dict) else None
+        return float(value) if isinstance(value, int | float) and abs(value) < 1e12 else None
+
+    @property
+    def state(self) -> str:
+        """How it ended, in a word."""
+        if not self.run:
+            return "unreadable"
+        ended = self.run.get("ended")
+        if not isinstance(ended, dict):
+            return "recording" if is_being_written(self.folder) else "no end"
+        code = self.run.get("exit_code")
+        return f"exit {code}" if isinstance(code, int) else str(ended.get("end", "ended"))
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels it was given."""
+        labels = self.run.get("labels")
+        return {str(k): str(v) for k, v in labels.items()} if isinstance(labels, dict) else {}
+
+    def to_json(self) -> dict[str, Any]:
+        """The line as data."""
+        return {
+            "folder": str(self.folder),
+            "name": self.run.get("name"),
+            "started": self.started,
+            "duration_s": self.duration_s,
+            "state": self.state,
+            "command": self.run.get("command"),
+            "labels": self.labels,
+        }
+
+
+def entries(where: Path) -> list[Entry]:
+    """Every run below ``where``, oldest first."""
+    if not where.is_dir():
+        raise InputError(f"{where} is not a folder with runs in it")
+    found = []
+    for folder in sorted(where.iterdir()):
+        if folder.name.startswith(".") or not (folder / SAMPLES).is_file():
+            continue
+        try:
+            run = read_run(folder)
+        except InputError:
+            run = {}
+        found.append(Entry(folder, run))
+    return found
+
+
+def choose(
+    found: Sequence[Entry],
+    *,
+    name: str | None = None,
+    labels: Sequence[tuple[str, str]] = (),
+    failed: bool = False,
+) -> list[Entry]:
+    """Those whose folder has ``name`` in it, that carry all labels, and that failed if asked."""
+    return [
+        entry
+        for entry in found
+        if (name is None or name in entry.folder.name)
+        and all(entry.labels.get(key) == value for key, value in labels)
+        and (not failed or entry.state != "exit 0")
+    ]
+
+
+def find(word: str, where: Path) -> Path:
+    """A run by its folder, or by a part of its folder's name; "last" is the newest."""
+    path = Path(word)
+    if (path / SAMPLES).is_file():
+        return path
+    if path.is_dir():
+        raise InputError(f"{word} is not a run: there is no {SAMPLES} in it")
+    known = entries(where) if where.is_dir() else []
+    if word == "last" and known:
+        return max(known, key=lambda entry: (entry.started, entry.folder.name)).folder
+    matches = [entry.folder for entry in known if word in entry.folder.name]
+    if len(matches) == 1:
+        return matches[0]
+    if not matches:
+        raise InputError(f"there is no run {word!r}, neither as a folder nor in {where}")
+    names = ", ".join(folder.name for folder in matches[:5])
+    raise InputError(f"{word!r} means {len(matches)} runs of {where}: {names}")
+
+
+def delete(folder: Path, where: Path) -> None:
+    """Delete the run in ``folder``, a folder directly below ``where``; no way leads elsewhere.
+
+    InputError for a link, for what is no run or not in ``where``, and for a run that is being
+    recorded; StorageError when the system refuses. It is renamed first, so that a deletion that was
+    cut short leaves no half of a run on the shelf.
+    """
+    if folder.is_symlink() or (folder / SAMPLES).is_symlink():
+        raise InputError(f"{folder} is a link: what it leads to is not deleted")
+    if folder.parent.resolve() != where.resolve() or folder.name in ("", ".", ".."):
+        raise InputError(f"{folder} is not in {where}: name the folder that it is in with --in")
+    if not (folder / SAMPLES).is_file():
+        raise InputError(f"{folder} is not a run: there is no {SAMPLES} in it")
+    if is_being_written(folder):
+        raise InputError(f"{folder.name} is being recorded: stop the recording first")
+    doomed = folder.with_name(f".deleting-{secrets.token_hex(4)}")
+    try:
+        folder.rename(doomed)
+        shutil.rmtree(doomed)  # follows no link
+    except OSError as error:
+        raise StorageError(f"cannot delete {folder}: {error.strerror or error}") from error
+
+
+def size_bytes(folder: Path) -> tuple[int, int]:
+    """How many files a run has, and their bytes."""
+    sizes = [
+        os.lstat(os.path.join(path, name)).st_size  # noqa: PTH118
+        for path, _, names in os.walk(folder)
+        for name in names
+    ]
+    return len(sizes), sum(sizes)

@@ -1,0 +1,159 @@
+"""Read a run back: streaming, in bounded memory, also while it is still being written.
+
+The reader believes nothing: a board line's crc is checked again, a torn tail is left alone until it
+is finished, NUL bytes (a power cut leaves them) and foreign lines are counted and passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from thermoflop.errors import InputError
+from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
+from thermoflop.pico.wire import Bad, LineSplitter, Overlong, decode
+from thermoflop.runs.gpu.sample import parse_gpu
+from thermoflop.runs.folder.records import Record
+from thermoflop.runs.folder.store import FORMAT, RUN, SAMPLES
+
+MAX_RUN_BYTES = 64 << 20
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+_CHUNK_BYTES = 65536
+_MAX_RECORD_BYTES = 65536
+_FOLLOW_EVERY_S = 0.1
+_LINE_KEY = b',"src":"board","line":'
+
+
+@dataclass(slots=True)
+class ReadCounts:
+    """What the reader met: ``torn`` is 1 when the last line had no end."""
+
+    records: int = 0
+    bad_crc: int = 0
+    foreign: int = 0
+    nul_bytes: int = 0
+    torn: int = 0
+
+
+class RunReader:
+    """Iterate over the items of a run; ``counts`` says what was passed over."""
+
+    def __init__(
+        self, run: Path, follow: bool = False, stop: threading.Event | None = None
+    ) -> None:
+        """``run`` is a folder or its samples file; ``follow`` waits for more until ``stop``."""
+        self.path = samples_path(run)
+        self.counts = ReadCounts()
+        self._follow = follow
+        self._stop = stop or threading.Event()
+
+    def __iter__(self) -> Iterator[Record]:
+        """The items, oldest first."""
+        splitter = LineSplitter(_MAX_RECORD_BYTES)
+        try:
+            file = self.path.open("rb", buffering=0)
+        except OSError as error:
+            raise InputError(f"cannot read {self.path}: {error.strerror}") from error
+        with file:
+            while True:
+                chunk = file.read(_CHUNK_BYTES)
+                if chunk:
+                    for line in splitter.feed(chunk):
+                        yield from self._item(line)
+                elif not self._follow or self._stop.wait(_FOLLOW_EVERY_S):
+                    break
+        self.counts.torn = int(splitter.pending_bytes > 0)
+
+    def _item(self, line: bytes | Overlong) -> Iterator[Record]:
+        if isinstance(line, Overlong):
+            self.counts.foreign += 1
+            return
+        if b"\0" in line:
+            self.counts.nul_bytes += line.count(b"\0")
+            line = line.strip(b"\0")
+        item = parse(line)
+        if item is None:
+            self.counts.foreign += bool(line.strip())
+        elif isinstance(item, BadLine) and item.reason.startswith("stored_"):
+            self.counts.bad_crc += 1
+        else:
+            self.counts.records += 1
+            yield item
+
+
+def parse(line: bytes) -> Record | None:
+    """One record without its newline, or None when it is not one.
+
+    A board line that is no longer what the board sent comes back as a BadLine whose reason starts
+    with ``stored_``.
+    """
+    head, key, rest = line.partition(_LINE_KEY)
+    try:
+        if key and rest.endswith(b"}"):
+            stamps = json.loads(head + b"}")
+            mono_s, wall_s = float(stamps["mono_s"]), float(stamps["wall_s"])
+            return _board_item(mono_s, wall_s, rest[:-1])
+        record = json.loads(line)
+        mono_s, wall_s = float(record.pop("mono_s")), float(record.pop("wall_s"))
+        src = record.pop("src")
+        if src == "host":
+            return HostEvent(mono_s, wall_s, str(record.pop("ev")), record)
+        if src == "gpu":
+            return parse_gpu(mono_s, wall_s, record)
+        if src == "board":
+            text = str(record["text"]).encode("latin-1")
+            return BadLine(mono_s, wall_s, str(record["bad"]), text, int(record["bytes"]))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return None
+
+
+def _board_item(mono_s: float, wall_s: float, raw: bytes) -> Item:
+    message = decode(raw)
+    if isinstance(message, Bad):
+        return BadLine(mono_s, wall_s, f"stored_{message.reason}", raw, len(raw))
+    return BoardLine(mono_s, wall_s, raw, message)
+
+
+def samples_path(run: Path) -> Path:
+    """The samples file of a run folder, or ``run`` itself when it is that file."""
+    path = run / SAMPLES if run.is_dir() else run
+    if not path.exists():
+        raise InputError(f"{run} is not a run: there is no {SAMPLES} in it")
+    return path
+
+
+def _whole(path: Path) -> bytes:
+    """A file that somebody may have given us: no pipe is waited for, no device read for ever."""
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | _NO_WAIT
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise InputError(f"{path} is not a file")
+        data = file.read(MAX_RUN_BYTES + 1)
+    if len(data) > MAX_RUN_BYTES:
+        raise InputError(f"{path} has more than {MAX_RUN_BYTES >> 20} MiB: no run.json is so long")
+    return data
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """``run.json`` of a run folder; InputError when it is missing or not what it should be."""
+    path = folder / RUN
+    try:
+        run = json.loads(_whole(path))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON: {error}") from error
+    if not isinstance(run, dict) or not isinstance(run.get("format"), int):
+        raise InputError(f"{path} is not the run.json of a run: it has no format number")
+    if run["format"] > FORMAT:
+        raise InputError(
+            f"{path} has format {run['format']}, and this version reads up to {FORMAT}: upgrade"
+        )
+    return run

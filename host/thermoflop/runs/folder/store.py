@@ -1,0 +1,218 @@
+"""One run is one folder: created exclusively, appended to line by line, never overwritten.
+
+``samples.jsonl`` gets exactly one write call per line, so that a process killed at any moment loses
+no line that was acknowledged; it is synced to the disk every second and at every event.
+``run.json`` is written whole: temporary file, sync, rename, sync of the folder. When the disk is
+full or the folder is gone, StorageError says so in one sentence and what was written stays.
+
+A record of ``samples.jsonl`` is one JSON object::
+
+    {"mono_s":12.345678,"wall_s":1750000000.123,"src":"board","line":{...the board's line...}}
+    {"mono_s":12.345678,"wall_s":1750000000.123,"src":"board","bad":"crc","bytes":91,"text":"..."}
+    {"mono_s":12.345678,"wall_s":1750000000.123,"src":"host","ev":"gap","missing":3}
+    {"mono_s":12.345678,"wall_s":1750000000.123,"src":"gpu","gpu":0,"temp_c":61,"power_w":284.112}
+
+``run.json`` holds format, id, name, command, git, host, port, started, ended (null while it goes
+on, and for ever when the recorder was killed), board (hello and settings), counters, clocks (one
+fit a boot), lines_written and summary.
+
+``mono_s`` is the host's monotonic clock, ``wall_s`` its wall clock (Unix time), both when the line
+arrived. The board's line stands there byte for byte, so that its crc can be checked again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+import time
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows: a run that goes on cannot be told from one that was cut off
+    fcntl = None  # type: ignore[assignment]
+
+from thermoflop.errors import StorageError, UsageError
+from thermoflop.pico.track import BadLine, BoardLine, HostEvent
+from thermoflop.runs.gpu.sample import GpuSample, encode_gpu
+from thermoflop.runs.folder.records import Record
+
+FORMAT = 1
+SAMPLES = "samples.jsonl"
+RUN = "run.json"
+SYNC_EVERY_S = 1.0
+
+_MAX_NAME = 40
+_sync_data = getattr(os, "fdatasync", os.fsync)  # macOS and Windows have no fdatasync
+
+
+class RunStore:
+    """An open run folder. One thread writes."""
+
+    def __init__(self, out: Path, name: str = "run") -> None:
+        """Create ``out/<utc>-<name>-<id>/`` with an empty samples file in it."""
+        self.run_id = secrets.token_hex(3)
+        utc = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        self.folder = out / f"{utc}-{safe_name(name)}-{self.run_id}"
+        self.n_bytes = 0
+        self._dirty = False
+        self._synced_s = time.monotonic()
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir()
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            self._fd = os.open(self.folder / SAMPLES, flags, 0o644)
+            _lock(self._fd)
+            _sync_folder(self.folder)
+            _sync_folder(out)
+        except OSError as error:
+            raise StorageError(_why(error, "create the run folder", self.folder)) from error
+
+    def write(self, item: Record) -> None:
+        """Append one item; when this returns, killing the process cannot lose it."""
+        data = encode(item)
+        try:
+            written = os.write(self._fd, data)
+            while written < len(data):  # a signal, or the last block of a nearly full disk
+                written += os.write(self._fd, data[written:])
+        except OSError as error:
+            self._cut_back()
+            raise StorageError(_why(error, "write to", self.folder / SAMPLES)) from error
+        self.n_bytes += len(data)
+        self._dirty = True
+
+    def sync(self, now: bool = False) -> None:
+        """Bring what was written to the disk itself, if a second has passed or ``now``."""
+        if not now and time.monotonic() - self._synced_s < SYNC_EVERY_S:
+            return
+        self._synced_s = time.monotonic()
+        try:
+            if self._dirty:
+                _sync_data(self._fd)
+                self._dirty = False
+            links = os.fstat(self._fd).st_nlink
+        except OSError as error:
+            raise StorageError(_why(error, "sync", self.folder / SAMPLES)) from error
+        if links == 0:  # writing on would succeed, into a file that nobody can open any more
+            raise StorageError(f"{self.folder / SAMPLES} was deleted while it was being written")
+
+    def write_run(self, run: dict[str, Any]) -> None:
+        """Replace ``run.json`` by ``run``, whole or not at all."""
+        path = self.folder / RUN
+        part = self.folder / (RUN + ".part")
+        data = json.dumps({"format": FORMAT, "id": self.run_id, **run}, indent=1).encode() + b"\n"
+        try:
+            with part.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+            _sync_folder(self.folder)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise StorageError(_why(error, "write", path)) from error
+
+    def close(self) -> None:
+        """Sync and close; safe to call twice."""
+        if self._fd < 0:
+            return
+        try:
+            if self._dirty:
+                _sync_data(self._fd)
+            os.close(self._fd)
+        except OSError as error:
+            raise StorageError(_why(error, "close", self.folder / SAMPLES)) from error
+        finally:
+            self._fd = -1
+
+    def _cut_back(self) -> None:
+        """Take away the part of a line that did fit; a reader would tolerate it, too."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._fd, self.n_bytes)
+
+
+def is_being_written(folder: Path) -> bool:
+    """Whether a recorder has the run open; its lock ends with its process, however that ends."""
+    if fcntl is None:
+        return False
+    try:
+        fd = os.open(folder / SAMPLES, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+    finally:
+        os.close(fd)
+    return False
+
+
+def _lock(fd: int) -> None:
+    """Say that this run is being written; a file system without locks goes without."""
+    if fcntl is not None:
+        with contextlib.suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX)
+
+
+def encode(item: Record) -> bytes:
+    """The record of an item, newline included."""
+    if isinstance(item, GpuSample):
+        return encode_gpu(item)
+    head = f'{{"mono_s":{item.mono_s:.6f},"wall_s":{item.wall_s:.3f},"src":'
+    match item:
+        case BoardLine():
+            return b'%s"board","line":%s}\n' % (head.encode("ascii"), item.line)
+        case BadLine():
+            bad = {"bad": item.reason, "bytes": item.n_bytes, "text": item.head.decode("latin-1")}
+            return f'{head}"board",{_inner(bad)}}}\n'.encode("ascii")
+        case HostEvent():
+            return f'{head}"host",{_inner({"ev": item.ev, **item.detail})}}}\n'.encode("ascii")
+
+
+def safe_name(name: str) -> str:
+    """``name`` as it may stand in a folder's name: letters and digits of any script, _ and -."""
+    text = unicodedata.normalize("NFC", name.lower())
+    kept = "".join(c if c in "_-" or unicodedata.category(c)[0] in "LNM" else " " for c in text)
+    safe = "-".join(kept.split()).strip("-")[:_MAX_NAME].strip("-")
+    if not safe:
+        raise UsageError(f"run name {name!r} must have a letter or a digit in it")
+    return safe
+
+
+def _inner(data: dict[str, Any]) -> str:
+    """A JSON object without its braces."""
+    return json.dumps(data, separators=(",", ":"))[1:-1]
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new or renamed entry of ``folder`` survive a power cut, where the system can."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # network file systems refuse; the data is synced
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _why(error: OSError, action: str, path: Path) -> str:
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return f"cannot {action} {path}: the disk is full; what was written so far is kept"
+        case errno.EROFS:
+            return f"cannot {action} {path}: the file system is read-only; choose another --out"
+        case errno.EACCES | errno.EPERM:
+            return f"cannot {action} {path}: no permission; choose another --out"
+        case errno.ENOENT:
+            return f"cannot {action} {path}: there is no such folder, or it was deleted"
+        case errno.ENOTDIR | errno.EEXIST:
+            return f"cannot {action} {path}: a file of that name is in the way"
+    return f"cannot {action} {path}: {error.strerror or error}"

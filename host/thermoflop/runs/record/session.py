@@ -1,0 +1,345 @@
+"""Run a command and record what happens around it: board, GPUs, marks, output, exit code.
+
+One thread writes (the caller's); the link, the GPU sampler, the output pump and the wait for the
+child have threads of their own and never wait for the disk. The command is sovereign: whatever goes
+wrong with the recording is written down and said, and the command goes on and its exit code is
+passed through.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from thermoflop.errors import BoardError
+from thermoflop.marks import ENVIRONMENT
+from thermoflop.pico.track import BoardLine, HostEvent
+from thermoflop.runs import facts
+from thermoflop.runs.child.marks import MarksFile, keys_event
+from thermoflop.runs.child.output import ChildLog, OutputPump
+from thermoflop.runs.child.process import Child, find_program
+from thermoflop.runs.child.signals import Signals
+from thermoflop.runs.record.clocks import ClockWatch
+from thermoflop.runs.folder.control import STOP, Control
+from thermoflop.runs.record.gate import choose_sensor, wait_until_cool
+from thermoflop.runs.folder.resilient import Ledger
+from thermoflop.runs.record.plan import Plan, Trial, trials
+from thermoflop.runs.record.log import ItemQueue
+from thermoflop.runs.folder.records import Record
+from thermoflop.runs.record.sources import open_board, open_gpus
+
+TURN_S = 0.1
+_OTHERS_EVERY_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A recorded command: where its evidence is, and what its caller must know."""
+
+    folder: Path
+    exit_code: int
+    trials: Sequence[Trial]
+    absent: dict[str, str]
+    notices: Sequence[str]
+    run: dict[str, Any]
+
+
+def record_command(plan: Plan, say: Callable[[str], None] = lambda _: None) -> Outcome:
+    """Record ``plan``; ``say`` gets sentences for people while it goes on."""
+    plan.check()
+    for argv in (plan.command, plan.against or plan.command):
+        find_program(argv[0])
+    return _Session(plan, say).run()
+
+
+class _Session:
+    """The state of one wrapped run while it is made."""
+
+    def __init__(self, plan: Plan, say: Callable[[str], None]) -> None:
+        self._plan = plan
+        self._say = say
+        self._queue = ItemQueue()
+        self._wake = threading.Event()
+        self._signals = Signals(self._wake, plan.grace_s)
+        self._trials = trials(plan)
+        self._absent: dict[str, str] = {}
+        self._clocks = ClockWatch()
+        self._passed_over = 0
+        self._enough = False  # says the watcher
+        self._predictions: dict[str, Any] | None = None
+
+    def run(self) -> Outcome:
+        plan = self._plan
+        with ExitStack() as stack:
+            stack.enter_context(self._signals)
+            self._board, why, waiting = open_board(plan.port, self._queue, threading.Event())
+            if self._board is not None:
+                stack.callback(self._board.link.stop)
+            self._note_absent("board", why)
+            self._gpus, why = open_gpus(plan.gpu, self._queue, plan.rate_hz, plan.gpu_library)
+            self._note_absent("gpu", why)
+            self._predictions = self._predict(why)
+            self._sensor = (
+                choose_sensor(plan.gate, self._board, self._gpus) if plan.gate is not None else None
+            )
+            self._ledger = Ledger(plan.out, plan.name)
+            stack.callback(self._ledger.release)
+            self._log = ChildLog(self._ledger.folder)
+            stack.callback(self._log.close)
+            self._marks = MarksFile(self._ledger.folder)
+            stack.callback(self._marks.close)
+            self._control = Control(self._ledger.folder) if plan.control else None
+            if self._control is not None:
+                stack.callback(self._control.close)
+            self._start = facts.now()
+            self._git = facts.git_revision()
+            self._write_run(None)
+            self._take_in(waiting)
+            if self._gpus is not None:
+                stack.enter_context(self._gpus)
+            return self._record()
+
+    def _predict(self, no_gpu: str | None) -> dict[str, Any] | None:
+        """What was asked to be predicted, while nothing has started and nothing can be lost."""
+        if self._plan.wish is None:
+            return None
+        from thermoflop.runs.predict import predict
+
+        devices = [] if self._gpus is None else self._gpus.facts["devices"]
+        return predict(self._plan.wish, devices, no_gpu)
+
+    def _record(self) -> Outcome:
+        end, why = "done", None
+        try:
+            self._rest(self._plan.before_s)
+            self._series()
+            self._rest(self._plan.after_s, until_enough=True)
+            if self._signals.received is not None:
+                end, why = "stopped", signal.Signals(self._signals.received).name
+        except BaseException as error:
+            end, why = "failed", type(error).__name__
+            if self._signals.child is not None:
+                self._signals.child.send(signal.SIGKILL)
+            raise
+        finally:
+            run = self._finish(end, why)
+        return Outcome(
+            folder=self._ledger.folder,
+            exit_code=self._exit_code(),
+            trials=self._trials,
+            absent=self._absent,
+            notices=self._notices(),
+            run=run,
+        )
+
+    def _series(self) -> None:
+        for trial in self._trials:
+            if self._plan.gate is not None and self._sensor is not None:
+                name, read_c = self._sensor
+                trial.gate = wait_until_cool(
+                    self._plan.gate, name, read_c, self._turn_unless_stopped, self._say
+                )
+                self._event("gate", {"trial": trial.index, **trial.gate.to_json()})
+            if self._signals.received is not None:
+                return
+            self._run_trial(trial)
+            self._write_run(None)
+            if trial.exit_code:
+                return
+
+    def _run_trial(self, trial: Trial) -> None:
+        environment = {**os.environ, ENVIRONMENT: str(self._marks.path.absolute())}
+        trial.log_from_bytes = self._log.n_bytes
+        self._wake.clear()
+        child = Child(trial.argv, environment, self._wake.set)
+        self._signals.attach(child)
+        pump = OutputPump(child.pipes, self._log, self._keys, self._plan.echo)
+        trial.started_s = child.started_s
+        who = {"trial": trial.index, "variant": trial.variant, "warmup": trial.warmup}
+        self._event("child_start", {**who, "pid": child.pid}, child.started_s)
+        while child.is_running():
+            self._turn()
+            self._signals.check_grace()
+        self._note_end(trial, child)
+        self._wait_for_others(trial, child)
+        pump.finish()
+        self._passed_over += sum(keys.passed_over for keys in pump.keys)
+        trial.all_ended_s = time.monotonic()
+        trial.log_to_bytes = self._log.n_bytes
+        self._signals.child = None
+        self._turn(0.0)
+        self._event("trial_end", {**who, "left_behind": trial.left_behind}, trial.all_ended_s)
+
+    def _note_end(self, trial: Trial, child: Child) -> None:
+        trial.ended_s, trial.exit_code = child.ended_s, child.exit_code
+        trial.signal = child.signal_name
+        self._wake.clear()
+        detail = {"trial": trial.index, "exit_code": child.exit_code, "signal": child.signal_name}
+        self._event("child_end", detail, child.ended_s)
+
+    def _wait_for_others(self, trial: Trial, child: Child) -> None:
+        """Go on while a process of the command is left."""
+        others = child.others()
+        trial.left_behind = len(others)
+        if others:
+            n = f"{len(others)} process{'es' if len(others) > 1 else ''}"
+            self._say(
+                f"the command ended with {child.exit_code} and left {n} behind; recording until "
+                "they end (Ctrl-C ends them)"
+            )
+        looked_s = time.monotonic()
+        while others:
+            self._turn()
+            self._signals.check_grace()
+            if time.monotonic() - looked_s >= _OTHERS_EVERY_S:
+                looked_s = time.monotonic()
+                others = child.others()
+
+    def _turn(self, wait_s: float = TURN_S) -> None:
+        """Wait a little, then write down what came in."""
+        if wait_s > 0:
+            self._wake.wait(wait_s)
+        if self._signals.received is not None:
+            self._wake.clear()  # or a signal would turn the waiting into a busy loop
+        self._drain()
+        step = self._clocks.look()
+        if step is not None:
+            self._event("clock_step", step)
+        if self._plan.watcher is not None:
+            self._enough = not self._plan.watcher.turn(self._board)
+
+    def _drain(self) -> None:
+        self._take_in(self._queue.take(0.0))
+        while marks := self._marks.take():
+            self._take_in(marks)
+        for text in self._control.take() if self._control is not None else ():
+            self._obey(text)
+
+    def _obey(self, text: str) -> None:
+        """An order from outside: to stop, or a command for the board."""
+        why = None
+        if text == STOP:
+            os.kill(os.getpid(), signal.SIGTERM)
+        elif self._board is None:
+            why = "no board"
+        else:
+            try:
+                self._board.link.write(text.encode("ascii") + b"\n")
+            except BoardError as error:
+                why = str(error)
+        self._event("order", {"text": text, "failed": why})
+
+    def _turn_unless_stopped(self) -> bool:
+        self._turn()
+        return self._signals.received is None
+
+    def _rest(self, duration_s: float, until_enough: bool = False) -> None:
+        end_s = time.monotonic() + duration_s
+        while time.monotonic() < end_s and self._signals.received is None:
+            if until_enough and self._enough:
+                return
+            self._turn(min(TURN_S, max(0.0, end_s - time.monotonic())))
+
+    def _take_in(self, items: Sequence[Record]) -> None:
+        event = False
+        for item in items:
+            written = self._ledger.write(item)
+            if written and self._board is not None:
+                self._board.learn(item)
+            if written and self._plan.watcher is not None:
+                self._plan.watcher.see(item)
+            event |= isinstance(item, HostEvent) or (
+                isinstance(item, BoardLine) and type(item.message).__name__ == "Event"
+            )
+        self._ledger.sync(now=event)
+
+    def _event(self, ev: str, detail: dict[str, Any], mono_s: float | None = None) -> None:
+        at_s = time.monotonic() if mono_s is None else mono_s
+        wall_s = time.time() - (time.monotonic() - at_s)
+        self._take_in([HostEvent(at_s, wall_s, ev, detail)])
+
+    def _keys(self, at_s: float, keys: dict[str, Any]) -> None:
+        self._queue([keys_event(at_s, keys)])
+
+    def _note_absent(self, source: str, why: str | None) -> None:
+        if why is not None:
+            self._absent[source] = why
+
+    def _finish(self, end: str, why: str | None) -> dict[str, Any]:
+        if self._board is not None:
+            self._board.link.stop()
+        self._drain()
+        ended = {**facts.now(), "end": end, "why": why}
+        ended["duration_s"] = round(float(ended["mono_s"]) - float(self._start["mono_s"]), 6)
+        self._ledger.close()
+        return self._write_run(ended)
+
+    def _exit_code(self) -> int:
+        """That of the first trial that failed; 128+n when a signal came between trials."""
+        codes = [trial.exit_code for trial in self._trials if trial.exit_code]
+        if codes:
+            return codes[0]
+        unfinished = any(trial.exit_code is None for trial in self._trials)
+        if unfinished and self._signals.received is not None:
+            return 128 + self._signals.received
+        return 0
+
+    def _notices(self) -> list[str]:
+        said = []
+        if self._ledger.lost:
+            said.append(f"{self._ledger.lost} records could not be written: {self._ledger.why}")
+        elif self._ledger.why:
+            said.append(self._ledger.why)
+        if self._log.lost_bytes:
+            said.append(f"child.log lacks its last {self._log.lost_bytes} bytes: {self._log.why}")
+        said += [
+            f"trial {trial.index} started at {trial.gate.to_c} °C: the cool-down gate timed out"
+            for trial in self._trials
+            if trial.gate is not None and not trial.gate.reached
+        ]
+        if self._board is not None and self._board.link.gone:
+            said.append(f"the board's port went away for good: {self._board.link.gone}")
+        if self._gpus is not None and self._gpus.lost:
+            said.append("a GPU was lost during the run")
+        return said
+
+    def _write_run(self, ended: dict[str, Any] | None) -> dict[str, Any]:
+        plan, gpus = self._plan, self._gpus
+        run: dict[str, Any] = {
+            "kind": "record",
+            "name": plan.name,
+            "command": list(plan.command),
+            "against": list(plan.against) if plan.against is not None else None,
+            "recorder": facts.command_line(),
+            "pid": os.getpid(),
+            "labels": dict(plan.labels),
+            "git": self._git,
+            "host": facts.host_facts(),
+            "started": self._start,
+            "ended": ended,
+            "exit_code": self._exit_code() if ended else None,
+            "trials": [trial.to_json() for trial in self._trials],
+            "absent": self._absent,
+            "predictions": self._predictions,
+            "gpu": None if gpus is None else {**gpus.facts, **gpus.to_json()},
+            "output": {
+                "bytes": self._log.n_bytes,
+                "lost_bytes": self._log.lost_bytes,
+                "lines_not_looked_at": self._passed_over,
+            },
+            "marks": {"taken": self._marks.marks, "bad": self._marks.bad},
+            "not_written": {"items": self._ledger.lost, "why": self._ledger.why},
+            "dropped_items": self._queue.dropped,
+            "notices": self._notices(),
+        }
+        if self._board is not None:
+            run |= self._board.to_json()
+        self._ledger.write_run(run)
+        return run

@@ -1,0 +1,198 @@
+"""The same inputs through the real estimator: any model, any device, bound and interval."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.inference.compare import compare, forms_of
+from thermoflop.cost.inference.estimate import Setting, estimate
+from thermoflop.cost.inference.capacity import fit
+from thermoflop.cost.hardware.device import catalogue
+from thermoflop.cost.mqa_page.page import Page
+from thermoflop.cost.catalogue.profiles import find_profile, own_profile
+from thermoflop.cost.reports.saturation import BATCHES
+from thermoflop.errors import ThermoflopError
+from thermoflop.base.record import record
+from thermoflop.web.estimator.fields import (
+    ATTENTION,
+    OWN_RATES,
+    SAME,
+    SHAPE,
+    UPLOAD,
+    FieldError,
+    said,
+)
+from thermoflop.web.estimator.upload import read_packed
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.cost.inference.compare import Variant
+    from thermoflop.cost.inference.estimate import Estimate
+    from thermoflop.cost.inference.capacity import Fit
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.catalogue.profiles import Profile
+    from thermoflop.cost.why.operator import Why
+    from thermoflop.model.model import Model
+    from thermoflop.web.estimator.inputs import Inputs
+
+# The input that a message of the estimator speaks of, by the word that it begins with.
+_OWNERS = {
+    "batch": "batch", "prompt": "start", "generate": "end", "dtype": "dtype",
+    "kv_dtype": "kv_dtype", "tp": "tp", "pp": "pp", "dp": "dp", "ep": "ep", "devices": "tp",
+    "efficiency": "efficiency", "launch_s": "overhead_ms", "gqa": "groups", "mla": "rank",
+}  # fmt: skip
+
+
+@record
+class Computed:
+    """Everything that one set of inputs is answered from."""
+
+    model: Model
+    setting: Setting
+    found: Estimate
+    room: Fit
+    options: dict[str, Any]
+
+
+@lru_cache(maxsize=64)
+def computed(inputs: Inputs) -> Computed:
+    """The estimate of these inputs. FieldError names the input that makes no sense."""
+    try:
+        return _computed(inputs)
+    except FieldError:
+        raise
+    except ThermoflopError as error:
+        raise FieldError(owner(str(error)), str(error)) from None
+
+
+def owner(message: str) -> str:
+    """The input that a message of the estimator is about."""
+    first = message.split("=", 1)[0]
+    if first in _OWNERS:
+        return _OWNERS[first]
+    if "does not compute in" in message or "number format" in message:
+        return "dtype"
+    return "attention" if "no attention with heads" in message else "model"
+
+
+def model_of(inputs: Inputs) -> Model:
+    """The model that is meant, with its attention changed where that was asked for."""
+    if inputs.model == SHAPE:
+        if inputs.width % inputs.heads:
+            raise FieldError(
+                "heads",
+                f"heads {inputs.heads} do not divide the dimension {inputs.width:,}",
+            )
+        model = _shape(inputs.heads, inputs.width, inputs.layers, inputs.end)
+    elif inputs.model == UPLOAD:
+        if not inputs.config:
+            raise FieldError("model", "no config.json was uploaded yet")
+        model = read_packed(inputs.config)
+    else:
+        model = _named(inputs.model)
+    if inputs.attention == "own":
+        return model
+    places = {"mha": 0, "gqa": 1, "mqa": 2, "mla": 3}
+    return list(forms_of(model, inputs.groups or None, inputs.rank).values())[
+        places[inputs.attention]
+    ]
+
+
+@lru_cache(maxsize=32)
+def _named(name: str) -> Model:
+    """A model of the catalogue: never a path."""
+    from thermoflop.model.config.catalogue import entry
+    from thermoflop.model.load import read_model
+
+    found = entry(name)
+    if found is None:
+        raise FieldError("model", f"model {name[:60]!r} is not in the catalogue")
+    return read_model(found["config"], found["name"], found["source"])
+
+
+@lru_cache(maxsize=32)
+def _shape(heads: int, width: int, layers: int, end: int) -> Model:
+    from thermoflop.model.load import read_model
+
+    page = Page(heads=heads, width=width, layers=layers, end=end)
+    return read_model(page.config(), f"{layers} layers of {width:,}", "shape")
+
+
+def profile_of(inputs: Inputs) -> Profile:
+    """The rates that were asked for."""
+    if inputs.profile == OWN_RATES:
+        return own_profile(inputs.efficiency, inputs.overhead_ms / 1000)
+    return find_profile(inputs.profile)
+
+
+def device_of(inputs: Inputs) -> Device:
+    """A device of the catalogue: never a file."""
+    return catalogue()[inputs.device]
+
+
+def _computed(inputs: Inputs) -> Computed:
+    if inputs.end < inputs.start:
+        raise FieldError("end", f"end {inputs.end:,} is below start {inputs.start:,} tokens")
+    model, device, profile = model_of(inputs), device_of(inputs), profile_of(inputs)
+    if model.is_encoder and inputs.end > inputs.start:
+        raise FieldError(
+            "end", f"{model.name} encodes in one step and generates nothing: say end = start"
+        )
+    placed: dict[str, Any] = {
+        "tp": inputs.tp, "pp": inputs.pp, "dp": inputs.dp, "ep": inputs.ep, "batch": inputs.batch,
+        "prompt": inputs.start, "generate": inputs.end - inputs.start, "dtype": inputs.dtype,
+        "kv_dtype": None if inputs.kv_dtype == SAME else inputs.kv_dtype,
+    }  # fmt: skip
+    options = {**placed, "profile": profile}
+    found = estimate(model, device, **options)
+    setting = Setting(model, device, found.plan, found.precision, profile)
+    return Computed(model, setting, found, fit(model, device, **placed), options)
+
+
+def batches_of(asked: Computed) -> Estimate:
+    """The same at growing batches, all at once."""
+    import numpy as np
+
+    batches = [batch for batch in BATCHES if batch % asked.found.plan.dp == 0]
+    options = {**asked.options, "batch": np.array(batches or [asked.found.plan.dp])}
+    return estimate(asked.model, asked.setting.device, **options)
+
+
+def forms(inputs: Inputs, asked: Computed) -> list[Variant]:
+    """The forms of attention side by side; none where the model has no heads to change."""
+    try:
+        return compare(
+            model_of(_as_published(inputs)),
+            asked.setting.device,
+            inputs.groups or None,
+            inputs.rank,
+            **asked.options,
+        )
+    except ThermoflopError as error:
+        if owner(str(error)) in ("groups", "rank"):
+            raise FieldError(owner(str(error)), str(error)) from None
+        return []
+
+
+def _as_published(inputs: Inputs) -> Inputs:
+    from thermoflop.base.record import replace
+
+    return replace(inputs, attention="own")
+
+
+def corrected_why(inputs: Inputs, key: str) -> Why:
+    """What is behind a number; ``form.MQA.token.expected`` asks for one form of attention."""
+    from thermoflop.cost.why.number import why_number
+    from thermoflop.base.record import replace
+
+    if key.startswith("form."):
+        form, _, key = key.removeprefix("form.").partition(".")
+        attention = form.partition("(")[0].lower()
+        if attention not in ATTENTION or attention == "own":
+            raise FieldError("attention", f"{said(form)} is no form of attention")
+        asked = computed(replace(inputs, attention=attention))
+    else:
+        asked = computed(inputs)
+    return why_number(asked.found, asked.setting, key, asked.room)

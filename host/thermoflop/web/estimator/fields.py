@@ -1,0 +1,188 @@
+"""The inputs of the estimator page: names, units, limits, and the stops of their sliders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.errors import UsageError
+from thermoflop.base.record import record
+from thermoflop.base.words import nearest, shortened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MODES = ("original", "corrected")
+SHAPE, UPLOAD = "shape", "upload"
+OWN_RATES = "own"
+SAME = "same"
+ATTENTION = {
+    "own": "as the model has it", "mha": "MHA", "gqa": "GQA", "mqa": "MQA", "mla": "MLA",
+}  # fmt: skip
+CACHE_FORMATS = (SAME, "bf16", "fp8", "int8", "int4")
+
+
+class FieldError(UsageError):
+    """A value that one input does not take; ``field`` is the input that it belongs to."""
+
+    def __init__(self, field: str, words: str) -> None:
+        super().__init__(words)
+        self.field = field
+
+
+@record
+class Field:
+    """One input. ``stops`` are the values that its slider passes; ``modes`` show it."""
+
+    name: str
+    label: str
+    unit: str
+    least: float = 1
+    most: float = 1
+    stops: tuple[float, ...] = ()
+    whole: bool = True
+    modes: tuple[str, ...] = MODES
+    choices: Callable[[], dict[str, str]] | None = None
+
+    def read(self, raw: object) -> int | float | str:
+        """The value behind what somebody typed. FieldError, in one sentence, for nonsense."""
+        if self.choices is not None:
+            return self._chosen(raw)
+        number = _number(raw)
+        fits = number is not None and self.least <= number <= self.most
+        if number is None or not fits or (self.whole and number != int(number)):
+            kind = "a whole number" if self.whole else "a number"
+            raise FieldError(
+                self.name,
+                f"{self.label} {said(raw)} makes no sense: expected {kind} from "
+                f"{self.least:,g} to {_plain(self.most)}",
+            )
+        return int(number) if self.whole else number
+
+    def _chosen(self, raw: object) -> str:
+        known = self.choices() if self.choices is not None else {}
+        if isinstance(raw, str) and raw in known:
+            return raw
+        if isinstance(raw, str) and len(raw) <= 100:
+            low = {name.lower(): name for name in known}
+            if raw.lower() in low:
+                return low[raw.lower()]
+        near = nearest(raw, known) if isinstance(raw, str) else None
+        hint = f"; the nearest is {near}" if near else ""
+        raise FieldError(self.name, f"{self.label} {said(raw)} is not known{hint}")
+
+
+def said(raw: object) -> str:
+    """A value as it was given, short and without what could be markup or an escape."""
+    if raw is None or raw == "":
+        return "(empty)"
+    return "".join(letter if letter.isprintable() else "?" for letter in shortened(raw))
+
+
+def _plain(value: float) -> str:
+    return f"{int(value):,}" if value == int(value) else f"{value:g}"
+
+
+def _number(raw: object) -> float | None:
+    if isinstance(raw, bool) or not isinstance(raw, int | float | str) or raw == "":
+        return None
+    if isinstance(raw, str) and len(raw) > 30:
+        return None
+    try:
+        found = float(raw)
+    except (ValueError, OverflowError):
+        return None
+    return found if abs(found) < 1e15 else None
+
+
+def _doubled(first: int, last: int) -> tuple[float, ...]:
+    found = [float(first)]
+    while found[-1] * 2 <= last:
+        found.append(found[-1] * 2)
+    return tuple(found)
+
+
+def _with_halves(first: int, last: int) -> tuple[float, ...]:
+    """Powers of two and the values half way between them."""
+    found = []
+    for value in _doubled(first, last):
+        found += [value, value * 1.5] if value >= 2 else [value]
+    return tuple(value for value in found if value <= last)
+
+
+def _modes() -> dict[str, str]:
+    return {"original": "As the original computed", "corrected": "Corrected"}
+
+
+def _models() -> dict[str, str]:
+    from thermoflop.model.config.catalogue import names
+
+    known = {SHAPE: "the shape below", UPLOAD: "the uploaded config.json"}
+    return known | {name: name for name in names()}
+
+
+def _gpus() -> dict[str, str]:
+    from thermoflop.cost.mqa_page.page import DEVICES
+
+    return {name: name for name in DEVICES}
+
+
+def _devices() -> dict[str, str]:
+    from thermoflop.cost.hardware.device import catalogue
+
+    return {name: name for name in catalogue()}
+
+
+def _formats() -> dict[str, str]:
+    from thermoflop.cost.hardware.precision import precision_names
+
+    return {name: name for name in precision_names()}
+
+
+def _caches() -> dict[str, str]:
+    return {name: "as the activations" if name == SAME else name for name in CACHE_FORMATS}
+
+
+def _profiles() -> dict[str, str]:
+    from thermoflop.cost.catalogue.profiles import profiles
+
+    named = {name: name for name in profiles() if name != "default"}
+    return {
+        "default": "pooled over all engines",
+        OWN_RATES: "my own overhead and efficiency",
+    } | named
+
+
+_LATER = ("corrected",)
+_MOST_TOKENS = 10_000_000
+MOST_ORIGINAL_TOKENS = 131_072
+
+FIELDS: dict[str, Field] = {
+    field.name: field
+    for field in (
+        Field("mode", "mode", "", choices=_modes),
+        Field("model", "model", "", modes=_LATER, choices=_models),
+        Field("batch", "batch", "sequences", 1, 65_536, _with_halves(1, 4096)),
+        Field("heads", "heads", "", 1, 1024, _with_halves(1, 256)),
+        Field("width", "dimension", "", 8, 131_072, _with_halves(64, 16_384)),
+        Field("layers", "layers", "", 1, 1000, tuple(float(n) for n in range(1, 129))),
+        Field("start", "start", "tokens", 1, _MOST_TOKENS, _with_halves(1, 131_072)),
+        Field("end", "end", "tokens", 1, _MOST_TOKENS, _with_halves(2, 131_072)),
+        Field("gpu", "GPU", "", modes=("original",), choices=_gpus),
+        Field("device", "device", "", modes=_LATER, choices=_devices),
+        Field("overhead_ms", "overhead", "ms a kernel", 0, 100,
+              (0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1), whole=False),
+        Field("efficiency", "efficiency", "of the peak", 0.01, 1,
+              tuple(n / 20 for n in range(1, 21)), whole=False),
+        Field("dtype", "weights", "", modes=_LATER, choices=_formats),
+        Field("kv_dtype", "cache", "", modes=_LATER, choices=_caches),
+        Field("tp", "tensor parallel", "devices", 1, 1024, _doubled(1, 64), modes=_LATER),
+        Field("pp", "pipeline stages", "devices", 1, 1024, _doubled(1, 64), modes=_LATER),
+        Field("dp", "replicas", "", 1, 1024, _doubled(1, 64), modes=_LATER),
+        Field("ep", "expert parallel", "devices", 1, 1024, _doubled(1, 64), modes=_LATER),
+        Field("profile", "profile", "", modes=_LATER, choices=_profiles),
+        Field("attention", "attention", "", modes=_LATER, choices=lambda: dict(ATTENTION)),
+        Field("groups", "key heads of GQA", "0: its own", 0, 1024, (0, *_doubled(1, 128)),
+              modes=_LATER),
+        Field("rank", "rank of MLA", "", 1, 65_536, _with_halves(64, 4096), modes=_LATER),
+    )
+}  # fmt: skip

@@ -1,0 +1,147 @@
+"""What is asked on the estimator page, and the same as the address of the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import fields_of, record, replace
+from thermoflop.web.estimator.fields import FIELDS, SHAPE, UPLOAD, FieldError, said
+from thermoflop.web.estimator.upload import LONGEST_PACKED, read_packed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PACKED = "config"
+MOST_SHOWN = 3
+
+
+@record
+class Inputs:
+    """Every input at the original's defaults; ``config`` is an uploaded one, packed.
+
+    ``groups`` 0 means the model's own number of key heads, or an eighth of its heads.
+    """
+
+    mode: str = "original"
+    model: str = SHAPE
+    batch: int = 10
+    heads: int = 16
+    width: int = 768
+    layers: int = 24
+    start: int = 1
+    end: int = 1024
+    gpu: str = "A100"
+    device: str = "A100-PCIe-80GB"
+    overhead_ms: float = 0.005
+    efficiency: float = 0.5
+    dtype: str = "fp16"
+    kv_dtype: str = "same"
+    tp: int = 1
+    pp: int = 1
+    dp: int = 1
+    ep: int = 1
+    profile: str = "default"
+    attention: str = "own"
+    groups: int = 0
+    rank: int = 512
+    config: str = ""
+
+    @property
+    def corrected(self) -> bool:
+        """Whether the real estimator answers."""
+        return self.mode == "corrected"
+
+    def shown(self, name: str) -> bool:
+        """Whether an input has a say in the answer."""
+        if self.mode not in FIELDS[name].modes:
+            return False
+        if not self.corrected:
+            return True
+        if name in ("heads", "width", "layers"):
+            return self.model == SHAPE
+        return self.profile == "own" if name in ("overhead_ms", "efficiency") else True
+
+
+DEFAULTS = Inputs()
+
+
+def changed(inputs: Inputs, name: str, raw: object) -> Inputs:
+    """The inputs with one of them changed. FieldError for a value that it does not take.
+
+    Changing between the modes takes the device along where both know it.
+    """
+    found = replace(inputs, **{name: FIELDS[name].read(raw)})
+    if name == "mode" and found.mode != inputs.mode:
+        return _along(found)
+    return found
+
+
+def _along(found: Inputs) -> Inputs:
+    from thermoflop.cost.mqa_page.kernels import CATALOGUE_NAMES
+
+    if found.corrected:
+        if found.device in CATALOGUE_NAMES.values():
+            return replace(found, device=CATALOGUE_NAMES[found.gpu])
+        return found
+    known = {catalogue: gpu for gpu, catalogue in CATALOGUE_NAMES.items()}
+    return replace(found, gpu=known.get(found.device, found.gpu))
+
+
+def to_query(inputs: Inputs) -> dict[str, str]:
+    """What differs from the defaults, as parameters of the address.
+
+    An uploaded configuration goes along where it is short enough for one.
+    """
+    found = {
+        name: str(value)
+        for name, value in fields_of(inputs).items()
+        if name != PACKED and value != getattr(DEFAULTS, name)
+    }
+    if inputs.model == UPLOAD and len(inputs.config) <= LONGEST_PACKED:
+        found[PACKED] = inputs.config
+    return found
+
+
+def fits_address(inputs: Inputs) -> bool:
+    """Whether the address says everything."""
+    return inputs.model != UPLOAD or len(inputs.config) <= LONGEST_PACKED
+
+
+def from_query(pairs: Iterable[tuple[str, str]]) -> tuple[Inputs, list[str]]:
+    """The inputs of an address, and a sentence for each thing in it that makes no sense.
+
+    What makes no sense is left at its default; nothing of it is looked up as a file.
+    """
+    found, wrong, unknown = DEFAULTS, [], []
+    last = dict(pairs)
+    for name, raw in last.items():
+        if name == PACKED:
+            continue
+        if name not in FIELDS:
+            unknown.append(said(name))
+            continue
+        try:
+            found = replace(found, **{name: FIELDS[name].read(raw)})
+        except FieldError as error:
+            wrong.append(f"the address: {error}")
+    if unknown:
+        more = f" and {len(unknown) - MOST_SHOWN} more" if len(unknown) > MOST_SHOWN else ""
+        names = ", ".join(unknown[:MOST_SHOWN])
+        wrong.append(f"the address has no inputs of this page: {names}{more}, ignored")
+    if found.model == UPLOAD:
+        found, said_of = _unpacked(found, last.get(PACKED, ""))
+        wrong += said_of
+    return found, wrong
+
+
+def _unpacked(found: Inputs, packed: str) -> tuple[Inputs, list[str]]:
+    if not packed:
+        words = "the address names an uploaded config.json that is not in it: upload it again"
+        return replace(found, model=SHAPE), [words]
+    try:
+        if len(packed) > LONGEST_PACKED:
+            raise FieldError("model", f"a config of {len(packed):,} letters is too long")
+        read_packed(packed)
+    except FieldError as error:
+        return replace(found, model=SHAPE), [f"the address: {error}"]
+    return replace(found, config=packed), []

@@ -1,0 +1,202 @@
+"""The inputs of the estimator page: a text field and a slider each, or a list to choose from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakMethod
+
+from thermoflop.web.estimator.fields import FIELDS, UPLOAD
+from thermoflop.web.estimator.upload import LARGEST_BYTES, read_packed
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from thermoflop.web.estimator.fields import Field
+    from thermoflop.web.estimator.inputs import Inputs
+
+_GROUPS = (
+    ("", ("gpu", "device", "model")),
+    ("Sizes", ("batch", "heads", "width", "layers", "start", "end")),
+    ("Rates", ("profile", "overhead_ms", "efficiency")),
+    ("Formats", ("dtype", "kv_dtype")),
+    ("Several devices", ("tp", "pp", "dp", "ep")),
+    ("Attention what-ifs", ("attention", "groups", "rank")),
+)
+_SEARCHED = ("model", "device")
+_TYPING_S = 0.15  # a pause in typing after which a number counts
+
+
+class InputPanel:
+    """All inputs; ``change`` is told name and raw value of what the user changed."""
+
+    def __init__(
+        self,
+        change: Callable[[str, object], None],
+        upload: Callable[[Any], Awaitable[None]],
+        too_large: Callable[[object], None],
+    ) -> None:
+        self.change, self.upload, self.too_large = change, upload, too_large
+        self.fields: dict[str, Any] = {}
+        self.sliders: dict[str, Any] = {}
+        self.boxes: dict[str, Any] = {}
+        self.groups: list[tuple[Any, tuple[str, ...]]] = []
+        self.quiet = False
+
+    def build(self, inputs: Inputs) -> None:
+        """The switch between the modes, then group by group."""
+        from nicegui import ui
+
+        known = FIELDS["mode"].choices
+        modes = known() if known is not None else {}
+        with ui.element("fieldset").classes("modes"):
+            with ui.element("legend"):
+                ui.label("Formulas")
+            self.fields["mode"] = ui.radio(
+                modes, value=inputs.mode, on_change=lambda event: self._told("mode", event.value)
+            )
+        for title, names in _GROUPS:
+            with ui.element("fieldset") as group:
+                if title:
+                    with ui.element("legend"):
+                        ui.label(title)
+                for name in names:
+                    self._build_field(FIELDS[name], inputs)
+                if "model" in names:
+                    self._build_upload()
+            self.groups.append((group, names))
+        self.follow(inputs, "")
+
+    def _build_field(self, field: Field, inputs: Inputs) -> None:
+        from nicegui import ui
+
+        label = field.label[0].upper() + field.label[1:]
+        label += f" ({field.unit})" if field.unit else ""
+        value = getattr(inputs, field.name)
+        with ui.element("div").classes("field") as box:
+            if field.choices is not None:
+                made: Any = ui.select(
+                    field.choices(), label=label, value=value,
+                    with_input=field.name in _SEARCHED,
+                    on_change=lambda event: self._told(field.name, event.value),
+                )  # fmt: skip
+            else:
+                made = ui.input(
+                    label, value=_written(value),
+                    on_change=lambda event: self._told(field.name, event.value),
+                ).props(f"inputmode={'numeric' if field.whole else 'decimal'} autocomplete=off "
+                        f"debounce={int(1000 * _TYPING_S)}")  # fmt: skip
+                self._build_slider(field, label, value)
+            made.props("outlined dense").without_auto_validation()
+            self.fields[field.name], self.boxes[field.name] = made, box
+
+    def _build_slider(self, field: Field, label: str, value: float) -> None:
+        from nicegui import ui
+
+        slider = ui.slider(
+            min=0, max=len(field.stops) - 1, step=1, value=_nearest(field, value),
+            on_change=lambda event: self._slid(field, event.value),
+        )  # fmt: skip
+        slider.props["aria-label"] = f"{label}, slider"
+        slider.props["aria-valuetext"] = _written(value)
+        self.sliders[field.name] = slider
+
+    def _build_upload(self) -> None:
+        from nicegui import ui
+
+        with ui.element("div").classes("field") as box:
+            chooser = ui.upload(
+                on_upload=_while_shown(self.upload), on_rejected=_while_shown(self.too_large),
+                max_file_size=LARGEST_BYTES, auto_upload=True,
+            ).props("accept=.json,application/json").classes("chooser")  # fmt: skip
+            chooser.props["aria-label"] = "config.json"
+            button = ui.button("Upload a config.json").props("outline no-caps").classes("est-wide")
+            button.on("click", js_handler=f"() => getElement({chooser.id}).pickFiles()")
+        self.boxes["upload"] = box
+
+    def _slid(self, field: Field, index: float | None) -> None:
+        if not self.quiet and index is not None and 0 <= index < len(field.stops):
+            self._told(field.name, field.stops[int(index)])
+
+    def _told(self, name: str, raw: object) -> None:
+        if not self.quiet:
+            self.change(name, raw)
+
+    def refuse(self, name: str, words: str) -> None:
+        """Say beside an input what is wrong with it."""
+        field = self.fields.get(name)
+        if field is None or name == "mode":
+            field = self.fields["model"]
+        field.error = words
+
+    def accept(self, name: str) -> None:
+        """Nothing is wrong with an input any more."""
+        if name != "mode" and name in self.fields:
+            self.fields[name].error = None
+
+    def follow(self, inputs: Inputs, typed: str) -> None:
+        """Show these inputs; the field named ``typed`` is left to the one who types in it."""
+        self.quiet = True
+        try:
+            self._follow_model(inputs)
+            for name, made in self.fields.items():
+                value = getattr(inputs, name)
+                slider = self.sliders.get(name)
+                if slider is not None:
+                    slider.value = _nearest(FIELDS[name], value)
+                    slider.props["aria-valuetext"] = _written(value)
+                if FIELDS[name].choices is not None:
+                    made.value = value
+                elif name != typed or _differs(FIELDS[name], made.value, value):
+                    made.value = _written(value)
+                if name in self.boxes:
+                    self.boxes[name].set_visibility(inputs.shown(name))
+            self.boxes["upload"].set_visibility(inputs.corrected)
+            for group, names in self.groups:
+                group.set_visibility(any(inputs.shown(name) for name in names))
+        finally:
+            self.quiet = False
+
+    def _follow_model(self, inputs: Inputs) -> None:
+        """The uploaded model is in the list while there is one, under its name."""
+        made = self.fields["model"]
+        known = FIELDS["model"].choices
+        options = dict(known()) if known is not None else {}
+        if inputs.config:
+            options[UPLOAD] = f"{read_packed(inputs.config).name[:60]} (uploaded)"
+        else:
+            del options[UPLOAD]
+        if made.options != options:
+            made.set_options(options)
+
+
+def _nearest(field: Field, value: float) -> int:
+    """The place of the slider's stop that is nearest to a value."""
+    return min(range(len(field.stops)), key=lambda place: abs(field.stops[place] - value))
+
+
+def _while_shown(method: Callable[..., Any]) -> Callable[[Any], Any]:
+    """Call ``method`` while its page is there.
+
+    NiceGUI gives each upload a route of its own, and FastAPI's caches keep the functions of routes
+    that were removed, so that a page would stay in memory after it was closed.
+    """
+    kept = WeakMethod(method)
+
+    def call(event: Any) -> Any:
+        found = kept()
+        return None if found is None else found(event)
+
+    return call
+
+
+def _written(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"
+
+
+def _differs(field: Field, typed: Any, value: float) -> bool:
+    from thermoflop.web.estimator.fields import FieldError
+
+    try:
+        return bool(field.read(typed) != value)
+    except FieldError:
+        return True

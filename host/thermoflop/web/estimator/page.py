@@ -1,0 +1,238 @@
+"""The estimator in the browser: inputs and answers side by side, every number with its why.
+
+The work is done in a thread, one answer at a time for each viewer: of the moves of a slider that
+come while it runs, only the last one is answered.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from thermoflop.web.estimator.answers import answer, as_csv, as_json, formulas
+from thermoflop.web.estimator.fields import UPLOAD, FieldError
+from thermoflop.web.estimator.inputs import changed, fits_address, from_query, to_query
+from thermoflop.web.estimator.upload import LARGEST_BYTES, pack_config
+
+if TYPE_CHECKING:
+    from thermoflop.web.estimator.answer import Answer
+    from thermoflop.web.estimator.inputs import Inputs
+
+
+async def estimator_page() -> None:
+    """Build the page at ``/``."""
+    from nicegui import ui
+
+    from thermoflop import __version__
+    from thermoflop.web.frame import ASSETS, frame
+
+    request = ui.context.client.request
+    inputs, wrong = from_query(request.query_params.multi_items())
+    ui.add_head_html(f'<link rel="stylesheet" href="{ASSETS}/estimator.css?{__version__}">')
+    with frame("Estimator", active="/"):
+        view = Estimator(inputs, wrong)
+        view.build()
+        await view.work()
+
+
+class Estimator:
+    """What one viewer of the page sees and asked for."""
+
+    def __init__(self, inputs: Inputs, wrong: list[str]) -> None:
+        self.inputs, self.wrong = inputs, wrong
+        self.shown: Answer | None = None
+        self.busy = False
+        self.refused: str | None = None  # the input that the last answer was refused for
+
+    def build(self) -> None:
+        """Everything that is on the page before the first answer."""
+        from nicegui import ui
+
+        from thermoflop.web.estimator.inputs_panel import InputPanel
+        from thermoflop.web.estimator.results_view import Results
+
+        self.client = ui.context.client
+        for words in self.wrong:
+            ui.label(words).classes("warn").props("role=status")
+        results = Results(self.ask_why)
+        with ui.element("div").classes("est"):
+            results.build_headline()
+            with ui.element("section").classes("est-inputs").props('aria-label="Inputs"'):
+                self.panel = InputPanel(self.change, self.upload, self.too_large)
+                self.panel.build(self.inputs)
+                self._build_actions()
+            with ui.element("section").classes("est-results").props('aria-label="Results"'):
+                results.build()
+        self.results = results
+
+    def _build_actions(self) -> None:
+        from nicegui import ui
+
+        with ui.element("div").classes("row-wrap actions"):
+            for text, act in (
+                ("Copy link", self.copy_link),
+                ("Export JSON", lambda: self.export("json")),
+                ("Export CSV", lambda: self.export("csv")),
+            ):
+                ui.button(text, on_click=act).props("outline no-caps")
+        self.said = ui.label("").classes("soft").props("role=status")
+
+    def change(self, name: str, raw: object) -> None:
+        """One input was changed by the user."""
+        try:
+            found = changed(self.inputs, name, raw)
+        except FieldError as error:
+            self.panel.refuse(name, str(error))
+            return
+        self.panel.accept(name)
+        if found != self.inputs:
+            self.inputs = found
+            self.panel.follow(found, name)
+            self._start()
+        elif self.shown is not None and self.shown.inputs == found:
+            self.results.fresh()
+
+    def _start(self) -> None:
+        from nicegui import background_tasks
+
+        if not self.busy:
+            background_tasks.create(self.work())
+
+    async def work(self) -> None:
+        """Answer until the last thing that was asked for is answered."""
+        from nicegui import run
+
+        self.busy = True
+        asked: Inputs | None = None
+        try:
+            while asked is None or asked != self.inputs:
+                asked = self.inputs
+                found = await run.io_bound(_answered, asked)
+                if found is None:  # the server is going down
+                    return
+                if asked == self.inputs:
+                    with self.client:
+                        self._show(found)
+        finally:
+            self.busy = False
+
+    def _show(self, found: Answer | FieldError) -> None:
+        from nicegui import background_tasks, ui
+
+        if self.refused is not None:
+            self.panel.accept(self.refused)
+            self.refused = None
+        if isinstance(found, FieldError):
+            self.refused = found.field
+            self.panel.refuse(found.field, str(found))
+            self.results.stale(str(found))
+            return
+        first = self.shown is None
+        self.shown = found
+        self.results.show(found)
+        if not found.inputs.corrected:
+            background_tasks.create(self._formulas())
+        if not first:
+            query = urlencode(to_query(found.inputs))
+            ui.navigate.history.replace(f"/?{query}" if query else "/")
+        self.said.text = (
+            ""
+            if fits_address(found.inputs)
+            else "This config.json is too long for the address: send the file along with the link."
+        )
+
+    async def _formulas(self) -> None:
+        """The original's formulas, when they are derived: sympy takes a second to load."""
+        from nicegui import run
+
+        found = await run.io_bound(formulas)
+        with self.client:
+            self.results.show_formulas(found or ())
+
+    async def ask_why(self, key: str) -> None:
+        """Open the reasons of a number."""
+        from nicegui import run
+
+        if self.shown is not None:
+            found = await run.io_bound(_why, self.shown.inputs, key)
+            if found is not None:
+                self.results.open_why(found)
+
+    async def upload(self, event: Any) -> None:
+        """A config.json was chosen."""
+        from nicegui import run
+
+        content = await event.file.read() if event.file.size() <= LARGEST_BYTES else b""
+        if not content and event.file.size():
+            self.too_large()
+            return
+        packed = await run.io_bound(_packed, content, str(event.file.name))
+        if packed is None:
+            return
+        if isinstance(packed, FieldError):
+            self.panel.refuse("model", str(packed))
+            return
+        from thermoflop.base.record import replace
+
+        self.panel.accept("model")
+        self.inputs = replace(self.inputs, model=UPLOAD, config=packed)
+        self.panel.follow(self.inputs, "")
+        self._start()
+
+    def too_large(self, _: object = None) -> None:
+        """The browser or the server refused a file for its size."""
+        self.panel.refuse(
+            "model", f"the file has more than {LARGEST_BYTES:,} bytes: a config.json is smaller"
+        )
+
+    async def copy_link(self) -> None:
+        """Put the address on the clipboard, or say where it is."""
+        from nicegui import ui
+
+        script = (
+            "try { await navigator.clipboard.writeText(location.href); return true }"
+            " catch (error) { return false }"
+        )
+        done = False
+        with suppress(TimeoutError):
+            done = bool(await ui.run_javascript(f"return (async () => {{ {script} }})()"))
+        self.said.text = (
+            "The link is on the clipboard."
+            if done
+            else "The browser does not let a page copy here: the link is in its address bar."
+        )
+
+    def export(self, kind: str) -> None:
+        """Send the numbers that are shown as a file."""
+        from nicegui import ui
+
+        if self.shown is None:
+            return
+        text = as_json(self.shown) if kind == "json" else as_csv(self.shown)
+        media = "application/json" if kind == "json" else "text/csv;charset=utf-8"
+        ui.download.content(text.encode(), f"thermoflop-estimate.{kind}", media)
+
+
+def _answered(inputs: Inputs) -> Answer | FieldError:
+    """The answer, or why there is none: an exception would lose its way through the thread."""
+    try:
+        return answer(inputs)
+    except FieldError as error:
+        return error
+
+
+def _why(inputs: Inputs, key: str) -> Any:
+    from thermoflop.web.estimator.answers import why
+
+    try:
+        return why(inputs, key)
+    except FieldError:
+        return None  # the page has moved on since the click
+
+
+def _packed(content: bytes, name: str) -> str | FieldError:
+    try:
+        return pack_config(content, name)
+    except FieldError as error:
+        return error

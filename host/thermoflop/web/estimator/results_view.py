@@ -1,0 +1,290 @@
+"""The answers of the estimator page: figures, tables, pictures, and the reasons of a number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from thermoflop.cost.why.operator import Why
+    from thermoflop.web.estimator.answer import Answer, Figure, Grid
+
+_FOLDED = ("ops.prefill", "ops.decode")
+_ASK = (
+    "(event) => { const found = event.target.closest('[data-why]');"
+    " if (found) emit(found.dataset.why); }"
+)
+
+
+class Results:
+    """Everything that follows from the inputs; ``ask`` is told the key of a number clicked on."""
+
+    def __init__(self, ask: Callable[[str], Awaitable[None]]) -> None:
+        self.ask = ask
+        self.grids: dict[str, GridView] = {}
+        self.order: tuple[str, ...] = ()
+        self.charts: dict[str, Any] = {}
+
+    def build_headline(self) -> None:
+        """The numbers that stay in sight."""
+        from nicegui import ui
+
+        self.title = ui.label("").classes("est-title soft")
+        with ui.element("div").classes("est-head") as head:
+            with ui.element("div").classes("headline") as self.headline:
+                self.heads = [HeadView() for _ in range(3)]
+            self.state = ui.label("").classes("est-state").props("role=status aria-live=polite")
+        head.on("click", self._clicked, js_handler=_ASK)
+        self.headline.set_visibility(False)
+
+    def build(self) -> None:
+        """Empty places for tables and pictures."""
+        from nicegui import ui
+
+        with ui.element("div") as box:
+            self.pictures = ui.element("div")
+            self.tables = ui.element("div").classes("tables")
+            self.formulas = ui.element("div")
+            with ui.element("div").classes("card") as self.rests:
+                with ui.element("h2"):
+                    self.notes_title = ui.label("")
+                self.notes = ui.element("ul").classes("notes")
+        box.on("click", self._clicked, js_handler=_ASK)
+        self.rests.set_visibility(False)
+        with ui.dialog() as self.dialog, ui.card().classes("why") as self.reasons:
+            pass
+        self.dialog.props["aria-label"] = "Why"
+
+    async def _clicked(self, event: Any) -> None:
+        if isinstance(event.args, str):
+            await self.ask(event.args)
+
+    def show(self, found: Answer) -> None:
+        """Show an answer, touching only what has changed."""
+        self.fresh()
+        self.title.text = found.title
+        self.headline.set_visibility(True)
+        for view, figure in zip(self.heads, found.headline, strict=True):
+            view.show(figure)
+        if found.verdict:
+            self.state.text = found.verdict
+            self.state.classes(replace=f"est-state {'good' if found.fits else 'bad'}")
+        self._show_grids(found)
+        self._show_charts(found)
+        self._show_notes(found)
+        self.formulas.set_visibility(not found.inputs.corrected)
+
+    def _show_grids(self, found: Answer) -> None:
+        order = tuple(grid.key for grid in found.grids)
+        if order != self.order:
+            self.tables.clear()
+            with self.tables:
+                self.grids = {grid.key: GridView(grid.key in _FOLDED) for grid in found.grids}
+            self.order = order
+        for grid in found.grids:
+            self.grids[grid.key].show(grid)
+
+    def _show_charts(self, found: Answer) -> None:
+        """The pictures are built when there is first something to draw."""
+        from thermoflop.web.estimator.charts import build_charts, show_charts
+
+        self.pictures.set_visibility(bool(found.charts))
+        if found.charts and not self.charts:
+            with self.pictures:
+                self.charts = build_charts()
+        if found.charts:
+            show_charts(self.charts, found.charts)
+
+    def _show_notes(self, found: Answer) -> None:
+        from nicegui import ui
+
+        title = (
+            "What this rests on"
+            if found.inputs.corrected
+            else "What the corrected model does differently"
+        )
+        said = [child.text for item in self.notes for child in item if hasattr(child, "text")]
+        if said == list(found.notes):
+            return
+        self.notes_title.text = title
+        self.rests.set_visibility(True)
+        self.notes.clear()
+        with self.notes:
+            for note in found.notes:
+                with ui.element("li"):
+                    ui.label(note)
+
+    def show_formulas(self, formulas: tuple[tuple[str, str, str], ...]) -> None:
+        """The original's formulas in type, once."""
+        from nicegui import ui
+
+        if not formulas or list(self.formulas):
+            return
+        from thermoflop.cost.mqa_page.kernels import MEANINGS
+
+        with self.formulas, ui.element("div").classes("card"):
+            with ui.element("h2"):
+                ui.label("The original's formulas")
+            ui.label("; ".join(f"{letter}: {words}" for letter, words in MEANINGS.items())).classes(
+                "soft"
+            )
+            with ui.element("table").classes("cells cards formulas"):
+                _head(("kernel", "FLOP", "bytes"))
+                with ui.element("tbody"):
+                    for name, flop, size in formulas:
+                        with ui.element("tr"):
+                            _cell("th", name).props("scope=row")
+                            _cell("td", flop, "FLOP").classes("formula")
+                            _cell("td", size, "bytes").classes("formula")
+
+    def stale(self, words: str) -> None:
+        """The numbers shown, if any, are the last good ones."""
+        kept = " Below is the last good answer." if self.order else ""
+        self.state.text = f"Not answered: {words}.{kept}"
+        self.state.classes(replace="est-state bad")
+
+    def fresh(self) -> None:
+        """The numbers shown answer the inputs."""
+        self.state.text = ""
+        self.state.classes(replace="est-state")
+
+    def open_why(self, found: Why) -> None:
+        """Show what is behind a number."""
+        from nicegui import ui
+
+        self.reasons.clear()
+        with self.reasons:
+            with ui.element("h2"):
+                ui.label(found.title)
+            ui.label(found.value).classes("why-value")
+            if found.binds:
+                ui.label(f"Bound by: {found.binds}").classes("why-binds")
+            with ui.element("div").classes("why-lines"):
+                for line in found.formula:
+                    ui.label(line.strip()).classes("filled" if line[:1] == " " else "symbols")
+            if found.rows:
+                cards = "cells cards" if len(found.columns) > 3 else "cells"
+                with ui.element("div").classes("scroll"), ui.element("table").classes(cards):
+                    _head(found.columns)
+                    with ui.element("tbody"):
+                        for row in found.rows:
+                            with ui.element("tr"):
+                                _cell("th", row[0]).props("scope=row")
+                                for text, column in zip(row[1:], found.columns[1:], strict=True):
+                                    _cell("td", text or "–", column)
+            with ui.element("ul").classes("notes"):
+                for note in found.notes:
+                    with ui.element("li"):
+                        ui.label(note)
+            ui.button("Close", on_click=self.dialog.close).props("outline no-caps autofocus")
+        self.dialog.open()
+
+
+class HeadView:
+    """One of the numbers that stay in sight."""
+
+    def __init__(self) -> None:
+        from nicegui import ui
+
+        with ui.element("div").classes("est-fig"):
+            self.label = ui.label("").classes("soft")
+            self.value = button()
+            self.detail = ui.label("").classes("soft detail")
+
+    def show(self, figure: Figure) -> None:
+        """Show another number in its place."""
+        self.label.text, self.detail.text = figure.label, figure.detail
+        fill(self.value, figure)
+
+
+class GridView:
+    """One table. The same lines with other numbers are filled in place."""
+
+    def __init__(self, folded: bool) -> None:
+        from nicegui import ui
+
+        self.shape: tuple[Any, ...] = ()
+        self.cells: list[Any] = []
+        if folded:
+            with ui.element("details").classes("card") as self.box:
+                with ui.element("summary"), ui.element("h2"):
+                    self.title = ui.label("")
+                self.body = ui.element("div")
+        else:
+            with ui.element("div").classes("card") as self.box:
+                with ui.element("h2"):
+                    self.title = ui.label("")
+                self.body = ui.element("div")
+
+    def show(self, grid: Grid) -> None:
+        """Show a grid."""
+        self.title.text = grid.title
+        shape = (grid.columns, grid.note, tuple(row.label for row in grid.rows))
+        if shape != self.shape:
+            self._build(grid)
+            self.shape = shape
+        figures = [cell for row in grid.rows for cell in row.cells]
+        for cell, figure in zip(self.cells, figures, strict=True):
+            fill(cell, figure)
+
+    def _build(self, grid: Grid) -> None:
+        from nicegui import ui
+
+        self.body.clear()
+        self.cells = []
+        wide = len(grid.columns) > 3
+        if wide:
+            self.box.classes("broad")
+        with self.body:
+            with (
+                ui.element("div").classes("scroll"),
+                ui.element("table").classes("cells cards" if wide else "cells"),
+            ):
+                if any(grid.columns):
+                    _head(("", *grid.columns))
+                with ui.element("tbody"):
+                    for row in grid.rows:
+                        with ui.element("tr"):
+                            _cell("th", row.label).props("scope=row")
+                            for column, _ in zip(grid.columns, row.cells, strict=True):
+                                with _cell("td", "", column):
+                                    self.cells.append(button())
+            if grid.note:
+                ui.label(grid.note).classes("soft note")
+
+
+def button() -> Any:
+    """A number that can be clicked."""
+    from nicegui.elements.mixins.text_element import TextElement
+
+    return TextElement(tag="button", text="").classes("fig").props("type=button")
+
+
+def fill(cell: Any, figure: Figure) -> None:
+    """Put a figure into a button; one without reasons cannot be pressed."""
+    cell.text = figure.text
+    if cell.props.get("data-why") != figure.why:
+        cell.props["data-why"] = figure.why
+    label = f"{figure.label}: {figure.text}" + (", why?" if figure.why else "")
+    if cell.props.get("aria-label") != label:
+        cell.props["aria-label"] = label
+    if bool(cell.props.get("disabled")) != (not figure.why):
+        cell.props.set_bool("disabled", not figure.why)
+
+
+def _head(columns: tuple[str, ...]) -> None:
+    from nicegui import ui
+
+    with ui.element("thead"), ui.element("tr"):
+        for column in columns:
+            _cell("th", column).props("scope=col")
+
+
+def _cell(tag: str, text: str, label: str = "") -> Any:
+    from nicegui.elements.mixins.text_element import TextElement
+
+    made = TextElement(tag=tag, text=text)
+    if label:
+        made.props["data-label"] = label
+    return made

@@ -1,0 +1,315 @@
+"""One board as the page sees it: through its port, or through the recording that holds its port.
+
+The page never shares a port. While a recording goes on, the recorder alone reads the board, and the
+page follows the run's file and sends its commands through the run's control file; when the
+recording ends the page takes the port back.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from thermoflop.errors import BoardError, BoardRefused
+from thermoflop.pico.client import COUNT_S, LAST_FORM, REPLY_S
+from thermoflop.pico.link import Link
+from thermoflop.pico.ports import Target
+from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item, Tracker
+from thermoflop.pico.wire import (
+    MAX_ID,
+    Message,
+    Mults,
+    Reply,
+    Sample,
+    encode_command,
+    printable,
+)
+from thermoflop.report.terminal.plain import clock_time, news
+from thermoflop.report.words import fault_words
+from thermoflop.runs.folder import control
+from thermoflop.runs.folder.reader import RunReader
+from thermoflop.web.live.readings import Readings
+from thermoflop.web.live.simboard import SimBoard
+
+KEPT_POINTS = 6000  # ten minutes at ten a second
+KEPT_NEWS = 40
+SILENT_S = 3.0
+_RATE_OVER_S = 5.0
+_REOPEN_S = 5.0
+_TOLD = {"lost", "reconnect", "reboot", "resync", "host_drops"}  # of the host's own events
+
+
+class BoardFeed:
+    """A board being watched. Its methods may be called from any thread."""
+
+    def __init__(self, key: str, target: Target, simulated: SimBoard | None = None) -> None:
+        """Nothing is opened yet; ``key`` names the board on the page."""
+        self.key = key
+        self.target = target
+        self.simulated = simulated
+        self.readings = Readings(KEPT_POINTS)
+        self.news: deque[tuple[str, str]] = deque(maxlen=KEPT_NEWS)
+        self.version = 0  # of everything but the readings
+        self.run: Path | None = None  # the run that is followed
+        self.given_away = False  # a recorder is about to open the port
+        self._lock = threading.RLock()
+        self._tracker = Tracker()
+        self._link: Link | None = None
+        self._stop = threading.Event()
+        self._follower: threading.Thread | None = None
+        self._times: deque[float] = deque(maxlen=200)
+        self._last_s = time.monotonic()
+        self._trouble = ""
+        self._waiting: dict[int, list[Message]] = {}
+        self._answered = threading.Condition(self._lock)
+
+    # where its lines come from ------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Read the port; BoardError."""
+        link = Link(self.target, self._take)
+        self._hand_on(link.tracker)
+        link.start()
+        with self._lock:
+            self._link, self._tracker, self._trouble = link, link.tracker, ""
+            self._last_s = time.monotonic()
+            self.version += 1
+
+    def release(self) -> None:
+        """Give the port up, or stop following."""
+        with self._lock:
+            link, self._link = self._link, None
+            follower, self._follower = self._follower, None
+            self._stop.set()
+            self.run = None
+            self.version += 1
+        if link is not None:
+            link.stop()
+        if follower is not None and follower is not threading.current_thread():
+            follower.join(timeout=5.0)
+
+    def follow(self, run: Path) -> None:
+        """Read the board from the run that is being recorded in ``run``."""
+        self.release()
+        with self._lock:
+            tracker = Tracker()
+            self._hand_on(tracker)
+            self._tracker = tracker
+            self._stop = stop = threading.Event()
+            self.run = run
+            self._trouble = ""
+            self._last_s = time.monotonic()
+            self.version += 1
+        thread = threading.Thread(target=self._read_run, args=(run, stop), daemon=True)
+        self._follower = thread
+        thread.start()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody reads the port, though somebody should."""
+        with self._lock:
+            return self._link is None and self.run is None and not self.given_away
+
+    def _hand_on(self, tracker: Tracker) -> None:
+        """Let a new tracker know what is known already: a recording is no new board."""
+        before = self._tracker
+        tracker.counters, tracker.board, tracker.boot = before.counters, before.board, before.boot
+
+    def take_back(self) -> None:
+        """After a recording: read the port again, trying for a while; what went wrong is shown."""
+        self.release()
+        end_s = time.monotonic() + _REOPEN_S
+        while True:
+            try:
+                self.open()
+                return
+            except BoardError as error:
+                self.trouble(str(error))
+            if time.monotonic() >= end_s:
+                return
+            time.sleep(0.3)
+
+    def end(self) -> None:
+        """Close everything; a simulated board ends when nobody reads it."""
+        self.release()
+        if self.simulated is not None:
+            self.simulated.let_go()
+
+    def trouble(self, text: str) -> None:
+        """Show this sentence with the board."""
+        with self._lock:
+            self._trouble = text
+            self.version += 1
+
+    def _read_run(self, run: Path, stop: threading.Event) -> None:
+        for item in RunReader(run, follow=True, stop=stop):
+            if stop.is_set():
+                return
+            if isinstance(item, BoardLine):
+                with self._lock:
+                    items = self._tracker.feed(item.line + b"\n", item.mono_s, item.wall_s)
+                self._take(items)
+            elif isinstance(item, BadLine | HostEvent):
+                self._count(item)
+                self._take([item])
+
+    def _count(self, item: BadLine | HostEvent) -> None:
+        """What the recorder met and the tracker here cannot see."""
+        counters = self._tracker.counters
+        if isinstance(item, BadLine):
+            counters.bad[item.reason] = counters.bad.get(item.reason, 0) + 1
+        elif item.ev == "reconnect":
+            counters.reconnects += 1
+
+    def _take(self, items: Iterable[Item]) -> None:
+        """Lines as they come; called by the thread that reads."""
+        with self._lock:
+            for item in items:
+                if isinstance(item, BoardLine):
+                    self._hear(item)
+                elif isinstance(item, HostEvent) and item.ev not in _TOLD:
+                    continue
+                if not isinstance(item, BadLine) and (text := news(item)):
+                    self.news.append((clock_time(item), text))
+                    self.version += 1
+            self._last_s = time.monotonic()
+
+    def _hear(self, item: BoardLine) -> None:
+        message = item.message
+        if isinstance(message, Sample):
+            self._times.append(item.mono_s)
+            self.readings.add((round(item.mono_s, 3), message.temp_c, message.fan))
+        elif isinstance(message, Reply | Mults) and message.id in self._waiting:
+            self._waiting[message.id].append(message)
+            self._answered.notify_all()
+
+    # what it says -------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Everything about the board but its readings; all text is printable ASCII or ours."""
+        with self._lock:
+            board, last, counters = (
+                self._tracker.board,
+                self._tracker.last_sample,
+                self._tracker.counters,
+            )
+            hello, settings = board.hello, board.settings
+            return {
+                "key": self.key,
+                "port": printable(self.simulated.url if self.simulated else self.target.url),
+                "name": printable(hello.board) if hello else "",
+                "firmware": printable(hello.fw) if hello else "",
+                "up_s": last.up_s if last else None,
+                "temp_c": last.temp_c if last else None,
+                "heard": last is not None,
+                "fan": last.fan if last else None,
+                "mode": last.mode if last else "",
+                "faults": [printable(fault_words(flag)) for flag in last.flags] if last else [],
+                "rate_hz": round(self._rate_hz(), 1),
+                "on_c": _number(settings.get("on_c")),
+                "off_c": _number(settings.get("off_c")),
+                "max_c": _number(settings.get("max_c")),
+                "samples": counters.samples,
+                "losses": [
+                    [name, n]
+                    for name, n in (
+                        ("lost", counters.lost_samples),
+                        ("dropped by the board", counters.board_drops),
+                        ("bad lines", counters.bad_lines),
+                        ("reboots", counters.reboots),
+                        ("reconnects", counters.reconnects),
+                    )
+                ],
+                "trouble": self._why_silent(),
+                "recording": self.run.name if self.run else None,
+                "news": list(self.news)[-8:],
+            }
+
+    def _rate_hz(self) -> float:
+        times = [t for t in self._times if t >= self._times[-1] - _RATE_OVER_S]
+        span_s = times[-1] - times[0] if times else 0.0
+        return (len(times) - 1) / span_s if span_s > 0 else 0.0
+
+    def _why_silent(self) -> str:
+        """Why nothing comes, in a sentence; empty while all is well."""
+        link = self._link
+        if self._trouble:
+            return self._trouble
+        if link is not None and link.gone:
+            return f"the port went away for good: {printable(link.gone)}"
+        if link is not None and not link.connected:
+            return "the board is gone; waiting for it to come back"
+        silent_s = time.monotonic() - self._last_s
+        if silent_s > SILENT_S:
+            if link is not None and self._tracker.last_sample is None:
+                return link.silence(silent_s)
+            return f"nothing came for {silent_s:.0f} s"
+        return ""
+
+    @property
+    def tracker(self) -> Tracker:
+        """What is known of the board."""
+        return self._tracker
+
+    # what is said to it -------------------------------------------------------------------------
+
+    def ask(self, verb: str, args: Sequence[str] = ()) -> tuple[Reply, list[Mults]]:
+        """Say one command and wait for its answer: BoardRefused with the board's own words.
+
+        UsageError for what cannot be put into a command, BoardError when no answer comes. The same
+        text is sent a second time before that; the board applies it once.
+        """
+        command_id = secrets.randbelow(MAX_ID) + 1
+        data = encode_command(command_id, verb, tuple(args))
+        with self._lock:
+            self._waiting[command_id] = []
+        try:
+            return self._converse(command_id, data, verb)
+        finally:
+            with self._lock:
+                self._waiting.pop(command_id, None)
+
+    def _converse(self, command_id: int, data: bytes, verb: str) -> tuple[Reply, list[Mults]]:
+        heard = self._waiting[command_id]
+        for _ in range(2):
+            self._send(data)
+            reply = self._await(heard, lambda m: isinstance(m, Reply), REPLY_S)
+            if reply is not None:
+                break
+        if not isinstance(reply, Reply):
+            raise BoardError(f"the board did not answer in {2 * REPLY_S:g} s")
+        if not reply.ok:
+            raise BoardRefused(printable(reply.err or "no reason given"))
+        if verb == "mults":
+            done = self._await(
+                heard, lambda m: isinstance(m, Mults) and m.form == LAST_FORM, COUNT_S
+            )
+            if done is None:
+                raise BoardError(f"the board began to count and did not finish in {COUNT_S:g} s")
+        with self._lock:
+            return reply, [m for m in heard if isinstance(m, Mults)]
+
+    def _await(self, heard: list[Message], wanted: Any, seconds: float) -> Message | None:
+        with self._answered:
+            self._answered.wait_for(lambda: any(map(wanted, heard)), seconds)
+            return next(filter(wanted, heard), None)
+
+    def _send(self, data: bytes) -> None:
+        with self._lock:
+            link, run = self._link, self.run
+        if link is not None:
+            link.write(data)
+        elif run is not None:
+            control.order(run, data.decode("ascii").rstrip("\n"))
+        else:
+            raise BoardError("the board's port is not open")
+
+
+def _number(value: object) -> float | None:
+    """A finite number, or None: a board may say 1e999."""
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e9 else None

@@ -1,0 +1,242 @@
+"""Control of a board from the page: nothing is sent before the switch is on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
+
+from thermoflop.errors import BoardRefused, ThermoflopError, UsageError
+from thermoflop.pico.wire import printable
+
+if TYPE_CHECKING:
+    from nicegui import ui as nicegui_ui
+
+    from thermoflop.pico.doctor import Finding
+    from thermoflop.web.live.board import BoardFeed
+
+GPT2 = (
+    ("layers", 12),
+    ("heads", 12),
+    ("d_model", 768),
+    ("d_head", 64),
+    ("context", 1024),
+    ("d_ff", 3072),
+    ("vocabulary", 50257),
+)
+LISTEN_S = 2.0
+_SIGNS = {"ok": "✓", "problem": "✗", "unknown": "?"}
+_CLASSES = {"ok": "good", "problem": "bad", "unknown": "soft"}
+
+
+def control_panel(feed: BoardFeed) -> None:
+    """The switch, and what it opens."""
+    from nicegui import ui
+
+    with ui.element("div").classes("panel"):
+        switch = ui.switch("Control this board").props("color=primary")
+        with ui.element("div") as panel:
+            _Panel(feed, switch).build()
+        panel.bind_visibility_from(switch, "value")
+
+
+class _Panel:
+    """The controls of one board on one viewer's page."""
+
+    def __init__(self, feed: BoardFeed, switch: nicegui_ui.switch) -> None:
+        self._feed = feed
+        self._switch = switch
+
+    def build(self) -> None:
+        from nicegui import ui
+
+        self._setpoint()
+        self._fan()
+        self._mults()
+        with ui.element("div").classes("fields"):
+            self._button("Self-check", self._check)
+            self._button("Save settings", lambda: self._say("save"))
+            self._button("Clear faults", lambda: self._say("clear"))
+        self._said = ui.element("div").classes("said").props("role=status")
+        self._show("", "soft")
+
+    def _setpoint(self) -> None:
+        from nicegui import ui
+
+        state = self._feed.state()
+        with ui.element("h3"):
+            ui.label("Setpoint")
+        with ui.element("div").classes("fields"):
+            on_c = _number("Fan on at, °C", state["on_c"], 0.1)
+            off_c = _number("Fan off at, °C", state["off_c"], 0.1)
+
+            async def apply() -> None:
+                await self._set(on_c.value, off_c.value)
+
+            self._button("Set", apply)
+
+        def fill() -> None:
+            """Show what the board states, once it has."""
+            stated = self._feed.state()
+            if stated["on_c"] is None or stated["off_c"] is None:
+                return
+            timer.cancel()
+            if on_c.value is None and off_c.value is None:
+                on_c.value, off_c.value = stated["on_c"], stated["off_c"]
+
+        timer = ui.timer(1.0, fill)
+
+    def _fan(self) -> None:
+        from nicegui import ui
+
+        with ui.element("h3"):
+            ui.label("Fan")
+        with ui.element("div").classes("fields"):
+            seconds = _number("for, s", 60, 1)
+
+            async def off() -> None:
+                await self._say("fan", "off", _word(seconds.value))
+
+            async def on() -> None:
+                await self._say("fan", "on", _word(seconds.value))
+
+            self._button("Automatic", lambda: self._say("fan", "auto"))
+            self._button("On for that long", on)
+            self._button("Off for that long", off)
+
+    def _mults(self) -> None:
+        from nicegui import ui
+
+        with ui.expansion("Count multiplications on the board").classes("wide"):
+            with ui.element("div").classes("fields"):
+                numbers = [_number(name, value, 1) for name, value in GPT2]
+
+                async def count() -> None:
+                    await self._count([_word(number.value) for number in numbers])
+
+                self._button("Count", count)
+            self._counts = ui.element("div").classes("facts").props("role=status")
+
+    def _button(self, text: str, action: Callable[[], Awaitable[None]]) -> None:
+        from nicegui import ui
+
+        async def guarded() -> None:
+            if not self._switch.value:
+                return
+            button.disable()
+            try:
+                await action()
+            except BoardRefused as error:
+                self._show(f"The board refused: {error}", "bad")
+            except ThermoflopError as error:
+                self._show(str(error), "bad")
+            finally:
+                button.enable()
+
+        button = ui.button(text, on_click=guarded).props("no-caps outline")
+
+    async def _say(self, verb: str, *args: str) -> None:
+        reply, _ = await asyncio.to_thread(self._feed.ask, verb, args)
+        words = " ".join([verb, *args])
+        detail = ", ".join(f"{key} {value}" for key, value in reply.detail.items())
+        self._show(printable(f"Done: {words}" + (f" ({detail})" if detail else "")), "good")
+
+    async def _set(self, on_c: float | None, off_c: float | None) -> None:
+        """Both thresholds, in the order in which each step makes sense to the board."""
+        if on_c is None or off_c is None:
+            raise UsageError("both temperatures must be numbers in °C")
+        before_c = self._feed.state()["on_c"]
+        pairs = [("on_c", on_c), ("off_c", off_c)]
+        if before_c is not None and on_c < before_c:
+            pairs.reverse()
+        for key, value in pairs:
+            await asyncio.to_thread(self._feed.ask, "set", (key, _word(value)))
+        await asyncio.to_thread(self._feed.ask, "get")
+        self._show(
+            f"Done: fan on at {on_c:g} °C, off at {off_c:g} °C, until the next restart; "
+            "save keeps it",
+            "good",
+        )
+
+    async def _count(self, args: Sequence[str]) -> None:
+        from nicegui import ui
+
+        self._counts.clear()
+        self._show("The board counts …", "soft")
+        _, mults = await asyncio.to_thread(self._feed.ask, "mults", args)
+        with self._counts:
+            for found in mults:
+                with ui.element("div"):
+                    ui.label(printable(found.form)).classes("soft")
+                    with ui.element("b").classes("num"):
+                        ui.label(f"{found.value:,}")
+        self._show("Done: multiplications for one new token", "good")
+
+    async def _check(self) -> None:
+        self._show("Looking …", "soft")
+        found = await asyncio.to_thread(check, self._feed)
+        findings(self._said, found)
+
+    def _show(self, text: str, kind: str) -> None:
+        from nicegui import ui
+
+        self._said.clear()
+        with self._said:
+            ui.label(text).classes(kind)
+
+
+def check(feed: BoardFeed) -> list[Finding]:
+    """What ``thermoflop doctor --ask`` finds, on a port that the page itself is reading."""
+    from thermoflop.pico.doctor import Facts, Heard, judge, shipped_firmware
+    from thermoflop.pico.ports import list_ports
+    from thermoflop.pico.system import look_at_system
+
+    before = feed.state()["samples"]
+    feed.ask("id")
+    feed.ask("faults")
+    time.sleep(LISTEN_S)
+    tracker = feed.tracker
+    hello, last, counters = tracker.board.hello, tracker.last_sample, tracker.counters
+    heard = Heard(
+        seconds=LISTEN_S,
+        n_bytes=counters.n_bytes,
+        good_lines=feed.state()["samples"] - before,
+        bad_lines=counters.bad_lines,
+        fw=hello.fw if hello else None,
+        proto=hello.proto if hello else None,
+        safe=hello.safe if hello else 0,
+        crashes=hello.crashes if hello else 0,
+        flags=last.flags if last else (),
+    )
+    target = feed.target
+    system = look_at_system(target.url if target.is_path and os.name == "posix" else None)
+    return judge(Facts(tuple(list_ports()), system, target, None, heard, shipped_firmware()))
+
+
+def findings(where: nicegui_ui.element, found: Sequence[Finding]) -> None:
+    """The findings of a self-check, in ``where``."""
+    from nicegui import ui
+
+    where.clear()
+    with where:
+        for finding in found:
+            sign = _SIGNS.get(finding.state, "?")
+            text = f"{sign} {finding.check}: {finding.text}"
+            if finding.remedy:
+                text += f" → {finding.remedy}"
+            ui.label(text).classes(_CLASSES.get(finding.state, "soft"))
+
+
+def _number(label: str, value: float | None, step: float) -> nicegui_ui.number:
+    from nicegui import ui
+
+    return ui.number(label, value=value, step=step).props("outlined dense")
+
+
+def _word(value: float | None) -> str:
+    """A number as the board takes it; UsageError where a field was left empty."""
+    if value is None:
+        raise UsageError("every field must have a number in it")
+    return f"{value:.6g}" if value % 1 else f"{value:.0f}"

@@ -1,0 +1,87 @@
+"""The GPUs of this machine as the page sees them, read only while somebody looks."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from thermoflop.pico.track import HostEvent
+from thermoflop.pico.wire import printable
+from thermoflop.runs.gpu.nvml import Gpus, NoGpu
+from thermoflop.runs.gpu.sample import GpuSample
+from thermoflop.runs.gpu.sampler import GpuSampler
+from thermoflop.runs.gpu.throttle import throttling, words
+from thermoflop.runs.record.sources import NOT_ASKED, simulated_library
+from thermoflop.web.live.readings import Readings
+
+KEPT_POINTS = 6000
+_FACTS = ("name", "memory_bytes", "power_limit_w", "slowdown_c", "shutdown_c")
+
+
+class GpuFeed:
+    """Every GPU, or the reason why there is none in ``absent``."""
+
+    def __init__(self, spec: str) -> None:
+        """``spec`` is auto, none or sim."""
+        self.spec = spec
+        self.absent = NOT_ASKED if spec == "none" else ""
+        self.readings: dict[int, Readings] = {}
+        self._facts: dict[int, dict[str, Any]] = {}
+        self._latest: dict[int, GpuSample | None] = {}
+        self._sampler: GpuSampler | None = None
+        self._lock = threading.RLock()
+
+    def start(self) -> None:
+        """Somebody looks: begin to read, if there is anything to read."""
+        with self._lock:
+            if self._sampler is not None or self.spec == "none":
+                return
+            try:
+                library = simulated_library() if self.spec == "sim" else None
+                sampler = GpuSampler(Gpus(library), self._take)
+            except NoGpu as error:
+                self.absent = str(error)
+                return
+            self.absent = ""
+            self._facts = {device["index"]: device for device in sampler.facts["devices"]}
+            self._sampler = sampler
+        sampler.__enter__()
+
+    def stop(self) -> None:
+        """Nobody looks any more."""
+        with self._lock:
+            sampler, self._sampler = self._sampler, None
+        if sampler is not None:
+            sampler.__exit__()
+
+    def simulate(self) -> None:
+        """Show a simulated GPU, as busy as this machine, where there is no other."""
+        self.stop()
+        self.spec = "sim"
+        self.start()
+
+    def _take(self, items: list[GpuSample | HostEvent]) -> None:
+        with self._lock:
+            for item in items:
+                if isinstance(item, GpuSample):
+                    readings = self.readings.setdefault(item.gpu, Readings(KEPT_POINTS))
+                    readings.add((round(item.mono_s, 3), item.temp_c, item.power_w))
+                    self._latest[item.gpu] = item
+                elif item.ev == "gpu_lost":
+                    self._latest[int(item.detail["gpu"])] = None
+
+    def states(self) -> list[dict[str, Any]]:
+        """Each GPU's facts and newest values."""
+        with self._lock:
+            return [self._state(index) for index in sorted(self.readings)]
+
+    def _state(self, index: int) -> dict[str, Any]:
+        facts, now = self._facts.get(index, {}), self._latest.get(index)
+        known = {key: facts.get(key) for key in _FACTS}
+        state: dict[str, Any] = {**known, "key": f"gpu{index}", "index": index, "lost": now is None}
+        state["name"] = printable(str(known["name"] or "GPU"))
+        for name in ("temp_c", "mem_temp_c", "power_w", "sm_mhz", "util", "mem_used_bytes"):
+            state[name] = getattr(now, name) if now is not None else None
+        reasons = now.reasons if now is not None else None
+        state["throttled"] = None if reasons is None else [words(n) for n in throttling(reasons)]
+        return state

@@ -1,0 +1,191 @@
+"""The live page: boards, GPUs and recordings, as they are now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from thermoflop.errors import ThermoflopError
+from thermoflop.web.live.control import control_panel, findings
+from thermoflop.web.frame import ASSETS, frame
+from thermoflop.web.live.recording_card import RecordingCard
+
+if TYPE_CHECKING:
+    from nicegui import ui as nicegui_ui
+
+    from thermoflop.web.live.board import BoardFeed
+    from thermoflop.web.live.sources import Desk
+
+WINDOWS = ((60, "1 min"), (120, "2 min"), (600, "10 min"))
+LOOK_S = 0.5
+SIMULATED = "sim://?heat=cpu"  # this machine's own work is the heat
+
+
+def live_page(desk: Desk) -> None:
+    """Build the page at ``/live``."""
+    from nicegui import ui
+
+    from thermoflop import __version__
+
+    with frame("Live", active="/live"):
+        with ui.element("p").classes("bad").props("data-lost hidden role=status"):
+            ui.label("The connection to the page's server is lost. Trying again …")
+        _window_choice()
+        boards = ui.element("section").props('aria-label="Boards"')
+        cards: dict[str, nicegui_ui.element] = {}
+        with ui.element("section").classes("card").props('aria-labelledby="more"'):
+            _more_boards(desk)
+        with ui.element("section").classes("card").props('aria-labelledby="gpus"'):
+            _gpus(desk)
+        with ui.element("section").classes("card").props('aria-labelledby="record"'):
+            recording = RecordingCard(desk)
+
+        def look() -> None:
+            """Add the cards of new boards, take away those of closed ones."""
+            for key in [key for key in cards if key not in desk.boards]:
+                cards.pop(key).delete()
+            for key, feed in list(desk.boards.items()):
+                if key not in cards:
+                    with boards:
+                        cards[key] = _board_card(desk, feed)
+            recording.look()
+
+        look()
+        ui.timer(LOOK_S, look)
+    ui.add_body_html(f'<script src="{ASSETS}/live.js?{__version__}" defer></script>')
+
+
+def _window_choice() -> None:
+    from nicegui import ui
+
+    with ui.element("label").classes("window"):
+        ui.label("Curves show the last")
+        with ui.element("select").props('name="window"'):
+            for seconds, name in WINDOWS:
+                chosen = " selected" if seconds == 120 else ""
+                with ui.element("option").props(f'value="{seconds}"{chosen}'):
+                    ui.label(name)
+
+
+def _board_card(desk: Desk, feed: BoardFeed) -> nicegui_ui.element:
+    from nicegui import ui
+
+    title = feed.state()["port"]
+    with ui.element("div").classes("card") as card:
+        with ui.element("div").classes("head"):
+            with ui.element("h2"):
+                ui.label(f"Board at {title}")
+            if feed.simulated is not None:
+                ui.button("Finger", on_click=lambda: told(feed.simulated.touch)).props(
+                    'no-caps outline aria-label="Put a finger on the simulated thermistor"'
+                )
+            ui.button("Close", on_click=lambda: told(lambda: desk.close(feed.key))).props(
+                "no-caps flat"
+            )
+        ui.element("div").props(f'data-board="{feed.key}"')
+        control_panel(feed)
+    return card
+
+
+def _more_boards(desk: Desk) -> None:
+    from nicegui import ui
+
+    with ui.element("h2").props('id="more"'):
+        ui.label("Add a board")
+    found = ui.element("div")
+    shown: list[str] = []
+
+    async def look() -> None:
+        ports = await asyncio.to_thread(desk.found)
+        names = [port.device for port in ports] or ["further" if desk.boards else "none"]
+        if names == shown:
+            return
+        shown[:] = names
+        found.clear()
+        with found:
+            if not ports:
+                which = "No further board" if desk.boards else "No board"
+                ui.label(
+                    f"{which} is plugged in. A board is a Pico W that runs MicroPython."
+                ).classes("soft")
+            for port in ports:
+                with ui.element("div").classes("row-wrap"):
+                    ui.label(f"{port.device}: {port.description}")
+                    ui.button("Open", on_click=lambda p=port.device: _open(desk, p)).props(
+                        "no-caps"
+                    )
+
+    ui.timer(3.0, look)
+    with ui.element("div").classes("fields"):
+        ui.button("Open a simulated board", on_click=lambda: _open(desk, SIMULATED)).props(
+            "no-caps outline"
+        )
+        port = ui.input("Port", placeholder="/dev/ttyACM0").props("outlined dense").classes("wide")
+        ui.button("Open", on_click=lambda: _open(desk, port.value)).props(
+            'no-caps outline aria-label="Open this port"'
+        )
+        check = ui.button("Self-check").props("no-caps flat")
+    report = ui.element("div").props("role=status")
+    check.on_click(lambda: _examine(port.value or "", report))
+
+
+async def _open(desk: Desk, port: str) -> None:
+    if port.strip():
+        await told_later(lambda: desk.open(port.strip()))
+
+
+async def _examine(port: str, report: nicegui_ui.element) -> None:
+    """What ``thermoflop doctor`` finds, without saying anything to a board."""
+    from nicegui import ui
+
+    from thermoflop.pico.doctor import examine
+
+    report.clear()
+    with report:
+        ui.label("Looking …").classes("soft")
+    try:
+        found = await asyncio.to_thread(examine, port.strip() or None)
+    except ThermoflopError as error:
+        report.clear()
+        with report:
+            ui.label(str(error)).classes("bad")
+        return
+    findings(report, found)
+
+
+def _gpus(desk: Desk) -> None:
+    from nicegui import ui
+
+    with ui.element("h2").props('id="gpus"'):
+        ui.label("GPUs")
+    ui.element("div").props("data-gpus")
+
+    async def simulate() -> None:
+        await asyncio.to_thread(desk.gpus.simulate)
+        button.visible = False
+
+    button = ui.button("Show a simulated GPU", on_click=simulate).props("no-caps outline")
+    button.visible = desk.gpus.spec != "sim"
+    ui.timer(1.0, lambda: button.set_visibility(not desk.gpus.readings))
+
+
+def told(action: Callable[[], Any]) -> None:
+    """Do it; what goes wrong is told in its own words."""
+    from nicegui import ui
+
+    try:
+        action()
+    except ThermoflopError as error:
+        ui.notify(str(error), type="negative", multi_line=True, timeout=8000)
+
+
+async def told_later(action: Callable[[], Any]) -> Any:
+    """The same in a thread, for what takes its time."""
+    from nicegui import ui
+
+    try:
+        return await asyncio.to_thread(action)
+    except ThermoflopError as error:
+        ui.notify(str(error), type="negative", multi_line=True, timeout=8000)
+        return None

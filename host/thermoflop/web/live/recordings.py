@@ -1,0 +1,211 @@
+"""Recordings: each is ``thermoflop record`` in a process of its own, which owes the page nothing.
+
+The page starts it in a session of its own, watches its folder, and stops it through the control
+file in there. When the page ends, or is killed, the recording goes on; the next page finds it by
+the lock that its recorder holds.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from thermoflop.errors import InputError, StorageError, ThermoflopError
+from thermoflop.pico.wire import printable
+from thermoflop.runs.folder import control
+from thermoflop.runs.folder.reader import read_run
+from thermoflop.runs.folder.store import is_being_written, safe_name
+
+START_S = 20.0
+YOUNG_S = 10.0  # a folder so young may not have its lock yet
+MAX_RECORDINGS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What to record: for how long (None: until stopped), with which GPUs, under which name.
+
+    ``bench`` names a model whose operators are run on this machine's processor meanwhile.
+    """
+
+    name: str = "page"
+    duration_s: float | None = None
+    gpu: str = "auto"
+    bench: str | None = None
+
+    def command(self) -> list[str]:
+        """The command that is recorded."""
+        if self.bench:
+            return [sys.executable, "-m", "thermoflop", "bench", self.bench]
+        words = [sys.executable, "-m", "thermoflop.web.live.wait"]
+        return words if self.duration_s is None else [*words, f"{self.duration_s:g}"]
+
+
+@dataclass
+class Recording:
+    """One recording that goes on, or has just ended."""
+
+    folder: Path
+    run: dict[str, Any] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+    board: str | None = None  # the key of its board on this page
+    ask: Ask | None = None
+
+    @property
+    def port(self) -> str | None:
+        """The board's port."""
+        port = self.run.get("port")
+        return str(port["url"]) if isinstance(port, dict) and "url" in port else None
+
+    @property
+    def serial_number(self) -> str | None:
+        """The board's USB serial number."""
+        port = self.run.get("port")
+        number = port.get("serial_number") if isinstance(port, dict) else None
+        return str(number) if number else None
+
+    @property
+    def started_wall_s(self) -> float | None:
+        """When it began, Unix time."""
+        started = self.run.get("started")
+        value = started.get("wall_s") if isinstance(started, dict) else None
+        return float(value) if isinstance(value, int | float) and abs(value) < 1e12 else None
+
+    @property
+    def elapsed_s(self) -> float:
+        """How long it goes on."""
+        return max(0.0, time.time() - self.started_wall_s) if self.started_wall_s else 0.0
+
+    @property
+    def can_stop(self) -> bool:
+        """Whether it takes orders; one that was started by hand may not."""
+        return (self.folder / control.CONTROL).is_file()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether its recorder lives."""
+        if self.process is not None:
+            return self.process.poll() is None
+        return is_being_written(self.folder)
+
+    def stop(self) -> None:
+        """Ask it to end in order; InputError when it takes no orders."""
+        control.order(self.folder, control.STOP)
+
+    def size_bytes(self) -> int:
+        """How much it has written so far."""
+        try:
+            return sum(path.stat().st_size for path in self.folder.iterdir())
+        except OSError:
+            return 0
+
+
+class Recordings:
+    """All recordings of one folder of runs that go on."""
+
+    def __init__(self, runs: Path) -> None:
+        """``runs`` need not exist yet."""
+        self.runs = runs
+        self.now: dict[str, Recording] = {}  # folder name -> recording
+        self.last: list[Recording] = []  # that ended while we looked, newest last
+        self._looked_at: set[str] = set()
+        self._lock = threading.RLock()
+
+    def start(self, ask: Ask, port: str) -> Recording:
+        """Start to record; the recorder's own sentence when it cannot."""
+        safe_name(ask.name)
+        words = ["record", "--control", "--port", port, "--gpu", ask.gpu, "--name", ask.name]
+        words += ["--out", str(self.runs), "--", *ask.command()]
+        with self._lock, tempfile.TemporaryFile() as said:  # nobody else may meet it before us
+            if len(self.now) >= MAX_RECORDINGS:
+                raise InputError(f"{MAX_RECORDINGS} recordings go on already: stop one first")
+            process = _spawn([sys.executable, "-m", "thermoflop", *words], said)
+            folder = self._wait_for(process, said)
+            recording = Recording(folder, read_run(folder), process, ask=ask)
+            self._looked_at.add(folder.name)
+            self.now[folder.name] = recording
+        return recording
+
+    def _wait_for(self, process: subprocess.Popen[bytes], said: IO[bytes]) -> Path:
+        """The folder that this recorder made."""
+        end_s = time.monotonic() + START_S
+        while time.monotonic() < end_s:
+            for folder in self._folders():
+                if folder.name in self._looked_at or not is_being_written(folder):
+                    continue
+                if _pid(folder) == process.pid:
+                    return folder
+            if process.poll() is not None:
+                said.seek(0)
+                lines = said.read().decode("utf-8", "replace").strip().splitlines()
+                text = printable(lines[-1]) if lines else "the recorder ended at once"
+                raise InputError(text.removeprefix("thermoflop record: "))
+            time.sleep(0.05)
+        process.terminate()
+        raise StorageError(f"the recording did not start in {START_S:g} s")
+
+    def look(self) -> list[Recording]:
+        """Recordings that go on and were not known: started by hand, or before a restart."""
+        met = []
+        for folder in self._folders():
+            with self._lock:
+                if folder.name in self._looked_at:
+                    continue
+                if is_being_written(folder):
+                    try:
+                        recording = Recording(folder, read_run(folder))
+                    except InputError:  # its run.json comes in a moment
+                        continue
+                    self.now[folder.name] = recording
+                    met.append(recording)
+                    self._looked_at.add(folder.name)
+                elif _age_s(folder) > YOUNG_S:
+                    self._looked_at.add(folder.name)
+        return met
+
+    def ended(self) -> list[Recording]:
+        """Those that ended since the last call."""
+        with self._lock:
+            over = [recording for recording in self.now.values() if not recording.is_on]
+            for recording in over:
+                del self.now[recording.folder.name]
+        self.last = [*self.last, *over][-MAX_RECORDINGS:]
+        return over
+
+    def _folders(self) -> Sequence[Path]:
+        try:
+            return [path for path in self.runs.iterdir() if path.name not in self._looked_at]
+        except OSError:
+            return []
+
+
+def _spawn(words: list[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=said,
+        stderr=said,
+        start_new_session=True,  # the page's end, and Ctrl-C at its terminal, are not for it
+    )
+
+
+def _pid(folder: Path) -> int | None:
+    try:
+        value = read_run(folder).get("pid")
+    except ThermoflopError:
+        return None
+    return value if isinstance(value, int) else None
+
+
+def _age_s(folder: Path) -> float:
+    try:
+        return time.time() - folder.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,178 @@
+"""The boards and GPUs of one server: found, opened, simulated, recorded, closed."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from thermoflop.errors import BoardError, InputError, ThermoflopError, UsageError
+from thermoflop.pico.ports import PortInfo, Target, choose, list_ports
+from thermoflop.web.live.board import BoardFeed
+from thermoflop.web.live.gpus import GpuFeed
+from thermoflop.web.live.recordings import Ask, Recording, Recordings
+from thermoflop.web.live.simboard import SimBoard
+
+if TYPE_CHECKING:
+    from thermoflop.web.site import Site
+
+MAX_BOARDS = 8
+RETRY_TURNS = 3  # seconds between attempts to open a port
+FOUND_S = 2.0  # how long a look at the machine's ports is good for
+SIMULATED = "sim://"
+
+
+class Desk:
+    """Everything that is live. Its methods may be called from any thread."""
+
+    def __init__(self, site: Site) -> None:
+        """Nothing is opened yet."""
+        self.boards: dict[str, BoardFeed] = {}
+        self.gpus = GpuFeed(site.gpu)
+        self.recordings = Recordings(site.runs)
+        self.version = 0  # of which boards and recordings there are
+        self._lock = threading.RLock()
+        self._made = 0
+        self._ports: list[PortInfo] = []
+        self._looked_s = -math.inf
+        self._stop = threading.Event()
+        self._watch = threading.Thread(target=self._look_around, daemon=True)
+
+    def start(self, port: str | None) -> None:
+        """Take up recordings that go on; open ``port``, or the only board there is."""
+        self._meet(self.recordings.look())
+        if port is not None:
+            if not self._has(port):
+                self.open(port)
+        elif not self.boards:
+            found = self.found()
+            if len(found) == 1:
+                self._try_to_open(found[0].device)
+        self._watch.start()
+
+    def stop(self) -> None:
+        """Close every port; recordings go on."""
+        self._stop.set()
+        for feed in list(self.boards.values()):
+            feed.end()
+        self.gpus.stop()
+
+    def found(self) -> list[PortInfo]:
+        """Boards on USB that the page does not read yet."""
+        with self._lock:  # every viewer asks this again and again
+            if time.monotonic() - self._looked_s > FOUND_S:
+                self._ports = [port for port in list_ports() if port.is_board]
+                self._looked_s = time.monotonic()
+        known = {feed.target.url for feed in self.boards.values()}
+        return [port for port in self._ports if port.device not in known]
+
+    def open(self, port: str) -> BoardFeed:
+        """Read the board at ``port``, in a process of its own where it is simulated."""
+        if self._has(port):
+            raise UsageError(f"{port} is open already")
+        if len(self.boards) >= MAX_BOARDS:
+            raise UsageError(f"{MAX_BOARDS} boards are open already: close one first")
+        simulated = SimBoard(port) if port.startswith(SIMULATED) else None
+        try:
+            target = Target(simulated.address) if simulated else choose(port)
+            feed = BoardFeed(self._new_key(), target, simulated)
+            feed.open()
+        except ThermoflopError:
+            if simulated is not None:
+                simulated.end()
+            raise
+        self._add(feed)
+        return feed
+
+    def close(self, key: str) -> None:
+        """Give a board's port up; a recording of it goes on."""
+        with self._lock:
+            feed = self.boards.pop(key, None)
+            self.version += 1
+        if feed is not None:
+            feed.end()
+
+    def record(self, ask: Ask, key: str | None) -> Recording:
+        """Start a recording, with the board ``key`` or without one."""
+        feed = self.boards.get(key) if key else None
+        if key and feed is None:
+            raise InputError("that board is not open any more")
+        if feed is not None and feed.run is not None:
+            raise BoardError(f"the board is being recorded already, in {feed.run.name}")
+        recording = self._record(ask, feed) if feed else self.recordings.start(ask, "none")
+        self.version += 1
+        return recording
+
+    def _record(self, ask: Ask, feed: BoardFeed) -> Recording:
+        """Hand the board's port to a recorder, and follow what it writes."""
+        feed.given_away = True
+        feed.release()
+        try:
+            recording = self.recordings.start(ask, feed.target.url)
+            recording.board = feed.key
+            feed.follow(recording.folder)
+        except ThermoflopError:
+            feed.take_back()
+            raise
+        finally:
+            feed.given_away = False
+        return recording
+
+    def _look_around(self) -> None:
+        turn = 0
+        while not self._stop.wait(1.0):
+            turn += 1
+            self._meet(self.recordings.look())
+            for recording in self.recordings.ended():
+                self.version += 1
+                feed = self.boards.get(recording.board or "")
+                if feed is not None and feed.run == recording.folder:
+                    feed.take_back()
+            if turn % RETRY_TURNS == 0:
+                self._retry()
+
+    def _retry(self) -> None:
+        """Try again to open ports that could not be opened."""
+        for feed in list(self.boards.values()):
+            if feed.is_idle:
+                try:
+                    feed.open()
+                except BoardError as error:
+                    feed.trouble(str(error))
+
+    def _meet(self, found: list[Recording]) -> None:
+        """Follow the boards of recordings that somebody else started, or we before a restart."""
+        for recording in found:
+            self.version += 1
+            port = recording.port
+            if port is None:
+                continue
+            feed = next((f for f in self.boards.values() if f.target.url == port), None)
+            if feed is None:
+                feed = BoardFeed(self._new_key(), Target(port, recording.serial_number))
+                self._add(feed)
+            recording.board = feed.key
+            feed.follow(recording.folder)
+
+    def _try_to_open(self, port: str) -> None:
+        feed = BoardFeed(self._new_key(), choose(port))
+        try:
+            feed.open()
+        except BoardError as error:
+            feed.trouble(str(error))
+        self._add(feed)
+
+    def _has(self, port: str) -> bool:
+        urls = (f.simulated.url if f.simulated else f.target.url for f in self.boards.values())
+        return port in urls and not port.startswith(SIMULATED)
+
+    def _new_key(self) -> str:
+        with self._lock:
+            self._made += 1
+            return f"board{self._made}"
+
+    def _add(self, feed: BoardFeed) -> None:
+        with self._lock:
+            self.boards[feed.key] = feed
+            self.version += 1

@@ -1,0 +1,105 @@
+"""Reports of recorded runs, each a document of its own in a sandbox.
+
+A report is made of what a run brought along, and its file may have been changed by anybody since.
+So it is served with a policy that gives it an origin of its own: its scripts draw its curves, and
+cannot read the page's cookie, ask the page for anything, or load anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, quote, unquote_to_bytes
+
+from thermoflop.errors import InputError, ThermoflopError
+from thermoflop.runs.folder.store import RUN, SAMPLES, is_being_written
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+MAX_COMPARED = 8
+_AT_ONCE = 2  # analyses: each may take a processor for a while
+POLICY = (
+    "sandbox allow-scripts; default-src 'none'; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+def address(name: str) -> str:
+    """A run's name as a part of an address, whatever bytes it has."""
+    return quote(os.fsencode(name), safe="")
+
+
+def sendable(name: str) -> str:
+    """A name as text that can be sent; its bytes that are not UTF-8 become question marks."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def find_run(runs: Path, name: str) -> Path:
+    """The run of that name in that folder and nowhere else; InputError."""
+    folder = runs / name
+    plain = name not in ("", ".", "..") and Path(name).name == name and "\0" not in name
+    try:
+        found = plain and not folder.is_symlink() and (folder / SAMPLES).is_file()
+    except (OSError, ValueError):  # longer than a name can be, or not to be looked at by us
+        found = False
+    if not found:
+        raise InputError(f"there is no run {name[:100]!r}")
+    return folder
+
+
+class Reports:
+    """The addresses under which reports are found."""
+
+    def __init__(self, runs: Path) -> None:
+        """``runs`` is the folder with the runs."""
+        self._runs = runs
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def one(self, request: Request) -> Response:
+        """The report of one run: the one that was written, or a new one where there is none."""
+        path = unquote_to_bytes(request.scope["raw_path"])
+        return await self._answer([os.fsdecode(path[len(b"/runs/") : -len(b"/report")])])
+
+    async def compare(self, request: Request) -> Response:
+        """One report of several runs."""
+        query = request.scope["query_string"].decode("latin-1")
+        return await self._answer(parse_qs(query, errors="surrogateescape").get("run", []))
+
+    async def _answer(self, names: list[str]) -> Response:
+        from starlette.responses import HTMLResponse, PlainTextResponse
+
+        headers = {"content-security-policy": POLICY, "cache-control": "no-store"}
+        try:
+            async with self._turns:
+                text = await asyncio.to_thread(self._text, names)
+        except ThermoflopError as error:
+            return PlainTextResponse(sendable(f"{error}\n"), 404, headers)
+        return HTMLResponse(text.encode("utf-8", "replace"), headers=headers)
+
+    def _text(self, names: list[str]) -> str:
+        from thermoflop.report.html.page import REPORT, page
+        from thermoflop.runs.analysis.analyze import analyze
+
+        if not 1 <= len(names) <= MAX_COMPARED:
+            raise InputError(f"choose from 1 to {MAX_COMPARED} runs to look at, not {len(names)}")
+        folders = [find_run(self._runs, name) for name in names]
+        if len(folders) == 1 and _is_fresh(folders[0] / REPORT):
+            return (folders[0] / REPORT).read_text(encoding="utf-8", errors="replace")
+        return page([analyze(folder) for folder in folders])
+
+
+def _is_fresh(report: Path) -> bool:
+    """Whether a report was written after everything that it reports."""
+    try:
+        written = report.lstat()
+        newest_s = max((report.parent / name).stat().st_mtime for name in (SAMPLES, RUN))
+    except OSError:
+        return False
+    plain = stat.S_ISREG(written.st_mode)  # a pipe would hold up everybody's reports
+    return plain and written.st_mtime >= newest_s and not is_being_written(report.parent)

@@ -1,0 +1,35 @@
+"""Which page is at which address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from thermoflop.web.live.sources import Desk
+    from thermoflop.web.site import Site
+
+
+def register(app: FastAPI, site: Site, desk: Desk) -> None:
+    """Put every page at its address."""
+    from nicegui import ui
+    from starlette.routing import Route, WebSocketRoute
+
+    from thermoflop.web.estimator.page import estimator_page
+    from thermoflop.web.live.page import live_page
+    from thermoflop.web.runs.reports import Reports
+    from thermoflop.web.runs.runs_page import runs_page
+    from thermoflop.web.live.stream import PATH, Stream
+
+    ui.page("/", title="Estimator · thermoflop", response_timeout=30)(estimator_page)
+    ui.page("/live", title="Live · thermoflop")(lambda: live_page(desk))
+    app.router.routes.append(WebSocketRoute(PATH, Stream(desk).serve))
+
+    @ui.page("/runs", title="Runs · thermoflop")
+    async def runs() -> None:
+        await runs_page(site.runs)
+
+    reports = Reports(site.runs)  # one for both: its turns are shared
+    app.router.routes.append(Route("/runs/compare", reports.compare))
+    app.router.routes.append(Route("/runs/{name:path}/report", reports.one))

@@ -1,0 +1,128 @@
+"""The server of the page: one process, one port, loopback unless the user says otherwise."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from thermoflop.errors import BoardError, MissingExtra, UsageError
+from thermoflop.pico.wire import printable
+from thermoflop.web.live.sources import Desk
+from thermoflop.web.server.guard import Guard
+from thermoflop.web.site import Site
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+STOP_S = 3  # how long open connections may take to end when the server stops
+MISSING = "the page needs NiceGUI: pip install 'thermoflop[web]'"
+
+
+def serve(
+    site: Site,
+    stop: threading.Event,
+    on_address: Callable[[str], None] = lambda _: None,
+    open_browser: bool = False,
+) -> None:
+    """Serve ``site`` until Ctrl-C or SIGTERM; ``on_address`` is told the URL once it answers.
+
+    ``stop`` is set by a signal that came before the server took them over. MissingExtra without
+    NiceGUI, BoardError when the address is taken or not of this machine.
+    """
+    try:
+        import nicegui  # noqa: F401
+        import uvicorn
+    except ImportError as error:
+        raise MissingExtra(MISSING) from error
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            on_address(site.url)
+            if open_browser:
+                webbrowser.open(site.url)
+            self.should_exit |= stop.is_set()
+
+    _quiet_logs()
+    with _listen(site.host, site.port) as listener:
+        site.port = listener.getsockname()[1]
+        site.protect()
+        desk = Desk(site)
+        config = uvicorn.Config(
+            Guard(build_app(site, desk), site),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            ws="wsproto",
+            ws_max_size=1 << 20,
+            ws_per_message_deflate=False,
+            lifespan="on",
+            timeout_graceful_shutdown=STOP_S,
+        )
+        try:
+            desk.start(site.board_port)
+            Server(config).run(sockets=[listener])
+        finally:
+            desk.stop()
+
+
+def build_app(site: Site, desk: Desk) -> Any:
+    """The ASGI application of all pages."""
+    from fastapi import FastAPI
+    from nicegui import ui
+
+    from thermoflop.web import frame
+    from thermoflop.web.server.pages import register
+
+    app: FastAPI = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    frame.add_assets(app)
+    register(app, site, desk)
+    ui.run_with(
+        app,
+        title="thermoflop",
+        favicon="🌡️",
+        dark=None,
+        language="en-US",
+        tailwind=False,
+        reconnect_timeout=10.0,
+        message_history_length=200,
+        gzip_middleware_factory=None,
+        show_welcome_message=False,
+    )
+    return app
+
+
+class _Plain(logging.Formatter):
+    """What strangers put into an address cannot paint the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record, each line in printable characters."""
+        return "\n".join(printable(line) for line in super().format(record).splitlines())
+
+
+def _quiet_logs() -> None:
+    """Errors of the libraries on standard error, and nothing about pages that are not there."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Plain("%(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    for name in ("nicegui", "uvicorn", "asyncio"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OverflowError as error:
+        raise UsageError(f"--http-port {port} must be from 0 to 65535") from error
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            why = "another program is using it; choose another with --http-port"
+        else:
+            why = error.strerror or str(error)
+        raise BoardError(f"cannot serve at {host}:{port}: {why}") from error
