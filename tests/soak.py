@@ -18,8 +18,8 @@ from pathlib import Path
 
 from thermoflop.pico.simulated import registry as desk
 from thermoflop.pico.simulated.board import SimulatedBoard
-from thermoflop.pico.simulated.truth import Ledger
 from thermoflop.pico.simulated.options import Options, parse_options
+from thermoflop.pico.simulated.truth import Ledger
 from thermoflop.pico.track import BoardLine
 from thermoflop.pico.wire import Sample
 from thermoflop.runs.folder.reader import RunReader

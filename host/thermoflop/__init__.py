@@ -12,15 +12,15 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from thermoflop.cost.inference.compare import compare as compare
-    from thermoflop.cost.inference.estimate import Estimate as Estimate
-    from thermoflop.cost.inference.estimate import estimate as estimate
+    from thermoflop.cost.catalogue.devices import find_device as find_device
+    from thermoflop.cost.hardware.device import Device as Device
     from thermoflop.cost.inference.capacity import Fit as Fit
     from thermoflop.cost.inference.capacity import fit as fit
-    from thermoflop.cost.hardware.device import Device as Device
-    from thermoflop.cost.hardware.device import find_device as find_device
+    from thermoflop.cost.inference.compare import compare as compare
+    from thermoflop.cost.inference.estimate import estimate as estimate
+    from thermoflop.cost.inference.result import Estimate as Estimate
     from thermoflop.cost.inference.speculative import speculate as speculate
-    from thermoflop.cost.training.train import TrainingEstimate as TrainingEstimate
+    from thermoflop.cost.training.result import TrainingEstimate as TrainingEstimate
     from thermoflop.cost.training.train import train as train
     from thermoflop.marks import mark as mark
     from thermoflop.marks import note as note
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "load_model": "thermoflop.model.load",
     "estimate": "thermoflop.cost.inference.estimate",
-    "Estimate": "thermoflop.cost.inference.estimate",
+    "Estimate": "thermoflop.cost.inference.result",
     "fit": "thermoflop.cost.inference.capacity",
     "Fit": "thermoflop.cost.inference.capacity",
     "train": "thermoflop.cost.training.train",
     "speculate": "thermoflop.cost.inference.speculative",
-    "TrainingEstimate": "thermoflop.cost.training.train",
+    "TrainingEstimate": "thermoflop.cost.training.result",
     "compare": "thermoflop.cost.inference.compare",
-    "find_device": "thermoflop.cost.hardware.device",
+    "find_device": "thermoflop.cost.catalogue.devices",
     "Device": "thermoflop.cost.hardware.device",
     "Model": "thermoflop.model.model",
     "OperatorTable": "thermoflop.model.operators.table",

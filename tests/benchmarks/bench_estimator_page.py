@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 import thermoflop as tf
-from thermoflop.cost.mqa_page.page import Page
 from thermoflop.base.record import replace
+from thermoflop.cost.mqa_page.page import Page
 from thermoflop.web.estimator.answers import answer
 from thermoflop.web.estimator.inputs import DEFAULTS, changed
 

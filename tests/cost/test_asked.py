@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import thermoflop as tf
-from thermoflop.cli import main
 from thermoflop.base.units import shortened
+from thermoflop.cli import main
 from thermoflop.errors import UsageError
 
 

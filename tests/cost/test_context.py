@@ -7,8 +7,8 @@ import json
 import pytest
 import thermoflop as tf
 from thermoflop.cli import main
-from thermoflop.cost.work.share import Plan, Share
 from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.work.share import Plan, Share
 from thermoflop.cost.work.steps import decode_step, prefill_step
 from thermoflop.errors import UsageError
 

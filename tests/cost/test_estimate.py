@@ -8,12 +8,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import thermoflop as tf
-from thermoflop.cost.inference.blocks import BLOCK
-from thermoflop.cost.energy import steady_rise_c
-from thermoflop.cost.hardware.device import catalogue, device_from, find_device, read_device
-from thermoflop.cost.work.share import Plan, Share, choose_plan
-from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.catalogue.devices import catalogue, find_device, read_device
 from thermoflop.cost.catalogue.profiles import find_profile, profiles
+from thermoflop.cost.energy import steady_rise_c
+from thermoflop.cost.hardware.device import device_from
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.inference.estimate import BLOCK
+from thermoflop.cost.work.share import Plan, Share, choose_plan
 from thermoflop.errors import InputError, StorageError, UsageError
 
 
@@ -375,7 +376,8 @@ def test_pictures_are_written_or_refused(tmp_path):
     """A picture is XML; a folder that is not there is said."""
     from xml.etree import ElementTree
 
-    from thermoflop.base.chart import Curve, chart, write_picture
+    from thermoflop.base.chart import Curve, chart
+    from thermoflop.base.files import write_picture
 
     text = chart("a < b & c", "x", "y", [Curve("line", ((1.0, 2.0), (10.0, 20.0)))])
     assert ElementTree.fromstring(text).tag.endswith("svg")  # noqa: S314

@@ -9,10 +9,10 @@ from __future__ import annotations
 import pytest
 import thermoflop as tf
 from thermoflop.cost.hardware.device import device_from
-from thermoflop.cost.mqa_page.page import Page, page_numbers
-from thermoflop.cost.work.share import Plan, Share
 from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.mqa_page.page import Page, page_numbers
 from thermoflop.cost.training.work import trained
+from thermoflop.cost.work.share import Plan, Share
 from thermoflop.model.operators.step import Step
 
 GPT3 = "gpt-3-175b"

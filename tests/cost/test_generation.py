@@ -7,10 +7,10 @@ import pytest
 import thermoflop as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from thermoflop.cost.roofline.decode import decode_s, loop_decode_s, positive_sum
-from thermoflop.cost.work.share import Plan, Share
 from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.roofline.decode import decode_s, loop_decode_s, positive_sum
 from thermoflop.cost.roofline.rates import Efficiency, Rates, step_overhead_s
+from thermoflop.cost.work.share import Plan, Share
 from thermoflop.cost.work.steps import decode_step
 from thermoflop.cost.work.work import window_ends
 

@@ -14,14 +14,21 @@ import thermoflop as tf
 from hypothesis import given
 from hypothesis import strategies as st
 from thermoflop.cli import main
-from thermoflop.cost.roofline.curves import Table, shape_of
-from thermoflop.cost.inference.estimate import Setting
-from thermoflop.cost.roofline.decode import decode_s, loop_decode_s
-from thermoflop.cost.catalogue.machine import find_own, folder, own_from, own_names, path_of, write_own
-from thermoflop.cost.work.share import Plan
-from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.catalogue.machine import (
+    find_own,
+    folder,
+    own_from,
+    own_names,
+    path_of,
+    write_own,
+)
 from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.inference.setting import Setting
+from thermoflop.cost.roofline.curves import Table, shape_of
+from thermoflop.cost.roofline.decode import decode_s, loop_decode_s
 from thermoflop.cost.roofline.rates import operator_s
+from thermoflop.cost.work.share import Plan
 from thermoflop.errors import InputError, StorageError, UsageError
 
 from cost.own_kit import FLOPS_PER_S, LAUNCH_S, raw_profile

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import thermoflop as tf
-from thermoflop.cost.training.activations import layer_activation_bytes
-from thermoflop.cost.work.network import collective_s, steps_of, wire_bytes
-from thermoflop.cost.mqa_page.page import DEVICES, Page, page_numbers
-from thermoflop.cost.work.share import Plan, Share
 from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.training.train import bubble_share, state_bytes, training_days
+from thermoflop.cost.mqa_page.page import DEVICES, Page, page_numbers
+from thermoflop.cost.training.activations import layer_activation_bytes
+from thermoflop.cost.training.memory import state_bytes
+from thermoflop.cost.training.train import bubble_share, training_days
+from thermoflop.cost.work.network import collective_s, steps_of, wire_bytes
+from thermoflop.cost.work.share import Plan, Share
 from thermoflop.errors import UsageError
 
 

@@ -7,20 +7,23 @@ import json
 import numpy as np
 import pytest
 import thermoflop as tf
+from thermoflop.base.record import replace
 from thermoflop.cli import main
+from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.data import published
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.engines.overheads import as_run
-from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.fitting.questions import terms_of
+from thermoflop.cost.fitting.terms import PARAMETERS
+from thermoflop.cost.published.files import read_rows
+from thermoflop.cost.published.names import Skipped
 from thermoflop.cost.published.serving import question_of
 from thermoflop.cost.roofline.rates import device_s, host_s, rates_of, step_overhead_s
-from thermoflop.cost.published.names import Skipped
-from thermoflop.cost.fitting.terms import PARAMETERS, terms_of
-from thermoflop.cost.validate.times import asked, read_rows, summary, validate_times
+from thermoflop.cost.validate.compared import summary
 from thermoflop.cost.validate.memory import validate_memory
+from thermoflop.cost.validate.times import asked, validate_times
 from thermoflop.cost.validate.training import validate_training
 from thermoflop.errors import InputError
-from thermoflop.base.record import replace
 
 # Engines with at least 20 rows of tokens or totals whose held-out median error is within 12 %.
 WITHIN = (
@@ -96,7 +99,7 @@ def test_memory_rows():
 @pytest.mark.parametrize("engine", ["vllm", "transformers", "llama.cpp", "exllama", "autoawq"])
 def test_terms_are_the_same_formulas_as_rates(engine):
     """Flat arrays for fitting, and the operators one by one, give the same seconds."""
-    from thermoflop.cost.fitting.terms import _share, _steps
+    from thermoflop.cost.fitting.questions import _share, _steps
 
     questions = [
         question for question in asked(published("times"))[0]

@@ -7,11 +7,9 @@ import sympy
 import thermoflop as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from thermoflop.cost.inference.estimate import Setting
-from thermoflop.cost.reports.estimate import ask_one, setting_of
-from thermoflop.cost.inference.capacity import largest
 from thermoflop.cost.catalogue.machine import own_from
-from thermoflop.cost.mqa_page.page import Page
+from thermoflop.cost.catalogue.profiles import find_profile, own_profile, profile_of
+from thermoflop.cost.inference.capacity import largest
 from thermoflop.cost.mqa_page.kernels import (
     CATALOGUE_NAMES,
     OCCURS,
@@ -19,11 +17,11 @@ from thermoflop.cost.mqa_page.kernels import (
     page_formulas,
     page_kernels,
 )
-from thermoflop.cost.catalogue.profiles import find_profile, own_profile, profile_of
+from thermoflop.cost.mqa_page.page import Page
 from thermoflop.cost.roofline.rates import operator_s, step_overhead_s
-from thermoflop.cost.why.table import steps_of
 from thermoflop.cost.why.number import why_number
 from thermoflop.cost.why.operator import besides_s, parts_shown, symbolic_work
+from thermoflop.cost.why.table import steps_of
 from thermoflop.errors import UsageError
 
 from cost.own_kit import raw_profile
@@ -44,16 +42,15 @@ def asked(name, options):
     profile = find_profile(options.pop("profile", None))
     model = tf.load_model(name)
     found = tf.estimate(model, "h100", profile=profile, **options)
-    setting = Setting(model, found.device, found.plan, found.precision, profile)
-    return found, setting, tf.fit(model, "h100", **options)
+    return found, found.setting, tf.fit(model, "h100", **options)
 
 
 @pytest.mark.parametrize("key", ["first.bound", "token.bound"])
 @pytest.mark.parametrize("engine", ["transformers", "llama.cpp", "vllm"])
 def test_the_reason_of_a_bound_comes_to_the_bound_whatever_an_engine_adds(engine, key):
     options = {"profile": engine, "batch": 4, "dtype": "int4", "prompt": 1024, "generate": 2}
-    found, setting, _ = asked("llama-3-8b", options)
-    why = why_number(found, setting, key)
+    found, _, _ = asked("llama-3-8b", options)
+    why = why_number(found, key)
     (line,) = [line for line in why.formula if line.startswith(why.binds)]
     assert line.endswith(f" = {why.value}")
 
@@ -61,7 +58,7 @@ def test_the_reason_of_a_bound_comes_to_the_bound_whatever_an_engine_adds(engine
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_the_formulas_of_operators_come_to_their_counts(name, options):
     found, setting, _ = asked(name, options)
-    for part in parts_shown(found, setting).values():
+    for part in parts_shown(found).values():
         for index, work in enumerate(part.works):
             if work.kind == "network":
                 continue
@@ -75,7 +72,7 @@ def test_the_formulas_of_operators_come_to_their_counts(name, options):
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_the_steps_that_are_shown_add_up_to_the_estimate(name, options):
     found, setting, _ = asked(name, options)
-    parts = parts_shown(found, setting)
+    parts = parts_shown(found)
 
     def total(part):
         busy = sum(float(operator_s(work, setting.rates)) for work in part.works)
@@ -91,10 +88,9 @@ def test_the_steps_that_are_shown_add_up_to_the_estimate(name, options):
 def test_the_tables_of_the_operators_add_up_to_the_estimate(reading):
     """Also of a prompt that is read in chunks, or that is cached in part."""
     options = {"prompt": 4096, "profile": "vllm", **reading}
-    found = ask_one(tf.load_model("llama-3-8b"), "h100", options)
-    setting = setting_of(found)
-    factor = parts_shown(found, setting)["prefill"].factor
-    reasons, overhead_s = next(iter(steps_of(found, setting).values()))
+    found = tf.estimate("llama-3-8b", "h100", **options)
+    factor = parts_shown(found)["prefill"].factor
+    reasons, overhead_s = next(iter(steps_of(found).values()))
     step_s = sum(reason.time_s for reason in reasons) + overhead_s
     assert factor * step_s == pytest.approx(found.first_token.expected_s, rel=1e-6)
 
@@ -103,9 +99,7 @@ def test_a_measured_time_is_not_explained_by_the_data_sheet():
     """An operator of a calibrated profile says that its time was looked up."""
     profile = profile_of(own_from(raw_profile(), "mine"))
     found = tf.estimate("gpt2", profile.own.device, dtype="fp32", profile=profile, prompt=64)
-    model = tf.load_model("gpt2")
-    setting = Setting(model, found.device, found.plan, found.precision, profile)
-    lines = why_number(found, setting, "op.prefill.1").formula
+    lines = why_number(found, "op.prefill.1").formula
     assert any("measured time" in line for line in lines)
     assert not any("peak" in line for line in lines)
 
@@ -113,7 +107,7 @@ def test_a_measured_time_is_not_explained_by_the_data_sheet():
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_the_table_of_the_weights_adds_up(name, options):
     found, setting, _ = asked(name, options)
-    why = why_number(found, setting, "memory.weights")
+    why = why_number(found, "memory.weights")
     count = sum(float(row[1].replace(",", "")) for row in why.rows)
     if found.plan.devices == 1 and found.plan.ep == 1:
         assert count == setting.model.params
@@ -122,7 +116,7 @@ def test_the_table_of_the_weights_adds_up(name, options):
 
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_every_key_has_its_reasons(name, options):
-    found, setting, room = asked(name, options)
+    found, _, room = asked(name, options)
     spans = ("first", "token", "total") if found.generate > 1 else ("first",)
     keys = [f"{span}.{what}" for span in spans for what in ("bound", "expected", "interval")]
     keys += ["rate.prefill", *(f"memory.{part}" for part in (
@@ -130,14 +124,14 @@ def test_every_key_has_its_reasons(name, options):
     keys += ["model.params", "model.kv", "energy.power", "energy.run", "energy.token"]
     keys += ["fit.batch", "fit.context", "fit.devices", "op.prefill.0"]
     for key in keys:
-        why = why_number(found, setting, key, room)
+        why = why_number(found, key, room)
         assert why.title, key
         assert why.value, key
         assert why.formula, key
         assert all(len(row) == len(why.columns) for row in why.rows), key
     for key in ("nothing", "fit.nothing", "op.decode.x", "token", "rate.none"):
         with pytest.raises(UsageError):
-            why_number(found, setting, key, room)
+            why_number(found, key, room)
 
 
 def loop_ms(page, attention):
@@ -192,7 +186,7 @@ def test_the_kernels_of_the_page_add_up_to_its_layer():
 
 
 def test_the_devices_of_the_page_are_in_the_catalogue_with_the_same_rates():
-    from thermoflop.cost.hardware.device import find_device
+    from thermoflop.cost.catalogue.devices import find_device
     from thermoflop.cost.mqa_page.page import DEVICES
 
     for name, (peak, bandwidth) in DEVICES.items():

@@ -9,17 +9,17 @@ import pytest
 sympy = pytest.importorskip("sympy")
 
 import thermoflop as tf  # noqa: E402
-from thermoflop.model.operators.build import layer_operators  # noqa: E402
-from thermoflop.model.config.catalogue import names  # noqa: E402
-from thermoflop.model.formulas.explain import explain, layer_scope, step_symbols  # noqa: E402
-from thermoflop.model.formulas.text import explain_report, written  # noqa: E402
+from thermoflop.base.record import replace  # noqa: E402
 from thermoflop.model.architecture.feedforward import Mlp  # noqa: E402
 from thermoflop.model.architecture.mixers import Attention  # noqa: E402
-from thermoflop.model.model import Model  # noqa: E402
-from thermoflop.base.record import replace  # noqa: E402
-from thermoflop.model.mults import SeedShape, exact_mults, page_mults, script_mults  # noqa: E402
-from thermoflop.model.operators.step import Step  # noqa: E402
+from thermoflop.model.config.catalogue import names  # noqa: E402
+from thermoflop.model.formulas.explain import explain, layer_scope, step_symbols  # noqa: E402
 from thermoflop.model.formulas.symbolic import symbolize  # noqa: E402
+from thermoflop.model.formulas.text import explain_report, written  # noqa: E402
+from thermoflop.model.model import Model  # noqa: E402
+from thermoflop.model.mults import SeedShape, exact_mults, page_mults, script_mults  # noqa: E402
+from thermoflop.model.operators.build import layer_operators  # noqa: E402
+from thermoflop.model.operators.step import Step  # noqa: E402
 
 h, L, V, P, n, g, d, f, a = sympy.symbols("h L V P n g d f a", positive=True, integer=True)
 letters = step_symbols()
@@ -158,7 +158,7 @@ def test_page_script_and_exact_forms_follow_from_a_plain_decoder(gpt2: Model) ->
 def test_seed_counts_to_the_digit(
     name: str, context: int | None, vocab: int | None, page: int, script: int, exact: int
 ) -> None:
-    from thermoflop.model.mults_text import mults_record
+    from thermoflop.model.mults import mults_record
 
     found = mults_record(tf.load_model(name), context, vocab)
     assert (found["page"], found["script"], found["exact_plain"]) == (page, script, exact)

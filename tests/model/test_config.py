@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import thermoflop as tf
+from thermoflop.base.files import LARGEST_FILE_BYTES
 from thermoflop.errors import InputError, ThermoflopError, UnknownModel
 from thermoflop.model.config.families import FAMILY_NAMES, MODULES, find_family
-from thermoflop.model.config.families.core import FAMILIES, Use
+from thermoflop.model.config.family import FAMILIES, Use
 from thermoflop.model.load import read_model
-from thermoflop.model.config.source import LARGEST_FILE_BYTES
 
 from .fuzz_configs import answer, run
 

@@ -8,8 +8,8 @@ import pytest
 import thermoflop as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from thermoflop.errors import UsageError
 from thermoflop.base.number import distinct_experts
+from thermoflop.errors import UsageError
 from thermoflop.model.architecture.formats import FORMAT_NAMES, parse_format
 from thermoflop.model.model import Model
 from thermoflop.model.operators.step import CONVENTIONS

@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 import thermoflop as tf
-from thermoflop.errors import UsageError
 from thermoflop.base.record import replace
+from thermoflop.errors import UsageError
 from thermoflop.model.operators.sweep import mapped
 
 NAMES = ["gpt2", "llama-3.1-405b", "deepseek-v3", "gemma-3-1b", "mixtral-8x7b", "gpt-oss-20b"]

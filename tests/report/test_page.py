@@ -14,15 +14,15 @@ import pytest
 from runs.analysis.kit import START_S, board_sample, board_settings, event, mark, trial, write
 from thermoflop.cli import main
 from thermoflop.errors import InputError, MissingExtra, UsageError
-from thermoflop.report.pictures.panels_png import write_figure
 from thermoflop.report.html.page import page, write_report
 from thermoflop.report.html.series import MAX_POINTS, thin
+from thermoflop.report.pictures.panels_png import write_figure
 from thermoflop.report.pictures.panels_svg import write_still
 from thermoflop.report.terminal.terminal import lines
 from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.folder.export import COLUMNS, export
-from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.folder.index import choose, entries, find
+from thermoflop.runs.gpu.sample import GpuSample
 
 EVIL = "</script><img src=x onerror=alert(1)><!--\x1b[31m'\"&"
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from thermoflop.pico.track import Item, Tracker
 from thermoflop.report.pictures.run_picture import draw, draw_run, nice_step, subtitle, time_unit
-from thermoflop.report.summary import summarize
 from thermoflop.report.pictures.trace import MAX_POINTS, MAX_SPANS, trace
+from thermoflop.report.summary import summarize
 from thermoflop.runs.folder.store import RunStore
 
 

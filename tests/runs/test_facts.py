@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from thermoflop.runs.facts import processor_cache_bytes
+from thermoflop.bench.limits import processor_cache_bytes
 
 
 @pytest.mark.parametrize(

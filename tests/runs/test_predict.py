@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from thermoflop.errors import UsageError
 from thermoflop.pico.track import HostEvent
+from thermoflop.runs.folder.reader import RunReader, read_run
 from thermoflop.runs.gpu.known import catalogue_device
 from thermoflop.runs.gpu.simulated import Body, SimulatedNvml
-from thermoflop.runs.record.plan import Plan
 from thermoflop.runs.predict import Wish, predict
-from thermoflop.runs.folder.reader import RunReader, read_run
+from thermoflop.runs.record.plan import Plan
 from thermoflop.runs.record.session import record_command
 
 H200 = {"name": "NVIDIA H200", "memory_bytes": 143771 << 20}

@@ -23,11 +23,11 @@ from thermoflop.errors import (
     UsageError,
 )
 from thermoflop.pico.track import BoardLine, HostEvent
-from thermoflop.runs.record.gate import Gate
+from thermoflop.runs.folder.reader import RunReader, read_run
 from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.simulated import SimulatedNvml
+from thermoflop.runs.record.gate import Gate
 from thermoflop.runs.record.plan import Plan, trials
-from thermoflop.runs.folder.reader import RunReader, read_run
 from thermoflop.runs.record.session import Outcome, record_command
 
 

@@ -17,11 +17,11 @@ from hostkit import Pty, introduction, sample_line
 from thermoflop.pico.track import BoardLine, HostEvent
 from thermoflop.report.html.page import page
 from thermoflop.runs.analysis.analyze import analyze
+from thermoflop.runs.folder.reader import RunReader, read_run
 from thermoflop.runs.gpu import sampler
 from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.simulated import Body, SimulatedNvml
 from thermoflop.runs.record.plan import Plan
-from thermoflop.runs.folder.reader import RunReader, read_run
 from thermoflop.runs.record.session import Outcome, record_command
 
 QUIET = (None, None)

@@ -13,9 +13,9 @@ import pytest
 import thermoflop as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from thermoflop.cost.hardware.device import catalogue
-from thermoflop.model.config.catalogue import entry
 from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.devices import catalogue
+from thermoflop.model.config.catalogue import entry
 from thermoflop.web.estimator.answers import answer, as_csv, as_json, formulas, why
 from thermoflop.web.estimator.fields import FIELDS, FieldError
 from thermoflop.web.estimator.inputs import (

@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from thermoflop.web.live.sources import Desk
 from thermoflop.web.live.readings import Readings
-from thermoflop.web.site import Site
+from thermoflop.web.live.sources import Desk
 from thermoflop.web.live.stream import FIRST_POINTS, MAX_VIEWERS, Stream
+from thermoflop.web.site import Site
 
 
 class Viewer:

@@ -8,16 +8,12 @@ from __future__ import annotations
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
-from thermoflop.base.units import digits
-from thermoflop.errors import StorageError
 from thermoflop.base.record import record
+from thermoflop.base.units import digits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from thermoflop.cost.inference.estimate import Estimate
-    from thermoflop.cost.memory import Memory
-    from thermoflop.cost.reports.saturation import Saturation
 
 WIDTH, HEIGHT = 720, 420
 LEFT, RIGHT, TOP, BOTTOM = 72, 24, 40, 56
@@ -63,7 +59,7 @@ def chart(title: str, x_name: str, y_name: str, curves: Sequence[Curve]) -> str:
     for number, curve in enumerate(curves):
         body += _drawn(curve, COLOURS[number % len(COLOURS)], number, place)
     middle = (LEFT + WIDTH - RIGHT) / 2
-    body.append(_text(middle, HEIGHT - 12, x_name, "middle"))
+    body.append(label(middle, HEIGHT - 12, x_name, "middle"))
     body.append(
         f'<text x="16" y="{HEIGHT / 2:.0f}" text-anchor="middle" '
         f'transform="rotate(-90 16 {HEIGHT / 2:.0f})">{escaped(y_name)}</text>'
@@ -83,11 +79,11 @@ def _grid(
     for power in range(x_low, x_high + 1):
         x, y = place(10.0**power, 10.0**y_low)
         body.append(f'<path class="grid" d="M{x:.1f} {y:.1f}V{TOP}"/>')
-        body.append(_text(x, y + 18, digits(10.0**power), "middle"))
+        body.append(label(x, y + 18, digits(10.0**power), "middle"))
     for power in range(y_low, y_high + 1):
         x, y = place(10.0**x_low, 10.0**power)
         body.append(f'<path class="grid" d="M{x:.1f} {y:.1f}H{WIDTH - RIGHT}"/>')
-        body.append(_text(x - 8, y + 4, digits(10.0**power), "end"))
+        body.append(label(x - 8, y + 4, digits(10.0**power), "end"))
     return body
 
 
@@ -102,11 +98,12 @@ def _drawn(
         body.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
     y = TOP + 14 + 18 * number
     body.append(f'<rect x="{LEFT + 12}" y="{y - 9}" width="10" height="10" fill="{colour}"/>')
-    body.append(_text(LEFT + 28, y, curve.name, "start"))
+    body.append(label(LEFT + 28, y, curve.name, "start"))
     return body
 
 
-def _text(x: float, y: float, words: str, anchor: str) -> str:
+def label(x: float, y: float, words: str, anchor: str) -> str:
+    """Words at a place; ``anchor`` is start, middle or end."""
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escaped(words)}</text>'
 
 
@@ -129,51 +126,3 @@ def framed(title: str, body: Sequence[str]) -> str:
             "</svg>\n",
         ]
     )
-
-
-def saturation_picture(rows: Sequence[Saturation], found: Estimate) -> str:
-    """Time of a token and throughput against the batch."""
-    token = tuple((float(row.batch), row.per_token_s * 1e3) for row in rows)
-    rate = tuple((float(row.batch), row.tokens_per_s) for row in rows)
-    title = f"{found.model_name} on {found.plan.devices} x {found.device.name}"
-    curves = (Curve("ms a token", token), Curve("tokens/s of all sequences", rate))
-    return chart(title, "batch", "ms, tokens/s", curves)
-
-
-def memory_picture(title: str, bars: Sequence[tuple[str, Memory]]) -> str:
-    """Bars of weights, cache, activations and reserve, with the device's capacity as a line."""
-    most = max([m.total_bytes for _, m in bars] + [m.capacity_bytes for _, m in bars])
-    step = (WIDTH - LEFT - RIGHT) / max(len(bars), 1)
-    height = HEIGHT - TOP - BOTTOM
-    body = []
-    for number, (name, memory) in enumerate(bars):
-        x, base = LEFT + number * step + step * 0.15, float(HEIGHT - BOTTOM)
-        parts = (
-            memory.weight_bytes, memory.kv_bytes, memory.activation_bytes, memory.reserve_bytes,
-        )  # fmt: skip
-        for part, colour in zip(parts, COLOURS, strict=False):
-            tall = height * part / most
-            base -= tall
-            body.append(
-                f'<rect x="{x:.1f}" y="{base:.1f}" width="{step * 0.7:.1f}" height="{tall:.1f}" '
-                f'fill="{colour}"/>'
-            )
-        line = HEIGHT - BOTTOM - height * memory.capacity_bytes / most
-        body.append(f'<path d="M{x - 6:.1f} {line:.1f}h{step * 0.7 + 12:.1f}" stroke="#222"/>')
-        body.append(_text(x + step * 0.35, HEIGHT - BOTTOM + 18, name, "middle"))
-    for number, name in enumerate(("weights", "cache", "activations", "reserve")):
-        place = LEFT + 120 * number
-        body.append(_text(place + 16, HEIGHT - 12, name, "start"))
-        body.append(
-            f'<rect x="{place}" y="{HEIGHT - 21}" width="10" height="10" fill="{COLOURS[number]}"/>'
-        )
-    return framed(title, body)
-
-
-def write_picture(path: str, text: str) -> None:
-    """Write a picture. StorageError where that cannot be done."""
-    try:
-        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123
-            file.write(text)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror}") from error

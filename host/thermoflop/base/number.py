@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 # Largest count that int64 carries with room for the doubled and scaled intermediate values.
 INT64_SAFE = 2**62
 
+# How a total was computed, as the outputs state it.
+ARITHMETIC = {
+    "int": "exact whole numbers",
+    "int64": "exact whole numbers (int64; the largest configuration was checked to fit)",
+    "float64": "float64, relative error about 1e-15: the largest total would pass 2^63",
+    "sympy": "symbols",
+}
+
 
 def kind_of(value: Number) -> str:
     """``"int"``, ``"numpy"`` or ``"sympy"``, from the type alone."""

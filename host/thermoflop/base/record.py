@@ -101,3 +101,18 @@ def fields_of(instance: object) -> dict[str, Any]:
 def is_record(value: object) -> bool:
     """Whether a value is an instance of a record class."""
     return hasattr(type(value), "__record_fields__")
+
+
+def plain(value: Any) -> Any:
+    """A record, array or number as JSON takes it: infinities become null."""
+    if is_record(value):
+        return {name: plain(item) for name, item in value.__dict__.items()}
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    if isinstance(value, float) and not -1e308 < value < 1e308:
+        return None
+    if type(value).__module__ == "numpy":
+        return plain(value.tolist())
+    return value

@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from thermoflop.errors import UsageError
-
 LEAST_S = 0.05  # of measuring one call
 LEAST_RUNS, MOST_RUNS = 5, 200
 
@@ -134,24 +132,6 @@ class Backend(Protocol):
 
     def gpu(self) -> str:
         """The name of the GPU; empty on a CPU."""
-
-
-NAMES = ("numpy", "torch")
-
-
-def open_backend(name: str = "numpy", device: str = "cpu", dtype: str = "fp32") -> Backend:
-    """The backend of that name. UsageError or MissingExtra, in a sentence, when there is none."""
-    if name == "numpy":
-        from thermoflop.bench.numpy_backend import NumpyBackend
-
-        if device != "cpu":
-            raise UsageError(f"numpy runs on the cpu, not on {device!r:.40}: say --backend torch")
-        return NumpyBackend(dtype)
-    if name == "torch":
-        from thermoflop.bench.torch_backend import open_torch
-
-        return open_torch(device, dtype)
-    raise UsageError(f"backend {name!r:.40} is not known: expected {' or '.join(NAMES)}")
 
 
 def times(

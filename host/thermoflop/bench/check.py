@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.errors import ThermoflopError
 from thermoflop.bench.decoder import Decoder
 from thermoflop.bench.numpy_backend import NumpyBackend
+from thermoflop.errors import ThermoflopError
 
 if TYPE_CHECKING:
     from typing import Any

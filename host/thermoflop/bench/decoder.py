@@ -10,18 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.record import replace
+from thermoflop.bench.backend import Heads
 from thermoflop.errors import UsageError
-from thermoflop.model.operators.build import _placed_norms
 from thermoflop.model.architecture.description import Description, Layer, Run
 from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Linear, Norm, Table
-from thermoflop.base.record import replace
-from thermoflop.bench.backend import Heads
+from thermoflop.model.operators.build import _placed_norms
 
 if TYPE_CHECKING:
-    from thermoflop.model.model import Model
     from thermoflop.bench.backend import Backend
+    from thermoflop.model.model import Model
 
 
 def with_layers(model: Model, layers: int | None) -> Model:

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.cost.roofline.curves import shape_of
 from thermoflop.bench.backend import Heads, rotating
+from thermoflop.cost.roofline.curves import shape_of
 
 if TYPE_CHECKING:
+    from thermoflop.bench.backend import Backend
     from thermoflop.cost.work.work import Work
     from thermoflop.model.operators.kinds import Attend
-    from thermoflop.bench.backend import Backend
 
 _MOST_TURNS = 1024
 

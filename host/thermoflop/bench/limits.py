@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.cost.hardware.device import device_from
-from thermoflop.cost.catalogue.machine import Level
-from thermoflop.marks import mark
 from thermoflop.bench.kernels import Pool
-from thermoflop.runs.facts import processor_cache_bytes
+from thermoflop.cost.catalogue.machine import Level
+from thermoflop.cost.hardware.device import device_from
+from thermoflop.marks import mark
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.bench.backend import Backend
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.work import Work
-    from thermoflop.bench.backend import Backend
 
 HEADROOM = 1.1
 PEAK_S = 0.25  # of looking for the best, for each size
@@ -192,3 +194,20 @@ def _cold_rate(backend: Backend, pool: Pool) -> float:
     left, right = pool.cut(half), pool.cut(half)
     moved = 2 * half * backend.wide_bytes  # read twice, written into one of both
     return max(best, moved / _fastest_s(backend, lambda: backend.add_into(left, right)))
+
+
+_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+
+
+def processor_cache_bytes(caches: Path = _CACHES) -> float:
+    """The largest cache of the first processor, as Linux states it; 0 where nothing does."""
+    sizes = []
+    for path in caches.glob("index*/size"):
+        try:
+            text = path.read_text(encoding="ascii").strip()
+        except (OSError, ValueError):
+            continue
+        unit_bytes = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(text[-1:])
+        if unit_bytes and text[:-1].isdecimal():
+            sizes.append(int(text[:-1]) * unit_bytes)
+    return float(max(sizes, default=0))

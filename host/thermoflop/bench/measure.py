@@ -13,31 +13,31 @@ from functools import cached_property
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.bench.backend import times
+from thermoflop.bench.decoder import Decoder, Weights, check_runs, with_layers
+from thermoflop.bench.kernels import kernel
+from thermoflop.bench.limits import cold_share
 from thermoflop.cost.engines.engine import Engine
-from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.roofline.rates import operator_s, rates_of
 from thermoflop.cost.work.steps import decode_step, prefill_step
 from thermoflop.cost.work.work import eager_works
 from thermoflop.errors import UsageError
 from thermoflop.marks import mark, note
-from thermoflop.bench.backend import times
-from thermoflop.bench.decoder import Decoder, Weights, check_runs, with_layers
-from thermoflop.bench.kernels import kernel
-from thermoflop.bench.limits import cold_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from thermoflop.cost.inference.estimate import Span
-    from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.catalogue.profiles import Profile
-    from thermoflop.cost.roofline.rates import Rates
-    from thermoflop.cost.work.work import Work
-    from thermoflop.model.model import Model
     from thermoflop.bench.backend import Backend
     from thermoflop.bench.kernels import Pool
     from thermoflop.bench.limits import Best
+    from thermoflop.cost.catalogue.profiles import Profile
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.roofline.rates import Rates
+    from thermoflop.cost.roofline.span import Span
+    from thermoflop.cost.work.work import Work
+    from thermoflop.model.model import Model
 
 PHASES = ("prefill", "decode")
 _MEMORY_SHARE = 0.85  # of what is free may be taken by a decoder

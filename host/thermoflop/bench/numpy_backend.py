@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from thermoflop.errors import UsageError
 from thermoflop.bench.backend import Heads
+from thermoflop.errors import UsageError
 
 _BLOCK = 1 << 22  # random numbers that large arrays repeat
 

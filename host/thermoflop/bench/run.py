@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from thermoflop.errors import UsageError
-from thermoflop.bench.backend import open_backend
+from thermoflop.bench.backends import open_backend
 from thermoflop.bench.check import check
 from thermoflop.bench.limits import best_from, find_best, open_pool
 from thermoflop.bench.suite import (
@@ -20,10 +19,11 @@ from thermoflop.bench.suite import (
     check_profile,
     run_suite,
 )
+from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
-    from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.bench.measure import OperatorRow, StepRow
+    from thermoflop.cost.catalogue.profiles import Profile
 
 NAME = "mine"
 

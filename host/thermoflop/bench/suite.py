@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.errors import InputError, UsageError
 from thermoflop.bench.measure import PHASES, Bench, Case, OperatorRow, StepRow, check_case
+from thermoflop.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.bench.backend import Backend
     from thermoflop.bench.kernels import Pool
     from thermoflop.bench.limits import Best
+    from thermoflop.cost.catalogue.profiles import Profile
 
 _GPU_MODELS = ("gpt2-xl", "llama-3-8b", "mixtral-8x7b")
 

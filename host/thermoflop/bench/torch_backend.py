@@ -10,8 +10,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from thermoflop.errors import MissingExtra, UsageError
 from thermoflop.bench.backend import Heads
+from thermoflop.errors import MissingExtra, UsageError
 
 _FORMATS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 _LEAST_VERSION = (2, 5)  # grouped queries in scaled_dot_product_attention

@@ -30,10 +30,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, keep, and say what was found."""
-    from thermoflop.bench.backend import open_backend
-    from thermoflop.bench.check import check
+    from thermoflop.bench.backends import open_backend
     from thermoflop.bench.calibrate.run import calibrate, check_name
     from thermoflop.bench.calibrate.text import Progress, profile_text
+    from thermoflop.bench.check import check
 
     check_name(args.name)
     backend = open_backend(args.backend or "numpy", args.device or "cpu", args.dtype or "fp32")

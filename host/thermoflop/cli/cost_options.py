@@ -96,7 +96,7 @@ def settle(args: argparse.Namespace, hardware: str | None = "h100") -> None:
 
 def format_for(hardware: str | None) -> str:
     """The number format where none is said: bf16, or fp32 on a device known to do no other."""
-    from thermoflop.cost.hardware.device import as_device
+    from thermoflop.cost.catalogue.devices import as_device
 
     peaks = () if hardware is None else as_device(hardware).peaks
     return "fp32" if "fp32" in peaks and not {"bf16", "fp16"} & set(peaks) else "bf16"

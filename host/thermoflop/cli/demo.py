@@ -80,8 +80,8 @@ def _with_picture(args: argparse.Namespace) -> DemoResult:
 
 def _print_result(result: DemoResult, picture: Path, page: Path, as_json: bool) -> None:
     from thermoflop.report.html import predicted
-    from thermoflop.report.terminal.demo import work_lines
     from thermoflop.report.summary import summarize_run, summary_lines
+    from thermoflop.report.terminal.demo import work_lines
     from thermoflop.runs.analysis.analyze import analyze
 
     outcome, stage = result.outcome, result.stage

@@ -45,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
         **plan_of(args),
     )
     if args.svg is not None:
-        from thermoflop.base.chart import memory_picture, write_picture
+        from thermoflop.base.files import write_picture
+        from thermoflop.cost.reports.pictures import memory_picture
 
         title = f"{found.model_name} on {found.plan.devices} x {found.device.name}"
         write_picture(args.svg, memory_picture(title, [(found.precision.name, found.memory)]))

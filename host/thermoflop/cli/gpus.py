@@ -15,7 +15,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the catalogue, or all that is known of some devices."""
-    from thermoflop.cost.catalogue.devices_text import device_text, devices_json, devices_named, devices_text
+    from thermoflop.cost.catalogue.devices_text import (
+        device_text,
+        devices_json,
+        devices_named,
+        devices_text,
+    )
 
     devices = devices_named(args.names)
     if args.json:

@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the counts and what tells them apart."""
-    from thermoflop.model.mults_text import mults_report
+    from thermoflop.model.mults import mults_report
 
     print(mults_report(load(args), args.context, args.vocab, as_json=args.json))
     return 0

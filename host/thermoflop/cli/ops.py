@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
-    from thermoflop.model.operators.table_text import table_report
+    from thermoflop.model.report import table_report
 
     model = load(args)
     options = {**options_of(args), "images": args.images}

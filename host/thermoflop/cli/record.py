@@ -22,8 +22,8 @@ from thermoflop.cli.words import duration_s
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
-    from thermoflop.runs.record.plan import Plan
     from thermoflop.runs.predict import Wish
+    from thermoflop.runs.record.plan import Plan
     from thermoflop.runs.record.session import Outcome
 
 EPILOG = """\

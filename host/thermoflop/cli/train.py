@@ -46,8 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the estimate."""
+    from thermoflop.cost.training.result import training_json, training_text
     from thermoflop.cost.training.train import train
-    from thermoflop.cost.training.text import training_json, training_text
 
     options = {name: getattr(args, name) for name in _OPTIONS}
     model = load(args)

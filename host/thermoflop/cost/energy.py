@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.errors import UsageError
 from thermoflop.base.number import maximum, minimum
 from thermoflop.base.record import record
+from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
-    from thermoflop.cost.hardware.device import Device
     from thermoflop.base.number import Number
+    from thermoflop.cost.hardware.device import Device
 
 # Fractions of the design power, and the 80 % interval of measured over expected power.
 # Least squares in relative error over the rows of data/times.json that state a power; models held

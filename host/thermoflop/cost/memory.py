@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.work.network import replicated_latent
 from thermoflop.base.number import maximum, minimum
+from thermoflop.base.record import record
+from thermoflop.cost.work.network import replicated_latent
 from thermoflop.model.architecture.cache import cache_elements, state_elements
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.parts import Convolution, Linear
-from thermoflop.base.record import record
 
 if TYPE_CHECKING:
+    from thermoflop.base.number import Number
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Share
-    from thermoflop.base.number import Number
     from thermoflop.model.architecture.description import Description, Layer
     from thermoflop.model.architecture.parts import Part
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from thermoflop.errors import UnknownModel, UsageError
-from thermoflop.model.config.keys import Config
-from thermoflop.model.config.families import FAMILY_NAMES, find_family
-from thermoflop.model.model import Model
 from thermoflop.model.architecture.parts import Table
 from thermoflop.model.config.decoder import read_decoder
+from thermoflop.model.config.families import FAMILY_NAMES, find_family
+from thermoflop.model.config.keys import Config
 from thermoflop.model.config.source import read_source
+from thermoflop.model.model import Model
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,8 +90,8 @@ def _model_type(raw: Mapping[str, Any]) -> str:
 
 def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
     """The refusal of a family: what is nearest, and what would have to be added."""
-    from thermoflop.model.config.refused import REFUSED
     from thermoflop.base.words import nearest
+    from thermoflop.model.config.refused import REFUSED
 
     name = str(raw["model_type"])
     if name in REFUSED:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from thermoflop.errors import UsageError
-from thermoflop.model.architecture import cache
-from thermoflop.model.architecture import parameters
-from thermoflop.model.operators.build import build_operators, source_positions
-from thermoflop.model.architecture.formats import choose_formats, parse_format
+from thermoflop.base.number import ARITHMETIC
 from thermoflop.base.record import fields_of, record
+from thermoflop.errors import UsageError
+from thermoflop.model.architecture import cache, parameters
+from thermoflop.model.architecture.formats import choose_formats, parse_format
+from thermoflop.model.operators.build import build_operators, source_positions
 from thermoflop.model.operators.step import Step, checked
-from thermoflop.model.operators.table import ARITHMETIC, OperatorTable
+from thermoflop.model.operators.table import OperatorTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -240,25 +240,42 @@ class Model:
 
     def generation(self, prompt: int, new: int, batch: int = 1, **options: Any) -> Generation:
         """Prefill of ``prompt`` tokens, then ``new`` tokens one by one, summed in closed form."""
-        from thermoflop.model.operators.generation import generate
+        from thermoflop.model.operators.generation import Generation, check_lengths, decode_totals
+        from thermoflop.model.operators.totals import Totals, totals_of
 
-        return generate(self, prompt, new, batch, options)
+        check_lengths(prompt, new)
+        prefill = self.prefill(prompt, batch, **options)
+
+        def at(cached: int) -> Totals:
+            return totals_of(self.decode(cached, batch, **options))
+
+        chunked = prefill.step.attention == "causal"
+        decoding = decode_totals(self.description, at, prompt, new, chunked)
+        return Generation(prompt, new, batch, prefill, decoding)
 
     def training(
         self, tokens: Number, batch: Number = 1, *, recompute: str = "none", **options: Any
     ) -> Training:
         """One training step: forward, backward (twice the forward) and recomputation."""
-        from thermoflop.model.operators.training import train
+        from thermoflop.model.operators.training import Training, check_recompute
 
-        return train(self, tokens, batch, recompute, options)
+        check_recompute(recompute, tokens)
+        return Training(self.operators(batch, tokens, 0, **options), recompute)
 
     def __repr__(self) -> str:
         return f"<Model {self.name}: {self.family}, {self.params:,} parameters>"
 
     def _repr_html_(self) -> str:
-        from thermoflop.model.operators.table_text import model_html
+        from html import escape
 
-        return model_html(self)
+        rows = "".join(
+            f"<tr><td>{escape(group)}</td><td>{count:,}</td></tr>"
+            for group, count in self.params_by_group.items()
+        )
+        return (
+            f"<p><b>{escape(self.name)}</b> ({escape(self.family)}): {self.params:,} parameters, "
+            f"{self.active_params:,} active</p><table>{rows}</table>"
+        )
 
 
 def _arithmetic(step: Step) -> str:

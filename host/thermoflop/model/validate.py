@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import os
 
+from thermoflop.base.record import record
 from thermoflop.errors import InputError, ThermoflopError
 from thermoflop.model.load import read_model
-from thermoflop.base.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,13 +7,11 @@ import platform
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from thermoflop import __version__
 
 _GIT_TIMEOUT_S = 5.0
-_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
 
 def host_facts() -> dict[str, Any]:
@@ -27,20 +25,6 @@ def host_facts() -> dict[str, Any]:
         "python": platform.python_version(),
         "thermoflop": __version__,
     }
-
-
-def processor_cache_bytes(caches: Path = _CACHES) -> float:
-    """The largest cache of the first processor, as Linux states it; 0 where nothing does."""
-    sizes = []
-    for path in caches.glob("index*/size"):
-        try:
-            text = path.read_text(encoding="ascii").strip()
-        except (OSError, ValueError):
-            continue
-        unit_bytes = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(text[-1:])
-        if unit_bytes and text[:-1].isdecimal():
-            sizes.append(int(text[:-1]) * unit_bytes)
-    return float(max(sizes, default=0))
 
 
 def now() -> dict[str, Any]:

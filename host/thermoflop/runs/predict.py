@@ -19,8 +19,9 @@ from thermoflop.runs.gpu.known import catalogue_device
 if TYPE_CHECKING:
     from os import PathLike
 
-    from thermoflop.cost.inference.estimate import Estimate, Span
     from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.inference.result import Estimate
+    from thermoflop.cost.roofline.span import Span
     from thermoflop.model.model import Model
 
 
@@ -74,7 +75,7 @@ def predict(
 def _device(
     wish: Wish, gpus: Sequence[Mapping[str, Any]], no_gpu: str | None
 ) -> tuple[Device, str]:
-    from thermoflop.cost.hardware.device import as_device
+    from thermoflop.cost.catalogue.devices import as_device
 
     if wish.hardware is not None:
         device = as_device(wish.hardware)
@@ -151,7 +152,7 @@ def _work(wish: Wish, found: Estimate) -> dict[str, Any]:
     FLOPs are those of contractions, bytes those of weights and cache that must be read: what MFU
     and MBU count. A decode step is the one in the middle of the generation.
     """
-    from thermoflop.cost.arguments import as_model
+    from thermoflop.cost.inference.arguments import as_model
     from thermoflop.cost.roofline.bound import sums_of
     from thermoflop.cost.work.share import Share
     from thermoflop.cost.work.steps import decode_step, prefill_step

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs.analysis.kit import START_S, board_sample, board_settings, event, mark, trial, write
 from thermoflop.errors import InputError
-from thermoflop.runs.analysis.analyze import Analysis, analyze
+from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.analysis.compare import outliers, paired, spread, t_95
+from thermoflop.runs.analysis.figures import Analysis
 from thermoflop.runs.gpu.sample import GpuSample
 
 

@@ -9,8 +9,9 @@ import pytest
 from runs.analysis.kit import START_S, event, mark, trial, write
 from thermoflop.report.html.page import page
 from thermoflop.report.terminal.terminal import lines
-from thermoflop.runs.analysis.analyze import Analysis, analyze
-from thermoflop.runs.analysis.predicted import Compared
+from thermoflop.runs.analysis.analyze import analyze
+from thermoflop.runs.analysis.figures import Analysis
+from thermoflop.runs.analysis.quantity import Compared
 from thermoflop.runs.gpu.sample import GpuSample
 
 

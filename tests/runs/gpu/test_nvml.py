@@ -7,11 +7,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from thermoflop.runs.folder.reader import parse
 from thermoflop.runs.gpu.nvml import Gpu, GpuLost, Gpus, NoGpu
 from thermoflop.runs.gpu.sample import MEASURED, GpuSample, encode_gpu, parse_gpu
 from thermoflop.runs.gpu.sampler import GpuSampler
 from thermoflop.runs.gpu.simulated import Body, SimulatedError, SimulatedNvml
-from thermoflop.runs.folder.reader import parse
 
 
 class Clock:

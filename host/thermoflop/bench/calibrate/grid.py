@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from thermoflop.base.record import replace
 from thermoflop.cost.work.work import work_of
 from thermoflop.model.architecture.feedforward import ACTIVATION_OPERATIONS
 from thermoflop.model.operators.kinds import Attend, Lookup, MatMul, Pass
-from thermoflop.base.record import replace
 
 if TYPE_CHECKING:
+    from thermoflop.bench.backend import Backend
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.work.work import Work
-    from thermoflop.bench.backend import Backend
 
 _WHERE = ("calibration", "calibration", 1)
 

@@ -9,26 +9,26 @@ from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.cost.catalogue.machine import FORMAT, KIND, machine, own_from, path_of, write_own
-from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.catalogue.profiles import profile_of
-from thermoflop.errors import UsageError
-from thermoflop.model.load import load_model
-from thermoflop.model.operators.kinds import MatMul
 from thermoflop.bench.backend import times
-from thermoflop.bench.kernels import kernel
-from thermoflop.bench.limits import cold_share, find_best, open_pool
-from thermoflop.bench.measure import PHASES, Bench, Case, StepRow
 from thermoflop.bench.calibrate.busy import Others, Patience
 from thermoflop.bench.calibrate.fit import agreed, scale_of, spread, tables
 from thermoflop.bench.calibrate.grid import CPU, GPU, QUICK, Grid, Node, fixed_works, nodes
+from thermoflop.bench.kernels import kernel
+from thermoflop.bench.limits import cold_share, find_best, open_pool
+from thermoflop.bench.measure import PHASES, Bench, Case, StepRow
+from thermoflop.cost.catalogue.machine import FORMAT, KIND, machine, own_from, path_of, write_own
+from thermoflop.cost.catalogue.profiles import profile_of
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.errors import UsageError
+from thermoflop.model.load import load_model
+from thermoflop.model.operators.kinds import MatMul
 
 if TYPE_CHECKING:
-    from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.cost.work.work import Work
     from thermoflop.bench.backend import Backend
     from thermoflop.bench.kernels import Pool
     from thermoflop.bench.limits import Best
+    from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.cost.work.work import Work
 
 LEAST_S = 0.025  # of measuring one shape, each of two times
 QUICK_S = 0.015
@@ -112,8 +112,8 @@ def calibrate(
 
 def check_name(name: str) -> None:
     """UsageError for a name that cannot be kept, or that means something else already."""
+    from thermoflop.cost.catalogue.devices import is_known
     from thermoflop.cost.engines.engine import ENGINES
-    from thermoflop.cost.hardware.device import is_known
 
     path_of(name)
     low = name.strip().lower()

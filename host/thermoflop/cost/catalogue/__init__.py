@@ -1,1 +1,1 @@
-"""catalogue."""
+"""Devices and profiles by name, and the machine that ``calibrate`` measured."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.hardware.device import as_device, catalogue
-from thermoflop.cost.inference.text import plain
+from thermoflop.base.record import plain
 from thermoflop.base.units import digits, shortened, table, wrapped
+from thermoflop.cost.catalogue.devices import as_device, catalogue
 
 if TYPE_CHECKING:
     from typing import Any

@@ -11,13 +11,13 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.roofline.curves import Curves, Table
+from thermoflop.base.record import record
 from thermoflop.cost.engines.engine import Engine
 from thermoflop.cost.hardware.device import CALIBRATED, Device, device_from
 from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.roofline.curves import Curves, Table
 from thermoflop.cost.roofline.rates import Efficiency
 from thermoflop.errors import InputError, StorageError, UsageError
-from thermoflop.base.record import record
 
 if TYPE_CHECKING:
     from typing import Any

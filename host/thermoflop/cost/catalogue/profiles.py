@@ -1,6 +1,6 @@
 """Profiles: measured rates of an engine, with their spread and what they rest on.
 
-A profile is made by ``thermoflop.cost.fitting.profiles`` from rows that people published, or from rows of
+A profile is made by ``fitting.profiles`` from rows that people published, or from rows of
 one's own. ``default`` is pooled over all engines and is what speaks for one that is not known. The
 interval of an expectation comes from held-out residuals: of other models on devices that the
 profile knows, of other devices (wider) on those that it does not.
@@ -11,18 +11,18 @@ from __future__ import annotations
 from math import exp
 from typing import TYPE_CHECKING
 
+from thermoflop.base.record import record, replace
 from thermoflop.cost.engines.engine import DEFAULT, ENGINES, Engine
 from thermoflop.cost.roofline.rates import Efficiency
 from thermoflop.errors import InputError, UsageError
-from thermoflop.base.record import record, replace
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.cost.roofline.curves import Curves
-    from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.catalogue.machine import Own
+    from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.cost.roofline.curves import Curves
 
 PHASES = ("prefill", "token", "total")
 
@@ -151,17 +151,26 @@ HIGHEST = {
     "link": 0.95,
 }  # fmt: skip
 
-_profiles: dict[str, Profile] = {}
+_read: dict[str, dict[str, Profile]] = {}
 
 
 def profiles() -> dict[str, Profile]:
-    """Every profile that the package carries, by name."""
-    if not _profiles:
+    """Every profile of an inference engine that the package carries, by name."""
+    return dict(_carried("profiles"))
+
+
+def training_profiles() -> dict[str, Profile]:
+    """Every trainer's profile, and the pooled ``default``."""
+    return dict(_carried("training_profiles"))
+
+
+def _carried(file: str) -> dict[str, Profile]:
+    """The profiles of one data file, read once."""
+    if file not in _read:
         from thermoflop.cost.data import read_data
 
-        for raw in read_data("profiles"):
-            _profiles[raw["name"]] = profile_from(raw)
-    return dict(_profiles)
+        _read[file] = {raw["name"]: profile_from(raw) for raw in read_data(file)}
+    return _read[file]
 
 
 def profile_from(raw: dict[str, Any]) -> Profile:
@@ -247,3 +256,12 @@ def _read_profile(path: str) -> Profile:
 
         return profile_of(own_from(raw, path))
     return profile_from(raw)
+
+
+def find_training_profile(name: str | None) -> Profile:
+    """A profile by the name of a trainer. UsageError, with those known, for another."""
+    known = training_profiles()
+    found = known.get(name or "default")
+    if found is None:
+        raise UsageError(f"{name!r:.60} is no trainer: expected one of {', '.join(known)}")
+    return found

@@ -1,1 +1,1 @@
-"""engines."""
+"""What an inference engine is, and what it does besides the model's own operators."""

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.work.work import Work
 from thermoflop.base.number import kind_of
 from thermoflop.base.record import replace
+from thermoflop.cost.work.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from thermoflop.base.number import Number
     from thermoflop.cost.engines.engine import Engine
     from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.base.number import Number
 
 WIDE_BYTES = 2.0
 DEQUANTIZE = "dequantize"
@@ -54,11 +52,6 @@ def as_run_once(work: Work, engine: Engine, precision: Precision, *, written: bo
     if not written:
         return work
     return replace(work, weight_bytes=work.weight_bytes * (WIDE_BYTES / precision.weight_bytes))
-
-
-def launches_of(found: Sequence[Work]) -> Number:
-    """Kernels that the host launches in a step."""
-    return sum(work.times * work.launches for work in found)
 
 
 def _launches(work: Work, gated: bool) -> int:

@@ -1,1 +1,1 @@
-"""fitting."""
+"""Profiles from measured rows: design matrix, regression, cross-validation."""

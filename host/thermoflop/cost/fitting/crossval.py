@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from thermoflop.cost.engines.engine import find_engine
-from thermoflop.cost.fitting.regression import Fit, fit, fits_without, start
-from thermoflop.cost.catalogue.profiles import group_names
-from thermoflop.cost.fitting.terms import terms_of
 from thermoflop.base.record import record
+from thermoflop.cost.catalogue.profiles import group_names
+from thermoflop.cost.engines.engine import find_engine
+from thermoflop.cost.fitting.questions import terms_of
+from thermoflop.cost.fitting.regression import Fit, fit, fits_without, start
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
-    from thermoflop.cost.fitting.terms import Array, Asked, Terms
+    from thermoflop.cost.fitting.questions import Asked
+    from thermoflop.cost.fitting.terms import Array, Terms
 
     Indices = npt.NDArray[np.int64]
 
@@ -98,7 +99,7 @@ def engine_name(question: Asked) -> str:
 
 
 def groups_of(question: Asked) -> tuple[str, ...]:
-    """What may move the rates of an engine: see ``thermoflop.cost.catalogue.profiles.group_names``."""
+    """What may move the rates of an engine: see ``profiles.group_names``."""
     return group_names(question.device, question.precision, question.engine)
 
 

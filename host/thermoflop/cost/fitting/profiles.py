@@ -1,7 +1,7 @@
 """Making profiles from measured rows: those that the package carries, or a user's own.
 
-``python -m thermoflop.cost.fitting.profiles`` rewrites ``data/profiles.json`` from the carried rows;
-with ``ROWS.json PROFILE.json`` it makes a profile of one's own, for ``--profile PROFILE.json``.
+``python -m thermoflop.cost.calibrate`` rewrites ``data/profiles.json`` from the carried rows; with
+``ROWS.json PROFILE.json`` it makes a profile of one's own, for ``--profile PROFILE.json``.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from thermoflop.base.record import replace
 from thermoflop.cost import data
 from thermoflop.cost.fitting.crossval import LEAST_ROWS as LEAST_OF_A_PHASE
 from thermoflop.cost.fitting.crossval import Measured, engine_name, folds_of, hold_out, quantiles
-from thermoflop.cost.published.serving import question_of
-from thermoflop.cost.published.names import Skipped
+from thermoflop.cost.fitting.questions import training_terms_of
 from thermoflop.cost.fitting.terms import PARAMETERS
+from thermoflop.cost.published.names import Skipped
+from thermoflop.cost.published.serving import question_of
+from thermoflop.cost.published.training import training_questions
 from thermoflop.errors import UsageError
-from thermoflop.base.record import replace
 
 if TYPE_CHECKING:
     from typing import Any
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from thermoflop.cost.fitting.regression import Fit
-    from thermoflop.cost.published.names import Question
     from thermoflop.cost.fitting.terms import Array
+    from thermoflop.cost.published.names import Question
 
     Left = tuple[Array, npt.NDArray[np.int64]]
 
@@ -47,6 +49,12 @@ def expected_questions(rows: list[dict[str, Any]]) -> list[Question]:
 def build_profiles(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A profile for every engine with rows, and the pooled one, as JSON objects."""
     return built_from(Measured(expected_questions(rows)))
+
+
+def build_training_profiles(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A profile for every trainer with rows, and the pooled one, as JSON objects."""
+    questions = training_questions(rows)[0]
+    return built_from(Measured(questions, training_terms_of(questions)))
 
 
 def built_from(measured: Measured) -> list[dict[str, Any]]:
@@ -156,8 +164,8 @@ def write_own(rows_path: str, profile_path: str) -> None:
     import json
     import os
 
-    from thermoflop.base.chart import write_picture
-    from thermoflop.cost.validate.times import read_rows
+    from thermoflop.base.files import write_picture
+    from thermoflop.cost.published.files import read_rows
 
     name = os.path.splitext(os.path.basename(profile_path))[0]  # noqa: PTH119, PTH122
     found = own_profile(read_rows(rows_path), name)
@@ -174,7 +182,6 @@ def main(words: list[str]) -> None:
         return
 
     from thermoflop.cost import data
-    from thermoflop.cost.training_profile import build_training_profiles
 
     made = {
         "profiles": build_profiles(data.published("times")),

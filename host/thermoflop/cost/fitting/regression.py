@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from thermoflop.base.record import record
 from thermoflop.cost.catalogue.profiles import HIGHEST
 from thermoflop.cost.fitting.terms import PARAMETERS
-from thermoflop.base.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 The time of a row is a sum over its steps of the larger of what the host takes to launch them and of
 ``max(compute, memory) + gap`` over their operators, with the same formulas as
-``thermoflop.cost.roofline.rates``. The share of a row's time that depends on a parameter is also the
+``roofline.rates``. The share of a row's time that depends on a parameter is also the
 derivative of its logarithm, so the Jacobian costs nothing more.
 """
 
@@ -12,27 +12,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from thermoflop.cost.roofline.bound import bound_step_s, limits_of
-from thermoflop.cost.engines.engine import attention_peak_of, find_engine, peak_of
-from thermoflop.cost.engines.overheads import as_run
-from thermoflop.cost.work.share import Plan, Share
-from thermoflop.cost.roofline.rates import MOVING, fastest_peak
-from thermoflop.cost.work.steps import decode_step, prefill_step
-from thermoflop.errors import UsageError
-from thermoflop.base.record import record, replace
+from thermoflop.base.record import record
+from thermoflop.cost.roofline.rates import MOVING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import TypeAlias
 
     import numpy.typing as npt
 
-    from thermoflop.cost.published.names import Question
-    from thermoflop.cost.published.training import TrainingQuestion
     from thermoflop.cost.work.work import Work
-    from thermoflop.model.operators.step import Step
 
-    Asked: TypeAlias = Question | TrainingQuestion
     Array = npt.NDArray[np.float64]
     Indices = npt.NDArray[np.int64]
 
@@ -89,11 +78,10 @@ class Terms:
         self.columns: Array = np.zeros((0, len(_COLUMNS)))
 
     def add(
-        self, row: int, weight: float, found: Iterable[Work], question: Asked, host: float
+        self, row: int, weight: float, found: Iterable[Work], speeds: Speeds, host: float
     ) -> None:
         """The operators of one step, run ``weight`` times; ``host``: launches that each costs."""
         step, launched = len(self._step_row), 0.0
-        speeds = _speeds(question)
         for work in found:
             count = weight * work.times
             self._lines.append(tuple(count * value for value in _line(work, speeds)))
@@ -164,7 +152,7 @@ class Terms:
 
 
 @record
-class _Speeds:
+class Speeds:
     """The data sheet's rates that a question's operators are held against."""
 
     peak: float
@@ -174,19 +162,7 @@ class _Speeds:
     core_hz: float
 
 
-def _speeds(question: Asked) -> _Speeds:
-    device, compute = question.device, question.precision.compute
-    engine = find_engine(question.engine)
-    return _Speeds(
-        peak_of(engine, device, compute),
-        attention_peak_of(engine, device, compute),
-        device.bandwidth_bytes_s,
-        device.fabric_bytes_s,
-        device.core_hz,
-    )
-
-
-def _line(work: Work, speeds: _Speeds) -> tuple[float, ...]:
+def _line(work: Work, speeds: Speeds) -> tuple[float, ...]:
     """What one occurrence adds to ``_COLUMNS``."""
     if work.kind == "network":
         wire = work.activation_bytes / speeds.link
@@ -207,78 +183,3 @@ def _line(work: Work, speeds: _Speeds) -> tuple[float, ...]:
         float(work.launches),
         0.0,
     )
-
-
-def terms_of(questions: list[Question]) -> Terms:
-    """All terms of all rows."""
-    terms = Terms(len(questions))
-    for row, question in enumerate(questions):
-        share, alike = _share(question)
-        peak = fastest_peak(question.device, question.precision)
-        limits = limits_of(question.device, peak, question.pp)
-        engine, precision = find_engine(question.engine), question.precision
-        terms.prompts[row] = 0.0 if question.phase == "token" else 1.0
-        for weight, step in _steps(question):
-            found = share.works(step)
-            kernels = "eager" if engine.unfused else "fused"
-            run = as_run(share.works(replace(step, kernels=kernels)), engine, precision)
-            recorded = engine.graphs and (step.encode is False or question.mixes_prefill)
-            terms.add(row, weight, run, question, 0.0 if recorded else engine.host)
-            terms.steps[row] += weight
-            terms.sequence_steps[row] += weight * step.batch
-            bound = bound_step_s(found, limits, step.batch * step.new)
-            terms.bound_s[row] += weight * max(0.0, bound) / alike
-    return terms.close()
-
-
-def training_terms_of(questions: list[TrainingQuestion]) -> Terms:
-    """The terms of training iterations; their kernels are long, so the host never lags behind."""
-    from thermoflop.cost.training.work import bound_training_s, trained
-
-    terms = Terms(len(questions))
-    for row, question in enumerate(questions):
-        for weight, found in trained(question):
-            terms.add(row, weight, found, question, host=0.0)
-        terms.steps[row] = 1.0
-        terms.bound_s[row] = bound_training_s(question)
-    return terms.close()
-
-
-def _share(question: Question) -> tuple[Share, int]:
-    """A device's share, and by how much the bound of an uneven split is still to be divided."""
-    whole = question.model.description
-    plan = Plan(question.tp, question.pp, ep=question.ep)
-    try:
-        return Share(whole, plan, question.precision), 1
-    except UsageError:
-        return Share(whole, Plan(), question.precision), question.devices
-
-
-def _steps(question: Question) -> list[tuple[float, Step]]:
-    """The steps of a question and how often they run; the middle stands for a generation."""
-    batch, prompt, generate = question.batch, question.prompt, question.generate
-    if question.phase == "prefill" or question.model.is_encoder:
-        return _prefills(question, prompt, batch)
-    decode = decode_step(question.cached + prompt + max(0.0, (generate - 1) / 2), batch)
-    if question.phase == "total":
-        return [*_prefills(question, prompt, batch), (float(max(0, generate - 1)), decode)]
-    if question.mixes_prefill and prompt and generate:
-        return [(1.0, decode), (batch / generate, prefill_step(prompt, 1))]
-    return [(1.0, decode)]
-
-
-def _prefills(question: Question, prompt: int, batch: float) -> list[tuple[float, Step]]:
-    """Reading the prompt: at once, or in chunks that pipeline over the stages of the model.
-
-    ``n`` chunks over ``p`` stages take (n + p - 1)/(n p) of the time of one after the other.
-    """
-    if not prompt:
-        return []
-    chunk = question.chunk
-    if chunk is None or prompt <= chunk:
-        logits = "none" if question.model.is_encoder else "last"
-        return [(1.0, prefill_step(prompt, batch, question.cached, logits))]
-    count = -(-prompt // chunk)
-    overlap = (count + question.pp - 1) / (count * question.pp)
-    middle = question.cached + (prompt - chunk) / 2
-    return [(overlap * prompt / chunk, prefill_step(chunk, batch, middle))]

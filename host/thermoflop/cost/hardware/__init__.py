@@ -1,1 +1,1 @@
-"""hardware."""
+"""What a device can do by its data sheet, and in which number formats."""

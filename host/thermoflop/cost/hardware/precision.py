@@ -1,6 +1,6 @@
 """How wide numbers are in a run: weights, what quantization leaves alone, activations, cache.
 
-``thermoflop.model.architecture.formats`` counts bytes exactly for formats with whole scales. Engines use more of
+``architecture.formats`` counts bytes exactly for formats with whole scales. Engines use more of
 them (GGUF's k-quants mix widths, EXL2 names its mean), so here a width is a mean number of bits.
 ``family`` is what profiles are fitted by: ``16``, ``8`` (computes in 8 bits), ``8w`` and ``4w``
 (weights only), ``32``, ``tf32``; ``4`` computes in 4 bits. ``int4``, ``awq`` and ``gptq`` are as
@@ -15,8 +15,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.errors import UsageError
 from thermoflop.base.record import record
+from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

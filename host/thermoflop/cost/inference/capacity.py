@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.arguments import ask, checked_whole
+from thermoflop.base.record import record
+from thermoflop.base.units import gigabytes
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.inference.arguments import ask, checked_whole
 from thermoflop.cost.memory import Memory, copies_of_cache, memory_of
 from thermoflop.cost.work.share import Plan, Share, choose_plan
-from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.base.units import gigabytes
 from thermoflop.errors import UsageError
-from thermoflop.base.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,7 +174,7 @@ def devices_words(found: Fit) -> str:
 
 def fit_json(found: Fit) -> dict[str, Any]:
     """What fits, as one object."""
-    from thermoflop.cost.inference.text import plain
+    from thermoflop.base.record import plain
 
     shown = plain(found)
     memory = found.memory

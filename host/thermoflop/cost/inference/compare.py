@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.inference.estimate import Estimate, estimate
-from thermoflop.cost.inference.capacity import fit
+from thermoflop.base.record import record, replace
 from thermoflop.base.units import digits, gigabytes, seconds, table, wrapped
+from thermoflop.cost.inference.capacity import fit
+from thermoflop.cost.inference.estimate import estimate
+from thermoflop.cost.inference.result import Estimate
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
-from thermoflop.base.record import record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,7 +158,7 @@ def _decoding(variants: list[Variant]) -> list[list[str]]:
 
 def compare_json(variants: list[Variant]) -> list[dict[str, Any]]:
     """The forms as objects."""
-    from thermoflop.cost.inference.text import estimate_json
+    from thermoflop.cost.inference.result import estimate_json
 
     return [
         {

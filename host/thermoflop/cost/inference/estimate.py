@@ -9,180 +9,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.roofline.bound import limits_of
-from thermoflop.cost.engines.overheads import as_run
-from thermoflop.cost.work.share import Share, choose_plan
-from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.catalogue.profiles import find_profile
-from thermoflop.cost.roofline.rates import device_s, fastest_peak, host_s, rates_of, step_overhead_s
-from thermoflop.cost.work.steps import decode_step, prefill_step
-from thermoflop.cost.work.work import window_ends
-from thermoflop.errors import UsageError
 from thermoflop.base.number import kind_of, maximum
-from thermoflop.base.record import record, replace
+from thermoflop.base.record import is_record, replace
+from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.energy import energy_of
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.inference.result import Estimate
+from thermoflop.cost.inference.setting import Setting, step_s
+from thermoflop.cost.memory import memory_of
+from thermoflop.cost.roofline.bound import bound_decode_s, bound_step_s, sums_of
+from thermoflop.cost.roofline.decode import decode_s
+from thermoflop.cost.roofline.span import Span
+from thermoflop.cost.work.share import choose_plan
+from thermoflop.cost.work.steps import CONVENTIONS
+from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator
     from os import PathLike
     from typing import Any
 
+    from thermoflop.base.number import Number
+    from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.energy import Energy
     from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.inference.arguments import Asked
     from thermoflop.cost.memory import Memory
-    from thermoflop.cost.work.share import Plan
-    from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.cost.catalogue.profiles import Profile, Spread
-    from thermoflop.cost.roofline.rates import Rates
-    from thermoflop.cost.work.work import Work
-    from thermoflop.base.number import Number
     from thermoflop.model.model import Model
-    from thermoflop.model.operators.step import Step
-
-
-# Contexts between which measured times are taken to grow evenly.
-CURVE_ENDS = tuple(2**power for power in range(4, 21))
-
-
-@record
-class Span:
-    """A time in seconds: the bound that no run beats, the expectation, and its 80 % interval."""
-
-    bound_s: Number
-    expected_s: Number
-    low_s: Number
-    high_s: Number
-
-
-@record
-class Estimate:
-    """What one run costs. Seconds, bytes, joules; tokens per second over all replicas.
-
-    ``first_token`` is the time to the first token, ``per_token`` the mean time of the following
-    ones, ``total`` both together; for an encoder there is the first alone.
-    """
-
-    model_name: str
-    device: Device
-    plan: Plan
-    precision: Precision
-    batch: Number
-    prompt: Number
-    generate: Number
-    first_token: Span
-    per_token: Span
-    total: Span
-    memory: Memory
-    energy: Energy | None
-    provenance: str
-    conventions: dict[str, str]
-
-    @property
-    def tokens_per_s(self) -> Number:
-        """Generated tokens a second expected of all sequences, prefill included."""
-        return self.batch * self.generate / self.total.expected_s
-
-    @property
-    def decode_tokens_per_s(self) -> Number:
-        """Generated tokens a second of all sequences once the prompt has been read; 0 for none."""
-        seconds = self.per_token.expected_s
-        return (seconds > 0) * self.batch / maximum(seconds, 1e-300)
-
-    @property
-    def prefill_tokens_per_s(self) -> Number:
-        """Prompt tokens a second of all sequences."""
-        return self.batch * self.prompt / self.first_token.expected_s
-
-    def __str__(self) -> str:
-        from thermoflop.cost.inference.text import estimate_text
-
-        return estimate_text(self)
-
-    def _repr_html_(self) -> str:
-        from thermoflop.cost.inference.text import estimate_text
-
-        return f"<pre>{estimate_text(self)}</pre>"
-
-
-class Setting:
-    """What an estimate is made of: a share of a model, a device, a profile, and its rates.
-
-    ``prefix`` tokens of the prompt are cached already, ``chunk`` are read at once (None: as the
-    engine does): what the reasons of an estimate are told for.
-    """
-
-    def __init__(
-        self,
-        model: Model,
-        device: Device,
-        plan: Plan,
-        precision: Precision,
-        profile: Profile,
-        *,
-        prefix: int = 0,
-        chunk: int | None = None,
-    ) -> None:
-        self.model, self.device, self.plan, self.precision = model, device, plan, precision
-        self.profile, self.prefix = profile, prefix
-        self.chunk = profile.engine.chunk if chunk is None else chunk
-        self.share = Share(model.description, plan, precision)
-        efficiency = profile.efficiency(device, precision)
-        curves = profile.curves(device, precision)
-        self.rates = rates_of(device, precision, efficiency, profile.engine, curves)
-        self.limits = limits_of(device, fastest_peak(device, precision), plan.pp)
-        self.ends = window_ends(model.description)
-        self.is_eager = profile.engine.kernels != "fused"
-        if self.is_eager:
-            self.ends = tuple(sorted({*self.ends, *CURVE_ENDS}))
-
-    def prefill(self, prompt: Number, batch: Number, cached: Number = 0) -> list[Work]:
-        """The operators that read the prompt."""
-        return self.works(self._reading(prompt, batch, cached))
-
-    def least_prefill(self, prompt: Number, batch: Number, cached: Number = 0) -> list[Work]:
-        """The same where nothing is wasted: what the bound is made of."""
-        return self.share.works(self._reading(prompt, batch, cached))
-
-    def _reading(self, prompt: Number, batch: Number, cached: Number) -> Step:
-        logits = "none" if self.model.is_encoder else "last"
-        return prefill_step(prompt, batch, cached, logits)
-
-    def works(self, step: Step) -> list[Work]:
-        """The operators of a step as the engine runs them: see ``thermoflop.cost.engines.overheads``."""
-        engine = self.profile.engine
-        if engine.unfused:
-            step = replace(step, kernels="eager")
-        return as_run(self.share.works(step, engine.kernels), engine, self.precision)
-
-    def check_step(self, new: int, batch: Number, cached: Number) -> Step:
-        """The step that checks ``new`` drafted tokens: logits at every one of them."""
-        return prefill_step(new, batch, cached, "all")
-
-    def decoding(self, batch: Number) -> Callable[[Number], list[Work]]:
-        """The operators of a decode step, by the number of cached tokens."""
-        return lambda cached: self.works(decode_step(cached, batch))
-
-    def least_decoding(self, batch: Number) -> Callable[[Number], list[Work]]:
-        """The same where nothing is wasted."""
-        return lambda cached: self.share.works(decode_step(cached, batch))
-
-    def spread(self, phase: str) -> Spread:
-        """The interval of a phase."""
-        return self.profile.interval(phase, self.device)
-
-    def span(self, phase: str, bound: Number, expected: Number) -> Span:
-        """A span: neither the expectation nor its interval passes the bound."""
-        spread = self.spread(phase)
-        sure = maximum(expected, bound)
-        low, high = maximum(sure * spread.low, bound), maximum(sure * spread.high, bound)
-        return Span(bound, sure, low, high)
-
-
-def step_s(found: list[Work], sequences: Number, rates: Rates, *, recorded: bool = False) -> Number:
-    """Seconds expected of one step; ``recorded``: launched at once, as a graph."""
-    device = device_s(found, rates)
-    if not recorded:
-        device = maximum(device, host_s(found, rates))
-    return device + step_overhead_s(sequences, rates)
 
 
 def estimate(
@@ -214,29 +67,140 @@ def estimate(
     UsageError for what makes no sense, naming the value. Source: Williams 2009 (roofline), Hockney
     1982 (padding), published rows (rates).
     """
-    from thermoflop.cost.arguments import ask
+    from thermoflop.cost.inference.arguments import ask, checked_size
 
     known, device, asked = ask(model, hardware, batch, prompt, generate, prefix, page)
     plan = choose_plan(devices, tp, pp, dp, ep, cp, overlap=overlap)
     precision = choose_precision(dtype, kv_dtype)
-    setting = Setting(known, device, plan, precision, find_profile(profile))
+    if chunk is not None:
+        checked_size("chunk", chunk, 1)
+    setting = Setting(
+        known, device, plan, precision, find_profile(profile), prefix=asked.prefix, chunk=chunk
+    )
     _check_replicas(asked.batch, dp)
-    from thermoflop.cost.inference.blocks import in_blocks
-
-    return in_blocks(setting, asked, _chunk_of(chunk, setting))
-
-
-def _chunk_of(chunk: int | None, setting: Setting) -> int | None:
-    """Prompt tokens read at once: as asked for, else as the engine does."""
-    if chunk is None:
-        return setting.profile.engine.chunk
-    from thermoflop.cost.arguments import checked_size
-
-    checked_size("chunk", chunk, 1)
-    return chunk
+    return in_blocks(setting, asked)
 
 
 def _check_replicas(batch: Number, dp: int) -> None:
     """UsageError where sequences cannot be shared out evenly."""
     if kind_of(batch) == "int" and batch % dp:
         raise UsageError(f"dp={dp} does not divide batch={batch}")
+
+
+# Elements worked on at once: a few dozen arrays of them stay in a core's own cache.
+BLOCK = 16384
+
+
+def in_blocks(setting: Setting, asked: Asked) -> Estimate:
+    """One estimate; of a grid, the blocks' results put together again."""
+    sizes = (asked.batch, asked.prompt, asked.generate, asked.prefix)
+    if all(kind_of(size) != "numpy" for size in sizes):
+        return one(setting, asked)
+    import numpy as np
+
+    shaped = np.broadcast_arrays(*(np.asarray(size, dtype=np.float64) for size in sizes))
+    shape = shaped[0].shape
+    flat = [array.reshape(-1) for array in shaped]
+    parts = [
+        one(setting, replace(asked, **dict(zip(_SIZES, block, strict=True))))
+        for block in _blocks(flat)
+    ]
+    joined: Estimate = _joined(parts, shape)
+    return joined
+
+
+_SIZES = ("batch", "prompt", "generate", "prefix")
+
+
+def _blocks(flat: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(flat[0]), BLOCK):
+        yield [array[start : start + BLOCK] for array in flat]
+
+
+def _joined(parts: list[Any], shape: tuple[int, ...]) -> Any:
+    """Records of arrays, one after the other; what is no array must be the same in all."""
+    import numpy as np
+
+    first = parts[0]
+    if is_record(first):
+        fields = {
+            name: _joined([getattr(part, name) for part in parts], shape)
+            for name in type(first).__record_fields__
+        }
+        return type(first)(**fields)
+    if isinstance(first, np.ndarray):
+        return np.concatenate(parts).reshape(shape)
+    return first
+
+
+def prefill_s(setting: Setting, asked: Asked) -> tuple[Number, Number]:
+    """Bound and expectation of reading the prompt.
+
+    In chunks the weights are read again for each; over pipeline stages the chunks overlap, n of
+    them on p stages in (n + p - 1)/(n p) of the time. The middle chunk stands for all.
+    """
+    batch, new = asked.batch / setting.plan.dp, asked.prompt - asked.prefix
+    whole = setting.prefill(new, batch, asked.prefix)
+    least = (
+        setting.least_prefill(new, batch, asked.prefix) if setting.profile.engine.adds else whole
+    )
+    bound = bound_step_s(least, setting.limits, batch * new)
+    overhead = setting.rates.efficiency.prompt_s
+    chunk = setting.chunk
+    if chunk is None:
+        return bound, overhead + step_s(whole, batch, setting.rates)
+    count = maximum(-(-new // chunk), 1)
+    size = new / count
+    middle = asked.prefix + (new - size) / 2
+    each = step_s(setting.prefill(size, batch, middle), batch, setting.rates)
+    return bound, overhead + each * (count + setting.plan.pp - 1) / setting.plan.pp
+
+
+def one(setting: Setting, asked: Asked) -> Estimate:
+    """The estimate of one configuration, or of one block of a grid."""
+    batch = asked.batch / setting.plan.dp
+    first_bound, first = prefill_s(setting, asked)
+    steps = maximum(asked.generate - 1, 0)
+    works_at, ends = setting.decoding(batch), setting.ends
+    least_at = setting.least_decoding(batch)
+    later_bound = bound_decode_s(least_at, asked.prompt, steps, setting.limits, batch, ends)
+    later = decode_s(works_at, asked.prompt, steps, batch, setting.rates, ends)
+    divisor = maximum(steps, 1)
+    first_span = setting.span("prefill", first_bound, first)
+    later_span = setting.span("token", later_bound / divisor, later / divisor)
+    total = _total(first_span, later_span, first_bound + later_bound, steps)
+    return Estimate(
+        setting.model.name, setting.device, setting.plan, setting.precision, asked.batch,
+        asked.prompt, asked.generate, first_span, later_span, total, _memory(setting, asked, batch),
+        _energy(setting, asked, batch, total), setting.profile.provenance(
+            setting.device, setting.precision), CONVENTIONS, setting,
+    )  # fmt: skip
+
+
+def _total(first: Span, later: Span, bound: Number, steps: Number) -> Span:
+    """Both phases; the interval is the phases' own, weighed by their times."""
+    expected = first.expected_s + steps * later.expected_s
+    low = first.low_s + steps * later.low_s
+    high = first.high_s + steps * later.high_s
+    return Span(bound, maximum(expected, bound), maximum(low, bound), maximum(high, bound))
+
+
+def _memory(setting: Setting, asked: Asked, batch: Number) -> Memory:
+    return memory_of(setting.share, setting.device, asked.prompt, asked.generate, batch, asked.page)
+
+
+def _energy(setting: Setting, asked: Asked, batch: Number, total: Span) -> Energy | None:
+    """Energy of the run, from the FLOPs and bytes of its first and its middle decode step."""
+    if setting.device.power_w is None:
+        return None
+    read = sums_of(setting.least_prefill(asked.prompt - asked.prefix, batch, asked.prefix))
+    steps = maximum(asked.generate - 1, 0)
+    each = sums_of(setting.least_decoding(batch)(asked.prompt + steps / 2))
+    plan = setting.plan
+    flops = (read.flops + steps * each.flops) / plan.pp
+    moved = read.weight_bytes + read.kv_bytes + steps * (each.weight_bytes + each.kv_bytes)
+    tokens = asked.batch * maximum(asked.generate, 1)
+    peak = setting.limits.peak_flops_s
+    return energy_of(
+        setting.device, plan.devices, peak, flops, moved / plan.pp, total.expected_s, tokens
+    )

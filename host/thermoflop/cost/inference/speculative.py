@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.arguments import ask, checked_size
-from thermoflop.cost.inference.estimate import Setting, step_s
-from thermoflop.cost.work.share import choose_plan
-from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.catalogue.profiles import find_profile
-from thermoflop.base.units import digits, seconds
-from thermoflop.errors import UsageError
 from thermoflop.base.record import record
+from thermoflop.base.units import digits, seconds
+from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.inference.arguments import ask, checked_size
+from thermoflop.cost.inference.setting import Setting, step_s
+from thermoflop.cost.work.share import choose_plan
+from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from os import PathLike
     from typing import Any
 
-    from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.catalogue.profiles import Profile
+    from thermoflop.cost.hardware.device import Device
     from thermoflop.model.model import Model
 
 

@@ -1,1 +1,1 @@
-"""mqa_page."""
+"""The published page that compares multi-head with multi-query attention, to its digits."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from thermoflop.base.record import record
 from thermoflop.cost.mqa_page.page import Page
 from thermoflop.errors import UsageError
-from thermoflop.base.record import record
 
 if TYPE_CHECKING:
     from typing import Any

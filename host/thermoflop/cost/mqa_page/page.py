@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.units import wrapped
-from thermoflop.errors import UsageError
 from thermoflop.base.number import maximum
 from thermoflop.base.record import record
+from thermoflop.base.units import wrapped
+from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.mqa_page.kernels import MEANINGS, NAMES, formula_lines, page_kernels
 from thermoflop.base.units import digits, scaled
+from thermoflop.cost.mqa_page.kernels import MEANINGS, NAMES, formula_lines, page_kernels
 from thermoflop.cost.why.operator import Why
 from thermoflop.errors import MissingExtra, UsageError
 

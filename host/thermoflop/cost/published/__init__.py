@@ -1,1 +1,1 @@
-"""published."""
+"""Rows that others measured, as questions that the estimator can answer."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.errors import ThermoflopError
 from thermoflop.base.record import record
+from thermoflop.errors import ThermoflopError
 
 if TYPE_CHECKING:
     from typing import Any
@@ -80,8 +80,8 @@ def precision_of(
     label: str, kv_label: str | None, weights_gib: float | None, params: float
 ) -> Precision:
     """The widths behind a published label; a stated file size gives the mean width."""
-    from thermoflop.cost.hardware.precision import choose_precision
     from thermoflop.base.record import replace
+    from thermoflop.cost.hardware.precision import choose_precision
 
     low = label.lower()
     name = low

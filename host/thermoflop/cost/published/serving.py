@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.engines.engine import find_engine
-from thermoflop.cost.hardware.device import find_device
 from thermoflop.cost.published.names import (
     SHORT_PROMPT,
     TASK_PROMPTS,

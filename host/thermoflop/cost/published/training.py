@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.hardware.device import find_device
-from thermoflop.cost.work.share import Plan
+from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.published.names import Skipped, config_of
+from thermoflop.cost.training.iteration import TrainingQuestion
+from thermoflop.cost.work.share import Plan
 from thermoflop.errors import ThermoflopError
-from thermoflop.base.record import record, replace
 
 if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.model.model import Model
 
 # What is in a source's name -> the trainer, and whether its attention keeps scores on the chip.
 TRAINERS = (
@@ -45,42 +45,6 @@ FORMATS = {
 
 # Stages of ZeRO that a trainer's published runs use unless they say otherwise.
 ZERO = {"llm-foundry": 3, "megatron-bridge": 1}
-
-
-@record
-class TrainingQuestion:
-    """One iteration: ``global_batch`` sequences of ``sequence`` tokens over ``plan``.
-
-    ``virtual`` is the number of interleaved stages a device holds; ``recompute`` is ``none``,
-    ``selective`` (attention) or ``full``; ``recomputed`` the share of layers that are recomputed
-    entirely besides.
-    """
-
-    row_id: str
-    source: str
-    engine: str
-    model_name: str
-    device: Device
-    model: Model
-    precision: Precision
-    plan: Plan
-    global_batch: float
-    micro_batch: float
-    sequence: int
-    virtual: int
-    recompute: str
-    fused: bool
-    zero: int
-    measured_s: float
-    assumed: tuple[str, ...] = ()
-    phase: str = "iteration"
-    expected: bool = True
-    recomputed: float = 0.0
-
-    @property
-    def tokens(self) -> float:
-        """Tokens of one iteration."""
-        return self.global_batch * self.sequence
 
 
 def training_question(row: dict[str, Any]) -> TrainingQuestion:
@@ -127,7 +91,7 @@ def _recomputed(question: TrainingQuestion) -> float:
     Where a source does not say what it recomputes: as little as its memory allows.
     """
     from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE
-    from thermoflop.cost.training.train import training_memory
+    from thermoflop.cost.training.memory import training_memory
 
     kept = training_memory(question)
     least = training_memory(replace(question, recompute="full")).activation_bytes
@@ -240,3 +204,41 @@ def _seconds(
     if metric == "achieved_tflops_per_gpu" and "Narayanan" in str(row.get("source")):
         return narayanan_flops(shape, batch, sequence) / (float(value) * 1e12 * devices)
     raise Skipped(f"metric {metric[:50]!r} is not a time, or its convention is not known")
+
+
+def training_questions(
+    rows: list[dict[str, Any]],
+) -> tuple[list[TrainingQuestion], list[tuple[str, str]]]:
+    """The questions of the rows, and the rows left out with the reason."""
+    from thermoflop.cost.published.names import Skipped
+    from thermoflop.cost.published.training import training_question
+    from thermoflop.errors import ThermoflopError
+
+    found, skipped = [], []
+    for number, row in enumerate(rows):
+        name = row.get("id") if isinstance(row, dict) else None
+        try:
+            found.append(training_question(row))
+        except Skipped as reason:
+            skipped.append((str(name or f"row {number}"), str(reason)))
+        except ThermoflopError as error:
+            skipped.append((str(name or f"row {number}"), f"not understood: {error}"[:100]))
+        except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
+            skipped.append((str(name or f"row {number}"), f"malformed: {error!r:.80}"))
+    return found, skipped
+
+
+TRAINING_METRICS = frozenset(
+    {
+        "iteration_time_s", "iteration_time_ms", "achieved_tflops_per_gpu", "model_tflops_per_gpu",
+        "tokens_per_s_per_gpu", "tokens_per_s", "mfu_pct", "gpu_hours", "train_minutes",
+        "train_days", "total_train_flops", "gpu_hours_per_300B_tokens",
+    }
+)  # fmt: skip
+
+
+def is_training(row: object) -> bool:
+    """Whether a row measures training: by its metric, or by a key that only training has."""
+    if not isinstance(row, dict):
+        return False
+    return row.get("metric") in TRAINING_METRICS or "global_batch" in row or "train_tokens_b" in row

@@ -1,1 +1,1 @@
-"""reports."""
+"""What ``thermoflop estimate`` prints and draws."""

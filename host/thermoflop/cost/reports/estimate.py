@@ -4,36 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.inference.estimate import Estimate, Setting, estimate
-from thermoflop.cost.catalogue.profiles import find_profile
-from thermoflop.cost.inference.text import estimate_json, estimate_text, plain
-from thermoflop.base.record import record
+from thermoflop.base.record import plain, record
+from thermoflop.cost.inference.estimate import estimate
+from thermoflop.cost.inference.result import Estimate, estimate_json, estimate_text
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.cost.catalogue.profiles import Profile
-    from thermoflop.cost.reports.saturation import Saturation
     from thermoflop.cost.inference.speculative import Speculation
+    from thermoflop.cost.reports.saturation import Saturation
     from thermoflop.model.model import Model
-
-
-_made: dict[int, tuple[Estimate, Model, Profile, dict[str, int]]] = {}
-
-
-def setting_of(found: Estimate) -> Setting:
-    """The setting that an estimate of ``ask_one`` was made with."""
-    _, model, profile, reading = _made[id(found)]
-    return Setting(model, found.device, found.plan, found.precision, profile, **reading)
-
-
-def ask_one(model: Model, hardware: str, options: dict[str, Any]) -> Estimate:
-    """One estimate whose reasons can be asked for."""
-    profile = find_profile(options.get("profile"))
-    found = estimate(model, hardware, **{**options, "profile": profile})
-    reading = {name: options[name] for name in ("prefix", "chunk") if options.get(name) is not None}
-    _made[id(found)] = (found, model, profile, reading)
-    return found
 
 
 @record
@@ -55,11 +35,11 @@ def estimate_report(
     from thermoflop.cost.reports.saturation import saturation
 
     wanted = wanted or Wanted()
-    found = ask_one(model, hardware, options)
+    found = estimate(model, hardware, **options)
     rows = []
     if wanted.saturation or wanted.svg is not None:
         rows = saturation(
-            lambda batch: ask_one(model, hardware, {**options, "batch": batch}), found.plan.dp
+            lambda batch: estimate(model, hardware, **{**options, "batch": batch}), found.plan.dp
         )
     _draw(wanted, found, rows)
     drafted = _drafted(model, hardware, options, wanted)
@@ -73,21 +53,21 @@ def explained(model: Model, hardware: str, batch: int, tokens: int | None) -> st
     from thermoflop.cost.why.table import why_text
 
     most = (model.max_positions or 1026) - 2
-    sizes = {"batch": batch, "prompt": tokens or max(1, min(1024, most))}
+    prompt = tokens or max(1, min(1024, most))
     generate = 0 if model.is_encoder else 2
-    found = ask_one(model, hardware, {**sizes, "generate": generate})
-    return why_text(found, setting_of(found))
+    found = estimate(model, hardware, batch=batch, prompt=prompt, generate=generate)
+    return why_text(found)
 
 
 def _draw(wanted: Wanted, found: Estimate, rows: list[Saturation]) -> None:
     """The pictures that are asked for."""
-    from thermoflop.base.chart import saturation_picture, write_picture
-    from thermoflop.cost.reports.roofline import roofline_picture
+    from thermoflop.base.files import write_picture
+    from thermoflop.cost.reports.pictures import roofline_picture, saturation_picture
 
     if wanted.svg is not None:
         write_picture(wanted.svg, saturation_picture(rows, found))
     if wanted.roofline is not None:
-        write_picture(wanted.roofline, roofline_picture(found, setting_of(found)))
+        write_picture(wanted.roofline, roofline_picture(found))
 
 
 def _drafted(
@@ -112,7 +92,7 @@ def _as_json(
 
     shown = estimate_json(found)
     if wanted.why:
-        steps = steps_of(found, setting_of(found))
+        steps = steps_of(found)
         shown["why"] = {title: plain(reason) for title, (reason, _) in steps.items()}
     if wanted.saturation:
         shown["saturation"] = plain(rows)
@@ -132,7 +112,7 @@ def _as_text(
     if drafted is not None:
         blocks.append(str(drafted))
     if wanted.why:
-        blocks.append(why_text(found, setting_of(found)))
+        blocks.append(why_text(found))
     if wanted.saturation:
         blocks.append(saturation_text(rows))
     return "\n\n".join(blocks)

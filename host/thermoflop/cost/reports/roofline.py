@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.chart import Curve, chart
-from thermoflop.cost.why.table import steps_of
 from thermoflop.base.record import record
+from thermoflop.cost.why.table import steps_of
 
 if TYPE_CHECKING:
-    from thermoflop.cost.inference.estimate import Estimate, Setting
+    from thermoflop.cost.inference.result import Estimate
 
 
 @record
@@ -30,8 +29,9 @@ class Roof:
     dots: dict[str, tuple[Dot, ...]]
 
 
-def roofline(found: Estimate, setting: Setting) -> Roof:
+def roofline(found: Estimate) -> Roof:
     """TFLOP/s reached against FLOP/byte: the data sheet's roof, and each operator as expected."""
+    setting = found.setting
     peak, bandwidth = setting.rates.peak_flops_s, setting.rates.bandwidth_bytes_s
     ridge = peak / bandwidth
     dots = {
@@ -45,21 +45,9 @@ def roofline(found: Estimate, setting: Setting) -> Roof:
             for reason in reasons
             if reason.flops and reason.time_s and reason.bytes
         )
-        for title, (reasons, _) in steps_of(found, setting).items()
+        for title, (reasons, _) in steps_of(found).items()
     }
     ends = [dot.intensity for each in dots.values() for dot in each] or [1.0]
     low, high = min(*ends, ridge / 100), max(*ends, ridge * 10)
     corners = ((low, low * bandwidth / 1e12), (ridge, peak / 1e12), (high, peak / 1e12))
     return Roof(corners, dots)
-
-
-def roofline_picture(found: Estimate, setting: Setting) -> str:
-    """The same as a picture."""
-    roof = roofline(found, setting)
-    curves = [
-        Curve(title, tuple((dot.intensity, dot.tflops_s) for dot in dots), dots=True)
-        for title, dots in roof.dots.items()
-    ]
-    title = f"{found.model_name} on {found.device.name}, {found.precision.name}"
-    lines = [Curve("roof: data sheet", roof.corners), *curves]
-    return chart(title, "FLOP/byte", "TFLOP/s", lines)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.units import digits, gigabytes, seconds, table
 from thermoflop.base.record import record
+from thermoflop.base.units import digits, gigabytes, seconds, table
+from thermoflop.cost.why.table import steps_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from thermoflop.cost.inference.estimate import Estimate
+    from thermoflop.cost.inference.result import Estimate
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
@@ -32,14 +33,12 @@ class Saturation:
 
 def saturation(ask: Callable[[int], Estimate], dp: int = 1) -> list[Saturation]:
     """The estimates of growing batches, up to the first two that do not fit."""
-    from thermoflop.cost.reports.estimate import setting_of
-
     found: list[Saturation] = []
     for batch in BATCHES:
         if batch % dp:
             continue
         one = ask(batch)
-        binds = _binding(one, setting_of(one))
+        binds = _binding(one)
         memory = one.memory
         later = one.generate > 1
         span = one.per_token if later else one.first_token
@@ -54,12 +53,8 @@ def saturation(ask: Callable[[int], Estimate], dp: int = 1) -> list[Saturation]:
     return found
 
 
-def _binding(one: Estimate, setting: object) -> str:
-    from thermoflop.cost.inference.estimate import Setting
-    from thermoflop.cost.why.table import steps_of
-
-    assert isinstance(setting, Setting)  # noqa: S101
-    *_, (found, overhead) = steps_of(one, setting).values()
+def _binding(one: Estimate) -> str:
+    *_, (found, overhead) = steps_of(one).values()
     times: dict[str, float] = {"step": overhead}
     for reason in found:
         times[reason.binds] = times.get(reason.binds, 0.0) + reason.time_s

@@ -3,7 +3,7 @@
 The data sheet's rates with nothing wasted: computing, moving and sending overlap entirely;
 activations, and as many bytes as the on-chip cache holds, may never reach memory; half-precision
 sums and 8-bit products are used where the device has them and the format allows (see
-``thermoflop.cost.roofline.rates.fastest_peak``). Over pipeline stages a token still passes every layer, but
+``rates.fastest_peak``). Over pipeline stages a token still passes every layer, but
 sequences may be in different stages at once.
 """
 
@@ -11,16 +11,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.roofline.decode import positive_sum, segments
 from thermoflop.base.number import maximum, minimum
 from thermoflop.base.record import record
+from thermoflop.cost.roofline.decode import positive_sum, segments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from thermoflop.base.number import Number
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.work import Work
-    from thermoflop.base.number import Number
 
 
 @record
@@ -92,7 +92,7 @@ def bound_decode_s(
     sequences: Number,
     ends: tuple[int, ...],
 ) -> Number:
-    """The bound of ``steps`` decode steps, in closed form: see ``thermoflop.cost.roofline.decode``."""
+    """The bound of ``steps`` decode steps, in closed form: see ``roofline.decode``."""
     total: Number = 0.0
     sent: Number = 0.0
     for first, count in segments(start, steps, ends):

@@ -14,12 +14,12 @@ from math import exp, log
 from typing import TYPE_CHECKING
 
 from thermoflop.base.number import kind_of
-from thermoflop.model.operators.kinds import Attend, Lookup, MatMul, Pass
 from thermoflop.base.record import record
+from thermoflop.model.operators.kinds import Attend, Lookup, MatMul, Pass
 
 if TYPE_CHECKING:
-    from thermoflop.cost.work.work import Work
     from thermoflop.base.number import Number
+    from thermoflop.cost.work.work import Work
 
 _WEIGHTED_NORM = 4  # operations an element of a root-mean-square norm; a layer norm has more
 

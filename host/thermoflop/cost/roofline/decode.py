@@ -13,16 +13,16 @@ from __future__ import annotations
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.roofline.rates import compute_s, device_s, host_s, memory_s, step_overhead_s
 from thermoflop.base.number import kind_of, maximum, minimum
 from thermoflop.base.record import record
+from thermoflop.cost.roofline.rates import compute_s, device_s, host_s, memory_s, step_overhead_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from thermoflop.base.number import Number
     from thermoflop.cost.roofline.rates import Rates
     from thermoflop.cost.work.work import Work
-    from thermoflop.base.number import Number
 
     Works = Callable[[Number], Sequence[Work]]
 

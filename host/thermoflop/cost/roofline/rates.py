@@ -16,20 +16,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.engines.engine import DEFAULT, attention_peak_of, peak_of
-from thermoflop.cost.engines.overheads import launches_of
 from thermoflop.base.number import maximum, minimum
 from thermoflop.base.record import record
+from thermoflop.cost.engines.engine import DEFAULT, attention_peak_of, peak_of
+from thermoflop.cost.work.work import launches_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from thermoflop.cost.roofline.curves import Curves
+    from thermoflop.base.number import Number
     from thermoflop.cost.engines.engine import Engine
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.cost.roofline.curves import Curves
     from thermoflop.cost.work.work import Work
-    from thermoflop.base.number import Number
 
 # Classes that are a pass over memory: nothing to compute.
 MOVING = ("normalization", "element-wise", "gather")

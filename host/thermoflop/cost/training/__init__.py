@@ -1,1 +1,1 @@
-"""training."""
+"""``tf.train``: an iteration of training, its memory, its time."""

@@ -4,144 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.training.activations import form_of, generalized_layer_bytes
-from thermoflop.cost.arguments import as_model, checked_whole
-from thermoflop.cost.hardware.device import Device, as_device
-from thermoflop.cost.memory import layers_of, stage_share, weight_bytes
-from thermoflop.cost.work.share import Plan, Share, choose_plan
+from thermoflop.cost.catalogue.devices import as_device
+from thermoflop.cost.catalogue.profiles import find_training_profile
+from thermoflop.cost.engines.engine import find_engine
+from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision, choose_precision
-from thermoflop.cost.published.training import TrainingQuestion
+from thermoflop.cost.inference.arguments import as_model, checked_whole
+from thermoflop.cost.roofline.rates import device_s, rates_of
+from thermoflop.cost.roofline.span import Span
+from thermoflop.cost.training.iteration import TrainingQuestion
+from thermoflop.cost.training.memory import training_memory
+from thermoflop.cost.training.result import TrainingEstimate
+from thermoflop.cost.training.work import bound_training_s, trained
+from thermoflop.cost.work.share import Plan, choose_plan
 from thermoflop.errors import UsageError
-from thermoflop.model.architecture.feedforward import Moe
-from thermoflop.model.architecture.mixers import Attention
-from thermoflop.model.architecture.parameters import expert_parameters, mixtures
 from thermoflop.model.architecture.parts import Convolution
-from thermoflop.base.record import record
 
 if TYPE_CHECKING:
     from os import PathLike
     from typing import Any
 
-    from thermoflop.cost.inference.estimate import Span
-    from thermoflop.model.architecture.description import Layer
+    from thermoflop.cost.roofline.span import Span
+    from thermoflop.cost.training.iteration import TrainingQuestion
     from thermoflop.model.model import Model
 
 RECOMPUTE = ("none", "selective", "full")
 CONVENTIONS = ("full", "causal")
 # Families of formats that products of a training step are computed in.
 TRAINABLE = frozenset({"16", "32", "tf32", "8", "4"})
-
-
-@record
-class TrainingMemory:
-    """Bytes on the fullest device. States are gradients, master weights and Adam's moments."""
-
-    weight_bytes: float
-    gradient_bytes: float
-    optimizer_bytes: float
-    activation_bytes: float
-    capacity_bytes: float
-    form: str
-
-    @property
-    def total_bytes(self) -> float:
-        """Everything together."""
-        return (
-            self.weight_bytes + self.gradient_bytes + self.optimizer_bytes + self.activation_bytes
-        )
-
-    @property
-    def fits(self) -> bool:
-        """Whether it fits."""
-        return self.total_bytes <= self.capacity_bytes
-
-    @property
-    def shortfall_bytes(self) -> float:
-        """What is missing; 0 where it fits."""
-        return max(0.0, self.total_bytes - self.capacity_bytes)
-
-
-@record
-class TrainingEstimate:
-    """One iteration and a whole run. ``model_flops`` leave recomputation out, ``hardware_flops``
-    count it; both with every query meeting every key (``attention='full'``) or under the mask."""
-
-    model_name: str
-    params: int
-    device: Device
-    plan: Plan
-    precision: Precision
-    global_batch: int
-    micro_batch: int
-    sequence: int
-    recompute: str
-    attention: str
-    model_flops: int
-    hardware_flops: int
-    six_n_flops: int
-    iteration: Span
-    bubble: float
-    memory: TrainingMemory
-    provenance: str
-    train_tokens: float | None = None
-    price_per_device_hour: float | None = None
-    question: TrainingQuestion | None = None
-    profile: str | None = None
-
-    @property
-    def tokens_per_s(self) -> float:
-        """Tokens a second on all devices."""
-        return float(self.global_batch * self.sequence / self.iteration.expected_s)
-
-    @property
-    def mfu(self) -> float:
-        """Model FLOPs utilization (Chowdhery et al. 2022): recomputation counts for nothing."""
-        return self._utilization(self.model_flops)
-
-    @property
-    def hfu(self) -> float:
-        """Hardware FLOPs utilization: recomputation counts."""
-        return self._utilization(self.hardware_flops)
-
-    def _utilization(self, flops: float) -> float:
-        peak = self.device.peak(self.precision.compute)
-        return float(flops / (self.iteration.expected_s * peak * self.plan.devices))
-
-    @property
-    def days(self) -> tuple[float, float, float] | None:
-        """Expected days for ``train_tokens``, and the ends of the 80 % interval."""
-        if self.train_tokens is None:
-            return None
-        iterations = self.train_tokens / (self.global_batch * self.sequence)
-        span = self.iteration
-        expected, low, high = (
-            iterations * seconds / 86400 for seconds in (span.expected_s, span.low_s, span.high_s)
-        )
-        return expected, low, high
-
-    @property
-    def device_hours(self) -> float | None:
-        """Device hours expected for ``train_tokens``."""
-        return None if self.days is None else self.days[0] * 24 * self.plan.devices
-
-    @property
-    def price(self) -> float | None:
-        """Device hours times their price."""
-        if self.device_hours is None or self.price_per_device_hour is None:
-            return None
-        return self.device_hours * self.price_per_device_hour
-
-    def why(self) -> str:
-        """Every operator of an iteration, the formula filled in, and what binds."""
-        from thermoflop.cost.training.why import training_why_text
-
-        assert self.question is not None  # noqa: S101 - every estimate that train makes has one
-        return training_why_text(self.question, self.profile)
-
-    def __str__(self) -> str:
-        from thermoflop.cost.training.text import training_text
-
-        return training_text(self)
 
 
 def training_days(tokens: float, params: float, devices: int, flops_s: float) -> float:
@@ -155,70 +45,6 @@ def training_days(tokens: float, params: float, devices: int, flops_s: float) ->
 def bubble_share(pp: int, micro_batches: float, virtual: int = 1) -> float:
     """Idle over working time of a pipeline: (p - 1)/(v m) (Narayanan et al. 2021)."""
     return (pp - 1) / (virtual * micro_batches)
-
-
-def state_bytes(params: float, zero: int, dp: int, wide: float = 2.0) -> tuple[float, float, float]:
-    """Bytes of weights, gradients and optimizer states on a device under ZeRO 0 to 3.
-
-    2 + 2 + 12 bytes a parameter in mixed precision with Adam; stage 1 divides the optimizer's
-    states over the replicas, 2 the gradients too, 3 the weights too (Rajbhandari et al. 2020).
-    """
-    if zero not in (0, 1, 2, 3):
-        raise UsageError(f"zero={zero!r:.40} is no stage of ZeRO: expected 0, 1, 2 or 3")
-    weights = wide * params / (dp if zero >= 3 else 1)
-    gradients = wide * params / (dp if zero >= 2 else 1)
-    return weights, gradients, 12.0 * params / (dp if zero >= 1 else 1)
-
-
-def _layer_bytes(layer: Layer, form: str, question: TrainingQuestion) -> float:
-    """What one layer keeps of a micro-batch."""
-    tokens = question.micro_batch * question.sequence / question.plan.cp
-    hidden, mixer, feed = layer.hidden, layer.mixer, layer.feed
-    attention, scores = 4.0 * hidden, 0.0
-    if isinstance(mixer, Attention):
-        attention = 2.0 * mixer.q_width + 2.0 * mixer.kv_width
-        scores = float(mixer.heads * question.sequence)
-    if isinstance(feed, Moe):
-        inner = feed.expert.inner * feed.top_k * (3 if feed.expert.gated else 2)
-    elif feed is not None:
-        inner = feed.inner * (3 if feed.gated else 2)
-    else:
-        inner = 0
-    return float(
-        generalized_layer_bytes(form, tokens, hidden, attention, inner, scores, question.plan.tp)
-    )
-
-
-def training_memory(question: TrainingQuestion) -> TrainingMemory:
-    """Memory of the first stage, which keeps the activations of as many micro-batches as there
-    are stages (Korthikanti et al. 2022: L/p layers x p micro-batches, x (1 + (p-1)/(p v)) when
-    interleaved). Experts have fewer replicas than the rest: ``dp / ep`` beyond a group."""
-    plan, description = question.plan, question.model.description
-    share = Share(description, Plan(plan.tp, plan.pp, 1, plan.ep, plan.cp), question.precision)
-    params = weight_bytes(share) / share.precision.weight_bytes
-    layers = layers_of(description)
-    shared = sum(sets * expert_parameters(moe) for sets, moe in mixtures(share.description))
-    experts = float(shared) * stage_share(layers, plan.pp)
-    beyond = max(1, plan.ep // plan.tp)
-    replicas = max(1, plan.dp // beyond)
-    dense = state_bytes(params - experts, question.zero, plan.dp)
-    sparse = state_bytes(experts, question.zero, replicas)
-    weights, gradients, optimizer = (
-        mine + theirs for mine, theirs in zip(dense, sparse, strict=True)
-    )
-    form = form_of(question.recompute, plan.tp, sequence=plan.sequence, fused=question.fused)
-    kept = sum(
-        run.times * _layer_bytes(run.layer, form, question)
-        for stack in description.stacks
-        for run in stack.runs
-    )
-    micro_batches = question.global_batch / plan.dp / question.micro_batch
-    alive = min(float(plan.pp), micro_batches)
-    if question.virtual > 1:
-        alive *= 1 + (plan.pp - 1) / (plan.pp * question.virtual)
-    kept *= stage_share(layers, plan.pp) * alive
-    capacity = question.device.memory_bytes
-    return TrainingMemory(weights, gradients, optimizer, kept, capacity, form)
 
 
 def train(
@@ -273,8 +99,6 @@ def _estimated(
     price: float | None,
 ) -> TrainingEstimate:
     """The estimate that answers a question."""
-    from thermoflop.cost.training_profile import expect_training
-
     model, plan, sequence = question.model, question.plan, question.sequence
     batch, micro = int(question.global_batch), int(question.micro_batch)
     question.device.peak(question.precision.compute)
@@ -350,3 +174,18 @@ def _training_plan(
     if dp is None:
         dp = 1 if devices is None or type(devices) is not int else devices // inner
     return choose_plan(devices, tp, pp, max(dp, 1), ep, cp, sequence and tp > 1)
+
+
+def expect_training(question: TrainingQuestion, name: str | None) -> tuple[Span, str]:
+    """Bound, expectation and interval of an iteration, and what they rest on."""
+    profile = find_training_profile(name)
+    device, precision = question.device, question.precision
+    efficiency = profile.efficiency(device, precision, question.engine)
+    rates = rates_of(device, precision, efficiency, find_engine(question.engine))
+    # the kernels of training are long: the host's launches never hold them up
+    busy = sum(weight * device_s(works, rates) for weight, works in trained(question))
+    bound = bound_training_s(question)
+    expected = max(float(busy + efficiency.step_s), bound)
+    spread = profile.interval("iteration", device)
+    ends = max(expected * spread.low, bound), max(expected * spread.high, bound)
+    return Span(bound, expected, *ends), profile.provenance(device, precision)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.roofline.rates import rates_of
-from thermoflop.cost.training_profile import find_training_profile
-from thermoflop.cost.training.work import trained
-from thermoflop.base.units import digits, scaled, seconds
-from thermoflop.cost.why.table import reasons, reasons_text
 from thermoflop.base.record import replace
+from thermoflop.base.units import digits, scaled, seconds
+from thermoflop.cost.catalogue.profiles import find_training_profile
+from thermoflop.cost.roofline.rates import rates_of
+from thermoflop.cost.training.work import trained
+from thermoflop.cost.why.table import reasons, reasons_text
 
 if TYPE_CHECKING:
     from thermoflop.cost.roofline.rates import Rates
-    from thermoflop.cost.published.training import TrainingQuestion
+    from thermoflop.cost.training.iteration import TrainingQuestion
     from thermoflop.cost.why.table import Reason
 
 

@@ -11,19 +11,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.roofline.bound import bound_step_s, limits_of
+from thermoflop.base.record import replace
 from thermoflop.cost.memory import layers_of, stage_share, weight_bytes
+from thermoflop.cost.roofline.bound import bound_step_s, limits_of
+from thermoflop.cost.roofline.rates import fastest_peak
 from thermoflop.cost.work.network import network_work, wire_bytes
 from thermoflop.cost.work.share import Plan, Share
-from thermoflop.cost.roofline.rates import fastest_peak
 from thermoflop.cost.work.work import Work
 from thermoflop.model.architecture.parameters import expert_parameters, mixtures
-from thermoflop.base.record import replace
 from thermoflop.model.operators.step import Step
 
 if TYPE_CHECKING:
-    from thermoflop.cost.published.training import TrainingQuestion
     from thermoflop.base.number import Number
+    from thermoflop.cost.training.iteration import TrainingQuestion
 
 # Bytes a parameter that Adam reads and writes: gradient, both moments and master weight in fp32
 # (Rajbhandari et al. 2020), the 16-bit weight written.

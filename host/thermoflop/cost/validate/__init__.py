@@ -1,1 +1,1 @@
-"""validate."""
+"""Predicted against measured: times, training, memory."""

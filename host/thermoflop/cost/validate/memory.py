@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.training.activations import layer_activation_bytes
+from thermoflop.base.record import record
+from thermoflop.base.units import table
 from thermoflop.cost.data import published
 from thermoflop.cost.memory import activation_bytes, kv_bytes, weight_bytes
-from thermoflop.cost.work.share import Plan, Share
+from thermoflop.cost.published.files import read_rows
 from thermoflop.cost.published.names import Skipped, model_of, precision_of
-from thermoflop.base.units import table
-from thermoflop.cost.validate.times import read_rows
+from thermoflop.cost.training.activations import layer_activation_bytes
+from thermoflop.cost.work.share import Plan, Share
 from thermoflop.errors import ThermoflopError
-from thermoflop.base.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

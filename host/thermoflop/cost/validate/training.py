@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.fitting.crossval import Measured, hold_out, intervals
-from thermoflop.cost.data import published
-from thermoflop.cost.fitting.terms import training_terms_of
-from thermoflop.cost.training_profile import (
-    expect_training,
-    find_training_profile,
-    training_profiles,
-    training_questions,
-)
-from thermoflop.cost.validate.times import Compared, TimesReport, is_training, read_rows
 from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.profiles import find_training_profile, training_profiles
+from thermoflop.cost.data import published
+from thermoflop.cost.fitting.crossval import Measured, hold_out, intervals
+from thermoflop.cost.fitting.questions import training_terms_of
+from thermoflop.cost.published.files import read_rows
+from thermoflop.cost.published.training import is_training, training_questions
+from thermoflop.cost.training.train import expect_training
+from thermoflop.cost.validate.compared import Compared, TimesReport
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from thermoflop.cost.published.training import TrainingQuestion
+    from thermoflop.cost.training.iteration import TrainingQuestion
 
 
 def validate_training(files: Sequence[str] = ()) -> TimesReport:

@@ -1,1 +1,1 @@
-"""why."""
+"""What is behind each number of an estimate."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.units import digits, gigabytes, scaled, seconds
 from thermoflop.cost.inference.capacity import devices_words
 from thermoflop.cost.memory import (
     RESERVE_BYTES,
@@ -13,17 +14,16 @@ from thermoflop.cost.memory import (
     part_bytes,
     stage_share,
 )
-from thermoflop.base.units import digits, gigabytes, scaled, seconds
 from thermoflop.cost.why.operator import Why
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.cache import cache_elements, state_elements
 
 if TYPE_CHECKING:
-    from thermoflop.cost.inference.estimate import Estimate, Setting
     from thermoflop.cost.inference.capacity import Fit
+    from thermoflop.cost.inference.result import Estimate
 
 
-def why_room(found: Estimate, setting: Setting, key: str, room: Fit | None = None) -> Why:
+def why_room(found: Estimate, key: str, room: Fit | None = None) -> Why:
     """What is behind a number of memory, size or energy. UsageError for a key that names none."""
     if key.startswith("fit.") and room is not None:
         return _fit(room, key)
@@ -35,10 +35,11 @@ def why_room(found: Estimate, setting: Setting, key: str, room: Fit | None = Non
     }  # fmt: skip
     if key not in known or (key.startswith("energy.") and found.energy is None):
         raise UsageError(f"{key!r:.60} names no number of this estimate")
-    return known[key](found, setting, key)
+    return known[key](found, key)
 
 
-def _weights(found: Estimate, setting: Setting, _key: str) -> Why:
+def _weights(found: Estimate, _key: str) -> Why:
+    setting = found.setting
     precision, description = setting.precision, setting.share.description
     by_group: dict[str, list[float]] = {}
 
@@ -79,7 +80,8 @@ def _weights(found: Estimate, setting: Setting, _key: str) -> Why:
     return Why("weights", value, formula, ("group", "parameters", "bytes"), rows, "", tuple(notes))
 
 
-def _cache(found: Estimate, setting: Setting, _key: str) -> Why:
+def _cache(found: Estimate, _key: str) -> Why:
+    setting = found.setting
     description, plan = setting.share.description, found.plan
     tokens = found.prompt + found.generate
     held = cache_elements(description, tokens, 0, found.memory.page_tokens)
@@ -103,7 +105,7 @@ def _cache(found: Estimate, setting: Setting, _key: str) -> Why:
     return Why("cache", value, lines, notes=notes)
 
 
-def _activations(found: Estimate, _setting: Setting, _key: str) -> Why:
+def _activations(found: Estimate, _key: str) -> Why:
     value = gigabytes(found.memory.activation_bytes)
     tokens = min(found.prompt * found.batch / found.plan.dp, TOKENS_IN_FLIGHT)
     lines = (
@@ -114,7 +116,8 @@ def _activations(found: Estimate, _setting: Setting, _key: str) -> Why:
     return Why("activations", value, lines, notes=notes)
 
 
-def _reserve(found: Estimate, setting: Setting, _key: str) -> Why:
+def _reserve(found: Estimate, _key: str) -> Why:
+    setting = found.setting
     value = gigabytes(found.memory.reserve_bytes)
     whole = gigabytes(setting.device.memory_bytes)
     lines = (
@@ -125,7 +128,7 @@ def _reserve(found: Estimate, setting: Setting, _key: str) -> Why:
     return Why("reserve", value, lines, notes=notes)
 
 
-def _total(found: Estimate, _setting: Setting, _key: str) -> Why:
+def _total(found: Estimate, _key: str) -> Why:
     memory = found.memory
     parts = (memory.weight_bytes, memory.kv_bytes, memory.activation_bytes, memory.reserve_bytes)
     value = gigabytes(memory.total_bytes)
@@ -143,7 +146,8 @@ def _total(found: Estimate, _setting: Setting, _key: str) -> Why:
     return Why("memory of the fullest device", value, lines, notes=("GB is 1e9 bytes",))
 
 
-def _params(_found: Estimate, setting: Setting, _key: str) -> Why:
+def _params(found: Estimate, _key: str) -> Why:
+    setting = found.setting
     model = setting.model
     rows = tuple((group, f"{count:,}") for group, count in model.params_by_group.items())
     value = f"{model.params:,}"
@@ -152,7 +156,8 @@ def _params(_found: Estimate, setting: Setting, _key: str) -> Why:
     return Why("parameters", value, lines, ("group", "parameters"), rows, "", notes)
 
 
-def _kv(found: Estimate, setting: Setting, _key: str) -> Why:
+def _kv(found: Estimate, _key: str) -> Why:
+    setting = found.setting
     held = cache_elements(setting.model.description, 1, windowed=False)
     width = found.precision.kv_bytes
     value = f"{held * width:,.0f} B"
@@ -163,7 +168,7 @@ def _kv(found: Estimate, setting: Setting, _key: str) -> Why:
     return Why("cache of one token of one sequence", value, lines)
 
 
-def _power(found: Estimate, _setting: Setting, _key: str) -> Why:
+def _power(found: Estimate, _key: str) -> Why:
     energy = found.energy
     assert energy is not None  # noqa: S101
     value = f"{digits(energy.power_w)} W"
@@ -174,7 +179,7 @@ def _power(found: Estimate, _setting: Setting, _key: str) -> Why:
     )
 
 
-def _energy(found: Estimate, _setting: Setting, key: str) -> Why:
+def _energy(found: Estimate, key: str) -> Why:
     energy = found.energy
     assert energy is not None  # noqa: S101
     whole = f"{digits(energy.energy_j)} J"
@@ -196,7 +201,8 @@ def _energy(found: Estimate, _setting: Setting, key: str) -> Why:
     return Why(title, value, tuple(lines), notes=notes)
 
 
-def _rise(found: Estimate, setting: Setting, key: str) -> Why:
+def _rise(found: Estimate, key: str) -> Why:
+    setting = found.setting
     energy, resistance = found.energy, setting.device.thermal_resistance_c_per_w
     if energy is None or energy.rise_c is None or resistance is None:
         raise UsageError(f"{key} has no number: the thermal resistance is not known")

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.units import digits, scaled, seconds
 from thermoflop.cost.roofline.bound import parts_of, sums_of
 from thermoflop.cost.roofline.rates import binding, operator_s, step_overhead_s
-from thermoflop.base.units import digits, scaled, seconds
 from thermoflop.cost.why.operator import PHASES, Part, Why, besides_s, parts_shown, why_operator
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from thermoflop.cost.roofline.bound import Limits
-    from thermoflop.cost.inference.estimate import Estimate, Setting, Span
-    from thermoflop.cost.inference.capacity import Fit
-    from thermoflop.cost.work.work import Work
     from thermoflop.base.number import Number
+    from thermoflop.cost.inference.capacity import Fit
+    from thermoflop.cost.inference.result import Estimate
+    from thermoflop.cost.inference.setting import Setting
+    from thermoflop.cost.roofline.bound import Limits
+    from thermoflop.cost.roofline.span import Span
+    from thermoflop.cost.work.work import Work
 
 _SPANS = {"first": ("prefill", "the first token"), "token": ("decode", "each token after it"),
           "total": ("", "the whole run")}  # fmt: skip
@@ -29,26 +31,27 @@ _SPREADS = {"first": "prefill", "token": "token"}
 _SHOWN = 14
 
 
-def why_number(found: Estimate, setting: Setting, key: str, room: Fit | None = None) -> Why:
+def why_number(found: Estimate, key: str, room: Fit | None = None) -> Why:
     """What is behind the number of that key. UsageError for a key that names none.
 
     ``fit.*`` are numbers of ``room``, made with the same model, device and sizes.
     """
     kind, _, rest = key.partition(".")
     if kind in _SPANS and rest in _OF_SPAN and (kind == "first" or found.generate > 1):
-        return _OF_SPAN[rest](found, setting, kind)
+        return _OF_SPAN[rest](found, kind)
     if kind == "rate" and rest in ("prefill", "decode", "all"):
         return _rate(found, rest)
     if kind == "op":
-        return _operator(found, setting, rest)
+        return _operator(found, rest)
     from thermoflop.cost.why.memory import why_room
 
-    return why_room(found, setting, key, room)
+    return why_room(found, key, room)
 
 
-def _operator(found: Estimate, setting: Setting, rest: str) -> Why:
+def _operator(found: Estimate, rest: str) -> Why:
+    setting = found.setting
     phase, _, number = rest.partition(".")
-    parts = parts_shown(found, setting)
+    parts = parts_shown(found)
     if phase not in parts or not number.isdecimal() or len(number) > 6:
         raise UsageError(f"op.{rest!s:.40} names no operator: expected {' or '.join(PHASES)}, 0...")
     return why_operator(setting, parts[phase], int(number))
@@ -58,7 +61,8 @@ def _span(found: Estimate, kind: str) -> Span:
     return {"first": found.first_token, "token": found.per_token, "total": found.total}[kind]
 
 
-def _expected(found: Estimate, setting: Setting, kind: str) -> Why:
+def _expected(found: Estimate, kind: str) -> Why:
+    setting = found.setting
     span, (phase, words) = _span(found, kind), _SPANS[kind]
     title, value = f"{words}: expected", seconds(span.expected_s)
     if kind == "total":
@@ -69,7 +73,7 @@ def _expected(found: Estimate, setting: Setting, kind: str) -> Why:
              f"  = {first} + {found.generate - 1:,} x {each} = {value}"),
             notes=(found.provenance,),
         )  # fmt: skip
-    part = parts_shown(found, setting)[phase]
+    part = parts_shown(found)[phase]
     overhead = float(step_overhead_s(part.batch, setting.rates)) + besides_s(part, setting)
     busy = sum(float(operator_s(work, setting.rates)) for work in part.works)
     step = busy + overhead
@@ -121,7 +125,8 @@ def operator_rows(
     return tuple(rows), max(shares, key=lambda name: shares[name])
 
 
-def _bound(found: Estimate, setting: Setting, kind: str) -> Why:
+def _bound(found: Estimate, kind: str) -> Why:
+    setting = found.setting
     span, (phase, words) = _span(found, kind), _SPANS[kind]
     title, value = f"{words}: bound", seconds(span.bound_s)
     note = "the data sheet's rates with nothing wasted and all overlapped: no real run is faster"
@@ -131,7 +136,7 @@ def _bound(found: Estimate, setting: Setting, kind: str) -> Why:
         rule = "all = first token + (generated - 1) x each token"
         return Why(title, value, (rule, filled), notes=(note,))
     limits, batch = setting.limits, found.batch / found.plan.dp
-    part = parts_shown(found, setting)[phase]
+    part = parts_shown(found)[phase]
     new, sequences = found.prompt - setting.prefix, batch
     works = setting.least_decoding(batch)(part.cached)
     if phase == "prefill":
@@ -172,7 +177,8 @@ def _bound_lines(
     return lines, max(times, key=lambda name: times[name])
 
 
-def _interval(found: Estimate, setting: Setting, kind: str) -> Why:
+def _interval(found: Estimate, kind: str) -> Why:
+    setting = found.setting
     span, (_, words) = _span(found, kind), _SPANS[kind]
     value = f"{seconds(span.low_s)} .. {seconds(span.high_s)}"
     title = f"{words}: 80 % interval"
@@ -203,7 +209,7 @@ def _interval(found: Estimate, setting: Setting, kind: str) -> Why:
     return Why(title, value, lines, notes=notes)
 
 
-_OF_SPAN: dict[str, Callable[[Estimate, Setting, str], Why]] = {
+_OF_SPAN: dict[str, Callable[[Estimate, str], Why]] = {
     "expected": _expected, "bound": _bound, "interval": _interval,
 }  # fmt: skip
 

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.engines.overheads import DEQUANTIZE
-from thermoflop.cost.roofline.rates import MOVING, binding, compute_s, memory_s, operator_s, waiting_s
-from thermoflop.cost.work.steps import decode_step, prefill_step
-from thermoflop.base.units import digits, scaled, seconds
-from thermoflop.errors import MissingExtra, UsageError
 from thermoflop.base.record import record, replace
+from thermoflop.base.units import digits, scaled, seconds
+from thermoflop.cost.engines.overheads import DEQUANTIZE
+from thermoflop.cost.roofline.rates import (
+    MOVING,
+    binding,
+    compute_s,
+    memory_s,
+    operator_s,
+    waiting_s,
+)
+from thermoflop.cost.work.steps import decode_step, prefill_step
+from thermoflop.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.cost.inference.estimate import Estimate, Setting
-    from thermoflop.cost.work.work import Work
     from thermoflop.base.number import Number
+    from thermoflop.cost.inference.result import Estimate
+    from thermoflop.cost.inference.setting import Setting
+    from thermoflop.cost.work.work import Work
 
 PHASES = ("prefill", "decode")
 
@@ -50,10 +58,11 @@ class Part:
     words: str
 
 
-def parts_shown(found: Estimate, setting: Setting) -> dict[str, Part]:
+def parts_shown(found: Estimate) -> dict[str, Part]:
     """The steps behind an estimate: reading the prompt, and the middle decode step if any."""
+    setting = found.setting
     batch = found.batch / found.plan.dp
-    shown = {"prefill": _prompt_part(found, setting, batch)}
+    shown = {"prefill": _prompt_part(found, batch)}
     if found.generate > 1:
         middle = found.prompt + (found.generate - 1) // 2
         works = tuple(setting.decoding(batch)(middle))
@@ -62,7 +71,8 @@ def parts_shown(found: Estimate, setting: Setting) -> dict[str, Part]:
     return shown
 
 
-def _prompt_part(found: Estimate, setting: Setting, batch: float) -> Part:
+def _prompt_part(found: Estimate, batch: float) -> Part:
+    setting = found.setting
     prefix, chunk, stages = setting.prefix, setting.chunk, found.plan.pp
     new = found.prompt - prefix
     if chunk is None or new <= chunk:
@@ -248,8 +258,8 @@ def _whole(size: float) -> Number:
 def _formula(
     name: str, expression: Any, count: Number, values: dict[Any, Number], used: set[Any]
 ) -> list[str]:
-    from thermoflop.model.formulas.text import written
     from thermoflop.model.formulas.symbolic import require_sympy
+    from thermoflop.model.formulas.text import written
 
     exact = require_sympy().nsimplify(expression)
     used |= exact.free_symbols

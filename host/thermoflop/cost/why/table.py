@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.record import record
+from thermoflop.base.units import digits, scaled, seconds, table
 from thermoflop.cost.roofline.rates import (
     binding,
     compute_s,
@@ -11,14 +13,13 @@ from thermoflop.cost.roofline.rates import (
     operator_s,
     step_overhead_s,
 )
-from thermoflop.base.units import digits, scaled, seconds, table
 from thermoflop.cost.why.operator import besides_s, parts_shown
-from thermoflop.base.record import record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from thermoflop.cost.inference.estimate import Estimate, Setting
+    from thermoflop.cost.inference.result import Estimate
+    from thermoflop.cost.inference.setting import Setting
     from thermoflop.cost.roofline.rates import Rates
     from thermoflop.cost.work.work import Work
 
@@ -161,13 +162,14 @@ def _launching(rates: Rates) -> str:
     return f"  a step takes at least {each} of the host's time for each kernel that it launches"
 
 
-def steps_of(found: Estimate, setting: Setting) -> dict[str, tuple[list[Reason], float]]:
+def steps_of(found: Estimate) -> dict[str, tuple[list[Reason], float]]:
     """The reasons of reading the prompt and of the middle decode step, with their overheads.
 
     Of a prompt that is read in chunks it is the middle chunk; the title says how many there are.
     """
+    setting = found.setting
     shown = {}
-    for part in parts_shown(found, setting).values():
+    for part in parts_shown(found).values():
         title = part.words if part.phase == "prefill" else f"one token after {part.cached}"
         if part.factor != 1:
             title = f"{digits(part.factor)} x {title}"
@@ -176,8 +178,9 @@ def steps_of(found: Estimate, setting: Setting) -> dict[str, tuple[list[Reason],
     return shown
 
 
-def why_text(found: Estimate, setting: Setting) -> str:
+def why_text(found: Estimate) -> str:
     """Everything behind an estimate."""
+    setting = found.setting
     blocks = [formula_text(setting)]
-    blocks += [reasons_text(title, *why) for title, why in steps_of(found, setting).items()]
+    blocks += [reasons_text(title, *why) for title, why in steps_of(found).items()]
     return "\n\n".join(blocks)

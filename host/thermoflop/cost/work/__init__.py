@@ -1,1 +1,1 @@
-"""work."""
+"""The operators of a step as FLOPs and bytes on one device of a layout."""

@@ -13,12 +13,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.record import replace
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp, Moe
-from thermoflop.model.architecture.mixers import Attention, GatedDelta, LatentAttention, Mamba, Mamba2
+from thermoflop.model.architecture.mixers import (
+    Attention,
+    GatedDelta,
+    LatentAttention,
+    Mamba,
+    Mamba2,
+)
 from thermoflop.model.architecture.parts import Linear, Table
-from thermoflop.base.record import replace
 
 if TYPE_CHECKING:
     from thermoflop.model.architecture.feedforward import Feed

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.record import record, replace
 from thermoflop.cost.work.network import (
     expert_parallel_works,
     network_work,
@@ -18,7 +19,6 @@ from thermoflop.cost.work.network import (
 from thermoflop.cost.work.shard import shard
 from thermoflop.cost.work.work import eager_works, works
 from thermoflop.errors import UsageError
-from thermoflop.base.record import record, replace
 
 if TYPE_CHECKING:
     from thermoflop.cost.hardware.precision import Precision

@@ -2,7 +2,7 @@
 
 A ``Work`` is an operator after its number formats are known and its share of the model is cut. The
 three operators of fused attention become one kernel. Every count is affine in the number of cached
-tokens between the lengths at which a sliding window fills; ``thermoflop.cost.roofline.decode`` rests on
+tokens between the lengths at which a sliding window fills; ``roofline.decode`` rests on
 that. Counts are floats and may be numpy arrays; bytes cover one occurrence, ``times`` of them run.
 """
 
@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.model.operators.build import build_operators
+from thermoflop.base.record import record, replace
 from thermoflop.model.architecture.mixers import Attention
+from thermoflop.model.operators.build import build_operators
 from thermoflop.model.operators.kinds import (
     SOFTMAX_OPERATIONS,
     Attend,
@@ -20,11 +21,12 @@ from thermoflop.model.operators.kinds import (
     Pass,
     Softmax,
 )
-from thermoflop.base.record import record, replace
 
 if TYPE_CHECKING:
-    from thermoflop.cost.hardware.precision import Precision
+    from collections.abc import Sequence
+
     from thermoflop.base.number import Number
+    from thermoflop.cost.hardware.precision import Precision
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.operators.kinds import Operator
     from thermoflop.model.operators.step import Step
@@ -96,7 +98,7 @@ def works(
 def eager_works(
     description: Description, step: Step, precision: Precision, kernels: str
 ) -> list[Work]:
-    """The work of a step that runs every operator alone; see ``thermoflop.cost.engines.engine.Engine``.
+    """The work of a step that runs every operator alone; see ``engine.Engine``.
 
     ``eager`` computes all pairs of the mask, ``attention`` has one kernel that leaves out the rest.
     """
@@ -179,3 +181,8 @@ def window_ends(description: Description) -> tuple[int, ...]:
                 if window is not None:
                     ends.add(int(window) - 1)
     return tuple(sorted(ends))
+
+
+def launches_of(found: Sequence[Work]) -> Number:
+    """Kernels that the host launches in a step."""
+    return sum(work.times * work.launches for work in found)

@@ -1,1 +1,1 @@
-"""architecture."""
+"""What a transformer is made of: stacks, layers, mixers, feed-forwards, formats."""

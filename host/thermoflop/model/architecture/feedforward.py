@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from thermoflop.model.architecture.parts import Linear
 from thermoflop.base.record import record
+from thermoflop.model.architecture.parts import Linear
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from math import gcd
 
-from thermoflop.errors import UsageError
 from thermoflop.base.number import kind_of, scaled
 from thermoflop.base.record import record
+from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """What mixes tokens in a layer: attention in its forms, and state-space recurrences.
 
-Each mixer lists its ``parts()`` (what holds parameters); ``thermoflop.model.operators.build`` turns the same
+Each mixer lists its ``parts()`` (what holds parameters); ``operators.build`` turns the same
 mixer into operators. Sources: Vaswani 2017 (multi-head), Shazeer 2019 (multi-query), Ainslie 2023
 (grouped), DeepSeek-V2 2024 (latent), Gu and Dao 2023 and 2024 (Mamba, Mamba-2), Yang 2024 (gated
 delta rule).
@@ -8,8 +8,8 @@ delta rule).
 
 from __future__ import annotations
 
-from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Vector
 from thermoflop.base.record import record
+from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Vector
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -49,7 +49,7 @@ def canonical(name: str) -> str:
 
 def entry(name: str) -> dict[str, Any] | None:
     """What the catalogue holds under a name, or None."""
-    from thermoflop.model.config.source import read_json
+    from thermoflop.base.files import read_json
 
     wanted = canonical(name)
     if not wanted or wanted.startswith(".") or "\\" in wanted or len(wanted) > 100:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from thermoflop.base.record import replace
+from thermoflop.base.words import shortened
 from thermoflop.errors import InputError
-from thermoflop.model.config.keys import Traits
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
-from thermoflop.model.config.families.core import use
 from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
 from thermoflop.model.architecture.parts import Linear, Norm, Table
-from thermoflop.base.record import replace
-from thermoflop.base.words import shortened
+from thermoflop.model.config.family import use
+from thermoflop.model.config.keys import Traits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.model.config.keys import Config
     from thermoflop.model.architecture.feedforward import Feed
     from thermoflop.model.architecture.mixers import Mixer
+    from thermoflop.model.config.keys import Config
 
 # What a family of decoders says unless it says otherwise; each line is one trait.
 DEFAULTS: dict[str, Any] = {

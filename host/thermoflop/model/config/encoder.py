@@ -5,15 +5,15 @@ Which head there is follows from the class named in ``architectures``.
 
 from __future__ import annotations
 
+from thermoflop.base.words import shortened
 from thermoflop.errors import InputError, UnknownModel
-from thermoflop.model.config.keys import Traits
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
-from thermoflop.model.config.families.core import use
 from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Linear, Norm, Table, Vector
 from thermoflop.model.config.decoder import activation_word, class_name, label_count
-from thermoflop.base.words import shortened
+from thermoflop.model.config.family import use
+from thermoflop.model.config.keys import Traits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

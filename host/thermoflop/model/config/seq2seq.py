@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from thermoflop.base.record import replace
 from thermoflop.errors import InputError
-from thermoflop.model.config.keys import Traits
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table
 from thermoflop.model.config.decoder import activation_word, head_kind
-from thermoflop.base.record import replace
+from thermoflop.model.config.keys import Traits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

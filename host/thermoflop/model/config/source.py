@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from thermoflop.base.files import read_json
 from thermoflop.errors import InputError, UnknownModel
 
 TYPE_CHECKING = False
@@ -11,9 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from os import PathLike
     from typing import Any
-
-# The largest published config.json is below 200 kB; checkpoints begin well above this.
-LARGEST_FILE_BYTES = 8 * 2**20
 
 
 def read_source(
@@ -52,49 +50,6 @@ def _from_path(path: str) -> tuple[Mapping[str, Any], str, str]:
     folder = os.path.basename(os.path.dirname(os.path.abspath(path)))  # noqa: PTH100, PTH119, PTH120
     name = os.path.splitext(os.path.basename(path))[0]  # noqa: PTH119, PTH122
     return read_json(path), folder if name == "config" and folder else name, path
-
-
-def read_json(path: str) -> dict[str, Any]:
-    """The JSON object in a file; InputError, in one sentence, for anything else."""
-    try:
-        if not os.path.isfile(path):  # noqa: PTH113
-            raise InputError(f"{path} is not a file: expected a config.json")
-        size = os.path.getsize(path)  # noqa: PTH202
-        if size > LARGEST_FILE_BYTES:
-            raise InputError(
-                f"{path} has {size:,} bytes: a config.json has at most {LARGEST_FILE_BYTES:,}"
-            )
-        with open(path, encoding="utf-8-sig") as file:  # noqa: PTH123
-            return parse_json(file.read(), path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not text in UTF-8: expected a config.json") from None
-
-
-def parse_json(text: str, name: str) -> dict[str, Any]:
-    """The JSON object in a text; InputError, calling it ``name``, for anything else."""
-    import json
-
-    try:
-        found = json.loads(text, object_pairs_hook=_without_contradiction)
-    except RecursionError:
-        raise InputError(f"{name} is nested too deeply to be a config.json") from None
-    except ValueError as error:
-        raise InputError(f"{name} is not valid JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise InputError(f"{name} holds a {type(found).__name__}: expected an object with keys")
-    return found
-
-
-def _without_contradiction(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; a key that is there twice with different values is refused."""
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found and found[key] != value:
-            raise ValueError(f"{key[:60]!r} is there twice, with different values")
-        found[key] = value
-    return found
 
 
 def _from_catalogue(name: str) -> tuple[Mapping[str, Any], str, str]:

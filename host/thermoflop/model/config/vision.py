@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from thermoflop.base.record import replace
+from thermoflop.base.words import shortened
 from thermoflop.errors import InputError, UnknownModel
-from thermoflop.model.config.keys import Config, Traits
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
-from thermoflop.model.config.families import find_family
 from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table, Vector
 from thermoflop.model.config.decoder import activation_word, class_name, label_count, read_decoder
-from thermoflop.base.record import replace
-from thermoflop.base.words import shortened
+from thermoflop.model.config.families import find_family
+from thermoflop.model.config.keys import Config, Traits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""formulas."""
+"""The same operators given symbols: the textbook formulas, derived."""

@@ -6,13 +6,12 @@ Nothing here is a formula. The builder that counts with whole numbers is given s
 
 from __future__ import annotations
 
-from thermoflop.model.architecture import cache
-from thermoflop.model.architecture import parameters
-from thermoflop.model.operators.build import build_operators, layer_operators
 from thermoflop.base.record import record
+from thermoflop.model.architecture import cache, parameters
+from thermoflop.model.formulas.symbolic import MEANINGS, Symbolic, require_sympy, symbolize
+from thermoflop.model.operators.build import build_operators, layer_operators
 from thermoflop.model.operators.context import Scope
 from thermoflop.model.operators.step import Step
-from thermoflop.model.formulas.symbolic import MEANINGS, Symbolic, require_sympy, symbolize
 from thermoflop.model.operators.training import in_layers
 
 TYPE_CHECKING = False

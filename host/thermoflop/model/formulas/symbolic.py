@@ -6,12 +6,18 @@ four times as wide, heads that split the hidden size), so that a GPT-2 layer say
 
 from __future__ import annotations
 
+from thermoflop.base.record import record, replace
 from thermoflop.errors import MissingExtra
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp, Moe
-from thermoflop.model.architecture.mixers import Attention, GatedDelta, LatentAttention, Mamba, Mamba2
+from thermoflop.model.architecture.mixers import (
+    Attention,
+    GatedDelta,
+    LatentAttention,
+    Mamba,
+    Mamba2,
+)
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table, Vector
-from thermoflop.base.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""operators."""
+"""One forward step as operators, and what they add up to."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from thermoflop.model.operators.scan import recurrent_operators
-from thermoflop.model.architecture.mixers import Attention, LatentAttention
-from thermoflop.model.operators.kinds import Attend, MatMul, Operator, Softmax
 from thermoflop.base.record import replace
+from thermoflop.model.architecture.mixers import Attention, LatentAttention
 from thermoflop.model.operators.context import elementwise, normalize
+from thermoflop.model.operators.kinds import Attend, MatMul, Operator, Softmax
+from thermoflop.model.operators.scan import recurrent_operators
 from thermoflop.model.operators.step import causal_pairs, keys_held
 
 TYPE_CHECKING = False

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from thermoflop.base.number import kind_of
-from thermoflop.model.operators.feedforward import feed_operators
-from thermoflop.model.operators.attention import mixer_operators
 from thermoflop.model.architecture.feedforward import Mlp, Moe
-from thermoflop.model.operators.kinds import Convolve, Lookup, MatMul, Operator, Pass
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table
+from thermoflop.model.operators.attention import mixer_operators
 from thermoflop.model.operators.context import Scope, normalize, residual
+from thermoflop.model.operators.feedforward import feed_operators
+from thermoflop.model.operators.kinds import Convolve, Lookup, MatMul, Operator, Pass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from thermoflop.model.operators.kinds import MatMul, Operator, Pass
 from thermoflop.base.record import record, replace
+from thermoflop.model.operators.kinds import MatMul, Operator, Pass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from thermoflop.base.number import distinct_experts
-from thermoflop.model.architecture.feedforward import Mlp, Moe
-from thermoflop.model.operators.kinds import MatMul, Operator
 from thermoflop.base.record import replace
+from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.operators.context import elementwise
+from thermoflop.model.operators.kinds import MatMul, Operator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

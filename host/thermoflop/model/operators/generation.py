@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from thermoflop.errors import UsageError
 from thermoflop.base.record import record
+from thermoflop.errors import UsageError
 from thermoflop.model.operators.totals import NOTHING, Totals, even_pieces, series, totals_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
 
     from thermoflop.base.number import Number
-    from thermoflop.model.model import Model
+    from thermoflop.model.architecture.description import Description
     from thermoflop.model.operators.table import OperatorTable, Traffic
 
 
@@ -61,22 +61,23 @@ class Generation:
         )
 
 
-def generate(
-    model: Model, prompt: int, new: int, batch: int, options: dict[str, Any]
-) -> Generation:
-    """Sum a generation; UsageError for lengths that make no sense."""
+def check_lengths(prompt: int, new: int) -> None:
+    """UsageError for lengths that make no sense."""
     for name, value in (("prompt", prompt), ("new", new)):
         if type(value) is not int or value < 1:
             raise UsageError(f"{name}={value!r} makes no sense: expected a whole number >= 1")
-    prefill = model.prefill(prompt, batch, **options)
 
-    def at(cached: int) -> Totals:
-        return totals_of(model.decode(cached, batch, **options))
 
+def decode_totals(
+    description: Description, at: Callable[[int], Totals], prompt: int, new: int, chunked: bool
+) -> Totals:
+    """The sum of ``new - 1`` decode steps; ``at(cached)`` gives the totals of one.
+
+    Between the lengths at which windows fill, the totals grow evenly, so each piece is an
+    arithmetic series of its first and last step.
+    """
     decoding = NOTHING
-    last = prompt + new - 2
     if new > 1:
-        chunked = prefill.step.attention == "causal"
-        for start, end in even_pieces(model.description, prompt, last, chunked):
+        for start, end in even_pieces(description, prompt, prompt + new - 2, chunked):
             decoding = decoding.plus(series(at(start), at(end), end - start + 1))
-    return Generation(prompt, new, batch, prefill, decoding)
+    return decoding

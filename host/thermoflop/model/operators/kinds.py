@@ -5,7 +5,7 @@ multiplications, two FLOPs each. What it moves follows from the same shape. Noth
 before it is asked for, so that a sweep over a million configurations pays only for what it reads.
 
 Counts cover all ``times`` occurrences; ``moved`` is in elements (bytes need a format, see
-``thermoflop.model.operators.table``) and covers one occurrence. Five classes of work, after Ivanov et al.
+``operators.table``) and covers one occurrence. Five classes of work, after Ivanov et al.
 2021 ("Data Movement Is All You Need"): contraction (with convolution and scan), normalization,
 element-wise, gather.
 """

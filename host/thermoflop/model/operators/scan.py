@@ -12,8 +12,8 @@ eq. 10). Chunked kernels do more work, in larger matrices.
 from __future__ import annotations
 
 from thermoflop.model.architecture.mixers import GatedDelta
-from thermoflop.model.operators.kinds import Convolve, Operator, Scan
 from thermoflop.model.operators.context import elementwise, normalize
+from thermoflop.model.operators.kinds import Convolve, Operator, Scan
 from thermoflop.model.operators.step import convolved
 
 TYPE_CHECKING = False

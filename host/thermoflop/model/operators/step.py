@@ -6,9 +6,9 @@ every output states it. ``CONVENTIONS`` says in words what each choice means.
 
 from __future__ import annotations
 
-from thermoflop.errors import UsageError
 from thermoflop.base.number import kind_of, maximum, minimum, where_zero
 from thermoflop.base.record import record
+from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,12 +6,11 @@ if it stays below 2^62, int64 is exact; if not, the sizes become float64, and th
 
 from __future__ import annotations
 
+from thermoflop.base.number import ARITHMETIC, INT64_SAFE, kind_of
+from thermoflop.base.record import is_record
 from thermoflop.errors import UsageError
-from thermoflop.base.number import INT64_SAFE, kind_of
 from thermoflop.model.operators.build import build_operators
 from thermoflop.model.operators.kinds import Moved
-from thermoflop.base.record import is_record
-from thermoflop.model.operators.table import ARITHMETIC
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from thermoflop.base.number import kind_of
-from thermoflop.model.operators.kinds import MatMul, Pass
+from thermoflop.base.number import ARITHMETIC, kind_of
 from thermoflop.base.record import record, replace
+from thermoflop.model.operators.kinds import MatMul, Pass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
 
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.formats import Formats
     from thermoflop.model.operators.kinds import Operator
     from thermoflop.model.operators.step import Step
-
-ARITHMETIC = {
-    "int": "exact whole numbers",
-    "int64": "exact whole numbers (int64; the largest configuration was checked to fit)",
-    "float64": "float64, relative error about 1e-15: the largest total would pass 2^63",
-    "sympy": "symbols",
-}
 
 
 @record
@@ -207,15 +201,77 @@ class OperatorTable:
             f"new={step.new}, cached={step.cached}, flops={self.flops}>"
         )
 
+    def rows(self) -> list[dict[str, Any]]:
+        """A row of plain values for each operator: what it is, its shape, work, bytes, share."""
+        all_flops = self.flops
+        return [self._row(operator, all_flops) for operator in self]
+
+    def _row(self, operator: Operator, all_flops: int) -> dict[str, Any]:
+        traffic = self.traffic_of(operator)
+        flops, small = operator.flops, operator.elementwise_flops
+        moved = traffic.total
+        return {
+            "part": operator.part,
+            "times": operator.times,
+            "operator": operator.name,
+            "class": operator.kind,
+            "group": operator.group,
+            "shape": operator.shape,
+            "multiplications": operator.multiplications,
+            "flops": flops,
+            "elementwise_flops": small,
+            "weight_bytes": traffic.weights,
+            "activation_bytes": traffic.activations,
+            "kv_read_bytes": traffic.kv_read,
+            "kv_write_bytes": traffic.kv_written,
+            "flops_per_byte": (flops + small) / moved if moved else None,
+            "share_of_flops": flops / all_flops if all_flops else 0.0,
+        }
+
+    def totals(self) -> dict[str, Any]:
+        """The totals of the columns of ``rows``."""
+        traffic = self.traffic
+        return {
+            "multiplications": self.multiplications,
+            "flops": self.flops,
+            "elementwise_flops": self.elementwise_flops,
+            "weight_bytes": traffic.weights,
+            "activation_bytes": traffic.activations,
+            "kv_read_bytes": traffic.kv_read,
+            "kv_write_bytes": traffic.kv_written,
+            "flops_per_byte": self.intensity,
+        }
+
+    def record(self) -> dict[str, Any]:
+        """The whole table as one object for JSON, conventions included."""
+        step = self.step
+        return {
+            "model": self.model_name,
+            "step": {name: getattr(step, name) for name in ("batch", "new", "cached", "encoder")},
+            "conventions": self.conventions,
+            "totals": self.totals(),
+            "flops_by_group": self.by_group(),
+            "operators": self.rows(),
+        }
+
     def __str__(self) -> str:
+        """The table for a terminal of 100 columns; of a sweep or symbols, one line."""
+        if not isinstance(self.flops, int):
+            return repr(self)
         from thermoflop.model.operators.table_text import table_text
 
-        return table_text(self)
+        rows, totals = self.rows(), self.totals()
+        return table_text(self.model_name, rows, totals, self.step, self.conventions)
 
     def _repr_html_(self) -> str:
+        if not isinstance(self.flops, int):
+            from html import escape
+
+            return f"<code>{escape(repr(self))}</code>"
         from thermoflop.model.operators.table_text import table_html
 
-        return table_html(self)
+        rows, totals = self.rows(), self.totals()
+        return table_html(self.model_name, rows, totals, self.step, self.conventions)
 
 
 def _linear_sum(operators: tuple[Operator, ...], measure: Callable[[Operator], Number]) -> Number:

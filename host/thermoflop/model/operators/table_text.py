@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from thermoflop.model.operators.rows import table_record, table_rows, table_totals
 from thermoflop.model.operators.step import CONVENTIONS
 
 TYPE_CHECKING = False
@@ -10,8 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from thermoflop.model.model import Model
-    from thermoflop.model.operators.table import OperatorTable
+    from thermoflop.model.operators.step import Step
+
+    Rows = list[dict[str, Any]]
 
 _CLASSES = {
     "contraction": "contract",
@@ -91,11 +91,10 @@ def _line(cells: list[str]) -> str:
     return " ".join(parts).rstrip()
 
 
-def step_words(table: OperatorTable) -> str:
-    """What the step does, in words."""
-    step = table.step
+def step_description(rows: Rows, step: Step) -> str:
+    """What the step does: how many new tokens, after how many cached ones, in what batch."""
     seen = step.batch if step.images is None else step.images
-    if all(operator.part.startswith("vision") for operator in table):
+    if all(row["part"].startswith("vision") for row in rows):
         return f"{seen} image{'' if seen == 1 else 's'}"
     if isinstance(step.new, int) and step.new == 0:
         return f"encoding of {step.encoder} positions, batch {step.batch}"
@@ -106,22 +105,21 @@ def step_words(table: OperatorTable) -> str:
     return doing
 
 
-def table_text(table: OperatorTable) -> str:
+def table_text(
+    title: str, rows: Rows, totals: dict[str, Any], step: Step, conventions: dict[str, str]
+) -> str:
     """The table for a terminal of 100 columns."""
-    if not isinstance(table.flops, int):
-        return repr(table)
-    rows, totals = table_rows(table), table_totals(table)
-    lines = [f"{table.model_name}: {step_words(table)}", ""]
-    lines += [_line([title for title, _ in _COLUMNS])]
+    lines = [f"{title}: {step_description(rows, step)}", ""]
+    lines += [_line([heading for heading, _ in _COLUMNS])]
     for part, times in dict.fromkeys((row["part"], row["times"]) for row in rows):
-        own = [row for row in rows if (row["part"], row["times"]) == (part, times)]
+        of_part = [row for row in rows if (row["part"], row["times"]) == (part, times)]
         lines.append(f"{f'{times} x ' if times != 1 else ''}{part}")
-        lines += [_line(_cells(row)) for row in own]
-    lines += ["", *_total_lines(table, totals), "", *convention_lines(table)]
+        lines += [_line(_cells(row)) for row in of_part]
+    lines += ["", *_total_lines(totals), "", *convention_lines(rows, conventions)]
     return "\n".join(lines)
 
 
-def _total_lines(table: OperatorTable, totals: dict[str, Any]) -> Iterator[str]:
+def _total_lines(totals: dict[str, Any]) -> Iterator[str]:
     """The totals, to the last digit."""
     names = {
         "multiplications": "multiplications",
@@ -134,28 +132,27 @@ def _total_lines(table: OperatorTable, totals: dict[str, Any]) -> Iterator[str]:
     }
     for title, name in names.items():
         yield f"{title:<21} {totals[name]:>30,}"
-    yield f"{'FLOPs per byte':<21} {table.intensity:>30,.2f}"
+    yield f"{'FLOPs per byte':<21} {totals['flops_per_byte']:>30,.2f}"
 
 
-def relevant(table: OperatorTable) -> list[str]:
+def relevant(rows: Rows, conventions: dict[str, str]) -> list[str]:
     """The conventions that change something in this table."""
-    groups = {operator.group for operator in table}
+    groups = {row["group"] for row in rows}
     matters = {
-        "mla": any(operator.name in ("kv_b_proj", "absorb keys") for operator in table),
+        "mla": any(row["operator"] in ("kv_b_proj", "absorb keys") for row in rows),
         "experts": "experts" in groups,
         "expert_reads": "experts" in groups,
         "convolution": bool(groups & {"ssm_conv", "linear_attn_conv"}),
         "attention": "attn_score" in groups,
-        "logits": "lm_head" in groups or table.step.logits == "none",
+        "logits": "lm_head" in groups or conventions["logits"] == "none",
     }
     return [name for name in CONVENTIONS if matters.get(name, True)]
 
 
-def convention_lines(table: OperatorTable) -> Iterator[str]:
+def convention_lines(rows: Rows, conventions: dict[str, str]) -> Iterator[str]:
     """The conventions in force, each with what it means."""
     yield "Counted with these conventions (each is an option):"
-    conventions = table.conventions
-    for name in relevant(table):
+    for name in relevant(rows, conventions):
         choice = conventions[name]
         yield f"  {name} = {choice}: {CONVENTIONS[name][choice]}"
     formats = (f"{name} {conventions[name]}" for name in ("weights", "activations", "cache"))
@@ -163,81 +160,39 @@ def convention_lines(table: OperatorTable) -> Iterator[str]:
     yield "  shapes: batch*rows x summed x columns; F/B: FLOPs per byte; share: of the FLOPs"
 
 
-def table_report(model: Model, table: OperatorTable, form: str) -> str:
-    """The table with the model's parameters: ``text``, ``json`` or ``csv``."""
-    if form == "csv":
-        return csv_text(table)
-    if form == "json":
-        import json
-
-        known = {"parameters": model.params, "active_parameters": model.active_params}
-        known["notes"] = list(model.notes)
-        groups = {"parameters_by_group": model.params_by_group}
-        return json.dumps({**table_record(table), **known, **groups}, indent=2)
-    sizes = sorted(model.params_by_group.items(), key=lambda item: -item[1])
-    listed = ", ".join(f"{group} {short(count)}" for group, count in sizes)
-    head = f"{model.params:,} parameters ({model.active_params:,} active on a token): {listed}"
-    from textwrap import fill
-
-    notes = "".join(f"\n  note: {note}" for note in (*model.notes, *_beyond(model, table)))
-    return f"{fill(head, 100, subsequent_indent='  ')}\n{table_text(table)}{notes}"
-
-
-def _beyond(model: Model, table: OperatorTable) -> Iterator[str]:
-    """A note where the step is longer than the model was made for."""
-    length = table.step.cached + table.step.new
-    longest = model.max_positions
-    if longest is not None and isinstance(length, int) and length > longest:
-        yield f"{length:,} tokens are more than the {longest:,} that the configuration states"
-
-
-def csv_text(table: OperatorTable) -> str:
+def csv_text(rows: Rows, conventions: dict[str, str]) -> str:
     """One line for each operator; the last column repeats the conventions."""
     import csv
     import io
 
-    stated = " ".join(f"{name}={value}" for name, value in table.conventions.items())
-    rows = [{**row, "conventions": stated} for row in table_rows(table)]
+    stated = " ".join(f"{name}={value}" for name, value in conventions.items())
+    lines = [{**row, "conventions": stated} for row in rows]
     out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]) if rows else ["operator"], lineterminator="\n")
+    writer = csv.DictWriter(out, list(lines[0]) if lines else ["operator"], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(lines)
     return out.getvalue().rstrip("\n")
 
 
-def table_html(table: OperatorTable) -> str:
+def table_html(
+    title: str, rows: Rows, totals: dict[str, Any], step: Step, conventions: dict[str, str]
+) -> str:
     """The table for a notebook."""
     from html import escape
 
-    if not isinstance(table.flops, int):
-        return f"<code>{escape(repr(table))}</code>"
-    head = "".join(f"<th>{escape(title)}</th>" for title, _ in _COLUMNS)
+    head = "".join(f"<th>{escape(heading)}</th>" for heading, _ in _COLUMNS)
     body = []
     part = None
-    for row in table_rows(table):
+    for row in rows:
         if row["part"] != part:
             part = row["part"]
-            title = escape(f"{row['times']} x {part}" if row["times"] != 1 else str(part))
-            body.append(f"<tr><th colspan={len(_COLUMNS)}>{title}</th></tr>")
+            heading = escape(f"{row['times']} x {part}" if row["times"] != 1 else str(part))
+            body.append(f"<tr><th colspan={len(_COLUMNS)}>{heading}</th></tr>")
         cells = "".join(f"<td>{escape(cell.strip())}</td>" for cell in _cells(row))
         body.append(f"<tr>{cells}</tr>")
-    words = escape(f"{table.model_name}: {step_words(table)}")
-    stated = escape(", ".join(f"{name}={value}" for name, value in table.conventions.items()))
+    heading = escape(f"{title}: {step_description(rows, step)}")
+    stated = escape(", ".join(f"{name}={value}" for name, value in conventions.items()))
     return (
-        f"<p><b>{words}</b>: {table.flops:,} FLOPs</p><table><tr>{head}</tr>{''.join(body)}"
+        f"<p><b>{heading}</b>: {totals['flops']:,} FLOPs</p><table><tr>{head}</tr>{''.join(body)}"
         f"</table><p><small>{stated}</small></p>"
-    )
-
-
-def model_html(model: Model) -> str:
-    """A model for a notebook: its parameters by group."""
-    from html import escape
-
-    rows = "".join(
-        f"<tr><td>{escape(group)}</td><td>{count:,}</td></tr>"
-        for group, count in model.params_by_group.items()
-    )
-    return (
-        f"<p><b>{escape(model.name)}</b> ({escape(model.family)}): {model.params:,} parameters, "
-        f"{model.active_params:,} active</p><table>{rows}</table>"
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from thermoflop.model.architecture.mixers import Attention
 from thermoflop.base.record import record
+from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.operators.table import OperatorTable, Traffic
 
 TYPE_CHECKING = False

@@ -8,16 +8,13 @@ scores, softmax and values alone (Korthikanti et al. 2022), ``none`` nothing.
 
 from __future__ import annotations
 
+from thermoflop.base.record import record
 from thermoflop.errors import UsageError
 from thermoflop.model.operators.kinds import Attend, Softmax
-from thermoflop.base.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.base.number import Number
-    from thermoflop.model.model import Model
     from thermoflop.model.operators.kinds import Operator
     from thermoflop.model.operators.table import OperatorTable
 
@@ -88,13 +85,10 @@ def _repeats(operator: Operator, recompute: str) -> bool:
     return recompute == "selective" and isinstance(operator, Attend | Softmax)
 
 
-def train(
-    model: Model, tokens: Number, batch: Number, recompute: str, options: dict[str, Any]
-) -> Training:
-    """A training step; UsageError for a way to recompute that is not known."""
+def check_recompute(recompute: str, tokens: Number) -> None:
+    """UsageError for a way to recompute that is not known, or for no tokens."""
     if recompute not in RECOMPUTE:
         known = ", ".join(RECOMPUTE)
         raise UsageError(f"recompute={recompute!r} is not known: expected one of {known}")
     if type(tokens) is int and tokens < 1:
         raise UsageError(f"training on {tokens} tokens makes no sense: expected at least 1")
-    return Training(model.operators(batch, tokens, 0, **options), recompute)

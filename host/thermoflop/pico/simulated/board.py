@@ -19,10 +19,10 @@ from thermoflop.pico.simulated import fakes
 from thermoflop.pico.simulated.adc import Divider
 from thermoflop.pico.simulated.cable import Cable, LinkLost
 from thermoflop.pico.simulated.heat import Heat, parse_heat
-from thermoflop.pico.simulated.truth import Ledger
+from thermoflop.pico.simulated.module_space import Space, read_sources
 from thermoflop.pico.simulated.options import Options
 from thermoflop.pico.simulated.plant import Plant, PlantConstants
-from thermoflop.pico.simulated.module_space import Space, read_sources
+from thermoflop.pico.simulated.truth import Ledger
 from thermoflop.pico.simulated.world import SOFT_RESET, PlantWorld
 
 BOOT_MS = 300  # from reset to the first line of main.py, about what MicroPython takes

@@ -13,8 +13,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from thermoflop.pico.simulated.truth import Ledger
 from thermoflop.pico.simulated.menu import LINE_KINDS, Fault
+from thermoflop.pico.simulated.truth import Ledger
 
 USB_BUFFER_BYTES = 256  # CFG_TUD_CDC_TX_BUFSIZE on rp2
 HOST_BUFFER_BYTES = 65536  # what Linux' cdc_acm keeps for a slow reader

@@ -1,1 +1,1 @@
-"""html."""
+"""``report.html``: the page of a run."""

@@ -19,7 +19,7 @@ from thermoflop.report.html.series import run_series
 from thermoflop.report.html.tables import shown
 
 if TYPE_CHECKING:
-    from thermoflop.runs.analysis.analyze import Analysis
+    from thermoflop.runs.analysis.figures import Analysis
 
 REPORT = "report.html"
 COMPARISON = "compare.html"  # of its own name: a comparison takes no run's page away

@@ -8,8 +8,8 @@ from thermoflop.base.units import table as text_table
 from thermoflop.report.html.tables import DASH, number, seconds, shown, table
 
 if TYPE_CHECKING:
-    from thermoflop.runs.analysis.analyze import Analysis
-    from thermoflop.runs.analysis.predicted import Compared
+    from thermoflop.runs.analysis.figures import Analysis
+    from thermoflop.runs.analysis.quantity import Compared
 
 NO_PREDICTION = (
     "No prediction was asked for: thermoflop record --model MODEL writes one into the run before "

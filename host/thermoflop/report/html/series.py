@@ -14,8 +14,8 @@ from thermoflop.runs.analysis.throughput import steps
 from thermoflop.runs.gpu.throttle import words
 
 if TYPE_CHECKING:
-    from thermoflop.runs.analysis.analyze import Analysis
     from thermoflop.runs.analysis.data import Column
+    from thermoflop.runs.analysis.figures import Analysis
 
 MAX_POINTS = 3000
 MAX_BANDS = 400

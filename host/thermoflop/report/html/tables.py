@@ -12,8 +12,8 @@ from thermoflop.report.words import visible
 from thermoflop.runs.gpu.throttle import words
 
 if TYPE_CHECKING:
-    from thermoflop.runs.analysis.analyze import Analysis, Heat, WindowFigures
     from thermoflop.runs.analysis.compare import Spread
+    from thermoflop.runs.analysis.figures import Analysis, Heat, WindowFigures
 
 MAX_ROWS = 300
 MAX_PHASES = 12

@@ -1,1 +1,1 @@
-"""pictures."""
+"""A run as a picture: SVG, PNG."""

@@ -11,8 +11,8 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from thermoflop.errors import StorageError
-from thermoflop.report.pictures.run_picture import nice_step, time_unit
 from thermoflop.report.html.series import run_series
+from thermoflop.report.pictures.run_picture import nice_step, time_unit
 
 _WIDTH, _LEFT, _RIGHT, _HEAD, _PANEL, _FOOT = 960, 64, 20, 64, 170, 34
 INK, SOFT, GRID, HOT, FAN = "#1b2230", "#5b6577", "#e2e6ec", "#dc2626", "#3b82f6"

@@ -17,8 +17,8 @@ from xml.sax.saxutils import escape
 
 from thermoflop.errors import InputError, StorageError
 from thermoflop.pico.wire import printable
-from thermoflop.report.summary import duration, summarize
 from thermoflop.report.pictures.trace import Point, Span, Trace, Tracer
+from thermoflop.report.summary import duration, summarize
 from thermoflop.report.words import fault_words, switches
 from thermoflop.runs.folder.reader import RunReader, read_run
 from thermoflop.runs.summary import Summary

@@ -1,1 +1,1 @@
-"""terminal."""
+"""A run in the terminal: live, plain lines, braille."""

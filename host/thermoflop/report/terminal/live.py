@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.pico.track import Board, BoardLine, Counters, Item
 from thermoflop.pico.wire import Sample, printable
+from thermoflop.report.summary import duration
 from thermoflop.report.terminal.braille import Canvas
 from thermoflop.report.terminal.plain import clock_time, news
-from thermoflop.report.summary import duration
 from thermoflop.report.words import fault_words
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from thermoflop.report.words import visible
 from thermoflop.runs.gpu.throttle import words
 
 if TYPE_CHECKING:
-    from thermoflop.runs.analysis.analyze import Analysis, WindowFigures
+    from thermoflop.runs.analysis.figures import Analysis, WindowFigures
 
 MAX_WINDOWS = 40
 

@@ -17,8 +17,8 @@ from thermoflop.errors import InputError
 from thermoflop.pico.clock import ClockFit, ClockFitter
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import Hello, Sample, Settings
-from thermoflop.runs.gpu.sample import MEASURED, GpuSample
 from thermoflop.runs.folder.reader import ReadCounts, RunReader, read_run
+from thermoflop.runs.gpu.sample import MEASURED, GpuSample
 
 if TYPE_CHECKING:
     import numpy as np

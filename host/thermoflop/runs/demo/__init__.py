@@ -1,1 +1,1 @@
-"""demo."""
+"""``thermoflop demo``: a decoder of this machine heats a simulated board."""

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.bench.limits import processor_cache_bytes
 from thermoflop.errors import ThermoflopError
 from thermoflop.pico.simulated import registry as desk
 from thermoflop.pico.simulated.board import SimulatedBoard
@@ -30,10 +31,9 @@ from thermoflop.pico.simulated.options import Options
 from thermoflop.pico.track import BoardLine, Counters, HostEvent
 from thermoflop.pico.wire import Sample
 from thermoflop.runs.demo import decoder
-from thermoflop.runs.facts import processor_cache_bytes
-from thermoflop.runs.record.plan import Plan
-from thermoflop.runs.predict import Wish
 from thermoflop.runs.folder.records import Record
+from thermoflop.runs.predict import Wish
+from thermoflop.runs.record.plan import Plan
 from thermoflop.runs.record.session import Outcome, record_command
 from thermoflop.runs.record.sources import BoardSource, simulated_library
 

@@ -1,1 +1,1 @@
-"""folder."""
+"""The folder of a run: written, read back, listed, exported."""

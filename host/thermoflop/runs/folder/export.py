@@ -15,8 +15,8 @@ from typing import Any
 from thermoflop.errors import MissingExtra, StorageError, UsageError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import Event, Sample
-from thermoflop.runs.gpu.sample import MEASURED, GpuSample
 from thermoflop.runs.folder.reader import RunReader
+from thermoflop.runs.gpu.sample import MEASURED, GpuSample
 
 _BOARD = ("boot", "seq", "up_s", "board_c", "raw", "fan", "mode", "flags", "drops")
 COLUMNS = ("mono_s", "wall_s", "source", "kind", "gpu", *MEASURED, *_BOARD, "detail")

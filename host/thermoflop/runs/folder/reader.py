@@ -18,9 +18,9 @@ from typing import Any
 from thermoflop.errors import InputError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
 from thermoflop.pico.wire import Bad, LineSplitter, Overlong, decode
-from thermoflop.runs.gpu.sample import parse_gpu
 from thermoflop.runs.folder.records import Record
 from thermoflop.runs.folder.store import FORMAT, RUN, SAMPLES
+from thermoflop.runs.gpu.sample import parse_gpu
 
 MAX_RUN_BYTES = 64 << 20
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)

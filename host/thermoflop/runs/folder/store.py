@@ -39,8 +39,8 @@ except ImportError:  # Windows: a run that goes on cannot be told from one that 
 
 from thermoflop.errors import StorageError, UsageError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
-from thermoflop.runs.gpu.sample import GpuSample, encode_gpu
 from thermoflop.runs.folder.records import Record
+from thermoflop.runs.gpu.sample import GpuSample, encode_gpu
 
 FORMAT = 1
 SAMPLES = "samples.jsonl"

@@ -41,7 +41,7 @@ _MEMORY_TOLERANCE = 0.12  # a driver keeps some for itself, and GB are not GiB
 
 def catalogue_device(name: str, memory_bytes: float | None = None) -> Device | None:
     """The device of the catalogue that NVML calls ``name`` and that has such a memory."""
-    from thermoflop.cost.hardware.device import catalogue
+    from thermoflop.cost.catalogue.devices import catalogue
 
     known = catalogue()
     key = _key(name)

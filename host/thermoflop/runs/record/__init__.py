@@ -1,1 +1,1 @@
-"""record."""
+"""Recording: sources, queue, clocks, the session around a command."""

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from thermoflop.errors import UsageError
-from thermoflop.runs.record.gate import Gate, GateResult
-from thermoflop.runs.gpu.sampler import MAX_RATE_HZ, RATE_HZ
 from thermoflop.runs.folder.records import Record
+from thermoflop.runs.gpu.sampler import MAX_RATE_HZ, RATE_HZ
+from thermoflop.runs.record.gate import Gate, GateResult
 
 if TYPE_CHECKING:
     from thermoflop.runs.predict import Wish

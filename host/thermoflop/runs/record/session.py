@@ -26,13 +26,13 @@ from thermoflop.runs.child.marks import MarksFile, keys_event
 from thermoflop.runs.child.output import ChildLog, OutputPump
 from thermoflop.runs.child.process import Child, find_program
 from thermoflop.runs.child.signals import Signals
-from thermoflop.runs.record.clocks import ClockWatch
 from thermoflop.runs.folder.control import STOP, Control
-from thermoflop.runs.record.gate import choose_sensor, wait_until_cool
-from thermoflop.runs.folder.resilient import Ledger
-from thermoflop.runs.record.plan import Plan, Trial, trials
-from thermoflop.runs.record.log import ItemQueue
 from thermoflop.runs.folder.records import Record
+from thermoflop.runs.folder.resilient import Ledger
+from thermoflop.runs.record.clocks import ClockWatch
+from thermoflop.runs.record.gate import choose_sensor, wait_until_cool
+from thermoflop.runs.record.log import ItemQueue
+from thermoflop.runs.record.plan import Plan, Trial, trials
 from thermoflop.runs.record.sources import open_board, open_gpus
 
 TURN_S = 0.1

@@ -13,10 +13,10 @@ from thermoflop.pico.link import FIRST_LINE_S, Link
 from thermoflop.pico.ports import choose
 from thermoflop.pico.track import BoardLine
 from thermoflop.pico.wire import Hello, Sample, Settings
+from thermoflop.runs.folder.records import Record
 from thermoflop.runs.gpu.nvml import Gpus, NoGpu
 from thermoflop.runs.gpu.sampler import GpuSampler
 from thermoflop.runs.record.log import ItemQueue, first_lines
-from thermoflop.runs.folder.records import Record
 from thermoflop.runs.summary import Summarizer
 
 NOT_ASKED = "not asked for"

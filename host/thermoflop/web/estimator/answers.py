@@ -8,8 +8,8 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from thermoflop.errors import ThermoflopError
 from thermoflop.base.record import fields_of
+from thermoflop.errors import ThermoflopError
 from thermoflop.web.estimator.fields import FieldError
 from thermoflop.web.estimator.inputs import PACKED, fits_address, to_query
 

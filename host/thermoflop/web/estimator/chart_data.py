@@ -9,7 +9,7 @@ from thermoflop.cost.reports.roofline import roofline
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.cost.inference.estimate import Estimate
+    from thermoflop.cost.inference.result import Estimate
     from thermoflop.web.estimator.corrected import Computed
 
 
@@ -23,7 +23,7 @@ def charts_of(asked: Computed, grown: Estimate) -> dict[str, Any]:
 
 
 def _roof(asked: Computed) -> dict[str, Any]:
-    roof = roofline(asked.found, asked.setting)
+    roof = roofline(asked.found)
     return {
         "corners": [list(corner) for corner in roof.corners],
         "steps": {

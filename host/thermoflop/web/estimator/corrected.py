@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.inference.compare import compare, forms_of
-from thermoflop.cost.inference.estimate import Setting, estimate
-from thermoflop.cost.inference.capacity import fit
-from thermoflop.cost.hardware.device import catalogue
-from thermoflop.cost.mqa_page.page import Page
+from thermoflop.base.record import record
+from thermoflop.cost.catalogue.devices import catalogue
 from thermoflop.cost.catalogue.profiles import find_profile, own_profile
+from thermoflop.cost.inference.capacity import fit
+from thermoflop.cost.inference.compare import compare, forms_of
+from thermoflop.cost.inference.estimate import estimate
+from thermoflop.cost.mqa_page.page import Page
 from thermoflop.cost.reports.saturation import BATCHES
 from thermoflop.errors import ThermoflopError
-from thermoflop.base.record import record
 from thermoflop.web.estimator.fields import (
     ATTENTION,
     OWN_RATES,
@@ -28,11 +28,11 @@ from thermoflop.web.estimator.upload import read_packed
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.cost.inference.compare import Variant
-    from thermoflop.cost.inference.estimate import Estimate
-    from thermoflop.cost.inference.capacity import Fit
-    from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.catalogue.profiles import Profile
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.inference.capacity import Fit
+    from thermoflop.cost.inference.compare import Variant
+    from thermoflop.cost.inference.result import Estimate
     from thermoflop.cost.why.operator import Why
     from thermoflop.model.model import Model
     from thermoflop.web.estimator.inputs import Inputs
@@ -50,7 +50,6 @@ class Computed:
     """Everything that one set of inputs is answered from."""
 
     model: Model
-    setting: Setting
     found: Estimate
     room: Fit
     options: dict[str, Any]
@@ -147,8 +146,7 @@ def _computed(inputs: Inputs) -> Computed:
     }  # fmt: skip
     options = {**placed, "profile": profile}
     found = estimate(model, device, **options)
-    setting = Setting(model, device, found.plan, found.precision, profile)
-    return Computed(model, setting, found, fit(model, device, **placed), options)
+    return Computed(model, found, fit(model, device, **placed), options)
 
 
 def batches_of(asked: Computed) -> Estimate:
@@ -157,7 +155,7 @@ def batches_of(asked: Computed) -> Estimate:
 
     batches = [batch for batch in BATCHES if batch % asked.found.plan.dp == 0]
     options = {**asked.options, "batch": np.array(batches or [asked.found.plan.dp])}
-    return estimate(asked.model, asked.setting.device, **options)
+    return estimate(asked.model, asked.found.device, **options)
 
 
 def forms(inputs: Inputs, asked: Computed) -> list[Variant]:
@@ -165,7 +163,7 @@ def forms(inputs: Inputs, asked: Computed) -> list[Variant]:
     try:
         return compare(
             model_of(_as_published(inputs)),
-            asked.setting.device,
+            asked.found.device,
             inputs.groups or None,
             inputs.rank,
             **asked.options,
@@ -184,8 +182,8 @@ def _as_published(inputs: Inputs) -> Inputs:
 
 def corrected_why(inputs: Inputs, key: str) -> Why:
     """What is behind a number; ``form.MQA.token.expected`` asks for one form of attention."""
-    from thermoflop.cost.why.number import why_number
     from thermoflop.base.record import replace
+    from thermoflop.cost.why.number import why_number
 
     if key.startswith("form."):
         form, _, key = key.removeprefix("form.").partition(".")
@@ -195,4 +193,4 @@ def corrected_why(inputs: Inputs, key: str) -> Why:
         asked = computed(replace(inputs, attention=attention))
     else:
         asked = computed(inputs)
-    return why_number(asked.found, asked.setting, key, asked.room)
+    return why_number(asked.found, key, asked.room)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.roofline.rates import binding, operator_s
 from thermoflop.base.units import digits, gigabytes, scaled, seconds
+from thermoflop.cost.roofline.rates import binding, operator_s
 from thermoflop.cost.why.operator import parts_shown
 from thermoflop.web.estimator.answer import Answer, Figure, Grid, Row
-from thermoflop.web.estimator.corrected import batches_of, computed, forms
 from thermoflop.web.estimator.chart_data import charts_of
+from thermoflop.web.estimator.corrected import batches_of, computed, forms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from thermoflop.cost.inference.compare import Variant
-    from thermoflop.cost.inference.estimate import Estimate, Span
+    from thermoflop.cost.inference.result import Estimate
+    from thermoflop.cost.roofline.span import Span
     from thermoflop.cost.why.operator import Part
     from thermoflop.web.estimator.corrected import Computed
     from thermoflop.web.estimator.inputs import Inputs
@@ -32,7 +33,7 @@ def corrected_answer(inputs: Inputs) -> Answer:
     grids += [_model(asked)]
     if variants:
         grids.append(_forms(variants))
-    for phase, part in parts_shown(found, asked.setting).items():
+    for phase, part in parts_shown(found).items():
         grids.append(_operators(asked, phase, part))
     conventions = "; ".join(f"{name}: {words}" for name, words in found.conventions.items())
     notes = (
@@ -262,7 +263,7 @@ def _form_row(
 
 
 def _operators(asked: Computed, phase: str, part: Part) -> Grid:
-    rates = asked.setting.rates
+    rates = asked.found.setting.rates
     times = [float(operator_s(work, rates)) for work in part.works]
     whole = sum(times) or 1.0
     rows = []

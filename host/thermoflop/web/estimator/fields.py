@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.errors import UsageError
 from thermoflop.base.record import record
 from thermoflop.base.words import nearest, shortened
+from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +127,7 @@ def _gpus() -> dict[str, str]:
 
 
 def _devices() -> dict[str, str]:
-    from thermoflop.cost.hardware.device import catalogue
+    from thermoflop.cost.catalogue.devices import catalogue
 
     return {name: name for name in catalogue()}
 

@@ -23,7 +23,7 @@ LONGEST_NAME = 60
 
 def pack_config(content: bytes, file_name: str) -> str:
     """An uploaded file as a short text. FieldError, in one sentence, for what is no config.json."""
-    from thermoflop.model.config.source import parse_json
+    from thermoflop.base.files import parse_json
 
     if len(content) > LARGEST_BYTES:
         raise FieldError(

@@ -1,1 +1,1 @@
-"""live."""
+"""The live page: board, GPUs, recordings."""

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.errors import ThermoflopError
-from thermoflop.web.live.control import control_panel, findings
 from thermoflop.web.frame import ASSETS, frame
+from thermoflop.web.live.control import control_panel, findings
 from thermoflop.web.live.recording_card import RecordingCard
 
 if TYPE_CHECKING:

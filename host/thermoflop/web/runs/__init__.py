@@ -1,1 +1,1 @@
-"""runs."""
+"""The pages of finished runs."""

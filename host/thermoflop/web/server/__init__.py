@@ -1,1 +1,1 @@
-"""server."""
+"""The web server: requests, who may ask, how it ends."""

@@ -18,9 +18,9 @@ def register(app: FastAPI, site: Site, desk: Desk) -> None:
 
     from thermoflop.web.estimator.page import estimator_page
     from thermoflop.web.live.page import live_page
+    from thermoflop.web.live.stream import PATH, Stream
     from thermoflop.web.runs.reports import Reports
     from thermoflop.web.runs.runs_page import runs_page
-    from thermoflop.web.live.stream import PATH, Stream
 
     ui.page("/", title="Estimator · thermoflop", response_timeout=30)(estimator_page)
     ui.page("/live", title="Live · thermoflop")(lambda: live_page(desk))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from thermoflop.model.config.families.core import FAMILIES, Family
+from thermoflop.model.config.family import FAMILIES, Family
 
 # module -> the model_types that it defines; the test of families holds both lists equal
 MODULES = {

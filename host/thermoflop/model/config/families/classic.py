@@ -6,8 +6,8 @@ Defaults are those of the configuration classes of transformers 5 (``configurati
 from __future__ import annotations
 
 from thermoflop.errors import InputError
-from thermoflop.model.config.families.core import anything, family, maybe, use
 from thermoflop.model.config.families.patterns import all_sliding
+from thermoflop.model.config.family import anything, family, maybe, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

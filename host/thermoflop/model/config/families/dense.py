@@ -5,7 +5,6 @@ Defaults are those of the configuration classes of transformers 5 (``configurati
 
 from __future__ import annotations
 
-from thermoflop.model.config.families.core import at_least_zero, family, indices, maybe, names, use
 from thermoflop.model.config.families.patterns import (
     after_max_window_layers,
     all_sliding,
@@ -14,6 +13,7 @@ from thermoflop.model.config.families.patterns import (
     rotated_layers,
     switched_window,
 )
+from thermoflop.model.config.family import at_least_zero, family, indices, maybe, names, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

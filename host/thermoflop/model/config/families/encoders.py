@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.families.core import at_least_zero, family, use
+from thermoflop.model.config.family import at_least_zero, family, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,10 +7,17 @@ from __future__ import annotations
 
 from thermoflop.errors import InputError
 from thermoflop.model.config.families.classic import ALL_BIASES, LAYER_NORM
-from thermoflop.model.config.families.core import anything, at_least_zero, family, maybe, maybe_zero, use
-from thermoflop.model.config.families.core import names as words
 from thermoflop.model.config.families.mixtures import SHARED
 from thermoflop.model.config.families.patterns import from_layer_types
+from thermoflop.model.config.family import (
+    anything,
+    at_least_zero,
+    family,
+    maybe,
+    maybe_zero,
+    use,
+)
+from thermoflop.model.config.family import names as words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ Defaults are those of the configuration classes of transformers 5 (``configurati
 from __future__ import annotations
 
 from thermoflop.errors import InputError
-from thermoflop.model.config.families.core import at_least_zero, family, maybe, maybe_zero, use
-from thermoflop.model.config.families.mixtures import SHARED
 from thermoflop.model.architecture.mixers import LatentAttention
+from thermoflop.model.config.families.mixtures import SHARED
+from thermoflop.model.config.family import at_least_zero, family, maybe, maybe_zero, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

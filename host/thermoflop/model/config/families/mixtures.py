@@ -5,18 +5,9 @@ Defaults are those of the configuration classes of transformers 5 (``configurati
 
 from __future__ import annotations
 
+from thermoflop.base.words import shortened
 from thermoflop.errors import InputError
 from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
-from thermoflop.model.config.families.core import (
-    at_least_zero,
-    family,
-    indices,
-    mapping,
-    maybe,
-    maybe_zero,
-    names,
-    use,
-)
 from thermoflop.model.config.families.patterns import (
     all_sliding,
     every,
@@ -27,7 +18,16 @@ from thermoflop.model.config.families.patterns import (
     sparse_by_step,
     switched_window,
 )
-from thermoflop.base.words import shortened
+from thermoflop.model.config.family import (
+    at_least_zero,
+    family,
+    indices,
+    mapping,
+    maybe,
+    maybe_zero,
+    names,
+    use,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ Each rule is a function of the configuration that returns one word or one truth 
 
 from __future__ import annotations
 
-from thermoflop.errors import InputError
 from thermoflop.base.words import shortened
+from thermoflop.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,17 +1,17 @@
 """State-space models and hybrids: parameters, projections and convolutions exact.
 
-The scan is counted from the published recurrence (``thermoflop.model.operators.scan``). Defaults are
+The scan is counted from the published recurrence (``operators.scan``). Defaults are
 those of the configuration classes of transformers 5.
 """
 
 from __future__ import annotations
 
-from thermoflop.errors import InputError, UnknownModel
-from thermoflop.model.config.families import mixtures  # noqa: F401 - qwen3_moe is defined there
-from thermoflop.model.config.families.core import anything, at_least_zero, family, maybe, names, use
-from thermoflop.model.config.families.patterns import LAYER_WORDS, from_layer_types
-from thermoflop.model.architecture.mixers import GatedDelta, Mamba, Mamba2
 from thermoflop.base.words import shortened
+from thermoflop.errors import InputError, UnknownModel
+from thermoflop.model.architecture.mixers import GatedDelta, Mamba, Mamba2
+from thermoflop.model.config.families import mixtures  # noqa: F401 - qwen3_moe is defined there
+from thermoflop.model.config.families.patterns import LAYER_WORDS, from_layer_types
+from thermoflop.model.config.family import anything, at_least_zero, family, maybe, names, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.families.core import family
+from thermoflop.model.config.family import family
 
 _SIDES = {
     "encoder_layers": 12,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.families.core import family, mapping
+from thermoflop.model.config.family import family, mapping
 
 _TOWER = {
     "hidden_size": 768,

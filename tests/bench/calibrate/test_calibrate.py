@@ -10,21 +10,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs.bench.kit import numpy_pool
-from thermoflop.cli import main
-from thermoflop.cost.catalogue.machine import find_own, path_of, read_own
-from thermoflop.cost.hardware.precision import choose_precision
+from bench.kit import numpy_pool
 from thermoflop.bench import backend as clocks
 from thermoflop.bench import limits
 from thermoflop.bench import run as benching
-from thermoflop.bench.kernels import kernel
-from thermoflop.bench.measure import Case
-from thermoflop.bench.numpy_backend import NumpyBackend
 from thermoflop.bench.calibrate import run as calibrating
 from thermoflop.bench.calibrate.busy import Others, Patience
 from thermoflop.bench.calibrate.fit import LEAST_DEVIATION, agreed, spread, tables
 from thermoflop.bench.calibrate.grid import CPU, GPU, QUICK, Grid, Node, nodes
 from thermoflop.bench.calibrate.text import Progress
+from thermoflop.bench.kernels import kernel
+from thermoflop.bench.measure import Case
+from thermoflop.bench.numpy_backend import NumpyBackend
+from thermoflop.cli import main
+from thermoflop.cost.catalogue.machine import find_own, path_of, read_own
+from thermoflop.cost.hardware.precision import choose_precision
 
 TINY = Grid((1, 8), (256, 1024), (1, 4), (8, 32), (64, 512), 1e6, 1e4)
 

@@ -1,17 +1,104 @@
-"""A training estimate for people and as JSON."""
+"""What ``tf.train`` returns, for people and as JSON."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.inference.text import plain
+from thermoflop.base.record import plain, record, replace
 from thermoflop.base.units import digits, gigabytes, scaled, seconds, wrapped
-from thermoflop.base.record import replace
+from thermoflop.cost.hardware.device import Device
+from thermoflop.cost.hardware.precision import Precision
+from thermoflop.cost.training.iteration import TrainingQuestion
+from thermoflop.cost.training.memory import TrainingMemory
+from thermoflop.cost.work.share import Plan
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.cost.training.train import TrainingEstimate
+    from thermoflop.cost.roofline.span import Span
+    from thermoflop.cost.training.iteration import TrainingQuestion
+
+
+@record
+class TrainingEstimate:
+    """One iteration and a whole run. ``model_flops`` leave recomputation out, ``hardware_flops``
+    count it; both with every query meeting every key (``attention='full'``) or under the mask."""
+
+    model_name: str
+    params: int
+    device: Device
+    plan: Plan
+    precision: Precision
+    global_batch: int
+    micro_batch: int
+    sequence: int
+    recompute: str
+    attention: str
+    model_flops: int
+    hardware_flops: int
+    six_n_flops: int
+    iteration: Span
+    bubble: float
+    memory: TrainingMemory
+    provenance: str
+    train_tokens: float | None = None
+    price_per_device_hour: float | None = None
+    question: TrainingQuestion | None = None
+    profile: str | None = None
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Tokens a second on all devices."""
+        return float(self.global_batch * self.sequence / self.iteration.expected_s)
+
+    @property
+    def mfu(self) -> float:
+        """Model FLOPs utilization (Chowdhery et al. 2022): recomputation counts for nothing."""
+        return self._utilization(self.model_flops)
+
+    @property
+    def hfu(self) -> float:
+        """Hardware FLOPs utilization: recomputation counts."""
+        return self._utilization(self.hardware_flops)
+
+    def _utilization(self, flops: float) -> float:
+        peak = self.device.peak(self.precision.compute)
+        return float(flops / (self.iteration.expected_s * peak * self.plan.devices))
+
+    @property
+    def days(self) -> tuple[float, float, float] | None:
+        """Expected days for ``train_tokens``, and the ends of the 80 % interval."""
+        if self.train_tokens is None:
+            return None
+        iterations = self.train_tokens / (self.global_batch * self.sequence)
+        span = self.iteration
+        expected, low, high = (
+            iterations * seconds / 86400 for seconds in (span.expected_s, span.low_s, span.high_s)
+        )
+        return expected, low, high
+
+    @property
+    def device_hours(self) -> float | None:
+        """Device hours expected for ``train_tokens``."""
+        return None if self.days is None else self.days[0] * 24 * self.plan.devices
+
+    @property
+    def price(self) -> float | None:
+        """Device hours times their price."""
+        if self.device_hours is None or self.price_per_device_hour is None:
+            return None
+        return self.device_hours * self.price_per_device_hour
+
+    def why(self) -> str:
+        """Every operator of an iteration, the formula filled in, and what binds."""
+        from thermoflop.cost.training.why import training_why_text
+
+        assert self.question is not None  # noqa: S101 - every estimate that train makes has one
+        return training_why_text(self.question, self.profile)
+
+    def __str__(self) -> str:
+
+        return training_text(self)
 
 
 def training_text(found: TrainingEstimate) -> str:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.hardware.device import CALIBRATED
+from thermoflop.base.number import maximum
+from thermoflop.base.record import fields_of, plain, record
 from thermoflop.base.units import digits, gigabytes, seconds, table
-from thermoflop.base.record import is_record
+from thermoflop.cost.hardware.device import CALIBRATED
+from thermoflop.cost.roofline.span import Span
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.cost.inference.estimate import Estimate, Span
+    from thermoflop.base.number import Number
+    from thermoflop.cost.energy import Energy
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.cost.inference.setting import Setting
+    from thermoflop.cost.memory import Memory
+    from thermoflop.cost.work.share import Plan
 
 
 def _span_row(name: str, span: Span) -> list[str]:
@@ -124,24 +132,9 @@ def _notes(found: Estimate) -> list[str]:
     ]
 
 
-def plain(value: Any) -> Any:
-    """A record, array or number as JSON takes it: infinities become null."""
-    if is_record(value):
-        return {name: plain(item) for name, item in value.__dict__.items()}
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not -1e308 < value < 1e308:
-        return None
-    if type(value).__module__ == "numpy":
-        return plain(value.tolist())
-    return value
-
-
 def estimate_json(found: Estimate) -> dict[str, Any]:
     """The estimate as one object, with what follows from it."""
-    shown = plain(found)
+    shown = plain({name: value for name, value in fields_of(found).items() if name != "setting"})
     shown["device"] = found.device.name
     shown["memory"]["total_bytes"] = found.memory.total_bytes
     shown["memory"]["fits"] = bool(found.memory.fits)
@@ -150,3 +143,51 @@ def estimate_json(found: Estimate) -> dict[str, Any]:
     shown["decode_tokens_per_s"] = found.decode_tokens_per_s if found.generate > 1 else None
     shown["prefill_tokens_per_s"] = found.prefill_tokens_per_s
     return dict(shown)
+
+
+@record
+class Estimate:
+    """What one run costs. Seconds, bytes, joules; tokens per second over all replicas.
+
+    ``first_token`` is the time to the first token, ``per_token`` the mean time of the following
+    ones, ``total`` both together; for an encoder there is the first alone. ``setting`` is what it
+    was made of, and what its reasons are read from.
+    """
+
+    model_name: str
+    device: Device
+    plan: Plan
+    precision: Precision
+    batch: Number
+    prompt: Number
+    generate: Number
+    first_token: Span
+    per_token: Span
+    total: Span
+    memory: Memory
+    energy: Energy | None
+    provenance: str
+    conventions: dict[str, str]
+    setting: Setting
+
+    @property
+    def tokens_per_s(self) -> Number:
+        """Generated tokens a second expected of all sequences, prefill included."""
+        return self.batch * self.generate / self.total.expected_s
+
+    @property
+    def decode_tokens_per_s(self) -> Number:
+        """Generated tokens a second of all sequences once the prompt has been read; 0 for none."""
+        seconds = self.per_token.expected_s
+        return (seconds > 0) * self.batch / maximum(seconds, 1e-300)
+
+    @property
+    def prefill_tokens_per_s(self) -> Number:
+        """Prompt tokens a second of all sequences."""
+        return self.batch * self.prompt / self.first_token.expected_s
+
+    def __str__(self) -> str:
+        return estimate_text(self)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{estimate_text(self)}</pre>"

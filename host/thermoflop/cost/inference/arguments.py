@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.hardware.device import Device, as_device
-from thermoflop.errors import UsageError
 from thermoflop.base.number import kind_of
 from thermoflop.base.record import record
+from thermoflop.cost.catalogue.devices import as_device
+from thermoflop.cost.hardware.device import Device
+from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from os import PathLike

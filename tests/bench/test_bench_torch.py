@@ -9,13 +9,13 @@ import pytest
 
 pytest.importorskip("torch", reason="torch is not installed")
 
-from runs.bench.kit import BEST, small
-from thermoflop.errors import UsageError
+from bench.kit import BEST, small
 from thermoflop.bench import backend as clocks
-from thermoflop.bench.backend import open_backend
+from thermoflop.bench.backends import open_backend
 from thermoflop.bench.check import ALLOWED, SMALL, decoder_error
 from thermoflop.bench.kernels import Pool
 from thermoflop.bench.measure import PHASES, Bench, Case
+from thermoflop.errors import UsageError
 
 
 @pytest.mark.parametrize("name", SMALL)

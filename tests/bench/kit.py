@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from thermoflop.cost.catalogue.machine import Level
-from thermoflop.model.load import load_model
 from thermoflop.bench.check import SMALL
 from thermoflop.bench.kernels import Pool
 from thermoflop.bench.limits import Best
 from thermoflop.bench.numpy_backend import NumpyBackend
+from thermoflop.cost.catalogue.machine import Level
+from thermoflop.model.load import load_model
 
 BEST = Best(1e13, (Level(1e6, 1e12), Level(1e18, 1e11)), 1e6, 8e9)
 

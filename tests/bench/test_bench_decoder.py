@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs.bench.kit import small
-from thermoflop.errors import ThermoflopError, UsageError
-from thermoflop.model.load import load_model
+from bench.kit import small
 from thermoflop.bench import check as checking
-from thermoflop.bench.backend import open_backend
+from thermoflop.bench.backends import open_backend
 from thermoflop.bench.check import SMALL, check, decoder_error
 from thermoflop.bench.decoder import Decoder, check_runs, with_layers
 from thermoflop.bench.numpy_backend import NumpyBackend
+from thermoflop.errors import ThermoflopError, UsageError
+from thermoflop.model.load import load_model
 
 
 def naive_gpt2(decoder: Decoder, ids: Any) -> Any:

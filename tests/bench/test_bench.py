@@ -7,20 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs.bench.kit import BEST, numpy_pool, small
-from thermoflop.cli import main
-from thermoflop.errors import UsageError
-from thermoflop.model.load import load_model
+from bench.kit import BEST, numpy_pool, small
 from thermoflop.bench import backend as clocks
-from thermoflop.bench import limits
-from thermoflop.bench import measure
+from thermoflop.bench import limits, measure
 from thermoflop.bench import run as running
-from thermoflop.bench.backend import open_backend
+from thermoflop.bench.backends import open_backend
 from thermoflop.bench.check import SMALL
 from thermoflop.bench.kernels import kernel
 from thermoflop.bench.measure import Bench, Case, layers_that_fit
 from thermoflop.bench.numpy_backend import NumpyBackend
 from thermoflop.bench.suite import SUITES, Found, Wanted, cases_of, run_suite
+from thermoflop.cli import main
+from thermoflop.errors import UsageError
+from thermoflop.model.load import load_model
 
 
 @pytest.fixture(autouse=True)

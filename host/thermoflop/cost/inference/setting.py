@@ -1,0 +1,114 @@
+"""What an estimate is made of: a share of a model, a device, a profile, and its rates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.number import maximum
+from thermoflop.base.record import replace
+from thermoflop.cost.engines.overheads import as_run
+from thermoflop.cost.roofline.bound import limits_of
+from thermoflop.cost.roofline.rates import device_s, fastest_peak, host_s, rates_of, step_overhead_s
+from thermoflop.cost.roofline.span import Span
+from thermoflop.cost.work.share import Share
+from thermoflop.cost.work.steps import decode_step, prefill_step
+from thermoflop.cost.work.work import window_ends
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from thermoflop.base.number import Number
+    from thermoflop.cost.catalogue.profiles import Profile, Spread
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.cost.roofline.rates import Rates
+    from thermoflop.cost.work.share import Plan
+    from thermoflop.cost.work.work import Work
+    from thermoflop.model.model import Model
+    from thermoflop.model.operators.step import Step
+
+
+# Contexts between which measured times are taken to grow evenly.
+CURVE_ENDS = tuple(2**power for power in range(4, 21))
+
+
+class Setting:
+    """What an estimate is made of: a share of a model, a device, a profile, and its rates.
+
+    ``prefix`` tokens of the prompt are cached already, ``chunk`` are read at once (None: as the
+    engine does): what the reasons of an estimate are told for.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        device: Device,
+        plan: Plan,
+        precision: Precision,
+        profile: Profile,
+        *,
+        prefix: int = 0,
+        chunk: int | None = None,
+    ) -> None:
+        self.model, self.device, self.plan, self.precision = model, device, plan, precision
+        self.profile, self.prefix = profile, prefix
+        self.chunk = profile.engine.chunk if chunk is None else chunk
+        self.share = Share(model.description, plan, precision)
+        efficiency = profile.efficiency(device, precision)
+        curves = profile.curves(device, precision)
+        self.rates = rates_of(device, precision, efficiency, profile.engine, curves)
+        self.limits = limits_of(device, fastest_peak(device, precision), plan.pp)
+        self.ends = window_ends(model.description)
+        self.is_eager = profile.engine.kernels != "fused"
+        if self.is_eager:
+            self.ends = tuple(sorted({*self.ends, *CURVE_ENDS}))
+
+    def prefill(self, prompt: Number, batch: Number, cached: Number = 0) -> list[Work]:
+        """The operators that read the prompt."""
+        return self.works(self._reading(prompt, batch, cached))
+
+    def least_prefill(self, prompt: Number, batch: Number, cached: Number = 0) -> list[Work]:
+        """The same where nothing is wasted: what the bound is made of."""
+        return self.share.works(self._reading(prompt, batch, cached))
+
+    def _reading(self, prompt: Number, batch: Number, cached: Number) -> Step:
+        logits = "none" if self.model.is_encoder else "last"
+        return prefill_step(prompt, batch, cached, logits)
+
+    def works(self, step: Step) -> list[Work]:
+        """The operators of a step as the engine runs them: see ``engines.overheads``."""
+        engine = self.profile.engine
+        if engine.unfused:
+            step = replace(step, kernels="eager")
+        return as_run(self.share.works(step, engine.kernels), engine, self.precision)
+
+    def check_step(self, new: int, batch: Number, cached: Number) -> Step:
+        """The step that checks ``new`` drafted tokens: logits at every one of them."""
+        return prefill_step(new, batch, cached, "all")
+
+    def decoding(self, batch: Number) -> Callable[[Number], list[Work]]:
+        """The operators of a decode step, by the number of cached tokens."""
+        return lambda cached: self.works(decode_step(cached, batch))
+
+    def least_decoding(self, batch: Number) -> Callable[[Number], list[Work]]:
+        """The same where nothing is wasted."""
+        return lambda cached: self.share.works(decode_step(cached, batch))
+
+    def spread(self, phase: str) -> Spread:
+        """The interval of a phase."""
+        return self.profile.interval(phase, self.device)
+
+    def span(self, phase: str, bound: Number, expected: Number) -> Span:
+        """A span: neither the expectation nor its interval passes the bound."""
+        spread = self.spread(phase)
+        sure = maximum(expected, bound)
+        low, high = maximum(sure * spread.low, bound), maximum(sure * spread.high, bound)
+        return Span(bound, sure, low, high)
+
+
+def step_s(found: list[Work], sequences: Number, rates: Rates, *, recorded: bool = False) -> Number:
+    """Seconds expected of one step; ``recorded``: launched at once, as a graph."""
+    device = device_s(found, rates)
+    if not recorded:
+        device = maximum(device, host_s(found, rates))
+    return device + step_overhead_s(sequences, rates)

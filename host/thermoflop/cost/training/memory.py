@@ -1,0 +1,112 @@
+"""Memory of training on the fullest device: weights, gradients, optimizer, activations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record
+from thermoflop.cost.memory import layers_of, stage_share, weight_bytes
+from thermoflop.cost.training.activations import form_of, generalized_layer_bytes
+from thermoflop.cost.training.iteration import TrainingQuestion
+from thermoflop.cost.work.share import Plan, Share
+from thermoflop.errors import UsageError
+from thermoflop.model.architecture.feedforward import Moe
+from thermoflop.model.architecture.mixers import Attention
+from thermoflop.model.architecture.parameters import expert_parameters, mixtures
+
+if TYPE_CHECKING:
+    from thermoflop.cost.training.iteration import TrainingQuestion
+    from thermoflop.model.architecture.description import Layer
+
+
+@record
+class TrainingMemory:
+    """Bytes on the fullest device. States are gradients, master weights and Adam's moments."""
+
+    weight_bytes: float
+    gradient_bytes: float
+    optimizer_bytes: float
+    activation_bytes: float
+    capacity_bytes: float
+    form: str
+
+    @property
+    def total_bytes(self) -> float:
+        """Everything together."""
+        return (
+            self.weight_bytes + self.gradient_bytes + self.optimizer_bytes + self.activation_bytes
+        )
+
+    @property
+    def fits(self) -> bool:
+        """Whether it fits."""
+        return self.total_bytes <= self.capacity_bytes
+
+    @property
+    def shortfall_bytes(self) -> float:
+        """What is missing; 0 where it fits."""
+        return max(0.0, self.total_bytes - self.capacity_bytes)
+
+
+def state_bytes(params: float, zero: int, dp: int, wide: float = 2.0) -> tuple[float, float, float]:
+    """Bytes of weights, gradients and optimizer states on a device under ZeRO 0 to 3.
+
+    2 + 2 + 12 bytes a parameter in mixed precision with Adam; stage 1 divides the optimizer's
+    states over the replicas, 2 the gradients too, 3 the weights too (Rajbhandari et al. 2020).
+    """
+    if zero not in (0, 1, 2, 3):
+        raise UsageError(f"zero={zero!r:.40} is no stage of ZeRO: expected 0, 1, 2 or 3")
+    weights = wide * params / (dp if zero >= 3 else 1)
+    gradients = wide * params / (dp if zero >= 2 else 1)
+    return weights, gradients, 12.0 * params / (dp if zero >= 1 else 1)
+
+
+def _layer_bytes(layer: Layer, form: str, question: TrainingQuestion) -> float:
+    """What one layer keeps of a micro-batch."""
+    tokens = question.micro_batch * question.sequence / question.plan.cp
+    hidden, mixer, feed = layer.hidden, layer.mixer, layer.feed
+    attention, scores = 4.0 * hidden, 0.0
+    if isinstance(mixer, Attention):
+        attention = 2.0 * mixer.q_width + 2.0 * mixer.kv_width
+        scores = float(mixer.heads * question.sequence)
+    if isinstance(feed, Moe):
+        inner = feed.expert.inner * feed.top_k * (3 if feed.expert.gated else 2)
+    elif feed is not None:
+        inner = feed.inner * (3 if feed.gated else 2)
+    else:
+        inner = 0
+    return float(
+        generalized_layer_bytes(form, tokens, hidden, attention, inner, scores, question.plan.tp)
+    )
+
+
+def training_memory(question: TrainingQuestion) -> TrainingMemory:
+    """Memory of the first stage, which keeps the activations of as many micro-batches as there
+    are stages (Korthikanti et al. 2022: L/p layers x p micro-batches, x (1 + (p-1)/(p v)) when
+    interleaved). Experts have fewer replicas than the rest: ``dp / ep`` beyond a group."""
+    plan, description = question.plan, question.model.description
+    share = Share(description, Plan(plan.tp, plan.pp, 1, plan.ep, plan.cp), question.precision)
+    params = weight_bytes(share) / share.precision.weight_bytes
+    layers = layers_of(description)
+    shared = sum(sets * expert_parameters(moe) for sets, moe in mixtures(share.description))
+    experts = float(shared) * stage_share(layers, plan.pp)
+    beyond = max(1, plan.ep // plan.tp)
+    replicas = max(1, plan.dp // beyond)
+    dense = state_bytes(params - experts, question.zero, plan.dp)
+    sparse = state_bytes(experts, question.zero, replicas)
+    weights, gradients, optimizer = (
+        mine + theirs for mine, theirs in zip(dense, sparse, strict=True)
+    )
+    form = form_of(question.recompute, plan.tp, sequence=plan.sequence, fused=question.fused)
+    kept = sum(
+        run.times * _layer_bytes(run.layer, form, question)
+        for stack in description.stacks
+        for run in stack.runs
+    )
+    micro_batches = question.global_batch / plan.dp / question.micro_batch
+    alive = min(float(plan.pp), micro_batches)
+    if question.virtual > 1:
+        alive *= 1 + (plan.pp - 1) / (plan.pp * question.virtual)
+    kept *= stage_share(layers, plan.pp) * alive
+    capacity = question.device.memory_bytes
+    return TrainingMemory(weights, gradients, optimizer, kept, capacity, form)

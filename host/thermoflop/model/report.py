@@ -1,0 +1,40 @@
+"""``thermoflop ops``: an operator table together with the parameters of its model."""
+
+from __future__ import annotations
+
+from thermoflop.model.operators.table_text import csv_text, short
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from thermoflop.model.model import Model
+    from thermoflop.model.operators.table import OperatorTable
+
+
+def table_report(model: Model, table: OperatorTable, form: str) -> str:
+    """The table with the model's parameters: ``text``, ``json`` or ``csv``."""
+    if form == "csv":
+        return csv_text(table.rows(), table.conventions)
+    if form == "json":
+        import json
+
+        known = {"parameters": model.params, "active_parameters": model.active_params}
+        known["notes"] = list(model.notes)
+        groups = {"parameters_by_group": model.params_by_group}
+        return json.dumps({**table.record(), **known, **groups}, indent=2)
+    sizes = sorted(model.params_by_group.items(), key=lambda item: -item[1])
+    listed = ", ".join(f"{group} {short(count)}" for group, count in sizes)
+    head = f"{model.params:,} parameters ({model.active_params:,} active on a token): {listed}"
+    from textwrap import fill
+
+    notes = "".join(f"\n  note: {note}" for note in (*model.notes, *_beyond(model, table)))
+    return f"{fill(head, 100, subsequent_indent='  ')}\n{table}{notes}"
+
+
+def _beyond(model: Model, table: OperatorTable) -> Iterator[str]:
+    """A note where the step is longer than the model was made for."""
+    length = table.step.cached + table.step.new
+    longest = model.max_positions
+    if longest is not None and isinstance(length, int) and length > longest:
+        yield f"{length:,} tokens are more than the {longest:,} that the configuration states"

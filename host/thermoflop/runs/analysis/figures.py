@@ -1,0 +1,161 @@
+"""TODO docstring."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from thermoflop.runs.analysis.compare import Spread
+from thermoflop.runs.analysis.data import RunData
+from thermoflop.runs.analysis.energy import Energy
+from thermoflop.runs.analysis.phases import Window
+from thermoflop.runs.analysis.quantity import Compared
+from thermoflop.runs.analysis.thermal import (
+    Steady,
+    ThermalFit,
+)
+from thermoflop.runs.analysis.throughput import (
+    HeatEffect,
+    Lost,
+)
+from thermoflop.runs.gpu.throttle import ThrottleSpan
+
+
+@dataclass(slots=True)
+class Heat:
+    """What one temperature sensor says about the run."""
+
+    name: str
+    min_c: float
+    mean_c: float
+    max_c: float
+    rise_c: float
+    fit: ThermalFit | None
+    steady: Steady | None
+
+
+@dataclass(slots=True)
+class WindowFigures:
+    """A trial or phase in figures; amounts per second use its own length."""
+
+    window: Window
+    energy: dict[int, Energy]
+    throttled_s: float
+    max_gpu_c: float | None
+    max_board_c: float | None
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """Tokens a second, when the run said its tokens."""
+        return self._per_s("tokens")
+
+    @property
+    def joules(self) -> float | None:
+        """Of all GPUs."""
+        known = [e.joules for e in self.energy.values() if e.joules is not None]
+        return sum(known) if known else None
+
+    @property
+    def joules_per_token(self) -> float | None:
+        """Energy per token."""
+        tokens, joules = self.window.sums.get("tokens"), self.joules
+        return joules / tokens if tokens and joules is not None else None
+
+    @property
+    def mfu(self) -> float | None:
+        """Share of the peak FLOP rate, when the run said its FLOPs and the peak."""
+        return self._share("flops", "flops_per_token", "peak_flops_per_s")
+
+    @property
+    def mbu(self) -> float | None:
+        """Share of the peak bandwidth, when the run said its bytes and the peak."""
+        return self._share("bytes", "bytes_per_token", "peak_bytes_per_s")
+
+    def _per_s(self, key: str) -> float | None:
+        total, seconds = self.window.sums.get(key), self.window.duration_s
+        return total / seconds if total and seconds > 0 else None
+
+    def _share(self, key: str, per_token: str, peak: str) -> float | None:
+        rate = self._per_s(key)
+        last = self.window.last
+        if rate is None and isinstance(last.get(per_token), int | float):
+            tokens_per_s = self.tokens_per_s
+            rate = tokens_per_s * float(last[per_token]) if tokens_per_s else None
+        top = last.get(peak)
+        if rate is None or not isinstance(top, int | float) or top <= 0:
+            return None
+        return rate / float(top)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a dictionary."""
+        window = {k: v for k, v in asdict(self.window).items() if k not in ("notes",)}
+        return {
+            **window,
+            "duration_s": self.window.duration_s,
+            "tokens_per_s": self.tokens_per_s,
+            "joules": self.joules,
+            "joules_per_token": self.joules_per_token,
+            "mfu": self.mfu,
+            "mbu": self.mbu,
+            "throttled_s": self.throttled_s,
+            "max_gpu_c": self.max_gpu_c,
+            "max_board_c": self.max_board_c,
+            "energy": {str(gpu): e.to_json() for gpu, e in self.energy.items()},
+        }
+
+
+@dataclass(slots=True)
+class Analysis:
+    """A run, analysed. ``data`` has the columns behind the figures."""
+
+    data: RunData
+    trials: list[WindowFigures]
+    phases: list[WindowFigures]
+    heat: list[Heat]
+    spans: list[ThrottleSpan]  # on the run's axis
+    throttled_share: dict[int, float]
+    seconds_by_reason: dict[str, float]
+    fan_duty: float | None
+    lost: list[Lost]
+    heat_effects: list[HeatEffect]
+    durations: dict[str, Spread]
+    b_over_a: Spread | None
+    warnings: list[str] = field(default_factory=list)
+    predicted: list[Compared] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a dictionary of plain values, NaN and infinity as null."""
+        board = self.data.board
+        plain: dict[str, Any] = _clean(
+            {
+                "folder": str(self.data.folder),
+                "run": self.data.run,
+                "trials": [t.to_json() for t in self.trials],
+                "phases": [p.to_json() for p in self.phases],
+                "heat": [asdict(h) for h in self.heat],
+                "throttled_share": {str(k): v for k, v in self.throttled_share.items()},
+                "throttled_s_by_reason": self.seconds_by_reason,
+                "throttle_spans": [asdict(s) for s in self.spans],
+                "fan_duty": self.fan_duty,
+                "lost": [asdict(x) for x in self.lost],
+                "heat_effects": [asdict(x) for x in self.heat_effects],
+                "durations": {k: v.to_json() for k, v in self.durations.items()},
+                "b_over_a": self.b_over_a.to_json() if self.b_over_a else None,
+                "predicted": [x.to_json() for x in self.predicted],
+                "clock_error_s": board.clock_error_s if board else None,
+                "clock_drift_ppm": board.drift_ppm if board else None,
+                "warnings": self.warnings,
+            }
+        )
+        return plain
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(k): _clean(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
