@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hostkit import Pty, introduction, sample_line
 from kit import run, start
-from thermoflop.cli.words import duration_s
+from thermoflop.cli.arguments import duration_s
 from thermoflop.runs.folder.reader import RunReader, read_run
 
 

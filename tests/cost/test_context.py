@@ -8,7 +8,7 @@ import pytest
 import thermoflop as tf
 from thermoflop.cli import main
 from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.work.share import Plan, Share
+from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.steps import decode_step, prefill_step
 from thermoflop.errors import UsageError
 
@@ -21,7 +21,7 @@ def model():
 
 def sums(model, cp, step, name):
     """FLOPs, cache bytes and weight bytes of the operators of a kind on one device."""
-    found = Share(model.description, Plan(cp=cp), choose_precision()).works(step)
+    found = Share(model.description, Layout(cp=cp), choose_precision()).works(step)
     chosen = [work for work in found if work.kind == name]
     return (
         sum(work.times * work.flops for work in chosen),
@@ -53,7 +53,7 @@ def test_a_prompt_is_divided_by_its_tokens_and_sees_all_keys(model):
 
 def test_what_is_sent_over_the_context(model):
     """A prompt sends keys and values round a ring; a decode step the results of its heads."""
-    share = Share(model.description, Plan(cp=4), choose_precision())
+    share = Share(model.description, Layout(cp=4), choose_precision())
     ring = [work for work in share.works(prefill_step(32768, 1)) if work.kind == "network"]
     assert [work.name for work in ring] == ["ring KV"]
     keys_and_values = 32768 * 2 * 8 * 128 * 2

@@ -14,7 +14,7 @@ from thermoflop.cost.energy import steady_rise_c
 from thermoflop.cost.hardware.device import device_from
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.estimate import BLOCK
-from thermoflop.cost.work.share import Plan, Share, choose_plan
+from thermoflop.cost.work.share import Layout, Share, choose_layout
 from thermoflop.errors import InputError, StorageError, UsageError
 
 
@@ -108,7 +108,7 @@ def test_fewer_key_heads_than_devices():
 
 def test_latent_is_on_every_device():
     """MLA's latent serves every head."""
-    one = Share(tf.load_model("deepseek-v2-lite").description, Plan(), choose_precision())
+    one = Share(tf.load_model("deepseek-v2-lite").description, Layout(), choose_precision())
     found = tf.fit("deepseek-v2-lite", "h100", devices=4)
     assert found.cache_copies == 4
     assert one.precision.kv_bytes == 2
@@ -268,9 +268,9 @@ def test_experts_over_replicas():
 
 def test_plans():
     """Degrees multiply to devices; what is left goes to tp."""
-    assert choose_plan(8).tp == 8
-    assert choose_plan(8, pp=2).tp == 4
-    assert choose_plan(None, 2, 2, 2).devices == 8
+    assert choose_layout(8).tp == 8
+    assert choose_layout(8, pp=2).tp == 4
+    assert choose_layout(None, 2, 2, 2).devices == 8
 
 
 def test_names_of_makers():
@@ -337,7 +337,7 @@ def test_most_flops_far_less_of_the_time():
     from thermoflop.model.operators.step import Step
 
     precision = choose_precision("fp16")
-    share = Share(tf.load_model("bert-large-uncased").description, Plan(), precision)
+    share = Share(tf.load_model("bert-large-uncased").description, Layout(), precision)
     step = Step(8, 512, 0, kernels="eager", logits="none")
     layer = [work for work in share.works(step) if work.times == 24]
     eager = Efficiency(matmul=0.7, attention=0.4, activations=0.4, launch_s=5e-6)

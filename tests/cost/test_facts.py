@@ -12,7 +12,7 @@ from thermoflop.cost.hardware.device import device_from
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.mqa_page.page import Page, page_numbers
 from thermoflop.cost.training.work import trained
-from thermoflop.cost.work.share import Plan, Share
+from thermoflop.cost.work.share import Layout, Share
 from thermoflop.model.operators.step import Step
 
 GPT3 = "gpt-3-175b"
@@ -73,7 +73,7 @@ def test_cache_of_a_token(name, per_token):
 
 def test_grouped_heads_are_read_once_for_each_key_head():
     """Read for all query heads, Llama-3-8B's cache would be four times what a step moves."""
-    share = Share(tf.load_model("llama-3-8b").description, Plan(), choose_precision("fp16"))
+    share = Share(tf.load_model("llama-3-8b").description, Layout(), choose_precision("fp16"))
     step = Step(1, 1, 8191, kernels="fused")
     moved = sum(work.times * work.kv_bytes for work in share.works(step))
     held = tf.load_model("llama-3-8b").kv_bytes(8192, 1, "fp16")
@@ -143,7 +143,7 @@ def test_unfused_attention_moves_a_hundred_times_the_bytes(name, fused_bytes, ti
     and 268 MB with 32; scores and weights each written and read are 17 GB more."""
 
     def moved(kernels):
-        share = Share(tf.load_model(name).description, Plan(), choose_precision("fp16"))
+        share = Share(tf.load_model(name).description, Layout(), choose_precision("fp16"))
         return sum(
             work.bytes
             for work in share.works(Step(1, 8192, 0, kernels=kernels))
@@ -331,7 +331,7 @@ def test_pipeline_sends_bsh_over_each_boundary_and_direction(virtual):
 
 def test_a_pipeline_sends_bsh_a_boundary_in_inference():
     """The same without the way back: p - 1 boundaries for one token after another."""
-    share = Share(tf.load_model(GPT3).description, Plan(pp=4), choose_precision("fp16"))
+    share = Share(tf.load_model(GPT3).description, Layout(pp=4), choose_precision("fp16"))
     found = [w for w in share.works(Step(2, 512, 0)) if w.name == "send"]
     moved = sum(work.times * work.activation_bytes for work in found)
     assert moved == 3 * 2 * 512 * GPT3_HIDDEN * 2

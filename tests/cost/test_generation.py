@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.roofline.decode import decode_s, loop_decode_s, positive_sum
 from thermoflop.cost.roofline.rates import Efficiency, Rates, step_overhead_s
-from thermoflop.cost.work.share import Plan, Share
+from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.steps import decode_step
 from thermoflop.cost.work.work import window_ends
 
@@ -57,7 +57,7 @@ def rates(draw):
 @given(models(), rates(), st.integers(1, 16), st.integers(0, 600), st.integers(0, 300))
 def test_closed_form_equals_loop(model, speeds, batch, start, steps):
     """On random models, hardware and lengths, within 1e-9."""
-    share = Share(model.description, Plan(), choose_precision("bf16", "int4"))
+    share = Share(model.description, Layout(), choose_precision("bf16", "int4"))
     ends = window_ends(model.description)
 
     def works_at(cached):
@@ -77,7 +77,7 @@ def test_closed_form_equals_loop(model, speeds, batch, start, steps):
 def test_closed_form_of_every_kind_of_layer(name, start):
     """Windows, chunks, latents, mixtures, recurrences and cross attention, across their borders."""
     model = tf.load_model(name)
-    share = Share(model.description, Plan(), choose_precision("bf16"))
+    share = Share(model.description, Layout(), choose_precision("bf16"))
     speeds = Rates(
         1e14, 2e12, 1e11, 1e11, 1e14, Efficiency(matmul=0.6, attention=0.2, launch_s=3e-6)
     )
@@ -93,7 +93,7 @@ def test_closed_form_of_every_kind_of_layer(name, start):
 def test_a_host_that_is_slower_at_first_is_waited_for_until_the_context_is_long(host_us):
     """The sum of max(host, device) over steps, wherever the two cross: scalar, loop and array."""
     model = tf.load_model("gemma-3-4b")
-    share = Share(model.description, Plan(), choose_precision("bf16"))
+    share = Share(model.description, Layout(), choose_precision("bf16"))
     efficiency = Efficiency(weights=0.8, cache=0.05, attention=0.001, host_s=host_us * 1e-6)
     speeds = Rates(1e14, 2e12, 1e11, 1e11, 1e14, efficiency, graphs=False)
 
@@ -111,7 +111,7 @@ def test_a_host_that_is_slower_at_first_is_waited_for_until_the_context_is_long(
 def test_cost_does_not_grow_with_the_length():
     """As many steps are built for 64 tokens as for a million."""
     model = tf.load_model("gemma-3-4b")
-    share = Share(model.description, Plan(), choose_precision())
+    share = Share(model.description, Layout(), choose_precision())
     calls = []
 
     def works_at(cached):

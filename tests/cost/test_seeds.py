@@ -10,7 +10,7 @@ from thermoflop.cost.training.activations import layer_activation_bytes
 from thermoflop.cost.training.memory import state_bytes
 from thermoflop.cost.training.train import bubble_share, training_days
 from thermoflop.cost.work.network import collective_s, steps_of, wire_bytes
-from thermoflop.cost.work.share import Plan, Share
+from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import UsageError
 
 
@@ -175,7 +175,7 @@ def test_flash_attention_moves_megabytes_not_gigabytes():
 
     def moved(kernels, name="llama-2-7b"):
         model = tf.load_model(name)
-        share = Share(model.description, Plan(), choose_precision("fp16"))
+        share = Share(model.description, Layout(), choose_precision("fp16"))
         found = share.works(Step(1, 8192, 0, kernels=kernels))
         return sum(
             work.bytes
@@ -192,7 +192,7 @@ def test_flash_attention_moves_megabytes_not_gigabytes():
 def test_tensor_parallel_traffic():
     """Narayanan et al. 2021: 8 b s h (t-1)/t elements a layer, forward and backward; half each."""
     model = tf.load_model("gpt-3-175b")
-    share = Share(model.description, Plan(tp=8), choose_precision("fp16"))
+    share = Share(model.description, Layout(tp=8), choose_precision("fp16"))
     from thermoflop.cost.work.steps import prefill_step
 
     found = [w for w in share.works(prefill_step(2048, 1)) if w.kind == "network"]

@@ -12,7 +12,7 @@ from thermoflop.cli import main
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.data import published
 from thermoflop.cost.engines.engine import find_engine
-from thermoflop.cost.engines.overheads import as_run
+from thermoflop.cost.engines.overheads import apply_engine
 from thermoflop.cost.fitting.questions import terms_of
 from thermoflop.cost.fitting.terms import PARAMETERS
 from thermoflop.cost.published.files import read_rows
@@ -116,7 +116,7 @@ def test_terms_are_the_same_formulas_as_rates(engine):
         plain = efficiency.prompt_s * (question.phase != "token")
         for weight, step in _steps(question):
             step = replace(step, kernels="eager" if habits.unfused else "fused")
-            run = as_run(share.works(step), habits, question.precision)
+            run = apply_engine(share.works(step), habits, question.precision)
             recorded = habits.graphs and (step.encode is False or question.mixes_prefill)
             waits = 0.0 if recorded else host_s(run, rates)
             plain += weight * max(device_s(run, rates), waits)

@@ -7,8 +7,8 @@ import sympy
 import thermoflop as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from thermoflop.cost.catalogue.machine import own_from
-from thermoflop.cost.catalogue.profiles import find_profile, own_profile, profile_of
+from thermoflop.cost.catalogue.machine import machine_profile_from
+from thermoflop.cost.catalogue.profiles import custom_profile, find_profile, profile_of
 from thermoflop.cost.inference.capacity import largest
 from thermoflop.cost.mqa_page.kernels import (
     CATALOGUE_NAMES,
@@ -24,7 +24,7 @@ from thermoflop.cost.why.operator import besides_s, parts_shown, symbolic_work
 from thermoflop.cost.why.table import steps_of
 from thermoflop.errors import UsageError
 
-from cost.own_kit import raw_profile
+from cost.machine_kit import raw_profile
 
 CASES = [
     ("llama-3-70b", {"tp": 4, "batch": 8}),
@@ -97,8 +97,8 @@ def test_the_tables_of_the_operators_add_up_to_the_estimate(reading):
 
 def test_a_measured_time_is_not_explained_by_the_data_sheet():
     """An operator of a calibrated profile says that its time was looked up."""
-    profile = profile_of(own_from(raw_profile(), "mine"))
-    found = tf.estimate("gpt2", profile.own.device, dtype="fp32", profile=profile, prompt=64)
+    profile = profile_of(machine_profile_from(raw_profile(), "mine"))
+    found = tf.estimate("gpt2", profile.machine.device, dtype="fp32", profile=profile, prompt=64)
     lines = why_number(found, "op.prefill.1").formula
     assert any("measured time" in line for line in lines)
     assert not any("peak" in line for line in lines)
@@ -195,13 +195,13 @@ def test_the_devices_of_the_page_are_in_the_catalogue_with_the_same_rates():
 
 
 def test_rates_of_ones_own_replace_the_fitted_ones():
-    found = tf.estimate("llama-3.2-1b", "h100", profile=own_profile(0.5, 1e-5))
-    slower = tf.estimate("llama-3.2-1b", "h100", profile=own_profile(0.5, 5e-5))
+    found = tf.estimate("llama-3.2-1b", "h100", profile=custom_profile(0.5, 1e-5))
+    slower = tf.estimate("llama-3.2-1b", "h100", profile=custom_profile(0.5, 5e-5))
     assert slower.per_token.expected_s > 3 * found.per_token.expected_s
     assert "10 µs and efficiency 0.5 are your own" in found.provenance
     for efficiency, launch_s in ((0, 0), (1.1, 0), (float("nan"), 0), (0.5, -1), (0.5, 2)):
         with pytest.raises(UsageError):
-            own_profile(efficiency, launch_s)
+            custom_profile(efficiency, launch_s)
 
 
 @given(st.integers(0, 3000), st.integers(1, 2000))

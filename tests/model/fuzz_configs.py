@@ -25,7 +25,7 @@ if __name__ == "__main__":
 from thermoflop.errors import ThermoflopError
 from thermoflop.model.config import catalogue
 from thermoflop.model.config.families import find_family
-from thermoflop.model.config.inert import changes_nothing
+from thermoflop.model.config.ignored_keys import changes_nothing
 from thermoflop.model.load import read_model
 
 SLOWEST_S = 5.0

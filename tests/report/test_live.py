@@ -7,10 +7,10 @@ from hostkit import event_line, introduction, sample_line
 from rich.cells import cell_len
 from thermoflop.pico.track import Tracker
 from thermoflop.pico.wire import seal
+from thermoflop.report.messages import describe_event
 from thermoflop.report.terminal.braille import Canvas
 from thermoflop.report.terminal.live import Live
 from thermoflop.report.terminal.plain import PlainLines, plain_line
-from thermoflop.report.words import event_words
 
 
 def lively(columns: int, rows: int, *lines: bytes) -> list[str]:
@@ -89,11 +89,11 @@ def test_a_flood_of_bad_lines_is_one_line_a_second() -> None:
 def test_events_are_said_as_people_say_them() -> None:
     """And one that is not known, as it is."""
     fault = {"fault": "open", "set": 1, "value": 3, "limit": 40, "unit": "code"}
-    assert event_words("fault", fault) == "FAULT sensor open: 3 code, limit 40 code"
-    assert event_words("fault", fault | {"set": 0}) == "fault over: sensor open"
-    assert event_words("settings", {"what": "set", "key": "on_c"}) == "settings set: on_c"
-    assert event_words("settings", {"what": "saved"}) == "settings saved"
-    assert event_words("dance", {"steps": 3}) == "dance: steps 3"
+    assert describe_event("fault", fault) == "FAULT sensor open: 3 code, limit 40 code"
+    assert describe_event("fault", fault | {"set": 0}) == "fault over: sensor open"
+    assert describe_event("settings", {"what": "set", "key": "on_c"}) == "settings set: on_c"
+    assert describe_event("settings", {"what": "saved"}) == "settings saved"
+    assert describe_event("dance", {"steps": 3}) == "dance: steps 3"
 
 
 def test_a_stroke_joins_its_points_and_stays_inside() -> None:

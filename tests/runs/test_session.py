@@ -309,9 +309,9 @@ def test_a_full_disk_gives_up_its_reserve_to_say_so(
 ) -> None:
     """run.json is written in the room that was kept back."""
     from thermoflop.pico.track import HostEvent as Event
-    from thermoflop.runs.folder.resilient import Ledger
+    from thermoflop.runs.folder.resilient import ResilientStore
 
-    ledger = Ledger(tmp_path, "x")
+    ledger = ResilientStore(tmp_path, "x")
     reserve = ledger.folder / ".reserve"
     assert reserve.stat().st_size > 100_000
     real = os.fsync

@@ -14,8 +14,8 @@ from thermoflop.errors import BoardError, BoardRefused, UsageError
 from thermoflop.pico.link import Latest, Link
 from thermoflop.pico.ports import Target
 from thermoflop.pico.wire import seal
-from thermoflop.web.live.board import BoardFeed
-from thermoflop.web.live.sources import MAX_BOARDS, Desk
+from thermoflop.web.live.board import BoardSource
+from thermoflop.web.live.sources import MAX_BOARDS, LiveSources
 from thermoflop.web.site import Site
 
 
@@ -34,9 +34,9 @@ def port() -> Pty:
 
 
 @pytest.fixture
-def feed(port: Pty) -> Iterator[BoardFeed]:
+def feed(port: Pty) -> Iterator[BoardSource]:
     """That board, opened and introduced."""
-    feed = BoardFeed("board1", Target(port.path))
+    feed = BoardSource("board1", Target(port.path))
     feed.open()
     port.say(hello_line() + settings_line() + sample_line(0))
     until(lambda: feed.state()["heard"])
@@ -57,7 +57,7 @@ def answer(port: Pty, text: str) -> threading.Thread:
     return thread
 
 
-def test_faults_are_told_in_words_and_losses_counted(feed: BoardFeed, port: Pty) -> None:
+def test_faults_are_told_in_words_and_losses_counted(feed: BoardSource, port: Pty) -> None:
     port.say(sample_line(4, temp_c=None, fan=1, flags=("open", "hot"), mode="fault") + b"junk\n")
     until(lambda: feed.state()["temp_c"] is None)
     until(lambda: dict(feed.state()["losses"])["bad lines"] == 1)
@@ -68,13 +68,13 @@ def test_faults_are_told_in_words_and_losses_counted(feed: BoardFeed, port: Pty)
     assert (state["on_c"], state["off_c"]) == (29.0, 28.0)
 
 
-def test_a_refusal_comes_back_in_the_board_s_own_words(feed: BoardFeed, port: Pty) -> None:
+def test_a_refusal_comes_back_in_the_board_s_own_words(feed: BoardSource, port: Pty) -> None:
     answer(port, '{"k":"r","id":ID,"ok":false,"err":"on_c 500 is above 110"')
     with pytest.raises(BoardRefused, match=r"^on_c 500 is above 110$"):
         feed.ask("set", ("on_c", "500"))
 
 
-def test_the_answer_to_somebody_else_is_not_ours(feed: BoardFeed, port: Pty) -> None:
+def test_the_answer_to_somebody_else_is_not_ours(feed: BoardSource, port: Pty) -> None:
     port.say(seal('{"k":"r","id":7,"ok":false,"err":"not for you"'))
     answer(port, '{"k":"r","id":ID,"ok":true,"fan":"auto"')
     reply, _ = feed.ask("fan", ("auto",))
@@ -83,13 +83,13 @@ def test_the_answer_to_somebody_else_is_not_ours(feed: BoardFeed, port: Pty) -> 
 
 @pytest.mark.parametrize("args", [("a\nb",), ("x" * 90,), ("\x1b[31m",), ("é",)])
 def test_what_is_no_command_never_reaches_the_port(
-    feed: BoardFeed, port: Pty, args: tuple[str, ...]
+    feed: BoardSource, port: Pty, args: tuple[str, ...]
 ) -> None:
     with pytest.raises(UsageError):
         feed.ask("set", args)
 
 
-def test_a_board_that_went_away_says_so(feed: BoardFeed, port: Pty) -> None:
+def test_a_board_that_went_away_says_so(feed: BoardSource, port: Pty) -> None:
     port.unplug()
     until(lambda: "went away for good" in feed.state()["trouble"])
     with pytest.raises(BoardError):
@@ -97,27 +97,27 @@ def test_a_board_that_went_away_says_so(feed: BoardFeed, port: Pty) -> None:
 
 
 def test_a_busy_port_is_tried_again(tmp_path: Path, port: Pty) -> None:
-    desk = Desk(Site(runs=tmp_path / "runs", gpu="none"))
+    sources = LiveSources(Site(runs=tmp_path / "runs", gpu="none"))
     with Link(Target(port.path), Latest()):
-        desk._try_to_open(port.path)
-        (feed,) = desk.boards.values()
+        sources._try_to_open(port.path)
+        (feed,) = sources.boards.values()
         assert "busy" in feed.state()["trouble"]
-        desk._retry()
+        sources._retry()
         assert "busy" in feed.state()["trouble"]
-    desk._retry()
+    sources._retry()
     assert feed.state()["trouble"] == ""
     port.say(hello_line() + sample_line(0))
     until(lambda: feed.state()["heard"])
-    desk.stop()
+    sources.stop()
 
 
 def test_there_is_room_for_so_many_boards_and_each_port_once(tmp_path: Path, port: Pty) -> None:
-    desk = Desk(Site(runs=tmp_path / "runs", gpu="none"))
-    desk.open(port.path)
+    sources = LiveSources(Site(runs=tmp_path / "runs", gpu="none"))
+    sources.open(port.path)
     with pytest.raises(UsageError, match="is open already"):
-        desk.open(port.path)
+        sources.open(port.path)
     for number in range(MAX_BOARDS - 1):
-        desk.boards[f"more{number}"] = BoardFeed(f"more{number}", Target("/dev/null"))
+        sources.boards[f"more{number}"] = BoardSource(f"more{number}", Target("/dev/null"))
     with pytest.raises(UsageError, match="close one first"):
-        desk.open("/dev/ttyACM7")
-    desk.stop()
+        sources.open("/dev/ttyACM7")
+    sources.stop()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from thermoflop.web.live.readings import Readings
-from thermoflop.web.live.sources import Desk
+from thermoflop.web.live.sources import LiveSources
 from thermoflop.web.live.stream import FIRST_POINTS, MAX_VIEWERS, Stream
 from thermoflop.web.site import Site
 
@@ -46,7 +46,7 @@ class Viewer:
 
 
 class FakeBoard:
-    """A board on a desk that says what the test wants."""
+    """A board on a sources that says what the test wants."""
 
     def __init__(self) -> None:
         self.readings = Readings(6000)
@@ -57,10 +57,10 @@ class FakeBoard:
 
 
 def make(tmp_path: Path) -> tuple[Stream, FakeBoard]:
-    desk = Desk(Site(runs=tmp_path / "runs", gpu="none"))
+    sources = LiveSources(Site(runs=tmp_path / "runs", gpu="none"))
     board = FakeBoard()
-    desk.boards["board1"] = board  # type: ignore[assignment]
-    return Stream(desk), board
+    sources.boards["board1"] = board  # type: ignore[assignment]
+    return Stream(sources), board
 
 
 async def until(condition: Any) -> None:

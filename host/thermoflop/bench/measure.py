@@ -149,8 +149,8 @@ class Bench:
     @property
     def device(self) -> Device:
         """What bounds are made of, as a device."""
-        if self.profile is not None and self.profile.own is not None:
-            return self.profile.own.device
+        if self.profile is not None and self.profile.machine is not None:
+            return self.profile.machine.device
         return self.best.device("this machine", self.backend.dtype)
 
     @cached_property

@@ -29,7 +29,7 @@ NAME = "mine"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class BenchOptions:
     """The words of the command line; None is what was not said."""
 
     models: Sequence[str] = ()
@@ -47,7 +47,9 @@ class Asked:
 
 
 def run_bench(
-    asked: Asked, tell: Callable[[OperatorRow | StepRow | str], None], say: Callable[[str], None]
+    asked: BenchOptions,
+    tell: Callable[[OperatorRow | StepRow | str], None],
+    say: Callable[[str], None],
 ) -> Found:
     """Open what was asked for, check that it computes right, and run every case.
 
@@ -78,8 +80,8 @@ def run_bench(
         calibrate(asked.profile or NAME, backend, say=say)
         profile = find_profile(asked.profile or NAME)
     pool = open_pool(backend)
-    if profile is not None and profile.own is not None:
-        best = best_from(profile.own.levels, profile.own.device, backend.dtype)
+    if profile is not None and profile.machine is not None:
+        best = best_from(profile.machine.levels, profile.machine.device, backend.dtype)
     else:
         say("looking for this machine's best rates, some seconds")
         best = find_best(backend, pool)
@@ -90,10 +92,10 @@ def run_bench(
     return found
 
 
-def _habits(asked: Asked, profile: Profile | None) -> Suite:
+def _habits(asked: BenchOptions, profile: Profile | None) -> Suite:
     """The backend, device and format of a profile or a suite, unless said otherwise."""
-    if profile is not None and profile.own is not None:
-        own = profile.own
+    if profile is not None and profile.machine is not None:
+        own = profile.machine
         return Suite((), own.backend, str(own.made.get("device", "cpu")), own.dtype)
     if asked.suite is not None and asked.backend is None:
         return SUITES[asked.suite]
@@ -101,7 +103,7 @@ def _habits(asked: Asked, profile: Profile | None) -> Suite:
 
 
 def _check_habits(profile: Profile, backend: str, dtype: str) -> None:
-    own = profile.own
+    own = profile.machine
     if own is not None and (own.backend, own.dtype) != (backend, dtype):
         raise UsageError(
             f"profile {profile.name} was measured with {own.backend} in {own.dtype}, "

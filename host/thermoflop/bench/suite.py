@@ -150,7 +150,7 @@ def run_suite(
     found.facts = {
         "backend": backend.name, "device": backend.device, "dtype": backend.dtype,
         "libraries": backend.describe(), "gpu": backend.gpu(), "best": best.to_json(),
-        "profile": profile.own.provenance if profile is not None and profile.own else None,
+        "profile": profile.machine.provenance if profile is not None and profile.machine else None,
     }  # fmt: skip
     models = {case.model: load_model(case.model) for case in wanted.cases}
     for case in wanted.cases:
@@ -203,7 +203,7 @@ def check_profile(profile: Profile, gpu: str) -> None:
     """InputError for a profile that was not measured on this machine, or not measured at all."""
     from thermoflop.cost.catalogue.machine import machine
 
-    own = profile.own
+    own = profile.machine
     if own is None:
         raise UsageError(
             f"profile {profile.name} rests on published rows: expected one of this machine, "

@@ -47,7 +47,7 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print."""
-    from thermoflop.bench.run import Asked, run_bench
+    from thermoflop.bench.run import BenchOptions, run_bench
     from thermoflop.bench.text import Lines, best_text, summary_text
 
     lines = Lines()
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         if not args.json:
             print(lines.of(row), flush=True)
 
-    asked = Asked(
+    asked = BenchOptions(
         args.models, args.batch, args.prompt, args.generate, args.layers, args.suite, args.only,
         args.profile, args.calibrate, args.backend, args.device, args.dtype,
     )  # fmt: skip

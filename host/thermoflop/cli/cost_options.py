@@ -87,7 +87,7 @@ def settle(args: argparse.Namespace, hardware: str | None = "h100") -> None:
     if args.profile is not None and (args.hardware is None or args.dtype is None):
         from thermoflop.cost.catalogue.profiles import find_profile
 
-        own = find_profile(args.profile).own
+        own = find_profile(args.profile).machine
     if args.hardware is None:
         args.hardware = hardware if own is None else own.device
     if args.dtype is None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thermoflop.cli.words import duration_s
+from thermoflop.cli.arguments import duration_s
 
 if TYPE_CHECKING:
     from thermoflop.runs.demo.stages import DemoResult

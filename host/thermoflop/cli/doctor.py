@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from thermoflop.cli.words import duration_s
+from thermoflop.cli.arguments import duration_s
 
 EPILOG = """\
 It listens and writes nothing, unless --ask is given: then a board that is heard is asked who it is.

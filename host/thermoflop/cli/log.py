@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from thermoflop.cli.arguments import duration_s, progress_line
 from thermoflop.cli.signals import stop_on_signals
-from thermoflop.cli.words import duration_s, progress_line
 
 if TYPE_CHECKING:
     from thermoflop.runs.record.log import Progress, RunResult

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from thermoflop.cli.arguments import duration_s
 from thermoflop.cli.cost_options import (
     add_hardware,
     add_plan,
@@ -18,7 +19,6 @@ from thermoflop.cli.cost_options import (
     settle,
     sizes_of,
 )
-from thermoflop.cli.words import duration_s
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:

@@ -120,7 +120,7 @@ def _delete(folder: Path, args: argparse.Namespace) -> int:
 
 
 def _line(entry: Entry) -> str:
-    from thermoflop.report.words import visible
+    from thermoflop.report.messages import visible
 
     length = "" if entry.duration_s is None else f"{entry.duration_s:.1f} s"
     command = entry.run.get("command")

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from thermoflop.cli.words import duration_s
+from thermoflop.cli.arguments import duration_s
 
 if TYPE_CHECKING:
     from thermoflop.pico.simulated.board import SimulatedBoard

@@ -8,8 +8,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from thermoflop.cli.arguments import duration_s
 from thermoflop.cli.signals import stop_on_signals
-from thermoflop.cli.words import duration_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

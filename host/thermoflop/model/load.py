@@ -90,7 +90,7 @@ def _model_type(raw: Mapping[str, Any]) -> str:
 
 def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
     """The refusal of a family: what is nearest, and what would have to be added."""
-    from thermoflop.base.words import nearest
+    from thermoflop.base.messages import nearest
     from thermoflop.model.config.refused import REFUSED
 
     name = str(raw["model_type"])

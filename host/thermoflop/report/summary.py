@@ -8,7 +8,7 @@ from typing import Any
 
 from thermoflop.pico.track import BoardLine
 from thermoflop.pico.wire import Sample, Settings
-from thermoflop.report.words import switches
+from thermoflop.report.messages import switches
 from thermoflop.runs.folder.reader import RunReader
 from thermoflop.runs.folder.records import Record
 from thermoflop.runs.summary import Summarizer, Summary

@@ -56,7 +56,7 @@ def predict(
             "hardware_source": source,
             "reads_gpus": reads_gpus,
             "devices": found.plan.devices,
-            "plan": found.plan.words,
+            "plan": found.plan.label,
             "dtype": found.precision.name,
             "batch": found.batch,
             "prompt": found.prompt,

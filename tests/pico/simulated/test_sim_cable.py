@@ -17,14 +17,14 @@ from thermoflop.pico.simulated.cable import (
     LinkLost,
     corrupted,
 )
-from thermoflop.pico.simulated.truth import Ledger
+from thermoflop.pico.simulated.truth import CableTruth
 from thermoflop.pico.wire import Bad, Sample, decode, seal
 
 LINE = seal('{"k":"t","boot":"3fa2c1","seq":7,"up_s":1.200,"drops":0')
 
 
 def cable() -> Cable:
-    return Cable((), 1, Ledger())
+    return Cable((), 1, CableTruth())
 
 
 def say(end: Cable, data: bytes) -> None:
@@ -194,7 +194,7 @@ def test_a_board_that_lives_on_usb_power_starts_anew() -> None:
 
 
 def test_a_ledger_knows_lines_by_every_byte() -> None:
-    ledger = Ledger()
+    ledger = CableTruth()
     ledger.sent(LINE)
     ledger.arrived(LINE.replace(b"7", b"8"))
     assert (ledger.bad_lines, ledger.lines_delivered) == (1, 0)
@@ -207,7 +207,7 @@ def test_a_ledger_knows_lines_by_every_byte() -> None:
 
 
 def test_a_ledger_stays_small() -> None:
-    ledger = Ledger()
+    ledger = CableTruth()
     for seq in range(20_000):
         ledger.sent(b'{"k":"t","boot":"3fa2c1","seq":%d,"drops":0,"crc":"0000"}\n' % seq)
     assert len(ledger._outstanding) <= 4096

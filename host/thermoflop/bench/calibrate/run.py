@@ -16,7 +16,14 @@ from thermoflop.bench.calibrate.grid import CPU, GPU, QUICK, Grid, Node, fixed_w
 from thermoflop.bench.kernels import kernel
 from thermoflop.bench.limits import cold_share, find_best, open_pool
 from thermoflop.bench.measure import PHASES, Bench, Case, StepRow
-from thermoflop.cost.catalogue.machine import FORMAT, KIND, machine, own_from, path_of, write_own
+from thermoflop.cost.catalogue.machine import (
+    FORMAT,
+    KIND,
+    machine,
+    machine_profile_from,
+    path_of,
+    write_own,
+)
 from thermoflop.cost.catalogue.profiles import profile_of
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.errors import UsageError
@@ -212,7 +219,7 @@ def _held_out(
     progress: Callable[[int, int, str], None],
 ) -> tuple[list[float], dict[str, list[float]]]:  # fmt: skip
     """Measured over expected, of operators and steps of decoders that the tables do not hold."""
-    profile = profile_of(own_from(json.loads(json.dumps(raw)), raw["name"]))
+    profile = profile_of(machine_profile_from(json.loads(json.dumps(raw)), raw["name"]))
     patience = Patience(4)
     operators: list[float] = []
     steps: dict[str, list[float]] = {phase: [] for phase in PHASES}

@@ -80,9 +80,9 @@ def find_device(name: str) -> Device:
     for key in (whole, wanted, f"rtx{wanted}", f"apple{wanted}"):
         if key in plain:
             return plain[key]
-    from thermoflop.cost.catalogue.machine import find_own
+    from thermoflop.cost.catalogue.machine import find_machine_profile
 
-    own = find_own(name)
+    own = find_machine_profile(name)
     if own is not None:
         return own.device
     starts = [device for key, device in plain.items() if wanted and key.startswith(wanted)]

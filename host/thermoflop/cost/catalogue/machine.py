@@ -37,7 +37,7 @@ class Level:
 
 
 @record
-class Own:
+class MachineProfile:
     """A calibrated machine: its device, the backend that was measured on it, and what was found.
 
     ``spread`` holds low, high and number of held-out measurements by phase; ``made`` says when, on
@@ -106,7 +106,7 @@ def path_of(name: str) -> str:
     return os.path.join(folder(), f"{low}.json")  # noqa: PTH118
 
 
-def own_names() -> list[str]:
+def machine_profile_names() -> list[str]:
     """The profiles that are kept."""
     try:
         found = os.listdir(folder())  # noqa: PTH208
@@ -115,7 +115,7 @@ def own_names() -> list[str]:
     return sorted(name.removesuffix(".json") for name in found if name.endswith(".json"))
 
 
-def find_own(name: str) -> Own | None:
+def find_machine_profile(name: str) -> MachineProfile | None:
     """The kept profile of that name, or None. InputError for one that cannot be used."""
     try:
         path = path_of(name)
@@ -124,7 +124,7 @@ def find_own(name: str) -> Own | None:
     return read_own(path) if os.path.exists(path) else None  # noqa: PTH110
 
 
-def read_own(path: str) -> Own:
+def read_own(path: str) -> MachineProfile:
     """A profile from its file. InputError, in a sentence, for what is not one."""
     import json
 
@@ -136,14 +136,14 @@ def read_own(path: str) -> Own:
         raw = json.loads(data)
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read as a profile: {error} ({_REMEDY})") from error
-    return own_from(raw, path)
+    return machine_profile_from(raw, path)
 
 
 _OWN_ERRORS = (InputError, UsageError)
 _REMEDY = "make it again with 'thermoflop calibrate'"
 
 
-def own_from(raw: Any, path: str) -> Own:
+def machine_profile_from(raw: Any, path: str) -> MachineProfile:
     """A profile from its JSON object. InputError names what is wrong with it."""
     if not isinstance(raw, dict) or raw.get("kind") != KIND:
         raise InputError(f"{path} is no {KIND} ({_REMEDY})")
@@ -157,7 +157,7 @@ def own_from(raw: Any, path: str) -> Own:
         raise InputError(f"{path} is damaged: {error!r:.120} ({_REMEDY})") from error
 
 
-def _own(raw: dict[str, Any]) -> Own:
+def _own(raw: dict[str, Any]) -> MachineProfile:
     made = raw["made"]
     for key in ("utc", "machine", "libraries", "measurements", "backend"):
         made[key]
@@ -187,7 +187,7 @@ def _own(raw: dict[str, Any]) -> Own:
         tables, fixed, launch_s, _within(raw["scale"], 1e-3, 1e3), device.bandwidth_bytes_s
     )
     choose_precision(raw["dtype"])
-    return Own(
+    return MachineProfile(
         str(raw["name"]), device, Engine(str(raw["name"]), (), kernels=str(raw["kernels"])),
         str(raw["dtype"]), efficiency, curves, levels, spread, made,
     )  # fmt: skip
@@ -207,7 +207,7 @@ def write_own(raw: dict[str, Any]) -> str:
     import tempfile
 
     path = path_of(str(raw["name"]))
-    own_from(json.loads(json.dumps(raw)), path)  # what is written can be read
+    machine_profile_from(json.loads(json.dumps(raw)), path)  # what is written can be read
     part = ""
     try:
         os.makedirs(folder(), exist_ok=True)  # noqa: PTH103

@@ -19,7 +19,7 @@ from thermoflop.errors import InputError, UsageError
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.cost.catalogue.machine import Own
+    from thermoflop.cost.catalogue.machine import MachineProfile
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.roofline.curves import Curves
@@ -40,7 +40,7 @@ class Spread:
 class Profile:
     """``points`` and ``moves`` are what ``thermoflop.cost.fitting.regression`` found; see ``Fit``.
 
-    ``own``: it was measured on a machine of the user's, and everything comes from there.
+    ``machine``: it was measured on a machine of the user's, and everything comes from there.
     ``fixed`` are rates of ``Efficiency`` that somebody set, whatever was fitted.
     """
 
@@ -53,14 +53,14 @@ class Profile:
     models: int
     devices: tuple[str, ...]
     labels: tuple[str, ...]
-    own: Own | None = None
+    machine: MachineProfile | None = None
     fixed: dict[str, float] | None = None
 
     @property
     def engine(self) -> Engine:
         """The habits of the engine."""
-        if self.own is not None:
-            return self.own.engine
+        if self.machine is not None:
+            return self.machine.engine
         return next((known for known in ENGINES if known.name == self.name), DEFAULT)
 
     def knows(self, device: Device) -> bool:
@@ -69,8 +69,8 @@ class Profile:
 
     def efficiency(self, device: Device, precision: Precision, label: str = "") -> Efficiency:
         """The rates for a device and a family of formats, of one version where it is named."""
-        if self.own is not None:
-            return self.own.efficiency
+        if self.machine is not None:
+            return self.machine.efficiency
         points = dict(self.points)
         for group in group_names(device, precision, label):
             for name, move in self.moves.get(group, {}).items():
@@ -83,19 +83,19 @@ class Profile:
 
         UsageError where another device or format is asked for than was measured.
         """
-        if self.own is None:
+        if self.machine is None:
             return None
-        if device.name != self.own.device.name:
+        if device.name != self.machine.device.name:
             raise UsageError(
-                f"profile {self.name} was measured on {self.own.device.name}, "
+                f"profile {self.name} was measured on {self.machine.device.name}, "
                 f"not on {device.name}: leave the device out"
             )
-        if precision.name != self.own.dtype or precision.kv_bytes != precision.activation_bytes:
+        if precision.name != self.machine.dtype or precision.kv_bytes != precision.activation_bytes:
             raise UsageError(
-                f"profile {self.name} was measured in {self.own.dtype}: "
+                f"profile {self.name} was measured in {self.machine.dtype}: "
                 f"expected that format, not {precision.name}"
             )
-        return self.own.curves
+        return self.machine.curves
 
     def interval(self, phase: str, device: Device) -> Spread:
         """The spread that holds for a phase on a device."""
@@ -104,8 +104,8 @@ class Profile:
 
     def provenance(self, device: Device, precision: Precision) -> str:
         """What the expectation rests on, in a sentence."""
-        if self.own is not None:
-            return self.own.provenance
+        if self.machine is not None:
+            return self.machine.provenance
         if self.fixed:
             return (
                 f"launch {1e6 * self.fixed['launch_s']:g} µs and efficiency "
@@ -193,7 +193,7 @@ def profile_from(raw: dict[str, Any]) -> Profile:
         ) from error
 
 
-def own_profile(efficiency: float, launch_s: float) -> Profile:
+def custom_profile(efficiency: float, launch_s: float) -> Profile:
     """A launch cost and a compute efficiency of one's own; other rates are those of ``default``.
 
     UsageError for an efficiency outside of 0 to 1 or a launch that is negative.
@@ -217,7 +217,7 @@ def find_profile(name: str | Profile | None) -> Profile:
     if name.endswith(".json"):
         return _read_profile(name)
     known = profiles()
-    from thermoflop.cost.catalogue.machine import find_own, own_names
+    from thermoflop.cost.catalogue.machine import find_machine_profile, machine_profile_names
 
     low = name.strip().lower()
     for engine in ENGINES:
@@ -226,21 +226,21 @@ def find_profile(name: str | Profile | None) -> Profile:
             break
     if low in known:
         return known[low]
-    own = find_own(low)
+    own = find_machine_profile(low)
     if own is not None:
         return profile_of(own)
-    names = ", ".join([*known, *own_names()])
+    names = ", ".join([*known, *machine_profile_names()])
     raise UsageError(
         f"{name!r:.60} is no profile: expected one of {names}, "
         "or one that 'thermoflop calibrate' made"
     )
 
 
-def profile_of(own: Own) -> Profile:
+def profile_of(machine: MachineProfile) -> Profile:
     """A machine of one's own as a profile."""
-    spread = {phase: Spread(*ends) for phase, ends in own.spread.items()}
-    count, name = int(own.made["measurements"]), own.device.name
-    return Profile(own.name, {}, {}, spread, spread, count, 0, (name,), (), own)
+    spread = {phase: Spread(*ends) for phase, ends in machine.spread.items()}
+    count, name = int(machine.made["measurements"]), machine.device.name
+    return Profile(machine.name, {}, {}, spread, spread, count, 0, (name,), (), machine)
 
 
 def _read_profile(path: str) -> Profile:
@@ -252,9 +252,9 @@ def _read_profile(path: str) -> Profile:
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is no profile: {error}") from error
     if isinstance(raw, dict) and "made" in raw:
-        from thermoflop.cost.catalogue.machine import own_from
+        from thermoflop.cost.catalogue.machine import machine_profile_from
 
-        return profile_of(own_from(raw, path))
+        return profile_of(machine_profile_from(raw, path))
     return profile_from(raw)
 
 

@@ -29,7 +29,7 @@ UPWARD = frozenset({"up_proj", "expert up", "shared up"})
 GATED = " x up"
 
 
-def as_run(found: list[Work], engine: Engine, precision: Precision) -> list[Work]:
+def apply_engine(found: list[Work], engine: Engine, precision: Precision) -> list[Work]:
     """The operators of a step as an engine runs them."""
     if engine.merges:
         gated = any(work.name.endswith(GATED) for work in found)
@@ -39,16 +39,16 @@ def as_run(found: list[Work], engine: Engine, precision: Precision) -> list[Work
             for work, count in zip(found, counts, strict=True)
         ]
     if engine.regrows:
-        found = [_regrown(work) if work.kind == "attention" else work for work in found]
+        found = [_with_cache_copies(work) if work.kind == "attention" else work for work in found]
     if engine.dequantizes is not None and precision.family in ("4w", "8w"):
         found = [each for work in found for each in _dequantized(work, engine, precision)]
     return found
 
 
-def as_run_once(work: Work, engine: Engine, precision: Precision, *, written: bool) -> Work:
+def apply_engine_to(work: Work, engine: Engine, precision: Precision, *, written: bool) -> Work:
     """One operator as an engine runs it; ``written``: its weights were dequantized before."""
     if engine.regrows and work.kind == "attention":
-        return _regrown(work)
+        return _with_cache_copies(work)
     if not written:
         return work
     return replace(work, weight_bytes=work.weight_bytes * (WIDE_BYTES / precision.weight_bytes))
@@ -63,7 +63,7 @@ def _launches(work: Work, gated: bool) -> int:
     return 0 if work.name in KEYS or (gated and work.name in UPWARD) else work.launches
 
 
-def _regrown(work: Work) -> Work:
+def _with_cache_copies(work: Work) -> Work:
     """Cache bytes when it is read and written anew (2 passes), and repeated for the query heads.
 
     Repeating reads it once and writes it ``sharing`` times, and as much is read by attention.

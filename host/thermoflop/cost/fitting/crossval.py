@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from thermoflop.cost.fitting.questions import Asked
-    from thermoflop.cost.fitting.terms import Array, Terms
+    from thermoflop.cost.fitting.terms import Array, DesignMatrix
 
     Indices = npt.NDArray[np.int64]
 
@@ -35,7 +35,7 @@ SPREAD = 0.7
 class Measured:
     """Questions with their terms, engines and groups; fits are made of subsets of them."""
 
-    def __init__(self, questions: Sequence[Asked], terms: Terms | None = None) -> None:
+    def __init__(self, questions: Sequence[Asked], terms: DesignMatrix | None = None) -> None:
         self.questions = list(questions)
         self.terms = terms_of(questions) if terms is None else terms  # type: ignore[arg-type]
         self.seconds: Array = np.array([question.measured_s for question in questions])
@@ -81,7 +81,7 @@ class Measured:
 
     def _asked(
         self, engine: str, rows: Indices
-    ) -> tuple[Terms, Array, list[tuple[str, ...]], Array, float]:
+    ) -> tuple[DesignMatrix, Array, list[tuple[str, ...]], Array, float]:
         centre = np.array(self.pooled(engine).base)
         groups = [self.groups[row] for row in rows]
         return self.terms.pick(rows), self.seconds[rows], groups, centre, SPREAD

@@ -127,7 +127,7 @@ def _ends(logs: Array, group: npt.NDArray[np.int64]) -> tuple[float, float, int]
     return round(float(np.exp(low)), 4), round(float(np.exp(high)), 4), len(logs)
 
 
-def own_profile(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
+def custom_profile(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
     """A profile from one's own measured rows, around what all published engines do.
 
     The published rows stay in as the centre that few rows of one's own are pulled toward; the
@@ -168,7 +168,7 @@ def write_own(rows_path: str, profile_path: str) -> None:
     from thermoflop.cost.published.files import read_rows
 
     name = os.path.splitext(os.path.basename(profile_path))[0]  # noqa: PTH119, PTH122
-    found = own_profile(read_rows(rows_path), name)
+    found = custom_profile(read_rows(rows_path), name)
     write_picture(profile_path, json.dumps(found, ensure_ascii=False, indent=1) + "\n")
 
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.engine import attention_peak_of, find_engine, peak_of
-from thermoflop.cost.engines.overheads import as_run
-from thermoflop.cost.fitting.terms import Speeds, Terms
+from thermoflop.cost.engines.overheads import apply_engine
+from thermoflop.cost.fitting.terms import DesignMatrix, Speeds
 from thermoflop.cost.roofline.bound import bound_step_s, limits_of
 from thermoflop.cost.roofline.rates import fastest_peak
-from thermoflop.cost.work.share import Plan, Share
+from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.steps import decode_step, prefill_step
 from thermoflop.errors import UsageError
 
@@ -42,9 +42,9 @@ def speeds_of(question: Asked) -> Speeds:
     )
 
 
-def terms_of(questions: list[Question]) -> Terms:
+def terms_of(questions: list[Question]) -> DesignMatrix:
     """All terms of all rows."""
-    terms = Terms(len(questions))
+    terms = DesignMatrix(len(questions))
     for row, question in enumerate(questions):
         share, alike = _share(question)
         peak = fastest_peak(question.device, question.precision)
@@ -54,7 +54,7 @@ def terms_of(questions: list[Question]) -> Terms:
         for weight, step in _steps(question):
             found = share.works(step)
             kernels = "eager" if engine.unfused else "fused"
-            run = as_run(share.works(replace(step, kernels=kernels)), engine, precision)
+            run = apply_engine(share.works(replace(step, kernels=kernels)), engine, precision)
             recorded = engine.graphs and (step.encode is False or question.mixes_prefill)
             terms.add(row, weight, run, speeds_of(question), 0.0 if recorded else engine.host)
             terms.steps[row] += weight
@@ -64,11 +64,11 @@ def terms_of(questions: list[Question]) -> Terms:
     return terms.close()
 
 
-def training_terms_of(questions: list[TrainingQuestion]) -> Terms:
+def training_terms_of(questions: list[TrainingQuestion]) -> DesignMatrix:
     """The terms of training iterations; their kernels are long, so the host never lags behind."""
     from thermoflop.cost.training.work import bound_training_s, trained
 
-    terms = Terms(len(questions))
+    terms = DesignMatrix(len(questions))
     for row, question in enumerate(questions):
         for weight, found in trained(question):
             terms.add(row, weight, found, speeds_of(question), host=0.0)
@@ -80,11 +80,11 @@ def training_terms_of(questions: list[TrainingQuestion]) -> Terms:
 def _share(question: Question) -> tuple[Share, int]:
     """A device's share, and by how much the bound of an uneven split is still to be divided."""
     whole = question.model.description
-    plan = Plan(question.tp, question.pp, ep=question.ep)
+    plan = Layout(question.tp, question.pp, ep=question.ep)
     try:
         return Share(whole, plan, question.precision), 1
     except UsageError:
-        return Share(whole, Plan(), question.precision), question.devices
+        return Share(whole, Layout(), question.precision), question.devices
 
 
 def _steps(question: Question) -> list[tuple[float, Step]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from thermoflop.cost.fitting.terms import Array, Terms
+    from thermoflop.cost.fitting.terms import Array, DesignMatrix
 
     Layout = list[tuple[str | None, int]]
 
@@ -100,7 +100,7 @@ def start() -> Array:
 
 
 def fit(
-    terms: Terms,
+    terms: DesignMatrix,
     measured_s: Array,
     groups: Sequence[tuple[str, ...]],
     centre: Array,
@@ -114,7 +114,7 @@ def fit(
 
 def fits_without(
     found: Fit,
-    terms: Terms,
+    terms: DesignMatrix,
     measured_s: Array,
     groups: Sequence[tuple[str, ...]],
     centre: Array,
@@ -139,7 +139,7 @@ def fits_without(
 
 
 def _posed(
-    terms: Terms,
+    terms: DesignMatrix,
     measured_s: Array,
     groups: Sequence[tuple[str, ...]],
     centre: Array,
@@ -192,7 +192,7 @@ class _Problem:
 
     def __init__(
         self,
-        terms: Terms,
+        terms: DesignMatrix,
         target: Array,
         member: Array,
         columns: npt.NDArray[np.int64],

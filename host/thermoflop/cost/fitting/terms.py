@@ -55,7 +55,7 @@ _PLACES = [_AT[name] for name in _COLUMNS]
 _DIVIDING = np.array([SIGNS[place] < 0 for place in _PLACES])
 
 
-class Terms:
+class DesignMatrix:
     """Seconds at the data sheet's rates, one line for each operator of each step of each row.
 
     ``owner`` is the step of a line, ``step_row`` the row of a step, ``hosted`` how many
@@ -90,7 +90,7 @@ class Terms:
         self._step_row.append(row)
         self._hosted.append(launched * host)
 
-    def close(self) -> Terms:
+    def close(self) -> DesignMatrix:
         """Turn the lines into arrays."""
         self.columns = np.array(self._lines, dtype=float).reshape(-1, len(_COLUMNS))
         self.owner = np.array(self._owner, dtype=np.int64)
@@ -99,9 +99,9 @@ class Terms:
         self._lines, self._owner, self._step_row, self._hosted = [], [], [], []
         return self
 
-    def pick(self, rows: Indices) -> Terms:
+    def pick(self, rows: Indices) -> DesignMatrix:
         """The terms of some rows alone, renumbered in that order."""
-        chosen = Terms(len(rows))
+        chosen = DesignMatrix(len(rows))
         place = np.full(self.rows, -1)
         place[rows] = np.arange(len(rows))
         steps = np.flatnonzero(place[self.step_row] >= 0)

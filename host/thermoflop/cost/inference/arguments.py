@@ -23,7 +23,7 @@ LARGEST_PAGE = 2**20
 
 
 @record
-class Asked:
+class Workload:
     """The sizes of a question: sequences, prompt, generated and already cached tokens."""
 
     batch: Number
@@ -33,7 +33,7 @@ class Asked:
     page: int | None = None
 
 
-def ask(
+def validate_arguments(
     model: Model | str | PathLike[str] | dict[str, Any],
     hardware: str | Device,
     batch: Number,
@@ -41,7 +41,7 @@ def ask(
     generate: Number,
     prefix: Number = 0,
     page: int | None = None,
-) -> tuple[Model, Device, Asked]:
+) -> tuple[Model, Device, Workload]:
     """The model, the device and the sizes, or UsageError naming the value that makes no sense."""
     known = as_model(model)
     device = as_device(hardware)
@@ -56,7 +56,7 @@ def ask(
     _check_positions(known, carried["prompt"], carried["generate"])
     if _any(carried["prefix"] >= carried["prompt"]) and _any(carried["prefix"]):
         raise UsageError(f"prefix={prefix!r:.40} is not shorter than prompt={prompt!r:.40}")
-    return known, device, Asked(**carried, page=page)
+    return known, device, Workload(**carried, page=page)
 
 
 def as_model(model: Model | str | PathLike[str] | dict[str, Any]) -> Model:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import record
 from thermoflop.base.units import gigabytes
 from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.inference.arguments import ask, checked_whole
+from thermoflop.cost.inference.arguments import checked_whole, validate_arguments
 from thermoflop.cost.memory import Memory, copies_of_cache, memory_of
-from thermoflop.cost.work.share import Plan, Share, choose_plan
+from thermoflop.cost.work.share import Layout, Share, choose_layout
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Fit:
 
     model_name: str
     device: Device
-    plan: Plan
+    plan: Layout
     precision: Precision
     batch: int
     prompt: int
@@ -42,7 +42,7 @@ class Fit:
     largest_batch: int
     longest_context: int
     fewest_devices: int | None
-    fewest_plan: Plan | None
+    fewest_plan: Layout | None
     cache_copies: float
 
     @property
@@ -88,8 +88,8 @@ def fit(
     """Memory of a run, and how far it goes. Raises UsageError for what makes no sense."""
     batch, prompt = checked_whole("batch", batch, 1), checked_whole("prompt", prompt, 1)
     generate = checked_whole("generate", generate, 0)
-    known, device, asked = ask(model, hardware, batch, prompt, generate, 0, page)
-    plan = choose_plan(devices, tp, pp, dp, ep, cp)
+    known, device, asked = validate_arguments(model, hardware, batch, prompt, generate, 0, page)
+    plan = choose_layout(devices, tp, pp, dp, ep, cp)
     if batch % dp:
         raise UsageError(f"dp={dp} does not divide batch={batch}")
     precision = choose_precision(dtype, kv_dtype)
@@ -117,14 +117,14 @@ def _fewest(
     precision: Precision,
     sizes: tuple[int, int, int],
     page: int | None,
-) -> Plan | None:
+) -> Layout | None:
     """The smallest plan that fits: heads divided as far as they go, up to 8; layers beyond."""
     prompt, generate, batch = sizes
     for devices in DEVICES:
         for tp in (8, 4, 2, 1):
             if devices % tp:
                 continue
-            plan = Plan(tp, devices // tp)
+            plan = Layout(tp, devices // tp)
             try:
                 share = Share(description, plan, precision)
             except UsageError:
@@ -141,7 +141,7 @@ def fit_text(found: Fit) -> str:
     lines = [
         (
             f"{found.model_name} on {found.plan.devices} x {found.device.name} "
-            f"({found.plan.words}), "
+            f"({found.plan.label}), "
             f"{found.precision.name}, batch {found.batch}, {found.prompt} + {found.generate} "
             "tokens: "
             f"{verdict}"
@@ -158,18 +158,18 @@ def fit_text(found: Fit) -> str:
         "",
         f"largest batch at this context:    {found.largest_batch:,}",
         f"longest context at this batch:    {found.longest_context:,}",
-        f"fewest devices for this:          {devices_words(found)}",
+        f"fewest devices for this:          {describe_devices(found)}",
     ]
     if found.cache_copies > 1:
         lines.append(f"the cache is kept {found.cache_copies:g} times over the devices")
     return "\n".join([*lines, "", memory.assumption])
 
 
-def devices_words(found: Fit) -> str:
+def describe_devices(found: Fit) -> str:
     """The fewest devices, and how they are used."""
     if found.fewest_plan is None:
         return f"more than {DEVICES[-1]}"
-    return f"{found.fewest_devices} ({found.fewest_plan.words})"
+    return f"{found.fewest_devices} ({found.fewest_plan.label})"
 
 
 def fit_json(found: Fit) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from thermoflop.cost.memory import memory_of
 from thermoflop.cost.roofline.bound import bound_decode_s, bound_step_s, sums_of
 from thermoflop.cost.roofline.decode import decode_s
 from thermoflop.cost.roofline.span import Span
-from thermoflop.cost.work.share import choose_plan
+from thermoflop.cost.work.share import choose_layout
 from thermoflop.cost.work.steps import CONVENTIONS
 from thermoflop.errors import UsageError
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.energy import Energy
     from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.inference.arguments import Asked
+    from thermoflop.cost.inference.arguments import Workload
     from thermoflop.cost.memory import Memory
     from thermoflop.model.model import Model
 
@@ -67,10 +67,12 @@ def estimate(
     UsageError for what makes no sense, naming the value. Source: Williams 2009 (roofline), Hockney
     1982 (padding), published rows (rates).
     """
-    from thermoflop.cost.inference.arguments import ask, checked_size
+    from thermoflop.cost.inference.arguments import checked_size, validate_arguments
 
-    known, device, asked = ask(model, hardware, batch, prompt, generate, prefix, page)
-    plan = choose_plan(devices, tp, pp, dp, ep, cp, overlap=overlap)
+    known, device, asked = validate_arguments(
+        model, hardware, batch, prompt, generate, prefix, page
+    )
+    plan = choose_layout(devices, tp, pp, dp, ep, cp, overlap=overlap)
     precision = choose_precision(dtype, kv_dtype)
     if chunk is not None:
         checked_size("chunk", chunk, 1)
@@ -91,7 +93,7 @@ def _check_replicas(batch: Number, dp: int) -> None:
 BLOCK = 16384
 
 
-def in_blocks(setting: Setting, asked: Asked) -> Estimate:
+def in_blocks(setting: Setting, asked: Workload) -> Estimate:
     """One estimate; of a grid, the blocks' results put together again."""
     sizes = (asked.batch, asked.prompt, asked.generate, asked.prefix)
     if all(kind_of(size) != "numpy" for size in sizes):
@@ -133,7 +135,7 @@ def _joined(parts: list[Any], shape: tuple[int, ...]) -> Any:
     return first
 
 
-def prefill_s(setting: Setting, asked: Asked) -> tuple[Number, Number]:
+def prefill_s(setting: Setting, asked: Workload) -> tuple[Number, Number]:
     """Bound and expectation of reading the prompt.
 
     In chunks the weights are read again for each; over pipeline stages the chunks overlap, n of
@@ -156,7 +158,7 @@ def prefill_s(setting: Setting, asked: Asked) -> tuple[Number, Number]:
     return bound, overhead + each * (count + setting.plan.pp - 1) / setting.plan.pp
 
 
-def one(setting: Setting, asked: Asked) -> Estimate:
+def one(setting: Setting, asked: Workload) -> Estimate:
     """The estimate of one configuration, or of one block of a grid."""
     batch = asked.batch / setting.plan.dp
     first_bound, first = prefill_s(setting, asked)
@@ -185,11 +187,11 @@ def _total(first: Span, later: Span, bound: Number, steps: Number) -> Span:
     return Span(bound, maximum(expected, bound), maximum(low, bound), maximum(high, bound))
 
 
-def _memory(setting: Setting, asked: Asked, batch: Number) -> Memory:
+def _memory(setting: Setting, asked: Workload, batch: Number) -> Memory:
     return memory_of(setting.share, setting.device, asked.prompt, asked.generate, batch, asked.page)
 
 
-def _energy(setting: Setting, asked: Asked, batch: Number, total: Span) -> Energy | None:
+def _energy(setting: Setting, asked: Workload, batch: Number, total: Span) -> Energy | None:
     """Energy of the run, from the FLOPs and bytes of its first and its middle decode step."""
     if setting.device.power_w is None:
         return None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.inference.setting import Setting
     from thermoflop.cost.memory import Memory
-    from thermoflop.cost.work.share import Plan
+    from thermoflop.cost.work.share import Layout
 
 
 def _span_row(name: str, span: Span) -> list[str]:
@@ -38,7 +38,7 @@ def estimate_text(found: Estimate) -> str:
     plan = found.plan
     lines = [
         (
-            f"{found.model_name} on {plan.devices} x {found.device.name} ({plan.words}), "
+            f"{found.model_name} on {plan.devices} x {found.device.name} ({plan.label}), "
             f"{found.precision.name}"
         ),
         f"batch {found.batch}, prompt {found.prompt}, {found.generate} generated",
@@ -156,7 +156,7 @@ class Estimate:
 
     model_name: str
     device: Device
-    plan: Plan
+    plan: Layout
     precision: Precision
     batch: Number
     prompt: Number

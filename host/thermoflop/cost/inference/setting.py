@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.number import maximum
 from thermoflop.base.record import replace
-from thermoflop.cost.engines.overheads import as_run
+from thermoflop.cost.engines.overheads import apply_engine
 from thermoflop.cost.roofline.bound import limits_of
 from thermoflop.cost.roofline.rates import device_s, fastest_peak, host_s, rates_of, step_overhead_s
 from thermoflop.cost.roofline.span import Span
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.roofline.rates import Rates
-    from thermoflop.cost.work.share import Plan
+    from thermoflop.cost.work.share import Layout
     from thermoflop.cost.work.work import Work
     from thermoflop.model.model import Model
     from thermoflop.model.operators.step import Step
@@ -43,7 +43,7 @@ class Setting:
         self,
         model: Model,
         device: Device,
-        plan: Plan,
+        plan: Layout,
         precision: Precision,
         profile: Profile,
         *,
@@ -80,7 +80,7 @@ class Setting:
         engine = self.profile.engine
         if engine.unfused:
             step = replace(step, kernels="eager")
-        return as_run(self.share.works(step, engine.kernels), engine, self.precision)
+        return apply_engine(self.share.works(step, engine.kernels), engine, self.precision)
 
     def check_step(self, new: int, batch: Number, cached: Number) -> Step:
         """The step that checks ``new`` drafted tokens: logits at every one of them."""

@@ -13,9 +13,9 @@ from thermoflop.base.record import record
 from thermoflop.base.units import digits, seconds
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.inference.arguments import ask, checked_size
+from thermoflop.cost.inference.arguments import checked_size, validate_arguments
 from thermoflop.cost.inference.setting import Setting, step_s
-from thermoflop.cost.work.share import choose_plan
+from thermoflop.cost.work.share import choose_layout
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,12 +84,12 @@ def speculate(
     profile: str | Profile | None = None,
 ) -> Speculation:
     """What drafting gains at the middle of a generation; the draft runs on one of the devices."""
-    large, device, asked = ask(model, hardware, batch, prompt, generate)
-    small, _, _ = ask(draft, device, batch, prompt, generate)
+    large, device, asked = validate_arguments(model, hardware, batch, prompt, generate)
+    small, _, _ = validate_arguments(draft, device, batch, prompt, generate)
     checked_size("drafted", drafted, 1)
     precision, found = choose_precision(dtype), find_profile(profile)
-    big = Setting(large, device, choose_plan(devices), precision, found)
-    little = Setting(small, device, choose_plan(1), precision, found)
+    big = Setting(large, device, choose_layout(devices), precision, found)
+    little = Setting(small, device, choose_layout(1), precision, found)
     middle = asked.prompt + asked.generate // 2
     check = big.works(big.check_step(drafted + 1, asked.batch, middle))
     recorded = big.rates.graphs

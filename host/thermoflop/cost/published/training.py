@@ -14,7 +14,7 @@ from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.published.names import Skipped, config_of
 from thermoflop.cost.training.iteration import TrainingQuestion
-from thermoflop.cost.work.share import Plan
+from thermoflop.cost.work.share import Layout
 from thermoflop.errors import ThermoflopError
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _precision(row: dict[str, Any], device: Device) -> Precision:
     return precision
 
 
-def _plan(row: dict[str, Any], assumed: list[str]) -> Plan:
+def _plan(row: dict[str, Any], assumed: list[str]) -> Layout:
     """The plan; what the degrees leave over of the devices is data parallel."""
     devices = int(row.get("gpu_count") or 0)
     if not devices:
@@ -168,10 +168,10 @@ def _plan(row: dict[str, Any], assumed: list[str]) -> Plan:
     dp = int(row.get("dp") or 0) or max(1, devices // (tp * pp * cp))
     if tp * pp * cp * dp != devices:
         dp = max(1, devices // (tp * pp * cp))
-    return Plan(tp, pp, dp, 1, cp)
+    return Layout(tp, pp, dp, 1, cp)
 
 
-def _batch(row: dict[str, Any], sequence: int, plan: Plan) -> float:
+def _batch(row: dict[str, Any], sequence: int, plan: Layout) -> float:
     tokens = row.get("tokens_per_step")
     if not tokens and row.get("batch_tokens_m"):
         tokens = row["batch_tokens_m"] * 1e6

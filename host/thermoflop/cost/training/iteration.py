@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
-from thermoflop.cost.work.share import Plan
+from thermoflop.cost.work.share import Layout
 
 if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
@@ -29,7 +29,7 @@ class TrainingQuestion:
     device: Device
     model: Model
     precision: Precision
-    plan: Plan
+    plan: Layout
     global_batch: float
     micro_batch: float
     sequence: int

@@ -8,7 +8,7 @@ from thermoflop.base.record import record
 from thermoflop.cost.memory import layers_of, stage_share, weight_bytes
 from thermoflop.cost.training.activations import form_of, generalized_layer_bytes
 from thermoflop.cost.training.iteration import TrainingQuestion
-from thermoflop.cost.work.share import Plan, Share
+from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import Attention
@@ -85,7 +85,7 @@ def training_memory(question: TrainingQuestion) -> TrainingMemory:
     are stages (Korthikanti et al. 2022: L/p layers x p micro-batches, x (1 + (p-1)/(p v)) when
     interleaved). Experts have fewer replicas than the rest: ``dp / ep`` beyond a group."""
     plan, description = question.plan, question.model.description
-    share = Share(description, Plan(plan.tp, plan.pp, 1, plan.ep, plan.cp), question.precision)
+    share = Share(description, Layout(plan.tp, plan.pp, 1, plan.ep, plan.cp), question.precision)
     params = weight_bytes(share) / share.precision.weight_bytes
     layers = layers_of(description)
     shared = sum(sets * expert_parameters(moe) for sets, moe in mixtures(share.description))

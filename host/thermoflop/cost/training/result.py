@@ -10,7 +10,7 @@ from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.training.iteration import TrainingQuestion
 from thermoflop.cost.training.memory import TrainingMemory
-from thermoflop.cost.work.share import Plan
+from thermoflop.cost.work.share import Layout
 
 if TYPE_CHECKING:
     from typing import Any
@@ -27,7 +27,7 @@ class TrainingEstimate:
     model_name: str
     params: int
     device: Device
-    plan: Plan
+    plan: Layout
     precision: Precision
     global_batch: int
     micro_batch: int
@@ -106,7 +106,7 @@ def training_text(found: TrainingEstimate) -> str:
     lines = [
         (
             f"training {found.model_name} ({found.params:,} parameters) on {found.plan.devices} x "
-            f"{found.device.name} ({found.plan.words}), {found.precision.name}"
+            f"{found.device.name} ({found.plan.label}), {found.precision.name}"
         ),
         (
             f"batch {found.global_batch} x {found.sequence} tokens, "

@@ -16,7 +16,7 @@ from thermoflop.cost.training.iteration import TrainingQuestion
 from thermoflop.cost.training.memory import training_memory
 from thermoflop.cost.training.result import TrainingEstimate
 from thermoflop.cost.training.work import bound_training_s, trained
-from thermoflop.cost.work.share import Plan, choose_plan
+from thermoflop.cost.work.share import Layout, choose_layout
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.parts import Convolution
 
@@ -163,7 +163,7 @@ def _training_plan(
     cp: int,
     *,
     sequence: bool,
-) -> Plan:
+) -> Layout:
     """The plan; replicas are what the other degrees leave over of the devices."""
     tp = 1 if tp is None else tp
     degrees = [("tp", tp), ("pp", pp), ("cp", cp)]
@@ -173,7 +173,7 @@ def _training_plan(
     inner = tp * pp * cp
     if dp is None:
         dp = 1 if devices is None or type(devices) is not int else devices // inner
-    return choose_plan(devices, tp, pp, max(dp, 1), ep, cp, sequence and tp > 1)
+    return choose_layout(devices, tp, pp, max(dp, 1), ep, cp, sequence and tp > 1)
 
 
 def expect_training(question: TrainingQuestion, name: str | None) -> tuple[Span, str]:

@@ -16,7 +16,7 @@ from thermoflop.cost.memory import layers_of, stage_share, weight_bytes
 from thermoflop.cost.roofline.bound import bound_step_s, limits_of
 from thermoflop.cost.roofline.rates import fastest_peak
 from thermoflop.cost.work.network import network_work, wire_bytes
-from thermoflop.cost.work.share import Plan, Share
+from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.work import Work
 from thermoflop.model.architecture.parameters import expert_parameters, mixtures
 from thermoflop.model.operators.step import Step
@@ -54,7 +54,7 @@ def micro_step(sequence: Number, micro_batch: Number, *, fused: bool) -> Step:
 def trained(question: TrainingQuestion) -> list[tuple[float, list[Work]]]:
     """Weighted work of one iteration on one device."""
     plan = question.plan
-    inner = Plan(plan.tp, 1, 1, plan.ep, plan.cp, plan.sequence)
+    inner = Layout(plan.tp, 1, 1, plan.ep, plan.cp, plan.sequence)
     share = Share(question.model.description, inner, question.precision)
     step = micro_step(question.sequence, question.micro_batch, fused=question.fused)
     micro = [
@@ -99,7 +99,7 @@ def _once(share: Share, question: TrainingQuestion) -> list[Work]:
     plan = question.plan
     stored = weight_bytes(share) / share.precision.weight_bytes
     params = stored * stage_share(layers_of(share.description), plan.pp)
-    whole = Share(share.whole, Plan(plan.tp, 1, 1, 1, plan.cp), share.precision)
+    whole = Share(share.whole, Layout(plan.tp, 1, 1, 1, plan.cp), share.precision)
     dense = params if plan.ep == 1 else min(params, _dense_params(whole))
     owned = params if question.zero == 0 else dense / plan.dp + (params - dense)
     optimizer = Work(
@@ -126,7 +126,7 @@ def bound_training_s(question: TrainingQuestion) -> float:
     Attention is counted under the causal mask, recomputation not at all, and every other cost is
     left out: a run that recomputes nothing may overlap all the rest.
     """
-    share = Share(question.model.description, Plan(), question.precision)
+    share = Share(question.model.description, Layout(), question.precision)
     step = micro_step(question.sequence, 1, fused=True)
     peak = fastest_peak(question.device, question.precision)
     limits = limits_of(question.device, peak)

@@ -16,7 +16,7 @@ from thermoflop.cost.memory import activation_bytes, kv_bytes, weight_bytes
 from thermoflop.cost.published.files import read_rows
 from thermoflop.cost.published.names import Skipped, model_of, precision_of
 from thermoflop.cost.training.activations import layer_activation_bytes
-from thermoflop.cost.work.share import Plan, Share
+from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import ThermoflopError
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _share(row: dict[str, Any]) -> Share:
         precision = precision_of(str(row.get("precision")), None, None, float(model.params))
     except ThermoflopError as error:
         raise Skipped("format not known") from error
-    return Share(model.description, Plan(int(row.get("tp") or 1)), precision)
+    return Share(model.description, Layout(int(row.get("tp") or 1)), precision)
 
 
 def _catalogued(name: str) -> Model | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.units import digits, gigabytes, scaled, seconds
-from thermoflop.cost.inference.capacity import devices_words
+from thermoflop.cost.inference.capacity import describe_devices
 from thermoflop.cost.memory import (
     RESERVE_BYTES,
     RESERVE_SHARE,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.inference.result import Estimate
 
 
-def why_room(found: Estimate, key: str, room: Fit | None = None) -> Why:
+def why_memory(found: Estimate, key: str, room: Fit | None = None) -> Why:
     """What is behind a number of memory, size or energy. UsageError for a key that names none."""
     if key.startswith("fit.") and room is not None:
         return _fit(room, key)
@@ -223,7 +223,7 @@ def _fit(room: Fit, key: str) -> Why:
         value = f"{room.longest_context:,} tokens"
         notes = (*notes, "never longer than the positions that the model has")
     elif key == "fit.devices":
-        title, value, least = "fewest devices for this", devices_words(room), "fewest"
+        title, value, least = "fewest devices for this", describe_devices(room), "fewest"
         notes = (*notes, "heads are divided over up to 8 devices, layers beyond")
     else:
         raise UsageError(f"{key!r:.60} names no number of this estimate")

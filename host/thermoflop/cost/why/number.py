@@ -43,9 +43,9 @@ def why_number(found: Estimate, key: str, room: Fit | None = None) -> Why:
         return _rate(found, rest)
     if kind == "op":
         return _operator(found, rest)
-    from thermoflop.cost.why.memory import why_room
+    from thermoflop.cost.why.memory import why_memory
 
-    return why_room(found, key, room)
+    return why_memory(found, key, room)
 
 
 def _operator(found: Estimate, rest: str) -> Why:

@@ -226,7 +226,7 @@ def derived(setting: Setting, part: Part, index: int) -> tuple[tuple[str, ...], 
 
 def symbolic_work(setting: Setting, part: Part, index: int) -> tuple[Work, dict[Any, Number]]:
     """The same operator built of symbols, and the value of each. MissingExtra without sympy."""
-    from thermoflop.cost.engines.overheads import as_run_once
+    from thermoflop.cost.engines.overheads import apply_engine_to
     from thermoflop.cost.work.work import works
     from thermoflop.model.formulas.explain import step_symbols
     from thermoflop.model.formulas.symbolic import symbolize
@@ -248,7 +248,7 @@ def symbolic_work(setting: Setting, part: Part, index: int) -> tuple[Work, dict[
     place = index - sum(work.name == DEQUANTIZE for work in part.works[:index])
     found = works(whole.description, step, setting.precision)[place]
     written = index > 0 and part.works[index - 1].name == DEQUANTIZE
-    return as_run_once(found, engine, setting.precision, written=written), values
+    return apply_engine_to(found, engine, setting.precision, written=written), values
 
 
 def _whole(size: float) -> Number:

@@ -27,7 +27,7 @@ from thermoflop.model.architecture.mixers import (
 from thermoflop.model.architecture.parts import Linear, Table
 
 if TYPE_CHECKING:
-    from thermoflop.model.architecture.feedforward import Feed
+    from thermoflop.model.architecture.feedforward import FeedForward
     from thermoflop.model.architecture.mixers import Mixer
     from thermoflop.model.architecture.parts import Part
 
@@ -108,7 +108,7 @@ def _attention(attention: Attention, tp: int) -> Attention:
     return replace(attention, heads=heads, kv_heads=kv_heads)
 
 
-def _feed(feed: Feed, tp: int, ep: int) -> Feed:
+def _feed(feed: FeedForward, tp: int, ep: int) -> FeedForward:
     if isinstance(feed, Mlp):
         return _mlp(feed, tp)
     shared = None if feed.shared is None else _mlp(feed.shared, tp)

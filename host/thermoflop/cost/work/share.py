@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @record
-class Plan:
+class Layout:
     """Degrees of parallelism. ``sequence`` splits norms and residuals along with ``tp``;
     ``overlap`` is the share of the network's time that hides behind computing."""
 
@@ -46,7 +46,7 @@ class Plan:
         return self.tp * self.pp * self.dp * self.cp
 
     @property
-    def words(self) -> str:
+    def label(self) -> str:
         """``tp=8 pp=4``; ``one device`` when nothing is split."""
         named = (
             ("tp", self.tp),
@@ -59,7 +59,7 @@ class Plan:
         return said or "one device"
 
 
-def choose_plan(
+def choose_layout(
     devices: int | None = None,
     tp: int | None = None,
     pp: int = 1,
@@ -68,7 +68,7 @@ def choose_plan(
     cp: int = 1,
     sequence: bool = False,
     overlap: float = 0.0,
-) -> Plan:
+) -> Layout:
     """A plan, heads being split over the devices that nothing else is said of. UsageError if the
     degrees do not multiply to ``devices``."""
     named = {"devices": devices, "tp": tp, "pp": pp, "dp": dp, "ep": ep, "cp": cp}
@@ -89,7 +89,7 @@ def choose_plan(
         raise UsageError(f"ep={ep} does not divide the {tp * dp * cp} devices of a stage")
     if not isinstance(overlap, int | float) or not 0 <= overlap <= 1:
         raise UsageError(f"overlap={overlap!r:.40} makes no sense: expected a share of 0 to 1")
-    return Plan(tp, pp, dp, ep, cp, sequence, overlap)
+    return Layout(tp, pp, dp, ep, cp, sequence, overlap)
 
 
 def check_layers(description: Description, pp: int) -> None:
@@ -102,7 +102,7 @@ def check_layers(description: Description, pp: int) -> None:
 class Share:
     """What one device of a plan does in a step: its operators, and the collectives between."""
 
-    def __init__(self, description: Description, plan: Plan, precision: Precision) -> None:
+    def __init__(self, description: Description, plan: Layout, precision: Precision) -> None:
         check_layers(description, plan.pp)
         if plan.ep > 1 and not any(
             hasattr(run.layer.feed, "experts") for stack in description.stacks for run in stack.runs

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from thermoflop.base.number import Number
-    from thermoflop.model.architecture.feedforward import Feed
+    from thermoflop.model.architecture.feedforward import FeedForward
     from thermoflop.model.architecture.mixers import Attention, Mixer
     from thermoflop.model.architecture.parts import Linear, Norm, Part
 
@@ -23,7 +23,7 @@ class Layer:
     norms: tuple[Norm, ...]
     mixer: Mixer | None = None
     cross: Attention | None = None
-    feed: Feed | None = None
+    feed: FeedForward | None = None
 
     @property
     def branches(self) -> int:

@@ -84,4 +84,4 @@ class Moe:
 
 
 if TYPE_CHECKING:
-    Feed = Mlp | Moe
+    FeedForward = Mlp | Moe

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from thermoflop.base.messages import shortened
 from thermoflop.base.record import replace
-from thermoflop.base.words import shortened
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp, Moe
@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.model.architecture.feedforward import Feed
+    from thermoflop.model.architecture.feedforward import FeedForward
     from thermoflop.model.architecture.mixers import Mixer
     from thermoflop.model.config.keys import Config
 
@@ -287,7 +287,7 @@ def mlp_of(traits: Traits) -> Mlp:
     )
 
 
-def mixture_of(traits: Traits) -> Feed:
+def mixture_of(traits: Traits) -> FeedForward:
     """The mixture of experts."""
     hidden, experts, top_k = traits["hidden"], traits["experts"], traits["top_k"]
     if not top_k or top_k > experts:

@@ -5,7 +5,7 @@ Which head there is follows from the class named in ``architectures``.
 
 from __future__ import annotations
 
-from thermoflop.base.words import shortened
+from thermoflop.base.messages import shortened
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp

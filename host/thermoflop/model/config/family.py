@@ -9,7 +9,7 @@ A **trait** is what the readers ask for (``hidden``, ``heads``, ``gated``, ...):
 ``use("key")``, or a function of the configuration.
 
 Everything else that a config.json of the family may hold is named as ``inert``, or is in the list
-of keys that never change a count (``thermoflop.model.config.inert``).
+of keys that never change a count (``thermoflop.model.config.ignored_keys``).
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from thermoflop.base.words import nearest, shortened
+from thermoflop.base.messages import nearest, shortened
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.config.family import Family, Key, Use
-from thermoflop.model.config.inert import changes_nothing
+from thermoflop.model.config.ignored_keys import changes_nothing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -59,7 +59,7 @@ def _from_catalogue(name: str) -> tuple[Mapping[str, Any], str, str]:
     found = entry(name)
     if found is not None:
         return found["config"], found["name"], found["source"]
-    from thermoflop.base.words import nearest
+    from thermoflop.base.messages import nearest
 
     near = nearest(name.lower(), names())
     hint = f"; the nearest name is {near}" if near else ""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from thermoflop.base.messages import shortened
 from thermoflop.base.record import replace
-from thermoflop.base.words import shortened
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp

@@ -10,7 +10,7 @@ from thermoflop.base.record import record
 from thermoflop.model.architecture import cache, parameters
 from thermoflop.model.formulas.symbolic import MEANINGS, Symbolic, require_sympy, symbolize
 from thermoflop.model.operators.build import build_operators, layer_operators
-from thermoflop.model.operators.context import Scope
+from thermoflop.model.operators.context import EmitContext
 from thermoflop.model.operators.step import Step
 from thermoflop.model.operators.training import in_layers
 
@@ -57,10 +57,10 @@ def step_symbols() -> dict[str, Any]:
     return {name: sympy.Symbol(name, positive=True, integer=True) for name in "bstS"}
 
 
-def layer_scope(step: Step, causal: bool = True) -> Scope:
+def layer_scope(step: Step, causal: bool = True) -> EmitContext:
     """One layer with the tokens of a step."""
     sizes = (step.batch, step.new, step.cached, step.batch * step.new)
-    return Scope(step, "layer", 1, *sizes, step.encoder, causal)
+    return EmitContext(step, "layer", 1, *sizes, step.encoder, causal)
 
 
 def explain(model: Model, batch: int = 1, tokens: int | None = None) -> Explanation:

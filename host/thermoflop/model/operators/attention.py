@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.mixers import Mixer
-    from thermoflop.model.operators.context import Scope
+    from thermoflop.model.operators.context import EmitContext
 
 
-def mixer_operators(mixer: Mixer, scope: Scope) -> Iterator[Operator]:
+def mixer_operators(mixer: Mixer, scope: EmitContext) -> Iterator[Operator]:
     """The operators of whatever mixes tokens in a layer."""
     if isinstance(mixer, Attention):
         yield from _cross(mixer, scope) if mixer.cross else _attention(mixer, scope)
@@ -28,7 +28,7 @@ def mixer_operators(mixer: Mixer, scope: Scope) -> Iterator[Operator]:
         yield from recurrent_operators(mixer, scope)
 
 
-def _attention(attention: Attention, scope: Scope) -> Iterator[Operator]:
+def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
     """Projections, norms, rotation, scores, softmax, values, output."""
     query, key, value, output = attention.projections()
     tokens, stored = scope.tokens, "kv" if scope.causal else "activations"
@@ -50,7 +50,7 @@ def _attention(attention: Attention, scope: Scope) -> Iterator[Operator]:
     yield scope.linear(output, tokens)
 
 
-def _pairs(scope: Scope, window: Number | None, chunk: Number | None) -> Number | None:
+def _pairs(scope: EmitContext, window: Number | None, chunk: Number | None) -> Number | None:
     """Pairs under the causal mask, or None: all of them."""
     if scope.step.attention == "full" or not scope.causal:
         return None
@@ -58,7 +58,7 @@ def _pairs(scope: Scope, window: Number | None, chunk: Number | None) -> Number 
 
 
 def _attend(
-    scope: Scope,
+    scope: EmitContext,
     group: str,
     shape: tuple[Number, Number, Number, Number],
     keys: Number,
@@ -79,7 +79,7 @@ def _attend(
     yield Attend("values", *where, *sizes, *rest, values=True)
 
 
-def _cross(attention: Attention, scope: Scope) -> Iterator[Operator]:
+def _cross(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
     """Cross attention: keys and values are projected once, when the encoder has run."""
     query, key, value, output = attention.projections()
     tokens = scope.tokens
@@ -92,7 +92,7 @@ def _cross(attention: Attention, scope: Scope) -> Iterator[Operator]:
     yield scope.linear(output, tokens)
 
 
-def _latent(mla: LatentAttention, scope: Scope) -> Iterator[Operator]:
+def _latent(mla: LatentAttention, scope: EmitContext) -> Iterator[Operator]:
     """Latent attention in the form that the step names."""
     tokens = scope.tokens
     for linear in mla.queries():
@@ -111,11 +111,11 @@ def _latent(mla: LatentAttention, scope: Scope) -> Iterator[Operator]:
     yield scope.linear(mla.output(), tokens)
 
 
-def _expanded(scope: Scope) -> bool:
+def _expanded(scope: EmitContext) -> bool:
     return scope.step.mla == "expanded"
 
 
-def _expansion(mla: LatentAttention, scope: Scope, keys: Number) -> MatMul:
+def _expansion(mla: LatentAttention, scope: EmitContext, keys: Number) -> MatMul:
     """Latent to keys and values: of the new tokens, or of the whole cache again."""
     if _expanded(scope):
         return scope.linear(mla.expand(), scope.tokens, "kv")
@@ -123,7 +123,7 @@ def _expansion(mla: LatentAttention, scope: Scope, keys: Number) -> MatMul:
 
 
 def _absorbed(
-    mla: LatentAttention, scope: Scope, keys: Number, pairs: Number | None
+    mla: LatentAttention, scope: EmitContext, keys: Number, pairs: Number | None
 ) -> Iterator[Operator]:
     """Queries are taken into the latent, which then serves as key and value of every head."""
     where, rank = (scope.part, "attn_proj", scope.times, scope.tokens), mla.kv_rank

@@ -6,7 +6,7 @@ from thermoflop.base.number import kind_of
 from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table
 from thermoflop.model.operators.attention import mixer_operators
-from thermoflop.model.operators.context import Scope, normalize, residual
+from thermoflop.model.operators.context import EmitContext, normalize, residual
 from thermoflop.model.operators.feedforward import feed_operators
 from thermoflop.model.operators.kinds import Convolve, Lookup, MatMul, Operator, Pass
 
@@ -36,7 +36,7 @@ def _is_zero(value: Number) -> bool:
     return kind_of(value) == "int" and value == 0
 
 
-def _stack_scope(description: Description, stack: Stack, step: Step) -> Scope | None:
+def _stack_scope(description: Description, stack: Stack, step: Step) -> EmitContext | None:
     """What runs through a stack in this step, or None when nothing does."""
     source = source_positions(description, step)
     if stack.role == "image":
@@ -53,7 +53,9 @@ def _stack_scope(description: Description, stack: Stack, step: Step) -> Scope | 
         return None
     sequences, new, cached = where
     tokens = sequences * new
-    return Scope(step, TOWERS[stack.role], 1, sequences, new, cached, tokens, source, stack.causal)
+    return EmitContext(
+        step, TOWERS[stack.role], 1, sequences, new, cached, tokens, source, stack.causal
+    )
 
 
 def source_positions(description: Description, step: Step) -> Number:
@@ -71,7 +73,7 @@ def image_count(description: Description, step: Step) -> Number:
     return step.batch if description.needs_images else 0
 
 
-def _stack_operators(stack: Stack, scope: Scope) -> Iterator[Operator]:
+def _stack_operators(stack: Stack, scope: EmitContext) -> Iterator[Operator]:
     front = scope.within(f"{scope.part} front")
     for placed in stack.front:
         yield from _placed_operators(placed, stack, front)
@@ -83,7 +85,7 @@ def _stack_operators(stack: Stack, scope: Scope) -> Iterator[Operator]:
         yield from _placed_operators(placed, stack, tail)
 
 
-def layer_operators(layer: Layer, scope: Scope) -> Iterator[Operator]:
+def layer_operators(layer: Layer, scope: EmitContext) -> Iterator[Operator]:
     """The operators of one layer, in the order of a pre-norm layer: norms before what they feed."""
     before, after = _placed_norms(layer)
     for index, block in enumerate((layer.mixer, layer.cross, layer.feed)):
@@ -115,7 +117,7 @@ def _placed_norms(layer: Layer) -> tuple[list[list[Norm]], list[list[Norm]]]:
     return before, after
 
 
-def _rows(placed: Placed, stack: Stack, scope: Scope) -> Number:
+def _rows(placed: Placed, stack: Stack, scope: EmitContext) -> Number:
     """How many rows a placed part runs on."""
     if placed.rows == "sequence":
         return scope.sequences
@@ -128,7 +130,7 @@ def _rows(placed: Placed, stack: Stack, scope: Scope) -> Number:
     return scope.tokens
 
 
-def _placed_operators(placed: Placed, stack: Stack, scope: Scope) -> Iterator[Operator]:
+def _placed_operators(placed: Placed, stack: Stack, scope: EmitContext) -> Iterator[Operator]:
     """The operator of a part outside the layers, if it does any work."""
     if placed.rows == "none":
         return
@@ -146,7 +148,7 @@ def _placed_operators(placed: Placed, stack: Stack, scope: Scope) -> Iterator[Op
         yield Convolve(name, *where, rows, k, part.outputs, channels, part.bias)
 
 
-def _table_operators(table: Table, rows: Number, scope: Scope) -> Iterator[Operator]:
+def _table_operators(table: Table, rows: Number, scope: EmitContext) -> Iterator[Operator]:
     """Rows are looked up; a table with no look-ups is added as it is (ViT's positions)."""
     if table.lookups:
         yield Lookup(table.name, scope.part, table.group, scope.times, rows, table.width)
@@ -163,7 +165,7 @@ def _head_operators(description: Description, step: Step) -> Iterator[Operator]:
         causal = all(stack.causal for stack in description.stacks if stack.role == "decoder")
         last = step.logits == "last" and causal
         rows = step.batch if last else step.batch * step.new
-        scope = Scope(step, "head", 1, step.batch, step.new, step.cached, rows)
+        scope = EmitContext(step, "head", 1, step.batch, step.new, step.cached, rows)
         yield scope.linear(head, rows)
     if description.contrast is not None:
         images = image_count(description, step)

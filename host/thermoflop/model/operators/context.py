@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @record
-class Scope:
+class EmitContext:
     """``new`` tokens of ``sequences`` sequences after ``cached`` ones, in ``times`` equal layers.
 
     ``tokens`` is sequences x new, the rows of every matrix product, worked out once. ``source`` is
@@ -35,7 +35,7 @@ class Scope:
         """Whether element-wise work is folded into its neighbours."""
         return self.step.kernels == "fused"
 
-    def within(self, part: str, times: Number = 1) -> Scope:
+    def within(self, part: str, times: Number = 1) -> EmitContext:
         """The same tokens in another part of the model."""
         return replace(self, part=part, times=times)
 
@@ -55,7 +55,7 @@ class Scope:
         )
 
 
-def normalize(norm: Norm, scope: Scope, rows: Number | None = None) -> Operator:
+def normalize(norm: Norm, scope: EmitContext, rows: Number | None = None) -> Operator:
     """A norm over ``rows`` (None: every token), ``norm.vectors`` vectors in each."""
     count = scope.tokens if rows is None else rows
     return Pass(
@@ -71,7 +71,7 @@ def normalize(norm: Norm, scope: Scope, rows: Number | None = None) -> Operator:
     )
 
 
-def residual(hidden: Number, branches: int, scope: Scope) -> Operator:
+def residual(hidden: Number, branches: int, scope: EmitContext) -> Operator:
     """The additions to the residual stream.
 
     Fused with the norm that follows, an addition reads the branch and writes the stream; alone it
@@ -84,7 +84,7 @@ def residual(hidden: Number, branches: int, scope: Scope) -> Operator:
 
 
 def elementwise(
-    name: str, scope: Scope, rows: Number, width: Number, operations: Number, inputs: int = 1
+    name: str, scope: EmitContext, rows: Number, width: Number, operations: Number, inputs: int = 1
 ) -> Operator:
     """Element-wise work that a fused kernel hides in its neighbour."""
     where = (scope.part, "elementwise", scope.times, rows, width)

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from thermoflop.base.number import Number
-    from thermoflop.model.architecture.feedforward import Feed
-    from thermoflop.model.operators.context import Scope
+    from thermoflop.model.architecture.feedforward import FeedForward
+    from thermoflop.model.operators.context import EmitContext
 
 
-def feed_operators(feed: Feed, scope: Scope) -> Iterator[Operator]:
+def feed_operators(feed: FeedForward, scope: EmitContext) -> Iterator[Operator]:
     """The operators of a feed-forward block on every token."""
     if isinstance(feed, Moe):
         yield from _mixture(feed, scope)
@@ -25,7 +25,7 @@ def feed_operators(feed: Feed, scope: Scope) -> Iterator[Operator]:
         yield from _mlp(feed, scope, scope.tokens)
 
 
-def _mlp(mlp: Mlp, scope: Scope, rows: Number, sets: Number = 1) -> Iterator[Operator]:
+def _mlp(mlp: Mlp, scope: EmitContext, rows: Number, sets: Number = 1) -> Iterator[Operator]:
     """Up (and gate), activation, down."""
     *ups, down = (_with_sets(scope.linear(linear, rows), sets) for linear in mlp.linears())
     yield from ups
@@ -39,7 +39,7 @@ def _with_sets(operator: MatMul, sets: Number) -> MatMul:
     return operator if isinstance(sets, int) and sets == 1 else replace(operator, sets=sets)
 
 
-def _mixture(moe: Moe, scope: Scope) -> Iterator[Operator]:
+def _mixture(moe: Moe, scope: EmitContext) -> Iterator[Operator]:
     """Router, experts on the tokens routed to them, shared experts on all."""
     tokens, step = scope.tokens, scope.step
     yield scope.linear(moe.router(), tokens)

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from thermoflop.model.architecture.mixers import Recurrent
-    from thermoflop.model.operators.context import Scope
+    from thermoflop.model.operators.context import EmitContext
 
 
-def recurrent_operators(mixer: Recurrent, scope: Scope) -> Iterator[Operator]:
+def recurrent_operators(mixer: Recurrent, scope: EmitContext) -> Iterator[Operator]:
     """In-projections, convolution, scan, gate, norms, out-projection."""
     *inward, outward = mixer.linears()
     for linear in inward:
@@ -41,7 +41,7 @@ def recurrent_operators(mixer: Recurrent, scope: Scope) -> Iterator[Operator]:
     yield scope.linear(outward, scope.tokens)
 
 
-def _short_convolution(mixer: Recurrent, scope: Scope) -> Operator:
+def _short_convolution(mixer: Recurrent, scope: EmitContext) -> Operator:
     """The causal depth-wise convolution, over the positions that the convention counts."""
     conv = mixer.convolution()
     positions = convolved(scope.cached, scope.new, conv.kernel, scope.step.convolution)

@@ -22,7 +22,7 @@ from thermoflop.pico.simulated.heat import Heat, parse_heat
 from thermoflop.pico.simulated.module_space import Space, read_sources
 from thermoflop.pico.simulated.options import Options
 from thermoflop.pico.simulated.plant import Plant, PlantConstants
-from thermoflop.pico.simulated.truth import Ledger
+from thermoflop.pico.simulated.truth import CableTruth
 from thermoflop.pico.simulated.world import SOFT_RESET, PlantWorld
 
 BOOT_MS = 300  # from reset to the first line of main.py, about what MicroPython takes
@@ -41,7 +41,7 @@ class SimulatedBoard:
         heat: Heat | None = None,
         sources: Mapping[str, str] | None = None,
         until_s: float = math.inf,
-        ledger: Ledger | None = None,
+        ledger: CableTruth | None = None,
     ) -> None:
         """``heat`` and ``sources`` replace those of the options and of this package's firmware.
 
@@ -49,7 +49,7 @@ class SimulatedBoard:
         cannot be read.
         """
         self.options = options or Options()
-        self.ledger = ledger or Ledger()
+        self.ledger = ledger or CableTruth()
         self.cable = Cable(self.options.faults, self.options.seed, self.ledger)
         self.late_s = 0.0  # how much the computer could not keep up
         self.firmware_error: str | None = None  # the traceback that left a prompt behind

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from thermoflop.pico.simulated.menu import LINE_KINDS, Fault
-from thermoflop.pico.simulated.truth import Ledger
+from thermoflop.pico.simulated.truth import CableTruth
 
 USB_BUFFER_BYTES = 256  # CFG_TUD_CDC_TX_BUFSIZE on rp2
 HOST_BUFFER_BYTES = 65536  # what Linux' cdc_acm keeps for a slow reader
@@ -33,7 +33,7 @@ class LinkBusy(Exception):
 class Cable:
     """One cable with a board at one end and at most one reader at the other."""
 
-    def __init__(self, faults: tuple[Fault, ...], seed: int, ledger: Ledger) -> None:
+    def __init__(self, faults: tuple[Fault, ...], seed: int, ledger: CableTruth) -> None:
         """Plugged in, nobody listening. ``ledger`` is written here."""
         self.ledger = ledger
         self.plugged = True

@@ -50,7 +50,7 @@ class _Sent:
 
 
 @dataclass(slots=True)
-class Ledger:
+class CableTruth:
     """Exact counts of one simulated board.
 
     ``bad_lines`` are pieces between newlines that reached the reader and are not, byte for byte, a

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from thermoflop.report.messages import visible
 from thermoflop.report.summary import duration
-from thermoflop.report.words import visible
 from thermoflop.runs.gpu.throttle import words
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from xml.sax.saxutils import escape
 
 from thermoflop.errors import InputError, StorageError
 from thermoflop.pico.wire import printable
+from thermoflop.report.messages import describe_fault, switches
 from thermoflop.report.pictures.trace import Point, Span, Trace, Tracer
 from thermoflop.report.summary import duration, summarize
-from thermoflop.report.words import fault_words, switches
 from thermoflop.runs.folder.reader import RunReader, read_run
 from thermoflop.runs.summary import Summary
 
@@ -242,7 +242,7 @@ def _strips(trace: Trace, axes: _Axes) -> list[str]:
     ):
         parts.append(_rects(spans, axes, _TOP - _FAULT_PX, 4, f'fill="{_FAULT}"'))
         x = max(axes.x(start_s), free_x)
-        words = fault_words(name)
+        words = describe_fault(name)
         free_x = x + 7 * len(words) + 10
         parts.append(_text(x, _TOP - _FAULT_PX - 4, words, fill=_FAULT, size=11))
     return parts

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.pico.track import Board, BoardLine, Counters, Item
 from thermoflop.pico.wire import Sample, printable
+from thermoflop.report.messages import describe_fault
 from thermoflop.report.summary import duration
 from thermoflop.report.terminal.braille import Canvas
 from thermoflop.report.terminal.plain import clock_time, news
-from thermoflop.report.words import fault_words
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -122,7 +122,7 @@ class Live:
 
         if self.last is None or not self.last.flags:
             return Text(" no fault" if self.last else "", "green")
-        words = ", ".join(printable(fault_words(flag)) for flag in self.last.flags)
+        words = ", ".join(printable(describe_fault(flag)) for flag in self.last.flags)
         return Text(f" FAULT: {words}", "bold white on red")
 
     def _plot(self, columns: int, rows: int, settings: dict[str, Any]) -> Iterator[Text]:

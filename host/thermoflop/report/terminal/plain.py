@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
 from thermoflop.pico.wire import Event, Log, Sample, printable
-from thermoflop.report.words import event_words, fault_words
+from thermoflop.report.messages import describe_event, describe_fault
 
 _TALLY_S = 1.0
 
@@ -22,7 +22,7 @@ def news(item: Item) -> str:
         return printable(f"{item.ev}: {details}")
     message = item.message
     if isinstance(message, Event):
-        return printable(event_words(message.ev, message.detail))
+        return printable(describe_event(message.ev, message.detail))
     return printable(message.text) if isinstance(message, Log) else ""
 
 
@@ -37,7 +37,7 @@ def plain_line(item: Item) -> str:
         sample = item.message
         temp = "no valid reading" if sample.temp_c is None else f"{sample.temp_c:.3f} °C"
         words = [clock_time(item), temp, "fan on" if sample.fan else "fan off", sample.mode]
-        words += [f"FAULT {printable(fault_words(flag))}" for flag in sample.flags]
+        words += [f"FAULT {printable(describe_fault(flag))}" for flag in sample.flags]
         return "  ".join(words)
     text = news(item)
     return f"{clock_time(item)}  {text}" if text else ""

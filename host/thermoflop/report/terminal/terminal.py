@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.report.html import predicted
 from thermoflop.report.html.tables import quantity
-from thermoflop.report.words import visible
+from thermoflop.report.messages import visible
 from thermoflop.runs.gpu.throttle import words
 
 if TYPE_CHECKING:

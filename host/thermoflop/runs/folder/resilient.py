@@ -23,7 +23,7 @@ _RESERVE_BYTES = 128 << 10
 _RETRY_S = 1.0
 
 
-class Ledger:
+class ResilientStore:
     """Writes items and run.json; ``lost`` items could not be written, ``why`` says the reason."""
 
     def __init__(self, out: Path, name: str) -> None:

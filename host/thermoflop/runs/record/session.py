@@ -28,7 +28,7 @@ from thermoflop.runs.child.process import Child, find_program
 from thermoflop.runs.child.signals import Signals
 from thermoflop.runs.folder.control import STOP, Control
 from thermoflop.runs.folder.records import Record
-from thermoflop.runs.folder.resilient import Ledger
+from thermoflop.runs.folder.resilient import ResilientStore
 from thermoflop.runs.record.clocks import ClockWatch
 from thermoflop.runs.record.gate import choose_sensor, wait_until_cool
 from thermoflop.runs.record.log import ItemQueue
@@ -89,7 +89,7 @@ class _Session:
             self._sensor = (
                 choose_sensor(plan.gate, self._board, self._gpus) if plan.gate is not None else None
             )
-            self._ledger = Ledger(plan.out, plan.name)
+            self._ledger = ResilientStore(plan.out, plan.name)
             stack.callback(self._ledger.release)
             self._log = ChildLog(self._ledger.folder)
             stack.callback(self._log.close)

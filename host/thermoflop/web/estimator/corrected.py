@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
 from thermoflop.cost.catalogue.devices import catalogue
-from thermoflop.cost.catalogue.profiles import find_profile, own_profile
+from thermoflop.cost.catalogue.profiles import custom_profile, find_profile
 from thermoflop.cost.inference.capacity import fit
 from thermoflop.cost.inference.compare import compare, forms_of
 from thermoflop.cost.inference.estimate import estimate
@@ -122,7 +122,7 @@ def _shape(heads: int, width: int, layers: int, end: int) -> Model:
 def profile_of(inputs: Inputs) -> Profile:
     """The rates that were asked for."""
     if inputs.profile == OWN_RATES:
-        return own_profile(inputs.efficiency, inputs.overhead_ms / 1000)
+        return custom_profile(inputs.efficiency, inputs.overhead_ms / 1000)
     return find_profile(inputs.profile)
 
 

@@ -57,7 +57,7 @@ def _sentence(words: str) -> str:
 def _title(asked: Computed) -> str:
     found = asked.found
     return (
-        f"{found.model_name} on {found.plan.devices} × {found.device.name} ({found.plan.words}), "
+        f"{found.model_name} on {found.plan.devices} × {found.device.name} ({found.plan.label}), "
         f"{found.precision.name}, batch {found.batch:,}, "
         f"{found.prompt:,} token{'s' if found.prompt > 1 else ''} read, "
         f"{found.generate:,} generated"
@@ -155,7 +155,7 @@ def _sized(key: str, label: str, size: float) -> Row:
 def _room(asked: Computed) -> Grid:
     room = asked.room
     many = room.fewest_devices
-    words = "more than 1,024" if room.fewest_plan is None else f"{many} ({room.fewest_plan.words})"
+    words = "more than 1,024" if room.fewest_plan is None else f"{many} ({room.fewest_plan.label})"
     rows = [
         Row("largest batch at this context", (Figure(
             "fit.batch", "largest batch", f"{room.largest_batch:,}", room.largest_batch,

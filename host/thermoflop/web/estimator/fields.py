@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.messages import nearest, shortened
 from thermoflop.base.record import record
-from thermoflop.base.words import nearest, shortened
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:

@@ -29,8 +29,8 @@ from thermoflop.pico.wire import (
     encode_command,
     printable,
 )
+from thermoflop.report.messages import describe_fault
 from thermoflop.report.terminal.plain import clock_time, news
-from thermoflop.report.words import fault_words
 from thermoflop.runs.folder import control
 from thermoflop.runs.folder.reader import RunReader
 from thermoflop.web.live.readings import Readings
@@ -44,7 +44,7 @@ _REOPEN_S = 5.0
 _TOLD = {"lost", "reconnect", "reboot", "resync", "host_drops"}  # of the host's own events
 
 
-class BoardFeed:
+class BoardSource:
     """A board being watched. Its methods may be called from any thread."""
 
     def __init__(self, key: str, target: Target, simulated: SimBoard | None = None) -> None:
@@ -209,7 +209,7 @@ class BoardFeed:
                 "heard": last is not None,
                 "fan": last.fan if last else None,
                 "mode": last.mode if last else "",
-                "faults": [printable(fault_words(flag)) for flag in last.flags] if last else [],
+                "faults": [printable(describe_fault(flag)) for flag in last.flags] if last else [],
                 "rate_hz": round(self._rate_hz(), 1),
                 "on_c": _number(settings.get("on_c")),
                 "off_c": _number(settings.get("off_c")),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from nicegui import ui as nicegui_ui
 
     from thermoflop.pico.doctor import Finding
-    from thermoflop.web.live.board import BoardFeed
+    from thermoflop.web.live.board import BoardSource
 
 GPT2 = (
     ("layers", 12),
@@ -31,7 +31,7 @@ _SIGNS = {"ok": "✓", "problem": "✗", "unknown": "?"}
 _CLASSES = {"ok": "good", "problem": "bad", "unknown": "soft"}
 
 
-def control_panel(feed: BoardFeed) -> None:
+def control_panel(feed: BoardSource) -> None:
     """The switch, and what it opens."""
     from nicegui import ui
 
@@ -45,7 +45,7 @@ def control_panel(feed: BoardFeed) -> None:
 class _Panel:
     """The controls of one board on one viewer's page."""
 
-    def __init__(self, feed: BoardFeed, switch: nicegui_ui.switch) -> None:
+    def __init__(self, feed: BoardSource, switch: nicegui_ui.switch) -> None:
         self._feed = feed
         self._switch = switch
 
@@ -187,7 +187,7 @@ class _Panel:
             ui.label(text).classes(kind)
 
 
-def check(feed: BoardFeed) -> list[Finding]:
+def check(feed: BoardSource) -> list[Finding]:
     """What ``thermoflop doctor --ask`` finds, on a port that the page itself is reading."""
     from thermoflop.pico.doctor import Facts, Heard, judge, shipped_firmware
     from thermoflop.pico.ports import list_ports

@@ -18,7 +18,7 @@ KEPT_POINTS = 6000
 _FACTS = ("name", "memory_bytes", "power_limit_w", "slowdown_c", "shutdown_c")
 
 
-class GpuFeed:
+class GpuSource:
     """Every GPU, or the reason why there is none in ``absent``."""
 
     def __init__(self, spec: str) -> None:

@@ -14,15 +14,15 @@ from thermoflop.web.live.recording_card import RecordingCard
 if TYPE_CHECKING:
     from nicegui import ui as nicegui_ui
 
-    from thermoflop.web.live.board import BoardFeed
-    from thermoflop.web.live.sources import Desk
+    from thermoflop.web.live.board import BoardSource
+    from thermoflop.web.live.sources import LiveSources
 
 WINDOWS = ((60, "1 min"), (120, "2 min"), (600, "10 min"))
 LOOK_S = 0.5
 SIMULATED = "sim://?heat=cpu"  # this machine's own work is the heat
 
 
-def live_page(desk: Desk) -> None:
+def live_page(sources: LiveSources) -> None:
     """Build the page at ``/live``."""
     from nicegui import ui
 
@@ -35,20 +35,20 @@ def live_page(desk: Desk) -> None:
         boards = ui.element("section").props('aria-label="Boards"')
         cards: dict[str, nicegui_ui.element] = {}
         with ui.element("section").classes("card").props('aria-labelledby="more"'):
-            _more_boards(desk)
+            _more_boards(sources)
         with ui.element("section").classes("card").props('aria-labelledby="gpus"'):
-            _gpus(desk)
+            _gpus(sources)
         with ui.element("section").classes("card").props('aria-labelledby="record"'):
-            recording = RecordingCard(desk)
+            recording = RecordingCard(sources)
 
         def look() -> None:
             """Add the cards of new boards, take away those of closed ones."""
-            for key in [key for key in cards if key not in desk.boards]:
+            for key in [key for key in cards if key not in sources.boards]:
                 cards.pop(key).delete()
-            for key, feed in list(desk.boards.items()):
+            for key, feed in list(sources.boards.items()):
                 if key not in cards:
                     with boards:
-                        cards[key] = _board_card(desk, feed)
+                        cards[key] = _board_card(sources, feed)
             recording.look()
 
         look()
@@ -68,7 +68,7 @@ def _window_choice() -> None:
                     ui.label(name)
 
 
-def _board_card(desk: Desk, feed: BoardFeed) -> nicegui_ui.element:
+def _board_card(sources: LiveSources, feed: BoardSource) -> nicegui_ui.element:
     from nicegui import ui
 
     title = feed.state()["port"]
@@ -80,7 +80,7 @@ def _board_card(desk: Desk, feed: BoardFeed) -> nicegui_ui.element:
                 ui.button("Finger", on_click=lambda: told(feed.simulated.touch)).props(
                     'no-caps outline aria-label="Put a finger on the simulated thermistor"'
                 )
-            ui.button("Close", on_click=lambda: told(lambda: desk.close(feed.key))).props(
+            ui.button("Close", on_click=lambda: told(lambda: sources.close(feed.key))).props(
                 "no-caps flat"
             )
         ui.element("div").props(f'data-board="{feed.key}"')
@@ -88,7 +88,7 @@ def _board_card(desk: Desk, feed: BoardFeed) -> nicegui_ui.element:
     return card
 
 
-def _more_boards(desk: Desk) -> None:
+def _more_boards(sources: LiveSources) -> None:
     from nicegui import ui
 
     with ui.element("h2").props('id="more"'):
@@ -97,32 +97,32 @@ def _more_boards(desk: Desk) -> None:
     shown: list[str] = []
 
     async def look() -> None:
-        ports = await asyncio.to_thread(desk.found)
-        names = [port.device for port in ports] or ["further" if desk.boards else "none"]
+        ports = await asyncio.to_thread(sources.found)
+        names = [port.device for port in ports] or ["further" if sources.boards else "none"]
         if names == shown:
             return
         shown[:] = names
         found.clear()
         with found:
             if not ports:
-                which = "No further board" if desk.boards else "No board"
+                which = "No further board" if sources.boards else "No board"
                 ui.label(
                     f"{which} is plugged in. A board is a Pico W that runs MicroPython."
                 ).classes("soft")
             for port in ports:
                 with ui.element("div").classes("row-wrap"):
                     ui.label(f"{port.device}: {port.description}")
-                    ui.button("Open", on_click=lambda p=port.device: _open(desk, p)).props(
+                    ui.button("Open", on_click=lambda p=port.device: _open(sources, p)).props(
                         "no-caps"
                     )
 
     ui.timer(3.0, look)
     with ui.element("div").classes("fields"):
-        ui.button("Open a simulated board", on_click=lambda: _open(desk, SIMULATED)).props(
+        ui.button("Open a simulated board", on_click=lambda: _open(sources, SIMULATED)).props(
             "no-caps outline"
         )
         port = ui.input("Port", placeholder="/dev/ttyACM0").props("outlined dense").classes("wide")
-        ui.button("Open", on_click=lambda: _open(desk, port.value)).props(
+        ui.button("Open", on_click=lambda: _open(sources, port.value)).props(
             'no-caps outline aria-label="Open this port"'
         )
         check = ui.button("Self-check").props("no-caps flat")
@@ -130,9 +130,9 @@ def _more_boards(desk: Desk) -> None:
     check.on_click(lambda: _examine(port.value or "", report))
 
 
-async def _open(desk: Desk, port: str) -> None:
+async def _open(sources: LiveSources, port: str) -> None:
     if port.strip():
-        await told_later(lambda: desk.open(port.strip()))
+        await told_later(lambda: sources.open(port.strip()))
 
 
 async def _examine(port: str, report: nicegui_ui.element) -> None:
@@ -154,7 +154,7 @@ async def _examine(port: str, report: nicegui_ui.element) -> None:
     findings(report, found)
 
 
-def _gpus(desk: Desk) -> None:
+def _gpus(sources: LiveSources) -> None:
     from nicegui import ui
 
     with ui.element("h2").props('id="gpus"'):
@@ -162,12 +162,12 @@ def _gpus(desk: Desk) -> None:
     ui.element("div").props("data-gpus")
 
     async def simulate() -> None:
-        await asyncio.to_thread(desk.gpus.simulate)
+        await asyncio.to_thread(sources.gpus.simulate)
         button.visible = False
 
     button = ui.button("Show a simulated GPU", on_click=simulate).props("no-caps outline")
-    button.visible = desk.gpus.spec != "sim"
-    ui.timer(1.0, lambda: button.set_visibility(not desk.gpus.readings))
+    button.visible = sources.gpus.spec != "sim"
+    ui.timer(1.0, lambda: button.set_visibility(not sources.gpus.readings))
 
 
 def told(action: Callable[[], Any]) -> None:

@@ -11,7 +11,7 @@ from thermoflop.web.live.recordings import Ask, Recording
 from thermoflop.web.runs.reports import address, sendable
 
 if TYPE_CHECKING:
-    from thermoflop.web.live.sources import Desk
+    from thermoflop.web.live.sources import LiveSources
 
 NO_BOARD = "no board"
 STOPPING = "Stopping …"
@@ -21,11 +21,11 @@ WAIT, BENCH = "just record", "run the operators of a model"
 class RecordingCard:
     """One viewer's card."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, sources: LiveSources) -> None:
         """Build it here."""
         from nicegui import ui
 
-        self._desk = desk
+        self._desk = sources
         self._shown: object = None
         self._boards: dict[str, str] = {}
         with ui.element("h2").props('id="record"'):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from thermoflop.errors import BoardError, InputError, ThermoflopError, UsageError
 from thermoflop.pico.ports import PortInfo, Target, choose, list_ports
-from thermoflop.web.live.board import BoardFeed
-from thermoflop.web.live.gpus import GpuFeed
+from thermoflop.web.live.board import BoardSource
+from thermoflop.web.live.gpus import GpuSource
 from thermoflop.web.live.recordings import Ask, Recording, Recordings
 from thermoflop.web.live.simboard import SimBoard
 
@@ -23,13 +23,13 @@ FOUND_S = 2.0  # how long a look at the machine's ports is good for
 SIMULATED = "sim://"
 
 
-class Desk:
+class LiveSources:
     """Everything that is live. Its methods may be called from any thread."""
 
     def __init__(self, site: Site) -> None:
         """Nothing is opened yet."""
-        self.boards: dict[str, BoardFeed] = {}
-        self.gpus = GpuFeed(site.gpu)
+        self.boards: dict[str, BoardSource] = {}
+        self.gpus = GpuSource(site.gpu)
         self.recordings = Recordings(site.runs)
         self.version = 0  # of which boards and recordings there are
         self._lock = threading.RLock()
@@ -67,7 +67,7 @@ class Desk:
         known = {feed.target.url for feed in self.boards.values()}
         return [port for port in self._ports if port.device not in known]
 
-    def open(self, port: str) -> BoardFeed:
+    def open(self, port: str) -> BoardSource:
         """Read the board at ``port``, in a process of its own where it is simulated."""
         if self._has(port):
             raise UsageError(f"{port} is open already")
@@ -76,7 +76,7 @@ class Desk:
         simulated = SimBoard(port) if port.startswith(SIMULATED) else None
         try:
             target = Target(simulated.address) if simulated else choose(port)
-            feed = BoardFeed(self._new_key(), target, simulated)
+            feed = BoardSource(self._new_key(), target, simulated)
             feed.open()
         except ThermoflopError:
             if simulated is not None:
@@ -104,7 +104,7 @@ class Desk:
         self.version += 1
         return recording
 
-    def _record(self, ask: Ask, feed: BoardFeed) -> Recording:
+    def _record(self, ask: Ask, feed: BoardSource) -> Recording:
         """Hand the board's port to a recorder, and follow what it writes."""
         feed.given_away = True
         feed.release()
@@ -150,13 +150,13 @@ class Desk:
                 continue
             feed = next((f for f in self.boards.values() if f.target.url == port), None)
             if feed is None:
-                feed = BoardFeed(self._new_key(), Target(port, recording.serial_number))
+                feed = BoardSource(self._new_key(), Target(port, recording.serial_number))
                 self._add(feed)
             recording.board = feed.key
             feed.follow(recording.folder)
 
     def _try_to_open(self, port: str) -> None:
-        feed = BoardFeed(self._new_key(), choose(port))
+        feed = BoardSource(self._new_key(), choose(port))
         try:
             feed.open()
         except BoardError as error:
@@ -172,7 +172,7 @@ class Desk:
             self._made += 1
             return f"board{self._made}"
 
-    def _add(self, feed: BoardFeed) -> None:
+    def _add(self, feed: BoardSource) -> None:
         with self._lock:
             self.boards[feed.key] = feed
             self.version += 1

@@ -21,7 +21,7 @@ from thermoflop.web.live.readings import Readings
 if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
-    from thermoflop.web.live.sources import Desk
+    from thermoflop.web.live.sources import LiveSources
 
 PATH = "/live/stream"
 FRAME_S = 0.1
@@ -36,12 +36,12 @@ _TRY_AGAIN_LATER = 1013
 class Stream:
     """All viewers of one server."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, sources: LiveSources) -> None:
         """Frames are made while somebody looks."""
         self.viewers = 0
         self.frames = 0
         self.held_back = 0  # turns that a viewer missed because it was still taking the last frame
-        self._desk = desk
+        self._desk = sources
         self._tick: asyncio.Future[int] | None = None
         self._turn = 0
         self._ticker: asyncio.Task[None] | None = None
@@ -135,28 +135,28 @@ class Stream:
 
     def _look(self) -> Any:
         """Something that changes whenever there is something new."""
-        desk = self._desk
-        self._sources = {key: feed.readings for key, feed in list(desk.boards.items())}
-        for index, readings in list(desk.gpus.readings.items()):
+        sources = self._desk
+        self._sources = {key: feed.readings for key, feed in list(sources.boards.items())}
+        for index, readings in list(sources.gpus.readings.items()):
             self._sources[f"gpu{index}"] = readings
-        boards = tuple(feed.version for feed in list(desk.boards.values()))
-        return self.viewers, desk.version, boards, tuple(r.next for r in self._sources.values())
+        boards = tuple(feed.version for feed in list(sources.boards.values()))
+        return self.viewers, sources.version, boards, tuple(r.next for r in self._sources.values())
 
     def _state(self) -> dict[str, Any]:
-        desk = self._desk
+        sources = self._desk
         return {
             "now_s": round(time.monotonic(), 3),
-            "desk": desk.version,
-            "boards": [feed.state() for feed in list(desk.boards.values())],
-            "gpus": desk.gpus.states(),
-            "gpu_absent": desk.gpus.absent,
+            "sources": sources.version,
+            "boards": [feed.state() for feed in list(sources.boards.values())],
+            "gpus": sources.gpus.states(),
+            "gpu_absent": sources.gpus.absent,
             "recordings": [
                 {
                     "name": r.folder.name,
                     "elapsed_s": round(r.elapsed_s, 1),
                     "duration_s": r.ask.duration_s if r.ask else None,
                 }
-                for r in list(desk.recordings.now.values())
+                for r in list(sources.recordings.now.values())
             ],
         }
 

@@ -32,11 +32,11 @@ TOKEN = "token"  # noqa: S105  # the name of the parameter, not a token
 _OURS = {"127.0.0.1", "::1", "localhost"}
 _LOOKING = {"GET", "HEAD"}
 
-Scope = MutableMapping[str, Any]
+EmitContext = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
+App = Callable[[EmitContext, Receive, Send], Awaitable[None]]
 
 
 class Guard:
@@ -47,7 +47,7 @@ class Guard:
         self.app = app
         self._site = site
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: EmitContext, receive: Receive, send: Send) -> None:
         """One request or websocket."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
@@ -63,7 +63,7 @@ class Guard:
         else:
             await self.app(scope, receive, send)
 
-    def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
+    def _refusal(self, scope: EmitContext, headers: dict[str, str]) -> tuple[int, str] | None:
         host = headers.get("host", "")
         if not self._is_our_host(host):
             return 421, "this address does not belong to the page: open the address it printed"
@@ -108,7 +108,7 @@ class Guard:
     def _cookie_name(self) -> str:
         return f"thermoflop-{self._site.port}"
 
-    async def _ask_for_token(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _ask_for_token(self, scope: EmitContext, receive: Receive, send: Send) -> None:
         """Exchange a right token in the address for the cookie; refuse everything else."""
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
         given = query.pop(TOKEN, [""])[0]
@@ -128,7 +128,7 @@ class Guard:
         await _say(send, 303, headers, b"")
 
     async def _answer(
-        self, scope: Scope, headers: dict[str, str], receive: Receive, send: Send
+        self, scope: EmitContext, headers: dict[str, str], receive: Receive, send: Send
     ) -> None:
         """Pass a request on, and see to the headers of the answer."""
         await self.app(scope, receive, _Answer(send, headers.get("host", "")))
@@ -195,7 +195,7 @@ def _security(host: str, nonce: str) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def _headers(scope: Scope) -> dict[str, str]:
+def _headers(scope: EmitContext) -> dict[str, str]:
     return {
         name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
     }
@@ -217,7 +217,7 @@ def _is_address(name: str) -> bool:
     return True
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, why: str) -> None:
+async def _refuse(scope: EmitContext, receive: Receive, send: Send, status: int, why: str) -> None:
     if scope["type"] == "websocket":
         await receive()
         await send({"type": "websocket.close", "code": 1008, "reason": why})

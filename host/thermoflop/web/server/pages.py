@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from thermoflop.web.live.sources import Desk
+    from thermoflop.web.live.sources import LiveSources
     from thermoflop.web.site import Site
 
 
-def register(app: FastAPI, site: Site, desk: Desk) -> None:
+def register(app: FastAPI, site: Site, sources: LiveSources) -> None:
     """Put every page at its address."""
     from nicegui import ui
     from starlette.routing import Route, WebSocketRoute
@@ -23,8 +23,8 @@ def register(app: FastAPI, site: Site, desk: Desk) -> None:
     from thermoflop.web.runs.runs_page import runs_page
 
     ui.page("/", title="Estimator · thermoflop", response_timeout=30)(estimator_page)
-    ui.page("/live", title="Live · thermoflop")(lambda: live_page(desk))
-    app.router.routes.append(WebSocketRoute(PATH, Stream(desk).serve))
+    ui.page("/live", title="Live · thermoflop")(lambda: live_page(sources))
+    app.router.routes.append(WebSocketRoute(PATH, Stream(sources).serve))
 
     @ui.page("/runs", title="Runs · thermoflop")
     async def runs() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.errors import BoardError, MissingExtra, UsageError
 from thermoflop.pico.wire import printable
-from thermoflop.web.live.sources import Desk
+from thermoflop.web.live.sources import LiveSources
 from thermoflop.web.server.guard import Guard
 from thermoflop.web.site import Site
 
@@ -52,9 +52,9 @@ def serve(
     with _listen(site.host, site.port) as listener:
         site.port = listener.getsockname()[1]
         site.protect()
-        desk = Desk(site)
+        sources = LiveSources(site)
         config = uvicorn.Config(
-            Guard(build_app(site, desk), site),
+            Guard(build_app(site, sources), site),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -65,13 +65,13 @@ def serve(
             timeout_graceful_shutdown=STOP_S,
         )
         try:
-            desk.start(site.board_port)
+            sources.start(site.board_port)
             Server(config).run(sockets=[listener])
         finally:
-            desk.stop()
+            sources.stop()
 
 
-def build_app(site: Site, desk: Desk) -> Any:
+def build_app(site: Site, sources: LiveSources) -> Any:
     """The ASGI application of all pages."""
     from fastapi import FastAPI
     from nicegui import ui
@@ -81,7 +81,7 @@ def build_app(site: Site, desk: Desk) -> Any:
 
     app: FastAPI = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     frame.add_assets(app)
-    register(app, site, desk)
+    register(app, site, sources)
     ui.run_with(
         app,
         title="thermoflop",

@@ -18,7 +18,7 @@ MODULES = {
     "mixtures": "dbrx glm4_moe gpt_oss granitemoe llama4_text mixtral olmoe phimoe qwen2_moe"
     " qwen3_moe",
     "latent": "deepseek_v2 deepseek_v3 kimi_k2",
-    "kin": "arcee biogpt dots1 ernie4_5 exaone4 glm glm4 granitemoeshared helium"
+    "by_vendor": "arcee biogpt dots1 ernie4_5 exaone4 glm glm4 granitemoeshared helium"
     " minimax_m2 ministral persimmon seed_oss",
     "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h qwen3_next",
     "encoders": "albert bert camembert distilbert electra roberta xlm-roberta",

@@ -5,7 +5,7 @@ Defaults are those of the configuration classes of transformers 5 (``configurati
 
 from __future__ import annotations
 
-from thermoflop.base.words import shortened
+from thermoflop.base.messages import shortened
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.config.families.classic import ALL_BIASES, LAYER_NORM, four_times
 from thermoflop.model.config.family import family, mapping, use

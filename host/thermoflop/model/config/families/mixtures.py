@@ -5,7 +5,7 @@ Defaults are those of the configuration classes of transformers 5 (``configurati
 
 from __future__ import annotations
 
-from thermoflop.base.words import shortened
+from thermoflop.base.messages import shortened
 from thermoflop.errors import InputError
 from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
 from thermoflop.model.config.families.patterns import (

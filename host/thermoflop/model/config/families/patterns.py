@@ -5,7 +5,7 @@ Each rule is a function of the configuration that returns one word or one truth 
 
 from __future__ import annotations
 
-from thermoflop.base.words import shortened
+from thermoflop.base.messages import shortened
 from thermoflop.errors import InputError
 
 TYPE_CHECKING = False

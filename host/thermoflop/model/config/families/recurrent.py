@@ -6,7 +6,7 @@ those of the configuration classes of transformers 5.
 
 from __future__ import annotations
 
-from thermoflop.base.words import shortened
+from thermoflop.base.messages import shortened
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.mixers import GatedDelta, Mamba, Mamba2
 from thermoflop.model.config.families import mixtures  # noqa: F401 - qwen3_moe is defined there

@@ -39,7 +39,7 @@ def visible(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def fault_words(flag: str) -> str:
+def describe_fault(flag: str) -> str:
     """What a fault flag means; a flag of newer firmware stands for itself."""
     return FAULT_WORDS.get(flag, flag)
 
@@ -49,7 +49,7 @@ def switches(n: int) -> str:
     return "1 switch" if n == 1 else f"{n or 'no'} switches"
 
 
-def event_words(ev: str, detail: Mapping[str, Any]) -> str:
+def describe_event(ev: str, detail: Mapping[str, Any]) -> str:
     """An event of the board as a person would say it; one of newer firmware as it is."""
     if ev == "fan" and "fan" in detail:
         reason = str(detail.get("reason"))
@@ -57,7 +57,7 @@ def event_words(ev: str, detail: Mapping[str, Any]) -> str:
         at = "" if temp_c is None else f" at {temp_c} °C"
         return f"fan {'on' if detail['fan'] else 'off'}: {REASON_WORDS.get(reason, reason)}{at}"
     if ev == "fault" and "fault" in detail:
-        words = fault_words(str(detail["fault"]))
+        words = describe_fault(str(detail["fault"]))
         if not detail.get("set"):
             return f"fault over: {words}"
         unit = detail.get("unit", "")

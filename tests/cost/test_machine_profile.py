@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from thermoflop.cli import main
 from thermoflop.cost.catalogue.machine import (
-    find_own,
+    find_machine_profile,
     folder,
-    own_from,
-    own_names,
+    machine_profile_from,
+    machine_profile_names,
     path_of,
     write_own,
 )
@@ -28,10 +28,10 @@ from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.roofline.curves import Table, shape_of
 from thermoflop.cost.roofline.decode import decode_s, loop_decode_s
 from thermoflop.cost.roofline.rates import operator_s
-from thermoflop.cost.work.share import Plan
+from thermoflop.cost.work.share import Layout
 from thermoflop.errors import InputError, StorageError, UsageError
 
-from cost.own_kit import FLOPS_PER_S, LAUNCH_S, raw_profile
+from cost.machine_kit import FLOPS_PER_S, LAUNCH_S, raw_profile
 
 TABLE = Table((1.0, 8.0, 64.0), (16.0, 256.0), ((1e-6, 4e-6), (2e-6, 8e-6), (16e-6, 64e-6)))
 
@@ -92,9 +92,9 @@ def setting() -> Setting:
     """GPT-2 under the made-up profile."""
     keep()
     profile = find_profile("mine")
-    assert profile.own is not None
+    assert profile.machine is not None
     precision = choose_precision("fp32")
-    return Setting(tf.load_model("gpt2"), profile.own.device, Plan(), precision, profile)
+    return Setting(tf.load_model("gpt2"), profile.machine.device, Layout(), precision, profile)
 
 
 def test_an_operator_takes_what_its_table_says() -> None:
@@ -218,7 +218,7 @@ def test_a_damaged_value_anywhere_is_an_input_error(path: tuple[str, ...], value
     inside[path[-1]] = value
     harmless = path == ("kernels",) or (path == ("fixed",) and value == {})
     with nullcontext() if harmless else pytest.raises(InputError, match="damaged"):
-        own_from(raw, "somewhere")
+        machine_profile_from(raw, "somewhere")
 
 
 def test_a_profile_is_kept_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,10 +241,10 @@ def test_a_profile_is_kept_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) 
 def test_profiles_are_found_by_name_and_listed_when_there_is_none() -> None:
     """Names are those of the folder; nothing outside of it is read."""
     write_own(raw_profile("work-station"))
-    assert own_names() == ["work-station"]
-    assert find_own("Work-Station") is not None
-    assert find_own("../mine") is None
-    assert find_own("mine") is None
+    assert machine_profile_names() == ["work-station"]
+    assert find_machine_profile("Work-Station") is not None
+    assert find_machine_profile("../mine") is None
+    assert find_machine_profile("mine") is None
     with pytest.raises(UsageError, match="work-station"):
         find_profile("mine")
     with pytest.raises(UsageError, match="no name of a profile"):
