@@ -68,6 +68,19 @@ def test_faults_are_told_in_words_and_losses_counted(feed: BoardSource, port: Pt
     assert (state["on_c"], state["off_c"]) == (29.0, 28.0)
 
 
+def test_the_temperature_that_no_fan_may_pass_is_the_firmware_s_setting() -> None:
+    board = BoardSource("board1", Target("sim://"))
+    board.open()
+    try:
+        until(lambda: board.state()["on_c"] is not None)
+        assert board.state()["max_c"] == 60.0  # t_max_c of firmware/settings.py
+        board.ask("set", ("t_max_c", "55.5"))
+        board.ask("get")
+        until(lambda: board.state()["max_c"] == 55.5)
+    finally:
+        board.end()
+
+
 def test_a_refusal_comes_back_in_the_board_s_own_words(feed: BoardSource, port: Pty) -> None:
     answer(port, '{"k":"r","id":ID,"ok":false,"err":"on_c 500 is above 110"')
     with pytest.raises(BoardRefused, match=r"^on_c 500 is above 110$"):

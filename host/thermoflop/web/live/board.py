@@ -213,7 +213,7 @@ class BoardSource:
                 "rate_hz": round(self._rate_hz(), 1),
                 "on_c": _number(settings.get("on_c")),
                 "off_c": _number(settings.get("off_c")),
-                "max_c": _number(settings.get("max_c")),
+                "max_c": _number(settings.get("t_max_c")),
                 "samples": counters.samples,
                 "losses": [
                     [name, n]
