@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.explanation import Explanation
 from thermoflop.base.units import digits, scaled
 from thermoflop.cost.mqa_page.kernels import MEANINGS, NAMES, formula_lines, page_kernels
-from thermoflop.cost.why.operator import Why
 from thermoflop.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _FORMS = {"mha": "MHA", "mqa": "MQA"}
 
 
-def page_why(page: Page, key: str) -> Why:
+def page_why(page: Page, key: str) -> Explanation:
     """What is behind ``mha.total``, ``mqa.kv``, ``mha.att1``, ``speed_up`` and their kin.
 
     UsageError for a key that names no number of the page.
@@ -24,7 +24,7 @@ def page_why(page: Page, key: str) -> Why:
         mha, mqa = page.total_ms("mha"), page.total_ms("mqa")
         value = f"{mha / mqa:.4f}"
         lines = ("speed-up = MHA / MQA", f"  = {mha:.4f} ms / {mqa:.4f} ms = {value}")
-        return Why("MHA against MQA", value, lines)
+        return Explanation("MHA against MQA", value, lines)
     form, _, what = key.partition(".")
     if form not in _FORMS:
         raise UsageError(f"{key!r:.60} names no number of the page")
@@ -36,7 +36,7 @@ def page_why(page: Page, key: str) -> Why:
     return known[what](page, form)
 
 
-def _kernel(page: Page, form: str, what: str) -> Why:
+def _kernel(page: Page, form: str, what: str) -> Explanation:
     tokens = page.end
     kernel = next(each for each in page_kernels(page, form, tokens) if each.key == what)
     notes = [f"{kernel.times} of them in a layer; at n = {tokens:,} tokens"]
@@ -57,10 +57,12 @@ def _kernel(page: Page, form: str, what: str) -> Why:
         f"overhead = time - max(compute, memory) = {kernel.overhead_ms:.6f} ms",
     )
     title = f"{_FORMS[form]}: {kernel.name}"
-    return Why(title, f"{kernel.time_ms:.6f} ms", lines, binds=kernel.binds, notes=tuple(notes))
+    return Explanation(
+        title, f"{kernel.time_ms:.6f} ms", lines, binds=kernel.binds, notes=tuple(notes)
+    )
 
 
-def _total(page: Page, form: str) -> Why:
+def _total(page: Page, form: str) -> Explanation:
     value = f"{page.total_ms(form):.4f} ms"
     last = page.end - 1
     kernels = page_kernels(page, form, last)
@@ -79,14 +81,16 @@ def _total(page: Page, form: str) -> Why:
     )
     columns = ("kernel", "in a layer", "each", "together", "binds")
     notes = (f"the table is one layer at n = {last:,}, the last step of the sum",)
-    return Why(f"{_FORMS[form]}: all steps", value, lines, columns, rows, busiest.binds, notes)
+    return Explanation(
+        f"{_FORMS[form]}: all steps", value, lines, columns, rows, busiest.binds, notes
+    )
 
 
 def _kept(page: Page, form: str) -> str:
     return f"{page.width:,}" if form == "mha" else f"{page.width // page.heads:,}"
 
 
-def _params(page: Page, form: str) -> Why:
+def _params(page: Page, form: str) -> Explanation:
     kept, wide = _kept(page, form), f"{page.width:,}"
     value = f"{page.parameters(form):,}"
     lines = (
@@ -94,17 +98,17 @@ def _params(page: Page, form: str) -> Why:
         f"  = {page.layers:,} x (2 x {wide}² + 2 x {wide} x {kept} + 8 x {wide}²) = {value}",
     )
     notes = ("no norms, no embeddings, no biases, as on the page",)
-    return Why(f"{_FORMS[form]}: parameters", value, lines, notes=notes)
+    return Explanation(f"{_FORMS[form]}: parameters", value, lines, notes=notes)
 
 
-def _weights(page: Page, form: str) -> Why:
+def _weights(page: Page, form: str) -> Explanation:
     count = page.parameters(form)
     value = f"{2 * count / 1e9:.3f} GB"
     lines = ("weights = parameters x 2 B", f"  = {count:,} x 2 B = {2 * count:,} B = {value}")
-    return Why(f"{_FORMS[form]}: weights", value, lines, notes=("GB is 1e9 bytes",))
+    return Explanation(f"{_FORMS[form]}: weights", value, lines, notes=("GB is 1e9 bytes",))
 
 
-def _kv(page: Page, form: str) -> Why:
+def _kv(page: Page, form: str) -> Explanation:
     size = page.kv_bytes(form)
     value = f"{digits(size / 1e6)} MB"
     lines = (
@@ -112,4 +116,6 @@ def _kv(page: Page, form: str) -> Why:
         f"  = 2 x 2 x {page.layers:,} x {page.batch:,} x {page.end:,} x {_kept(page, form)}",
         f"  = {size:,} B = {value}",
     )
-    return Why(f"{_FORMS[form]}: cache at the end", value, lines, notes=("MB is 1e6 bytes",))
+    return Explanation(
+        f"{_FORMS[form]}: cache at the end", value, lines, notes=("MB is 1e6 bytes",)
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.explanation import Explanation
 from thermoflop.base.units import digits, gigabytes, scaled, seconds
 from thermoflop.cost.inference.capacity import describe_devices
 from thermoflop.cost.memory import (
@@ -14,7 +15,6 @@ from thermoflop.cost.memory import (
     part_bytes,
     stage_share,
 )
-from thermoflop.cost.why.operator import Why
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.cache import cache_elements, state_elements
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.inference.result import Estimate
 
 
-def why_memory(found: Estimate, key: str, room: Fit | None = None) -> Why:
+def why_memory(found: Estimate, key: str, room: Fit | None = None) -> Explanation:
     """What is behind a number of memory, size or energy. UsageError for a key that names none."""
     if key.startswith("fit.") and room is not None:
         return _fit(room, key)
@@ -38,7 +38,7 @@ def why_memory(found: Estimate, key: str, room: Fit | None = None) -> Why:
     return known[key](found, key)
 
 
-def _weights(found: Estimate, _key: str) -> Why:
+def _weights(found: Estimate, _key: str) -> Explanation:
     setting = found.setting
     precision, description = setting.precision, setting.share.description
     by_group: dict[str, list[float]] = {}
@@ -77,10 +77,12 @@ def _weights(found: Estimate, _key: str) -> Why:
         notes.append("the fullest pipeline stage; the table is all stages together")
     value = gigabytes(found.memory.weight_bytes)
     formula = ("weights = sum of parameters x bits / 8, on one device", f"  = {value}")
-    return Why("weights", value, formula, ("group", "parameters", "bytes"), rows, "", tuple(notes))
+    return Explanation(
+        "weights", value, formula, ("group", "parameters", "bytes"), rows, "", tuple(notes)
+    )
 
 
-def _cache(found: Estimate, _key: str) -> Why:
+def _cache(found: Estimate, _key: str) -> Explanation:
     setting = found.setting
     description, plan = setting.share.description, found.plan
     tokens = found.prompt + found.generate
@@ -102,10 +104,10 @@ def _cache(found: Estimate, _key: str) -> Why:
             "has them, and recurrent states"
         ),
     )
-    return Why("cache", value, lines, notes=notes)
+    return Explanation("cache", value, lines, notes=notes)
 
 
-def _activations(found: Estimate, _key: str) -> Why:
+def _activations(found: Estimate, _key: str) -> Explanation:
     value = gigabytes(found.memory.activation_bytes)
     tokens = min(found.prompt * found.batch / found.plan.dp, TOKENS_IN_FLIGHT)
     lines = (
@@ -113,10 +115,10 @@ def _activations(found: Estimate, _key: str) -> Why:
         f"  = {value}, with {tokens:,.0f} tokens in flight",
     )
     notes = (f"serving engines read at most {TOKENS_IN_FLIGHT:,} prompt tokens at once",)
-    return Why("activations", value, lines, notes=notes)
+    return Explanation("activations", value, lines, notes=notes)
 
 
-def _reserve(found: Estimate, _key: str) -> Why:
+def _reserve(found: Estimate, _key: str) -> Explanation:
     setting = found.setting
     value = gigabytes(found.memory.reserve_bytes)
     whole = gigabytes(setting.device.memory_bytes)
@@ -125,10 +127,10 @@ def _reserve(found: Estimate, _key: str) -> Why:
         f"  = {RESERVE_BYTES / 1e9:g} GB + {RESERVE_SHARE:g} x {whole} = {value}",
     )
     notes = ("an assumption: contexts of driver and libraries, workspaces, fragmentation",)
-    return Why("reserve", value, lines, notes=notes)
+    return Explanation("reserve", value, lines, notes=notes)
 
 
-def _total(found: Estimate, _key: str) -> Why:
+def _total(found: Estimate, _key: str) -> Explanation:
     memory = found.memory
     parts = (memory.weight_bytes, memory.kv_bytes, memory.activation_bytes, memory.reserve_bytes)
     value = gigabytes(memory.total_bytes)
@@ -143,20 +145,20 @@ def _total(found: Estimate, _key: str) -> Why:
         f"  = {' + '.join(gigabytes(part) for part in parts)} = {value}",
         verdict,
     )
-    return Why("memory of the fullest device", value, lines, notes=("GB is 1e9 bytes",))
+    return Explanation("memory of the fullest device", value, lines, notes=("GB is 1e9 bytes",))
 
 
-def _params(found: Estimate, _key: str) -> Why:
+def _params(found: Estimate, _key: str) -> Explanation:
     setting = found.setting
     model = setting.model
     rows = tuple((group, f"{count:,}") for group, count in model.params_by_group.items())
     value = f"{model.params:,}"
     lines = ("parameters = sum over the layers, tables and head", f"  = {value}")
     notes = (f"{model.active_params:,} of them are active on a token", *model.notes)
-    return Why("parameters", value, lines, ("group", "parameters"), rows, "", notes)
+    return Explanation("parameters", value, lines, ("group", "parameters"), rows, "", notes)
 
 
-def _kv(found: Estimate, _key: str) -> Why:
+def _kv(found: Estimate, _key: str) -> Explanation:
     setting = found.setting
     held = cache_elements(setting.model.description, 1, windowed=False)
     width = found.precision.kv_bytes
@@ -165,21 +167,21 @@ def _kv(found: Estimate, _key: str) -> Why:
         "cache of a token = elements in all layers x bytes of an element",
         f"  = {held:,} x {width:g} B = {value}",
     )
-    return Why("cache of one token of one sequence", value, lines)
+    return Explanation("cache of one token of one sequence", value, lines)
 
 
-def _power(found: Estimate, _key: str) -> Why:
+def _power(found: Estimate, _key: str) -> Explanation:
     energy = found.energy
     assert energy is not None  # noqa: S101
     value = f"{digits(energy.power_w)} W"
     between = f"{digits(energy.power_low_w)} .. {digits(energy.power_high_w)} W"
     lines = (f"power = {energy.assumption.partition(';')[0]}", f"  = {value}")
-    return Why(
+    return Explanation(
         "power of one device", value, lines, notes=(f"80 % interval {between}", energy.assumption)
     )
 
 
-def _energy(found: Estimate, key: str) -> Why:
+def _energy(found: Estimate, key: str) -> Explanation:
     energy = found.energy
     assert energy is not None  # noqa: S101
     whole = f"{digits(energy.energy_j)} J"
@@ -198,10 +200,10 @@ def _energy(found: Estimate, key: str) -> Why:
                   f"  = {whole} / {found.batch * max(found.generate, 1):,} = {value}"]  # fmt: skip
     between = f"{digits(energy.energy_low_j)} .. {digits(energy.energy_high_j)} J"
     notes = (f"80 % interval of the run {between}", energy.assumption)
-    return Why(title, value, tuple(lines), notes=notes)
+    return Explanation(title, value, tuple(lines), notes=notes)
 
 
-def _rise(found: Estimate, key: str) -> Why:
+def _rise(found: Estimate, key: str) -> Explanation:
     setting = found.setting
     energy, resistance = found.energy, setting.device.thermal_resistance_c_per_w
     if energy is None or energy.rise_c is None or resistance is None:
@@ -209,10 +211,10 @@ def _rise(found: Estimate, key: str) -> Why:
     value = f"{digits(energy.rise_c)} °C"
     lines = ("rise = power x thermal resistance",
              f"  = {digits(energy.power_w)} W x {resistance:g} °C/W = {value}")  # fmt: skip
-    return Why("steady temperature above the coolant", value, lines)
+    return Explanation("steady temperature above the coolant", value, lines)
 
 
-def _fit(room: Fit, key: str) -> Why:
+def _fit(room: Fit, key: str) -> Explanation:
     capacity = gigabytes(room.memory.capacity_bytes)
     rule = f"weights + cache + activations + reserve <= {capacity} on the fullest device"
     notes: tuple[str, ...] = (room.memory.assumption,)
@@ -227,4 +229,4 @@ def _fit(room: Fit, key: str) -> Why:
         notes = (*notes, "heads are divided over up to 8 devices, layers beyond")
     else:
         raise UsageError(f"{key!r:.60} names no number of this estimate")
-    return Why(title, value, (f"the {least} for which", f"  {rule}"), notes=notes)
+    return Explanation(title, value, (f"the {least} for which", f"  {rule}"), notes=notes)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.explanation import Explanation
 from thermoflop.base.units import digits, scaled, seconds
 from thermoflop.cost.roofline.bound import parts_of, sums_of
 from thermoflop.cost.roofline.rates import binding, operator_s, step_overhead_s
-from thermoflop.cost.why.operator import PHASES, Part, Why, besides_s, parts_shown, why_operator
+from thermoflop.cost.why.operator import PHASES, Part, besides_s, parts_shown, why_operator
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _SPREADS = {"first": "prefill", "token": "token"}
 _SHOWN = 14
 
 
-def why_number(found: Estimate, key: str, room: Fit | None = None) -> Why:
+def why_number(found: Estimate, key: str, room: Fit | None = None) -> Explanation:
     """What is behind the number of that key. UsageError for a key that names none.
 
     ``fit.*`` are numbers of ``room``, made with the same model, device and sizes.
@@ -48,7 +49,7 @@ def why_number(found: Estimate, key: str, room: Fit | None = None) -> Why:
     return why_memory(found, key, room)
 
 
-def _operator(found: Estimate, rest: str) -> Why:
+def _operator(found: Estimate, rest: str) -> Explanation:
     setting = found.setting
     phase, _, number = rest.partition(".")
     parts = parts_shown(found)
@@ -61,13 +62,13 @@ def _span(found: Estimate, kind: str) -> Span:
     return {"first": found.first_token, "token": found.per_token, "total": found.total}[kind]
 
 
-def _expected(found: Estimate, kind: str) -> Why:
+def _expected(found: Estimate, kind: str) -> Explanation:
     setting = found.setting
     span, (phase, words) = _span(found, kind), _SPANS[kind]
     title, value = f"{words}: expected", seconds(span.expected_s)
     if kind == "total":
         first, each = seconds(found.first_token.expected_s), seconds(found.per_token.expected_s)
-        return Why(
+        return Explanation(
             title, value,
             ("all = first token + (generated - 1) x each token",
              f"  = {first} + {found.generate - 1:,} x {each} = {value}"),
@@ -92,7 +93,7 @@ def _expected(found: Estimate, kind: str) -> Why:
         notes.insert(0, "the fitted rates pass the data sheet here: raised to the bound")
     rows, binds = operator_rows(part, setting, overhead)
     columns = ("operator", "times", "FLOP", "bytes", "time", "binds")
-    return Why(title, value, tuple(lines), columns, rows, binds, tuple(notes))
+    return Explanation(title, value, tuple(lines), columns, rows, binds, tuple(notes))
 
 
 def operator_rows(
@@ -125,7 +126,7 @@ def operator_rows(
     return tuple(rows), max(shares, key=lambda name: shares[name])
 
 
-def _bound(found: Estimate, kind: str) -> Why:
+def _bound(found: Estimate, kind: str) -> Explanation:
     setting = found.setting
     span, (phase, words) = _span(found, kind), _SPANS[kind]
     title, value = f"{words}: bound", seconds(span.bound_s)
@@ -134,7 +135,7 @@ def _bound(found: Estimate, kind: str) -> Why:
         first, each = seconds(found.first_token.bound_s), seconds(found.per_token.bound_s)
         filled = f"  = {first} + {found.generate - 1:,} x {each} = {value}"
         rule = "all = first token + (generated - 1) x each token"
-        return Why(title, value, (rule, filled), notes=(note,))
+        return Explanation(title, value, (rule, filled), notes=(note,))
     limits, batch = setting.limits, found.batch / found.plan.dp
     part = parts_shown(found)[phase]
     new, sequences = found.prompt - setting.prefix, batch
@@ -147,7 +148,7 @@ def _bound(found: Estimate, kind: str) -> Why:
         notes.append(f"{limits.stages} pipeline stages work on different sequences at once")
     if phase == "decode":
         notes.append(f"{value} is the mean over the context; the lines are {part.words}")
-    return Why(title, value, lines, binds=binds, notes=tuple(notes))
+    return Explanation(title, value, lines, binds=binds, notes=tuple(notes))
 
 
 def _bound_lines(
@@ -177,7 +178,7 @@ def _bound_lines(
     return lines, max(times, key=lambda name: times[name])
 
 
-def _interval(found: Estimate, kind: str) -> Why:
+def _interval(found: Estimate, kind: str) -> Explanation:
     setting = found.setting
     span, (_, words) = _span(found, kind), _SPANS[kind]
     value = f"{seconds(span.low_s)} .. {seconds(span.high_s)}"
@@ -186,7 +187,7 @@ def _interval(found: Estimate, kind: str) -> Why:
         lines: tuple[str, ...] = (
             "low = low of the first token + (generated - 1) x low of each token; high likewise",
         )
-        return Why(title, value, lines, notes=(found.provenance,))
+        return Explanation(title, value, lines, notes=(found.provenance,))
     spread = setting.spread(_SPREADS[kind])
     expected = seconds(span.expected_s)
     lines = (
@@ -206,28 +207,32 @@ def _interval(found: Estimate, kind: str) -> Why:
         ),
         found.provenance,
     )
-    return Why(title, value, lines, notes=notes)
+    return Explanation(title, value, lines, notes=notes)
 
 
-_OF_SPAN: dict[str, Callable[[Estimate, str], Why]] = {
+_OF_SPAN: dict[str, Callable[[Estimate, str], Explanation]] = {
     "expected": _expected, "bound": _bound, "interval": _interval,
 }  # fmt: skip
 
 
-def _rate(found: Estimate, which: str) -> Why:
+def _rate(found: Estimate, which: str) -> Explanation:
     batch = f"{found.batch:,}"
     if which == "prefill":
         value = f"{digits(found.prefill_tokens_per_s)} tokens/s"
         time = seconds(found.first_token.expected_s)
         lines = ("batch x prompt / first token", f"  = {batch} x {found.prompt:,} / {time}")
-        return Why("prompt tokens a second", value, (*lines, f"  = {value}"))
+        return Explanation("prompt tokens a second", value, (*lines, f"  = {value}"))
     if found.generate < 2:
         raise UsageError(f"rate.{which} has no number: fewer than two tokens are generated")
     if which == "decode":
         value = f"{digits(found.decode_tokens_per_s)} tokens/s"
         lines = ("batch / each token", f"  = {batch} / {seconds(found.per_token.expected_s)}")
-        return Why("generated tokens a second while decoding", value, (*lines, f"  = {value}"))
+        return Explanation(
+            "generated tokens a second while decoding", value, (*lines, f"  = {value}")
+        )
     value = f"{digits(found.tokens_per_s)} tokens/s"
     time = seconds(found.total.expected_s)
     lines = ("batch x generated / all", f"  = {batch} x {found.generate:,} / {time}")
-    return Why("generated tokens a second, prompt included", value, (*lines, f"  = {value}"))
+    return Explanation(
+        "generated tokens a second, prompt included", value, (*lines, f"  = {value}")
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.explanation import Explanation
 from thermoflop.base.record import record, replace
 from thermoflop.base.units import digits, scaled, seconds
 from thermoflop.cost.engines.overheads import DEQUANTIZE
@@ -27,19 +28,6 @@ if TYPE_CHECKING:
     from thermoflop.cost.work.work import Work
 
 PHASES = ("prefill", "decode")
-
-
-@record
-class Why:
-    """What is behind a number: formulas line by line, a table, what binds, and what to know."""
-
-    title: str
-    value: str
-    formula: tuple[str, ...]
-    columns: tuple[str, ...] = ()
-    rows: tuple[tuple[str, ...], ...] = ()
-    binds: str = ""
-    notes: tuple[str, ...] = ()
 
 
 @record
@@ -95,14 +83,14 @@ def besides_s(part: Part, setting: Setting) -> float:
     return waits + (rates.efficiency.prompt_s / part.factor if part.phase == "prefill" else 0.0)
 
 
-def why_operator(setting: Setting, part: Part, index: int) -> Why:
+def why_operator(setting: Setting, part: Part, index: int) -> Explanation:
     """Why the operator at ``index`` of a step takes its time. UsageError for one that is not."""
     if not 0 <= index < len(part.works):
         raise UsageError(f"there is no operator {index}: expected 0 to {len(part.works) - 1}")
     work = part.works[index]
     formula, notes = derived(setting, part, index)
     time = float(operator_s(work, setting.rates))
-    return Why(
+    return Explanation(
         f"{work.name}, {work.times:g} x in {part.words}",
         seconds(time),
         (*formula, *time_lines(work, setting)),

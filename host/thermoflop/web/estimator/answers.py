@@ -16,7 +16,7 @@ from thermoflop.web.estimator.inputs import PACKED, fits_address, to_query
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.cost.why.operator import Why
+    from thermoflop.base.explanation import Explanation
     from thermoflop.web.estimator.answer import Answer
     from thermoflop.web.estimator.inputs import Inputs
 
@@ -40,7 +40,7 @@ def formulas() -> tuple[tuple[str, str, str], ...]:
     return original_formulas()
 
 
-def why(inputs: Inputs, key: str) -> Why:
+def why(inputs: Inputs, key: str) -> Explanation:
     """What is behind the number of a key. FieldError where there is no such number."""
     try:
         if inputs.corrected:

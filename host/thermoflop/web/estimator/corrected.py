@@ -28,12 +28,12 @@ from thermoflop.web.estimator.upload import read_packed
 if TYPE_CHECKING:
     from typing import Any
 
+    from thermoflop.base.explanation import Explanation
     from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.inference.capacity import Fit
     from thermoflop.cost.inference.compare import Variant
     from thermoflop.cost.inference.result import Estimate
-    from thermoflop.cost.why.operator import Why
     from thermoflop.model.model import Model
     from thermoflop.web.estimator.inputs import Inputs
 
@@ -180,7 +180,7 @@ def _as_published(inputs: Inputs) -> Inputs:
     return replace(inputs, attention="own")
 
 
-def corrected_why(inputs: Inputs, key: str) -> Why:
+def corrected_why(inputs: Inputs, key: str) -> Explanation:
     """What is behind a number; ``form.MQA.token.expected`` asks for one form of attention."""
     from thermoflop.base.record import replace
     from thermoflop.cost.why.number import why_number

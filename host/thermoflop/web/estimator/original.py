@@ -14,8 +14,8 @@ from thermoflop.web.estimator.answer import Answer, Figure, Grid, Row
 from thermoflop.web.estimator.fields import MOST_ORIGINAL_TOKENS, FieldError
 
 if TYPE_CHECKING:
+    from thermoflop.base.explanation import Explanation
     from thermoflop.cost.mqa_page.kernels import Kernel
-    from thermoflop.cost.why.operator import Why
     from thermoflop.web.estimator.inputs import Inputs
 
 FORMS = {"mha": "MHA", "mqa": "MQA"}
@@ -44,7 +44,7 @@ def page_of(inputs: Inputs) -> Page:
     )  # fmt: skip
 
 
-def original_why(inputs: Inputs, key: str) -> Why:
+def original_why(inputs: Inputs, key: str) -> Explanation:
     """What is behind a number of this mode."""
     return page_why(page_of(inputs), key)
 

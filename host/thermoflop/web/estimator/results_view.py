@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from thermoflop.cost.why.operator import Why
+    from thermoflop.base.explanation import Explanation
     from thermoflop.web.estimator.answer import Answer, Figure, Grid
 
 _FOLDED = ("ops.prefill", "ops.decode")
@@ -149,7 +149,7 @@ class Results:
         self.state.text = ""
         self.state.classes(replace="est-state")
 
-    def open_why(self, found: Why) -> None:
+    def open_why(self, found: Explanation) -> None:
         """Show what is behind a number."""
         from nicegui import ui
 
