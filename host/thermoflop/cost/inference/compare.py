@@ -9,8 +9,13 @@ from thermoflop.base.units import digits, gigabytes, seconds, table, wrapped
 from thermoflop.cost.inference.capacity import fit
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.result import Estimate
+from thermoflop.cost.memory import layers_of, stage_share
+from thermoflop.cost.work.share import Share
+from thermoflop.cost.work.steps import decode_step
 from thermoflop.errors import UsageError
+from thermoflop.model.architecture.cache import cache_elements
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
+from thermoflop.model.operators.build import build_operators
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,11 +24,17 @@ if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
     from thermoflop.model.architecture.mixers import Mixer
     from thermoflop.model.model import Model
+    from thermoflop.model.operators.step import Step
 
 
 @record
 class Variant:
-    """One form of attention: the model changed, its estimate, and the largest batch that fits."""
+    """One form of attention: the model changed, its estimate, and the largest batch that fits.
+
+    ``params`` are of the whole model. ``kv_bytes_per_token`` (what one token adds to the cache) and
+    ``decode_bytes`` (read in the middle decode step: weights, activations and cache) are bytes of
+    the fullest device, in the formats of the run.
+    """
 
     name: str
     params: int
@@ -115,15 +126,28 @@ _FIT = ("devices", "tp", "pp", "dp", "ep", "cp", "batch", "prompt", "generate", 
 
 
 def _variant(name: str, model: Model, hardware: str | Device, options: dict[str, Any]) -> Variant:
-    found = estimate(model, hardware, **options)
-    room = fit(model, hardware, **{key: options[key] for key in _FIT if key in options})
-    middle = found.prompt + max(0, found.generate - 1) // 2
-    table_ = model.decode(middle, found.batch, mla="absorbed")
-    dtype = "bf16"
+    estimated = estimate(model, hardware, **options)
+    capacity = fit(model, hardware, **{key: options[key] for key in _FIT if key in options})
+    plan, precision = estimated.plan, estimated.precision
+    share = Share(model.description, plan, precision)
+    on_stage = stage_share(layers_of(share.description), plan.pp)
+    token_bytes = cache_elements(share.description, 1) * precision.kv_bytes * on_stage / plan.cp
+    middle = estimated.prompt + max(0, estimated.generate - 1) // 2
+    read_bytes = _read_bytes(share, decode_step(middle, estimated.batch / plan.dp)) * on_stage
     return Variant(
-        name, model.params, model.kv_bytes(1, 1, dtype), float(table_.read_bytes),
-        room.largest_batch, found,
-    )  # fmt: skip
+        name, model.params, round(token_bytes), read_bytes, capacity.largest_batch, estimated
+    )
+
+
+def _read_bytes(share: Share, step: Step) -> float:
+    """Bytes that the devices of one tensor-parallel rank read in a step, over all its stages."""
+    precision, total = share.precision, 0.0
+    for operator in build_operators(share.description, step):
+        moved = operator.moved
+        weights = moved.weights * precision.weight_bytes + moved.kept * precision.kept_bytes
+        cache = moved.kv_read * precision.kv_bytes / share.plan.cp
+        total += operator.times * (weights + moved.read * precision.activation_bytes + cache)
+    return total
 
 
 def compare_text(variants: list[Variant]) -> str:
@@ -131,7 +155,7 @@ def compare_text(variants: list[Variant]) -> str:
     first = variants[0].estimate
     rows = [["", *(variant.name for variant in variants)]]
     rows.append(["parameters", *(f"{variant.params / 1e9:.3f} G" for variant in variants)])
-    rows.append(["KV bytes a token (bf16)", *(f"{v.kv_bytes_per_token:,}" for v in variants)])
+    rows.append(["KV bytes a token", *(f"{v.kv_bytes_per_token:,}" for v in variants)])
     rows.append(["cache a device", *(gigabytes(v.estimate.memory.kv_bytes) for v in variants)])
     rows.append(["bytes read a token", *(gigabytes(v.decode_bytes) for v in variants)])
     rows.append(["first token", *(seconds(v.estimate.first_token.expected_s) for v in variants)])
@@ -139,7 +163,8 @@ def compare_text(variants: list[Variant]) -> str:
     rows.append(["largest batch", *(f"{v.largest_batch:,}" for v in variants)])
     title = (
         f"{first.model_name.removesuffix(' as MHA')} on {first.plan.devices} x "
-        f"{first.device.name}, batch {first.batch}, {first.prompt} + {first.generate} tokens"
+        f"{first.device.name}, batch {first.batch}, {first.prompt} + {first.generate} tokens, "
+        f"{first.precision.name}; bytes are of one device"
     )
     return f"{title}\n\n{table(rows)}\n\n{wrapped(first.provenance)}"
 

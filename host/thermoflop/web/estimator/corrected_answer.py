@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.inference.result import Estimate
     from thermoflop.cost.roofline.span import Span
     from thermoflop.cost.why.operator import Part
+    from thermoflop.model.model import Model
     from thermoflop.web.estimator.corrected import Computed
     from thermoflop.web.estimator.inputs import Inputs
 
@@ -192,14 +193,18 @@ def _energy(found: Estimate) -> Grid:
 
 def _model(asked: Computed) -> Grid:
     model = asked.model
-    held = model.kv_bytes(1)
     rows = [Row("parameters", (_figure("model.params", "parameters", f"{model.params:,}",
                                        model.params, "parameters"),))]  # fmt: skip
     if not model.is_encoder:
-        rows.append(Row("cache of a token", (_figure(
-            "model.kv", "cache of a token", f"{held * asked.found.precision.kv_bytes / 2:,.0f} B",
-            held * asked.found.precision.kv_bytes / 2, "B"),)))  # fmt: skip
+        held = _token_bytes(model, asked.found)
+        rows.append(Row("cache of a token", (
+            _figure("model.kv", "cache of a token", f"{held:,.0f} B", held, "B"),)))  # fmt: skip
     return Grid("model", "Model", ("",), tuple(rows))
+
+
+def _token_bytes(model: Model, estimate: Estimate) -> float:
+    """Bytes that one token adds to the cache of the whole model, in the run's format."""
+    return float(model.kv_bytes(1, dtype="fp8")) * estimate.precision.kv_bytes
 
 
 def _forms(variants: list[Variant]) -> Grid:
@@ -208,7 +213,7 @@ def _forms(variants: list[Variant]) -> Grid:
         _form_row("parameters", variants, "model.params",
                   lambda v: (f"{v.params / 1e9:.3f} G", v.params, "parameters")),
         _form_row("cache a token", variants, "model.kv",
-                  lambda v: _bytes(v.kv_bytes_per_token * v.estimate.precision.kv_bytes / 2)),
+                  lambda v: _bytes(_token_bytes(v.estimate.setting.model, v.estimate))),
         _form_row("cache a device", variants, "memory.cache",
                   lambda v: (gigabytes(v.estimate.memory.kv_bytes),
                              v.estimate.memory.kv_bytes / 1e9, "GB")),

@@ -1,0 +1,67 @@
+"""Attention what-ifs: bytes of one device, in the formats of the run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import thermoflop as tf
+from thermoflop.cost.inference.compare import compare_text
+
+# Llama-3-8B: 32 layers, 8 key heads of 128; a token's keys and values in all layers.
+ELEMENTS = 2 * 32 * 8 * 128
+# mlp 3*4096*14336 and attention (2*4096 + 2*1024)*4096 in each layer; head; norms
+MATRICES = 32 * (3 * 4096 * 14336 + (2 * 4096 + 2 * 1024) * 4096)
+HEAD, NORMS = 128_256 * 4096, (2 * 32 + 1) * 4096
+
+
+def grouped(**options: Any) -> Any:
+    """Llama-3-8B with its own eight key heads, on H100s."""
+    model = tf.load_model("llama-3-8b")
+    return {each.name: each for each in tf.compare(model, "h100", **options)}["GQA(8)"]
+
+
+@pytest.mark.parametrize(
+    ("options", "width_bytes", "shared_by"),
+    [
+        ({}, 2, 1),
+        ({"dtype": "fp32"}, 4, 1),
+        ({"dtype": "fp8"}, 2, 1),  # weights alone: the cache is as wide as the activations
+        ({"dtype": "fp8", "kv_dtype": "fp8"}, 1, 1),
+        ({"kv_dtype": "fp8", "tp": 4}, 1, 4),
+        ({"pp": 2}, 2, 2),
+        ({"cp": 2}, 2, 2),
+        ({"dp": 2, "batch": 2}, 2, 1),  # every replica keeps its own sequences
+    ],
+)
+def test_a_token_takes_elements_times_width_over_the_devices_that_share_it(
+    options: dict[str, Any], width_bytes: int, shared_by: int
+) -> None:
+    assert grouped(**options).kv_bytes_per_token == ELEMENTS * width_bytes / shared_by
+
+
+def test_one_key_head_is_kept_on_every_device() -> None:
+    """One head cannot be divided: 2 * 32 layers * 128 elements of 2 bytes on each of four."""
+    forms = {each.name: each for each in tf.compare(tf.load_model("llama-3-8b"), "h100", tp=4)}
+    assert forms["MQA"].kv_bytes_per_token == 2 * 32 * 128 * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "matrix_bytes", "cache_bytes", "tp"),
+    [({}, 2, 2, 1), ({"dtype": "fp8"}, 1, 2, 1), ({"dtype": "fp8", "kv_dtype": "fp8"}, 1, 1, 2)],
+)
+def test_a_step_reads_the_weights_in_their_format_and_the_cache_of_one_device(
+    options: dict[str, Any], matrix_bytes: int, cache_bytes: int, tp: int
+) -> None:
+    """Head and norms stay in 16 bits. The activations that are read are some 0.1 % of it all."""
+    prompt = 4096
+    run = grouped(prompt=prompt, generate=1, tp=tp, **options)
+    weights = MATRICES * matrix_bytes / tp + HEAD * 2 / tp + NORMS * 2
+    cache = prompt * ELEMENTS * cache_bytes / tp
+    assert run.decode_bytes == pytest.approx(weights + cache, rel=2e-3)
+
+
+def test_the_table_says_the_format_and_whose_bytes_they_are() -> None:
+    text = compare_text(tf.compare(tf.load_model("llama-3-8b"), "h100", dtype="fp8", tp=2))
+    assert text.splitlines()[0].endswith(", fp8; bytes are of one device")
+    assert "bf16" not in text
