@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.record import record, replace
+from thermoflop.base.record import fields_of, record, replace
 from thermoflop.cost.work.network import (
     expert_parallel_works,
     network_work,
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from thermoflop.cost.work.work import Work
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.operators.step import Step
+
+
+# A generation is cut where windows fill or measured contexts end, into some twenty pieces of two
+# steps each (``Setting.ends``).
+MOST_STEPS = 64
+MOST_KEPT_ELEMENTS = 64
 
 
 @record
@@ -110,9 +116,25 @@ class Share:
             raise UsageError(f"ep={plan.ep} makes no sense: the model has no experts")
         self.description = shard(description, plan.tp, plan.ep)
         self.whole, self.plan, self.precision = description, plan, precision
+        self._built: dict[tuple[object, ...], list[Work]] = {}
 
     def works(self, step: Step, kernels: str = "fused") -> list[Work]:
-        """Operators and collectives of one step, in one list; ``kernels`` as in ``Engine``."""
+        """Operators and collectives of one step, in one list; ``kernels`` as in ``Engine``.
+
+        Bound, expectation, energy and every explanation of an estimate ask for the same few steps:
+        the last ``MOST_STEPS`` are kept. Arrays are kept only while small: the operators of one
+        block of a grid take megabytes.
+        """
+        key = _key(step, kernels)
+        if key is None:
+            return self._build(step, kernels)
+        if key not in self._built:
+            if len(self._built) >= MOST_STEPS:
+                del self._built[next(iter(self._built))]
+            self._built[key] = self._build(step, kernels)
+        return list(self._built[key])
+
+    def _build(self, step: Step, kernels: str) -> list[Work]:
         plan, wide = self.plan, self.precision.activation_bytes
         if kernels == "fused":
             found = works(self.description, step, self.precision)
@@ -135,6 +157,20 @@ class Share:
         if plan.overlap:
             found = [_hidden(work, plan.overlap) for work in found]
         return found
+
+
+def _key(step: Step, kernels: str) -> tuple[object, ...] | None:
+    """What tells steps apart, None where arrays are too large; 2 and 2.0 count alike, but print
+    differently, and stay two."""
+    key: list[object] = [kernels]
+    for value in fields_of(step).values():
+        if getattr(value, "ndim", 0):
+            if value.size > MOST_KEPT_ELEMENTS:
+                return None
+            key += [value.shape, value.dtype.str, value.tobytes()]
+        else:
+            key += [type(value), value]
+    return tuple(key)
 
 
 def _hidden(work: Work, overlap: float) -> Work:

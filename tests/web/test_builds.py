@@ -1,0 +1,51 @@
+"""How often an answer of the estimator page builds the operators of a step."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from types import FrameType
+from typing import Any
+
+import pytest
+from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.profiles import profiles
+from thermoflop.model.operators.build import build_operators
+from thermoflop.web.estimator.answers import answer
+from thermoflop.web.estimator.inputs import DEFAULTS, changed
+
+CORRECTED = replace(
+    changed(DEFAULTS, "mode", "corrected"),
+    model="llama-3-8b", device="H100-SXM-80GB", start=512, end=640, dtype="bf16",
+)  # fmt: skip
+
+
+def builds_of(inputs: Any) -> Counter[tuple[int, str]]:
+    """How often each step of each description is built while these inputs are answered."""
+    built: list[tuple[object, str]] = []  # holds the descriptions, so that no id is used again
+
+    def notice(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code is build_operators.__code__:
+            built.append((frame.f_locals["description"], repr(frame.f_locals["step"])))
+
+    sys.setprofile(notice)
+    try:
+        answer(inputs)
+    finally:
+        sys.setprofile(None)
+    return Counter((id(description), step) for description, step in built)
+
+
+@pytest.mark.parametrize("profile", sorted(profiles()))
+def test_a_move_of_a_slider_builds_each_step_of_each_model_once(profile: str) -> None:
+    answer(replace(CORRECTED, profile=profile, batch=16))
+    builds = builds_of(replace(CORRECTED, profile=profile, batch=18))
+    assert set(builds.values()) == {1}
+    models = {description for description, _ in builds}
+    assert len(models) == 5  # llama-3-8b, and its attention as MHA, GQA, MQA and MLA
+    assert any("cached=575," in step for _, step in builds)  # the middle step, 512 + 127 // 2
+
+
+def test_an_answer_given_before_builds_nothing() -> None:
+    answer(replace(CORRECTED, batch=20))
+    assert not builds_of(replace(CORRECTED, batch=20))
