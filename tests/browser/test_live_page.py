@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 import pytest
 from browser import sitekit
 from hostkit import Pty, hello_line, sample_line, settings_line
-from thermoflop.model.mults import SeedShape, exact_mults, page_mults, script_mults, script_params
+from thermoflop.model.mults import (
+    DecoderShape,
+    exact_mults,
+    page_mults,
+    script_mults,
+    script_params,
+)
 from thermoflop.pico.track import BoardLine
 from thermoflop.pico.wire import Sample, seal
 from thermoflop.runs.folder.reader import RunReader
@@ -124,7 +130,7 @@ def test_the_board_counts_multiplications_as_the_host_does(page: Page) -> None:
     card.get_by_role("button", name="Count", exact=True).click()
     card.get_by_text("Done: multiplications for one new token").wait_for()
     shown = card.locator(".wide .facts b").all_inner_texts()
-    gpt2 = SeedShape(12, 12, 768, 64, 1024, 3072, 50257)
+    gpt2 = DecoderShape(12, 12, 768, 64, 1024, 3072, 50257)
     counts = [page_mults(gpt2), script_mults(gpt2), exact_mults(gpt2), script_params(gpt2)]
     assert shown == [f"{count:,}" for count in counts]
 

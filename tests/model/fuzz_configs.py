@@ -79,7 +79,7 @@ _MOE = [
     "moe_shared_expert_intermediate_size",
     "first_k_dense_replace",
 ]
-# Keys that the configuration itself makes inert, and when; `...` stands for always.
+# Keys that the configuration itself makes void, and when; `...` stands for always.
 WITHOUT: dict[str, Any] = {
     # no layer slides, or the window is longer than what the probes reach
     "sliding_window": lambda config: (
@@ -238,7 +238,7 @@ def count_relevant(config: dict[str, Any], key: str) -> bool:
         return False
     name = family.aliases.get(key, family.overriding.get(key, key))
     if name not in family.keys:
-        return not (key in family.inert or changes_nothing(key, config.get(key)))
+        return not (key in family.ignored or changes_nothing(key, config.get(key)))
     excuse = WITHOUT.get(name)
     return excuse is None or not excuse(config)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from thermoflop.model.mults import (
-    SeedShape,
+    DecoderShape,
     exact_mults,
     page_mults,
     script_mults,
@@ -28,7 +28,7 @@ FORMS = {"page": page_mults, "script": script_mults, "exact": exact_mults, "para
 @given(st.tuples(*[st.integers(0, 10**7)] * 7))
 def test_host_and_board_count_the_same_digits(sizes: tuple[int, ...]) -> None:
     layers, heads, d_model, d_head, n_ctx, d_ff, vocab = sizes
-    shape = SeedShape(layers, heads, d_model, d_head, n_ctx, d_ff, vocab)
+    shape = DecoderShape(layers, heads, d_model, d_head, n_ctx, d_ff, vocab)
     named = dict(zip(mults.NAMES, sizes, strict=True))
     for form, count in FORMS.items():
         assert mults.count(form, named) == count(shape)

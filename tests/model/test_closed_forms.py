@@ -17,7 +17,7 @@ from thermoflop.model.formulas.explain import explain, layer_scope, step_symbols
 from thermoflop.model.formulas.symbolic import symbolize  # noqa: E402
 from thermoflop.model.formulas.text import explain_report, written  # noqa: E402
 from thermoflop.model.model import Model  # noqa: E402
-from thermoflop.model.mults import SeedShape, exact_mults, page_mults, script_mults  # noqa: E402
+from thermoflop.model.mults import DecoderShape, exact_mults, page_mults, script_mults  # noqa: E402
 from thermoflop.model.operators.build import layer_operators  # noqa: E402
 from thermoflop.model.operators.step import Step  # noqa: E402
 
@@ -137,8 +137,8 @@ def test_cache_is_2_layers_kv_heads_head_dim_per_token() -> None:
 
 
 def test_page_script_and_exact_forms_follow_from_a_plain_decoder(gpt2: Model) -> None:
-    """The exact form is the table's; the seeds' forms differ from it by what they say they do."""
-    shape = SeedShape(L, n, h, h / n, s, 4 * h, V)
+    """The exact form is the table's; the published forms differ from it as they say."""
+    shape = DecoderShape(L, n, h, h / n, s, 4 * h, V)
     table = gpt2.operators(1, 1, s - 1)
     assert same(exact_mults(shape), table.multiplications)
     over = L * n * s * (h - h / n)

@@ -177,7 +177,7 @@ def test_quantized_weights_leave_heads_norms_and_biases_wide() -> None:
     assert model.weight_bytes("bf16") == 2 * model.params
     assert model.weight_bytes("fp32") == 4 * model.params
     table = model.decode(1, weights="int4", activations="fp16", cache="fp8")
-    assert table.formats.kept.name == "fp16"
+    assert table.formats.unquantized.name == "fp16"
     assert table.conventions["cache"] == "fp8"
 
 

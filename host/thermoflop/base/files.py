@@ -38,24 +38,24 @@ def parse_json(text: str, name: str) -> dict[str, Any]:
     import json
 
     try:
-        found = json.loads(text, object_pairs_hook=_without_contradiction)
+        content = json.loads(text, object_pairs_hook=_without_contradiction)
     except RecursionError:
         raise InputError(f"{name} is nested too deeply to be a config.json") from None
     except ValueError as error:
         raise InputError(f"{name} is not valid JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise InputError(f"{name} holds a {type(found).__name__}: expected an object with keys")
-    return found
+    if not isinstance(content, dict):
+        raise InputError(f"{name} holds a {type(content).__name__}: expected an object with keys")
+    return content
 
 
 def _without_contradiction(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object; a key that is there twice with different values is refused."""
-    found: dict[str, Any] = {}
+    merged: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found and found[key] != value:
+        if key in merged and merged[key] != value:
             raise ValueError(f"{key[:60]!r} is there twice, with different values")
-        found[key] = value
-    return found
+        merged[key] = value
+    return merged
 
 
 def write_picture(path: str, text: str) -> None:

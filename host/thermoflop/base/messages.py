@@ -1,4 +1,4 @@
-"""Words for messages: a value that is not too long, the known word nearest to an unknown one."""
+"""Parts of messages: a value cut to a readable length, the known name nearest to an unknown one."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word most like ``word``, or None when nothing is close."""
     from difflib import get_close_matches
 
-    found = get_close_matches(word[:100], list(known), n=1, cutoff=0.5)
-    return found[0] if found else None
+    matches = get_close_matches(word[:100], list(known), n=1, cutoff=0.5)
+    return matches[0] if matches else None

@@ -38,12 +38,12 @@ class _Frozen:
 
     def __repr__(self) -> str:
         defaults = type(self).__record_defaults__
-        shown = [
+        fields = [
             f"{name}={value!r}"
             for name, value in self.__dict__.items()
             if not (name in defaults and defaults[name] is value)
         ]
-        return f"{type(self).__name__}({', '.join(shown)})"
+        return f"{type(self).__name__}({', '.join(fields)})"
 
 
 _SHARED = ("__setattr__", "__delattr__", "__eq__", "__hash__", "__repr__")

@@ -65,7 +65,7 @@ class Memory:
 def part_bytes(part: Part, weight_bytes: float, kept_bytes: float) -> float:
     """Bytes of one set of a part's parameters: matrices in layers may be narrow, the rest not."""
     if isinstance(part, Linear | Convolution) and not (isinstance(part, Linear) and part.tied):
-        narrow = isinstance(part, Linear) and not part.kept
+        narrow = isinstance(part, Linear) and not part.unquantized
         width = weight_bytes if narrow else kept_bytes
         return float(part.matrix_parameters * width + part.bias_parameters * kept_bytes)
     return float(part.parameters * kept_bytes)

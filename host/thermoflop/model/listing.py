@@ -18,8 +18,8 @@ def model_rows(pattern: str = "") -> list[dict[str, Any]]:
     for name in names():
         if pattern.lower() not in name:
             continue
-        found = entry(name) or {}
-        model = read_model(found["config"], name, found["source"])
+        named = entry(name) or {}
+        model = read_model(named["config"], name, named["source"])
         rows.append(
             {
                 "name": name,
@@ -27,8 +27,8 @@ def model_rows(pattern: str = "") -> list[dict[str, Any]]:
                 "parameters": model.params,
                 "active_parameters": model.active_params,
                 "kv_bytes_per_token_bf16": model.kv_bytes(1),
-                "source": found["source"],
-                "recalled": bool(found.get("recalled")),
+                "source": named["source"],
+                "recalled": bool(named.get("recalled")),
             }
         )
     return rows
@@ -59,9 +59,9 @@ def models_text(pattern: str = "", as_json: bool = False) -> str:
 
 def families_text(pattern: str = "", as_json: bool = False) -> str:
     """The model_types that can be read."""
-    found = [name for name in FAMILY_NAMES if pattern.lower() in name]
+    families = [name for name in FAMILY_NAMES if pattern.lower() in name]
     if as_json:
         import json
 
-        return json.dumps({"families": found}, indent=2)
-    return "\n".join([*found, f"{len(found)} families"])
+        return json.dumps({"families": families}, indent=2)
+    return "\n".join([*families, f"{len(families)} families"])

@@ -79,13 +79,13 @@ def reader_of(name: str) -> Callable[[Config], Description]:
 
 def _model_type(raw: Mapping[str, Any]) -> str:
     """The ``model_type``, which every configuration has to state."""
-    found = raw.get("model_type")
-    if not isinstance(found, str) or not found:
+    model_type = raw.get("model_type")
+    if not isinstance(model_type, str) or not model_type:
         raise UnknownModel(
             "model_type is missing, so the family of the model is not known; "
             f"expected one of {len(FAMILY_NAMES)} such as llama, gpt2 or bert"
         )
-    return found
+    return model_type
 
 
 def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:

@@ -1,4 +1,4 @@
-"""The multiplication counts of the two seeds, next to the exact one.
+"""The two published formulas for multiplications per token, next to the exact count.
 
 Both come from cirosantilli.github.io: the page (artificial-intelligence.bigb) and its script
 (llm_count_mults.py) count the multiplications of one new token of a decoder with full-width
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @record
-class SeedShape:
-    """The seven numbers that the seeds' formulas take."""
+class DecoderShape:
+    """The seven sizes of a plain decoder that the published formulas take."""
 
     layers: Number
     heads: Number
@@ -34,7 +34,7 @@ class SeedShape:
     vocab: Number
 
 
-def page_mults(shape: SeedShape) -> Number:
+def page_mults(shape: DecoderShape) -> Number:
     """The page's count, without the logits.
 
     L (h (2 d_model d_head + n_ctx d_head + d_model^2 + n_ctx d_model) + 2 d_model d_ff)
@@ -48,7 +48,7 @@ def page_mults(shape: SeedShape) -> Number:
     return shape.layers * (shape.heads * per_head + 2 * shape.d_model * shape.d_ff)
 
 
-def script_mults(shape: SeedShape) -> Number:
+def script_mults(shape: DecoderShape) -> Number:
     """The script's count.
 
     L (h (4 d_model d_head + n_ctx d_head + n_ctx d_model) + 2 d_model d_ff) + d_model V
@@ -60,13 +60,13 @@ def script_mults(shape: SeedShape) -> Number:
     return shape.layers * layer + shape.d_model * shape.vocab
 
 
-def script_params(shape: SeedShape) -> Number:
+def script_params(shape: DecoderShape) -> Number:
     """The script's parameters: L (4 h d_model d_head + 2 d_ff d_model) + d_model V."""
     layer = 4 * shape.heads * shape.d_model * shape.d_head + 2 * shape.d_ff * shape.d_model
     return shape.layers * layer + shape.d_model * shape.vocab
 
 
-def exact_mults(shape: SeedShape) -> Number:
+def exact_mults(shape: DecoderShape) -> Number:
     """The same network, counted right.
 
     L (h d_head (4 d_model + 2 n_ctx) + 2 d_model d_ff) + d_model V: queries, keys, values and
@@ -78,7 +78,9 @@ def exact_mults(shape: SeedShape) -> Number:
     return shape.layers * layer + shape.d_model * shape.vocab
 
 
-def shape_of(model: Model, context: Number | None = None, vocab: Number | None = None) -> SeedShape:
+def shape_of(
+    model: Model, context: Number | None = None, vocab: Number | None = None
+) -> DecoderShape:
     """The seven numbers of a model, at a context of ``context`` tokens (None: its longest).
 
     Raises UsageError for a model without plain attention, MLP or head: the formulas have no place
@@ -91,8 +93,8 @@ def shape_of(model: Model, context: Number | None = None, vocab: Number | None =
     inner = getattr(feed, "inner", None)
     if run is None or not isinstance(mixer, Attention) or inner is None or head is None:
         raise UsageError(
-            f"{model.name} has no plain attention, MLP and head in each layer, and the formulas of "
-            "the seeds have no place for anything else"
+            f"{model.name} has no plain attention, MLP and head in each layer, and the "
+            "published formulas have no place for anything else"
         )
     n_ctx = context if context is not None else model.max_positions
     if n_ctx is None:
@@ -100,7 +102,7 @@ def shape_of(model: Model, context: Number | None = None, vocab: Number | None =
     layers: Number = 0
     for each in stack.runs if stack is not None else ():
         layers = layers + each.times
-    return SeedShape(
+    return DecoderShape(
         layers,
         mixer.heads,
         mixer.hidden,
@@ -148,35 +150,35 @@ def mults_report(
     model: Model, context: int | None = None, vocab: int | None = None, as_json: bool = False
 ) -> str:
     """The counts for a person, or as JSON."""
-    found = mults_record(model, context, vocab)
+    counts = mults_record(model, context, vocab)
     if as_json:
         import json
 
-        return json.dumps(found, indent=2)
-    shape = found["shape"]
+        return json.dumps(counts, indent=2)
+    shape = counts["shape"]
     sizes = ", ".join(f"{name} {value:,}" for name, value in shape.items())
-    counts = [
-        ("the page's formula", found["page"], PAGE),
-        ("the script's formula", found["script"], SCRIPT),
-        ("the same network, exactly", found["exact_plain"], EXACT),
-        ("this model, from its operators", found["exact_model"], "sum of batch*m*k*n"),
+    rows = [
+        ("the page's formula", counts["page"], PAGE),
+        ("the script's formula", counts["script"], SCRIPT),
+        ("the same network, exactly", counts["exact_plain"], EXACT),
+        ("this model, from its operators", counts["exact_model"], "sum of batch*m*k*n"),
     ]
     lines = [f"{model.name}: multiplications for one new token that attends to n_ctx keys", sizes]
-    for title, count, formula in counts:
+    for title, count, formula in rows:
         lines += ["", f"{title:<32} {count:>24,}", f"  {formula}"]
     lines += [
         "",
-        f"{'parameters, by the script':<32} {found['script_parameters']:>24,}",
-        f"{'parameters of this model':<32} {found['parameters']:>24,}",
+        f"{'parameters, by the script':<32} {counts['script_parameters']:>24,}",
+        f"{'parameters of this model':<32} {counts['parameters']:>24,}",
         "",
-        *_why(found),
+        *_why(counts),
     ]
     return "\n".join(lines)
 
 
-def _why(found: dict[str, Any]) -> list[str]:
+def _why(counts: dict[str, Any]) -> list[str]:
     """What tells the counts apart, in numbers."""
-    shape = found["shape"]
+    shape = counts["shape"]
     layers, heads = shape["layers"], shape["heads"]
     width, dim, keys = shape["d_model"], shape["d_head"], shape["n_ctx"]
     over = layers * heads * keys * (width - dim)
@@ -189,7 +191,7 @@ def _why(found: dict[str, Any]) -> list[str]:
         "  The page charges d_model^2 for each head where the other two projections of a head take",
         f"  2*d_model*d_head: {output:,} too many; and it has no logits: {head:,} too few.",
     ]
-    rest = found["exact_model"] - found["exact_plain"]
+    rest = counts["exact_model"] - counts["exact_plain"]
     if rest:
         lines.append(
             "  This model is not that network: grouped heads, a gated MLP, windows, experts"

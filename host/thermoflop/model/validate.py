@@ -55,31 +55,31 @@ def compare_record(entry: dict[str, Any]) -> Iterator[Comparison]:
         yield Comparison(name, family, "reading", f"refused: {error}", "a model")
         return
 
-    def said(what: str, counted: Any, recorded: Any) -> Comparison:
+    def compared(what: str, counted: Any, recorded: Any) -> Comparison:
         return Comparison(name, family, what, counted, recorded)
 
-    yield said("parameters", model.params, entry["params_total"])
+    yield compared("parameters", model.params, entry["params_total"])
     groups = model.params_by_group
     for group in sorted({*groups, *entry["params_by_group"]}):
         counted, recorded = groups.get(group, 0), entry["params_by_group"].get(group, 0)
-        yield said(f"parameters.{group}", counted, recorded)
+        yield compared(f"parameters.{group}", counted, recorded)
     if "moe" in entry:
         recorded = entry["moe"]["params_active_with_embeddings"]
-        yield said("active parameters", model.active_params, recorded)
+        yield compared("active parameters", model.active_params, recorded)
     cache = _recorded_cache(entry, family)
     if cache is not None:
-        yield said("KV bytes per token", model.kv_bytes(1), cache)
+        yield compared("KV bytes per token", model.kv_bytes(1), cache)
     for case_name, case in entry["flops"].items():
         for what, counted, recorded in _compare_case(model, case):
-            yield said(f"{case_name}.{what}", counted, recorded)
+            yield compared(f"{case_name}.{what}", counted, recorded)
 
 
 def _recorded_cache(entry: dict[str, Any], family: str) -> int | None:
     """Bytes of cache per token that the count is held against."""
     keys = ("kv_bytes_per_token_bf16", "kv_bytes_per_token_bf16_theory")
     library, needed = (entry.get(key) for key in keys)
-    found: int | None = needed if family == "falcon" or library is None else library
-    return found
+    expected: int | None = needed if family == "falcon" or library is None else library
+    return expected
 
 
 def _table(model: Model, case: dict[str, Any], **options: Any) -> OperatorTable:
@@ -157,10 +157,10 @@ class Report:
         lines.append(
             f"{'all':<34} {records:>8} {len(self.comparisons):>9,} {len(self.differences):>7}"
         )
-        for found in self.differences[:200]:
+        for differing in self.differences[:200]:
             lines.append(
-                f"DIFFERS {found.record_name} {found.what}: counted {found.counted}, "
-                f"recorded {found.recorded}"
+                f"DIFFERS {differing.record_name} {differing.what}: counted {differing.counted}, "
+                f"recorded {differing.recorded}"
             )
         left = len(self.differences) - 200
         if left > 0:
@@ -175,7 +175,7 @@ class Report:
             name: dict(zip(("records", "compared", "differ"), counts, strict=True))
             for name, counts in self.by("family").items()
         }
-        different = [dict(found.__dict__) for found in self.differences]
+        different = [dict(each.__dict__) for each in self.differences]
         compared = len(self.comparisons)
         summary = {"compared": compared, "families": families, "differences": different}
         return json.dumps(summary, indent=2)
@@ -183,8 +183,8 @@ class Report:
 
 def read_records(path: str) -> list[dict[str, Any]]:
     """The records in a file: a list, or an object with ``records``; gzip is unpacked."""
-    found = _read_any(path)
-    records = found.get("records") if isinstance(found, dict) else found
+    content = _read_any(path)
+    records = content.get("records") if isinstance(content, dict) else content
     if not isinstance(records, list) or not records:
         raise InputError(f"{path} holds no list of records")
     for entry in records:
@@ -194,8 +194,8 @@ def read_records(path: str) -> list[dict[str, Any]]:
 
 def _check_record(path: str, entry: Any) -> None:
     """InputError unless a record has what the comparisons read."""
-    wanted = {"config": dict, "params_total": int, "params_by_group": dict, "flops": dict}
-    for key, kind in wanted.items():
+    required = {"config": dict, "params_total": int, "params_by_group": dict, "flops": dict}
+    for key, kind in required.items():
         if not isinstance(entry, dict) or not isinstance(entry.get(key), kind):
             raise InputError(f"{path} holds a record without {key}: not in the format of records")
     for case in entry["flops"].values():

@@ -144,7 +144,7 @@ def _read_bytes(share: Share, step: Step) -> float:
     precision, total = share.precision, 0.0
     for operator in build_operators(share.description, step):
         moved = operator.moved
-        weights = moved.weights * precision.weight_bytes + moved.kept * precision.kept_bytes
+        weights = moved.weights * precision.weight_bytes + moved.unquantized * precision.kept_bytes
         cache = moved.kv_read * precision.kv_bytes / share.plan.cp
         total += operator.times * (weights + moved.read * precision.activation_bytes + cache)
     return total

@@ -138,7 +138,7 @@ def work_of(operator: Operator, precision: Precision) -> Work:
         operator.times,
         flops,
         row_flops,
-        moved.weights * precision.weight_bytes + moved.kept * precision.kept_bytes,
+        moved.weights * precision.weight_bytes + moved.unquantized * precision.kept_bytes,
         (moved.kv_read + moved.kv_written) * precision.kv_bytes,
         (moved.read + moved.written) * wide,
         launches,

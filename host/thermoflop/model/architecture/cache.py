@@ -25,10 +25,10 @@ def _attending(description: Description) -> Iterator[tuple[Number, Mixer]]:
                 yield run.times, mixer
 
 
-def held_tokens(tokens: Number, window: Number | None, page: int | None) -> Number:
-    """Tokens for which a layer keeps keys: its window at most, in whole pages of ``page``."""
+def held_tokens(tokens: Number, window: Number | None, block_size: int | None) -> Number:
+    """Tokens for which a layer keeps keys: its window at most, in whole blocks of tokens."""
     held = tokens if window is None else minimum(tokens, window)
-    return held if page is None else ceil_div(held, page) * page
+    return held if block_size is None else ceil_div(held, block_size) * block_size
 
 
 def elements_per_token(mixer: Attention | LatentAttention, mla: str = "latent") -> Number:
@@ -44,7 +44,7 @@ def cache_elements(
     description: Description,
     tokens: Number,
     encoder: Number = 0,
-    page: int | None = None,
+    block_size: int | None = None,
     mla: str = "latent",
     windowed: bool = True,
 ) -> Number:
@@ -52,11 +52,11 @@ def cache_elements(
     total: Number = 0
     for times, mixer in _attending(description):
         if isinstance(mixer, LatentAttention):
-            held = held_tokens(tokens, None, page)
+            held = held_tokens(tokens, None, block_size)
         elif isinstance(mixer, Attention):
             window = mixer.window if mixer.chunk is None else mixer.chunk
             length = encoder if mixer.cross else tokens
-            held = held_tokens(length, window if windowed else None, page)
+            held = held_tokens(length, window if windowed else None, block_size)
         else:
             continue
         total = total + times * elements_per_token(mixer, mla) * held
@@ -68,5 +68,5 @@ def state_elements(description: Description) -> Number:
     total: Number = 0
     for times, mixer in _attending(description):
         if not isinstance(mixer, Attention | LatentAttention):
-            total = total + times * mixer.kept
+            total = total + times * mixer.state_elements
     return total

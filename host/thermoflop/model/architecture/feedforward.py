@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # Element-wise operations per element, one for each arithmetic operation or special function.
 ACTIVATION_OPERATIONS = {"relu": 1, "relu2": 2, "silu": 4, "gelu": 8}
 
-_WORDS = {"experts": "expert {}", "shared_experts": "shared {}"}
+_NAMES = {"experts": "expert {}", "shared_experts": "shared {}"}
 
 
 @record
@@ -36,7 +36,7 @@ class Mlp:
     def linears(self) -> tuple[Linear, ...]:
         """Gate (where there is one), up and down projections."""
         group, copies = self.group, self.copies
-        name = _WORDS.get(group, "{}_proj").format
+        name = _NAMES.get(group, "{}_proj").format
         up = Linear(name("up"), group, group, self.hidden, self.inner, self.up_bias, copies)
         down = Linear(name("down"), group, group, self.inner, self.hidden, self.down_bias, copies)
         if not self.gated:
@@ -67,14 +67,16 @@ class Moe:
     shared_gate: bool = False
 
     def router(self) -> Linear:
-        """The map from hidden state to one score per expert, kept in the wide format."""
+        """The map from hidden state to one score per expert, never quantized."""
         bias = self.router_bias
-        return Linear("router", "router", "router", self.hidden, self.experts, bias, kept=True)
+        return Linear(
+            "router", "router", "router", self.hidden, self.experts, bias, unquantized=True
+        )
 
     def gate(self) -> Linear:
         """The scalar gate on the shared expert (Qwen2-MoE)."""
         role = "shared_expert_gate"
-        return Linear(role, role, role, self.hidden, 1, kept=True)
+        return Linear(role, role, role, self.hidden, 1, unquantized=True)
 
     def parts(self) -> tuple[Part, ...]:
         """Everything here that holds parameters."""

@@ -73,7 +73,7 @@ class Formats:
     cache: Format
 
     @property
-    def kept(self) -> Format:
+    def unquantized(self) -> Format:
         """Weights that quantization leaves alone: norms, biases, tables, heads, routers."""
         return self.activations if self.weights.quantized else self.weights
 
@@ -89,9 +89,9 @@ def choose_formats(
     activations: str | None = None,
     cache: str | None = None,
 ) -> Formats:
-    """Formats by name, ``dtype`` where nothing else is said.
+    """Formats by name, ``dtype`` where no other is given.
 
-    A quantized ``weights`` with nothing said of the others leaves them in ``dtype``; a quantized
+    A quantized ``weights`` with no other given leaves them in ``dtype``; a quantized
     ``dtype`` holds for all three.
     """
     chosen = (weights, activations, cache)

@@ -170,7 +170,7 @@ class Mamba:
         return self.inner * self.state
 
     @property
-    def kept(self) -> Number:
+    def state_elements(self) -> Number:
         """Elements of the recurrent state of one sequence: states and convolution window."""
         return self.inner * (self.state + self.kernel)
 
@@ -239,7 +239,7 @@ class Mamba2:
         return self.inner * self.state
 
     @property
-    def kept(self) -> Number:
+    def state_elements(self) -> Number:
         """Elements of the recurrent state of one sequence: states and convolution window."""
         return self.inner * self.state + self.mixed * self.kernel
 
@@ -292,7 +292,7 @@ class GatedDelta:
         return self.value_heads * self.key_dim * self.value_dim
 
     @property
-    def kept(self) -> Number:
+    def state_elements(self) -> Number:
         """Elements of the recurrent state of one sequence: states and convolution window."""
         return self.scanned + self.mixed * self.kernel
 

@@ -75,13 +75,13 @@ def active(description: Description) -> Number:
     return count
 
 
-def stored_bytes(description: Description, weights: Format, kept: Format) -> Number:
+def stored_bytes(description: Description, weights: Format, unquantized: Format) -> Number:
     """Bytes of all parameters: matrices in layers in one format, the rest in the other."""
     size: Number = 0
     for sets, part in description.parts():
         matrix: Number = 0
-        if isinstance(part, Linear) and not part.kept and not part.tied:
+        if isinstance(part, Linear) and not part.unquantized and not part.tied:
             matrix = part.matrix_parameters
         rest = part.parameters - matrix
-        size = size + sets * (weights.bytes_of(matrix) + kept.bytes_of(rest))
+        size = size + sets * (weights.bytes_of(matrix) + unquantized.bytes_of(rest))
     return size

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 @record
 class Linear:
-    """``y = x W + b``: ``inputs`` x ``outputs`` weights, kept ``copies`` times (experts).
+    """``y = x W + b``: ``inputs`` x ``outputs`` weights, in ``copies`` sets (experts).
 
-    ``kept`` weights stay in the wide format when the others are quantized (heads, routers).
+    ``unquantized`` weights stay in the format of the activations when the others are quantized
+    (heads, routers).
     A ``tied`` weight is another part's: it is read, but it is not counted again.
     """
 
@@ -30,7 +31,7 @@ class Linear:
     outputs: Number
     bias: bool = False
     copies: Number = 1
-    kept: bool = False
+    unquantized: bool = False
     tied: bool = False
 
     @property

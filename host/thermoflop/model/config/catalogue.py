@@ -51,8 +51,8 @@ def entry(name: str) -> dict[str, Any] | None:
     """What the catalogue holds under a name, or None."""
     from thermoflop.base.files import read_json
 
-    wanted = canonical(name)
-    if not wanted or wanted.startswith(".") or "\\" in wanted or len(wanted) > 100:
+    key = canonical(name)
+    if not key or key.startswith(".") or "\\" in key or len(key) > 100:
         return None
-    path = os.path.join(_FOLDER, f"{wanted}.json")  # noqa: PTH118
+    path = os.path.join(_FOLDER, f"{key}.json")  # noqa: PTH118
     return read_json(path) if os.path.isfile(path) else None  # noqa: PTH113

@@ -115,9 +115,9 @@ def head_of(config: Config, traits: Traits, vocab: int, width: int) -> dict[str,
     if kind.endswith("classifier"):
         labels, biased = label_count(config), kind == "token classifier"
         role, hidden = "classifier", traits["hidden"]
-        return {"head": Linear("score", role, role, hidden, labels, biased, kept=True)}
+        return {"head": Linear("score", role, role, hidden, labels, biased, unquantized=True)}
     bias, tied = traits["head_bias"], traits["tied"]
-    head = Linear("lm_head", "lm_head", "lm_head", width, vocab, bias, kept=True, tied=tied)
+    head = Linear("lm_head", "lm_head", "lm_head", width, vocab, bias, unquantized=True, tied=tied)
     return {"head": head}
 
 
@@ -189,9 +189,9 @@ def _layer(traits: Traits, kind: str, mixture: bool) -> Layer:
     """A layer with a mixer and a feed-forward."""
     hidden = traits["hidden"]
     norms = [norm_of(traits, f"norm {index + 1}", hidden) for index in range(traits["layer_norms"])]
-    mixer, mixer_word = _mixer(traits, kind)
+    mixer, mixer_name = _mixer(traits, kind)
     feed = mixture_of(traits) if mixture else mlp_of(traits)
-    name = f"{mixer_word} + {'MoE' if mixture else 'MLP'}"
+    name = f"{mixer_name} + {'MoE' if mixture else 'MLP'}"
     return Layer(name, hidden, tuple(norms), mixer, feed=feed)
 
 
@@ -202,8 +202,8 @@ def _block(traits: Traits, kind: str, _mixture: bool) -> Layer:
     if kind in ("mlp", "moe"):
         feed = mixture_of(traits) if kind == "moe" else mlp_of(traits)
         return Layer("MoE" if kind == "moe" else "MLP", hidden, norms, feed=feed)
-    mixer, word = _mixer(traits, kind)
-    return Layer(word, hidden, norms, mixer)
+    mixer, name = _mixer(traits, kind)
+    return Layer(name, hidden, norms, mixer)
 
 
 def _mixer(traits: Traits, kind: str) -> tuple[Mixer, str]:
@@ -225,14 +225,16 @@ def _mixer(traits: Traits, kind: str) -> tuple[Mixer, str]:
 
 
 def head_dim_of(traits: Traits) -> int:
-    """``head_dim``, or hidden / heads, which must then be whole."""
+    """``head_dim``, or hidden / heads."""
     given: int | None = traits["head_dim"]
-    if given is not None:
-        return given
-    hidden, heads = traits["hidden"], traits["heads"]
+    return head_width(traits["hidden"], traits["heads"]) if given is None else given
+
+
+def head_width(hidden: int, heads: int) -> int:
+    """Dimensions of a head where all heads together are as wide as the hidden state."""
     if hidden % heads:
         raise InputError(f"a hidden size of {hidden} does not divide into {heads} heads")
-    return int(hidden // heads)
+    return hidden // heads
 
 
 def attention_of(traits: Traits) -> Attention:
@@ -283,7 +285,7 @@ def mlp_of(traits: Traits) -> Mlp:
         traits["gated"],
         up_bias,
         up_bias if down_bias is None else down_bias,
-        activation_word(traits["activation"]),
+        activation_kind(traits["activation"]),
     )
 
 
@@ -293,7 +295,7 @@ def mixture_of(traits: Traits) -> FeedForward:
     if not top_k or top_k > experts:
         raise InputError(f"{top_k} of {experts} experts per token makes no sense")
     inner = traits["expert_inner"] or traits["inner"]
-    activation, bias = activation_word(traits["activation"]), traits["expert_bias"]
+    activation, bias = activation_kind(traits["activation"]), traits["expert_bias"]
     gated = traits["gated"]
     expert = Mlp(hidden, inner, gated, bias, bias, activation, "experts", copies=experts)
     shared_inner = traits["shared_inner"]
@@ -307,8 +309,8 @@ def mixture_of(traits: Traits) -> FeedForward:
     return Moe(hidden, experts, top_k, expert, traits["router_bias"], shared, gate)
 
 
-def activation_word(name: str | None) -> str:
-    """The activation's kin: relu, relu2, silu or gelu. It decides element-wise work alone."""
+def activation_kind(name: str | None) -> str:
+    """The activation's kind: relu, relu2, silu or gelu. It decides element-wise work alone."""
     word = (name or "gelu").lower()
     if "relu2" in word or "squared" in word:
         return "relu2"

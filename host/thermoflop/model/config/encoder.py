@@ -1,4 +1,4 @@
-"""From the traits of an encoder-only family (BERT and its kin) to a description.
+"""From the traits of an encoder-only family (BERT and its relatives) to a description.
 
 Which head there is follows from the class named in ``architectures``.
 """
@@ -8,10 +8,9 @@ from __future__ import annotations
 from thermoflop.base.messages import shortened
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
-from thermoflop.model.architecture.feedforward import Mlp
-from thermoflop.model.architecture.mixers import Attention
-from thermoflop.model.architecture.parts import Linear, Norm, Table, Vector
-from thermoflop.model.config.decoder import activation_word, class_name, label_count
+from thermoflop.model.architecture.parts import Linear, Table, Vector
+from thermoflop.model.config.blocks import biased_attention, biased_mlp, classifier, layer_norm
+from thermoflop.model.config.decoder import class_name, label_count
 from thermoflop.model.config.family import use
 from thermoflop.model.config.keys import Traits
 
@@ -88,7 +87,7 @@ def _front(traits: Traits, width: int) -> tuple[Placed, ...]:
     ]
     if traits["types"]:
         front.append(Placed(Table("embed_types", "embed_type", traits["types"], width)))
-    front.append(Placed(_norm("embed_norm", width)))
+    front.append(Placed(layer_norm("embed_norm", width)))
     hidden = traits["hidden"]
     if width != hidden or traits["always_projects"]:
         project = Linear("embed_projection", "embed_proj", "embed_proj", width, hidden, bias=True)
@@ -96,21 +95,12 @@ def _front(traits: Traits, width: int) -> tuple[Placed, ...]:
     return tuple(front)
 
 
-def _norm(name: str, width: int) -> Norm:
-    return Norm(name, width, "layer", bias=True)
-
-
 def _layer(traits: Traits) -> Layer:
     """Post-norm attention and MLP, every map with a bias."""
-    hidden, heads = traits["hidden"], traits["heads"]
-    if hidden % heads:
-        raise InputError(f"a hidden size of {hidden} does not divide into {heads} heads")
-    dim = hidden // heads
-    group = traits["output_group"]
-    attention = Attention(hidden, heads, heads, dim, True, True, True, True, output_group=group)
-    activation = activation_word(traits["activation"])
-    mlp = Mlp(hidden, traits["inner"], False, True, True, activation)
-    norms = (_norm("attention_norm", hidden), _norm("output_norm", hidden))
+    hidden, group = traits["hidden"], traits["output_group"]
+    attention = biased_attention(hidden, traits["heads"], output_group=group)
+    mlp = biased_mlp(hidden, traits["inner"], traits["activation"])
+    norms = (layer_norm("attention_norm", hidden), layer_norm("output_norm", hidden))
     return Layer("attention + MLP", hidden, norms, attention, feed=mlp)
 
 
@@ -131,44 +121,44 @@ def _head_parts(
     tail: list[Placed] = []
     head: Linear | None = None
     if kind == "ForPreTraining" and traits["discriminates"]:
-        dense = Linear("discriminator", "classifier", "classifier", hidden, hidden, True, kept=True)
-        return (Placed(dense), Placed(_classifier("replaced", hidden, 1))), None
+        dense = classifier("discriminator", hidden, hidden)
+        return (Placed(dense), Placed(classifier("replaced", hidden, 1))), None
     if kind in ("ForMaskedLM", "ForPreTraining"):
         tail, head = _language_head(traits, width)
     if traits["pooler"] and (
         kind in ("Model", "ForPreTraining")
         or (kind == "ForSequenceClassification" and traits["classifier"] == "pooled")
     ):
-        pooler = Linear("pooler", "pooler", "pooler", hidden, hidden, bias=True, kept=True)
-        tail.append(Placed(pooler, "sequence"))
+        tail.append(Placed(classifier("pooler", hidden, hidden, "pooler"), "sequence"))
     if kind == "ForPreTraining":
-        tail.append(Placed(_classifier("seq_relationship", hidden, 2), "sequence"))
+        tail.append(Placed(classifier("seq_relationship", hidden, 2), "sequence"))
     if kind == "ForSequenceClassification":
         if traits["classifier"] == "dense":
-            dense = Linear("dense", "classifier", "classifier", hidden, hidden, True, kept=True)
-            tail.append(Placed(dense, "sequence"))
-        tail.append(Placed(_classifier("classifier", hidden, label_count(config)), "sequence"))
+            tail.append(Placed(classifier("dense", hidden, hidden), "sequence"))
+        tail.append(Placed(classifier("classifier", hidden, label_count(config)), "sequence"))
     if kind in ("ForTokenClassification", "ForQuestionAnswering"):
         labels = 2 if kind == "ForQuestionAnswering" else label_count(config)
-        tail.append(Placed(_classifier("classifier", hidden, labels)))
+        tail.append(Placed(classifier("classifier", hidden, labels)))
     return tuple(tail), head
-
-
-def _classifier(name: str, hidden: int, labels: int) -> Linear:
-    return Linear(name, "classifier", "classifier", hidden, labels, bias=True, kept=True)
 
 
 def _language_head(traits: Traits, width: int) -> tuple[list[Placed], Linear]:
     """Transform, norm, and the map to the vocabulary with its bias."""
     hidden, vocab = traits["hidden"], traits["vocab"]
-    role = "head_transform"
-    transform = Linear("head_transform", role, role, hidden, width, bias=True, kept=True)
-    tail = [Placed(transform), Placed(_norm("head_norm", width))]
-    own_bias = traits["bias_group"] == "lm_head"
-    if not own_bias:
+    transform = classifier("head_transform", hidden, width, "head_transform")
+    tail = [Placed(transform), Placed(layer_norm("head_norm", width))]
+    head_has_bias = traits["bias_group"] == "lm_head"
+    if not head_has_bias:
         bias = Vector("head_bias", traits["bias_group"], vocab, bias=True)
         tail.append(Placed(bias, "none"))
     head = Linear(
-        "lm_head", "lm_head", "lm_head", width, vocab, own_bias, kept=True, tied=traits["tied"]
+        "lm_head",
+        "lm_head",
+        "lm_head",
+        width,
+        vocab,
+        head_has_bias,
+        unquantized=True,
+        tied=traits["tied"],
     )
     return tail, head

@@ -1,4 +1,4 @@
-"""How a family of models is written down: its config keys with their defaults, and its traits.
+"""How a family of models is described: its config keys with their defaults, and its traits.
 
 A **key** is a name in config.json that can change a count, with the value that the family's class
 takes when the key is absent. The default says what is allowed: an int, a count of at least 1;
@@ -8,8 +8,8 @@ when absent; ``at_least_zero(n)``; a text; ``names()`` or ``indices()``, a list 
 A **trait** is what the readers ask for (``hidden``, ``heads``, ``gated``, ...): a constant,
 ``use("key")``, or a function of the configuration.
 
-Everything else that a config.json of the family may hold is named as ``inert``, or is in the list
-of keys that never change a count (``thermoflop.model.config.ignored_keys``).
+Everything else that a config.json of the family may hold is listed in ``ignored``, or among the
+keys that never change a count (``thermoflop.model.config.ignored_keys``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from thermoflop.base.record import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
 
@@ -53,7 +53,7 @@ class Family:
     traits: Mapping[str, Any]
     aliases: Mapping[str, str]
     overriding: Mapping[str, str]
-    inert: frozenset[str]
+    ignored: frozenset[str]
 
 
 FAMILIES: dict[str, Family] = {}
@@ -121,7 +121,7 @@ def family(
     traits: Mapping[str, Any] | None = None,
     aliases: Mapping[str, str] | None = None,
     overriding: Mapping[str, str] | None = None,
-    inert: tuple[str, ...] = (),
+    ignored: tuple[str, ...] = (),
     drop: tuple[str, ...] = (),
 ) -> Family:
     """Register a family; ``like`` another one, with keys changed, added or dropped."""
@@ -137,11 +137,7 @@ def family(
         {**(parent.traits if parent else {}), **(traits or {})},
         {**(parent.aliases if parent else {}), **(aliases or {})},
         {**(parent.overriding if parent else {}), **(overriding or {})},
-        (parent.inert if parent else frozenset()) | frozenset(inert),
+        (parent.ignored if parent else frozenset()) | frozenset(ignored),
     )
     FAMILIES[name] = entry
     return entry
-
-
-if TYPE_CHECKING:
-    Trait = Callable[[Any], Any]

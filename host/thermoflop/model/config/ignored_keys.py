@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_INERT = frozenset(
+_IGNORED = frozenset(
     """
     _attn_implementation _attn_implementation_autoset _commit_hash _flash_attn_2_enabled
     _name_or_path activation_dropout adapter_alpha alpha architectures
@@ -74,7 +74,7 @@ _INERT = frozenset(
     output_projection calc_logits_for_entire_prompt layers_to_keep transformers_weights
     """.split()  # noqa: SIM905 - one name a line would be 250 lines
 )
-_INERT_ENDINGS = (
+_IGNORED_ENDINGS = (
     "_dropout",
     "_pdrop",
     "_dropout_prob",
@@ -93,9 +93,9 @@ _INERT_ENDINGS = (
     "_theta",
     "_loss_alpha",
 )
-_INERT_STARTS = ("rope_", "rotary_", "initializer_", "init_", "time_step_", "loss_", "router_z")
-# A word, a fraction or a list under an unknown name is let by unless the name speaks of size.
-_TELLING = (  # noqa: SIM905 - a list of words
+_IGNORED_STARTS = ("rope_", "rotary_", "initializer_", "init_", "time_step_", "loss_", "router_z")
+# A word, a fraction or a list under an unknown name is accepted unless the name speaks of size.
+_SIZE_PARTS = (  # noqa: SIM905 - a list of words
     "attn attention bias block channel conv depth dim expert ffn head hidden inter kernel layer "
     "mlp moe norm num pattern position proj rank ratio share size state step tie type vocab "
     "width window"
@@ -103,15 +103,15 @@ _TELLING = (  # noqa: SIM905 - a list of words
 
 
 def changes_nothing(key: str, value: Any) -> bool:
-    """Whether a key cannot change a count: known as inert, switched off, or clearly aside.
+    """Whether a key cannot change a count: known to change none, switched off, or unrelated.
 
-    An unknown key that is null, false, zero or empty asks for nothing. An unknown whole number,
+    An unknown key that is null, false, zero or empty changes nothing. An unknown whole number,
     ``true`` or nested object might, and so might any value under a name that speaks of size.
     """
-    if key in _INERT or key.endswith(_INERT_ENDINGS) or key.startswith(_INERT_STARTS):
+    if key in _IGNORED or key.endswith(_IGNORED_ENDINGS) or key.startswith(_IGNORED_STARTS):
         return True
     if value in (None, False, "", [], {}):
         return True
     if isinstance(value, bool | int | dict):
         return False
-    return not any(part in key.lower() for part in _TELLING)
+    return not any(part in key.lower() for part in _SIZE_PARTS)

@@ -53,7 +53,7 @@ class Config:
         return key in self.raw
 
     def check_all(self) -> None:
-        """Check the keys that no trait asked for, so that nonsense in any known key is told."""
+        """Check the keys that no trait asked for, so that bad values are reported."""
         for key in self.family.keys:
             self[key]
 
@@ -107,7 +107,7 @@ _CHECKS: dict[str, Any] = {
     "indices": lambda _key, value, _rule: _is_list(value, int),
     "mapping": lambda _key, value, _rule: isinstance(value, dict),
 }
-_WORDS = {
+_DESCRIPTIONS = {
     "flag": "true or false",
     "text": "a word",
     "names": "a list of words",
@@ -119,30 +119,30 @@ _WORDS = {
 def _expected(key: str, rule: Key) -> str:
     if rule.kind == "count":
         return f"a whole number from {rule.least} to {largest(key)}"
-    return _WORDS.get(rule.kind, "another value")
+    return _DESCRIPTIONS.get(rule.kind, "another value")
 
 
 def _renamed(family: Family, raw: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration under the family's own key names; two names that disagree are refused."""
-    found: dict[str, Any] = {}
+    renamed: dict[str, Any] = {}
     for name, value in raw.items():
         if name in family.overriding:
             continue
         key = family.aliases.get(name, name)
-        if key in found and found[key] != value:
+        if key in renamed and renamed[key] != value:
             names = [other for other in (key, *family.aliases) if other in raw]
             both = " and ".join(dict.fromkeys((*names, name)))
             raise InputError(f"{both} name the same thing and disagree: {shortened(value)}")
-        found[key] = value
+        renamed[key] = value
     for name, key in family.overriding.items():
         if raw.get(name) is not None:
-            found[key] = raw[name]
-    return found
+            renamed[key] = raw[name]
+    return renamed
 
 
 def _refuse_unknown(family: Family, key: str, value: Any) -> None:
     """UnknownModel for a key that could change a count and is not understood."""
-    if key in family.inert or changes_nothing(key, value):
+    if key in family.ignored or changes_nothing(key, value):
         return
     near = nearest(key, family.keys)
     hint = f"; did you mean {near}?" if near else ";"

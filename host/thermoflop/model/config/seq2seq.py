@@ -1,4 +1,4 @@
-"""Encoder-decoders: BART and its kin, T5 and its kin, Whisper."""
+"""Encoder-decoders: BART and its relatives, T5 and mT5, Whisper."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from thermoflop.model.architecture.description import Description, Layer, Placed
 from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table
-from thermoflop.model.config.decoder import activation_word, head_kind
+from thermoflop.model.config.blocks import biased_attention, biased_mlp, layer_norm
+from thermoflop.model.config.decoder import activation_kind, head_kind
 from thermoflop.model.config.keys import Traits
 
 TYPE_CHECKING = False
@@ -16,28 +17,18 @@ if TYPE_CHECKING:
     from thermoflop.model.config.keys import Config
 
 
-def _norm(name: str, width: int) -> Norm:
-    return Norm(name, width, "layer", bias=True)
-
-
-def _attention(hidden: int, heads: int, k_bias: bool) -> Attention:
-    if hidden % heads:
-        raise InputError(f"a hidden size of {hidden} does not divide into {heads} heads")
-    return Attention(hidden, heads, heads, hidden // heads, True, k_bias, True, True)
-
-
 def _tower(config: Config, traits: Traits, side: str) -> tuple[Run, ...]:
     """The layers of one side, with biases everywhere (Whisper's keys have none)."""
     hidden = config["d_model"]
-    attention = _attention(hidden, config[f"{side}_attention_heads"], traits["k_bias"])
-    activation = activation_word(config["activation_function"])
-    mlp = Mlp(hidden, config[f"{side}_ffn_dim"], False, True, True, activation)
+    heads = config[f"{side}_attention_heads"]
+    attention = biased_attention(hidden, heads, k_bias=traits["k_bias"])
+    mlp = biased_mlp(hidden, config[f"{side}_ffn_dim"], config["activation_function"])
     cross = replace(attention, cross=True) if side == "decoder" else None
-    norms = [_norm("self_norm", hidden), _norm("output_norm", hidden)]
+    norms = [layer_norm("self_norm", hidden), layer_norm("output_norm", hidden)]
     if cross is not None:
-        norms.insert(1, _norm("cross_norm", hidden))
-    word = "attention + cross + MLP" if cross else "attention + MLP"
-    layer = Layer(word, hidden, tuple(norms), attention, cross, mlp)
+        norms.insert(1, layer_norm("cross_norm", hidden))
+    kind = "attention + cross + MLP" if cross else "attention + MLP"
+    layer = Layer(kind, hidden, tuple(norms), attention, cross, mlp)
     return (Run(layer, config[f"{side}_layers"]),)
 
 
@@ -64,8 +55,8 @@ def read_seq2seq(config: Config) -> Description:
         front = [] if side == "decoder" else [Placed(table, "token")]
         front.append(Placed(Table("embed_positions", "embed_pos", rows, hidden)))
         if traits["embed_norm"]:
-            front.append(Placed(_norm("embed_norm", hidden)))
-        tail = (Placed(_norm("final_norm", hidden)),) if traits["final_norm"] else ()
+            front.append(Placed(layer_norm("embed_norm", hidden)))
+        tail = (Placed(layer_norm("final_norm", hidden)),) if traits["final_norm"] else ()
         runs = _tower(config, traits, side)
         stacks.append(Stack(side, hidden, runs, tuple(front), tail, side == "decoder"))
     head = _language_head(config, hidden, config["tie_word_embeddings"])
@@ -84,13 +75,13 @@ def read_whisper(config: Config) -> Description:
         Placed(second),
         Placed(Table("embed_positions", "embed_pos", source, hidden, lookups=0)),
     )
-    final = (Placed(_norm("final_norm", hidden)),)
+    final = (Placed(layer_norm("final_norm", hidden)),)
     runs = _tower(config, traits, "encoder")
     encoder = Stack("encoder", hidden, runs, front, final, causal=False, positions=source)
-    words = Table("embed_tokens", "embed_tokens", config["vocab_size"], hidden)
+    tokens = Table("embed_tokens", "embed_tokens", config["vocab_size"], hidden)
     places = Table("embed_positions", "embed_pos", config["max_target_positions"], hidden)
     runs = _tower(config, traits, "decoder")
-    decoder = Stack("decoder", hidden, runs, (Placed(words), Placed(places)), final)
+    decoder = Stack("decoder", hidden, runs, (Placed(tokens), Placed(places)), final)
     head = _language_head(config, hidden, config["tie_word_embeddings"])
     return Description((encoder, decoder), head=head)
 
@@ -107,11 +98,11 @@ def read_t5(config: Config) -> Description:
         heads,
         lookups=0,
     )
-    words = Table("embed_tokens", "embed_tokens", config["vocab_size"], hidden)
+    tokens = Table("embed_tokens", "embed_tokens", config["vocab_size"], hidden)
     final = (Placed(Norm("final_norm", hidden)),)
     first, last = Norm("self_norm", hidden), Norm("output_norm", hidden)
     layer = Layer("attention + MLP", hidden, (first, last), attention, feed=mlp)
-    front = (Placed(words), Placed(buckets, "none"))
+    front = (Placed(tokens), Placed(buckets, "none"))
     layers = config["num_layers"]
     encoder = Stack("encoder", hidden, (Run(layer, layers),), front, final, causal=False)
     norms = (first, Norm("cross_norm", hidden), last)
@@ -125,12 +116,11 @@ def read_t5(config: Config) -> Description:
 
 def _t5_mlp(config: Config) -> Mlp:
     """``feed_forward_proj`` is an activation, or ``gated-`` and one."""
-    words = config["feed_forward_proj"].split("-")
-    if len(words) > 2 or (len(words) == 2 and words[0] != "gated"):
+    *prefix, name = config["feed_forward_proj"].split("-")
+    if prefix not in ([], ["gated"]):
         raise InputError(
             f"feed_forward_proj is {config['feed_forward_proj']!r:.40}: expected an activation, "
             "or gated- and one"
         )
-    gated = len(words) == 2
-    activation = activation_word(words[-1])
-    return Mlp(config["d_model"], config["d_ff"], gated, activation=activation)
+    activation = activation_kind(name)
+    return Mlp(config["d_model"], config["d_ff"], bool(prefix), activation=activation)

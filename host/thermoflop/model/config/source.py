@@ -56,9 +56,9 @@ def _from_catalogue(name: str) -> tuple[Mapping[str, Any], str, str]:
     """The configuration of a named model."""
     from thermoflop.model.config.catalogue import entry, names
 
-    found = entry(name)
-    if found is not None:
-        return found["config"], found["name"], found["source"]
+    named = entry(name)
+    if named is not None:
+        return named["config"], named["name"], named["source"]
     from thermoflop.base.messages import nearest
 
     near = nearest(name.lower(), names())

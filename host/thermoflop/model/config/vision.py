@@ -6,10 +6,9 @@ from thermoflop.base.messages import shortened
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
-from thermoflop.model.architecture.feedforward import Mlp
-from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table, Vector
-from thermoflop.model.config.decoder import activation_word, class_name, label_count, read_decoder
+from thermoflop.model.config.blocks import biased_attention, biased_mlp, classifier, layer_norm
+from thermoflop.model.config.decoder import class_name, label_count, read_decoder
 from thermoflop.model.config.families import find_family
 from thermoflop.model.config.keys import Config, Traits
 
@@ -30,19 +29,12 @@ def nested(config: Config, key: str, model_type: str) -> Config:
     return Config(family, raw, frozenset())
 
 
-def _norm(name: str, width: int) -> Norm:
-    return Norm(name, width, "layer", bias=True)
-
-
 def plain_layer(config: Config, bias: bool = True) -> Layer:
     """A pre-norm layer with biases everywhere, as ViT, CLIP and SigLIP have."""
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
-    if hidden % heads:
-        raise InputError(f"a hidden size of {hidden} does not divide into {heads} heads")
-    attention = Attention(hidden, heads, heads, hidden // heads, bias, bias, bias, True)
-    activation = activation_word(config["hidden_act"])
-    mlp = Mlp(hidden, config["intermediate_size"], False, True, True, activation)
-    norms = (_norm("norm 1", hidden), _norm("norm 2", hidden))
+    attention = biased_attention(hidden, heads, q_bias=bias, k_bias=bias, v_bias=bias)
+    mlp = biased_mlp(hidden, config["intermediate_size"], config["hidden_act"])
+    norms = (layer_norm("norm 1", hidden), layer_norm("norm 2", hidden))
     return Layer("attention + MLP", hidden, norms, attention, feed=mlp)
 
 
@@ -72,7 +64,7 @@ def image_stack(
     if extra:
         front.append(Placed(Vector("class tokens", "embed_pos", extra * hidden), "none"))
     if pre_norm:
-        front.append(Placed(_norm("pre_norm", hidden)))
+        front.append(Placed(layer_norm("pre_norm", hidden)))
     return Stack(
         "image",
         hidden,
@@ -90,15 +82,14 @@ def read_vision(config: Config) -> Description:
     traits = Traits(config, {})
     hidden, extra = config["hidden_size"], traits["class_tokens"]
     name = class_name(config, "ForImageClassification")
-    tail = [Placed(_norm("final_norm", hidden))]
+    tail = [Placed(layer_norm("final_norm", hidden))]
     if name.endswith("ForImageClassificationWithTeacher"):
         tail += [_scores(config, "classifier"), _scores(config, "distillation classifier")]
     elif name.endswith("ForImageClassification"):
         tail.append(_scores(config, "classifier"))
     elif name.endswith("Model"):
         width = config["pooler_output_size"] or hidden
-        pooler = Linear("pooler", "pooler", "pooler", hidden, width, bias=True, kept=True)
-        tail.append(Placed(pooler, "sequence"))
+        tail.append(Placed(classifier("pooler", hidden, width, "pooler"), "sequence"))
     else:
         raise InputError(f"architectures names {name[:60]}, and its head is not understood")
     stack = image_stack(config, extra, True, config["qkv_bias"], tail=tuple(tail))
@@ -106,9 +97,7 @@ def read_vision(config: Config) -> Description:
 
 
 def _scores(config: Config, name: str) -> Placed:
-    hidden, labels = config["hidden_size"], label_count(config)
-    scores = Linear(name, "classifier", "classifier", hidden, labels, bias=True, kept=True)
-    return Placed(scores, "sequence")
+    return Placed(classifier(name, config["hidden_size"], label_count(config)), "sequence")
 
 
 def read_clip(config: Config) -> Description:
@@ -126,7 +115,7 @@ def read_clip(config: Config) -> Description:
 
 def _projection(name: str, hidden: int, width: int) -> Placed:
     role = "clip_projection"
-    return Placed(Linear(name, role, role, hidden, width, kept=True), "sequence")
+    return Placed(Linear(name, role, role, hidden, width, unquantized=True), "sequence")
 
 
 def _clip_text(config: Config, width: int) -> Stack:
@@ -135,7 +124,7 @@ def _clip_text(config: Config, width: int) -> Stack:
         Placed(Table("embed_tokens", "embed_tokens", config["vocab_size"], hidden)),
         Placed(Table("embed_positions", "embed_pos", config["max_position_embeddings"], hidden)),
     )
-    tail = (Placed(_norm("final_norm", hidden)), _projection("text_projection", hidden, width))
+    tail = (Placed(layer_norm("final_norm", hidden)), _projection("text_projection", hidden, width))
     run = Run(plain_layer(config), config["num_hidden_layers"])
     return Stack("decoder", hidden, (run,), front, tail, causal=False)
 
@@ -143,7 +132,7 @@ def _clip_text(config: Config, width: int) -> Stack:
 def _clip_image(config: Config, width: int) -> Stack:
     hidden = config["hidden_size"]
     tail = (
-        Placed(_norm("post_norm", hidden), "sequence"),
+        Placed(layer_norm("post_norm", hidden), "sequence"),
         _projection("visual_projection", hidden, width),
     )
     return image_stack(config, 1, False, pre_norm=True, tail=tail)
@@ -159,7 +148,7 @@ def read_gemma3(config: Config) -> Description:
     hidden, seen = text["hidden_size"], image["hidden_size"]
     project = Linear("mm_projection", "other", "mm_projection", seen, hidden)
     tail = (
-        Placed(_norm("post_norm", seen)),
+        Placed(layer_norm("post_norm", seen)),
         Placed(Norm("mm_norm", seen), "pooled"),
         Placed(project, "pooled"),
     )

@@ -149,13 +149,13 @@ def _placed(letters: _Letters, placed: Placed, sizes: dict[Any, Any]) -> Placed:
 
 
 def _layer(letters: _Letters, layer: Layer, sizes: dict[Any, Any]) -> Layer:
-    own = dict(sizes)
-    mixer = _mixer(letters, layer.mixer, own)
-    cross = _mixer(letters, layer.cross, own)
-    feed = _feed(letters, layer.feed, own)
-    norms = tuple(_part(letters, norm, own) for norm in layer.norms)
+    inner = dict(sizes)
+    mixer = _mixer(letters, layer.mixer, inner)
+    cross = _mixer(letters, layer.cross, inner)
+    feed = _feed(letters, layer.feed, inner)
+    norms = tuple(_part(letters, norm, inner) for norm in layer.norms)
     return replace(
-        layer, hidden=own[layer.hidden], norms=norms, mixer=mixer, cross=cross, feed=feed
+        layer, hidden=inner[layer.hidden], norms=norms, mixer=mixer, cross=cross, feed=feed
     )
 
 
@@ -206,14 +206,14 @@ def _attention(letters: _Letters, attention: Attention, sizes: dict[Any, Any]) -
     }
     counts = {1: 1, attention.heads: heads, attention.kv_heads: kv_heads}
 
-    def norm(found: Norm | None) -> Norm | None:
-        if found is None:
+    def norm(plain: Norm | None) -> Norm | None:
+        if plain is None:
             return None
         return replace(
-            found,
-            width=known[found.width],
-            vectors=counts[found.vectors],
-            copies=counts[found.copies],
+            plain,
+            width=known[plain.width],
+            vectors=counts[plain.vectors],
+            copies=counts[plain.copies],
         )
 
     return replace(

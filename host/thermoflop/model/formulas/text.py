@@ -63,22 +63,22 @@ def _term(term: Any, dot: str, values: dict[Any, int] | None) -> str:
     return f"{product}/{dot.join(below)}" if below else product
 
 
-def explain_record(found: Explanation) -> dict[str, Any]:
+def explain_record(explanation: Explanation) -> dict[str, Any]:
     """The formulas for JSON."""
     return {
-        "model": found.model_name,
+        "model": explanation.model_name,
         "symbols": {
-            str(symbol): {"value": value, "meaning": found.meaning(symbol)}
-            for symbol, value in found.values.items()
+            str(symbol): {"value": value, "meaning": explanation.meaning(symbol)}
+            for symbol, value in explanation.values.items()
         },
         "formulas": [
             {
                 "title": formula.title,
                 "formula": str(formula.expression),
-                "value": int(found.value_of(formula)),
+                "value": int(explanation.value_of(formula)),
                 "unit": formula.unit,
             }
-            for formula in found.formulas
+            for formula in explanation.formulas
         ],
         "conventions": {
             "attention": "full",
@@ -97,22 +97,22 @@ def explain_report(
     for name, value in (("batch", batch), ("tokens", 1 if tokens is None else tokens)):
         if value < 1:
             raise UsageError(f"--{name} {value} makes no sense: expected a whole number >= 1")
-    found = explain(model, batch, tokens)
+    explanation = explain(model, batch, tokens)
     if as_json:
         import json
 
-        return json.dumps(explain_record(found), indent=2, ensure_ascii=False)
+        return json.dumps(explain_record(explanation), indent=2, ensure_ascii=False)
     lines = [f"{model.name}: formulas derived from its operators", ""]
-    used = {symbol for formula in found.formulas for symbol in _symbols(formula.expression)}
-    for symbol, value in found.values.items():
+    used = {symbol for formula in explanation.formulas for symbol in _symbols(formula.expression)}
+    for symbol, value in explanation.values.items():
         if symbol in used:
-            lines.append(f"  {symbol!s:<4} = {value:>12,}  {found.meaning(symbol)}")
-    for formula in found.formulas:
+            lines.append(f"  {symbol!s:<4} = {value:>12,}  {explanation.meaning(symbol)}")
+    for formula in explanation.formulas:
         lines += ["", formula.title, f"  = {written(formula.expression)}"]
-        filled = written(formula.expression, found.values)
+        filled = written(formula.expression, explanation.values)
         if len(filled) <= 94:
             lines.append(f"  = {filled}")
-        lines.append(f"  = {int(found.value_of(formula)):,} {formula.unit}")
+        lines.append(f"  = {int(explanation.value_of(formula)):,} {formula.unit}")
     lines += [
         "",
         "Attention counted full, logits at every position, 2 FLOPs for each multiply-add;",

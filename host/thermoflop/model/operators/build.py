@@ -59,7 +59,7 @@ def _stack_scope(description: Description, stack: Stack, step: Step) -> EmitCont
 
 
 def source_positions(description: Description, step: Step) -> Number:
-    """Positions in the encoder: as asked for, or what the model's source always has (Whisper)."""
+    """Positions in the encoder: as in the step, or as many as the model always has (Whisper)."""
     encoder = description.stack("encoder")
     if encoder is not None and encoder.positions is not None and _is_zero(step.encoder):
         return encoder.positions
@@ -67,7 +67,7 @@ def source_positions(description: Description, step: Step) -> Number:
 
 
 def image_count(description: Description, step: Step) -> Number:
-    """Images in the step: as asked for, or one a sequence where the model needs them."""
+    """Images in the step: as in the step, or one a sequence where the model needs them."""
     if step.images is not None:
         return step.images
     return step.batch if description.needs_images else 0
@@ -171,4 +171,6 @@ def _head_operators(description: Description, step: Step) -> Iterator[Operator]:
         images = image_count(description, step)
         if not (_is_zero(images) or _is_zero(step.new)):
             where = ("head", "clip_logits", 1)
-            yield MatMul("similarity", *where, step.batch, description.contrast, images, kept=True)
+            yield MatMul(
+                "similarity", *where, step.batch, description.contrast, images, unquantized=True
+            )

@@ -50,7 +50,7 @@ class EmitContext:
             linear.inputs,
             linear.outputs,
             bias=linear.bias,
-            kept=linear.kept,
+            unquantized=linear.unquantized,
             target=target,
         )
 

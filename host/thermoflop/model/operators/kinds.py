@@ -2,7 +2,7 @@
 
 A contraction multiplies ``batch`` pairs of matrices (m x k) and (k x n): batch*m*k*n
 multiplications, two FLOPs each. What it moves follows from the same shape. Nothing is computed
-before it is asked for, so that a sweep over a million configurations pays only for what it reads.
+before it is read, so that a sweep over a million configurations pays only for what it reads.
 
 Counts cover all ``times`` occurrences; ``moved`` is in elements (bytes need a format, see
 ``operators.table``) and covers one occurrence. Five classes of work, after Ivanov et al.
@@ -26,13 +26,13 @@ SOFTMAX_OPERATIONS = 5
 class Moved:
     """Elements moved by one occurrence, by what they are.
 
-    ``weights`` may be quantized; ``kept`` are weights that stay wide (norms, biases, tables,
-    heads, routers). ``read`` and ``written`` are activations. ``kv_read`` and ``kv_written`` are
-    keys, values or recurrent states in the cache.
+    ``weights`` may be quantized; ``unquantized`` are weights that stay in the format of the
+    activations (norms, biases, tables, heads, routers). ``read`` and ``written`` are activations.
+    ``kv_read`` and ``kv_written`` are keys, values or recurrent states in the cache.
     """
 
     weights: Number = 0
-    kept: Number = 0
+    unquantized: Number = 0
     read: Number = 0
     written: Number = 0
     kv_read: Number = 0
@@ -115,7 +115,7 @@ class MatMul(Operator):
     batch: Number = 1
     sets: Number = 1
     bias: bool = False
-    kept: bool = False
+    unquantized: bool = False
     source: str = "activations"
     target: str = "activations"
 
@@ -132,8 +132,8 @@ class MatMul(Operator):
         rows_in, rows_out = self.batch * self.k * self.m, self.batch * self.n * self.m
         from_cache, to_cache = self.source == "kv", self.target == "kv"
         return Moved(
-            weights=0 if self.kept else weights,
-            kept=weights + biases if self.kept else biases,
+            weights=0 if self.unquantized else weights,
+            unquantized=weights + biases if self.unquantized else biases,
             read=0 if from_cache else rows_in,
             kv_read=rows_in if from_cache else 0,
             written=0 if to_cache else rows_out,
@@ -285,10 +285,10 @@ class Pass(Operator):
     def moved(self) -> Moved:
         """Rows in and out."""
         if self.fused:
-            return Moved(kept=self.weights)
+            return Moved(unquantized=self.weights)
         elements = self.n * self.m
         read, written = self.inputs * elements, self.outputs * elements
-        return Moved(kept=self.weights, read=read, written=written)
+        return Moved(unquantized=self.weights, read=read, written=written)
 
     @property
     def shape(self) -> str:
@@ -315,9 +315,9 @@ class Lookup(Operator):
 
     @property
     def moved(self) -> Moved:
-        """The rows that are asked for, not the table."""
+        """The rows that are looked up, not the table."""
         elements = self.n * self.m
-        return Moved(kept=elements, written=elements)
+        return Moved(unquantized=elements, written=elements)
 
     @property
     def shape(self) -> str:
@@ -348,8 +348,8 @@ class Convolve(Operator):
     @property
     def moved(self) -> Moved:
         """Kernel and bias once, one row of input channels per output position."""
-        kept = self.k * self.n + (self.n if self.bias else 0)
-        return Moved(kept=kept, read=self.channels * self.m, written=self.n * self.m)
+        weights = self.k * self.n + (self.n if self.bias else 0)
+        return Moved(unquantized=weights, read=self.channels * self.m, written=self.n * self.m)
 
 
 @record

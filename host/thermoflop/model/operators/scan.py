@@ -36,7 +36,7 @@ def recurrent_operators(mixer: Recurrent, scope: EmitContext) -> Iterator[Operat
     role = "linear_attn_scan" if delta else "ssm_scan"
     where = (scope.part, role, scope.times, scope.tokens)
     reads, updates = (2, 3) if delta else (1, 6)
-    yield Scan("scan", *where, reads, mixer.scanned, scope.sequences, mixer.kept, updates)
+    yield Scan("scan", *where, reads, mixer.scanned, scope.sequences, mixer.state_elements, updates)
     yield elementwise("silu gate", scope, scope.tokens, mixer.inner, 5, 2)
     yield scope.linear(outward, scope.tokens)
 

@@ -1,7 +1,7 @@
 """One forward step, and the conventions under which its operators are counted.
 
 Published numbers disagree because their conventions do; here each one is an option, checked, and
-every output states it. ``CONVENTIONS`` says in words what each choice means.
+every output states it. ``CONVENTIONS`` says what each choice means.
 """
 
 from __future__ import annotations

@@ -82,8 +82,8 @@ def _largest(value: Any) -> Any:
         return value
     import numpy
 
-    found = numpy.max(value)
-    return float(found) if numpy.asarray(value).dtype.kind == "f" else int(found)
+    largest = numpy.max(value)
+    return float(largest) if numpy.asarray(value).dtype.kind == "f" else int(largest)
 
 
 def _carried(exact: bool) -> Callable[[Any], Any]:
@@ -107,15 +107,15 @@ def widened(count: Callable[..., Number], *sizes: Any) -> Number:
 
 
 def prepared(description: Description, step: Step) -> tuple[Description, Step, str]:
-    """The same sizes as int64 where that is exact, else as float64; and the words that say so."""
+    """The same sizes as int64 where that is exact, else as float64, and which of them."""
     bound = sum(
         _bound(operator)
         for operator in build_operators(mapped(description, _largest), mapped(step, _largest))
     )
     exact = type(bound) is int and bound < INT64_SAFE
-    words = ARITHMETIC["int64" if exact else "float64"]
+    arithmetic = ARITHMETIC["int64" if exact else "float64"]
     carried = _carried(exact)
-    return mapped(description, carried), mapped(step, carried), words
+    return mapped(description, carried), mapped(step, carried), arithmetic
 
 
 def _bound(operator: Operator) -> Number:

@@ -104,7 +104,9 @@ class OperatorTable:
     def traffic_of(self, operator: Operator) -> Traffic:
         """Bytes moved by all occurrences of one operator."""
         moved, times, formats = operator.moved, operator.times, self.formats
-        weights = formats.weights.bytes_of(moved.weights) + formats.kept.bytes_of(moved.kept)
+        weights = formats.weights.bytes_of(moved.weights) + formats.unquantized.bytes_of(
+            moved.unquantized
+        )
         return Traffic(
             weights=times * weights,
             read=times * formats.activations.bytes_of(moved.read),
@@ -143,9 +145,11 @@ class OperatorTable:
             return self._shaped(total)
 
         weights = _sum(operator.times * operator.moved.weights for operator in operators)
-        kept = _sum(operator.times * operator.moved.kept for operator in operators)
+        unquantized = _sum(operator.times * operator.moved.unquantized for operator in operators)
         return Traffic(
-            weights=self._shaped(formats.weights.bytes_of(weights) + formats.kept.bytes_of(kept)),
+            weights=self._shaped(
+                formats.weights.bytes_of(weights) + formats.unquantized.bytes_of(unquantized)
+            ),
             read=formats.activations.bytes_of(moved("read")),
             written=formats.activations.bytes_of(moved("written")),
             kv_read=formats.cache.bytes_of(moved("kv_read")),

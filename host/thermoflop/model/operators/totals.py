@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.architecture.formats import Formats
 
-_MOVED = ("weights", "kept", "read", "written", "kv_read", "kv_written")
+_MOVED = ("weights", "unquantized", "read", "written", "kv_read", "kv_written")
 
 
 @record
@@ -22,7 +22,7 @@ class Totals:
     multiplications: Number
     elementwise_flops: Number
     weights: Number
-    kept: Number
+    unquantized: Number
     read: Number
     written: Number
     kv_read: Number
@@ -40,7 +40,9 @@ class Totals:
 
     def traffic(self, formats: Formats) -> Traffic:
         """Bytes moved, in the formats of a table."""
-        weights = formats.weights.bytes_of(self.weights) + formats.kept.bytes_of(self.kept)
+        weights = formats.weights.bytes_of(self.weights) + formats.unquantized.bytes_of(
+            self.unquantized
+        )
         return Traffic(
             weights,
             formats.activations.bytes_of(self.read),

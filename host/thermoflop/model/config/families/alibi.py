@@ -47,8 +47,8 @@ family(
 def _falcon_kv_heads(config: Config) -> int | None:
     """The new architecture groups heads; the old one has one key head, or all of them."""
     if config["new_decoder_architecture"]:
-        found: int | None = config["num_kv_heads"]
-        return found
+        heads: int | None = config["num_kv_heads"]
+        return heads
     return 1 if config["multi_query"] else None
 
 
@@ -102,14 +102,14 @@ def _mpt_attention(config: Config) -> None:
     """MPT options that the class ignores and a checkpoint might use are refused by name."""
     options = config["attn_config"] or {}
     heads = config["n_heads"]
-    asked = {
+    changed = {
         "qk_ln": options.get("qk_ln") not in (None, False),
         "kv_n_heads": options.get("kv_n_heads") not in (None, heads),
         "attn_type": options.get("attn_type") not in (None, "multihead_attention"),
         "sliding_window_size": options.get("sliding_window_size") not in (None, -1),
     }
-    for name, wanted in asked.items():
-        if wanted:
+    for name, is_changed in changed.items():
+        if is_changed:
             raise UnknownModel(
                 f"attn_config.{name} = {shortened(options[name])} is not understood for mpt"
             )
@@ -150,5 +150,5 @@ family(
         "num_attention_heads": "n_heads",
         "num_hidden_layers": "n_layers",
     },
-    inert=("learned_pos_emb", "norm_type", "embedding_fraction", "fc_type"),
+    ignored=("learned_pos_emb", "norm_type", "embedding_fraction", "fc_type"),
 )

@@ -8,16 +8,16 @@ from __future__ import annotations
 from thermoflop.errors import InputError
 from thermoflop.model.config.families.classic import ALL_BIASES, LAYER_NORM
 from thermoflop.model.config.families.mixtures import SHARED
-from thermoflop.model.config.families.patterns import from_layer_types
+from thermoflop.model.config.families.patterns import from_layer_types, stated
 from thermoflop.model.config.family import (
     anything,
     at_least_zero,
     family,
     maybe,
     maybe_zero,
+    names,
     use,
 )
-from thermoflop.model.config.family import names as words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from thermoflop.model.config.keys import Config
 
-family("ministral", "mistral", keys={"layer_types": words()})
+family("ministral", "mistral", keys={"layer_types": names()})
 family(
     "glm",
     "llama",
@@ -120,9 +120,9 @@ family(
 def _exaone4_kinds(config: Config) -> Sequence[str]:
     """Every ``sliding_window_pattern``-th layer attends to everything, without a window all do."""
     layers, period = config["num_hidden_layers"], config["sliding_window_pattern"]
-    found = from_layer_types(config, layers)
-    if found is not None:
-        return found
+    kinds = from_layer_types(config, layers)
+    if kinds is not None:
+        return kinds
     if config["sliding_window"] is None:
         return ["full"] * layers
     period = 4 if period is None else period
@@ -140,7 +140,7 @@ family(
         "num_key_value_heads": 32,
         "sliding_window": maybe(4096),
         "sliding_window_pattern": anything(),
-        "layer_types": words(),
+        "layer_types": names(),
     },
     traits={
         "q_bias": False,
@@ -158,18 +158,6 @@ family(
     keys={"shared_intermediate_size": at_least_zero(0)},
     traits={"shared_inner": use("shared_intermediate_size")},
 )
-
-
-def _stated(key: str) -> object:
-    """A count for which the class has no default."""
-
-    def read(config: Config) -> int:
-        found: int | None = config[key]
-        if found is None:
-            raise InputError(f"{key} is missing, and {config.family.name} has no default for it")
-        return found
-
-    return read
 
 
 family(
@@ -192,8 +180,8 @@ family(
     traits={
         **SHARED,
         "window": use("sliding_window"),
-        "experts": _stated("n_routed_experts"),
-        "top_k": _stated("num_experts_per_tok"),
+        "experts": stated("n_routed_experts"),
+        "top_k": stated("num_experts_per_tok"),
     },
     drop=("use_sliding_window",),
     aliases={"num_local_experts": "n_routed_experts"},
@@ -213,7 +201,7 @@ family(
     },
     traits={"qk_norm": "full", "kinds": None, "window": None},
     drop=("sliding_window",),
-    inert=(
+    ignored=(
         "attn_type_list",
         "mtp_transformer_layers",
         "num_mtp_modules",

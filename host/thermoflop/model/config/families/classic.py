@@ -67,7 +67,7 @@ family(
     "gpt2",
     keys={"multi_query": True, "activation_function": "gelu_pytorch_tanh"},
     traits={"kv_heads": lambda config: 1 if config["multi_query"] else None},
-    inert=("inference_runner", "pre_allocate_kv_cache", "validate_runner_input"),
+    ignored=("inference_runner", "pre_allocate_kv_cache", "validate_runner_input"),
 )
 family(
     "gptj",
@@ -99,10 +99,10 @@ def _gpt_neo_kinds(config: Config) -> Sequence[str]:
         pattern = [[["global", "local"], 12]]
     kinds: list[str] = []
     try:
-        for words, times in pattern:
-            if type(times) is not int or not 0 < times * len(words) <= layers:
+        for group, times in pattern:
+            if type(times) is not int or not 0 < times * len(group) <= layers:
                 raise ValueError
-            kinds.extend({"global": "full", "local": "sliding"}[word] for word in words * times)
+            kinds.extend({"global": "full", "local": "sliding"}[kind] for kind in group * times)
     except (TypeError, ValueError, KeyError):
         raise InputError(f"attention_types of {layers} layers is not understood") from None
     if len(kinds) != layers:
@@ -141,7 +141,7 @@ family(
         "window": use("window_size"),
     },
     aliases={"num_hidden_layers": "num_layers", "num_attention_heads": "num_heads"},
-    inert=("attention_layers",),
+    ignored=("attention_layers",),
 )
 family(
     "gpt_neox",
@@ -164,7 +164,7 @@ family(
         "up_bias": True,
         "gated": False,
     },
-    inert=("use_parallel_residual",),
+    ignored=("use_parallel_residual",),
 )
 family(
     "opt",
@@ -251,7 +251,7 @@ family(
         "kinds": all_sliding,
         "window": use("sliding_window"),
     },
-    inert=("mlp_type", "norm_type"),
+    ignored=("mlp_type", "norm_type"),
 )
 family(
     "nemotron",

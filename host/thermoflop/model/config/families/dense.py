@@ -64,7 +64,7 @@ family(
     },
     traits={"q_bias": False, "o_bias": False, "up_bias": False, "kinds": all_sliding, **WINDOW},
     drop=("attention_bias", "mlp_bias"),
-    inert=("attention_bias", "full_attn_mod", "interpolate_factor", "lm_head_bias", "mlp_bias"),
+    ignored=("attention_bias", "full_attn_mod", "interpolate_factor", "lm_head_bias", "mlp_bias"),
 )
 family(
     "qwen2",
@@ -123,7 +123,7 @@ family(
         "layer_types": names(),
     },
     traits={"layer_norms": 4, "kinds": every(2), **WINDOW},
-    inert=("sliding_window_size",),
+    ignored=("sliding_window_size",),
 )
 family(
     "gemma3_text",
@@ -131,7 +131,7 @@ family(
     keys={"vocab_size": 262208, "sliding_window_pattern": 6},
     traits={"qk_norm": "head", "kinds": every(6)},
     aliases={"_sliding_window_pattern": "sliding_window_pattern"},
-    inert=("use_bidirectional_attention",),
+    ignored=("use_bidirectional_attention",),
 )
 family(
     "cohere",
@@ -160,7 +160,7 @@ family(
     traits={"qk_norm": None, "kinds": every(4), **WINDOW},
     drop=("use_qk_norm",),
     # what the class has anyway, spelled out in published files
-    inert=(
+    ignored=(
         "layer_switch",
         "order_of_interleaved_layers",
         "position_embedding_type",
@@ -217,10 +217,9 @@ family(
 def _smollm3_kinds(config: Config) -> Sequence[str]:
     """Layers without rotation slide, where ``use_sliding_window`` says so."""
     layers = config["num_hidden_layers"]
-    found = from_layer_types(config, layers)
-    if found is not None:
-        return found
-    return ["full" if rotated else "sliding" for rotated in rotated_layers(config)]
+    return from_layer_types(config, layers) or [
+        "full" if rotated else "sliding" for rotated in rotated_layers(config)
+    ]
 
 
 family(
@@ -240,5 +239,5 @@ family(
         "layer_types": names(),
     },
     traits={"kinds": _smollm3_kinds, "window": switched_window},
-    inert=("max_window_layers",),
+    ignored=("max_window_layers",),
 )

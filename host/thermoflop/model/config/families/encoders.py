@@ -25,7 +25,7 @@ family(
     # transformers calls the attention's output projection attention.output.dense; the published
     # records count what is called output with the MLP
     traits={"bias_group": "head_transform", "output_group": "mlp"},
-    inert=(
+    ignored=(
         "position_embedding_type",
         "directionality",
         "pooler_fc_size",
@@ -79,7 +79,7 @@ family(
         "layers": _albert_executions,
         "sets": _albert_sets,
     },
-    inert=("net_structure_type", "num_memory_blocks", "gap_size", "down_scale_factor"),
+    ignored=("net_structure_type", "num_memory_blocks", "gap_size", "down_scale_factor"),
 )
 family(
     "distilbert",
@@ -109,7 +109,7 @@ family(
         "num_attention_heads": "n_heads",
         "num_hidden_layers": "n_layers",
     },
-    inert=("tie_weights_", "num_labels"),
+    ignored=("tie_weights_", "num_labels"),
 )
 family(
     "electra",

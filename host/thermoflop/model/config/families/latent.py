@@ -5,9 +5,9 @@ Defaults are those of the configuration classes of transformers 5 (``configurati
 
 from __future__ import annotations
 
-from thermoflop.errors import InputError
 from thermoflop.model.architecture.mixers import LatentAttention
 from thermoflop.model.config.families.mixtures import SHARED
+from thermoflop.model.config.families.patterns import stated
 from thermoflop.model.config.family import at_least_zero, family, maybe, maybe_zero, use
 
 TYPE_CHECKING = False
@@ -30,14 +30,6 @@ def _latent_attention(config: Config) -> LatentAttention:
     )
 
 
-def _stated_top_k(config: Config) -> int:
-    """DeepSeek-V2's class has no default number of experts per token."""
-    found: int | None = config["num_experts_per_tok"]
-    if found is None:
-        raise InputError("num_experts_per_tok is missing, and deepseek_v2 has no default for it")
-    return found
-
-
 MLA_KEYS: dict[str, Any] = {
     "qk_nope_head_dim": 128,
     "qk_rope_head_dim": 64,
@@ -45,7 +37,7 @@ MLA_KEYS: dict[str, Any] = {
     "kv_lora_rank": 512,
     "q_lora_rank": maybe(1536),
 }
-MLA_INERT = ("num_key_value_heads", "head_dim", "qk_head_dim")
+MLA_IGNORED = ("num_key_value_heads", "head_dim", "qk_head_dim")
 family(
     "deepseek_v2",
     "llama",
@@ -61,12 +53,12 @@ family(
     traits={
         **SHARED,
         "mla": _latent_attention,
-        "top_k": _stated_top_k,
+        "top_k": stated("num_experts_per_tok"),
         "kv_heads": None,
         "shared_bias": use("mlp_bias"),
     },
     drop=("num_key_value_heads", "head_dim"),
-    inert=MLA_INERT,
+    ignored=MLA_IGNORED,
     aliases={"num_experts": "n_routed_experts", "num_local_experts": "n_routed_experts"},
 )
 family(

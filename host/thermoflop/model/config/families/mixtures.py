@@ -128,11 +128,10 @@ family(
 def _qwen2_moe_kinds(config: Config) -> Sequence[str]:
     """Every other layer below ``max_window_layers`` slides, once the window is switched on."""
     layers = config["num_hidden_layers"]
-    found = from_layer_types(config, layers)
-    if found is not None:
-        return found
     last = config["max_window_layers"]
-    return ["sliding" if index % 2 == 0 and index < last else "full" for index in range(layers)]
+    return from_layer_types(config, layers) or [
+        "sliding" if index % 2 == 0 and index < last else "full" for index in range(layers)
+    ]
 
 
 family(
@@ -159,7 +158,7 @@ family(
         "window": switched_window,
     },
     drop=("max_window_layers", "layer_types"),
-    inert=("max_window_layers",),
+    ignored=("max_window_layers",),
     aliases={"num_local_experts": "num_experts"},
 )
 family(
@@ -233,12 +232,12 @@ def _dbrx(section: str, key: str, default: int) -> Any:
     """A key of DBRX's nested configurations."""
 
     def read(config: Config) -> int:
-        found = (config[section] or {}).get(key, default)
-        if type(found) is not int or not 0 < found < 10**9:
+        count = (config[section] or {}).get(key, default)
+        if type(count) is not int or not 0 < count < 10**9:
             raise InputError(
-                f"{section}.{key} is {shortened(found)} where a whole number is expected"
+                f"{section}.{key} is {shortened(count)} where a whole number is expected"
             )
-        return found
+        return count
 
     return read
 
@@ -277,10 +276,9 @@ family(
 def _llama4_kinds(config: Config) -> Sequence[str]:
     """Layers with rotation attend in chunks, the others to everything."""
     layers = config["num_hidden_layers"]
-    found = from_layer_types(config, layers)
-    if found is not None:
-        return found
-    return ["chunked" if rotated else "full" for rotated in rotated_layers(config)]
+    return from_layer_types(config, layers) or [
+        "chunked" if rotated else "full" for rotated in rotated_layers(config)
+    ]
 
 
 def _llama4_sparse(config: Config) -> Sequence[bool]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from thermoflop.model.config.keys import Config
 
-LAYER_WORDS = {
+LAYER_KINDS = {
     "full_attention": "full",
     "attention": "full",
     "global": "full",
@@ -30,32 +30,31 @@ LAYER_WORDS = {
 
 
 def from_layer_types(config: Config, layers: int) -> list[str] | None:
-    """The words of ``layer_types``, one a layer, or None when the key is absent."""
-    words = config["layer_types"]
-    if words is None:
+    """The kinds in ``layer_types``, one a layer, or None when the key is absent."""
+    kinds = config["layer_types"]
+    if kinds is None:
         return None
-    if len(words) != layers:
+    if len(kinds) != layers:
         raise InputError(
-            f"layer_types names {len(words)} layers where num_hidden_layers is {layers}"
+            f"layer_types names {len(kinds)} layers where num_hidden_layers is {layers}"
         )
-    unknown = next((word for word in words if word not in LAYER_WORDS), None)
+    unknown = next((kind for kind in kinds if kind not in LAYER_KINDS), None)
     if unknown is not None:
         raise InputError(
             f"layer_types holds {shortened(unknown)}, which is no kind of layer known here"
         )
-    return [LAYER_WORDS[word] for word in words]
+    return [LAYER_KINDS[kind] for kind in kinds]
 
 
-def every(period: int, word: str = "sliding", last: str = "full") -> Callable[[Config], Any]:
-    """``layer_types``, or else every ``period``-th layer ``last`` and the others ``word``."""
+def every(period: int, others: str = "sliding", last: str = "full") -> Callable[[Config], Any]:
+    """``layer_types``, or else every ``period``-th layer ``last`` and the rest ``others``."""
 
     def kinds(config: Config) -> Sequence[str]:
         layers = config["num_hidden_layers"]
-        found = from_layer_types(config, layers)
-        if found is not None:
-            return found
         step = config.get("sliding_window_pattern", period)
-        return [last if (index + 1) % step == 0 else word for index in range(layers)]
+        return from_layer_types(config, layers) or [
+            last if (index + 1) % step == 0 else others for index in range(layers)
+        ]
 
     return kinds
 
@@ -68,11 +67,8 @@ def all_sliding(config: Config) -> Sequence[str]:
 def after_max_window_layers(config: Config) -> Sequence[str]:
     """Qwen2 and Qwen3: the layers from ``max_window_layers`` on slide."""
     layers = config["num_hidden_layers"]
-    found = from_layer_types(config, layers)
-    if found is not None:
-        return found
     full = min(config["max_window_layers"], layers)
-    return ["full"] * full + ["sliding"] * (layers - full)
+    return from_layer_types(config, layers) or ["full"] * full + ["sliding"] * (layers - full)
 
 
 def rotated_layers(config: Config) -> Sequence[int]:
@@ -86,8 +82,8 @@ def rotated_layers(config: Config) -> Sequence[int]:
         return [int((index + 1) % period != 0) for index in range(layers)]
     if len(stated) < layers:
         raise InputError(f"no_rope_layers names {len(stated)} of {layers} layers")
-    found: Sequence[int] = stated[:layers]
-    return found
+    rotated: Sequence[int] = stated[:layers]
+    return rotated
 
 
 def switched_window(config: Config) -> int | None:
@@ -118,9 +114,21 @@ def sparse_after_first(config: Config) -> Sequence[bool]:
 
 def layer_indices(config: Config, key: str) -> Sequence[int]:
     """A list of layer numbers, each of which exists."""
-    found: Sequence[int] = config[key] or ()
+    indices: Sequence[int] = config[key] or ()
     layers = config["num_hidden_layers"]
-    wrong = next((index for index in found if not 0 <= index < layers), None)
+    wrong = next((index for index in indices if not 0 <= index < layers), None)
     if wrong is not None:
         raise InputError(f"{key} names layer {wrong}, but there are layers 0 to {layers - 1}")
-    return found
+    return indices
+
+
+def stated(key: str) -> Callable[[Config], int]:
+    """A count for which the class has no default."""
+
+    def read(config: Config) -> int:
+        count: int | None = config[key]
+        if count is None:
+            raise InputError(f"{key} is missing, and {config.family.name} has no default for it")
+        return count
+
+    return read

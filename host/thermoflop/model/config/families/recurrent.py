@@ -10,7 +10,7 @@ from thermoflop.base.messages import shortened
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.mixers import GatedDelta, Mamba, Mamba2
 from thermoflop.model.config.families import mixtures  # noqa: F401 - qwen3_moe is defined there
-from thermoflop.model.config.families.patterns import LAYER_WORDS, from_layer_types
+from thermoflop.model.config.families.patterns import LAYER_KINDS, from_layer_types
 from thermoflop.model.config.family import anything, at_least_zero, family, maybe, names, use
 
 TYPE_CHECKING = False
@@ -72,11 +72,11 @@ family(
         "recurrent": _mamba,
     },
     aliases={"n_layer": "num_hidden_layers", "d_model": "hidden_size"},
-    inert=("intermediate_size", "ssm_cfg", "use_mambapy", "use_associative_scan"),
+    ignored=("intermediate_size", "ssm_cfg", "use_mambapy", "use_associative_scan"),
 )
 
 # the norms on the step and both selections have no weights
-family("falcon_mamba", "mamba", inert=("mixer_rms_eps",))
+family("falcon_mamba", "mamba", ignored=("mixer_rms_eps",))
 
 
 def _mamba2(config: Config) -> Mamba2:
@@ -113,7 +113,7 @@ family(
     },
     traits={"recurrent": _mamba2},
     drop=("time_step_rank",),
-    inert=("time_step_rank",),
+    ignored=("time_step_rank",),
 )
 
 
@@ -184,29 +184,29 @@ family(
         "recurrent": _jamba_mamba,
     },
     aliases={"num_local_experts": "num_experts"},
-    inert=("mamba_inner_layernorms",),
+    ignored=("mamba_inner_layernorms",),
 )
 
 _PATTERN = {"M": "mamba", "E": "moe", "*": "full", "-": "mlp"}
-_BLOCK_WORDS = {**LAYER_WORDS, "linear_attention": "mamba"}
+_BLOCK_KINDS = {**LAYER_KINDS, "linear_attention": "mamba"}
 
 
 def _nemotron_h_kinds(config: Config) -> Sequence[str]:
     """One letter of ``hybrid_override_pattern``, or one word of ``layers_block_type``, a layer."""
-    pattern, words = config["hybrid_override_pattern"], config["layers_block_type"]
-    if words is None and not pattern:
+    pattern, blocks = config["hybrid_override_pattern"], config["layers_block_type"]
+    if blocks is None and not pattern:
         raise InputError("nemotron_h needs hybrid_override_pattern or layers_block_type")
-    table = _PATTERN if words is None else _BLOCK_WORDS
-    found = list(pattern) if words is None else list(words)
-    unknown = next((word for word in found if word not in table), None)
+    table = _PATTERN if blocks is None else _BLOCK_KINDS
+    kinds = list(pattern if blocks is None else blocks)
+    unknown = next((kind for kind in kinds if kind not in table), None)
     if unknown is not None:
         raise InputError(
             f"{shortened(unknown)} in the layer pattern is no kind of layer of nemotron_h"
         )
     stated = config["num_hidden_layers"]
-    if stated is not None and stated != len(found):
-        raise InputError(f"the pattern names {len(found)} layers, num_hidden_layers says {stated}")
-    return [table[word] for word in found]
+    if stated is not None and stated != len(kinds):
+        raise InputError(f"the pattern names {len(kinds)} layers, num_hidden_layers says {stated}")
+    return [table[kind] for kind in kinds]
 
 
 def _nemotron_h_mamba(config: Config) -> Mamba2:
@@ -234,8 +234,8 @@ def _nemotron_h_bias(config: Config) -> bool:
 def _nemotron_h_experts(config: Config) -> int:
     if config["moe_latent_size"] is not None:
         raise UnknownModel("moe_latent_size is not understood yet: experts on a latent state")
-    found: int = config["n_routed_experts"]
-    return found
+    experts: int = config["n_routed_experts"]
+    return experts
 
 
 family(
@@ -285,17 +285,16 @@ family(
         "shared_bias": use("mlp_bias"),
     },
     aliases={"attention_head_dim": "head_dim", "layer_types": "layers_block_type"},
-    inert=("expand", "sliding_window", "mamba_proj_bias"),
+    ignored=("expand", "sliding_window", "mamba_proj_bias"),
 )
 
 
 def _qwen3_next_kinds(config: Config) -> Sequence[str]:
     layers = config["num_hidden_layers"]
-    found = from_layer_types(config, layers)
-    if found is not None:
-        return found
     period = config["full_attention_interval"]
-    return ["full" if (index + 1) % period == 0 else "linear" for index in range(layers)]
+    return from_layer_types(config, layers) or [
+        "full" if (index + 1) % period == 0 else "linear" for index in range(layers)
+    ]
 
 
 def _qwen3_next_delta(config: Config) -> GatedDelta:
@@ -342,5 +341,5 @@ family(
         "shared_gate": True,
     },
     drop=("use_sliding_window", "sliding_window"),
-    inert=("use_sliding_window", "sliding_window"),
+    ignored=("use_sliding_window", "sliding_window"),
 )

@@ -26,7 +26,7 @@ family(
     traits={"k_bias": True, "position_offset": 2, "embed_norm": True, "final_norm": False},
     aliases={"hidden_size": "d_model", "num_attention_heads": "encoder_attention_heads"},
     overriding={"num_hidden_layers": "encoder_layers"},
-    inert=(
+    ignored=(
         "normalize_before",
         "normalize_embedding",
         "add_bias_logits",
@@ -56,7 +56,7 @@ family(
     },
     aliases={"hidden_size": "d_model", "num_attention_heads": "encoder_attention_heads"},
     overriding={"num_hidden_layers": "encoder_layers"},
-    inert=("classifier_proj_size", "use_weighted_layer_sum"),
+    ignored=("classifier_proj_size", "use_weighted_layer_sum"),
 )
 family(
     "t5",
@@ -79,7 +79,7 @@ family(
         "num_hidden_layers": "num_layers",
         "head_dim": "d_kv",
     },
-    inert=("dense_act_fn", "is_gated_act"),
+    ignored=("dense_act_fn", "is_gated_act"),
 )
 family(
     "mt5",

@@ -23,7 +23,7 @@ family(
         "pooler_output_size": None,
     },
     traits={"class_tokens": 1},
-    inert=("num_labels", "tie_word_embeddings"),
+    ignored=("num_labels", "tie_word_embeddings"),
 )
 family("deit", "vit", traits={"class_tokens": 2})
 family(
@@ -38,25 +38,25 @@ family(
         "max_position_embeddings": 77,
         "hidden_act": "quick_gelu",
     },
-    inert=("projection_dim", "tie_word_embeddings", "num_labels"),
+    ignored=("projection_dim", "tie_word_embeddings", "num_labels"),
 )
 family(
     "clip_vision_model",
     reader="vision",
     keys={**_TOWER, "patch_size": 32, "hidden_act": "quick_gelu"},
-    inert=("projection_dim", "tie_word_embeddings", "num_labels"),
+    ignored=("projection_dim", "tie_word_embeddings", "num_labels"),
 )
 family(
     "siglip_vision_model",
     reader="vision",
     keys={**_TOWER, "patch_size": 16, "hidden_act": "gelu_pytorch_tanh", "vision_use_head": True},
-    inert=("tie_word_embeddings", "num_image_tokens", "projection_dim", "projector_hidden_act"),
+    ignored=("tie_word_embeddings", "num_image_tokens", "projection_dim", "projector_hidden_act"),
 )
 family(
     "clip",
     reader="vision.clip",
     keys={"projection_dim": 512, "text_config": mapping(), "vision_config": mapping()},
-    inert=("text_config_dict", "vision_config_dict", "tie_word_embeddings"),
+    ignored=("text_config_dict", "vision_config_dict", "tie_word_embeddings"),
 )
 family(
     "gemma3",
