@@ -376,10 +376,10 @@ def test_pictures_are_written_or_refused(tmp_path):
     """A picture is XML; a folder that is not there is said."""
     from xml.etree import ElementTree
 
-    from thermoflop.base.chart import Curve, chart
+    from thermoflop.base.chart import Curve, log_log
     from thermoflop.base.files import write_picture
 
-    text = chart("a < b & c", "x", "y", [Curve("line", ((1.0, 2.0), (10.0, 20.0)))])
+    text = log_log("a < b & c", "x", "y", [Curve("line", ((1.0, 2.0), (10.0, 20.0)))])
     assert ElementTree.fromstring(text).tag.endswith("svg")  # noqa: S314
     write_picture(str(tmp_path / "a.svg"), text)
     with pytest.raises(StorageError, match="cannot be written"):

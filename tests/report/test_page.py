@@ -194,13 +194,6 @@ def test_many_phases_are_gathered_by_name(tmp_path: Path) -> None:
     assert '<td data-label="times">20</td><td data-label="seconds in all">10.000</td>' in text
 
 
-def test_labels_of_an_axis_tell_their_steps_apart(run: Path, tmp_path: Path) -> None:
-    """A step of 2.5 needs a digit more than one of 2."""
-    from thermoflop.report.pictures.panels_svg import _digits
-
-    assert [_digits(step) for step in (0.25, 0.5, 1, 2.5, 5, 10, 25)] == [2, 1, 0, 1, 0, 0, 0]
-
-
 def test_thinning_keeps_peaks_and_shows_gaps() -> None:
     """A hundred thousand readings, one of them a spike, and a hole."""
     import numpy as np

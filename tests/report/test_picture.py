@@ -12,7 +12,7 @@ from hostkit import introduction, sample_line
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from thermoflop.pico.track import Item, Tracker
-from thermoflop.report.pictures.run_picture import draw, draw_run, nice_step, subtitle, time_unit
+from thermoflop.report.pictures.run_picture import draw, draw_run, subtitle
 from thermoflop.report.pictures.trace import MAX_POINTS, MAX_SPANS, trace
 from thermoflop.report.summary import summarize
 from thermoflop.runs.folder.store import RunStore
@@ -157,20 +157,3 @@ def test_a_folder_is_drawn_even_when_its_recorder_was_killed(tmp_path: Path) -> 
     path = draw_run(store.folder)
     assert path.name == "picture.svg"
     assert ET.fromstring(path.read_text()) is not None  # noqa: S314
-
-
-@pytest.mark.parametrize(
-    ("span", "most", "step"), [(10, 10, 1), (10, 6, 2), (0.7, 6, 0.2), (13, 6, 2.5), (95, 6, 20)]
-)
-def test_ticks_are_round_numbers(span: float, most: int, step: float) -> None:
-    """1, 2, 2.5 or 5 times a power of ten."""
-    assert nice_step(span, most) == pytest.approx(step)
-
-
-@pytest.mark.parametrize(
-    ("end_s", "unit"),
-    [(60, "seconds"), (600, "minutes"), (40_000, "hours"), (1_000_000, "days")],
-)
-def test_the_time_axis_speaks_in_a_fitting_unit(end_s: float, unit: str) -> None:
-    """Nobody counts hours in seconds."""
-    assert time_unit(end_s)[0] == unit

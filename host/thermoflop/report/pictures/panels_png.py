@@ -8,9 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.chart import GRID, INK, SOFT
 from thermoflop.errors import MissingExtra, StorageError
 from thermoflop.report.html.series import run_series
-from thermoflop.report.pictures.panels_svg import COLORS, FAN, GRID, HOT, INK, SOFT, phase_colors
+from thermoflop.report.pictures.panels_svg import COLORS, FAN, HOT, phase_colors
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
