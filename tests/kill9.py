@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "host"), str(ROOT / "tests")]
 
-from hostkit import Pty, event_line, introduction, sample_line  # noqa: E402
+from kit.board_lines import Pty, event_line, introduction, sample_line  # noqa: E402
 from thermoflop.errors import InputError  # noqa: E402
 from thermoflop.pico.track import BoardLine  # noqa: E402
 from thermoflop.runs.folder.reader import RunReader, read_run  # noqa: E402

@@ -19,7 +19,7 @@ from pathlib import Path
 from thermoflop.pico.simulated import registry as desk
 from thermoflop.pico.simulated.board import SimulatedBoard
 from thermoflop.pico.simulated.options import Options, parse_options
-from thermoflop.pico.simulated.truth import Ledger
+from thermoflop.pico.simulated.truth import CableTruth
 from thermoflop.pico.track import BoardLine
 from thermoflop.pico.wire import Sample
 from thermoflop.runs.folder.reader import RunReader
@@ -30,7 +30,7 @@ TROUBLES = 20  # unplugs, and restarts, in a campaign of any length
 CAUSES = ("power", "reset", "watchdog")
 
 
-class Witness(Ledger):
+class Witness(CableTruth):
     """A ledger that keeps every line the board sent."""
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ def _stop_at_end(board: SimulatedBoard, stop: threading.Event) -> None:
     stop.set()
 
 
-def compare(ledger: Ledger, result: RunResult) -> list[Row]:
+def compare(ledger: CableTruth, result: RunResult) -> list[Row]:
     """The ledger's counts beside the link's."""
     host = result.counters
     on_the_way = ledger.samples_missing - ledger.drops_told

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench.kit import BEST, numpy_pool, small
+from kit.bench import BEST, numpy_pool, small
 from thermoflop.bench import backend as clocks
 from thermoflop.bench import limits, measure
 from thermoflop.bench import run as running

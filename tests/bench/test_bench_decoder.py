@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench.kit import small
+from kit.bench import small
 from thermoflop.bench import check as checking
 from thermoflop.bench.backends import open_backend
 from thermoflop.bench.check import SMALL, check, decoder_error

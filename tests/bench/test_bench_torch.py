@@ -9,7 +9,7 @@ import pytest
 
 pytest.importorskip("torch", reason="torch is not installed")
 
-from bench.kit import BEST, small
+from kit.bench import BEST, small
 from thermoflop.bench import backend as clocks
 from thermoflop.bench.backends import open_backend
 from thermoflop.bench.check import ALLOWED, SMALL, decoder_error

@@ -84,21 +84,21 @@ def in_python() -> None:
 
 def in_browser() -> None:
     """From the key to the number, in Chromium."""
-    sys.path.insert(0, str(ROOT / "tests" / "browser"))
-    import sitekit
+    sys.path.insert(0, str(ROOT / "tests"))
+    from kit import website
 
-    if why := sitekit.missing():
+    if why := website.missing():
         print(f"in a browser: not measured, {why}")
         return
     from playwright.sync_api import sync_playwright
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        sitekit.Site(Path(folder) / "runs") as site,
+        website.Site(Path(folder) / "runs") as site,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(
-            executable_path=sitekit.chromium(),
+            executable_path=website.chromium(),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
         for name, address in (("original", "/"), ("corrected", "/?mode=corrected")):

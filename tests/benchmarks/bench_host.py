@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "host"), str(ROOT / "tests")]
 
-from hostkit import Pty, introduction, sample_line  # noqa: E402
+from kit.board_lines import Pty, introduction, sample_line  # noqa: E402
 
 USB_LINES_PER_S = 6600
 N_LINES = 60_000

@@ -28,8 +28,8 @@ from urllib.parse import urlsplit
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
-from browser import sitekit  # noqa: E402
-from cli.kit import ENVIRONMENT  # noqa: E402
+from kit import website  # noqa: E402
+from kit.commands import ENVIRONMENT  # noqa: E402
 
 BOARD = "sim://?heat=off&uptime=60&speed=2"  # five samples a second of its own, twice as fast
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -165,7 +165,7 @@ def main() -> int:
         runs = Path(folder) / "runs"
         alone_s = min(10.0, args.seconds)
         recorder, board = record(runs, args.seconds + alone_s + 40)
-        with sitekit.Site(runs, "--gpu", "sim") as site:
+        with website.Site(runs, "--gpu", "sim") as site:
             pid = site.process.pid
             time.sleep(3)
             nobody = measured(pid, alone_s, site.url, 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from browser import sitekit
+from kit import website
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip all of this folder, with the reason, where a piece is not installed."""
     here = Path(__file__).parent
-    if why := sitekit.missing():
+    if why := website.missing():
         for item in items:
             if here in item.path.parents:
                 item.add_marker(pytest.mark.skip(reason=why))
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sitekit.Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[website.Site]:
     """One server for all tests that leave it as it was."""
     runs = tmp_path_factory.mktemp("site") / "runs"
-    with sitekit.Site(runs, "--port", "sim://", "--gpu", "sim") as running:
+    with website.Site(runs, "--port", "sim://", "--gpu", "sim") as running:
         yield running
 
 
@@ -39,7 +39,7 @@ def browser() -> Iterator[Browser]:
 
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
-            executable_path=sitekit.chromium(),
+            executable_path=website.chromium(),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
         yield chromium
@@ -47,7 +47,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def context(browser: Browser, site: sitekit.Site) -> Iterator[BrowserContext]:
+def context(browser: Browser, site: website.Site) -> Iterator[BrowserContext]:
     """A fresh browser profile whose relative addresses are the site's."""
     opened = browser.new_context(base_url=site.url, viewport={"width": 1280, "height": 900})
     opened.set_default_timeout(30_000)
@@ -56,7 +56,7 @@ def context(browser: Browser, site: sitekit.Site) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def page(context: BrowserContext, site: sitekit.Site) -> Iterator[Page]:
+def page(context: BrowserContext, site: website.Site) -> Iterator[Page]:
     """A page of that profile; its errors fail the test."""
     opened = context.new_page()
     wrong: list[str] = []

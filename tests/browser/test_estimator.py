@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from kit.website import Site
     from playwright.sync_api import Browser, Page
-    from sitekit import Site
 
 SERVED = "/?mode=corrected&model=llama-3-8b&device=H100-SXM-80GB&dtype=bf16&batch=8&end=512"
 LLAMA = {

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from browser import sitekit
-from hostkit import Pty, hello_line, sample_line, settings_line
+from kit import website
+from kit.board_lines import Pty, hello_line, sample_line, settings_line
 from thermoflop.model.mults import (
     DecoderShape,
     exact_mults,
@@ -33,10 +33,10 @@ CALM = "sim://?heat=off&uptime=60&speed=4"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sitekit.Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[website.Site]:
     """A server of this module's own, with a board that stays cool by itself."""
     runs = tmp_path_factory.mktemp("live") / "runs"
-    with sitekit.Site(runs, "--port", CALM, "--gpu", "sim") as running:
+    with website.Site(runs, "--port", CALM, "--gpu", "sim") as running:
         yield running
 
 
@@ -144,7 +144,7 @@ def test_the_self_check_says_what_doctor_says(page: Page) -> None:
 
 
 def test_a_recording_is_started_commanded_and_stopped_from_the_page(
-    page: Page, site: sitekit.Site
+    page: Page, site: website.Site
 ) -> None:
     page.goto("/live")
     card = board(page)
@@ -182,7 +182,7 @@ def test_a_killed_server_costs_a_recording_nothing_and_the_next_one_shows_it(
     browser: Browser, tmp_path: Path
 ) -> None:
     runs = tmp_path / "runs"
-    with sitekit.Site(runs, "--port", CALM, "--gpu", "none") as first:
+    with website.Site(runs, "--port", CALM, "--gpu", "none") as first:
         page = browser.new_page(base_url=first.url)
         page.goto("/live")
         page.get_by_label("Duration").fill("60s")  # should this test fail, it ends by itself
@@ -195,7 +195,7 @@ def test_a_killed_server_costs_a_recording_nothing_and_the_next_one_shows_it(
         page.close()
     folder = samples.parent
     acknowledged = samples.read_bytes()
-    with sitekit.Site(runs, "--gpu", "none") as second:
+    with website.Site(runs, "--gpu", "none") as second:
         page = browser.new_page(base_url=second.url)
         page.goto("/live")
         row = page.locator(".recording", has_text=folder.name)
@@ -212,7 +212,7 @@ def test_a_killed_server_costs_a_recording_nothing_and_the_next_one_shows_it(
 
 
 def test_closing_the_page_stops_nothing_that_was_asked_for(
-    page: Page, site: sitekit.Site, browser: Browser
+    page: Page, site: website.Site, browser: Browser
 ) -> None:
     visitor = browser.new_page(base_url=site.url)
     visitor.goto("/live")
@@ -245,7 +245,7 @@ def test_a_gpu_is_shown_with_its_reasons(page: Page) -> None:
 def test_without_board_and_gpu_the_page_says_so_and_offers_simulated_ones(
     browser: Browser, tmp_path: Path
 ) -> None:
-    with sitekit.Site(tmp_path / "runs", "--gpu", "none") as bare:
+    with website.Site(tmp_path / "runs", "--gpu", "none") as bare:
         page = browser.new_page(base_url=bare.url)
         page.goto("/live")
         page.get_by_text("No board is plugged in").wait_for()
@@ -270,7 +270,7 @@ def test_markup_from_a_board_is_shown_as_text(page: Page, browser: Browser, tmp_
     board_says = hello_line().replace(b"Raspberry Pi Pico W with RP2040", evil.encode())
     body = board_says.split(b',"crc"')[0].decode()
     port.say(seal(body) + settings_line() + sample_line(0))
-    with sitekit.Site(tmp_path / "runs", "--port", port.path, "--gpu", "none") as site:
+    with website.Site(tmp_path / "runs", "--port", port.path, "--gpu", "none") as site:
         seen = browser.new_page(base_url=site.url)
         dialogs: list[str] = []
         seen.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))

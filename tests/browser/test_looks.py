@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from browser import sitekit
+from kit import website
 from thermoflop.runs.folder.store import RunStore
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ WRAPPED = """() => [...document.querySelectorAll('.q-btn__content, nav a, .runs 
 
 
 @pytest.fixture(scope="module", autouse=True)
-def runs(site: sitekit.Site) -> None:
+def runs(site: website.Site) -> None:
     """Something to show on the runs page, with a name as long as names get."""
     started = {"utc": "2026-01-01T00:00:00Z"}
     ended = {"duration_s": 5025.0, "end": "stopped"}

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from browser import sitekit
-from cli import kit
+from kit import commands, website
 from thermoflop.runs.folder.store import RunStore
 
 if TYPE_CHECKING:
@@ -44,19 +43,19 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     options = ["--out", str(runs), "--port", "sim://?speed=20&uptime=60", "--gpu", "sim"]
     for name, code in (("first", 0), ("second", 3)):
         words = ["record", *options, "--name", name, "--label", f"kind={name}", "--", "sh", "-c"]
-        assert kit.run(*words, f"sleep 0.6; exit {code}").returncode == code
+        assert commands.run(*words, f"sleep 0.6; exit {code}").returncode == code
     return runs
 
 
 @pytest.fixture(scope="module")
-def site(recorded: Path) -> Iterator[sitekit.Site]:
+def site(recorded: Path) -> Iterator[website.Site]:
     """A server for a copy of that folder."""
-    with sitekit.Site(recorded.with_name("shown"), "--gpu", "none") as running:
+    with website.Site(recorded.with_name("shown"), "--gpu", "none") as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
-def runs(recorded: Path, site: sitekit.Site) -> Path:
+def runs(recorded: Path, site: website.Site) -> Path:
     """The copy, made anew: a test may change it."""
     shutil.rmtree(site.runs, ignore_errors=True)
     shutil.copytree(recorded, site.runs)
@@ -163,7 +162,7 @@ OUTSIDE = [
 ]  # fmt: skip
 
 
-def test_a_run_s_name_does_not_lead_out_of_the_folder(site: sitekit.Site, runs: Path) -> None:
+def test_a_run_s_name_does_not_lead_out_of_the_folder(site: website.Site, runs: Path) -> None:
     secret = runs.parent / "secret"
     shutil.copytree(sorted(runs.iterdir())[0], secret)
     (runs / "linked").symlink_to(secret)

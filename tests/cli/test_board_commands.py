@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from hostkit import Pty, introduction, sample_line
-from kit import run, start
+from kit.board_lines import Pty, introduction, sample_line
+from kit.commands import run, start
 from thermoflop.cli.arguments import duration_s
 from thermoflop.runs.folder.reader import RunReader, read_run
 
@@ -165,7 +165,7 @@ def test_a_full_disk_is_exit_code_6(tmp_path: Path) -> None:
     import subprocess
     import sys
 
-    from kit import ENVIRONMENT
+    from kit.commands import ENVIRONMENT
 
     with Pty() as pty, talking(pty):
         words = ["log", "--port", pty.path, "--for", "5s", "--out", str(tmp_path)]

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kit import run
+from kit.commands import run
 
 ASK = """
 source "$1"; shift

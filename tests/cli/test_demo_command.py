@@ -6,7 +6,7 @@ import json
 import signal
 from pathlib import Path
 
-from kit import run, start
+from kit.commands import run, start
 
 
 def test_it_works_warms_cools_and_leaves_a_run_with_a_report(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from kit import ENVIRONMENT, command, run, start
+from kit.commands import ENVIRONMENT, command, run, start
 from thermoflop.cli import simulate
 from thermoflop.pico.simulated.menu import MENU
 from thermoflop.pico.simulated.options import WORDS

@@ -1,6 +1,6 @@
 """Figures that papers and blogs state, out of the public functions, each beside its source.
 
-Those of ``test_seeds.py`` are not repeated; here are the rest, and those that hold through
+Those of ``test_sources.py`` are not repeated; here are the rest, and those that hold through
 ``tf.train``, ``tf.estimate`` and ``tf.fit`` as well as in the formulas below them.
 """
 

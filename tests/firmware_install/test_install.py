@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import thermoflop
+from kit.flash import on_flash
 from thermoflop.errors import InputError
 from thermoflop.pico import firmware
 from thermoflop.pico.flash import await_hello
 from thermoflop.pico.ports import Target
 from vm import runner
-from vm.flash_kit import on_flash
 from vm.repl_board import ReplBoard, write_image
 from vm.runner import FIRMWARE, ROOT
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from hostkit import Pty, event_line, sample_line, settings_line
+from kit.board_lines import Pty, event_line, sample_line, settings_line
 from thermoflop.errors import BoardError, BoardRefused, UsageError
 from thermoflop.pico.client import ask
 from thermoflop.pico.ports import Target

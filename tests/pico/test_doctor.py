@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from hostkit import Pty, hello_line, sample_line
+from kit.board_lines import Pty, hello_line, sample_line
 from thermoflop.pico.doctor import Facts, Finding, Heard, gather, judge
 from thermoflop.pico.ports import PortInfo, Target
 from thermoflop.pico.system import System

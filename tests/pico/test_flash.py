@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from kit.flash import first_line, make_firmware, on_flash, says_after_start, small_files
 from thermoflop.cli import main
 from thermoflop.errors import BoardError
 from thermoflop.pico import firmware, mpremote, ports
@@ -24,7 +25,6 @@ from thermoflop.pico import flash as flashing
 from thermoflop.pico.flash import flash
 from thermoflop.pico.ports import Target
 from vm import runner
-from vm.flash_kit import first_line, make_firmware, on_flash, says_after_start, small_files
 from vm.repl_board import ReplBoard, read_image, write_image
 
 needs_vm = pytest.mark.skipif(bool(runner.missing()), reason=runner.missing())

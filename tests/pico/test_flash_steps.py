@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit.flash import MAIN, on_flash, small_files
 from thermoflop.pico import onboard
 from thermoflop.pico.simulated import fakes
 from thermoflop.pico.simulated.module_space import Space
-from vm.flash_kit import MAIN, on_flash, small_files
 
 ONBOARD = Path(onboard.__file__).read_text(encoding="utf-8")
 SETTINGS = {"/settings.txt": b"on_c 31.000\n"}

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hostkit import Pty, hello_line, introduction, sample_line
+from kit.board_lines import Pty, hello_line, introduction, sample_line
 from thermoflop.errors import BoardError
 from thermoflop.pico.link import Latest, Link
 from thermoflop.pico.ports import Target

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hostkit import Pty
+from kit.board_lines import Pty
 from thermoflop.errors import BoardError
 from thermoflop.pico import ports
 from thermoflop.pico.ports import PortInfo, Target, choose, open_port

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hostkit import event_line, hello_line, sample_line, settings_line
+from kit.board_lines import event_line, hello_line, sample_line, settings_line
 from thermoflop.pico.track import MAX_STALE_RUN, BadLine, BoardLine, HostEvent, Item, Tracker
 from thermoflop.pico.wire import Sample
 

@@ -6,10 +6,10 @@ import json
 import tracemalloc
 from itertools import pairwise
 
-import hostkit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit import board_lines
 from thermoflop.errors import UsageError
 from thermoflop.pico.wire import (
     Bad,
@@ -30,7 +30,7 @@ from thermoflop.pico.wire import (
     seal,
 )
 
-GOOD = hostkit.sample_line(12).rstrip(b"\n")
+GOOD = board_lines.sample_line(12).rstrip(b"\n")
 
 
 def test_the_crc_is_crc16_ccitt_false() -> None:
@@ -41,11 +41,11 @@ def test_the_crc_is_crc16_ccitt_false() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (hostkit.sample_line(3, temp_c=None, flags=("open",), mode="fault"), Sample),
-        (hostkit.hello_line(), Hello),
+        (board_lines.sample_line(3, temp_c=None, flags=("open",), mode="fault"), Sample),
+        (board_lines.hello_line(), Hello),
         (seal('{"k":"units","boot":"3fa2c1","up_s":"s","temp_c":"degC"'), Units),
-        (hostkit.settings_line(), Settings),
-        (hostkit.event_line(0), Event),
+        (board_lines.settings_line(), Settings),
+        (board_lines.event_line(0), Event),
         (seal('{"k":"r","id":7,"ok":true,"on_c":29.000'), Reply),
         (seal('{"k":"r","id":7,"ok":false,"err":"on_c 20.000 must be above off_c 28.000"'), Reply),
         (seal('{"k":"r","id":7,"ok":false,"dup":true'), Reply),
@@ -61,7 +61,9 @@ def test_every_kind_of_line_becomes_its_own_type(line: bytes, message: type) -> 
 
 def test_a_sample_carries_what_the_board_said() -> None:
     """Field by field, null staying None and never 0."""
-    line = hostkit.sample_line(9, temp_c=None, flags=("open", "fast"), drops=4, mode="fault", fan=1)
+    line = board_lines.sample_line(
+        9, temp_c=None, flags=("open", "fast"), drops=4, mode="fault", fan=1
+    )
     assert decode(line[:-1]) == Sample(
         "3fa2c1", 9, 2.0, None, 2048, 1, "fault", ("open", "fast"), 4
     )
@@ -85,7 +87,7 @@ def test_no_single_changed_byte_is_believed() -> None:
 
 def test_no_cut_line_and_no_merged_lines_are_believed() -> None:
     """A tear leaves a head, a tail, or a head with another line's tail."""
-    other = hostkit.sample_line(13)[:-1]
+    other = board_lines.sample_line(13)[:-1]
     for at in range(1, len(GOOD)):
         assert isinstance(decode(GOOD[:at]), Bad)
         assert isinstance(decode(GOOD[at:]), Bad)

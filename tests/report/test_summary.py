@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hostkit import introduction, sample_line
+from kit.board_lines import introduction, sample_line
 from thermoflop.pico.track import Counters, Tracker
 from thermoflop.pico.wire import Sample, decode
 from thermoflop.report.summary import duration, losses, summarize, summary_lines

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bench.kit import numpy_pool
+from kit.bench import numpy_pool
 from thermoflop.bench import backend as clocks
 from thermoflop.bench import limits
 from thermoflop.bench import run as benching

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from simkit import bad, board, events, hellos, replies, samples
+from kit.simulated_board import bad, board, events, hellos, replies, samples
 from thermoflop.errors import BoardError
 from thermoflop.pico.simulated import fakes
 from thermoflop.pico.simulated.board import SimulatedBoard

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simkit import bad, board, samples
+from kit.simulated_board import bad, board, samples
 from thermoflop.pico.simulated.cable import (
     HOST_BUFFER_BYTES,
     USB_BUFFER_BYTES,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import serial
-from simkit import samples
+from kit.simulated_board import samples
 from thermoflop.errors import BoardError, StorageError, UsageError
 from thermoflop.pico.simulated.board import SimulatedBoard
 from thermoflop.pico.simulated.options import parse_options

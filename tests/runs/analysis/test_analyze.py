@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runs.analysis.kit import START_S, board_sample, board_settings, event, mark, trial, write
+from kit.run_folder import START_S, board_sample, board_settings, event, mark, trial, write
 from thermoflop.errors import InputError
 from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.analysis.compare import outliers, paired, spread, t_95

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runs.analysis.kit import START_S, event, mark, trial, write
+from kit.run_folder import START_S, event, mark, trial, write
 from thermoflop.report.html.page import page
 from thermoflop.report.terminal.terminal import lines
 from thermoflop.runs.analysis.analyze import analyze

@@ -1,0 +1,1 @@
+"""What several tests share: boards, run folders, processes, machines that are made up."""
