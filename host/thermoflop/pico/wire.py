@@ -92,6 +92,10 @@ class Sample:
     flags: tuple[str, ...]
     drops: int
 
+    def follows(self, last: Sample | None) -> bool:
+        """Whether nothing is missing since ``last``: the same boot, and the next number."""
+        return last is not None and self.boot == last.boot and self.seq == last.seq + 1
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

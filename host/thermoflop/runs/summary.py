@@ -67,7 +67,7 @@ class Summarizer:
         if sample.boot != last.boot:
             return
         dt_s = max(0.0, sample.up_s - last.up_s)
-        if sample.seq != last.seq + 1:
+        if not sample.follows(last):
             self._gap_s += dt_s
             return
         self._watched_s += dt_s

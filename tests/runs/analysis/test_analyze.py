@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit.run_folder import START_S, board_sample, board_settings, event, mark, trial, write
 from thermoflop.errors import InputError
+from thermoflop.report.html.series import run_series
+from thermoflop.report.summary import summarize_run
 from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.analysis.compare import outliers, paired, spread, t_95
 from thermoflop.runs.analysis.figures import Analysis
@@ -26,18 +28,25 @@ def gpu(t_s: float, power_w: float, energy_j: float, reasons: int = 0, **more: f
     )
 
 
-def decode_run(tmp_path: Path, cut_from_s: float, slow: float, peak: float = 1000.0) -> Analysis:
-    """Ten seconds of decode at 100 tokens/s, ``slow`` times that from ``cut_from_s`` on."""
-    records = [*trial(0, 10), mark(0, "decode", flops_per_token=2.0, peak_flops_per_s=peak)]
-    t_s, made = 0.0, 0.0
-    while t_s < 10 - 1e-9:
-        end_s = t_s + 0.25
-        free_s = min(end_s, max(t_s, cut_from_s)) - t_s
-        made = 100 * (free_s + slow * (0.25 - free_s))
-        t_s = end_s
-        records.append(mark(t_s - 1e-4, tokens=made))
+# From the fastest that a board takes to the slowest that `record --rate` takes; a GPU's usual one
+# is 0.1, a board's 0.2. 5 and 10 s are above SHORTEST_GAP_S: silence there is not a gap by itself.
+EVERY_S = (0.1, 0.2, 1.0, 5.0, 10.0)
+
+
+def decode_run(tmp_path: Path, cut_from: float, slow: float, every_s: float = 0.1) -> Analysis:
+    """Decode at 100 tokens/s, ``slow`` times that from the share ``cut_from`` of the time on.
+
+    200 readings of a GPU at 200 W, one each ``every_s``, and a step of decode every five of them.
+    """
+    whole_s, step_s = 200 * every_s, 5 * every_s
+    records = [*trial(0, whole_s), mark(0, "decode", flops_per_token=2.0, peak_flops_per_s=1000.0)]
+    for n in range(40):
+        begin_s, end_s = n * step_s, (n + 1) * step_s
+        free_s = min(end_s, max(begin_s, cut_from * whole_s)) - begin_s
+        tokens = 100 * (free_s + slow * (step_s - free_s))
+        records.append(mark(end_s - 1e-4, tokens=tokens))
     readings = [
-        gpu(n / 20, 200.0, 10.0 * n, 0x20 if n / 20 >= cut_from_s else 0, sm_mhz=1980)
+        gpu(n * every_s, 200.0, 200.0 * n * every_s, 0x20 * (n >= 200 * cut_from), sm_mhz=1980)
         for n in range(201)
     ]
     return analyze(write(tmp_path, [*records, *readings]))
@@ -77,29 +86,32 @@ def test_a_mark_belongs_to_the_trial_that_runs(tmp_path: Path) -> None:
     assert found.trials[0].window.sums == {"tokens": 1}
 
 
-def test_energy_is_the_counters_and_the_integral_checks_it(tmp_path: Path) -> None:
-    """Also per token."""
-    found = decode_run(tmp_path, 20.0, 1.0)
+@pytest.mark.parametrize("every_s", EVERY_S)
+def test_energy_is_the_counters_and_the_integral_checks_it(tmp_path: Path, every_s: float) -> None:
+    """200 W for 200 readings' time at 100 tokens/s: 2 J a token, 200 FLOP/s of 1000."""
+    found = decode_run(tmp_path, 2.0, 1.0, every_s)
     (phase,) = found.phases
-    assert phase.energy[0].counter_j == pytest.approx(2000, rel=1e-3)
+    assert phase.energy[0].counter_j == pytest.approx(200 * 200 * every_s, rel=1e-3)
     assert phase.energy[0].check == pytest.approx(1.0, abs=1e-3)
     assert phase.joules_per_token == pytest.approx(2.0, rel=1e-3)
     assert phase.mfu == pytest.approx(100 * 2 / 1000, rel=1e-3)
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.floats(1, 9), st.floats(0.3, 0.95))
-def test_throttled_share_and_what_it_took_are_recovered(cut_from_s: float, slow: float) -> None:
+@given(st.floats(0.1, 0.9), st.floats(0.3, 0.95), st.sampled_from(EVERY_S))
+def test_throttled_share_and_what_it_took_are_recovered(
+    cut_from: float, slow: float, every_s: float
+) -> None:
     """From nothing but tokens, times and the reason bits; share of time to one sample."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
-        found = decode_run(Path(folder), cut_from_s, slow)
-    assert found.throttled_share[0] == pytest.approx(1 - cut_from_s / 10, abs=0.01)
+        found = decode_run(Path(folder), cut_from, slow, every_s)
+    assert found.throttled_share[0] == pytest.approx(1 - cut_from, abs=0.01)
     (lost,) = found.lost
     assert lost.by == "tokens"
     assert lost.error is not None
-    assert abs(lost.share - (1 - slow) * (1 - cut_from_s / 10)) < lost.error + 0.02
+    assert abs(lost.share - (1 - slow) * (1 - cut_from)) < lost.error + 0.02
     assert lost.free_per_s == pytest.approx(100, rel=0.03)
 
 
@@ -110,8 +122,8 @@ def test_throttled_throughout_falls_back_on_the_clock(tmp_path: Path) -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.floats(-80, 80), st.integers(0, 1000))
-def test_the_boards_clock_is_told_in_the_hosts(drift_ppm: float, seed: int) -> None:
+@given(st.floats(-80, 80), st.integers(0, 1000), st.sampled_from(EVERY_S))
+def test_the_boards_clock_is_told_in_the_hosts(drift_ppm: float, seed: int, every_s: float) -> None:
     """A skewed crystal and late arrivals: every sample is placed within the stated error."""
     import tempfile
 
@@ -119,7 +131,7 @@ def test_the_boards_clock_is_told_in_the_hosts(drift_ppm: float, seed: int) -> N
     rate = 1 / (1 + drift_ppm * 1e-6)  # a clock that gains shows more of its own seconds
     truth, records = [], []
     for seq in range(400):
-        up_s = round(3.0 + 0.2 * seq, 3)
+        up_s = round(3.0 + every_s * seq, 3)
         true_s = 1.0 + rate * (up_s - 3.0)
         truth.append(true_s)
         records.append(board_sample(true_s + rng.expovariate(200), seq, up_s=up_s))
@@ -131,19 +143,70 @@ def test_the_boards_clock_is_told_in_the_hosts(drift_ppm: float, seed: int) -> N
     worst_s = max(abs(a - b) for a, b in zip(board.t_s, truth, strict=True))
     assert worst_s < board.clock_error_s + 0.003
     assert board.drift_ppm is not None
-    allowed_ppm = 1e6 * (2 * board.clock_error_s + 0.001) / 80  # the error at both ends of 80 s
+    span_s = 400 * every_s
+    allowed_ppm = 1e6 * (2 * board.clock_error_s + 0.001) / span_s  # the error at both its ends
     assert abs(board.drift_ppm - drift_ppm) < allowed_ppm
 
 
-def test_fan_duty_is_weighted_by_time(tmp_path: Path) -> None:
-    """A state holds until the next sample; a hole counts for nothing."""
+@pytest.mark.parametrize("every_s", EVERY_S)
+def test_the_fans_time_is_one_in_report_analysis_and_summary(
+    tmp_path: Path, every_s: float
+) -> None:
+    """A state holds until the next sample, at any rate; time without samples counts for nothing.
+
+    Samples 0 to 99 with the fan on from 75, and 500 and 501 with it on: it ran for 24 + 1 of the
+    99 + 1 steps that were watched.
+    """
+    numbers = [*range(100), 500, 501]
     records = [board_settings(0, 29.0, 28.0)]
-    records += [board_sample(0.2 * n + 0.2, n, fan=int(n >= 75)) for n in range(100)]
-    records += [board_sample(100 + 0.2 * n, 500 + n, fan=1) for n in range(2)]
-    found = analyze(write(tmp_path, records))
-    assert found.fan_duty == pytest.approx(0.25, abs=0.02)
+    records += [board_sample(every_s * n, n, up_s=every_s * n, fan=int(n >= 75)) for n in numbers]
+    folder = write(tmp_path, records)
+    found = analyze(folder)
+    assert found.fan_duty == pytest.approx(0.25)
+    assert summarize_run(folder).fan_duty == pytest.approx(0.25)
+    series = run_series(found)
+    spans_s = [end_s - start_s for start_s, end_s in series["fan"]]
+    assert spans_s == pytest.approx([24 * every_s, every_s], abs=0.002)
+    (board,) = (panel for panel in series["panels"] if panel["title"] == "Board temperature")
+    assert [value for _, value in board["curves"][0]["points"]].count(None) == 1
     assert found.data.board is not None
     assert found.data.board.on_c == 29.0
+
+
+def test_a_restart_of_the_board_ends_what_the_fan_was_known_to_do(tmp_path: Path) -> None:
+    """Nothing says how long it was off: 1 of 2 watched steps had the fan on, none between."""
+    records = [board_sample(n, n, up_s=float(n), fan=1) for n in range(2)]
+    records += [board_sample(2 + n, n, boot="b00702", up_s=float(n)) for n in range(2)]
+    found = analyze(write(tmp_path, records))
+    assert found.fan_duty == 0.5
+    assert run_series(found)["fan"] == [[0.0, 1.0]]
+
+
+@pytest.mark.parametrize("every_s", EVERY_S)
+def test_a_gap_in_a_gpus_readings_is_one_for_energy_throttling_and_curve(
+    tmp_path: Path, every_s: float
+) -> None:
+    """100 W over 20 steps with the cap reached in half of them; two minutes are not recorded."""
+    times_s = [every_s * n for n in range(20)]
+    times_s += [times_s[-1] + 120.0, times_s[-1] + 120.0 + every_s]
+    whole_s = times_s[-1]
+    readings = [gpu(t_s, 100.0, 0.0, 0x4 if 5 <= n < 15 else 0) for n, t_s in enumerate(times_s)]
+    found = analyze(write(tmp_path, [*trial(0, whole_s), *readings]))
+    (energy,) = found.trials[0].energy.values()
+    assert energy.watched_s == pytest.approx(20 * every_s)
+    assert energy.integral_j == pytest.approx(2000 * every_s)
+    assert found.throttled_share == {0: pytest.approx(0.5)}
+    assert found.trials[0].throttled_s == pytest.approx(10 * every_s)
+    (power,) = (p for p in run_series(found)["panels"] if p["title"] == "GPU power")
+    assert [value for _, value in power["curves"][0]["points"]].count(None) == 1
+
+
+def test_a_window_within_a_gap_watched_nothing(tmp_path: Path) -> None:
+    """However short it is: nobody read a power there."""
+    readings = [gpu(t_s, 100.0, 0.0) for t_s in (0.0, 0.1, 0.2, 60.0, 60.1)]
+    found = analyze(write(tmp_path, [*trial(30, 31), *readings]))
+    assert found.trials[0].energy[0].watched_s == 0
+    assert found.trials[0].energy[0].integral_j is None
 
 
 def test_a_wall_clock_that_was_set_changes_nothing_but_a_warning(tmp_path: Path) -> None:

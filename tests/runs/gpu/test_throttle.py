@@ -6,12 +6,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from thermoflop.runs.gpu.sample import GpuSample
-from thermoflop.runs.gpu.throttle import decode, seconds_by_reason, spans, throttling, within
+from thermoflop.runs.gpu.throttle import (
+    ThrottleSpan,
+    ThrottleTracker,
+    decode,
+    seconds_by_reason,
+    throttling,
+    within,
+)
 
 
 def at(mono_s: float, reasons: int | None, gpu: int = 0) -> GpuSample:
     """A sample that says nothing but its reasons."""
     return GpuSample(mono_s, 0.0, gpu, reasons=reasons)
+
+
+def spans(samples: list[GpuSample]) -> list[ThrottleSpan]:
+    """The throttled spans of samples that are at most two seconds apart."""
+    tracker = ThrottleTracker(longest_step_s=2.0)
+    for sample in samples:
+        tracker.add(sample)
+    return tracker.spans
 
 
 @pytest.mark.parametrize("mask", [0x000, 0x001, 0x002, 0x100, 0x103])

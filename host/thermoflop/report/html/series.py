@@ -10,16 +10,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.runs.analysis.gaps import longest_step_s
 from thermoflop.runs.analysis.throughput import steps
 from thermoflop.runs.gpu.throttle import words
 
 if TYPE_CHECKING:
-    from thermoflop.runs.analysis.data import Column
+    from thermoflop.runs.analysis.data import Column, Stretch
     from thermoflop.runs.analysis.figures import Analysis
 
 MAX_POINTS = 3000
 MAX_BANDS = 400
-_GAP_STEPS = 6.0  # a hole this many times the usual step is a gap
 _MARKED = {
     "gpu_lost": "GPU lost",
     "gpu_back": "GPU back",
@@ -74,7 +74,7 @@ def _board(found: Analysis, zero: float) -> dict[str, Any]:
         if value is not None
     ]
     return {
-        "curves": [_curve("board", "board", board.t_s - zero, board.temp_c)],
+        "curves": [_curve("board", "board", board.t_s - zero, board.temp_c, board.stretch)],
         "levels": levels,
     }
 
@@ -136,21 +136,27 @@ def _listed(name: str, color: str, points: list[list[float | None]]) -> list[dic
     return [{"name": name, "color": color, "points": points[::stride]}]
 
 
-def _curve(name: str, color: str, t_s: Column, values: Column) -> dict[str, Any]:
-    return {"name": name, "color": color, "points": thin(t_s, values)}
+def _curve(
+    name: str, color: str, t_s: Column, values: Column, stretch: Stretch | None = None
+) -> dict[str, Any]:
+    return {"name": name, "color": color, "points": thin(t_s, values, stretch)}
 
 
-def thin(t_s: Column, values: Column) -> list[list[float | None]]:
-    """At most about ``MAX_POINTS`` points: the extremes of each stretch, nulls at gaps."""
+def thin(t_s: Column, values: Column, stretch: Stretch | None = None) -> list[list[float | None]]:
+    """At most about ``MAX_POINTS`` points: the extremes of each group, nulls at gaps.
+
+    ``stretch`` numbers the unbroken stretches of a board's samples; a GPU's are found by time.
+    """
     import numpy as np
 
     good = np.isfinite(values)
-    t_s, values = t_s[good], values[good]
-    if not len(t_s):
+    if not good.any():
         return []
-    steps_s = np.diff(t_s)
-    usual_s = float(np.median(steps_s)) if len(steps_s) else 0.0
-    holes = np.flatnonzero(steps_s > max(1.0, _GAP_STEPS * usual_s)) + 1
+    # an invalid sample of a board breaks its line, as it does in the picture of a run
+    part = None if stretch is None else (stretch + np.cumsum(~good))[good]
+    t_s, values = t_s[good], values[good]
+    gaps = np.diff(t_s) > longest_step_s(t_s) if part is None else np.diff(part) > 0
+    holes = np.flatnonzero(gaps) + 1
     group = max(1, math.ceil(2 * len(t_s) / MAX_POINTS))
     points: list[list[float | None]] = []
     for part_t, part_v in zip(np.split(t_s, holes), np.split(values, holes), strict=True):
@@ -192,7 +198,7 @@ def _fan(found: Analysis, zero: float) -> list[list[float]]:
         return []
     spans: list[list[float]] = []
     for index in range(len(board.t_s) - 1):
-        if not board.fan[index] or board.t_s[index + 1] - board.t_s[index] > 2.0:
+        if not board.fan[index] or board.stretch[index + 1] != board.stretch[index]:
             continue
         start, end = float(board.t_s[index]) - zero, float(board.t_s[index + 1]) - zero
         if spans and start - spans[-1][1] < 1e-3:

@@ -139,8 +139,7 @@ class Tracer:
             if last is not None:
                 self._mark(arrived_s, "reboot")
         t_s = max(self._last_t_s, sample.up_s + self._offset_s)
-        joined = last is not None and sample.boot == last.boot and sample.seq == last.seq + 1
-        if last is not None and joined:
+        if last is not None and sample.follows(last):
             self._extend(last, t_s)
         elif last is not None:
             self._line.cut()

@@ -51,10 +51,8 @@ class Live:
         """What came since the last call."""
         for item in items:
             if isinstance(item, BoardLine) and isinstance(item.message, Sample):
-                sample, last = item.message, self.last
-                joined = (
-                    last is not None and last.boot == sample.boot and last.seq + 1 == sample.seq
-                )
+                sample = item.message
+                joined = sample.follows(self.last)
                 self._readings.append(_Reading(item.mono_s, sample.temp_c, sample.fan, joined))
                 self.last = sample
             elif text := news(item):

@@ -9,6 +9,7 @@ from thermoflop.runs.analysis.compare import Spread, paired, spread
 from thermoflop.runs.analysis.data import RunData, load
 from thermoflop.runs.analysis.energy import energy
 from thermoflop.runs.analysis.figures import Analysis, Heat, WindowFigures
+from thermoflop.runs.analysis.gaps import longest_step_s
 from thermoflop.runs.analysis.phases import Window, phase_windows, trial_windows
 from thermoflop.runs.analysis.predicted import assume_work, compared
 from thermoflop.runs.analysis.thermal import (
@@ -41,7 +42,8 @@ def analyze_data(data: RunData) -> Analysis:
     phases = phase_windows(data, trials)
     for window in phases:
         assume_work(window, data.run.get("predictions"))
-    tracker = ThrottleTracker()
+    steps_s = [longest_step_s(columns["t_s"]) for columns in data.gpus.values()]
+    tracker = ThrottleTracker(max(steps_s, default=0.0))
     for sample in data.gpu_samples:
         tracker.add(sample)
     spans = [
@@ -58,7 +60,7 @@ def analyze_data(data: RunData) -> Analysis:
         spans=spans,
         throttled_share=_shares(spans, tracker.watched_s),
         seconds_by_reason=seconds_by_reason(spans),
-        fan_duty=_fan_duty(data),
+        fan_duty=data.board.fan_duty if data.board else None,
         lost=lost_to_throttling(made, spans, first),
         heat_effects=_effects(data, made),
         durations=_durations(trials),
@@ -145,20 +147,6 @@ def _sensor(name: str, t_s: Column, temp_c: Column, fit: ThermalFit | None) -> H
         fit=fit,
         steady=steady_state(t_s, temp_c),
     )
-
-
-def _fan_duty(data: RunData) -> float | None:
-    """The fan's share of the time; a state holds until the next sample of the same boot."""
-    import numpy as np
-
-    board = data.board
-    if board is None or len(board.t_s) < 2:
-        return None
-    steps_s = np.diff(board.t_s)
-    same = np.array([a == b for a, b in zip(board.boot, board.boot[1:], strict=False)])
-    known = same & (steps_s < 2.0)
-    total_s = float(steps_s[known].sum())
-    return float((steps_s * board.fan[:-1])[known].sum()) / total_s if total_s > 0 else None
 
 
 def _effects(data: RunData, made: list[Any]) -> list[HeatEffect]:

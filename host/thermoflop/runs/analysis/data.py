@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,22 +20,29 @@ from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import Hello, Sample, Settings
 from thermoflop.runs.folder.reader import ReadCounts, RunReader, read_run
 from thermoflop.runs.gpu.sample import MEASURED, GpuSample
+from thermoflop.runs.summary import Summarizer
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Column = NDArray[np.float64]
+    Stretch = NDArray[np.int_]
 
 
 @dataclass(slots=True)
 class BoardColumns:
-    """The board's samples; ``temp_c`` is NaN where the board gave none."""
+    """The board's samples; ``temp_c`` is NaN where the board gave none.
+
+    ``stretch`` numbers the unbroken stretches: it rises where samples are missing or the board
+    restarted. ``fan_duty`` is the fan's share of the time it was watched, 0 to 1.
+    """
 
     t_s: Column
     temp_c: Column
     fan: Column
-    boot: list[str]
+    stretch: Stretch
+    fan_duty: float | None
     clock_error_s: float | None
     drift_ppm: float | None
     on_c: float | None
@@ -71,6 +79,7 @@ class _Rows:
     """What was read, before it becomes columns."""
 
     samples: list[tuple[Sample, float]] = field(default_factory=list)
+    summarizer: Summarizer = field(default_factory=Summarizer)
     fitters: dict[str, ClockFitter] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     gpu: list[GpuSample] = field(default_factory=list)
@@ -126,6 +135,7 @@ def _take_board(rows: _Rows, item: BoardLine) -> None:
         rows.settings.update(message.values)
     if isinstance(message, Sample):
         rows.samples.append((message, item.mono_s))
+        rows.summarizer.add(message)
     if isinstance(message, Sample | Hello):
         fitter = rows.fitters.setdefault(message.boot, ClockFitter(message.boot))
         fitter.add(message.up_s, item.mono_s)
@@ -138,13 +148,15 @@ def _board(rows: _Rows, start_s: float) -> BoardColumns | None:
         return None
     fits = {boot: fit for boot, f in rows.fitters.items() if (fit := f.fit()) is not None}
     t_s = [_place(fits.get(s.boot), s, mono_s) - start_s for s, mono_s in rows.samples]
-    temps = [math.nan if s.temp_c is None else s.temp_c for s, _ in rows.samples]
     longest = max(fits.values(), key=lambda fit: fit.span_s, default=None)
+    samples = [sample for sample, _ in rows.samples]
+    gaps = [not sample.follows(last) for last, sample in pairwise(samples)]
     return BoardColumns(
         t_s=np.maximum.accumulate(np.array(t_s)),
-        temp_c=np.array(temps),
-        fan=np.array([float(s.fan) for s, _ in rows.samples]),
-        boot=[s.boot for s, _ in rows.samples],
+        temp_c=np.array([math.nan if s.temp_c is None else s.temp_c for s in samples]),
+        fan=np.array([float(sample.fan) for sample in samples]),
+        stretch=np.cumsum([0, *gaps]),
+        fan_duty=rows.summarizer.summary().fan_duty,
         clock_error_s=max((fit.error_s for fit in fits.values()), default=None),
         drift_ppm=longest.drift_ppm if longest is not None else None,
         on_c=_number(rows.settings, "on_c"),

@@ -1,7 +1,7 @@
 """Energy of a stretch of a run: the GPU's own counter, with the integral of power as a check.
 
 A driver's counter steps in intervals of its own, so over a short stretch the two may differ by a
-step; ``check`` is their ratio. Holes longer than ``MAX_HOLE_S`` are not integrated.
+step; ``check`` is their ratio. Gaps of the recording are not integrated.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.runs.analysis.gaps import longest_step_s
+
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.data import Column
-
-MAX_HOLE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +80,14 @@ def _integral(
     t_s, power_w = columns["t_s"][good], columns["power_w"][good]
     if len(t_s) < 2 or end_s <= t_s[0] or start_s >= t_s[-1]:
         return None, 0.0, None
-    low_s, high_s = max(start_s, float(t_s[0])), min(end_s, float(t_s[-1]))
-    inner = (t_s > low_s) & (t_s < high_s)
-    at_s = np.concatenate([[low_s], t_s[inner], [high_s]])
+    step_s = longest_step_s(t_s)
+    first, last = np.searchsorted(t_s, start_s, "right") - 1, np.searchsorted(t_s, end_s) + 1
+    t_s, power_w = t_s[max(0, first) : last], power_w[max(0, first) : last]
+    seen = np.diff(t_s) <= step_s
+    at_s = np.clip(t_s, start_s, end_s)
     at_w = np.interp(at_s, t_s, power_w)
-    steps_s = np.diff(at_s)
-    means_w = (at_w[1:] + at_w[:-1]) / 2
-    seen = steps_s <= MAX_HOLE_S
-    watched_s = float(np.sum(steps_s[seen]))
-    return float(np.sum((steps_s * means_w)[seen])), watched_s, float(np.max(at_w))
+    steps_s = np.diff(at_s)[seen]
+    if not steps_s.any():
+        return None, 0.0, None
+    means_w = ((at_w[1:] + at_w[:-1]) / 2)[seen]
+    return float(steps_s @ means_w), float(np.sum(steps_s)), float(np.max(at_w))

@@ -40,7 +40,6 @@ WORDS = {
     "reliability": "voltage limit",
 }
 NOT_THROTTLING = 0x001 | 0x002 | 0x100
-MAX_HOLE_S = 2.0  # a reason is not believed to hold over a longer silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +76,9 @@ def words(name: str) -> str:
 class ThrottleTracker:
     """Feed it the samples of one or more GPUs in order of time; it keeps the spans."""
 
-    def __init__(self) -> None:
-        """Nothing seen yet."""
+    def __init__(self, longest_step_s: float) -> None:
+        """A reason is not believed to hold over a silence longer than ``longest_step_s``."""
+        self._longest_step_s = longest_step_s
         self.spans: list[ThrottleSpan] = []
         self.watched_s: dict[int, float] = {}
         self._last: dict[int, GpuSample] = {}
@@ -90,7 +90,7 @@ class ThrottleTracker:
         if last is None or last.reasons is None:
             return
         span_s = sample.mono_s - last.mono_s
-        if not 0 < span_s <= MAX_HOLE_S:
+        if not 0 < span_s <= self._longest_step_s:
             return
         self.watched_s[sample.gpu] = self.watched_s.get(sample.gpu, 0.0) + span_s
         names = throttling(last.reasons)
@@ -107,14 +107,6 @@ class ThrottleTracker:
                     return
                 break
         self.spans.append(span)
-
-
-def spans(samples: Iterable[GpuSample]) -> list[ThrottleSpan]:
-    """The throttled spans of a run's samples."""
-    tracker = ThrottleTracker()
-    for sample in samples:
-        tracker.add(sample)
-    return tracker.spans
 
 
 def seconds_by_reason(found: Iterable[ThrottleSpan]) -> dict[str, float]:
