@@ -113,6 +113,26 @@ def test_it_multiplies_what_the_operator_table_says(
     assert flops == table.flops
 
 
+@pytest.mark.parametrize("name", SMALL)
+def test_its_weights_are_as_many_as_the_models(name: str) -> None:
+    """To the last one, so that what is read is the model's; a tied head is kept apart."""
+
+    def numbers(value: Any) -> int:
+        if isinstance(value, tuple | list):
+            return sum(numbers(each) for each in value)
+        return 0 if value is None else int(value.size)
+
+    model = small(name)
+    weights = Decoder(model, NumpyBackend("fp32"), 1, 8).weights
+    found = numbers([weights.front, weights.tail, weights.head])
+    for block in weights.blocks:
+        # a norm stands in the list, and under its name
+        parts = {name: value for name, value in block.arrays.items() if "norm" not in name}
+        found += numbers(list(parts.values())) + numbers(block.arrays["norms"])
+    tied = int(model.description.head.matrix_parameters) if model.tied else 0
+    assert found == model.params + tied
+
+
 def test_fewer_layers_keep_embedding_and_head() -> None:
     """And more than there are is refused."""
     model = small("llama")

@@ -137,7 +137,7 @@ def open_pool(backend: Backend) -> Pool:
 def find_best(backend: Backend, pool: Pool) -> Best:
     """Look for the best rates; a few seconds."""
     mark("best rates")
-    peak = max(_peak(backend, size) for size in _sizes(backend))
+    peak = max(peak_flops_s(backend, size) for size in _sizes(backend))
     rates = [(size, _hot_rate(backend, size)) for size in _SETS]
     memory = _cold_rate(backend, pool)
     mark(None)
@@ -157,14 +157,16 @@ def _sizes(backend: Backend) -> tuple[int, ...]:
     return (512, 1024, 1536, 2048, 3072)
 
 
-def _fastest_s(backend: Backend, call: Callable[[], Any]) -> float:
+def fastest_s(backend: Backend, call: Callable[[], Any]) -> float:
+    """The fastest of many calls, in seconds, looked for during ``PEAK_S``."""
     once = max(min(backend.timed(call, 2)), 1e-7)
     return min(backend.timed(call, int(min(2000, max(5, PEAK_S / once)))))
 
 
-def _peak(backend: Backend, size: int) -> float:
+def peak_flops_s(backend: Backend, size: int) -> float:
+    """FLOP/s of the product of two square matrices with ``size`` rows."""
     rows, weights = backend.normal(size, size), backend.weights(size, size)
-    return 2.0 * size**3 / _fastest_s(backend, lambda: backend.matmul(rows, weights))
+    return 2.0 * size**3 / fastest_s(backend, lambda: backend.matmul(rows, weights))
 
 
 def _hot_rate(backend: Backend, n_bytes: int) -> float:
@@ -172,9 +174,9 @@ def _hot_rate(backend: Backend, n_bytes: int) -> float:
     elements = n_bytes // backend.wide_bytes
     width = int(elements**0.5)
     row, weights = backend.normal(1, width), backend.weights(width, width)
-    product_s = _fastest_s(backend, lambda: backend.matmul(row, weights))
+    product_s = fastest_s(backend, lambda: backend.matmul(row, weights))
     left, right = backend.normal(1, elements // 3), backend.normal(1, elements // 3)
-    sum_s = _fastest_s(backend, lambda: backend.add_into(left, right))
+    sum_s = fastest_s(backend, lambda: backend.add_into(left, right))
     wide = backend.wide_bytes
     return max(width * width * wide / product_s, 2 * (elements // 3) * wide / sum_s)
 
@@ -189,11 +191,11 @@ def _cold_rate(backend: Backend, pool: Pool) -> float:
         def call(width: int = width, row: Any = row) -> Any:
             return backend.matmul(row, pool.cut(width, width))
 
-        best = max(best, width * width * backend.wide_bytes / _fastest_s(backend, call))
+        best = max(best, width * width * backend.wide_bytes / fastest_s(backend, call))
     half = pool.elements // 2
     left, right = pool.cut(half), pool.cut(half)
     moved = 2 * half * backend.wide_bytes  # read twice, written into one of both
-    return max(best, moved / _fastest_s(backend, lambda: backend.add_into(left, right)))
+    return max(best, moved / fastest_s(backend, lambda: backend.add_into(left, right)))
 
 
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
