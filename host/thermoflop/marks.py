@@ -19,14 +19,37 @@ _fd: int | None = None  # -1: there is no recorder
 
 
 def mark(name: str | None, **values: float | str) -> None:
-    """Begin the phase ``name`` now; None ends the phase that is running."""
+    """Begin a phase now. It lasts until the next mark, or the end of the run.
+
+    Outside of a recording this does nothing, and it never raises because of its file.
+
+    Args:
+        name: the phase's name. None: end the phase that is running.
+        **values: numbers and texts that belong to the phase, by name: ``tokens`` gives tokens a
+            second in the report; ``flops``, ``bytes`` and ``peak_flops_per_s`` give utilization.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> tf.mark("prefill", tokens=2048)
+        >>> tf.mark(None)
+    """
     if _fd == -1 or not _ready():
         return
     _write({"phase": name, **({"values": values} if values else {})})
 
 
 def note(**values: float | str) -> None:
-    """Numbers that belong to the phase that is running, such as ``tokens=64`` after a step."""
+    """Add numbers to the phase that is running, such as tokens after a step.
+
+    Outside of a recording this does nothing, and it never raises because of its file.
+
+    Args:
+        **values: numbers and texts by name, as in ``mark``; notes of one phase add up.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> tf.note(tokens=64)
+    """
     if _fd == -1 or not _ready():
         return
     _write({"values": values})
@@ -34,7 +57,20 @@ def note(**values: float | str) -> None:
 
 @contextmanager
 def phase(name: str, **values: float | str) -> Iterator[None]:
-    """The phase ``name`` for the length of a ``with`` block."""
+    """A phase for the length of a ``with`` block.
+
+    Args:
+        name: the phase's name.
+        **values: numbers and texts that belong to it, as in ``mark``.
+
+    Returns:
+        A context manager; the phase ends with the block, also where that raises.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> with tf.phase("decode", tokens=64):
+        ...     pass
+    """
     mark(name, **values)
     try:
         yield

@@ -24,12 +24,33 @@ POSITION_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx
 def load_model(
     source: str | PathLike[str] | Mapping[str, Any], ignore: str | Iterable[str] = ()
 ) -> Model:
-    """Describe a model from its configuration.
+    """Describe a model from its configuration. No weights are read, and nothing is downloaded.
 
-    ``source`` is a config.json, a folder with one, a dictionary, or a name from the catalogue
-    (``thermoflop models``). ``ignore`` names keys that change no count, although they look like
-    it. Raises InputError for what is not a configuration, and its subclass UnknownModel for a
-    ``model_type`` or a key that is not understood.
+    Args:
+        source: path of a config.json, path of a folder with one, the configuration as a
+            dictionary, or a name of the catalogue (``thermoflop models``).
+        ignore: a key, or several, that change no count although they look like it; none by
+            default.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: for what is no configuration, or a value that is not what it should be.
+        UnknownModel: an InputError, for a name, a ``model_type`` or a key that is not understood.
+        UsageError: for an ``ignore`` that is no key of the configuration.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> tf.load_model("llama-3-8b")  # as published
+        <Model llama-3-8b: llama, 8,030,261,248 parameters>
+        >>> tf.load_model({"model_type": "gpt2", "n_layer": 2}).default_tokens
+        1024
+        >>> tf.load_model("lama-3-8b")
+        Traceback (most recent call last):
+        ...
+        thermoflop.errors.UnknownModel: 'lama-3-8b' is no file, no folder and no name in the \
+catalogue; the nearest name is llama-3-8b; `thermoflop models` lists the names
     """
     raw, name, origin = read_source(source)
     ignored = frozenset((ignore,) if isinstance(ignore, str) else ignore)

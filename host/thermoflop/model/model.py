@@ -1,33 +1,51 @@
-"""A model and what can be asked of it: parameters, operators of a step, cache, training."""
+"""A model and its steps: operators of a prompt, a token, a generation, a training step."""
 
 from __future__ import annotations
 
-from thermoflop.base.number import ARITHMETIC
-from thermoflop.base.record import fields_of, record
+from thermoflop.base.record import record
 from thermoflop.errors import UsageError
-from thermoflop.model.architecture import cache, parameters
-from thermoflop.model.architecture.formats import choose_formats, parse_format
-from thermoflop.model.operators.build import build_operators, source_positions
+from thermoflop.model.architecture.formats import choose_formats
+from thermoflop.model.operators.build import source_positions
 from thermoflop.model.operators.step import Step, checked
-from thermoflop.model.operators.table import OperatorTable
+from thermoflop.model.sizes import Sizes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.operators.generation import Generation
+    from thermoflop.model.operators.table import OperatorTable
     from thermoflop.model.operators.training import Training
 
 
 @record
-class Model:
-    """A transformer, described. Made by ``load_model``, or from a ``Description``.
+class Model(Sizes):
+    """A transformer: made by ``load_model``, immutable, equal to another of the same description.
 
-    ``family`` is the ``model_type`` it was read as; ``max_positions`` the longest sequence that
-    its configuration speaks of; ``source`` where the configuration comes from.
+    Every count is a whole number (int). Where a size that is handed in is a numpy array, counts
+    are arrays: int64 if the largest one fits, else float64.
+
+    Attributes:
+        name: what it is called in tables; the name in the catalogue, or of the file's folder.
+        family: the ``model_type`` that it was read as.
+        description: its stacks of layers, with the shape of every part.
+        max_positions: the longest sequence in tokens that the configuration states, or None.
+        source: where the configuration comes from: a path, a measurement or a publication.
+        notes: sentences on what is counted in an unusual way; most models have none.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> model = tf.load_model("gpt2")
+        >>> model.params  # as published
+        124439808
+        >>> model.family, model.max_positions, model.tied, model.is_encoder
+        ('gpt2', 1024, True, False)
+        >>> model.params_by_group["mlp"] == 12 * (2 * 768 * 3072 + 3072 + 768)
+        True
+        >>> round(tf.load_model("mixtral-8x7b").active_params / 1e9, 1)  # of 46.7e9
+        12.9
     """
 
     name: str
@@ -36,104 +54,6 @@ class Model:
     max_positions: int | None = None
     source: str = ""
     notes: tuple[str, ...] = ()
-
-    @property
-    def params(self) -> Number:
-        """Parameters; a tied matrix counts once."""
-        return self._counted(parameters.total)
-
-    @property
-    def params_by_group(self) -> dict[str, Number]:
-        """Parameters by group: ``attn``, ``mlp``, ``experts``, ``norm``, ``embed_tokens``, ..."""
-        return parameters.by_group(self.description)
-
-    @property
-    def active_params(self) -> Number:
-        """Parameters that work on one token: of the experts, the top-k share. Embeddings count."""
-        return self._counted(parameters.active)
-
-    @property
-    def bias_params(self) -> Number:
-        """Parameters in biases, those of norms included."""
-        return self._counted(parameters.biases)
-
-    def _counted(self, count: Callable[[Description], Number]) -> Number:
-        """A count of the description; where sizes are arrays, in numbers that cannot wrap."""
-        if type(self.description.stacks[0].hidden) is int:
-            return count(self.description)
-        from thermoflop.model.operators.sweep import widened
-
-        return widened(count, self.description)
-
-    @property
-    def tied(self) -> bool:
-        """Whether the head shares its matrix with the token embedding."""
-        head = self.description.head
-        return bool(head is not None and head.tied)
-
-    @property
-    def is_encoder(self) -> bool:
-        """Whether the model has no cache: it encodes, in one step."""
-        decoder = self.description.stack("decoder")
-        return decoder is None or not decoder.causal
-
-    @property
-    def is_encoder_decoder(self) -> bool:
-        """Whether a decoder attends to an encoder."""
-        return self.description.stack("encoder") is not None
-
-    def weight_bytes(self, dtype: str = "bf16", kept: str | None = None) -> Number:
-        """Bytes of all parameters in a format.
-
-        A quantized format holds for matrices in layers; heads, tables, norms, biases and routers
-        stay in ``kept`` (bf16).
-        """
-        weights = parse_format(dtype)
-        wide = parse_format(kept or ("bf16" if weights.quantized else dtype))
-        return parameters.stored_bytes(self.description, weights, wide)
-
-    def kv_bytes(
-        self,
-        tokens: Number,
-        batch: Number = 1,
-        dtype: str = "bf16",
-        *,
-        encoder: Number = 0,
-        page: int | None = None,
-        mla: str = "latent",
-        windowed: bool = True,
-    ) -> Number:
-        """Bytes of the key-value cache of ``batch`` sequences of ``tokens`` tokens.
-
-        ``page`` allocates in whole pages of so many tokens, as engines do; ``mla`` is ``latent``
-        or ``expanded``; ``windowed=False`` keeps every token in sliding layers too. ``encoder``
-        positions of cross attention are added for an encoder-decoder.
-        """
-        if mla not in ("latent", "expanded", "absorbed"):
-            raise UsageError(f"mla={mla!r} is not a cache: expected latent or expanded")
-        checked(Step(batch=batch, cached=tokens, encoder=encoder))
-        if page is not None and (type(page) is not int or page < 1):
-            raise UsageError(f"page={page!r} makes no sense: expected a whole number of tokens")
-        chosen = parse_format(dtype)
-
-        def count(described: Description, held: Number, source: Number, many: Number) -> Number:
-            elements = cache.cache_elements(described, held, source, page, mla, windowed)
-            return chosen.bytes_of(many * elements)
-
-        from thermoflop.model.operators.sweep import widened
-
-        return widened(count, self.description, tokens, encoder, batch)
-
-    def state_bytes(self, batch: Number = 1, dtype: str = "bf16") -> Number:
-        """Bytes of the recurrent states of ``batch`` sequences; 0 without a recurrence."""
-        chosen = parse_format(dtype)
-        from thermoflop.model.operators.sweep import widened
-
-        return widened(
-            lambda described, many: chosen.bytes_of(many * cache.state_elements(described)),
-            self.description,
-            batch,
-        )
 
     def operators(
         self,
@@ -156,25 +76,47 @@ class Model:
         activations: str | None = None,
         cache: str | None = None,
     ) -> OperatorTable:
-        """The operators of one step: ``new`` tokens after ``cached`` ones, in ``batch`` sequences.
+        """The operators of one forward step. Sizes are whole numbers or numpy arrays of them.
 
-        ``encoder``, ``images`` and ``encode`` as in ``Step``; the conventions from ``attention``
-        to ``convolution`` as in ``CONVENTIONS``; the number formats ``dtype`` or one by one. Sizes
-        may be numpy arrays: then every total is an array. UsageError for what makes no sense.
+        Args:
+            batch: sequences.
+            new: tokens of each sequence that are run.
+            cached: tokens of each sequence in the cache already.
+            encoder: source positions of an encoder-decoder.
+            images: images in all, for a model that sees. None: one a sequence where it needs them.
+            encode: whether the encoder runs in this step. None: where nothing is cached.
+            attention: ``full`` (every query meets every key) or ``causal``; this and the next six
+                are the conventions of counting, explained in ``Step``.
+            logits: ``all`` positions, the ``last`` of each sequence, or ``none``.
+            mla: form of latent attention: ``latent``, ``expanded`` or ``absorbed``.
+            kernels: ``fused`` (scores stay on the chip) or ``eager``.
+            experts: ``routed`` to the top-k, or ``all``.
+            expert_reads: weights read of the ``expected`` number of experts, or of ``all``.
+            convolution: ``padded`` as the reference code runs it, or ``needed``.
+            dtype: number format of all three that follow, as in ``weight_bytes``.
+            weights: format of weights. None: ``dtype``.
+            activations: format of activations. None: ``dtype``.
+            cache: format of keys, values and states. None: ``dtype``.
+
+        Returns:
+            The table; with arrays among the sizes, a sweep: each total has their common shape.
+
+        Raises:
+            UsageError: for a value that makes no sense, or that this kind of model cannot run.
+
+        Example:
+            >>> import thermoflop as tf
+            >>> table = tf.load_model("gpt2").operators(cached=1023)
+            >>> table.flops == 12 * (24 * 768**2 + 4 * 768 * 1024) + 2 * 768 * 50257
+            True
         """
         formats = choose_formats(dtype, weights, activations, cache)
         conventions = (attention, logits, mla, kernels, experts, expert_reads, convolution)
         step = checked(Step(batch, new, cached, encoder, images, encode, *conventions))
         self._check_fits(step)
-        from thermoflop.model.operators.sweep import is_sweep, prepared, shape_of_sweep
+        from thermoflop.model.operators.sweep import table_of
 
-        if not is_sweep(self.description, step):
-            operators = build_operators(self.description, step)
-            return OperatorTable(self.name, operators, step, formats, _arithmetic(step))
-        shape = shape_of_sweep(self.description, step)
-        description, step, arithmetic = prepared(self.description, step)
-        operators = build_operators(description, step)
-        return OperatorTable(self.name, operators, step, formats, arithmetic, shape)
+        return table_of(self.name, self.description, step, formats)
 
     def _check_fits(self, step: Step) -> None:
         """UsageError for a step that this kind of model cannot run."""
@@ -191,17 +133,68 @@ class Model:
             raise UsageError(f"{self.name} reads a source: say encoder=, its length")
 
     def prefill(self, tokens: Number, batch: Number = 1, **options: Any) -> OperatorTable:
-        """The step that reads a prompt of ``tokens`` tokens, at least one."""
+        """The step that reads a prompt.
+
+        Args:
+            tokens: tokens of the prompt of each sequence, at least 1; whole or an array.
+            batch: sequences; a whole number or an array, 1 by default.
+            **options: the other arguments of ``operators``, by name.
+
+        Returns:
+            The operator table of the step.
+
+        Raises:
+            UsageError: as ``operators`` does.
+
+        Example:
+            >>> import thermoflop as tf
+            >>> tf.load_model("gpt2").prefill(128, batch=2)
+            <OperatorTable gpt2: 18 operators, batch=2, new=128, cached=0, flops=64456359936>
+        """
         if type(tokens) is int and tokens < 1:
             raise UsageError(f"a prompt of {tokens} tokens makes no sense: expected at least 1")
         return self.operators(batch, tokens, 0, **options)
 
     def decode(self, cached: Number, batch: Number = 1, **options: Any) -> OperatorTable:
-        """The step that adds one token to ``cached`` ones."""
+        """The step that adds one token to each sequence.
+
+        Args:
+            cached: tokens of each sequence before it; a whole number or an array.
+            batch: sequences; a whole number or an array, 1 by default.
+            **options: the other arguments of ``operators``, by name.
+
+        Returns:
+            The operator table of the step.
+
+        Raises:
+            UsageError: as ``operators`` does; an encoder cannot decode.
+
+        Example:
+            >>> import thermoflop as tf
+            >>> tf.load_model("gpt2").decode(1023).flops  # see ``operators``
+            284812800
+        """
         return self.operators(batch, 1, cached, **{"encode": False, **options})
 
     def encode(self, tokens: Number, batch: Number = 1, **options: Any) -> OperatorTable:
-        """The encoder alone, on ``tokens`` positions."""
+        """The encoder alone.
+
+        Args:
+            tokens: positions of each sequence; a whole number or an array.
+            batch: sequences; a whole number or an array, 1 by default.
+            **options: the other arguments of ``operators``, by name.
+
+        Returns:
+            The operator table of the step.
+
+        Raises:
+            UsageError: as ``operators`` does, and for a model without an encoder.
+
+        Example:
+            >>> import thermoflop as tf
+            >>> tf.load_model("bert-base-uncased").encode(128).step.new
+            128
+        """
         if self.is_encoder_decoder:
             return self.operators(batch, 0, 0, tokens, **options)
         if not self.is_encoder:
@@ -217,9 +210,26 @@ class Model:
         encoder: int | None = None,
         **options: Any,
     ) -> OperatorTable:
-        """The table of whichever step is asked for; by default a prefill of ``default_tokens``.
+        """One of the three steps, as ``thermoflop ops`` shows it.
 
-        Without ``encoder`` an encoder-decoder reads a source as long as its prompt.
+        Args:
+            prefill: tokens of the prompt. None: ``default_tokens``.
+            decode: tokens in the cache, for a decode step. None: no decode step.
+            encode: positions, for a step of the encoder alone. None: no such step.
+            batch: sequences, 1 by default.
+            encoder: source positions of an encoder-decoder. None: as long as the prompt.
+            **options: the other arguments of ``operators``, by name.
+
+        Returns:
+            The operator table of ``encode`` if it is given, else ``decode``, else the prompt.
+
+        Raises:
+            UsageError: as ``operators`` does.
+
+        Example:
+            >>> import thermoflop as tf
+            >>> tf.load_model("gpt2").step_table().step.new  # the default: a prompt
+            1024
         """
         tokens = self.default_tokens if prefill is None else prefill
         if encode is not None:
@@ -239,7 +249,27 @@ class Model:
         return min(1024, self.max_positions or 1024)
 
     def generation(self, prompt: int, new: int, batch: int = 1, **options: Any) -> Generation:
-        """Prefill of ``prompt`` tokens, then ``new`` tokens one by one, summed in closed form."""
+        """A prefill and the decode steps after it, summed in closed form.
+
+        Args:
+            prompt: tokens of the prompt, at least 1.
+            new: tokens generated, at least 1; the prefill gives the first of them.
+            batch: sequences, 1 by default.
+            **options: the other arguments of ``operators``, by name.
+
+        Returns:
+            The totals of the prefill and of ``new - 1`` decode steps.
+
+        Raises:
+            UsageError: as ``operators`` does, and for lengths below 1.
+
+        Example:
+            >>> import thermoflop as tf
+            >>> model = tf.load_model("gpt2")
+            >>> steps = model.prefill(16).flops + sum(model.decode(n).flops for n in (16, 17, 18))
+            >>> model.generation(16, 4).flops == steps
+            True
+        """
         from thermoflop.model.operators.generation import Generation, check_lengths, decode_totals
         from thermoflop.model.operators.totals import Totals, totals_of
 
@@ -256,7 +286,27 @@ class Model:
     def training(
         self, tokens: Number, batch: Number = 1, *, recompute: str = "none", **options: Any
     ) -> Training:
-        """One training step: forward, backward (twice the forward) and recomputation."""
+        """One training step: forward, backward at twice the cost, and recomputation.
+
+        Args:
+            tokens: tokens of each sequence, at least 1; a whole number or an array.
+            batch: sequences; a whole number or an array, 1 by default.
+            recompute: what the backward pass computes again: ``none`` (default), ``selective``
+                (scores, softmax and values) or ``full`` (all layers).
+            **options: the other arguments of ``operators``, by name.
+
+        Returns:
+            The FLOPs of the step, by pass.
+
+        Raises:
+            UsageError: as ``operators`` does, and for another ``recompute``.
+
+        Example:
+            >>> import thermoflop as tf
+            >>> model = tf.load_model("gpt2")
+            >>> model.training(1024).flops == 3 * model.prefill(1024).flops
+            True
+        """
         from thermoflop.model.operators.training import Training, check_recompute
 
         check_recompute(recompute, tokens)
@@ -276,10 +326,3 @@ class Model:
             f"<p><b>{escape(self.name)}</b> ({escape(self.family)}): {self.params:,} parameters, "
             f"{self.active_params:,} active</p><table>{rows}</table>"
         )
-
-
-def _arithmetic(step: Step) -> str:
-    from thermoflop.base.number import common_kind
-
-    kind = common_kind(*(size for size in fields_of(step).values() if type(size) is not str))
-    return ARITHMETIC["sympy" if kind == "sympy" else "int"]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.model.architecture.description import Description
-    from thermoflop.model.operators.kinds import Operator
+    from thermoflop.model.operators.operator import Operator
     from thermoflop.model.operators.step import Step
 
 # Elements of 16 bits in a line of 128 bytes: tensor cores are fed at full rate in multiples of it

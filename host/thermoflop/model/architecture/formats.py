@@ -26,8 +26,21 @@ FORMAT_NAMES = (*_PLAIN_BITS, *_GROUPED)
 
 @record
 class Format:
-    """``numerator / denominator`` bytes an element. ``quantized`` formats suit weights in layers;
-    heads, tables, norms, biases and routers then stay in the format of the activations."""
+    """How many bytes an element takes: ``numerator / denominator``, scales of its group included.
+
+    Attributes:
+        name: its name, such as ``bf16`` or ``int4-g64``.
+        numerator: bytes that ``denominator`` elements take.
+        denominator: elements that ``numerator`` bytes hold.
+        quantized: whether it suits the weights of layers alone: heads, tables, norms, biases and
+            routers then stay in the format of the activations.
+
+    Example:
+        >>> import thermoflop as tf  # groups of 128 elements share a scale of 16 bits
+        >>> int4 = tf.load_model("gpt2").decode(0, weights="int4").formats.weights
+        >>> int4.bytes_of(128) == (128 * 4 + 16) / 8
+        True
+    """
 
     name: str
     numerator: int
@@ -35,7 +48,14 @@ class Format:
     quantized: bool
 
     def bytes_of(self, elements: Number) -> Number:
-        """Bytes of so many elements, rounded up to whole bytes; an expected number is rounded."""
+        """Bytes of a number of elements.
+
+        Args:
+            elements: how many; an int, a float (an expected number) or an array.
+
+        Returns:
+            Bytes, rounded up to a whole number; a float is rounded to the nearest.
+        """
         if type(elements) is float:
             return round(elements * self.numerator / self.denominator)
         if kind_of(elements) == "numpy" and self.denominator > 1 and elements.dtype.kind == "f":
@@ -66,7 +86,19 @@ def _reduced(bits: int, elements: int) -> tuple[int, int]:
 
 @record
 class Formats:
-    """The formats of weights, activations and cache in one table."""
+    """The number formats in one table.
+
+    Attributes:
+        weights: format of the matrices in layers.
+        activations: format of activations.
+        cache: format of keys, values and recurrent states.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> formats = tf.load_model("gpt2").decode(0, weights="int8").formats
+        >>> formats.weights.name, formats.unquantized.name
+        ('int8', 'bf16')
+    """
 
     weights: Format
     activations: Format

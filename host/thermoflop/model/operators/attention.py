@@ -5,7 +5,8 @@ from __future__ import annotations
 from thermoflop.base.record import replace
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
 from thermoflop.model.operators.context import elementwise, normalize
-from thermoflop.model.operators.kinds import Attend, MatMul, Operator, Softmax
+from thermoflop.model.operators.kinds import Attend, MatMul, Softmax
+from thermoflop.model.operators.operator import Operator
 from thermoflop.model.operators.scan import recurrent_operators
 from thermoflop.model.operators.step import causal_pairs, keys_held
 

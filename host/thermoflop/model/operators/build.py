@@ -8,7 +8,8 @@ from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table
 from thermoflop.model.operators.attention import mixer_operators
 from thermoflop.model.operators.context import EmitContext, normalize, residual
 from thermoflop.model.operators.feedforward import feed_operators
-from thermoflop.model.operators.kinds import Convolve, Lookup, MatMul, Operator, Pass
+from thermoflop.model.operators.kinds import Convolve, Lookup, MatMul, Pass
+from thermoflop.model.operators.operator import Operator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

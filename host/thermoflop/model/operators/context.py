@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from thermoflop.base.record import record, replace
-from thermoflop.model.operators.kinds import MatMul, Operator, Pass
+from thermoflop.model.operators.kinds import MatMul, Pass
+from thermoflop.model.operators.operator import Operator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from thermoflop.base.number import distinct_experts
 from thermoflop.base.record import replace
 from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.operators.context import elementwise
-from thermoflop.model.operators.kinds import MatMul, Operator
+from thermoflop.model.operators.kinds import MatMul
+from thermoflop.model.operators.operator import Operator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

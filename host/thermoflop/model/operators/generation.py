@@ -12,15 +12,31 @@ if TYPE_CHECKING:
 
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.description import Description
-    from thermoflop.model.operators.table import OperatorTable, Traffic
+    from thermoflop.model.operators.operator import Traffic
+    from thermoflop.model.operators.table import OperatorTable
 
 
 @record
 class Generation:
-    """``new`` tokens after a prompt of ``prompt``, for each of ``batch`` sequences.
+    """A prompt and the tokens generated after it, made by ``Model.generation``.
 
     The prefill gives the first token; each of the ``new - 1`` decode steps that follow adds one,
     the first of them with ``prompt`` tokens cached.
+
+    Attributes:
+        prompt: tokens of the prompt of each sequence.
+        new: tokens generated for each sequence.
+        batch: sequences.
+        prefill: the operators of the step that reads the prompt.
+        decoding: the sums over all decode steps.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> generation = tf.load_model("gpt2").generation(512, 512)
+        >>> generation.flops == generation.prefill.flops + generation.decoding.flops
+        True
+        >>> generation.traffic.total == sum(generation.traffic.by_kind().values())
+        True
     """
 
     prompt: int
@@ -36,12 +52,12 @@ class Generation:
 
     @property
     def flops(self) -> Number:
-        """FLOPs of contractions, convolutions and scans."""
+        """FLOPs of contractions, convolutions and scans, 2 for each multiply-add."""
         return self.totals.flops
 
     @property
     def elementwise_flops(self) -> Number:
-        """Operations on single elements."""
+        """FLOPs on single elements: norms, softmax, activations, biases, residuals."""
         return self.totals.elementwise_flops
 
     @property

@@ -13,6 +13,7 @@ element-wise, gather.
 from __future__ import annotations
 
 from thermoflop.base.record import record
+from thermoflop.model.operators.operator import Elementwise, Moved, Operator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,86 +24,18 @@ SOFTMAX_OPERATIONS = 5
 
 
 @record
-class Moved:
-    """Elements moved by one occurrence, by what they are.
-
-    ``weights`` may be quantized; ``unquantized`` are weights that stay in the format of the
-    activations (norms, biases, tables, heads, routers). ``read`` and ``written`` are activations.
-    ``kv_read`` and ``kv_written`` are keys, values or recurrent states in the cache.
-    """
-
-    weights: Number = 0
-    unquantized: Number = 0
-    read: Number = 0
-    written: Number = 0
-    kv_read: Number = 0
-    kv_written: Number = 0
-
-
-class Operator:
-    """What all operators share. ``part`` is the layer kind it belongs to, ``group`` its FLOP row.
-
-    Shape: ``batch`` independent products of (``m`` x ``k``) with (``k`` x ``n``); for what does
-    not multiply, ``m`` rows of ``n`` elements.
-    """
-
-    kind = "contraction"
-    name: str
-    part: str
-    group: str
-    times: Number
-    batch: Number = 1
-    if TYPE_CHECKING:
-
-        @property
-        def m(self) -> Number:
-            """Rows of the left matrix."""
-
-        @property
-        def k(self) -> Number:
-            """What is summed over."""
-
-        @property
-        def n(self) -> Number:
-            """Columns of the right matrix."""
-
-        @property
-        def moved(self) -> Moved:
-            """Elements moved by one occurrence."""
-
-    @property
-    def per_row(self) -> Number:
-        """Multiplications of all occurrences for each of the ``m`` rows; 0 for what has none."""
-        return self.times * self.batch * self.k * self.n
-
-    @property
-    def multiplications(self) -> Number:
-        """Multiplications of all occurrences; 0 for what only moves or works on elements."""
-        return self.per_row * self.m
-
-    @property
-    def flops(self) -> Number:
-        """FLOPs of contractions, convolutions and scans: 2 for each multiply-add."""
-        return 2 * self.multiplications
-
-    @property
-    def elementwise_flops(self) -> Number:
-        """Operations on single elements, of all occurrences: one for each arithmetic operation."""
-        return 0
-
-    @property
-    def shape(self) -> str:
-        """The shape as people write it."""
-        head = "" if isinstance(self.batch, int) and self.batch == 1 else f"{self.batch} x "
-        return f"{head}({self.m} x {self.k})({self.k} x {self.n})"
-
-
-@record
 class MatMul(Operator):
-    """Rows times a weight matrix, ``sets`` different matrices being read (experts).
+    """Rows times a weight matrix. Fields that are not named here: see ``Operator``.
 
-    ``source`` and ``target`` say where the rows come from and where the result goes:
-    ``activations`` or ``kv``, the cache.
+    Attributes:
+        m: rows: the tokens that run through it.
+        k: rows of the matrix: what is summed over.
+        n: columns of the matrix.
+        sets: different matrices that are read (experts, an expected number), 1 by default.
+        bias: whether a bias is added.
+        unquantized: whether quantization leaves the matrix alone (heads, routers).
+        source: where the rows come from: ``activations`` (default) or ``kv``, the cache.
+        target: where the result goes: ``activations`` (default) or ``kv``.
     """
 
     name: str
@@ -143,11 +76,22 @@ class MatMul(Operator):
 
 @record
 class Attend(Operator):
-    """Queries against keys (``scores``) or weights against values (``values``).
+    """Queries against keys (``scores``), or their weights against values (``values``).
 
-    ``sequences`` of ``heads`` query heads share ``kv_heads`` key heads. ``pairs`` of query and key
-    are computed in each head: all of them, or those under the causal mask. ``fused``: the
-    scores never leave the chip. ``cached``: keys or values are read from the cache.
+    Fields that are not named here: see ``Operator``.
+
+    Attributes:
+        sequences: sequences.
+        heads: query heads of each.
+        kv_heads: key heads that they share.
+        queries: queries of each head.
+        keys: keys that each head meets.
+        dim: dimensions of a head.
+        pairs: pairs of query and key computed in each head: all, or those under the mask.
+        fused: whether scores never leave the chip (default).
+        cached: whether keys or values are read from the cache (default), or are activations.
+        reads: whether they are read at all; not where the scores read them already (absorbed MLA).
+        values: whether this is the product with the values, not the scores.
     """
 
     name: str
@@ -205,8 +149,15 @@ class Attend(Operator):
 
 
 @record
-class Softmax(Operator):
-    """The softmax over ``pairs`` scores of each of ``heads`` heads of each sequence."""
+class Softmax(Elementwise):
+    """The softmax over the scores. Fields that are not named here: see ``Operator``.
+
+    Attributes:
+        heads: query heads of each sequence.
+        sequences: sequences.
+        pairs: scores of one head.
+        fused: whether scores never leave the chip (default).
+    """
 
     kind = "normalization"
     name: str
@@ -229,11 +180,6 @@ class Softmax(Operator):
         return self.pairs
 
     @property
-    def multiplications(self) -> Number:
-        """None: see ``elementwise_flops``."""
-        return 0
-
-    @property
     def elementwise_flops(self) -> Number:
         """Five operations per score."""
         return self.times * SOFTMAX_OPERATIONS * self.heads * self.sequences * self.pairs
@@ -244,18 +190,22 @@ class Softmax(Operator):
         scores = 0 if self.fused else self.m * self.n
         return Moved(read=scores, written=scores)
 
-    @property
-    def shape(self) -> str:
-        """Heads and scores."""
-        return f"{self.m} x {self.n}"
-
 
 @record
-class Pass(Operator):
-    """One pass over ``m`` rows of ``n`` elements: a norm, an activation, a residual, a rotation.
+class Pass(Elementwise):
+    """One pass over rows: a norm, an activation, a residual, a rotation.
 
-    ``operations`` per element; ``inputs`` arrays read and ``outputs`` written, none of it when
-    ``fused`` into a neighbour. ``weights`` elements of parameters are read.
+    Fields that are not named here: see ``Operator``.
+
+    Attributes:
+        m: rows.
+        n: elements of a row.
+        operations: FLOPs for each element.
+        kind: class of work: ``element-wise`` (default) or ``normalization``.
+        inputs: arrays of that size that are read, 1 by default.
+        outputs: arrays that are written, 1 by default.
+        weights: elements of parameters that are read, 0 by default.
+        fused: whether it is part of its neighbour, and moves no rows.
     """
 
     name: str
@@ -272,11 +222,6 @@ class Pass(Operator):
     fused: bool = False
 
     @property
-    def multiplications(self) -> Number:
-        """None: see ``elementwise_flops``."""
-        return 0
-
-    @property
     def elementwise_flops(self) -> Number:
         """``operations`` for each element."""
         return self.times * self.operations * self.n * self.m
@@ -290,15 +235,15 @@ class Pass(Operator):
         read, written = self.inputs * elements, self.outputs * elements
         return Moved(unquantized=self.weights, read=read, written=written)
 
-    @property
-    def shape(self) -> str:
-        """Rows and elements."""
-        return f"{self.m} x {self.n}"
-
 
 @record
-class Lookup(Operator):
-    """``m`` rows of ``n`` elements read from a table by index: no arithmetic."""
+class Lookup(Elementwise):
+    """Rows read from a table by index: no arithmetic. Other fields: see ``Operator``.
+
+    Attributes:
+        m: rows that are looked up.
+        n: elements of a row.
+    """
 
     kind = "gather"
     name: str
@@ -309,25 +254,23 @@ class Lookup(Operator):
     n: Number
 
     @property
-    def multiplications(self) -> Number:
-        """None."""
-        return 0
-
-    @property
     def moved(self) -> Moved:
         """The rows that are looked up, not the table."""
         elements = self.n * self.m
         return Moved(unquantized=elements, written=elements)
 
-    @property
-    def shape(self) -> str:
-        """Rows and elements."""
-        return f"{self.m} x {self.n}"
-
 
 @record
 class Convolve(Operator):
-    """``m`` output positions of ``n`` channels, each from ``k`` = channels of its group x taps."""
+    """A convolution over positions. Fields that are not named here: see ``Operator``.
+
+    Attributes:
+        m: output positions.
+        k: channels of a group x taps: what is summed over.
+        n: output channels.
+        channels: input channels.
+        bias: whether a bias is added.
+    """
 
     kind = "convolution"
     name: str
@@ -354,10 +297,15 @@ class Convolve(Operator):
 
 @record
 class Scan(Operator):
-    """A recurrence over ``m`` tokens: ``k`` multiply-adds read each of ``n`` state elements.
+    """A recurrence over tokens. Fields that are not named here: see ``Operator``.
 
-    ``updates`` element-wise operations per state element renew it. ``stored`` elements of state
-    per sequence are read and written.
+    Attributes:
+        m: tokens.
+        k: multiply-adds that read one element of the state, for each token.
+        n: elements of the state that each token updates.
+        sequences: sequences.
+        stored: elements of state a sequence, read once and written once.
+        updates: FLOPs that renew one element of the state, for each token.
     """
 
     kind = "scan"

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from thermoflop.model.architecture.mixers import GatedDelta
 from thermoflop.model.operators.context import elementwise, normalize
-from thermoflop.model.operators.kinds import Convolve, Operator, Scan
+from thermoflop.model.operators.kinds import Convolve, Scan
+from thermoflop.model.operators.operator import Operator
 from thermoflop.model.operators.step import convolved
 
 TYPE_CHECKING = False

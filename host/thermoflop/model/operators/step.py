@@ -50,12 +50,39 @@ CONVENTIONS: dict[str, dict[str, str]] = {
 
 @record
 class Step:
-    """``new`` tokens for each of ``batch`` sequences that have ``cached`` tokens behind them.
+    """One forward step: its sizes, whole numbers or numpy arrays of them, and its conventions.
 
-    ``encoder`` is the number of source positions of an encoder-decoder (Whisper: positions after
-    its convolutions, half as many as mel frames); ``encode`` whether the encoder runs in this step
-    (None: it does unless there is a cache). ``images`` is the number of images for a model that
-    sees (None: one for each sequence where the model cannot do without).
+    Published counts disagree because their conventions do. Each is a choice by name, and every
+    output states it; ``CONVENTIONS`` in this module holds the sentence for each.
+
+    Attributes:
+        batch: sequences, 1 by default.
+        new: tokens of each sequence that are run, 1 by default.
+        cached: tokens of each sequence in the cache already, 0 by default.
+        encoder: source positions of an encoder-decoder, 0 by default (Whisper: positions after
+            its convolutions, half as many as mel frames).
+        images: images in all, for a model that sees. None: one for each sequence where the model
+            cannot do without.
+        encode: whether the encoder runs in this step. None: unless there is a cache.
+        attention: ``full`` (default: every query meets every key, as in PaLM's MFU) or ``causal``
+            (a query meets only the keys before it, and only those in its window).
+        logits: at ``all`` positions (default), at the ``last`` of each sequence, or ``none``.
+        mla: latent attention with the latent cached and expanded in each step (``latent``, the
+            default), with ``expanded`` keys and values cached, or with the expansion ``absorbed``
+            into queries and output.
+        kernels: ``fused`` (default: scores stay on the chip, element-wise work is part of its
+            neighbours) or ``eager`` (each operator reads its inputs and writes its output).
+        experts: ``routed`` (default: a token runs through its top-k) or ``all``.
+        expert_reads: weights read of the ``expected`` number of distinct experts (default) or of
+            ``all``.
+        convolution: ``padded`` (default: as the reference code runs it) or ``needed`` (one
+            position for each new token).
+
+    Example:
+        >>> from thermoflop import Step
+        >>> step = Step(batch=4, new=1, cached=1023, attention="causal")
+        >>> step.conventions()["attention"], step.runs_encoder
+        ('causal', False)
     """
 
     batch: Number = 1
@@ -73,7 +100,11 @@ class Step:
     convolution: str = "padded"
 
     def conventions(self) -> dict[str, str]:
-        """The conventions in force: name to choice."""
+        """The conventions in force.
+
+        Returns:
+            Name to choice, in the order of ``CONVENTIONS``.
+        """
         return {name: getattr(self, name) for name in CONVENTIONS}
 
     @property

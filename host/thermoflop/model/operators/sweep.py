@@ -7,10 +7,10 @@ if it stays below 2^62, int64 is exact; if not, the sizes become float64, and th
 from __future__ import annotations
 
 from thermoflop.base.number import ARITHMETIC, INT64_SAFE, kind_of
-from thermoflop.base.record import is_record
+from thermoflop.base.record import fields_of, is_record
 from thermoflop.errors import UsageError
 from thermoflop.model.operators.build import build_operators
-from thermoflop.model.operators.kinds import Moved
+from thermoflop.model.operators.table import OperatorTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.description import Description
-    from thermoflop.model.operators.kinds import Operator
+    from thermoflop.model.architecture.formats import Formats
+    from thermoflop.model.operators.operator import Operator
     from thermoflop.model.operators.step import Step
 
 # bytes per element (4) times the largest numerator of a format (int4-g4096: 1025 of 2048)
@@ -44,11 +45,6 @@ def _holds_array(value: Any) -> bool:
     if isinstance(value, tuple):
         return any(_holds_array(item) for item in value)
     return kind_of(value) == "numpy"
-
-
-def is_sweep(description: Description, step: Step) -> bool:
-    """Whether any size of the step, or of the model, is a numpy array or scalar."""
-    return _holds_array(step) or description_holds_array(description)
 
 
 def description_holds_array(description: Description) -> bool:
@@ -106,22 +102,31 @@ def widened(count: Callable[..., Number], *sizes: Any) -> Number:
     return count(*(mapped(size, _carried(exact)) for size in sizes))
 
 
-def prepared(description: Description, step: Step) -> tuple[Description, Step, str]:
-    """The same sizes as int64 where that is exact, else as float64, and which of them."""
+def table_of(name: str, description: Description, step: Step, formats: Formats) -> OperatorTable:
+    """The operator table of a step; where sizes are arrays, in numbers that are exact, or say so.
+
+    Arrays are carried as int64 where no total can pass 2^62, else as float64.
+    """
+    if not (_holds_array(step) or description_holds_array(description)):
+        symbols = any(kind_of(size) == "sympy" for size in fields_of(step).values())
+        arithmetic = ARITHMETIC["sympy" if symbols else "int"]
+        return OperatorTable(name, build_operators(description, step), step, formats, arithmetic)
+    shape = shape_of_sweep(description, step)
     bound = sum(
         _bound(operator)
         for operator in build_operators(mapped(description, _largest), mapped(step, _largest))
     )
     exact = type(bound) is int and bound < INT64_SAFE
-    arithmetic = ARITHMETIC["int64" if exact else "float64"]
     carried = _carried(exact)
-    return mapped(description, carried), mapped(step, carried), arithmetic
+    description, step = mapped(description, carried), mapped(step, carried)
+    arithmetic = ARITHMETIC["int64" if exact else "float64"]
+    operators = build_operators(description, step)
+    return OperatorTable(name, operators, step, formats, arithmetic, shape)
 
 
 def _bound(operator: Operator) -> Number:
     """More than any intermediate value that the totals of an operator pass through."""
-    moved: Moved = operator.moved
-    elements = sum(_whole(count) for count in moved.__dict__.values())
+    elements = sum(_whole(count) for count in operator.moved.__dict__.values())
     work = 4 * operator.multiplications + operator.elementwise_flops
     return work + _FORMAT_HEADROOM * operator.times * elements
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from thermoflop.base.number import ARITHMETIC, kind_of
 from thermoflop.base.record import record, replace
 from thermoflop.model.operators.kinds import MatMul, Pass
+from thermoflop.model.operators.operator import Traffic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,48 +14,44 @@ if TYPE_CHECKING:
 
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.formats import Formats
-    from thermoflop.model.operators.kinds import Operator
+    from thermoflop.model.operators.operator import Operator
     from thermoflop.model.operators.step import Step
 
 
 @record
-class Traffic:
-    """Bytes moved, by what is moved, for all occurrences of an operator or for a whole table."""
-
-    weights: Number
-    read: Number
-    written: Number
-    kv_read: Number
-    kv_written: Number
-
-    @property
-    def activations(self) -> Number:
-        """Activations read and written."""
-        return self.read + self.written
-
-    @property
-    def total(self) -> Number:
-        """Everything."""
-        return self.weights + self.read + self.written + self.kv_read + self.kv_written
-
-    def by_kind(self) -> dict[str, Number]:
-        """``weights``, ``activations``, ``kv_read`` and ``kv_write``, in bytes."""
-        return {
-            "weights": self.weights,
-            "activations": self.activations,
-            "kv_read": self.kv_read,
-            "kv_write": self.kv_written,
-        }
-
-
-@record
 class OperatorTable:
-    """The operators of one step of a model. Iterate over it; totals are properties.
+    """The operators of one step, made by ``Model.operators``. Iterate over it, print it, add it up.
 
     ``flops`` counts contractions, convolutions and scans, 2 for each multiply-add;
-    ``elementwise_flops`` everything else. ``conventions`` says how attention, logits and the rest
-    were counted, ``arithmetic`` in which numbers. In a sweep every total has the ``shape`` of the
-    sizes that were handed in.
+    ``elementwise_flops`` everything else. Totals are ints; in a sweep, arrays of ``shape``.
+
+    Attributes:
+        model_name: the model's name.
+        operators: the operators in the order in which they run, equal layers once.
+        step: the sizes of the step, and the conventions of counting.
+        formats: the number formats of weights, activations and cache.
+        arithmetic: in which numbers totals are computed, as a sentence; exact ints by default.
+        shape: shape of each total of a sweep; ``()``, the default, where no size is an array.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> table = tf.load_model("gpt2").decode(1023)
+        >>> len(table), table.operators[-1].name
+        (18, 'lm_head')
+        >>> table.by_group()["lm_head"] == 2 * 768 * 50257
+        True
+        >>> table.flops == 2 * table.multiplications == sum(table.by_part().values())
+        True
+        >>> table.read_bytes + table.write_bytes == table.traffic.total
+        True
+        >>> sorted(table.bytes_by_kind), table.conventions["logits"]
+        (['activations', 'kv_read', 'kv_write', 'weights'], 'all')
+
+        A sweep over a hundred lengths of the cache at once:
+
+        >>> import numpy as np
+        >>> tf.load_model("gpt2").decode(np.arange(100)).flops.shape
+        (100,)
     """
 
     model_name: str
@@ -102,7 +99,20 @@ class OperatorTable:
         return self._shaped(total)
 
     def traffic_of(self, operator: Operator) -> Traffic:
-        """Bytes moved by all occurrences of one operator."""
+        """Bytes that one operator moves.
+
+        Args:
+            operator: one of ``operators``.
+
+        Returns:
+            Bytes in all its layers, by what is moved.
+
+        Example:
+            >>> import thermoflop as tf
+            >>> table = tf.load_model("gpt2").decode(1023)
+            >>> table.traffic_of(table.operators[-1]).weights == 2 * 768 * 50257
+            True
+        """
         moved, times, formats = operator.moved, operator.times, self.formats
         weights = formats.weights.bytes_of(moved.weights) + formats.unquantized.bytes_of(
             moved.unquantized
@@ -175,17 +185,37 @@ class OperatorTable:
 
     @property
     def intensity(self) -> float:
-        """FLOPs (element-wise ones included) per byte moved."""
+        """FLOPs, element-wise ones included, per byte moved; 0.0 where nothing moves."""
         moved = self.traffic.total
         work = self.flops + self.elementwise_flops
         return work / moved if kind_of(moved) != "int" or moved else 0.0
 
     def by_group(self) -> dict[str, Number]:
-        """FLOPs by role: ``attn_proj``, ``attn_score``, ``mlp``, ``lm_head``, ..."""
+        """FLOPs by what they are for.
+
+        Returns:
+            Group (``attn_proj``, ``attn_score``, ``mlp``, ``lm_head``, ...) to FLOPs; groups
+            without any are left out.
+
+        Example:
+            >>> import thermoflop as tf
+            >>> tf.load_model("gpt2").decode(1023).by_group()["attn_score"] == 12 * 2 * 768 * 1024
+            True
+        """
         return self._grouped(lambda operator: operator.group)
 
     def by_part(self) -> dict[str, Number]:
-        """FLOPs by part of the model: each kind of layer, the front, the head."""
+        """FLOPs by where they are spent.
+
+        Returns:
+            Part of the model (each kind of layer, the front, the head) to FLOPs; parts without
+            any are left out.
+
+        Example:
+            >>> import thermoflop as tf
+            >>> list(tf.load_model("gpt2").decode(1023).by_part())
+            ['decoder attention + MLP', 'head']
+        """
         return self._grouped(lambda operator: operator.part)
 
     def _grouped(self, key: Callable[[Operator], str]) -> dict[str, Number]:
@@ -206,7 +236,18 @@ class OperatorTable:
         )
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row of plain values for each operator: what it is, its shape, work, bytes, share."""
+        """The table as plain values, for a data frame or a file.
+
+        Returns:
+            A dictionary for each operator: what it is, its shape, FLOPs, bytes, FLOPs per byte
+            (None where nothing moves) and its share of all FLOPs (0 to 1).
+
+        Example:
+            >>> import thermoflop as tf
+            >>> row = tf.load_model("gpt2").decode(1023).rows()[-1]
+            >>> row["operator"], row["shape"], row["weight_bytes"] == 2 * 768 * 50257
+            ('lm_head', '(1 x 768)(768 x 50257)', True)
+        """
         all_flops = self.flops
         return [self._row(operator, all_flops) for operator in self]
 
@@ -233,7 +274,17 @@ class OperatorTable:
         }
 
     def totals(self) -> dict[str, Any]:
-        """The totals of the columns of ``rows``."""
+        """The totals of the columns of ``rows``.
+
+        Returns:
+            Multiplications, FLOPs, bytes and FLOPs per byte, under the names of the columns.
+
+        Example:
+            >>> import thermoflop as tf
+            >>> table = tf.load_model("gpt2").decode(1023)
+            >>> table.totals()["flops"] == sum(row["flops"] for row in table.rows())
+            True
+        """
         traffic = self.traffic
         return {
             "multiplications": self.multiplications,
@@ -247,7 +298,16 @@ class OperatorTable:
         }
 
     def record(self) -> dict[str, Any]:
-        """The whole table as one object for JSON, conventions included."""
+        """The whole table as one object for JSON.
+
+        Returns:
+            Model, step, conventions, totals, FLOPs by group, and the rows.
+
+        Example:
+            >>> import thermoflop as tf
+            >>> list(tf.load_model("gpt2").decode(1023).record())
+            ['model', 'step', 'conventions', 'totals', 'flops_by_group', 'operators']
+        """
         step = self.step
         return {
             "model": self.model_name,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from thermoflop.base.record import record
 from thermoflop.model.architecture.mixers import Attention
-from thermoflop.model.operators.table import OperatorTable, Traffic
+from thermoflop.model.operators.operator import Traffic
+from thermoflop.model.operators.table import OperatorTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,24 @@ _MOVED = ("weights", "unquantized", "read", "written", "kv_read", "kv_written")
 
 @record
 class Totals:
-    """What a step, or a sum of steps, adds up to: multiplications, operations, elements moved."""
+    """What a step, or a sum of steps, adds up to. Elements become bytes by ``traffic``.
+
+    Attributes:
+        multiplications: multiplications of contractions, convolutions and scans.
+        elementwise_flops: FLOPs on single elements.
+        weights: elements of weights read that quantization makes narrow.
+        unquantized: elements of other weights read: heads, tables, norms, biases, routers.
+        read: elements of activations read.
+        written: elements of activations written.
+        kv_read: elements of keys, values and states read from the cache.
+        kv_written: elements written to it.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> totals = tf.load_model("gpt2").generation(16, 4).totals
+        >>> totals.flops == 2 * totals.multiplications
+        True
+    """
 
     multiplications: Number
     elementwise_flops: Number
@@ -34,12 +52,26 @@ class Totals:
         return 2 * self.multiplications
 
     def plus(self, other: Totals) -> Totals:
-        """The sum of both."""
+        """The sum of both.
+
+        Args:
+            other: totals of other steps.
+
+        Returns:
+            The sums, field by field.
+        """
         pairs = zip(self.__dict__.values(), other.__dict__.values(), strict=True)
         return Totals(*(mine + theirs for mine, theirs in pairs))
 
     def traffic(self, formats: Formats) -> Traffic:
-        """Bytes moved, in the formats of a table."""
+        """The elements as bytes.
+
+        Args:
+            formats: number formats, such as those of a table.
+
+        Returns:
+            Bytes moved, by what is moved.
+        """
         weights = formats.weights.bytes_of(self.weights) + formats.unquantized.bytes_of(
             self.unquantized
         )

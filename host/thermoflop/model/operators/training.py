@@ -15,7 +15,7 @@ from thermoflop.model.operators.kinds import Attend, Softmax
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
-    from thermoflop.model.operators.kinds import Operator
+    from thermoflop.model.operators.operator import Operator
     from thermoflop.model.operators.table import OperatorTable
 
 RECOMPUTE = ("none", "selective", "full")
@@ -23,7 +23,20 @@ RECOMPUTE = ("none", "selective", "full")
 
 @record
 class Training:
-    """One training step of ``batch`` sequences: the forward table and what follows from it."""
+    """One training step, made by ``Model.training``.
+
+    Attributes:
+        forward: the operators of the forward pass.
+        recompute: what the backward pass computes again: ``none``, ``selective`` or ``full``.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> step = tf.load_model("gpt2").training(1024, recompute="full")
+        >>> step.backward_flops == 2 * step.forward_flops
+        True
+        >>> step.flops == step.model_flops + step.recomputed_flops
+        True
+    """
 
     forward: OperatorTable
     recompute: str
