@@ -33,7 +33,27 @@ LOW_ELSEWHERE, HIGH_ELSEWHERE = 0.67, 1.41
 
 @record
 class Energy:
-    """Energy of one run on all its devices, and the temperature it settles at."""
+    """Energy of one run; arrays where the sizes of an estimate were.
+
+    Attributes:
+        power_w: expected mean power of one device, in watts.
+        power_low_w: lower end of the interval that holds 80 % of measured powers, in watts.
+        power_high_w: upper end of that interval, at most the design power.
+        energy_j: joules of all devices.
+        energy_low_j: joules at ``power_low_w``.
+        energy_high_j: joules at ``power_high_w``.
+        per_token_j: joules for each generated token; for each sequence where nothing is generated.
+        rise_c: degrees above the coolant in steady state; None without a thermal resistance.
+        assumption: the formula of the power and what it was fitted to.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> e = tf.estimate("llama-3-8b", "h100", devices=2)
+        >>> e.energy.energy_j == 2 * e.energy.power_w * e.total.expected_s
+        True
+        >>> e.energy.power_high_w <= tf.find_device("h100").power_w
+        True
+    """
 
     power_w: Number
     power_low_w: Number

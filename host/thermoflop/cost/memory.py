@@ -31,7 +31,24 @@ TOKENS_IN_FLIGHT = 8192
 
 @record
 class Memory:
-    """Bytes on the fullest device. ``capacity_bytes`` is what the device has."""
+    """Bytes on the fullest device; arrays where the sizes of an estimate were.
+
+    Attributes:
+        weight_bytes: weights.
+        kv_bytes: keys, values and recurrent states, when sequences are at their longest.
+        activation_bytes: activations in flight.
+        reserve_bytes: what driver, libraries and fragmentation take, assumed.
+        capacity_bytes: what the device has.
+        page_tokens: tokens in a block of a paged cache; None, the default: not paged.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> memory = tf.fit("llama-3-8b", "h100", prompt=1024, generate=128).memory
+        >>> memory.kv_bytes == (1024 + 128) * 131_072  # 2 x 32 layers x 8 heads x 128 x 2 bytes
+        True
+        >>> memory.fits, memory.shortfall_bytes
+        (True, 0)
+    """
 
     weight_bytes: Number
     kv_bytes: Number

@@ -61,9 +61,25 @@ def _plain(name: str) -> str:
 
 
 def find_device(name: str) -> Device:
-    """The device of that name, alias, or TOML file. InputError, with the nearest, if there is none.
+    """The data sheet of a device, by name.
 
-    Case, spaces and dashes do not matter, nor a leading ``NVIDIA`` or ``GeForce``.
+    Args:
+        name: a name of the catalogue (``thermoflop gpus``) or what people call it: case, spaces,
+            dashes and a leading NVIDIA or GeForce do not matter; the name of a machine that
+            ``thermoflop calibrate`` measured; or the path of a TOML file.
+
+    Returns:
+        The device.
+
+    Raises:
+        InputError: for a name that is not known, or a file that describes no device.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> tf.find_device("NVIDIA H100").name
+        'H100-SXM-80GB'
+        >>> tf.find_device("h100 pcie").memory_bytes
+        80000000000.0
     """
     if not isinstance(name, str) or not name:
         raise InputError(f"{name!r:.60} is no device: expected a name such as h100, or a TOML file")

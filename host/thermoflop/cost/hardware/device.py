@@ -42,8 +42,43 @@ _WORDS = frozenset({
 
 @record
 class Device:
-    """One device. ``peaks`` are FLOP/s by number format; ``read`` names the fields that were read
-    in the source, the others are recalled; ``confidence`` is ``read``, ``recalled`` or ``own``."""
+    """One device, as its data sheet or a calibration describes it. GB is 1e9 bytes.
+
+    Attributes:
+        name: its name.
+        memory_bytes: bytes of memory.
+        bandwidth_bytes_s: bytes a second of that memory.
+        peaks: dense FLOP/s by number format, without sparsity.
+        vendor: who makes it; "" where not known, as all texts below.
+        memory_kind: ``HBM3``, ``GDDR6X``, ...
+        half_accumulate_flops_s: FLOP/s of fp16 summed in fp16, where that is faster, or None.
+        link: what joins it to other devices.
+        link_bytes_s: bytes a second of that, in one direction; None where there is none.
+        pcie: its PCIe: ``PCIe 5 x16``, ...
+        cache_bytes: bytes of the last cache on the chip; 0.0 where not known.
+        cores: streaming multiprocessors or the like; None where not known, as all numbers below.
+        boost_mhz: clock in MHz that the peaks are computed from.
+        power_w: design power in watts.
+        idle_w: watts when idle.
+        max_c: highest operating temperature in °C.
+        slowdown_c: temperature in °C at which it slows down.
+        shutdown_c: temperature in °C at which it switches off.
+        thermal_resistance_c_per_w: degrees above the coolant for each watt, in steady state.
+        note: what else to know.
+        source: where the numbers were read.
+        read: names of the fields that were read in the source, or ``("all",)``; others are
+            recalled.
+        confidence: ``read``, ``recalled`` (default) or ``own``.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> peaks = {"bf16": 200e12}
+        >>> mine = tf.Device("Mine", memory_bytes=48e9, bandwidth_bytes_s=1e12, peaks=peaks)
+        >>> mine.ridge("bf16")
+        200.0
+        >>> tf.estimate("gpt2", mine, prompt=512).device.name
+        'Mine'
+    """
 
     name: str
     memory_bytes: float
@@ -70,7 +105,18 @@ class Device:
     confidence: str = "recalled"
 
     def peak(self, name: str) -> float:
-        """Dense FLOP/s in a number format. UsageError for one that the device does not have."""
+        """Dense FLOP/s in a number format.
+
+        Args:
+            name: the format; one that runs on the unit of another (bf16 and fp16) has that one's
+                peak.
+
+        Returns:
+            FLOP/s.
+
+        Raises:
+            UsageError: for a format that the device does not compute in.
+        """
         found = self.peaks.get(name) or self.peaks.get(SAME_UNIT.get(name, ""))
         if found is None:
             known = ", ".join(self.peaks) or "none"
@@ -80,7 +126,17 @@ class Device:
         return found
 
     def ridge(self, name: str) -> float:
-        """FLOPs per byte at which compute and memory take equally long (Williams 2009)."""
+        """The intensity at which computing and reading memory take equally long (Williams 2009).
+
+        Args:
+            name: a number format, as in ``peak``.
+
+        Returns:
+            FLOPs per byte.
+
+        Raises:
+            UsageError: as ``peak`` does.
+        """
         return self.peak(name) / self.bandwidth_bytes_s
 
     @property

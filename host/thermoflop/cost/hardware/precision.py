@@ -51,7 +51,24 @@ _CACHE_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, 
 
 @record
 class Precision:
-    """Widths in one run: bits of weights, bytes of activations and cache entries."""
+    """The number formats of one run, as widths. Scales of quantized groups are included.
+
+    Attributes:
+        name: the ``dtype`` that was chosen.
+        weight_bits: bits of one element of a matrix in a layer.
+        kept_bits: bits of one element of what quantization leaves alone: heads, tables, norms,
+            biases.
+        activation_bytes: bytes of one element of the activations.
+        kv_bytes: bytes of one element of the cache.
+        compute: number format of the arithmetic, whose peak of the device counts.
+        family: what rates are fitted by: ``16``, ``8``, ``8w`` and ``4w`` (weights only), ...
+
+    Example:
+        >>> import thermoflop as tf  # a scale of 16 and a zero of 4 bits for 64 elements
+        >>> precision = tf.fit("llama-3-8b", "h100", dtype="int4-g64", kv_dtype="fp8").precision
+        >>> precision.weight_bits == 4 + 20 / 64, precision.kept_bytes, precision.kv_bytes
+        (True, 2.0, 1.0)
+    """
 
     name: str
     weight_bits: float

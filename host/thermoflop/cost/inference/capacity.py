@@ -28,8 +28,30 @@ DEVICES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 @record
 class Fit:
-    """What fits. ``largest_batch`` at this context, ``longest_context`` at this batch (0: none),
-    ``fewest_devices`` by dividing heads up to 8 ways, then layers (None: not on 1024)."""
+    """What fits in memory, made by ``fit``. Print it for a report.
+
+    Attributes:
+        model_name: the model's name.
+        device: the device.
+        plan: how the model is spread over devices.
+        precision: the number formats of the run.
+        batch: sequences in all replicas.
+        prompt: tokens of each prompt.
+        generate: tokens generated after each.
+        memory: bytes on the fullest device of this run.
+        largest_batch: sequences that fit at this context; 0 where not one does.
+        longest_context: tokens, prompt and generated, that fit at this batch; 0 where not one does.
+        fewest_devices: devices on which this run fits, heads divided up to 8 ways and layers
+            beyond; None where 1024 are too few.
+        fewest_plan: how it is spread over them; None likewise.
+        cache_copies: how many times the devices together hold the cache.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> f = tf.fit("llama-3-70b", "h100")  # 141 GB of weights, 80 GB of memory
+        >>> f.fits, f.largest_batch, f.fewest_devices, f.fewest_plan.label
+        (False, 0, 2, 'tp=2')
+    """
 
     model_name: str
     device: Device
@@ -85,7 +107,45 @@ def fit(
     kv_dtype: str | None = None,
     page: int | None = None,
 ) -> Fit:
-    """Memory of a run, and how far it goes. Raises UsageError for what makes no sense."""
+    """What fits in memory: this run, the largest batch, the longest context, the fewest devices.
+
+    Args:
+        model: a ``Model``, or what ``load_model`` takes: a path, a dictionary or a name.
+        hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
+            of a TOML file.
+        devices: how many devices. None: the product of the degrees below.
+        tp: tensor-parallel degree, which splits heads and MLPs. None: what ``devices`` leaves over.
+        pp: pipeline stages, which split the layers; 1 by default.
+        dp: data-parallel replicas, 1 by default, which share the batch.
+        ep: expert-parallel degree, 1 by default: devices of a stage over which experts are spread.
+        cp: context-parallel degree, 1 by default, which splits the sequence.
+        batch: sequences in all replicas, 1 by default.
+        prompt: tokens of each prompt, 1024 by default.
+        generate: tokens generated after each, 128 by default.
+        dtype: number format of weights and arithmetic: bf16 (default), fp16, fp32, fp8, int8, int4,
+            awq, gptq, mxfp4, nvfp4, nf4, q4_k_m, ``int4-g64``, ``exl2-4.0``, ...
+        kv_dtype: number format of the cache: fp32, bf16, fp16, fp8, int8 or int4. None: as wide as
+            the activations.
+        page: tokens in a block of a paged cache. None: as many tokens as there are.
+
+    Returns:
+        What fits, with the memory of this run.
+
+    Raises:
+        UsageError: for a value that makes no sense, naming it.
+        InputError: for a device that is not known, or a file that is not what it should be.
+        UnknownModel: an InputError, for a model that is not known.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> f = tf.fit("llama-3-8b", "h100", prompt=4096, generate=1024)
+        >>> f.fits, f.longest_context  # the longest that the model was made for
+        (True, 8192)
+        >>> tf.fit("llama-3-8b", "h100", prompt=4096, generate=1024, batch=f.largest_batch).fits
+        True
+        >>> tf.fit("llama-3-8b", "h100", prompt=4096, generate=1024, batch=f.largest_batch + 1).fits
+        False
+    """
     batch, prompt = checked_whole("batch", batch, 1), checked_whole("prompt", prompt, 1)
     generate = checked_whole("generate", generate, 0)
     known, device, asked = validate_arguments(model, hardware, batch, prompt, generate, 0, page)

@@ -29,11 +29,22 @@ if TYPE_CHECKING:
 
 @record
 class Variant:
-    """One form of attention: the model changed, its estimate, and the largest batch that fits.
+    """One form of attention of a model, made by ``compare``.
 
-    ``params`` are of the whole model. ``kv_bytes_per_token`` (what one token adds to the cache) and
-    ``decode_bytes`` (read in the middle decode step: weights, activations and cache) are bytes of
-    the fullest device, in the formats of the run.
+    Attributes:
+        name: the form: ``MHA``, ``GQA(8)``, ``MQA`` or ``MLA(512)``.
+        params: parameters of the model in this form.
+        kv_bytes_per_token: bytes of cache for each token of a sequence, in bf16.
+        decode_bytes: bytes that one device reads in the middle decode step, in the formats of the
+            run.
+        largest_batch: sequences that fit in memory.
+        estimate: time, memory and energy.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> mha, gqa, mqa, mla = tf.compare(tf.load_model("llama-3-8b"), "h100")
+        >>> mqa.kv_bytes_per_token, mha.kv_bytes_per_token == 32 * mqa.kv_bytes_per_token
+        (16384, True)
     """
 
     name: str
@@ -117,7 +128,33 @@ def forms_of(model: Model, groups: int | None = None, rank: int = 512) -> dict[s
 def compare(
     model: Model, hardware: str | Device, groups: int | None = None, rank: int = 512, **options: Any
 ) -> list[Variant]:
-    """The forms side by side, on the same device and sizes."""
+    """A model with MHA, GQA, MQA and MLA in the place of its attention, side by side.
+
+    Args:
+        model: a ``Model`` with heads of keys and values.
+        hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
+            of a TOML file.
+        groups: key-value heads of the grouped form. None: the model's own, or an eighth of its
+            heads.
+        rank: dimensions of the latent of MLA, 512 by default.
+        **options: the other arguments of ``estimate``, by name.
+
+    Returns:
+        The four forms in that order, on the same device and sizes.
+
+    Raises:
+        UsageError: as ``estimate`` does, and for a model without such attention or a bad
+            ``groups``.
+        InputError: for a device that is not known.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> forms = tf.compare(tf.load_model("llama-3-8b"), "h100", batch=16)
+        >>> [form.name for form in forms]
+        ['MHA', 'GQA(8)', 'MQA', 'MLA(512)']
+        >>> forms[1].params  # Llama 3 as it is
+        8030261248
+    """
     forms = forms_of(model, groups, rank)
     return [_variant(name, form, hardware, options) for name, form in forms.items()]
 

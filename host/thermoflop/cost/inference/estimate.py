@@ -59,13 +59,60 @@ def estimate(
     page: int | None = None,
     overlap: float = 0.0,
 ) -> Estimate:
-    """Time, memory and energy of reading ``prompt`` tokens and generating ``generate`` more.
+    """Time, memory and energy of reading a prompt and generating tokens after it.
 
-    ``batch`` sequences run together, ``batch / dp`` in each replica. ``prefix`` tokens of the
-    prompt are in the cache already; ``chunk`` prompt tokens are read at once (None: all);
-    ``overlap`` is the share of the network's time that hides behind computing. Raises
-    UsageError for what makes no sense, naming the value. Source: Williams 2009 (roofline), Hockney
-    1982 (padding), published rows (rates).
+    Sizes may be numpy arrays of one shape, or of shapes that broadcast to one: then every number
+    of the result is an array of it. Source: Williams 2009 (roofline), Hockney 1982 (padding),
+    published rows (rates).
+
+    Args:
+        model: a ``Model``, or what ``load_model`` takes: a path, a dictionary or a name.
+        hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
+            of a TOML file.
+        devices: how many devices. None: the product of the degrees below.
+        tp: tensor-parallel degree, which splits heads and MLPs. None: what ``devices`` leaves over.
+        pp: pipeline stages, which split the layers; 1 by default.
+        dp: data-parallel replicas, 1 by default, which share the batch.
+        ep: expert-parallel degree, 1 by default: devices of a stage over which experts are spread.
+        cp: context-parallel degree, 1 by default, which splits the sequence.
+        batch: sequences that run together, in all replicas; a whole number or an array, 1 by
+            default.
+        prompt: tokens of each prompt, 1024 by default; a whole number or an array.
+        generate: tokens generated after each prompt, 128 by default; the prefill gives the first. A
+            whole number or an array; 0 for an encoder.
+        dtype: number format of weights and arithmetic: bf16 (default), fp16, fp32, fp8, int8, int4,
+            awq, gptq, mxfp4, nvfp4, nf4, q4_k_m, ``int4-g64``, ``exl2-4.0``, ...
+        kv_dtype: number format of the cache: fp32, bf16, fp16, fp8, int8 or int4. None: as wide as
+            the activations.
+        profile: whose efficiency: an engine's name (``vllm``, ``llama.cpp``, ...), a machine that
+            ``thermoflop calibrate`` measured, the path of a profile, or a ``Profile``. None: all
+            engines pooled.
+        prefix: tokens of each prompt that the cache holds already, 0 by default; whole or an array.
+        chunk: prompt tokens that are read at once. None: as many as the profile's engine reads.
+        page: tokens in a block of a paged cache. None: as many tokens as there are.
+        overlap: share of the network's time that hides behind computing, 0.0 (default) to 1.0.
+
+    Returns:
+        The estimate: seconds with bound and interval, bytes, joules, and what they rest on.
+
+    Raises:
+        UsageError: for a value that makes no sense, naming it.
+        InputError: for a device that is not known, or a file that is not what it should be.
+        UnknownModel: an InputError, for a model that is not known.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> e = tf.estimate("llama-3-8b", "h100", prompt=2048, generate=256)
+        >>> e.total.bound_s <= e.total.low_s <= e.total.expected_s <= e.total.high_s
+        True
+        >>> bool(e.memory.fits), e.memory.weight_bytes == 2 * 8_030_261_248
+        (True, True)
+
+        Three batches at once:
+
+        >>> import numpy as np
+        >>> tf.estimate("llama-3-8b", "h100", batch=np.array([1, 8, 64])).tokens_per_s.shape
+        (3,)
     """
     from thermoflop.cost.inference.arguments import checked_size, validate_arguments
 

@@ -147,11 +147,36 @@ def estimate_json(found: Estimate) -> dict[str, Any]:
 
 @record
 class Estimate:
-    """What one run costs. Seconds, bytes, joules; tokens per second over all replicas.
+    """What one run costs, made by ``estimate``. Print it for a report.
 
-    ``first_token`` is the time to the first token, ``per_token`` the mean time of the following
-    ones, ``total`` both together; for an encoder there is the first alone. ``setting`` is what it
-    was made of, and what its reasons are read from.
+    Numbers are scalars; arrays where sizes were. Rates are of all replicas together.
+
+    Attributes:
+        model_name: the model's name.
+        device: the device, as its data sheet or a calibration describes it.
+        plan: how the model is spread over devices.
+        precision: the number formats of the run.
+        batch: sequences in all replicas.
+        prompt: tokens of each prompt.
+        generate: tokens generated after each.
+        first_token: seconds to the first token; of an encoder, to its result.
+        per_token: seconds for each later token of a sequence, on average; 0 where there is none.
+        total: seconds for everything.
+        memory: bytes on the fullest device.
+        energy: joules and watts; None where the device's power is not known.
+        provenance: what the expectation rests on, as a sentence.
+        conventions: how operators are counted: name to sentence.
+        setting: what the estimate was made of; its reasons are read from it.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> e = tf.estimate("llama-3-8b", "h100", batch=8, profile="vllm")
+        >>> round((e.first_token.expected_s + 127 * e.per_token.expected_s) / e.total.expected_s, 9)
+        1.0
+        >>> e.decode_tokens_per_s == 8 / e.per_token.expected_s
+        True
+        >>> e.prefill_tokens_per_s == 8 * 1024 / e.first_token.expected_s
+        True
     """
 
     model_name: str

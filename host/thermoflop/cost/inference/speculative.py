@@ -29,7 +29,26 @@ if TYPE_CHECKING:
 
 @record
 class Speculation:
-    """Expected seconds for a token with and without drafting, in the middle of a generation."""
+    """Speculative decoding in the middle of a generation, made by ``speculate``.
+
+    Attributes:
+        model_name: the large model's name.
+        draft_name: the small model's name.
+        drafted: tokens that it drafts for one check.
+        acceptance: probability that a drafted token is accepted, 0 to 1.
+        tokens_per_check: expected tokens of a check: the accepted ones, and one of the large model.
+        draft_step_s: expected seconds of a step of the small model.
+        check_s: expected seconds of the large model on the drafted tokens.
+        plain_step_s: expected seconds of a step of the large model without a draft.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> s = tf.speculate("llama-3-70b", "llama-3-8b", "h200", devices=4, acceptance=0.8)
+        >>> s.per_token_s == (4 * s.draft_step_s + s.check_s) / s.tokens_per_check
+        True
+        >>> s.speed_up == s.plain_step_s / s.per_token_s
+        True
+    """
 
     model_name: str
     draft_name: str
@@ -83,7 +102,38 @@ def speculate(
     devices: int | None = None,
     profile: str | Profile | None = None,
 ) -> Speculation:
-    """What drafting gains at the middle of a generation; the draft runs on one of the devices."""
+    """What a draft model gains: it drafts tokens, and the large model checks them in one step.
+
+    Source: Leviathan, Kalman and Matias 2023, eq. 1, each drafted token accepted independently.
+
+    Args:
+        model: the large model: a ``Model``, or what ``load_model`` takes.
+        draft: the small model, likewise; it runs on one of the devices.
+        hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
+            of a TOML file.
+        drafted: tokens drafted for one check, 4 by default.
+        acceptance: probability that a drafted token is accepted, 0 to 1; 0.7 by default.
+        batch: sequences, 1 by default.
+        prompt: tokens of each prompt, 1024 by default.
+        generate: tokens generated after each, 128 by default; steps are those in their middle.
+        dtype: number format of both models, as in ``estimate``; bf16 by default.
+        devices: devices over which the large model's heads are split. None: one.
+        profile: whose efficiency, as in ``estimate``. None: all engines pooled.
+
+    Returns:
+        Seconds for a token with and without the draft.
+
+    Raises:
+        UsageError: for a value that makes no sense, naming it.
+        InputError: for a device that is not known, or a file that is not what it should be.
+        UnknownModel: an InputError, for a model that is not known.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> s = tf.speculate("llama-3-70b", "llama-3-8b", "h200", devices=4, acceptance=0.5)
+        >>> s.tokens_per_check == 1 + 1 / 2 + 1 / 4 + 1 / 8 + 1 / 16
+        True
+    """
     large, device, asked = validate_arguments(model, hardware, batch, prompt, generate)
     small, _, _ = validate_arguments(draft, device, batch, prompt, generate)
     checked_size("drafted", drafted, 1)

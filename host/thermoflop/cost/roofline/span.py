@@ -12,7 +12,20 @@ if TYPE_CHECKING:
 
 @record
 class Span:
-    """A time in seconds: the bound that no run beats, the expectation, and its 80 % interval."""
+    """A time in seconds; arrays where the sizes of an estimate were.
+
+    Attributes:
+        bound_s: no run of these sizes is faster: every operator at the peak of the data sheet.
+        expected_s: the expectation, never below the bound.
+        low_s: lower end of the interval that holds 80 % of measured runs.
+        high_s: upper end of that interval.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> span = tf.estimate("gpt2", "a100", prompt=512).per_token
+        >>> span.bound_s <= span.low_s <= span.expected_s <= span.high_s
+        True
+    """
 
     bound_s: Number
     expected_s: Number

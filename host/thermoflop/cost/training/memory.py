@@ -21,7 +21,24 @@ if TYPE_CHECKING:
 
 @record
 class TrainingMemory:
-    """Bytes on the fullest device. States are gradients, master weights and Adam's moments."""
+    """Bytes on the fullest device while training.
+
+    Attributes:
+        weight_bytes: weights in the format of the products.
+        gradient_bytes: gradients.
+        optimizer_bytes: master weights and Adam's two moments.
+        activation_bytes: activations that are stored for the backward pass.
+        capacity_bytes: what the device has.
+        form: how activations are stored: ``none``, ``tensor``, ``tensor, selective``, ``full``, ...
+
+    Example:
+        >>> import thermoflop as tf
+        >>> memory = tf.train("llama-3-8b", "h100", devices=8, global_batch=64).memory
+        >>> memory.optimizer_bytes * 8 == 12 * 8_030_261_248  # ZeRO-1: shared by 8 replicas
+        True
+        >>> memory.fits == (memory.total_bytes <= memory.capacity_bytes)
+        True
+    """
 
     weight_bytes: float
     gradient_bytes: float

@@ -21,8 +21,41 @@ if TYPE_CHECKING:
 
 @record
 class TrainingEstimate:
-    """One iteration and a whole run. ``model_flops`` leave recomputation out, ``hardware_flops``
-    count it; both with every query meeting every key (``attention='full'``) or under the mask."""
+    """What training costs, made by ``train``. Print it for a report.
+
+    Attributes:
+        model_name: the model's name.
+        params: its parameters.
+        device: the device.
+        plan: how the model is spread over devices.
+        precision: the number formats of the run.
+        global_batch: sequences of an iteration in all replicas.
+        micro_batch: sequences that run at once in a replica.
+        sequence: tokens of each sequence.
+        recompute: what the backward pass computes again: ``none``, ``selective`` or ``full``.
+        attention: how MFU counts attention: ``full`` or ``causal``.
+        model_flops: FLOPs of an iteration on all devices, without recomputation.
+        hardware_flops: the same with recomputation.
+        six_n_flops: 6 x active parameters x tokens, the rule of thumb, to compare.
+        iteration: seconds of one iteration.
+        bubble: idle over working time of the pipeline, 0 without stages.
+        memory: bytes on the fullest device.
+        provenance: what the expectation rests on, as a sentence.
+        train_tokens: tokens of the whole run, or None (default).
+        price_per_device_hour: price of a device hour, or None (default).
+        question: what the estimate was made of; its reasons are read from it.
+        profile: whose efficiency, or None: all trainers pooled.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> t = tf.train("llama-3-8b", "h100", devices=8, global_batch=64, tokens=1e12, price=2.0)
+        >>> t.mfu == t.hfu  # nothing is recomputed
+        True
+        >>> round(t.days[0] * 86400 * t.tokens_per_s / 1e12, 6)
+        1.0
+        >>> t.device_hours == 8 * 24 * t.days[0], t.price == 2 * t.device_hours
+        (True, True)
+    """
 
     model_name: str
     params: int
@@ -90,7 +123,16 @@ class TrainingEstimate:
         return self.device_hours * self.price_per_device_hour
 
     def why(self) -> str:
-        """Every operator of an iteration, the formula filled in, and what binds."""
+        """Where the time of an iteration goes.
+
+        Returns:
+            A text: every operator, its formula filled in, and what binds it.
+
+        Example:
+            >>> import thermoflop as tf
+            >>> "lm_head" in tf.train("gpt2", "a100", sequence=1024).why()
+            True
+        """
         from thermoflop.cost.training.why import training_why_text
 
         assert self.question is not None  # noqa: S101 - every estimate that train makes has one

@@ -71,9 +71,49 @@ def train(
     price: float | None = None,
     profile: str | None = None,
 ) -> TrainingEstimate:
-    """Time, memory and utilization of training; ``dp`` is what ``devices`` leave over.
+    """Time, memory and utilization of training: one iteration, and a whole run.
 
-    Raises UsageError, naming the value, for what makes no sense. MFU counts ``attention``.
+    Args:
+        model: a ``Model``, or what ``load_model`` takes: a path, a dictionary or a name.
+        hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
+            of a TOML file.
+        devices: how many devices. None: the product of the degrees below.
+        tp: tensor-parallel degree, which splits heads and MLPs. None: 1.
+        pp: pipeline stages, which split the layers; 1 by default.
+        dp: data-parallel replicas. None: what ``devices`` leaves over.
+        ep: expert-parallel degree, 1 by default: devices of a stage over which experts are spread.
+        cp: context-parallel degree, 1 by default, which splits the sequence.
+        sequence_parallel: whether norms and residuals are split along with ``tp`` (default).
+        global_batch: sequences of an iteration in all replicas, 512 by default.
+        micro_batch: sequences that run at once in a replica, 1 by default.
+        sequence: tokens of each sequence, 2048 by default.
+        virtual: interleaved stages that a device holds, 1 by default.
+        recompute: what the backward pass computes again: ``none`` (default), ``selective`` (scores,
+            softmax and values) or ``full`` (all layers).
+        zero: stage of ZeRO, 0 to 3: what replicas share out of optimizer (1, the default),
+            gradients (2) and weights (3).
+        flash: whether attention is one kernel that keeps no scores (default).
+        attention: how MFU counts attention: ``full`` (default) or ``causal``.
+        dtype: number format of the products: bf16 (default), fp16, fp32, tf32, fp8 or nvfp4.
+        tokens: tokens of the whole run, for days and device hours. None: an iteration alone.
+        price: price of a device hour, in any currency. None: no price of the run.
+        profile: whose efficiency: ``megatron-lm``, ``llm-foundry``, ... None: all trainers pooled.
+
+    Returns:
+        The estimate: seconds with bound and interval, bytes, utilization, days and price.
+
+    Raises:
+        UsageError: for a value that makes no sense, naming it.
+        InputError: for a device that is not known, or a file that is not what it should be.
+        UnknownModel: an InputError, for a model that is not known.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> t = tf.train("llama-3-8b", "h100", devices=8, global_batch=64)
+        >>> t.six_n_flops == 6 * 8_030_261_248 * 64 * 2048
+        True
+        >>> t.iteration.bound_s <= t.iteration.expected_s
+        True
     """
     known, device = as_model(model), as_device(hardware)
     precision = choose_precision(dtype)

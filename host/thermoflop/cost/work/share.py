@@ -35,8 +35,23 @@ MOST_KEPT_ELEMENTS = 64
 
 @record
 class Layout:
-    """Degrees of parallelism. ``sequence`` splits norms and residuals along with ``tp``;
-    ``overlap`` is the share of the network's time that hides behind computing."""
+    """How a model is spread over devices: degrees of parallelism.
+
+    Attributes:
+        tp: tensor-parallel degree: heads and MLPs are split; 1 by default, as all degrees.
+        pp: pipeline stages: layers are split.
+        dp: data-parallel replicas: the batch is split.
+        ep: expert-parallel degree: experts are spread over these devices of a stage.
+        cp: context-parallel degree: the sequence is split.
+        sequence: whether norms and residuals are split along with ``tp``; False by default.
+        overlap: share of the network's time that hides behind computing, 0.0 (default) to 1.0.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> plan = tf.estimate("llama-3-70b", "h100", devices=8, pp=2).plan
+        >>> plan.devices, plan.tp, plan.label
+        (8, 4, 'tp=4 pp=2')
+    """
 
     tp: int = 1
     pp: int = 1
