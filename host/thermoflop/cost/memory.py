@@ -10,18 +10,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.number import maximum, minimum
-from thermoflop.base.record import record
+from thermoflop.base.record import plain, record
+from thermoflop.base.sheet import Figure, column, figure, figures_of
+from thermoflop.base.units import gigabytes
 from thermoflop.cost.work.network import replicated_latent
 from thermoflop.model.architecture.cache import cache_elements, state_elements
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.parts import Convolution, Linear
 
 if TYPE_CHECKING:
+    from typing import Any, Protocol
+
     from thermoflop.base.number import Number
+    from thermoflop.base.sheet import Grid
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Share
     from thermoflop.model.architecture.description import Description, Layer
     from thermoflop.model.architecture.parts import Part
+
+    class Occupied(Protocol):
+        """What serving and training both say of a device's memory."""
+
+        @property
+        def total_bytes(self) -> Number: ...
+        @property
+        def capacity_bytes(self) -> Number: ...
+        @property
+        def fits(self) -> Number: ...
+        @property
+        def shortfall_bytes(self) -> Number: ...
+
 
 RESERVE_BYTES = 0.7e9
 RESERVE_SHARE = 0.02
@@ -77,6 +95,40 @@ class Memory:
         """The reserve and the page, in words."""
         paged = "logical cache" if self.page_tokens is None else f"pages of {self.page_tokens}"
         return f"{paged}; reserve {RESERVE_BYTES / 1e9:g} GB + {RESERVE_SHARE:.0%} assumed"
+
+
+def memory_sheet(memory: Memory) -> Grid:
+    """The parts of the memory of the fullest device, their sum, and what the device has."""
+    sizes = (
+        ("weights", "weights", memory.weight_bytes),
+        ("cache", "cache", memory.kv_bytes),
+        ("activations", "activations", memory.activation_bytes),
+        ("reserve", "reserve", memory.reserve_bytes),
+        ("total", "together", memory.total_bytes),
+    )
+    figures = [figure(f"memory.{key}", label, size / 1e9, "GB") for key, label, size in sizes]
+    whole = memory.capacity_bytes
+    has = Figure("memory.capacity", "the device has", gigabytes(whole), whole / 1e9, "GB")
+    title = "Memory of the fullest device"
+    return column("memory", title, [*figures, has], note="GB is 1e9 bytes.")
+
+
+def memory_parts(memory: Memory) -> list[Figure]:
+    """Weights, cache, activations and reserve."""
+    return figures_of([memory_sheet(memory)])[:4]
+
+
+def occupied_text(memory: Occupied) -> str:
+    """How much of a device is taken, and whether that is too much."""
+    fits = "fits" if memory.fits else f"DOES NOT FIT: {gigabytes(memory.shortfall_bytes)} missing"
+    whole = gigabytes(memory.capacity_bytes)
+    return f"memory a device: {gigabytes(memory.total_bytes)} of {whole}, {fits}"
+
+
+def memory_json(memory: Occupied) -> dict[str, Any]:
+    """A record of memory as JSON takes it, with what follows from it."""
+    follows = ("total_bytes", "fits", "shortfall_bytes")
+    return {**plain(memory), **{name: plain(getattr(memory, name)) for name in follows}}
 
 
 def part_bytes(part: Part, weight_bytes: float, kept_bytes: float) -> float:

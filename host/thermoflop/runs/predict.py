@@ -19,9 +19,9 @@ from thermoflop.runs.gpu.known import catalogue_device
 if TYPE_CHECKING:
     from os import PathLike
 
+    from thermoflop.base.sheet import Value
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.inference.result import Estimate
-    from thermoflop.cost.roofline.span import Span
     from thermoflop.model.model import Model
 
 
@@ -105,43 +105,37 @@ def _is_this(device: Device, wish: Wish, gpus: Sequence[Mapping[str, Any]]) -> b
     return names == {device.name}
 
 
-def _quantities(found: Estimate) -> dict[str, dict[str, float | None]]:
+# The quantities of a record, and the figures of an estimate's sheet that they are.
+_QUANTITIES = {
+    "ttft_s": "first.expected",
+    "token_s": "token.expected",
+    "decode_tokens_per_s": "rate.decode",
+    "total_s": "total.expected",
+    "tokens_per_s": "rate.all",
+    "joules_per_token": "energy.token",
+    "power_w": "energy.power",
+    "rise_c": "energy.rise",
+}
+
+
+def _quantities(estimate: Estimate) -> dict[str, dict[str, float | None]]:
     """Each predicted quantity with bound, expectation and interval, None where there is none."""
-    batch, generate = found.batch, found.generate
-    kept = {"ttft_s": _span(found.first_token)}
-    if generate > 1:
-        kept["token_s"] = _span(found.per_token)
-        kept["decode_tokens_per_s"] = _rate(found.per_token, batch)
-        kept["total_s"] = _span(found.total)
-        kept["tokens_per_s"] = _rate(found.total, batch * generate)
-    energy = found.energy
-    if energy is not None:
-        if generate > 0:
-            joules = (energy.energy_j, energy.energy_low_j, energy.energy_high_j)
-            kept["joules_per_token"] = _values(None, *(j / (batch * generate) for j in joules))
-        kept["power_w"] = _values(None, energy.power_w, energy.power_low_w, energy.power_high_w)
-        if energy.rise_c is not None and energy.power_w > 0:
-            rise = energy.rise_c / energy.power_w
-            kept["rise_c"] = _values(
-                None, energy.rise_c, rise * energy.power_low_w, rise * energy.power_high_w
-            )
-    kept["memory_bytes"] = _values(None, found.memory.total_bytes, None, None)
-    return kept
+    from thermoflop.base.sheet import figures_of
+    from thermoflop.cost.inference.result import estimate_sheet
+
+    figures = {figure.key: figure for figure in figures_of(estimate_sheet(estimate))}
+    if estimate.generate == 0:
+        figures.pop("energy.token", None)  # the sheet's is then the energy of a sequence
+    quantities = {
+        name: _values(figure.bound, figure.value, figure.low, figure.high)
+        for name, key in _QUANTITIES.items()
+        if (figure := figures.get(key))
+    }
+    total_bytes = estimate.memory.total_bytes
+    return {**quantities, "memory_bytes": _values(None, total_bytes, None, None)}
 
 
-def _span(span: Span) -> dict[str, float | None]:
-    return _values(span.bound_s, span.expected_s, span.low_s, span.high_s)
-
-
-def _rate(span: Span, tokens: float) -> dict[str, float | None]:
-    """Tokens a second; the bound is the highest rate."""
-    times = (span.bound_s, span.expected_s, span.high_s, span.low_s)
-    return _values(*(tokens / seconds if seconds else None for seconds in times))
-
-
-def _values(
-    bound: float | None, expected: float | None, low: float | None, high: float | None
-) -> dict[str, float | None]:
+def _values(bound: Value, expected: Value, low: Value, high: Value) -> dict[str, float | None]:
     named = {"bound": bound, "expected": expected, "low": low, "high": high}
     return {name: None if value is None else float(value) for name, value in named.items()}
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import catalogue
 from thermoflop.model.config.catalogue import entry
-from thermoflop.web.estimator.answers import answer, as_csv, as_json, formulas, why
+from thermoflop.web.estimator.answer import as_csv, as_json
+from thermoflop.web.estimator.answers import answer, formulas, why
 from thermoflop.web.estimator.fields import FIELDS, FieldError
 from thermoflop.web.estimator.inputs import (
     DEFAULTS,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.record import record
+from thermoflop.base.record import plain, record
+from thermoflop.base.sheet import Row, column, figure, figures_of
 from thermoflop.base.units import gigabytes
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.arguments import checked_whole, validate_arguments
-from thermoflop.cost.memory import Memory, copies_of_cache, memory_of
+from thermoflop.cost.memory import Memory, copies_of_cache, memory_json, memory_of, memory_sheet
 from thermoflop.cost.work.share import Layout, Share, choose_layout
 from thermoflop.errors import UsageError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Any
 
+    from thermoflop.base.sheet import Grid
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.model.architecture.description import Description
@@ -194,55 +196,64 @@ def _fewest(
     return None
 
 
-def fit_text(found: Fit) -> str:
-    """What fits, in words."""
-    memory = found.memory
-    verdict = "it fits" if found.fits else f"no: {gigabytes(memory.shortfall_bytes)} missing"
+def fit_sheet(capacity: Fit) -> Grid:
+    """The largest batch, the longest context and the fewest devices."""
+    batch, context = capacity.largest_batch, capacity.longest_context
+    most = f"more than {DEVICES[-1]:,}"
+    devices = most if capacity.fewest_plan is None else describe_devices(capacity)
+    rows = (
+        ("largest batch", " at this context", batch, "sequences", f"{batch:,}"),
+        ("longest context", " at this batch", context, "tokens", f"{context:,} tokens"),
+        ("fewest devices", " for this", capacity.fewest_devices, "devices", devices),
+    )
+    return column(
+        "fit",
+        "What fits",
+        [
+            Row(label + when, (figure(f"fit.{label.split()[1]}", label, value, unit, text),))
+            for label, when, value, unit, text in rows
+        ],
+    )
+
+
+def fit_text(capacity: Fit) -> str:
+    """What fits, at most 100 columns wide."""
+    memory, plan = capacity.memory, capacity.plan
+    verdict = "it fits" if capacity.fits else f"no: {gigabytes(memory.shortfall_bytes)} missing"
+    *parts, has = figures_of([memory_sheet(memory)])
+    sizes = [f"  {part.label:<13}{part.text:>10}" for part in parts]
+    batch, context, devices = fit_sheet(capacity).rows
     lines = [
         (
-            f"{found.model_name} on {found.plan.devices} x {found.device.name} "
-            f"({found.plan.label}), "
-            f"{found.precision.name}, batch {found.batch}, {found.prompt} + {found.generate} "
-            "tokens: "
-            f"{verdict}"
+            f"{capacity.model_name} on {plan.devices} x {capacity.device.name} ({plan.label}), "
+            f"{capacity.precision.name}, batch {capacity.batch}, "
+            f"{capacity.prompt} + {capacity.generate} tokens: {verdict}"
         ),
         "",
-        f"  weights      {gigabytes(memory.weight_bytes):>10}",
-        f"  cache        {gigabytes(memory.kv_bytes):>10}",
-        f"  activations  {gigabytes(memory.activation_bytes):>10}",
-        f"  reserve      {gigabytes(memory.reserve_bytes):>10}",
-        (
-            f"  together     {gigabytes(memory.total_bytes):>10} of "
-            f"{gigabytes(memory.capacity_bytes)} a device (GB is 1e9 bytes)"
-        ),
+        *sizes[:-1],
+        f"{sizes[-1]} of {has.text} a device (GB is 1e9 bytes)",
         "",
-        f"largest batch at this context:    {found.largest_batch:,}",
-        f"longest context at this batch:    {found.longest_context:,}",
-        f"fewest devices for this:          {describe_devices(found)}",
+        f"{batch.label + ':':<34}{capacity.largest_batch:,}",
+        f"{context.label + ':':<34}{capacity.longest_context:,}",
+        f"{devices.label + ':':<34}{describe_devices(capacity)}",
     ]
-    if found.cache_copies > 1:
-        lines.append(f"the cache is kept {found.cache_copies:g} times over the devices")
+    if capacity.cache_copies > 1:
+        lines.append(f"the cache is kept {capacity.cache_copies:g} times over the devices")
     return "\n".join([*lines, "", memory.assumption])
 
 
-def describe_devices(found: Fit) -> str:
+def describe_devices(capacity: Fit) -> str:
     """The fewest devices, and how they are used."""
-    if found.fewest_plan is None:
+    if capacity.fewest_plan is None:
         return f"more than {DEVICES[-1]}"
-    return f"{found.fewest_devices} ({found.fewest_plan.label})"
+    return f"{capacity.fewest_devices} ({capacity.fewest_plan.label})"
 
 
-def fit_json(found: Fit) -> dict[str, Any]:
+def fit_json(capacity: Fit) -> dict[str, Any]:
     """What fits, as one object."""
-    from thermoflop.base.record import plain
-
-    shown = plain(found)
-    memory = found.memory
-    shown["device"] = found.device.name
-    shown["fits"] = found.fits
-    shown["memory"] |= {
-        "total_bytes": memory.total_bytes,
-        "fits": found.fits,
-        "shortfall_bytes": memory.shortfall_bytes,
+    return {
+        **plain(capacity),
+        "device": capacity.device.name,
+        "memory": memory_json(capacity.memory),
+        "fits": capacity.fits,
     }
-    return dict(shown)

@@ -1,14 +1,15 @@
-"""An estimate for people and as JSON."""
+"""What ``tf.estimate`` returns: the record, its sheet of figures, its text and its JSON."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from thermoflop.base.number import maximum
-from thermoflop.base.record import fields_of, plain, record
-from thermoflop.base.units import digits, gigabytes, seconds, table
+from thermoflop.base.record import fields_of, plain, record, replace
+from thermoflop.base.sheet import Figure, Grid, Row, column, figure, figures_of
+from thermoflop.base.units import digits, scaled, seconds, table, wrapped
 from thermoflop.cost.hardware.device import CALIBRATED
-from thermoflop.cost.roofline.span import Span
+from thermoflop.cost.memory import memory_json, memory_parts, memory_sheet, occupied_text
 
 if TYPE_CHECKING:
     from typing import Any
@@ -19,130 +20,8 @@ if TYPE_CHECKING:
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.inference.setting import Setting
     from thermoflop.cost.memory import Memory
+    from thermoflop.cost.roofline.span import Span
     from thermoflop.cost.work.share import Layout
-
-
-def _span_row(name: str, span: Span) -> list[str]:
-    return [
-        name,
-        seconds(span.bound_s),
-        seconds(span.expected_s),
-        f"{seconds(span.low_s)} .. {seconds(span.high_s)}",
-    ]
-
-
-def estimate_text(found: Estimate) -> str:
-    """The whole estimate, at most 100 columns wide; of arrays of them, what they span."""
-    if getattr(found.batch, "ndim", 0):
-        return _spanned(found)
-    plan = found.plan
-    lines = [
-        (
-            f"{found.model_name} on {plan.devices} x {found.device.name} ({plan.label}), "
-            f"{found.precision.name}"
-        ),
-        f"batch {found.batch}, prompt {found.prompt}, {found.generate} generated",
-        "",
-        _times(found),
-        "",
-        *_rates(found),
-        "",
-        *_memory(found),
-        *_energy(found),
-        "",
-        *_notes(found),
-    ]
-    return "\n".join(lines)
-
-
-def _spanned(found: Estimate) -> str:
-    """Estimates in arrays: how many, and the smallest and largest expectation."""
-    where = f"{found.model_name} on {found.plan.devices} x {found.device.name}"
-    lines = [f"{found.batch.size:,} estimates of {where}; expected, smallest .. largest:"]
-    parts = (("first token", found.first_token), ("each token", found.per_token))
-    for name, span in (*parts, ("all", found.total)):
-        low, high = float(span.expected_s.min()), float(span.expected_s.max())
-        lines.append(f"{name:<12} {seconds(low)} .. {seconds(high)}")
-    return "\n".join(lines)
-
-
-def _times(found: Estimate) -> str:
-    rows = [["", "bound", "expected", "80 % interval"], _span_row("first token", found.first_token)]
-    if found.generate > 1:
-        rows.append(_span_row("each token after it", found.per_token))
-        rows.append(_span_row("all", found.total))
-    return table(rows)
-
-
-def _rates(found: Estimate) -> list[str]:
-    lines = [f"prompt tokens   {digits(found.prefill_tokens_per_s):>10} /s"]
-    if found.generate > 1:
-        lines += [
-            f"while decoding  {digits(found.decode_tokens_per_s):>10} tokens/s",
-            f"overall         {digits(found.tokens_per_s):>10} tokens/s",
-        ]
-    return lines
-
-
-def _memory(found: Estimate) -> list[str]:
-    memory = found.memory
-    fits = "fits" if memory.fits else f"DOES NOT FIT: {gigabytes(memory.shortfall_bytes)} missing"
-    return [
-        (
-            f"memory a device: {gigabytes(memory.total_bytes)} of "
-            f"{gigabytes(memory.capacity_bytes)}, "
-            f"{fits}"
-        ),
-        (
-            f"  weights {gigabytes(memory.weight_bytes)}, cache {gigabytes(memory.kv_bytes)}, "
-            f"activations {gigabytes(memory.activation_bytes)}, reserve "
-            f"{gigabytes(memory.reserve_bytes)}"
-        ),
-        f"  {memory.assumption}",
-    ]
-
-
-def _energy(found: Estimate) -> list[str]:
-    energy = found.energy
-    if energy is None:
-        return ["energy: the design power of this device is not known"]
-    low, high = digits(energy.power_low_w), digits(energy.power_high_w)
-    unit = "generated token" if found.generate else "sequence"
-    lines = [
-        (
-            f"power a device: {digits(energy.power_w)} W ({low} .. {high}); "
-            f"{digits(energy.per_token_j)} J a {unit}"
-        ),
-    ]
-    if energy.rise_c is not None:
-        lines.append(f"  settles {digits(energy.rise_c)} °C above its coolant")
-    return lines
-
-
-def _notes(found: Estimate) -> list[str]:
-    import textwrap
-
-    rates = "data sheet" if found.device.source != CALIBRATED else "best rates it showed"
-    bound = f"bound: {rates}, everything overlapped; no real run is faster"
-    conventions = "; ".join(f"{name}: {choice}" for name, choice in found.conventions.items())
-    return [
-        line
-        for text in (found.provenance, bound, conventions)
-        for line in textwrap.wrap(text, 98, subsequent_indent="  ")
-    ]
-
-
-def estimate_json(found: Estimate) -> dict[str, Any]:
-    """The estimate as one object, with what follows from it."""
-    shown = plain({name: value for name, value in fields_of(found).items() if name != "setting"})
-    shown["device"] = found.device.name
-    shown["memory"]["total_bytes"] = found.memory.total_bytes
-    shown["memory"]["fits"] = bool(found.memory.fits)
-    shown["memory"]["shortfall_bytes"] = found.memory.shortfall_bytes
-    shown["tokens_per_s"] = found.tokens_per_s
-    shown["decode_tokens_per_s"] = found.decode_tokens_per_s if found.generate > 1 else None
-    shown["prefill_tokens_per_s"] = found.prefill_tokens_per_s
-    return dict(shown)
 
 
 @record
@@ -203,8 +82,8 @@ class Estimate:
     @property
     def decode_tokens_per_s(self) -> Number:
         """Generated tokens a second of all sequences once the prompt has been read; 0 for none."""
-        seconds = self.per_token.expected_s
-        return (seconds > 0) * self.batch / maximum(seconds, 1e-300)
+        token_s = self.per_token.expected_s
+        return (token_s > 0) * self.batch / maximum(token_s, 1e-300)
 
     @property
     def prefill_tokens_per_s(self) -> Number:
@@ -216,3 +95,167 @@ class Estimate:
 
     def _repr_html_(self) -> str:
         return f"<pre>{estimate_text(self)}</pre>"
+
+
+def estimate_sheet(estimate: Estimate) -> tuple[Grid, Grid, Grid, Grid]:
+    """Time, throughput, memory and energy of one estimate, not of arrays of them."""
+    memory = memory_sheet(estimate.memory)
+    return _times(estimate), _rates(estimate), memory, _energy(estimate)
+
+
+def _times(estimate: Estimate) -> Grid:
+    spans = [("first", "first token", estimate.first_token)]
+    if estimate.generate > 1:
+        spans += [
+            ("token", "each token after it", estimate.per_token),
+            ("total", "all", estimate.total),
+        ]
+    rows = tuple(Row(label, _ends(key, label, span)) for key, label, span in spans)
+    return Grid("time", "Time", ("bound", "expected", "80 % low", "80 % high"), rows)
+
+
+def _ends(key: str, label: str, span: Span) -> tuple[Figure, ...]:
+    """A span as four figures; both ends of the interval have one explanation."""
+    interval = (span.bound_s, span.low_s, span.high_s)
+
+    def end(name: str, value: float, why: str, ends: tuple[Any, ...] = ()) -> Figure:
+        text = seconds(value)
+        named = f"{label}, {name}"
+        return Figure(f"{key}.{name}", named, text, value, "s", f"{key}.{why}", "", *ends)
+
+    return (
+        end("bound", span.bound_s, "bound"),
+        end("expected", span.expected_s, "expected", interval),
+        end("low", span.low_s, "interval"),
+        end("high", span.high_s, "interval"),
+    )
+
+
+def _rates(estimate: Estimate) -> Grid:
+    batch = estimate.batch
+    rates = [("prefill", "prompt tokens", estimate.first_token, batch * estimate.prompt)]
+    if estimate.generate > 1:
+        rates += [
+            ("decode", "generated, while decoding", estimate.per_token, batch),
+            ("all", "generated, prompt included", estimate.total, batch * estimate.generate),
+        ]
+    figures = [_rate(*rate) for rate in rates]
+    return column("rates", "Throughput of all sequences", figures, "expected")
+
+
+def _rate(key: str, label: str, span: Span, tokens: Number) -> Figure:
+    """Tokens a second; the bound is the highest rate, and the longest time the lowest."""
+    ends = (tokens / time if time else None for time in (span.bound_s, span.high_s, span.low_s))
+    value = tokens / span.expected_s
+    text = f"{digits(value)} tokens/s"
+    return Figure(f"rate.{key}", label, text, value, "tokens/s", f"rate.{key}", "", *ends)
+
+
+def _energy(estimate: Estimate) -> Grid:
+    energy, title = estimate.energy, "Energy and heat"
+    if energy is None:
+        return column("energy", title, ())
+    unit = "a generated token" if estimate.generate else "a sequence"
+    joules = estimate.batch * maximum(estimate.generate, 1)
+    power = (energy.power_w, energy.power_low_w, energy.power_high_w)
+    lines: list[Figure | Row] = [
+        Row("power of a device", (_between("power", "power", "W", *power),)),
+        _between(
+            "token", f"energy of {unit}", "J",
+            energy.per_token_j, energy.energy_low_j / joules, energy.energy_high_j / joules,
+        ),
+        figure("energy.run", "energy of the run", energy.energy_j, "J",
+               scaled(energy.energy_j, "J")),
+    ]  # fmt: skip
+    if energy.rise_c is not None:
+        a_watt = energy.rise_c / (energy.power_w or 1.0)
+        rise = (energy.rise_c, a_watt * energy.power_low_w, a_watt * energy.power_high_w)
+        lines.append(_between("rise", "above its coolant", "°C", *rise))
+    return column("energy", title, lines, "expected")
+
+
+def _between(key: str, label: str, unit: str, value: float, low: float, high: float) -> Figure:
+    return replace(figure(f"energy.{key}", label, value, unit), low=low, high=high)
+
+
+# What the terminal calls the rates of the sheet, in its order.
+_RATES = (("prompt tokens", "/s"), ("while decoding", "tokens/s"), ("overall", "tokens/s"))
+
+
+def estimate_text(estimate: Estimate) -> str:
+    """The whole estimate, at most 100 columns wide; of arrays of them, what they span."""
+    if getattr(estimate.batch, "ndim", 0):
+        return _spanned(estimate)
+    plan, memory = estimate.plan, estimate.memory
+    times, rates, _, energy = estimate_sheet(estimate)
+    time_rows = [
+        [row.label, bound.text, expected.text, f"{low.text} .. {high.text}"]
+        for row in times.rows
+        for bound, expected, low, high in (row.cells,)
+    ]
+    lines = [
+        (
+            f"{estimate.model_name} on {plan.devices} x {estimate.device.name} ({plan.label}), "
+            f"{estimate.precision.name}"
+        ),
+        f"batch {estimate.batch}, prompt {estimate.prompt}, {estimate.generate} generated",
+        "",
+        table([["", "bound", "expected", "80 % interval"], *time_rows]),
+        "",
+        *(
+            f"{label:<16}{rate.text.split()[0]:>10} {unit}"
+            for (label, unit), rate in zip(_RATES, figures_of([rates]), strict=False)
+        ),
+        "",
+        occupied_text(memory),
+        "  " + ", ".join(f"{part.label} {part.text}" for part in memory_parts(memory)),
+        f"  {memory.assumption}",
+        *_energy_lines(estimate, figures_of([energy])),
+        "",
+        *_notes(estimate),
+    ]
+    return "\n".join(lines)
+
+
+def _energy_lines(estimate: Estimate, figures: list[Figure]) -> list[str]:
+    if not figures:
+        return ["energy: the design power of this device is not known"]
+    power, token, _, *rise = figures
+    interval = f"{digits(power.low or 0)} .. {digits(power.high or 0)}"
+    unit = "generated token" if estimate.generate else "sequence"
+    return [
+        f"power a device: {power.text} ({interval}); {token.text} a {unit}",
+        *(f"  settles {each.text} {each.label}" for each in rise),
+    ]
+
+
+def _spanned(estimate: Estimate) -> str:
+    """Estimates in arrays: how many, and the smallest and largest expectation."""
+    where = f"{estimate.model_name} on {estimate.plan.devices} x {estimate.device.name}"
+    lines = [f"{estimate.batch.size:,} estimates of {where}; expected, smallest .. largest:"]
+    parts = (("first token", estimate.first_token), ("each token", estimate.per_token))
+    for name, span in (*parts, ("all", estimate.total)):
+        low, high = float(span.expected_s.min()), float(span.expected_s.max())
+        lines.append(f"{name:<12} {seconds(low)} .. {seconds(high)}")
+    return "\n".join(lines)
+
+
+def _notes(estimate: Estimate) -> list[str]:
+    rates = "data sheet" if estimate.device.source != CALIBRATED else "best rates it showed"
+    bound = f"bound: {rates}, everything overlapped; no real run is faster"
+    conventions = "; ".join(f"{name}: {choice}" for name, choice in estimate.conventions.items())
+    return [wrapped(text) for text in (estimate.provenance, bound, conventions)]
+
+
+def estimate_json(estimate: Estimate) -> dict[str, Any]:
+    """The estimate as one object, with what follows from it."""
+    fields = {name: value for name, value in fields_of(estimate).items() if name != "setting"}
+    rate = estimate.decode_tokens_per_s if estimate.generate > 1 else None
+    return {
+        **plain(fields),
+        "device": estimate.device.name,
+        "memory": memory_json(estimate.memory),
+        "tokens_per_s": plain(estimate.tokens_per_s),
+        "decode_tokens_per_s": plain(rate),
+        "prefill_tokens_per_s": plain(estimate.prefill_tokens_per_s),
+    }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.record import plain, record, replace
+from thermoflop.base.record import fields_of, plain, record
 from thermoflop.base.units import digits, gigabytes, scaled, seconds, wrapped
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision
+from thermoflop.cost.memory import memory_json, occupied_text
 from thermoflop.cost.training.iteration import TrainingQuestion
 from thermoflop.cost.training.memory import TrainingMemory
 from thermoflop.cost.work.share import Layout
@@ -139,104 +140,95 @@ class TrainingEstimate:
         return training_why_text(self.question, self.profile)
 
     def __str__(self) -> str:
-
         return training_text(self)
 
 
-def training_text(found: TrainingEstimate) -> str:
+def training_text(estimate: TrainingEstimate) -> str:
     """The whole estimate, at most 100 columns wide."""
+    plan = estimate.plan
     lines = [
         (
-            f"training {found.model_name} ({found.params:,} parameters) on {found.plan.devices} x "
-            f"{found.device.name} ({found.plan.label}), {found.precision.name}"
+            f"training {estimate.model_name} ({estimate.params:,} parameters) on {plan.devices} x "
+            f"{estimate.device.name} ({plan.label}), {estimate.precision.name}"
         ),
         (
-            f"batch {found.global_batch} x {found.sequence} tokens, "
-            f"micro-batch {found.micro_batch}, recompute {found.recompute}"
+            f"batch {estimate.global_batch} x {estimate.sequence} tokens, "
+            f"micro-batch {estimate.micro_batch}, recompute {estimate.recompute}"
         ),
         "",
-        *_iteration(found),
+        *_iteration(estimate),
         "",
-        *_memory(found),
-        *_run(found),
+        occupied_text(estimate.memory),
+        _memory_parts(estimate.memory),
+        *_run(estimate),
         "",
-        wrapped(found.provenance),
+        wrapped(estimate.provenance),
     ]
     return "\n".join(lines)
 
 
-def _iteration(found: TrainingEstimate) -> list[str]:
-    span, ratio = found.iteration, found.six_n_flops / found.model_flops
+def _iteration(estimate: TrainingEstimate) -> list[str]:
+    span, ratio = estimate.iteration, estimate.six_n_flops / estimate.model_flops
     return [
         (
             f"an iteration  {seconds(span.expected_s)} expected, {seconds(span.low_s)} .. "
             f"{seconds(span.high_s)} in 80 %, bound {seconds(span.bound_s)}"
         ),
         (
-            f"throughput    {digits(found.tokens_per_s)} tokens/s, "
-            f"{digits(found.tokens_per_s / found.plan.devices)} a device"
+            f"throughput    {digits(estimate.tokens_per_s)} tokens/s, "
+            f"{digits(estimate.tokens_per_s / estimate.plan.devices)} a device"
         ),
         (
-            f"MFU {100 * found.mfu:.1f} %, HFU {100 * found.hfu:.1f} % "
-            f"(attention {found.attention}); pipeline bubble {100 * found.bubble:.1f} %"
+            f"MFU {100 * estimate.mfu:.1f} %, HFU {100 * estimate.hfu:.1f} % "
+            f"(attention {estimate.attention}); pipeline bubble {100 * estimate.bubble:.1f} %"
         ),
         (
-            f"FLOPs an iteration: {scaled(found.model_flops, 'FLOP')} of the model, "
-            f"{scaled(found.hardware_flops, 'FLOP')} with recomputation; "
+            f"FLOPs an iteration: {scaled(estimate.model_flops, 'FLOP')} of the model, "
+            f"{scaled(estimate.hardware_flops, 'FLOP')} with recomputation; "
             f"6N is {100 * ratio:.1f} % of it"
         ),
     ]
 
 
-def _memory(found: TrainingEstimate) -> list[str]:
-    memory = found.memory
-    fits = "fits" if memory.fits else f"DOES NOT FIT: {gigabytes(memory.shortfall_bytes)} missing"
-    return [
-        (
-            f"memory a device: {gigabytes(memory.total_bytes)} of "
-            f"{gigabytes(memory.capacity_bytes)}, "
-            f"{fits}"
-        ),
-        (
-            f"  weights {gigabytes(memory.weight_bytes)}, "
-            f"gradients {gigabytes(memory.gradient_bytes)}, "
-            f"optimizer {gigabytes(memory.optimizer_bytes)}, activations "
-            f"{gigabytes(memory.activation_bytes)} ({memory.form})"
-        ),
-    ]
+def _memory_parts(memory: TrainingMemory) -> str:
+    return (
+        f"  weights {gigabytes(memory.weight_bytes)}, "
+        f"gradients {gigabytes(memory.gradient_bytes)}, "
+        f"optimizer {gigabytes(memory.optimizer_bytes)}, "
+        f"activations {gigabytes(memory.activation_bytes)} ({memory.form})"
+    )
 
 
-def _run(found: TrainingEstimate) -> list[str]:
-    if found.days is None or found.train_tokens is None or found.device_hours is None:
+def _run(estimate: TrainingEstimate) -> list[str]:
+    if estimate.days is None or estimate.train_tokens is None or estimate.device_hours is None:
         return []
-    expected, low, high = found.days
+    expected, low, high = estimate.days
     lines = [
         "",
         (
-            f"{scaled(found.train_tokens, '').strip()} tokens: {digits(expected)} days "
-            f"({digits(low)} .. {digits(high)}), {digits(found.device_hours)} device hours"
+            f"{scaled(estimate.train_tokens, '').strip()} tokens: {digits(expected)} days "
+            f"({digits(low)} .. {digits(high)}), {digits(estimate.device_hours)} device hours"
         ),
     ]
-    if found.price is not None:
-        lines.append(f"  at {found.price_per_device_hour:g} a device hour: {digits(found.price)}")
+    if estimate.price is not None:
+        lines.append(
+            f"  at {estimate.price_per_device_hour:g} a device hour: {digits(estimate.price)}"
+        )
     return lines
 
 
-def training_json(found: TrainingEstimate, *, why: bool = False) -> dict[str, Any]:
+def training_json(estimate: TrainingEstimate, *, why: bool = False) -> dict[str, Any]:
     """The estimate as one object, with what follows from it; with ``why`` every operator."""
-    shown = plain(replace(found, question=None))
-    del shown["question"]
-    memory = found.memory
-    shown["device"] = found.device.name
-    shown["memory"] |= {
-        "total_bytes": memory.total_bytes,
-        "fits": memory.fits,
-        "shortfall_bytes": memory.shortfall_bytes,
+    fields = {name: value for name, value in fields_of(estimate).items() if name != "question"}
+    shown = {
+        **plain(fields),
+        "device": estimate.device.name,
+        "memory": memory_json(estimate.memory),
     }
-    follows = ("tokens_per_s", "mfu", "hfu", "days", "device_hours", "price")
     if why:
         from thermoflop.cost.training.why import training_reasons
 
-        assert found.question is not None  # noqa: S101 - every estimate that train makes has one
-        shown["why"] = plain(training_reasons(found.question, found.profile)[0])
-    return {**shown, **{name: plain(getattr(found, name)) for name in follows}}
+        assert estimate.question is not None  # noqa: S101 - every estimate of train has one
+        shown["why"] = plain(training_reasons(estimate.question, estimate.profile)[0])
+    follows = ("tokens_per_s", "mfu", "hfu", "days", "device_hours", "price")
+    return {**shown, **{name: plain(getattr(estimate, name)) for name in follows}}

@@ -1,52 +1,21 @@
-"""What the estimator page shows: numbers with their units and the key of their reasons."""
+"""An answer of the estimator page: its figures, and the same as files."""
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 from typing import TYPE_CHECKING
 
-from thermoflop.base.record import record
+from thermoflop.base.record import fields_of, record
+from thermoflop.base.sheet import COLUMNS, figures_of
+from thermoflop.web.estimator.inputs import PACKED, fits_address, to_query
 
 if TYPE_CHECKING:
     from typing import Any
 
+    from thermoflop.base.sheet import Figure, Grid
     from thermoflop.web.estimator.inputs import Inputs
-
-Value = float | int | str | None
-
-
-@record
-class Figure:
-    """One number: ``text`` as people read it with its unit, ``value`` in ``unit`` for programs.
-
-    ``why`` is the key that ``why`` takes; empty where there is nothing behind it.
-    """
-
-    key: str
-    label: str
-    text: str
-    value: Value = None
-    unit: str = ""
-    why: str = ""
-    detail: str = ""
-
-
-@record
-class Row:
-    """One line of a grid."""
-
-    label: str
-    cells: tuple[Figure, ...]
-
-
-@record
-class Grid:
-    """A table of figures; ``columns`` head its cells."""
-
-    key: str
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-    note: str = ""
 
 
 @record
@@ -64,5 +33,36 @@ class Answer:
 
     def figures(self) -> list[Figure]:
         """Every number, once."""
-        cells = [cell for grid in self.grids for row in grid.rows for cell in row.cells]
-        return [*self.headline, *cells]
+        return [*self.headline, *figures_of(self.grids)]
+
+
+def _inputs(answer: Answer) -> dict[str, Any]:
+    """The inputs without an uploaded configuration, which would drown the rest."""
+    return {name: value for name, value in fields_of(answer.inputs).items() if name != PACKED}
+
+
+def as_json(answer: Answer) -> str:
+    """The inputs and every number with its unit, as one object."""
+    contents: dict[str, Any] = {
+        "title": answer.title,
+        "inputs": _inputs(answer),
+        "address": to_query(answer.inputs),
+        "address_is_complete": fits_address(answer.inputs),
+        "fits": answer.fits,
+        "figures": [dict(zip(COLUMNS, figure.cells(), strict=True)) for figure in answer.figures()],
+        "notes": list(answer.notes),
+    }
+    return json.dumps(contents, ensure_ascii=False, indent=1, allow_nan=False)
+
+
+def as_csv(answer: Answer) -> str:
+    """One line for each number; no cell is taken for a formula by a spreadsheet."""
+    from thermoflop.runs.folder.export import safe_cell
+
+    rows: list[tuple[Any, ...]] = [COLUMNS, ("title", "", answer.title, "")]
+    rows += [(f"input.{name}", "", value, "") for name, value in _inputs(answer).items()]
+    rows += [figure.cells() for figure in answer.figures()]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerows([safe_cell("" if cell is None else cell) for cell in row] for row in rows)
+    return text.getvalue()

@@ -1,21 +1,14 @@
-"""From inputs to what is shown, whatever the mode; and the same as files."""
+"""From inputs to the answer and the explanations of its numbers, whatever the mode."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from thermoflop.base.record import fields_of
 from thermoflop.errors import ThermoflopError
 from thermoflop.web.estimator.fields import FieldError
-from thermoflop.web.estimator.inputs import PACKED, fits_address, to_query
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from thermoflop.base.explanation import Explanation
     from thermoflop.web.estimator.answer import Answer
     from thermoflop.web.estimator.inputs import Inputs
@@ -54,38 +47,3 @@ def why(inputs: Inputs, key: str) -> Explanation:
         raise
     except ThermoflopError as error:
         raise FieldError("mode", str(error)) from None
-
-
-def as_json(found: Answer) -> str:
-    """The inputs and every number with its unit, as one object."""
-    inputs = {name: value for name, value in fields_of(found.inputs).items() if name != PACKED}
-    shown: dict[str, Any] = {
-        "title": found.title,
-        "inputs": inputs,
-        "address": to_query(found.inputs),
-        "address_is_complete": fits_address(found.inputs),
-        "fits": found.fits,
-        "figures": [
-            {"key": each.key, "label": each.label, "value": each.value, "unit": each.unit}
-            for each in found.figures()
-        ],
-        "notes": list(found.notes),
-    }
-    return json.dumps(shown, ensure_ascii=False, indent=1, allow_nan=False)
-
-
-def as_csv(found: Answer) -> str:
-    """One line for each number; no cell is taken for a formula by a spreadsheet."""
-    from thermoflop.runs.folder.export import safe_cell
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(["key", "label", "value", "unit"])
-    writer.writerow(["title", "", safe_cell(found.title), ""])
-    for name, value in fields_of(found.inputs).items():
-        if name != PACKED:
-            writer.writerow([f"input.{name}", "", safe_cell(value), ""])
-    for each in found.figures():
-        row = (each.key, each.label, each.value, each.unit)
-        writer.writerow([safe_cell("" if cell is None else cell) for cell in row])
-    return text.getvalue()

@@ -7,23 +7,31 @@ from typing import TYPE_CHECKING
 from thermoflop.cost.reports.roofline import roofline
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
+    from thermoflop.base.sheet import Figure
     from thermoflop.cost.inference.result import Estimate
-    from thermoflop.web.estimator.corrected import Computed
 
 
-def charts_of(asked: Computed, grown: Estimate) -> dict[str, Any]:
-    """Plain lists and numbers: points of the roof and of the operators, curves, parts of a bar."""
+def charts_of(estimate: Estimate, grown: Estimate, memory: Sequence[Figure]) -> dict[str, Any]:
+    """Plain lists and numbers: points of the roof and of the operators, curves, parts of a bar.
+
+    ``grown`` is the estimate at growing batches; ``memory`` are the figures of the memory's grid.
+    """
+    *parts, _, capacity = memory
     return {
-        "roof": _roof(asked),
-        "batches": _batches(asked.found, grown),
-        "memory": _memory(asked.found),
+        "roof": _roof(estimate),
+        "batches": _batches(grown, later=estimate.generate > 1),
+        "memory": {
+            "parts": [[part.label, part.value] for part in parts],
+            "capacity_gb": capacity.value,
+        },
     }
 
 
-def _roof(asked: Computed) -> dict[str, Any]:
-    roof = roofline(asked.found)
+def _roof(estimate: Estimate) -> dict[str, Any]:
+    roof = roofline(estimate)
     return {
         "corners": [list(corner) for corner in roof.corners],
         "steps": {
@@ -33,9 +41,8 @@ def _roof(asked: Computed) -> dict[str, Any]:
     }
 
 
-def _batches(found: Estimate, grown: Estimate) -> dict[str, Any]:
+def _batches(grown: Estimate, *, later: bool) -> dict[str, Any]:
     """Where one token or none is generated, the prompt is what is timed."""
-    later = found.generate > 1
     span = grown.per_token if later else grown.first_token
     rate = grown.decode_tokens_per_s if later else grown.prefill_tokens_per_s
     rows = zip(
@@ -48,17 +55,4 @@ def _batches(found: Estimate, grown: Estimate) -> dict[str, Any]:
             [int(batch), 1e3 * expected, 1e3 * low, 1e3 * high, 1e3 * bound, tokens_s, bool(fits)]
             for batch, expected, low, high, bound, tokens_s, fits in rows
         ],
-    }
-
-
-def _memory(found: Estimate) -> dict[str, Any]:
-    memory = found.memory
-    return {
-        "parts": [
-            ["weights", memory.weight_bytes / 1e9],
-            ["cache", memory.kv_bytes / 1e9],
-            ["activations", memory.activation_bytes / 1e9],
-            ["reserve", memory.reserve_bytes / 1e9],
-        ],
-        "capacity_gb": memory.capacity_bytes / 1e9,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from thermoflop.base.record import record
+from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.devices import catalogue
 from thermoflop.cost.catalogue.profiles import custom_profile, find_profile
 from thermoflop.cost.inference.capacity import fit
@@ -21,7 +21,7 @@ from thermoflop.web.estimator.fields import (
     SHAPE,
     UPLOAD,
     FieldError,
-    said,
+    quote_value,
 )
 from thermoflop.web.estimator.upload import read_packed
 
@@ -47,19 +47,19 @@ _OWNERS = {
 
 @record
 class Computed:
-    """Everything that one set of inputs is answered from."""
+    """The model of some inputs, its estimate, what fits, and the options of both."""
 
     model: Model
-    found: Estimate
-    room: Fit
+    estimate: Estimate
+    capacity: Fit
     options: dict[str, Any]
 
 
 @lru_cache(maxsize=64)
-def computed(inputs: Inputs) -> Computed:
+def compute(inputs: Inputs) -> Computed:
     """The estimate of these inputs. FieldError names the input that makes no sense."""
     try:
-        return _computed(inputs)
+        return _compute(inputs)
     except FieldError:
         raise
     except ThermoflopError as error:
@@ -77,7 +77,7 @@ def owner(message: str) -> str:
 
 
 def model_of(inputs: Inputs) -> Model:
-    """The model that is meant, with its attention changed where that was asked for."""
+    """The model that is named, shaped or uploaded, with the form of attention that was chosen."""
     if inputs.model == SHAPE:
         if inputs.width % inputs.heads:
             raise FieldError(
@@ -105,10 +105,10 @@ def _named(name: str) -> Model:
     from thermoflop.model.config.catalogue import entry
     from thermoflop.model.load import read_model
 
-    found = entry(name)
-    if found is None:
+    known = entry(name)
+    if known is None:
         raise FieldError("model", f"model {name[:60]!r} is not in the catalogue")
-    return read_model(found["config"], found["name"], found["source"])
+    return read_model(known["config"], known["name"], known["source"])
 
 
 @lru_cache(maxsize=32)
@@ -120,7 +120,7 @@ def _shape(heads: int, width: int, layers: int, end: int) -> Model:
 
 
 def profile_of(inputs: Inputs) -> Profile:
-    """The rates that were asked for."""
+    """The rates of the profile that was chosen."""
     if inputs.profile == OWN_RATES:
         return custom_profile(inputs.efficiency, inputs.overhead_ms / 1000)
     return find_profile(inputs.profile)
@@ -131,7 +131,7 @@ def device_of(inputs: Inputs) -> Device:
     return catalogue()[inputs.device]
 
 
-def _computed(inputs: Inputs) -> Computed:
+def _compute(inputs: Inputs) -> Computed:
     if inputs.end < inputs.start:
         raise FieldError("end", f"end {inputs.end:,} is below start {inputs.start:,} tokens")
     model, device, profile = model_of(inputs), device_of(inputs), profile_of(inputs)
@@ -145,28 +145,30 @@ def _computed(inputs: Inputs) -> Computed:
         "kv_dtype": None if inputs.kv_dtype == SAME else inputs.kv_dtype,
     }  # fmt: skip
     options = {**placed, "profile": profile}
-    found = estimate(model, device, **options)
-    return Computed(model, found, fit(model, device, **placed), options)
+    return Computed(
+        model, estimate(model, device, **options), fit(model, device, **placed), options
+    )
 
 
-def batches_of(asked: Computed) -> Estimate:
+def growing_batches(computed: Computed) -> Estimate:
     """The same at growing batches, all at once."""
     import numpy as np
 
-    batches = [batch for batch in BATCHES if batch % asked.found.plan.dp == 0]
-    options = {**asked.options, "batch": np.array(batches or [asked.found.plan.dp])}
-    return estimate(asked.model, asked.found.device, **options)
+    known = computed.estimate
+    batches = [batch for batch in BATCHES if batch % known.plan.dp == 0]
+    options = {**computed.options, "batch": np.array(batches or [known.plan.dp])}
+    return estimate(computed.model, known.device, **options)
 
 
-def forms(inputs: Inputs, asked: Computed) -> list[Variant]:
+def variants_of(inputs: Inputs, computed: Computed) -> list[Variant]:
     """The forms of attention side by side; none where the model has no heads to change."""
     try:
         return compare(
-            model_of(_as_published(inputs)),
-            asked.found.device,
+            model_of(replace(inputs, attention="own")),
+            computed.estimate.device,
             inputs.groups or None,
             inputs.rank,
-            **asked.options,
+            **computed.options,
         )
     except ThermoflopError as error:
         if owner(str(error)) in ("groups", "rank"):
@@ -174,23 +176,15 @@ def forms(inputs: Inputs, asked: Computed) -> list[Variant]:
         return []
 
 
-def _as_published(inputs: Inputs) -> Inputs:
-    from thermoflop.base.record import replace
-
-    return replace(inputs, attention="own")
-
-
 def corrected_why(inputs: Inputs, key: str) -> Explanation:
     """What is behind a number; ``form.MQA.token.expected`` asks for one form of attention."""
-    from thermoflop.base.record import replace
     from thermoflop.cost.why.number import why_number
 
     if key.startswith("form."):
         form, _, key = key.removeprefix("form.").partition(".")
         attention = form.partition("(")[0].lower()
         if attention not in ATTENTION or attention == "own":
-            raise FieldError("attention", f"{said(form)} is no form of attention")
-        asked = computed(replace(inputs, attention=attention))
-    else:
-        asked = computed(inputs)
-    return why_number(asked.found, key, asked.room)
+            raise FieldError("attention", f"{quote_value(form)} is no form of attention")
+        inputs = replace(inputs, attention=attention)
+    computed = compute(inputs)
+    return why_number(computed.estimate, key, computed.capacity)

@@ -53,7 +53,7 @@ class Field:
             kind = "a whole number" if self.whole else "a number"
             raise FieldError(
                 self.name,
-                f"{self.label} {said(raw)} makes no sense: expected {kind} from "
+                f"{self.label} {quote_value(raw)} makes no sense: expected {kind} from "
                 f"{self.least:,g} to {_plain(self.most)}",
             )
         return int(number) if self.whole else number
@@ -68,10 +68,10 @@ class Field:
                 return low[raw.lower()]
         near = nearest(raw, known) if isinstance(raw, str) else None
         hint = f"; the nearest is {near}" if near else ""
-        raise FieldError(self.name, f"{self.label} {said(raw)} is not known{hint}")
+        raise FieldError(self.name, f"{self.label} {quote_value(raw)} is not known{hint}")
 
 
-def said(raw: object) -> str:
+def quote_value(raw: object) -> str:
     """A value as it was given, short and without what could be markup or an escape."""
     if raw is None or raw == "":
         return "(empty)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import fields_of, record, replace
-from thermoflop.web.estimator.fields import FIELDS, SHAPE, UPLOAD, FieldError, said
+from thermoflop.web.estimator.fields import FIELDS, SHAPE, UPLOAD, FieldError, quote_value
 from thermoflop.web.estimator.upload import LONGEST_PACKED, read_packed
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def from_query(pairs: Iterable[tuple[str, str]]) -> tuple[Inputs, list[str]]:
         if name == PACKED:
             continue
         if name not in FIELDS:
-            unknown.append(said(name))
+            unknown.append(quote_value(name))
             continue
         try:
             found = replace(found, **{name: FIELDS[name].read(raw)})

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from thermoflop.base.sheet import Figure, Grid, Row
 from thermoflop.base.units import digits
 from thermoflop.cost.mqa_page.kernels import NAMES, page_formulas, page_kernels
 from thermoflop.cost.mqa_page.page import CORRECTED, DEVICES, Page, page_numbers
 from thermoflop.cost.mqa_page.why import page_why
 from thermoflop.errors import MissingExtra, UsageError
-from thermoflop.web.estimator.answer import Answer, Figure, Grid, Row
+from thermoflop.web.estimator.answer import Answer
 from thermoflop.web.estimator.fields import MOST_ORIGINAL_TOKENS, FieldError
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from thermoflop.web.estimator.answers import answer, as_csv, as_json, formulas
+from thermoflop.web.estimator.answer import as_csv, as_json
+from thermoflop.web.estimator.answers import answer, formulas
 from thermoflop.web.estimator.fields import UPLOAD, FieldError
 from thermoflop.web.estimator.inputs import changed, fits_address, from_query, to_query
 from thermoflop.web.estimator.upload import LARGEST_BYTES, pack_config

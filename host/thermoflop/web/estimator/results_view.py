@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from thermoflop.base.explanation import Explanation
-    from thermoflop.web.estimator.answer import Answer, Figure, Grid
+    from thermoflop.base.sheet import Figure, Grid
+    from thermoflop.web.estimator.answer import Answer
 
 _FOLDED = ("ops.prefill", "ops.decode")
 _ASK = (

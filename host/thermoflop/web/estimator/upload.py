@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from thermoflop.errors import ThermoflopError
-from thermoflop.web.estimator.fields import FieldError, said
+from thermoflop.web.estimator.fields import FieldError, quote_value
 
 if TYPE_CHECKING:
     from typing import Any
@@ -67,7 +67,9 @@ def read_packed(packed: str) -> Model:
 
 def _opened(packed: str) -> tuple[str, dict[str, Any]]:
     """The name and the configuration; never more than the largest file is unpacked."""
-    wrong = FieldError("model", f"config {said(packed[:20])} is not one that this page packed")
+    wrong = FieldError(
+        "model", f"config {quote_value(packed[:20])} is not one that this page packed"
+    )
     try:
         inflate = zlib.decompressobj()
         body = inflate.decompress(base64.urlsafe_b64decode(packed), 2 * LARGEST_BYTES)
