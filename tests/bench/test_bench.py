@@ -16,7 +16,7 @@ from thermoflop.bench.check import SMALL
 from thermoflop.bench.kernels import kernel
 from thermoflop.bench.measure import Bench, Case, layers_that_fit
 from thermoflop.bench.numpy_backend import NumpyBackend
-from thermoflop.bench.suite import SUITES, Found, Wanted, cases_of, run_suite
+from thermoflop.bench.suite import SUITES, BenchResult, Selection, cases_of, run_suite
 from thermoflop.cli import main
 from thermoflop.errors import UsageError
 from thermoflop.model.load import load_model
@@ -170,12 +170,12 @@ def test_a_suite_goes_on_past_a_case_that_does_not_fit() -> None:
     told: list[Any] = []
     small_case = Case("pythia-70m", 1, 4, 2, 1)
     cases = (Case("gpt2", 1, 2000, 16), small_case)
-    only_steps = Wanted(cases, operators=False)
+    only_steps = Selection(cases, operators=False)
     found = run_suite(only_steps, pool.backend, pool, BEST, None, told.append)
     assert len(found.steps) == 2
     assert "pass the 1024 positions of gpt2" in found.absent[0]
     with pytest.raises(UsageError, match="pass the 1024 positions"):
-        run_suite(Wanted(cases[:1]), pool.backend, pool, BEST, None, told.append)
+        run_suite(Selection(cases[:1]), pool.backend, pool, BEST, None, told.append)
 
 
 def test_memory_that_runs_out_ends_a_case_and_not_the_suite(
@@ -183,7 +183,7 @@ def test_memory_that_runs_out_ends_a_case_and_not_the_suite(
 ) -> None:
     """What was not run is named; any other error is raised."""
     pool = numpy_pool()
-    wanted = Wanted((Case("pythia-70m", 1, 4, 2, 1),), operators=False)
+    wanted = Selection((Case("pythia-70m", 1, 4, 2, 1),), operators=False)
 
     def fails(error: Exception) -> Any:
         def steps(self: Bench) -> Any:
@@ -201,12 +201,12 @@ def test_memory_that_runs_out_ends_a_case_and_not_the_suite(
 
 def test_what_is_faster_than_its_bound_is_named() -> None:
     """By its fastest run, not by its median."""
-    found = Found(operators=list(bench_of().operators("decode")))
+    found = BenchResult(operators=list(bench_of().operators("decode")))
     assert found.faster_than_bound == []
     slow = limits.Best(1.0, BEST.levels, 1e6, 8e9)
     pool = numpy_pool()
     bench = Bench(Case("gpt2", 1, 4, 2), small("gpt2"), pool.backend, pool, slow)
-    beaten = Found(operators=list(bench.operators("decode"))).faster_than_bound
+    beaten = BenchResult(operators=list(bench.operators("decode"))).faster_than_bound
     assert "gpt2 decode q_proj" in beaten
 
 

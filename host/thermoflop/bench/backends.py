@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""Backends by name; numpy or torch is imported when its backend is opened."""
 
 from __future__ import annotations
 

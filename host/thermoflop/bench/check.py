@@ -54,11 +54,11 @@ def decoder_error(backend: Backend, name: str) -> float:
 
     model, reference = load_model(SMALL[name]), NumpyBackend("fp64")
     ids = np.random.default_rng(0).integers(0, 300, (2, 16))
-    exact = Decoder(model, reference, 2, 16)
-    wanted = exact.forward(ids.reshape(-1), 0)
-    tried = Decoder(model, backend, 2, 16, exact.weights.onto(backend, reference))
-    tried.forward(backend.ids(ids[:, :10].reshape(-1)), 0)
-    found = None
+    reference_decoder = Decoder(model, reference, 2, 16)
+    exact_logits = reference_decoder.forward(ids.reshape(-1), 0)
+    decoder = Decoder(model, backend, 2, 16, reference_decoder.weights.onto(backend, reference))
+    decoder.forward(backend.ids(ids[:, :10].reshape(-1)), 0)
+    logits = None
     for at in range(10, 16):
-        found = tried.forward(backend.ids(ids[:, at]), at)
-    return float(np.max(np.abs(backend.get(found) - wanted)) / np.max(np.abs(wanted)))
+        logits = decoder.forward(backend.ids(ids[:, at]), at)
+    return float(np.max(np.abs(backend.get(logits) - exact_logits)) / np.max(np.abs(exact_logits)))

@@ -45,36 +45,36 @@ def with_layers(model: Model, layers: int | None) -> Model:
 
 def check_runs(model: Model) -> None:
     """UsageError, with the reason, for a model that the benchmark cannot run as a whole."""
-    for word in _obstacles(model.description):
+    for obstacle in _obstacles(model.description):
         raise UsageError(
-            f"bench runs decoders with plain attention, and {model.name} has {word}: "
+            f"bench runs decoders with plain attention, and {model.name} has {obstacle}: "
             "expected a model such as gpt2, llama-3-8b or mixtral-8x7b"
         )
 
 
 def _obstacles(description: Description) -> list[str]:
-    found = []
+    obstacles = []
     if len(description.stacks) != 1 or not description.stacks[0].causal:
-        found.append("an encoder")
+        obstacles.append("an encoder")
     if description.head is None:
-        found.append("no head")
+        obstacles.append("no head")
     for stack in description.stacks:
         for placed in (*stack.front, *stack.tail):
             if placed.rows not in ("token", "none") or not isinstance(
                 placed.part, Linear | Norm | Table
             ):
-                found.append(f"a {placed.part.name}")
+                obstacles.append(f"a {placed.part.name}")
         for run in stack.runs:
             mixer, feed = run.layer.mixer, run.layer.feed
             if not isinstance(mixer, Attention) or run.layer.cross is not None:
-                found.append(f"layers of another kind ({run.layer.kind})")
+                obstacles.append(f"layers of another kind ({run.layer.kind})")
             elif mixer.window is not None or mixer.chunk is not None:
-                found.append("a window of attention")
+                obstacles.append("a window of attention")
             elif mixer.gate or mixer.sinks:
-                found.append("gates or sinks in its attention")
+                obstacles.append("gates or sinks in its attention")
             if isinstance(feed, Moe) and feed.shared_gate:
-                found.append("a gate on its shared expert")
-    return found
+                obstacles.append("a gate on its shared expert")
+    return obstacles
 
 
 @dataclass(slots=True)
@@ -103,12 +103,12 @@ class Weights:
         self.head = self._part(description.head)
 
     def _layer(self, layer: Layer) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        arrays: dict[str, Any] = {}
         for part in layer.parts():
-            found.setdefault(part.name, self._part(part))
+            arrays.setdefault(part.name, self._part(part))
         # norms may share a name: they are kept in their order
-        found["norms"] = [self._part(norm) for norm in layer.norms]
-        return found
+        arrays["norms"] = [self._part(norm) for norm in layer.norms]
+        return arrays
 
     def _part(self, part: Any) -> Any:
         backend = self._backend
@@ -196,8 +196,8 @@ class Decoder:
             if not isinstance(part, Table):
                 rows = self._placed(part, weights, rows, placed.rows)
             elif placed.rows == "token" and part.lookups:
-                found = backend.lookup(weights, self._indices(part, ids, at, new))
-                rows = found if rows is None else backend.add(rows, found)
+                embedded = backend.lookup(weights, self._indices(part, ids, at, new))
+                rows = embedded if rows is None else backend.add(rows, embedded)
         return rows
 
     def _indices(self, table: Table, ids: Any, at: int, new: int) -> Any:
@@ -227,10 +227,10 @@ class Decoder:
         named = iter(block.arrays["norms"])
         pool = {id(norm): weights for norm, weights in zip(layer.norms, named, strict=True)}
 
-        def through(norms: list[Norm], found: Any) -> Any:
+        def through(norms: list[Norm], normed: Any) -> Any:
             for norm in norms:
-                found = self._norm(norm, pool[id(norm)], found)
-            return found
+                normed = self._norm(norm, pool[id(norm)], normed)
+            return normed
 
         fed = through(before[0], rows)
         mixed = self._attention(block, cache, fed, at, new)
@@ -260,10 +260,10 @@ class Decoder:
     def _feed(self, feed: Mlp | Moe, arrays: dict[str, Any], rows: Any) -> Any:
         if isinstance(feed, Mlp):
             return self._mlp(feed, arrays, rows)
-        found = self._experts(feed, arrays, rows)
+        fed = self._experts(feed, arrays, rows)
         if feed.shared is not None:
-            found = self.backend.add(found, self._mlp(feed.shared, arrays, rows))
-        return found
+            fed = self.backend.add(fed, self._mlp(feed.shared, arrays, rows))
+        return fed
 
     def _mlp(self, mlp: Mlp, arrays: dict[str, Any], rows: Any, expert: int | None = None) -> Any:
         backend = self.backend
@@ -275,18 +275,18 @@ class Decoder:
             return backend.matmul(fed, weights[expert], None if bias is None else bias[expert])
 
         *ups, down = mlp.linears()
-        found = [linear(part, rows) for part in ups]
-        gated = found[1] if mlp.gated else None
-        return linear(down, backend.activate(mlp.activation, found[0], gated))
+        widened = [linear(part, rows) for part in ups]
+        gated = widened[1] if mlp.gated else None
+        return linear(down, backend.activate(mlp.activation, widened[0], gated))
 
     def _experts(self, moe: Moe, arrays: dict[str, Any], rows: Any) -> Any:
         backend = self.backend
         logits = backend.matmul(rows, *arrays["router"])
         weights, experts = backend.route(logits, int(moe.top_k))
-        found = backend.zeros(*rows.shape)
+        mixed = backend.zeros(*rows.shape)
         for expert, many in enumerate(backend.counts(experts, int(moe.experts))):
             if many:
                 at, slots = backend.chosen(experts, expert)
                 worked = self._mlp(moe.expert, arrays, backend.take(rows, at), expert)
-                backend.add_at(found, at, worked, weights[at, slots])
-        return found
+                backend.add_at(mixed, at, worked, weights[at, slots])
+        return mixed

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.work.work import Work
     from thermoflop.model.operators.kinds import Attend
 
-_MOST_TURNS = 1024
+_MOST_TURNS = 1024  # operands of one operator: small ones would take millions to fill the pool
 
 
 class Pool:

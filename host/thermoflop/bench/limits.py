@@ -130,8 +130,8 @@ def cold_share(pool: Pool, best: Best) -> float:
 
 def open_pool(backend: Backend) -> Pool:
     """A pool sixteen times as large as the last cache, or what memory allows."""
-    wanted = max(16 * cache_bytes(backend), float(256 << 20))
-    return Pool(backend, min(wanted, backend.memory_bytes() / 4))
+    n_bytes = max(16 * cache_bytes(backend), float(256 << 20))
+    return Pool(backend, min(n_bytes, backend.memory_bytes() / 4))
 
 
 def find_best(backend: Backend, pool: Pool) -> Best:

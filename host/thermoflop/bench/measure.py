@@ -137,7 +137,7 @@ class Bench:
         self, case: Case, model: Model, backend: Backend, pool: Pool, best: Best,
         profile: Profile | None = None,
     ) -> None:  # fmt: skip
-        """``model`` is the whole one; it is cut to the layers asked for, or that fit."""
+        """``model`` is the whole one; it is cut to the case's layers, or to those that fit."""
         self.case, self.backend, self.pool, self.best = case, backend, pool, best
         self.profile = profile
         check_case(case, model)
@@ -168,7 +168,7 @@ class Bench:
         case, engine = self.case, Engine("bench", (), kernels=self.backend.kernels)
         step = prefill_step(case.prompt, case.batch)
         if phase == "decode":
-            step = decode_step(case.prompt + (case.generate - 1) // 2, case.batch)
+            step = decode_step(middle_context(case), case.batch)
         return eager_works(self.model.description, step, self.precision, engine.kernels)
 
     def operators(self, phase: str) -> Iterator[OperatorRow]:
@@ -178,15 +178,15 @@ class Bench:
         for work in self.works(phase):
             bound_s = self.best.bound_s(work, kept)
             expected_s = self._expected_s(work, bound_s)
-            found = self._timed(work, phase, bound_s, expected_s, around)
+            seconds = self._timed(work, phase, bound_s, expected_s, around)
             yield OperatorRow(
                 model=self.case.model, batch=self.case.batch, phase=phase, name=work.name,
                 kind=work.kind, times=float(work.times), flops=float(work.flops),
                 weight_bytes=float(work.weight_bytes), kv_bytes=float(work.kv_bytes),
                 activation_bytes=float(work.activation_bytes), bound_s=bound_s,
-                expected_s=expected_s, measured_s=median(found) if found else None,
-                fastest_s=min(found, default=None), slowest_s=max(found, default=None),
-                runs=len(found),
+                expected_s=expected_s, measured_s=median(seconds) if seconds else None,
+                fastest_s=min(seconds, default=None), slowest_s=max(seconds, default=None),
+                runs=len(seconds),
             )  # fmt: skip
 
     def _expected_s(self, work: Work, bound_s: float) -> float | None:
@@ -205,12 +205,12 @@ class Bench:
         call = kernel(work, self.pool)
         if call is None:
             return []
-        said = {"bound_s": bound_s, **({"expected_s": expected_s} if expected_s else {})}
-        mark(f"{phase} {work.name}", **said)
-        found = times(self.backend, call, around)
-        note(measured_s=median(found))
+        predicted = {"bound_s": bound_s, **({"expected_s": expected_s} if expected_s else {})}
+        mark(f"{phase} {work.name}", **predicted)
+        seconds = times(self.backend, call, around)
+        note(measured_s=median(seconds))
         mark(None)
-        return found
+        return seconds
 
     def steps(self) -> Iterator[StepRow]:
         """The whole decoder: reading the prompt, then one token after the other."""
@@ -246,32 +246,41 @@ class Bench:
     def spans(self) -> dict[str, Span]:
         """Bound, expectation and interval of both phases."""
         case = self.case
-        found = estimate(
+        predicted = estimate(
             self.model, self.device, batch=case.batch, prompt=case.prompt,
             generate=case.generate, dtype=self.backend.dtype, profile=self.profile,
         )  # fmt: skip
-        later = found.per_token
-        return {"prefill": found.first_token, "decode": later}
+        return {"prefill": predicted.first_token, "decode": predicted.per_token}
 
     def _step(
         self, phase: str, spans: dict[str, Span], new: int, run: Callable[[], list[float]]
     ) -> StepRow:
         case, span = self.case, spans[phase]
-        said = {"bound_s": float(span.bound_s)}
+        predicted = {"bound_s": float(span.bound_s)}
         if self.profile is not None:
-            said |= {name: float(getattr(span, name)) for name in ("expected_s", "low_s", "high_s")}
-        mark(f"{case.model} batch {case.batch} {phase} {case.prompt}", **said)
-        found = run()
+            names = ("expected_s", "low_s", "high_s")
+            predicted |= {name: float(getattr(span, name)) for name in names}
+        mark(f"{case.model} batch {case.batch} {phase} {case.prompt}", **predicted)
+        seconds = run()
         tokens = case.batch * new
-        note(measured_s=median(found), tokens=tokens * len(found))
+        note(measured_s=median(seconds), tokens=tokens * len(seconds))
         mark(None)
         return StepRow(
             model=case.model, batch=case.batch, phase=phase, context=case.prompt,
             layers=self.layers, all_layers=self.all_layers, tokens=tokens,
-            bound_s=said["bound_s"], expected_s=said.get("expected_s"), low_s=said.get("low_s"),
-            high_s=said.get("high_s"), measured_s=median(found), fastest_s=min(found),
-            slowest_s=max(found), runs=len(found),
+            bound_s=predicted["bound_s"], expected_s=predicted.get("expected_s"),
+            low_s=predicted.get("low_s"), high_s=predicted.get("high_s"),
+            measured_s=median(seconds), fastest_s=min(seconds), slowest_s=max(seconds),
+            runs=len(seconds),
         )  # fmt: skip
+
+
+def middle_context(case: Case) -> int:
+    """Tokens before the middle decode step, which costs what the steps cost on average.
+
+    A step's cost grows by the same amount with every token before it.
+    """
+    return case.prompt + (case.generate - 1) // 2
 
 
 def check_case(case: Case, model: Model) -> None:

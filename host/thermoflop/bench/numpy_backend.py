@@ -37,10 +37,10 @@ class NumpyBackend:
         """numpy and its BLAS."""
         config: Any = self._np.show_config(mode="dicts")
         blas = config.get("Build Dependencies", {}).get("blas", {})
-        found = {"numpy": self._np.__version__}
+        versions = {"numpy": self._np.__version__}
         if blas.get("name"):
-            found[str(blas["name"])] = str(blas.get("version", ""))
-        return found
+            versions[str(blas["name"])] = str(blas.get("version", ""))
+        return versions
 
     def put(self, array: Any) -> Any:
         return self._np.asarray(array, dtype=self._format)
@@ -64,50 +64,50 @@ class NumpyBackend:
         return self._np.ascontiguousarray(self.put(array))
 
     def zeros(self, *shape: int) -> Any:
-        found = self._np.empty(shape, dtype=self._format)
-        found.fill(0)  # touched now, not in the first step
-        return found
+        array = self._np.empty(shape, dtype=self._format)
+        array.fill(0)  # touched now, not in the first step
+        return array
 
     def flat(self, elements: int) -> Any:
         if self._block is None:
             self._block = self.normal(_BLOCK)
-        found = self._np.empty(elements, dtype=self._format)
+        numbers = self._np.empty(elements, dtype=self._format)
         for start in range(0, elements, _BLOCK):
-            part = found[start : start + _BLOCK]
+            part = numbers[start : start + _BLOCK]
             part[:] = self._block[: part.size]
-        return found
+        return numbers
 
     def matmul(self, rows: Any, weights: Any, bias: Any = None) -> Any:
-        found = rows @ weights
+        product = rows @ weights
         if bias is not None:
-            found += bias
-        return found
+            product += bias
+        return product
 
     def norm(self, kind: str, rows: Any, gain: Any, shift: Any) -> Any:
         np = self._np
-        found = rows - rows.mean(axis=-1, keepdims=True) if kind == "layer" else rows.copy()
-        scale = np.einsum("ij,ij->i", found, found)[:, None]
+        normal = rows - rows.mean(axis=-1, keepdims=True) if kind == "layer" else rows.copy()
+        scale = np.einsum("ij,ij->i", normal, normal)[:, None]
         scale /= rows.shape[-1]
         scale += self._format(1e-5)
-        found /= np.sqrt(scale, out=scale)
+        normal /= np.sqrt(scale, out=scale)
         if gain is not None:
-            found *= gain
+            normal *= gain
         if shift is not None:
-            found += shift
-        return found
+            normal += shift
+        return normal
 
     def activate(self, kind: str, rows: Any, up: Any = None) -> Any:
         np = self._np
         if kind in ("relu", "relu2"):
-            found = np.maximum(rows, 0)
+            activated = np.maximum(rows, 0)
             if kind == "relu2":
-                found *= found
+                activated *= activated
         else:
-            found = self._sigmoid_of(self._inner(kind, rows))
-            found *= rows
+            activated = self._sigmoid_of(self._inner(kind, rows))
+            activated *= rows
         if up is not None:
-            found *= up
-        return found
+            activated *= up
+        return activated
 
     def _inner(self, kind: str, rows: Any) -> Any:
         """What silu and the gelus take the sigmoid of, in fresh memory."""
@@ -118,13 +118,16 @@ class NumpyBackend:
         return self._gelu_inner(rows)
 
     def _gelu_inner(self, rows: Any) -> Any:
-        """2 sqrt(2/pi) (x + 0.044715 x^3): gelu's tanh form is x times the sigmoid of it."""
-        found = rows * rows
-        found *= self._format(0.044715)
-        found += 1
-        found *= rows
-        found *= self._format(1.5957691216057308)
-        return found
+        """2 sqrt(2/pi) (x + 0.044715 x^3): gelu's tanh form is x times the sigmoid of it.
+
+        Hendrycks and Gimpel 2016, with tanh(u) = 2 sigmoid(2u) - 1.
+        """
+        inner = rows * rows
+        inner *= self._format(0.044715)
+        inner += 1
+        inner *= rows
+        inner *= self._format(1.5957691216057308)
+        return inner
 
     def _sigmoid_of(self, fresh: Any) -> Any:
         """1 / (1 + exp(-x)), in place."""
@@ -155,11 +158,11 @@ class NumpyBackend:
         x = rows.reshape(where.sequences, where.new, heads, dim)
         half = cos.shape[-1]
         left, right = x[..., :half], x[..., half : 2 * half]
-        found = self._np.empty_like(x)
-        found[..., :half] = left * cos - right * sin
-        found[..., half : 2 * half] = right * cos + left * sin
-        found[..., 2 * half :] = x[..., 2 * half :]
-        return found.reshape(rows.shape)
+        rotated = self._np.empty_like(x)
+        rotated[..., :half] = left * cos - right * sin
+        rotated[..., half : 2 * half] = right * cos + left * sin
+        rotated[..., 2 * half :] = x[..., 2 * half :]
+        return rotated.reshape(rows.shape)
 
     def lookup(self, table: Any, ids: Any) -> Any:
         return table[ids]
@@ -197,8 +200,8 @@ class NumpyBackend:
 
     def values(self, weights: Any, v: Any, cache: Any, at: int, h: Heads) -> Any:
         """Keep the values; weights times values, rows of (heads * dim)."""
-        found = weights @ self._keep(v, cache, at, h)
-        grid = found.reshape(h.sequences, h.kv_heads, h.group, h.new, h.dim)
+        mixed = weights @ self._keep(v, cache, at, h)
+        grid = mixed.reshape(h.sequences, h.kv_heads, h.group, h.new, h.dim)
         return grid.transpose(0, 3, 1, 2, 4).reshape(h.sequences * h.new, h.heads * h.dim)
 
     def route(self, logits: Any, top: int) -> tuple[Any, Any]:
@@ -210,8 +213,8 @@ class NumpyBackend:
         return kept / kept.sum(axis=-1, keepdims=True), experts
 
     def counts(self, experts: Any, many: int) -> list[int]:
-        found: list[int] = self._np.bincount(experts.reshape(-1), minlength=many).tolist()
-        return found
+        counts: list[int] = self._np.bincount(experts.reshape(-1), minlength=many).tolist()
+        return counts
 
     def chosen(self, experts: Any, expert: int) -> tuple[Any, Any]:
         rows, slots = self._np.nonzero(experts == expert)
@@ -229,14 +232,14 @@ class NumpyBackend:
     def timed(
         self, call: Callable[[], Any], runs: int, before: Callable[[], Any] | None = None
     ) -> list[float]:
-        found = []
+        seconds = []
         for _ in range(runs):
             if before is not None:
                 before()
             start_s = time.perf_counter()
             call()
-            found.append(time.perf_counter() - start_s)
-        return found
+            seconds.append(time.perf_counter() - start_s)
+        return seconds
 
     def memory_bytes(self) -> float:
         return free_memory_bytes()

@@ -1,4 +1,4 @@
-"""From what was asked on the command line to a finished benchmark."""
+"""From the options of ``thermoflop bench`` to its results."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from thermoflop.bench.check import check
 from thermoflop.bench.limits import best_from, find_best, open_pool
 from thermoflop.bench.suite import (
     SUITES,
-    Found,
+    BenchResult,
+    Selection,
     Suite,
-    Wanted,
     cases_of,
     check_cases,
     check_profile,
@@ -30,7 +30,7 @@ NAME = "mine"
 
 @dataclass(frozen=True, slots=True)
 class BenchOptions:
-    """The words of the command line; None is what was not said."""
+    """Options of the command line; None where one was not given."""
 
     models: Sequence[str] = ()
     batches: Sequence[int] | None = None
@@ -47,65 +47,68 @@ class BenchOptions:
 
 
 def run_bench(
-    asked: BenchOptions,
-    tell: Callable[[OperatorRow | StepRow | str], None],
-    say: Callable[[str], None],
-) -> Found:
-    """Open what was asked for, check that it computes right, and run every case.
+    options: BenchOptions,
+    on_row: Callable[[OperatorRow | StepRow | str], None],
+    notify: Callable[[str], None],
+) -> BenchResult:
+    """Open the backend, check that it computes a decoder right, and run every case.
 
-    ``tell`` gets rows as they come, ``say`` sentences for people. UsageError and InputError for
-    what makes no sense, before anything runs.
+    ``on_row`` gets rows as they come, ``notify`` sentences for people. UsageError and InputError
+    for options that make no sense, before anything runs.
     """
     from thermoflop.cost.catalogue.profiles import find_profile
 
     cases = cases_of(
-        asked.models, asked.batches, asked.prompts, asked.generate, asked.layers, asked.suite
-    )
+        options.models, options.batches, options.prompts, options.generate, options.layers,
+        options.suite,
+    )  # fmt: skip
     check_cases(cases)
     profile = None
-    if asked.profile is not None and not asked.calibrate:
-        profile = find_profile(asked.profile)
-    habits = _habits(asked, profile)
+    if options.profile is not None and not options.calibrate:
+        profile = find_profile(options.profile)
+    defaults = _default_backend(options, profile)
     backend = open_backend(
-        asked.backend or habits.backend, asked.device or habits.device, asked.dtype or habits.dtype
+        options.backend or defaults.backend,
+        options.device or defaults.device,
+        options.dtype or defaults.dtype,
     )
     if profile is not None:
         check_profile(profile, backend.gpu())
-        _check_habits(profile, backend.name, backend.dtype)
+        _check_backend(profile, backend.name, backend.dtype)
     error = check(backend)
-    say(f"{backend.name} in {backend.dtype}: logits within {error:.1g} of float64")
-    if asked.calibrate:
+    notify(f"{backend.name} in {backend.dtype}: logits within {error:.1g} of float64")
+    if options.calibrate:
         from thermoflop.bench.calibrate.run import calibrate
 
-        calibrate(asked.profile or NAME, backend, say=say)
-        profile = find_profile(asked.profile or NAME)
+        calibrate(options.profile or NAME, backend, notify=notify)
+        profile = find_profile(options.profile or NAME)
     pool = open_pool(backend)
     if profile is not None and profile.machine is not None:
         best = best_from(profile.machine.levels, profile.machine.device, backend.dtype)
     else:
-        say("looking for this machine's best rates, some seconds")
+        notify("looking for this machine's best rates, some seconds")
         best = find_best(backend, pool)
-    wanted = Wanted(cases, asked.only != "decoder", asked.only != "operators")
-    found = run_suite(wanted, backend, pool, best, profile, tell)
-    found.best = best
-    found.facts["float64_error"] = error
-    return found
+    selection = Selection(cases, options.only != "decoder", options.only != "operators")
+    result = run_suite(selection, backend, pool, best, profile, on_row)
+    result.best = best
+    result.facts["float64_error"] = error
+    return result
 
 
-def _habits(asked: BenchOptions, profile: Profile | None) -> Suite:
-    """The backend, device and format of a profile or a suite, unless said otherwise."""
+def _default_backend(options: BenchOptions, profile: Profile | None) -> Suite:
+    """The backend, device and format that a profile was measured with or a suite is for."""
     if profile is not None and profile.machine is not None:
-        own = profile.machine
-        return Suite((), own.backend, str(own.made.get("device", "cpu")), own.dtype)
-    if asked.suite is not None and asked.backend is None:
-        return SUITES[asked.suite]
+        machine = profile.machine
+        return Suite((), machine.backend, str(machine.made.get("device", "cpu")), machine.dtype)
+    if options.suite is not None and options.backend is None:
+        return SUITES[options.suite]
     return Suite(())
 
 
-def _check_habits(profile: Profile, backend: str, dtype: str) -> None:
-    own = profile.machine
-    if own is not None and (own.backend, own.dtype) != (backend, dtype):
+def _check_backend(profile: Profile, backend: str, dtype: str) -> None:
+    machine = profile.machine
+    if machine is not None and (machine.backend, machine.dtype) != (backend, dtype):
         raise UsageError(
-            f"profile {profile.name} was measured with {own.backend} in {own.dtype}, "
+            f"profile {profile.name} was measured with {machine.backend} in {machine.dtype}, "
             f"not with {backend} in {dtype}"
         )

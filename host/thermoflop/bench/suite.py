@@ -44,8 +44,8 @@ SUITES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a benchmark is asked for."""
+class Selection:
+    """The shapes to run, and whether operators alone, whole decoder steps, or both."""
 
     cases: Sequence[Case]
     operators: bool = True
@@ -53,8 +53,8 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class Found:
-    """What a benchmark found; ``absent`` names what was not run, and why."""
+class BenchResult:
+    """What was measured; ``absent`` names what was not run, and why."""
 
     operators: list[OperatorRow] = field(default_factory=list)
     steps: list[StepRow] = field(default_factory=list)
@@ -103,7 +103,7 @@ def cases_of(
     models: Sequence[str], batches: Sequence[int] | None, prompts: Sequence[int] | None,
     generate: int | None, layers: int | None, suite: str | None,
 ) -> tuple[Case, ...]:  # fmt: skip
-    """The shapes asked for: a suite, changed where something is said, or models times sizes."""
+    """A suite's shapes with its sizes replaced by those given, or all models with all sizes."""
     if suite is not None and models:
         raise UsageError(f"--suite {suite} names its own models: expected it or {models[0]!r:.40}")
     if suite is None and not models:
@@ -140,36 +140,36 @@ def check_cases(cases: Sequence[Case]) -> None:
 
 
 def run_suite(
-    wanted: Wanted, backend: Backend, pool: Pool, best: Best, profile: Profile | None,
-    tell: Callable[[OperatorRow | StepRow | str], None],
-) -> Found:  # fmt: skip
-    """Run every case; ``tell`` gets each row, and a sentence before each case."""
+    selection: Selection, backend: Backend, pool: Pool, best: Best, profile: Profile | None,
+    on_row: Callable[[OperatorRow | StepRow | str], None],
+) -> BenchResult:  # fmt: skip
+    """Run every case; ``on_row`` gets each row, and a sentence before each case."""
     from thermoflop.model.load import load_model
 
-    found = Found()
-    found.facts = {
+    result = BenchResult()
+    result.facts = {
         "backend": backend.name, "device": backend.device, "dtype": backend.dtype,
         "libraries": backend.describe(), "gpu": backend.gpu(), "best": best.to_json(),
         "profile": profile.machine.provenance if profile is not None and profile.machine else None,
     }  # fmt: skip
-    models = {case.model: load_model(case.model) for case in wanted.cases}
-    for case in wanted.cases:
+    models = {case.model: load_model(case.model) for case in selection.cases}
+    for case in selection.cases:
         try:
             bench = Bench(case, models[case.model], backend, pool, best, profile)
         except UsageError as error:
-            if len(wanted.cases) == 1:
+            if len(selection.cases) == 1:
                 raise
-            found.absent.append(f"{case.model} batch {case.batch}: {error}")
-            tell(found.absent[-1])
+            result.absent.append(f"{case.model} batch {case.batch}: {error}")
+            on_row(result.absent[-1])
             continue
         try:
-            _run_case(bench, wanted, found, tell)
+            _run_case(bench, selection, result, on_row)
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
-            found.absent.append(f"{case.model} batch {case.batch}: memory ran out ({error})"[:200])
-            tell(found.absent[-1])
-    return found
+            result.absent.append(f"{case.model} batch {case.batch}: memory ran out ({error})"[:200])
+            on_row(result.absent[-1])
+    return result
 
 
 def _is_out_of_memory(error: Exception) -> bool:
@@ -178,38 +178,39 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 
 def _run_case(
-    bench: Bench, wanted: Wanted, found: Found, tell: Callable[[OperatorRow | StepRow | str], None]
-) -> None:
+    bench: Bench, selection: Selection, result: BenchResult,
+    on_row: Callable[[OperatorRow | StepRow | str], None],
+) -> None:  # fmt: skip
     case = bench.case
     fewer = "" if bench.layers == bench.all_layers else f" of {bench.all_layers}"
-    tell(
+    on_row(
         f"{case.model}: {bench.layers}{fewer} layers, batch {case.batch}, "
         f"prompt {case.prompt}, {case.generate} tokens generated"
     )
-    if wanted.operators:
+    if selection.operators:
         for phase in PHASES:
             for operator in bench.operators(phase):
-                found.operators.append(operator)
-                tell(operator)
+                result.operators.append(operator)
+                on_row(operator)
                 if operator.measured_s is None:
-                    found.absent.append(f"{case.model} {phase} {operator.name}: no kernel for it")
-    if wanted.steps:
+                    result.absent.append(f"{case.model} {phase} {operator.name}: no kernel for it")
+    if selection.steps:
         for step in bench.steps():
-            found.steps.append(step)
-            tell(step)
+            result.steps.append(step)
+            on_row(step)
 
 
 def check_profile(profile: Profile, gpu: str) -> None:
     """InputError for a profile that was not measured on this machine, or not measured at all."""
     from thermoflop.cost.catalogue.machine import machine
 
-    own = profile.machine
-    if own is None:
+    machine_profile = profile.machine
+    if machine_profile is None:
         raise UsageError(
             f"profile {profile.name} rests on published rows: expected one of this machine, "
             "made with 'thermoflop calibrate'"
         )
-    here, there = machine(gpu), own.made["machine"]
+    here, there = machine(gpu), machine_profile.made["machine"]
     if here != there:
         differs = [key for key in {**here, **there} if here.get(key) != there.get(key)]
         key = differs[0]

@@ -9,7 +9,7 @@ from thermoflop.bench.measure import OperatorRow, StepRow
 
 if TYPE_CHECKING:
     from thermoflop.bench.limits import Best
-    from thermoflop.bench.suite import Found
+    from thermoflop.bench.suite import BenchResult
 
 _HEAD = f"  {'operator':<19}{'x':>5}{'bound':>11}{'expected':>11}{'measured':>11}{'against':>9}"
 
@@ -29,7 +29,7 @@ class Lines:
     """Text of rows as they come: a heading before each phase."""
 
     def __init__(self) -> None:
-        """Nothing told yet."""
+        """No row yet."""
         self._phase = ""
 
     def of(self, row: OperatorRow | StepRow | str) -> str:
@@ -78,11 +78,11 @@ def _against(error: float | None) -> str:
     return f"{'-' if error is None else f'{100 * error:+.1f} %':>9}"
 
 
-def steps_table(found: Found) -> str:
+def steps_table(result: BenchResult) -> str:
     """All steps in one table."""
     rows = [["model", "batch", "step", "layers", "bound", "expected", "80 % interval", "measured",
              "against", ""]]  # fmt: skip
-    for row in found.steps:
+    for row in result.steps:
         interval = (
             "-"
             if row.low_s is None or row.high_s is None
@@ -98,24 +98,24 @@ def steps_table(found: Found) -> str:
     return table(rows, gap=" ")
 
 
-def summary_text(found: Found) -> str:
+def summary_text(result: BenchResult) -> str:
     """What it comes to."""
     lines = []
-    if found.steps:
-        lines += ["", steps_table(found)]
-    ran = [row for row in found.operators if row.measured_s is not None]
-    middle = found.median_operator_error
+    if result.steps:
+        lines += ["", steps_table(result)]
+    ran = [row for row in result.operators if row.measured_s is not None]
+    middle = result.median_operator_error
     if middle is not None:
         lines.append(f"\noperators: {len(ran)} measured, median error {100 * middle:.1f} %")
     elif ran:
         lines.append(f"\noperators: {len(ran)} measured; 'thermoflop calibrate' gives expectations")
-    inside, intervals = found.inside
+    inside, intervals = result.inside
     if intervals:
         lines.append(f"whole decoders: {inside} of {intervals} steps inside their 80 % interval")
-    beaten = found.faster_than_bound
+    beaten = result.faster_than_bound
     lines.append(
         f"faster than the bound: {', '.join(beaten)}"
         if beaten
-        else f"faster than the bound: none of {len(ran) + len(found.steps)}"
+        else f"faster than the bound: none of {len(ran) + len(result.steps)}"
     )
     return "\n".join(lines)

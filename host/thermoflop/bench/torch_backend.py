@@ -63,10 +63,10 @@ class TorchBackend:
     def describe(self) -> dict[str, str]:
         """torch, CUDA, and the GPU."""
         torch = self._torch
-        found = {"torch": str(torch.__version__)}
+        versions = {"torch": str(torch.__version__)}
         if self._cuda:
-            found["cuda"] = str(torch.version.cuda)
-        return found
+            versions["cuda"] = str(torch.version.cuda)
+        return versions
 
     def gpu(self) -> str:
         """The name of the GPU; empty on a CPU."""
@@ -109,15 +109,15 @@ class TorchBackend:
     def activate(self, kind: str, rows: Any, up: Any = None) -> Any:
         functions = self._torch.nn.functional
         if kind in ("relu", "relu2"):
-            found = functions.relu(rows)
-            found = found * found if kind == "relu2" else found
+            activated = functions.relu(rows)
+            activated = activated * activated if kind == "relu2" else activated
         elif kind == "silu":
-            found = functions.silu(rows)
+            activated = functions.silu(rows)
         elif kind == "quick_gelu":
-            found = rows * (1.702 * rows).sigmoid()
+            activated = rows * (1.702 * rows).sigmoid()
         else:
-            found = functions.gelu(rows, approximate="tanh")
-        return found if up is None else found * up
+            activated = functions.gelu(rows, approximate="tanh")
+        return activated if up is None else activated * up
 
     def add(self, rows: Any, more: Any) -> Any:
         return rows + more
@@ -160,19 +160,19 @@ class TorchBackend:
         if h.new > 1 and at:
             ones = self._torch.ones(h.new, at + h.new, dtype=self._torch.bool, device=self._where)
             mask = ones.tril(at)
-        found = self._torch.nn.functional.scaled_dot_product_attention(
+        mixed = self._torch.nn.functional.scaled_dot_product_attention(
             rows, *held, attn_mask=mask, is_causal=h.new > 1 and mask is None,
             enable_gqa=h.group > 1,
         )  # fmt: skip
-        return found.transpose(1, 2).reshape(h.sequences * h.new, h.heads * h.dim)
+        return mixed.transpose(1, 2).reshape(h.sequences * h.new, h.heads * h.dim)
 
     def route(self, logits: Any, top: int) -> tuple[Any, Any]:
         weights, experts = logits.softmax(-1).topk(top, dim=-1)
         return weights / weights.sum(-1, keepdim=True), experts
 
     def counts(self, experts: Any, many: int) -> list[int]:
-        found: list[int] = self._torch.bincount(experts.reshape(-1), minlength=many).tolist()
-        return found
+        counts: list[int] = self._torch.bincount(experts.reshape(-1), minlength=many).tolist()
+        return counts
 
     def chosen(self, experts: Any, expert: int) -> tuple[Any, Any]:
         rows, slots = self._torch.nonzero(experts == expert, as_tuple=True)
@@ -192,14 +192,14 @@ class TorchBackend:
     ) -> list[float]:
         if self._cuda:
             return self._timed_by_events(call, runs)
-        found = []
+        seconds = []
         for _ in range(runs):
             if before is not None:
                 before()
             start_s = time.perf_counter()
             call()
-            found.append(time.perf_counter() - start_s)
-        return found
+            seconds.append(time.perf_counter() - start_s)
+        return seconds
 
     def _timed_by_events(self, call: Callable[[], Any], runs: int) -> list[float]:
         """From event to event on the device's own clock: calls queue up as in a real decoder, so

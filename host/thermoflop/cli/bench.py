@@ -52,18 +52,18 @@ def run(args: argparse.Namespace) -> int:
 
     lines = Lines()
 
-    def tell(row: OperatorRow | StepRow | str) -> None:
+    def on_row(row: OperatorRow | StepRow | str) -> None:
         if not args.json:
             print(lines.of(row), flush=True)
 
-    asked = BenchOptions(
+    options = BenchOptions(
         args.models, args.batch, args.prompt, args.generate, args.layers, args.suite, args.only,
         args.profile, args.calibrate, args.backend, args.device, args.dtype,
     )  # fmt: skip
-    found = run_bench(asked, tell, lambda text: print(text, file=sys.stderr, flush=True))
+    result = run_bench(options, on_row, lambda text: print(text, file=sys.stderr, flush=True))
     if args.json:
-        print(json.dumps(found.to_json()))
+        print(json.dumps(result.to_json()))
     else:
-        print(summary_text(found))
-        print(best_text(found.best))
+        print(summary_text(result))
+        print(best_text(result.best))
     return 0

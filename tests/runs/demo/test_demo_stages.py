@@ -86,7 +86,7 @@ def test_the_heat_follows_the_benchmarks_processor_time(tmp_path: Path) -> None:
 
 def test_what_the_benchmark_said_last_gives_no_heat_after_its_end() -> None:
     """Its end is known at once, its output is read when there is time."""
-    stage = Stage(SPEED, None)
+    stage = Stage(None)
     now_s = time.monotonic()
     told = {"values": {"cpu_s": 1.0, "tokens": 1.0}}
     stage.see(HostEvent(now_s, 0.0, "child_start", {}))

@@ -41,16 +41,16 @@ class Patience:
 
     def undisturbed(self, measure: Callable[[], T]) -> T:
         """What ``measure`` finds while others rest; else the least disturbed of three."""
-        found: list[tuple[float, T]] = []
+        tries: list[tuple[float, T]] = []
         while True:
             others = Others()
             result = measure()
             share = others.share() or 0.0
             if share <= Others.NOTABLE:
                 return result
-            found.append((share, result))
-            if len(found) == TRIES or self.left <= 0:
-                return min(found, key=lambda each: each[0])[1]
+            tries.append((share, result))
+            if len(tries) == TRIES or self.left <= 0:
+                return min(tries, key=lambda each: each[0])[1]
             self.left -= 1
 
 
@@ -58,8 +58,8 @@ def _counters() -> tuple[float, float, float] | None:
     """Seconds: by the clock, of all processors in use (stolen ones too), of this process."""
     try:
         with open("/proc/stat", encoding="ascii") as file:  # noqa: PTH123
-            words = file.readline().split()
-        ticks = [int(word) for word in words[1:9]]
+            fields = file.readline().split()
+        ticks = [int(field) for field in fields[1:9]]
         user, nice, system, _, _, irq, soft, steal = ticks
     except (OSError, ValueError):
         return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from thermoflop.bench.calibrate.grid import Node
 
-# Student's t for 80 % between low and high, by degrees of freedom.
+# The 90 % quantiles of Student's t by degrees of freedom: 80 % lie between minus and plus it.
 _T = {1: 3.08, 2: 1.89, 3: 1.64, 4: 1.53, 5: 1.48, 6: 1.44, 7: 1.41, 8: 1.40, 10: 1.37, 15: 1.34,
       30: 1.31}  # fmt: skip
 LEAST_DEVIATION = 0.06  # of the logarithm: a machine's own drift from one minute to another
@@ -30,13 +30,13 @@ def tables(measured: Iterable[tuple[Node, float]], fixed: dict[str, float]) -> d
     for node, seconds in measured:
         apart = max(seconds - fixed.get(node.key, 0.0), _LEAST_SHARE * seconds)
         by_key.setdefault(node.key, {})[node.rows, node.size] = apart / node.loops
-    return {key: _table(found) for key, found in by_key.items()}
+    return {key: _table(seconds_at) for key, seconds_at in by_key.items()}
 
 
-def _table(found: dict[tuple[float, float], float]) -> dict[str, Any]:
-    rows = sorted({row for row, _ in found})
-    sizes = sorted({size for _, size in found})
-    seconds = [[found.get((row, size), 0.0) for size in sizes] for row in rows]
+def _table(seconds_at: dict[tuple[float, float], float]) -> dict[str, Any]:
+    rows = sorted({row for row, _ in seconds_at})
+    sizes = sorted({size for _, size in seconds_at})
+    seconds = [[seconds_at.get((row, size), 0.0) for size in sizes] for row in rows]
     for index, row in enumerate(rows):
         for column, size in enumerate(sizes):
             if seconds[index][column]:
@@ -46,7 +46,7 @@ def _table(found: dict[tuple[float, float], float]) -> dict[str, Any]:
             elif column and seconds[index][column - 1]:
                 seconds[index][column] = seconds[index][column - 1] * size / sizes[column - 1]
             else:
-                seconds[index][column] = min(value for value in found.values())
+                seconds[index][column] = min(value for value in seconds_at.values())
     return {"rows": rows, "sizes": sizes, "seconds": seconds}
 
 
@@ -59,6 +59,7 @@ def spread(ratios: Sequence[float]) -> tuple[float, float, int]:
     """
     logs = [log(ratio) for ratio in ratios]
     centre = median(logs)
+    # 1.4826 median absolute deviations are one standard deviation of a normal distribution
     robust = max(1.4826 * median(abs(value - centre) for value in logs), LEAST_DEVIATION)
     if len(logs) >= _ENOUGH:
         logs = [value for value in logs if abs(value - centre) <= 4 * robust]

@@ -80,7 +80,7 @@ HELD_OUT_GPU: tuple[tuple[str, dict[str, Any], tuple[Case, ...]], ...] = (
 
 def calibrate(
     name: str, backend: Backend, quick: bool = False,
-    say: Callable[[str], None] = lambda _: None,
+    notify: Callable[[str], None] = lambda _: None,
     progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> dict[str, Any]:  # fmt: skip
     """Measure, fit, and keep the profile ``name``; its JSON object.
@@ -109,11 +109,11 @@ def calibrate(
     made["others_share"] = others.share()
     path = write_own(raw)
     if (made["others_share"] or 0) > Others.NOTABLE:
-        say(
+        notify(
             f"other programs took {made['others_share']:.0%} of the processors meanwhile: "
             "expectations may be off; make it again when they rest"
         )
-    say(f"kept as {path}")
+    notify(f"kept as {path}")
     return raw
 
 
@@ -149,10 +149,10 @@ class _Meter:
             if call is None:
                 return 0.0
             timing = partial(times, self._backend, call, self._around, self._least_s)
-            found = self._patience.undisturbed(timing)
+            times_s = self._patience.undisturbed(timing)
             if isinstance(work.operator, MatMul):  # its weights did come from memory
-                self.best = self.best.raised(work, min(found), self._cold)
-            product *= max(median(found), 1e-7)
+                self.best = self.best.raised(work, min(times_s), self._cold)
+            product *= max(median(times_s), 1e-7)
         return float(product ** (1 / len(works)))
 
 
@@ -162,22 +162,22 @@ def _measured(
 ) -> tuple[list[tuple[Node, float]], dict[str, float]]:  # fmt: skip
     """Every node twice, the second time after all others: what disturbs one does not the other."""
     fixed = {key: [meter.seconds([work])] for key, work in fixed_works(precision).items()}
-    wanted = list(nodes(grid, backend, precision, quick))
+    grid_nodes = list(nodes(grid, backend, precision, quick))
     first = []
-    for index, node in enumerate(wanted):
-        progress(index, 2 * len(wanted), node.key)
+    for index, node in enumerate(grid_nodes):
+        progress(index, 2 * len(grid_nodes), node.key)
         first.append(meter.seconds(node.works))
-    found = []
-    for index, (node, once_s) in enumerate(zip(wanted, first, strict=True), len(wanted)):
-        progress(index, 2 * len(wanted), node.key)
+    measured = []
+    for index, (node, once_s) in enumerate(zip(grid_nodes, first, strict=True), len(grid_nodes)):
+        progress(index, 2 * len(grid_nodes), node.key)
         if once_s > 0:
             again_s = meter.seconds(node.works)
-            found.append((node, agreed(once_s, again_s, partial(meter.seconds, node.works))))
+            measured.append((node, agreed(once_s, again_s, partial(meter.seconds, node.works))))
     for key, work in fixed_works(precision).items():
         fixed[key].append(meter.seconds([work]))
     if backend.kernels == "attention":
-        return found, {}
-    return found, {key: min(values) for key, values in fixed.items()}
+        return measured, {}
+    return measured, {key: min(values) for key, values in fixed.items()}
 
 
 def _raw(
@@ -248,11 +248,11 @@ def _set_spread(raw: dict[str, Any], operators: list[float], steps: dict[str, li
     """The scale of whole decoders, and the interval of each phase about what is then expected."""
     every = [ratio for ratios in steps.values() for ratio in ratios]
     raw["scale"] = scale = scale_of(every)
-    found = {
+    intervals = {
         "all": spread([ratio / scale for ratio in every]),
         "prefill": spread([ratio / scale for ratio in steps["prefill"]]),
         "token": spread([ratio / scale for ratio in steps["decode"]]),
     }
     if len(operators) > 1:
-        found["operator"] = spread(operators)
-    raw["spread"] = found
+        intervals["operator"] = spread(operators)
+    raw["spread"] = intervals

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from thermoflop.bench.limits import processor_cache_bytes
 from thermoflop.errors import ThermoflopError
@@ -60,25 +60,24 @@ class Stage:
     work, and when it last stopped.
     """
 
-    def __init__(self, speed: float, on_line: Callable[[BoardLine, Stage], None] | None) -> None:
-        """``speed`` is the board's time to ours."""
+    def __init__(self, on_line: Callable[[BoardLine, Stage], None] | None) -> None:
+        """``on_line`` gets each line of the board as it is written."""
         self.name = "rest"
         self.fan_on_s: float | None = None
         self.fan_off_s: float | None = None
         self.tokens = 0.0
         self.counters = Counters()
-        self._speed = speed
         self._on_line = on_line
         self._first_s: float | None = None
         self._now_s = 0.0
         self._ended_s = math.inf
         self._busy = 0.0  # processors
-        self._told: deque[tuple[float, float]] = deque(maxlen=200)  # when, cpu_s until then
+        self._used_until: deque[tuple[float, float]] = deque(maxlen=200)  # when, cpu_s until then
 
     def busy_cores(self) -> float:
         """Processors that the benchmark keeps busy now."""
-        told = self._told
-        return self._busy if told and time.monotonic() - told[-1][0] <= _STALE_S else 0.0
+        notes = self._used_until
+        return self._busy if notes and time.monotonic() - notes[-1][0] <= _STALE_S else 0.0
 
     def watts(self, now_s: float) -> float:
         """The heat it gives: one processor kept busy is the full power."""
@@ -106,25 +105,26 @@ class Stage:
     def _event(self, event: HostEvent) -> None:
         if event.ev == "child_start":
             self.name = "work"
-            self._told.append((event.mono_s, 0.0))
+            self._used_until.append((event.mono_s, 0.0))
         elif event.ev == "child_end":
             self.name, self._busy, self._ended_s = "cool", 0.0, self._now_s
         elif event.ev == "mark":
             values = event.detail.get("values") or {}
             cpu_s, tokens = values.get("cpu_s"), values.get("tokens")
             self.tokens += tokens if isinstance(tokens, float) else 0.0
-            # what it said last may be read after it has ended
+            # its last output may be read after it has ended
             if isinstance(cpu_s, float) and self.name == "work":
                 self._used(event.mono_s, cpu_s)
 
     def _used(self, at_s: float, cpu_s: float) -> None:
-        """The benchmark used ``cpu_s`` since it last said so: how busy it was in the last while."""
-        self._told.append((at_s, self._told[-1][1] + cpu_s))
-        before_s, before_cpu_s = next(told for told in self._told if told[0] >= at_s - _WINDOW_S)
+        """The benchmark used ``cpu_s`` since its last note: how busy it was in the last window."""
+        notes = self._used_until
+        notes.append((at_s, notes[-1][1] + cpu_s))
+        before_s, before_cpu_s = next(note for note in notes if note[0] >= at_s - _WINDOW_S)
         if before_s == at_s:  # a step that is longer than the window
-            before_s, before_cpu_s = self._told[-2]
+            before_s, before_cpu_s = notes[-2]
         if at_s > before_s:
-            self._busy = (self._told[-1][1] - before_cpu_s) / (at_s - before_s)
+            self._busy = (notes[-1][1] - before_cpu_s) / (at_s - before_s)
 
     def _sample(self, sample: Sample) -> None:
         if self._first_s is None:
@@ -175,7 +175,7 @@ def demo(
     if device is None:
         device = this_machine(threads)
     name = f"demo-{secrets.token_hex(3)}"
-    stage = Stage(speed, on_line)
+    stage = Stage(on_line)
     board = SimulatedBoard(Options(uptime_s=UPTIME_S, speed=speed), heat=stage)
     plan = Plan(
         command=command or benchmark(threads, "--seconds", str(work_s)),
@@ -197,15 +197,15 @@ def demo(
     finally:
         desk.remove(name)
     if outcome.exit_code and outcome.run["ended"]["end"] == "done":
-        said = (outcome.folder / "child.log").read_text(encoding="utf-8", errors="replace")
-        last = said.strip().rpartition("\n")[2][:200] or "it said nothing"
+        log = (outcome.folder / "child.log").read_text(encoding="utf-8", errors="replace")
+        last = log.strip().rpartition("\n")[2][:200] or "it said nothing"
         raise ThermoflopError(f"the benchmark failed with exit code {outcome.exit_code}: {last}")
     return DemoResult(outcome, stage, threads)
 
 
-def benchmark(threads: int, *words: str) -> list[str]:
+def benchmark(threads: int, *options: str) -> list[str]:
     """The command line of the benchmark; -P: a numpy.py of the user's is not the one meant."""
-    return [sys.executable, "-P", "-m", decoder.__name__, "--threads", str(threads), *words]
+    return [sys.executable, "-P", "-m", decoder.__name__, "--threads", str(threads), *options]
 
 
 def this_machine(threads: int) -> Device:
@@ -216,7 +216,7 @@ def this_machine(threads: int) -> Device:
         done = subprocess.run(
             benchmark(threads, "--rates"), capture_output=True, check=True, timeout=RATES_TIMEOUT_S
         )
-        found: dict[str, Any] = json.loads(done.stdout)
+        rates: dict[str, float] = json.loads(done.stdout)
     except subprocess.CalledProcessError as error:
         last = error.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2][:200]
         raise ThermoflopError(f"this machine's rates could not be measured: {last}") from error
@@ -225,8 +225,8 @@ def this_machine(threads: int) -> Device:
     return Device(
         name=f"this machine's processor, {threads} thread{'s' if threads > 1 else ''}",
         memory_bytes=_memory_bytes(),
-        bandwidth_bytes_s=found["bytes_per_s"],
-        peaks={"fp32": found["flops_per_s"]},
+        bandwidth_bytes_s=rates["bytes_per_s"],
+        peaks={"fp32": rates["flops_per_s"]},
         cache_bytes=processor_cache_bytes() or _CACHE_BYTES,
         source="its best rates in numpy, measured just before",
         confidence="own",
