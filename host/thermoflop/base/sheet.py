@@ -62,12 +62,21 @@ class Grid:
     note: str = ""
 
 
-def figure(key: str, label: str, value: Value, unit: str, text: str = "") -> Figure:
-    """A number explained by its own key; without ``text``, three digits of it and its unit."""
+def figure(
+    key: str,
+    label: str,
+    value: Value,
+    unit: str,
+    text: str = "",
+    *,
+    why: str | None = None,
+    detail: str = "",
+) -> Figure:
+    """A number; without ``text`` three digits of it and its unit, without ``why`` its own key."""
     if not text:
         number = float(value or 0)
         text = seconds(number) if unit == "s" else f"{digits(number)} {unit}"
-    return Figure(key, label, text, value, unit, key)
+    return Figure(key, label, text, value, unit, key if why is None else why, detail)
 
 
 def column(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
 from thermoflop.cost.mqa_page.page import Page
-from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from typing import Any
@@ -53,20 +52,17 @@ class Kernel:
 
 def page_kernels(page: Page, attention: str, tokens: int) -> list[Kernel]:
     """Every kernel of a layer that attends to ``tokens``, for ``mha`` or ``mqa``."""
-    return [
-        _kernel(page, key, int(flops), int(size))
-        for key, (flops, size) in page.kernels(attention, tokens).items()
-    ]
+    counts = page.kernels(attention, tokens)
+    return [_kernel(page, key, int(flops), int(size)) for key, (flops, size) in counts.items()]
 
 
 def _kernel(page: Page, key: str, flops: int, size: int) -> Kernel:
     computing, moving = float(page.compute_ms(flops)), float(page.memory_ms(size))
-    time = float(page.kernel_ms(flops, size))
-    busy = max(computing, moving)
-    binds = "overhead" if page.floor_ms > busy else "compute" if computing > moving else "memory"
+    busy, floor = max(computing, moving), page.floor_ms
+    binds = "overhead" if floor > busy else "compute" if computing > moving else "memory"
     return Kernel(
-        key, NAMES[key], OCCURS[key], flops, size, computing, moving, time,
-        max(page.floor_ms - busy, 0.0), binds,
+        key, NAMES[key], OCCURS[key], flops, size, computing, moving, max(busy, floor),
+        max(floor - busy, 0.0), binds,
     )  # fmt: skip
 
 
@@ -92,15 +88,11 @@ def formula_lines(page: Page, attention: str, key: str, tokens: int) -> tuple[st
     """The formulas of a kernel: in letters, with numbers, and what they come to."""
     from thermoflop.model.formulas.text import written
 
-    if key not in NAMES:
-        raise UsageError(f"{key!r:.40} is no kernel of the page: expected {', '.join(NAMES)}")
     lines = []
-    counts = page.kernels(attention, tokens)[key]
     sizes = {"b": page.batch, "d": page.width, "h": page.heads,
              "k": page.width // page.heads, "n": tokens}  # fmt: skip
-    for unit, expression, count in zip(
-        ("FLOP", "bytes"), page_formulas(attention)[key], counts, strict=True
-    ):
+    formulas, counts = page_formulas(attention)[key], page.kernels(attention, tokens)[key]
+    for unit, expression, count in zip(("FLOP", "bytes"), formulas, counts, strict=True):
         if expression == 0:
             lines.append(f"{unit} = 0, as the page has it")
             continue

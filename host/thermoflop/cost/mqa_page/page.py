@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from thermoflop.base.number import Number
 
+FORMS = {"mha": "MHA", "mqa": "MQA"}
 CORRECTED = (
     (
         "the bytes of the MQA projection leave out the matrix of the queries and the queries: "
@@ -28,8 +29,7 @@ CORRECTED = (
     ),
     (
         "the values of MQA are counted twice and the attention weights dropped: 1,326,080 B "
-        "at 1024, "
-        "not 1,981,440"
+        "at 1024, not 1,981,440"
     ),
     "the sum leaves out the last step",
     (
@@ -59,15 +59,19 @@ class Page:
     efficiency: float = 0.5
     floor_ms: float = FLOOR_MS
 
+    def kept_width(self, attention: str) -> Number:
+        """Elements of a token's keys, and as many of its values: those of every head, or of one."""
+        return self.width if attention == "mha" else self.width // self.heads
+
     def kernels(self, attention: str, tokens: Number) -> dict[str, tuple[Number, Number]]:
         """FLOPs and bytes of each kernel of a layer at a context, for ``mha`` or ``mqa``."""
-        if attention not in ("mha", "mqa"):
+        if attention not in FORMS:
             raise UsageError(f"attention={attention!r:.40} is not on the page: expected mha or mqa")
         b, d = self.batch, self.width
         rows, matrix = 2 * b * d, 2 * d * d
         scores = 2 * b * self.heads * tokens
         many = attention == "mha"
-        kept = d if many else d // self.heads
+        kept = self.kept_width(attention)
         stored = 2 * b * tokens * kept
         attended = 2 * b * d * tokens
         project = (
@@ -99,8 +103,8 @@ class Page:
 
     def layer_ms(self, attention: str, tokens: Number) -> Number:
         """One layer: norm, attention, residual and norm, MLP with its activation, residual."""
-        found = self.kernels(attention, tokens)
-        times = {name: self.kernel_ms(*counts) for name, counts in found.items()}
+        kernels = self.kernels(attention, tokens)
+        times = {name: self.kernel_ms(*counts) for name, counts in kernels.items()}
         small, mlp = times["ln"], times["mlp"]
         blocks = (
             (small,),
@@ -128,8 +132,7 @@ class Page:
     def parameters(self, attention: str) -> int:
         """Parameters of the layers: no norms, no embeddings."""
         d = self.width
-        kept = d if attention == "mha" else d // self.heads
-        return self.layers * (2 * d * d + 2 * d * kept + 8 * d * d)
+        return int(self.layers * (2 * d * d + 2 * d * self.kept_width(attention) + 8 * d * d))
 
     def config(self) -> dict[str, Any]:
         """The page's shape as a GPT-2 configuration, for the real estimator: what the page has
@@ -145,8 +148,8 @@ class Page:
 
     def kv_bytes(self, attention: str) -> int:
         """Bytes of keys and values at the end."""
-        kept = self.width if attention == "mha" else self.width // self.heads
-        return 2 * 2 * self.layers * self.batch * self.end * kept
+        kept = self.kept_width(attention)
+        return int(2 * 2 * self.layers * self.batch * self.end * kept)
 
 
 def _added(values: Iterable[Number]) -> Number:
@@ -159,25 +162,25 @@ def _added(values: Iterable[Number]) -> Number:
 
 def page_numbers(page: Page) -> dict[str, dict[str, float]]:
     """The page's outputs."""
-    found: dict[str, dict[str, float]] = {}
-    for name in ("mha", "mqa"):
-        found[name] = {
-            "total_ms": page.total_ms(name),
-            "parameters": page.parameters(name),
-            "weight_gb": page.parameters(name) * 2 / 1e9,
-            "kv_bytes": page.kv_bytes(name),
+    numbers: dict[str, dict[str, float]] = {
+        form: {
+            "total_ms": page.total_ms(form),
+            "parameters": page.parameters(form),
+            "weight_gb": page.parameters(form) * 2 / 1e9,
+            "kv_bytes": page.kv_bytes(form),
         }
-    found["mqa"]["speed_up"] = found["mha"]["total_ms"] / found["mqa"]["total_ms"]
-    return found
+        for form in FORMS
+    }
+    numbers["mqa"]["speed_up"] = numbers["mha"]["total_ms"] / numbers["mqa"]["total_ms"]
+    return numbers
 
 
 def page_text(page: Page) -> str:
     """The page's outputs and what is corrected in this package."""
-    found = page_numbers(page)
     lines = ["the MHA-against-MQA page, its own formulas, for comparison only", ""]
-    for name, numbers in found.items():
-        shown = ", ".join(f"{key} {value!r}" for key, value in numbers.items())
-        lines.append(wrapped(f"{name}: {shown}"))
+    for form, numbers in page_numbers(page).items():
+        listed = ", ".join(f"{key} {value!r}" for key, value in numbers.items())
+        lines.append(wrapped(f"{form}: {listed}"))
     lines += ["", "what the model of this package does differently:"]
     lines += [wrapped(f"  - {line}", "    ") for line in CORRECTED]
     return "\n".join(lines)

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from thermoflop.base.explanation import Explanation
 from thermoflop.base.units import digits, scaled
 from thermoflop.cost.mqa_page.kernels import MEANINGS, NAMES, formula_lines, page_kernels
+from thermoflop.cost.mqa_page.page import FORMS
 from thermoflop.errors import MissingExtra, UsageError
 
 if TYPE_CHECKING:
     from thermoflop.cost.mqa_page.page import Page
-
-_FORMS = {"mha": "MHA", "mqa": "MQA"}
 
 
 def page_why(page: Page, key: str) -> Explanation:
@@ -26,14 +25,10 @@ def page_why(page: Page, key: str) -> Explanation:
         lines = ("speed-up = MHA / MQA", f"  = {mha:.4f} ms / {mqa:.4f} ms = {value}")
         return Explanation("MHA against MQA", value, lines)
     form, _, what = key.partition(".")
-    if form not in _FORMS:
+    sizes = {"total": _total, "params": _params, "weights": _weights, "kv": _kv}
+    if form not in FORMS or what not in {**NAMES, **sizes}:
         raise UsageError(f"{key!r:.60} names no number of the page")
-    if what in NAMES:
-        return _kernel(page, form, what)
-    known = {"total": _total, "params": _params, "weights": _weights, "kv": _kv}
-    if what not in known:
-        raise UsageError(f"{key!r:.60} names no number of the page")
-    return known[what](page, form)
+    return _kernel(page, form, what) if what in NAMES else sizes[what](page, form)
 
 
 def _kernel(page: Page, form: str, what: str) -> Explanation:
@@ -56,7 +51,7 @@ def _kernel(page: Page, form: str, what: str) -> Explanation:
         f"time = max(compute, memory, {page.floor_ms:g} ms) = {kernel.time_ms:.6f} ms",
         f"overhead = time - max(compute, memory) = {kernel.overhead_ms:.6f} ms",
     )
-    title = f"{_FORMS[form]}: {kernel.name}"
+    title = f"{FORMS[form]}: {kernel.name}"
     return Explanation(
         title, f"{kernel.time_ms:.6f} ms", lines, binds=kernel.binds, notes=tuple(notes)
     )
@@ -82,30 +77,26 @@ def _total(page: Page, form: str) -> Explanation:
     columns = ("kernel", "in a layer", "each", "together", "binds")
     notes = (f"the table is one layer at n = {last:,}, the last step of the sum",)
     return Explanation(
-        f"{_FORMS[form]}: all steps", value, lines, columns, rows, busiest.binds, notes
+        f"{FORMS[form]}: all steps", value, lines, columns, rows, busiest.binds, notes
     )
 
 
-def _kept(page: Page, form: str) -> str:
-    return f"{page.width:,}" if form == "mha" else f"{page.width // page.heads:,}"
-
-
 def _params(page: Page, form: str) -> Explanation:
-    kept, wide = _kept(page, form), f"{page.width:,}"
+    kept, wide = f"{page.kept_width(form):,}", f"{page.width:,}"
     value = f"{page.parameters(form):,}"
     lines = (
         "parameters = layers x (queries and output + keys and values + MLP)",
         f"  = {page.layers:,} x (2 x {wide}² + 2 x {wide} x {kept} + 8 x {wide}²) = {value}",
     )
     notes = ("no norms, no embeddings, no biases, as on the page",)
-    return Explanation(f"{_FORMS[form]}: parameters", value, lines, notes=notes)
+    return Explanation(f"{FORMS[form]}: parameters", value, lines, notes=notes)
 
 
 def _weights(page: Page, form: str) -> Explanation:
     count = page.parameters(form)
     value = f"{2 * count / 1e9:.3f} GB"
     lines = ("weights = parameters x 2 B", f"  = {count:,} x 2 B = {2 * count:,} B = {value}")
-    return Explanation(f"{_FORMS[form]}: weights", value, lines, notes=("GB is 1e9 bytes",))
+    return Explanation(f"{FORMS[form]}: weights", value, lines, notes=("GB is 1e9 bytes",))
 
 
 def _kv(page: Page, form: str) -> Explanation:
@@ -113,9 +104,7 @@ def _kv(page: Page, form: str) -> Explanation:
     value = f"{digits(size / 1e6)} MB"
     lines = (
         "cache = 2 (keys, values) x 2 B x layers x batch x end x width kept",
-        f"  = 2 x 2 x {page.layers:,} x {page.batch:,} x {page.end:,} x {_kept(page, form)}",
+        f"  = 2 x 2 x {page.layers:,} x {page.batch:,} x {page.end:,} x {page.kept_width(form):,}",
         f"  = {size:,} B = {value}",
     )
-    return Explanation(
-        f"{_FORMS[form]}: cache at the end", value, lines, notes=("MB is 1e6 bytes",)
-    )
+    return Explanation(f"{FORMS[form]}: cache at the end", value, lines, notes=("MB is 1e6 bytes",))
