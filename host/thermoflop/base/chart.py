@@ -104,17 +104,17 @@ def decimals(step: float) -> int:
 
 
 def text(
-    x: float, y: float, words: str, fill: str = INK, *, anchor: str = "start", size: int = 12,
+    x: float, y: float, content: str, fill: str = INK, *, anchor: str = "start", size: int = 12,
     weight: int = 400,
 ) -> str:  # fmt: skip
     """Words at a place, that cannot leave their element; ``anchor`` is start, middle or end."""
     style = f'fill="{fill}" font-size="{size}" font-weight="{weight}" text-anchor="{anchor}"'
-    return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{_escaped(words)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" {style}>{_escaped(content)}</text>'
 
 
-def _escaped(words: str) -> str:
+def _escaped(content: str) -> str:
     """What XML allows: many control characters are an error in it even when they are escaped."""
-    return escape("".join(c if c.isprintable() else "?" for c in words))
+    return escape("".join(c if c.isprintable() else "?" for c in content))
 
 
 def path(d: str, stroke: str, width: float = 1, dash: str = "") -> str:
@@ -253,9 +253,9 @@ class Curve:
 
 def log_log(title: str, x_name: str, y_name: str, curves: Sequence[Curve]) -> str:
     """A whole chart with two logarithmic axes; points that are not positive are left out."""
-    shown = [[point for point in curve.points if min(point) > 0] for curve in curves]
-    x = decades((across for points in shown for across, _ in points), LEFT, RIGHT)
-    y = decades((up for points in shown for _, up in points), BASE, TOP)
+    positive = [[point for point in curve.points if min(point) > 0] for curve in curves]
+    x = decades((across for points in positive for across, _ in points), LEFT, RIGHT)
+    y = decades((up for points in positive for _, up in points), BASE, TOP)
     parts = [
         text(LEFT, 24, title, size=15),
         *x_ticks(x.ticks(), x, BASE, TOP - BASE, GRID, INK),
@@ -266,7 +266,7 @@ def log_log(title: str, x_name: str, y_name: str, curves: Sequence[Curve]) -> st
         "</g>",
     ]
     entries = []
-    for number, (curve, points) in enumerate(zip(curves, shown, strict=True)):
+    for number, (curve, points) in enumerate(zip(curves, positive, strict=True)):
         colour = COLOURS[number % len(COLOURS)]
         entries.append((curve.name, f'fill="{colour}"'))
         parts += [dot(x(across), y(up), 3.5, colour) for across, up in points]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-FAULT_WORDS = {
+FAULT_LABELS = {
     "open": "sensor open",
     "short": "sensor shorted",
     "range": "out of range",
@@ -19,7 +19,7 @@ FAULT_WORDS = {
     "nocool": "fan does not cool",
 }
 
-REASON_WORDS = {
+REASON_LABELS = {
     "on_c": "warm enough to start",
     "off_c": "cool enough to stop",
     "fault": "a fault",
@@ -41,7 +41,7 @@ def visible(text: str) -> str:
 
 def describe_fault(flag: str) -> str:
     """What a fault flag means; a flag of newer firmware stands for itself."""
-    return FAULT_WORDS.get(flag, flag)
+    return FAULT_LABELS.get(flag, flag)
 
 
 def switches(n: int) -> str:
@@ -55,13 +55,13 @@ def describe_event(ev: str, detail: Mapping[str, Any]) -> str:
         reason = str(detail.get("reason"))
         temp_c = detail.get("temp_c")
         at = "" if temp_c is None else f" at {temp_c} °C"
-        return f"fan {'on' if detail['fan'] else 'off'}: {REASON_WORDS.get(reason, reason)}{at}"
+        return f"fan {'on' if detail['fan'] else 'off'}: {REASON_LABELS.get(reason, reason)}{at}"
     if ev == "fault" and "fault" in detail:
-        words = describe_fault(str(detail["fault"]))
+        fault = describe_fault(str(detail["fault"]))
         if not detail.get("set"):
-            return f"fault over: {words}"
+            return f"fault over: {fault}"
         unit = detail.get("unit", "")
-        return f"FAULT {words}: {detail.get('value')} {unit}, limit {detail.get('limit')} {unit}"
+        return f"FAULT {fault}: {detail.get('value')} {unit}, limit {detail.get('limit')} {unit}"
     if ev == "settings" and "what" in detail:
         rest = ": ".join(str(detail[key]) for key in ("key", "why") if key in detail)
         return f"settings {detail['what']}{': ' if rest else ''}{rest}"

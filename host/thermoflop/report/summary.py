@@ -13,7 +13,7 @@ from thermoflop.runs.folder.reader import RunReader
 from thermoflop.runs.folder.records import Record
 from thermoflop.runs.summary import Summarizer, Summary
 
-_NO_CRYSTAL_PPM = 10_000
+_NO_CRYSTAL_PPM = 10_000  # crystals are off by 100 ppm at most: this is a simulated board's speed
 
 
 def summarize(items: Iterable[Record]) -> Summary:
@@ -113,7 +113,7 @@ def _clock(clocks: list[dict[str, Any]]) -> str:
     worst = max(clocks, key=lambda clock: float(clock["error_s"]))
     text = f"board's time is known to within {1000 * worst['error_s']:.1f} ms"
     drift_ppm = float(worst["drift_ppm"])
-    if abs(drift_ppm) > _NO_CRYSTAL_PPM:  # a simulated board at a speed of its own
+    if abs(drift_ppm) > _NO_CRYSTAL_PPM:
         text += f", at {1 + drift_ppm / 1e6:.3g} times the speed of this machine's"
     elif drift_ppm:
         text += f", its clock {abs(drift_ppm):.0f} ppm {'fast' if drift_ppm > 0 else 'slow'}"

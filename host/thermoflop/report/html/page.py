@@ -16,7 +16,7 @@ from thermoflop.errors import StorageError
 from thermoflop.report.html import tables
 from thermoflop.report.html.predicted import predictions
 from thermoflop.report.html.series import run_series
-from thermoflop.report.html.tables import shown
+from thermoflop.report.html.tables import escaped
 
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.figures import Analysis
@@ -34,12 +34,12 @@ def write_report(folders: Sequence[Path], path: Path | None = None) -> Path:
     """
     from thermoflop.runs.analysis.analyze import analyze
 
-    found = [analyze(folder) for folder in folders]
+    analyses = [analyze(folder) for folder in folders]
     name = REPORT if len(folders) == 1 else COMPARISON
     target = path if path is not None else folders[0] / name
     part = target.with_name(target.name + ".part")
     try:
-        part.write_text(page(found), encoding="utf-8")
+        part.write_text(page(analyses), encoding="utf-8")
         part.replace(target)
     except OSError as error:
         raise StorageError(f"cannot write {target}: {error.strerror}") from error
@@ -48,16 +48,16 @@ def write_report(folders: Sequence[Path], path: Path | None = None) -> Path:
 
 def page(runs: Sequence[Analysis]) -> str:
     """The HTML text."""
-    title = ", ".join(found.data.name for found in runs)
+    title = ", ".join(analysis.data.name for analysis in runs)
     several = len(runs) > 1
-    body = [f"<h1>{shown(title)}</h1>"]
+    body = [f"<h1>{escaped(title)}</h1>"]
     if several:
         body.append("<p class=soft>Times count from the start of each run's first trial.</p>")
         body.append(tables.comparison(runs))
-    for number, found in enumerate(runs):
+    for number, analysis in enumerate(runs):
         if several:
-            body.append(f"<h2>{number + 1}. {shown(found.data.name)}</h2>")
-        body += _section(found, number)
+            body.append(f"<h2>{number + 1}. {escaped(analysis.data.name)}</h2>")
+        body += _section(analysis, number)
     body.append(f"<footer>{_footer()}</footer>")
     return "\n".join(
         [
@@ -65,7 +65,7 @@ def page(runs: Sequence[Analysis]) -> str:
             '<html lang="en"><head><meta charset="utf-8">',
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
             '<meta name="viewport" content="width=device-width,initial-scale=1">',
-            f"<title>{shown(title)}</title>",
+            f"<title>{escaped(title)}</title>",
             f"<style>{_asset('page.css')}</style></head><body><main>",
             *body,
             "</main>",
@@ -76,24 +76,24 @@ def page(runs: Sequence[Analysis]) -> str:
     )
 
 
-def _section(found: Analysis, number: int) -> list[str]:
-    run = found.data.run
-    parts = [f'<p class="soft">{shown(_what(run))}</p>']
-    parts += [f'<p class="warn">{shown(text)}</p>' for text in found.warnings]
-    parts.append(tables.figures(found))
-    predicted = "Predicted and measured", predictions(found)
-    parts += [_titled(*predicted), _chart(number)] if found.predicted else [_chart(number)]
+def _section(analysis: Analysis, number: int) -> list[str]:
+    run = analysis.data.run
+    parts = [f'<p class="soft">{escaped(_what(run))}</p>']
+    parts += [f'<p class="warn">{escaped(text)}</p>' for text in analysis.warnings]
+    parts.append(tables.figures(analysis))
+    predicted = "Predicted and measured", predictions(analysis)
+    parts += [_titled(*predicted), _chart(number)] if analysis.predicted else [_chart(number)]
     for title, text in (
-        predicted if not found.predicted else ("", ""),
-        ("Phases", tables.windows(found.phases, phases=True)),
-        ("Trials", tables.windows(found.trials, phases=False)),
-        ("Heat", tables.heat(found.heat)),
-        ("Throttling", tables.throttling(found)),
-        ("Throughput and temperature", tables.effects(found)),
-        ("Where this comes from", _provenance(found)),
+        predicted if not analysis.predicted else ("", ""),
+        ("Phases", tables.windows(analysis.phases, phases=True)),
+        ("Trials", tables.windows(analysis.trials, phases=False)),
+        ("Heat", tables.heat(analysis.heat)),
+        ("Throttling", tables.throttling(analysis)),
+        ("Throughput and temperature", tables.effects(analysis)),
+        ("Where this comes from", _provenance(analysis)),
     ):
         parts.append(_titled(title, text))
-    parts.append(_raw(found))
+    parts.append(_raw(analysis))
     return parts
 
 
@@ -121,31 +121,31 @@ def _chart(number: int) -> str:
 
 
 def _what(run: dict[str, Any]) -> str:
-    words = []
+    facts = []
     if run.get("command"):
-        words.append(_command(run["command"]))
+        facts.append(_command(run["command"]))
     if run.get("against"):
-        words.append(f"against {_command(run['against'])}")
+        facts.append(f"against {_command(run['against'])}")
     started = run.get("started")
     if isinstance(started, dict) and started.get("utc"):
-        words.append(str(started["utc"]).replace("T", " ").replace("Z", " UTC"))
+        facts.append(str(started["utc"]).replace("T", " ").replace("Z", " UTC"))
     labels = run.get("labels")
     if isinstance(labels, dict):
-        words += [f"{key}={value}" for key, value in labels.items()]
-    return "  ·  ".join(words)
+        facts += [f"{key}={value}" for key, value in labels.items()]
+    return "  ·  ".join(facts)
 
 
 def _command(argv: Any) -> str:
     import shlex
 
-    return shlex.join(str(word) for word in argv) if isinstance(argv, list) else str(argv)
+    return shlex.join(str(argument) for argument in argv) if isinstance(argv, list) else str(argv)
 
 
-def _provenance(found: Analysis) -> str:
-    run, board = found.data.run, found.data.board
+def _provenance(analysis: Analysis) -> str:
+    run, board = analysis.data.run, analysis.data.board
     host = _mapping(run, "host")
     rows: list[tuple[str, Any]] = [
-        ("run folder", found.data.folder.name),
+        ("run folder", analysis.data.folder.name),
         ("machine", _join(host, "node", "system", "release", "machine")),
         ("processors", host.get("cpus")),
         ("Python, thermoflop", _join(host, "python", "thermoflop")),
@@ -167,19 +167,19 @@ def _provenance(found: Analysis) -> str:
             f"at most {1000 * board.clock_error_s:.1f} ms, drift {board.drift_ppm or 0:+.0f} ppm"
         )
         rows.append(("error of the board's clock against the host's", error))
-    counts = found.data.counts
+    counts = analysis.data.counts
     rows.append(("records read", f"{counts.records}, foreign {counts.foreign}, torn {counts.torn}"))
     kept = [(name, str(value)) for name, value in rows if value not in (None, "")]
     return tables.table(["what", "value"], kept, facts=True)
 
 
-def _raw(found: Analysis) -> str:
-    facts = json.dumps(found.data.run, indent=1, ensure_ascii=False, default=str)
-    parts = [f"<details><summary>run.json</summary><pre>{shown(facts)}</pre></details>"]
-    tail = _log_tail(found.data.folder)
+def _raw(analysis: Analysis) -> str:
+    facts = json.dumps(analysis.data.run, indent=1, ensure_ascii=False, default=str)
+    parts = [f"<details><summary>run.json</summary><pre>{escaped(facts)}</pre></details>"]
+    tail = _log_tail(analysis.data.folder)
     if tail:
         parts.append(
-            f"<details><summary>The end of the command's output</summary><pre>{shown(tail)}</pre>"
+            f"<details><summary>The end of the command's output</summary><pre>{escaped(tail)}</pre>"
             "</details>"
         )
     return "".join(parts)
@@ -222,7 +222,7 @@ def _footer() -> str:
 
 def _island(runs: Sequence[Analysis]) -> str:
     """The charts' data inside of a script element, which nothing in it can close."""
-    data = json.dumps([run_series(found) for found in runs], separators=(",", ":"))
+    data = json.dumps([run_series(analysis) for analysis in runs], separators=(",", ":"))
     return data.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.units import table as text_table
-from thermoflop.report.html.tables import DASH, number, seconds, shown, table
+from thermoflop.report.html.tables import DASH, escaped, number, seconds, table
 
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.figures import Analysis
@@ -18,19 +18,22 @@ NO_PREDICTION = (
 _HEAD = ("bound", "expected", "80 % interval", "measured", "against expected")
 
 
-def predictions(found: Analysis) -> str:
-    """The run's predictions, and those that phases brought along; or that there are none."""
-    rows = [[f"{row.phase}: {row.name}", *_cells(row), row.how or DASH] for row in found.predicted]
+def predictions(analysis: Analysis) -> str:
+    """The run's predictions and those in its phases' marks as HTML, or that there are none."""
+    rows = [
+        [f"{row.phase}: {row.name}", *_cells(row), row.how or DASH] for row in analysis.predicted
+    ]
     of_run = table(["what", *_HEAD, "measured how"], rows)
-    of_phases = _of_phases(found)
+    of_phases = _of_phases(analysis)
     if of_run:
-        of_run = f'<p class="soft">{shown(asked(found.data.run["predictions"]))}</p>{of_run}'
-    elif not of_phases and found.data.run.get("kind") == "record":
+        sentence = describe_prediction(analysis.data.run["predictions"])
+        of_run = f'<p class="soft">{escaped(sentence)}</p>{of_run}'
+    elif not of_phases and analysis.data.run.get("kind") == "record":
         return f'<p class="soft">{NO_PREDICTION}</p>'
     return of_run + of_phases
 
 
-def asked(predicted: dict[str, Any]) -> str:
+def describe_prediction(predicted: dict[str, Any]) -> str:
     """What was predicted, for what, and when, in a sentence or two."""
     sizes = ", ".join(
         f"{predicted[name]} {word}".strip() if word else f"{name} {predicted[name]}"
@@ -49,12 +52,12 @@ def asked(predicted: dict[str, Any]) -> str:
     )
 
 
-def lines(found: Analysis) -> list[str]:
+def lines(analysis: Analysis) -> list[str]:
     """The comparison for a terminal, a table; nothing where nothing was predicted."""
-    if not found.predicted:
+    if not analysis.predicted:
         return []
     rows = [["predicted", *_HEAD]]
-    rows += [[f"{row.phase}: {row.name}", *_cells(row)] for row in found.predicted]
+    rows += [[f"{row.phase}: {row.name}", *_cells(row)] for row in analysis.predicted]
     return text_table(rows).splitlines()
 
 
@@ -78,21 +81,21 @@ def _value(value: float | None, unit: str) -> str:
     return number(value)
 
 
-def _of_phases(found: Analysis) -> str:
-    """Bound, expectation and measurement of each phase whose marks brought any of the first two."""
+def _of_phases(analysis: Analysis) -> str:
+    """Bound, expectation and measurement of each phase whose marks hold one of the first two."""
     rows = []
-    for name in dict.fromkeys(p.window.name for p in found.phases):
-        mine = [p.window for p in found.phases if p.window.name == name and not p.window.warmup]
-        said: dict[str, Any] = {}
+    for name in dict.fromkeys(p.window.name for p in analysis.phases):
+        mine = [p.window for p in analysis.phases if p.window.name == name and not p.window.warmup]
+        marked: dict[str, Any] = {}
         for window in mine:
-            said |= {k: v for k, v in window.last.items() if k.endswith("_s")}
-        bound_s, expected_s = _float(said, "bound_s"), _float(said, "expected_s")
+            marked |= {k: v for k, v in window.last.items() if k.endswith("_s")}
+        bound_s, expected_s = _float(marked, "bound_s"), _float(marked, "expected_s")
         if not mine or (bound_s is None and expected_s is None):
             continue
-        repeats = _float(said, "repeats_s") or 1.0
+        repeats = _float(marked, "repeats_s") or 1.0
         measured_s = sum(w.duration_s for w in mine) / len(mine) / repeats
-        measured_s = _float(said, "measured_s") or measured_s
-        rows.append(_prediction(name, bound_s, expected_s, said, measured_s))
+        measured_s = _float(marked, "measured_s") or measured_s
+        rows.append(_prediction(name, bound_s, expected_s, marked, measured_s))
     return table(["phase", *_HEAD], rows)
 
 
@@ -100,10 +103,10 @@ def _prediction(
     name: str,
     bound_s: float | None,
     expected_s: float | None,
-    said: dict[str, Any],
+    marked: dict[str, Any],
     measured_s: float,
 ) -> list[str]:
-    low_s, high_s = _float(said, "low_s"), _float(said, "high_s")
+    low_s, high_s = _float(marked, "low_s"), _float(marked, "high_s")
     against = DASH
     if expected_s:
         against = f"{100 * (measured_s / expected_s - 1):+.1f} %"

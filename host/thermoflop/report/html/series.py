@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from thermoflop.runs.analysis.data import Column, Stretch
     from thermoflop.runs.analysis.figures import Analysis
 
-MAX_POINTS = 3000
-MAX_BANDS = 400
+MAX_POINTS = 3000  # of a curve: more than the pixels of a wide page
+MAX_BANDS = 400  # and marks: more cannot be told apart, and would make the page large
 _MARKED = {
     "gpu_lost": "GPU lost",
     "gpu_back": "GPU back",
@@ -31,41 +31,45 @@ _MARKED = {
 }
 
 
-def zero_s(found: Analysis) -> float:
-    """The moment of the run that the charts call 0."""
-    return found.trials[0].window.start_s if found.trials else 0.0
+def zero_s(analysis: Analysis) -> float:
+    """The start of the first trial, which the charts call 0, in seconds of the run."""
+    return analysis.trials[0].window.start_s if analysis.trials else 0.0
 
 
-def run_series(found: Analysis) -> dict[str, Any]:
+def run_series(analysis: Analysis) -> dict[str, Any]:
     """Everything the charts of one run need, as plain values."""
-    zero = zero_s(found)
+    zero = zero_s(analysis)
     return {
-        "name": found.data.name,
+        "name": analysis.data.name,
         "start": round(-zero, 3),
-        "end": round(found.data.end_s - zero, 3),
-        "panels": [panel for panel in _panels(found, zero) if panel["curves"]],
-        "phases": [_window(p.window, zero) for p in found.phases][:MAX_BANDS],
-        "trials": [_window(t.window, zero) for t in found.trials][:MAX_BANDS],
-        "throttle": _throttle(found, zero),
-        "fan": _fan(found, zero),
-        "marks": _marks(found, zero),
+        "end": round(analysis.data.end_s - zero, 3),
+        "panels": [panel for panel in _panels(analysis, zero) if panel["curves"]],
+        "phases": [_window(p.window, zero) for p in analysis.phases][:MAX_BANDS],
+        "trials": [_window(t.window, zero) for t in analysis.trials][:MAX_BANDS],
+        "throttle": _throttle(analysis, zero),
+        "fan": _fan(analysis, zero),
+        "marks": _marks(analysis, zero),
     }
 
 
-def _panels(found: Analysis, zero: float) -> list[dict[str, Any]]:
+def _panels(analysis: Analysis, zero: float) -> list[dict[str, Any]]:
     return [
-        {"title": "GPU temperature", "unit": "°C", **_gpu(found, zero, "temp_c", ("gpu_max_c",))},
-        {"title": "Board temperature", "unit": "°C", **_board(found, zero)},
-        {"title": "GPU power", "unit": "W", **_gpu(found, zero, "power_w", ("power_limit_w",))},
-        {"title": "GPU clock", "unit": "MHz", **_gpu(found, zero, "sm_mhz", ())},
-        {"title": "Throughput", "unit": "tokens/s", **_rates(found, zero)},
-        {"title": "Share of peak", "unit": "%", **_shares(found, zero)},
+        {
+            "title": "GPU temperature",
+            "unit": "°C",
+            **_gpu(analysis, zero, "temp_c", ("gpu_max_c",)),
+        },
+        {"title": "Board temperature", "unit": "°C", **_board(analysis, zero)},
+        {"title": "GPU power", "unit": "W", **_gpu(analysis, zero, "power_w", ("power_limit_w",))},
+        {"title": "GPU clock", "unit": "MHz", **_gpu(analysis, zero, "sm_mhz", ())},
+        {"title": "Throughput", "unit": "tokens/s", **_rates(analysis, zero)},
+        {"title": "Share of peak", "unit": "%", **_shares(analysis, zero)},
     ]
 
 
-def _board(found: Analysis, zero: float) -> dict[str, Any]:
+def _board(analysis: Analysis, zero: float) -> dict[str, Any]:
     """On an axis of its own: a GPU's hundred degrees would flatten the board's ten."""
-    board = found.data.board
+    board = analysis.data.board
     if board is None:
         return {"curves": [], "levels": []}
     levels = [
@@ -79,13 +83,13 @@ def _board(found: Analysis, zero: float) -> dict[str, Any]:
     }
 
 
-def _gpu(found: Analysis, zero: float, field: str, levels: tuple[str, ...]) -> dict[str, Any]:
+def _gpu(analysis: Analysis, zero: float, field: str, levels: tuple[str, ...]) -> dict[str, Any]:
     curves = [
         _curve(f"GPU {gpu}", f"gpu{gpu % 4}", columns["t_s"] - zero, columns[field])
-        for gpu, columns in found.data.gpus.items()
+        for gpu, columns in analysis.data.gpus.items()
         if field in columns
     ]
-    devices = _devices(found.data.run.get("gpu"))
+    devices = _devices(analysis.data.run.get("gpu"))
     known = []
     for level in levels:
         values = {v for d in devices if isinstance(v := d.get(level), int | float)}
@@ -101,9 +105,9 @@ def _devices(gpu: Any) -> list[dict[str, Any]]:
     return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
 
 
-def _rates(found: Analysis, zero: float) -> dict[str, Any]:
+def _rates(analysis: Analysis, zero: float) -> dict[str, Any]:
     points: list[list[float | None]] = []
-    for figures in found.phases or found.trials:
+    for figures in analysis.phases or analysis.trials:
         for step in steps(figures.window):
             if step.tokens > 0:
                 rate = _round(step.tokens_per_s)
@@ -112,14 +116,14 @@ def _rates(found: Analysis, zero: float) -> dict[str, Any]:
     return {"curves": _listed("tokens/s", "rate", points), "levels": []}
 
 
-def _shares(found: Analysis, zero: float) -> dict[str, Any]:
+def _shares(analysis: Analysis, zero: float) -> dict[str, Any]:
     curves = []
     for name, color, amount, peak in (
         ("MFU", "gpu0", "flops", "peak_flops_per_s"),
         ("MBU", "board", "n_bytes", "peak_bytes_per_s"),
     ):
         points: list[list[float | None]] = []
-        for figures in found.phases:
+        for figures in analysis.phases:
             top = figures.window.last.get(peak)
             for step in steps(figures.window) if isinstance(top, int | float) and top > 0 else []:
                 share = _round(100 * getattr(step, amount) / step.duration_s / float(top or 1))
@@ -179,8 +183,8 @@ def _window(window: Any, zero: float) -> dict[str, Any]:
     }
 
 
-def _throttle(found: Analysis, zero: float) -> list[dict[str, Any]]:
-    spans = sorted(found.spans, key=lambda span: -span.duration_s)[:MAX_BANDS]
+def _throttle(analysis: Analysis, zero: float) -> list[dict[str, Any]]:
+    spans = sorted(analysis.spans, key=lambda span: -span.duration_s)[:MAX_BANDS]
     return [
         {
             "start": _round(s.start_s - zero),
@@ -191,9 +195,9 @@ def _throttle(found: Analysis, zero: float) -> list[dict[str, Any]]:
     ]
 
 
-def _fan(found: Analysis, zero: float) -> list[list[float]]:
+def _fan(analysis: Analysis, zero: float) -> list[list[float]]:
     """Spans in which the fan ran."""
-    board = found.data.board
+    board = analysis.data.board
     if board is None:
         return []
     spans: list[list[float]] = []
@@ -208,10 +212,10 @@ def _fan(found: Analysis, zero: float) -> list[list[float]]:
     return spans[:MAX_BANDS]
 
 
-def _marks(found: Analysis, zero: float) -> list[dict[str, Any]]:
+def _marks(analysis: Analysis, zero: float) -> list[dict[str, Any]]:
     return [
-        {"t": _round(found.data.t_s(event.mono_s) - zero), "text": _MARKED[event.ev]}
-        for event in found.data.events
+        {"t": _round(analysis.data.t_s(event.mono_s) - zero), "text": _MARKED[event.ev]}
+        for event in analysis.data.events
         if event.ev in _MARKED
     ][:MAX_BANDS]
 

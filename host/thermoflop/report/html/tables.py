@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from thermoflop.runs.analysis.compare import Spread
     from thermoflop.runs.analysis.figures import Analysis, Heat, WindowFigures
 
-MAX_ROWS = 300
-MAX_PHASES = 12
+MAX_ROWS = 300  # of a table; the run's folder has them all
+MAX_PHASES = 12  # shown one by one; more are gathered by name
 DASH = "–"
 
 
-def shown(text: str) -> str:
+def escaped(text: str) -> str:
     """Text as HTML; control characters are shown, not obeyed."""
     return escape("".join(c if c in "\n\t" else visible(c) for c in text))
 
@@ -36,7 +36,7 @@ def table(
     kept = list(rows)
     if not kept:
         return ""
-    names = "".join(f"<th>{shown(name)}</th>" for name in head)
+    names = "".join(f"<th>{escaped(name)}</th>" for name in head)
     body = []
     for row in kept[:MAX_ROWS]:
         cells = zip(head, row, strict=True)
@@ -51,27 +51,27 @@ def table(
 
 def _cell(label: str, text: str) -> str:
     empty = ' class="none"' if text == DASH else ""  # a card leaves it out
-    return f'<td data-label="{shown(label)}"{empty}>{shown(text)}</td>'
+    return f'<td data-label="{escaped(label)}"{empty}>{escaped(text)}</td>'
 
 
-def figures(found: Analysis) -> str:
+def figures(analysis: Analysis) -> str:
     """The few numbers to see first."""
-    entries = [(seconds(s.mean), f"command {v}{_times(s)}") for v, s in found.durations.items()]
-    code = found.data.run.get("exit_code")
+    entries = [(seconds(s.mean), f"command {v}{_times(s)}") for v, s in analysis.durations.items()]
+    code = analysis.data.run.get("exit_code")
     if isinstance(code, int):
         entries.append((str(code), "exit code"))
-    joules = [t.joules for t in found.trials if t.joules is not None]
+    joules = [t.joules for t in analysis.trials if t.joules is not None]
     if joules:
         entries.append((quantity(sum(joules), "J"), "GPU energy, all trials"))
-    entries += [(f"{h.max_c:.1f} °C", f"{h.name}, hottest") for h in found.heat]
-    if found.throttled_share:
-        share = max(found.throttled_share.values())
+    entries += [(f"{h.max_c:.1f} °C", f"{h.name}, hottest") for h in analysis.heat]
+    if analysis.throttled_share:
+        share = max(analysis.throttled_share.values())
         entries.append((f"{100 * share:.1f} %", "of the time a GPU throttled"))
-    if found.fan_duty is not None:
-        entries.append((f"{100 * found.fan_duty:.0f} %", "of the time the fan ran"))
-    if found.b_over_a is not None:
-        entries.append((_percent(found.b_over_a), "B takes longer than A (negative: less)"))
-    cells = (f"<div><b>{shown(a)}</b><span>{shown(b)}</span></div>" for a, b in entries)
+    if analysis.fan_duty is not None:
+        entries.append((f"{100 * analysis.fan_duty:.0f} %", "of the time the fan ran"))
+    if analysis.b_over_a is not None:
+        entries.append((_percent(analysis.b_over_a), "B takes longer than A (negative: less)"))
+    cells = (f"<div><b>{escaped(a)}</b><span>{escaped(b)}</span></div>" for a, b in entries)
     return f'<div class="figures">{"".join(cells)}</div>'
 
 
@@ -143,8 +143,8 @@ def _gathered(rows: Sequence[WindowFigures]) -> str:
 
 def _known(rows: Sequence[WindowFigures], name: str) -> list[tuple[float, float]]:
     """Values that are known, each with its window's length."""
-    found = [(getattr(row, name), row.window.duration_s) for row in rows]
-    return [(float(value), seconds) for value, seconds in found if value is not None]
+    values = [(getattr(row, name), row.window.duration_s) for row in rows]
+    return [(float(value), seconds) for value, seconds in values if value is not None]
 
 
 def _mean(rows: Sequence[WindowFigures], name: str) -> float | None:
@@ -182,11 +182,11 @@ def _sensor(row: Heat) -> list[str]:
     return [row.name, *(f"{v:.1f}" for v in values), tau, resistance, steady]
 
 
-def throttling(found: Analysis) -> str:
+def throttling(analysis: Analysis) -> str:
     """Seconds by reason, and what was lost."""
-    rows = [[words(name), seconds(s)] for name, s in found.seconds_by_reason.items()]
+    rows = [[words(name), seconds(s)] for name, s in analysis.seconds_by_reason.items()]
     lost = []
-    for x in found.lost:
+    for x in analysis.lost:
         error = f" ± {100 * x.error:.1f}" if x.error is not None else ""
         how = "from its own rates" if x.by == "tokens" else "by the clock, an estimate"
         tokens = f"{x.lost_tokens:.0f}" if x.lost_tokens is not None else DASH
@@ -195,29 +195,29 @@ def throttling(found: Analysis) -> str:
     return text + table(["phase", "throughput lost", "tokens", "how it is known"], lost)
 
 
-def effects(found: Analysis) -> str:
+def effects(analysis: Analysis) -> str:
     """Throughput against temperature, in words."""
     return "".join(
-        f"<p>{shown(e.phase)}: between {e.from_c:.0f} and {e.to_c:.0f} °C throughput changed by "
+        f"<p>{escaped(e.phase)}: between {e.from_c:.0f} and {e.to_c:.0f} °C throughput changed by "
         f"{100 * e.per_k:+.2f} ± {100 * e.error_per_k:.2f} % per kelvin ({e.points} steps; a "
         "tendency, not a cause).</p>"
-        for e in found.heat_effects
+        for e in analysis.heat_effects
     )
 
 
 def comparison(runs: Sequence[Analysis]) -> str:
     """Several runs, one a row."""
     rows = []
-    for index, found in enumerate(runs, 1):
-        times = found.durations.get("A")
-        joules = [t.joules for t in found.trials if t.joules is not None]
-        tokens = [t.tokens_per_s for t in found.trials if t.tokens_per_s is not None]
-        per = [t.joules_per_token for t in found.trials if t.joules_per_token is not None]
-        hottest = max((h.max_c for h in found.heat), default=None)
-        share = max(found.throttled_share.values(), default=None)
+    for index, analysis in enumerate(runs, 1):
+        times = analysis.durations.get("A")
+        joules = [t.joules for t in analysis.trials if t.joules is not None]
+        tokens = [t.tokens_per_s for t in analysis.trials if t.tokens_per_s is not None]
+        per = [t.joules_per_token for t in analysis.trials if t.joules_per_token is not None]
+        hottest = max((h.max_c for h in analysis.heat), default=None)
+        share = max(analysis.throttled_share.values(), default=None)
         rows.append(
             [
-                f"{index}. {found.data.name}",
+                f"{index}. {analysis.data.name}",
                 seconds(times.mean) + _times(times) if times else DASH,
                 number(sum(tokens) / len(tokens) if tokens else None),
                 quantity(sum(joules) if joules else None, "J"),
@@ -240,9 +240,9 @@ def quantity(value: float | None, unit: str) -> str:
     return f"{value:.3g} {unit}"
 
 
-def window_name(found: WindowFigures, *, phase: bool, repeated: bool) -> str:
+def window_name(row: WindowFigures, *, phase: bool, repeated: bool) -> str:
     """A trial's or a phase's name; where trials were ``repeated``, a phase says which, and all."""
-    window = found.window
+    window = row.window
     warm = ", warm-up" if window.warmup else ""
     if phase:
         return window.name + (f" (trial {window.trial}{warm})" if repeated else "")

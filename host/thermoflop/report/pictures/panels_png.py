@@ -101,5 +101,5 @@ def _panel(axes: Axes, run: dict[str, Any], panel: dict[str, Any]) -> None:
 
 def _plain(text: str) -> str:
     """Text as it is: no formulas between dollars, and nothing that cannot be printed."""
-    shown = "".join(c if c.isprintable() else "?" for c in text)
-    return shown.replace("$", r"\$")
+    printable = "".join(c if c.isprintable() else "?" for c in text)
+    return printable.replace("$", r"\$")

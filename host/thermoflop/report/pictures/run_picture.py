@@ -38,12 +38,12 @@ def draw_run(folder: Path) -> Path:
     """Draw the run in ``folder`` into that folder; the path of the picture."""
     tracer = Tracer()
 
-    def seen() -> Iterator[Any]:
+    def traced() -> Iterator[Any]:
         for item in RunReader(folder):
             tracer.add(item)
             yield item
 
-    summary = summarize(seen())
+    summary = summarize(traced())
     try:
         run = read_run(folder)
     except InputError:  # a recorder that was killed before its first run.json
@@ -63,15 +63,15 @@ def draw_run(folder: Path) -> Path:
 
 def subtitle(summary: Summary) -> str:
     """One line of figures under the title."""
-    words = [duration(summary.watched_s + summary.gap_s)]
+    figures = [duration(summary.watched_s + summary.gap_s)]
     if summary.min_c is not None and summary.mean_c is not None and summary.max_c is not None:
-        words.append(
+        figures.append(
             f"min {summary.min_c:.2f}, mean {summary.mean_c:.2f}, max {summary.max_c:.2f} °C"
         )
     if summary.fan_duty is not None:
-        words.append(f"fan on {100 * summary.fan_duty:.0f} % of the time")
-        words.append(switches(summary.fan_switches))
-    return "  ·  ".join(words)
+        figures.append(f"fan on {100 * summary.fan_duty:.0f} % of the time")
+        figures.append(switches(summary.fan_switches))
+    return "  ·  ".join(figures)
 
 
 def draw(trace: Trace, title: str, below: str = "") -> str:

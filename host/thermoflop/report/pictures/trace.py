@@ -1,6 +1,6 @@
 """A run boiled down to what a picture needs, in one pass and bounded memory.
 
-Times are seconds since the run's first sample, told by the board's own clock (its spacing has none
+Times are seconds since the run's first sample, by the board's own clock (its spacing has none
 of the link's jitter); each boot is placed where its first sample arrived. Temperatures are degrees
 Celsius. Of a long run only the extremes of each stretch are kept: no peak is ever lost.
 """
@@ -15,9 +15,9 @@ from thermoflop.pico.track import BoardLine, HostEvent
 from thermoflop.pico.wire import Sample, Settings
 from thermoflop.runs.folder.records import Record
 
-MAX_POINTS = 8192
-MAX_SPANS = 2048
-MAX_MARKS = 50
+MAX_POINTS = 8192  # ten for each pixel of the picture's width
+MAX_SPANS = 2048  # two for each pixel
+MAX_MARKS = 50  # more names would cover each other
 
 Point = tuple[float, float]  # (t_s, temp_c)
 Span = tuple[float, float]  # (start_s, end_s)
@@ -25,7 +25,7 @@ Span = tuple[float, float]  # (start_s, end_s)
 
 @dataclass(slots=True)
 class Trace:
-    """What happened, ready to be drawn.
+    """What happened in a run, ready to be drawn.
 
     ``lines`` are stretches without a break; ``gaps`` are the times without samples; ``thresholds``
     are (from_s, on_c, off_c) as the board stated them; ``marks`` are moments with a name.
@@ -93,10 +93,10 @@ def _extremes(points: list[Point]) -> list[Point]:
 
 
 class Tracer:
-    """Feed it the items of a run in order; ask for the trace at any time."""
+    """Makes the trace of a run from its items, added in order."""
 
     def __init__(self) -> None:
-        """Nothing seen yet."""
+        """No item yet."""
         self._trace = Trace()
         self._line = _Line()
         self._last: Sample | None = None
@@ -116,7 +116,7 @@ class Tracer:
             self._sample(item.message, item.mono_s)
 
     def trace(self) -> Trace:
-        """What was seen so far."""
+        """The trace of the items so far."""
         self._trace.lines = self._line.lines()
         self._trace.end_s = self._last_t_s
         return self._trace
@@ -155,7 +155,7 @@ class Tracer:
             self._trace.marks.append((t_s, name))
 
     def _extend(self, last: Sample, t_s: float) -> None:
-        """What the last sample said holds until now."""
+        """The fan and the flags of the last sample hold until now."""
         if last.fan:
             _extend(self._trace.fan, self._last_t_s, t_s)
         for flag in last.flags:

@@ -28,7 +28,7 @@ class DemoLines:
     """One line a second, and one for each event."""
 
     def __init__(self, file: TextIO) -> None:
-        """``file`` takes the lines."""
+        """Lines are written to ``file``."""
         self._file = file
         self._start_s: float | None = None
         self._due_s = 0.0
@@ -71,9 +71,9 @@ class DemoPicture:
             case Sample():
                 columns, rows = self._console.size
                 lines = self._live.render(columns, rows - 1, self._board, stage.counters, True)
-                words = Text(f" this machine: {_doing(stage)}", "bold", no_wrap=True)
-                words.truncate(columns, overflow="ellipsis")
-                self._screen.update(Group(*lines, words), refresh=True)
+                status = Text(f" this machine: {_doing(stage)}", "bold", no_wrap=True)
+                status.truncate(columns, overflow="ellipsis")
+                self._screen.update(Group(*lines, status), refresh=True)
 
 
 def work_lines(result: DemoResult) -> list[str]:
@@ -107,7 +107,7 @@ def _state(sample: Sample, stage: Stage) -> str:
 
 
 def _doing(stage: Stage) -> str:
-    words = STAGES[stage.name]
+    doing = STAGES[stage.name]
     if stage.name != "work":
-        return words
-    return f"{words}, {stage.busy_cores():.1f} processors busy, {stage.tokens:.0f} tokens"
+        return doing
+    return f"{doing}, {stage.busy_cores():.1f} processors busy, {stage.tokens:.0f} tokens"

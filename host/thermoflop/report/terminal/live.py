@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 MIN_COLUMNS, MIN_ROWS = 40, 10
-_MAX_POINTS = 20_000
-_RATE_OVER_S = 5.0
+_MAX_POINTS = 20_000  # kept in memory: more than an hour at five samples a second
+_RATE_OVER_S = 5.0  # one late line then hardly changes the rate
 _LABEL = 9  # columns left of the plot
-_MIN_SPAN_C = 1.0
-_NEWS = 3
+_MIN_SPAN_C = 1.0  # a still temperature is not blown up to a noisy one
+_NEWS = 3  # lines of events under the plot
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Live:
         self._news: deque[str] = deque(maxlen=_NEWS)
 
     def add(self, items: Iterable[Item]) -> None:
-        """What came since the last call."""
+        """Take the items that came since the last call."""
         for item in items:
             if isinstance(item, BoardLine) and isinstance(item.message, Sample):
                 sample = item.message
@@ -120,8 +120,8 @@ class Live:
 
         if self.last is None or not self.last.flags:
             return Text(" no fault" if self.last else "", "green")
-        words = ", ".join(printable(describe_fault(flag)) for flag in self.last.flags)
-        return Text(f" FAULT: {words}", "bold white on red")
+        faults = ", ".join(printable(describe_fault(flag)) for flag in self.last.flags)
+        return Text(f" FAULT: {faults}", "bold white on red")
 
     def _plot(self, columns: int, rows: int, settings: dict[str, Any]) -> Iterator[Text]:
         from rich.text import Text
@@ -152,9 +152,10 @@ class Live:
 
     def _range(self, levels: Iterable[float]) -> tuple[float, float]:
         temps = [r.temp_c for r in self._readings if r.temp_c is not None]
-        shown = [*temps, *levels] or [20.0, 30.0]
-        spare_c = max(0.05 * (max(shown) - min(shown)), (_MIN_SPAN_C - max(shown) + min(shown)) / 2)
-        return min(shown) - spare_c, max(shown) + spare_c
+        drawn = [*temps, *levels] or [20.0, 30.0]
+        low_c, high_c = min(drawn), max(drawn)
+        spare_c = max(0.05 * (high_c - low_c), (_MIN_SPAN_C - high_c + low_c) / 2)
+        return low_c - spare_c, high_c + spare_c
 
     def _stretches(self) -> Iterator[list[tuple[_Reading, float]]]:
         """Readings without a break between them."""

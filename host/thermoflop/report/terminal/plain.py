@@ -10,7 +10,7 @@ from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
 from thermoflop.pico.wire import Event, Log, Sample, printable
 from thermoflop.report.messages import describe_event, describe_fault
 
-_TALLY_S = 1.0
+_TALLY_S = 1.0  # at a wrong baud rate every line is bad: they would flood a terminal
 
 
 def news(item: Item) -> str:
@@ -36,9 +36,9 @@ def plain_line(item: Item) -> str:
     if isinstance(item, BoardLine) and isinstance(item.message, Sample):
         sample = item.message
         temp = "no valid reading" if sample.temp_c is None else f"{sample.temp_c:.3f} °C"
-        words = [clock_time(item), temp, "fan on" if sample.fan else "fan off", sample.mode]
-        words += [f"FAULT {printable(describe_fault(flag))}" for flag in sample.flags]
-        return "  ".join(words)
+        parts = [clock_time(item), temp, "fan on" if sample.fan else "fan off", sample.mode]
+        parts += [f"FAULT {printable(describe_fault(flag))}" for flag in sample.flags]
+        return "  ".join(parts)
     text = news(item)
     return f"{clock_time(item)}  {text}" if text else ""
 
@@ -49,7 +49,7 @@ class PlainLines:
     def __init__(self) -> None:
         """Nothing is summed up yet."""
         self._bad: Counter[str] = Counter()
-        self._said_s = float("-inf")
+        self._tallied_s = float("-inf")
 
     def add(self, items: Iterable[Item]) -> Iterator[str]:
         """The lines that these items are worth."""
@@ -58,8 +58,8 @@ class PlainLines:
                 self._bad[item.reason] += 1
             elif text := plain_line(item):
                 yield text
-            if self._bad and item.mono_s - self._said_s >= _TALLY_S:
-                self._said_s = item.mono_s
+            if self._bad and item.mono_s - self._tallied_s >= _TALLY_S:
+                self._tallied_s = item.mono_s
                 yield f"{clock_time(item)}  {self._tally()}"
 
     def _tally(self) -> str:

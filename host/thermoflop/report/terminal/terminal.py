@@ -12,50 +12,51 @@ from thermoflop.runs.gpu.throttle import words
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.figures import Analysis, WindowFigures
 
-MAX_WINDOWS = 40
+MAX_WINDOWS = 40  # trials and phases, about a screen
 
 
-def lines(found: Analysis) -> list[str]:
+def lines(analysis: Analysis) -> list[str]:
     """The figures of a run, aligned."""
-    rows: list[tuple[str, str]] = [("run", str(found.data.folder))]
-    command = found.data.run.get("command")
+    rows: list[tuple[str, str]] = [("run", str(analysis.data.folder))]
+    command = analysis.data.run.get("command")
     if isinstance(command, list):
         rows.append(("command", " ".join(str(word) for word in command)))
-    for variant, figures in found.durations.items():
+    for variant, figures in analysis.durations.items():
         error = f" ± {figures.error:.3f}" if figures.error is not None else ""
         rows.append((f"time {variant}", f"{figures.mean:.3f}{error} s, {len(figures.values)}x"))
-    if found.b_over_a is not None:
-        error = f" ± {100 * found.b_over_a.error:.2f}" if found.b_over_a.error is not None else ""
-        rows.append(("B over A", f"{100 * found.b_over_a.mean:+.2f}{error} %"))
-    repeated = len(found.trials) > 1
-    for trial in found.trials[:MAX_WINDOWS]:
-        said = _window(trial) + (", a warm-up" if trial.window.warmup else "")
-        rows.append((trial.window.name, said))
-    for phase in found.phases[: max(0, MAX_WINDOWS - len(found.trials))]:
+    if analysis.b_over_a is not None:
+        ratio = analysis.b_over_a
+        error = f" ± {100 * ratio.error:.2f}" if ratio.error is not None else ""
+        rows.append(("B over A", f"{100 * ratio.mean:+.2f}{error} %"))
+    repeated = len(analysis.trials) > 1
+    for trial in analysis.trials[:MAX_WINDOWS]:
+        text = _window(trial) + (", a warm-up" if trial.window.warmup else "")
+        rows.append((trial.window.name, text))
+    for phase in analysis.phases[: max(0, MAX_WINDOWS - len(analysis.trials))]:
         of = f", trial {phase.window.trial}" if repeated else ""
         rows.append((phase.window.name, _window(phase) + of))
-    for heat in found.heat:
+    for heat in analysis.heat:
         text = f"{heat.min_c:.1f} min, {heat.mean_c:.1f} mean, {heat.max_c:.1f} max °C"
         if heat.fit is not None:
             text += f", time constant {heat.fit.tau_s:.1f} s"
         rows.append((heat.name, text))
-    for name, seconds in found.seconds_by_reason.items():
+    for name, seconds in analysis.seconds_by_reason.items():
         rows.append(("throttled", f"{words(name)}, {seconds:.1f} s"))
-    if found.fan_duty is not None:
-        rows.append(("fan", f"on {100 * found.fan_duty:.1f} % of the time"))
-    rows += [("note", warning) for warning in found.warnings]
+    if analysis.fan_duty is not None:
+        rows.append(("fan", f"on {100 * analysis.fan_duty:.1f} % of the time"))
+    rows += [("note", warning) for warning in analysis.warnings]
     aligned = [f"{visible(name):<14} {visible(text)}" for name, text in rows]
-    return aligned + predicted.lines(found)
+    return aligned + predicted.lines(analysis)
 
 
-def _window(found: WindowFigures) -> str:
-    text = f"{found.window.duration_s:.3f} s"
-    if found.tokens_per_s is not None:
-        text += f", {found.tokens_per_s:.4g} tokens/s"
-    if found.joules is not None:
-        text += f", {quantity(found.joules, 'J')}"
-    if found.joules_per_token is not None:
-        text += f", {found.joules_per_token:.3g} J/token"
-    if found.throttled_s > 0:
-        text += f", throttled {100 * found.throttled_s / found.window.duration_s:.0f} %"
+def _window(figures: WindowFigures) -> str:
+    text = f"{figures.window.duration_s:.3f} s"
+    if figures.tokens_per_s is not None:
+        text += f", {figures.tokens_per_s:.4g} tokens/s"
+    if figures.joules is not None:
+        text += f", {quantity(figures.joules, 'J')}"
+    if figures.joules_per_token is not None:
+        text += f", {figures.joules_per_token:.3g} J/token"
+    if figures.throttled_s > 0:
+        text += f", throttled {100 * figures.throttled_s / figures.window.duration_s:.0f} %"
     return text
