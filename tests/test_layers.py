@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,19 @@ def test_arrows_point_down_and_there_is_no_circle(monkeypatch):
 @pytest.mark.parametrize("name", MODULES)
 def test_every_module_imports(name):
     importlib.import_module(name)
+
+
+def test_ops_starts_without_what_is_slow_to_import():
+    """Where a record or an annotation needed them, each would cost more than counting does."""
+    code = (
+        "import sys; before = set(sys.modules); from thermoflop.cli import main; "
+        "main(['ops', 'gpt2']); print(*set(sys.modules) - before, file=sys.stderr)"
+    )
+    env = os.environ | {"PYTHONPATH": str(HOST)}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    slow = {"typing", "dataclasses", "inspect", "pathlib", "numpy", "sympy", "rich", "serial"}
+    assert run.returncode == 0, run.stderr
+    assert not slow & set(run.stderr.split())
 
 
 def test_only_the_listed_files_import_by_a_name_made_at_run_time():

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def shortened(value: Any) -> str:
+def quote_value(value: Any) -> str:
     """A value in at most 40 characters."""
     try:
         text = repr(value)

@@ -109,8 +109,9 @@ def scaled(value: Number, numerator: int, denominator: int) -> Number:
 def distinct_experts(experts: Number, top_k: Number, tokens: Number) -> Number:
     """Expected number of different experts that ``tokens`` tokens touch: E(1-(1-k/E)^T).
 
-    Each token chooses ``top_k`` of ``experts`` evenly and independently of the others. One token
-    touches exactly ``top_k``. A float, because the expectation is one; a formula for symbols.
+    Each token chooses ``top_k`` of ``experts`` evenly and independently of the others, so it
+    misses an expert with probability 1 - k/E, and T tokens all miss it with the T-th power. One
+    token touches exactly ``top_k``. A float, because the expectation is one.
     """
     kind = common_kind(experts, top_k, tokens)
     if kind == "sympy":

@@ -32,7 +32,8 @@ def held_tokens(tokens: Number, window: Number | None, block_size: int | None) -
 
 
 def elements_per_token(mixer: Attention | LatentAttention, mla: str = "latent") -> Number:
-    """Elements that one layer keeps for one token."""
+    """Elements that one layer keeps for one token: keys and values, or the latent with its rotary
+    key (DeepSeek-V2, section 2.1)."""
     if isinstance(mixer, LatentAttention):
         if mla == "expanded":
             return mixer.heads * (mixer.key_dim + mixer.value_dim)

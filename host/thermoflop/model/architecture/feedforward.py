@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.parts import Part
 
-# Element-wise operations per element, one for each arithmetic operation or special function.
+# Element-wise operations per element, one for each arithmetic operation or special function: relu
+# takes a maximum, and relu2 squares it; silu is x / (1 + exp(-x)); gelu by its tanh form is 8 in
+# ELECTRA's flops_computation.py (github.com/google-research/electra).
 ACTIVATION_OPERATIONS = {"relu": 1, "relu2": 2, "silu": 4, "gelu": 8}
 
 _NAMES = {"experts": "expert {}", "shared_experts": "shared {}"}
@@ -56,7 +58,7 @@ class Mlp:
 
 @record
 class Moe:
-    """A mixture: ``top_k`` of ``experts`` work on each token, a ``shared`` MLP on every token."""
+    """A mixture: ``top_k`` of ``experts`` work on each token (Shazeer 2017), ``shared`` on all."""
 
     hidden: Number
     experts: Number

@@ -54,8 +54,9 @@ class Linear:
 class Norm:
     """A normalization of vectors of ``width`` elements, ``vectors`` of them per token.
 
-    ``kind`` is ``rms`` (4 operations an element: square, add, scale, weigh), ``layer`` (7: add to
-    the mean, centre, square, add, scale, weigh, shift) or ``l2`` (3: no weights).
+    ``kind`` is ``rms`` (4 operations an element: square, add, scale, weigh; Zhang and Sennrich
+    2019), ``layer`` (7: add to the mean, centre, square, add, scale, weigh, shift; Ba 2016) or
+    ``l2`` (3: no weights).
     ``copies`` sets of weights exist when each head has its own.
     """
 

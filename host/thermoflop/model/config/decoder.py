@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.base.messages import shortened
+from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
@@ -144,7 +144,7 @@ def class_name(config: Config, default: str) -> str:
     name = named[0] if isinstance(named, list) else named
     if not isinstance(name, str):
         raise InputError(
-            f"architectures is {shortened(named)} where a list of class names is expected"
+            f"architectures is {quote_value(named)} where a list of class names is expected"
         )
     return name
 
@@ -157,7 +157,7 @@ def label_count(config: Config) -> int:
     count = config.raw.get("num_labels", 2)
     if type(count) is not int or count < 1:
         raise InputError(
-            f"num_labels is {shortened(count)} where a whole number from 1 is expected"
+            f"num_labels is {quote_value(count)} where a whole number from 1 is expected"
         )
     return count
 

@@ -5,7 +5,7 @@ Which head there is follows from the class named in ``architectures``.
 
 from __future__ import annotations
 
-from thermoflop.base.messages import shortened
+from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.parts import Linear, Table, Vector
@@ -75,7 +75,7 @@ def _refuse_variants(config: Config) -> None:
         value = config.raw.get(key)
         if value is not None and value not in plain:
             raise UnknownModel(
-                f"{key} = {shortened(value)} is not understood for {config.family.name}"
+                f"{key} = {quote_value(value)} is not understood for {config.family.name}"
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.base.messages import nearest, shortened
+from thermoflop.base.messages import nearest, quote_value
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.config.family import Family, Key, Use
 from thermoflop.model.config.ignored_keys import changes_nothing
@@ -79,7 +79,7 @@ def check_value(key: str, value: Any, rule: Key) -> None:
             return
         raise InputError(f"{key} is null where {_expected(key, rule)} is expected")
     if rule.kind in _CHECKS and not _CHECKS[rule.kind](key, value, rule):
-        raise InputError(f"{key} is {shortened(value)} where {_expected(key, rule)} is expected")
+        raise InputError(f"{key} is {quote_value(value)} where {_expected(key, rule)} is expected")
 
 
 def _is_count(key: str, value: Any, rule: Key) -> bool:
@@ -132,7 +132,7 @@ def _renamed(family: Family, raw: Mapping[str, Any]) -> dict[str, Any]:
         if key in renamed and renamed[key] != value:
             names = [other for other in (key, *family.aliases) if other in raw]
             both = " and ".join(dict.fromkeys((*names, name)))
-            raise InputError(f"{both} name the same thing and disagree: {shortened(value)}")
+            raise InputError(f"{both} name the same thing and disagree: {quote_value(value)}")
         renamed[key] = value
     for name, key in family.overriding.items():
         if raw.get(name) is not None:
@@ -147,6 +147,6 @@ def _refuse_unknown(family: Family, key: str, value: Any) -> None:
     near = nearest(key, family.keys)
     hint = f"; did you mean {near}?" if near else ";"
     raise UnknownModel(
-        f"{key} = {shortened(value)} is not understood for model_type {family.name!r} and could "
+        f"{key} = {quote_value(value)} is not understood for model_type {family.name!r} and could "
         f"change a count{hint} say ignore={key!r} (--ignore) if it does not"
     )

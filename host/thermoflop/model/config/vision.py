@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.base.messages import shortened
+from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
@@ -22,7 +22,7 @@ def nested(config: Config, key: str, model_type: str) -> Config:
     raw = config[key] or {}
     stated = raw.get("model_type", model_type)
     if stated != model_type:
-        raise UnknownModel(f"{key} is of model_type {shortened(stated)}: expected {model_type}")
+        raise UnknownModel(f"{key} is of model_type {quote_value(stated)}: expected {model_type}")
     family = find_family(model_type)
     if family is None:
         raise UnknownModel(f"{key} needs the family {model_type}, which is not known")
@@ -39,7 +39,7 @@ def plain_layer(config: Config, bias: bool = True) -> Layer:
 
 
 def patch_grid(config: Config) -> int:
-    """Patches of one image."""
+    """Patches of one image; what is left over at the edge is cut (Dosovitskiy 2021)."""
     image, patch = config["image_size"], config["patch_size"]
     if patch > image:
         raise InputError(f"a patch of {patch} pixels is larger than an image of {image}")

@@ -39,6 +39,7 @@ def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
     for norm in attention.norms():
         yield normalize(norm, scope)
     if attention.rotary is not None:
+        # x cos + rotated(x) sin: two products and a sum an element (Su 2021, RoFormer)
         heads = attention.heads + attention.kv_heads
         yield elementwise("rotary", scope, tokens, heads * attention.rotary, 3)
     window = attention.window if attention.chunk is None else attention.chunk
@@ -47,6 +48,7 @@ def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
     shape = (attention.heads, attention.kv_heads, attention.head_dim, attention.head_dim)
     yield from _attend(scope, attention.group, shape, keys, pairs, cached=scope.causal)
     if attention.gate:
+        # a sigmoid 1 / (1 + exp(-x)) of four operations, and a product
         yield elementwise("output gate", scope, tokens, attention.q_width, 5, 2)
     yield scope.linear(output, tokens)
 
@@ -126,7 +128,11 @@ def _expansion(mla: LatentAttention, scope: EmitContext, keys: Number) -> MatMul
 def _absorbed(
     mla: LatentAttention, scope: EmitContext, keys: Number, pairs: Number | None
 ) -> Iterator[Operator]:
-    """Queries are taken into the latent, which then serves as key and value of every head."""
+    """Queries are taken into the latent, which then serves as key and value of every head.
+
+    The two products with the expansion commute with attention (DeepSeek-V2, section 2.1.2), so a
+    decode step reads one latent a token instead of the keys and values of all heads.
+    """
     where, rank = (scope.part, "attn_proj", scope.times, scope.tokens), mla.kv_rank
     yield MatMul("absorb keys", *where, mla.nope, rank, batch=mla.heads)
     shape = (mla.heads, 1, rank + mla.rope, rank)

@@ -6,7 +6,7 @@ from thermoflop.base.number import distinct_experts
 from thermoflop.base.record import replace
 from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.operators.context import elementwise
-from thermoflop.model.operators.kinds import MatMul
+from thermoflop.model.operators.kinds import SOFTMAX_OPERATIONS, MatMul
 from thermoflop.model.operators.operator import Operator
 
 TYPE_CHECKING = False
@@ -44,7 +44,8 @@ def _mixture(moe: Moe, scope: EmitContext) -> Iterator[Operator]:
     """Router, experts on the tokens routed to them, shared experts on all."""
     tokens, step = scope.tokens, scope.step
     yield scope.linear(moe.router(), tokens)
-    yield elementwise("routing softmax", scope, tokens, moe.experts, 5)
+    # the operations of a softmax; choosing the top-k compares and computes nothing
+    yield elementwise("routing softmax", scope, tokens, moe.experts, SOFTMAX_OPERATIONS)
     everyone = step.experts == "all"
     fan_out = moe.experts if everyone else moe.top_k
     sets = (
@@ -54,6 +55,7 @@ def _mixture(moe: Moe, scope: EmitContext) -> Iterator[Operator]:
     )
     routed = tokens * fan_out
     yield from _mlp(moe.expert, scope, routed, sets)
+    # each expert's result times its weight, and the sum
     yield elementwise("combine experts", scope, routed, moe.hidden, 2)
     if moe.shared is not None:
         yield from _mlp(moe.shared, scope, tokens)

@@ -19,7 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
 
-# Softmax, per score: scale, subtract the maximum, exponential, add, divide.
+# Softmax, per score: scale, subtract the maximum, exponential, add, divide; as many as ELECTRA's
+# flops_computation.py counts (github.com/google-research/electra).
 SOFTMAX_OPERATIONS = 5
 
 

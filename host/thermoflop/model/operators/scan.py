@@ -38,6 +38,7 @@ def recurrent_operators(mixer: Recurrent, scope: EmitContext) -> Iterator[Operat
     where = (scope.part, role, scope.times, scope.tokens)
     reads, updates = (2, 3) if delta else (1, 6)
     yield Scan("scan", *where, reads, mixer.scanned, scope.sequences, mixer.state_elements, updates)
+    # silu x / (1 + exp(-x)) of four operations, and a product
     yield elementwise("silu gate", scope, scope.tokens, mixer.inner, 5, 2)
     yield scope.linear(outward, scope.tokens)
 

@@ -151,7 +151,8 @@ def _check_size(name: str, value: Number, least: int) -> None:
 def keys_held(cached: Number, new: Number, window: Number | None) -> Number:
     """Keys that a layer holds in a step: those kept from before, and the new ones.
 
-    A window of w keeps w - 1 old keys, so a decode step attends min(w, cached + 1).
+    A window of w keeps w - 1 old keys, so a decode step attends min(w, cached + 1), itself
+    included (Jiang 2023, Mistral 7B).
     """
     if window is None:
         return cached + new
@@ -190,7 +191,12 @@ def _chunk_pairs(positions: Number, chunk: Number) -> Number:
 
 
 def convolved(step_cached: Number, new: Number, kernel: Number, convention: str) -> Number:
-    """Positions that a causal convolution computes for ``new`` tokens."""
+    """Positions that a causal convolution computes for ``new`` tokens.
+
+    ``padded`` is what transformers computes before it cuts the result: padding by taps - 1 on both
+    sides gives n + taps - 1 positions; in a decode step the cached window of ``taps`` positions and
+    the new one give two (``torch_causal_conv1d_update``).
+    """
     if convention == "needed":
         return new
     return new + where_zero(step_cached, kernel - 1, 1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.messages import nearest, shortened
+from thermoflop.base.messages import nearest
+from thermoflop.base.messages import quote_value as shortened
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
 

@@ -5,7 +5,7 @@ Defaults are those of the configuration classes of transformers 5 (``configurati
 
 from __future__ import annotations
 
-from thermoflop.base.messages import shortened
+from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.config.families.classic import ALL_BIASES, LAYER_NORM, four_times
 from thermoflop.model.config.family import family, mapping, use
@@ -111,7 +111,7 @@ def _mpt_attention(config: Config) -> None:
     for name, is_changed in changed.items():
         if is_changed:
             raise UnknownModel(
-                f"attn_config.{name} = {shortened(options[name])} is not understood for mpt"
+                f"attn_config.{name} = {quote_value(options[name])} is not understood for mpt"
             )
 
 

@@ -5,7 +5,7 @@ Defaults are those of the configuration classes of transformers 5 (``configurati
 
 from __future__ import annotations
 
-from thermoflop.base.messages import shortened
+from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
 from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
 from thermoflop.model.config.families.patterns import (
@@ -235,7 +235,7 @@ def _dbrx(section: str, key: str, default: int) -> Any:
         count = (config[section] or {}).get(key, default)
         if type(count) is not int or not 0 < count < 10**9:
             raise InputError(
-                f"{section}.{key} is {shortened(count)} where a whole number is expected"
+                f"{section}.{key} is {quote_value(count)} where a whole number is expected"
             )
         return count
 

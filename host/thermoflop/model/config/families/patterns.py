@@ -5,7 +5,7 @@ Each rule is a function of the configuration that returns one word or one truth 
 
 from __future__ import annotations
 
-from thermoflop.base.messages import shortened
+from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
 
 TYPE_CHECKING = False
@@ -41,7 +41,7 @@ def from_layer_types(config: Config, layers: int) -> list[str] | None:
     unknown = next((kind for kind in kinds if kind not in LAYER_KINDS), None)
     if unknown is not None:
         raise InputError(
-            f"layer_types holds {shortened(unknown)}, which is no kind of layer known here"
+            f"layer_types holds {quote_value(unknown)}, which is no kind of layer known here"
         )
     return [LAYER_KINDS[kind] for kind in kinds]
 

@@ -6,7 +6,7 @@ those of the configuration classes of transformers 5.
 
 from __future__ import annotations
 
-from thermoflop.base.messages import shortened
+from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.mixers import GatedDelta, Mamba, Mamba2
 from thermoflop.model.config.families import mixtures  # noqa: F401 - qwen3_moe is defined there
@@ -26,14 +26,14 @@ def _rank(value: Any, hidden: int) -> int:
     if value is None or value == "auto":
         return -(-hidden // 16)
     if type(value) is not int or not 0 < value < 10**9:
-        raise InputError(f"a time step rank of {shortened(value)} makes no sense")
+        raise InputError(f"a time step rank of {quote_value(value)} makes no sense")
     return value
 
 
 def _expanded(value: Any, hidden: int) -> int:
     """``expand`` times the hidden size; the classes cut it to a whole number."""
     if type(value) not in (int, float) or not 0 < value < 10**6:
-        raise InputError(f"expand is {shortened(value)} where a positive number is expected")
+        raise InputError(f"expand is {quote_value(value)} where a positive number is expected")
     return int(value * hidden)
 
 
@@ -201,7 +201,7 @@ def _nemotron_h_kinds(config: Config) -> Sequence[str]:
     unknown = next((kind for kind in kinds if kind not in table), None)
     if unknown is not None:
         raise InputError(
-            f"{shortened(unknown)} in the layer pattern is no kind of layer of nemotron_h"
+            f"{quote_value(unknown)} in the layer pattern is no kind of layer of nemotron_h"
         )
     stated = config["num_hidden_layers"]
     if stated is not None and stated != len(kinds):
