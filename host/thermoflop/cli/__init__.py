@@ -1,7 +1,8 @@
 """The command line: one small module per command, no logic here.
 
-A command is a module in this package with ``configure(parser)`` and ``run(args) -> int``. Only the
-module of the command that was asked for is imported, so that starting stays cheap.
+A command is a module in this package with ``configure(parser)``, which adds its options,
+``run(args)``, which returns the exit code, and perhaps ``EPILOG``, printed below its help as it
+stands. Only the module of the command that runs is imported, so that starting stays cheap.
 """
 
 from __future__ import annotations
@@ -24,10 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "record": ("record", "run a command and record board, GPU, output and phases with it"),
     "runs": ("runs", "list, filter, show, export and delete what was recorded"),
     "report": ("report", "one page of one or more runs: curves, phases, tables, provenance"),
-    "serve": (
-        "serve",
-        "the page: live board and GPUs, runs and the estimator in a browser",
-    ),
+    "serve": ("serve", "the page: live board and GPUs, runs and the estimator in a browser"),
     "pico": ("pico", "say one command to the board and print its answer"),
     "simulate": ("simulate", "a Pico W that is not there, running the real firmware"),
     "bench": ("bench", "run a decoder of a model's shape and its operators, beside their bounds"),
@@ -102,6 +100,8 @@ def build_parser(only: str | None = None, everything: bool = False) -> argparse.
         )
         if everything or only == name:
             command = import_module(f"thermoflop.cli.{module}")
+            if epilog := getattr(command, "EPILOG", ""):
+                sub.epilog, sub.formatter_class = epilog, RawHelpFormatter
             command.configure(sub)
             sub.set_defaults(run=command.run)
     return parser

@@ -1,36 +1,90 @@
-"""Words that several commands share: durations coming in, a line of progress going out."""
+"""Options that several commands have, each described once, and results printed as text or JSON."""
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
-from thermoflop.errors import UsageError
-from thermoflop.runs.duration import read_duration_s
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from thermoflop.runs.record.log import Progress
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any, TextIO
 
 
 def duration_s(text: str) -> float:
-    """The ``type`` of an argument that is a duration: seconds, or argparse's own error."""
+    """The ``type`` of an option that is a duration: seconds, or argparse's own error."""
+    from thermoflop.errors import UsageError
+    from thermoflop.runs.duration import read_duration_s
+
     try:
         return read_duration_s(text)
     except UsageError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def progress_line(progress: Progress) -> str:
-    """One line for a terminal while a run goes on."""
-    counters, last = progress.counters, progress.last
-    words = [f"{progress.elapsed_s:6.0f} s", f"{counters.samples} samples"]
-    if last is not None:
-        words.append("no valid reading" if last.temp_c is None else f"{last.temp_c:.2f} °C")
-        words.append("fan on" if last.fan else "fan off")
-        words += [f"FAULT {flag}" for flag in last.flags]
-    lost = counters.lost_samples + counters.bad_lines
-    if lost:
-        words.append(f"{lost} lost or bad")
-    if not progress.connected:
-        words.append("waiting for the board to come back")
-    return "  ".join(words)
+def path(text: str) -> Path:
+    """The ``type`` of an option that is a path; pathlib is imported when one is read."""
+    from pathlib import Path
+
+    return Path(text)
+
+
+def read_label(text: str) -> tuple[str, str]:
+    """Key and value of ``--label KEY=VALUE``. UsageError for anything else."""
+    from thermoflop.errors import UsageError
+
+    key, sign, value = text.partition("=")
+    if not key or not sign:
+        raise UsageError(f"--label {text!r} is not of the form KEY=VALUE")
+    return key, value
+
+
+# option -> what argparse is told of it
+_SHARED: dict[str, dict[str, Any]] = {
+    "--for": {"type": duration_s, "metavar": "T", "help": "stop after 60s, 5m or 1h"},
+    "--gpu": {
+        "choices": ("auto", "none", "sim"), "default": "auto", "help": "GPU telemetry (auto)",
+    },
+    "--in": {"dest": "where", "type": path, "default": "runs", "metavar": "DIR", "help": "(runs)"},
+    "--json": {"action": "store_true", "help": "one JSON object"},
+    "--label": {"action": "append", "default": [], "metavar": "KEY=VALUE"},
+    "--out": {"type": path, "default": "runs", "metavar": "DIR", "help": "where runs go (runs)"},
+    "--page": {"type": int, "metavar": "N", "help": "tokens in a page of the cache"},
+    "--plain": {"action": "store_true", "help": "plain lines on a terminal, too"},
+    "--port": {"metavar": "P", "help": "port, sim://... or socket://host:port"},
+    "--profile": {"metavar": "P", "help": "vllm, llama.cpp, mine, ... or a JSON file"},
+    "--wait": {
+        "type": duration_s, "default": 5.0, "metavar": "T", "help": "wait for a first line (5s)",
+    },
+    "--why": {"action": "store_true", "help": "every operator, and what binds it"},
+}  # fmt: skip
+
+
+def add_shared(parser: argparse._ActionsContainer, *options: str, **changes: Any) -> None:
+    """Add options that other commands have too; ``changes`` replace parts of the description."""
+    for option in options:
+        parser.add_argument(option, **{**_SHARED[option], **changes})
+
+
+def json_text(data: object, *, indented: bool = False) -> str:
+    """JSON as commands print it: one line of ASCII, or ``indented`` and in UTF-8."""
+    import json
+
+    return json.dumps(data, ensure_ascii=not indented, indent=1 if indented else None)
+
+
+def print_result(
+    args: argparse.Namespace,
+    data: Callable[[], object],
+    text: Callable[[], str],
+    *,
+    indented: bool = False,
+    file: TextIO | None = None,
+) -> None:
+    """Print a command's result: with ``--json`` its data as JSON, else its text, if there is any.
+
+    ``data`` and ``text`` are called when they are needed; ``indented`` is that of ``json_text``.
+    """
+    printed = json_text(data(), indented=indented) if args.json else text()
+    if printed:
+        print(printed, file=file)

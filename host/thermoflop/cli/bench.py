@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import TYPE_CHECKING
+
+from thermoflop.cli.arguments import add_shared, print_result
 
 if TYPE_CHECKING:
     from thermoflop.bench.measure import OperatorRow, StepRow
@@ -20,9 +21,7 @@ phase. Everything at once on a machine with a GPU:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
-    parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    """Add the options."""
     add = parser.add_argument
     add("models", nargs="*", metavar="MODEL", help="a config.json, its folder, or a known name")
     add("--suite", choices=("cpu", "gpu"), help="a set of models and sizes instead")
@@ -31,14 +30,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--generate", type=int, metavar="N", help="tokens generated after it (16)")
     add("--layers", type=int, metavar="N", help="of the decoder (all, or what fits into memory)")
     add("--only", choices=("operators", "decoder"), help="one of the two (both)")
-    add("--profile", metavar="P", help="expectations: what `thermoflop calibrate` made")
+    add_shared(parser, "--profile", help="expectations: what `thermoflop calibrate` made")
     add("--calibrate", action="store_true", help="calibrate first, into the profile `mine`")
     add_backend(parser)
-    add("--json", action="store_true", help="one JSON object")
+    add_shared(parser, "--json")
 
 
 def add_backend(parser: argparse.ArgumentParser) -> None:
-    """What runs it."""
+    """The library, the device and the number format that operators run with."""
     add = parser.add_argument
     add("--backend", choices=("numpy", "torch"), help="numpy, or torch where it is installed")
     add("--device", metavar="D", help="cpu, cuda or cuda:1 (cpu)")
@@ -46,13 +45,13 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and print."""
+    """Measure, print a line for each operator and step, then the summary."""
     from thermoflop.bench.run import BenchOptions, run_bench
     from thermoflop.bench.text import Lines, best_text, summary_text
 
     lines = Lines()
 
-    def on_row(row: OperatorRow | StepRow | str) -> None:
+    def print_row(row: OperatorRow | StepRow | str) -> None:
         if not args.json:
             print(lines.of(row), flush=True)
 
@@ -60,10 +59,6 @@ def run(args: argparse.Namespace) -> int:
         args.models, args.batch, args.prompt, args.generate, args.layers, args.suite, args.only,
         args.profile, args.calibrate, args.backend, args.device, args.dtype,
     )  # fmt: skip
-    result = run_bench(options, on_row, lambda text: print(text, file=sys.stderr, flush=True))
-    if args.json:
-        print(json.dumps(result.to_json()))
-    else:
-        print(summary_text(result))
-        print(best_text(result.best))
+    result = run_bench(options, print_row, lambda text: print(text, file=sys.stderr, flush=True))
+    print_result(args, result.to_json, lambda: f"{summary_text(result)}\n{best_text(result.best)}")
     return 0

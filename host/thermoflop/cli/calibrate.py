@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 
+from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.bench import add_backend
 
 EPILOG = """\
@@ -18,18 +18,16 @@ Ctrl-C leaves the old profile as it was.
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
-    parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    """Add the options."""
     add = parser.add_argument
     add("--name", default="mine", metavar="NAME", help="of the profile (mine)")
     add("--quick", action="store_true", help="fewer shapes, wider intervals")
     add_backend(parser)
-    add("--json", action="store_true", help="print the profile as JSON")
+    add_shared(parser, "--json", help="print the profile as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, keep, and say what was found."""
+    """Measure, keep the profile, and print it."""
     from thermoflop.bench.backends import open_backend
     from thermoflop.bench.calibrate.run import calibrate, check_name
     from thermoflop.bench.calibrate.text import Progress, profile_text
@@ -39,6 +37,6 @@ def run(args: argparse.Namespace) -> int:
     backend = open_backend(args.backend or "numpy", args.device or "cpu", args.dtype or "fp32")
     check(backend)
     with Progress(sys.stderr) as progress:
-        raw = calibrate(args.name, backend, args.quick, progress.say, progress.at)
-    print(json.dumps(raw) if args.json else profile_text(raw))
+        profile = calibrate(args.name, backend, args.quick, progress.say, progress.at)
+    print_result(args, lambda: profile, lambda: profile_text(profile))
     return 0

@@ -12,9 +12,7 @@ The script knows all commands and options and starts no Python. Make it again af
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
-    parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    """Add the options."""
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"), help="which shell")
 
 
@@ -41,10 +39,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     """Every argument of every command."""
-    found: list[argparse.Action] = []
+    actions: list[argparse.Action] = []
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way in
-        found.append(action)
+        actions.append(action)
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for sub in dict.fromkeys(action.choices.values()):
-                found += _actions(sub)
-    return found
+                actions += _actions(sub)
+    return actions

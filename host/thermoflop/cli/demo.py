@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thermoflop.cli.arguments import duration_s
+from thermoflop.cli.arguments import add_shared, print_result
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from thermoflop.runs.demo.stages import DemoResult
 
 EPILOG = """\
@@ -28,21 +28,14 @@ SIMULATED = (
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
-    parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument(
-        "--for", dest="seconds", type=duration_s, default=10.0, metavar="T", help="work for T (10s)"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs"), metavar="DIR", help="where runs go (runs)"
-    )
-    parser.add_argument("--plain", action="store_true", help="plain lines on a terminal, too")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    """Add the options."""
+    add_shared(parser, "--for", dest="work_s", default=10.0, help="work for T (10s)")
+    add_shared(parser, "--out", "--plain")
+    add_shared(parser, "--json", help="print the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Play, then say what happened."""
+    """Play the demonstration, then print what happened."""
     from thermoflop.report.html.page import write_report
     from thermoflop.report.pictures.run_picture import draw_run
 
@@ -52,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         result = _with_lines(args)
     folder = result.outcome.folder
-    _print_result(result, draw_run(folder), write_report([folder]), args.json)
+    _print_result(result, draw_run(folder), write_report([folder]), args)
     if result.interrupted:
         return 130
     return 0 if result.fan_worked else 1
@@ -63,7 +56,7 @@ def _with_lines(args: argparse.Namespace) -> DemoResult:
     from thermoflop.runs.demo.stages import demo
 
     lines = None if args.json else DemoLines(sys.stderr).see
-    return demo(args.out, work_s=args.seconds, on_line=lines)
+    return demo(args.out, work_s=args.work_s, on_line=lines)
 
 
 def _with_picture(args: argparse.Namespace) -> DemoResult:
@@ -75,37 +68,35 @@ def _with_picture(args: argparse.Namespace) -> DemoResult:
 
     console = Console()
     with Screen(console=console, screen=True, auto_refresh=False) as screen:
-        return demo(args.out, work_s=args.seconds, on_line=DemoPicture(console, screen).see)
+        return demo(args.out, work_s=args.work_s, on_line=DemoPicture(console, screen).see)
 
 
-def _print_result(result: DemoResult, picture: Path, page: Path, as_json: bool) -> None:
+def _print_result(result: DemoResult, picture: Path, page: Path, args: argparse.Namespace) -> None:
     from thermoflop.report.html import predicted
     from thermoflop.report.summary import summarize_run, summary_lines
     from thermoflop.report.terminal.demo import work_lines
     from thermoflop.runs.analysis.analyze import analyze
 
     outcome, stage = result.outcome, result.stage
-    found = analyze(outcome.folder)
-    if as_json:
-        data = {
-            "simulated": True,
-            "folder": str(outcome.folder),
-            "report": str(page),
-            "picture": str(picture),
-            "interrupted": result.interrupted,
-            "duration_s": outcome.run["ended"]["duration_s"],
-            "tokens": stage.tokens,
-            "threads": result.threads,
-            "fan_on_s": stage.fan_on_s,
-            "fan_off_s": stage.fan_off_s,
-            "predicted": [row.to_json() for row in found.predicted],
-            "counters": outcome.run["counters"],
-            "summary": outcome.run["summary"],
-        }
-        print(json.dumps(data))
-        return
+    analysis = analyze(outcome.folder)
     counters, clocks = outcome.run["counters"], outcome.run["clocks"]
+    data = {
+        "simulated": True,
+        "folder": str(outcome.folder),
+        "report": str(page),
+        "picture": str(picture),
+        "interrupted": result.interrupted,
+        "duration_s": outcome.run["ended"]["duration_s"],
+        "tokens": stage.tokens,
+        "threads": result.threads,
+        "fan_on_s": stage.fan_on_s,
+        "fan_off_s": stage.fan_off_s,
+        "predicted": [row.to_json() for row in analysis.predicted],
+        "counters": counters,
+        "summary": outcome.run["summary"],
+    }
     lines = work_lines(result) + summary_lines(summarize_run(outcome.folder), counters, clocks)
-    lines += ["", *predicted.lines(found), ""]
-    lines += [f"{'folder':<12} {outcome.folder}", f"{'picture':<12} {picture}"]
-    print("\n".join([*lines, f"{'report':<12} {page}"]))
+    lines += ["", *predicted.lines(analysis), ""]
+    files = {"folder": outcome.folder, "picture": picture, "report": page}
+    lines += [f"{name:<12} {path}" for name, path in files.items()]
+    print_result(args, lambda: data, lambda: "\n".join(lines))

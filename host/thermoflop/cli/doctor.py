@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 
-from thermoflop.cli.arguments import duration_s
+from thermoflop.cli.arguments import add_shared, duration_s, print_result
 
 EPILOG = """\
 It listens and writes nothing, unless --ask is given: then a board that is heard is asked who it is.
@@ -15,26 +14,24 @@ _SIGNS = {"ok": "ok ", "problem": "NO ", "unknown": " ? "}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
-    parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--port", metavar="P", help="port, sim://... or socket://host:port")
+    """Add the options."""
+    add_shared(parser, "--port")
     parser.add_argument("--ask", action="store_true", help="ask the board for its version")
     parser.add_argument(
         "--listen", type=duration_s, default=3.0, metavar="T", help="listen so long (3s)"
     )
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    add_shared(parser, "--json", help="print the findings as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Examine and print."""
+    """Examine the board and its port, and print the findings."""
     from thermoflop.pico.doctor import PROBLEM, examine
 
     findings = examine(args.port, args.ask, args.listen)
-    if args.json:
-        print(json.dumps([finding.to_json() for finding in findings]))
-    for finding in findings if not args.json else []:
-        print(f"{_SIGNS[finding.state]} {finding.check:<14} {finding.text}")
+    lines = []
+    for finding in findings:
+        lines.append(f"{_SIGNS[finding.state]} {finding.check:<14} {finding.text}")
         if finding.remedy:
-            print(f"{'':<18} -> {finding.remedy}")
+            lines.append(f"{'':<18} -> {finding.remedy}")
+    print_result(args, lambda: [each.to_json() for each in findings], lambda: "\n".join(lines))
     return int(any(finding.state == PROBLEM for finding in findings))

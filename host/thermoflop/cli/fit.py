@@ -2,58 +2,35 @@
 
 from __future__ import annotations
 
-from thermoflop.cli.cost_options import (
-    add_hardware,
-    add_plan,
-    add_precision,
-    add_sizes,
-    format_for,
-    plan_of,
-    sizes_of,
-)
-from thermoflop.cli.model_options import add_model, load
+import argparse
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import argparse
+from thermoflop.cli.arguments import add_shared, print_result
+from thermoflop.cli.cost_options import add_inference, inference_options
+from thermoflop.cli.model_options import add_model, load
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the options."""
     add_model(parser)
-    add_hardware(parser)
-    add_sizes(parser)
-    add_precision(parser)
-    add_plan(parser)
-    parser.add_argument("--page", type=int, metavar="N", help="tokens in a page of the cache")
+    add_inference(parser)
+    add_shared(parser, "--page")
     parser.add_argument("--svg", metavar="FILE", help="draw the memory as a bar")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+    add_shared(parser, "--json")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what fits; 1 when what was asked for does not."""
+    """Print what fits; 1 when the run of these sizes does not."""
     from thermoflop.cost.inference.capacity import fit, fit_json, fit_text
 
     model = load(args)
-    found = fit(
-        model,
-        args.hardware,
-        dtype=args.dtype or format_for(args.hardware),
-        kv_dtype=args.kv_dtype,
-        page=args.page,
-        **sizes_of(args, model),
-        **plan_of(args),
-    )
+    options = inference_options(args, model)
+    capacity = fit(model, args.hardware, **options)
     if args.svg is not None:
         from thermoflop.base.files import write_picture
         from thermoflop.cost.reports.pictures import memory_picture
 
-        title = f"{found.model_name} on {found.plan.devices} x {found.device.name}"
-        write_picture(args.svg, memory_picture(title, [(found.precision.name, found.memory)]))
-    if args.json:
-        import json
-
-        print(json.dumps(fit_json(found), ensure_ascii=False, indent=1))
-    else:
-        print(fit_text(found))
-    return 0 if found.fits else 1
+        title = f"{capacity.model_name} on {capacity.plan.devices} x {capacity.device.name}"
+        bar = (capacity.precision.name, capacity.memory)
+        write_picture(args.svg, memory_picture(title, [bar]))
+    print_result(args, lambda: fit_json(capacity), lambda: fit_text(capacity), indented=True)
+    return 0 if capacity.fits else 1

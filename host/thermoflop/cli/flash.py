@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import TYPE_CHECKING
+
+from thermoflop.cli.arguments import add_shared, print_result
 
 if TYPE_CHECKING:
     from thermoflop.pico.flash import Report
 
 
+EPILOG = """\
+The board must run MicroPython 1.22 or later. It keeps settings.txt, and whenever the cable is
+pulled it starts with the old firmware or the new one, never a mixture.
+"""
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
-    parser.epilog = (
-        "The board must run MicroPython 1.22 or later. It keeps settings.txt, and whenever the "
-        "cable is pulled it starts with the old firmware or the new one, never a mixture."
-    )
-    parser.add_argument("--port", metavar="P", help="serial port; default: the only board")
-    parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be copied; the board restarts"
-    )
-    parser.add_argument(
-        "--no-wait", action="store_true", help="do not wait until the new firmware says hello"
-    )
-    parser.add_argument("--json", action="store_true", help="print what was done as JSON")
+    """Add the options."""
+    add = parser.add_argument
+    add_shared(parser, "--port", help="serial port; default: the only board")
+    add("--dry-run", action="store_true", help="say what would be copied; the board restarts")
+    add("--no-wait", action="store_true", help="do not wait until the new firmware says hello")
+    add_shared(parser, "--json", help="print what was done as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,30 +37,27 @@ def run(args: argparse.Namespace) -> int:
     target = choose(args.port)
     wait_s = None if args.no_wait else WAIT_S
     try:
-        report = flash(target, package, dry_run=args.dry_run, wait_s=wait_s, progress=show)
+        report = flash(target, package, dry_run=args.dry_run, wait_s=wait_s, progress=show_progress)
     finally:
-        clear()
-    if args.json:
-        print(json.dumps(report.to_json()))
-    else:
-        print("\n".join(sentences(report, args.dry_run)))
+        clear_progress()
+    print_result(args, report.to_json, lambda: "\n".join(sentences(report, args.dry_run)))
     return 0
 
 
-def show(text: str) -> None:
+def show_progress(text: str) -> None:
     """Replace the line of progress on a terminal; in a pipe say nothing."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
-def clear() -> None:
+def clear_progress() -> None:
     """Take the line of progress away."""
     if sys.stderr.isatty():
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def sentences(report: Report, dry_run: bool) -> list[str]:
-    """What was done, for people."""
+    """What was done, or with ``dry_run`` would be, in sentences."""
     would = "would copy" if dry_run else "copied"
     lines = [f"{report.board} at {report.port}, firmware {report.version}"]
     if report.finished_earlier:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import argparse
+import argparse
+
+from thermoflop.cli.arguments import add_shared, print_result
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the options."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="a name, an alias, or a TOML file")
-    parser.add_argument("--json", action="store_true", help="one JSON array")
+    add_shared(parser, "--json", help="one JSON array")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -23,12 +23,6 @@ def run(args: argparse.Namespace) -> int:
     )
 
     devices = devices_named(args.names)
-    if args.json:
-        import json
-
-        print(json.dumps(devices_json(devices), ensure_ascii=False, indent=1))
-    elif args.names:
-        print("\n\n".join(device_text(device) for device in devices))
-    else:
-        print(devices_text(devices))
+    full_text = "\n\n".join(map(device_text, devices)) if args.names else devices_text(devices)
+    print_result(args, lambda: devices_json(devices), lambda: full_text, indented=True)
     return 0

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thermoflop.cli.arguments import duration_s, progress_line
+from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.signals import stop_on_signals
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from thermoflop.runs.record.log import Progress, RunResult
 
 EPILOG = """\
@@ -22,29 +22,20 @@ run is finished and the exit code is 4; a board that is unplugged is waited for.
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
-    parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--port", metavar="P", help="port, sim://... or socket://host:port")
-    parser.add_argument(
-        "--for", dest="duration_s", type=duration_s, metavar="T", help="stop after 60s, 5m or 1h"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs"), metavar="DIR", help="where runs go (runs)"
-    )
-    parser.add_argument("--name", default="log", help="a word for the folder's name (log)")
-    parser.add_argument(
-        "--wait", type=duration_s, default=5.0, metavar="T", help="wait for a first line (5s)"
-    )
-    parser.add_argument("--plot", action="store_true", help="draw the run into its folder")
-    parser.add_argument(
-        "--echo", action="store_true", help="print each board line once it is in the file"
-    )
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    """Add the options."""
+    add = parser.add_argument
+    add_shared(parser, "--port")
+    add_shared(parser, "--for", dest="duration_s")
+    add_shared(parser, "--out")
+    add("--name", default="log", help="a word for the folder's name (log)")
+    add_shared(parser, "--wait")
+    add("--plot", action="store_true", help="draw the run into its folder")
+    add("--echo", action="store_true", help="print each board line once it is in the file")
+    add_shared(parser, "--json", help="print the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Record, then say what was recorded and where."""
+    """Record, then print what was recorded and where."""
     from thermoflop.runs.record.echo import EchoPump
     from thermoflop.runs.record.log import record
 
@@ -57,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             name=args.name,
             duration_s=args.duration_s,
             on_line=echo,
-            on_progress=_show if sys.stderr.isatty() else None,
+            on_progress=_show_progress if sys.stderr.isatty() else None,
             stop=stop,
             first_line_s=args.wait,
         )
@@ -71,7 +62,11 @@ def run(args: argparse.Namespace) -> int:
             f"{echo.left_out} lines were recorded and not echoed: the reader was too slow",
             file=sys.stderr,
         )
-    picture = _draw(result.folder) if args.plot else None
+    picture = None
+    if args.plot:
+        from thermoflop.report.pictures.run_picture import draw_run
+
+        picture = draw_run(result.folder)
     _print_result(result, picture, args)
     if result.end == "gone":
         print(f"thermoflop log: the port went away for good: {result.why}", file=sys.stderr)
@@ -79,39 +74,42 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _show(progress: Progress) -> None:
-    sys.stderr.write("\r" + progress_line(progress) + "\x1b[K")
+def _show_progress(progress: Progress) -> None:
+    """Replace the line of progress on the terminal."""
+    counters, last = progress.counters, progress.last
+    parts = [f"{progress.elapsed_s:6.0f} s", f"{counters.samples} samples"]
+    if last is not None:
+        parts.append("no valid reading" if last.temp_c is None else f"{last.temp_c:.2f} °C")
+        parts.append("fan on" if last.fan else "fan off")
+        parts += [f"FAULT {flag}" for flag in last.flags]
+    lost = counters.lost_samples + counters.bad_lines
+    if lost:
+        parts.append(f"{lost} lost or bad")
+    if not progress.connected:
+        parts.append("waiting for the board to come back")
+    sys.stderr.write("\r" + "  ".join(parts) + "\x1b[K")
     sys.stderr.flush()
-
-
-def _draw(folder: Path) -> Path:
-    from thermoflop.report.pictures.run_picture import draw_run
-
-    return draw_run(folder)
 
 
 def _print_result(result: RunResult, picture: Path | None, args: argparse.Namespace) -> None:
     from thermoflop.report.summary import summary_lines
 
-    # with --echo, standard output carries the board's lines and nothing else
-    where = sys.stderr if args.echo else sys.stdout
     counters = result.counters.to_json()
-    if args.json:
-        data = {
-            "folder": str(result.folder),
-            "picture": str(picture) if picture else None,
-            "end": result.end,
-            "why": result.why,
-            "duration_s": round(result.duration_s, 3),
-            "lines_written": result.lines_written,
-            "counters": counters,
-            "clocks": list(result.clocks),
-            "summary": result.summary.to_json(),
-        }
-        print(json.dumps(data), file=where)
-        return
+    data = {
+        "folder": str(result.folder),
+        "picture": str(picture) if picture else None,
+        "end": result.end,
+        "why": result.why,
+        "duration_s": round(result.duration_s, 3),
+        "lines_written": result.lines_written,
+        "counters": counters,
+        "clocks": list(result.clocks),
+        "summary": result.summary.to_json(),
+    }
     lines = summary_lines(result.summary, counters, result.clocks)
     lines.append(f"{'folder':<12} {result.folder}")
     if picture:
         lines.append(f"{'picture':<12} {picture}")
-    print("\n".join(lines), file=where)
+    # with --echo, standard output carries the board's lines and nothing else
+    file = sys.stderr if args.echo else sys.stdout
+    print_result(args, lambda: data, lambda: "\n".join(lines), file=file)

@@ -1,4 +1,4 @@
-"""Arguments that the commands on models share. No logic: they become keyword arguments."""
+"""Options that the commands on models share, and the keyword arguments that they become."""
 
 from __future__ import annotations
 
@@ -15,18 +15,12 @@ _FORMAT_OPTIONS = ("dtype", "weights", "activations", "cache")
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """MODEL, and the keys to ignore in it."""
-    parser.add_argument(
-        "model",
-        metavar="MODEL",
-        help="a config.json, a folder with one, or a name (see `thermoflop models`)",
-    )
-    parser.add_argument(
-        "--ignore",
-        metavar="KEY",
-        action="append",
-        default=[],
+    add = parser.add_argument
+    add("model", metavar="MODEL",
+        help="a config.json, a folder with one, or a name (see `thermoflop models`)")  # fmt: skip
+    add("--ignore", metavar="KEY", action="append", default=[],
         help="a config key that changes no count, although it looks like it; may be repeated",
-    )
+    )  # fmt: skip
 
 
 def load(args: argparse.Namespace) -> Model:
@@ -44,13 +38,9 @@ def add_conventions(parser: argparse.ArgumentParser) -> None:
     defaults = Step()
     for name, choices in CONVENTIONS.items():
         default = getattr(defaults, name)
-        group.add_argument(
-            f"--{name.replace('_', '-')}",
-            choices=tuple(choices),
-            default=default,
-            help=f"{'; '.join(f'{choice}: {text}' for choice, text in choices.items())} "
-            f"(default {default})",
-        )
+        listed = "; ".join(f"{choice}: {text}" for choice, text in choices.items())
+        flag, help_text = f"--{name.replace('_', '-')}", f"{listed} (default {default})"
+        group.add_argument(flag, choices=tuple(choices), default=default, help=help_text)
 
 
 def add_formats(parser: argparse.ArgumentParser) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import argparse
+import argparse
+
+from thermoflop.cli.arguments import add_shared
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the options."""
     parser.add_argument("pattern", nargs="?", default="", metavar="TEXT", help="names with this")
     parser.add_argument("--families", action="store_true", help="the model_types instead")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+    add_shared(parser, "--json")
 
 
 def run(args: argparse.Namespace) -> int:

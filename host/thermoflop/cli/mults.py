@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from thermoflop.cli.model_options import add_model, load
+import argparse
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import argparse
+from thermoflop.cli.arguments import add_shared
+from thermoflop.cli.model_options import add_model, load
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the options."""
     add_model(parser)
     parser.add_argument("--context", type=int, metavar="N", help="n_ctx (default: the longest)")
     parser.add_argument("--vocab", type=int, metavar="V", help="another vocabulary size")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+    add_shared(parser, "--json")
 
 
 def run(args: argparse.Namespace) -> int:

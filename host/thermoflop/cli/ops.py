@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from thermoflop.cli.model_options import add_conventions, add_formats, add_model, load, options_of
+import argparse
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import argparse
+from thermoflop.cli.arguments import add_shared
+from thermoflop.cli.model_options import add_conventions, add_formats, add_model, load, options_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the options."""
     add_model(parser)
     step = parser.add_argument_group("step (default: a prefill of 1024 tokens, or the longest)")
     one = step.add_mutually_exclusive_group()
@@ -23,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_conventions(parser)
     add_formats(parser)
     output = parser.add_mutually_exclusive_group()
-    output.add_argument("--json", action="store_true", help="one JSON object, exact numbers")
+    add_shared(output, "--json", help="one JSON object, exact numbers")
     output.add_argument("--csv", action="store_true", help="one line an operator, exact numbers")
 
 

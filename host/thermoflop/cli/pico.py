@@ -6,6 +6,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
+from thermoflop.cli.arguments import add_shared, print_result
+
 if TYPE_CHECKING:
     from thermoflop.pico.client import Answer
 
@@ -18,51 +20,41 @@ Settings last until the board restarts; `save` keeps them. Exit code 5 when the 
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
-    parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--port", metavar="P", help="port, sim://... or socket://host:port")
-    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+    """Add the options."""
+    add_shared(parser, "--port")
+    add_shared(parser, "--json", help="print the answer as JSON")
     parser.add_argument("verb", metavar="VERB", help="what to do")
     parser.add_argument("words", metavar="ARG", nargs="*", default=[], help="its arguments")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask and print."""
+    """Send the command and print the answer."""
     from thermoflop.pico.client import ask
     from thermoflop.pico.ports import choose
     from thermoflop.pico.wire import encode_command
 
     encode_command(1, args.verb, args.words)  # a command that cannot be said opens no port
     answer = ask(choose(args.port), args.verb, args.words)
-    if args.json:
-        lines = [json.loads(line.line) for line in answer.lines]
-        print(json.dumps({**answer.to_json(), **({"lines": lines} if lines else {})}))
-    else:
-        _print(answer)
+    lines = [json.loads(line.line) for line in answer.lines]
+    data = {**answer.to_json(), **({"lines": lines} if lines else {})}
+    print_result(args, lambda: data, lambda: _text(answer, lines))
     return 0
 
 
-def _print(answer: Answer) -> None:
+def _text(answer: Answer, lines: list[dict[str, object]]) -> str:
+    """The board's answer, one pair of key and value a line."""
     from thermoflop.pico.wire import printable
 
-    for line in answer.lines:
-        data = json.loads(line.line)
-        for key in ("k", "crc", "boot", "part", "parts"):
-            data.pop(key, None)
-        _print_pairs(data)
-    _print_pairs(answer.detail)
-    if answer.mults:
-        print("page and script are published forms that over-count; exact is the network itself")
-    for count in answer.mults:
-        print(f"{printable(count.form):<12} {count.value:>25,} {count.what}")
-    if not (answer.detail or answer.lines or answer.mults):
-        print("done")
-
-
-def _print_pairs(data: dict[str, object]) -> None:
-    from thermoflop.pico.wire import printable
-
-    for key, value in data.items():
+    framing = ("k", "crc", "boot", "part", "parts")
+    pairs = [pair for line in lines for pair in line.items() if pair[0] not in framing]
+    printed = []
+    for key, value in (*pairs, *answer.detail.items()):
         text = value if isinstance(value, str) else json.dumps(value)
-        print(f"{printable(key):<12} {printable(text)}")
+        printed.append(f"{printable(key):<12} {printable(text)}")
+    if answer.mults:
+        printed.append(
+            "page and script are published forms that over-count; exact is the network itself"
+        )
+    for count in answer.mults:
+        printed.append(f"{printable(count.form):<12} {count.value:>25,} {count.what}")
+    return "\n".join(printed) or "done"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
+
+from thermoflop.cli.arguments import add_shared, print_result
+
+EPILOG = "Exit code 0 when there is a board, 4 when there is none."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
-    parser.epilog = "Exit code 0 when there is a board, 4 when there is none."
-    parser.add_argument("--json", action="store_true", help="print the list as JSON")
+    """Add the options."""
+    add_shared(parser, "--json", help="print the list as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -19,12 +21,14 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.pico.wire import printable
 
     ports = list_ports()
-    if args.json:
-        print(json.dumps([port.to_json() for port in ports]))
-    for port in ports if not args.json else []:
-        what = "board" if port.is_board else "-"
+    lines = []
+    for port in ports:
+        kind = "board" if port.is_board else "-"
         number = printable(port.serial_number or "-")
-        print(f"{port.device:<16} {what:<6} {port.usb_id or '-':<10} {number}  {port.description}")
+        lines.append(
+            f"{port.device:<16} {kind:<6} {port.usb_id or '-':<10} {number}  {port.description}"
+        )
+    print_result(args, lambda: [port.to_json() for port in ports], lambda: "\n".join(lines))
     if any(port.is_board for port in ports):
         return 0
     if not args.json:

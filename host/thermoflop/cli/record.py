@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from thermoflop.cli.arguments import duration_s
-from thermoflop.cli.cost_options import (
-    add_hardware,
-    add_plan,
-    add_precision,
-    add_sizes,
-    plan_of,
-    settle,
-    sizes_of,
-)
+from thermoflop.cli.arguments import add_shared, duration_s, json_text, read_label
+from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
     from thermoflop.runs.predict import Wish
     from thermoflop.runs.record.plan import Plan
     from thermoflop.runs.record.session import Outcome
@@ -45,16 +38,14 @@ prefill and decode measured, with tokens= (of all sequences), ttft_s=, token_s=,
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
-    parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    """Add the options."""
     add = parser.add_argument
-    add("--port", metavar="P", help="the board's port; default: the only board; none: no board")
-    add("--gpu", choices=("auto", "none", "sim"), default="auto", help="GPU telemetry (auto)")
+    add_shared(parser, "--port", help="the board's port; default: the only board; none: no board")
+    add_shared(parser, "--gpu")
     add("--rate", type=float, default=10.0, metavar="HZ", help="GPU readings a second (10)")
-    add("--out", type=Path, default=Path("runs"), metavar="DIR", help="where runs go (runs)")
+    add_shared(parser, "--out")
     add("--name", default="record", help="a word for the folder's name (record)")
-    add("--label", action="append", default=[], metavar="KEY=VALUE", help="kept with the run")
+    add_shared(parser, "--label", help="kept with the run")
     add("-n", "--repeat", type=int, default=1, metavar="N", help="run the command N times (1)")
     add("--warmup", type=int, default=0, metavar="N", help="N more times first, flagged (0)")
     add("--vs", metavar="COMMAND", help="a second command, run in turn with the first: A B A B")
@@ -66,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--grace", type=duration_s, default=10.0, metavar="T", help="from SIGTERM to SIGKILL (10s)")
     add("--control", action="store_true", help="obey control.txt in the run's folder")
     add("--no-report", action="store_true", help="do not write report.html")
-    add("--json", action="store_true", help="the result as JSON; the command's output to stderr")
+    add_shared(parser, "--json", help="the result as JSON; the command's output to stderr")
     _configure_prediction(parser)
     add("cmd", nargs=argparse.REMAINDER, metavar="-- CMD", help="the command and its arguments")
 
@@ -76,11 +67,8 @@ def _configure_prediction(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--model", metavar="MODEL", help="what the command runs: a config.json, a folder, or a name"
     )
-    add_hardware(group, ("--hardware", "--gpu-model"), None, "this machine's GPU")
-    add_sizes(group)
-    add_precision(group)
-    add_plan(group)
-    group.add_argument("--profile", metavar="P", help="vllm, llama.cpp, mine, ... or a JSON file")
+    add_inference(group, ("--hardware", "--gpu-model"), "this machine's GPU")
+    add_shared(group, "--profile")
 
 
 def _wish(args: argparse.Namespace) -> Wish | None:
@@ -88,8 +76,7 @@ def _wish(args: argparse.Namespace) -> Wish | None:
     from thermoflop.runs.predict import Wish
 
     if args.model is not None:
-        options = {**plan_of(args), **_settled(args)}
-        options |= {name: getattr(args, name) for name in ("dtype", "kv_dtype", "profile")}
+        options = _prediction_options(args)
         return Wish(args.model, args.hardware, options)
     parser = argparse.ArgumentParser()
     _configure_prediction(parser)
@@ -102,29 +89,28 @@ def _wish(args: argparse.Namespace) -> Wish | None:
     return None
 
 
-def _settled(args: argparse.Namespace) -> dict[str, int]:
-    """Device and format filled in, and the sizes; UsageError where they cannot be."""
+def _prediction_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What is predicted, device and format filled in; UsageError where they cannot be."""
     from thermoflop.errors import ThermoflopError
     from thermoflop.model.load import load_model
 
     try:
-        settle(args, None)
-        return sizes_of(args, load_model(args.model))
+        return inference_options(args, load_model(args.model), None)
     except ThermoflopError as error:
         raise UsageError(f"no prediction can be made: {error}") from error
 
 
 def run(args: argparse.Namespace) -> int:
-    """Record, say where the evidence is, pass the exit code through."""
+    """Record, print where the evidence is, and pass the exit code through."""
     from thermoflop.runs.record.session import record_command
 
     outcome = record_command(plan(args), _say)
     page = None if args.no_report else _write_page(outcome)
     if args.model is not None:
-        _tell_predicted(outcome)
+        _print_predicted(outcome)
     if args.json:
-        print(json.dumps({"folder": str(outcome.folder), **outcome.run}))
-    _tell(outcome)
+        print(json_text({"folder": str(outcome.folder), **outcome.run}))
+    _print_outcome(outcome)
     if page is not None:
         _say(f"report: {page}")
     return outcome.exit_code
@@ -142,15 +128,15 @@ def _write_page(outcome: Outcome) -> Path | None:
         return None
 
 
-def _tell_predicted(outcome: Outcome) -> None:
+def _print_predicted(outcome: Outcome) -> None:
     from thermoflop.errors import ThermoflopError
     from thermoflop.report.html.predicted import lines
     from thermoflop.runs.analysis.analyze import analyze
 
     try:
-        found = analyze(outcome.folder)
-        print("\n".join(lines(found)), file=sys.stderr)
-        for warning in found.warnings:
+        analysis = analyze(outcome.folder)
+        print("\n".join(lines(analysis)), file=sys.stderr)
+        for warning in analysis.warnings:
             if warning.startswith("predicted "):
                 _say(warning)
     except ThermoflopError as error:
@@ -182,7 +168,7 @@ def plan(args: argparse.Namespace) -> Plan:
         after_s=args.after,
         gate=gate,
         grace_s=args.grace,
-        labels=dict(_label(text) for text in args.label),
+        labels=dict(read_label(text) for text in args.label),
         wish=_wish(args),
         control=args.control,
         echo=(2, 2) if args.json else (1, 2),
@@ -196,18 +182,11 @@ def _split(command: str) -> list[str]:
         raise UsageError(f"--vs {command!r} is not a command line: {error}") from error
 
 
-def _label(text: str) -> tuple[str, str]:
-    key, sign, value = text.partition("=")
-    if not key or not sign:
-        raise UsageError(f"--label {text!r} is not of the form KEY=VALUE")
-    return key, value
-
-
 def _say(text: str) -> None:
     print(f"thermoflop record: {text}", file=sys.stderr, flush=True)
 
 
-def _tell(outcome: Outcome) -> None:
+def _print_outcome(outcome: Outcome) -> None:
     for source, why in outcome.absent.items():
         _say(f"no {'GPU' if source == 'gpu' else source}: {why}")
     for trial in outcome.trials:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import json
-from pathlib import Path
+
+from thermoflop.cli.arguments import add_shared, json_text, path
+
+EPILOG = "The page is one file that opens offline. Exit code 3 when RUN is not a run."
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
-    parser.epilog = "The page is one file that opens offline. Exit code 3 when RUN is not a run."
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="folder, name, id, or last")
-    parser.add_argument(
-        "--out", type=Path, metavar="FILE",
+    """Add the options."""
+    add = parser.add_argument
+    add("runs", nargs="+", metavar="RUN", help="folder, name, id, or last")
+    add(
+        "--out", type=path, metavar="FILE",
         help="default: RUN/report.html; of several runs, compare.html in the first one's folder",
     )  # fmt: skip
-    parser.add_argument(
-        "--in", dest="where", type=Path, default=Path("runs"), metavar="DIR", help="where runs are"
-    )
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="also a still picture of RUN")
-    parser.add_argument("--png", type=Path, metavar="FILE", help="the same as PNG (extra: png)")
-    parser.add_argument("--json", action="store_true", help="the analysis as JSON; no page")
+    add_shared(parser, "--in", help="where runs are")
+    add("--svg", type=path, metavar="FILE", help="also a still picture of RUN")
+    add("--png", type=path, metavar="FILE", help="the same as PNG (extra: png)")
+    add_shared(parser, "--json", help="the analysis as JSON; no page")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -32,8 +32,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         from thermoflop.runs.analysis.analyze import analyze
 
-        found = [analyze(folder).to_json() for folder in folders]
-        print(json.dumps(found if len(found) > 1 else found[0], allow_nan=False))
+        analyses = [analyze(folder).to_json() for folder in folders]
+        print(json_text(analyses if len(analyses) > 1 else analyses[0]))
         return 0
     print(write_report(folders, args.out))
     if args.svg is not None:

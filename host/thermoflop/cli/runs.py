@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from thermoflop.cli.arguments import add_shared, path, print_result, read_label
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from thermoflop.runs.folder.index import Entry
 
-_WHAT = ("list", "show", "export", "delete")
+_ACTIONS = ("list", "show", "export", "delete")
 EPILOG = """\
 examples:
   thermoflop runs                            all runs of the folder runs
@@ -26,58 +27,43 @@ examples:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
-    parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    """Add the options."""
     add = parser.add_argument
-    add(
-        "what",
-        nargs="?",
-        choices=_WHAT,
-        default="list",
-        help="(list)",
-        metavar=f"{{{','.join(_WHAT)}}}",
-    )
+    metavar = f"{{{','.join(_ACTIONS)}}}"
+    add("action", nargs="?", choices=_ACTIONS, default="list", help="(list)", metavar=metavar)
     add("which", nargs="?", metavar="RUN", help="folder, name, id, or last")
-    add("--in", dest="where", type=Path, default=Path("runs"), metavar="DIR", help="(runs)")
+    add_shared(parser, "--in")
     add("--name", metavar="TEXT", help="only runs whose folder's name has this in it")
-    add("--label", action="append", default=[], metavar="KEY=VALUE", help="only runs with it")
+    add_shared(parser, "--label", help="only runs with it")
     add("--failed", action="store_true", help="only runs that did not end with exit code 0")
-    add(
-        "--out",
-        type=Path,
-        metavar="FILE",
-        help="of export: .csv or .parquet (RUN.csv, here)",
-    )
+    add("--out", type=path, metavar="FILE", help="of export: .csv or .parquet (RUN.csv, here)")
     add("--yes", action="store_true", help="of delete: do not ask")
-    add("--json", action="store_true", help="print as JSON")
+    add_shared(parser, "--json", help="print as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """List, show or export."""
-    if args.what == "list":
+    """List, show, export or delete."""
+    if args.action == "list":
         return _list(args)
     from thermoflop.runs.folder.index import find
 
-    if args.what == "delete" and args.which is None:
+    if args.action == "delete" and args.which is None:
         raise UsageError("delete needs the name of a run: see `thermoflop runs`")
     folder = find(args.which or "last", args.where)
-    if args.what == "delete":
+    if args.action == "delete":
         return _delete(folder, args)
-    return _show(folder, args) if args.what == "show" else _export(folder, args)
+    return _show(folder, args) if args.action == "show" else _export(folder, args)
 
 
 def _list(args: argparse.Namespace) -> int:
     from thermoflop.runs.folder.index import choose, entries
 
-    labels = [_label(text) for text in args.label]
-    found = choose(entries(args.where), name=args.name, labels=labels, failed=args.failed)
-    if args.json:
-        print(json.dumps([entry.to_json() for entry in found]))
-        return 0
-    for entry in found:
-        print(_line(entry))
-    if not found:
+    labels = [read_label(text) for text in args.label]
+    runs = choose(entries(args.where), name=args.name, labels=labels, failed=args.failed)
+    print_result(
+        args, lambda: [entry.to_json() for entry in runs], lambda: "\n".join(map(_line, runs))
+    )
+    if not (runs or args.json):
         print("no run is like that", file=sys.stderr)
     return 0
 
@@ -86,19 +72,16 @@ def _show(folder: Path, args: argparse.Namespace) -> int:
     from thermoflop.report.terminal.terminal import lines
     from thermoflop.runs.analysis.analyze import analyze
 
-    found = analyze(folder)
-    if args.json:
-        print(json.dumps(found.to_json(), allow_nan=False))
-    else:
-        print("\n".join(lines(found)))
+    analysis = analyze(folder)
+    print_result(args, analysis.to_json, lambda: "\n".join(lines(analysis)))
     return 0
 
 
 def _export(folder: Path, args: argparse.Namespace) -> int:
     from thermoflop.runs.folder.export import export
 
-    path = args.out or Path(f"{folder.name}.csv")
-    print(f"{export(folder, path)} records in {path}")
+    target = args.out or path(f"{folder.name}.csv")
+    print(f"{export(folder, target)} records in {target}")
     return 0
 
 
@@ -124,9 +107,9 @@ def _line(entry: Entry) -> str:
 
     length = "" if entry.duration_s is None else f"{entry.duration_s:.1f} s"
     command = entry.run.get("command")
-    words = " ".join(str(word) for word in command) if isinstance(command, list) else ""
+    typed = " ".join(map(str, command)) if isinstance(command, list) else ""
     labels = " ".join(f"{key}={value}" for key, value in entry.labels.items())
-    text = f"{entry.folder.name}  {length:>10}  {entry.state:<10}  {labels}  {words}"
+    text = f"{entry.folder.name}  {length:>10}  {entry.state:<10}  {labels}  {typed}"
     return _cut(visible(text[:200]).rstrip())
 
 
@@ -136,10 +119,3 @@ def _cut(text: str) -> str:
         return text
     width = max(40, shutil.get_terminal_size().columns)
     return text if len(text) <= width else text[: width - 1] + "…"
-
-
-def _label(text: str) -> tuple[str, str]:
-    key, sign, value = text.partition("=")
-    if not key or not sign:
-        raise UsageError(f"--label {text!r} is not of the form KEY=VALUE")
-    return key, value

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
+from thermoflop.cli.arguments import add_shared
 from thermoflop.errors import UsageError
 
 EPILOG = """\
@@ -18,27 +18,15 @@ HTTP port is taken, or the board cannot be opened; 7: NiceGUI is not installed.
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the options."""
     from thermoflop.web.site import DEFAULT_PORT
 
-    parser.epilog = EPILOG
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add = parser.add_argument
-    add(
-        "--port",
-        metavar="P",
-        help="the board: a port, sim://..., socket://host:port",
-    )
-    add("--gpu", choices=("auto", "none", "sim"), default="auto", help="GPU telemetry (auto)")
-    add("--in", dest="where", type=Path, default=Path("runs"), metavar="DIR", help="(runs)")
+    add_shared(parser, "--port", help="the board: a port, sim://..., socket://host:port")
+    add_shared(parser, "--gpu", "--in")
     add("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)")
-    add(
-        "--http-port",
-        type=int,
-        default=DEFAULT_PORT,
-        metavar="N",
-        help=f"the page's ({DEFAULT_PORT})",
-    )
+    page_port = f"the page's ({DEFAULT_PORT})"
+    add("--http-port", type=int, default=DEFAULT_PORT, metavar="N", help=page_port)
     add("--open", action="store_true", help="open the page in a browser")
 
 
@@ -57,10 +45,10 @@ def run(args: argparse.Namespace) -> int:
     board = None if args.port == "none" else args.port
     site = Site(args.where, board, args.gpu, args.host, args.http_port)
 
-    def say(url: str) -> None:
+    def print_address(url: str) -> None:
         print(f"the page is at {url}", flush=True)
         if sys.stderr.isatty():
             print("Ctrl-C ends it", file=sys.stderr)
 
-    serve(site, stop, say, open_browser=args.open)
+    serve(site, stop, print_address, open_browser=args.open)
     return 0

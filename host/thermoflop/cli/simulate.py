@@ -7,13 +7,14 @@ import math
 import os
 import signal
 import sys
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from thermoflop.cli.arguments import duration_s
+from thermoflop.cli.arguments import add_shared, path
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from thermoflop.pico.simulated.board import SimulatedBoard
     from thermoflop.pico.simulated.options import Options
 
@@ -27,40 +28,24 @@ faults (KIND[@START[:SECONDS]][=VALUE], several with commas or by giving --fault
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the options."""
     from thermoflop.pico.simulated.menu import menu_text
     from thermoflop.pico.simulated.options import WORDS
 
     parser.epilog = EPILOG + menu_text() + "\n\nCtrl-C ends it: exit code 0.\n"
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument(
-        "--pty",
-        nargs="?",
-        const="",
-        metavar="LINK",
-        help="serve on a pseudo-terminal and print its path; LINK is a symbolic link to make",
-    )
-    where.add_argument(
-        "--tcp",
-        nargs="?",
-        const="0",
-        metavar="HOST:PORT",
-        help="serve on a TCP port and print it; without HOST for this machine only",
-    )
-    parser.add_argument(
-        "--for",
-        dest="for_s",
-        type=duration_s,
-        metavar="T",
-        help="end after 60s, 5m or 1h of its time",
-    )
-    for word, what in WORDS.items():
-        action = "append" if word in ("finger", "fault") else "store"
-        parser.add_argument(f"--{word}", action=action, metavar=word.upper(), help=what)
-    parser.add_argument(
-        "--ledger", type=Path, metavar="FILE", help="write what was done to the lines, as JSON"
-    )
+    add, add_port = parser.add_argument, parser.add_mutually_exclusive_group().add_argument
+    add_port("--pty", nargs="?", const="", metavar="LINK",
+             help="serve on a pseudo-terminal and print its path; LINK is a symbolic link to make",
+    )  # fmt: skip
+    add_port("--tcp", nargs="?", const="0", metavar="HOST:PORT",
+             help="serve on a TCP port and print it; without HOST for this machine only",
+    )  # fmt: skip
+    add_shared(parser, "--for", dest="duration_s", help="end after 60s, 5m or 1h of its time")
+    for name, meaning in WORDS.items():
+        action = "append" if name in ("finger", "fault") else "store"
+        add(f"--{name}", action=action, metavar=name.upper(), help=meaning)
+    add("--ledger", type=path, metavar="FILE", help="write what was done to the lines, as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.ledger:
         _check_writable(args.ledger)
-    board = SimulatedBoard(_options(args), until_s=args.for_s or math.inf)
+    board = SimulatedBoard(_options(args), until_s=args.duration_s or math.inf)
     _stop_on_signals(board)
     try:
         _serve(board, args)
@@ -86,9 +71,9 @@ def _options(args: argparse.Namespace) -> Options:
     from thermoflop.pico.simulated.options import WORDS, parse_options
 
     pairs = []
-    for word in WORDS:
-        given = getattr(args, word)
-        pairs += [(word, text) for text in (given if isinstance(given, list) else [given]) if text]
+    for name in WORDS:
+        given = getattr(args, name)
+        pairs += [(name, text) for text in (given if isinstance(given, list) else [given]) if text]
     return parse_options(pairs)
 
 
@@ -96,7 +81,7 @@ def _serve(board: SimulatedBoard, args: argparse.Namespace) -> None:
     if args.pty is not None:
         from thermoflop.pico.simulated.ptyport import serve_pty
 
-        serve_pty(board, _say, Path(args.pty) if args.pty else None)
+        serve_pty(board, _print_port, path(args.pty) if args.pty else None)
     elif args.tcp is not None:
         from thermoflop.pico.simulated.tcpport import is_loopback, parse_address, serve_tcp
 
@@ -106,7 +91,7 @@ def _serve(board: SimulatedBoard, args: argparse.Namespace) -> None:
                 f"anybody who can reach {address[0]} can read and command this simulated board",
                 file=sys.stderr,
             )
-        serve_tcp(board, address, lambda host, port: _say(f"socket://{host}:{port}"))
+        serve_tcp(board, address, lambda host, port: _print_port(f"socket://{host}:{port}"))
     else:
         from thermoflop.pico.simulated.stdoutport import serve_output
 
@@ -126,7 +111,7 @@ def _write(data: bytes) -> None:
         raise StorageError(f"cannot write the board's lines: {error.strerror}") from error
 
 
-def _say(where: str) -> None:
+def _print_port(where: str) -> None:
     """The port's name, alone on its line, for scripts as well as for people."""
     print(where, flush=True)
 
@@ -142,21 +127,21 @@ def _stop_on_signals(board: SimulatedBoard) -> None:
     signal.signal(signal.SIGTERM, handle)
 
 
-def _check_writable(path: Path) -> None:
+def _check_writable(file: Path) -> None:
     from thermoflop.errors import StorageError
 
     try:
-        path.touch()
+        file.touch()
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+        raise StorageError(f"cannot write {file}: {error.strerror}") from error
 
 
-def _write_ledger(board: SimulatedBoard, path: Path) -> None:
+def _write_ledger(board: SimulatedBoard, file: Path) -> None:
     import json
 
     from thermoflop.errors import StorageError
 
     try:
-        path.write_text(json.dumps(board.ledger.to_json(), indent=1) + "\n", encoding="utf-8")
+        file.write_text(json.dumps(board.ledger.to_json(), indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+        raise StorageError(f"cannot write {file}: {error.strerror}") from error

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
+
+from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.cost_options import SEQUENCE, add_hardware
 from thermoflop.cli.model_options import add_model, load
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    import argparse
 
 _OPTIONS = (
     "devices", "tp", "pp", "dp", "ep", "cp", "global_batch", "micro_batch", "sequence", "virtual",
@@ -16,32 +15,31 @@ _OPTIONS = (
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments of the command."""
+    """Add the options."""
     add_model(parser)
     add_hardware(parser)
-    for name, default, words in (
+    add = parser.add_argument
+    for name, default, meaning in (
         ("tp", 1, "tensor parallel"), ("pp", 1, "pipeline stages"), ("ep", 1, "expert parallel"),
         ("cp", 1, "context parallel"), ("virtual", 1, "interleaved stages on a device"),
         ("global-batch", 512, "sequences an iteration"), ("micro-batch", 1, "sequences at once"),
         ("zero", 1, "stage of ZeRO, 0 to 3"),
     ):  # fmt: skip
-        help_text = f"{words} (default {default})"
-        parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=help_text)
-    parser.add_argument(
-        "--sequence", type=int, metavar="N", help=f"tokens ({SEQUENCE}, or the model's longest)"
-    )
-    parser.add_argument("--dp", type=int, metavar="N", help="replicas (default: what is left)")
-    parser.add_argument("--recompute", choices=("none", "selective", "full"), default="none")
-    parser.add_argument("--attention", choices=("full", "causal"), default="full",
-                        help="FLOPs that MFU counts (default full)")  # fmt: skip
-    parser.add_argument("--no-sequence-parallel", action="store_true", help="norms undivided")
-    parser.add_argument("--no-flash", action="store_true", help="attention keeps its scores")
-    parser.add_argument("--dtype", default="bf16", metavar="F", help="bf16, fp16, fp8, nvfp4")
-    parser.add_argument("--tokens", type=float, metavar="T", help="tokens of the run: 3e11")
-    parser.add_argument("--price", type=float, metavar="P", help="price of a device hour")
-    parser.add_argument("--profile", metavar="P", help="megatron-lm, llm-foundry, ...")
-    parser.add_argument("--why", action="store_true", help="every operator, and what binds it")
-    parser.add_argument("--json", action="store_true", help="one JSON object")
+        help_text = f"{meaning} (default {default})"
+        add(f"--{name}", type=int, default=default, metavar="N", help=help_text)
+    longest = f"tokens ({SEQUENCE}, or the model's longest)"
+    add("--sequence", type=int, metavar="N", help=longest)
+    add("--dp", type=int, metavar="N", help="replicas (default: what is left)")
+    add("--recompute", choices=("none", "selective", "full"), default="none")
+    add("--attention", choices=("full", "causal"), default="full",
+        help="FLOPs that MFU counts (default full)")  # fmt: skip
+    add("--no-sequence-parallel", action="store_true", help="norms undivided")
+    add("--no-flash", action="store_true", help="attention keeps its scores")
+    add("--dtype", default="bf16", metavar="F", help="bf16, fp16, fp8, nvfp4")
+    add("--tokens", type=float, metavar="T", help="tokens of the run: 3e11")
+    add("--price", type=float, metavar="P", help="price of a device hour")
+    add_shared(parser, "--profile", help="megatron-lm, llm-foundry, ...")
+    add_shared(parser, "--why", "--json")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -53,17 +51,12 @@ def run(args: argparse.Namespace) -> int:
     model = load(args)
     if args.sequence is None:
         options["sequence"] = min(SEQUENCE, model.max_positions or SEQUENCE)
-    found = train(
-        model,
-        args.hardware,
-        sequence_parallel=not args.no_sequence_parallel,
-        flash=not args.no_flash,
-        **options,
+    options |= {"sequence_parallel": not args.no_sequence_parallel, "flash": not args.no_flash}
+    training = train(model, args.hardware or "h100", **options)
+    print_result(
+        args,
+        lambda: training_json(training, why=args.why),
+        lambda: training_text(training) + (f"\n\n{training.why()}" if args.why else ""),
+        indented=True,
     )
-    if args.json:
-        import json
-
-        print(json.dumps(training_json(found, why=args.why), ensure_ascii=False, indent=1))
-    else:
-        print(training_text(found) + (f"\n\n{found.why()}" if args.why else ""))
     return 0

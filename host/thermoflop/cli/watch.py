@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from thermoflop.cli.arguments import duration_s
+from thermoflop.cli.arguments import add_shared, duration_s
 from thermoflop.cli.signals import stop_on_signals
 
 if TYPE_CHECKING:
@@ -22,20 +22,14 @@ _FRAME_S = 0.1
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
-    parser.epilog = EPILOG
-    parser.add_argument("--port", metavar="P", help="port, sim://... or socket://host:port")
-    parser.add_argument(
-        "--for", dest="duration_s", type=duration_s, metavar="T", help="stop after 60s, 5m or 1h"
-    )
+    """Add the options."""
+    add_shared(parser, "--port")
+    add_shared(parser, "--for", dest="duration_s")
     parser.add_argument(
         "--window", type=duration_s, default=120.0, metavar="T", help="time across the plot (2m)"
     )
-    parser.add_argument(
-        "--wait", type=duration_s, default=5.0, metavar="T", help="wait for a first line (5s)"
-    )
-    parser.add_argument("--plain", action="store_true", help="plain lines on a terminal, too")
-    parser.add_argument("--json", action="store_true", help="the board's own lines as they are")
+    add_shared(parser, "--wait", "--plain")
+    add_shared(parser, "--json", help="the board's own lines as they are")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -100,14 +94,14 @@ class _Watch:
         console = Console()
         tracker = self._link.tracker
         with Screen(console=console, screen=True, auto_refresh=False) as screen:
-            shown: object = None
+            drawn: object = None
             while self._goes_on():
                 items = self._inbox.take()
                 live.add(items)
                 look = (console.size, self._link.connected)
-                if not items and look == shown:
+                if not items and look == drawn:
                     continue
-                shown = look
+                drawn = look
                 columns, rows = console.size
                 lines = live.render(
                     columns, rows, tracker.board, tracker.counters, self._link.connected
