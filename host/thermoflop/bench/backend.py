@@ -7,12 +7,13 @@ tokens: ``(sequences * new, width)``, tokens of one sequence together. The cache
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-LEAST_S = 0.05  # of measuring one call
-LEAST_RUNS, MOST_RUNS = 5, 200
+LEAST_S = 0.05  # of measuring one call: several time slices of a scheduler
+LEAST_RUNS, MOST_RUNS = 5, 200  # a median needs some, and gains little from more
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,13 @@ class Heads:
 
 
 class Backend(Protocol):
-    """See ``numpy_backend`` and ``torch_backend``."""
+    """The operators of a decoder, as ``NumpyBackend`` and ``TorchBackend`` have them."""
 
     name: str
     device: str
     dtype: str
     kernels: str  # as in ``thermoflop.cost.engines.engine.Engine``
-    wide_bytes: int
+    element_bytes: int  # of one number
 
     def describe(self) -> dict[str, str]:
         """Names and versions of the libraries, and of the device."""
@@ -132,6 +133,20 @@ class Backend(Protocol):
 
     def gpu(self) -> str:
         """The name of the GPU; empty on a CPU."""
+
+
+def timed_calls(
+    call: Callable[[], Any], runs: int, before: Callable[[], Any] | None = None
+) -> list[float]:
+    """Seconds of each of ``runs`` calls by the processor's clock; ``before`` runs untimed."""
+    seconds = []
+    for _ in range(runs):
+        if before is not None:
+            before()
+        start_s = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start_s)
+    return seconds
 
 
 def times(

@@ -9,6 +9,7 @@ are the same arrays each time.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.bench.backend import Heads, rotating
@@ -28,7 +29,7 @@ class Pool:
     def __init__(self, backend: Backend, n_bytes: float) -> None:
         """``n_bytes`` of memory."""
         self.backend = backend
-        self.elements = int(n_bytes) // backend.wide_bytes
+        self.elements = int(n_bytes) // backend.element_bytes
         self._flat = backend.flat(self.elements)
         self._at = 0
 
@@ -37,11 +38,9 @@ class Pool:
 
         ValueError where that would take half of what is free.
         """
-        size = 1
-        for length in shape:
-            size *= length
+        size = prod(shape)
         if size > self.elements:
-            if size * self.backend.wide_bytes > self.backend.memory_bytes() / 2:
+            if size * self.backend.element_bytes > self.backend.memory_bytes() / 2:
                 raise ValueError("larger than memory allows")
             return self.backend.flat(size).reshape(shape)
         if self._at + size > self.elements:

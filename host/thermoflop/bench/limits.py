@@ -125,7 +125,7 @@ def cache_bytes(backend: Backend) -> float:
 
 def cold_share(pool: Pool, best: Best) -> float:
     """The part of a pool that a walk through it finds in no cache."""
-    return 1 - min(0.5, best.cache_bytes / (pool.elements * pool.backend.wide_bytes))
+    return 1 - min(0.5, best.cache_bytes / (pool.elements * pool.backend.element_bytes))
 
 
 def open_pool(backend: Backend) -> Pool:
@@ -171,14 +171,14 @@ def peak_flops_s(backend: Backend, size: int) -> float:
 
 def _hot_rate(backend: Backend, n_bytes: int) -> float:
     """Bytes a second of one matrix times one row, or of a sum, over and over."""
-    elements = n_bytes // backend.wide_bytes
+    elements = n_bytes // backend.element_bytes
     width = int(elements**0.5)
     row, weights = backend.normal(1, width), backend.weights(width, width)
     product_s = fastest_s(backend, lambda: backend.matmul(row, weights))
     left, right = backend.normal(1, elements // 3), backend.normal(1, elements // 3)
     sum_s = fastest_s(backend, lambda: backend.add_into(left, right))
-    wide = backend.wide_bytes
-    return max(width * width * wide / product_s, 2 * (elements // 3) * wide / sum_s)
+    element = backend.element_bytes
+    return max(width * width * element / product_s, 2 * (elements // 3) * element / sum_s)
 
 
 def _cold_rate(backend: Backend, pool: Pool) -> float:
@@ -191,10 +191,10 @@ def _cold_rate(backend: Backend, pool: Pool) -> float:
         def call(width: int = width, row: Any = row) -> Any:
             return backend.matmul(row, pool.cut(width, width))
 
-        best = max(best, width * width * backend.wide_bytes / fastest_s(backend, call))
+        best = max(best, width * width * backend.element_bytes / fastest_s(backend, call))
     half = pool.elements // 2
     left, right = pool.cut(half), pool.cut(half)
-    moved = 2 * half * backend.wide_bytes  # read twice, written into one of both
+    moved = 2 * half * backend.element_bytes  # read twice, written into one of both
     return max(best, moved / fastest_s(backend, lambda: backend.add_into(left, right)))
 
 

@@ -308,39 +308,41 @@ def layers_of(model: Model) -> int:
 
 
 def vocabulary_of(model: Model) -> int:
-    """Rows of the token embedding, or outputs of the head."""
+    """Outputs of the head: the token ids that a prompt may hold."""
     head = model.description.head
     return int(head.outputs) if head is not None else 2
 
 
 def decoder_bytes(model: Model, backend: Backend, case: Case) -> float:
     """Weights, cache, and the largest activations of a decoder."""
-    wide = backend.wide_bytes
     head = model.description.head
     # a tied head is kept apart from the embedding here
     extra = float(head.matrix_parameters) if head is not None and model.tied else 0.0
     weights = float(model.params) + extra
-    held = case.batch * float(model.kv_bytes(case.prompt + case.generate, dtype="bf16")) / 2
+    bf16_bytes = float(model.kv_bytes(case.prompt + case.generate, dtype="bf16"))
+    cache = case.batch * bf16_bytes / 2
     mixer: Any = model.description.stacks[0].runs[0].layer.mixer
-    rows = case.batch * case.prompt
-    eager = float(mixer.heads) * case.prompt if backend.kernels == "eager" else 0.0
-    passing = rows * (3 * eager + 12.0 * float(model.description.stacks[0].hidden))
-    return wide * (weights + held + passing)
+    scores = float(mixer.heads) * case.prompt if backend.kernels == "eager" else 0.0
+    # of each row: scores, their mask and their softmax; then the residual stream, its norm, q, k,
+    # v, what attention gives, and a feed-forward of some six widths
+    hidden = float(model.description.stacks[0].hidden)
+    activations = case.batch * case.prompt * (3 * scores + 12 * hidden)
+    return backend.element_bytes * (weights + cache + activations)
 
 
 def layers_that_fit(model: Model, backend: Backend, case: Case) -> int:
     """All layers, or as many as memory holds. UsageError where not even one does."""
-    room = _MEMORY_SHARE * backend.memory_bytes()
+    free_bytes = _MEMORY_SHARE * backend.memory_bytes()
     least, most = 0, layers_of(model)
     while least < most:
         middle = (least + most + 1) // 2
-        if decoder_bytes(with_layers(model, middle), backend, case) <= room:
+        if decoder_bytes(with_layers(model, middle), backend, case) <= free_bytes:
             least = middle
         else:
             most = middle - 1
     if not least:
         raise UsageError(
             f"not one layer of {model.name} at batch {case.batch} fits into the "
-            f"{room / 1e9:.1f} GB that are free: expected a smaller model or batch"
+            f"{free_bytes / 1e9:.1f} GB that are free: expected a smaller model or batch"
         )
     return least

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
-from thermoflop.bench.backend import Heads
+from thermoflop.bench.backend import Heads, timed_calls
 from thermoflop.errors import UsageError
 
 _BLOCK = 1 << 22  # random numbers that large arrays repeat
@@ -27,7 +27,7 @@ class NumpyBackend:
         if dtype not in formats:
             raise UsageError(f"numpy computes in fp32, not in {dtype!r:.40}: say --backend torch")
         self.dtype, self._format = dtype, formats[dtype]
-        self.wide_bytes = np.dtype(self._format).itemsize
+        self.element_bytes = np.dtype(self._format).itemsize
         self._rng = np.random.default_rng(seed)
         self._np = np
         self._block: Any = None
@@ -55,10 +55,7 @@ class NumpyBackend:
         return self._rng.standard_normal(shape, dtype=self._format)
 
     def weights(self, *shape: int) -> Any:
-        size = 1
-        for length in shape:
-            size *= length
-        return (self.flat(size) * self._format(shape[-2] ** -0.5)).reshape(shape)
+        return (self.flat(prod(shape)) * self._format(shape[-2] ** -0.5)).reshape(shape)
 
     def put_weights(self, array: Any) -> Any:
         return self._np.ascontiguousarray(self.put(array))
@@ -232,14 +229,7 @@ class NumpyBackend:
     def timed(
         self, call: Callable[[], Any], runs: int, before: Callable[[], Any] | None = None
     ) -> list[float]:
-        seconds = []
-        for _ in range(runs):
-            if before is not None:
-                before()
-            start_s = time.perf_counter()
-            call()
-            seconds.append(time.perf_counter() - start_s)
-        return seconds
+        return timed_calls(call, runs, before)
 
     def memory_bytes(self) -> float:
         return free_memory_bytes()

@@ -5,12 +5,11 @@ torch is imported here and nowhere else, and only when this backend is asked for
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from thermoflop.bench.backend import Heads
+from thermoflop.bench.backend import Heads, timed_calls
 from thermoflop.errors import MissingExtra, UsageError
 
 _FORMATS = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
@@ -50,7 +49,7 @@ class TorchBackend:
         """Use ``open_torch``."""
         self._torch, self.device, self.dtype = torch, device, dtype
         self._format = getattr(torch, _FORMATS[dtype])
-        self.wide_bytes = 4 if dtype == "fp32" else 2
+        self.element_bytes = 4 if dtype == "fp32" else 2
         self._where = torch.device(device)
         self._random = torch.Generator(self._where).manual_seed(seed)
         self._cuda = self._where.type == "cuda"
@@ -192,14 +191,7 @@ class TorchBackend:
     ) -> list[float]:
         if self._cuda:
             return self._timed_by_events(call, runs)
-        seconds = []
-        for _ in range(runs):
-            if before is not None:
-                before()
-            start_s = time.perf_counter()
-            call()
-            seconds.append(time.perf_counter() - start_s)
-        return seconds
+        return timed_calls(call, runs, before)
 
     def _timed_by_events(self, call: Callable[[], Any], runs: int) -> list[float]:
         """From event to event on the device's own clock: calls queue up as in a real decoder, so
