@@ -157,10 +157,10 @@ def _sizes(backend: Backend) -> tuple[int, ...]:
     return (512, 1024, 1536, 2048, 3072)
 
 
-def fastest_s(backend: Backend, call: Callable[[], Any], search_s: float = PEAK_S) -> float:
-    """The fastest of many calls, in seconds, looked for during ``search_s``."""
+def fastest_s(backend: Backend, call: Callable[[], Any], search_s: float | None = None) -> float:
+    """The fastest of many calls, in seconds, looked for during ``search_s`` or ``PEAK_S``."""
     once = max(min(backend.timed(call, 2)), 1e-7)
-    return min(backend.timed(call, int(min(2000, max(5, search_s / once)))))
+    return min(backend.timed(call, int(min(2000, max(5, (search_s or PEAK_S) / once)))))
 
 
 def peak_flops_s(backend: Backend, size: int) -> float:
