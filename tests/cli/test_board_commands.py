@@ -46,7 +46,15 @@ def test_log_records_for_a_time_and_says_where(tmp_path: Path) -> None:
     """Summary and folder on standard output, a picture when asked for, exit code 0."""
     with Pty() as pty, talking(pty):
         done = run(
-            "log", "--port", pty.path, "--for", "1s", "--out", str(tmp_path), "--plot", "--json"
+            "log",
+            "--port",
+            pty.path,
+            "--duration",
+            "1s",
+            "--out",
+            str(tmp_path),
+            "--plot",
+            "--json",
         )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
@@ -112,7 +120,7 @@ def test_a_pulled_board_that_cannot_return_is_exit_code_4(tmp_path: Path) -> Non
         (("watch", "--port", "nope://x"), 4, "not understood"),
         (("pico", "--port", "/dev/none", "id"), 4, "there is no port"),
         (("pico", "--port", "/dev/none", "set", "on_c", "x" * 80), 2, "bytes long"),
-        (("log", "--for", "soon"), 2, "not a duration"),
+        (("log", "--duration", "soon"), 2, "not a duration"),
     ],
 )
 def test_bad_input_is_one_sentence_and_its_exit_code(
@@ -144,7 +152,7 @@ def test_a_place_that_cannot_be_written_is_exit_code_6(tmp_path: Path) -> None:
     """--out names a file."""
     (tmp_path / "file").write_text("")
     with Pty() as pty, talking(pty):
-        done = run("log", "--port", pty.path, "--for", "1s", "--out", str(tmp_path / "file"))
+        done = run("log", "--port", pty.path, "--duration", "1s", "--out", str(tmp_path / "file"))
     assert done.returncode == 6
     assert "in the way" in done.stderr
 
@@ -168,7 +176,7 @@ def test_a_full_disk_is_exit_code_6(tmp_path: Path) -> None:
     from kit.commands import ENVIRONMENT
 
     with Pty() as pty, talking(pty):
-        words = ["log", "--port", pty.path, "--for", "5s", "--out", str(tmp_path)]
+        words = ["log", "--port", pty.path, "--duration", "5s", "--out", str(tmp_path)]
         done = subprocess.run(
             [sys.executable, "-c", script, *words],
             capture_output=True,
@@ -185,8 +193,8 @@ def test_a_full_disk_is_exit_code_6(tmp_path: Path) -> None:
 def test_watch_in_a_pipe_prints_plain_lines(tmp_path: Path) -> None:
     """No escape sequence; the board's own lines with --json."""
     with Pty() as pty, talking(pty):
-        plain = run("watch", "--port", pty.path, "--for", "1s")
-        exact = run("watch", "--port", pty.path, "--for", "1s", "--json")
+        plain = run("watch", "--port", pty.path, "--duration", "1s")
+        exact = run("watch", "--port", pty.path, "--duration", "1s", "--json")
     assert plain.returncode == exact.returncode == 0
     assert "°C  fan off  auto" in plain.stdout
     assert "\x1b" not in plain.stdout

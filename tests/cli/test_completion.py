@@ -48,6 +48,8 @@ def complete(script: Path, *words: str) -> set[str]:
         (["runs", "de"], {"delete"}),
         (["report", "--p"], {"--png"}),
         (["estimate", "--kv"], {"--kv-dtype"}),
+        (["estimate", "--draft"], {"--draft", "--draft-tokens"}),
+        (["log", "--f"], set()),  # the old name of --duration, which still works
         (["completion", ""], {"bash", "zsh", "tcsh"}),
     ],
 )

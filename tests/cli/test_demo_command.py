@@ -10,7 +10,7 @@ from kit.commands import run, start
 
 
 def test_it_works_warms_cools_and_leaves_a_run_with_a_report(tmp_path: Path) -> None:
-    done = run("demo", "--for", "3", "--out", str(tmp_path), "--json")
+    done = run("demo", "--duration", "3", "--out", str(tmp_path), "--json")
     assert "simulated" in done.stderr
     assert "thermoflop flash" in done.stderr
     result = json.loads(done.stdout)
@@ -48,4 +48,4 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
 
 
 def test_a_time_that_makes_no_sense_is_refused() -> None:
-    assert run("demo", "--for", "0").returncode == 2
+    assert run("demo", "--duration", "0").returncode == 2

@@ -28,21 +28,31 @@ def test_the_words_on_the_command_line_are_those_of_the_url() -> None:
 
 
 def test_lines_go_to_standard_output_and_nothing_else() -> None:
-    done = run("simulate", "--for", "5s", *FAST)
+    done = run("simulate", "--duration", "5s", *FAST)
     assert (done.returncode, done.stderr) == (0, "")
     messages = [decode(line.encode()) for line in done.stdout.splitlines()]
     assert sum(isinstance(message, Sample) for message in messages) == 25
 
 
 def test_the_same_seed_gives_the_same_bytes() -> None:
-    words = ("simulate", "--for", "20s", "--speed", "max", "--seed", "7", "--fault", "drop=0.1")
+    words = (
+        "simulate",
+        "--duration",
+        "20s",
+        "--speed",
+        "max",
+        "--seed",
+        "7",
+        "--fault",
+        "drop=0.1",
+    )
     assert run(*words).stdout == run(*words).stdout
 
 
 def test_the_ledger_says_what_was_done(tmp_path: Path) -> None:
     path = tmp_path / "ledger.json"
     words = ("--fault", "drop=0.1", "--fault", "reboot@30", "--ledger", str(path))
-    done = run("simulate", "--for", "60s", *FAST, *words)
+    done = run("simulate", "--duration", "60s", *FAST, *words)
     ledger = json.loads(path.read_text())
     samples = sum('"k":"t"' in line for line in done.stdout.splitlines())
     assert ledger["samples_delivered"] == samples < ledger["samples_sent"]
@@ -56,7 +66,7 @@ def test_the_ledger_says_what_was_done(tmp_path: Path) -> None:
         (("--fault", "fire@5"), 2, "fault 'fire@5' must begin with one of open"),
         (("--heat", "nowhere.txt"), 3, "nowhere.txt"),
         (("--finger", "now"), 2, "START:SECONDS"),
-        (("--for", "soon"), 2, "not a duration"),
+        (("--duration", "soon"), 2, "not a duration"),
         (("--pty", "--tcp"), 2, "not allowed with"),
         (("--tcp", "x"), 2, "PORT or HOST:PORT"),
         (("--tcp", "999.1.1.1:0"), 4, "cannot listen"),

@@ -18,7 +18,7 @@ def run(shell_tail: str, *words: str, cwd: Path, **extra: str) -> tuple[int, str
     if words[0] == "pico":
         words += ("--port", "sim://")
     else:
-        words += ("--for", "0.5s", *(("--port", "sim://") if words[0] != "simulate" else ()))
+        words += ("--duration", "0.5s", *(("--port", "sim://") if words[0] != "simulate" else ()))
     done = subprocess.run(
         ["sh", "-c", f'"$@" {shell_tail}', "sh", sys.executable, "-m", "thermoflop", *words],
         cwd=cwd,

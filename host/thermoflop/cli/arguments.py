@@ -41,7 +41,10 @@ def read_label(text: str) -> tuple[str, str]:
 
 # option -> what argparse is told of it
 _SHARED: dict[str, dict[str, Any]] = {
-    "--for": {"type": duration_s, "metavar": "T", "help": "stop after 60s, 5m or 1h"},
+    "--duration": {
+        "dest": "duration_s", "type": duration_s, "metavar": "T",
+        "help": "stop after 60s, 5m or 1h",
+    },
     "--gpu": {
         "choices": ("auto", "none", "sim"), "default": "auto", "help": "GPU telemetry (auto)",
     },
@@ -60,10 +63,28 @@ _SHARED: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+# option -> the name that it had before, which still works and is in no help
+_OLD_NAMES = {
+    "--comm-overlap": "--overlap",
+    "--draft-tokens": "--drafted",
+    "--duration": "--for",
+    "--interleave": "--virtual",
+    "--mqa-page": "--page",
+}
+
+
+def add_option(parser: argparse._ActionsContainer, option: str, **description: Any) -> None:
+    """Add an option; where it had another name before, that too, hidden."""
+    action = parser.add_argument(option, **description)
+    if option in _OLD_NAMES:
+        hidden = {"dest": action.dest, "default": argparse.SUPPRESS, "help": argparse.SUPPRESS}
+        parser.add_argument(_OLD_NAMES[option], **{**description, **hidden})
+
+
 def add_shared(parser: argparse._ActionsContainer, *options: str, **changes: Any) -> None:
     """Add options that other commands have too; ``changes`` replace parts of the description."""
     for option in options:
-        parser.add_argument(option, **{**_SHARED[option], **changes})
+        add_option(parser, option, **{**_SHARED[option], **changes})
 
 
 def json_text(data: object, *, indented: bool = False) -> str:

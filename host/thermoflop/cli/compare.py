@@ -1,10 +1,10 @@
-"""``thermoflop compare MODEL``: MHA, GQA, MQA and MLA side by side; ``--page`` the old page."""
+"""``thermoflop compare MODEL``: MHA, GQA, MQA and MLA side by side; ``--mqa-page`` the web page."""
 
 from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.arguments import add_shared, print_result
+from thermoflop.cli.arguments import add_option, add_shared, print_result
 from thermoflop.cli.cost_options import add_inference, inference_options
 
 
@@ -16,9 +16,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--gqa", type=int, metavar="G", help="key heads of GQA (the model's own)")
     add("--mla", type=int, default=512, metavar="R", help="rank of MLA (512)")
     add_shared(parser, "--profile")
-    add(
-        "--page", choices=("A100", "V100"), dest="mqa_page",
-        help="the MHA-against-MQA web page on that GPU, instead of MODEL (no page of the cache)",
+    add_option(
+        parser, "--mqa-page", choices=("A100", "V100"),
+        help="the MHA-against-MQA web page on that GPU, instead of MODEL",
     )  # fmt: skip
     add_shared(parser, "--json", help="one JSON array")
 
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.model.load import load_model
 
     if args.model is None:
-        raise UsageError("no MODEL: expected a name, a config.json, or --page")
+        raise UsageError("no MODEL: expected a name, a config.json, or --mqa-page")
     model = load_model(args.model)
     options = inference_options(args, model)
     forms = compare(model, args.hardware, args.gqa, args.mla, **options)

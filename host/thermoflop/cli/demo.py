@@ -29,7 +29,7 @@ SIMULATED = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    add_shared(parser, "--for", dest="work_s", default=10.0, help="work for T (10s)")
+    add_shared(parser, "--duration", default=10.0, help="work for T (10s)")
     add_shared(parser, "--out", "--plain")
     add_shared(parser, "--json", help="print the result as JSON")
 
@@ -56,7 +56,7 @@ def _with_lines(args: argparse.Namespace) -> DemoResult:
     from thermoflop.runs.demo.stages import demo
 
     lines = None if args.json else DemoLines(sys.stderr).see
-    return demo(args.out, work_s=args.work_s, on_line=lines)
+    return demo(args.out, work_s=args.duration_s, on_line=lines)
 
 
 def _with_picture(args: argparse.Namespace) -> DemoResult:
@@ -68,7 +68,7 @@ def _with_picture(args: argparse.Namespace) -> DemoResult:
 
     console = Console()
     with Screen(console=console, screen=True, auto_refresh=False) as screen:
-        return demo(args.out, work_s=args.work_s, on_line=DemoPicture(console, screen).see)
+        return demo(args.out, work_s=args.duration_s, on_line=DemoPicture(console, screen).see)
 
 
 def _print_result(result: DemoResult, picture: Path, page: Path, args: argparse.Namespace) -> None:

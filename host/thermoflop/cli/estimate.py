@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.arguments import add_shared
+from thermoflop.cli.arguments import add_option, add_shared
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.model_options import add_model, load
 
@@ -18,10 +18,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--prefix", type=int, default=0, metavar="N", help="prompt tokens cached")
     add("--chunk", type=int, metavar="N", help="prompt tokens read at once")
     add_shared(parser, "--page")
-    add("--overlap", type=float, default=0.0, metavar="S", help="network hidden")
+    overlap = "share of the network's time that hides behind computing (0)"
+    add_option(parser, "--comm-overlap", type=float, default=0.0, metavar="S", help=overlap)
     add("--draft", metavar="MODEL", help="draft tokens with a smaller model")
-    add("--drafted", type=int, metavar="K", help="tokens a draft (4)")
-    add("--acceptance", type=float, metavar="A", help="of drafted (0.7)")
+    add_option(parser, "--draft-tokens", type=int, metavar="K", help="tokens a draft (4)")
+    add("--acceptance", type=float, metavar="A", help="share of them that is accepted (0.7)")
     add_shared(parser, "--why")
     add("--saturation", action="store_true", help="throughput against batch")
     add("--svg", metavar="FILE", help="draw the latency against the batch")
@@ -35,12 +36,12 @@ def run(args: argparse.Namespace) -> int:
 
     model = load(args)
     options = inference_options(args, model)
-    options |= {"prefix": args.prefix, "chunk": args.chunk, "overlap": args.overlap}
-    if args.draft is None and (args.drafted, args.acceptance) != (None, None):
+    options |= {"prefix": args.prefix, "chunk": args.chunk, "overlap": args.comm_overlap}
+    if args.draft is None and (args.draft_tokens, args.acceptance) != (None, None):
         from thermoflop.errors import UsageError
 
-        raise UsageError("--drafted and --acceptance need --draft MODEL")
-    drafted = 4 if args.drafted is None else args.drafted
+        raise UsageError("--draft-tokens and --acceptance need --draft MODEL")
+    drafted = 4 if args.draft_tokens is None else args.draft_tokens
     drafting = (args.draft, drafted, 0.7 if args.acceptance is None else args.acceptance)
     parts = Wanted(args.why, args.saturation, args.svg, args.roofline, drafting, args.json)
     print(estimate_report(model, args.hardware, options, parts))

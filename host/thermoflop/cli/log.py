@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from thermoflop.runs.record.log import Progress, RunResult
 
 EPILOG = """\
-The run goes on until --for has passed, Ctrl-C or SIGTERM, and ends in order: exit code 0.
+The run goes on until --duration has passed, Ctrl-C or SIGTERM, and ends in order: exit code 0.
 A second Ctrl-C ends at once (130); what was written stays. When the port goes away for good the
 run is finished and the exit code is 4; a board that is unplugged is waited for.
 """
@@ -24,9 +24,7 @@ run is finished and the exit code is 4; a board that is unplugged is waited for.
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add = parser.add_argument
-    add_shared(parser, "--port")
-    add_shared(parser, "--for", dest="duration_s")
-    add_shared(parser, "--out")
+    add_shared(parser, "--port", "--duration", "--out")
     add("--name", default="log", help="a word for the folder's name (log)")
     add_shared(parser, "--wait")
     add("--plot", action="store_true", help="draw the run into its folder")

@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_port("--tcp", nargs="?", const="0", metavar="HOST:PORT",
              help="serve on a TCP port and print it; without HOST for this machine only",
     )  # fmt: skip
-    add_shared(parser, "--for", dest="duration_s", help="end after 60s, 5m or 1h of its time")
+    add_shared(parser, "--duration", help="end after 60s, 5m or 1h of its time")
     for name, meaning in WORDS.items():
         action = "append" if name in ("finger", "fault") else "store"
         add(f"--{name}", action=action, metavar=name.upper(), help=meaning)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.arguments import add_shared, print_result
+from thermoflop.cli.arguments import add_option, add_shared, print_result
 from thermoflop.cli.cost_options import SEQUENCE, add_hardware
 from thermoflop.cli.model_options import add_model, load
 
 _OPTIONS = (
-    "devices", "tp", "pp", "dp", "ep", "cp", "global_batch", "micro_batch", "sequence", "virtual",
+    "devices", "tp", "pp", "dp", "ep", "cp", "global_batch", "micro_batch", "sequence",
     "recompute", "zero", "attention", "dtype", "tokens", "price", "profile",
 )  # fmt: skip
 
@@ -21,12 +21,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     for name, default, meaning in (
         ("tp", 1, "tensor parallel"), ("pp", 1, "pipeline stages"), ("ep", 1, "expert parallel"),
-        ("cp", 1, "context parallel"), ("virtual", 1, "interleaved stages on a device"),
+        ("cp", 1, "context parallel"), ("interleave", 1, "interleaved stages on a device"),
         ("global-batch", 512, "sequences an iteration"), ("micro-batch", 1, "sequences at once"),
         ("zero", 1, "stage of ZeRO, 0 to 3"),
     ):  # fmt: skip
         help_text = f"{meaning} (default {default})"
-        add(f"--{name}", type=int, default=default, metavar="N", help=help_text)
+        add_option(parser, f"--{name}", type=int, default=default, metavar="N", help=help_text)
     longest = f"tokens ({SEQUENCE}, or the model's longest)"
     add("--sequence", type=int, metavar="N", help=longest)
     add("--dp", type=int, metavar="N", help="replicas (default: what is left)")
@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     model = load(args)
     if args.sequence is None:
         options["sequence"] = min(SEQUENCE, model.max_positions or SEQUENCE)
+    options["virtual"] = args.interleave
     options |= {"sequence_parallel": not args.no_sequence_parallel, "flash": not args.no_flash}
     training = train(model, args.hardware or "h100", **options)
     print_result(

@@ -23,8 +23,7 @@ _FRAME_S = 0.1
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    add_shared(parser, "--port")
-    add_shared(parser, "--for", dest="duration_s")
+    add_shared(parser, "--port", "--duration")
     parser.add_argument(
         "--window", type=duration_s, default=120.0, metavar="T", help="time across the plot (2m)"
     )

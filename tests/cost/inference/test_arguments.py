@@ -75,7 +75,7 @@ def test_a_size_that_is_too_large_is_told_the_upper_end(model):
         tf.estimate(model, "h100", prompt=9, tp=10**7)
 
 
-@pytest.mark.parametrize("words", [["--drafted", "3"], ["--acceptance", "2"]])
+@pytest.mark.parametrize("words", [["--draft-tokens", "3"], ["--acceptance", "2"]])
 def test_drafting_options_need_a_draft(words, capsys):
     """Instead of doing nothing."""
     assert main(["estimate", "gpt2", "--prompt", "9", *words]) == 2

@@ -181,7 +181,7 @@ def test_rows_that_cannot_be_compared(row):
         ["estimate", "whisper-tiny", "--prompt", "10", "--generate", "20"],
         ["estimate", "gpt2", "--prompt", "9", "--generate", "0", "--why", "--saturation"],
         ["compare", "gpt2", "--prompt", "100"],
-        ["compare", "--page", "A100", "--json"],
+        ["compare", "--mqa-page", "A100", "--json"],
         ["fit", "llama-3-8b", "--page", "16"],
         ["fit", "gpt2", "--prompt", "64", "--json"],
         ["train", "gpt2", "--sequence", "1024", "--tokens", "1e9", "--price", "2"],
