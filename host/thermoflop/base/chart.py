@@ -6,10 +6,10 @@ An ``Axis`` puts values at pixels, the functions draw what charts are made of as
 
 from __future__ import annotations
 
+from html import escape
 from itertools import groupby
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape
 
 from thermoflop.base.record import record
 from thermoflop.base.units import digits
@@ -114,7 +114,7 @@ def text(
 
 def _escaped(content: str) -> str:
     """What XML allows: many control characters are an error in it even when they are escaped."""
-    return escape("".join(c if c.isprintable() else "?" for c in content))
+    return escape("".join(c if c.isprintable() else "?" for c in content), quote=False)
 
 
 def path(d: str, stroke: str, width: float = 1, dash: str = "") -> str:
