@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.runs.analysis.gaps import longest_step_s
 from thermoflop.runs.analysis.throughput import steps
-from thermoflop.runs.gpu.throttle import words
+from thermoflop.runs.gpu.throttle import describe_reason
 
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.data import Column, Stretch
@@ -189,7 +189,7 @@ def _throttle(analysis: Analysis, zero: float) -> list[dict[str, Any]]:
         {
             "start": _round(s.start_s - zero),
             "end": _round(s.end_s - zero),
-            "text": f"GPU {s.gpu}: " + ", ".join(words(name) for name in s.reasons),
+            "text": f"GPU {s.gpu}: " + ", ".join(describe_reason(name) for name in s.reasons),
         }
         for s in sorted(spans, key=lambda span: span.start_s)
     ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.report.messages import visible
 from thermoflop.report.summary import duration
-from thermoflop.runs.gpu.throttle import words
+from thermoflop.runs.gpu.throttle import describe_reason
 
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.compare import Spread
@@ -184,7 +184,7 @@ def _sensor(row: Heat) -> list[str]:
 
 def throttling(analysis: Analysis) -> str:
     """Seconds by reason, and what was lost."""
-    rows = [[words(name), seconds(s)] for name, s in analysis.seconds_by_reason.items()]
+    rows = [[describe_reason(name), seconds(s)] for name, s in analysis.seconds_by_reason.items()]
     lost = []
     for x in analysis.lost:
         error = f" ± {100 * x.error:.1f}" if x.error is not None else ""

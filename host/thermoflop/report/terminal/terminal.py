@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from thermoflop.report.html import predicted
 from thermoflop.report.html.tables import quantity
 from thermoflop.report.messages import visible
-from thermoflop.runs.gpu.throttle import words
+from thermoflop.runs.gpu.throttle import describe_reason
 
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.figures import Analysis, WindowFigures
@@ -41,7 +41,7 @@ def lines(analysis: Analysis) -> list[str]:
             text += f", time constant {heat.fit.tau_s:.1f} s"
         rows.append((heat.name, text))
     for name, seconds in analysis.seconds_by_reason.items():
-        rows.append(("throttled", f"{words(name)}, {seconds:.1f} s"))
+        rows.append(("throttled", f"{describe_reason(name)}, {seconds:.1f} s"))
     if analysis.fan_duty is not None:
         rows.append(("fan", f"on {100 * analysis.fan_duty:.1f} % of the time"))
     rows += [("note", warning) for warning in analysis.warnings]

@@ -26,7 +26,7 @@ REASONS = {
     0x200: "board_limit",
     0x400: "reliability",
 }
-WORDS = {
+REASON_LABELS = {
     "idle": "idle",
     "applications_clocks": "clocks set by an application",
     "power_cap": "power limit reached",
@@ -68,9 +68,9 @@ def throttling(mask: int) -> tuple[str, ...]:
     return decode(mask & ~NOT_THROTTLING)
 
 
-def words(name: str) -> str:
+def describe_reason(name: str) -> str:
     """A reason for people."""
-    return WORDS.get(name, name)
+    return REASON_LABELS.get(name, name)
 
 
 class ThrottleTracker:

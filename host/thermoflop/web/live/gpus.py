@@ -10,7 +10,7 @@ from thermoflop.pico.wire import printable
 from thermoflop.runs.gpu.nvml import Gpus, NoGpu
 from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.sampler import GpuSampler
-from thermoflop.runs.gpu.throttle import throttling, words
+from thermoflop.runs.gpu.throttle import describe_reason, throttling
 from thermoflop.runs.record.sources import NOT_ASKED, simulated_library
 from thermoflop.web.live.readings import Readings
 
@@ -83,5 +83,7 @@ class GpuSource:
         for name in ("temp_c", "mem_temp_c", "power_w", "sm_mhz", "util", "mem_used_bytes"):
             state[name] = getattr(now, name) if now is not None else None
         reasons = now.reasons if now is not None else None
-        state["throttled"] = None if reasons is None else [words(n) for n in throttling(reasons)]
+        state["throttled"] = (
+            None if reasons is None else [describe_reason(n) for n in throttling(reasons)]
+        )
         return state
