@@ -10,7 +10,6 @@ from thermoflop.cost.inference.capacity import fit
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.result import Estimate
 from thermoflop.cost.memory import layers_of, stage_share
-from thermoflop.cost.work.share import Share
 from thermoflop.cost.work.steps import decode_step
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.cache import cache_elements
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.work.share import Share
     from thermoflop.model.architecture.mixers import Mixer
     from thermoflop.model.model import Model
     from thermoflop.model.operators.step import Step
@@ -166,7 +166,7 @@ def _variant(name: str, model: Model, hardware: str | Device, options: dict[str,
     estimated = estimate(model, hardware, **options)
     capacity = fit(model, hardware, **{key: options[key] for key in _FIT if key in options})
     plan, precision = estimated.plan, estimated.precision
-    share = Share(model.description, plan, precision)
+    share = estimated.setting.share
     on_stage = stage_share(layers_of(share.description), plan.pp)
     token_bytes = cache_elements(share.description, 1) * precision.kv_bytes * on_stage / plan.cp
     middle = estimated.prompt + max(0, estimated.generate - 1) // 2
