@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the estimate."""
-    from thermoflop.cost.reports.estimate import Wanted, estimate_report
+    from thermoflop.cost.reports.estimate import ReportOptions, estimate_report
 
     model = load(args)
     options = inference_options(args, model)
@@ -43,6 +43,6 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--draft-tokens and --acceptance need --draft MODEL")
     drafted = 4 if args.draft_tokens is None else args.draft_tokens
     drafting = (args.draft, drafted, 0.7 if args.acceptance is None else args.acceptance)
-    parts = Wanted(args.why, args.saturation, args.svg, args.roofline, drafting, args.json)
-    print(estimate_report(model, args.hardware, options, parts))
+    extras = ReportOptions(args.why, args.saturation, args.svg, args.roofline, drafting, args.json)
+    print(estimate_report(model, args.hardware, options, extras))
     return 0

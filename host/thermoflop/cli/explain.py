@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     model = load(args)
     print(explain_report(model, args.batch, args.tokens, as_json=args.json))
     if args.gpu is not None and not args.json:
-        from thermoflop.cost.reports.estimate import explained
+        from thermoflop.cost.reports.estimate import explain_step
 
-        print(f"\n{explained(model, args.gpu, args.batch, args.tokens)}")
+        print(f"\n{explain_step(model, args.gpu, args.batch, args.tokens)}")
     return 0

@@ -49,24 +49,24 @@ def predict(
     try:
         device, source = _device(wish, gpus, no_gpu)
         reads_gpus = _is_this(device, wish, gpus)
-        found = estimate(wish.model, device, **wish.options)
+        estimated = estimate(wish.model, device, **wish.options)
         return {
-            "model": found.model_name,
-            "hardware": found.device.name,
+            "model": estimated.model_name,
+            "hardware": estimated.device.name,
             "hardware_source": source,
             "reads_gpus": reads_gpus,
-            "devices": found.plan.devices,
-            "plan": found.plan.label,
-            "dtype": found.precision.name,
-            "batch": found.batch,
-            "prompt": found.prompt,
-            "generate": found.generate,
-            "profile": found.provenance,
-            "conventions": dict(found.conventions),
+            "devices": estimated.plan.devices,
+            "plan": estimated.plan.label,
+            "dtype": estimated.precision.name,
+            "batch": estimated.batch,
+            "prompt": estimated.prompt,
+            "generate": estimated.generate,
+            "profile": estimated.provenance,
+            "conventions": dict(estimated.conventions),
             "made": now(),
-            "quantities": _quantities(found),
-            "work": _work(wish, found),
-            "shortfall_bytes": float(found.memory.shortfall_bytes),
+            "quantities": _quantities(estimated),
+            "work": _work(estimated),
+            "shortfall_bytes": float(estimated.memory.shortfall_bytes),
         }
     except ThermoflopError as error:
         raise UsageError(f"no prediction can be made: {error}") from error
@@ -140,31 +140,27 @@ def _values(bound: Value, expected: Value, low: Value, high: Value) -> dict[str,
     return {name: None if value is None else float(value) for name, value in named.items()}
 
 
-def _work(wish: Wish, found: Estimate) -> dict[str, Any]:
+def _work(estimate: Estimate) -> dict[str, Any]:
     """FLOPs and bytes of one token in prefill and decode over all devices, and their peak rates.
 
     FLOPs are those of contractions, bytes those of weights and cache that must be read: what MFU
     and MBU count. A decode step is the one in the middle of the generation.
     """
-    from thermoflop.cost.inference.arguments import as_model
     from thermoflop.cost.roofline.bound import sums_of
-    from thermoflop.cost.work.share import Share
-    from thermoflop.cost.work.steps import decode_step, prefill_step
 
-    model, plan = as_model(wish.model), found.plan
-    share = Share(model.description, plan, found.precision)
-    own, prompt = found.batch / plan.dp, found.prompt
+    setting, plan, prompt = estimate.setting, estimate.plan, estimate.prompt
+    sequences = estimate.batch / plan.dp
     copies = plan.tp * plan.cp  # the stages of a pipeline share the layers, these split each one
-    logits = "none" if model.is_encoder else "last"
-    steps = {"prefill": (prefill_step(prompt, own, 0, logits), own * prompt)}
-    if found.generate > 1:
-        steps["decode"] = (decode_step(prompt + found.generate // 2, own), own)
+    steps = {"prefill": (setting.least_prefill(prompt, sequences), sequences * prompt)}
+    if estimate.generate > 1:
+        middle = prompt + estimate.generate // 2
+        steps["decode"] = (setting.least_decoding(sequences)(middle), sequences)
     work: dict[str, Any] = {
-        "peak_flops_per_s": plan.devices * found.device.peak(found.precision.compute),
-        "peak_bytes_per_s": plan.devices * found.device.bandwidth_bytes_s,
+        "peak_flops_per_s": plan.devices * estimate.device.peak(estimate.precision.compute),
+        "peak_bytes_per_s": plan.devices * estimate.device.bandwidth_bytes_s,
     }
-    for phase, (step, tokens) in steps.items():
-        sums = sums_of(share.works(step))
+    for phase, (works, tokens) in steps.items():
+        sums = sums_of(works)
         moved = sums.weight_bytes + sums.kv_bytes
         work[phase] = {
             "flops_per_token": float(sums.flops * copies / tokens),

@@ -74,8 +74,8 @@ def test_the_temperature_that_no_fan_may_pass_is_the_firmware_s_setting() -> Non
     try:
         until(lambda: board.state()["on_c"] is not None)
         assert board.state()["max_c"] == 60.0  # t_max_c of firmware/settings.py
-        board.ask("set", ("t_max_c", "55.5"))
-        board.ask("get")
+        board.send_command("set", ("t_max_c", "55.5"))
+        board.send_command("get")
         until(lambda: board.state()["max_c"] == 55.5)
     finally:
         board.end()
@@ -84,13 +84,13 @@ def test_the_temperature_that_no_fan_may_pass_is_the_firmware_s_setting() -> Non
 def test_a_refusal_comes_back_in_the_board_s_own_words(feed: BoardSource, port: Pty) -> None:
     answer(port, '{"k":"r","id":ID,"ok":false,"err":"on_c 500 is above 110"')
     with pytest.raises(BoardRefused, match=r"^on_c 500 is above 110$"):
-        feed.ask("set", ("on_c", "500"))
+        feed.send_command("set", ("on_c", "500"))
 
 
 def test_the_answer_to_somebody_else_is_not_ours(feed: BoardSource, port: Pty) -> None:
     port.say(seal('{"k":"r","id":7,"ok":false,"err":"not for you"'))
     answer(port, '{"k":"r","id":ID,"ok":true,"fan":"auto"')
-    reply, _ = feed.ask("fan", ("auto",))
+    reply, _ = feed.send_command("fan", ("auto",))
     assert reply.detail == {"fan": "auto"}
 
 
@@ -99,14 +99,14 @@ def test_what_is_no_command_never_reaches_the_port(
     feed: BoardSource, port: Pty, args: tuple[str, ...]
 ) -> None:
     with pytest.raises(UsageError):
-        feed.ask("set", args)
+        feed.send_command("set", args)
 
 
 def test_a_board_that_went_away_says_so(feed: BoardSource, port: Pty) -> None:
     port.unplug()
     until(lambda: "went away for good" in feed.state()["trouble"])
     with pytest.raises(BoardError):
-        feed.ask("fan", ("auto",))
+        feed.send_command("fan", ("auto",))
 
 
 def test_a_busy_port_is_tried_again(tmp_path: Path, port: Pty) -> None:

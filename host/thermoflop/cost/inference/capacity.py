@@ -150,7 +150,7 @@ def fit(
     """
     batch, prompt = checked_whole("batch", batch, 1), checked_whole("prompt", prompt, 1)
     generate = checked_whole("generate", generate, 0)
-    known, device, asked = validate_arguments(model, hardware, batch, prompt, generate, 0, page)
+    known, device, workload = validate_arguments(model, hardware, batch, prompt, generate, 0, page)
     plan = choose_layout(devices, tp, pp, dp, ep, cp)
     if batch % dp:
         raise UsageError(f"dp={dp} does not divide batch={batch}")
@@ -165,7 +165,7 @@ def fit(
     most = known.max_positions or LARGEST
     longest = min(most, largest(lambda tokens: holds(batch // dp, tokens), most))
     fewest = _fewest(known.description, device, precision, (prompt, generate, batch), page)
-    memory = memory_of(share, device, asked.prompt, asked.generate, batch // dp, page)
+    memory = memory_of(share, device, workload.prompt, workload.generate, batch // dp, page)
     return Fit(
         known.name, device, plan, precision, batch, prompt, generate, memory,
         dp * largest(lambda sequences: holds(sequences, context)), longest,

@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 
 
 @record
-class Wanted:
-    """What is asked for besides the estimate: reasons, saturation, pictures, a draft, JSON."""
+class ReportOptions:
+    """What to print or draw besides the estimate itself.
+
+    ``why`` adds every operator, ``saturation`` throughput against the batch; ``svg`` and
+    ``roofline`` are files to draw to; ``drafting`` is a draft model (None: none), the tokens of a
+    draft, and the share of them that is accepted; ``as_json`` prints one object.
+    """
 
     why: bool = False
     saturation: bool = False
@@ -29,53 +34,54 @@ class Wanted:
 
 
 def estimate_report(
-    model: Model, hardware: str, options: dict[str, Any], wanted: Wanted | None = None
+    model: Model, hardware: str, options: dict[str, Any], extras: ReportOptions | None = None
 ) -> str:
-    """The estimate, with its reasons and its saturation where asked for."""
+    """The text or JSON of an estimate, with what ``extras`` add; pictures go to their files."""
     from thermoflop.cost.reports.saturation import saturation
 
-    wanted = wanted or Wanted()
-    found = estimate(model, hardware, **options)
+    extras = extras or ReportOptions()
+    estimated = estimate(model, hardware, **options)
     rows = []
-    if wanted.saturation or wanted.svg is not None:
+    if extras.saturation or extras.svg is not None:
         rows = saturation(
-            lambda batch: estimate(model, hardware, **{**options, "batch": batch}), found.plan.dp
+            lambda batch: estimate(model, hardware, **{**options, "batch": batch}),
+            estimated.plan.dp,
         )
-    _draw(wanted, found, rows)
-    drafted = _drafted(model, hardware, options, wanted)
-    if wanted.as_json:
-        return _as_json(wanted, found, rows, drafted)
-    return _as_text(wanted, found, rows, drafted)
+    _draw(extras, estimated, rows)
+    drafted = _drafted(model, hardware, options, extras)
+    if extras.as_json:
+        return _as_json(extras, estimated, rows, drafted)
+    return _as_text(extras, estimated, rows, drafted)
 
 
-def explained(model: Model, hardware: str, batch: int, tokens: int | None) -> str:
+def explain_step(model: Model, hardware: str, batch: int, tokens: int | None) -> str:
     """Why reading ``tokens`` tokens and adding one takes what it takes on a device."""
     from thermoflop.cost.why.table import why_text
 
     most = (model.max_positions or 1026) - 2
     prompt = tokens or max(1, min(1024, most))
     generate = 0 if model.is_encoder else 2
-    found = estimate(model, hardware, batch=batch, prompt=prompt, generate=generate)
-    return why_text(found)
+    estimated = estimate(model, hardware, batch=batch, prompt=prompt, generate=generate)
+    return why_text(estimated)
 
 
-def _draw(wanted: Wanted, found: Estimate, rows: list[Saturation]) -> None:
-    """The pictures that are asked for."""
+def _draw(extras: ReportOptions, estimated: Estimate, rows: list[Saturation]) -> None:
+    """Write the pictures that have a file."""
     from thermoflop.base.files import write_picture
     from thermoflop.cost.reports.pictures import roofline_picture, saturation_picture
 
-    if wanted.svg is not None:
-        write_picture(wanted.svg, saturation_picture(rows, found))
-    if wanted.roofline is not None:
-        write_picture(wanted.roofline, roofline_picture(found))
+    if extras.svg is not None:
+        write_picture(extras.svg, saturation_picture(rows, estimated))
+    if extras.roofline is not None:
+        write_picture(extras.roofline, roofline_picture(estimated))
 
 
 def _drafted(
-    model: Model, hardware: str, options: dict[str, Any], wanted: Wanted
+    model: Model, hardware: str, options: dict[str, Any], extras: ReportOptions
 ) -> Speculation | None:
     from thermoflop.cost.inference.speculative import speculate
 
-    draft, drafted, acceptance = wanted.drafting
+    draft, drafted, acceptance = extras.drafting
     if draft is None:
         return None
     names = ("batch", "prompt", "generate", "dtype", "devices", "profile")
@@ -84,35 +90,35 @@ def _drafted(
 
 
 def _as_json(
-    wanted: Wanted, found: Estimate, rows: list[Saturation], drafted: Speculation | None
+    extras: ReportOptions, estimated: Estimate, rows: list[Saturation], drafted: Speculation | None
 ) -> str:
     import json
 
     from thermoflop.cost.why.table import steps_of
 
-    shown = estimate_json(found)
-    if wanted.why:
-        steps = steps_of(found)
-        shown["why"] = {title: plain(reason) for title, (reason, _) in steps.items()}
-    if wanted.saturation:
-        shown["saturation"] = plain(rows)
+    contents = estimate_json(estimated)
+    if extras.why:
+        steps = steps_of(estimated)
+        contents["why"] = {title: plain(reason) for title, (reason, _) in steps.items()}
+    if extras.saturation:
+        contents["saturation"] = plain(rows)
     if drafted is not None:
         more = {"per_token_s": drafted.per_token_s, "speed_up": drafted.speed_up}
-        shown["speculation"] = {**plain(drafted), **more}
-    return json.dumps(shown, ensure_ascii=False, indent=1)
+        contents["speculation"] = {**plain(drafted), **more}
+    return json.dumps(contents, ensure_ascii=False, indent=1)
 
 
 def _as_text(
-    wanted: Wanted, found: Estimate, rows: list[Saturation], drafted: Speculation | None
+    extras: ReportOptions, estimated: Estimate, rows: list[Saturation], drafted: Speculation | None
 ) -> str:
     from thermoflop.cost.reports.saturation import saturation_text
     from thermoflop.cost.why.table import why_text
 
-    blocks = [estimate_text(found)]
+    blocks = [estimate_text(estimated)]
     if drafted is not None:
         blocks.append(str(drafted))
-    if wanted.why:
-        blocks.append(why_text(found))
-    if wanted.saturation:
+    if extras.why:
+        blocks.append(why_text(estimated))
+    if extras.saturation:
         blocks.append(saturation_text(rows))
     return "\n\n".join(blocks)

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from thermoflop.cost.reports.saturation import Saturation
 
 
-def saturation_picture(rows: Sequence[Saturation], found: Estimate) -> str:
+def saturation_picture(rows: Sequence[Saturation], estimate: Estimate) -> str:
     """Time of a token and throughput against the batch."""
     token = tuple((float(row.batch), row.per_token_s * 1e3) for row in rows)
     rate = tuple((float(row.batch), row.tokens_per_s) for row in rows)
-    title = f"{found.model_name} on {found.plan.devices} x {found.device.name}"
+    title = f"{estimate.model_name} on {estimate.plan.devices} x {estimate.device.name}"
     curves = (chart.Curve("ms a token", token), chart.Curve("tokens/s of all sequences", rate))
     return chart.log_log(title, "batch", "ms, tokens/s", curves)
 
@@ -49,13 +49,13 @@ def memory_picture(title: str, bars: Sequence[tuple[str, Memory]]) -> str:
     return chart.document(chart.WIDTH, chart.HEIGHT, title, parts)
 
 
-def roofline_picture(found: Estimate) -> str:
+def roofline_picture(estimate: Estimate) -> str:
     """The operators of each step as dots under the roof of the device's data sheet."""
-    roof = roofline(found)
+    roof = roofline(estimate)
     curves = [
         chart.Curve(title, tuple((dot.intensity, dot.tflops_s) for dot in dots), dots=True)
         for title, dots in roof.dots.items()
     ]
-    title = f"{found.model_name} on {found.device.name}, {found.precision.name}"
+    title = f"{estimate.model_name} on {estimate.device.name}, {estimate.precision.name}"
     lines = [chart.Curve("roof: data sheet", roof.corners), *curves]
     return chart.log_log(title, "FLOP/byte", "TFLOP/s", lines)

@@ -29,9 +29,9 @@ class Roof:
     dots: dict[str, tuple[Dot, ...]]
 
 
-def roofline(found: Estimate) -> Roof:
+def roofline(estimate: Estimate) -> Roof:
     """TFLOP/s reached against FLOP/byte: the data sheet's roof, and each operator as expected."""
-    setting = found.setting
+    setting = estimate.setting
     peak, bandwidth = setting.rates.peak_flops_s, setting.rates.bandwidth_bytes_s
     ridge = peak / bandwidth
     dots = {
@@ -45,7 +45,7 @@ def roofline(found: Estimate) -> Roof:
             for reason in reasons
             if reason.flops and reason.time_s and reason.bytes
         )
-        for title, (reasons, _) in steps_of(found).items()
+        for title, (reasons, _) in steps_of(estimate).items()
     }
     ends = [dot.intensity for each in dots.values() for dot in each] or [1.0]
     low, high = min(*ends, ridge / 100), max(*ends, ridge * 10)

@@ -31,47 +31,47 @@ class Saturation:
     binds: str
 
 
-def saturation(ask: Callable[[int], Estimate], dp: int = 1) -> list[Saturation]:
+def saturation(estimate_at: Callable[[int], Estimate], dp: int = 1) -> list[Saturation]:
     """The estimates of growing batches, up to the first two that do not fit."""
-    found: list[Saturation] = []
+    rows: list[Saturation] = []
     for batch in BATCHES:
         if batch % dp:
             continue
-        one = ask(batch)
-        binds = _binding(one)
-        memory = one.memory
-        later = one.generate > 1
-        span = one.per_token if later else one.first_token
-        rate = one.decode_tokens_per_s if later else one.prefill_tokens_per_s
-        found.append(
+        estimate = estimate_at(batch)
+        binds = _binding(estimate)
+        memory = estimate.memory
+        later = estimate.generate > 1
+        span = estimate.per_token if later else estimate.first_token
+        rate = estimate.decode_tokens_per_s if later else estimate.prefill_tokens_per_s
+        rows.append(
             Saturation(
                 batch, span.expected_s, rate, memory.total_bytes, bool(memory.fits), binds,
             )
         )  # fmt: skip
-        if sum(not row.fits for row in found) >= 2:
+        if sum(not row.fits for row in rows) >= 2:
             break
-    return found
+    return rows
 
 
-def _binding(one: Estimate) -> str:
-    *_, (found, overhead) = steps_of(one).values()
+def _binding(estimate: Estimate) -> str:
+    *_, (reasons, overhead) = steps_of(estimate).values()
     times: dict[str, float] = {"step": overhead}
-    for reason in found:
+    for reason in reasons:
         times[reason.binds] = times.get(reason.binds, 0.0) + reason.time_s
     return max(times, key=lambda name: times[name])
 
 
 def saturation_text(rows: list[Saturation]) -> str:
     """A table of them, and the batch at which computing begins to bind."""
-    shown = [["batch", "a token", "tokens/s", "memory", "", "bound by"]]
+    cells = [["batch", "a token", "tokens/s", "memory", "", "bound by"]]
     for row in rows:
         fits = "" if row.fits else "does not fit"
-        shown.append(
+        cells.append(
             [
                 str(row.batch), seconds(row.per_token_s), digits(row.tokens_per_s),
                 gigabytes(row.memory_bytes), fits, row.binds,
             ]
         )  # fmt: skip
     turn = next((row.batch for row in rows if row.binds == "compute"), None)
-    words = "memory binds throughout" if turn is None else f"computing binds from batch {turn} on"
-    return f"{table(shown)}\n{words}"
+    verdict = "memory binds throughout" if turn is None else f"computing binds from batch {turn} on"
+    return f"{table(cells)}\n{verdict}"

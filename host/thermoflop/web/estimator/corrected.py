@@ -16,7 +16,7 @@ from thermoflop.cost.reports.saturation import BATCHES
 from thermoflop.errors import ThermoflopError
 from thermoflop.web.estimator.fields import (
     ATTENTION,
-    OWN_RATES,
+    CUSTOM_RATES,
     SAME,
     SHAPE,
     UPLOAD,
@@ -121,7 +121,7 @@ def _shape(heads: int, width: int, layers: int, end: int) -> Model:
 
 def profile_of(inputs: Inputs) -> Profile:
     """The rates of the profile that was chosen."""
-    if inputs.profile == OWN_RATES:
+    if inputs.profile == CUSTOM_RATES:
         return custom_profile(inputs.efficiency, inputs.overhead_ms / 1000)
     return find_profile(inputs.profile)
 

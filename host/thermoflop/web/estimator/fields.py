@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MODES = ("original", "corrected")
 SHAPE, UPLOAD = "shape", "upload"
-OWN_RATES = "own"
+CUSTOM_RATES = "own"
 SAME = "same"
 ATTENTION = {
     "own": "as the model has it", "mha": "MHA", "gqa": "GQA", "mqa": "MQA", "mla": "MLA",
@@ -25,8 +25,8 @@ CACHE_FORMATS = (SAME, "bf16", "fp8", "int8", "int4")
 class FieldError(UsageError):
     """A value that one input does not take; ``field`` is the input that it belongs to."""
 
-    def __init__(self, field: str, words: str) -> None:
-        super().__init__(words)
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
         self.field = field
 
 
@@ -89,25 +89,25 @@ def _number(raw: object) -> float | None:
     if isinstance(raw, str) and len(raw) > 30:
         return None
     try:
-        found = float(raw)
+        number = float(raw)
     except (ValueError, OverflowError):
         return None
-    return found if abs(found) < 1e15 else None
+    return number if abs(number) < 1e15 else None
 
 
 def _doubled(first: int, last: int) -> tuple[float, ...]:
-    found = [float(first)]
-    while found[-1] * 2 <= last:
-        found.append(found[-1] * 2)
-    return tuple(found)
+    values = [float(first)]
+    while values[-1] * 2 <= last:
+        values.append(values[-1] * 2)
+    return tuple(values)
 
 
 def _with_halves(first: int, last: int) -> tuple[float, ...]:
     """Powers of two and the values half way between them."""
-    found = []
+    values = []
     for value in _doubled(first, last):
-        found += [value, value * 1.5] if value >= 2 else [value]
-    return tuple(value for value in found if value <= last)
+        values += [value, value * 1.5] if value >= 2 else [value]
+    return tuple(value for value in values if value <= last)
 
 
 def _modes() -> dict[str, str]:
@@ -149,7 +149,7 @@ def _profiles() -> dict[str, str]:
     named = {name: name for name in profiles() if name != "default"}
     return {
         "default": "pooled over all engines",
-        OWN_RATES: "my own overhead and efficiency",
+        CUSTOM_RATES: "my own overhead and efficiency",
     } | named
 
 

@@ -51,7 +51,7 @@ class Inputs:
         """Whether the real estimator answers."""
         return self.mode == "corrected"
 
-    def shown(self, name: str) -> bool:
+    def is_used(self, name: str) -> bool:
         """Whether an input has a say in the answer."""
         if self.mode not in FIELDS[name].modes:
             return False
@@ -70,21 +70,21 @@ def changed(inputs: Inputs, name: str, raw: object) -> Inputs:
 
     Changing between the modes takes the device along where both know it.
     """
-    found = replace(inputs, **{name: FIELDS[name].read(raw)})
-    if name == "mode" and found.mode != inputs.mode:
-        return _along(found)
-    return found
+    after = replace(inputs, **{name: FIELDS[name].read(raw)})
+    if name == "mode" and after.mode != inputs.mode:
+        return _along(after)
+    return after
 
 
-def _along(found: Inputs) -> Inputs:
+def _along(inputs: Inputs) -> Inputs:
     from thermoflop.cost.mqa_page.kernels import CATALOGUE_NAMES
 
-    if found.corrected:
-        if found.device in CATALOGUE_NAMES.values():
-            return replace(found, device=CATALOGUE_NAMES[found.gpu])
-        return found
+    if inputs.corrected:
+        if inputs.device in CATALOGUE_NAMES.values():
+            return replace(inputs, device=CATALOGUE_NAMES[inputs.gpu])
+        return inputs
     known = {catalogue: gpu for gpu, catalogue in CATALOGUE_NAMES.items()}
-    return replace(found, gpu=known.get(found.device, found.gpu))
+    return replace(inputs, gpu=known.get(inputs.device, inputs.gpu))
 
 
 def to_query(inputs: Inputs) -> dict[str, str]:
@@ -92,14 +92,14 @@ def to_query(inputs: Inputs) -> dict[str, str]:
 
     An uploaded configuration goes along where it is short enough for one.
     """
-    found = {
+    query = {
         name: str(value)
         for name, value in fields_of(inputs).items()
         if name != PACKED and value != getattr(DEFAULTS, name)
     }
     if inputs.model == UPLOAD and len(inputs.config) <= LONGEST_PACKED:
-        found[PACKED] = inputs.config
-    return found
+        query[PACKED] = inputs.config
+    return query
 
 
 def fits_address(inputs: Inputs) -> bool:
@@ -112,7 +112,7 @@ def from_query(pairs: Iterable[tuple[str, str]]) -> tuple[Inputs, list[str]]:
 
     What makes no sense is left at its default; nothing of it is looked up as a file.
     """
-    found, wrong, unknown = DEFAULTS, [], []
+    inputs, wrong, unknown = DEFAULTS, [], []
     last = dict(pairs)
     for name, raw in last.items():
         if name == PACKED:
@@ -121,27 +121,27 @@ def from_query(pairs: Iterable[tuple[str, str]]) -> tuple[Inputs, list[str]]:
             unknown.append(quote_value(name))
             continue
         try:
-            found = replace(found, **{name: FIELDS[name].read(raw)})
+            inputs = replace(inputs, **{name: FIELDS[name].read(raw)})
         except FieldError as error:
             wrong.append(f"the address: {error}")
     if unknown:
         more = f" and {len(unknown) - MOST_SHOWN} more" if len(unknown) > MOST_SHOWN else ""
         names = ", ".join(unknown[:MOST_SHOWN])
         wrong.append(f"the address has no inputs of this page: {names}{more}, ignored")
-    if found.model == UPLOAD:
-        found, said_of = _unpacked(found, last.get(PACKED, ""))
-        wrong += said_of
-    return found, wrong
+    if inputs.model == UPLOAD:
+        inputs, refusals = _unpacked(inputs, last.get(PACKED, ""))
+        wrong += refusals
+    return inputs, wrong
 
 
-def _unpacked(found: Inputs, packed: str) -> tuple[Inputs, list[str]]:
+def _unpacked(inputs: Inputs, packed: str) -> tuple[Inputs, list[str]]:
     if not packed:
-        words = "the address names an uploaded config.json that is not in it: upload it again"
-        return replace(found, model=SHAPE), [words]
+        missing = "the address names an uploaded config.json that is not in it: upload it again"
+        return replace(inputs, model=SHAPE), [missing]
     try:
         if len(packed) > LONGEST_PACKED:
             raise FieldError("model", f"a config of {len(packed):,} letters is too long")
         read_packed(packed)
     except FieldError as error:
-        return replace(found, model=SHAPE), [f"the address: {error}"]
-    return replace(found, config=packed), []
+        return replace(inputs, model=SHAPE), [f"the address: {error}"]
+    return replace(inputs, config=packed), []

@@ -52,7 +52,7 @@ class InputPanel:
             with ui.element("legend"):
                 ui.label("Formulas")
             self.fields["mode"] = ui.radio(
-                modes, value=inputs.mode, on_change=lambda event: self._told("mode", event.value)
+                modes, value=inputs.mode, on_change=lambda event: self._changed("mode", event.value)
             )
         for title, names in _GROUPS:
             with ui.element("fieldset") as group:
@@ -77,12 +77,12 @@ class InputPanel:
                 made: Any = ui.select(
                     field.choices(), label=label, value=value,
                     with_input=field.name in _SEARCHED,
-                    on_change=lambda event: self._told(field.name, event.value),
+                    on_change=lambda event: self._changed(field.name, event.value),
                 )  # fmt: skip
             else:
                 made = ui.input(
                     label, value=_written(value),
-                    on_change=lambda event: self._told(field.name, event.value),
+                    on_change=lambda event: self._changed(field.name, event.value),
                 ).props(f"inputmode={'numeric' if field.whole else 'decimal'} autocomplete=off "
                         f"debounce={int(1000 * _TYPING_S)}")  # fmt: skip
                 self._build_slider(field, label, value)
@@ -115,18 +115,18 @@ class InputPanel:
 
     def _slid(self, field: Field, index: float | None) -> None:
         if not self.quiet and index is not None and 0 <= index < len(field.stops):
-            self._told(field.name, field.stops[int(index)])
+            self._changed(field.name, field.stops[int(index)])
 
-    def _told(self, name: str, raw: object) -> None:
+    def _changed(self, name: str, raw: object) -> None:
         if not self.quiet:
             self.change(name, raw)
 
-    def refuse(self, name: str, words: str) -> None:
+    def refuse(self, name: str, message: str) -> None:
         """Say beside an input what is wrong with it."""
         field = self.fields.get(name)
         if field is None or name == "mode":
             field = self.fields["model"]
-        field.error = words
+        field.error = message
 
     def accept(self, name: str) -> None:
         """Nothing is wrong with an input any more."""
@@ -149,10 +149,10 @@ class InputPanel:
                 elif name != typed or _differs(FIELDS[name], made.value, value):
                     made.value = _written(value)
                 if name in self.boxes:
-                    self.boxes[name].set_visibility(inputs.shown(name))
+                    self.boxes[name].set_visibility(inputs.is_used(name))
             self.boxes["upload"].set_visibility(inputs.corrected)
             for group, names in self.groups:
-                group.set_visibility(any(inputs.shown(name) for name in names))
+                group.set_visibility(any(inputs.is_used(name) for name in names))
         finally:
             self.quiet = False
 
@@ -180,11 +180,11 @@ def _while_shown(method: Callable[..., Any]) -> Callable[[Any], Any]:
     NiceGUI gives each upload a route of its own, and FastAPI's caches keep the functions of routes
     that were removed, so that a page would stay in memory after it was closed.
     """
-    kept = WeakMethod(method)
+    reference = WeakMethod(method)
 
     def call(event: Any) -> Any:
-        found = kept()
-        return None if found is None else found(event)
+        live_method = reference()
+        return None if live_method is None else live_method(event)
 
     return call
 

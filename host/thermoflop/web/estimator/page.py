@@ -42,7 +42,7 @@ class Estimator:
 
     def __init__(self, inputs: Inputs, wrong: list[str]) -> None:
         self.inputs, self.wrong = inputs, wrong
-        self.shown: Answer | None = None
+        self.answer: Answer | None = None
         self.busy = False
         self.refused: str | None = None  # the input that the last answer was refused for
 
@@ -54,9 +54,9 @@ class Estimator:
         from thermoflop.web.estimator.results_view import Results
 
         self.client = ui.context.client
-        for words in self.wrong:
-            ui.label(words).classes("warn").props("role=status")
-        results = Results(self.ask_why)
+        for message in self.wrong:
+            ui.label(message).classes("warn").props("role=status")
+        results = Results(self.explain)
         with ui.element("div").classes("est"):
             results.build_headline()
             with ui.element("section").classes("est-inputs").props('aria-label="Inputs"'):
@@ -77,21 +77,21 @@ class Estimator:
                 ("Export CSV", lambda: self.export("csv")),
             ):
                 ui.button(text, on_click=act).props("outline no-caps")
-        self.said = ui.label("").classes("soft").props("role=status")
+        self.status = ui.label("").classes("soft").props("role=status")
 
     def change(self, name: str, raw: object) -> None:
         """One input was changed by the user."""
         try:
-            found = changed(self.inputs, name, raw)
+            inputs = changed(self.inputs, name, raw)
         except FieldError as error:
             self.panel.refuse(name, str(error))
             return
         self.panel.accept(name)
-        if found != self.inputs:
-            self.inputs = found
-            self.panel.follow(found, name)
+        if inputs != self.inputs:
+            self.inputs = inputs
+            self.panel.follow(inputs, name)
             self._start()
-        elif self.shown is not None and self.shown.inputs == found:
+        elif self.answer is not None and self.answer.inputs == inputs:
             self.results.fresh()
 
     def _start(self) -> None:
@@ -105,41 +105,41 @@ class Estimator:
         from nicegui import run
 
         self.busy = True
-        asked: Inputs | None = None
+        inputs: Inputs | None = None
         try:
-            while asked is None or asked != self.inputs:
-                asked = self.inputs
-                found = await run.io_bound(_answered, asked)
-                if found is None:  # the server is going down
+            while inputs is None or inputs != self.inputs:
+                inputs = self.inputs
+                result = await run.io_bound(_answered, inputs)
+                if result is None:  # the server is going down
                     return
-                if asked == self.inputs:
+                if inputs == self.inputs:
                     with self.client:
-                        self._show(found)
+                        self._show(result)
         finally:
             self.busy = False
 
-    def _show(self, found: Answer | FieldError) -> None:
+    def _show(self, result: Answer | FieldError) -> None:
         from nicegui import background_tasks, ui
 
         if self.refused is not None:
             self.panel.accept(self.refused)
             self.refused = None
-        if isinstance(found, FieldError):
-            self.refused = found.field
-            self.panel.refuse(found.field, str(found))
-            self.results.stale(str(found))
+        if isinstance(result, FieldError):
+            self.refused = result.field
+            self.panel.refuse(result.field, str(result))
+            self.results.stale(str(result))
             return
-        first = self.shown is None
-        self.shown = found
-        self.results.show(found)
-        if not found.inputs.corrected:
+        first = self.answer is None
+        self.answer = result
+        self.results.show(result)
+        if not result.inputs.corrected:
             background_tasks.create(self._formulas())
         if not first:
-            query = urlencode(to_query(found.inputs))
+            query = urlencode(to_query(result.inputs))
             ui.navigate.history.replace(f"/?{query}" if query else "/")
-        self.said.text = (
+        self.status.text = (
             ""
-            if fits_address(found.inputs)
+            if fits_address(result.inputs)
             else "This config.json is too long for the address: send the file along with the link."
         )
 
@@ -147,18 +147,18 @@ class Estimator:
         """The original's formulas, when they are derived: sympy takes a second to load."""
         from nicegui import run
 
-        found = await run.io_bound(formulas)
+        formula_rows = await run.io_bound(formulas)
         with self.client:
-            self.results.show_formulas(found or ())
+            self.results.show_formulas(formula_rows or ())
 
-    async def ask_why(self, key: str) -> None:
+    async def explain(self, key: str) -> None:
         """Open the reasons of a number."""
         from nicegui import run
 
-        if self.shown is not None:
-            found = await run.io_bound(_why, self.shown.inputs, key)
-            if found is not None:
-                self.results.open_why(found)
+        if self.answer is not None:
+            explanation = await run.io_bound(_why, self.answer.inputs, key)
+            if explanation is not None:
+                self.results.open_explanation(explanation)
 
     async def upload(self, event: Any) -> None:
         """A config.json was chosen."""
@@ -198,7 +198,7 @@ class Estimator:
         done = False
         with suppress(TimeoutError):
             done = bool(await ui.run_javascript(f"return (async () => {{ {script} }})()"))
-        self.said.text = (
+        self.status.text = (
             "The link is on the clipboard."
             if done
             else "The browser does not let a page copy here: the link is in its address bar."
@@ -208,9 +208,9 @@ class Estimator:
         """Send the numbers that are shown as a file."""
         from nicegui import ui
 
-        if self.shown is None:
+        if self.answer is None:
             return
-        text = as_json(self.shown) if kind == "json" else as_csv(self.shown)
+        text = as_json(self.answer) if kind == "json" else as_csv(self.answer)
         media = "application/json" if kind == "json" else "text/csv;charset=utf-8"
         ui.download.content(text.encode(), f"thermoflop-estimate.{kind}", media)
 

@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from thermoflop.web.estimator.answer import Answer
 
 _FOLDED = ("ops.prefill", "ops.decode")
-_ASK = (
+_SEND_KEY = (
     "(event) => { const found = event.target.closest('[data-why]');"
     " if (found) emit(found.dataset.why); }"
 )
 
 
 class Results:
-    """Everything that follows from the inputs; ``ask`` is told the key of a number clicked on."""
+    """Everything that follows from the inputs; ``explain`` gets the key of a number clicked on."""
 
-    def __init__(self, ask: Callable[[str], Awaitable[None]]) -> None:
-        self.ask = ask
+    def __init__(self, explain: Callable[[str], Awaitable[None]]) -> None:
+        self.explain = explain
         self.grids: dict[str, GridView] = {}
         self.order: tuple[str, ...] = ()
         self.charts: dict[str, Any] = {}
@@ -36,7 +36,7 @@ class Results:
             with ui.element("div").classes("headline") as self.headline:
                 self.heads = [HeadView() for _ in range(3)]
             self.state = ui.label("").classes("est-state").props("role=status aria-live=polite")
-        head.on("click", self._clicked, js_handler=_ASK)
+        head.on("click", self._clicked, js_handler=_SEND_KEY)
         self.headline.set_visibility(False)
 
     def build(self) -> None:
@@ -51,7 +51,7 @@ class Results:
                 with ui.element("h2"):
                     self.notes_title = ui.label("")
                 self.notes = ui.element("ul").classes("notes")
-        box.on("click", self._clicked, js_handler=_ASK)
+        box.on("click", self._clicked, js_handler=_SEND_KEY)
         self.rests.set_visibility(False)
         with ui.dialog() as self.dialog, ui.card().classes("why") as self.reasons:
             pass
@@ -59,60 +59,60 @@ class Results:
 
     async def _clicked(self, event: Any) -> None:
         if isinstance(event.args, str):
-            await self.ask(event.args)
+            await self.explain(event.args)
 
-    def show(self, found: Answer) -> None:
+    def show(self, answer: Answer) -> None:
         """Show an answer, touching only what has changed."""
         self.fresh()
-        self.title.text = found.title
+        self.title.text = answer.title
         self.headline.set_visibility(True)
-        for view, figure in zip(self.heads, found.headline, strict=True):
+        for view, figure in zip(self.heads, answer.headline, strict=True):
             view.show(figure)
-        if found.verdict:
-            self.state.text = found.verdict
-            self.state.classes(replace=f"est-state {'good' if found.fits else 'bad'}")
-        self._show_grids(found)
-        self._show_charts(found)
-        self._show_notes(found)
-        self.formulas.set_visibility(not found.inputs.corrected)
+        if answer.verdict:
+            self.state.text = answer.verdict
+            self.state.classes(replace=f"est-state {'good' if answer.fits else 'bad'}")
+        self._show_grids(answer)
+        self._show_charts(answer)
+        self._show_notes(answer)
+        self.formulas.set_visibility(not answer.inputs.corrected)
 
-    def _show_grids(self, found: Answer) -> None:
-        order = tuple(grid.key for grid in found.grids)
+    def _show_grids(self, answer: Answer) -> None:
+        order = tuple(grid.key for grid in answer.grids)
         if order != self.order:
             self.tables.clear()
             with self.tables:
-                self.grids = {grid.key: GridView(grid.key in _FOLDED) for grid in found.grids}
+                self.grids = {grid.key: GridView(grid.key in _FOLDED) for grid in answer.grids}
             self.order = order
-        for grid in found.grids:
+        for grid in answer.grids:
             self.grids[grid.key].show(grid)
 
-    def _show_charts(self, found: Answer) -> None:
+    def _show_charts(self, answer: Answer) -> None:
         """The pictures are built when there is first something to draw."""
         from thermoflop.web.estimator.charts import build_charts, show_charts
 
-        self.pictures.set_visibility(bool(found.charts))
-        if found.charts and not self.charts:
+        self.pictures.set_visibility(bool(answer.charts))
+        if answer.charts and not self.charts:
             with self.pictures:
                 self.charts = build_charts()
-        if found.charts:
-            show_charts(self.charts, found.charts)
+        if answer.charts:
+            show_charts(self.charts, answer.charts)
 
-    def _show_notes(self, found: Answer) -> None:
+    def _show_notes(self, answer: Answer) -> None:
         from nicegui import ui
 
         title = (
             "What this rests on"
-            if found.inputs.corrected
+            if answer.inputs.corrected
             else "What the corrected model does differently"
         )
-        said = [child.text for item in self.notes for child in item if hasattr(child, "text")]
-        if said == list(found.notes):
+        notes = [child.text for item in self.notes for child in item if hasattr(child, "text")]
+        if notes == list(answer.notes):
             return
         self.notes_title.text = title
         self.rests.set_visibility(True)
         self.notes.clear()
         with self.notes:
-            for note in found.notes:
+            for note in answer.notes:
                 with ui.element("li"):
                     ui.label(note)
 
@@ -127,9 +127,9 @@ class Results:
         with self.formulas, ui.element("div").classes("card"):
             with ui.element("h2"):
                 ui.label("The original's formulas")
-            ui.label("; ".join(f"{letter}: {words}" for letter, words in MEANINGS.items())).classes(
-                "soft"
-            )
+            ui.label(
+                "; ".join(f"{letter}: {meaning}" for letter, meaning in MEANINGS.items())
+            ).classes("soft")
             with ui.element("table").classes("cells cards formulas"):
                 _head(("kernel", "FLOP", "bytes"))
                 with ui.element("tbody"):
@@ -139,10 +139,10 @@ class Results:
                             _cell("td", flop, "FLOP").classes("formula")
                             _cell("td", size, "bytes").classes("formula")
 
-    def stale(self, words: str) -> None:
+    def stale(self, reason: str) -> None:
         """The numbers shown, if any, are the last good ones."""
-        kept = " Below is the last good answer." if self.order else ""
-        self.state.text = f"Not answered: {words}.{kept}"
+        below = " Below is the last good answer." if self.order else ""
+        self.state.text = f"Not answered: {reason}.{below}"
         self.state.classes(replace="est-state bad")
 
     def fresh(self) -> None:
@@ -150,32 +150,34 @@ class Results:
         self.state.text = ""
         self.state.classes(replace="est-state")
 
-    def open_why(self, found: Explanation) -> None:
+    def open_explanation(self, explanation: Explanation) -> None:
         """Show what is behind a number."""
         from nicegui import ui
 
         self.reasons.clear()
         with self.reasons:
             with ui.element("h2"):
-                ui.label(found.title)
-            ui.label(found.value).classes("why-value")
-            if found.binds:
-                ui.label(f"Bound by: {found.binds}").classes("why-binds")
+                ui.label(explanation.title)
+            ui.label(explanation.value).classes("why-value")
+            if explanation.binds:
+                ui.label(f"Bound by: {explanation.binds}").classes("why-binds")
             with ui.element("div").classes("why-lines"):
-                for line in found.formula:
+                for line in explanation.formula:
                     ui.label(line.strip()).classes("filled" if line[:1] == " " else "symbols")
-            if found.rows:
-                cards = "cells cards" if len(found.columns) > 3 else "cells"
+            if explanation.rows:
+                cards = "cells cards" if len(explanation.columns) > 3 else "cells"
                 with ui.element("div").classes("scroll"), ui.element("table").classes(cards):
-                    _head(found.columns)
+                    _head(explanation.columns)
                     with ui.element("tbody"):
-                        for row in found.rows:
+                        for row in explanation.rows:
                             with ui.element("tr"):
                                 _cell("th", row[0]).props("scope=row")
-                                for text, column in zip(row[1:], found.columns[1:], strict=True):
+                                for text, column in zip(
+                                    row[1:], explanation.columns[1:], strict=True
+                                ):
                                     _cell("td", text or "–", column)
             with ui.element("ul").classes("notes"):
-                for note in found.notes:
+                for note in explanation.notes:
                     with ui.element("li"):
                         ui.label(note)
             ui.button("Close", on_click=self.dialog.close).props("outline no-caps autofocus")

@@ -47,8 +47,8 @@ def pack_config(content: bytes, file_name: str) -> str:
 def plain_name(file_name: str) -> str:
     """The last part of a file's name, short, printable."""
     last = file_name.replace("\\", "/").rsplit("/", 1)[-1].strip()
-    shown = "".join(letter if letter.isprintable() else "?" for letter in last)
-    return shown[:LONGEST_NAME] or "config.json"
+    printable = "".join(letter if letter.isprintable() else "?" for letter in last)
+    return printable[:LONGEST_NAME] or "config.json"
 
 
 @lru_cache(maxsize=16)
@@ -75,14 +75,14 @@ def _opened(packed: str) -> tuple[str, dict[str, Any]]:
         body = inflate.decompress(base64.urlsafe_b64decode(packed), 2 * LARGEST_BYTES)
         if inflate.unconsumed_tail:
             raise wrong
-        found = json.loads(body)
+        contents = json.loads(body)
     except (ValueError, zlib.error, RecursionError):
         raise wrong from None
     if (
-        not isinstance(found, list)
-        or len(found) != 2
-        or not isinstance(found[0], str)
-        or not isinstance(found[1], dict)
+        not isinstance(contents, list)
+        or len(contents) != 2
+        or not isinstance(contents[0], str)
+        or not isinstance(contents[1], dict)
     ):
         raise wrong
-    return plain_name(found[0]), found[1]
+    return plain_name(contents[0]), contents[1]

@@ -41,7 +41,7 @@ KEPT_NEWS = 40
 SILENT_S = 3.0
 _RATE_OVER_S = 5.0
 _REOPEN_S = 5.0
-_TOLD = {"lost", "reconnect", "reboot", "resync", "host_drops"}  # of the host's own events
+_HOST_NEWS = {"lost", "reconnect", "reboot", "resync", "host_drops"}  # of the host's own events
 
 
 class BoardSource:
@@ -172,7 +172,7 @@ class BoardSource:
             for item in items:
                 if isinstance(item, BoardLine):
                     self._hear(item)
-                elif isinstance(item, HostEvent) and item.ev not in _TOLD:
+                elif isinstance(item, HostEvent) and item.ev not in _HOST_NEWS:
                     continue
                 if not isinstance(item, BadLine) and (text := news(item)):
                     self.news.append((clock_time(item), text))
@@ -258,7 +258,7 @@ class BoardSource:
 
     # what is said to it -------------------------------------------------------------------------
 
-    def ask(self, verb: str, args: Sequence[str] = ()) -> tuple[Reply, list[Mults]]:
+    def send_command(self, verb: str, args: Sequence[str] = ()) -> tuple[Reply, list[Mults]]:
         """Say one command and wait for its answer: BoardRefused with the board's own words.
 
         UsageError for what cannot be put into a command, BoardError when no answer comes. The same
@@ -294,10 +294,10 @@ class BoardSource:
         with self._lock:
             return reply, [m for m in heard if isinstance(m, Mults)]
 
-    def _await(self, heard: list[Message], wanted: Any, seconds: float) -> Message | None:
+    def _await(self, heard: list[Message], is_answer: Any, seconds: float) -> Message | None:
         with self._answered:
-            self._answered.wait_for(lambda: any(map(wanted, heard)), seconds)
-            return next(filter(wanted, heard), None)
+            self._answered.wait_for(lambda: any(map(is_answer, heard)), seconds)
+            return next(filter(is_answer, heard), None)
 
     def _send(self, data: bytes) -> None:
         with self._lock:

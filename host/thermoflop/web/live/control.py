@@ -57,9 +57,9 @@ class _Panel:
         self._mults()
         with ui.element("div").classes("fields"):
             self._button("Self-check", self._check)
-            self._button("Save settings", lambda: self._say("save"))
-            self._button("Clear faults", lambda: self._say("clear"))
-        self._said = ui.element("div").classes("said").props("role=status")
+            self._button("Save settings", lambda: self._send("save"))
+            self._button("Clear faults", lambda: self._send("clear"))
+        self._status = ui.element("div").classes("said").props("role=status")
         self._show("", "soft")
 
     def _setpoint(self) -> None:
@@ -97,12 +97,12 @@ class _Panel:
             seconds = _number("for, s", 60, 1)
 
             async def off() -> None:
-                await self._say("fan", "off", _word(seconds.value))
+                await self._send("fan", "off", _word(seconds.value))
 
             async def on() -> None:
-                await self._say("fan", "on", _word(seconds.value))
+                await self._send("fan", "on", _word(seconds.value))
 
-            self._button("Automatic", lambda: self._say("fan", "auto"))
+            self._button("Automatic", lambda: self._send("fan", "auto"))
             self._button("On for that long", on)
             self._button("Off for that long", off)
 
@@ -137,11 +137,11 @@ class _Panel:
 
         button = ui.button(text, on_click=guarded).props("no-caps outline")
 
-    async def _say(self, verb: str, *args: str) -> None:
-        reply, _ = await asyncio.to_thread(self._feed.ask, verb, args)
-        words = " ".join([verb, *args])
+    async def _send(self, verb: str, *args: str) -> None:
+        reply, _ = await asyncio.to_thread(self._feed.send_command, verb, args)
+        command = " ".join([verb, *args])
         detail = ", ".join(f"{key} {value}" for key, value in reply.detail.items())
-        self._show(printable(f"Done: {words}" + (f" ({detail})" if detail else "")), "good")
+        self._show(printable(f"Done: {command}" + (f" ({detail})" if detail else "")), "good")
 
     async def _set(self, on_c: float | None, off_c: float | None) -> None:
         """Both thresholds, in the order in which each step makes sense to the board."""
@@ -152,8 +152,8 @@ class _Panel:
         if before_c is not None and on_c < before_c:
             pairs.reverse()
         for key, value in pairs:
-            await asyncio.to_thread(self._feed.ask, "set", (key, _word(value)))
-        await asyncio.to_thread(self._feed.ask, "get")
+            await asyncio.to_thread(self._feed.send_command, "set", (key, _word(value)))
+        await asyncio.to_thread(self._feed.send_command, "get")
         self._show(
             f"Done: fan on at {on_c:g} °C, off at {off_c:g} °C, until the next restart; "
             "save keeps it",
@@ -165,25 +165,25 @@ class _Panel:
 
         self._counts.clear()
         self._show("The board counts …", "soft")
-        _, mults = await asyncio.to_thread(self._feed.ask, "mults", args)
+        _, mults = await asyncio.to_thread(self._feed.send_command, "mults", args)
         with self._counts:
-            for found in mults:
+            for count in mults:
                 with ui.element("div"):
-                    ui.label(printable(found.form)).classes("soft")
+                    ui.label(printable(count.form)).classes("soft")
                     with ui.element("b").classes("num"):
-                        ui.label(f"{found.value:,}")
+                        ui.label(f"{count.value:,}")
         self._show("Done: multiplications for one new token", "good")
 
     async def _check(self) -> None:
         self._show("Looking …", "soft")
-        found = await asyncio.to_thread(check, self._feed)
-        findings(self._said, found)
+        results = await asyncio.to_thread(check, self._feed)
+        findings(self._status, results)
 
     def _show(self, text: str, kind: str) -> None:
         from nicegui import ui
 
-        self._said.clear()
-        with self._said:
+        self._status.clear()
+        with self._status:
             ui.label(text).classes(kind)
 
 
@@ -194,8 +194,8 @@ def check(feed: BoardSource) -> list[Finding]:
     from thermoflop.pico.system import look_at_system
 
     before = feed.state()["samples"]
-    feed.ask("id")
-    feed.ask("faults")
+    feed.send_command("id")
+    feed.send_command("faults")
     time.sleep(LISTEN_S)
     tracker = feed.tracker
     hello, last, counters = tracker.board.hello, tracker.last_sample, tracker.counters
@@ -215,13 +215,13 @@ def check(feed: BoardSource) -> list[Finding]:
     return judge(Facts(tuple(list_ports()), system, target, None, heard, shipped_firmware()))
 
 
-def findings(where: nicegui_ui.element, found: Sequence[Finding]) -> None:
+def findings(where: nicegui_ui.element, results: Sequence[Finding]) -> None:
     """The findings of a self-check, in ``where``."""
     from nicegui import ui
 
     where.clear()
     with where:
-        for finding in found:
+        for finding in results:
             sign = _SIGNS.get(finding.state, "?")
             text = f"{sign} {finding.check}: {finding.text}"
             if finding.remedy:

@@ -77,12 +77,12 @@ def _board_card(sources: LiveSources, feed: BoardSource) -> nicegui_ui.element:
             with ui.element("h2"):
                 ui.label(f"Board at {title}")
             if feed.simulated is not None:
-                ui.button("Finger", on_click=lambda: told(feed.simulated.touch)).props(
+                ui.button("Finger", on_click=lambda: notify_errors(feed.simulated.touch)).props(
                     'no-caps outline aria-label="Put a finger on the simulated thermistor"'
                 )
-            ui.button("Close", on_click=lambda: told(lambda: sources.close(feed.key))).props(
-                "no-caps flat"
-            )
+            ui.button(
+                "Close", on_click=lambda: notify_errors(lambda: sources.close(feed.key))
+            ).props("no-caps flat")
         ui.element("div").props(f'data-board="{feed.key}"')
         control_panel(feed)
     return card
@@ -93,17 +93,17 @@ def _more_boards(sources: LiveSources) -> None:
 
     with ui.element("h2").props('id="more"'):
         ui.label("Add a board")
-    found = ui.element("div")
-    shown: list[str] = []
+    listed = ui.element("div")
+    listed_names: list[str] = []
 
     async def look() -> None:
-        ports = await asyncio.to_thread(sources.found)
+        ports = await asyncio.to_thread(sources.unread_ports)
         names = [port.device for port in ports] or ["further" if sources.boards else "none"]
-        if names == shown:
+        if names == listed_names:
             return
-        shown[:] = names
-        found.clear()
-        with found:
+        listed_names[:] = names
+        listed.clear()
+        with listed:
             if not ports:
                 which = "No further board" if sources.boards else "No board"
                 ui.label(
@@ -132,7 +132,7 @@ def _more_boards(sources: LiveSources) -> None:
 
 async def _open(sources: LiveSources, port: str) -> None:
     if port.strip():
-        await told_later(lambda: sources.open(port.strip()))
+        await notify_errors_later(lambda: sources.open(port.strip()))
 
 
 async def _examine(port: str, report: nicegui_ui.element) -> None:
@@ -145,13 +145,13 @@ async def _examine(port: str, report: nicegui_ui.element) -> None:
     with report:
         ui.label("Looking …").classes("soft")
     try:
-        found = await asyncio.to_thread(examine, port.strip() or None)
+        results = await asyncio.to_thread(examine, port.strip() or None)
     except ThermoflopError as error:
         report.clear()
         with report:
             ui.label(str(error)).classes("bad")
         return
-    findings(report, found)
+    findings(report, results)
 
 
 def _gpus(sources: LiveSources) -> None:
@@ -170,7 +170,7 @@ def _gpus(sources: LiveSources) -> None:
     ui.timer(1.0, lambda: button.set_visibility(not sources.gpus.readings))
 
 
-def told(action: Callable[[], Any]) -> None:
+def notify_errors(action: Callable[[], Any]) -> None:
     """Do it; what goes wrong is told in its own words."""
     from nicegui import ui
 
@@ -180,7 +180,7 @@ def told(action: Callable[[], Any]) -> None:
         ui.notify(str(error), type="negative", multi_line=True, timeout=8000)
 
 
-async def told_later(action: Callable[[], Any]) -> Any:
+async def notify_errors_later(action: Callable[[], Any]) -> Any:
     """The same in a thread, for what takes its time."""
     from nicegui import ui
 

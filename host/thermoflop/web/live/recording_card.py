@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.errors import ThermoflopError
 from thermoflop.runs.duration import read_duration_s
-from thermoflop.web.live.recordings import Ask, Recording
+from thermoflop.web.live.recordings import Recording, RecordingRequest
 from thermoflop.web.runs.reports import address, sendable
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ class RecordingCard:
         """Build it here."""
         from nicegui import ui
 
-        self._desk = sources
-        self._shown: object = None
+        self._live = sources
+        self._names: object = None
         self._boards: dict[str, str] = {}
         with ui.element("h2").props('id="record"'):
             ui.label("Recordings")
@@ -44,39 +44,39 @@ class RecordingCard:
             self._model = ui.input("Model", value="gpt2").props("outlined dense")
             self._model.bind_visibility_from(self._what, "value", value=BENCH)
             self._start = ui.button("Start recording", on_click=self._begin).props("no-caps")
-        self._said = ui.label("").classes("said").props("role=status")
+        self._status = ui.label("").classes("said").props("role=status")
         self._list = ui.element("div")
 
     def look(self) -> None:
         """Show what has changed: the boards to choose from, the recordings that go on or ended."""
-        boards = {key: f"board at {f.state()['port']}" for key, f in self._desk.boards.items()}
+        boards = {key: f"board at {f.state()['port']}" for key, f in self._live.boards.items()}
         if boards != self._boards:
             first = not self._boards and boards
             self._boards = boards
             options = {**boards, "": NO_BOARD}
             value = self._board.value if self._board.value in options else ""
             self._board.set_options(options, value=next(iter(boards)) if first else value)
-        recordings = self._desk.recordings
-        shown = (tuple(recordings.now), tuple(r.folder.name for r in recordings.last))
-        if shown != self._shown:
-            self._shown = shown
+        recordings = self._live.recordings
+        names = (tuple(recordings.now), tuple(r.folder.name for r in recordings.last))
+        if names != self._names:
+            self._names = names
             self._rebuild()
-            if self._said.text == STOPPING:
-                self._said.set_text("")
+            if self._status.text == STOPPING:
+                self._status.set_text("")
 
     def _rebuild(self) -> None:
         from nicegui import ui
 
         self._list.clear()
         with self._list:
-            for recording in list(self._desk.recordings.now.values()):
+            for recording in list(self._live.recordings.now.values()):
                 self._row(recording)
-            for recording in reversed(self._desk.recordings.last):
+            for recording in reversed(self._live.recordings.last):
                 with ui.element("div").classes("row-wrap"):
                     ui.label(f"{sendable(recording.folder.name)} has ended")
                     name = address(recording.folder.name)
                     ui.link("Open its report", f"/runs/{name}/report", new_tab=True).classes("tap")
-            if not self._desk.recordings.now and not self._desk.recordings.last:
+            if not self._live.recordings.now and not self._live.recordings.last:
                 ui.label("Nothing is being recorded.").classes("soft")
 
     def _row(self, recording: Recording) -> None:
@@ -96,26 +96,26 @@ class RecordingCard:
 
     async def _begin(self) -> None:
         try:
-            ask = self._ask()
+            request = self._request()
             self._start.disable()
-            self._said.set_text("Starting …")
-            await asyncio.to_thread(self._desk.record, ask, self._board.value or None)
-            self._said.set_text("")
+            self._status.set_text("Starting …")
+            await asyncio.to_thread(self._live.record, request, self._board.value or None)
+            self._status.set_text("")
         except ThermoflopError as error:
-            self._said.set_text(str(error))
+            self._status.set_text(str(error))
         finally:
             self._start.enable()
         self.look()
 
-    def _ask(self) -> Ask:
+    def _request(self) -> RecordingRequest:
         text = (self._how_long.value or "").strip()
         seconds = read_duration_s(text) if text else None
         bench = self._model.value if self._what.value == BENCH else None
-        return Ask(self._name.value or "", seconds, self._desk.gpus.spec, bench)
+        return RecordingRequest(self._name.value or "", seconds, self._live.gpus.spec, bench)
 
     async def _end(self, recording: Recording) -> None:
         try:
             await asyncio.to_thread(recording.stop)
-            self._said.set_text(STOPPING)
+            self._status.set_text(STOPPING)
         except ThermoflopError as error:
-            self._said.set_text(str(error))
+            self._status.set_text(str(error))

@@ -29,7 +29,7 @@ MAX_RECORDINGS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class RecordingRequest:
     """What to record: for how long (None: until stopped), with which GPUs, under which name.
 
     ``bench`` names a model whose operators are run on this machine's processor meanwhile.
@@ -44,8 +44,8 @@ class Ask:
         """The command that is recorded."""
         if self.bench:
             return [sys.executable, "-m", "thermoflop", "bench", self.bench]
-        words = [sys.executable, "-m", "thermoflop.web.live.wait"]
-        return words if self.duration_s is None else [*words, f"{self.duration_s:g}"]
+        arguments = [sys.executable, "-m", "thermoflop.web.live.wait"]
+        return arguments if self.duration_s is None else [*arguments, f"{self.duration_s:g}"]
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Recording:
     run: dict[str, Any] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     board: str | None = None  # the key of its board on this page
-    ask: Ask | None = None
+    request: RecordingRequest | None = None
 
     @property
     def port(self) -> str | None:
@@ -118,22 +118,31 @@ class Recordings:
         self._looked_at: set[str] = set()
         self._lock = threading.RLock()
 
-    def start(self, ask: Ask, port: str) -> Recording:
+    def start(self, request: RecordingRequest, port: str) -> Recording:
         """Start to record; the recorder's own sentence when it cannot."""
-        safe_name(ask.name)
-        words = ["record", "--control", "--port", port, "--gpu", ask.gpu, "--name", ask.name]
-        words += ["--out", str(self.runs), "--", *ask.command()]
-        with self._lock, tempfile.TemporaryFile() as said:  # nobody else may meet it before us
+        safe_name(request.name)
+        arguments = [
+            "record",
+            "--control",
+            "--port",
+            port,
+            "--gpu",
+            request.gpu,
+            "--name",
+            request.name,
+        ]
+        arguments += ["--out", str(self.runs), "--", *request.command()]
+        with self._lock, tempfile.TemporaryFile() as output:  # nobody else may meet it before us
             if len(self.now) >= MAX_RECORDINGS:
                 raise InputError(f"{MAX_RECORDINGS} recordings go on already: stop one first")
-            process = _spawn([sys.executable, "-m", "thermoflop", *words], said)
-            folder = self._wait_for(process, said)
-            recording = Recording(folder, read_run(folder), process, ask=ask)
+            process = _spawn([sys.executable, "-m", "thermoflop", *arguments], output)
+            folder = self._wait_for(process, output)
+            recording = Recording(folder, read_run(folder), process, request=request)
             self._looked_at.add(folder.name)
             self.now[folder.name] = recording
         return recording
 
-    def _wait_for(self, process: subprocess.Popen[bytes], said: IO[bytes]) -> Path:
+    def _wait_for(self, process: subprocess.Popen[bytes], output: IO[bytes]) -> Path:
         """The folder that this recorder made."""
         end_s = time.monotonic() + START_S
         while time.monotonic() < end_s:
@@ -143,8 +152,8 @@ class Recordings:
                 if _pid(folder) == process.pid:
                     return folder
             if process.poll() is not None:
-                said.seek(0)
-                lines = said.read().decode("utf-8", "replace").strip().splitlines()
+                output.seek(0)
+                lines = output.read().decode("utf-8", "replace").strip().splitlines()
                 text = printable(lines[-1]) if lines else "the recorder ended at once"
                 raise InputError(text.removeprefix("thermoflop record: "))
             time.sleep(0.05)
@@ -186,12 +195,12 @@ class Recordings:
             return []
 
 
-def _spawn(words: list[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
+def _spawn(arguments: list[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        words,
+        arguments,
         stdin=subprocess.DEVNULL,
-        stdout=said,
-        stderr=said,
+        stdout=output,
+        stderr=output,
         start_new_session=True,  # the page's end, and Ctrl-C at its terminal, are not for it
     )
 

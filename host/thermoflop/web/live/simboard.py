@@ -30,9 +30,9 @@ class SimBoard:
     def __init__(self, url: str) -> None:
         """Start it; BoardError when the URL makes no sense."""
         self.url = url
-        words = [sys.executable, "-m", "thermoflop.web.live.simboard", url]
+        arguments = [sys.executable, "-m", "thermoflop.web.live.simboard", url]
         self._process = subprocess.Popen(
-            words,
+            arguments,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -46,8 +46,10 @@ class SimBoard:
         line = self._process.stdout.readline().strip()
         if not line.startswith("socket://"):
             assert self._process.stderr is not None  # noqa: S101
-            said = self._process.stderr.read().strip().splitlines()
-            raise BoardError(said[-1] if said else f"the simulated board {self.url} did not start")
+            lines = self._process.stderr.read().strip().splitlines()
+            raise BoardError(
+                lines[-1] if lines else f"the simulated board {self.url} did not start"
+            )
         return line
 
     def touch(self) -> None:

@@ -11,7 +11,7 @@ from thermoflop.errors import BoardError, InputError, ThermoflopError, UsageErro
 from thermoflop.pico.ports import PortInfo, Target, choose, list_ports
 from thermoflop.web.live.board import BoardSource
 from thermoflop.web.live.gpus import GpuSource
-from thermoflop.web.live.recordings import Ask, Recording, Recordings
+from thermoflop.web.live.recordings import Recording, RecordingRequest, Recordings
 from thermoflop.web.live.simboard import SimBoard
 
 if TYPE_CHECKING:
@@ -46,9 +46,9 @@ class LiveSources:
             if not self._has(port):
                 self.open(port)
         elif not self.boards:
-            found = self.found()
-            if len(found) == 1:
-                self._try_to_open(found[0].device)
+            unread_ports = self.unread_ports()
+            if len(unread_ports) == 1:
+                self._try_to_open(unread_ports[0].device)
         self._watch.start()
 
     def stop(self) -> None:
@@ -58,7 +58,7 @@ class LiveSources:
             feed.end()
         self.gpus.stop()
 
-    def found(self) -> list[PortInfo]:
+    def unread_ports(self) -> list[PortInfo]:
         """Boards on USB that the page does not read yet."""
         with self._lock:  # every viewer asks this again and again
             if time.monotonic() - self._looked_s > FOUND_S:
@@ -93,23 +93,23 @@ class LiveSources:
         if feed is not None:
             feed.end()
 
-    def record(self, ask: Ask, key: str | None) -> Recording:
+    def record(self, request: RecordingRequest, key: str | None) -> Recording:
         """Start a recording, with the board ``key`` or without one."""
         feed = self.boards.get(key) if key else None
         if key and feed is None:
             raise InputError("that board is not open any more")
         if feed is not None and feed.run is not None:
             raise BoardError(f"the board is being recorded already, in {feed.run.name}")
-        recording = self._record(ask, feed) if feed else self.recordings.start(ask, "none")
+        recording = self._record(request, feed) if feed else self.recordings.start(request, "none")
         self.version += 1
         return recording
 
-    def _record(self, ask: Ask, feed: BoardSource) -> Recording:
+    def _record(self, request: RecordingRequest, feed: BoardSource) -> Recording:
         """Hand the board's port to a recorder, and follow what it writes."""
         feed.given_away = True
         feed.release()
         try:
-            recording = self.recordings.start(ask, feed.target.url)
+            recording = self.recordings.start(request, feed.target.url)
             recording.board = feed.key
             feed.follow(recording.folder)
         except ThermoflopError:
@@ -141,9 +141,9 @@ class LiveSources:
                 except BoardError as error:
                     feed.trouble(str(error))
 
-    def _meet(self, found: list[Recording]) -> None:
+    def _meet(self, recordings: list[Recording]) -> None:
         """Follow the boards of recordings that somebody else started, or we before a restart."""
-        for recording in found:
+        for recording in recordings:
             self.version += 1
             port = recording.port
             if port is None:

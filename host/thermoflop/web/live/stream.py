@@ -41,7 +41,7 @@ class Stream:
         self.viewers = 0
         self.frames = 0
         self.held_back = 0  # turns that a viewer missed because it was still taking the last frame
-        self._desk = sources
+        self._live = sources
         self._tick: asyncio.Future[int] | None = None
         self._turn = 0
         self._ticker: asyncio.Task[None] | None = None
@@ -104,22 +104,22 @@ class Stream:
 
     async def _run(self) -> None:
         """Ten turns a second while there are viewers and news; GPUs are read only for viewers."""
-        last, said_s, idle_s = None, 0.0, math.inf
+        last, sent_s, idle_s = None, 0.0, math.inf
         while True:
             if not self.viewers:
                 before_s, idle_s = idle_s, idle_s + FRAME_S
                 if before_s < IDLE_S <= idle_s:
-                    await asyncio.to_thread(self._desk.gpus.stop)
+                    await asyncio.to_thread(self._live.gpus.stop)
                 await asyncio.sleep(FRAME_S)
                 continue
             if idle_s >= IDLE_S:
-                await asyncio.to_thread(self._desk.gpus.start)
+                await asyncio.to_thread(self._live.gpus.start)
             idle_s = 0.0
             await asyncio.sleep(FRAME_S)
             now = self._look()
-            if now == last and time.monotonic() - said_s < HEARTBEAT_S:
+            if now == last and time.monotonic() - sent_s < HEARTBEAT_S:
                 continue
-            last, said_s = now, time.monotonic()
+            last, sent_s = now, time.monotonic()
             try:
                 self._next_turn()
             except Exception:  # one source that cannot be told must not end the others' frames
@@ -135,7 +135,7 @@ class Stream:
 
     def _look(self) -> Any:
         """Something that changes whenever there is something new."""
-        sources = self._desk
+        sources = self._live
         self._sources = {key: feed.readings for key, feed in list(sources.boards.items())}
         for index, readings in list(sources.gpus.readings.items()):
             self._sources[f"gpu{index}"] = readings
@@ -143,7 +143,7 @@ class Stream:
         return self.viewers, sources.version, boards, tuple(r.next for r in self._sources.values())
 
     def _state(self) -> dict[str, Any]:
-        sources = self._desk
+        sources = self._live
         return {
             "now_s": round(time.monotonic(), 3),
             "sources": sources.version,
@@ -154,7 +154,7 @@ class Stream:
                 {
                     "name": r.folder.name,
                     "elapsed_s": round(r.elapsed_s, 1),
-                    "duration_s": r.ask.duration_s if r.ask else None,
+                    "duration_s": r.request.duration_s if r.request else None,
                 }
                 for r in list(sources.recordings.now.values())
             ],

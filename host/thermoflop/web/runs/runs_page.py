@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from thermoflop.errors import InputError, ThermoflopError
 from thermoflop.pico.wire import printable
 from thermoflop.report.summary import duration
-from thermoflop.runs.folder import index as shelf
+from thermoflop.runs.folder import index as run_index
 from thermoflop.runs.folder.store import is_being_written
 from thermoflop.web.frame import frame
 from thermoflop.web.runs.reports import MAX_COMPARED, address, find_run, sendable
@@ -38,7 +38,7 @@ class _RunsPage:
 
     def __init__(self, runs: Path) -> None:
         self._runs = runs
-        self._found: list[Entry] = []
+        self._entries: list[Entry] = []
         self._chosen: set[str] = set()
         self._limit = SHOWN
 
@@ -54,35 +54,35 @@ class _RunsPage:
                 "no-caps outline"
             )
             ui.button("Look again", on_click=self.look).props("no-caps flat")
-        self._said = ui.label("").classes("said soft").props("role=status")
+        self._status = ui.label("").classes("said soft").props("role=status")
         self._table = ui.element("div")
         self._more = ui.button("Show more", on_click=self._show_more).props("no-caps outline")
 
     async def look(self) -> None:
         """Read the folder again."""
         try:
-            self._found = await asyncio.to_thread(_newest_first, self._runs)
+            self._entries = await asyncio.to_thread(_newest_first, self._runs)
         except InputError:
-            self._found = []
-        self._chosen &= {entry.folder.name for entry in self._found}
+            self._entries = []
+        self._chosen &= {entry.folder.name for entry in self._entries}
         self._show()
 
     def _show(self) -> None:
         words = (self._filter.value or "").lower().split()
-        kept = [entry for entry in self._found if all(word in _text(entry) for word in words)]
+        matching = [entry for entry in self._entries if all(word in _text(entry) for word in words)]
         self._table.clear()
         with self._table:
-            if kept:
-                self._rows(kept[: self._limit])
-        self._more.set_visibility(len(kept) > self._limit)
-        if not self._found:
+            if matching:
+                self._rows(matching[: self._limit])
+        self._more.set_visibility(len(matching) > self._limit)
+        if not self._entries:
             text = f"Nothing has been recorded in {printable(str(self._runs))} yet."
         else:
-            text = f"{len(kept)} of {len(self._found)} runs"
-        self._said.set_text(text)
+            text = f"{len(matching)} of {len(self._entries)} runs"
+        self._status.set_text(text)
         self._chosen_changed()
 
-    def _rows(self, kept: list[Entry]) -> None:
+    def _rows(self, matching: list[Entry]) -> None:
         from nicegui import ui
 
         with ui.element("table").classes("runs"):
@@ -91,7 +91,7 @@ class _RunsPage:
                     with ui.element("th"):
                         ui.label(name)
             with ui.element("tbody"):
-                for entry in kept:
+                for entry in matching:
                     with ui.element("tr"):
                         self._row(entry)
 
@@ -162,16 +162,18 @@ class _RunsPage:
 
     async def _delete(self, name: str) -> None:
         try:
-            await asyncio.to_thread(lambda: shelf.delete(find_run(self._runs, name), self._runs))
+            await asyncio.to_thread(
+                lambda: run_index.delete(find_run(self._runs, name), self._runs)
+            )
         except ThermoflopError as error:
-            self._said.set_text(str(error))
+            self._status.set_text(str(error))
             return
         await self.look()
 
 
 def _newest_first(runs: Path) -> list[Entry]:
-    found = shelf.entries(runs)
-    return sorted(found, key=lambda entry: (entry.started, entry.folder.name), reverse=True)
+    entries = run_index.entries(runs)
+    return sorted(entries, key=lambda entry: (entry.started, entry.folder.name), reverse=True)
 
 
 def _command(entry: Entry) -> str:
