@@ -18,7 +18,7 @@ LEAST_RUNS, MOST_RUNS = 5, 200  # a median needs some, and gains little from mor
 
 @dataclass(frozen=True, slots=True)
 class Heads:
-    """How the rows of queries, keys and values are divided."""
+    """How rows of queries, keys and values divide into sequences, tokens and heads."""
 
     sequences: int
     new: int
@@ -28,7 +28,7 @@ class Heads:
 
     @property
     def group(self) -> int:
-        """Query heads that share a key head."""
+        """How many query heads share a key head: 1 is MHA, ``heads`` is MQA."""
         return self.heads // self.kv_heads
 
 
@@ -45,37 +45,37 @@ class Backend(Protocol):
         """Names and versions of the libraries, and of the device."""
 
     def put(self, array: Any) -> Any:
-        """A numpy array as one of this backend's, in its format."""
+        """A numpy array as an array of this backend, in its number format."""
 
     def get(self, array: Any) -> Any:
-        """An array as a numpy array of float64."""
+        """An array of this backend as a numpy array of float64."""
 
     def ids(self, array: Any) -> Any:
-        """A numpy array of indices."""
+        """A numpy array of indices as an array of this backend."""
 
     def normal(self, *shape: int) -> Any:
-        """Random numbers of standard deviation 1."""
+        """Random numbers of a normal distribution, standard deviation 1."""
 
     def weights(self, *shape: int) -> Any:
-        """A random matrix of this many inputs and outputs, stored as ``matmul`` likes it."""
+        """A random matrix (..., inputs, outputs), stored in the layout that ``matmul`` takes."""
 
     def put_weights(self, array: Any) -> Any:
-        """A numpy matrix (inputs, outputs), stored likewise."""
+        """A numpy matrix (..., inputs, outputs), stored in the layout that ``matmul`` takes."""
 
     def zeros(self, *shape: int) -> Any:
-        """Zeros."""
+        """An array of zeros of this shape."""
 
     def flat(self, elements: int) -> Any:
-        """Many random numbers, to cut operands from."""
+        """One long array of random numbers, to cut operands from."""
 
     def matmul(self, rows: Any, weights: Any, bias: Any = None) -> Any:
-        """Rows times weights, plus bias."""
+        """Rows (m, inputs) times weights, plus a bias (outputs,) or None."""
 
     def norm(self, kind: str, rows: Any, gain: Any, shift: Any) -> Any:
-        """``layer`` or ``rms``; gain and shift may be None."""
+        """Each row normalized: ``layer`` or ``rms``; gain and shift (width,) may be None."""
 
     def activate(self, kind: str, rows: Any, up: Any = None) -> Any:
-        """An activation, times ``up`` where it is gated."""
+        """The activation ``kind`` of rows, times ``up`` where the feed-forward is gated."""
 
     def add(self, rows: Any, more: Any) -> Any:
         """The sum of two arrays."""
@@ -84,37 +84,37 @@ class Backend(Protocol):
         """The sum, written over the first of them."""
 
     def rotate(self, rows: Any, table: Any, heads: int, dim: int) -> Any:
-        """Rotary embedding of the first dimensions of each head; see ``rotation``."""
+        """Rotary embedding of the first dimensions of each head, with a ``rotation_at``."""
 
     def rotation(self, positions: int, dims: int) -> Any:
-        """The cosines and sines of ``positions`` positions."""
+        """Cosines and sines for ``positions`` positions of ``dims`` rotated dimensions."""
 
     def rotation_at(self, table: Any, at: int, heads: Heads) -> Any:
-        """Those of the new tokens."""
+        """The part of a ``rotation`` that new tokens at position ``at`` take."""
 
     def lookup(self, table: Any, ids: Any) -> Any:
-        """Rows of a table."""
+        """The rows of an embedding table at ``ids``."""
 
     def attention(self, q: Any, k: Any, v: Any, cache: tuple[Any, Any], at: int, h: Heads) -> Any:
-        """Keep the new keys and values at ``at``, then attend: rows of (heads * dim)."""
+        """Write new keys and values into the cache at ``at``, then attend: (m, heads * dim)."""
 
     def route(self, logits: Any, top: int) -> tuple[Any, Any]:
-        """Softmax, and weights and indices of the ``top`` experts of each row."""
+        """Softmax of the router's logits: weights and indices of each row's ``top`` experts."""
 
     def chosen(self, experts: Any, expert: int) -> tuple[Any, Any]:
-        """Rows that go to an expert, and which of their choices it is."""
+        """Indices of the rows routed to an expert, and which of their choices it is."""
 
     def counts(self, experts: Any, many: int) -> list[int]:
-        """How many rows go to each expert."""
+        """How many rows are routed to each of ``many`` experts."""
 
     def take(self, rows: Any, at: Any) -> Any:
-        """Some of the rows."""
+        """The rows at the indices ``at``."""
 
     def add_at(self, target: Any, at: Any, rows: Any, by: Any) -> None:
-        """Add rows times weights to some rows of the target."""
+        """Add rows, each times its weight in ``by``, to the rows of target at ``at``."""
 
     def last(self, rows: Any, sequences: int, new: int) -> Any:
-        """The last row of each sequence."""
+        """The row of each sequence's last new token, (sequences, width)."""
 
     def timed(
         self, call: Callable[[], Any], runs: int, before: Callable[[], Any] | None = None
@@ -126,10 +126,10 @@ class Backend(Protocol):
         """
 
     def memory_bytes(self) -> float:
-        """Memory that weights may take."""
+        """Free memory of the device, in bytes."""
 
     def cache_bytes(self) -> float:
-        """The last cache of a GPU; 0 where the system has to be asked."""
+        """The size of a GPU's last cache, in bytes; 0 on a CPU."""
 
     def gpu(self) -> str:
         """The name of the GPU; empty on a CPU."""
@@ -165,7 +165,7 @@ def times(
 
 
 def rotating(calls: Sequence[Callable[[], Any]]) -> Callable[[], Any]:
-    """One call that runs the next of several each time."""
+    """One call that runs the next of several calls each time, so that no operand stays cached."""
     if len(calls) == 1:
         return calls[0]
     turn = 0

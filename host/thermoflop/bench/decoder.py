@@ -86,10 +86,10 @@ class Block:
 
 
 class Weights:
-    """All weights of a decoder: random, or another decoder's put elsewhere."""
+    """All weights of a decoder."""
 
     def __init__(self, description: Description, backend: Backend) -> None:
-        """Random ones."""
+        """Random weights for every part of the description."""
         self._backend = backend
         stack = description.stacks[0]
         self.front = [self._part(placed.part) for placed in stack.front]

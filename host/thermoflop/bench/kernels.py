@@ -27,7 +27,7 @@ class Pool:
     """A long array of random numbers; ``cut`` gives the next piece, from the start when it ends."""
 
     def __init__(self, backend: Backend, n_bytes: float) -> None:
-        """``n_bytes`` of memory."""
+        """The pool takes ``n_bytes`` of memory."""
         self.backend = backend
         self.elements = int(n_bytes) // backend.element_bytes
         self._flat = backend.flat(self.elements)
@@ -133,7 +133,7 @@ def _bound(call: Callable[..., Any], *operands: Any) -> Callable[[], Any]:
 
 
 def _passing(key: str, operator: Any, pool: Pool) -> Callable[[], Any] | None:
-    """What works on rows alone."""
+    """Operators without weights or cache: their rows are the same arrays each time."""
     backend: Any = pool.backend
     m, n = int(operator.m), int(operator.n)
     if key.endswith(" norm"):

@@ -44,7 +44,7 @@ class Best:
 
     @property
     def bandwidth_bytes_s(self) -> float:
-        """Of memory."""
+        """Bytes a second of memory itself."""
         return self.levels[-1].bytes_s
 
     def moving_s(self, n_bytes: float) -> float:
@@ -64,7 +64,7 @@ class Best:
         )
 
     def raised(self, work: Work, fastest_s: float, cold_share: float = 1.0) -> Best:
-        """The same with rates at which ``work`` may have taken ``fastest_s``, plus ``HEADROOM``."""
+        """These rates, raised by what ``work`` shows in ``fastest_s``, plus ``HEADROOM``."""
         fastest_s = max(fastest_s, _RESOLUTION_S)
         share = self.bound_s(work, cold_share) * HEADROOM / fastest_s
         if share <= 1:
@@ -84,7 +84,7 @@ class Best:
         return replace(self, flops_per_s=flops, levels=tuple(levels))
 
     def to_json(self) -> dict[str, Any]:
-        """As a dictionary."""
+        """As a dictionary for JSON."""
         return {
             "flops_per_s": self.flops_per_s,
             "levels": [{"bytes": each.bytes, "bytes_s": each.bytes_s} for each in self.levels],
@@ -93,7 +93,7 @@ class Best:
         }
 
     def raw_device(self, name: str, dtype: str) -> dict[str, Any]:
-        """A device by the keys of a TOML file."""
+        """These rates under the keys of a device's TOML file."""
         return {
             "name": name,
             "memory_gb": self.memory_bytes / 1e9,
@@ -104,7 +104,7 @@ class Best:
         }
 
     def device(self, name: str, dtype: str) -> Device:
-        """A device for estimates."""
+        """These rates as a device that estimates take."""
         return device_from({"confidence": "own", **self.raw_device(name, dtype)})
 
 
@@ -112,7 +112,7 @@ _COMPUTING = ("contraction", "attention", "scan")
 
 
 def best_from(levels: tuple[Level, ...], device: Device, dtype: str) -> Best:
-    """The same from a profile."""
+    """The best rates as a profile keeps them: its levels and its device."""
     return Best(device.peak(dtype), levels, device.cache_bytes, device.memory_bytes)
 
 
@@ -135,7 +135,7 @@ def open_pool(backend: Backend) -> Pool:
 
 
 def find_best(backend: Backend, pool: Pool) -> Best:
-    """Look for the best rates; a few seconds."""
+    """Measure the best rates, which takes some seconds."""
     mark("best rates")
     peak = max(peak_flops_s(backend, size) for size in _sizes(backend))
     rates = [(size, _hot_rate(backend, size)) for size in _SETS]

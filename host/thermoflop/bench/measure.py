@@ -85,7 +85,7 @@ class OperatorRow:
         return _error(self.measured_s, self.expected_s)
 
     def to_json(self) -> dict[str, Any]:
-        """As a dictionary."""
+        """As a dictionary for JSON."""
         return {**asdict(self), "error": self.error}
 
 
@@ -122,7 +122,7 @@ class StepRow:
         return self.low_s <= self.measured_s <= self.high_s
 
     def to_json(self) -> dict[str, Any]:
-        """As a dictionary."""
+        """As a dictionary for JSON."""
         return {**asdict(self), "error": self.error, "is_inside": self.is_inside}
 
 
@@ -148,14 +148,14 @@ class Bench:
 
     @property
     def device(self) -> Device:
-        """What bounds are made of, as a device."""
+        """The device whose rates are the bounds: the profile's, or this machine's best."""
         if self.profile is not None and self.profile.machine is not None:
             return self.profile.machine.device
         return self.best.device("this machine", self.backend.dtype)
 
     @cached_property
     def rates(self) -> Rates | None:
-        """What single operators are expected at; None without a profile."""
+        """The rates at which single operators are expected to run; None without a profile."""
         profile, device = self.profile, self.device
         if profile is None:
             return None
@@ -237,7 +237,7 @@ class Bench:
         )  # fmt: skip
 
     def decoder(self) -> Decoder:
-        """The decoder, with random weights and room for the whole generation."""
+        """The decoder with random weights and a cache for the whole generation."""
         case = self.case
         capacity = case.prompt + case.generate
         weights = Weights(self.model.description, self.backend)
@@ -284,7 +284,7 @@ def middle_context(case: Case) -> int:
 
 
 def check_case(case: Case, model: Model) -> None:
-    """UsageError for what cannot be run, whatever the machine."""
+    """UsageError for a case that no machine can run."""
     check_runs(model)
     for name in ("batch", "prompt", "generate"):
         value = getattr(case, name)
@@ -303,7 +303,7 @@ def check_case(case: Case, model: Model) -> None:
 
 
 def layers_of(model: Model) -> int:
-    """Layers of the decoder."""
+    """How many layers the decoder has."""
     return int(sum(run.times for run in model.description.stacks[0].runs))
 
 
@@ -314,7 +314,7 @@ def vocabulary_of(model: Model) -> int:
 
 
 def decoder_bytes(model: Model, backend: Backend, case: Case) -> float:
-    """Weights, cache, and the largest activations of a decoder."""
+    """Bytes of a decoder's weights, its cache and its largest activations."""
     head = model.description.head
     # a tied head is kept apart from the embedding here
     extra = float(head.matrix_parameters) if head is not None and model.tied else 0.0
@@ -331,7 +331,7 @@ def decoder_bytes(model: Model, backend: Backend, case: Case) -> float:
 
 
 def layers_that_fit(model: Model, backend: Backend, case: Case) -> int:
-    """All layers, or as many as memory holds. UsageError where not even one does."""
+    """All layers, or as many as fit into memory. UsageError where not one fits."""
     free_bytes = _MEMORY_SHARE * backend.memory_bytes()
     least, most = 0, layers_of(model)
     while least < most:

@@ -34,7 +34,7 @@ class NumpyBackend:
         _keep_memory()
 
     def describe(self) -> dict[str, str]:
-        """numpy and its BLAS."""
+        """The versions of numpy and its BLAS."""
         config: Any = self._np.show_config(mode="dicts")
         blas = config.get("Build Dependencies", {}).get("blas", {})
         versions = {"numpy": self._np.__version__}
@@ -174,14 +174,14 @@ class NumpyBackend:
         return cache[:, :, : at + h.new]
 
     def scores(self, q: Any, k: Any, cache: Any, at: int, h: Heads) -> Any:
-        """Keep the keys; queries times keys, (sequences, kv_heads, group * new, keys)."""
+        """Cache the keys; queries times keys, (sequences, kv_heads, group * new, keys)."""
         keys = self._keep(k, cache, at, h)
         split = q.reshape(h.sequences, h.new, h.kv_heads, h.group, h.dim).transpose(0, 2, 3, 1, 4)
         rows = split.reshape(h.sequences, h.kv_heads, h.group * h.new, h.dim)
         return rows @ keys.swapaxes(-1, -2)
 
     def softmax(self, scores: Any, at: int, h: Heads) -> Any:
-        """Scaled, causal, in place."""
+        """Softmax of scaled scores, causal, in place."""
         np = self._np
         scores *= self._format(h.dim**-0.5)
         if h.new > 1:
@@ -196,7 +196,7 @@ class NumpyBackend:
         return scores
 
     def values(self, weights: Any, v: Any, cache: Any, at: int, h: Heads) -> Any:
-        """Keep the values; weights times values, rows of (heads * dim)."""
+        """Cache the values; weights times values, (sequences * new, heads * dim)."""
         mixed = weights @ self._keep(v, cache, at, h)
         grid = mixed.reshape(h.sequences, h.kv_heads, h.group, h.new, h.dim)
         return grid.transpose(0, 3, 1, 2, 4).reshape(h.sequences * h.new, h.heads * h.dim)

@@ -33,7 +33,7 @@ class Lines:
         self._phase = ""
 
     def of(self, row: OperatorRow | StepRow | str) -> str:
-        """One row, with whatever heading belongs before it."""
+        """The text of one row, after a heading where its phase begins."""
         if isinstance(row, str):
             self._phase = ""
             return f"\n{row}"
@@ -99,7 +99,7 @@ def steps_table(result: BenchResult) -> str:
 
 
 def summary_text(result: BenchResult) -> str:
-    """What it comes to."""
+    """All steps in one table, the median error, and what beat its bound."""
     lines = []
     if result.steps:
         lines += ["", steps_table(result)]

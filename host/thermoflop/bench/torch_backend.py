@@ -46,7 +46,7 @@ class TorchBackend:
     kernels = "attention"
 
     def __init__(self, torch: Any, device: str, dtype: str, seed: int) -> None:
-        """Use ``open_torch``."""
+        """Made by ``open_torch``, which refuses what torch or the device lacks."""
         self._torch, self.device, self.dtype = torch, device, dtype
         self._format = getattr(torch, _FORMATS[dtype])
         self.element_bytes = 4 if dtype == "fp32" else 2
@@ -60,7 +60,7 @@ class TorchBackend:
         torch.set_grad_enabled(False)
 
     def describe(self) -> dict[str, str]:
-        """torch, CUDA, and the GPU."""
+        """The versions of torch and CUDA."""
         torch = self._torch
         versions = {"torch": str(torch.__version__)}
         if self._cuda:

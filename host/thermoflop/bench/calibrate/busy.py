@@ -12,16 +12,16 @@ T = TypeVar("T")
 
 
 class Others:
-    """From its making to ``share()``: the part of all processors that was not this process's."""
+    """The share of all processors that other programs took since this was made."""
 
     NOTABLE = 0.05
 
     def __init__(self) -> None:
-        """Begin."""
+        """Counting begins now."""
         self._begun = _counters()
 
     def share(self) -> float | None:
-        """0 to 1; None where the system does not tell."""
+        """The share, 0 to 1; None where the system keeps no such counters."""
         now = _counters()
         if now is None or self._begun is None:
             return None
@@ -33,10 +33,10 @@ class Others:
 
 
 class Patience:
-    """Measures again what other programs disturbed, up to ``most`` times in all."""
+    """Measures again when other programs took processors, up to ``most`` times in all."""
 
     def __init__(self, most: int = 60) -> None:
-        """None used yet."""
+        """``most`` repeats may be used in all."""
         self.left = most
 
     def undisturbed(self, measure: Callable[[], T]) -> T:

@@ -80,5 +80,5 @@ def agreed(first: float, second: float, again: Callable[[], float]) -> float:
 
 
 def scale_of(ratios: Sequence[float]) -> float:
-    """What operators cost in a whole decoder, over what they cost alone: the middle of all."""
+    """Time of operators in a whole decoder over their time alone: the median of all ratios."""
     return median(ratios)

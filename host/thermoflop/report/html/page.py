@@ -47,7 +47,7 @@ def write_report(folders: Sequence[Path], path: Path | None = None) -> Path:
 
 
 def page(runs: Sequence[Analysis]) -> str:
-    """The HTML text."""
+    """The HTML text of the page of these runs."""
     title = ", ".join(analysis.data.name for analysis in runs)
     several = len(runs) > 1
     body = [f"<h1>{escaped(title)}</h1>"]
@@ -196,7 +196,7 @@ def _log_tail(folder: Path) -> str:
 
 
 def _mapping(data: dict[str, Any], name: str) -> dict[str, Any]:
-    """A part of run.json that has parts of its own; an empty one where something else is there."""
+    """An object in run.json; an empty one where it holds something else."""
     value = data.get(name)
     return value if isinstance(value, dict) else {}
 

@@ -53,7 +53,7 @@ def describe_prediction(predicted: dict[str, Any]) -> str:
 
 
 def lines(analysis: Analysis) -> list[str]:
-    """The comparison for a terminal, a table; nothing where nothing was predicted."""
+    """The comparison as the lines of a table; none where nothing was predicted."""
     if not analysis.predicted:
         return []
     rows = [["predicted", *_HEAD]]

@@ -55,7 +55,7 @@ def _cell(label: str, text: str) -> str:
 
 
 def figures(analysis: Analysis) -> str:
-    """The few numbers to see first."""
+    """The run's most important figures, which stand on top."""
     entries = [(seconds(s.mean), f"command {v}{_times(s)}") for v, s in analysis.durations.items()]
     code = analysis.data.run.get("exit_code")
     if isinstance(code, int):
@@ -148,7 +148,7 @@ def _known(rows: Sequence[WindowFigures], name: str) -> list[tuple[float, float]
 
 
 def _mean(rows: Sequence[WindowFigures], name: str) -> float | None:
-    """Weighted by time: a rate over all of them."""
+    """The mean weighted by time, which is the rate over all windows."""
     known = _known(rows, name)
     total_s = sum(weight for _, weight in known)
     return sum(value * weight for value, weight in known) / total_s if total_s > 0 else None
@@ -164,7 +164,7 @@ def _most(rows: Sequence[WindowFigures], name: str) -> float | None:
 
 
 def heat(rows: Sequence[Heat]) -> str:
-    """Each sensor's figures."""
+    """Temperatures, time constant and thermal resistance of each sensor."""
     head = ["sensor", "min °C", "mean °C", "max °C", "rise K", "time constant", "K/W", "steady"]
     return table(head, [_sensor(row) for row in rows])
 
@@ -183,7 +183,7 @@ def _sensor(row: Heat) -> list[str]:
 
 
 def throttling(analysis: Analysis) -> str:
-    """Seconds by reason, and what was lost."""
+    """How long each reason held, and the throughput that was lost."""
     rows = [[describe_reason(name), seconds(s)] for name, s in analysis.seconds_by_reason.items()]
     lost = []
     for x in analysis.lost:
@@ -196,7 +196,7 @@ def throttling(analysis: Analysis) -> str:
 
 
 def effects(analysis: Analysis) -> str:
-    """Throughput against temperature, in words."""
+    """How throughput changed with temperature, a sentence for each phase."""
     return "".join(
         f"<p>{escaped(e.phase)}: between {e.from_c:.0f} and {e.to_c:.0f} °C throughput changed by "
         f"{100 * e.per_k:+.2f} ± {100 * e.error_per_k:.2f} % per kelvin ({e.points} steps; a "
@@ -231,7 +231,7 @@ def comparison(runs: Sequence[Analysis]) -> str:
 
 
 def quantity(value: float | None, unit: str) -> str:
-    """A value with a prefix: 12.3 kJ."""
+    """A value with its unit's prefix: 12.3 kJ."""
     if value is None:
         return DASH
     for size, prefix in ((1e6, "M"), (1e3, "k")):
@@ -251,7 +251,7 @@ def window_name(row: WindowFigures, *, phase: bool, repeated: bool) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """A time with a fitting unit."""
+    """A time in the unit that fits it."""
     if value is None:
         return DASH
     if value >= 100:
@@ -276,7 +276,7 @@ def _percent(figures: Spread) -> str:
 
 
 def number(value: float | None) -> str:
-    """Three digits, or all of a large number."""
+    """Three significant digits, or every digit of a number from 1000 on."""
     if value is None:
         return DASH
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"

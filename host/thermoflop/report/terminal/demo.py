@@ -34,7 +34,7 @@ class DemoLines:
         self._due_s = 0.0
 
     def see(self, item: BoardLine, stage: Stage) -> None:
-        """The next line of the board."""
+        """Show the next line of the board."""
         if isinstance(item.message, Event):
             print(plain_line(item), file=self._file, flush=True)
         if not isinstance(item.message, Sample):
@@ -51,14 +51,14 @@ class DemoPicture:
     """A frame for each sample, as large as the terminal."""
 
     def __init__(self, console: Console, screen: Screen) -> None:
-        """``screen`` shows what is drawn."""
+        """Frames are drawn on ``screen``, as large as ``console``."""
         self._console = console
         self._screen = screen
         self._live = Live("simulated board", _WINDOW_S)
         self._board = Board()
 
     def see(self, item: BoardLine, stage: Stage) -> None:
-        """The next line of the board."""
+        """Show the next line of the board."""
         from rich.console import Group
         from rich.text import Text
 

@@ -14,7 +14,7 @@ _TALLY_S = 1.0  # at a wrong baud rate every line is bad: they would flood a ter
 
 
 def news(item: Item) -> str:
-    """An item that is no sample in a few words, or nothing when it is not news."""
+    """An item that is no sample in a few words; empty when there is nothing to tell."""
     if isinstance(item, BadLine):
         return f"bad line ({item.reason}, {item.n_bytes} bytes)"
     if isinstance(item, HostEvent):
@@ -47,12 +47,12 @@ class PlainLines:
     """Items as lines of text; bad lines are summed up, one line a second at the most."""
 
     def __init__(self) -> None:
-        """Nothing is summed up yet."""
+        """No bad line is counted yet."""
         self._bad: Counter[str] = Counter()
         self._tallied_s = float("-inf")
 
     def add(self, items: Iterable[Item]) -> Iterator[str]:
-        """The lines that these items are worth."""
+        """The lines of text for these items."""
         for item in items:
             if isinstance(item, BadLine):
                 self._bad[item.reason] += 1

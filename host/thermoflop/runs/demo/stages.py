@@ -80,12 +80,12 @@ class Stage:
         return self._busy if notes and time.monotonic() - notes[-1][0] <= _STALE_S else 0.0
 
     def watts(self, now_s: float) -> float:
-        """The heat it gives: one processor kept busy is the full power."""
+        """The benchmark's heat in watts: one processor kept busy is the full power."""
         del now_s
         return FULL_W * min(1.0, self.busy_cores())
 
     def see(self, item: Record) -> None:
-        """An item that was written to the run."""
+        """Take an item that was written to the run."""
         if isinstance(item, HostEvent):
             self._event(item)
         if isinstance(item, BoardLine):
@@ -95,7 +95,7 @@ class Stage:
                 self._on_line(item, self)
 
     def turn(self, board: BoardSource | None) -> bool:
-        """Whether there is more to see."""
+        """Whether the recording goes on: until the fan has stopped, or cannot start any more."""
         if board is not None:
             self.counters = board.link.tracker.counters
         if self.fan_on_s is None or self.fan_off_s is None:
@@ -166,10 +166,11 @@ def demo(
     device: Device | None = None,
     speed: float = 1.0,
 ) -> DemoResult:
-    """Play it and record it under ``out``; Ctrl-C ends it early, with what there is.
+    """Predict, run and record the benchmark with a simulated board and GPU, under ``out``.
 
-    ``speed`` is the board's time to ours; another ``command`` may take the benchmark's place, and
-    ``device`` that of this machine's measured rates.
+    Ctrl-C ends it early and keeps what was recorded. The benchmark runs for ``work_s`` seconds;
+    ``speed`` is the board's time over real time, ``command`` stands in for the benchmark, and
+    ``device`` for this machine's measured rates. ThermoflopError where the benchmark fails.
     """
     threads = max(1, min(MAX_THREADS, _usable_cores() - 1))  # one is left for the recording
     if device is None:
