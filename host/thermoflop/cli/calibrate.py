@@ -1,4 +1,4 @@
-"""``thermoflop calibrate``: measure this machine into a profile of one's own."""
+"""``thermoflop calibrate``: a profile of one's own, measured here or fitted to measured rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 
 from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.bench import add_backend
+from thermoflop.errors import UsageError
 
 EPILOG = """\
 Some three minutes (--quick: one); leave the machine alone meanwhile. The profile is then a device
@@ -14,7 +15,13 @@ and the rates of an engine on it:
   thermoflop bench gpt2 --profile mine
   thermoflop estimate gpt2 --profile mine --prompt 512
 Ctrl-C leaves the old profile as it was.
+
+With --rows nothing is measured here: the profile is fitted to at least five rows that you measured
+with an engine, in the format of `validate times FILE`.
+  thermoflop calibrate --rows rows.json mine.json
+  thermoflop estimate llama-3-8b --gpu h100 --profile mine.json
 """
+_OF_MEASURING = ("quick", "backend", "device", "dtype")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -23,11 +30,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--name", default="mine", metavar="NAME", help="of the profile (mine)")
     add("--quick", action="store_true", help="fewer shapes, wider intervals")
     add_backend(parser)
+    add("--rows", metavar="FILE", help="fit the profile to these rows instead of measuring")
+    add("out", nargs="?", metavar="OUT.json", help="where a profile of --rows goes (NAME.json)")
     add_shared(parser, "--json", help="print the profile as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, keep the profile, and print it."""
+    """Measure or fit, keep the profile, and print it."""
+    if args.rows is not None:
+        return _fit_rows(args)
+    if args.out is not None:
+        raise UsageError(f"{args.out} is where a profile of rows would go: expected --rows FILE")
     from thermoflop.bench.backends import open_backend
     from thermoflop.bench.calibrate.run import calibrate, check_name
     from thermoflop.bench.calibrate.text import Progress, profile_text
@@ -39,4 +52,27 @@ def run(args: argparse.Namespace) -> int:
     with Progress(sys.stderr) as progress:
         profile = calibrate(args.name, backend, args.quick, progress.say, progress.at)
     print_result(args, lambda: profile, lambda: profile_text(profile))
+    return 0
+
+
+def _fit_rows(args: argparse.Namespace) -> int:
+    """Fit a profile to a file of rows, and print what it rests on."""
+    from thermoflop.base.files import read_json
+    from thermoflop.cost.catalogue.profiles import find_profile
+    from thermoflop.cost.fitting.profiles import write_own
+
+    for option in _OF_MEASURING:
+        if getattr(args, option):
+            raise UsageError(f"--{option} is for measuring this machine: --rows measures nothing")
+    out = args.out or f"{args.name}.json"
+    if not out.endswith(".json"):
+        raise UsageError(f"{out} does not end in .json, so --profile would take it for a name")
+    write_own(args.rows, out)
+    profile = find_profile(out)
+    devices, interval = ", ".join(profile.devices), profile.spread["all"]
+    text = (
+        f"{out}: fitted to {profile.rows} rows of {profile.models} models on {devices}; "
+        f"80 % interval {interval.low:g} .. {interval.high:g} times what is expected"
+    )
+    print_result(args, lambda: read_json(out), lambda: text)
     return 0

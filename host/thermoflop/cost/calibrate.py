@@ -1,6 +1,6 @@
-"""``python -m thermoflop.cost.calibrate``: the old name of ``thermoflop.cost.fitting.profiles``.
+"""``python -m thermoflop.cost.calibrate``: the old name of ``thermoflop calibrate --rows``.
 
-Kept for one release; say ``thermoflop calibrate --rows ROWS.json`` instead.
+Kept for one release.
 """
 
 from __future__ import annotations
@@ -10,4 +10,5 @@ import sys
 from thermoflop.cost.fitting.profiles import main
 
 if __name__ == "__main__":
+    print("say `thermoflop calibrate --rows ROWS.json OUT.json`: this is going", file=sys.stderr)
     main(sys.argv[1:])

@@ -1,0 +1,84 @@
+"""``calibrate --rows``: a profile fitted to rows of one's own, and the old way to say it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from kit.commands import ENVIRONMENT
+from thermoflop.cli import main
+
+# milliseconds a token that one might measure on an H100, at 128 tokens in and out
+ROWS = [
+    {"engine": "mine", "gpu": "h100", "model": model, "precision": "bf16", "batch": batch,
+     "metric": "decode_ms_per_token", "value": value, "input_len": 128, "output_len": 128}
+    for model, batch, value in (
+        ("llama-3-8b", 1, 9.0), ("llama-3-8b", 8, 9.5), ("llama-3-8b", 64, 14.0),
+        ("qwen3-14b", 1, 16.0), ("qwen3-14b", 8, 16.5), ("mistral-7b-v0.3", 4, 8.0),
+    )
+]  # fmt: skip
+
+
+@pytest.fixture
+def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of rows, in the folder where the command runs."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(ROWS), encoding="utf-8")
+    return path
+
+
+def test_the_profile_is_written_where_it_is_said_and_estimates_as_measured(
+    rows: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["calibrate", "--rows", str(rows), "fast.json"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("fast.json: fitted to 6 rows of 3 models on H100")
+    words = ["estimate", "llama-3-8b", "--batch", "8", "--prompt", "128", "--profile", "fast.json"]
+    assert main([*words, "--json"]) == 0
+    estimate = json.loads(capsys.readouterr().out)
+    assert estimate["per_token"]["expected_s"] == pytest.approx(9.5e-3, rel=0.15)
+
+
+def test_without_a_place_the_name_is_the_place(
+    rows: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["calibrate", "--rows", str(rows), "--name", "slow", "--json"]) == 0
+    written = json.loads((rows.parent / "slow.json").read_text(encoding="utf-8"))
+    assert json.loads(capsys.readouterr().out) == written
+    assert (written["name"], written["rows"]) == ("slow", 6)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["--rows", "rows.json", "--quick"], 2, "--quick is for measuring this machine"),
+        (["--rows", "rows.json", "--device", "cuda"], 2, "--device is for measuring"),
+        (["--rows", "rows.json", "fast"], 2, "fast does not end in .json"),
+        (["fast.json"], 2, "expected --rows FILE"),
+        (["--rows", "nothing.json"], 3, "nothing.json holds no rows"),
+        (["--rows", "rows.json", "none/fast.json"], 6, "none/fast.json cannot be written"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_sentence(
+    rows: Path, words: list[str], code: int, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["calibrate", *words]) == code
+    said = capsys.readouterr().err
+    assert sentence in said
+    assert said.count("\n") == 1
+
+
+def test_the_old_module_still_makes_the_same_profile(rows: Path) -> None:
+    assert main(["calibrate", "--rows", str(rows), "mine.json"]) == 0
+    new = (rows.parent / "mine.json").read_text(encoding="utf-8")
+    (rows.parent / "mine.json").unlink()
+    done = subprocess.run(
+        [sys.executable, "-m", "thermoflop.cost.calibrate", "rows.json", "mine.json"],
+        cwd=rows.parent, env=ENVIRONMENT, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert (rows.parent / "mine.json").read_text(encoding="utf-8") == new
+    assert "thermoflop calibrate --rows" in done.stderr
