@@ -8,41 +8,62 @@ from thermoflop.errors import InputError, StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
+    from typing import Any, BinaryIO, TypeVar
 
+    T = TypeVar("T")
 
 # The largest published config.json is below 200 kB; checkpoints begin well above this.
 LARGEST_FILE_BYTES = 8 * 2**20
 
 
-def read_json(path: str) -> dict[str, Any]:
-    """The JSON object in a file; InputError, in one sentence, for anything else."""
+def read_bytes(path: str, expected: str, most_bytes: int = LARGEST_FILE_BYTES) -> bytes:
+    """The bytes of a file that anybody may have given us: no pipe is waited for, no device read.
+
+    ``expected`` says what it should be, as in "a config.json"; InputError, in one sentence, for
+    what is no file, cannot be read, or has more than ``most_bytes`` bytes.
+    """
+    if not os.path.isfile(path):  # noqa: PTH113 - pathlib costs more than reading the file
+        raise InputError(f"{path} is not a file: expected {expected}")
     try:
-        if not os.path.isfile(path):  # noqa: PTH113
-            raise InputError(f"{path} is not a file: expected a config.json")
-        size = os.path.getsize(path)  # noqa: PTH202
-        if size > LARGEST_FILE_BYTES:
-            raise InputError(
-                f"{path} has {size:,} bytes: a config.json has at most {LARGEST_FILE_BYTES:,}"
-            )
-        with open(path, encoding="utf-8-sig") as file:  # noqa: PTH123
-            return parse_json(file.read(), path)
+        with open(path, "rb", opener=_without_waiting) as file:
+            data = file.read(most_bytes + 1)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not text in UTF-8: expected a config.json") from None
+    if len(data) > most_bytes:
+        raise InputError(f"{path} has more than {most_bytes:,} bytes: expected {expected}")
+    return data
 
 
-def parse_json(text: str, name: str) -> dict[str, Any]:
-    """The JSON object in a text; InputError, calling it ``name``, for anything else."""
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe that took the file's place since it was looked at must not be waited for."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def load_json(data: bytes | str, name: str, expected: str, **hooks: Any) -> Any:
+    """The value in a JSON text; InputError, calling it ``name``, for what is none."""
     import json
 
     try:
-        content = json.loads(text, object_pairs_hook=_without_contradiction)
+        return json.loads(data if isinstance(data, str) else data.decode("utf-8-sig"), **hooks)
+    except UnicodeDecodeError:
+        raise InputError(f"{name} is not text in UTF-8: expected {expected}") from None
     except RecursionError:
-        raise InputError(f"{name} is nested too deeply to be a config.json") from None
+        raise InputError(f"{name} is nested too deeply to be {expected}") from None
     except ValueError as error:
         raise InputError(f"{name} is not valid JSON: {error}") from None
+
+
+def read_json(
+    path: str, expected: str = "a config.json", most_bytes: int = LARGEST_FILE_BYTES
+) -> dict[str, Any]:
+    """The JSON object in a file; InputError, in one sentence, for anything else."""
+    return parse_json(read_bytes(path, expected, most_bytes), path, expected)
+
+
+def parse_json(data: bytes | str, name: str, expected: str = "a config.json") -> dict[str, Any]:
+    """The JSON object in a text; InputError, calling it ``name``, for anything else."""
+    content = load_json(data, name, expected, object_pairs_hook=_without_contradiction)
     if not isinstance(content, dict):
         raise InputError(f"{name} holds a {type(content).__name__}: expected an object with keys")
     return content
@@ -58,10 +79,55 @@ def _without_contradiction(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return merged
 
 
-def write_picture(path: str, text: str) -> None:
-    """Write a picture. StorageError where that cannot be done."""
+def replace_file(path: str, fill: Callable[[BinaryIO], T]) -> T:
+    """Make a file whole or not at all: temporary file, sync, rename, sync of its folder.
+
+    ``fill`` writes to the open temporary file, and what it returns is returned. What has that name
+    is replaced, a link too: its target is not touched. OSError when it cannot be done.
+    """
+    part = f"{path}.{os.urandom(4).hex()}.part"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
-        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123
-            file.write(text)
+        with os.fdopen(os.open(part, flags, 0o666), "wb") as file:
+            done = fill(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)  # noqa: PTH105
+    except BaseException:
+        if os.path.lexists(part):
+            os.unlink(part)  # noqa: PTH108
+        raise
+    sync_folder(os.path.dirname(path) or ".")  # noqa: PTH120
+    return done
+
+
+def write_file(path: str, fill: Callable[[BinaryIO], T]) -> T:
+    """What ``fill`` writes, whole or not at all. StorageError if it cannot be done.
+
+    A device or a pipe, as /dev/stdout, is written to as it is.
+    """
+    try:
+        if path.startswith("/dev/"):
+            with open(path, "wb") as file:  # noqa: PTH123
+                return fill(file)
+        return replace_file(path, fill)
     except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror}") from error
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def write_text(path: str, text: str) -> None:
+    """A text as a file in UTF-8, whole or not at all. StorageError if it cannot be done."""
+    write_file(path, lambda file: file.write(text.encode()))
+
+
+def sync_folder(path: str) -> None:
+    """Make a new or renamed entry of a folder survive a power cut, where the system can."""
+    if os.name != "posix":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError:  # network file systems refuse; the file's own data is synced
+        pass
+    finally:
+        os.close(handle)

@@ -26,11 +26,11 @@ def run(args: argparse.Namespace) -> int:
     options = inference_options(args, model)
     capacity = fit(model, args.hardware, **options)
     if args.svg is not None:
-        from thermoflop.base.files import write_picture
+        from thermoflop.base.files import write_text
         from thermoflop.cost.reports.pictures import memory_picture
 
         title = f"{capacity.model_name} on {capacity.plan.devices} x {capacity.device.name}"
         bar = (capacity.precision.name, capacity.memory)
-        write_picture(args.svg, memory_picture(title, [bar]))
+        write_text(args.svg, memory_picture(title, [bar]))
     print_result(args, lambda: fit_json(capacity), lambda: fit_text(capacity), indented=True)
     return 0 if capacity.fits else 1

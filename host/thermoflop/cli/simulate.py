@@ -139,9 +139,6 @@ def _check_writable(file: Path) -> None:
 def _write_ledger(board: SimulatedBoard, file: Path) -> None:
     import json
 
-    from thermoflop.errors import StorageError
+    from thermoflop.base.files import write_text
 
-    try:
-        file.write_text(json.dumps(board.ledger.to_json(), indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"cannot write {file}: {error.strerror}") from error
+    write_text(str(file), json.dumps(board.ledger.to_json(), indent=1) + "\n")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 
+from thermoflop.base.files import load_json, read_bytes
 from thermoflop.base.record import record
 from thermoflop.errors import InputError, ThermoflopError
 from thermoflop.model.load import read_model
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 PUBLISHED = os.path.join(os.path.dirname(__file__), "data", "published.json")  # noqa: PTH118, PTH120
 NOT_COMPARED = frozenset({"ssm_scan", "linear_attn_scan"})
 LARGEST_FILE_BYTES = 256 * 2**20
+RECORDS = "records of counts in JSON"
 
 
 @record
@@ -206,18 +208,14 @@ def _check_record(path: str, entry: Any) -> None:
 
 def _read_any(path: str) -> Any:
     import gzip
-    import json
+    import zlib
 
+    data = read_bytes(path, RECORDS, LARGEST_FILE_BYTES)
     try:
-        if os.path.getsize(path) > LARGEST_FILE_BYTES:  # noqa: PTH202
-            raise InputError(f"{path} has more than {LARGEST_FILE_BYTES:,} bytes")
-        opened = gzip.open if path.endswith(".gz") else open
-        with opened(path, "rt", encoding="utf-8") as file:
-            return json.load(file)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, RecursionError, EOFError) as error:
-        raise InputError(f"{path} is not valid JSON: {error}") from None
+        data = gzip.decompress(data) if path.endswith(".gz") else data
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read: {error}") from None
+    return load_json(data, path, RECORDS)
 
 
 def validate_counts(files: Sequence[str] = ()) -> Report:

@@ -180,13 +180,13 @@ def test_the_command_takes_device_and_format_from_the_profile(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "cannot be read as a profile"),
-        ('{"format": 1, "kind": "machine pro', "cannot be read as a profile"),
-        ("[]", "is no machine profile"),
+        ("", "not valid JSON"),
+        ('{"format": 1, "kind": "machine pro', "not valid JSON"),
+        ("[]", "expected an object with keys"),
         ('{"kind": "recipe"}', "is no machine profile"),
         ('{"kind": "machine profile", "format": 99}', "has format 99, this version reads 1"),
         ('{"kind": "machine profile", "format": 1}', "is damaged"),
-        ("\x00\xff", "cannot be read as a profile"),
+        ("\x00\xff", "not text in UTF-8"),
     ],
 )
 def test_a_file_that_is_no_profile_is_one_clear_sentence(

@@ -377,13 +377,13 @@ def test_pictures_are_written_or_refused(tmp_path):
     from xml.etree import ElementTree
 
     from thermoflop.base.chart import Curve, log_log
-    from thermoflop.base.files import write_picture
+    from thermoflop.base.files import write_text
 
     text = log_log("a < b & c", "x", "y", [Curve("line", ((1.0, 2.0), (10.0, 20.0)))])
     assert ElementTree.fromstring(text).tag.endswith("svg")  # noqa: S314
-    write_picture(str(tmp_path / "a.svg"), text)
-    with pytest.raises(StorageError, match="cannot be written"):
-        write_picture(str(tmp_path / "no" / "a.svg"), text)
+    write_text(str(tmp_path / "a.svg"), text)
+    with pytest.raises(StorageError, match="cannot write"):
+        write_text(str(tmp_path / "no" / "a.svg"), text)
 
 
 def test_what_generates_nothing_and_what_is_many_can_be_printed(model):

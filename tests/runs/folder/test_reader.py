@@ -147,5 +147,5 @@ def test_run_json_that_is_no_plain_file_is_neither_waited_for_nor_read_for_ever(
 def test_run_json_without_end_is_refused(tmp_path: Path) -> None:
     with (tmp_path / "run.json").open("wb") as file:
         file.truncate(MAX_RUN_BYTES + 1)
-    with pytest.raises(InputError, match="64 MiB"):
+    with pytest.raises(InputError, match="67,108,864 bytes"):
         read_run(tmp_path)

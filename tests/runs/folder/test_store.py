@@ -169,7 +169,7 @@ def test_a_read_only_place_is_one_sentence(
         RunStore(tmp_path)
 
 
-@pytest.mark.parametrize(("where", "step"), [(os, "fsync"), (Path, "replace")])
+@pytest.mark.parametrize(("where", "step"), [(os, "fsync"), (os, "replace")])
 def test_run_json_is_replaced_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: object, step: str
 ) -> None:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from thermoflop.base.busy import busy_processor_s
+
 TRIES = 3
 T = TypeVar("T")
 
@@ -56,13 +58,8 @@ class Patience:
 
 def _counters() -> tuple[float, float, float] | None:
     """Seconds: by the clock, of all processors in use (stolen ones too), of this process."""
-    try:
-        with open("/proc/stat", encoding="ascii") as file:  # noqa: PTH123
-            fields = file.readline().split()
-        ticks = [int(field) for field in fields[1:9]]
-        user, nice, system, _, _, irq, soft, steal = ticks
-    except (OSError, ValueError):
+    busy_s = busy_processor_s()
+    if busy_s is None:
         return None
-    busy_s = (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
     spent = os.times()
     return time.monotonic(), busy_s, spent.user + spent.system

@@ -11,6 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from thermoflop.base.files import read_json, write_text
 from thermoflop.base.record import record
 from thermoflop.cost.engines.engine import Engine
 from thermoflop.cost.hardware.device import CALIBRATED, Device, device_from
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 KIND = "machine profile"
-LARGEST_BYTES = 8 << 20
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
@@ -126,16 +126,10 @@ def find_machine_profile(name: str) -> MachineProfile | None:
 
 def read_own(path: str) -> MachineProfile:
     """A profile from its file. InputError, in a sentence, for what is not one."""
-    import json
-
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            data = file.read(LARGEST_BYTES + 1)
-        if len(data) > LARGEST_BYTES:
-            raise ValueError(f"it is longer than {LARGEST_BYTES >> 20} MiB")
-        raw = json.loads(data)
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} cannot be read as a profile: {error} ({_REMEDY})") from error
+        raw = read_json(path, "a machine profile")
+    except InputError as error:
+        raise InputError(f"{error} ({_REMEDY})") from error
     return machine_profile_from(raw, path)
 
 
@@ -202,28 +196,15 @@ def _within(value: Any, low: float, high: float) -> float:
 
 def write_own(raw: dict[str, Any]) -> str:
     """Keep a profile under its name, whole or not at all; the path. StorageError if it cannot."""
-    import contextlib
     import json
-    import tempfile
 
-    path = path_of(str(raw["name"]))
-    machine_profile_from(json.loads(json.dumps(raw)), path)  # what is written can be read
-    part = ""
+    path, text = path_of(str(raw["name"])), json.dumps(raw, indent=1)
+    machine_profile_from(json.loads(text), path)  # what is written can be read
     try:
         os.makedirs(folder(), exist_ok=True)  # noqa: PTH103
-        handle, part = tempfile.mkstemp(dir=folder(), suffix=".part")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(raw, file, indent=1)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)  # noqa: PTH105
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.unlink(part)  # noqa: PTH108
-        if isinstance(error, OSError):
-            raise StorageError(f"cannot write {path}: {error.strerror}") from error
-        raise
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+    write_text(path, f"{text}\n")
     return path
 
 

@@ -244,14 +244,10 @@ def profile_of(machine: MachineProfile) -> Profile:
 
 
 def _read_profile(path: str) -> Profile:
-    import json
+    from thermoflop.base.files import read_json
 
-    try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123
-            raw = json.load(file)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} is no profile: {error}") from error
-    if isinstance(raw, dict) and "made" in raw:
+    raw = read_json(path, "a profile")
+    if "made" in raw:
         from thermoflop.cost.catalogue.machine import machine_profile_from
 
         return profile_of(machine_profile_from(raw, path))

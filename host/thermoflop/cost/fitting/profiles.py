@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from thermoflop.base.files import write_text
 from thermoflop.base.record import replace
 from thermoflop.cost import data
 from thermoflop.cost.fitting.crossval import LEAST_ROWS as LEAST_OF_A_PHASE
@@ -164,12 +165,11 @@ def write_own(rows_path: str, profile_path: str) -> None:
     import json
     import os
 
-    from thermoflop.base.files import write_picture
     from thermoflop.cost.published.files import read_rows
 
     name = os.path.splitext(os.path.basename(profile_path))[0]  # noqa: PTH119, PTH122
     found = custom_profile(read_rows(rows_path), name)
-    write_picture(profile_path, json.dumps(found, ensure_ascii=False, indent=1) + "\n")
+    write_text(profile_path, json.dumps(found, ensure_ascii=False, indent=1) + "\n")
 
 
 def main(words: list[str]) -> None:
@@ -188,9 +188,9 @@ def main(words: list[str]) -> None:
         "training_profiles": build_training_profiles(data.published("training")),
     }
     for name, built in made.items():
-        path = Path(data.__file__).with_name(f"{name}.json")
+        path = str(Path(data.__file__).with_name(f"{name}.json"))
         text = ",\n".join(json.dumps(profile, ensure_ascii=False) for profile in built)
-        path.write_text(f"[\n{text}\n]\n", encoding="utf-8")
+        write_text(path, f"[\n{text}\n]\n")
 
 
 if __name__ == "__main__":

@@ -67,13 +67,13 @@ def explain_step(model: Model, hardware: str, batch: int, tokens: int | None) ->
 
 def _draw(extras: ReportOptions, estimated: Estimate, rows: list[Saturation]) -> None:
     """Write the pictures that have a file."""
-    from thermoflop.base.files import write_picture
+    from thermoflop.base.files import write_text
     from thermoflop.cost.reports.pictures import roofline_picture, saturation_picture
 
     if extras.svg is not None:
-        write_picture(extras.svg, saturation_picture(rows, estimated))
+        write_text(extras.svg, saturation_picture(rows, estimated))
     if extras.roofline is not None:
-        write_picture(extras.roofline, roofline_picture(estimated))
+        write_text(extras.roofline, roofline_picture(estimated))
 
 
 def _drafted(

@@ -6,7 +6,6 @@ A script is text: ``0 0W, 5 30W, 15 0W`` is nothing until 5 s, 30 W until 15 s, 
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import time
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from thermoflop.base.busy import busy_processor_s
 from thermoflop.errors import InputError, UsageError
 
 FULL_W = 30.0  # of a machine that works as hard as it can
@@ -129,17 +129,9 @@ class MachineLoad:
 
 def _busy_reader(n_cpus: int) -> Callable[[], float]:
     """The best count of busy processor seconds that this system has."""
-    if Path("/proc/stat").is_file():
-        return _busy_linux_s
+    if busy_processor_s() is not None:
+        return lambda: busy_processor_s() or 0.0
     if hasattr(os, "getloadavg"):
         start_s = time.monotonic()
         return lambda: (time.monotonic() - start_s) * min(os.getloadavg()[0], n_cpus)
     return time.process_time
-
-
-def _busy_linux_s() -> float:
-    """User, nice, system, irq, softirq and steal of /proc/stat (proc(5)), in seconds."""
-    with Path("/proc/stat").open(encoding="ascii") as file:
-        fields = [int(word) for word in file.readline().split()[1:9]]
-    idle = fields[3] + fields[4]  # idle and waiting for a disk
-    return (math.fsum(fields) - idle) / os.sysconf("SC_CLK_TCK")

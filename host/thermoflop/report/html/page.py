@@ -12,7 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.errors import StorageError
+from thermoflop.base.files import write_text
 from thermoflop.report.html import tables
 from thermoflop.report.html.predicted import predictions
 from thermoflop.report.html.series import run_series
@@ -37,12 +37,7 @@ def write_report(folders: Sequence[Path], path: Path | None = None) -> Path:
     analyses = [analyze(folder) for folder in folders]
     name = REPORT if len(folders) == 1 else COMPARISON
     target = path if path is not None else folders[0] / name
-    part = target.with_name(target.name + ".part")
-    try:
-        part.write_text(page(analyses), encoding="utf-8")
-        part.replace(target)
-    except OSError as error:
-        raise StorageError(f"cannot write {target}: {error.strerror}") from error
+    write_text(str(target), page(analyses))
     return target
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.chart import GRID, INK, SOFT
-from thermoflop.errors import MissingExtra, StorageError
+from thermoflop.base.files import write_file
+from thermoflop.errors import MissingExtra
 from thermoflop.report.html.series import run_series
 from thermoflop.report.pictures.panels_svg import COLORS, FAN, HOT, phase_colors
 
@@ -30,11 +31,7 @@ def write_figure(folder: Path, path: Path) -> Path:
     from thermoflop.runs.analysis.analyze import analyze
 
     canvas: Any = FigureCanvasAgg(_figure(run_series(analyze(folder))))
-    try:
-        with path.open("wb") as file:
-            canvas.print_png(file)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+    write_file(str(path), canvas.print_png)
     return path
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from thermoflop.base import chart
-from thermoflop.errors import StorageError
+from thermoflop.base.files import write_text
 from thermoflop.report.html.series import run_series
 
 _WIDTH, _HEAD, _PANEL, _FOOT = 960, 64, 170, 34
@@ -36,11 +36,7 @@ def write_still(folder: Path, path: Path) -> Path:
     """Draw the run in ``folder`` into ``path``."""
     from thermoflop.runs.analysis.analyze import analyze
 
-    picture = still(run_series(analyze(folder)))
-    try:
-        path.write_text(picture, encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+    write_text(str(path), still(run_series(analyze(folder))))
     return path
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from thermoflop.base import chart
-from thermoflop.errors import InputError, StorageError
+from thermoflop.base.files import write_text
+from thermoflop.errors import InputError
 from thermoflop.pico.wire import printable
 from thermoflop.report.messages import describe_fault, switches
 from thermoflop.report.pictures.trace import Trace, Tracer
@@ -52,12 +53,7 @@ def draw_run(folder: Path) -> Path:
     name = printable(str(run.get("name", "run")))
     title = f"{name}  ·  {when.replace('T', ' ').replace('Z', ' UTC')}"
     path = folder / PICTURE
-    part = folder / (PICTURE + ".part")
-    try:
-        part.write_text(draw(tracer.trace(), title, subtitle(summary)), encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error
+    write_text(str(path), draw(tracer.trace(), title, subtitle(summary)))
     return path
 
 

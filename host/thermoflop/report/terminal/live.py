@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.rolling import RollingRate
 from thermoflop.pico.track import Board, BoardLine, Counters, Item
 from thermoflop.pico.wire import Sample, printable
 from thermoflop.report.messages import describe_fault
@@ -46,6 +47,7 @@ class Live:
         self.last: Sample | None = None
         self._readings: deque[_Reading] = deque(maxlen=_MAX_POINTS)
         self._news: deque[str] = deque(maxlen=_NEWS)
+        self._rate = RollingRate(_RATE_OVER_S)
 
     def add(self, items: Iterable[Item]) -> None:
         """Take the items that came since the last call."""
@@ -53,6 +55,7 @@ class Live:
             if isinstance(item, BoardLine) and isinstance(item.message, Sample):
                 sample = item.message
                 joined = sample.follows(self.last)
+                self._rate.add(item.mono_s)
                 self._readings.append(_Reading(item.mono_s, sample.temp_c, sample.fan, joined))
                 self.last = sample
             elif text := news(item):
@@ -103,17 +106,10 @@ class Live:
         line.append("   fan ", "not bold default")
         line.append(*(("ON ", "bold blue") if self.last.fan else ("off", "bold default")))
         line.append(f"   mode {self.last.mode}", "not bold default")
-        line.append(f"   {self._rate():.1f} samples/s", "not bold dim")
+        line.append(f"   {self._rate.per_s:.1f} samples/s", "not bold dim")
         if not connected:
             line.append("   the board is gone: waiting for it to come back", "bold yellow")
         return line
-
-    def _rate(self) -> float:
-        """Samples a second over the last five."""
-        newest_s = self._now_s()
-        times = [r.mono_s for r in self._readings if r.mono_s >= newest_s - _RATE_OVER_S]
-        span_s = times[-1] - times[0] if times else 0.0
-        return (len(times) - 1) / span_s if span_s > 0 else 0.0
 
     def _faults(self) -> Text:
         from rich.text import Text

@@ -16,12 +16,12 @@ import secrets
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from thermoflop.base.rolling import RollingRate
 from thermoflop.bench.limits import processor_cache_bytes
 from thermoflop.errors import ThermoflopError
 from thermoflop.pico.simulated import registry as desk
@@ -71,13 +71,13 @@ class Stage:
         self._first_s: float | None = None
         self._now_s = 0.0
         self._ended_s = math.inf
-        self._busy = 0.0  # processors
-        self._used_until: deque[tuple[float, float]] = deque(maxlen=200)  # when, cpu_s until then
+        self._busy = RollingRate(_WINDOW_S)  # processors
+        self._heard_s = -math.inf
 
     def busy_cores(self) -> float:
         """Processors that the benchmark keeps busy now."""
-        notes = self._used_until
-        return self._busy if notes and time.monotonic() - notes[-1][0] <= _STALE_S else 0.0
+        is_fresh = time.monotonic() - self._heard_s <= _STALE_S
+        return self._busy.per_s if is_fresh and self.name == "work" else 0.0
 
     def watts(self, now_s: float) -> float:
         """The benchmark's heat in watts: one processor kept busy is the full power."""
@@ -105,9 +105,9 @@ class Stage:
     def _event(self, event: HostEvent) -> None:
         if event.ev == "child_start":
             self.name = "work"
-            self._used_until.append((event.mono_s, 0.0))
+            self._used(event.mono_s, 0.0)
         elif event.ev == "child_end":
-            self.name, self._busy, self._ended_s = "cool", 0.0, self._now_s
+            self.name, self._ended_s = "cool", self._now_s
         elif event.ev == "mark":
             values = event.detail.get("values") or {}
             cpu_s, tokens = values.get("cpu_s"), values.get("tokens")
@@ -117,14 +117,9 @@ class Stage:
                 self._used(event.mono_s, cpu_s)
 
     def _used(self, at_s: float, cpu_s: float) -> None:
-        """The benchmark used ``cpu_s`` since its last note: how busy it was in the last window."""
-        notes = self._used_until
-        notes.append((at_s, notes[-1][1] + cpu_s))
-        before_s, before_cpu_s = next(note for note in notes if note[0] >= at_s - _WINDOW_S)
-        if before_s == at_s:  # a step that is longer than the window
-            before_s, before_cpu_s = notes[-2]
-        if at_s > before_s:
-            self._busy = (notes[-1][1] - before_cpu_s) / (at_s - before_s)
+        """The benchmark used ``cpu_s`` of processor time since its last note."""
+        self._heard_s = at_s
+        self._busy.add(at_s, cpu_s)
 
     def _sample(self, sample: Sample) -> None:
         if self._first_s is None:

@@ -7,12 +7,14 @@ board's events and the host's notes keep their details as JSON text in the colum
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from thermoflop.errors import MissingExtra, StorageError, UsageError
+from thermoflop.base.files import write_file
+from thermoflop.errors import MissingExtra, UsageError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import Event, Sample
 from thermoflop.runs.folder.reader import RunReader
@@ -29,14 +31,8 @@ def export(folder: Path, path: Path) -> int:
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".parquet"):
         raise UsageError(f"{path} must end in .csv or .parquet")
-    part = path.with_name(path.name + ".part")
-    try:
-        written = _csv(folder, part) if suffix == ".csv" else _parquet(folder, part)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error
-    return written
+    fill = _csv if suffix == ".csv" else _parquet
+    return write_file(str(path), lambda file: fill(folder, file))
 
 
 def rows(folder: Path) -> Iterator[dict[str, Any]]:
@@ -85,14 +81,15 @@ def _board(message: object) -> dict[str, Any]:
     return {"kind": type(message).__name__.lower()}
 
 
-def _csv(folder: Path, path: Path) -> int:
+def _csv(folder: Path, file: BinaryIO) -> int:
     written = 0
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="")
-        writer.writeheader()
-        for row in rows(folder):
-            writer.writerow({key: safe_cell(value) for key, value in row.items()})
-            written += 1
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+    writer = csv.DictWriter(text, COLUMNS, restval="")
+    writer.writeheader()
+    for row in rows(folder):
+        writer.writerow({key: safe_cell(value) for key, value in row.items()})
+        written += 1
+    text.detach()  # flushed; the file stays open to be synced
     return written
 
 
@@ -101,7 +98,7 @@ def safe_cell(value: Any) -> Any:
     return "'" + value if isinstance(value, str) and value[:1] in _FORMULA else value
 
 
-def _parquet(folder: Path, path: Path) -> int:
+def _parquet(folder: Path, file: BinaryIO) -> int:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -118,7 +115,7 @@ def _parquet(folder: Path, path: Path) -> int:
         ]
     )
     written, batch = 0, []
-    with pq.ParquetWriter(path, schema) as writer:
+    with pq.ParquetWriter(file, schema) as writer:
         for row in rows(folder):
             batch.append({name: _whole(row.get(name), name in whole) for name in COLUMNS})
             written += 1

@@ -7,14 +7,13 @@ is finished, NUL bytes (a power cut leaves them) and foreign lines are counted a
 from __future__ import annotations
 
 import json
-import os
-import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from thermoflop.base.files import read_json
 from thermoflop.errors import InputError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
 from thermoflop.pico.wire import Bad, LineSplitter, Overlong, decode
@@ -23,7 +22,6 @@ from thermoflop.runs.folder.store import FORMAT, RUN, SAMPLES
 from thermoflop.runs.gpu.sample import parse_gpu
 
 MAX_RUN_BYTES = 64 << 20
-_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 _CHUNK_BYTES = 65536
 _MAX_RECORD_BYTES = 65536
 _FOLLOW_EVERY_S = 0.1
@@ -129,28 +127,11 @@ def samples_path(run: Path) -> Path:
     return path
 
 
-def _whole(path: Path) -> bytes:
-    """A file that somebody may have given us: no pipe is waited for, no device read for ever."""
-    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | _NO_WAIT
-    with os.fdopen(os.open(path, flags), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise InputError(f"{path} is not a file")
-        data = file.read(MAX_RUN_BYTES + 1)
-    if len(data) > MAX_RUN_BYTES:
-        raise InputError(f"{path} has more than {MAX_RUN_BYTES >> 20} MiB: no run.json is so long")
-    return data
-
-
 def read_run(folder: Path) -> dict[str, Any]:
     """``run.json`` of a run folder; InputError when it is missing or not what it should be."""
     path = folder / RUN
-    try:
-        run = json.loads(_whole(path))
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON: {error}") from error
-    if not isinstance(run, dict) or not isinstance(run.get("format"), int):
+    run = read_json(str(path), "the run.json of a run", MAX_RUN_BYTES)
+    if not isinstance(run.get("format"), int):
         raise InputError(f"{path} is not the run.json of a run: it has no format number")
     if run["format"] > FORMAT:
         raise InputError(

@@ -2,7 +2,7 @@
 
 ``samples.jsonl`` gets exactly one write call per line, so that a process killed at any moment loses
 no line that was acknowledged; it is synced to the disk every second and at every event.
-``run.json`` is written whole: temporary file, sync, rename, sync of the folder. When the disk is
+``run.json`` is written whole. When the disk is
 full or the folder is gone, StorageError says so in one sentence and what was written stays.
 
 A record of ``samples.jsonl`` is one JSON object::
@@ -37,6 +37,7 @@ try:
 except ImportError:  # Windows: a run that goes on cannot be told from one that was cut off
     fcntl = None  # type: ignore[assignment]
 
+from thermoflop.base.files import replace_file, sync_folder
 from thermoflop.errors import StorageError, UsageError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.runs.folder.records import Record
@@ -68,8 +69,8 @@ class RunStore:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
             self._fd = os.open(self.folder / SAMPLES, flags, 0o644)
             _lock(self._fd)
-            _sync_folder(self.folder)
-            _sync_folder(out)
+            sync_folder(str(self.folder))
+            sync_folder(str(out))
         except OSError as error:
             raise StorageError(_why(error, "create the run folder", self.folder)) from error
 
@@ -104,18 +105,10 @@ class RunStore:
     def write_run(self, run: dict[str, Any]) -> None:
         """Replace ``run.json`` by ``run``, whole or not at all."""
         path = self.folder / RUN
-        part = self.folder / (RUN + ".part")
         data = json.dumps({"format": FORMAT, "id": self.run_id, **run}, indent=1).encode() + b"\n"
         try:
-            with part.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-            _sync_folder(self.folder)
+            replace_file(str(path), lambda file: file.write(data))
         except OSError as error:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
             raise StorageError(_why(error, "write", path)) from error
 
     def close(self) -> None:
@@ -189,18 +182,6 @@ def safe_name(name: str) -> str:
 def _inner(data: dict[str, Any]) -> str:
     """A JSON object without its braces."""
     return json.dumps(data, separators=(",", ":"))[1:-1]
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new or renamed entry of ``folder`` survive a power cut, where the system can."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with contextlib.suppress(OSError):  # network file systems refuse; the data is synced
-            os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _why(error: OSError, action: str, path: Path) -> str:

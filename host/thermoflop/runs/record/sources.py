@@ -118,9 +118,9 @@ def simulated_library(load: Callable[[float], float] | None = None) -> Any:
 
     It is made so that it stays below its power limit: nothing that it slowed down would be slower.
     """
-    from thermoflop.runs.gpu.load import MachineLoad
+    from thermoflop.pico.simulated.heat import MachineLoad
     from thermoflop.runs.gpu.simulated import Body, SimulatedNvml
 
     by = "this machine's load" if load is None else "the benchmark"
     body = Body(name=f"Simulated GPU (warmed by {by})", tau_s=6.0, k_per_w=0.2, full_w=290.0)
-    return SimulatedNvml([body], load or MachineLoad())
+    return SimulatedNvml([body], load or MachineLoad(full_w=1.0).watts)

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from thermoflop.base.rolling import RollingRate
 from thermoflop.errors import BoardError, BoardRefused
 from thermoflop.pico.client import COUNT_S, LAST_FORM, REPLY_S
 from thermoflop.pico.link import Link
@@ -62,7 +63,7 @@ class BoardSource:
         self._link: Link | None = None
         self._stop = threading.Event()
         self._follower: threading.Thread | None = None
-        self._times: deque[float] = deque(maxlen=200)
+        self._rate = RollingRate(_RATE_OVER_S)
         self._last_s = time.monotonic()
         self._trouble = ""
         self._waiting: dict[int, list[Message]] = {}
@@ -182,7 +183,7 @@ class BoardSource:
     def _hear(self, item: BoardLine) -> None:
         message = item.message
         if isinstance(message, Sample):
-            self._times.append(item.mono_s)
+            self._rate.add(item.mono_s)
             self.readings.add((round(item.mono_s, 3), message.temp_c, message.fan))
         elif isinstance(message, Reply | Mults) and message.id in self._waiting:
             self._waiting[message.id].append(message)
@@ -210,7 +211,7 @@ class BoardSource:
                 "fan": last.fan if last else None,
                 "mode": last.mode if last else "",
                 "faults": [printable(describe_fault(flag)) for flag in last.flags] if last else [],
-                "rate_hz": round(self._rate_hz(), 1),
+                "rate_hz": round(self._rate.per_s, 1),
                 "on_c": _number(settings.get("on_c")),
                 "off_c": _number(settings.get("off_c")),
                 "max_c": _number(settings.get("t_max_c")),
@@ -229,11 +230,6 @@ class BoardSource:
                 "recording": self.run.name if self.run else None,
                 "news": list(self.news)[-8:],
             }
-
-    def _rate_hz(self) -> float:
-        times = [t for t in self._times if t >= self._times[-1] - _RATE_OVER_S]
-        span_s = times[-1] - times[0] if times else 0.0
-        return (len(times) - 1) / span_s if span_s > 0 else 0.0
 
     def _why_silent(self) -> str:
         """Why nothing comes, in a sentence; empty while all is well."""
