@@ -122,7 +122,8 @@ class Weights:
             gain = backend.normal(wide) if part.weight else None
             return gain, backend.normal(wide) if part.bias else None
         if isinstance(part, Table):
-            return backend.normal(int(part.rows), int(part.width))
+            rows, width = int(part.rows), int(part.width)
+            return backend.flat(rows * width).reshape(rows, width)  # drawing each anew takes long
         return None
 
     def onto(self, backend: Backend, source: Backend) -> Weights:
