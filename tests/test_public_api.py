@@ -40,8 +40,8 @@ KINDS = ("Attend", "Convolve", "Lookup", "MatMul", "Pass", "Scan", "Softmax")
 WITH_EXAMPLES = ("Model.", "OperatorTable.")
 # They raise nothing: the recorder must not end a benchmark, and a total is always there.
 NEVER_RAISE = {
-    "mark", "note", "phase", "Format.bytes_of", "OperatorTable.by_group", "OperatorTable.by_part",
-    "OperatorTable.record", "OperatorTable.rows", "OperatorTable.totals",
+    "mark", "note", "phase", "Format.bytes_of", "Moved.traffic", "OperatorTable.by_group",
+    "OperatorTable.by_part", "OperatorTable.record", "OperatorTable.rows", "OperatorTable.totals",
     "OperatorTable.traffic_of", "Step.conventions", "Totals.plus", "Totals.traffic",
     "Traffic.by_kind", "TrainingEstimate.why",
 }  # fmt: skip

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @record
 class Model(Sizes):
-    """A transformer: made by ``load_model``, immutable, equal to another of the same description.
+    """A transformer: made by ``load_model``, immutable, and equal to another with equal fields.
 
     Every count is a whole number (int). Where a size that is handed in is a numpy array, counts
     are arrays: int64 if the largest one fits, else float64.

@@ -7,32 +7,7 @@ from thermoflop.base.record import record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
-
-
-@record
-class Moved:
-    """Elements that one occurrence of an operator moves, by what they are.
-
-    Attributes:
-        weights: weights read that quantization makes narrow.
-        unquantized: other weights read: heads, tables, norms, biases, routers.
-        read: activations read.
-        written: activations written.
-        kv_read: keys, values or recurrent states read from the cache.
-        kv_written: keys, values or recurrent states written to it.
-
-    Example:
-        >>> import thermoflop as tf
-        >>> tf.load_model("gpt2").decode(1023).operators[-1].moved  # the head: 768 x 50257
-        Moved(unquantized=38597376, read=768, written=50257)
-    """
-
-    weights: Number = 0
-    unquantized: Number = 0
-    read: Number = 0
-    written: Number = 0
-    kv_read: Number = 0
-    kv_written: Number = 0
+    from thermoflop.model.architecture.formats import Formats
 
 
 @record
@@ -85,6 +60,50 @@ class Traffic:
             "kv_read": self.kv_read,
             "kv_write": self.kv_written,
         }
+
+
+@record
+class Moved:
+    """Elements that one occurrence of an operator moves, by what they are.
+
+    Attributes:
+        weights: weights read that quantization makes narrow.
+        unquantized: other weights read: heads, tables, norms, biases, routers.
+        read: activations read.
+        written: activations written.
+        kv_read: keys, values or recurrent states read from the cache.
+        kv_written: keys, values or recurrent states written to it.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> tf.load_model("gpt2").decode(1023).operators[-1].moved  # the head: 768 x 50257
+        Moved(unquantized=38597376, read=768, written=50257)
+    """
+
+    weights: Number = 0
+    unquantized: Number = 0
+    read: Number = 0
+    written: Number = 0
+    kv_read: Number = 0
+    kv_written: Number = 0
+
+    def traffic(self, formats: Formats) -> Traffic:
+        """The elements as bytes.
+
+        Args:
+            formats: number formats, such as those of a table.
+
+        Returns:
+            Bytes, by what is moved.
+        """
+        unquantized = formats.unquantized.bytes_of(self.unquantized)
+        return Traffic(
+            formats.weights.bytes_of(self.weights) + unquantized,
+            formats.activations.bytes_of(self.read),
+            formats.activations.bytes_of(self.written),
+            formats.cache.bytes_of(self.kv_read),
+            formats.cache.bytes_of(self.kv_written),
+        )
 
 
 class Operator:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from thermoflop.base.number import ARITHMETIC, kind_of
 from thermoflop.base.record import record, replace
 from thermoflop.model.operators.kinds import MatMul, Pass
-from thermoflop.model.operators.operator import Traffic
+from thermoflop.model.operators.operator import Moved, Traffic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,17 +113,8 @@ class OperatorTable:
             >>> table.traffic_of(table.operators[-1]).weights == 2 * 768 * 50257
             True
         """
-        moved, times, formats = operator.moved, operator.times, self.formats
-        weights = formats.weights.bytes_of(moved.weights) + formats.unquantized.bytes_of(
-            moved.unquantized
-        )
-        return Traffic(
-            weights=times * weights,
-            read=times * formats.activations.bytes_of(moved.read),
-            written=times * formats.activations.bytes_of(moved.written),
-            kv_read=times * formats.cache.bytes_of(moved.kv_read),
-            kv_written=times * formats.cache.bytes_of(moved.kv_written),
-        )
+        once = operator.moved.traffic(self.formats)
+        return Traffic(*(operator.times * size for size in once.__dict__.values()))
 
     @property
     def traffic(self) -> Traffic:
@@ -146,25 +137,15 @@ class OperatorTable:
 
     def _swept_traffic(self) -> Traffic:
         """The same, elements added before they become bytes: no format rounds here."""
-        formats, operators = self.formats, self.operators
+        operators = self.operators
 
         def moved(name: str) -> Number:
-            total = _linear_sum(
-                operators, lambda operator: operator.times * getattr(operator.moved, name)
-            )
-            return self._shaped(total)
+            if name in ("weights", "unquantized"):  # they do not grow with the rows
+                return _sum(each.times * getattr(each.moved, name) for each in operators)
+            return _linear_sum(operators, lambda each: each.times * getattr(each.moved, name))
 
-        weights = _sum(operator.times * operator.moved.weights for operator in operators)
-        unquantized = _sum(operator.times * operator.moved.unquantized for operator in operators)
-        return Traffic(
-            weights=self._shaped(
-                formats.weights.bytes_of(weights) + formats.unquantized.bytes_of(unquantized)
-            ),
-            read=formats.activations.bytes_of(moved("read")),
-            written=formats.activations.bytes_of(moved("written")),
-            kv_read=formats.cache.bytes_of(moved("kv_read")),
-            kv_written=formats.cache.bytes_of(moved("kv_written")),
-        )
+        swept = Moved(*map(moved, Moved.__annotations__)).traffic(self.formats)
+        return Traffic(*map(self._shaped, swept.__dict__.values()))
 
     @property
     def bytes_by_kind(self) -> dict[str, Number]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from thermoflop.base.record import record
 from thermoflop.model.architecture.mixers import Attention
-from thermoflop.model.operators.operator import Traffic
+from thermoflop.model.operators.operator import Moved
 from thermoflop.model.operators.table import OperatorTable
 
 TYPE_CHECKING = False
@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.architecture.formats import Formats
+    from thermoflop.model.operators.operator import Traffic
 
-_MOVED = ("weights", "unquantized", "read", "written", "kv_read", "kv_written")
+_MOVED = tuple(Moved.__annotations__)
 
 
 @record
@@ -72,16 +73,7 @@ class Totals:
         Returns:
             Bytes moved, by what is moved.
         """
-        weights = formats.weights.bytes_of(self.weights) + formats.unquantized.bytes_of(
-            self.unquantized
-        )
-        return Traffic(
-            weights,
-            formats.activations.bytes_of(self.read),
-            formats.activations.bytes_of(self.written),
-            formats.cache.bytes_of(self.kv_read),
-            formats.cache.bytes_of(self.kv_written),
-        )
+        return Moved(*(getattr(self, name) for name in _MOVED)).traffic(formats)
 
 
 NOTHING = Totals(0, 0, 0, 0, 0, 0, 0, 0)
