@@ -59,8 +59,8 @@ def test_without_a_place_the_name_is_the_place(
         (["--rows", "rows.json", "--device", "cuda"], 2, "--device is for measuring"),
         (["--rows", "rows.json", "fast"], 2, "fast does not end in .json"),
         (["fast.json"], 2, "expected --rows FILE"),
-        (["--rows", "nothing.json"], 3, "nothing.json holds no rows"),
-        (["--rows", "rows.json", "none/fast.json"], 6, "none/fast.json cannot be written"),
+        (["--rows", "nothing.json"], 3, "nothing.json is not a file: expected a JSON array"),
+        (["--rows", "rows.json", "none/fast.json"], 6, "cannot write none/fast.json"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_sentence(
