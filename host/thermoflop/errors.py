@@ -29,7 +29,7 @@ class ThermoflopError(Exception):
 
 
 class UsageError(ThermoflopError):
-    """A word on the command line, or an argument of a function, makes no sense."""
+    """An option of the command line, or an argument of a function, is not a value it can have."""
 
     exit_code = 2
 

@@ -21,5 +21,6 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word most like ``word``, or None when nothing is close."""
     from difflib import get_close_matches
 
+    # difflib takes the square of the length; below half of it alike, a hint would mislead
     matches = get_close_matches(word[:100], list(known), n=1, cutoff=0.5)
     return matches[0] if matches else None

@@ -126,7 +126,7 @@ def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
         )
     return UnknownModel(
         f"model_type {name[:60]!r} is not known; the nearest family is {near}. To add it, write "
-        "its keys, defaults and traits in thermoflop/model/families (see CONTRIBUTING)"
+        "its keys, defaults and traits in thermoflop/model/config/families (see CONTRIBUTING)"
     )
 
 
@@ -149,7 +149,7 @@ def _notes(config: Config, description: Description) -> tuple[str, ...]:
 
 
 def _max_positions(config: Config, description: Description) -> int | None:
-    """The longest sequence that the configuration speaks of, or its table of positions holds."""
+    """The longest sequence that the configuration states, or that its table of positions holds."""
     for key in POSITION_KEYS:
         value = config[key] if key in config else config.raw.get(key)
         if type(value) is int and value > 0:

@@ -73,8 +73,8 @@ class Stack:
     """One tower: its front, its layers, its tail. ``role`` decides which tokens run through it.
 
     ``decoder`` runs on the new tokens, ``encoder`` on the source, ``image`` on patches; a
-    ``decoder`` that is not ``causal`` is an encoder-only model. ``positions`` is fixed where the
-    model says so (Whisper's source, image patches with their class token), ``patches`` is the
+    ``decoder`` that is not ``causal`` is an encoder-only model. ``positions`` is given where the
+    model fixes it (Whisper's source, image patches with their class token), ``patches`` is the
     number of image patches, ``pooled`` what is left of them for the decoder.
     """
 
@@ -103,7 +103,7 @@ class Stack:
 class Description:
     """A whole model: stacks in the order they run, then parts that belong to none of them.
 
-    ``needs_images``: it makes no sense without (ViT, CLIP). ``contrast`` is the width in which
+    ``needs_images``: it cannot run without (ViT, CLIP). ``contrast`` is the width in which
     CLIP compares texts with images.
     """
 

@@ -19,7 +19,7 @@ def layer_norm(name: str, width: int) -> Norm:
 
 
 def biased_attention(hidden: int, heads: int, **changes: Any) -> Attention:
-    """Multi-head attention with four biases, but for what ``changes`` say."""
+    """Multi-head attention with four biases; ``changes`` are other fields."""
     attention = Attention(hidden, heads, heads, head_width(hidden, heads), True, True, True, True)
     return replace(attention, **changes)
 

@@ -52,6 +52,7 @@ def entry(name: str) -> dict[str, Any] | None:
     from thermoflop.base.files import read_json
 
     key = canonical(name)
+    # a name from outside must not lead out of the folder, nor be longer than a file name can be
     if not key or key.startswith(".") or "\\" in key or len(key) > 100:
         return None
     path = os.path.join(_FOLDER, f"{key}.json")  # noqa: PTH118

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from thermoflop.model.config.keys import Config
 
-# What a family of encoders says unless it says otherwise; each line is one trait.
+# The traits of a family of encoders that names no other; each line is one trait.
 DEFAULTS: dict[str, Any] = {
     "vocab": use("vocab_size"),
     "hidden": use("hidden_size"),

@@ -94,7 +94,7 @@ _IGNORED_ENDINGS = (
     "_loss_alpha",
 )
 _IGNORED_STARTS = ("rope_", "rotary_", "initializer_", "init_", "time_step_", "loss_", "router_z")
-# A word, a fraction or a list under an unknown name is accepted unless the name speaks of size.
+# A word, a fraction or a list under an unknown name is accepted, unless a part of it means a size.
 _SIZE_PARTS = (  # noqa: SIM905 - a list of words
     "attn attention bias block channel conv depth dim expert ffn head hidden inter kernel layer "
     "mlp moe norm num pattern position proj rank ratio share size state step tie type vocab "
@@ -106,7 +106,7 @@ def changes_nothing(key: str, value: Any) -> bool:
     """Whether a key cannot change a count: known to change none, switched off, or unrelated.
 
     An unknown key that is null, false, zero or empty changes nothing. An unknown whole number,
-    ``true`` or nested object might, and so might any value under a name that speaks of size.
+    ``true`` or nested object might, and so might any value under a name of a size.
     """
     if key in _IGNORED or key.endswith(_IGNORED_ENDINGS) or key.startswith(_IGNORED_STARTS):
         return True

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # No published dimension comes near; beyond it a typing error is likelier than a model.
 LARGEST_COUNT = 10**12
+# Layers are listed one by one before equal ones are merged: a bound on time and memory.
 LARGEST_LAYER_COUNT = 10**5
 LAYER_KEYS = ("layers", "layer")
 
@@ -53,7 +54,7 @@ class Config:
         return key in self.raw
 
     def check_all(self) -> None:
-        """Check the keys that no trait asked for, so that bad values are reported."""
+        """Check the keys that no trait reads, so that a bad value in them is reported."""
         for key in self.family.keys:
             self[key]
 

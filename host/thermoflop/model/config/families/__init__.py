@@ -1,6 +1,6 @@
-"""The families of models, as data: one entry for each ``model_type``, in modules by kinship.
+"""The families of models, as data: one entry for each ``model_type``, in modules by kind.
 
-A module is imported when one of its families is asked for: starting stays cheap.
+A module is imported when one of its families is looked up: starting stays cheap.
 """
 
 from __future__ import annotations

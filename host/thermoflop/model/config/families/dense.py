@@ -1,4 +1,4 @@
-"""Decoders with gated MLPs and RMS norms: Llama and its kin.
+"""Decoders with gated MLPs and RMS norms: Llama and its relatives.
 
 Defaults are those of the configuration classes of transformers 5 (``configuration_*.py``).
 """

@@ -1,4 +1,4 @@
-"""Encoders of text: BERT and its kin. Defaults are those of the classes of transformers 5."""
+"""Encoders of text: BERT and its relatives. Defaults are those of the classes of transformers 5."""
 
 from __future__ import annotations
 

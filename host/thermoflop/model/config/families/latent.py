@@ -1,4 +1,4 @@
-"""Decoders with latent attention and mixtures of experts: DeepSeek and its kin.
+"""Decoders with latent attention and mixtures of experts: DeepSeek and its relatives.
 
 Defaults are those of the configuration classes of transformers 5 (``configuration_*.py``).
 """
