@@ -58,7 +58,7 @@ def frame(title: str, active: str) -> Iterator[None]:
 
 
 def _theme_switch() -> None:
-    """A button that goes from the system's colours to light, to dark, and is remembered."""
+    """A button that cycles system, light and dark colours; the choice is remembered."""
     from nicegui import ui
 
     chosen = ui.context.client.request.cookies.get(THEME_COOKIE, THEMES[0])

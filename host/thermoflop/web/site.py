@@ -1,4 +1,4 @@
-"""What one server was told: where it listens, where runs are, which board and GPU it was given."""
+"""Settings of one server: where it listens, the folder of runs, its board and its GPU source."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEFAULT_PORT = 8760
 
 @dataclass
 class Site:
-    """The settings of one server."""
+    """Settings of one server."""
 
     runs: Path = field(default_factory=lambda: Path("runs"))
     board_port: str | None = None
@@ -24,13 +24,13 @@ class Site:
     token: str | None = None
 
     def protect(self) -> None:
-        """Ask for a token where others than this machine can reach the page."""
+        """Make an access token when other machines can reach the page."""
         if not is_loopback(self.host):
             self.token = secrets.token_urlsafe(24)
 
     @property
     def url(self) -> str:
-        """The address to open, with the token where one is needed."""
+        """The URL to open, with the token if there is one."""
         host = socket.gethostname() if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
         host = f"[{host}]" if ":" in host else host
         end = f"/?token={self.token}" if self.token else "/"

@@ -90,11 +90,11 @@ class Page:
         }
 
     def compute_ms(self, flops: Number) -> Number:
-        """Milliseconds that a kernel computes."""
+        """Milliseconds of computing."""
         return flops / (self.peak_flops_s * self.efficiency) * 1000
 
     def memory_ms(self, size: Number) -> Number:
-        """Milliseconds that a kernel moves its bytes."""
+        """Milliseconds of moving bytes."""
         return size / self.bandwidth_bytes_s * 1000
 
     def kernel_ms(self, flops: Number, size: Number) -> Number:

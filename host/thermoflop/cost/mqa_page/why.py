@@ -1,4 +1,4 @@
-"""Why a number of the MHA-against-MQA page is what it is, by the page's own formulas."""
+"""Explanations of the MHA-against-MQA page's numbers, by its own formulas."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def page_why(page: Page, key: str) -> Explanation:
-    """What is behind ``mha.total``, ``mqa.kv``, ``mha.att1``, ``speed_up`` and their kin.
+    """Explain a figure by its key: ``mha.total``, ``mqa.kv``, ``mha.att1``, ``speed_up``, ...
 
     UsageError for a key that names no number of the page.
     """

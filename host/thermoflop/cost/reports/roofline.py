@@ -1,4 +1,4 @@
-"""A picture of the operators of a step under the roof of their device (Williams et al. 2009)."""
+"""The roofline of a device with the operators of a step (Williams et al. 2009)."""
 
 from __future__ import annotations
 

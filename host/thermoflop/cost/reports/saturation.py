@@ -1,4 +1,4 @@
-"""How throughput saturates with the batch: where memory-bound turns compute-bound, what fits."""
+"""Throughput against the batch: where memory-bound turns compute-bound, and what fits."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Saturation:
 
 
 def saturation(estimate_at: Callable[[int], Estimate], dp: int = 1) -> list[Saturation]:
-    """The estimates of growing batches, up to the first two that do not fit."""
+    """Estimates of growing batches, up to the first two that do not fit."""
     rows: list[Saturation] = []
     for batch in BATCHES:
         if batch % dp:
@@ -62,7 +62,7 @@ def _binding(estimate: Estimate) -> str:
 
 
 def saturation_text(rows: list[Saturation]) -> str:
-    """A table of them, and the batch at which computing begins to bind."""
+    """A table of the batches, and the first one that is bound by compute."""
     cells = [["batch", "a token", "tokens/s", "memory", "", "bound by"]]
     for row in rows:
         fits = "" if row.fits else "does not fit"

@@ -1,1 +1,1 @@
-"""The estimator page without its looks: inputs, answers, reasons, exports."""
+"""The estimator page: inputs, answers, explanations, exports."""

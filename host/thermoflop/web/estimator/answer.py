@@ -1,4 +1,4 @@
-"""An answer of the estimator page: its figures, and the same as files."""
+"""An answer of the estimator page, and its export as JSON and CSV."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @record
 class Answer:
-    """Everything that the page shows for some inputs; ``charts`` are data for pictures."""
+    """Everything that the page shows for its inputs; ``charts`` holds the data of the charts."""
 
     inputs: Inputs
     title: str
@@ -32,7 +32,7 @@ class Answer:
     charts: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
     def figures(self) -> list[Figure]:
-        """Every number, once."""
+        """All figures of the headline and the tables."""
         return [*self.headline, *figures_of(self.grids)]
 
 

@@ -1,4 +1,4 @@
-"""From inputs to the answer and the explanations of its numbers, whatever the mode."""
+"""Answers and explanations of the estimator page, in either mode."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=64)
 def answer(inputs: Inputs) -> Answer:
-    """Everything that the page shows. FieldError names the input that makes no sense."""
+    """Answer the inputs. Raises FieldError naming the input that makes no sense."""
     if inputs.corrected:
         from thermoflop.web.estimator.corrected_answer import corrected_answer
 
@@ -27,14 +27,14 @@ def answer(inputs: Inputs) -> Answer:
 
 
 def formulas() -> tuple[tuple[str, str, str], ...]:
-    """The original's formulas: kernel, FLOP, bytes; none where sympy is not installed."""
+    """The original's formulas as (kernel, FLOP, bytes); empty without sympy."""
     from thermoflop.web.estimator.original import original_formulas
 
     return original_formulas()
 
 
 def why(inputs: Inputs, key: str) -> Explanation:
-    """What is behind the number of a key. FieldError where there is no such number."""
+    """Explain the figure with that key. Raises FieldError when there is none."""
     try:
         if inputs.corrected:
             from thermoflop.web.estimator.corrected import corrected_why

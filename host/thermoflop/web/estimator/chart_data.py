@@ -1,4 +1,4 @@
-"""The data of the pictures: roofline, latency and throughput against batch, memory."""
+"""Chart data: roofline, latency and throughput against the batch, memory."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _roof(estimate: Estimate) -> dict[str, Any]:
 
 
 def _batches(grown: Estimate, *, later: bool) -> dict[str, Any]:
-    """Where one token or none is generated, the prompt is what is timed."""
+    """Latency and rate against the batch: of decoding if there is any, else of the prompt."""
     span = grown.per_token if later else grown.first_token
     rate = grown.decode_tokens_per_s if later else grown.prefill_tokens_per_s
     rows = zip(

@@ -1,4 +1,4 @@
-"""The pictures of the estimator page, as options of ECharts.
+"""The charts of the estimator page, as options of ECharts.
 
 Text is coloured by our style sheet and lines by colours that stand out from white and from black,
 so that nothing has to be drawn again when the theme changes.
@@ -24,7 +24,7 @@ _AXIS = {"axisLine": {"lineStyle": {"color": GREY}}, "splitLine": {"lineStyle": 
 
 
 def build_charts() -> dict[str, Any]:
-    """Empty pictures in their cards."""
+    """Build empty charts in their cards."""
     from nicegui import ui
 
     made = {}
@@ -39,7 +39,7 @@ def build_charts() -> dict[str, Any]:
 
 
 def show_charts(charts: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-    """Draw an answer's data."""
+    """Draw the chart data of an answer."""
     makers = {"memory": memory_options, "batches": batch_options, "roof": roof_options}
     for name, make in makers.items():
         options = make(data[name])
@@ -66,7 +66,7 @@ def _axis(name: str, kind: str = "log", **more: Any) -> dict[str, Any]:
 
 
 def memory_options(data: Mapping[str, Any]) -> dict[str, Any]:
-    """A bar of what memory is taken by, against what the device has."""
+    """A stacked bar of the parts of memory, with the device's capacity as a line."""
     colours = (BLUE, ORANGE, GREEN, GREY)
     series: list[dict[str, Any]] = [
         {
@@ -101,7 +101,7 @@ def memory_options(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def batch_options(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Milliseconds on the left, tokens a second on the right."""
+    """Latency in ms (left axis) and tokens/s (right axis) against the batch."""
     rows = data["rows"]
     what = data["what"]
 
@@ -141,7 +141,7 @@ def batch_options(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def roof_options(data: Mapping[str, Any]) -> dict[str, Any]:
-    """TFLOP/s reached against FLOP/byte."""
+    """Roofline: TFLOP/s reached against FLOP/byte."""
     series: list[dict[str, Any]] = [
         {
             "name": "roof: data sheet",
@@ -178,5 +178,5 @@ def roof_options(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _short(value: float) -> float:
-    """Four significant digits: what a tooltip shows."""
+    """Round to the four significant digits of a tooltip."""
     return float(f"{value:.4g}")

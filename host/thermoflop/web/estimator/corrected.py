@@ -1,4 +1,4 @@
-"""The same inputs through the real estimator: any model, any device, bound and interval."""
+"""The corrected mode: the inputs run through ``estimate``, ``fit`` and ``compare``."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Computed:
 
 @lru_cache(maxsize=64)
 def compute(inputs: Inputs) -> Computed:
-    """The estimate of these inputs. FieldError names the input that makes no sense."""
+    """Estimate these inputs. Raises FieldError naming the input that makes no sense."""
     try:
         return _compute(inputs)
     except FieldError:
@@ -67,7 +67,7 @@ def compute(inputs: Inputs) -> Computed:
 
 
 def owner(message: str) -> str:
-    """The input that a message of the estimator is about."""
+    """The input that an error message of the estimator is about."""
     first = message.split("=", 1)[0]
     if first in _OWNERS:
         return _OWNERS[first]
@@ -101,7 +101,7 @@ def model_of(inputs: Inputs) -> Model:
 
 @lru_cache(maxsize=32)
 def _named(name: str) -> Model:
-    """A model of the catalogue: never a path."""
+    """A model of the catalogue; a path is refused."""
     from thermoflop.model.config.catalogue import entry
     from thermoflop.model.load import read_model
 
@@ -127,7 +127,7 @@ def profile_of(inputs: Inputs) -> Profile:
 
 
 def device_of(inputs: Inputs) -> Device:
-    """A device of the catalogue: never a file."""
+    """A device of the catalogue; a file is never read."""
     return catalogue()[inputs.device]
 
 
@@ -151,7 +151,7 @@ def _compute(inputs: Inputs) -> Computed:
 
 
 def growing_batches(computed: Computed) -> Estimate:
-    """The same at growing batches, all at once."""
+    """The estimate of growing batches, as arrays."""
     import numpy as np
 
     known = computed.estimate
@@ -161,7 +161,7 @@ def growing_batches(computed: Computed) -> Estimate:
 
 
 def variants_of(inputs: Inputs, computed: Computed) -> list[Variant]:
-    """The forms of attention side by side; none where the model has no heads to change."""
+    """The attention variants of the model; none if it has no heads to change."""
     try:
         return compare(
             model_of(replace(inputs, attention="own")),
@@ -177,7 +177,7 @@ def variants_of(inputs: Inputs, computed: Computed) -> list[Variant]:
 
 
 def corrected_why(inputs: Inputs, key: str) -> Explanation:
-    """What is behind a number; ``form.MQA.token.expected`` asks for one form of attention."""
+    """Explain a figure; ``form.MQA.token.expected`` is that of one attention variant."""
     from thermoflop.cost.why.number import why_number
 
     if key.startswith("form."):

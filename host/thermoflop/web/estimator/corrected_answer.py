@@ -1,4 +1,4 @@
-"""The corrected answer: the estimate's own sheet, and what only the page shows besides."""
+"""The answer of the corrected mode: the estimate's sheet, and tables of the page alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _PHASES = {"prefill": "Operators that read the prompt", "decode": "Operators of 
 
 
 def corrected_answer(inputs: Inputs) -> Answer:
-    """Everything of the real estimator. FieldError names the input that makes no sense."""
+    """Answer with the estimator. Raises FieldError naming the input that makes no sense."""
     computed = compute(inputs)
     estimate = computed.estimate
     times, rates, memory, energy = estimate_sheet(estimate)
@@ -77,7 +77,7 @@ def _verdict(estimate: Estimate, figures: dict[str, Figure]) -> str:
 
 
 def _headline(estimate: Estimate, figures: dict[str, Figure]) -> tuple[Figure, ...]:
-    """The three numbers that stay in sight; their explanations are those of the sheet."""
+    """The three headline figures, taken from the sheet with its explanations."""
     name, label, rate, while_ = (
         ("token", "Each token", "rate.decode", "while decoding")
         if estimate.generate > 1
@@ -106,7 +106,7 @@ def _model(computed: Computed) -> Grid:
 
 
 def _variants(variants: list[Variant]) -> Grid:
-    """The forms of attention beside each other; no rows where there are none."""
+    """The attention variants in columns; a grid without rows if there are none."""
     rows = list(_variant_rows(variants)) if variants else []
     columns = tuple(variant.name for variant in variants)
     return Grid("forms", "Attention what-ifs", columns, tuple(rows))

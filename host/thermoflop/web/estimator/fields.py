@@ -23,7 +23,7 @@ CACHE_FORMATS = (SAME, "bf16", "fp8", "int8", "int4")
 
 
 class FieldError(UsageError):
-    """A value that one input does not take; ``field`` is the input that it belongs to."""
+    """An invalid value of one input; ``field`` is the input's name."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -32,7 +32,7 @@ class FieldError(UsageError):
 
 @record
 class Field:
-    """One input. ``stops`` are the values that its slider passes; ``modes`` show it."""
+    """One input. ``stops`` are the values of its slider; ``modes`` are those that have it."""
 
     name: str
     label: str
@@ -45,7 +45,7 @@ class Field:
     choices: Callable[[], dict[str, str]] | None = None
 
     def read(self, raw: object) -> int | float | str:
-        """The value behind what somebody typed. FieldError, in one sentence, for nonsense."""
+        """Parse a raw value. Raises FieldError naming it when it makes no sense."""
         if self.choices is not None:
             return self._chosen(raw)
         number = _number(raw)
@@ -73,7 +73,7 @@ class Field:
 
 
 def quote_value(raw: object) -> str:
-    """A value as it was given, short and without what could be markup or an escape."""
+    """Quote a raw value in an error: shortened, and without unprintable characters."""
     if raw is None or raw == "":
         return "(empty)"
     return "".join(letter if letter.isprintable() else "?" for letter in shortened(raw))

@@ -1,4 +1,4 @@
-"""What is asked on the estimator page, and the same as the address of the page."""
+"""The inputs of the estimator page, and their form as the query of its URL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_SHOWN = 3
 
 @record
 class Inputs:
-    """Every input at the original's defaults; ``config`` is an uploaded one, packed.
+    """All inputs, at the original's defaults; ``config`` is an uploaded config.json, packed.
 
     ``groups`` 0 means the model's own number of key heads, or an eighth of its heads.
     """
@@ -48,11 +48,11 @@ class Inputs:
 
     @property
     def corrected(self) -> bool:
-        """Whether the real estimator answers."""
+        """Whether the corrected mode is chosen, which uses the estimator."""
         return self.mode == "corrected"
 
     def is_used(self, name: str) -> bool:
-        """Whether an input has a say in the answer."""
+        """Whether an input affects the answer."""
         if self.mode not in FIELDS[name].modes:
             return False
         if not self.corrected:
@@ -66,7 +66,7 @@ DEFAULTS = Inputs()
 
 
 def changed(inputs: Inputs, name: str, raw: object) -> Inputs:
-    """The inputs with one of them changed. FieldError for a value that it does not take.
+    """The inputs with one of them changed. Raises FieldError for a value it does not take.
 
     Changing between the modes takes the device along where both know it.
     """
@@ -88,7 +88,7 @@ def _along(inputs: Inputs) -> Inputs:
 
 
 def to_query(inputs: Inputs) -> dict[str, str]:
-    """What differs from the defaults, as parameters of the address.
+    """The inputs that differ from the defaults, as query parameters.
 
     An uploaded configuration goes along where it is short enough for one.
     """
@@ -103,12 +103,12 @@ def to_query(inputs: Inputs) -> dict[str, str]:
 
 
 def fits_address(inputs: Inputs) -> bool:
-    """Whether the address says everything."""
+    """Whether the query holds all inputs."""
     return inputs.model != UPLOAD or len(inputs.config) <= LONGEST_PACKED
 
 
 def from_query(pairs: Iterable[tuple[str, str]]) -> tuple[Inputs, list[str]]:
-    """The inputs of an address, and a sentence for each thing in it that makes no sense.
+    """The inputs of a query, and a sentence for each parameter that makes no sense.
 
     What makes no sense is left at its default; nothing of it is looked up as a file.
     """

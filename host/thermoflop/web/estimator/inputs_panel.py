@@ -1,4 +1,4 @@
-"""The inputs of the estimator page: a text field and a slider each, or a list to choose from."""
+"""The input controls of the estimator page: text fields with sliders, and lists."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TYPING_S = 0.15  # a pause in typing after which a number counts
 
 
 class InputPanel:
-    """All inputs; ``change`` is told name and raw value of what the user changed."""
+    """All input controls; ``change`` is called with the name and raw value of a changed input."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class InputPanel:
         self.quiet = False
 
     def build(self, inputs: Inputs) -> None:
-        """The switch between the modes, then group by group."""
+        """Build the mode switch and the groups of inputs."""
         from nicegui import ui
 
         known = FIELDS["mode"].choices
@@ -122,19 +122,19 @@ class InputPanel:
             self.change(name, raw)
 
     def refuse(self, name: str, message: str) -> None:
-        """Say beside an input what is wrong with it."""
+        """Show an error beside an input."""
         field = self.fields.get(name)
         if field is None or name == "mode":
             field = self.fields["model"]
         field.error = message
 
     def accept(self, name: str) -> None:
-        """Nothing is wrong with an input any more."""
+        """Clear the error of an input."""
         if name != "mode" and name in self.fields:
             self.fields[name].error = None
 
     def follow(self, inputs: Inputs, typed: str) -> None:
-        """Show these inputs; the field named ``typed`` is left to the one who types in it."""
+        """Show these inputs; the field ``typed`` is left alone while the user types in it."""
         self.quiet = True
         try:
             self._follow_model(inputs)
@@ -157,7 +157,7 @@ class InputPanel:
             self.quiet = False
 
     def _follow_model(self, inputs: Inputs) -> None:
-        """The uploaded model is in the list while there is one, under its name."""
+        """List the uploaded model under its name while there is one."""
         made = self.fields["model"]
         known = FIELDS["model"].choices
         options = dict(known()) if known is not None else {}
@@ -170,12 +170,12 @@ class InputPanel:
 
 
 def _nearest(field: Field, value: float) -> int:
-    """The place of the slider's stop that is nearest to a value."""
+    """Index of the slider stop nearest to a value."""
     return min(range(len(field.stops)), key=lambda place: abs(field.stops[place] - value))
 
 
 def _while_shown(method: Callable[..., Any]) -> Callable[[Any], Any]:
-    """Call ``method`` while its page is there.
+    """A callback that holds ``method`` weakly.
 
     NiceGUI gives each upload a route of its own, and FastAPI's caches keep the functions of routes
     that were removed, so that a page would stay in memory after it was closed.

@@ -1,4 +1,4 @@
-"""The page as the original computed: its inputs, its outputs, its digits."""
+"""The original mode: the MHA-against-MQA page, to its digits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def page_of(inputs: Inputs) -> Page:
-    """The original's page with these inputs. FieldError for what it cannot compute."""
+    """The original page with these inputs. Raises FieldError for what it cannot compute."""
     start, end = inputs.start, inputs.end
     if end > MOST_ORIGINAL_TOKENS:
         raise FieldError(
@@ -40,12 +40,12 @@ def page_of(inputs: Inputs) -> Page:
 
 
 def original_why(inputs: Inputs, key: str) -> Explanation:
-    """What is behind a number of this mode."""
+    """Explain a figure of this mode."""
     return page_why(page_of(inputs), key)
 
 
 def original_answer(inputs: Inputs) -> Answer:
-    """The original's outputs."""
+    """Answer with the original's formulas."""
     page = page_of(inputs)
     headline, grids = page_sheet(page)
     title = f"{page.layers} layers of {page.width:,}, batch {page.batch:,}, on {inputs.gpu}"
@@ -55,7 +55,7 @@ def original_answer(inputs: Inputs) -> Answer:
 
 @lru_cache(maxsize=1)
 def original_formulas() -> tuple[tuple[str, str, str], ...]:
-    """Kernel, its FLOP and its bytes in letters; empty without sympy."""
+    """The formulas as (kernel, FLOP, bytes); empty without sympy."""
     from thermoflop.model.formulas.text import written
 
     try:

@@ -1,4 +1,4 @@
-"""The estimator in the browser: inputs and answers side by side, every number with its why.
+"""The estimator page: inputs and answers side by side, an explanation behind every number.
 
 The work is done in a thread, one answer at a time for each viewer: of the moves of a slider that
 come while it runs, only the last one is answered.
@@ -38,7 +38,7 @@ async def estimator_page() -> None:
 
 
 class Estimator:
-    """What one viewer of the page sees and asked for."""
+    """State of one viewer's page: inputs, answer, and the last refusal."""
 
     def __init__(self, inputs: Inputs, wrong: list[str]) -> None:
         self.inputs, self.wrong = inputs, wrong
@@ -47,7 +47,7 @@ class Estimator:
         self.refused: str | None = None  # the input that the last answer was refused for
 
     def build(self) -> None:
-        """Everything that is on the page before the first answer."""
+        """Build the page before the first answer."""
         from nicegui import ui
 
         from thermoflop.web.estimator.inputs_panel import InputPanel
@@ -80,7 +80,7 @@ class Estimator:
         self.status = ui.label("").classes("soft").props("role=status")
 
     def change(self, name: str, raw: object) -> None:
-        """One input was changed by the user."""
+        """Handle a change of one input by the user."""
         try:
             inputs = changed(self.inputs, name, raw)
         except FieldError as error:
@@ -101,7 +101,7 @@ class Estimator:
             background_tasks.create(self.work())
 
     async def work(self) -> None:
-        """Answer until the last thing that was asked for is answered."""
+        """Answer the inputs, and again until the newest ones are answered."""
         from nicegui import run
 
         self.busy = True
@@ -144,7 +144,7 @@ class Estimator:
         )
 
     async def _formulas(self) -> None:
-        """The original's formulas, when they are derived: sympy takes a second to load."""
+        """Show the original's formulas once derived: sympy takes a second to load."""
         from nicegui import run
 
         formula_rows = await run.io_bound(formulas)
@@ -152,7 +152,7 @@ class Estimator:
             self.results.show_formulas(formula_rows or ())
 
     async def explain(self, key: str) -> None:
-        """Open the reasons of a number."""
+        """Open the explanation of a number."""
         from nicegui import run
 
         if self.answer is not None:
@@ -161,7 +161,7 @@ class Estimator:
                 self.results.open_explanation(explanation)
 
     async def upload(self, event: Any) -> None:
-        """A config.json was chosen."""
+        """Handle an uploaded config.json."""
         from nicegui import run
 
         content = await event.file.read() if event.file.size() <= LARGEST_BYTES else b""
@@ -182,13 +182,13 @@ class Estimator:
         self._start()
 
     def too_large(self, _: object = None) -> None:
-        """The browser or the server refused a file for its size."""
+        """Refuse a file that is too large."""
         self.panel.refuse(
             "model", f"the file has more than {LARGEST_BYTES:,} bytes: a config.json is smaller"
         )
 
     async def copy_link(self) -> None:
-        """Put the address on the clipboard, or say where it is."""
+        """Copy the URL to the clipboard, or say where it is."""
         from nicegui import ui
 
         script = (
@@ -205,7 +205,7 @@ class Estimator:
         )
 
     def export(self, kind: str) -> None:
-        """Send the numbers that are shown as a file."""
+        """Download the current answer as a file."""
         from nicegui import ui
 
         if self.answer is None:
@@ -216,7 +216,7 @@ class Estimator:
 
 
 def _answered(inputs: Inputs) -> Answer | FieldError:
-    """The answer, or why there is none: an exception would lose its way through the thread."""
+    """The answer, or the refusal as a value: an exception is lost between threads."""
     try:
         return answer(inputs)
     except FieldError as error:

@@ -1,4 +1,4 @@
-"""The answers of the estimator page: figures, tables, pictures, and the reasons of a number."""
+"""The results of the estimator page: headline, tables, charts, and explanations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SEND_KEY = (
 
 
 class Results:
-    """Everything that follows from the inputs; ``explain`` gets the key of a number clicked on."""
+    """The results side of the page; ``explain`` is called with the key of a clicked number."""
 
     def __init__(self, explain: Callable[[str], Awaitable[None]]) -> None:
         self.explain = explain
@@ -28,7 +28,7 @@ class Results:
         self.charts: dict[str, Any] = {}
 
     def build_headline(self) -> None:
-        """The numbers that stay in sight."""
+        """Build the headline, which stays in view."""
         from nicegui import ui
 
         self.title = ui.label("").classes("est-title soft")
@@ -40,7 +40,7 @@ class Results:
         self.headline.set_visibility(False)
 
     def build(self) -> None:
-        """Empty places for tables and pictures."""
+        """Build empty containers for tables and charts."""
         from nicegui import ui
 
         with ui.element("div") as box:
@@ -62,7 +62,7 @@ class Results:
             await self.explain(event.args)
 
     def show(self, answer: Answer) -> None:
-        """Show an answer, touching only what has changed."""
+        """Show an answer, updating only what has changed."""
         self.fresh()
         self.title.text = answer.title
         self.headline.set_visibility(True)
@@ -87,7 +87,7 @@ class Results:
             self.grids[grid.key].show(grid)
 
     def _show_charts(self, answer: Answer) -> None:
-        """The pictures are built when there is first something to draw."""
+        """Draw the charts; they are built when there is first something to draw."""
         from thermoflop.web.estimator.charts import build_charts, show_charts
 
         self.pictures.set_visibility(bool(answer.charts))
@@ -117,7 +117,7 @@ class Results:
                     ui.label(note)
 
     def show_formulas(self, formulas: tuple[tuple[str, str, str], ...]) -> None:
-        """The original's formulas in type, once."""
+        """Show the original's formulas, once."""
         from nicegui import ui
 
         if not formulas or list(self.formulas):
@@ -140,18 +140,18 @@ class Results:
                             _cell("td", size, "bytes").classes("formula")
 
     def stale(self, reason: str) -> None:
-        """The numbers shown, if any, are the last good ones."""
+        """Mark the numbers on the page as those of an earlier answer."""
         below = " Below is the last good answer." if self.order else ""
         self.state.text = f"Not answered: {reason}.{below}"
         self.state.classes(replace="est-state bad")
 
     def fresh(self) -> None:
-        """The numbers shown answer the inputs."""
+        """Mark the numbers on the page as current."""
         self.state.text = ""
         self.state.classes(replace="est-state")
 
     def open_explanation(self, explanation: Explanation) -> None:
-        """Show what is behind a number."""
+        """Open the dialog that explains a number."""
         from nicegui import ui
 
         self.reasons.clear()
@@ -185,7 +185,7 @@ class Results:
 
 
 class HeadView:
-    """One of the numbers that stay in sight."""
+    """One number of the headline."""
 
     def __init__(self) -> None:
         from nicegui import ui
@@ -196,13 +196,13 @@ class HeadView:
             self.detail = ui.label("").classes("soft detail")
 
     def show(self, figure: Figure) -> None:
-        """Show another number in its place."""
+        """Show a figure."""
         self.label.text, self.detail.text = figure.label, figure.detail
         fill(self.value, figure)
 
 
 class GridView:
-    """One table. The same lines with other numbers are filled in place."""
+    """One table; when only its numbers change they are filled in place."""
 
     def __init__(self, folded: bool) -> None:
         from nicegui import ui
@@ -258,14 +258,14 @@ class GridView:
 
 
 def button() -> Any:
-    """A number that can be clicked."""
+    """A button for a number."""
     from nicegui.elements.mixins.text_element import TextElement
 
     return TextElement(tag="button", text="").classes("fig").props("type=button")
 
 
 def fill(cell: Any, figure: Figure) -> None:
-    """Put a figure into a button; one without reasons cannot be pressed."""
+    """Put a figure into a button, disabled when it has no explanation."""
     cell.text = figure.text
     if cell.props.get("data-why") != figure.why:
         cell.props["data-why"] = figure.why

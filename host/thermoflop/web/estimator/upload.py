@@ -22,7 +22,7 @@ LONGEST_NAME = 60
 
 
 def pack_config(content: bytes, file_name: str) -> str:
-    """An uploaded file as a short text. FieldError, in one sentence, for what is no config.json."""
+    """Pack an uploaded file into text. Raises FieldError for what is no config.json."""
     from thermoflop.base.files import parse_json
 
     if len(content) > LARGEST_BYTES:
@@ -45,7 +45,7 @@ def pack_config(content: bytes, file_name: str) -> str:
 
 
 def plain_name(file_name: str) -> str:
-    """The last part of a file's name, short, printable."""
+    """The last part of a path, short and printable."""
     last = file_name.replace("\\", "/").rsplit("/", 1)[-1].strip()
     printable = "".join(letter if letter.isprintable() else "?" for letter in last)
     return printable[:LONGEST_NAME] or "config.json"
@@ -53,7 +53,7 @@ def plain_name(file_name: str) -> str:
 
 @lru_cache(maxsize=16)
 def read_packed(packed: str) -> Model:
-    """The model of a packed configuration. FieldError for what is none."""
+    """The model of a packed configuration. Raises FieldError for an invalid one."""
     name, config = _opened(packed)
     from thermoflop.model.load import read_model
 
@@ -66,7 +66,7 @@ def read_packed(packed: str) -> Model:
 
 
 def _opened(packed: str) -> tuple[str, dict[str, Any]]:
-    """The name and the configuration; never more than the largest file is unpacked."""
+    """The file name and the configuration; unpacks at most the largest file's size."""
     wrong = FieldError(
         "model", f"config {quote_value(packed[:20])} is not one that this page packed"
     )

@@ -1,4 +1,4 @@
-"""One board as the page sees it: through its port, or through the recording that holds its port.
+"""One board of the live page, read from its port or from the recording that holds the port.
 
 The page never shares a port. While a recording goes on, the recorder alone reads the board, and the
 page follows the run's file and sends its commands through the run's control file; when the
@@ -49,7 +49,7 @@ class BoardSource:
     """A board being watched. Its methods may be called from any thread."""
 
     def __init__(self, key: str, target: Target, simulated: SimBoard | None = None) -> None:
-        """Nothing is opened yet; ``key`` names the board on the page."""
+        """Opens nothing; ``key`` names the board on the page."""
         self.key = key
         self.target = target
         self.simulated = simulated
@@ -72,7 +72,7 @@ class BoardSource:
     # where its lines come from ------------------------------------------------------------------
 
     def open(self) -> None:
-        """Read the port; BoardError."""
+        """Open the port and read it. Raises BoardError."""
         link = Link(self.target, self._take)
         self._hand_on(link.tracker)
         link.start()
@@ -82,7 +82,7 @@ class BoardSource:
             self.version += 1
 
     def release(self) -> None:
-        """Give the port up, or stop following."""
+        """Close the port, or stop following a run."""
         with self._lock:
             link, self._link = self._link, None
             follower, self._follower = self._follower, None
@@ -95,7 +95,7 @@ class BoardSource:
             follower.join(timeout=5.0)
 
     def follow(self, run: Path) -> None:
-        """Read the board from the run that is being recorded in ``run``."""
+        """Read the board from the run folder ``run`` while it is recorded."""
         self.release()
         with self._lock:
             tracker = Tracker()
@@ -112,17 +112,17 @@ class BoardSource:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody reads the port, though somebody should."""
+        """Whether the port should be read and is not."""
         with self._lock:
             return self._link is None and self.run is None and not self.given_away
 
     def _hand_on(self, tracker: Tracker) -> None:
-        """Let a new tracker know what is known already: a recording is no new board."""
+        """Copy counters and state to a new tracker: it is still the same board."""
         before = self._tracker
         tracker.counters, tracker.board, tracker.boot = before.counters, before.board, before.boot
 
     def take_back(self) -> None:
-        """After a recording: read the port again, trying for a while; what went wrong is shown."""
+        """Reopen the port after a recording, retrying for some seconds; shows the last error."""
         self.release()
         end_s = time.monotonic() + _REOPEN_S
         while True:
@@ -136,7 +136,7 @@ class BoardSource:
             time.sleep(0.3)
 
     def end(self) -> None:
-        """Close everything; a simulated board ends when nobody reads it."""
+        """Close everything; ends a simulated board."""
         self.release()
         if self.simulated is not None:
             self.simulated.let_go()
@@ -160,7 +160,7 @@ class BoardSource:
                 self._take([item])
 
     def _count(self, item: BadLine | HostEvent) -> None:
-        """What the recorder met and the tracker here cannot see."""
+        """Count bad lines and reconnects that only the recorder has seen."""
         counters = self._tracker.counters
         if isinstance(item, BadLine):
             counters.bad[item.reason] = counters.bad.get(item.reason, 0) + 1
@@ -168,7 +168,7 @@ class BoardSource:
             counters.reconnects += 1
 
     def _take(self, items: Iterable[Item]) -> None:
-        """Lines as they come; called by the thread that reads."""
+        """Take items from the reading thread."""
         with self._lock:
             for item in items:
                 if isinstance(item, BoardLine):
@@ -192,7 +192,7 @@ class BoardSource:
     # what it says -------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Everything about the board but its readings; all text is printable ASCII or ours."""
+        """The board's state without its readings; all text is printable ASCII or ours."""
         with self._lock:
             board, last, counters = (
                 self._tracker.board,
@@ -232,7 +232,7 @@ class BoardSource:
             }
 
     def _why_silent(self) -> str:
-        """Why nothing comes, in a sentence; empty while all is well."""
+        """Why no data arrives, in a sentence; empty while it does."""
         link = self._link
         if self._trouble:
             return self._trouble
@@ -249,13 +249,13 @@ class BoardSource:
 
     @property
     def tracker(self) -> Tracker:
-        """What is known of the board."""
+        """The tracker of the board's lines."""
         return self._tracker
 
     # what is said to it -------------------------------------------------------------------------
 
     def send_command(self, verb: str, args: Sequence[str] = ()) -> tuple[Reply, list[Mults]]:
-        """Say one command and wait for its answer: BoardRefused with the board's own words.
+        """Send one command and wait for the reply. Raises BoardRefused with the board's reason.
 
         UsageError for what cannot be put into a command, BoardError when no answer comes. The same
         text is sent a second time before that; the board applies it once.
@@ -307,5 +307,5 @@ class BoardSource:
 
 
 def _number(value: object) -> float | None:
-    """A finite number, or None: a board may say 1e999."""
+    """A finite number, or None: a board may send 1e999."""
     return float(value) if isinstance(value, int | float) and abs(value) < 1e9 else None

@@ -31,22 +31,22 @@ _SIGNS = {"ok": "✓", "problem": "✗", "unknown": "?"}
 _CLASSES = {"ok": "good", "problem": "bad", "unknown": "soft"}
 
 
-def control_panel(feed: BoardSource) -> None:
-    """The switch, and what it opens."""
+def control_panel(board: BoardSource) -> None:
+    """Build the switch and the controls that it opens."""
     from nicegui import ui
 
     with ui.element("div").classes("panel"):
         switch = ui.switch("Control this board").props("color=primary")
         with ui.element("div") as panel:
-            _Panel(feed, switch).build()
+            _Panel(board, switch).build()
         panel.bind_visibility_from(switch, "value")
 
 
 class _Panel:
     """The controls of one board on one viewer's page."""
 
-    def __init__(self, feed: BoardSource, switch: nicegui_ui.switch) -> None:
-        self._feed = feed
+    def __init__(self, board: BoardSource, switch: nicegui_ui.switch) -> None:
+        self._board = board
         self._switch = switch
 
     def build(self) -> None:
@@ -59,13 +59,13 @@ class _Panel:
             self._button("Self-check", self._check)
             self._button("Save settings", lambda: self._send("save"))
             self._button("Clear faults", lambda: self._send("clear"))
-        self._status = ui.element("div").classes("said").props("role=status")
+        self._status = ui.element("div").classes("status-line").props("role=status")
         self._show("", "soft")
 
     def _setpoint(self) -> None:
         from nicegui import ui
 
-        state = self._feed.state()
+        state = self._board.state()
         with ui.element("h3"):
             ui.label("Setpoint")
         with ui.element("div").classes("fields"):
@@ -78,8 +78,8 @@ class _Panel:
             self._button("Set", apply)
 
         def fill() -> None:
-            """Show what the board states, once it has."""
-            stated = self._feed.state()
+            """Fill in the board's thresholds once it has sent them."""
+            stated = self._board.state()
             if stated["on_c"] is None or stated["off_c"] is None:
                 return
             timer.cancel()
@@ -138,22 +138,22 @@ class _Panel:
         button = ui.button(text, on_click=guarded).props("no-caps outline")
 
     async def _send(self, verb: str, *args: str) -> None:
-        reply, _ = await asyncio.to_thread(self._feed.send_command, verb, args)
+        reply, _ = await asyncio.to_thread(self._board.send_command, verb, args)
         command = " ".join([verb, *args])
         detail = ", ".join(f"{key} {value}" for key, value in reply.detail.items())
         self._show(printable(f"Done: {command}" + (f" ({detail})" if detail else "")), "good")
 
     async def _set(self, on_c: float | None, off_c: float | None) -> None:
-        """Both thresholds, in the order in which each step makes sense to the board."""
+        """Set both thresholds, in the order in which the board accepts each."""
         if on_c is None or off_c is None:
             raise UsageError("both temperatures must be numbers in °C")
-        before_c = self._feed.state()["on_c"]
+        before_c = self._board.state()["on_c"]
         pairs = [("on_c", on_c), ("off_c", off_c)]
         if before_c is not None and on_c < before_c:
             pairs.reverse()
         for key, value in pairs:
-            await asyncio.to_thread(self._feed.send_command, "set", (key, _word(value)))
-        await asyncio.to_thread(self._feed.send_command, "get")
+            await asyncio.to_thread(self._board.send_command, "set", (key, _word(value)))
+        await asyncio.to_thread(self._board.send_command, "get")
         self._show(
             f"Done: fan on at {on_c:g} °C, off at {off_c:g} °C, until the next restart; "
             "save keeps it",
@@ -165,7 +165,7 @@ class _Panel:
 
         self._counts.clear()
         self._show("The board counts …", "soft")
-        _, mults = await asyncio.to_thread(self._feed.send_command, "mults", args)
+        _, mults = await asyncio.to_thread(self._board.send_command, "mults", args)
         with self._counts:
             for count in mults:
                 with ui.element("div"):
@@ -176,7 +176,7 @@ class _Panel:
 
     async def _check(self) -> None:
         self._show("Looking …", "soft")
-        results = await asyncio.to_thread(check, self._feed)
+        results = await asyncio.to_thread(check, self._board)
         findings(self._status, results)
 
     def _show(self, text: str, kind: str) -> None:
@@ -187,22 +187,22 @@ class _Panel:
             ui.label(text).classes(kind)
 
 
-def check(feed: BoardSource) -> list[Finding]:
-    """What ``thermoflop doctor --ask`` finds, on a port that the page itself is reading."""
+def check(board: BoardSource) -> list[Finding]:
+    """The findings of ``thermoflop doctor --ask`` on a port that the page itself reads."""
     from thermoflop.pico.doctor import Facts, Heard, judge, shipped_firmware
     from thermoflop.pico.ports import list_ports
     from thermoflop.pico.system import look_at_system
 
-    before = feed.state()["samples"]
-    feed.send_command("id")
-    feed.send_command("faults")
+    before = board.state()["samples"]
+    board.send_command("id")
+    board.send_command("faults")
     time.sleep(LISTEN_S)
-    tracker = feed.tracker
+    tracker = board.tracker
     hello, last, counters = tracker.board.hello, tracker.last_sample, tracker.counters
     heard = Heard(
         seconds=LISTEN_S,
         n_bytes=counters.n_bytes,
-        good_lines=feed.state()["samples"] - before,
+        good_lines=board.state()["samples"] - before,
         bad_lines=counters.bad_lines,
         fw=hello.fw if hello else None,
         proto=hello.proto if hello else None,
@@ -210,13 +210,13 @@ def check(feed: BoardSource) -> list[Finding]:
         crashes=hello.crashes if hello else 0,
         flags=last.flags if last else (),
     )
-    target = feed.target
+    target = board.target
     system = look_at_system(target.url if target.is_path and os.name == "posix" else None)
     return judge(Facts(tuple(list_ports()), system, target, None, heard, shipped_firmware()))
 
 
 def findings(where: nicegui_ui.element, results: Sequence[Finding]) -> None:
-    """The findings of a self-check, in ``where``."""
+    """Show the findings of a self-check in ``where``."""
     from nicegui import ui
 
     where.clear()
@@ -236,7 +236,7 @@ def _number(label: str, value: float | None, step: float) -> nicegui_ui.number:
 
 
 def _word(value: float | None) -> str:
-    """A number as the board takes it; UsageError where a field was left empty."""
+    """Format a number for the board. Raises UsageError for an empty field."""
     if value is None:
         raise UsageError("every field must have a number in it")
     return f"{value:.6g}" if value % 1 else f"{value:.0f}"

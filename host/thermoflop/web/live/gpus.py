@@ -1,4 +1,4 @@
-"""The GPUs of this machine as the page sees them, read only while somebody looks."""
+"""The GPUs of this machine, read only while the live page has viewers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FACTS = ("name", "memory_bytes", "power_limit_w", "slowdown_c", "shutdown_c")
 
 
 class GpuSource:
-    """Every GPU, or the reason why there is none in ``absent``."""
+    """All GPUs; ``absent`` is the reason when there are none."""
 
     def __init__(self, spec: str) -> None:
         """``spec`` is auto, none or sim."""
@@ -32,7 +32,7 @@ class GpuSource:
         self._lock = threading.RLock()
 
     def start(self) -> None:
-        """Somebody looks: begin to read, if there is anything to read."""
+        """Start reading if there is a GPU; called for the first viewer."""
         with self._lock:
             if self._sampler is not None or self.spec == "none":
                 return
@@ -48,7 +48,7 @@ class GpuSource:
         sampler.__enter__()
 
     def stop(self) -> None:
-        """Nobody looks any more."""
+        """Stop reading; called after the last viewer."""
         with self._lock:
             sampler, self._sampler = self._sampler, None
         if sampler is not None:
@@ -71,7 +71,7 @@ class GpuSource:
                     self._latest[int(item.detail["gpu"])] = None
 
     def states(self) -> list[dict[str, Any]]:
-        """Each GPU's facts and newest values."""
+        """Facts and newest values of each GPU."""
         with self._lock:
             return [self._state(index) for index in sorted(self.readings)]
 

@@ -45,10 +45,10 @@ def live_page(sources: LiveSources) -> None:
             """Add the cards of new boards, take away those of closed ones."""
             for key in [key for key in cards if key not in sources.boards]:
                 cards.pop(key).delete()
-            for key, feed in list(sources.boards.items()):
+            for key, board in list(sources.boards.items()):
                 if key not in cards:
                     with boards:
-                        cards[key] = _board_card(sources, feed)
+                        cards[key] = _board_card(sources, board)
             recording.look()
 
         look()
@@ -68,23 +68,23 @@ def _window_choice() -> None:
                     ui.label(name)
 
 
-def _board_card(sources: LiveSources, feed: BoardSource) -> nicegui_ui.element:
+def _board_card(sources: LiveSources, board: BoardSource) -> nicegui_ui.element:
     from nicegui import ui
 
-    title = feed.state()["port"]
+    title = board.state()["port"]
     with ui.element("div").classes("card") as card:
         with ui.element("div").classes("head"):
             with ui.element("h2"):
                 ui.label(f"Board at {title}")
-            if feed.simulated is not None:
-                ui.button("Finger", on_click=lambda: notify_errors(feed.simulated.touch)).props(
+            if board.simulated is not None:
+                ui.button("Finger", on_click=lambda: notify_errors(board.simulated.touch)).props(
                     'no-caps outline aria-label="Put a finger on the simulated thermistor"'
                 )
             ui.button(
-                "Close", on_click=lambda: notify_errors(lambda: sources.close(feed.key))
+                "Close", on_click=lambda: notify_errors(lambda: sources.close(board.key))
             ).props("no-caps flat")
-        ui.element("div").props(f'data-board="{feed.key}"')
-        control_panel(feed)
+        ui.element("div").props(f'data-board="{board.key}"')
+        control_panel(board)
     return card
 
 
@@ -136,7 +136,7 @@ async def _open(sources: LiveSources, port: str) -> None:
 
 
 async def _examine(port: str, report: nicegui_ui.element) -> None:
-    """What ``thermoflop doctor`` finds, without saying anything to a board."""
+    """Show what ``thermoflop doctor`` finds; sends nothing to a board."""
     from nicegui import ui
 
     from thermoflop.pico.doctor import examine
@@ -171,7 +171,7 @@ def _gpus(sources: LiveSources) -> None:
 
 
 def notify_errors(action: Callable[[], Any]) -> None:
-    """Do it; what goes wrong is told in its own words."""
+    """Run an action and show its error as a notification."""
     from nicegui import ui
 
     try:
@@ -181,7 +181,7 @@ def notify_errors(action: Callable[[], Any]) -> None:
 
 
 async def notify_errors_later(action: Callable[[], Any]) -> Any:
-    """The same in a thread, for what takes its time."""
+    """The same in a thread, for slow actions."""
     from nicegui import ui
 
     try:

@@ -1,4 +1,4 @@
-"""The newest readings of one source, numbered, so that each viewer gets those it has not seen."""
+"""The newest readings of one source, numbered so that a viewer gets only new ones."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ Point = Sequence[float | int | None]
 
 
 class Readings:
-    """A bounded row of points; a viewer that was away too long gets what is still there."""
+    """A bounded buffer of points; a viewer that was away too long misses the oldest."""
 
     def __init__(self, maxlen: int) -> None:
-        """At most ``maxlen`` points are kept."""
+        """Keeps the last ``maxlen`` points."""
         self._points: deque[Point] = deque(maxlen=maxlen)
         self._lock = threading.Lock()  # one thread adds, another reads
         self.next = 0  # the number that the next point will get
 
     def add(self, point: Point) -> None:
-        """The next point."""
+        """Append a point."""
         with self._lock:
             self._points.append(point)
             self.next += 1
 
     def since(self, number: int) -> tuple[int, list[Point]]:
-        """The points from ``number`` on: the number of the first of them, and they themselves."""
+        """The number of the first point kept from ``number`` on, and the points."""
         with self._lock:
             first = self.next - len(self._points)
             start = min(max(number, first), self.next)

@@ -19,10 +19,10 @@ WAIT, BENCH = "just record", "run the operators of a model"
 
 
 class RecordingCard:
-    """One viewer's card."""
+    """The recordings card of one viewer."""
 
     def __init__(self, sources: LiveSources) -> None:
-        """Build it here."""
+        """Build the card."""
         from nicegui import ui
 
         self._live = sources
@@ -44,11 +44,11 @@ class RecordingCard:
             self._model = ui.input("Model", value="gpt2").props("outlined dense")
             self._model.bind_visibility_from(self._what, "value", value=BENCH)
             self._start = ui.button("Start recording", on_click=self._begin).props("no-caps")
-        self._status = ui.label("").classes("said").props("role=status")
+        self._status = ui.label("").classes("status-line").props("role=status")
         self._list = ui.element("div")
 
     def look(self) -> None:
-        """Show what has changed: the boards to choose from, the recordings that go on or ended."""
+        """Update the list of boards and of running and ended recordings."""
         boards = {key: f"board at {f.state()['port']}" for key, f in self._live.boards.items()}
         if boards != self._boards:
             first = not self._boards and boards

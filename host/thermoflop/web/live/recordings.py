@@ -1,4 +1,4 @@
-"""Recordings: each is ``thermoflop record`` in a process of its own, which owes the page nothing.
+"""Recordings: each is a process ``thermoflop record`` that outlives the page.
 
 The page starts it in a session of its own, watches its folder, and stops it through the control
 file in there. When the page ends, or is killed, the recording goes on; the next page finds it by
@@ -41,7 +41,7 @@ class RecordingRequest:
     bench: str | None = None
 
     def command(self) -> list[str]:
-        """The command that is recorded."""
+        """The command line to record."""
         if self.bench:
             return [sys.executable, "-m", "thermoflop", "bench", self.bench]
         arguments = [sys.executable, "-m", "thermoflop.web.live.wait"]
@@ -50,7 +50,7 @@ class RecordingRequest:
 
 @dataclass
 class Recording:
-    """One recording that goes on, or has just ended."""
+    """One recording, running or just ended."""
 
     folder: Path
     run: dict[str, Any] = field(default_factory=dict)
@@ -73,34 +73,34 @@ class Recording:
 
     @property
     def started_wall_s(self) -> float | None:
-        """When it began, Unix time."""
+        """Start, in Unix time."""
         started = self.run.get("started")
         value = started.get("wall_s") if isinstance(started, dict) else None
         return float(value) if isinstance(value, int | float) and abs(value) < 1e12 else None
 
     @property
     def elapsed_s(self) -> float:
-        """How long it goes on."""
+        """Seconds since the start."""
         return max(0.0, time.time() - self.started_wall_s) if self.started_wall_s else 0.0
 
     @property
     def can_stop(self) -> bool:
-        """Whether it takes orders; one that was started by hand may not."""
+        """Whether it has a control file; one started by hand may not."""
         return (self.folder / control.CONTROL).is_file()
 
     @property
     def is_on(self) -> bool:
-        """Whether its recorder lives."""
+        """Whether its recorder runs."""
         if self.process is not None:
             return self.process.poll() is None
         return is_being_written(self.folder)
 
     def stop(self) -> None:
-        """Ask it to end in order; InputError when it takes no orders."""
+        """Order it to stop. Raises InputError without a control file."""
         control.order(self.folder, control.STOP)
 
     def size_bytes(self) -> int:
-        """How much it has written so far."""
+        """Bytes written so far."""
         try:
             return sum(path.stat().st_size for path in self.folder.iterdir())
         except OSError:
@@ -108,7 +108,7 @@ class Recording:
 
 
 class Recordings:
-    """All recordings of one folder of runs that go on."""
+    """The running recordings of one folder of runs."""
 
     def __init__(self, runs: Path) -> None:
         """``runs`` need not exist yet."""
@@ -119,7 +119,7 @@ class Recordings:
         self._lock = threading.RLock()
 
     def start(self, request: RecordingRequest, port: str) -> Recording:
-        """Start to record; the recorder's own sentence when it cannot."""
+        """Start a recording. Raises InputError with the recorder's message when it cannot."""
         safe_name(request.name)
         arguments = [
             "record",
@@ -143,7 +143,7 @@ class Recordings:
         return recording
 
     def _wait_for(self, process: subprocess.Popen[bytes], output: IO[bytes]) -> Path:
-        """The folder that this recorder made."""
+        """Wait for the run folder that this recorder makes."""
         end_s = time.monotonic() + START_S
         while time.monotonic() < end_s:
             for folder in self._folders():
@@ -161,7 +161,7 @@ class Recordings:
         raise StorageError(f"the recording did not start in {START_S:g} s")
 
     def look(self) -> list[Recording]:
-        """Recordings that go on and were not known: started by hand, or before a restart."""
+        """Running recordings not known before: started by hand, or before a restart."""
         met = []
         for folder in self._folders():
             with self._lock:
@@ -180,7 +180,7 @@ class Recordings:
         return met
 
     def ended(self) -> list[Recording]:
-        """Those that ended since the last call."""
+        """Recordings that ended since the last call."""
         with self._lock:
             over = [recording for recording in self.now.values() if not recording.is_on]
             for recording in over:

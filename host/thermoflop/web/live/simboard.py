@@ -1,4 +1,4 @@
-"""A simulated board in a process of its own, read like any board: by one reader at a time.
+"""A simulated board in its own process, read by one reader at a time like a real one.
 
 The page reads it through ``socket://``, and hands it to a recorder as it would hand over a cable.
 It outlives the page while somebody reads it, so that a recording goes on when the page is gone.
@@ -25,10 +25,10 @@ _LOOK_EVERY_S = 0.5
 
 
 class SimBoard:
-    """The process of one simulated board; ``address`` is where to read it."""
+    """The process of one simulated board; ``address`` is the URL to read it at."""
 
     def __init__(self, url: str) -> None:
-        """Start it; BoardError when the URL makes no sense."""
+        """Start the process. Raises BoardError for an invalid URL."""
         self.url = url
         arguments = [sys.executable, "-m", "thermoflop.web.live.simboard", url]
         self._process = subprocess.Popen(
@@ -53,7 +53,7 @@ class SimBoard:
         return line
 
     def touch(self) -> None:
-        """Put a finger on its thermistor for a while; BoardError when it is gone."""
+        """Put a finger on its thermistor for a while. Raises BoardError when it has ended."""
         try:
             assert self._process.stdin is not None  # noqa: S101
             self._process.stdin.write(f"finger {FINGER_S}\n")
@@ -62,7 +62,7 @@ class SimBoard:
             raise BoardError("the simulated board has ended") from error
 
     def let_go(self) -> None:
-        """It ends by itself when nobody reads it."""
+        """Let it end once nobody reads it."""
         with contextlib.suppress(OSError):
             if self._process.stdin is not None:
                 self._process.stdin.close()
@@ -78,7 +78,7 @@ class SimBoard:
 
 
 def main(url: str) -> int:
-    """Serve the board of this URL; orders come on standard input."""
+    """Serve the board of this URL; reads orders from standard input."""
     import signal
 
     from thermoflop.errors import ThermoflopError
@@ -98,7 +98,7 @@ def main(url: str) -> int:
 
 
 def _orders(board: SimulatedBoard) -> None:
-    """Fingers, until standard input ends; then the board ends when it has been alone for long."""
+    """Obey orders until standard input ends, then end the board once nobody reads it."""
     for line in sys.stdin:
         word, _, rest = line.partition(" ")
         if word == "finger":

@@ -1,4 +1,4 @@
-"""The boards and GPUs of one server: found, opened, simulated, recorded, closed."""
+"""The live sources of one server: boards, GPUs and recordings."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ SIMULATED = "sim://"
 
 
 class LiveSources:
-    """Everything that is live. Its methods may be called from any thread."""
+    """All live sources. Methods may be called from any thread."""
 
     def __init__(self, site: Site) -> None:
-        """Nothing is opened yet."""
+        """Opens nothing."""
         self.boards: dict[str, BoardSource] = {}
         self.gpus = GpuSource(site.gpu)
         self.recordings = Recordings(site.runs)
@@ -40,7 +40,7 @@ class LiveSources:
         self._watch = threading.Thread(target=self._look_around, daemon=True)
 
     def start(self, port: str | None) -> None:
-        """Take up recordings that go on; open ``port``, or the only board there is."""
+        """Follow running recordings; open ``port``, or the board if there is only one."""
         self._meet(self.recordings.look())
         if port is not None:
             if not self._has(port):
@@ -52,19 +52,19 @@ class LiveSources:
         self._watch.start()
 
     def stop(self) -> None:
-        """Close every port; recordings go on."""
+        """Close all ports; recordings go on."""
         self._stop.set()
-        for feed in list(self.boards.values()):
-            feed.end()
+        for board in list(self.boards.values()):
+            board.end()
         self.gpus.stop()
 
     def unread_ports(self) -> list[PortInfo]:
-        """Boards on USB that the page does not read yet."""
+        """Ports of boards on USB that the page does not read yet."""
         with self._lock:  # every viewer asks this again and again
             if time.monotonic() - self._looked_s > FOUND_S:
                 self._ports = [port for port in list_ports() if port.is_board]
                 self._looked_s = time.monotonic()
-        known = {feed.target.url for feed in self.boards.values()}
+        known = {board.target.url for board in self.boards.values()}
         return [port for port in self._ports if port.device not in known]
 
     def open(self, port: str) -> BoardSource:
@@ -76,47 +76,49 @@ class LiveSources:
         simulated = SimBoard(port) if port.startswith(SIMULATED) else None
         try:
             target = Target(simulated.address) if simulated else choose(port)
-            feed = BoardSource(self._new_key(), target, simulated)
-            feed.open()
+            board = BoardSource(self._new_key(), target, simulated)
+            board.open()
         except ThermoflopError:
             if simulated is not None:
                 simulated.end()
             raise
-        self._add(feed)
-        return feed
+        self._add(board)
+        return board
 
     def close(self, key: str) -> None:
-        """Give a board's port up; a recording of it goes on."""
+        """Close a board's port; a recording of it goes on."""
         with self._lock:
-            feed = self.boards.pop(key, None)
+            board = self.boards.pop(key, None)
             self.version += 1
-        if feed is not None:
-            feed.end()
+        if board is not None:
+            board.end()
 
     def record(self, request: RecordingRequest, key: str | None) -> Recording:
         """Start a recording, with the board ``key`` or without one."""
-        feed = self.boards.get(key) if key else None
-        if key and feed is None:
+        board = self.boards.get(key) if key else None
+        if key and board is None:
             raise InputError("that board is not open any more")
-        if feed is not None and feed.run is not None:
-            raise BoardError(f"the board is being recorded already, in {feed.run.name}")
-        recording = self._record(request, feed) if feed else self.recordings.start(request, "none")
+        if board is not None and board.run is not None:
+            raise BoardError(f"the board is being recorded already, in {board.run.name}")
+        recording = (
+            self._record(request, board) if board else self.recordings.start(request, "none")
+        )
         self.version += 1
         return recording
 
-    def _record(self, request: RecordingRequest, feed: BoardSource) -> Recording:
-        """Hand the board's port to a recorder, and follow what it writes."""
-        feed.given_away = True
-        feed.release()
+    def _record(self, request: RecordingRequest, board: BoardSource) -> Recording:
+        """Pass the board's port to a recorder and follow its run folder."""
+        board.given_away = True
+        board.release()
         try:
-            recording = self.recordings.start(request, feed.target.url)
-            recording.board = feed.key
-            feed.follow(recording.folder)
+            recording = self.recordings.start(request, board.target.url)
+            recording.board = board.key
+            board.follow(recording.folder)
         except ThermoflopError:
-            feed.take_back()
+            board.take_back()
             raise
         finally:
-            feed.given_away = False
+            board.given_away = False
         return recording
 
     def _look_around(self) -> None:
@@ -126,42 +128,42 @@ class LiveSources:
             self._meet(self.recordings.look())
             for recording in self.recordings.ended():
                 self.version += 1
-                feed = self.boards.get(recording.board or "")
-                if feed is not None and feed.run == recording.folder:
-                    feed.take_back()
+                board = self.boards.get(recording.board or "")
+                if board is not None and board.run == recording.folder:
+                    board.take_back()
             if turn % RETRY_TURNS == 0:
                 self._retry()
 
     def _retry(self) -> None:
         """Try again to open ports that could not be opened."""
-        for feed in list(self.boards.values()):
-            if feed.is_idle:
+        for board in list(self.boards.values()):
+            if board.is_idle:
                 try:
-                    feed.open()
+                    board.open()
                 except BoardError as error:
-                    feed.trouble(str(error))
+                    board.trouble(str(error))
 
     def _meet(self, recordings: list[Recording]) -> None:
-        """Follow the boards of recordings that somebody else started, or we before a restart."""
+        """Follow the boards of recordings started elsewhere or before a restart."""
         for recording in recordings:
             self.version += 1
             port = recording.port
             if port is None:
                 continue
-            feed = next((f for f in self.boards.values() if f.target.url == port), None)
-            if feed is None:
-                feed = BoardSource(self._new_key(), Target(port, recording.serial_number))
-                self._add(feed)
-            recording.board = feed.key
-            feed.follow(recording.folder)
+            board = next((f for f in self.boards.values() if f.target.url == port), None)
+            if board is None:
+                board = BoardSource(self._new_key(), Target(port, recording.serial_number))
+                self._add(board)
+            recording.board = board.key
+            board.follow(recording.folder)
 
     def _try_to_open(self, port: str) -> None:
-        feed = BoardSource(self._new_key(), choose(port))
+        board = BoardSource(self._new_key(), choose(port))
         try:
-            feed.open()
+            board.open()
         except BoardError as error:
-            feed.trouble(str(error))
-        self._add(feed)
+            board.trouble(str(error))
+        self._add(board)
 
     def _has(self, port: str) -> bool:
         urls = (f.simulated.url if f.simulated else f.target.url for f in self.boards.values())
@@ -172,7 +174,7 @@ class LiveSources:
             self._made += 1
             return f"board{self._made}"
 
-    def _add(self, feed: BoardSource) -> None:
+    def _add(self, board: BoardSource) -> None:
         with self._lock:
-            self.boards[feed.key] = feed
+            self.boards[board.key] = board
             self.version += 1

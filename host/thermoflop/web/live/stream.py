@@ -1,4 +1,4 @@
-"""Live data to every viewer: one websocket each, ten frames a second at most, nobody waits.
+"""Live data over a websocket for each viewer, at most ten frames a second.
 
 A frame is one JSON object: the state of every board, GPU and recording, and the readings that this
 viewer has not had yet. A viewer's next frame is made when it has taken the last one, so that a slow
@@ -37,7 +37,7 @@ class Stream:
     """All viewers of one server."""
 
     def __init__(self, sources: LiveSources) -> None:
-        """Frames are made while somebody looks."""
+        """Frames are made only while there are viewers."""
         self.viewers = 0
         self.frames = 0
         self.held_back = 0  # turns that a viewer missed because it was still taking the last frame
@@ -50,7 +50,7 @@ class Stream:
         self._texts: dict[tuple[str, int], tuple[str, int]] = {}
 
     async def serve(self, websocket: WebSocket) -> None:
-        """One viewer, until it goes."""
+        """Serve one viewer until it disconnects."""
         await websocket.accept()
         if self.viewers >= MAX_VIEWERS:
             await websocket.close(_TRY_AGAIN_LATER, "too many viewers")
@@ -79,7 +79,7 @@ class Stream:
             self.held_back += max(0, self._turn - turn)
 
     def frame(self, cursors: dict[str, int]) -> str:
-        """The next frame of a viewer with these cursors, which are moved on."""
+        """The next frame of a viewer; advances its cursors."""
         parts = []
         for key, readings in self._sources.items():
             if key not in cursors:
@@ -89,7 +89,7 @@ class Stream:
         return f'{self._head},"points":{{{",".join(parts)}}}}}'
 
     def _points(self, key: str, readings: Readings, number: int) -> tuple[str, int]:
-        """The readings from ``number`` on as JSON, made once for all who are that far."""
+        """The readings from ``number`` on as JSON, cached for all viewers at that number."""
         known = self._texts.get((key, number))
         if known is None:
             first, points = readings.since(number)
@@ -134,12 +134,12 @@ class Stream:
             tick.set_result(self._turn)
 
     def _look(self) -> Any:
-        """Something that changes whenever there is something new."""
+        """A value that changes whenever there is something new to send."""
         sources = self._live
-        self._sources = {key: feed.readings for key, feed in list(sources.boards.items())}
+        self._sources = {key: board.readings for key, board in list(sources.boards.items())}
         for index, readings in list(sources.gpus.readings.items()):
             self._sources[f"gpu{index}"] = readings
-        boards = tuple(feed.version for feed in list(sources.boards.values()))
+        boards = tuple(board.version for board in list(sources.boards.values()))
         return self.viewers, sources.version, boards, tuple(r.next for r in self._sources.values())
 
     def _state(self) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class Stream:
         return {
             "now_s": round(time.monotonic(), 3),
             "sources": sources.version,
-            "boards": [feed.state() for feed in list(sources.boards.values())],
+            "boards": [board.state() for board in list(sources.boards.values())],
             "gpus": sources.gpus.states(),
             "gpu_absent": sources.gpus.absent,
             "recordings": [
@@ -162,6 +162,6 @@ class Stream:
 
 
 async def _until_gone(websocket: WebSocket) -> None:
-    """Take what a viewer sends, which is nothing, until it goes."""
+    """Wait until a viewer disconnects; it sends nothing."""
     while (await websocket.receive())["type"] != "websocket.disconnect":
         pass

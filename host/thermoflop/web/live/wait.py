@@ -1,4 +1,4 @@
-"""The command of a recording that has no command: it waits, and ends well when it is told to.
+"""The command of a recording without a command: waits until stopped, exits with 0.
 
 ``python -m thermoflop.web.live.wait [SECONDS]``
 """

@@ -1,4 +1,4 @@
-"""Reports of recorded runs, each a document of its own in a sandbox.
+"""Reports of recorded runs, each a sandboxed document.
 
 A report is made of what a run brought along, and its file may have been changed by anybody since.
 So it is served with a policy that gives it an origin of its own: its scripts draw its curves, and
@@ -31,17 +31,17 @@ POLICY = (
 
 
 def address(name: str) -> str:
-    """A run's name as a part of an address, whatever bytes it has."""
+    """A run's name as a part of a URL, whatever bytes it has."""
     return quote(os.fsencode(name), safe="")
 
 
 def sendable(name: str) -> str:
-    """A name as text that can be sent; its bytes that are not UTF-8 become question marks."""
+    """A name as valid text; bytes that are not UTF-8 become question marks."""
     return name.encode("utf-8", "replace").decode()
 
 
 def find_run(runs: Path, name: str) -> Path:
-    """The run of that name in that folder and nowhere else; InputError."""
+    """The folder of a run, directly in ``runs``. Raises InputError when there is none."""
     folder = runs / name
     plain = name not in ("", ".", "..") and Path(name).name == name and "\0" not in name
     try:
@@ -54,7 +54,7 @@ def find_run(runs: Path, name: str) -> Path:
 
 
 class Reports:
-    """The addresses under which reports are found."""
+    """Register the routes of the reports."""
 
     def __init__(self, runs: Path) -> None:
         """``runs`` is the folder with the runs."""
@@ -62,7 +62,7 @@ class Reports:
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def one(self, request: Request) -> Response:
-        """The report of one run: the one that was written, or a new one where there is none."""
+        """The report of one run: the file that was written, or a new one."""
         path = unquote_to_bytes(request.scope["raw_path"])
         return await self._answer([os.fsdecode(path[len(b"/runs/") : -len(b"/report")])])
 
@@ -95,7 +95,7 @@ class Reports:
 
 
 def _is_fresh(report: Path) -> bool:
-    """Whether a report was written after everything that it reports."""
+    """Whether a report is newer than everything that it reports."""
     try:
         written = report.lstat()
         newest_s = max((report.parent / name).stat().st_mtime for name in (SAMPLES, RUN))

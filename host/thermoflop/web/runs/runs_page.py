@@ -1,4 +1,4 @@
-"""The page of what was recorded: find, open, compare, delete."""
+"""The page of recorded runs: search, open, compare, delete."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def runs_page(runs: Path) -> None:
 
 
 class _RunsPage:
-    """One viewer's list."""
+    """The list of runs of one viewer."""
 
     def __init__(self, runs: Path) -> None:
         self._runs = runs
@@ -54,7 +54,7 @@ class _RunsPage:
                 "no-caps outline"
             )
             ui.button("Look again", on_click=self.look).props("no-caps flat")
-        self._status = ui.label("").classes("said soft").props("role=status")
+        self._status = ui.label("").classes("status-line soft").props("role=status")
         self._table = ui.element("div")
         self._more = ui.button("Show more", on_click=self._show_more).props("no-caps outline")
 
@@ -185,7 +185,7 @@ def _command(entry: Entry) -> str:
 
 
 def _text(entry: Entry) -> str:
-    """What the filter looks at."""
+    """The text that the filter searches."""
     state = _STATES.get(entry.state, entry.state)
     return f"{entry.folder.name} {_command(entry)} {state}".lower()
 

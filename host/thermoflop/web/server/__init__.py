@@ -1,1 +1,1 @@
-"""The web server: requests, who may ask, how it ends."""
+"""The web server: routes, access control, shutdown."""

@@ -1,4 +1,4 @@
-"""What stands before every page: who may ask, from where, how much, and what the answer may do.
+"""Access control in front of every page: host, origin, token, size, and the answer's headers.
 
 A page on the local machine can be reached by every web site that the user's browser visits, so:
 
@@ -40,7 +40,7 @@ App = Callable[[EmitContext, Receive, Send], Awaitable[None]]
 
 
 class Guard:
-    """An ASGI application around another."""
+    """ASGI middleware that refuses or passes on each request."""
 
     def __init__(self, app: App, site: Site) -> None:
         """``app`` sees only what may pass."""
@@ -48,7 +48,7 @@ class Guard:
         self._site = site
 
     async def __call__(self, scope: EmitContext, receive: Receive, send: Send) -> None:
-        """One request or websocket."""
+        """Handle one request or websocket."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
@@ -83,7 +83,7 @@ class Guard:
         return None
 
     def _is_our_host(self, host: str) -> bool:
-        """Whether a Host header names this server; a foreign name may have been rebound to us."""
+        """Whether a Host header names this server; a foreign one may be DNS rebinding."""
         try:
             parts = urlsplit(f"//{host}")
             name, port = (parts.hostname or "").lower(), parts.port or 80
@@ -97,7 +97,7 @@ class Guard:
         return name in own or name.removesuffix(".local") in own or _is_address(name)
 
     def _has_cookie(self, headers: dict[str, str]) -> bool:
-        """Whether our cookie came; other servers of this name may have set any others beside it."""
+        """Whether our cookie is among those sent; other servers on this host may have set more."""
         pairs = [pair.strip().partition("=") for pair in headers.get("cookie", "").split(";")]
         return any(name == self._cookie_name and self._is_token(value) for name, _, value in pairs)
 
@@ -109,7 +109,7 @@ class Guard:
         return f"thermoflop-{self._site.port}"
 
     async def _ask_for_token(self, scope: EmitContext, receive: Receive, send: Send) -> None:
-        """Exchange a right token in the address for the cookie; refuse everything else."""
+        """Exchange a valid token in the URL for the cookie; refuse everything else."""
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
         given = query.pop(TOKEN, [""])[0]
         if scope["type"] != "http" or scope["method"] not in _LOOKING or not self._is_token(given):
@@ -130,12 +130,12 @@ class Guard:
     async def _answer(
         self, scope: EmitContext, headers: dict[str, str], receive: Receive, send: Send
     ) -> None:
-        """Pass a request on, and see to the headers of the answer."""
+        """Pass a request on and set the security headers of the answer."""
         await self.app(scope, receive, _Answer(send, headers.get("host", "")))
 
 
 class _Answer:
-    """Sends an answer on with our headers; a page's scripts get this answer's own number."""
+    """Sends an answer on with our headers; its scripts get a nonce of this answer."""
 
     def __init__(self, send: Send, host: str) -> None:
         self._send = send
@@ -202,7 +202,7 @@ def _headers(scope: EmitContext) -> dict[str, str]:
 
 
 def _place(origin: str) -> str | None:
-    """Host and port of an Origin header; None of one that is no address."""
+    """Host and port of an Origin header; None for one that is not a URL."""
     try:
         return urlsplit(origin).netloc.lower()
     except ValueError:

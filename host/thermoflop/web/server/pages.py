@@ -1,4 +1,4 @@
-"""Which page is at which address."""
+"""The routes of all pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def register(app: FastAPI, site: Site, sources: LiveSources) -> None:
-    """Put every page at its address."""
+    """Register the route of every page."""
     from nicegui import ui
     from starlette.routing import Route, WebSocketRoute
 

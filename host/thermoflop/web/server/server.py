@@ -29,7 +29,7 @@ def serve(
     on_address: Callable[[str], None] = lambda _: None,
     open_browser: bool = False,
 ) -> None:
-    """Serve ``site`` until Ctrl-C or SIGTERM; ``on_address`` is told the URL once it answers.
+    """Serve ``site`` until Ctrl-C or SIGTERM; calls ``on_address`` with the URL once it answers.
 
     ``stop`` is set by a signal that came before the server took them over. MissingExtra without
     NiceGUI, BoardError when the address is taken or not of this machine.
@@ -98,15 +98,15 @@ def build_app(site: Site, sources: LiveSources) -> Any:
 
 
 class _Plain(logging.Formatter):
-    """What strangers put into an address cannot paint the terminal."""
+    """Log formatter that makes request paths printable: they may hold terminal escapes."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record, each line in printable characters."""
+        """Format a record, each line in printable characters."""
         return "\n".join(printable(line) for line in super().format(record).splitlines())
 
 
 def _quiet_logs() -> None:
-    """Errors of the libraries on standard error, and nothing about pages that are not there."""
+    """Log the libraries' errors to standard error, except about missing pages."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Plain("%(name)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
