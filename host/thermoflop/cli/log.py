@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
             args.out,
             name=args.name,
             duration_s=args.duration_s,
-            on_line=echo,
-            on_progress=_show_progress if sys.stderr.isatty() else None,
+            on_line=echo or (lambda _: None),
+            on_progress=_show_progress if sys.stderr.isatty() else (lambda _: None),
             stop=stop,
             first_line_s=args.wait,
         )
@@ -101,7 +101,7 @@ def _print_result(result: RunResult, picture: Path | None, args: argparse.Namesp
         "duration_s": round(result.duration_s, 3),
         "lines_written": result.lines_written,
         "counters": counters,
-        "clocks": list(result.clocks),
+        "clocks": result.clocks,
         "summary": result.summary.to_json(),
     }
     lines = summary_lines(result.summary, counters, result.clocks)

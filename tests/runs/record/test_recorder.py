@@ -18,7 +18,8 @@ from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
 from thermoflop.pico.wire import Sample
 from thermoflop.runs.folder import store
 from thermoflop.runs.folder.reader import RunReader, read_run
-from thermoflop.runs.record.log import ItemQueue, RunResult, record
+from thermoflop.runs.record.log import RunResult, record
+from thermoflop.runs.record.queue import ItemQueue
 
 
 def links() -> int:

@@ -20,7 +20,7 @@ from typing import Any
 
 from thermoflop.errors import BoardError
 from thermoflop.marks import ENVIRONMENT
-from thermoflop.pico.track import BoardLine, HostEvent
+from thermoflop.pico.track import HostEvent
 from thermoflop.runs import facts
 from thermoflop.runs.child.marks import MarksFile, keys_event
 from thermoflop.runs.child.output import ChildLog, OutputPump
@@ -31,9 +31,9 @@ from thermoflop.runs.folder.records import Record
 from thermoflop.runs.folder.resilient import ResilientStore
 from thermoflop.runs.record.clocks import ClockWatch
 from thermoflop.runs.record.gate import choose_sensor, wait_until_cool
-from thermoflop.runs.record.log import ItemQueue
 from thermoflop.runs.record.plan import Plan, Trial, trials
-from thermoflop.runs.record.sources import open_board, open_gpus
+from thermoflop.runs.record.queue import ItemQueue
+from thermoflop.runs.record.sources import is_urgent, open_board, open_gpus
 
 TURN_S = 0.1
 _OTHERS_EVERY_S = 0.2
@@ -79,7 +79,7 @@ class _Session:
         plan = self._plan
         with ExitStack() as stack:
             stack.enter_context(self._signals)
-            self._board, why, waiting = open_board(plan.port, self._queue, threading.Event())
+            self._board, why, waiting = open_board(plan.port, self._queue)
             if self._board is not None:
                 stack.callback(self._board.link.stop)
             self._note_absent("board", why)
@@ -248,17 +248,13 @@ class _Session:
             self._turn(min(TURN_S, max(0.0, end_s - time.monotonic())))
 
     def _take_in(self, items: Sequence[Record]) -> None:
-        event = False
         for item in items:
             written = self._ledger.write(item)
             if written and self._board is not None:
                 self._board.learn(item)
             if written and self._plan.watcher is not None:
                 self._plan.watcher.see(item)
-            event |= isinstance(item, HostEvent) or (
-                isinstance(item, BoardLine) and type(item.message).__name__ == "Event"
-            )
-        self._ledger.sync(now=event)
+        self._ledger.sync(now=any(map(is_urgent, items)))
 
     def _event(self, ev: str, detail: dict[str, Any], mono_s: float | None = None) -> None:
         at_s = time.monotonic() if mono_s is None else mono_s
