@@ -77,9 +77,11 @@ class RawHelpFormatter(HelpFormatter, argparse.RawDescriptionHelpFormatter):
 
 
 def build_parser(only: str | None = None, everything: bool = False) -> argparse.ArgumentParser:
-    """The parser of all commands; with ``only``, of that command alone, which starts faster.
+    """Build the parser of the command line.
 
-    A command's own arguments are in it for ``only``, and for all with ``everything``.
+    Args:
+        only: the one command that it is for, which starts faster. None: all are listed.
+        everything: whether every command has its options, as completion needs; else ``only`` has.
     """
     from thermoflop import __version__
 
@@ -93,8 +95,8 @@ def build_parser(only: str | None = None, everything: bool = False) -> argparse.
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", title="commands", prog="thermoflop"
     )
-    shown = COMMANDS if only is None else {only: COMMANDS[only]}
-    for name, (module, summary) in shown.items():
+    commands_listed = COMMANDS if only is None else {only: COMMANDS[only]}
+    for name, (module, summary) in commands_listed.items():
         sub = commands.add_parser(
             name, help=summary, description=summary, formatter_class=HelpFormatter
         )
@@ -108,14 +110,23 @@ def build_parser(only: str | None = None, everything: bool = False) -> argparse.
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit code; errors become one sentence on stderr."""
+    """Run one command; an error becomes one sentence on standard error.
+
+    Args:
+        argv: what is typed after ``thermoflop``. None: what this process was started with.
+
+    Returns:
+        The exit code, as ``EXIT_CODES`` lists them.
+
+    Raises:
+        SystemExit: by argparse, for ``--help``, ``--version`` and options that make no sense.
+    """
     from thermoflop.cli import streams
 
     streams.prepare()
-    words = sys.argv[1:] if argv is None else argv
-    only = words[0] if words and words[0] in COMMANDS else None
-    parser = build_parser(only)
-    args = parser.parse_args(words)
+    typed = sys.argv[1:] if argv is None else argv
+    parser = build_parser(typed[0] if typed and typed[0] in COMMANDS else None)
+    args = parser.parse_args(typed)
     if args.command is None:
         parser.print_help()
         return 0

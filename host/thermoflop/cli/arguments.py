@@ -39,7 +39,7 @@ def read_label(text: str) -> tuple[str, str]:
     return key, value
 
 
-# option -> what argparse is told of it
+# option -> its description, as ``add_argument`` takes it
 _SHARED: dict[str, dict[str, Any]] = {
     "--duration": {
         "dest": "duration_s", "type": duration_s, "metavar": "T",

@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def add_backend(parser: argparse.ArgumentParser) -> None:
-    """The library, the device and the number format that operators run with."""
+    """Add the library, the device and the number format that operators run with."""
     add = parser.add_argument
     add("--backend", choices=("numpy", "torch"), help="numpy, or torch where it is installed")
     add("--device", metavar="D", help="cpu, cuda or cuda:1 (cpu)")

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from thermoflop.model.model import Model
 
-PROMPT, GENERATE, SEQUENCE = 1024, 128, 2048  # tokens, where nothing is said
+PROMPT, GENERATE, SEQUENCE = 1024, 128, 2048  # tokens, by default
 _INFERENCE = (
     "devices", "tp", "pp", "dp", "ep", "cp", "batch", "prompt", "generate", "dtype", "kv_dtype",
     "profile", "page",
@@ -22,7 +22,7 @@ def add_hardware(
     flags: tuple[str, ...] = _HARDWARE,
     otherwise: str = "h100",
 ) -> None:
-    """The device and how many of them; ``otherwise`` says what holds when none is named."""
+    """Add the device and how many of them; ``otherwise`` is the default that the help names."""
     parser.add_argument(
         *flags, dest="hardware", metavar="NAME",
         help="the device to compute for, here or not (see `thermoflop gpus`), or a TOML file "
@@ -36,7 +36,7 @@ def add_inference(
     flags: tuple[str, ...] = _HARDWARE,
     otherwise: str = "h100",
 ) -> None:
-    """Device, sizes, number formats and parallelism of an inference run."""
+    """Add device, sizes, number formats and parallelism of an inference run."""
     add_hardware(parser, flags, otherwise)
     add = parser.add_argument
     add("--batch", type=int, default=1, metavar="B", help="sequences (default 1)")
@@ -48,7 +48,7 @@ def add_inference(
         "or fp32 where the device does no other)",
     )  # fmt: skip
     add("--kv-dtype", metavar="F", help="the cache: bf16, fp8, int8, int4")
-    # groups do not nest: within one of a command's own, the options stand in it
+    # argparse does not nest groups: within a command's group, the options stand in that
     is_parser = hasattr(parser, "add_subparsers")
     add = (parser.add_argument_group("parallelism") if is_parser else parser).add_argument
     add("--tp", type=int, metavar="N", help="tensor parallel (default: all devices)")

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def show_progress(text: str) -> None:
-    """Replace the line of progress on a terminal; in a pipe say nothing."""
+    """Replace the line of progress on a terminal; print nothing into a pipe."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 

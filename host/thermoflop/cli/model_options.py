@@ -14,7 +14,7 @@ _FORMAT_OPTIONS = ("dtype", "weights", "activations", "cache")
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """MODEL, and the keys to ignore in it."""
+    """Add MODEL, and the keys to ignore in it."""
     add = parser.add_argument
     add("model", metavar="MODEL",
         help="a config.json, a folder with one, or a name (see `thermoflop models`)")  # fmt: skip
@@ -31,7 +31,7 @@ def load(args: argparse.Namespace) -> Model:
 
 
 def add_conventions(parser: argparse.ArgumentParser) -> None:
-    """One option for each convention, with its choices."""
+    """Add an option for each convention of counting, with its choices."""
     from thermoflop.model.operators.step import CONVENTIONS, Step
 
     group = parser.add_argument_group("conventions")
@@ -44,7 +44,7 @@ def add_conventions(parser: argparse.ArgumentParser) -> None:
 
 
 def add_formats(parser: argparse.ArgumentParser) -> None:
-    """Number formats of weights, activations and cache."""
+    """Add the number formats of weights, activations and cache."""
     group = parser.add_argument_group(
         "formats", "fp32, tf32, bf16, fp16, fp8, int8, int4 (groups of 128; int4-g64), mxfp4"
     )

@@ -1,4 +1,4 @@
-"""``thermoflop pico VERB...``: say one command to the board and print its answer."""
+"""``thermoflop pico VERB...``: send one command to the board and print its answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--port")
     add_shared(parser, "--json", help="print the answer as JSON")
     parser.add_argument("verb", metavar="VERB", help="what to do")
-    parser.add_argument("words", metavar="ARG", nargs="*", default=[], help="its arguments")
+    parser.add_argument("arguments", metavar="ARG", nargs="*", default=[], help="its arguments")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,8 +33,8 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.pico.ports import choose
     from thermoflop.pico.wire import encode_command
 
-    encode_command(1, args.verb, args.words)  # a command that cannot be said opens no port
-    answer = ask(choose(args.port), args.verb, args.words)
+    encode_command(1, args.verb, args.arguments)  # a command that cannot be encoded opens no port
+    answer = ask(choose(args.port), args.verb, args.arguments)
     lines = [json.loads(line.line) for line in answer.lines]
     data = {**answer.to_json(), **({"lines": lines} if lines else {})}
     print_result(args, lambda: data, lambda: _text(answer, lines))

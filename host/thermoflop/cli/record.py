@@ -72,7 +72,7 @@ def _configure_prediction(parser: argparse.ArgumentParser) -> None:
 
 
 def _wish(args: argparse.Namespace) -> Wish | None:
-    """The prediction that the arguments ask for; UsageError for one of no model."""
+    """The prediction to write into the run, if any; UsageError for options without a model."""
     from thermoflop.runs.predict import Wish
 
     if args.model is not None:
@@ -104,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
     """Record, print where the evidence is, and pass the exit code through."""
     from thermoflop.runs.record.session import record_command
 
-    outcome = record_command(plan(args), _say)
+    outcome = record_command(plan(args), _notify)
     page = None if args.no_report else _write_page(outcome)
     if args.model is not None:
         _print_predicted(outcome)
@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
         print(json_text({"folder": str(outcome.folder), **outcome.run}))
     _print_outcome(outcome)
     if page is not None:
-        _say(f"report: {page}")
+        _notify(f"report: {page}")
     return outcome.exit_code
 
 
@@ -124,7 +124,7 @@ def _write_page(outcome: Outcome) -> Path | None:
     try:
         return write_report([outcome.folder])
     except ThermoflopError as error:
-        _say(f"no report: {error}")
+        _notify(f"no report: {error}")
         return None
 
 
@@ -138,9 +138,9 @@ def _print_predicted(outcome: Outcome) -> None:
         print("\n".join(lines(analysis)), file=sys.stderr)
         for warning in analysis.warnings:
             if warning.startswith("predicted "):
-                _say(warning)
+                _notify(warning)
     except ThermoflopError as error:
-        _say(f"nothing to set beside the predictions: {error}")
+        _notify(f"nothing to set beside the predictions: {error}")
 
 
 def plan(args: argparse.Namespace) -> Plan:
@@ -182,19 +182,19 @@ def _split(command: str) -> list[str]:
         raise UsageError(f"--vs {command!r} is not a command line: {error}") from error
 
 
-def _say(text: str) -> None:
+def _notify(text: str) -> None:
     print(f"thermoflop record: {text}", file=sys.stderr, flush=True)
 
 
 def _print_outcome(outcome: Outcome) -> None:
     for source, why in outcome.absent.items():
-        _say(f"no {'GPU' if source == 'gpu' else source}: {why}")
+        _notify(f"no {'GPU' if source == 'gpu' else source}: {why}")
     for trial in outcome.trials:
         if trial.duration_s is None:
             continue
         ended = f"killed by {trial.signal}" if trial.signal else f"exit code {trial.exit_code}"
         name = f"trial {trial.index} ({trial.variant}{', warm-up' if trial.warmup else ''})"
-        _say(f"{name}: {trial.duration_s:.3f} s, {ended}")
+        _notify(f"{name}: {trial.duration_s:.3f} s, {ended}")
     for notice in outcome.notices:
-        _say(notice)
-    _say(f"kept in {outcome.folder}")
+        _notify(notice)
+    _notify(f"kept in {outcome.folder}")

@@ -36,7 +36,7 @@ def is_full(error: OSError) -> bool:
 
 
 def forget_output() -> None:
-    """Let what standard output still holds go nowhere, so that the exit has nothing to say."""
+    """Let what standard output still holds go nowhere, so that nothing fails at exit."""
     try:
         number = sys.stdout.fileno()
     except (OSError, ValueError):

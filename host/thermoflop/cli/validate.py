@@ -1,4 +1,4 @@
-"""``thermoflop validate counts|times|memory [FILE...]``: check against what others found."""
+"""``thermoflop validate counts|times|memory [FILE...]``: compare with what others measured."""
 
 from __future__ import annotations
 

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.hardware.device import Device
 
-_SHOWN = ("fp32", "bf16", "fp8", "int8")
+_FORMATS = ("fp32", "bf16", "fp8", "int8")
 
 
 def devices_text(devices: list[Device]) -> str:
     """One line a device: memory, bandwidth, dense peaks, links, power, ridge."""
-    head = ["device", "GB", "GB/s", *(f"{name}" for name in _SHOWN), "link", "W", "ridge", ""]
+    head = ["device", "GB", "GB/s", *(f"{name}" for name in _FORMATS), "link", "W", "ridge", ""]
     rows = [head, *(_row(device) for device in devices)]
     notes = (
         "peaks in dense TFLOP/s; link in GB/s, one direction; ridge in FLOP/byte at bf16 or fp16;\n"
@@ -28,7 +28,7 @@ def devices_text(devices: list[Device]) -> str:
 
 
 def _row(device: Device) -> list[str]:
-    peaks = [_peak(device, name) for name in _SHOWN]
+    peaks = [_peak(device, name) for name in _FORMATS]
     wide = "bf16" if ("bf16" in device.peaks or "fp16" in device.peaks) else ""
     return [
         shortened(device.name, 30),
@@ -43,8 +43,8 @@ def _row(device: Device) -> list[str]:
 
 
 def _peak(device: Device, name: str) -> str:
-    found = device.peaks.get(name) or (device.peaks.get("fp16") if name == "bf16" else None)
-    return "-" if found is None else digits(found / 1e12)
+    peak = device.peaks.get(name) or (device.peaks.get("fp16") if name == "bf16" else None)
+    return "-" if peak is None else digits(peak / 1e12)
 
 
 def device_text(device: Device) -> str:
@@ -57,8 +57,8 @@ def device_text(device: Device) -> str:
             peaks = ", ".join(f"{key} {digits(peak / 1e12)}" for key, peak in value.items())
             lines.append(f"  dense TFLOP/s: {peaks}")
         else:
-            shown = f"{value:g}" if isinstance(value, float) else value
-            lines.append(f"  {name}: {shown}")
+            text = f"{value:g}" if isinstance(value, float) else value
+            lines.append(f"  {name}: {text}")
     lines.append(f"  read in the source: {', '.join(device.read) or 'nothing'}")
     lines.append(f"  source: {device.source}")
     return "\n".join(wrapped(line, "    ") for line in lines)

@@ -114,11 +114,11 @@ def heads_of(model: Model) -> tuple[int, int]:
 def forms_of(model: Model, groups: int | None = None, rank: int = 512) -> dict[str, Model]:
     """The model in every form of attention, by the form's name."""
     heads, kv_heads = heads_of(model)
-    own = kv_heads if 1 < kv_heads < heads else max(1, heads // 8)
-    chosen = own if groups is None else groups
+    if groups is None:
+        groups = kv_heads if 1 < kv_heads < heads else max(1, heads // 8)
     forms = {
         "MHA": grouped(heads),
-        f"GQA({chosen})": grouped(chosen),
+        f"GQA({groups})": grouped(groups),
         "MQA": grouped(1),
         f"MLA({rank})": latent(rank),
     }
@@ -208,13 +208,16 @@ def compare_text(variants: list[Variant]) -> str:
 
 def _decoding(variants: list[Variant]) -> list[list[str]]:
     """The rows of the tokens after the first; there are none where nothing is generated."""
-    found = [variant.estimate for variant in variants]
-    base = found[0].per_token.expected_s
+    estimates = [variant.estimate for variant in variants]
+    base = estimates[0].per_token.expected_s
     return [
-        ["each token", *(seconds(each.per_token.expected_s) for each in found)],
-        ["  bound", *(seconds(each.per_token.bound_s) for each in found)],
-        ["tokens/s", *(digits(each.decode_tokens_per_s) for each in found)],
-        ["times faster than MHA", *(f"{base / each.per_token.expected_s:.2f}" for each in found)],
+        ["each token", *(seconds(each.per_token.expected_s) for each in estimates)],
+        ["  bound", *(seconds(each.per_token.bound_s) for each in estimates)],
+        ["tokens/s", *(digits(each.decode_tokens_per_s) for each in estimates)],
+        [
+            "times faster than MHA",
+            *(f"{base / each.per_token.expected_s:.2f}" for each in estimates),
+        ],
     ]
 
 
