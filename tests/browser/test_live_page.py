@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from kit import website
-from kit.board_lines import Pty, hello_line, sample_line, settings_line
+from kit.board_lines import Pty, hello_line, sample_line, seal, settings_line
 from thermoflop.model.mults import (
     DecoderShape,
     exact_mults,
@@ -20,7 +20,7 @@ from thermoflop.model.mults import (
     script_params,
 )
 from thermoflop.pico.track import BoardLine
-from thermoflop.pico.wire import Sample, seal
+from thermoflop.pico.wire import Sample
 from thermoflop.runs.folder.reader import RunReader
 from thermoflop.runs.folder.records import Record
 from thermoflop.runs.folder.store import is_being_written

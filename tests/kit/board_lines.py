@@ -7,9 +7,15 @@ import tty
 from pathlib import Path
 from typing import Self
 
-from thermoflop.pico.wire import seal
+from thermoflop.pico.wire import crc16
 
 BOOT = "3fa2c1"
+
+
+def seal(body: str) -> bytes:
+    """``body`` is a JSON object without its closing brace; the line with crc, brace and newline."""
+    data = body.encode("ascii")
+    return data + b',"crc":"%04x"}\n' % crc16(data)
 
 
 def sample_line(

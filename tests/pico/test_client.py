@@ -7,11 +7,10 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from kit.board_lines import Pty, event_line, sample_line, settings_line
+from kit.board_lines import Pty, event_line, sample_line, seal, settings_line
 from thermoflop.errors import BoardError, BoardRefused, UsageError
 from thermoflop.pico.client import ask
 from thermoflop.pico.ports import Target
-from thermoflop.pico.wire import seal
 
 Answers = Callable[[int, str], bytes]
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kit import board_lines
+from kit.board_lines import seal
 from thermoflop.errors import UsageError
 from thermoflop.pico.wire import (
     Bad,
@@ -27,7 +28,6 @@ from thermoflop.pico.wire import (
     decode,
     encode_command,
     printable,
-    seal,
 )
 
 GOOD = board_lines.sample_line(12).rstrip(b"\n")

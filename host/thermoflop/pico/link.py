@@ -31,22 +31,17 @@ _RETRY_FROM_S, _RETRY_TO_S = 0.2, 2.0
 
 
 class Latest:
-    """The newest items for somebody who only looks: bounded, forgets the oldest, counts them."""
+    """The newest items for somebody who only looks: bounded, forgets the oldest."""
 
     def __init__(self, maxlen: int = 4096) -> None:
         """``maxlen`` items at most are kept."""
-        self._items: deque[Item] = deque()
-        self._maxlen = maxlen
+        self._items: deque[Item] = deque(maxlen=maxlen)
         self._lock = threading.Lock()
-        self.forgotten = 0
 
     def __call__(self, items: Iterable[Item]) -> None:
         """Take items; the sink of a link."""
         with self._lock:
             self._items.extend(items)
-            while len(self._items) > self._maxlen:
-                self._items.popleft()
-                self.forgotten += 1
 
     def take(self) -> list[Item]:
         """All items since the last call."""

@@ -17,21 +17,10 @@ from typing import Any, NoReturn
 
 from thermoflop.errors import UsageError
 
-PROTO = 1
 MAX_LINE_BYTES = 256  # newline included
 MAX_COMMAND_BYTES = 80  # newline included
 MAX_ID = 999_999_999
 MODES = frozenset({"auto", "on", "off", "fault", "hot", "safe"})
-BAD_REASONS = {
-    "too_long": f"longer than {MAX_LINE_BYTES} bytes",
-    "empty": "an empty line",
-    "not_ascii": "a byte that is not printable ASCII",
-    "no_crc": "no crc at its end",
-    "crc": "a wrong crc",
-    "not_json": "not a JSON object",
-    "kind": "a kind that is not known",
-    "fields": "a field that is missing, of a wrong type or out of range",
-}
 
 _CRC_TAIL_BYTES = len(',"crc":"5a3c"}')
 _NOT_PRINTABLE = re.compile(rb"[^\x20-\x7e]").search
@@ -138,7 +127,12 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """A line that is not believed: ``reason`` is a key of BAD_REASONS."""
+    """A line that is not believed, and why.
+
+    ``reason`` is ``too_long`` (for MAX_LINE_BYTES), ``empty``, ``not_ascii`` (a byte that is not
+    printable), ``no_crc`` (at its end), ``crc`` (a wrong one), ``not_json`` (no object), ``kind``
+    (not known), or ``fields`` (one missing, of a wrong type or out of range).
+    """
 
     reason: str
 
@@ -149,12 +143,6 @@ Message = Hello | Units | Settings | Sample | Event | Reply | Mults | Log
 def crc16(data: bytes) -> int:
     """CRC-16/CCITT-FALSE of ``data``; the check value of b"123456789" is 0x29b1."""
     return crc_hqx(data, 0xFFFF)
-
-
-def seal(body: str) -> bytes:
-    """``body`` is a JSON object without its closing brace; the line with crc, brace and newline."""
-    data = body.encode("ascii")
-    return data + b',"crc":"%04x"}\n' % crc16(data)
 
 
 def decode(line: bytes) -> Message | Bad:

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.board_lines import seal
 from kit.simulated_board import bad, board, samples
 from thermoflop.pico.simulated.cable import (
     HOST_BUFFER_BYTES,
@@ -18,7 +19,7 @@ from thermoflop.pico.simulated.cable import (
     corrupted,
 )
 from thermoflop.pico.simulated.truth import CableTruth
-from thermoflop.pico.wire import Bad, Sample, decode, seal
+from thermoflop.pico.wire import Bad, Sample, decode
 
 LINE = seal('{"k":"t","boot":"3fa2c1","seq":7,"up_s":1.200,"drops":0')
 

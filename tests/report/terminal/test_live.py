@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from kit.board_lines import event_line, introduction, sample_line
+from kit.board_lines import event_line, introduction, sample_line, seal
 from rich.cells import cell_len
 from thermoflop.pico.track import Tracker
-from thermoflop.pico.wire import seal
 from thermoflop.report.messages import describe_event
 from thermoflop.report.terminal.braille import Canvas
 from thermoflop.report.terminal.live import Live

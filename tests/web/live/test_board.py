@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from kit.board_lines import Pty, hello_line, sample_line, settings_line
+from kit.board_lines import Pty, hello_line, sample_line, seal, settings_line
 from thermoflop.errors import BoardError, BoardRefused, UsageError
 from thermoflop.pico.link import Latest, Link
 from thermoflop.pico.ports import Target
-from thermoflop.pico.wire import seal
 from thermoflop.web.live.board import BoardSource
 from thermoflop.web.live.sources import MAX_BOARDS, LiveSources
 from thermoflop.web.site import Site

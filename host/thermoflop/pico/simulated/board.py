@@ -51,7 +51,6 @@ class SimulatedBoard:
         self.options = options or Options()
         self.ledger = ledger or CableTruth()
         self.cable = Cable(self.options.faults, self.options.seed, self.ledger)
-        self.late_s = 0.0  # how much the computer could not keep up
         self.firmware_error: str | None = None  # the traceback that left a prompt behind
         self._sources = dict(sources) if sources is not None else firmware_sources()
         self._until_s = until_s
@@ -256,7 +255,6 @@ class SimulatedBoard:
         wait_s = self._start_s + now_s / self.options.speed - mono_s
         if wait_s < -_LATE_S:
             self._start_s -= wait_s
-            self.late_s -= wait_s
         return max(wait_s, 0.0)
 
 
