@@ -5,8 +5,9 @@ from __future__ import annotations
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.formats import choose_formats
-from thermoflop.model.operators.build import source_positions
+from thermoflop.model.operators.build import build_operators, source_positions
 from thermoflop.model.operators.step import Step, checked
+from thermoflop.model.operators.table import OperatorTable
 from thermoflop.model.sizes import Sizes
 
 TYPE_CHECKING = False
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.operators.generation import Generation
-    from thermoflop.model.operators.table import OperatorTable
     from thermoflop.model.operators.training import Training
 
 
@@ -114,6 +114,10 @@ class Model(Sizes):
         conventions = (attention, logits, mla, kernels, experts, expert_reads, convolution)
         step = checked(Step(batch, new, cached, encoder, images, encode, *conventions))
         self._check_fits(step)
+        sizes = (self.description.stacks[0].hidden, batch, new, cached, encoder, images or 0)
+        if all(type(size) is int for size in sizes):
+            operators = build_operators(self.description, step)
+            return OperatorTable(self.name, operators, step, formats)
         from thermoflop.model.operators.sweep import table_of
 
         return table_of(self.name, self.description, step, formats)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.errors import UsageError
-from thermoflop.model.architecture import cache, parameters
+from thermoflop.model.architecture import parameters
 from thermoflop.model.architecture.formats import parse_format
 from thermoflop.model.operators.step import Step, checked
 
@@ -139,12 +139,12 @@ class Sizes:
         if page is not None and (type(page) is not int or page < 1):
             raise UsageError(f"page={page!r} makes no sense: expected a whole number of tokens")
         chosen = parse_format(dtype)
+        from thermoflop.model.architecture.cache import cache_elements
+        from thermoflop.model.operators.sweep import widened
 
         def count(described: Description, length: Number, source: Number, many: Number) -> Number:
-            elements = cache.cache_elements(described, length, source, page, mla, windowed)
+            elements = cache_elements(described, length, source, page, mla, windowed)
             return chosen.bytes_of(many * elements)
-
-        from thermoflop.model.operators.sweep import widened
 
         return widened(count, self.description, tokens, encoder, batch)
 
@@ -167,10 +167,11 @@ class Sizes:
             True
         """
         chosen = parse_format(dtype)
+        from thermoflop.model.architecture.cache import state_elements
         from thermoflop.model.operators.sweep import widened
 
         return widened(
-            lambda described, many: chosen.bytes_of(many * cache.state_elements(described)),
+            lambda described, many: chosen.bytes_of(many * state_elements(described)),
             self.description,
             batch,
         )

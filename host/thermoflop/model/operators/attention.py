@@ -7,7 +7,6 @@ from thermoflop.model.architecture.mixers import Attention, LatentAttention
 from thermoflop.model.operators.context import elementwise, normalize
 from thermoflop.model.operators.kinds import Attend, MatMul, Softmax
 from thermoflop.model.operators.operator import Operator
-from thermoflop.model.operators.scan import recurrent_operators
 from thermoflop.model.operators.step import causal_pairs, keys_held
 
 TYPE_CHECKING = False
@@ -26,6 +25,8 @@ def mixer_operators(mixer: Mixer, scope: EmitContext) -> Iterator[Operator]:
     elif isinstance(mixer, LatentAttention):
         yield from _latent(mixer, scope)
     else:
+        from thermoflop.model.operators.scan import recurrent_operators
+
         yield from recurrent_operators(mixer, scope)
 
 
