@@ -123,6 +123,11 @@ def test_the_examples_in_the_documentation_run(name: str) -> None:
     assert not runner.failures, "".join(report)
 
 
+def test_the_example_of_the_package_runs() -> None:
+    result = doctest.testmod(thermoflop)
+    assert (result.attempted > 0, result.failed) == (True, 0)
+
+
 @pytest.mark.parametrize("name", [name for name in CALLABLES if name.startswith(WITH_EXAMPLES)])
 def test_each_method_of_models_and_tables_has_an_example(name: str) -> None:
     assert _examples(CALLABLES[name])

@@ -1,9 +1,20 @@
 """thermoflop: what a transformer run should cost, and what heat did to it.
 
 ``load_model`` reads a config.json (a path, a folder, a dictionary or a catalogue name) and gives a
-``Model``; ``Model.operators`` gives the ``OperatorTable`` of one step. ``mark``, ``note`` and
-``phase`` tell a recorder around this process what it is doing. Names are imported when they are
-first used, so that ``import thermoflop`` costs next to nothing.
+``Model``; ``Model.operators`` gives the ``OperatorTable`` of one ``Step``. On a ``Device``, which
+``find_device`` finds by name, ``estimate`` gives time, memory and energy of a run, ``fit`` what
+fits in memory, ``train`` the cost of training, ``compare`` the forms of attention side by side and
+``speculate`` the gain of a draft model. ``mark``, ``note`` and ``phase`` tell a recorder around
+this process what it is doing. Names are imported when they are first used, so that
+``import thermoflop`` costs next to nothing.
+
+Example:
+    >>> import thermoflop as tf
+    >>> model = tf.load_model("llama-3-8b")
+    >>> model.params, model.kv_bytes(1)
+    (8030261248, 131072)
+    >>> tf.fit(model, "h100").fits
+    True
 """
 
 from __future__ import annotations

@@ -77,22 +77,22 @@ class Memory:
 
     @property
     def total_bytes(self) -> Number:
-        """Everything together."""
+        """Bytes of everything together."""
         return self.weight_bytes + self.kv_bytes + self.activation_bytes + self.reserve_bytes
 
     @property
     def fits(self) -> Number:
-        """Whether it fits."""
+        """Whether everything together is at most the capacity."""
         return self.total_bytes <= self.capacity_bytes
 
     @property
     def shortfall_bytes(self) -> Number:
-        """What is missing; 0 where it fits."""
+        """Bytes that are missing; 0 where it fits."""
         return maximum(self.total_bytes - self.capacity_bytes, 0)
 
     @property
     def assumption(self) -> str:
-        """The reserve and the page, in words."""
+        """The blocks of the cache and the reserve, as a phrase."""
         paged = "logical cache" if self.page_tokens is None else f"pages of {self.page_tokens}"
         return f"{paged}; reserve {RESERVE_BYTES / 1e9:g} GB + {RESERVE_SHARE:.0%} assumed"
 

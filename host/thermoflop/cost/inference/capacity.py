@@ -71,7 +71,7 @@ class Fit:
 
     @property
     def fits(self) -> bool:
-        """Whether what was asked for fits."""
+        """Whether this run fits."""
         return bool(self.memory.fits)
 
     def __str__(self) -> str:

@@ -49,19 +49,19 @@ class TrainingMemory:
 
     @property
     def total_bytes(self) -> float:
-        """Everything together."""
+        """Bytes of everything together."""
         return (
             self.weight_bytes + self.gradient_bytes + self.optimizer_bytes + self.activation_bytes
         )
 
     @property
     def fits(self) -> bool:
-        """Whether it fits."""
+        """Whether everything together is at most the capacity."""
         return self.total_bytes <= self.capacity_bytes
 
     @property
     def shortfall_bytes(self) -> float:
-        """What is missing; 0 where it fits."""
+        """Bytes that are missing; 0 where it fits."""
         return max(0.0, self.total_bytes - self.capacity_bytes)
 
 

@@ -87,12 +87,12 @@ class TrainingEstimate:
 
     @property
     def mfu(self) -> float:
-        """Model FLOPs utilization (Chowdhery et al. 2022): recomputation counts for nothing."""
+        """Model FLOPs utilization, 0 to 1 (Chowdhery et al. 2022): without recomputation."""
         return self._utilization(self.model_flops)
 
     @property
     def hfu(self) -> float:
-        """Hardware FLOPs utilization: recomputation counts."""
+        """Hardware FLOPs utilization, 0 to 1: with recomputation."""
         return self._utilization(self.hardware_flops)
 
     def _utilization(self, flops: float) -> float:
@@ -101,7 +101,7 @@ class TrainingEstimate:
 
     @property
     def days(self) -> tuple[float, float, float] | None:
-        """Expected days for ``train_tokens``, and the ends of the 80 % interval."""
+        """Expected days for ``train_tokens`` and the ends of the 80 % interval; None without."""
         if self.train_tokens is None:
             return None
         iterations = self.train_tokens / (self.global_batch * self.sequence)
@@ -113,12 +113,12 @@ class TrainingEstimate:
 
     @property
     def device_hours(self) -> float | None:
-        """Device hours expected for ``train_tokens``."""
+        """Device hours expected for ``train_tokens``; None without."""
         return None if self.days is None else self.days[0] * 24 * self.plan.devices
 
     @property
     def price(self) -> float | None:
-        """Device hours times their price."""
+        """Price of the whole run, in the currency of ``price_per_device_hour``; None without."""
         if self.device_hours is None or self.price_per_device_hour is None:
             return None
         return self.device_hours * self.price_per_device_hour

@@ -63,7 +63,7 @@ class Layout:
 
     @property
     def devices(self) -> int:
-        """Devices in all."""
+        """Devices in all: tp x pp x dp x cp."""
         return self.tp * self.pp * self.dp * self.cp
 
     @property
