@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Value = float | int | str | None
+Ends = tuple[float | None, float | None, float | None]
 COLUMNS = ("key", "label", "value", "unit")
 
 
@@ -71,12 +72,16 @@ def figure(
     *,
     why: str | None = None,
     detail: str = "",
+    ends: Ends = (None, None, None),
 ) -> Figure:
-    """A number; without ``text`` three digits of it and its unit, without ``why`` its own key."""
+    """A number; without ``text`` three digits of it and its unit, without ``why`` its own key.
+
+    ``ends`` are its bound, and the low and the high end of its interval.
+    """
     if not text:
         number = float(value or 0)
         text = seconds(number) if unit == "s" else f"{digits(number)} {unit}"
-    return Figure(key, label, text, value, unit, key if why is None else why, detail)
+    return Figure(key, label, text, value, unit, key if why is None else why, detail, *ends)
 
 
 def column(

@@ -19,7 +19,7 @@ from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.parts import Convolution, Linear
 
 if TYPE_CHECKING:
-    from typing import Any, Protocol
+    from typing import Any
 
     from thermoflop.base.number import Number
     from thermoflop.base.sheet import Grid
@@ -27,19 +27,6 @@ if TYPE_CHECKING:
     from thermoflop.cost.work.share import Share
     from thermoflop.model.architecture.description import Description, Layer
     from thermoflop.model.architecture.parts import Part
-
-    class Occupied(Protocol):
-        """What serving and training both say of a device's memory."""
-
-        @property
-        def total_bytes(self) -> Number: ...
-        @property
-        def capacity_bytes(self) -> Number: ...
-        @property
-        def fits(self) -> Number: ...
-        @property
-        def shortfall_bytes(self) -> Number: ...
-
 
 RESERVE_BYTES = 0.7e9
 RESERVE_SHARE = 0.02
@@ -118,15 +105,15 @@ def memory_parts(memory: Memory) -> list[Figure]:
     return figures_of([memory_sheet(memory)])[:4]
 
 
-def occupied_text(memory: Occupied) -> str:
+def occupied_text(total_bytes: float, capacity_bytes: float) -> str:
     """How much of a device is taken, and whether that is too much."""
-    fits = "fits" if memory.fits else f"DOES NOT FIT: {gigabytes(memory.shortfall_bytes)} missing"
-    whole = gigabytes(memory.capacity_bytes)
-    return f"memory a device: {gigabytes(memory.total_bytes)} of {whole}, {fits}"
+    missing = total_bytes - capacity_bytes
+    fits = f"DOES NOT FIT: {gigabytes(missing)} missing" if missing > 0 else "fits"
+    return f"memory a device: {gigabytes(total_bytes)} of {gigabytes(capacity_bytes)}, {fits}"
 
 
-def memory_json(memory: Occupied) -> dict[str, Any]:
-    """A record of memory as JSON takes it, with what follows from it."""
+def memory_json(memory: Any) -> dict[str, Any]:
+    """Memory of serving or training as one object, with its sum and whether it fits."""
     follows = ("total_bytes", "fits", "shortfall_bytes")
     return {**plain(memory), **{name: plain(getattr(memory, name)) for name in follows}}
 

@@ -201,19 +201,16 @@ def fit_sheet(capacity: Fit) -> Grid:
     batch, context = capacity.largest_batch, capacity.longest_context
     most = f"more than {DEVICES[-1]:,}"
     devices = most if capacity.fewest_plan is None else describe_devices(capacity)
-    rows = (
-        ("largest batch", " at this context", batch, "sequences", f"{batch:,}"),
-        ("longest context", " at this batch", context, "tokens", f"{context:,} tokens"),
-        ("fewest devices", " for this", capacity.fewest_devices, "devices", devices),
-    )
-    return column(
-        "fit",
-        "What fits",
-        [
-            Row(label + when, (figure(f"fit.{label.split()[1]}", label, value, unit, text),))
-            for label, when, value, unit, text in rows
-        ],
-    )
+    batches = figure("fit.batch", "largest batch", batch, "sequences", f"{batch:,}")
+    tokens = figure("fit.context", "longest context", context, "tokens", f"{context:,} tokens")
+    number = capacity.fewest_devices
+    lines = (
+        Row("largest batch at this context", (batches,)),
+        Row("longest context at this batch", (tokens,)),
+        Row("fewest devices for this",
+            (figure("fit.devices", "fewest devices", number, "devices", devices),)),
+    )  # fmt: skip
+    return column("fit", "What fits", lines)
 
 
 def fit_text(capacity: Fit) -> str:

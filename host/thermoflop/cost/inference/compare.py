@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.record import record, replace
-from thermoflop.base.units import digits, gigabytes, seconds, table, wrapped
+from thermoflop.base.record import fields_of, record, replace
+from thermoflop.base.sheet import figure, figures_of
+from thermoflop.base.units import gigabytes, table, wrapped
 from thermoflop.cost.inference.capacity import fit
 from thermoflop.cost.inference.estimate import estimate
-from thermoflop.cost.inference.result import Estimate
+from thermoflop.cost.inference.result import Estimate, estimate_json, estimate_sheet
 from thermoflop.cost.memory import layers_of, stage_share
 from thermoflop.cost.work.steps import decode_step
 from thermoflop.errors import UsageError
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from thermoflop.base.sheet import Figure
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Share
     from thermoflop.model.architecture.mixers import Mixer
@@ -187,17 +189,57 @@ def _read_bytes(share: Share, step: Step) -> float:
     return total
 
 
+def variant_figures(variants: list[Variant]) -> list[dict[str, Figure]]:
+    """The figures of each form by key: those of its estimate, and what a comparison adds."""
+    return [_figures(variant, variants[0].estimate.per_token.expected_s) for variant in variants]
+
+
+def _figures(variant: Variant, mha_s: float) -> dict[str, Figure]:
+    estimated, batch = variant.estimate, variant.largest_batch
+    added = [
+        figure("model.params", "", variant.params, "parameters", f"{variant.params / 1e9:.3f} G"),
+        token_bytes(estimated),
+        figure("fit.batch", "", batch, "sequences", f"{batch:,}"),
+    ]
+    if estimated.generate > 1:
+        ratio = mha_s / estimated.per_token.expected_s
+        text = f"{ratio:.2f} ×"
+        added.append(figure("faster", "", ratio, "times", text, why="token.expected"))
+    return {each.key: each for each in (*figures_of(estimate_sheet(estimated)), *added)}
+
+
+def token_bytes(estimated: Estimate) -> Figure:
+    """Bytes that one token adds to the cache of the whole model, in the run's format."""
+    elements = estimated.setting.model.kv_bytes(1, dtype="fp8")  # one byte an element
+    size = float(elements) * estimated.precision.kv_bytes
+    return figure("model.kv", "cache of a token", size, "B", f"{size:,.0f} B")
+
+
+_ROWS = (
+    ("first token", "first.expected"),
+    ("each token", "token.expected"),
+    ("  bound", "token.bound"),
+    ("tokens/s", "rate.decode"),
+    ("times faster than MHA", "faster"),
+    ("largest batch", "fit.batch"),
+)
+
+
 def compare_text(variants: list[Variant]) -> str:
-    """The forms in columns."""
-    first = variants[0].estimate
-    rows = [["", *(variant.name for variant in variants)]]
-    rows.append(["parameters", *(f"{variant.params / 1e9:.3f} G" for variant in variants)])
-    rows.append(["KV bytes a token", *(f"{v.kv_bytes_per_token:,}" for v in variants)])
-    rows.append(["cache a device", *(gigabytes(v.estimate.memory.kv_bytes) for v in variants)])
-    rows.append(["bytes read a token", *(gigabytes(v.decode_bytes) for v in variants)])
-    rows.append(["first token", *(seconds(v.estimate.first_token.expected_s) for v in variants)])
-    rows += _decoding(variants) if first.per_token.expected_s else []
-    rows.append(["largest batch", *(f"{v.largest_batch:,}" for v in variants)])
+    """The forms in columns, at most 100 columns wide."""
+    first, figures = variants[0].estimate, variant_figures(variants)
+
+    def row(label: str, key: str) -> list[str]:
+        return [label, *(form[key].text.removesuffix(f" {label}").rstrip(" ×") for form in figures)]
+
+    rows = [
+        ["", *(variant.name for variant in variants)],
+        row("parameters", "model.params"),
+        ["KV bytes a token", *(f"{variant.kv_bytes_per_token:,}" for variant in variants)],
+        row("cache a device", "memory.cache"),
+        ["bytes read a token", *(gigabytes(variant.decode_bytes) for variant in variants)],
+        *(row(label, key) for label, key in _ROWS if key in figures[0]),
+    ]
     title = (
         f"{first.model_name.removesuffix(' as MHA')} on {first.plan.devices} x "
         f"{first.device.name}, batch {first.batch}, {first.prompt} + {first.generate} tokens, "
@@ -206,33 +248,8 @@ def compare_text(variants: list[Variant]) -> str:
     return f"{title}\n\n{table(rows)}\n\n{wrapped(first.provenance)}"
 
 
-def _decoding(variants: list[Variant]) -> list[list[str]]:
-    """The rows of the tokens after the first; there are none where nothing is generated."""
-    estimates = [variant.estimate for variant in variants]
-    base = estimates[0].per_token.expected_s
-    return [
-        ["each token", *(seconds(each.per_token.expected_s) for each in estimates)],
-        ["  bound", *(seconds(each.per_token.bound_s) for each in estimates)],
-        ["tokens/s", *(digits(each.decode_tokens_per_s) for each in estimates)],
-        [
-            "times faster than MHA",
-            *(f"{base / each.per_token.expected_s:.2f}" for each in estimates),
-        ],
-    ]
-
-
 def compare_json(variants: list[Variant]) -> list[dict[str, Any]]:
     """The forms as objects."""
-    from thermoflop.cost.inference.result import estimate_json
-
     return [
-        {
-            "name": variant.name,
-            "params": variant.params,
-            "kv_bytes_per_token": variant.kv_bytes_per_token,
-            "decode_bytes": variant.decode_bytes,
-            "largest_batch": variant.largest_batch,
-            "estimate": estimate_json(variant.estimate),
-        }
-        for variant in variants
+        {**fields_of(variant), "estimate": estimate_json(variant.estimate)} for variant in variants
     ]

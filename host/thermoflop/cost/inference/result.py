@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.number import maximum
-from thermoflop.base.record import fields_of, plain, record, replace
+from thermoflop.base.record import fields_of, plain, record
 from thermoflop.base.sheet import Figure, Grid, Row, column, figure, figures_of
 from thermoflop.base.units import digits, scaled, seconds, table, wrapped
 from thermoflop.cost.hardware.device import CALIBRATED
@@ -106,76 +106,65 @@ def estimate_sheet(estimate: Estimate) -> tuple[Grid, Grid, Grid, Grid]:
 def _times(estimate: Estimate) -> Grid:
     spans = [("first", "first token", estimate.first_token)]
     if estimate.generate > 1:
-        spans += [
-            ("token", "each token after it", estimate.per_token),
-            ("total", "all", estimate.total),
-        ]
-    rows = tuple(Row(label, _ends(key, label, span)) for key, label, span in spans)
+        spans.append(("token", "each token after it", estimate.per_token))
+        spans.append(("total", "all", estimate.total))
+    rows = tuple(Row(label, _times_of(key, label, span)) for key, label, span in spans)
     return Grid("time", "Time", ("bound", "expected", "80 % low", "80 % high"), rows)
 
 
-def _ends(key: str, label: str, span: Span) -> tuple[Figure, ...]:
+def _times_of(key: str, label: str, span: Span) -> tuple[Figure, ...]:
     """A span as four figures; both ends of the interval have one explanation."""
-    interval = (span.bound_s, span.low_s, span.high_s)
-
-    def end(name: str, value: float, why: str, ends: tuple[Any, ...] = ()) -> Figure:
-        text = seconds(value)
-        named = f"{label}, {name}"
-        return Figure(f"{key}.{name}", named, text, value, "s", f"{key}.{why}", "", *ends)
-
-    return (
-        end("bound", span.bound_s, "bound"),
-        end("expected", span.expected_s, "expected", interval),
-        end("low", span.low_s, "interval"),
-        end("high", span.high_s, "interval"),
+    ends = (
+        ("bound", span.bound_s, "bound", ()),
+        ("expected", span.expected_s, "expected", (span.bound_s, span.low_s, span.high_s)),
+        ("low", span.low_s, "interval", ()),
+        ("high", span.high_s, "interval", ()),
     )
+    return tuple(
+        figure(f"{key}.{name}", f"{label}, {name}", time_s, "s", why=f"{key}.{why}",
+               ends=interval or (None, None, None))
+        for name, time_s, why, interval in ends
+    )  # fmt: skip
 
 
 def _rates(estimate: Estimate) -> Grid:
-    batch = estimate.batch
-    rates = [("prefill", "prompt tokens", estimate.first_token, batch * estimate.prompt)]
-    if estimate.generate > 1:
-        rates += [
-            ("decode", "generated, while decoding", estimate.per_token, batch),
-            ("all", "generated, prompt included", estimate.total, batch * estimate.generate),
-        ]
-    figures = [_rate(*rate) for rate in rates]
-    return column("rates", "Throughput of all sequences", figures, "expected")
+    batch, generate = estimate.batch, estimate.generate
+    rates = [_rate("prefill", "prompt tokens", estimate.first_token, batch * estimate.prompt)]
+    if generate > 1:
+        rates.append(_rate("decode", "generated, while decoding", estimate.per_token, batch))
+        rates.append(_rate("all", "generated, prompt included", estimate.total, batch * generate))
+    return column("rates", "Throughput of all sequences", rates, "expected")
 
 
 def _rate(key: str, label: str, span: Span, tokens: Number) -> Figure:
     """Tokens a second; the bound is the highest rate, and the longest time the lowest."""
-    ends = (tokens / time if time else None for time in (span.bound_s, span.high_s, span.low_s))
-    value = tokens / span.expected_s
-    text = f"{digits(value)} tokens/s"
-    return Figure(f"rate.{key}", label, text, value, "tokens/s", f"rate.{key}", "", *ends)
+    bound, low, high = (
+        tokens / time if time else None for time in (span.bound_s, span.high_s, span.low_s)
+    )
+    ends = (bound, low, high)
+    return figure(f"rate.{key}", label, tokens / span.expected_s, "tokens/s", ends=ends)
 
 
 def _energy(estimate: Estimate) -> Grid:
     energy, title = estimate.energy, "Energy and heat"
     if energy is None:
         return column("energy", title, ())
-    unit = "a generated token" if estimate.generate else "a sequence"
-    joules = estimate.batch * maximum(estimate.generate, 1)
-    power = (energy.power_w, energy.power_low_w, energy.power_high_w)
+    per_token = "energy of a generated token" if estimate.generate else "energy of a sequence"
+    tokens = estimate.batch * maximum(estimate.generate, 1)
+    low_j, high_j = energy.energy_low_j / tokens, energy.energy_high_j / tokens
+    low_w, high_w = energy.power_low_w, energy.power_high_w
+    power = figure("energy.power", "power", energy.power_w, "W", ends=(None, low_w, high_w))
+    run_j = energy.energy_j
     lines: list[Figure | Row] = [
-        Row("power of a device", (_between("power", "power", "W", *power),)),
-        _between(
-            "token", f"energy of {unit}", "J",
-            energy.per_token_j, energy.energy_low_j / joules, energy.energy_high_j / joules,
-        ),
-        figure("energy.run", "energy of the run", energy.energy_j, "J",
-               scaled(energy.energy_j, "J")),
-    ]  # fmt: skip
+        Row("power of a device", (power,)),
+        figure("energy.token", per_token, energy.per_token_j, "J", ends=(None, low_j, high_j)),
+        figure("energy.run", "energy of the run", run_j, "J", scaled(run_j, "J")),
+    ]
     if energy.rise_c is not None:
         a_watt = energy.rise_c / (energy.power_w or 1.0)
-        rise = (energy.rise_c, a_watt * energy.power_low_w, a_watt * energy.power_high_w)
-        lines.append(_between("rise", "above its coolant", "°C", *rise))
+        ends = (None, a_watt * low_w, a_watt * high_w)
+        lines.append(figure("energy.rise", "above its coolant", energy.rise_c, "°C", ends=ends))
     return column("energy", title, lines, "expected")
-
-
-def _between(key: str, label: str, unit: str, value: float, low: float, high: float) -> Figure:
-    return replace(figure(f"energy.{key}", label, value, unit), low=low, high=high)
 
 
 # What the terminal calls the rates of the sheet, in its order.
@@ -207,7 +196,7 @@ def estimate_text(estimate: Estimate) -> str:
             for (label, unit), rate in zip(_RATES, figures_of([rates]), strict=False)
         ),
         "",
-        occupied_text(memory),
+        occupied_text(memory.total_bytes, memory.capacity_bytes),
         "  " + ", ".join(f"{part.label} {part.text}" for part in memory_parts(memory)),
         f"  {memory.assumption}",
         *_energy_lines(estimate, figures_of([energy])),
@@ -218,13 +207,13 @@ def estimate_text(estimate: Estimate) -> str:
 
 
 def _energy_lines(estimate: Estimate, figures: list[Figure]) -> list[str]:
-    if not figures:
+    if estimate.energy is None:
         return ["energy: the design power of this device is not known"]
     power, token, _, *rise = figures
-    interval = f"{digits(power.low or 0)} .. {digits(power.high or 0)}"
+    between = f"{digits(estimate.energy.power_low_w)} .. {digits(estimate.energy.power_high_w)}"
     unit = "generated token" if estimate.generate else "sequence"
     return [
-        f"power a device: {power.text} ({interval}); {token.text} a {unit}",
+        f"power a device: {power.text} ({between}); {token.text} a {unit}",
         *(f"  settles {each.text} {each.label}" for each in rise),
     ]
 

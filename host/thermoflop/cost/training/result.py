@@ -145,7 +145,7 @@ class TrainingEstimate:
 
 def training_text(estimate: TrainingEstimate) -> str:
     """The whole estimate, at most 100 columns wide."""
-    plan = estimate.plan
+    plan, memory = estimate.plan, estimate.memory
     lines = [
         (
             f"training {estimate.model_name} ({estimate.params:,} parameters) on {plan.devices} x "
@@ -158,8 +158,13 @@ def training_text(estimate: TrainingEstimate) -> str:
         "",
         *_iteration(estimate),
         "",
-        occupied_text(estimate.memory),
-        _memory_parts(estimate.memory),
+        occupied_text(memory.total_bytes, memory.capacity_bytes),
+        (
+            f"  weights {gigabytes(memory.weight_bytes)}, "
+            f"gradients {gigabytes(memory.gradient_bytes)}, "
+            f"optimizer {gigabytes(memory.optimizer_bytes)}, "
+            f"activations {gigabytes(memory.activation_bytes)} ({memory.form})"
+        ),
         *_run(estimate),
         "",
         wrapped(estimate.provenance),
@@ -188,15 +193,6 @@ def _iteration(estimate: TrainingEstimate) -> list[str]:
             f"6N is {100 * ratio:.1f} % of it"
         ),
     ]
-
-
-def _memory_parts(memory: TrainingMemory) -> str:
-    return (
-        f"  weights {gigabytes(memory.weight_bytes)}, "
-        f"gradients {gigabytes(memory.gradient_bytes)}, "
-        f"optimizer {gigabytes(memory.optimizer_bytes)}, "
-        f"activations {gigabytes(memory.activation_bytes)} ({memory.form})"
-    )
 
 
 def _run(estimate: TrainingEstimate) -> list[str]:

@@ -8,6 +8,7 @@ from thermoflop.base.record import replace
 from thermoflop.base.sheet import Figure, Grid, Row, column, figure, figures_of
 from thermoflop.base.units import digits, gigabytes, scaled, seconds
 from thermoflop.cost.inference.capacity import fit_sheet
+from thermoflop.cost.inference.compare import token_bytes, variant_figures
 from thermoflop.cost.inference.result import estimate_sheet
 from thermoflop.cost.roofline.rates import binding, operator_s
 from thermoflop.cost.why.operator import parts_shown
@@ -16,16 +17,11 @@ from thermoflop.web.estimator.chart_data import charts_of
 from thermoflop.web.estimator.corrected import compute, growing_batches, variants_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from thermoflop.cost.inference.compare import Variant
     from thermoflop.cost.inference.result import Estimate
     from thermoflop.cost.why.operator import Part
     from thermoflop.web.estimator.corrected import Computed
     from thermoflop.web.estimator.inputs import Inputs
-
-    # A number of a column: its text, its value, its unit.
-    Cell = tuple[str, float, str]
 
 _PHASES = {"prefill": "Operators that read the prompt", "decode": "Operators of one more token"}
 
@@ -100,72 +96,34 @@ def _model(computed: Computed) -> Grid:
     model = computed.model
     lines = [figure("model.params", "parameters", model.params, "parameters", f"{model.params:,}")]
     if not model.is_encoder:
-        text, size, unit = _token_bytes(computed.estimate)
-        lines.append(figure("model.kv", "cache of a token", size, unit, text))
+        lines.append(token_bytes(computed.estimate))
     return column("model", "Model", lines)
+
+
+_VARIANT_ROWS = (
+    ("parameters", "model.params"), ("cache a token", "model.kv"),
+    ("cache a device", "memory.cache"), ("first token", "first.expected"),
+    ("each token", "token.expected"), ("bound of it", "token.bound"),
+    ("throughput", "rate.decode"), ("times faster than MHA", "faster"),
+    ("largest batch", "fit.batch"),
+)  # fmt: skip
 
 
 def _variants(variants: list[Variant]) -> Grid:
     """The attention variants in columns; a grid without rows if there are none."""
-    rows = list(_variant_rows(variants)) if variants else []
+    named = list(zip((f"form.{each.name}" for each in variants), variant_figures(variants),
+                     strict=True))  # fmt: skip
     columns = tuple(variant.name for variant in variants)
+    rows = [
+        Row(label, tuple(
+            replace(figures[key], key=f"{form}.{key}", why=f"{form}.{figures[key].why}",
+                    label=f"{form.removeprefix('form.')} {label}")
+            for form, figures in named
+        ))
+        for label, key in _VARIANT_ROWS
+        if named and key in named[0][1]
+    ]  # fmt: skip
     return Grid("forms", "Attention what-ifs", columns, tuple(rows))
-
-
-def _variant_rows(variants: list[Variant]) -> Iterable[Row]:
-    def row(label: str, why: str, of: Callable[[Variant], Cell], name: str = "") -> Row:
-        """``of`` gives a variant's number, ``why`` is the key that explains it."""
-        cells = []
-        for variant in variants:
-            form = f"form.{variant.name}"
-            text, value, unit = of(variant)
-            key = f"{form}.{name or why}"
-            cells.append(Figure(key, f"{variant.name} {label}", text, value, unit, f"{form}.{why}"))
-        return Row(label, tuple(cells))
-
-    yield row("parameters", "model.params", _parameters)
-    yield row("cache a token", "model.kv", lambda v: _token_bytes(v.estimate))
-    yield row("cache a device", "memory.cache", lambda v: _size(v.estimate.memory.kv_bytes))
-    yield row("first token", "first.expected", lambda v: _time(v.estimate.first_token.expected_s))
-    if variants[0].estimate.generate > 1:
-        mha_s = variants[0].estimate.per_token.expected_s
-        yield row("each token", "token.expected", lambda v: _time(v.estimate.per_token.expected_s))
-        yield row("bound of it", "token.bound", lambda v: _time(v.estimate.per_token.bound_s))
-        yield row("throughput", "rate.decode", lambda v: _rate(v.estimate.decode_tokens_per_s))
-
-        def faster(variant: Variant) -> Cell:
-            ratio = mha_s / variant.estimate.per_token.expected_s
-            return f"{ratio:.2f} ×", ratio, "times"
-
-        yield row("times faster than MHA", "token.expected", faster, "faster")
-    yield row("largest batch", "fit.batch", _batch)
-
-
-def _parameters(variant: Variant) -> Cell:
-    return f"{variant.params / 1e9:.3f} G", variant.params, "parameters"
-
-
-def _token_bytes(estimate: Estimate) -> Cell:
-    """Bytes that one token adds to the cache of the whole model, in the run's format."""
-    elements = float(estimate.setting.model.kv_bytes(1, dtype="fp8"))
-    size = elements * estimate.precision.kv_bytes
-    return f"{size:,.0f} B", size, "B"
-
-
-def _size(size: float) -> Cell:
-    return gigabytes(size), size / 1e9, "GB"
-
-
-def _batch(variant: Variant) -> Cell:
-    return f"{variant.largest_batch:,}", variant.largest_batch, "sequences"
-
-
-def _time(value: float) -> Cell:
-    return seconds(value), value, "s"
-
-
-def _rate(value: float) -> Cell:
-    return f"{digits(value)} tokens/s", value, "tokens/s"
 
 
 def _operators(estimate: Estimate, phase: str, part: Part) -> Grid:
@@ -185,7 +143,7 @@ def _operators(estimate: Estimate, phase: str, part: Part) -> Grid:
             (".flop", "FLOP", scaled(flops, "FLOP") if flops else "–", flops, "FLOP"),
             (".bytes", "bytes", scaled(moved, "B"), moved, "B"),
             (".intensity", "FLOP/B", digits(dense) if flops else "–", dense, "FLOP/B"),
-            ("", "time", *_time(time_s)),
+            ("", "time", seconds(time_s), time_s, "s"),
             (".share", "share", f"{share:.1f} %", share, "%"),
             (".binds", "binds", binds, binds, ""),
         )
