@@ -30,7 +30,7 @@ DEVICES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 @record
 class Fit:
-    """What fits in memory, made by ``fit``. Print it for a report.
+    """What fits in memory, made by ``fit``. Print it for a report. Numbers are scalars.
 
     Attributes:
         model_name: the model's name.
@@ -110,6 +110,8 @@ def fit(
     page: int | None = None,
 ) -> Fit:
     """What fits in memory: this run, the largest batch, the longest context, the fewest devices.
+
+    Sizes are single whole numbers, not arrays.
 
     Args:
         model: a ``Model``, or what ``load_model`` takes: a path, a dictionary or a name.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @record
 class Variant:
-    """One form of attention of a model, made by ``compare``.
+    """One form of attention of a model, made by ``compare``. Numbers are scalars.
 
     Attributes:
         name: the form: ``MHA``, ``GQA(8)``, ``MQA`` or ``MLA(512)``.

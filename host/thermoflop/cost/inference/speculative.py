@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @record
 class Speculation:
-    """Speculative decoding in the middle of a generation, made by ``speculate``.
+    """Speculative decoding in the middle of a generation, made by ``speculate``; scalars.
 
     Attributes:
         model_name: the large model's name.
@@ -104,7 +104,8 @@ def speculate(
 ) -> Speculation:
     """What a draft model gains: it drafts tokens, and the large model checks them in one step.
 
-    Source: Leviathan, Kalman and Matias 2023, eq. 1, each drafted token accepted independently.
+    Sizes are single whole numbers, not arrays. Source: Leviathan, Kalman and Matias 2023, eq. 1,
+    each drafted token accepted independently.
 
     Args:
         model: the large model: a ``Model``, or what ``load_model`` takes.

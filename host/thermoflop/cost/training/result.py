@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @record
 class TrainingEstimate:
-    """What training costs, made by ``train``. Print it for a report.
+    """What training costs, made by ``train``. Print it for a report. Numbers are scalars.
 
     Attributes:
         model_name: the model's name.

@@ -73,6 +73,8 @@ def train(
 ) -> TrainingEstimate:
     """Time, memory and utilization of training: one iteration, and a whole run.
 
+    Sizes are single whole numbers, not arrays.
+
     Args:
         model: a ``Model``, or what ``load_model`` takes: a path, a dictionary or a name.
         hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
