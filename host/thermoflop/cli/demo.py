@@ -40,10 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.report.pictures.run_picture import draw_run
 
     print(SIMULATED, file=sys.stderr, flush=True)
-    if sys.stdout.isatty() and not (args.plain or args.json):
-        result = _with_picture(args)
-    else:
-        result = _with_lines(args)
+    result = _play(args)
     folder = result.outcome.folder
     _print_result(result, draw_run(folder), write_report([folder]), args)
     if result.interrupted:
@@ -51,24 +48,21 @@ def run(args: argparse.Namespace) -> int:
     return 0 if result.fan_worked else 1
 
 
-def _with_lines(args: argparse.Namespace) -> DemoResult:
-    from thermoflop.report.terminal.demo import DemoLines
+def _play(args: argparse.Namespace) -> DemoResult:
+    """Run the demonstration, with a picture on a terminal and plain lines elsewhere."""
+    from thermoflop.report.terminal.demo import DemoLines, DemoPicture
     from thermoflop.runs.demo.stages import demo
 
+    if sys.stdout.isatty() and not (args.plain or args.json):
+        from rich.console import Console
+        from rich.live import Live as Screen
+
+        console = Console()
+        with Screen(console=console, screen=True, auto_refresh=False) as screen:
+            picture = DemoPicture(console, screen).see
+            return demo(args.out, work_s=args.duration_s, on_line=picture)
     lines = None if args.json else DemoLines(sys.stderr).see
     return demo(args.out, work_s=args.duration_s, on_line=lines)
-
-
-def _with_picture(args: argparse.Namespace) -> DemoResult:
-    from rich.console import Console
-    from rich.live import Live as Screen
-
-    from thermoflop.report.terminal.demo import DemoPicture
-    from thermoflop.runs.demo.stages import demo
-
-    console = Console()
-    with Screen(console=console, screen=True, auto_refresh=False) as screen:
-        return demo(args.out, work_s=args.duration_s, on_line=DemoPicture(console, screen).see)
 
 
 def _print_result(result: DemoResult, picture: Path, page: Path, args: argparse.Namespace) -> None:

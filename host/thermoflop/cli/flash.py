@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from thermoflop.cli.arguments import add_shared, print_result
+from thermoflop.cli.streams import show_progress
 
 if TYPE_CHECKING:
     from thermoflop.pico.flash import Report
@@ -39,21 +39,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         report = flash(target, package, dry_run=args.dry_run, wait_s=wait_s, progress=show_progress)
     finally:
-        clear_progress()
+        show_progress("")
     print_result(args, report.to_json, lambda: "\n".join(sentences(report, args.dry_run)))
     return 0
-
-
-def show_progress(text: str) -> None:
-    """Replace the line of progress on a terminal; print nothing into a pipe."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-
-
-def clear_progress() -> None:
-    """Take the line of progress away."""
-    if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def sentences(report: Report, dry_run: bool) -> list[str]:

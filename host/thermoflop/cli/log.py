@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.signals import stop_on_signals
+from thermoflop.cli.streams import show_progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,15 +47,14 @@ def run(args: argparse.Namespace) -> int:
             name=args.name,
             duration_s=args.duration_s,
             on_line=echo or (lambda _: None),
-            on_progress=_show_progress if sys.stderr.isatty() else (lambda _: None),
+            on_progress=_show_counters,
             stop=stop,
             first_line_s=args.wait,
         )
     finally:
         if echo:
             echo.close()
-        if sys.stderr.isatty():
-            sys.stderr.write("\r\x1b[K")
+        show_progress("")
     if echo and echo.left_out:
         print(
             f"{echo.left_out} lines were recorded and not echoed: the reader was too slow",
@@ -72,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _show_progress(progress: Progress) -> None:
-    """Replace the line of progress on the terminal."""
+def _show_counters(progress: Progress) -> None:
+    """What has come so far, as the line of progress on a terminal."""
     counters, last = progress.counters, progress.last
     parts = [f"{progress.elapsed_s:6.0f} s", f"{counters.samples} samples"]
     if last is not None:
@@ -85,8 +85,7 @@ def _show_progress(progress: Progress) -> None:
         parts.append(f"{lost} lost or bad")
     if not progress.connected:
         parts.append("waiting for the board to come back")
-    sys.stderr.write("\r" + "  ".join(parts) + "\x1b[K")
-    sys.stderr.flush()
+    show_progress("  ".join(parts))
 
 
 def _print_result(result: RunResult, picture: Path | None, args: argparse.Namespace) -> None:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import signal
 import threading
-from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
 
 
-def stop_on_signals() -> threading.Event:
-    """An event that the first Ctrl-C or SIGTERM sets; a second Ctrl-C interrupts."""
+def stop_on_signals(on_stop: Callable[[], None] = lambda: None) -> threading.Event:
+    """An event that the first Ctrl-C or SIGTERM sets, calling ``on_stop``; a second Ctrl-C
+    interrupts."""
     stop = threading.Event()
 
     def handle(number: int, _: FrameType | None) -> None:
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
         stop.set()
+        on_stop()
 
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import signal
 import sys
-from types import FrameType
 from typing import TYPE_CHECKING
 
-from thermoflop.cli.arguments import add_shared, path
+from thermoflop.cli.arguments import add_shared, json_text, path
+from thermoflop.cli.signals import stop_on_signals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,18 +49,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Simulate until the time is over or Ctrl-C."""
+    from thermoflop.base.files import write_text
     from thermoflop.pico.simulated.board import SimulatedBoard
 
     if args.ledger:
         _check_writable(args.ledger)
     board = SimulatedBoard(_options(args), until_s=args.duration_s or math.inf)
-    _stop_on_signals(board)
+    stop_on_signals(board.switch_off)
     try:
         _serve(board, args)
     finally:
         board.stop()
         if args.ledger:
-            _write_ledger(board, args.ledger)
+            ledger = json_text(board.ledger.to_json(), indented=True)
+            write_text(str(args.ledger), ledger + "\n")
     if board.firmware_error:
         print(board.firmware_error, file=sys.stderr, end="")
     return 0
@@ -116,17 +117,6 @@ def _print_port(where: str) -> None:
     print(where, flush=True)
 
 
-def _stop_on_signals(board: SimulatedBoard) -> None:
-    """The first Ctrl-C or SIGTERM switches the board off; a second Ctrl-C ends at once."""
-
-    def handle(number: int, _: FrameType | None) -> None:
-        signal.signal(number, signal.default_int_handler)
-        board.switch_off()
-
-    signal.signal(signal.SIGINT, handle)
-    signal.signal(signal.SIGTERM, handle)
-
-
 def _check_writable(file: Path) -> None:
     from thermoflop.errors import StorageError
 
@@ -134,11 +124,3 @@ def _check_writable(file: Path) -> None:
         file.touch()
     except OSError as error:
         raise StorageError(f"cannot write {file}: {error.strerror}") from error
-
-
-def _write_ledger(board: SimulatedBoard, file: Path) -> None:
-    import json
-
-    from thermoflop.base.files import write_text
-
-    write_text(str(file), json.dumps(board.ledger.to_json(), indent=1) + "\n")

@@ -30,6 +30,12 @@ def _occupy() -> None:
             return
 
 
+def show_progress(text: str) -> None:
+    """Replace the line of progress on a terminal; empty: take it away. Into a pipe nothing goes."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
 def is_full(error: OSError) -> bool:
     """Whether this is what a write to a full disk says."""
     return error.errno in _CANNOT_TAKE_MORE
