@@ -1,0 +1,62 @@
+"""Runs and profiles that people keep: files of version 0.1.0 are read, and say what they said.
+
+``data/before/`` was written by the code of commit fe0b86d, before its modules moved: a recorded run
+with a simulated board and GPU and a prediction, and a profile that
+``python -m thermoflop.cost.calibrate`` fitted to six rows. Names of the machine and its
+paths were taken out. ``expected.json`` holds what that code printed, by the command that was typed
+in the folder; of ``runs show --json``, without what ``run.json`` says.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from thermoflop.cli import main
+
+FOLDER = Path(__file__).parent / "data" / "before"
+EXPECTED = json.loads((FOLDER / "expected.json").read_text(encoding="utf-8"))
+
+
+def check_same(old: Any, new: Any, where: str) -> None:
+    """Everything that was said is said: more keys are fine, and floats may round otherwise."""
+    if isinstance(old, dict):
+        for key, value in old.items():
+            assert key in new, f"{where}.{key} is gone"
+            check_same(value, new[key], f"{where}.{key}")
+    elif isinstance(old, list):
+        assert len(old) == len(new), where
+        for number, pair in enumerate(zip(old, new, strict=True)):
+            check_same(*pair, f"{where}[{number}]")
+    else:
+        assert new == (pytest.approx(old, rel=1e-9) if isinstance(old, float) else old), where
+
+
+@pytest.mark.parametrize("command", EXPECTED)
+def test_a_command_prints_what_it_printed(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(FOLDER)
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main(command.split()) == 0
+    printed = capsys.readouterr().out
+    if command.endswith("--json"):
+        check_same(EXPECTED[command], json.loads(printed), command)
+    else:
+        assert printed.splitlines() == EXPECTED[command]
+
+
+def test_a_page_is_made_of_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(FOLDER / "run", tmp_path / "runs" / "before")
+    assert main(["report", "before"]) == 0
+    assert capsys.readouterr().out.strip() == "runs/before/report.html"
+    page = (tmp_path / "runs" / "before" / "report.html").read_text(encoding="utf-8")
+    # of the prediction that was written down, and of what was measured
+    assert "943 µs" in page
+    assert "592 ms" in page
