@@ -2,7 +2,7 @@
 
 One line in a hundred is corrupted, others are dropped or torn; the cable is pulled, the board
 restarts for each of its reasons, the host stops reading for a while. At the end the host's counts
-must equal the simulator's ledger, and each sample in the run must be, byte for byte, one that the
+must equal the simulator's truth, and each sample in the run must be, byte for byte, one that the
 board sent. Run it as ``python tests/soak.py``; it prints a table and exits 1 when a row differs.
 """
 
@@ -31,7 +31,7 @@ CAUSES = ("power", "reset", "watchdog")
 
 
 class Witness(CableTruth):
-    """A ledger that keeps every line the board sent."""
+    """A truth that keeps every line the board sent."""
 
     def __init__(self) -> None:
         """Nothing sent yet."""
@@ -49,13 +49,13 @@ class Row:
     """One count, as the simulator made it and as the host did."""
 
     name: str
-    ledger: int
+    truth: int
     host: int
 
     @property
     def agrees(self) -> bool:
         """Whether both came to the same."""
-        return self.ledger == self.host
+        return self.truth == self.host
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def campaign(lines: int, seed: int, out: Path, troubles: int = TROUBLES) -> Camp
     """Record a board that sends about so many lines, and compare the books."""
     asked, seconds = options(lines, seed, troubles)
     witness = Witness()
-    board = SimulatedBoard(asked, until_s=seconds, ledger=witness)
+    board = SimulatedBoard(asked, until_s=seconds, truth=witness)
     board.start()
     ticket = board.cable.attach()
     board.cable.write(ticket, b"!1 rate 100\n!2 save\n")
@@ -117,19 +117,19 @@ def _stop_at_end(board: SimulatedBoard, stop: threading.Event) -> None:
     stop.set()
 
 
-def compare(ledger: CableTruth, result: RunResult) -> list[Row]:
-    """The ledger's counts beside the link's."""
+def compare(truth: CableTruth, result: RunResult) -> list[Row]:
+    """The truth's counts beside the link's."""
     host = result.counters
-    on_the_way = ledger.samples_missing - ledger.drops_told
+    on_the_way = truth.samples_missing - truth.drops_told
     return [
-        Row("samples accepted", ledger.samples_delivered, host.samples),
-        Row("bad lines", ledger.bad_lines, host.bad_lines + host.torn_at_open),
-        Row("torn at the end of a link", ledger.torn_at_close, host.torn_at_close),
-        Row("samples missing", ledger.samples_missing, host.gap_samples),
-        Row("of these dropped by the board", ledger.drops_told, host.board_drops),
+        Row("samples accepted", truth.samples_delivered, host.samples),
+        Row("bad lines", truth.bad_lines, host.bad_lines + host.torn_at_open),
+        Row("torn at the end of a link", truth.torn_at_close, host.torn_at_close),
+        Row("samples missing", truth.samples_missing, host.gap_samples),
+        Row("of these dropped by the board", truth.drops_told, host.board_drops),
         Row("of these lost on the way", on_the_way, host.lost_samples),
-        Row("reboots", ledger.boots_heard - 1, host.reboots),
-        Row("reconnects", ledger.unplugs, host.reconnects),
+        Row("reboots", truth.boots_heard - 1, host.reboots),
+        Row("reconnects", truth.unplugs, host.reconnects),
         Row("lines refused as stale", 0, host.stale),
     ]
 
@@ -160,7 +160,7 @@ def main() -> int:
     print(f"{result.lines} lines in {result.seconds:.1f} s, seed {args.seed}")
     print(f"{'':<42}{'simulator':>10}{'host':>10}")
     for row in result.rows:
-        print(f"{row.name:<42}{row.ledger:>10}{row.host:>10}{'' if row.agrees else '  DIFFERS'}")
+        print(f"{row.name:<42}{row.truth:>10}{row.host:>10}{'' if row.agrees else '  DIFFERS'}")
     return 0 if result.passed else 1
 
 

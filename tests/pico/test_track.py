@@ -164,7 +164,7 @@ def test_settings_in_parts_make_one_whole() -> None:
 
 
 class BadCable:
-    """Says six boots of a board over a cable that drops, corrupts and tears, and keeps books."""
+    """Says six boots of a board over a cable that drops, corrupts and tears, and keeps count."""
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
@@ -203,7 +203,7 @@ class BadCable:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_bad_sample_is_believed_and_every_loss_is_counted(seed: int) -> None:
-    """Ten thousand lines with corruption, drops, tears and reboots: the books balance."""
+    """Ten thousand lines with corruption, drops, tears and reboots: the counts agree."""
     cable = BadCable(seed)
     tracker = Tracker()
     tracker.opened()

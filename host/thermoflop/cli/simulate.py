@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     finally:
         board.stop()
         if args.ledger:
-            ledger = json_text(board.ledger.to_json(), indented=True)
+            ledger = json_text(board.truth.to_json(), indented=True)
             write_text(str(args.ledger), ledger + "\n")
     if board.firmware_error:
         print(board.firmware_error, file=sys.stderr, end="")

@@ -1,4 +1,4 @@
-"""Say one command to a board and wait for its answer.
+"""Send one command to a board and wait for its answer.
 
 This is the only place that writes to a board that runs, and only because the user asked. A reply is
 known by its id, so those to other commands pass by. When none comes the same text is sent once
@@ -69,12 +69,12 @@ def ask(target: Target, verb: str, args: Sequence[str] = (), reply_s: float = RE
         mults = conversation.mults(COUNT_S) if verb == "mults" else ()
         if verb in _SEVERAL and not args:
             conversation.wait(SETTLE_S)
-        wanted = () if args else _SEVERAL.get(verb, ())
-    return Answer(command_id, verb, dict(reply.detail), mults, _newest(conversation.heard, wanted))
+        kinds = () if args else _SEVERAL.get(verb, ())
+    return Answer(command_id, verb, dict(reply.detail), mults, _newest(conversation.heard, kinds))
 
 
 def _newest(heard: list[BoardLine], kinds: tuple[type, ...]) -> tuple[BoardLine, ...]:
-    """The lines of these kinds; a board that has just said who it is says it again when asked."""
+    """The lines of these kinds; of a part that came twice, the newest."""
     lines: dict[object, BoardLine] = {}
     for line in heard:
         message = line.message
@@ -106,18 +106,18 @@ class _Conversation:
         return isinstance(message, Reply) and message.id == self._id
 
     def mults(self, count_s: float) -> tuple[Mults, ...]:
-        found: dict[str, Mults] = {}
+        counts: dict[str, Mults] = {}
 
         def note(message: Message) -> bool:
             if isinstance(message, Mults) and message.id == self._id:
-                found[message.form] = message
-            return LAST_FORM in found
+                counts[message.form] = message
+            return LAST_FORM in counts
 
         for line in self.heard:  # some may have come before the reply
             note(line.message)
-        if LAST_FORM not in found and not self.wait(count_s, note):
+        if LAST_FORM not in counts and not self.wait(count_s, note):
             raise BoardError(f"the board began to count and did not finish in {count_s:g} s")
-        return tuple(found.values())
+        return tuple(counts.values())
 
     def wait(self, seconds: float, done: Callable[[Message], bool] = lambda _: False) -> bool:
         """Listen for ``seconds``, or until ``done`` says so of a message."""

@@ -1,4 +1,4 @@
-"""The board's clock told in the host's, from nothing but when lines arrived.
+"""The board's clock converted to the host's, from nothing but the arrival times of its lines.
 
 A line stamped ``up_s`` by the board arrives at ``mono_s`` on the host, late by a delay that is
 never negative and now and then close to its minimum. So ``mono_s = offset_s + rate * up_s`` is the
@@ -22,9 +22,9 @@ CRYSTAL_PPM = 100.0  # generous for the board's crystal (30 ppm) and the host's 
 MIN_RATE = 1e-6  # no simulation runs a million times as fast as the wall clock
 NO_CRYSTAL_S = 0.05  # a miss that no jitter explains: a simulated board at another speed
 
-_MAX_BINS = 16
+_MAX_BINS = 16  # with 64 points each: at most 1024 pairs for a run of any length
 _MAX_BIN_POINTS = 64
-_FIRST_BIN_S = 1.0
+_FIRST_BIN_S = 1.0  # doubled as often as the run outgrows the bins
 _FULL_BIN = 5  # points a bin must have seen before its nearest delay says something
 
 Point = tuple[float, float]  # (up_s, mono_s)
@@ -73,7 +73,7 @@ class _Bin:
 
 
 class ClockFitter:
-    """Collects (up_s, mono_s) pairs of one boot and fits the line when asked."""
+    """Collects (up_s, mono_s) pairs of one boot and fits the line through them."""
 
     def __init__(self, boot: str) -> None:
         """``boot`` is the id of the boot whose clock this is; a reboot needs a new fitter."""

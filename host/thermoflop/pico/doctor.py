@@ -18,7 +18,7 @@ from thermoflop.pico.system import System, look_at_system
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import encode_command, printable
 
-LISTEN_S = 3.0
+LISTEN_S = 3.0  # 15 samples at the usual rate, 3 at one a second
 MOST_HOLDERS = 3
 OK, PROBLEM, UNKNOWN = "ok", "problem", "unknown"
 _PROMPT = re.compile(r">>>|MicroPython v\d|Traceback \(most recent")
@@ -97,10 +97,10 @@ def gather(port: str | None, ask: bool, listen_s: float) -> Facts:
 
 
 def listen(target: Target, ask: bool, listen_s: float) -> Heard:
-    """What the port says in ``listen_s``; with ``ask``, a board that is heard is asked its id."""
+    """What arrives in ``listen_s``; with ``ask``, a board that is heard gets the command ``id``."""
     inbox = Latest()
     texts: list[str] = []
-    asked = not ask
+    is_asked = not ask
     with Link(target, inbox) as link:
         end_s = time.monotonic() + listen_s
         while time.monotonic() < end_s and not link.gone:
@@ -110,10 +110,10 @@ def listen(target: Target, ask: bool, listen_s: float) -> Heard:
                     texts.append(item.head.decode("latin-1"))
                 elif isinstance(item, HostEvent) and item.ev == "torn_at_open":
                     texts.append(str(item.detail.get("text", "")))
-                elif isinstance(item, BoardLine) and not asked:
-                    asked = True
+                elif isinstance(item, BoardLine) and not is_asked:
+                    is_asked = True
                     link.write(encode_command(1, "id"))
-            if link.tracker.board.hello and link.tracker.last_sample and asked:
+            if link.tracker.board.hello and link.tracker.last_sample and is_asked:
                 break
         texts.append(link.tracker.pending_text())
         return _heard(link, listen_s, texts)
@@ -210,7 +210,7 @@ def check_permission(facts: Facts) -> Finding | None:
 
 
 def check_second_reader(facts: Facts) -> Finding | None:
-    """Does somebody else hold the port?"""
+    """Does another process hold the port?"""
     if facts.system.holders:
         holders = facts.system.holders
         names = ", ".join(f"{name} (process {pid})" for pid, name in holders[:MOST_HOLDERS])

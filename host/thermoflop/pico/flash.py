@@ -20,9 +20,9 @@ from thermoflop.pico.ports import Target, open_port
 from thermoflop.pico.wire import Hello, LineSplitter, decode, encode_command, printable
 
 OLDEST = (1, 22)  # from there on a write to USB says how many bytes it took
-WAIT_S = 20.0
+WAIT_S = 20.0  # for the hello after a restart that first moves the files
 _BLOCK_BYTES = 4096  # of littlefs on the chip: a file takes whole ones
-_ASK_EVERY_S = 2.0
+_ASK_EVERY_S = 2.0  # REPLY_S of the client: one question at a time
 
 OLD_KEPT = "the board keeps its old firmware"
 EITHER_KEPT = "the board holds its old firmware or the new one, whole; run flash again"
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was done. ``hello`` is what the board said after its restart, None if not awaited."""
+    """What was done. ``hello`` is the board's after its restart, None if not awaited."""
 
     port: str
     board: str
@@ -81,9 +81,9 @@ def flash(
     remote = Mpremote(port)
     progress(f"asking the board at {port}")
     try:
-        report, wanted = _look(remote, firmware, dry_run)
-        if wanted and not dry_run:
-            _install(remote, wanted, progress)
+        report, changed = _look(remote, firmware, dry_run)
+        if changed and not dry_run:
+            _install(remote, changed, progress)
     except BaseException:
         with suppress(BoardError):
             Mpremote(port, quiet_s=1.5).run("reset")  # its own firmware cools again
@@ -98,67 +98,67 @@ def flash(
 
 def _look(remote: Mpremote, firmware: Firmware, dry_run: bool) -> tuple[Report, list[FirmwareFile]]:
     """What the board has, and the files that it needs; finishes an update that is committed."""
-    found = _saying(OLD_KEPT, remote.call, "look", firmware.names)
-    _check_board(found)
-    kept = "main.old.py" if found["main"] == "foreign" else None
-    pending = bool(found["pending"])
+    board_state = _saying(OLD_KEPT, remote.call, "look", firmware.names)
+    _check_board(board_state)
+    kept = "main.old.py" if board_state["main"] == "foreign" else None
+    pending = bool(board_state["pending"])
     if pending and not dry_run:
         _saying(EITHER_KEPT, remote.call, "apply")
-        found = _saying(EITHER_KEPT, remote.call, "look", firmware.names)
-    wanted = [file for file in firmware.files if found["files"][file.name] != file.sha256]
-    _check_room(found, wanted)
-    names = tuple(file.name for file in wanted)
+        board_state = _saying(EITHER_KEPT, remote.call, "look", firmware.names)
+    changed = [file for file in firmware.files if board_state["files"][file.name] != file.sha256]
+    _check_room(board_state, changed)
+    names = tuple(file.name for file in changed)
     report = Report(
         port=remote.port,
-        board=printable(str(found["board"])),
+        board=printable(str(board_state["board"])),
         version=firmware.version,
         copied=names,
         unchanged=tuple(name for name in firmware.names if name not in names),
-        copied_bytes=sum(file.n_bytes for file in wanted),
+        copied_bytes=sum(file.n_bytes for file in changed),
         finished_earlier=pending,
         kept=kept,
     )
-    return report, wanted
+    return report, changed
 
 
-def _check_board(found: dict[str, Any]) -> None:
+def _check_board(board_state: dict[str, Any]) -> None:
     """BoardError unless this is an RP2040 with a MicroPython that is new enough."""
-    if found["platform"] != "rp2":
-        what = printable(f"{found['platform']} ({found['board']})")
+    if board_state["platform"] != "rp2":
+        what = printable(f"{board_state['platform']} ({board_state['board']})")
         raise BoardError(
             f"this is MicroPython on {what}, and the firmware is for a Raspberry Pi Pico"
         )
-    if tuple(found["version"]) < OLDEST:
-        has = ".".join(map(str, found["version"]))
+    if tuple(board_state["version"]) < OLDEST:
+        has = ".".join(map(str, board_state["version"]))
         raise BoardError(f"the board has MicroPython {has}, and the firmware needs 1.22 or later")
 
 
-def _check_room(found: dict[str, Any], wanted: list[FirmwareFile]) -> None:
+def _check_room(board_state: dict[str, Any], changed: list[FirmwareFile]) -> None:
     """BoardError unless the new files fit beside the old ones; a folder takes two blocks."""
-    blocks = sum(-(-file.n_bytes // _BLOCK_BYTES) for file in wanted)
-    needed = (blocks + 2) * _BLOCK_BYTES if wanted else 0
-    if found["free"] < needed:
+    blocks = sum(-(-file.n_bytes // _BLOCK_BYTES) for file in changed)
+    needed = (blocks + 2) * _BLOCK_BYTES if changed else 0
+    if board_state["free"] < needed:
         raise BoardError(
             f"the board's flash is full: the new files need {needed} bytes beside the old ones and "
-            f"{found['free']} are free; {OLD_KEPT}"
+            f"{board_state['free']} are free; {OLD_KEPT}"
         )
 
 
-def _install(remote: Mpremote, wanted: list[FirmwareFile], progress: Progress) -> None:
+def _install(remote: Mpremote, changed: list[FirmwareFile], progress: Progress) -> None:
     """Stage, verify, commit, move into place."""
     done = 0
 
     def on_line(line: str) -> None:
         nonlocal done
-        if line.startswith("cp ") and done < len(wanted):
+        if line.startswith("cp ") and done < len(changed):
             done += 1
-            progress(f"copying {done} of {len(wanted)}: {wanted[done - 1].name}")
+            progress(f"copying {done} of {len(changed)}: {changed[done - 1].name}")
 
-    paths = [str(file.path) for file in wanted]
+    paths = [str(file.path) for file in changed]
     copy = ("exec", source_of("prepare"), "+", "fs", "cp", "-f", *paths, ":/next.part/")
     _saying(OLD_KEPT, lambda: remote.run(*copy, on_line=on_line))
     progress("verifying and moving into place")
-    expected = {file.name: file.sha256 for file in wanted}
+    expected = {file.name: file.sha256 for file in changed}
     bad = _saying(EITHER_KEPT, remote.call, "install", expected)["bad"]
     if bad:
         raise BoardError(f"{', '.join(bad)} arrived damaged on the board; {OLD_KEPT}")

@@ -3,7 +3,7 @@
 It opens the port, hands every chunk to the tracker, gives the items to a sink, and when the port
 goes away waits for it to come back, by USB serial number where there is one. The sink is called in
 the link's own thread and must not wait for anything; a recorder puts the items in a queue that
-keeps them all, a viewer in a ``Latest`` that forgets the oldest.
+keeps them all, a viewer in a ``Latest`` that drops the oldest.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ FIRST_LINE_S = 5.0  # how long a port may stay without one line that a board wou
 
 _CHUNK_BYTES = 65536
 _POLL_S = 0.1  # how long a stop may take to be noticed
-_RETRY_FROM_S, _RETRY_TO_S = 0.2, 2.0
+_RETRY_FROM_S, _RETRY_TO_S = 0.2, 2.0  # a replugged board is enumerated within about a second
 
 
 class Latest:
-    """The newest items for somebody who only looks: bounded, forgets the oldest."""
+    """The newest items for a viewer: bounded, drops the oldest."""
 
     def __init__(self, maxlen: int = 4096) -> None:
         """``maxlen`` items at most are kept."""
@@ -91,7 +91,7 @@ class Link:
         self.stop()
 
     def write(self, data: bytes) -> None:
-        """Send ``data``, only ever because the user asked; BoardError when the port takes none."""
+        """Send ``data``, only on a command of the user; BoardError when the port takes none."""
         with self._port_lock:
             port = self._port
         if port is None:
@@ -110,7 +110,7 @@ class Link:
             raise BoardError(self.silence(waited_s))
 
     def silence(self, waited_s: float) -> str:
-        """The sentence for a port that opened and then said nothing that a board would say."""
+        """The sentence for a port that opened and then sent nothing that a board would send."""
         name = printable(self.target.url)
         n_bytes = self.tracker.counters.n_bytes
         if self.gone:

@@ -1,4 +1,4 @@
-"""mpremote as a child process: each call does one thing on the board and says what went wrong.
+"""mpremote as a child process: each call does one thing on the board or raises with the reason.
 
 The command line is used, not the Python API: the API's own notes promise that it will change, it
 waits without end for a board that has fallen silent, and what runs here is then what a person can
@@ -46,16 +46,16 @@ class Mpremote:
 
     def call(self, function: str, *args: object) -> dict[str, Any]:
         """Run a function of onboard.py on the board; its answer."""
-        said = self.run("exec", source_of(function, *args))
-        for line in reversed(said):
+        output = self.run("exec", source_of(function, *args))
+        for line in reversed(output):
             if line.startswith(_ANSWER):
                 answer: dict[str, Any] = json.loads(line[len(_ANSWER) :])
                 return answer
         raise Silent(f"the board at {self.port} did not answer")
 
-    def run(self, *words: str, on_line: Callable[[str], None] = lambda _: None) -> list[str]:
+    def run(self, *args: str, on_line: Callable[[str], None] = lambda _: None) -> list[str]:
         """One mpremote command; the lines it printed. ``on_line`` hears each as it comes."""
-        command = [sys.executable, "-m", "mpremote", "connect", self.port, "resume", *words]
+        command = [sys.executable, "-m", "mpremote", "connect", self.port, "resume", *args]
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -67,19 +67,19 @@ class Mpremote:
         drain = threading.Thread(target=_drain, args=(child, lines), daemon=True)
         drain.start()
         try:
-            said = self._listen(lines, on_line)
+            output = self._listen(lines, on_line)
             child.wait()
         finally:
             child.kill()  # nothing to do when it has ended; else a Ctrl-C or a silent board
             child.wait()
             drain.join()
         if child.returncode:
-            raise self._why(said)
-        return said
+            raise self._why(output)
+        return output
 
     def _listen(self, lines: queue.Queue[str | None], on_line: Callable[[str], None]) -> list[str]:
         """The child's lines until it ends; Silent when it stays quiet for too long."""
-        said: list[str] = []
+        output: list[str] = []
         while True:
             try:
                 line = lines.get(timeout=self._quiet_s)
@@ -89,13 +89,13 @@ class Mpremote:
                     "it may not run MicroPython"
                 ) from None
             if line is None:
-                return said
-            said.append(line)
+                return output
+            output.append(line)
             on_line(line)
 
-    def _why(self, said: list[str]) -> BoardError:
+    def _why(self, output: list[str]) -> BoardError:
         """What mpremote's last words mean."""
-        text = "\n".join(said)
+        text = "\n".join(output)
         if "failed to access" in text:
             return BoardError(f"port {self.port} went away, or another program took it")
         if "could not enter raw repl" in text:
@@ -107,15 +107,15 @@ class Mpremote:
             return BoardError("the board's flash is full: remove files that are not needed from it")
         if _BROKEN.search(text):
             return Silent(f"the connection to the board at {self.port} broke")
-        last = next((line for line in reversed(said) if line.strip()), "no word of explanation")
+        last = next((line for line in reversed(output) if line.strip()), "no word of explanation")
         return BoardError(f"mpremote failed: {printable(last.strip())}")
 
 
 def source_of(function: str, *args: object) -> str:
     """The text that runs a function of onboard.py on the board and prints its answer."""
-    words = ", ".join(repr(arg) for arg in args)
+    arguments = ", ".join(repr(arg) for arg in args)
     source = files("thermoflop.pico").joinpath("onboard.py").read_text(encoding="utf-8")
-    return f"{source}\nimport json\nprint('{_ANSWER}' + json.dumps({function}({words})))\n"
+    return f"{source}\nimport json\nprint('{_ANSWER}' + json.dumps({function}({arguments})))\n"
 
 
 def _drain(child: subprocess.Popen[bytes], lines: queue.Queue[str | None]) -> None:

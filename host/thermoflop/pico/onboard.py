@@ -99,9 +99,9 @@ def commit(expected):
 
     Returns the names that differ. A program that is not ours is copied aside before it goes.
     """
-    found = {name: digest(STAGED + "/" + name) for name in os.listdir(STAGED)}
-    names = set(expected) | set(found)
-    bad = sorted(name for name in names if found.get(name) != expected.get(name))
+    staged = {name: digest(STAGED + "/" + name) for name in os.listdir(STAGED)}
+    names = set(expected) | set(staged)
+    bad = sorted(name for name in names if staged.get(name) != expected.get(name))
     if not bad:
         if whose("/main.py") == "foreign":
             keep("/main.py")

@@ -1,4 +1,4 @@
-"""What Linux knows about a port: who may open it, who has it open, who will meddle with it.
+"""What Linux knows about a port: its rights, who has it open, which services will write to it.
 
 Elsewhere the same questions stay unanswered: None, not a guess.
 """

@@ -1,4 +1,4 @@
-"""What became of every byte: lines, losses, reboots and stale data, counted without a port.
+"""Account for every byte of a link: lines, losses, reboots and stale data, without a port.
 
 The tracker is pure: bytes and the time they arrived go in, items come out, and its counters add up.
 Times are the host's monotonic and wall clocks in seconds. A gap is a run of ``seq`` numbers
@@ -31,8 +31,8 @@ from thermoflop.pico.wire import (
 # advancing means that the tracker's idea of the boot was wrong (one corrupted line in 65,536 passes
 # its CRC), and holding on to it would lose everything that follows.
 MAX_STALE_RUN = 64
-_MAX_OLD_BOOTS = 64
-_MAX_FITS = 100
+_MAX_OLD_BOOTS = 64  # a board in a crash loop must not fill the memory
+_MAX_FITS = 100  # kept for run.json, one a boot
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ _MAX_UP_S = 1e10  # three centuries; keeps 1e999 and its like out
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Who the board is; said at boot, every minute, and on ``id``."""
+    """Who the board is; sent at boot, every minute, and on ``id``."""
 
     boot: str
     up_s: float
@@ -47,7 +47,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """What unit each field of a sample is in, in the board's own words."""
+    """What unit each field of a sample is in, as the board states it."""
 
     boot: str
     units: Mapping[str, str]

@@ -11,7 +11,7 @@ from typing import Any
 
 from thermoflop import __version__
 
-_GIT_TIMEOUT_S = 5.0
+_GIT_TIMEOUT_S = 5.0  # a work tree on a slow network file system
 
 
 def host_facts() -> dict[str, Any]:
@@ -47,10 +47,10 @@ def git_revision() -> dict[str, Any] | None:
     return {"revision": revision, "changed": bool(_git("status", "--porcelain", "-uno"))}
 
 
-def _git(*words: str) -> str | None:
+def _git(*args: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", *words], capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=False
+            ["git", *args], capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -41,7 +41,7 @@ class Summary:
 
 
 class Summarizer:
-    """Feed it samples in order; ask for the summary at any time."""
+    """Takes samples in order; gives the summary at any time."""
 
     def __init__(self) -> None:
         """Nothing seen yet."""

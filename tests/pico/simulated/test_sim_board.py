@@ -32,7 +32,7 @@ def test_the_same_options_give_the_same_bytes() -> None:
     runs = []
     for _ in range(2):
         with board(**words) as pico:
-            runs.append((pico.run(60.0), pico.ledger.to_json()))
+            runs.append((pico.run(60.0), pico.truth.to_json()))
     assert runs[0] == runs[1]
     assert runs[0][1]["lines_corrupted"] > 0
 
@@ -96,7 +96,7 @@ def test_a_restart_is_told_by_its_cause(cause: str) -> None:
         first, second = hellos(pico.run(10.0))
     assert second.reset == cause
     assert second.boot != first.boot
-    assert pico.ledger.reboots == {cause: 1}
+    assert pico.truth.reboots == {cause: 1}
 
 
 def test_saved_settings_survive_a_restart_and_others_do_not() -> None:
@@ -133,7 +133,7 @@ def test_ctrl_c_leaves_a_prompt_with_the_fan_on_that_stays() -> None:
         assert pico.run(60.0) == []  # no watchdog, no telemetry
         pico.type(b"hello\r\n\x04")
         assert hellos(pico.run(2.0))
-        assert pico.ledger.reboots == {"soft": 1}
+        assert pico.truth.reboots == {"soft": 1}
 
 
 def test_bootsel_takes_the_board_away() -> None:
@@ -150,7 +150,7 @@ def test_an_echo_is_counted_by_the_firmware_and_never_answered() -> None:
         assert not replies(lines)
         pico.type(b"!1 id\n")
         answer = replies(pico.run(1.0))[0]
-    assert answer.detail["ignored"] == pico.ledger.lines_echoed > 10
+    assert answer.detail["ignored"] == pico.truth.lines_echoed > 10
 
 
 def test_a_stalled_host_costs_samples_that_the_board_counts_and_no_cooling() -> None:
@@ -159,7 +159,7 @@ def test_a_stalled_host_costs_samples_that_the_board_counts_and_no_cooling() -> 
         assert pico.world.fan == 1
     taken = samples(lines)
     assert taken[-1].drops > 50
-    assert taken[-1].drops == pico.ledger.drops_told == pico.ledger.samples_missing
+    assert taken[-1].drops == pico.truth.drops_told == pico.truth.samples_missing
     fan_on_s = next(e.up_s for e in events(lines) if e.detail.get("reason") == "on_c")
     assert fan_on_s < 20
 
@@ -209,7 +209,7 @@ def test_a_firmware_that_crashes_speaks_resets_and_ends_in_safe_mode() -> None:
     assert b"boom" in b"".join(lines)
     assert samples(lines)[-1].mode == "safe"
     assert hellos(lines)[-1].safe == 1
-    assert pico.ledger.reboots == {"reset": 3}
+    assert pico.truth.reboots == {"reset": 3}
     pico.stop()
 
 

@@ -1,4 +1,4 @@
-"""The cable does what the menu says, and its ledger says exactly what it did."""
+"""The cable does what the menu says, and its truth says exactly what it did."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_line_arrives_as_it_was() -> None:
     say(end, LINE)
     end.move(0.0)
     assert end.read(ticket, 1000) == LINE
-    assert (end.ledger.lines_sent, end.ledger.lines_delivered) == (1, 1)
+    assert (end.truth.lines_sent, end.truth.lines_delivered) == (1, 1)
 
 
 def test_reading_wakes_no_reader() -> None:
@@ -66,7 +66,7 @@ def test_with_nobody_listening_the_latest_bytes_stay() -> None:
     assert data.endswith(LINE)
     assert len(data) == USB_BUFFER_BYTES
     assert (LINE * 20).endswith(data)
-    assert end.ledger.bytes_unheard == 20 * len(LINE) - USB_BUFFER_BYTES
+    assert end.truth.bytes_unheard == 20 * len(LINE) - USB_BUFFER_BYTES
 
 
 def test_a_reader_who_does_not_read_makes_the_board_wait() -> None:
@@ -151,19 +151,19 @@ def test_a_corrupted_line_is_one_line_still_and_never_believed(seed: int) -> Non
 def test_each_line_fault_is_counted_and_shows(fault: str, count: str) -> None:
     with board(fault=fault) as pico:
         lines = pico.run(200.0)
-    ledger = pico.ledger.to_json()
-    assert 20 < ledger[count] < 90
-    assert ledger["bad_lines"] == len(bad(lines))
-    assert ledger["samples_delivered"] == len(samples(lines))
-    lost = ledger["samples_sent"] - ledger["samples_delivered"]
+    truth = pico.truth.to_json()
+    assert 20 < truth[count] < 90
+    assert truth["bad_lines"] == len(bad(lines))
+    assert truth["samples_delivered"] == len(samples(lines))
+    lost = truth["samples_sent"] - truth["samples_delivered"]
     assert lost > 0
     if "drop" in fault:
         assert not bad(lines)
-        assert ledger["lines_sent"] - ledger["lines_dropped"] == ledger["lines_delivered"]
+        assert truth["lines_sent"] - truth["lines_dropped"] == truth["lines_delivered"]
     if "corrupt" in fault:
-        assert ledger["bad_lines"] == ledger["lines_corrupted"]
+        assert truth["bad_lines"] == truth["lines_corrupted"]
     if "tear" in fault:
-        assert ledger["bad_lines"] <= ledger["lines_torn"] <= lost + 10
+        assert truth["bad_lines"] <= truth["lines_torn"] <= lost + 10
 
 
 def missing(taken: list[Sample]) -> int:
@@ -174,41 +174,41 @@ def test_a_short_unplug_costs_what_was_on_the_way() -> None:
     with board(fault="unplug@5:2") as pico:
         taken = samples(pico.run(20.0))
     assert len({s.boot for s in taken}) == 1
-    assert 1 <= missing(taken) == pico.ledger.samples_missing <= 5
+    assert 1 <= missing(taken) == pico.truth.samples_missing <= 5
     assert taken[-1].drops == 0
-    assert pico.ledger.unplugs == 1
+    assert pico.truth.unplugs == 1
 
 
 def test_a_long_unplug_fills_the_board_which_counts_its_drops() -> None:
     with board(fault="unplug@5:60") as pico:
         taken = samples(pico.run(80.0))
-    assert missing(taken) == pico.ledger.samples_missing > 200
-    assert missing(taken) - 5 <= taken[-1].drops == pico.ledger.drops_told
+    assert missing(taken) == pico.truth.samples_missing > 200
+    assert missing(taken) - 5 <= taken[-1].drops == pico.truth.drops_told
 
 
 def test_a_board_that_lives_on_usb_power_starts_anew() -> None:
     with board(fault="unplug@5:4=power") as pico:
         taken = samples(pico.run(20.0))
     assert len({s.boot for s in taken}) == 2
-    assert pico.ledger.reboots == {"power": 1}
-    assert not pico.ledger.samples_missing
+    assert pico.truth.reboots == {"power": 1}
+    assert not pico.truth.samples_missing
 
 
-def test_a_ledger_knows_lines_by_every_byte() -> None:
-    ledger = CableTruth()
-    ledger.sent(LINE)
-    ledger.arrived(LINE.replace(b"7", b"8"))
-    assert (ledger.bad_lines, ledger.lines_delivered) == (1, 0)
-    ledger.arrived(LINE[:10])
-    ledger.arrived(LINE[10:])
-    assert (ledger.bad_lines, ledger.samples_delivered) == (1, 1)
-    ledger.arrived(LINE[:10])
-    ledger.link_closed()
-    assert ledger.torn_at_close == 1
+def test_the_truth_knows_lines_by_every_byte() -> None:
+    truth = CableTruth()
+    truth.sent(LINE)
+    truth.arrived(LINE.replace(b"7", b"8"))
+    assert (truth.bad_lines, truth.lines_delivered) == (1, 0)
+    truth.arrived(LINE[:10])
+    truth.arrived(LINE[10:])
+    assert (truth.bad_lines, truth.samples_delivered) == (1, 1)
+    truth.arrived(LINE[:10])
+    truth.link_closed()
+    assert truth.torn_at_close == 1
 
 
-def test_a_ledger_stays_small() -> None:
-    ledger = CableTruth()
+def test_the_truth_stays_small() -> None:
+    truth = CableTruth()
     for seq in range(20_000):
-        ledger.sent(b'{"k":"t","boot":"3fa2c1","seq":%d,"drops":0,"crc":"0000"}\n' % seq)
-    assert len(ledger._outstanding) <= 4096
+        truth.sent(b'{"k":"t","boot":"3fa2c1","seq":%d,"drops":0,"crc":"0000"}\n' % seq)
+    assert len(truth._outstanding) <= 4096

@@ -311,8 +311,8 @@ def test_a_full_disk_gives_up_its_reserve_to_say_so(
     from thermoflop.pico.track import HostEvent as Event
     from thermoflop.runs.folder.resilient import ResilientStore
 
-    ledger = ResilientStore(tmp_path, "x")
-    reserve = ledger.folder / ".reserve"
+    store = ResilientStore(tmp_path, "x")
+    reserve = store.folder / ".reserve"
     assert reserve.stat().st_size > 100_000
     real = os.fsync
 
@@ -322,19 +322,19 @@ def test_a_full_disk_gives_up_its_reserve_to_say_so(
         real(fd)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    ledger.write_run({"n": 1})
-    assert json.loads((ledger.folder / "run.json").read_text())["n"] == 1
+    store.write_run({"n": 1})
+    assert json.loads((store.folder / "run.json").read_text())["n"] == 1
     assert not reserve.exists()
-    ledger.write(Event(1.0, 2.0, "x", {}))
-    ledger.close()
+    store.write(Event(1.0, 2.0, "x", {}))
+    store.close()
 
 
 def test_a_run_that_cannot_begin_leaves_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from thermoflop.runs.folder import resilient as ledger
+    from thermoflop.runs.folder import resilient as store
 
-    monkeypatch.setattr(ledger, "_RESERVE", "no/such/reserve")
+    monkeypatch.setattr(store, "_RESERVE", "no/such/reserve")
     with pytest.raises(StorageError, match="reserve"):
         do(tmp_path, shell("true"))
     assert list((tmp_path / "runs").iterdir() if (tmp_path / "runs").exists() else []) == []

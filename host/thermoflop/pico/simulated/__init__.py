@@ -1,1 +1,1 @@
-"""A Pico W that is not there: the real firmware over simulated hardware, as ``sim://`` and more."""
+"""A simulated Pico W: the real firmware over simulated hardware, as ``sim://`` and more."""

@@ -14,8 +14,8 @@ import random
 from bisect import bisect_right
 from dataclasses import dataclass
 
-N_CODES = 4096
-WIDE_CODES = (512, 1536, 2560, 3584)
+N_CODES = 4096  # 12 bits
+WIDE_CODES = (512, 1536, 2560, 3584)  # erratum E11 of the RP2040 data sheet
 WIDE_CODE_LSB = 9.0  # DNL of about 8 LSB at these codes in published measurements of E11
 ZERO_C_K = 273.15
 T25_K = 298.15

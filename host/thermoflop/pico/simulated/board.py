@@ -26,7 +26,7 @@ from thermoflop.pico.simulated.truth import CableTruth
 from thermoflop.pico.simulated.world import SOFT_RESET, PlantWorld
 
 BOOT_MS = 300  # from reset to the first line of main.py, about what MicroPython takes
-TICK_MS = 100
+TICK_MS = 100  # rate_ms is a multiple of it
 _UNREAD_BYTES = 16384  # in lockstep the board waits while its reader is so far behind
 _LATE_S = 2.0  # later than that the computer was asleep or starved: go on from here
 
@@ -41,7 +41,7 @@ class SimulatedBoard:
         heat: Heat | None = None,
         sources: Mapping[str, str] | None = None,
         until_s: float = math.inf,
-        ledger: CableTruth | None = None,
+        truth: CableTruth | None = None,
     ) -> None:
         """``heat`` and ``sources`` replace those of the options and of this package's firmware.
 
@@ -49,8 +49,8 @@ class SimulatedBoard:
         cannot be read.
         """
         self.options = options or Options()
-        self.ledger = ledger or CableTruth()
-        self.cable = Cable(self.options.faults, self.options.seed, self.ledger)
+        self.truth = truth or CableTruth()
+        self.cable = Cable(self.options.faults, self.options.seed, self.truth)
         self.firmware_error: str | None = None  # the traceback that left a prompt behind
         self._sources = dict(sources) if sources is not None else firmware_sources()
         self._until_s = until_s
@@ -186,7 +186,7 @@ class SimulatedBoard:
         if cause == "bootsel":
             self.world.reset("reset")
             return False
-        self.ledger.rebooted(cause)
+        self.truth.rebooted(cause)
         if cause != "soft":
             self.world.reset(cause)
             self._rest_in_reset()

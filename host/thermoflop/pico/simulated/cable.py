@@ -1,4 +1,4 @@
-"""The simulated USB cable: the board's little buffer, the faults on the way, the host's buffer.
+"""The simulated USB cable: the board's small buffer, the faults on the way, the host's buffer.
 
 As on the real board: while somebody listens, a full buffer makes the board wait for room; while
 nobody does, the buffer keeps the latest 256 bytes and forgets the rest, so that who opens the port
@@ -18,8 +18,8 @@ from thermoflop.pico.simulated.truth import CableTruth
 
 USB_BUFFER_BYTES = 256  # CFG_TUD_CDC_TX_BUFSIZE on rp2
 HOST_BUFFER_BYTES = 65536  # what Linux' cdc_acm keeps for a slow reader
-TYPED_BYTES = 4096
-INTERRUPT = 3
+TYPED_BYTES = 4096  # what Linux' terminal layer keeps of unread input
+INTERRUPT = 3  # Ctrl-C
 
 
 class LinkLost(Exception):
@@ -33,9 +33,9 @@ class LinkBusy(Exception):
 class Cable:
     """One cable with a board at one end and at most one reader at the other."""
 
-    def __init__(self, faults: tuple[Fault, ...], seed: int, ledger: CableTruth) -> None:
-        """Plugged in, nobody listening. ``ledger`` is written here."""
-        self.ledger = ledger
+    def __init__(self, faults: tuple[Fault, ...], seed: int, truth: CableTruth) -> None:
+        """Plugged in, without a reader. ``truth`` is written here."""
+        self.truth = truth
         self.plugged = True
         self.attached = False
         self.stalled = False
@@ -57,7 +57,7 @@ class Cable:
 
     @property
     def listening(self) -> bool:
-        """Whether somebody at the other end reads."""
+        """Whether the other end has the port open."""
         return self.plugged and self.attached
 
     def can_send(self, now_s: float) -> bool:
@@ -68,17 +68,17 @@ class Cable:
         return len(self._usb) < USB_BUFFER_BYTES
 
     def send(self, data: bytes) -> int:
-        """Take bytes from the board; with nobody listening the oldest fall out at the end."""
+        """Take bytes from the board; without a reader the oldest are dropped at the end."""
         self._usb += data
         self._saying += data
         if data[-1:] == b"\n":
             for line in self._saying.splitlines(keepends=True):
-                self.ledger.sent(bytes(line))
+                self.truth.sent(bytes(line))
             self._saying.clear()
         excess = len(self._usb) - USB_BUFFER_BYTES
         if excess > 0 and not self.listening:
             del self._usb[:excess]
-            self.ledger.bytes_unheard += excess
+            self.truth.bytes_unheard += excess
         return len(data)
 
     def move(self, now_s: float) -> None:
@@ -120,7 +120,7 @@ class Cable:
             self._cut_next = False
             if not self.plugged:
                 return
-            self.ledger.unplugs += 1
+            self.truth.unplugs += 1
             self.plugged = False
             self.attached = False
             self._plug_number += 1
@@ -158,15 +158,15 @@ class Cable:
             return
         if self.echoing:
             self._echoed += line
-            self.ledger.lines_echoed += 1
+            self.truth.lines_echoed += 1
         kind = self._roll(now_s)
         if kind == "drop":
-            self.ledger.lines_dropped += 1
+            self.truth.lines_dropped += 1
         elif kind == "tear":
-            self.ledger.lines_torn += 1
+            self.truth.lines_torn += 1
             self._deliver(line[: self._random.randrange(1, max(len(line), 2))])
         elif kind == "corrupt":
-            self.ledger.lines_corrupted += 1
+            self.truth.lines_corrupted += 1
             self._deliver(corrupted(line, self._random))
         else:
             self._deliver(line)
@@ -208,7 +208,7 @@ class Cable:
             self.attached = False
             self._host.clear()
             self._line.clear()
-            self.ledger.link_closed()
+            self.truth.link_closed()
             self._notify()
 
     @property
@@ -236,7 +236,7 @@ class Cable:
                 self._lost()
             data = bytes(self._host[:most])
             del self._host[:most]
-            self.ledger.arrived(data)
+            self.truth.arrived(data)
             if data:  # there is room again; a reader who woke itself here would never sleep
                 self.changed.notify_all()
         return data
@@ -259,7 +259,7 @@ class Cable:
         return done
 
     def _lost(self) -> None:
-        self.ledger.link_closed()
+        self.truth.link_closed()
         raise LinkLost
 
 

@@ -20,11 +20,11 @@ from thermoflop.errors import InputError, UsageError
 
 FULL_W = 30.0  # of a machine that works as hard as it can
 USUAL_SCRIPT = "5 30W, 15 0W every 40"
-MAX_W = 1000.0
+MAX_W = 1000.0  # far above any machine beside a board: a slip of the keyboard
 _STEP = re.compile(r"(?:(\d+(?:\.\d+)?)\s+)?(\d+(?:\.\d+)?)\s*W?", re.IGNORECASE)
 _EVERY = re.compile(r"^(.*?)[\s,]+every\s+(\d+(?:\.\d+)?)\s*s?$", re.IGNORECASE | re.DOTALL)
 _LOOK_EVERY_S = 0.25  # the kernel counts in hundredths of a second
-_SMOOTH = 0.5
+_SMOOTH = 0.5  # of each look: a heat sink follows within half a second
 
 
 class Heat(Protocol):
@@ -59,12 +59,12 @@ def parse_script(text: str) -> Script:
     starts_s: list[float] = []
     powers_w: list[float] = []
     for step in filter(None, (part.strip() for part in re.split(r"[,\n]", steps_text))):
-        found = _STEP.fullmatch(step)
-        if not found:
+        match = _STEP.fullmatch(step)
+        if not match:
             raise UsageError(
                 f"heat step {step!r} must be a time in seconds and a power, as in '5 30W'"
             )
-        start_s, power_w = float(found[1] or 0), float(found[2])
+        start_s, power_w = float(match[1] or 0), float(match[2])
         if starts_s and start_s <= starts_s[-1]:
             raise UsageError(f"heat step {step!r} must come later than {starts_s[-1]:g} s")
         if power_w > MAX_W:

@@ -1,4 +1,4 @@
-"""The fault menu: what can be made to go wrong, when, and how badly.
+"""The menu of faults: their kinds, times and sizes.
 
 A fault is written ``KIND[@START[:LENGTH]][=VALUE]``: ``open@5:3`` cuts the sensor's wire at 5 s for
 3 s, ``corrupt=0.01`` corrupts one line in a hundred all the time, ``drift@10:30=0.2`` lets the
@@ -26,7 +26,7 @@ class Kind:
     high: float = 1.0
     moment: bool = False  # it happens at START and has no length
     needs_length: bool = False
-    words: tuple[str, ...] = ()  # values that are words, the first is the default
+    choices: tuple[str, ...] = ()  # values that are words, the first is the default
 
 
 MENU = {
@@ -45,9 +45,9 @@ MENU = {
             "unplug",
             "the link vanishes, in the middle of a line, and comes back",
             needs_length=True,
-            words=("link", "power"),
+            choices=("link", "power"),
         ),
-        Kind("reboot", "the board restarts", moment=True, words=("power", "reset", "watchdog")),
+        Kind("reboot", "the board restarts", moment=True, choices=("power", "reset", "watchdog")),
         Kind("ppm", "the board's clock runs fast, value in parts per million", 50, -5000, 5000),
     )
 }
@@ -73,22 +73,22 @@ class Fault:
 
 def parse_faults(texts: Iterable[str]) -> tuple[Fault, ...]:
     """The faults in texts, each of which may hold several, separated by commas."""
-    words = (word.strip() for text in texts for word in text.split(","))
-    return tuple(parse_fault(word) for word in words if word)
+    parts = (word.strip() for text in texts for word in text.split(","))
+    return tuple(parse_fault(word) for word in parts if word)
 
 
 def parse_fault(text: str) -> Fault:
     """One fault; UsageError says what was expected."""
-    found = _FAULT.fullmatch(text)
-    if not found:
+    match = _FAULT.fullmatch(text)
+    if not match:
         raise UsageError(
             f"fault {text!r} must be KIND[@START[:LENGTH]][=VALUE], like open@5:3 or corrupt=0.01"
         )
-    kind = MENU.get(found[1])
+    kind = MENU.get(match[1])
     if kind is None:
         raise UsageError(f"fault {text!r} must begin with one of {', '.join(MENU)}")
-    start_s, end_s = _span(text, kind, found[2], found[3])
-    value, word = _value(text, kind, found[4])
+    start_s, end_s = _span(text, kind, match[2], match[3])
+    value, word = _value(text, kind, match[4])
     return Fault(kind.name, start_s, end_s, value, word)
 
 
@@ -108,10 +108,12 @@ def _span(text: str, kind: Kind, start: str | None, length: str | None) -> tuple
 
 
 def _value(text: str, kind: Kind, value: str | None) -> tuple[float, str]:
-    if kind.words:
-        word = kind.words[0] if value is None else value
-        if word not in kind.words:
-            raise UsageError(f"the value of fault {text!r} must be one of {', '.join(kind.words)}")
+    if kind.choices:
+        word = kind.choices[0] if value is None else value
+        if word not in kind.choices:
+            raise UsageError(
+                f"the value of fault {text!r} must be one of {', '.join(kind.choices)}"
+            )
         return 0.0, word
     if value is None:
         return kind.default or 0.0, ""
@@ -134,6 +136,6 @@ def menu_text() -> str:
 
 
 def _choices(kind: Kind) -> str:
-    if kind.words:
-        return f" ({' or '.join(kind.words)})"
+    if kind.choices:
+        return f" ({' or '.join(kind.choices)})"
     return "" if kind.default is None else f" ({kind.default:g})"

@@ -1,4 +1,4 @@
-"""How a simulated board is asked for: the same words in a URL and on the command line."""
+"""The options of a simulated board: the same in a URL and on the command line."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ WORDS = {
 }
 
 
-def parse_options(words: Iterable[tuple[str, str]]) -> Options:
+def parse_options(pairs: Iterable[tuple[str, str]]) -> Options:
     """Options from (word, text) pairs; UsageError says which was wrong and what was expected."""
     values: dict[str, object] = {}
     faults: list[str] = []
     fingers: list[Fault] = []
-    for word, text in words:
+    for word, text in pairs:
         match word:
             case "seed":
                 values["seed"] = int(_number(word, text, 0, 2**31, whole=True))
@@ -116,11 +116,11 @@ def _number(word: str, text: str, low: float, high: float, whole: bool = False) 
 
 
 def _finger(text: str) -> Fault:
-    found = _FINGER.fullmatch(text.strip())
-    if not found:
+    match = _FINGER.fullmatch(text.strip())
+    if not match:
         raise UsageError(f"finger {text!r} must be START:SECONDS, like 5:10")
-    start_s = float(found[1])
-    return Fault("finger", start_s, start_s + float(found[2] or math.inf))
+    start_s = float(match[1])
+    return Fault("finger", start_s, start_s + float(match[2] or math.inf))
 
 
 def _uid(text: str) -> str:

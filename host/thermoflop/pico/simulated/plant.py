@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PlantConstants:
-    """What is on the desk.
+    """The board, the fan and the air round them.
 
     The body is 14 g of aluminium (0.9 J/gK) with the thermal resistance of a small heat sink:
     2 K/W in still air (time constant 25 s), 0.32 K/W in the fan's wind (4 s). The bead has the heat

@@ -70,7 +70,7 @@ class Terminal:
         os.close(self._fd)
 
     def _unread_bytes(self) -> int:
-        """Bytes that wait in the kernel for the reader; 0 when nobody has it open."""
+        """Bytes that wait in the kernel for the reader; 0 when it is not open."""
         import fcntl
         import struct
         import termios
@@ -95,7 +95,7 @@ class Terminal:
 def serve_pty(
     board: SimulatedBoard, on_path: Callable[[str], None], link: Path | None = None
 ) -> None:
-    """Serve ``board`` until it ends; ``on_path`` is told each terminal's path, or the link's."""
+    """Serve ``board`` until it ends; ``on_path`` gets each terminal's path, or the link's."""
     if not hasattr(os, "openpty"):
         raise UsageError("this system has no pseudo-terminals; use --tcp instead of --pty")
     board.start()
@@ -134,7 +134,7 @@ def _one_terminal(
 
 
 def _wait_for_reader(board: SimulatedBoard, terminal: Terminal) -> None:
-    """Return when somebody has opened the terminal; what was typed into it until then is lost."""
+    """Return when the terminal was opened; what was typed into it until then is lost."""
     while board.is_alive and board.cable.plugged:
         try:
             with contextlib.suppress(BlockingIOError):

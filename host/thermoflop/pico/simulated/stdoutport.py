@@ -1,4 +1,4 @@
-"""A simulated board that writes to a file or a pipe; nobody can type to it."""
+"""A simulated board that writes to a file or a pipe; it takes no input."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Connection:
     """One reader's connection."""
 
     def __init__(self, peer: socket.socket, server: socket.socket) -> None:
-        """``server`` is asked now and then for others who call in vain."""
+        """``server`` is polled for further connections, which are refused."""
         peer.setblocking(False)
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._peer = peer
@@ -92,7 +92,7 @@ def is_loopback(host: str) -> bool:
 def serve_tcp(
     board: SimulatedBoard, address: tuple[str, int], on_address: Callable[[str, int], None]
 ) -> None:
-    """Serve ``board`` at ``address`` until it ends; ``on_address`` is told where that is."""
+    """Serve ``board`` at ``address`` until it ends; ``on_address`` gets the address in use."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     try:
         server = socket.create_server(address, family=family, backlog=4)

@@ -1,4 +1,4 @@
-"""What really happened on the simulated cable, counted where it happened.
+"""The ground truth of the simulated cable, counted where each thing happens.
 
 The board's side notes every line it hands over; the far end notes every line that a reader took,
 and knows it for one of the board's only if each byte is the same. A host that counts its own
@@ -154,12 +154,12 @@ class CableTruth:
 
 
 def _look_at(line: bytes) -> _Sent:
-    found = _SAMPLE.match(line)
-    if found:
-        return _Sent(found[1].decode(), int(found[2]), int(found[3]))
-    found = _BOOT.match(line)
-    if found:
-        return _Sent(found[1].decode())
+    match = _SAMPLE.match(line)
+    if match:
+        return _Sent(match[1].decode(), int(match[2]), int(match[3]))
+    match = _BOOT.match(line)
+    if match:
+        return _Sent(match[1].decode())
     if line.startswith(b'{"k":"hello"'):
         return _Sent(line.partition(b'"boot":"')[2].partition(b'"')[0].decode())
     return _Sent(None)

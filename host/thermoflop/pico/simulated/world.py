@@ -20,7 +20,7 @@ from thermoflop.pico.simulated.plant import Plant
 
 RX_BYTES = 512  # the USB stack's receive buffer and MicroPython's stdin buffer
 OPEN_LSB = 6.0  # the pull-down resistor alone, with the converter's offset
-SHORT_LSB = 4092.0
+SHORT_LSB = 4092.0  # full scale less the offset of the converter
 SOFT_RESET = 4  # Ctrl-D
 
 
@@ -194,7 +194,7 @@ class PlantWorld(fakes.World):
         self.cable.echoing = any(fault.holds(self.now_s) for fault in self._echo)
         stalled = any(fault.holds(self.now_s) for fault in self._stalls)
         if stalled and not self.cable.stalled:
-            self.cable.ledger.stalls += 1
+            self.cable.truth.stalls += 1
         self.cable.stalled = stalled
         cause = None
         while self._moments and self._moments[0][0] <= self.now_s:

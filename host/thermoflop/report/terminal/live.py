@@ -74,7 +74,7 @@ class Live:
         plot_rows = rows - len(lines) - 3 - _NEWS
         lines += self._plot(columns, max(2, plot_rows), board.settings)
         lines.append(self._fan_strip(columns))
-        lines.append(self._books(counters))
+        lines.append(self._losses_line(counters))
         lines += [Text(text, "dim") for text in self._news]
         lines = lines[: rows - 1]
         lines.append(Text("Ctrl-C ends; nothing is sent to the board", "dim italic"))
@@ -179,7 +179,7 @@ class Live:
         line.append("".join("▀" if cell else " " for cell in on), "blue")
         return line
 
-    def _books(self, counters: Counters) -> Text:
+    def _losses_line(self, counters: Counters) -> Text:
         from rich.text import Text
 
         line = Text(f" last {duration(self.window_s)}", "dim")

@@ -1,1 +1,1 @@
-"""What a run says, as pure functions of its folder."""
+"""The analysis of a run, as pure functions of its folder."""

@@ -52,7 +52,7 @@ def analyze_data(data: RunData) -> Analysis:
     ]
     made = [step for window in phases or trials for step in steps(window) if not window.warmup]
     first = next(iter(data.gpus.values()), None)
-    found = Analysis(
+    analysis = Analysis(
         data=data,
         trials=[_figures(data, window, spans) for window in trials],
         phases=[_figures(data, window, spans) for window in phases],
@@ -67,8 +67,8 @@ def analyze_data(data: RunData) -> Analysis:
         b_over_a=_b_over_a(trials),
         warnings=_warnings(data, spans),
     )
-    found.predicted = compared(found)
-    return found
+    analysis.predicted = compared(analysis)
+    return analysis
 
 
 def _shares(spans: list[ThrottleSpan], watched_s: dict[int, float]) -> dict[int, float]:
@@ -103,19 +103,19 @@ def _max_within(sensors: list[tuple[Column, Column]], window: Window) -> float |
 
 
 def _heat(data: RunData) -> list[Heat]:
-    found = []
+    sensors = []
     for gpu, columns in data.gpus.items():
         if "temp_c" in columns:
             t_s, temp_c = columns["t_s"], columns["temp_c"]
             power_w = columns.get("power_w")
             fit = fit_step(t_s, temp_c) if power_w is None else fit_power(t_s, power_w, temp_c)
-            found.append(_sensor(f"GPU {gpu}", t_s, temp_c, fit))
+            sensors.append(_sensor(f"GPU {gpu}", t_s, temp_c, fit))
     if data.board is not None:
         t_s, temp_c = data.board.t_s, data.board.temp_c
         power_w = _power_at(data, t_s)
         fit = fit_step(t_s, temp_c) if power_w is None else fit_power(t_s, power_w, temp_c)
-        found.append(_sensor("board", t_s, temp_c, fit))
-    return [heat for heat in found if heat is not None]
+        sensors.append(_sensor("board", t_s, temp_c, fit))
+    return [heat for heat in sensors if heat is not None]
 
 
 def _power_at(data: RunData, t_s: Column) -> Column | None:
@@ -159,12 +159,12 @@ def _effects(data: RunData, made: list[Any]) -> list[HeatEffect]:
 
 
 def _durations(trials: list[Window]) -> dict[str, Spread]:
-    found: dict[str, Spread] = {}
+    spreads: dict[str, Spread] = {}
     for variant in dict.fromkeys(trial.variant for trial in trials):
         figures = spread(_measured_s(trials, variant))
         if figures is not None:
-            found[variant] = figures
-    return found
+            spreads[variant] = figures
+    return spreads
 
 
 def _measured_s(trials: list[Window], variant: str) -> list[float]:
@@ -177,27 +177,31 @@ def _b_over_a(trials: list[Window]) -> Spread | None:
 
 def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
     notices = data.run.get("notices")
-    said = [str(notice) for notice in notices] if isinstance(notices, list) else []
+    warnings = [str(notice) for notice in notices] if isinstance(notices, list) else []
     if simulated(data.run):
-        said.append(f"{simulated(data.run)} simulated: heat, power and energy are no measurement")
+        warnings.append(
+            f"{simulated(data.run)} simulated: heat, power and energy are no measurement"
+        )
     if data.run.get("ended") is None:
-        said.append("the recorder was killed or has not ended: the run has no end of its own")
+        warnings.append("the recorder was killed or has not ended: the run has no end of its own")
     if spans:
-        said.append("a GPU throttled: compare with other runs only with that in mind")
+        warnings.append("a GPU throttled: compare with other runs only with that in mind")
     names = {"clock_step": "the wall clock was set", "reboot": "the board restarted",
              "gpu_lost": "a GPU was lost", "not_written": "records could not be written",
              "lost": "the board's port went away"}  # fmt: skip
-    for ev, words in names.items():
+    for ev, what in names.items():
         n = sum(event.ev == ev for event in data.events)
         if n:
-            said.append(f"{words} {n} time{'s' if n > 1 else ''} during the run")
+            warnings.append(f"{what} {n} time{'s' if n > 1 else ''} during the run")
     predicted = data.run.get("predictions")
     missing = predicted.get("shortfall_bytes") if isinstance(predicted, dict) else None
     if isinstance(missing, int | float) and missing > 0:
-        said.append(f"predicted not to fit: {missing / 1e9:.3g} GB of memory missing on a device")
+        warnings.append(
+            f"predicted not to fit: {missing / 1e9:.3g} GB of memory missing on a device"
+        )
     if data.bad_lines:
-        said.append(f"{data.bad_lines} lines of the board were not believed")
-    return list(dict.fromkeys(said))
+        warnings.append(f"{data.bad_lines} lines of the board were not believed")
+    return list(dict.fromkeys(warnings))
 
 
 def simulated(run: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """A run folder as columns: board, GPUs, marks and trials on one time axis.
 
 The axis is seconds since the recorder started, by the host's monotonic clock. The board's samples
-are placed by its own clock, told in the host's by the fit of each boot (lower hull of arrival
+are placed by its own clock, converted to the host's by the fit of each boot (lower hull of arrival
 delays), so they have none of the link's jitter; ``clock_error_s`` says how well. All of it comes
 from ``samples.jsonl``; a run whose recorder was killed is read like any other.
 """

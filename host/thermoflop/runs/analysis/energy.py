@@ -56,7 +56,7 @@ def energy(columns: dict[str, Column], start_s: float, end_s: float) -> Energy:
 
 
 def _counted(columns: dict[str, Column], start_s: float, end_s: float) -> float | None:
-    """The counter's difference, told at the edges by interpolation; None after a reset."""
+    """The counter's difference, interpolated at the edges; None after a reset."""
     import numpy as np
 
     if "energy_j" not in columns:

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""The figures of an analysed run, as the report shows them and ``--json`` prints them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class WindowFigures:
 
     @property
     def tokens_per_s(self) -> float | None:
-        """Tokens a second, when the run said its tokens."""
+        """Tokens a second, when the run noted its tokens."""
         return self._per_s("tokens")
 
     @property
@@ -64,12 +64,12 @@ class WindowFigures:
 
     @property
     def mfu(self) -> float | None:
-        """Share of the peak FLOP rate, when the run said its FLOPs and the peak."""
+        """Share of the peak FLOP rate, when the run noted its FLOPs and the peak."""
         return self._share("flops", "flops_per_token", "peak_flops_per_s")
 
     @property
     def mbu(self) -> float | None:
-        """Share of the peak bandwidth, when the run said its bytes and the peak."""
+        """Share of the peak bandwidth, when the run noted its bytes and the peak."""
         return self._share("bytes", "bytes_per_token", "peak_bytes_per_s")
 
     def _per_s(self, key: str) -> float | None:

@@ -14,7 +14,7 @@ from typing import Any
 from thermoflop.pico.track import HostEvent
 from thermoflop.runs.analysis.data import RunData
 
-LATE_S = 1.0
+LATE_S = 1.0  # a pipe's last output is read within a few turns of the recorder
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ def trial_windows(data: RunData) -> list[Window]:
 
 def phase_windows(data: RunData, trials: list[Window] | None = None) -> list[Window]:
     """The named phases in order of time."""
-    found: list[Window] = []
+    windows: list[Window] = []
     known = trial_windows(data) if trials is None else trials
     for index, trial in enumerate(known):
         # a command's last output may be read after its end, but not after the next one's start
@@ -69,8 +69,8 @@ def phase_windows(data: RunData, trials: list[Window] | None = None) -> list[Win
             for event in data.events
             if event.ev == "mark" and trial.start_s <= data.t_s(event.mono_s) < until_s
         ]
-        found += _phases_of(marks, trial, data)
-    return found
+        windows += _phases_of(marks, trial, data)
+    return windows
 
 
 def _phases_of(marks: list[HostEvent], trial: Window, data: RunData) -> list[Window]:

@@ -1,4 +1,4 @@
-"""Predicted beside measured: what run.json promised, and what the run says it took.
+"""Predicted beside measured: the predictions in run.json, and what the run measured.
 
 The measured side needs the run's own words. A phase named ``prefill`` and one named ``decode`` give
 times; with ``tokens=`` (of all sequences together) they are scaled to the predicted batch and
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from thermoflop.runs.analysis.phases import Window
 
 
-def compared(found: Analysis) -> list[Compared]:
+def compared(analysis: Analysis) -> list[Compared]:
     """Every predicted quantity of a run; empty where nothing was predicted."""
-    predicted = found.data.run.get("predictions")
+    predicted = analysis.data.run.get("predictions")
     quantities = predicted.get("quantities") if isinstance(predicted, dict) else None
     if not isinstance(predicted, dict) or not isinstance(quantities, dict):
         return []
-    measured = _Measured(found, predicted).all()
+    measured = _Measured(analysis, predicted).all()
     rows = []
     for key, (phase, name, unit) in NAMES.items():
         given = quantities.get(key)
@@ -47,15 +47,18 @@ def _why_not(key: str, predicted: dict[str, Any]) -> str:
 
 
 def assume_work(window: Window, predictions: Any) -> None:
-    """FLOPs and bytes of a token, where the run said its tokens alone: for MFU and MBU."""
+    """FLOPs and bytes of a token, where the run noted only its tokens: for MFU and MBU."""
     work = predictions.get("work") if isinstance(predictions, dict) else None
     if not isinstance(work, dict) or not window.sums.get("tokens"):
         return
-    own = work.get(window.name.lower())
-    if not isinstance(own, dict):
+    phase_work = work.get(window.name.lower())
+    if not isinstance(phase_work, dict):
         return
     for kind in ("flops", "bytes"):
-        given = (_number(own.get(f"{kind}_per_token")), _number(work.get(f"peak_{kind}_per_s")))
+        given = (
+            _number(phase_work.get(f"{kind}_per_token")),
+            _number(work.get(f"peak_{kind}_per_s")),
+        )
         if given[0] and given[1] and kind not in window.sums:
             window.last.setdefault(f"{kind}_per_token", given[0])
             window.last.setdefault(f"peak_{kind}_per_s", given[1])
@@ -64,15 +67,15 @@ def assume_work(window: Window, predictions: Any) -> None:
 class _Measured:
     """The measured side, in the units of the predictions."""
 
-    def __init__(self, found: Analysis, predicted: dict[str, Any]) -> None:
-        self._found = found
+    def __init__(self, analysis: Analysis, predicted: dict[str, Any]) -> None:
+        self._analysis = analysis
         self._batch = _number(predicted.get("batch")) or 1.0
         self._prompt = _number(predicted.get("prompt")) or 1.0
         self._generate = _number(predicted.get("generate")) or 0.0
         self._reads_gpus = bool(predicted.get("reads_gpus", True))
         self._devices = int(_number(predicted.get("devices")) or 1)
-        self._trials = [t for t in found.trials if _counts(t.window)]
-        phases = [p for p in found.phases if _counts(p.window)]
+        self._trials = [t for t in analysis.trials if _counts(t.window)]
+        phases = [p for p in analysis.phases if _counts(p.window)]
         self._prefill = [p for p in phases if p.window.name.lower() == "prefill"]
         self._decode = [p for p in phases if p.window.name.lower() == "decode"]
 
@@ -95,43 +98,43 @@ class _Measured:
         return {key: value for key, value in known.items() if value is not None and value[0] > 0}
 
     def _ttft_s(self) -> tuple[float, str] | None:
-        said = _said([t.window for t in self._trials], "ttft_s")
-        if said is not None:
-            return said
-        rate = _said([p.window for p in self._prefill], "tokens_per_s")
+        noted = _noted([t.window for t in self._trials], "ttft_s")
+        if noted is not None:
+            return noted
+        rate = _noted([p.window for p in self._prefill], "tokens_per_s")
         if rate is not None:
             return self._batch * self._prompt / rate[0], rate[1]
         return _per(self._prefill, self._batch * self._prompt, "one prompt a phase assumed")
 
     def _token_s(self) -> tuple[float, str] | None:
-        said = _said([t.window for t in self._trials], "token_s")
-        if said is not None:
-            return said
-        rate = _said([p.window for p in self._decode], "tokens_per_s")
+        noted = _noted([t.window for t in self._trials], "token_s")
+        if noted is not None:
+            return noted
+        rate = _noted([p.window for p in self._decode], "tokens_per_s")
         if rate is not None:
             return self._batch / rate[0], rate[1]
         steps = max(1.0, self._generate - 1)
-        found = _per(self._decode, self._batch, f"{steps:.0f} steps a phase assumed")
-        if found is None or _tokens(self._decode):
-            return found
-        return found[0] / steps, found[1]
+        per_step = _per(self._decode, self._batch, f"{steps:.0f} steps a phase assumed")
+        if per_step is None or _tokens(self._decode):
+            return per_step
+        return per_step[0] / steps, per_step[1]
 
     def _total_s(
         self, first: tuple[float, str] | None, token: tuple[float, str] | None
     ) -> tuple[float, str] | None:
-        said = _said([t.window for t in self._trials], "total_s")
-        if said is not None or first is None or token is None or self._generate < 1:
-            return said
+        noted = _noted([t.window for t in self._trials], "total_s")
+        if noted is not None or first is None or token is None or self._generate < 1:
+            return noted
         return first[0] + (self._generate - 1) * token[0], "from prefill and decode"
 
     def _tokens_per_s(self, total: tuple[float, str] | None) -> tuple[float, str] | None:
         inside = [p.window for p in (*self._prefill, *self._decode)]
-        said = _said([t.window for t in self._trials], "tokens_per_s", outside=inside)
-        if said is not None:
-            return said
+        noted = _noted([t.window for t in self._trials], "tokens_per_s", outside=inside)
+        if noted is not None:
+            return noted
         if total is not None:
             return self._batch * self._generate / total[0], total[1]
-        if self._found.phases:
+        if self._analysis.phases:
             return None
         seconds, tokens = _seconds(self._trials), _tokens(self._trials)
         return (tokens / seconds, "the command as a whole") if tokens and seconds else None
@@ -145,22 +148,22 @@ class _Measured:
             if first is None or rest is None:
                 return None
             return (first + rest) / (self._batch * self._generate), "from prefill and decode"
-        if self._found.phases:
+        if self._analysis.phases:
             return None
         tokens = _tokens(self._trials)
         joules = self._joules(self._trials, tokens, 1.0) if tokens else None
         return (joules / tokens, "the command as a whole") if joules else None
 
     def _joules(
-        self, rows: Sequence[WindowFigures], wanted: float, otherwise: float
+        self, rows: Sequence[WindowFigures], tokens_predicted: float, otherwise: float
     ) -> float | None:
-        """Energy scaled to ``wanted`` tokens; of ``otherwise`` phases when none were said."""
+        """Energy of the tokens predicted; of ``otherwise`` phases where the run noted none."""
         each = [self._top(row) for row in rows]
         if any(one is None for one in each):
             return None
         joules = math.fsum(one for one in each if one is not None)
         tokens = _tokens(rows)
-        return joules * wanted / tokens if tokens else joules * otherwise / len(rows)
+        return joules * tokens_predicted / tokens if tokens else joules * otherwise / len(rows)
 
     def _top(self, row: WindowFigures) -> float | None:
         """Joules of the GPUs that drew most."""
@@ -170,7 +173,7 @@ class _Measured:
         return math.fsum(known[: self._devices]) if len(known) >= self._devices else None
 
     def _power_w(self) -> tuple[float, str] | None:
-        rows = [*self._prefill, *self._decode] or ([] if self._found.phases else self._trials)
+        rows = [*self._prefill, *self._decode] or ([] if self._analysis.phases else self._trials)
         seconds = _seconds(rows)
         each = [self._top(row) for row in rows]
         if not rows or seconds <= 0 or any(one is None for one in each):
@@ -179,7 +182,7 @@ class _Measured:
         return watts, "mean over prefill and decode" if self._prefill else "mean over the command"
 
     def _rise_c(self) -> tuple[float, str] | None:
-        for heat in self._found.heat:
+        for heat in self._analysis.heat:
             fit = heat.fit
             if heat.name.startswith("GPU") and fit is not None and fit.ambient_c is not None:
                 return fit.end_c - fit.ambient_c, f"{heat.name}: first-order fit"
@@ -189,7 +192,7 @@ class _Measured:
         import numpy as np
 
         used = [
-            c["mem_used_bytes"] for c in self._found.data.gpus.values() if "mem_used_bytes" in c
+            c["mem_used_bytes"] for c in self._analysis.data.gpus.values() if "mem_used_bytes" in c
         ]
         highest = [float(np.nanmax(column)) for column in used if np.isfinite(column).any()]
         return (max(highest), "most in use, by whomever") if highest else None
@@ -199,10 +202,10 @@ def _counts(window: Window) -> bool:
     return not window.warmup and window.variant == "A"
 
 
-def _said(
+def _noted(
     windows: Sequence[Window], key: str, outside: Sequence[Window] = ()
 ) -> tuple[float, str] | None:
-    """The mean of what the run said under ``key``, not counting what it said in some windows."""
+    """The mean of the run's notes of ``key``, without those made in the windows ``outside``."""
     values = []
     for window in windows:
         for t_s, given in window.notes:
@@ -216,20 +219,22 @@ def _said(
     return math.fsum(values) / len(values), f"said as {key}={times}"
 
 
-def _per(rows: Sequence[WindowFigures], wanted: float, assumed: str) -> tuple[float, str] | None:
-    """Seconds for ``wanted`` tokens; of one phase when the run did not say its tokens."""
+def _per(
+    rows: Sequence[WindowFigures], tokens_predicted: float, assumed: str
+) -> tuple[float, str] | None:
+    """Seconds for ``tokens_predicted`` tokens; of one phase when the run did not say its tokens."""
     seconds = _seconds(rows)
     if not rows or seconds <= 0:
         return None
     times = f"{len(rows)} phase{'s' if len(rows) > 1 else ''}"
     tokens = _tokens(rows)
     if tokens:
-        return seconds * wanted / tokens, f"{tokens:,.0f} tokens in {times}"
+        return seconds * tokens_predicted / tokens, f"{tokens:,.0f} tokens in {times}"
     return seconds / len(rows), f"{times}, {assumed}"
 
 
 def _tokens(rows: Sequence[WindowFigures]) -> float:
-    """All tokens; 0 unless every window said some."""
+    """All tokens; 0 unless every window noted some."""
     each = [row.window.sums.get("tokens", 0.0) for row in rows]
     return math.fsum(each) if each and all(n > 0 for n in each) else 0.0
 

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""One predicted quantity beside what was measured of it, and the verdict."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = {
 _RATES = frozenset({"decode_tokens_per_s", "tokens_per_s"})
 
 
-_TOLERANCE = 1e-9
+_TOLERANCE = 1e-9  # of a bound met exactly: rounding is no violation
 
 
 @dataclass(frozen=True, slots=True)

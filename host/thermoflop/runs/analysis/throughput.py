@@ -18,13 +18,13 @@ from thermoflop.runs.gpu.throttle import ThrottleSpan, within
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.data import Column
 
-_AT_START_S = 0.02
-_T_95 = 1.96
+_AT_START_S = 0.02  # a note so soon after the mark that begins a phase came with it
+_T_95 = 1.96  # two-sided 95 % point of the normal distribution
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A stretch in which a phase made tokens; any of the amounts may be 0 when it was not said."""
+    """A stretch in which a phase made tokens; an amount that was not noted is 0."""
 
     phase: str
     start_s: float
@@ -99,7 +99,7 @@ def lost_to_throttling(
     made: Sequence[Step], spans: Sequence[ThrottleSpan], columns: dict[str, Column] | None
 ) -> list[Lost]:
     """Phase by phase: tokens = free rate x free time + throttled rate x throttled time."""
-    found = []
+    losses = []
     for phase in dict.fromkeys(step.phase for step in made):
         mine = [step for step in made if step.phase == phase and step.tokens > 0]
         cut_s = [throttled_s(spans, step.start_s, step.end_s) for step in mine]
@@ -107,8 +107,8 @@ def lost_to_throttling(
             continue
         lost = _by_tokens(phase, mine, cut_s) or _by_clock(phase, mine, spans, columns)
         if lost is not None:
-            found.append(lost)
-    return found
+            losses.append(lost)
+    return losses
 
 
 def throttled_s(spans: Iterable[ThrottleSpan], start_s: float, end_s: float) -> float:
@@ -189,7 +189,7 @@ def heat_effect(made: Sequence[Step], t_s: Column, temp_c: Column) -> list[HeatE
 
     good = np.isfinite(temp_c)
     t_s, temp_c = t_s[good], temp_c[good]
-    found = []
+    effects = []
     for phase in dict.fromkeys(step.phase for step in made):
         mine = [s for s in made if s.phase == phase and s.tokens > 0]
         if len(mine) < 8 or len(t_s) < 2:
@@ -205,5 +205,5 @@ def heat_effect(made: Sequence[Step], t_s: Column, temp_c: Column) -> list[HeatE
         residual = rate - rate.mean() - slope * centred
         error = _T_95 * math.sqrt(float(residual @ residual) / (len(mine) - 2) / spread)
         low_c, high_c = float(at_c.min()), float(at_c.max())
-        found.append(HeatEffect(phase, len(mine), low_c, high_c, slope, error))
-    return found
+        effects.append(HeatEffect(phase, len(mine), low_c, high_c, slope, error))
+    return effects

@@ -1,1 +1,1 @@
-"""The wrapped command: its processes, its output, and what it says about itself."""
+"""The wrapped command: its processes, its output, and its marks."""

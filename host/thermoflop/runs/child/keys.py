@@ -11,9 +11,9 @@ import math
 import re
 from typing import Any
 
-MAX_PER_S = 100
-MAX_LINE_BYTES = 512
-MAX_WORDS = 16
+MAX_PER_S = 100  # ten times what the sampler reads: more tells the report nothing
+MAX_LINE_BYTES = 512  # a line of figures is shorter; a dump of a tensor is not
+MAX_WORDS = 16  # more is prose or a table
 
 _IS_LINE = re.compile(rb"(?:[A-Za-z_][A-Za-z0-9_.]{0,63}=[\x21-\x7e]{1,128})(?:[ \t]+|$)").match
 _WORD = re.compile(r"([A-Za-z_][A-Za-z0-9_.]{0,63})=([\x21-\x7e]{1,128})")
@@ -24,10 +24,10 @@ def parse_keys(line: bytes) -> dict[str, float | str] | None:
     if b"=" not in line or len(line) > MAX_LINE_BYTES or not _IS_LINE(line):
         return None
     words = line.decode("ascii", "replace").split()
-    found = [_WORD.fullmatch(word) for word in words]
-    if len(words) > MAX_WORDS or not all(found):
+    matches = [_WORD.fullmatch(word) for word in words]
+    if len(words) > MAX_WORDS or not all(matches):
         return None
-    return {match[1]: _value(match[2]) for match in found if match}
+    return {match[1]: _value(match[2]) for match in matches if match}
 
 
 def _value(text: str) -> float | str:
@@ -61,16 +61,16 @@ class KeyLines:
         self._rest = tail
         if len(tail) > MAX_LINE_BYTES:
             self._rest, self._skipping = b"", True
-        found: list[dict[str, Any]] = []
+        kept: list[dict[str, Any]] = []
         for index, line in enumerate(lines):
             if self._is_over(now_s):
                 self.passed_over += len(lines) - index
                 break
             keys = parse_keys(line.rstrip(b"\r"))
             if keys is not None:
-                found.append(keys)
+                kept.append(keys)
                 self._count += 1
-        return found
+        return kept
 
     def _keep_tail(self, chunk: bytes) -> None:
         """The start of the next line, when there is no ``=`` in sight."""

@@ -18,8 +18,8 @@ from thermoflop.pico.track import HostEvent
 from thermoflop.pico.wire import LineSplitter, Overlong
 
 MARKS = "marks.jsonl"
-MAX_MARK_BYTES = 4096
-MAX_VALUES = 32
+MAX_MARK_BYTES = 4096  # PIPE_BUF on Linux: what several writers append stays whole
+MAX_VALUES = 32  # more than any step has figures
 _CHUNK_BYTES = 1 << 20
 
 
@@ -51,7 +51,7 @@ class MarksFile:
         return events
 
     def close(self) -> None:
-        """Close it, and take it away when nobody wrote a mark."""
+        """Close the file, and remove it when it is empty."""
         if self._fd >= 0:
             empty = os.fstat(self._fd).st_size == 0
             os.close(self._fd)

@@ -19,7 +19,7 @@ from thermoflop.errors import StorageError
 from thermoflop.runs.child.keys import KeyLines
 
 CHILD_LOG = "child.log"
-_CHUNK_BYTES = 256 << 10
+_CHUNK_BYTES = 256 << 10  # four times what a pipe holds on Linux
 _POLL_S = 0.2
 _QUIET_S = 0.5  # of a pipe that a process outside of the command's session still holds open
 
@@ -112,8 +112,8 @@ class OutputPump:
             return
         now_s = time.monotonic()
         self._log.write(chunk)
-        for found in self.keys[key.data].feed(chunk, now_s):
-            self._on_keys(now_s, found)
+        for pairs in self.keys[key.data].feed(chunk, now_s):
+            self._on_keys(now_s, pairs)
         self._pass_on(key.data, chunk)
 
     def _pass_on(self, which: int, chunk: bytes) -> None:

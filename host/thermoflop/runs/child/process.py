@@ -27,9 +27,9 @@ _DEAD = "ZXx"
 
 def find_program(name: str) -> str:
     """The path of a program; one sentence and the exit code of a shell when there is none."""
-    found = shutil.which(name)
-    if found:
-        return found
+    path = shutil.which(name)
+    if path:
+        return path
     if os.sep in name and Path(name).exists():
         raise CommandNotRunnable(f"{name} cannot be run: it is not an executable file")
     raise CommandNotFound(f"there is no command {name!r}: check its spelling and PATH")
@@ -138,5 +138,5 @@ def _belongs(pid: int, leader: int) -> bool:
     except OSError:  # it ended while we looked
         return False
     # the name in brackets may hold anything; what follows it is: state ppid pgrp session ...
-    words = text.rpartition(")")[2].split()
-    return words[0] not in _DEAD and leader in (int(words[2]), int(words[3]))
+    fields = text.rpartition(")")[2].split()
+    return fields[0] not in _DEAD and leader in (int(fields[2]), int(fields[3]))

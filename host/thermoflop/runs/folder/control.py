@@ -1,4 +1,4 @@
-"""Talk to a recording that goes on: a file in its folder which others append to and it obeys.
+"""Control a running recording: others append orders to a file in its folder, and it obeys.
 
 While a run is recorded its recorder alone holds the board's port. With ``record --control`` it
 looks into ``control.txt`` ten times a second, passes commands of the form ``!id verb args`` on to
@@ -53,7 +53,7 @@ def is_command(text: str) -> bool:
 
 
 def order(folder: Path, text: str) -> None:
-    """Append one order to a recording that goes on; InputError when nobody would obey."""
+    """Append one order to a recording that goes on; InputError when it takes none."""
     path = folder / CONTROL
     if not (path.is_file() and is_being_written(folder)):
         raise InputError(

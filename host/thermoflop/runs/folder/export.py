@@ -22,7 +22,7 @@ from thermoflop.runs.gpu.sample import MEASURED, GpuSample
 
 _BOARD = ("boot", "seq", "up_s", "board_c", "raw", "fan", "mode", "flags", "drops")
 COLUMNS = ("mono_s", "wall_s", "source", "kind", "gpu", *MEASURED, *_BOARD, "detail")
-_BATCH = 50_000
+_BATCH = 50_000  # rows of a Parquet row group: some MB of memory
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")  # the last four: full-width = + - @
 
 

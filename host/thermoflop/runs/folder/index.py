@@ -1,4 +1,4 @@
-"""The shelf: all runs of a folder, found by name, filtered, and shown in one line each."""
+"""The index of a folder of runs: each run found by its name, filtered, described in a line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from thermoflop.runs.folder.store import SAMPLES, is_being_written
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One run on the shelf; ``run`` is empty when its run.json cannot be read."""
+    """One run of the index; ``run`` is empty when its run.json cannot be read."""
 
     folder: Path
     run: dict[str, Any]
@@ -70,7 +70,7 @@ def entries(where: Path) -> list[Entry]:
     """Every run below ``where``, oldest first."""
     if not where.is_dir():
         raise InputError(f"{where} is not a folder with runs in it")
-    found = []
+    runs = []
     for folder in sorted(where.iterdir()):
         if folder.name.startswith(".") or not (folder / SAMPLES).is_file():
             continue
@@ -78,21 +78,21 @@ def entries(where: Path) -> list[Entry]:
             run = read_run(folder)
         except InputError:
             run = {}
-        found.append(Entry(folder, run))
-    return found
+        runs.append(Entry(folder, run))
+    return runs
 
 
 def choose(
-    found: Sequence[Entry],
+    runs: Sequence[Entry],
     *,
     name: str | None = None,
     labels: Sequence[tuple[str, str]] = (),
     failed: bool = False,
 ) -> list[Entry]:
-    """Those whose folder has ``name`` in it, that carry all labels, and that failed if asked."""
+    """Runs with ``name`` in their folder and all ``labels``; with ``failed`` those that failed."""
     return [
         entry
-        for entry in found
+        for entry in runs
         if (name is None or name in entry.folder.name)
         and all(entry.labels.get(key) == value for key, value in labels)
         and (not failed or entry.state != "exit 0")
@@ -123,7 +123,7 @@ def delete(folder: Path, where: Path) -> None:
 
     InputError for a link, for what is no run or not in ``where``, and for a run that is being
     recorded; StorageError when the system refuses. It is renamed first, so that a deletion that was
-    cut short leaves no half of a run on the shelf.
+    cut short leaves no half of a run in the index.
     """
     if folder.is_symlink() or (folder / SAMPLES).is_symlink():
         raise InputError(f"{folder} is a link: what it leads to is not deleted")

@@ -21,10 +21,10 @@ from thermoflop.runs.folder.records import Record
 from thermoflop.runs.folder.store import FORMAT, RUN, SAMPLES
 from thermoflop.runs.gpu.sample import parse_gpu
 
-MAX_RUN_BYTES = 64 << 20
+MAX_RUN_BYTES = 64 << 20  # ten thousand trials with their gates take a tenth of it
 _CHUNK_BYTES = 65536
-_MAX_RECORD_BYTES = 65536
-_FOLLOW_EVERY_S = 0.1
+_MAX_RECORD_BYTES = 65536  # a mark has at most 4096 bytes, a line of a board 256
+_FOLLOW_EVERY_S = 0.1  # half the time between two samples at the usual rate
 _LINE_KEY = b',"src":"board","line":'
 
 

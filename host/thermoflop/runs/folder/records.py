@@ -1,4 +1,4 @@
-"""What a line of ``samples.jsonl`` can be: something from the board's link, or a GPU's reading."""
+"""The types of a line of ``samples.jsonl``: an item of the board's link, or a GPU's reading."""
 
 from __future__ import annotations
 

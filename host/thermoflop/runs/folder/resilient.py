@@ -19,8 +19,8 @@ from thermoflop.runs.folder.records import Record
 from thermoflop.runs.folder.store import SAMPLES, RunStore
 
 _RESERVE = ".reserve"
-_RESERVE_BYTES = 128 << 10
-_RETRY_S = 1.0
+_RESERVE_BYTES = 128 << 10  # room for run.json and what could not be written
+_RETRY_S = 1.0  # a disk that is full stays so for longer than a record
 
 
 class ResilientStore:

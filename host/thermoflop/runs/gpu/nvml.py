@@ -71,7 +71,7 @@ class Gpu:
 
     def facts(self) -> dict[str, Any]:
         """What does not change during a run, as far as the driver tells."""
-        ask: dict[str, Callable[[], Any]] = {
+        queries: dict[str, Callable[[], Any]] = {
             "name": lambda: _text(self._nvml.nvmlDeviceGetName(self._handle)),
             "uuid": lambda: _text(self._nvml.nvmlDeviceGetUUID(self._handle)),
             "memory_bytes": lambda: int(self._nvml.nvmlDeviceGetMemoryInfo(self._handle).total),
@@ -79,9 +79,9 @@ class Gpu:
             "sm_max_mhz": lambda: self._nvml.nvmlDeviceGetMaxClockInfo(self._handle, _CLOCK_SM),
         }
         for name, threshold in _THRESHOLDS.items():
-            ask[name] = partial(self._threshold_c, threshold)
+            queries[name] = partial(self._threshold_c, threshold)
         known: dict[str, Any] = {"index": self.index}
-        for name, function in ask.items():
+        for name, function in queries.items():
             value = self._quietly(function)
             if value is not None:
                 known[name] = value
@@ -139,15 +139,15 @@ class Gpu:
         return {"power_w": self._nvml.nvmlDeviceGetPowerUsage(self._handle) / 1e3}
 
     def _fields(self, ids: Iterable[int]) -> list[float | None]:
-        wanted = list(ids)
+        field_ids = list(ids)
         try:
-            values = self._nvml.nvmlDeviceGetFieldValues(self._handle, wanted)
+            values = self._nvml.nvmlDeviceGetFieldValues(self._handle, field_ids)
         except AttributeError:
-            return [None] * len(wanted)
+            return [None] * len(field_ids)
         except self._nvml.NVMLError as error:
             if getattr(error, "value", None) in _LOST:
                 raise
-            return [None] * len(wanted)
+            return [None] * len(field_ids)
         return [_field_value(value) for value in values]
 
     def _energy(self) -> dict[str, float | None]:

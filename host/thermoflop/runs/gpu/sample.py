@@ -30,7 +30,7 @@ _INTEGERS = {"mem_used_bytes", "reasons"}
 
 @dataclass(frozen=True, slots=True)
 class GpuSample:
-    """What one GPU said at ``mono_s``; ``power_w`` is instantaneous where the driver has that."""
+    """One reading of a GPU at ``mono_s``; ``power_w`` is instantaneous where the driver can."""
 
     mono_s: float
     wall_s: float
@@ -53,13 +53,13 @@ MEASURED = tuple(f.name for f in fields(GpuSample) if f.name not in ("mono_s", "
 
 def encode_gpu(sample: GpuSample) -> bytes:
     """The record of a reading, newline included."""
-    words = [
+    fields_json = [
         f'"{name}":{FORMATS[name].format(value)}'
         for name in MEASURED
         if (value := getattr(sample, name)) is not None
     ]
     head = f'{{"mono_s":{sample.mono_s:.6f},"wall_s":{sample.wall_s:.3f},"src":"gpu"'
-    return ",".join([head, f'"gpu":{sample.gpu}', *words]).encode("ascii") + b"}\n"
+    return ",".join([head, f'"gpu":{sample.gpu}', *fields_json]).encode("ascii") + b"}\n"
 
 
 def parse_gpu(mono_s: float, wall_s: float, record: Mapping[str, Any]) -> GpuSample:

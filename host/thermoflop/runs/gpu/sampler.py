@@ -17,9 +17,9 @@ from thermoflop.pico.wire import printable
 from thermoflop.runs.gpu.nvml import Gpu, GpuLost, Gpus
 from thermoflop.runs.gpu.sample import GpuSample
 
-RATE_HZ = 10.0
-MAX_RATE_HZ = 200.0
-RETRY_S = 5.0
+RATE_HZ = 10.0  # as often as most drivers renew their power
+MAX_RATE_HZ = 200.0  # faster than any driver renews its power
+RETRY_S = 5.0  # a driver that resets a GPU is left alone for so long
 
 GpuSink = Callable[[list[GpuSample | HostEvent]], None]
 

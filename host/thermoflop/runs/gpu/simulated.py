@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-_STEP_S = 0.01
+_STEP_S = 0.01  # of the integration: small beside a time constant of seconds
 _LONGEST_STEP_S = 60.0  # a simulation nobody looked at for longer is jumped to its end
-_AVERAGE_S = 1.0
+_AVERAGE_S = 1.0  # over which NVML averages power on Ampere (but GA100) and later
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class SimulatedError(Exception):
 
 
 class _Device:
-    """One GPU, stepped forward to the moment it is asked about."""
+    """One GPU, integrated up to the moment of each reading."""
 
     def __init__(self, index: int, body: Body, load: Callable[[float], float], seed: int) -> None:
         self.index = index

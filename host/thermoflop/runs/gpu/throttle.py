@@ -109,18 +109,18 @@ class ThrottleTracker:
         self.spans.append(span)
 
 
-def seconds_by_reason(found: Iterable[ThrottleSpan]) -> dict[str, float]:
+def seconds_by_reason(spans: Iterable[ThrottleSpan]) -> dict[str, float]:
     """How long each reason held; reasons that held together are each counted in full."""
     total: dict[str, float] = {}
-    for span in found:
+    for span in spans:
         for name in span.reasons:
             total[name] = total.get(name, 0.0) + span.duration_s
     return dict(sorted(total.items()))
 
 
-def within(found: Iterable[ThrottleSpan], start_s: float, end_s: float) -> Iterator[ThrottleSpan]:
+def within(spans: Iterable[ThrottleSpan], start_s: float, end_s: float) -> Iterator[ThrottleSpan]:
     """The parts of spans that lie between two moments."""
-    for span in found:
+    for span in spans:
         low_s, high_s = max(start_s, span.start_s), min(end_s, span.end_s)
         if low_s < high_s:
             yield ThrottleSpan(span.gpu, low_s, high_s, span.reasons)

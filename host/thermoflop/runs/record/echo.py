@@ -13,8 +13,8 @@ import threading
 
 from thermoflop.pico.track import BoardLine
 
-MAX_WAITING_LINES = 20_000
-_CLOSE_WAIT_S = 2.0
+MAX_WAITING_LINES = 20_000  # about 2 MB; a board at 10 Hz takes half an hour for them
+_CLOSE_WAIT_S = 2.0  # a reader that has stalled must not hold up the end of the run
 
 
 class EchoPump:

@@ -45,9 +45,9 @@ def choose_sensor(
         return "gpu", lambda: hottest_c(gpus)
     if gate.sensor in ("auto", "board") and board is not None:
         return "board", board.temp_c
-    wanted = "board or GPU" if gate.sensor == "auto" else gate.sensor
+    source = "board or GPU" if gate.sensor == "auto" else gate.sensor
     raise UsageError(
-        f"--wait-below {gate.below_c:g} needs a temperature, and there is no {wanted} to read it"
+        f"--wait-below {gate.below_c:g} needs a temperature, and there is no {source} to read it"
     )
 
 

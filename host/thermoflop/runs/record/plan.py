@@ -1,4 +1,4 @@
-"""What a wrapped run is asked to do, and the order of its trials."""
+"""The options of one recorded command, and the order of its trials."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from thermoflop.runs.predict import Wish
     from thermoflop.runs.record.sources import BoardSource
 
-GRACE_S = 10.0
+GRACE_S = 10.0  # as long as Docker gives a container to follow SIGTERM
 
 
 class Watcher(Protocol):
@@ -110,4 +110,4 @@ def trials(plan: Plan) -> list[Trial]:
         commands.append(("B", plan.against))
     rounds = [True] * plan.warmups + [False] * plan.repeats
     order = [(variant, warm, argv) for warm in rounds for variant, argv in commands]
-    return [Trial(index, *words) for index, words in enumerate(order)]
+    return [Trial(index, *trial) for index, trial in enumerate(order)]

@@ -1,4 +1,4 @@
-"""The queue between those who read (link, GPU sampler, output pump) and the one who writes.
+"""The queue between the reading threads (link, GPU sampler, output pump) and the writing one.
 
 A slow disk makes the queue grow, not the board wait; past ``MAX_QUEUED_BYTES`` (minutes of a
 stalled disk) items are dropped and counted.

@@ -2,7 +2,7 @@
 
 One thread writes (the caller's); the link, the GPU sampler, the output pump and the wait for the
 child have threads of their own and never wait for the disk. The command is sovereign: whatever goes
-wrong with the recording is written down and said, and the command goes on and its exit code is
+wrong with the recording is written into the run, and the command goes on and its exit code is
 passed through.
 """
 
@@ -35,8 +35,8 @@ from thermoflop.runs.record.plan import Plan, Trial, trials
 from thermoflop.runs.record.queue import ItemQueue
 from thermoflop.runs.record.sources import is_urgent, open_board, open_gpus
 
-TURN_S = 0.1
-_OTHERS_EVERY_S = 0.2
+TURN_S = 0.1  # how late a record may be written and a signal passed on
+_OTHERS_EVERY_S = 0.2  # finding them reads /proc of every process
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +89,13 @@ class _Session:
             self._sensor = (
                 choose_sensor(plan.gate, self._board, self._gpus) if plan.gate is not None else None
             )
-            self._ledger = ResilientStore(plan.out, plan.name)
-            stack.callback(self._ledger.release)
-            self._log = ChildLog(self._ledger.folder)
+            self._store = ResilientStore(plan.out, plan.name)
+            stack.callback(self._store.release)
+            self._log = ChildLog(self._store.folder)
             stack.callback(self._log.close)
-            self._marks = MarksFile(self._ledger.folder)
+            self._marks = MarksFile(self._store.folder)
             stack.callback(self._marks.close)
-            self._control = Control(self._ledger.folder) if plan.control else None
+            self._control = Control(self._store.folder) if plan.control else None
             if self._control is not None:
                 stack.callback(self._control.close)
             self._start = facts.now()
@@ -107,7 +107,7 @@ class _Session:
             return self._record()
 
     def _predict(self, no_gpu: str | None) -> dict[str, Any] | None:
-        """What was asked to be predicted, while nothing has started and nothing can be lost."""
+        """The prediction that the plan wishes for, before anything starts that could be lost."""
         if self._plan.wish is None:
             return None
         from thermoflop.runs.predict import predict
@@ -131,7 +131,7 @@ class _Session:
         finally:
             run = self._finish(end, why)
         return Outcome(
-            folder=self._ledger.folder,
+            folder=self._store.folder,
             exit_code=self._exit_code(),
             trials=self._trials,
             absent=self._absent,
@@ -249,12 +249,12 @@ class _Session:
 
     def _take_in(self, items: Sequence[Record]) -> None:
         for item in items:
-            written = self._ledger.write(item)
+            written = self._store.write(item)
             if written and self._board is not None:
                 self._board.learn(item)
             if written and self._plan.watcher is not None:
                 self._plan.watcher.see(item)
-        self._ledger.sync(now=any(map(is_urgent, items)))
+        self._store.sync(now=any(map(is_urgent, items)))
 
     def _event(self, ev: str, detail: dict[str, Any], mono_s: float | None = None) -> None:
         at_s = time.monotonic() if mono_s is None else mono_s
@@ -274,7 +274,7 @@ class _Session:
         self._drain()
         ended = {**facts.now(), "end": end, "why": why}
         ended["duration_s"] = round(float(ended["mono_s"]) - float(self._start["mono_s"]), 6)
-        self._ledger.close()
+        self._store.close()
         return self._write_run(ended)
 
     def _exit_code(self) -> int:
@@ -288,23 +288,25 @@ class _Session:
         return 0
 
     def _notices(self) -> list[str]:
-        said = []
-        if self._ledger.lost:
-            said.append(f"{self._ledger.lost} records could not be written: {self._ledger.why}")
-        elif self._ledger.why:
-            said.append(self._ledger.why)
+        notices = []
+        if self._store.lost:
+            notices.append(f"{self._store.lost} records could not be written: {self._store.why}")
+        elif self._store.why:
+            notices.append(self._store.why)
         if self._log.lost_bytes:
-            said.append(f"child.log lacks its last {self._log.lost_bytes} bytes: {self._log.why}")
-        said += [
+            notices.append(
+                f"child.log lacks its last {self._log.lost_bytes} bytes: {self._log.why}"
+            )
+        notices += [
             f"trial {trial.index} started at {trial.gate.to_c} °C: the cool-down gate timed out"
             for trial in self._trials
             if trial.gate is not None and not trial.gate.reached
         ]
         if self._board is not None and self._board.link.gone:
-            said.append(f"the board's port went away for good: {self._board.link.gone}")
+            notices.append(f"the board's port went away for good: {self._board.link.gone}")
         if self._gpus is not None and self._gpus.lost:
-            said.append("a GPU was lost during the run")
-        return said
+            notices.append("a GPU was lost during the run")
+        return notices
 
     def _write_run(self, ended: dict[str, Any] | None) -> dict[str, Any]:
         plan, gpus = self._plan, self._gpus
@@ -331,11 +333,11 @@ class _Session:
                 "lines_not_looked_at": self._passed_over,
             },
             "marks": {"taken": self._marks.marks, "bad": self._marks.bad},
-            "not_written": {"items": self._ledger.lost, "why": self._ledger.why},
+            "not_written": {"items": self._store.lost, "why": self._store.why},
             "dropped_items": self._queue.dropped,
             "notices": self._notices(),
         }
         if self._board is not None:
             run |= self._board.to_json()
-        self._ledger.write_run(run)
+        self._store.write_run(run)
         return run

@@ -1,4 +1,4 @@
-"""The two sources of a wrapped run, board and GPU: each is there, or absent for a stated reason."""
+"""The two sources of a wrapped run, board and GPU: each is present, or absent with a reason."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def connect(
 def open_board(
     port: str | None, queue: ItemQueue
 ) -> tuple[BoardSource | None, str | None, list[Record]]:
-    """The board, why there is none, and what it said so far.
+    """The board, or why there is none, and the items that it sent so far.
 
     With a port that was named, a failure is the user's to mend: BoardError. Without one, a machine
     that has no board is recorded as such.
