@@ -61,13 +61,15 @@ def page(context: BrowserContext, site: website.Site) -> Iterator[Page]:
     opened = context.new_page()
     wrong: list[str] = []
     opened.on("pageerror", lambda error: wrong.append(f"page error: {error}"))
-    opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    opened.on(
+        "console", lambda message: wrong.append(message.text) if message.type == "error" else None
+    )
     opened.on(
         "request",
-        lambda asked: (
+        lambda request: (
             None
-            if asked.url.startswith((site.url, "data:", "blob:"))
-            else wrong.append(f"asked {asked.url}")
+            if request.url.startswith((site.url, "data:", "blob:"))
+            else wrong.append(f"asked {request.url}")
         ),
     )
     yield opened

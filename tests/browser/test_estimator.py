@@ -144,10 +144,10 @@ def test_an_operator_opens_its_formula_with_the_numbers_filled_in(page: Page) ->
     page.goto(SERVED)
     page.locator("summary", has_text="Operators of one more token").click()
     page.get_by_role("button", name="attention, time").last.click()
-    said = page.get_by_role("dialog").inner_text()
-    assert "FLOP = 4btdn + 4bdn" in said
-    assert "t = 256: cached tokens" in said
-    assert "time = times x (launch + max(compute, memory))" in said
+    text = page.get_by_role("dialog").inner_text()
+    assert "FLOP = 4btdn + 4bdn" in text
+    assert "t = 256: cached tokens" in text
+    assert "time = times x (launch + max(compute, memory))" in text
 
 
 def test_the_address_brings_the_same_page_back(page: Page) -> None:
@@ -157,19 +157,19 @@ def test_the_address_brings_the_same_page_back(page: Page) -> None:
     choose(page, "Attention", "MQA")
     page.locator(".est-title", has_text="as MQA").wait_for()
     page.wait_for_url("**/?mode=corrected&attention=mqa")
-    shown = heads(page)
+    before = heads(page)
     page.reload()
     page.locator(".est-title", has_text="as MQA").wait_for()
-    assert heads(page) == shown
+    assert heads(page) == before
     assert field(page, "Attention").input_value() == "MQA"
 
 
 def test_an_address_with_nonsense_opens_and_says_so(page: Page) -> None:
     page.goto("/?batch=<b>x</b>&model=/etc/passwd&colour=red&device=x.toml")
     assert heads(page)[0] == "1505.41 ms"
-    said = page.locator(".warn").all_inner_texts()
-    assert len(said) == 4
-    assert "batch '<b>x</b>' makes no sense" in said[0]
+    warnings = page.locator(".warn").all_inner_texts()
+    assert len(warnings) == 4
+    assert "batch '<b>x</b>' makes no sense" in warnings[0]
     assert page.locator(".warn b").count() == 0
 
 
@@ -198,7 +198,7 @@ def test_an_uploaded_config_is_answered_and_travels_in_the_address(page: Page) -
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         (b'{"model_type": "gpt9"}', "model_type 'gpt9' is not known; the nearest family is gptj"),
         (b'{"model_type": "gpt2", "n_lair": 3}', "n_lair = 3 is not understood"),
@@ -207,12 +207,12 @@ def test_an_uploaded_config_is_answered_and_travels_in_the_address(page: Page) -
     ],
 )
 def test_a_bad_upload_is_refused_by_name_and_the_answer_stays(
-    page: Page, content: bytes, words: str
+    page: Page, content: bytes, message: str
 ) -> None:
     page.goto("/?mode=corrected")
     good = heads(page)
     upload(page, "bad.json", content)
-    error_of(page, "Model").get_by_text(words).wait_for()
+    error_of(page, "Model").get_by_text(message).wait_for()
     assert heads(page) == good
 
 
@@ -220,9 +220,9 @@ def test_the_exports_hold_the_inputs_and_every_number(page: Page) -> None:
     page.goto("/")
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Export JSON").click()
-    shown = json.loads(Path(waiting.value.path()).read_text())
-    assert shown["inputs"]["batch"] == 10
-    numbers = {each["key"]: each for each in shown["figures"]}
+    exported = json.loads(Path(waiting.value.path()).read_text())
+    assert exported["inputs"]["batch"] == 10
+    numbers = {each["key"]: each for each in exported["figures"]}
     assert numbers["mha.total"]["value"] == 1505.407000806215
     assert numbers["mha.total"]["unit"] == "ms"
     with page.expect_download() as waiting:

@@ -129,10 +129,10 @@ def test_the_board_counts_multiplications_as_the_host_does(page: Page) -> None:
     card.get_by_text("Count multiplications on the board").click()
     card.get_by_role("button", name="Count", exact=True).click()
     card.get_by_text("Done: multiplications for one new token").wait_for()
-    shown = card.locator(".wide .facts b").all_inner_texts()
+    texts = card.locator(".wide .facts b").all_inner_texts()
     gpt2 = DecoderShape(12, 12, 768, 64, 1024, 3072, 50257)
     counts = [page_mults(gpt2), script_mults(gpt2), exact_mults(gpt2), script_params(gpt2)]
-    assert shown == [f"{count:,}" for count in counts]
+    assert texts == [f"{count:,}" for count in counts]
 
 
 def test_the_self_check_says_what_doctor_says(page: Page) -> None:
@@ -281,9 +281,9 @@ def test_markup_from_a_board_is_shown_as_text(page: Page, browser: Browser, tmp_
         port.say(seal(endless))
         event = f'{{"k":"e","boot":"3fa2c1","n":0,"up_s":1.0,"ev":"odd","note":"{evil}"'
         port.say(seal(log) + seal(event) + sample_line(1))
-        said = board(seen).locator(".news")
-        said.get_by_text(evil + r"\x1b[31m").wait_for()
-        said.get_by_text(f"odd: note {evil}").wait_for()
+        news = board(seen).locator(".news")
+        news.get_by_text(evil + r"\x1b[31m").wait_for()
+        news.get_by_text(f"odd: note {evil}").wait_for()
         assert seen.locator("img[src=x]").count() == 0
         assert dialogs == []
         seen.close()

@@ -138,10 +138,10 @@ def test_a_finger_a_fan_and_a_recording_need_no_mouse(page: Page) -> None:
                 "document.activeElement.textContent).trim()"
             )
         )
-        shown = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
-        assert shown != "none", reached[-1]
-    wanted = ["Put a finger on the simulated thermistor", "Control this board", "Start recording"]
-    assert [name for name in wanted if name not in reached] == []
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none", reached[-1]
+    names = ["Put a finger on the simulated thermistor", "Control this board", "Start recording"]
+    assert [name for name in names if name not in reached] == []
     page.get_by_role("switch", name="Control this board").focus()
     page.keyboard.press("Space")
     page.get_by_role("button", name="Self-check").first.wait_for()

@@ -42,8 +42,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("recorded") / "runs"
     options = ["--out", str(runs), "--port", "sim://?speed=20&uptime=60", "--gpu", "sim"]
     for name, code in (("first", 0), ("second", 3)):
-        words = ["record", *options, "--name", name, "--label", f"kind={name}", "--", "sh", "-c"]
-        assert commands.run(*words, f"sleep 0.6; exit {code}").returncode == code
+        parts = ["record", *options, "--name", name, "--label", f"kind={name}", "--", "sh", "-c"]
+        assert commands.run(*parts, f"sleep 0.6; exit {code}").returncode == code
     return runs
 
 

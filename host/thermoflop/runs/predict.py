@@ -81,15 +81,15 @@ def _device(
         device = as_device(wish.hardware)
         named = isinstance(wish.hardware, str)
         return device, "named" if named else device.source or "given"
-    ask = "name a device with --hardware (see `thermoflop gpus`)"
+    hint = "name a device with --hardware (see `thermoflop gpus`)"
     names = list(dict.fromkeys(str(gpu.get("name")) for gpu in gpus))
     if not names:
-        raise UsageError(f"there is no GPU to predict for ({no_gpu or 'none was found'}); {ask}")
+        raise UsageError(f"there is no GPU to predict for ({no_gpu or 'none was found'}); {hint}")
     if len(names) > 1:
-        raise UsageError(f"the GPUs of this machine differ ({', '.join(names)}); {ask}")
+        raise UsageError(f"the GPUs of this machine differ ({', '.join(names)}); {hint}")
     known = catalogue_device(names[0], gpus[0].get("memory_bytes"))
     if known is None:
-        raise UsageError(f"this machine's GPU {names[0]!r} is not in the catalogue; {ask}")
+        raise UsageError(f"this machine's GPU {names[0]!r} is not in the catalogue; {hint}")
     return known, f"NVML calls it {names[0]!r}"
 
 

@@ -39,8 +39,8 @@ NAMES = ("shape", "gpt2", "llama-3-8b", "mixtral-8x7b", "deepseek-v2-lite", "gem
 GPT2 = {"model_type": "gpt2"}
 
 
-def figure(found, key):
-    return next(each for each in found.figures() if each.key == key)
+def figure(result, key):
+    return next(each for each in result.figures() if each.key == key)
 
 
 def packed(config, name="config.json"):
@@ -55,28 +55,30 @@ def packed(config, name="config.json"):
     ],
 )
 def test_the_defaults_show_the_digits_of_the_original(gpu, texts):
-    found = answer(changed(DEFAULTS, "gpu", gpu))
-    assert [each.text for each in found.headline] == texts
+    result = answer(changed(DEFAULTS, "gpu", gpu))
+    assert [each.text for each in result.headline] == texts
 
 
 def test_the_original_shows_its_memory_and_its_kernels():
-    found = answer(DEFAULTS)
-    assert figure(found, "mha.params").value == 169.869312
-    assert figure(found, "mqa.params").value == 143.327232
-    assert figure(found, "mha.kv").value == 754.97472
-    assert figure(found, "mqa.kv").value == 47.18592
-    assert figure(found, "mha.weights").text == "0.340 GB"
-    assert figure(found, "mqa.weights").text == "0.287 GB"
-    assert figure(found, "mqa.qkv.flop").value == 0.01327104
-    assert figure(found, "mqa.qkv.bytes").value == 0.164736
-    assert figure(found, "mqa.att2.bytes").value == 1.98144
-    assert figure(found, "mha.ln.overhead").value == pytest.approx(0.005 - 30720 / 1935e6, rel=1e-9)
+    result = answer(DEFAULTS)
+    assert figure(result, "mha.params").value == 169.869312
+    assert figure(result, "mqa.params").value == 143.327232
+    assert figure(result, "mha.kv").value == 754.97472
+    assert figure(result, "mqa.kv").value == 47.18592
+    assert figure(result, "mha.weights").text == "0.340 GB"
+    assert figure(result, "mqa.weights").text == "0.287 GB"
+    assert figure(result, "mqa.qkv.flop").value == 0.01327104
+    assert figure(result, "mqa.qkv.bytes").value == 0.164736
+    assert figure(result, "mqa.att2.bytes").value == 1.98144
+    assert figure(result, "mha.ln.overhead").value == pytest.approx(
+        0.005 - 30720 / 1935e6, rel=1e-9
+    )
 
 
 def test_the_original_states_its_formulas_in_letters():
-    found = {name: (flop, size) for name, flop, size in formulas()}
-    assert found["MHA: queries, keys, values"] == ("6bd²", "8bd + 6d²")
-    assert found["MQA: weights x values"] == ("2bdn", "4bkn + 2bd")
+    letters = {name: (flop, size) for name, flop, size in formulas()}
+    assert letters["MHA: queries, keys, values"] == ("6bd²", "8bd + 6d²")
+    assert letters["MQA: weights x values"] == ("2bdn", "4bkn + 2bd")
 
 
 def number(field, least=None, most=None):
@@ -90,14 +92,14 @@ def number(field, least=None, most=None):
 @st.composite
 def any_inputs(draw):
     """Inputs that every field takes, sensible together or not."""
-    found = DEFAULTS
+    inputs = DEFAULTS
     for field in FIELDS.values():
         if field.choices is not None:
             names = [name for name in field.choices() if name != "upload"]
-            found = replace(found, **{field.name: draw(st.sampled_from(names))})
+            inputs = replace(inputs, **{field.name: draw(st.sampled_from(names))})
         else:
-            found = replace(found, **{field.name: draw(number(field))})
-    return found
+            inputs = replace(inputs, **{field.name: draw(number(field))})
+    return inputs
 
 
 @st.composite
@@ -128,8 +130,8 @@ def test_an_address_brings_back_what_it_was_made_from(inputs):
 
 @given(st.lists(st.tuples(st.text(max_size=20) | st.sampled_from(sorted(FIELDS)), st.text())))
 def test_any_address_gives_inputs_and_printable_sentences(pairs):
-    found, wrong = from_query(pairs)
-    assert from_query(to_query(found).items())[0] == found
+    inputs, wrong = from_query(pairs)
+    assert from_query(to_query(inputs).items())[0] == inputs
     for sentence in wrong:
         assert sentence.isprintable()
         assert len(sentence) < 400
@@ -155,8 +157,8 @@ def test_any_address_gives_inputs_and_printable_sentences(pairs):
     ],
 )
 def test_an_address_names_no_file_and_nonsense_keeps_the_default(name, value):
-    found, wrong = from_query([(name, value)])
-    assert found == DEFAULTS
+    inputs, wrong = from_query([(name, value)])
+    assert inputs == DEFAULTS
     assert len(wrong) == 1
     assert FIELDS[name].label in wrong[0]
 
@@ -174,8 +176,8 @@ def test_changing_the_mode_takes_the_device_along():
     assert there.device == "V100-PCIe-32GB"
     back = changed(changed(there, "device", "A100-PCIe-80GB"), "mode", "original")
     assert back.gpu == "A100"
-    own = changed(changed(there, "device", "H100-SXM-80GB"), "mode", "original")
-    assert changed(own, "mode", "corrected").device == "H100-SXM-80GB"
+    elsewhere = changed(changed(there, "device", "H100-SXM-80GB"), "mode", "original")
+    assert changed(elsewhere, "mode", "corrected").device == "H100-SXM-80GB"
 
 
 def test_the_corrected_answer_is_the_estimators():
@@ -183,34 +185,34 @@ def test_the_corrected_answer_is_the_estimators():
         CORRECTED, model="llama-3-8b", device="H100-SXM-80GB", batch=16, start=512, end=640,
         dtype="bf16", profile="vllm",
     )  # fmt: skip
-    found = answer(inputs)
+    result = answer(inputs)
     alone = tf.estimate(
         "llama-3-8b", "h100", batch=16, prompt=512, generate=128, dtype="bf16", profile="vllm"
     )
-    room = tf.fit("llama-3-8b", "h100", batch=16, prompt=512, generate=128, dtype="bf16")
-    assert figure(found, "token.expected").value == alone.per_token.expected_s
-    assert figure(found, "first.bound").value == alone.first_token.bound_s
-    assert figure(found, "total.high").value == alone.total.high_s
-    assert figure(found, "rate.decode").value == alone.decode_tokens_per_s
-    assert figure(found, "energy.token").value == alone.energy.per_token_j
-    assert figure(found, "memory.total").value == alone.memory.total_bytes / 1e9
-    assert figure(found, "fit.batch").value == room.largest_batch
-    assert figure(found, "fit.context").value == room.longest_context
-    assert figure(found, "model.params").value == 8_030_261_248
-    assert found.fits
+    capacity = tf.fit("llama-3-8b", "h100", batch=16, prompt=512, generate=128, dtype="bf16")
+    assert figure(result, "token.expected").value == alone.per_token.expected_s
+    assert figure(result, "first.bound").value == alone.first_token.bound_s
+    assert figure(result, "total.high").value == alone.total.high_s
+    assert figure(result, "rate.decode").value == alone.decode_tokens_per_s
+    assert figure(result, "energy.token").value == alone.energy.per_token_j
+    assert figure(result, "memory.total").value == alone.memory.total_bytes / 1e9
+    assert figure(result, "fit.batch").value == capacity.largest_batch
+    assert figure(result, "fit.context").value == capacity.longest_context
+    assert figure(result, "model.params").value == 8_030_261_248
+    assert result.fits
 
 
 def test_the_shape_of_the_original_runs_through_the_estimator():
-    found = answer(CORRECTED)
-    assert figure(found, "form.MHA.token.expected").value == figure(found, "token.expected").value
-    faster = figure(found, "form.MQA.faster").value
+    result = answer(CORRECTED)
+    assert figure(result, "form.MHA.token.expected").value == figure(result, "token.expected").value
+    faster = figure(result, "form.MQA.faster").value
     assert faster > 1
     config = {
         "model_type": "gpt2", "n_embd": 768, "n_layer": 24, "n_head": 16, "n_positions": 1024,
     }  # fmt: skip
     model = tf.load_model(config)
     alone = tf.estimate(model, "A100-PCIe-80GB", batch=10, prompt=1, generate=1023, dtype="fp16")
-    assert figure(found, "total.expected").value == alone.total.expected_s
+    assert figure(result, "total.expected").value == alone.total.expected_s
 
 
 def test_what_ifs_change_the_model_that_is_answered():
@@ -221,11 +223,11 @@ def test_what_ifs_change_the_model_that_is_answered():
 
 
 def test_rates_of_ones_own_are_used_and_said():
-    own = replace(CORRECTED, profile="own", overhead_ms=0.02, efficiency=0.25)
-    slow, fast = answer(own), answer(replace(own, overhead_ms=0.001))
+    custom = replace(CORRECTED, profile="own", overhead_ms=0.02, efficiency=0.25)
+    slow, fast = answer(custom), answer(replace(custom, overhead_ms=0.001))
     assert figure(slow, "token.expected").value > 2 * figure(fast, "token.expected").value
     assert "20 µs" in slow.notes[0]
-    reasons = why(own, "op.decode.2")
+    reasons = why(custom, "op.decode.2")
     assert any("20.0 µs" in line for line in reasons.formula)
 
 
@@ -260,37 +262,37 @@ def test_the_original_refuses_what_it_cannot_compute(changes):
 
 
 def test_an_encoder_is_answered_without_tokens_to_generate():
-    found = answer(replace(CORRECTED, model="bert-base-uncased", start=128, end=128))
-    assert [each.label for each in found.headline] == ["First token", "Throughput", "Memory"]
-    assert not any(each.key.startswith("token.") for each in found.figures())
+    result = answer(replace(CORRECTED, model="bert-base-uncased", start=128, end=128))
+    assert [each.label for each in result.headline] == ["First token", "Throughput", "Memory"]
+    assert not any(each.key.startswith("token.") for each in result.figures())
 
 
 @settings(max_examples=40, deadline=None)
 @given(sensible_inputs())
 def test_every_number_is_finite_has_a_reason_and_survives_the_exports(inputs):
     try:
-        found = answer(inputs)
+        result = answer(inputs)
     except FieldError as error:
-        found, refused = None, error
-    if found is None:
+        result, refused = None, error
+    if result is None:
         assert refused.field in FIELDS
         assert len(str(refused)) > 10
         return
-    keys = [each.key for each in found.figures()]
+    keys = [each.key for each in result.figures()]
     assert len(keys) == len(set(keys))
-    for each in found.figures():
+    for each in result.figures():
         assert not isinstance(each.value, float) or math.isfinite(each.value), each
         assert each.text
-    for key in list({each.why for each in found.figures() if each.why})[:12]:
+    for key in list({each.why for each in result.figures() if each.why})[:12]:
         reasons = why(inputs, key)
         assert reasons.title
         assert reasons.value
         assert reasons.formula
-    shown = json.loads(as_json(found))
-    assert [each["key"] for each in shown["figures"]] == keys
-    rows = list(csv.reader(io.StringIO(as_csv(found))))
+    exported = json.loads(as_json(result))
+    assert [each["key"] for each in exported["figures"]] == keys
+    rows = list(csv.reader(io.StringIO(as_csv(result))))
     assert {len(row) for row in rows} == {4}
-    assert from_query(to_query(found.inputs).items())[0] == inputs
+    assert from_query(to_query(result.inputs).items())[0] == inputs
 
 
 @settings(max_examples=25, deadline=None)
@@ -305,11 +307,11 @@ def test_the_original_is_answered_for_any_shape(
         DEFAULTS, batch=batch, heads=heads, width=max(8, heads * head_width), layers=layers,
         start=start, end=start + steps, overhead_ms=overhead_ms, efficiency=efficiency,
     )  # fmt: skip
-    found = answer(inputs)
-    assert figure(found, "speed_up").value == pytest.approx(
-        figure(found, "mha.total").value / figure(found, "mqa.total").value
+    result = answer(inputs)
+    assert figure(result, "speed_up").value == pytest.approx(
+        figure(result, "mha.total").value / figure(result, "mqa.total").value
     )
-    for each in found.figures():
+    for each in result.figures():
         assert why(inputs, each.why).formula
 
 
@@ -324,15 +326,15 @@ def test_a_reason_that_is_not_there_is_refused_in_a_sentence(inputs, key):
 def test_an_uploaded_config_counts_like_the_catalogue_and_travels_in_the_address():
     content = entry("llama-3-8b")["config"]
     inputs = replace(CORRECTED, model="upload", config=packed(content, "mine.json"))
-    found = answer(inputs)
-    assert figure(found, "model.params").value == 8_030_261_248
-    assert found.title.startswith("mine on 1 ×")
+    result = answer(inputs)
+    assert figure(result, "model.params").value == 8_030_261_248
+    assert result.title.startswith("mine on 1 ×")
     assert fits_address(inputs)
     assert from_query(to_query(inputs).items()) == (inputs, [])
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         (b"{", "not valid JSON"),
         (b"[1]", "holds a list"),
@@ -348,8 +350,8 @@ def test_an_uploaded_config_counts_like_the_catalogue_and_travels_in_the_address
         (b'{"model_type": "gpt2"}' + b" " * LARGEST_BYTES, "more than 1,000,000 bytes"),
     ],
 )
-def test_an_upload_that_is_no_configuration_is_refused_by_name(content, words):
-    with pytest.raises(FieldError, match=words) as caught:
+def test_an_upload_that_is_no_configuration_is_refused_by_name(content, message):
+    with pytest.raises(FieldError, match=message) as caught:
         pack_config(content, "config.json")
     assert caught.value.field == "model"
     assert len(str(caught.value)) < 500
@@ -361,8 +363,8 @@ def test_an_upload_too_long_for_an_address_is_left_out_and_said():
     assert len(long) > LONGEST_PACKED
     inputs = replace(CORRECTED, model="upload", config=long)
     assert not fits_address(inputs)
-    found, wrong = from_query(to_query(inputs).items())
-    assert found.model == "shape"
+    read, wrong = from_query(to_query(inputs).items())
+    assert read.model == "shape"
     assert "upload it again" in wrong[0]
 
 
@@ -380,8 +382,8 @@ def test_an_upload_too_long_for_an_address_is_left_out_and_said():
     ],
 )
 def test_a_config_in_an_address_that_was_not_packed_here_is_refused(text):
-    found, wrong = from_query([("mode", "corrected"), ("model", "upload"), ("config", text)])
-    assert found == CORRECTED
+    inputs, wrong = from_query([("mode", "corrected"), ("model", "upload"), ("config", text)])
+    assert inputs == CORRECTED
     assert len(wrong) == 1
     assert wrong[0].isprintable()
 
@@ -394,12 +396,12 @@ def test_a_packed_bomb_is_not_unpacked():
 
 @given(st.text(max_size=300))
 def test_a_file_name_becomes_short_and_printable_and_loses_its_path(name):
-    found = plain_name(name)
-    assert found
-    assert found.isprintable()
-    assert len(found) <= 60
-    assert "/" not in found
-    assert "\\" not in found
+    plain = plain_name(name)
+    assert plain
+    assert plain.isprintable()
+    assert len(plain) <= 60
+    assert "/" not in plain
+    assert "\\" not in plain
 
 
 def test_no_cell_of_the_csv_is_a_formula_to_a_spreadsheet():

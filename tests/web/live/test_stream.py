@@ -18,8 +18,8 @@ class Viewer:
 
     def __init__(self) -> None:
         self.frames: list[dict[str, Any]] = []
-        self.room = asyncio.Event()
-        self.room.set()
+        self.ready = asyncio.Event()
+        self.ready.set()
         self.gone = asyncio.Event()
         self.waiting = 0
         self.closed: int | None = None
@@ -36,7 +36,7 @@ class Viewer:
 
     async def send_text(self, text: str) -> None:
         self.waiting += 1
-        await self.room.wait()
+        await self.ready.wait()
         self.waiting -= 1
         self.frames.append(json.loads(text))
 
@@ -76,7 +76,7 @@ def test_a_slow_viewer_holds_up_nobody_and_misses_nothing(tmp_path: Path) -> Non
         fast, slow = Viewer(), Viewer()
         tasks = [asyncio.create_task(stream.serve(v)) for v in (fast, slow)]  # type: ignore[arg-type]
         await until(lambda: fast.frames and slow.frames)
-        slow.room.clear()
+        slow.ready.clear()
         for number in range(30):
             board.readings.add((number, number, 0))
             seen = len(fast.frames)
@@ -84,7 +84,7 @@ def test_a_slow_viewer_holds_up_nobody_and_misses_nothing(tmp_path: Path) -> Non
         assert fast.numbers() == list(range(30))
         assert slow.waiting == 1  # one frame is on its way, none is queued
         assert stream.held_back > 0 or slow.waiting
-        slow.room.set()
+        slow.ready.set()
         await until(lambda: slow.numbers() == list(range(30)))
         assert len(slow.frames) < len(fast.frames)
         for viewer in (fast, slow):

@@ -95,8 +95,8 @@ def test_what_another_site_asks_for_is_refused(site: website.Site, path: str) ->
 
 @pytest.mark.parametrize("path", SOCKETS)
 def test_a_websocket_opens_for_the_page_alone(site: website.Site, path: str) -> None:
-    own = f"http://{own_host(site)}"
-    assert ask_socket(site, path, Origin=own) == 101
+    same = f"http://{own_host(site)}"
+    assert ask_socket(site, path, Origin=same) == 101
     assert ask_socket(site, path, Origin="http://evil.example") == 403
     assert ask_socket(site, path, Origin="null") == 403
     assert ask_socket(site, path, Host="evil.example", Origin="http://evil.example") == 403

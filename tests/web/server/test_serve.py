@@ -35,7 +35,7 @@ def test_a_port_that_is_taken_is_exit_code_4(tmp_path: Path) -> None:
 
 @needs_server
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("options", "code", "message"),
     [
         (("--port", "/dev/no-such-port"), 4, "there is no port /dev/no-such-port"),
         (("--port", "sim://?heat=lots"), 4, "heat 'lots'"),
@@ -47,20 +47,20 @@ def test_a_port_that_is_taken_is_exit_code_4(tmp_path: Path) -> None:
     ],
 )
 def test_what_makes_no_sense_is_one_sentence(
-    tmp_path: Path, words: tuple[str, ...], code: int, said: str
+    tmp_path: Path, options: tuple[str, ...], code: int, message: str
 ) -> None:
-    http_port = () if "--http-port" in words else ("--http-port", "0")
-    done = commands.run("serve", "--in", str(tmp_path / "runs"), *http_port, *words)
+    http_port = () if "--http-port" in options else ("--http-port", "0")
+    done = commands.run("serve", "--in", str(tmp_path / "runs"), *http_port, *options)
     assert done.returncode == code
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_without_nicegui_it_says_how_to_get_it(tmp_path: Path) -> None:
     hide = "import sys; sys.modules['nicegui'] = None; from thermoflop.cli import main; "
-    words = ["serve", "--in", str(tmp_path), "--http-port", "0"]
+    options = ["serve", "--in", str(tmp_path), "--http-port", "0"]
     done = subprocess.run(
-        [sys.executable, "-c", f"{hide} sys.exit(main({words!r}))"],
+        [sys.executable, "-c", f"{hide} sys.exit(main({options!r}))"],
         capture_output=True, text=True, timeout=60, env=commands.ENVIRONMENT, check=False,
     )  # fmt: skip
     assert done.returncode == 7

@@ -37,7 +37,7 @@ def _kernel(page: Page, form: str, what: str) -> Explanation:
     notes = [f"{kernel.times} of them in a layer; at n = {tokens:,} tokens"]
     try:
         counts = formula_lines(page, form, what, tokens)
-        notes.append("; ".join(f"{letter}: {words}" for letter, words in MEANINGS.items()))
+        notes.append("; ".join(f"{letter}: {meaning}" for letter, meaning in MEANINGS.items()))
     except MissingExtra as error:
         counts = (f"FLOP = {kernel.flops:,}", f"bytes = {kernel.bytes:,}")
         notes.append(str(error))

@@ -216,7 +216,7 @@ def _run(estimate: TrainingEstimate) -> list[str]:
 def training_json(estimate: TrainingEstimate, *, why: bool = False) -> dict[str, Any]:
     """The estimate as one object, with what follows from it; with ``why`` every operator."""
     fields = {name: value for name, value in fields_of(estimate).items() if name != "question"}
-    shown = {
+    contents = {
         **plain(fields),
         "device": estimate.device.name,
         "memory": memory_json(estimate.memory),
@@ -225,6 +225,6 @@ def training_json(estimate: TrainingEstimate, *, why: bool = False) -> dict[str,
         from thermoflop.cost.training.why import training_reasons
 
         assert estimate.question is not None  # noqa: S101 - every estimate of train has one
-        shown["why"] = plain(training_reasons(estimate.question, estimate.profile)[0])
+        contents["why"] = plain(training_reasons(estimate.question, estimate.profile)[0])
     follows = ("tokens_per_s", "mfu", "hfu", "days", "device_hours", "price")
-    return {**shown, **{name: plain(getattr(estimate, name)) for name in follows}}
+    return {**contents, **{name: plain(getattr(estimate, name)) for name in follows}}

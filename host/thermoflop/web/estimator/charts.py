@@ -88,12 +88,12 @@ def memory_options(data: Mapping[str, Any]) -> dict[str, Any]:
         "data": [{"xAxis": capacity}],
     }
     whole = sum(size for _, size in data["parts"])
-    words = f"GB; the line: what the device has, {capacity:g} GB"
+    axis_name = f"GB; the line: what the device has, {capacity:g} GB"
     most = 1.08 * max(whole, data["capacity_gb"])
     return {
         **_base(),
         "grid": {"left": 8, "right": 14, "top": 56, "bottom": 26, "containLabel": True},
-        "xAxis": _axis(words, "value", min=0, max=_short(most))
+        "xAxis": _axis(axis_name, "value", min=0, max=_short(most))
         | {"axisLabel": {"hideOverlap": True, "showMaxLabel": False}},
         "yAxis": {"type": "category", "data": [""], "axisTick": {"show": False}},
         "series": series,

@@ -45,10 +45,10 @@ def find_run(runs: Path, name: str) -> Path:
     folder = runs / name
     plain = name not in ("", ".", "..") and Path(name).name == name and "\0" not in name
     try:
-        found = plain and not folder.is_symlink() and (folder / SAMPLES).is_file()
+        is_run = plain and not folder.is_symlink() and (folder / SAMPLES).is_file()
     except (OSError, ValueError):  # longer than a name can be, or not to be looked at by us
-        found = False
-    if not found:
+        is_run = False
+    if not is_run:
         raise InputError(f"there is no run {name[:100]!r}")
     return folder
 

@@ -68,8 +68,8 @@ class _RunsPage:
         self._show()
 
     def _show(self) -> None:
-        words = (self._filter.value or "").lower().split()
-        matching = [entry for entry in self._entries if all(word in _text(entry) for word in words)]
+        terms = (self._filter.value or "").lower().split()
+        matching = [entry for entry in self._entries if all(term in _text(entry) for term in terms)]
         self._table.clear()
         with self._table:
             if matching:
@@ -179,9 +179,9 @@ def _newest_first(runs: Path) -> list[Entry]:
 def _command(entry: Entry) -> str:
     """The command and the labels, as one line of plain text."""
     command = entry.run.get("command")
-    words = shlex.join(str(word) for word in command) if isinstance(command, list) else ""
+    line = shlex.join(str(word) for word in command) if isinstance(command, list) else ""
     labels = "  ".join(f"{key}={value}" for key, value in entry.labels.items())
-    return "  ·  ".join(printable(text) for text in (words[:200], labels[:200]) if text)
+    return "  ·  ".join(printable(text) for text in (line[:200], labels[:200]) if text)
 
 
 def _text(entry: Entry) -> str:

@@ -93,8 +93,8 @@ class Guard:
             return False
         if is_loopback(self._site.host):
             return name in _OURS or name == self._site.host.lower()
-        own = {self._site.host.lower(), socket.gethostname().lower(), *_OURS}
-        return name in own or name.removesuffix(".local") in own or _is_address(name)
+        expected = {self._site.host.lower(), socket.gethostname().lower(), *_OURS}
+        return name in expected or name.removesuffix(".local") in expected or _is_address(name)
 
     def _has_cookie(self, headers: dict[str, str]) -> bool:
         """Whether our cookie is among those sent; other servers on this host may have set more."""
@@ -147,8 +147,8 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             names = {bytes(name).lower() for name, _ in message["headers"]}
-            own = _security(self._host, self._nonce)
-            more = [(name, value) for name, value in own if name not in names]
+            expected = _security(self._host, self._nonce)
+            more = [(name, value) for name, value in expected if name not in names]
             message["headers"] = [*message["headers"], *more]
             if b"x-nicegui-content" in names:  # hold it back until its scripts are marked
                 self._held = message
