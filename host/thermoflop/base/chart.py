@@ -70,7 +70,7 @@ class Axis:
         span_s = self.high - self.low
         unit, unit_s, steps = time_unit(span_s)
         span = span_s / unit_s
-        step = next((each for each in steps if 2 <= span / each <= 10), nice_step(span, 8))
+        step = next((each for each in steps if span / each <= 10), nice_step(span, 8))
         multiples = self._multiples(step * unit_s)
         return unit, [(n * step * unit_s, f"{n * step:g}") for n in multiples]
 

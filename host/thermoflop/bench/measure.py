@@ -20,8 +20,8 @@ from thermoflop.bench.limits import cold_share
 from thermoflop.cost.engines.engine import Engine
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.estimate import estimate
-from thermoflop.cost.roofline.rates import operator_s, rates_of
-from thermoflop.cost.work.steps import decode_step, prefill_step
+from thermoflop.cost.roofline.rates import rates_of
+from thermoflop.cost.work.steps import decode_step, middle_context, prefill_step
 from thermoflop.cost.work.work import eager_works
 from thermoflop.errors import UsageError
 from thermoflop.marks import mark, note
@@ -168,7 +168,7 @@ class Bench:
         case, engine = self.case, Engine("bench", (), kernels=self.backend.kernels)
         step = prefill_step(case.prompt, case.batch)
         if phase == "decode":
-            step = decode_step(middle_context(case), case.batch)
+            step = decode_step(middle_context(case.prompt, case.generate), case.batch)
         return eager_works(self.model.description, step, self.precision, engine.kernels)
 
     def operators(self, phase: str) -> Iterator[OperatorRow]:
@@ -194,8 +194,8 @@ class Bench:
             return None
         alone = self.rates.curves
         scale = alone.scale if alone is not None else 1.0
-        launching = work.launches * self.rates.efficiency.launch_s
-        busy_s = float(operator_s(work, self.rates)) / float(work.times) - launching
+        launching = float(self.rates.gap_s(work))
+        busy_s = float(self.rates.operator_s(work)) / float(work.times) - launching
         return max(bound_s, busy_s / scale + launching)
 
     def _timed(
@@ -273,14 +273,6 @@ class Bench:
             measured_s=median(seconds), fastest_s=min(seconds), slowest_s=max(seconds),
             runs=len(seconds),
         )  # fmt: skip
-
-
-def middle_context(case: Case) -> int:
-    """Tokens before the middle decode step, which costs what the steps cost on average.
-
-    A step's cost grows by the same amount with every token before it.
-    """
-    return case.prompt + (case.generate - 1) // 2
 
 
 def check_case(case: Case, model: Model) -> None:

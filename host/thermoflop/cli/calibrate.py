@@ -69,7 +69,7 @@ def _fit_rows(args: argparse.Namespace) -> int:
         raise UsageError(f"{out} does not end in .json, so --profile would take it for a name")
     write_own(args.rows, out)
     profile = find_profile(out)
-    devices, interval = ", ".join(profile.devices), profile.spread["all"]
+    devices, interval = ", ".join(profile.devices), profile.intervals["all"]
     text = (
         f"{out}: fitted to {profile.rows} rows of {profile.models} models on {devices}; "
         f"80 % interval {interval.low:g} .. {interval.high:g} times what is expected"

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
 
         result, failed = validate_memory(args.files), False
     elif args.what == "training":
-        from thermoflop.cost.validate.training import validate_training
+        from thermoflop.cost.validate.times import validate_training
 
         result = validate_training(args.files)
         failed = bool(result.violations)

@@ -28,7 +28,6 @@ from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.roofline.curves import Table, shape_of
 from thermoflop.cost.roofline.decode import decode_s, loop_decode_s
-from thermoflop.cost.roofline.rates import operator_s
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import InputError, StorageError, UsageError
 
@@ -99,13 +98,13 @@ def setting() -> Setting:
 def test_an_operator_takes_what_its_table_says() -> None:
     """Scores: their fixed part, and each head's share; products: their rate."""
     made = setting()
-    works = {work.name: work for work in made.prefill(64, 2)}
+    works = {work.name: work for work in made.works(made.whole_prompt(64, 2))}
     product = works["up_proj"]
     expected = 12 * (LAUNCH_S + 2 * 128 * 768 * 3072 / FLOPS_PER_S)
-    assert operator_s(product, made.rates) == pytest.approx(expected, rel=0.01)
+    assert made.rates.operator_s(product) == pytest.approx(expected, rel=0.01)
     scores = works["scores"]
     expected = 12 * (1e-5 + 24 * 2 * 64 * 64 * 64 / FLOPS_PER_S)
-    assert operator_s(scores, made.rates) == pytest.approx(expected)
+    assert made.rates.operator_s(scores) == pytest.approx(expected)
     shape = shape_of(works["softmax"])
     assert shape is not None
     assert (shape.key, shape.rows, shape.columns) == ("masked softmax", 2 * 12 * 64, 64)

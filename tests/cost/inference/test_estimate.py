@@ -332,7 +332,8 @@ def test_speculation():
 def test_most_flops_far_less_of_the_time():
     """Ivanov et al. 2021, table 1: contractions of a BERT-large layer (b 8, s 512, V100) are 99.8 %
     of the FLOPs and 61 % of the time of unfused code; at rates of such code it comes out so."""
-    from thermoflop.cost.roofline.rates import Efficiency, rates_of
+    from thermoflop.cost.roofline.formula import Efficiency
+    from thermoflop.cost.roofline.rates import rates_of
     from thermoflop.cost.why.table import reasons, shares_by_class
     from thermoflop.model.operators.step import Step
 
@@ -340,7 +341,7 @@ def test_most_flops_far_less_of_the_time():
     share = Share(tf.load_model("bert-large-uncased").description, Layout(), precision)
     step = Step(8, 512, 0, kernels="eager", logits="none")
     layer = [work for work in share.works(step) if work.times == 24]
-    eager = Efficiency(matmul=0.7, attention=0.4, activations=0.4, launch_s=5e-6)
+    eager = Efficiency(matmul=0.7, attention=0.4, activations=0.4, kernel_gap_s=5e-6)
     shares = shares_by_class(reasons(layer, rates_of(find_device("v100"), precision, eager)))
     flops, time = (shares["contraction"][i] + shares["attention"][i] for i in (0, 1))
     assert flops > 0.996

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.roofline.decode import decode_s, loop_decode_s, positive_sum
-from thermoflop.cost.roofline.rates import Efficiency, Rates, step_overhead_s
+from thermoflop.cost.roofline.formula import Efficiency
+from thermoflop.cost.roofline.rates import Rates
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.steps import decode_step
 from thermoflop.cost.work.work import window_ends
@@ -44,10 +45,11 @@ def rates(draw):
         draw(speed), draw(speed), draw(speed), draw(speed), draw(speed),
         Efficiency(
             matmul=draw(share), attention=draw(share), weights=draw(share), cache=draw(share),
-            activations=draw(share), pad_rows=draw(st.floats(0, 64)),
-            launch_s=draw(st.floats(0, 1e-4)), step_s=draw(st.floats(0, 1e-3)),
-            sequence_s=draw(st.floats(0, 1e-4)), stream=draw(st.floats(1, 1e6)),
-            host_s=10.0 ** draw(st.floats(-12, 0)), pad_queries=draw(st.floats(0, 32)),
+            activations=draw(share), m_half=draw(st.floats(0, 64)),
+            kernel_gap_s=draw(st.floats(0, 1e-4)), step_s=draw(st.floats(0, 1e-3)),
+            sequence_s=draw(st.floats(0, 1e-4)),
+            weight_bytes_per_core_cycle=draw(st.floats(1, 1e6)),
+            launch_overhead_s=10.0 ** draw(st.floats(-12, 0)), q_half=draw(st.floats(0, 32)),
         ),
         graphs=draw(st.booleans()), host=draw(st.sampled_from([1.0, 8.0])),
     )  # fmt: skip
@@ -79,7 +81,7 @@ def test_closed_form_of_every_kind_of_layer(name, start):
     model = tf.load_model(name)
     share = Share(model.description, Layout(), choose_precision("bf16"))
     speeds = Rates(
-        1e14, 2e12, 1e11, 1e11, 1e14, Efficiency(matmul=0.6, attention=0.2, launch_s=3e-6)
+        1e14, 2e12, 1e11, 1e11, 1e14, Efficiency(matmul=0.6, attention=0.2, kernel_gap_s=3e-6)
     )
 
     def works_at(cached):
@@ -94,7 +96,9 @@ def test_a_host_that_is_slower_at_first_is_waited_for_until_the_context_is_long(
     """The sum of max(host, device) over steps, wherever the two cross: scalar, loop and array."""
     model = tf.load_model("gemma-3-4b")
     share = Share(model.description, Layout(), choose_precision("bf16"))
-    efficiency = Efficiency(weights=0.8, cache=0.05, attention=0.001, host_s=host_us * 1e-6)
+    efficiency = Efficiency(
+        weights=0.8, cache=0.05, attention=0.001, launch_overhead_s=host_us * 1e-6
+    )
     speeds = Rates(1e14, 2e12, 1e11, 1e11, 1e14, efficiency, graphs=False)
 
     def works_at(cached):
@@ -146,4 +150,4 @@ def test_no_steps_take_no_time():
     """Nothing generated: only zero."""
     speeds = Rates(1.0, 1.0, 1.0, 1.0, 1.0, Efficiency(step_s=3.0))
     assert decode_s(lambda cached: [], 10, 0, 1, speeds, ()) == 0
-    assert step_overhead_s(1, speeds) == 3.0
+    assert speeds.overhead_s(1) == 3.0

@@ -17,7 +17,7 @@ from thermoflop.cost.engines.engine import Engine
 from thermoflop.cost.hardware.device import CALIBRATED, Device, device_from
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.roofline.curves import Curves, Table
-from thermoflop.cost.roofline.rates import Efficiency
+from thermoflop.cost.roofline.formula import Efficiency
 from thermoflop.errors import InputError, StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _own(raw: dict[str, Any]) -> MachineProfile:
         spread[str(phase)] = (_within(low, 1e-3, 1e3), _within(high, 1e-3, 1e3), int(rows))
     if not spread or not levels or "all" not in spread:
         raise ValueError("it has no spread or no levels of memory")
-    efficiency = Efficiency(launch_s=launch_s, step_s=_within(raw["step_s"], 0, 100))
+    efficiency = Efficiency(kernel_gap_s=launch_s, step_s=_within(raw["step_s"], 0, 100))
     fixed = {str(key): _within(value, 0, 10) for key, value in raw["fixed"].items()}
     curves = Curves(
         tables, fixed, launch_s, _within(raw["scale"], 1e-3, 1e3), device.bandwidth_bytes_s

@@ -12,8 +12,8 @@ from math import exp
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
-from thermoflop.cost.engines.engine import DEFAULT, ENGINES, Engine
-from thermoflop.cost.roofline.rates import Efficiency
+from thermoflop.cost.engines.engine import ENGINES, Engine, find_engine
+from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, Efficiency
 from thermoflop.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -38,30 +38,37 @@ class Spread:
 
 @record
 class Profile:
-    """``points`` and ``moves`` are what ``thermoflop.cost.fitting.regression`` found; see ``Fit``.
+    """Fitted rates of an engine, or a machine that was measured.
+
+    ``log_params`` are the fitted points of the parameters of ``Efficiency``, and ``group_offsets``
+    what a family of formats, a device or a version adds to them (``fitting.regression``).
+    ``intervals`` hold by phase; ``intervals_unseen_device`` on a device that was not fitted.
+    ``label`` is the version of the engine, one of ``labels``, where the user named one.
 
     ``machine``: it was measured on a machine of the user's, and everything comes from there.
     ``fixed`` are rates of ``Efficiency`` that somebody set, whatever was fitted.
     """
 
     name: str
-    points: dict[str, float]
-    moves: dict[str, dict[str, float]]
-    spread: dict[str, Spread]
-    spread_elsewhere: dict[str, Spread]
+    log_params: dict[str, float]
+    group_offsets: dict[str, dict[str, float]]
+    intervals: dict[str, Spread]
+    intervals_unseen_device: dict[str, Spread]
     rows: int
     models: int
     devices: tuple[str, ...]
     labels: tuple[str, ...]
     machine: MachineProfile | None = None
     fixed: dict[str, float] | None = None
+    label: str = ""
 
     @property
     def engine(self) -> Engine:
         """The habits of the engine."""
         if self.machine is not None:
             return self.machine.engine
-        return next((known for known in ENGINES if known.name == self.name), DEFAULT)
+        named = (engine for engine in ENGINES if engine.name == self.name)
+        return next(named, None) or find_engine(self.name)
 
     def knows(self, device: Device) -> bool:
         """Whether rows of this device were fitted."""
@@ -71,10 +78,10 @@ class Profile:
         """The rates for a device and a family of formats, of one version where it is named."""
         if self.machine is not None:
             return self.machine.efficiency
-        points = dict(self.points)
-        for group in group_names(device, precision, label):
-            for name, move in self.moves.get(group, {}).items():
-                points[name] += move
+        points = dict(self.log_params)
+        for group in group_names(device, precision, label or self.label):
+            for name, offset in self.group_offsets.get(group, {}).items():
+                points[name] += offset
         rates = {name: _value(name, point) for name, point in points.items()}
         return Efficiency(**{**rates, **(self.fixed or {})})
 
@@ -99,7 +106,7 @@ class Profile:
 
     def interval(self, phase: str, device: Device) -> Spread:
         """The spread that holds for a phase on a device."""
-        table = self.spread if self.knows(device) else self.spread_elsewhere
+        table = self.intervals if self.knows(device) else self.intervals_unseen_device
         return table.get(phase) or table["all"]
 
     def provenance(self, device: Device, precision: Precision) -> str:
@@ -108,7 +115,7 @@ class Profile:
             return self.machine.provenance
         if self.fixed:
             return (
-                f"launch {1e6 * self.fixed['launch_s']:g} µs and efficiency "
+                f"launch {1e6 * self.fixed['kernel_gap_s']:g} µs and efficiency "
                 f"{self.fixed['matmul']:g} are your own; other rates pooled over {self.rows:,} "
                 "published rows of all engines, interval that of an engine not seen"
             )
@@ -122,7 +129,7 @@ class Profile:
         words = [f"profile {self.name}: fitted to {rests}"]
         if not self.knows(device):
             words.append(f"none of them on {device.name}: interval widened")
-        if f"family:{precision.family}" not in self.moves:
+        if f"family:{precision.family}" not in self.group_offsets:
             words.append(f"none of them in {precision.name}")
         if device.confidence != "read":
             words.append(f"data sheet of {device.name}: {device.confidence}, not read")
@@ -178,8 +185,8 @@ def profile_from(raw: dict[str, Any]) -> Profile:
     try:
         return Profile(
             raw["name"],
-            {name: float(raw["points"][name]) for name in Efficiency.__annotations__},
-            {group: dict(moves) for group, moves in raw["moves"].items()},
+            {name: float(raw["points"][PROFILE_KEYS.get(name, name)]) for name in PARAMETERS},
+            {group: _by_parameter(offsets) for group, offsets in raw["moves"].items()},
             {phase: Spread(*ends) for phase, ends in raw["spread"].items()},
             {phase: Spread(*ends) for phase, ends in raw["spread_elsewhere"].items()},
             raw["rows"],
@@ -189,8 +196,14 @@ def profile_from(raw: dict[str, Any]) -> Profile:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"not a profile: {error!r:.100} (see thermoflop.cost.fitting.profiles)"
+            f"not a profile: {error!r:.100} (expected what 'thermoflop calibrate --rows' writes)"
         ) from error
+
+
+def _by_parameter(offsets: dict[str, float]) -> dict[str, float]:
+    """Offsets under the names of ``Efficiency``, from those on disk."""
+    names = {key: name for name, key in PROFILE_KEYS.items()}
+    return {names.get(key, key): float(value) for key, value in offsets.items()}
 
 
 def custom_profile(efficiency: float, launch_s: float) -> Profile:
@@ -202,7 +215,7 @@ def custom_profile(efficiency: float, launch_s: float) -> Profile:
         raise UsageError(f"efficiency={efficiency!r:.40} makes no sense: expected above 0, up to 1")
     if not 0 <= launch_s <= 1:
         raise UsageError(f"launch_s={launch_s!r:.40} makes no sense: expected seconds from 0 to 1")
-    fixed = {"matmul": efficiency, "attention": efficiency, "launch_s": launch_s}
+    fixed = {"matmul": efficiency, "attention": efficiency, "kernel_gap_s": launch_s}
     return replace(find_profile(None), fixed=fixed)
 
 
@@ -225,7 +238,7 @@ def find_profile(name: str | Profile | None) -> Profile:
             low = engine.name
             break
     if low in known:
-        return known[low]
+        return _of_version(known[low], name)
     own = find_machine_profile(low)
     if own is not None:
         return profile_of(own)
@@ -234,6 +247,13 @@ def find_profile(name: str | Profile | None) -> Profile:
         f"{name!r:.60} is no profile: expected one of {names}, "
         "or one that 'thermoflop calibrate' made"
     )
+
+
+def _of_version(profile: Profile, name: str) -> Profile:
+    """The profile with the offsets of a version, where ``name`` is one that it was fitted to."""
+    plain = name.strip().lower()
+    label = next((label for label in profile.labels if label.lower() == plain), "")
+    return replace(profile, label=label) if label else profile
 
 
 def profile_of(machine: MachineProfile) -> Profile:

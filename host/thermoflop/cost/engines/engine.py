@@ -43,13 +43,6 @@ class Engine:
     regrows: bool = False
     dequantizes: int | None = None
 
-    @property
-    def adds(self) -> bool:
-        """Whether it moves bytes that the model does not ask for, so that the bound is another."""
-        return (
-            self.kernels != "fused" or self.unfused or self.regrows or self.dequantizes is not None
-        )
-
 
 # An operator of a Python module dispatches several kernels through the interpreter: tens of
 # microseconds against a few for a launch from compiled code.

@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thermoflop.base.record import record
-from thermoflop.cost.catalogue.profiles import group_names
-from thermoflop.cost.engines.engine import find_engine
-from thermoflop.cost.fitting.questions import terms_of
-from thermoflop.cost.fitting.regression import Fit, fit, fits_without, start
+from thermoflop.cost.catalogue.profiles import Profile, Spread, group_names
+from thermoflop.cost.fitting.regression import Regression, fit, fits_without, start
+from thermoflop.cost.fitting.rows import engine_name, matrix_of
+from thermoflop.cost.roofline.formula import PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
-    from thermoflop.cost.fitting.questions import Asked
-    from thermoflop.cost.fitting.terms import Array, DesignMatrix
+    from thermoflop.cost.fitting.design_matrix import Array, DesignMatrix
+    from thermoflop.cost.published.row import Row
+    from thermoflop.cost.roofline.span import Span
 
     Indices = npt.NDArray[np.int64]
 
@@ -33,24 +34,24 @@ SPREAD = 0.7
 
 
 class Measured:
-    """Questions with their terms, engines and groups; fits are made of subsets of them."""
+    """Rows with their matrix, engines and groups; fits are made of subsets of them."""
 
-    def __init__(self, questions: Sequence[Asked], terms: DesignMatrix | None = None) -> None:
-        self.questions = list(questions)
-        self.terms = terms_of(questions) if terms is None else terms  # type: ignore[arg-type]
-        self.seconds: Array = np.array([question.measured_s for question in questions])
-        self.engine = np.array([engine_name(question) for question in questions])
-        self.model = np.array([str(question.model.params) for question in questions])
-        self.device = np.array([question.device.name for question in questions])
-        self.phase = np.array([question.phase for question in questions])
-        self.groups = [groups_of(question) for question in questions]
-        self._pooled: dict[str, Fit] = {}
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.measured = list(rows)
+        self.matrix = matrix_of(rows)
+        self.seconds: Array = np.array([row.measured_s for row in rows])
+        self.engine = np.array([engine_name(row.question) for row in rows], dtype=object)
+        self.model = np.array([str(row.question.model.params) for row in rows])
+        self.device = np.array([row.question.device.name for row in rows])
+        self.phase = np.array([row.phase for row in rows])
+        self.groups = [groups_of(row) for row in rows]
+        self._pooled: dict[str, Regression] = {}
 
     def rows(self, engine: str) -> Indices:
         """The rows of one engine."""
         return np.flatnonzero(self.engine == engine)
 
-    def pooled(self, without: str = "") -> Fit:
+    def pooled(self, without: str = "") -> Regression:
         """One fit to all engines but one; an engine weighs by the root of its rows."""
         if without not in self._pooled:
             rows = np.flatnonzero(self.engine != without)
@@ -60,7 +61,7 @@ class Measured:
             weights = np.array([counts[name] ** -0.5 for name in self.engine[rows]])
             families = [self.groups[row][:1] for row in rows]
             self._pooled[without] = fit(
-                self.terms.pick(rows),
+                self.matrix.pick(rows),
                 self.seconds[rows],
                 families,
                 start(),
@@ -68,38 +69,33 @@ class Measured:
             )
         return self._pooled[without]
 
-    def fitted(self, engine: str, rows: Indices) -> Fit:
+    def fitted(self, engine: str, rows: Indices) -> Regression:
         """The fit of an engine to some of its rows, around what the others do."""
-        return fit(*self._asked(engine, rows))
+        return fit(*self._problem_of(engine, rows))
 
     def fitted_without(
-        self, found: Fit, engine: str, rows: Indices, parts: Sequence[Indices]
-    ) -> list[Fit]:
+        self, regression: Regression, engine: str, rows: Indices, parts: Sequence[Indices]
+    ) -> list[Regression]:
         """What the fit to ``rows`` becomes without each of some parts of them."""
         places = [np.searchsorted(rows, part) for part in parts]
-        return fits_without(found, *self._asked(engine, rows), places)
+        return fits_without(regression, *self._problem_of(engine, rows), places)
 
-    def _asked(
+    def _problem_of(
         self, engine: str, rows: Indices
     ) -> tuple[DesignMatrix, Array, list[tuple[str, ...]], Array, float]:
-        centre = np.array(self.pooled(engine).base)
+        centre = np.array(self.pooled(engine).log_params)
         groups = [self.groups[row] for row in rows]
-        return self.terms.pick(rows), self.seconds[rows], groups, centre, SPREAD
+        return self.matrix.pick(rows), self.seconds[rows], groups, centre, SPREAD
 
-    def predicted(self, found: Fit, rows: Indices) -> Array:
+    def predicted(self, regression: Regression, rows: Indices) -> Array:
         """Seconds that a fit expects of some rows, never below their bound."""
-        logs = found.logs([self.groups[row] for row in rows])
-        return np.maximum(self.terms.pick(rows).seconds(logs)[0], self.terms.bound_s[rows])
+        logs = regression.logs([self.groups[row] for row in rows])
+        return np.maximum(self.matrix.pick(rows).seconds(logs)[0], self.matrix.bound_s[rows])
 
 
-def engine_name(question: Asked) -> str:
-    """The engine of a question; an unknown one is called by its label."""
-    name = find_engine(question.engine).name
-    return question.engine if name == "default" else name
-
-
-def groups_of(question: Asked) -> tuple[str, ...]:
+def groups_of(row: Row) -> tuple[str, ...]:
     """What may move the rates of an engine: see ``profiles.group_names``."""
+    question = row.question
     return group_names(question.device, question.precision, question.engine)
 
 
@@ -117,12 +113,15 @@ def folds_of(measured: Measured, engine: str, by: str = "model") -> list[Indices
 
 @record
 class HeldOut:
-    """Seconds expected of every row by a fit without its group, the number of that group, and the
-    residuals that the interval of each group is made of."""
+    """What a profile without its group expects of every row, and the number of that group."""
 
-    seconds: Array
+    spans: tuple[Span, ...]
     group: Indices
-    residuals: tuple[Residuals, ...]
+
+    @property
+    def seconds(self) -> Array:
+        """Seconds expected of every row."""
+        return np.array([span.expected_s for span in self.spans])
 
 
 @record
@@ -137,41 +136,68 @@ class Residuals:
 def hold_out(measured: Measured, by: str = "model") -> HeldOut:
     """Every row predicted without its group; the spread from the other groups alone.
 
-    Nested: the residuals behind a group's interval are those of the other groups, each predicted
-    without both, to first order (see ``fits_without``). An engine with one group is predicted by
-    all others, and its interval is what those show when each of them is left out.
+    The prediction is the product's own, under a profile made of the fit. Nested: the residuals
+    behind a group's interval are those of the other groups, each predicted without both, to first
+    order (see ``fits_without``). An engine with one group is predicted by all others, and its
+    interval is what those show when each of them is left out.
     """
-    seconds = np.zeros(len(measured.questions))
-    group = np.zeros(len(measured.questions), dtype=np.int64)
-    residuals: list[Residuals] = []
+    spans: dict[int, Span] = {}
+    group = np.zeros(len(measured.measured), dtype=np.int64)
+    number = 0
     for engine in sorted(set(measured.engine)):
         folds = folds_of(measured, engine, by)
         for fold in folds:
-            rest = np.setdiff1d(measured.rows(engine), fold)
-            alone = len(rest) == 0
-            found = measured.pooled(engine) if alone else measured.fitted(engine, rest)
-            seconds[fold] = measured.predicted(found, fold)
-            group[fold] = len(residuals)
-            others = [other for other in folds if other is not fold]
-            residuals.append(
-                _others_left_out(measured, engine)
-                if alone
-                else _rest_left_out(measured, found, engine, others)
-            )
-    return HeldOut(seconds, group, tuple(residuals))
+            profile = _profile_without(measured, engine, fold, folds)
+            for row in fold:
+                spans[int(row)] = measured.measured[row].predicted(profile)
+            group[fold] = number
+            number += 1
+    return HeldOut(tuple(spans[row] for row in range(len(spans))), group)
 
 
-def _rest_left_out(measured: Measured, found: Fit, engine: str, folds: list[Indices]) -> Residuals:
+def _profile_without(
+    measured: Measured, engine: str, fold: Indices, folds: list[Indices]
+) -> Profile:
+    """The profile of an engine from the rows that are not in a fold."""
+    rest = np.setdiff1d(measured.rows(engine), fold)
+    if len(rest):
+        regression = measured.fitted(engine, rest)
+        others = [other for other in folds if other is not fold]
+        residuals = _rest_left_out(measured, regression, engine, others)
+    else:
+        regression = measured.pooled(engine)
+        residuals = _others_left_out(measured, engine)
+    intervals = {
+        str(phase): _interval(measured, residuals, engine, str(phase))
+        for phase in {*measured.phase, "all"}
+    }
+    log_params = dict(zip(PARAMETERS, regression.log_params, strict=True))
+    return Profile(
+        engine, log_params, regression.group_offsets, intervals, intervals, len(rest), 0, (), ()
+    )
+
+
+def _interval(measured: Measured, residuals: Residuals, engine: str, phase: str) -> Spread:
+    """The interval of a phase; from all other engines where an engine has too few rows."""
+    ends = ends_of(residuals, phase) or ends_of(_others_left_out(measured, engine), phase)
+    low, high = ends or UNKNOWN
+    return Spread(float(np.exp(low)), float(np.exp(high)), len(residuals.logs))
+
+
+def _rest_left_out(
+    measured: Measured, regression: Regression, engine: str, folds: list[Indices]
+) -> Residuals:
     """Residuals of the groups of a fit, each by that fit without it."""
     rows = np.sort(np.concatenate(folds))
-    fits = measured.fitted_without(found, engine, rows, folds)
+    fits = measured.fitted_without(regression, engine, rows, folds)
     return _residuals(measured, list(zip(fits, folds, strict=True)))
 
 
-def _residuals(measured: Measured, pairs: list[tuple[Fit, Indices]]) -> Residuals:
+def _residuals(measured: Measured, pairs: list[tuple[Regression, Indices]]) -> Residuals:
     """log(measured / predicted) of groups of rows, each by its own fit."""
     logs = [
-        np.log(measured.seconds[rows] / measured.predicted(found, rows)) for found, rows in pairs
+        np.log(measured.seconds[rows] / measured.predicted(regression, rows))
+        for regression, rows in pairs
     ]
     rows = np.concatenate([rows for _, rows in pairs])
     group = np.repeat(np.arange(len(pairs)), [len(rows) for _, rows in pairs])
@@ -200,8 +226,8 @@ def student(groups: int) -> float:
         (5 * z**5 + 16 * z**3 + 3 * z) / 96,
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
     )
-    found = z + sum(term / free**power for power, term in enumerate(terms, 1))
-    return float(found / z * np.sqrt(1 + 1 / max(groups, 1)))
+    quantile = z + sum(term / free**power for power, term in enumerate(terms, 1))
+    return float(quantile / z * np.sqrt(1 + 1 / max(groups, 1)))
 
 
 def quantiles(logs: Array, group: Indices) -> tuple[float, float]:
@@ -231,17 +257,3 @@ def ends_of(residuals: Residuals, phase: str) -> tuple[float, float] | None:
         if chosen.sum() >= LEAST_ROWS and len(set(group)) >= LEAST_GROUPS:
             return quantiles(residuals.logs[chosen], group)
     return None
-
-
-def intervals(measured: Measured, held: HeldOut) -> tuple[Array, Array]:
-    """Ends of the 80 % interval of every row, in seconds."""
-    low, high = np.zeros(len(held.seconds)), np.zeros(len(held.seconds))
-    for number, residuals in enumerate(held.residuals):
-        rows = np.flatnonzero(held.group == number)
-        for name in set(measured.phase[rows]):
-            chosen = rows[measured.phase[rows] == name]
-            ends = ends_of(residuals, name) or ends_of(
-                _others_left_out(measured, measured.engine[rows[0]]), name
-            )
-            low[chosen], high[chosen] = ends or UNKNOWN
-    return np.exp(low) * held.seconds, np.exp(high) * held.seconds

@@ -14,12 +14,11 @@ from thermoflop.base.files import write_text
 from thermoflop.base.record import replace
 from thermoflop.cost import data
 from thermoflop.cost.fitting.crossval import LEAST_ROWS as LEAST_OF_A_PHASE
-from thermoflop.cost.fitting.crossval import Measured, engine_name, folds_of, hold_out, quantiles
-from thermoflop.cost.fitting.questions import training_terms_of
-from thermoflop.cost.fitting.terms import PARAMETERS
-from thermoflop.cost.published.names import Skipped
-from thermoflop.cost.published.serving import question_of
-from thermoflop.cost.published.training import training_questions
+from thermoflop.cost.fitting.crossval import Measured, folds_of, hold_out, quantiles
+from thermoflop.cost.published.row import rows_of
+from thermoflop.cost.published.serving import serving_row
+from thermoflop.cost.published.training import training_row
+from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,35 +26,26 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from thermoflop.cost.fitting.regression import Fit
-    from thermoflop.cost.fitting.terms import Array
-    from thermoflop.cost.published.names import Question
+    from thermoflop.cost.fitting.design_matrix import Array
+    from thermoflop.cost.fitting.regression import Regression
+    from thermoflop.cost.published.row import Row
 
     Left = tuple[Array, npt.NDArray[np.int64]]
 
 
-def expected_questions(rows: list[dict[str, Any]]) -> list[Question]:
-    """The rows that an expectation can be compared with."""
-    found = []
-    for row in rows:
-        try:
-            question = question_of(row)
-        except Skipped:
-            continue
-        if question.expected:
-            found.append(question)
-    return found
+def expected_rows(raw_rows: list[dict[str, Any]]) -> list[Row]:
+    """The rows of inference that an expectation can be compared with."""
+    return [row for row in rows_of(raw_rows, serving_row)[0] if row.expected]
 
 
-def build_profiles(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def build_profiles(raw_rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A profile for every engine with rows, and the pooled one, as JSON objects."""
-    return built_from(Measured(expected_questions(rows)))
+    return built_from(Measured(expected_rows(raw_rows)))
 
 
-def build_training_profiles(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def build_training_profiles(raw_rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A profile for every trainer with rows, and the pooled one, as JSON objects."""
-    questions = training_questions(rows)[0]
-    return built_from(Measured(questions, training_terms_of(questions)))
+    return built_from(Measured(rows_of(raw_rows, training_row)[0]))
 
 
 def built_from(measured: Measured) -> list[dict[str, Any]]:
@@ -66,10 +56,10 @@ def built_from(measured: Measured) -> list[dict[str, Any]]:
     engines = sorted(set(measured.engine))
     built = [_profile("default", measured, measured.pooled(), unknown, unknown, None)]
     for engine in engines:
-        rows_of = measured.rows(engine)
-        if len(rows_of) >= LEAST_ROWS:
-            found = measured.fitted(engine, rows_of)
-            built.append(_profile(engine, measured, found, seen, elsewhere, rows_of))
+        places = measured.rows(engine)
+        if len(places) >= LEAST_ROWS:
+            regression = measured.fitted(engine, places)
+            built.append(_profile(engine, measured, regression, seen, elsewhere, places))
     return built
 
 
@@ -86,27 +76,37 @@ def _residuals(measured: Measured, by: str) -> Left:
 def _profile(
     name: str,
     measured: Measured,
-    found: Fit,
+    regression: Regression,
     seen: Left,
     elsewhere: Left,
-    rows: npt.NDArray[np.int64] | None,
+    places: npt.NDArray[np.int64] | None,
 ) -> dict[str, Any]:
-    chosen = np.arange(len(measured.questions)) if rows is None else rows
-    questions = [measured.questions[row] for row in chosen]
+    """A profile as its JSON object, under the names that it has on disk."""
+    chosen = np.arange(len(measured.measured)) if places is None else places
+    rows = [measured.measured[place] for place in chosen]
+    points = zip(PARAMETERS, regression.log_params, strict=True)
     return {
         "name": name,
-        "points": {p: round(v, 5) for p, v in zip(PARAMETERS, found.base, strict=True)},
+        "points": {_key(parameter): round(value, 5) for parameter, value in points},
         "moves": {
-            group: {key: round(value, 5) for key, value in moves.items() if abs(value) > 1e-5}
-            for group, moves in found.moves.items()
+            group: {
+                _key(parameter): round(value, 5)
+                for parameter, value in offsets.items()
+                if abs(value) > 1e-5
+            }
+            for group, offsets in regression.group_offsets.items()
         },
         "spread": _spreads(measured, seen, chosen),
         "spread_elsewhere": _spreads(measured, elsewhere, chosen),
         "rows": len(chosen),
-        "models": len({question.model_name for question in questions}),
-        "devices": [] if rows is None else sorted({q.device.name for q in questions}),
-        "labels": sorted({question.engine for question in questions}),
+        "models": len({row.model_name for row in rows}),
+        "devices": [] if places is None else sorted({row.question.device.name for row in rows}),
+        "labels": sorted({row.question.engine for row in rows}),
     }
+
+
+def _key(parameter: str) -> str:
+    return PROFILE_KEYS.get(parameter, parameter)
 
 
 def _spreads(
@@ -114,13 +114,13 @@ def _spreads(
 ) -> dict[str, tuple[float, float, int]]:
     """The interval by phase, where there are ten rows, and over all phases."""
     logs, group = left
-    found = {}
+    spreads = {}
     for name in ("prefill", "token", "total", "iteration"):
         chosen = rows[measured.phase[rows] == name]
         if len(chosen) >= LEAST_OF_A_PHASE:
-            found[name] = _ends(logs[chosen], group[chosen])
-    found["all"] = _ends(logs[rows], group[rows])
-    return found
+            spreads[name] = _ends(logs[chosen], group[chosen])
+    spreads["all"] = _ends(logs[rows], group[rows])
+    return spreads
 
 
 def _ends(logs: Array, group: npt.NDArray[np.int64]) -> tuple[float, float, int]:
@@ -128,32 +128,30 @@ def _ends(logs: Array, group: npt.NDArray[np.int64]) -> tuple[float, float, int]
     return round(float(np.exp(low)), 4), round(float(np.exp(high)), 4), len(logs)
 
 
-def custom_profile(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
+def profile_from_rows(raw_rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
     """A profile from one's own measured rows, around what all published engines do.
 
     The published rows stay in as the centre that few rows of one's own are pulled toward; the
     interval is that of held-out groups of one's own rows. UsageError for fewer than five.
     """
-    own = [question for question in expected_questions(rows) if question.engine]
-    if len(own) < LEAST_OWN_ROWS:
+    mine = [row for row in expected_rows(raw_rows) if row.question.engine]
+    if len(mine) < LEAST_OWN_ROWS:
         raise UsageError(
-            f"{len(own)} rows can be compared: expected at least {LEAST_OWN_ROWS} to calibrate"
+            f"{len(mine)} rows can be compared: expected at least {LEAST_OWN_ROWS} to calibrate"
         )
-    renamed = [replace(question, engine=name) for question in own]
-    known = expected_questions(data.published("times"))
-    measured = Measured([*renamed, *known])
-    measured.engine = np.array([name] * len(own) + [engine_name(each) for each in known])
-    chosen = np.arange(len(own))
-    found = measured.fitted(name, chosen)
-    residuals = np.zeros(len(measured.questions))
-    group = np.zeros(len(measured.questions), dtype=np.int64)
+    renamed = [replace(row, question=replace(row.question, engine=name)) for row in mine]
+    measured = Measured([*renamed, *expected_rows(data.published("times"))])
+    measured.engine[: len(mine)] = name
+    places = np.arange(len(mine))
+    residuals = np.zeros(len(measured.measured))
+    group = np.zeros(len(measured.measured), dtype=np.int64)
     for number, fold in enumerate(folds_of(measured, name)):
         group[fold] = number
-        rest = np.setdiff1d(chosen, fold)
-        fit = measured.fitted(name, rest) if len(rest) else measured.pooled(name)
-        residuals[fold] = np.log(measured.seconds[fold] / measured.predicted(fit, fold))
+        rest = np.setdiff1d(places, fold)
+        without = measured.fitted(name, rest) if len(rest) else measured.pooled(name)
+        residuals[fold] = np.log(measured.seconds[fold] / measured.predicted(without, fold))
     left = residuals, group
-    return _profile(name, measured, found, left, left, chosen)
+    return _profile(name, measured, measured.fitted(name, places), left, left, places)
 
 
 # Below this there is nothing to take a spread from.
@@ -168,8 +166,8 @@ def write_own(rows_path: str, profile_path: str) -> None:
     from thermoflop.cost.published.files import read_rows
 
     name = os.path.splitext(os.path.basename(profile_path))[0]  # noqa: PTH119, PTH122
-    found = custom_profile(read_rows(rows_path), name)
-    write_text(profile_path, json.dumps(found, ensure_ascii=False, indent=1) + "\n")
+    profile = profile_from_rows(read_rows(rows_path), name)
+    write_text(profile_path, json.dumps(profile, ensure_ascii=False, indent=1) + "\n")
 
 
 def main(words: list[str]) -> None:

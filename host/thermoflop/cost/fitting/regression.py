@@ -14,16 +14,16 @@ import numpy as np
 
 from thermoflop.base.record import record
 from thermoflop.cost.catalogue.profiles import HIGHEST
-from thermoflop.cost.fitting.terms import PARAMETERS
+from thermoflop.cost.roofline.formula import PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
-    from thermoflop.cost.fitting.terms import Array, DesignMatrix
+    from thermoflop.cost.fitting.design_matrix import Array, DesignMatrix
 
-    Layout = list[tuple[str | None, int]]
+    Unknowns = list[tuple[str | None, int]]
 
 # Where parameters start and how far they are likely to be from it, as a factor's logarithm.
 # Efficiencies from published kernels: GEMM 0.5-0.9, FlashAttention 0.2-0.7, streams 0.6-0.92.
@@ -34,25 +34,25 @@ START = {
     "cache": (0.50, 0.7),
     "activations": (0.50, 0.7),
     "link": (0.50, 0.7),
-    "pad_rows": (32.0, 0.8),
-    "launch_s": (5e-6, 1.2),
+    "m_half": (32.0, 0.8),
+    "kernel_gap_s": (5e-6, 1.2),
     "step_s": (3e-4, 1.5),
     "sequence_s": (1e-5, 1.5),
     "collective_s": (1.2e-5, 1.0),
-    "stream": (30.0, 1.4),
-    "host_s": (5e-6, 0.6),
+    "weight_bytes_per_core_cycle": (30.0, 1.4),
+    "launch_overhead_s": (5e-6, 0.6),
     "prompt_s": (2e-3, 1.5),
-    "pad_queries": (8.0, 0.8),
-    "uneven": (0.2, 0.8),
+    "q_half": (8.0, 0.8),
+    "tile_penalty": (0.2, 0.8),
 }
 # Corrections: the parameters that a group may move, and how far it is likely to.
-MOVES = {
-    "family": {"matmul": 0.5, "weights": 0.4, "stream": 0.5, "launch_s": 0.4, "pad_rows": 0.5,
-               "host_s": 0.4},
-    "device": {"matmul": 0.4, "weights": 0.4, "launch_s": 0.3, "step_s": 0.4, "attention": 0.3,
-               "host_s": 0.4},
-    "label": {"cache": 0.6, "weights": 0.3, "matmul": 0.3, "host_s": 0.4},
-    "kernel": {"matmul": 0.4, "weights": 0.3, "cache": 0.5, "host_s": 0.4},
+OFFSETS = {
+    "family": {"matmul": 0.5, "weights": 0.4, "weight_bytes_per_core_cycle": 0.5,
+               "kernel_gap_s": 0.4, "m_half": 0.5, "launch_overhead_s": 0.4},
+    "device": {"matmul": 0.4, "weights": 0.4, "kernel_gap_s": 0.3, "step_s": 0.4,
+               "attention": 0.3, "launch_overhead_s": 0.4},
+    "label": {"cache": 0.6, "weights": 0.3, "matmul": 0.3, "launch_overhead_s": 0.4},
+    "kernel": {"matmul": 0.4, "weights": 0.3, "cache": 0.5, "launch_overhead_s": 0.4},
 }  # fmt: skip
 # No efficiency passes these. 1/e = 1/limit + u, and it is log u that has a normal prior.
 LIMITS = np.array(list(HIGHEST.values()))
@@ -63,19 +63,19 @@ CONVERGED = 3e-4
 
 
 @record
-class Fit:
-    """Fitted logarithms: ``base`` for ``PARAMETERS``, ``moves`` by group and parameter."""
+class Regression:
+    """Fitted points: ``log_params`` of ``PARAMETERS``, ``group_offsets`` by group and parameter."""
 
-    base: tuple[float, ...]
-    moves: dict[str, dict[str, float]]
+    log_params: tuple[float, ...]
+    group_offsets: dict[str, dict[str, float]]
 
     def logs(self, groups: Sequence[tuple[str, ...]]) -> Array:
         """The logarithms of the parameters for rows that belong to these groups."""
-        result = np.tile(np.array(self.base), (len(groups), 1))
+        result = np.tile(np.array(self.log_params), (len(groups), 1))
         for row, names in enumerate(groups):
             for name in names:
-                for parameter, move in self.moves.get(name, {}).items():
-                    result[row, PARAMETERS.index(parameter)] += move
+                for parameter, offset in self.group_offsets.get(name, {}).items():
+                    result[row, PARAMETERS.index(parameter)] += offset
         return logs_of(result)[0]
 
 
@@ -95,94 +95,96 @@ def start() -> Array:
     points = np.log(values)
     count = len(LIMITS)
     points[:count] = -np.log(1 / values[:count] - 1 / LIMITS)
-    found: Array = points
-    return found
+    centre: Array = points
+    return centre
 
 
 def fit(
-    terms: DesignMatrix,
+    matrix: DesignMatrix,
     measured_s: Array,
     groups: Sequence[tuple[str, ...]],
     centre: Array,
     spread: float = 1.0,
     weights: Array | None = None,
-) -> Fit:
+) -> Regression:
     """The most likely parameters. ``spread`` scales how far the base may leave ``centre``."""
-    layout, problem = _posed(terms, measured_s, groups, centre, spread, weights)
-    return _fit_at(layout, _solve(problem, problem.prior.copy()))
+    unknowns, problem = _posed(matrix, measured_s, groups, centre, spread, weights)
+    return _fit_at(unknowns, _solve(problem, problem.prior.copy()))
 
 
 def fits_without(
-    found: Fit,
-    terms: DesignMatrix,
+    regression: Regression,
+    matrix: DesignMatrix,
     measured_s: Array,
     groups: Sequence[tuple[str, ...]],
     centre: Array,
     spread: float,
     parts: Sequence[npt.NDArray[np.int64]],
-) -> list[Fit]:
-    """What ``found``, the fit to all rows, becomes without each of some parts of the rows.
+) -> list[Regression]:
+    """What ``regression``, the fit to all rows, becomes without each of some parts of the rows.
 
     One Gauss-Newton step from the fit, with the part's rows taken out of the normal equations: to
     first order what a fit without them gives (infinitesimal jackknife, Giordano et al. 2019).
     """
-    layout, problem = _posed(terms, measured_s, groups, centre, spread, None)
-    point = _point_of(found, layout)
+    unknowns, problem = _posed(matrix, measured_s, groups, centre, spread, None)
+    point = _point_of(regression, unknowns)
     _, jacobian, residual = problem.at(point)
     normal, pull = jacobian.T @ jacobian, jacobian.T @ residual
     left = []
     for part in parts:
         own = jacobian[part]
         step = np.linalg.solve(normal - own.T @ own, pull - own.T @ residual[part])
-        left.append(_fit_at(layout, point + np.clip(step, -1.0, 1.0)))
+        left.append(_fit_at(unknowns, point + np.clip(step, -1.0, 1.0)))
     return left
 
 
 def _posed(
-    terms: DesignMatrix,
+    matrix: DesignMatrix,
     measured_s: Array,
     groups: Sequence[tuple[str, ...]],
     centre: Array,
     spread: float,
     weights: Array | None,
-) -> tuple[Layout, _Problem]:
+) -> tuple[Unknowns, _Problem]:
     """The unknowns, whose parameter each is, and the posterior over them."""
     names = sorted({name for row in groups for name in row})
-    layout: Layout = [(None, index) for index in range(len(PARAMETERS))]
+    unknowns: Unknowns = [(None, index) for index in range(len(PARAMETERS))]
     widths = [START[name][1] * spread for name in PARAMETERS]
     for name in names:
-        for parameter, width in MOVES[name.partition(":")[0]].items():
-            layout.append((name, PARAMETERS.index(parameter)))
+        for parameter, width in OFFSETS[name.partition(":")[0]].items():
+            unknowns.append((name, PARAMETERS.index(parameter)))
             widths.append(width)
-    member = _membership(layout, groups)
-    columns = np.array([column for _, column in layout])
-    prior = np.concatenate([centre, np.zeros(len(layout) - len(PARAMETERS))])
+    member = _membership(unknowns, groups)
+    columns = np.array([column for _, column in unknowns])
+    prior = np.concatenate([centre, np.zeros(len(unknowns) - len(PARAMETERS))])
     logs, reach = np.log(measured_s), np.array(widths)
-    return layout, _Problem(terms, logs, member, columns, prior, reach, weights)
+    return unknowns, _Problem(matrix, logs, member, columns, prior, reach, weights)
 
 
-def _fit_at(layout: Layout, point: Array) -> Fit:
-    moves: dict[str, dict[str, float]] = {}
-    for (owner, column), value in zip(layout, point, strict=True):
+def _fit_at(unknowns: Unknowns, point: Array) -> Regression:
+    offsets: dict[str, dict[str, float]] = {}
+    for (owner, column), value in zip(unknowns, point, strict=True):
         if owner is not None:
-            moves.setdefault(owner, {})[PARAMETERS[column]] = float(value)
-    return Fit(tuple(float(value) for value in point[: len(PARAMETERS)]), moves)
+            offsets.setdefault(owner, {})[PARAMETERS[column]] = float(value)
+    return Regression(tuple(float(value) for value in point[: len(PARAMETERS)]), offsets)
 
 
-def _membership(layout: Layout, groups: Sequence[tuple[str, ...]]) -> Array:
+def _membership(unknowns: Unknowns, groups: Sequence[tuple[str, ...]]) -> Array:
     """1 where an unknown applies to a row."""
-    member = np.ones((len(groups), len(layout)))
-    for column, (owner, _) in enumerate(layout):
+    member = np.ones((len(groups), len(unknowns)))
+    for column, (owner, _) in enumerate(unknowns):
         if owner is not None:
             member[:, column] = [owner in row for row in groups]
     return member
 
 
-def _point_of(found: Fit, layout: Layout) -> Array:
-    """The unknowns of a fit in this layout."""
+def _point_of(regression: Regression, unknowns: Unknowns) -> Array:
+    """The unknowns of a fit in this unknowns."""
     values = [
-        found.base[column] if owner is None else found.moves[owner][PARAMETERS[column]]
-        for owner, column in layout
+        regression.log_params[column]
+        if owner is None
+        else regression.group_offsets[owner][PARAMETERS[column]]
+        for owner, column in unknowns
     ]
     return np.array(values)
 
@@ -192,7 +194,7 @@ class _Problem:
 
     def __init__(
         self,
-        terms: DesignMatrix,
+        matrix: DesignMatrix,
         target: Array,
         member: Array,
         columns: npt.NDArray[np.int64],
@@ -200,7 +202,7 @@ class _Problem:
         widths: Array,
         weights: Array | None,
     ) -> None:
-        self.terms, self.target, self.member, self.columns = terms, target, member, columns
+        self.matrix, self.target, self.member, self.columns = matrix, target, member, columns
         self.prior, self.widths = prior, widths
         self.weights = np.ones(len(target)) if weights is None else np.sqrt(weights)
         self.scatter = np.zeros((len(columns), len(PARAMETERS)))
@@ -209,7 +211,7 @@ class _Problem:
     def at(self, point: Array) -> tuple[float, Array, Array]:
         """Twice the negative log posterior, its whitened Jacobian and residuals."""
         logs, bends = logs_of((self.member * point) @ self.scatter)
-        seconds, slopes = self.terms.seconds(logs)
+        seconds, slopes = self.matrix.seconds(logs)
         residual = (self.target - np.log(seconds)) / NOISE
         size = np.abs(residual)
         huber = np.sqrt(np.where(size <= HUBER, 1.0, HUBER / np.maximum(size, HUBER)))
@@ -236,10 +238,10 @@ def _solve(problem: _Problem, point: Array) -> Array:
         damped = normal + damping * np.diag(np.diag(normal))
         step = np.linalg.solve(damped, jacobian.T @ residual)
         trial = point + np.clip(step, -1.0, 1.0)
-        found = problem.at(trial)
-        if found[0] < value:
-            gained = value - found[0]
-            point, (value, jacobian, residual), damping = trial, found, damping / 3
+        tried = problem.at(trial)
+        if tried[0] < value:
+            gained = value - tried[0]
+            point, (value, jacobian, residual), damping = trial, tried, damping / 3
             if gained < CONVERGED * value:
                 break
         else:

@@ -11,7 +11,7 @@ from thermoflop.cost.inference.capacity import fit
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.result import Estimate, estimate_json, estimate_sheet
 from thermoflop.cost.memory import layers_of, stage_share
-from thermoflop.cost.work.steps import decode_step
+from thermoflop.cost.work.steps import decode_step, middle_context
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.cache import cache_elements
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
@@ -171,7 +171,7 @@ def _variant(name: str, model: Model, hardware: str | Device, options: dict[str,
     share = estimated.setting.share
     on_stage = stage_share(layers_of(share.description), plan.pp)
     token_bytes = cache_elements(share.description, 1) * precision.kv_bytes * on_stage / plan.cp
-    middle = estimated.prompt + max(0, estimated.generate - 1) // 2
+    middle = middle_context(estimated.prompt, estimated.generate)
     read_bytes = _read_bytes(share, decode_step(middle, estimated.batch / plan.dp)) * on_stage
     return Variant(
         name, model.params, round(token_bytes), read_bytes, capacity.largest_batch, estimated

@@ -15,13 +15,13 @@ from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.energy import energy_of
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.result import Estimate
-from thermoflop.cost.inference.setting import Setting, step_s
+from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.memory import memory_of
 from thermoflop.cost.roofline.bound import bound_decode_s, bound_step_s, sums_of
 from thermoflop.cost.roofline.decode import decode_s
 from thermoflop.cost.roofline.span import Span
 from thermoflop.cost.work.share import choose_layout
-from thermoflop.cost.work.steps import CONVENTIONS
+from thermoflop.cost.work.steps import CONVENTIONS, generation_steps
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -182,47 +182,43 @@ def _joined(parts: list[Any], shape: tuple[int, ...]) -> Any:
     return first
 
 
-def prefill_s(setting: Setting, asked: Workload) -> tuple[Number, Number]:
+def prompt_s(setting: Setting, asked: Workload) -> tuple[Number, Number]:
     """Bound and expectation of reading the prompt.
 
-    In chunks the weights are read again for each; over pipeline stages the chunks overlap, n of
-    them on p stages in (n + p - 1)/(n p) of the time. The middle chunk stands for all.
+    The bound is that of the prompt read at once: an engine that reads it in chunks reads the
+    weights again for each.
     """
     batch, new = asked.batch / setting.plan.dp, asked.prompt - asked.prefix
-    whole = setting.prefill(new, batch, asked.prefix)
-    least = (
-        setting.least_prefill(new, batch, asked.prefix) if setting.profile.engine.adds else whole
-    )
+    least = setting.least_works(setting.whole_prompt(new, batch, asked.prefix))
     bound = bound_step_s(least, setting.limits, batch * new)
-    overhead = setting.rates.efficiency.prompt_s
-    chunk = setting.chunk
-    if chunk is None:
-        return bound, overhead + step_s(whole, batch, setting.rates)
-    count = maximum(-(-new // chunk), 1)
-    size = new / count
-    middle = asked.prefix + (new - size) / 2
-    each = step_s(setting.prefill(size, batch, middle), batch, setting.rates)
-    return bound, overhead + each * (count + setting.plan.pp - 1) / setting.plan.pp
+    steps = setting.prompt_steps(new, batch, asked.prefix)
+    return bound, setting.rates.efficiency.prompt_s + setting.steps_s(steps)
+
+
+def decoding_s(setting: Setting, asked: Workload) -> tuple[Number, Number]:
+    """Bound and expectation of the ``generate - 1`` decode steps, both in closed form."""
+    batch, steps = asked.batch / setting.plan.dp, maximum(asked.generate - 1, 0)
+    least, works = setting.least_decoding(batch), setting.decoding(batch)
+    return (
+        bound_decode_s(least, asked.prompt, steps, setting.limits, batch, setting.ends),
+        decode_s(works, asked.prompt, steps, batch, setting.rates, setting.ends),
+    )
 
 
 def one(setting: Setting, asked: Workload) -> Estimate:
     """The estimate of one configuration, or of one block of a grid."""
-    batch = asked.batch / setting.plan.dp
-    first_bound, first = prefill_s(setting, asked)
+    first_bound, first = prompt_s(setting, asked)
+    later_bound, later = decoding_s(setting, asked)
     steps = maximum(asked.generate - 1, 0)
-    works_at, ends = setting.decoding(batch), setting.ends
-    least_at = setting.least_decoding(batch)
-    later_bound = bound_decode_s(least_at, asked.prompt, steps, setting.limits, batch, ends)
-    later = decode_s(works_at, asked.prompt, steps, batch, setting.rates, ends)
-    divisor = maximum(steps, 1)
     first_span = setting.span("prefill", first_bound, first)
-    later_span = setting.span("token", later_bound / divisor, later / divisor)
+    each = maximum(steps, 1)
+    later_span = setting.span("token", later_bound / each, later / each)
     total = _total(first_span, later_span, first_bound + later_bound, steps)
     return Estimate(
         setting.model.name, setting.device, setting.plan, setting.precision, asked.batch,
-        asked.prompt, asked.generate, first_span, later_span, total, _memory(setting, asked, batch),
-        _energy(setting, asked, batch, total), setting.profile.provenance(
-            setting.device, setting.precision), CONVENTIONS, setting,
+        asked.prompt, asked.generate, first_span, later_span, total, _memory(setting, asked),
+        _energy(setting, asked, total),
+        setting.profile.provenance(setting.device, setting.precision), CONVENTIONS, setting,
     )  # fmt: skip
 
 
@@ -234,22 +230,26 @@ def _total(first: Span, later: Span, bound: Number, steps: Number) -> Span:
     return Span(bound, maximum(expected, bound), maximum(low, bound), maximum(high, bound))
 
 
-def _memory(setting: Setting, asked: Workload, batch: Number) -> Memory:
+def _memory(setting: Setting, asked: Workload) -> Memory:
+    batch = asked.batch / setting.plan.dp
     return memory_of(setting.share, setting.device, asked.prompt, asked.generate, batch, asked.page)
 
 
-def _energy(setting: Setting, asked: Workload, batch: Number, total: Span) -> Energy | None:
-    """Energy of the run, from the FLOPs and bytes of its first and its middle decode step."""
+def _energy(setting: Setting, asked: Workload, total: Span) -> Energy | None:
+    """Energy of the run, from the FLOPs and bytes of its steps where nothing is wasted."""
     if setting.device.power_w is None:
         return None
-    read = sums_of(setting.least_prefill(asked.prompt - asked.prefix, batch, asked.prefix))
-    steps = maximum(asked.generate - 1, 0)
-    each = sums_of(setting.least_decoding(batch)(asked.prompt + steps / 2))
-    plan = setting.plan
-    flops = (read.flops + steps * each.flops) / plan.pp
-    moved = read.weight_bytes + read.kv_bytes + steps * (each.weight_bytes + each.kv_bytes)
+    batch, plan = asked.batch / setting.plan.dp, setting.plan
+    prompt = setting.whole_prompt(asked.prompt - asked.prefix, batch, asked.prefix)
+    flops: Number = 0.0
+    moved: Number = 0.0
+    for weight, step in generation_steps([(1.0, prompt)], asked.prompt, asked.generate, batch):
+        sums = sums_of(setting.least_works(step))
+        flops = flops + weight * sums.flops
+        moved = moved + weight * (sums.weight_bytes + sums.kv_bytes)
     tokens = asked.batch * maximum(asked.generate, 1)
     peak = setting.limits.peak_flops_s
     return energy_of(
-        setting.device, plan.devices, peak, flops, moved / plan.pp, total.expected_s, tokens
-    )
+        setting.device, plan.devices, peak, flops / plan.pp, moved / plan.pp, total.expected_s,
+        tokens,
+    )  # fmt: skip

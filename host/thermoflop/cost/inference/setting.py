@@ -8,10 +8,10 @@ from thermoflop.base.number import maximum
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.overheads import apply_engine
 from thermoflop.cost.roofline.bound import limits_of
-from thermoflop.cost.roofline.rates import device_s, fastest_peak, host_s, rates_of, step_overhead_s
+from thermoflop.cost.roofline.rates import fastest_peak, rates_of
 from thermoflop.cost.roofline.span import Span
 from thermoflop.cost.work.share import Share
-from thermoflop.cost.work.steps import decode_step, prefill_step
+from thermoflop.cost.work.steps import decode_step, prefill_step, prompt_steps
 from thermoflop.cost.work.work import window_ends
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from thermoflop.cost.catalogue.profiles import Profile, Spread
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.cost.roofline.rates import Rates
     from thermoflop.cost.work.share import Layout
+    from thermoflop.cost.work.steps import Weighted
     from thermoflop.cost.work.work import Work
     from thermoflop.model.model import Model
     from thermoflop.model.operators.step import Step
@@ -47,7 +47,7 @@ class Setting:
         precision: Precision,
         profile: Profile,
         *,
-        prefix: int = 0,
+        prefix: Number = 0,
         chunk: int | None = None,
     ) -> None:
         self.model, self.device, self.plan, self.precision = model, device, plan, precision
@@ -59,21 +59,27 @@ class Setting:
         self.rates = rates_of(device, precision, efficiency, profile.engine, curves)
         self.limits = limits_of(device, fastest_peak(device, precision), plan.pp)
         self.ends = window_ends(model.description)
-        self.is_eager = profile.engine.kernels != "fused"
-        if self.is_eager:
+        if profile.engine.kernels != "fused":
             self.ends = tuple(sorted({*self.ends, *CURVE_ENDS}))
 
-    def prefill(self, prompt: Number, batch: Number, cached: Number = 0) -> list[Work]:
-        """The operators that read the prompt."""
-        return self.works(self._reading(prompt, batch, cached))
+    @property
+    def logits(self) -> str:
+        """Where the logits of a prompt are computed; an encoder has none."""
+        return "none" if self.model.is_encoder else "last"
 
-    def least_prefill(self, prompt: Number, batch: Number, cached: Number = 0) -> list[Work]:
-        """The same where nothing is wasted: what the bound is made of."""
-        return self.share.works(self._reading(prompt, batch, cached))
+    def prompt_steps(self, new: Number, batch: Number, cached: Number = 0) -> Weighted:
+        """The steps that read a prompt, each with how often it runs."""
+        return prompt_steps(
+            new, batch, cached, chunk=self.chunk, stages=self.plan.pp, logits=self.logits
+        )
 
-    def _reading(self, prompt: Number, batch: Number, cached: Number) -> Step:
-        logits = "none" if self.model.is_encoder else "last"
-        return prefill_step(prompt, batch, cached, logits)
+    def whole_prompt(self, new: Number, batch: Number, cached: Number = 0) -> Step:
+        """The prompt read at once: what the bound is made of."""
+        return prefill_step(new, batch, cached, self.logits)
+
+    def check_step(self, new: int, batch: Number, cached: Number) -> Step:
+        """The step that checks ``new`` drafted tokens: logits at every one of them."""
+        return prefill_step(new, batch, cached, "all")
 
     def works(self, step: Step) -> list[Work]:
         """The operators of a step as the engine runs them: see ``engines.overheads``."""
@@ -82,9 +88,9 @@ class Setting:
             step = replace(step, kernels="eager")
         return apply_engine(self.share.works(step, engine.kernels), engine, self.precision)
 
-    def check_step(self, new: int, batch: Number, cached: Number) -> Step:
-        """The step that checks ``new`` drafted tokens: logits at every one of them."""
-        return prefill_step(new, batch, cached, "all")
+    def least_works(self, step: Step) -> list[Work]:
+        """The operators of a step where nothing is wasted: what the bound is made of."""
+        return self.share.works(step)
 
     def decoding(self, batch: Number) -> Callable[[Number], list[Work]]:
         """The operators of a decode step, by the number of cached tokens."""
@@ -92,7 +98,16 @@ class Setting:
 
     def least_decoding(self, batch: Number) -> Callable[[Number], list[Work]]:
         """The same where nothing is wasted."""
-        return lambda cached: self.share.works(decode_step(cached, batch))
+        return lambda cached: self.least_works(decode_step(cached, batch))
+
+    def steps_s(self, steps: Weighted) -> Number:
+        """Seconds expected of steps, each as often as it runs; decode steps as recorded graphs."""
+        total: Number = 0.0
+        for weight, step in steps:
+            recorded = self.rates.graphs and step.encode is False
+            seconds = self.rates.step_s(self.works(step), step.batch, recorded=recorded)
+            total = total + weight * seconds
+        return total
 
     def spread(self, phase: str) -> Spread:
         """The interval of a phase."""
@@ -104,11 +119,3 @@ class Setting:
         sure = maximum(expected, bound)
         low, high = maximum(sure * spread.low, bound), maximum(sure * spread.high, bound)
         return Span(bound, sure, low, high)
-
-
-def step_s(found: list[Work], sequences: Number, rates: Rates, *, recorded: bool = False) -> Number:
-    """Seconds expected of one step; ``recorded``: launched at once, as a graph."""
-    device = device_s(found, rates)
-    if not recorded:
-        device = maximum(device, host_s(found, rates))
-    return device + step_overhead_s(sequences, rates)

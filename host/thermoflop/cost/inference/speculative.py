@@ -14,8 +14,9 @@ from thermoflop.base.units import digits, seconds
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.arguments import checked_size, validate_arguments
-from thermoflop.cost.inference.setting import Setting, step_s
+from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.work.share import choose_layout
+from thermoflop.cost.work.steps import decode_step, middle_context
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -141,12 +142,11 @@ def speculate(
     precision, found = choose_precision(dtype), find_profile(profile)
     big = Setting(large, device, choose_layout(devices), precision, found)
     little = Setting(small, device, choose_layout(1), precision, found)
-    middle = asked.prompt + asked.generate // 2
+    middle = middle_context(asked.prompt, asked.generate)
     check = big.works(big.check_step(drafted + 1, asked.batch, middle))
-    recorded = big.rates.graphs
     return Speculation(
         large.name, small.name, drafted, acceptance, tokens_per_check(acceptance, drafted),
-        float(step_s(little.decoding(batch)(middle), batch, little.rates, recorded=recorded)),
-        float(step_s(check, batch, big.rates, recorded=recorded)),
-        float(step_s(big.decoding(batch)(middle), batch, big.rates, recorded=recorded)),
+        float(little.steps_s([(1.0, decode_step(middle, batch))])),
+        float(big.rates.step_s(check, batch, recorded=big.rates.graphs)),
+        float(big.steps_s([(1.0, decode_step(middle, batch))])),
     )  # fmt: skip

@@ -1,22 +1,14 @@
-"""Rows that others measured, as questions: which model, device, engine, batch and lengths.
-
-A row is a JSON object with ``engine``, ``gpu_key`` or ``gpu``, ``precision``, ``metric``,
-``value``, ``batch``, ``input_len``, ``output_len`` and ``shape``. ``question_of`` turns it into a
-``Question`` with the measured time of a prefill, of one token or of a whole generation in seconds,
-or says why it cannot be compared.
-"""
+"""What published rows call models and number formats, and the shapes behind the names."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.record import record
-from thermoflop.errors import ThermoflopError
+from thermoflop.cost.published.row import Skipped
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.model.model import Model
 
@@ -42,38 +34,6 @@ LABELS = (
 # The prompt of chat data sets in tokens where the rows do not say; an assumption.
 TASK_PROMPTS = {"lm-arena-chat": 100}
 SHORT_PROMPT = 16
-
-
-@record
-class Question:
-    """What a row measured. ``phase`` is ``prefill``, ``token`` (one decode step) or ``total``."""
-
-    row_id: str
-    source: str
-    engine: str
-    model_name: str
-    device: Device
-    devices: int
-    model: Model
-    precision: Precision
-    tp: int
-    pp: int
-    ep: int
-    batch: float
-    prompt: int
-    generate: int
-    phase: str
-    measured_s: float
-    cached: int = 0
-    chunk: int | None = None
-    context_known: bool = True
-    mixes_prefill: bool = False
-    expected: bool = True
-    reason: str = ""
-
-
-class Skipped(ThermoflopError):
-    """A row that cannot be compared, with the reason."""
 
 
 def precision_of(

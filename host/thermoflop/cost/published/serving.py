@@ -1,4 +1,8 @@
-"""From a published row to a ``Question``: what its metric measured, in seconds."""
+"""Published rows of inference: what the metric of each measured, as a question and seconds.
+
+A raw row is a JSON object with ``engine``, ``gpu_key`` or ``gpu``, ``precision``, ``metric``,
+``value``, ``batch``, ``input_len``, ``output_len`` and ``shape``.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,20 @@ from typing import TYPE_CHECKING
 
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.engines.engine import find_engine
-from thermoflop.cost.published.names import (
-    SHORT_PROMPT,
-    TASK_PROMPTS,
-    Question,
-    Skipped,
-    model_of,
-    precision_of,
-)
+from thermoflop.cost.inference.arguments import Workload
+from thermoflop.cost.inference.question import Question
+from thermoflop.cost.published.names import SHORT_PROMPT, TASK_PROMPTS, model_of, precision_of
+from thermoflop.cost.published.row import Row, Skipped
 from thermoflop.cost.work.shard import shard
+from thermoflop.cost.work.share import Layout
 from thermoflop.errors import ThermoflopError
 
 if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.model.model import Model
 
 # Names of the same quantity, all in milliseconds.
 TOKEN_METRICS = frozenset({
@@ -36,46 +39,49 @@ PREFILL_METRICS = frozenset({
 Measured = tuple[str, float, bool]
 
 
-def question_of(row: dict[str, Any]) -> Question:
-    """The question that a row answers. Skipped, with the reason, where it cannot be compared."""
-    if not isinstance(row, dict):
+def serving_row(raw: dict[str, Any]) -> Row:
+    """The question that a raw row answers. Skipped, with the reason, where there is none."""
+    if not isinstance(raw, dict):
         raise Skipped("not an object")
-    if row.get("usable") is False:
+    if raw.get("usable") is False:
         raise Skipped("configuration incomplete in the source")
-    if row.get("oom") or not _positive(row.get("value")):
+    if raw.get("oom") or not _positive(raw.get("value")):
         raise Skipped("no measured value")
-    if row.get("lowest_offload_device") not in (None, "GPU") or row.get("engine") == "Petals":
+    if raw.get("lowest_offload_device") not in (None, "GPU") or raw.get("engine") == "Petals":
         raise Skipped("weights off the device: not modelled")
-    device = _device(row)
-    model = model_of(row)
+    device, model = _device(raw), model_of(raw)
+    precision = _precision(raw, device, model)
+    layout = _layout(raw)
+    batch = float(raw.get("batch") or 0)
+    if batch <= 0:
+        raise Skipped("batch unknown")
+    prompt, generate = _lengths(raw)
+    phase, seconds, mixes = _measured(raw, batch, prompt, generate)
+    expected, reason = _expected(raw)
     try:
-        precision = precision_of(
-            str(row.get("precision")),
-            row.get("kv_precision"),
-            row.get("weights_gib"),
-            float(model.params),
-        )
+        shard(model.description, layout.tp, layout.ep)
+    except ThermoflopError as error:
+        expected, reason = False, f"checks the bound only: {error}"
+    cached = int(raw.get("cached_len") or 0)
+    workload = Workload(batch, cached + prompt, generate, cached)
+    question = Question(
+        str(raw.get("engine", "")), model, device, layout, precision, workload,
+        "prefill" if model.is_encoder else phase, mixes,
+    )  # fmt: skip
+    return Row(
+        str(raw.get("id", "")), str(raw.get("source", "")), str(raw.get("model", "")), phase,
+        seconds, question, expected, reason,
+    )  # fmt: skip
+
+
+def _precision(raw: dict[str, Any], device: Device, model: Model) -> Precision:
+    label, weights_gib = str(raw.get("precision")), raw.get("weights_gib")
+    try:
+        precision = precision_of(label, raw.get("kv_precision"), weights_gib, float(model.params))
         device.peak(precision.compute)
     except ThermoflopError as error:
         raise Skipped(f"format: {error}") from error
-    tp, pp, ep = _parallel(row)
-    batch = float(row.get("batch") or 0)
-    if batch <= 0:
-        raise Skipped("batch unknown")
-    prompt, generate, known = _lengths(row)
-    cached = int(row.get("cached_len") or 0)
-    phase, seconds, mixes = _measured(row, batch, prompt, generate)
-    expected, reason = _expected(row)
-    try:
-        shard(model.description, tp, ep)
-    except ThermoflopError as error:
-        expected, reason = False, f"checks the bound only: {error}"
-    chunk = find_engine(str(row.get("engine"))).chunk
-    return Question(
-        str(row.get("id", "")), str(row.get("source", "")), str(row.get("engine", "")),
-        str(row.get("model", "")), device, max(tp * pp, ep), model, precision, tp, pp, ep,
-        batch, prompt, generate, phase, seconds, cached, chunk, known, mixes, expected, reason,
-    )  # fmt: skip
+    return precision
 
 
 def _positive(value: object) -> bool:
@@ -92,29 +98,28 @@ def _device(row: dict[str, Any]) -> Device:
         raise Skipped("device unknown, or not in the catalogue") from None
 
 
-def _parallel(row: dict[str, Any]) -> tuple[int, int, int]:
-    """tp, pp, ep; without a stated split, serving engines divide heads and others layers."""
+def _layout(row: dict[str, Any]) -> Layout:
+    """The layout; without a stated split, serving engines divide heads and others layers."""
     devices = int(row.get("gpu_count") or 1)
     tp, pp, ep = int(row.get("tp") or 1), int(row.get("pp") or 1), int(row.get("ep") or 1)
     if ep > 1 and tp == 1:
         tp = ep  # attention is divided over the devices that share the experts
     if row.get("tp") is None and row.get("ep") is None and devices > 1:
         by_heads = find_engine(str(row.get("engine"))).splits == "heads"
-        return (devices, 1, 1) if by_heads else (1, devices, 1)
-    return tp, pp, ep
+        return Layout(devices) if by_heads else Layout(1, devices)
+    return Layout(tp, pp, ep=ep)
 
 
-def _lengths(row: dict[str, Any]) -> tuple[int, int, bool]:
-    """Prompt and generated tokens, and whether the row states them."""
+def _lengths(row: dict[str, Any]) -> tuple[int, int]:
+    """Prompt and generated tokens, assumed where the row does not state them."""
     output = row.get("output_len")
     if row.get("task"):
         output = round(row.get("mean_output_len") or 0)
-        return TASK_PROMPTS.get(str(row["task"]), 500), max(1, output), False
+        return TASK_PROMPTS.get(str(row["task"]), 500), max(1, output)
     context = row.get("context_len") or 0
-    known = row.get("input_len") is not None or bool(context)
     prompt = row.get("input_len")
     prompt = int(prompt if prompt is not None else context or SHORT_PROMPT)
-    return prompt, int(128 if output is None else output), known
+    return prompt, int(128 if output is None else output)
 
 
 def _measured(row: dict[str, Any], batch: float, prompt: int, generate: int) -> Measured:

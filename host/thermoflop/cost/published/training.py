@@ -1,4 +1,4 @@
-"""Published training rows as questions: seconds of one iteration on all devices.
+"""Published rows of training: iterations, and the seconds that one takes on all devices.
 
 Rows state iteration times, tokens a second, or FLOP rates under a convention of their source; all
 become seconds of one iteration here. Conventions: Narayanan et al. 2021 count one recomputation of
@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.published.names import Skipped, config_of
-from thermoflop.cost.training.iteration import TrainingQuestion
+from thermoflop.cost.published.names import config_of
+from thermoflop.cost.published.row import Row, Skipped
+from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import ThermoflopError
 
@@ -47,45 +48,48 @@ FORMATS = {
 ZERO = {"llm-foundry": 3, "megatron-bridge": 1}
 
 
-def training_question(row: dict[str, Any]) -> TrainingQuestion:
-    """The question that a row answers. Skipped, with the reason, where it cannot be compared."""
-    if not isinstance(row, dict):
+def training_row(raw: dict[str, Any]) -> Row:
+    """The iteration that a raw row timed. Skipped, with the reason, where it cannot be compared."""
+    if not isinstance(raw, dict):
         raise Skipped("not an object")
-    device = _device(row)
-    shape = _shape(row)
-    trainer, fused = trainer_of(f"{row.get('engine') or ''} {row.get('source') or ''}")
-    sequence = int(row.get("seq_len") or 0)
+    device = _device(raw)
+    shape = _shape(raw)
+    trainer, fused = trainer_of(f"{raw.get('engine') or ''} {raw.get('source') or ''}")
+    sequence = int(raw.get("seq_len") or 0)
     assumed: list[str] = []
     if not sequence:
         raise Skipped("sequence length unknown")
-    precision = _precision(row, device)
-    plan = _plan(row, assumed)
-    batch = float(row.get("global_batch") or 0)
+    precision = _precision(raw, device)
+    plan = _plan(raw, assumed)
+    batch = float(raw.get("global_batch") or 0)
     if not batch:
-        batch = _batch(row, sequence, plan)
+        batch = _batch(raw, sequence, plan)
         assumed.append("global batch")
-    micro = float(row.get("micro_batch") or 0)
+    micro = float(raw.get("micro_batch") or 0)
     if not micro:
         micro = min(4.0, max(1.0, batch / plan.dp))
         assumed.append("micro batch")
-    recompute, known = row.get("activation_recompute"), True
+    recompute, known = raw.get("activation_recompute"), True
     if recompute is None:
         recompute = "full" if trainer in ("megatron-lm", "megatron-deepspeed") else "none"
         assumed.append("recomputation")
         known = recompute == "full"
-    seconds = _seconds(row, shape, batch, sequence, plan.devices)
     from thermoflop.model.load import load_model
 
-    question = TrainingQuestion(
-        str(row.get("id", "")), str(row.get("source", "")), trainer, str(row.get("model", "")),
-        device, load_model(config_of(shape)), precision, plan, batch, min(micro, batch / plan.dp),
-        sequence, int(row.get("vp") or row.get("interleave") or 1), str(recompute), fused,
-        int(row.get("zero_stage") or ZERO.get(trainer, 0)), seconds, tuple(assumed),
+    iteration = Iteration(
+        trainer, load_model(config_of(shape)), device, plan, precision, batch,
+        min(micro, batch / plan.dp), sequence, int(raw.get("vp") or raw.get("interleave") or 1),
+        str(recompute), fused, int(raw.get("zero_stage") or ZERO.get(trainer, 0)),
     )  # fmt: skip
-    return question if known else replace(question, recomputed=_recomputed(question))
+    if not known:
+        iteration = replace(iteration, recomputed=_recomputed(iteration))
+    return Row(
+        str(raw.get("id", "")), str(raw.get("source", "")), str(raw.get("model", "")), "iteration",
+        _seconds(raw, shape, batch, sequence, plan.devices), iteration, True, ", ".join(assumed),
+    )  # fmt: skip
 
 
-def _recomputed(question: TrainingQuestion) -> float:
+def _recomputed(iteration: Iteration) -> float:
     """The share of layers that must have been recomputed for a run that was measured to fit.
 
     Where a source does not say what it recomputes: as little as its memory allows.
@@ -93,10 +97,12 @@ def _recomputed(question: TrainingQuestion) -> float:
     from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE
     from thermoflop.cost.training.memory import training_memory
 
-    kept = training_memory(question)
-    least = training_memory(replace(question, recompute="full")).activation_bytes
-    room = question.device.memory_bytes * (1 - RESERVE_SHARE) - RESERVE_BYTES
-    return min(1.0, max(0.0, (kept.total_bytes - room) / max(kept.activation_bytes - least, 1.0)))
+    kept = training_memory(iteration)
+    least = training_memory(replace(iteration, recompute="full")).activation_bytes
+    available = iteration.device.memory_bytes * (1 - RESERVE_SHARE) - RESERVE_BYTES
+    return min(
+        1.0, max(0.0, (kept.total_bytes - available) / max(kept.activation_bytes - least, 1.0))
+    )
 
 
 def trainer_of(source: str) -> tuple[str, bool]:
@@ -204,28 +210,6 @@ def _seconds(
     if metric == "achieved_tflops_per_gpu" and "Narayanan" in str(row.get("source")):
         return narayanan_flops(shape, batch, sequence) / (float(value) * 1e12 * devices)
     raise Skipped(f"metric {metric[:50]!r} is not a time, or its convention is not known")
-
-
-def training_questions(
-    rows: list[dict[str, Any]],
-) -> tuple[list[TrainingQuestion], list[tuple[str, str]]]:
-    """The questions of the rows, and the rows left out with the reason."""
-    from thermoflop.cost.published.names import Skipped
-    from thermoflop.cost.published.training import training_question
-    from thermoflop.errors import ThermoflopError
-
-    found, skipped = [], []
-    for number, row in enumerate(rows):
-        name = row.get("id") if isinstance(row, dict) else None
-        try:
-            found.append(training_question(row))
-        except Skipped as reason:
-            skipped.append((str(name or f"row {number}"), str(reason)))
-        except ThermoflopError as error:
-            skipped.append((str(name or f"row {number}"), f"not understood: {error}"[:100]))
-        except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
-            skipped.append((str(name or f"row {number}"), f"malformed: {error!r:.80}"))
-    return found, skipped
 
 
 TRAINING_METRICS = frozenset(

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.number import kind_of, maximum, minimum
 from thermoflop.base.record import record
-from thermoflop.cost.roofline.rates import compute_s, device_s, host_s, memory_s, step_overhead_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -146,18 +145,18 @@ def decode_s(
         paces = [_pace(one, two, count, rates) for one, two in zip(low, high, strict=True)]
         for pace in paces:
             total = total + pace.total()
-        if not rates.graphs and rates.efficiency.host_s:
-            total = total + _waiting_s(paces, host_s(low, rates), count)
-    return total + steps * step_overhead_s(sequences, rates)
+        if not rates.graphs and rates.efficiency.launch_overhead_s:
+            total = total + _waiting_s(paces, rates.host_s(low), count)
+    return total + steps * rates.overhead_s(sequences)
 
 
 def _pace(low: Work, high: Work, count: Number, rates: Rates) -> Pace:
     """One operator over a piece in which its counts go evenly from ``low`` to ``high``."""
     return Pace(
         low.times,
-        Line(compute_s(low, rates), compute_s(high, rates), count),
-        Line(memory_s(low, rates), memory_s(high, rates), count),
-        low.launches * rates.efficiency.launch_s,
+        Line(rates.compute_s(low), rates.compute_s(high), count),
+        Line(rates.memory_s(low), rates.memory_s(high), count),
+        rates.gap_s(low),
     )
 
 
@@ -208,7 +207,7 @@ def loop_decode_s(
     total = 0.0
     for step in range(steps):
         found = works_at(start + step)
-        waits = 0.0 if rates.graphs else host_s(found, rates)
-        total += max(device_s(found, rates), waits)
-        total += step_overhead_s(sequences, rates)
+        waits = 0.0 if rates.graphs else rates.host_s(found)
+        total += max(rates.device_s(found), waits)
+        total += rates.overhead_s(sequences)
     return total

@@ -5,45 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
-from thermoflop.cost.work.share import Layout
 
 if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.cost.work.share import Layout
     from thermoflop.model.model import Model
 
 
 @record
-class TrainingQuestion:
-    """One iteration: ``global_batch`` sequences of ``sequence`` tokens over ``plan``.
+class Iteration:
+    """``global_batch`` sequences of ``sequence`` tokens over ``plan``, in micro-batches.
 
-    ``virtual`` is the number of interleaved stages a device holds; ``recompute`` is ``none``,
-    ``selective`` (attention) or ``full``; ``recomputed`` the share of layers that are recomputed
-    entirely besides.
+    ``engine`` is the trainer; ``virtual`` is the number of interleaved stages a device holds;
+    ``recompute`` is ``none``, ``selective`` (attention) or ``full``, ``recomputed`` the share of
+    layers that are recomputed entirely besides; ``fused``: scores of attention stay on the chip;
+    ``zero`` is the stage of ZeRO (Rajbhandari et al. 2020).
     """
 
-    row_id: str
-    source: str
     engine: str
-    model_name: str
-    device: Device
     model: Model
-    precision: Precision
+    device: Device
     plan: Layout
+    precision: Precision
     global_batch: float
     micro_batch: float
     sequence: int
-    virtual: int
-    recompute: str
-    fused: bool
-    zero: int
-    measured_s: float
-    assumed: tuple[str, ...] = ()
-    phase: str = "iteration"
-    expected: bool = True
+    virtual: int = 1
+    recompute: str = "none"
+    fused: bool = True
+    zero: int = 1
     recomputed: float = 0.0
 
     @property
-    def tokens(self) -> float:
-        """Tokens of one iteration."""
-        return self.global_batch * self.sequence
+    def micro_batches(self) -> float:
+        """Micro-batches that pass through a replica in an iteration."""
+        return max(1.0, self.global_batch / self.plan.dp / self.micro_batch)

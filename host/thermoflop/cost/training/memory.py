@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import record
 from thermoflop.cost.memory import layers_of, stage_share, weight_bytes
 from thermoflop.cost.training.activations import form_of, generalized_layer_bytes
-from thermoflop.cost.training.iteration import TrainingQuestion
+from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.feedforward import Moe
@@ -15,7 +15,7 @@ from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parameters import expert_parameters, mixtures
 
 if TYPE_CHECKING:
-    from thermoflop.cost.training.iteration import TrainingQuestion
+    from thermoflop.cost.training.iteration import Iteration
     from thermoflop.model.architecture.description import Layer
 
 
@@ -78,14 +78,14 @@ def state_bytes(params: float, zero: int, dp: int, wide: float = 2.0) -> tuple[f
     return weights, gradients, 12.0 * params / (dp if zero >= 1 else 1)
 
 
-def _layer_bytes(layer: Layer, form: str, question: TrainingQuestion) -> float:
+def _layer_bytes(layer: Layer, form: str, iteration: Iteration) -> float:
     """What one layer keeps of a micro-batch."""
-    tokens = question.micro_batch * question.sequence / question.plan.cp
+    tokens = iteration.micro_batch * iteration.sequence / iteration.plan.cp
     hidden, mixer, feed = layer.hidden, layer.mixer, layer.feed
     attention, scores = 4.0 * hidden, 0.0
     if isinstance(mixer, Attention):
         attention = 2.0 * mixer.q_width + 2.0 * mixer.kv_width
-        scores = float(mixer.heads * question.sequence)
+        scores = float(mixer.heads * iteration.sequence)
     if isinstance(feed, Moe):
         inner = feed.expert.inner * feed.top_k * (3 if feed.expert.gated else 2)
     elif feed is not None:
@@ -93,37 +93,37 @@ def _layer_bytes(layer: Layer, form: str, question: TrainingQuestion) -> float:
     else:
         inner = 0
     return float(
-        generalized_layer_bytes(form, tokens, hidden, attention, inner, scores, question.plan.tp)
+        generalized_layer_bytes(form, tokens, hidden, attention, inner, scores, iteration.plan.tp)
     )
 
 
-def training_memory(question: TrainingQuestion) -> TrainingMemory:
+def training_memory(iteration: Iteration) -> TrainingMemory:
     """Memory of the first stage, which keeps the activations of as many micro-batches as there
     are stages (Korthikanti et al. 2022: L/p layers x p micro-batches, x (1 + (p-1)/(p v)) when
     interleaved). Experts have fewer replicas than the rest: ``dp / ep`` beyond a group."""
-    plan, description = question.plan, question.model.description
-    share = Share(description, Layout(plan.tp, plan.pp, 1, plan.ep, plan.cp), question.precision)
+    plan, description = iteration.plan, iteration.model.description
+    share = Share(description, Layout(plan.tp, plan.pp, 1, plan.ep, plan.cp), iteration.precision)
     params = weight_bytes(share) / share.precision.weight_bytes
     layers = layers_of(description)
     shared = sum(sets * expert_parameters(moe) for sets, moe in mixtures(share.description))
     experts = float(shared) * stage_share(layers, plan.pp)
     beyond = max(1, plan.ep // plan.tp)
     replicas = max(1, plan.dp // beyond)
-    dense = state_bytes(params - experts, question.zero, plan.dp)
-    sparse = state_bytes(experts, question.zero, replicas)
+    dense = state_bytes(params - experts, iteration.zero, plan.dp)
+    sparse = state_bytes(experts, iteration.zero, replicas)
     weights, gradients, optimizer = (
         mine + theirs for mine, theirs in zip(dense, sparse, strict=True)
     )
-    form = form_of(question.recompute, plan.tp, sequence=plan.sequence, fused=question.fused)
+    form = form_of(iteration.recompute, plan.tp, sequence=plan.sequence, fused=iteration.fused)
     kept = sum(
-        run.times * _layer_bytes(run.layer, form, question)
+        run.times * _layer_bytes(run.layer, form, iteration)
         for stack in description.stacks
         for run in stack.runs
     )
-    micro_batches = question.global_batch / plan.dp / question.micro_batch
+    micro_batches = iteration.global_batch / plan.dp / iteration.micro_batch
     alive = min(float(plan.pp), micro_batches)
-    if question.virtual > 1:
-        alive *= 1 + (plan.pp - 1) / (plan.pp * question.virtual)
+    if iteration.virtual > 1:
+        alive *= 1 + (plan.pp - 1) / (plan.pp * iteration.virtual)
     kept *= stage_share(layers, plan.pp) * alive
-    capacity = question.device.memory_bytes
+    capacity = iteration.device.memory_bytes
     return TrainingMemory(weights, gradients, optimizer, kept, capacity, form)

@@ -9,7 +9,7 @@ from thermoflop.base.units import digits, gigabytes, scaled, seconds, wrapped
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.memory import memory_json, occupied_text
-from thermoflop.cost.training.iteration import TrainingQuestion
+from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.memory import TrainingMemory
 from thermoflop.cost.work.share import Layout
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.cost.roofline.span import Span
-    from thermoflop.cost.training.iteration import TrainingQuestion
+    from thermoflop.cost.training.iteration import Iteration
 
 
 @record
@@ -77,7 +77,7 @@ class TrainingEstimate:
     provenance: str
     train_tokens: float | None = None
     price_per_device_hour: float | None = None
-    question: TrainingQuestion | None = None
+    question: Iteration | None = None
     profile: str | None = None
 
     @property

@@ -10,9 +10,9 @@ from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.inference.arguments import as_model, checked_whole
-from thermoflop.cost.roofline.rates import device_s, rates_of
+from thermoflop.cost.roofline.rates import rates_of
 from thermoflop.cost.roofline.span import Span
-from thermoflop.cost.training.iteration import TrainingQuestion
+from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.memory import training_memory
 from thermoflop.cost.training.result import TrainingEstimate
 from thermoflop.cost.training.work import bound_training_s, trained
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Any
 
+    from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.roofline.span import Span
-    from thermoflop.cost.training.iteration import TrainingQuestion
     from thermoflop.model.model import Model
 
 RECOMPUTE = ("none", "selective", "full")
@@ -126,33 +126,33 @@ def train(
     _check_words(recompute, attention, tokens, price)
     plan = _training_plan(devices, tp, pp, dp, ep, cp, sequence=sequence_parallel)
     _check_replicas(global_batch, plan.dp * micro_batch)
-    question = TrainingQuestion(
-        "", "", profile or "default", known.name, device, known, precision, plan,
-        float(global_batch), float(micro_batch), sequence, virtual, recompute, flash, zero, 1.0,
+    iteration = Iteration(
+        profile or "default", known, device, plan, precision, float(global_batch),
+        float(micro_batch), sequence, virtual, recompute, flash, zero,
     )  # fmt: skip
-    return _estimated(question, attention, profile, tokens, price)
+    return _estimated(iteration, attention, profile, tokens, price)
 
 
 def _estimated(
-    question: TrainingQuestion,
+    iteration: Iteration,
     attention: str,
     profile: str | None,
     tokens: float | None,
     price: float | None,
 ) -> TrainingEstimate:
-    """The estimate that answers a question."""
-    model, plan, sequence = question.model, question.plan, question.sequence
-    batch, micro = int(question.global_batch), int(question.micro_batch)
-    question.device.peak(question.precision.compute)
-    span, provenance = expect_training(question, profile)
-    recompute = question.recompute
+    """The estimate that answers a iteration."""
+    model, plan, sequence = iteration.model, iteration.plan, iteration.sequence
+    batch, micro = int(iteration.global_batch), int(iteration.micro_batch)
+    iteration.device.peak(iteration.precision.compute)
+    span, provenance = expect_training(iteration, find_training_profile(profile))
+    recompute = iteration.recompute
     counts = model.training(sequence, batch, recompute=recompute, attention=attention)
-    bubble = bubble_share(plan.pp, batch / plan.dp / micro, question.virtual)
+    bubble = bubble_share(plan.pp, batch / plan.dp / micro, iteration.virtual)
     return TrainingEstimate(
-        model.name, model.params, question.device, plan, question.precision, batch, micro,
+        model.name, model.params, iteration.device, plan, iteration.precision, batch, micro,
         sequence, recompute, attention, counts.model_flops, counts.flops,
-        6 * model.active_params * batch * sequence, span, bubble, training_memory(question),
-        provenance, tokens, price, question, profile,
+        6 * model.active_params * batch * sequence, span, bubble, training_memory(iteration),
+        provenance, tokens, price, iteration, profile,
     )  # fmt: skip
 
 
@@ -218,15 +218,14 @@ def _training_plan(
     return choose_layout(devices, tp, pp, max(dp, 1), ep, cp, sequence and tp > 1)
 
 
-def expect_training(question: TrainingQuestion, name: str | None) -> tuple[Span, str]:
+def expect_training(iteration: Iteration, profile: Profile) -> tuple[Span, str]:
     """Bound, expectation and interval of an iteration, and what they rest on."""
-    profile = find_training_profile(name)
-    device, precision = question.device, question.precision
-    efficiency = profile.efficiency(device, precision, question.engine)
-    rates = rates_of(device, precision, efficiency, find_engine(question.engine))
+    device, precision = iteration.device, iteration.precision
+    efficiency = profile.efficiency(device, precision, iteration.engine)
+    rates = rates_of(device, precision, efficiency, find_engine(iteration.engine))
     # the kernels of training are long: the host's launches never hold them up
-    busy = sum(weight * device_s(works, rates) for weight, works in trained(question))
-    bound = bound_training_s(question)
+    busy = sum(weight * rates.device_s(works) for weight, works in trained(iteration))
+    bound = bound_training_s(iteration)
     expected = max(float(busy + efficiency.step_s), bound)
     spread = profile.interval("iteration", device)
     ends = max(expected * spread.low, bound), max(expected * spread.high, bound)

@@ -13,47 +13,47 @@ from thermoflop.cost.why.table import reasons, reasons_text
 
 if TYPE_CHECKING:
     from thermoflop.cost.roofline.rates import Rates
-    from thermoflop.cost.training.iteration import TrainingQuestion
+    from thermoflop.cost.training.iteration import Iteration
     from thermoflop.cost.why.table import Reason
 
 
-def training_rates(question: TrainingQuestion, profile: str | None) -> Rates:
+def training_rates(iteration: Iteration, profile: str | None) -> Rates:
     """The rates of a trainer's profile on the device."""
     found = find_training_profile(profile)
-    efficiency = found.efficiency(question.device, question.precision, question.engine)
-    return rates_of(question.device, question.precision, efficiency)
+    efficiency = found.efficiency(iteration.device, iteration.precision, iteration.engine)
+    return rates_of(iteration.device, iteration.precision, efficiency)
 
 
-def training_reasons(question: TrainingQuestion, profile: str | None) -> tuple[list[Reason], float]:
+def training_reasons(iteration: Iteration, profile: str | None) -> tuple[list[Reason], float]:
     """Every operator of an iteration on one device, and the seconds besides."""
-    rates = training_rates(question, profile)
+    rates = training_rates(iteration, profile)
     found = [
         replace(work, times=weight * work.times)
-        for weight, part in trained(question)
+        for weight, part in trained(iteration)
         for work in part
     ]
     return reasons(found, rates), rates.efficiency.step_s
 
 
-def training_why_text(question: TrainingQuestion, profile: str | None) -> str:
+def training_why_text(iteration: Iteration, profile: str | None) -> str:
     """The formula with this device's numbers, then the operators."""
-    rates = training_rates(question, profile)
-    e, plan = rates.efficiency, question.plan
-    count = question.global_batch / plan.dp / question.micro_batch
+    rates = training_rates(iteration, profile)
+    e, plan = rates.efficiency, iteration.plan
+    count = iteration.global_batch / plan.dp / iteration.micro_batch
     lines = [
         "time of an iteration = sum over operators of x (gap + max(compute, memory)) + gradients",
         (
             f"  x       = layers x ({digits(count)} micro-batches + "
-            f"{digits((plan.pp - 1) / question.virtual)} of a bubble) / pp={plan.pp}"
+            f"{digits((plan.pp - 1) / iteration.virtual)} of a bubble) / pp={plan.pp}"
         ),
         ("            x (1 forward + 2 backward + 1 where recomputed)"),
         (
-            f"  compute = (FLOP + {e.pad_rows:.0f} rows of padding) / "
+            f"  compute = (FLOP + {e.m_half:.0f} rows of padding) / "
             f"({scaled(rates.peak_flops_s, 'FLOP/s')} x e), e = {e.matmul:.2f} in products,"
         ),
         (
             f"            {e.attention:.2f} in attention; sides that are no multiple of 64 cost "
-            f"{100 * e.uneven:.0f} % more"
+            f"{100 * e.tile_penalty:.0f} % more"
         ),
         (
             f"  memory  = bytes / ({scaled(rates.bandwidth_bytes_s, 'B/s')} x e), e = "
@@ -67,5 +67,5 @@ def training_why_text(question: TrainingQuestion, profile: str | None) -> str:
     return (
         "\n".join(lines)
         + "\n\n"
-        + reasons_text("an iteration on one device", *training_reasons(question, profile))
+        + reasons_text("an iteration on one device", *training_reasons(iteration, profile))
     )

@@ -23,7 +23,7 @@ from thermoflop.model.operators.step import Step
 
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
-    from thermoflop.cost.training.iteration import TrainingQuestion
+    from thermoflop.cost.training.iteration import Iteration
 
 # Bytes a parameter that Adam reads and writes: gradient, both moments and master weight in fp32
 # (Rajbhandari et al. 2020), the 16-bit weight written.
@@ -51,57 +51,52 @@ def micro_step(sequence: Number, micro_batch: Number, *, fused: bool) -> Step:
     return Step(micro_batch, sequence, 0, attention=attention, kernels=kernels, mla="expanded")
 
 
-def trained(question: TrainingQuestion) -> list[tuple[float, list[Work]]]:
+def trained(iteration: Iteration) -> list[tuple[float, list[Work]]]:
     """Weighted work of one iteration on one device."""
-    plan = question.plan
+    plan = iteration.plan
     inner = Layout(plan.tp, 1, 1, plan.ep, plan.cp, plan.sequence)
-    share = Share(question.model.description, inner, question.precision)
-    step = micro_step(question.sequence, question.micro_batch, fused=question.fused)
+    share = Share(iteration.model.description, inner, iteration.precision)
+    step = micro_step(iteration.sequence, iteration.micro_batch, fused=iteration.fused)
     micro = [
-        replace(work, times=work.times * _executions(work, question)) for work in share.works(step)
+        replace(work, times=work.times * _executions(work, iteration)) for work in share.works(step)
     ]
-    slots = slots_of(question)
+    slots = slots_of(iteration)
     found = [(slots, micro)]
     if plan.pp > 1:
-        found.append((2.0 * micro_batches_of(question), _sends(share, question)))
-    return [*found, (1.0, _once(share, question))]
+        found.append((2.0 * iteration.micro_batches, _sends(share, iteration)))
+    return [*found, (1.0, _once(share, iteration))]
 
 
-def _executions(work: Work, question: TrainingQuestion) -> float:
-    return backward_factor(work, question.recompute, question.recomputed)
+def _executions(work: Work, iteration: Iteration) -> float:
+    return backward_factor(work, iteration.recompute, iteration.recomputed)
 
 
-def slots_of(question: TrainingQuestion) -> float:
+def slots_of(iteration: Iteration) -> float:
     """Micro-batches of the whole model that a device's time is worth, bubble included."""
-    plan = question.plan
-    layers = layers_of(question.model.description)
-    idle = (plan.pp - 1) / question.virtual
-    return float((micro_batches_of(question) + idle) * stage_share(layers, plan.pp))
+    plan = iteration.plan
+    layers = layers_of(iteration.model.description)
+    idle = (plan.pp - 1) / iteration.virtual
+    return float((iteration.micro_batches + idle) * stage_share(layers, plan.pp))
 
 
-def micro_batches_of(question: TrainingQuestion) -> float:
-    """Micro-batches that pass through a replica in an iteration."""
-    return max(1.0, question.global_batch / question.plan.dp / question.micro_batch)
-
-
-def _sends(share: Share, question: TrainingQuestion) -> list[Work]:
+def _sends(share: Share, iteration: Iteration) -> list[Work]:
     """A micro-batch's activations over one boundary of each chunk of layers: b s h elements in one
     direction (Narayanan et al. 2021, section 3.2), over t where each tensor-parallel device sends
     its part (section 4.1)."""
     stack = share.description.stacks[-1]
-    tokens = question.micro_batch * question.sequence
-    size = tokens * stack.hidden * question.precision.activation_bytes / question.plan.tp
-    return [network_work("send", question.virtual, size)]
+    tokens = iteration.micro_batch * iteration.sequence
+    size = tokens * stack.hidden * iteration.precision.activation_bytes / iteration.plan.tp
+    return [network_work("send", iteration.virtual, size)]
 
 
-def _once(share: Share, question: TrainingQuestion) -> list[Work]:
+def _once(share: Share, iteration: Iteration) -> list[Work]:
     """What an iteration does once: reducing gradients, stepping the optimizer."""
-    plan = question.plan
+    plan = iteration.plan
     stored = weight_bytes(share) / share.precision.weight_bytes
     params = stored * stage_share(layers_of(share.description), plan.pp)
     whole = Share(share.whole, Layout(plan.tp, 1, 1, 1, plan.cp), share.precision)
     dense = params if plan.ep == 1 else min(params, _dense_params(whole))
-    owned = params if question.zero == 0 else dense / plan.dp + (params - dense)
+    owned = params if iteration.zero == 0 else dense / plan.dp + (params - dense)
     optimizer = Work(
         "optimizer", "training", "optimizer", "element-wise", 1, 0.0, 0.0, 0.0, 0.0,
         owned * OPTIMIZER_BYTES,
@@ -109,7 +104,7 @@ def _once(share: Share, question: TrainingQuestion) -> list[Work]:
     if plan.dp == 1:
         return [optimizer]
     far = plan.devices > NODE_DEVICES
-    slower = question.device.fabric_bytes_s / NODE_BYTES_S if far else 1.0
+    slower = iteration.device.fabric_bytes_s / NODE_BYTES_S if far else 1.0
     wire = wire_bytes("all-reduce", 2.0 * dense, plan.dp) * max(1.0, slower)
     return [optimizer, network_work("gradients", 1, wire)]
 
@@ -120,16 +115,16 @@ def _dense_params(share: Share) -> float:
     return weight_bytes(share) / share.precision.weight_bytes - float(experts)
 
 
-def bound_training_s(question: TrainingQuestion) -> float:
+def bound_training_s(iteration: Iteration) -> float:
     """The bound of an iteration: FLOPs of forward and backward at the peak, on all devices evenly.
 
     Attention is counted under the causal mask, recomputation not at all, and every other cost is
     left out: a run that recomputes nothing may overlap all the rest.
     """
-    share = Share(question.model.description, Layout(), question.precision)
-    step = micro_step(question.sequence, 1, fused=True)
-    peak = fastest_peak(question.device, question.precision)
-    limits = limits_of(question.device, peak)
+    share = Share(iteration.model.description, Layout(), iteration.precision)
+    step = micro_step(iteration.sequence, 1, fused=True)
+    peak = fastest_peak(iteration.device, iteration.precision)
+    limits = limits_of(iteration.device, peak)
     flops = [replace(work, weight_bytes=0.0, kv_bytes=0.0) for work in share.works(step)]
     once = bound_step_s(flops, limits, 1)
-    return float(3.0 * once * question.global_batch / question.plan.devices)
+    return float(3.0 * once * iteration.global_batch / iteration.plan.devices)

@@ -8,6 +8,7 @@ import numpy as np
 
 from thermoflop.base.record import record
 from thermoflop.base.units import seconds, shortened, table
+from thermoflop.cost.published.row import by_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,6 +57,12 @@ class TimesReport:
     compared: tuple[Compared, ...]
     skipped: tuple[tuple[str, str], ...]
 
+    def joined(self, other: TimesReport) -> TimesReport:
+        """Both together."""
+        return TimesReport(
+            self.rows + other.rows, self.compared + other.compared, self.skipped + other.skipped
+        )
+
     @property
     def violations(self) -> list[Compared]:
         """Rows that beat their bound."""
@@ -65,9 +72,6 @@ class TimesReport:
         """One JSON object."""
         import json
 
-        reasons: dict[str, int] = {}
-        for _, reason in self.skipped:
-            reasons[reason] = reasons.get(reason, 0) + 1
         violating = [
             {"id": each.row_id, "engine": each.engine, "device": each.device, "model": each.model,
              "measured_s": each.measured_s, "bound_s": each.bound_s, "reason": each.reason}
@@ -76,7 +80,7 @@ class TimesReport:
         shown = {
             "rows": self.rows,
             **summary(self.compared),
-            "skipped": {"rows": len(self.skipped), "reasons": reasons},
+            "skipped": {"rows": len(self.skipped), "reasons": by_reason(self.skipped)},
             "violations": violating,
             "by_engine": by(self.compared, lambda each: each.engine),
             "by_device": by(self.compared, lambda each: each.device),
@@ -86,7 +90,6 @@ class TimesReport:
 
     def text(self, *, each: bool = False) -> str:
         """Tables by engine and device; with ``each``, every row before them."""
-
         return report_text(self, each=each)
 
 
@@ -116,14 +119,6 @@ def by(compared: Sequence[Compared], key: Callable[[Compared], str]) -> dict[str
     """The summary of every group."""
     names = sorted({key(each) for each in compared})
     return {name: summary([each for each in compared if key(each) == name]) for name in names}
-
-
-def _together(first: TimesReport, second: TimesReport) -> TimesReport:
-    return TimesReport(
-        first.rows + second.rows,
-        first.compared + second.compared,
-        first.skipped + second.skipped,
-    )
 
 
 _HEAD = ["", "n", "with", "beaten", "median", "latency", "p90", "bias", "in 80 %"]
@@ -198,7 +193,5 @@ def _violation(each: Compared) -> str:
 
 
 def _skips(report: TimesReport) -> str:
-    reasons: dict[str, int] = {}
-    for _, reason in report.skipped:
-        reasons[reason] = reasons.get(reason, 0) + 1
-    return "\n".join(f"skipped {count}: {reason}" for reason, count in sorted(reasons.items()))
+    reasons = sorted(by_reason(report.skipped).items())
+    return "\n".join(f"skipped {count}: {reason}" for reason, count in reasons)

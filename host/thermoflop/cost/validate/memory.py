@@ -1,8 +1,9 @@
 """``thermoflop validate memory``: bytes predicted against bytes that others report.
 
 Measured rows hold weights, cache and activations; where an engine reports the whole device, also
-what it keeps besides (``WHOLE``). Analytic rows are formulas and must
-come out exactly, to the digits given.
+what it keeps besides (``WHOLE``). Rows of training are what their authors' formulas give, held
+against what ``train`` prints: it counts 16 bytes of states for each parameter where Megatron keeps
+18 (gradients in fp32), and embeddings, which the formula of the paper leaves out.
 """
 
 from __future__ import annotations
@@ -11,18 +12,23 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
 from thermoflop.base.units import table
+from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.data import published
+from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.memory import activation_bytes, kv_bytes, weight_bytes
 from thermoflop.cost.published.files import read_rows
-from thermoflop.cost.published.names import Skipped, model_of, precision_of
-from thermoflop.cost.training.activations import layer_activation_bytes
+from thermoflop.cost.published.names import config_of, model_of, precision_of
+from thermoflop.cost.published.row import Skipped, by_reason, rows_of
+from thermoflop.cost.training.iteration import Iteration
+from thermoflop.cost.training.memory import training_memory
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import ThermoflopError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
+    from thermoflop.cost.training.memory import TrainingMemory
     from thermoflop.model.model import Model
 
 GIB = float(2**30)
@@ -30,6 +36,8 @@ GIB = float(2**30)
 # at batch 1, and the widths (in hidden sizes) of all buffers, none of them used twice, for every
 # prompt token, read off the growth with the batch of the same model.
 WHOLE = {"FasterTransformer 5.x": (2.7e9, 30.0)}
+# Megatron's GPT models: GPT-2's vocabulary, padded so that tp divides it (Narayanan et al. 2021).
+MEGATRON_VOCAB = 51200
 _UNITS = {"gb": 1e9, "gib": GIB, "mb": 2.0**20}
 
 
@@ -51,25 +59,21 @@ class MemoryRow:
         return self.predicted_bytes / self.stated_bytes - 1
 
 
-def memory_row(row: dict[str, Any]) -> MemoryRow:
+def memory_row(raw: dict[str, Any]) -> MemoryRow:
     """A row and its prediction. Skipped, with the reason, for one that cannot be compared."""
-    kind, value = str(row.get("kind")), row.get("value")
+    if not isinstance(raw, dict):
+        raise Skipped("not an object")
+    kind, value = str(raw.get("kind")), raw.get("value")
     if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
         raise Skipped("no value")
+    unit, predict = GIB, _PREDICTED.get(kind)
     if kind.startswith("inference_"):
-        unit = _UNITS[kind.rsplit("_", 1)[-1]]
-        predicted, stated = _inference(row), value * unit
-    elif kind == "weights_gib":
-        predicted, stated = _weights(row), value * GIB
-    elif kind == "training_activation_gib_first_pipeline_stage":
-        predicted, stated = _first_stage(row), value * GIB
-    elif kind == "training_param_plus_optimizer_gib_per_gpu":
-        predicted, stated = _states(row), value * GIB
-    else:
+        unit, predict = _UNITS[kind.rsplit("_", 1)[-1]], _inference
+    if predict is None:
         raise Skipped(f"kind {kind[:50]!r} is not compared here")
     return MemoryRow(
-        str(row.get("id", "")), kind, str(row.get("engine") or "-"), str(row.get("model")),
-        stated, predicted, row.get("nature") == "measured",
+        str(raw.get("id", "")), kind, str(raw.get("engine") or "-"), str(raw.get("model")),
+        value * unit, predict(raw), raw.get("nature") == "measured",
     )  # fmt: skip
 
 
@@ -114,29 +118,40 @@ def _weights(row: dict[str, Any]) -> float:
     return weight_bytes(_share(row))
 
 
-def _first_stage(row: dict[str, Any]) -> float:
-    """Korthikanti et al. 2022, figure 1: L layers' worth, as many micro-batches as stages."""
-    split = bool(row.get("sequence_parallel"))
-    form = "tensor+sequence" if split else "tensor"
-    if row.get("recompute") == "selective":
-        form += ", selective"
-    elif row.get("recompute") == "full":
-        form = "full"
-    one = layer_activation_bytes(
-        form, row["seq_len"], row["micro_batch"], row["hidden"], row["heads"], row["tp"]
-    )
-    stages, virtual = int(row.get("pp") or 1), int(row.get("interleave") or 1)
-    more = 1.0 if virtual == 1 else 1 + (stages - 1) / (stages * virtual)
-    return float(one * row["layers"] * more)
+def _training(raw: dict[str, Any]) -> TrainingMemory:
+    """What ``tf.train`` says of the run, with a batch that fills the pipeline."""
+    from thermoflop.model.load import load_model
+
+    stages, heads, hidden = int(raw.get("pp") or 1), raw["heads"], raw["hidden"]
+    shape = {"hidden": hidden, "layers": raw["layers"], "heads": heads, "ffn": 4 * hidden,
+             "vocab": MEGATRON_VOCAB}  # fmt: skip
+    layout = Layout(int(raw["tp"]), stages, sequence=bool(raw.get("sequence_parallel")))
+    micro = float(raw["micro_batch"])
+    return training_memory(
+        Iteration(
+            "megatron-lm", load_model(config_of(shape)), find_device(raw["gpu_key"]), layout,
+            choose_precision(raw["precision"]), micro * stages, micro, raw["seq_len"],
+            int(raw.get("interleave") or 1), str(raw.get("recompute", "none")), False, 0,
+        )
+    )  # fmt: skip
 
 
-def _states(row: dict[str, Any]) -> float:
-    """Weights, gradients, moments and master weights of the layers: 18 bytes a parameter.
+def _first_stage(raw: dict[str, Any]) -> float:
+    """Korthikanti et al. 2022, figure 1: activations of the first stage."""
+    return _training(raw).activation_bytes
 
-    Figure 1 counts 12 h^2 parameters a layer, over tensor and pipeline ranks.
-    """
-    params = 12 * row["hidden"] ** 2 * row["layers"] / row["tp"] / int(row.get("pp") or 1)
-    return float(18 * params)
+
+def _states(raw: dict[str, Any]) -> float:
+    """Korthikanti et al. 2022, figure 1: weights, gradients, moments and master weights."""
+    memory = _training(raw)
+    return memory.weight_bytes + memory.gradient_bytes + memory.optimizer_bytes
+
+
+_PREDICTED: dict[str, Callable[[dict[str, Any]], float]] = {
+    "weights_gib": _weights,
+    "training_activation_gib_first_pipeline_stage": _first_stage,
+    "training_param_plus_optimizer_gib_per_gpu": _states,
+}
 
 
 @record
@@ -161,7 +176,7 @@ class MemoryReport:
         shown = {
             "rows": self.rows,
             "compared": len(self.compared),
-            "skipped": {"rows": len(self.skipped), "reasons": _counted(self.skipped)},
+            "skipped": {"rows": len(self.skipped), "reasons": by_reason(self.skipped)},
             "by_kind": {name: _summary(group) for name, group in self.groups().items()},
         }
         return json.dumps(shown, ensure_ascii=False, indent=1)
@@ -178,15 +193,8 @@ class MemoryReport:
                     [f"  {one.row_id} {one.model}", "", f"{100 * one.error:+.1f} %", "", ""]
                     for one in group
                 ]
-        skips = "\n".join(f"skipped {n}: {why}" for why, n in _counted(self.skipped).items())
+        skips = "\n".join(f"skipped {n}: {why}" for why, n in by_reason(self.skipped).items())
         return f"{table(rows)}\n\n{self.rows} rows, {len(self.compared)} compared\n{skips}"
-
-
-def _counted(skipped: Sequence[tuple[str, str]]) -> dict[str, int]:
-    reasons: dict[str, int] = {}
-    for _, reason in skipped:
-        reasons[reason] = reasons.get(reason, 0) + 1
-    return reasons
 
 
 def _summary(group: Sequence[MemoryRow]) -> dict[str, float]:
@@ -208,13 +216,6 @@ def _median(values: Sequence[float]) -> float:
 
 def validate_memory(files: Sequence[str] = ()) -> MemoryReport:
     """The carried rows, or those of files."""
-    rows = [row for path in files for row in read_rows(path)] if files else published("memory")
-    compared, skipped = [], []
-    for number, row in enumerate(rows):
-        try:
-            compared.append(memory_row(row))
-        except Skipped as reason:
-            skipped.append((f"row {number}", str(reason)))
-        except (TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
-            skipped.append((f"row {number}", f"malformed: {error!r:.80}"))
-    return MemoryReport(len(rows), tuple(compared), tuple(skipped))
+    raw_rows = [raw for path in files for raw in read_rows(path)] if files else published("memory")
+    rows, skipped = rows_of(raw_rows, memory_row)
+    return MemoryReport(len(raw_rows), tuple(rows), tuple(skipped))

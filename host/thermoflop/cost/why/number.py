@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from thermoflop.base.explanation import Explanation
 from thermoflop.base.units import digits, scaled, seconds
 from thermoflop.cost.roofline.bound import parts_of, sums_of
-from thermoflop.cost.roofline.rates import binding, operator_s, step_overhead_s
-from thermoflop.cost.why.operator import PHASES, Part, besides_s, parts_shown, why_operator
+from thermoflop.cost.why.operator import why_operator
+from thermoflop.cost.why.steps import PHASES, Part, parts_shown
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,36 +74,47 @@ def _expected(found: Estimate, kind: str) -> Explanation:
              f"  = {first} + {found.generate - 1:,} x {each} = {value}"),
             notes=(found.provenance,),
         )  # fmt: skip
-    part = parts_shown(found)[phase]
-    overhead = float(step_overhead_s(part.batch, setting.rates)) + besides_s(part, setting)
-    busy = sum(float(operator_s(work, setting.rates)) for work in part.works)
-    step = busy + overhead
-    lines = [
-        f"step = operators + host and scheduler ({part.words})",
-        f"  = {seconds(busy)} + {seconds(overhead)} = {seconds(step)}",
-    ]
-    if part.factor != 1:
-        all_steps = f"{part.factor:g} x {seconds(step)} = {seconds(part.factor * step)}"
-        lines += ["time = steps, overlapped over stages, x step", f"  = {all_steps}"]
+    parts = parts_shown(found)
+    part, lines = parts[phase], _step_lines(parts, phase, setting)
     notes = [found.provenance]
     if phase == "decode":
         notes.insert(0, f"{value} is the mean of {found.generate - 1:,} steps over the growing "
                         "context; the table is the step in the middle")  # fmt: skip
     if span.expected_s <= span.bound_s:
         notes.insert(0, "the fitted rates pass the data sheet here: raised to the bound")
-    rows, binds = operator_rows(part, setting, overhead)
+    rows, binds = operator_rows(part, setting)
     columns = ("operator", "times", "FLOP", "bytes", "time", "binds")
     return Explanation(title, value, tuple(lines), columns, rows, binds, tuple(notes))
 
 
-def operator_rows(
-    part: Part, setting: Setting, overhead_s: float
-) -> tuple[tuple[tuple[str, ...], ...], str]:
+def _step_lines(parts: dict[str, Part], phase: str, setting: Setting) -> list[str]:
+    """The step of a phase filled in, and how often it and a shorter last one run."""
+    lines, times = [], []
+    chosen = [parts[phase]]
+    if phase == "prefill" and "remainder" in parts:
+        chosen.append(parts["remainder"])
+    for part in chosen:
+        busy = part.operators_s(setting)
+        step = seconds(busy + part.overhead_s)
+        lines += [
+            f"step = operators + host and scheduler ({part.label})",
+            f"  = {seconds(busy)} + {seconds(part.overhead_s)} = {step}",
+        ]
+        times.append((part.factor, busy + part.overhead_s))
+    if len(times) > 1 or times[0][0] != 1:
+        added = " + ".join(f"{factor:g} x {seconds(step)}" for factor, step in times)
+        total = seconds(sum(factor * step for factor, step in times))
+        lines += ["time = steps, overlapped over stages, x step", f"  = {added} = {total}"]
+    return lines
+
+
+def operator_rows(part: Part, setting: Setting) -> tuple[tuple[tuple[str, ...], ...], str]:
     """The operators that take longest, and what binds most of the step's time."""
+    overhead_s = part.overhead_s
     shares = {"host": overhead_s}
     timed = []
     for work in part.works:
-        time, binds = float(operator_s(work, setting.rates)), binding(work, setting.rates)
+        time, binds = float(setting.rates.operator_s(work)), setting.rates.binding(work)
         shares[binds] = shares.get(binds, 0.0) + time
         timed.append((time, binds, work))
     timed.sort(key=lambda each: -each[0])
@@ -141,13 +152,16 @@ def _bound(found: Estimate, kind: str) -> Explanation:
     new, sequences = found.prompt - setting.prefix, batch
     works = setting.least_decoding(batch)(part.cached)
     if phase == "prefill":
-        works, sequences = setting.least_prefill(new, batch, setting.prefix), batch * new
+        works, sequences = (
+            setting.least_works(setting.whole_prompt(new, batch, setting.prefix)),
+            batch * new,
+        )
     lines, binds = _bound_lines(works, limits, sequences)
     notes = [note]
     if limits.stages > 1:
         notes.append(f"{limits.stages} pipeline stages work on different sequences at once")
     if phase == "decode":
-        notes.append(f"{value} is the mean over the context; the lines are {part.words}")
+        notes.append(f"{value} is the mean over the context; the lines are {part.label}")
     return Explanation(title, value, lines, binds=binds, notes=tuple(notes))
 
 

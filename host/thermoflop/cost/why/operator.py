@@ -5,17 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.explanation import Explanation
-from thermoflop.base.record import record, replace
+from thermoflop.base.record import replace
 from thermoflop.base.units import digits, scaled, seconds
 from thermoflop.cost.engines.overheads import DEQUANTIZE
-from thermoflop.cost.roofline.rates import (
-    MOVING,
-    binding,
-    compute_s,
-    memory_s,
-    operator_s,
-    waiting_s,
-)
+from thermoflop.cost.roofline.formula import COMPUTE, MEMORY, NETWORK, TERMS
 from thermoflop.cost.work.steps import decode_step, prefill_step
 from thermoflop.errors import MissingExtra, UsageError
 
@@ -23,64 +16,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.base.number import Number
-    from thermoflop.cost.inference.result import Estimate
     from thermoflop.cost.inference.setting import Setting
+    from thermoflop.cost.roofline.formula import Term
+    from thermoflop.cost.roofline.rates import Rates
+    from thermoflop.cost.why.steps import Part
     from thermoflop.cost.work.work import Work
-
-PHASES = ("prefill", "decode")
-
-
-@record
-class Part:
-    """One step as it is timed: its operators, the batch of a replica, new and cached tokens.
-
-    The phase takes ``factor`` times the step (chunks of a prompt, overlapped over stages).
-    """
-
-    phase: str
-    works: tuple[Work, ...]
-    batch: float
-    new: float
-    cached: float
-    factor: float
-    words: str
-
-
-def parts_shown(found: Estimate) -> dict[str, Part]:
-    """The steps behind an estimate: reading the prompt, and the middle decode step if any."""
-    setting = found.setting
-    batch = found.batch / found.plan.dp
-    shown = {"prefill": _prompt_part(found, batch)}
-    if found.generate > 1:
-        middle = found.prompt + (found.generate - 1) // 2
-        works = tuple(setting.decoding(batch)(middle))
-        words = f"one token after {middle:,} cached, the middle step"
-        shown["decode"] = Part("decode", works, batch, 1, middle, 1.0, words)
-    return shown
-
-
-def _prompt_part(found: Estimate, batch: float) -> Part:
-    setting = found.setting
-    prefix, chunk, stages = setting.prefix, setting.chunk, found.plan.pp
-    new = found.prompt - prefix
-    if chunk is None or new <= chunk:
-        works = tuple(setting.prefill(new, batch, prefix))
-        words = "reading the prompt" + (f" after {prefix:,} cached" if prefix else "")
-        return Part("prefill", works, batch, new, prefix, 1.0, words)
-    count = -(-new // chunk)
-    size = new / count
-    middle = prefix + (new - size) / 2
-    works = tuple(setting.prefill(size, batch, middle))
-    words = f"reading the middle one of {count} chunks of the prompt"
-    return Part("prefill", works, batch, size, middle, (count + stages - 1) / stages, words)
-
-
-def besides_s(part: Part, setting: Setting) -> float:
-    """Seconds that the device waits for launches, and what every prompt costs besides its step."""
-    rates = setting.rates
-    recorded = rates.graphs and part.phase == "decode"
-    waits = 0.0 if recorded else waiting_s(part.works, rates)
-    return waits + (rates.efficiency.prompt_s / part.factor if part.phase == "prefill" else 0.0)
 
 
 def why_operator(setting: Setting, part: Part, index: int) -> Explanation:
@@ -89,90 +29,87 @@ def why_operator(setting: Setting, part: Part, index: int) -> Explanation:
         raise UsageError(f"there is no operator {index}: expected 0 to {len(part.works) - 1}")
     work = part.works[index]
     formula, notes = derived(setting, part, index)
-    time = float(operator_s(work, setting.rates))
+    time = float(setting.rates.operator_s(work))
     return Explanation(
-        f"{work.name}, {work.times:g} x in {part.words}",
+        f"{work.name}, {work.times:g} x in {part.label}",
         seconds(time),
         (*formula, *time_lines(work, setting)),
-        binds=binding(work, setting.rates),
+        binds=setting.rates.binding(work),
         notes=notes,
     )
 
 
 def time_lines(work: Work, setting: Setting) -> tuple[str, ...]:
     """The formula of an operator's time: in words, then with this device's numbers."""
-    rates, efficiency = setting.rates, setting.rates.efficiency
-    computing, moving = float(compute_s(work, rates)), float(memory_s(work, rates))
-    launching = work.launches * efficiency.launch_s
-    total = seconds(float(operator_s(work, rates)))
-    if work.kind == "network":
-        link = scaled(rates.link_bytes_s, "B/s")
-        sent = scaled(work.activation_bytes, "B")
-        step = seconds(efficiency.collective_s)
-        return (
-            "network = bytes / (link x e) + steps x cost of a step",
-            f"  = {sent} / ({link} x {efficiency.link:.2f}) + {work.flops:g} x {step}",
-            f"  = {seconds(moving)}",
-            f"time = {work.times:g} x {seconds(moving)} = {total}",
-        )
+    rates = setting.rates
+    computing, moving = float(rates.compute_s(work)), float(rates.memory_s(work))
+    gap = float(rates.gap_s(work))
+    total = seconds(float(rates.operator_s(work)))
+    if work.kind in NETWORK:
+        return (*_sending(work, rates), f"time = {work.times:g} x {seconds(moving)} = {total}")
     if rates.curves is not None:
         busy = seconds(max(computing, moving))
         return (
             "time = times x (launch + measured time at its size, read between measured sizes)",
-            f"  = {work.times:g} x ({seconds(launching)} + {busy}) = {total}",
+            f"  = {work.times:g} x ({seconds(gap)} + {busy}) = {total}",
         )
-    lines = [*_computing(work, setting, computing), *_moving(work, setting, moving)]
-    launch = f"launch = {work.launches} x {seconds(efficiency.launch_s)} = {seconds(launching)}"
-    both = f"max({seconds(computing)}, {seconds(moving)})"
-    lines += [
-        launch,
+    each = seconds(rates.efficiency.kernel_gap_s)
+    longer = f"max({seconds(computing)}, {seconds(moving)})"
+    return (
+        *_computing(work, rates),
+        *_moving(work, rates),
+        f"launch = {work.launches} x {each} = {seconds(gap)}",
         "time = times x (launch + max(compute, memory))",
-        f"  = {work.times:g} x ({seconds(launching)} + {both}) = {total}",
+        f"  = {work.times:g} x ({seconds(gap)} + {longer}) = {total}",
+    )
+
+
+def _terms(work: Work, rates: Rates, side: str) -> list[tuple[Term, float, float]]:
+    """The terms of one side for a work, each with its quantity and its parameter."""
+    return [
+        (term, getattr(work, term.quantity), getattr(rates.efficiency, term.parameter))
+        for term in TERMS
+        if term.side == side and work.kind in term.kinds
     ]
-    return tuple(lines)
 
 
-def _computing(work: Work, setting: Setting, found_s: float) -> list[str]:
-    rates, efficiency = setting.rates, setting.rates.efficiency
-    if work.kind in MOVING:
+def _computing(work: Work, rates: Rates) -> list[str]:
+    terms = _terms(work, rates, COMPUTE)
+    if not terms:
         return ["compute = 0: a pass over memory"]
-    flop = scaled(work.flops, "FLOP")
-    if work.kind in ("attention", "scan"):
-        peak, share = rates.attention_flops_s, efficiency.attention
-        padding = efficiency.pad_queries * work.row_flops
-    else:
-        peak, share = rates.peak_flops_s, efficiency.matmul
-        padding = efficiency.pad_rows * work.row_flops
-        padding += efficiency.uneven * work.uneven * work.flops
-    filled = f"({flop} + {scaled(padding, 'FLOP')})"
-    rate = f"({scaled(peak, 'FLOP/s')} x {share:.2f})"
+    (term, flops, share), *padded = terms
+    padding = sum(quantity * cost for _, quantity, cost in padded)
+    filled = f"({scaled(flops, 'FLOP')} + {scaled(padding, 'FLOP')})"
+    rate = f"({scaled(getattr(rates, str(term.rate)), 'FLOP/s')} x {share:.2f})"
     return [
         "compute = (FLOP + padding) / (peak x e)",
-        f"  = {filled} / {rate} = {seconds(found_s)}",
+        f"  = {filled} / {rate} = {seconds(float(rates.compute_s(work)))}",
     ]
 
 
-def _moving(work: Work, setting: Setting, found_s: float) -> list[str]:
-    rates, e = setting.rates, setting.rates.efficiency
-    parts = [
-        f"{scaled(size, 'B')}/{share:.2f}"
-        for size, share in (
-            (work.weight_bytes, e.weights),
-            (work.kv_bytes, e.cache),
-            (work.activation_bytes, e.activations),
-        )
-        if size
-    ]
-    taken = ""
-    if work.weight_bytes:
-        taken = f" + {scaled(work.weight_bytes, 'B')} / {scaled(rates.core_hz * e.stream, 'B/s')}"
+def _moving(work: Work, rates: Rates) -> list[str]:
+    parts, taken = [], ""
+    for term, size, share in _terms(work, rates, MEMORY):
+        if size and term.rate == "bandwidth_bytes_s":
+            parts.append(f"{scaled(size, 'B')}/{share:.2f}")
+        elif size:
+            rate = scaled(getattr(rates, str(term.rate)) * share, "B/s")
+            taken = f" + {scaled(size, 'B')} / {rate}"
+    moved = f"({' + '.join(parts) or '0 B'}) / {scaled(rates.bandwidth_bytes_s, 'B/s')}{taken}"
+    more = " + weights / what the cores take in" if taken else ""
     return [
-        "memory = (weights/e + cache/e + activations/e) / bandwidth"
-        + (" + weights / what the cores take in" if taken else ""),
-        (
-            f"  = ({' + '.join(parts) or '0 B'}) / {scaled(rates.bandwidth_bytes_s, 'B/s')}{taken}"
-            f" = {seconds(found_s)}"
-        ),
+        f"memory = (weights/e + cache/e + activations/e) / bandwidth{more}",
+        f"  = {moved} = {seconds(float(rates.memory_s(work)))}",
+    ]
+
+
+def _sending(work: Work, rates: Rates) -> list[str]:
+    (_, sent, share), (_, steps, step_s) = _terms(work, rates, MEMORY)
+    link = scaled(rates.link_bytes_s, "B/s")
+    return [
+        "network = bytes / (link x e) + steps x cost of a step",
+        f"  = {scaled(sent, 'B')} / ({link} x {share:.2f}) + {steps:g} x {seconds(step_s)}",
+        f"  = {seconds(float(rates.memory_s(work)))}",
     ]
 
 

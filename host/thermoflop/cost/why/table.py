@@ -6,14 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
 from thermoflop.base.units import digits, scaled, seconds, table
-from thermoflop.cost.roofline.rates import (
-    binding,
-    compute_s,
-    memory_s,
-    operator_s,
-    step_overhead_s,
-)
-from thermoflop.cost.why.operator import besides_s, parts_shown
+from thermoflop.cost.why.steps import parts_shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,13 +41,13 @@ def reasons(found: Sequence[Work], rates: Rates) -> list[Reason]:
 
 
 def _reason(work: Work, rates: Rates) -> Reason:
-    computing, moving = compute_s(work, rates), memory_s(work, rates)
-    launching = work.launches * rates.efficiency.launch_s
+    computing, moving = rates.compute_s(work), rates.memory_s(work)
+    launching = rates.gap_s(work)
     flops = 0.0 if work.kind == "network" else work.flops + work.element_flops
     return Reason(
         work.name, work.part, work.kind, work.times, work.times * flops, work.times * work.bytes,
         flops / work.bytes if work.bytes else 0.0, work.times * computing, work.times * moving,
-        work.times * launching, operator_s(work, rates), binding(work, rates),
+        work.times * launching, rates.operator_s(work), rates.binding(work),
     )  # fmt: skip
 
 
@@ -110,21 +103,21 @@ def formula_text(setting: Setting) -> str:
     rates, efficiency = setting.rates, setting.rates.efficiency
     peak, bandwidth = scaled(rates.peak_flops_s, "FLOP/s"), scaled(rates.bandwidth_bytes_s, "B/s")
     ridge = rates.peak_flops_s * efficiency.matmul / rates.bandwidth_bytes_s / efficiency.weights
-    stream = rates.core_hz * efficiency.stream
+    taken_in = rates.core_hz * efficiency.weight_bytes_per_core_cycle
     return "\n".join(
         [
             "time of an operator = gap + max(compute, memory)",
             (
-                f"  compute = (FLOP + {efficiency.pad_rows:.0f} rows of padding) / ({peak} x e), "
+                f"  compute = (FLOP + {efficiency.m_half:.0f} rows of padding) / ({peak} x e), "
                 f"e = {efficiency.matmul:.2f} in products, {efficiency.attention:.2f} in attention"
             ),
             (
                 f"  memory  = bytes / ({bandwidth} x e), e = {efficiency.weights:.2f} for weights, "
                 f"{efficiency.cache:.2f} cache, {efficiency.activations:.2f} activations"
             ),
-            f"            + bytes of weights / {scaled(stream, 'B/s')} that the cores take in",
+            f"            + bytes of weights / {scaled(taken_in, 'B/s')} that the cores take in",
             (
-                f"  gap     = {seconds(efficiency.launch_s)}; a step "
+                f"  gap     = {seconds(efficiency.kernel_gap_s)}; a step "
                 f"{seconds(efficiency.step_s)}, a sequence {seconds(efficiency.sequence_s)}, a "
                 f"prompt {seconds(efficiency.prompt_s)}; ridge {digits(ridge)} FLOP/B"
             ),
@@ -148,7 +141,7 @@ def _measured_text(setting: Setting) -> str:
             "time of an operator = launch + measured time at its size, read between measured sizes",
             f"  classes: {len(curves.tables)}, each over rows and the elements of one operand",
             f"  times {curves.scale:.2f}: what operators cost in a whole decoder, over alone",
-            f"  launch = {seconds(rates.efficiency.launch_s)}; best rates {peak}, {bandwidth}:",
+            f"  launch = {seconds(rates.efficiency.kernel_gap_s)}; best rates {peak}, {bandwidth}:",
             "  compute or memory binds, whichever takes longer at those",
         ]
     )
@@ -156,7 +149,7 @@ def _measured_text(setting: Setting) -> str:
 
 def _launching(rates: Rates) -> str:
     """Whether the host's launches can be what a step waits for."""
-    each = seconds(rates.efficiency.host_s * rates.host)
+    each = seconds(rates.efficiency.launch_overhead_s * rates.host)
     if rates.graphs:
         return f"  launching costs the host {each} a kernel of a prompt; decode steps are recorded"
     return f"  a step takes at least {each} of the host's time for each kernel that it launches"
@@ -165,17 +158,17 @@ def _launching(rates: Rates) -> str:
 def steps_of(found: Estimate) -> dict[str, tuple[list[Reason], float]]:
     """The reasons of reading the prompt and of the middle decode step, with their overheads.
 
-    Of a prompt that is read in chunks it is the middle chunk; the title says how many there are.
+    Of a prompt that is read in chunks it is the middle chunk and what is left after the last; the
+    title says how many there are.
     """
     setting = found.setting
-    shown = {}
+    steps = {}
     for part in parts_shown(found).values():
-        title = part.words if part.phase == "prefill" else f"one token after {part.cached}"
+        title = part.label if part.phase != "decode" else f"one token after {part.cached}"
         if part.factor != 1:
             title = f"{digits(part.factor)} x {title}"
-        overhead_s = float(step_overhead_s(part.batch, setting.rates)) + besides_s(part, setting)
-        shown[title] = (reasons(part.works, setting.rates), overhead_s)
-    return shown
+        steps[title] = (reasons(part.works, setting.rates), part.overhead_s)
+    return steps
 
 
 def why_text(found: Estimate) -> str:

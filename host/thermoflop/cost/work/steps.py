@@ -1,13 +1,20 @@
-"""The two steps of inference, under the conventions that fused kernels follow."""
+"""The steps that a run consists of, each with how often it runs: the one list that all times,
+fits, predictions and explanations are made of, under the conventions that fused kernels follow.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.number import kind_of, maximum
 from thermoflop.model.operators.step import Step
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from thermoflop.base.number import Number
+
+    Weighted: TypeAlias = list[tuple[Number, Step]]
 
 CONVENTIONS = {
     "attention": "causal in the prompt, fused: scores stay on the chip",
@@ -25,3 +32,56 @@ def prefill_step(prompt: Number, batch: Number, cached: Number = 0, logits: str 
 def decode_step(cached: Number, batch: Number) -> Step:
     """The step that adds one token: absorbed latent, fused, the encoder already run."""
     return Step(batch, 1, cached, encode=False, mla="absorbed", convolution="needed")
+
+
+def prompt_steps(
+    new: Number,
+    batch: Number,
+    cached: Number = 0,
+    *,
+    chunk: int | None = None,
+    stages: int = 1,
+    logits: str = "last",
+) -> Weighted:
+    """The steps that read ``new`` tokens of a prompt after ``cached`` ones.
+
+    At once, or in chunks of ``chunk`` tokens and a last one of what is left. All times are affine
+    in the cached tokens, so the middle one of the whole chunks stands for them. Over ``stages``
+    pipeline stages the chunks overlap: n of them take (n + p - 1)/(n p) of the time of one after
+    the other (the bubble of Narayanan et al. 2021, section 2.2.1).
+    """
+    if chunk is None:
+        return [(1.0, prefill_step(new, batch, cached, logits))]
+    whole = new // chunk
+    rest = new - whole * chunk
+    some_left = (rest > 0) * 1.0
+    count = maximum(whole + some_left, 1)
+    overlap = (count + stages - 1) / (count * stages)
+    middle = cached + maximum(whole - 1, 0) * chunk / 2
+    steps = [
+        (overlap * whole, prefill_step(chunk, batch, middle, logits)),
+        (
+            overlap * some_left,
+            prefill_step(maximum(rest, 1), batch, cached + whole * chunk, logits),
+        ),
+    ]
+    return [each for each in steps if kind_of(each[0]) == "numpy" or each[0]]
+
+
+def middle_context(prompt: Number, generate: Number) -> Number:
+    """Cached tokens of the middle one of the ``generate - 1`` decode steps after a prompt.
+
+    The first of them has ``prompt`` tokens cached, the last ``prompt + generate - 2``.
+    """
+    return prompt + maximum(generate - 2, 0) // 2
+
+
+def generation_steps(
+    prompt: Weighted, context: Number, generate: Number, batch: Number
+) -> Weighted:
+    """Reading a prompt, then ``generate - 1`` decode steps, for which the middle one stands.
+
+    ``context`` is the length of the whole prompt, what was cached of it included.
+    """
+    middle = decode_step(middle_context(context, generate), batch)
+    return [*prompt, (maximum(generate - 1, 0), middle)]

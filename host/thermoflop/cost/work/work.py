@@ -69,6 +69,16 @@ class Work:
         """Everything that one occurrence moves."""
         return self.weight_bytes + self.kv_bytes + self.activation_bytes
 
+    @property
+    def uneven_flops(self) -> Number:
+        """FLOPs of a product whose sides are no multiple of a tile."""
+        return self.uneven * self.flops
+
+    @property
+    def collective_steps(self) -> Number:
+        """Steps of a collective that follow one another; ``network_work`` has them in ``flops``."""
+        return self.flops if self.kind == "network" else 0.0
+
 
 def works(
     description: Description, step: Step, precision: Precision, join: bool | None = None

@@ -10,8 +10,7 @@ from thermoflop.base.units import digits, gigabytes, scaled, seconds
 from thermoflop.cost.inference.capacity import fit_sheet
 from thermoflop.cost.inference.compare import token_bytes, variant_figures
 from thermoflop.cost.inference.result import estimate_sheet
-from thermoflop.cost.roofline.rates import binding, operator_s
-from thermoflop.cost.why.operator import parts_shown
+from thermoflop.cost.why.steps import parts_shown
 from thermoflop.web.estimator.answer import Answer
 from thermoflop.web.estimator.chart_data import charts_of
 from thermoflop.web.estimator.corrected import compute, growing_batches, variants_of
@@ -19,11 +18,15 @@ from thermoflop.web.estimator.corrected import compute, growing_batches, variant
 if TYPE_CHECKING:
     from thermoflop.cost.inference.compare import Variant
     from thermoflop.cost.inference.result import Estimate
-    from thermoflop.cost.why.operator import Part
+    from thermoflop.cost.why.steps import Part
     from thermoflop.web.estimator.corrected import Computed
     from thermoflop.web.estimator.inputs import Inputs
 
-_PHASES = {"prefill": "Operators that read the prompt", "decode": "Operators of one more token"}
+_PHASES = {
+    "prefill": "Operators that read the prompt",
+    "remainder": "Operators that read what is left of it",
+    "decode": "Operators of one more token",
+}
 
 
 def corrected_answer(inputs: Inputs) -> Answer:
@@ -128,7 +131,7 @@ def _variants(variants: list[Variant]) -> Grid:
 
 def _operators(estimate: Estimate, phase: str, part: Part) -> Grid:
     rates = estimate.setting.rates
-    times = [float(operator_s(work, rates)) for work in part.works]
+    times = [float(rates.operator_s(work)) for work in part.works]
     whole = sum(times) or 1.0
     rows = []
     for number, (work, time_s) in enumerate(zip(part.works, times, strict=True)):
@@ -137,7 +140,7 @@ def _operators(estimate: Estimate, phase: str, part: Part) -> Grid:
         flops = 0.0 if work.kind == "network" else work.times * work.flops
         moved = work.times * work.bytes
         dense, share = flops / moved if moved else 0.0, 100 * time_s / whole
-        binds = binding(work, rates)
+        binds = rates.binding(work)
         cells = (
             (".times", "times", f"{work.times:g}", work.times, ""),
             (".flop", "FLOP", scaled(flops, "FLOP") if flops else "–", flops, "FLOP"),
@@ -154,4 +157,4 @@ def _operators(estimate: Estimate, phase: str, part: Part) -> Grid:
         )
         rows.append(Row(name, tuple(figures)))
     columns = ("times", "FLOP", "bytes", "FLOP/B", "time", "share", "binds")
-    return Grid(f"ops.{phase}", _PHASES[phase], columns, tuple(rows), _sentence(part.words))
+    return Grid(f"ops.{phase}", _PHASES[phase], columns, tuple(rows), _sentence(part.label))

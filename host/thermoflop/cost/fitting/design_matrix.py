@@ -1,0 +1,134 @@
+"""Measured rows as flat arrays: every operator of every row, so that a fit costs one pass of numpy.
+
+Each line of the matrix is an operator of a step of a row; its columns are the ``TERMS`` of the time
+formula at the data sheet's rates. The share of a row's time that depends on a parameter is also the
+derivative of its logarithm, so the Jacobian costs nothing more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from thermoflop.cost.roofline.formula import COMPUTE, GAP, MEMORY, PARAMETERS, TERMS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy.typing as npt
+
+    from thermoflop.cost.roofline.rates import Rates
+    from thermoflop.cost.work.work import Work
+
+    Array = npt.NDArray[np.float64]
+    Indices = npt.NDArray[np.int64]
+
+_AT = {name: place for place, name in enumerate(PARAMETERS)}
+_PLACES = [_AT[term.parameter] for term in TERMS]
+_DIVIDES = np.array([term.divides for term in TERMS])
+_SIDES = {
+    side: np.array([column for column, term in enumerate(TERMS) if term.side == side])
+    for side in (COMPUTE, MEMORY, GAP)
+}
+# A cost that runs at the rate of an efficiency: its column, and that of the efficiency's parameter.
+_OVER = [(column, _AT[term.over]) for column, term in enumerate(TERMS) if term.over is not None]
+# The logarithm of a time falls with that of an efficiency and rises with that of a cost.
+SIGNS = np.ones(len(PARAMETERS))
+SIGNS[[place for place, divides in zip(_PLACES, _DIVIDES, strict=True) if divides]] = -1.0
+
+
+class DesignMatrix:
+    """Seconds at the data sheet's rates, one line for each operator of each step of each row.
+
+    ``owner`` is the step of a line, ``step_row`` the row of a step, ``hosted`` how many
+    launches the host pays for in it.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+        self.bound_s: Array = np.zeros(rows)
+        self.steps: Array = np.zeros(rows)
+        self.sequence_steps: Array = np.zeros(rows)
+        self.prompts: Array = np.zeros(rows)
+        self._lines: list[tuple[float, ...]] = []
+        self._owner: list[int] = []
+        self._step_row: list[int] = []
+        self._hosted: list[float] = []
+        self.owner: Indices = np.zeros(0, np.int64)
+        self.step_row: Indices = np.zeros(0, np.int64)
+        self.hosted: Array = np.zeros(0)
+        self.columns: Array = np.zeros((0, len(TERMS)))
+
+    def add(
+        self, row: int, weight: float, works: Iterable[Work], rates: Rates, host: float
+    ) -> None:
+        """The operators of one step, run ``weight`` times; ``host``: launches that each costs.
+
+        ``rates`` are those of the data sheet: their efficiencies are what is to be fitted.
+        """
+        step, launched = len(self._step_row), 0.0
+        for work in works:
+            count = weight * work.times
+            self._lines.append(tuple(count * term.at_data_sheet(work, rates) for term in TERMS))
+            self._owner.append(step)
+            launched += count * work.launches
+        self._step_row.append(row)
+        self._hosted.append(launched * host)
+
+    def close(self) -> DesignMatrix:
+        """Turn the lines into arrays."""
+        self.columns = np.array(self._lines, dtype=float).reshape(-1, len(TERMS))
+        self.owner = np.array(self._owner, dtype=np.int64)
+        self.step_row = np.array(self._step_row, dtype=np.int64)
+        self.hosted = np.array(self._hosted)
+        self._lines, self._owner, self._step_row, self._hosted = [], [], [], []
+        return self
+
+    def pick(self, rows: Indices) -> DesignMatrix:
+        """The terms of some rows alone, renumbered in that order."""
+        chosen = DesignMatrix(len(rows))
+        place = np.full(self.rows, -1)
+        place[rows] = np.arange(len(rows))
+        steps = np.flatnonzero(place[self.step_row] >= 0)
+        number = np.full(len(self.step_row), -1)
+        number[steps] = np.arange(len(steps))
+        keep = number[self.owner] >= 0
+        chosen.owner, chosen.columns = number[self.owner[keep]], self.columns[keep]
+        chosen.step_row, chosen.hosted = place[self.step_row[steps]], self.hosted[steps]
+        chosen.bound_s, chosen.steps = self.bound_s[rows], self.steps[rows]
+        chosen.sequence_steps, chosen.prompts = self.sequence_steps[rows], self.prompts[rows]
+        return chosen
+
+    def seconds(self, logs: Array) -> tuple[Array, Array]:
+        """Seconds of every row, and how much of them each parameter stands for.
+
+        ``logs`` holds the logarithms of ``PARAMETERS``, one line for each row. Returns times of
+        shape (rows,) and d(log time)/d(log parameter) of shape (rows, parameters).
+        """
+        values = np.exp(logs)
+        factors = values[:, _PLACES]
+        factors = np.where(_DIVIDES, 1 / factors, factors)
+        for column, efficiency in _OVER:
+            factors[:, column] /= values[:, efficiency]
+        parts = self.columns * factors[self.step_row][self.owner]
+        faster = parts[:, _SIDES[COMPUTE]].sum(axis=1) > parts[:, _SIDES[MEMORY]].sum(axis=1)
+        parts[:, _SIDES[COMPUTE]] *= faster[:, None]
+        parts[:, _SIDES[MEMORY]] *= ~faster[:, None]
+        steps = len(self.step_row)
+        by_step = np.stack([np.bincount(self.owner, part, steps) for part in parts.T], axis=1)
+        host = self.hosted * values[self.step_row, _AT["launch_overhead_s"]]
+        waits = host > by_step.sum(axis=1)
+        by_step[waits] = 0.0
+        shares = np.zeros((self.rows, len(PARAMETERS)))
+        for place, part in zip(_PLACES, by_step.T, strict=True):
+            shares[:, place] = np.bincount(self.step_row, part, self.rows)
+        shares[:, _AT["launch_overhead_s"]] = np.bincount(self.step_row, host * waits, self.rows)
+        counted = (("step_s", self.steps), ("sequence_s", self.sequence_steps),
+                   ("prompt_s", self.prompts))  # fmt: skip
+        for name, count in counted:
+            shares[:, _AT[name]] = count * values[:, _AT[name]]
+        total = shares.sum(axis=1)
+        for column, efficiency in _OVER:
+            shares[:, efficiency] += shares[:, _PLACES[column]]
+        return total, SIGNS * shares / np.maximum(total, 1e-12)[:, None]

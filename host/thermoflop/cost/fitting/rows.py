@@ -1,0 +1,62 @@
+"""Published rows as lines of the design matrix: the steps that each of them timed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.engines.engine import find_engine
+from thermoflop.cost.fitting.design_matrix import DesignMatrix
+from thermoflop.cost.inference.question import Question, answer
+from thermoflop.cost.roofline.formula import Efficiency
+from thermoflop.cost.roofline.rates import rates_of
+from thermoflop.cost.training.work import bound_training_s, trained
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from thermoflop.cost.published.row import Row
+    from thermoflop.cost.training.iteration import Iteration
+
+
+def engine_name(question: Question | Iteration) -> str:
+    """The engine of a question; one that is not known is called by its label."""
+    name = find_engine(question.engine).name
+    return question.engine if name == "default" else name
+
+
+def matrix_of(rows: Sequence[Row]) -> DesignMatrix:
+    """The steps of all rows, operator by operator, and the bound of each."""
+    matrix = DesignMatrix(len(rows))
+    for number, row in enumerate(rows):
+        if isinstance(row.question, Question):
+            _add_run(matrix, number, row.question)
+        else:
+            _add_iteration(matrix, number, row.question)
+    return matrix.close()
+
+
+def _add_run(matrix: DesignMatrix, number: int, question: Question) -> None:
+    """The same steps as ``question.answer`` adds up, as the engine runs them."""
+    profile = replace(find_profile(None), name=engine_name(question))
+    setting, engine = question.setting(profile), profile.engine
+    matrix.bound_s[number] = answer(question, profile).bound_s
+    matrix.prompts[number] = float(question.phase != "token")
+    for weight, step in question.steps(setting):
+        recorded = engine.graphs and (step.encode is False or question.phase == "token")
+        matrix.add(
+            number, weight, setting.works(step), setting.rates, 0.0 if recorded else engine.host
+        )
+        matrix.steps[number] += weight
+        matrix.sequence_steps[number] += weight * step.batch
+
+
+def _add_iteration(matrix: DesignMatrix, number: int, iteration: Iteration) -> None:
+    """An iteration; its kernels are long, so the host never lags behind."""
+    engine = find_engine(iteration.engine)
+    rates = rates_of(iteration.device, iteration.precision, Efficiency(), engine)
+    for weight, works in trained(iteration):
+        matrix.add(number, weight, works, rates, host=0.0)
+    matrix.steps[number] = 1.0
+    matrix.bound_s[number] = bound_training_s(iteration)

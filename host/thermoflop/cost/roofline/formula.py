@@ -1,0 +1,158 @@
+"""The time of an operator, written once: a table of terms.
+
+    time of an operator = times x (gap + max(compute, memory))
+
+Compute, memory and gap are sums of terms. A term is a quantity of a ``Work`` (FLOPs, bytes,
+launches) over a rate of the device's data sheet, divided by an efficiency or multiplied by a cost
+of ``Efficiency``. The estimate adds the terms up, the fit differentiates them by their parameters,
+and an explanation fills them in: all three read ``TERMS``.
+
+A step takes as long as its operators, or as the host takes to launch them where that is longer
+(kernels are launched ahead of the device, so the two overlap), and besides ``step_s`` and
+``sequence_s`` for each sequence. Every term is affine in the cached context, on which the closed
+form of a generation rests (``roofline.decode``).
+
+Sources: compute and memory overlap (roofline: Williams, Waterman and Patterson 2009, CACM 52(4));
+``m_half`` and ``q_half`` are the half-performance length of Hockney and Jesshope (Parallel
+Computers, 1981): a product of m rows runs at m/(m + m_half) of its best rate.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record
+
+if TYPE_CHECKING:
+    from thermoflop.base.number import Number
+    from thermoflop.cost.roofline.rates import Rates
+    from thermoflop.cost.work.work import Work
+
+COMPUTE, MEMORY, GAP = "compute", "memory", "gap"
+
+# Kinds of work. What is neither a product nor attention is a pass over memory: nothing to compute.
+PRODUCTS = ("contraction",)
+ATTENTION = ("attention", "scan")
+PASSES = ("normalization", "element-wise", "gather")
+NETWORK = ("network",)
+ON_DEVICE = PRODUCTS + ATTENTION + PASSES
+
+
+@record
+class Efficiency:
+    """How far a device and an engine stay behind the data sheet, and what they cost besides.
+
+    Fractions, of which a time is divided by: ``matmul`` and ``attention`` of the peak, ``weights``,
+    ``cache`` and ``activations`` of the memory's bandwidth, ``link`` of the links'.
+    ``weight_bytes_per_core_cycle`` is how many bytes of weights the kernels take in per core and
+    clock: what holds fast memory back on a chip with few or slow cores.
+
+    Costs, by which a time grows: ``m_half`` rows of padding in each product and ``q_half`` queries
+    in each head's attention (of which decoding has one); ``tile_penalty``, the share by which a
+    product takes longer whose sides are no multiple of a tile; ``kernel_gap_s`` before each kernel
+    on the device; ``collective_s`` for each step of a collective. For a whole step:
+    ``launch_overhead_s`` that the host takes to launch a kernel, ``step_s`` for each forward step
+    (scheduler, sampling), ``sequence_s`` for each sequence in it, ``prompt_s`` for each batch of
+    prompts that is read.
+    """
+
+    matmul: float = 1.0
+    attention: float = 1.0
+    weights: float = 1.0
+    cache: float = 1.0
+    activations: float = 1.0
+    link: float = 1.0
+    m_half: float = 0.0
+    kernel_gap_s: float = 0.0
+    step_s: float = 0.0
+    sequence_s: float = 0.0
+    collective_s: float = 0.0
+    weight_bytes_per_core_cycle: float = float("inf")
+    launch_overhead_s: float = 0.0
+    prompt_s: float = 0.0
+    q_half: float = 0.0
+    tile_penalty: float = 0.0
+
+
+PARAMETERS = tuple(Efficiency.__annotations__)
+# What profiles on disk call them; the names of the others are the same.
+PROFILE_KEYS = {
+    "m_half": "pad_rows",
+    "kernel_gap_s": "launch_s",
+    "weight_bytes_per_core_cycle": "stream",
+    "launch_overhead_s": "host_s",
+    "q_half": "pad_queries",
+    "tile_penalty": "uneven",
+}
+
+
+@record
+class Term:
+    """``quantity`` of a work / ``rate`` of the device, divided by or times ``parameter``.
+
+    It belongs to the sum of its ``side`` for works of these ``kinds``. ``rate`` None: each counts
+    ``parameter`` seconds. ``divides``: the parameter is a fraction of the rate, not a cost.
+    ``over`` is the efficiency at which the cost is computed as well: padding runs at the rate of
+    what it pads.
+    """
+
+    parameter: str
+    side: str
+    kinds: tuple[str, ...]
+    quantity: str
+    rate: str | None = None
+    divides: bool = False
+    over: str | None = None
+
+    def at_data_sheet(self, work: Work, rates: Rates) -> Number:
+        """Seconds of one occurrence where the parameter is 1, 0 for a kind it does not hold for."""
+        if work.kind not in self.kinds:
+            return 0.0
+        quantity = getattr(work, self.quantity)
+        return quantity if self.rate is None else quantity / getattr(rates, self.rate)
+
+    def factor(self, rates: Rates) -> float:
+        """Seconds for one of the quantity under an ``Efficiency``."""
+        value = getattr(rates.efficiency, self.parameter)
+        factor = 1 / value if self.divides else value
+        if self.over is not None:
+            factor = factor / getattr(rates.efficiency, self.over)
+        return float(factor if self.rate is None else factor / getattr(rates, self.rate))
+
+
+TERMS = (
+    Term("matmul", COMPUTE, PRODUCTS, "flops", "peak_flops_s", divides=True),
+    Term("m_half", COMPUTE, PRODUCTS, "row_flops", "peak_flops_s", over="matmul"),
+    Term("tile_penalty", COMPUTE, PRODUCTS, "uneven_flops", "peak_flops_s", over="matmul"),
+    Term("attention", COMPUTE, ATTENTION, "flops", "attention_flops_s", divides=True),
+    Term("q_half", COMPUTE, ATTENTION, "row_flops", "attention_flops_s", over="attention"),
+    Term("weights", MEMORY, ON_DEVICE, "weight_bytes", "bandwidth_bytes_s", divides=True),
+    Term("cache", MEMORY, ON_DEVICE, "kv_bytes", "bandwidth_bytes_s", divides=True),
+    Term("activations", MEMORY, ON_DEVICE, "activation_bytes", "bandwidth_bytes_s", divides=True),
+    Term("weight_bytes_per_core_cycle", MEMORY, ON_DEVICE, "weight_bytes", "core_hz", divides=True),
+    Term("link", MEMORY, NETWORK, "activation_bytes", "link_bytes_s", divides=True),
+    Term("collective_s", MEMORY, NETWORK, "collective_steps"),
+    Term("kernel_gap_s", GAP, ON_DEVICE, "launches"),
+)
+
+
+class Coefficients:
+    """Seconds for one of each quantity, by kind and side: ``TERMS`` under some rates."""
+
+    def __init__(self, rates: Rates) -> None:
+        self._of: dict[tuple[str, str], list[tuple[str, float]]] = {}
+        for term in TERMS:
+            factor = term.factor(rates)
+            if factor:
+                for kind in term.kinds:
+                    self._of.setdefault((kind, term.side), []).append((term.quantity, factor))
+
+    def seconds(self, work: Work, side: str) -> Number:
+        """Seconds of one occurrence of a work on one side."""
+        total: Number = 0.0
+        for quantity, factor in self._of.get((work.kind, side), ()):
+            value = getattr(work, quantity)
+            # adding nothing to an array would cost a pass over it
+            if type(value) is not float or value:
+                total = total + value * factor
+        return total
