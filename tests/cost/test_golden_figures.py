@@ -108,7 +108,7 @@ def test_a_token_takes_its_bytes_at_their_rates_and_a_gap_for_every_kernel() -> 
     and values are written to the cache, the gate's product stays on the chip."""
     found = tf.estimate(
         decoder(), DEVICE, prompt=100, generate=3,
-        profile=rates(matmul=0.5, weights=0.5, cache=0.25, activations=0.2, launch_s=10e-6),
+        profile=rates(matmul=0.5, weights=0.5, cache=0.25, activations=0.2, kernel_gap_s=10e-6),
     )  # fmt: skip
     norms, products = 2 * 2 * WIDTH, 2 * WIDTH + 2 * WIDTH + 2 * WIDTH  # q, k and v, output
     attention, residuals = 2 * WIDTH, 2 * 2 * WIDTH
@@ -125,7 +125,7 @@ def test_a_prompt_takes_its_flops_at_their_rates_and_a_gap_for_every_kernel() ->
     fast, tokens = replace(DEVICE, bandwidth_bytes_s=1e21), 4000
     setting = {"prompt": tokens, "generate": 1}
     own = {"matmul": 0.5, "attention": 0.25}
-    found = tf.estimate(decoder(), fast, profile=rates(**own, launch_s=10e-6), **setting)
+    found = tf.estimate(decoder(), fast, profile=rates(**own, kernel_gap_s=10e-6), **setting)
     products = 2 * LAYERS * MATRICES * tokens + 2 * HEAD_MATRIX
     attention = 4 * LAYERS * WIDTH * tokens * (tokens + 1) / 2
     seconds = products / (0.5 * PEAK) + attention / (0.25 * PEAK)
@@ -138,7 +138,7 @@ def test_a_prompt_takes_its_flops_at_their_rates_and_a_gap_for_every_kernel() ->
 def test_padding_adds_rows_to_products_and_queries_to_attention() -> None:
     """The head's 1000 columns are no multiple of 64: they take half as long again."""
     fast, tokens = replace(DEVICE, bandwidth_bytes_s=1e21), 100
-    own = rates(pad_rows=32, pad_queries=16, uneven=0.5)
+    own = rates(m_half=32, q_half=16, tile_penalty=0.5)
     found = tf.estimate(decoder(), fast, prompt=tokens, generate=1, profile=own)
     products = 2 * LAYERS * MATRICES * (tokens + 32) + 2 * HEAD_MATRIX * (1.5 + 32)
     pairs = tokens * (tokens + 1) / 2
@@ -213,7 +213,7 @@ def test_a_batch_meets_e_times_1_minus_1_minus_k_over_e_to_the_t_experts() -> No
 
 
 def test_the_interval_is_the_profiles_share_of_the_expectation() -> None:
-    own = rates(launch_s=1e-3)
+    own = rates(kernel_gap_s=1e-3)
     found = tf.estimate(decoder(), DEVICE, prompt=100, generate=3, profile=own)
     for phase, span in (("prefill", found.first_token), ("token", found.per_token)):
         spread = own.interval(phase, DEVICE)
@@ -229,7 +229,9 @@ def test_the_interval_is_the_profiles_share_of_the_expectation() -> None:
 def test_the_printed_rates_are_tokens_of_all_sequences_over_their_seconds() -> None:
     """Only gaps count here: a step takes 21 x 1 ms, so that the figures are round."""
     assert KERNELS == 21
-    own = rates(weights=1e9, cache=1e9, activations=1e9, matmul=1e9, attention=1e9, launch_s=1e-3)
+    own = rates(
+        weights=1e9, cache=1e9, activations=1e9, matmul=1e9, attention=1e9, kernel_gap_s=1e-3
+    )
     fast = replace(DEVICE, peaks={"bf16": 1e18}, bandwidth_bytes_s=1e18)
     found = tf.estimate(decoder(), fast, batch=6, prompt=100, generate=11, profile=own)
     assert found.first_token.expected_s == about(0.021)
@@ -246,15 +248,15 @@ def test_the_printed_rates_are_tokens_of_all_sequences_over_their_seconds() -> N
 
 def test_power_follows_the_share_of_peak_and_bandwidth_that_a_run_uses() -> None:
     """0.516 + 1.514 f/f_peak + 0.272 b/b_peak of the design power (fitted to ML.ENERGY's rows)."""
-    own = rates(launch_s=10e-6)
+    own = rates(kernel_gap_s=10e-6)
     found = tf.estimate(decoder(), DEVICE, batch=4, prompt=100, generate=3, profile=own)
     seconds = found.total.expected_s
     products = 2 * LAYERS * MATRICES
     prompt = 4 * (products * 100 + 2 * HEAD_MATRIX + 4 * LAYERS * WIDTH * 100 * 101 / 2)
-    token = 4 * (products + 2 * HEAD_MATRIX + 4 * LAYERS * WIDTH * 102)
+    token = 4 * (products + 2 * HEAD_MATRIX + 4 * LAYERS * WIDTH * 101.5)
     flops = prompt + 2 * token
     rows = BF16 * 4 * WIDTH * (100 + 2)
-    cache = 4 * TOKEN_CACHE * (100 + 100 + 2 * (102 + 1))
+    cache = 4 * TOKEN_CACHE * (100 + 100 + 101 + 102 + 2)
     moved = 3 * READ_ONCE + rows + cache
     share = 0.516 + 1.514 * flops / seconds / PEAK + 0.272 * moved / seconds / BANDWIDTH
     energy = found.energy
@@ -296,7 +298,7 @@ def test_the_fewest_devices_divide_what_one_cannot_hold() -> None:
 
 def test_drafting_gives_1_minus_a_to_the_k_plus_1_over_1_minus_a_tokens_a_check() -> None:
     """Leviathan, Kalman and Matias 2023, eq. 1; a step of either model costs its kernels' gaps."""
-    own = rates(weights=1e12, cache=1e12, activations=1e12, launch_s=1e-3)
+    own = rates(weights=1e12, cache=1e12, activations=1e12, kernel_gap_s=1e-3)
     fast = replace(DEVICE, peaks={"bf16": 1e24})
     draft = decoder(num_hidden_layers=1)
     found = tf.speculate(

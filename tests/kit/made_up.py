@@ -7,7 +7,7 @@ from typing import Any
 import thermoflop as tf
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import Profile, find_profile
-from thermoflop.cost.roofline.rates import Efficiency
+from thermoflop.cost.roofline.formula import Efficiency
 
 # A decoder of 2 layers: width 256, 4 query and 2 key heads of 64, SwiGLU of 512, 1000 tokens.
 LAYERS, WIDTH, HEADS, KEY_HEADS, HEAD, INNER, TOKENS = 2, 256, 4, 2, 64, 512, 1000

@@ -22,7 +22,7 @@ from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.roofline.rates import rates_of
 from thermoflop.cost.work.steps import decode_step, middle_context, prefill_step
-from thermoflop.cost.work.work import eager_works
+from thermoflop.cost.work.work import works
 from thermoflop.errors import UsageError
 from thermoflop.marks import mark, note
 
@@ -169,7 +169,7 @@ class Bench:
         step = prefill_step(case.prompt, case.batch)
         if phase == "decode":
             step = decode_step(middle_context(case.prompt, case.generate), case.batch)
-        return eager_works(self.model.description, step, self.precision, engine.kernels)
+        return works(self.model.description, step, self.precision, engine.kernels)
 
     def operators(self, phase: str) -> Iterator[OperatorRow]:
         """Every operator of a phase in turn."""

@@ -65,12 +65,12 @@ def test_an_iteration_takes_three_forwards_of_its_micro_batches_and_the_bubble()
     layer and 3 outside; the head's 1000 columns are no multiple of 64."""
     e = find_training_profile(None).efficiency(COMPUTES, choose_precision("bf16"))
     pairs = SEQUENCE * (SEQUENCE + 1) / 2
-    layer = 2 * MATRICES * (SEQUENCE + e.pad_rows) / (PEAK * e.matmul)
-    scores = 4 * WIDTH * (pairs + e.pad_queries * pairs / SEQUENCE) / (PEAK * e.attention)
-    head = 2 * HEAD_MATRIX * (SEQUENCE * (1 + e.uneven) + e.pad_rows) / (PEAK * e.matmul)
-    kernels = (LAYERS * 11 + 3) * e.launch_s
+    layer = 2 * MATRICES * (SEQUENCE + e.m_half) / (PEAK * e.matmul)
+    scores = 4 * WIDTH * (pairs + e.q_half * pairs / SEQUENCE) / (PEAK * e.attention)
+    head = 2 * HEAD_MATRIX * (SEQUENCE * (1 + e.tile_penalty) + e.m_half) / (PEAK * e.matmul)
+    kernels = (LAYERS * 11 + 3) * e.kernel_gap_s
     micro = 3 * (LAYERS * (layer + scores) + head + kernels)
-    besides = e.launch_s + e.step_s  # the optimizer's kernel, and what every iteration costs
+    besides = e.kernel_gap_s + e.step_s  # the optimizer's kernel, and what every iteration costs
     found = train(hardware=COMPUTES)
     assert found.iteration.expected_s == exactly(BATCH * micro + besides)
     halves = train(hardware=COMPUTES, pp=2, devices=2)

@@ -15,7 +15,6 @@ from thermoflop.cost.work.steps import decode_step, middle_context
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.cache import cache_elements
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
-from thermoflop.model.operators.build import build_operators
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,7 +180,7 @@ def _variant(name: str, model: Model, hardware: str | Device, options: dict[str,
 def _read_bytes(share: Share, step: Step) -> float:
     """Bytes that the devices of one tensor-parallel rank read in a step, over all its stages."""
     precision, total = share.precision, 0.0
-    for operator in build_operators(share.description, step):
+    for operator in share.operators(step):
         moved = operator.moved
         weights = moved.weights * precision.weight_bytes + moved.unquantized * precision.kept_bytes
         cache = moved.kv_read * precision.kv_bytes / share.plan.cp

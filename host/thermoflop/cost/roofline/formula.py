@@ -19,13 +19,12 @@ Computers, 1981): a product of m rows runs at m/(m + m_half) of its best rate.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from thermoflop.base.record import record
 
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
-    from thermoflop.cost.roofline.rates import Rates
     from thermoflop.cost.work.work import Work
 
 COMPUTE, MEMORY, GAP = "compute", "memory", "gap"
@@ -86,6 +85,18 @@ PROFILE_KEYS = {
 }
 
 
+class DataSheet(Protocol):
+    """The rates of a device in one format, under the names that ``Term.rate`` has, and what is
+    expected of them: see ``rates.Rates``."""
+
+    peak_flops_s: float
+    attention_flops_s: float
+    bandwidth_bytes_s: float
+    link_bytes_s: float
+    core_hz: float
+    efficiency: Efficiency
+
+
 @record
 class Term:
     """``quantity`` of a work / ``rate`` of the device, divided by or times ``parameter``.
@@ -104,14 +115,14 @@ class Term:
     divides: bool = False
     over: str | None = None
 
-    def at_data_sheet(self, work: Work, rates: Rates) -> Number:
+    def at_data_sheet(self, work: Work, rates: DataSheet) -> Number:
         """Seconds of one occurrence where the parameter is 1, 0 for a kind it does not hold for."""
         if work.kind not in self.kinds:
             return 0.0
         quantity = getattr(work, self.quantity)
         return quantity if self.rate is None else quantity / getattr(rates, self.rate)
 
-    def factor(self, rates: Rates) -> float:
+    def factor(self, rates: DataSheet) -> float:
         """Seconds for one of the quantity under an ``Efficiency``."""
         value = getattr(rates.efficiency, self.parameter)
         factor = 1 / value if self.divides else value
@@ -139,7 +150,7 @@ TERMS = (
 class Coefficients:
     """Seconds for one of each quantity, by kind and side: ``TERMS`` under some rates."""
 
-    def __init__(self, rates: Rates) -> None:
+    def __init__(self, rates: DataSheet) -> None:
         self._of: dict[tuple[str, str], list[tuple[str, float]]] = {}
         for term in TERMS:
             factor = term.factor(rates)

@@ -17,14 +17,21 @@ from thermoflop.cost.work.network import (
     wire_bytes,
 )
 from thermoflop.cost.work.shard import shard
-from thermoflop.cost.work.work import eager_works, works
+from thermoflop.cost.work.work import as_run, works_of
 from thermoflop.errors import UsageError
+from thermoflop.model.operators.build import build_operators
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.work.work import Work
     from thermoflop.model.architecture.description import Description
+    from thermoflop.model.operators.operator import Operator
     from thermoflop.model.operators.step import Step
+
+    T = TypeVar("T")
 
 
 # A generation is cut where windows fill or measured contexts end, into some twenty pieces of two
@@ -131,7 +138,7 @@ class Share:
             raise UsageError(f"ep={plan.ep} makes no sense: the model has no experts")
         self.description = shard(description, plan.tp, plan.ep)
         self.whole, self.plan, self.precision = description, plan, precision
-        self._built: dict[tuple[object, ...], list[Work]] = {}
+        self._built: dict[tuple[object, ...], list[Any]] = {}
 
     def works(self, step: Step, kernels: str = "fused") -> list[Work]:
         """Operators and collectives of one step, in one list; ``kernels`` as in ``Engine``.
@@ -140,21 +147,27 @@ class Share:
         the last ``MOST_STEPS`` are kept. Arrays are kept only while small: the operators of one
         block of a grid take megabytes.
         """
-        key = _key(step, kernels)
+        return self._kept(_key(step, kernels), lambda: self._build(step, kernels))
+
+    def operators(self, step: Step) -> list[Operator]:
+        """The operators of one step before formats and collectives, kept likewise."""
+        return self._kept(
+            _key(step, "operators"), lambda: list(build_operators(self.description, step))
+        )
+
+    def _kept(self, key: tuple[object, ...] | None, build: Callable[[], list[T]]) -> list[T]:
         if key is None:
-            return self._build(step, kernels)
+            return build()
         if key not in self._built:
             if len(self._built) >= MOST_STEPS:
                 del self._built[next(iter(self._built))]
-            self._built[key] = self._build(step, kernels)
+            self._built[key] = build()
         return list(self._built[key])
 
     def _build(self, step: Step, kernels: str) -> list[Work]:
         plan, wide = self.plan, self.precision.activation_bytes
-        if kernels == "fused":
-            found = works(self.description, step, self.precision)
-        else:
-            found = eager_works(self.description, step, self.precision, kernels)
+        step, joined = as_run(step, kernels)
+        found = works_of(self.operators(step), self.precision, joined=joined)
         tokens = step.batch * step.new
         if plan.cp > 1:
             split = step.encode is not False

@@ -71,9 +71,13 @@ def prompt_steps(
 def middle_context(prompt: Number, generate: Number) -> Number:
     """Cached tokens of the middle one of the ``generate - 1`` decode steps after a prompt.
 
-    The first of them has ``prompt`` tokens cached, the last ``prompt + generate - 2``.
+    The first of them has ``prompt`` tokens cached, the last ``prompt + generate - 2``; of an even
+    number of steps the middle lies between two, at a half.
     """
-    return prompt + maximum(generate - 2, 0) // 2
+    later = maximum(generate - 2, 0)
+    if type(later) is int and later % 2 == 0:
+        return prompt + later // 2
+    return prompt + later / 2
 
 
 def generation_steps(

@@ -23,7 +23,7 @@ from thermoflop.model.operators.kinds import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from thermoflop.base.number import Number
     from thermoflop.cost.hardware.precision import Precision
@@ -81,20 +81,35 @@ class Work:
 
 
 def works(
-    description: Description, step: Step, precision: Precision, join: bool | None = None
+    description: Description, step: Step, precision: Precision, kernels: str = "fused"
 ) -> list[Work]:
     """The work of one step, in the order in which it runs.
 
-    ``join``: attention is one kernel whose scores stay on the chip (None: when the step is fused).
+    ``kernels`` as in ``engine.Engine``: ``fused``; ``eager`` runs every operator alone and computes
+    all pairs of the mask; ``attention`` has one kernel for it that leaves out the rest.
     """
-    join_attention = step.kernels == "fused" if join is None else join
+    step, joined = as_run(step, kernels)
+    return works_of(build_operators(description, step), precision, joined=joined)
+
+
+def as_run(step: Step, kernels: str) -> tuple[Step, bool]:
+    """The step under the conventions of some kernels, and whether attention is one of them."""
+    if kernels == "fused":
+        return step, step.kernels == "fused"
+    joined = kernels == "attention"
+    pairs = step.attention if joined else "full"
+    return replace(step, kernels="eager", attention=pairs), joined
+
+
+def works_of(operators: Iterable[Operator], precision: Precision, *, joined: bool) -> list[Work]:
+    """Operators with their formats; ``joined``: attention is one kernel, its scores on the chip."""
     found: list[Work] = []
     pending: Work | None = None
     scores: Attend | None = None
-    for operator in build_operators(description, step):
+    for operator in operators:
         if isinstance(operator, Attend):
             scores = operator
-        if join_attention and isinstance(operator, Attend | Softmax):
+        if joined and isinstance(operator, Attend | Softmax):
             pending = _joined(pending, operator, precision)
             if isinstance(operator, Attend) and operator.values:
                 found.append(pending)
@@ -103,18 +118,6 @@ def works(
         work = work_of(operator, precision)
         found.append(replace(work, operator=scores) if isinstance(operator, Softmax) else work)
     return found
-
-
-def eager_works(
-    description: Description, step: Step, precision: Precision, kernels: str
-) -> list[Work]:
-    """The work of a step that runs every operator alone; see ``engine.Engine``.
-
-    ``eager`` computes all pairs of the mask, ``attention`` has one kernel that leaves out the rest.
-    """
-    joined = kernels == "attention"
-    pairs = step.attention if joined else "full"
-    return works(description, replace(step, kernels="eager", attention=pairs), precision, joined)
 
 
 def work_of(operator: Operator, precision: Precision) -> Work:
