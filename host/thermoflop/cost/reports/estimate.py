@@ -37,17 +37,18 @@ def estimate_report(
     model: Model, hardware: str, options: dict[str, Any], extras: ReportOptions | None = None
 ) -> str:
     """The text or JSON of an estimate, with what ``extras`` add; pictures go to their files."""
-    from thermoflop.cost.reports.saturation import saturation
-
     extras = extras or ReportOptions()
     estimated = estimate(model, hardware, **options)
     rows = []
     if extras.saturation or extras.svg is not None:
+        from thermoflop.cost.reports.saturation import saturation
+
         rows = saturation(
             lambda batch: estimate(model, hardware, **{**options, "batch": batch}),
             estimated.plan.dp,
         )
-    _draw(extras, estimated, rows)
+    if extras.svg is not None or extras.roofline is not None:
+        _draw(extras, estimated, rows)
     drafted = _drafted(model, hardware, options, extras)
     if extras.as_json:
         return _as_json(extras, estimated, rows, drafted)
@@ -79,11 +80,11 @@ def _draw(extras: ReportOptions, estimated: Estimate, rows: list[Saturation]) ->
 def _drafted(
     model: Model, hardware: str, options: dict[str, Any], extras: ReportOptions
 ) -> Speculation | None:
-    from thermoflop.cost.inference.speculative import speculate
-
     draft, drafted, acceptance = extras.drafting
     if draft is None:
         return None
+    from thermoflop.cost.inference.speculative import speculate
+
     names = ("batch", "prompt", "generate", "dtype", "devices", "profile")
     chosen = {name: options[name] for name in names if options.get(name) is not None}
     return speculate(model, draft, hardware, drafted=drafted, acceptance=acceptance, **chosen)
@@ -94,10 +95,10 @@ def _as_json(
 ) -> str:
     import json
 
-    from thermoflop.cost.why.table import steps_of
-
     contents = estimate_json(estimated)
     if extras.why:
+        from thermoflop.cost.why.table import steps_of
+
         steps = steps_of(estimated)
         contents["why"] = {title: plain(reason) for title, (reason, _) in steps.items()}
     if extras.saturation:
@@ -111,14 +112,15 @@ def _as_json(
 def _as_text(
     extras: ReportOptions, estimated: Estimate, rows: list[Saturation], drafted: Speculation | None
 ) -> str:
-    from thermoflop.cost.reports.saturation import saturation_text
-    from thermoflop.cost.why.table import why_text
-
     blocks = [estimate_text(estimated)]
     if drafted is not None:
         blocks.append(str(drafted))
     if extras.why:
+        from thermoflop.cost.why.table import why_text
+
         blocks.append(why_text(estimated))
     if extras.saturation:
+        from thermoflop.cost.reports.saturation import saturation_text
+
         blocks.append(saturation_text(rows))
     return "\n\n".join(blocks)
