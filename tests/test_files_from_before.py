@@ -1,10 +1,12 @@
 """Runs and profiles that people keep: files of version 0.1.0 are read, and say what they said.
 
-``data/before/`` was written by the code of commit fe0b86d, before its modules moved: a recorded run
-with a simulated board and GPU and a prediction, and a profile that
-``python -m thermoflop.cost.calibrate`` fitted to six rows. Names of the machine and its
-paths were taken out. ``expected.json`` holds what that code printed, by the command that was typed
-in the folder; of ``runs show --json``, without what ``run.json`` says.
+``data/before/`` is of the code of commit fe0b86d, before its modules moved: a run that it recorded
+with a simulated board and GPU and a prediction, a profile that ``python -m
+thermoflop.cost.calibrate`` fitted to six rows, and one of a made-up machine in the format that
+``calibrate`` writes. Names of the machine and its paths were taken out. ``expected.json`` holds
+what that code printed, by the command that was typed in the folder; of ``runs show --json``,
+without what ``run.json`` says. Floats may differ by 1e-5: that code took the step beside the exact
+middle of a generation for its energy.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ EXPECTED = json.loads((FOLDER / "expected.json").read_text(encoding="utf-8"))
 
 
 def check_same(old: Any, new: Any, where: str) -> None:
-    """Everything that was said is said: more keys are fine, and floats may round otherwise."""
+    """Everything that was said is said: more keys are fine."""
     if isinstance(old, dict):
         for key, value in old.items():
             assert key in new, f"{where}.{key} is gone"
@@ -32,7 +34,7 @@ def check_same(old: Any, new: Any, where: str) -> None:
         for number, pair in enumerate(zip(old, new, strict=True)):
             check_same(*pair, f"{where}[{number}]")
     else:
-        assert new == (pytest.approx(old, rel=1e-9) if isinstance(old, float) else old), where
+        assert new == (pytest.approx(old, rel=1e-5) if isinstance(old, float) else old), where
 
 
 @pytest.mark.parametrize("command", EXPECTED)
