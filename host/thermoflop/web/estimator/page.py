@@ -10,13 +10,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from thermoflop.base.explanation import Explanation
 from thermoflop.web.estimator.answer import as_csv, as_json
-from thermoflop.web.estimator.answers import answer, formulas
+from thermoflop.web.estimator.answers import answer, formulas, why
 from thermoflop.web.estimator.fields import UPLOAD, FieldError
 from thermoflop.web.estimator.inputs import changed, fits_address, from_query, to_query
 from thermoflop.web.estimator.upload import LARGEST_BYTES, pack_config
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from thermoflop.web.estimator.answer import Answer
     from thermoflop.web.estimator.inputs import Inputs
 
@@ -109,7 +112,7 @@ class Estimator:
         try:
             while inputs is None or inputs != self.inputs:
                 inputs = self.inputs
-                result = await run.io_bound(_answered, inputs)
+                result = await run.io_bound(_caught, answer, inputs)
                 if result is None:  # the server is going down
                     return
                 if inputs == self.inputs:
@@ -156,8 +159,8 @@ class Estimator:
         from nicegui import run
 
         if self.answer is not None:
-            explanation = await run.io_bound(_why, self.answer.inputs, key)
-            if explanation is not None:
+            explanation = await run.io_bound(_caught, why, self.answer.inputs, key)
+            if isinstance(explanation, Explanation):  # else the page has moved on since the click
                 self.results.open_explanation(explanation)
 
     async def upload(self, event: Any) -> None:
@@ -168,7 +171,7 @@ class Estimator:
         if not content and event.file.size():
             self.too_large()
             return
-        packed = await run.io_bound(_packed, content, str(event.file.name))
+        packed = await run.io_bound(_caught, pack_config, content, str(event.file.name))
         if packed is None:
             return
         if isinstance(packed, FieldError):
@@ -215,25 +218,9 @@ class Estimator:
         ui.download.content(text.encode(), f"thermoflop-estimate.{kind}", media)
 
 
-def _answered(inputs: Inputs) -> Answer | FieldError:
-    """The answer, or the refusal as a value: an exception is lost between threads."""
+def _caught(function: Callable[..., Any], *values: Any) -> Any:
+    """What a function returns, or its refusal as a value: an exception is lost between threads."""
     try:
-        return answer(inputs)
-    except FieldError as error:
-        return error
-
-
-def _why(inputs: Inputs, key: str) -> Any:
-    from thermoflop.web.estimator.answers import why
-
-    try:
-        return why(inputs, key)
-    except FieldError:
-        return None  # the page has moved on since the click
-
-
-def _packed(content: bytes, name: str) -> str | FieldError:
-    try:
-        return pack_config(content, name)
+        return function(*values)
     except FieldError as error:
         return error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -209,16 +210,10 @@ class GridView:
 
         self.shape: tuple[Any, ...] = ()
         self.cells: list[Any] = []
-        if folded:
-            with ui.element("details").classes("card") as self.box:
-                with ui.element("summary"), ui.element("h2"):
-                    self.title = ui.label("")
-                self.body = ui.element("div")
-        else:
-            with ui.element("div").classes("card") as self.box:
-                with ui.element("h2"):
-                    self.title = ui.label("")
-                self.body = ui.element("div")
+        with ui.element("details" if folded else "div").classes("card") as self.box:
+            with ui.element("summary") if folded else nullcontext(), ui.element("h2"):
+                self.title = ui.label("")
+            self.body = ui.element("div")
 
     def show(self, grid: Grid) -> None:
         """Show a grid."""
