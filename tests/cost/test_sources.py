@@ -6,10 +6,10 @@ import pytest
 import thermoflop as tf
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.mqa_page.page import DEVICES, Page, page_numbers
-from thermoflop.cost.training.activations import layer_activation_bytes
+from thermoflop.cost.training.activations import generalized_layer_bytes
 from thermoflop.cost.training.memory import state_bytes
-from thermoflop.cost.training.train import bubble_share, training_days
-from thermoflop.cost.work.network import collective_s, steps_of, wire_bytes
+from thermoflop.cost.training.train import bubble_share
+from thermoflop.cost.work.network import steps_of, wire_bytes
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import UsageError
 
@@ -73,8 +73,11 @@ def test_what_is_corrected_comes_out_of_the_operators():
 
 
 def test_narayanan_34_days():
-    """Narayanan et al. 2021, section 5.1: GPT-3 on 1024 A100 at 140 TFLOP/s takes 34 days."""
-    assert training_days(300e9, 175e9, 1024, 140e12) == pytest.approx(34, abs=0.5)
+    """Narayanan et al. 2021, section 5.1: GPT-3 on 1024 A100 at 140 TFLOP/s takes 34 days by
+    8 T P / (n X); attention, which that leaves out, adds some 2 %."""
+    flops = tf.load_model("gpt-3-175b").training(2048, 1, recompute="full").flops
+    days = 300e9 / 2048 * flops / (1024 * 140e12) / 86400
+    assert days == pytest.approx(34, rel=0.03)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +93,9 @@ def test_narayanan_34_days():
 def test_korthikanti_layer_of_gpt3(form, gigabytes):
     """Korthikanti et al. 2022, table 2: a layer of GPT-3, b = 1, t = 8 (1 for none and full)."""
     t = 1 if form in ("none", "full") else 8
-    found = layer_activation_bytes(form, 2048, 1, 12288, 96, t) / 1e9
-    assert found == pytest.approx(gigabytes, abs=0.0006)
+    attention, feed, scores = 4 * 12288, 2 * 4 * 12288, 96 * 2048
+    kept = generalized_layer_bytes(form, 2048, 12288, attention, feed, scores, t)
+    assert kept / 1e9 == pytest.approx(gigabytes, abs=0.0006)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +212,8 @@ def test_data_parallel_and_pipeline_traffic():
     assert bubble_share(8, 64, 2) == 7 / 128
     assert steps_of("all-reduce", 8) == 14
     assert steps_of("all-reduce", 8, "tree") == 6
-    assert collective_s("all-gather", 8e9, 8, 100e9, 1e-6) == pytest.approx(0.07 + 7e-6)
+    assert wire_bytes("all-gather", 8e9, 8) == 7e9
+    assert steps_of("all-gather", 8) == 7
 
 
 def test_zero_divides_states():

@@ -93,20 +93,10 @@ def energy_of(
     low, high = maximum(power * ends[0], most * 0.05), minimum(power * ends[1], most)
     joules = devices * seconds
     resistance = device.thermal_resistance_c_per_w
-    words = f"{IDLE:.2f} + {PER_FLOP:.2f} f/f_peak + {PER_BYTE:.2f} b/b_peak of {most:g} W"
+    formula = f"{IDLE:.2f} + {PER_FLOP:.2f} f/f_peak + {PER_BYTE:.2f} b/b_peak of {most:g} W"
     return Energy(
         power, low, high, power * joules, low * joules, high * joules, power * joules / tokens,
         None if resistance is None else power * resistance,
-        f"{words}; fitted to {ROWS} published rows of H100 and B200"
+        f"{formula}; fitted to {ROWS} published rows of H100 and B200"
         + ("" if known else ", none of this device: interval widened"),
     )  # fmt: skip
-
-
-def steady_rise_c(power: Number, resistance_c_per_w: float) -> Number:
-    """Degrees above the coolant in steady state. UsageError for a resistance that is not > 0."""
-    if not resistance_c_per_w > 0:
-        raise UsageError(
-            f"thermal resistance {resistance_c_per_w!r} makes no sense: "
-            "expected degrees per watt > 0"
-        )
-    return power * resistance_c_per_w

@@ -13,6 +13,7 @@ import pytest
 import thermoflop as tf
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.decode_loop import loop_decode_s
 from kit.machine import FLOPS_PER_S, LAUNCH_S, raw_profile
 from thermoflop.cli import main
 from thermoflop.cost.catalogue.machine import (
@@ -27,7 +28,7 @@ from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.roofline.curves import Table, shape_of
-from thermoflop.cost.roofline.decode import decode_s, loop_decode_s
+from thermoflop.cost.roofline.decode import decode_s
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import InputError, StorageError, UsageError
 

@@ -7,8 +7,9 @@ import pytest
 import thermoflop as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kit.decode_loop import loop_decode_s
 from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.roofline.decode import decode_s, loop_decode_s, positive_sum
+from thermoflop.cost.roofline.decode import decode_s, positive_sum
 from thermoflop.cost.roofline.formula import Efficiency
 from thermoflop.cost.roofline.rates import Rates
 from thermoflop.cost.work.share import Layout, Share

@@ -86,37 +86,37 @@ def find_device(name: str) -> Device:
     if name.endswith(".toml") or os.sep in name:
         return read_device(name)
     devices = catalogue()
-    wanted = whole = _plain(name)
+    plain_name = whole = _plain(name)
     for word in ("nvidia", "geforce", "amd"):
-        wanted = wanted.removeprefix(word)
-    alias = ALIASES.get(wanted)
+        plain_name = plain_name.removeprefix(word)
+    alias = ALIASES.get(plain_name)
     if alias is not None:
         return devices[alias]
     plain = {_plain(known): device for known, device in devices.items()}
-    for key in (whole, wanted, f"rtx{wanted}", f"apple{wanted}"):
+    for key in (whole, plain_name, f"rtx{plain_name}", f"apple{plain_name}"):
         if key in plain:
             return plain[key]
     from thermoflop.cost.catalogue.machine import find_machine_profile
 
-    own = find_machine_profile(name)
-    if own is not None:
-        return own.device
-    starts = [device for key, device in plain.items() if wanted and key.startswith(wanted)]
+    machine = find_machine_profile(name)
+    if machine is not None:
+        return machine.device
+    starts = [device for key, device in plain.items() if plain_name and key.startswith(plain_name)]
     if len(starts) == 1:
         return starts[0]
-    raise _unknown(name, wanted, plain)
+    raise _unknown(name, plain_name, plain)
 
 
 def is_known(name: str) -> bool:
     """Whether the catalogue has a device of that name or alias."""
-    wanted = _plain(name)
-    return wanted in ALIASES or wanted in {_plain(known) for known in catalogue()}
+    plain_name = _plain(name)
+    return plain_name in ALIASES or plain_name in {_plain(known) for known in catalogue()}
 
 
-def _unknown(name: str, wanted: str, plain: dict[str, Device]) -> InputError:
+def _unknown(name: str, plain_name: str, plain: dict[str, Device]) -> InputError:
     from difflib import get_close_matches
 
-    near = get_close_matches(wanted, [*plain, *ALIASES], 3, 0.5)
+    near = get_close_matches(plain_name, [*plain, *ALIASES], 3, 0.5)
     names = [plain[key].name if key in plain else ALIASES[key] for key in near]
     hint = f"nearest: {', '.join(dict.fromkeys(names))}; " if names else ""
     return InputError(

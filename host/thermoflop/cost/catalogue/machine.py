@@ -69,17 +69,17 @@ class MachineProfile:
         """What it rests on, in a sentence."""
         made, where = self.made, self.made["machine"]
         libraries = ", ".join(f"{name} {made['libraries'][name]}" for name in made["libraries"])
-        words = [
+        parts = [
             f"profile {self.name}: {made['measurements']} measurements of {libraries} in "
             f"{self.dtype} on {where['node']} ({where['processor']}, {where['cpus']} CPUs"
             + (f", {where['gpu']}" if where.get("gpu") else "")
             + f"), {made['utc'][:10]}"
         ]
         if made.get("quick"):
-            words.append("a quick calibration")
+            parts.append("a quick calibration")
         if not self.is_of_this_machine and not where.get("gpu"):
-            words.append("not this machine")
-        return "; ".join(words)
+            parts.append("not this machine")
+        return "; ".join(parts)
 
 
 def folder() -> str:
@@ -109,10 +109,10 @@ def path_of(name: str) -> str:
 def machine_profile_names() -> list[str]:
     """The profiles that are kept."""
     try:
-        found = os.listdir(folder())  # noqa: PTH208
+        names = os.listdir(folder())  # noqa: PTH208
     except OSError:
         return []
-    return sorted(name.removesuffix(".json") for name in found if name.endswith(".json"))
+    return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
 
 def find_machine_profile(name: str) -> MachineProfile | None:
@@ -212,12 +212,12 @@ def machine(gpu: str = "") -> dict[str, Any]:
     """What tells machines apart: name, processor, number of CPUs, and the GPU if one is meant."""
     import platform
 
-    found: dict[str, Any] = {
+    identity: dict[str, Any] = {
         "node": platform.node(),
         "processor": _processor() or platform.processor() or platform.machine(),
         "cpus": os.cpu_count() or 1,
     }
-    return {**found, "gpu": gpu} if gpu else found
+    return {**identity, "gpu": gpu} if gpu else identity
 
 
 def _processor() -> str:

@@ -126,14 +126,14 @@ class Profile:
             )
         many = len(self.devices)
         rests = f"{self.rows:,} published rows ({self.models} models, {many} devices)"
-        words = [f"profile {self.name}: fitted to {rests}"]
+        parts = [f"profile {self.name}: fitted to {rests}"]
         if not self.knows(device):
-            words.append(f"none of them on {device.name}: interval widened")
+            parts.append(f"none of them on {device.name}: interval widened")
         if f"family:{precision.family}" not in self.group_offsets:
-            words.append(f"none of them in {precision.name}")
+            parts.append(f"none of them in {precision.name}")
         if device.confidence != "read":
-            words.append(f"data sheet of {device.name}: {device.confidence}, not read")
-        return "; ".join(words)
+            parts.append(f"data sheet of {device.name}: {device.confidence}, not read")
+        return "; ".join(parts)
 
 
 def group_names(device: Device, precision: Precision, label: str) -> tuple[str, ...]:
@@ -239,9 +239,9 @@ def find_profile(name: str | Profile | None) -> Profile:
             break
     if low in known:
         return _of_version(known[low], name)
-    own = find_machine_profile(low)
-    if own is not None:
-        return profile_of(own)
+    machine = find_machine_profile(low)
+    if machine is not None:
+        return profile_of(machine)
     names = ", ".join([*known, *machine_profile_names()])
     raise UsageError(
         f"{name!r:.60} is no profile: expected one of {names}, "
@@ -277,7 +277,7 @@ def _read_profile(path: str) -> Profile:
 def find_training_profile(name: str | None) -> Profile:
     """A profile by the name of a trainer. UsageError, with those known, for another."""
     known = training_profiles()
-    found = known.get(name or "default")
-    if found is None:
+    profile = known.get(name or "default")
+    if profile is None:
         raise UsageError(f"{name!r:.60} is no trainer: expected one of {', '.join(known)}")
-    return found
+    return profile

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @record
 class Engine:
-    """``splits`` is how it uses several devices unless told: ``heads`` or ``layers``.
+    """``splits`` is its default parallelism: ``heads`` (tensor) or ``layers`` (pipeline).
 
     ``chunk`` prompt tokens are read at once (None: all of them). ``half_accumulate``: products of
     half-precision numbers are summed in half precision where the device is faster at that.

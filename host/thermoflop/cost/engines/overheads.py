@@ -29,20 +29,20 @@ UPWARD = frozenset({"up_proj", "expert up", "shared up"})
 GATED = " x up"
 
 
-def apply_engine(found: list[Work], engine: Engine, precision: Precision) -> list[Work]:
+def apply_engine(works: list[Work], engine: Engine, precision: Precision) -> list[Work]:
     """The operators of a step as an engine runs them."""
     if engine.merges:
-        gated = any(work.name.endswith(GATED) for work in found)
-        counts = [_launches(work, gated) for work in found]
-        found = [
+        gated = any(work.name.endswith(GATED) for work in works)
+        counts = [_launches(work, gated) for work in works]
+        works = [
             work if count == work.launches else replace(work, launches=count)
-            for work, count in zip(found, counts, strict=True)
+            for work, count in zip(works, counts, strict=True)
         ]
     if engine.regrows:
-        found = [_with_cache_copies(work) if work.kind == "attention" else work for work in found]
+        works = [_with_cache_copies(work) if work.kind == "attention" else work for work in works]
     if engine.dequantizes is not None and precision.family in ("4w", "8w"):
-        found = [each for work in found for each in _dequantized(work, engine, precision)]
-    return found
+        works = [each for work in works for each in _dequantized(work, engine, precision)]
+    return works
 
 
 def apply_engine_to(work: Work, engine: Engine, precision: Precision, *, written: bool) -> Work:

@@ -170,13 +170,13 @@ def write_own(rows_path: str, profile_path: str) -> None:
     write_text(profile_path, json.dumps(profile, ensure_ascii=False, indent=1) + "\n")
 
 
-def main(words: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Rewrite the carried profiles; with ROWS.json PROFILE.json, make one of one's own."""
     import json
     from pathlib import Path
 
-    if len(words) == 2:
-        write_own(*words)
+    if len(arguments) == 2:
+        write_own(*arguments)
         return
 
     from thermoflop.cost import data

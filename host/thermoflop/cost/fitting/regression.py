@@ -132,8 +132,8 @@ def fits_without(
     normal, pull = jacobian.T @ jacobian, jacobian.T @ residual
     left = []
     for part in parts:
-        own = jacobian[part]
-        step = np.linalg.solve(normal - own.T @ own, pull - own.T @ residual[part])
+        without = jacobian[part]
+        step = np.linalg.solve(normal - without.T @ without, pull - without.T @ residual[part])
         left.append(_fit_at(unknowns, point + np.clip(step, -1.0, 1.0)))
     return left
 

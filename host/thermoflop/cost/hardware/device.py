@@ -117,13 +117,13 @@ class Device:
         Raises:
             UsageError: for a format that the device does not compute in.
         """
-        found = self.peaks.get(name) or self.peaks.get(SAME_UNIT.get(name, ""))
-        if found is None:
+        peak = self.peaks.get(name) or self.peaks.get(SAME_UNIT.get(name, ""))
+        if peak is None:
             known = ", ".join(self.peaks) or "none"
             raise UsageError(
                 f"{self.name} does not compute in {name}: its peaks are known for {known}"
             )
-        return found
+        return peak
 
     def ridge(self, name: str) -> float:
         """The intensity at which computing and reading memory take equally long (Williams 2009).

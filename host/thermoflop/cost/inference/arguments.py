@@ -1,4 +1,4 @@
-"""Checking what is asked of an estimate, before anything is computed."""
+"""Validate the arguments of ``estimate`` and ``fit`` before anything is computed."""
 
 from __future__ import annotations
 
@@ -107,13 +107,13 @@ def check_shapes(sizes: dict[str, Number]) -> None:
     try:
         np.broadcast_shapes(*shapes.values())
     except ValueError:
-        said = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise UsageError(f"arrays of shapes that do not fit each other: {said}") from None
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise UsageError(f"arrays of shapes that do not fit each other: {listed}") from None
 
 
 def _any(condition: Number) -> bool:
-    found = getattr(condition, "any", None)
-    return bool(condition if found is None else found())
+    reduce = getattr(condition, "any", None)
+    return bool(condition if reduce is None else reduce())
 
 
 def _check_positions(model: Model, prompt: Number, generate: Number) -> None:

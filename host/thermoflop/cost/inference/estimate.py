@@ -116,7 +116,7 @@ def estimate(
     """
     from thermoflop.cost.inference.arguments import checked_size, validate_arguments
 
-    known, device, asked = validate_arguments(
+    known, device, workload = validate_arguments(
         model, hardware, batch, prompt, generate, prefix, page
     )
     plan = choose_layout(devices, tp, pp, dp, ep, cp, overlap=overlap)
@@ -124,10 +124,10 @@ def estimate(
     if chunk is not None:
         checked_size("chunk", chunk, 1)
     setting = Setting(
-        known, device, plan, precision, find_profile(profile), prefix=asked.prefix, chunk=chunk
+        known, device, plan, precision, find_profile(profile), prefix=workload.prefix, chunk=chunk
     )
-    _check_replicas(asked.batch, dp)
-    return in_blocks(setting, asked)
+    _check_replicas(workload.batch, dp)
+    return in_blocks(setting, workload)
 
 
 def _check_replicas(batch: Number, dp: int) -> None:
@@ -140,18 +140,18 @@ def _check_replicas(batch: Number, dp: int) -> None:
 BLOCK = 16384
 
 
-def in_blocks(setting: Setting, asked: Workload) -> Estimate:
+def in_blocks(setting: Setting, workload: Workload) -> Estimate:
     """One estimate; of a grid, the blocks' results put together again."""
-    sizes = (asked.batch, asked.prompt, asked.generate, asked.prefix)
+    sizes = (workload.batch, workload.prompt, workload.generate, workload.prefix)
     if all(kind_of(size) != "numpy" for size in sizes):
-        return one(setting, asked)
+        return one(setting, workload)
     import numpy as np
 
     shaped = np.broadcast_arrays(*(np.asarray(size, dtype=np.float64) for size in sizes))
     shape = shaped[0].shape
     flat = [array.reshape(-1) for array in shaped]
     parts = [
-        one(setting, replace(asked, **dict(zip(_SIZES, block, strict=True))))
+        one(setting, replace(workload, **dict(zip(_SIZES, block, strict=True))))
         for block in _blocks(flat)
     ]
     joined: Estimate = _joined(parts, shape)
@@ -182,42 +182,42 @@ def _joined(parts: list[Any], shape: tuple[int, ...]) -> Any:
     return first
 
 
-def prompt_s(setting: Setting, asked: Workload) -> tuple[Number, Number]:
+def prompt_s(setting: Setting, workload: Workload) -> tuple[Number, Number]:
     """Bound and expectation of reading the prompt.
 
     The bound is that of the prompt read at once: an engine that reads it in chunks reads the
     weights again for each.
     """
-    batch, new = asked.batch / setting.plan.dp, asked.prompt - asked.prefix
-    least = setting.least_works(setting.whole_prompt(new, batch, asked.prefix))
+    batch, new = workload.batch / setting.plan.dp, workload.prompt - workload.prefix
+    least = setting.least_works(setting.whole_prompt(new, batch, workload.prefix))
     bound = bound_step_s(least, setting.limits, batch * new)
-    steps = setting.prompt_steps(new, batch, asked.prefix)
+    steps = setting.prompt_steps(new, batch, workload.prefix)
     return bound, setting.rates.efficiency.prompt_s + setting.steps_s(steps)
 
 
-def decoding_s(setting: Setting, asked: Workload) -> tuple[Number, Number]:
+def decoding_s(setting: Setting, workload: Workload) -> tuple[Number, Number]:
     """Bound and expectation of the ``generate - 1`` decode steps, both in closed form."""
-    batch, steps = asked.batch / setting.plan.dp, maximum(asked.generate - 1, 0)
+    batch, steps = workload.batch / setting.plan.dp, maximum(workload.generate - 1, 0)
     least, works = setting.least_decoding(batch), setting.decoding(batch)
     return (
-        bound_decode_s(least, asked.prompt, steps, setting.limits, batch, setting.ends),
-        decode_s(works, asked.prompt, steps, batch, setting.rates, setting.ends),
+        bound_decode_s(least, workload.prompt, steps, setting.limits, batch, setting.ends),
+        decode_s(works, workload.prompt, steps, batch, setting.rates, setting.ends),
     )
 
 
-def one(setting: Setting, asked: Workload) -> Estimate:
+def one(setting: Setting, workload: Workload) -> Estimate:
     """The estimate of one configuration, or of one block of a grid."""
-    first_bound, first = prompt_s(setting, asked)
-    later_bound, later = decoding_s(setting, asked)
-    steps = maximum(asked.generate - 1, 0)
+    first_bound, first = prompt_s(setting, workload)
+    later_bound, later = decoding_s(setting, workload)
+    steps = maximum(workload.generate - 1, 0)
     first_span = setting.span("prefill", first_bound, first)
     each = maximum(steps, 1)
     later_span = setting.span("token", later_bound / each, later / each)
     total = _total(first_span, later_span, first_bound + later_bound, steps)
     return Estimate(
-        setting.model.name, setting.device, setting.plan, setting.precision, asked.batch,
-        asked.prompt, asked.generate, first_span, later_span, total, _memory(setting, asked),
-        _energy(setting, asked, total),
+        setting.model.name, setting.device, setting.plan, setting.precision, workload.batch,
+        workload.prompt, workload.generate, first_span, later_span, total,
+        _memory(setting, workload), _energy(setting, workload, total),
         setting.profile.provenance(setting.device, setting.precision), CONVENTIONS, setting,
     )  # fmt: skip
 
@@ -230,24 +230,28 @@ def _total(first: Span, later: Span, bound: Number, steps: Number) -> Span:
     return Span(bound, maximum(expected, bound), maximum(low, bound), maximum(high, bound))
 
 
-def _memory(setting: Setting, asked: Workload) -> Memory:
-    batch = asked.batch / setting.plan.dp
-    return memory_of(setting.share, setting.device, asked.prompt, asked.generate, batch, asked.page)
+def _memory(setting: Setting, workload: Workload) -> Memory:
+    batch = workload.batch / setting.plan.dp
+    return memory_of(
+        setting.share, setting.device, workload.prompt, workload.generate, batch, workload.page
+    )
 
 
-def _energy(setting: Setting, asked: Workload, total: Span) -> Energy | None:
+def _energy(setting: Setting, workload: Workload, total: Span) -> Energy | None:
     """Energy of the run, from the FLOPs and bytes of its steps where nothing is wasted."""
     if setting.device.power_w is None:
         return None
-    batch, plan = asked.batch / setting.plan.dp, setting.plan
-    prompt = setting.whole_prompt(asked.prompt - asked.prefix, batch, asked.prefix)
+    batch, plan = workload.batch / setting.plan.dp, setting.plan
+    prompt = setting.whole_prompt(workload.prompt - workload.prefix, batch, workload.prefix)
     flops: Number = 0.0
     moved: Number = 0.0
-    for weight, step in generation_steps([(1.0, prompt)], asked.prompt, asked.generate, batch):
+    for weight, step in generation_steps(
+        [(1.0, prompt)], workload.prompt, workload.generate, batch
+    ):
         sums = sums_of(setting.least_works(step))
         flops = flops + weight * sums.flops
         moved = moved + weight * (sums.weight_bytes + sums.kv_bytes)
-    tokens = asked.batch * maximum(asked.generate, 1)
+    tokens = workload.batch * maximum(workload.generate, 1)
     peak = setting.limits.peak_flops_s
     return energy_of(
         setting.device, plan.devices, peak, flops / plan.pp, moved / plan.pp, total.expected_s,

@@ -51,33 +51,35 @@ class Question:
 
     def steps(self, setting: Setting) -> Weighted:
         """The steps that the time is made of, a generation's decode steps as the middle one."""
-        asked = self.workload
-        prompt = setting.prompt_steps(asked.prompt - asked.prefix, asked.batch, asked.prefix)
+        workload = self.workload
+        prompt = setting.prompt_steps(
+            workload.prompt - workload.prefix, workload.batch, workload.prefix
+        )
         if self.phase == "prefill":
             return prompt
         if self.phase == "total":
-            return generation_steps(prompt, asked.prompt, asked.generate, asked.batch)
-        decode = decode_step(middle_context(asked.prompt, asked.generate), asked.batch)
+            return generation_steps(prompt, workload.prompt, workload.generate, workload.batch)
+        decode = decode_step(middle_context(workload.prompt, workload.generate), workload.batch)
         return [(1.0, decode), *self.mixed_steps()]
 
     def mixed_steps(self) -> Weighted:
         """Prompts that a decode step of a full server carries: once in each sequence's life."""
-        asked = self.workload
-        if not (self.mixes_prefill and asked.generate and asked.prompt > asked.prefix):
+        workload = self.workload
+        if not (self.mixes_prefill and workload.generate and workload.prompt > workload.prefix):
             return []
-        prompt = prefill_step(asked.prompt - asked.prefix, 1, asked.prefix)
-        return [(asked.batch / asked.generate, prompt)]
+        prompt = prefill_step(workload.prompt - workload.prefix, 1, workload.prefix)
+        return [(workload.batch / workload.generate, prompt)]
 
 
 def answer(question: Question, profile: Profile) -> Span:
     """Bound, expectation and interval of the time that is asked for."""
-    setting, asked = question.setting(profile), question.workload
+    setting, workload = question.setting(profile), question.workload
     if question.phase == "total":
-        return one(setting, asked).total
+        return one(setting, workload).total
     if question.phase == "prefill":
-        return setting.span("prefill", *prompt_s(setting, asked))
-    middle = middle_context(asked.prompt, asked.generate)
-    bound, expected = decoding_s(setting, replace(asked, prompt=middle, prefix=0, generate=2))
+        return setting.span("prefill", *prompt_s(setting, workload))
+    middle = middle_context(workload.prompt, workload.generate)
+    bound, expected = decoding_s(setting, replace(workload, prompt=middle, prefix=0, generate=2))
     recorded = setting.rates.graphs
     for weight, step in question.mixed_steps():
         least, works = setting.least_works(step), setting.works(step)

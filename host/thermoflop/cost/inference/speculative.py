@@ -136,14 +136,14 @@ def speculate(
         >>> s.tokens_per_check == 1 + 1 / 2 + 1 / 4 + 1 / 8 + 1 / 16
         True
     """
-    large, device, asked = validate_arguments(model, hardware, batch, prompt, generate)
+    large, device, workload = validate_arguments(model, hardware, batch, prompt, generate)
     small, _, _ = validate_arguments(draft, device, batch, prompt, generate)
     checked_size("drafted", drafted, 1)
-    precision, found = choose_precision(dtype), find_profile(profile)
-    big = Setting(large, device, choose_layout(devices), precision, found)
-    little = Setting(small, device, choose_layout(1), precision, found)
-    middle = middle_context(asked.prompt, asked.generate)
-    check = big.works(big.check_step(drafted + 1, asked.batch, middle))
+    precision, rates = choose_precision(dtype), find_profile(profile)
+    big = Setting(large, device, choose_layout(devices), precision, rates)
+    little = Setting(small, device, choose_layout(1), precision, rates)
+    middle = middle_context(workload.prompt, workload.generate)
+    check = big.works(big.check_step(drafted + 1, workload.batch, middle))
     return Speculation(
         large.name, small.name, drafted, acceptance, tokens_per_check(acceptance, drafted),
         float(little.steps_s([(1.0, decode_step(middle, batch))])),

@@ -49,11 +49,13 @@ def precision_of(
         if word in low:
             name = "exl2-" + low.split()[1] if meaning == "exl2-" else meaning
             break
-    found = choose_precision(name, kv_label if kv_label in ("fp8", "int8", "fp16") else None)
+    precision = choose_precision(name, kv_label if kv_label in ("fp8", "int8", "fp16") else None)
     if weights_gib and params:
         bits = weights_gib * 2**30 * 8 / params
-        found = replace(found, weight_bits=bits, kept_bits=max(bits, min(found.kept_bits, bits)))
-    return found
+        precision = replace(
+            precision, weight_bits=bits, kept_bits=max(bits, min(precision.kept_bits, bits))
+        )
+    return precision
 
 
 def config_of(shape: dict[str, Any]) -> dict[str, Any]:

@@ -33,13 +33,13 @@ class Sums:
     wire_bytes: Number
 
 
-def sums_of(found: Sequence[Work]) -> Sums:
+def sums_of(works: Sequence[Work]) -> Sums:
     """The sums over all operators. Element-wise work counts no FLOPs: it may be free."""
     flops: Number = 0.0
     weights: Number = 0.0
     cache: Number = 0.0
     wire: Number = 0.0
-    for work in found:
+    for work in works:
         if work.kind == "network":
             wire = wire + work.times * work.activation_bytes
             continue
@@ -78,9 +78,9 @@ def parts_of(sums: Sums, limits: Limits, sequences: Number) -> tuple[Number, Num
     )
 
 
-def bound_step_s(found: Sequence[Work], limits: Limits, sequences: Number) -> Number:
+def bound_step_s(works: Sequence[Work], limits: Limits, sequences: Number) -> Number:
     """The bound of one step."""
-    computing, moving, sending = parts_of(sums_of(found), limits, sequences)
+    computing, moving, sending = parts_of(sums_of(works), limits, sequences)
     return maximum(maximum(computing, moving), sending)
 
 

@@ -184,8 +184,8 @@ def _waiting_s(paces: list[Pace], host: Number, count: Number) -> Number:
 
 def _device_at(paces: list[Pace], step: Number) -> tuple[Number, Number]:
     """Seconds of a step on the device, and how fast they grow."""
-    found = [pace.at(step) for pace in paces]
-    return sum(seconds for seconds, _ in found), sum(rise for _, rise in found)
+    pairs = [pace.at(step) for pace in paces]
+    return sum(seconds for seconds, _ in pairs), sum(rise for _, rise in pairs)
 
 
 def _ceiling(value: Number) -> Number:
@@ -198,16 +198,3 @@ def _ceiling(value: Number) -> Number:
 
 def _any(condition: Number) -> bool:
     return bool(condition.any() if kind_of(condition) == "numpy" else condition)
-
-
-def loop_decode_s(
-    works_at: Works, start: int, steps: int, sequences: Number, rates: Rates
-) -> float:
-    """The same as a loop over steps: what the closed form is tested against."""
-    total = 0.0
-    for step in range(steps):
-        found = works_at(start + step)
-        waits = 0.0 if rates.graphs else rates.host_s(found)
-        total += max(rates.device_s(found), waits)
-        total += rates.overhead_s(sequences)
-    return total

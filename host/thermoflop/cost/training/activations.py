@@ -19,37 +19,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.errors import UsageError
-
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
-
-FORMS = (
-    "none",
-    "tensor",
-    "tensor+sequence",
-    "tensor, selective",
-    "tensor+sequence, selective",
-    "full",
-)
-
-
-def layer_activation_bytes(
-    form: str, s: Number, b: Number, h: Number, a: Number, t: Number = 1
-) -> Number:
-    """Bytes of one layer in one of ``FORMS``. UsageError for another word."""
-    scores = 5 * a * s / h
-    forms = {
-        "none": 34 + scores,
-        "tensor": 10 + 24 / t + scores / t,
-        "tensor+sequence": (34 + scores) / t,
-        "tensor, selective": 10 + 24 / t,
-        "tensor+sequence, selective": 34 / t,
-        "full": 2,
-    }
-    if form not in forms:
-        raise UsageError(f"{form!r:.40} is no form: expected one of {'; '.join(FORMS)}")
-    return s * b * h * forms[form]
 
 
 def form_of(recompute: str, tp: int, *, sequence: bool, fused: bool) -> str:

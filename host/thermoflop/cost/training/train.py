@@ -34,14 +34,6 @@ CONVENTIONS = ("full", "causal")
 TRAINABLE = frozenset({"16", "32", "tf32", "8", "4"})
 
 
-def training_days(tokens: float, params: float, devices: int, flops_s: float) -> float:
-    """8 T P / (n X): days with one recomputation (Narayanan et al. 2021, section 5.1).
-
-    GPT-3: 300e9 tokens, 175e9 parameters, 1024 devices at 140e12 FLOP/s: 34 days.
-    """
-    return 8 * tokens * params / (devices * flops_s) / 86400
-
-
 def bubble_share(pp: int, micro_batches: float, virtual: int = 1) -> float:
     """Idle over working time of a pipeline: (p - 1)/(v m) (Narayanan et al. 2021)."""
     return (pp - 1) / (virtual * micro_batches)

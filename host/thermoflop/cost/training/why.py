@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 def training_rates(iteration: Iteration, profile: str | None) -> Rates:
     """The rates of a trainer's profile on the device."""
-    found = find_training_profile(profile)
-    efficiency = found.efficiency(iteration.device, iteration.precision, iteration.engine)
+    trainer = find_training_profile(profile)
+    efficiency = trainer.efficiency(iteration.device, iteration.precision, iteration.engine)
     return rates_of(iteration.device, iteration.precision, efficiency)
 
 
 def training_reasons(iteration: Iteration, profile: str | None) -> tuple[list[Reason], float]:
     """Every operator of an iteration on one device, and the seconds besides."""
     rates = training_rates(iteration, profile)
-    found = [
+    works = [
         replace(work, times=weight * work.times)
         for weight, part in trained(iteration)
         for work in part
     ]
-    return reasons(found, rates), rates.efficiency.step_s
+    return reasons(works, rates), rates.efficiency.step_s
 
 
 def training_why_text(iteration: Iteration, profile: str | None) -> str:

@@ -61,10 +61,10 @@ def trained(iteration: Iteration) -> list[tuple[float, list[Work]]]:
         replace(work, times=work.times * _executions(work, iteration)) for work in share.works(step)
     ]
     slots = slots_of(iteration)
-    found = [(slots, micro)]
+    parts = [(slots, micro)]
     if plan.pp > 1:
-        found.append((2.0 * iteration.micro_batches, _sends(share, iteration)))
-    return [*found, (1.0, _once(share, iteration))]
+        parts.append((2.0 * iteration.micro_batches, _sends(share, iteration)))
+    return [*parts, (1.0, _once(share, iteration))]
 
 
 def _executions(work: Work, iteration: Iteration) -> float:

@@ -128,17 +128,17 @@ def _percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
-def _row(name: str, found: dict[str, Any]) -> list[str]:
+def _row(name: str, totals: dict[str, Any]) -> list[str]:
     return [
         shortened(name, 35),
-        str(found["compared"]),
-        str(found["with_expectation"]),
-        str(found["bound_violations"]),
-        _percent(found["median_abs_error"]),
-        _percent(found["median_abs_error_latency"]),
-        _percent(found["p90_abs_error"]),
-        _percent(found["median_bias"]),
-        _percent(found["coverage_80"]),
+        str(totals["compared"]),
+        str(totals["with_expectation"]),
+        str(totals["bound_violations"]),
+        _percent(totals["median_abs_error"]),
+        _percent(totals["median_abs_error_latency"]),
+        _percent(totals["p90_abs_error"]),
+        _percent(totals["median_bias"]),
+        _percent(totals["coverage_80"]),
     ]
 
 
@@ -168,9 +168,9 @@ def report_text(report: TimesReport, *, each: bool = False) -> str:
     ]
     rows = [_HEAD, _row("all", summary(report.compared))]
     for key in (lambda each: each.phase, lambda each: each.engine, lambda each: each.device):
-        found = by(report.compared, key)
+        groups = by(report.compared, key)
         rows.append([""] * len(_HEAD))
-        rows += [_row(name, each) for name, each in found.items()]
+        rows += [_row(name, each) for name, each in groups.items()]
     blocks.append(table(rows))
     blocks.append(
         "n rows, with an expectation, that beat the bound; absolute error: median, of tokens and\n"

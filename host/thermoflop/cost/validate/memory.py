@@ -164,10 +164,10 @@ class MemoryReport:
 
     def groups(self) -> dict[str, list[MemoryRow]]:
         """Rows by kind and engine."""
-        found: dict[str, list[MemoryRow]] = {}
+        groups: dict[str, list[MemoryRow]] = {}
         for each in self.compared:
-            found.setdefault(f"{each.kind} | {each.engine}", []).append(each)
-        return found
+            groups.setdefault(f"{each.kind} | {each.engine}", []).append(each)
+        return groups
 
     def json_text(self) -> str:
         """One JSON object."""
@@ -185,9 +185,9 @@ class MemoryReport:
         """A table by kind and engine, or of every row."""
         rows = [["", "n", "median", "p90", "bias"]]
         for name, group in self.groups().items():
-            found = _summary(group)
-            shown = (f"{100 * found[key]:.1f} %" for key in ("median", "p90", "bias"))
-            rows.append([name[:70], str(len(group)), *shown])
+            totals = _summary(group)
+            cells = (f"{100 * totals[key]:.1f} %" for key in ("median", "p90", "bias"))
+            rows.append([name[:70], str(len(group)), *cells])
             if each:
                 rows += [
                     [f"  {one.row_id} {one.model}", "", f"{100 * one.error:+.1f} %", "", ""]

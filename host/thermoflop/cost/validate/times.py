@@ -50,14 +50,14 @@ def validate_training(files: Sequence[str] = ()) -> TimesReport:
 
 
 def _report(
-    carried: str, read: Read, files: Sequence[str], wanted: Callable[[object], bool]
+    carried: str, read: Read, files: Sequence[str], is_wanted: Callable[[object], bool]
 ) -> TimesReport:
     """The rows that the package carries, or those of files that are wanted."""
     raw_rows = published(carried)
     rows, skipped = rows_of(raw_rows, read)
     if not files:
         return TimesReport(len(raw_rows), tuple(_held_out(rows)), tuple(skipped))
-    raw_rows = [raw for path in files for raw in read_rows(path) if wanted(raw)]
+    raw_rows = [raw for path in files for raw in read_rows(path) if is_wanted(raw)]
     mine, skipped = rows_of(raw_rows, read)
     known = {identity(row) for row in rows} & {identity(row) for row in mine}
     held = {}

@@ -23,23 +23,23 @@ if TYPE_CHECKING:
     from thermoflop.cost.inference.result import Estimate
 
 
-def why_memory(found: Estimate, key: str, room: Fit | None = None) -> Explanation:
+def why_memory(estimate: Estimate, key: str, capacity: Fit | None = None) -> Explanation:
     """What is behind a number of memory, size or energy. UsageError for a key that names none."""
-    if key.startswith("fit.") and room is not None:
-        return _fit(room, key)
+    if key.startswith("fit.") and capacity is not None:
+        return _fit(capacity, key)
     known = {
         "memory.weights": _weights, "memory.cache": _cache, "memory.activations": _activations,
         "memory.reserve": _reserve, "memory.total": _total, "model.params": _params,
         "model.kv": _kv, "energy.power": _power, "energy.token": _energy, "energy.run": _energy,
         "energy.rise": _rise,
     }  # fmt: skip
-    if key not in known or (key.startswith("energy.") and found.energy is None):
+    if key not in known or (key.startswith("energy.") and estimate.energy is None):
         raise UsageError(f"{key!r:.60} names no number of this estimate")
-    return known[key](found, key)
+    return known[key](estimate, key)
 
 
-def _weights(found: Estimate, _key: str) -> Explanation:
-    setting = found.setting
+def _weights(estimate: Estimate, _key: str) -> Explanation:
+    setting = estimate.setting
     precision, description = setting.precision, setting.share.description
     by_group: dict[str, list[float]] = {}
 
@@ -73,30 +73,30 @@ def _weights(found: Estimate, _key: str) -> Explanation:
             f"{precision.kept_bits:g} in tables, head, norms and biases"
         )
     ]
-    if found.plan.pp > 1:
+    if estimate.plan.pp > 1:
         notes.append("the fullest pipeline stage; the table is all stages together")
-    value = gigabytes(found.memory.weight_bytes)
+    value = gigabytes(estimate.memory.weight_bytes)
     formula = ("weights = sum of parameters x bits / 8, on one device", f"  = {value}")
     return Explanation(
         "weights", value, formula, ("group", "parameters", "bytes"), rows, "", tuple(notes)
     )
 
 
-def _cache(found: Estimate, _key: str) -> Explanation:
-    setting = found.setting
-    description, plan = setting.share.description, found.plan
-    tokens = found.prompt + found.generate
-    held = cache_elements(description, tokens, 0, found.memory.page_tokens)
+def _cache(estimate: Estimate, _key: str) -> Explanation:
+    setting = estimate.setting
+    description, plan = setting.share.description, estimate.plan
+    tokens = estimate.prompt + estimate.generate
+    held = cache_elements(description, tokens, 0, estimate.memory.page_tokens)
     states = state_elements(description)
-    batch, width = found.batch / plan.dp, setting.precision.kv_bytes
+    batch, width = estimate.batch / plan.dp, setting.precision.kv_bytes
     stage = stage_share(layers_of(description), plan.pp)
-    value = gigabytes(found.memory.kv_bytes)
+    value = gigabytes(estimate.memory.kv_bytes)
     lines = (
         "cache = elements of a sequence x sequences x bytes of an element"
         + (" x share of the fullest stage" if plan.pp > 1 else ""),
         f"  = ({held:,.0f} + {states:,.0f}) x {batch:g} x {width:g} B"
         + (f" x {stage:.3g}" if plan.pp > 1 else ""),
-        f"  = {found.memory.kv_bytes:,.0f} B = {value}",
+        f"  = {estimate.memory.kv_bytes:,.0f} B = {value}",
     )
     notes = (
         (
@@ -107,9 +107,9 @@ def _cache(found: Estimate, _key: str) -> Explanation:
     return Explanation("cache", value, lines, notes=notes)
 
 
-def _activations(found: Estimate, _key: str) -> Explanation:
-    value = gigabytes(found.memory.activation_bytes)
-    tokens = min(found.prompt * found.batch / found.plan.dp, TOKENS_IN_FLIGHT)
+def _activations(estimate: Estimate, _key: str) -> Explanation:
+    value = gigabytes(estimate.memory.activation_bytes)
+    tokens = min(estimate.prompt * estimate.batch / estimate.plan.dp, TOKENS_IN_FLIGHT)
     lines = (
         "activations = tokens in flight x widest layer x bytes + logits in fp32",
         f"  = {value}, with {tokens:,.0f} tokens in flight",
@@ -118,9 +118,9 @@ def _activations(found: Estimate, _key: str) -> Explanation:
     return Explanation("activations", value, lines, notes=notes)
 
 
-def _reserve(found: Estimate, _key: str) -> Explanation:
-    setting = found.setting
-    value = gigabytes(found.memory.reserve_bytes)
+def _reserve(estimate: Estimate, _key: str) -> Explanation:
+    setting = estimate.setting
+    value = gigabytes(estimate.memory.reserve_bytes)
     whole = gigabytes(setting.device.memory_bytes)
     lines = (
         f"reserve = {RESERVE_BYTES / 1e9:g} GB + {RESERVE_SHARE:.0%} of the device's memory",
@@ -130,8 +130,8 @@ def _reserve(found: Estimate, _key: str) -> Explanation:
     return Explanation("reserve", value, lines, notes=notes)
 
 
-def _total(found: Estimate, _key: str) -> Explanation:
-    memory = found.memory
+def _total(estimate: Estimate, _key: str) -> Explanation:
+    memory = estimate.memory
     parts = (memory.weight_bytes, memory.kv_bytes, memory.activation_bytes, memory.reserve_bytes)
     value = gigabytes(memory.total_bytes)
     verdict = (
@@ -148,8 +148,8 @@ def _total(found: Estimate, _key: str) -> Explanation:
     return Explanation("memory of the fullest device", value, lines, notes=("GB is 1e9 bytes",))
 
 
-def _params(found: Estimate, _key: str) -> Explanation:
-    setting = found.setting
+def _params(estimate: Estimate, _key: str) -> Explanation:
+    setting = estimate.setting
     model = setting.model
     rows = tuple((group, f"{count:,}") for group, count in model.params_by_group.items())
     value = f"{model.params:,}"
@@ -158,10 +158,10 @@ def _params(found: Estimate, _key: str) -> Explanation:
     return Explanation("parameters", value, lines, ("group", "parameters"), rows, "", notes)
 
 
-def _kv(found: Estimate, _key: str) -> Explanation:
-    setting = found.setting
+def _kv(estimate: Estimate, _key: str) -> Explanation:
+    setting = estimate.setting
     held = cache_elements(setting.model.description, 1, windowed=False)
-    width = found.precision.kv_bytes
+    width = estimate.precision.kv_bytes
     value = f"{held * width:,.0f} B"
     lines = (
         "cache of a token = elements in all layers x bytes of an element",
@@ -170,8 +170,8 @@ def _kv(found: Estimate, _key: str) -> Explanation:
     return Explanation("cache of one token of one sequence", value, lines)
 
 
-def _power(found: Estimate, _key: str) -> Explanation:
-    energy = found.energy
+def _power(estimate: Estimate, _key: str) -> Explanation:
+    energy = estimate.energy
     assert energy is not None  # noqa: S101
     value = f"{digits(energy.power_w)} W"
     between = f"{digits(energy.power_low_w)} .. {digits(energy.power_high_w)} W"
@@ -181,31 +181,31 @@ def _power(found: Estimate, _key: str) -> Explanation:
     )
 
 
-def _energy(found: Estimate, key: str) -> Explanation:
-    energy = found.energy
+def _energy(estimate: Estimate, key: str) -> Explanation:
+    energy = estimate.energy
     assert energy is not None  # noqa: S101
     whole = f"{digits(energy.energy_j)} J"
     lines = [
         "energy = devices x power x time",
         (
-            f"  = {found.plan.devices} x {digits(energy.power_w)} W x "
-            f"{seconds(found.total.expected_s)} = {whole}"
+            f"  = {estimate.plan.devices} x {digits(energy.power_w)} W x "
+            f"{seconds(estimate.total.expected_s)} = {whole}"
         ),
     ]
     title, value = "energy of the run", whole
     if key == "energy.token":
         title, value = "energy of a token", f"{digits(energy.per_token_j)} J"
-        each = "generated tokens" if found.generate else "sequences"
-        lines += [f"a token = energy / (batch x {each})",
-                  f"  = {whole} / {found.batch * max(found.generate, 1):,} = {value}"]  # fmt: skip
+        each = "generated tokens" if estimate.generate else "sequences"
+        tokens = estimate.batch * max(estimate.generate, 1)
+        lines += [f"a token = energy / (batch x {each})", f"  = {whole} / {tokens:,} = {value}"]
     between = f"{digits(energy.energy_low_j)} .. {digits(energy.energy_high_j)} J"
     notes = (f"80 % interval of the run {between}", energy.assumption)
     return Explanation(title, value, tuple(lines), notes=notes)
 
 
-def _rise(found: Estimate, key: str) -> Explanation:
-    setting = found.setting
-    energy, resistance = found.energy, setting.device.thermal_resistance_c_per_w
+def _rise(estimate: Estimate, key: str) -> Explanation:
+    setting = estimate.setting
+    energy, resistance = estimate.energy, setting.device.thermal_resistance_c_per_w
     if energy is None or energy.rise_c is None or resistance is None:
         raise UsageError(f"{key} has no number: the thermal resistance is not known")
     value = f"{digits(energy.rise_c)} °C"
@@ -214,18 +214,22 @@ def _rise(found: Estimate, key: str) -> Explanation:
     return Explanation("steady temperature above the coolant", value, lines)
 
 
-def _fit(room: Fit, key: str) -> Explanation:
-    capacity = gigabytes(room.memory.capacity_bytes)
-    rule = f"weights + cache + activations + reserve <= {capacity} on the fullest device"
-    notes: tuple[str, ...] = (room.memory.assumption,)
+def _fit(capacity: Fit, key: str) -> Explanation:
+    memory = gigabytes(capacity.memory.capacity_bytes)
+    rule = f"weights + cache + activations + reserve <= {memory} on the fullest device"
+    notes: tuple[str, ...] = (capacity.memory.assumption,)
     if key == "fit.batch":
-        title, value, least = "largest batch at this context", f"{room.largest_batch:,}", "largest"
+        title, value, least = (
+            "largest batch at this context",
+            f"{capacity.largest_batch:,}",
+            "largest",
+        )
     elif key == "fit.context":
         title, least = "longest context at this batch", "longest"
-        value = f"{room.longest_context:,} tokens"
+        value = f"{capacity.longest_context:,} tokens"
         notes = (*notes, "never longer than the positions that the model has")
     elif key == "fit.devices":
-        title, value, least = "fewest devices for this", describe_devices(room), "fewest"
+        title, value, least = "fewest devices for this", describe_devices(capacity), "fewest"
         notes = (*notes, "heads are divided over up to 8 devices, layers beyond")
     else:
         raise UsageError(f"{key!r:.60} names no number of this estimate")

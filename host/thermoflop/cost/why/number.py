@@ -32,53 +32,58 @@ _SPREADS = {"first": "prefill", "token": "token"}
 _SHOWN = 14
 
 
-def why_number(found: Estimate, key: str, room: Fit | None = None) -> Explanation:
+def why_number(estimate: Estimate, key: str, capacity: Fit | None = None) -> Explanation:
     """What is behind the number of that key. UsageError for a key that names none.
 
     ``fit.*`` are numbers of ``room``, made with the same model, device and sizes.
     """
     kind, _, rest = key.partition(".")
-    if kind in _SPANS and rest in _OF_SPAN and (kind == "first" or found.generate > 1):
-        return _OF_SPAN[rest](found, kind)
+    if kind in _SPANS and rest in _OF_SPAN and (kind == "first" or estimate.generate > 1):
+        return _OF_SPAN[rest](estimate, kind)
     if kind == "rate" and rest in ("prefill", "decode", "all"):
-        return _rate(found, rest)
+        return _rate(estimate, rest)
     if kind == "op":
-        return _operator(found, rest)
+        return _operator(estimate, rest)
     from thermoflop.cost.why.memory import why_memory
 
-    return why_memory(found, key, room)
+    return why_memory(estimate, key, capacity)
 
 
-def _operator(found: Estimate, rest: str) -> Explanation:
-    setting = found.setting
+def _operator(estimate: Estimate, rest: str) -> Explanation:
+    setting = estimate.setting
     phase, _, number = rest.partition(".")
-    parts = parts_shown(found)
+    parts = parts_shown(estimate)
     if phase not in parts or not number.isdecimal() or len(number) > 6:
         raise UsageError(f"op.{rest!s:.40} names no operator: expected {' or '.join(PHASES)}, 0...")
     return why_operator(setting, parts[phase], int(number))
 
 
-def _span(found: Estimate, kind: str) -> Span:
-    return {"first": found.first_token, "token": found.per_token, "total": found.total}[kind]
+def _span(estimate: Estimate, kind: str) -> Span:
+    return {"first": estimate.first_token, "token": estimate.per_token, "total": estimate.total}[
+        kind
+    ]
 
 
-def _expected(found: Estimate, kind: str) -> Explanation:
-    setting = found.setting
-    span, (phase, words) = _span(found, kind), _SPANS[kind]
-    title, value = f"{words}: expected", seconds(span.expected_s)
+def _expected(estimate: Estimate, kind: str) -> Explanation:
+    setting = estimate.setting
+    span, (phase, label) = _span(estimate, kind), _SPANS[kind]
+    title, value = f"{label}: expected", seconds(span.expected_s)
     if kind == "total":
-        first, each = seconds(found.first_token.expected_s), seconds(found.per_token.expected_s)
+        first, each = (
+            seconds(estimate.first_token.expected_s),
+            seconds(estimate.per_token.expected_s),
+        )
         return Explanation(
             title, value,
             ("all = first token + (generated - 1) x each token",
-             f"  = {first} + {found.generate - 1:,} x {each} = {value}"),
-            notes=(found.provenance,),
+             f"  = {first} + {estimate.generate - 1:,} x {each} = {value}"),
+            notes=(estimate.provenance,),
         )  # fmt: skip
-    parts = parts_shown(found)
+    parts = parts_shown(estimate)
     part, lines = parts[phase], _step_lines(parts, phase, setting)
-    notes = [found.provenance]
+    notes = [estimate.provenance]
     if phase == "decode":
-        notes.insert(0, f"{value} is the mean of {found.generate - 1:,} steps over the growing "
+        notes.insert(0, f"{value} is the mean of {estimate.generate - 1:,} steps over the growing "
                         "context; the table is the step in the middle")  # fmt: skip
     if span.expected_s <= span.bound_s:
         notes.insert(0, "the fitted rates pass the data sheet here: raised to the bound")
@@ -137,19 +142,19 @@ def operator_rows(part: Part, setting: Setting) -> tuple[tuple[tuple[str, ...], 
     return tuple(rows), max(shares, key=lambda name: shares[name])
 
 
-def _bound(found: Estimate, kind: str) -> Explanation:
-    setting = found.setting
-    span, (phase, words) = _span(found, kind), _SPANS[kind]
-    title, value = f"{words}: bound", seconds(span.bound_s)
+def _bound(estimate: Estimate, kind: str) -> Explanation:
+    setting = estimate.setting
+    span, (phase, label) = _span(estimate, kind), _SPANS[kind]
+    title, value = f"{label}: bound", seconds(span.bound_s)
     note = "the data sheet's rates with nothing wasted and all overlapped: no real run is faster"
     if kind == "total":
-        first, each = seconds(found.first_token.bound_s), seconds(found.per_token.bound_s)
-        filled = f"  = {first} + {found.generate - 1:,} x {each} = {value}"
+        first, each = seconds(estimate.first_token.bound_s), seconds(estimate.per_token.bound_s)
+        filled = f"  = {first} + {estimate.generate - 1:,} x {each} = {value}"
         rule = "all = first token + (generated - 1) x each token"
         return Explanation(title, value, (rule, filled), notes=(note,))
-    limits, batch = setting.limits, found.batch / found.plan.dp
-    part = parts_shown(found)[phase]
-    new, sequences = found.prompt - setting.prefix, batch
+    limits, batch = setting.limits, estimate.batch / estimate.plan.dp
+    part = parts_shown(estimate)[phase]
+    new, sequences = estimate.prompt - setting.prefix, batch
     works = setting.least_decoding(batch)(part.cached)
     if phase == "prefill":
         works, sequences = (
@@ -192,16 +197,16 @@ def _bound_lines(
     return lines, max(times, key=lambda name: times[name])
 
 
-def _interval(found: Estimate, kind: str) -> Explanation:
-    setting = found.setting
-    span, (_, words) = _span(found, kind), _SPANS[kind]
+def _interval(estimate: Estimate, kind: str) -> Explanation:
+    setting = estimate.setting
+    span, (_, label) = _span(estimate, kind), _SPANS[kind]
     value = f"{seconds(span.low_s)} .. {seconds(span.high_s)}"
-    title = f"{words}: 80 % interval"
+    title = f"{label}: 80 % interval"
     if kind == "total":
         lines: tuple[str, ...] = (
             "low = low of the first token + (generated - 1) x low of each token; high likewise",
         )
-        return Explanation(title, value, lines, notes=(found.provenance,))
+        return Explanation(title, value, lines, notes=(estimate.provenance,))
     spread = setting.spread(_SPREADS[kind])
     expected = seconds(span.expected_s)
     lines = (
@@ -219,7 +224,7 @@ def _interval(found: Estimate, kind: str) -> Explanation:
             f"80 % of {spread.rows:,} published rows, each predicted by a fit without it, "
             "measured between these multiples of the expectation; none below the bound"
         ),
-        found.provenance,
+        estimate.provenance,
     )
     return Explanation(title, value, lines, notes=notes)
 
@@ -229,24 +234,24 @@ _OF_SPAN: dict[str, Callable[[Estimate, str], Explanation]] = {
 }  # fmt: skip
 
 
-def _rate(found: Estimate, which: str) -> Explanation:
-    batch = f"{found.batch:,}"
+def _rate(estimate: Estimate, which: str) -> Explanation:
+    batch = f"{estimate.batch:,}"
     if which == "prefill":
-        value = f"{digits(found.prefill_tokens_per_s)} tokens/s"
-        time = seconds(found.first_token.expected_s)
-        lines = ("batch x prompt / first token", f"  = {batch} x {found.prompt:,} / {time}")
+        value = f"{digits(estimate.prefill_tokens_per_s)} tokens/s"
+        time = seconds(estimate.first_token.expected_s)
+        lines = ("batch x prompt / first token", f"  = {batch} x {estimate.prompt:,} / {time}")
         return Explanation("prompt tokens a second", value, (*lines, f"  = {value}"))
-    if found.generate < 2:
+    if estimate.generate < 2:
         raise UsageError(f"rate.{which} has no number: fewer than two tokens are generated")
     if which == "decode":
-        value = f"{digits(found.decode_tokens_per_s)} tokens/s"
-        lines = ("batch / each token", f"  = {batch} / {seconds(found.per_token.expected_s)}")
+        value = f"{digits(estimate.decode_tokens_per_s)} tokens/s"
+        lines = ("batch / each token", f"  = {batch} / {seconds(estimate.per_token.expected_s)}")
         return Explanation(
             "generated tokens a second while decoding", value, (*lines, f"  = {value}")
         )
-    value = f"{digits(found.tokens_per_s)} tokens/s"
-    time = seconds(found.total.expected_s)
-    lines = ("batch x generated / all", f"  = {batch} x {found.generate:,} / {time}")
+    value = f"{digits(estimate.tokens_per_s)} tokens/s"
+    time = seconds(estimate.total.expected_s)
+    lines = ("batch x generated / all", f"  = {batch} x {estimate.generate:,} / {time}")
     return Explanation(
         "generated tokens a second, prompt included", value, (*lines, f"  = {value}")
     )

@@ -171,9 +171,9 @@ def symbolic_work(setting: Setting, part: Part, index: int) -> tuple[Work, dict[
     if engine.unfused:
         step = replace(step, kernels="eager")
     place = index - sum(work.name == DEQUANTIZE for work in part.works[:index])
-    found = works(whole.description, step, setting.precision)[place]
+    symbolic = works(whole.description, step, setting.precision)[place]
     written = index > 0 and part.works[index - 1].name == DEQUANTIZE
-    return apply_engine_to(found, engine, setting.precision, written=written), values
+    return apply_engine_to(symbolic, engine, setting.precision, written=written), values
 
 
 def _whole(size: float) -> Number:
@@ -202,5 +202,5 @@ def _letter(symbol: Any, values: dict[Any, Number]) -> str:
     name = str(symbol)
     base = name if name in MEANINGS else name.rpartition("_")[0]
     value = values[symbol]
-    shown = f"{value:,}" if isinstance(value, int) else digits(float(value))
-    return f"{name} = {shown}: {MEANINGS.get(base, 'size')}"
+    text = f"{value:,}" if isinstance(value, int) else digits(float(value))
+    return f"{name} = {text}: {MEANINGS.get(base, 'size')}"

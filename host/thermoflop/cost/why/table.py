@@ -35,9 +35,9 @@ class Reason:
     binds: str
 
 
-def reasons(found: Sequence[Work], rates: Rates) -> list[Reason]:
+def reasons(works: Sequence[Work], rates: Rates) -> list[Reason]:
     """Why each operator takes what it takes."""
-    return [_reason(work, rates) for work in found]
+    return [_reason(work, rates) for work in works]
 
 
 def _reason(work: Work, rates: Rates) -> Reason:
@@ -51,7 +51,7 @@ def _reason(work: Work, rates: Rates) -> Reason:
     )  # fmt: skip
 
 
-def shares_by_class(found: Iterable[Reason]) -> dict[str, tuple[float, float]]:
+def shares_by_class(operators: Iterable[Reason]) -> dict[str, tuple[float, float]]:
     """Shares of FLOPs and of time by class of operator (Ivanov et al. 2021).
 
     FLOPs of norms and element-wise work are their operations on single elements: below a hundredth
@@ -59,25 +59,25 @@ def shares_by_class(found: Iterable[Reason]) -> dict[str, tuple[float, float]]:
     """
     flops: dict[str, float] = {}
     time: dict[str, float] = {}
-    for reason in found:
+    for reason in operators:
         flops[reason.kind] = flops.get(reason.kind, 0.0) + reason.flops
         time[reason.kind] = time.get(reason.kind, 0.0) + reason.time_s
     all_flops, all_time = sum(flops.values()) or 1.0, sum(time.values()) or 1.0
     return {kind: (flops[kind] / all_flops, time[kind] / all_time) for kind in flops}
 
 
-def reasons_text(title: str, found: list[Reason], overhead_s: float) -> str:
+def reasons_text(title: str, operators: list[Reason], overhead_s: float) -> str:
     """A table of the operators of a step, largest times first, and the shares of the classes."""
-    total = sum(reason.time_s for reason in found) + overhead_s
+    total = sum(reason.time_s for reason in operators) + overhead_s
     rows = [["operator", "class", "x", "FLOP", "bytes", "FLOP/B", "time", "%", "binds"]]
-    for reason in sorted(found, key=lambda each: -each.time_s):
+    for reason in sorted(operators, key=lambda each: -each.time_s):
         if reason.time_s > 0.0005 * total:
             rows.append(_reason_row(reason, total))
     overhead = ["host and scheduler", "", "", "", "", "", seconds(overhead_s),
                 f"{100 * overhead_s / total:.1f}", "step"]  # fmt: skip
     shares = [
         f"  {kind}: {100 * flops:.2f} % of FLOPs, {100 * time:.1f} % of time"
-        for kind, (flops, time) in shares_by_class(found).items()
+        for kind, (flops, time) in shares_by_class(operators).items()
     ]
     return "\n".join([f"{title}: {seconds(total)}", table([*rows, overhead], left=2), *shares])
 
@@ -155,15 +155,15 @@ def _launching(rates: Rates) -> str:
     return f"  a step takes at least {each} of the host's time for each kernel that it launches"
 
 
-def steps_of(found: Estimate) -> dict[str, tuple[list[Reason], float]]:
+def steps_of(estimate: Estimate) -> dict[str, tuple[list[Reason], float]]:
     """The reasons of reading the prompt and of the middle decode step, with their overheads.
 
     Of a prompt that is read in chunks it is the middle chunk and what is left after the last; the
     title says how many there are.
     """
-    setting = found.setting
+    setting = estimate.setting
     steps = {}
-    for part in parts_shown(found).values():
+    for part in parts_shown(estimate).values():
         title = part.label if part.phase != "decode" else f"one token after {part.cached}"
         if part.factor != 1:
             title = f"{digits(part.factor)} x {title}"
@@ -171,9 +171,9 @@ def steps_of(found: Estimate) -> dict[str, tuple[list[Reason], float]]:
     return steps
 
 
-def why_text(found: Estimate) -> str:
+def why_text(estimate: Estimate) -> str:
     """Everything behind an estimate."""
-    setting = found.setting
+    setting = estimate.setting
     blocks = [formula_text(setting)]
-    blocks += [reasons_text(title, *why) for title, why in steps_of(found).items()]
+    blocks += [reasons_text(title, *why) for title, why in steps_of(estimate).items()]
     return "\n\n".join(blocks)

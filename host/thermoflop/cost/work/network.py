@@ -48,19 +48,6 @@ def steps_of(collective: str, ranks: int, algorithm: str = "ring") -> int:
     return 2 * once if collective == "all-reduce" else once
 
 
-def collective_s(
-    collective: str,
-    message_bytes: Number,
-    ranks: int,
-    link_bytes_s: float,
-    latency_s: float = 0.0,
-    algorithm: str = "ring",
-) -> Number:
-    """Seconds of one collective over links of ``link_bytes_s`` in one direction."""
-    wire = wire_bytes(collective, message_bytes, ranks)
-    return wire / link_bytes_s + steps_of(collective, ranks, algorithm) * latency_s
-
-
 def _checked(collective: str, ranks: int) -> None:
     if collective not in COLLECTIVES:
         known = ", ".join(COLLECTIVES)
@@ -84,7 +71,7 @@ def tensor_parallel_works(
     """
     if tp == 1:
         return []
-    found = []
+    works = []
     for stack in description.stacks:
         if stack.role != "decoder":
             continue
@@ -93,23 +80,23 @@ def tensor_parallel_works(
             message = tokens * stack.hidden * wide_bytes
             wire = wire_bytes("all-reduce", message, tp)
             steps = float(ceil(log2(tp)))
-            found.append(network_work("all-reduce", run.times * blocks, wire, steps))
-    return found
+            works.append(network_work("all-reduce", run.times * blocks, wire, steps))
+    return works
 
 
 def expert_parallel_works(
     description: Description, tokens: Number, wide_bytes: float, ep: int
 ) -> list[Work]:
     """Tokens sent to their experts and back: two all-to-alls of k h elements a token and layer."""
-    found = []
+    works = []
     for stack in description.stacks:
         for run in stack.runs:
             feed = run.layer.feed
             if isinstance(feed, Moe):
                 message = tokens * feed.top_k * feed.hidden * wide_bytes
                 wire = wire_bytes("all-to-all", message, ep)
-                found.append(network_work("all-to-all", 2 * run.times, wire, log2(ep)))
-    return found
+                works.append(network_work("all-to-all", 2 * run.times, wire, log2(ep)))
+    return works
 
 
 def pipeline_works(

@@ -83,8 +83,8 @@ class Layout:
             ("ep", self.ep),
             ("cp", self.cp),
         )
-        said = " ".join(f"{name}={degree}" for name, degree in named if degree > 1)
-        return said or "one device"
+        degrees = " ".join(f"{name}={degree}" for name, degree in named if degree > 1)
+        return degrees or "one device"
 
 
 def choose_layout(
@@ -97,7 +97,7 @@ def choose_layout(
     sequence: bool = False,
     overlap: float = 0.0,
 ) -> Layout:
-    """A plan, heads being split over the devices that nothing else is said of. UsageError if the
+    """A layout; what no degree is given for goes to tensor parallelism. UsageError if the
     degrees do not multiply to ``devices``."""
     named = {"devices": devices, "tp": tp, "pp": pp, "dp": dp, "ep": ep, "cp": cp}
     for name, value in named.items():
@@ -167,24 +167,24 @@ class Share:
     def _build(self, step: Step, kernels: str) -> list[Work]:
         plan, wide = self.plan, self.precision.activation_bytes
         step, joined = as_run(step, kernels)
-        found = works_of(self.operators(step), self.precision, joined=joined)
+        works = works_of(self.operators(step), self.precision, joined=joined)
         tokens = step.batch * step.new
         if plan.cp > 1:
             split = step.encode is not False
-            found = [_context_share(work, plan.cp, split) for work in found]
-            context = _ring_works(found, plan.cp) if split else _merged_works(found, plan.cp)
+            works = [_context_share(work, plan.cp, split) for work in works]
+            context = _ring_works(works, plan.cp) if split else _merged_works(works, plan.cp)
             tokens = tokens / plan.cp if split else tokens
         if plan.tp > 1:
-            found += tensor_parallel_works(self.description, tokens, wide, plan.tp)
+            works += tensor_parallel_works(self.description, tokens, wide, plan.tp)
         if plan.ep > plan.tp:
-            found += expert_parallel_works(self.whole, tokens / plan.tp, wide, plan.ep)
+            works += expert_parallel_works(self.whole, tokens / plan.tp, wide, plan.ep)
         if plan.cp > 1:
-            found += context
+            works += context
         if plan.pp > 1:
-            found += pipeline_works(self.description, tokens, wide, plan.pp)
+            works += pipeline_works(self.description, tokens, wide, plan.pp)
         if plan.overlap:
-            found = [_hidden(work, plan.overlap) for work in found]
-        return found
+            works = [_hidden(work, plan.overlap) for work in works]
+        return works
 
 
 def _key(step: Step, kernels: str) -> tuple[object, ...] | None:
@@ -220,7 +220,7 @@ def _context_share(work: Work, cp: int, split: bool) -> Work:
     return replace(shared, kv_bytes=work.kv_bytes / cp)
 
 
-def _merged_works(found: list[Work], cp: int) -> list[Work]:
+def _merged_works(works: list[Work], cp: int) -> list[Work]:
     """Decoding over a divided cache: partial results of every head meet in an all-reduce.
 
     Queries in and results out are the activations of attention; the results, with a maximum and a
@@ -233,15 +233,15 @@ def _merged_works(found: list[Work], cp: int) -> list[Work]:
             wire_bytes("all-reduce", work.activation_bytes / 2, cp),
             steps_of("all-reduce", cp, "tree"),
         )
-        for work in found
+        for work in works
         if work.kind == "attention"
     ]
 
 
-def _ring_works(found: list[Work], cp: int) -> list[Work]:
+def _ring_works(works: list[Work], cp: int) -> list[Work]:
     """Ring attention: keys and values of all pass every device (Liu, Zaharia, Abbeel 2023)."""
     return [
         network_work("ring KV", work.times, wire_bytes("all-gather", work.kv_bytes, cp), cp - 1)
-        for work in found
+        for work in works
         if work.kind == "attention"
     ]

@@ -103,7 +103,7 @@ def as_run(step: Step, kernels: str) -> tuple[Step, bool]:
 
 def works_of(operators: Iterable[Operator], precision: Precision, *, joined: bool) -> list[Work]:
     """Operators with their formats; ``joined``: attention is one kernel, its scores on the chip."""
-    found: list[Work] = []
+    done: list[Work] = []
     pending: Work | None = None
     scores: Attend | None = None
     for operator in operators:
@@ -112,12 +112,12 @@ def works_of(operators: Iterable[Operator], precision: Precision, *, joined: boo
         if joined and isinstance(operator, Attend | Softmax):
             pending = _joined(pending, operator, precision)
             if isinstance(operator, Attend) and operator.values:
-                found.append(pending)
+                done.append(pending)
                 pending = None
             continue
         work = work_of(operator, precision)
-        found.append(replace(work, operator=scores) if isinstance(operator, Softmax) else work)
-    return found
+        done.append(replace(work, operator=scores) if isinstance(operator, Softmax) else work)
+    return done
 
 
 def work_of(operator: Operator, precision: Precision) -> Work:
@@ -196,6 +196,6 @@ def window_ends(description: Description) -> tuple[int, ...]:
     return tuple(sorted(ends))
 
 
-def launches_of(found: Sequence[Work]) -> Number:
+def launches_of(works: Sequence[Work]) -> Number:
     """Kernels that the host launches in a step."""
-    return sum(work.times * work.launches for work in found)
+    return sum(work.times * work.launches for work in works)
