@@ -12,7 +12,7 @@ def loop_decode_s(
     works_at: Callable[[int], Sequence[Work]],
     start: int,
     steps: int,
-    sequences: Number,
+    sequences: int,
     rates: Rates,
 ) -> float:
     """Seconds of ``steps`` decode steps, one after the other."""
