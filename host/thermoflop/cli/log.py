@@ -13,7 +13,8 @@ from thermoflop.cli.streams import show_progress
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from thermoflop.runs.record.log import Progress, RunResult
+    from thermoflop.pico.link import Link
+    from thermoflop.runs.record.log import RunResult
 
 EPILOG = """\
 The run goes on until --duration has passed, Ctrl-C or SIGTERM, and ends in order: exit code 0.
@@ -72,10 +73,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _show_counters(progress: Progress) -> None:
+def _show_counters(elapsed_s: float, link: Link) -> None:
     """What has come so far, as the line of progress on a terminal."""
-    counters, last = progress.counters, progress.last
-    parts = [f"{progress.elapsed_s:6.0f} s", f"{counters.samples} samples"]
+    counters, last = link.tracker.counters, link.tracker.last_sample
+    parts = [f"{elapsed_s:6.0f} s", f"{counters.samples} samples"]
     if last is not None:
         parts.append("no valid reading" if last.temp_c is None else f"{last.temp_c:.2f} °C")
         parts.append("fan on" if last.fan else "fan off")
@@ -83,7 +84,7 @@ def _show_counters(progress: Progress) -> None:
     lost = counters.lost_samples + counters.bad_lines
     if lost:
         parts.append(f"{lost} lost or bad")
-    if not progress.connected:
+    if not link.connected:
         parts.append("waiting for the board to come back")
     show_progress("  ".join(parts))
 

@@ -34,6 +34,13 @@ def now() -> dict[str, Any]:
     return {"utc": utc, "wall_s": round(wall_s, 3), "mono_s": round(time.monotonic(), 6)}
 
 
+def ended(start: dict[str, Any], end: str, why: str | None) -> dict[str, Any]:
+    """This moment as the end of a run that began at ``start``: how, why, and after how long."""
+    end_now = now()
+    duration_s = round(float(end_now["mono_s"]) - float(start["mono_s"]), 6)
+    return {**end_now, "end": end, "why": why, "duration_s": duration_s}
+
+
 def command_line() -> list[str]:
     """How this process was called."""
     return list(sys.orig_argv)

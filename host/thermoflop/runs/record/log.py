@@ -10,14 +10,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from thermoflop.errors import StorageError, ThermoflopError
-from thermoflop.pico.link import FIRST_LINE_S
+from thermoflop.pico.link import FIRST_LINE_S, Link
 from thermoflop.pico.track import BoardLine, Counters, HostEvent
-from thermoflop.pico.wire import Sample
 from thermoflop.runs import facts
 from thermoflop.runs.folder.records import Record
 from thermoflop.runs.folder.store import RunStore, safe_name
@@ -44,16 +43,6 @@ class RunResult:
     lines_written: int
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What a person wants to see while a run goes on."""
-
-    elapsed_s: float
-    counters: Counters
-    last: Sample | None
-    connected: bool
-
-
 def record(
     port: str | None,
     out: Path,
@@ -61,7 +50,7 @@ def record(
     name: str = "log",
     duration_s: float | None = None,
     on_line: Callable[[BoardLine], None] = lambda _: None,
-    on_progress: Callable[[Progress], None] = lambda _: None,
+    on_progress: Callable[[float, Link], None] = lambda *_: None,
     stop: threading.Event | None = None,
     command: Sequence[str] | None = None,
     first_line_s: float = FIRST_LINE_S,
@@ -69,52 +58,49 @@ def record(
     """Record the board at ``port`` into a new folder under ``out`` until time, stop or failure.
 
     ``on_line`` is called with each good line after it is in the file: it is the acknowledgement.
-    ``on_progress`` is called about once a second. BoardError when the port does not lead to a
-    board, StorageError when the folder cannot be written; what was acknowledged stays.
+    ``on_progress`` is called about once a second, with the seconds so far and the link. BoardError
+    when the port does not lead to a board, StorageError when the folder cannot be written; what was
+    acknowledged stays.
     """
     safe_name(name)  # a name that cannot be used is refused before the port is opened
     queue, stop = ItemQueue(), stop or threading.Event()
     board, first_items = connect(port, queue, stop, first_line_s)
     try:
-        log = _Log(board, queue, RunStore(out, name), on_line, on_progress)
-        log.start(name, list(command or facts.command_line()))
+        head = {
+            "name": name,
+            "command": list(command or facts.command_line()),
+            "git": facts.git_revision(),
+            "host": facts.host_facts(),
+        }
+        log = _Log(board, queue, RunStore(out, name), head, on_line, on_progress)
         return log.run(first_items, duration_s, stop)
     finally:
         board.link.stop()
 
 
+@dataclass(slots=True)
 class _Log:
     """The state of one run while it is made."""
 
-    def __init__(
-        self,
-        board: BoardSource,
-        queue: ItemQueue,
-        store: RunStore,
-        on_line: Callable[[BoardLine], None],
-        on_progress: Callable[[Progress], None],
-    ) -> None:
-        self._board, self._queue, self._store = board, queue, store
-        self._on_line, self._on_progress = on_line, on_progress
-        self._start = facts.now()
-        self._progress_s = 0.0
-        self._drops_noted = 0
-        self._head: dict[str, Any] = {}
-
-    def start(self, name: str, command: list[str]) -> None:
-        """Write ``run.json`` for the first time."""
-        host, git = facts.host_facts(), facts.git_revision()
-        self._head = {"name": name, "command": command, "git": git, "host": host}
-        self._write_run(None)
+    board: BoardSource
+    queue: ItemQueue
+    store: RunStore
+    head: dict[str, Any]
+    on_line: Callable[[BoardLine], None]
+    on_progress: Callable[[float, Link], None]
+    start: dict[str, Any] = field(default_factory=facts.now)
+    progress_s: float = 0.0
+    drops_noted: int = 0
 
     def run(
         self, items: list[Record], duration_s: float | None, stop: threading.Event
     ) -> RunResult:
         """Go on to the end; the last lines before it are written, too."""
+        self._write_run(None)
         try:
             end, why = self._loop(items, duration_s, stop)
-            self._board.link.stop()  # before the last items are taken: none may come after them
-            self._write_items(self._queue.take(0.0))
+            self.board.link.stop()  # before the last items are taken: none may come after them
+            self._write_items(self.queue.take(0.0))
         except BaseException as error:
             self._end("failed", _why_failed(error), quiet=True)
             raise
@@ -123,7 +109,7 @@ class _Log:
     def _loop(
         self, items: list[Record], duration_s: float | None, stop: threading.Event
     ) -> tuple[str, str | None]:
-        start_s, link = time.monotonic(), self._board.link
+        start_s, link = time.monotonic(), self.board.link
         while True:
             self._write_items(items)
             elapsed_s = time.monotonic() - start_s
@@ -134,57 +120,53 @@ class _Log:
                 return "time", None
             if link.gone and not items:
                 return "gone", link.gone
-            items = self._queue.take(WAIT_S)
+            items = self.queue.take(WAIT_S)
 
     def _write_items(self, items: Sequence[Record]) -> None:
         is_news = False
         for item in items:
-            self._store.write(item)
-            is_news |= self._board.learn(item)
+            self.store.write(item)
+            is_news |= self.board.learn(item)
             if isinstance(item, BoardLine):
-                self._on_line(item)
-        dropped = self._queue.dropped
-        if dropped > self._drops_noted:
-            self._drops_noted = self._board.link.tracker.counters.host_drops = dropped
+                self.on_line(item)
+        dropped = self.queue.dropped
+        if dropped > self.drops_noted:
+            self.drops_noted = self.board.link.tracker.counters.host_drops = dropped
             detail = {"total": dropped, "why": "the disk was slower than the board for too long"}
             items = [*items, HostEvent(time.monotonic(), time.time(), "host_drops", detail)]
-            self._store.write(items[-1])
-        self._store.sync(now=any(map(is_urgent, items)))
+            self.store.write(items[-1])
+        self.store.sync(now=any(map(is_urgent, items)))
         if is_news:
             self._write_run(None)
 
     def _report(self, elapsed_s: float) -> None:
-        if time.monotonic() - self._progress_s < 1.0:
+        if time.monotonic() - self.progress_s < 1.0:
             return
-        self._progress_s = time.monotonic()
-        link = self._board.link
-        self._on_progress(
-            Progress(elapsed_s, link.tracker.counters, link.tracker.last_sample, link.connected)
-        )
+        self.progress_s = time.monotonic()
+        self.on_progress(elapsed_s, self.board.link)
 
     def _write_run(self, ended: dict[str, Any] | None) -> None:
-        board = self._board.to_json()
-        times = {"port": board["port"], "started": self._start, "ended": ended}
-        self._store.write_run({**self._head, **times, **board})
+        board = self.board.to_json()
+        times = {"port": board["port"], "started": self.start, "ended": ended}
+        self.store.write_run({**self.head, **times, **board})
 
     def _end(self, end: str, why: str | None, quiet: bool = False) -> RunResult:
         """Close the run; ``quiet`` when another error is already on its way to the user."""
-        ended = {**facts.now(), "end": end, "why": why}
-        duration_s = float(ended["mono_s"]) - float(self._start["mono_s"])
+        ended = facts.ended(self.start, end, why)
         try:
             try:
-                self._store.close()
+                self.store.close()
             finally:
-                self._write_run({**ended, "duration_s": round(duration_s, 6)})
+                self._write_run(ended)
         except StorageError:
             if not quiet:
                 raise
-        board = self._board
+        board = self.board
         return RunResult(
-            folder=self._store.folder,
+            folder=self.store.folder,
             end=end,
             why=why,
-            duration_s=duration_s,
+            duration_s=ended["duration_s"],
             counters=board.link.tracker.counters,
             summary=board.summary(),
             clocks=board.clocks(),

@@ -69,7 +69,6 @@ class _Session:
         self._wake = threading.Event()
         self._signals = Signals(self._wake, plan.grace_s)
         self._trials = trials(plan)
-        self._absent: dict[str, str] = {}
         self._clocks = ClockWatch()
         self._passed_over = 0
         self._enough = False  # says the watcher
@@ -82,9 +81,9 @@ class _Session:
             self._board, why, waiting = open_board(plan.port, self._queue)
             if self._board is not None:
                 stack.callback(self._board.link.stop)
-            self._note_absent("board", why)
+            self._absent = {} if why is None else {"board": why}
             self._gpus, why = open_gpus(plan.gpu, self._queue, plan.rate_hz, plan.gpu_library)
-            self._note_absent("gpu", why)
+            self._absent |= {} if why is None else {"gpu": why}
             self._predictions = self._predict(why)
             self._sensor = (
                 choose_sensor(plan.gate, self._board, self._gpus) if plan.gate is not None else None
@@ -264,16 +263,11 @@ class _Session:
     def _keys(self, at_s: float, keys: dict[str, Any]) -> None:
         self._queue([keys_event(at_s, keys)])
 
-    def _note_absent(self, source: str, why: str | None) -> None:
-        if why is not None:
-            self._absent[source] = why
-
     def _finish(self, end: str, why: str | None) -> dict[str, Any]:
         if self._board is not None:
             self._board.link.stop()
         self._drain()
-        ended = {**facts.now(), "end": end, "why": why}
-        ended["duration_s"] = round(float(ended["mono_s"]) - float(self._start["mono_s"]), 6)
+        ended = facts.ended(self._start, end, why)
         self._store.close()
         return self._write_run(ended)
 
