@@ -47,9 +47,9 @@ def test_the_reply_with_our_id_is_the_answer() -> None:
 
     with Pty() as pty:
         board = Board(pty, answer)
-        found = ask(Target(pty.path), "set", ["on_c", "29.5"])
+        result = ask(Target(pty.path), "set", ["on_c", "29.5"])
         assert len(board.heard) == 1
-    assert found.detail == {"on_c": 29.5}
+    assert result.detail == {"on_c": 29.5}
 
 
 def test_a_refusal_is_said_in_the_boards_words_and_cleaned() -> None:
@@ -76,10 +76,10 @@ def test_an_unanswered_command_is_sent_once_more_with_the_same_id() -> None:
 
     with Pty() as pty:
         Board(pty, answer)
-        found = ask(Target(pty.path), "save", reply_s=1.0)
+        result = ask(Target(pty.path), "save", reply_s=1.0)
     assert len(tries) == 2
     assert tries[0] == tries[1]
-    assert found.detail == {"dup": True}
+    assert result.detail == {"dup": True}
 
 
 def test_counts_are_waited_for_whole() -> None:
@@ -94,10 +94,10 @@ def test_counts_are_waited_for_whole() -> None:
 
     with Pty() as pty:
         Board(pty, answer)
-        found = ask(Target(pty.path), "mults", ["96", "96", "12288", "128", "2048", "49152"])
-    assert found.to_json()["page"] == 1770868703232
-    assert found.to_json()["params"] == 174563733504
-    assert len(found.mults) == 4
+        result = ask(Target(pty.path), "mults", ["96", "96", "12288", "128", "2048", "49152"])
+    assert result.to_json()["page"] == 1770868703232
+    assert result.to_json()["params"] == 174563733504
+    assert len(result.mults) == 4
 
 
 def test_lines_that_belong_to_a_reply_come_with_it() -> None:
@@ -108,8 +108,8 @@ def test_lines_that_belong_to_a_reply_come_with_it() -> None:
 
     with Pty() as pty:
         Board(pty, answer)
-        found = ask(Target(pty.path), "get")
-    assert [line.line + b"\n" for line in found.lines] == [settings_line()]
+        result = ask(Target(pty.path), "get")
+    assert [line.line + b"\n" for line in result.lines] == [settings_line()]
 
 
 def test_a_board_that_talks_and_does_not_answer_is_told_from_silence() -> None:

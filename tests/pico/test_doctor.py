@@ -125,8 +125,8 @@ def test_a_modem_manager_that_was_told_off_is_no_problem() -> None:
 
 def test_a_version_that_was_not_heard_is_not_known_and_not_wrong() -> None:
     """It is said once a minute."""
-    found = judge(facts(heard=Heard(3.0, 99, 9)))
-    assert [f.check for f in found if f.state == "unknown"] == ["version"]
+    findings = judge(facts(heard=Heard(3.0, 99, 9)))
+    assert [f.check for f in findings if f.state == "unknown"] == ["version"]
 
 
 def test_text_from_the_port_cannot_drive_the_terminal() -> None:
@@ -148,12 +148,12 @@ def test_listening_hears_a_board_and_writes_nothing() -> None:
         data = hello_line() + sample_line(0)
         thread = threading.Thread(target=say_until_told, args=(pty, data, stop), daemon=True)
         thread.start()
-        found = gather(pty.path, ask=False, listen_s=5.0)
+        findings = gather(pty.path, ask=False, listen_s=5.0)
         stop.set()
         thread.join()
-    assert found.heard is not None
-    assert found.heard.fw == "0.1.0"
-    assert found.open_error is None
+    assert findings.heard is not None
+    assert findings.heard.fw == "0.1.0"
+    assert findings.open_error is None
 
 
 def test_a_prompt_is_recognised() -> None:
@@ -163,8 +163,8 @@ def test_a_prompt_is_recognised() -> None:
         data = b"MicroPython v1.27 on x\r\n>>> "
         thread = threading.Thread(target=say_until_told, args=(pty, data, stop), daemon=True)
         thread.start()
-        found = gather(pty.path, ask=False, listen_s=0.6)
+        findings = gather(pty.path, ask=False, listen_s=0.6)
         stop.set()
         thread.join()
-    (finding,) = (f for f in judge(found) if f.check == "firmware")
+    (finding,) = (f for f in judge(findings) if f.check == "firmware")
     assert "prompt" in finding.text

@@ -146,9 +146,9 @@ def check_whole(image: Path, said: str) -> None:
     """The board starts with one firmware whole, and it is the one that the error named."""
     version = says_after_start(image).removeprefix("running ")
     assert version in ("old", "new")
-    found = read_image(image)
-    staged = {path for path in found if path.startswith("/next.part/")}
-    rest = {path: found[path] for path in found if path not in staged}
+    files = read_image(image)
+    staged = {path for path in files if path.startswith("/next.part/")}
+    rest = {path: files[path] for path in files if path not in staged}
     assert rest == on_flash(small_files(version)) | {"/settings.txt": SETTINGS}
     if flashing.OLD_KEPT in said:
         assert version == "old"

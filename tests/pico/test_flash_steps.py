@@ -139,9 +139,9 @@ def recover_with_cuts(world: Any, old: dict[str, bytes], new: dict[str, bytes]) 
     world.flash.cut_after = None
     start(world)
     assert world.flash.files.items() >= SETTINGS.items()
-    found = root(world)
-    assert found in (on_flash(old), on_flash(new))
-    return "new" if found == on_flash(new) else "old"
+    files = root(world)
+    assert files in (on_flash(old), on_flash(new))
+    return "new" if files == on_flash(new) else "old"
 
 
 def test_a_cut_first_install_leaves_the_other_program_or_the_new_firmware_whole() -> None:
@@ -154,14 +154,14 @@ def test_a_cut_first_install_leaves_the_other_program_or_the_new_firmware_whole(
             update(world, new)
             break
         except fakes.PowerCut:
-            found = root(world)
-        if found["/main.py"] == new["main.py"]:
+            files = root(world)
+        if files["/main.py"] == new["main.py"]:
             world.flash.cut_after = None
             start(world)
             assert root(world) == on_flash(new) | {"/main.old.py": blink["/main.py"]}
         else:
-            found.pop("/main.old.py", None)
-            assert found == blink
+            files.pop("/main.old.py", None)
+            assert files == blink
     assert root(world) == on_flash(new) | {"/main.old.py": blink["/main.py"]}
 
 

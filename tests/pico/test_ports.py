@@ -92,10 +92,10 @@ def test_boards_come_first_and_ports_that_are_nothing_not_at_all(
         made("/dev/ttyACM1", 0x2E8A, 0x0005, "Board in FS mode", "USB VID:PID"),
     ]
     monkeypatch.setattr(pyserial_ports, "comports", lambda: there)
-    found = ports.list_ports()
-    assert [port.device for port in found] == ["/dev/ttyACM1", "/dev/ttyACM0"]
-    assert [port.usb_id for port in found] == ["2e8a:0005", "0403:6001"]
-    assert found[1].description == r"evil\x1b[2J"
+    listed = ports.list_ports()
+    assert [port.device for port in listed] == ["/dev/ttyACM1", "/dev/ttyACM0"]
+    assert [port.usb_id for port in listed] == ["2e8a:0005", "0403:6001"]
+    assert listed[1].description == r"evil\x1b[2J"
 
 
 def test_a_second_reader_is_refused() -> None:

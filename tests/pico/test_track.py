@@ -174,7 +174,7 @@ class BadCable:
         self.stream = b"\n" + b"".join(map(self._boot, self.boots))
 
     def _boot(self, boot: str) -> bytes:
-        said, drops = b"", 0
+        sent, drops = b"", 0
         for seq in range(1700):
             # the first of all and the last of each boot arrive: a loss there leaves no trace
             is_safe = seq == 1699 or (boot == self.boots[0] and seq == 0)
@@ -185,8 +185,8 @@ class BadCable:
                 continue
             if dice >= 0.04:
                 self.delivered[boot, seq] = line
-            said += self._mangle(line, dice) if dice < 0.04 else line
-        return said
+            sent += self._mangle(line, dice) if dice < 0.04 else line
+        return sent
 
     def _mangle(self, line: bytes, dice: float) -> bytes:
         self.lost += 1

@@ -63,13 +63,13 @@ def test_phases_last_until_the_next_mark_or_the_end_of_the_trial(tmp_path: Path)
         mark(7, None),
         mark(8, tokens=50),
     ]
-    found = analyze(write(tmp_path, records))
-    phases = [(p.window.name, p.window.start_s, p.window.end_s) for p in found.phases]
+    analysis = analyze(write(tmp_path, records))
+    phases = [(p.window.name, p.window.start_s, p.window.end_s) for p in analysis.phases]
     assert phases == [("prefill", 2, 4), ("decode", 4, 7)]
-    assert found.phases[0].tokens_per_s == 50
-    assert found.phases[1].window.sums["tokens"] == 2
-    assert found.phases[1].window.last["loss"] == 2.5
-    assert found.trials[0].window.sums["tokens"] == 152
+    assert analysis.phases[0].tokens_per_s == 50
+    assert analysis.phases[1].window.sums["tokens"] == 2
+    assert analysis.phases[1].window.last["loss"] == 2.5
+    assert analysis.trials[0].window.sums["tokens"] == 152
 
 
 def test_a_mark_belongs_to_the_trial_that_runs(tmp_path: Path) -> None:
@@ -81,16 +81,16 @@ def test_a_mark_belongs_to_the_trial_that_runs(tmp_path: Path) -> None:
         *trial(1.01, 2, 1),
         mark(1.2, "b"),
     ]
-    found = analyze(write(tmp_path, records))
-    assert [(p.window.name, p.window.trial) for p in found.phases] == [("a", 0), ("b", 1)]
-    assert found.trials[0].window.sums == {"tokens": 1}
+    analysis = analyze(write(tmp_path, records))
+    assert [(p.window.name, p.window.trial) for p in analysis.phases] == [("a", 0), ("b", 1)]
+    assert analysis.trials[0].window.sums == {"tokens": 1}
 
 
 @pytest.mark.parametrize("every_s", EVERY_S)
 def test_energy_is_the_counters_and_the_integral_checks_it(tmp_path: Path, every_s: float) -> None:
     """200 W for 200 readings' time at 100 tokens/s: 2 J a token, 200 FLOP/s of 1000."""
-    found = decode_run(tmp_path, 2.0, 1.0, every_s)
-    (phase,) = found.phases
+    analysis = decode_run(tmp_path, 2.0, 1.0, every_s)
+    (phase,) = analysis.phases
     assert phase.energy[0].counter_j == pytest.approx(200 * 200 * every_s, rel=1e-3)
     assert phase.energy[0].check == pytest.approx(1.0, abs=1e-3)
     assert phase.joules_per_token == pytest.approx(2.0, rel=1e-3)
@@ -106,9 +106,9 @@ def test_throttled_share_and_what_it_took_are_recovered(
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
-        found = decode_run(Path(folder), cut_from, slow, every_s)
-    assert found.throttled_share[0] == pytest.approx(1 - cut_from, abs=0.01)
-    (lost,) = found.lost
+        analysis = decode_run(Path(folder), cut_from, slow, every_s)
+    assert analysis.throttled_share[0] == pytest.approx(1 - cut_from, abs=0.01)
+    (lost,) = analysis.lost
     assert lost.by == "tokens"
     assert lost.error is not None
     assert abs(lost.share - (1 - slow) * (1 - cut_from)) < lost.error + 0.02
@@ -117,8 +117,8 @@ def test_throttled_share_and_what_it_took_are_recovered(
 
 def test_throttled_throughout_falls_back_on_the_clock(tmp_path: Path) -> None:
     """And says so; there is no free rate to compare with."""
-    found = decode_run(tmp_path, 0.0, 1.0)
-    assert [lost.by for lost in found.lost] == ["clock"]
+    analysis = decode_run(tmp_path, 0.0, 1.0)
+    assert [lost.by for lost in analysis.lost] == ["clock"]
 
 
 @settings(max_examples=15, deadline=None)
@@ -136,8 +136,8 @@ def test_the_boards_clock_is_told_in_the_hosts(drift_ppm: float, seed: int, ever
         truth.append(true_s)
         records.append(board_sample(true_s + rng.expovariate(200), seq, up_s=up_s))
     with tempfile.TemporaryDirectory() as folder:
-        found = analyze(write(Path(folder), records))
-    board = found.data.board
+        analysis = analyze(write(Path(folder), records))
+    board = analysis.data.board
     assert board is not None
     assert board.clock_error_s is not None
     worst_s = max(abs(a - b) for a, b in zip(board.t_s, truth, strict=True))
@@ -161,25 +161,25 @@ def test_the_fans_time_is_one_in_report_analysis_and_summary(
     records = [board_settings(0, 29.0, 28.0)]
     records += [board_sample(every_s * n, n, up_s=every_s * n, fan=int(n >= 75)) for n in numbers]
     folder = write(tmp_path, records)
-    found = analyze(folder)
-    assert found.fan_duty == pytest.approx(0.25)
+    analysis = analyze(folder)
+    assert analysis.fan_duty == pytest.approx(0.25)
     assert summarize_run(folder).fan_duty == pytest.approx(0.25)
-    series = run_series(found)
+    series = run_series(analysis)
     spans_s = [end_s - start_s for start_s, end_s in series["fan"]]
     assert spans_s == pytest.approx([24 * every_s, every_s], abs=0.002)
     (board,) = (panel for panel in series["panels"] if panel["title"] == "Board temperature")
     assert [value for _, value in board["curves"][0]["points"]].count(None) == 1
-    assert found.data.board is not None
-    assert found.data.board.on_c == 29.0
+    assert analysis.data.board is not None
+    assert analysis.data.board.on_c == 29.0
 
 
 def test_a_restart_of_the_board_ends_what_the_fan_was_known_to_do(tmp_path: Path) -> None:
     """Nothing says how long it was off: 1 of 2 watched steps had the fan on, none between."""
     records = [board_sample(n, n, up_s=float(n), fan=1) for n in range(2)]
     records += [board_sample(2 + n, n, boot="b00702", up_s=float(n)) for n in range(2)]
-    found = analyze(write(tmp_path, records))
-    assert found.fan_duty == 0.5
-    assert run_series(found)["fan"] == [[0.0, 1.0]]
+    analysis = analyze(write(tmp_path, records))
+    assert analysis.fan_duty == 0.5
+    assert run_series(analysis)["fan"] == [[0.0, 1.0]]
 
 
 @pytest.mark.parametrize("every_s", EVERY_S)
@@ -191,38 +191,38 @@ def test_a_gap_in_a_gpus_readings_is_one_for_energy_throttling_and_curve(
     times_s += [times_s[-1] + 120.0, times_s[-1] + 120.0 + every_s]
     whole_s = times_s[-1]
     readings = [gpu(t_s, 100.0, 0.0, 0x4 if 5 <= n < 15 else 0) for n, t_s in enumerate(times_s)]
-    found = analyze(write(tmp_path, [*trial(0, whole_s), *readings]))
-    (energy,) = found.trials[0].energy.values()
+    analysis = analyze(write(tmp_path, [*trial(0, whole_s), *readings]))
+    (energy,) = analysis.trials[0].energy.values()
     assert energy.watched_s == pytest.approx(20 * every_s)
     assert energy.integral_j == pytest.approx(2000 * every_s)
-    assert found.throttled_share == {0: pytest.approx(0.5)}
-    assert found.trials[0].throttled_s == pytest.approx(10 * every_s)
-    (power,) = (p for p in run_series(found)["panels"] if p["title"] == "GPU power")
+    assert analysis.throttled_share == {0: pytest.approx(0.5)}
+    assert analysis.trials[0].throttled_s == pytest.approx(10 * every_s)
+    (power,) = (p for p in run_series(analysis)["panels"] if p["title"] == "GPU power")
     assert [value for _, value in power["curves"][0]["points"]].count(None) == 1
 
 
 def test_a_window_within_a_gap_watched_nothing(tmp_path: Path) -> None:
     """However short it is: nobody read a power there."""
     readings = [gpu(t_s, 100.0, 0.0) for t_s in (0.0, 0.1, 0.2, 60.0, 60.1)]
-    found = analyze(write(tmp_path, [*trial(30, 31), *readings]))
-    assert found.trials[0].energy[0].watched_s == 0
-    assert found.trials[0].energy[0].integral_j is None
+    analysis = analyze(write(tmp_path, [*trial(30, 31), *readings]))
+    assert analysis.trials[0].energy[0].watched_s == 0
+    assert analysis.trials[0].energy[0].integral_j is None
 
 
 def test_a_wall_clock_that_was_set_changes_nothing_but_a_warning(tmp_path: Path) -> None:
     """All intervals are monotonic."""
     records = [*trial(0, 4), event(2, "clock_step", step_s=3600.0)]
-    found = analyze(write(tmp_path, records))
-    assert found.trials[0].window.duration_s == 4
-    assert any("wall clock was set 1 time" in text for text in found.warnings)
+    analysis = analyze(write(tmp_path, records))
+    assert analysis.trials[0].window.duration_s == 4
+    assert any("wall clock was set 1 time" in text for text in analysis.warnings)
 
 
 def test_a_run_without_an_end_is_read_and_said(tmp_path: Path) -> None:
     """Its recorder was killed; the trial ends with the last record."""
     records = [trial(0, 99)[0], gpu(3.0, 100, 0), gpu(4.0, 100, 100)]
-    found = analyze(write(tmp_path, records, ended=None))
-    assert found.trials[0].window.end_s == 4.0
-    assert any("killed" in text for text in found.warnings)
+    analysis = analyze(write(tmp_path, records, ended=None))
+    assert analysis.trials[0].window.end_s == 4.0
+    assert any("killed" in text for text in analysis.warnings)
 
 
 def test_a_lost_run_json_is_no_loss_of_the_run(tmp_path: Path) -> None:
@@ -242,11 +242,11 @@ def test_interleaved_commands_are_compared_pair_by_pair(tmp_path: Path) -> None:
         length_s = (1.0 + 0.1 * (index // 2)) * (1.2 if index % 2 else 1.0)
         records += trial(t_s, t_s + length_s, index, "AB"[index % 2])
         t_s += length_s + 1
-    found = analyze(write(tmp_path, records))
-    assert found.b_over_a is not None
-    assert found.b_over_a.mean == pytest.approx(0.2)
-    assert found.b_over_a.error == pytest.approx(0, abs=1e-6)
-    assert len(found.durations["A"].values) == 3
+    analysis = analyze(write(tmp_path, records))
+    assert analysis.b_over_a is not None
+    assert analysis.b_over_a.mean == pytest.approx(0.2)
+    assert analysis.b_over_a.error == pytest.approx(0, abs=1e-6)
+    assert len(analysis.durations["A"].values) == 3
 
 
 def test_outliers_are_kept_and_named() -> None:
@@ -278,8 +278,8 @@ def test_the_boards_time_constant_comes_from_the_gpus_power(tmp_path: Path) -> N
         if n % 2 == 0:
             records.append(board_sample(n / 10, n // 2, temp_c=round(temp_c, 3), up_s=n / 10))
         temp_c += (25 + 0.02 * power_w - temp_c) * (1 - math.exp(-0.1 / 8.0))
-    found = analyze(write(tmp_path, records))
-    (board,) = (heat for heat in found.heat if heat.name == "board")
+    analysis = analyze(write(tmp_path, records))
+    (board,) = (heat for heat in analysis.heat if heat.name == "board")
     assert board.fit is not None
     assert board.fit.tau_low_s <= 8.0 <= board.fit.tau_high_s
     assert board.fit.tau_s == pytest.approx(8.0, rel=0.05)

@@ -48,64 +48,64 @@ def run(tmp_path: Path, *records: Any, **more: Any) -> Analysis:
     return analyze(write(tmp_path, [*trial(0, 10), *records], **given))
 
 
-def rows(found: Analysis) -> dict[str, Compared]:
+def rows(analysis: Analysis) -> dict[str, Compared]:
     """The comparison by quantity."""
-    return {row.key: row for row in found.predicted}
+    return {row.key: row for row in analysis.predicted}
 
 
-def measured(found: Analysis) -> dict[str, float]:
+def measured(analysis: Analysis) -> dict[str, float]:
     """What was measured, by quantity."""
-    return {key: row.measured for key, row in rows(found).items() if row.measured is not None}
+    return {key: row.measured for key, row in rows(analysis).items() if row.measured is not None}
 
 
 def test_phases_with_tokens_are_scaled_to_the_predicted_sizes(tmp_path: Path) -> None:
     """Two prompts in one phase; decode counts the tokens of all sequences."""
-    found = run(tmp_path, mark(1, "prefill", tokens=400), mark(3, "decode"), mark(4, tokens=10),
-                mark(4.9, tokens=10), mark(5, None))  # fmt: skip
-    assert measured(found) == pytest.approx({
+    analysis = run(tmp_path, mark(1, "prefill", tokens=400), mark(3, "decode"), mark(4, tokens=10),
+                   mark(4.9, tokens=10), mark(5, None))  # fmt: skip
+    assert measured(analysis) == pytest.approx({
         "ttft_s": 1.0, "token_s": 0.2, "decode_tokens_per_s": 10.0,
         "total_s": 3.0, "tokens_per_s": 22 / 3,
     })  # fmt: skip
-    assert rows(found)["ttft_s"].verdict == "inside"
-    assert rows(found)["token_s"].verdict == "above"
-    assert rows(found)["token_s"].off == pytest.approx(1.0)
-    assert rows(found)["decode_tokens_per_s"].verdict == "below"
-    assert rows(found)["power_w"].verdict == "not measured"
+    assert rows(analysis)["ttft_s"].verdict == "inside"
+    assert rows(analysis)["token_s"].verdict == "above"
+    assert rows(analysis)["token_s"].off == pytest.approx(1.0)
+    assert rows(analysis)["decode_tokens_per_s"].verdict == "below"
+    assert rows(analysis)["power_w"].verdict == "not measured"
 
 
 def test_phases_without_tokens_are_one_prompt_and_one_generation(tmp_path: Path) -> None:
     """And it is said that this was assumed."""
-    found = run(tmp_path, mark(1, "Prefill"), mark(2, "decode"), mark(4, None))
-    assert measured(found)["ttft_s"] == pytest.approx(1.0)
-    assert measured(found)["token_s"] == pytest.approx(0.2)
-    assert "assumed" in rows(found)["ttft_s"].how
-    assert "10 steps a phase assumed" in rows(found)["token_s"].how
+    analysis = run(tmp_path, mark(1, "Prefill"), mark(2, "decode"), mark(4, None))
+    assert measured(analysis)["ttft_s"] == pytest.approx(1.0)
+    assert measured(analysis)["token_s"] == pytest.approx(0.2)
+    assert "assumed" in rows(analysis)["ttft_s"].how
+    assert "10 steps a phase assumed" in rows(analysis)["token_s"].how
 
 
 def test_what_the_run_says_itself_goes_before_its_phases(tmp_path: Path) -> None:
     """ttft_s=, token_s= and total_s= as they are; of several the mean."""
-    found = run(tmp_path, mark(1, "prefill", tokens=200), mark(2, ttft_s=0.9), mark(3, ttft_s=1.1),
-                mark(4, token_s=0.12, total_s=2.5))  # fmt: skip
-    assert measured(found) == pytest.approx({
+    analysis = run(tmp_path, mark(1, "prefill", tokens=200), mark(2, ttft_s=0.9),
+                   mark(3, ttft_s=1.1), mark(4, token_s=0.12, total_s=2.5))  # fmt: skip
+    assert measured(analysis) == pytest.approx({
         "ttft_s": 1.0, "token_s": 0.12, "decode_tokens_per_s": 2 / 0.12, "total_s": 2.5,
         "tokens_per_s": 22 / 2.5,
     })  # fmt: skip
-    assert rows(found)["ttft_s"].how == "said as ttft_s=, mean of 2"
+    assert rows(analysis)["ttft_s"].how == "said as ttft_s=, mean of 2"
 
 
 def test_a_rate_said_in_decode_is_decodes_and_elsewhere_the_whole_runs(tmp_path: Path) -> None:
     """tokens_per_s= means the phase that is running."""
-    found = run(tmp_path, mark(1, "decode"), mark(2, tokens_per_s=16), mark(3, None),
-                mark(4, tokens_per_s=9))  # fmt: skip
-    assert measured(found)["token_s"] == pytest.approx(2 / 16)
-    assert measured(found)["tokens_per_s"] == 9
+    analysis = run(tmp_path, mark(1, "decode"), mark(2, tokens_per_s=16), mark(3, None),
+                   mark(4, tokens_per_s=9))  # fmt: skip
+    assert measured(analysis)["token_s"] == pytest.approx(2 / 16)
+    assert measured(analysis)["tokens_per_s"] == 9
 
 
 def test_a_command_that_says_tokens_alone_is_measured_as_a_whole(tmp_path: Path) -> None:
     """Its start included, which is said."""
-    found = run(tmp_path, mark(9, tokens=50))
-    assert measured(found) == pytest.approx({"tokens_per_s": 5.0})
-    assert rows(found)["tokens_per_s"].how == "the command as a whole"
+    analysis = run(tmp_path, mark(9, tokens=50))
+    assert measured(analysis) == pytest.approx({"tokens_per_s": 5.0})
+    assert rows(analysis)["tokens_per_s"].how == "the command as a whole"
 
 
 def test_energy_power_and_memory_come_from_the_gpu_that_drew_most(tmp_path: Path) -> None:
@@ -115,30 +115,30 @@ def test_energy_power_and_memory_come_from_the_gpu_that_drew_most(tmp_path: Path
                   energy_j=10.0 * n / (1 + 9 * gpu))
         for n in range(101) for gpu in (0, 1)
     ]  # fmt: skip
-    found = run(tmp_path, mark(1, "prefill", tokens=200), mark(2, "decode", tokens=20),
-                mark(4, None), *readings)  # fmt: skip
-    assert measured(found)["power_w"] == pytest.approx(100.0)
-    assert measured(found)["joules_per_token"] == pytest.approx(300 / 22)
-    assert measured(found)["memory_bytes"] == 1e9
-    assert rows(found)["memory_bytes"].verdict == "no interval"
+    analysis = run(tmp_path, mark(1, "prefill", tokens=200), mark(2, "decode", tokens=20),
+                   mark(4, None), *readings)  # fmt: skip
+    assert measured(analysis)["power_w"] == pytest.approx(100.0)
+    assert measured(analysis)["joules_per_token"] == pytest.approx(300 / 22)
+    assert measured(analysis)["memory_bytes"] == 1e9
+    assert rows(analysis)["memory_bytes"].verdict == "no interval"
 
 
 def test_mfu_and_mbu_follow_from_tokens_alone(tmp_path: Path) -> None:
     """FLOPs and bytes of a token come from the prediction; what the run says goes before."""
-    found = run(tmp_path, mark(1, "decode", tokens=20), mark(3, None),
-                mark(4, "decode", tokens=20, flops_per_token=1.0, peak_flops_per_s=100.0),
-                mark(6, None))  # fmt: skip
-    assert found.phases[0].mfu == pytest.approx(10 * 5.0 / 1000)
-    assert found.phases[0].mbu == pytest.approx(10 * 2.0 / 100)
-    assert found.phases[1].mfu == pytest.approx(10 * 1.0 / 100)
+    analysis = run(tmp_path, mark(1, "decode", tokens=20), mark(3, None),
+                   mark(4, "decode", tokens=20, flops_per_token=1.0, peak_flops_per_s=100.0),
+                   mark(6, None))  # fmt: skip
+    assert analysis.phases[0].mfu == pytest.approx(10 * 5.0 / 1000)
+    assert analysis.phases[0].mbu == pytest.approx(10 * 2.0 / 100)
+    assert analysis.phases[1].mfu == pytest.approx(10 * 1.0 / 100)
 
 
 def test_better_than_the_bound_is_said(tmp_path: Path) -> None:
     """A time below it, a rate above it."""
-    found = run(tmp_path, mark(1, "prefill", tokens=800), mark(2, "decode", tokens_per_s=41.0))
-    assert rows(found)["ttft_s"].beats_bound
-    assert rows(found)["decode_tokens_per_s"].beats_bound
-    assert "one of the two is wrong" in page([found])
+    analysis = run(tmp_path, mark(1, "prefill", tokens=800), mark(2, "decode", tokens_per_s=41.0))
+    assert rows(analysis)["ttft_s"].beats_bound
+    assert rows(analysis)["decode_tokens_per_s"].beats_bound
+    assert "one of the two is wrong" in page([analysis])
 
 
 def test_warm_ups_and_the_other_command_do_not_count(tmp_path: Path) -> None:
@@ -148,15 +148,15 @@ def test_warm_ups_and_the_other_command_do_not_count(tmp_path: Path) -> None:
         event(1, "child_end", trial=0, exit_code=0, signal=None),
         *trial(2, 3, 1, "A"), mark(2.5, ttft_s=1.0), *trial(4, 5, 2, "B"), mark(4.5, ttft_s=5.0),
     ]  # fmt: skip
-    found = analyze(write(tmp_path, records, predictions=PREDICTED))
-    assert measured(found)["ttft_s"] == 1.0
+    analysis = analyze(write(tmp_path, records, predictions=PREDICTED))
+    assert measured(analysis)["ttft_s"] == 1.0
 
 
 def test_page_and_terminal_show_it_and_a_run_without_says_so(tmp_path: Path) -> None:
     """With the interval, and a memory that will not do as a warning."""
-    found = run(tmp_path, mark(1, "prefill"), mark(2, None))
-    assert "800 ms to 1.5 s" in page([found])
-    assert any("time to first token" in line for line in lines(found))
+    analysis = run(tmp_path, mark(1, "prefill"), mark(2, None))
+    assert "800 ms to 1.5 s" in page([analysis])
+    assert any("time to first token" in line for line in lines(analysis))
     short = run(tmp_path, predictions={**PREDICTED, "shortfall_bytes": 3e9})
     assert "predicted not to fit: 3 GB" in page([short])
     assert "No prediction was asked for" in page([run(tmp_path, predictions=None)])

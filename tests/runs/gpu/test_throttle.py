@@ -44,12 +44,12 @@ def test_every_documented_bit_has_a_name_and_an_unknown_one_its_number() -> None
 
 def test_a_reason_holds_until_the_next_sample() -> None:
     """Spans are weighted by time, not by samples."""
-    found = spans([at(0.0, 0), at(1.0, 4), at(1.1, 4), at(2.5, 0x24), at(3.0, 0)])
-    assert [(s.start_s, s.end_s, s.reasons) for s in found] == [
+    throttled = spans([at(0.0, 0), at(1.0, 4), at(1.1, 4), at(2.5, 0x24), at(3.0, 0)])
+    assert [(s.start_s, s.end_s, s.reasons) for s in throttled] == [
         (1.0, 2.5, ("power_cap",)),
         (2.5, 3.0, ("power_cap", "sw_thermal")),
     ]
-    assert seconds_by_reason(found) == pytest.approx({"power_cap": 2.0, "sw_thermal": 0.5})
+    assert seconds_by_reason(throttled) == pytest.approx({"power_cap": 2.0, "sw_thermal": 0.5})
 
 
 def test_a_hole_in_the_samples_belongs_to_no_reason() -> None:
@@ -61,8 +61,8 @@ def test_a_hole_in_the_samples_belongs_to_no_reason() -> None:
 def test_gpus_are_kept_apart() -> None:
     """Interleaved samples of two GPUs give each its own span."""
     mixed = [at(t / 10, 4 if g else 0x20, g) for t in range(5) for g in (0, 1)]
-    found = spans(mixed)
-    assert {(s.gpu, s.reasons, round(s.duration_s, 3)) for s in found} == {
+    throttled = spans(mixed)
+    assert {(s.gpu, s.reasons, round(s.duration_s, 3)) for s in throttled} == {
         (0, ("sw_thermal",), 0.4),
         (1, ("power_cap",), 0.4),
     }
@@ -70,8 +70,8 @@ def test_gpus_are_kept_apart() -> None:
 
 def test_only_the_part_within_counts() -> None:
     """A phase is charged for its own seconds."""
-    found = spans([at(0.0, 4), at(1.0, 4), at(2.0, 0)])
-    assert [(s.start_s, s.end_s) for s in within(found, 0.5, 1.25)] == [(0.5, 1.25)]
+    throttled = spans([at(0.0, 4), at(1.0, 4), at(2.0, 0)])
+    assert [(s.start_s, s.end_s) for s in within(throttled, 0.5, 1.25)] == [(0.5, 1.25)]
 
 
 @given(

@@ -50,10 +50,10 @@ def test_a_command_that_ends_at_once_is_whole(tmp_path: Path) -> None:
     outcome = do(tmp_path, "echo phase=a; printf x; exit 0", repeats=10)
     assert outcome.exit_code == 0
     assert (outcome.folder / "child.log").read_bytes() == b"phase=a\nx" * 10
-    found = analyze(outcome.folder)
-    assert len(found.trials) == len(found.phases) == 10
-    assert all(t.window.exit_code == 0 for t in found.trials)
-    assert all(0 < t.window.duration_s < 5 for t in found.trials)
+    analysis = analyze(outcome.folder)
+    assert len(analysis.trials) == len(analysis.phases) == 10
+    assert all(t.window.exit_code == 0 for t in analysis.trials)
+    assert all(0 < t.window.duration_s < 5 for t in analysis.trials)
 
 
 def test_a_simulated_board_unplugged_plugged_in_again_and_rebooted(tmp_path: Path) -> None:
