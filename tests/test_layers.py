@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import importlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -68,3 +69,37 @@ def test_only_the_listed_files_import_by_a_name_made_at_run_time():
             if name in ("import_module", "__import__"):
                 found.add(path.relative_to(HOST).as_posix())
     assert found == BY_NAME
+
+
+def test_the_folders_of_contributing_are_those_that_there_are():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    where = text[text.index("## Where things are") : text.index("### Where a number")]
+    named = set(re.findall(r"`host/thermoflop/([a-z]+)/`", where))
+    named_in_cost = set(re.findall(r"`([a-z_]+)/`", where[where.index("Inside `cost/`") :]))
+    package = HOST / "thermoflop"
+    assert named == _folders(package)
+    assert named_in_cost - {"cost"} == _folders(package / "cost")
+
+
+def test_a_printed_time_is_understood_from_eight_files_of_at_most_400_lines():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    walk = text[text.index("### Where a number") : text.index("### Where would I add")]
+    files = re.findall(r"^\d\. `([a-z_/]+\.py)`", walk, re.MULTILINE)
+    assert len(files) == len(set(files)) == 8
+    for name in files:
+        lines = (HOST / "thermoflop" / name).read_text(encoding="utf-8").splitlines()
+        assert len(lines) <= 400, name
+
+
+def test_every_place_that_contributing_sends_to_exists():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text[text.index("### Where would I add") : text.index("## House rules")]
+    places = re.findall(r"`((?:model|cost|report|runs|firmware)/[a-z_/.]+)`", table)
+    assert len(places) >= 12
+    for place in places:
+        root = ROOT if place.startswith("firmware") else HOST / "thermoflop"
+        assert (root / place).exists(), place
+
+
+def _folders(package: Path) -> set[str]:
+    return {path.name for path in package.iterdir() if (path / "__init__.py").exists()}
