@@ -68,6 +68,21 @@ def test_gpus_are_kept_apart() -> None:
     }
 
 
+@pytest.mark.parametrize("n_gpus", [8, 9, 64])
+def test_a_gpu_that_throttles_throughout_has_one_span_however_many_gpus(n_gpus: int) -> None:
+    """60 s at 10 Hz: 600 samples of each GPU are one span of 59.9 s each."""
+    found = spans([at(t / 10, 4, g) for t in range(600) for g in range(n_gpus)])
+    assert sorted(s.gpu for s in found) == list(range(n_gpus))
+    assert {round(s.duration_s, 3) for s in found} == {59.9}
+
+
+def test_a_span_goes_on_while_the_spans_of_others_come_and_go() -> None:
+    """GPU 0 throttles from 0 to 10 s; GPU 1 in 50 of the 100 steps, each a span of its own."""
+    found = spans([at(t / 10, 4 if g == 0 else 4 * (t % 2), g) for t in range(101) for g in (0, 1)])
+    assert [(s.start_s, s.end_s) for s in found if s.gpu == 0] == [(0.0, 10.0)]
+    assert sum(s.gpu == 1 for s in found) == 50
+
+
 def test_only_the_part_within_counts() -> None:
     """A phase is charged for its own seconds."""
     throttled = spans([at(0.0, 4), at(1.0, 4), at(2.0, 0)])

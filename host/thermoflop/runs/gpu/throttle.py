@@ -9,7 +9,7 @@ it until the next one, and a hole between samples belongs to nobody.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from thermoflop.runs.gpu.sample import GpuSample
 
@@ -82,6 +82,7 @@ class ThrottleTracker:
         self.spans: list[ThrottleSpan] = []
         self.watched_s: dict[int, float] = {}
         self._last: dict[int, GpuSample] = {}
+        self._newest: dict[int, int] = {}  # GPU -> where its newest span stands
 
     def add(self, sample: GpuSample) -> None:
         """The next sample."""
@@ -98,14 +99,13 @@ class ThrottleTracker:
             self._extend(ThrottleSpan(sample.gpu, last.mono_s, sample.mono_s, names))
 
     def _extend(self, span: ThrottleSpan) -> None:
-        for index in range(len(self.spans) - 1, max(-1, len(self.spans) - 9), -1):
+        index = self._newest.get(span.gpu)
+        if index is not None:
             before = self.spans[index]
-            if before.gpu == span.gpu:
-                if before.end_s == span.start_s and before.reasons == span.reasons:
-                    joined = ThrottleSpan(span.gpu, before.start_s, span.end_s, span.reasons)
-                    self.spans[index] = joined
-                    return
-                break
+            if before.end_s == span.start_s and before.reasons == span.reasons:
+                self.spans[index] = replace(before, end_s=span.end_s)
+                return
+        self._newest[span.gpu] = len(self.spans)
         self.spans.append(span)
 
 
