@@ -184,12 +184,19 @@ def test_a_carried_row_in_a_file_stays_held_out(tmp_path, report):
         assert key in shown
 
 
-@pytest.mark.parametrize("text", ["", "{", "{}", '"x"', "[" * 10000, '{"rows": 3}'])
-def test_files_that_hold_no_rows(tmp_path, text):
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "rows.json is not valid JSON"), ("{", "rows.json is not valid JSON"),
+        ("[" * 10000, "nested too deeply"), ("{}", "holds no rows"), ('"x"', "holds no rows"),
+        ('{"rows": 3}', "holds no rows: expected a JSON array of objects"),
+    ],
+)  # fmt: skip
+def test_files_that_hold_no_rows(tmp_path, text, reason):
     """One sentence."""
     path = tmp_path / "rows.json"
     path.write_text(text)
-    with pytest.raises(InputError, match="no rows"):
+    with pytest.raises(InputError, match=reason):
         read_rows(str(path))
 
 
