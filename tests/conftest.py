@@ -5,8 +5,27 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
+
+TESTS = Path(__file__).parent
+# ``-m quick``: a verdict on every room in some 20 s of processor time; only these are imported.
+QUICK = frozenset({
+    "bench/test_limits.py", "cli/test_renamed_options.py", "cost/test_golden_figures.py",
+    "cost/training/test_golden_training.py", "firmware/test_properties.py",
+    "model/operators/test_steps.py", "model/test_truth.py", "pico/test_client.py",
+    "pico/test_wire.py", "report/terminal/test_live.py", "report/test_summary.py",
+    "runs/analysis/test_analyze.py", "runs/child/test_keys.py", "runs/folder/test_store.py",
+    "runs/gpu/test_throttle.py", "test_public_api.py", "web/live/test_stream.py",
+})  # fmt: skip
+# Those that take more than some 5 s of it each: all published rows fitted again, many mutations.
+SLOW = frozenset({
+    "test_a_carried_row_in_a_file_stays_held_out", "test_closed_form_equals_loop",
+    "test_expectations_of_engines", "test_latency_of_all_rows",
+    "test_mutated_configurations_are_counted_or_refused", "test_no_row_beats_its_bound",
+    "test_the_interval_holds_80_percent",
+})  # fmt: skip
 
 # A shell starts what it puts in the background with Ctrl-C and Ctrl-\ ignored, and every process
 # of a test would inherit that.
@@ -14,6 +33,26 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGQUIT") and signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+
+def _is_quick(path: Path) -> bool:
+    return path.is_relative_to(TESTS) and path.relative_to(TESTS).as_posix() in QUICK
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With ``-m quick``, no other test file is imported."""
+    if config.option.markexpr != "quick" or collection_path.suffix != ".py":
+        return None
+    return not _is_quick(collection_path)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the quick files and the slow tests."""
+    for item in items:
+        if _is_quick(item.path):
+            item.add_marker("quick")
+        if getattr(item, "originalname", item.name) in SLOW:
+            item.add_marker("slow")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
