@@ -1,11 +1,17 @@
-"""Takes each rule out of the firmware in turn and shows which tests notice.
+"""Takes each rule out of the firmware in turn and shows which tests notice; and wrong formulas.
 
     python tests/mutants.py            every mutant against the tests that carry its rule's name
     python tests/mutants.py --all      every mutant against the whole firmware suite
     python tests/mutants.py --rule 6   only the mutants of one rule
+    python tests/mutants.py --host --n 120 --seed 7
+                                       mutants of the model and its cost, drawn with this seed
 
 A mutant is one edit of one firmware file. It is killed when a test fails that passes without it;
 the exit code is 0 only when every mutant was killed. Runs on CPython, no board needed.
+
+Mutants of the host are made by rule (``kit.host_mutants``) and run against the tests that import
+their module (``kit.campaign``), those marked slow left out; the exit code is 0 when at least 95 %
+of them were killed (of fewer than 20, all but one). Survivors are listed.
 """
 
 from __future__ import annotations
@@ -13,6 +19,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -212,11 +219,42 @@ def survivors(rule: int | None, everything: bool) -> int:
     return alive
 
 
+def host_campaign(count: int, seed: int, workers: int) -> int:
+    """Run mutants of the host and print what killed each; 0 when 95 % are killed."""
+    from kit import campaign, host_mutants
+
+    drawn, of = host_mutants.sample(campaign.ROOT / "host" / campaign.PACKAGE, count, seed)
+    print(f"{len(drawn)} of {of} mutants of the host, seed {seed}", flush=True)
+    alive, cpu_s, start_s = [], 0.0, time.monotonic()
+    for mutant, outcome in campaign.outcomes(drawn, workers):
+        cpu_s += outcome.cpu_s
+        if mutant is None:
+            if outcome.failed:
+                raise SystemExit(f"the unchanged host fails {outcome.failed}")
+            continue
+        verdict = f"killed by {outcome.failed}" if outcome.failed else "SURVIVED"
+        print(f"{mutant}: {verdict} ({outcome.cpu_s:.1f} s)", flush=True)
+        alive += [] if outcome.failed else [mutant]
+    killed = len(drawn) - len(alive)
+    print("\n".join(["", *(f"survived: {mutant}" for mutant in alive)]))
+    print(
+        f"{killed} of {len(drawn)} mutants killed ({killed / len(drawn):.1%}), seed {seed}: "
+        f"{cpu_s:.0f} s of processor time, {time.monotonic() - start_s:.0f} s on {workers} workers"
+    )
+    return 0 if len(alive) <= max(1, 0.05 * len(drawn)) else 1
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="take each rule out of the firmware in turn")
     parser.add_argument("--all", action="store_true", help="run the whole suite against each")
     parser.add_argument("--rule", type=int, help="only this rule's mutants, 1 to 11")
+    parser.add_argument("--host", action="store_true", help="mutants of the model and its cost")
+    parser.add_argument("--n", type=int, default=120, help="how many of the host's are drawn")
+    parser.add_argument("--seed", type=int, default=7, help="what draws them")
+    parser.add_argument("--workers", type=int, default=2, help="how many run at once")
     args = parser.parse_args()
+    if args.host:
+        return host_campaign(args.n, args.seed, args.workers)
     sound = list(failing(tests_of(args.rule if not args.all else None), {}))
     if sound:
         print(f"the unchanged firmware fails {len(sound)} tests, first {sound[0]}")
