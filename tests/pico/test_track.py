@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from kit.board_lines import event_line, hello_line, sample_line, settings_line
+from kit.board_lines import event_line, hello_line, sample_line, seal, settings_line
+from thermoflop.pico.settings import MAX_SETTINGS
 from thermoflop.pico.track import MAX_STALE_RUN, BadLine, BoardLine, HostEvent, Item, Tracker
 from thermoflop.pico.wire import Sample
 
@@ -225,3 +226,13 @@ def test_no_bad_sample_is_believed_and_every_loss_is_counted(seed: int) -> None:
     assert counters.gap_samples == cable.lost + counters.board_drops
     assert counters.reboots == len(cable.boots) - 1
     assert counters.stale == 0
+
+
+def test_a_board_that_invents_settings_does_not_fill_the_memory() -> None:
+    """What it said first is kept up to date; keys beyond the bound are not taken up."""
+    tracker = opened(settings_line(on_c=29.0))
+    for i in range(1000):
+        feed(tracker, seal(f'{{"k":"settings","boot":"3fa2c1","part":1,"parts":1,"k{i}":{i}'))
+    feed(tracker, settings_line(on_c=31.0))
+    assert len(tracker.board.settings) == MAX_SETTINGS
+    assert tracker.board.settings["on_c"] == 31.0

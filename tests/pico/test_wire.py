@@ -237,3 +237,47 @@ def test_a_command_that_the_board_could_not_take_is_refused(
 def test_text_from_a_board_cannot_drive_the_terminal(text: str) -> None:
     """No control character and no escape sequence survives."""
     assert all(" " <= c <= "~" or c == "°" for c in printable(text))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        '"on_c":1e999',  # infinite as a float
+        '"on_c":-1e999',
+        '"off_c":1e308',  # finite, and 100 times it is not
+        '"on_c":"x"',
+        '"on_c":true',
+        '"on_c":null',
+        '"t_max_c":[29]',
+        '"r25_ohm":' + "9" * 150,  # an int that no float holds
+        '"min_on_s":"5"',
+        '"side":{"a":1}',
+        '"on_c":29.0,"note":1e999',
+    ],
+)
+def test_settings_that_cannot_be_computed_with_are_not_believed(values: str) -> None:
+    """Whatever reads them may take a number with a unit for one that can be computed with."""
+    line = seal(f'{{"k":"settings","boot":"3fa2c1","part":1,"parts":1,{values}')
+    assert decode(line[:-1]) == Bad("fields")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"k":"e","boot":"3fa2c1","n":1,"up_s":1.0,"ev":"fan","fan":1,"temp_c":1e999',
+        '{"k":"r","id":7,"ok":true,"on_c":-1e999',
+        '{"k":"e","boot":"3fa2c1","n":1,"up_s":1.0,"ev":"fault","value":[[1e400]]',
+    ],
+)
+def test_no_infinite_number_is_in_any_line(body: str) -> None:
+    """Not even deep inside of a detail that only people read: it would end up in JSON files."""
+    assert decode(seal(body)[:-1]) == Bad("fields")
+
+
+def test_the_settings_of_the_firmware_are_believed() -> None:
+    """The largest of each kind that firmware/settings.py allows, and a word."""
+    body = '"on_c":100.000,"r1_ohm":5000000,"rate_ms":60000,"min_on_s":600.000,"side":"high"'
+    message = decode(seal(f'{{"k":"settings","boot":"3fa2c1","part":1,"parts":3,{body}')[:-1])
+    assert isinstance(message, Settings)
+    assert message.values["r1_ohm"] == 5_000_000
+    assert message.values["side"] == "high"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from thermoflop.pico.clock import ClockFit, ClockFitter
+from thermoflop.pico.settings import merge_settings
 from thermoflop.pico.wire import (
     Bad,
     Event,
@@ -299,6 +300,6 @@ class Tracker:
             case Units():
                 self.board.units = message.units
             case Settings():
-                self.board.settings.update(message.values)
+                merge_settings(self.board.settings, message.values)
             case Log() | _:
                 pass

@@ -9,13 +9,15 @@ since boot (``up_s``, resolution 1 ms), temperatures degrees Celsius.
 from __future__ import annotations
 
 import json
+import math
 import re
 from binascii import crc_hqx
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 from thermoflop.errors import UsageError
+from thermoflop.pico.settings import HIGHEST_C, LOWEST_C, check_settings
 
 MAX_LINE_BYTES = 256  # newline included
 MAX_COMMAND_BYTES = 80  # newline included
@@ -152,8 +154,10 @@ def decode(line: bytes) -> Message | Bad:
     reason = frame_fault(line)
     if reason is not None:
         return Bad(reason)
-    try:
-        data = json.loads(line.decode("ascii"), parse_constant=_refuse_constant)
+    try:  # int refuses NaN and Infinity
+        data = json.loads(line.decode("ascii"), parse_constant=int, parse_float=_finite)
+    except OverflowError:
+        return Bad("fields")
     except (ValueError, RecursionError):
         return Bad("not_json")
     if not isinstance(data, dict):
@@ -258,8 +262,12 @@ class LineSplitter:
         return n_bytes
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+def _finite(text: str) -> float:
+    """1e999, too, is infinite as a float: nothing can be computed with it."""
+    value = float(text)
+    if math.isinf(value):
+        raise OverflowError(text)
+    return value
 
 
 def _integer(data: dict[str, Any], key: str, low: int, high: int) -> int:
@@ -319,11 +327,13 @@ def _units(data: dict[str, Any]) -> Units:
 
 def _settings(data: dict[str, Any]) -> Settings:
     parts = _integer(data, "parts", 1, 99)
+    values = _rest(data, "k", "boot", "part", "parts", "crc")
+    check_settings(values)
     return Settings(
         boot=_text(data, "boot", _IS_BOOT),
         part=_integer(data, "part", 1, parts),
         parts=parts,
-        values=_rest(data, "k", "boot", "part", "parts", "crc"),
+        values=values,
     )
 
 
@@ -338,7 +348,7 @@ def _sample(data: dict[str, Any]) -> Sample:
         boot=_text(data, "boot", _IS_BOOT),
         seq=_integer(data, "seq", 0, 1 << 53),
         up_s=_number(data, "up_s", 0, _MAX_UP_S),
-        temp_c=None if data["temp_c"] is None else _number(data, "temp_c", -273.15, 2000.0),
+        temp_c=None if data["temp_c"] is None else _number(data, "temp_c", LOWEST_C, HIGHEST_C),
         raw=_integer(data, "raw", 0, 4095),
         fan=_integer(data, "fan", 0, 1),
         mode=mode,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from thermoflop.pico.settings import merge_settings
 from thermoflop.pico.track import BoardLine
 from thermoflop.pico.wire import Sample, Settings
 from thermoflop.report.messages import switches
@@ -26,7 +27,7 @@ def summarize(items: Iterable[Record]) -> Summary:
         if isinstance(item.message, Sample):
             summarizer.add(item.message)
         elif isinstance(item.message, Settings):
-            settings.update(item.message.values)
+            merge_settings(settings, item.message.values)
     return summarizer.summary(settings.get("on_c"), settings.get("off_c"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import shutil
 from pathlib import Path
@@ -195,3 +196,20 @@ def test_a_run_that_is_being_written_is_known_as_such(tmp_path: Path) -> None:
     store.close()
     assert not is_being_written(store.folder)
     assert not is_being_written(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_run_json_never_holds_what_is_no_json(tmp_path: Path, value: float) -> None:
+    """A figure that is not finite stands there as null: a strict reader takes the file."""
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is in the file")
+
+    run = RunStore(tmp_path)
+    run.write_run({"summary": {"max_c": value, "list": [1.5, (value, "x")]}, "n": 3})
+    run.write(HostEvent(1.0, 2.0, "mark", {"values": {"loss": value}}))
+    run.close()
+    kept = json.loads((run.folder / "run.json").read_text(), parse_constant=refuse)
+    assert kept["summary"] == {"max_c": None, "list": [1.5, [None, "x"]]}
+    line = json.loads((run.folder / "samples.jsonl").read_text(), parse_constant=refuse)
+    assert line["values"] == {"loss": None}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.board_lines import Pty, event_line, introduction, sample_line
+from kit.board_lines import Pty, event_line, introduction, sample_line, seal, settings_line
 from thermoflop.errors import BoardError, StorageError, UsageError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
 from thermoflop.pico.wire import Sample
@@ -320,3 +320,42 @@ def test_run_json_is_there_from_the_first_moment(tmp_path: Path) -> None:
     assert run["ended"] is None
     assert run["command"] == ["thermoflop", "log"]
     assert run["host"]["python"]
+
+
+@pytest.mark.parametrize("on_c", ["1e999", "1e308", '"x"', "null"])
+def test_a_settings_line_that_makes_no_sense_ends_no_recording(tmp_path: Path, on_c: str) -> None:
+    """Its crc is right, so somebody made it: it is a bad line, and the settings stay."""
+    bad = seal(f'{{"k":"settings","boot":"3fa2c1","part":1,"parts":1,"on_c":{on_c},"off_c":28.0')
+    with Pty() as pty:
+        recording = Recording(pty.path, tmp_path)
+        pty.say(b"\n" + introduction() + sample_line(0) + bad + sample_line(1))
+        recording.wait_for(4)
+        result = recording.end()
+    run = read_run(result.folder)
+    assert (run["ended"]["end"], result.counters.bad) == ("stopped", {"fields": 1})
+    assert run["board"]["settings"] == {"on_c": 29.0, "off_c": 28.0}
+
+
+def test_new_settings_in_every_line_do_not_hold_up_the_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """run.json is replaced once a second at most, however often its facts change."""
+    written: list[dict[str, Any]] = []
+    write_run = store.RunStore.write_run
+
+    def counting(self: store.RunStore, run: dict[str, Any]) -> None:
+        written.append(run)
+        write_run(self, run)
+
+    monkeypatch.setattr(store.RunStore, "write_run", counting)
+    n_lines = 2000
+    with Pty() as pty:
+        recording = Recording(pty.path, tmp_path)
+        start_s = time.monotonic()
+        for i in range(n_lines):
+            pty.say(settings_line(on_c=29.0 + i / 1000))
+        recording.wait_for(n_lines - 1)
+        took_s = time.monotonic() - start_s
+        recording.end()
+    assert len(written) <= took_s + 4  # the first, one a second, and the last
+    assert written[-1]["board"]["settings"]["on_c"] == 30.999

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
+from thermoflop.pico.settings import merge_settings
 from thermoflop.pico.track import Board, BoardLine
 from thermoflop.pico.wire import Event, Hello, Sample, Settings
 from thermoflop.report.terminal.live import Live
@@ -67,7 +68,7 @@ class DemoPicture:
             case Hello():
                 self._board.hello = item.message
             case Settings():
-                self._board.settings.update(item.message.values)
+                merge_settings(self._board.settings, item.message.values)
             case Sample():
                 columns, rows = self._console.size
                 lines = self._live.render(columns, rows - 1, self._board, stage.counters, True)

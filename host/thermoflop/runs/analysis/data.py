@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.errors import InputError
 from thermoflop.pico.clock import ClockFit, ClockFitter
+from thermoflop.pico.settings import merge_settings
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import Hello, Sample, Settings
 from thermoflop.runs.folder.reader import ReadCounts, RunReader, read_run
@@ -132,7 +133,7 @@ def load(folder: Path) -> RunData:
 def _take_board(rows: _Rows, item: BoardLine) -> None:
     message = item.message
     if isinstance(message, Settings):
-        rows.settings.update(message.values)
+        merge_settings(rows.settings, message.values)
     if isinstance(message, Sample):
         rows.samples.append((message, item.mono_s))
         rows.summarizer.add(message)

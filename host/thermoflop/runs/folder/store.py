@@ -25,6 +25,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
 import secrets
 import time
@@ -105,7 +106,7 @@ class RunStore:
     def write_run(self, run: dict[str, Any]) -> None:
         """Replace ``run.json`` by ``run``, whole or not at all."""
         path = self.folder / RUN
-        data = json.dumps({"format": FORMAT, "id": self.run_id, **run}, indent=1).encode() + b"\n"
+        data = _json({"format": FORMAT, "id": self.run_id, **run}, indent=1).encode() + b"\n"
         try:
             replace_file(str(path), lambda file: file.write(data))
         except OSError as error:
@@ -181,7 +182,24 @@ def safe_name(name: str) -> str:
 
 def _inner(data: dict[str, Any]) -> str:
     """A JSON object without its braces."""
-    return json.dumps(data, separators=(",", ":"))[1:-1]
+    return _json(data, separators=(",", ":"))[1:-1]
+
+
+def _json(data: dict[str, Any], **layout: Any) -> str:
+    """JSON that every reader takes: what is not finite is null, and stops no recording."""
+    try:
+        return json.dumps(data, allow_nan=False, **layout)
+    except ValueError:
+        return json.dumps(_finite(data), allow_nan=False, **layout)
+
+
+def _finite(value: Any) -> Any:
+    """``value`` with None for each number in it that is infinite or none."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _why(error: OSError, action: str, path: Path) -> str:

@@ -91,6 +91,8 @@ class _Log:
     start: dict[str, Any] = field(default_factory=facts.now)
     progress_s: float = 0.0
     drops_noted: int = 0
+    is_news: bool = False
+    told_s: float = 0.0
 
     def run(
         self, items: list[Record], duration_s: float | None, stop: threading.Event
@@ -123,10 +125,9 @@ class _Log:
             items = self.queue.take(WAIT_S)
 
     def _write_items(self, items: Sequence[Record]) -> None:
-        is_news = False
         for item in items:
             self.store.write(item)
-            is_news |= self.board.learn(item)
+            self.is_news |= self.board.learn(item)
             if isinstance(item, BoardLine):
                 self.on_line(item)
         dropped = self.queue.dropped
@@ -136,7 +137,9 @@ class _Log:
             items = [*items, HostEvent(time.monotonic(), time.time(), "host_drops", detail)]
             self.store.write(items[-1])
         self.store.sync(now=any(map(is_urgent, items)))
-        if is_news:
+        # at most once a second: a board that says new settings in every line must not hold us up
+        if self.is_news and time.monotonic() - self.told_s >= 1.0:
+            self.is_news, self.told_s = False, time.monotonic()
             self._write_run(None)
 
     def _report(self, elapsed_s: float) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from thermoflop.errors import BoardError, UsageError
 from thermoflop.pico.link import FIRST_LINE_S, Link
 from thermoflop.pico.ports import choose
+from thermoflop.pico.settings import merge_settings
 from thermoflop.pico.track import BoardLine
 from thermoflop.pico.wire import Event, Hello, Sample, Settings, printable
 from thermoflop.runs.folder.records import Record
@@ -52,7 +53,8 @@ class BoardSource:
                 self._hello = asdict(hello)
                 return is_other
             case Settings() as settings:
-                before, self._settings = self._settings, {**self._settings, **settings.values}
+                before = dict(self._settings)
+                merge_settings(self._settings, settings.values)
                 return self._settings != before and settings.part == settings.parts
         return False
 
