@@ -1,0 +1,147 @@
+"""Fits give back what rows were made with, and their intervals are Student's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from thermoflop.cost.data import published
+from thermoflop.cost.fitting.crossval import (
+    Measured,
+    Residuals,
+    ends_of,
+    folds_of,
+    quantiles,
+    student,
+)
+from thermoflop.cost.fitting.regression import START, fit, fits_without, logs_of, start
+from thermoflop.cost.fitting.rows import matrix_of
+from thermoflop.cost.published.row import Row, rows_of
+from thermoflop.cost.published.serving import serving_row
+from thermoflop.cost.roofline.formula import PARAMETERS
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    """Every twentieth published row."""
+    return [row for row in rows_of(published("times"), serving_row)[0] if row.expected][::20]
+
+
+def truth() -> np.ndarray:
+    """The points where fits start, with products and weights 20 % better, gaps twice as long."""
+    points = start()
+    for name, factor in (("matmul", 1.2), ("weights", 1.2), ("kernel_gap_s", 2.0)):
+        points[PARAMETERS.index(name)] += np.log(factor)
+    return points
+
+
+def test_a_fit_starts_at_the_values_that_are_stated() -> None:
+    stated = [START[name][0] for name in PARAMETERS]
+    assert np.exp(logs_of(start())[0]) == pytest.approx(stated)
+
+
+def test_the_slopes_of_the_logarithms_are_their_derivatives() -> None:
+    points, small = start(), 1e-6
+    logs, slopes = logs_of(points)
+    assert (logs_of(points + small)[0] - logs) / small == pytest.approx(slopes, rel=1e-4)
+
+
+def test_a_fit_gives_back_the_seconds_that_rows_were_made_with(rows: list[Row]) -> None:
+    """Rows timed by other rates than the start's, which is 20 % off: within a percent."""
+    matrix = matrix_of(rows)
+    logs = np.tile(logs_of(truth())[0], (len(rows), 1))
+    made_s = matrix.seconds(logs)[0]
+    found = fit(matrix, made_s, [()] * len(rows), start())
+    fitted_s = matrix.seconds(found.logs([()] * len(rows)))[0]
+    assert np.median(np.abs(np.log(fitted_s / made_s))) < 0.01
+    assert np.max(np.abs(np.log(fitted_s / made_s))) < 0.05
+
+
+def test_one_wrong_row_moves_a_fit_little(rows: list[Row]) -> None:
+    """Huber 1964: its pull is bounded, however wrong it is."""
+    matrix, none = matrix_of(rows), [()] * len(rows)
+    made_s = matrix.seconds(np.tile(logs_of(truth())[0], (len(rows), 1)))[0]
+    wrong_s = made_s.copy()
+    wrong_s[3] *= 50
+    fitted_s = matrix.seconds(fit(matrix, wrong_s, none, start()).logs(none))[0]
+    assert np.median(np.abs(np.log(fitted_s / made_s))) < 0.01
+
+
+def test_what_a_group_shows_moves_the_group_alone(rows: list[Row]) -> None:
+    """Half of the rows on a device that takes 1.3 times as long."""
+    matrix = matrix_of(rows)
+    groups = [("device:slow",) if place % 2 else () for place in range(len(rows))]
+    made_s = matrix.seconds(np.tile(logs_of(start())[0], (len(rows), 1)))[0]
+    slower_s = np.where([bool(group) for group in groups], 1.3, 1.0) * made_s
+    found = fit(matrix, slower_s, groups, start())
+    fitted_s = matrix.seconds(found.logs(groups))[0]
+    assert np.median(np.abs(np.log(fitted_s / slower_s))) < 0.06
+    offsets = found.group_offsets["device:slow"]
+    assert offsets["matmul"] < 0
+    assert offsets["weights"] < 0
+
+
+def test_a_fit_without_a_part_is_one_to_first_order(rows: list[Row]) -> None:
+    """Giordano et al. 2019: beside the fit that has not seen the rows."""
+    matrix, none = matrix_of(rows), [()] * len(rows)
+    noise = np.exp(0.03 * np.random.default_rng(5).standard_normal(len(rows)))
+    made_s = noise * matrix.seconds(np.tile(logs_of(truth())[0], (len(rows), 1)))[0]
+    whole = fit(matrix, made_s, none, start())
+    part = np.arange(0, 12)
+    kept = np.arange(12, len(rows))
+    (near,) = fits_without(whole, matrix, made_s, none, start(), 1.0, [part])
+    exact = fit(matrix.pick(kept), made_s[kept], none[12:], start())
+    moved = np.array(exact.log_params) - np.array(whole.log_params)
+    guessed = np.array(near.log_params) - np.array(whole.log_params)
+    assert np.linalg.norm(guessed - moved) < 0.3 * np.linalg.norm(moved)
+
+
+@pytest.mark.parametrize(
+    ("groups", "quantile"), [(3, 1.8856), (5, 1.5332), (10, 1.3830), (31, 1.3104)]
+)
+def test_few_groups_widen_an_interval_as_students_quantile_does(
+    groups: int, quantile: float
+) -> None:
+    """Student's t at 90 % for groups - 1 degrees of freedom, from its tables."""
+    wider = quantile / 1.28155 * (1 + 1 / groups) ** 0.5
+    assert student(groups) == pytest.approx(wider, rel=0.01)
+
+
+def test_the_ends_are_the_tenths_of_groups_that_weigh_the_same() -> None:
+    """Ten groups of one residual 0 to 0.9 lie in the middles of ten tenths: the ends are 0.05 and
+    0.85. Where the last group has three rows, a third of a tenth each, 0.9 lies between 0.85 of
+    0.8 and 0.91667 of the first of them: 0.8 + 0.1 x 0.05 / 0.0667 = 0.875."""
+    logs = np.arange(10) / 10
+    half = 0.4 * student(10)
+    assert quantiles(logs, np.arange(10)) == pytest.approx((min(0.45 - half, 0.0), 0.45 + half))
+    more, half = np.concatenate([logs, [0.9, 0.9]]), (0.875 - 0.05) / 2 * student(10)
+    found = quantiles(more, np.array([*range(10), 9, 9]))
+    assert found == pytest.approx((min(0.4625 - half, 0.0), 0.4625 + half))
+
+
+def test_a_phase_speaks_for_itself_from_ten_rows_of_two_groups_on() -> None:
+    logs = np.concatenate([np.full(10, 0.5), np.full(10, -0.5)])
+    phase = np.array(["token"] * 10 + ["total"] * 10)
+    group = np.arange(20) % 4
+    token = ends_of(Residuals(logs, group, phase), "token")
+    assert token is not None
+    assert token[0] == 0
+    assert token[1] == pytest.approx(0.5)
+    few = Residuals(logs, group, np.array(["token"] * 9 + ["total"] * 11))
+    all_of_them = ends_of(few, "token")
+    assert all_of_them is not None
+    assert all_of_them[0] < 0 < all_of_them[1]
+    assert ends_of(Residuals(logs[:9], group[:9], phase[:9]), "token") is None
+    assert ends_of(Residuals(logs, np.zeros(20), phase), "token") is None
+
+
+def test_a_fold_is_all_rows_of_one_model_or_device_or_of_the_engine(rows: list[Row]) -> None:
+    measured = Measured(rows)
+    engine = max(set(measured.engine), key=lambda name: len(measured.rows(name)))
+    mine = measured.rows(engine)
+    for by, key in (("model", measured.model), ("device", measured.device)):
+        folds = folds_of(measured, engine, by)
+        assert len(folds) == len(set(key[mine])) > 1
+        assert all(len(set(key[fold])) == 1 for fold in folds)
+        assert sorted(np.concatenate(folds)) == list(mine)
+    (whole,) = folds_of(measured, engine, "engine")
+    assert list(whole) == list(mine)
