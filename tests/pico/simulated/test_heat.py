@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,15 @@ def test_cpu_never_exceeds_full_power(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_real_machine_can_be_read() -> None:
     assert 0 <= heat.parse_heat("cpu", 10.0).watts(0.0) <= 10
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/stdin", "FIFO", "LARGE"])
+def test_a_heat_file_without_end_is_neither_waited_for_nor_read(tmp_path: Path, path: str) -> None:
+    """A device, a pipe that nobody writes, and a file far larger than any script."""
+    named = tmp_path / path if path.isalpha() else Path(path)
+    if path == "FIFO":
+        os.mkfifo(named)
+    if path == "LARGE":
+        named.write_text("0 0W\n" * 100_000)
+    with pytest.raises(InputError, match="a file with one that can be read"):
+        heat.parse_heat(str(named))

@@ -12,10 +12,10 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from thermoflop.base.busy import busy_processor_s
+from thermoflop.base.files import read_bytes
 from thermoflop.errors import InputError, UsageError
 
 FULL_W = 30.0  # of a machine that works as hard as it can
@@ -23,6 +23,7 @@ USUAL_SCRIPT = "5 30W, 15 0W every 40"
 MAX_W = 1000.0  # far above any machine beside a board: a slip of the keyboard
 _STEP = re.compile(r"(?:(\d+(?:\.\d+)?)\s+)?(\d+(?:\.\d+)?)\s*W?", re.IGNORECASE)
 _EVERY = re.compile(r"^(.*?)[\s,]+every\s+(\d+(?:\.\d+)?)\s*s?$", re.IGNORECASE | re.DOTALL)
+_LARGEST_FILE_BYTES = 64 << 10  # some 5000 steps
 _LOOK_EVERY_S = 0.25  # the kernel counts in hundredths of a second
 _SMOOTH = 0.5  # of each look: a heat sink follows within half a second
 
@@ -62,7 +63,7 @@ def parse_script(text: str) -> Script:
         match = _STEP.fullmatch(step)
         if not match:
             raise UsageError(
-                f"heat step {step!r} must be a time in seconds and a power, as in '5 30W'"
+                f"heat step {step[:60]!r} must be a time in seconds and a power, as in '5 30W'"
             )
         start_s, power_w = float(match[1] or 0), float(match[2])
         if starts_s and start_s <= starts_s[-1]:
@@ -85,16 +86,21 @@ def parse_heat(text: str, full_w: float = FULL_W) -> Heat:
         return MachineLoad(full_w)
     if text == "off":
         return Script((0.0,), (0.0,))
-    if text[:1].isdigit():
+    if not is_file(text):
         return parse_script(text)
     try:
-        lines = Path(text).read_text(encoding="utf-8").splitlines()
-    except (OSError, ValueError) as error:
+        lines = read_bytes(text, "a heat script", _LARGEST_FILE_BYTES).decode().splitlines()
+    except (InputError, ValueError) as error:
         raise InputError(
             f"heat {text!r} must be cpu, off, a script like '0 0W, 5 30W, 15 0W', or a file with "
             "one that can be read"
         ) from error
     return parse_script("\n".join(line.partition("#")[0] for line in lines))
+
+
+def is_file(text: str) -> bool:
+    """Whether ``parse_heat`` would read a file of this name."""
+    return text not in ("cpu", "off") and not text[:1].isdigit()
 
 
 class MachineLoad:

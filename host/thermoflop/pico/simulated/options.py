@@ -98,7 +98,10 @@ def parse_options(pairs: Iterable[tuple[str, str]]) -> Options:
 
 def parse_url(url: str) -> tuple[str, Options]:
     """(name, options) of ``sim://NAME?seed=7&finger=5:10``; the name may be missing."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise UsageError(f"{url!r} is no URL: {error}") from None
     if parts.scheme.lower() != "sim" or parts.path not in ("", "/") or parts.fragment:
         raise UsageError(f"{url!r} must look like sim://?seed=7&finger=5:10")
     return parts.netloc, parse_options(parse_qsl(parts.query, keep_blank_values=True))

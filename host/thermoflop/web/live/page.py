@@ -127,15 +127,15 @@ def _more_boards(sources: LiveSources) -> None:
         )
         check = ui.button("Self-check").props("no-caps flat")
     report = ui.element("div").props("role=status")
-    check.on_click(lambda: _examine(port.value or "", report))
+    check.on_click(lambda: _examine(sources, port.value or "", report))
 
 
 async def _open(sources: LiveSources, port: str) -> None:
     if port.strip():
-        await notify_errors_later(lambda: sources.open(port.strip()))
+        await notify_errors_later(lambda: sources.open(sources.named(port)))
 
 
-async def _examine(port: str, report: nicegui_ui.element) -> None:
+async def _examine(sources: LiveSources, port: str, report: nicegui_ui.element) -> None:
     """Show what ``thermoflop doctor`` finds; sends nothing to a board."""
     from nicegui import ui
 
@@ -145,7 +145,8 @@ async def _examine(port: str, report: nicegui_ui.element) -> None:
     with report:
         ui.label("Looking …").classes("soft")
     try:
-        results = await asyncio.to_thread(examine, port.strip() or None)
+        named = await asyncio.to_thread(sources.named, port) if port.strip() else None
+        results = await asyncio.to_thread(examine, named)
     except ThermoflopError as error:
         report.clear()
         with report:

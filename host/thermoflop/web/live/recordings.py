@@ -7,6 +7,7 @@ the lock that its recorder holds.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from thermoflop.errors import InputError, StorageError, ThermoflopError
 from thermoflop.pico.wire import printable
 from thermoflop.runs.folder import control
 from thermoflop.runs.folder.reader import read_run
-from thermoflop.runs.folder.store import is_being_written, safe_name
+from thermoflop.runs.folder.store import RUN, is_being_written, safe_name
 
 START_S = 20.0
 YOUNG_S = 10.0  # a folder so young may not have its lock yet
@@ -63,6 +64,14 @@ class Recording:
         """The board's port."""
         port = self.run.get("port")
         return str(port["url"]) if isinstance(port, dict) and "url" in port else None
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether its run.json is the page's owner's; in a shared folder anybody may lay one."""
+        try:
+            return not hasattr(os, "getuid") or (self.folder / RUN).lstat().st_uid == os.getuid()
+        except OSError:
+            return False
 
     @property
     def serial_number(self) -> str | None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from thermoflop.errors import BoardError, InputError, ThermoflopError, UsageError
 from thermoflop.pico.ports import PortInfo, Target, choose, list_ports
+from thermoflop.pico.simulated.heat import is_file
+from thermoflop.pico.simulated.options import parse_url
+from thermoflop.pico.wire import printable
 from thermoflop.web.live.board import BoardSource
 from thermoflop.web.live.gpus import GpuSource
 from thermoflop.web.live.recordings import Recording, RecordingRequest, Recordings
@@ -31,6 +35,7 @@ class LiveSources:
         self.boards: dict[str, BoardSource] = {}
         self.gpus = GpuSource(site.gpu)
         self.recordings = Recordings(site.runs)
+        self._own_port = site.board_port
         self.version = 0  # of which boards and recordings there are
         self._lock = threading.RLock()
         self._made = 0
@@ -66,6 +71,26 @@ class LiveSources:
                 self._looked_s = time.monotonic()
         known = {board.target.url for board in self.boards.values()}
         return [port for port in self._ports if port.device not in known]
+
+    def named(self, port: str) -> str:
+        """A port that a viewer named, without blanks; UsageError for what is not for viewers.
+
+        A page has more users than its owner: on loopback everybody on this machine may ask. What
+        it opens in its owner's name is a serial port that the system lists, a simulated board that
+        reads no file, or an address; and of every other path it says the same.
+        """
+        port = port.strip()
+        if port.lower().startswith(SIMULATED):
+            if is_file(parse_url(port)[1].heat):
+                raise UsageError("a simulated board on the page takes no heat from a file")
+        elif "://" not in port and port != self._own_port:
+            ports = {each.device for each in list_ports()}
+            if port not in ports and os.path.realpath(port) not in ports:
+                raise UsageError(
+                    f"there is no port {printable(port)[:100]} among the serial ports of this "
+                    "machine; name any other to `thermoflop serve --port`"
+                )
+        return port
 
     def open(self, port: str) -> BoardSource:
         """Read the board at ``port``, in a process of its own where it is simulated."""
@@ -148,8 +173,8 @@ class LiveSources:
         for recording in recordings:
             self.version += 1
             port = recording.port
-            if port is None:
-                continue
+            if port is None or not recording.is_ours:
+                continue  # when it has ended its port is opened, whatever stands there
             board = next((f for f in self.boards.values() if f.target.url == port), None)
             if board is None:
                 board = BoardSource(self._new_key(), Target(port, recording.serial_number))
