@@ -4,6 +4,10 @@ A table of 257 knots, one every 16 codes, is built once from the part's paramete
 costs one lookup and one linear interpolation and allocates nothing. Temperatures are in thousandths
 of a degree Celsius (mc), resistances in ohm, codes in 1/16 of a 12-bit code (x16).
 
+The table lies in four parts of 260 bytes, each made before it is filled. Up to MicroPython 1.23
+every result of a big-integer sum stays an object of its own, and a list of them scatters over the
+heap until its next growth finds no gap that is large enough: the board never started.
+
 Logarithms are fixed point with 32 fractional bits. Floats would do for the temperature, but the
 chip's are single precision and a laptop's double, and both must print the same digits.
 """
@@ -12,7 +16,8 @@ from array import array
 
 from micropython import const
 
-KNOTS = const(257)
+PARTS = const(4)
+KNOTS = const(65)  # of a part; its last one is the first of the next
 FULL_CODE = const(4095)
 ZERO_C_MK = const(273150)
 LIMIT_MC = const(999999)
@@ -126,13 +131,17 @@ class Thermistor(Divider):
 
     def __init__(self, law, r_series_ohm, on_high_side, offset_mc=0):
         super().__init__(law, r_series_ohm, on_high_side, offset_mc)
-        self.table = array("i", [self.exact_mc(256 * i) for i in range(KNOTS)])
+        self.table = tuple(array("i", bytes(4 * KNOTS)) for _ in range(PARTS))
+        for number, part in enumerate(self.table):
+            for knot in range(KNOTS):
+                part[knot] = self.exact_mc(256 * (64 * number + knot))
 
     def temp_mc(self, code_x16):
         """Milli-degrees of a reading, from the table; allocates nothing."""
-        knot = code_x16 >> 8
-        low = self.table[knot]
-        return low + (((self.table[knot + 1] - low) * (code_x16 & 255) + 128) >> 8)
+        part = self.table[code_x16 >> 14]
+        knot = (code_x16 >> 8) & 63
+        low = part[knot]
+        return low + (((part[knot + 1] - low) * (code_x16 & 255) + 128) >> 8)
 
 
 def law_from(values):

@@ -9,6 +9,7 @@ from micropython import const
 
 MAX_LINE = const(256)
 MAX_COMMAND = const(80)
+_PAGE = const(256)  # of the queue: no part of the board's memory needs a larger gap in the heap
 _TAIL = const(16)  # ,"crc":"xxxx"} and the newline
 
 _CRC_NIBBLE = (
@@ -99,7 +100,7 @@ class Outbox:
     """A ring of whole lines waiting for the USB port; what does not fit is refused, and counted."""
 
     def __init__(self, size):
-        self.buf = bytearray(size)
+        self._pages = tuple(bytearray(_PAGE) for _ in range((size + _PAGE - 1) // _PAGE))
         self.size = size
         self.used = 0
         self._head = 0  # index of the oldest byte
@@ -111,7 +112,7 @@ class Outbox:
             return False
         at = (self._head + self.used) % self.size
         for i in range(length):
-            self.buf[at] = line.buf[i]
+            self._pages[at // _PAGE][at % _PAGE] = line.buf[i]
             at += 1
             if at == self.size:
                 at = 0
@@ -121,7 +122,7 @@ class Outbox:
     def pump(self, send, most):
         """Hand up to ``most`` bytes to ``send(byte) -> bool``, until it says no."""
         while self.used and most:
-            if not send(self.buf[self._head]):
+            if not send(self._pages[self._head // _PAGE][self._head % _PAGE]):
                 return
             self._head = (self._head + 1) % self.size
             self.used -= 1
