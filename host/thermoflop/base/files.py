@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 # The largest published config.json is below 200 kB; checkpoints begin well above this.
 LARGEST_FILE_BYTES = 8 * 2**20
+BINARY = getattr(os, "O_BINARY", 0)  # without it Windows writes two bytes for each line's end
 
 
 def read_bytes(path: str, expected: str, most_bytes: int = LARGEST_FILE_BYTES) -> bytes:
@@ -86,7 +87,7 @@ def replace_file(path: str, fill: Callable[[BinaryIO], T]) -> T:
     is replaced, a link too: its target is not touched. OSError when it cannot be done.
     """
     part = f"{path}.{os.urandom(4).hex()}.part"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | BINARY
     try:
         with os.fdopen(os.open(part, flags, 0o666), "wb") as file:
             done = fill(file)

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from thermoflop.base.files import BINARY
 from thermoflop.errors import StorageError
 from thermoflop.pico.track import HostEvent
 from thermoflop.pico.wire import LineSplitter, Overlong
@@ -33,7 +34,7 @@ class MarksFile:
         self.marks = 0
         self._splitter = LineSplitter(MAX_MARK_BYTES)
         try:
-            flags = os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            flags = os.O_RDONLY | os.O_CREAT | os.O_EXCL | BINARY
             self._fd = os.open(self.path, flags, 0o644)
         except OSError as error:
             raise StorageError(f"cannot create {self.path}: {error.strerror}") from error

@@ -3,11 +3,13 @@
 One thread, chunks of 256 KiB and no queue: memory does not grow with the output, and a command that
 prints faster than the disk or our own reader takes waits, as it would in any pipe. When the disk is
 full the log ends there, the bytes it lacks are counted, and the command goes on undisturbed.
+Windows cannot wait for two pipes at once: there each has a thread.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import selectors
 import threading
 import time
@@ -15,12 +17,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+from thermoflop.base.files import BINARY
 from thermoflop.errors import StorageError
 from thermoflop.runs.child.keys import KeyLines
 
 CHILD_LOG = "child.log"
 _CHUNK_BYTES = 256 << 10  # four times what a pipe holds on Linux
 _POLL_S = 0.2
+_WAITS_FOR_PIPES = hasattr(select, "poll")  # Windows' select takes sockets alone
 _QUIET_S = 0.5  # of a pipe that a process outside of the command's session still holds open
 
 
@@ -32,7 +36,7 @@ class ChildLog:
         self.n_bytes = 0
         self.lost_bytes = 0
         self.why: str | None = None
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | BINARY
         try:
             self._fd = os.open(folder / CHILD_LOG, flags, 0o644)
         except OSError as error:
@@ -74,17 +78,44 @@ class OutputPump:
         self._on_keys = on_keys
         self._selector = selectors.DefaultSelector()
         self._echo: list[int | None] = list(echo)
-        for which, pipe in enumerate(pipes):
-            os.set_blocking(pipe.fileno(), False)
-            self._selector.register(pipe, selectors.EVENT_READ, which)
         self._last_group = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="thermoflop-output", daemon=True)
-        self._thread.start()
+        self._taking = threading.Lock()
+        self._heard_s = time.monotonic()
+        if _WAITS_FOR_PIPES:
+            for which, pipe in enumerate(pipes):
+                os.set_blocking(pipe.fileno(), False)
+                self._selector.register(pipe, selectors.EVENT_READ, which)
+            self._threads = [self._start(self._run)]
+        else:
+            self._threads = [
+                self._start(self._read_to_end, which, pipe) for which, pipe in enumerate(pipes)
+            ]
+
+    @staticmethod
+    def _start(run: Callable[..., None], *args: object) -> threading.Thread:
+        thread = threading.Thread(target=run, args=args, name="thermoflop-output", daemon=True)
+        thread.start()
+        return thread
 
     def finish(self) -> None:
         """Call when all processes of the command have ended: take what is left and stop."""
         self._last_group.set()
-        self._thread.join()
+        for thread in self._threads:
+            while thread.is_alive():
+                thread.join(_POLL_S)
+                if not _WAITS_FOR_PIPES and time.monotonic() - self._heard_s > _QUIET_S:
+                    break  # a thread that waits for a pipe cannot be called back
+
+    def _read_to_end(self, which: int, pipe: IO[bytes]) -> None:
+        """All of one pipe, where a thread has to wait for each."""
+        try:
+            while chunk := os.read(pipe.fileno(), _CHUNK_BYTES):
+                self._heard_s = time.monotonic()
+                with self._taking:
+                    self._take(which, chunk)
+        except OSError:  # Windows' way to say that the other end is closed
+            pass
+        pipe.close()
 
     def _run(self) -> None:
         quiet_from_s = time.monotonic()
@@ -110,11 +141,14 @@ class OutputPump:
         if not chunk:
             self._close(key)
             return
+        self._take(key.data, chunk)
+
+    def _take(self, which: int, chunk: bytes) -> None:
         now_s = time.monotonic()
         self._log.write(chunk)
-        for pairs in self.keys[key.data].feed(chunk, now_s):
+        for pairs in self.keys[which].feed(chunk, now_s):
             self._on_keys(now_s, pairs)
-        self._pass_on(key.data, chunk)
+        self._pass_on(which, chunk)
 
     def _pass_on(self, which: int, chunk: bytes) -> None:
         fd = self._echo[which]

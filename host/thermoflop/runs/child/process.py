@@ -4,6 +4,10 @@ In its own session the command does not get the terminal's Ctrl-C; the recorder 
 The command has ended when no process of its session or process group is left (zombies that nobody
 collects do not count), so a grandchild it leaves behind is waited for. A process that starts yet
 another session, as a daemon does, has taken its leave and is not followed.
+
+Windows has neither sessions nor groups of this kind. There the command gets a console process group
+of its own, Ctrl-C reaches it as Ctrl-Break, any other signal ends its first process at once, and
+processes that it leaves behind are not known of. That half has not been tried on Windows.
 """
 
 from __future__ import annotations
@@ -23,6 +27,10 @@ from thermoflop.errors import CommandNotFound, CommandNotRunnable
 
 _PROC = Path("/proc")
 _DEAD = "ZXx"
+_HAS_GROUPS = hasattr(os, "killpg")
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows ends a process at once for either
+_NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Windows' alone
+_BREAK = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM)  # to such a group; Ctrl-C cannot be
 
 
 def find_program(name: str) -> str:
@@ -56,6 +64,7 @@ class Child:
                 stderr=subprocess.PIPE,
                 bufsize=0,
                 start_new_session=True,
+                creationflags=_NEW_GROUP,
             )
         except OSError as error:
             raise CommandNotRunnable(f"{argv[0]} cannot be run: {error.strerror}") from error
@@ -97,6 +106,9 @@ class Child:
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to every process of the command; one that is stopped wakes to end."""
+        if not _HAS_GROUPS:
+            self._process.send_signal(_BREAK if number == signal.SIGINT else number)
+            return
         numbers = (number, signal.SIGCONT) if number == signal.SIGTERM else (number,)
         for each in numbers:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -116,6 +128,8 @@ class Child:
 
 def session_members(leader: int) -> list[int]:
     """The living processes whose session or process group is ``leader``."""
+    if not _HAS_GROUPS:
+        return []
     try:
         os.killpg(leader, 0)
         in_group = True

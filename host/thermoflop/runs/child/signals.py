@@ -1,7 +1,8 @@
 """Signals that reach the recorder while a command runs, passed on to the whole command.
 
 Ctrl-C once for each press (the second one as SIGTERM, the third as SIGKILL); SIGTERM, SIGHUP and
-SIGQUIT (Ctrl-\\) as SIGTERM, and SIGKILL when the grace is over.
+SIGQUIT (Ctrl-\\) as SIGTERM, and SIGKILL when the grace is over. Windows has the first two, and
+SIGBREAK (Ctrl-Break), which counts as SIGTERM.
 """
 
 from __future__ import annotations
@@ -12,13 +13,17 @@ import time
 from types import FrameType
 from typing import Any, Self
 
-from thermoflop.runs.child.process import Child
+from thermoflop.runs.child.process import KILL, Child
 
 
 class Signals:
     """Forwards signals to the command that is running, in the caller's main thread."""
 
-    NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+    NUMBERS = tuple(
+        getattr(signal, name)
+        for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK")
+        if hasattr(signal, name)
+    )
 
     def __init__(self, wake: threading.Event, grace_s: float) -> None:
         self.child: Child | None = None
@@ -49,7 +54,7 @@ class Signals:
         if number == signal.SIGINT and self._presses == 1:
             self._send(signal.SIGINT)
         elif number == signal.SIGINT and self._presses > 2:
-            self._send(signal.SIGKILL)
+            self._send(KILL)
         else:
             self._send(signal.SIGTERM)
             if self.kill_at_s is None:
@@ -59,7 +64,7 @@ class Signals:
         """Kill a command that has ignored SIGTERM for too long."""
         if self.kill_at_s is not None and time.monotonic() >= self.kill_at_s:
             self.kill_at_s = None
-            self._send(signal.SIGKILL)
+            self._send(KILL)
 
     def _send(self, number: signal.Signals) -> None:
         if self.child is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from thermoflop.base.files import BINARY
 from thermoflop.errors import InputError, StorageError
 from thermoflop.pico.wire import MAX_COMMAND_BYTES, LineSplitter
 from thermoflop.runs.folder.store import is_being_written
@@ -28,7 +29,7 @@ class Control:
         self.path = folder / CONTROL
         self._splitter = LineSplitter(MAX_COMMAND_BYTES)
         try:
-            flags = os.O_RDONLY | os.O_CREAT | os.O_EXCL
+            flags = os.O_RDONLY | os.O_CREAT | os.O_EXCL | BINARY
             self._fd = os.open(self.path, flags, 0o600)
         except OSError as error:
             raise StorageError(f"cannot create {self.path}: {error.strerror}") from error
@@ -61,7 +62,7 @@ def order(folder: Path, text: str) -> None:
             "started with --control"
         )
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND)
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | BINARY)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
     try:

@@ -38,7 +38,7 @@ try:
 except ImportError:  # Windows: a run that goes on cannot be told from one that was cut off
     fcntl = None  # type: ignore[assignment]
 
-from thermoflop.base.files import replace_file, sync_folder
+from thermoflop.base.files import BINARY, replace_file, sync_folder
 from thermoflop.errors import StorageError, UsageError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.runs.folder.records import Record
@@ -67,7 +67,7 @@ class RunStore:
         try:
             out.mkdir(parents=True, exist_ok=True)
             self.folder.mkdir()
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | BINARY
             self._fd = os.open(self.folder / SAMPLES, flags, 0o644)
             _lock(self._fd)
             sync_folder(str(self.folder))

@@ -24,7 +24,7 @@ from thermoflop.pico.track import HostEvent
 from thermoflop.runs import facts
 from thermoflop.runs.child.marks import MarksFile, keys_event
 from thermoflop.runs.child.output import ChildLog, OutputPump
-from thermoflop.runs.child.process import Child, find_program
+from thermoflop.runs.child.process import KILL, Child, find_program
 from thermoflop.runs.child.signals import Signals
 from thermoflop.runs.folder.control import STOP, Control
 from thermoflop.runs.folder.records import Record
@@ -125,7 +125,7 @@ class _Session:
         except BaseException as error:
             end, why = "failed", type(error).__name__
             if self._signals.child is not None:
-                self._signals.child.send(signal.SIGKILL)
+                self._signals.child.send(KILL)
             raise
         finally:
             run = self._finish(end, why)
@@ -225,7 +225,7 @@ class _Session:
         """An order from outside: to stop, or a command for the board."""
         why = None
         if text == STOP:
-            os.kill(os.getpid(), signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)  # os.kill ends a process of Windows at once
         elif self._board is None:
             why = "no board"
         else:
