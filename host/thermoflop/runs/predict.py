@@ -82,7 +82,7 @@ def _device(
         named = isinstance(wish.hardware, str)
         return device, "named" if named else device.source or "given"
     hint = "name a device with --hardware (see `thermoflop gpus`)"
-    names = list(dict.fromkeys(str(gpu.get("name")) for gpu in gpus))
+    names = list(dict.fromkeys(str(gpu["name"]) for gpu in gpus if gpu.get("name")))
     if not names:
         raise UsageError(f"there is no GPU to predict for ({no_gpu or 'none was found'}); {hint}")
     if len(names) > 1:

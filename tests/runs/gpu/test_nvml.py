@@ -10,7 +10,7 @@ import pytest
 from thermoflop.runs.folder.reader import parse
 from thermoflop.runs.gpu.nvml import Gpu, GpuLost, Gpus, NoGpu
 from thermoflop.runs.gpu.sample import MEASURED, GpuSample, encode_gpu, parse_gpu
-from thermoflop.runs.gpu.sampler import GpuSampler
+from thermoflop.runs.gpu.sampler import GpuSampler, Watch
 from thermoflop.runs.gpu.simulated import Body, SimulatedError, SimulatedNvml
 
 
@@ -41,7 +41,7 @@ def run_for(clock: Clock, gpu: Gpu, seconds: float, every_s: float = 0.1) -> lis
 def test_every_field_is_read() -> None:
     """In watts, joules, degrees and shares of one."""
     clock = Clock()
-    gpu = Gpus(library(clock=clock)).gpus[0]
+    gpu = Gpus(library(clock=clock)).open(0)
     sample = run_for(clock, gpu, 2.0)[-1]
     assert {n for n in MEASURED if getattr(sample, n) is None} == {"mem_temp_c"}
     assert sample.power_w == pytest.approx(300, abs=3)
@@ -54,7 +54,7 @@ def test_every_field_is_read() -> None:
 def test_a_driver_without_the_new_name_is_asked_by_the_old_one() -> None:
     """EventReasons, then ThrottleReasons."""
     old = library(without=["nvmlDeviceGetCurrentClocksEventReasons"])
-    assert Gpus(old).gpus[0].read().reasons is not None
+    assert Gpus(old).open(0).read().reasons is not None
 
 
 def test_what_an_old_driver_lacks_costs_its_field_only() -> None:
@@ -67,14 +67,13 @@ def test_what_an_old_driver_lacks_costs_its_field_only() -> None:
             "nvmlDeviceGetFieldValues",
         ]
     )
-    gpu = Gpus(old).gpus[0]
+    gpu = Gpus(old).open(0)
     sample = gpu.read()
     assert (sample.reasons, sample.energy_j, sample.power_avg_w) == (None, None, None)
     assert sample.power_w is not None
-    facts = gpu.facts()
-    assert facts["missing"]["energy_j"] == "not in this driver"
-    assert set(facts["missing"]) == {"energy_j", "reasons"}
-    assert facts["power_source"] == "nvmlDeviceGetPowerUsage"
+    assert gpu.missing["energy_j"] == "not in this driver"
+    assert set(gpu.missing) == {"energy_j", "reasons"}
+    assert gpu.facts()["power_source"] == "nvmlDeviceGetPowerUsage"
 
 
 def test_an_old_python_package_lacks_functions_altogether() -> None:
@@ -84,7 +83,7 @@ def test_an_old_python_package_lacks_functions_altogether() -> None:
         n for n in dir(real) if n.startswith("nvml") and "Reasons" not in n and "Field" not in n
     ]
     old = SimpleNamespace(NVMLError=SimulatedError, **{n: getattr(real, n) for n in names})
-    sample = Gpus(old).gpus[0].read()
+    sample = Gpus(old).open(0).read()
     assert sample.reasons is None
     assert sample.power_w is not None
 
@@ -106,26 +105,26 @@ def test_a_lost_gpu_is_noticed_at_the_next_reading() -> None:
     """And other GPUs go on."""
     clock = Clock()
     gpus = Gpus(library(clock=clock, bodies=[Body(), Body()], lost={1: (5.0, float("inf"))}))
+    lost = gpus.open(1)
     clock.now_s += 6.0
-    assert gpus.gpus[0].read().temp_c is not None
+    assert gpus.open(0).read().temp_c is not None
     with pytest.raises(GpuLost, match="GPU is lost"):
-        gpus.gpus[1].read()
+        lost.read()
 
 
-def test_the_sampler_says_lost_once_and_back_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_watch_says_lost_once_and_back_once() -> None:
     """A GPU that comes back is read again."""
-    monkeypatch.setattr("thermoflop.runs.gpu.sampler.RETRY_S", 0.0)
     clock = Clock()
     seen: list[Any] = []
-    fake = library(clock=clock, lost={0: (1.0, 2.0)})
-    sampler = GpuSampler(Gpus(fake), seen.extend)
-    for _ in range(6):
-        clock.now_s += 0.7
-        sampler._turn()
+    fake = library(clock=clock, lost={0: (10.0, 20.0)})
+    watch = Watch(Gpus(fake), 0, seen.extend, clock)
+    for _ in range(7):
+        clock.now_s += 7.0
+        watch.turn()
     events = [item.ev for item in seen if not isinstance(item, GpuSample)]
     assert events == ["gpu_lost", "gpu_back"]
     assert isinstance(seen[-1], GpuSample)
-    assert sampler.lost == 1
+    assert watch.lost == 1
 
 
 def test_the_sampler_keeps_its_rate_and_shuts_the_library_down() -> None:
@@ -134,7 +133,7 @@ def test_the_sampler_keeps_its_rate_and_shuts_the_library_down() -> None:
 
     seen: list[Any] = []
     fake = SimulatedNvml(load=lambda _: 0.5)
-    with GpuSampler(Gpus(fake), seen.extend, rate_hz=100):
+    with GpuSampler(fake, seen.extend, rate_hz=100):
         time.sleep(0.5)
     assert 15 <= len(seen) <= 60
     assert fake.started == 0
@@ -160,7 +159,7 @@ def test_the_same_seed_gives_the_same_answers() -> None:
 
     def figures(seed: int) -> Sequence[GpuSample]:
         clock = Clock()
-        gpu = Gpus(library(clock=clock, seed=seed)).gpus[0]
+        gpu = Gpus(library(clock=clock, seed=seed)).open(0)
         return [s.power_w for s in run_for(clock, gpu, 3.0)]
 
     assert figures(1) == figures(1)
@@ -171,7 +170,7 @@ def test_the_simulated_gpu_warms_throttles_and_counts_its_energy() -> None:
     """Counter and integral of power agree; too hot lowers the clock and says so."""
     clock = Clock()
     hot = Body(k_per_w=0.30, tau_s=5.0)
-    gpu = Gpus(library(clock=clock, bodies=[hot])).gpus[0]
+    gpu = Gpus(library(clock=clock, bodies=[hot])).open(0)
     samples = run_for(clock, gpu, 60.0)
     assert samples[-1].reasons is not None
     assert samples[-1].reasons & 0x020

@@ -191,7 +191,7 @@ def test_gpu_samples_are_recorded_around_the_command(tmp_path: Path) -> None:
     assert len(samples) >= 4
     assert len(named(outcome, "gpu_lost")) == 1
     assert outcome.exit_code == 0
-    assert "a GPU was lost during the run" in outcome.notices
+    assert "GPU 0 was lost during the run: GPU is lost" in outcome.notices
     assert outcome.run["gpu"]["devices"][0]["name"] == "Simulated GPU 300W"
     assert fake.started == 0
 

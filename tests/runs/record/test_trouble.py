@@ -129,7 +129,7 @@ def test_a_gpu_lost_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert outcome.exit_code == 5
     seen = names(outcome)
     assert seen.count("gpu_lost") == seen.count("gpu_back") == 1
-    assert "a GPU was lost during the run" in outcome.notices
+    assert "GPU 0 was lost during the run: GPU is lost" in outcome.notices
     readings = [item for item in RunReader(outcome.folder) if isinstance(item, GpuSample)]
     t_s = {gpu: [r.mono_s for r in readings if r.gpu == gpu] for gpu in (0, 1)}
     holes = {gpu: max(b - a for a, b in pairwise(t)) for gpu, t in t_s.items()}

@@ -1,9 +1,13 @@
-"""The GPUs of this machine through NVML, whatever the driver's age.
+"""The GPUs of this machine through NVML, whatever the driver's age, and whatever it raises.
 
 A function that a driver lacks costs its field, not the run: what is missing is asked once, noted
-with the reason and left alone. A GPU that is lost raises GpuLost, and the others go on. The library
-is a parameter: the real one is ``pynvml`` of nvidia-ml-py, tests and the demo bring a simulated one
-with the same functions. NVML speaks milliwatts and millijoules; here they are watts and joules.
+with the reason and left alone. A call that fails otherwise, or that gives no number, costs that
+field of that reading and is counted with the reason. A GPU that gives nothing at all raises
+GpuLost, and the others go on. Any exception counts, not NVML's alone: the Python package decodes
+names and loads a library, so UnicodeDecodeError, OSError and ValueError come from it, too. The
+library is a parameter: the real one is ``pynvml`` of nvidia-ml-py, tests and the demo bring a
+simulated one with the same functions. NVML speaks milliwatts and millijoules; here they are watts
+and joules.
 
 Average and instantaneous power are fields 185 and 186 of newer drivers. Where those are missing,
 ``nvmlDeviceGetPowerUsage`` stands in: a mean over one second on Ampere and later (GA100 excepted),
@@ -12,8 +16,10 @@ instantaneous on older ones, so which one it was is written down.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -25,6 +31,10 @@ _THRESHOLDS = {"shutdown_c": 0, "slowdown_c": 1, "mem_max_c": 2, "gpu_max_c": 3}
 # return codes of nvml.h
 _NEVER = {2: "invalid argument", 3: "not supported", 4: "no permission", 13: "not in this driver"}
 _LOST = {1, 9, 15, 16}  # uninitialized, driver not loaded, GPU lost, reset required
+# NVML_VALUE_NOT_AVAILABLE of nvml.h is -1, which unsigned fields hold as these
+_NO_VALUE = {0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF}
+_LOWEST_C = -273
+MAX_GPUS = 1024  # far above any machine: a count beyond is none
 
 
 class NoGpu(Exception):
@@ -42,9 +52,10 @@ class Gpu:
         """Take the handle and find out which fields this driver gives."""
         self.index = index
         self.missing: dict[str, str] = {}
+        self.faults: dict[str, dict[str, Any]] = {}  # field -> how often it failed, and last why
         self._nvml = library
         self._handle = library.nvmlDeviceGetHandleByIndex(index)
-        self._power_fields = True
+        self._power_fields: bool | None = None  # None: not yet known
         self._memory_temp = True
         self._reasons_name = ""
         self._readers: list[tuple[str, Callable[[], dict[str, float | None]]]] = [
@@ -63,64 +74,78 @@ class Gpu:
         before_s = time.monotonic()
         values: dict[str, Any] = {}
         for name, reader in list(self._readers):
-            got = self._ask(name, reader)
-            if got is not None:
-                values.update(got)
+            values |= self._ask(name, reader)
+        if not values:
+            raise GpuLost("; ".join(dict.fromkeys(self._whys())) or "it gives no reading")
         after_s = time.monotonic()
         return GpuSample((before_s + after_s) / 2, time.time(), self.index, **values)
 
     def facts(self) -> dict[str, Any]:
         """What does not change during a run, as far as the driver tells."""
+        nvml, handle = self._nvml, self._handle
         queries: dict[str, Callable[[], Any]] = {
-            "name": lambda: _text(self._nvml.nvmlDeviceGetName(self._handle)),
-            "uuid": lambda: _text(self._nvml.nvmlDeviceGetUUID(self._handle)),
-            "memory_bytes": lambda: int(self._nvml.nvmlDeviceGetMemoryInfo(self._handle).total),
-            "power_limit_w": lambda: self._nvml.nvmlDeviceGetEnforcedPowerLimit(self._handle) / 1e3,
-            "sm_max_mhz": lambda: self._nvml.nvmlDeviceGetMaxClockInfo(self._handle, _CLOCK_SM),
+            "name": lambda: _text(lambda: nvml.nvmlDeviceGetName(handle)),
+            "uuid": lambda: _text(lambda: nvml.nvmlDeviceGetUUID(handle)),
+            "memory_bytes": lambda: _number(nvml.nvmlDeviceGetMemoryInfo(handle).total),
+            "power_limit_w": lambda: _number(nvml.nvmlDeviceGetEnforcedPowerLimit(handle)) / 1e3,
+            "sm_max_mhz": lambda: _number(nvml.nvmlDeviceGetMaxClockInfo(handle, _CLOCK_SM)),
         }
         for name, threshold in _THRESHOLDS.items():
             queries[name] = partial(self._threshold_c, threshold)
         known: dict[str, Any] = {"index": self.index}
         for name, function in queries.items():
-            value = self._quietly(function)
+            value = self._quietly(name, function)
             if value is not None:
                 known[name] = value
         known["power_source"] = (
-            "fields 185 and 186" if self._power_fields else "nvmlDeviceGetPowerUsage"
+            "nvmlDeviceGetPowerUsage" if self._power_fields is False else "fields 185 and 186"
         )
-        known["missing"] = dict(self.missing)
         return known
 
-    def _threshold_c(self, which: int) -> int:
-        return int(self._nvml.nvmlDeviceGetTemperatureThreshold(self._handle, which))
+    def _threshold_c(self, which: int) -> float:
+        return _number(self._nvml.nvmlDeviceGetTemperatureThreshold(self._handle, which))
 
-    def _ask(self, name: str, reader: Callable[[], dict[str, float | None]]) -> Any:
+    def _ask(self, name: str, reader: Callable[[], dict[str, float | None]]) -> dict[str, Any]:
         try:
             return reader()
-        except AttributeError:
-            self._drop(name, "not in this version of nvidia-ml-py")
-        except self._nvml.NVMLError as error:
-            code = getattr(error, "value", None)
-            if code in _LOST:
-                raise GpuLost(str(error)) from error
-            if code in _NEVER:
-                self._drop(name, _NEVER[code])
-        return None
+        except Exception as error:
+            if _code(error) in _LOST:
+                raise GpuLost(reason(error)) from error
+            never = self._never(error)
+            if never:
+                self._drop(name, never)
+            else:
+                self._blame(name, error)
+        return {}
+
+    def _never(self, error: Exception) -> str | None:
+        """Why a call will never succeed; None where it may the next time."""
+        if isinstance(error, AttributeError) and error.obj is self._nvml:
+            return "not in this version of nvidia-ml-py"
+        return _NEVER.get(_code(error))
 
     def _drop(self, name: str, why: str) -> None:
         self.missing[name] = why
         self._readers = [(n, reader) for n, reader in self._readers if n != name]
 
-    def _quietly(self, function: Callable[[], Any]) -> Any:
+    def _blame(self, name: str, error: Exception) -> None:
+        times = self.faults.get(name, {}).get("times", 0) + 1
+        self.faults[name] = {"times": times, "why": reason(error)}
+
+    def _whys(self) -> list[str]:
+        return [*(str(fault["why"]) for fault in self.faults.values()), *self.missing.values()]
+
+    def _quietly(self, name: str, function: Callable[[], Any]) -> Any:
         try:
             return function()
-        except (AttributeError, self._nvml.NVMLError):
+        except Exception as error:
+            if not self._never(error):
+                self._blame(name, error)
             return None
 
     def _temp(self) -> dict[str, float | None]:
-        values: dict[str, float | None] = {
-            "temp_c": self._nvml.nvmlDeviceGetTemperature(self._handle, _SENSOR_GPU)
-        }
+        raw = self._nvml.nvmlDeviceGetTemperature(self._handle, _SENSOR_GPU)
+        values: dict[str, float | None] = {"temp_c": _number(raw, _LOWEST_C)}
         if self._memory_temp:
             (value,) = self._fields((_FIELD_MEMORY_TEMP,))
             self._memory_temp = value is not None
@@ -128,40 +153,44 @@ class Gpu:
         return values
 
     def _power(self) -> dict[str, float | None]:
-        if self._power_fields:
+        if self._power_fields is not False:
             average, instant = self._fields((_FIELD_POWER_AVERAGE, _FIELD_POWER_INSTANT))
-            if instant is not None:
+            if instant:  # no GPU that answers draws nothing: 0 is a field that is not filled in
+                self._power_fields = True
                 return {
                     "power_w": instant / 1e3,
                     "power_avg_w": None if average is None else average / 1e3,
                 }
+            if self._power_fields:
+                raise ValueError("fields 185 and 186 gave no number")
             self._power_fields = False
-        return {"power_w": self._nvml.nvmlDeviceGetPowerUsage(self._handle) / 1e3}
+        return {"power_w": _number(self._nvml.nvmlDeviceGetPowerUsage(self._handle)) / 1e3}
 
-    def _fields(self, ids: Iterable[int]) -> list[float | None]:
-        field_ids = list(ids)
+    def _fields(self, ids: Sequence[int]) -> list[float | None]:
+        """The fields' values, each None where it could not be had."""
         try:
-            values = self._nvml.nvmlDeviceGetFieldValues(self._handle, field_ids)
-        except AttributeError:
-            return [None] * len(field_ids)
-        except self._nvml.NVMLError as error:
-            if getattr(error, "value", None) in _LOST:
+            values = self._nvml.nvmlDeviceGetFieldValues(self._handle, list(ids))
+            found = [_field_value(value) for value in values]
+        except Exception as error:
+            if _code(error) in _LOST:
                 raise
-            return [None] * len(field_ids)
-        return [_field_value(value) for value in values]
+            found = []
+        return found if len(found) == len(ids) else [None] * len(ids)
 
     def _energy(self) -> dict[str, float | None]:
-        return {"energy_j": self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle) / 1e3}
+        raw = self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)
+        return {"energy_j": _number(raw) / 1e3}
 
     def _clock(self, kind: int) -> float:
-        return float(self._nvml.nvmlDeviceGetClockInfo(self._handle, kind))
+        return _number(self._nvml.nvmlDeviceGetClockInfo(self._handle, kind))
 
     def _utilization(self) -> dict[str, float | None]:
         rates = self._nvml.nvmlDeviceGetUtilizationRates(self._handle)
-        return {"util": rates.gpu / 100, "mem_util": rates.memory / 100}
+        return {"util": _number(rates.gpu) / 100, "mem_util": _number(rates.memory) / 100}
 
     def _memory(self) -> dict[str, float | None]:
-        return {"mem_used_bytes": int(self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used)}
+        used = self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used
+        return {"mem_used_bytes": int(_number(used))}
 
     def _reasons(self) -> dict[str, float | None]:
         """The name of drivers since 535 first, the old name after that."""
@@ -171,9 +200,9 @@ class Gpu:
                 name for name in (*names, "") if not name or self._has_reasons(name)
             )
         if not self._reasons_name:
-            raise AttributeError("no function for the reasons")
+            raise AttributeError("no function for the reasons", obj=self._nvml)
         function = getattr(self._nvml, f"nvmlDeviceGetCurrentClocks{self._reasons_name}")
-        return {"reasons": int(function(self._handle))}
+        return {"reasons": int(_number(function(self._handle)))}
 
     def _has_reasons(self, name: str) -> bool:
         function = getattr(self._nvml, f"nvmlDeviceGetCurrentClocks{name}", None)
@@ -181,81 +210,101 @@ class Gpu:
             return False
         try:
             function(self._handle)
-        except self._nvml.NVMLError as error:
-            if getattr(error, "value", None) in _LOST:
-                raise
-            return False
+        except Exception as error:
+            return self._never(error) is None
         return True
 
 
 class Gpus:
-    """The library, started; every GPU it names. Use as a context manager or ``close`` it."""
+    """The library, started, and how many GPUs it names. ``close`` it in the end."""
 
     def __init__(self, library: Any = None) -> None:
         """Start NVML; NoGpu with the reason when there is nothing to read."""
         self._nvml = library if library is not None else _real_library()
         try:
             self._nvml.nvmlInit()
-        except self._nvml.NVMLError as error:
-            raise NoGpu(f"NVML did not start: {error}") from error
-        self.gpus: list[Gpu] = []
+        except Exception as error:
+            raise NoGpu(f"NVML did not start: {reason(error)}") from error
         try:
-            count = int(self._nvml.nvmlDeviceGetCount())
-            self.gpus = [Gpu(self._nvml, index) for index in range(count)]
-        except self._nvml.NVMLError as error:
+            self.count = int(_number(self._nvml.nvmlDeviceGetCount()))
+        except Exception as error:
             self.close()
-            raise NoGpu(f"NVML named no GPU: {error}") from error
-        if not self.gpus:
+            raise NoGpu(f"NVML named no GPU: {reason(error)}") from error
+        if not 0 < self.count <= MAX_GPUS:
             self.close()
-            raise NoGpu("NVML started and found no GPU")
+            found = f"{self.count} GPUs, which is no machine's number" if self.count else "no GPU"
+            raise NoGpu(f"NVML started and found {found}")
 
-    def reopen(self, index: int) -> Gpu:
-        """Try to get a lost GPU back; GpuLost when it still does not answer."""
+    def open(self, index: int) -> Gpu:
+        """The GPU ``index``; GpuLost when it gives no handle."""
         try:
-            gpu = Gpu(self._nvml, index)
-        except self._nvml.NVMLError as error:
-            raise GpuLost(str(error)) from error
-        gpu.read()
-        return gpu
+            return Gpu(self._nvml, index)
+        except Exception as error:
+            raise GpuLost(reason(error)) from error
 
     def facts(self) -> dict[str, Any]:
-        """Driver and devices, for run.json."""
-        known: dict[str, Any] = {"devices": [gpu.facts() for gpu in self.gpus]}
+        """The versions of driver and library, for run.json."""
+        known: dict[str, Any] = {}
         for name, function in (
             ("driver", "nvmlSystemGetDriverVersion"),
             ("nvml", "nvmlSystemGetNVMLVersion"),
         ):
-            try:
-                known[name] = _text(getattr(self._nvml, function)())
-            except (AttributeError, self._nvml.NVMLError):
-                continue
+            with suppress(Exception):
+                known[name] = _text(getattr(self._nvml, function))
         return known
 
     def close(self) -> None:
         """Shut the library down; it counts its users, so others are not disturbed."""
-        try:
+        with suppress(Exception):
             self._nvml.nvmlShutdown()
-        except self._nvml.NVMLError:
-            return
 
 
 def _real_library() -> Any:
     try:
         import pynvml
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise NoGpu("nvidia-ml-py is not installed") from error
+    except Exception as error:
+        raise NoGpu(f"nvidia-ml-py could not be loaded: {reason(error)}") from error
     return pynvml
 
 
+def reason(error: BaseException) -> str:
+    """Why a call failed: NVML's own text, else the kind of the error and its text."""
+    text = str(error)
+    known = _code(error) or isinstance(error, GpuLost | NoGpu)
+    return text if text and known else f"{type(error).__name__}: {text}".rstrip(": ")
+
+
+def _code(error: BaseException) -> int:
+    """NVML's return code that an error carries; 0, which is that of success, where it has none."""
+    value = getattr(error, "value", None)
+    return value if isinstance(value, int) else 0
+
+
+def _number(raw: Any, least: float = 0) -> float:
+    """A reading as the number that it is; ValueError when it stands for none."""
+    is_number = isinstance(raw, int | float) and not isinstance(raw, bool)
+    if not is_number or raw in _NO_VALUE or not least <= raw < math.inf:
+        raise ValueError(f"{raw!r:.40} is no reading")
+    number: float = raw
+    return number
+
+
 def _field_value(value: Any) -> float | None:
-    """The number in one of NVML's tagged unions."""
+    """The number in one of NVML's tagged unions; ValueError when it is none."""
     if value.nvmlReturn != 0:
         return None
     names = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
     if not 0 <= value.valueType < len(names):
         return None
-    return float(getattr(value.value, names[value.valueType]))
+    return float(_number(getattr(value.value, names[value.valueType])))
 
 
-def _text(value: str | bytes) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+def _text(function: Callable[[], str | bytes]) -> str:
+    """What a function says; bytes that are not UTF-8 are replaced, also where pynvml trips."""
+    try:
+        value = function()
+    except UnicodeDecodeError as error:
+        value = bytes(error.object)
+    return value.decode("utf-8", "replace").rstrip("\0") if isinstance(value, bytes) else str(value)

@@ -1,8 +1,11 @@
-"""Read every GPU at a steady rate in a thread of its own and give the readings to a sink.
+"""Read every GPU at a steady rate, each in a thread of its own, and give the readings to a sink.
 
-The thread keeps to its schedule by the monotonic clock: a reading that takes long makes the next
-one late, not all that follow, and turns that were missed are counted. A GPU that is lost is said so
-once, the others go on, and every few seconds it is asked whether it is back.
+A driver may take its time, fail or never return, so nothing here is called by who records: NVML is
+loaded and started in a thread, and each GPU is asked in another. Whoever waits, waits for a set
+time; what comes later joins in. A thread keeps to its schedule by the monotonic clock: a reading
+that takes long makes the next one late, not all that follow, and turns that were missed are
+counted. A GPU that is lost or does not answer is said so once, the others go on, and every few
+seconds it is asked whether it is back.
 """
 
 from __future__ import annotations
@@ -10,106 +13,206 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 from thermoflop.pico.track import HostEvent
 from thermoflop.pico.wire import printable
-from thermoflop.runs.gpu.nvml import Gpu, GpuLost, Gpus
+from thermoflop.runs.gpu.nvml import Gpu, Gpus, reason
 from thermoflop.runs.gpu.sample import GpuSample
 
 RATE_HZ = 10.0  # as often as most drivers renew their power
 MAX_RATE_HZ = 200.0  # faster than any driver renews its power
 RETRY_S = 5.0  # a driver that resets a GPU is left alone for so long
+OPEN_S = 1.0  # a command waits so long for NVML: it is to start within 2 s
+HANG_S = 2.0  # as long as readings may lie apart before energy has a gap
+CLOSE_S = 1.0  # for threads to end, all together
+_LOOK_S = 0.2
 
 GpuSink = Callable[[list[GpuSample | HostEvent]], None]
+
+
+class Watch:
+    """One GPU being read: a thread calls ``turn``, another one ``look``."""
+
+    def __init__(
+        self, gpus: Gpus, index: int, sink: GpuSink, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """The GPU is opened at the first turn."""
+        self.index = index
+        self.facts: dict[str, Any] = {"index": index}
+        self.why_lost: str | None = None  # None while it answers
+        self.samples = self.missed = self.lost = 0
+        self.latest: GpuSample | None = None
+        self.asked = threading.Event()  # it answered or failed once
+        self._gpus = gpus
+        self._sink = sink
+        self._clock = clock
+        self._gpu: Gpu | None = None
+        self._again_s = 0.0
+        self._asked_s: float | None = clock()  # None while no answer is awaited
+
+    def turn(self) -> None:
+        """Read it; where it was lost, ask whether it is back, but not too often."""
+        if self.why_lost is not None and self._clock() < self._again_s:
+            return
+        self._asked_s = self._clock()
+        try:
+            gpu = self._gpu or self._gpus.open(self.index)
+            sample = gpu.read()
+            if self._gpu is None:
+                self.facts |= gpu.facts()
+            self.facts |= {"missing": dict(gpu.missing), "faults": dict(gpu.faults)}
+        except Exception as error:
+            self._asked_s = self._gpu = None
+            self._lose(reason(error), self._clock() + RETRY_S)
+        else:
+            self._asked_s = None
+            self._gpu = gpu
+            self._take(sample)
+        self.asked.set()
+
+    def look(self) -> None:
+        """Lose it when it has not answered for too long; its thread waits on, and may come back."""
+        asked_s = self._asked_s
+        if asked_s is not None and self._clock() - asked_s > HANG_S:
+            self._lose(f"no answer for {HANG_S:g} s", 0.0)
+            self.asked.set()
+
+    def run(self, every_s: float, stop: threading.Event) -> None:
+        """Turns, ``every_s`` seconds apart, until ``stop`` is set."""
+        due_s = self._clock()
+        while not stop.wait(max(0.0, due_s - self._clock())):
+            self.turn()
+            due_s += every_s
+            late = int((self._clock() - due_s) / every_s)
+            if late > 0:
+                self.missed += late
+                due_s += late * every_s
+
+    def _take(self, sample: GpuSample) -> None:
+        if self.why_lost is not None:
+            self.why_lost = None
+            self._sink([_event("gpu_back", {"gpu": self.index})])
+            return  # a reading that took so long is of no moment
+        self.latest = sample
+        self.samples += 1
+        self._sink([sample])
+
+    def _lose(self, why: str, again_s: float) -> None:
+        self._again_s = again_s
+        if self.why_lost is not None:
+            return
+        self.why_lost, self.latest = why, None
+        self.lost += 1
+        self.facts["lost"] = why
+        self._sink([_event("gpu_lost", {"gpu": self.index, "why": printable(why)})])
 
 
 class GpuSampler:
     """The telemetry of all GPUs while it runs; a context manager."""
 
-    def __init__(self, gpus: Gpus, sink: GpuSink, rate_hz: float = RATE_HZ) -> None:
-        """Read once at once, so that the first fields and facts are known."""
+    def __init__(self, library: Any, sink: GpuSink, rate_hz: float = RATE_HZ) -> None:
+        """``library`` stands in for pynvml, which None is; nothing is called yet."""
         self.rate_hz = min(MAX_RATE_HZ, max(0.1, rate_hz))
-        self.samples = 0
-        self.missed = 0
-        self.lost = 0
-        self.latest: dict[int, GpuSample] = {}
-        self._gpus = gpus
+        self._library = library
         self._sink = sink
-        self._there: dict[int, Gpu] = {gpu.index: gpu for gpu in gpus.gpus}
-        self._gone: dict[int, float] = {}  # GPU -> when to ask again
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="thermoflop-gpu", daemon=True)
-        self._turn()
-        self.facts = gpus.facts()
+        self._open = threading.Event()  # each GPU was asked, or there is none
+        self._gpus: Gpus | None = None
+        self._versions: dict[str, Any] = {}
+        self._why: str | None = None
+        self._watches: list[Watch] = []
+        self._threads: list[threading.Thread] = []
+        self._started_s = time.monotonic()
 
     def __enter__(self) -> Self:
-        """Start the thread."""
-        self._thread.start()
+        """Start it, and wait a little for the first readings."""
+        self._started_s = time.monotonic()
+        self._start("thermoflop-nvml", self._run)
+        self._open.wait(OPEN_S)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop it and shut the library down."""
+        """Stop it and shut the library down; a driver that hangs keeps its thread."""
         self._stop.set()
-        self._thread.join(timeout=5.0)
-        if not self._thread.is_alive():  # a driver that hangs keeps its thread; let it
-            self._gpus.close()
+        until_s = time.monotonic() + CLOSE_S
+        for thread in list(self._threads):
+            thread.join(max(0.0, until_s - time.monotonic()))
+        if self._gpus is not None and not any(thread.is_alive() for thread in self._threads):
+            self._start("thermoflop-nvml-close", self._gpus.close).join(CLOSE_S)
+
+    @property
+    def absent(self) -> str | None:
+        """Why there is nothing to read, or None."""
+        if self._why is None and not self._watches:
+            waited_s = time.monotonic() - self._started_s
+            return f"NVML has not answered for {waited_s:.1f} s"
+        return self._why
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether NVML has not answered yet; it may still."""
+        return self._why is None and not self._watches
+
+    @property
+    def latest(self) -> dict[int, GpuSample]:
+        """The newest reading of each GPU that answers."""
+        return {w.index: w.latest for w in self._watches if w.latest is not None}
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Driver and devices as far as they are known by now, for run.json."""
+        return {"devices": [dict(watch.facts) for watch in self._watches], **self._versions}
 
     def to_json(self) -> dict[str, Any]:
-        """The counters of this source, for run.json."""
+        """What is known of this source, for run.json."""
         return {
+            **self.facts,
             "rate_hz": self.rate_hz,
-            "samples": self.samples,
-            "missed_turns": self.missed,
-            "lost": self.lost,
+            "samples": sum(watch.samples for watch in self._watches),
+            "missed_turns": sum(watch.missed for watch in self._watches),
+            "lost": sum(watch.lost for watch in self._watches),
         }
 
+    def notices(self) -> list[str]:
+        """What went wrong, in sentences: each GPU that was lost, each field that failed."""
+        texts = []
+        for watch in list(self._watches):
+            name = f"GPU {watch.index}"
+            if watch.lost:
+                texts.append(f"{name} was lost during the run: {printable(watch.facts['lost'])}")
+            for field, fault in dict(watch.facts.get("faults", {})).items():
+                often = f"{fault['times']} time{'s' if fault['times'] > 1 else ''}"
+                texts.append(f"{name} gave no {field} {often}: {printable(fault['why'])}")
+        return texts
+
+    def _start(self, name: str, run: Callable[[], None]) -> threading.Thread:
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+        return thread
+
     def _run(self) -> None:
-        every_s = 1.0 / self.rate_hz
-        due_s = time.monotonic() + every_s
-        while not self._stop.wait(max(0.0, due_s - time.monotonic())):
-            self._turn()
-            due_s += every_s
-            late = int((time.monotonic() - due_s) / every_s)
-            if late > 0:
-                self.missed += late
-                due_s += late * every_s
+        """Start NVML and a thread for each GPU, then look whether they answer."""
+        try:
+            self._gpus = gpus = Gpus(self._library)
+            self._versions = gpus.facts()
+        except Exception as error:
+            self._why = reason(error)
+            self._open.set()
+            return
+        self._watches = [Watch(gpus, index, self._sink) for index in range(gpus.count)]
+        for watch in self._watches:
+            self._start(f"thermoflop-gpu{watch.index}", partial(self._read, watch))
+        while not self._stop.wait(_LOOK_S if self._open.is_set() else 0.01):
+            for watch in self._watches:
+                watch.look()
+            if all(watch.asked.is_set() for watch in self._watches):
+                self._open.set()
 
-    def _turn(self) -> None:
-        items: list[GpuSample | HostEvent] = []
-        for index, gpu in list(self._there.items()):
-            try:
-                sample = gpu.read()
-            except GpuLost as error:
-                items.append(self._lose(index, str(error)))
-                continue
-            self.latest[index] = sample
-            self.samples += 1
-            items.append(sample)
-        items += self._ask_again()
-        if items:
-            self._sink(items)
-
-    def _lose(self, index: int, why: str) -> HostEvent:
-        del self._there[index]
-        self.latest.pop(index, None)
-        self._gone[index] = time.monotonic() + RETRY_S
-        self.lost += 1
-        return _event("gpu_lost", {"gpu": index, "why": printable(why)})
-
-    def _ask_again(self) -> list[GpuSample | HostEvent]:
-        items: list[GpuSample | HostEvent] = []
-        for index, at_s in list(self._gone.items()):
-            if time.monotonic() < at_s:
-                continue
-            try:
-                self._there[index] = self._gpus.reopen(index)
-            except GpuLost:
-                self._gone[index] = time.monotonic() + RETRY_S
-                continue
-            del self._gone[index]
-            items.append(_event("gpu_back", {"gpu": index}))
-        return items
+    def _read(self, watch: Watch) -> None:
+        watch.run(1.0 / self.rate_hz, self._stop)
 
 
 def _event(ev: str, detail: dict[str, Any]) -> HostEvent:

@@ -84,6 +84,10 @@ class _Session:
             self._absent = {} if why is None else {"board": why}
             self._gpus, why = open_gpus(plan.gpu, self._queue, plan.rate_hz, plan.gpu_library)
             self._absent |= {} if why is None else {"gpu": why}
+            if self._gpus is not None:
+                stack.push(self._gpus)
+                if self._gpus.is_waiting:
+                    self._say(f"{self._gpus.absent}: the command starts, GPUs join when it does")
             self._predictions = self._predict(why)
             self._sensor = (
                 choose_sensor(plan.gate, self._board, self._gpus) if plan.gate is not None else None
@@ -101,8 +105,6 @@ class _Session:
             self._git = facts.git_revision()
             self._write_run(None)
             self._take_in(waiting)
-            if self._gpus is not None:
-                stack.enter_context(self._gpus)
             return self._record()
 
     def _predict(self, no_gpu: str | None) -> dict[str, Any] | None:
@@ -133,7 +135,7 @@ class _Session:
             folder=self._store.folder,
             exit_code=self._exit_code(),
             trials=self._trials,
-            absent=self._absent,
+            absent=self._absences(),
             notices=self._notices(),
             run=run,
         )
@@ -281,6 +283,11 @@ class _Session:
             return 128 + self._signals.received
         return 0
 
+    def _absences(self) -> dict[str, str]:
+        """Why a source is absent by now: NVML may answer late, or never."""
+        why = None if self._gpus is None else self._gpus.absent
+        return self._absent if why is None else {**self._absent, "gpu": why}
+
     def _notices(self) -> list[str]:
         notices = []
         if self._store.lost:
@@ -298,8 +305,8 @@ class _Session:
         ]
         if self._board is not None and self._board.link.gone:
             notices.append(f"the board's port went away for good: {self._board.link.gone}")
-        if self._gpus is not None and self._gpus.lost:
-            notices.append("a GPU was lost during the run")
+        if self._gpus is not None:
+            notices += self._gpus.notices()
         return notices
 
     def _write_run(self, ended: dict[str, Any] | None) -> dict[str, Any]:
@@ -318,9 +325,9 @@ class _Session:
             "ended": ended,
             "exit_code": self._exit_code() if ended else None,
             "trials": [trial.to_json() for trial in self._trials],
-            "absent": self._absent,
+            "absent": self._absences(),
             "predictions": self._predictions,
-            "gpu": None if gpus is None else {**gpus.facts, **gpus.to_json()},
+            "gpu": gpus.to_json() if gpus is not None and gpus.absent is None else None,
             "output": {
                 "bytes": self._log.n_bytes,
                 "lost_bytes": self._log.lost_bytes,

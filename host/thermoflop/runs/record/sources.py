@@ -15,7 +15,6 @@ from thermoflop.pico.settings import merge_settings
 from thermoflop.pico.track import BoardLine
 from thermoflop.pico.wire import Event, Hello, Sample, Settings, printable
 from thermoflop.runs.folder.records import Record
-from thermoflop.runs.gpu.nvml import Gpus, NoGpu
 from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.sampler import GpuSampler
 from thermoflop.runs.record.queue import ItemQueue
@@ -147,17 +146,21 @@ def open_board(
 def open_gpus(
     spec: str, queue: ItemQueue, rate_hz: float, library: Any = None
 ) -> tuple[GpuSampler | None, str | None]:
-    """The telemetry of this machine's GPUs, or why there is none; not yet started."""
+    """The telemetry of this machine's GPUs, started, or why there is none.
+
+    Where NVML has not answered yet, it is given nevertheless: GPUs join when they do.
+    """
     if spec not in GPU_SPECS:
         raise UsageError(f"--gpu {spec!r} is none of {', '.join(GPU_SPECS)}")
     if spec == "none":
         return None, NOT_ASKED
     if spec == "sim" and library is None:
         library = simulated_library()
-    try:
-        return GpuSampler(Gpus(library), queue, rate_hz), None
-    except NoGpu as error:
-        return None, str(error)
+    sampler = GpuSampler(library, queue, rate_hz).__enter__()
+    if sampler.absent is None or sampler.is_waiting:
+        return sampler, None
+    sampler.__exit__()
+    return None, sampler.absent
 
 
 def simulated_library(load: Callable[[float], float] | None = None) -> Any:

@@ -7,7 +7,6 @@ from typing import Any
 
 from thermoflop.pico.track import HostEvent
 from thermoflop.pico.wire import printable
-from thermoflop.runs.gpu.nvml import Gpus, NoGpu
 from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.sampler import GpuSampler
 from thermoflop.runs.gpu.throttle import describe_reason, throttling
@@ -19,33 +18,32 @@ _FACTS = ("name", "memory_bytes", "power_limit_w", "slowdown_c", "shutdown_c")
 
 
 class GpuSource:
-    """All GPUs; ``absent`` is the reason when there are none."""
+    """All GPUs."""
 
     def __init__(self, spec: str) -> None:
         """``spec`` is auto, none or sim."""
         self.spec = spec
-        self.absent = NOT_ASKED if spec == "none" else ""
         self.readings: dict[int, Readings] = {}
-        self._facts: dict[int, dict[str, Any]] = {}
         self._latest: dict[int, GpuSample | None] = {}
         self._sampler: GpuSampler | None = None
         self._lock = threading.RLock()
+
+    @property
+    def absent(self) -> str:
+        """Why there is no GPU; empty when there is one, or nobody has looked yet."""
+        sampler = self._sampler
+        if sampler is None:
+            return NOT_ASKED if self.spec == "none" else ""
+        return sampler.absent or ""
 
     def start(self) -> None:
         """Start reading if there is a GPU; called for the first viewer."""
         with self._lock:
             if self._sampler is not None or self.spec == "none":
                 return
-            try:
-                library = simulated_library() if self.spec == "sim" else None
-                sampler = GpuSampler(Gpus(library), self._take)
-            except NoGpu as error:
-                self.absent = str(error)
-                return
-            self.absent = ""
-            self._facts = {device["index"]: device for device in sampler.facts["devices"]}
-            self._sampler = sampler
-        sampler.__enter__()
+            library = simulated_library() if self.spec == "sim" else None
+            self._sampler = sampler = GpuSampler(library, self._take)
+        sampler.__enter__()  # not under the lock, which the readings take
 
     def stop(self) -> None:
         """Stop reading; called after the last viewer."""
@@ -72,11 +70,14 @@ class GpuSource:
 
     def states(self) -> list[dict[str, Any]]:
         """Facts and newest values of each GPU."""
+        sampler = self._sampler
+        devices = [] if sampler is None else sampler.facts["devices"]
+        facts = {device["index"]: device for device in devices}
         with self._lock:
-            return [self._state(index) for index in sorted(self.readings)]
+            return [self._state(index, facts.get(index, {})) for index in sorted(self.readings)]
 
-    def _state(self, index: int) -> dict[str, Any]:
-        facts, now = self._facts.get(index, {}), self._latest.get(index)
+    def _state(self, index: int, facts: dict[str, Any]) -> dict[str, Any]:
+        now = self._latest.get(index)
         known = {key: facts.get(key) for key in _FACTS}
         state: dict[str, Any] = {**known, "key": f"gpu{index}", "index": index, "lost": now is None}
         state["name"] = printable(str(known["name"] or "GPU"))
