@@ -22,9 +22,11 @@ QUICK = frozenset({
 # Those that take more than some 5 s of it each: all published rows fitted again, many mutations.
 SLOW = frozenset({
     "test_a_carried_row_in_a_file_stays_held_out", "test_closed_form_equals_loop",
-    "test_expectations_of_engines", "test_latency_of_all_rows",
+    "test_a_profile_of_ones_own", "test_expectations_of_engines", "test_latency_of_all_rows",
     "test_mutated_configurations_are_counted_or_refused", "test_no_row_beats_its_bound",
-    "test_the_interval_holds_80_percent",
+    "test_the_interval_holds_80_percent", "test_the_old_module_still_makes_the_same_profile",
+    "test_the_profile_is_written_where_it_is_said_and_estimates_as_measured",
+    "test_without_a_place_the_name_is_the_place",
 })  # fmt: skip
 
 # A shell starts what it puts in the background with Ctrl-C and Ctrl-\ ignored, and every process
