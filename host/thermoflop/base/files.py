@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
 from thermoflop.errors import InputError, StorageError
 
@@ -18,16 +20,35 @@ LARGEST_FILE_BYTES = 8 * 2**20
 BINARY = getattr(os, "O_BINARY", 0)  # without it Windows writes two bytes for each line's end
 
 
-def read_bytes(path: str, expected: str, most_bytes: int = LARGEST_FILE_BYTES) -> bytes:
+def open_plain(path: str, flags: int = os.O_RDONLY) -> int:
+    """A descriptor of a plain file that somebody else may have laid there; OSError for all else.
+
+    No link is followed, no pipe waited for, no device touched: in a folder that several people
+    write to, each of them leads out of it or holds up whoever reads.
+    """
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        raise OSError(errno.EINVAL, "it is a link, a pipe or a device, and not a plain file")
+    safe = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | BINARY
+    descriptor = os.open(path, flags | safe)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # it was changed since we looked
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not a plain file")
+    return descriptor
+
+
+def read_bytes(
+    path: str, expected: str, most_bytes: int = LARGEST_FILE_BYTES, links: bool = True
+) -> bytes:
     """The bytes of a file that anybody may have given us: no pipe is waited for, no device read.
 
     ``expected`` says what it should be, as in "a config.json"; InputError, in one sentence, for
-    what is no file, cannot be read, or has more than ``most_bytes`` bytes.
+    what is no file, cannot be read, or has more than ``most_bytes`` bytes; without ``links`` for a
+    link, too.
     """
     if not os.path.isfile(path):  # noqa: PTH113 - pathlib costs more than reading the file
         raise InputError(f"{path} is not a file: expected {expected}")
     try:
-        with open(path, "rb", opener=_without_waiting) as file:
+        with open(path, "rb", opener=_without_waiting if links else open_plain) as file:
             data = file.read(most_bytes + 1)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
@@ -56,10 +77,13 @@ def load_json(data: bytes | str, name: str, expected: str, **hooks: Any) -> Any:
 
 
 def read_json(
-    path: str, expected: str = "a config.json", most_bytes: int = LARGEST_FILE_BYTES
+    path: str,
+    expected: str = "a config.json",
+    most_bytes: int = LARGEST_FILE_BYTES,
+    links: bool = True,
 ) -> dict[str, Any]:
     """The JSON object in a file; InputError, in one sentence, for anything else."""
-    return parse_json(read_bytes(path, expected, most_bytes), path, expected)
+    return parse_json(read_bytes(path, expected, most_bytes, links), path, expected)
 
 
 def parse_json(data: bytes | str, name: str, expected: str = "a config.json") -> dict[str, Any]:

@@ -7,12 +7,13 @@ Its style and script are in it, and its policy forbids it to load anything. What
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.base.files import write_text
+from thermoflop.base.files import open_plain, write_text
 from thermoflop.report.html import tables
 from thermoflop.report.html.predicted import predictions
 from thermoflop.report.html.series import run_series
@@ -182,7 +183,7 @@ def _raw(analysis: Analysis) -> str:
 
 def _log_tail(folder: Path) -> str:
     try:
-        with (folder / "child.log").open("rb") as file:
+        with os.fdopen(open_plain(str(folder / "child.log")), "rb") as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - LOG_TAIL_BYTES))
             return file.read().decode("utf-8", "replace")

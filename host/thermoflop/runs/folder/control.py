@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from thermoflop.base.files import BINARY
+from thermoflop.base.files import BINARY, open_plain
 from thermoflop.errors import InputError, StorageError
 from thermoflop.pico.wire import MAX_COMMAND_BYTES, LineSplitter
 from thermoflop.runs.folder.store import is_being_written
@@ -62,7 +62,7 @@ def order(folder: Path, text: str) -> None:
             "started with --control"
         )
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | BINARY)
+        fd = open_plain(str(path), os.O_WRONLY | os.O_APPEND)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
     try:

@@ -7,13 +7,14 @@ is finished, NUL bytes (a power cut leaves them) and foreign lines are counted a
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from thermoflop.base.files import read_json
+from thermoflop.base.files import open_plain, read_json
 from thermoflop.errors import InputError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
 from thermoflop.pico.wire import Bad, LineSplitter, Overlong, decode
@@ -55,7 +56,7 @@ class RunReader:
         """The items, oldest first."""
         splitter = LineSplitter(_MAX_RECORD_BYTES)
         try:
-            file = self.path.open("rb", buffering=0)
+            file = os.fdopen(open_plain(str(self.path)), "rb", buffering=0)
         except OSError as error:
             raise InputError(f"cannot read {self.path}: {error.strerror}") from error
         with file:
@@ -130,7 +131,7 @@ def samples_path(run: Path) -> Path:
 def read_run(folder: Path) -> dict[str, Any]:
     """``run.json`` of a run folder; InputError when it is missing or not what it should be."""
     path = folder / RUN
-    run = read_json(str(path), "the run.json of a run", MAX_RUN_BYTES)
+    run = read_json(str(path), "the run.json of a run", MAX_RUN_BYTES, links=False)
     if not isinstance(run.get("format"), int):
         raise InputError(f"{path} is not the run.json of a run: it has no format number")
     if run["format"] > FORMAT:

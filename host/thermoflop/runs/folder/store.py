@@ -38,7 +38,7 @@ try:
 except ImportError:  # Windows: a run that goes on cannot be told from one that was cut off
     fcntl = None  # type: ignore[assignment]
 
-from thermoflop.base.files import BINARY, replace_file, sync_folder
+from thermoflop.base.files import BINARY, open_plain, replace_file, sync_folder
 from thermoflop.errors import StorageError, UsageError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.runs.folder.records import Record
@@ -136,7 +136,7 @@ def is_being_written(folder: Path) -> bool:
     if fcntl is None:
         return False
     try:
-        fd = os.open(folder / SAMPLES, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        fd = open_plain(str(folder / SAMPLES))
     except OSError:
         return False
     try:

@@ -111,7 +111,7 @@ class Recording:
     def size_bytes(self) -> int:
         """Bytes written so far."""
         try:
-            return sum(path.stat().st_size for path in self.folder.iterdir())
+            return sum(path.lstat().st_size for path in self.folder.iterdir())
         except OSError:
             return 0
 

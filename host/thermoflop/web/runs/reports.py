@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, quote, unquote_to_bytes
 
+from thermoflop.base.files import read_bytes
 from thermoflop.errors import InputError, ThermoflopError
 from thermoflop.runs.folder.store import RUN, SAMPLES, is_being_written
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 MAX_COMPARED = 8
+_LARGEST_REPORT_BYTES = 256 << 20  # a report keeps curves of bounded length
 _AT_ONCE = 2  # analyses: each may take a processor for a while
 POLICY = (
     "sandbox allow-scripts; default-src 'none'; style-src 'unsafe-inline'; "
@@ -90,15 +92,20 @@ class Reports:
             raise InputError(f"choose from 1 to {MAX_COMPARED} runs to look at, not {len(names)}")
         folders = [find_run(self._runs, name) for name in names]
         if len(folders) == 1 and _is_fresh(folders[0] / REPORT):
-            return (folders[0] / REPORT).read_text(encoding="utf-8", errors="replace")
+            return _read_report(folders[0] / REPORT)
         return page([analyze(folder) for folder in folders])
+
+
+def _read_report(report: Path) -> str:
+    data = read_bytes(str(report), "a report", _LARGEST_REPORT_BYTES, links=False)
+    return data.decode("utf-8", "replace")
 
 
 def _is_fresh(report: Path) -> bool:
     """Whether a report is newer than everything that it reports."""
     try:
         written = report.lstat()
-        newest_s = max((report.parent / name).stat().st_mtime for name in (SAMPLES, RUN))
+        newest_s = max((report.parent / name).lstat().st_mtime for name in (SAMPLES, RUN))
     except OSError:
         return False
     plain = stat.S_ISREG(written.st_mode)  # a pipe would hold up everybody's reports
