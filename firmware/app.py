@@ -22,7 +22,8 @@ WELL_MS = const(60000)  # after so long without a crash, earlier ones are forgot
 _OUTBOX = const(3072)
 _SPARE = const(1024)  # room that samples leave to events and replies
 _MOST_IN = const(160)
-_MOST_OUT = const(640)
+_MOST_OUT = const(20)  # pieces
+_PIECE = const(32)  # bytes between two looks at the host: half of what one USB packet holds
 _TERMS = const(4)
 _FLUSH_MS = const(500)
 _TICKS = const(0x3FFFFFFF)
@@ -116,8 +117,7 @@ class App:
             self.send_sample()
         if self.counter is not None:
             self._count(self.counter)
-        if self.board.host_awake():
-            self.outbox.pump(self.board.send, _MOST_OUT)
+        self._send()
         if self.pending:
             self._restart(dt_ms)
 
@@ -265,6 +265,13 @@ class App:
                 if not self.commands.handle(text):
                     self.reader.ignored += 1
                 return  # one a tick: a new table alone takes some half a second
+
+    def _send(self):
+        """Hand lines to the port, piece by piece: the host may fall asleep between any two."""
+        for _ in range(_MOST_OUT):
+            if not self.outbox.used or not self.board.host_awake():
+                return
+            self.outbox.pump(self.board.send, _PIECE)
 
     def _count(self, counter):
         for _ in range(_TERMS):

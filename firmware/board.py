@@ -52,7 +52,7 @@ class Board:
         self._stdin = sys.stdin.buffer
         self._stdout = sys.stdout.buffer
         self._one = bytearray(1)
-        self._frame = machine.mem32[_USB_FRAME]
+        self._first_frame = machine.mem32[_USB_FRAME]
         self._frames_seen = False
         self.name = os.uname().machine
         self.uid = "".join("%02x" % byte for byte in machine.unique_id())
@@ -125,14 +125,13 @@ class Board:
         and loops for ever in a write that finds no room, newer ones for 500 ms (mp_usbd_cdc_tx_strn
         in shared/tinyusb/mp_usbd_cdc.c). A board that never saw a frame writes as before.
         """
-        last = self._frame
-        frame = self._frame = machine.mem32[_USB_FRAME]
-        if frame != last:
-            # some since the last look; one more proves that it goes on
-            for _ in range(_FRAME_LOOKS):
-                if machine.mem32[_USB_FRAME] != frame:
-                    self._frames_seen = True
-                    return True
+        frame = machine.mem32[_USB_FRAME]
+        if frame == self._first_frame and not self._frames_seen:
+            return True
+        for _ in range(_FRAME_LOOKS):
+            if machine.mem32[_USB_FRAME] != frame:
+                self._frames_seen = True
+                return True
         return not self._frames_seen
 
     def clear_crashes(self):

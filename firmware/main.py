@@ -1,21 +1,28 @@
 """Entry: fan on first, then run; decides what an exception or Ctrl-C means.
 
 ``import board`` drives the fan pin on, so it stays the first statement. An exception turns the fan
-on, says so, and resets; three in a row start the board in safe mode, and a crash there leaves a
-prompt, fan on, for a person to mend it. Ctrl-C turns the fan on and leaves a prompt that stays.
+on, says so, and resets; three in a row start the board in safe mode, and a crash there, or three
+hangs, leave a prompt, fan on, for a person to mend it. Ctrl-C turns the fan on and leaves a prompt
+that stays. Only when ``import board`` fails does this file touch the pin itself.
 """
 
 try:
     import board
-except ImportError:
-    # the first start of an installation that was cut: board.py still lies in /next, and until it
-    # is in place the fan hangs on its own pull-up (wiring.md)
+
+    problem = None
+except BaseException as error:
+    # board.py is damaged, for another chip, or still in /next after an installation that was cut
+    import machine
+
+    machine.Pin(2, machine.Pin.OUT, value=1)
     board = None  # type: ignore[assignment]
+    problem = error
 
 import os
 import sys
 
 SAFE_AFTER = 3  # crashes in a row
+HANGS_IN_SAFE_MODE = 3  # that the watchdog ends before a person is asked to help
 
 
 def finish_update():
@@ -36,6 +43,9 @@ def finish_update():
 
 def speak(error):
     """Send the traceback as log lines; in the worst case as it is."""
+    if not board:
+        sys.print_exception(error)
+        return
     try:
         import io
 
@@ -69,9 +79,17 @@ def start():
         import board as installed
 
         installed.reset()
+    if problem:
+        raise problem
     import app
 
-    app.run(board.Board(), SAFE_AFTER)
+    chip = board.Board()
+    if chip.crashes >= SAFE_AFTER + HANGS_IN_SAFE_MODE:
+        chip.clear_crashes()  # who restarts the board now has a reason to try again
+        speak(RuntimeError("it hangs in safe mode too: fan on, and a reset tries again"))
+        hand_over()
+    else:
+        app.run(chip, SAFE_AFTER)
 
 
 def crashed(error):

@@ -60,6 +60,8 @@ MUTANTS = (
         "import select\nselect.poll()\nfrom machine import Pin\n",
     ),
     Mutant(1, "board.py", 'if "RP2040" not in os.uname().machine:', "if False:"),
+    Mutant(1, "main.py", "    machine.Pin(2, machine.Pin.OUT, value=1)\n", ""),
+    Mutant(1, "main.py", "except BaseException as error:", "except ImportError as error:"),
     # 2 off only when all is well
     Mutant(2, "thermostat.py", _FORCED, "if False:"),
     Mutant(2, "thermostat.py", "if not self.off_mc < self.on_mc < self.t_max_mc:", "if False:"),
@@ -104,6 +106,9 @@ MUTANTS = (
     Mutant(7, "main.py", "(1)\n    speak(error)\n", "(1)\n"),
     Mutant(7, "main.py", "        board.reset()", "        pass"),
     Mutant(7, "main.py", "if board.note_crash() > SAFE_AFTER:", "if False:"),
+    Mutant(7, "main.py", "if chip.crashes >= SAFE_AFTER + HANGS_IN_SAFE_MODE:", "if False:"),
+    Mutant(7, "main.py", "HANGS_IN_SAFE_MODE = 3", "HANGS_IN_SAFE_MODE = 2"),
+    Mutant(7, "main.py", "        chip.clear_crashes()", "        pass"),
     Mutant(7, "app.py", "board.crashes >= safe_after", "False"),
     Mutant(7, "app.py", "if self.safe_mode:\n            return settings.defaults(), None\n", ""),
     Mutant(7, "board.py", "note_crash() if bitten else ", ""),
@@ -116,6 +121,7 @@ MUTANTS = (
     Mutant(7, "thermostat.py", "if self.safe_mode:\n", "if False:\n"),
     # 8 Ctrl-C: fan on, a prompt that stays
     Mutant(8, "board.py", "    FAN.value(1)\n    " + _CLEAR, "    " + _CLEAR),
+    Mutant(8, "main.py", "except BaseException as error:", "except Exception as error:"),
     Mutant(8, "board.py", "    " + _CLEAR + "\n", ""),
     Mutant(8, "board.py", "    machine.mem32[_SCRATCH_4] = 0\n", ""),
     Mutant(
@@ -139,10 +145,13 @@ MUTANTS = (
     Mutant(
         9,
         "app.py",
-        "self.outbox.pump(self.board.send, _MOST_OUT)",
+        "self.outbox.pump(self.board.send, _PIECE)",
         "self.outbox.pump(self.board.send, 9999)",
     ),
-    Mutant(9, "app.py", "if self.board.host_awake():", "if True:"),
+    Mutant(9, "app.py", "if not self.outbox.used or not self.board.host_awake():", "if False:"),
+    Mutant(9, "app.py", "_PIECE = const(32)", "_PIECE = const(64)"),
+    Mutant(9, "app.py", "_MOST_OUT = const(20)", "_MOST_OUT = const(21)"),
+    Mutant(9, "app.py", "_MOST_OUT = const(20)", "_MOST_OUT = const(19)"),
     Mutant(9, "board.py", "if machine.mem32[_USB_FRAME] != frame:", "if True:"),
     Mutant(
         9, "app.py", "                return  # one a tick", "                pass  # one a tick"

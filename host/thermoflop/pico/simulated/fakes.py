@@ -328,8 +328,10 @@ class Sys:
         self.stdin = Stream(world)
         self.stdout = Stream(world)
 
-    def print_exception(self, error, file):
-        file.write("Traceback (most recent call last):\n%s: %s\n" % (type(error).__name__, error))
+    def print_exception(self, error, file=None):
+        (file or self.stdout).write(
+            "Traceback (most recent call last):\n%s: %s\n" % (type(error).__name__, error)
+        )
 
 
 class Stream:
