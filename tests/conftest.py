@@ -14,7 +14,7 @@ TESTS = Path(__file__).parent
 QUICK = frozenset({
     "bench/test_limits.py", "cli/test_renamed_options.py", "cost/test_golden_figures.py",
     "cost/training/test_golden_training.py", "firmware/test_properties.py",
-    "model/operators/test_steps.py", "model/test_truth.py", "pico/test_client.py",
+    "model/operators/test_steps.py", "model/test_truth.py",
     "pico/test_wire.py", "report/terminal/test_live.py", "report/test_summary.py",
     "runs/analysis/test_analyze.py", "runs/child/test_keys.py", "runs/folder/test_store.py",
     "runs/gpu/test_throttle.py", "test_public_api.py", "web/live/test_stream.py",
