@@ -60,9 +60,8 @@ def figures(analysis: Analysis) -> str:
     code = analysis.data.run.get("exit_code")
     if isinstance(code, int):
         entries.append((str(code), "exit code"))
-    joules = [t.joules for t in analysis.trials if t.joules is not None]
-    if joules:
-        entries.append((quantity(sum(joules), "J"), "GPU energy, all trials"))
+    if any(t.energy for t in analysis.trials):
+        entries.append((quantity(_sum(analysis.trials, "joules"), "J"), "GPU energy, all trials"))
     entries += [(f"{h.max_c:.1f} °C", f"{h.name}, hottest") for h in analysis.heat]
     if analysis.throttled_share:
         share = max(analysis.throttled_share.values())
@@ -94,7 +93,7 @@ def _windows(head: str, names: list[str], rows: Sequence[WindowFigures]) -> str:
         (head, names),
         ("seconds", [f"{f.window.duration_s:.3f}" for f in rows]),
         ("tokens/s", [number(f.tokens_per_s) for f in rows]),
-        ("energy", [quantity(f.joules, "J") for f in rows]),
+        ("energy", [_energy(f) for f in rows]),
         ("J/token", [number(f.joules_per_token) for f in rows]),
         ("MFU", [_share(f.mfu) for f in rows]),
         ("MBU", [_share(f.mbu) for f in rows]),
@@ -103,6 +102,14 @@ def _windows(head: str, names: list[str], rows: Sequence[WindowFigures]) -> str:
         ("board max °C", [number(f.max_board_c) for f in rows]),
     ]
     return _columns(columns)
+
+
+def _energy(row: WindowFigures) -> str:
+    """The joules, or what was seen of them and in what share of the time."""
+    seen = [(gpu, e) for gpu, e in row.energy.items() if e.why and e.seen_j is not None]
+    if row.joules is not None or not seen:
+        return quantity(row.joules, "J")
+    return "; ".join(f"{DASH} (GPU {gpu}: {e.why})" for gpu, e in seen)
 
 
 def _columns(columns: list[tuple[str, list[str]]]) -> str:
@@ -155,8 +162,9 @@ def _mean(rows: Sequence[WindowFigures], name: str) -> float | None:
 
 
 def _sum(rows: Sequence[WindowFigures], name: str) -> float | None:
+    """The sum; None where any part of it is not known."""
     known = _known(rows, name)
-    return sum(value for value, _ in known) if known else None
+    return sum(value for value, _ in known) if known and len(known) == len(rows) else None
 
 
 def _most(rows: Sequence[WindowFigures], name: str) -> float | None:
@@ -210,7 +218,6 @@ def comparison(runs: Sequence[Analysis]) -> str:
     rows = []
     for index, analysis in enumerate(runs, 1):
         times = analysis.durations.get("A")
-        joules = [t.joules for t in analysis.trials if t.joules is not None]
         tokens = [t.tokens_per_s for t in analysis.trials if t.tokens_per_s is not None]
         per = [t.joules_per_token for t in analysis.trials if t.joules_per_token is not None]
         hottest = max((h.max_c for h in analysis.heat), default=None)
@@ -220,7 +227,7 @@ def comparison(runs: Sequence[Analysis]) -> str:
                 f"{index}. {analysis.data.name}",
                 seconds(times.mean) + _times(times) if times else DASH,
                 number(sum(tokens) / len(tokens) if tokens else None),
-                quantity(sum(joules) if joules else None, "J"),
+                quantity(_sum(analysis.trials, "joules"), "J"),
                 number(sum(per) / len(per) if per else None),
                 _share(share),
                 number(hottest),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.report.html import predicted
-from thermoflop.report.html.tables import quantity
+from thermoflop.report.html.tables import DASH, quantity
 from thermoflop.report.messages import visible
 from thermoflop.runs.gpu.throttle import describe_reason
 
@@ -55,6 +55,8 @@ def _window(figures: WindowFigures) -> str:
         text += f", {figures.tokens_per_s:.4g} tokens/s"
     if figures.joules is not None:
         text += f", {quantity(figures.joules, 'J')}"
+    elif figures.joules_why is not None:
+        text += f", {DASH} J ({figures.joules_why})"
     if figures.joules_per_token is not None:
         text += f", {figures.joules_per_token:.3g} J/token"
     if figures.throttled_s > 0:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.runs.analysis.compare import Spread, paired, spread
 from thermoflop.runs.analysis.data import RunData, load
-from thermoflop.runs.analysis.energy import energy
+from thermoflop.runs.analysis.energy import Meter
 from thermoflop.runs.analysis.figures import Analysis, Heat, WindowFigures
 from thermoflop.runs.analysis.gaps import longest_step_s
 from thermoflop.runs.analysis.phases import Window, phase_windows, trial_windows
@@ -52,10 +52,11 @@ def analyze_data(data: RunData) -> Analysis:
     ]
     made = [step for window in phases or trials for step in steps(window) if not window.warmup]
     first = next(iter(data.gpus.values()), None)
+    meters = {gpu: Meter(columns) for gpu, columns in data.gpus.items()}
     analysis = Analysis(
         data=data,
-        trials=[_figures(data, window, spans) for window in trials],
-        phases=[_figures(data, window, spans) for window in phases],
+        trials=[_figures(data, window, spans, meters) for window in trials],
+        phases=[_figures(data, window, spans, meters) for window in phases],
         heat=_heat(data),
         spans=spans,
         throttled_share=_shares(spans, tracker.watched_s),
@@ -65,8 +66,8 @@ def analyze_data(data: RunData) -> Analysis:
         heat_effects=_effects(data, made),
         durations=_durations(trials),
         b_over_a=_b_over_a(trials),
-        warnings=_warnings(data, spans),
     )
+    analysis.warnings = _warnings(data, spans) + _energy_warnings(analysis)
     analysis.predicted = compared(analysis)
     return analysis
 
@@ -79,12 +80,14 @@ def _shares(spans: list[ThrottleSpan], watched_s: dict[int, float]) -> dict[int,
     }
 
 
-def _figures(data: RunData, window: Window, spans: list[ThrottleSpan]) -> WindowFigures:
+def _figures(
+    data: RunData, window: Window, spans: list[ThrottleSpan], meters: dict[int, Meter]
+) -> WindowFigures:
     gpus = [(c["t_s"], c["temp_c"]) for c in data.gpus.values() if "temp_c" in c]
     board = [(data.board.t_s, data.board.temp_c)] if data.board else []
     return WindowFigures(
         window=window,
-        energy={g: energy(c, window.start_s, window.end_s) for g, c in data.gpus.items()},
+        energy={g: meter.energy(window.start_s, window.end_s) for g, meter in meters.items()},
         throttled_s=throttled_s(spans, window.start_s, window.end_s),
         max_gpu_c=_max_within(gpus, window),
         max_board_c=_max_within(board, window),
@@ -201,6 +204,19 @@ def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
         )
     if data.bad_lines:
         warnings.append(f"{data.bad_lines} lines of the board were not believed")
+    return list(dict.fromkeys(warnings))
+
+
+def _energy_warnings(analysis: Analysis) -> list[str]:
+    """What is wrong with the energy, of each GPU once."""
+    warnings = []
+    for gpu, n in analysis.data.disbelieved.items():
+        readings = f"{n} reading{'s' if n > 1 else ''} of power"
+        warnings.append(f"GPU {gpu}: {readings} that no GPU draws do not count")
+    for trial in analysis.trials:
+        for gpu, energy in trial.energy.items():
+            for text in filter(None, (energy.note, energy.why)):
+                warnings.append(f"GPU {gpu}: {text}")
     return list(dict.fromkeys(warnings))
 
 

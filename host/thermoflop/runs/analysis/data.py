@@ -9,6 +9,7 @@ from ``samples.jsonl``; a run whose recorder was killed is read like any other.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,7 @@ from thermoflop.pico.clock import ClockFit, ClockFitter
 from thermoflop.pico.settings import merge_settings
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import Hello, Sample, Settings
+from thermoflop.runs.analysis.energy import disbelieve
 from thermoflop.runs.folder.reader import ReadCounts, RunReader, read_run
 from thermoflop.runs.gpu.sample import MEASURED, GpuSample
 from thermoflop.runs.summary import Summarizer
@@ -64,6 +66,7 @@ class RunData:
     events: list[HostEvent]
     counts: ReadCounts
     bad_lines: int = 0
+    disbelieved: dict[int, int] = field(default_factory=dict)  # GPU -> readings that are no power
 
     @property
     def name(self) -> str:
@@ -115,6 +118,7 @@ def load(folder: Path) -> RunData:
     start_s = _number(run.get("started"), "mono_s")
     start_s = start_s if start_s is not None else min(rows.first_s, rows.last_s)
     end_s = max(0.0, (rows.last_s if rows.last_s > -math.inf else start_s) - start_s)
+    gpus = _gpus(rows.gpu, start_s)
     rows.events.sort(key=lambda event: event.mono_s)
     return RunData(
         folder=folder,
@@ -122,7 +126,8 @@ def load(folder: Path) -> RunData:
         start_mono_s=start_s,
         end_s=end_s,
         board=_board(rows, start_s),
-        gpus=_gpus(rows.gpu, start_s),
+        gpus=gpus,
+        disbelieved=_disbelieve(gpus, run),
         gpu_samples=rows.gpu,
         events=rows.events,
         counts=reader.counts,
@@ -185,6 +190,25 @@ def _gpus(samples: list[GpuSample], start_s: float) -> dict[int, dict[str, Colum
                 table[name] = np.array([math.nan if v is None else float(v) for v in values])
         columns[gpu] = table
     return columns
+
+
+def devices(run: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
+    """What run.json says of each GPU; nothing where something else is written there."""
+    gpu = run.get("gpu")
+    listed = gpu.get("devices") if isinstance(gpu, dict) else None
+    known = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    return {each["index"]: each for each in known if isinstance(each.get("index"), int)}
+
+
+def _disbelieve(gpus: dict[int, dict[str, Column]], run: dict[str, Any]) -> dict[int, int]:
+    """Take out what is no power: what is drawn, summed up or fitted is what is believed."""
+    known = devices(run)
+    counts = {
+        gpu: disbelieve(table["power_w"], _number(known.get(gpu), "power_limit_w"))
+        for gpu, table in gpus.items()
+        if "power_w" in table
+    }
+    return {gpu: n for gpu, n in counts.items() if n}
 
 
 def _number(data: Any, key: str) -> float | None:

@@ -1,7 +1,10 @@
-"""Energy of a stretch of a run: the GPU's own counter, with the integral of power as a check.
+"""Energy of a stretch of a run, judged before it is shown.
 
-A driver's counter steps in intervals of its own, so over a short stretch the two may differ by a
-step; ``check`` is their ratio. Gaps of the recording are not integrated.
+A GPU's own counter is exact where it works, the integral of its power is there for the rest, and
+each is the other's check. A counter that is renewed late, or never, loses to the integral where
+that explains the difference; where nothing does, neither is believed. Gaps of the recording are not
+integrated, and energy of a stretch that was watched in part is no energy of the whole: then there
+is no figure but a reason, which names what was seen.
 """
 
 from __future__ import annotations
@@ -14,21 +17,44 @@ from thermoflop.runs.analysis.gaps import longest_step_s
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.data import Column
 
+# Power is sampled and counters are calibrated to some 5 % (Yang et al., "Part-time Power
+# Measurements", SC 2024): twice that is a fault of one of them, not of their precision.
+_TOLERANCE = 0.1
+_UNWATCHED = 0.01  # of a stretch, beside two steps at its edges
+# A board draws over its limit for milliseconds, never twice as much in a reading of the driver
+_OVER_LIMIT = 2.0
+_MOST_W = 10_000.0  # where no limit is known; far above any GPU
+
 
 @dataclass(frozen=True, slots=True)
 class Energy:
-    """Joules of one GPU between two moments; None where the driver gave no such field."""
+    """Joules of one GPU between two moments; None where the driver gave no such field.
+
+    ``source`` is which of the two is believed, "counter" or "integral", for ``seen_s`` of the
+    ``duration_s`` seconds. ``why`` is set where that is no figure for the whole, and says why;
+    ``note`` is what else is to be known.
+    """
 
     counter_j: float | None
     integral_j: float | None
     mean_w: float | None
     max_w: float | None
     watched_s: float
+    duration_s: float
+    seen_s: float
+    source: str | None
+    why: str | None
+    note: str | None
+
+    @property
+    def seen_j(self) -> float | None:
+        """What was measured in the ``seen_s`` seconds."""
+        return {"counter": self.counter_j, "integral": self.integral_j}.get(self.source or "")
 
     @property
     def joules(self) -> float | None:
-        """The counter's, or else the integral."""
-        return self.counter_j if self.counter_j is not None else self.integral_j
+        """Of the whole stretch; None where that is not known."""
+        return None if self.why else self.seen_j
 
     @property
     def check(self) -> float | None:
@@ -43,51 +69,148 @@ class Energy:
         return {k: round(v, 4) if isinstance(v, float) else v for k, v in data.items()}
 
 
-def energy(columns: dict[str, Column], start_s: float, end_s: float) -> Energy:
-    """The energy of one GPU between two moments of the run."""
-    integral_j, watched_s, max_w = _integral(columns, start_s, end_s)
-    return Energy(
-        counter_j=_counted(columns, start_s, end_s),
-        integral_j=integral_j,
-        mean_w=integral_j / watched_s if integral_j is not None and watched_s > 0 else None,
-        max_w=max_w,
-        watched_s=watched_s,
-    )
+_NOTHING = "there is no reading of power or energy"
+_STILL = "the energy counter stood still"
 
 
-def _counted(columns: dict[str, Column], start_s: float, end_s: float) -> float | None:
-    """The counter's difference, interpolated at the edges; None after a reset."""
+class Meter:
+    """The readings of one GPU, to be asked for the energy of many stretches."""
+
+    def __init__(self, columns: dict[str, Column]) -> None:
+        """``columns`` are those of one GPU in ``RunData.gpus``."""
+        import numpy as np
+
+        self._power_t_s, self._power_w = _good(columns, "power_w")
+        self._counter_t_s, self._counter_j = _good(columns, "energy_j")
+        steps_s = np.diff(columns["t_s"])
+        self._step_s = float(np.median(steps_s)) if len(steps_s) else 0.0
+        self._longest_s = longest_step_s(self._power_t_s)
+        self._stands_s = 0.0  # the longest time that the counter did not change
+        if len(t_s := self._counter_t_s):
+            renewed_s = t_s[1:][np.diff(self._counter_j) != 0]
+            self._stands_s = float(np.diff(np.r_[t_s[0], renewed_s, t_s[-1]]).max())
+
+    def energy(self, start_s: float, end_s: float) -> Energy:
+        """The energy between two moments of the run, judged."""
+        duration_s = end_s - start_s
+        power = self._power(start_s, end_s)
+        counter_j, counter_s = self._counted(start_s, end_s)
+        source, why, note = self._judge(power, counter_j)
+        seen_s = {"counter": counter_s, "integral": power.watched_s}.get(source or "", 0.0)
+        if duration_s <= 0:
+            source, why, note = None, "it has no length", None
+        elif source and duration_s - seen_s > 2 * self._step_s + _UNWATCHED * duration_s:
+            joules = counter_j if source == "counter" else power.joules
+            why = f"{joules:.4g} J in {seen_s:.1f} of {duration_s:.1f} s watched"
+        return Energy(
+            counter_j=counter_j,
+            integral_j=power.joules,
+            mean_w=None if power.joules is None else power.joules / power.watched_s,
+            max_w=power.max_w,
+            watched_s=power.watched_s,
+            duration_s=duration_s,
+            seen_s=seen_s,
+            source=source,
+            why=why,
+            note=note,
+        )
+
+    def _judge(
+        self, power: _Power, counter_j: float | None
+    ) -> tuple[str | None, str | None, str | None]:
+        """Which of the two is believed, why neither is, and what is to be known besides."""
+        if counter_j is None:
+            known = power.joules is not None
+            return ("integral", None, None) if known else (None, _NOTHING, None)
+        if power.joules is None or power.max_w is None:
+            return ("counter", None, None) if counter_j > 0 else (None, _STILL, None)
+        counted_j = self._counted_in(power.steps)
+        apart_j = abs(counted_j - power.joules)
+        allowed_j = _TOLERANCE * power.joules + 2 * self._step_s * power.max_w
+        if apart_j <= allowed_j and counted_j > 0:
+            return "counter", None, None
+        if apart_j <= allowed_j + self._stands_s * power.max_w:
+            stood = f"{_STILL} for {self._stands_s:.1f} s while it drew power"
+            return "integral", None, f"{stood}: the integral of its power is shown"
+        why = f"its counter says {counted_j:.4g} J, the integral of its power {power.joules:.4g} J"
+        return None, why, None
+
+    def _power(self, start_s: float, end_s: float) -> _Power:
+        """The power around a stretch, integrated over what was watched of it."""
+        import numpy as np
+
+        t_s, power_w = _around(self._power_t_s, self._power_w, start_s, end_s)
+        if not len(t_s):
+            return _Power()
+        seen = np.diff(t_s) <= self._longest_s
+        at_s = np.clip(t_s, start_s, end_s)
+        at_w = np.interp(at_s, t_s, power_w)
+        steps_s = np.diff(at_s)[seen]
+        if not steps_s.any():
+            return _Power()
+        joules = float(steps_s @ ((at_w[1:] + at_w[:-1]) / 2)[seen])
+        steps = at_s[:-1][seen], at_s[1:][seen]
+        return _Power(joules, float(np.sum(steps_s)), float(np.max(at_w)), steps)
+
+    def _counted(self, start_s: float, end_s: float) -> tuple[float | None, float]:
+        """The counter's difference and the time it is of; None after a reset."""
+        import numpy as np
+
+        t_s, counter_j = _around(self._counter_t_s, self._counter_j, start_s, end_s)
+        if not len(t_s) or np.any(np.diff(counter_j) < 0):
+            return None, 0.0
+        ends_j = np.interp([start_s, end_s], t_s, counter_j)
+        return float(ends_j[1] - ends_j[0]), float(min(end_s, t_s[-1]) - max(start_s, t_s[0]))
+
+    def _counted_in(self, steps: tuple[Column, Column]) -> float:
+        import numpy as np
+
+        from_j, to_j = (np.interp(t_s, self._counter_t_s, self._counter_j) for t_s in steps)
+        return float(np.sum(to_j - from_j))
+
+
+@dataclass(frozen=True, slots=True)
+class _Power:
+    joules: float | None = None
+    watched_s: float = 0.0
+    max_w: float | None = None
+    steps: Any = ()  # two columns: where each step begins and where it ends
+
+
+def _good(columns: dict[str, Column], name: str) -> tuple[Column, Column]:
+    """A column's finite values with their times."""
     import numpy as np
 
-    if "energy_j" not in columns:
-        return None
-    good = np.isfinite(columns["energy_j"])
-    t_s, counter_j = columns["t_s"][good], columns["energy_j"][good]
-    if len(t_s) < 2 or end_s <= t_s[0] or start_s >= t_s[-1] or np.any(np.diff(counter_j) < 0):
-        return None
-    ends = np.interp([start_s, end_s], t_s, counter_j)
-    return float(ends[1] - ends[0])
+    values = columns.get(name)
+    if values is None:
+        return np.empty(0), np.empty(0)
+    good = np.isfinite(values)
+    return columns["t_s"][good], values[good]
 
 
-def _integral(
-    columns: dict[str, Column], start_s: float, end_s: float
-) -> tuple[float | None, float, float | None]:
+def _around(t_s: Column, values: Column, start_s: float, end_s: float) -> tuple[Column, Column]:
+    """The readings of a stretch with one more on either side; none where they do not overlap."""
     import numpy as np
 
-    if "power_w" not in columns:
-        return None, 0.0, None
-    good = np.isfinite(columns["power_w"])
-    t_s, power_w = columns["t_s"][good], columns["power_w"][good]
     if len(t_s) < 2 or end_s <= t_s[0] or start_s >= t_s[-1]:
-        return None, 0.0, None
-    step_s = longest_step_s(t_s)
-    first, last = np.searchsorted(t_s, start_s, "right") - 1, np.searchsorted(t_s, end_s) + 1
-    t_s, power_w = t_s[max(0, first) : last], power_w[max(0, first) : last]
-    seen = np.diff(t_s) <= step_s
-    at_s = np.clip(t_s, start_s, end_s)
-    at_w = np.interp(at_s, t_s, power_w)
-    steps_s = np.diff(at_s)[seen]
-    if not steps_s.any():
-        return None, 0.0, None
-    means_w = ((at_w[1:] + at_w[:-1]) / 2)[seen]
-    return float(steps_s @ means_w), float(np.sum(steps_s)), float(np.max(at_w))
+        return t_s[:0], values[:0]
+    first = max(0, int(np.searchsorted(t_s, start_s, "right")) - 1)
+    last = int(np.searchsorted(t_s, end_s)) + 1
+    return t_s[first:last], values[first:last]
+
+
+def disbelieve(power_w: Column, limit_w: float | None) -> int:
+    """Take out readings that are no power, in place; how many they were.
+
+    Those are negative ones and ones of over twice the limit. Where all are 0 none is believed: a
+    GPU that answers draws something.
+    """
+    import numpy as np
+
+    most_w = _OVER_LIMIT * limit_w if limit_w and limit_w > 0 else _MOST_W
+    known = np.isfinite(power_w)
+    bad = known & ((power_w < 0) | (power_w > most_w))
+    if not np.any(power_w[known & ~bad] > 0):
+        bad = known
+    power_w[bad] = np.nan
+    return int(np.sum(bad))

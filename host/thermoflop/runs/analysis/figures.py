@@ -52,9 +52,15 @@ class WindowFigures:
 
     @property
     def joules(self) -> float | None:
-        """Of all GPUs."""
+        """Of all GPUs; None where that of any is not known, and ``joules_why`` says of which."""
         known = [e.joules for e in self.energy.values() if e.joules is not None]
-        return sum(known) if known else None
+        return sum(known) if known and len(known) == len(self.energy) else None
+
+    @property
+    def joules_why(self) -> str | None:
+        """Why the energy is not known; None where it is, or there is no GPU."""
+        why = (f"GPU {gpu}: {e.why}" for gpu, e in self.energy.items() if e.why)
+        return "; ".join(why) or None
 
     @property
     def joules_per_token(self) -> float | None:
@@ -95,6 +101,7 @@ class WindowFigures:
             "duration_s": self.window.duration_s,
             "tokens_per_s": self.tokens_per_s,
             "joules": self.joules,
+            "joules_why": self.joules_why,
             "joules_per_token": self.joules_per_token,
             "mfu": self.mfu,
             "mbu": self.mbu,

@@ -170,7 +170,8 @@ class _Measured:
         known = sorted(
             (e.joules for e in row.energy.values() if e.joules is not None), reverse=True
         )
-        return math.fsum(known[: self._devices]) if len(known) >= self._devices else None
+        is_whole = len(known) == len(row.energy) >= self._devices
+        return math.fsum(known[: self._devices]) if is_whole else None
 
     def _power_w(self) -> tuple[float, str] | None:
         rows = [*self._prefill, *self._decode] or ([] if self._analysis.phases else self._trials)
