@@ -24,6 +24,7 @@ _SPARE = const(1024)  # room that samples leave to events and replies
 _MOST_IN = const(160)
 _MOST_OUT = const(20)  # pieces
 _PIECE = const(32)  # bytes between two looks at the host: half of what one USB packet holds
+_PORT_HOLDS = const(3)  # samples that may lie in a closed port's buffers, 320 bytes, and be heard
 _TERMS = const(4)
 _FLUSH_MS = const(500)
 _TICKS = const(0x3FFFFFFF)
@@ -62,6 +63,8 @@ class App:
         self._well_ms = 0
         self._hello_ms = 0
         self._sample_ticks = 1
+        self._is_closed = False
+        self._unread = 0  # samples in a row that went to a closed port
         self._pending_ms = 0
         self._pin_fault = 0
         self._settings_fault = 0
@@ -106,6 +109,8 @@ class App:
 
     def talk(self, dt_ms):
         """Hear the host, tell it what changed, and send what the port will take."""
+        # all was sent, and nobody has taken it since the last tick
+        self._is_closed = not self.outbox.used and self.board.port_unread()
         self._listen()
         self._report_changes()
         self._hello_ms += dt_ms
@@ -181,7 +186,8 @@ class App:
         line.number("drops", self.drops)
         line.end()
         self.seq += 1
-        if not self.outbox.put(line, _SPARE):
+        self._unread = min(self._unread + 1, _PORT_HOLDS + 1) if self._is_closed else 0
+        if not self.outbox.put(line, _SPARE) or self._unread > _PORT_HOLDS:
             self.drops += 1
 
     def up_text(self):

@@ -32,6 +32,8 @@ _SCRATCH_4 = const(0x4005801C)
 _MAGIC = const(0x1F10F10B)
 _SCRATCH_4_RUNNING = const(0x6AB73121)  # the SDK writes it when it starts the watchdog
 _USB_FRAME = const(0x50110048)  # SOF_RD: the number of the last frame, one every millisecond
+_USB_IN = const(0x50100090)  # buffer control of endpoint 2 IN, which carries the console
+_USB_UNREAD = const(1 << 10 | 1 << 26)  # AVAILABLE: the computer has not taken the buffer yet
 _FRAME_LOOKS = const(500)  # some 5 ms of looking
 _USB_DRAIN_MS = const(200)  # for the last lines to leave before the port goes
 
@@ -54,6 +56,7 @@ class Board:
         self._one = bytearray(1)
         self._first_frame = machine.mem32[_USB_FRAME]
         self._frames_seen = False
+        self._port_seen = 0  # bits: 1 with data that nobody had taken, 2 without
         self.name = os.uname().machine
         self.uid = "".join("%02x" % byte for byte in machine.unique_id())
         self.boot = BOOT
@@ -133,6 +136,17 @@ class Board:
                 self._frames_seen = True
                 return True
         return not self._frames_seen
+
+    def port_unread(self):
+        """True while what was sent still waits for a reader; ask before sending, not after.
+
+        A computer takes it within a few ms while a program has the port open. While none has,
+        MicroPython's driver says yes to every byte and forgets the oldest. A register that has
+        never been seen in both states is not believed.
+        """
+        unread = machine.mem32[_USB_IN] & _USB_UNREAD != 0
+        self._port_seen |= 1 if unread else 2
+        return unread and self._port_seen == 3
 
     def clear_crashes(self):
         """Forget the crashes so far: the board has run well, or a person says so."""

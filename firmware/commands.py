@@ -10,7 +10,7 @@ import mults
 import settings
 import thermistor
 import thermostat
-from wire import split_command
+from wire import MAX_COMMAND, quoted, split_command
 
 QUERIES = ("id", "get", "faults", "help", "sync")
 ALLOWED_SAFE = QUERIES + ("clear", "reset", "bootsel")
@@ -39,26 +39,28 @@ class Commands:
             if seen == text and verb not in QUERIES:
                 self._reply(number, was_ok, [("dup", "true")])
                 return True
+        extra, refusal = (), None
         try:
-            extra = self._apply(number, verb, words[1:])
-            ok = True
+            if len(text) >= MAX_COMMAND:
+                raise Refused("a command has at most %d characters" % MAX_COMMAND)
+            extra = self._apply(number, verb, words[1:]) or ()
         except ValueError as error:  # Refused and BadSetting
-            extra = [("err", error)]
-            ok = False
-        self._recent = [(text, ok)] + self._recent[: _REMEMBERED - 1]
-        self._reply(number, ok, extra or ())
+            refusal = error
+        self._recent = [(text, refusal is None)] + self._recent[: _REMEMBERED - 1]
+        self._reply(number, refusal is None, extra, refusal)
         return True
 
-    def _reply(self, number, ok, extra):
+    def _reply(self, number, ok, extra, refusal=None):
+        """``extra`` are keys with values that are JSON already."""
         line = self.app.line.start("r").number("id", number).add("ok", "true" if ok else "false")
-        for key, value in extra:
-            if isinstance(value, str):
-                line.add(key, value)
-            else:
-                line.text(key, value)
+        for key, json in extra:
+            line.add(key, json)
+        if refusal is not None:
+            line.text("err", refusal)
         self.app.say(line)
 
     def _apply(self, number, verb, args):
+        """Obey; keys for the reply with their values as JSON, or None."""
         verbs = VERBS
         if verb not in verbs:
             raise Refused("no verb %s; help lists them" % verb)
@@ -68,16 +70,6 @@ class Commands:
         if not low <= len(args) <= high:
             raise Refused("usage: %s" % usage)
         return function(self.app, number, args)
-
-
-class Text:
-    """Marks a reply value that still has to be quoted."""
-
-    def __init__(self, value):
-        self.value = value
-
-    def __str__(self):
-        return self.value
 
 
 def _id(app, number, args):
@@ -145,7 +137,7 @@ def _seconds(text, most):
 
 
 def _sync(app, number, args):
-    return [("token", Text(args[0])), ("up_s", app.up_text())]
+    return [("token", quoted(args[0])), ("up_s", app.up_text())]
 
 
 def _mults(app, number, args):
@@ -181,7 +173,7 @@ def _bootsel(app, number, args):
 
 
 def _help(app, number, args):
-    return [("verbs", Text(" ".join(sorted(VERBS))))]
+    return [("verbs", quoted(" ".join(sorted(VERBS))))]
 
 
 def _cal(app, number, args):

@@ -130,10 +130,14 @@ class Outbox:
 
 
 class LineReader:
-    """Bytes in, commands out. What is too long or not text is thrown away up to its newline."""
+    """Bytes in, commands out. What is no text is thrown away up to its newline.
+
+    A command that is too long is cut to ``MAX_COMMAND`` characters without its ``!``, which is one
+    more than a command may have: that tells it, and its sender can be answered.
+    """
 
     def __init__(self):
-        self.buf = bytearray(MAX_COMMAND)
+        self.buf = bytearray(MAX_COMMAND + 1)
         self.length = 0
         self.ignored = 0  # lines that were no command
         self._bad = False
@@ -142,9 +146,9 @@ class LineReader:
         """Take one byte; returns a command's text, without its ``!``, when one is complete."""
         if byte in (10, 13):
             return self._finish()
-        if byte < 32 or byte > 126 or self.length == MAX_COMMAND:
+        if byte < 32 or byte > 126:
             self._bad = True
-        else:
+        elif self.length <= MAX_COMMAND:
             self.buf[self.length] = byte
             self.length += 1
         return None

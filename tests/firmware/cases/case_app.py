@@ -457,6 +457,45 @@ def test_a_full_queue_drops_samples_counts_them_and_seq_tells_the_gap():
     assert all(b > a for a, b in zip(seqs, seqs[1:]))
 
 
+PORT = 0x50100090  # buffer control of the console's endpoint; bit 10 while nobody takes its data
+
+
+def test_samples_to_a_closed_port_are_drops_but_for_those_that_its_buffers_may_hold():
+    bench = rig.Bench()
+    app = bench.app()
+    bench.ticks(app, 20)
+    for samples, drops in ((2, 0), (50, 47), (50, 47 + 47)):
+        bench.registers[PORT] = 1 << 10
+        bench.ticks(app, 2 * samples)
+        assert app.drops == drops
+        bench.registers[PORT] = 0
+        bench.ticks(app, 20)
+        assert int(rig.field(bench.lines("t")[-1], "drops")) == drops
+        assert app.seq == len(bench.lines("t"))  # the fake port keeps what the real one forgets
+
+
+def test_a_reader_that_stalls_with_its_port_open_loses_no_sample_that_the_queue_holds():
+    bench = rig.Bench()
+    app = bench.app()
+    bench.ticks(app, 20)
+    bench.registers[PORT] = 1 << 10
+    bench.room = 320  # the port's own buffers
+    bench.ticks(app, 20)
+    bench.registers[PORT] = 0
+    bench.room = None
+    bench.ticks(app, 20)
+    assert app.drops == 0
+    assert app.seq == len(bench.lines("t"))
+
+
+def test_a_port_register_that_never_changes_is_not_believed():
+    bench = rig.Bench()
+    bench.registers[PORT] = 1 << 10
+    app = bench.app()
+    bench.ticks(app, 200)
+    assert app.drops == 0
+
+
 def test_events_find_room_when_samples_do_not():
     bench = rig.Bench()
     app = bench.app()

@@ -278,6 +278,19 @@ def test_cal_refuses_on_a_fault_a_wrong_law_or_nonsense():
     assert "the sensor has a fault" in talk.ask("cal offset 25")
 
 
+def test_a_command_of_more_than_80_characters_is_refused_under_its_id_and_not_obeyed():
+    talk = Talk()
+    assert ok(talk.send("!1 sync " + "x" * 72))
+    for text in ("!2 sync " + "x" * 73, "!3 set on_c 35" + " " * 80, "!4 id" + " y" * 5000):
+        reply = talk.send(text, 100)
+        assert rig.field(reply, "id") == text[1]
+        assert rig.field(reply, "err") == "a command has at most 80 characters"
+    assert talk.app.values["on_c"] == 29000
+    assert talk.send("x" * 300) is None
+    assert talk.send("!" * 300) is None
+    assert rig.field(talk.ask("id"), "ignored") == "2"
+
+
 def test_lines_without_the_mark_are_counted_never_answered():
     talk = Talk()
     for line in ("AT+GCAP", "hello", '{"k":"t"}', "id", "! id", "!x id", "!1"):

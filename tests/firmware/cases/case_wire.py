@@ -80,15 +80,17 @@ def test_a_command_is_a_line_that_starts_with_an_exclamation_mark():
 
 def test_ten_kilobytes_without_a_newline_are_one_ignored_line_and_the_next_command_works():
     found, reader = read_all(b"x" * 10240 + b"\n!1 id\n" + b"!" * 10240 + b"\n!2 id\n")
-    assert found == ["1 id", "2 id"]
-    assert reader.ignored == 2
-
-
-def test_a_command_of_80_bytes_is_taken_and_one_of_81_is_not():
-    fits = b"!1 sync " + b"x" * 72
-    found, reader = read_all(fits + b"\n" + fits + b"x\n")
-    assert found == [fits[1:].decode()]
+    assert [text for text in found if text[0] != "!"] == ["1 id", "2 id"]
+    assert max(len(text) for text in found) == wire.MAX_COMMAND
     assert reader.ignored == 1
+
+
+def test_a_command_of_80_bytes_is_whole_and_one_of_81_or_more_is_cut_to_where_that_shows():
+    fits = b"!1 sync " + b"x" * 72
+    found, reader = read_all(fits + b"\n" + fits + b"x\n" + fits + b"xyz\n")
+    assert found == [fits[1:].decode()] + [(fits + b"x")[1:].decode()] * 2
+    assert len(found[0]) < wire.MAX_COMMAND == len(found[1])
+    assert reader.ignored == 0
 
 
 def test_nuls_and_ff_spoil_only_their_own_line():
