@@ -52,14 +52,14 @@ def missing() -> str:
 class Site:
     """``thermoflop serve`` on a free port; ``url`` is the address that it said."""
 
-    def __init__(self, runs: Path, *options: str) -> None:
-        """Start it and wait until it says where it is."""
+    def __init__(self, runs: Path, *options: str, cwd: Path | None = None) -> None:
+        """Start it, in the folder ``cwd``, and wait until it says where it is."""
         self.runs = runs
         self.log = runs.parent / f"serve-{secrets.token_hex(4)}.log"
         words = command("serve", "--in", str(runs), "--http-port", "0")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*words, *options], stdout=log, stderr=subprocess.STDOUT, env=ENVIRONMENT
+                [*words, *options], stdout=log, stderr=subprocess.STDOUT, env=ENVIRONMENT, cwd=cwd
             )
         self.url = self._wait_for_url()
 

@@ -55,7 +55,9 @@ class Mpremote:
 
     def run(self, *args: str, on_line: Callable[[str], None] = lambda _: None) -> list[str]:
         """One mpremote command; the lines it printed. ``on_line`` hears each as it comes."""
-        command = [sys.executable, "-m", "mpremote", "connect", self.port, "resume", *args]
+        # -P: no module of the folder that we stand in, which may be anybody's
+        python = [sys.executable, "-P", "-m"]
+        command = [*python, "mpremote", "connect", self.port, "resume", *args]
         child = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -54,6 +55,15 @@ def test_what_makes_no_sense_is_one_sentence(
     assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@needs_server
+def test_nothing_is_read_from_the_folder_that_it_is_started_in(tmp_path: Path) -> None:
+    """NiceGUI keeps its own data in ./.nicegui; a pipe there would hold it up for good."""
+    (tmp_path / ".nicegui").mkdir()
+    os.mkfifo(tmp_path / ".nicegui" / "storage-general.json")
+    with website.Site(tmp_path / "runs", "--gpu", "none", "--port", "none", cwd=tmp_path) as site:
+        assert "the page is at" in site.said()
 
 
 def test_without_nicegui_it_says_how_to_get_it(tmp_path: Path) -> None:

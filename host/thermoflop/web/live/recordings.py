@@ -27,6 +27,7 @@ from thermoflop.runs.folder.store import RUN, is_being_written, safe_name
 START_S = 20.0
 YOUNG_S = 10.0  # a folder so young may not have its lock yet
 MAX_RECORDINGS = 4
+PYTHON = (sys.executable, "-P", "-m")  # -P: no module of the folder that the page was started in
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,8 @@ class RecordingRequest:
     def command(self) -> list[str]:
         """The command line to record."""
         if self.bench:
-            return [sys.executable, "-m", "thermoflop", "bench", self.bench]
-        arguments = [sys.executable, "-m", "thermoflop.web.live.wait"]
+            return [*PYTHON, "thermoflop", "bench", self.bench]
+        arguments = [*PYTHON, "thermoflop.web.live.wait"]
         return arguments if self.duration_s is None else [*arguments, f"{self.duration_s:g}"]
 
 
@@ -144,7 +145,7 @@ class Recordings:
         with self._lock, tempfile.TemporaryFile() as output:  # nobody else may meet it before us
             if len(self.now) >= MAX_RECORDINGS:
                 raise InputError(f"{MAX_RECORDINGS} recordings go on already: stop one first")
-            process = _spawn([sys.executable, "-m", "thermoflop", *arguments], output)
+            process = _spawn([*PYTHON, "thermoflop", *arguments], output)
             folder = self._wait_for(process, output)
             recording = Recording(folder, read_run(folder), process, request=request)
             self._looked_at.add(folder.name)

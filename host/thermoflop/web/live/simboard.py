@@ -30,7 +30,7 @@ class SimBoard:
     def __init__(self, url: str) -> None:
         """Start the process. Raises BoardError for an invalid URL."""
         self.url = url
-        arguments = [sys.executable, "-m", "thermoflop.web.live.simboard", url]
+        arguments = [sys.executable, "-P", "-m", "thermoflop.web.live.simboard", url]
         self._process = subprocess.Popen(
             arguments,
             stdin=subprocess.PIPE,

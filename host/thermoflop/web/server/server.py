@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import socket
 import threading
 import webbrowser
@@ -34,6 +35,8 @@ def serve(
     ``stop`` is set by a signal that came before the server took them over. MissingExtra without
     NiceGUI, BoardError when the address is taken or not of this machine.
     """
+    # NiceGUI would read what it kept from ./.nicegui, which may be anybody's; we keep nothing there
+    os.environ["NICEGUI_STORAGE_PATH"] = os.path.join(os.devnull, "nothing")  # noqa: PTH118
     try:
         import nicegui  # noqa: F401
         import uvicorn
