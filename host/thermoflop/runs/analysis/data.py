@@ -20,7 +20,7 @@ from thermoflop.pico.clock import ClockFit, ClockFitter
 from thermoflop.pico.settings import merge_settings
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import Hello, Sample, Settings
-from thermoflop.runs.analysis.energy import disbelieve
+from thermoflop.runs.analysis.believed import disbelieve
 from thermoflop.runs.folder.reader import ReadCounts, RunReader, read_run
 from thermoflop.runs.gpu.sample import MEASURED, GpuSample
 from thermoflop.runs.summary import Summarizer

@@ -17,13 +17,10 @@ from thermoflop.runs.analysis.gaps import longest_step_s
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.data import Column
 
-# Power is sampled and counters are calibrated to some 5 % (Yang et al., "Part-time Power
-# Measurements", SC 2024): twice that is a fault of one of them, not of their precision.
+# NVIDIA's sensors are good to 5 % (Yang, Adamek and Armour, "Part-time Power Measurements",
+# arXiv:2312.02741): twice that is a fault of one of the two, not of their precision.
 _TOLERANCE = 0.1
 _UNWATCHED = 0.01  # of a stretch, beside two steps at its edges
-# A board draws over its limit for milliseconds, never twice as much in a reading of the driver
-_OVER_LIMIT = 2.0
-_MOST_W = 10_000.0  # where no limit is known; far above any GPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,20 +194,3 @@ def _around(t_s: Column, values: Column, start_s: float, end_s: float) -> tuple[
     first = max(0, int(np.searchsorted(t_s, start_s, "right")) - 1)
     last = int(np.searchsorted(t_s, end_s)) + 1
     return t_s[first:last], values[first:last]
-
-
-def disbelieve(power_w: Column, limit_w: float | None) -> int:
-    """Take out readings that are no power, in place; how many they were.
-
-    Those are negative ones and ones of over twice the limit. Where all are 0 none is believed: a
-    GPU that answers draws something.
-    """
-    import numpy as np
-
-    most_w = _OVER_LIMIT * limit_w if limit_w and limit_w > 0 else _MOST_W
-    known = np.isfinite(power_w)
-    bad = known & ((power_w < 0) | (power_w > most_w))
-    if not np.any(power_w[known & ~bad] > 0):
-        bad = known
-    power_w[bad] = np.nan
-    return int(np.sum(bad))
