@@ -17,11 +17,11 @@ from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.result import Estimate
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.memory import memory_of
-from thermoflop.cost.roofline.bound import bound_decode_s, bound_step_s, sums_of
+from thermoflop.cost.roofline.bound import bound_decode_s, bound_s, sums_of
 from thermoflop.cost.roofline.decode import decode_s
 from thermoflop.cost.roofline.span import Span
 from thermoflop.cost.work.share import choose_layout
-from thermoflop.cost.work.steps import CONVENTIONS, generation_steps
+from thermoflop.cost.work.steps import CONVENTIONS, middle_context
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +35,12 @@ if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.inference.arguments import Workload
     from thermoflop.cost.memory import Memory
+    from thermoflop.cost.roofline.bound import Sums
     from thermoflop.model.model import Model
+
+# Elements worked on at once: a few dozen arrays of them stay in a core's own cache.
+BLOCK = 16384
+_SIZES = ("batch", "prompt", "generate", "prefix")
 
 
 def estimate(
@@ -136,10 +141,6 @@ def _check_replicas(batch: Number, dp: int) -> None:
         raise UsageError(f"dp={dp} does not divide batch={batch}")
 
 
-# Elements worked on at once: a few dozen arrays of them stay in a core's own cache.
-BLOCK = 16384
-
-
 def in_blocks(setting: Setting, workload: Workload) -> Estimate:
     """One estimate; of a grid, the blocks' results put together again."""
     sizes = (workload.batch, workload.prompt, workload.generate, workload.prefix)
@@ -156,9 +157,6 @@ def in_blocks(setting: Setting, workload: Workload) -> Estimate:
     ]
     joined: Estimate = _joined(parts, shape)
     return joined
-
-
-_SIZES = ("batch", "prompt", "generate", "prefix")
 
 
 def _blocks(flat: list[Any]) -> Iterator[list[Any]]:
@@ -182,17 +180,22 @@ def _joined(parts: list[Any], shape: tuple[int, ...]) -> Any:
     return first
 
 
-def prompt_s(setting: Setting, workload: Workload) -> tuple[Number, Number]:
+def prompt_s(setting: Setting, workload: Workload, sums: Sums) -> tuple[Number, Number]:
     """Bound and expectation of reading the prompt.
 
-    The bound is that of the prompt read at once: an engine that reads it in chunks reads the
-    weights again for each.
+    The bound is made of ``sums``, those of the prompt read at once: an engine that reads it in
+    chunks reads the weights again for each.
     """
     batch, new = workload.batch / setting.plan.dp, workload.prompt - workload.prefix
-    least = setting.least_works(setting.whole_prompt(new, batch, workload.prefix))
-    bound = bound_step_s(least, setting.limits, batch * new)
+    bound = bound_s(sums, setting.limits, batch * new)
     steps = setting.prompt_steps(new, batch, workload.prefix)
     return bound, setting.rates.efficiency.prompt_s + setting.steps_s(steps)
+
+
+def prompt_sums(setting: Setting, workload: Workload) -> Sums:
+    """What reading the prompt at once adds up to where nothing is wasted."""
+    batch, new = workload.batch / setting.plan.dp, workload.prompt - workload.prefix
+    return sums_of(setting.least_works(setting.whole_prompt(new, batch, workload.prefix)))
 
 
 def decoding_s(setting: Setting, workload: Workload) -> tuple[Number, Number]:
@@ -207,7 +210,8 @@ def decoding_s(setting: Setting, workload: Workload) -> tuple[Number, Number]:
 
 def one(setting: Setting, workload: Workload) -> Estimate:
     """The estimate of one configuration, or of one block of a grid."""
-    first_bound, first = prompt_s(setting, workload)
+    sums = prompt_sums(setting, workload)
+    first_bound, first = prompt_s(setting, workload, sums)
     later_bound, later = decoding_s(setting, workload)
     steps = maximum(workload.generate - 1, 0)
     first_span = setting.span("prefill", first_bound, first)
@@ -217,7 +221,7 @@ def one(setting: Setting, workload: Workload) -> Estimate:
     return Estimate(
         setting.model.name, setting.device, setting.plan, setting.precision, workload.batch,
         workload.prompt, workload.generate, first_span, later_span, total,
-        _memory(setting, workload), _energy(setting, workload, total),
+        _memory(setting, workload), _energy(setting, workload, sums, total),
         setting.profile.provenance(setting.device, setting.precision), CONVENTIONS, setting,
     )  # fmt: skip
 
@@ -237,23 +241,17 @@ def _memory(setting: Setting, workload: Workload) -> Memory:
     )
 
 
-def _energy(setting: Setting, workload: Workload, total: Span) -> Energy | None:
+def _energy(setting: Setting, workload: Workload, prompt: Sums, total: Span) -> Energy | None:
     """Energy of the run, from the FLOPs and bytes of its steps where nothing is wasted."""
     if setting.device.power_w is None:
         return None
-    batch, plan = workload.batch / setting.plan.dp, setting.plan
-    prompt = setting.whole_prompt(workload.prompt - workload.prefix, batch, workload.prefix)
-    flops: Number = 0.0
-    moved: Number = 0.0
-    for weight, step in generation_steps(
-        [(1.0, prompt)], workload.prompt, workload.generate, batch
-    ):
-        sums = sums_of(setting.least_works(step))
-        flops = flops + weight * sums.flops
-        moved = moved + weight * (sums.weight_bytes + sums.kv_bytes)
+    plan, steps = setting.plan, maximum(workload.generate - 1, 0)
+    middle = middle_context(workload.prompt, workload.generate)
+    each = sums_of(setting.least_decoding(workload.batch / plan.dp)(middle))
+    flops = prompt.flops + steps * each.flops
+    moved = prompt.weight_bytes + prompt.kv_bytes + steps * (each.weight_bytes + each.kv_bytes)
     tokens = workload.batch * maximum(workload.generate, 1)
-    peak = setting.limits.peak_flops_s
     return energy_of(
-        setting.device, plan.devices, peak, flops / plan.pp, moved / plan.pp, total.expected_s,
-        tokens,
+        setting.device, plan.devices, setting.limits.peak_flops_s, flops / plan.pp,
+        moved / plan.pp, total.expected_s, tokens,
     )  # fmt: skip

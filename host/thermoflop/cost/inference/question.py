@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
-from thermoflop.cost.inference.estimate import decoding_s, one, prompt_s
+from thermoflop.cost.inference.estimate import decoding_s, one, prompt_s, prompt_sums
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.roofline.bound import bound_step_s
 from thermoflop.cost.work.steps import decode_step, generation_steps, middle_context, prefill_step
@@ -77,7 +77,7 @@ def answer(question: Question, profile: Profile) -> Span:
     if question.phase == "total":
         return one(setting, workload).total
     if question.phase == "prefill":
-        return setting.span("prefill", *prompt_s(setting, workload))
+        return setting.span("prefill", *prompt_s(setting, workload, prompt_sums(setting, workload)))
     middle = middle_context(workload.prompt, workload.generate)
     bound, expected = decoding_s(setting, replace(workload, prompt=middle, prefix=0, generate=2))
     recorded = setting.rates.graphs

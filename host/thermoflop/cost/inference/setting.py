@@ -35,8 +35,18 @@ CURVE_ENDS = tuple(2**power for power in range(4, 21))
 class Setting:
     """What an estimate is made of: a share of a model, a device, a profile, and its rates.
 
-    ``prefix`` tokens of the prompt are cached already, ``chunk`` are read at once (None: as the
-    engine does): what the reasons of an estimate are told for.
+    Attributes:
+        model: the whole model.
+        device: the data sheet of one device.
+        plan: how the model is spread over devices.
+        precision: widths of weights, activations and cache.
+        profile: the engine, its fitted rates and their intervals.
+        prefix: tokens of the prompt that are cached already.
+        chunk: tokens of a prompt that are read at once; None reads all of them.
+        share: the part of the model that one device holds.
+        rates: what is expected of the device, in seconds for each kind of work.
+        limits: what the bound is made with.
+        ends: cached lengths between which every time grows evenly.
     """
 
     def __init__(

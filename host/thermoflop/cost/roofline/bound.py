@@ -80,7 +80,12 @@ def parts_of(sums: Sums, limits: Limits, sequences: Number) -> tuple[Number, Num
 
 def bound_step_s(works: Sequence[Work], limits: Limits, sequences: Number) -> Number:
     """The bound of one step."""
-    computing, moving, sending = parts_of(sums_of(works), limits, sequences)
+    return bound_s(sums_of(works), limits, sequences)
+
+
+def bound_s(sums: Sums, limits: Limits, sequences: Number) -> Number:
+    """The bound of what a step adds up to."""
+    computing, moving, sending = parts_of(sums, limits, sequences)
     return maximum(maximum(computing, moving), sending)
 
 
