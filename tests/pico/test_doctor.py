@@ -115,6 +115,66 @@ def test_every_ill_is_found_and_has_a_remedy(
     assert remedy in finding.remedy
 
 
+@pytest.mark.parametrize(
+    ("pid", "check", "words", "remedy"),
+    [
+        (0x000F, "boot loader", "RP2350", "RP2040"),  # a Pico 2 in BOOTSEL
+        (0x000C, "usb id", "Debug Probe", "leave it as it is"),
+        (0x0004, "usb id", "Picoprobe", "leave it as it is"),
+        (0x101F, "usb id", "another maker", "as its maker says"),  # Waveshare's RP2040-Zero
+        (0x000B, "usb id", "2e8a:000b", ".uf2"),  # CircuitPython
+        (0xF00A, "usb id", "2e8a:f00a", ".uf2"),  # a program made with Arduino-Pico
+    ],
+)
+@pytest.mark.parametrize("system_knows", [True, False])
+def test_other_devices_of_the_vendor_get_advice_that_fits_them(
+    pid: int, check: str, words: str, remedy: str, system_knows: bool
+) -> None:
+    """From Linux's list of USB devices, or from the ports alone, as on Windows and macOS.
+
+    Ids: github.com/raspberrypi/usb-pid. Only what can run MicroPython is to be given its file.
+    """
+    port = PortInfo("COM3", "USB Serial Device", 0x2E8A, pid, "E66")
+    seen = System(usb_ids=((0x2E8A, pid),)) if system_knows else System()
+    there = problems(ports=(port,), system=seen, target=None, heard=None)
+    (finding,) = (f for f in there if f.check == check)
+    assert words in finding.text
+    assert remedy in finding.remedy
+    assert (".uf2" in finding.remedy) == (".uf2" in remedy)
+
+
+@pytest.mark.parametrize("pid", [0x000C, 0x0004, 0x000D, 0x0010, 0x0013, 0x0030])
+def test_what_can_be_no_board_is_not_proposed_as_port(pid: int) -> None:
+    """A probe, a hub, a keyboard, a gadget, a drive; hubs and the like are not mentioned at all."""
+    port = PortInfo("COM3", "USB Serial Device", 0x2E8A, pid, "E66")
+    found = problems(ports=(port,), system=System(), target=None, heard=None)
+    assert all("COM3" not in f.remedy for f in found)
+    assert len(found) == (2 if pid in (0x000C, 0x0004) else 1)
+
+
+def test_a_board_beside_a_probe_is_all_that_matters() -> None:
+    """Both plugged in, as they are on a developer's desk."""
+    ids = ((0x2E8A, 0x0005), (0x2E8A, 0x000C))
+    assert problems(system=System(usb_ids=ids, port_group="dialout")) == []
+
+
+def test_circuitpython_under_its_own_vendor_s_id_is_recognized() -> None:
+    """Adafruit's vendor id, as CircuitPython's Pico W has it."""
+    port = PortInfo("/dev/ttyACM0", "Pico W - CircuitPython", 0x239A, 0x8120, "DE6")
+    found = problems(ports=(port,), system=System(), target=None, heard=None)
+    (finding,) = (f for f in found if f.check == "usb id")
+    assert "239a:8120" in finding.text
+    assert ".uf2" in finding.remedy
+
+
+def test_a_system_without_any_usb_device_is_told_how_to_get_one() -> None:
+    """WSL and containers."""
+    (finding,) = problems(ports=(), system=System(usb_ids=()), target=None, heard=None)
+    assert "usbipd" in finding.remedy
+    (finding,) = problems(ports=(), system=System(usb_ids=None), target=None, heard=None)
+    assert "usbipd" not in finding.remedy
+
+
 def test_a_modem_manager_that_was_told_off_is_no_problem() -> None:
     """A udev rule is in place."""
     system = System(

@@ -335,11 +335,15 @@ def test_what_mpremote_says_becomes_one_sentence(said: str, means: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("platform", "version", "means"),
-    [("esp32", [1, 27, 0], "for a Raspberry Pi"), ("rp2", [1, 19, 1], "has MicroPython 1.19.1")],
+    ("platform", "version", "board", "means"),
+    [
+        ("esp32", [1, 27, 0], "x", "for a Raspberry Pi"),
+        ("rp2", [1, 19, 1], "x", "has MicroPython 1.19.1"),
+        ("rp2", [1, 27, 0], "Raspberry Pi Pico 2 W with RP2350", "for the RP2040"),
+    ],
 )
 def test_a_board_of_another_kind_or_with_an_old_micropython_is_refused(
-    platform: str, version: list[int], means: str
+    platform: str, version: list[int], board: str, means: str
 ) -> None:
     with pytest.raises(BoardError, match=means):
-        flashing._check_board({"platform": platform, "version": version, "board": "x"})
+        flashing._check_board({"platform": platform, "version": version, "board": board})

@@ -177,3 +177,22 @@ def test_a_port_s_address_writes_no_file(tmp_path: Path) -> None:
 def test_a_name_longer_than_names_can_be_is_no_port() -> None:
     with pytest.raises(BoardError, match="there is no port a"):
         choose("a" * 5000)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("PermissionError(13, 'Access is denied.', None, 5)", "COM5 is busy"),
+        ("PermissionError(13, 'Zugriff verweigert', None, 5)", "COM5 is busy"),
+        ("PermissionError(13, 'Access denied.', None, 5)", "COM5 is busy"),
+        ("WindowsError(5, 'Access is denied.')", "COM5 is busy"),
+        ("FileNotFoundError(2, 'The system cannot find the file specified.', None, 2)",
+         "there is no port COM5"),
+    ],
+)  # fmt: skip
+def test_windows_words_for_a_busy_and_an_absent_port_are_known(text: str, words: str) -> None:
+    """As pyserial's serialwin32.open passes them on: in its text, without a number."""
+    from serial import SerialException
+
+    error = SerialException(f"could not open port 'COM5': {text}")
+    assert words in ports._why_not("COM5", error)

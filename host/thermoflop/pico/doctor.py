@@ -13,9 +13,16 @@ from dataclasses import asdict, dataclass
 
 from thermoflop.errors import BoardError, ThermoflopError
 from thermoflop.pico.link import Latest, Link
-from thermoflop.pico.ports import BOARD_PID, BOARD_VID, BOOTSEL_PID, PortInfo, Target, list_ports
+from thermoflop.pico.ports import PortInfo, Target, list_ports
 from thermoflop.pico.system import System, look_at_system
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
+from thermoflop.pico.usb_ids import (
+    BOARD_PID,
+    BOARD_VID,
+    in_boot_loader,
+    is_no_board,
+    taken_for_board,
+)
 from thermoflop.pico.wire import encode_command, printable
 
 LISTEN_S = 3.0  # 15 samples at the usual rate, 3 at one a second
@@ -155,7 +162,13 @@ def check_port(facts: Facts) -> Finding:
         names = ", ".join(b.device for b in boards)
         return Finding("port", PROBLEM, f"{len(boards)} boards: {names}", "choose with --port")
     remedy = "plug the board in with a cable that carries data; many carry only power"
-    if others := ", ".join(f"{p.device} ({p.usb_id or 'no USB id'})" for p in facts.ports):
+    if facts.system.usb_ids == ():
+        remedy += (
+            "; this system sees no USB device at all: a container or virtual machine must be "
+            "given it, WSL with `usbipd attach --wsl --busid ID` on the Windows side"
+        )
+    named = [p for p in facts.ports if not is_no_board(p.vid, p.pid)]
+    if others := ", ".join(f"{p.device} ({p.usb_id or 'no USB id'})" for p in named):
         remedy += f"; if it is one of {others}, name it with --port"
     return Finding(
         "port", PROBLEM, f"no serial port with the id {BOARD_VID:04x}:{BOARD_PID:04x}", remedy
@@ -164,26 +177,23 @@ def check_port(facts: Facts) -> Finding:
 
 def check_bootsel(facts: Facts) -> Finding | None:
     """Is a board waiting in its boot loader?"""
-    if facts.system.usb_ids is None:
+    said = in_boot_loader(_pids(facts))
+    return None if said is None else Finding("boot loader", PROBLEM, *said)
+
+
+def check_usb_id(facts: Facts) -> Finding | None:
+    """Is something there that could be taken for the board, or is the board with other ids?"""
+    if any(p.is_board for p in facts.ports):
         return None
-    if (BOARD_VID, BOOTSEL_PID) in facts.system.usb_ids:
-        return Finding(
-            "boot loader",
-            PROBLEM,
-            "a board is in BOOTSEL: it shows a disk RPI-RP2 and no serial port",
-            "copy MicroPython's .uf2 for the Pico W onto that disk, then `thermoflop flash`",
-        )
-    wrong = [f"{v:04x}:{p:04x}" for v, p in facts.system.usb_ids if v == BOARD_VID]
-    strange = [usb_id for usb_id in wrong if usb_id != f"{BOARD_VID:04x}:{BOARD_PID:04x}"]
-    if strange and not any(p.is_board for p in facts.ports):
-        return Finding(
-            "usb id",
-            PROBLEM,
-            f"a Raspberry Pi device is there, but as {', '.join(strange)}",
-            "it runs something else than MicroPython: hold BOOTSEL while plugging it in, copy "
-            "MicroPython's .uf2 for the Pico W onto the disk that appears, then `thermoflop flash`",
-        )
-    return None
+    circuit = [p.usb_id for p in facts.ports if p.usb_id and "CircuitPython" in p.description]
+    said = taken_for_board(_pids(facts), circuit)
+    return None if said is None else Finding("usb id", PROBLEM, *said)
+
+
+def _pids(facts: Facts) -> set[int]:
+    """The product ids of Raspberry Pi's vendor id; ports' alone where the system tells no more."""
+    ids = {*(facts.system.usb_ids or ()), *((p.vid, p.pid) for p in facts.ports)}
+    return {pid for vid, pid in ids if vid == BOARD_VID and pid is not None}
 
 
 def check_permission(facts: Facts) -> Finding | None:
@@ -220,7 +230,9 @@ def check_second_reader(facts: Facts) -> Finding | None:
             "second reader",
             PROBLEM,
             f"the port is also open in {names}: two readers steal each other's bytes",
-            "close that program",
+            "it lets go within half a minute; see below how to keep it away"
+            if all(name == "ModemManager" for _, name in holders)
+            else "close that program",
         )
     if facts.open_error and "busy" in facts.open_error:
         return Finding("second reader", PROBLEM, facts.open_error, "close the other program")
@@ -342,6 +354,7 @@ REMEDIES = {
 CHECKS: tuple[Callable[[Facts], Finding | None], ...] = (
     check_port,
     check_bootsel,
+    check_usb_id,
     check_permission,
     check_second_reader,
     check_modem_manager,

@@ -128,6 +128,13 @@ def _check_board(board_state: dict[str, Any]) -> None:
         raise BoardError(
             f"this is MicroPython on {what}, and the firmware is for a Raspberry Pi Pico"
         )
+    if "RP2350" in str(board_state["board"]):
+        # the watchdog and its scratch registers lie elsewhere: firmware/board.py would write to
+        # the clock of the USB (RP2350 datasheet, 2.2 Address Map)
+        raise BoardError(
+            f"this is {printable(str(board_state['board']))}, and the firmware is for the RP2040 "
+            "of a Pico W or Pico"
+        )
     if tuple(board_state["version"]) < OLDEST:
         has = ".".join(map(str, board_state["version"]))
         raise BoardError(f"the board has MicroPython {has}, and the firmware needs 1.22 or later")

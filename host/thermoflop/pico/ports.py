@@ -19,10 +19,9 @@ except ImportError:  # Windows locks every port by itself
     fcntl = termios = None  # type: ignore[assignment]
 
 from thermoflop.errors import BoardError
+from thermoflop.pico.usb_ids import BOARD_PID, BOARD_VID
 from thermoflop.pico.wire import printable
 
-BOARD_VID, BOARD_PID = 0x2E8A, 0x0005  # MicroPython on any RP2040
-BOOTSEL_PID = 0x0003  # the RP2040's own boot loader: a disk, no serial port
 BAUD = 115200  # ignored by USB, needed by pyserial
 
 _NETWORK = ("socket://", "rfc2217://")
@@ -182,6 +181,12 @@ def _keep_others_out(url: str, port: Any) -> None:
 def _why_not(url: str, error: Exception) -> str:
     name = printable(url)
     number = getattr(error, "errno", None)
+    # pyserial's Windows half puts the system's error into the text and has no number of its own;
+    # a COM port belongs to no group, so "access is denied" says that somebody else has it open
+    if "PermissionError(13" in str(error) or "Access is denied" in str(error):
+        number = errno.EBUSY
+    elif "FileNotFoundError(2" in str(error):
+        number = errno.ENOENT
     if url.startswith(_NETWORK) and not re.fullmatch(r"[^/]+//[^/?#]+:\d{1,5}([/?#].*)?", url):
         return f"port {name} is not understood: expected {url.partition('://')[0]}://HOST:PORT"
     if isinstance(error, ValueError):
