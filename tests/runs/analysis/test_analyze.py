@@ -13,11 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit.run_folder import START_S, board_sample, board_settings, event, mark, trial, write
 from thermoflop.errors import InputError
+from thermoflop.pico.track import HostEvent
 from thermoflop.report.html.series import run_series
 from thermoflop.report.summary import summarize_run
+from thermoflop.report.terminal import terminal
 from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.analysis.compare import outliers, paired, spread, t_95
 from thermoflop.runs.analysis.figures import Analysis
+from thermoflop.runs.analysis.predicted import _noted
+from thermoflop.runs.analysis.throughput import steps
 from thermoflop.runs.gpu.sample import GpuSample
 
 
@@ -284,3 +288,141 @@ def test_the_boards_time_constant_comes_from_the_gpus_power(tmp_path: Path) -> N
     assert board.fit.tau_low_s <= 8.0 <= board.fit.tau_high_s
     assert board.fit.tau_s == pytest.approx(8.0, rel=0.05)
     assert board.fit.r_k_per_w == pytest.approx(0.02, rel=0.05)
+
+
+def printed(t_s: float, phase: str | None = None, **detail: Any) -> HostEvent:
+    """A mark that was printed, with what was written down of how it came."""
+    named = {} if phase is None else {"phase": phase}
+    return event(t_s, "mark", by="output", **{"values": {}, **named, **detail})
+
+
+def read(gap_s: float, lines: int, phases: int, cut: bool = False) -> dict[str, Any]:
+    """How a phase came."""
+    return {"gap_s": gap_s, "lines": lines, "phases": phases, "cut": cut}
+
+
+def times(analysis: Analysis) -> dict[str, float | None]:
+    """The seconds of each phase, None where they are not known."""
+    return {p.window.name: p.duration_s for p in analysis.phases}
+
+
+def test_marks_that_came_in_one_piece_give_no_times(tmp_path: Path) -> None:
+    """Two seconds and four, said as the command ends after six: what was counted stands."""
+    came = read(5.98, 4, 2)
+    records = [
+        *trial(0, 6.04),
+        printed(6.0, "prefill", values={"tokens": 2048.0}, read=came),
+        printed(6.0, "decode", read=came),
+        printed(6.0, values={"tokens": 64.0}),
+        *[gpu(n / 10, 100.0, 10.0 * n) for n in range(61)],
+    ]
+    analysis = analyze(write(tmp_path, records))
+    assert times(analysis) == {"prefill": None, "decode": None}
+    assert [p.window.sums["tokens"] for p in analysis.phases] == [2048, 64]
+    decode = analysis.to_json()["phases"][1]
+    assert [decode[k] for k in ("start_s", "end_s", "duration_s", "tokens_per_s", "joules")] == [
+        None
+    ] * 5
+    assert "one piece" in decode["untimed"]
+    assert any("flush" in warning for warning in analysis.warnings)
+    assert analysis.trials[0].tokens_per_s == pytest.approx(2112 / 6.04)
+    text = "\n".join(terminal.lines(analysis))
+    assert "64 tokens" in text
+    assert "1e+0" not in text
+    assert "0.040" not in text
+
+
+@pytest.mark.parametrize(
+    ("came", "end_s", "known"),
+    [
+        (read(2.0, 2, 1), 6.0, True),  # the last line of prefill, and the mark of decode
+        (read(2.0, 1, 1, cut=True), 6.0, False),  # a buffer that was full: at any time since
+        (read(0.1, 2, 2), 6.0, True),  # two at once, but no longer after than 2.5 % of 4 s
+        (read(0.3, 2, 2), 6.0, False),  # 7.5 % of 4 s
+        (read(2.0, 2, 1), 2.4, False),  # with another line, and the command ended 0.4 s later
+        (read(2.0, 1, 1), 2.4, True),  # alone: a process with a buffer would have ended by then
+        (read(2.0, 1, 1), 2.05, False),
+        (read(0.002, 1, 1), 2.05, True),  # it came at most 2 ms late, of 50
+    ],
+)
+def test_a_printed_phase_has_times_where_they_are_certain_to_a_twentieth(
+    tmp_path: Path, came: dict[str, Any], end_s: float, known: bool
+) -> None:
+    records = [*trial(0, end_s), printed(2.0, "decode", read=came)]
+    analysis = analyze(write(tmp_path, records))
+    assert times(analysis) == {"decode": pytest.approx(end_s - 2.0) if known else None}
+
+
+def test_a_doubtful_mark_takes_the_time_of_the_phase_before_it_too(tmp_path: Path) -> None:
+    """Prefill was flushed; where it ended was not. What follows decode is certain again."""
+    records = [
+        *trial(0, 9),
+        printed(1.0, "prefill", read=read(1.0, 1, 1)),
+        printed(5.0, "decode", read=read(4.0, 3, 2)),
+        printed(5.0, "empty", read=read(4.0, 3, 2)),
+        printed(6.0, "last", read=read(1.0, 1, 1)),
+    ]
+    analysis = analyze(write(tmp_path, records))
+    assert times(analysis) == {"prefill": None, "decode": None, "empty": None, "last": 3.0}
+
+
+def test_a_run_of_before_is_judged_by_the_moments_of_its_marks(tmp_path: Path) -> None:
+    """Nothing was written down of reads then: what has one stamp came in one."""
+    records = [
+        *trial(0, 6.04),
+        printed(6.0, "prefill"),
+        printed(6.0, "decode"),
+        printed(6.0, values={"tokens": 64.0}),
+    ]
+    assert times(analyze(write(tmp_path / "late", records))) == {"prefill": None, "decode": None}
+    records = [*trial(0, 6.0), printed(0.1, "prefill"), printed(2.0, "decode")]
+    found = times(analyze(write(tmp_path / "good", records)))
+    assert found == pytest.approx({"prefill": 1.9, "decode": 4.0})
+
+
+def test_marks_of_the_library_have_their_own_clock_and_no_doubt(tmp_path: Path) -> None:
+    records = [*trial(0, 1.0), mark(0.1, "a"), mark(0.101, "b"), mark(0.99, "c")]
+    found = times(analyze(write(tmp_path, records)))
+    assert found == pytest.approx({"a": 0.001, "b": 0.889, "c": 0.01})
+
+
+def test_notes_that_were_added_up_count_as_the_lines_they_were(tmp_path: Path) -> None:
+    """Tokens as their sum, a figure that is said as the mean over all lines."""
+    many = {"values": {"tokens": 1.0, "token_s": 0.3}, "lines": 200}
+    sums = {"sums": {"tokens": 500.0, "token_s": 40.0}, "counts": {"tokens": 200, "token_s": 200}}
+    records = [
+        *trial(0, 4),
+        printed(0.0, "decode", read=read(0.0, 1, 1)),
+        printed(1.0, **many, **sums),
+        printed(2.0, values={"tokens": 100.0}),
+        printed(2.0, values={"tokens": 100.0}),
+    ]
+    analysis = analyze(write(tmp_path, records))
+    (decode,) = analysis.phases
+    assert decode.window.sums["tokens"] == 700
+    assert decode.tokens_per_s == 175
+    assert [(s.start_s, s.end_s, s.tokens) for s in steps(decode.window)] == [
+        (0, 1, 500),
+        (1, 2, 200),
+    ]
+    assert _noted([decode.window], "token_s") == (
+        pytest.approx(0.2),
+        "said as token_s=, mean of 200",
+    )
+
+
+def test_what_was_left_out_is_said_beside_the_figures(tmp_path: Path) -> None:
+    """Numbers of phases that came too fast count for the trial; runs of before left out lines."""
+    records = [
+        *trial(0, 4),
+        printed(1.0, "a", read=read(0.5, 1, 1), values={"tokens": 5.0}),
+        printed(2.0, phase_left_out=True, values={"tokens": 7.0}),
+        printed(3.0, "b", read=read(0.5, 1, 1)),
+    ]
+    output = {"bytes": 0, "lost_bytes": 0, "lines_not_looked_at": 859, "phases_left_out": 12}
+    analysis = analyze(write(tmp_path, records, output=output))
+    assert times(analysis) == {"a": 1.0, "b": 1.0}
+    assert analysis.phases[0].window.sums["tokens"] == 5
+    assert analysis.trials[0].window.sums["tokens"] == 12
+    assert any("12 phases" in warning for warning in analysis.warnings)
+    assert any("859 lines" in warning for warning in analysis.warnings)

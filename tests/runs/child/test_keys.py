@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from thermoflop.runs.child.keys import MAX_PER_S, KeyLines, parse_keys
+from thermoflop.runs.child.keys import MAX_RAW_BYTES, KeyLines, parse_keys
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,17 @@ from thermoflop.runs.child.keys import MAX_PER_S, KeyLines, parse_keys
         (b"for i in range(3): x=1", None),
         (b"", None),
         (b"x=" + b"9" * 600, None),
+        (b"  tokens=9\t", {"tokens": 9.0}),
+        (b" 50%|##   | 5/10\rphase=decode", {"phase": "decode"}),
+        (b"tokens=1\rtokens=2\rtokens=3\r", {"tokens": 3.0}),
+        (b"tokens=3\r        ", None),
+        (b"\x1b[32mtokens=7\x1b[0m", {"tokens": 7.0}),
+        (b"\x1b[1mtokens\x1b[0m=\x1b[38;5;208m7\x1b(B\x1b[m", {"tokens": 7.0}),
+        (b"\x1b]8;;https://x.org\x1b\\phase=a\x1b]8;;\x07", {"phase": "a"}),
+        (b"\r\x1b[2Ktokens=1,234", {"tokens": 1234.0}),
+        (b"tokens=1,234,567.5 n=1e3 k=1_000", {"tokens": 1234567.5, "n": 1e3, "k": 1000.0}),
+        (b"loss=2.31, lr=1e-4; name=a,b", {"loss": 2.31, "lr": 1e-4, "name": "a,b"}),
+        (b"x=1,23 y=12,34", {"x": "1,23", "y": "12,34"}),
     ],
 )
 def test_a_line_counts_when_every_word_is_key_value(line: bytes, keys: object) -> None:
@@ -31,24 +42,24 @@ def test_a_line_counts_when_every_word_is_key_value(line: bytes, keys: object) -
 
 @given(
     st.lists(
-        st.sampled_from([b"tokens=1\n", b"hello\n", b"\n", b"x" * 700 + b"\n", b"y=" + b"z" * 700]),
-        max_size=30,
+        st.sampled_from(
+            [
+                *(b"tokens=1\n", b"hello\n", b"\n", b"\r", b"\r\n", b"bar\rphase=a", b"y=1\r"),
+                *(b"x" * 5000 + b"\n", b"y=" + b"z" * 5000, b"  \x1b[32mk=2\x1b[0m\r\n"),
+            ]
+        ),
+        max_size=12,
     ),
-    st.integers(1, 50),
+    st.sampled_from([2, 7, 50, 4096]),
 )
+@settings(deadline=None, max_examples=60)
 def test_how_the_output_is_cut_in_chunks_does_not_matter(parts: list[bytes], size: int) -> None:
-    """A pipe may tear lines anywhere."""
+    """A pipe may tear lines anywhere; every line is what it is alone."""
     text = b"".join(parts)
-    whole = KeyLines().feed(text, 0.0)
     cut = KeyLines()
-    pieces = [text[i : i + size] for i in range(0, len(text), size)]
-    assert [keys for piece in pieces for keys in cut.feed(piece, 0.0)] == whole
-    assert len(cut._rest) <= 512
-
-
-def test_a_flood_is_passed_over_and_counted() -> None:
-    """The rest of that second is not kept."""
-    lines = KeyLines()
-    assert len(lines.feed(b"x=1\n" * 1000, 5.0)) == MAX_PER_S
-    assert lines.passed_over == 1000 - MAX_PER_S
-    assert len(lines.feed(b"x=1\n", 6.0)) == 1
+    found = []
+    for at in range(0, len(text), size):
+        found += cut.feed(text[at : at + size])
+        assert len(cut._rest) <= MAX_RAW_BYTES
+    found += cut.finish()
+    assert found == [keys for line in text.split(b"\n") if (keys := parse_keys(line)) is not None]

@@ -23,6 +23,7 @@ from thermoflop.errors import (
     UsageError,
 )
 from thermoflop.pico.track import BoardLine, HostEvent
+from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.folder.reader import RunReader, read_run
 from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.simulated import SimulatedNvml
@@ -113,6 +114,7 @@ def test_the_log_has_every_byte_of_output_and_error(tmp_path: Path) -> None:
         "bytes": len(log),
         "lost_bytes": 0,
         "lines_not_looked_at": 0,
+        "phases_left_out": 0,
     }
 
 
@@ -404,3 +406,33 @@ def test_signals_reach_the_handlers_of_before_again(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     do(tmp_path, shell("true"))
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_python_that_does_not_flush_is_not_buffered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So its phases are read when they are printed; a user's own choice stands, and is noticed."""
+    script = (
+        "import time\nprint('phase=a')\ntime.sleep(.5)\nprint('tokens=8')\n"
+        "print('phase=b')\ntime.sleep(.5)"
+    )
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    known = analyze(do(tmp_path, python(script)).folder)
+    assert all(p.duration_s is not None and p.duration_s > 0.4 for p in known.phases)
+    monkeypatch.setenv("PYTHONUNBUFFERED", "")
+    buffered = analyze(do(tmp_path, python(script)).folder)
+    assert [p.window.name for p in buffered.phases] == ["a", "b"]
+    assert [p.duration_s for p in buffered.phases] == [None, None]
+    assert buffered.phases[0].window.sums["tokens"] == 8
+
+
+def test_every_line_of_a_flood_of_tokens_counts(tmp_path: Path) -> None:
+    """Half of them through a buffer of their own, and a last one without an end."""
+    script = (
+        "import sys\nprint('phase=decode')\n"
+        "for n in range(20000): sys.stdout.write('tokens=3\\n')\n"
+        "sys.stdout.write('tokens=1\\n' * 20000)\nsys.stderr.write('tokens=7')"
+    )
+    outcome = do(tmp_path, python(script))
+    (decode,) = analyze(outcome.folder).phases
+    assert decode.window.sums["tokens"] == 3 * 20000 + 20000 + 7

@@ -93,7 +93,8 @@ def _of_phases(analysis: Analysis) -> str:
         if not mine or (bound_s is None and expected_s is None):
             continue
         repeats = _float(marked, "repeats_s") or 1.0
-        measured_s = sum(w.duration_s for w in mine) / len(mine) / repeats
+        timed_s = [w.duration_s for w in mine if not w.untimed]
+        measured_s = sum(timed_s) / len(timed_s) / repeats if timed_s else None
         measured_s = _float(marked, "measured_s") or measured_s
         rows.append(_prediction(name, bound_s, expected_s, marked, measured_s))
     return table(["phase", *_HEAD], rows)
@@ -104,13 +105,13 @@ def _prediction(
     bound_s: float | None,
     expected_s: float | None,
     marked: dict[str, Any],
-    measured_s: float,
+    measured_s: float | None,
 ) -> list[str]:
     low_s, high_s = _float(marked, "low_s"), _float(marked, "high_s")
     against = DASH
-    if expected_s:
+    if expected_s and measured_s is not None:
         against = f"{100 * (measured_s / expected_s - 1):+.1f} %"
-    if bound_s and measured_s < bound_s:
+    if bound_s and measured_s is not None and measured_s < bound_s:
         against = "faster than its bound: one of the two is wrong"
     between = f"{seconds(low_s)} to {seconds(high_s)}" if low_s and high_s else DASH
     return [name, seconds(bound_s), seconds(expected_s), between, seconds(measured_s), against]

@@ -44,7 +44,9 @@ def run_series(analysis: Analysis) -> dict[str, Any]:
         "start": round(-zero, 3),
         "end": round(analysis.data.end_s - zero, 3),
         "panels": [panel for panel in _panels(analysis, zero) if panel["curves"]],
-        "phases": [_window(p.window, zero) for p in analysis.phases][:MAX_BANDS],
+        "phases": [_window(p.window, zero) for p in analysis.phases if not p.window.untimed][
+            :MAX_BANDS
+        ],
         "trials": [_window(t.window, zero) for t in analysis.trials][:MAX_BANDS],
         "throttle": _throttle(analysis, zero),
         "fan": _fan(analysis, zero),

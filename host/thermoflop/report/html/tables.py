@@ -91,13 +91,14 @@ def _windows(head: str, names: list[str], rows: Sequence[WindowFigures]) -> str:
     """One a row; columns without a single value are left out."""
     columns: list[tuple[str, list[str]]] = [
         (head, names),
-        ("seconds", [f"{f.window.duration_s:.3f}" for f in rows]),
+        ("seconds", [_plain_s(f.duration_s) for f in rows]),
+        ("why", [f.window.untimed or DASH for f in rows]),
         ("tokens/s", [number(f.tokens_per_s) for f in rows]),
         ("energy", [_energy(f) for f in rows]),
         ("J/token", [number(f.joules_per_token) for f in rows]),
         ("MFU", [_share(f.mfu) for f in rows]),
         ("MBU", [_share(f.mbu) for f in rows]),
-        ("throttled", [_part(f.throttled_s, f.window.duration_s) for f in rows]),
+        ("throttled", [_part(f.throttled_s, f.duration_s or 0.0) for f in rows]),
         ("GPU max °C", [number(f.max_gpu_c) for f in rows]),
         ("board max °C", [number(f.max_board_c) for f in rows]),
     ]
@@ -130,14 +131,17 @@ def _gathered(rows: Sequence[WindowFigures]) -> str:
         name + (f", {variant}" if both else "") + (", warm-up" if warmup else "")
         for name, variant, warmup in groups
     ]
-    seconds_each = [[f.window.duration_s for f in group] for group in kept]
+    seconds_each = [[f.duration_s for f in group if f.duration_s is not None] for group in kept]
+    times = [f"{len(g)}" for g in kept]
+    if any(len(each) < len(g) for each, g in zip(seconds_each, kept, strict=True)):
+        times = [f"{len(g)}, timed {len(s)}" for s, g in zip(seconds_each, kept, strict=True)]
     return _columns(
         [
             ("phase", names),
-            ("times", [str(len(group)) for group in kept]),
-            ("seconds in all", [f"{sum(each):.3f}" for each in seconds_each]),
-            ("shortest", [f"{min(each):.3f}" for each in seconds_each]),
-            ("longest", [f"{max(each):.3f}" for each in seconds_each]),
+            ("times", times),
+            ("seconds in all", [_plain_s(sum(each) if each else None) for each in seconds_each]),
+            ("shortest", [_plain_s(min(each, default=None)) for each in seconds_each]),
+            ("longest", [_plain_s(max(each, default=None)) for each in seconds_each]),
             ("tokens/s", [number(_mean(g, "tokens_per_s")) for g in kept]),
             ("energy", [quantity(_sum(g, "joules"), "J") for g in kept]),
             ("MFU", [_share(_mean(g, "mfu")) for g in kept]),
@@ -146,6 +150,10 @@ def _gathered(rows: Sequence[WindowFigures]) -> str:
             ("board max °C", [number(_most(g, "max_board_c")) for g in kept]),
         ]
     )
+
+
+def _plain_s(value: float | None) -> str:
+    return DASH if value is None else f"{value:.3f}"
 
 
 def _known(rows: Sequence[WindowFigures], name: str) -> list[tuple[float, float]]:

@@ -50,6 +50,10 @@ def lines(analysis: Analysis) -> list[str]:
 
 
 def _window(figures: WindowFigures) -> str:
+    if figures.window.untimed:
+        tokens = figures.window.sums.get("tokens")
+        counted = "" if tokens is None else f", {tokens:.15g} tokens"
+        return f"{DASH} ({figures.window.untimed}){counted}"
     text = f"{figures.window.duration_s:.3f} s"
     if figures.tokens_per_s is not None:
         text += f", {figures.tokens_per_s:.4g} tokens/s"

@@ -10,7 +10,7 @@ from thermoflop.runs.analysis.data import RunData, load
 from thermoflop.runs.analysis.energy import Meter
 from thermoflop.runs.analysis.figures import Analysis, Heat, WindowFigures
 from thermoflop.runs.analysis.gaps import longest_step_s
-from thermoflop.runs.analysis.phases import Window, phase_windows, trial_windows
+from thermoflop.runs.analysis.phases import HELD_BACK, Window, phase_windows, trial_windows
 from thermoflop.runs.analysis.predicted import assume_work, compared
 from thermoflop.runs.analysis.thermal import (
     ThermalFit,
@@ -29,6 +29,13 @@ from thermoflop.runs.gpu.throttle import ThrottleSpan, ThrottleTracker, seconds_
 
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.data import Column
+
+
+MAX_NAMES = 6  # of phases in one sentence
+_LEFT_OUT = {
+    "phases_left_out": "phases came too fast: their numbers count for the trial alone",
+    "lines_not_looked_at": "lines of output were not looked at: sums and rates are too low",
+}
 
 
 def analyze(folder: Path) -> Analysis:
@@ -67,7 +74,9 @@ def analyze_data(data: RunData) -> Analysis:
         durations=_durations(trials),
         b_over_a=_b_over_a(trials),
     )
-    analysis.warnings = _warnings(data, spans) + _energy_warnings(analysis)
+    analysis.warnings = [
+        *_warnings(data, spans), *_untimed(phases), *_energy_warnings(analysis),
+    ]  # fmt: skip
     analysis.predicted = compared(analysis)
     return analysis
 
@@ -85,6 +94,8 @@ def _figures(
 ) -> WindowFigures:
     gpus = [(c["t_s"], c["temp_c"]) for c in data.gpus.values() if "temp_c" in c]
     board = [(data.board.t_s, data.board.temp_c)] if data.board else []
+    if window.untimed:
+        return WindowFigures(window, {}, 0.0, None, None)
     return WindowFigures(
         window=window,
         energy={g: meter.energy(window.start_s, window.end_s) for g, meter in meters.items()},
@@ -204,6 +215,11 @@ def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
         )
     if data.bad_lines:
         warnings.append(f"{data.bad_lines} lines of the board were not believed")
+    output = data.run.get("output")
+    for key, text in _LEFT_OUT.items():
+        missing = output.get(key) if isinstance(output, dict) else None
+        if isinstance(missing, int) and missing > 0:
+            warnings.append(f"{missing} {text}")
     return list(dict.fromkeys(warnings))
 
 
@@ -218,6 +234,15 @@ def _energy_warnings(analysis: Analysis) -> list[str]:
             for text in filter(None, (energy.note, energy.why)):
                 warnings.append(f"GPU {gpu}: {text}")
     return list(dict.fromkeys(warnings))
+
+
+def _untimed(phases: list[Window]) -> list[str]:
+    names = dict.fromkeys(window.name for window in phases if window.untimed)
+    if not names:
+        return []
+    shown = ", ".join(list(names)[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
+    text = f"when these phases began and ended is not known: {shown}; {HELD_BACK}. "
+    return [text + "Let the command flush each line of its output, or call thermoflop.mark"]
 
 
 def simulated(run: dict[str, Any]) -> str:

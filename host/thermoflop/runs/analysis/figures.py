@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from thermoflop.runs.analysis.compare import Spread
@@ -46,6 +46,11 @@ class WindowFigures:
     max_board_c: float | None
 
     @property
+    def duration_s(self) -> float | None:
+        """Its length; None where its times are not known (``window.untimed`` says why)."""
+        return None if self.window.untimed else self.window.duration_s
+
+    @property
     def tokens_per_s(self) -> float | None:
         """Tokens a second, when the run noted its tokens."""
         return self._per_s("tokens")
@@ -79,8 +84,8 @@ class WindowFigures:
         return self._share("bytes", "bytes_per_token", "peak_bytes_per_s")
 
     def _per_s(self, key: str) -> float | None:
-        total, seconds = self.window.sums.get(key), self.window.duration_s
-        return total / seconds if total and seconds > 0 else None
+        total, seconds = self.window.sums.get(key), self.duration_s
+        return total / seconds if total and seconds else None
 
     def _share(self, key: str, per_token: str, peak: str) -> float | None:
         rate = self._per_s(key)
@@ -95,10 +100,12 @@ class WindowFigures:
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary."""
-        window = {k: v for k, v in asdict(self.window).items() if k not in ("notes",)}
+        window = {k: v for k, v in asdict(replace(self.window, notes=[])).items() if k != "notes"}
+        if self.window.untimed:
+            window |= {"start_s": None, "end_s": None}
         return {
             **window,
-            "duration_s": self.window.duration_s,
+            "duration_s": self.duration_s,
             "tokens_per_s": self.tokens_per_s,
             "joules": self.joules,
             "joules_why": self.joules_why,

@@ -3,11 +3,18 @@
 A phase begins with a mark that names one and lasts until the next such mark or the end of its
 trial. Numbers given during a phase are added up (``sums``) and the last of each kept (``last``):
 tokens are a sum, a loss is a last value, and only the reader knows which is which.
+
+``tf.mark`` stamps a mark when it is made; one that was printed is stamped when it was read. A
+command that does not flush its output says several phases at once, or one as it ends: such a mark
+was made at any moment since the read before, and a phase of which that is more than
+``MAX_DOUBT`` has no times (``untimed`` says why). What was counted in it stands.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +22,23 @@ from thermoflop.pico.track import HostEvent
 from thermoflop.runs.analysis.data import RunData
 
 LATE_S = 1.0  # a pipe's last output is read within a few turns of the recorder
+MAX_DOUBT = 0.05  # of a phase's length: figures have three digits, and this costs the second
+# A process writes its last buffer as it ends: at once, or after it has put a GPU's driver to rest.
+_LEAVES_S, _LEAVES_LONG_S = 0.1, 0.5
+HELD_BACK = "marks came late, in one piece with other output"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a run said at ``t_s``: the last of each value, and sum and count of each number.
+
+    Several lines that came within a hundredth of a second are one note.
+    """
+
+    t_s: float
+    values: dict[str, Any]
+    sums: dict[str, float]
+    counts: dict[str, int]
 
 
 @dataclass(slots=True)
@@ -30,7 +54,8 @@ class Window:
     exit_code: int | None = None
     sums: dict[str, float] = field(default_factory=dict)
     last: dict[str, Any] = field(default_factory=dict)
-    notes: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    untimed: str | None = None
 
     @property
     def duration_s(self) -> float:
@@ -76,29 +101,92 @@ def phase_windows(data: RunData, trials: list[Window] | None = None) -> list[Win
 def _phases_of(marks: list[HostEvent], trial: Window, data: RunData) -> list[Window]:
     phases: list[Window] = []
     current: Window | None = None
+    doubts = _Doubts(marks, trial, data)
     for mark in marks:
         t_s = min(data.t_s(mark.mono_s), trial.end_s)
-        if "phase" in mark.detail:
+        if "phase" in mark.detail or mark.detail.get("phase_left_out"):
             if current is not None:
                 current.end_s = t_s
+                doubts.judge(current, mark)
             current = None
-            name = mark.detail["phase"]
+            name = mark.detail.get("phase")
             if name is not None:
                 current = Window(
                     str(name), t_s, trial.end_s, trial.trial, trial.variant, trial.warmup
                 )
+                doubts.begin = mark
                 phases.append(current)
-        values = mark.detail.get("values") or {}
+        note = _note(t_s, mark.detail)
         for window in (current, trial):
-            if window is not None and values:
-                add_values(window, t_s, values)
+            if window is not None and note.values:
+                add_note(window, note)
+    if current is not None:
+        doubts.judge(current, None)
     return phases
 
 
-def add_values(window: Window, t_s: float, values: dict[str, Any]) -> None:
-    """Numbers given at ``t_s``."""
-    window.notes.append((t_s, values))
-    for key, value in values.items():
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            window.sums[key] = window.sums.get(key, 0.0) + float(value)
-        window.last[key] = value
+def _note(t_s: float, detail: Mapping[str, Any]) -> Note:
+    values = _dict(detail.get("values"))
+    numbers = {k: float(v) for k, v in values.items() if _is_number(v)}
+    if "lines" not in detail:
+        return Note(t_s, values, numbers, dict.fromkeys(numbers, 1))
+    sums, counts = _dict(detail.get("sums")), _dict(detail.get("counts"))
+    keys = [k for k in sums if _is_number(sums[k]) and isinstance(counts.get(k), int)]
+    return Note(t_s, values, {k: float(sums[k]) for k in keys}, {k: counts[k] for k in keys})
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return dict(value) if isinstance(value, dict) else {}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def add_note(window: Window, note: Note) -> None:
+    """Count a note for a window."""
+    window.notes.append(note)
+    for key, value in note.sums.items():
+        window.sums[key] = window.sums.get(key, 0.0) + value
+    window.last.update(note.values)
+
+
+class _Doubts:
+    """How long before its stamp each printed phase of a trial may have begun, and what follows."""
+
+    def __init__(self, marks: list[HostEvent], trial: Window, data: RunData) -> None:
+        self.begin: HostEvent | None = None  # the mark of the phase that runs
+        self._trial = trial
+        self._reads: dict[int, dict[str, Any]] = {}
+        printed = [mark for mark in marks if mark.detail.get("by") == "output"]
+        together = Counter(mark.mono_s for mark in printed)
+        phases = Counter(mark.mono_s for mark in printed if "phase" in mark.detail)
+        before_s = after_s = trial.start_s
+        for mark in printed:  # of a run that was recorded before reads were written down
+            t_s = data.t_s(mark.mono_s)
+            if t_s > after_s:
+                before_s, after_s = after_s, t_s
+            gap_s = t_s - before_s
+            read = {"gap_s": gap_s, "lines": together[mark.mono_s], "phases": phases[mark.mono_s]}
+            written = _dict(mark.detail.get("read")).items()
+            self._reads[id(mark)] = {
+                **read,
+                **{k: v for k, v in written if isinstance(v, int | float)},
+            }
+
+    def judge(self, phase: Window, end: HostEvent | None) -> None:
+        """Take its times from a phase that has ended, with a mark or with its trial."""
+        doubt_s = max(self._held_s(self.begin), self._held_s(end))
+        read = self._reads.get(id(self.begin))
+        if end is None and read is not None:
+            leaves_s = _LEAVES_LONG_S if read["lines"] > 1 else _LEAVES_S
+            if phase.duration_s <= leaves_s:
+                doubt_s = max(doubt_s, float(read["gap_s"]))
+        if doubt_s > MAX_DOUBT * phase.duration_s:
+            phase.untimed = HELD_BACK
+
+    def _held_s(self, mark: HostEvent | None) -> float:
+        read = self._reads.get(id(mark))
+        if read is None or not (read["phases"] > 1 or read.get("cut")):
+            return 0.0
+        return float(read["gap_s"])

@@ -75,7 +75,7 @@ class _Measured:
         self._reads_gpus = bool(predicted.get("reads_gpus", True))
         self._devices = int(_number(predicted.get("devices")) or 1)
         self._trials = [t for t in analysis.trials if _counts(t.window)]
-        phases = [p for p in analysis.phases if _counts(p.window)]
+        phases = [p for p in analysis.phases if _counts(p.window) and not p.window.untimed]
         self._prefill = [p for p in phases if p.window.name.lower() == "prefill"]
         self._decode = [p for p in phases if p.window.name.lower() == "decode"]
 
@@ -207,17 +207,18 @@ def _noted(
     windows: Sequence[Window], key: str, outside: Sequence[Window] = ()
 ) -> tuple[float, str] | None:
     """The mean of the run's notes of ``key``, without those made in the windows ``outside``."""
-    values = []
+    sums, n = [], 0
     for window in windows:
-        for t_s, given in window.notes:
-            value = _number(given.get(key))
-            elsewhere = any(other.start_s <= t_s <= other.end_s for other in outside)
+        for note in window.notes:
+            value = _number(note.sums.get(key))
+            elsewhere = any(other.start_s <= note.t_s <= other.end_s for other in outside)
             if value is not None and value > 0 and not elsewhere:
-                values.append(value)
-    if not values:
+                sums.append(value)
+                n += note.counts[key]
+    if not n:
         return None
-    times = f", mean of {len(values)}" if len(values) > 1 else ""
-    return math.fsum(values) / len(values), f"said as {key}={times}"
+    times = f", mean of {n}" if n > 1 else ""
+    return math.fsum(sums) / n, f"said as {key}={times}"
 
 
 def _per(

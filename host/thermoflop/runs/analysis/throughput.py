@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.runs.analysis.phases import Window
@@ -63,24 +64,26 @@ class Lost:
 
 
 def steps(window: Window) -> list[Step]:
-    """The stretches of a phase that have tokens, FLOPs or bytes."""
+    """The stretches of a phase that have tokens, FLOPs or bytes; none where it has no times."""
+    if window.untimed:
+        return []
     inner = [
-        (t_s, values)
-        for t_s, values in window.notes
-        if t_s - window.start_s > _AT_START_S and _amounts(values, window.last) != (0, 0, 0)
+        (note.t_s, amounts)
+        for note in window.notes
+        if note.t_s - window.start_s > _AT_START_S
+        and (amounts := _amounts(note.sums, window.last)) != (0, 0, 0)
     ]
     if not inner:
         whole = _amounts({**window.last, **window.sums}, window.last)
         if whole == (0, 0, 0) or window.duration_s <= 0:
             return []
         return [Step(window.name, window.start_s, window.end_s, *whole)]
-    made, before_s = [], window.start_s
-    for t_s, values in inner:
-        if t_s > before_s:
-            amounts = _amounts(values, window.last)
-            made.append(Step(window.name, before_s, t_s, *amounts))
-            before_s = t_s
-    return made
+    at_s: dict[float, tuple[float, ...]] = {}
+    for t_s, amounts in inner:
+        before = at_s.get(t_s, (0.0, 0.0, 0.0))
+        at_s[t_s] = tuple(a + b for a, b in zip(before, amounts, strict=True))
+    ends_s = [window.start_s, *at_s]
+    return [Step(window.name, start_s, end_s, *at_s[end_s]) for start_s, end_s in pairwise(ends_s)]
 
 
 def _amounts(values: dict[str, Any], last: dict[str, Any]) -> tuple[float, float, float]:

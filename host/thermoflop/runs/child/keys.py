@@ -1,27 +1,38 @@
 """``KEY=value`` lines in a command's output, such as ``phase=decode`` or ``tokens=64 loss=2.31``.
 
-A line counts when every word of it is KEY=value. ``phase`` begins a phase; everything else are
-numbers (or words) that belong to the phase that is running. A flood is bounded: once a second has
-had ``MAX_PER_S`` such lines, the rest of its lines are counted and not looked at.
+A line counts when every word of it is KEY=value, as a person sees it: colours and indentation are
+taken off, and of a line that is redrawn with carriage returns what it said last counts. ``phase``
+begins a phase; everything else are numbers (or words) that belong to the phase that is running.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from typing import Any
 
-MAX_PER_S = 100  # ten times what the sampler reads: more tells the report nothing
 MAX_LINE_BYTES = 512  # a line of figures is shorter; a dump of a tensor is not
+MAX_RAW_BYTES = 4096  # the same with its colours
 MAX_WORDS = 16  # more is prose or a table
+_MAX_KNOWN = 4096  # lines whose meaning is remembered: a flood says few different ones
 
+# CSI, OSC (ended by BEL or ESC \), and the two and three byte sequences of ECMA-48 and tput sgr0
+_ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
 _IS_LINE = re.compile(rb"(?:[A-Za-z_][A-Za-z0-9_.]{0,63}=[\x21-\x7e]{1,128})(?:[ \t]+|$)").match
-_WORD = re.compile(r"([A-Za-z_][A-Za-z0-9_.]{0,63})=([\x21-\x7e]{1,128})")
+_WORD = re.compile(r"([A-Za-z_][A-Za-z0-9_.]{0,63})=([\x21-\x7e]{1,128}?)[,;]?")
+_GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?(?:[eE][+-]?\d+)?").fullmatch
+
+Keys = dict[str, float | str]
 
 
-def parse_keys(line: bytes) -> dict[str, float | str] | None:
+def parse_keys(line: bytes) -> Keys | None:
     """The keys and values of a line, or None when it is not made of them."""
-    if b"=" not in line or len(line) > MAX_LINE_BYTES or not _IS_LINE(line):
+    line = line.rstrip(b"\r").rpartition(b"\r")[2]
+    if b"=" not in line or len(line) > MAX_RAW_BYTES:
+        return None
+    if b"\x1b" in line:
+        line = _ESCAPES.sub(b"", line)
+    line = line.strip()
+    if len(line) > MAX_LINE_BYTES or not _IS_LINE(line):
         return None
     words = line.decode("ascii", "replace").split()
     matches = [_WORD.fullmatch(word) for word in words]
@@ -32,7 +43,7 @@ def parse_keys(line: bytes) -> dict[str, float | str] | None:
 
 def _value(text: str) -> float | str:
     try:
-        number = float(text)
+        number = float(text.replace(",", "") if _GROUPED(text) else text)
     except ValueError:
         return text
     return number if math.isfinite(number) else text
@@ -43,48 +54,52 @@ class KeyLines:
 
     def __init__(self) -> None:
         """Nothing seen yet."""
-        self.passed_over = 0
         self._rest = b""
         self._skipping = False
-        self._second = -1
-        self._count = 0
+        self._known: dict[bytes, Keys | None] = {}
 
-    def feed(self, chunk: bytes, now_s: float) -> list[dict[str, Any]]:
-        """The KEY=value lines that ``chunk`` completes."""
+    def feed(self, chunk: bytes) -> list[Keys]:
+        """The KEY=value lines that ``chunk`` completes; they are not to be changed."""
         if b"=" not in chunk and b"=" not in self._rest:
-            self._keep_tail(chunk)
+            _, newline, tail = chunk.rpartition(b"\n")
+            self._skipping = self._skipping and not newline
+            self._keep(tail if newline else self._rest + chunk)
             return []
         *lines, tail = (self._rest + chunk).split(b"\n")
         if self._skipping and lines:
-            del lines[0]
+            lines[0] = _redrawn(lines[0]) or b""
             self._skipping = False
+        self._keep(tail)
+        return [keys for line in lines if b"=" in line and (keys := self._meaning(line))]
+
+    def finish(self) -> list[Keys]:
+        """The last line, which nothing ended."""
+        keys = None if self._skipping else parse_keys(self._rest)
+        self._rest = b""
+        return [] if keys is None else [keys]
+
+    def _meaning(self, line: bytes) -> Keys | None:
+        try:
+            return self._known[line]
+        except KeyError:
+            keys = parse_keys(line)
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()
+        if len(line) <= MAX_LINE_BYTES:
+            self._known[line] = keys
+        return keys
+
+    def _keep(self, tail: bytes) -> None:
+        """The start of the next line: what a carriage return has overwritten is gone."""
+        last = _redrawn(tail)
+        if last is not None:
+            tail, self._skipping = last, False
+        if self._skipping or len(tail) > MAX_RAW_BYTES:
+            tail, self._skipping = tail[-1:] if tail.endswith(b"\r") else b"", True
         self._rest = tail
-        if len(tail) > MAX_LINE_BYTES:
-            self._rest, self._skipping = b"", True
-        kept: list[dict[str, Any]] = []
-        for index, line in enumerate(lines):
-            if self._is_over(now_s):
-                self.passed_over += len(lines) - index
-                break
-            keys = parse_keys(line.rstrip(b"\r"))
-            if keys is not None:
-                kept.append(keys)
-                self._count += 1
-        return kept
 
-    def _keep_tail(self, chunk: bytes) -> None:
-        """The start of the next line, when there is no ``=`` in sight."""
-        head, newline, tail = chunk.rpartition(b"\n")
-        if newline:
-            self._rest, self._skipping = tail, False
-        else:
-            self._rest += head or tail
-        if len(self._rest) > MAX_LINE_BYTES:
-            self._rest, self._skipping = b"", True
 
-    def _is_over(self, now_s: float) -> bool:
-        """Whether this second has had its share."""
-        second = math.floor(now_s)
-        if second != self._second:
-            self._second, self._count = second, 0
-        return self._count >= MAX_PER_S
+def _redrawn(line: bytes) -> bytes | None:
+    """What a line says after its last carriage return; None of one that was not redrawn."""
+    _, returned, last = line.rstrip(b"\r").rpartition(b"\r")
+    return last + b"\r" * line.endswith(b"\r") if returned else None

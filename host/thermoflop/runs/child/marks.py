@@ -78,15 +78,6 @@ def parse_mark(line: bytes) -> HostEvent | None:
     return HostEvent(mono_s, wall_at(mono_s), "mark", detail)
 
 
-def keys_event(mono_s: float, keys: dict[str, Any]) -> HostEvent:
-    """KEY=value words of the command's output as the same kind of event."""
-    values = {key: value for key, value in keys.items() if key != "phase"}
-    detail: dict[str, Any] = {"by": "output", "values": values}
-    if "phase" in keys:
-        detail["phase"] = str(keys["phase"])
-    return HostEvent(mono_s, wall_at(mono_s), "mark", detail)
-
-
 def clean(values: Any) -> dict[str, float | str] | None:
     """Values of a mark: finite numbers and short words; None when they are something else."""
     if not isinstance(values, dict) or len(values) > MAX_VALUES:

@@ -13,13 +13,14 @@ import select
 import selectors
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from thermoflop.base.files import BINARY
 from thermoflop.errors import StorageError
-from thermoflop.runs.child.keys import KeyLines
+from thermoflop.pico.track import HostEvent
+from thermoflop.runs.child.printed import MERGE_S, PrintedMarks
 
 CHILD_LOG = "child.log"
 _CHUNK_BYTES = 256 << 10  # four times what a pipe holds on Linux
@@ -69,13 +70,16 @@ class OutputPump:
         self,
         pipes: tuple[IO[bytes], IO[bytes]],
         log: ChildLog,
-        on_keys: Callable[[float, dict[str, Any]], None],
+        emit: Callable[[Sequence[HostEvent]], None],
+        started_s: float,
         echo: tuple[int | None, int | None] = (1, 2),
     ) -> None:
-        """``echo`` are the file descriptors that get a copy of output and error."""
-        self.keys = tuple(KeyLines() for _ in pipes)
+        """``emit`` gets the marks of a command that was started at ``started_s``.
+
+        ``echo`` are the file descriptors that get a copy of output and error.
+        """
+        self.marks = tuple(PrintedMarks(emit, started_s) for _ in pipes)
         self._log = log
-        self._on_keys = on_keys
         self._selector = selectors.DefaultSelector()
         self._echo: list[int | None] = list(echo)
         self._last_group = threading.Event()
@@ -115,12 +119,17 @@ class OutputPump:
                     self._take(which, chunk)
         except OSError:  # Windows' way to say that the other end is closed
             pass
+        with self._taking:
+            self.marks[which].finish()
         pipe.close()
 
     def _run(self) -> None:
         quiet_from_s = time.monotonic()
         while self._selector.get_map():
-            ready = self._selector.select(_POLL_S)
+            waiting = [marks for marks in self.marks if marks.is_waiting]
+            ready = self._selector.select(MERGE_S if waiting else _POLL_S)
+            for marks in waiting:
+                marks.turn(time.monotonic())
             if ready:
                 quiet_from_s = time.monotonic()
             elif self._last_group.is_set() and time.monotonic() - quiet_from_s > _QUIET_S:
@@ -146,8 +155,7 @@ class OutputPump:
     def _take(self, which: int, chunk: bytes) -> None:
         now_s = time.monotonic()
         self._log.write(chunk)
-        for pairs in self.keys[which].feed(chunk, now_s):
-            self._on_keys(now_s, pairs)
+        self.marks[which].feed(chunk, now_s)
         self._pass_on(which, chunk)
 
     def _pass_on(self, which: int, chunk: bytes) -> None:
@@ -162,6 +170,7 @@ class OutputPump:
                 self._echo[which] = fd = None
 
     def _close(self, key: selectors.SelectorKey) -> None:
+        self.marks[key.data].finish()
         self._selector.unregister(key.fileobj)
         pipe = key.fileobj
         if not isinstance(pipe, int):

@@ -22,7 +22,7 @@ from thermoflop.errors import BoardError
 from thermoflop.marks import ENVIRONMENT
 from thermoflop.pico.track import HostEvent
 from thermoflop.runs import facts
-from thermoflop.runs.child.marks import MarksFile, keys_event
+from thermoflop.runs.child.marks import MARKS, MarksFile
 from thermoflop.runs.child.output import ChildLog, OutputPump
 from thermoflop.runs.child.process import KILL, Child, find_program
 from thermoflop.runs.child.signals import Signals
@@ -70,7 +70,7 @@ class _Session:
         self._signals = Signals(self._wake, plan.grace_s)
         self._trials = trials(plan)
         self._clocks = ClockWatch()
-        self._passed_over = 0
+        self._left_out = 0
         self._enough = False  # says the watcher
         self._predictions: dict[str, Any] | None = None
 
@@ -156,12 +156,14 @@ class _Session:
                 return
 
     def _run_trial(self, trial: Trial) -> None:
-        environment = {**os.environ, ENVIRONMENT: str(self._marks.path.absolute())}
+        # a Python that does not flush would say its phases when it ends
+        unbuffered = {"PYTHONUNBUFFERED": "1", **os.environ}
+        environment = {**unbuffered, ENVIRONMENT: str(self._marks.path.absolute())}
         trial.log_from_bytes = self._log.n_bytes
         self._wake.clear()
         child = Child(trial.argv, environment, self._wake.set)
         self._signals.attach(child)
-        pump = OutputPump(child.pipes, self._log, self._keys, self._plan.echo)
+        pump = OutputPump(child.pipes, self._log, self._queue, child.started_s, self._plan.echo)
         trial.started_s = child.started_s
         who = {"trial": trial.index, "variant": trial.variant, "warmup": trial.warmup}
         self._event("child_start", {**who, "pid": child.pid}, child.started_s)
@@ -171,7 +173,7 @@ class _Session:
         self._note_end(trial, child)
         self._wait_for_others(trial, child)
         pump.finish()
-        self._passed_over += sum(keys.passed_over for keys in pump.keys)
+        self._left_out += sum(marks.left_out for marks in pump.marks)
         trial.all_ended_s = time.monotonic()
         trial.log_to_bytes = self._log.n_bytes
         self._signals.child = None
@@ -262,9 +264,6 @@ class _Session:
         wall_s = time.time() - (time.monotonic() - at_s)
         self._take_in([HostEvent(at_s, wall_s, ev, detail)])
 
-    def _keys(self, at_s: float, keys: dict[str, Any]) -> None:
-        self._queue([keys_event(at_s, keys)])
-
     def _finish(self, end: str, why: str | None) -> dict[str, Any]:
         if self._board is not None:
             self._board.link.stop()
@@ -298,6 +297,10 @@ class _Session:
             notices.append(
                 f"child.log lacks its last {self._log.lost_bytes} bytes: {self._log.why}"
             )
+        if self._queue.dropped:
+            notices.append(f"{self._queue.dropped} records were dropped: the disk was too slow")
+        if self._marks.bad:
+            notices.append(f"{self._marks.bad} lines of {MARKS} were no marks and do not count")
         notices += [
             f"trial {trial.index} started at {trial.gate.to_c} °C: the cool-down gate timed out"
             for trial in self._trials
@@ -331,7 +334,8 @@ class _Session:
             "output": {
                 "bytes": self._log.n_bytes,
                 "lost_bytes": self._log.lost_bytes,
-                "lines_not_looked_at": self._passed_over,
+                "lines_not_looked_at": 0,  # of runs of before; now all are
+                "phases_left_out": self._left_out,
             },
             "marks": {"taken": self._marks.marks, "bad": self._marks.bad},
             "not_written": {"items": self._store.lost, "why": self._store.why},
