@@ -18,6 +18,14 @@ OTHER_PROGRAM = (
     "it runs something else than MicroPython: hold BOOTSEL while plugging it in, copy "
     "MicroPython's .uf2 for the Pico W onto the disk that appears, then `thermoflop flash`"
 )
+OTHER_MAKER = (
+    "if it is a bare board with an RP2040, put MicroPython on it as its maker says, then "
+    "`thermoflop flash`; else leave it alone and plug the Pico W in"
+)
+PROBE = (
+    "leave it as it is (its serial port is that of the pins it is wired to), and plug in the "
+    "Pico W by its own USB socket, too"
+)
 
 
 def is_no_board(vid: int | None, pid: int | None) -> bool:
@@ -52,21 +60,10 @@ def taken_for_board(pids: set[int], circuit_python: list[str]) -> tuple[str, str
         also = ", which is CircuitPython" if circuit_python else ""
         return f"a Raspberry Pi device is there, but as {', '.join(ids)}{also}", OTHER_PROGRAM
     if others := sorted(pid for pid in pids if pid in OTHER_MAKERS):
-        return (
-            f"{', '.join(map(_name, others))}: another maker's product with a Raspberry Pi chip",
-            (
-                "if it is a bare board with an RP2040, put MicroPython on it as its maker says, then "
-                "`thermoflop flash`; else leave it alone and plug the Pico W in"
-            ),
-        )
+        names = ", ".join(map(_name, others))
+        return f"{names}: another maker's product with a Raspberry Pi chip", OTHER_MAKER
     if probes := sorted({PROBES[pid] for pid in pids & set(PROBES)}):
-        return (
-            (
-                f"a {' and a '.join(probes)} is there: no board of ours, its serial port is that of "
-                "the pins it is wired to"
-            ),
-            "leave it as it is, and plug in the Pico W by its own USB socket, too",
-        )
+        return f"a {' and a '.join(probes)} is there, which is no board of ours", PROBE
     return None
 
 

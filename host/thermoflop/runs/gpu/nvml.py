@@ -23,6 +23,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from thermoflop.runs.gpu.other_makers import why_not_recorded
 from thermoflop.runs.gpu.sample import GpuSample
 
 _FIELD_MEMORY_TEMP, _FIELD_POWER_AVERAGE, _FIELD_POWER_INSTANT = 82, 185, 186
@@ -224,7 +225,9 @@ class Gpus:
         try:
             self._nvml.nvmlInit()
         except Exception as error:
-            raise NoGpu(f"NVML did not start: {reason(error)}") from error
+            other = why_not_recorded()
+            also = f"; {other}" if other else ""
+            raise NoGpu(f"NVML did not start: {reason(error)}{also}") from error
         try:
             self.count = int(_number(self._nvml.nvmlDeviceGetCount()))
         except Exception as error:
