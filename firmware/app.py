@@ -42,7 +42,8 @@ class App:
         self.commands = Commands(self)
         self._count_from_zero(board.now_ms())
         self.values, problem = self._load()
-        self.sampler = Sampler(board.read_code, thermistor.from_settings(self.values))
+        part = thermistor.from_settings(self.values)
+        self.sampler = Sampler(board.read_code, part, self.values["t_min_c"])
         self.thermostat = Thermostat(self.values, self._last_ms, self.safe_mode)
         self.introduce()
         if problem:
@@ -137,6 +138,7 @@ class App:
             self.sampler.use(thermistor.from_settings(values))
             self.thermostat.start_watch()
         self.values = values
+        self.sampler.t_min_mc = values["t_min_c"]
         self.thermostat.use(values)
 
     def clear(self):
@@ -234,6 +236,7 @@ class App:
             cold = reading.temp_mc < sampler.COLDEST_MC
             return reading.temp_mc, sampler.COLDEST_MC if cold else sampler.HOTTEST_MC
         return {
+            faults.COLD: (reading.temp_mc, reading.t_min_mc),
             faults.FAST: (reading.rate_mc_s, sampler.FAST_MC_PER_S),
             faults.FROZEN: (reading.frozen_ms, reading.frozen_limit_ms()),
             faults.NOISY: (reading.spread_codes, sampler.SPREAD_CODES),

@@ -17,16 +17,18 @@ PIN = const(128)  # the fan pin does not read back what was written
 HOT = const(256)  # above the maximum temperature
 NOCOOL = const(512)  # the fan has run for minutes and it still gets hotter
 SETTINGS = const(1024)  # the settings file was bad; defaults are in use
+COLD = const(2048)  # below t_min_c: colder than it can be here, so another part than the settings'
 
-SENSOR = const(127)
+SENSOR = const(127 | 2048)
 # These hold the fan on until 10 s of good readings have passed.
-LATCHING = const(255)
+LATCHING = const(255 | 2048)
 
 # (bit, name, sensor, unit of value and limit); units that start with "milli" are sent as decimals
 TABLE = (
     (OPEN, "open", "adc0", "code"),
     (SHORT, "short", "adc0", "code"),
     (RANGE, "range", "adc0", "milli degC"),
+    (COLD, "cold", "adc0", "milli degC"),
     (FAST, "fast", "adc0", "milli degC/s"),
     (FROZEN, "frozen", "adc0", "milli s"),
     (NOISY, "noisy", "adc0", "code"),

@@ -29,9 +29,10 @@ _TICKS = const(0x3FFFFFFF)
 class Sampler:
     """One thermistor on one converter channel; ``read_code`` returns 0..4095 or raises OSError."""
 
-    def __init__(self, read_code, thermistor):
+    def __init__(self, read_code, thermistor, t_min_mc):
         self.read_code = read_code
         self.thermistor = thermistor
+        self.t_min_mc = t_min_mc
         self.codes = array("H", [0] * SAMPLES)
         self.code_x16 = 0
         self.raw = 0
@@ -117,6 +118,8 @@ class Sampler:
             found = faults.SHORT if self.thermistor.on_high_side else faults.OPEN
         elif not COLDEST_MC <= self.temp_mc <= HOTTEST_MC:
             found = faults.RANGE
+        elif self.temp_mc < self.t_min_mc:
+            found = faults.COLD
         elif self.rate_mc_s > FAST_MC_PER_S:
             found = faults.FAST
         if self.spread_codes > SPREAD_CODES:

@@ -35,6 +35,8 @@ SPEC = (
     ("r3_ohm", "int", 1760, 10, 5000000),
     ("offset_c", "milli", 0, -10000, 10000),
     ("led", "int", 0, 0, 1),
+    # colder than this is no reading but another part than the one set
+    ("t_min_c", "milli", 0, -40000, 50000),
 )
 KEYS = tuple(row[0] for row in SPEC)
 # a change of these needs a new table
@@ -100,6 +102,7 @@ def show(key, value):
 
 def check(values):
     """Limits hold one by one; these hold between them."""
+    _ordered(values, "t_min_c", "off_c")
     _ordered(values, "off_c", "on_c")
     _ordered(values, "on_c", "t_max_c")
     for low, high in (
@@ -156,11 +159,14 @@ def decode(data):
     if at < 0 or data[at:] != crc_line(data, at):
         raise BadSetting("the checksum does not fit")
     values = defaults()
+    values["t_min_c"] = None
     for line in data[:at].decode().split("\n")[:-1]:
         words = line.split(" ")
         if len(words) != 2:
             raise BadSetting("not a key and a value: %s" % line)
         values[words[0]] = parse(words[0], words[1])
+    if values["t_min_c"] is None:  # a file from before: it may be of a fan that starts below zero
+        values["t_min_c"] = min(defaults()["t_min_c"], values["off_c"] - 10000)
     check(values)
     return values
 

@@ -67,7 +67,7 @@ MUTANTS = (
     Mutant(2, "thermostat.py", "if not self.off_mc < self.on_mc < self.t_max_mc:", "if False:"),
     Mutant(2, "thermostat.py", "self._override_ms -= dt_ms", "pass"),
     Mutant(2, "thermostat.py", "if forced:", "if forced and not self._override:"),
-    Mutant(2, "faults.py", "LATCHING = const(255)", "LATCHING = const(127)"),
+    Mutant(2, "faults.py", "LATCHING = const(255 | 2048)", "LATCHING = const(127 | 2048)"),
     # 3 a fault acts at once and lets go after 10 s
     Mutant(3, "thermostat.py", "if forced:", "if forced and self._held_ms >= self.min_off_ms:"),
     Mutant(3, "thermostat.py", "if self._good_ms >= GOOD_MS:", "if True:"),
@@ -77,6 +77,10 @@ MUTANTS = (
         3, "thermostat.py", "& faults.LATCHING\n            self._good_ms = 0", "& faults.LATCHING"
     ),
     # 4 the maximum temperature outranks commands
+    Mutant(3, "faults.py", "LATCHING = const(255 | 2048)", "LATCHING = const(255)"),
+    Mutant(3, "faults.py", "SENSOR = const(127 | 2048)", "SENSOR = const(127)"),
+    Mutant(3, "sampler.py", "elif self.temp_mc < self.t_min_mc:", "elif False:"),
+    Mutant(3, "app.py", '        self.sampler.t_min_mc = values["t_min_c"]\n', ""),
     Mutant(4, "thermostat.py", "if temp_mc >= self.t_max_mc:", "if False:"),
     Mutant(
         4,

@@ -99,6 +99,12 @@ LINUX = {"usb_ids": (), "port_group": "dialout"}
             "wiring.md",
         ),
         (
+            {"heard": Heard(3.0, 99, 9, fw="0.1.0", flags=("cold",))},
+            "faults",
+            "cold",
+            "a 100k thermistor on a board set to 10k: -19 °C in a room of 25",
+        ),
+        (
             {"heard": Heard(3.0, 99, 9, fw="0.1.0", safe=1, crashes=3)},
             "faults",
             "3 crashes",

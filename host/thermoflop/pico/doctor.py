@@ -340,11 +340,14 @@ REMEDIES = {
     "open": "a wire of the sensor is off: see wiring.md",
     "short": "the sensor is shorted: see wiring.md",
     "range": "check the sensor and its settings (r25_ohm, beta_k, side)",
+    "cold": "a part of more ohm than the settings' reads like this (a 100k thermistor on a board "
+    "set to 10k: -19 °C in a room of 25), see wiring.md: set r25_ohm, beta_k "
+    "and r_series_ohm to what is there, and t_min_c lower if it really is so cold",
     "fast": "a loose contact, or a sensor in moving air",
     "frozen": "the reading does not move at all: check GPIO26 and the divider",
     "noisy": "keep the sensor's wires away from the fan's, see wiring.md",
     "stale": "no fresh reading: replug the board",
-    "hot": "it is too hot: take the load away",
+    "hot": "it is too hot: take the load away; if it is not, the part has less ohm than r25_ohm",
     "pin": "GPIO2 does not follow: something drives it, see wiring.md",
     "settings": "the settings file was bad and defaults are in use: set them again, then "
     "`thermoflop pico save` and `thermoflop pico clear`",

@@ -9,6 +9,7 @@ FAULT_LABELS = {
     "open": "sensor open",
     "short": "sensor shorted",
     "range": "out of range",
+    "cold": "colder than t_min_c (wrong part?)",
     "fast": "changes too fast",
     "frozen": "reading frozen",
     "noisy": "too noisy",
@@ -17,6 +18,10 @@ FAULT_LABELS = {
     "pin": "fan pin does not follow",
     "settings": "settings file bad",
     "nocool": "fan does not cool",
+}
+
+FAULT_HINTS = {
+    "cold": "a part of more ohm than set reads so: 100k on a board set to 10k shows -19 degC at 25",
 }
 
 REASON_LABELS = {
@@ -61,7 +66,9 @@ def describe_event(ev: str, detail: Mapping[str, Any]) -> str:
         if not detail.get("set"):
             return f"fault over: {fault}"
         unit = detail.get("unit", "")
-        return f"FAULT {fault}: {detail.get('value')} {unit}, limit {detail.get('limit')} {unit}"
+        hint = FAULT_HINTS.get(str(detail["fault"]))
+        values = f"{detail.get('value')} {unit}, limit {detail.get('limit')} {unit}"
+        return f"FAULT {fault}: {values}" + (f"; {hint}" if hint else "")
     if ev == "settings" and "what" in detail:
         rest = ": ".join(str(detail[key]) for key in ("key", "why") if key in detail)
         return f"settings {detail['what']}{': ' if rest else ''}{rest}"

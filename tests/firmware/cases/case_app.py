@@ -532,6 +532,30 @@ def test_an_invalid_temperature_is_null_never_zero():
     assert rig.field(line, "mode") == "fault"
 
 
+def test_rule_3_a_100k_part_on_a_board_set_to_10k_runs_the_fan_at_once_and_10_s_longer():
+    bench = rig.Bench()
+    app = bench.app()
+    bench.ticks(app, 60)
+    assert bench.fan == 0
+    bench.code = 4095 * 10000 // 110000  # 100k, in a room of 25
+    bench.ticks(app, 1)
+    assert bench.fan == 1
+    bench.ticks(app, 9)
+    line = bench.lines("t")[-1]
+    assert rig.field(line, "flags") == '["cold"]'
+    assert rig.field(line, "temp_c") == "null"
+    bench.code = 1900
+    bench.ticks(app, 2)  # the step back is fast, and one more fault
+    bench.ticks(app, 98)
+    assert bench.fan == 1
+    bench.ticks(app, 2)
+    assert bench.fan == 0
+    app.use(dict(app.values, t_min_c=-40000), "t_min_c")
+    bench.code = 850  # two degrees below zero
+    bench.ticks(app, 200)
+    assert bench.lines("t")[-1].count('"cold"') == 0
+
+
 def test_hello_comes_at_boot_and_every_minute():
     bench = rig.Bench()
     app = bench.app()
@@ -547,7 +571,8 @@ def test_every_fault_is_told_when_it_comes_and_when_it_goes():
     bench = rig.Bench()
     app = bench.app()
     bench.ticks(app, 10)
-    for code, name in ((3, "open"), (4090, "short"), (3985, "range"), (3300, "hot")):
+    cases = ((3, "open"), (4090, "short"), (3985, "range"), (800, "cold"), (3300, "hot"))
+    for code, name in cases:
         bench.outbox = bytearray()
         bench.code = code
         bench.ticks(app, 10)

@@ -25,7 +25,8 @@ def bench(codes, **changes):
     values = settings.defaults()
     values.update(changes)
     source = Codes(codes)
-    return source, sampler.Sampler(source, thermistor.from_settings(values))
+    part = thermistor.from_settings(values)
+    return source, sampler.Sampler(source, part, values["t_min_c"])
 
 
 def test_a_reading_takes_at_least_16_samples():
@@ -73,9 +74,31 @@ def test_colder_than_40_below_or_hotter_than_125_is_out_of_range():
         _, probe = bench([code])
         probe.read(0)
         assert probe.faults == faults.RANGE, (code, probe.temp_mc)
-    _, probe = bench([120])
+    _, probe = bench([120], t_min_c=-40000)
     probe.read(0)
     assert probe.faults == 0, probe.temp_mc
+
+
+def code_of(part_ohm, r_series_ohm=10000):
+    return 4095 * r_series_ohm // (r_series_ohm + part_ohm)
+
+
+def test_rule_3_colder_than_t_min_c_is_a_fault_of_the_sensor():
+    for t_min_c in (0, -20000, 10000):
+        for r_ohm in range(5000, 200000, 1000):
+            _, probe = bench([code_of(r_ohm)], t_min_c=t_min_c)
+            probe.read(0)
+            assert probe.faults == (faults.COLD if probe.temp_mc < t_min_c else 0), r_ohm
+    assert faults.COLD & faults.SENSOR & faults.LATCHING
+
+
+def test_rule_3_a_part_of_another_resistance_on_a_board_set_to_10k_is_no_reading():
+    # ohm in a room of 25, and at 45: 100k and 47k parts of beta 3950
+    for r_ohm in (100000, 43500, 47000, 100 * 1000 // 4):
+        _, probe = bench([code_of(r_ohm)])
+        probe.read(0)
+        cold = r_ohm > 33621  # what the 10k part of the settings has at zero degrees
+        assert probe.faults == (faults.COLD if cold else 0), r_ohm
 
 
 def test_faster_than_20_degrees_a_second_is_a_fault():

@@ -92,6 +92,28 @@ def test_a_refused_change_changes_nothing():
     assert values == settings.defaults()
 
 
+def without(key, values):
+    """The bytes of a settings file from before this key was there."""
+    lines = settings.encode(values).decode().split("\n")[:-2]
+    body = "".join(line + "\n" for line in lines if not line.startswith(key + " ")).encode()
+    return body + settings.crc_line(body, len(body))
+
+
+def test_a_file_without_t_min_c_loads_and_its_fan_may_still_stop():
+    assert settings.decode(without("t_min_c", settings.defaults())) == settings.defaults()
+    for off_c, t_min_c in ((28000, 0), (10000, 0), (5000, -5000), (-5000, -15000)):
+        values = dict(settings.defaults(), off_c=off_c, t_min_c=-40000)
+        assert settings.decode(without("t_min_c", values))["t_min_c"] == t_min_c
+    coldest = dict(settings.defaults(), off_c=-25000, on_c=-20000, t_min_c=-40000)
+    settings.check(settings.decode(without("t_min_c", coldest)))
+
+
+def test_a_fan_that_could_never_stop_for_cold_is_refused():
+    message = rig.refuses(settings.changed, settings.defaults(), "off_c", "-5")
+    assert message == "off_c -5.000 must be above t_min_c 0.000"
+    assert "off_c" in rig.refuses(settings.changed, settings.defaults(), "t_min_c", "28")
+
+
 def test_a_file_carries_every_value_there_and_back():
     values = settings.defaults()
     for key, text in (("on_c", "35.125"), ("side", "low"), ("model", "sh"), ("offset_c", "-1.5")):

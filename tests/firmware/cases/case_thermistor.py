@@ -90,3 +90,13 @@ def test_a_part_of_9610_ohm_reads_0_9_degrees_too_hot_and_r25_is_found_from_it()
 def test_no_r25_is_invented_for_an_impossible_calibration():
     assert thermistor.solve_r25_ohm(32768, 150000, settings.defaults()) is None
     assert thermistor.solve_r25_ohm(32768, -60000, settings.defaults()) is None
+
+
+def test_what_wiring_md_says_that_other_parts_read_on_a_board_set_to_10k():
+    for r_ohm, temp_c in ((100000, -19), (47000, -6), (33000, 0), (22000, 8), (4700, 43)):
+        assert round(part().exact_mc(65520 * 10000 // (10000 + r_ohm)) / 1000) == temp_c, r_ohm
+    # a 100k part of the same beta: 33621 ohm, zero degrees for the 10k one, at 52; 29 at 94
+    wrong = part(r25_ohm=100000)
+    assert round(wrong.exact_mc(65520 * 10000 // (10000 + 33621)) / 1000) == 52
+    at_94_ohm = 100000 * math.exp(3950 * (1 / 366.75 - 1 / 298.15))
+    assert abs(part().exact_mc(int(65520 * 10000 / (10000 + at_94_ohm))) / 1000 - 29) < 0.2

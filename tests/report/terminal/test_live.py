@@ -100,3 +100,11 @@ def test_a_stroke_joins_its_points_and_stays_inside() -> None:
     canvas = Canvas(2, 1)
     canvas.line([(-5, 0), (0, 0), (3, 3), (99, 99)])
     assert canvas.row(0) == "⠑⢄"
+
+
+def test_a_reading_too_cold_to_be_true_says_what_a_wrong_part_looks_like() -> None:
+    fault = {"fault": "cold", "set": 1, "value": -16.2, "limit": 0.0, "unit": "degC"}
+    assert describe_event("fault", fault) == (
+        "FAULT colder than t_min_c (wrong part?): -16.2 degC, limit 0.0 degC; a part of more ohm "
+        "than set reads so: 100k on a board set to 10k shows -19 degC at 25"
+    )
