@@ -115,3 +115,32 @@ def test_a_clock_that_runs_backwards_is_not_believed() -> None:
     fit = fitter.fit()
     assert fit is not None
     assert fit.points == 1
+
+
+@pytest.mark.parametrize("wrong_up_s", [99999.0, 1e10, 150.0])
+@pytest.mark.parametrize("place", [0, 1, 700, 2999])
+def test_one_stamp_that_is_too_high_does_not_end_the_fit(wrong_up_s: float, place: int) -> None:
+    """Wherever it stands: the line is that of all others, and its error too."""
+    fitter = ClockFitter("3fa2c1")
+    for n in range(3000):
+        if n == place:
+            fitter.add(0.1 * n + wrong_up_s, 100 + 0.1 * n)
+        else:
+            fitter.add(0.1 * n, 100 + 0.1 * n)
+    fit = fitter.fit()
+    assert fit is not None
+    assert fit.points >= 2997
+    for up_s in (0.0, 150.0, 299.0):
+        assert abs(fit.mono_s(up_s) - (100 + up_s)) <= fit.error_s
+    assert fit.error_s < 0.005
+
+
+def test_several_stamps_in_a_row_that_are_too_high_cost_a_stretch_of_the_fit() -> None:
+    """Then those that go on from before are believed again, and the line is theirs."""
+    fitter = ClockFitter("3fa2c1")
+    for n in range(3000):
+        fitter.add(0.1 * n + (5e4 if 1000 <= n < 1005 else 0.0), 100 + 0.1 * n)
+    fit = fitter.fit()
+    assert fit is not None
+    assert fit.points == pytest.approx(1995, abs=2)
+    assert abs(fit.mono_s(250.0) - 350.0) <= fit.error_s < 0.005

@@ -100,3 +100,11 @@ def test_losses_are_said_in_words() -> None:
 def test_durations_are_for_people(seconds: float, text: str) -> None:
     """In the largest fitting units."""
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize("wrong_up_s", [99999.0, 9e9, 63.0])
+def test_a_stamp_that_no_board_has_made_is_no_time(wrong_up_s: float) -> None:
+    """A sample comes every 60 s at least: of ten seconds of samples two are not known."""
+    lines = [sample_line(n, up_s=n if n != 5 else wrong_up_s + 5) for n in range(11)]
+    summary = figures(*lines)
+    assert (summary.watched_s, summary.gap_s, summary.samples) == (8.0, 0.0, 11)

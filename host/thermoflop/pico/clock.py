@@ -22,6 +22,7 @@ CRYSTAL_PPM = 100.0  # generous for the board's crystal (30 ppm) and the host's 
 MIN_RATE = 1e-6  # no simulation runs a million times as fast as the wall clock
 NO_CRYSTAL_S = 0.05  # a miss that no jitter explains: a simulated board at another speed
 
+MAX_BEHIND = 64  # what a buffer kept of before comes first, and is less
 _MAX_BINS = 16  # with 64 points each: at most 1024 pairs for a run of any length
 _MAX_BIN_POINTS = 64
 _FIRST_BIN_S = 1.0  # doubled as often as the run outgrows the bins
@@ -85,17 +86,43 @@ class ClockFitter:
         self._last_s = 0.0
         self._points = 0
         self._sum_s = 0.0  # of up_s - start: the mean time picks the edge
+        self._held: Point | None = None  # the newest, until the next one confirms it
+        self._behind: list[Point] = []  # that run backwards, and forwards among themselves
 
     def add(self, up_s: float, mono_s: float) -> None:
-        """One line stamped ``up_s`` arrived at ``mono_s``; stamps may not run backwards."""
+        """One line stamped ``up_s`` arrived at ``mono_s``.
+
+        A stamp is believed when the next one does not run backwards: one corrupted line in 65,536
+        passes its CRC, and a single stamp that is too high would end the fit of its boot. When
+        MAX_BEHIND in a row run backwards, it is what was believed that was wrong.
+        """
         with self._lock:
-            self._add(up_s, mono_s)
+            held = self._held
+            if held is None or up_s >= held[0]:
+                if held is not None:
+                    self._add(*held)
+                self._held, self._behind = (up_s, mono_s), []
+            elif self._start_s is None or up_s >= self._last_s:
+                self._held, self._behind = (up_s, mono_s), []
+            else:
+                self._fall_behind((up_s, mono_s))
+
+    def _fall_behind(self, point: Point) -> None:
+        """Count a stamp that runs backwards; start anew when there are too many."""
+        if self._behind and point[0] < self._behind[-1][0]:
+            self._behind.clear()
+        self._behind.append(point)
+        if len(self._behind) > MAX_BEHIND:
+            points, self._behind = self._behind, []
+            self._bins, self._bin_s, self._start_s = {}, _FIRST_BIN_S, None
+            self._points, self._sum_s = 0, 0.0
+            for each in points[:-1]:
+                self._add(*each)
+            self._held = points[-1]
 
     def _add(self, up_s: float, mono_s: float) -> None:
         if self._start_s is None:
             self._start_s = up_s
-        elif up_s < self._last_s:
-            return
         self._last_s = up_s
         self._points += 1
         self._sum_s += up_s - self._start_s
@@ -109,8 +136,11 @@ class ClockFitter:
         slot.points += 1
 
     def fit(self) -> ClockFit | None:
-        """The line so far, or None before the first point."""
+        """The line through the points believed so far, or None before the first point."""
         with self._lock:
+            if self._start_s is None and self._held is not None:
+                self._add(*self._held)  # of a board that has said only this
+                self._held = None
             return self._fit()
 
     def _fit(self) -> ClockFit | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from thermoflop.pico.clock import ClockFit, ClockFitter
+from thermoflop.pico.event_numbers import EventNumbers
 from thermoflop.pico.settings import merge_settings
 from thermoflop.pico.wire import (
     Bad,
@@ -139,7 +140,7 @@ class Tracker:
         self._splitter = LineSplitter()
         self._at_open = False
         self._last_seq: int | None = None
-        self._last_n: int | None = None
+        self._events = EventNumbers(None)
         self._last_drops = 0
         self._old_boots: deque[str] = deque(maxlen=_MAX_OLD_BOOTS)
         self._stale_run = 0
@@ -221,10 +222,10 @@ class Tracker:
                 self.fits.append(fit)
             self._note("reboot", {"was": self.boot, "boot": boot})
             # a boot that began under our eyes: whatever is missing from its start is a loss
-            self._last_seq, self._last_n = -1, -1
+            self._last_seq, self._events = -1, EventNumbers(-1)
         if boot in self._old_boots:
             self._old_boots.remove(boot)
-            self._last_seq, self._last_n = None, None
+            self._last_seq, self._events = None, EventNumbers(None)
         self.boot = boot
         self.board = Board()
         self._clock = None
@@ -238,7 +239,7 @@ class Tracker:
                 self._stale(sample)
                 return False
             self._note("resync", {"was": last, "seq": sample.seq})
-            last = self._last_n = None
+            last, self._events = None, EventNumbers(None)
         if last is None:
             self._last_drops = sample.drops
         elif sample.seq > last + 1:
@@ -254,16 +255,17 @@ class Tracker:
         return True
 
     def _event_is_fresh(self, event: Event) -> bool:
-        last = self._last_n
-        if last is not None and event.n <= last:
+        last = self._events.last
+        if self._events.is_stale(event.n):
             self._stale(event)
             return False
-        if last is not None and event.n > last + 1:
-            missing = event.n - last - 1
-            self.counters.gap_events += missing
-            detail = {"boot": event.boot, "after": last, "n": event.n, "missing": missing}
+        missing, taken_back = self._events.take(event.n)
+        self.counters.gap_events += missing
+        detail = {"boot": event.boot, "after": last, "n": event.n, "missing": missing}
+        if taken_back is not None:
+            self._note("resync", {"was": taken_back, **detail})
+        elif missing:
             self._note("gap_events", detail)
-        self._last_n = event.n
         return True
 
     def _note(self, ev: str, detail: dict[str, Any]) -> None:

@@ -12,6 +12,8 @@ from typing import Any
 
 from thermoflop.pico.wire import Sample
 
+LONGEST_PERIOD_S = 61.0  # the firmware's rate_ms goes up to 60,000
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -66,7 +68,9 @@ class Summarizer:
         self._switches += sample.fan != last.fan and sample.boot == last.boot
         if sample.boot != last.boot:
             return
-        dt_s = max(0.0, sample.up_s - last.up_s)
+        dt_s = sample.up_s - last.up_s
+        if not 0.0 <= dt_s <= (sample.seq - last.seq) * LONGEST_PERIOD_S:
+            return  # one of the two stamps is wrong: no time is known
         if not sample.follows(last):
             self._gap_s += dt_s
             return

@@ -171,7 +171,10 @@ def _board(rows: _Rows, start_s: float) -> BoardColumns | None:
 
 
 def _place(fit: ClockFit | None, sample: Sample, mono_s: float) -> float:
-    return mono_s if fit is None else fit.mono_s(sample.up_s)
+    """When a sample was taken; one whose stamp is later than its arrival is placed at that."""
+    if fit is None or (placed_s := fit.mono_s(sample.up_s)) > mono_s + fit.error_s:
+        return mono_s
+    return placed_s
 
 
 def _gpus(samples: list[GpuSample], start_s: float) -> dict[int, dict[str, Column]]:
