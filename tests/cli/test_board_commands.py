@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,7 +68,7 @@ def test_log_records_for_a_time_and_says_where(tmp_path: Path) -> None:
     assert len(list(RunReader(Path(result["folder"])))) >= result["lines_written"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_log_in_order(tmp_path: Path, number: int) -> None:
     """Exit code 0, the run complete; the echo holds only what is in the file."""
     with Pty() as pty, talking(pty):
@@ -199,6 +203,42 @@ def test_watch_in_a_pipe_prints_plain_lines(tmp_path: Path) -> None:
     assert "°C  fan off  auto" in plain.stdout
     assert "\x1b" not in plain.stdout
     assert {json.loads(line)["k"] for line in exact.stdout.splitlines()} >= {"t"}
+
+
+@pytest.mark.parametrize(
+    ("term", "is_picture"), [("dumb", False), ("unknown", False), ("xterm-256color", True)]
+)
+def test_watch_prints_lines_on_a_terminal_that_can_only_print(
+    monkeypatch: pytest.MonkeyPatch, term: str, is_picture: bool
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    ours, theirs = os.openpty()
+    with Pty() as pty, talking(pty):
+        words = ["watch", "--port", pty.path, "--duration", "1s"]
+        process = subprocess.Popen([sys.executable, "-m", "thermoflop", *words], stdout=theirs)
+        os.close(theirs)
+        text = b""
+        with contextlib.suppress(OSError):  # how Linux says that a terminal has no writer left
+            while chunk := os.read(ours, 65536):
+                text += chunk
+        assert process.wait(timeout=30) == 0
+    os.close(ours)
+    assert (b"\x1b[" in text) == is_picture
+    assert is_picture or "°C  fan off  auto" in text.decode()
+
+
+def test_log_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
+    with Pty() as pty, talking(pty):
+        command = ["nohup", sys.executable, "-m", "thermoflop", "log", "--port", pty.path]
+        command += ["--out", str(tmp_path), "--echo", "--duration", "2s"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+    (folder,) = tmp_path.iterdir()
+    assert read_run(folder)["ended"]["end"] == "time"
 
 
 def test_watch_whose_reader_leaves_ends_quietly() -> None:

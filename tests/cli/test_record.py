@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit.run_folder import write
+from thermoflop.runs.folder.index import choose, entries
 from thermoflop.runs.folder.reader import RunReader, read_run
 
 
@@ -203,4 +205,70 @@ def test_what_makes_no_sense_is_one_sentence(
     got, _, err = run_once(tmp_path, *words)
     assert (got, text in err) == (code, True), err
     assert "Traceback" not in err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("first", "says"),
+    [
+        ("#!/opt/none/python\n", "its interpreter /opt/none/python"),
+        ("#!/etc/passwd -u\n", "its interpreter /etc/passwd"),
+        ("#!/bin/sh\r\n", "carriage return"),
+        ("#!\n", "names no interpreter"),
+        ("echo hello\n", "no script whose first line begins with #!"),
+    ],
+)
+def test_a_script_that_cannot_start_is_a_failed_run_and_its_interpreter_is_named(
+    tmp_path: Path, first: str, says: str
+) -> None:
+    script = tmp_path / "script"
+    script.write_bytes(first.encode())
+    script.chmod(0o755)
+    code, _, err = run_once(tmp_path, "--gpu", "none", "--", str(script))
+    assert (code, says in err) == (126, True), err
+    run = read_run(the_run(tmp_path))
+    assert (run["exit_code"], run["ended"]["end"]) == (126, "failed")
+    assert says in run["ended"]["why"]
+    (entry,) = choose(entries(tmp_path / "runs"), failed=True)
+    assert entry.state == "exit 126"
+
+
+def test_a_failed_run_of_before_is_failed_though_its_exit_code_says_0(tmp_path: Path) -> None:
+    folder = write(tmp_path, [], ended={"end": "failed", "why": "bug"}, exit_code=0)
+    (entry,) = choose(entries(tmp_path), failed=True)
+    assert (entry.folder, entry.state) == (folder, "failed")
+
+
+@pytest.mark.parametrize(
+    ("command", "out"),
+    [
+        ("echo hello", "hello\n"),
+        ("python3 -c 'print(1 * 2)'", "2\n"),
+        ('echo "a; b" c\\ d', "a; b c d\n"),
+    ],
+)
+def test_a_whole_command_in_quotes_runs_by_the_words_of_a_shell(
+    tmp_path: Path, command: str, out: str
+) -> None:
+    assert run_once(tmp_path, "--gpu", "none", "--no-report", "--", command)[:2] == (0, out)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["seq 3 | head -1"], 2, "has '|' in it, which needs a shell: sh -c 'seq 3 | head -1'"),
+        (["echo $HOME"], 2, "needs a shell"),
+        (['echo "$HOME"'], 2, "needs a shell"),
+        (["echo 'a b"], 2, "is not a command line"),
+        (["X=1", "echo"], 127, "write env before it"),
+        (["X=1 echo"], 127, "write env before it"),
+        (["--vs", "a && b", "--", "true"], 2, "--vs 'a && b' has '&' in it"),
+    ],
+)
+def test_what_needs_a_shell_is_told_how(
+    tmp_path: Path, words: list[str], code: int, says: str
+) -> None:
+    given = words if "--" in words else ["--", *words]
+    got, _, err = run_once(tmp_path, "--gpu", "none", *given)
+    assert (got, says in err) == (code, True), err
     assert not (tmp_path / "runs").exists()

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from thermoflop.runs.record.log import RunResult
 
 EPILOG = """\
-The run goes on until --duration has passed, Ctrl-C or SIGTERM, and ends in order: exit code 0.
+The run goes on until --duration has passed, Ctrl-C, SIGTERM or the end of the terminal (SIGHUP),
+and ends in order: exit code 0.
 A second Ctrl-C ends at once (130); what was written stays. When the port goes away for good the
 run is finished and the exit code is 4; a board that is unplugged is waited for.
 """

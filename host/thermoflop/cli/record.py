@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -151,6 +153,8 @@ def plan(args: argparse.Namespace) -> Plan:
     from thermoflop.runs.record.plan import Plan
 
     command = args.cmd[1:] if args.cmd[:1] == ["--"] else args.cmd
+    if len(command) == 1 and len(command[0].split()) > 1 and shutil.which(command[0]) is None:
+        command = _split(command[0], "the command")  # all of it in quotes
     gate = None
     if args.wait_below is not None:
         if not -273.15 < args.wait_below < 1000:
@@ -158,7 +162,7 @@ def plan(args: argparse.Namespace) -> Plan:
         gate = Gate(args.wait_below, args.sensor, args.timeout)
     return Plan(
         command=command,
-        against=_split(args.vs) if args.vs is not None else None,
+        against=_split(args.vs, "--vs") if args.vs is not None else None,
         out=args.out,
         name=args.name,
         port=args.port,
@@ -177,11 +181,20 @@ def plan(args: argparse.Namespace) -> Plan:
     )
 
 
-def _split(command: str) -> list[str]:
+def _split(command: str, what: str) -> list[str]:
+    """The words of a command line in one string; what only a shell can do is said, not guessed."""
+    plain = re.sub(r"\\.|'[^']*'", "", command)  # backslash and single quotes hide all
+    bare = re.sub(r'"[^"]*"', "", plain)  # double quotes all but variables
+    special = re.search(r"[$`]", plain) or re.search(r"[|&;<>()*?\n]", bare)
+    if special:
+        raise UsageError(
+            f"{what} {command!r} has {special[0]!r} in it, which needs a shell: "
+            f"sh -c {shlex.quote(command)}"
+        )
     try:
         return shlex.split(command)
     except ValueError as error:
-        raise UsageError(f"--vs {command!r} is not a command line: {error}") from error
+        raise UsageError(f"{what} {command!r} is not a command line: {error}") from error
 
 
 def _notify(text: str) -> None:

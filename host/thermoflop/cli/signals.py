@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request to end in order."""
+"""Ctrl-C, SIGTERM and the end of the terminal (SIGHUP) as a request to end in order."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def stop_on_signals(on_stop: Callable[[], None] = lambda: None) -> threading.Event:
-    """An event that the first Ctrl-C or SIGTERM sets, calling ``on_stop``; a second Ctrl-C
-    interrupts."""
+    """An event that the first Ctrl-C, SIGTERM or SIGHUP sets, calling ``on_stop``; a second Ctrl-C
+    interrupts. Under nohup, SIGHUP stays ignored."""
     stop = threading.Event()
 
     def handle(number: int, _: FrameType | None) -> None:
@@ -24,4 +24,7 @@ def stop_on_signals(on_stop: Callable[[], None] = lambda: None) -> threading.Eve
 
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
+        signal.signal(hangup, handle)
     return stop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -32,8 +33,14 @@ def _occupy() -> None:
 
 def show_progress(text: str) -> None:
     """Replace the line of progress on a terminal; empty: take it away. Into a pipe nothing goes."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty() and not is_dumb():
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def is_dumb() -> bool:
+    """Whether the terminal says that it can only be printed to, line by line."""
+    return os.environ.get("TERM", "").lower() in ("dumb", "unknown")
 
 
 def is_full(error: OSError) -> bool:

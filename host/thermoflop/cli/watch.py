@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.cli.arguments import add_shared, duration_s
 from thermoflop.cli.signals import stop_on_signals
+from thermoflop.cli.streams import is_dumb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     inbox = Latest()
     with Link(target, inbox) as link:
         watch = _Watch(link, inbox, stop, args)
-        if sys.stdout.isatty() and not (args.plain or args.json):
+        if sys.stdout.isatty() and not (args.plain or args.json or is_dumb()):
             watch.picture(Live(target.url, args.window))
         else:
             watch.lines(args.json)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import threading
@@ -23,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from thermoflop.errors import CommandNotFound, CommandNotRunnable
+from thermoflop.runs.child.program import refusal
 
 _PROC = Path("/proc")
 _DEAD = "ZXx"
@@ -31,16 +30,6 @@ _HAS_GROUPS = hasattr(os, "killpg")
 KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows ends a process at once for either
 _NEW_GROUP = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)  # Windows' alone
 _BREAK = getattr(signal, "CTRL_BREAK_EVENT", signal.SIGTERM)  # to such a group; Ctrl-C cannot be
-
-
-def find_program(name: str) -> str:
-    """The path of a program; one sentence and the exit code of a shell when there is none."""
-    path = shutil.which(name)
-    if path:
-        return path
-    if os.sep in name and Path(name).exists():
-        raise CommandNotRunnable(f"{name} cannot be run: it is not an executable file")
-    raise CommandNotFound(f"there is no command {name!r}: check its spelling and PATH")
 
 
 class Child:
@@ -67,7 +56,7 @@ class Child:
                 creationflags=_NEW_GROUP,
             )
         except OSError as error:
-            raise CommandNotRunnable(f"{argv[0]} cannot be run: {error.strerror}") from error
+            raise refusal(argv[0], error) from error
         self.pid = self._process.pid
         self._ended = ended
         threading.Thread(target=self._wait, name="thermoflop-wait", daemon=True).start()

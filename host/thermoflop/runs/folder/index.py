@@ -45,6 +45,8 @@ class Entry:
         if not isinstance(ended, dict):
             return "recording" if is_being_written(self.folder) else "no end"
         code = self.run.get("exit_code")
+        if not code and ended.get("end") == "failed":
+            return "failed"  # before, such a run had the exit code 0
         return f"exit {code}" if isinstance(code, int) else str(ended.get("end", "ended"))
 
     @property

@@ -18,13 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from thermoflop.errors import BoardError
+from thermoflop.errors import BoardError, CommandNotRunnable, ThermoflopError
 from thermoflop.marks import ENVIRONMENT
 from thermoflop.pico.track import HostEvent
 from thermoflop.runs import facts
 from thermoflop.runs.child.marks import MARKS, MarksFile
 from thermoflop.runs.child.output import ChildLog, OutputPump
-from thermoflop.runs.child.process import KILL, Child, find_program
+from thermoflop.runs.child.process import KILL, Child
+from thermoflop.runs.child.program import find_program
 from thermoflop.runs.child.signals import Signals
 from thermoflop.runs.folder.control import STOP, Control
 from thermoflop.runs.folder.records import Record
@@ -125,7 +126,8 @@ class _Session:
             if self._signals.received is not None:
                 end, why = "stopped", signal.Signals(self._signals.received).name
         except BaseException as error:
-            end, why = "failed", type(error).__name__
+            is_ours = isinstance(error, ThermoflopError)
+            end, why = "failed", str(error) if is_ours else type(error).__name__
             if self._signals.child is not None:
                 self._signals.child.send(KILL)
             raise
@@ -161,7 +163,11 @@ class _Session:
         environment = {**unbuffered, ENVIRONMENT: str(self._marks.path.absolute())}
         trial.log_from_bytes = self._log.n_bytes
         self._wake.clear()
-        child = Child(trial.argv, environment, self._wake.set)
+        try:
+            child = Child(trial.argv, environment, self._wake.set)
+        except CommandNotRunnable as error:
+            trial.exit_code = error.exit_code
+            raise
         self._signals.attach(child)
         pump = OutputPump(child.pipes, self._log, self._queue, child.started_s, self._plan.echo)
         trial.started_s = child.started_s
@@ -282,6 +288,12 @@ class _Session:
             return 128 + self._signals.received
         return 0
 
+    def _ended_with(self, ended: dict[str, Any] | None) -> int | None:
+        """The exit code as run.json has it: a recorder that failed has none of its command's."""
+        if ended is None:
+            return None
+        return self._exit_code() or (None if ended["end"] == "failed" else 0)
+
     def _absences(self) -> dict[str, str]:
         """Why a source is absent by now: NVML may answer late, or never."""
         why = None if self._gpus is None else self._gpus.absent
@@ -326,7 +338,7 @@ class _Session:
             "host": facts.host_facts(),
             "started": self._start,
             "ended": ended,
-            "exit_code": self._exit_code() if ended else None,
+            "exit_code": self._ended_with(ended),
             "trials": [trial.to_json() for trial in self._trials],
             "absent": self._absences(),
             "predictions": self._predictions,
