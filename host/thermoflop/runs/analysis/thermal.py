@@ -11,6 +11,9 @@ between two readings is not known: it is taken to be linear, to stay until the n
 changed right after the last; the best of the three is the fit, and the interval holds all three.
 A fit that leaves more than a tenth of the temperature's variance unexplained is none: noise, or a
 heat that this model does not know (a fan that started).
+
+A long run is fitted through the means of equal stretches of time, so that a day takes no longer
+than an hour; ``points`` counts them.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from thermoflop.runs.analysis.data import Column
 
 MIN_POINTS = 12  # four for each of three unknowns
+MOST_POINTS = 4000  # eight within the shortest time constant that is looked for, span / 500
 _GRID = 64  # a factor of 1.13 between neighbours over span / 500 to 5 spans
 LEAST_EXPLAINED = 0.9  # of the variance; white noise explains near 0
 _HOLDS = (None, 0.0, 1.0)  # the power between two readings: linear, as before, as after
@@ -87,6 +91,7 @@ def _fit(t_s: Column, temp_c: Column, power_w: Column | None) -> ThermalFit | No
     t_s, temp_c = t_s[good] - (t_s[good][0] if good.any() else 0.0), temp_c[good]
     if len(t_s) < MIN_POINTS or t_s[-1] <= 0 or np.ptp(temp_c) == 0:
         return None
+    t_s, temp_c, power_w = _thinned(t_s, temp_c, power_w)
     if power_w is not None and np.ptp(power_w) < 0.02 * max(1.0, float(np.max(power_w))):
         power_w = None  # a constant power cannot be told from the ambient temperature
 
@@ -98,6 +103,25 @@ def _fit(t_s: Column, temp_c: Column, power_w: Column | None) -> ThermalFit | No
     if len(known) < len(fits) or unexplained > (1 - LEAST_EXPLAINED) * _squares(temp_c):
         return None
     return _result(known, (t_s, power_w))
+
+
+def _thinned(
+    t_s: Column, temp_c: Column, power_w: Column | None
+) -> tuple[Column, Column, Column | None]:
+    """The means of at most MOST_POINTS equal stretches of time; what is shorter stays as it is."""
+    import numpy as np
+
+    if len(t_s) <= MOST_POINTS:
+        return t_s, temp_c, power_w
+    stretch = np.minimum((t_s / t_s[-1] * MOST_POINTS).astype(np.int64), MOST_POINTS - 1)
+    n = np.bincount(stretch)
+    some = n > 0
+
+    def means(values: Column) -> Column:
+        result: Column = np.bincount(stretch, values)[some] / n[some]
+        return result
+
+    return means(t_s), means(temp_c), None if power_w is None else means(power_w)
 
 
 def _squares(temp_c: Column) -> float:
@@ -295,7 +319,8 @@ def steady_state(t_s: Column, temp_c: Column, within_c: float = 1.0) -> Steady |
         if rest_t[-1] - rest_t[0] < least_s:
             return None
         mean_c = float(np.mean(rest_c))
-        slope = float(np.polyfit(rest_t - rest_t[0], rest_c, 1)[0])
+        centred_s = rest_t - np.mean(rest_t)
+        slope = float(centred_s @ rest_c / (centred_s @ centred_s))  # of the line by least squares
         drift_c = abs(slope) * float(rest_t[-1] - rest_t[0])
         if float(np.max(np.abs(rest_c - mean_c))) <= within_c and drift_c < within_c:
             return Steady(float(rest_t[0]), mean_c, within_c)
