@@ -63,8 +63,9 @@ def figures(analysis: Analysis) -> str:
     if any(t.energy for t in analysis.trials):
         entries.append((quantity(_sum(analysis.trials, "joules"), "J"), "GPU energy, all trials"))
     entries += [(f"{h.max_c:.1f} °C", f"{h.name}, hottest") for h in analysis.heat]
-    if analysis.throttled_share:
-        share = max(analysis.throttled_share.values())
+    shares = [share for gpu, share in analysis.throttled_share.items() if gpu in analysis.data.own]
+    if shares:
+        share = max(shares)
         entries.append((f"{100 * share:.1f} %", "of the time a GPU throttled"))
     if analysis.fan_duty is not None:
         entries.append((f"{100 * analysis.fan_duty:.0f} %", "of the time the fan ran"))
@@ -95,6 +96,7 @@ def _windows(head: str, names: list[str], rows: Sequence[WindowFigures]) -> str:
         ("why", [f.window.untimed or DASH for f in rows]),
         ("tokens/s", [number(f.tokens_per_s) for f in rows]),
         ("energy", [_energy(f) for f in rows]),
+        ("neighbours' energy", [quantity(f.neighbours_joules, "J") for f in rows]),
         ("J/token", [number(f.joules_per_token) for f in rows]),
         ("MFU", [_share(f.mfu) for f in rows]),
         ("MBU", [_share(f.mbu) for f in rows]),
@@ -107,7 +109,7 @@ def _windows(head: str, names: list[str], rows: Sequence[WindowFigures]) -> str:
 
 def _energy(row: WindowFigures) -> str:
     """The joules, or what was seen of them and in what share of the time."""
-    seen = [(gpu, e) for gpu, e in row.energy.items() if e.why and e.seen_j is not None]
+    seen = [(gpu, e) for gpu, e in row.own_energy.items() if e.why and e.seen_j is not None]
     if row.joules is not None or not seen:
         return quantity(row.joules, "J")
     return "; ".join(f"{DASH} (GPU {gpu}: {e.why})" for gpu, e in seen)
@@ -229,7 +231,10 @@ def comparison(runs: Sequence[Analysis]) -> str:
         tokens = [t.tokens_per_s for t in analysis.trials if t.tokens_per_s is not None]
         per = [t.joules_per_token for t in analysis.trials if t.joules_per_token is not None]
         hottest = max((h.max_c for h in analysis.heat), default=None)
-        share = max(analysis.throttled_share.values(), default=None)
+        share = max(
+            (s for gpu, s in analysis.throttled_share.items() if gpu in analysis.data.own),
+            default=None,
+        )
         rows.append(
             [
                 f"{index}. {analysis.data.name}",

@@ -59,8 +59,14 @@ def _window(figures: WindowFigures) -> str:
         text += f", {figures.tokens_per_s:.4g} tokens/s"
     if figures.joules is not None:
         text += f", {quantity(figures.joules, 'J')}"
+        if figures.neighbours_energy:
+            text += f" of GPU {', '.join(map(str, figures.own))}"
     elif figures.joules_why is not None:
         text += f", {DASH} J ({figures.joules_why})"
+    neighbours = figures.neighbours_energy
+    if neighbours:
+        others = quantity(figures.neighbours_joules, "J")
+        text += f" (neighbours {', '.join(map(str, neighbours))}: {others})"
     if figures.joules_per_token is not None:
         text += f", {figures.joules_per_token:.3g} J/token"
     if figures.throttled_s > 0:

@@ -36,6 +36,7 @@ _LEFT_OUT = {
     "phases_left_out": "phases came too fast: their numbers count for the trial alone",
     "lines_not_looked_at": "lines of output were not looked at: sums and rates are too low",
 }
+NEIGHBOUR = " (neighbour)"  # behind the name of a GPU that the command cannot use
 
 
 def analyze(folder: Path) -> Analysis:
@@ -58,24 +59,25 @@ def analyze_data(data: RunData) -> Analysis:
         for s in tracker.spans
     ]
     made = [step for window in phases or trials for step in steps(window) if not window.warmup]
-    first = next(iter(data.gpus.values()), None)
+    first = next((data.gpus[gpu] for gpu in data.own if gpu in data.gpus), None)
+    own_spans = [span for span in spans if span.gpu in data.own]
     meters = {gpu: Meter(columns) for gpu, columns in data.gpus.items()}
     analysis = Analysis(
         data=data,
-        trials=[_figures(data, window, spans, meters) for window in trials],
-        phases=[_figures(data, window, spans, meters) for window in phases],
+        trials=[_figures(data, window, own_spans, meters) for window in trials],
+        phases=[_figures(data, window, own_spans, meters) for window in phases],
         heat=_heat(data),
         spans=spans,
         throttled_share=_shares(spans, tracker.watched_s),
-        seconds_by_reason=seconds_by_reason(spans),
+        seconds_by_reason=seconds_by_reason(own_spans),
         fan_duty=data.board.fan_duty if data.board else None,
-        lost=lost_to_throttling(made, spans, first),
+        lost=lost_to_throttling(made, own_spans, first),
         heat_effects=_effects(data, made),
         durations=_durations(trials),
         b_over_a=_b_over_a(trials),
     )
     analysis.warnings = [
-        *_warnings(data, spans), *_untimed(phases), *_energy_warnings(analysis),
+        *_warnings(data, own_spans), *_untimed(phases), *_energy_warnings(analysis),
     ]  # fmt: skip
     analysis.predicted = compared(analysis)
     return analysis
@@ -92,7 +94,8 @@ def _shares(spans: list[ThrottleSpan], watched_s: dict[int, float]) -> dict[int,
 def _figures(
     data: RunData, window: Window, spans: list[ThrottleSpan], meters: dict[int, Meter]
 ) -> WindowFigures:
-    gpus = [(c["t_s"], c["temp_c"]) for c in data.gpus.values() if "temp_c" in c]
+    own = [data.gpus[gpu] for gpu in data.own if gpu in data.gpus]
+    gpus = [(c["t_s"], c["temp_c"]) for c in own if "temp_c" in c]
     board = [(data.board.t_s, data.board.temp_c)] if data.board else []
     if window.untimed:
         return WindowFigures(window, {}, 0.0, None, None)
@@ -102,6 +105,7 @@ def _figures(
         throttled_s=throttled_s(spans, window.start_s, window.end_s),
         max_gpu_c=_max_within(gpus, window),
         max_board_c=_max_within(board, window),
+        own=tuple(data.own),
     )
 
 
@@ -123,7 +127,8 @@ def _heat(data: RunData) -> list[Heat]:
             t_s, temp_c = columns["t_s"], columns["temp_c"]
             power_w = columns.get("power_w")
             fit = fit_step(t_s, temp_c) if power_w is None else fit_power(t_s, power_w, temp_c)
-            sensors.append(_sensor(f"GPU {gpu}", t_s, temp_c, fit))
+            name = f"GPU {gpu}" + ("" if gpu in data.own else NEIGHBOUR)
+            sensors.append(_sensor(name, t_s, temp_c, fit))
     if data.board is not None:
         t_s, temp_c = data.board.t_s, data.board.temp_c
         power_w = _power_at(data, t_s)
@@ -164,7 +169,7 @@ def _sensor(name: str, t_s: Column, temp_c: Column, fit: ThermalFit | None) -> H
 
 
 def _effects(data: RunData, made: list[Any]) -> list[HeatEffect]:
-    for columns in data.gpus.values():
+    for columns in (data.gpus[gpu] for gpu in data.own if gpu in data.gpus):
         if "temp_c" in columns:
             return heat_effect(made, columns["t_s"], columns["temp_c"])
     if data.board is not None:
@@ -224,8 +229,8 @@ def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
 
 
 def _energy_warnings(analysis: Analysis) -> list[str]:
-    """What is wrong with the energy, of each GPU once."""
-    warnings = []
+    """Whose the energy is, and what is wrong with it, of each GPU once."""
+    warnings = _whose(analysis.data)
     for gpu, n in analysis.data.disbelieved.items():
         readings = f"{n} reading{'s' if n > 1 else ''} of power"
         warnings.append(f"GPU {gpu}: {readings} that no GPU draws do not count")
@@ -243,6 +248,22 @@ def _untimed(phases: list[Window]) -> list[str]:
     shown = ", ".join(list(names)[:MAX_NAMES]) + (", …" if len(names) > MAX_NAMES else "")
     text = f"when these phases began and ended is not known: {shown}; {HELD_BACK}. "
     return [text + "Let the command flush each line of its output, or call thermoflop.mark"]
+
+
+def _whose(data: RunData) -> list[str]:
+    gpu = data.run.get("gpu")
+    facts = gpu if isinstance(gpu, dict) else {}
+    warnings = []
+    others = [index for index in data.gpus if index not in data.own]
+    if others:
+        own = ", ".join(map(str, data.own)) or "none"
+        warnings.append(
+            f"figures are of the command's own GPUs ({own}: {facts.get('own_from')}); its "
+            f"neighbours' are apart ({', '.join(map(str, others))})"
+        )
+    if facts.get("own_note"):
+        warnings.append(str(facts["own_note"]))
+    return warnings
 
 
 def simulated(run: dict[str, Any]) -> str:

@@ -73,6 +73,14 @@ class RunData:
         """The name it was given."""
         return str(self.run.get("name", self.folder.name))
 
+    @property
+    def own(self) -> list[int]:
+        """The command's own GPUs: those that run.json names, else all that were read."""
+        gpu = self.run.get("gpu")
+        own = gpu.get("own") if isinstance(gpu, dict) else None
+        is_list = isinstance(own, list) and all(isinstance(each, int) for each in own)
+        return list(own or ()) if is_list else list(self.gpus)
+
     def t_s(self, mono_s: float) -> float:
         """A moment of the monotonic clock on the run's axis."""
         return mono_s - self.start_mono_s

@@ -44,6 +44,9 @@ class WindowFigures:
     throttled_s: float
     max_gpu_c: float | None
     max_board_c: float | None
+    own: tuple[
+        int, ...
+    ] = ()  # GPUs that the command can use; all figures but ``energy`` are of these
 
     @property
     def duration_s(self) -> float | None:
@@ -56,16 +59,33 @@ class WindowFigures:
         return self._per_s("tokens")
 
     @property
+    def own_energy(self) -> dict[int, Energy]:
+        """That of the command's own GPUs."""
+        return {gpu: e for gpu, e in self.energy.items() if gpu in self.own}
+
+    @property
+    def neighbours_energy(self) -> dict[int, Energy]:
+        """That of all other GPUs."""
+        return {gpu: e for gpu, e in self.energy.items() if gpu not in self.own}
+
+    @property
+    def neighbours_joules(self) -> float | None:
+        """Of all other GPUs."""
+        return _joules(self.neighbours_energy)
+
+    @property
     def joules(self) -> float | None:
-        """Of all GPUs; None where that of any is not known, and ``joules_why`` says of which."""
-        known = [e.joules for e in self.energy.values() if e.joules is not None]
-        return sum(known) if known and len(known) == len(self.energy) else None
+        """Of the command's own GPUs; None where that of any is not known: see ``joules_why``."""
+        return None if self.joules_why else _joules(self.own_energy)
 
     @property
     def joules_why(self) -> str | None:
         """Why the energy is not known; None where it is, or there is no GPU."""
-        why = (f"GPU {gpu}: {e.why}" for gpu, e in self.energy.items() if e.why)
-        return "; ".join(why) or None
+        if not self.own and self.energy:
+            return "the command can use no GPU"
+        known = self.own_energy
+        whys = {gpu: known[gpu].why if gpu in known else "it was not read" for gpu in self.own}
+        return "; ".join(f"GPU {gpu}: {why}" for gpu, why in whys.items() if why) or None
 
     @property
     def joules_per_token(self) -> float | None:
@@ -109,6 +129,8 @@ class WindowFigures:
             "tokens_per_s": self.tokens_per_s,
             "joules": self.joules,
             "joules_why": self.joules_why,
+            "own_gpus": list(self.own),
+            "neighbours_joules": self.neighbours_joules,
             "joules_per_token": self.joules_per_token,
             "mfu": self.mfu,
             "mbu": self.mbu,
@@ -163,6 +185,12 @@ class Analysis:
             }
         )
         return plain
+
+
+def _joules(energy: dict[int, Energy]) -> float | None:
+    """Their sum; None where there is none, or one is not known."""
+    known = [e.joules for e in energy.values() if e.joules is not None]
+    return sum(known) if known and len(known) == len(energy) else None
 
 
 def _clean(value: Any) -> Any:

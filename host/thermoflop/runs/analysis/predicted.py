@@ -168,9 +168,9 @@ class _Measured:
     def _top(self, row: WindowFigures) -> float | None:
         """Joules of the GPUs that drew most."""
         known = sorted(
-            (e.joules for e in row.energy.values() if e.joules is not None), reverse=True
+            (e.joules for e in row.own_energy.values() if e.joules is not None), reverse=True
         )
-        is_whole = len(known) == len(row.energy) >= self._devices
+        is_whole = len(known) == len(row.own) >= self._devices
         return math.fsum(known[: self._devices]) if is_whole else None
 
     def _power_w(self) -> tuple[float, str] | None:
@@ -185,7 +185,12 @@ class _Measured:
     def _rise_c(self) -> tuple[float, str] | None:
         for heat in self._analysis.heat:
             fit = heat.fit
-            if heat.name.startswith("GPU") and fit is not None and fit.ambient_c is not None:
+            if (
+                heat.name.startswith("GPU")
+                and "neighbour" not in heat.name
+                and fit is not None
+                and fit.ambient_c is not None
+            ):
                 return fit.end_c - fit.ambient_c, f"{heat.name}: first-order fit"
         return None
 
@@ -193,7 +198,9 @@ class _Measured:
         import numpy as np
 
         used = [
-            c["mem_used_bytes"] for c in self._analysis.data.gpus.values() if "mem_used_bytes" in c
+            c["mem_used_bytes"]
+            for gpu, c in self._analysis.data.gpus.items()
+            if gpu in self._analysis.data.own and "mem_used_bytes" in c
         ]
         highest = [float(np.nanmax(column)) for column in used if np.isfinite(column).any()]
         return (max(highest), "most in use, by whomever") if highest else None

@@ -35,6 +35,7 @@ _LOST = {1, 9, 15, 16}  # uninitialized, driver not loaded, GPU lost, reset requ
 # NVML_VALUE_NOT_AVAILABLE of nvml.h is -1, which unsigned fields hold as these
 _NO_VALUE = {0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF}
 _LOWEST_C = -273
+_MAX_SLICES = 64  # of MIG, which has 7
 MAX_GPUS = 1024  # far above any machine: a count beyond is none
 
 
@@ -90,6 +91,7 @@ class Gpu:
             "memory_bytes": lambda: _number(nvml.nvmlDeviceGetMemoryInfo(handle).total),
             "power_limit_w": lambda: _number(nvml.nvmlDeviceGetEnforcedPowerLimit(handle)) / 1e3,
             "sm_max_mhz": lambda: _number(nvml.nvmlDeviceGetMaxClockInfo(handle, _CLOCK_SM)),
+            "mig": self._mig,
         }
         for name, threshold in _THRESHOLDS.items():
             queries[name] = partial(self._threshold_c, threshold)
@@ -102,6 +104,27 @@ class Gpu:
             "nvmlDeviceGetPowerUsage" if self._power_fields is False else "fields 185 and 186"
         )
         return known
+
+    def processes(self) -> list[dict[str, Any]] | None:
+        """Who computes on it, and with how much memory; None where the driver does not say."""
+        return self._quietly("processes", self._processes)  # type: ignore[no-any-return]
+
+    def _processes(self) -> list[dict[str, Any]]:
+        listed = self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle)
+        return [{"pid": int(each.pid), "used_bytes": each.usedGpuMemory} for each in listed]
+
+    def _mig(self) -> list[str] | None:
+        """The UUIDs of its slices, where it is divided."""
+        nvml = self._nvml
+        is_divided, _ = nvml.nvmlDeviceGetMigMode(self._handle)
+        if not is_divided:
+            return None
+        uuids = []
+        for index in range(min(_MAX_SLICES, nvml.nvmlDeviceGetMaxMigDeviceCount(self._handle))):
+            with suppress(Exception):  # a place that is not filled
+                part = nvml.nvmlDeviceGetMigDeviceHandleByIndex(self._handle, index)
+                uuids.append(_text(partial(nvml.nvmlDeviceGetUUID, part)))
+        return uuids
 
     def _threshold_c(self, which: int) -> float:
         return _number(self._nvml.nvmlDeviceGetTemperatureThreshold(self._handle, which))

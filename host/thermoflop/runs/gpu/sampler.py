@@ -28,6 +28,7 @@ OPEN_S = 1.0  # a command waits so long for NVML: it is to start within 2 s
 HANG_S = 2.0  # as long as readings may lie apart before energy has a gap
 CLOSE_S = 1.0  # for threads to end, all together
 _LOOK_S = 0.2
+_PROCESSES_S = 1.0
 
 GpuSink = Callable[[list[GpuSample | HostEvent]], None]
 
@@ -50,6 +51,7 @@ class Watch:
         self._clock = clock
         self._gpu: Gpu | None = None
         self._again_s = 0.0
+        self._processes_s: float | None = None  # when to ask again who computes
         self._asked_s: float | None = clock()  # None while no answer is awaited
 
     def turn(self) -> None:
@@ -62,6 +64,7 @@ class Watch:
             sample = gpu.read()
             if self._gpu is None:
                 self.facts |= gpu.facts()
+            self._note_processes(gpu)
             self.facts |= {"missing": dict(gpu.missing), "faults": dict(gpu.faults)}
         except Exception as error:
             self._asked_s = self._gpu = None
@@ -89,6 +92,15 @@ class Watch:
             if late > 0:
                 self.missed += late
                 due_s += late * every_s
+
+    def _note_processes(self, gpu: Gpu) -> None:
+        """Who computes on it: the first answer is the start's, the last one the end's."""
+        known = self.facts.get("processes", {"start": None})
+        if (self._processes_s is None or self._clock() >= self._processes_s) and known is not None:
+            now = gpu.processes()
+            self._processes_s = self._clock() + _PROCESSES_S
+            start = known["start"] if "end" in known else now
+            self.facts["processes"] = None if now is None else {"start": start, "end": now}
 
     def _take(self, sample: GpuSample) -> None:
         if self.why_lost is not None:

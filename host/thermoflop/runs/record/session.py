@@ -30,6 +30,7 @@ from thermoflop.runs.child.signals import Signals
 from thermoflop.runs.folder.control import STOP, Control
 from thermoflop.runs.folder.records import Record
 from thermoflop.runs.folder.resilient import ResilientStore
+from thermoflop.runs.gpu.own import VARIABLES, asked_gpus, own_gpus
 from thermoflop.runs.record.clocks import ClockWatch
 from thermoflop.runs.record.gate import choose_sensor, wait_until_cool
 from thermoflop.runs.record.plan import Plan, Trial, trials
@@ -294,6 +295,10 @@ class _Session:
             return None
         return self._exit_code() or (None if ended["end"] == "failed" else 0)
 
+    def _own(self) -> dict[str, Any]:
+        devices = self._gpus.facts["devices"] if self._gpus is not None else []
+        return own_gpus(devices, asked_gpus(self._plan.gpu), os.environ).to_json()
+
     def _absences(self) -> dict[str, str]:
         """Why a source is absent by now: NVML may answer late, or never."""
         why = None if self._gpus is None else self._gpus.absent
@@ -342,7 +347,8 @@ class _Session:
             "trials": [trial.to_json() for trial in self._trials],
             "absent": self._absences(),
             "predictions": self._predictions,
-            "gpu": gpus.to_json() if gpus is not None and gpus.absent is None else None,
+            "gpu": None if gpus is None or gpus.absent else {**gpus.to_json(), **self._own()},
+            "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
             "output": {
                 "bytes": self._log.n_bytes,
                 "lost_bytes": self._log.lost_bytes,

@@ -15,6 +15,7 @@ from thermoflop.pico.settings import merge_settings
 from thermoflop.pico.track import BoardLine
 from thermoflop.pico.wire import Event, Hello, Sample, Settings, printable
 from thermoflop.runs.folder.records import Record
+from thermoflop.runs.gpu.own import asked_gpus
 from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.sampler import GpuSampler
 from thermoflop.runs.record.queue import ItemQueue
@@ -150,17 +151,23 @@ def open_gpus(
 
     Where NVML has not answered yet, it is given nevertheless: GPUs join when they do.
     """
-    if spec not in GPU_SPECS:
-        raise UsageError(f"--gpu {spec!r} is none of {', '.join(GPU_SPECS)}")
+    asked = asked_gpus(spec)
+    if spec not in GPU_SPECS and asked is None:
+        known = ", ".join(GPU_SPECS)
+        raise UsageError(f"--gpu {spec!r} is none of {known}, and no list of GPUs such as 0,3")
     if spec == "none":
         return None, NOT_ASKED
     if spec == "sim" and library is None:
         library = simulated_library()
     sampler = GpuSampler(library, queue, rate_hz).__enter__()
-    if sampler.absent is None or sampler.is_waiting:
-        return sampler, None
-    sampler.__exit__()
-    return None, sampler.absent
+    there = {device["index"] for device in sampler.facts["devices"]}
+    not_there = set(asked or ()) - there if there else None
+    if not_there or (sampler.absent is not None and not sampler.is_waiting):
+        sampler.__exit__()
+    if not_there:
+        raise UsageError(f"--gpu {spec}: there is no GPU {min(not_there)}, NVML names {len(there)}")
+    is_coming = sampler.absent is None or sampler.is_waiting
+    return (sampler, None) if is_coming else (None, sampler.absent)
 
 
 def simulated_library(load: Callable[[float], float] | None = None) -> Any:
