@@ -18,6 +18,7 @@ from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
 from thermoflop.pico.wire import Sample
 from thermoflop.runs.folder import store
 from thermoflop.runs.folder.reader import RunReader, read_run
+from thermoflop.runs.folder.reserve import Reserve
 from thermoflop.runs.record.log import RunResult, record
 from thermoflop.runs.record.queue import ItemQueue
 
@@ -360,3 +361,45 @@ def test_new_settings_in_every_line_do_not_hold_up_the_recording(
         recording.end()
     assert len(written) <= took_s + 4  # the first, one a second, and the last
     assert written[-1]["board"]["settings"]["on_c"] == 30.999
+
+
+def test_a_disk_with_no_room_for_anything_still_gets_the_end_of_a_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """run.json is written in the room that was kept back for it."""
+    real_write, real_fsync, real_give_up = os.write, os.fsync, Reserve.give_up
+    room = 2000
+    is_full = False
+
+    def write(fd: int, data: bytes) -> int:
+        nonlocal room, is_full
+        if not data.startswith(b'{"mono_s"'):
+            return real_write(fd, data)
+        is_full |= room < len(data)
+        if is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        room -= len(data)
+        return real_write(fd, data)
+
+    def fsync(fd: int) -> None:
+        if is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real_fsync(fd)
+
+    def give_up(self: Reserve) -> bool:
+        nonlocal is_full
+        is_full = False
+        return real_give_up(self)
+
+    with Pty() as pty:
+        monkeypatch.setattr(os, "write", write)
+        monkeypatch.setattr(os, "fsync", fsync)
+        monkeypatch.setattr(Reserve, "give_up", give_up)
+        recording = Recording(pty.path, tmp_path)
+        pty.say(introduction() + b"".join(sample_line(n) for n in range(40)))
+        with pytest.raises(StorageError, match="the disk is full"):
+            recording.wait()
+        monkeypatch.undo()
+    (folder,) = tmp_path.iterdir()
+    assert read_run(folder)["ended"]["end"] == "failed"
+    assert {path.name for path in folder.iterdir()} == {"run.json", "samples.jsonl"}

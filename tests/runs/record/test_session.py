@@ -314,19 +314,20 @@ def test_a_full_disk_gives_up_its_reserve_to_say_so(
     from thermoflop.runs.folder.resilient import ResilientStore
 
     store = ResilientStore(tmp_path, "x")
-    reserve = store.folder / ".reserve"
-    assert reserve.stat().st_size > 100_000
+    reserve = store.store._reserve
+    assert os.fstat(reserve._fd).st_size > 100_000
+    assert [path.name for path in store.folder.iterdir()] == ["samples.jsonl"]  # it has no name
     real = os.fsync
 
     def fsync(fd: int) -> None:
-        if reserve.exists():
+        if reserve._fd >= 0:
             raise OSError(errno.ENOSPC, "No space left on device")
         real(fd)
 
     monkeypatch.setattr(os, "fsync", fsync)
     store.write_run({"n": 1})
     assert json.loads((store.folder / "run.json").read_text())["n"] == 1
-    assert not reserve.exists()
+    assert reserve._fd < 0
     store.write(Event(1.0, 2.0, "x", {}))
     store.close()
 
@@ -334,10 +335,13 @@ def test_a_full_disk_gives_up_its_reserve_to_say_so(
 def test_a_run_that_cannot_begin_leaves_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from thermoflop.runs.folder import resilient as store
+    from thermoflop.runs.folder import reserve
 
-    monkeypatch.setattr(store, "_RESERVE", "no/such/reserve")
-    with pytest.raises(StorageError, match="reserve"):
+    def full(n: int) -> bytes:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(reserve.os, "urandom", full)
+    with pytest.raises(StorageError, match="the disk is full"):
         do(tmp_path, shell("true"))
     assert list((tmp_path / "runs").iterdir() if (tmp_path / "runs").exists() else []) == []
     assert not list(tmp_path.rglob("samples.jsonl"))

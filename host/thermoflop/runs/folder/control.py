@@ -8,6 +8,7 @@ of the board, in the run. Who may write into the folder may command the board; n
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -46,6 +47,13 @@ class Control:
             os.close(self._fd)
             self._fd = -1
             self.path.unlink(missing_ok=True)
+
+
+def take_away(folder: Path) -> None:
+    """Take the file of a recording away that was killed: it obeys nobody any more."""
+    if not is_being_written(folder):
+        with contextlib.suppress(OSError):
+            (folder / CONTROL).unlink(missing_ok=True)
 
 
 def is_command(text: str) -> bool:

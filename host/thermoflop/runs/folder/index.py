@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Sequence
@@ -13,6 +14,9 @@ from typing import Any
 from thermoflop.errors import InputError, StorageError
 from thermoflop.runs.folder.reader import read_run
 from thermoflop.runs.folder.store import SAMPLES, is_being_written
+
+_IS_NAME = re.compile(r"\d{8}T\d{6}Z-.+-[0-9a-f]{6}").fullmatch
+_DOOMED = ".deleting-" + "[0-9a-f]" * 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +72,23 @@ class Entry:
         }
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a folder is a run: it has samples, or was made for them by a recorder cut off there.
+
+    Such a folder is empty, and its name is one that a recorder gives.
+    """
+    if (folder / SAMPLES).is_file():
+        return True
+    return _IS_NAME(folder.name) is not None and folder.is_dir() and not any(folder.iterdir())
+
+
 def entries(where: Path) -> list[Entry]:
     """Every run below ``where``, oldest first."""
     if not where.is_dir():
         raise InputError(f"{where} is not a folder with runs in it")
     runs = []
     for folder in sorted(where.iterdir()):
-        if folder.name.startswith(".") or not (folder / SAMPLES).is_file():
+        if folder.name.startswith(".") or not is_run(folder):
             continue
         try:
             run = read_run(folder)
@@ -104,7 +118,7 @@ def choose(
 def find(word: str, where: Path) -> Path:
     """A run by its folder, or by a part of its folder's name; "last" is the newest."""
     path = Path(word)
-    if (path / SAMPLES).is_file():
+    if is_run(path):
         return path
     if path.is_dir():
         raise InputError(f"{word} is not a run: there is no {SAMPLES} in it")
@@ -131,14 +145,15 @@ def delete(folder: Path, where: Path) -> None:
         raise InputError(f"{folder} is a link: what it leads to is not deleted")
     if folder.parent.resolve() != where.resolve() or folder.name in ("", ".", ".."):
         raise InputError(f"{folder} is not in {where}: name the folder that it is in with --in")
-    if not (folder / SAMPLES).is_file():
+    if not is_run(folder):
         raise InputError(f"{folder} is not a run: there is no {SAMPLES} in it")
     if is_being_written(folder):
         raise InputError(f"{folder.name} is being recorded: stop the recording first")
-    doomed = folder.with_name(f".deleting-{secrets.token_hex(4)}")
+    doomed = where / f".deleting-{secrets.token_hex(4)}"
     try:
         folder.rename(doomed)
-        shutil.rmtree(doomed)  # follows no link
+        for each in where.glob(_DOOMED):  # those of a deletion that was killed, too
+            shutil.rmtree(each)  # follows no link
     except OSError as error:
         raise StorageError(f"cannot delete {folder}: {error.strerror or error}") from error
 

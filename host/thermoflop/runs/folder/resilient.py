@@ -8,7 +8,6 @@ reserve and given up when the disk is full, so that there is room to say so.
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -16,10 +15,8 @@ from typing import Any
 from thermoflop.errors import StorageError
 from thermoflop.pico.track import HostEvent
 from thermoflop.runs.folder.records import Record
-from thermoflop.runs.folder.store import SAMPLES, RunStore
+from thermoflop.runs.folder.store import RunStore
 
-_RESERVE = ".reserve"
-_RESERVE_BYTES = 128 << 10  # room for run.json and what could not be written
 _RETRY_S = 1.0  # a disk that is full stays so for longer than a record
 
 
@@ -34,22 +31,6 @@ class ResilientStore:
         self.why: str | None = None
         self._said = 0
         self._retry_s = 0.0
-        self._reserve = self.folder / _RESERVE
-        try:
-            with self._reserve.open("wb") as file:
-                file.write(os.urandom(_RESERVE_BYTES))  # a disk that compresses keeps it, too
-        except OSError as error:
-            self._undo()
-            raise StorageError(f"cannot write {self._reserve}: {error.strerror}") from error
-
-    def _undo(self) -> None:
-        """Take away a run that could not begin: nothing is in it."""
-        with contextlib.suppress(StorageError):
-            self.store.close()
-        with contextlib.suppress(OSError):
-            for path in (self._reserve, self.folder / SAMPLES):
-                path.unlink(missing_ok=True)
-            self.folder.rmdir()
 
     def write(self, item: Record) -> bool:
         """Append an item; whether it was written."""
@@ -74,16 +55,11 @@ class ResilientStore:
             self._failed(error)
 
     def write_run(self, run: dict[str, Any]) -> None:
-        """Replace run.json, giving up the reserve when there is no room."""
-        for last in (False, True):
-            try:
-                self.store.write_run(run)
-            except StorageError as error:
-                self._failed(error)
-                if last:
-                    return
-                continue
-            return
+        """Replace run.json, or note why not."""
+        try:
+            self.store.write_run(run)
+        except StorageError as error:
+            self._failed(error)
 
     def close(self) -> None:
         """Say what is missing, sync, and take the reserve away."""
@@ -97,8 +73,7 @@ class ResilientStore:
 
     def release(self) -> None:
         """Take the reserve away; the run is over."""
-        with contextlib.suppress(OSError):
-            self._reserve.unlink(missing_ok=True)
+        self.store.give_up_reserve()
 
     def _say(self) -> None:
         detail = {"lost": self.lost - self._said, "total": self.lost, "why": self.why}

@@ -42,8 +42,10 @@ from thermoflop.base.files import BINARY, open_plain, replace_file, sync_folder
 from thermoflop.errors import StorageError, UsageError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.runs.folder.records import Record
+from thermoflop.runs.folder.reserve import Reserve
 from thermoflop.runs.gpu.sample import GpuSample, encode_gpu
 
+KNOWS_LOCKS = fcntl is not None
 FORMAT = 1
 SAMPLES = "samples.jsonl"
 RUN = "run.json"
@@ -70,10 +72,25 @@ class RunStore:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | BINARY
             self._fd = os.open(self.folder / SAMPLES, flags, 0o644)
             _lock(self._fd)
+            self._reserve = self._keep_back()
             sync_folder(str(self.folder))
             sync_folder(str(out))
         except OSError as error:
             raise StorageError(_why(error, "create the run folder", self.folder)) from error
+
+    def _keep_back(self) -> Reserve:
+        """The reserve; without one nothing of the run stays, for it could not begin."""
+        try:
+            return Reserve(self.folder)
+        except OSError:
+            os.close(self._fd)
+            (self.folder / SAMPLES).unlink()
+            self.folder.rmdir()
+            raise
+
+    def give_up_reserve(self) -> bool:
+        """Give back the room that was kept; whether there was any."""
+        return self._reserve.give_up()
 
     def write(self, item: Record) -> None:
         """Append one item; when this returns, killing the process cannot lose it."""
@@ -104,12 +121,15 @@ class RunStore:
             raise StorageError(f"{self.folder / SAMPLES} was deleted while it was being written")
 
     def write_run(self, run: dict[str, Any]) -> None:
-        """Replace ``run.json`` by ``run``, whole or not at all."""
+        """Replace ``run.json`` by ``run``, whole or not at all; the reserve goes when it must."""
         path = self.folder / RUN
         data = _json({"format": FORMAT, "id": self.run_id, **run}, indent=1).encode() + b"\n"
         try:
             replace_file(str(path), lambda file: file.write(data))
         except OSError as error:
+            if self.give_up_reserve():
+                self.write_run(run)
+                return
             raise StorageError(_why(error, "write", path)) from error
 
     def close(self) -> None:

@@ -186,6 +186,7 @@ class Recordings:
                     met.append(recording)
                     self._looked_at.add(folder.name)
                 elif _age_s(folder) > YOUNG_S:
+                    control.take_away(folder)
                     self._looked_at.add(folder.name)
         return met
 
@@ -195,6 +196,7 @@ class Recordings:
             over = [recording for recording in self.now.values() if not recording.is_on]
             for recording in over:
                 del self.now[recording.folder.name]
+                control.take_away(recording.folder)
         self.last = [*self.last, *over][-MAX_RECORDINGS:]
         return over
 

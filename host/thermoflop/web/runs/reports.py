@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, quote, unquote_to_bytes
 
 from thermoflop.base.files import read_bytes
 from thermoflop.errors import InputError, ThermoflopError
+from thermoflop.runs.folder.index import is_run
 from thermoflop.runs.folder.store import RUN, SAMPLES, is_being_written
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ def find_run(runs: Path, name: str) -> Path:
     folder = runs / name
     plain = name not in ("", ".", "..") and Path(name).name == name and "\0" not in name
     try:
-        is_run = plain and not folder.is_symlink() and (folder / SAMPLES).is_file()
+        known = plain and not folder.is_symlink() and is_run(folder)
     except (OSError, ValueError):  # longer than a name can be, or not to be looked at by us
-        is_run = False
-    if not is_run:
+        known = False
+    if not known:
         raise InputError(f"there is no run {name[:100]!r}")
     return folder
 
