@@ -8,6 +8,7 @@ import faults
 import sampler
 import settings
 import thermistor
+import ticks
 from commands import Commands, token
 from micropython import const
 from sampler import Sampler
@@ -27,7 +28,6 @@ _PIECE = const(32)  # bytes between two looks at the host: half of what one USB 
 _PORT_HOLDS = const(3)  # samples that may lie in a closed port's buffers, 320 bytes, and be heard
 _TERMS = const(4)
 _FLUSH_MS = const(500)
-_TICKS = const(0x3FFFFFFF)
 
 
 class App:
@@ -83,15 +83,15 @@ class App:
         due_ms = self.board.now_ms()
         while True:
             self.tick()
-            due_ms = (due_ms + TICK_MS) & _TICKS
-            if (self.board.now_ms() - due_ms) & _TICKS < 1 << 29:
+            due_ms = ticks.after(due_ms, TICK_MS)
+            if ticks.is_past(due_ms, self.board.now_ms()):
                 due_ms = self.board.now_ms()  # late: go on from here, do not catch up in a burst
             self.board.sleep_until(due_ms)
 
     def tick(self):
         """One turn of the loop, in the order that keeps cooling first."""
         now_ms = self.board.now_ms()
-        dt_ms = (now_ms - self._last_ms) & _TICKS
+        dt_ms = ticks.since(self._last_ms, now_ms)
         self._last_ms = now_ms
         well = self.control(now_ms)
         self._count_time(dt_ms)
@@ -134,7 +134,7 @@ class App:
 
     def use(self, values, key):
         """Take new settings at once; ``key`` says which one changed, None for all."""
-        if key is None or key in settings.SENSOR_KEYS:
+        if key is None or settings.needs_table(key):
             self.sampler.use(thermistor.from_settings(values))
             self.thermostat.start_watch()
         self.values = values
@@ -217,14 +217,14 @@ class App:
 
     def event_fault(self, row, is_set):
         """A fault came or went, with the evidence."""
-        bit, name, sensor, unit = row
+        bit, name, sensor, unit, in_milli = row
         value, limit = self._evidence(bit)
         line = self.event("fault").text("fault", name).number("set", is_set)
         line.text("sensor", sensor).number("raw", self.sampler.raw)
-        add = line.milli if unit.startswith("milli") else line.number
+        add = line.milli if in_milli else line.number
         add("value", value)
         add("limit", limit)
-        self.say(line.text("unit", unit.replace("milli ", "")))
+        self.say(line.text("unit", unit))
 
     def _evidence(self, bit):
         """(value, limit) of a fault, in the unit of its row."""

@@ -1,7 +1,7 @@
 """What can be wrong, one bit each, with the name and the unit that a report gives it.
 
 A fault in SENSOR means that the reading of this tick is not to be believed. Values and limits are
-integers in the unit named here; "milli" units are thousandths, written as decimals on the wire.
+integers, of the unit that TABLE names or of thousandths of it.
 """
 
 from micropython import const
@@ -23,18 +23,18 @@ SENSOR = const(127 | 2048)
 # These hold the fan on until 10 s of good readings have passed.
 LATCHING = const(255 | 2048)
 
-# (bit, name, sensor, unit of value and limit); units that start with "milli" are sent as decimals
+# (bit, name, sensor, unit of value and limit, whether they are thousandths, sent as decimals)
 TABLE = (
-    (OPEN, "open", "adc0", "code"),
-    (SHORT, "short", "adc0", "code"),
-    (RANGE, "range", "adc0", "milli degC"),
-    (COLD, "cold", "adc0", "milli degC"),
-    (FAST, "fast", "adc0", "milli degC/s"),
-    (FROZEN, "frozen", "adc0", "milli s"),
-    (NOISY, "noisy", "adc0", "code"),
-    (STALE, "stale", "adc0", "milli s"),
-    (PIN, "pin", "gp2", "level"),
-    (HOT, "hot", "adc0", "milli degC"),
-    (NOCOOL, "nocool", "gp2", "milli degC"),
-    (SETTINGS, "settings", "file", "line"),
+    (OPEN, "open", "adc0", "code", False),
+    (SHORT, "short", "adc0", "code", False),
+    (RANGE, "range", "adc0", "degC", True),
+    (COLD, "cold", "adc0", "degC", True),
+    (FAST, "fast", "adc0", "degC/s", True),
+    (FROZEN, "frozen", "adc0", "s", True),
+    (NOISY, "noisy", "adc0", "code", False),
+    (STALE, "stale", "adc0", "s", True),
+    (PIN, "pin", "gp2", "level", False),
+    (HOT, "hot", "adc0", "degC", True),
+    (NOCOOL, "nocool", "gp2", "degC", True),
+    (SETTINGS, "settings", "file", "line", False),
 )

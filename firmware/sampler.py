@@ -8,6 +8,7 @@ in 1/16 of a code, temperatures in milli-degrees, times in ms. Reading allocates
 from array import array
 
 import faults
+import ticks
 from micropython import const
 
 SAMPLES = const(16)
@@ -23,7 +24,6 @@ FROZEN_MS = const(60000)
 # well rest inside one of them, without noise, for minutes.
 FROZEN_E11_MS = const(1200000)
 _CAP_MS = const(1000000000)
-_TICKS = const(0x3FFFFFFF)
 
 
 class Sampler:
@@ -53,7 +53,7 @@ class Sampler:
 
     def read(self, now_ms):
         """Take one reading; the results are in the attributes. False when there was none."""
-        dt_ms = 0 if self._last_ms < 0 else (now_ms - self._last_ms) & _TICKS
+        dt_ms = 0 if self._last_ms < 0 else ticks.since(self._last_ms, now_ms)
         self._last_ms = now_ms
         try:
             self._take()

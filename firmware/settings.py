@@ -13,34 +13,33 @@ FILE = "settings.txt"
 NEW = "settings.new"
 BAD = "settings.bad"
 
-# key, kind, default, lowest, highest; for words: the choices in place of the limits
+# key, kind, default, lowest, highest, whether a change needs a new table of the thermistor; for
+# words: the choices in place of the limits
 SPEC = (
-    ("on_c", "milli", 29000, -20000, 100000),
-    ("off_c", "milli", 28000, -25000, 99000),
-    ("t_max_c", "milli", 60000, 0, 120000),
-    ("min_on_s", "milli", 5000, 0, 600000),
-    ("min_off_s", "milli", 5000, 0, 600000),
-    ("rate_ms", "int", 200, 100, 60000),
-    ("side", "word", 0, ("high", "low"), None),
-    ("r_series_ohm", "int", 10000, 100, 1000000),
-    ("model", "word", 0, ("beta", "sh"), None),
-    ("r25_ohm", "int", 10000, 1000, 100000),
-    ("beta_k", "int", 3950, 1000, 6000),
+    ("on_c", "milli", 29000, -20000, 100000, False),
+    ("off_c", "milli", 28000, -25000, 99000, False),
+    ("t_max_c", "milli", 60000, 0, 120000, False),
+    ("min_on_s", "milli", 5000, 0, 600000, False),
+    ("min_off_s", "milli", 5000, 0, 600000, False),
+    ("rate_ms", "int", 200, 100, 60000, False),
+    ("side", "word", 0, ("high", "low"), None, True),
+    ("r_series_ohm", "int", 10000, 100, 1000000, True),
+    ("model", "word", 0, ("beta", "sh"), None, True),
+    ("r25_ohm", "int", 10000, 1000, 100000, True),
+    ("beta_k", "int", 3950, 1000, 6000, True),
     # Steinhart-Hart: three points of the R-T table, coldest first
-    ("t1_c", "milli", 0, -55000, 150000),
-    ("r1_ohm", "int", 33621, 10, 5000000),
-    ("t2_c", "milli", 25000, -55000, 150000),
-    ("r2_ohm", "int", 10000, 10, 5000000),
-    ("t3_c", "milli", 70000, -55000, 150000),
-    ("r3_ohm", "int", 1760, 10, 5000000),
-    ("offset_c", "milli", 0, -10000, 10000),
-    ("led", "int", 0, 0, 1),
+    ("t1_c", "milli", 0, -55000, 150000, True),
+    ("r1_ohm", "int", 33621, 10, 5000000, True),
+    ("t2_c", "milli", 25000, -55000, 150000, True),
+    ("r2_ohm", "int", 10000, 10, 5000000, True),
+    ("t3_c", "milli", 70000, -55000, 150000, True),
+    ("r3_ohm", "int", 1760, 10, 5000000, True),
+    ("offset_c", "milli", 0, -10000, 10000, True),
+    ("led", "int", 0, 0, 1, False),
     # colder than this is no reading but another part than the one set
-    ("t_min_c", "milli", 0, -40000, 50000),
+    ("t_min_c", "milli", 0, -40000, 50000, False),
 )
 KEYS = tuple(row[0] for row in SPEC)
-# a change of these needs a new table
-SENSOR_KEYS = KEYS[6:18]
 
 
 class BadSetting(ValueError):
@@ -53,6 +52,11 @@ def row_of(key):
         if row[0] == key:
             return row
     raise BadSetting("no setting %s" % key)
+
+
+def needs_table(key):
+    """True when the thermistor's table is made from this setting."""
+    return row_of(key)[5]
 
 
 def defaults():
@@ -80,7 +84,7 @@ def parse_int(text):
 
 def parse(key, text):
     """A value's text as the integer that is kept, checked against its limits."""
-    _, kind, _, low, high = row_of(key)
+    _, kind, _, low, high, _ = row_of(key)
     if kind == "word":
         if text not in low:
             raise BadSetting("%s must be %s, not %s" % (key, " or ".join(low), text))
@@ -94,7 +98,7 @@ def parse(key, text):
 
 def show(key, value):
     """A kept integer as text."""
-    _, kind, _, low, _ = row_of(key)
+    _, kind, _, low, _, _ = row_of(key)
     if kind == "word":
         return low[value]
     return decimal(value) if kind == "milli" else str(value)

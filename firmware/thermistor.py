@@ -7,13 +7,11 @@ of a degree Celsius (mc), resistances in ohm, codes in 1/16 of a 12-bit code (x1
 The table lies in four parts of 260 bytes, each made before it is filled. Up to MicroPython 1.23
 every result of a big-integer sum stays an object of its own, and a list of them scatters over the
 heap until its next growth finds no gap that is large enough: the board never started.
-
-Logarithms are fixed point with 32 fractional bits. Floats would do for the temperature, but the
-chip's are single precision and a laptop's double, and both must print the same digits.
 """
 
 from array import array
 
+from logarithm import Q, ln_q
 from micropython import const
 
 PARTS = const(4)
@@ -21,40 +19,6 @@ KNOTS = const(65)  # of a part; its last one is the first of the next
 FULL_CODE = const(4095)
 ZERO_C_MK = const(273150)
 LIMIT_MC = const(999999)
-_Q = const(32)
-
-
-def ln_q(numerator, denominator):
-    """Natural logarithm of a positive fraction, times 2**32.
-
-    Halve into [1, 2), then ln(m) = 2 atanh((m - 1) / (m + 1)); the argument is at most 1/3, so
-    each term is at least nine times smaller than the one before.
-    """
-    one = 1 << _Q
-    m = (numerator << _Q) // denominator
-    twos = 0
-    while m >= 2 * one:
-        # dividing the fraction itself keeps all 32 bits; shifting m would lose some
-        denominator *= 2
-        m = (numerator << _Q) // denominator
-        twos += 1
-    while m < one:
-        numerator *= 2
-        m = (numerator << _Q) // denominator
-        twos -= 1
-    return twos * 2977044472 + _ln_mantissa(m, one)  # ln 2 = 2977044472 / 2**32
-
-
-def _ln_mantissa(m, one):
-    y = ((m - one) << _Q) // (m + one)
-    y2 = (y * y) >> _Q
-    total = 0
-    k = 1
-    while y:
-        total += y // k
-        y = (y * y2) >> _Q
-        k += 2
-    return 2 * total
 
 
 class Beta:
@@ -66,7 +30,7 @@ class Beta:
 
     def temp_mk(self, r_num, r_den):
         """Kelvin times 1000 of a resistance given as a fraction of ohms."""
-        one = 1 << _Q
+        one = 1 << Q
         below = self.beta_k * 100 * one + 29815 * ln_q(r_num, r_den * self.r25_ohm)
         if below <= 0:
             return LIMIT_MC  # hotter than the equation can say
@@ -84,17 +48,17 @@ class SteinhartHart:
         logs = [ln_q(r_ohm, 1) for _, r_ohm in points]
         inverse = [(1000 << 64) // (t_mc + ZERO_C_MK) for t_mc, _ in points]
         l1, l2, l3 = logs
-        slope2 = ((inverse[1] - inverse[0]) << _Q) // (l2 - l1)
-        slope3 = ((inverse[2] - inverse[0]) << _Q) // (l3 - l1)
-        bend = ((slope3 - slope2) << _Q) // (l3 - l2)
-        self.c = (bend << _Q) // (l1 + l2 + l3)
-        self.b = slope2 - ((self.c * (l1 * l1 + l1 * l2 + l2 * l2)) >> (2 * _Q))
-        self.a = inverse[0] - (((self.b + ((self.c * l1 * l1) >> (2 * _Q))) * l1) >> _Q)
+        slope2 = ((inverse[1] - inverse[0]) << Q) // (l2 - l1)
+        slope3 = ((inverse[2] - inverse[0]) << Q) // (l3 - l1)
+        bend = ((slope3 - slope2) << Q) // (l3 - l2)
+        self.c = (bend << Q) // (l1 + l2 + l3)
+        self.b = slope2 - ((self.c * (l1 * l1 + l1 * l2 + l2 * l2)) >> (2 * Q))
+        self.a = inverse[0] - (((self.b + ((self.c * l1 * l1) >> (2 * Q))) * l1) >> Q)
 
     def temp_mk(self, r_num, r_den):
         """Kelvin times 1000 of a resistance given as a fraction of ohms."""
         log = ln_q(r_num, r_den)
-        inverse = self.a + (((self.b + ((self.c * log * log) >> (2 * _Q))) * log) >> _Q)
+        inverse = self.a + (((self.b + ((self.c * log * log) >> (2 * Q))) * log) >> Q)
         if inverse <= 0:
             return LIMIT_MC
         return ((1000 << 64) + inverse // 2) // inverse
@@ -103,7 +67,7 @@ class SteinhartHart:
         """True when more ohms mean colder here. True at both ends of a range, it is in between:
         the slope B + 3C (ln R)**2 has no bend inside."""
         log = ln_q(r_ohm, 1)
-        return self.b + ((3 * self.c * log * log) >> (2 * _Q)) > 0
+        return self.b + ((3 * self.c * log * log) >> (2 * Q)) > 0
 
 
 class Divider:

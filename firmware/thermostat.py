@@ -14,6 +14,7 @@ tick and capped, because the clock itself wraps every 12 days.
 """
 
 import faults
+import ticks
 from micropython import const
 
 GOOD_MS = const(10000)
@@ -22,7 +23,6 @@ STILL_HEATING_MC = const(500)
 HOT_HYSTERESIS_MC = const(1000)
 FOREVER = const(-1)
 _CAP_MS = const(1000000000)
-_TICKS = const(0x3FFFFFFF)
 
 
 class Thermostat:
@@ -74,7 +74,7 @@ class Thermostat:
 
     def step(self, now_ms, temp_mc, found):
         """Decide once. ``found`` are the fault bits of this tick; returns 1 for fan on."""
-        dt_ms = (now_ms - self._last_ms) & _TICKS
+        dt_ms = ticks.since(self._last_ms, now_ms)
         self._last_ms = now_ms
         self._held_ms = min(self._held_ms + dt_ms, _CAP_MS)
         self._count_override(dt_ms)

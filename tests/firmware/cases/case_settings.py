@@ -48,7 +48,7 @@ def test_what_is_no_number_is_refused():
 
 
 def test_every_key_refuses_what_lies_outside_its_limits_and_says_which():
-    for key, kind, default, low, high in settings.SPEC:
+    for key, kind, default, low, high, _ in settings.SPEC:
         if kind == "word":
             assert key + " must be" in rig.refuses(settings.parse, key, "maybe")
             continue

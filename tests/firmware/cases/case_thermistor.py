@@ -4,6 +4,7 @@ import math
 
 import settings
 import thermistor
+from logarithm import ln_q
 
 
 def part(**changes):
@@ -48,7 +49,7 @@ def test_integer_law_is_within_1_mc_of_the_beta_equation():
 
 def test_integer_logarithm_is_good_to_eight_digits():
     for n, d in ((1, 1), (2, 1), (1, 2), (10000, 3), (7, 123456), (33621, 10000), (4094, 1)):
-        assert abs(thermistor.ln_q(n, d) / 4294967296 - math.log(n / d)) < 5e-9, (n, d)
+        assert abs(ln_q(n, d) / 4294967296 - math.log(n / d)) < 5e-9, (n, d)
 
 
 def test_steinhart_hart_goes_through_its_three_points():
@@ -85,6 +86,17 @@ def test_a_part_of_9610_ohm_reads_0_9_degrees_too_hot_and_r25_is_found_from_it()
     assert abs(part().exact_mc(code_x16) - 25900) < 30
     r25_ohm = thermistor.solve_r25_ohm(code_x16, 25000, values)
     assert abs(r25_ohm - 9610) <= 2, r25_ohm
+
+
+def test_a_setting_needs_a_new_table_when_one_of_the_laws_reads_otherwise_with_it():
+    for key in settings.KEYS:
+        moved = False
+        for model in (0, 1):
+            values = dict(settings.defaults(), model=model, r3_ohm=1900)
+            before = thermistor.from_settings(values).temp_mc(20000)
+            values[key] = 1 - values[key] if values[key] < 2 else values[key] + 100
+            moved = moved or thermistor.from_settings(values).temp_mc(20000) != before
+        assert moved == settings.needs_table(key), key
 
 
 def test_no_r25_is_invented_for_an_impossible_calibration():

@@ -10,7 +10,8 @@ import sys
 import fakes
 
 FIRMWARE = (
-    "main app board sampler thermistor thermostat wire commands settings mults faults".split()
+    "main app board sampler thermistor thermostat wire commands settings mults faults logarithm "
+    "ticks".split()
 )
 
 _modules = sys.modules
