@@ -40,9 +40,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Run:
-    """Test files, and the mutant that they run against."""
+    """Test files, and the mutant that they run against.
 
-    tests: tuple[str, ...]
+    They come in groups, each run only where those before it passed: most mutants are killed in
+    their own room, and need not wait until all the others have been collected.
+    """
+
+    groups: tuple[tuple[str, ...], ...]
     mutant: HostMutant | None = None
 
 
@@ -73,6 +77,12 @@ class Imports:
             path.relative_to(root).as_posix(): self._distances(path)
             for path in sorted([*found, *tests.glob("test_*.py")])
         }
+
+    def groups_of(self, module: str) -> tuple[tuple[str, ...], ...]:
+        """The test files that reach a module, those of its own room before all others."""
+        tests = self.tests_of(module)
+        room = tuple(path for path in tests if _shared(path, module))
+        return tuple(group for group in (room, tuple(tests[len(room) :])) if group)
 
     def tests_of(self, module: str) -> list[str]:
         """The test files that reach a module: its own room's first, of these the nearest."""
@@ -137,11 +147,11 @@ def outcomes(drawn: list[HostMutant], workers: int) -> Iterator[tuple[HostMutant
     """First the unchanged tree, then each mutant, with what came of it; as they are done."""
     warm()
     imports = Imports()
-    runs = [Run(tuple(imports.tests_of(mutant.module)), mutant) for mutant in drawn]
-    needed = sorted({path for run in runs for path in run.tests})
+    runs = [Run(imports.groups_of(mutant.module), mutant) for mutant in drawn]
+    needed = sorted({path for run in runs for group in run.groups for path in group})
     with tempfile.TemporaryDirectory() as folder:
         trees = [copy_tree(Path(folder) / str(number)) for number in range(workers)]
-        yield from _side_by_side(trees, [Run((path,)) for path in needed])
+        yield from _side_by_side(trees, [Run(((path,),)) for path in needed])
         yield from _side_by_side(trees, runs)
 
 
@@ -186,7 +196,7 @@ def _become(tree: Path, run: Run) -> NoReturn:
         signal.alarm(RUN_WALL_S)
         if run.mutant is not None:
             _mutate(tree, run.mutant)
-        code = _run_tests(tree, run.tests)
+        code = _run_tests(tree, run.groups)
     except BaseException as error:  # whatever a mutant does: this process ends here
         (tree / REPORT).write_text(repr(error), encoding="utf-8")
     finally:
@@ -201,7 +211,7 @@ def _mutate(tree: Path, mutant: HostMutant) -> None:
         compiled.unlink()
 
 
-def _run_tests(tree: Path, tests: tuple[str, ...]) -> int:
+def _run_tests(tree: Path, groups: tuple[tuple[str, ...], ...]) -> int:
     """The tests in the tree, up to the first that fails; one that computes too long ends it."""
     import pytest
 
@@ -236,4 +246,8 @@ def _run_tests(tree: Path, tests: tuple[str, ...]) -> int:
     signal.setitimer(signal.ITIMER_PROF, TEST_CPU_S)
     options = ["-x", "-q", "-m", "not slow", "-p", "no:cacheprovider", "--no-header"]
     options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of what is imported already
-    return int(pytest.main([*options, *tests], plugins=[Plugin()]))
+    for tests in groups:
+        code = int(pytest.main([*options, *tests], plugins=[Plugin()]))
+        if code not in (0, 5):
+            return code
+    return 0
