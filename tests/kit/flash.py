@@ -16,7 +16,7 @@ BOARD = """\
 from machine import Pin, reset
 FAN = Pin(2, Pin.OUT, value=1)
 class Board:
-    pass
+    crashes = 0
 def hand_over():
     FAN.value(1)
 """

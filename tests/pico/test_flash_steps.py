@@ -89,7 +89,7 @@ def start(world: Any) -> None:
         sources = {"main": world.flash.files["/main.py"].decode(), "board": BOARD}
         sources["app"] = "def run(board, safe_after):\n    pass\n"
         space = Space(world, sources)
-        space._sources["board"] += "class Board:\n    pass\n"
+        space._sources["board"] += "class Board:\n    crashes = 0\n"
         try:
             space.boot()
         except fakes.Restart:
