@@ -41,11 +41,18 @@ prefill and decode measured, with tokens= (of all sequences), ttft_s=, token_s=,
 """
 
 
+class _Gpus(tuple[str, ...]):
+    """What completion offers; numbers of GPUs are taken too, and judged where GPUs are read."""
+
+    def __contains__(self, value: object) -> bool:
+        return True
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add = parser.add_argument
     add_shared(parser, "--port", help="the board's port; default: the only board; none: no board")
-    add_shared(parser, "--gpu", choices=None, metavar="GPU", help="auto, none, sim, or the "
+    add_shared(parser, "--gpu", choices=_Gpus(("auto", "none", "sim")), metavar="GPU", help="auto, none, sim, or the "
                "command's own GPUs, as 0,3 (auto: those of CUDA_VISIBLE_DEVICES)")  # fmt: skip
     add("--rate", type=float, default=10.0, metavar="HZ", help="GPU readings a second (10)")
     add_shared(parser, "--out")
