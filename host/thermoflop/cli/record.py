@@ -52,8 +52,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add = parser.add_argument
     add_shared(parser, "--port", help="the board's port; default: the only board; none: no board")
-    add_shared(parser, "--gpu", choices=_Gpus(("auto", "none", "sim")), metavar="GPU", help="auto, none, sim, or the "
-               "command's own GPUs, as 0,3 (auto: those of CUDA_VISIBLE_DEVICES)")  # fmt: skip
+    add_shared(
+        parser,
+        "--gpu",
+        choices=_Gpus(("auto", "none", "sim")),
+        metavar="GPU",
+        help="auto, none, sim, or the command's own GPUs, as 0,3 (auto: those of "
+        "CUDA_VISIBLE_DEVICES)",
+    )
     add("--rate", type=float, default=10.0, metavar="HZ", help="GPU readings a second (10)")
     add_shared(parser, "--out")
     add("--name", default="record", help="a word for the folder's name (record)")
