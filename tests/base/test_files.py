@@ -101,3 +101,30 @@ def test_the_terminal_is_written_to_as_it_is(capfd: Any) -> None:
 def test_where_nothing_can_be_written_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"^cannot write .*/none/a: No such file or directory$"):
         write_text(str(tmp_path / "none" / "a"), "")
+
+
+@pytest.mark.parametrize("name", ["report.html.part", "report.html", "report.html.0a1b2c3d.part"])
+def test_nothing_that_was_laid_there_is_written_through(tmp_path: Path, name: str) -> None:
+    """In a folder that others write to: the part has a name that nobody knows, and is new."""
+    theirs = tmp_path / "theirs"
+    theirs.write_text("mine\n")
+    (tmp_path / name).symlink_to(theirs)
+    write_text(str(tmp_path / "report.html"), "report")
+    assert theirs.read_text() == "mine\n"
+    assert (tmp_path / "report.html").read_text() == "report"
+    assert not (tmp_path / "report.html").is_symlink()
+
+
+def test_a_part_that_is_there_already_is_never_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Should somebody guess its name after all: a link there, or a file of theirs, is refused."""
+    monkeypatch.setattr(os, "urandom", lambda n: b"\0" * n)
+    theirs, part = tmp_path / "theirs", tmp_path / "x.00000000.part"
+    for lay in (lambda: part.symlink_to(theirs), part.touch):
+        lay()
+        with pytest.raises(StorageError):
+            write_text(str(tmp_path / "x"), "report")
+        part.unlink(missing_ok=True)
+    assert not theirs.exists()
+    assert not (tmp_path / "x").exists()

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from kit import website
+from thermoflop.web.server.server import MAX_LOGGED
 
 pytestmark = pytest.mark.skipif(bool(website.no_server()), reason=website.no_server())
 
@@ -263,3 +264,51 @@ def test_a_name_longer_than_names_can_be_is_no_run(site: website.Site) -> None:
         assert status == 404
         assert "there is no run" in text
         assert len(text) < 200
+
+
+def test_a_browser_that_was_sent_here_gets_a_page_that_goes_on_and_the_cookie(
+    open_site: website.Site,
+) -> None:
+    """From a file or another site: it would send a strict cookie along to no redirect."""
+    host, token = own_host(open_site), open_site.url.split("token=")[1]
+    sent = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"}
+    status, headers, text = ask(open_site, f"/live?a=%22b&token={token}", Host=host, **sent)
+    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert 'content="0;url=/live?a=%22b"' in text
+    assert token in headers["set-cookie"]
+    assert token not in text
+    assert ask(open_site, "/live?token=wrong", Host=host, **sent)[0] == 401
+
+
+def say(raw: socket.socket, text: str) -> None:
+    """One text message on a websocket, masked as a client must."""
+    data = text.encode()
+    size = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + len(data).to_bytes(2, "big")
+    raw.sendall(b"\x81" + size + b"\0\0\0\0" + data)
+
+
+MALFORMED = ['42["event"', '42["event",[]]', '42["event",{"id":[]}]', "42{}", "451-[", "4", "9x",
+             '40{"a"', '42["handshake",1]', '42["event",{"client_id":{},"id":"x"}]',
+             '42["ack",{}]', '42["log_message"]', '42["javascript_response",7]']  # fmt: skip
+
+
+def test_malformed_messages_do_not_fill_the_terminal(site: website.Site) -> None:
+    """Each may be worth a traceback; a few are printed a minute."""
+    origin = f"http://{own_host(site)}"
+    named = {"Host": own_host(site), **UPGRADE, "Origin": origin}
+    lines = [f"GET {SOCKETS[1]} HTTP/1.1", *(f"{k}: {v}" for k, v in named.items()), "", ""]
+    for message in MALFORMED * 6:
+        with socket.create_connection(("127.0.0.1", urlsplit(site.url).port), timeout=20) as raw:
+            raw.sendall("\r\n".join(lines).encode())
+            assert b" 101 " in raw.recv(1024)
+            try:
+                say(raw, "40")
+                for _ in range(3):
+                    say(raw, message)
+                raw.settimeout(0.05)
+                raw.recv(1 << 16)
+            except OSError:
+                continue
+    assert ask(site, "/live", Host=own_host(site))[0] == 200
+    assert len(site.said()) < 100_000
+    assert site.said().count("Traceback") <= 2 * 2 * MAX_LOGGED  # over two minutes, one in another

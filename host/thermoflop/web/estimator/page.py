@@ -6,6 +6,7 @@ come while it runs, only the last one is answered.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -38,6 +39,9 @@ async def estimator_page() -> None:
         view = Estimator(inputs, wrong)
         view.build()
         await view.work()
+
+
+_TURNS = asyncio.Semaphore(1)  # of reading an uploaded file
 
 
 class Estimator:
@@ -171,7 +175,8 @@ class Estimator:
         if not content and event.file.size():
             self.too_large()
             return
-        packed = await run.io_bound(_caught, pack_config, content, str(event.file.name))
+        async with _TURNS:  # a file of 1 MB takes a processor for a second
+            packed = await run.io_bound(_caught, pack_config, content, str(event.file.name))
         if packed is None:
             return
         if isinstance(packed, FieldError):

@@ -23,11 +23,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from thermoflop.pico.simulated.tcpport import is_loopback
+from thermoflop.web.server.browser import leading_to
 
 if TYPE_CHECKING:
     from thermoflop.web.site import Site
 
 MAX_BODY_BYTES = 4 << 20
+LARGE_BYTES = 64 << 10
+MAX_LARGE = 2  # at once
 TOKEN = "token"  # noqa: S105  # the name of the parameter, not a token
 _OURS = {"127.0.0.1", "::1", "localhost"}
 _LOOKING = {"GET", "HEAD"}
@@ -46,6 +49,7 @@ class Guard:
         """``app`` sees only what may pass."""
         self.app = app
         self._site = site
+        self._large = 0  # bodies being read
 
     async def __call__(self, scope: EmitContext, receive: Receive, send: Send) -> None:
         """Handle one request or websocket."""
@@ -57,7 +61,9 @@ class Guard:
         if refusal is not None:
             await _refuse(scope, receive, send, *refusal)
         elif self._site.token and not self._has_cookie(headers):
-            await self._ask_for_token(scope, receive, send)
+            await self._ask_for_token(scope, headers, receive, send)
+        elif scope["type"] == "http" and int(headers.get("content-length", "0")) > LARGE_BYTES:
+            await self._take_large(scope, headers, receive, send)
         elif scope["type"] == "http":
             await self._answer(scope, headers, receive, send)
         else:
@@ -108,7 +114,23 @@ class Guard:
     def _cookie_name(self) -> str:
         return f"thermoflop-{self._site.port}"
 
-    async def _ask_for_token(self, scope: EmitContext, receive: Receive, send: Send) -> None:
+    async def _take_large(
+        self, scope: EmitContext, headers: dict[str, str], receive: Receive, send: Send
+    ) -> None:
+        """Pass on a request with a large body, a few at once: reading them holds up all pages."""
+        if self._large >= MAX_LARGE:
+            why = f"{MAX_LARGE} files are being sent already: try again in a moment"
+            await _refuse(scope, receive, send, 503, why)
+            return
+        self._large += 1
+        try:
+            await self._answer(scope, headers, receive, send)
+        finally:
+            self._large -= 1
+
+    async def _ask_for_token(
+        self, scope: EmitContext, headers: dict[str, str], receive: Receive, send: Send
+    ) -> None:
         """Exchange a valid token in the URL for the cookie; refuse everything else."""
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
         given = query.pop(TOKEN, [""])[0]
@@ -121,11 +143,15 @@ class Guard:
         path = "/" + quote(scope["path"].lstrip("/\\"), errors="replace")  # never to another host
         target = path + (f"?{rest}" if rest else "")
         cookie = f"{self._cookie_name}={given}; Path=/; HttpOnly; SameSite=Strict"
-        headers = [
-            (b"location", target.encode("latin-1", "replace")),
-            (b"set-cookie", cookie.encode()),
-        ]
-        await _say(send, 303, headers, b"")
+        if headers.get("sec-fetch-site") == "cross-site":
+            # a browser that was sent here from elsewhere, as from the file of --open, would send
+            # the cookie along to no redirect: this page goes on by itself
+            kind = (b"content-type", b"text/html; charset=utf-8")
+            page = leading_to(target).encode()
+            await _say(send, 200, [kind, (b"set-cookie", cookie.encode())], page)
+            return
+        location = (b"location", target.encode("latin-1", "replace"))
+        await _say(send, 303, [location, (b"set-cookie", cookie.encode())], b"")
 
     async def _answer(
         self, scope: EmitContext, headers: dict[str, str], receive: Receive, send: Send

@@ -7,20 +7,23 @@ import logging
 import os
 import socket
 import threading
-import webbrowser
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.errors import BoardError, MissingExtra, UsageError
 from thermoflop.pico.wire import printable
 from thermoflop.web.live.sources import LiveSources
+from thermoflop.web.server.browser import open_page
 from thermoflop.web.server.guard import Guard
+from thermoflop.web.server.patience import bounded_protocol
 from thermoflop.web.site import Site
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 STOP_S = 3  # how long open connections may take to end when the server stops
+MAX_LOGGED = 10  # a minute; each may be a traceback of a hundred lines
 MISSING = "the page needs NiceGUI: pip install 'thermoflop[web]'"
 
 
@@ -35,6 +38,7 @@ def serve(
     ``stop`` is set by a signal that came before the server took them over. MissingExtra without
     NiceGUI, BoardError when the address is taken or not of this machine.
     """
+    _quiet_logs()  # first: a logger of Socket.IO without a level gets an output of its own
     # NiceGUI would read what it kept from ./.nicegui, which may be anybody's; we keep nothing there
     os.environ["NICEGUI_STORAGE_PATH"] = os.path.join(os.devnull, "nothing")  # noqa: PTH118
     try:
@@ -48,11 +52,10 @@ def serve(
             await super().startup(sockets)
             on_address(site.url)
             if open_browser:
-                webbrowser.open(site.url)
+                opened.enter_context(open_page(site.url, private=site.token is not None))
             self.should_exit |= stop.is_set()
 
-    _quiet_logs()
-    with _listen(site.host, site.port) as listener:
+    with _listen(site.host, site.port) as listener, ExitStack() as opened:
         site.port = listener.getsockname()[1]
         site.protect()
         sources = LiveSources(site)
@@ -61,6 +64,8 @@ def serve(
             log_config=None,
             access_log=False,
             server_header=False,
+            http=bounded_protocol(),
+            backlog=64,  # taken at once: more would use up the descriptors before any is let go
             ws="wsproto",
             ws_max_size=1 << 20,
             ws_per_message_deflate=False,
@@ -108,12 +113,31 @@ class _Plain(logging.Formatter):
         return "\n".join(printable(line) for line in super().format(record).splitlines())
 
 
+class _Bounded:
+    """Log filter that passes on MAX_LOGGED records a minute: peers cause them as they like."""
+
+    def __init__(self) -> None:
+        self._minute, self._records = 0.0, 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is logged; the first that is not says so."""
+        minute = record.created // 60
+        if minute != self._minute:
+            self._minute, self._records = minute, 0
+        self._records += 1
+        if self._records == MAX_LOGGED + 1:
+            record.msg, record.args = "more errors of this minute are left out", ()
+            record.exc_info = record.exc_text = record.stack_info = None
+        return self._records <= MAX_LOGGED + 1
+
+
 def _quiet_logs() -> None:
     """Log the libraries' errors to standard error, except about missing pages."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Plain("%(name)s: %(message)s"))
+    handler.addFilter(_Bounded())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
-    for name in ("nicegui", "uvicorn", "asyncio"):
+    for name in ("nicegui", "uvicorn", "asyncio", "engineio.server", "socketio.server"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
