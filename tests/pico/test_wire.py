@@ -281,3 +281,57 @@ def test_the_settings_of_the_firmware_are_believed() -> None:
     assert isinstance(message, Settings)
     assert message.values["r1_ohm"] == 5_000_000
     assert message.values["side"] == "high"
+
+
+_USUAL = (
+    '{"k":"t","boot":"accb2c","seq":12,"up_s":3.200,"temp_c":24.003,"raw":2002,"fan":1,'
+    '"mode":"auto","flags":[],"drops":0'
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("24.003", "24.003"),
+        ("24.003", "-9.5"),
+        ("24.003", "-274.0"),
+        ("24.003", "-0.001"),
+        ("24.003", "024.0"),
+        ("24.003", "999.0"),
+        ("24.003", "2000.5"),
+        ("24.003", "null"),
+        ("24.003", "24"),
+        ("24.003", "24."),
+        ("24.003", "2.4e1"),
+        ("2002", "4095"),
+        ("2002", "4096"),
+        ("2002", "02"),
+        ("2002", "0"),
+        ('"seq":12', '"seq":9007199254740992'),
+        ('"seq":12', '"seq":9007199254740993'),
+        ('"seq":12', '"seq":012'),
+        ('"seq":12', '"seq":-1'),
+        ("3.200", "3"),
+        ("3.200", "99999999999.5"),
+        ("3.200", "-3.2"),
+        ('"fan":1', '"fan":2'),
+        ('"auto"', '"warm"'),
+        ('"auto"', '"safe"'),
+        ("[]", '["open"]'),
+        ("accb2c", "acc"),
+        ("accb2c", "ACCB2C"),
+        (',"seq"', ', "seq"'),
+        ('"drops":0', '"drops":0,"more":1'),
+    ],
+)
+def test_a_sample_is_the_same_by_the_short_way_and_by_json(before: str, after: str) -> None:
+    """A space after the first brace is JSON all the same, and leads the long way."""
+    assert before in _USUAL
+    short = decode(framed(_USUAL.replace(before, after)))
+    assert short == decode(framed("{ " + _USUAL.replace(before, after)[1:]))
+
+
+def framed(body: str) -> bytes:
+    """The line with its crc."""
+    data = body.encode()
+    return data + b',"crc":"%04x"}' % crc16(data)

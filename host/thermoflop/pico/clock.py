@@ -130,9 +130,12 @@ class ClockFitter:
         while index >= _MAX_BINS:
             self._merge_bins()
             index = int((up_s - self._start_s) / self._bin_s)
-        slot = self._bins.setdefault(index, _Bin([], 0))
+        slot = self._bins.get(index)
+        if slot is None:
+            slot = self._bins[index] = _Bin([], 0)
         _push(slot.hull, (up_s, mono_s))
-        _thin(slot.hull)
+        if len(slot.hull) > _MAX_BIN_POINTS:
+            _thin(slot.hull)
         slot.points += 1
 
     def fit(self) -> ClockFit | None:
