@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from thermoflop.cli import streams
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = (("watch",), ("pico", "get"), ("log", "--out", "runs"), ("simulate",))
@@ -75,3 +76,18 @@ def test_a_wrong_word_for_the_simulated_board_points_at_its_help(tmp_path: Path)
     assert done.returncode == 4
     assert "from 0 to 2147483648, not '-1'" in done.stderr
     assert "`thermoflop simulate --help`" in done.stderr
+
+
+def test_reading_a_long_run_is_told_on_a_terminal_and_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """20 MB are long; the line is taken away when it is done."""
+    with (tmp_path / "samples.jsonl").open("wb") as file:
+        file.truncate(20_000_000)
+    with streams.reading([tmp_path]):
+        pass
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with streams.reading([tmp_path]):
+        assert "reading 20 MB" in capsys.readouterr().err
+    assert capsys.readouterr().err == "\r\x1b[K"

@@ -25,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the page, or print the analysis."""
+    from thermoflop.cli.streams import reading
     from thermoflop.report.html.page import write_report
     from thermoflop.runs.folder.index import find
 
@@ -35,7 +36,9 @@ def run(args: argparse.Namespace) -> int:
         analyses = [analyze(folder).to_json() for folder in folders]
         print(json_text(analyses if len(analyses) > 1 else analyses[0]))
         return 0
-    print(write_report(folders, args.out))
+    with reading(folders):
+        page = write_report(folders, args.out)
+    print(page)
     if args.svg is not None:
         from thermoflop.report.pictures.panels_svg import write_still
 

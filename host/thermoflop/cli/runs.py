@@ -69,10 +69,12 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _show(folder: Path, args: argparse.Namespace) -> int:
+    from thermoflop.cli.streams import reading
     from thermoflop.report.terminal.terminal import lines
     from thermoflop.runs.analysis.analyze import analyze
 
-    analysis = analyze(folder)
+    with reading([folder]):
+        analysis = analyze(folder)
     print_result(args, analysis.to_json, lambda: "\n".join(lines(analysis)))
     return 0
 

@@ -7,7 +7,14 @@ import errno
 import io
 import os
 import sys
+from contextlib import contextmanager
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+_LONG_BYTES = 10_000_000  # two seconds or so
 _CANNOT_TAKE_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG}
 
 
@@ -41,6 +48,20 @@ def show_progress(text: str) -> None:
 def is_dumb() -> bool:
     """Whether the terminal says that it can only be printed to, line by line."""
     return os.environ.get("TERM", "").lower() in ("dumb", "unknown")
+
+
+@contextmanager
+def reading(folders: Sequence[Path]) -> Iterator[None]:
+    """On a terminal, say how much of long runs is read while that lasts."""
+    sizes = [path.stat().st_size for each in folders if (path := each / "samples.jsonl").is_file()]
+    if sum(sizes) < _LONG_BYTES:
+        yield
+        return
+    show_progress(f"reading {sum(sizes) / 1e6:.0f} MB of samples ...")
+    try:
+        yield
+    finally:
+        show_progress("")
 
 
 def is_full(error: OSError) -> bool:

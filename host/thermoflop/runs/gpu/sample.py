@@ -69,7 +69,7 @@ def parse_gpu(mono_s: float, wall_s: float, record: Mapping[str, Any]) -> GpuSam
         value = record.get(name)
         if value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if type(value) is not int and type(value) is not float:  # a bool is an int to isinstance
             raise TypeError(f"{name} of a GPU sample is {json.dumps(value)}, not a number")
         values[name] = int(value) if name in _INTEGERS else float(value)
     return GpuSample(mono_s, wall_s, int(record["gpu"]), **values)
