@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from kit.run_folder import write
+from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.folder.index import choose, entries
 from thermoflop.runs.folder.reader import RunReader, read_run
 
@@ -272,3 +273,99 @@ def test_what_needs_a_shell_is_told_how(
     got, _, err = run_once(tmp_path, "--gpu", "none", *given)
     assert (got, says in err) == (code, True), err
     assert not (tmp_path / "runs").exists()
+
+
+def state(pid: int) -> str:
+    """The state of a process: T when it is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def wait_for_state(pid: int, wanted: str) -> None:
+    """Until a process is stopped, or is not."""
+    for _ in range(500):
+        if (state(pid) == "T") == (wanted == "T"):
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"process {pid} is {state(pid)}")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at states in /proc")
+@pytest.mark.parametrize("background", ["", "sleep 30 & echo $! > {}.other; "])
+def test_ctrl_z_stops_command_and_recorder_and_the_pause_is_a_span_of_the_record(
+    tmp_path: Path, background: str
+) -> None:
+    """All of its processes; no time of the run has the pause in it."""
+    ready = tmp_path / "ready"
+    script = background.format(ready) + f"echo phase=a; echo $$ > {ready}; sleep 1"
+    script += "; kill $!" if background else ""
+    process = start(tmp_path, "--gpu", "none", "--", "sh", "-c", script)
+    wait_for_file(ready)
+    time.sleep(0.3)
+    pids = [process.pid, int(ready.read_text())]
+    pids += [int(Path(f"{ready}.other").read_text())] if background else []
+    process.send_signal(signal.SIGTSTP)
+    for pid in pids:
+        wait_for_state(pid, "T")
+    time.sleep(1.5)
+    process.send_signal(signal.SIGCONT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    (paused, continued) = (
+        item
+        for item in RunReader(the_run(tmp_path))
+        if getattr(item, "ev", "") in ("paused", "continued")
+    )
+    assert continued.mono_s - paused.mono_s >= 1.5
+    trial = read_run(the_run(tmp_path))["trials"][0]
+    assert trial["paused_s"] >= 1.5
+    assert trial["duration_s"] + trial["paused_s"] == pytest.approx(
+        trial["ended_s"] - trial["started_s"], abs=1e-5
+    )
+    analysis = analyze(the_run(tmp_path))
+    for window in (analysis.trials[0].window, analysis.phases[0].window):
+        assert window.duration_s == pytest.approx(window.end_s - window.start_s - window.paused_s)
+        # the command may end before it is written down that it goes on
+        assert window.paused_s == pytest.approx(continued.mono_s - paused.mono_s, abs=0.2)
+    assert any("Ctrl-Z" in warning for warning in analysis.warnings)
+
+
+ELSEWHERE = """
+import subprocess, sys
+worker = "import sys, time\\n" + sys.argv[2]
+p = subprocess.Popen([sys.executable, "-uc", worker], start_new_session=True)
+open(sys.argv[1], "w").write(str(p.pid))
+"""
+SPEAKS = "for i in range(600): print(i); time.sleep(0.05)"
+
+
+@pytest.mark.parametrize("presses", [2, 3])
+def test_ctrl_c_ends_the_listening_to_a_process_of_another_session(
+    tmp_path: Path, presses: int
+) -> None:
+    """It is named while it is waited for; it is not ours to end."""
+    ready = tmp_path / "pid"
+    words = ["--gpu", "none", "--", sys.executable, "-c", ELSEWHERE, str(ready), SPEAKS]
+    process = start(tmp_path, *words)
+    assert process.stderr is not None
+    said = process.stderr.readline().decode()
+    worker = int(ready.read_text())
+    assert f"(process {worker}) goes on writing" in said
+    for _ in range(presses):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    _, err = process.communicate(timeout=20)
+    # the third press may come when the recording has ended, and ends the writing of the page
+    assert process.returncode == 0 or presses == 3
+    assert presses == 3 or f"(process {worker}), not of the command's session" in err.decode()
+    assert read_run(the_run(tmp_path))["ended"] is not None
+    assert read_run(the_run(tmp_path))["trials"][0]["left_behind"] == 1
+
+
+def test_who_is_silent_and_holds_the_output_is_named_when_it_is_closed(tmp_path: Path) -> None:
+    """What it says later is in no record."""
+    ready = tmp_path / "pid"
+    words = [sys.executable, "-c", ELSEWHERE, str(ready), "time.sleep(20)"]
+    _, _, err = run_once(tmp_path, "--gpu", "none", "--", *words)
+    worker = int(ready.read_text())
+    assert f"(process {worker}), not of the command's session" in err
+    os.kill(worker, signal.SIGKILL)

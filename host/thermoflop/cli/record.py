@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 EPILOG = """\
 The exit code is the command's own, 128+n when signal n ended it, 127 when there is no such command.
 Recording goes on until every process of the command has ended. Ctrl-C reaches the command once; a
-second one asks it to terminate, a third one kills it. Lines of the form KEY=value in the output,
-and thermoflop.mark("prefill", tokens=2048) in Python, put phases and numbers on the time axis.
+second one asks it to terminate, a third one kills it; Ctrl-Z stops both, and no time has the pause
+in it. A command in quotes runs by its words; what needs a shell is sh -c '...'.
+Lines of the form KEY=value in the output, and thermoflop.mark("prefill", tokens=2048) in Python,
+put phases and numbers on the time axis.
 A mark has its own clock; a printed line is stamped when it is read: flush each one. Python is told
 to (PYTHONUNBUFFERED=1, unless you set it); phases that came late in one piece get no times.
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_POINTS = 3000  # of a curve: more than the pixels of a wide page
 MAX_BANDS = 400  # and marks: more cannot be told apart, and would make the page large
 _MARKED = {
+    "paused": "stopped (Ctrl-Z)",
+    "continued": "continued",
     "gpu_lost": "GPU lost",
     "gpu_back": "GPU back",
     "reboot": "board restarted",

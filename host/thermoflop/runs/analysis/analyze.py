@@ -10,7 +10,13 @@ from thermoflop.runs.analysis.data import RunData, load
 from thermoflop.runs.analysis.energy import Meter
 from thermoflop.runs.analysis.figures import Analysis, Heat, WindowFigures
 from thermoflop.runs.analysis.gaps import longest_step_s
-from thermoflop.runs.analysis.phases import HELD_BACK, Window, phase_windows, trial_windows
+from thermoflop.runs.analysis.phases import (
+    HELD_BACK,
+    Window,
+    pauses,
+    phase_windows,
+    trial_windows,
+)
 from thermoflop.runs.analysis.predicted import assume_work, compared
 from thermoflop.runs.analysis.thermal import (
     ThermalFit,
@@ -220,6 +226,9 @@ def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
         )
     if data.bad_lines:
         warnings.append(f"{data.bad_lines} lines of the board were not believed")
+    stopped_s = sum(end_s - start_s for start_s, end_s in pauses(data))
+    if stopped_s > 0:
+        warnings.append(f"stopped for {stopped_s:.1f} s (Ctrl-Z): no part of the times")
     output = data.run.get("output")
     for key, text in _LEFT_OUT.items():
         missing = output.get(key) if isinstance(output, dict) else None

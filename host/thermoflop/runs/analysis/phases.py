@@ -56,11 +56,12 @@ class Window:
     last: dict[str, Any] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
     untimed: str | None = None
+    paused_s: float = 0.0  # within it: stopped by Ctrl-Z
 
     @property
     def duration_s(self) -> float:
-        """Its length."""
-        return self.end_s - self.start_s
+        """Its length, less the time that the command was stopped."""
+        return self.end_s - self.start_s - self.paused_s
 
 
 def trial_windows(data: RunData) -> list[Window]:
@@ -78,7 +79,28 @@ def trial_windows(data: RunData) -> list[Window]:
         elif event.ev == "child_end" and index in windows:
             windows[index].end_s = t_s
             windows[index].exit_code = event.detail.get("exit_code")
-    return sorted(windows.values(), key=lambda window: window.start_s)
+    return _less_pauses(data, sorted(windows.values(), key=lambda window: window.start_s))
+
+
+def pauses(data: RunData) -> list[tuple[float, float]]:
+    """When command and recorder were stopped by Ctrl-Z, on the run's axis."""
+    spans: list[tuple[float, float]] = []
+    start_s: float | None = None
+    for event in data.events:
+        if event.ev == "paused":
+            start_s = data.t_s(event.mono_s)
+        elif event.ev == "continued" and start_s is not None:
+            spans.append((start_s, data.t_s(event.mono_s)))
+            start_s = None
+    return spans
+
+
+def _less_pauses(data: RunData, windows: list[Window]) -> list[Window]:
+    spans = pauses(data)
+    for window in windows if spans else []:
+        within_s = (min(b, window.end_s) - max(a, window.start_s) for a, b in spans)
+        window.paused_s = sum(max(0.0, each_s) for each_s in within_s)
+    return windows
 
 
 def phase_windows(data: RunData, trials: list[Window] | None = None) -> list[Window]:
@@ -95,7 +117,7 @@ def phase_windows(data: RunData, trials: list[Window] | None = None) -> list[Win
             if event.ev == "mark" and trial.start_s <= data.t_s(event.mono_s) < until_s
         ]
         windows += _phases_of(marks, trial, data)
-    return windows
+    return _less_pauses(data, windows)
 
 
 def _phases_of(marks: list[HostEvent], trial: Window, data: RunData) -> list[Window]:

@@ -21,6 +21,7 @@ from thermoflop.base.files import BINARY
 from thermoflop.errors import StorageError
 from thermoflop.pico.track import HostEvent
 from thermoflop.runs.child.printed import MERGE_S, PrintedMarks
+from thermoflop.runs.child.process import pipe_holders
 
 CHILD_LOG = "child.log"
 _CHUNK_BYTES = 256 << 10  # four times what a pipe holds on Linux
@@ -82,7 +83,9 @@ class OutputPump:
         self._log = log
         self._selector = selectors.DefaultSelector()
         self._echo: list[int | None] = list(echo)
-        self._last_group = threading.Event()
+        self._last_group, self._abandoned = threading.Event(), threading.Event()
+        self._inodes = {os.fstat(pipe.fileno()).st_ino for pipe in pipes}
+        self.cut_off: list[str] = []  # who held a pipe when it was closed
         self._taking = threading.Lock()
         self._heard_s = time.monotonic()
         if _WAITS_FOR_PIPES:
@@ -101,14 +104,27 @@ class OutputPump:
         thread.start()
         return thread
 
-    def finish(self) -> None:
-        """Call when all processes of the command have ended: take what is left and stop."""
+    def end_when_quiet(self) -> None:
+        """Call when all processes of the command have ended: take what is left and stop.
+
+        A process that is none of them may hold a pipe open; as long as it speaks, it is heard.
+        """
         self._last_group.set()
-        for thread in self._threads:
-            while thread.is_alive():
-                thread.join(_POLL_S)
-                if not _WAITS_FOR_PIPES and time.monotonic() - self._heard_s > _QUIET_S:
-                    break  # a thread that waits for a pipe cannot be called back
+
+    def abandon(self) -> None:
+        """Stop, whoever still speaks."""
+        self._abandoned.set()
+
+    def is_running(self) -> bool:
+        """Whether output may still come."""
+        # a thread that waits for a pipe cannot be called back
+        silent = not _WAITS_FOR_PIPES and time.monotonic() - self._heard_s > _QUIET_S
+        stuck = not _WAITS_FOR_PIPES and self._abandoned.is_set()
+        return any(thread.is_alive() for thread in self._threads) and not (silent or stuck)
+
+    def holders(self) -> list[str]:
+        """The processes that hold a pipe open, as ``python3 (process 123)``; Linux tells."""
+        return pipe_holders(self._inodes)
 
     def _read_to_end(self, which: int, pipe: IO[bytes]) -> None:
         """All of one pipe, where a thread has to wait for each."""
@@ -132,7 +148,9 @@ class OutputPump:
                 marks.turn(time.monotonic())
             if ready:
                 quiet_from_s = time.monotonic()
-            elif self._last_group.is_set() and time.monotonic() - quiet_from_s > _QUIET_S:
+            is_quiet = time.monotonic() - quiet_from_s > _QUIET_S
+            if self._abandoned.is_set() or (self._last_group.is_set() and is_quiet):
+                self.cut_off = self.holders()
                 break
             for key, _ in ready:
                 self._drain(key)

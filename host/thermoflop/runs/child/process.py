@@ -131,6 +131,34 @@ def session_members(leader: int) -> list[int]:
     return [pid for pid in _processes() if _belongs(pid, leader)]
 
 
+def pipe_holders(inodes: set[int]) -> list[str]:
+    """The other processes that have one of these pipes open, by name and number; Linux tells."""
+    links = {f"pipe:[{inode}]" for inode in inodes}
+    if not _PROC.joinpath("self", "fd").exists():
+        return []
+    return [
+        f"{_name(pid)} (process {pid})"
+        for pid in _processes()
+        if pid != os.getpid() and links & _open_files(pid)
+    ]
+
+
+def _open_files(pid: int) -> set[str]:
+    found = set()
+    with contextlib.suppress(OSError):  # it ended, or is somebody else's
+        for entry in os.scandir(_PROC / str(pid) / "fd"):
+            with contextlib.suppress(OSError):
+                found.add(os.readlink(entry.path))  # noqa: PTH115
+    return found
+
+
+def _name(pid: int) -> str:
+    try:
+        return (_PROC / str(pid) / "comm").read_text(errors="replace").strip()
+    except OSError:
+        return "a program"
+
+
 def _processes() -> list[int]:
     return [int(entry.name) for entry in os.scandir(_PROC) if entry.name.isdigit()]
 

@@ -83,15 +83,16 @@ class Trial:
     exit_code: int | None = None
     signal: str | None = None
     left_behind: int = 0
+    paused_s: float = 0.0  # stopped by Ctrl-Z
     log_from_bytes: int = 0
     log_to_bytes: int = 0
 
     @property
     def duration_s(self) -> float | None:
-        """From its start to the end of its first process."""
+        """From its start to the end of its first process, less the time that it was stopped."""
         if self.started_s is None or self.ended_s is None:
             return None
-        return self.ended_s - self.started_s
+        return self.ended_s - self.started_s - self.paused_s
 
     def to_json(self) -> dict[str, Any]:
         """The trial as it stands in run.json."""

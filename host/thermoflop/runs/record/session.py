@@ -38,6 +38,7 @@ from thermoflop.runs.record.queue import ItemQueue
 from thermoflop.runs.record.sources import is_urgent, open_board, open_gpus
 
 TURN_S = 0.1  # how late a record may be written and a signal passed on
+_SAY_AFTER_S = 1.0  # twice the silence that ends the listening
 _OTHERS_EVERY_S = 0.2  # finding them reads /proc of every process
 
 
@@ -73,6 +74,7 @@ class _Session:
         self._trials = trials(plan)
         self._clocks = ClockWatch()
         self._left_out = 0
+        self._cut_off: list[str] = []
         self._enough = False  # says the watcher
         self._predictions: dict[str, Any] | None = None
 
@@ -174,12 +176,12 @@ class _Session:
         trial.started_s = child.started_s
         who = {"trial": trial.index, "variant": trial.variant, "warmup": trial.warmup}
         self._event("child_start", {**who, "pid": child.pid}, child.started_s)
-        while child.is_running():
+        while child.is_running() and not self._signals.gives_up:
             self._turn()
             self._signals.check_grace()
         self._note_end(trial, child)
         self._wait_for_others(trial, child)
-        pump.finish()
+        self._wait_for_output(trial, pump)
         self._left_out += sum(marks.left_out for marks in pump.marks)
         trial.all_ended_s = time.monotonic()
         trial.log_to_bytes = self._log.n_bytes
@@ -205,12 +207,39 @@ class _Session:
                 "they end (Ctrl-C ends them)"
             )
         looked_s = time.monotonic()
-        while others:
+        while others and not self._signals.gives_up:
             self._turn()
             self._signals.check_grace()
             if time.monotonic() - looked_s >= _OTHERS_EVERY_S:
                 looked_s = time.monotonic()
                 others = child.others()
+
+    def _wait_for_output(self, trial: Trial, pump: OutputPump) -> None:
+        """Go on while a process that is none of the command's speaks into its output."""
+        pump.end_when_quiet()
+        from_s, holders = time.monotonic(), list[str]()
+        while pump.is_running():
+            self._turn()
+            if not holders and time.monotonic() - from_s > _SAY_AFTER_S:
+                holders = pump.holders()
+                if holders:
+                    self._say(
+                        f"the command has ended, and {', '.join(holders)} goes on writing to its "
+                        "output; recording until that is silent (Ctrl-C twice ends it)"
+                    )
+            if self._signals.wants_end:
+                pump.abandon()
+        trial.left_behind += len(pump.cut_off or holders)
+        self._cut_off += pump.cut_off
+
+    def _pause(self) -> None:
+        """Ctrl-Z: a span of the record in which neither command nor recorder ran."""
+        self._event("paused", {})
+        paused_s = self._signals.stop_here()
+        for trial in self._trials:
+            if trial.started_s is not None and trial.ended_s is None:
+                trial.paused_s += paused_s
+        self._event("continued", {"paused_s": round(paused_s, 6)})
 
     def _turn(self, wait_s: float = TURN_S) -> None:
         """Wait a little, then write down what came in."""
@@ -219,6 +248,9 @@ class _Session:
         if self._signals.received is not None:
             self._wake.clear()  # or a signal would turn the waiting into a busy loop
         self._drain()
+        if self._signals.stop_asked:
+            self._wake.clear()
+            self._pause()
         step = self._clocks.look()
         if step is not None:
             self._event("clock_step", step)
@@ -314,6 +346,11 @@ class _Session:
             notices.append(
                 f"child.log lacks its last {self._log.lost_bytes} bytes: {self._log.why}"
             )
+        notices += [
+            f"{name}, not of the command's session, kept its output open: what it wrote after the "
+            "command's end is not all recorded"
+            for name in self._cut_off
+        ]
         if self._queue.dropped:
             notices.append(f"{self._queue.dropped} records were dropped: the disk was too slow")
         if self._marks.bad:
