@@ -76,8 +76,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _show_counters(elapsed_s: float, link: Link) -> None:
     """What has come so far, as the line of progress on a terminal."""
+    from thermoflop.pico.ports import is_simulated
+
     counters, last = link.tracker.counters, link.tracker.last_sample
     parts = [f"{elapsed_s:6.0f} s", f"{counters.samples} samples"]
+    if is_simulated(link.target.url):
+        parts.append("simulated board")
     if last is not None:
         parts.append("no valid reading" if last.temp_c is None else f"{last.temp_c:.2f} °C")
         parts.append("fan on" if last.fan else "fan off")
@@ -91,6 +95,7 @@ def _show_counters(elapsed_s: float, link: Link) -> None:
 
 
 def _print_result(result: RunResult, picture: Path | None, args: argparse.Namespace) -> None:
+    from thermoflop.pico.ports import is_simulated
     from thermoflop.report.summary import summary_lines
 
     counters = result.counters.to_json()
@@ -106,6 +111,8 @@ def _print_result(result: RunResult, picture: Path | None, args: argparse.Namesp
         "summary": result.summary.to_json(),
     }
     lines = summary_lines(result.summary, counters, result.clocks)
+    if is_simulated(args.port or ""):
+        lines.append(f"{'board':<12} simulated: its figures are no measurement")
     lines.append(f"{'folder':<12} {result.folder}")
     if picture:
         lines.append(f"{'picture':<12} {picture}")

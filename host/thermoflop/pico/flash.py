@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from thermoflop.errors import BoardError
 from thermoflop.pico.firmware import Firmware, FirmwareFile
 from thermoflop.pico.mpremote import Mpremote, source_of
-from thermoflop.pico.ports import Target, open_port
+from thermoflop.pico.ports import Target, is_simulated, open_port
 from thermoflop.pico.wire import Hello, LineSplitter, decode, encode_command, printable
 
 OLDEST = (1, 22)  # from there on a write to USB says how many bytes it took
@@ -74,7 +74,7 @@ def flash(
     ``wait_s`` is how long to wait for the board's hello, None for not at all. BoardError says in
     one sentence what went wrong and which firmware the board now holds.
     """
-    if target.url.startswith("sim:"):
+    if is_simulated(target.url):
         raise BoardError(f"{target.url} is a simulated board, which has no flash to write to")
     port = target.find()
     open_port(port).close()  # busy, forbidden, no serial port: said better than mpremote would

@@ -93,6 +93,11 @@ class Target:
         return not self.url.startswith("/dev/pts/")
 
 
+def is_simulated(url: str) -> bool:
+    """Whether a port is a simulated board in this process."""
+    return url.startswith("sim:")
+
+
 def list_ports() -> list[PortInfo]:
     """Every serial port that the system names, boards first."""
     from serial.tools import list_ports as pyserial_ports
@@ -190,7 +195,7 @@ def _why_not(url: str, error: Exception) -> str:
     if url.startswith(_NETWORK) and not re.fullmatch(r"[^/]+//[^/?#]+:\d{1,5}([/?#].*)?", url):
         return f"port {name} is not understood: expected {url.partition('://')[0]}://HOST:PORT"
     if isinstance(error, ValueError):
-        see = "simulate --help" if url.startswith("sim:") else "ports"
+        see = "simulate --help" if is_simulated(url) else "ports"
         return f"port {name} is not understood ({printable(str(error))}); see `thermoflop {see}`"
     if number == errno.ENOENT:
         return f"there is no port {name}"

@@ -73,19 +73,22 @@ def page(runs: Sequence[Analysis]) -> str:
 
 
 def _section(analysis: Analysis, number: int) -> list[str]:
+    from thermoflop.runs.analysis.data import simulated
+
     run = analysis.data.run
     parts = [f'<p class="soft">{escaped(_what(run))}</p>']
     parts += [f'<p class="warn">{escaped(text)}</p>' for text in analysis.warnings]
     parts.append(tables.figures(analysis))
-    predicted = "Predicted and measured", predictions(analysis)
+    said = f" ({simulated(run)} simulated)" if simulated(run) else ""
+    predicted = f"Predicted and measured{said}", predictions(analysis)
     parts += [_titled(*predicted), _chart(number)] if analysis.predicted else [_chart(number)]
     for title, text in (
         predicted if not analysis.predicted else ("", ""),
-        ("Phases", tables.windows(analysis.phases, phases=True)),
-        ("Trials", tables.windows(analysis.trials, phases=False)),
-        ("Heat", tables.heat(analysis.heat)),
-        ("Throttling", tables.throttling(analysis)),
-        ("Throughput and temperature", tables.effects(analysis)),
+        (f"Phases{said}", tables.windows(analysis.phases, phases=True)),
+        (f"Trials{said}", tables.windows(analysis.trials, phases=False)),
+        (f"Heat{said}", tables.heat(analysis.heat)),
+        (f"Throttling{said}", tables.throttling(analysis)),
+        (f"Throughput and temperature{said}", tables.effects(analysis)),
         ("Where this comes from", _provenance(analysis)),
     ):
         parts.append(_titled(title, text))

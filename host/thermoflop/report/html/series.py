@@ -82,14 +82,27 @@ def _board(analysis: Analysis, zero: float) -> dict[str, Any]:
         if value is not None
     ]
     return {
-        "curves": [_curve("board", "board", board.t_s - zero, board.temp_c, board.stretch)],
+        "curves": [
+            _curve(
+                f"board{analysis.data.label('board')}",
+                "board",
+                board.t_s - zero,
+                board.temp_c,
+                board.stretch,
+            )
+        ],
         "levels": levels,
     }
 
 
 def _gpu(analysis: Analysis, zero: float, field: str, levels: tuple[str, ...]) -> dict[str, Any]:
     curves = [
-        _curve(f"GPU {gpu}", f"gpu{gpu % 4}", columns["t_s"] - zero, columns[field])
+        _curve(
+            f"GPU {gpu}{analysis.data.label('GPU')}",
+            f"gpu{gpu % 4}",
+            columns["t_s"] - zero,
+            columns[field],
+        )
         for gpu, columns in analysis.data.gpus.items()
         if field in columns
     ]

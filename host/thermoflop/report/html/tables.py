@@ -60,15 +60,21 @@ def figures(analysis: Analysis) -> str:
     code = analysis.data.run.get("exit_code")
     if isinstance(code, int):
         entries.append((str(code), "exit code"))
+    gpu, board = analysis.data.label("GPU"), analysis.data.label("board")
     if any(t.energy for t in analysis.trials):
-        entries.append((quantity(_sum(analysis.trials, "joules"), "J"), "GPU energy, all trials"))
-    entries += [(f"{h.max_c:.1f} °C", f"{h.name}, hottest") for h in analysis.heat]
+        entries.append(
+            (quantity(_sum(analysis.trials, "joules"), "J"), f"GPU energy, all trials{gpu}")
+        )
+    entries += [
+        (f"{h.max_c:.1f} °C", f"{h.name}, hottest{analysis.data.label(h.name.split()[0])}")
+        for h in analysis.heat
+    ]
     shares = [share for gpu, share in analysis.throttled_share.items() if gpu in analysis.data.own]
     if shares:
         share = max(shares)
-        entries.append((f"{100 * share:.1f} %", "of the time a GPU throttled"))
+        entries.append((f"{100 * share:.1f} %", f"of the time a GPU throttled{gpu}"))
     if analysis.fan_duty is not None:
-        entries.append((f"{100 * analysis.fan_duty:.0f} %", "of the time the fan ran"))
+        entries.append((f"{100 * analysis.fan_duty:.0f} %", f"of the time the fan ran{board}"))
     if analysis.b_over_a is not None:
         entries.append((_percent(analysis.b_over_a), "B takes longer than A (negative: less)"))
     cells = (f"<div><b>{escaped(a)}</b><span>{escaped(b)}</span></div>" for a, b in entries)
@@ -240,10 +246,10 @@ def comparison(runs: Sequence[Analysis]) -> str:
                 f"{index}. {analysis.data.name}",
                 seconds(times.mean) + _times(times) if times else DASH,
                 number(sum(tokens) / len(tokens) if tokens else None),
-                quantity(_sum(analysis.trials, "joules"), "J"),
+                quantity(_sum(analysis.trials, "joules"), "J") + analysis.data.label("GPU"),
                 number(sum(per) / len(per) if per else None),
                 _share(share),
-                number(hottest),
+                number(hottest) + (analysis.data.label("GPU") or analysis.data.label("board")),
             ]
         )
     head = ["run", "command A", "tokens/s", "GPU energy", "J/token", "throttled", "hottest °C"]

@@ -37,6 +37,8 @@ _DASH = "6 4"  # of a threshold
 
 def draw_run(folder: Path) -> Path:
     """Draw the run in ``folder`` into that folder; the path of the picture."""
+    from thermoflop.runs.analysis.data import simulated
+
     tracer = Tracer()
 
     def traced() -> Iterator[Any]:
@@ -52,6 +54,8 @@ def draw_run(folder: Path) -> Path:
     when = run.get("started", {}).get("utc", folder.name)
     name = printable(str(run.get("name", "run")))
     title = f"{name}  ·  {when.replace('T', ' ').replace('Z', ' UTC')}"
+    if simulated(run):
+        title += f"  ·  {simulated(run)} simulated"
     path = folder / PICTURE
     write_text(str(path), draw(tracer.trace(), title, subtitle(summary)))
     return path

@@ -30,26 +30,28 @@ def lines(analysis: Analysis) -> list[str]:
         rows.append(("B over A", f"{100 * ratio.mean:+.2f}{error} %"))
     repeated = len(analysis.trials) > 1
     for trial in analysis.trials[:MAX_WINDOWS]:
-        text = _window(trial) + (", a warm-up" if trial.window.warmup else "")
+        text = _window(trial, analysis) + (", a warm-up" if trial.window.warmup else "")
         rows.append((trial.window.name, text))
     for phase in analysis.phases[: max(0, MAX_WINDOWS - len(analysis.trials))]:
         of = f", trial {phase.window.trial}" if repeated else ""
-        rows.append((phase.window.name, _window(phase) + of))
+        rows.append((phase.window.name, _window(phase, analysis) + of))
     for heat in analysis.heat:
         text = f"{heat.min_c:.1f} min, {heat.mean_c:.1f} mean, {heat.max_c:.1f} max °C"
         if heat.fit is not None:
             text += f", time constant {heat.fit.tau_s:.1f} s"
-        rows.append((heat.name, text))
+        rows.append((heat.name, text + analysis.data.label(heat.name.split()[0])))
+    gpu, board = analysis.data.label("GPU"), analysis.data.label("board")
     for name, seconds in analysis.seconds_by_reason.items():
-        rows.append(("throttled", f"{describe_reason(name)}, {seconds:.1f} s"))
+        rows.append(("throttled", f"{describe_reason(name)}, {seconds:.1f} s" + gpu))
     if analysis.fan_duty is not None:
-        rows.append(("fan", f"on {100 * analysis.fan_duty:.1f} % of the time"))
+        rows.append(("fan", f"on {100 * analysis.fan_duty:.1f} % of the time{board}"))
     rows += [("note", warning) for warning in analysis.warnings]
     aligned = [f"{visible(name):<14} {visible(text)}" for name, text in rows]
     return aligned + predicted.lines(analysis)
 
 
-def _window(figures: WindowFigures) -> str:
+def _window(figures: WindowFigures, analysis: Analysis) -> str:
+    simulated = analysis.data.label("GPU")
     if figures.window.untimed:
         tokens = figures.window.sums.get("tokens")
         counted = "" if tokens is None else f", {tokens:.15g} tokens"
@@ -58,7 +60,7 @@ def _window(figures: WindowFigures) -> str:
     if figures.tokens_per_s is not None:
         text += f", {figures.tokens_per_s:.4g} tokens/s"
     if figures.joules is not None:
-        text += f", {quantity(figures.joules, 'J')}"
+        text += f", {quantity(figures.joules, 'J')}{simulated}"
         if figures.neighbours_energy:
             text += f" of GPU {', '.join(map(str, figures.own))}"
     elif figures.joules_why is not None:

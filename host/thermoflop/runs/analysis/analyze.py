@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.runs.analysis.compare import Spread, paired, spread
-from thermoflop.runs.analysis.data import RunData, load
+from thermoflop.runs.analysis.data import RunData, load, simulated
 from thermoflop.runs.analysis.energy import Meter
 from thermoflop.runs.analysis.figures import Analysis, Heat, WindowFigures
 from thermoflop.runs.analysis.gaps import longest_step_s
@@ -273,15 +273,3 @@ def _whose(data: RunData) -> list[str]:
     if facts.get("own_note"):
         warnings.append(str(facts["own_note"]))
     return warnings
-
-
-def simulated(run: dict[str, Any]) -> str:
-    """Which of board and GPU were simulated, as the run's own facts say; empty when neither."""
-    port, gpu = run.get("port"), run.get("gpu")
-    url = port.get("url") if isinstance(port, dict) else None
-    names = []
-    if isinstance(url, str) and url.startswith("sim:"):
-        names.append("board")
-    if isinstance(gpu, dict) and gpu.get("driver") == "simulated":
-        names.append("GPU")
-    return " and ".join(names)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.errors import InputError
 from thermoflop.pico.clock import ClockFit, ClockFitter
+from thermoflop.pico.ports import is_simulated
 from thermoflop.pico.settings import merge_settings
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import Hello, Sample, Settings
@@ -83,6 +84,10 @@ class RunData:
         own = gpu.get("own") if isinstance(gpu, dict) else None
         is_list = isinstance(own, list) and all(isinstance(each, int) for each in own)
         return list(own or ()) if is_list else list(self.gpus)
+
+    def label(self, source: str) -> str:
+        """What stands behind the figures of "GPU" or "board": that it was simulated, or nothing."""
+        return " (simulated)" if source in simulated(self.run) else ""
 
     def t_s(self, mono_s: float) -> float:
         """A moment of the monotonic clock on the run's axis."""
@@ -242,6 +247,18 @@ def devices(run: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
     listed = gpu.get("devices") if isinstance(gpu, dict) else None
     known = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     return {each["index"]: each for each in known if isinstance(each.get("index"), int)}
+
+
+def simulated(run: dict[str, Any]) -> str:
+    """Which of board and GPU were simulated, as the run's own facts say; empty when neither."""
+    port, gpu = run.get("port"), run.get("gpu")
+    url = port.get("url") if isinstance(port, dict) else None
+    names = []
+    if isinstance(url, str) and is_simulated(url):
+        names.append("board")
+    if isinstance(gpu, dict) and gpu.get("driver") == "simulated":
+        names.append("GPU")
+    return " and ".join(names)
 
 
 def _disbelieve(gpus: dict[int, dict[str, Column]], run: dict[str, Any]) -> dict[int, int]:

@@ -20,6 +20,7 @@ from typing import Any
 
 from thermoflop.errors import BoardError, CommandNotRunnable, ThermoflopError
 from thermoflop.marks import ENVIRONMENT
+from thermoflop.pico.ports import is_simulated
 from thermoflop.pico.track import HostEvent
 from thermoflop.runs import facts
 from thermoflop.runs.child.marks import MARKS, MarksFile
@@ -92,6 +93,7 @@ class _Session:
                 stack.push(self._gpus)
                 if self._gpus.is_waiting:
                     self._say(f"{self._gpus.absent}: the command starts, GPUs join when it does")
+            self._say_what_is_simulated()
             self._predictions = self._predict(why)
             self._sensor = (
                 choose_sensor(plan.gate, self._board, self._gpus) if plan.gate is not None else None
@@ -110,6 +112,13 @@ class _Session:
             self._write_run(None)
             self._take_in(waiting)
             return self._record()
+
+    def _say_what_is_simulated(self) -> None:
+        is_board = self._board is not None and is_simulated(self._board.link.target.url)
+        is_gpu = self._gpus is not None and self._gpus.facts.get("driver") == "simulated"
+        names = [name for name, is_it in (("board", is_board), ("GPU", is_gpu)) if is_it]
+        if names:
+            self._say(f"{' and '.join(names)} simulated: its figures are no measurement")
 
     def _predict(self, no_gpu: str | None) -> dict[str, Any] | None:
         """The prediction that the plan wishes for, before anything starts that could be lost."""
