@@ -26,6 +26,7 @@ The exit code is the command's own, 128+n when signal n ended it, 127 when there
 Recording goes on until every process of the command has ended. Ctrl-C reaches the command once; a
 second one asks it to terminate, a third one kills it; Ctrl-Z stops both, and no time has the pause
 in it. A command in quotes runs by its words; what needs a shell is sh -c '...'.
+It has no terminal of its own: what asks at one (sudo, ssh) cannot.
 Lines of the form KEY=value in the output, and thermoflop.mark("prefill", tokens=2048) in Python,
 put phases and numbers on the time axis.
 A mark has its own clock; a printed line is stamped when it is read: flush each one. Python is told

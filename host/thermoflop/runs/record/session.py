@@ -74,8 +74,7 @@ class _Session:
         self._signals = Signals(self._wake, plan.grace_s)
         self._trials = trials(plan)
         self._clocks = ClockWatch()
-        self._left_out = 0
-        self._cut_off: list[str] = []
+        self._left_out, self._cut_off = 0, list[str]()
         self._enough = False  # says the watcher
         self._predictions: dict[str, Any] | None = None
 
@@ -229,13 +228,12 @@ class _Session:
         from_s, holders = time.monotonic(), list[str]()
         while pump.is_running():
             self._turn()
-            if not holders and time.monotonic() - from_s > _SAY_AFTER_S:
-                holders = pump.holders()
-                if holders:
-                    self._say(
-                        f"the command has ended, and {', '.join(holders)} goes on writing to its "
-                        "output; recording until that is silent (Ctrl-C twice ends it)"
-                    )
+            late = not holders and time.monotonic() - from_s > _SAY_AFTER_S
+            if late and (holders := pump.holders()):
+                self._say(
+                    f"the command has ended, and {', '.join(holders)} goes on writing to its "
+                    "output; recording until that is silent (Ctrl-C twice ends it)"
+                )
             if self._signals.wants_end:
                 pump.abandon()
         trial.left_behind += len(pump.cut_off or holders)
@@ -243,6 +241,7 @@ class _Session:
 
     def _pause(self) -> None:
         """Ctrl-Z: a span of the record in which neither command nor recorder ran."""
+        self._wake.clear()
         self._event("paused", {})
         paused_s = self._signals.stop_here()
         for trial in self._trials:
@@ -258,7 +257,6 @@ class _Session:
             self._wake.clear()  # or a signal would turn the waiting into a busy loop
         self._drain()
         if self._signals.stop_asked:
-            self._wake.clear()
             self._pause()
         step = self._clocks.look()
         if step is not None:
@@ -332,9 +330,8 @@ class _Session:
 
     def _ended_with(self, ended: dict[str, Any] | None) -> int | None:
         """The exit code as run.json has it: a recorder that failed has none of its command's."""
-        if ended is None:
-            return None
-        return self._exit_code() or (None if ended["end"] == "failed" else 0)
+        failed = ended is None or ended["end"] == "failed"
+        return (self._exit_code() if ended else 0) or (None if failed else 0)
 
     def _own(self) -> dict[str, Any]:
         devices = self._gpus.facts["devices"] if self._gpus is not None else []
@@ -398,7 +395,7 @@ class _Session:
             "output": {
                 "bytes": self._log.n_bytes,
                 "lost_bytes": self._log.lost_bytes,
-                "lines_not_looked_at": 0,  # of runs of before; now all are
+                "lines_not_looked_at": 0,
                 "phases_left_out": self._left_out,
             },
             "marks": {"taken": self._marks.marks, "bad": self._marks.bad},
