@@ -268,8 +268,8 @@ def test_doctor_of_a_healthy_board_is_exit_code_0() -> None:
 
 def test_pico_asks_a_board_and_prints_its_answer() -> None:
     """Options before or after the verb, a negative value, a refusal with exit code 5."""
-    done = run("pico", "--port", "sim://?speed=20", "set", "off_c", "-5")
-    assert (done.returncode, done.stdout.split()) == (0, ["off_c", "-5.0"])
+    done = run("pico", "--port", "sim://?speed=20", "set", "t_min_c", "-5")
+    assert (done.returncode, done.stdout.split()) == (0, ["t_min_c", "-5.0"])
     done = run("pico", "get", "on_c", "--port", "sim://?speed=20", "--json")
     assert json.loads(done.stdout)["on_c"] == 29.0
     done = run("pico", "--port", "sim://?speed=20", "set", "on_c", "20")

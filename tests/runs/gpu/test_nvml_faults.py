@@ -7,6 +7,7 @@ its exit code is passed through, the other GPUs are read in full, and the reason
 from __future__ import annotations
 
 import math
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -230,6 +231,7 @@ def test_a_library_that_cannot_be_loaded_is_a_reason(
     ):
         (tmp_path / "pynvml.py").write_text(text)
         monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.delitem(sys.modules, "pynvml", raising=False)  # another test may have it
         outcome = recorded(tmp_path / "runs", None)
         assert outcome.exit_code == 3
         assert why in outcome.absent["gpu"]
