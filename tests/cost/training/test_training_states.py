@@ -1,0 +1,66 @@
+"""Training states of a mixture of experts, counted by hand.
+
+2 layers of width 256, 4 query and 2 key heads of 64, 8 experts of 512 of which 2 work on a token,
+1000 tokens, a head of its own.
+"""
+
+from __future__ import annotations
+
+import pytest
+import thermoflop as tf
+
+LAYERS, WIDTH, KEY_WIDTH, INNER, EXPERTS, TOKENS = 2, 256, 128, 512, 8, 1000
+EXPERT = LAYERS * EXPERTS * 3 * WIDTH * INNER
+ROUTER = LAYERS * EXPERTS * WIDTH
+ATTENTION = LAYERS * (2 * WIDTH * WIDTH + 2 * WIDTH * KEY_WIDTH)
+NORMS = (2 * LAYERS + 1) * WIDTH
+TABLES = 2 * TOKENS * WIDTH
+DENSE = ROUTER + ATTENTION + NORMS + TABLES
+CONFIG = {
+    "model_type": "mixtral", "vocab_size": TOKENS, "hidden_size": WIDTH,
+    "intermediate_size": INNER, "num_hidden_layers": LAYERS, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "max_position_embeddings": 4096, "num_local_experts": EXPERTS,
+    "num_experts_per_tok": 2, "tie_word_embeddings": False,
+}  # fmt: skip
+
+
+def nearly(value: float) -> object:
+    """The router, 0.1 % of these models, is taken to be divided as its experts are."""
+    return pytest.approx(value, rel=2e-3)
+
+
+def memory(**layout: int) -> object:
+    return tf.train(CONFIG, "h100", global_batch=64, sequence=128, **layout).memory
+
+
+@pytest.mark.parametrize(
+    ("zero", "weights", "gradients", "optimizer"),
+    [(0, 2, 2, 12), (1, 2, 2, 12 / 4), (2, 2, 2 / 4, 12 / 4), (3, 2 / 4, 2 / 4, 12 / 4)],
+)
+def test_every_stage_of_zero_divides_what_it_says(zero, weights, gradients, optimizer):
+    """Rajbhandari et al. 2020: 2 + 2 + 12 bytes a parameter over 4 replicas."""
+    held = memory(devices=4, zero=zero)
+    assert held.weight_bytes == pytest.approx(weights * (DENSE + EXPERT))
+    assert held.gradient_bytes == pytest.approx(gradients * (DENSE + EXPERT))
+    assert held.optimizer_bytes == pytest.approx(optimizer * (DENSE + EXPERT))
+
+
+def test_experts_that_are_spread_over_replicas_have_fewer_replicas():
+    """ep 4 over 8 replicas: a device holds 2 of 8 experts, which 2 groups of devices share."""
+    held = memory(devices=8, ep=4, zero=1)
+    assert held.weight_bytes == nearly(2 * (DENSE + EXPERT / 4))
+    assert held.optimizer_bytes == nearly(12 * (DENSE / 8 + EXPERT / 4 / 2))
+
+
+def test_experts_that_share_a_tensor_parallel_group_have_all_replicas():
+    """tp 2 and ep 2 over 8 devices: 4 replicas of everything; half of the matrices a device."""
+    held = memory(devices=8, tp=2, ep=2, zero=1)
+    split = ATTENTION / 2 + TABLES / 2 + EXPERT / 2
+    assert held.weight_bytes == nearly(2 * (split + ROUTER + NORMS))
+    assert held.optimizer_bytes == nearly(12 * (split + ROUTER + NORMS) / 4)
+
+
+def test_a_stage_of_a_pipeline_holds_its_layers_and_as_many_micro_batches_as_there_are_stages():
+    """Two stages of one layer each: half of the layers' states, two micro-batches alive."""
+    whole, staged = memory(devices=1), memory(devices=2, pp=2)
+    assert staged.activation_bytes == pytest.approx(whole.activation_bytes * 0.5 * 2)
