@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
 # ``-m quick``: a verdict on every room in some 20 s of processor time; only these are imported.
@@ -28,6 +29,12 @@ SLOW = frozenset({
     "test_the_profile_is_written_where_it_is_said_and_estimates_as_measured",
     "test_without_a_place_the_name_is_the_place",
 })  # fmt: skip
+
+# Small systems are solved by the thousand: threads of the linear algebra only add to that. And how
+# busy the machine is says nothing of a test's inputs.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 # A shell starts what it puts in the background with Ctrl-C and Ctrl-\ ignored, and every process
 # of a test would inherit that.

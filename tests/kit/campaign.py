@@ -143,15 +143,18 @@ def warm() -> None:
     import sympy  # noqa: F401
 
 
-def outcomes(drawn: list[HostMutant], workers: int) -> Iterator[tuple[HostMutant | None, Outcome]]:
-    """First the unchanged tree, then each mutant, with what came of it; as they are done."""
+def outcomes(
+    drawn: list[HostMutant], workers: int, *, passed: bool = False
+) -> Iterator[tuple[HostMutant | None, Outcome]]:
+    """First the unchanged tree, unless its tests ``passed``, then each mutant; as they are done."""
     warm()
     imports = Imports()
     runs = [Run(imports.groups_of(mutant.module), mutant) for mutant in drawn]
     needed = sorted({path for run in runs for group in run.groups for path in group})
     with tempfile.TemporaryDirectory() as folder:
         trees = [copy_tree(Path(folder) / str(number)) for number in range(workers)]
-        yield from _side_by_side(trees, [Run(((path,),)) for path in needed])
+        if not passed:
+            yield from _side_by_side(trees, [Run(((path,),)) for path in needed])
         yield from _side_by_side(trees, runs)
 
 
