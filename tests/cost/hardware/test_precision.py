@@ -1,0 +1,56 @@
+"""Widths of the formats, from what a group of elements is stored as, and what stays unquantized."""
+
+from __future__ import annotations
+
+import pytest
+import thermoflop as tf
+from kit.made_up import HEAD_MATRIX, LAYERS, MATRICES, NORMS, WIDTH, decoder
+from thermoflop.cost.hardware.precision import choose_precision
+
+# Bits of an element in a layer's matrix, with its share of the scales and zeros of its group.
+BITS = {
+    "fp32": 32, "tf32": 32, "bf16": 16, "fp16": 16, "fp8": 8, "int8": 8,
+    "int8-wo": 8 + 16 / 128,  # a 16-bit scale for 128
+    "int4": 4 + (16 + 4) / 128, "awq": 4 + (16 + 4) / 128, "gptq": 4 + (16 + 4) / 128,
+    "mxfp4": 4 + 8 / 32,  # OCP MX v1.0: an 8-bit scale for 32
+    "nvfp4": 4 + 8 / 16,  # an fp8 scale for 16
+    "nf4": 4 + 32 / 64,  # QLoRA: an fp32 scale for 64
+    "nf4-dq": 4 + 8 / 64 + 32 / (64 * 256),  # the scale in 8 bits, an fp32 scale for 256 of them
+    "q4_1": 4 + (16 + 16) / 32, "q8_0": 8 + 16 / 32,  # ggml: 16-bit scale (and minimum) for 32
+    "q6_k": 6 + (16 * 8 + 16) / 256,  # 16 8-bit scales and a 16-bit one for 256
+    "gptq-3bit": 3, "int4-g64": 4 + (16 + 4) / 64, "exl2-4.0": 4,
+}  # fmt: skip
+# What heads and tables are stored in, where it is not 16 bits (exl2: convert.py's default head).
+UNQUANTIZED = {"fp32": 32, "tf32": 32, "q4_1": BITS["q6_k"], "q6_k": BITS["q6_k"],
+               "q8_0": BITS["q8_0"], "exl2-4.0": 6}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BITS)
+def test_weights_take_the_bits_of_their_group_and_tables_stay_wide(name):
+    precision = choose_precision(name)
+    assert precision.weight_bits == pytest.approx(BITS[name], rel=2e-3)
+    assert precision.kept_bits == pytest.approx(UNQUANTIZED.get(name, 16), rel=2e-3)
+    held = tf.fit(decoder(), "h100", dtype=name).memory.weight_bytes
+    wide = 2 * HEAD_MATRIX + LAYERS * NORMS + WIDTH
+    in_bits = LAYERS * MATRICES * BITS[name] + wide * UNQUANTIZED.get(name, 16)
+    assert held == pytest.approx(in_bits / 8, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "activation_bytes", "computes_in"),
+    [("fp32", 4, "fp32"), ("tf32", 4, "tf32"), ("bf16", 2, "bf16"), ("fp8", 2, "fp8"),
+     ("int8", 2, "int8"), ("int4", 2, "fp16"), ("nvfp4", 2, "fp4"), ("mxfp4", 2, "bf16")],
+)  # fmt: skip
+def test_a_format_computes_in_the_unit_that_takes_it(name, activation_bytes, computes_in):
+    precision = choose_precision(name)
+    assert precision.activation_bytes == activation_bytes
+    assert precision.compute == computes_in
+    assert precision.kv_bytes == activation_bytes  # the cache is as wide, unless it is said
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("fp32", 4), ("bf16", 2), ("fp8", 1), ("int8", 1), ("int4", (4 + 0.25) / 8)]
+)
+def test_the_cache_has_a_format_of_its_own(name, size):
+    """int4: a 16-bit scale for 64 elements."""
+    assert choose_precision("bf16", name).kv_bytes == size
