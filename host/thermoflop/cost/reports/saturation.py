@@ -73,5 +73,9 @@ def saturation_text(rows: list[Saturation]) -> str:
             ]
         )  # fmt: skip
     turn = next((row.batch for row in rows if row.binds == "compute"), None)
-    verdict = "memory binds throughout" if turn is None else f"computing binds from batch {turn} on"
+    verdict = (
+        "computing binds at none of these batches"
+        if turn is None
+        else f"computing binds from batch {turn} on"
+    )
     return f"{table(cells)}\n{verdict}"

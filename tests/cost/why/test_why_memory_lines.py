@@ -1,0 +1,104 @@
+"""The lines behind memory, energy and rates, on a made-up model and device, by hand."""
+
+from __future__ import annotations
+
+import pytest
+import thermoflop as tf
+from kit.made_up import (
+    DEVICE,
+    HEAD_MATRIX,
+    KEY_WIDTH,
+    LAYERS,
+    MATRICES,
+    NORMS,
+    WIDTH,
+    decoder,
+    rates,
+)
+from thermoflop.base.record import replace
+from thermoflop.cost.reports.saturation import saturation, saturation_text
+from thermoflop.cost.why.number import why_number
+from thermoflop.cost.why.table import formula_text
+
+BATCH, PROMPT, GENERATE = 4, 100, 5
+PARAMS = 2 * HEAD_MATRIX + LAYERS * (MATRICES + NORMS) + WIDTH
+
+
+@pytest.fixture(scope="module")
+def estimate() -> tf.Estimate:
+    slow = rates(
+        matmul=0.5, attention=0.25, weights=0.8, cache=0.4, activations=0.2, link=0.6, m_half=32,
+        kernel_gap_s=5e-6, step_s=1e-3, sequence_s=2e-5, collective_s=7e-6, prompt_s=4e-3,
+        launch_overhead_s=3e-6, weight_bytes_per_core_cycle=30,
+    )  # fmt: skip
+    return tf.estimate(
+        decoder(), DEVICE, batch=BATCH, prompt=PROMPT, generate=GENERATE, profile=slow
+    )
+
+
+def test_the_cache_is_its_elements_times_sequences_and_bytes(estimate):
+    token = LAYERS * 2 * KEY_WIDTH
+    held = token * (PROMPT + GENERATE)
+    why = why_number(estimate, "memory.cache")
+    assert why.formula[1] == f"  = ({held:,} + 0) x {BATCH} x 2 B"
+    assert why.formula[2].startswith(f"  = {held * BATCH * 2:,} B")
+    assert why_number(estimate, "model.kv").formula[1] == f"  = {token} x 2 B = {2 * token:,} B"
+
+
+def test_the_weights_are_the_parameters_in_two_bytes(estimate):
+    rows = why_number(estimate, "memory.weights").rows
+    assert sum(int(count.replace(",", "")) for _, count, _ in rows) == PARAMS
+    assert why_number(estimate, "model.params").value == f"{PARAMS:,}"
+    assert estimate.memory.weight_bytes == 2 * PARAMS
+
+
+def test_memory_is_the_sum_of_its_parts_with_the_reserve(estimate):
+    memory = estimate.memory
+    assert memory.reserve_bytes == pytest.approx(0.7e9 + 0.02 * 10e9)
+    reserve = why_number(estimate, "memory.reserve")
+    assert reserve.formula[1] == "  = 0.7 GB + 0.02 x 10.0 GB = 0.9 GB"
+    parts = memory.weight_bytes + memory.kv_bytes + memory.activation_bytes + 0.9e9
+    assert memory.total_bytes == pytest.approx(parts)
+    together = why_number(estimate, "memory.total")
+    assert together.formula[1].endswith(f" + 0.9 GB = {parts / 1e9:.3f} GB")
+    assert together.formula[2] == f"{parts / 1e9:.3f} GB <= 10.0 GB: it fits"
+
+
+def test_energy_is_power_times_time_and_rise_power_times_resistance(estimate):
+    energy = estimate.energy
+    seconds = estimate.total.expected_s
+    assert energy.energy_j == pytest.approx(energy.power_w * seconds)
+    assert why_number(estimate, "energy.run").value == f"{energy.power_w * seconds:.2f} J"
+    each = energy.power_w * seconds / (BATCH * GENERATE)
+    assert why_number(estimate, "energy.token").value == f"{each:.3f} J"
+    assert why_number(estimate, "energy.rise").value == f"{energy.power_w * 0.1:.1f} °C"
+    assert why_number(estimate, "energy.power").value == f"{energy.power_w:.0f} W"
+
+
+def test_the_formula_has_every_rate_in_its_own_place(estimate):
+    text = formula_text(estimate.setting)
+    for line in (
+        "compute = (FLOP + 32 rows of padding) / (100 TFLOP/s x e), e = 0.50 in products, 0.25 in",
+        "memory  = bytes / (1.00 TB/s x e), e = 0.80 for weights, 0.40 cache, 0.20 activations",
+        "gap     = 5.00 µs; a step 1.00 ms, a sequence 20.0 µs, a prompt 4.00 ms; ridge 62.5",
+        "launching costs the host 3.00 µs a kernel of a prompt; decode steps are recorded",
+        "network = bytes / (100 GB/s x 0.60) + 7.00 µs for each step of a collective",
+    ):  # ridge: 100e12 x 0.5 / (1e12 x 0.8)
+        assert line in text
+
+
+def test_saturation_says_what_binds_at_each_batch_and_where_computing_begins_to():
+    slower = replace(DEVICE, peaks={"bf16": 10e12})
+
+    def at(batch: int) -> tf.Estimate:
+        return tf.estimate(decoder(), slower, batch=batch, prompt=10, generate=3, profile=rates())
+
+    rows = saturation(at)
+    turn = next(row.batch for row in rows if row.binds == "compute")
+    assert all(row.binds == "memory" for row in rows if row.batch < turn)
+    assert saturation_text(rows).endswith(f"computing binds from batch {turn} on")
+    assert [row.tokens_per_s for row in rows] == [at(b.batch).decode_tokens_per_s for b in rows]
+    slow = saturation(lambda batch: tf.estimate(
+        decoder(), DEVICE, batch=batch, prompt=10, generate=3, profile=rates(step_s=1.0)
+    ))  # fmt: skip
+    assert saturation_text(slow).endswith("computing binds at none of these batches")
