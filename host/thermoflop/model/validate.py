@@ -7,6 +7,10 @@ for what the measurement itself defines otherwise:
 - ``ssm_scan`` and ``linear_attn_scan`` are left out: the library's slow path is no algorithm.
 - bytes of cache are compared with what the library keeps. Only Falcon's class keeps more than
   the architecture needs (it repeats key heads first): there, with what the architecture needs.
+- ``other`` in a record is what its author found no name for: it is held against the sum of all
+  groups that the record does not name.
+
+What cannot be read or run is one failed comparison, and the rest goes on.
 """
 
 from __future__ import annotations
@@ -51,19 +55,17 @@ class Comparison:
 def compare_record(entry: dict[str, Any]) -> Iterator[Comparison]:
     """All comparisons of one record."""
     name, family = str(entry.get("name", "?")), str(entry["config"].get("model_type"))
-    try:
-        model = read_model(entry["config"], name)
-    except ThermoflopError as error:
-        yield Comparison(name, family, "reading", f"refused: {error}", "a model")
-        return
 
     def compared(what: str, counted: Any, recorded: Any) -> Comparison:
         return Comparison(name, family, what, counted, recorded)
 
+    try:
+        model = read_model(entry["config"], name)
+    except ThermoflopError as error:
+        yield compared("reading", f"refused: {error}", "a model")
+        return
     yield compared("parameters", model.params, entry["params_total"])
-    groups = model.params_by_group
-    for group in sorted({*groups, *entry["params_by_group"]}):
-        counted, recorded = groups.get(group, 0), entry["params_by_group"].get(group, 0)
+    for group, counted, recorded in _by_group(model.params_by_group, entry["params_by_group"]):
         yield compared(f"parameters.{group}", counted, recorded)
     if "moe" in entry:
         recorded = entry["moe"]["params_active_with_embeddings"]
@@ -72,8 +74,25 @@ def compare_record(entry: dict[str, Any]) -> Iterator[Comparison]:
     if cache is not None:
         yield compared("KV bytes per token", model.kv_bytes(1), cache)
     for case_name, case in entry["flops"].items():
-        for what, counted, recorded in _compare_case(model, case):
+        try:
+            found = list(_compare_case(model, case))
+        except Exception as error:  # whatever a step of a new kind meets in a model of another
+            why = f"not run: {type(error).__name__}: {error}"
+            yield compared(case_name, why, case["kind"])
+            continue
+        for what, counted, recorded in found:
             yield compared(f"{case_name}.{what}", counted, recorded)
+
+
+def _by_group(counted: dict[str, Any], recorded: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Both sides of every group; a record's ``other`` takes all that it has no name for."""
+    mine = {group: value for group, value in counted.items() if group in recorded}
+    unnamed = {group: value for group, value in counted.items() if group not in recorded}
+    if "other" in recorded:
+        mine["other"] = mine.get("other", 0) + sum(unnamed.values())
+        unnamed = {}
+    for group in sorted({*mine, *unnamed, *recorded} - NOT_COMPARED):
+        yield group, {**mine, **unnamed}.get(group, 0), recorded.get(group, 0)
 
 
 def _recorded_cache(entry: dict[str, Any], family: str) -> int | None:
@@ -92,21 +111,36 @@ def _table(model: Model, case: dict[str, Any], **options: Any) -> OperatorTable:
     batch, source = case["batch"], case.get("enc_len", 0)
     if case["kind"] == "encoder" and source:
         return model.operators(batch, 0, 0, source, **options)
-    new = case.get("q_len", 1)
+    new = case.get("q_len", case.get("samples", 1))
     cached = case.get("kv_len_before", 0)
     return model.operators(batch, new, cached, source, **options)
+
+
+def _compared_flops(table: OperatorTable) -> int:
+    """FLOPs of all groups that are compared."""
+    return sum(flops for group, flops in table.by_group().items() if group not in NOT_COMPARED)
+
+
+def _tower_flops(table: OperatorTable) -> dict[str, int]:
+    """FLOPs by group of what runs before the text model: towers and projectors."""
+    groups: dict[str, int] = {}
+    for operator in table.operators:
+        if operator.flops and not operator.part.startswith(("decoder", "head")):
+            groups[operator.group] = groups.get(operator.group, 0) + operator.flops
+    return groups
 
 
 def _compare_case(model: Model, case: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     """Total and groups of one step, and the totals under other conventions."""
     everyone = {"experts": "all"} if case.get("experts_all_computed_by_hf") else {}
-    counted = _table(model, case, **everyone).by_group()
-    recorded = case["by_group"]
+    table, recorded = _table(model, case, **everyone), case["by_group"]
     scanned = sum(recorded.get(group, 0) for group in NOT_COMPARED)
-    total = sum(flops for group, flops in counted.items() if group not in NOT_COMPARED)
-    yield "flops", total, case["total_without_rope"] - scanned
-    for group in sorted({*counted, *recorded} - NOT_COMPARED):
-        yield f"flops.{group}", counted.get(group, 0), recorded.get(group, 0)
+    yield "flops", _compared_flops(table), case["total_without_rope"] - scanned
+    for group, counted, flops in _by_group(table.by_group(), recorded):
+        yield f"flops.{group}", counted, flops
+    if "tower_by_group" in case:
+        for group, counted, flops in _by_group(_tower_flops(table), case["tower_by_group"]):
+            yield f"tower flops.{group}", counted, flops
     others = {
         "total_if_last_token_logits_only": {**everyone, "logits": "last"},
         "total_if_expanded_kv_cached": {"mla": "expanded"},
@@ -114,9 +148,7 @@ def _compare_case(model: Model, case: dict[str, Any]) -> Iterator[tuple[str, Any
     }
     for name, options in others.items():
         if name in case:
-            groups = _table(model, case, **options).by_group()
-            flops = sum(value for group, value in groups.items() if group not in NOT_COMPARED)
-            yield name, flops, case[name] - scanned
+            yield name, _compared_flops(_table(model, case, **options)), case[name] - scanned
 
 
 @record
@@ -183,27 +215,37 @@ class Report:
         return json.dumps(summary, indent=2)
 
 
-def read_records(path: str) -> list[dict[str, Any]]:
+def read_records(path: str) -> list[Any]:
     """The records in a file: a list, or an object with ``records``; gzip is unpacked."""
     content = _read_any(path)
     records = content.get("records") if isinstance(content, dict) else content
     if not isinstance(records, list) or not records:
         raise InputError(f"{path} holds no list of records")
-    for entry in records:
-        _check_record(path, entry)
     return records
 
 
-def _check_record(path: str, entry: Any) -> None:
-    """InputError unless a record has what the comparisons read."""
+def _what_lacks(entry: Any) -> str | None:
+    """What a record lacks of all that the comparisons read, or None."""
     required = {"config": dict, "params_total": int, "params_by_group": dict, "flops": dict}
     for key, kind in required.items():
         if not isinstance(entry, dict) or not isinstance(entry.get(key), kind):
-            raise InputError(f"{path} holds a record without {key}: not in the format of records")
+            return f"a record without {key}"
+    needed = ("by_group", "kind", "total_without_rope")
     for case in entry["flops"].values():
-        needed = ("by_group", "kind", "total_without_rope")
         if not isinstance(case, dict) or not all(key in case for key in needed):
-            raise InputError(f"{path} holds a step without {', '.join(needed)}")
+            return f"a step without {', '.join(needed)}"
+    return None
+
+
+def _compare_any(entry: Any, name: str) -> list[Comparison]:
+    """The comparisons of what stands in a file of records; one that failed for what is none."""
+    lacks = _what_lacks(entry)
+    if lacks is None:
+        try:
+            return list(compare_record({**entry, "name": name}))
+        except Exception as error:  # a value of another type, deep in what somebody wrote by hand
+            lacks = f"{type(error).__name__}: {error}"
+    return [Comparison(name, "?", "reading", f"not in the format of records: {lacks}", "a record")]
 
 
 def _read_any(path: str) -> Any:
@@ -224,8 +266,8 @@ def validate_counts(files: Sequence[str] = ()) -> Report:
     seen: dict[str, int] = {}
     for path in (PUBLISHED, *files):
         for entry in read_records(path):
-            name = str(entry.get("name", "?"))
+            name = str(entry.get("name", "?")) if isinstance(entry, dict) else "?"
             seen[name] = seen.get(name, 0) + 1
             unique = name if seen[name] == 1 else f"{name} #{seen[name]}"
-            comparisons.extend(compare_record({**entry, "name": unique}))
+            comparisons.extend(_compare_any(entry, unique))
     return Report(tuple(comparisons))
