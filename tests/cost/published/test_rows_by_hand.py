@@ -1,0 +1,262 @@
+"""What a published row says in seconds, worked out by hand beside it."""
+
+from __future__ import annotations
+
+import pytest
+from thermoflop.cost.published.names import config_of, precision_of
+from thermoflop.cost.published.row import Skipped, by_reason, rows_of
+from thermoflop.cost.published.serving import serving_row
+from thermoflop.cost.published.training import narayanan_flops, training_row
+from thermoflop.model.load import load_model
+
+SERVED = {
+    "id": "r1", "source": "s", "model": "gpt2", "engine": "vllm", "gpu_key": "H100-SXM-80GB",
+    "precision": "bf16", "batch": 4, "input_len": 100, "output_len": 20,
+    "shape": {"hidden": 768, "layers": 12, "heads": 12, "ffn": 3072, "vocab": 50257},
+}  # fmt: skip
+# a metric with its value: the phase it measures, seconds, whether its steps carry prefills
+READINGS = [
+    ({"metric": "end_to_end_latency_ms", "value": 250}, "total", 0.25, False),
+    ({"metric": "end_to_end_latency_s", "value": 3}, "total", 3.0, False),
+    ({"metric": "ttft_ms", "value": 40}, "prefill", 0.04, False),
+    ({"metric": "prefill_tokens_per_s", "value": 8000}, "prefill", 4 * 100 / 8000, False),
+    ({"metric": "tpot_ms", "value": 12}, "token", 0.012, False),
+    ({"metric": "decode_tokens_per_s", "value": 200}, "token", 4 / 200, False),
+    ({"metric": "ms_per_token_per_sequence", "value": 5}, "token", 4 * 0.005, True),
+    ({"metric": "phase_latency_s", "phase": "prefill", "value": 2}, "prefill", 2.0, False),
+    ({"metric": "phase_latency_s", "phase": "decode", "value": 2}, "token", 2 / 20, False),
+    ({"metric": "tokens_per_s_(see note)", "value": 160}, "total", 4 * 20 / 160, False),
+    ({"metric": "(prompt+generated)_tokens_per_s", "value": 240}, "total", 4 * 120 / 240, False),
+    ({"metric": "output_tokens_per_s", "value": 160}, "total", 0.5, False),
+    ({"metric": "output_tokens_per_s_per_gpu", "value": 10, "tp": 2, "pp": 3}, "total",
+     4 * 20 / (10 * 2 * 3), False),
+    ({"metric": "output_tokens_per_s", "value": 1, "mean_step_ms_from_throughput": 7}, "token",
+     0.007, True),
+    ({"metric": "output_tokens_per_s", "value": 1, "itl_ms": 9}, "token", 0.009, False),
+    ({"metric": "output_tokens_per_s", "value": 1, "tpot_ms": 8}, "token", 0.008, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reading", "phase", "seconds", "mixes"), READINGS)
+def test_a_serving_metric_is_the_seconds_of_a_phase(reading, phase, seconds, mixes):
+    row = serving_row({**SERVED, **reading})
+    assert (row.phase, row.question.mixes_prefill) == (phase, mixes)
+    assert row.measured_s == pytest.approx(seconds, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("split", "engine", "layout"),
+    [
+        ({"gpu_count": 4}, "vllm", (4, 1, 1)),  # serving engines divide the heads
+        ({"gpu_count": 4}, "llama.cpp", (1, 4, 1)),  # llama.cpp the layers
+        ({"gpu_count": 4, "tp": 2, "pp": 2}, "vllm", (2, 2, 1)),
+        ({"gpu_count": 8, "ep": 8}, "vllm", (8, 1, 8)),  # attention over those who share experts
+        ({}, "vllm", (1, 1, 1)),
+    ],
+)
+def test_a_layout_that_is_not_stated_is_what_the_engine_does(split, engine, layout):
+    row = serving_row({**SERVED, **split, "engine": engine, "metric": "tpot_ms", "value": 9})
+    found = row.question.plan
+    assert (found.tp, found.pp, found.ep) == layout
+
+
+@pytest.mark.parametrize(
+    ("lengths", "prompt", "generate", "cached"),
+    [
+        ({"input_len": 64, "output_len": 32}, 64, 32, 0),
+        ({"input_len": None, "context_len": 300, "output_len": None}, 300, 128, 0),
+        ({"input_len": 64, "cached_len": 1000, "output_len": 0}, 1064, 0, 1000),
+        ({"task": "no such task", "mean_output_len": 41.6}, 500, 42, 0),
+    ],
+)
+def test_lengths_that_are_not_stated_are_assumed(lengths, prompt, generate, cached):
+    workload = serving_row({**SERVED, **lengths, "metric": "tpot_ms", "value": 9}).question.workload
+    assert (workload.prompt, workload.generate) == (prompt, generate)
+    assert workload.prefix == cached
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"value": 0}, "no measured value"),
+        ({"value": True}, "no measured value"),
+        ({"value": 2e15}, "no measured value"),
+        ({"oom": True}, "no measured value"),
+        ({"usable": False}, "configuration incomplete in the source"),
+        ({"lowest_offload_device": "CPU"}, "weights off the device: not modelled"),
+        ({"engine": "Petals"}, "weights off the device: not modelled"),
+        ({"batch": 0}, "batch unknown"),
+        ({"gpu_key": "A100 + H100"}, "devices of two kinds"),
+        ({"gpu_key": "abacus"}, "device unknown, or not in the catalogue"),
+        ({"metric": "smiles"}, "metric 'smiles' is not compared"),
+    ],
+)
+def test_a_serving_row_that_cannot_be_used_says_why(change, reason):
+    rows, skipped = rows_of([{**SERVED, "metric": "tpot_ms", "value": 9, **change}], serving_row)
+    assert not rows
+    assert by_reason(skipped) == {reason: 1}
+
+
+def test_throughput_at_its_highest_and_unknown_formats_check_the_bound_alone():
+    reading = {"metric": "output_tokens_per_s", "value": 9}
+    assert serving_row({**SERVED, **reading}).expected
+    engine = {**SERVED, **reading, "engine": "TensorRT-LLM 0.8"}
+    assert not serving_row(engine).expected
+    assert serving_row({**engine, "metric": "tpot_ms"}).expected
+    # 12 heads do not go over 8 devices
+    assert not serving_row({**SERVED, **reading, "gpu_count": 8}).expected
+
+
+TRAINED = {
+    "id": "t1", "source": "Narayanan et al.", "gpu_key": "A100-SXM-80GB", "precision": "fp16",
+    "seq_len": 1000, "global_batch": 64, "micro_batch": 2, "gpu_count": 16, "tp": 2, "pp": 4,
+    "shape": {"hidden": 1024, "layers": 8, "heads": 16, "ffn": 4096, "vocab": 50000},
+}  # fmt: skip
+
+
+def narayanan_by_hand() -> float:
+    """96 B s L h^2 (1 + s/6h + V/16Lh)."""
+    return 96 * 64 * 1000 * 8 * 1024**2 * (1 + 1000 / 6144 + 50000 / (16 * 8 * 1024))
+
+
+@pytest.mark.parametrize(
+    ("reading", "seconds"),
+    [
+        ({"metric": "iteration_time_s", "value": 3.5}, 3.5),
+        ({"metric": "mfu_pct", "iteration_time_s": 2.5, "value": 40}, 2.5),
+        ({"metric": "iteration_time_ms", "value": 750}, 0.75),
+        ({"metric": "mfu_pct", "iteration_time_ms": 600, "value": 40}, 0.6),
+        ({"metric": "tokens_per_s_per_gpu", "tokens_per_s_per_gpu": 500, "value": 500},
+         64 * 1000 / (500 * 16)),
+        ({"metric": "tokens_per_s", "value": 8000}, 64 * 1000 / 8000),
+        ({"metric": "achieved_tflops_per_gpu", "value": 100},
+         narayanan_by_hand() / (100e12 * 16)),
+    ],
+)  # fmt: skip
+def test_a_training_metric_is_the_seconds_of_an_iteration(reading, seconds):
+    assert training_row({**TRAINED, **reading}).measured_s == pytest.approx(seconds, rel=1e-12)
+
+
+def test_narayanans_flops_are_equation_3():
+    shape = TRAINED["shape"]
+    assert narayanan_flops(shape, 64, 1000) == pytest.approx(narayanan_by_hand(), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("split", "layout"),
+    [
+        ({}, (2, 4, 2, 1)),  # 16 devices over 2 x 4: two replicas
+        ({"dp": 2}, (2, 4, 2, 1)),
+        ({"dp": 5}, (2, 4, 2, 1)),  # 2 x 4 x 5 are not 16: what is left over
+        ({"cp": 2}, (2, 4, 1, 2)),
+        ({"tp": None, "pp": None}, (1, 1, 16, 1)),
+        ({"dp": 16}, (2, 4, 2, 1)),
+        ({"tp": 1, "pp": 1, "dp": 16}, (1, 1, 16, 1)),
+        ({"gpu_count": 4}, (2, 4, 1, 1)),  # fewer devices than the degrees: one replica
+    ],
+)
+def test_what_the_degrees_leave_over_is_data_parallel(split, layout):
+    row = training_row({**TRAINED, **split, "metric": "iteration_time_s", "value": 1})
+    found = row.question.plan
+    assert (found.tp, found.pp, found.dp, found.cp) == layout
+    assert ("parallelism" in row.reason) == (split == {"tp": None, "pp": None})
+
+
+@pytest.mark.parametrize(
+    ("change", "batch", "micro"),
+    [
+        ({}, 64, 2),
+        ({"global_batch": None, "tokens_per_step": 32_400}, 32, 2),
+        ({"global_batch": None, "batch_tokens_m": 0.0486}, 49, 2),
+        ({"global_batch": None}, 4 * 2, 2),  # four for each of two replicas
+        ({"global_batch": None, "tokens_per_step": 500}, 2, 1),  # one for each replica at least
+        ({"micro_batch": None}, 64, 4),
+        ({"micro_batch": None, "global_batch": 6}, 6, 3),
+        ({"micro_batch": 64}, 64, 32),  # not more than a replica has
+    ],
+)
+def test_batches_that_are_not_stated_are_assumed(change, batch, micro):
+    row = training_row({**TRAINED, **change, "metric": "iteration_time_s", "value": 1})
+    assert (row.question.global_batch, row.question.micro_batch) == (batch, micro)
+
+
+@pytest.mark.parametrize(
+    ("shape", "layers", "heads"),
+    [
+        ({"hidden": 1024, "vocab": 50304, "ffn": 4096}, 8, 8),  # (0.1522e9 - V h) / 12 h^2
+        ({"hidden": 768, "layers": 3}, 3, 6),  # heads of 128
+    ],
+)
+def test_a_shape_that_is_half_stated_is_filled_in(shape, layers, heads):
+    row = training_row(
+        {**TRAINED, "shape": shape, "params_b": 0.1522, "metric": "iteration_time_s", "value": 1}
+    )
+    stack = row.question.model.description.stacks[0]
+    assert sum(run.times for run in stack.runs) == layers
+    assert stack.runs[0].layer.mixer.heads == heads
+    assert stack.runs[0].layer.feed.inner == 4 * shape["hidden"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"seq_len": None}, "sequence length unknown"),
+        ({"gpu_count": None}, "number of devices unknown"),
+        ({"precision": "int3"}, "format unknown"),
+        ({"gpu_key": "abacus"}, "device unknown, or not in the catalogue"),
+        ({"shape": {"layers": 3}}, "shape unknown"),
+        ({"ep": 2}, "mixtures of experts: shape incomplete"),
+        ({"metric": "iteration_time_s", "value": -1}, "no measured value"),
+        ({"metric": "mfu_pct"}, "metric 'mfu_pct' is not a time, or its convention is not known"),
+    ],
+)
+def test_a_training_row_that_cannot_be_used_says_why(change, reason):
+    raw = {**TRAINED, "metric": "iteration_time_s", "value": 1, **change}
+    with pytest.raises(Skipped, match=reason):
+        training_row(raw)
+
+
+@pytest.mark.parametrize(
+    ("label", "bits", "computed"),
+    [
+        ("GPTQ 3-bit", 3, "fp16"), ("gptq-int8 weights", 8, "fp16"), ("AWQ int4 g128", 4, "fp16"),
+        ("nf4", 4, "bf16"), ("fp16", 16, "fp16"), ("bf16 weights", 16, "bf16"),
+        ("exl2 4.65 bpw", 4.65, "fp16"),
+    ],
+)  # fmt: skip
+def test_a_label_of_a_format_is_its_bits(label, bits, computed):
+    precision = precision_of(label, None, None, 0.0)
+    scales = precision.weight_bits - bits  # a group's scale adds up to half a bit a weight
+    assert 0 <= scales <= 0.5
+    assert precision.compute in (computed, "fp16", "bf16")
+
+
+def test_a_stated_file_size_is_the_mean_width():
+    # 3.5 GiB of 7e9 weights: 3.5 x 2^30 x 8 / 7e9 bits
+    precision = precision_of("q4_0", None, 3.5, 7e9)
+    assert precision.weight_bits == pytest.approx(3.5 * 2**30 * 8 / 7e9, rel=1e-12)
+    assert precision.kept_bits == precision.weight_bits
+
+
+@pytest.mark.parametrize(
+    ("shape", "family", "parameters"),
+    [
+        ({}, "gpt2", 4 * 64 * 64 + 2 * 64 * 256),
+        ({"gated": True}, "llama", 4 * 64 * 64 + 3 * 64 * 256),
+        ({"gated": True, "kv_heads": 2}, "llama", 2 * 64 * 64 + 2 * 64 * 32 + 3 * 64 * 256),
+        ({"kv_heads": 2}, "falcon", 2 * 64 * 64 + 2 * 64 * 32 + 2 * 64 * 256),
+        ({"encoder": True}, "bert", 4 * 64 * 64 + 2 * 64 * 256),
+        ({"experts": 3, "experts_per_token": 2}, "mixtral",
+         4 * 64 * 64 + 3 * 3 * 64 * 256 + 64 * 3),
+    ],
+)  # fmt: skip
+def test_a_shape_is_the_family_that_has_it(shape, family, parameters):
+    full = {"hidden": 64, "layers": 5, "heads": 4, "ffn": 256, "vocab": 100, **shape}
+    model = load_model(config_of(full))
+    assert model.family == family
+    matrices = sum(
+        count for group, count in model.params_by_group.items()
+        if group in ("attn", "mlp", "experts", "router")
+    )  # fmt: skip
+    biases = 5 * (4 * 64 + 64 + 256) if family in ("gpt2", "bert") else 0
+    assert matrices == 5 * parameters + biases
