@@ -1,0 +1,97 @@
+"""What fits: the fewest devices, the largest batch and context, at sizes worked out by hand."""
+
+from __future__ import annotations
+
+import pytest
+import thermoflop as tf
+from kit.made_up import (
+    DEVICE,
+    HEAD_MATRIX,
+    KEY_WIDTH,
+    LAYERS,
+    MATRICES,
+    MEMORY,
+    NORMS,
+    WIDTH,
+    decoder,
+)
+from thermoflop.base.record import replace
+from thermoflop.cost.inference.capacity import largest
+from thermoflop.cost.memory import occupied_text
+
+RESERVE = 0.7e9 + 0.02 * MEMORY
+WEIGHTS = 2 * (LAYERS * (MATRICES + NORMS) + WIDTH + 2 * HEAD_MATRIX)
+TOKEN = 2 * 2 * LAYERS * KEY_WIDTH  # bytes of keys and values
+
+
+@pytest.mark.parametrize(
+    ("model", "devices", "tp", "pp"),
+    [
+        # 405.9e9 parameters of 2 bytes: 11 devices of 80 GB at least, so 16; heads go over 8
+        ("llama-3.1-405b", 16, 8, 2),
+        # 70.6e9 of 2 bytes are 141 GB: two
+        ("llama-3-70b", 2, 2, 1),
+        ("llama-3-8b", 1, 1, 1),
+    ],
+)
+def test_the_fewest_devices_divide_heads_before_layers(model, devices, tp, pp):
+    found = tf.fit(model, "h100")
+    assert (found.fewest_devices, found.fewest_plan.tp, found.fewest_plan.pp) == (devices, tp, pp)
+
+
+def test_heads_that_do_not_go_over_the_devices_leave_layers():
+    """GPT-2 XL has 25 heads: 3.1 GB over devices of 2 GB go by layers."""
+    small = replace(DEVICE, memory_bytes=3e9)
+    found = tf.fit("gpt2-xl", small, prompt=8, generate=8)
+    assert (found.fewest_plan.tp, found.fewest_plan.pp) == (1, 2)
+
+
+def test_memory_is_weights_cache_widest_layer_logits_and_reserve():
+    found = tf.fit(decoder(), DEVICE, batch=3, prompt=100, generate=28).memory
+    assert found.weight_bytes == WEIGHTS
+    assert found.kv_bytes == 3 * 128 * TOKEN
+    # the stream in and out beside gate and up of 512 each; logits in fp32
+    assert found.activation_bytes == 300 * (2 * WIDTH + 2 * 512) * 2 + 4 * 1000 * 3
+    assert found.reserve_bytes == RESERVE
+    assert found.total_bytes == WEIGHTS + found.kv_bytes + found.activation_bytes + RESERVE
+
+
+def test_only_a_chunk_of_a_long_prompt_is_in_flight():
+    found = tf.fit(decoder(), DEVICE, batch=2, prompt=50_000, generate=0).memory
+    assert found.activation_bytes == 8192 * (2 * WIDTH + 2 * 512) * 2 + 4 * 1000 * 2
+
+
+def test_the_longest_context_is_what_the_cache_leaves():
+    model, batch = decoder(max_position_embeddings=10**8), 1000
+    found = tf.fit(model, DEVICE, batch=batch, prompt=1000, generate=0)
+    tokens_in_flight = 8192 * (2 * WIDTH + 2 * 512) * 2 + 4 * 1000 * batch
+    left = MEMORY - RESERVE - WEIGHTS - tokens_in_flight
+    assert found.longest_context == int(left // (batch * TOKEN))
+
+
+def test_replicas_share_the_batch_and_each_holds_the_weights():
+    found = tf.fit(decoder(), DEVICE, dp=2, batch=6, prompt=100, generate=28)
+    assert found.memory.kv_bytes == 3 * 128 * TOKEN
+    assert found.memory.weight_bytes == WEIGHTS
+    one = tf.fit(decoder(), DEVICE, batch=3, prompt=100, generate=28)
+    assert found.largest_batch == 2 * one.largest_batch
+
+
+def test_stages_hold_their_layers_and_the_larger_table():
+    found = tf.fit(decoder(num_hidden_layers=3), DEVICE, pp=2, batch=2, prompt=100, generate=28)
+    assert found.memory.weight_bytes == 2 * (2 * (MATRICES + NORMS) + HEAD_MATRIX)
+    assert found.memory.kv_bytes == 2 * 128 * TOKEN / LAYERS * 2
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 7, 8, 100, 12345])
+def test_the_largest_is_found_by_halving(most):
+    assert largest(lambda value: value <= most) == most
+    assert largest(lambda value: value <= most, 5) == min(most, 5)
+    assert largest(lambda value: value < 1) == 0
+
+
+def test_what_is_missing_is_said():
+    assert occupied_text(81e9, 80e9) == (
+        "memory a device: 81.0 GB of 80.0 GB, DOES NOT FIT: 1.00 GB missing"
+    )
+    assert occupied_text(80e9, 80e9) == "memory a device: 80.0 GB of 80.0 GB, fits"

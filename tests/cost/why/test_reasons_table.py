@@ -1,0 +1,60 @@
+"""The table of a step's operators: times, shares, what binds, and the classes of work."""
+
+from __future__ import annotations
+
+import pytest
+from thermoflop.cost.roofline.formula import Efficiency
+from thermoflop.cost.roofline.rates import Rates
+from thermoflop.cost.why.table import reasons, reasons_text, shares_by_class
+from thermoflop.cost.work.work import Work
+
+# 1 FLOP and 1 byte take 1 ms; a kernel starts after another.
+RATES = Rates(1e3, 1e3, 1e3, 1e30, 1e3, Efficiency(kernel_gap_s=1e-3))
+WORKS = [
+    Work("product", "layer", "mlp", "contraction", 2, 8.0, 0.0, 3.0, 0.0, 1.0),
+    Work("norm", "layer", "norm", "normalization", 1, 0.0, 0.0, 0.0, 0.0, 5.0, 1, 6.0),
+    Work("send", "network", "network", "network", 1, 4.0, 0.0, 0.0, 0.0, 2.0, 0),
+]
+
+
+@pytest.fixture(scope="module")
+def found():
+    return reasons(WORKS, RATES)
+
+
+def test_an_operator_has_its_flops_bytes_and_times_of_all_occurrences(found):
+    product, norm, send = found
+    assert (product.flops, product.bytes, product.intensity) == (16, 8, 2)
+    assert product.time_s == pytest.approx(2 * (8e-3 + 1e-3))
+    assert (norm.flops, norm.bytes) == (6, 5)
+    assert norm.time_s == pytest.approx(5e-3 + 1e-3)
+    # what stands in a collective's flops are its steps
+    assert (send.flops, send.bytes, send.binds) == (0, 2, "network")
+    assert (product.binds, norm.binds) == ("compute", "memory")
+
+
+def test_shares_of_classes_are_of_all_flops_and_of_all_time(found):
+    shares = shares_by_class(found)
+    assert shares["contraction"] == pytest.approx((16 / 22, 18 / 26))
+    assert shares["normalization"] == pytest.approx((6 / 22, 6 / 26))
+    assert shares["network"] == pytest.approx((0, 2 / 26))
+    assert shares_by_class([]) == {}
+
+
+def test_a_table_of_a_step_adds_the_host_to_its_operators(found):
+    """26 ms of operators and 14 ms besides: 40 ms in all."""
+    title, _, *rows = reasons_text("a step", found, 14e-3).splitlines()
+    assert title == "a step: 40.0 ms"
+    table = [row.split() for row in rows]
+    assert table[0][:4] == ["product", "contraction", "2", "16.0"]
+    assert table[0][-4:] == ["18.0", "ms", "45.0", "compute"]
+    assert table[1][-4:] == ["6.00", "ms", "15.0", "memory"]
+    assert table[3] == ["host", "and", "scheduler", "14.0", "ms", "35.0", "step"]
+    assert "  contraction: 72.73 % of FLOPs, 69.2 % of time" in rows
+
+
+def test_what_takes_less_than_a_twentieth_of_a_percent_is_left_out(found):
+    text = reasons_text("a step", found, 5.0)
+    assert "product" in text
+    assert "norm " in text
+    assert "send" not in text  # 2 ms of 5.026 s
