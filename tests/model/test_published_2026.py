@@ -38,10 +38,7 @@ NOT_YET = frozenset({
     "qwen3-coder-480b-a35b",
     "smollm2-135m-instruct",
     # sparse attention
-    "deepseek-v3.2",
     "deepseek-v4-flash",
-    "glm-4.7-flash",
-    "glm-5",
     "kimi-linear-48b-a3b",
     "mimo-v2-flash",
     "minimax-text-01",

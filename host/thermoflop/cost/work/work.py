@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
-from thermoflop.model.architecture.mixers import Attention
+from thermoflop.model.architecture.cache import limits
 from thermoflop.model.operators.build import build_operators
 from thermoflop.model.operators.kinds import (
     SOFTMAX_OPERATIONS,
@@ -185,15 +185,7 @@ def _joined(pending: Work | None, operator: Attend | Softmax, precision: Precisi
 
 def window_ends(description: Description) -> tuple[int, ...]:
     """Cached lengths at which a window or chunk is full: where counts change their slope."""
-    ends = set()
-    for stack in description.stacks:
-        for run in stack.runs:
-            mixer = run.layer.mixer
-            if isinstance(mixer, Attention):
-                window = mixer.window if mixer.chunk is None else mixer.chunk
-                if window is not None:
-                    ends.add(int(window) - 1)
-    return tuple(sorted(ends))
+    return tuple(sorted(limit - 1 for limit in limits(description)))
 
 
 def launches_of(works: Sequence[Work]) -> Number:

@@ -33,12 +33,28 @@ def held_tokens(tokens: Number, window: Number | None, block_size: int | None) -
 
 def elements_per_token(mixer: Attention | LatentAttention, mla: str = "latent") -> Number:
     """Elements that one layer keeps for one token: keys and values, or the latent with its rotary
-    key (DeepSeek-V2, section 2.1)."""
+    key (DeepSeek-V2, section 2.1), and the key of an indexer."""
+    index = mixer.indexer.dim if mixer.indexer else 0
     if isinstance(mixer, LatentAttention):
         if mla == "expanded":
-            return mixer.heads * (mixer.key_dim + mixer.value_dim)
-        return mixer.kv_rank + mixer.rope
-    return 2 * mixer.kv_width
+            return mixer.heads * (mixer.key_dim + mixer.value_dim) + index
+        return mixer.kv_rank + mixer.rope + index
+    return mixer.kv_width + mixer.kv_heads * mixer.value_width + index
+
+
+def indexer_elements(description: Description) -> Number:
+    """Elements of the keys of indexers for one token."""
+    total: Number = 0
+    for times, mixer in _attending(description):
+        indexer = getattr(mixer, "indexer", None)
+        total = total + (times * indexer.dim if indexer is not None else 0)
+    return total
+
+
+def limits(description: Description) -> set[int]:
+    """Lengths of a context from which on a query meets no more keys: windows, chunks, choices."""
+    found = (getattr(mixer, "limit", None) for _, mixer in _attending(description))
+    return {int(limit) for limit in found if limit is not None}
 
 
 def cache_elements(

@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.parts import Part
+    from thermoflop.model.architecture.sparse import Indexer
 
 
 @record
@@ -26,7 +27,8 @@ class Attention:
     ``gate`` doubles the query projection with an output gate (Qwen3-Next). ``sinks`` adds one
     learned logit per head. ``cross`` attention takes its keys and values from the encoder.
     ``output_group`` counts the output projection with another group (BERT's is a module called
-    output, counted with the MLP).
+    output, counted with the MLP). Values are ``value_dim`` wide (None: as wide as keys). With an
+    ``indexer`` the keys that it chooses are attended.
     """
 
     hidden: Number
@@ -46,6 +48,8 @@ class Attention:
     gate: bool = False
     cross: bool = False
     output_group: str | None = None
+    value_dim: Number | None = None
+    indexer: Indexer | None = None
 
     @property
     def group(self) -> str:
@@ -58,24 +62,36 @@ class Attention:
         return self.heads * self.head_dim
 
     @property
+    def value_width(self) -> Number:
+        """Elements of a value head."""
+        return self.head_dim if self.value_dim is None else self.value_dim
+
+    @property
     def kv_width(self) -> Number:
-        """Elements of all key heads together; the values are as many."""
+        """Elements of all key heads together."""
         return self.kv_heads * self.head_dim
+
+    @property
+    def limit(self) -> Number | None:
+        """Keys at most that a query meets, or None: all."""
+        if self.indexer is not None:
+            return self.indexer.chosen
+        return self.window if self.chunk is None else self.chunk
 
     def projections(self) -> tuple[Linear, Linear, Linear, Linear]:
         """Query, key, value and output projections."""
         group, role = self.group, f"{self.group}_proj"
         queries = self.q_width * (2 if self.gate else 1)
-        kv_width = self.kv_width
+        values = self.value_width
         return (
             Linear("q_proj", group, role, self.hidden, queries, self.q_bias),
-            Linear("k_proj", group, role, self.hidden, kv_width, self.k_bias),
-            Linear("v_proj", group, role, self.hidden, kv_width, self.v_bias),
+            Linear("k_proj", group, role, self.hidden, self.kv_width, self.k_bias),
+            Linear("v_proj", group, role, self.hidden, self.kv_heads * values, self.v_bias),
             Linear(
                 "o_proj",
                 self.output_group or group,
                 self.output_group or role,
-                self.q_width,
+                self.heads * values,
                 self.hidden,
                 self.o_bias,
             ),
@@ -88,7 +104,8 @@ class Attention:
     def parts(self) -> tuple[Part, ...]:
         """Everything here that holds parameters."""
         sinks = (Vector("sinks", self.group, self.heads),) if self.sinks else ()
-        return (*self.projections(), *self.norms(), *sinks)
+        indexer = self.indexer.parts() if self.indexer else ()
+        return (*self.projections(), *self.norms(), *sinks, *indexer)
 
 
 @record
@@ -97,6 +114,8 @@ class LatentAttention:
 
     Each head has ``nope`` plain and ``rope`` rotated key dimensions (the rotated ones are shared
     by all heads) and ``value_dim`` value dimensions. ``q_rank`` None: queries are not compressed.
+    ``limit`` keys at most are attended (None: all), those that the ``indexer`` chooses, or that of
+    a layer before, where there is none here (GLM-5).
     """
 
     hidden: Number
@@ -108,6 +127,8 @@ class LatentAttention:
     q_rank: Number | None = None
     bias: bool = False
     norm_kind: str = "rms"
+    limit: Number | None = None
+    indexer: Indexer | None = None
 
     @property
     def key_dim(self) -> Number:
@@ -148,7 +169,9 @@ class LatentAttention:
 
     def parts(self) -> tuple[Part, ...]:
         """Everything here that holds parameters."""
-        return (*self.queries(), self.compress(), self.expand(), self.output(), *self.norms())
+        indexer = self.indexer.parts() if self.indexer else ()
+        linears = (*self.queries(), self.compress(), self.expand(), self.output())
+        return (*linears, *self.norms(), *indexer)
 
 
 @record

@@ -14,6 +14,7 @@ from thermoflop.model.config.keys import Traits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from thermoflop.model.architecture.feedforward import FeedForward
@@ -52,6 +53,7 @@ DEFAULTS: dict[str, Any] = {
     "chunk": None,
     "mla": None,  # function of the configuration giving a LatentAttention
     "recurrent": None,  # function of the configuration giving a recurrent mixer
+    "mixers": None,  # function giving a mixer and its name for each kind of layer of its own
     "blocks": False,  # a layer is a mixer or a feed-forward, not both
     "experts": 0,
     "top_k": 0,
@@ -208,6 +210,9 @@ def _block(traits: Traits, kind: str, _mixture: bool) -> Layer:
 
 def _mixer(traits: Traits, kind: str) -> tuple[Mixer, str]:
     """The mixer of one kind of layer, and its name."""
+    own: Mapping[str, tuple[Mixer, str]] = traits["mixers"] or {}
+    if kind in own:
+        return own[kind]
     mixer = traits["recurrent"] if kind in ("mamba", "linear") else None
     if mixer is None and kind not in ("full", "sliding", "chunked"):
         raise InputError(f"a layer of kind {kind} makes no sense for this family")

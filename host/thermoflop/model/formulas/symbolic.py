@@ -18,6 +18,7 @@ from thermoflop.model.architecture.mixers import (
     Mamba2,
 )
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table, Vector
+from thermoflop.model.architecture.sparse import Indexer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ MEANINGS = {
     "d_c": "plain key dimensions",
     "d_r": "rotary key dimensions",
     "d_v": "value dimension",
+    "n_i": "indexer heads",
+    "d_i": "indexer dimension",
+    "k_i": "keys chosen for a query",
+    "B_i": "keys in a block",
     "e": "embedding width",
     "i": "state-space channels",
     "N": "states",
@@ -168,6 +173,15 @@ _ROLES: dict[type, dict[str, str]] = {
         "rope": "d_r",
         "value_dim": "d_v",
         "q_rank": "r_q",
+        "limit": "k_i",
+    },
+    Indexer: {
+        "heads": "n_i",
+        "dim": "d_i",
+        "top_k": "k_i",
+        "rotary": "d_r",
+        "q_rank": "r_q",
+        "block": "B_i",
     },
     Mamba: {"inner": "i", "state": "N", "kernel": "q", "dt_rank": "r_t"},
     Mamba2: {"heads": "n_m", "head_dim": "d_m", "groups": "G", "state": "N", "kernel": "q"},
@@ -186,8 +200,12 @@ def _mixer(letters: _Letters, mixer: Any, sizes: dict[Any, Any]) -> Any:
         return None
     if isinstance(mixer, Attention):
         return _attention(letters, mixer, sizes)
-    roles = _ROLES[type(mixer)]
-    changes = {name: letters.letter(role, getattr(mixer, name)) for name, role in roles.items()}
+    changes = {
+        name: letters.letter(role, getattr(mixer, name))
+        for name, role in _ROLES[type(mixer)].items()
+    }
+    if getattr(mixer, "indexer", None) is not None:
+        changes["indexer"] = _mixer(letters, mixer.indexer, sizes)
     return replace(mixer, hidden=sizes[mixer.hidden], **changes)
 
 
@@ -224,6 +242,8 @@ def _attention(letters: _Letters, attention: Attention, sizes: dict[Any, Any]) -
         head_dim=dim,
         window=letters.letter("w", attention.window),
         chunk=letters.letter("c", attention.chunk),
+        value_dim=letters.letter("d_v", attention.value_dim),
+        indexer=_mixer(letters, attention.indexer, sizes),
         q_norm=norm(attention.q_norm),
         k_norm=norm(attention.k_norm),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from thermoflop.base.number import minimum
 from thermoflop.base.record import replace
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
 from thermoflop.model.operators.context import elementwise, normalize
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.mixers import Mixer
+    from thermoflop.model.architecture.sparse import Indexer
     from thermoflop.model.operators.context import EmitContext
 
 
@@ -43,10 +45,14 @@ def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
         # x cos + rotated(x) sin: two products and a sum an element (Su 2021, RoFormer)
         heads = attention.heads + attention.kv_heads
         yield elementwise("rotary", scope, tokens, heads * attention.rotary, 3)
-    window = attention.window if attention.chunk is None else attention.chunk
-    keys = keys_held(scope.cached, scope.new, window)
-    pairs = _pairs(scope, attention.window, attention.chunk)
-    shape = (attention.heads, attention.kv_heads, attention.head_dim, attention.head_dim)
+    if attention.indexer is not None:
+        yield from _index(attention.indexer, scope)
+        keys, pairs = _chosen(scope, attention.indexer.chosen)
+    else:
+        window = attention.window if attention.chunk is None else attention.chunk
+        keys = keys_held(scope.cached, scope.new, window)
+        pairs = _pairs(scope, attention.window, attention.chunk)
+    shape = (attention.heads, attention.kv_heads, attention.head_dim, attention.value_width)
     yield from _attend(scope, attention.group, shape, keys, pairs, cached=scope.causal)
     if attention.gate:
         # a sigmoid 1 / (1 + exp(-x)) of four operations, and a product
@@ -59,6 +65,24 @@ def _pairs(scope: EmitContext, window: Number | None, chunk: Number | None) -> N
     if scope.step.attention == "full" or not scope.causal:
         return None
     return causal_pairs(scope.cached, scope.new, window, chunk)
+
+
+def _index(indexer: Indexer | None, scope: EmitContext) -> Iterator[Operator]:
+    """The indexer on every key, if there is one."""
+    if indexer is None:
+        return
+    from thermoflop.model.operators.sparse import index_operators
+
+    keys, pairs = scope.cached + scope.new, _pairs(scope, None, None)
+    yield from index_operators(indexer, scope, keys, scope.new * keys if pairs is None else pairs)
+
+
+def _chosen(scope: EmitContext, limit: Number) -> tuple[Number, Number]:
+    """Keys that are read and pairs that are computed where each query meets ``limit`` at most."""
+    held = scope.cached + scope.new
+    pairs = _pairs(scope, limit, None)
+    keys = minimum(held, limit)
+    return minimum(held, scope.new * limit), scope.new * keys if pairs is None else pairs
 
 
 def _attend(
@@ -105,11 +129,16 @@ def _latent(mla: LatentAttention, scope: EmitContext) -> Iterator[Operator]:
     for norm in mla.norms():
         yield normalize(norm, scope)
     yield elementwise("rotary", scope, tokens, (mla.heads + 1) * mla.rope, 3)
-    keys, pairs = scope.cached + scope.new, _pairs(scope, None, None)
+    held = scope.cached + scope.new
+    yield from _index(mla.indexer, scope)
+    if mla.limit is None:
+        keys, pairs = held, _pairs(scope, None, None)
+    else:
+        keys, pairs = _chosen(scope, mla.limit)
     if scope.step.mla == "absorbed":
         yield from _absorbed(mla, scope, keys, pairs)
     else:
-        yield _expansion(mla, scope, keys)
+        yield _expansion(mla, scope, held)
         shape = (mla.heads, mla.heads, mla.key_dim, mla.value_dim)
         yield from _attend(scope, "attn", shape, keys, pairs, cached=_expanded(scope))
     yield scope.linear(mla.output(), tokens)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.base.record import record
+from thermoflop.model.architecture.cache import limits
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.operators.operator import Moved
 from thermoflop.model.operators.table import OperatorTable
@@ -109,18 +110,10 @@ def even_pieces(
     A window of w stops growing at w - 1 cached tokens; under the causal mask a chunk starts again
     at each of its multiples.
     """
-    breaks = {first}
-    for stack in description.stacks:
-        for run in stack.runs:
-            mixer = run.layer.mixer
-            if not isinstance(mixer, Attention):
-                continue
-            if mixer.chunk is not None:
-                breaks.add(mixer.chunk - 1)
-                if chunked:
-                    breaks.update(range(first - first % mixer.chunk, last + 1, mixer.chunk))
-            elif mixer.window is not None:
-                breaks.add(mixer.window - 1)
+    breaks = {first, *(limit - 1 for limit in limits(description))}
+    for mixer in (run.layer.mixer for stack in description.stacks for run in stack.runs):
+        if chunked and isinstance(mixer, Attention) and mixer.chunk is not None:
+            breaks.update(range(first - first % mixer.chunk, last + 1, mixer.chunk))
     starts = sorted(cut for cut in breaks if first <= cut <= last)
     return [
         (start, (starts[index + 1] if index + 1 < len(starts) else last + 1) - 1)

@@ -17,7 +17,7 @@ MODULES = {
     "alibi": "bloom falcon mpt",
     "mixtures": "dbrx glm4_moe gpt_oss granitemoe llama4_text mixtral olmoe phimoe qwen2_moe"
     " qwen3_moe",
-    "latent": "deepseek_v2 deepseek_v3 kimi_k2",
+    "latent": "deepseek_v2 deepseek_v3 deepseek_v32 glm4_moe_lite glm_moe_dsa kimi_k2",
     "by_vendor": "arcee biogpt dots1 ernie4_5 exaone4 glm glm4 granitemoeshared helium"
     " minimax_m2 ministral persimmon seed_oss",
     "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h qwen3_next",

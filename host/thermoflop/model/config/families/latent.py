@@ -5,13 +5,25 @@ Defaults are those of the configuration classes of transformers 5 (``configurati
 
 from __future__ import annotations
 
+from thermoflop.base.record import replace
+from thermoflop.errors import InputError
 from thermoflop.model.architecture.mixers import LatentAttention
+from thermoflop.model.architecture.sparse import Indexer
 from thermoflop.model.config.families.mixtures import SHARED
-from thermoflop.model.config.families.patterns import stated
-from thermoflop.model.config.family import at_least_zero, family, maybe, maybe_zero, use
+from thermoflop.model.config.families.patterns import sparse_by_mlp_types, stated, words
+from thermoflop.model.config.family import (
+    anything,
+    at_least_zero,
+    family,
+    maybe,
+    maybe_zero,
+    names,
+    use,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from thermoflop.model.config.keys import Config
@@ -80,3 +92,107 @@ family(
     drop=("mlp_bias",),
 )
 family("kimi_k2", "deepseek_v3")
+family(
+    "glm4_moe_lite",
+    "deepseek_v3",
+    keys={
+        "vocab_size": 154880,
+        "hidden_size": 2048,
+        "intermediate_size": 10240,
+        "num_hidden_layers": 47,
+        "num_attention_heads": 20,
+        "qk_nope_head_dim": 192,
+        "v_head_dim": 256,
+        "q_lora_rank": maybe(768),
+        "n_routed_experts": 64,
+        "num_experts_per_tok": 4,
+        "moe_intermediate_size": 1536,
+        "mlp_layer_types": names(),
+    },
+    traits={"sparse": sparse_by_mlp_types},
+    drop=("first_k_dense_replace", "moe_layer_freq"),
+    aliases={"head_dim": "qk_rope_head_dim"},
+    ignored=("first_k_dense_replace", "moe_layer_freq"),
+)
+
+
+def _indexed(config: Config) -> LatentAttention:
+    """Latent attention to the keys that an indexer on the query latent chooses."""
+    rotary, dim = config["qk_rope_head_dim"], config["index_head_dim"]
+    if rotary > dim:
+        raise InputError(f"{rotary} rotated dimensions do not fit an index_head_dim of {dim}")
+    indexer = Indexer(
+        config["hidden_size"],
+        config["index_n_heads"],
+        dim,
+        config["index_topk"],
+        rotary,
+        config["q_lora_rank"],
+    )
+    return replace(_latent_attention(config), limit=indexer.chosen, indexer=indexer)
+
+
+family(
+    "deepseek_v32",
+    "deepseek_v3",
+    keys={
+        "q_lora_rank": 1536,
+        "index_n_heads": 64,
+        "index_head_dim": 128,
+        "index_topk": 2048,
+        "mlp_layer_types": names(),
+    },
+    traits={"mla": _indexed, "sparse": sparse_by_mlp_types},
+    drop=("moe_layer_freq",),
+    # every layer has an indexer, whatever layer_types calls it; mlp_bias is read nowhere
+    ignored=("layer_types", "mlp_bias", "moe_layer_freq"),
+)
+
+
+def _indexer_kinds(config: Config) -> Sequence[str]:
+    """Layers that choose keys (full), and those that take the choice of the one before (shared).
+
+    GLM-5.2's ``index_topk_freq`` and ``index_skip_topk_offset`` say it by a rule.
+    """
+    layers = config["num_hidden_layers"]
+    if config["indexer_types"] is not None:
+        return words(config, "indexer_types", ("full", "shared"))
+    pattern = config["index_topk_pattern"]
+    if pattern is not None:
+        table = {"F": "full", "S": "shared", "full": "full", "shared": "shared"}
+        if len(pattern) < layers or any(each not in table for each in pattern):
+            raise InputError("index_topk_pattern is no letter F or S for each layer")
+        return [table[each] for each in pattern[:layers]]
+    period, first = max(config["index_topk_freq"], 1), config["index_skip_topk_offset"]
+    chooses = (max(index - first + 1, 0) % period == 0 for index in range(layers))
+    return ["full" if each else "shared" for each in chooses]
+
+
+family(
+    "glm_moe_dsa",
+    "deepseek_v32",
+    keys={
+        "vocab_size": 154880,
+        "hidden_size": 6144,
+        "intermediate_size": 12288,
+        "num_hidden_layers": 78,
+        "num_attention_heads": 64,
+        "q_lora_rank": 2048,
+        "qk_nope_head_dim": 192,
+        "v_head_dim": 256,
+        "index_n_heads": 32,
+        "indexer_types": names(),
+        "index_topk_pattern": anything(),
+        "index_topk_freq": at_least_zero(1),
+        "index_skip_topk_offset": at_least_zero(2),
+    },
+    traits={
+        "kinds": _indexer_kinds,
+        "mla": None,
+        "mixers": lambda config: {
+            "full": (_indexed(config), "indexed attention"),
+            "shared": (replace(_indexed(config), indexer=None), "attention to the same keys"),
+        },
+    },
+    ignored=("index_share_for_mtp_iteration", "indexer_rope_interleave"),
+)

@@ -10,7 +10,7 @@ from thermoflop.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
     from typing import Any
 
     from thermoflop.model.config.keys import Config
@@ -110,6 +110,27 @@ def sparse_after_first(config: Config) -> Sequence[bool]:
     step = config.get("moe_layer_freq", 1)
     layers = config["num_hidden_layers"]
     return [index >= first and index % step == 0 for index in range(layers)]
+
+
+def sparse_by_mlp_types(config: Config) -> Sequence[bool]:
+    """The layers that ``mlp_layer_types`` calls sparse, or all after the first dense ones."""
+    layers, types = config["num_hidden_layers"], config["mlp_layer_types"]
+    if types is None:
+        first = config.get("first_k_dense_replace", 1)
+        return [index >= first for index in range(layers)]
+    return [kind == "sparse" for kind in words(config, "mlp_layer_types", ("dense", "sparse"))]
+
+
+def words(config: Config, key: str, allowed: Container[str]) -> Sequence[str]:
+    """A list of one word for each layer, all of which are known; what is beyond the last is cut."""
+    layers, found = config["num_hidden_layers"], config[key]
+    if len(found) < layers:
+        raise InputError(f"{key} names {len(found)} layers where num_hidden_layers is {layers}")
+    unknown = next((word for word in found if word not in allowed), None)
+    if unknown is not None:
+        raise InputError(f"{key} holds {quote_value(unknown)}, which is no kind known here")
+    kinds: Sequence[str] = found[:layers]
+    return kinds
 
 
 def layer_indices(config: Config, key: str) -> Sequence[int]:
