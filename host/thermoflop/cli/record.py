@@ -26,7 +26,8 @@ The exit code is the command's own, 128+n when signal n ended it, 127 when there
 Recording goes on until every process of the command has ended. Ctrl-C reaches the command once; a
 second one asks it to terminate, a third one kills it; Ctrl-Z stops both, and no time has the pause
 in it. A command in quotes runs by its words; what needs a shell is sh -c '...'.
-It has no terminal of its own: what asks at one (sudo, ssh) cannot.
+It has no terminal of its own: what asks or draws at one (sudo, ssh, bars) does so with --pty, where
+output and error are one stream, and processes left behind are hung up on.
 Lines of the form KEY=value in the output, and thermoflop.mark("prefill", tokens=2048) in Python,
 put phases and numbers on the time axis.
 A mark has its own clock; a printed line is stamped when it is read: flush each one. Python is told
@@ -76,6 +77,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--before", type=duration_s, default=0.0, metavar="T", help="record that long before")
     add("--after", type=duration_s, default=0.0, metavar="T", help="and that long after (0)")
     add("--grace", type=duration_s, default=10.0, metavar="T", help="from SIGTERM to SIGKILL (10s)")
+    add("--pty", action="store_true", help="the command has a terminal: its bars, its prompts")
     add("--control", action="store_true", help="obey control.txt in the run's folder")
     add("--no-report", action="store_true", help="do not write report.html")
     add_shared(parser, "--json", help="the result as JSON; the command's output to stderr")
@@ -193,6 +195,7 @@ def plan(args: argparse.Namespace) -> Plan:
         grace_s=args.grace,
         labels=dict(read_label(text) for text in args.label),
         wish=_wish(args),
+        pty=args.pty,
         control=args.control,
         echo=(2, 2) if args.json else (1, 2),
     )

@@ -13,7 +13,7 @@ import select
 import selectors
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -21,7 +21,7 @@ from thermoflop.base.files import BINARY
 from thermoflop.errors import StorageError
 from thermoflop.pico.track import HostEvent
 from thermoflop.runs.child.printed import MERGE_S, PrintedMarks
-from thermoflop.runs.child.process import pipe_holders
+from thermoflop.runs.child.process import holders
 
 CHILD_LOG = "child.log"
 _CHUNK_BYTES = 256 << 10  # four times what a pipe holds on Linux
@@ -65,11 +65,11 @@ class ChildLog:
 
 
 class OutputPump:
-    """Drains the two pipes of one child until both have ended."""
+    """Drains the two pipes of one child, or its terminal, until all have ended."""
 
     def __init__(
         self,
-        pipes: tuple[IO[bytes], IO[bytes]],
+        pipes: Mapping[str, IO[bytes]],
         log: ChildLog,
         emit: Callable[[Sequence[HostEvent]], None],
         started_s: float,
@@ -84,18 +84,19 @@ class OutputPump:
         self._selector = selectors.DefaultSelector()
         self._echo: list[int | None] = list(echo)
         self._last_group, self._abandoned = threading.Event(), threading.Event()
-        self._inodes = {os.fstat(pipe.fileno()).st_ino for pipe in pipes}
+        self._links = tuple(pipes)
         self.cut_off: list[str] = []  # who held a pipe when it was closed
         self._taking = threading.Lock()
         self._heard_s = time.monotonic()
         if _WAITS_FOR_PIPES:
-            for which, pipe in enumerate(pipes):
+            for which, pipe in enumerate(pipes.values()):
                 os.set_blocking(pipe.fileno(), False)
                 self._selector.register(pipe, selectors.EVENT_READ, which)
             self._threads = [self._start(self._run)]
         else:
             self._threads = [
-                self._start(self._read_to_end, which, pipe) for which, pipe in enumerate(pipes)
+                self._start(self._read_to_end, which, pipe)
+                for which, pipe in enumerate(pipes.values())
             ]
 
     @staticmethod
@@ -124,7 +125,7 @@ class OutputPump:
 
     def holders(self) -> list[str]:
         """The processes that hold a pipe open, as ``python3 (process 123)``; Linux tells."""
-        return pipe_holders(self._inodes)
+        return holders(self._links)
 
     def _read_to_end(self, which: int, pipe: IO[bytes]) -> None:
         """All of one pipe, where a thread has to wait for each."""

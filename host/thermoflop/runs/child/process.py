@@ -18,11 +18,12 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
 from thermoflop.runs.child.program import refusal
+from thermoflop.runs.child.terminal import Terminal
 
 _PROC = Path("/proc")
 _DEAD = "ZXx"
@@ -40,33 +41,36 @@ class Child:
         argv: Sequence[str],
         env: Mapping[str, str],
         ended: Callable[[], None],
+        terminal: Terminal | None = None,
     ) -> None:
-        """Start it; CommandNotRunnable when the system refuses."""
+        """Start it, on ``terminal`` or on pipes; CommandNotRunnable when the system refuses."""
         self.argv = list(argv)
         self.started_s = time.monotonic()
         self.ended_s: float | None = None
+        out = subprocess.PIPE if terminal is None else terminal.slave
         try:
             self._process = subprocess.Popen(
                 self.argv,
                 env=dict(env),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stdin=None if terminal is None else out,
+                stdout=out,
+                stderr=out,
                 bufsize=0,
                 start_new_session=True,
                 creationflags=_NEW_GROUP,
+                preexec_fn=None if terminal is None else terminal.control,
             )
         except OSError as error:
             raise refusal(argv[0], error) from error
+        self.pipes = self._pipes() if terminal is None else terminal.reader()
         self.pid = self._process.pid
         self._ended = ended
         threading.Thread(target=self._wait, name="thermoflop-wait", daemon=True).start()
 
-    @property
-    def pipes(self) -> tuple[IO[bytes], IO[bytes]]:
-        """Its standard output and standard error."""
-        assert self._process.stdout is not None  # noqa: S101 - for the type checker
-        assert self._process.stderr is not None  # noqa: S101
-        return self._process.stdout, self._process.stderr
+    def _pipes(self) -> dict[str, IO[bytes]]:
+        """Its standard output and standard error, by the name of their other ends in /proc."""
+        pipes = (self._process.stdout, self._process.stderr)
+        return {f"pipe:[{os.fstat(pipe.fileno()).st_ino}]": pipe for pipe in pipes if pipe}
 
     @property
     def exit_code(self) -> int | None:
@@ -131,15 +135,14 @@ def session_members(leader: int) -> list[int]:
     return [pid for pid in _processes() if _belongs(pid, leader)]
 
 
-def pipe_holders(inodes: set[int]) -> list[str]:
-    """The other processes that have one of these pipes open, by name and number; Linux tells."""
-    links = {f"pipe:[{inode}]" for inode in inodes}
+def holders(links: Collection[str]) -> list[str]:
+    """The other processes that have one of these files open, by name and number; Linux tells."""
     if not _PROC.joinpath("self", "fd").exists():
         return []
     return [
         f"{_name(pid)} (process {pid})"
         for pid in _processes()
-        if pid != os.getpid() and links & _open_files(pid)
+        if pid != os.getpid() and not _open_files(pid).isdisjoint(links)
     ]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from thermoflop.errors import UsageError
+from thermoflop.runs.child.terminal import check_terminals
 from thermoflop.runs.folder.records import Record
 from thermoflop.runs.gpu.sampler import MAX_RATE_HZ, RATE_HZ
 from thermoflop.runs.record.gate import Gate, GateResult
@@ -54,6 +55,7 @@ class Plan:
     labels: Mapping[str, str] = field(default_factory=dict)
     wish: Wish | None = None
     gpu_library: Any = None  # a stand-in for pynvml
+    pty: bool = False  # the command gets a terminal
     control: bool = False  # obey control.txt in the run's folder
     echo: tuple[int | None, int | None] = (1, 2)
     watcher: Watcher | None = None
@@ -66,6 +68,8 @@ class Plan:
             raise UsageError("-n must be at least 1, and --warmup at least 0")
         if not 0 < self.rate_hz <= MAX_RATE_HZ:
             raise UsageError(f"--rate {self.rate_hz:g} is not between 0 and {MAX_RATE_HZ:g} Hz")
+        if self.pty:
+            check_terminals()
 
 
 @dataclass(slots=True)

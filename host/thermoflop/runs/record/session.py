@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from thermoflop.runs.child.output import ChildLog, OutputPump
 from thermoflop.runs.child.process import KILL, Child
 from thermoflop.runs.child.program import find_program
 from thermoflop.runs.child.signals import Signals
+from thermoflop.runs.child.terminal import Terminal
 from thermoflop.runs.folder.control import STOP, Control
 from thermoflop.runs.folder.records import Record
 from thermoflop.runs.folder.resilient import ResilientStore
@@ -76,6 +77,7 @@ class _Session:
         self._clocks = ClockWatch()
         self._left_out, self._cut_off = 0, list[str]()
         self._enough = False  # says the watcher
+        self._terminal: Terminal | None = None  # of the trial that runs
         self._predictions: dict[str, Any] | None = None
 
     def run(self) -> Outcome:
@@ -163,7 +165,9 @@ class _Session:
                 self._event("gate", {"trial": trial.index, **trial.gate.to_json()})
             if self._signals.received is not None:
                 return
-            self._run_trial(trial)
+            with Terminal() if self._plan.pty else nullcontext() as self._terminal:
+                self._run_trial(trial)
+            self._terminal = None
             self._write_run(None)
             if trial.exit_code:
                 return
@@ -175,7 +179,7 @@ class _Session:
         trial.log_from_bytes = self._log.n_bytes
         self._wake.clear()
         try:
-            child = Child(trial.argv, environment, self._wake.set)
+            child = Child(trial.argv, environment, self._wake.set, self._terminal)
         except CommandNotRunnable as error:
             trial.exit_code = error.exit_code
             raise
@@ -243,6 +247,8 @@ class _Session:
         """Ctrl-Z: a span of the record in which neither command nor recorder ran."""
         self._wake.clear()
         self._event("paused", {})
+        if self._terminal is not None:
+            self._terminal.give_keys_back()
         paused_s = self._signals.stop_here()
         for trial in self._trials:
             if trial.started_s is not None and trial.ended_s is None:
@@ -253,6 +259,8 @@ class _Session:
         """Wait a little, then write down what came in."""
         if wait_s > 0:
             self._wake.wait(wait_s)
+        if self._terminal is not None:
+            self._terminal.turn()
         if self._signals.received is not None:
             self._wake.clear()  # or a signal would turn the waiting into a busy loop
         self._drain()
