@@ -28,7 +28,8 @@ def load_model(
 
     Args:
         source: path of a config.json, path of a folder with one, the configuration as a
-            dictionary, or a name of the catalogue (``thermoflop models``).
+            dictionary, a name of the catalogue (``thermoflop models``) as people write it, or a
+            Hugging Face id; an ``owner/name`` in the user's local cache is read from there.
         ignore: a key, or several, that change no count although they look like it; none by
             default.
 
@@ -52,12 +53,13 @@ def load_model(
         thermoflop.errors.UnknownModel: 'lama-3-8b' is no file, no folder and no name in the \
 catalogue; the nearest name is llama-3-8b; `thermoflop models` lists the names
     """
-    raw, name, origin = read_source(source)
+    found = read_source(source)
+    raw, name = found.raw, found.name
     ignored = frozenset((ignore,) if isinstance(ignore, str) else ignore)
     absent = sorted(str(key) for key in ignored if key not in raw and not _within(raw, key))
     if absent:
         raise UsageError(f"ignore={absent[0]!r:.60} is no key of {name or 'this configuration'}")
-    return read_model(raw, name, origin, ignored)
+    return read_model(raw, name, found.origin, ignored)
 
 
 def _within(raw: Mapping[str, Any], key: str) -> bool:

@@ -14,26 +14,16 @@ if TYPE_CHECKING:
     from typing import Any
 
 _FOLDER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "data", "models")  # noqa: PTH118, PTH120
-_OTHER_NAMES = {
-    "gpt-2": "gpt2",
-    "gpt-2-medium": "gpt2-medium",
-    "gpt-2-large": "gpt2-large",
-    "gpt-2-xl": "gpt2-xl",
-    "gpt-3": "gpt-3-175b",
-    "gpt3": "gpt-3-175b",
-    "nemotron-nano-9b-v2": "nvidia-nemotron-nano-9b-v2",
-    "nemotron-nano-12b-v2": "nvidia-nemotron-nano-12b-v2",
-    "bert-base": "bert-base-uncased",
-    "bert-large": "bert-large-uncased",
-    "distilbert": "distilbert-base-uncased",
-    "mixtral": "mixtral-8x7b",
-    "mistral-7b": "mistral-7b-v0.3",
-    "command-r": "command-r-v01",
-    "bloom": "bloom-176b",
-    "whisper-large": "whisper-large-v3",
-    "vit-base": "vit-base-patch16-224",
-    "vit-large": "vit-large-patch16-224",
-}
+# Words of a name that change no shape: how it was tuned, and what it was stored in.
+_TUNED = frozenset(
+    """
+    instruct it chat hf base pt sft dpo thinking latest gguf ggml awq gptq exl2 bnb mlx fp16 bf16
+    fp8 nvfp4 mxfp4 fp4 nf4 int4 int8 4bit 8bit w4a16 w8a8 w8a16 w4a8 dynamic block quantized
+    unsloth qat meta
+    """.split()  # noqa: SIM905 - a list of words
+)
+# llama.cpp's names of its formats, as in q4_K_M, iq3_xxs, ud-q2_k_xl
+_GGUF_FORMAT = r"[-_.:](ud[-_])?i?q\d(_[a-z0-9]+)*$"
 
 
 def names() -> list[str]:
@@ -42,9 +32,44 @@ def names() -> list[str]:
 
 
 def canonical(name: str) -> str:
-    """The name in the catalogue for what people write: any case, with or without the owner."""
+    """The name in the catalogue for what people write, or the name itself where there is none.
+
+    Any case, with or without the owner, Ollama's spelling (``llama3.1:8b``), a common short name,
+    and the tuned and quantized forms of a model, which have the shape of the model itself.
+    """
     short = name.rsplit("/", 1)[-1].lower()
-    return _OTHER_NAMES.get(short, short)
+    if len(short) > 100 or os.path.isfile(_path_of(short)):  # noqa: PTH113
+        return short
+    return _by_other_name(short) or short
+
+
+def _path_of(name: str) -> str:
+    return os.path.join(_FOLDER, f"{name}.json")  # noqa: PTH118
+
+
+def _by_other_name(name: str) -> str | None:
+    """The name in the catalogue that a spelling, a short name or a tuned form stands for."""
+    import re
+
+    from thermoflop.base.files import read_json
+
+    other = read_json(os.path.join(os.path.dirname(_FOLDER), "names.json"))  # noqa: PTH118, PTH120
+    known = {_squashed(key): value for key, value in other.items()}
+    known.update((_squashed(each), each) for each in names())
+    words = re.split(r"[-_ :]+", re.sub(_GGUF_FORMAT, "", name))
+    # without a size, "flan-t5-base" would lose the word that says which one it is
+    tuned = (
+        _TUNED
+        if any(re.fullmatch(r"(\d+x)?[\d.]+[bm]", word) for word in words)
+        else (_TUNED - {"base"})
+    )
+    plain = "-".join(word for word in words if word not in tuned)
+    return known.get(_squashed(name)) or known.get(_squashed(plain))
+
+
+def _squashed(name: str) -> str:
+    """A name without what people put between its words."""
+    return name.translate(dict.fromkeys(map(ord, "-_ :")))
 
 
 def entry(name: str) -> dict[str, Any] | None:
@@ -55,5 +80,5 @@ def entry(name: str) -> dict[str, Any] | None:
     # a name from outside must not lead out of the folder, nor be longer than a file name can be
     if not key or key.startswith(".") or "\\" in key or len(key) > 100:
         return None
-    path = os.path.join(_FOLDER, f"{key}.json")  # noqa: PTH118
+    path = _path_of(key)
     return read_json(path) if os.path.isfile(path) else None  # noqa: PTH113

@@ -1,0 +1,147 @@
+"""What people call a model: names of the catalogue, other spellings, and ids in a local cache."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import thermoflop as tf
+from thermoflop.errors import InputError, UnknownModel
+from thermoflop.model.config.catalogue import canonical, names
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LLAMA = {
+    "model_type": "llama",
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 100,
+}
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache of Hugging Face's."""
+    for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    (tmp_path / "hf" / "hub").mkdir(parents=True)
+    return tmp_path / "hf" / "hub"
+
+
+def lay(cache: Path, name: str, text: str) -> Path:
+    """A model in a cache as ``huggingface_hub`` lays it: the file is a link to a blob."""
+    folder = cache / f"models--{name.replace('/', '--')}"
+    snapshot = folder / "snapshots" / REVISION
+    snapshot.mkdir(parents=True)
+    (folder / "blobs").mkdir()
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text(REVISION)
+    (folder / "blobs" / "4e7f").write_text(text)
+    (snapshot / "config.json").symlink_to("../../blobs/4e7f")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("llama3.1:8b", "llama-3.1-8b"),
+        ("llama 3.1 8b", "llama-3.1-8b"),
+        ("llama3.1:8b-instruct-q4_K_M", "llama-3.1-8b"),
+        ("meta-llama/Meta-Llama-3-8B-Instruct", "llama-3-8b"),
+        ("unsloth/Llama-3.1-8B-Instruct-bnb-4bit", "llama-3.1-8b"),
+        ("bartowski/Qwen2.5-7B-Instruct-GGUF", "qwen2.5-7b"),
+        ("qwen3:30b-a3b", "qwen3-30b-a3b"),
+        ("gpt-oss:20b", "gpt-oss-20b"),
+        ("openai-community/gpt2", "gpt2"),
+        ("mixtral", "mixtral-8x7b"),
+        ("deepseek v3", "deepseek-v3"),
+        ("mistralai/Mistral-7B-Instruct-v0.3", "mistral-7b-v0.3"),
+        ("nvidia/Qwen3-235B-A22B-NVFP4", "qwen3-235b-a22b"),
+    ],
+)
+def test_what_people_write_leads_to_the_shape(said: str, name: str) -> None:
+    assert canonical(said) == name
+    assert tf.load_model(said).name == name
+
+
+@pytest.mark.parametrize("said", ["flan-t5-base", "mistral-7b-v0.9", "llama-9-8b", "a/b/c", ""])
+def test_a_name_that_only_looks_like_one_stays_unknown(said: str) -> None:
+    assert canonical(said) not in names()
+
+
+def test_no_two_names_differ_by_what_stands_between_their_words_alone() -> None:
+    squashed = [name.replace("-", "") for name in names()]
+    assert len(set(squashed)) == len(squashed)
+
+
+def test_an_id_with_its_owner_is_read_from_the_local_cache_first(cache: Path) -> None:
+    lay(cache, "meta-llama/Llama-3.1-8B", json.dumps(LLAMA))
+    model = tf.load_model("meta-llama/Llama-3.1-8B")
+    assert model.description.stacks[0].hidden == 64
+    assert model.name == "Llama-3.1-8B"
+    assert model.source.endswith("config.json, in the local cache")
+    assert tf.load_model("llama-3.1-8b").params == 8_030_261_248  # of the catalogue, as named
+
+
+def test_a_name_without_an_owner_is_the_catalogues_and_else_the_caches(cache: Path) -> None:
+    lay(cache, "gpt2", json.dumps(LLAMA))
+    lay(cache, "nobody-knows-it", json.dumps(LLAMA))
+    assert tf.load_model("gpt2").params == 124_439_808
+    assert tf.load_model("nobody-knows-it").family == "llama"
+
+
+@pytest.mark.parametrize("variable", ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "XDG_CACHE_HOME"])
+def test_every_variable_that_moves_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path, variable: str
+) -> None:
+    hub = "huggingface/hub" if variable == "XDG_CACHE_HOME" else ""
+    lay(tmp_path / "elsewhere" / hub, "an-owner/a-name", json.dumps(LLAMA))
+    monkeypatch.setenv(variable, str(tmp_path / "elsewhere"))
+    monkeypatch.delenv("HF_HOME")
+    assert tf.load_model("an-owner/a-name").family == "llama"
+
+
+def test_a_cache_without_the_file_leaves_the_catalogue(cache: Path) -> None:
+    folder = lay(cache, "openai-community/gpt2", "{}")
+    (folder / "snapshots" / REVISION / "config.json").unlink()
+    assert tf.load_model("openai-community/gpt2").params == 124_439_808
+
+
+@pytest.mark.parametrize("revision", ["../../../outside", "", "a/b", "\x00", "é", ".."])
+def test_a_revision_that_leads_out_is_refused(cache: Path, revision: str) -> None:
+    folder = lay(cache, "an-owner/a-name", json.dumps(LLAMA))
+    (folder / "refs" / "main").write_text(revision)
+    with pytest.raises(InputError, match="expected a revision"):
+        tf.load_model("an-owner/a-name")
+
+
+@pytest.mark.parametrize("part", ["snapshots/" + REVISION + "/config.json", "refs/main"])
+def test_a_link_out_of_the_cache_is_not_followed(cache: Path, tmp_path: Path, part: str) -> None:
+    outside = tmp_path / "secret.json"
+    outside.write_text(json.dumps(LLAMA) if part.endswith("json") else REVISION)
+    folder = lay(cache, "an-owner/a-name", json.dumps(LLAMA))
+    (folder / part).unlink()
+    (folder / part).symlink_to(outside)
+    with pytest.raises(InputError, match="leads out of the cache"):
+        tf.load_model("an-owner/a-name")
+
+
+def test_a_broken_file_in_the_cache_is_one_sentence(cache: Path) -> None:
+    lay(cache, "an-owner/a-name", "{")
+    with pytest.raises(InputError, match="not valid JSON") as caught:
+        tf.load_model("an-owner/a-name")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../outside", "a/../b", "a/b/c", "models--a/..", "a/b\\c"])
+def test_a_name_that_is_no_id_finds_nothing(cache: Path, name: str) -> None:
+    (cache.parent.parent / "outside").mkdir()
+    with pytest.raises(UnknownModel):
+        tf.load_model(name)
