@@ -17,7 +17,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     """Add MODEL, and the keys to ignore in it."""
     add = parser.add_argument
     add("model", metavar="MODEL",
-        help="a config.json, a folder with one, a Hugging Face id, or a name (`models`)")  # fmt: skip
+        help="a config.json, its folder, a Hugging Face id, or a name (see `models`)")  # fmt: skip
     add("--ignore", metavar="KEY", action="append", default=[],
         help="a config key that changes no count, although it looks like it; may be repeated",
     )  # fmt: skip
