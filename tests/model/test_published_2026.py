@@ -23,15 +23,8 @@ NOT_YET = frozenset({
     # decoders
     "apertus-8b",
     "bitnet-b1.58-2b",
-    "cwm-32b",
-    "devstral-2-123b",
-    "ernie-4.5-21b-a3b",
-    "hunyuan-7b",
-    "hunyuan-a13b",
     "minicpm3-4b",
     "openai-gpt",
-    "solar-open-100b",
-    "vaultgemma-1b",
     "xglm-564m",
     # keys that change no count
     "qwen3-4b-2507-bnb-4bit",

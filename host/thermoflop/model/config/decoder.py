@@ -272,13 +272,13 @@ def _qk_norm(traits: Traits, name: str, heads: int, dim: int) -> Norm | None:
     form = traits["qk_norm"]
     if form is None:
         return None
-    kind, bias = traits["norm"], traits["qk_norm_bias"]
+    kind, weight, bias = traits["norm"], traits["norm_weight"], traits["qk_norm_bias"]
     if form == "full":
-        return Norm(name, heads * dim, kind, bias=bias)
+        return Norm(name, heads * dim, kind, weight, bias)
     if form == "l2":
         return Norm(name, dim, "l2", weight=False, vectors=heads)
     copies = heads if form == "heads" else 1
-    return Norm(name, dim, kind, bias=bias, vectors=heads, copies=copies)
+    return Norm(name, dim, kind, weight, bias, vectors=heads, copies=copies)
 
 
 def mlp_of(traits: Traits) -> Mlp:

@@ -94,9 +94,9 @@ def mapping() -> Key:
     return Key("mapping", None, nullable=True)
 
 
-def anything() -> Key:
+def anything(default: Any = None) -> Key:
     """A value whose form the family's own function checks."""
-    return Key("any", None, nullable=True)
+    return Key("any", default, nullable=True)
 
 
 def as_key(default: Any) -> Key:

@@ -20,6 +20,10 @@ MODULES = {
     "latent": "deepseek_v2 deepseek_v3 deepseek_v32 glm4_moe_lite glm_moe_dsa kimi_k2",
     "by_vendor": "arcee biogpt dots1 ernie4_5 exaone4 glm glm4 granitemoeshared helium"
     " minimax_m2 ministral persimmon seed_oss",
+    "llama_kin": "cwm exaone granite_swa hunyuan_v1_dense hyperclovax internlm3 iquestcoder jais2"
+    " ministral3 nanochat vaultgemma",
+    "expert_kin": "aria_text cohere2_moe ernie4_5_moe exaone_moe flex_olmo flint granitemoe_swa"
+    " hunyuan_v1_moe hy_v3 kolibri1 mellum sarvam_moe solar_open",
     "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h qwen3_next",
     "encoders": "albert bert camembert distilbert electra roberta xlm-roberta",
     "vision": "clip clip_text_model clip_vision_model deit gemma3 siglip_vision_model vit",

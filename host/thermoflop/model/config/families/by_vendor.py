@@ -117,7 +117,7 @@ family(
 )
 
 
-def _exaone4_kinds(config: Config) -> Sequence[str]:
+def exaone4_kinds(config: Config) -> Sequence[str]:
     """Every ``sliding_window_pattern``-th layer attends to everything, without a window all do."""
     layers, period = config["num_hidden_layers"], config["sliding_window_pattern"]
     kinds = from_layer_types(config, layers)
@@ -147,7 +147,7 @@ family(
         "o_bias": False,
         "up_bias": False,
         "qk_norm": "head",
-        "kinds": _exaone4_kinds,
+        "kinds": exaone4_kinds,
         "window": use("sliding_window"),
     },
     drop=("attention_bias", "mlp_bias"),
