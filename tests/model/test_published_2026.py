@@ -43,7 +43,6 @@ NOT_YET = frozenset({
     "granite-4.0-h-tiny",
     "lfm2-1.2b",
     "lfm2-8b-a1b",
-    "nemotron-3-nano-30b-a3b",
     "recurrentgemma-2b",
     "rwkv-4-169m",
     "zamba2-2.7b",

@@ -93,7 +93,7 @@ def expert_parallel_works(
         for run in stack.runs:
             feed = run.layer.feed
             if isinstance(feed, Moe):
-                message = tokens * feed.top_k * feed.hidden * wide_bytes
+                message = tokens * feed.top_k * feed.expert.hidden * wide_bytes
                 wire = wire_bytes("all-to-all", message, ep)
                 works.append(network_work("all-to-all", 2 * run.times, wire, log2(ep)))
     return works

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import replace
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
-from thermoflop.model.architecture.feedforward import Mlp, Moe
+from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.mixers import (
     Attention,
     GatedDelta,
@@ -118,15 +118,8 @@ def _feed(feed: FeedForward, tp: int, ep: int) -> FeedForward:
     copies = divided(feed.expert.copies, ep, "the experts", "ep")
     inner = replace(feed.expert, copies=copies)
     expert = inner if ep >= tp else _mlp(inner, divided(tp, ep, "tp", "ep"))
-    return Moe(
-        hidden=feed.hidden,
-        experts=experts,
-        top_k=feed.top_k / min(tp, ep),
-        expert=expert,
-        router_bias=feed.router_bias,
-        shared=shared,
-        shared_gate=feed.shared_gate,
-    )
+    top_k = feed.top_k / min(tp, ep)
+    return replace(feed, experts=experts, top_k=top_k, expert=expert, shared=shared)
 
 
 def _mlp(mlp: Mlp, tp: int) -> Mlp:

@@ -58,7 +58,11 @@ class Mlp:
 
 @record
 class Moe:
-    """A mixture: ``top_k`` of ``experts`` work on each token (Shazeer 2017), ``shared`` on all."""
+    """A mixture: ``top_k`` of ``experts`` work on each token (Shazeer 2017), ``shared`` on all.
+
+    ``latent``: the experts work on a latent, into which the hidden state is projected and out of
+    which their sum comes back (Nemotron 3).
+    """
 
     hidden: Number
     experts: Number
@@ -67,6 +71,18 @@ class Moe:
     router_bias: bool = False
     shared: Mlp | None = None
     shared_gate: bool = False
+    latent: bool = False
+    latent_bias: bool = False
+
+    def latents(self) -> tuple[Linear, ...]:
+        """The projections into the latent of the experts and back, where there is one."""
+        width, bias, role = self.expert.hidden, self.latent_bias, "latent_proj"
+        if not self.latent:
+            return ()
+        return (
+            Linear("latent_down", role, role, self.hidden, width, bias),
+            Linear("latent_up", role, role, width, self.hidden, bias),
+        )
 
     def router(self) -> Linear:
         """The map from hidden state to one score per expert, never quantized."""
@@ -84,7 +100,7 @@ class Moe:
         """Everything here that holds parameters."""
         shared = self.shared.parts() if self.shared else ()
         gate = (self.gate(),) if self.shared_gate else ()
-        return (self.router(), *self.expert.parts(), *shared, *gate)
+        return (self.router(), *self.latents(), *self.expert.parts(), *shared, *gate)
 
 
 if TYPE_CHECKING:

@@ -58,6 +58,7 @@ DEFAULTS: dict[str, Any] = {
     "experts": 0,
     "top_k": 0,
     "expert_inner": None,  # None: as inner
+    "expert_latent": None,  # width of the latent that experts work on; None: hidden
     "expert_bias": False,
     "router_bias": False,
     "shared_inner": 0,
@@ -302,7 +303,8 @@ def mixture_of(traits: Traits) -> FeedForward:
     inner = traits["expert_inner"] or traits["inner"]
     activation, bias = activation_kind(traits["activation"]), traits["expert_bias"]
     gated = traits["gated"]
-    expert = Mlp(hidden, inner, gated, bias, bias, activation, "experts", copies=experts)
+    latent = traits["expert_latent"]
+    expert = Mlp(latent or hidden, inner, gated, bias, bias, activation, "experts", copies=experts)
     shared_inner = traits["shared_inner"]
     biased = traits["shared_bias"]
     shared = (
@@ -311,7 +313,8 @@ def mixture_of(traits: Traits) -> FeedForward:
         else None
     )
     gate = bool(shared_inner) and traits["shared_gate"]
-    return Moe(hidden, experts, top_k, expert, traits["router_bias"], shared, gate)
+    rest = (traits["router_bias"], shared, gate, latent is not None, biased)
+    return Moe(hidden, experts, top_k, expert, *rest)
 
 
 def activation_kind(name: str | None) -> str:

@@ -42,6 +42,7 @@ MEANINGS = {
     "k": "experts for each token",
     "f_e": "expert width",
     "f_s": "shared expert width",
+    "l": "latent of the experts",
     "r": "key-value latent",
     "r_q": "query latent",
     "d_c": "plain key dimensions",
@@ -262,12 +263,14 @@ def _feed(letters: _Letters, feed: Any, sizes: dict[Any, Any]) -> Any:
     if isinstance(feed, Mlp):
         return _mlp(letters, feed, sizes, "f")
     assert isinstance(feed, Moe)  # noqa: S101 - the type checker's word, there is no third kind
+    width = feed.expert.hidden
+    inner = {**sizes, width: _known(letters, width, sizes, "l")}
     return replace(
         feed,
         hidden=sizes[feed.hidden],
         experts=letters.letter("E", feed.experts),
         top_k=letters.letter("k", feed.top_k),
-        expert=_mlp(letters, feed.expert, sizes, "f_e"),
+        expert=_mlp(letters, feed.expert, inner, "f_e"),
         shared=None if feed.shared is None else _mlp(letters, feed.shared, sizes, "f_s"),
     )
 

@@ -54,9 +54,11 @@ def _mixture(moe: Moe, scope: EmitContext) -> Iterator[Operator]:
         else distinct_experts(moe.experts, moe.top_k, tokens)
     )
     routed = tokens * fan_out
+    yield from (scope.linear(linear, tokens) for linear in moe.latents()[:1])
     yield from _mlp(moe.expert, scope, routed, sets)
     # each expert's result times its weight, and the sum
-    yield elementwise("combine experts", scope, routed, moe.hidden, 2)
+    yield elementwise("combine experts", scope, routed, moe.expert.hidden, 2)
+    yield from (scope.linear(linear, tokens) for linear in moe.latents()[1:])
     if moe.shared is not None:
         yield from _mlp(moe.shared, scope, tokens)
     if moe.shared_gate:

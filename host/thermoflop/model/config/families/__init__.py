@@ -24,7 +24,8 @@ MODULES = {
     " ministral3 nanochat vaultgemma",
     "expert_kin": "aria_text cohere2_moe ernie4_5_moe exaone_moe flex_olmo flint granitemoe_swa"
     " hunyuan_v1_moe hy_v3 kolibri1 mellum sarvam_moe solar_open",
-    "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h qwen3_next",
+    "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h qwen3_5_moe_text qwen3_5_text"
+    " qwen3_next",
     "encoders": "albert bert camembert distilbert electra roberta xlm-roberta",
     "vision": "clip clip_text_model clip_vision_model deit gemma3 siglip_vision_model vit",
     "seq2seq": "bart mbart mt5 t5 whisper",

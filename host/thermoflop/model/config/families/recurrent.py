@@ -231,13 +231,6 @@ def _nemotron_h_bias(config: Config) -> bool:
     return False
 
 
-def _nemotron_h_experts(config: Config) -> int:
-    if config["moe_latent_size"] is not None:
-        raise UnknownModel("moe_latent_size is not understood yet: experts on a latent state")
-    experts: int = config["n_routed_experts"]
-    return experts
-
-
 family(
     "nemotron_h",
     keys={
@@ -278,14 +271,19 @@ family(
         "q_bias": _nemotron_h_bias,
         "up_bias": use("mlp_bias"),
         "rotary": False,
-        "experts": _nemotron_h_experts,
+        "experts": use("n_routed_experts"),
         "top_k": use("num_experts_per_tok"),
         "expert_inner": use("moe_intermediate_size"),
+        "expert_latent": use("moe_latent_size"),
         "shared_inner": use("moe_shared_expert_intermediate_size"),
         "shared_bias": use("mlp_bias"),
+        "tied": False,  # whatever tie_word_embeddings says: the class ties no weights
     },
     aliases={"attention_head_dim": "head_dim", "layer_types": "layers_block_type"},
-    ignored=("expand", "sliding_window", "mamba_proj_bias"),
+    ignored=(
+        *("expand", "sliding_window", "mamba_proj_bias", "mamba_ssm_cache_dtype"),
+        *("mtp_hybrid_override_pattern", "mtp_layers_block_type", "moe_shared_expert_overlap"),
+    ),
 )
 
 
@@ -342,4 +340,53 @@ family(
     },
     drop=("use_sliding_window", "sliding_window"),
     ignored=("use_sliding_window", "sliding_window"),
+)
+
+
+def _qwen3_5_gate(config: Config) -> bool:
+    """The class gates always; a file that says otherwise is of another implementation."""
+    if not config["attn_output_gate"]:
+        raise UnknownModel(
+            "attn_output_gate = false is not understood: the class gates attention in any case"
+        )
+    return True
+
+
+family(
+    "qwen3_5_moe_text",
+    "qwen3_next",
+    keys={
+        "vocab_size": 248320,
+        "num_hidden_layers": 40,
+        "num_experts": 256,
+        "num_experts_per_tok": 8,
+        "attn_output_gate": True,
+    },
+    traits={"output_gate": _qwen3_5_gate, "sparse": None},
+    drop=("intermediate_size", "decoder_sparse_step", "mlp_only_layers"),
+    ignored=(
+        *("intermediate_size", "decoder_sparse_step", "mlp_only_layers", "mamba_ssm_dtype"),
+        *("mtp_num_hidden_layers", "mtp_use_dedicated_embeddings"),
+    ),
+)
+family(
+    "qwen3_5_text",
+    "qwen3_5_moe_text",
+    keys={
+        "hidden_size": 4096,
+        "intermediate_size": 12288,
+        "num_hidden_layers": 32,
+        "num_key_value_heads": maybe(4),
+    },
+    traits={
+        "experts": 0,
+        "top_k": 0,
+        "expert_inner": None,
+        "shared_inner": 0,
+        "shared_gate": False,
+    },
+    drop=(
+        *("num_experts", "num_experts_per_tok", "moe_intermediate_size"),
+        "shared_expert_intermediate_size",
+    ),
 )
