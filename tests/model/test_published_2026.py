@@ -47,8 +47,6 @@ NOT_YET = frozenset({
     "rwkv-4-169m",
     "zamba2-2.7b",
     # with eyes or ears
-    "clip-image-classifier",
-    "clip-text-encoder-sd15",
     "devstral-small-2-24b",
     "dinov2-base",
     "dinov3-vitb16",
@@ -79,11 +77,9 @@ NOT_YET = frozenset({
     "voxtral-mini-3b",
     # encoders, and encoders with decoders
     "all-mpnet-base-v2",
-    "bart-large-causal",
     "bart-large-cnn",
     "bart-large-mnli",
     "bert-base-ner",
-    "bert-lm-head-model",
     "deberta-v3-base",
     "esm2-650m",
     "eurobert-210m",
@@ -95,17 +91,14 @@ NOT_YET = frozenset({
     "modernbert-base",
     "moonshine-tiny",
     "ms-marco-minilm-l6-v2",
-    "mt5-base-encoder",
     "nllb-200-distilled-600m",
     "nomic-embed-text-v1.5",
     "opus-mt-en-de",
     "parakeet-ctc-1.1b",
     "pegasus-large",
     "switch-base-8",
-    "t5-v1_1-xxl-encoder",
     "umt5-small",
     "wav2vec2-base-960h",
-    "whisper-large-v3-decoder",
 })  # fmt: skip
 
 

@@ -79,7 +79,8 @@ def _layer(run: Run, tp: int, ep: int) -> Layer:
     mixer = None if layer.mixer is None else _mixer(layer.mixer, tp)
     cross = None if layer.cross is None else _attention(layer.cross, tp)
     feed = None if layer.feed is None else _feed(layer.feed, tp, ep)
-    return replace(layer, mixer=mixer, cross=cross, feed=feed)
+    idle = None if layer.idle is None else _attention(layer.idle, tp)
+    return replace(layer, mixer=mixer, cross=cross, feed=feed, idle=idle)
 
 
 def _mixer(mixer: Mixer, tp: int) -> Mixer:

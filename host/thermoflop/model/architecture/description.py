@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @record
 class Layer:
-    """One layer: a mixer, a cross attention and a feed-forward, each may be absent."""
+    """One layer: a mixer, a cross attention and a feed-forward, each may be absent.
+
+    ``idle`` is a cross attention that is kept and does no work (a decoder without its encoder).
+    """
 
     kind: str
     hidden: Number
@@ -24,6 +27,7 @@ class Layer:
     mixer: Mixer | None = None
     cross: Attention | None = None
     feed: FeedForward | None = None
+    idle: Attention | None = None
 
     @property
     def branches(self) -> int:
@@ -32,7 +36,7 @@ class Layer:
 
     def parts(self) -> Iterator[Part]:
         """Everything in the layer that holds parameters."""
-        for block in (self.mixer, self.cross, self.feed):
+        for block in (self.mixer, self.cross, self.feed, self.idle):
             if block is not None:
                 yield from block.parts()
         yield from self.norms

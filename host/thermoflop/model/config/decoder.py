@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
 from thermoflop.model.architecture.parts import Linear, Norm, Table
+from thermoflop.model.config.architectures import built, class_name, label_count
 from thermoflop.model.config.family import use
 from thermoflop.model.config.keys import Traits
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from thermoflop.model.architecture.mixers import Mixer
     from thermoflop.model.config.keys import Config
 
+# The heads of decoders; a reward model is Qwen2's alone (modeling_qwen2_rm.py beside its weights).
+KINDS = ("causal", "generation", "sequence", "token", "question", "bare")
 # The traits of a family of decoders that names no other; each line is one trait.
 DEFAULTS: dict[str, Any] = {
     "vocab": use("vocab_size"),
@@ -36,6 +38,7 @@ DEFAULTS: dict[str, Any] = {
     "norm_weight": True,
     "norm_bias": False,
     "layer_norms": 2,  # norms on the hidden state in each layer
+    "norm_names": None,  # None: numbered
     "final_norm": True,
     "q_bias": False,
     "k_bias": None,  # None: as q_bias
@@ -47,6 +50,7 @@ DEFAULTS: dict[str, Any] = {
     "qk_norm_bias": False,
     "sinks": False,
     "output_gate": False,
+    "output_group": None,  # where the attention's output projection is counted
     "rotary": True,
     "kinds": None,  # full, sliding, chunked, or a recurrent mixer, for each layer
     "window": None,
@@ -83,7 +87,7 @@ def read_decoder(config: Config) -> Description:
         hidden,
         decoder_runs(traits),
         front=_front(traits, width),
-        tail=_tail(traits, width),
+        tail=_tail(traits, width, head_kind(config)),
     )
     return Description((stack,), **head_of(config, traits, vocab, width))
 
@@ -101,68 +105,41 @@ def _front(traits: Traits, width: int) -> tuple[Placed, ...]:
     return tuple(front)
 
 
-def _tail(traits: Traits, width: int) -> tuple[Placed, ...]:
-    """Final norm, and the projection back to a narrower embedding."""
+def _tail(traits: Traits, width: int, kind: str) -> tuple[Placed, ...]:
+    """Final norm, the projection back to a narrower embedding, a reward model's first map."""
     hidden = traits["hidden"]
     tail = [Placed(norm_of(traits, "final_norm", hidden))] if traits["final_norm"] else []
     if width != hidden:
         tail.append(Placed(Linear("project_out", "embed_proj", "embed_proj", hidden, width)))
+    if kind == "reward":
+        dense = Linear("score_dense", "classifier", "classifier", hidden, hidden, True)
+        tail.append(Placed(dense))
     return tuple(tail)
 
 
 def head_of(config: Config, traits: Traits, vocab: int, width: int) -> dict[str, Any]:
     """The head that the file's ``architectures`` asks for, as fields of a Description."""
     kind = head_kind(config)
-    if kind == "none":
+    if kind == "bare":
         return {}
-    if kind.endswith("classifier"):
-        labels, biased = label_count(config), kind == "token classifier"
-        role, hidden = "classifier", traits["hidden"]
-        return {"head": Linear("score", role, role, hidden, labels, biased, unquantized=True)}
-    bias, tied = traits["head_bias"], traits["tied"]
-    head = Linear("lm_head", "lm_head", "lm_head", width, vocab, bias, unquantized=True, tied=tied)
-    return {"head": head}
+    role = "classifier"
+    if kind in ("causal", "generation"):
+        bias, tied = traits["head_bias"], traits["tied"]
+        role = "lm_head"
+        return {"head": Linear(role, role, role, width, vocab, bias, unquantized=True, tied=tied)}
+    if kind == "reward":
+        labels = 2 if class_name(config, "").endswith("ForProcessRewardModel") else 1
+    else:
+        labels = 2 if kind == "question" else label_count(config)
+    plain = kind == "token" and config.raw.get("token_classification_bias") is False
+    biased = kind != "sequence" and not plain
+    return {"head": Linear("score", role, role, width, labels, biased, unquantized=True)}
 
 
 def head_kind(config: Config) -> str:
-    """``lm``, ``classifier``, ``token classifier`` or ``none``, from the class in the file."""
-    name = class_name(config, "ForCausalLM")
-    if name.endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "ForMaskedLM")):
-        return "lm"
-    if name.endswith("ForSequenceClassification"):
-        return "classifier"
-    if name.endswith("ForTokenClassification"):
-        return "token classifier"
-    if name.endswith("Model") and not name.endswith("HeadsModel"):
-        return "none"
-    raise InputError(
-        f"architectures names {name[:60]}, and its head is not understood: expected a class "
-        "that ends in ForCausalLM, LMHeadModel, ForSequenceClassification or Model"
-    )
-
-
-def class_name(config: Config, default: str) -> str:
-    """The first class in ``architectures``, or ``default`` when there is none."""
-    named = config.raw.get("architectures") or [default]
-    name = named[0] if isinstance(named, list) else named
-    if not isinstance(name, str):
-        raise InputError(
-            f"architectures is {quote_value(named)} where a list of class names is expected"
-        )
-    return name
-
-
-def label_count(config: Config) -> int:
-    """Classes of a classifier: as many as ``id2label`` names, or ``num_labels``, or 2."""
-    labels = config.raw.get("id2label")
-    if isinstance(labels, dict) and labels:
-        return len(labels)
-    count = config.raw.get("num_labels", 2)
-    if type(count) is not int or count < 1:
-        raise InputError(
-            f"num_labels is {quote_value(count)} where a whole number from 1 is expected"
-        )
-    return count
+    """The kind of head of a decoder, from the class in the file."""
+    rewards = ("reward",) if config.family.name == "qwen2" else ()
+    return built(config, "ForCausalLM", KINDS + rewards)
 
 
 def norm_of(traits: Traits, name: str, width: int) -> Norm:
@@ -172,14 +149,15 @@ def norm_of(traits: Traits, name: str, width: int) -> Norm:
 
 def decoder_runs(traits: Traits) -> tuple[Run, ...]:
     """The layers, equal ones counted once, in the order in which each kind first appears."""
-    layers = traits["layers"]
-    kinds = traits["kinds"] or ["full"] * layers
-    sparse = traits["sparse"]
-    if sparse is None:
-        sparse = [bool(traits["experts"])] * layers
+    layers, kinds, sparse = traits["layers"], traits["kinds"], traits["sparse"]
     counts: dict[tuple[str, bool], int] = {}
-    for key in zip(kinds, sparse, strict=True):
-        counts[key] = counts.get(key, 0) + 1
+    if not kinds and sparse is None:
+        counts["full", bool(traits["experts"])] = layers
+    else:
+        kinds = kinds or ["full"] * layers
+        sparse = [bool(traits["experts"])] * layers if sparse is None else sparse
+        for key in zip(kinds, sparse, strict=True):
+            counts[key] = counts.get(key, 0) + 1
     make = _block if traits["blocks"] else _layer
     merged: dict[Layer, int] = {}
     for (kind, mixture), count in counts.items():
@@ -191,7 +169,8 @@ def decoder_runs(traits: Traits) -> tuple[Run, ...]:
 def _layer(traits: Traits, kind: str, mixture: bool) -> Layer:
     """A layer with a mixer and a feed-forward."""
     hidden = traits["hidden"]
-    norms = [norm_of(traits, f"norm {index + 1}", hidden) for index in range(traits["layer_norms"])]
+    names = traits["norm_names"] or [f"norm {n + 1}" for n in range(traits["layer_norms"])]
+    norms = [norm_of(traits, name, hidden) for name in names]
     mixer, mixer_name = _mixer(traits, kind)
     feed = mixture_of(traits) if mixture else mlp_of(traits)
     name = f"{mixer_name} + {'MoE' if mixture else 'MLP'}"
@@ -265,6 +244,7 @@ def attention_of(traits: Traits) -> Attention:
         rotary=dim if traits["rotary"] else None,
         sinks=traits["sinks"],
         gate=traits["output_gate"],
+        output_group=traits["output_group"],
     )
 
 

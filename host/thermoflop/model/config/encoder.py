@@ -1,16 +1,19 @@
 """From the traits of an encoder-only family (BERT and its relatives) to a description.
 
-Which head there is follows from the class named in ``architectures``.
+Layers are described as a decoder's are, with other habits. Which head there is follows from the
+class named in ``architectures``.
 """
 
 from __future__ import annotations
 
 from thermoflop.base.messages import quote_value
-from thermoflop.errors import InputError, UnknownModel
-from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
-from thermoflop.model.architecture.parts import Linear, Table, Vector
-from thermoflop.model.config.blocks import biased_attention, biased_mlp, classifier, layer_norm
-from thermoflop.model.config.decoder import class_name, label_count
+from thermoflop.base.record import replace
+from thermoflop.errors import UnknownModel
+from thermoflop.model.architecture.description import Description, Placed, Stack
+from thermoflop.model.architecture.parts import Linear, Norm, Table, Vector
+from thermoflop.model.config import decoder
+from thermoflop.model.config.architectures import built, label_count
+from thermoflop.model.config.blocks import classifier
 from thermoflop.model.config.family import use
 from thermoflop.model.config.keys import Traits
 
@@ -20,97 +23,84 @@ if TYPE_CHECKING:
 
     from thermoflop.model.config.keys import Config
 
-# The traits of a family of encoders that names no other; each line is one trait.
+# The traits of a family of encoders that names no other; those of decoders hold for the layers.
 DEFAULTS: dict[str, Any] = {
-    "vocab": use("vocab_size"),
-    "hidden": use("hidden_size"),
-    "layers": use("num_hidden_layers"),
+    **decoder.DEFAULTS,
+    "gated": False,
+    "norm": "layer",
+    "norm_bias": True,
+    "norm_names": ("attention_norm", "output_norm"),
+    "q_bias": True,
+    "o_bias": True,
+    "up_bias": True,
+    "rotary": False,
     "sets": None,  # sets of layer weights; None: as many as layers
-    "heads": use("num_attention_heads"),
-    "inner": use("intermediate_size"),
-    "activation": use("hidden_act"),
     "positions": use("max_position_embeddings"),
     "types": use("type_vocab_size"),
-    "embed_width": None,  # None: hidden
+    "embed_norm": True,
+    "final_norm": False,
+    "buckets": 0,  # of relative positions, whose bias the layers share
     "always_projects": False,  # even from an embedding as wide as the hidden state (ALBERT)
-    "tied": use("tie_word_embeddings"),
+    "transform": True,  # a dense layer and a norm before the map to the vocabulary
     "bias_group": "lm_head",  # where the bias of the head is counted
-    "output_group": None,  # where the attention's output projection is counted
+    "untied_bias": False,  # an untied head has a bias of its own beside that one
     "pooler": True,  # the bare model has a pooler
     "classifier": "pooled",  # pooled: on the pooler; dense: on a dense layer of its own
     "discriminates": False,  # pre-trained to tell replaced tokens (ELECTRA)
+    "class": "ForMaskedLM",  # what is built where the file names no class
 }
-HEADS = (
-    "ForMaskedLM",
-    "ForPreTraining",
-    "ForSequenceClassification",
-    "ForTokenClassification",
-    "ForQuestionAnswering",
-    "Model",
-)
+_SCORES = ("sequence", "token", "question", "choice", "next sentence")
+HEADS = ("masked", "causal", "pre-training", "bare", *_SCORES)
 
 
 def read_encoder(config: Config) -> Description:
     """The description of an encoder-only model."""
     traits = Traits(config, DEFAULTS)
     _refuse_variants(config)
-    hidden = traits["hidden"]
-    width = traits["embed_width"] or hidden
-    kind = _head_kind(config)
+    width = traits["embed_width"] or traits["hidden"]
+    kind = built(config, traits["class"], HEADS)
     tail, head = _head_parts(config, traits, kind, width)
+    runs = decoder.decoder_runs(traits)
+    if traits["sets"] is not None:
+        runs = tuple(replace(run, copies=traits["sets"]) for run in runs)
     stack = Stack(
         "decoder",
-        hidden,
-        (Run(_layer(traits), traits["layers"], traits["sets"]),),
+        traits["hidden"],
+        runs,
         front=_front(traits, width),
         tail=tail,
-        causal=False,
+        causal=config.raw.get("is_decoder") is True,
     )
     return Description((stack,), head=head)
 
 
 def _refuse_variants(config: Config) -> None:
     """Options of the classes that change the structure and are not described."""
-    for key, plain in (("position_embedding_type", ("absolute",)), ("is_decoder", (False,))):
-        value = config.raw.get(key)
-        if value is not None and value not in plain:
-            raise UnknownModel(
-                f"{key} = {quote_value(value)} is not understood for {config.family.name}"
-            )
+    value = config.raw.get("position_embedding_type")
+    if value not in (None, "absolute"):
+        raise UnknownModel(
+            f"position_embedding_type = {quote_value(value)} is not understood for "
+            f"{config.family.name}"
+        )
 
 
 def _front(traits: Traits, width: int) -> tuple[Placed, ...]:
     """Tokens, positions, types, their norm, and the projection to the hidden width."""
-    front = [
-        Placed(Table("embed_tokens", "embed_tokens", traits["vocab"], width)),
-        Placed(Table("embed_positions", "embed_pos", traits["positions"], width)),
-    ]
+    front = [Placed(Table("embed_tokens", "embed_tokens", traits["vocab"], width))]
+    if traits["positions"]:
+        front.append(Placed(Table("embed_positions", "embed_pos", traits["positions"], width)))
     if traits["types"]:
         front.append(Placed(Table("embed_types", "embed_type", traits["types"], width)))
-    front.append(Placed(layer_norm("embed_norm", width)))
+    if traits["embed_norm"]:
+        front.append(Placed(decoder.norm_of(traits, "embed_norm", width)))
     hidden = traits["hidden"]
     if width != hidden or traits["always_projects"]:
         project = Linear("embed_projection", "embed_proj", "embed_proj", width, hidden, bias=True)
         front.append(Placed(project))
+    if traits["buckets"]:
+        bias = ("relative_attention_bias", "rel_pos_bias", traits["buckets"], traits["heads"])
+        front.append(Placed(Table(*bias, lookups=0), "none"))
     return tuple(front)
-
-
-def _layer(traits: Traits) -> Layer:
-    """Post-norm attention and MLP, every map with a bias."""
-    hidden, group = traits["hidden"], traits["output_group"]
-    attention = biased_attention(hidden, traits["heads"], output_group=group)
-    mlp = biased_mlp(hidden, traits["inner"], traits["activation"])
-    norms = (layer_norm("attention_norm", hidden), layer_norm("output_norm", hidden))
-    return Layer("attention + MLP", hidden, norms, attention, feed=mlp)
-
-
-def _head_kind(config: Config) -> str:
-    """The ending of the class in ``architectures`` that tells the head."""
-    name = class_name(config, "ForMaskedLM")
-    for ending in HEADS:
-        if name.endswith(ending):
-            return ending
-    raise InputError(f"architectures names {name[:60]}: expected a class ending in {HEADS}")
 
 
 def _head_parts(
@@ -120,45 +110,45 @@ def _head_parts(
     hidden = traits["hidden"]
     tail: list[Placed] = []
     head: Linear | None = None
-    if kind == "ForPreTraining" and traits["discriminates"]:
+    if traits["final_norm"]:
+        tail.append(Placed(decoder.norm_of(traits, "final_norm", hidden)))
+    if kind == "pre-training" and traits["discriminates"]:
         dense = classifier("discriminator", hidden, hidden)
-        return (Placed(dense), Placed(classifier("replaced", hidden, 1))), None
-    if kind in ("ForMaskedLM", "ForPreTraining"):
-        tail, head = _language_head(traits, width)
+        return (*tail, Placed(dense), Placed(classifier("replaced", hidden, 1))), None
+    if kind in ("masked", "causal", "pre-training"):
+        parts, head = _language_head(traits, width)
+        tail += parts
+    scores = kind in ("sequence", "choice")
     if traits["pooler"] and (
-        kind in ("Model", "ForPreTraining")
-        or (kind == "ForSequenceClassification" and traits["classifier"] == "pooled")
+        kind in ("bare", "pre-training", "next sentence", "choice")
+        or (kind == "sequence" and traits["classifier"] == "pooled")
     ):
         tail.append(Placed(classifier("pooler", hidden, hidden, "pooler"), "sequence"))
-    if kind == "ForPreTraining":
+    elif scores:
+        tail.append(Placed(classifier("dense", hidden, hidden), "sequence"))
+    if kind in ("pre-training", "next sentence"):
         tail.append(Placed(classifier("seq_relationship", hidden, 2), "sequence"))
-    if kind == "ForSequenceClassification":
-        if traits["classifier"] == "dense":
-            tail.append(Placed(classifier("dense", hidden, hidden), "sequence"))
-        tail.append(Placed(classifier("classifier", hidden, label_count(config)), "sequence"))
-    if kind in ("ForTokenClassification", "ForQuestionAnswering"):
-        labels = 2 if kind == "ForQuestionAnswering" else label_count(config)
+    if scores:
+        labels = 1 if kind == "choice" else label_count(config)
+        tail.append(Placed(classifier("classifier", hidden, labels), "sequence"))
+    if kind in ("token", "question"):
+        labels = 2 if kind == "question" else label_count(config)
         tail.append(Placed(classifier("classifier", hidden, labels)))
     return tuple(tail), head
 
 
 def _language_head(traits: Traits, width: int) -> tuple[list[Placed], Linear]:
     """Transform, norm, and the map to the vocabulary with its bias."""
-    hidden, vocab = traits["hidden"], traits["vocab"]
-    transform = classifier("head_transform", hidden, width, "head_transform")
-    tail = [Placed(transform), Placed(layer_norm("head_norm", width))]
-    head_has_bias = traits["bias_group"] == "lm_head"
-    if not head_has_bias:
-        bias = Vector("head_bias", traits["bias_group"], vocab, bias=True)
-        tail.append(Placed(bias, "none"))
-    head = Linear(
-        "lm_head",
-        "lm_head",
-        "lm_head",
-        width,
-        vocab,
-        head_has_bias,
-        unquantized=True,
-        tied=traits["tied"],
-    )
-    return tail, head
+    hidden, vocab, tied = traits["hidden"], traits["vocab"], traits["tied"]
+    tail: list[Placed] = []
+    if traits["transform"]:
+        transform = classifier("head_transform", hidden, width, "head_transform")
+        norm = Norm("head_norm", width, traits["norm"], bias=traits["norm_bias"])
+        tail = [Placed(transform), Placed(norm)]
+    group = traits["bias_group"]
+    apart = traits["untied_bias"] and not tied
+    if group not in (None, "lm_head") or apart:
+        tail.append(Placed(Vector("head_bias", group, vocab, bias=True), "none"))
+    biased = group == "lm_head" or apart
+    name = "lm_head"
+    return tail, Linear(name, name, name, width, vocab, biased, unquantized=True, tied=tied)

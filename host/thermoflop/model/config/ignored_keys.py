@@ -63,7 +63,7 @@ _IGNORED = frozenset(
     topk_group topk_method torch_dtype torchscript transformers_version trust_remote_code
     typical_p unk_token_id unpad_inputs use_bfloat16 use_cache use_flash_attn use_flash_attention
     use_flash_rotary use_logits_to_keep use_mamba_kernels use_xentropy verbose vision_feature_layer
-    vision_feature_select_strategy yarn_config
+    vision_feature_select_strategy yarn_config token_classification_bias
 
     beta_fast beta_slow long_factor short_factor moe_jitter_eps moe_loss_weight
     moe_normalize_expert_weights norm_before_gate rms_norm bos_token eos_token pad_token

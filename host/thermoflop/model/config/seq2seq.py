@@ -1,4 +1,8 @@
-"""Encoder-decoders: BART and its relatives, T5 and mT5, Whisper."""
+"""Encoder-decoders: BART and its relatives, T5 and its relatives, Whisper; whole, or half of one.
+
+The encoder alone is an encoder-only model. A decoder alone keeps the weights of its cross
+attention, which meets no source: they count, and do no work.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +12,37 @@ from thermoflop.model.architecture.description import Description, Layer, Placed
 from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table
-from thermoflop.model.config.blocks import biased_attention, biased_mlp, layer_norm
-from thermoflop.model.config.decoder import activation_kind, head_kind
+from thermoflop.model.config.architectures import built, label_count
+from thermoflop.model.config.blocks import biased_attention, biased_mlp, classifier, layer_norm
+from thermoflop.model.config.decoder import activation_kind
+from thermoflop.model.config.family import use
 from thermoflop.model.config.keys import Traits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from thermoflop.model.config.keys import Config
+
+# The traits of an encoder-decoder that names no other.
+DEFAULTS: dict[str, Any] = {
+    "vocab": use("vocab_size"),
+    "hidden": use("d_model"),
+    "tied": use("tie_word_embeddings"),
+    "tables_tied": use("tie_word_embeddings"),  # one table of tokens for both sides, or three
+    "k_bias": True,
+    "position_offset": 0,  # rows of the table of positions before the first one
+    "embed_norm": False,
+    "final_norm": True,
+    "labels": 2,  # classes of a classifier whose file names none
+    "class": "ForConditionalGeneration",
+    "classes": ("generation", "bare", "sequence", "question", "causal", "encoder", "decoder"),
+}
 
 
 def _tower(config: Config, traits: Traits, side: str) -> tuple[Run, ...]:
     """The layers of one side, with biases everywhere (Whisper's keys have none)."""
-    hidden = config["d_model"]
+    hidden = traits["hidden"]
     heads = config[f"{side}_attention_heads"]
     attention = biased_attention(hidden, heads, k_bias=traits["k_bias"])
     mlp = biased_mlp(hidden, config[f"{side}_ffn_dim"], config["activation_function"])
@@ -32,41 +55,74 @@ def _tower(config: Config, traits: Traits, side: str) -> tuple[Run, ...]:
     return (Run(layer, config[f"{side}_layers"]),)
 
 
-def _language_head(config: Config, hidden: int, tied: bool) -> Linear | None:
-    """The map to the vocabulary, unless the class has none."""
-    kind = head_kind(config)
-    if kind.endswith("classifier"):
-        raise InputError("a classifier on an encoder-decoder is not understood")
-    if kind == "none":
-        return None
-    return Linear(
-        "lm_head", "lm_head", "lm_head", hidden, config["vocab_size"], False, 1, True, tied
-    )
+def _tokens(traits: Traits) -> Placed:
+    return Placed(Table("embed_tokens", "embed_tokens", traits["vocab"], traits["hidden"]))
+
+
+def _joined(config: Config, traits: Traits, encoder: Stack, decoder: Stack) -> Description:
+    """What the class named in ``architectures`` makes of two sides that hold no tokens yet."""
+    kind = built(config, traits["class"], traits["classes"])
+    hidden, tokens = traits["hidden"], _tokens(traits)
+    if kind in ("encoder", "token"):
+        scores = [Placed(classifier("classifier", hidden, label_count(config)))]
+        tail = (*encoder.tail, *(scores if kind == "token" else ()))
+        front = (tokens, *encoder.front)
+        return Description((replace(encoder, role="decoder", front=front, tail=tail),))
+    head = _head(traits) if kind in ("generation", "causal") else None
+    if kind in ("causal", "decoder"):
+        runs = tuple(replace(run, layer=_alone(run.layer)) for run in decoder.runs)
+        half = replace(decoder, runs=runs, front=(tokens, *decoder.front))
+        return Description((half,), head=head)
+    extras: tuple[Placed, ...] = ()
+    if encoder.positions is not None:  # Whisper's encoder hears, and has no tokens
+        decoder = replace(decoder, front=(tokens, *decoder.front))
+    else:
+        encoder = replace(encoder, front=(tokens, *encoder.front))
+        if not traits["tables_tied"]:
+            decoder = replace(decoder, front=(tokens, *decoder.front))
+            extras = (replace(tokens, rows="none"),)
+    if kind == "sequence":
+        dense = Placed(classifier("dense", hidden, hidden), "sequence")
+        labels = label_count(config, traits["labels"])
+        scores = [dense, Placed(classifier("classifier", hidden, labels), "sequence")]
+        decoder = replace(decoder, tail=(*decoder.tail, *scores))
+    if kind == "question":
+        decoder = replace(decoder, tail=(*decoder.tail, Placed(classifier("span", hidden, 2))))
+    return Description((encoder, decoder), extras, head)
+
+
+def _head(traits: Traits) -> Linear:
+    """The map to the vocabulary."""
+    name, tied = "lm_head", traits["tied"]
+    return Linear(name, name, name, traits["hidden"], traits["vocab"], False, 1, True, tied)
+
+
+def _alone(layer: Layer) -> Layer:
+    """A layer of a decoder that no encoder stands beside."""
+    return replace(layer, kind="attention + MLP", cross=None, idle=layer.cross)
 
 
 def read_seq2seq(config: Config) -> Description:
-    """BART, mBART, Pegasus, Blenderbot: shared tokens, positions on both sides."""
-    traits = Traits(config, {})
-    hidden = config["d_model"]
+    """BART, mBART and their relatives: shared tokens, positions on both sides."""
+    traits = Traits(config, DEFAULTS)
+    hidden = traits["hidden"]
     rows = config["max_position_embeddings"] + traits["position_offset"]
     stacks = []
     for side in ("encoder", "decoder"):
-        table = Table("embed_tokens", "embed_tokens", config["vocab_size"], hidden)
-        front = [] if side == "decoder" else [Placed(table, "token")]
-        front.append(Placed(Table("embed_positions", "embed_pos", rows, hidden)))
+        front = [Placed(Table("embed_positions", "embed_pos", rows, hidden))]
         if traits["embed_norm"]:
             front.append(Placed(layer_norm("embed_norm", hidden)))
         tail = (Placed(layer_norm("final_norm", hidden)),) if traits["final_norm"] else ()
         runs = _tower(config, traits, side)
         stacks.append(Stack(side, hidden, runs, tuple(front), tail, side == "decoder"))
-    head = _language_head(config, hidden, config["tie_word_embeddings"])
-    return Description(tuple(stacks), head=head)
+    return _joined(config, traits, stacks[0], stacks[1])
 
 
 def read_whisper(config: Config) -> Description:
     """Whisper: two convolutions over mel frames before the encoder, and a text decoder."""
-    traits = Traits(config, {"k_bias": False})
-    hidden, source = config["d_model"], config["max_source_positions"]
+    kinds = ("generation", "bare", "causal", "decoder")
+    traits = Traits(config, {**DEFAULTS, "k_bias": False, "classes": kinds})
+    hidden, source = traits["hidden"], config["max_source_positions"]
     role = "conv_frontend"
     first = Convolution("conv1", role, role, config["num_mel_bins"], hidden, 3, bias=True)
     second = Convolution("conv2", role, role, hidden, hidden, 3, bias=True)
@@ -78,17 +134,17 @@ def read_whisper(config: Config) -> Description:
     final = (Placed(layer_norm("final_norm", hidden)),)
     runs = _tower(config, traits, "encoder")
     encoder = Stack("encoder", hidden, runs, front, final, causal=False, positions=source)
-    tokens = Table("embed_tokens", "embed_tokens", config["vocab_size"], hidden)
     places = Table("embed_positions", "embed_pos", config["max_target_positions"], hidden)
     runs = _tower(config, traits, "decoder")
-    decoder = Stack("decoder", hidden, runs, (Placed(tokens), Placed(places)), final)
-    head = _language_head(config, hidden, config["tie_word_embeddings"])
-    return Description((encoder, decoder), head=head)
+    decoder = Stack("decoder", hidden, runs, (Placed(places),), final)
+    return _joined(config, traits, encoder, decoder)
 
 
 def read_t5(config: Config) -> Description:
     """T5 and mT5: relative positions, RMS norms, no biases."""
-    hidden, heads = config["d_model"], config["num_heads"]
+    kinds = ("generation", "bare", "sequence", "question", "encoder", "token")
+    traits = Traits(config, {**DEFAULTS, "tables_tied": True, "classes": kinds})
+    hidden, heads = traits["hidden"], config["num_heads"]
     attention = Attention(hidden, heads, heads, config["d_kv"])
     mlp = _t5_mlp(config)
     buckets = Table(
@@ -98,20 +154,18 @@ def read_t5(config: Config) -> Description:
         heads,
         lookups=0,
     )
-    tokens = Table("embed_tokens", "embed_tokens", config["vocab_size"], hidden)
+    front = (Placed(buckets, "none"),)
     final = (Placed(Norm("final_norm", hidden)),)
     first, last = Norm("self_norm", hidden), Norm("output_norm", hidden)
     layer = Layer("attention + MLP", hidden, (first, last), attention, feed=mlp)
-    front = (Placed(tokens), Placed(buckets, "none"))
     layers = config["num_layers"]
     encoder = Stack("encoder", hidden, (Run(layer, layers),), front, final, causal=False)
     norms = (first, Norm("cross_norm", hidden), last)
     cross = replace(attention, cross=True)
     layer = Layer("attention + cross + MLP", hidden, norms, attention, cross, mlp)
     runs = (Run(layer, config["num_decoder_layers"] or layers),)
-    decoder = Stack("decoder", hidden, runs, (Placed(buckets, "none"),), final)
-    head = _language_head(config, hidden, config["tie_word_embeddings"])
-    return Description((encoder, decoder), head=head)
+    decoder = Stack("decoder", hidden, runs, front, final)
+    return _joined(config, traits, encoder, decoder)
 
 
 def _t5_mlp(config: Config) -> Mlp:

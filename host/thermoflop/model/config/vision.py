@@ -7,8 +7,9 @@ from thermoflop.base.record import replace
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table, Vector
+from thermoflop.model.config.architectures import built, class_name, label_count
 from thermoflop.model.config.blocks import biased_attention, biased_mlp, classifier, layer_norm
-from thermoflop.model.config.decoder import class_name, label_count, read_decoder
+from thermoflop.model.config.decoder import read_decoder
 from thermoflop.model.config.families import find_family
 from thermoflop.model.config.keys import Config, Traits
 
@@ -100,11 +101,21 @@ def _scores(config: Config, name: str) -> Placed:
     return Placed(classifier(name, config["hidden_size"], label_count(config)), "sequence")
 
 
+_CLIP = ("bare", "image")
+_TEXT = ("text half", "text half, projected")
+_IMAGE = ("image half", "image half, projected")
+
+
 def read_clip(config: Config) -> Description:
     """CLIP: a text and an image tower, each projected to the width in which they are compared."""
     text = nested(config, "text_config", "clip_text_model")
     image = nested(config, "vision_config", "clip_vision_model")
     width = config["projection_dim"]
+    kind = built(config, "CLIPModel", (*_CLIP, *_TEXT, *_IMAGE))
+    if kind in _TEXT:
+        return _text_half(text, kind)
+    if kind != "bare":
+        return _image_half(image, kind, config)
     return Description(
         (_clip_text(text, width), _clip_image(image, width)),
         extras=(Placed(Vector("logit_scale", "other", 1), "none"),),
@@ -113,27 +124,54 @@ def read_clip(config: Config) -> Description:
     )
 
 
-def _projection(name: str, hidden: int, width: int) -> Placed:
+def read_clip_text(config: Config) -> Description:
+    """CLIP's text tower alone, projected or not."""
+    return _text_half(config, built(config, "CLIPTextModel", _TEXT))
+
+
+def read_clip_vision(config: Config) -> Description:
+    """CLIP's image tower alone, projected or not."""
+    return _image_half(config, built(config, "CLIPVisionModel", _IMAGE), config)
+
+
+def _text_half(config: Config, kind: str) -> Description:
+    width = config["projection_dim"] if kind.endswith("projected") else None
+    return Description((_clip_text(config, width),))
+
+
+def _image_half(config: Config, kind: str, whole: Config) -> Description:
+    width = config["projection_dim"] if kind.endswith("projected") else None
+    stack = _clip_image(config, width)
+    if kind == "image":
+        scores = classifier("classifier", config["hidden_size"], label_count(whole))
+        stack = replace(stack, tail=(*stack.tail, Placed(scores, "sequence")))
+    return Description((stack,), needs_images=True)
+
+
+def _projection(name: str, hidden: int, width: int | None) -> tuple[Placed, ...]:
     role = "clip_projection"
-    return Placed(Linear(name, role, role, hidden, width, unquantized=True), "sequence")
+    if width is None:
+        return ()
+    return (Placed(Linear(name, role, role, hidden, width, unquantized=True), "sequence"),)
 
 
-def _clip_text(config: Config, width: int) -> Stack:
+def _clip_text(config: Config, width: int | None) -> Stack:
     hidden = config["hidden_size"]
     front = (
         Placed(Table("embed_tokens", "embed_tokens", config["vocab_size"], hidden)),
         Placed(Table("embed_positions", "embed_pos", config["max_position_embeddings"], hidden)),
     )
-    tail = (Placed(layer_norm("final_norm", hidden)), _projection("text_projection", hidden, width))
+    final = Placed(layer_norm("final_norm", hidden))
+    tail = (final, *_projection("text_projection", hidden, width))
     run = Run(plain_layer(config), config["num_hidden_layers"])
     return Stack("decoder", hidden, (run,), front, tail, causal=False)
 
 
-def _clip_image(config: Config, width: int) -> Stack:
+def _clip_image(config: Config, width: int | None) -> Stack:
     hidden = config["hidden_size"]
     tail = (
         Placed(layer_norm("post_norm", hidden), "sequence"),
-        _projection("visual_projection", hidden, width),
+        *_projection("visual_projection", hidden, width),
     )
     return image_stack(config, 1, False, pre_norm=True, tail=tail)
 

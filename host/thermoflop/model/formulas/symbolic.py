@@ -160,9 +160,9 @@ def _layer(letters: _Letters, layer: Layer, sizes: dict[Any, Any]) -> Layer:
     cross = _mixer(letters, layer.cross, inner)
     feed = _feed(letters, layer.feed, inner)
     norms = tuple(_part(letters, norm, inner) for norm in layer.norms)
-    return replace(
-        layer, hidden=inner[layer.hidden], norms=norms, mixer=mixer, cross=cross, feed=feed
-    )
+    blocks = {"mixer": mixer, "cross": cross, "feed": feed}
+    idle = _mixer(letters, layer.idle, inner)
+    return replace(layer, hidden=inner[layer.hidden], norms=norms, idle=idle, **blocks)
 
 
 # field of a mixer -> the letter of its role

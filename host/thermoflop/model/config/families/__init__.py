@@ -31,7 +31,7 @@ MODULES = {
     "seq2seq": "bart mbart mt5 t5 whisper",
 }
 # towers that are part of another model and are not counted alone
-_PARTS = frozenset({"clip_text_model", "clip_vision_model", "siglip_vision_model"})
+_PARTS = frozenset({"siglip_vision_model"})
 _HOME = {name: module for module, names in MODULES.items() for name in names.split()}
 
 FAMILY_NAMES = tuple(sorted(_HOME.keys() - _PARTS))

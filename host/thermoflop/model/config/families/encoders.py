@@ -24,7 +24,7 @@ family(
     },
     # transformers calls the attention's output projection attention.output.dense; the published
     # records count what is called output with the MLP
-    traits={"bias_group": "head_transform", "output_group": "mlp"},
+    traits={"bias_group": "head_transform", "untied_bias": True, "output_group": "mlp"},
     ignored=(
         "position_embedding_type",
         "directionality",
@@ -122,6 +122,7 @@ family(
     },
     traits={
         "bias_group": "lm_head",
+        "untied_bias": False,
         "embed_width": use("embedding_size"),
         "pooler": False,
         "classifier": "dense",

@@ -23,7 +23,7 @@ family(
         "activation_function": "gelu",
         "tie_word_embeddings": True,
     },
-    traits={"k_bias": True, "position_offset": 2, "embed_norm": True, "final_norm": False},
+    traits={"position_offset": 2, "embed_norm": True, "final_norm": False, "labels": 3},
     aliases={"hidden_size": "d_model", "num_attention_heads": "encoder_attention_heads"},
     overriding={"num_hidden_layers": "encoder_layers"},
     ignored=(
@@ -35,7 +35,7 @@ family(
         "force_bos_token_to_be_generated",
     ),
 )
-family("mbart", "bart", traits={"final_norm": True})
+family("mbart", "bart", traits={"final_norm": True, "labels": 2})
 family(
     "whisper",
     reader="seq2seq.whisper",
@@ -91,4 +91,5 @@ family(
         "num_heads": 6,
         "feed_forward_proj": "gated-gelu",
     },
+    traits={"tied": True},  # MT5Config forces it: published files say false, and are tied
 )

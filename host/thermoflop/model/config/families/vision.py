@@ -28,7 +28,7 @@ family(
 family("deit", "vit", traits={"class_tokens": 2})
 family(
     "clip_text_model",
-    reader="decoder",
+    reader="vision.clip_text",
     keys={
         "vocab_size": 49408,
         "hidden_size": 512,
@@ -37,14 +37,15 @@ family(
         "num_attention_heads": 8,
         "max_position_embeddings": 77,
         "hidden_act": "quick_gelu",
+        "projection_dim": 512,
     },
-    ignored=("projection_dim", "tie_word_embeddings", "num_labels"),
+    ignored=("tie_word_embeddings", "num_labels"),
 )
 family(
     "clip_vision_model",
-    reader="vision",
-    keys={**_TOWER, "patch_size": 32, "hidden_act": "quick_gelu"},
-    ignored=("projection_dim", "tie_word_embeddings", "num_labels"),
+    reader="vision.clip_vision",
+    keys={**_TOWER, "patch_size": 32, "hidden_act": "quick_gelu", "projection_dim": 512},
+    ignored=("tie_word_embeddings", "num_labels"),
 )
 family(
     "siglip_vision_model",

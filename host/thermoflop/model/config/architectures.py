@@ -1,0 +1,83 @@
+"""What the class named in ``architectures`` builds: which head, on which half of the model.
+
+Every reader asks ``built`` and says which kinds its classes come in; what is in none of them is
+refused. The endings are those of the classes of transformers 5, and of Qwen's reward models.
+"""
+
+from __future__ import annotations
+
+from thermoflop.base.messages import quote_value
+from thermoflop.errors import InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.model.config.keys import Config
+
+# ending of a class's name -> the kind of head or half; the longest one that fits decides
+ENDINGS = {
+    "ForCausalLM": "causal",
+    "LMHeadModel": "causal",
+    "ForConditionalGeneration": "generation",
+    "MTModel": "generation",
+    "ForMaskedLM": "masked",
+    "ForPreTraining": "pre-training",
+    "ForSequenceClassification": "sequence",
+    "ForTokenClassification": "token",
+    "ForQuestionAnswering": "question",
+    "ForMultipleChoice": "choice",
+    "ForNextSentencePrediction": "next sentence",
+    "ForRewardModel": "reward",
+    "ForProcessRewardModel": "reward",
+    "ForImageClassification": "image",
+    "ForImageClassificationWithTeacher": "image with teacher",
+    "ForCTC": "characters",
+    "TextModel": "text half",
+    "VisionModel": "image half",
+    "TextModelWithProjection": "text half, projected",
+    "VisionModelWithProjection": "image half, projected",
+    "EncoderModel": "encoder",
+    "Encoder": "encoder",
+    "Decoder": "decoder",
+    "Model": "bare",
+}
+# what ends in Model and is not bare: a head goes before it
+_NOT_BARE = ("Head", "Heads", "Reward", "Value", "PreTrained", "Pretrained", "Projection")
+
+
+def class_name(config: Config, default: str) -> str:
+    """The first class in ``architectures``, or ``default`` when there is none."""
+    named = config.raw.get("architectures") or [default]
+    name = named[0] if isinstance(named, list) else named
+    if not isinstance(name, str):
+        raise InputError(
+            f"architectures is {quote_value(named)} where a list of class names is expected"
+        )
+    return name
+
+
+def built(config: Config, default: str, kinds: tuple[str, ...]) -> str:
+    """The kind of class that the file asks for, one of ``kinds``; ``default`` is a class."""
+    name = class_name(config, default)
+    fitting = [ending for ending in ENDINGS if name.endswith(ending)]
+    ending = max((each for each in fitting if ENDINGS[each] in kinds), key=len, default="")
+    kind = ENDINGS.get(ending, "")
+    if not kind or (kind == "bare" and name[: -len("Model")].endswith(_NOT_BARE)):
+        known = ", ".join(each for each, kind in ENDINGS.items() if kind in kinds)
+        raise InputError(
+            f"architectures names {name[:60]}, and its head is not understood for "
+            f"{config.family.name}: expected a class that ends in {known}"
+        )
+    return kind
+
+
+def label_count(config: Config, default: int = 2) -> int:
+    """Classes of a classifier: as many as ``id2label`` names, or ``num_labels``, or ``default``."""
+    labels = config.raw.get("id2label")
+    if isinstance(labels, dict) and labels:
+        return len(labels)
+    count = config.raw.get("num_labels", default)
+    if type(count) is not int or count < 1:
+        raise InputError(
+            f"num_labels is {quote_value(count)} where a whole number from 1 is expected"
+        )
+    return count
