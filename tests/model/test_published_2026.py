@@ -31,7 +31,6 @@ NOT_YET = frozenset({
     "qwen3-coder-480b-a35b",
     "smollm2-135m-instruct",
     # sparse attention
-    "deepseek-v4-flash",
     "kimi-linear-48b-a3b",
     "mimo-v2-flash",
     "minimax-text-01",

@@ -7,7 +7,7 @@ for what the measurement itself defines otherwise:
 - ``ssm_scan`` and ``linear_attn_scan`` are left out: the library's slow path is no algorithm.
 - bytes of cache are compared with what the library keeps. Only Falcon's class keeps more than
   the architecture needs (it repeats key heads first): there, with what the architecture needs.
-  Keys of an indexer are not among the keys and values that a record counts.
+  A record leaves out the keys of an indexer, and counts a vector that is key and value twice.
 - ``other`` in a record is what its author found no name for: it is held against the sum of all
   groups that the record does not name.
 
@@ -106,10 +106,10 @@ def _recorded_cache(entry: dict[str, Any], family: str) -> int | None:
 
 
 def _library_cache(model: Model) -> Number:
-    """Bytes of keys and values for one token in bf16: the records leave out an indexer's keys."""
-    from thermoflop.model.architecture.cache import indexer_elements
+    """Bytes of keys and values for one token in bf16, as records count them."""
+    from thermoflop.model.architecture.cache import unrecorded_elements
 
-    return model.kv_bytes(1) - 2 * indexer_elements(model.description)
+    return model.kv_bytes(1) - 2 * unrecorded_elements(model.description)
 
 
 def _table(model: Model, case: dict[str, Any], **options: Any) -> OperatorTable:

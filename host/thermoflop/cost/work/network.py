@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.cost.work.work import Work
 from thermoflop.errors import UsageError
+from thermoflop.model.architecture.compressed import CompressedAttention
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import LatentAttention
 
@@ -110,9 +111,10 @@ def pipeline_works(
 
 
 def replicated_latent(description: Description, tp: int) -> bool:
-    """Whether every device of a tensor-parallel group holds the whole cache: MLA's latent."""
+    """Whether every device of a tensor-parallel group holds the whole cache: MLA's latent, or one
+    vector that is key and value."""
     return tp > 1 and any(
-        isinstance(run.layer.mixer, LatentAttention)
+        isinstance(run.layer.mixer, LatentAttention | CompressedAttention)
         for stack in description.stacks
         for run in stack.runs
     )

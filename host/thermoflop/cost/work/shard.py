@@ -2,7 +2,8 @@
 
 Tensor parallel (Shoeybi et al. 2019): heads, feed-forward neurons and vocabulary rows are divided
 by ``tp``; where there are fewer KV heads than devices each device keeps one, so that KV is stored
-``tp / kv_heads`` times; the latent of MLA, whose one vector serves every head, is on every device.
+``tp / kv_heads`` times; the latent of MLA, whose one vector serves every head, is on every device,
+and so are indexers and compressed entries.
 Expert parallel: whole experts are divided by ``ep``, each device meets the tokens routed to its
 own: of its tensor-parallel group where that shares the experts, of several replicas beyond it.
 Norms and routers are everywhere. The result is an ordinary description, so its operators and counts
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
 from thermoflop.errors import UsageError
+from thermoflop.model.architecture.compressed import CompressedAttention
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.mixers import (
@@ -88,6 +90,9 @@ def _mixer(mixer: Mixer, tp: int) -> Mixer:
         return _attention(mixer, tp)
     if isinstance(mixer, LatentAttention):
         return replace(mixer, heads=divided(mixer.heads, tp, "the attention heads"))
+    if isinstance(mixer, CompressedAttention):
+        heads = divided(mixer.heads, tp, "the attention heads")
+        return replace(mixer, heads=heads, o_groups=divided(mixer.o_groups, tp, "the o_groups"))
     if isinstance(mixer, Mamba):
         return replace(mixer, inner=divided(mixer.inner, tp, "the channels of Mamba"))
     if isinstance(mixer, Mamba2):

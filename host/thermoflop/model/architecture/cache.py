@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from math import lcm
+
 from thermoflop.base.number import ceil_div, minimum
+from thermoflop.model.architecture.compressed import CompressedAttention
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
 
 TYPE_CHECKING = False
@@ -42,19 +45,43 @@ def elements_per_token(mixer: Attention | LatentAttention, mla: str = "latent") 
     return mixer.kv_width + mixer.kv_heads * mixer.value_width + index
 
 
-def indexer_elements(description: Description) -> Number:
-    """Elements of the keys of indexers for one token."""
+def limits(description: Description) -> set[int]:
+    """Lengths of a context from which on a query meets no more keys: windows, chunks, choices."""
+    found = (getattr(mixer, "limits", ()) for _, mixer in _attending(description))
+    return {int(limit) for each in found for limit in each}
+
+
+def period(description: Description) -> int:
+    """Tokens after which the steps of caches that grow by entries, not tokens, are in phase."""
+    compressors = (getattr(mixer, "compressor", None) for _, mixer in _attending(description))
+    return lcm(*(int(each.ratio) for each in compressors if each is not None))
+
+
+def unrecorded_elements(description: Description) -> Number:
+    """Elements for one token that records of counts have less than what is kept here.
+
+    They leave out the keys of indexers, and count a vector that is key and value twice.
+    """
     total: Number = 0
     for times, mixer in _attending(description):
-        indexer = getattr(mixer, "indexer", None)
-        total = total + (times * indexer.dim if indexer is not None else 0)
+        if isinstance(mixer, CompressedAttention):
+            total = total - times * mixer.head_dim
+        elif isinstance(mixer, Attention | LatentAttention) and mixer.indexer is not None:
+            total = total + times * mixer.indexer.dim
     return total
 
 
-def limits(description: Description) -> set[int]:
-    """Lengths of a context from which on a query meets no more keys: windows, chunks, choices."""
-    found = (getattr(mixer, "limit", None) for _, mixer in _attending(description))
-    return {int(limit) for limit in found if limit is not None}
+def _compressed_elements(
+    mixer: CompressedAttention, tokens: Number, block_size: int | None, windowed: bool
+) -> Number:
+    """Elements that one layer keeps: its window, compressed entries and the indexer's."""
+    held = held_tokens(tokens, mixer.window if windowed else None, block_size)
+    total = held * mixer.head_dim
+    if mixer.compressor is not None:
+        index = mixer.indexer.dim if mixer.indexer else 0
+        entries = held_tokens(tokens, None, block_size) // mixer.compressor.ratio
+        total = total + entries * (mixer.head_dim + index)
+    return total
 
 
 def cache_elements(
@@ -74,6 +101,9 @@ def cache_elements(
             window = mixer.window if mixer.chunk is None else mixer.chunk
             length = encoder if mixer.cross else tokens
             held = held_tokens(length, window if windowed else None, block_size)
+        elif isinstance(mixer, CompressedAttention):
+            total = total + times * _compressed_elements(mixer, tokens, block_size, windowed)
+            continue
         else:
             continue
         total = total + times * elements_per_token(mixer, mla) * held

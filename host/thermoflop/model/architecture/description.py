@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from thermoflop.base.number import Number
+    from thermoflop.model.architecture.compressed import Streams
     from thermoflop.model.architecture.feedforward import FeedForward
     from thermoflop.model.architecture.mixers import Attention, Mixer
     from thermoflop.model.architecture.parts import Linear, Norm, Part
@@ -19,6 +20,7 @@ class Layer:
     """One layer: a mixer, a cross attention and a feed-forward, each may be absent.
 
     ``idle`` is a cross attention that is kept and does no work (a decoder without its encoder).
+    ``streams`` stand in place of the one residual stream (DeepSeek-V4; mixer and feed-forward).
     """
 
     kind: str
@@ -28,6 +30,7 @@ class Layer:
     cross: Attention | None = None
     feed: FeedForward | None = None
     idle: Attention | None = None
+    streams: Streams | None = None
 
     @property
     def branches(self) -> int:
@@ -40,6 +43,8 @@ class Layer:
             if block is not None:
                 yield from block.parts()
         yield from self.norms
+        if self.streams is not None:
+            yield from (*self.streams.parts("attn"), *self.streams.parts("mlp"))
 
 
 @record

@@ -14,6 +14,7 @@ from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Vecto
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
+    from thermoflop.model.architecture.compressed import CompressedAttention
     from thermoflop.model.architecture.parts import Part
     from thermoflop.model.architecture.sparse import Indexer
 
@@ -72,11 +73,12 @@ class Attention:
         return self.kv_heads * self.head_dim
 
     @property
-    def limit(self) -> Number | None:
-        """Keys at most that a query meets, or None: all."""
+    def limits(self) -> tuple[Number, ...]:
+        """Lengths of a context from which on a query meets no more keys."""
         if self.indexer is not None:
-            return self.indexer.chosen
-        return self.window if self.chunk is None else self.chunk
+            return (self.indexer.chosen,)
+        limit = self.window if self.chunk is None else self.chunk
+        return () if limit is None else (limit,)
 
     def projections(self) -> tuple[Linear, Linear, Linear, Linear]:
         """Query, key, value and output projections."""
@@ -129,6 +131,11 @@ class LatentAttention:
     norm_kind: str = "rms"
     limit: Number | None = None
     indexer: Indexer | None = None
+
+    @property
+    def limits(self) -> tuple[Number, ...]:
+        """Lengths of a context from which on a query meets no more keys."""
+        return () if self.limit is None else (self.limit,)
 
     @property
     def key_dim(self) -> Number:
@@ -346,4 +353,4 @@ class GatedDelta:
 
 if TYPE_CHECKING:
     Recurrent = Mamba | Mamba2 | GatedDelta
-    Mixer = Attention | LatentAttention | Recurrent
+    Mixer = Attention | LatentAttention | CompressedAttention | Recurrent

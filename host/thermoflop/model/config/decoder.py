@@ -58,6 +58,8 @@ DEFAULTS: dict[str, Any] = {
     "mla": None,  # function of the configuration giving a LatentAttention
     "recurrent": None,  # function of the configuration giving a recurrent mixer
     "mixers": None,  # function giving a mixer and its name for each kind of layer of its own
+    "streams": None,  # function giving the residual streams that stand in place of one
+    "collapse": (),  # function giving what makes one state of them before the last norm
     "blocks": False,  # a layer is a mixer or a feed-forward, not both
     "experts": 0,
     "top_k": 0,
@@ -108,7 +110,9 @@ def _front(traits: Traits, width: int) -> tuple[Placed, ...]:
 def _tail(traits: Traits, width: int, kind: str) -> tuple[Placed, ...]:
     """Final norm, the projection back to a narrower embedding, a reward model's first map."""
     hidden = traits["hidden"]
-    tail = [Placed(norm_of(traits, "final_norm", hidden))] if traits["final_norm"] else []
+    tail = [Placed(part) for part in traits["collapse"]]
+    if traits["final_norm"]:
+        tail.append(Placed(norm_of(traits, "final_norm", hidden)))
     if width != hidden:
         tail.append(Placed(Linear("project_out", "embed_proj", "embed_proj", hidden, width)))
     if kind == "reward":
@@ -174,7 +178,7 @@ def _layer(traits: Traits, kind: str, mixture: bool) -> Layer:
     mixer, mixer_name = _mixer(traits, kind)
     feed = mixture_of(traits) if mixture else mlp_of(traits)
     name = f"{mixer_name} + {'MoE' if mixture else 'MLP'}"
-    return Layer(name, hidden, tuple(norms), mixer, feed=feed)
+    return Layer(name, hidden, tuple(norms), mixer, feed=feed, streams=traits["streams"])
 
 
 def _block(traits: Traits, kind: str, _mixture: bool) -> Layer:

@@ -73,7 +73,7 @@ def explain(model: Model, batch: int = 1, tokens: int | None = None) -> Explanat
     formulas = (
         *_parameter_formulas(symbolic),
         *_flop_formulas(model, symbolic, letters),
-        *_cache_formulas(model, symbolic),
+        *_cache_formulas(model, symbolic, letters["t"]),
     )
     return Explanation(model.name, formulas, values)
 
@@ -117,13 +117,16 @@ def _flop_formulas(model: Model, symbolic: Symbolic, letters: dict[str, Any]) ->
     yield Formula("training FLOPs, layers recomputed", sympy.expand(3 * whole + again), "FLOP")
 
 
-def _cache_formulas(model: Model, symbolic: Symbolic) -> Iterator[Formula]:
-    """Elements of the cache for each token, and of recurrent states."""
+def _cache_formulas(model: Model, symbolic: Symbolic, cached: Any) -> Iterator[Formula]:
+    """Elements of the cache for each token, or at a length, and of recurrent states."""
     sympy = require_sympy()
     if model.is_encoder:
         return
     elements = cache.cache_elements(symbolic.description, 1, windowed=False)
     yield Formula("cache elements for each token", sympy.expand(elements), "elements")
+    if cache.period(model.description) != 1:
+        held = cache.cache_elements(symbolic.description, cached)
+        yield Formula("cache elements at t tokens, by entries", sympy.expand(held), "elements")
     states = cache.state_elements(symbolic.description)
     if states != 0:
         yield Formula("state elements for each sequence", sympy.expand(states), "elements")

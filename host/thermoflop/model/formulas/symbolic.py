@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from thermoflop.base.record import record, replace
 from thermoflop.errors import MissingExtra
+from thermoflop.model.architecture.compressed import CompressedAttention
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.architecture.mixers import (
@@ -18,7 +19,7 @@ from thermoflop.model.architecture.mixers import (
     Mamba2,
 )
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table, Vector
-from thermoflop.model.architecture.sparse import Indexer
+from thermoflop.model.architecture.sparse import Compressor, Indexer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ MEANINGS = {
     "d_i": "indexer dimension",
     "k_i": "keys chosen for a query",
     "B_i": "keys in a block",
+    "g_o": "output groups",
+    "r_o": "rank of an output group",
+    "m_c": "tokens in a compressed entry",
+    "n_s": "residual streams",
     "e": "embedding width",
     "i": "state-space channels",
     "N": "states",
@@ -160,9 +165,12 @@ def _layer(letters: _Letters, layer: Layer, sizes: dict[Any, Any]) -> Layer:
     cross = _mixer(letters, layer.cross, inner)
     feed = _feed(letters, layer.feed, inner)
     norms = tuple(_part(letters, norm, inner) for norm in layer.norms)
-    blocks = {"mixer": mixer, "cross": cross, "feed": feed}
     idle = _mixer(letters, layer.idle, inner)
-    return replace(layer, hidden=inner[layer.hidden], norms=norms, idle=idle, **blocks)
+    streams, hidden = layer.streams, inner[layer.hidden]
+    if streams is not None:
+        streams = replace(streams, hidden=hidden, count=letters.letter("n_s", streams.count))
+    blocks = {"mixer": mixer, "cross": cross, "feed": feed, "idle": idle, "streams": streams}
+    return replace(layer, hidden=hidden, norms=norms, **blocks)
 
 
 # field of a mixer -> the letter of its role
@@ -184,6 +192,15 @@ _ROLES: dict[type, dict[str, str]] = {
         "q_rank": "r_q",
         "block": "B_i",
     },
+    CompressedAttention: {
+        "heads": "n",
+        "head_dim": "d",
+        "q_rank": "r_q",
+        "o_groups": "g_o",
+        "o_rank": "r_o",
+        "window": "w",
+        "rotary": "d_r",
+    },
     Mamba: {"inner": "i", "state": "N", "kernel": "q", "dt_rank": "r_t"},
     Mamba2: {"heads": "n_m", "head_dim": "d_m", "groups": "G", "state": "N", "kernel": "q"},
     GatedDelta: {
@@ -196,17 +213,27 @@ _ROLES: dict[type, dict[str, str]] = {
 }
 
 
+def _compressor(letters: _Letters, compressor: Compressor, sizes: dict[Any, Any]) -> Compressor:
+    """Its entries are as wide as keys of its kind, of attention or of an indexer."""
+    dim = letters.letter("d_i" if compressor.group == "indexer" else "d", compressor.dim)
+    ratio = letters.letter("m_c", compressor.ratio)
+    return replace(compressor, hidden=sizes[compressor.hidden], dim=dim, ratio=ratio)
+
+
 def _mixer(letters: _Letters, mixer: Any, sizes: dict[Any, Any]) -> Any:
     if mixer is None:
         return None
+    if isinstance(mixer, Compressor):
+        return _compressor(letters, mixer, sizes)
     if isinstance(mixer, Attention):
         return _attention(letters, mixer, sizes)
     changes = {
         name: letters.letter(role, getattr(mixer, name))
         for name, role in _ROLES[type(mixer)].items()
     }
-    if getattr(mixer, "indexer", None) is not None:
-        changes["indexer"] = _mixer(letters, mixer.indexer, sizes)
+    for name in ("indexer", "compressor"):
+        if getattr(mixer, name, None) is not None:
+            changes[name] = _mixer(letters, getattr(mixer, name), sizes)
     return replace(mixer, hidden=sizes[mixer.hidden], **changes)
 
 

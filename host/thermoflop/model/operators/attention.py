@@ -1,4 +1,4 @@
-"""Operators of attention in its forms and of the recurrences."""
+"""Operators of attention to tokens: with heads of keys, latent, cross."""
 
 from __future__ import annotations
 
@@ -15,21 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from thermoflop.base.number import Number
-    from thermoflop.model.architecture.mixers import Mixer
     from thermoflop.model.architecture.sparse import Indexer
     from thermoflop.model.operators.context import EmitContext
 
 
-def mixer_operators(mixer: Mixer, scope: EmitContext) -> Iterator[Operator]:
-    """The operators of whatever mixes tokens in a layer."""
-    if isinstance(mixer, Attention):
-        yield from _cross(mixer, scope) if mixer.cross else _attention(mixer, scope)
-    elif isinstance(mixer, LatentAttention):
+def attention_operators(
+    mixer: Attention | LatentAttention, scope: EmitContext
+) -> Iterator[Operator]:
+    """The operators of attention to the tokens, or to an encoder's."""
+    if isinstance(mixer, LatentAttention):
         yield from _latent(mixer, scope)
     else:
-        from thermoflop.model.operators.scan import recurrent_operators
-
-        yield from recurrent_operators(mixer, scope)
+        yield from _cross(mixer, scope) if mixer.cross else _attention(mixer, scope)
 
 
 def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
@@ -51,16 +48,16 @@ def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
     else:
         window = attention.window if attention.chunk is None else attention.chunk
         keys = keys_held(scope.cached, scope.new, window)
-        pairs = _pairs(scope, attention.window, attention.chunk)
+        pairs = pairs_under(scope, attention.window, attention.chunk)
     shape = (attention.heads, attention.kv_heads, attention.head_dim, attention.value_width)
-    yield from _attend(scope, attention.group, shape, keys, pairs, cached=scope.causal)
+    yield from attend(scope, attention.group, shape, keys, pairs, cached=scope.causal)
     if attention.gate:
         # a sigmoid 1 / (1 + exp(-x)) of four operations, and a product
         yield elementwise("output gate", scope, tokens, attention.q_width, 5, 2)
     yield scope.linear(output, tokens)
 
 
-def _pairs(scope: EmitContext, window: Number | None, chunk: Number | None) -> Number | None:
+def pairs_under(scope: EmitContext, window: Number | None, chunk: Number | None) -> Number | None:
     """Pairs under the causal mask, or None: all of them."""
     if scope.step.attention == "full" or not scope.causal:
         return None
@@ -73,19 +70,19 @@ def _index(indexer: Indexer | None, scope: EmitContext) -> Iterator[Operator]:
         return
     from thermoflop.model.operators.sparse import index_operators
 
-    keys, pairs = scope.cached + scope.new, _pairs(scope, None, None)
+    keys, pairs = scope.cached + scope.new, pairs_under(scope, None, None)
     yield from index_operators(indexer, scope, keys, scope.new * keys if pairs is None else pairs)
 
 
 def _chosen(scope: EmitContext, limit: Number) -> tuple[Number, Number]:
     """Keys that are read and pairs that are computed where each query meets ``limit`` at most."""
     held = scope.cached + scope.new
-    pairs = _pairs(scope, limit, None)
+    pairs = pairs_under(scope, limit, None)
     keys = minimum(held, limit)
     return minimum(held, scope.new * limit), scope.new * keys if pairs is None else pairs
 
 
-def _attend(
+def attend(
     scope: EmitContext,
     group: str,
     shape: tuple[Number, Number, Number, Number],
@@ -116,7 +113,7 @@ def _cross(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
         yield scope.linear(key, scope.sequences * scope.source, "kv")
         yield scope.linear(value, scope.sequences * scope.source, "kv")
     shape = (attention.heads, attention.kv_heads, attention.head_dim, attention.head_dim)
-    yield from _attend(scope, attention.group, shape, scope.source, None, cached=True)
+    yield from attend(scope, attention.group, shape, scope.source, None, cached=True)
     yield scope.linear(output, tokens)
 
 
@@ -132,7 +129,7 @@ def _latent(mla: LatentAttention, scope: EmitContext) -> Iterator[Operator]:
     held = scope.cached + scope.new
     yield from _index(mla.indexer, scope)
     if mla.limit is None:
-        keys, pairs = held, _pairs(scope, None, None)
+        keys, pairs = held, pairs_under(scope, None, None)
     else:
         keys, pairs = _chosen(scope, mla.limit)
     if scope.step.mla == "absorbed":
@@ -140,7 +137,7 @@ def _latent(mla: LatentAttention, scope: EmitContext) -> Iterator[Operator]:
     else:
         yield _expansion(mla, scope, held)
         shape = (mla.heads, mla.heads, mla.key_dim, mla.value_dim)
-        yield from _attend(scope, "attn", shape, keys, pairs, cached=_expanded(scope))
+        yield from attend(scope, "attn", shape, keys, pairs, cached=_expanded(scope))
     yield scope.linear(mla.output(), tokens)
 
 
@@ -166,5 +163,5 @@ def _absorbed(
     where, rank = (scope.part, "attn_proj", scope.times, scope.tokens), mla.kv_rank
     yield MatMul("absorb keys", *where, mla.nope, rank, batch=mla.heads)
     shape = (mla.heads, 1, rank + mla.rope, rank)
-    yield from _attend(scope, "attn", shape, keys, pairs, cached=True, reads_values=False)
+    yield from attend(scope, "attn", shape, keys, pairs, cached=True, reads_values=False)
     yield MatMul("absorb values", *where, rank, mla.value_dim, batch=mla.heads)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from thermoflop.base.number import kind_of
 from thermoflop.model.architecture.feedforward import Mlp, Moe
+from thermoflop.model.architecture.mixers import Attention, LatentAttention
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table
-from thermoflop.model.operators.attention import mixer_operators
+from thermoflop.model.operators.attention import attention_operators
 from thermoflop.model.operators.context import EmitContext, normalize, residual
 from thermoflop.model.operators.feedforward import feed_operators
 from thermoflop.model.operators.kinds import Convolve, Lookup, MatMul, Pass
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.description import Description, Layer, Placed, Stack
+    from thermoflop.model.architecture.mixers import Mixer
     from thermoflop.model.operators.step import Step
 
 TOWERS = {"decoder": "decoder", "encoder": "encoder", "image": "vision"}
@@ -92,14 +94,39 @@ def layer_operators(layer: Layer, scope: EmitContext) -> Iterator[Operator]:
     for index, block in enumerate((layer.mixer, layer.cross, layer.feed)):
         if block is None:
             continue
+        if layer.streams is not None:
+            from thermoflop.model.operators.compressed import read_streams
+
+            yield from read_streams(layer.streams, ("attn", "", "mlp")[index], scope)
         yield from (normalize(norm, scope) for norm in before[index])
         if isinstance(block, Mlp | Moe):
             yield from feed_operators(block, scope)
         else:
             yield from mixer_operators(block, scope)
         yield from (normalize(norm, scope) for norm in after[index])
-    if layer.branches:
+        if layer.streams is not None:
+            from thermoflop.model.operators.compressed import write_streams
+
+            yield from write_streams(layer.streams, scope)
+    if layer.branches and layer.streams is None:
         yield residual(layer.hidden, layer.branches, scope)
+
+
+def mixer_operators(mixer: Mixer, scope: EmitContext) -> Iterator[Operator]:
+    """The operators of whatever mixes tokens in a layer."""
+    if isinstance(mixer, Attention | LatentAttention):
+        yield from attention_operators(mixer, scope)
+        return
+    from thermoflop.model.architecture.compressed import CompressedAttention
+
+    if isinstance(mixer, CompressedAttention):
+        from thermoflop.model.operators.compressed import compressed_operators
+
+        yield from compressed_operators(mixer, scope)
+    else:
+        from thermoflop.model.operators.scan import recurrent_operators
+
+        yield from recurrent_operators(mixer, scope)
 
 
 def _placed_norms(layer: Layer) -> tuple[list[list[Norm]], list[list[Norm]]]:

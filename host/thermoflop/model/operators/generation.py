@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
+from thermoflop.model.architecture.cache import period
 from thermoflop.model.operators.totals import NOTHING, Totals, even_pieces, series, totals_of
 
 TYPE_CHECKING = False
@@ -90,10 +91,15 @@ def decode_totals(
     """The sum of ``new - 1`` decode steps; ``at(cached)`` gives the totals of one.
 
     Between the lengths at which windows fill, the totals grow evenly, so each piece is an
-    arithmetic series of its first and last step.
+    arithmetic series of its first and last step; where a cache grows by an entry for several
+    tokens, so many series.
     """
     decoding = NOTHING
+    stride = period(description)
     if new > 1:
         for start, end in even_pieces(description, prompt, prompt + new - 2, chunked):
-            decoding = decoding.plus(series(at(start), at(end), end - start + 1))
+            for first in range(start, min(start + stride, end + 1)):
+                steps = (end - first) // stride
+                last = at(first + steps * stride)
+                decoding = decoding.plus(series(at(first), last, steps + 1))
     return decoding

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 @record
-class Index(Operator):
-    """Scores of all keys in every head of the indexer. Other fields: see ``Operator``.
+class Product(Operator):
+    """Products of activations, with what they move beside. Other fields: see ``Operator``.
 
     Attributes:
-        m: heads of all sequences.
-        k: multiplications for each pair: the dimensions, and one by the weight of the head.
-        n: pairs of query and key in each head.
-        queries: queries of all sequences and heads, elements.
-        keys: elements of all keys, which are read from the cache.
-        scores: elements of the scores that are written for the choice.
+        m: rows.
+        k: what is summed over.
+        n: columns.
+        read: elements of activations that are read.
+        written: elements of activations that are written.
+        kv_read: elements that are read from the cache, 0 by default.
     """
 
     name: str
@@ -36,20 +36,24 @@ class Index(Operator):
     m: Number
     k: Number
     n: Number
-    queries: Number
-    keys: Number
-    scores: Number
+    read: Number
+    written: Number
+    kv_read: Number = 0
 
     @property
     def moved(self) -> Moved:
-        """Queries and keys once, and the scores, of which the largest are chosen."""
-        return Moved(read=self.queries, kv_read=self.keys, written=self.scores)
+        """What its maker says."""
+        return Moved(read=self.read, kv_read=self.kv_read, written=self.written)
 
 
 def index_operators(
     indexer: Indexer, scope: EmitContext, keys: Number, pairs: Number
 ) -> Iterator[Operator]:
-    """The indexer on ``keys`` keys: ``pairs`` of query and key in each head of a sequence."""
+    """The indexer on ``keys`` keys: ``pairs`` of query and key in each head of a sequence.
+
+    Where keys are compressed entries, the class sums up the heads element by element, and
+    FlopCounterMode sees no product; else it is one multiplication more for each head and pair.
+    """
     tokens, heads, sequences = scope.tokens, indexer.heads, scope.sequences
     yield scope.linear(indexer.queries(), tokens)
     for linear in indexer.key_linears():
@@ -59,17 +63,10 @@ def index_operators(
     for norm in indexer.norms():
         yield normalize(norm, scope)
     yield elementwise("index rotary", scope, tokens, (heads + 1) * indexer.rotary, 3)
-    yield Index(
-        "index scores",
-        scope.part,
-        "indexer_score",
-        scope.times,
-        heads * sequences,
-        indexer.dim + int(indexer.weighted),
-        pairs,
-        heads * indexer.dim * tokens,
-        indexer.dim * sequences * keys,
-        sequences * (pairs if indexer.weighted else heads * ceil_div(pairs, indexer.block)),
-    )
+    weighing = int(indexer.weighted and indexer.compressor is None)
+    where = (scope.part, "indexer_score", scope.times, heads * sequences, indexer.dim + weighing)
+    scores = pairs if indexer.weighted else heads * ceil_div(pairs, indexer.block)
+    queries, stored = heads * indexer.dim * tokens, indexer.dim * sequences * keys
+    yield Product("index scores", *where, pairs, queries, sequences * scores, stored)
     # a relu, or the larger of two, for each head and pair; choosing compares and computes nothing
     yield elementwise("index relu", scope, sequences * pairs, heads, 1)
