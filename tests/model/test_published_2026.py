@@ -26,10 +26,6 @@ NOT_YET = frozenset({
     "minicpm3-4b",
     "openai-gpt",
     "xglm-564m",
-    # keys that change no count
-    "qwen3-4b-2507-bnb-4bit",
-    "qwen3-coder-480b-a35b",
-    "smollm2-135m-instruct",
     # sparse attention
     "kimi-linear-48b-a3b",
     "mimo-v2-flash",
@@ -76,9 +72,7 @@ NOT_YET = frozenset({
     "voxtral-mini-3b",
     # encoders, and encoders with decoders
     "all-mpnet-base-v2",
-    "bart-large-cnn",
     "bart-large-mnli",
-    "bert-base-ner",
     "deberta-v3-base",
     "esm2-650m",
     "eurobert-210m",
@@ -89,7 +83,6 @@ NOT_YET = frozenset({
     "mobilebert-uncased",
     "modernbert-base",
     "moonshine-tiny",
-    "ms-marco-minilm-l6-v2",
     "nllb-200-distilled-600m",
     "nomic-embed-text-v1.5",
     "opus-mt-en-de",

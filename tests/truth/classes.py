@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 import transformers
+import transformers.models.bart.modeling_bart  # what all models share, before processes fork
 from transformers.models.auto import modeling_auto
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 

@@ -72,6 +72,11 @@ _IGNORED = frozenset(
     activation mlp_hidden_act mamba_hidden_act activation_type bidirectional offset_alibi
     custom_pipelines tokenizer_name init_config forced_decoder_ids extra_pos_embeddings
     output_projection calc_logits_for_entire_prompt layers_to_keep transformers_weights
+
+    _num_labels internal_version library_name license matryoshka_dimensions moe_layer_recompute
+    moe_permute_fusion moe_router_fusion mtp_hybrid_override_pattern mtp_layers_block_type
+    remove_padding scale_decoder_outputs sequence_parallel tensor_model_parallel_size
+    torch_compile use_associative_scan use_mambapy use_mem_eff_path use_recompute
     """.split()  # noqa: SIM905 - one name a line would be 250 lines
 )
 _IGNORED_ENDINGS = (
@@ -92,8 +97,19 @@ _IGNORED_ENDINGS = (
     "_cap",
     "_theta",
     "_loss_alpha",
+    "_dtype",
+    "_in_fp32",
+    "_overlap",
+    "_revision",
+    "_version",
 )
 _IGNORED_STARTS = ("rope_", "rotary_", "initializer_", "init_", "time_step_", "loss_", "router_z")
+# What tools write into a config.json for themselves: any key that starts with one of their names.
+_TOOLS = (
+    "bitsandbytes", "coreml", "exllama", "ggml", "gguf", "ipex", "mlx", "neuron", "onnx",
+    "openvino", "sentence_transformers", "sglang", "tensorrt", "transformers.js",
+    "transformers_js", "trtllm", "unsloth", "vllm",
+)  # fmt: skip
 # A word, a fraction or a list under an unknown name is accepted, unless a part of it means a size.
 _SIZE_PARTS = (  # noqa: SIM905 - a list of words
     "attn attention bias block channel conv depth dim expert ffn head hidden inter kernel layer "
@@ -109,6 +125,8 @@ def changes_nothing(key: str, value: Any) -> bool:
     ``true`` or nested object might, and so might any value under a name of a size.
     """
     if key in _IGNORED or key.endswith(_IGNORED_ENDINGS) or key.startswith(_IGNORED_STARTS):
+        return True
+    if key.startswith(_TOOLS) or (key.startswith("is_") and key.endswith("_config")):
         return True
     if value in (None, False, "", [], {}):
         return True

@@ -32,7 +32,7 @@ class Config:
         self._checked: dict[str, Any] = {}
         for key, value in self.raw.items():
             if key not in family.keys and key not in ignore:
-                _refuse_unknown(family, key, value)
+                _refuse_unknown(family, self.raw, key, value)
 
     def __contains__(self, key: str) -> bool:
         return key in self.family.keys
@@ -40,9 +40,14 @@ class Config:
     def __getitem__(self, key: str) -> Any:
         if key not in self._checked:
             rule = self.family.keys[key]
+            value = self.raw.get(key, rule.default)
+            if value is None and rule.kind == "flag" and not rule.nullable:
+                value = False  # null is false wherever a class asks for a flag
+            if key == "sliding_window" and type(value) is int and value == 0 and rule.nullable:
+                value = None  # what transformers 5 writes for a window that is switched off
             if key in self.raw:
-                check_value(key, self.raw[key], rule)
-            self._checked[key] = self.raw.get(key, rule.default)
+                check_value(key, value, rule)
+            self._checked[key] = value
         return self._checked[key]
 
     def get(self, key: str, otherwise: Any = None) -> Any:
@@ -141,9 +146,13 @@ def _renamed(family: Family, raw: Mapping[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-def _refuse_unknown(family: Family, key: str, value: Any) -> None:
+def _refuse_unknown(family: Family, raw: Mapping[str, Any], key: str, value: Any) -> None:
     """UnknownModel for a key that could change a count and is not understood."""
     if key in family.ignored or changes_nothing(key, value):
+        return
+    from thermoflop.model.config.unread_keys import is_unread
+
+    if is_unread(family, raw, key):
         return
     near = nearest(key, family.keys)
     hint = f"; did you mean {near}?" if near else ";"
