@@ -72,7 +72,6 @@ NOT_YET = frozenset({
     "voxtral-mini-3b",
     # encoders, and encoders with decoders
     "all-mpnet-base-v2",
-    "bart-large-mnli",
     "deberta-v3-base",
     "esm2-650m",
     "eurobert-210m",

@@ -70,6 +70,8 @@ READ_ELSEWHERE = {
     "deepseek_v3": {"moe_layer_freq"},
     "mpt": {"expansion_ratio", "no_bias"},
     "nemotron_h": {"attention_bias", "n_shared_experts"},
+    "qwen3_5_moe_text": {"attn_output_gate"},
+    "qwen3_5_text": {"attn_output_gate"},
 }
 
 
