@@ -31,7 +31,7 @@ BY_NAME = {
     "thermoflop/__init__.py",
     "thermoflop/cli/__init__.py",
     "thermoflop/model/config/families/__init__.py",
-    "thermoflop/model/load.py",
+    "thermoflop/model/config/readers.py",
     "thermoflop/pico/simulated/module_space.py",
 }
 

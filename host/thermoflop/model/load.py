@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from thermoflop.errors import UnknownModel, UsageError
 from thermoflop.model.architecture.parts import Table
-from thermoflop.model.config.decoder import read_decoder
 from thermoflop.model.config.families import FAMILY_NAMES, find_family
 from thermoflop.model.config.keys import Config
+from thermoflop.model.config.readers import reader_of
 from thermoflop.model.config.source import read_source
 from thermoflop.model.model import Model
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from os import PathLike
     from typing import Any
 
     from thermoflop.model.architecture.description import Description
 
+TOWER_ROLES = frozenset({"image", "audio", "video"})
 POSITION_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length")
 
 
@@ -88,18 +89,6 @@ def read_model(
     )
 
 
-def reader_of(name: str) -> Callable[[Config], Description]:
-    """The reader that a family names, imported when it is first needed."""
-    if name == "decoder":
-        return read_decoder
-    from importlib import import_module
-
-    where, _, special = name.partition(".")
-    module = import_module(f"thermoflop.model.config.{where}")
-    reader: Callable[[Config], Description] = getattr(module, f"read_{special or where}")
-    return reader
-
-
 def _model_type(raw: Mapping[str, Any]) -> str:
     """The ``model_type``, which every configuration has to state."""
     model_type = raw.get("model_type")
@@ -147,13 +136,26 @@ def _notes(config: Config, description: Description) -> tuple[str, ...]:
         notes.append(
             "the attention's output projection counts with the MLP, as transformers names it"
         )
-    return tuple(notes)
+    return (*notes, *_tower_notes(description))
+
+
+def _tower_notes(description: Description) -> list[str]:
+    """What of the count sees or hears, and when it works."""
+    towers = [stack for stack in description.stacks if stack.role in TOWER_ROLES]
+    if not towers or description.stack("decoder") is None or description.needs_images:
+        return []
+    count = sum(sets * part.parameters for tower in towers for sets, part in tower.parts())
+    when = "they work in steps with images or audio alone"
+    return [f"{count:,} of the parameters see or hear, projectors included; {when}"]
 
 
 def _max_positions(config: Config, description: Description) -> int | None:
     """The longest sequence that the configuration states, or that its table of positions holds."""
+    inner = config.raw.get("text_config")
     for key in POSITION_KEYS:
         value = config[key] if key in config else config.raw.get(key)
+        if value is None and isinstance(inner, dict):
+            value = inner.get(key)
         if type(value) is int and value > 0:
             return value
     stack = description.stack("decoder")

@@ -285,7 +285,7 @@ def test_an_unknown_family_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(UnknownModel, match="per-layer"):
         read_model({"model_type": "gemma3n"})
     with pytest.raises(UnknownModel, match="text_config"):
-        read_model({"model_type": "llava_next", "text_config": LLAMA})
+        read_model({"model_type": "llava_of_mine", "text_config": LLAMA})
     with pytest.raises(UnknownModel, match="model_type is missing"):
         read_model({"hidden_size": 8})
 

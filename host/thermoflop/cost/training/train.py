@@ -150,7 +150,12 @@ def _estimated(
 
 def _check_model(known: Model, precision: Precision) -> None:
     """UsageError for a model that reads no text, or a format that no gradient is computed in."""
-    fronts = (placed.part for stack in known.description.stacks for placed in stack.front)
+    fronts = (
+        placed.part
+        for stack in known.description.stacks
+        if stack.role != "image" or known.description.needs_images
+        for placed in stack.front
+    )
     if any(isinstance(part, Convolution) for part in fronts):
         raise UsageError(f"{known.name} reads no tokens: train is for models of text")
     if precision.family not in TRAINABLE or precision.name == "int8":

@@ -63,6 +63,16 @@ def _linear(linear: Linear, tp: int) -> Linear:
 
 
 def _stack(stack: Stack, tp: int, ep: int) -> Stack:
+    """A tower that sees or hears is divided where it can be, and else whole on every device."""
+    if stack.role not in ("decoder", "encoder"):
+        try:
+            return _divided(stack, tp, ep)
+        except UsageError:
+            return stack
+    return _divided(stack, tp, ep)
+
+
+def _divided(stack: Stack, tp: int, ep: int) -> Stack:
     runs = tuple(replace(run, layer=_layer(run, tp, ep)) for run in stack.runs)
     front = tuple(replace(placed, part=_placed(placed, tp)) for placed in stack.front)
     return replace(stack, runs=runs, front=front)

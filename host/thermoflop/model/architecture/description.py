@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from thermoflop.model.architecture.compressed import Streams
     from thermoflop.model.architecture.feedforward import FeedForward
     from thermoflop.model.architecture.mixers import Attention, Mixer
-    from thermoflop.model.architecture.parts import Linear, Norm, Part
+    from thermoflop.model.architecture.parts import Linear, Norm, Part, Vector
 
 
 @record
@@ -21,6 +21,7 @@ class Layer:
 
     ``idle`` is a cross attention that is kept and does no work (a decoder without its encoder).
     ``streams`` stand in place of the one residual stream (DeepSeek-V4; mixer and feed-forward).
+    ``scales`` are vectors that branches are multiplied by.
     """
 
     kind: str
@@ -31,6 +32,7 @@ class Layer:
     feed: FeedForward | None = None
     idle: Attention | None = None
     streams: Streams | None = None
+    scales: tuple[Vector, ...] = ()
 
     @property
     def branches(self) -> int:
@@ -45,6 +47,7 @@ class Layer:
         yield from self.norms
         if self.streams is not None:
             yield from (*self.streams.parts("attn"), *self.streams.parts("mlp"))
+        yield from self.scales
 
 
 @record
@@ -81,10 +84,10 @@ class Placed:
 class Stack:
     """One tower: its front, its layers, its tail. ``role`` decides which tokens run through it.
 
-    ``decoder`` runs on the new tokens, ``encoder`` on the source, ``image`` on patches; a
-    ``decoder`` that is not ``causal`` is an encoder-only model. ``positions`` is given where the
-    model fixes it (Whisper's source, image patches with their class token), ``patches`` is the
-    number of image patches, ``pooled`` what is left of them for the decoder.
+    ``decoder`` runs on the new tokens, ``encoder`` on the source, ``image`` on patches; no step
+    runs ``video``. A ``decoder`` that is not ``causal`` is an encoder-only model. ``positions`` is
+    given where the model fixes it (Whisper's source, image patches with their class token),
+    ``patches`` is the number of image patches, ``pooled`` what is left of them for the decoder.
     """
 
     role: str

@@ -27,6 +27,7 @@ class Attention:
     multiple of it instead. ``rotary`` dimensions of each head are rotated (None: no rotation).
     ``gate`` doubles the query projection with an output gate (Qwen3-Next). ``sinks`` adds one
     learned logit per head. ``cross`` attention takes its keys and values from the encoder.
+    ``near`` attention meets the tokens of its window in an image alone.
     ``output_group`` counts the output projection with another group (BERT's is a module called
     output, counted with the MLP). Values are ``value_dim`` wide (None: as wide as keys). With an
     ``indexer`` the keys that it chooses are attended.
@@ -48,6 +49,7 @@ class Attention:
     sinks: bool = False
     gate: bool = False
     cross: bool = False
+    near: bool = False
     output_group: str | None = None
     value_dim: Number | None = None
     indexer: Indexer | None = None

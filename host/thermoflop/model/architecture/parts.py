@@ -117,6 +117,21 @@ class Vector:
 
 
 @record
+class Probe:
+    """A learned query of ``heads`` x ``dim`` elements that attends to every token (SigLIP)."""
+
+    name: str
+    group: str
+    heads: Number
+    dim: Number
+
+    @property
+    def parameters(self) -> Number:
+        """Elements of the query."""
+        return self.heads * self.dim
+
+
+@record
 class Convolution:
     """``outputs`` channels, each from ``inputs`` channels of its group, over ``kernel`` taps.
 
@@ -148,4 +163,4 @@ class Convolution:
 
 
 if TYPE_CHECKING:
-    Part = Linear | Norm | Table | Vector | Convolution
+    Part = Linear | Norm | Table | Vector | Probe | Convolution

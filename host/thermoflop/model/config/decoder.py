@@ -48,6 +48,7 @@ DEFAULTS: dict[str, Any] = {
     "down_bias": None,  # None: as up_bias
     "qk_norm": None,  # head: one weight for all heads; heads: one each; full: over all; l2: none
     "qk_norm_bias": False,
+    "qk_norm_kind": None,  # None: as norm
     "sinks": False,
     "output_gate": False,
     "output_group": None,  # where the attention's output projection is counted
@@ -257,7 +258,8 @@ def _qk_norm(traits: Traits, name: str, heads: int, dim: int) -> Norm | None:
     form = traits["qk_norm"]
     if form is None:
         return None
-    kind, weight, bias = traits["norm"], traits["norm_weight"], traits["qk_norm_bias"]
+    kind = traits["qk_norm_kind"] or traits["norm"]
+    weight, bias = traits["norm_weight"], traits["qk_norm_bias"]
     if form == "full":
         return Norm(name, heads * dim, kind, weight, bias)
     if form == "l2":

@@ -56,6 +56,23 @@ class Family:
     ignored: frozenset[str]
 
 
+@record
+class Section:
+    """A nested configuration: its key, its family, and ``init``, what it holds when it is absent.
+
+    ``fixed``: the class is always this family's, whatever ``model_type`` the section states.
+    ``optional``: when it is absent, so is what it describes. ``flat``: when it is absent, its keys
+    lie beside the others, as they did before the class had sections.
+    """
+
+    key: str
+    family: str
+    init: Mapping[str, Any] | None = None
+    fixed: bool = True
+    optional: bool = False
+    flat: bool = False
+
+
 FAMILIES: dict[str, Family] = {}
 
 
@@ -116,7 +133,7 @@ def family(
     name: str,
     like: str | None = None,
     *,
-    reader: str = "decoder",
+    reader: str | None = None,
     keys: Mapping[str, Any] | None = None,
     traits: Mapping[str, Any] | None = None,
     aliases: Mapping[str, str] | None = None,
@@ -132,7 +149,7 @@ def family(
         del all_keys[key]
     entry = Family(
         name,
-        parent.reader if parent else reader,
+        reader or (parent.reader if parent else "decoder"),
         all_keys,
         {**(parent.traits if parent else {}), **(traits or {})},
         {**(parent.aliases if parent else {}), **(aliases or {})},

@@ -39,7 +39,7 @@ _IGNORED = frozenset(
     mlp_dropout_rate model_max_length model_name model_type moe_aux_loss_coef
     moe_router_dtype mscale n_group n_ctx no_repeat_ngram_size norm_eps norm_topk_prob
     num_beam_groups num_beams num_logits_to_keep num_nextn_predict_layers
-    num_labels num_return_sequences num_mtp_layers offload_state_dict open_clip
+    num_image_tokens num_labels num_return_sequences num_mtp_layers offload_state_dict open_clip
     original_max_position_embeddings
     output_attentions output_dropout output_hidden_states output_past output_router_logits
     output_scores pad_token_id partial_rotary_factor pipeline_tag pooler_act prefix

@@ -28,6 +28,7 @@ class Config:
 
     def __init__(self, family: Family, raw: Mapping[str, Any], ignore: frozenset[str]) -> None:
         self.family = family
+        self.ignore = ignore
         self.raw = _renamed(family, raw)
         self._checked: dict[str, Any] = {}
         for key, value in self.raw.items():

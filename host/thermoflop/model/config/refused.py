@@ -10,7 +10,6 @@ REFUSED = {
     "big_bird": "block-sparse attention is not described here",
     "reformer": "hashed attention is not described here",
     "mllama": "its gated cross-attention layers are not described here",
-    "llama4": "its vision tower is not described here; pass its text_config (llama4_text) alone",
     "baichuan": "its code lives outside transformers; a config in the llama format can be counted",
     "chatglm": "its code lives outside transformers; its successors glm and glm4 can be counted",
     "qwen": "its code lives outside transformers; qwen2 and qwen3 can be counted",

@@ -1,4 +1,4 @@
-"""Towers that see: ViT, DeiT, CLIP's image tower and the SigLIP tower of Gemma 3."""
+"""Towers that see: ViT, DeiT and CLIP, whole and in halves."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
-from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table, Vector
+from thermoflop.model.architecture.parts import Convolution, Linear, Table, Vector
 from thermoflop.model.config.architectures import built, class_name, label_count
 from thermoflop.model.config.blocks import biased_attention, biased_mlp, classifier, layer_norm
-from thermoflop.model.config.decoder import read_decoder
 from thermoflop.model.config.families import find_family
 from thermoflop.model.config.keys import Config, Traits
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
 
 
 def nested(config: Config, key: str, model_type: str) -> Config:
@@ -174,24 +169,3 @@ def _clip_image(config: Config, width: int | None) -> Stack:
         *_projection("visual_projection", hidden, width),
     )
     return image_stack(config, 1, False, pre_norm=True, tail=tail)
-
-
-def read_gemma3(config: Config) -> Description:
-    """Gemma 3 with eyes: the text model, and a SigLIP tower that runs when there are images."""
-    text = nested(config, "text_config", "gemma3_text")
-    image = nested(config, "vision_config", "siglip_vision_model")
-    if image["vision_use_head"] and image.given("vision_use_head"):
-        raise UnknownModel("vision_config.vision_use_head = true is not understood for gemma3")
-    described = read_decoder(text)
-    hidden, seen = text["hidden_size"], image["hidden_size"]
-    project = Linear("mm_projection", "other", "mm_projection", seen, hidden)
-    tail = (
-        Placed(layer_norm("post_norm", seen)),
-        Placed(Norm("mm_norm", seen), "pooled"),
-        Placed(project, "pooled"),
-    )
-    tower = replace(image_stack(image, 0, True, tail=tail), pooled=config["mm_tokens_per_image"])
-    changes: dict[str, Any] = {"stacks": (tower, *described.stacks)}
-    if config.given("tie_word_embeddings") and described.head is not None:
-        changes["head"] = replace(described.head, tied=config["tie_word_embeddings"])
-    return replace(described, **changes)

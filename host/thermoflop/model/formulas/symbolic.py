@@ -18,7 +18,7 @@ from thermoflop.model.architecture.mixers import (
     Mamba,
     Mamba2,
 )
-from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table, Vector
+from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Probe, Table, Vector
 from thermoflop.model.architecture.sparse import Compressor, Indexer
 
 TYPE_CHECKING = False
@@ -320,5 +320,5 @@ def _part(letters: _Letters, part: Any, sizes: dict[Any, Any]) -> Any:
         return replace(part, inputs=_known(letters, part.inputs, sizes, "e"), outputs=outputs)
     if isinstance(part, Convolution):
         return replace(part, outputs=_known(letters, part.outputs, sizes, "e"))
-    assert isinstance(part, Vector)  # noqa: S101 - the type checker's word, there is no sixth kind
+    assert isinstance(part, Vector | Probe)  # noqa: S101 - there is no other kind
     return part

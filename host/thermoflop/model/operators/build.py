@@ -5,11 +5,11 @@ from __future__ import annotations
 from thermoflop.base.number import kind_of
 from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
-from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table
+from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Probe, Table
 from thermoflop.model.operators.attention import attention_operators
 from thermoflop.model.operators.context import EmitContext, normalize, residual
 from thermoflop.model.operators.feedforward import feed_operators
-from thermoflop.model.operators.kinds import Convolve, Lookup, MatMul, Pass
+from thermoflop.model.operators.kinds import Attend, Convolve, Lookup, MatMul, Pass
 from thermoflop.model.operators.operator import Operator
 
 TYPE_CHECKING = False
@@ -42,6 +42,8 @@ def _is_zero(value: Number) -> bool:
 def _stack_scope(description: Description, stack: Stack, step: Step) -> EmitContext | None:
     """What runs through a stack in this step, or None when nothing does."""
     source = source_positions(description, step)
+    if stack.role == "video":
+        return None
     if stack.role == "image":
         images = image_count(description, step)
         where = (images, stack.positions, 0)
@@ -169,6 +171,12 @@ def _placed_operators(placed: Placed, stack: Stack, scope: EmitContext) -> Itera
         yield normalize(part, scope, rows)
     elif isinstance(part, Table):
         yield from _table_operators(part, rows, scope)
+    elif isinstance(part, Probe):
+        where, sizes = (scope.part, part.group, scope.times), (scope.sequences, part.heads)
+        keys = (part.heads, 1, scope.new, part.dim, scope.new)
+        for name in ("probe scores", "probe values"):
+            values = name == "probe values"
+            yield Attend(name, *where, *sizes, *keys, scope.fused, cached=False, values=values)
     elif isinstance(part, Convolution):
         k, channels = part.inputs * part.kernel, part.inputs
         name, role = part.name, part.role

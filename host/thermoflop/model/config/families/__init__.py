@@ -28,11 +28,20 @@ MODULES = {
     "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h qwen3_5_moe_text qwen3_5_text"
     " qwen3_next",
     "encoders": "albert bert camembert distilbert electra roberta xlm-roberta",
-    "vision": "clip clip_text_model clip_vision_model deit gemma3 siglip_vision_model vit",
+    "vision": "clip clip_text_model clip_vision_model deit siglip_vision_model vit",
+    "towers": "exaone4_5_vision gemma4_vision glm4v_moe_vision glm4v_vision idefics3_vision"
+    " internvl_vision kimi_k25_vision llama4_vision_model minimax_m3_vl_vision pixtral"
+    " qwen2_5_vl_vision qwen2_vl_vision qwen3_5_vision qwen3_vl_vision siglip2_vision_model"
+    " smolvlm_vision",
+    "wrapped": "exaone4_5_text glm4v_moe_text glm4v_text qwen2_5_vl_text qwen2_vl_text"
+    " qwen3_vl_moe_text qwen3_vl_text",
+    "wrappers": "exaone4_5 gemma3 gemma4 glm4v glm4v_moe idefics3 internvl kimi_k25 lfm2_vl llama4"
+    " llava llava_next llava_next_video llava_onevision minimax_m3_vl mistral3 paligemma qwen2_5_vl"
+    " qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe smolvlm video_llava",
     "seq2seq": "bart mbart mt5 t5 whisper",
 }
 # towers that are part of another model and are not counted alone
-_PARTS = frozenset({"siglip_vision_model"})
+_PARTS = frozenset({"siglip_vision_model", *MODULES["towers"].split()})
 _HOME = {name: module for module, names in MODULES.items() for name in names.split()}
 
 FAMILY_NAMES = tuple(sorted(_HOME.keys() - _PARTS))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.family import family, mapping
+from thermoflop.model.config.family import family, mapping, use
 
 _TOWER = {
     "hidden_size": 768,
@@ -45,27 +45,25 @@ family(
     "clip_vision_model",
     reader="vision.clip_vision",
     keys={**_TOWER, "patch_size": 32, "hidden_act": "quick_gelu", "projection_dim": 512},
-    ignored=("tie_word_embeddings", "num_labels"),
+    traits={"patch_bias": False, "class_tokens": 1, "pre_norm": True, "post_norm": True},
+    ignored=("tie_word_embeddings", "num_labels", "vocab_size"),
 )
 family(
     "siglip_vision_model",
     reader="vision",
     keys={**_TOWER, "patch_size": 16, "hidden_act": "gelu_pytorch_tanh", "vision_use_head": True},
-    ignored=("tie_word_embeddings", "num_image_tokens", "projection_dim", "projector_hidden_act"),
+    traits={"post_norm": True, "pooling": use("vision_use_head")},
+    ignored=(
+        "tie_word_embeddings",
+        "num_labels",
+        "projection_dim",
+        "projector_hidden_act",
+        "vocab_size",
+    ),
 )
 family(
     "clip",
     reader="vision.clip",
     keys={"projection_dim": 512, "text_config": mapping(), "vision_config": mapping()},
     ignored=("text_config_dict", "vision_config_dict", "tie_word_embeddings"),
-)
-family(
-    "gemma3",
-    reader="vision.gemma3",
-    keys={
-        "mm_tokens_per_image": 256,
-        "text_config": mapping(),
-        "vision_config": mapping(),
-        "tie_word_embeddings": True,
-    },
 )

@@ -1,0 +1,168 @@
+"""What lies between a tower and the text model: each takes a stack and gives it its last parts.
+
+A projector is a function of the wrapper's configuration, the tower's, the tower's stack and the
+width of the text model. Group names are those of the published records.
+"""
+
+from __future__ import annotations
+
+from thermoflop.base.messages import quote_value
+from thermoflop.base.record import replace
+from thermoflop.errors import InputError
+from thermoflop.model.architecture.description import Placed
+from thermoflop.model.architecture.parts import Linear, Norm
+from thermoflop.model.config.blocks import layer_norm
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.model.architecture.description import Stack
+    from thermoflop.model.architecture.parts import Part
+    from thermoflop.model.config.keys import Config
+
+
+def linear(
+    name: str, inputs: int, outputs: int, bias: bool = True, group: str = "projector"
+) -> Linear:
+    """A matrix of a projector."""
+    return Linear(name, group, group, inputs, outputs, bias)
+
+
+def pooled(*parts: Part) -> tuple[Placed, ...]:
+    """Parts that run on what is left of the patches for the text model."""
+    return tuple(Placed(part, "pooled") for part in parts)
+
+
+def ending(stack: Stack, *tail: Placed, merge: int = 1) -> Stack:
+    """The stack with more parts at its end; ``merge`` patches of a side become one token."""
+    left = stack.pooled // merge**2
+    return replace(stack, tail=(*stack.tail, *tail), pooled=left)
+
+
+def two_layers(inputs: int, hidden: int, bias: bool = True) -> tuple[Linear, Linear]:
+    """To the width of the text model, and once more."""
+    return linear("linear_1", inputs, hidden, bias), linear("linear_2", hidden, hidden, bias)
+
+
+def chosen_layers(config: Config) -> int:
+    """Layers of the tower whose states are read together: ``vision_feature_layer`` names them."""
+    layers = config["vision_feature_layer"]
+    if type(layers) is int:
+        return 1
+    if not isinstance(layers, list | tuple) or not layers:
+        raise InputError(
+            f"vision_feature_layer is {quote_value(layers)} where a layer or several are expected"
+        )
+    return len(layers)
+
+
+def mlp(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+    """LLaVA: two matrices on the states of the chosen layers."""
+    seen = stack.hidden * chosen_layers(config)
+    bias = config.get("multimodal_projector_bias", True)
+    return ending(stack, *pooled(*two_layers(seen, hidden, bias)))
+
+
+def single(config: Config, _tower: Config, stack: Stack, _hidden: int) -> Stack:
+    """PaliGemma: one matrix to ``projection_dim``."""
+    width = config["projection_dim"]
+    return ending(stack, *pooled(linear("linear", stack.hidden, width)))
+
+
+def gemma3(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Gemma 3: pooled to a fixed number of tokens, a norm, and a matrix without a module."""
+    project = Linear("mm_projection", "other", "mm_projection", stack.hidden, hidden)
+    tail = pooled(Norm("mm_norm", stack.hidden), project)
+    return replace(ending(stack, *tail), pooled=config["mm_tokens_per_image"])
+
+
+def mistral3(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Mistral 3: a norm, neighbouring patches merged by a matrix, and two more."""
+    seen, merge, bias = (
+        stack.hidden,
+        config["spatial_merge_size"],
+        config["multimodal_projector_bias"],
+    )
+    merging = linear("merging_layer", seen * merge**2, seen, bias=False)
+    both = two_layers(seen * chosen_layers(config), hidden, bias)
+    return ending(stack, Placed(Norm("norm", seen), "patch"), *pooled(merging, *both), merge=merge)
+
+
+def shuffled(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+    """InternVL: neighbouring patches side by side, a norm, two matrices."""
+    merge = inverse(config["downsample_ratio"], "downsample_ratio")
+    seen = stack.hidden * merge**2
+    both = two_layers(seen, hidden)
+    return ending(stack, *pooled(layer_norm("layer_norm", seen), *both), merge=merge)
+
+
+def inverse(ratio: Any, key: str) -> int:
+    """1 / ``ratio``, cut to a whole number as the class cuts it."""
+    if type(ratio) not in (int, float) or not 0 < ratio <= 1:
+        raise InputError(f"{key} is {quote_value(ratio)} where a ratio up to 1 is expected")
+    return int(1 / ratio)
+
+
+def llama4(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Llama 4: neighbouring patches side by side through the adapter's MLP, and one matrix."""
+    merge = inverse(tower["pixel_shuffle_ratio"], "pixel_shuffle_ratio")
+    inner, out = tower["projector_input_dim"], tower["projector_output_dim"]
+    adapter = (
+        linear("adapter fc1", tower["intermediate_size"], inner, False, "mlp"),
+        linear("adapter fc2", out, out, False, "mlp"),
+    )
+    last = linear("linear_1", tower["vision_output_dim"], hidden, False)
+    return ending(stack, *pooled(*adapter, last), merge=merge)
+
+
+def connector(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Idefics 3 and SmolVLM: neighbouring patches side by side through one matrix."""
+    merge = config["scale_factor"]
+    return ending(
+        stack, *pooled(linear("proj", stack.hidden * merge**2, hidden, False)), merge=merge
+    )
+
+
+def lfm2(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+    """LFM2-VL: neighbouring patches side by side, a norm, two matrices of their own width."""
+    merge, width, bias = (
+        config["downsample_factor"], config["projector_hidden_size"], config["projector_bias"]
+    )  # fmt: skip
+    seen = stack.hidden * merge**2
+    norm = (layer_norm("layer_norm", seen),) if config["projector_use_layernorm"] else ()
+    both = linear("linear_1", seen, width, bias), linear("linear_2", width, hidden, bias)
+    return ending(stack, *pooled(*norm, *both), merge=merge)
+
+
+def kimi(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Kimi K2.5: a norm on each patch, neighbouring ones side by side through two matrices."""
+    height, width = tower["merge_kernel_size"] or (2, 2)
+    seen = stack.hidden * height * width
+    norm = Placed(layer_norm("pre_norm", config["projection_hidden_size"]), "patch")
+    both = pooled(linear("in_proj", seen, seen), linear("out_proj", seen, hidden))
+    return replace(ending(stack, norm, *both), pooled=stack.patches // (height * width))
+
+
+def minimax(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+    """MiniMax M3: two matrices on each patch, and two on neighbouring ones side by side."""
+    width, merge = config["projector_hidden_size"], tower["spatial_merge_size"]
+    alone = (linear("linear_1", stack.hidden, width), linear("linear_2", width, hidden))
+    merged = (
+        linear("merge_linear_1", hidden * merge**2, width),
+        linear("merge_linear_2", width, hidden),
+    )
+    first = (Placed(part, "patch") for part in alone)
+    return ending(stack, *first, *pooled(*merged), merge=merge)
+
+
+def embedder(_config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Gemma 4: a norm without weights and one matrix, which the records count with the patches."""
+    norm = Norm("embedding_pre_projection_norm", stack.hidden, weight=False)
+    project = linear("embedding_projection", stack.hidden, hidden, False, "patch_embed")
+    return ending(stack, *pooled(norm, project))
+
+
+def aside(_config: Config, _tower: Config, stack: Stack, _hidden: int) -> Stack:
+    """Video-LLaVA: a second tower for moving images, which share the projector."""
+    return replace(stack, role="video")

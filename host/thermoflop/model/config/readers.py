@@ -1,0 +1,53 @@
+"""The reader that a family names, and the sections of a configuration that has several."""
+
+from __future__ import annotations
+
+from thermoflop.base.messages import quote_value
+from thermoflop.errors import UnknownModel
+from thermoflop.model.config.decoder import read_decoder
+from thermoflop.model.config.families import find_family
+from thermoflop.model.config.keys import Config
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from thermoflop.model.architecture.description import Description
+    from thermoflop.model.config.family import Section
+
+
+def read_section(config: Config, section: Section, **changes: Any) -> Config | None:
+    """A section's own configuration; ``changes`` are set in it, or taken out by None.
+
+    None where the section is absent and may be. UnknownModel where its family is not known.
+    """
+    raw = config[section.key]
+    if raw is None:
+        if section.optional:
+            return None
+        beside = {key: value for key, value in config.raw.items() if not isinstance(value, dict)}
+        raw = beside if section.flat else {"model_type": section.family, **(section.init or {})}
+    stated = raw.get("model_type") or section.family
+    name = section.family if section.fixed else stated
+    family = find_family(name) if isinstance(name, str) else None
+    if family is None:
+        raise UnknownModel(
+            f"{section.key} of {config.family.name} needs the family {quote_value(name)}, which is "
+            "not known here"
+        )
+    kept = {key: value for key, value in raw.items() if key not in changes}
+    kept.update({key: value for key, value in changes.items() if value is not None})
+    return Config(family, kept, config.ignore)
+
+
+def reader_of(name: str) -> Callable[[Config], Description]:
+    """The reader that a family names, imported when it is first needed."""
+    if name == "decoder":
+        return read_decoder
+    from importlib import import_module
+
+    where, _, special = name.partition(".")
+    module = import_module(f"thermoflop.model.config.{where}")
+    reader: Callable[[Config], Description] = getattr(module, f"read_{special or where}")
+    return reader

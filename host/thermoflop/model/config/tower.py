@@ -1,0 +1,166 @@
+"""From the traits of a tower that sees or hears to a stack of layers."""
+
+from __future__ import annotations
+
+from thermoflop.base.messages import quote_value
+from thermoflop.base.record import replace
+from thermoflop.errors import InputError
+from thermoflop.model.architecture.description import Layer, Placed, Run, Stack
+from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Probe, Table, Vector
+from thermoflop.model.config import decoder
+from thermoflop.model.config.blocks import biased_mlp, layer_norm
+from thermoflop.model.config.family import use
+from thermoflop.model.config.keys import Traits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.model.config.keys import Config
+
+# The traits of a tower that names no other: those of a decoder's layers, and its own.
+DEFAULTS: dict[str, Any] = {
+    **decoder.DEFAULTS,
+    "kv_heads": None,
+    "head_dim": None,
+    "gated": False,
+    "norm": "layer",
+    "norm_bias": None,  # None: where the norm is a layer norm
+    "q_bias": True,
+    "o_bias": True,
+    "up_bias": True,
+    "rotary": False,
+    "channels": use("num_channels"),
+    "frames": 1,  # images that a patch is made of
+    "patch": use("patch_size"),
+    "patch_bias": True,
+    "image": use("image_size"),  # pixels of a side, or None: an image keeps its size
+    "merge": 1,  # patches of a side that one token for the text is made of
+    "class_tokens": 0,
+    "positions": "grid",  # rows of the table of positions; grid: as many as positions; 0: none
+    "position_group": "embed_pos",
+    "mask_token": False,
+    "pre_norm": False,
+    "post_norm": False,
+    "scales": 0,  # vectors that the branches of a layer are multiplied by
+    "pooling": False,  # a learned query that attends to all (SigLIP)
+    "windowed": 0,  # layers that attend within windows alone
+    "tail": None,  # function of the configuration giving what follows the layers
+}
+# An image of a tower that takes any size, where none is said; pixels of a side.
+ANY_SIDE = 1024
+
+
+def read_tower(config: Config) -> Stack:
+    """The stack of a tower that sees."""
+    traits = Traits(config, DEFAULTS)
+    hidden, (rows, columns) = traits["hidden"], patch_grid(traits)
+    patches, extra = rows * columns, traits["class_tokens"]
+    return Stack(
+        "image",
+        hidden,
+        _runs(traits),
+        front=_front(traits, patches),
+        tail=_tail(config, traits),
+        causal=False,
+        positions=patches + extra,
+        patches=patches,
+        pooled=patches // traits["merge"] ** 2,
+    )
+
+
+def sides(value: Any, key: str) -> tuple[int, int]:
+    """Height and width from a number or a pair of them."""
+    pair = (value, value) if type(value) is int else value
+    if (
+        not isinstance(pair, list | tuple)
+        or len(pair) != 2
+        or any(type(side) is not int or not 0 < side < 10**6 for side in pair)
+    ):
+        raise InputError(f"{key} is {quote_value(value)} where one or two whole numbers are needed")
+    return pair[0], pair[1]
+
+
+def patch_grid(traits: Traits) -> tuple[int, int]:
+    """Rows and columns of patches; what is left over at the edge is cut (Dosovitskiy 2021)."""
+    patch = sides(traits["patch"], "patch_size")
+    step = traits["merge"]
+    if traits["image"] is None:
+        image = tuple(max(1, ANY_SIDE // (side * step)) * side * step for side in patch)
+    else:
+        image = sides(traits["image"], "image_size")
+    if patch[0] > image[0] or patch[1] > image[1]:
+        raise InputError(f"a patch of {patch[0]} pixels is larger than an image of {image[0]}")
+    return image[0] // patch[0], image[1] // patch[1]
+
+
+def norm_of(traits: Traits, name: str, width: int) -> Norm:
+    """A norm of the tower's kind."""
+    kind, bias = traits["norm"], traits["norm_bias"]
+    return Norm(name, width, kind, bias=kind == "layer" if bias is None else bias)
+
+
+def _front(traits: Traits, patches: int) -> tuple[Placed, ...]:
+    """Patches, learned tokens and positions, a norm."""
+    hidden, extra, rows = traits["hidden"], traits["class_tokens"], traits["positions"]
+    height, width = sides(traits["patch"], "patch_size")
+    role, taps = "patch_embed", traits["frames"] * height * width
+    embed = Convolution(role, role, role, traits["channels"], hidden, taps, traits["patch_bias"])
+    front = [Placed(embed, "patch")]
+    if rows:
+        count = patches + extra if rows == "grid" else rows
+        front.append(Placed(Table("embed_positions", traits["position_group"], count, hidden, 0)))
+    kept = extra + int(traits["mask_token"])
+    if kept:
+        front.append(Placed(Vector("learned tokens", "embed_pos", kept * hidden), "none"))
+    if traits["pre_norm"]:
+        front.append(Placed(norm_of(traits, "pre_norm", hidden)))
+    return tuple(front)
+
+
+def _runs(traits: Traits) -> tuple[Run, ...]:
+    """The layers: those within windows, and those that attend to everything."""
+    hidden, layers, windowed = traits["hidden"], traits["layers"], traits["windowed"]
+    norms = tuple(
+        norm_of(traits, f"norm {index + 1}", hidden) for index in range(traits["layer_norms"])
+    )
+    scales = tuple(
+        Vector(f"scale {index + 1}", "layer_scale", hidden) for index in range(traits["scales"])
+    )
+    attention = decoder.attention_of(traits)
+    layer = Layer(
+        "attention + MLP", hidden, norms, attention, feed=decoder.mlp_of(traits), scales=scales
+    )
+    near = replace(layer, kind="windowed attention + MLP", mixer=replace(attention, near=True))
+    counts = ((near, windowed), (layer, layers - windowed))
+    return tuple(Run(each, count) for each, count in counts if count)
+
+
+def _tail(config: Config, traits: Traits) -> tuple[Placed, ...]:
+    """The last norm, and what the tower ends in."""
+    hidden = traits["hidden"]
+    tail = [Placed(norm_of(traits, "post_norm", hidden))] if traits["post_norm"] else []
+    if traits["pooling"]:
+        tail += pooling(hidden, traits["heads"], traits["inner"], traits["activation"])
+    own = config.family.traits.get("tail")
+    return (*tail, *(own(config) if own else ()))
+
+
+def pooling(hidden: int, heads: int, inner: int, activation: str) -> list[Placed]:
+    """SigLIP's head: a learned query attends to every token, then an MLP on what it found."""
+    group = "pooling_head"
+
+    def linear(name: str, rows: str) -> Placed:
+        return Placed(Linear(name, group, group, hidden, hidden, bias=True), rows)
+
+    probe = Probe("probe", group, heads, decoder.head_width(hidden, heads))
+    mlp = replace(biased_mlp(hidden, inner, activation), group=group)
+    return [
+        linear("probe q_proj", "sequence"),
+        linear("probe k_proj", "token"),
+        linear("probe v_proj", "token"),
+        Placed(probe, "sequence"),
+        linear("probe o_proj", "sequence"),
+        Placed(layer_norm("probe_norm", hidden), "sequence"),
+        *(Placed(part, "sequence") for part in mlp.linears()),
+    ]

@@ -1,0 +1,67 @@
+"""Models of several towers: what sees or hears, a projector, and a text model that reads on.
+
+A wrapper's family says which sections its configuration has and what is between them; the text
+part is read by its own family, as if it stood alone.
+"""
+
+from __future__ import annotations
+
+from thermoflop.base.record import replace
+from thermoflop.model.architecture.description import Description, Placed, Stack
+from thermoflop.model.config.readers import read_section, reader_of
+from thermoflop.model.config.tower import read_tower
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.model.config.family import Section
+    from thermoflop.model.config.keys import Config
+
+# What the text part takes from the wrapper: its class, not its section, says which head there is.
+_HEAD_KEYS = ("architectures", "id2label", "num_labels")
+
+
+def read_wrapper(config: Config) -> Description:
+    """The description of the text model, with the towers before it.
+
+    Traits of a wrapper: ``text``, the Section of the text model; ``towers``, a (Section, projector)
+    each; ``tied``: ``outer`` (tie_word_embeddings of the wrapper decides), ``either`` (or that of
+    the text) or ``text``; ``extras``, a function that gives parts that are only kept.
+    """
+    traits = config.family.traits
+    head = {key: config.raw.get(key) for key in _HEAD_KEYS}
+    text = read_section(config, traits["text"], **head)
+    assert text is not None  # noqa: S101 - the text is no optional section
+    described = reader_of(text.family.reader)(text)
+    text.check_all()
+    hidden = described.stacks[-1].hidden
+    towers = [_tower(config, section, project, hidden) for section, project in traits["towers"]]
+    stacks = (*(tower for tower in towers if tower is not None), *described.stacks)
+    kept = traits["extras"](config, hidden) if "extras" in traits else ()
+    extras = (*described.extras, *(Placed(part, "none") for part in kept))
+    described = replace(described, stacks=stacks, extras=extras)
+    return _tied(config, traits.get("tied", "outer"), text, described)
+
+
+def _tower(config: Config, section: Section, project: Any, hidden: int) -> Stack | None:
+    """One tower with its projector, or None where the model has none."""
+    inner = read_section(config, section)
+    if inner is None:
+        return None
+    stack = read_tower(inner)
+    inner.check_all()
+    if project is None:
+        return stack
+    projected: Stack = project(config, inner, stack, hidden)
+    return projected
+
+
+def _tied(config: Config, rule: str, text: Config, described: Description) -> Description:
+    """Whether the head is the embedding's matrix, as the wrapper's class decides it."""
+    if described.head is None or described.head.group != "lm_head" or rule == "text":
+        return described
+    tied = bool(config["tie_word_embeddings"])
+    if rule == "either":
+        tied = tied or bool(text.get("tie_word_embeddings"))
+    return replace(described, head=replace(described.head, tied=tied))
