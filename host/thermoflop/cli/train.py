@@ -10,7 +10,8 @@ from thermoflop.cli.model_options import add_model, load
 
 _OPTIONS = (
     "devices", "tp", "pp", "dp", "ep", "cp", "global_batch", "micro_batch", "sequence",
-    "recompute", "zero", "attention", "dtype", "tokens", "price", "profile",
+    "recompute", "zero", "shard", "optimizer", "loss", "attention", "dtype", "tokens", "price",
+    "profile",
 )  # fmt: skip
 
 
@@ -31,8 +32,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--sequence", type=int, metavar="N", help=longest)
     add("--dp", type=int, metavar="N", help="replicas (default: what is left)")
     add("--recompute", choices=("none", "selective", "full"), default="none")
-    add("--attention", choices=("full", "causal"), default="full",
-        help="FLOPs that MFU counts (default full)")  # fmt: skip
+    add("--shard", type=int, metavar="N", help="devices that share states (default: all alike)")
+    add("--optimizer", default="adamw", metavar="NAME",
+        help="adamw, adamw-8bit, adamw-bf16, adafactor, muon, sgd, ...")  # fmt: skip
+    add("--loss", default="full", metavar="HOW", help="logits: full, chunked or fused")
+    add("--attention", choices=("windowed", "full", "causal"), default="windowed",
+        help="FLOPs that MFU counts (default windowed)")  # fmt: skip
     add("--no-sequence-parallel", action="store_true", help="norms undivided")
     add("--no-flash", action="store_true", help="attention keeps its scores")
     add("--dtype", default="bf16", metavar="F", help="bf16, fp16, fp8, nvfp4")

@@ -139,18 +139,30 @@ def layers_of(description: Description) -> int:
 
 def weight_bytes(share: Share) -> float:
     """Bytes of the weights on the fullest device."""
-    precision, description = share.precision, share.description
+    precision = share.precision
+    return _held(share, precision.weight_bytes, precision.kept_bytes)
+
+
+def parameters_held(share: Share) -> float:
+    """Parameters on the fullest device, whatever their format."""
+    return _held(share, 1.0, 1.0)
+
+
+def _held(share: Share, narrow: float, wide: float) -> float:
+    """Bytes on the fullest device with so many for each element of the layers' matrices and of the
+    rest: its layers, and of what lies outside them the largest part where there are stages."""
+    description = share.description
     layer_bytes, outside = 0.0, []
     for stack in description.stacks:
         for run in stack.runs:
-            widths = (precision.weight_bytes, precision.kept_bytes)
-            layer_bytes += run.sets * sum(part_bytes(part, *widths) for part in run.layer.parts())
+            layer_bytes += run.sets * sum(
+                part_bytes(part, narrow, wide) for part in run.layer.parts()
+            )
         outside += [placed.part for placed in (*stack.front, *stack.tail)]
     outside += [placed.part for placed in description.extras]
     if description.head is not None:
         outside.append(description.head)
-    width = precision.kept_bytes
-    whole = [part_bytes(part, width, width) for part in outside]
+    whole = [part_bytes(part, wide, wide) for part in outside]
     if share.plan.pp == 1:
         return layer_bytes + sum(whole)
     return layer_bytes * stage_share(layers_of(description), share.plan.pp) + max(whole, default=0)

@@ -85,8 +85,8 @@ class Model(Sizes):
             encoder: source positions of an encoder-decoder.
             images: images in all, for a model that sees. None: one a sequence where it needs them.
             encode: whether the encoder runs in this step. None: where nothing is cached.
-            attention: ``full`` (every query meets every key) or ``causal``; this and the next six
-                are the conventions of counting, explained in ``Step``.
+            attention: ``full`` (every query meets every key), ``windowed`` or ``causal``; this and
+                the next six are the conventions of counting, explained in ``Step``.
             logits: ``all`` positions, the ``last`` of each sequence, or ``none``.
             mla: form of latent attention: ``latent``, ``expanded`` or ``absorbed``.
             kernels: ``fused`` (scores stay on the chip) or ``eager``.

@@ -35,10 +35,10 @@ def memory(**layout: int) -> object:
 
 @pytest.mark.parametrize(
     ("zero", "weights", "gradients", "optimizer"),
-    [(0, 2, 2, 12), (1, 2, 2, 12 / 4), (2, 2, 2 / 4, 12 / 4), (3, 2 / 4, 2 / 4, 12 / 4)],
+    [(0, 2, 4, 12), (1, 2, 4, 12 / 4), (2, 2, 4 / 4, 12 / 4), (3, 2 / 4, 4 / 4, 12 / 4)],
 )
 def test_every_stage_of_zero_divides_what_it_says(zero, weights, gradients, optimizer):
-    """Rajbhandari et al. 2020: 2 + 2 + 12 bytes a parameter over 4 replicas."""
+    """Rajbhandari et al. 2020, gradients in fp32: 2 + 4 + 12 bytes a parameter, 4 replicas."""
     held = memory(devices=4, zero=zero)
     assert held.weight_bytes == pytest.approx(weights * (DENSE + EXPERT))
     assert held.gradient_bytes == pytest.approx(gradients * (DENSE + EXPERT))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 TRAINERS = (
     ("bigscience", "megatron-deepspeed", False),
     ("llm-foundry", "llm-foundry", True),
+    ("torchtitan", "torchtitan", True),
     ("Megatron-Bridge", "megatron-bridge", True),
     ("Megatron-LM README", "megatron-bridge", True),
     ("Narayanan", "megatron-lm", False),
@@ -44,6 +45,8 @@ FORMATS = {
 }  # fmt: skip
 
 
+# Trainers that divide norms and residuals along with tensor parallelism unless told otherwise.
+SEQUENCE_PARALLEL = frozenset({"megatron-bridge", "torchtitan"})
 # Stages of ZeRO that a trainer's published runs use unless they say otherwise.
 ZERO = {"llm-foundry": 3, "megatron-bridge": 1}
 
@@ -60,7 +63,7 @@ def training_row(raw: dict[str, Any]) -> Row:
     if not sequence:
         raise Skipped("sequence length unknown")
     precision = _precision(raw, device)
-    plan = _plan(raw, assumed)
+    plan = _plan(raw, assumed, sequence=trainer in SEQUENCE_PARALLEL)
     batch = float(raw.get("global_batch") or 0)
     if not batch:
         batch = _batch(raw, sequence, plan)
@@ -94,15 +97,12 @@ def _recomputed(iteration: Iteration) -> float:
 
     Where a source does not say what it recomputes: as little as its memory allows.
     """
-    from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE
     from thermoflop.cost.training.memory import training_memory
 
     kept = training_memory(iteration)
-    least = training_memory(replace(iteration, recompute="full")).activation_bytes
-    available = iteration.device.memory_bytes * (1 - RESERVE_SHARE) - RESERVE_BYTES
-    return min(
-        1.0, max(0.0, (kept.total_bytes - available) / max(kept.activation_bytes - least, 1.0))
-    )
+    least = training_memory(replace(iteration, recompute="full"))
+    saved = max(kept.total_bytes - least.total_bytes, 1.0)
+    return min(1.0, kept.shortfall_bytes / saved)
 
 
 def trainer_of(source: str) -> tuple[str, bool]:
@@ -163,7 +163,7 @@ def _precision(row: dict[str, Any], device: Device) -> Precision:
     return precision
 
 
-def _plan(row: dict[str, Any], assumed: list[str]) -> Layout:
+def _plan(row: dict[str, Any], assumed: list[str], *, sequence: bool) -> Layout:
     """The plan; what the degrees leave over of the devices is data parallel."""
     devices = int(row.get("gpu_count") or 0)
     if not devices:
@@ -174,7 +174,7 @@ def _plan(row: dict[str, Any], assumed: list[str]) -> Layout:
     dp = int(row.get("dp") or 0) or max(1, devices // (tp * pp * cp))
     if tp * pp * cp * dp != devices:
         dp = max(1, devices // (tp * pp * cp))
-    return Layout(tp, pp, dp, 1, cp)
+    return Layout(tp, pp, dp, 1, cp, sequence and tp > 1)
 
 
 def _batch(row: dict[str, Any], sequence: int, plan: Layout) -> float:

@@ -10,6 +10,8 @@ micro-batches of b, in 16 bits, dropout masks of one byte, t-way tensor parallel
     tensor + sequence, selective      34 s b h / t
     full                              2 s b h
 
+Under sequence parallelism the inputs of the layers, all that ``full`` keeps, are over t as well.
+
 FlashAttention keeps no scores (Dao et al. 2022): what selective recomputation leaves. The forms
 hold for attention of all heads and a plain feed-forward of 4h; for other widths the 24 (of it 16
 behind the attention's input) is replaced by what the layer's own parts keep.

@@ -5,18 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
-from thermoflop.cost.memory import layers_of, stage_share, weight_bytes
+from thermoflop.cost.memory import (
+    RESERVE_BYTES,
+    RESERVE_SHARE,
+    layers_of,
+    parameters_held,
+    stage_share,
+)
 from thermoflop.cost.training.activations import form_of, generalized_layer_bytes
 from thermoflop.cost.training.iteration import Iteration
+from thermoflop.cost.training.states import recipe_of, state_bytes
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parameters import expert_parameters, mixtures
+from thermoflop.model.architecture.parts import Linear
 
 if TYPE_CHECKING:
     from thermoflop.cost.training.iteration import Iteration
     from thermoflop.model.architecture.description import Layer
+
+# Share of the tokens whose logits are held in fp32 beside those of the activations' format, when
+# the loss is known and as much again while its gradient is made. ``full``: of all, as PyTorch's
+# cross_entropy of float logits; ``chunked``: of an eighth at a time (torchtune's
+# ``CEWithChunkedOutputLoss``); ``fused``: no logits but those of one chunk, of as many tokens as
+# make them as large as the hidden states (Liger kernels, Hsu et al. 2024).
+LOSSES = {"full": 1.0, "chunked": 1 / 8, "fused": 0.0}
+# What an allocator cannot use again of memory that comes and goes in other sizes: measured of
+# torchtitan on H100 and of BigScience's runs on A100 (see ``validate memory``).
+FRAGMENTED = 0.2
+# What a trainer keeps besides: DeepSpeed's buckets of gradients and of gathered weights and its
+# communicators, fitted to 100 published rows of BigScience.
+BUFFERS = {"megatron-deepspeed": 3e9}
 
 
 @record
@@ -24,12 +45,17 @@ class TrainingMemory:
     """Bytes on the fullest device while training.
 
     Attributes:
-        weight_bytes: weights in the format of the products.
+        weight_bytes: weights that products are made with.
         gradient_bytes: gradients.
-        optimizer_bytes: master weights and Adam's two moments.
+        optimizer_bytes: master weights and the moments of the optimizer.
         activation_bytes: activations that are stored for the backward pass.
         capacity_bytes: what the device has.
         form: how activations are stored: ``none``, ``tensor``, ``tensor, selective``, ``full``, ...
+        logit_bytes: logits, and their fp32 copy that the loss needs; 0 on the first of several
+            stages where that is the fullest.
+        working_bytes: what is alive at the fullest moment besides: gradients of the logits, or a
+            layer that is recomputed, its gradients and gathered weights.
+        reserve_bytes: what driver, libraries and fragmentation take, assumed.
 
     Example:
         >>> import thermoflop as tf
@@ -46,13 +72,20 @@ class TrainingMemory:
     activation_bytes: float
     capacity_bytes: float
     form: str
+    logit_bytes: float = 0.0
+    working_bytes: float = 0.0
+    reserve_bytes: float = 0.0
+
+    @property
+    def state_bytes(self) -> float:
+        """Bytes of weights, gradients and optimizer: what stays from one iteration to the next."""
+        return self.weight_bytes + self.gradient_bytes + self.optimizer_bytes
 
     @property
     def total_bytes(self) -> float:
         """Bytes of everything together."""
-        return (
-            self.weight_bytes + self.gradient_bytes + self.optimizer_bytes + self.activation_bytes
-        )
+        passing = self.activation_bytes + self.logit_bytes + self.working_bytes
+        return self.state_bytes + passing + self.reserve_bytes
 
     @property
     def fits(self) -> bool:
@@ -65,65 +98,138 @@ class TrainingMemory:
         return max(0.0, self.total_bytes - self.capacity_bytes)
 
 
-def state_bytes(params: float, zero: int, dp: int, wide: float = 2.0) -> tuple[float, float, float]:
-    """Bytes of weights, gradients and optimizer states on a device under ZeRO 0 to 3.
+def _tokens(iteration: Iteration) -> float:
+    """Tokens of a micro-batch on a device."""
+    return iteration.micro_batch * iteration.sequence / iteration.plan.cp
 
-    2 + 2 + 12 bytes a parameter in mixed precision with Adam; stage 1 divides the optimizer's
-    states over the replicas, 2 the gradients too, 3 the weights too (Rajbhandari et al. 2020).
-    """
-    if zero not in (0, 1, 2, 3):
-        raise UsageError(f"zero={zero!r:.40} is no stage of ZeRO: expected 0, 1, 2 or 3")
-    weights = wide * params / (dp if zero >= 3 else 1)
-    gradients = wide * params / (dp if zero >= 2 else 1)
-    return weights, gradients, 12.0 * params / (dp if zero >= 1 else 1)
+
+def _gathered(iteration: Iteration) -> float:
+    """Elements a token that sequence parallelism gathers for a product: its whole input, which
+    stays for the backward pass of the product, and a gradient as large."""
+    hidden = float(iteration.model.description.stacks[-1].hidden)
+    return hidden if iteration.plan.sequence else 0.0
 
 
 def _layer_bytes(layer: Layer, form: str, iteration: Iteration) -> float:
     """What one layer keeps of a micro-batch."""
-    tokens = iteration.micro_batch * iteration.sequence / iteration.plan.cp
-    hidden, mixer, feed = layer.hidden, layer.mixer, layer.feed
+    hidden, mixer, plan = layer.hidden, layer.mixer, iteration.plan
+    wide = iteration.precision.activation_bytes
     attention, scores = 4.0 * hidden, 0.0
     if isinstance(mixer, Attention):
         attention = 2.0 * mixer.q_width + 2.0 * mixer.kv_width
         scores = float(mixer.heads * iteration.sequence)
+    inner = _inner(layer)
+    tokens = _tokens(iteration)
+    kept = generalized_layer_bytes(form, tokens, hidden, attention, inner, scores, plan.tp, wide)
+    return float(kept / plan.tp if form == "full" and plan.sequence else kept)
+
+
+def _inner(layer: Layer) -> float:
+    """Elements a token that a feed-forward keeps: what goes in, the gate's, what comes out."""
+    feed = layer.feed
     if isinstance(feed, Moe):
-        inner = feed.expert.inner * feed.top_k * (3 if feed.expert.gated else 2)
-    elif feed is not None:
-        inner = feed.inner * (3 if feed.gated else 2)
-    else:
-        inner = 0
-    return float(
-        generalized_layer_bytes(form, tokens, hidden, attention, inner, scores, iteration.plan.tp)
+        return float(feed.expert.inner * feed.top_k * (3 if feed.expert.gated else 2))
+    return 0.0 if feed is None else float(feed.inner * (3 if feed.gated else 2))
+
+
+def _states(iteration: Iteration, share: Share) -> tuple[float, float, float]:
+    """Weights, gradients and optimizer. Experts have fewer replicas than the rest: ``dp / ep``
+    beyond a group."""
+    plan, description = iteration.plan, share.description
+    recipe = recipe_of(iteration.engine, iteration.precision, iteration.optimizer)
+    on_stage = stage_share(layers_of(description), plan.pp)
+    experts = on_stage * float(
+        sum(sets * expert_parameters(moe) for sets, moe in mixtures(description))
     )
+    dense = parameters_held(share) - experts
+    matrices = (
+        on_stage
+        * float(
+            sum(
+                run.sets * part.matrix_parameters
+                for stack in description.stacks
+                for run in stack.runs
+                for part in run.layer.parts()
+                if isinstance(part, Linear)
+            )
+        )
+        - experts
+    )
+    replicas = iteration.shared_by
+    fewer = max(1, replicas // max(1, plan.ep // plan.tp))
+    of_dense = state_bytes(
+        matrices, dense - matrices, recipe, iteration.optimizer, iteration.zero, replicas
+    )
+    of_experts = state_bytes(experts, 0.0, recipe, iteration.optimizer, iteration.zero, fewer)
+    weights, gradients, optimizer = (
+        one + other for one, other in zip(of_dense, of_experts, strict=True)
+    )
+    return weights, gradients, optimizer
+
+
+def _layer_work(iteration: Iteration, share: Share, form: str) -> float:
+    """Bytes alive in the backward pass of the largest layer: what is recomputed of it, gradients
+    of its widest activations, and under ZeRO-3 its gathered weights, those of the next one, and
+    its gradients before they are shared out."""
+    plan = iteration.plan
+    layers = [run.layer for stack in share.description.stacks for run in stack.runs]
+    whole = [run.layer for stack in iteration.model.description.stacks for run in stack.runs]
+    again = 0.0
+    if form == "full":
+        kept = form_of("none", plan.tp, sequence=plan.sequence, fused=iteration.fused)
+        again = max(_layer_bytes(layer, kept, iteration) for layer in whole)
+    widest = max(2 * layer.hidden + _inner(layer) / plan.tp for layer in whole)
+    widest += 3 * _gathered(iteration)
+    gathered = 0.0
+    if iteration.zero == 3 and iteration.shared_by > 1:
+        recipe = recipe_of(iteration.engine, iteration.precision, iteration.optimizer)
+        largest = max(sum(part.parameters for part in layer.parts()) for layer in layers)
+        gathered = largest * (2 * iteration.precision.activation_bytes + recipe.gradient)
+    wide = iteration.precision.activation_bytes
+    return float(again + wide * _tokens(iteration) * widest + gathered)
+
+
+def _loss_bytes(iteration: Iteration, share: Share) -> tuple[float, float]:
+    """Bytes of the logits with their loss, and what their gradients take besides."""
+    if iteration.loss not in LOSSES:
+        known = ", ".join(LOSSES)
+        raise UsageError(f"loss={iteration.loss!r:.40} is not known: expected one of {known}")
+    head = share.description.head
+    if head is None:
+        return 0.0, 0.0
+    tokens, wide = _tokens(iteration), iteration.precision.activation_bytes
+    if iteration.loss == "fused":
+        return 0.0, 2 * (wide + 4) * tokens * head.inputs
+    held = (wide + 4 * LOSSES[iteration.loss]) * tokens * head.outputs
+    return held, held + 2 * wide * tokens * _gathered(iteration)
 
 
 def training_memory(iteration: Iteration) -> TrainingMemory:
-    """Memory of the first stage, which keeps the activations of as many micro-batches as there
-    are stages (Korthikanti et al. 2022: L/p layers x p micro-batches, x (1 + (p-1)/(p v)) when
-    interleaved). Experts have fewer replicas than the rest: ``dp / ep`` beyond a group."""
+    """Memory of the fullest device.
+
+    The first stage keeps the activations of as many micro-batches as there are stages (Korthikanti
+    et al. 2022: L/p layers x p micro-batches, x (1 + (p-1)/(p v)) when interleaved), the last one
+    those of one micro-batch, and the logits.
+    """
     plan, description = iteration.plan, iteration.model.description
     share = Share(description, Layout(plan.tp, plan.pp, 1, plan.ep, plan.cp), iteration.precision)
-    params = weight_bytes(share) / share.precision.weight_bytes
-    layers = layers_of(description)
-    shared = sum(sets * expert_parameters(moe) for sets, moe in mixtures(share.description))
-    experts = float(shared) * stage_share(layers, plan.pp)
-    beyond = max(1, plan.ep // plan.tp)
-    replicas = max(1, plan.dp // beyond)
-    dense = state_bytes(params - experts, iteration.zero, plan.dp)
-    sparse = state_bytes(experts, iteration.zero, replicas)
-    weights, gradients, optimizer = (
-        mine + theirs for mine, theirs in zip(dense, sparse, strict=True)
-    )
     form = form_of(iteration.recompute, plan.tp, sequence=plan.sequence, fused=iteration.fused)
-    kept = sum(
+    kept = stage_share(layers_of(description), plan.pp) * sum(
         run.times * _layer_bytes(run.layer, form, iteration)
         for stack in description.stacks
         for run in stack.runs
     )
-    micro_batches = iteration.global_batch / plan.dp / iteration.micro_batch
-    alive = min(float(plan.pp), micro_batches)
+    alive = min(float(plan.pp), iteration.micro_batches)
     if iteration.virtual > 1:
         alive *= 1 + (plan.pp - 1) / (plan.pp * iteration.virtual)
-    kept *= stage_share(layers, plan.pp) * alive
+    work, (logits, more) = _layer_work(iteration, share, form), _loss_bytes(iteration, share)
+    last = kept, logits, max(more, work - logits)
+    first = (kept * alive, 0.0, work) if plan.pp > 1 else last
+    passing = max(first, last, key=sum)
     capacity = iteration.device.memory_bytes
-    return TrainingMemory(weights, gradients, optimizer, kept, capacity, form)
+    reserve = RESERVE_BYTES + RESERVE_SHARE * capacity + BUFFERS.get(iteration.engine, 0.0)
+    reserve += FRAGMENTED * sum(passing)
+    activations, logits, working = passing
+    return TrainingMemory(
+        *_states(iteration, share), activations, capacity, form, logits, working, reserve
+    )

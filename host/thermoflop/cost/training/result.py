@@ -34,7 +34,7 @@ class TrainingEstimate:
         micro_batch: sequences that run at once in a replica.
         sequence: tokens of each sequence.
         recompute: what the backward pass computes again: ``none``, ``selective`` or ``full``.
-        attention: how MFU counts attention: ``full`` or ``causal``.
+        attention: how MFU counts attention: ``windowed``, ``full`` or ``causal``.
         model_flops: FLOPs of an iteration on all devices, without recomputation.
         hardware_flops: the same with recomputation.
         six_n_flops: 6 x active parameters x tokens, the rule of thumb, to compare.
@@ -164,6 +164,11 @@ def training_text(estimate: TrainingEstimate) -> str:
             f"gradients {gigabytes(memory.gradient_bytes)}, "
             f"optimizer {gigabytes(memory.optimizer_bytes)}, "
             f"activations {gigabytes(memory.activation_bytes)} ({memory.form})"
+        ),
+        (
+            f"  logits {gigabytes(memory.logit_bytes)}, "
+            f"while working {gigabytes(memory.working_bytes)}, "
+            f"reserve {gigabytes(memory.reserve_bytes)} assumed"
         ),
         *_run(estimate),
         "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.catalogue.profiles import find_training_profile
 from thermoflop.cost.engines.engine import find_engine
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from thermoflop.model.model import Model
 
 RECOMPUTE = ("none", "selective", "full")
-CONVENTIONS = ("full", "causal")
+CONVENTIONS = ("windowed", "full", "causal")
 # Families of formats that products of a training step are computed in.
 TRAINABLE = frozenset({"16", "32", "tf32", "8", "4"})
 
@@ -56,8 +57,11 @@ def train(
     virtual: int = 1,
     recompute: str = "none",
     zero: int = 1,
+    shard: int | None = None,
+    optimizer: str = "adamw",
+    loss: str = "full",
     flash: bool = True,
-    attention: str = "full",
+    attention: str = "windowed",
     dtype: str = "bf16",
     tokens: float | None = None,
     price: float | None = None,
@@ -85,9 +89,16 @@ def train(
         recompute: what the backward pass computes again: ``none`` (default), ``selective`` (scores,
             softmax and values) or ``full`` (all layers).
         zero: stage of ZeRO, 0 to 3: what replicas share out of optimizer (1, the default),
-            gradients (2) and weights (3).
+            gradients (2) and weights (3), over the replicas and the parts of a sequence.
+        shard: devices over which ``zero`` shares, of those that hold the same weights (hybrid
+            sharding). None: all of them.
+        optimizer: what keeps states: ``adamw`` (default), ``adamw-8bit``, ``paged-adamw-8bit``,
+            ``adamw-bf16`` (all in 16 bits), ``adafactor``, ``muon``, ``sgd-momentum`` or ``sgd``.
+        loss: how the loss holds its logits: ``full`` (default: 16 bits and fp32 of every token),
+            ``chunked`` (fp32 of an eighth at a time) or ``fused`` (never as a whole).
         flash: whether attention is one kernel that keeps no scores (default).
-        attention: how MFU counts attention: ``full`` (default) or ``causal``.
+        attention: how MFU counts attention: ``windowed`` (default: as many keys as a window holds,
+            as the time does), ``full`` (all keys) or ``causal`` (those before a query).
         dtype: number format of the products: bf16 (default), fp16, fp32, tf32, fp8 or nvfp4.
         tokens: tokens of the whole run, for days and device hours. None: an iteration alone.
         price: price of a device hour, in any currency. None: no price of the run.
@@ -109,7 +120,7 @@ def train(
         >>> t.iteration.bound_s <= t.iteration.expected_s
         True
     """
-    known, device = as_model(model), as_device(hardware)
+    known, device = text_of(as_model(model)), as_device(hardware)
     precision = choose_precision(dtype)
     sizes = {"global_batch": global_batch, "micro_batch": micro_batch, "sequence": sequence,
              "virtual": virtual}  # fmt: skip
@@ -118,11 +129,23 @@ def train(
     _check_words(recompute, attention, tokens, price)
     plan = _training_plan(devices, tp, pp, dp, ep, cp, sequence=sequence_parallel)
     _check_replicas(global_batch, plan.dp * micro_batch)
+    _check_shard(shard, plan.dp * plan.cp)
     iteration = Iteration(
         profile or "default", known, device, plan, precision, float(global_batch),
         float(micro_batch), sequence, virtual, recompute, flash, zero,
+        optimizer=optimizer, loss=loss, shard=shard,
     )  # fmt: skip
     return _estimated(iteration, attention, profile, tokens, price)
+
+
+def text_of(model: Model) -> Model:
+    """The part of a model that reads tokens: without towers that run on images or sounds alone."""
+    stacks = model.description.stacks
+    towers = [stack for stack in stacks if stack.role not in ("decoder", "encoder")]
+    if not towers or len(towers) == len(stacks):
+        return model
+    text = tuple(stack for stack in stacks if stack not in towers)
+    return replace(model, description=replace(model.description, stacks=text))
 
 
 def _estimated(
@@ -150,13 +173,8 @@ def _estimated(
 
 def _check_model(known: Model, precision: Precision) -> None:
     """UsageError for a model that reads no text, or a format that no gradient is computed in."""
-    fronts = (
-        placed.part
-        for stack in known.description.stacks
-        if stack.role != "image" or known.description.needs_images
-        for placed in stack.front
-    )
-    if any(isinstance(part, Convolution) for part in fronts):
+    fronts = (placed.part for stack in known.description.stacks for placed in stack.front)
+    if known.description.needs_images or any(isinstance(part, Convolution) for part in fronts):
         raise UsageError(f"{known.name} reads no tokens: train is for models of text")
     if precision.family not in TRAINABLE or precision.name == "int8":
         raise UsageError(
@@ -182,12 +200,20 @@ def _check_replicas(global_batch: int, replica: int) -> None:
         )
 
 
+def _check_shard(shard: int | None, alike: int) -> None:
+    """UsageError where states cannot be shared over so many devices."""
+    if shard is not None and (type(shard) is not int or shard < 1 or alike % shard):
+        raise UsageError(
+            f"shard={shard!r:.40} does not divide the {alike} devices that hold the same weights"
+        )
+
+
 def _check_words(recompute: str, attention: str, tokens: float | None, price: float | None) -> None:
     """UsageError for an option that is not one."""
     if recompute not in RECOMPUTE:
         raise UsageError(f"recompute={recompute!r:.40}: expected one of {', '.join(RECOMPUTE)}")
     if attention not in CONVENTIONS:
-        raise UsageError(f"attention={attention!r:.40}: expected full or causal")
+        raise UsageError(f"attention={attention!r:.40}: expected one of {', '.join(CONVENTIONS)}")
     for name, amount in (("tokens", tokens), ("price", price)):
         if amount is not None and not 0 < amount < 1e30:
             raise UsageError(f"{name}={amount!r:.40} makes no sense: expected a number > 0")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
-from thermoflop.cost.memory import layers_of, stage_share, weight_bytes
+from thermoflop.cost.memory import layers_of, parameters_held, stage_share
 from thermoflop.cost.roofline.bound import bound_step_s, limits_of
 from thermoflop.cost.roofline.rates import fastest_peak
 from thermoflop.cost.work.network import network_work, wire_bytes
@@ -91,28 +91,27 @@ def _sends(share: Share, iteration: Iteration) -> list[Work]:
 
 def _once(share: Share, iteration: Iteration) -> list[Work]:
     """What an iteration does once: reducing gradients, stepping the optimizer."""
-    plan = iteration.plan
-    stored = weight_bytes(share) / share.precision.weight_bytes
-    params = stored * stage_share(layers_of(share.description), plan.pp)
+    plan, replicas = iteration.plan, iteration.plan.dp * iteration.plan.cp
+    params = parameters_held(share) * stage_share(layers_of(share.description), plan.pp)
     whole = Share(share.whole, Layout(plan.tp, 1, 1, 1, plan.cp), share.precision)
     dense = params if plan.ep == 1 else min(params, _dense_params(whole))
-    owned = params if iteration.zero == 0 else dense / plan.dp + (params - dense)
+    owned = params if iteration.zero == 0 else dense / iteration.shared_by + (params - dense)
     optimizer = Work(
         "optimizer", "training", "optimizer", "element-wise", 1, 0.0, 0.0, 0.0, 0.0,
         owned * OPTIMIZER_BYTES,
     )  # fmt: skip
-    if plan.dp == 1:
+    if replicas == 1:
         return [optimizer]
     far = plan.devices > NODE_DEVICES
     slower = iteration.device.fabric_bytes_s / NODE_BYTES_S if far else 1.0
-    wire = wire_bytes("all-reduce", 2.0 * dense, plan.dp) * max(1.0, slower)
+    wire = wire_bytes("all-reduce", 2.0 * dense, replicas) * max(1.0, slower)
     return [optimizer, network_work("gradients", 1, wire)]
 
 
 def _dense_params(share: Share) -> float:
     """Parameters on a device that every replica has: all but the experts."""
     experts = sum(sets * expert_parameters(moe) for sets, moe in mixtures(share.description))
-    return weight_bytes(share) / share.precision.weight_bytes - float(experts)
+    return parameters_held(share) - float(experts)
 
 
 def bound_training_s(iteration: Iteration) -> float:

@@ -1,9 +1,9 @@
 """``thermoflop validate memory``: bytes predicted against bytes that others report.
 
 Measured rows hold weights, cache and activations; where an engine reports the whole device, also
-what it keeps besides (``WHOLE``). Rows of training are what their authors' formulas give, held
-against what ``train`` prints: it counts 16 bytes of states for each parameter where Megatron keeps
-18 (gradients in fp32), and embeddings, which the formula of the paper leaves out.
+what it keeps besides (``WHOLE``). Rows of training are a device's memory as BigScience and
+torchtitan report it, and what formulas of Korthikanti et al. give, which leave embeddings out; both
+are held against what ``train`` prints.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from thermoflop.cost.memory import activation_bytes, kv_bytes, weight_bytes
 from thermoflop.cost.published.files import read_rows
 from thermoflop.cost.published.names import config_of, model_of, precision_of
 from thermoflop.cost.published.row import Skipped, by_reason, rows_of
+from thermoflop.cost.published.training import trainer_of, training_row
 from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.memory import training_memory
 from thermoflop.cost.work.share import Layout, Share
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from thermoflop.model.model import Model
 
 GIB = float(2**30)
+MEASURED_TRAINING = "training_total_gib"
 # Engines that report a whole device: bytes of contexts and workspaces, read off the smallest model
 # at batch 1, and the widths (in hidden sizes) of all buffers, none of them used twice, for every
 # prompt token, read off the growth with the batch of the same model.
@@ -64,6 +66,8 @@ def memory_row(raw: dict[str, Any]) -> MemoryRow:
     if not isinstance(raw, dict):
         raise Skipped("not an object")
     kind, value = str(raw.get("kind")), raw.get("value")
+    if raw.get("memory_gb_per_gpu"):  # a row of training that states its memory besides
+        kind, value = MEASURED_TRAINING, raw["memory_gb_per_gpu"] * 1e9 / GIB
     if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
         raise Skipped("no value")
     unit, predict = GIB, _PREDICTED.get(kind)
@@ -71,8 +75,11 @@ def memory_row(raw: dict[str, Any]) -> MemoryRow:
         unit, predict = _UNITS[kind.rsplit("_", 1)[-1]], _inference
     if predict is None:
         raise Skipped(f"kind {kind[:50]!r} is not compared here")
+    engine = str(raw.get("engine") or "-")
+    if kind == MEASURED_TRAINING and engine == "-":
+        engine = trainer_of(str(raw.get("source")))[0]
     return MemoryRow(
-        str(raw.get("id", "")), kind, str(raw.get("engine") or "-"), str(raw.get("model")),
+        str(raw.get("id", "")), kind, engine, str(raw.get("model")),
         value * unit, predict(raw), raw.get("nature") == "measured",
     )  # fmt: skip
 
@@ -136,6 +143,14 @@ def _training(raw: dict[str, Any]) -> TrainingMemory:
     )  # fmt: skip
 
 
+def _trained(raw: dict[str, Any]) -> float:
+    """Everything that ``tf.train`` counts for a run that was measured."""
+    timed = {**raw, "metric": "iteration_time_s", "value": 1.0}
+    iteration = training_row(timed).question
+    assert isinstance(iteration, Iteration)  # noqa: S101 - what a row of training asks about
+    return training_memory(iteration).total_bytes
+
+
 def _first_stage(raw: dict[str, Any]) -> float:
     """Korthikanti et al. 2022, figure 1: activations of the first stage."""
     return _training(raw).activation_bytes
@@ -149,6 +164,7 @@ def _states(raw: dict[str, Any]) -> float:
 
 _PREDICTED: dict[str, Callable[[dict[str, Any]], float]] = {
     "weights_gib": _weights,
+    MEASURED_TRAINING: _trained,
     "training_activation_gib_first_pipeline_stage": _first_stage,
     "training_param_plus_optimizer_gib_per_gpu": _states,
 }
@@ -214,8 +230,15 @@ def _median(values: Sequence[float]) -> float:
     return values[half] if len(values) % 2 else (values[half - 1] + values[half]) / 2
 
 
+def _carried() -> list[dict[str, Any]]:
+    """The carried rows of memory, and those of training that state theirs."""
+    return [
+        *published("memory"), *(raw for raw in published("training") if "memory_gb_per_gpu" in raw),
+    ]  # fmt: skip
+
+
 def validate_memory(files: Sequence[str] = ()) -> MemoryReport:
     """The carried rows, or those of files."""
-    raw_rows = [raw for path in files for raw in read_rows(path)] if files else published("memory")
+    raw_rows = [raw for path in files for raw in read_rows(path)] if files else _carried()
     rows, skipped = rows_of(raw_rows, memory_row)
     return MemoryReport(len(raw_rows), tuple(rows), tuple(skipped))

@@ -58,9 +58,12 @@ def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
 
 
 def pairs_under(scope: EmitContext, window: Number | None, chunk: Number | None) -> Number | None:
-    """Pairs under the causal mask, or None: all of them."""
+    """Pairs under the causal mask or within the window, or None: all of them."""
     if scope.step.attention == "full" or not scope.causal:
         return None
+    if scope.step.attention == "windowed":
+        limit, keys = window if chunk is None else chunk, scope.cached + scope.new
+        return scope.new * (keys if limit is None else minimum(limit, keys))
     return causal_pairs(scope.cached, scope.new, window, chunk)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 CONVENTIONS: dict[str, dict[str, str]] = {
     "attention": {
         "full": "every query meets every key (FlopCounterMode, PaLM's MFU)",
+        "windowed": "a query meets as many keys as its window holds, before it or not",
         "causal": "a query meets only the keys before it, and only those in its window",
     },
     "logits": {
@@ -64,8 +65,9 @@ class Step:
         images: images in all, for a model that sees. None: one for each sequence where the model
             cannot do without.
         encode: whether the encoder runs in this step. None: unless there is a cache.
-        attention: ``full`` (default: every query meets every key, as in PaLM's MFU) or ``causal``
-            (a query meets only the keys before it, and only those in its window).
+        attention: ``full`` (default: every query meets every key, as in PaLM's MFU), ``windowed``
+            (as many as its window holds) or ``causal`` (only the keys before it, and only those in
+            its window).
         logits: at ``all`` positions (default), at the ``last`` of each sequence, or ``none``.
         mla: latent attention with the latent cached and expanded in each step (``latent``, the
             default), with ``expanded`` keys and values cached, or with the expansion ``absorbed``

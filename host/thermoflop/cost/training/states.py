@@ -1,0 +1,92 @@
+"""Bytes a parameter that a trainer keeps: weights, gradients, and the states of an optimizer.
+
+In mixed precision a parameter is a 16-bit weight, a gradient, and in fp32 a master weight and the
+optimizer's moments. How wide gradients are is the trainer's habit: Megatron-LM sums them in fp32,
+which makes 18 bytes with Adam, 6 + 12/n where the states are shared by n replicas (Megatron-LM,
+issue 654); DeepSpeed keeps them in 16 bits and an fp32 copy beside its states, 4 + 16/n (its
+``estimate_zero2_model_states_mem_needs``); FSDP keeps weights, gradients and moments in fp32,
+16/n in all (PyTorch, ``MixedPrecision``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record
+from thermoflop.errors import UsageError
+
+if TYPE_CHECKING:
+    from thermoflop.cost.hardware.precision import Precision
+
+# Bytes of moments for an element of the layers' matrices, and for one of all else.
+#   8-bit moments have a scale of 4 bytes for each block of 256 (bitsandbytes, blockwise
+#   quantization: Dettmers et al. 2022); Adafactor keeps sums of rows and columns alone (Shazeer and
+#   Stern 2018); Muon has one moment for matrices and Adam's two for the rest (Jordan et al. 2024).
+MOMENTS = {
+    "adamw": (8.0, 8.0),
+    "adamw-8bit": (2 + 2 * 4 / 256, 2 + 2 * 4 / 256),
+    "paged-adamw-8bit": (0.0, 0.0),  # in the host's memory where the device's is short
+    "adamw-bf16": (4.0, 4.0),
+    "adafactor": (0.0, 0.0),
+    "muon": (4.0, 8.0),
+    "sgd-momentum": (4.0, 4.0),
+    "sgd": (0.0, 0.0),
+}
+PURE = "adamw-bf16"  # everything in 16 bits, without a master weight
+
+
+@record
+class Recipe:
+    """Bytes a parameter: of the weight, the gradient, and in fp32 beside the moments.
+
+    ``beside`` is the master weight, and where a trainer keeps one a copy of the gradient.
+    """
+
+    weight: float
+    gradient: float
+    beside: float
+
+
+RECIPES = {
+    "default": Recipe(2, 4, 4),
+    "megatron-lm": Recipe(2, 4, 4),
+    "megatron-bridge": Recipe(2, 4, 4),
+    "megatron-deepspeed": Recipe(2, 2, 8),
+    "llm-foundry": Recipe(4, 4, 0),
+    "torchtitan": Recipe(4, 4, 0),
+    "llm.c": Recipe(2, 2, 4),
+}
+
+
+def recipe_of(trainer: str, precision: Precision, optimizer: str) -> Recipe:
+    """What a trainer keeps for a parameter beside the moments. UsageError for an optimizer that is
+    not known."""
+    if optimizer not in MOMENTS:
+        known = ", ".join(MOMENTS)
+        raise UsageError(f"optimizer={optimizer!r:.40} is not known: expected one of {known}")
+    if optimizer == PURE:
+        return Recipe(2, 2, 0)
+    if precision.activation_bytes >= 4:
+        return Recipe(4, 4, 0)  # fp32 weights are their own masters
+    return RECIPES.get(trainer, RECIPES["default"])
+
+
+def state_bytes(
+    matrices: float, others: float, recipe: Recipe, optimizer: str, zero: int, replicas: int
+) -> tuple[float, float, float]:
+    """Bytes of weights, gradients and optimizer on a device under ZeRO 0 to 3.
+
+    ``matrices`` are the parameters of the layers' matrices, ``others`` all else. Stage 1 divides
+    the optimizer's states over the replicas, 2 the gradients too, 3 the weights too (Rajbhandari
+    et al. 2020).
+    """
+    if zero not in (0, 1, 2, 3):
+        raise UsageError(f"zero={zero!r:.40} is no stage of ZeRO: expected 0, 1, 2 or 3")
+    params = matrices + others
+    of_matrices, of_others = MOMENTS[optimizer]
+    moments = matrices * of_matrices + others * of_others
+    return (
+        recipe.weight * params / (replicas if zero >= 3 else 1),
+        recipe.gradient * params / (replicas if zero >= 2 else 1),
+        (recipe.beside * params + moments) / (replicas if zero >= 1 else 1),
+    )

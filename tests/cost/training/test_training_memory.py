@@ -1,0 +1,239 @@
+"""What training keeps on a device: settled public cases, and the arithmetic behind each part."""
+
+from __future__ import annotations
+
+import pytest
+import thermoflop as tf
+from kit.made_up import DEVICE, HEAD_MATRIX, LAYERS, MATRICES, NORMS, TOKENS, WIDTH, decoder
+from thermoflop.cost.training.states import MOMENTS
+from thermoflop.errors import UsageError
+
+GIB = 2**30
+LLAMA_7B = {
+    "model_type": "llama", "hidden_size": 4096, "intermediate_size": 11008,
+    "num_hidden_layers": 32, "num_attention_heads": 32, "max_position_embeddings": 4096,
+}  # fmt: skip
+
+
+def exactly(value: float) -> object:
+    return pytest.approx(value, rel=1e-9)
+
+
+def memory(model="llama-3-8b", gpu="b200", **options):
+    return tf.train(model, gpu, **options).memory
+
+
+# Memory that people measured, in GiB, with what states it.
+MEASURED = [
+    # torchtitan, benchmarks/llama3_h100_202412_torchtitan.md, tables 2 and 4
+    ("llama-3.1-8b", "h100", 83.9, 0.10, {"devices": 8, "sequence": 32768, "global_batch": 8}),
+    ("llama-3.1-8b", "h100", 84.0, 0.10,
+     {"devices": 8, "cp": 4, "sequence": 131072, "global_batch": 2}),
+    ("llama-3.1-70b", "h100", 71.9, 0.13,
+     {"devices": 256, "tp": 8, "sequence": 8192, "micro_batch": 16, "global_batch": 512}),
+    # DeepSpeed's own estimate, DeepSpeed issue 4527
+    ("llama-2-7b", "a100-40gb", 29.01, 0.10, {"devices": 4, "sequence": 512, "global_batch": 4}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "gpu", "gib", "within", "options"), MEASURED)
+def test_what_was_measured_is_met(model, gpu, gib, within, options):
+    found = memory(model, gpu, zero=3, recompute="full", **options)
+    assert found.total_bytes == pytest.approx(gib * GIB, rel=within)
+
+
+def test_logits_are_16_bits_and_fp32_of_every_token():
+    """8 x 4096 tokens of 224,000 more words: 44 GB more."""
+    options = {"devices": 8, "zero": 3, "sequence": 4096, "micro_batch": 8, "global_batch": 64,
+               "recompute": "full"}  # fmt: skip
+    small, large = (
+        memory({**LLAMA_7B, "vocab_size": words}, "h100", **options) for words in (32000, 256000)
+    )
+    more = 8 * 4096 * 224_000 * (2 + 4)
+    assert large.logit_bytes - small.logit_bytes == more
+    assert large.working_bytes - small.working_bytes == more  # their gradients
+    assert large.activation_bytes == small.activation_bytes == 32 * 8 * 4096 * 4096 * 2
+
+
+@pytest.mark.parametrize(
+    ("loss", "kept", "working"),
+    [("full", 2 + 4, 2 + 4), ("chunked", 2 + 4 / 8, 2 + 4 / 8), ("fused", 0, 0)],
+)
+def test_a_loss_in_pieces_holds_fewer_logits(loss, kept, working):
+    logits = 4000 * 128256
+    found = memory(sequence=4000, recompute="none", loss=loss)
+    assert found.logit_bytes == exactly(kept * logits)
+    if loss != "fused":
+        assert found.working_bytes == exactly(working * logits)
+
+
+def test_a_fused_loss_makes_the_logits_of_one_chunk():
+    """As many as make them as large as the hidden states, with their gradients: 2 x 6 bytes; or
+    the widest layer of the backward pass, where that is larger."""
+    found = tf.train(decoder(), DEVICE, sequence=1000, global_batch=1, loss="fused").memory
+    widest = 2 * 1000 * (2 * WIDTH + 3 * 512)
+    assert found.working_bytes == max(12 * 1000 * WIDTH, widest)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "states"),
+    [
+        (None, (2, 4, 12)),  # Megatron-LM issue 654: 18 bytes
+        ("megatron-lm", (2, 4, 12)),
+        ("megatron-deepspeed", (2, 2, 16)),  # 4 + 16/n, estimate_zero2_model_states_mem_needs
+        ("llm-foundry", (4, 4, 8)),  # FSDP: all in fp32
+    ],
+)
+def test_a_trainer_keeps_its_own_bytes_a_parameter(trainer, states):
+    found = tf.train(decoder(), DEVICE, global_batch=1, zero=0, profile=trainer).memory
+    held = (found.weight_bytes, found.gradient_bytes, found.optimizer_bytes)
+    assert held == tuple(each * decoder().params for each in states)
+
+
+def test_states_of_175_billion_are_18_bytes_for_each():
+    """Korthikanti et al. 2022, figure 1: 45.56 GiB, without the embedding of the first stage."""
+    found = memory("gpt-3-175b", "a100-80gb", devices=64, tp=8, pp=8, zero=0, sequence=2048,
+                   global_batch=64, dtype="fp16")  # fmt: skip
+    embedding = 18 * 50257 * 12288 / 8
+    assert found.state_bytes == pytest.approx(45.56 * GIB + embedding, rel=0.003)
+
+
+def test_a_distributed_optimizer_is_6_and_12_over_n_bytes():
+    """Megatron-LM issue 597: it does not fit in 80 GB."""
+    found = memory("llama-2-7b", "a100-80gb", devices=8, sequence=4096, micro_batch=2,
+                   global_batch=128, zero=1, profile="megatron-lm")  # fmt: skip
+    assert found.state_bytes == exactly((6 + 12 / 8) * 6_738_415_616)
+    assert not found.fits
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "tf32"])
+def test_single_precision_keeps_4_bytes_of_everything(dtype):
+    half, single = memory(), memory(dtype=dtype)
+    params = 8_030_261_248
+    assert (single.weight_bytes, single.gradient_bytes) == (4 * params, 4 * params)
+    assert single.optimizer_bytes == 8 * params  # the weights are their own masters
+    assert single.activation_bytes == 2 * half.activation_bytes
+
+
+@pytest.mark.parametrize("dtype", ["fp8", "nvfp4"])
+def test_narrow_products_change_no_parameter(dtype):
+    narrow, half = memory(dtype=dtype, devices=8), memory(devices=8)
+    assert narrow.state_bytes == half.state_bytes == (6 + 12 / 8) * 8_030_261_248
+
+
+@pytest.mark.parametrize(("tp", "split"), [(1, 1), (8, 8)])
+def test_what_full_recomputation_keeps_is_split_with_the_sequence(tp, split):
+    options = {"devices": 256, "tp": tp, "zero": 3, "sequence": 8192, "recompute": "full"}
+    found = memory("llama-3.1-70b", "h100", **options)
+    assert found.activation_bytes == 80 * 8192 * 8192 * 2 / split
+    whole = memory("llama-3.1-70b", "h100", **options, sequence_parallel=False)
+    assert whole.activation_bytes == 80 * 8192 * 8192 * 2
+
+
+@pytest.mark.parametrize("cp", [1, 2, 8])
+def test_states_are_shared_by_replicas_and_parts_of_a_sequence(cp):
+    found = memory("llama-3.1-8b", "h100", devices=8, cp=cp, zero=3, sequence=8192, global_batch=8)
+    assert found.state_bytes == exactly(18 * 8_030_261_248 / 8)
+
+
+def test_hybrid_sharding_shares_within_a_group():
+    found = memory(devices=64, zero=3, shard=8)
+    assert found.state_bytes == exactly(18 * 8_030_261_248 / 8)
+    with pytest.raises(UsageError, match="shard=7 does not divide the 64 devices"):
+        memory(devices=64, zero=3, shard=7)
+
+
+OUTSIDE = 2 * HEAD_MATRIX + LAYERS * NORMS + WIDTH
+MATRIX = LAYERS * MATRICES
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "states"),
+    [
+        ("adamw", 18 * (MATRIX + OUTSIDE)),
+        ("adamw-8bit", (2 + 4 + 4 + 2 + 8 / 256) * (MATRIX + OUTSIDE)),
+        ("paged-adamw-8bit", (2 + 4 + 4) * (MATRIX + OUTSIDE)),
+        ("adamw-bf16", (2 + 2 + 4) * (MATRIX + OUTSIDE)),
+        ("adafactor", (2 + 4 + 4) * (MATRIX + OUTSIDE)),
+        ("muon", (2 + 4 + 4) * (MATRIX + OUTSIDE) + 4 * MATRIX + 8 * OUTSIDE),
+        ("sgd-momentum", (2 + 4 + 4 + 4) * (MATRIX + OUTSIDE)),
+        ("sgd", (2 + 4 + 4) * (MATRIX + OUTSIDE)),
+    ],
+)
+def test_an_optimizer_keeps_its_moments(optimizer, states):
+    found = tf.train(decoder(), DEVICE, global_batch=1, zero=0, optimizer=optimizer).memory
+    assert found.state_bytes == exactly(states)
+    assert optimizer in MOMENTS
+
+
+def test_the_reserve_is_of_the_device_and_of_what_comes_and_goes():
+    """0.7 GB, 2 % of 10 GB, and a fifth of activations, logits and working memory."""
+    found = tf.train(decoder(), DEVICE, global_batch=1, sequence=1000).memory
+    assert found.logit_bytes == 6 * 1000 * TOKENS
+    passing = found.activation_bytes + found.logit_bytes + found.working_bytes
+    assert found.reserve_bytes == exactly(0.7e9 + 0.2e9 + 0.2 * passing)
+    assert found.total_bytes == exactly(found.state_bytes + passing + found.reserve_bytes)
+
+
+def test_the_last_stage_has_the_logits_and_the_first_the_most_micro_batches():
+    """Two stages of one layer each; the first keeps two micro-batches, the last one and the logits
+    of 100,000 words: 1.2 GB with their gradients."""
+    options = {"devices": 2, "pp": 2, "sequence": 1000, "global_batch": 4}
+    kept = 2 * 1000 * (5 * WIDTH + 2 * WIDTH + 2 * 128 + 3 * 512)
+    first = tf.train(decoder(vocab_size=10), DEVICE, **options).memory
+    assert (first.activation_bytes, first.logit_bytes) == (2 * kept, 0)
+    last = tf.train(decoder(vocab_size=100_000), DEVICE, **options).memory
+    assert (last.activation_bytes, last.logit_bytes) == (kept, 6 * 1000 * 100_000)
+
+
+def test_gathered_weights_take_their_room_under_zero_3():
+    """Of the layer at work, the next, and its gradients in fp32: 2 x 2 + 4 bytes; the logits are
+    gone by then."""
+    options = {"global_batch": 8, "sequence": 8, "devices": 8}
+    shared, whole = (tf.train(decoder(), DEVICE, zero=zero, **options).memory for zero in (3, 2))
+    assert shared.working_bytes == exactly(
+        2 * 8 * (2 * WIDTH + 3 * 512) + (2 * 2 + 4) * (MATRICES + NORMS) - shared.logit_bytes
+    )
+    assert whole.working_bytes == 6 * 8 * TOKENS  # gradients of the logits
+
+
+def test_windows_count_alike_in_time_and_in_utilization():
+    """Gemma 3 1B at 32,768 tokens: 22 of 26 layers meet 512 keys a query."""
+    found = tf.train("gemma-3-1b", "h100", devices=8, sequence=32768, global_batch=8,
+                     profile="megatron-lm")  # fmt: skip
+    assert found.mfu < 1
+    model = tf.load_model("gemma-3-1b")
+    full, windowed = (
+        model.training(32768, attention=form).forward_flops for form in ("full", "windowed")
+    )
+    assert full - windowed == 22 * 4 * 4 * 256 * 32768 * (32768 - 512)
+
+
+def test_a_model_with_eyes_is_trained_on_its_text():
+    seen = tf.train("gemma-3-27b", "h100", devices=64)
+    assert seen.params == tf.load_model("gemma-3-27b").params - vision_parameters("gemma-3-27b")
+
+
+def vision_parameters(name: str) -> int:
+    """SigLIP's tower and the projection: all groups but those of the language part."""
+    from thermoflop.cost.training.train import text_of
+
+    model = tf.load_model(name)
+    towers = [stack for stack in model.description.stacks if stack.role == "image"]
+    assert len(towers) == 1
+    assert [stack.role for stack in text_of(model).description.stacks] == ["decoder"]
+    return int(sum(sets * part.parameters for sets, part in towers[0].parts()))
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"optimizer": "lion"}, "optimizer='lion' is not known: expected one of adamw"),
+        ({"loss": "none"}, "loss='none' is not known: expected one of full, chunked, fused"),
+        ({"shard": 0}, "shard=0 does not divide"),
+        ({"attention": "sparse"}, "attention='sparse': expected one of windowed, full, causal"),
+    ],
+)
+def test_an_option_that_is_none_is_named(option, said):
+    with pytest.raises(UsageError, match=said):
+        memory(**option)
