@@ -55,7 +55,12 @@ class _Gpus(tuple[str, ...]):
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add = parser.add_argument
-    add_shared(parser, "--port", help="the board's port; default: the only board; none: no board")
+    add_shared(
+        parser,
+        "--port",
+        action="append",
+        help="the board's port, again for each further board; default: the only board; none: none",
+    )
     add_shared(
         parser,
         "--gpu",
@@ -174,7 +179,7 @@ def plan(args: argparse.Namespace) -> Plan:
     command = args.cmd[1:] if args.cmd[:1] == ["--"] else args.cmd
     if len(command) == 1 and len(command[0].split()) > 1 and shutil.which(command[0]) is None:
         command = _split(command[0], "the command")  # all of it in quotes
-    gate = None
+    gate, ports = None, args.port or []
     if args.wait_below is not None:
         if not -273.15 < args.wait_below < 1000:
             raise UsageError(f"--wait-below {args.wait_below:g} is no temperature in °C")
@@ -184,7 +189,8 @@ def plan(args: argparse.Namespace) -> Plan:
         against=_split(args.vs, "--vs") if args.vs is not None else None,
         out=args.out,
         name=args.name,
-        port=args.port,
+        port=ports[0] if ports else None,
+        further_ports=ports[1:],
         gpu=args.gpu,
         rate_hz=args.rate,
         repeats=args.repeat,

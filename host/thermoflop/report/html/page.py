@@ -141,7 +141,7 @@ def _command(argv: Any) -> str:
 
 
 def _provenance(analysis: Analysis) -> str:
-    run, board = analysis.data.run, analysis.data.board
+    run = analysis.data.run
     host = _mapping(run, "host")
     rows: list[tuple[str, Any]] = [
         ("run folder", analysis.data.folder.name),
@@ -158,14 +158,16 @@ def _provenance(analysis: Analysis) -> str:
             rows += [(f"GPU has no {k}", why) for k, why in _mapping(device, "missing").items()]
     rows += [("GPU driver", gpu.get("driver")), ("GPU readings a second", gpu.get("rate_hz"))]
     rows += [(f"no {source}", why) for source, why in _mapping(run, "absent").items()]
-    hello = _mapping(_mapping(run, "board"), "hello")
-    if hello:
-        rows.append(("board", _join(hello, "board", "uid", "fw")))
-    if board is not None and board.clock_error_s is not None:
-        error = (
-            f"at most {1000 * board.clock_error_s:.1f} ms, drift {board.drift_ppm or 0:+.0f} ppm"
-        )
-        rows.append(("error of the board's clock against the host's", error))
+    listed = run.get("boards")
+    for facts in listed if isinstance(listed, list) else [run]:
+        if isinstance(facts, dict) and (hello := _mapping(_mapping(facts, "board"), "hello")):
+            name = facts["name"] if "boards" in run and "name" in facts else "board"
+            rows.append((name, _join(hello, "board", "uid", "fw")))
+    for board in analysis.data.boards.values():
+        if board.clock_error_s is not None:
+            error = f"at most {1000 * board.clock_error_s:.1f} ms"
+            error += f", drift {board.drift_ppm or 0:+.0f} ppm"
+            rows.append((f"error of the {board.name}'s clock against the host's", error))
     counts = analysis.data.counts
     rows.append(("records read", f"{counts.records}, foreign {counts.foreign}, torn {counts.torn}"))
     kept = [(name, str(value)) for name, value in rows if value not in (None, "")]

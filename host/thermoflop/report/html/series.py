@@ -73,26 +73,25 @@ def _panels(analysis: Analysis, zero: float) -> list[dict[str, Any]]:
 
 def _board(analysis: Analysis, zero: float) -> dict[str, Any]:
     """On an axis of its own: a GPU's hundred degrees would flatten the board's ten."""
-    board = analysis.data.board
-    if board is None:
-        return {"curves": [], "levels": []}
+    boards = analysis.data.boards
+    of = {board.name: "" if len(boards) < 2 else f" of {board.name}" for board in boards.values()}
     levels = [
-        {"name": name, "value": value}
+        {"name": name + of[board.name], "value": value}
+        for board in boards.values()
         for name, value in (("fan on", board.on_c), ("fan off", board.off_c))
         if value is not None
     ]
-    return {
-        "curves": [
-            _curve(
-                f"board{analysis.data.label('board')}",
-                "board",
-                board.t_s - zero,
-                board.temp_c,
-                board.stretch,
-            )
-        ],
-        "levels": levels,
-    }
+    curves = [
+        _curve(
+            f"{board.name}{analysis.data.label(board.name)}",
+            "board" if number == 0 else f"gpu{number % 4}",
+            board.t_s - zero,
+            board.temp_c,
+            board.stretch,
+        )
+        for number, board in boards.items()
+    ]
+    return {"curves": curves, "levels": levels}
 
 
 def _gpu(analysis: Analysis, zero: float, field: str, levels: tuple[str, ...]) -> dict[str, Any]:
@@ -213,9 +212,9 @@ def _throttle(analysis: Analysis, zero: float) -> list[dict[str, Any]]:
 
 
 def _fan(analysis: Analysis, zero: float) -> list[list[float]]:
-    """Spans in which the fan ran."""
+    """Spans in which the fan ran; of several boards none is drawn for all."""
     board = analysis.data.board
-    if board is None:
+    if board is None or len(analysis.data.boards) > 1:
         return []
     spans: list[list[float]] = []
     for index in range(len(board.t_s) - 1):
@@ -231,7 +230,10 @@ def _fan(analysis: Analysis, zero: float) -> list[list[float]]:
 
 def _marks(analysis: Analysis, zero: float) -> list[dict[str, Any]]:
     return [
-        {"t": _round(analysis.data.t_s(event.mono_s) - zero), "text": _MARKED[event.ev]}
+        {
+            "t": _round(analysis.data.t_s(event.mono_s) - zero),
+            "text": _MARKED[event.ev].replace("board", analysis.data.source(event)),
+        }
         for event in analysis.data.events
         if event.ev in _MARKED
     ][:MAX_BANDS]

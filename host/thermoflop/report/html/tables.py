@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.report.messages import visible
 from thermoflop.report.summary import duration
+from thermoflop.runs.analysis.data import simulated
 from thermoflop.runs.gpu.throttle import describe_reason
 
 if TYPE_CHECKING:
@@ -60,25 +61,37 @@ def figures(analysis: Analysis) -> str:
     code = analysis.data.run.get("exit_code")
     if isinstance(code, int):
         entries.append((str(code), "exit code"))
-    gpu, board = analysis.data.label("GPU"), analysis.data.label("board")
+    gpu = analysis.data.label("GPU")
     if any(t.energy for t in analysis.trials):
         entries.append(
             (quantity(_sum(analysis.trials, "joules"), "J"), f"GPU energy, all trials{gpu}")
         )
     entries += [
-        (f"{h.max_c:.1f} °C", f"{h.name}, hottest{analysis.data.label(h.name.split()[0])}")
+        (f"{h.max_c:.1f} °C", f"{h.name}, hottest{analysis.data.label(h.name)}")
         for h in analysis.heat
     ]
     shares = [share for gpu, share in analysis.throttled_share.items() if gpu in analysis.data.own]
     if shares:
         share = max(shares)
         entries.append((f"{100 * share:.1f} %", f"of the time a GPU throttled{gpu}"))
-    if analysis.fan_duty is not None:
-        entries.append((f"{100 * analysis.fan_duty:.0f} %", f"of the time the fan ran{board}"))
+    entries += [
+        (f"{100 * duty:.0f} %", f"of the time the fan{of} ran{board}")
+        for of, duty, board in fans(analysis)
+    ]
     if analysis.b_over_a is not None:
         entries.append((_percent(analysis.b_over_a), "B takes longer than A (negative: less)"))
     cells = (f"<div><b>{escaped(a)}</b><span>{escaped(b)}</span></div>" for a, b in entries)
     return f'<div class="figures">{"".join(cells)}</div>'
+
+
+def fans(analysis: Analysis) -> list[tuple[str, float, str]]:
+    """Of several boards whose fan it is, the share of the time that it ran, "(simulated)"."""
+    boards, label = analysis.data.boards.values(), analysis.data.label
+    return [
+        ("" if len(boards) < 2 else f" of {b.name}", b.fan_duty, label(b.name))
+        for b in boards
+        if b.fan_duty is not None
+    ]
 
 
 def windows(rows: Sequence[WindowFigures], *, phases: bool) -> str:
@@ -108,7 +121,10 @@ def _windows(head: str, names: list[str], rows: Sequence[WindowFigures]) -> str:
         ("MBU", [_share(f.mbu) for f in rows]),
         ("throttled", [_part(f.throttled_s, f.duration_s or 0.0) for f in rows]),
         ("GPU max °C", [number(f.max_gpu_c) for f in rows]),
-        ("board max °C", [number(f.max_board_c) for f in rows]),
+        *(
+            (f"{name} max °C", [number(f.max_boards_c.get(name)) for f in rows])
+            for name in dict.fromkeys(name for f in rows for name in f.max_boards_c)
+        ),
     ]
     return _columns(columns)
 
@@ -249,7 +265,7 @@ def comparison(runs: Sequence[Analysis]) -> str:
                 quantity(_sum(analysis.trials, "joules"), "J") + analysis.data.label("GPU"),
                 number(sum(per) / len(per) if per else None),
                 _share(share),
-                number(hottest) + (analysis.data.label("GPU") or analysis.data.label("board")),
+                number(hottest) + (" (simulated)" if simulated(analysis.data.run) else ""),
             ]
         )
     head = ["run", "command A", "tokens/s", "GPU energy", "J/token", "throttled", "hottest °C"]

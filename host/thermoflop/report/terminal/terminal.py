@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.report.html import predicted
-from thermoflop.report.html.tables import DASH, quantity
+from thermoflop.report.html.tables import DASH, fans, quantity
 from thermoflop.report.messages import visible
 from thermoflop.runs.gpu.throttle import describe_reason
 
@@ -39,12 +39,12 @@ def lines(analysis: Analysis) -> list[str]:
         text = f"{heat.min_c:.1f} min, {heat.mean_c:.1f} mean, {heat.max_c:.1f} max °C"
         if heat.fit is not None:
             text += f", time constant {heat.fit.tau_s:.1f} s"
-        rows.append((heat.name, text + analysis.data.label(heat.name.split()[0])))
-    gpu, board = analysis.data.label("GPU"), analysis.data.label("board")
+        rows.append((heat.name, text + analysis.data.label(heat.name)))
+    gpu = analysis.data.label("GPU")
     for name, seconds in analysis.seconds_by_reason.items():
         rows.append(("throttled", f"{describe_reason(name)}, {seconds:.1f} s" + gpu))
-    if analysis.fan_duty is not None:
-        rows.append(("fan", f"on {100 * analysis.fan_duty:.1f} % of the time{board}"))
+    for of, duty, board in fans(analysis):
+        rows.append((f"fan{of}", f"on {100 * duty:.1f} % of the time{board}"))
     rows += [("note", warning) for warning in analysis.warnings]
     aligned = [f"{visible(name):<14} {visible(text)}" for name, text in rows]
     return aligned + predicted.lines(analysis)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,16 +103,20 @@ def _figures(
 ) -> WindowFigures:
     own = [data.gpus[gpu] for gpu in data.own if gpu in data.gpus]
     gpus = [(c["t_s"], c["temp_c"]) for c in own if "temp_c" in c]
-    board = [(data.board.t_s, data.board.temp_c)] if data.board else []
     if window.untimed:
         return WindowFigures(window, {}, 0.0, None, None)
+    boards = {
+        board.name: _max_within([(board.t_s, board.temp_c)], window)
+        for board in data.boards.values()
+    }
     return WindowFigures(
         window=window,
         energy={g: meter.energy(window.start_s, window.end_s) for g, meter in meters.items()},
         throttled_s=throttled_s(spans, window.start_s, window.end_s),
         max_gpu_c=_max_within(gpus, window),
-        max_board_c=_max_within(board, window),
+        max_board_c=boards.get(data.board.name) if data.board else None,
         own=tuple(data.own),
+        max_boards_c=boards,
     )
 
 
@@ -135,11 +140,11 @@ def _heat(data: RunData) -> list[Heat]:
             fit = fit_step(t_s, temp_c) if power_w is None else fit_power(t_s, power_w, temp_c)
             name = f"GPU {gpu}" + ("" if gpu in data.own else NEIGHBOUR)
             sensors.append(_sensor(name, t_s, temp_c, fit))
-    if data.board is not None:
-        t_s, temp_c = data.board.t_s, data.board.temp_c
+    for board in data.boards.values():
+        t_s, temp_c = board.t_s, board.temp_c
         power_w = _power_at(data, t_s)
         fit = fit_step(t_s, temp_c) if power_w is None else fit_power(t_s, power_w, temp_c)
-        sensors.append(_sensor("board", t_s, temp_c, fit))
+        sensors.append(_sensor(board.name, t_s, temp_c, fit))
     return [heat for heat in sensors if heat is not None]
 
 
@@ -214,10 +219,10 @@ def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
     names = {"clock_step": "the wall clock was set", "reboot": "the board restarted",
              "gpu_lost": "a GPU was lost", "not_written": "records could not be written",
              "lost": "the board's port went away"}  # fmt: skip
-    for ev, what in names.items():
-        n = sum(event.ev == ev for event in data.events)
-        if n:
-            warnings.append(f"{what} {n} time{'s' if n > 1 else ''} during the run")
+    seen = Counter((e.ev, data.source(e)) for e in data.events if e.ev in names)
+    for (ev, source), n in sorted(seen.items(), key=lambda each: list(names).index(each[0][0])):
+        what = names[ev].replace("the board", f"the {source}")
+        warnings.append(f"{what} {n} time{'s' if n > 1 else ''} during the run")
     predicted = data.run.get("predictions")
     missing = predicted.get("shortfall_bytes") if isinstance(predicted, dict) else None
     if isinstance(missing, int | float) and missing > 0:

@@ -23,6 +23,7 @@ from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import Hello, Sample, Settings
 from thermoflop.runs.analysis.believed import disbelieve
 from thermoflop.runs.folder.reader import ReadCounts, RunReader, read_run
+from thermoflop.runs.folder.records import FurtherLine
 from thermoflop.runs.gpu.sample import MEASURED, GpuSample
 from thermoflop.runs.summary import Summarizer
 
@@ -39,7 +40,7 @@ _STAMPED = (Sample, Hello)  # a union in the code would be made anew for every l
 
 @dataclass(slots=True)
 class BoardColumns:
-    """The board's samples; ``temp_c`` is NaN where the board gave none.
+    """One board's samples; ``temp_c`` is NaN where the board gave none.
 
     ``stretch`` numbers the unbroken stretches: it rises where samples are missing or the board
     restarted. ``fan_duty`` is the fan's share of the time it was watched, 0 to 1.
@@ -54,6 +55,12 @@ class BoardColumns:
     drift_ppm: float | None
     on_c: float | None
     off_c: float | None
+    name: str = "board"
+
+    def to_json(self) -> dict[str, Any]:
+        """Its figures beside those of its temperature."""
+        names = ("name", "fan_duty", "clock_error_s", "drift_ppm", "on_c", "off_c")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(slots=True)
@@ -64,7 +71,7 @@ class RunData:
     run: dict[str, Any]
     start_mono_s: float
     end_s: float
-    board: BoardColumns | None
+    boards: dict[int, BoardColumns]  # by its number in the run, the first one 0
     gpus: dict[int, dict[str, Column]]  # GPU -> column name ("t_s" and MEASURED) -> values
     gpu_samples: list[GpuSample]
     events: list[HostEvent]
@@ -78,6 +85,11 @@ class RunData:
         return str(self.run.get("name", self.folder.name))
 
     @property
+    def board(self) -> BoardColumns | None:
+        """The first board, which mostly is the only one."""
+        return self.boards.get(0)
+
+    @property
     def own(self) -> list[int]:
         """The command's own GPUs: those that run.json names, else all that were read."""
         gpu = self.run.get("gpu")
@@ -86,8 +98,14 @@ class RunData:
         return list(own or ()) if is_list else list(self.gpus)
 
     def label(self, source: str) -> str:
-        """What stands behind the figures of "GPU" or "board": that it was simulated, or nothing."""
-        return " (simulated)" if source in simulated(self.run) else ""
+        """What stands behind the figures of a GPU or board: that it was simulated, or nothing."""
+        kind = "GPU" if source.startswith("GPU") else source
+        return " (simulated)" if kind in simulated_sources(self.run) else ""
+
+    def source(self, event: HostEvent) -> str:
+        """The name of the board that an event is of; the first one where it says none."""
+        number = event.detail.get("board")
+        return board_name(self.run, number if isinstance(number, int) else 0)
 
     def t_s(self, mono_s: float) -> float:
         """A moment of the monotonic clock on the run's axis."""
@@ -131,13 +149,33 @@ class _Samples:
 
 
 @dataclass(slots=True)
-class _Rows:
-    """What was read, before it becomes columns."""
+class _BoardRows:
+    """What was read of a board, before it becomes columns."""
 
     samples: _Samples = field(default_factory=lambda: _Samples())
     summarizer: Summarizer = field(default_factory=Summarizer)
     fitters: dict[str, ClockFitter] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+
+    def take(self, item: BoardLine) -> None:
+        message = item.message
+        if isinstance(message, Sample):
+            self.samples.add(message, item.mono_s)
+            self.summarizer.add(message)
+        elif isinstance(message, Settings):
+            merge_settings(self.settings, message.values)
+        if isinstance(message, _STAMPED):
+            fitter = self.fitters.get(message.boot)
+            if fitter is None:
+                fitter = self.fitters[message.boot] = ClockFitter(message.boot)
+            fitter.add(message.up_s, item.mono_s)
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What was read, before it becomes columns."""
+
+    boards: dict[int, _BoardRows] = field(default_factory=lambda: {0: _BoardRows()})
     gpu: list[GpuSample] = field(default_factory=list)
     events: list[HostEvent] = field(default_factory=list)
     bad_lines: int = 0
@@ -149,6 +187,7 @@ def load(folder: Path) -> RunData:
     """Read the run in ``folder``; InputError when it is not one."""
     reader = RunReader(folder)
     rows = _Rows()
+    board = rows.boards[0]
     for item in reader:
         if item.mono_s < rows.first_s:
             rows.first_s = item.mono_s
@@ -156,17 +195,22 @@ def load(folder: Path) -> RunData:
             rows.last_s = item.mono_s
         match item:
             case BoardLine():
-                _take_board(rows, item)
+                board.take(item)
             case GpuSample():
                 rows.gpu.append(item)
             case HostEvent():
                 rows.events.append(item)
             case BadLine():
                 rows.bad_lines += 1
+            case FurtherLine():
+                if isinstance(item.line, BoardLine):
+                    rows.boards.setdefault(item.number, _BoardRows()).take(item.line)
+                else:
+                    rows.bad_lines += 1
     try:
         run = read_run(folder)
     except InputError:
-        if not rows.events and not rows.gpu and not rows.samples.up_s:
+        if not rows.events and not rows.gpu and not board.samples.up_s:
             raise
         run = {}  # killed before its first run.json, or that file was damaged: the samples stand
     start_s = _number(run.get("started"), "mono_s")
@@ -179,7 +223,11 @@ def load(folder: Path) -> RunData:
         run=run,
         start_mono_s=start_s,
         end_s=end_s,
-        board=_board(rows, start_s),
+        boards={
+            number: columns
+            for number, each in sorted(rows.boards.items())
+            if (columns := _board(each, start_s, board_name(run, number))) is not None
+        },
         gpus=gpus,
         disbelieved=_disbelieve(gpus, run),
         gpu_samples=rows.gpu,
@@ -189,21 +237,15 @@ def load(folder: Path) -> RunData:
     )
 
 
-def _take_board(rows: _Rows, item: BoardLine) -> None:
-    message = item.message
-    if isinstance(message, Sample):
-        rows.samples.add(message, item.mono_s)
-        rows.summarizer.add(message)
-    elif isinstance(message, Settings):
-        merge_settings(rows.settings, message.values)
-    if isinstance(message, _STAMPED):
-        fitter = rows.fitters.get(message.boot)
-        if fitter is None:
-            fitter = rows.fitters[message.boot] = ClockFitter(message.boot)
-        fitter.add(message.up_s, item.mono_s)
+def board_name(run: Mapping[str, Any], number: int) -> str:
+    """What tells a board of this run from its others; one alone is the board."""
+    listed = run.get("boards")
+    each = listed[number] if isinstance(listed, list) and 0 <= number < len(listed) else None
+    name = each.get("name") if isinstance(each, dict) else None
+    return name if isinstance(name, str) and name else f"board {number + 1}" if number else "board"
 
 
-def _board(rows: _Rows, start_s: float) -> BoardColumns | None:
+def _board(rows: _BoardRows, start_s: float, name: str) -> BoardColumns | None:
     import numpy as np
 
     if not rows.samples.up_s:
@@ -220,6 +262,7 @@ def _board(rows: _Rows, start_s: float) -> BoardColumns | None:
         drift_ppm=longest.drift_ppm if longest is not None else None,
         on_c=_number(rows.settings, "on_c"),
         off_c=_number(rows.settings, "off_c"),
+        name=name,
     )
 
 
@@ -249,16 +292,23 @@ def devices(run: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
     return {each["index"]: each for each in known if isinstance(each.get("index"), int)}
 
 
+def simulated_sources(run: dict[str, Any]) -> list[str]:
+    """Which boards and GPUs were simulated, by name, as the run's own facts say."""
+    boards, gpu = run.get("boards"), run.get("gpu")
+    each = boards if isinstance(boards, list) else [run]
+    names = [board_name(run, n) for n, facts in enumerate(each) if _is_simulated(facts)]
+    return names + ["GPU"] * (isinstance(gpu, dict) and gpu.get("driver") == "simulated")
+
+
 def simulated(run: dict[str, Any]) -> str:
-    """Which of board and GPU were simulated, as the run's own facts say; empty when neither."""
-    port, gpu = run.get("port"), run.get("gpu")
+    """The same in words; empty where nothing was simulated."""
+    return " and ".join(simulated_sources(run))
+
+
+def _is_simulated(facts: Any) -> bool:
+    port = facts.get("port") if isinstance(facts, dict) else None
     url = port.get("url") if isinstance(port, dict) else None
-    names = []
-    if isinstance(url, str) and is_simulated(url):
-        names.append("board")
-    if isinstance(gpu, dict) and gpu.get("driver") == "simulated":
-        names.append("GPU")
-    return " and ".join(names)
+    return isinstance(url, str) and is_simulated(url)
 
 
 def _disbelieve(gpus: dict[int, dict[str, Column]], run: dict[str, Any]) -> dict[int, int]:

@@ -44,9 +44,9 @@ class WindowFigures:
     throttled_s: float
     max_gpu_c: float | None
     max_board_c: float | None
-    own: tuple[
-        int, ...
-    ] = ()  # GPUs that the command can use; all figures but ``energy`` are of these
+    # GPUs that the command can use; all figures but ``energy`` are of these
+    own: tuple[int, ...] = ()
+    max_boards_c: dict[str, float | None] = field(default_factory=dict)  # of several, by name
 
     @property
     def duration_s(self) -> float | None:
@@ -137,6 +137,7 @@ class WindowFigures:
             "throttled_s": self.throttled_s,
             "max_gpu_c": self.max_gpu_c,
             "max_board_c": self.max_board_c,
+            **({"max_boards_c": self.max_boards_c} if len(self.max_boards_c) > 1 else {}),
             "energy": {str(gpu): e.to_json() for gpu, e in self.energy.items()},
         }
 
@@ -162,7 +163,7 @@ class Analysis:
 
     def to_json(self) -> dict[str, Any]:
         """As a dictionary of plain values, NaN and infinity as null."""
-        board = self.data.board
+        board, boards = self.data.board, self.data.boards.values()
         plain: dict[str, Any] = _clean(
             {
                 "folder": str(self.data.folder),
@@ -182,6 +183,7 @@ class Analysis:
                 "clock_error_s": board.clock_error_s if board else None,
                 "clock_drift_ppm": board.drift_ppm if board else None,
                 "warnings": self.warnings,
+                **({"boards": [each.to_json() for each in boards]} if len(boards) > 1 else {}),
             }
         )
         return plain

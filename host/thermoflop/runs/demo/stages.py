@@ -33,9 +33,10 @@ from thermoflop.pico.wire import Sample
 from thermoflop.runs.demo import decoder
 from thermoflop.runs.folder.records import Record
 from thermoflop.runs.predict import Wish
+from thermoflop.runs.record.boards import BoardSource
 from thermoflop.runs.record.plan import Plan
 from thermoflop.runs.record.session import Outcome, record_command
-from thermoflop.runs.record.sources import BoardSource, simulated_library
+from thermoflop.runs.record.sources import simulated_library
 
 if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device

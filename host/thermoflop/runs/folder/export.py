@@ -18,6 +18,7 @@ from thermoflop.errors import MissingExtra, UsageError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import Event, Sample
 from thermoflop.runs.folder.reader import RunReader
+from thermoflop.runs.folder.records import FurtherLine
 from thermoflop.runs.gpu.sample import MEASURED, GpuSample
 
 _BOARD = ("boot", "seq", "up_s", "board_c", "raw", "fan", "mode", "flags", "drops")
@@ -39,6 +40,9 @@ def rows(folder: Path) -> Iterator[dict[str, Any]]:
     """The records as dictionaries of some of COLUMNS."""
     for item in RunReader(folder):
         row: dict[str, Any] = {"mono_s": item.mono_s, "wall_s": item.wall_s}
+        board = "board"
+        if isinstance(item, FurtherLine):
+            board, item = f"board {item.number + 1}", item.line
         match item:
             case GpuSample():
                 row |= {"source": "gpu", "kind": "sample", "gpu": item.gpu}
@@ -47,9 +51,9 @@ def rows(folder: Path) -> Iterator[dict[str, Any]]:
                 detail = json.dumps(dict(item.detail))
                 row |= {"source": "host", "kind": item.ev, "detail": detail}
             case BadLine():
-                row |= {"source": "board", "kind": "bad", "detail": item.reason}
+                row |= {"source": board, "kind": "bad", "detail": item.reason}
             case BoardLine():
-                row |= {"source": "board", **_board(item.message)}
+                row |= {"source": board, **_board(item.message)}
         yield {key: _text(value) for key, value in row.items()}
 
 

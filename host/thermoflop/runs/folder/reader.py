@@ -17,9 +17,9 @@ from typing import Any
 
 from thermoflop.base.files import open_plain, read_json
 from thermoflop.errors import InputError
-from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
+from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import Bad, LineSplitter, Overlong, decode
-from thermoflop.runs.folder.records import Record
+from thermoflop.runs.folder.records import FurtherLine, Record
 from thermoflop.runs.folder.store import FORMAT, RUN, SAMPLES
 from thermoflop.runs.gpu.sample import parse_gpu
 
@@ -28,6 +28,9 @@ _CHUNK_BYTES = 65536
 _MAX_RECORD_BYTES = 65536  # a mark has at most 4096 bytes, a line of a board 256
 _FOLLOW_EVERY_S = 0.1  # half the time between two samples at the usual rate
 _LINE_KEY = b',"src":"board","line":'
+_FURTHER_LINE = re.compile(
+    rb'(.{1,99}?),"src":"board","board":([1-9]\d{0,3}),"line":(.*)\}', re.DOTALL
+)
 # as the recorder writes it; two matches cost a third of what json takes for the same
 _STAMPS = re.compile(rb'\{"mono_s":(-?\d{1,15}\.\d{1,9}),"wall_s":(-?\d{1,15}\.\d{1,9})').fullmatch
 
@@ -82,9 +85,10 @@ class RunReader:
             self.counts.nul_bytes += line.count(b"\0")
             line = line.strip(b"\0")
         item = parse(line)
+        said = item.line if isinstance(item, FurtherLine) else item
         if item is None:
             self.counts.foreign += bool(line.strip())
-        elif isinstance(item, BadLine) and item.reason.startswith("stored_"):
+        elif isinstance(said, BadLine) and said.reason.startswith("stored_"):
             self.counts.bad_crc += 1
         else:
             self.counts.records += 1
@@ -101,10 +105,9 @@ def parse(line: bytes) -> Record | None:
     head, key, rest = line.partition(_LINE_KEY)
     try:
         if key and rest.endswith(b"}"):
-            if usual := _STAMPS(head):
-                return _board_item(float(usual[1]), float(usual[2]), rest[:-1])
-            stamps = json.loads(head + b"}")
-            return _board_item(float(stamps["mono_s"]), float(stamps["wall_s"]), rest[:-1])
+            return _board_item(head, rest[:-1])
+        if further := _FURTHER_LINE.fullmatch(line):
+            return FurtherLine(int(further[2]), _board_item(further[1], further[3]))
         record = json.loads(line)
         mono_s, wall_s = float(record.pop("mono_s")), float(record.pop("wall_s"))
         src = record.pop("src")
@@ -114,13 +117,21 @@ def parse(line: bytes) -> Record | None:
             return parse_gpu(mono_s, wall_s, record)
         if src == "board":
             text = str(record["text"]).encode("latin-1")
-            return BadLine(mono_s, wall_s, str(record["bad"]), text, int(record["bytes"]))
+            bad = BadLine(mono_s, wall_s, str(record["bad"]), text, int(record["bytes"]))
+            number = int(record.get("board", 0))
+            return FurtherLine(number, bad) if number > 0 else bad
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return None
 
 
-def _board_item(mono_s: float, wall_s: float, raw: bytes) -> Item:
+def _board_item(head: bytes, raw: bytes) -> BoardLine | BadLine:
+    """A board's line, as it came, behind the stamps of its arrival."""
+    if usual := _STAMPS(head):
+        mono_s, wall_s = float(usual[1]), float(usual[2])
+    else:
+        stamps = json.loads(head + b"}")
+        mono_s, wall_s = float(stamps["mono_s"]), float(stamps["wall_s"])
     message = decode(raw)
     if isinstance(message, Bad):
         return BadLine(mono_s, wall_s, f"stored_{message.reason}", raw, len(raw))

@@ -9,12 +9,13 @@ A record of ``samples.jsonl`` is one JSON object::
 
     {"mono_s":12.345678,"wall_s":1750000000.123,"src":"board","line":{...the board's line...}}
     {"mono_s":12.345678,"wall_s":1750000000.123,"src":"board","bad":"crc","bytes":91,"text":"..."}
+    {"mono_s":12.345678,"wall_s":1750000000.123,"src":"board","board":1,"line":{...the second's...}}
     {"mono_s":12.345678,"wall_s":1750000000.123,"src":"host","ev":"gap","missing":3}
     {"mono_s":12.345678,"wall_s":1750000000.123,"src":"gpu","gpu":0,"temp_c":61,"power_w":284.112}
 
 ``run.json`` holds format, id, name, command, git, host, port, started, ended (null while it goes
 on, and for ever when the recorder was killed), board (hello and settings), counters, clocks (one
-fit a boot), lines_written and summary.
+fit a boot), lines_written and summary; ``boards`` is a list of the same where there are several.
 
 ``mono_s`` is the host's monotonic clock, ``wall_s`` its wall clock (Unix time), both when the line
 arrived. The board's line stands there byte for byte, so that its crc can be checked again.
@@ -41,7 +42,7 @@ except ImportError:  # Windows: a run that goes on cannot be told from one that 
 from thermoflop.base.files import BINARY, open_plain, replace_file, sync_folder
 from thermoflop.errors import StorageError, UsageError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
-from thermoflop.runs.folder.records import Record
+from thermoflop.runs.folder.records import FurtherLine, Record
 from thermoflop.runs.folder.reserve import Reserve
 from thermoflop.runs.gpu.sample import GpuSample, encode_gpu
 
@@ -179,13 +180,16 @@ def encode(item: Record) -> bytes:
     """The record of an item, newline included."""
     if isinstance(item, GpuSample):
         return encode_gpu(item)
+    of = ""
+    if isinstance(item, FurtherLine):
+        of, item = f'"board":{item.number},', item.line
     head = f'{{"mono_s":{item.mono_s:.6f},"wall_s":{item.wall_s:.3f},"src":'
     match item:
         case BoardLine():
-            return b'%s"board","line":%s}\n' % (head.encode("ascii"), item.line)
+            return b'%s"board",%s"line":%s}\n' % (head.encode("ascii"), of.encode(), item.line)
         case BadLine():
             bad = {"bad": item.reason, "bytes": item.n_bytes, "text": item.head.decode("latin-1")}
-            return f'{head}"board",{_inner(bad)}}}\n'.encode("ascii")
+            return f'{head}"board",{of}{_inner(bad)}}}\n'.encode("ascii")
         case HostEvent():
             return f'{head}"host",{_inner({"ev": item.ev, **item.detail})}}}\n'.encode("ascii")
 

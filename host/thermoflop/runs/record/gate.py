@@ -9,7 +9,7 @@ from typing import Any
 
 from thermoflop.errors import UsageError
 from thermoflop.runs.gpu.sampler import GpuSampler
-from thermoflop.runs.record.sources import BoardSource
+from thermoflop.runs.record.boards import Boards
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,13 @@ class GateResult:
 
 
 def choose_sensor(
-    gate: Gate, board: BoardSource | None, gpus: GpuSampler | None
+    gate: Gate, boards: Boards, gpus: GpuSampler | None
 ) -> tuple[str, Callable[[], float | None]]:
-    """The sensor to wait for: with "auto" the GPU where there is one, else the board."""
+    """The sensor to wait for: with "auto" the GPU where there is one, else the boards."""
     if gate.sensor in ("auto", "gpu") and gpus is not None:
         return "gpu", lambda: hottest_c(gpus)
-    if gate.sensor in ("auto", "board") and board is not None:
-        return "board", board.temp_c
+    if gate.sensor in ("auto", "board") and boards.all:
+        return "board", boards.temp_c
     source = "board or GPU" if gate.sensor == "auto" else gate.sensor
     raise UsageError(
         f"--wait-below {gate.below_c:g} needs a temperature, and there is no {source} to read it"

@@ -20,8 +20,9 @@ from thermoflop.pico.track import BoardLine, Counters, HostEvent
 from thermoflop.runs import facts
 from thermoflop.runs.folder.records import Record
 from thermoflop.runs.folder.store import RunStore, safe_name
+from thermoflop.runs.record.boards import WAIT_S, BoardSource, connect
 from thermoflop.runs.record.queue import ItemQueue
-from thermoflop.runs.record.sources import WAIT_S, BoardSource, connect, is_urgent
+from thermoflop.runs.record.sources import is_urgent
 from thermoflop.runs.summary import Summary
 
 
@@ -64,7 +65,7 @@ def record(
     """
     safe_name(name)  # a name that cannot be used is refused before the port is opened
     queue, stop = ItemQueue(), stop or threading.Event()
-    board, first_items = connect(port, queue, stop, first_line_s)
+    board = connect(port, queue, stop, first_line_s)
     try:
         head = {
             "name": name,
@@ -73,7 +74,7 @@ def record(
             "host": facts.host_facts(),
         }
         log = _Log(board, queue, RunStore(out, name), head, on_line, on_progress)
-        return log.run(first_items, duration_s, stop)
+        return log.run(duration_s, stop)
     finally:
         board.link.stop()
 
@@ -94,13 +95,11 @@ class _Log:
     is_news: bool = False
     told_s: float = 0.0
 
-    def run(
-        self, items: list[Record], duration_s: float | None, stop: threading.Event
-    ) -> RunResult:
+    def run(self, duration_s: float | None, stop: threading.Event) -> RunResult:
         """Go on to the end; the last lines before it are written, too."""
         self._write_run(None)
         try:
-            end, why = self._loop(items, duration_s, stop)
+            end, why = self._loop(duration_s, stop)
             self.board.link.stop()  # before the last items are taken: none may come after them
             self._write_items(self.queue.take(0.0))
         except BaseException as error:
@@ -108,10 +107,9 @@ class _Log:
             raise
         return self._end(end, why)
 
-    def _loop(
-        self, items: list[Record], duration_s: float | None, stop: threading.Event
-    ) -> tuple[str, str | None]:
+    def _loop(self, duration_s: float | None, stop: threading.Event) -> tuple[str, str | None]:
         start_s, link = time.monotonic(), self.board.link
+        items = self.queue.take(0.0)
         while True:
             self._write_items(items)
             elapsed_s = time.monotonic() - start_s

@@ -15,7 +15,7 @@ from thermoflop.runs.record.gate import Gate, GateResult
 
 if TYPE_CHECKING:
     from thermoflop.runs.predict import Wish
-    from thermoflop.runs.record.sources import BoardSource
+    from thermoflop.runs.record.boards import BoardSource
 
 GRACE_S = 10.0  # as long as Docker gives a container to follow SIGTERM
 
@@ -34,9 +34,9 @@ class Watcher(Protocol):
 class Plan:
     """One ``record``: command A, perhaps command B against it, and everything around them.
 
-    ``port`` None means the only board there is, "none" no board. ``grace_s`` is how long a command
-    may take to follow SIGTERM before it is killed. ``wish`` is a prediction to be made, and written
-    into the run, before the command starts.
+    ``port`` None means the only board there is, "none" no board; ``further_ports`` are of further
+    boards. ``grace_s`` is how long a command may take to follow SIGTERM before it is killed.
+    ``wish`` is a prediction to be made, and written into the run, before the command starts.
     """
 
     command: Sequence[str]
@@ -44,6 +44,7 @@ class Plan:
     out: Path = Path("runs")
     name: str = "record"
     port: str | None = None
+    further_ports: Sequence[str] = ()
     gpu: str = "auto"
     rate_hz: float = RATE_HZ
     repeats: int = 1
@@ -59,6 +60,11 @@ class Plan:
     control: bool = False  # obey control.txt in the run's folder
     echo: tuple[int | None, int | None] = (1, 2)
     watcher: Watcher | None = None
+
+    @property
+    def ports(self) -> list[str]:
+        """Those that were named."""
+        return [*([] if self.port is None else [self.port]), *self.further_ports]
 
     def check(self) -> None:
         """UsageError for what cannot be done."""

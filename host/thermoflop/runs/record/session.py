@@ -23,7 +23,7 @@ from thermoflop.marks import ENVIRONMENT
 from thermoflop.pico.ports import is_simulated
 from thermoflop.pico.track import HostEvent
 from thermoflop.runs import facts
-from thermoflop.runs.child.marks import MARKS, MarksFile
+from thermoflop.runs.child.marks import MarksFile
 from thermoflop.runs.child.output import ChildLog, OutputPump
 from thermoflop.runs.child.process import KILL, Child
 from thermoflop.runs.child.program import find_program
@@ -32,12 +32,13 @@ from thermoflop.runs.child.terminal import Terminal
 from thermoflop.runs.folder.control import STOP, Control
 from thermoflop.runs.folder.records import Record
 from thermoflop.runs.folder.resilient import ResilientStore
-from thermoflop.runs.gpu.own import VARIABLES, asked_gpus, own_gpus
+from thermoflop.runs.record.account import Account
+from thermoflop.runs.record.boards import Boards
 from thermoflop.runs.record.clocks import ClockWatch
 from thermoflop.runs.record.gate import choose_sensor, wait_until_cool
 from thermoflop.runs.record.plan import Plan, Trial, trials
 from thermoflop.runs.record.queue import ItemQueue
-from thermoflop.runs.record.sources import is_urgent, open_board, open_gpus
+from thermoflop.runs.record.sources import is_urgent, open_gpus
 
 TURN_S = 0.1  # how late a record may be written and a signal passed on
 _SAY_AFTER_S = 1.0  # twice the silence that ends the listening
@@ -75,29 +76,30 @@ class _Session:
         self._signals = Signals(self._wake, plan.grace_s)
         self._trials = trials(plan)
         self._clocks = ClockWatch()
-        self._left_out, self._cut_off = 0, list[str]()
         self._enough = False  # says the watcher
         self._terminal: Terminal | None = None  # of the trial that runs
-        self._predictions: dict[str, Any] | None = None
 
     def run(self) -> Outcome:
         plan = self._plan
         with ExitStack() as stack:
             stack.enter_context(self._signals)
-            self._board, why, waiting = open_board(plan.port, self._queue)
-            if self._board is not None:
-                stack.callback(self._board.link.stop)
-            self._absent = {} if why is None else {"board": why}
+            self._boards = Boards(plan.ports, self._queue)
+            stack.callback(self._boards.stop)
             self._gpus, why = open_gpus(plan.gpu, self._queue, plan.rate_hz, plan.gpu_library)
-            self._absent |= {} if why is None else {"gpu": why}
+            absent = self._boards.absent | ({} if why is None else {"gpu": why})
             if self._gpus is not None:
                 stack.push(self._gpus)
                 if self._gpus.is_waiting:
                     self._say(f"{self._gpus.absent}: the command starts, GPUs join when it does")
+            if self._boards.all:
+                for name, reason in self._boards.absent.items():
+                    self._say(f"no {name}: {reason}")
             self._say_what_is_simulated()
-            self._predictions = self._predict(why)
+            predictions = self._predict(why)
             self._sensor = (
-                choose_sensor(plan.gate, self._board, self._gpus) if plan.gate is not None else None
+                choose_sensor(plan.gate, self._boards, self._gpus)
+                if plan.gate is not None
+                else None
             )
             self._store = ResilientStore(plan.out, plan.name)
             stack.callback(self._store.release)
@@ -108,16 +110,18 @@ class _Session:
             self._control = Control(self._store.folder) if plan.control else None
             if self._control is not None:
                 stack.callback(self._control.close)
-            self._start = facts.now()
-            self._git = facts.git_revision()
+            self._account = Account(
+                plan, self._trials, self._boards, self._gpus, absent, predictions,
+                self._store, self._log, self._marks, self._queue,
+            )  # fmt: skip
             self._write_run(None)
-            self._take_in(waiting)
             return self._record()
 
     def _say_what_is_simulated(self) -> None:
-        is_board = self._board is not None and is_simulated(self._board.link.target.url)
-        is_gpu = self._gpus is not None and self._gpus.facts.get("driver") == "simulated"
-        names = [name for name, is_it in (("board", is_board), ("GPU", is_gpu)) if is_it]
+        pairs = zip(self._boards.names, self._boards.all, strict=True)
+        names = [name for name, board in pairs if is_simulated(board.link.target.url)]
+        if self._gpus is not None and self._gpus.facts.get("driver") == "simulated":
+            names.append("GPU")
         if names:
             self._say(f"{' and '.join(names)} simulated: its figures are no measurement")
 
@@ -150,8 +154,8 @@ class _Session:
             folder=self._store.folder,
             exit_code=self._exit_code(),
             trials=self._trials,
-            absent=self._absences(),
-            notices=self._notices(),
+            absent=self._account.absences(),
+            notices=self._account.notices(),
             run=run,
         )
 
@@ -194,7 +198,7 @@ class _Session:
         self._note_end(trial, child)
         self._wait_for_others(trial, child)
         self._wait_for_output(trial, pump)
-        self._left_out += sum(marks.left_out for marks in pump.marks)
+        self._account.left_out += sum(marks.left_out for marks in pump.marks)
         trial.all_ended_s = time.monotonic()
         trial.log_to_bytes = self._log.n_bytes
         self._signals.child = None
@@ -241,7 +245,7 @@ class _Session:
             if self._signals.wants_end:
                 pump.abandon()
         trial.left_behind += len(pump.cut_off or holders)
-        self._cut_off += pump.cut_off
+        self._account.cut_off += pump.cut_off
 
     def _pause(self) -> None:
         """Ctrl-Z: a span of the record in which neither command nor recorder ran."""
@@ -270,7 +274,7 @@ class _Session:
         if step is not None:
             self._event("clock_step", step)
         if self._plan.watcher is not None:
-            self._enough = not self._plan.watcher.turn(self._board)
+            self._enough = not self._plan.watcher.turn(self._boards.first)
 
     def _drain(self) -> None:
         self._take_in(self._queue.take(0.0))
@@ -284,11 +288,11 @@ class _Session:
         why = None
         if text == STOP:
             signal.raise_signal(signal.SIGTERM)  # os.kill ends a process of Windows at once
-        elif self._board is None:
+        elif (board := self._boards.first) is None:
             why = "no board"
         else:
             try:
-                self._board.link.write(text.encode("ascii") + b"\n")
+                board.link.write(text.encode("ascii") + b"\n")
             except BoardError as error:
                 why = str(error)
         self._event("order", {"text": text, "failed": why})
@@ -307,8 +311,8 @@ class _Session:
     def _take_in(self, items: Sequence[Record]) -> None:
         for item in items:
             written = self._store.write(item)
-            if written and self._board is not None:
-                self._board.learn(item)
+            if written:
+                self._boards.learn(item)
             if written and self._plan.watcher is not None:
                 self._plan.watcher.see(item)
         self._store.sync(now=any(map(is_urgent, items)))
@@ -319,10 +323,9 @@ class _Session:
         self._take_in([HostEvent(at_s, wall_s, ev, detail)])
 
     def _finish(self, end: str, why: str | None) -> dict[str, Any]:
-        if self._board is not None:
-            self._board.link.stop()
+        self._boards.stop()
         self._drain()
-        ended = facts.ended(self._start, end, why)
+        ended = facts.ended(self._account.start, end, why)
         self._store.close()
         return self._write_run(ended)
 
@@ -341,77 +344,7 @@ class _Session:
         failed = ended is None or ended["end"] == "failed"
         return (self._exit_code() if ended else 0) or (None if failed else 0)
 
-    def _own(self) -> dict[str, Any]:
-        devices = self._gpus.facts["devices"] if self._gpus is not None else []
-        return own_gpus(devices, asked_gpus(self._plan.gpu), os.environ).to_json()
-
-    def _absences(self) -> dict[str, str]:
-        """Why a source is absent by now: NVML may answer late, or never."""
-        why = None if self._gpus is None else self._gpus.absent
-        return self._absent if why is None else {**self._absent, "gpu": why}
-
-    def _notices(self) -> list[str]:
-        notices = []
-        if self._store.lost:
-            notices.append(f"{self._store.lost} records could not be written: {self._store.why}")
-        elif self._store.why:
-            notices.append(self._store.why)
-        if self._log.lost_bytes:
-            notices.append(
-                f"child.log lacks its last {self._log.lost_bytes} bytes: {self._log.why}"
-            )
-        notices += [
-            f"{name}, not of the command's session, kept its output open: what it wrote after the "
-            "command's end is not all recorded"
-            for name in self._cut_off
-        ]
-        if self._queue.dropped:
-            notices.append(f"{self._queue.dropped} records were dropped: the disk was too slow")
-        if self._marks.bad:
-            notices.append(f"{self._marks.bad} lines of {MARKS} were no marks and do not count")
-        notices += [
-            f"trial {trial.index} started at {trial.gate.to_c} °C: the cool-down gate timed out"
-            for trial in self._trials
-            if trial.gate is not None and not trial.gate.reached
-        ]
-        if self._board is not None and self._board.link.gone:
-            notices.append(f"the board's port went away for good: {self._board.link.gone}")
-        if self._gpus is not None:
-            notices += self._gpus.notices()
-        return notices
-
     def _write_run(self, ended: dict[str, Any] | None) -> dict[str, Any]:
-        plan, gpus = self._plan, self._gpus
-        run: dict[str, Any] = {
-            "kind": "record",
-            "name": plan.name,
-            "command": list(plan.command),
-            "against": list(plan.against) if plan.against is not None else None,
-            "recorder": facts.command_line(),
-            "pid": os.getpid(),
-            "labels": dict(plan.labels),
-            "git": self._git,
-            "host": facts.host_facts(),
-            "started": self._start,
-            "ended": ended,
-            "exit_code": self._ended_with(ended),
-            "trials": [trial.to_json() for trial in self._trials],
-            "absent": self._absences(),
-            "predictions": self._predictions,
-            "gpu": None if gpus is None or gpus.absent else {**gpus.to_json(), **self._own()},
-            "environment": {name: os.environ[name] for name in VARIABLES if name in os.environ},
-            "output": {
-                "bytes": self._log.n_bytes,
-                "lost_bytes": self._log.lost_bytes,
-                "lines_not_looked_at": 0,
-                "phases_left_out": self._left_out,
-            },
-            "marks": {"taken": self._marks.marks, "bad": self._marks.bad},
-            "not_written": {"items": self._store.lost, "why": self._store.why},
-            "dropped_items": self._queue.dropped,
-            "notices": self._notices(),
-        }
-        if self._board is not None:
-            run |= self._board.to_json()
+        run = self._account.to_json(ended, self._ended_with(ended))
         self._store.write_run(run)
         return run
