@@ -21,6 +21,7 @@ SNAPSHOT = Path(__file__).parent / "data" / "public_api.txt"
 # What public functions return, beside public classes, and what those hold in turn.
 RETURNED = {
     "model.architecture.formats": ("Format", "Formats"),
+    "model.architecture.quantization": ("Quantization", "Stored"),
     "model.operators.generation": ("Generation",),
     "model.operators.operator": ("Moved", "Operator", "Traffic"),
     "model.operators.totals": ("Totals",),
@@ -42,8 +43,9 @@ WITH_EXAMPLES = ("Model.", "OperatorTable.")
 NEVER_RAISE = {
     "mark", "note", "phase", "Format.bytes_of", "Moved.traffic", "OperatorTable.by_group",
     "OperatorTable.by_part", "OperatorTable.record", "OperatorTable.rows", "OperatorTable.totals",
-    "OperatorTable.traffic_of", "Step.conventions", "Totals.plus", "Totals.traffic",
-    "Traffic.by_kind", "TrainingEstimate.why",
+    "OperatorTable.traffic_of", "Quantization.by_group", "Quantization.format_of",
+    "Quantization.line", "Step.conventions", "Totals.plus", "Totals.traffic", "Traffic.by_kind",
+    "TrainingEstimate.why",
 }  # fmt: skip
 
 

@@ -27,6 +27,7 @@ def model_rows(pattern: str = "") -> list[dict[str, Any]]:
                 "parameters": model.params,
                 "active_parameters": model.active_params,
                 "kv_bytes_per_token_bf16": model.kv_bytes(1),
+                "quantization": model.quantization and str(model.quantization.method),
                 "source": named["source"],
                 "recalled": bool(named.get("recalled")),
             }
@@ -45,6 +46,7 @@ def models_text(pattern: str = "", as_json: bool = False) -> str:
     for row in rows:
         active, cache = short(row["active_parameters"]), short(row["kv_bytes_per_token_bf16"])
         where = row["source"].removeprefix("config.json of ") if row["recalled"] else "measured"
+        where = f"{row['quantization']}, {where}" if row["quantization"] else where
         lines.append(
             f"{row['name']:<24} {row['family']:<13} {row['parameters']:>17,} {active:>6} "
             f"{cache:>8} {where}"[:100]

@@ -7,7 +7,7 @@ from thermoflop.model.architecture.parts import Table
 from thermoflop.model.config.families import FAMILY_NAMES, find_family
 from thermoflop.model.config.keys import Config
 from thermoflop.model.config.readers import reader_of
-from thermoflop.model.config.source import read_source
+from thermoflop.model.config.source import QUANTIZATION_KEYS, read_source
 from thermoflop.model.model import Model
 
 TYPE_CHECKING = False
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.model.architecture.description import Description
+    from thermoflop.model.architecture.quantization import Quantization
+    from thermoflop.model.config.source import Source
 
 TOWER_ROLES = frozenset({"image", "audio", "video"})
 POSITION_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length")
@@ -60,7 +62,7 @@ catalogue; the nearest name is llama-3-8b; `thermoflop models` lists the names
     absent = sorted(str(key) for key in ignored if key not in raw and not _within(raw, key))
     if absent:
         raise UsageError(f"ignore={absent[0]!r:.60} is no key of {name or 'this configuration'}")
-    return read_model(raw, name, found.origin, ignored)
+    return read_model(raw, name, found.origin, ignored, found)
 
 
 def _within(raw: Mapping[str, Any], key: str) -> bool:
@@ -69,7 +71,11 @@ def _within(raw: Mapping[str, Any], key: str) -> bool:
 
 
 def read_model(
-    raw: Mapping[str, Any], name: str = "", origin: str = "", ignored: frozenset[str] = frozenset()
+    raw: Mapping[str, Any],
+    name: str = "",
+    origin: str = "",
+    ignored: frozenset[str] = frozenset(),
+    found: Source | None = None,
 ) -> Model:
     """The Model of a configuration that has been read already."""
     name_of_family = _model_type(raw)
@@ -79,14 +85,36 @@ def read_model(
     config = Config(family, raw, ignored)
     description = reader_of(family.reader)(config)
     config.check_all()
+    quantization, formats = _quantization(raw, description, found)
     return Model(
         name or str(raw.get("_name_or_path") or family.name),
         family.name,
         description,
         _max_positions(config, description),
         origin,
-        _notes(config, description),
+        (*_notes(config, description), *formats),
+        quantization,
     )
+
+
+def _quantization(
+    raw: Mapping[str, Any], description: Description, found: Source | None
+) -> tuple[Quantization | None, tuple[str, ...]]:
+    """What is said of number formats, here or beside it, and sentences about it."""
+    beside, fault = (found.beside, found.beside_fault) if found is not None else (None, "")
+    inner = (value for key, value in raw.items() if key.endswith("_config"))
+    places = (raw, *(value for value in inner if isinstance(value, dict)))
+    if (
+        beside is None
+        and not fault
+        and not any(place.get(key) for place in places for key in QUANTIZATION_KEYS)
+    ):
+        return None, ()
+    from thermoflop.model.config.quantization import read_quantization
+
+    quantization, unread = read_quantization(raw, beside, fault)
+    said = () if quantization is None else (quantization.line(description),)
+    return quantization, (*said, *((unread,) if unread else ()))
 
 
 def _model_type(raw: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.description import Description
+    from thermoflop.model.architecture.quantization import Quantization
     from thermoflop.model.operators.generation import Generation
     from thermoflop.model.operators.training import Training
 
@@ -34,6 +35,7 @@ class Model(Sizes):
         max_positions: the longest sequence in tokens that the configuration states, or None.
         source: where the configuration comes from: a path, a measurement or a publication.
         notes: sentences on what is counted in an unusual way; most models have none.
+        quantization: the formats of weights and cache as published; None where nothing is said.
 
     Example:
         >>> import thermoflop as tf
@@ -54,6 +56,7 @@ class Model(Sizes):
     max_positions: int | None = None
     source: str = ""
     notes: tuple[str, ...] = ()
+    quantization: Quantization | None = None
 
     def operators(
         self,

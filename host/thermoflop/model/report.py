@@ -21,6 +21,12 @@ def table_report(model: Model, table: OperatorTable, form: str) -> str:
 
         known = {"parameters": model.params, "active_parameters": model.active_params}
         known["notes"] = list(model.notes)
+        if model.quantization is not None:
+            known["quantization"] = {
+                "method": model.quantization.method,
+                "kv_cache": model.quantization.kv_cache,
+                "parameters": model.quantization.by_group(model.description),
+            }
         groups = {"parameters_by_group": model.params_by_group}
         return json.dumps({**table.record(), **known, **groups}, indent=2)
     sizes = sorted(model.params_by_group.items(), key=lambda item: -item[1])

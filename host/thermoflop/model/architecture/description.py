@@ -54,12 +54,14 @@ class Layer:
 class Run:
     """``times`` executions of one kind of layer with ``copies`` sets of weights (None: as many).
 
-    ALBERT runs one set of weights twelve times.
+    ALBERT runs one set of weights twelve times. ``at`` are the numbers of the layers, from 0,
+    where they are not those that follow the run before.
     """
 
     layer: Layer
     times: Number
     copies: Number | None = None
+    at: tuple[int, ...] = ()
 
     @property
     def sets(self) -> Number:

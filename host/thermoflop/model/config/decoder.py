@@ -155,20 +155,20 @@ def norm_of(traits: Traits, name: str, width: int) -> Norm:
 def decoder_runs(traits: Traits) -> tuple[Run, ...]:
     """The layers, equal ones counted once, in the order in which each kind first appears."""
     layers, kinds, sparse = traits["layers"], traits["kinds"], traits["sparse"]
-    counts: dict[tuple[str, bool], int] = {}
-    if not kinds and sparse is None:
-        counts["full", bool(traits["experts"])] = layers
-    else:
-        kinds = kinds or ["full"] * layers
-        sparse = [bool(traits["experts"])] * layers if sparse is None else sparse
-        for key in zip(kinds, sparse, strict=True):
-            counts[key] = counts.get(key, 0) + 1
     make = _block if traits["blocks"] else _layer
-    merged: dict[Layer, int] = {}
-    for (kind, mixture), count in counts.items():
-        layer = make(traits, kind, mixture)
-        merged[layer] = merged.get(layer, 0) + count
-    return tuple(Run(layer, count) for layer, count in merged.items())
+    if not kinds and sparse is None:
+        return (Run(make(traits, "full", bool(traits["experts"])), layers),)
+    kinds = kinds or ["full"] * layers
+    sparse = [bool(traits["experts"])] * layers if sparse is None else sparse
+    places: dict[tuple[str, bool], list[int]] = {}
+    for index, key in enumerate(zip(kinds, sparse, strict=True)):
+        places.setdefault(key, []).append(index)
+    merged: dict[Layer, list[int]] = {}
+    for (kind, mixture), at in places.items():
+        merged.setdefault(make(traits, kind, mixture), []).extend(at)
+    if len(merged) == 1:
+        return tuple(Run(layer, len(at)) for layer, at in merged.items())
+    return tuple(Run(layer, len(at), at=tuple(sorted(at))) for layer, at in merged.items())
 
 
 def _layer(traits: Traits, kind: str, mixture: bool) -> Layer:

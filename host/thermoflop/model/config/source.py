@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from os import PathLike
     from typing import Any
 
+# Where a configuration speaks of its number formats; the second is an older name, the third MLX's.
+QUANTIZATION_KEYS = ("quantization_config", "compression_config", "quantization")
+
 
 @record
 class Source:
