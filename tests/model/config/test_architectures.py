@@ -1,11 +1,12 @@
 """Which head and which half ``architectures`` asks for, against what transformers builds.
 
-``tests/data/classes.json`` holds configurations (keys that are absent are at the class's default)
+``tests/data/classes.json.gz`` holds configurations (keys that are absent are at the class's default)
 with the class and the number of parameters that it has on the meta device, tied ones once.
 """
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ import pytest
 from thermoflop.errors import InputError
 from thermoflop.model.load import read_model
 
-DATA = Path(__file__).resolve().parents[2] / "data" / "classes.json"
-ROWS = json.loads(DATA.read_text())["rows"]
+DATA = Path(__file__).resolve().parents[2] / "data" / "classes.json.gz"
+ROWS = json.loads(gzip.decompress(DATA.read_bytes()))["rows"]
 SMALL = {"hidden_size": 32, "num_attention_heads": 2, "num_key_value_heads": 2, "vocab_size": 50}
 
 

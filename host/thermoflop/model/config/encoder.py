@@ -9,7 +9,7 @@ from __future__ import annotations
 from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
 from thermoflop.errors import UnknownModel
-from thermoflop.model.architecture.description import Description, Placed, Stack
+from thermoflop.model.architecture.description import Description, Placed, Run, Stack
 from thermoflop.model.architecture.parts import Linear, Norm, Table, Vector
 from thermoflop.model.config import decoder
 from thermoflop.model.config.architectures import built, label_count
@@ -39,15 +39,28 @@ DEFAULTS: dict[str, Any] = {
     "types": use("type_vocab_size"),
     "embed_norm": True,
     "final_norm": False,
+    "final_norm_bias": None,  # None: as the other norms
     "buckets": 0,  # of relative positions, whose bias the layers share
     "always_projects": False,  # even from an embedding as wide as the hidden state (ALBERT)
+    "first_norm": True,  # the first layer has all its norms
+    "extra_tables": (),  # other tables of the front
     "transform": True,  # a dense layer and a norm before the map to the vocabulary
+    "transform_bias": True,
+    "transform_always": False,  # before every head (ModernBERT)
+    "head_width": None,  # what the map to the vocabulary reads; None: as wide as the embedding
+    "head_role": "lm_head",  # where the map is counted
     "bias_group": "lm_head",  # where the bias of the head is counted
     "untied_bias": False,  # an untied head has a bias of its own beside that one
-    "pooler": True,  # the bare model has a pooler
-    "classifier": "pooled",  # pooled: on the pooler; dense: on a dense layer of its own
+    "pooler": ("bare", "pre-training", "next sentence", "choice", "sequence"),  # heads on one
+    # of sequences: pooled, dense (on a layer more), tokens (so, on each token), plain
+    "classifier": "pooled",
+    "span_labels": None,  # None: as of a classifier
+    "pair_labels": False,  # the order of sentences is told in as many classes as labels (ALBERT)
+    "extras": (),  # parts that do no work in a step
     "discriminates": False,  # pre-trained to tell replaced tokens (ELECTRA)
     "class": "ForMaskedLM",  # what is built where the file names no class
+    "classes": None,  # None: all of HEADS
+    "encodings": ("absolute",),  # kinds of positions that are described
 }
 _SCORES = ("sequence", "token", "question", "choice", "next sentence")
 HEADS = ("masked", "causal", "pre-training", "bare", *_SCORES)
@@ -56,11 +69,13 @@ HEADS = ("masked", "causal", "pre-training", "bare", *_SCORES)
 def read_encoder(config: Config) -> Description:
     """The description of an encoder-only model."""
     traits = Traits(config, DEFAULTS)
-    _refuse_variants(config)
+    _refuse_variants(config, traits)
     width = traits["embed_width"] or traits["hidden"]
-    kind = built(config, traits["class"], HEADS)
+    kind = built(config, traits["class"], traits["classes"] or HEADS)
     tail, head = _head_parts(config, traits, kind, width)
     runs = decoder.decoder_runs(traits)
+    if not traits["first_norm"]:
+        runs = _without_first_norm(runs)
     if traits["sets"] is not None:
         runs = tuple(replace(run, copies=traits["sets"]) for run in runs)
     stack = Stack(
@@ -71,13 +86,21 @@ def read_encoder(config: Config) -> Description:
         tail=tail,
         causal=config.raw.get("is_decoder") is True,
     )
-    return Description((stack,), head=head)
+    return Description((stack,), traits["extras"], head)
 
 
-def _refuse_variants(config: Config) -> None:
+def _without_first_norm(runs: tuple[Run, ...]) -> tuple[Run, ...]:
+    """The same layers, but that the first one starts without a norm."""
+    layer, times = runs[0].layer, runs[0].times
+    first = Run(replace(layer, kind=f"first {layer.kind}", norms=layer.norms[1:]), 1)
+    rest = (Run(layer, times - 1),) if times > 1 else ()
+    return (first, *rest, *runs[1:])
+
+
+def _refuse_variants(config: Config, traits: Traits) -> None:
     """Options of the classes that change the structure and are not described."""
     value = config.raw.get("position_embedding_type")
-    if value not in (None, "absolute"):
+    if value is not None and value not in traits["encodings"]:
         raise UnknownModel(
             f"position_embedding_type = {quote_value(value)} is not understood for "
             f"{config.family.name}"
@@ -91,6 +114,7 @@ def _front(traits: Traits, width: int) -> tuple[Placed, ...]:
         front.append(Placed(Table("embed_positions", "embed_pos", traits["positions"], width)))
     if traits["types"]:
         front.append(Placed(Table("embed_types", "embed_type", traits["types"], width)))
+    front += traits["extra_tables"]
     if traits["embed_norm"]:
         front.append(Placed(decoder.norm_of(traits, "embed_norm", width)))
     hidden = traits["hidden"]
@@ -111,44 +135,58 @@ def _head_parts(
     tail: list[Placed] = []
     head: Linear | None = None
     if traits["final_norm"]:
-        tail.append(Placed(decoder.norm_of(traits, "final_norm", hidden)))
+        norm, biased = decoder.norm_of(traits, "final_norm", hidden), traits["final_norm_bias"]
+        tail.append(Placed(norm if biased is None else replace(norm, bias=biased)))
     if kind == "pre-training" and traits["discriminates"]:
         dense = classifier("discriminator", hidden, hidden)
         return (*tail, Placed(dense), Placed(classifier("replaced", hidden, 1))), None
     if kind in ("masked", "causal", "pre-training"):
-        parts, head = _language_head(traits, width)
+        parts, head = _language_head(traits, traits["head_width"] or width)
         tail += parts
-    scores = kind in ("sequence", "choice")
-    if traits["pooler"] and (
-        kind in ("bare", "pre-training", "next sentence", "choice")
-        or (kind == "sequence" and traits["classifier"] == "pooled")
-    ):
-        tail.append(Placed(classifier("pooler", hidden, hidden, "pooler"), "sequence"))
-    elif scores:
-        tail.append(Placed(classifier("dense", hidden, hidden), "sequence"))
-    if kind in ("pre-training", "next sentence"):
-        tail.append(Placed(classifier("seq_relationship", hidden, 2), "sequence"))
-    if scores:
-        labels = 1 if kind == "choice" else label_count(config)
-        tail.append(Placed(classifier("classifier", hidden, labels), "sequence"))
-    if kind in ("token", "question"):
-        labels = 2 if kind == "question" else label_count(config)
-        tail.append(Placed(classifier("classifier", hidden, labels)))
+    tail += _score_parts(config, traits, kind)
     return tuple(tail), head
+
+
+def _score_parts(config: Config, traits: Traits, kind: str) -> list[Placed]:
+    """The pooler, and the heads that score a sequence or each token."""
+    hidden, tail = traits["hidden"], list[Placed]()
+    rows = (
+        "token" if traits["classifier"] == "tokens" or kind in ("token", "question") else "sequence"
+    )
+    if traits["transform_always"]:
+        tail += _transform(traits, hidden, rows) if kind in _SCORES else []
+    elif kind in traits["pooler"]:
+        tail.append(Placed(classifier("pooler", hidden, hidden, "pooler"), "sequence"))
+    apart = kind == "sequence" and traits["classifier"] in ("dense", "tokens")
+    if apart or (kind == "choice" and not tail):
+        tail.append(Placed(classifier("dense", hidden, hidden), rows))
+    if kind in ("pre-training", "next sentence"):
+        pairs = label_count(config) if traits["pair_labels"] else 2
+        tail.append(Placed(classifier("seq_relationship", hidden, pairs), "sequence"))
+    if kind in _SCORES and kind != "next sentence":
+        labels = 1 if kind == "choice" else label_count(config)
+        if kind == "question":
+            labels = traits["span_labels"] or labels
+        tail.append(Placed(classifier("classifier", hidden, labels), rows))
+    return tail
+
+
+def _transform(traits: Traits, width: int, rows: str = "token") -> list[Placed]:
+    """A dense layer and a norm."""
+    biased, role = traits["transform_bias"], "head_transform"
+    dense = Linear(role, role, role, traits["hidden"], width, biased, unquantized=True)
+    norm = Norm("head_norm", width, traits["norm"], bias=traits["norm_bias"])
+    return [Placed(dense, rows), Placed(norm, rows)]
 
 
 def _language_head(traits: Traits, width: int) -> tuple[list[Placed], Linear]:
     """Transform, norm, and the map to the vocabulary with its bias."""
-    hidden, vocab, tied = traits["hidden"], traits["vocab"], traits["tied"]
-    tail: list[Placed] = []
-    if traits["transform"]:
-        transform = classifier("head_transform", hidden, width, "head_transform")
-        norm = Norm("head_norm", width, traits["norm"], bias=traits["norm_bias"])
-        tail = [Placed(transform), Placed(norm)]
+    vocab, tied, role = traits["vocab"], traits["tied"], traits["head_role"]
+    tail = _transform(traits, width) if traits["transform"] else []
     group = traits["bias_group"]
     apart = traits["untied_bias"] and not tied
     if group not in (None, "lm_head") or apart:
         tail.append(Placed(Vector("head_bias", group, vocab, bias=True), "none"))
     biased = group == "lm_head" or apart
     name = "lm_head"
-    return tail, Linear(name, name, name, width, vocab, biased, unquantized=True, tied=tied)
+    return tail, Linear(name, name, role, width, vocab, biased, unquantized=True, tied=tied)

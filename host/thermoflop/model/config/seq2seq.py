@@ -35,6 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "embed_norm": False,
     "final_norm": True,
     "labels": 2,  # classes of a classifier whose file names none
+    "span_labels": 2,  # None: as of a classifier
     "class": "ForConditionalGeneration",
     "classes": ("generation", "bare", "sequence", "question", "causal", "encoder", "decoder"),
 }
@@ -87,7 +88,9 @@ def _joined(config: Config, traits: Traits, encoder: Stack, decoder: Stack) -> D
         scores = [dense, Placed(classifier("classifier", hidden, labels), "sequence")]
         decoder = replace(decoder, tail=(*decoder.tail, *scores))
     if kind == "question":
-        decoder = replace(decoder, tail=(*decoder.tail, Placed(classifier("span", hidden, 2))))
+        labels = traits["span_labels"] or label_count(config)
+        span = Placed(classifier("span", hidden, labels))
+        decoder = replace(decoder, tail=(*decoder.tail, span))
     return Description((encoder, decoder), extras, head)
 
 
@@ -143,7 +146,9 @@ def read_whisper(config: Config) -> Description:
 def read_t5(config: Config) -> Description:
     """T5 and mT5: relative positions, RMS norms, no biases."""
     kinds = ("generation", "bare", "sequence", "question", "encoder", "token")
-    traits = Traits(config, {**DEFAULTS, "tables_tied": True, "classes": kinds})
+    traits = Traits(
+        config, {**DEFAULTS, "tables_tied": True, "span_labels": None, "classes": kinds}
+    )
     hidden, heads = traits["hidden"], config["num_heads"]
     attention = Attention(hidden, heads, heads, config["d_kv"])
     mlp = _t5_mlp(config)

@@ -38,6 +38,9 @@ MODULES = {
     "wrappers": "exaone4_5 gemma3 gemma4 glm4v glm4v_moe idefics3 internvl kimi_k25 lfm2_vl llama4"
     " llava llava_next llava_next_video llava_onevision minimax_m3_vl mistral3 paligemma qwen2_5_vl"
     " qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe smolvlm video_llava",
+    "bert_kin": "big_bird data2vec-text ernie flaubert ibert layoutlm megatron-bert rembert"
+    " roberta-prelayernorm roc_bert roformer tapas xlm xlm-roberta-xl",
+    "embedders": "esm esmc eurobert gte jina_embeddings_v3 modernbert mpnet nomic_bert",
     "seq2seq": "bart mbart mt5 t5 whisper",
 }
 # towers that are part of another model and are not counted alone

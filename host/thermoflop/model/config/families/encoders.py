@@ -40,7 +40,7 @@ family(
     "roberta",
     "bert",
     keys={"vocab_size": 50265},
-    traits={"bias_group": "lm_head", "classifier": "dense"},
+    traits={"bias_group": "lm_head", "classifier": "dense", "pooler": ("bare", "choice")},
 )
 family("xlm-roberta", "roberta", keys={"vocab_size": 30522})
 family("camembert", "roberta", keys={"vocab_size": 30522})
@@ -76,6 +76,7 @@ family(
         "output_group": None,
         "embed_width": use("embedding_size"),
         "always_projects": True,
+        "pair_labels": True,
         "layers": _albert_executions,
         "sets": _albert_sets,
     },
@@ -101,7 +102,7 @@ family(
         "inner": use("hidden_dim"),
         "activation": use("activation"),
         "types": 0,
-        "pooler": False,
+        "pooler": (),
         "classifier": "dense",
     },
     aliases={
@@ -124,7 +125,7 @@ family(
         "bias_group": "lm_head",
         "untied_bias": False,
         "embed_width": use("embedding_size"),
-        "pooler": False,
+        "pooler": (),
         "classifier": "dense",
         "discriminates": True,
     },
