@@ -27,9 +27,7 @@ NOT_YET = frozenset({
     "openai-gpt",
     "xglm-564m",
     # sparse attention
-    "kimi-linear-48b-a3b",
     "mimo-v2-flash",
-    "minimax-text-01",
     # hybrids
     "bamba-9b",
     "falcon-h1-1.5b",

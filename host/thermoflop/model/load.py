@@ -160,6 +160,11 @@ def _notes(config: Config, description: Description) -> tuple[str, ...]:
     parts = [part for _, part in description.parts()]
     if any(part.group in ("ssm", "linear_attn") for part in parts):
         notes.append("the scan is counted from the published recurrence, token by token")
+    if any(part.group == "depth_attn" for part in parts):
+        notes.append(
+            "Kimi K3's gates, latent experts and attention over depth are derived from its report "
+            "and published weights; the work of the last, under 0.01 % of the FLOPs, is not listed"
+        )
     if any(part.name == "o_proj" and part.group == "mlp" for part in parts):
         notes.append(
             "the attention's output projection counts with the MLP, as transformers names it"

@@ -19,6 +19,7 @@ from thermoflop.errors import UsageError
 from thermoflop.model.architecture.compressed import CompressedAttention
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp
+from thermoflop.model.architecture.linear import KimiDelta, Lightning
 from thermoflop.model.architecture.mixers import (
     Attention,
     GatedDelta,
@@ -108,6 +109,8 @@ def _mixer(mixer: Mixer, tp: int) -> Mixer:
     if isinstance(mixer, Mamba2):
         heads = divided(mixer.heads, tp, "the heads of Mamba-2")
         return replace(mixer, heads=heads, groups=max(1, mixer.groups // tp))
+    if isinstance(mixer, KimiDelta | Lightning):
+        return replace(mixer, heads=divided(mixer.heads, tp, "the heads of linear attention"))
     assert isinstance(mixer, GatedDelta)  # noqa: S101 - the last kind of mixer there is
     values = divided(mixer.value_heads, tp, "the value heads")
     return replace(mixer, key_heads=max(1, mixer.key_heads // tp), value_heads=values)

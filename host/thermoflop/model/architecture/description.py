@@ -22,6 +22,7 @@ class Layer:
     ``idle`` is a cross attention that is kept and does no work (a decoder without its encoder).
     ``streams`` stand in place of the one residual stream (DeepSeek-V4; mixer and feed-forward).
     ``scales`` are vectors that branches are multiplied by.
+    ``kept`` are parts whose work is too little to be listed.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Layer:
     idle: Attention | None = None
     streams: Streams | None = None
     scales: tuple[Vector, ...] = ()
+    kept: tuple[Part, ...] = ()
 
     @property
     def branches(self) -> int:
@@ -44,7 +46,7 @@ class Layer:
         for block in (self.mixer, self.cross, self.feed, self.idle):
             if block is not None:
                 yield from block.parts()
-        yield from self.norms
+        yield from (*self.norms, *self.kept)
         if self.streams is not None:
             yield from (*self.streams.parts("attn"), *self.streams.parts("mlp"))
         yield from self.scales

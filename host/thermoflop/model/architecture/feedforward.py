@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.base.record import record
-from thermoflop.model.architecture.parts import Linear
+from thermoflop.model.architecture.parts import Linear, Norm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Moe:
     """A mixture: ``top_k`` of ``experts`` work on each token (Shazeer 2017), ``shared`` on all.
 
     ``latent``: the experts work on a latent, into which the hidden state is projected and out of
-    which their sum comes back (Nemotron 3).
+    which their sum comes back (Nemotron 3), after a norm where ``latent_norm`` (Kimi K3).
     """
 
     hidden: Number
@@ -73,6 +73,7 @@ class Moe:
     shared_gate: bool = False
     latent: bool = False
     latent_bias: bool = False
+    latent_norm: bool = False
 
     def latents(self) -> tuple[Linear, ...]:
         """The projections into the latent of the experts and back, where there is one."""
@@ -83,6 +84,10 @@ class Moe:
             Linear("latent_down", role, role, self.hidden, width, bias),
             Linear("latent_up", role, role, width, self.hidden, bias),
         )
+
+    def norms(self) -> tuple[Norm, ...]:
+        """The norm on the sum of the experts' latents, where there is one."""
+        return (Norm("latent_norm", self.expert.hidden),) if self.latent_norm else ()
 
     def router(self) -> Linear:
         """The map from hidden state to one score per expert, never quantized."""
@@ -100,7 +105,8 @@ class Moe:
         """Everything here that holds parameters."""
         shared = self.shared.parts() if self.shared else ()
         gate = (self.gate(),) if self.shared_gate else ()
-        return (self.router(), *self.latents(), *self.expert.parts(), *shared, *gate)
+        latents = (*self.latents(), *self.norms())
+        return (self.router(), *latents, *self.expert.parts(), *shared, *gate)
 
 
 if TYPE_CHECKING:

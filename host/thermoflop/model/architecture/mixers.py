@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.compressed import CompressedAttention
+    from thermoflop.model.architecture.linear import KimiDelta, Lightning
     from thermoflop.model.architecture.parts import Part
     from thermoflop.model.architecture.sparse import Indexer
 
@@ -119,7 +120,8 @@ class LatentAttention:
     Each head has ``nope`` plain and ``rope`` rotated key dimensions (the rotated ones are shared
     by all heads) and ``value_dim`` value dimensions. ``q_rank`` None: queries are not compressed.
     ``limit`` keys at most are attended (None: all), those that the ``indexer`` chooses, or that of
-    a layer before, where there is none here (GLM-5).
+    a layer before, where there is none here (GLM-5). ``gate`` multiplies the heads' results by a
+    projection of the hidden state (Kimi K3); without ``rotation`` the shared key is a plain one.
     """
 
     hidden: Number
@@ -133,6 +135,8 @@ class LatentAttention:
     norm_kind: str = "rms"
     limit: Number | None = None
     indexer: Indexer | None = None
+    gate: bool = False
+    rotation: bool = True
 
     @property
     def limits(self) -> tuple[Number, ...]:
@@ -164,6 +168,11 @@ class LatentAttention:
         width = self.heads * (self.nope + self.value_dim)
         return Linear("kv_b_proj", "attn", "attn_proj", self.kv_rank, width)
 
+    def gates(self) -> tuple[Linear, ...]:
+        """The projection to the output gate, where there is one."""
+        width = self.heads * self.value_dim
+        return (Linear("g_proj", "attn", "attn_proj", self.hidden, width),) if self.gate else ()
+
     def output(self) -> Linear:
         """Values of every head back to the hidden state."""
         width = self.heads * self.value_dim
@@ -179,7 +188,7 @@ class LatentAttention:
     def parts(self) -> tuple[Part, ...]:
         """Everything here that holds parameters."""
         indexer = self.indexer.parts() if self.indexer else ()
-        linears = (*self.queries(), self.compress(), self.expand(), self.output())
+        linears = (*self.queries(), self.compress(), self.expand(), *self.gates(), self.output())
         return (*linears, *self.norms(), *indexer)
 
 
@@ -354,5 +363,5 @@ class GatedDelta:
 
 
 if TYPE_CHECKING:
-    Recurrent = Mamba | Mamba2 | GatedDelta
+    Recurrent = Mamba | Mamba2 | GatedDelta | KimiDelta | Lightning
     Mixer = Attention | LatentAttention | CompressedAttention | Recurrent

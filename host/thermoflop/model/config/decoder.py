@@ -59,6 +59,7 @@ DEFAULTS: dict[str, Any] = {
     "mla": None,  # function of the configuration giving a LatentAttention
     "recurrent": None,  # function of the configuration giving a recurrent mixer
     "mixers": None,  # function giving a mixer and its name for each kind of layer of its own
+    "kept": (),  # function giving parts of each layer whose work is not listed
     "streams": None,  # function giving the residual streams that stand in place of one
     "collapse": (),  # function giving what makes one state of them before the last norm
     "blocks": False,  # a layer is a mixer or a feed-forward, not both
@@ -66,6 +67,7 @@ DEFAULTS: dict[str, Any] = {
     "top_k": 0,
     "expert_inner": None,  # None: as inner
     "expert_latent": None,  # width of the latent that experts work on; None: hidden
+    "expert_latent_norm": False,
     "expert_bias": False,
     "router_bias": False,
     "shared_inner": 0,
@@ -179,7 +181,8 @@ def _layer(traits: Traits, kind: str, mixture: bool) -> Layer:
     mixer, mixer_name = _mixer(traits, kind)
     feed = mixture_of(traits) if mixture else mlp_of(traits)
     name = f"{mixer_name} + {'MoE' if mixture else 'MLP'}"
-    return Layer(name, hidden, tuple(norms), mixer, feed=feed, streams=traits["streams"])
+    rest = {"streams": traits["streams"], "kept": traits["kept"]}
+    return Layer(name, hidden, tuple(norms), mixer, feed=feed, **rest)
 
 
 def _block(traits: Traits, kind: str, _mixture: bool) -> Layer:
@@ -300,7 +303,8 @@ def mixture_of(traits: Traits) -> FeedForward:
     )
     gate = bool(shared_inner) and traits["shared_gate"]
     rest = (traits["router_bias"], shared, gate, latent is not None, biased)
-    return Moe(hidden, experts, top_k, expert, *rest)
+    norm = latent is not None and traits["expert_latent_norm"]
+    return Moe(hidden, experts, top_k, expert, *rest, latent_norm=norm)
 
 
 def activation_kind(name: str | None) -> str:

@@ -11,6 +11,7 @@ from thermoflop.errors import MissingExtra
 from thermoflop.model.architecture.compressed import CompressedAttention
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp, Moe
+from thermoflop.model.architecture.linear import KimiDelta, Lightning
 from thermoflop.model.architecture.mixers import (
     Attention,
     GatedDelta,
@@ -170,7 +171,8 @@ def _layer(letters: _Letters, layer: Layer, sizes: dict[Any, Any]) -> Layer:
     if streams is not None:
         streams = replace(streams, hidden=hidden, count=letters.letter("n_s", streams.count))
     blocks = {"mixer": mixer, "cross": cross, "feed": feed, "idle": idle, "streams": streams}
-    return replace(layer, hidden=hidden, norms=norms, **blocks)
+    kept = tuple(_part(letters, part, inner) for part in layer.kept)
+    return replace(layer, hidden=hidden, norms=norms, kept=kept, **blocks)
 
 
 # field of a mixer -> the letter of its role
@@ -203,6 +205,8 @@ _ROLES: dict[type, dict[str, str]] = {
     },
     Mamba: {"inner": "i", "state": "N", "kernel": "q", "dt_rank": "r_t"},
     Mamba2: {"heads": "n_m", "head_dim": "d_m", "groups": "G", "state": "N", "kernel": "q"},
+    KimiDelta: {"heads": "n_k", "dim": "d_k", "kernel": "q"},
+    Lightning: {"heads": "n_k", "dim": "d_k"},
     GatedDelta: {
         "key_heads": "n_k",
         "value_heads": "n_v",

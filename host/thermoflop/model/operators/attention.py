@@ -128,7 +128,8 @@ def _latent(mla: LatentAttention, scope: EmitContext) -> Iterator[Operator]:
     yield scope.linear(mla.compress(), tokens, "activations" if _expanded(scope) else "kv")
     for norm in mla.norms():
         yield normalize(norm, scope)
-    yield elementwise("rotary", scope, tokens, (mla.heads + 1) * mla.rope, 3)
+    if mla.rotation:
+        yield elementwise("rotary", scope, tokens, (mla.heads + 1) * mla.rope, 3)
     held = scope.cached + scope.new
     yield from _index(mla.indexer, scope)
     if mla.limit is None:
@@ -141,6 +142,9 @@ def _latent(mla: LatentAttention, scope: EmitContext) -> Iterator[Operator]:
         yield _expansion(mla, scope, held)
         shape = (mla.heads, mla.heads, mla.key_dim, mla.value_dim)
         yield from attend(scope, "attn", shape, keys, pairs, cached=_expanded(scope))
+    for linear in mla.gates():
+        yield scope.linear(linear, tokens)
+        yield elementwise("output gate", scope, tokens, mla.heads * mla.value_dim, 5, 2)
     yield scope.linear(mla.output(), tokens)
 
 

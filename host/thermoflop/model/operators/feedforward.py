@@ -5,7 +5,7 @@ from __future__ import annotations
 from thermoflop.base.number import distinct_experts
 from thermoflop.base.record import replace
 from thermoflop.model.architecture.feedforward import Mlp, Moe
-from thermoflop.model.operators.context import elementwise
+from thermoflop.model.operators.context import elementwise, normalize
 from thermoflop.model.operators.kinds import SOFTMAX_OPERATIONS, MatMul
 from thermoflop.model.operators.operator import Operator
 
@@ -58,6 +58,7 @@ def _mixture(moe: Moe, scope: EmitContext) -> Iterator[Operator]:
     yield from _mlp(moe.expert, scope, routed, sets)
     # each expert's result times its weight, and the sum
     yield elementwise("combine experts", scope, routed, moe.expert.hidden, 2)
+    yield from (normalize(norm, scope) for norm in moe.norms())
     yield from (scope.linear(linear, tokens) for linear in moe.latents()[1:])
     if moe.shared is not None:
         yield from _mlp(moe.shared, scope, tokens)

@@ -6,11 +6,13 @@ y = c h (Gu and Dao 2023, eq. 2): reading is a contraction over the states, one 
 each; updating is element-wise work, six operations for each (the decay: a product and an
 exponential; a h; b x and its step; the sum). The gated delta rule reads its matrix with the key
 and with the query, two contractions, decays it and adds an outer product (Yang et al. 2024,
-eq. 10). Chunked kernels do more work, in larger matrices.
+eq. 10); Kimi's decays every channel for itself, at the same cost. Lightning attention reads its
+matrix with the query alone. Chunked kernels do more work, in larger matrices.
 """
 
 from __future__ import annotations
 
+from thermoflop.model.architecture.linear import KimiDelta, Lightning
 from thermoflop.model.architecture.mixers import GatedDelta
 from thermoflop.model.operators.context import elementwise, normalize
 from thermoflop.model.operators.kinds import Convolve, Scan
@@ -25,28 +27,36 @@ if TYPE_CHECKING:
     from thermoflop.model.operators.context import EmitContext
 
 
+# group, multiply-adds that read one element of the state, operations that renew it
+_SCANS = {
+    GatedDelta: ("linear_attn_scan", 2, 3),
+    KimiDelta: ("linear_attn_scan", 2, 3),
+    Lightning: ("linear_attn_scan", 1, 3),
+}
+
+
 def recurrent_operators(mixer: Recurrent, scope: EmitContext) -> Iterator[Operator]:
     """In-projections, convolution, scan, gate, norms, out-projection."""
     *inward, outward = mixer.linears()
     for linear in inward:
         yield scope.linear(linear, scope.tokens)
-    yield _short_convolution(mixer, scope)
+    yield from _short_convolution(mixer, scope)
     for norm in mixer.norms():
         yield normalize(norm, scope)
-    delta = isinstance(mixer, GatedDelta)
-    role = "linear_attn_scan" if delta else "ssm_scan"
+    role, reads, updates = _SCANS.get(type(mixer), ("ssm_scan", 1, 6))
     where = (scope.part, role, scope.times, scope.tokens)
-    reads, updates = (2, 3) if delta else (1, 6)
     yield Scan("scan", *where, reads, mixer.scanned, scope.sequences, mixer.state_elements, updates)
     # silu x / (1 + exp(-x)) of four operations, and a product
     yield elementwise("silu gate", scope, scope.tokens, mixer.inner, 5, 2)
     yield scope.linear(outward, scope.tokens)
 
 
-def _short_convolution(mixer: Recurrent, scope: EmitContext) -> Operator:
+def _short_convolution(mixer: Recurrent, scope: EmitContext) -> Iterator[Operator]:
     """The causal depth-wise convolution, over the positions that the convention counts."""
     conv = mixer.convolution()
+    if conv is None:
+        return
     positions = convolved(scope.cached, scope.new, conv.kernel, scope.step.convolution)
     rows = scope.sequences * positions
     where = (scope.part, conv.role, scope.times)
-    return Convolve(conv.name, *where, rows, conv.kernel, conv.outputs, conv.outputs, conv.bias)
+    yield Convolve(conv.name, *where, rows, conv.kernel, conv.outputs, conv.outputs, conv.bias)

@@ -18,6 +18,7 @@ MODULES = {
     "mixtures": "dbrx glm4_moe gpt_oss granitemoe llama4_text mixtral olmoe phimoe qwen2_moe"
     " qwen3_moe",
     "latent": "deepseek_v2 deepseek_v3 deepseek_v32 glm4_moe_lite glm_moe_dsa kimi_k2",
+    "linear": "kimi_linear minimax",
     "sparse": "deepseek_ref deepseek_v4",
     "by_vendor": "arcee biogpt dots1 ernie4_5 exaone4 glm glm4 granitemoeshared helium"
     " minimax_m2 ministral persimmon seed_oss",

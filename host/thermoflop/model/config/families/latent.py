@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from thermoflop.model.config.keys import Config
 
 
-def _latent_attention(config: Config) -> LatentAttention:
+def latent_attention(config: Config) -> LatentAttention:
+    """Multi-head latent attention as DeepSeek-V2 and its relatives name its sizes."""
     return LatentAttention(
         config["hidden_size"],
         config["num_attention_heads"],
@@ -64,7 +65,7 @@ family(
     },
     traits={
         **SHARED,
-        "mla": _latent_attention,
+        "mla": latent_attention,
         "top_k": stated("num_experts_per_tok"),
         "kv_heads": None,
         "shared_bias": use("mlp_bias"),
@@ -129,7 +130,7 @@ def _indexed(config: Config) -> LatentAttention:
         rotary,
         config["q_lora_rank"],
     )
-    return replace(_latent_attention(config), limit=indexer.chosen, indexer=indexer)
+    return replace(latent_attention(config), limit=indexer.chosen, indexer=indexer)
 
 
 family(

@@ -1,0 +1,118 @@
+"""Linear attention with a matrix for each head as its state: Kimi's delta attention, Lightning.
+
+Sources: Kimi Linear (2025, section 3: a decay for every channel); MiniMax-01 (2025, section 2.2:
+Lightning attention, a fixed decay for every head).
+"""
+
+from __future__ import annotations
+
+from thermoflop.base.record import record
+from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Vector
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.base.number import Number
+    from thermoflop.model.architecture.parts import Part
+
+GROUP, ROLE = "linear_attn", "linear_attn_proj"
+
+
+@record
+class KimiDelta:
+    """The delta rule with a decay for every key channel: ``heads`` states of ``dim`` x ``dim``.
+
+    Decay and output gate go through ``dim`` elements, the gate in one matrix where ``full_gate``
+    (Kimi K3).
+    """
+
+    hidden: Number
+    heads: Number
+    dim: Number
+    kernel: Number
+    full_gate: bool = False
+
+    @property
+    def inner(self) -> Number:
+        """Channels of all heads together."""
+        return self.heads * self.dim
+
+    @property
+    def scanned(self) -> Number:
+        """State elements that are updated for each token."""
+        return self.inner * self.dim
+
+    @property
+    def state_elements(self) -> Number:
+        """Elements of the recurrent state of one sequence: states and convolution window."""
+        return self.scanned + 3 * self.inner * self.kernel
+
+    def convolution(self) -> Convolution:
+        """The short causal convolution over each channel of queries, keys and values."""
+        return Convolution("conv1d", GROUP, "linear_attn_conv", 1, 3 * self.inner, self.kernel)
+
+    def linears(self) -> tuple[Linear, ...]:
+        """Projections to queries, keys, values, decay, rate and gate, and back."""
+        wide = (GROUP, ROLE, self.hidden, self.inner)
+        narrow, decay = (GROUP, ROLE, self.hidden, self.dim), ("forget_gate", "forget_gate")
+        gates = (Linear("g_a_proj", *narrow), Linear("g_b_proj", GROUP, ROLE, self.dim, self.inner))
+        return (
+            *(Linear(f"{name}_proj", *wide) for name in "qkv"),
+            Linear("f_a_proj", *decay, self.hidden, self.dim),
+            Linear("f_b_proj", *decay, self.dim, self.inner),
+            Linear("b_proj", GROUP, ROLE, self.hidden, self.heads),
+            *((Linear("g_proj", *wide),) if self.full_gate else gates),
+            Linear("o_proj", GROUP, ROLE, self.inner, self.hidden),
+        )
+
+    def norms(self) -> tuple[Norm, ...]:
+        """The gated norm on each head."""
+        return (Norm("gated_norm", self.dim, vectors=self.heads),)
+
+    def parts(self) -> tuple[Part, ...]:
+        """Everything here that holds parameters."""
+        decays = Vector("A_log", "forget_gate", self.heads)
+        steps = Vector("dt_bias", "forget_gate", self.inner, bias=True)
+        return (*self.linears(), self.convolution(), decays, steps, *self.norms())
+
+
+@record
+class Lightning:
+    """Linear attention with a fixed decay: ``heads`` states of ``dim`` x ``dim``."""
+
+    hidden: Number
+    heads: Number
+    dim: Number
+
+    @property
+    def inner(self) -> Number:
+        """Channels of all heads together."""
+        return self.heads * self.dim
+
+    @property
+    def scanned(self) -> Number:
+        """State elements that are updated for each token."""
+        return self.inner * self.dim
+
+    @property
+    def state_elements(self) -> Number:
+        """Elements of the recurrent state of one sequence."""
+        return self.scanned
+
+    def convolution(self) -> None:
+        """There is none."""
+
+    def linears(self) -> tuple[Linear, ...]:
+        """Projections to queries, keys and values, to the gate, and back."""
+        return (
+            Linear("qkv_proj", GROUP, ROLE, self.hidden, 3 * self.inner),
+            Linear("output_gate", GROUP, ROLE, self.hidden, self.inner),
+            Linear("out_proj", GROUP, ROLE, self.inner, self.hidden),
+        )
+
+    def norms(self) -> tuple[Norm, ...]:
+        """The norm on the results of all heads."""
+        return (Norm("norm", self.inner),)
+
+    def parts(self) -> tuple[Part, ...]:
+        """Everything here that holds parameters."""
+        return (*self.linears(), *self.norms())

@@ -1,0 +1,178 @@
+"""Hybrids of full and linear attention: Kimi Linear (and Kimi K3's text model), MiniMax-01.
+
+Defaults are those of the configuration classes of transformers 5 (``configuration_*.py``). Kimi
+K3's keys, which that class does not know, are as its report and its published weights have them.
+"""
+
+from __future__ import annotations
+
+from thermoflop.base.messages import quote_value
+from thermoflop.base.record import replace
+from thermoflop.errors import InputError
+from thermoflop.model.architecture.linear import KimiDelta, Lightning
+from thermoflop.model.architecture.parts import Linear, Norm
+from thermoflop.model.config.families.latent import latent_attention
+from thermoflop.model.config.families.patterns import sparse_by_mlp_types, words
+from thermoflop.model.config.family import at_least_zero, family, indices, mapping, names, use
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from thermoflop.model.architecture.parts import Part
+    from thermoflop.model.config.keys import Config
+
+
+def _linear_key(config: Config, key: str, nested: str) -> int:
+    """A size of the linear layers: in ``linear_attn_config``, or under a key of its own."""
+    count = (config["linear_attn_config"] or {}).get(nested, config[key])
+    if type(count) is not int or not 0 < count < 10**9:
+        raise InputError(f"{nested} is {quote_value(count)} where a whole number is expected")
+    return count
+
+
+def _kimi_kinds(config: Config) -> Sequence[str]:
+    """``layer_types``, or both lists of ``linear_attn_config``, or every fifth layer full, but the
+    first: layers 4, 8 and so on, counted from 0."""
+    layers, nested = config["num_hidden_layers"], config["linear_attn_config"] or {}
+    if config["layer_types"] is not None:
+        table = {"full_attention": "full", "linear_attention": "linear"}
+        return [table[kind] for kind in words(config, "layer_types", table)]
+    lists = [nested.get(key) for key in ("full_attn_layers", "kda_layers")]
+    if None in lists:
+        return ["full" if index and index % 4 == 0 else "linear" for index in range(layers)]
+    found: dict[Any, str] = {}
+    for kind, numbers in zip(("full", "linear"), lists, strict=True):
+        found.update(dict.fromkeys(numbers if isinstance(numbers, list) else (), kind))
+    if set(found) != set(range(1, layers + 1)):
+        raise InputError(
+            f"full_attn_layers and kda_layers do not name each of the layers 1 to {layers}"
+        )
+    return [found[number] for number in range(1, layers + 1)]
+
+
+def _kimi_delta(config: Config) -> KimiDelta:
+    full_gate = (config["linear_attn_config"] or {}).get("use_full_rank_gate", False)
+    return KimiDelta(
+        config["hidden_size"],
+        _linear_key(config, "linear_num_heads", "num_heads"),
+        _linear_key(config, "linear_head_dim", "head_dim"),
+        _linear_key(config, "linear_conv_kernel_dim", "short_conv_kernel_size"),
+        full_gate is True,
+    )
+
+
+def _depth_attention(config: Config) -> tuple[Part, ...]:
+    """What weighs the results of blocks of layers before attention and before the feed-forward.
+
+    Attention Residuals (Kimi Team 2026): a norm and one query each. Its work, a few vectors a
+    layer, is under a ten-thousandth of the FLOPs, and is not listed.
+    """
+    if config["attn_res_block_size"] is None:
+        return ()
+    hidden = config["hidden_size"]
+    return (*_depth_query(hidden, "attention"), *_depth_query(hidden, "feed-forward"))
+
+
+def _depth_query(hidden: int, name: str) -> tuple[Norm, Linear]:
+    group = "depth_attn"
+    query = Linear(f"depth query ({name})", group, group, hidden, 1, unquantized=True)
+    return Norm(f"depth norm ({name})", hidden), query
+
+
+family(
+    "kimi_linear",
+    "deepseek_v3",
+    keys={
+        "vocab_size": 163840,
+        "hidden_size": 2304,
+        "intermediate_size": 9216,
+        "moe_intermediate_size": 1024,
+        "num_hidden_layers": 27,
+        "num_attention_heads": 32,
+        "q_lora_rank": None,
+        "mlp_layer_types": names(),
+        "layer_types": names(),
+        "linear_attn_config": mapping(),
+        "linear_head_dim": 128,
+        "linear_num_heads": 32,
+        "linear_conv_kernel_dim": 4,
+        "first_k_dense_replace": at_least_zero(1),
+        "routed_expert_hidden_size": None,
+        "latent_moe_use_norm": False,
+        "mla_use_output_gate": False,
+        "attn_res_block_size": None,
+    },
+    traits={
+        "kinds": _kimi_kinds,
+        "recurrent": _kimi_delta,
+        "mla": lambda config: replace(
+            latent_attention(config), gate=config["mla_use_output_gate"], rotation=False
+        ),
+        "sparse": sparse_by_mlp_types,
+        "expert_latent": use("routed_expert_hidden_size"),
+        "expert_latent_norm": use("latent_moe_use_norm"),
+        "kept": _depth_attention,
+        "collapse": lambda config: (
+            ()
+            if config["attn_res_block_size"] is None
+            else _depth_query(config["hidden_size"], "output")
+        ),
+        "tied": False,  # the class has no key to tie
+    },
+    drop=("moe_layer_freq",),
+    aliases={
+        "num_experts": "n_routed_experts",
+        "num_experts_per_token": "num_experts_per_tok",
+        "num_shared_experts": "n_shared_experts",
+    },
+    ignored=(
+        "moe_layer_freq",
+        "moe_renormalize",
+        "num_expert_group",
+        "use_grouped_topk",
+        "mla_use_nope",
+        "moe_router_activation_func",
+        "activation_situ_beta",
+        "activation_situ_linear_beta",
+        "tie_word_embeddings",
+    ),
+)
+
+
+def _minimax_kinds(config: Config) -> Sequence[str]:
+    """``layer_types``, or 1 for each full layer of ``attn_type_list``, or every second from 0."""
+    layers, types = config["num_hidden_layers"], config["attn_type_list"]
+    if config["layer_types"] is not None:
+        table = {"full_attention": "full", "linear_attention": "linear"}
+        return [table[kind] for kind in words(config, "layer_types", table)]
+    if types is None:
+        return ["linear" if index % 2 else "full" for index in range(layers)]
+    if len(types) < layers or any(kind not in (0, 1) for kind in types):
+        raise InputError(f"attn_type_list is no 0 or 1 for each of {layers} layers")
+    return ["full" if kind else "linear" for kind in types[:layers]]
+
+
+def _lightning(config: Config) -> Lightning:
+    heads, hidden = config["num_attention_heads"], config["hidden_size"]
+    return Lightning(hidden, heads, config["head_dim"] or hidden // heads)
+
+
+family(
+    "minimax",
+    "mixtral",
+    keys={"layer_types": names(), "attn_type_list": indices(), "num_local_experts": 8},
+    traits={"kinds": _minimax_kinds, "recurrent": _lightning, "window": None},
+    drop=("sliding_window",),
+    ignored=(
+        "sliding_window",
+        "block_size",
+        "postnorm",
+        *(
+            f"{part}_{factor}_factor"
+            for part in ("full_attn", "linear_attn", "mlp")
+            for factor in ("alpha", "beta")
+        ),
+    ),
+)
