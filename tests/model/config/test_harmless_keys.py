@@ -68,6 +68,7 @@ def test_a_key_of_other_classes_is_not_believed_where_it_may_mean_a_size(key: st
 READ_ELSEWHERE = {
     "deepseek_v2": {"moe_layer_freq"},
     "deepseek_v3": {"moe_layer_freq"},
+    "minimax": {"attn_type_list"},
     "mpt": {"expansion_ratio", "no_bias"},
     "nemotron_h": {"attention_bias", "n_shared_experts"},
     "qwen3_5_moe_text": {"attn_output_gate"},
