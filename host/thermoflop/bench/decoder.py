@@ -70,8 +70,10 @@ def _obstacles(description: Description) -> list[str]:
                 obstacles.append(f"layers of another kind ({run.layer.kind})")
             elif mixer.window is not None or mixer.chunk is not None:
                 obstacles.append("a window of attention")
-            elif mixer.gate or mixer.sinks:
-                obstacles.append("gates or sinks in its attention")
+            elif mixer.gate or mixer.sinks or mixer.extras or mixer.calls != 1:
+                obstacles.append("gates, sinks or other parts in its attention")
+            if isinstance(feed, Mlp) and feed.extras:
+                obstacles.append("more in its feed-forward than matrices")
             if isinstance(feed, Moe) and feed.shared_gate:
                 obstacles.append("a gate on its shared expert")
     return obstacles

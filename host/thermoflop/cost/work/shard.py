@@ -124,7 +124,10 @@ def _attention(attention: Attention, tp: int) -> Attention:
     else:
         divided(tp, attention.kv_heads, "the devices of a KV head", "kv_heads")
         kv_heads = 1
-    return replace(attention, heads=heads, kv_heads=kv_heads)
+    extras = tuple(
+        _linear(part, tp) if isinstance(part, Linear) else part for part in attention.extras
+    )
+    return replace(attention, heads=heads, kv_heads=kv_heads, extras=extras)
 
 
 def _feed(feed: FeedForward, tp: int, ep: int) -> FeedForward:

@@ -23,7 +23,8 @@ class Mlp:
     """``inner`` neurons between ``hidden`` inputs and ``outputs`` (None: ``hidden``) outputs.
 
     Gated: down(act(gate x) * up x), three matrices (Shazeer 2020). Plain: two. ``copies`` of it
-    exist when it is the expert of a mixture.
+    exist when it is the expert of a mixture. ``extras`` are parts of one family alone: a norm runs
+    before the down projection, vectors hold parameters and do no matrix work.
     """
 
     hidden: Number
@@ -34,6 +35,7 @@ class Mlp:
     activation: str = "silu"
     group: str = "mlp"
     copies: Number = 1
+    extras: tuple[Part, ...] = ()
 
     def linears(self) -> tuple[Linear, ...]:
         """Gate (where there is one), up and down projections."""
@@ -53,7 +55,7 @@ class Mlp:
 
     def parts(self) -> tuple[Part, ...]:
         """Everything here that holds parameters."""
-        return self.linears()
+        return (*self.linears(), *self.extras)
 
 
 @record

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from thermoflop.model.architecture.sparse import Indexer
 
 
+# Maps among an attention's extras that run on every key that is met, not on the new tokens alone.
+KEY_MAPS = frozenset({"dt_proj"})
+
+
 @record
 class Attention:
     """Multi-head, grouped or multi-query attention over ``heads`` query heads.
@@ -31,7 +35,9 @@ class Attention:
     ``near`` attention meets the tokens of its window in an image alone.
     ``output_group`` counts the output projection with another group (BERT's is a module called
     output, counted with the MLP). Values are ``value_dim`` wide (None: as wide as keys). With an
-    ``indexer`` the keys that it chooses are attended.
+    ``indexer`` the keys that it chooses are attended. ``extras`` are parts of one family alone:
+    a map is a gate that runs on every token, a norm runs before the output projection.
+    ``calls`` times every head attends, each time to a part of the values (DiffLlama).
     """
 
     hidden: Number
@@ -54,6 +60,8 @@ class Attention:
     output_group: str | None = None
     value_dim: Number | None = None
     indexer: Indexer | None = None
+    extras: tuple[Part, ...] = ()
+    calls: int = 1
 
     @property
     def group(self) -> str:
@@ -110,7 +118,7 @@ class Attention:
         """Everything here that holds parameters."""
         sinks = (Vector("sinks", self.group, self.heads),) if self.sinks else ()
         indexer = self.indexer.parts() if self.indexer else ()
-        return (*self.projections(), *self.norms(), *sinks, *indexer)
+        return (*self.projections(), *self.norms(), *sinks, *indexer, *self.extras)
 
 
 @record

@@ -14,7 +14,17 @@ if TYPE_CHECKING:
 
 # Groups that a method leaves wide unless it names them.
 _WIDE_GROUPS = frozenset(
-    ["router", "shared_expert_gate", "streams", "classifier", "lm_head", "embed_tokens", "embed_pos", "embed_type", "embed_proj"]
+    [
+        "router",
+        "shared_expert_gate",
+        "streams",
+        "classifier",
+        "lm_head",
+        "embed_tokens",
+        "embed_pos",
+        "embed_type",
+        "embed_proj",
+    ]
 )
 
 

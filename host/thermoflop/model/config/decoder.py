@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from thermoflop.model.architecture.feedforward import FeedForward
     from thermoflop.model.architecture.mixers import Mixer
+    from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
 
 # The heads of decoders; a reward model is Qwen2's alone (modeling_qwen2_rm.py beside its weights).
@@ -26,6 +27,7 @@ KINDS = ("causal", "generation", "sequence", "token", "question", "bare")
 # The traits of a family of decoders that names no other; each line is one trait.
 DEFAULTS: dict[str, Any] = {
     "vocab": use("vocab_size"),
+    "embed_rows": None,  # None: vocab
     "hidden": use("hidden_size"),
     "layers": use("num_hidden_layers"),
     "heads": use("num_attention_heads"),
@@ -39,6 +41,7 @@ DEFAULTS: dict[str, Any] = {
     "norm_bias": False,
     "layer_norms": 2,  # norms on the hidden state in each layer
     "norm_names": None,  # None: numbered
+    "moe_norms": 0,  # more of them in layers with a mixture
     "final_norm": True,
     "q_bias": False,
     "k_bias": None,  # None: as q_bias
@@ -52,6 +55,9 @@ DEFAULTS: dict[str, Any] = {
     "sinks": False,
     "output_gate": False,
     "output_group": None,  # where the attention's output projection is counted
+    "attention_extras": None,  # parts of one family alone, a function of heads and dimensions
+    "attention_calls": 1,  # times that a head attends
+    "heads_by_layer": None,  # query heads where layers differ
     "rotary": True,
     "kinds": None,  # full, sliding, chunked, or a recurrent mixer, for each layer
     "window": None,
@@ -62,6 +68,9 @@ DEFAULTS: dict[str, Any] = {
     "kept": (),  # function giving parts of each layer whose work is not listed
     "streams": None,  # function giving the residual streams that stand in place of one
     "collapse": (),  # function giving what makes one state of them before the last norm
+    "mlp_extras": (),  # parts of one family alone, in the dense feed-forward
+    "extras": (),  # and outside the layers: they are kept and do no work
+    "loops": None,  # executions of each layer; None: one
     "blocks": False,  # a layer is a mixer or a feed-forward, not both
     "experts": 0,
     "top_k": 0,
@@ -79,6 +88,7 @@ DEFAULTS: dict[str, Any] = {
     "embed_width": None,  # None: hidden
     "tied": use("tie_word_embeddings"),
     "head_bias": False,
+    "head_parts": (),  # what the language head has before its matrix
 }
 
 
@@ -100,7 +110,9 @@ def read_decoder(config: Config) -> Description:
 def _front(traits: Traits, width: int) -> tuple[Placed, ...]:
     """Token embedding, its norm and projection, learned positions."""
     hidden = traits["hidden"]
-    front = [Placed(Table("embed_tokens", "embed_tokens", traits["vocab"], width))]
+    rows = traits["embed_rows"] or traits["vocab"]
+    front = [Placed(Table("embed_tokens", "embed_tokens", rows, width))]
+    front.extend(Placed(part, "none") for part in traits["extras"])
     if width != hidden:
         front.append(Placed(Linear("project_in", "embed_proj", "embed_proj", width, hidden)))
     if traits["positions"]:
@@ -121,6 +133,8 @@ def _tail(traits: Traits, width: int, kind: str) -> tuple[Placed, ...]:
     if kind == "reward":
         dense = Linear("score_dense", "classifier", "classifier", hidden, hidden, True)
         tail.append(Placed(dense))
+    if kind in ("causal", "generation"):
+        tail.extend(Placed(part) for part in traits["head_parts"])
     return tuple(tail)
 
 
@@ -157,46 +171,52 @@ def norm_of(traits: Traits, name: str, width: int) -> Norm:
 def decoder_runs(traits: Traits) -> tuple[Run, ...]:
     """The layers, equal ones counted once, in the order in which each kind first appears."""
     layers, kinds, sparse = traits["layers"], traits["kinds"], traits["sparse"]
+    heads, loops = traits["heads_by_layer"], traits["loops"]
     make = _block if traits["blocks"] else _layer
-    if not kinds and sparse is None:
-        return (Run(make(traits, "full", bool(traits["experts"])), layers),)
+    if not (kinds or sparse is not None or heads or loops):
+        return (Run(make(traits, "full", bool(traits["experts"]), traits["heads"]), layers),)
     kinds = kinds or ["full"] * layers
     sparse = [bool(traits["experts"])] * layers if sparse is None else sparse
-    places: dict[tuple[str, bool], list[int]] = {}
-    for index, key in enumerate(zip(kinds, sparse, strict=True)):
+    heads = heads or [traits["heads"]] * layers
+    places: dict[tuple[str, bool, int], list[int]] = {}
+    for index, key in enumerate(zip(kinds, sparse, heads, strict=True)):
         places.setdefault(key, []).append(index)
     merged: dict[Layer, list[int]] = {}
-    for (kind, mixture), at in places.items():
-        merged.setdefault(make(traits, kind, mixture), []).extend(at)
+    for (kind, mixture, count), at in places.items():
+        merged.setdefault(make(traits, kind, mixture, count), []).extend(at)
+    if loops:
+        times = {layer: sum(loops[index] for index in at) for layer, at in merged.items()}
+        return tuple(Run(layer, times[layer], len(at)) for layer, at in merged.items())
     if len(merged) == 1:
         return tuple(Run(layer, len(at)) for layer, at in merged.items())
     return tuple(Run(layer, len(at), at=tuple(sorted(at))) for layer, at in merged.items())
 
 
-def _layer(traits: Traits, kind: str, mixture: bool) -> Layer:
+def _layer(traits: Traits, kind: str, mixture: bool, heads: int) -> Layer:
     """A layer with a mixer and a feed-forward."""
     hidden = traits["hidden"]
-    names = traits["norm_names"] or [f"norm {n + 1}" for n in range(traits["layer_norms"])]
+    more = traits["moe_norms"] if mixture else 0
+    names = traits["norm_names"] or [f"norm {n + 1}" for n in range(traits["layer_norms"] + more)]
     norms = [norm_of(traits, name, hidden) for name in names]
-    mixer, mixer_name = _mixer(traits, kind)
+    mixer, mixer_name = _mixer(traits, kind, heads)
     feed = mixture_of(traits) if mixture else mlp_of(traits)
     name = f"{mixer_name} + {'MoE' if mixture else 'MLP'}"
     rest = {"streams": traits["streams"], "kept": traits["kept"]}
     return Layer(name, hidden, tuple(norms), mixer, feed=feed, **rest)
 
 
-def _block(traits: Traits, kind: str, _mixture: bool) -> Layer:
+def _block(traits: Traits, kind: str, _mixture: bool, heads: int) -> Layer:
     """A layer with one of both (Nemotron-H, Mamba)."""
     hidden = traits["hidden"]
     norms = (norm_of(traits, "norm", hidden),)
     if kind in ("mlp", "moe"):
         feed = mixture_of(traits) if kind == "moe" else mlp_of(traits)
         return Layer("MoE" if kind == "moe" else "MLP", hidden, norms, feed=feed)
-    mixer, name = _mixer(traits, kind)
+    mixer, name = _mixer(traits, kind, heads)
     return Layer(name, hidden, norms, mixer)
 
 
-def _mixer(traits: Traits, kind: str) -> tuple[Mixer, str]:
+def _mixer(traits: Traits, kind: str, heads: int) -> tuple[Mixer, str]:
     """The mixer of one kind of layer, and its name."""
     own: Mapping[str, tuple[Mixer, str]] = traits["mixers"] or {}
     if kind in own:
@@ -209,7 +229,7 @@ def _mixer(traits: Traits, kind: str) -> tuple[Mixer, str]:
     latent: LatentAttention | None = traits["mla"]
     if latent is not None:
         return latent, "latent attention"
-    attention = attention_of(traits)
+    attention = attention_of(traits, heads)
     if kind == "sliding" and traits["window"] is not None:
         return replace(attention, window=traits["window"]), "sliding attention"
     if kind == "chunked" and traits["chunk"] is not None:
@@ -230,9 +250,9 @@ def head_width(hidden: int, heads: int) -> int:
     return hidden // heads
 
 
-def attention_of(traits: Traits) -> Attention:
+def attention_of(traits: Traits, heads: int) -> Attention:
     """Full attention with the family's biases and norms."""
-    heads, dim = traits["heads"], head_dim_of(traits)
+    dim = head_dim_of(traits)
     kv_heads = traits["kv_heads"] or heads
     if heads % kv_heads:
         raise InputError(f"{heads} query heads do not divide into {kv_heads} key-value heads")
@@ -253,7 +273,15 @@ def attention_of(traits: Traits) -> Attention:
         sinks=traits["sinks"],
         gate=traits["output_gate"],
         output_group=traits["output_group"],
+        extras=_attention_extras(traits, heads, kv_heads, dim),
+        calls=traits["attention_calls"],
     )
+
+
+def _attention_extras(traits: Traits, heads: int, kv_heads: int, dim: int) -> tuple[Part, ...]:
+    """The parts that this family's attention has beside what all have."""
+    make = traits.table["attention_extras"]
+    return make(traits.config, heads, kv_heads, dim) if make else ()
 
 
 def _qk_norm(traits: Traits, name: str, heads: int, dim: int) -> Norm | None:
@@ -281,6 +309,7 @@ def mlp_of(traits: Traits) -> Mlp:
         up_bias,
         up_bias if down_bias is None else down_bias,
         activation_kind(traits["activation"]),
+        extras=traits["mlp_extras"],
     )
 
 

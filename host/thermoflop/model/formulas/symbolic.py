@@ -278,6 +278,23 @@ def _attention(letters: _Letters, attention: Attention, sizes: dict[Any, Any]) -
         indexer=_mixer(letters, attention.indexer, sizes),
         q_norm=norm(attention.q_norm),
         k_norm=norm(attention.k_norm),
+        extras=_extras(attention.extras, {**counts, **known}),
+    )
+
+
+def _extras(parts: tuple[Any, ...], known: dict[Any, Any]) -> tuple[Any, ...]:
+    """Parts of one family alone, in the letters of the block that they belong to."""
+    sizes = ("inputs", "outputs", "width", "elements")
+    return tuple(
+        replace(
+            part,
+            **{
+                name: known.get(getattr(part, name), getattr(part, name))
+                for name in sizes
+                if hasattr(part, name)
+            },
+        )
+        for part in parts
     )
 
 
@@ -285,7 +302,9 @@ def _mlp(letters: _Letters, mlp: Mlp, sizes: dict[Any, Any], role: str) -> Mlp:
     """An MLP four times as wide as the hidden size is 4h wide."""
     hidden = sizes[mlp.hidden]
     inner = 4 * hidden if mlp.inner == 4 * mlp.hidden else letters.letter(role, mlp.inner)
-    return replace(mlp, hidden=hidden, inner=inner, copies=letters.letter("E", mlp.copies))
+    extras = _extras(mlp.extras, {**sizes, mlp.inner: inner})
+    copies = letters.letter("E", mlp.copies)
+    return replace(mlp, hidden=hidden, inner=inner, copies=copies, extras=extras)
 
 
 def _feed(letters: _Letters, feed: Any, sizes: dict[Any, Any]) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from thermoflop.base.number import minimum
 from thermoflop.base.record import replace
-from thermoflop.model.architecture.mixers import Attention, LatentAttention
+from thermoflop.model.architecture.mixers import KEY_MAPS, Attention, LatentAttention
+from thermoflop.model.architecture.parts import Linear, Norm
 from thermoflop.model.operators.context import elementwise, normalize
 from thermoflop.model.operators.kinds import Attend, MatMul, Softmax
 from thermoflop.model.operators.operator import Operator
@@ -49,9 +50,17 @@ def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
         window = attention.window if attention.chunk is None else attention.chunk
         keys = keys_held(scope.cached, scope.new, window)
         pairs = pairs_under(scope, attention.window, attention.chunk)
-    shape = (attention.heads, attention.kv_heads, attention.head_dim, attention.value_width)
+    heads = attention.heads * attention.calls
+    shape = (heads, attention.kv_heads, attention.head_dim, attention.value_width)
     yield from attend(scope, attention.group, shape, keys, pairs, cached=scope.causal)
-    if attention.gate:
+    gated = attention.gate
+    for part in attention.extras:
+        if isinstance(part, Norm):
+            yield normalize(part, scope)
+        elif isinstance(part, Linear):
+            gated = True
+            yield scope.linear(part, scope.sequences * keys if part.name in KEY_MAPS else tokens)
+    if gated:
         # a sigmoid 1 / (1 + exp(-x)) of four operations, and a product
         yield elementwise("output gate", scope, tokens, attention.q_width, 5, 2)
     yield scope.linear(output, tokens)
