@@ -186,7 +186,9 @@ def decoder_runs(traits: Traits) -> tuple[Run, ...]:
         merged.setdefault(make(traits, kind, mixture, count), []).extend(at)
     if loops:
         times = {layer: sum(loops[index] for index in at) for layer, at in merged.items()}
-        return tuple(Run(layer, times[layer], len(at)) for layer, at in merged.items())
+        return tuple(
+            Run(layer, times[layer], len(at), tuple(sorted(at))) for layer, at in merged.items()
+        )
     if len(merged) == 1:
         return tuple(Run(layer, len(at)) for layer, at in merged.items())
     return tuple(Run(layer, len(at), at=tuple(sorted(at))) for layer, at in merged.items())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from thermoflop.errors import UnknownModel
 from thermoflop.model.architecture.parts import Linear, Norm, Vector
+from thermoflop.model.config.architectures import class_name
 from thermoflop.model.config.families.classic import ALL_BIASES, LAYER_NORM
 from thermoflop.model.config.families.patterns import every
 from thermoflop.model.config.family import family, maybe, names, use
@@ -15,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
 
 family("gpt-sw3", "gpt2")
@@ -107,6 +109,13 @@ family(
 )
 
 
+def _no_classifier(config: Config) -> tuple[Part, ...]:
+    """Its classifiers keep the transform and have biases of their own."""
+    if "Classification" in class_name(config, "ForCausalLM"):
+        raise UnknownModel("a classifier on modernbert-decoder is not described")
+    return ()
+
+
 def _every_nth_from_the_first(config: Config) -> Sequence[str]:
     period, layers = config["global_attn_every_n_layers"], config["num_hidden_layers"]
     kinds: Sequence[str] = (
@@ -149,6 +158,7 @@ family(
         "kinds": _every_nth_from_the_first,
         "window": lambda config: (config["local_attention"] or 0) // 2 or None,
         "head_bias": use("decoder_bias"),
+        "extras": _no_classifier,
         "head_parts": lambda config: (
             Linear(
                 "head_transform",

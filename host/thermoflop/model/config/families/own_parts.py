@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.parts import Linear, Norm, Vector
-from thermoflop.model.config.decoder import class_name
+from thermoflop.model.config.architectures import class_name
 from thermoflop.model.config.families import llama_kin  # noqa: F401 - parents are there
 from thermoflop.model.config.families.expert_kin import SHARED_EXPERT, WINDOW, experts, times
 from thermoflop.model.config.families.patterns import (
