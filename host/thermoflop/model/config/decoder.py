@@ -252,9 +252,9 @@ def head_width(hidden: int, heads: int) -> int:
     return hidden // heads
 
 
-def attention_of(traits: Traits, heads: int) -> Attention:
-    """Full attention with the family's biases and norms."""
-    dim = head_dim_of(traits)
+def attention_of(traits: Traits, heads: int | None = None) -> Attention:
+    """Full attention with the family's biases and norms; ``heads`` None: as the family has."""
+    heads, dim = heads or traits["heads"], head_dim_of(traits)
     kv_heads = traits["kv_heads"] or heads
     if heads % kv_heads:
         raise InputError(f"{heads} query heads do not divide into {kv_heads} key-value heads")
