@@ -28,7 +28,6 @@ NOT_YET = frozenset({
     "bamba-9b",
     "falcon-h1-1.5b",
     "falcon-mamba-7b",
-    "gemma-3n-e4b-text",
     "granite-4.0-h-tiny",
     "lfm2-1.2b",
     "lfm2-8b-a1b",

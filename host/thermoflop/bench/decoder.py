@@ -72,6 +72,8 @@ def _obstacles(description: Description) -> list[str]:
                 obstacles.append("a window of attention")
             elif mixer.gate or mixer.sinks or mixer.extras or mixer.calls != 1:
                 obstacles.append("gates, sinks or other parts in its attention")
+            elif mixer.projects != "qkv" or mixer.v_norm or run.layer.others:
+                obstacles.append("layers that share keys and values, or have inputs of their own")
             if isinstance(feed, Mlp) and feed.extras:
                 obstacles.append("more in its feed-forward than matrices")
             if isinstance(feed, Moe) and feed.shared_gate:

@@ -36,12 +36,15 @@ def held_tokens(tokens: Number, window: Number | None, block_size: int | None) -
 
 def elements_per_token(mixer: Attention | LatentAttention, mla: str = "latent") -> Number:
     """Elements that one layer keeps for one token: keys and values, or the latent with its rotary
-    key (DeepSeek-V2, section 2.1), and the key of an indexer."""
+    key (DeepSeek-V2, section 2.1), and the key of an indexer; nothing where a layer reads the keys
+    and values of another."""
     index = mixer.indexer.dim if mixer.indexer else 0
     if isinstance(mixer, LatentAttention):
         if mla == "expanded":
             return mixer.heads * (mixer.key_dim + mixer.value_dim) + index
         return mixer.kv_rank + mixer.rope + index
+    if mixer.projects == "q":
+        return 0
     return mixer.kv_width + mixer.kv_heads * mixer.value_width + index
 
 

@@ -23,6 +23,8 @@ class Layer:
     ``streams`` stand in place of the one residual stream (DeepSeek-V4; mixer and feed-forward).
     ``scales`` are vectors that branches are multiplied by.
     ``kept`` are parts whose work is too little to be listed.
+    ``others`` are parts beside them that run on every token: inputs of the layer's own, a low-rank
+    residual, a mix of streams (Gemma 3n).
     """
 
     kind: str
@@ -35,6 +37,7 @@ class Layer:
     streams: Streams | None = None
     scales: tuple[Vector, ...] = ()
     kept: tuple[Part, ...] = ()
+    others: tuple[Placed, ...] = ()
 
     @property
     def branches(self) -> int:
@@ -50,6 +53,7 @@ class Layer:
         if self.streams is not None:
             yield from (*self.streams.parts("attn"), *self.streams.parts("mlp"))
         yield from self.scales
+        yield from (placed.part for placed in self.others)
 
 
 @record
@@ -77,11 +81,13 @@ class Placed:
 
     ``rows`` is ``token`` (every position), ``sequence`` (once a sequence: poolers, classifiers),
     ``patch`` (every image patch), ``pooled`` (every image token left for the decoder), ``frame``
-    (every mel frame, two for each position) or ``none`` (it is kept, and does no work).
+    (every mel frame, two for each position) or ``none`` (it is kept, and does no work). It runs
+    ``times`` on each.
     """
 
     part: Part
     rows: str = "token"
+    times: Number = 1
 
 
 @record

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.base.record import record
-from thermoflop.model.architecture.parts import Linear, Norm
+from thermoflop.model.architecture.parts import Linear, Norm, Vector
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +64,8 @@ class Moe:
 
     ``latent``: the experts work on a latent, into which the hidden state is projected and out of
     which their sum comes back (Nemotron 3), after a norm where ``latent_norm`` (Kimi K3).
+    ``router_scales``: a scale of the hidden state before the router, and one of each expert's
+    weight (Gemma 4).
     """
 
     hidden: Number
@@ -76,6 +78,7 @@ class Moe:
     latent: bool = False
     latent_bias: bool = False
     latent_norm: bool = False
+    router_scales: bool = False
 
     def latents(self) -> tuple[Linear, ...]:
         """The projections into the latent of the experts and back, where there is one."""
@@ -107,8 +110,10 @@ class Moe:
         """Everything here that holds parameters."""
         shared = self.shared.parts() if self.shared else ()
         gate = (self.gate(),) if self.shared_gate else ()
+        scales = self.hidden + self.experts
+        vectors = (Vector("router_scales", "router", scales),) if self.router_scales else ()
         latents = (*self.latents(), *self.norms())
-        return (self.router(), *latents, *self.expert.parts(), *shared, *gate)
+        return (self.router(), *vectors, *latents, *self.expert.parts(), *shared, *gate)
 
 
 if TYPE_CHECKING:

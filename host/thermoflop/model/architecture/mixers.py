@@ -37,7 +37,10 @@ class Attention:
     output, counted with the MLP). Values are ``value_dim`` wide (None: as wide as keys). With an
     ``indexer`` the keys that it chooses are attended. ``extras`` are parts of one family alone:
     a map is a gate that runs on every token, a norm runs before the output projection.
-    ``calls`` times every head attends, each time to a part of the values (DiffLlama).
+    ``calls`` times every head attends, each time to a part of the values (DiffLlama). It
+    ``projects`` queries, keys and values (``qkv``), queries and keys alone that are the values too
+    (``qk``, Gemma 4), or queries alone, which meet keys and values of a layer before (``q``,
+    Gemma 3n).
     """
 
     hidden: Number
@@ -52,6 +55,7 @@ class Attention:
     chunk: Number | None = None
     q_norm: Norm | None = None
     k_norm: Norm | None = None
+    v_norm: Norm | None = None
     rotary: Number | None = None
     sinks: bool = False
     gate: bool = False
@@ -62,6 +66,7 @@ class Attention:
     indexer: Indexer | None = None
     extras: tuple[Part, ...] = ()
     calls: int = 1
+    projects: str = "qkv"
 
     @property
     def group(self) -> str:
@@ -91,15 +96,18 @@ class Attention:
         limit = self.window if self.chunk is None else self.chunk
         return () if limit is None else (limit,)
 
-    def projections(self) -> tuple[Linear, Linear, Linear, Linear]:
-        """Query, key, value and output projections."""
+    def projections(self) -> tuple[Linear, ...]:
+        """Query, key, value and output projections, as far as there are any."""
         group, role = self.group, f"{self.group}_proj"
         queries = self.q_width * (2 if self.gate else 1)
         values = self.value_width
-        return (
+        inward = (
             Linear("q_proj", group, role, self.hidden, queries, self.q_bias),
             Linear("k_proj", group, role, self.hidden, self.kv_width, self.k_bias),
             Linear("v_proj", group, role, self.hidden, self.kv_heads * values, self.v_bias),
+        )
+        return (
+            *inward[: len(self.projects)],
             Linear(
                 "o_proj",
                 self.output_group or group,
@@ -111,8 +119,8 @@ class Attention:
         )
 
     def norms(self) -> tuple[Norm, ...]:
-        """The norms on queries and keys, where a model has them."""
-        return tuple(norm for norm in (self.q_norm, self.k_norm) if norm)
+        """The norms on queries, keys and values, where a model has them."""
+        return tuple(norm for norm in (self.q_norm, self.k_norm, self.v_norm) if norm)
 
     def parts(self) -> tuple[Part, ...]:
         """Everything here that holds parameters."""

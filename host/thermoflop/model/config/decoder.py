@@ -1,4 +1,10 @@
-"""From the traits of a decoder-only family to a description: every such family, one reader."""
+"""From the traits of a decoder-only family to a description: every such family, one reader.
+
+Layers may differ in anything. ``kinds`` names what mixes tokens in each layer, ``sparse`` which
+layers are mixtures, and ``shapes`` gives for each layer a mapping of the traits that are its own to
+their values: head counts, head dimensions, key heads, inner widths, windows, what attention
+projects, other parts. Layers that come out equal are counted once.
+"""
 
 from __future__ import annotations
 
@@ -52,14 +58,17 @@ DEFAULTS: dict[str, Any] = {
     "qk_norm": None,  # head: one weight for all heads; heads: one each; full: over all; l2: none
     "qk_norm_bias": False,
     "qk_norm_kind": None,  # None: as norm
+    "v_norm": False,  # a norm without weights on the values
+    "projects": "qkv",  # qk: keys are the values too; q: keys and values of a layer before
     "sinks": False,
     "output_gate": False,
     "output_group": None,  # where the attention's output projection is counted
     "attention_extras": None,  # parts of one family alone, a function of heads and dimensions
     "attention_calls": 1,  # times that a head attends
-    "heads_by_layer": None,  # query heads where layers differ
     "rotary": True,
-    "kinds": None,  # full, sliding, chunked, or a recurrent mixer, for each layer
+    "kinds": None,  # full, sliding, chunked, none, or a mixer of its own, for each layer
+    "shapes": None,  # for each layer the traits that are its own, with their values
+    "others": (),  # parts beside mixer and feed-forward
     "window": None,
     "chunk": None,
     "mla": None,  # function of the configuration giving a LatentAttention
@@ -82,7 +91,11 @@ DEFAULTS: dict[str, Any] = {
     "shared_inner": 0,
     "shared_gate": False,
     "shared_bias": False,
+    "beside_mlp": False,  # whether a mixture runs beside the dense feed-forward of the layer
+    "router_scales": False,
     "sparse": None,  # which layers are mixtures; None: all, where there are experts
+    "front": (),  # parts behind the embedding
+    "tail": (),  # parts before the last norm
     "positions": 0,  # rows of a learned position table
     "embed_norm": False,
     "embed_width": None,  # None: hidden
@@ -119,7 +132,7 @@ def _front(traits: Traits, width: int) -> tuple[Placed, ...]:
         front.append(Placed(Table("embed_positions", "embed_pos", traits["positions"], hidden)))
     if traits["embed_norm"]:
         front.append(Placed(norm_of(traits, "embed_norm", hidden)))
-    return tuple(front)
+    return (*front, *traits["front"])
 
 
 def _tail(traits: Traits, width: int, kind: str) -> tuple[Placed, ...]:
@@ -135,7 +148,7 @@ def _tail(traits: Traits, width: int, kind: str) -> tuple[Placed, ...]:
         tail.append(Placed(dense))
     if kind in ("causal", "generation"):
         tail.extend(Placed(part) for part in traits["head_parts"])
-    return tuple(tail)
+    return (*traits["tail"], *tail)
 
 
 def head_of(config: Config, traits: Traits, vocab: int, width: int) -> dict[str, Any]:
@@ -170,20 +183,21 @@ def norm_of(traits: Traits, name: str, width: int) -> Norm:
 
 def decoder_runs(traits: Traits) -> tuple[Run, ...]:
     """The layers, equal ones counted once, in the order in which each kind first appears."""
-    layers, kinds, sparse = traits["layers"], traits["kinds"], traits["sparse"]
-    heads, loops = traits["heads_by_layer"], traits["loops"]
+    names = ("layers", "kinds", "sparse", "shapes", "loops")
+    layers, kinds, sparse, shapes, loops = (traits[name] for name in names)
     make = _block if traits["blocks"] else _layer
-    if not (kinds or sparse is not None or heads or loops):
-        return (Run(make(traits, "full", bool(traits["experts"]), traits["heads"]), layers),)
+    if not (kinds or sparse is not None or shapes or loops):
+        return (Run(make(traits, "full", bool(traits["experts"])), layers),)
     kinds = kinds or ["full"] * layers
     sparse = [bool(traits["experts"])] * layers if sparse is None else sparse
-    heads = heads or [traits["heads"]] * layers
-    places: dict[tuple[str, bool, int], list[int]] = {}
-    for index, key in enumerate(zip(kinds, sparse, heads, strict=True)):
+    own = [tuple(sorted(shape.items())) for shape in shapes] if shapes else [()] * layers
+    places: dict[tuple[str, bool, Any], list[int]] = {}
+    for index, key in enumerate(zip(kinds, sparse, own, strict=True)):
         places.setdefault(key, []).append(index)
     merged: dict[Layer, list[int]] = {}
-    for (kind, mixture, count), at in places.items():
-        merged.setdefault(make(traits, kind, mixture, count), []).extend(at)
+    for (kind, mixture, shape), at in places.items():
+        layer = make(traits.changed(dict(shape)), kind, mixture)
+        merged.setdefault(layer, []).extend(at)
     if loops:
         times = {layer: sum(loops[index] for index in at) for layer, at in merged.items()}
         return tuple(
@@ -194,31 +208,35 @@ def decoder_runs(traits: Traits) -> tuple[Run, ...]:
     return tuple(Run(layer, len(at), at=tuple(sorted(at))) for layer, at in merged.items())
 
 
-def _layer(traits: Traits, kind: str, mixture: bool, heads: int) -> Layer:
-    """A layer with a mixer and a feed-forward."""
+def _layer(traits: Traits, kind: str, mixture: bool) -> Layer:
+    """A layer with a mixer and a feed-forward, or, where a layer lacks one, with the other."""
     hidden = traits["hidden"]
+    mixer, name = (None, "") if kind == "none" else _mixer(traits, kind)
+    feed: FeedForward | None = None
+    if mixture or traits["inner"] != 0:
+        feed = mixture_of(traits) if mixture else mlp_of(traits)
+    blocks = sum(block is not None for block in (mixer, feed))
     more = traits["moe_norms"] if mixture else 0
     names = traits["norm_names"] or [f"norm {n + 1}" for n in range(traits["layer_norms"] + more)]
-    norms = [norm_of(traits, name, hidden) for name in names]
-    mixer, mixer_name = _mixer(traits, kind, heads)
-    feed = mixture_of(traits) if mixture else mlp_of(traits)
-    name = f"{mixer_name} + {'MoE' if mixture else 'MLP'}"
-    rest = {"streams": traits["streams"], "kept": traits["kept"]}
-    return Layer(name, hidden, tuple(norms), mixer, feed=feed, **rest)
+    norms = [norm_of(traits, each, hidden) for each in names[: len(names) * blocks // 2]]
+    feed_name = "" if feed is None else "MoE" if mixture else "MLP"
+    kinds = " + ".join(part for part in (name, feed_name) if part)
+    rest = {key: traits[key] for key in ("streams", "kept", "others")}
+    return Layer(kinds, hidden, tuple(norms), mixer, feed=feed, **rest)
 
 
-def _block(traits: Traits, kind: str, _mixture: bool, heads: int) -> Layer:
+def _block(traits: Traits, kind: str, _mixture: bool) -> Layer:
     """A layer with one of both (Nemotron-H, Mamba)."""
     hidden = traits["hidden"]
     norms = (norm_of(traits, "norm", hidden),)
     if kind in ("mlp", "moe"):
         feed = mixture_of(traits) if kind == "moe" else mlp_of(traits)
         return Layer("MoE" if kind == "moe" else "MLP", hidden, norms, feed=feed)
-    mixer, name = _mixer(traits, kind, heads)
+    mixer, name = _mixer(traits, kind)
     return Layer(name, hidden, norms, mixer)
 
 
-def _mixer(traits: Traits, kind: str, heads: int) -> tuple[Mixer, str]:
+def _mixer(traits: Traits, kind: str) -> tuple[Mixer, str]:
     """The mixer of one kind of layer, and its name."""
     own: Mapping[str, tuple[Mixer, str]] = traits["mixers"] or {}
     if kind in own:
@@ -231,7 +249,7 @@ def _mixer(traits: Traits, kind: str, heads: int) -> tuple[Mixer, str]:
     latent: LatentAttention | None = traits["mla"]
     if latent is not None:
         return latent, "latent attention"
-    attention = attention_of(traits, heads)
+    attention = attention_of(traits)
     if kind == "sliding" and traits["window"] is not None:
         return replace(attention, window=traits["window"]), "sliding attention"
     if kind == "chunked" and traits["chunk"] is not None:
@@ -252,14 +270,15 @@ def head_width(hidden: int, heads: int) -> int:
     return hidden // heads
 
 
-def attention_of(traits: Traits, heads: int | None = None) -> Attention:
-    """Full attention with the family's biases and norms; ``heads`` None: as the family has."""
-    heads, dim = heads or traits["heads"], head_dim_of(traits)
+def attention_of(traits: Traits) -> Attention:
+    """Full attention with the family's biases and norms."""
+    heads, dim = traits["heads"], head_dim_of(traits)
     kv_heads = traits["kv_heads"] or heads
     if heads % kv_heads:
         raise InputError(f"{heads} query heads do not divide into {kv_heads} key-value heads")
-    q_bias = traits["q_bias"]
+    q_bias, projects = traits["q_bias"], traits["projects"]
     k_bias, v_bias = traits["k_bias"], traits["v_bias"]
+    values = traits["v_norm"] and projects != "q"
     return Attention(
         traits["hidden"],
         heads,
@@ -270,13 +289,15 @@ def attention_of(traits: Traits, heads: int | None = None) -> Attention:
         q_bias if v_bias is None else v_bias,
         traits["o_bias"],
         q_norm=_qk_norm(traits, "q_norm", heads, dim),
-        k_norm=_qk_norm(traits, "k_norm", kv_heads, dim),
+        k_norm=None if projects == "q" else _qk_norm(traits, "k_norm", kv_heads, dim),
+        v_norm=Norm("v_norm", dim, weight=False, vectors=kv_heads) if values else None,
         rotary=dim if traits["rotary"] else None,
         sinks=traits["sinks"],
         gate=traits["output_gate"],
         output_group=traits["output_group"],
         extras=_attention_extras(traits, heads, kv_heads, dim),
         calls=traits["attention_calls"],
+        projects=projects,
     )
 
 
@@ -332,10 +353,15 @@ def mixture_of(traits: Traits) -> FeedForward:
         if shared_inner
         else None
     )
+    if traits["beside_mlp"]:
+        shared = mlp_of(traits)
     gate = bool(shared_inner) and traits["shared_gate"]
     rest = (traits["router_bias"], shared, gate, latent is not None, biased)
-    norm = latent is not None and traits["expert_latent_norm"]
-    return Moe(hidden, experts, top_k, expert, *rest, latent_norm=norm)
+    more = {
+        "latent_norm": latent is not None and traits["expert_latent_norm"],
+        "router_scales": traits["router_scales"],
+    }
+    return Moe(hidden, experts, top_k, expert, *rest, **more)
 
 
 def activation_kind(name: str | None) -> str:

@@ -72,6 +72,12 @@ class Traits:
         self.config = config
         self.table = {**defaults, **config.family.traits}
 
+    def changed(self, values: Mapping[str, Any]) -> Traits:
+        """The same with other values of some traits: those of one kind of layer."""
+        changed = Traits(self.config, {})
+        changed.table = {**self.table, **values}
+        return changed
+
     def __getitem__(self, name: str) -> Any:
         rule = self.table[name]
         if isinstance(rule, Use):

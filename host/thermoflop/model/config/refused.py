@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 REFUSED = {
-    "gemma3n": "per-layer embeddings, sparse activations and shared keys are not described here",
+    "gemma3n": "its towers are not described here; pass its text_config (gemma3n_text) alone",
     "mobilebert": "bottlenecks and stacked feed-forwards are not described here",
     "longt5": "local and transient-global attention are not described here",
     "longformer": "sliding attention with global tokens is not described here",

@@ -172,7 +172,8 @@ def _layer(letters: _Letters, layer: Layer, sizes: dict[Any, Any]) -> Layer:
         streams = replace(streams, hidden=hidden, count=letters.letter("n_s", streams.count))
     blocks = {"mixer": mixer, "cross": cross, "feed": feed, "idle": idle, "streams": streams}
     kept = tuple(_part(letters, part, inner) for part in layer.kept)
-    return replace(layer, hidden=hidden, norms=norms, kept=kept, **blocks)
+    others = tuple(_placed(letters, placed, inner) for placed in layer.others)
+    return replace(layer, hidden=hidden, norms=norms, kept=kept, others=others, **blocks)
 
 
 # field of a mixer -> the letter of its role
@@ -278,6 +279,7 @@ def _attention(letters: _Letters, attention: Attention, sizes: dict[Any, Any]) -
         indexer=_mixer(letters, attention.indexer, sizes),
         q_norm=norm(attention.q_norm),
         k_norm=norm(attention.k_norm),
+        v_norm=norm(attention.v_norm),
         extras=_extras(attention.extras, {**counts, **known}),
     )
 

@@ -32,16 +32,15 @@ def attention_operators(
 
 def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
     """Projections, norms, rotation, scores, softmax, values, output."""
-    query, key, value, output = attention.projections()
+    query, *kept, output = attention.projections()
     tokens, stored = scope.tokens, "kv" if scope.causal else "activations"
     yield scope.linear(query, tokens)
-    yield scope.linear(key, tokens, stored)
-    yield scope.linear(value, tokens, stored)
+    yield from (scope.linear(linear, tokens, stored) for linear in kept)
     for norm in attention.norms():
         yield normalize(norm, scope)
     if attention.rotary is not None:
         # x cos + rotated(x) sin: two products and a sum an element (Su 2021, RoFormer)
-        heads = attention.heads + attention.kv_heads
+        heads = attention.heads + (attention.kv_heads if kept else 0)
         yield elementwise("rotary", scope, tokens, heads * attention.rotary, 3)
     if attention.indexer is not None:
         yield from _index(attention.indexer, scope)
@@ -118,12 +117,12 @@ def attend(
 
 def _cross(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
     """Cross attention: keys and values are projected once, when the encoder has run."""
-    query, key, value, output = attention.projections()
+    query, *kept, output = attention.projections()
     tokens = scope.tokens
     yield scope.linear(query, tokens)
     if scope.step.runs_encoder:
-        yield scope.linear(key, scope.sequences * scope.source, "kv")
-        yield scope.linear(value, scope.sequences * scope.source, "kv")
+        source = scope.sequences * scope.source
+        yield from (scope.linear(linear, source, "kv") for linear in kept)
     shape = (attention.heads, attention.kv_heads, attention.head_dim, attention.head_dim)
     yield from attend(scope, attention.group, shape, scope.source, None, cached=True)
     yield scope.linear(output, tokens)

@@ -81,13 +81,13 @@ def image_count(description: Description, step: Step) -> Number:
 def _stack_operators(stack: Stack, scope: EmitContext) -> Iterator[Operator]:
     front = scope.within(f"{scope.part} front")
     for placed in stack.front:
-        yield from _placed_operators(placed, stack, front)
+        yield from _placed_operators(placed, _rows(placed, stack, front), front)
     for run in stack.runs:
         inside = scope.within(f"{scope.part} {run.layer.kind}", run.times)
         yield from layer_operators(run.layer, inside)
     tail = scope.within(f"{scope.part} tail")
     for placed in stack.tail:
-        yield from _placed_operators(placed, stack, tail)
+        yield from _placed_operators(placed, _rows(placed, stack, tail), tail)
 
 
 def layer_operators(layer: Layer, scope: EmitContext) -> Iterator[Operator]:
@@ -110,6 +110,8 @@ def layer_operators(layer: Layer, scope: EmitContext) -> Iterator[Operator]:
             from thermoflop.model.operators.compressed import write_streams
 
             yield from write_streams(layer.streams, scope)
+    for placed in layer.others:
+        yield from _placed_operators(placed, placed.times * scope.tokens, scope)
     if layer.branches and layer.streams is None:
         yield residual(layer.hidden, layer.branches, scope)
 
@@ -160,11 +162,11 @@ def _rows(placed: Placed, stack: Stack, scope: EmitContext) -> Number:
     return scope.tokens
 
 
-def _placed_operators(placed: Placed, stack: Stack, scope: EmitContext) -> Iterator[Operator]:
-    """The operator of a part outside the layers, if it does any work."""
+def _placed_operators(placed: Placed, rows: Number, scope: EmitContext) -> Iterator[Operator]:
+    """The operator of a part that runs on so many rows, if it does any work."""
     if placed.rows == "none":
         return
-    part, rows = placed.part, _rows(placed, stack, scope)
+    part = placed.part
     if isinstance(part, Linear):
         yield scope.linear(part, rows)
     elif isinstance(part, Norm):

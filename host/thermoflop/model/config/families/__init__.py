@@ -30,6 +30,7 @@ MODULES = {
     "gpt_kin": "ctrl gpt-sw3 gpt_neox_japanese modernbert-decoder openai-gpt xglm",
     "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h qwen3_5_moe_text qwen3_5_text"
     " qwen3_next",
+    "per_layer": "gemma3n_text gemma4_text gemma4_unified_text nemotron-nas openelm",
     "encoders": "albert bert camembert distilbert electra roberta xlm-roberta",
     "vision": "clip clip_text_model clip_vision_model deit siglip_vision_model vit",
     "towers": "exaone4_5_vision gemma4_vision glm4v_moe_vision glm4v_vision idefics3_vision"

@@ -29,7 +29,7 @@ from thermoflop.model.config.family import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
@@ -204,12 +204,12 @@ def _laguna_gate(config: Config, heads: int, _kv_heads: int, dim: int) -> tuple[
     return (Linear("g_proj", "attn", "attn_proj", config["hidden_size"], outputs),)
 
 
-def _laguna_heads(config: Config) -> Sequence[int] | None:
+def _laguna_shapes(config: Config) -> Sequence[Mapping[str, int]]:
     """Query heads of each layer."""
     heads: Sequence[int] | None = config["num_attention_heads_per_layer"]
     if heads is not None and (len(heads) != config["num_hidden_layers"] or min(heads) < 1):
         raise InputError(f"num_attention_heads_per_layer of {len(heads)} layers makes no sense")
-    return heads
+    return [{"heads": count} for count in heads or ()]
 
 
 family(
@@ -240,7 +240,7 @@ family(
         "up_bias": False,
         "router_bias": True,  # the class keeps the correction bias as a parameter
         "attention_extras": _laguna_gate,
-        "heads_by_layer": _laguna_heads,
+        "shapes": _laguna_shapes,
         "kinds": every(1),
         "sparse": sparse_by_mlp_types,
     },

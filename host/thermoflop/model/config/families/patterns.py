@@ -59,6 +59,19 @@ def every(period: int, others: str = "sliding", last: str = "full") -> Callable[
     return kinds
 
 
+def reads_earlier_keys(config: Config, kinds: Sequence[str]) -> Sequence[bool]:
+    """The last ``num_kv_shared_layers`` layers, which take the keys and values of the last layer of
+    their kind before them."""
+    own = len(kinds) - config["num_kv_shared_layers"]
+    without = set(kinds[max(own, 0) :]) - set(kinds[: max(own, 0)])
+    if without:
+        raise InputError(
+            f"num_kv_shared_layers = {config['num_kv_shared_layers']} leaves no layer with keys of "
+            f"its own for the kind {min(without)}"
+        )
+    return [index >= own for index in range(len(kinds))]
+
+
 def all_sliding(config: Config) -> Sequence[str]:
     """Every layer slides, if there is a window at all."""
     return ["sliding"] * config["num_hidden_layers"]
