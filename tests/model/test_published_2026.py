@@ -37,7 +37,6 @@ NOT_YET = frozenset({
     # with eyes or ears
     "dinov2-base",
     "dinov3-vitb16",
-    "gemma-4-26b-a4b",
     "lfm2.5-vl-1.6b",
     "llama-3.2-90b-vision",
     "minimax-m3",
