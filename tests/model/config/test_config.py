@@ -282,7 +282,7 @@ def test_an_unknown_family_is_refused_with_the_nearest_one() -> None:
         read_model({"model_type": "qwen4"})
     with pytest.raises(UnknownModel, match="CONTRIBUTING"):
         read_model({"model_type": "zebra"})
-    with pytest.raises(UnknownModel, match="per-layer"):
+    with pytest.raises(UnknownModel, match="towers"):
         read_model({"model_type": "gemma3n"})
     with pytest.raises(UnknownModel, match="text_config"):
         read_model({"model_type": "llava_of_mine", "text_config": LLAMA})

@@ -274,7 +274,7 @@ def _multiple(value: int, of: int) -> int:
 def _nas_blocks(config: Config) -> list[Mapping[str, Any]]:
     blocks, layers = config["block_configs"], config["num_hidden_layers"]
     if not isinstance(blocks, list) or len(blocks) != layers:
-        raise InputError(f"block_configs is no list of {layers} objects, one for each layer")
+        raise InputError(f"block_configs needs a list of {layers} objects, one a layer")
     for block in blocks:
         if not isinstance(block, dict) or not all(
             isinstance(block.get(key), dict) for key in ("attention", "ffn")
@@ -314,7 +314,7 @@ def _nas_inner(ffn: Mapping[str, Any], hidden: int) -> int:
     """``intermediate_size``, or two thirds of ``ffn_mult`` times the hidden size, in 256s."""
     if ffn.get("intermediate_size") is not None:
         return _nas_count(ffn, "intermediate_size")
-    mult = ffn.get("ffn_mult")
+    mult: Any = ffn.get("ffn_mult")
     if type(mult) not in (int, float) or not 0 < mult < 1000:
         raise InputError(f"ffn_mult is {quote_value(mult)} in block_configs: expected a number")
     return _multiple(int(2 * mult * hidden / 3), 256)
@@ -325,7 +325,7 @@ def _nas_shapes(config: Config) -> Sequence[Mapping[str, Any]]:
     for kind, block in zip(_nas_kinds(config), _nas_blocks(config), strict=True):
         attention, ffn = block["attention"], block["ffn"]
         shape: dict[str, Any] = {}
-        others = []
+        others: list[Linear] = []
         if kind == "none" and not attention.get("no_op"):
             bias = config["attention_bias"]
             others.append(Linear("linear_attn", "attn", "attn_proj", hidden, hidden, bias))
@@ -337,8 +337,8 @@ def _nas_shapes(config: Config) -> Sequence[Mapping[str, Any]]:
         shape["inner"] = _nas_inner(ffn, hidden) if plain else 0
         if ffn.get("replace_with_linear") and not ffn.get("no_op"):
             others.append(Linear("linear_mlp", "mlp", "mlp", hidden, hidden, config["mlp_bias"]))
-        norms = [Norm(f"norm of {each.name}", hidden) for each in others]
-        shape["others"] = tuple(Placed(part) for part in (*norms, *others))
+        norms = (Placed(Norm(f"norm of {each.name}", hidden)) for each in others)
+        shape["others"] = (*norms, *map(Placed, others))
         shapes.append(shape)
     return shapes
 
@@ -359,7 +359,7 @@ def _openelm_shapes(config: Config) -> Sequence[Mapping[str, Any]]:
     mults = config["ffn_multipliers"]
     if not isinstance(mults, list) or any(len(each) != layers for each in (*counts, mults)):
         raise InputError(
-            "num_query_heads, num_kv_heads and ffn_multipliers need one number for each of "
+            "openelm needs num_query_heads, num_kv_heads and ffn_multipliers, one for each of "
             f"{layers} layers"
         )
     if any(type(each) not in (int, float) or not 0 < each < 1000 for each in mults):
