@@ -48,15 +48,9 @@ NOT_YET = frozenset({
     "deberta-v3-base",
     "hubert-large-ls960-ft",
     "jina-embeddings-v3",
-    "led-base",
     "mobilebert-uncased",
     "moonshine-tiny",
-    "nllb-200-distilled-600m",
-    "opus-mt-en-de",
     "parakeet-ctc-1.1b",
-    "pegasus-large",
-    "switch-base-8",
-    "umt5-small",
     "wav2vec2-base-960h",
 })  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Which head and which half ``architectures`` asks for, against what transformers builds.
 
-``tests/data/classes.json.gz`` holds configurations (keys that are absent are at the class's default)
-with the class and the number of parameters that it has on the meta device, tied ones once.
+``tests/data/classes.json.gz`` holds configurations (keys that are absent are at the class's
+default) with the class and its number of parameters on the meta device, tied ones once.
 """
 
 from __future__ import annotations

@@ -5,9 +5,7 @@ from __future__ import annotations
 REFUSED = {
     "gemma3n": "its towers are not described here; pass its text_config (gemma3n_text) alone",
     "mobilebert": "bottlenecks and stacked feed-forwards are not described here",
-    "longt5": "local and transient-global attention are not described here",
     "longformer": "sliding attention with global tokens is not described here",
-    "big_bird": "block-sparse attention is not described here",
     "reformer": "hashed attention is not described here",
     "mllama": "its gated cross-attention layers are not described here",
     "baichuan": "its code lives outside transformers; a config in the llama format can be counted",

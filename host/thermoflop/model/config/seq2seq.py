@@ -9,7 +9,7 @@ from __future__ import annotations
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
-from thermoflop.model.architecture.feedforward import Mlp
+from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table
 from thermoflop.model.config.architectures import built, label_count
@@ -30,8 +30,15 @@ DEFAULTS: dict[str, Any] = {
     "hidden": use("d_model"),
     "tied": use("tie_word_embeddings"),
     "tables_tied": use("tie_word_embeddings"),  # one table of tokens for both sides, or three
+    "bias": (True, True),  # whether the attention of each side has biases
     "k_bias": True,
-    "position_offset": 0,  # rows of the table of positions before the first one
+    "positions": lambda config: (config["max_position_embeddings"],) * 2,  # of each side; 0: none
+    "position_offset": 0,  # rows of a table of positions before the first one
+    "mixtures": None,  # of both sides: layers that are mixtures, experts, experts for each token
+    "router_bias": False,
+    "watches": False,  # the encoder keeps projections for tokens that see everything (LED)
+    "causal_tied": use("tie_word_embeddings"),
+    "half_keeps_tokens": False,  # an encoder alone has a second table unless they are tied
     "embed_norm": False,
     "final_norm": True,
     "labels": 2,  # classes of a classifier whose file names none
@@ -43,17 +50,45 @@ DEFAULTS: dict[str, Any] = {
 
 def _tower(config: Config, traits: Traits, side: str) -> tuple[Run, ...]:
     """The layers of one side, with biases everywhere (Whisper's keys have none)."""
-    hidden = traits["hidden"]
-    heads = config[f"{side}_attention_heads"]
-    attention = biased_attention(hidden, heads, k_bias=traits["k_bias"])
+    hidden, heads = traits["hidden"], config[f"{side}_attention_heads"]
+    bias = dict.fromkeys(("q_bias", "v_bias", "o_bias"), traits["bias"][side == "decoder"])
+    bias["k_bias"] = bias["q_bias"] and traits["k_bias"]
+    attention = biased_attention(hidden, heads, **bias)
     mlp = biased_mlp(hidden, config[f"{side}_ffn_dim"], config["activation_function"])
-    cross = replace(attention, cross=True) if side == "decoder" else None
-    norms = [layer_norm("self_norm", hidden), layer_norm("output_norm", hidden)]
-    if cross is not None:
-        norms.insert(1, layer_norm("cross_norm", hidden))
-    kind = "attention + cross + MLP" if cross else "attention + MLP"
-    layer = Layer(kind, hidden, tuple(norms), attention, cross, mlp)
-    return (Run(layer, config[f"{side}_layers"]),)
+    norms = tuple(layer_norm(f"{name}_norm", hidden) for name in ("self", "cross", "output"))
+    runs = _side(traits, side, attention, mlp, norms, config[f"{side}_layers"])
+    if not traits["watches"] or side == "decoder":
+        return runs
+    kept = tuple(
+        replace(linear, name=f"global {linear.name}") for linear in attention.projections()
+    )
+    return tuple(replace(run, layer=replace(run.layer, kept=kept[:3])) for run in runs)
+
+
+def _side(
+    traits: Traits,
+    side: str,
+    attention: Attention,
+    mlp: Mlp,
+    norms: tuple[Norm, ...],
+    layers: int,
+) -> tuple[Run, ...]:
+    """The layers of one side: those with an MLP, and those with a mixture of such."""
+    decodes = side == "decoder"
+    cross = replace(attention, cross=True) if decodes else None
+    norms = norms if decodes else (norms[0], norms[-1])
+    feeds: list[tuple[str, Mlp | Moe, int]] = [("MLP", mlp, layers)]
+    if traits["mixtures"] is not None:
+        sparse, experts, top_k = traits["mixtures"][decodes]
+        expert = replace(mlp, group="experts", copies=experts)
+        moe = Moe(mlp.hidden, experts, top_k, expert, traits["router_bias"])
+        feeds = [("MLP", mlp, layers - sparse), ("MoE", moe, sparse)]
+    where = "attention + cross" if decodes else "attention"
+    return tuple(
+        Run(Layer(f"{where} + {name}", mlp.hidden, norms, attention, cross, feed), times)
+        for name, feed, times in feeds
+        if times
+    )
 
 
 def _tokens(traits: Traits) -> Placed:
@@ -64,17 +99,19 @@ def _joined(config: Config, traits: Traits, encoder: Stack, decoder: Stack) -> D
     """What the class named in ``architectures`` makes of two sides that hold no tokens yet."""
     kind = built(config, traits["class"], traits["classes"])
     hidden, tokens = traits["hidden"], _tokens(traits)
+    extras: tuple[Placed, ...] = ()
     if kind in ("encoder", "token"):
         scores = [Placed(classifier("classifier", hidden, label_count(config)))]
         tail = (*encoder.tail, *(scores if kind == "token" else ()))
         front = (tokens, *encoder.front)
-        return Description((replace(encoder, role="decoder", front=front, tail=tail),))
-    head = _head(traits) if kind in ("generation", "causal") else None
+        spare = traits["half_keeps_tokens"] and not traits["tables_tied"]
+        extras = (replace(tokens, rows="none"),) if spare else ()
+        return Description((replace(encoder, role="decoder", front=front, tail=tail),), extras)
+    head = _head(traits, kind) if kind in ("generation", "causal") else None
     if kind in ("causal", "decoder"):
         runs = tuple(replace(run, layer=_alone(run.layer)) for run in decoder.runs)
         half = replace(decoder, runs=runs, front=(tokens, *decoder.front))
         return Description((half,), head=head)
-    extras: tuple[Placed, ...] = ()
     if encoder.positions is not None:  # Whisper's encoder hears, and has no tokens
         decoder = replace(decoder, front=(tokens, *decoder.front))
     else:
@@ -94,9 +131,9 @@ def _joined(config: Config, traits: Traits, encoder: Stack, decoder: Stack) -> D
     return Description((encoder, decoder), extras, head)
 
 
-def _head(traits: Traits) -> Linear:
+def _head(traits: Traits, kind: str) -> Linear:
     """The map to the vocabulary."""
-    name, tied = "lm_head", traits["tied"]
+    name, tied = "lm_head", traits["causal_tied" if kind == "causal" else "tied"]
     return Linear(name, name, name, traits["hidden"], traits["vocab"], False, 1, True, tied)
 
 
@@ -109,10 +146,10 @@ def read_seq2seq(config: Config) -> Description:
     """BART, mBART and their relatives: shared tokens, positions on both sides."""
     traits = Traits(config, DEFAULTS)
     hidden = traits["hidden"]
-    rows = config["max_position_embeddings"] + traits["position_offset"]
     stacks = []
-    for side in ("encoder", "decoder"):
-        front = [Placed(Table("embed_positions", "embed_pos", rows, hidden))]
+    for side, rows in zip(("encoder", "decoder"), traits["positions"], strict=True):
+        table = Table("embed_positions", "embed_pos", rows + traits["position_offset"], hidden)
+        front = [Placed(table)] if rows else []
         if traits["embed_norm"]:
             front.append(Placed(layer_norm("embed_norm", hidden)))
         tail = (Placed(layer_norm("final_norm", hidden)),) if traits["final_norm"] else ()
@@ -144,36 +181,29 @@ def read_whisper(config: Config) -> Description:
 
 
 def read_t5(config: Config) -> Description:
-    """T5 and mT5: relative positions, RMS norms, no biases."""
+    """T5 and its relatives: relative positions, RMS norms, no biases."""
     kinds = ("generation", "bare", "sequence", "question", "encoder", "token")
-    traits = Traits(
-        config, {**DEFAULTS, "tables_tied": True, "span_labels": None, "classes": kinds}
-    )
-    hidden, heads = traits["hidden"], config["num_heads"]
+    own = {"tables_tied": True, "span_labels": None, "every_layer": False, "summaries": False}
+    traits = Traits(config, {**DEFAULTS, **own, "classes": kinds, "gated": True})
+    hidden, heads, mlp = traits["hidden"], config["num_heads"], _t5_mlp(config, traits["gated"])
     attention = Attention(hidden, heads, heads, config["d_kv"])
-    mlp = _t5_mlp(config)
-    buckets = Table(
-        "relative_attention_bias",
-        "rel_pos_bias",
-        config["relative_attention_num_buckets"],
-        heads,
-        lookups=0,
-    )
-    front = (Placed(buckets, "none"),)
-    final = (Placed(Norm("final_norm", hidden)),)
-    first, last = Norm("self_norm", hidden), Norm("output_norm", hidden)
-    layer = Layer("attention + MLP", hidden, (first, last), attention, feed=mlp)
-    layers = config["num_layers"]
-    encoder = Stack("encoder", hidden, (Run(layer, layers),), front, final, causal=False)
-    norms = (first, Norm("cross_norm", hidden), last)
-    cross = replace(attention, cross=True)
-    layer = Layer("attention + cross + MLP", hidden, norms, attention, cross, mlp)
-    runs = (Run(layer, config["num_decoder_layers"] or layers),)
-    decoder = Stack("decoder", hidden, runs, front, final)
-    return _joined(config, traits, encoder, decoder)
+    norms = tuple(Norm(f"{name}_norm", hidden) for name in ("self", "cross", "output"))
+    final, stacks = (Placed(Norm("final_norm", hidden)),), []
+    for side in ("encoder", "decoder"):
+        layers = config["num_layers"]
+        if side == "decoder":
+            layers = config["num_decoder_layers"] or layers
+        runs = _side(traits, side, attention, mlp, norms, layers)
+        rows = config["relative_attention_num_buckets"] * (layers if traits["every_layer"] else 1)
+        if traits["summaries"] and side == "encoder":
+            rows, norm = 2 * rows, Norm("summary_norm", hidden)
+            runs = tuple(replace(run, layer=replace(run.layer, kept=(norm,))) for run in runs)
+        bias = Table("relative_attention_bias", "rel_pos_bias", rows, heads, lookups=0)
+        stacks.append(Stack(side, hidden, runs, (Placed(bias, "none"),), final, side == "decoder"))
+    return _joined(config, traits, stacks[0], stacks[1])
 
 
-def _t5_mlp(config: Config) -> Mlp:
+def _t5_mlp(config: Config, gates: bool) -> Mlp:
     """``feed_forward_proj`` is an activation, or ``gated-`` and one."""
     *prefix, name = config["feed_forward_proj"].split("-")
     if prefix not in ([], ["gated"]):
@@ -182,4 +212,4 @@ def _t5_mlp(config: Config) -> Mlp:
             "or gated- and one"
         )
     activation = activation_kind(name)
-    return Mlp(config["d_model"], config["d_ff"], bool(prefix), activation=activation)
+    return Mlp(config["d_model"], config["d_ff"], gates and bool(prefix), activation=activation)

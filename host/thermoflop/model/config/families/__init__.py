@@ -45,7 +45,8 @@ MODULES = {
     "bert_kin": "big_bird data2vec-text ernie flaubert ibert layoutlm megatron-bert rembert"
     " roberta-prelayernorm roc_bert roformer tapas xlm xlm-roberta-xl",
     "embedders": "esm esmc eurobert gte jina_embeddings_v3 modernbert mpnet nomic_bert",
-    "seq2seq": "bart mbart mt5 t5 whisper",
+    "seq2seq": "bart bigbird_pegasus blenderbot blenderbot-small led longt5 m2m_100 marian mbart"
+    " mt5 mvp nllb-moe pegasus plbart switch_transformers t5 umt5 whisper",
 }
 # towers that are part of another model and are not counted alone
 _PARTS = frozenset({"siglip_vision_model", *MODULES["towers"].split()})

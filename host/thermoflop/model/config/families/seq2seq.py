@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.family import family
+from thermoflop.errors import InputError
+from thermoflop.model.config.family import at_least_zero, family, maybe, use
 
-_SIDES = {
-    "encoder_layers": 12,
-    "encoder_ffn_dim": 4096,
-    "encoder_attention_heads": 16,
-    "decoder_layers": 12,
-    "decoder_ffn_dim": 4096,
-    "decoder_attention_heads": 16,
-}
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.model.config.keys import Config
+
+# a step of a layer that no model has as many layers as
+LARGEST_COUNT = 10**9
+_HALVES = ("causal", "encoder", "decoder")
+
+
+def _sides(
+    encoder: int = 12, inner: int = 4096, heads: int = 16, decoder: int = 0
+) -> dict[str, int]:
+    """Layers, width and heads of both sides; as many layers in both unless said."""
+    layers = {"encoder_layers": encoder, "decoder_layers": decoder or encoder}
+    widths = {f"{side}_ffn_dim": inner for side in ("encoder", "decoder")}
+    return {**layers, **widths, **{f"{s}_attention_heads": heads for s in ("encoder", "decoder")}}
+
+
 family(
     "bart",
     reader="seq2seq",
     keys={
-        **_SIDES,
+        **_sides(),
         "vocab_size": 50265,
         "d_model": 1024,
         "max_position_embeddings": 1024,
@@ -92,4 +103,194 @@ family(
         "feed_forward_proj": "gated-gelu",
     },
     traits={"tied": True},  # MT5Config forces it: published files say false, and are tied
+)
+family("umt5", "mt5", keys={"num_decoder_layers": maybe(8)}, traits={"every_layer": True})
+
+
+def _summarizes(config: Config) -> bool:
+    """LongT5 with summaries of blocks: a second bias, and a norm in each layer of the encoder."""
+    kind = config["encoder_attention_type"]
+    if kind not in ("local", "transient-global"):
+        raise InputError(
+            f"encoder_attention_type is {kind[:40]!r}: expected local or transient-global"
+        )
+    return bool(kind == "transient-global")
+
+
+# local attention and its summaries are counted in full, as every attention is
+family(
+    "longt5",
+    "t5",
+    keys={"encoder_attention_type": "local"},
+    traits={"tied": True, "summaries": _summarizes},
+    ignored=("local_radius", "global_block_size"),
+)
+
+
+def _switch_mixtures(config: Config) -> tuple[tuple[int, int, int], ...]:
+    """Every so many layers one is a mixture, from the second on; with one in one, all are."""
+    sides = []
+    for side, layers in (("encoder", "num_layers"), ("decoder", "num_decoder_layers")):
+        count = config[layers] or config["num_layers"]
+        sparse = config[f"num_sparse_{side}_layers"]
+        step = count // sparse if sparse else count
+        several = len(range(1, count, step)) if step > 1 else count * step
+        sides.append((several, config["num_experts"], 1))
+    return tuple(sides)
+
+
+family(
+    "switch_transformers",
+    "t5",
+    keys={
+        "d_model": 768,
+        "num_layers": 12,
+        "num_decoder_layers": maybe(12),
+        "num_heads": 12,
+        "num_sparse_encoder_layers": at_least_zero(3),
+        "num_sparse_decoder_layers": at_least_zero(3),
+        "num_experts": 8,
+        "router_bias": False,
+    },
+    traits={
+        "gated": False,
+        "mixtures": _switch_mixtures,
+        "router_bias": use("router_bias"),
+        "tables_tied": use("tie_word_embeddings"),
+        "half_keeps_tokens": True,
+        "classes": ("generation", "bare", "encoder"),
+    },
+    ignored=("expert_capacity", "router_ignore_padding_tokens", "add_router_probs"),
+)
+family(
+    "plbart",
+    "bart",
+    keys={"vocab_size": 50005, "d_model": 768, **_sides(6, 3072, 12)},
+    traits={"labels": 2, "classes": ("generation", "bare", "sequence", *_HALVES)},
+)
+family(
+    "mvp",
+    "bart",
+    keys={"vocab_size": 50267},
+    traits={"labels": 2},
+    ignored=("prompt_length", "prompt_mid_dim"),
+)
+family(
+    "blenderbot-small",
+    "bart",
+    keys={"d_model": 512, "max_position_embeddings": 512, **_sides(8, 2048)},
+    traits={"position_offset": 0, "classes": ("generation", "bare", *_HALVES)},
+)
+family(
+    "blenderbot",
+    "blenderbot-small",
+    keys={
+        "vocab_size": 8008,
+        "d_model": 2560,
+        "max_position_embeddings": 128,
+        **_sides(2, 10240, 32, 24),
+    },
+    traits={"embed_norm": False, "final_norm": True},
+)
+family(
+    "pegasus",
+    "blenderbot",
+    keys={
+        "vocab_size": 50265,
+        "d_model": 1024,
+        "max_position_embeddings": 1024,
+        **_sides(),
+    },
+    ignored=("static_position_embeddings", "extra_pos_embeddings"),
+)
+family(
+    "m2m_100",
+    "pegasus",
+    keys={"vocab_size": 128112},
+    traits={"positions": (0, 0), "classes": ("generation", "bare", "encoder", "decoder")},
+)
+family(
+    "nllb-moe",
+    "m2m_100",
+    keys={
+        "num_experts": 128,
+        "encoder_sparse_step": at_least_zero(4),
+        "decoder_sparse_step": at_least_zero(4),
+        "router_bias": False,
+    },
+    traits={
+        "mixtures": lambda config: tuple(
+            (
+                config[f"{side}_layers"] // (config[f"{side}_sparse_step"] or LARGEST_COUNT),
+                config["num_experts"],
+                2,
+            )
+            for side in ("encoder", "decoder")
+        ),
+        "router_bias": use("router_bias"),
+    },
+    ignored=(
+        "expert_capacity",
+        "second_expert_policy",
+        "router_ignore_padding_tokens",
+        "normalize_router_prob_before_dropping",
+        "batch_prioritized_routing",
+        "moe_eval_capacity_token_fraction",
+        "moe_token_dropout",
+    ),
+)
+
+
+def _marian_tables(config: Config) -> bool:
+    """One table for both languages; two of different sizes are not described."""
+    if not config["share_encoder_decoder_embeddings"]:
+        raise InputError("marian with a vocabulary of its own for each language is not understood")
+    return bool(config["tie_word_embeddings"])
+
+
+family(
+    "marian",
+    "pegasus",
+    keys={
+        "vocab_size": 58101,
+        "decoder_vocab_size": None,
+        "share_encoder_decoder_embeddings": True,
+    },
+    traits={"final_norm": False, "tables_tied": _marian_tables},
+)
+family(
+    "bigbird_pegasus",
+    "bart",
+    keys={
+        "vocab_size": 96103,
+        "max_position_embeddings": 4096,
+        "use_bias": False,
+        **_sides(16),
+    },
+    traits={
+        "bias": lambda config: (config["use_bias"], config["use_bias"]),
+        "position_offset": 0,
+        "labels": 2,
+        "causal_tied": False,
+    },
+    # a sequence of up to (5 + 2 random blocks) blocks is attended in full, as counted here
+    ignored=("attention_type", "block_size", "num_random_blocks"),
+)
+family(
+    "led",
+    "bart",
+    keys={"max_encoder_position_embeddings": 16384, "max_decoder_position_embeddings": 1024},
+    drop=("max_position_embeddings",),
+    traits={
+        "positions": lambda config: (
+            config["max_encoder_position_embeddings"],
+            config["max_decoder_position_embeddings"],
+        ),
+        "position_offset": 0,
+        "labels": 2,
+        "watches": True,
+        "classes": ("generation", "bare", "question", "encoder", "decoder"),
+    },
+    # the window narrows what is attended, not what is counted: every query meets every key
+    ignored=("attention_window",),
 )
