@@ -12,6 +12,11 @@ REFUSED = {
     "chatglm": "its code lives outside transformers; its successors glm and glm4 can be counted",
     "qwen": "its code lives outside transformers; qwen2 and qwen3 can be counted",
     "internlm2": "its code lives outside transformers; a config in the llama format can be counted",
+    "blt": "a patcher and three transformers on bytes and patches are not described here",
+    "cpmant": "its prompt tokens, which lengthen every input, are not described here",
+    "jetmoe": "attention whose projections are a mixture of experts is not described here",
+    "longcat_flash": "experts that compute nothing make the work of a token depend on the token",
+    "xlnet": "relative attention over twice the length is not described here",
     "rwkv": "its time mixing is not described here",
     "recurrent_gemma": "its gated linear recurrence is not described here",
 }

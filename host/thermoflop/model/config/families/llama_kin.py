@@ -164,3 +164,8 @@ family(
     drop=("mlp_bias",),
 )
 family("vaultgemma", "gemma2", traits={"layer_norms": 2})
+family(
+    "emu3_text_model",
+    "llama",
+    keys={"vocab_size": 184622, "intermediate_size": 14336, "num_key_value_heads": maybe(8)},
+)

@@ -222,6 +222,10 @@ family(
         "o_bias": False,
         "up_bias": False,
         "qk_norm": lambda config: "head" if config["use_qk_norm"] else None,
+        # cut to a whole number, as in the class, whose own defaults do not divide
+        "head_dim": lambda config: (
+            config["head_dim"] or config["hidden_size"] // config["num_attention_heads"]
+        ),
     },
     drop=("mlp_bias",),
     aliases={"num_local_experts": "n_routed_experts", "num_experts": "n_routed_experts"},

@@ -1,0 +1,204 @@
+"""Latent attention outside DeepSeek's own line, and two kinds of late mixtures.
+
+Defaults and structure are those of the classes of transformers 5.24.
+"""
+
+from __future__ import annotations
+
+from thermoflop.base.record import replace
+from thermoflop.model.architecture.mixers import LatentAttention
+from thermoflop.model.architecture.parts import Vector
+from thermoflop.model.config.families import recurrent  # noqa: F401 - qwen3_next is there
+from thermoflop.model.config.families.expert_kin import experts
+from thermoflop.model.config.families.latent import latent_attention
+from thermoflop.model.config.families.own_parts import output_gate
+from thermoflop.model.config.families.patterns import (
+    from_layer_types,
+    sparse_after_first,
+    sparse_by_mlp_types,
+)
+from thermoflop.model.config.family import at_least_zero, family, maybe, names, use
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from thermoflop.model.config.keys import Config
+
+DENSE = {
+    "experts": 0,
+    "top_k": 0,
+    "expert_inner": None,
+    "shared_inner": 0,
+    "shared_bias": False,
+    "sparse": None,
+}
+MIXTURE_KEYS = (
+    "n_routed_experts",
+    "n_shared_experts",
+    "num_experts_per_tok",
+    "moe_intermediate_size",
+    "first_k_dense_replace",
+    "moe_layer_freq",
+)
+family(
+    "youtu",
+    "deepseek_v3",
+    keys={
+        "vocab_size": 128256,
+        "hidden_size": 2048,
+        "intermediate_size": 6144,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 16,
+        "tie_word_embeddings": True,
+    },
+    traits=DENSE,
+    drop=MIXTURE_KEYS,
+    ignored=(*MIXTURE_KEYS, "embedding_initializer_range", "mlp_bias"),
+)
+
+
+def _minicpm_attention(config: Config) -> LatentAttention:
+    """Values are as wide as hidden / heads where ``v_head_dim`` is absent."""
+    width = config["v_head_dim"] or config["hidden_size"] // config["num_attention_heads"]
+    return replace(latent_attention(config), value_dim=width)
+
+
+family(
+    "minicpm3",
+    "youtu",
+    keys={
+        "vocab_size": 73448,
+        "hidden_size": 2560,
+        "intermediate_size": 6400,
+        "num_hidden_layers": 62,
+        "num_attention_heads": 40,
+        "kv_lora_rank": 256,
+        "q_lora_rank": maybe(768),
+        "qk_nope_head_dim": 64,
+        "qk_rope_head_dim": 32,
+        "v_head_dim": None,
+        "mlp_bias": False,
+    },
+    traits={"mla": _minicpm_attention, "up_bias": use("mlp_bias")},
+    ignored=("dim_model_base", "scale_depth", "scale_emb"),
+)
+family(
+    "sarvam_mla",
+    "deepseek_v3",
+    keys={
+        "vocab_size": 262144,
+        "hidden_size": 4096,
+        "intermediate_size": 16384,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 64,
+        "q_lora_rank": None,
+        "n_routed_experts": 128,
+        "first_k_dense_replace": at_least_zero(1),
+    },
+    aliases={"num_shared_experts": "n_shared_experts"},
+    ignored=("q_head_dim",),
+)
+family(
+    "axk1",
+    "deepseek_v3",
+    keys={
+        "vocab_size": 163840,
+        "num_attention_heads": 64,
+        "q_lora_rank": 1536,
+        "n_routed_experts": 192,
+        "first_k_dense_replace": at_least_zero(1),
+        "mlp_layer_types": names(),
+    },
+    traits={
+        "moe_norms": 1,
+        "sparse": lambda config: (
+            sparse_by_mlp_types(config) if config["mlp_layer_types"] else sparse_after_first(config)
+        ),
+    },
+)
+
+
+def _beam_kinds(config: Config) -> Sequence[str]:
+    """Every sixth layer attends to everything, and the last one."""
+    layers = config["num_hidden_layers"]
+    return from_layer_types(config, layers) or [
+        "sliding" if (index + 1) % 6 and index + 1 < layers else "full" for index in range(layers)
+    ]
+
+
+family(
+    "beam",
+    "llama",
+    keys={
+        "vocab_size": 151936,
+        "hidden_size": 5120,
+        "intermediate_size": 20480,
+        "num_hidden_layers": 52,
+        "num_attention_heads": 48,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "sliding_window": maybe(512),
+        "layer_types": names(),
+        "mlp_layer_types": names(),
+        "num_experts": 256,
+        "num_experts_per_tok": 8,
+        "moe_intermediate_size": 2560,
+    },
+    traits={
+        **experts("num_experts", "num_experts_per_tok", "moe_intermediate_size"),
+        "window": use("sliding_window"),
+        "qk_norm": "head",
+        "layer_norms": 4,
+        "up_bias": False,
+        "attention_extras": lambda config, heads, kv_heads, dim: (
+            *output_gate(config, heads, kv_heads, dim),
+            Vector("gate_bias", "attn", heads, bias=True),
+        ),
+        "kinds": _beam_kinds,
+        "sparse": lambda config: (
+            sparse_by_mlp_types(config)
+            if config["mlp_layer_types"]
+            else [index >= 3 for index in range(config["num_hidden_layers"])]
+        ),
+    },
+    drop=("mlp_bias",),
+)
+
+
+def _lara_kinds(config: Config) -> Sequence[str]:
+    """Five layers, again and again."""
+    pattern, layers = (
+        ("linear", "sliding", "linear", "full", "sliding"),
+        config["num_hidden_layers"],
+    )
+    return from_layer_types(config, layers) or [pattern[index % 5] for index in range(layers)]
+
+
+family(
+    "lara_mini",
+    "qwen3_next",
+    keys={
+        "vocab_size": 151936,
+        "hidden_size": 1024,
+        "num_hidden_layers": 34,
+        "num_key_value_heads": 4,
+        "head_dim": 128,
+        "tie_word_embeddings": True,
+        "sliding_window": 512,
+        "linear_num_key_heads": 8,
+        "linear_num_value_heads": 16,
+        "num_experts": 128,
+        "num_experts_per_tok": 4,
+    },
+    traits={
+        "kinds": _lara_kinds,
+        "window": use("sliding_window"),
+        "output_gate": False,
+        "shared_gate": False,
+        "sparse": None,
+        "inner": None,
+    },
+    drop=("intermediate_size", "full_attention_interval", "decoder_sparse_step", "mlp_only_layers"),
+    ignored=("intermediate_size",),
+)
