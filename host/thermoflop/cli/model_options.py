@@ -21,13 +21,16 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     add("--ignore", metavar="KEY", action="append", default=[],
         help="a config key that changes no count, although it looks like it; may be repeated",
     )  # fmt: skip
+    add("--as", dest="family", metavar="FAMILY",
+        help="count a model_type that is not known as this family, if it has exactly its keys",
+    )  # fmt: skip
 
 
 def load(args: argparse.Namespace) -> Model:
     """The model that the arguments name."""
     from thermoflop.model.load import load_model
 
-    return load_model(args.model, ignore=args.ignore)
+    return load_model(args.model, ignore=args.ignore, family=args.family)
 
 
 def add_conventions(parser: argparse.ArgumentParser) -> None:

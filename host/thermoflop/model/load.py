@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.architecture.quantization import Quantization
+    from thermoflop.model.config.family import Family
     from thermoflop.model.config.source import Source
 
 TOWER_ROLES = frozenset({"image", "audio", "video"})
@@ -25,7 +26,9 @@ POSITION_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx
 
 
 def load_model(
-    source: str | PathLike[str] | Mapping[str, Any], ignore: str | Iterable[str] = ()
+    source: str | PathLike[str] | Mapping[str, Any],
+    ignore: str | Iterable[str] = (),
+    family: str | None = None,
 ) -> Model:
     """Describe a model from its configuration. No weights are read, and nothing is downloaded.
 
@@ -35,6 +38,8 @@ def load_model(
             Hugging Face id; an ``owner/name`` in the user's local cache is read from there.
         ignore: a key, or several, that change no count although they look like it; none by
             default.
+        family: the known family that a ``model_type`` nobody knows is counted as, where its keys
+            are exactly that family's; its name then says so. None (default): never.
 
     Returns:
         The model.
@@ -42,7 +47,8 @@ def load_model(
     Raises:
         InputError: for what is no configuration, or a value that is not what it should be.
         UnknownModel: an InputError, for a name, a ``model_type`` or a key that is not understood.
-        UsageError: for an ``ignore`` that is no key of the configuration.
+        UsageError: for an ``ignore`` that is no key of the configuration, or a ``family`` that is
+            none, or is said of a type that is known.
 
     Example:
         >>> import thermoflop as tf
@@ -62,7 +68,7 @@ catalogue; the nearest name is llama-3-8b; `thermoflop models` lists the names
     absent = sorted(str(key) for key in ignored if key not in raw and not _within(raw, key))
     if absent:
         raise UsageError(f"ignore={absent[0]!r:.60} is no key of {name or 'this configuration'}")
-    return read_model(raw, name, found.origin, ignored, found)
+    return read_model(raw, name, found.origin, ignored, found, family)
 
 
 def _within(raw: Mapping[str, Any], key: str) -> bool:
@@ -76,25 +82,42 @@ def read_model(
     origin: str = "",
     ignored: frozenset[str] = frozenset(),
     found: Source | None = None,
+    counted_as: str | None = None,
 ) -> Model:
     """The Model of a configuration that has been read already."""
-    name_of_family = _model_type(raw)
-    family = find_family(name_of_family) if name_of_family in FAMILY_NAMES else None
-    if family is None:
-        raise _unknown_family(raw)
+    family, asked = _family_of(raw, counted_as, ignored)
     config = Config(family, raw, ignored)
     description = reader_of(family.reader)(config)
     config.check_all()
     quantization, formats = _quantization(raw, description, found)
+    name = name or str(raw.get("_name_or_path") or family.name)
     return Model(
-        name or str(raw.get("_name_or_path") or family.name),
+        f"{name} as {family.name}" if asked else name,
         family.name,
         description,
         _max_positions(config, description),
         origin,
-        (*_notes(config, description), *formats),
+        (*asked, *_notes(config, description), *formats),
         quantization,
     )
+
+
+def _family_of(
+    raw: Mapping[str, Any], counted_as: str | None, ignored: frozenset[str]
+) -> tuple[Family, tuple[str, ...]]:
+    """The family of a configuration, and a sentence where it is the user who says so."""
+    if counted_as is not None:
+        from thermoflop.model.config.as_family import chosen_family
+
+        family = chosen_family(raw, counted_as, ignored)
+        own = raw.get("model_type")
+        said = f"model_type {own!r:.60} is not known and is counted as {counted_as}, as asked"
+        return family, () if own == counted_as else (said,)
+    name = _model_type(raw)
+    known = find_family(name) if name in FAMILY_NAMES else None
+    if known is None:
+        raise _unknown_family(raw)
+    return known, ()
 
 
 def _quantization(
@@ -136,6 +159,14 @@ def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
     name = str(raw["model_type"])
     if name in REFUSED:
         return UnknownModel(f"model_type {name!r} is not counted: {REFUSED[name]}")
+    from thermoflop.model.config.as_family import fitting_family
+
+    fits = fitting_family(raw)
+    if fits is not None:
+        return UnknownModel(
+            f"model_type {name[:60]!r} is not known, but its keys are exactly those of {fits}: "
+            f"--as {fits} (family={fits!r}) counts it so"
+        )
     near = nearest(name, FAMILY_NAMES) or "llama"
     inner = raw.get("text_config")
     if isinstance(inner, dict) and inner.get("model_type") in FAMILY_NAMES:

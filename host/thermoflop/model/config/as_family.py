@@ -1,0 +1,85 @@
+"""An unknown ``model_type`` whose keys are exactly those of a known family.
+
+Code that comes with a model names its own type, and is often a known one: its configuration then
+has the keys of that family and no other. Whoever knows that may say so; it is never concluded.
+"""
+
+from __future__ import annotations
+
+from thermoflop.errors import InputError, UnknownModel, UsageError
+from thermoflop.model.config.families import FAMILY_NAMES, find_family
+from thermoflop.model.config.ignored_keys import changes_nothing
+from thermoflop.model.config.keys import Config
+from thermoflop.model.config.readers import reader_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from thermoflop.model.config.family import Family
+
+# Where several families fit equally well, the plainest first.
+_PLAIN = ("llama", "gpt2", "gpt_neox", "mixtral", "deepseek_v3", "bert")
+
+
+def chosen_family(raw: Mapping[str, Any], wanted: str, ignored: frozenset[str]) -> Family:
+    """The family that the user says an unknown type is of.
+
+    UsageError for a name that is no family, or a type that is known; UnknownModel for keys that
+    are not exactly the family's.
+    """
+    from thermoflop.base.messages import nearest
+
+    if wanted not in FAMILY_NAMES:
+        near = nearest(str(wanted), FAMILY_NAMES) or "llama"
+        raise UsageError(f"{wanted!r:.60} is no family that is known; the nearest is {near}")
+    own = raw.get("model_type")
+    if own in FAMILY_NAMES and own != wanted:
+        raise UsageError(f"model_type {own!r} is known and counted as what it is, not as {wanted}")
+    family = find_family(wanted)
+    if family is None:
+        raise UsageError(f"{wanted!r} is no family that is counted alone")
+    if own != wanted:
+        reason = misfit(family, raw, ignored)
+        if reason:
+            raise UnknownModel(f"this configuration is not one of {wanted}: {reason}")
+    return family
+
+
+def misfit(family: Family, raw: Mapping[str, Any], ignored: frozenset[str]) -> str:
+    """Why the keys are not exactly the family's; empty where they are."""
+    names = family.keys.keys() | family.aliases.keys() | family.overriding.keys()
+    for key, value in raw.items():
+        known = key in names or key in family.ignored or key in ignored
+        if not known and not changes_nothing(key, value):
+            return f"{key[:60]} is no key of it"
+    given = {family.overriding.get(key, family.aliases.get(key, key)) for key in raw}
+    for key, rule in family.keys.items():
+        size = rule.kind == "count" and not rule.nullable and rule.least > 0 and rule.default > 1
+        if size and key not in given:
+            return f"{key} is missing"
+    return ""
+
+
+def fitting_family(raw: Mapping[str, Any]) -> str | None:
+    """The family that has exactly these keys and the most of them, or None."""
+    best: tuple[int, bool, str] | None = None
+    for name in FAMILY_NAMES:
+        family = find_family(name)
+        if family is None or misfit(family, raw, frozenset()) or not _reads(family, raw):
+            continue
+        rank = (sum(key in family.keys for key in raw), name in _PLAIN, name)
+        best = rank if best is None or rank[:2] > best[:2] else best
+    return best[2] if best else None
+
+
+def _reads(family: Family, raw: Mapping[str, Any]) -> bool:
+    """Whether the family makes a model of it."""
+    try:
+        config = Config(family, raw, frozenset())
+        reader_of(family.reader)(config)
+        config.check_all()
+    except InputError:
+        return False
+    return True
