@@ -54,12 +54,16 @@ def misfit(family: Family, raw: Mapping[str, Any], ignored: frozenset[str]) -> s
         known = key in names or key in family.ignored or key in ignored
         if not known and not changes_nothing(key, value):
             return f"{key[:60]} is no key of it"
+    sizes = [
+        key
+        for key, rule in family.keys.items()
+        if rule.kind == "count" and not rule.nullable and rule.least > 0 and rule.default > 1
+    ]
+    if len(sizes) < 3:  # a wrapper, whose sizes are in a configuration inside it
+        return "it has no sizes of its own"
     given = {family.overriding.get(key, family.aliases.get(key, key)) for key in raw}
-    for key, rule in family.keys.items():
-        size = rule.kind == "count" and not rule.nullable and rule.least > 0 and rule.default > 1
-        if size and key not in given:
-            return f"{key} is missing"
-    return ""
+    missing = [key for key in sizes if key not in given]
+    return f"{missing[0]} is missing" if missing else ""
 
 
 def fitting_family(raw: Mapping[str, Any]) -> str | None:
