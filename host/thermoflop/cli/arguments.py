@@ -49,6 +49,8 @@ _SHARED: dict[str, dict[str, Any]] = {
         "choices": ("auto", "none", "sim"), "default": "auto", "help": "GPU telemetry (auto)",
     },
     "--in": {"dest": "where", "type": path, "default": "runs", "metavar": "DIR", "help": "(runs)"},
+    "--audio": {"metavar": "S", "help": "a clip in each prompt, such as 30s"},
+    "--images": {"metavar": "NxWxH", "help": "images in each prompt, such as 2x1024x768"},
     "--json": {"action": "store_true", "help": "one JSON object"},
     "--label": {"action": "append", "default": [], "metavar": "KEY=VALUE"},
     "--out": {"type": path, "default": "runs", "metavar": "DIR", "help": "where runs go (runs)"},

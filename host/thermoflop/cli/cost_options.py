@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 PROMPT, GENERATE, SEQUENCE = 1024, 128, 2048  # tokens, by default
 _INFERENCE = (
     "devices", "tp", "pp", "dp", "ep", "cp", "batch", "prompt", "generate", "dtype", "kv_dtype",
-    "profile", "page",
+    "profile", "page", "images", "audio",
 )  # fmt: skip
 _HARDWARE = ("--hardware", "--gpu")
 

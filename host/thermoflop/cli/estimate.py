@@ -18,6 +18,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--prefix", type=int, default=0, metavar="N", help="prompt tokens cached")
     add("--chunk", type=int, metavar="N", help="prompt tokens read at once")
     add_shared(parser, "--page")
+    add_shared(parser, "--images")
+    add_shared(parser, "--audio")
     overlap = "share of the network's time that hides behind computing (0)"
     add_option(parser, "--comm-overlap", type=float, default=0.0, metavar="S", help=overlap)
     add("--draft", metavar="MODEL", help="draft tokens with a smaller model")

@@ -14,6 +14,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_inference(parser)
     add_shared(parser, "--page")
+    add_shared(parser, "--images")
+    add_shared(parser, "--audio")
     parser.add_argument("--svg", metavar="FILE", help="draw the memory as a bar")
     add_shared(parser, "--json")
 

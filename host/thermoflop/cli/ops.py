@@ -18,7 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     one.add_argument("--encode", type=int, metavar="N", help="the encoder alone on N positions")
     step.add_argument("--batch", type=int, default=1, metavar="B", help="sequences (default 1)")
     step.add_argument("--encoder", type=int, metavar="N", help="source of an encoder-decoder")
-    step.add_argument("--images", type=int, metavar="N", help="images, for a model that sees")
+    sees = "images, for a model that sees; 2x1024x768 adds their tokens"
+    step.add_argument("--images", type=images, metavar="N[xWxH]", help=sees)
+    add_shared(step, "--audio")
     add_conventions(parser)
     add_formats(parser)
     output = parser.add_mutually_exclusive_group()
@@ -26,12 +28,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--csv", action="store_true", help="one line an operator, exact numbers")
 
 
+def images(text: str) -> int | str:
+    """A number of images, or their count, width and height."""
+    return int(text) if text.isdecimal() and len(text) < 9 else text
+
+
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
     from thermoflop.model.report import table_report
 
     model = load(args)
-    options = {**options_of(args), "images": args.images}
+    options = {**options_of(args), "images": args.images, "audio": args.audio}
     table = model.step_table(
         args.prefill, args.decode, args.encode, args.batch, args.encoder, **options
     )

@@ -65,7 +65,8 @@ class Model(Sizes):
         cached: Number = 0,
         encoder: Number = 0,
         *,
-        images: Number | None = None,
+        images: Number | str | None = None,
+        audio: str | float | None = None,
         encode: bool | None = None,
         attention: str = "full",
         logits: str = "all",
@@ -86,7 +87,11 @@ class Model(Sizes):
             new: tokens of each sequence that are run.
             cached: tokens of each sequence in the cache already.
             encoder: source positions of an encoder-decoder.
-            images: images in all, for a model that sees. None: one a sequence where it needs them.
+            images: for a model that sees, images in all, of the size that its tower is made for; or
+                what each sequence brings as ``2x1024x768`` (count x width x height in pixels).
+                None: one a sequence where the model cannot do without, else none.
+            audio: for a model that hears, the clip that each sequence brings: seconds, or ``30s``.
+                None: none.
             encode: whether the encoder runs in this step. None: where nothing is cached.
             attention: ``full`` (every query meets every key), ``windowed`` or ``causal``; this and
                 the next six are the conventions of counting, explained in ``Step``.
@@ -115,15 +120,22 @@ class Model(Sizes):
         """
         formats = choose_formats(dtype, weights, activations, cache)
         conventions = (attention, logits, mla, kernels, experts, expert_reads, convolution)
-        step = checked(Step(batch, new, cached, encoder, images, encode, *conventions))
+        description, heard = self.description, 0
+        if isinstance(images, str) or audio is not None:
+            from thermoflop.model.media import with_media
+
+            description, media = with_media(description, self.name, images, audio)
+            images = media.images * batch if isinstance(images, str) else images
+            heard = media.clips * batch
+        step = checked(Step(batch, new, cached, encoder, images, encode, *conventions, heard))
         self._check_fits(step)
-        sizes = (self.description.stacks[0].hidden, batch, new, cached, encoder, images or 0)
+        sizes = (description.stacks[0].hidden, batch, new, cached, encoder, images or 0)
         if all(type(size) is int for size in sizes):
-            operators = build_operators(self.description, step)
+            operators = build_operators(description, step)
             return OperatorTable(self.name, operators, step, formats)
         from thermoflop.model.operators.sweep import table_of
 
-        return table_of(self.name, self.description, step, formats)
+        return table_of(self.name, description, step, formats)
 
     def _check_fits(self, step: Step) -> None:
         """UsageError for a step that this kind of model cannot run."""
@@ -181,6 +193,9 @@ class Model(Sizes):
             >>> tf.load_model("gpt2").decode(1023).flops  # see ``operators``
             284812800
         """
+        if isinstance(options.get("images"), str):
+            del options["images"]  # what a prompt brought is in the cache
+        options.pop("audio", None)
         return self.operators(batch, 1, cached, **{"encode": False, **options})
 
     def encode(self, tokens: Number, batch: Number = 1, **options: Any) -> OperatorTable:
@@ -225,7 +240,8 @@ class Model(Sizes):
             encode: positions, for a step of the encoder alone. None: no such step.
             batch: sequences, 1 by default.
             encoder: source positions of an encoder-decoder. None: as long as the prompt.
-            **options: the other arguments of ``operators``, by name.
+            **options: the other arguments of ``operators``, by name. The tokens of ``images`` of
+                a size and of ``audio`` come on top of ``prefill`` or ``decode``.
 
         Returns:
             The operator table of ``encode`` if it is given, else ``decode``, else the prompt.
@@ -246,9 +262,18 @@ class Model(Sizes):
             options["encoder"] = encoder if encoder is not None else fixed or tokens
         elif encoder is not None:
             options["encoder"] = encoder
+        brought = self._brought(**options)
         if decode is not None:
-            return self.decode(decode, batch, **options)
-        return self.prefill(tokens, batch, **options)
+            return self.decode(decode + brought, batch, **options)
+        return self.prefill(tokens + brought, batch, **options)
+
+    def _brought(self, images: object = None, audio: Any = None, **_options: Any) -> int:
+        """Tokens of images and sound that come on top of a prompt's text."""
+        if not isinstance(images, str) and audio is None:
+            return 0
+        from thermoflop.model.media import with_media
+
+        return with_media(self.description, self.name, images, audio)[1].tokens
 
     @property
     def default_tokens(self) -> int:

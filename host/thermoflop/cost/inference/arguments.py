@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.number import kind_of
-from thermoflop.base.record import record
+from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.hardware.device import Device
 from thermoflop.errors import UsageError
+from thermoflop.model.media import Media, with_media
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -24,13 +25,17 @@ LARGEST_PAGE = 2**20
 
 @record
 class Workload:
-    """The sizes of a question: sequences, prompt, generated and already cached tokens."""
+    """The sizes of a question: sequences, prompt, generated and already cached tokens.
+
+    The prompt's tokens include those of its images and sound, ``media``.
+    """
 
     batch: Number
     prompt: Number
     generate: Number
     prefix: Number
     page: int | None = None
+    media: Media = Media()
 
 
 def validate_arguments(
@@ -41,9 +46,15 @@ def validate_arguments(
     generate: Number,
     prefix: Number = 0,
     page: int | None = None,
+    *,
+    images: str | None = None,
+    audio: str | float | None = None,
 ) -> tuple[Model, Device, Workload]:
-    """The model, the device and the sizes, or UsageError naming the value that makes no sense."""
-    known = as_model(model)
+    """The model, the device and the sizes, or UsageError naming the value that makes no sense.
+
+    The tokens of ``images`` and ``audio`` are added to the prompt.
+    """
+    known, media = perceived(as_model(model), images, audio)
     device = as_device(hardware)
     sizes = {"batch": batch, "prompt": prompt, "generate": generate, "prefix": prefix}
     least = {"batch": 1, "prompt": 1, "generate": 0, "prefix": 0}
@@ -53,10 +64,11 @@ def validate_arguments(
         page = checked_whole("page", page, 1, LARGEST_PAGE)
     if known.is_encoder and _any(carried["generate"]):
         raise UsageError(f"{known.name} encodes in one step: it generates nothing, say generate=0")
+    carried["prompt"] = carried["prompt"] + media.tokens
     _check_positions(known, carried["prompt"], carried["generate"])
     if _any(carried["prefix"] >= carried["prompt"]) and _any(carried["prefix"]):
         raise UsageError(f"prefix={prefix!r:.40} is not shorter than prompt={prompt!r:.40}")
-    return known, device, Workload(**carried, page=page)
+    return known, device, Workload(**carried, page=page, media=media)
 
 
 def as_model(model: Model | str | PathLike[str] | dict[str, Any]) -> Model:
@@ -68,6 +80,18 @@ def as_model(model: Model | str | PathLike[str] | dict[str, Any]) -> Model:
     from thermoflop.model.load import load_model
 
     return load_model(model)
+
+
+def perceived(model: Model, images: str | None, audio: str | float | None) -> tuple[Model, Media]:
+    """The model with its towers on what each prompt brings, and what that comes to."""
+    if images is None and audio is None:
+        return model, Media()
+    if images is not None and not isinstance(images, str):
+        raise UsageError(f"images={images!r:.40} has no size: expected such as 2x1024x768")
+    description, media = with_media(model.description, model.name, images, audio)
+    if model.description.stack("decoder") is None or model.is_encoder:
+        raise UsageError(f"{model.name} reads no prompt that images or sound could be part of")
+    return replace(model, description=description), media
 
 
 def checked_size(name: str, value: Number, least: int) -> Number:

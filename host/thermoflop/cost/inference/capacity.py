@@ -108,6 +108,8 @@ def fit(
     dtype: str = "bf16",
     kv_dtype: str | None = None,
     page: int | None = None,
+    images: str | None = None,
+    audio: str | float | None = None,
 ) -> Fit:
     """What fits in memory: this run, the largest batch, the longest context, the fewest devices.
 
@@ -131,6 +133,10 @@ def fit(
         kv_dtype: number format of the cache: fp32, bf16, fp16, fp8, int8 or int4. None: as wide as
             the activations.
         page: tokens in a block of a paged cache. None: as many tokens as there are.
+        images: what each prompt brings for a model that sees, as ``2x1024x768``: count x width x
+            height in pixels; their tokens come on top of ``prompt``. None: no images.
+        audio: the clip that each prompt brings for a model that hears: seconds, or ``30s``; its
+            tokens come on top as well. None: no sound.
 
     Returns:
         What fits, with the memory of this run.
@@ -152,7 +158,10 @@ def fit(
     """
     batch, prompt = checked_whole("batch", batch, 1), checked_whole("prompt", prompt, 1)
     generate = checked_whole("generate", generate, 0)
-    known, device, workload = validate_arguments(model, hardware, batch, prompt, generate, 0, page)
+    known, device, workload = validate_arguments(
+        model, hardware, batch, prompt, generate, 0, page, images=images, audio=audio
+    )
+    prompt = workload.prompt
     plan = choose_layout(devices, tp, pp, dp, ep, cp)
     if batch % dp:
         raise UsageError(f"dp={dp} does not divide batch={batch}")

@@ -63,6 +63,8 @@ def estimate(
     chunk: int | None = None,
     page: int | None = None,
     overlap: float = 0.0,
+    images: str | None = None,
+    audio: str | float | None = None,
 ) -> Estimate:
     """Time, memory and energy of reading a prompt and generating tokens after it.
 
@@ -96,6 +98,10 @@ def estimate(
         chunk: prompt tokens that are read at once. None: as many as the profile's engine reads.
         page: tokens in a block of a paged cache. None: as many tokens as there are.
         overlap: share of the network's time that hides behind computing, 0.0 (default) to 1.0.
+        images: what each prompt brings for a model that sees, as ``2x1024x768``: count x width x
+            height in pixels; their tokens come on top of ``prompt``. None: no images.
+        audio: the clip that each prompt brings for a model that hears: seconds, or ``30s``; its
+            tokens come on top as well. None: no sound.
 
     Returns:
         The estimate: seconds with bound and interval, bytes, joules, and what they rest on.
@@ -122,15 +128,16 @@ def estimate(
     from thermoflop.cost.inference.arguments import checked_size, validate_arguments
 
     known, device, workload = validate_arguments(
-        model, hardware, batch, prompt, generate, prefix, page
+        model, hardware, batch, prompt, generate, prefix, page, images=images, audio=audio
     )
     plan = choose_layout(devices, tp, pp, dp, ep, cp, overlap=overlap)
     precision = choose_precision(dtype, kv_dtype)
     if chunk is not None:
         checked_size("chunk", chunk, 1)
     setting = Setting(
-        known, device, plan, precision, find_profile(profile), prefix=workload.prefix, chunk=chunk
-    )
+        known, device, plan, precision, find_profile(profile), prefix=workload.prefix, chunk=chunk,
+        media=workload.media,
+    )  # fmt: skip
     _check_replicas(workload.batch, dp)
     return in_blocks(setting, workload)
 

@@ -167,6 +167,12 @@ def _energy(estimate: Estimate) -> Grid:
     return column("energy", title, lines, "expected")
 
 
+def _brought(estimate: Estimate) -> str:
+    """How much of the prompt is images and sound."""
+    tokens = estimate.setting.media.tokens
+    return f" ({tokens} of them images or sound)" if tokens else ""
+
+
 # What the terminal calls the rates of the sheet, in its order.
 _RATES = (("prompt tokens", "/s"), ("while decoding", "tokens/s"), ("overall", "tokens/s"))
 
@@ -187,7 +193,10 @@ def estimate_text(estimate: Estimate) -> str:
             f"{estimate.model_name} on {plan.devices} x {estimate.device.name} ({plan.label}), "
             f"{estimate.precision.name}"
         ),
-        f"batch {estimate.batch}, prompt {estimate.prompt}, {estimate.generate} generated",
+        (
+            f"batch {estimate.batch}, prompt {estimate.prompt}{_brought(estimate)}, "
+            f"{estimate.generate} generated"
+        ),
         "",
         table([["", "bound", "expected", "80 % interval"], *time_rows]),
         "",

@@ -13,6 +13,8 @@ from thermoflop.cost.roofline.span import Span
 from thermoflop.cost.work.share import Share
 from thermoflop.cost.work.steps import decode_step, prefill_step, prompt_steps
 from thermoflop.cost.work.work import window_ends
+from thermoflop.model.media import Media
+from thermoflop.model.operators.step import Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from thermoflop.cost.work.steps import Weighted
     from thermoflop.cost.work.work import Work
     from thermoflop.model.model import Model
-    from thermoflop.model.operators.step import Step
 
 
 # Contexts between which measured times are taken to grow evenly.
@@ -43,6 +44,7 @@ class Setting:
         profile: the engine, its fitted rates and their intervals.
         prefix: tokens of the prompt that are cached already.
         chunk: tokens of a prompt that are read at once; None reads all of them.
+        media: images and sound that each prompt brings.
         share: the part of the model that one device holds.
         rates: what is expected of the device, in seconds for each kind of work.
         limits: what the bound is made with.
@@ -59,9 +61,10 @@ class Setting:
         *,
         prefix: Number = 0,
         chunk: int | None = None,
+        media: Media | None = None,
     ) -> None:
         self.model, self.device, self.plan, self.precision = model, device, plan, precision
-        self.profile, self.prefix = profile, prefix
+        self.profile, self.prefix, self.media = profile, prefix, media or Media()
         self.chunk = profile.engine.chunk if chunk is None else chunk
         self.share = Share(model.description, plan, precision)
         efficiency = profile.efficiency(device, precision)
@@ -79,13 +82,20 @@ class Setting:
 
     def prompt_steps(self, new: Number, batch: Number, cached: Number = 0) -> Weighted:
         """The steps that read a prompt, each with how often it runs."""
-        return prompt_steps(
+        steps = prompt_steps(
             new, batch, cached, chunk=self.chunk, stages=self.plan.pp, logits=self.logits
         )
+        return [(1.0, self._perceived(Step(batch, 0), batch)), *steps] if self.media else steps
+
+    def _perceived(self, step: Step, batch: Number) -> Step:
+        """The step with the towers on what each of the prompts brings."""
+        media = self.media
+        return replace(step, images=media.images * batch, audio=media.clips * batch)
 
     def whole_prompt(self, new: Number, batch: Number, cached: Number = 0) -> Step:
         """The prompt read at once: what the bound is made of."""
-        return prefill_step(new, batch, cached, self.logits)
+        step = prefill_step(new, batch, cached, self.logits)
+        return self._perceived(step, batch) if self.media else step
 
     def check_step(self, new: int, batch: Number, cached: Number) -> Step:
         """The step that checks ``new`` drafted tokens: logits at every one of them."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.compressed import Streams
     from thermoflop.model.architecture.feedforward import FeedForward
+    from thermoflop.model.architecture.grid import Grid
     from thermoflop.model.architecture.mixers import Attention, Mixer
     from thermoflop.model.architecture.parts import Linear, Norm, Part, Vector
 
@@ -97,7 +98,9 @@ class Stack:
     ``decoder`` runs on the new tokens, ``encoder`` on the source, ``image`` on patches; no step
     runs ``video``. A ``decoder`` that is not ``causal`` is an encoder-only model. ``positions`` is
     given where the model fixes it (Whisper's source, image patches with their class token),
-    ``patches`` is the number of image patches, ``pooled`` what is left of them for the decoder.
+    ``patches`` is the number of image patches, ``pooled`` what is left of them for the decoder. An
+    image of some size is ``tiles`` of them by the rule of ``grid``, ``tokens`` of a prompt (None:
+    ``pooled``), and ``near`` pairs of patches that share a window.
     """
 
     role: str
@@ -109,6 +112,10 @@ class Stack:
     positions: Number | None = None
     patches: Number = 0
     pooled: Number = 0
+    tiles: Number = 1
+    tokens: Number | None = None
+    near: Number | None = None
+    grid: Grid | None = None
 
     def parts(self) -> Iterator[tuple[Number, Part]]:
         """Every part that holds parameters, with the number of sets of its weights."""

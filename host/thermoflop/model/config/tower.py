@@ -6,6 +6,7 @@ from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Layer, Placed, Run, Stack
+from thermoflop.model.architecture.grid import Grid, near_pairs
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Probe, Table, Vector
 from thermoflop.model.config import decoder
 from thermoflop.model.config.blocks import biased_mlp, layer_norm
@@ -44,6 +45,8 @@ DEFAULTS: dict[str, Any] = {
     "post_norm": False,
     "scales": 0,  # vectors that the branches of a layer are multiplied by
     "pooling": False,  # a learned query that attends to all (SigLIP)
+    "rule": ("fixed",),  # how an image becomes patches, and its limits: architecture.grid
+    "window": None,  # pixels of a side of the windows
     "windowed": 0,  # layers that attend within windows alone
     "tail": None,  # function of the configuration giving what follows the layers
 }
@@ -56,6 +59,10 @@ def read_tower(config: Config) -> Stack:
     traits = Traits(config, DEFAULTS)
     hidden, (rows, columns) = traits["hidden"], patch_grid(traits)
     patches, extra = rows * columns, traits["class_tokens"]
+    patch, (rule, *limits) = sides(traits["patch"], "patch_size"), traits["rule"]
+    window = traits["window"] // patch[0] if traits["window"] else 0
+    side = (rows * patch[0], columns * patch[1])
+    grid = Grid(rule, patch, side, limits=tuple(limits), window=window)
     return Stack(
         "image",
         hidden,
@@ -66,6 +73,8 @@ def read_tower(config: Config) -> Stack:
         positions=patches + extra,
         patches=patches,
         pooled=patches // traits["merge"] ** 2,
+        near=near_pairs(rows, columns, window) if window else None,
+        grid=grid,
     )
 
 

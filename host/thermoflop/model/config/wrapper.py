@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from thermoflop.base.record import replace
 from thermoflop.model.architecture.description import Description, Placed, Stack
+from thermoflop.model.architecture.grid import RESIZED
+from thermoflop.model.architecture.perceived import tower_on
 from thermoflop.model.config.readers import read_section, reader_of
-from thermoflop.model.config.tower import read_tower
+from thermoflop.model.config.tower import ANY_SIDE, read_tower
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,10 +53,15 @@ def _tower(config: Config, section: Section, project: Any, hidden: int) -> Stack
         return None
     stack = read_tower(inner)
     inner.check_all()
-    if project is None:
+    if project is not None:
+        stack = project(config, inner, stack, hidden)
+    if stack.grid is None:
         return stack
-    projected: Stack = project(config, inner, stack, hidden)
-    return projected
+    if "grid" in config.family.traits:
+        rule = config.family.traits["grid"](config)
+        stack = replace(stack, grid=replace(stack.grid, **rule))
+    any_size = stack.grid is not None and stack.grid.rule in RESIZED
+    return tower_on(stack, ANY_SIDE, ANY_SIDE) if any_size else stack
 
 
 def _tied(config: Config, rule: str, text: Config, described: Description) -> Description:

@@ -49,6 +49,8 @@ def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
         window = attention.window if attention.chunk is None else attention.chunk
         keys = keys_held(scope.cached, scope.new, window)
         pairs = pairs_under(scope, attention.window, attention.chunk)
+        if attention.near:
+            pairs = scope.near
     heads = attention.heads * attention.calls
     shape = (heads, attention.kv_heads, attention.head_dim, attention.value_width)
     yield from attend(scope, attention.group, shape, keys, pairs, cached=scope.causal)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from thermoflop.model.architecture.mixers import Mixer
     from thermoflop.model.operators.step import Step
 
-TOWERS = {"decoder": "decoder", "encoder": "encoder", "image": "vision"}
+TOWERS = {"decoder": "decoder", "encoder": "encoder", "image": "vision", "audio": "audio"}
 
 
 def build_operators(description: Description, step: Step) -> tuple[Operator, ...]:
@@ -44,10 +44,10 @@ def _stack_scope(description: Description, stack: Stack, step: Step) -> EmitCont
     source = source_positions(description, step)
     if stack.role == "video":
         return None
-    if stack.role == "image":
-        images = image_count(description, step)
-        where = (images, stack.positions, 0)
-        runs = not _is_zero(images)
+    if stack.role in ("image", "audio"):
+        inputs = image_count(description, step) if stack.role == "image" else step.audio
+        where = (inputs * stack.tiles, stack.positions, 0)
+        runs = not _is_zero(inputs)
     elif stack.role == "encoder":
         where = (step.batch, source, 0)
         runs = step.runs_encoder and not _is_zero(source)
@@ -58,9 +58,8 @@ def _stack_scope(description: Description, stack: Stack, step: Step) -> EmitCont
         return None
     sequences, new, cached = where
     tokens = sequences * new
-    return EmitContext(
-        step, TOWERS[stack.role], 1, sequences, new, cached, tokens, source, stack.causal
-    )
+    shape = (sequences, new, cached, tokens, source, stack.causal, stack.near)
+    return EmitContext(step, TOWERS[stack.role], 1, *shape)
 
 
 def source_positions(description: Description, step: Step) -> Number:

@@ -18,7 +18,8 @@ class EmitContext:
     """``new`` tokens of ``sequences`` sequences after ``cached`` ones, in ``times`` equal layers.
 
     ``tokens`` is sequences x new, the rows of every matrix product, worked out once. ``source`` is
-    the number of encoder positions that cross attention sees.
+    the number of encoder positions that cross attention sees, ``near`` the pairs of patches of an
+    image that share a window.
     """
 
     step: Step
@@ -30,6 +31,7 @@ class EmitContext:
     tokens: Number
     source: Number = 0
     causal: bool = True
+    near: Number | None = None
 
     @property
     def fused(self) -> bool:

@@ -79,6 +79,7 @@ class Step:
             ``all``.
         convolution: ``padded`` (default: as the reference code runs it) or ``needed`` (one
             position for each new token).
+        audio: clips of sound in all, for a model that hears; 0 by default.
 
     Example:
         >>> from thermoflop import Step
@@ -100,6 +101,7 @@ class Step:
     experts: str = "routed"
     expert_reads: str = "expected"
     convolution: str = "padded"
+    audio: Number = 0
 
     def conventions(self) -> dict[str, str]:
         """The conventions in force.
@@ -131,7 +133,7 @@ def checked(step: Step) -> Step:
         if value not in choices:
             known = ", ".join(choices)
             raise UsageError(f"{name}={value!r} is not a convention: expected one of {known}")
-    for name, least in (("batch", 1), ("new", 0), ("cached", 0), ("encoder", 0)):
+    for name, least in (("batch", 1), ("new", 0), ("cached", 0), ("encoder", 0), ("audio", 0)):
         _check_size(name, getattr(step, name), least)
     if step.images is not None:
         _check_size("images", step.images, 0)

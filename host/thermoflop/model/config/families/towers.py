@@ -74,7 +74,7 @@ family(
     traits={
         **_BARE,
         "image": None,
-        "merge": 1,
+        "rule": lambda config: ("longest", config["image_size"]),
         "patch_bias": False,
         "pre_norm": True,
         "positions": 0,
@@ -198,6 +198,8 @@ _QWEN = {
     "channels": use("in_channels"),
     "frames": use("temporal_patch_size"),
     "image": None,
+    # as the preprocessor_config.json of Qwen2.5-VL says: 56 x 56 to 12845056 pixels
+    "rule": ("smart", 3136, 12845056),
     "merge": use("spatial_merge_size"),
     "patch_bias": False,
     "positions": 0,
@@ -248,6 +250,7 @@ family(
         **_QWEN,
         "gated": True,
         "norm": "rms",
+        "window": use("window_size"),
         "windowed": _windowed_layers,
         "tail": lambda config: _merger(config, Norm("merger_norm", config["hidden_size"])),
     },
@@ -287,6 +290,7 @@ family(
     },
     traits={
         **_QWEN,
+        "rule": ("smart", 65536, 16777216),
         "patch_bias": True,
         "positions": use("num_position_embeddings"),
         "tail": _mergers,
@@ -339,6 +343,8 @@ family(
     traits={
         **_QWEN,
         **_BARE,
+        # an image is two equal frames, so half of what two of them may have
+        "rule": ("smart", 6272, 5880000),
         "q_bias": use("attention_bias"),
         "inner": use("out_hidden_size"),
         "patch_bias": True,
@@ -367,6 +373,7 @@ family(
     traits={
         "channels": 3,
         "image": None,
+        "rule": ("padded", 16384, 512),
         "positions": lambda config: config["pos_emb_height"] * config["pos_emb_width"],
         "position_group": "patch_embed",
         "post_norm": True,
@@ -408,6 +415,7 @@ family(
     traits={
         "frames": use("temporal_patch_size"),
         "image": None,
+        "rule": ("smart", 3136, 451584),
         "patch_bias": False,
         "pre_norm": True,
         "positions": 0,
@@ -433,6 +441,7 @@ family(
         **_BARE,
         "channels": 3,
         "image": None,
+        "rule": lambda config: ("budget", 280 * config["pooling_kernel_size"] ** 2),
         "merge": use("pooling_kernel_size"),
         "kv_heads": use("num_key_value_heads"),
         "head_dim": use("head_dim"),

@@ -6,6 +6,7 @@ whether the head is tied. Sections that are absent are as the classes of transfo
 
 from __future__ import annotations
 
+from thermoflop.errors import InputError
 from thermoflop.model.architecture.parts import Vector
 from thermoflop.model.config import projectors
 from thermoflop.model.config.families import wrapped  # noqa: F401 - flat wrappers hold its keys
@@ -35,11 +36,11 @@ _SPARE = (
     "vision_feature_select_strategy",
     "use_unified_vision_chunk",
     "do_image_splitting",
-    "encoder_patch_size",
     "max_image_tokens",
-    "max_pixels_tolerance",
-    "max_tiles",
     "min_image_tokens",
+    "max_tiles",
+    "encoder_patch_size",
+    "max_pixels_tolerance",
     "min_tiles",
     "tile_size",
     "use_image_special_tokens",
@@ -117,7 +118,34 @@ _wrapper(
     keys=_LLAVA["keys"],
     traits={"towers": ((_VIDEO_EYES, projectors.mlp), (_VIDEO_EYES, projectors.aside))},
 )
-_NEWLINE: dict[str, Any] = {"traits": {"extras": _newline}}
+
+
+def _anyres(config: Config) -> dict[str, Any]:
+    """The canvases that an image may be put on, and how many tiles' worth of tokens is left."""
+    one_vision = config.family.name == "llava_onevision"
+    steps = range(384, 2305, 384)
+    own = [(tall, wide) for tall in steps for wide in steps] if one_vision else _PINPOINTS
+    sizes = config.raw.get("image_grid_pinpoints") or own
+    pairs = [tuple(size) for size in sizes] if isinstance(sizes, list | tuple) else []
+    if not pairs or any(len(pair) != 2 or min(map(_pixels, pair)) < 1 for pair in pairs):
+        raise InputError("image_grid_pinpoints is no list of heights and widths")
+    most = str(config.raw.get("vision_aspect_ratio", "anyres_max_9")).rsplit("_", 1)[-1]
+    limits = (int(most),) if one_vision and most.isdigit() else ()
+    return {"rule": "pinpoints", "sizes": tuple(pairs), "limits": limits}
+
+
+def _pixels(side: object) -> int:
+    """A side in pixels, or 0 for what is none."""
+    return side if type(side) is int else 0
+
+
+def _rule(rule: str, *limits: int, **more: Any) -> dict[str, Any]:
+    """The trait of a wrapper whose image processor has a rule of its own."""
+    return {"grid": lambda _config: {"rule": rule, "limits": limits, **more}}
+
+
+_PINPOINTS = ((336, 672), (672, 336), (672, 672), (1008, 336), (336, 1008))
+_NEWLINE: dict[str, Any] = {"traits": {"extras": _newline, "grid": _anyres}}
 _wrapper("llava_next", _text("llama"), _CLIP_EYES, projectors.mlp, keys=_LLAVA["keys"], **_NEWLINE)
 _wrapper(
     "llava_next_video",
@@ -166,6 +194,7 @@ _wrapper(
         "multimodal_projector_bias": False,
         "spatial_merge_size": 2,
     },
+    traits={"grid": lambda _config: {"breaks": True}},
 )
 _wrapper(
     "paligemma",
@@ -203,6 +232,7 @@ _wrapper(
     projectors.shuffled,
     tie=True,
     keys={"downsample_ratio": Key("any", 0.5)},
+    traits=_rule("shape", 12),
     ignored=("vision_feature_layer",),
 )
 _wrapper(
@@ -211,6 +241,7 @@ _wrapper(
     _eyes("llama4_vision_model", fixed=True),
     projectors.llama4,
     tied="text",
+    traits=_rule("canvas", 16),
 )
 _wrapper(
     "idefics3",
@@ -218,6 +249,7 @@ _wrapper(
     _eyes("idefics3_vision", fixed=True),
     projectors.connector,
     keys={"scale_factor": 2},
+    traits=_rule("cut"),
 )
 _wrapper(
     "smolvlm",
@@ -225,6 +257,7 @@ _wrapper(
     _eyes("smolvlm_vision", fixed=True),
     projectors.connector,
     keys={"scale_factor": 2},
+    traits=_rule("cut"),
 )
 _wrapper(
     "lfm2_vl",
@@ -232,6 +265,7 @@ _wrapper(
     _eyes("siglip2_vision_model"),
     projectors.lfm2,
     tie=True,
+    traits=_rule("split", 65536, 262144, 10, side=(512, 512)),
     keys={
         "downsample_factor": 2,
         "projector_hidden_size": 2560,

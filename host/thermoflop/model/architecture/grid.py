@@ -1,0 +1,201 @@
+"""How an image of some size becomes patches, and how many tokens of it the text model reads.
+
+Each rule is that of the image processor of a class of transformers 5, by name; what its settings
+say beside the model's own configuration is in ``limits``, as published with the first model of the
+class. Tokens that only mark where an image starts or ends are not counted.
+"""
+
+from __future__ import annotations
+
+from math import ceil, floor, sqrt
+
+from thermoflop.base.record import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@record
+class Grid:
+    """The rule of a tower: sizes in pixels, (height, width).
+
+    ``fixed``: every image is resized to ``side``. ``smart``: sides are rounded to whole tokens,
+    between ``limits`` pixels (Qwen, GLM). ``padded``: made smaller until ``limits`` patches (in
+    all, and a side) are enough, and padded to whole tokens (Kimi). ``longest``: made smaller until
+    no side passes ``limits`` (Pixtral). ``budget``: as large as ``limits`` patches allow (Gemma 4).
+    The others cut an image into tiles of ``side``, and show it whole in one more: ``shape``, up to
+    ``limits`` tiles as near as possible to its shape (InternVL); ``canvas``, the smallest canvas
+    that it fits on (Llama 4); ``pinpoints``, the canvas of ``sizes`` that fits best (LLaVA-NeXT).
+    ``cut``: resized until its longest side is four tiles, then cut (Idefics 3). ``split``:
+    ``smart`` while that is not much smaller, else ``shape`` (LFM2-VL).
+    ``breaks``: each row of tokens ends in one more. ``window``: patches of a side of a window.
+    """
+
+    rule: str
+    patch: tuple[int, int]
+    side: tuple[int, int] = (0, 0)
+    merge: int = 1
+    limits: tuple[int, ...] = ()
+    sizes: tuple[tuple[int, int], ...] = ()
+    breaks: bool = False
+    window: int = 0
+
+
+@record
+class Seen:
+    """One image: ``tiles`` of ``rows`` x ``columns`` patches each, ``tokens`` for the text."""
+
+    tiles: int
+    rows: int
+    columns: int
+    tokens: int
+
+
+def see(grid: Grid, height: int, width: int, pooled: int) -> Seen:
+    """An image of ``height`` x ``width`` pixels; ``pooled`` tokens are left of a whole tile."""
+    if grid.rule == "split" and height * width > 2 * grid.limits[1]:
+        tiles = _shape(grid, height, width, grid.limits[2])
+        small = see(grid, *_smart(grid, height, width, grid.patch[0] * grid.merge), pooled)
+        rows, columns = grid.side[0] // grid.patch[0], grid.side[1] // grid.patch[1]
+        return Seen(tiles + 1, rows, columns, tiles * pooled + small.tokens)
+    if grid.rule in RESIZED:
+        step = grid.patch[0] * grid.merge
+        rows, columns = (
+            side // grid.patch[0] for side in RESIZED[grid.rule](grid, height, width, step)
+        )
+        across = columns // grid.merge + int(grid.breaks)
+        return Seen(1, rows, columns, rows // grid.merge * across)
+    rows, columns = grid.side[0] // grid.patch[0], grid.side[1] // grid.patch[1]
+    if grid.rule == "pinpoints":
+        return _pinpoints(grid, height, width, (rows, columns))
+    tiles = 1
+    if grid.rule == "shape":
+        tiles = _shape(grid, height, width, grid.limits[0])
+    elif grid.rule == "cut":
+        longest = 4 * max(grid.side) / max(height, width)
+        down, across = (-(-int(side * longest) // grid.side[0]) for side in (height, width))
+        tiles = max(1, down) * max(1, across)
+    elif grid.rule == "canvas":
+        tiles = _canvas(grid, height, width)
+    tiles += int(tiles > 1)
+    return Seen(tiles, rows, columns, tiles * pooled)
+
+
+def _smart(grid: Grid, height: int, width: int, step: int) -> tuple[int, int]:
+    """``smart_resize`` of Qwen2-VL."""
+    least, most = grid.limits[:2]
+    tall, wide = round(height / step) * step, round(width / step) * step
+    if tall * wide > most:
+        beta = sqrt(height * width / most)
+        return max(step, floor(height / beta / step) * step), max(
+            step, floor(width / beta / step) * step
+        )
+    if tall * wide < least:
+        beta = sqrt(least / (height * width))
+        return ceil(height * beta / step) * step, ceil(width * beta / step) * step
+    return tall, wide
+
+
+def _padded(grid: Grid, height: int, width: int, step: int) -> tuple[int, int]:
+    """``navit_resize`` of Kimi K2.5."""
+    patch, (most, most_a_side) = grid.patch[0], grid.limits
+    patches = max(1, height // patch) * max(1, width // patch)
+    longest = most_a_side * patch
+    scale = min(1.0, sqrt(most / patches), longest / height, longest / width)
+    sides = (min(max(1, int(side * scale)), longest) for side in (height, width))
+    tall, wide = (-(-side // step) * step for side in sides)
+    return tall, wide
+
+
+def _longest(grid: Grid, height: int, width: int, step: int) -> tuple[int, int]:
+    """``get_resize_output_image_size`` of Pixtral."""
+    ratio = max(height / grid.limits[0], width / grid.limits[0], 1)
+    tall, wide = (-(-floor(side / ratio) // step) * step for side in (height, width))
+    return max(step, tall), max(step, wide)
+
+
+def _budget(grid: Grid, height: int, width: int, step: int) -> tuple[int, int]:
+    """``get_aspect_ratio_preserving_size`` of Gemma 4."""
+    factor = sqrt(grid.limits[0] * grid.patch[0] ** 2 / (height * width))
+    tall, wide = (floor(factor * side / step) * step for side in (height, width))
+    longest = grid.limits[0] // grid.merge**2 * step
+    if tall == 0:
+        return step, min(max(1, width // height) * step, longest)
+    if wide == 0:
+        return min(max(1, height // width) * step, longest), step
+    return tall, wide
+
+
+RESIZED = {
+    "smart": _smart,
+    "padded": _padded,
+    "longest": _longest,
+    "budget": _budget,
+    "split": _smart,
+}
+
+
+def _arrangements(most: int) -> list[tuple[int, int]]:
+    """Columns and rows of up to ``most`` tiles, fewest tiles first."""
+    pairs = ((a, b) for a in range(1, most + 1) for b in range(1, most // a + 1))
+    return sorted(pairs, key=lambda pair: pair[0] * pair[1])
+
+
+def _shape(grid: Grid, height: int, width: int, most: int) -> int:
+    """``get_optimal_tiled_canvas`` of GOT-OCR2, which InternVL has: tiles of the nearest shape."""
+    tile, best, least = grid.side[0] * grid.side[1], (1, 1), float("inf")
+    for pair in _arrangements(most):
+        difference = abs(width / height - pair[0] / pair[1])
+        enough = height * width > 0.5 * tile * pair[0] * pair[1]
+        if difference < least or (difference == least and enough):
+            best, least = pair, difference
+    return best[0] * best[1]
+
+
+def _canvas(grid: Grid, height: int, width: int) -> int:
+    """``get_best_fit`` of Llama 4: the least enlarged, else the least reduced; smallest first."""
+    scaled = [
+        (min(grid.side[0] * b / height, grid.side[1] * a / width), a * b)
+        for a, b in _arrangements(grid.limits[0])
+    ]
+    larger = [scale for scale, _ in scaled if scale >= 1]
+    chosen = min(larger) if larger else max(scale for scale, _ in scaled)
+    return min(tiles for scale, tiles in scaled if scale == chosen)
+
+
+def _best_size(sizes: Iterable[tuple[int, int]], height: int, width: int) -> tuple[int, int]:
+    """``select_best_resolution``: most of the image kept, then least canvas wasted."""
+
+    def worth(size: tuple[int, int]) -> tuple[int, int]:
+        scale = min(size[1] / width, size[0] / height)
+        kept = min(int(width * scale) * int(height * scale), height * width)
+        return kept, kept - size[0] * size[1]
+
+    return max(sizes, key=worth)
+
+
+def _pinpoints(grid: Grid, height: int, width: int, patches: tuple[int, int]) -> Seen:
+    """LLaVA-NeXT: tiles, the image whole, and tokens of the tiles without the padding."""
+    rows, columns = patches
+    best = _best_size(grid.sizes or (grid.side,), height, width)
+    down, across = max(1, best[0] // grid.side[0]), max(1, best[1] // grid.side[1])
+    tall, wide = rows * down, columns * across
+    if width / height > wide / tall:
+        tall -= (tall - int(round(height * (wide / width), 7))) // 2 * 2
+    else:
+        wide -= (wide - int(round(width * (tall / height), 7))) // 2 * 2
+    if grid.limits:
+        ratio = sqrt(tall * wide / (grid.limits[0] * rows**2))
+        if ratio > 1.1:
+            tall, wide = int(tall // ratio), int(wide // ratio)
+    return Seen(down * across + 1, rows, columns, rows * columns + tall * (wide + 1))
+
+
+def near_pairs(rows: int, columns: int, window: int) -> int:
+    """Pairs of patches within the windows of an image, those at its edge smaller."""
+
+    def squares(side: int) -> int:
+        return side // window * window**2 + (side % window) ** 2
+
+    return squares(rows) * squares(columns)
