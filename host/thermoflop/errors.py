@@ -22,10 +22,21 @@ without a traceback.
 from __future__ import annotations
 
 
+def printable(text: str) -> str:
+    """The text with escapes for what would steer a terminal; the ends of lines are left."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
 class ThermoflopError(Exception):
     """Base of every error that this package raises on purpose."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """The sentence, safe for a terminal: what it quotes may come from anybody's file."""
+        return printable(super().__str__())
 
 
 class UsageError(ThermoflopError):

@@ -190,6 +190,8 @@ def test_nobody_reading_our_output_does_not_end_the_log(tmp_path: Path) -> None:
     [
         (["--"], 2, "there is no command to record"),
         (["-n", "0", "--", "true"], 2, "-n must be at least 1"),
+        (["-n", str(10**20), "--", "true"], 2, "neither above 1,000,000"),
+        (["--warmup", str(10**20), "--", "true"], 2, "neither above 1,000,000"),
         (["--vs", "a 'b", "--", "true"], 2, "is not a command line"),
         (["--label", "x", "--", "true"], 2, "KEY=VALUE"),
         (["--batch", "3", "--", "true"], 2, "--batch 3 needs --model"),

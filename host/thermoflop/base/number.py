@@ -106,6 +106,15 @@ def scaled(value: Number, numerator: int, denominator: int) -> Number:
     return ceil_div(value * numerator, denominator)
 
 
+def whole(values: Number) -> Number:
+    """An array of floats rounded as ``round`` does: to int64 where it fits, else whole floats."""
+    import numpy
+
+    rounded = numpy.rint(values)
+    fits = rounded.size == 0 or rounded.max() < INT64_SAFE
+    return rounded.astype(numpy.int64) if fits else rounded
+
+
 def distinct_experts(experts: Number, top_k: Number, tokens: Number) -> Number:
     """Expected number of different experts that ``tokens`` tokens touch: E(1-(1-k/E)^T).
 
@@ -119,6 +128,12 @@ def distinct_experts(experts: Number, top_k: Number, tokens: Number) -> Number:
     if kind == "numpy":
         import numpy
 
+        tokens = numpy.asarray(tokens)
+        if tokens.dtype.kind in "iu" and common_kind(experts, top_k) == "int":
+            # numpy's own functions differ from those of math in the last bit on some processors
+            each, where = numpy.unique(tokens, return_inverse=True)
+            found = [distinct_experts(experts, top_k, count) for count in each.tolist()]
+            return numpy.array(found, dtype=float)[where].reshape(tokens.shape)
         with numpy.errstate(divide="ignore", invalid="ignore"):
             log_missed = numpy.log1p(-numpy.asarray(top_k, dtype=float) / experts)
             touched = -experts * numpy.expm1(tokens * log_missed)

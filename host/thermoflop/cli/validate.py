@@ -7,6 +7,7 @@ import os
 import sys
 
 from thermoflop.cli.arguments import add_shared
+from thermoflop.errors import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,5 +55,5 @@ def run(args: argparse.Namespace) -> int:
             print("half a minute or more: each model is left out of a fit in turn", file=sys.stderr)
         result = validate_times(args.files)
         failed = bool(result.violations)
-    print(result.json_text() if args.json else result.text(each=args.each))
+    print(result.json_text() if args.json else printable(result.text(each=args.each)))
     return int(failed)

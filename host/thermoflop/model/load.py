@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.errors import UnknownModel, UsageError
+from thermoflop.errors import UnknownModel, UsageError, printable
 from thermoflop.model.architecture.parts import Table
 from thermoflop.model.config.families import FAMILY_NAMES, find_family
 from thermoflop.model.config.keys import Config
@@ -90,7 +90,7 @@ def read_model(
     description = reader_of(family.reader)(config)
     config.check_all()
     quantization, formats = _quantization(raw, description, found)
-    name = name or str(raw.get("_name_or_path") or family.name)
+    name = printable(name or str(raw.get("_name_or_path") or family.name))
     return Model(
         f"{name} as {family.name}" if asked else name,
         family.name,

@@ -24,6 +24,22 @@ def test_arrays_where_one_number_is_expected_are_named(model):
         tf.train(model, "h100", global_batch=np.array([512, 64]), sequence=64)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [["a"], [b"x"], [1 + 0j], ["2020-01-01"], [True], [None], [1.5], [], [float("nan")]],
+    ids=str,
+)
+def test_arrays_of_anything_but_whole_numbers_are_refused(model, value):
+    """Text, complex numbers, dates and truth are no sizes, although numpy makes floats of some."""
+    array = np.array(value, dtype="datetime64[D]" if value == ["2020-01-01"] else None)
+    for name in ("batch", "prompt", "generate"):
+        with pytest.raises(UsageError, match=f"{name} must be whole numbers"):
+            tf.estimate(model, "h100", **{"prompt": 9, "generate": 2, name: array})
+    if array.size:
+        with pytest.raises(UsageError, match="batch"):
+            tf.estimate(model, "h100", batch=array[0], prompt=9)
+
+
 def test_arrays_that_do_not_fit_each_other_are_named(model):
     """With their shapes."""
     with pytest.raises(UsageError, match=r"batch \(2,\), prompt \(3,\)"):

@@ -264,6 +264,8 @@ NONSENSE = [
         "a layer of kind moe",
     ),
     ({"architectures": [[]]}, "class names"),
+    ({"model_type": "bart", "num_hidden_layers": 2, "encoder_layers": -(10**12)}, "whole number"),
+    ({"model_type": "whisper", "num_hidden_layers": 2, "encoder_layers": "2"}, "whole number"),
 ]
 
 

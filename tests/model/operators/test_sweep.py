@@ -32,6 +32,22 @@ def test_arrays_of_steps_equal_the_scalar_path(name: str) -> None:
         assert table.write_bytes[index] == pytest.approx(single.write_bytes, rel=1e-13)
 
 
+@pytest.mark.parametrize("name", ["deepseek-v3", "mixtral-8x7b", "gpt-oss-20b"])
+@pytest.mark.parametrize("dtype", ["bf16", "int4", "mxfp4"])
+def test_a_sweep_that_says_exact_has_the_bytes_of_experts_exactly(name: str, dtype: str) -> None:
+    """Those are an expected number: each operator's is rounded, as for a single step."""
+    model, sizes = tf.load_model(name), np.arange(1, 65)
+    table = model.operators(sizes, cached=1000, dtype=dtype)
+    single = [model.operators(size, cached=1000, dtype=dtype) for size in sizes.tolist()]
+    assert "exact" in table.arithmetic
+    assert table.read_bytes.tolist() == [each.read_bytes for each in single]
+
+
+def test_an_empty_array_is_no_size() -> None:
+    with pytest.raises(UsageError, match="batch"):
+        tf.load_model("gpt2").operators(np.array([], dtype=int))
+
+
 def test_small_integer_types_do_not_wrap() -> None:
     model = tf.load_model("gpt2")
     table = model.operators(np.array([100], dtype=np.int8), np.array([100], dtype=np.int8))

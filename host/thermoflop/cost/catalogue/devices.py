@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from thermoflop.cost.hardware.device import Device, device_from
-from thermoflop.errors import InputError
+from thermoflop.errors import InputError, printable
 
 _catalogue: dict[str, Device] = {}
 
@@ -135,7 +135,8 @@ def read_device(path: str) -> Device:
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} is no device in TOML: {error}") from error
     name = os.path.splitext(os.path.basename(path))[0]  # noqa: PTH119, PTH122
-    return device_from({"confidence": "own", "source": path, **raw}, name)
+    shown = {key: printable(value) if type(value) is str else value for key, value in raw.items()}
+    return device_from({"confidence": "own", "source": path, **shown}, printable(name))
 
 
 def as_device(hardware: str | Device) -> Device:

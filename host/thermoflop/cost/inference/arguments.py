@@ -99,7 +99,8 @@ def checked_size(name: str, value: Number, least: int) -> Number:
     if kind_of(value) == "numpy" and value.ndim:
         import numpy as np
 
-        array = np.asarray(value, dtype=np.float64)
+        numbers = value.dtype.kind in "iuf"  # no text, no dates, no complex numbers, no truth
+        array = np.asarray(value if numbers else np.nan, dtype=np.float64)
         whole = array.size and np.isfinite(array).all() and (array == np.floor(array)).all()
         if not (whole and (array >= least).all() and (array <= LARGEST).all()):
             raise UsageError(f"{name} must be whole numbers of {least} to 10^12 throughout")
@@ -111,7 +112,7 @@ def checked_whole(name: str, value: Number, least: int, most: int = LARGEST) -> 
     """One whole number, also of numpy's. UsageError for anything else, arrays among it."""
     if getattr(value, "ndim", 0):
         raise UsageError(f"{name} is an array: expected one whole number")
-    if kind_of(value) == "numpy" and value == value // 1:
+    if kind_of(value) == "numpy" and value.dtype.kind in "iuf" and value == value // 1:
         value = int(value)
     if type(value) is not int or not least <= value <= most:
         upper = "10^12" if most == LARGEST else f"{most:,}"

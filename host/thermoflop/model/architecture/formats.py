@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from math import gcd
 
-from thermoflop.base.number import kind_of, scaled
+from thermoflop.base.number import kind_of, scaled, whole
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
 
@@ -58,8 +58,8 @@ class Format:
         """
         if type(elements) is float:
             return round(elements * self.numerator / self.denominator)
-        if kind_of(elements) == "numpy" and self.denominator > 1 and elements.dtype.kind == "f":
-            return elements * (self.numerator / self.denominator)
+        if kind_of(elements) == "numpy" and elements.dtype.kind == "f":
+            return whole(elements * self.numerator / self.denominator)
         return scaled(elements, self.numerator, self.denominator)
 
 

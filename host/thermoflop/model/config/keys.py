@@ -149,6 +149,8 @@ def _renamed(family: Family, raw: Mapping[str, Any]) -> dict[str, Any]:
         renamed[key] = value
     for name, key in family.overriding.items():
         if raw.get(name) is not None:
+            if key in renamed:  # it has no effect, and still has to make sense
+                check_value(key, renamed[key], family.keys[key])
             renamed[key] = raw[name]
     return renamed
 

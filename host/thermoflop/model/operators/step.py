@@ -145,7 +145,7 @@ def _check_size(name: str, value: Number, least: int) -> None:
         return
     if kind_of(value) == "numpy":
         whole = value.dtype.kind in "iu" or (value.dtype.kind == "f" and (value % 1 == 0).all())
-        if not whole or not (value >= least).all():
+        if not (whole and value.size and (value >= least).all()):
             raise UsageError(f"{name} must be whole numbers of at least {least} throughout")
         return
     if type(value) is not int or value < least:

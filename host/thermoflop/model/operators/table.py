@@ -136,16 +136,23 @@ class OperatorTable:
         return numpy.broadcast_to(numpy.asarray(total), self.shape)
 
     def _swept_traffic(self) -> Traffic:
-        """The same, elements added before they become bytes: no format rounds here."""
-        operators = self.operators
+        """The same, elements added before they become bytes: no format rounds here.
+
+        Weights become bytes one operator at a time: those of experts are an expected number.
+        """
+        operators, formats = self.operators, self.formats
 
         def moved(name: str) -> Number:
-            if name in ("weights", "unquantized"):  # they do not grow with the rows
-                return _sum(each.times * getattr(each.moved, name) for each in operators)
             return _linear_sum(operators, lambda each: each.times * getattr(each.moved, name))
 
-        swept = Moved(*map(moved, Moved.__annotations__)).traffic(self.formats)
-        return Traffic(*map(self._shaped, swept.__dict__.values()))
+        def weight_bytes(operator: Operator) -> Number:
+            once = operator.moved
+            return operator.times * Moved(once.weights, once.unquantized).traffic(formats).weights
+
+        _, _, *others = Moved.__annotations__  # they do not grow with the rows
+        swept = Moved(0, 0, *map(moved, others)).traffic(formats)
+        sizes = {**swept.__dict__, "weights": _sum(map(weight_bytes, operators))}
+        return Traffic(**{name: self._shaped(size) for name, size in sizes.items()})
 
     @property
     def bytes_by_kind(self) -> dict[str, Number]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from thermoflop.runs.predict import Wish
     from thermoflop.runs.record.boards import BoardSource
 
+MOST_TRIALS = 1_000_000  # a year of half minutes; all of them are listed before the first
 GRACE_S = 10.0  # as long as Docker gives a container to follow SIGTERM
 
 
@@ -70,8 +71,10 @@ class Plan:
         """UsageError for what cannot be done."""
         if not self.command or (self.against is not None and not self.against):
             raise UsageError("there is no command to record: put it after --")
-        if self.repeats < 1 or self.warmups < 0:
-            raise UsageError("-n must be at least 1, and --warmup at least 0")
+        if not (0 < self.repeats <= MOST_TRIALS and 0 <= self.warmups <= MOST_TRIALS):
+            raise UsageError(
+                f"-n must be at least 1, --warmup at least 0, and neither above {MOST_TRIALS:,}"
+            )
         if not 0 < self.rate_hz <= MAX_RATE_HZ:
             raise UsageError(f"--rate {self.rate_hz:g} is not between 0 and {MAX_RATE_HZ:g} Hz")
         if self.pty:
