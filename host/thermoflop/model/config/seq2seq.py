@@ -184,8 +184,8 @@ def read_t5(config: Config) -> Description:
     """T5 and its relatives: relative positions, RMS norms, no biases."""
     kinds = ("generation", "bare", "sequence", "question", "encoder", "token")
     own = {"tables_tied": True, "span_labels": None, "every_layer": False, "summaries": False}
-    traits = Traits(config, {**DEFAULTS, **own, "classes": kinds, "gated": True})
-    hidden, heads, mlp = traits["hidden"], config["num_heads"], _t5_mlp(config, traits["gated"])
+    traits = Traits(config, {**DEFAULTS, **own, "classes": kinds})
+    hidden, heads, mlp = traits["hidden"], config["num_heads"], _t5_mlp(config)
     attention = Attention(hidden, heads, heads, config["d_kv"])
     norms = tuple(Norm(f"{name}_norm", hidden) for name in ("self", "cross", "output"))
     final, stacks = (Placed(Norm("final_norm", hidden)),), []
@@ -203,13 +203,13 @@ def read_t5(config: Config) -> Description:
     return _joined(config, traits, stacks[0], stacks[1])
 
 
-def _t5_mlp(config: Config, gates: bool) -> Mlp:
+def _t5_mlp(config: Config) -> Mlp:
     """``feed_forward_proj`` is an activation, or ``gated-`` and one."""
-    *prefix, name = config["feed_forward_proj"].split("-")
+    *prefix, name = config.get("feed_forward_proj", "relu").split("-")
     if prefix not in ([], ["gated"]):
         raise InputError(
             f"feed_forward_proj is {config['feed_forward_proj']!r:.40}: expected an activation, "
             "or gated- and one"
         )
     activation = activation_kind(name)
-    return Mlp(config["d_model"], config["d_ff"], gates and bool(prefix), activation=activation)
+    return Mlp(config["d_model"], config["d_ff"], bool(prefix), activation=activation)

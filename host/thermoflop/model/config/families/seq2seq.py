@@ -152,15 +152,20 @@ family(
         "num_experts": 8,
         "router_bias": False,
     },
+    drop=("feed_forward_proj",),
     traits={
-        "gated": False,
         "mixtures": _switch_mixtures,
         "router_bias": use("router_bias"),
         "tables_tied": use("tie_word_embeddings"),
         "half_keeps_tokens": True,
         "classes": ("generation", "bare", "encoder"),
     },
-    ignored=("expert_capacity", "router_ignore_padding_tokens", "add_router_probs"),
+    ignored=(
+        "expert_capacity",
+        "router_ignore_padding_tokens",
+        "add_router_probs",
+        "feed_forward_proj",
+    ),
 )
 family(
     "plbart",
