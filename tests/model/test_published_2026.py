@@ -22,7 +22,6 @@ RECORDS = {
 NOT_YET = frozenset({
     # decoders
     # sparse attention
-    "mimo-v2-flash",
     # hybrids
     "bamba-9b",
     "falcon-h1-1.5b",

@@ -30,8 +30,9 @@ class Attention:
 
     ``window`` keys at most are attended (None: all); ``chunk`` restarts the window at every
     multiple of it instead. ``rotary`` dimensions of each head are rotated (None: no rotation).
-    ``gate`` doubles the query projection with an output gate (Qwen3-Next). ``sinks`` adds one
-    learned logit per head. ``cross`` attention takes its keys and values from the encoder.
+    ``gate`` doubles the query projection with an output gate (Qwen3-Next), ``head_gate`` has one
+    for each head (Step). ``sinks`` adds one learned logit per head. ``cross`` attention takes its
+    keys and values from the encoder.
     ``near`` attention meets the tokens of its window in an image alone.
     ``output_group`` counts the output projection with another group (BERT's is a module called
     output, counted with the MLP). Values are ``value_dim`` wide (None: as wide as keys). With an
@@ -63,6 +64,7 @@ class Attention:
     near: bool = False
     output_group: str | None = None
     value_dim: Number | None = None
+    head_gate: bool = False
     indexer: Indexer | None = None
     extras: tuple[Part, ...] = ()
     calls: int = 1
@@ -118,6 +120,12 @@ class Attention:
             ),
         )
 
+    def gates(self) -> tuple[Linear, ...]:
+        """The projection to one gate for each head, where there is one."""
+        if not self.head_gate:
+            return ()
+        return (Linear("g_proj", self.group, f"{self.group}_proj", self.hidden, self.heads),)
+
     def norms(self) -> tuple[Norm, ...]:
         """The norms on queries, keys and values, where a model has them."""
         return tuple(norm for norm in (self.q_norm, self.k_norm, self.v_norm) if norm)
@@ -126,7 +134,8 @@ class Attention:
         """Everything here that holds parameters."""
         sinks = (Vector("sinks", self.group, self.heads),) if self.sinks else ()
         indexer = self.indexer.parts() if self.indexer else ()
-        return (*self.projections(), *self.norms(), *sinks, *indexer, *self.extras)
+        linears = (*self.projections(), *self.gates())
+        return (*linears, *self.norms(), *sinks, *indexer, *self.extras)
 
 
 @record

@@ -62,6 +62,8 @@ DEFAULTS: dict[str, Any] = {
     "projects": "qkv",  # qk: keys are the values too; q: keys and values of a layer before
     "sinks": False,
     "output_gate": False,
+    "head_gate": False,  # one gate for each head
+    "value_dim": None,  # None: as head_dim
     "output_group": None,  # where the attention's output projection is counted
     "attention_extras": None,  # parts of one family alone, a function of heads and dimensions
     "attention_calls": 1,  # times that a head attends
@@ -73,6 +75,7 @@ DEFAULTS: dict[str, Any] = {
     "chunk": None,
     "mla": None,  # function of the configuration giving a LatentAttention
     "recurrent": None,  # function of the configuration giving a recurrent mixer
+    "indexer": None,  # an Indexer, which chooses the keys that are attended
     "mixers": None,  # function giving a mixer and its name for each kind of layer of its own
     "kept": (),  # function giving parts of each layer whose work is not listed
     "streams": None,  # function giving the residual streams that stand in place of one
@@ -254,7 +257,7 @@ def _mixer(traits: Traits, kind: str) -> tuple[Mixer, str]:
         return replace(attention, window=traits["window"]), "sliding attention"
     if kind == "chunked" and traits["chunk"] is not None:
         return replace(attention, chunk=traits["chunk"]), "chunked attention"
-    return attention, "attention"
+    return attention, "attention" if attention.indexer is None else "indexed attention"
 
 
 def head_dim_of(traits: Traits) -> int:
@@ -298,6 +301,9 @@ def attention_of(traits: Traits) -> Attention:
         extras=_attention_extras(traits, heads, kv_heads, dim),
         calls=traits["attention_calls"],
         projects=projects,
+        value_dim=traits["value_dim"],
+        head_gate=traits["head_gate"],
+        indexer=traits["indexer"],
     )
 
 

@@ -64,6 +64,9 @@ def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
     if gated:
         # a sigmoid 1 / (1 + exp(-x)) of four operations, and a product
         yield elementwise("output gate", scope, tokens, attention.q_width, 5, 2)
+    for linear in attention.gates():
+        yield scope.linear(linear, tokens)
+        yield elementwise("head gate", scope, tokens, attention.heads * attention.value_width, 5, 2)
     yield scope.linear(output, tokens)
 
 

@@ -19,7 +19,8 @@ MODULES = {
     " qwen3_moe",
     "latent": "deepseek_v2 deepseek_v3 deepseek_v32 glm4_moe_lite glm_moe_dsa kimi_k2",
     "linear": "kimi_linear minimax",
-    "sparse": "deepseek_ref deepseek_v4",
+    "sparse": "deepseek_ref deepseek_v4 minimax_m3 minimax_m3_vl_text",
+    "by_layer": "mimo mimo_v2_flash step3p5 step3p7",
     "by_vendor": "arcee biogpt dots1 ernie4_5 exaone4 glm glm4 granitemoeshared helium"
     " minimax_m2 ministral persimmon seed_oss",
     "llama_kin": "cwm emu3_text_model exaone granite_swa hunyuan_v1_dense hyperclovax internlm3"

@@ -12,11 +12,20 @@ from thermoflop.model.architecture.parts import Linear, Vector
 from thermoflop.model.architecture.sparse import Compressor, Indexer
 from thermoflop.model.config.families import mixtures  # noqa: F401 - mixtral is defined there
 from thermoflop.model.config.families.patterns import words
-from thermoflop.model.config.family import at_least_zero, family, indices, mapping, names, use
+from thermoflop.model.config.family import (
+    anything,
+    at_least_zero,
+    family,
+    indices,
+    mapping,
+    names,
+    use,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from thermoflop.model.config.keys import Config
 
@@ -162,3 +171,113 @@ family(
 )
 # the name that SGLang's conversion of DeepSeek-V4 has, with the same keys
 family("deepseek_ref", "deepseek_v4")
+
+
+_M3_NESTED = {
+    "index_n_heads": "sparse_num_index_heads",
+    "index_head_dim": "sparse_index_dim",
+    "index_block_size": "sparse_block_size",
+    "index_topk_blocks": "sparse_topk_blocks",
+}
+
+
+def _m3_flags(config: Config, flags: Any, key: str) -> list[bool]:
+    """A list of 0 and 1, one a layer."""
+    layers = config["num_hidden_layers"]
+    if not isinstance(flags, list) or len(flags) < layers or any(f not in (0, 1) for f in flags):
+        raise InputError(f"{key} is no 0 or 1 for each of {layers} layers")
+    return [bool(flag) for flag in flags[:layers]]
+
+
+def _m3_indexed(config: Config) -> Sequence[bool]:
+    """``layer_types``, or 1 for each layer with an indexer in ``sparse_attention_freq``."""
+    nested, layers = config["sparse_attention_config"] or {}, config["num_hidden_layers"]
+    if config["layer_types"] is not None:
+        kinds = words(config, "layer_types", ("full_attention", "minimax_m3_sparse"))
+        return [kind == "minimax_m3_sparse" for kind in kinds]
+    key = "sparse_attention_freq"
+    return _m3_flags(config, nested[key], key) if key in nested else [False] * layers
+
+
+def _m3_sparse(config: Config) -> Sequence[bool]:
+    """The layers that are mixtures: by word, by flag, or all."""
+    if config["mlp_layer_types"] is not None:
+        kinds = words(config, "mlp_layer_types", ("dense", "sparse"))
+        return [kind == "sparse" for kind in kinds]
+    if config["moe_layer_freq"] is not None:
+        return _m3_flags(config, config["moe_layer_freq"], "moe_layer_freq")
+    return [True] * config["num_hidden_layers"]
+
+
+def _m3_indexer(config: Config) -> Indexer:
+    """Four small heads, each of which chooses blocks of keys for its group of query heads."""
+    nested = config["sparse_attention_config"] or {}
+    sizes = {key: nested.get(name, config[key]) for key, name in _M3_NESTED.items()}
+    wrong = next((key for key, n in sizes.items() if type(n) is not int or not 0 < n < 10**9), None)
+    if wrong is not None:
+        raise InputError(f"{wrong} is {quote_value(sizes[wrong])} where a count is expected")
+    heads, dim, block, blocks = sizes.values()
+    hidden, rotary = config["hidden_size"], min(config["rotary_dim"], dim)
+    return Indexer(
+        hidden, heads, dim, blocks, rotary, weighted=False, block=block, norm="rms", q_norm=True
+    )
+
+
+def _m3_shapes(config: Config) -> list[dict[str, Indexer]]:
+    """The layers that have an indexer."""
+    indexer = _m3_indexer(config)
+    return [{"indexer": indexer} if indexed else {} for indexed in _m3_indexed(config)]
+
+
+family(
+    "minimax_m3_vl_text",
+    "mixtral",
+    keys={
+        "vocab_size": 200064,
+        "hidden_size": 6144,
+        "intermediate_size": 3072,
+        "num_hidden_layers": 60,
+        "num_attention_heads": 64,
+        "num_key_value_heads": 4,
+        "head_dim": 128,
+        "num_local_experts": 128,
+        "num_experts_per_tok": 4,
+        "dense_intermediate_size": 12288,
+        "shared_intermediate_size": 3072,
+        "rotary_dim": 64,
+        "layer_types": names(),
+        "mlp_layer_types": names(),
+        "moe_layer_freq": anything(),
+        "sparse_attention_config": mapping(),
+        "index_n_heads": 4,
+        "index_head_dim": 128,
+        "index_block_size": 128,
+        "index_topk_blocks": 16,
+    },
+    traits={
+        "kinds": None,
+        "window": None,
+        "shapes": _m3_shapes,
+        "qk_norm": "head",
+        "inner": use("dense_intermediate_size"),
+        "expert_inner": use("intermediate_size"),
+        "shared_inner": use("shared_intermediate_size"),
+        "sparse": _m3_sparse,
+    },
+    drop=("sliding_window",),
+)
+# the text model alone, as files of serving tools name it; its norms and biases are those above
+family(
+    "minimax_m3",
+    "minimax_m3_vl_text",
+    aliases={"moe_intermediate_size": "intermediate_size"},
+    ignored=(
+        "first_k_dense_replace",
+        "n_shared_experts",
+        "num_mtp_modules",
+        "qk_norm_type",
+        "use_gemma_norm",
+        "use_qk_norm",
+        "use_routing_bias",
+    ),
+)

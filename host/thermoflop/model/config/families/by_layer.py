@@ -1,0 +1,170 @@
+"""Decoders whose sliding layers have heads, keys and sinks of their own: MiMo, Step.
+
+Defaults are those of the configuration classes of transformers 5 (``configuration_*.py``).
+"""
+
+from __future__ import annotations
+
+from thermoflop.base.messages import quote_value
+from thermoflop.errors import InputError
+from thermoflop.model.config.families import dense  # noqa: F401 - llama is defined there
+from thermoflop.model.config.families.patterns import sparse_by_mlp_types, words
+from thermoflop.model.config.family import anything, family, mapping, names, use
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from thermoflop.model.config.keys import Config
+
+
+def of_sliding(kinds: Sequence[str], **traits: Any) -> list[dict[str, Any]]:
+    """What sliding layers have otherwise, for each layer."""
+    return [traits if kind == "sliding" else {} for kind in kinds]
+
+
+def _mimo_kinds(config: Config) -> Sequence[str]:
+    """``layer_types``, or full attention in layer 0 and then in every sixth."""
+    layers = config["num_hidden_layers"]
+    if config["layer_types"] is not None:
+        table = {"full_attention": "full", "sliding_attention": "sliding"}
+        return [table[kind] for kind in words(config, "layer_types", table)]
+    full = (index == 0 or (index + 1) % 6 == 0 for index in range(layers))
+    return ["full" if each else "sliding" for each in full]
+
+
+family(
+    "mimo_v2_flash",
+    "llama",
+    keys={
+        "vocab_size": 152576,
+        "intermediate_size": 16384,
+        "num_hidden_layers": 48,
+        "num_attention_heads": 64,
+        "num_key_value_heads": 4,
+        "head_dim": 192,
+        "v_head_dim": 128,
+        "sliding_window": 129,
+        "sliding_window_size": None,
+        "moe_intermediate_size": 2048,
+        "n_routed_experts": 256,
+        "num_experts_per_tok": 8,
+        "layer_types": names(),
+        "mlp_layer_types": names(),
+    },
+    traits={
+        "kinds": _mimo_kinds,
+        # the reference attends that many tokens before the query, and the query
+        "window": lambda config: (
+            config["sliding_window"]
+            if config["sliding_window_size"] is None
+            else config["sliding_window_size"] + 1
+        ),
+        "shapes": lambda config: of_sliding(
+            _mimo_kinds(config), kv_heads=2 * config["num_key_value_heads"], sinks=True
+        ),
+        "value_dim": use("v_head_dim"),
+        "o_bias": False,
+        "up_bias": False,
+        "experts": use("n_routed_experts"),
+        "top_k": use("num_experts_per_tok"),
+        "expert_inner": use("moe_intermediate_size"),
+        "sparse": sparse_by_mlp_types,
+    },
+    drop=("mlp_bias",),
+    aliases={"num_local_experts": "n_routed_experts"},
+    # the class derives sliding layers' heads, and which they are, from the keys above
+    ignored=("attention_chunk_size", "attention_value_scale"),
+)
+# MiMo-7B is Qwen2's decoder with a layer that predicts further ahead (its report, section 2.2)
+family("mimo", "qwen2", ignored=("attention_bias", "use_mrope"))
+
+
+def _step_kinds(config: Config) -> Sequence[str]:
+    """``layer_types``, or full attention everywhere; entries beyond the last layer are MTP's."""
+    if config["layer_types"] is None:
+        return ["full"] * config["num_hidden_layers"]
+    table = {"full_attention": "full", "sliding_attention": "sliding"}
+    return [table[kind] for kind in words(config, "layer_types", table)]
+
+
+def _step_sparse(config: Config) -> Sequence[bool]:
+    """By word, or the layers in ``moe_layers_enum``, or all but the first three."""
+    layers, listed = config["num_hidden_layers"], config["moe_layers_enum"]
+    if config["mlp_layer_types"] is not None:
+        return sparse_by_mlp_types(config)
+    if listed is None:
+        return [index >= 3 for index in range(layers)]
+    items = listed.split(",") if isinstance(listed, str) else listed
+    try:
+        chosen = {int(item) for item in items if str(item).strip()}
+    except (TypeError, ValueError):
+        raise InputError(f"moe_layers_enum is {quote_value(listed)}, no list of layers") from None
+    return [index in chosen for index in range(layers)]
+
+
+def _step_shapes(config: Config) -> list[dict[str, Any]]:
+    """Sliding layers may have a head count of their own."""
+    heads, other = config["num_sliding_attention_heads"], config["attention_other_setting"] or {}
+    if heads is None:
+        heads = other.get("num_attention_heads", config["num_attention_heads"])
+    if type(heads) is not int or heads < 1:
+        raise InputError(f"num_attention_heads is {quote_value(heads)} in attention_other_setting")
+    return of_sliding(_step_kinds(config), heads=heads)
+
+
+family(
+    "step3p5",
+    "llama",
+    keys={
+        "vocab_size": 128815,
+        "intermediate_size": 11264,
+        "num_hidden_layers": 45,
+        "num_attention_heads": 64,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "sliding_window": None,
+        "num_sliding_attention_heads": None,
+        "attention_other_setting": mapping(),
+        "moe_intermediate_size": 1280,
+        "n_routed_experts": 288,
+        "num_experts_per_tok": 8,
+        "share_expert_dim": 1280,
+        "layer_types": names(),
+        "mlp_layer_types": names(),
+        "moe_layers_enum": anything(),
+    },
+    traits={
+        "kinds": _step_kinds,
+        "window": use("sliding_window"),
+        "shapes": _step_shapes,
+        "qk_norm": "head",
+        "head_gate": True,
+        "experts": use("n_routed_experts"),
+        "top_k": use("num_experts_per_tok"),
+        "expert_inner": use("moe_intermediate_size"),
+        "shared_inner": use("share_expert_dim"),
+        "shared_bias": use("mlp_bias"),
+        "sparse": _step_sparse,
+    },
+    aliases={
+        "num_attention_groups": "num_key_value_heads",
+        "moe_num_experts": "n_routed_experts",
+        "num_local_experts": "n_routed_experts",
+        "num_experts": "n_routed_experts",
+        "moe_top_k": "num_experts_per_tok",
+        "share_expert_dims": "share_expert_dim",
+    },
+    ignored=(
+        "first_k_dense_replace",
+        "n_shared_experts",
+        "use_moe_router_bias",
+        "moe_router_scaling_factor",
+        "swiglu_limits",
+        "swiglu_limits_shared",
+        "partial_rotary_factors",
+    ),
+)
+# the text model alone, under the name of the whole: files that have no tower
+family("step3p7", "step3p5")

@@ -1,0 +1,124 @@
+"""Layers whose heads, keys and gates differ by kind: MiniMax-M3, MiMo-V2-Flash, Step 3.7."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import thermoflop as tf
+from thermoflop.errors import InputError
+
+M3: dict[str, Any] = {
+    "model_type": "minimax_m3",
+    "vocab_size": 300,
+    "hidden_size": 80,
+    "intermediate_size": 28,
+    "dense_intermediate_size": 60,
+    "shared_intermediate_size": 20,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 4,
+    "head_dim": 24,
+    "num_local_experts": 6,
+    "num_experts_per_tok": 2,
+    "moe_layer_freq": [0, 1],
+    "sparse_attention_config": {
+        "sparse_attention_freq": [0, 1],
+        "sparse_num_index_heads": 4,
+        "sparse_index_dim": 16,
+        "sparse_block_size": 8,
+        "sparse_topk_blocks": 3,
+    },
+}
+STEP: dict[str, Any] = {
+    "model_type": "step3p7",
+    "vocab_size": 300,
+    "hidden_size": 80,
+    "intermediate_size": 60,
+    "moe_intermediate_size": 28,
+    "share_expert_dim": 20,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 24,
+    "n_routed_experts": 6,
+    "num_experts_per_tok": 2,
+    "sliding_window": 8,
+    "layer_types": ["full_attention", "sliding_attention"],
+    "attention_other_setting": {"num_attention_heads": 6},
+    "moe_layers_enum": "1",
+}
+MIMO: dict[str, Any] = {
+    "model_type": "mimo_v2_flash",
+    "vocab_size": 300,
+    "hidden_size": 80,
+    "intermediate_size": 60,
+    "moe_intermediate_size": 28,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 2,
+    "head_dim": 24,
+    "v_head_dim": 16,
+    "sliding_window_size": 8,
+    "n_routed_experts": 6,
+    "num_experts_per_tok": 2,
+}
+
+
+def test_blocks_of_keys_are_chosen_in_the_layers_that_have_an_indexer() -> None:
+    model = tf.load_model(M3)
+    # queries of 4 heads of 16 and one key of 16, from 80
+    assert model.params_by_group["indexer"] == 80 * (4 * 16 + 16)
+    # keys and values of 4 heads of 24 in both layers, and the indexer's key of 16
+    assert model.kv_bytes(100) == 2 * 100 * (2 * 2 * 4 * 24 + 16)
+    flops = model.decode(99).by_group()
+    # 100 keys in the first layer, 3 blocks of 8 in the second
+    assert flops["attn_score"] == 2 * 8 * 24 * (100 + 3 * 8)
+    assert flops["indexer_score"] == 2 * 4 * 16 * 100
+
+
+def test_sliding_layers_may_have_more_heads_and_each_head_a_gate() -> None:
+    model = tf.load_model(STEP)
+    full = 80 * 24 * (4 + 2 + 2) + 4 * 24 * 80 + 80 * 4
+    sliding = 80 * 24 * (6 + 2 + 2) + 6 * 24 * 80 + 80 * 6
+    assert model.params_by_group["attn"] == full + sliding
+    # 4 heads meet all 20 keys, 6 heads the window of 8
+    assert model.decode(19).by_group()["attn_score"] == 2 * 24 * (4 * 20 + 6 * 8)
+    assert model.params_by_group["shared_experts"] == 3 * 80 * 20
+
+
+def test_entries_beyond_the_last_layer_are_those_of_layers_that_predict_further() -> None:
+    types = [*STEP["layer_types"], "full_attention", "sliding_attention"]
+    padded = tf.load_model({**STEP, "layer_types": types, "num_nextn_predict_layers": 2})
+    assert padded.description == tf.load_model(STEP).description
+
+
+def test_values_narrower_than_keys_and_sinks_where_layers_slide() -> None:
+    model = tf.load_model(MIMO)
+    # layer 0 is full, layer 1 slides: twice the key heads, a sink for each head
+    full = 80 * (8 * 24 + 2 * 24 + 2 * 16) + 8 * 16 * 80
+    sliding = 80 * (8 * 24 + 4 * 24 + 4 * 16) + 8 * 16 * 80 + 8
+    assert model.params_by_group["attn"] == full + sliding
+    # 8 tokens before the query, and the query
+    flops = model.decode(99).by_group()
+    assert flops["attn_score"] == 2 * 8 * 24 * (100 + 9)
+    assert flops["attn_value"] == 2 * 8 * 16 * (100 + 9)
+    assert model.kv_bytes(100) == 2 * (2 * (24 + 16) * 100 + 4 * (24 + 16) * 9)
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "named"),
+    [
+        (M3, {"moe_layer_freq": [1]}, "moe_layer_freq"),
+        (M3, {"sparse_attention_config": {"sparse_attention_freq": [2, 1]}}, "sparse_attention"),
+        (STEP, {"moe_layers_enum": "1,x"}, "moe_layers_enum"),
+        (STEP, {"attention_other_setting": {"num_attention_heads": 2.5}}, "num_attention_heads"),
+        (STEP, {"layer_types": ["full_attention"]}, "layer_types"),
+        (MIMO, {"mlp_layer_types": ["dense", "moe"]}, "mlp_layer_types"),
+    ],
+)
+def test_a_list_that_makes_no_sense_is_named(
+    config: dict[str, Any], changes: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(InputError, match=named):
+        tf.load_model({**config, **changes})
