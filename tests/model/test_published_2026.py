@@ -37,7 +37,6 @@ NOT_YET = frozenset({
     "dinov3-vitb16",
     "lfm2.5-vl-1.6b",
     "llama-3.2-90b-vision",
-    "minimax-m3",
     "phi-4-multimodal",
     "siglip-so400m-patch14-384",
     "swin-tiny",
