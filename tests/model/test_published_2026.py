@@ -42,7 +42,6 @@ NOT_YET = frozenset({
     "swin-tiny",
     "voxtral-mini-3b",
     # encoders, and encoders with decoders
-    "deberta-v3-base",
     "hubert-large-ls960-ft",
     "jina-embeddings-v3",
     "mobilebert-uncased",

@@ -127,7 +127,11 @@ def _attention(attention: Attention, tp: int) -> Attention:
     extras = tuple(
         _linear(part, tp) if isinstance(part, Linear) else part for part in attention.extras
     )
-    return replace(attention, heads=heads, kv_heads=kv_heads, extras=extras)
+    relative = attention.relative
+    if relative is not None:
+        relative = replace(relative, width=divided(relative.width, tp, "the attention heads"))
+    changes = {"heads": heads, "kv_heads": kv_heads, "extras": extras, "relative": relative}
+    return replace(attention, **changes)
 
 
 def _feed(feed: FeedForward, tp: int, ep: int) -> FeedForward:

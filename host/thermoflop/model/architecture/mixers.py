@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from thermoflop.model.architecture.compressed import CompressedAttention
     from thermoflop.model.architecture.linear import KimiDelta, Lightning
     from thermoflop.model.architecture.parts import Part
+    from thermoflop.model.architecture.relative import Relative
     from thermoflop.model.architecture.sparse import Indexer
 
 
@@ -38,6 +39,7 @@ class Attention:
     output, counted with the MLP). Values are ``value_dim`` wide (None: as wide as keys). With an
     ``indexer`` the keys that it chooses are attended. ``extras`` are parts of one family alone:
     a map is a gate that runs on every token, a norm runs before the output projection.
+    ``relative`` adds scores of relative positions (DeBERTa).
     ``calls`` times every head attends, each time to a part of the values (DiffLlama). It
     ``projects`` queries, keys and values (``qkv``), queries and keys alone that are the values too
     (``qk``, Gemma 4), or queries alone, which meet keys and values of a layer before (``q``,
@@ -69,6 +71,7 @@ class Attention:
     extras: tuple[Part, ...] = ()
     calls: int = 1
     projects: str = "qkv"
+    relative: Relative | None = None
 
     @property
     def group(self) -> str:
@@ -134,7 +137,8 @@ class Attention:
         """Everything here that holds parameters."""
         sinks = (Vector("sinks", self.group, self.heads),) if self.sinks else ()
         indexer = self.indexer.parts() if self.indexer else ()
-        linears = (*self.projections(), *self.gates())
+        positions = self.relative.parts() if self.relative else ()
+        linears = (*self.projections(), *positions, *self.gates())
         return (*linears, *self.norms(), *sinks, *indexer, *self.extras)
 
 

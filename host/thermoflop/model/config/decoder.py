@@ -61,6 +61,7 @@ DEFAULTS: dict[str, Any] = {
     "v_norm": False,  # a norm without weights on the values
     "projects": "qkv",  # qk: keys are the values too; q: keys and values of a layer before
     "sinks": False,
+    "relative": None,  # function of the configuration giving scores of relative positions
     "output_gate": False,
     "head_gate": False,  # one gate for each head
     "value_dim": None,  # None: as head_dim
@@ -296,6 +297,7 @@ def attention_of(traits: Traits) -> Attention:
         v_norm=Norm("v_norm", dim, weight=False, vectors=kv_heads) if values else None,
         rotary=dim if traits["rotary"] else None,
         sinks=traits["sinks"],
+        relative=traits["relative"],
         gate=traits["output_gate"],
         output_group=traits["output_group"],
         extras=_attention_extras(traits, heads, kv_heads, dim),

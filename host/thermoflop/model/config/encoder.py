@@ -44,6 +44,7 @@ DEFAULTS: dict[str, Any] = {
     "always_projects": False,  # even from an embedding as wide as the hidden state (ALBERT)
     "first_norm": True,  # the first layer has all its norms
     "extra_tables": (),  # other tables of the front
+    "after": (),  # parts that run on every token before the last norm
     "transform": True,  # a dense layer and a norm before the map to the vocabulary
     "transform_bias": True,
     "transform_always": False,  # before every head (ModernBERT)
@@ -132,7 +133,7 @@ def _head_parts(
 ) -> tuple[tuple[Placed, ...], Linear | None]:
     """What follows the layers: the parts that always run, and the map to the vocabulary."""
     hidden = traits["hidden"]
-    tail: list[Placed] = []
+    tail: list[Placed] = list(traits["after"])
     head: Linear | None = None
     if traits["final_norm"]:
         norm, biased = decoder.norm_of(traits, "final_norm", hidden), traits["final_norm_bias"]

@@ -267,12 +267,17 @@ def _attention(letters: _Letters, attention: Attention, sizes: dict[Any, Any]) -
             copies=counts[plain.copies],
         )
 
+    relative = attention.relative
+    if relative is not None:
+        rows = letters.letter("R", relative.rows)
+        relative = replace(relative, hidden=hidden, width=heads * dim, rows=rows)
     return replace(
         attention,
         hidden=hidden,
         heads=heads,
         kv_heads=kv_heads,
         head_dim=dim,
+        relative=relative,
         window=letters.letter("w", attention.window),
         chunk=letters.letter("c", attention.chunk),
         value_dim=letters.letter("d_v", attention.value_dim),

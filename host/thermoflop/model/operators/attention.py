@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from thermoflop.base.number import Number
+    from thermoflop.model.architecture.relative import Relative
     from thermoflop.model.architecture.sparse import Indexer
     from thermoflop.model.operators.context import EmitContext
 
@@ -53,6 +54,8 @@ def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
             pairs = scope.near
     heads = attention.heads * attention.calls
     shape = (heads, attention.kv_heads, attention.head_dim, attention.value_width)
+    if attention.relative is not None:
+        yield from _positions(attention.relative, scope, shape)
     yield from attend(scope, attention.group, shape, keys, pairs, cached=scope.causal)
     gated = attention.gate
     for part in attention.extras:
@@ -68,6 +71,19 @@ def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
         yield scope.linear(linear, tokens)
         yield elementwise("head gate", scope, tokens, attention.heads * attention.value_width, 5, 2)
     yield scope.linear(output, tokens)
+
+
+def _positions(
+    relative: Relative, scope: EmitContext, shape: tuple[Number, ...]
+) -> Iterator[Operator]:
+    """Relative positions are projected once a layer, and met by every query and key."""
+    rows, (heads, _, dim, _) = relative.met(scope.new), shape
+    yield from (scope.linear(linear, rows) for linear in relative.linears())
+    where = (scope.part, "attn_score", scope.times)
+    sizes = (scope.sequences, heads, heads, scope.new, rows, dim, scope.new * rows, scope.fused)
+    for name, runs in (("position keys", relative.keys), ("position queries", relative.queries)):
+        if runs:
+            yield Attend(name, *where, *sizes, cached=False)
 
 
 def pairs_under(scope: EmitContext, window: Number | None, chunk: Number | None) -> Number | None:

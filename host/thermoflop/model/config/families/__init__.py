@@ -47,6 +47,7 @@ MODULES = {
     "bert_kin": "big_bird data2vec-text ernie flaubert ibert layoutlm megatron-bert rembert"
     " roberta-prelayernorm roc_bert roformer tapas xlm xlm-roberta-xl",
     "embedders": "esm esmc eurobert gte jina_embeddings_v3 modernbert mpnet nomic_bert",
+    "deberta": "deberta deberta-v2",
     "seq2seq": "bart bigbird_pegasus blenderbot blenderbot-small led longt5 m2m_100 marian mbart"
     " mt5 mvp nllb-moe pegasus plbart switch_transformers t5 umt5 whisper",
 }
