@@ -36,11 +36,8 @@ NOT_YET = frozenset({
     "dinov2-base",
     "dinov3-vitb16",
     "lfm2.5-vl-1.6b",
-    "llama-3.2-90b-vision",
-    "phi-4-multimodal",
     "siglip-so400m-patch14-384",
     "swin-tiny",
-    "voxtral-mini-3b",
     # encoders, and encoders with decoders
     "hubert-large-ls960-ft",
     "jina-embeddings-v3",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from thermoflop.model.architecture.feedforward import FeedForward
     from thermoflop.model.architecture.grid import Grid
     from thermoflop.model.architecture.mixers import Attention, Mixer
-    from thermoflop.model.architecture.parts import Linear, Norm, Part, Vector
+    from thermoflop.model.architecture.parts import Linear, Norm, Part
 
 
 @record
@@ -22,7 +22,6 @@ class Layer:
 
     ``idle`` is a cross attention that is kept and does no work (a decoder without its encoder).
     ``streams`` stand in place of the one residual stream (DeepSeek-V4; mixer and feed-forward).
-    ``scales`` are vectors that branches are multiplied by.
     ``kept`` are parts whose work is too little to be listed.
     ``others`` are parts beside them that run on every token: inputs of the layer's own, a low-rank
     residual, a mix of streams (Gemma 3n).
@@ -36,7 +35,6 @@ class Layer:
     feed: FeedForward | None = None
     idle: Attention | None = None
     streams: Streams | None = None
-    scales: tuple[Vector, ...] = ()
     kept: tuple[Part, ...] = ()
     others: tuple[Placed, ...] = ()
 
@@ -53,7 +51,6 @@ class Layer:
         yield from (*self.norms, *self.kept)
         if self.streams is not None:
             yield from (*self.streams.parts("attn"), *self.streams.parts("mlp"))
-        yield from self.scales
         yield from (placed.part for placed in self.others)
 
 

@@ -62,7 +62,8 @@ class Section:
 
     ``fixed``: the class is always this family's, whatever ``model_type`` the section states.
     ``optional``: when it is absent, so is what it describes. ``flat``: when it is absent, its keys
-    lie beside the others, as they did before the class had sections.
+    lie beside the others, as they did before the class had sections. ``merged``: ``init`` also
+    fills in what a section that is there leaves out.
     """
 
     key: str
@@ -71,6 +72,7 @@ class Section:
     fixed: bool = True
     optional: bool = False
     flat: bool = False
+    merged: bool = False
 
 
 FAMILIES: dict[str, Family] = {}

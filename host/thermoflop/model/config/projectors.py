@@ -10,7 +10,7 @@ from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed
-from thermoflop.model.architecture.parts import Linear, Norm
+from thermoflop.model.architecture.parts import Linear, Norm, Vector
 from thermoflop.model.config.blocks import layer_norm
 
 TYPE_CHECKING = False
@@ -166,3 +166,41 @@ def embedder(_config: Config, _tower: Config, stack: Stack, hidden: int) -> Stac
 def aside(_config: Config, _tower: Config, stack: Stack, _hidden: int) -> Stack:
     """Video-LLaVA: a second tower for moving images, which share the projector."""
     return replace(stack, role="video")
+
+
+def heard(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Voxtral: positions side by side, as wide as the tower's MLP, through two matrices."""
+    inner = tower["encoder_ffn_dim"]
+    left = stack.pooled * stack.hidden // inner
+    return replace(ending(stack, *pooled(*two_layers(inner, hidden, False))), pooled=left)
+
+
+def heard_in_pairs(_config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Qwen2-Audio: the mean of two positions, a norm (in the tower), and one matrix."""
+    tail = pooled(linear("linear", stack.hidden, hidden))
+    return replace(ending(stack, *tail), pooled=stack.pooled // 2)
+
+
+def phi_eyes(_config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Phi-4: the mean of 2 x 2 patches, learned ends of rows and images, two matrices."""
+    ends = Placed(Vector("image ends", "other", 2 * stack.hidden), "none")
+    both = (
+        linear("up", stack.hidden, hidden, group="other"),
+        linear("down", hidden, hidden, group="other"),
+    )
+    return ending(stack, ends, *pooled(*both), merge=2)
+
+
+def phi_ears(_config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Phi-4: two matrices for sound alone, and two others where there are images as well."""
+    both = (
+        linear("up", stack.hidden, hidden, group="other"),
+        linear("down", hidden, hidden, group="other"),
+    )
+    beside = (Placed(replace(part, name=f"{part.name} beside images"), "none") for part in both)
+    return ending(stack, *pooled(*both), *beside)
+
+
+def mllama(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Llama 3.2: one matrix from the states of several layers; the text looks on, as a source."""
+    return ending(stack, *pooled(linear("projector", tower["vision_output_dim"], hidden)))

@@ -28,6 +28,8 @@ def read_section(config: Config, section: Section, **changes: Any) -> Config | N
             return None
         beside = {key: value for key, value in config.raw.items() if not isinstance(value, dict)}
         raw = beside if section.flat else {"model_type": section.family, **(section.init or {})}
+    if section.merged:
+        raw = {**(section.init or {}), **raw}
     stated = raw.get("model_type") or section.family
     name = section.family if section.fixed else stated
     family = find_family(name) if isinstance(name, str) else None

@@ -7,7 +7,6 @@ REFUSED = {
     "mobilebert": "bottlenecks and stacked feed-forwards are not described here",
     "longformer": "sliding attention with global tokens is not described here",
     "reformer": "hashed attention is not described here",
-    "mllama": "its gated cross-attention layers are not described here",
     "baichuan": "its code lives outside transformers; a config in the llama format can be counted",
     "chatglm": "its code lives outside transformers; its successors glm and glm4 can be counted",
     "qwen": "its code lives outside transformers; qwen2 and qwen3 can be counted",

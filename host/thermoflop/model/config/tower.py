@@ -55,7 +55,11 @@ ANY_SIDE = 1024
 
 
 def read_tower(config: Config) -> Stack:
-    """The stack of a tower that sees."""
+    """The stack of a tower that sees; ``stack`` of its family reads it where it is of no kind."""
+    own = config.family.traits.get("stack")
+    if own is not None:
+        special: Stack = own(config)
+        return special
     traits = Traits(config, DEFAULTS)
     hidden, (rows, columns) = traits["hidden"], patch_grid(traits)
     patches, extra = rows * columns, traits["class_tokens"]
@@ -66,8 +70,8 @@ def read_tower(config: Config) -> Stack:
     return Stack(
         "image",
         hidden,
-        _runs(traits),
-        front=_front(traits, patches),
+        layer_runs(traits),
+        front=tower_front(traits, patches),
         tail=_tail(config, traits),
         causal=False,
         positions=patches + extra,
@@ -109,7 +113,7 @@ def norm_of(traits: Traits, name: str, width: int) -> Norm:
     return Norm(name, width, kind, bias=kind == "layer" if bias is None else bias)
 
 
-def _front(traits: Traits, patches: int) -> tuple[Placed, ...]:
+def tower_front(traits: Traits, patches: int) -> tuple[Placed, ...]:
     """Patches, learned tokens and positions, a norm."""
     hidden, extra, rows = traits["hidden"], traits["class_tokens"], traits["positions"]
     height, width = sides(traits["patch"], "patch_size")
@@ -127,7 +131,7 @@ def _front(traits: Traits, patches: int) -> tuple[Placed, ...]:
     return tuple(front)
 
 
-def _runs(traits: Traits) -> tuple[Run, ...]:
+def layer_runs(traits: Traits) -> tuple[Run, ...]:
     """The layers: those within windows, and those that attend to everything."""
     hidden, layers, windowed = traits["hidden"], traits["layers"], traits["windowed"]
     norms = tuple(
@@ -138,7 +142,7 @@ def _runs(traits: Traits) -> tuple[Run, ...]:
     )
     attention = decoder.attention_of(traits)
     layer = Layer(
-        "attention + MLP", hidden, norms, attention, feed=decoder.mlp_of(traits), scales=scales
+        "attention + MLP", hidden, norms, attention, feed=decoder.mlp_of(traits), kept=scales
     )
     near = replace(layer, kind="windowed attention + MLP", mixer=replace(attention, near=True))
     counts = ((near, windowed), (layer, layers - windowed))

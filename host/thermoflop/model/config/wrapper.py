@@ -55,7 +55,7 @@ def _tower(config: Config, section: Section, project: Any, hidden: int) -> Stack
     inner.check_all()
     if project is not None:
         stack = project(config, inner, stack, hidden)
-    if stack.grid is None:
+    if stack.grid is None or stack.role != "image":
         return stack
     if "grid" in config.family.traits:
         rule = config.family.traits["grid"](config)
@@ -68,7 +68,7 @@ def _tied(config: Config, rule: str, text: Config, described: Description) -> De
     """Whether the head is the embedding's matrix, as the wrapper's class decides it."""
     if described.head is None or described.head.group != "lm_head" or rule == "text":
         return described
-    tied = bool(config["tie_word_embeddings"])
+    tied = bool(config["tie_word_embeddings"]) and rule != "none"
     if rule == "either":
         tied = tied or bool(text.get("tie_word_embeddings"))
     return replace(described, head=replace(described.head, tied=tied))

@@ -53,6 +53,7 @@ def _stack_scope(description: Description, stack: Stack, step: Step) -> EmitCont
         runs = step.runs_encoder and not _is_zero(source)
     else:
         where = (step.batch, step.new, step.cached)
+        source = source if description.stack("image") is None else _looked_at(description, step)
         runs = not _is_zero(step.new)
     if not runs:
         return None
@@ -60,6 +61,14 @@ def _stack_scope(description: Description, stack: Stack, step: Step) -> EmitCont
     tokens = sequences * new
     shape = (sequences, new, cached, tokens, source, stack.causal, stack.near)
     return EmitContext(step, TOWERS[stack.role], 1, *shape)
+
+
+def _looked_at(description: Description, step: Step) -> Number:
+    """Positions of images that a text of each sequence may attend to."""
+    eyes, images = description.stack("image"), image_count(description, step)
+    if eyes is None or _is_zero(images):
+        return 0
+    return images * eyes.tiles * eyes.pooled // step.batch
 
 
 def source_positions(description: Description, step: Step) -> Number:
@@ -82,6 +91,9 @@ def _stack_operators(stack: Stack, scope: EmitContext) -> Iterator[Operator]:
     for placed in stack.front:
         yield from _placed_operators(placed, _rows(placed, stack, front), front)
     for run in stack.runs:
+        mixer = run.layer.mixer
+        if isinstance(mixer, Attention) and mixer.cross and _is_zero(scope.source):
+            continue  # a layer that attends to images is left out where there are none
         inside = scope.within(f"{scope.part} {run.layer.kind}", run.times)
         yield from layer_operators(run.layer, inside)
     tail = scope.within(f"{scope.part} tail")

@@ -36,14 +36,16 @@ MODULES = {
     "encoders": "albert bert camembert distilbert electra roberta xlm-roberta",
     "vision": "clip clip_text_model clip_vision_model deit siglip_vision_model vit",
     "towers": "exaone4_5_vision gemma4_vision glm4v_moe_vision glm4v_vision idefics3_vision"
-    " internvl_vision kimi_k25_vision llama4_vision_model minimax_m3_vl_vision pixtral"
-    " qwen2_5_vl_vision qwen2_vl_vision qwen3_5_vision qwen3_vl_vision siglip2_vision_model"
-    " smolvlm_vision",
-    "wrapped": "exaone4_5_text glm4v_moe_text glm4v_text qwen2_5_vl_text qwen2_vl_text"
-    " qwen3_vl_moe_text qwen3_vl_text",
+    " internvl_vision kimi_k25_vision llama4_vision_model minimax_m3_vl_vision"
+    " mllama_vision_model phi4_multimodal_audio phi4_multimodal_vision pixtral"
+    " qwen2_5_vl_vision qwen2_audio_encoder qwen2_vl_vision qwen3_5_vision qwen3_vl_vision"
+    " siglip2_vision_model smolvlm_vision voxtral_encoder",
+    "wrapped": "exaone4_5_text glm4v_moe_text glm4v_text mllama_text_model phi4_multimodal_text"
+    " qwen2_5_vl_text qwen2_vl_text qwen3_vl_moe_text qwen3_vl_text",
     "wrappers": "exaone4_5 gemma3 gemma4 glm4v glm4v_moe idefics3 internvl kimi_k25 lfm2_vl llama4"
     " llava llava_next llava_next_video llava_onevision minimax_m3_vl mistral3 paligemma qwen2_5_vl"
-    " qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe smolvlm video_llava",
+    " qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe smolvlm video_llava mllama phi4_multimodal"
+    " qwen2_audio voxtral",
     "bert_kin": "big_bird data2vec-text ernie flaubert ibert layoutlm megatron-bert rembert"
     " roberta-prelayernorm roc_bert roformer tapas xlm xlm-roberta-xl",
     "embedders": "esm esmc eurobert gte jina_embeddings_v3 modernbert mpnet nomic_bert",

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from thermoflop.model.architecture.mixers import Attention
+from thermoflop.model.architecture.parts import Norm, Vector
+from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families import by_vendor, mixtures  # noqa: F401 - defined there
-from thermoflop.model.config.family import at_least_zero, family, maybe
+from thermoflop.model.config.families.patterns import layer_indices
+from thermoflop.model.config.family import Key, at_least_zero, family, maybe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from thermoflop.model.config.keys import Config
 
 for _name in ("qwen2_vl_text", "qwen2_5_vl_text"):
     family(
@@ -63,3 +73,48 @@ family(
     drop=("use_qk_norm",),
 )
 family("exaone4_5_text", "exaone4", ignored=("_num_mtp_layers", "mtp_share_layers"))
+family(
+    "phi4_multimodal_text",
+    "phi3",
+    keys={"vocab_size": 200064, "num_key_value_heads": 8},
+)
+
+
+def _cross_layers(config: Config) -> Sequence[str]:
+    """Llama 3.2: the layers named attend to the image instead of the text."""
+    crossing = set(layer_indices(config, "cross_attention_layers"))
+    return ["cross" if at in crossing else "full" for at in range(config["num_hidden_layers"])]
+
+
+def _cross_mixer(config: Config) -> Mapping[str, tuple[Attention, str]]:
+    """Attention to an image, with norms on queries and keys, and gates on both branches."""
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    dim = head_width(hidden, heads)
+    q_norm, k_norm = (Norm(name, dim, vectors=heads) for name in ("q_norm", "k_norm"))
+    gates = (Vector("gates", "other", 2),)
+    shape = (hidden, heads, config["num_key_value_heads"], dim)
+    look = Attention(*shape, q_norm=q_norm, k_norm=k_norm, cross=True, extras=gates)
+    return {"cross": (look, "attention to images")}
+
+
+family(
+    "mllama_text_model",
+    "llama",
+    keys={
+        "vocab_size": 128256,
+        "intermediate_size": 14336,
+        "num_hidden_layers": 40,
+        "num_key_value_heads": 8,
+        "cross_attention_layers": Key("indices", (3, 8, 13, 18, 23, 28, 33, 38), nullable=True),
+    },
+    traits={
+        "q_bias": False,
+        "o_bias": False,
+        "up_bias": False,
+        "head_dim": None,
+        "kinds": _cross_layers,
+        "mixers": _cross_mixer,
+        "embed_rows": lambda config: config["vocab_size"] + 8,
+    },
+    drop=("attention_bias", "mlp_bias", "head_dim"),
+)

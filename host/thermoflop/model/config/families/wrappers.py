@@ -69,24 +69,28 @@ _SIGLIP = {
 def _wrapper(
     name: str,
     text: Section,
-    eyes: Section,
+    eyes: Section | None,
     project: Any = None,
     *,
     tied: str = "outer",
     tie: bool = False,
+    ears: tuple[Section, Any] | None = None,
     keys: dict[str, Any] | None = None,
     traits: dict[str, Any] | None = None,
     like: str | None = None,
     ignored: tuple[str, ...] = (),
 ) -> None:
     """Register a wrapper; ``tie`` is what the class takes where tie_word_embeddings is absent."""
-    sections = {section.key: mapping() for section in (text, eyes)}
+    towers = [(eyes, project)] if eyes is not None else []
+    if ears is not None:
+        towers.append(ears)
+    sections = {section.key: mapping() for section in (text, *(tower for tower, _ in towers))}
     family(
         name,
         like,
         reader="wrapper",
         keys={**sections, "tie_word_embeddings": tie, **(keys or {})},
-        traits={"text": text, "towers": ((eyes, project),), "tied": tied, **(traits or {})},
+        traits={"text": text, "towers": tuple(towers), "tied": tied, **(traits or {})},
         ignored=(*_SPARE, *ignored),
     )
 
@@ -97,6 +101,10 @@ def _text(name: str, init: dict[str, Any] | None = None, **how: Any) -> Section:
 
 def _eyes(name: str, init: dict[str, Any] | None = None, **how: Any) -> Section:
     return Section("vision_config", name, init, **{"fixed": False, **how})
+
+
+def _ears(name: str, init: dict[str, Any] | None = None, **how: Any) -> Section:
+    return Section("audio_config", name, init, **{"fixed": False, **how})
 
 
 def _newline(_config: Config, hidden: int) -> tuple[Vector, ...]:
@@ -322,3 +330,41 @@ _qwen("qwen3_5_moe", "qwen3_5_moe_text", "qwen3_5_vision")
 _qwen("glm4v", "glm4v_text", "glm4v_vision", tied="either")
 _qwen("glm4v_moe", "glm4v_moe_text", "glm4v_moe_vision", tied="either")
 _wrapper("exaone4_5", _text("exaone4"), _eyes("exaone4_5_vision", fixed=True))
+_wrapper(
+    "mllama",
+    _text("mllama_text_model", fixed=True),
+    _eyes("mllama_vision_model", fixed=True),
+    projectors.mllama,
+    tied="none",
+)
+_wrapper(
+    "phi4_multimodal",
+    _text("phi4_multimodal_text", fixed=True, flat=True),
+    _eyes("phi4_multimodal_vision", fixed=True),
+    projectors.phi_eyes,
+    ears=(Section("audio_config", "phi4_multimodal_audio"), projectors.phi_ears),
+    like="phi4_multimodal_text",
+    traits={"grid": lambda _config: {"rule": "shape", "limits": (36,)}},
+)
+_VOXTRAL = {
+    "vocab_size": 131072,
+    "hidden_size": 3072,
+    "intermediate_size": 8192,
+    "num_hidden_layers": 30,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+}
+_wrapper(
+    "voxtral",
+    _text("llama", _VOXTRAL, merged=True),
+    None,
+    ears=(_ears("voxtral_encoder"), projectors.heard),
+    tied="none",
+)
+_wrapper(
+    "qwen2_audio",
+    _text("qwen2"),
+    None,
+    ears=(_ears("qwen2_audio_encoder"), projectors.heard_in_pairs),
+    tied="none",
+)

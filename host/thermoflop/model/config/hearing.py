@@ -1,0 +1,98 @@
+"""Towers that hear: Whisper's encoder, as several classes have it, and the Conformer of Phi-4."""
+
+from __future__ import annotations
+
+from thermoflop.model.architecture.description import Layer, Placed, Run, Stack
+from thermoflop.model.architecture.feedforward import Mlp
+from thermoflop.model.architecture.grid import Grid
+from thermoflop.model.architecture.parts import Convolution, Linear, Table, Vector
+from thermoflop.model.config.blocks import biased_attention, biased_mlp, layer_norm
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.model.architecture.parts import Part
+    from thermoflop.model.config.keys import Config
+
+
+def whisper_stack(config: Config) -> Stack:
+    """Two convolutions over mel frames, positions, layers without a bias on the keys, a norm."""
+    hidden, source = config["d_model"], config["max_source_positions"]
+    role = "conv_frontend"
+    front = (
+        Placed(Convolution("conv1", role, role, config["num_mel_bins"], hidden, 3, True), "frame"),
+        Placed(Convolution("conv2", role, role, hidden, hidden, 3, bias=True)),
+        Placed(Table("embed_positions", "embed_pos", source, hidden, lookups=0)),
+    )
+    attention = biased_attention(hidden, config["encoder_attention_heads"], k_bias=False)
+    mlp = biased_mlp(hidden, config["encoder_ffn_dim"], config["activation_function"])
+    norms = (layer_norm("self_norm", hidden), layer_norm("output_norm", hidden))
+    layer = Layer("attention + MLP", hidden, norms, attention, feed=mlp)
+    runs = (Run(layer, config["encoder_layers"]),)
+    tail = (Placed(layer_norm("final_norm", hidden)),)
+    return Stack("audio", hidden, runs, front, tail, False, positions=source, pooled=source)
+
+
+# Each position is made of eight mel frames, by three strided convolutions of 3 x 3 taps.
+PHI_REDUCTION = 8
+
+
+def phi_stack(config: Config) -> Stack:
+    """Phi-4's Conformer: convolutions over the spectrogram, then half MLPs around attention."""
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    runs = (Run(_phi_layer(config), config["num_blocks"]),)
+    # a bias for each distance: as many as 1,000 and their negatives
+    distances = config["bias_max_distance"] * (1 if config["bias_symmetric"] else 2)
+    table = Table("relative bias", "embed_tokens", distances, heads, lookups=0)
+    front = (*_phi_front(config), Placed(table, "none"))
+    grid = Grid("fixed", (PHI_REDUCTION, 1))
+    return Stack(
+        "audio", hidden, runs, front, (), False,
+        positions=375, patches=375, pooled=375, grid=grid,
+    )  # fmt: skip
+
+
+def _phi_front(config: Config) -> tuple[Placed, ...]:
+    """Strided convolutions over time and frequency, and the map to the hidden width."""
+    channels, hidden = config["nemo_conv_channels"], config["hidden_size"]
+    where = ("patch_embed", "patch_embed")
+    steps = config["time_reduction"].bit_length() - 1
+    size, parts = config["input_size"], [Convolution("conv", *where, 1, channels, 9, bias=True)]
+    for _ in range(steps - 1):
+        parts.append(Convolution("depthwise", *where, 1, channels, 9, bias=True))
+        parts.append(Convolution("pointwise", *where, channels, channels, 1, bias=True))
+    # positions of the map that each convolution leaves, for each position at the end
+    kept, areas = 2 ** (steps - 1), []
+    for _ in range(steps):
+        size = (size - 1) // 2 + 1
+        areas.append(size * kept)
+        kept //= 2
+    out = Linear("out", "other", "other", channels * size, hidden, bias=True)
+    rows = [areas[0], *(area for area in areas[1:] for _ in range(2))]
+    placed = [Placed(part, "token", times) for part, times in zip(parts, rows, strict=True)]
+    return (*placed, Placed(out))
+
+
+def _phi_layer(config: Config) -> Layer:
+    """Half an MLP, attention, a gated convolution, half an MLP, a norm."""
+    hidden, inner = config["hidden_size"], config["intermediate_size"]
+    role, outer = "conv_frontend", config["ext_pw_out_channel"]
+    depth = config["depthwise_separable_out_channel"]
+    multiplied = hidden * config["depthwise_multiplier"]
+    mlp = Mlp(hidden, inner, True, True, True, "silu")
+    convolutions = (
+        Convolution("gate_conv", role, role, hidden, 2 * outer, 1, bias=True),
+        Convolution("depth_conv", role, role, 1, multiplied, config["kernel_size"], bias=True),
+        Convolution("point_conv", role, role, multiplied, depth, 1, bias=True),
+        Convolution("last_conv", role, role, hidden, outer, 1, bias=True),
+    )
+    norms = [layer_norm(f"{name}_norm", hidden) for name in ("mlp", "conv", "second_mlp", "last")]
+    others: tuple[Part, ...] = (*norms, *mlp.linears(), *convolutions)
+    return Layer(
+        "Conformer",
+        hidden,
+        (layer_norm("attention_norm", hidden), *norms[2:3]),
+        biased_attention(hidden, config["num_attention_heads"]),
+        feed=mlp,
+        kept=(Vector("gate bias", "other", 2 * outer),),
+        others=tuple(Placed(part) for part in others if part is not norms[2]),
+    )
