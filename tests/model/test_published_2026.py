@@ -29,8 +29,6 @@ NOT_YET = frozenset({
     "granite-4.0-h-tiny",
     "lfm2-1.2b",
     "lfm2-8b-a1b",
-    "recurrentgemma-2b",
-    "rwkv-4-169m",
     "zamba2-2.7b",
     # with eyes or ears
     "dinov2-base",

@@ -28,6 +28,7 @@ from thermoflop.model.architecture.mixers import (
     Mamba2,
 )
 from thermoflop.model.architecture.parts import Linear, Table
+from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
 
 if TYPE_CHECKING:
     from thermoflop.model.architecture.feedforward import FeedForward
@@ -111,6 +112,11 @@ def _mixer(mixer: Mixer, tp: int) -> Mixer:
         return replace(mixer, heads=heads, groups=max(1, mixer.groups // tp))
     if isinstance(mixer, KimiDelta | Lightning):
         return replace(mixer, heads=divided(mixer.heads, tp, "the heads of linear attention"))
+    if isinstance(mixer, TimeMix):
+        return replace(mixer, inner=divided(mixer.inner, tp, "the channels of RWKV"))
+    if isinstance(mixer, GatedRecurrence):
+        heads = divided(mixer.heads, tp, "the blocks of the recurrence")
+        return replace(mixer, inner=divided(mixer.inner, tp, "its channels"), heads=heads)
     assert isinstance(mixer, GatedDelta)  # noqa: S101 - the last kind of mixer there is
     values = divided(mixer.value_heads, tp, "the value heads")
     return replace(mixer, key_heads=max(1, mixer.key_heads // tp), value_heads=values)

@@ -24,7 +24,7 @@ class Mlp:
 
     Gated: down(act(gate x) * up x), three matrices (Shazeer 2020). Plain: two. ``copies`` of it
     exist when it is the expert of a mixture. ``extras`` are parts of one family alone: a norm runs
-    before the down projection, vectors hold parameters and do no matrix work.
+    before the down projection, a map on every token, vectors do no matrix work.
     """
 
     hidden: Number

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from thermoflop.model.architecture.compressed import CompressedAttention
     from thermoflop.model.architecture.linear import KimiDelta, Lightning
     from thermoflop.model.architecture.parts import Part
+    from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
     from thermoflop.model.architecture.relative import Relative
     from thermoflop.model.architecture.sparse import Indexer
 
@@ -392,5 +393,5 @@ class GatedDelta:
 
 
 if TYPE_CHECKING:
-    Recurrent = Mamba | Mamba2 | GatedDelta | KimiDelta | Lightning
+    Recurrent = Mamba | Mamba2 | GatedDelta | KimiDelta | Lightning | TimeMix | GatedRecurrence
     Mixer = Attention | LatentAttention | CompressedAttention | Recurrent

@@ -16,6 +16,4 @@ REFUSED = {
     "jetmoe": "attention whose projections are a mixture of experts is not described here",
     "longcat_flash": "experts that compute nothing make the work of a token depend on the token",
     "xlnet": "relative attention over twice the length is not described here",
-    "rwkv": "its time mixing is not described here",
-    "recurrent_gemma": "its gated linear recurrence is not described here",
 }

@@ -20,6 +20,7 @@ from thermoflop.model.architecture.mixers import (
     Mamba2,
 )
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Probe, Table, Vector
+from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
 from thermoflop.model.architecture.sparse import Compressor, Indexer
 
 TYPE_CHECKING = False
@@ -208,6 +209,8 @@ _ROLES: dict[type, dict[str, str]] = {
     Mamba2: {"heads": "n_m", "head_dim": "d_m", "groups": "G", "state": "N", "kernel": "q"},
     KimiDelta: {"heads": "n_k", "dim": "d_k", "kernel": "q"},
     Lightning: {"heads": "n_k", "dim": "d_k"},
+    TimeMix: {"inner": "i"},
+    GatedRecurrence: {"inner": "i", "heads": "n", "kernel": "q"},
     GatedDelta: {
         "key_heads": "n_k",
         "value_heads": "n_v",

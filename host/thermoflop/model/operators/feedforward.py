@@ -5,7 +5,7 @@ from __future__ import annotations
 from thermoflop.base.number import distinct_experts
 from thermoflop.base.record import replace
 from thermoflop.model.architecture.feedforward import Mlp, Moe
-from thermoflop.model.architecture.parts import Norm
+from thermoflop.model.architecture.parts import Linear, Norm
 from thermoflop.model.operators.context import elementwise, normalize
 from thermoflop.model.operators.kinds import SOFTMAX_OPERATIONS, MatMul
 from thermoflop.model.operators.operator import Operator
@@ -34,7 +34,11 @@ def _mlp(mlp: Mlp, scope: EmitContext, rows: Number, sets: Number = 1) -> Iterat
     inputs = 2 if mlp.gated else 1
     name = f"{mlp.activation}{' x up' if mlp.gated else ''}"
     yield elementwise(name, scope, rows, mlp.inner, mlp.operations, inputs)
-    yield from (normalize(part, scope, rows) for part in mlp.extras if isinstance(part, Norm))
+    for part in mlp.extras:
+        if isinstance(part, Norm):
+            yield normalize(part, scope, rows)
+        elif isinstance(part, Linear):
+            yield scope.linear(part, rows)
     yield down
 
 

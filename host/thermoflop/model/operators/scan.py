@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from thermoflop.model.architecture.linear import KimiDelta, Lightning
 from thermoflop.model.architecture.mixers import GatedDelta
+from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
 from thermoflop.model.operators.context import elementwise, normalize
-from thermoflop.model.operators.kinds import Convolve, Scan
+from thermoflop.model.operators.kinds import Convolve, MatMul, Scan
 from thermoflop.model.operators.operator import Operator
 from thermoflop.model.operators.step import convolved
 
@@ -32,6 +33,9 @@ _SCANS = {
     GatedDelta: ("linear_attn_scan", 2, 3),
     KimiDelta: ("linear_attn_scan", 2, 3),
     Lightning: ("linear_attn_scan", 1, 3),
+    # products element by element alone: both exponentials, numerator, denominator, their quotient
+    TimeMix: ("attn_scan", 0, 16),
+    GatedRecurrence: ("recurrence", 0, 8),
 }
 
 
@@ -41,6 +45,8 @@ def recurrent_operators(mixer: Recurrent, scope: EmitContext) -> Iterator[Operat
     for linear in inward:
         yield scope.linear(linear, scope.tokens)
     yield from _short_convolution(mixer, scope)
+    if isinstance(mixer, GatedRecurrence):
+        yield from _block_gates(mixer, scope)
     for norm in mixer.norms():
         yield normalize(norm, scope)
     role, reads, updates = _SCANS.get(type(mixer), ("ssm_scan", 1, 6))
@@ -49,6 +55,13 @@ def recurrent_operators(mixer: Recurrent, scope: EmitContext) -> Iterator[Operat
     # silu x / (1 + exp(-x)) of four operations, and a product
     yield elementwise("silu gate", scope, scope.tokens, mixer.inner, 5, 2)
     yield scope.linear(outward, scope.tokens)
+
+
+def _block_gates(mixer: GatedRecurrence, scope: EmitContext) -> Iterator[Operator]:
+    """Gates with a matrix for each block of channels."""
+    for gate in mixer.gates():
+        where = (gate.name, scope.part, gate.role, scope.times, scope.tokens)
+        yield MatMul(*where, gate.inputs, gate.outputs, batch=mixer.heads, bias=True)
 
 
 def _short_convolution(mixer: Recurrent, scope: EmitContext) -> Iterator[Operator]:

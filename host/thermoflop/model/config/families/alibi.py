@@ -117,7 +117,12 @@ def _mpt_attention(config: Config) -> None:
 
 def _mpt_inner(config: Config) -> int:
     _mpt_attention(config)
-    inner: int = config["expansion_ratio"] * config["d_model"]
+    if config["expansion_ratio"] != 4:
+        raise UnknownModel(
+            f"expansion_ratio = {config['expansion_ratio']} is not understood for mpt: the class "
+            "makes 4 of it"
+        )
+    inner: int = 4 * config["d_model"]
     return inner
 
 

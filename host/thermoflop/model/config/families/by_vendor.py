@@ -41,6 +41,19 @@ family(
     drop=("mlp_bias",),
 )
 family("glm4", "glm", traits={"layer_norms": 4})
+
+
+def _helium_head(config: Config) -> int:
+    """The class maps a state as wide as the hidden one back."""
+    heads, hidden = config["num_attention_heads"], config["hidden_size"]
+    if heads * config["head_dim"] != hidden:
+        raise InputError(
+            f"{heads} heads of {config['head_dim']} are not helium's {hidden} channels"
+        )
+    dim: int = config["head_dim"]
+    return dim
+
+
 family(
     "helium",
     "llama",
@@ -53,7 +66,7 @@ family(
         "num_key_value_heads": 20,
         "head_dim": 128,
     },
-    traits={"o_bias": False},
+    traits={"o_bias": False, "head_dim": _helium_head},
 )
 family(
     "ernie4_5",

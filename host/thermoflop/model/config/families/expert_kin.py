@@ -148,7 +148,7 @@ family(
     },
     drop=("attention_bias", "mlp_bias"),
     aliases={"num_experts": "moe_num_experts", "num_experts_per_tok": "moe_k"},
-    ignored=("moe_capacity", "moe_gate", "moe_use_aux_free"),
+    ignored=("moe_capacity", "moe_gate", "moe_norm_min", "moe_use_aux_free"),
 )
 family(
     "exaone_moe",
@@ -201,6 +201,7 @@ family(
         ),
     },
     aliases={"num_local_experts": "num_experts"},
+    ignored=("enable_moe_fp32_combine",),
 )
 
 

@@ -172,4 +172,5 @@ family(
             Norm("head_norm", config["hidden_size"], "layer", bias=config["norm_bias"]),
         ),
     },
+    ignored=("sliding_window",),  # half of local_attention, whatever it says
 )

@@ -96,8 +96,9 @@ family(
         "n_routed_experts": 128,
         "first_k_dense_replace": at_least_zero(1),
     },
+    drop=("moe_layer_freq",),
     aliases={"num_shared_experts": "n_shared_experts"},
-    ignored=("q_head_dim",),
+    ignored=("moe_layer_freq", "q_head_dim"),
 )
 family(
     "axk1",

@@ -245,6 +245,7 @@ family(
         "sparse": sparse_by_mlp_types,
     },
     drop=("mlp_bias",),
+    ignored=("moe_routed_scaling_factor",),
 )
 
 
