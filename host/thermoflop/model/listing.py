@@ -42,21 +42,38 @@ def models_text(pattern: str = "", as_json: bool = False) -> str:
         import json
 
         return json.dumps({"models": rows}, indent=2)
-    lines = [f"{'name':<24} {'family':<13} {'parameters':>17} {'active':>6} {'KV/token':>8} source"]
+    names_wide = max([24, *(len(row["name"]) for row in rows)])
+    kinds_wide = max([13, *(len(row["family"]) for row in rows)])
+    lines = [
+        (
+            f"{'name':<{names_wide}} {'family':<{kinds_wide}} {'parameters':>17} {'active':>6} "
+            f"{'KV/token':>8} source"
+        )
+    ]
     for row in rows:
         active, cache = short(row["active_parameters"]), short(row["kv_bytes_per_token_bf16"])
-        where = row["source"].removeprefix("config.json of ") if row["recalled"] else "measured"
-        where = f"{row['quantization']}, {where}" if row["quantization"] else where
         lines.append(
-            f"{row['name']:<24} {row['family']:<13} {row['parameters']:>17,} {active:>6} "
-            f"{cache:>8} {where}"[:100]
+            f"{row['name']:<{names_wide}} {row['family']:<{kinds_wide}} {row['parameters']:>17,} "
+            f"{active:>6} {cache:>8} {_where(row)}"
         )
     lines += [
         f"{len(rows)} models; KV/token: bytes in bf16.",
-        "measured: by transformers 5.23.0; others: the published config.json of that name, from",
-        "memory, held against the published total of parameters where one is known (see --json).",
+        "measured: what transformers builds of it; published: a config.json that was read; others,",
+        "and memory: the published config.json, from memory, held against the published total of",
+        "parameters where one is known (see --json).",
     ]
     return "\n".join(lines)
+
+
+def _where(row: dict[str, Any]) -> str:
+    """In a word where an entry is from, after the format that its weights are stored in."""
+    source = row["source"]
+    if row["recalled"]:
+        of = source.removeprefix("config.json of ")
+        where = "memory" if of == source else of
+    else:
+        where = "measured" if source.startswith("measured") else "published"
+    return f"{row['quantization']}; {where}"[:40] if row["quantization"] else where[:40]
 
 
 def families_text(pattern: str = "", as_json: bool = False) -> str:

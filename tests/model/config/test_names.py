@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import thermoflop as tf
 from thermoflop.errors import InputError, UnknownModel
+from thermoflop.model import load
 from thermoflop.model.config.catalogue import canonical, names
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LLAMA = {
     "model_type": "llama",
@@ -63,7 +61,20 @@ def lay(cache: Path, name: str, text: str) -> Path:
         ("mixtral", "mixtral-8x7b"),
         ("deepseek v3", "deepseek-v3"),
         ("mistralai/Mistral-7B-Instruct-v0.3", "mistral-7b-v0.3"),
-        ("nvidia/Qwen3-235B-A22B-NVFP4", "qwen3-235b-a22b"),
+        ("nvidia/Qwen3-235B-A22B-NVFP4", "qwen3-235b-a22b-nvfp4"),  # its formats are known
+        ("RedHatAI/Qwen3-235B-A22B-Instruct-2507-FP8-dynamic", "qwen3-235b-a22b"),
+        ("nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", "nemotron-3-nano-30b-a3b"),
+        ("unsloth/gpt-oss-20b-GGUF", "gpt-oss-20b"),
+        ("deepseek-ai/DeepSeek-R1-Distill-Llama-70B", "llama-3.3-70b"),
+        ("deepseek-r1:14b", "qwen2.5-14b"),
+        ("Qwen/Qwen3-Coder-30B-A3B-Instruct", "qwen3-30b-a3b"),
+        ("Qwen/Qwen3-VL-30B-A3B-Thinking", "qwen3-vl-30b-a3b"),
+        ("google/gemma-4-26B-A4B-it", "gemma-4-26b-a4b"),
+        ("mistralai/Mistral-Small-24B-Instruct-2501", "mistral-small-24b"),
+        ("zai-org/GLM-4.6-FP8", "glm-4.5"),
+        ("cyankiwi/Kimi-Linear-48B-A3B-Instruct-AWQ-4bit", "kimi-linear-48b-a3b"),
+        ("gemma3:27b", "gemma-3-27b"),
+        ("gemma3:27b-it-qat", "gemma-3-27b"),
     ],
 )
 def test_what_people_write_leads_to_the_shape(said: str, name: str) -> None:
@@ -74,6 +85,14 @@ def test_what_people_write_leads_to_the_shape(said: str, name: str) -> None:
 @pytest.mark.parametrize("said", ["flan-t5-base", "mistral-7b-v0.9", "llama-9-8b", "a/b/c", ""])
 def test_a_name_that_only_looks_like_one_stays_unknown(said: str) -> None:
     assert canonical(said) not in names()
+
+
+def test_every_other_name_leads_to_a_model_and_is_none_itself() -> None:
+    data = Path(load.__file__).parent / "data"
+    other = json.loads((data / "names.json").read_text())
+    assert set(other.values()) <= set(names())
+    assert not set(other) & set(names())
+    assert all(canonical(said) == name for said, name in other.items())
 
 
 def test_no_two_names_differ_by_what_stands_between_their_words_alone() -> None:
