@@ -14,7 +14,7 @@ _FORMAT_OPTIONS = ("dtype", "weights", "activations", "cache")
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add MODEL, and the keys to ignore in it."""
+    """Add MODEL, and how its configuration is read."""
     add = parser.add_argument
     add("model", metavar="MODEL",
         help="a config.json, its folder, a Hugging Face id, or a name (see `models`)")  # fmt: skip
@@ -24,13 +24,16 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     add("--as", dest="family", metavar="FAMILY",
         help="count a model_type that is not known as this family, if it has exactly its keys",
     )  # fmt: skip
+    add("--mtp", action="store_true",
+        help="count the layers that predict tokens further ahead, which published totals leave out",
+    )  # fmt: skip
 
 
 def load(args: argparse.Namespace) -> Model:
     """The model that the arguments name."""
     from thermoflop.model.load import load_model
 
-    return load_model(args.model, ignore=args.ignore, family=args.family)
+    return load_model(args.model, ignore=args.ignore, family=args.family, mtp=args.mtp)
 
 
 def add_conventions(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ from thermoflop.errors import UnknownModel, UsageError, printable
 from thermoflop.model.architecture.parts import Table
 from thermoflop.model.config.families import FAMILY_NAMES, find_family
 from thermoflop.model.config.keys import Config
-from thermoflop.model.config.readers import reader_of
+from thermoflop.model.config.readers import modules_ahead, reader_of
 from thermoflop.model.config.source import QUANTIZATION_KEYS, read_source
 from thermoflop.model.model import Model
 
@@ -29,6 +29,7 @@ def load_model(
     source: str | PathLike[str] | Mapping[str, Any],
     ignore: str | Iterable[str] = (),
     family: str | None = None,
+    mtp: bool = False,
 ) -> Model:
     """Describe a model from its configuration. No weights are read, and nothing is downloaded.
 
@@ -40,6 +41,8 @@ def load_model(
             default.
         family: the known family that a ``model_type`` nobody knows is counted as, where its keys
             are exactly that family's; its name then says so. None (default): never.
+        mtp: whether the layers that predict tokens further ahead, which published totals leave
+            out, count as well, as the group ``mtp``; not by default.
 
     Returns:
         The model.
@@ -47,8 +50,8 @@ def load_model(
     Raises:
         InputError: for what is no configuration, or a value that is not what it should be.
         UnknownModel: an InputError, for a name, a ``model_type`` or a key that is not understood.
-        UsageError: for an ``ignore`` that is no key of the configuration, or a ``family`` that is
-            none, or is said of a type that is known.
+        UsageError: for an ``ignore`` that is no key of the configuration, a ``family`` that is
+            none, or is said of a type that is known, or ``mtp`` where there are no such layers.
 
     Example:
         >>> import thermoflop as tf
@@ -68,7 +71,7 @@ catalogue; the nearest name is llama-3-8b; `thermoflop models` lists the names
     absent = sorted(str(key) for key in ignored if key not in raw and not _within(raw, key))
     if absent:
         raise UsageError(f"ignore={absent[0]!r:.60} is no key of {name or 'this configuration'}")
-    return read_model(raw, name, found.origin, ignored, found, family)
+    return read_model(raw, name, found.origin, ignored, found, family, mtp)
 
 
 def _within(raw: Mapping[str, Any], key: str) -> bool:
@@ -83,12 +86,17 @@ def read_model(
     ignored: frozenset[str] = frozenset(),
     found: Source | None = None,
     counted_as: str | None = None,
+    mtp: bool = False,
 ) -> Model:
     """The Model of a configuration that has been read already."""
     family, asked = _family_of(raw, counted_as, ignored)
     config = Config(family, raw, ignored)
     description = reader_of(family.reader)(config)
     config.check_all()
+    if mtp:
+        from thermoflop.model.config.ahead import with_ahead
+
+        description = with_ahead(config, description)
     quantization, formats = _quantization(raw, description, found)
     name = printable(name or str(raw.get("_name_or_path") or family.name))
     return Model(
@@ -183,12 +191,14 @@ def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
 def _notes(config: Config, description: Description) -> tuple[str, ...]:
     """What a reader of the numbers should know, in a sentence each."""
     notes = []
-    ahead = config.raw.get("num_nextn_predict_layers") or config.raw.get("num_mtp_layers")
-    if type(ahead) is int and ahead > 0:
+    parts = [part for _, part in description.parts()]
+    ahead = sum(part.parameters for part in parts if part.group == "mtp")
+    if ahead:
+        notes.append(f"{ahead:,} of the parameters predict tokens further ahead (mtp)")
+    elif modules_ahead(config.raw):
         notes.append("the layers that predict tokens further ahead are not counted")
     if config.raw.get("topk_method") == "noaux_tc":
         notes.append("the router's correction bias is a buffer, not a parameter")
-    parts = [part for _, part in description.parts()]
     if any(part.group in ("ssm", "linear_attn") for part in parts):
         notes.append("the scan is counted from the published recurrence, token by token")
     if any(part.group == "depth_attn" for part in parts):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.record import record
+from thermoflop.base.record import record, replace
 from thermoflop.base.units import digits, seconds
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.hardware.precision import choose_precision
@@ -18,6 +18,9 @@ from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.work.share import choose_layout
 from thermoflop.cost.work.steps import decode_step, middle_context
 from thermoflop.errors import UsageError
+from thermoflop.model.architecture.ahead import draft_of, without_ahead
+from thermoflop.model.load import load_model
+from thermoflop.model.model import Model
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.hardware.device import Device
-    from thermoflop.model.model import Model
 
 
 @record
@@ -89,6 +91,19 @@ def tokens_per_check(acceptance: float, drafted: int) -> float:
     return float((1 - acceptance ** (drafted + 1)) / (1 - acceptance))
 
 
+def _halves(model: Model, ahead: bool) -> tuple[Model, Model | None]:
+    """The model without its layers that predict further, and one of them where it is to draft."""
+    draft = draft_of(model.description) if ahead else None
+    if ahead and draft is None:
+        raise UsageError(
+            f"{model.name} has no layers that predict further: load it with mtp=True (--mtp)"
+        )
+    large = replace(model, description=without_ahead(model.description))
+    if draft is None:
+        return large, None
+    return large, replace(model, name=f"{model.name}'s mtp", description=draft)
+
+
 def speculate(
     model: Model | str | PathLike[str] | dict[str, Any],
     draft: Model | str | PathLike[str] | dict[str, Any],
@@ -110,7 +125,8 @@ def speculate(
 
     Args:
         model: the large model: a ``Model``, or what ``load_model`` takes.
-        draft: the small model, likewise; it runs on one of the devices.
+        draft: the small model, likewise; it runs on one of the devices. ``mtp``: the large model's
+            own layer that predicts a token further ahead, on all of its devices.
         hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
             of a TOML file.
         drafted: tokens drafted for one check, 4 by default.
@@ -126,7 +142,8 @@ def speculate(
         Seconds for a token with and without the draft.
 
     Raises:
-        UsageError: for a value that makes no sense, naming it.
+        UsageError: for a value that makes no sense, naming it, or ``mtp`` of a model that has no
+            such layer or was not loaded with it.
         InputError: for a device that is not known, or a file that is not what it should be.
         UnknownModel: an InputError, for a model that is not known.
 
@@ -136,12 +153,17 @@ def speculate(
         >>> s.tokens_per_check == 1 + 1 / 2 + 1 / 4 + 1 / 8 + 1 / 16
         True
     """
+    ahead = draft == "mtp"
+    if ahead and not isinstance(model, Model):
+        model = load_model(model, mtp=True)
     large, device, workload = validate_arguments(model, hardware, batch, prompt, generate)
-    small, _, _ = validate_arguments(draft, device, batch, prompt, generate)
+    large, own = _halves(large, ahead)
+    small, _, _ = validate_arguments(own or draft, device, batch, prompt, generate)
     checked_size("drafted", drafted, 1)
     precision, rates = choose_precision(dtype), find_profile(profile)
     big = Setting(large, device, choose_layout(devices), precision, rates)
-    little = Setting(small, device, choose_layout(1), precision, rates)
+    layout = choose_layout(devices if ahead else 1)
+    little = Setting(small, device, layout, precision, rates)
     middle = middle_context(workload.prompt, workload.generate)
     check = big.works(big.check_step(drafted + 1, workload.batch, middle))
     return Speculation(

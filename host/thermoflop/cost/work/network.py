@@ -74,7 +74,7 @@ def tensor_parallel_works(
         return []
     works = []
     for stack in description.stacks:
-        if stack.role != "decoder":
+        if stack.role not in ("decoder", "mtp"):
             continue
         for run in stack.runs:
             blocks = run.layer.branches

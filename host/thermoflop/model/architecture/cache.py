@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 def _attending(description: Description) -> Iterator[tuple[Number, Mixer]]:
     """Every mixer of the causal decoder, with the number of layers that have it."""
-    stack = description.stack("decoder")
-    if stack is None or not stack.causal:
-        return
-    for run in stack.runs:
-        for mixer in (run.layer.mixer, run.layer.cross):
-            if mixer is not None:
-                yield run.times, mixer
+    for stack in description.stacks:
+        if stack.role not in ("decoder", "mtp") or not stack.causal:
+            continue
+        for run in stack.runs:
+            for mixer in (run.layer.mixer, run.layer.cross):
+                if mixer is not None:
+                    yield run.times, mixer
 
 
 def held_tokens(tokens: Number, window: Number | None, block_size: int | None) -> Number:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.base.record import record
+from thermoflop.base.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ class Stack:
     """One tower: its front, its layers, its tail. ``role`` decides which tokens run through it.
 
     ``decoder`` runs on the new tokens, ``encoder`` on the source, ``image`` on patches; no step
-    runs ``video``. A ``decoder`` that is not ``causal`` is an encoder-only model. ``positions`` is
+    runs ``video``; ``mtp`` runs on the new tokens too, and predicts further ahead: all of it is one
+    group. A ``decoder`` that is not ``causal`` is an encoder-only model. ``positions`` is
     given where the model fixes it (Whisper's source, image patches with their class token),
     ``patches`` is the number of image patches, ``pooled`` what is left of them for the decoder. An
     image of some size is ``tiles`` of them by the rule of ``grid``, ``tokens`` of a prompt (None:
@@ -116,13 +117,10 @@ class Stack:
 
     def parts(self) -> Iterator[tuple[Number, Part]]:
         """Every part that holds parameters, with the number of sets of its weights."""
-        for placed in self.front:
-            yield 1, placed.part
-        for run in self.runs:
-            for part in run.layer.parts():
-                yield run.sets, part
-        for placed in self.tail:
-            yield 1, placed.part
+        inner = ((run.sets, part) for run in self.runs for part in run.layer.parts())
+        front, tail = ([(1, placed.part) for placed in ends] for ends in (self.front, self.tail))
+        for sets, part in (*front, *inner, *tail):
+            yield sets, replace(part, group="mtp") if self.role == "mtp" else part
 
 
 @record

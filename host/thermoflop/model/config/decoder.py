@@ -78,6 +78,7 @@ DEFAULTS: dict[str, Any] = {
     "recurrent": None,  # function of the configuration giving a recurrent mixer
     "indexer": None,  # an Indexer, which chooses the keys that are attended
     "mixers": None,  # function giving a mixer and its name for each kind of layer of its own
+    "ahead": None,  # function giving the layers of modules that predict further; None: the last
     "kept": (),  # function giving parts of each layer whose work is not listed
     "streams": None,  # function giving the residual streams that stand in place of one
     "collapse": (),  # function giving what makes one state of them before the last norm
@@ -189,9 +190,8 @@ def decoder_runs(traits: Traits) -> tuple[Run, ...]:
     """The layers, equal ones counted once, in the order in which each kind first appears."""
     names = ("layers", "kinds", "sparse", "shapes", "loops")
     layers, kinds, sparse, shapes, loops = (traits[name] for name in names)
-    make = _block if traits["blocks"] else _layer
     if not (kinds or sparse is not None or shapes or loops):
-        return (Run(make(traits, "full", bool(traits["experts"])), layers),)
+        return (Run(layer_of(traits, "full", bool(traits["experts"])), layers),)
     kinds = kinds or ["full"] * layers
     sparse = [bool(traits["experts"])] * layers if sparse is None else sparse
     own = [tuple(sorted(shape.items())) for shape in shapes] if shapes else [()] * layers
@@ -200,7 +200,7 @@ def decoder_runs(traits: Traits) -> tuple[Run, ...]:
         places.setdefault(key, []).append(index)
     merged: dict[Layer, list[int]] = {}
     for (kind, mixture, shape), at in places.items():
-        layer = make(traits.changed(dict(shape)), kind, mixture)
+        layer = layer_of(traits.changed(dict(shape)), kind, mixture)
         merged.setdefault(layer, []).extend(at)
     if loops:
         times = {layer: sum(loops[index] for index in at) for layer, at in merged.items()}
@@ -210,6 +210,11 @@ def decoder_runs(traits: Traits) -> tuple[Run, ...]:
     if len(merged) == 1:
         return tuple(Run(layer, len(at)) for layer, at in merged.items())
     return tuple(Run(layer, len(at), at=tuple(sorted(at))) for layer, at in merged.items())
+
+
+def layer_of(traits: Traits, kind: str, mixture: bool) -> Layer:
+    """One layer of a kind, a mixture of experts or not."""
+    return (_block if traits["blocks"] else _layer)(traits, kind, mixture)
 
 
 def _layer(traits: Traits, kind: str, mixture: bool) -> Layer:

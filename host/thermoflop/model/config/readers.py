@@ -10,11 +10,31 @@ from thermoflop.model.config.keys import Config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.config.family import Section
+
+
+# how publishers name the number of modules that predict tokens further ahead
+AHEAD_KEYS = (
+    "num_nextn_predict_layers",
+    "num_mtp_layers",
+    "mtp_num_hidden_layers",
+    "num_mtp_modules",
+)
+
+
+def modules_ahead(raw: Mapping[str, Any]) -> int:
+    """How many such modules a configuration, or its text model's, names; 0: none."""
+    inner = raw.get("text_config")
+    for place in (raw, inner if isinstance(inner, dict) else {}):
+        for key in AHEAD_KEYS:
+            count = place.get(key)
+            if type(count) is int and count > 0:
+                return count
+    return 0
 
 
 def read_section(config: Config, section: Section, **changes: Any) -> Config | None:

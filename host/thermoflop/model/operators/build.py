@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.base.number import kind_of
+from thermoflop.base.record import replace
 from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Probe, Table
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
     from thermoflop.model.architecture.mixers import Mixer
     from thermoflop.model.operators.step import Step
 
-TOWERS = {"decoder": "decoder", "encoder": "encoder", "image": "vision", "audio": "audio"}
+TOWERS = {
+    "decoder": "decoder",
+    "encoder": "encoder",
+    "image": "vision",
+    "audio": "audio",
+    "mtp": "mtp",
+}
 
 
 def build_operators(description: Description, step: Step) -> tuple[Operator, ...]:
@@ -30,7 +37,9 @@ def build_operators(description: Description, step: Step) -> tuple[Operator, ...
     for stack in description.stacks:
         scope = _stack_scope(description, stack, step)
         if scope is not None:
-            built.extend(_stack_operators(stack, scope))
+            operators = _stack_operators(stack, scope)
+            grouped = stack.role == "mtp"
+            built.extend(replace(one, group="mtp") if grouped else one for one in operators)
     built.extend(_head_operators(description, step))
     return tuple(built)
 
@@ -216,6 +225,9 @@ def _head_operators(description: Description, step: Step) -> Iterator[Operator]:
         rows = step.batch if last else step.batch * step.new
         scope = EmitContext(step, "head", 1, step.batch, step.new, step.cached, rows)
         yield scope.linear(head, rows)
+        ahead = sum(stack.role == "mtp" for stack in description.stacks)
+        if ahead:
+            yield replace(scope.linear(head, rows), part="mtp head", group="mtp", times=ahead)
     if description.contrast is not None:
         images = image_count(description, step)
         if not (_is_zero(images) or _is_zero(step.new)):

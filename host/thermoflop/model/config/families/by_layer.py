@@ -104,14 +104,25 @@ def _step_sparse(config: Config) -> Sequence[bool]:
     return [index in chosen for index in range(layers)]
 
 
-def _step_shapes(config: Config) -> list[dict[str, Any]]:
+def _step_sliding(config: Config) -> dict[str, int]:
     """Sliding layers may have a head count of their own."""
     heads, other = config["num_sliding_attention_heads"], config["attention_other_setting"] or {}
     if heads is None:
         heads = other.get("num_attention_heads", config["num_attention_heads"])
     if type(heads) is not int or heads < 1:
         raise InputError(f"num_attention_heads is {quote_value(heads)} in attention_other_setting")
-    return of_sliding(_step_kinds(config), heads=heads)
+    return {"heads": heads}
+
+
+def _step_ahead(config: Config) -> list[list[tuple[str, bool, dict[str, Any]]]]:
+    """The entries beyond the last layer: full attention and no mixture, if nothing is said."""
+    layers = config["num_hidden_layers"]
+    kinds = (config["layer_types"] or [])[layers:] or ["full_attention"]
+    sliding = _step_sliding(config)
+    return [
+        [("sliding", False, sliding) if kind == "sliding_attention" else ("full", False, {})]
+        for kind in kinds
+    ]
 
 
 family(
@@ -138,7 +149,8 @@ family(
     traits={
         "kinds": _step_kinds,
         "window": use("sliding_window"),
-        "shapes": _step_shapes,
+        "shapes": lambda config: of_sliding(_step_kinds(config), **_step_sliding(config)),
+        "ahead": _step_ahead,
         "qk_norm": "head",
         "head_gate": True,
         "experts": use("n_routed_experts"),

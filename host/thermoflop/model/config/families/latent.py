@@ -189,6 +189,7 @@ family(
     },
     traits={
         "kinds": _indexer_kinds,
+        "ahead": [[("full", True, {})]],  # it chooses keys for itself
         "mla": None,
         "mixers": lambda config: {
             "full": (_indexed(config), "indexed attention"),

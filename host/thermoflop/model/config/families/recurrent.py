@@ -209,6 +209,18 @@ def _nemotron_h_kinds(config: Config) -> Sequence[str]:
     return [table[kind] for kind in kinds]
 
 
+def _nemotron_h_ahead(config: Config) -> list[list[tuple[str, bool, dict[str, Any]]]] | None:
+    """The layers of a module that predicts further: one letter or one word each."""
+    keys = ("mtp_hybrid_override_pattern", "mtp_layers_block_type")
+    stated = next((config.raw[key] for key in keys if config.raw.get(key)), None)
+    if stated is None:
+        return None
+    table = {**_BLOCK_KINDS, **_PATTERN}
+    if not isinstance(stated, str | list) or any(kind not in table for kind in stated):
+        raise InputError(f"{quote_value(stated)} is no pattern of layers of nemotron_h")
+    return [[(table[kind], False, {}) for kind in stated]]
+
+
 def _nemotron_h_mamba(config: Config) -> Mamba2:
     return Mamba2(
         config["hidden_size"],
@@ -264,6 +276,7 @@ family(
     traits={
         "blocks": True,
         "kinds": _nemotron_h_kinds,
+        "ahead": _nemotron_h_ahead,
         "layers": lambda config: len(_nemotron_h_kinds(config)),
         "recurrent": _nemotron_h_mamba,
         "gated": False,

@@ -140,6 +140,7 @@ family(
     },
     traits={
         "kinds": _v4_kinds,
+        "ahead": [[(SLIDING, True, {})]],  # a ratio of 0, and two projections side by side
         "mixers": lambda config: {
             kind: (_v4_attention(config, kind), _V4_NAMES[kind]) for kind in _V4_NAMES
         },

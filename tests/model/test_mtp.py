@@ -1,0 +1,135 @@
+"""Layers that predict further ahead: out by default, one group when asked for, and a draft."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import thermoflop as tf
+from thermoflop.errors import InputError, UsageError
+
+TINY: dict[str, Any] = {
+    "model_type": "deepseek_v3",
+    "vocab_size": 300,
+    "hidden_size": 96,
+    "intermediate_size": 80,
+    "moe_intermediate_size": 28,
+    "num_hidden_layers": 3,
+    "first_k_dense_replace": 1,
+    "num_attention_heads": 6,
+    "kv_lora_rank": 40,
+    "q_lora_rank": 56,
+    "qk_nope_head_dim": 24,
+    "qk_rope_head_dim": 8,
+    "v_head_dim": 20,
+    "n_routed_experts": 8,
+    "num_experts_per_tok": 2,
+    "num_nextn_predict_layers": 2,
+}
+# one layer of TINY: latent attention, a router, eight experts and a shared one, four norms
+ATTENTION = 96 * 56 + 56 * 6 * 32 + 96 * 48 + 40 * 6 * 44 + 6 * 20 * 96
+EXPERTS = 96 * 8 + 9 * 3 * 96 * 28
+LAYER = ATTENTION + EXPERTS + 2 * 96 + 56 + 40
+# a module: two norms, the projection of state and embedding, a layer, a norm of its own
+MODULE = 2 * 96 + 2 * 96 * 96 + LAYER + 96
+
+
+def test_modules_are_out_unless_asked_for_and_then_one_group() -> None:
+    plain, ahead = tf.load_model(TINY), tf.load_model(TINY, mtp=True)
+    assert "mtp" not in plain.params_by_group
+    assert ahead.params_by_group["mtp"] == 2 * MODULE
+    assert ahead.params == plain.params + 2 * MODULE
+    rest = {group: count for group, count in ahead.params_by_group.items() if group != "mtp"}
+    assert rest == plain.params_by_group
+    assert any("not counted" in note for note in plain.notes)
+    assert any(f"{2 * MODULE:,}" in note for note in ahead.notes)
+
+
+def test_modules_run_on_every_token_and_keep_keys_of_their_own() -> None:
+    plain, ahead = tf.load_model(TINY), tf.load_model(TINY, mtp=True)
+    assert ahead.kv_bytes(100) == plain.kv_bytes(100) // 3 * 5
+    one, other = (model.decode(49, mla="absorbed").by_group() for model in (plain, ahead))
+    # 2 FLOPs for each parameter but the idle experts and the norms, and attention in the latent
+    matrices = ATTENTION + 96 * 8 + 3 * 3 * 96 * 28 + 2 * 96 * 96 + 96 * 300
+    absorbed = 2 * 6 * 50 * (40 + 8 + 40)
+    assert other["mtp"] == 2 * (2 * matrices + absorbed)
+    assert {group: flops for group, flops in other.items() if group != "mtp"} == one
+
+
+@pytest.mark.parametrize(
+    ("config", "count", "source"),
+    [
+        # 14B of weights on the hub are these and one more table and head of 129280 x 7168
+        ("deepseek-v3", 11_610_067_968, "README_WEIGHTS of DeepSeek-V3: 11.5B unique parameters"),
+        (
+            {
+                "model_type": "mimo",
+                "hidden_size": 4096,
+                "intermediate_size": 11008,
+                "num_hidden_layers": 36,
+                "num_attention_heads": 32,
+                "num_key_value_heads": 8,
+                "vocab_size": 151680,
+                "num_nextn_predict_layers": 1,
+            },
+            7_833_409_536 - 7_622_619_136,
+            "MiMo-7B on the hub has 7,833,409,536 parameters, its module among them",
+        ),
+    ],
+)
+def test_published_modules(config: Any, count: int, source: str) -> None:
+    assert source
+    if isinstance(config, str):
+        from thermoflop.model.config.catalogue import entry
+
+        found = entry(config)
+        assert found is not None
+        config = {**found["config"], "num_nextn_predict_layers": 1}
+    assert tf.load_model(config, mtp=True).params_by_group["mtp"] == count
+
+
+def test_a_module_may_be_of_another_kind_than_the_last_layer() -> None:
+    """Nemotron's pattern: attention, then experts, each with a norm."""
+    config = {
+        "model_type": "nemotron_h",
+        "vocab_size": 300,
+        "hidden_size": 96,
+        "hybrid_override_pattern": "M*E",
+        "num_attention_heads": 6,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "mamba_num_heads": 4,
+        "mamba_head_dim": 48,
+        "ssm_state_size": 8,
+        "n_groups": 2,
+        "n_routed_experts": 4,
+        "num_experts_per_tok": 2,
+        "moe_intermediate_size": 28,
+        "moe_shared_expert_intermediate_size": 20,
+        "mtp_hybrid_override_pattern": "*E",
+        "num_nextn_predict_layers": 1,
+    }
+    attention = 96 * 16 * (6 + 2 + 2) + 6 * 16 * 96
+    experts = 96 * 4 + 4 * 2 * 96 * 28 + 2 * 96 * 20
+    module = 2 * 96 + 2 * 96 * 96 + attention + experts + 2 * 96 + 96
+    assert tf.load_model(config, mtp=True).params_by_group["mtp"] == module
+    with pytest.raises(InputError, match="pattern"):
+        tf.load_model({**config, "mtp_hybrid_override_pattern": "*Q"}, mtp=True)
+
+
+def test_a_model_without_modules_says_so() -> None:
+    with pytest.raises(UsageError, match="num_nextn_predict_layers"):
+        tf.load_model("gpt2", mtp=True)
+
+
+def test_a_module_drafts_for_its_model() -> None:
+    """A draft step runs the first module, table and head alone; the check runs no module."""
+    ahead = tf.load_model(TINY, mtp=True)
+    found = tf.speculate(ahead, "mtp", "h100", drafted=1, acceptance=1.0)
+    plain = tf.speculate(tf.load_model(TINY), tf.load_model(TINY), "h100", drafted=1)
+    assert found.check_s == plain.check_s
+    assert found.plain_step_s == plain.plain_step_s
+    assert found.draft_step_s < plain.plain_step_s
+    assert found.tokens_per_check == 2
+    with pytest.raises(UsageError, match="--mtp"):
+        tf.speculate(tf.load_model(TINY), "mtp", "h100")
