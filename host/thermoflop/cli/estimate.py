@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--audio")
     overlap = "share of the network's time that hides behind computing (0)"
     add_option(parser, "--comm-overlap", type=float, default=0.0, metavar="S", help=overlap)
-    add("--draft", metavar="MODEL", help="draft tokens with a smaller model")
+    add("--draft", metavar="MODEL", help="draft tokens with a smaller model, or with --mtp by mtp")
     add_option(parser, "--draft-tokens", type=int, metavar="K", help="tokens a draft (4)")
     add("--acceptance", type=float, metavar="A", help="share of them that is accepted (0.7)")
     add_shared(parser, "--why")
