@@ -36,6 +36,11 @@ def ask(model: Any = "llama-3-8b", hardware: Any = None, **options: Any) -> dict
         ("Tesla T4", 15360, "T4"),
         ("NVIDIA GeForce RTX 4090", 24564, "RTX 4090"),
         ("NVIDIA RTX 6000 Ada Generation", 49140, "RTX 6000 Ada"),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", 16376, "RTX 4090 Laptop"),
+        ("NVIDIA GeForce RTX 3080", 10240, "RTX 3080"),
+        ("NVIDIA GeForce RTX 3080", 12288, "RTX 3080 12GB"),
+        ("NVIDIA GeForce RTX 4060 Ti", 16380, "RTX 4060 Ti 16GB"),
+        ("NVIDIA GeForce RTX 5090", 32607, "RTX 5090"),
     ],
 )
 def test_nvmls_names_lead_to_the_catalogue(name: str, mib: int, device: str) -> None:
@@ -48,8 +53,8 @@ def test_nvmls_names_lead_to_the_catalogue(name: str, mib: int, device: str) -> 
 @pytest.mark.parametrize(
     ("name", "mib"),
     [
-        ("NVIDIA GeForce RTX 4090 Laptop GPU", 16376),
-        ("NVIDIA GeForce RTX 3080", 12288),  # the catalogue has the one of 10 GB
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", 24564),  # the memory of the desktop's
+        ("NVIDIA GeForce RTX 3080", 20480),
         ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", 9984),
         ("NVIDIA H100 80GB HBM3", 9984),
         ("", 0),

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     import argparse
     from typing import Any
 
+    from thermoflop.cost.hardware.device import Device
     from thermoflop.model.model import Model
 
 PROMPT, GENERATE, SEQUENCE = 1024, 128, 2048  # tokens, by default
@@ -24,11 +25,33 @@ def add_hardware(
 ) -> None:
     """Add the device and how many of them; ``otherwise`` is the default that the help names."""
     parser.add_argument(
-        *flags, dest="hardware", metavar="NAME",
-        help="the device to compute for, here or not (see `thermoflop gpus`), or a TOML file "
-        f"(default {otherwise})",
+        *flags, dest="hardware", metavar="NAME", type=hardware_named,
+        help="the device to compute for, here or not (see `thermoflop gpus`), auto for the GPU of "
+        f"this machine, or a TOML file (default {otherwise})",
     )  # fmt: skip
     parser.add_argument("--devices", type=int, metavar="N", help="how many (default tp x pp x dp)")
+
+
+def hardware_named(name: str) -> str | Device:
+    """The name of a device as it is; of ``auto`` the device of the first GPU here.
+    ArgumentTypeError where there is none, or none that is known."""
+    if name.lower() != "auto":
+        return name
+    from argparse import ArgumentTypeError
+
+    from thermoflop.runs.gpu.known import catalogue_device
+    from thermoflop.runs.gpu.nvml import Gpus, NoGpu
+
+    try:
+        gpus = Gpus()
+        facts = gpus.open(0).facts()
+        gpus.close()
+    except NoGpu as error:
+        raise ArgumentTypeError(f"auto finds no GPU here: {error}") from error
+    device = catalogue_device(str(facts.get("name")), facts.get("memory_bytes"))
+    if device is None:
+        raise ArgumentTypeError(f"auto finds {facts.get('name')}, which is not in the catalogue")
+    return device
 
 
 def add_inference(

@@ -14,7 +14,8 @@ SHEET = {"memory_gb": 48, "bandwidth_gb_s": 900, "dense_tflops": {"bf16": 200}}
 @pytest.mark.parametrize(
     ("link", "pcie", "gb_s"),
     [(450e9, "PCIe 5 x16", 450), (None, "PCIe 3 x16", 16), (None, "PCIe 4 x16", 32),
-     (None, "PCIe 5 x16", 64), (None, "", 16), (None, "PCIe 9", 16)],
+     (None, "PCIe 5 x16", 64), (None, "PCIe 4 x8", 16), (None, "PCIe 5 x8", 32), (None, "", 16),
+     (None, "PCIe 9", 16)],
 )  # fmt: skip
 def test_the_fabric_is_the_links_else_pcie_of_its_generation(link, pcie, gb_s):
     device = replace(DEVICE, link_bytes_s=link, pcie=pcie, note="PCIe 5 x16")

@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from thermoflop.cost.hardware.device import Device, device_from
 from thermoflop.errors import InputError, printable
 
-_catalogue: dict[str, Device] = {}
+if TYPE_CHECKING:
+    from typing import Any
+
+_sheets: dict[str, dict[str, Any]] = {}
+_names: dict[str, list[str]] = {}
 
 
-def catalogue() -> dict[str, Device]:
-    """Every device of the catalogue by name."""
-    if not _catalogue:
+def sheets() -> dict[str, dict[str, Any]]:
+    """What the catalogue says of each device, by name."""
+    if not _sheets:
         from thermoflop.cost.data import read_data
 
         data = read_data("devices")
         for raw in data["devices"]:
-            device = device_from({**raw, "source": data["sources"][raw["source"]]})
-            _catalogue[device.name] = device
-    return dict(_catalogue)
+            _sheets[raw["name"]] = {**raw, "source": data["sources"][raw["source"]]}
+    return _sheets
+
+
+def catalogue() -> dict[str, Device]:
+    """Every device of the catalogue by name."""
+    return {name: device_from(raw) for name, raw in sheets().items()}
+
+
+def plain_names() -> dict[str, list[str]]:
+    """The devices behind every name without spaces, dashes and brackets: its own, what stands
+    before a bracket, what drivers call it and what people do. Cards of several memory sizes may
+    share a name; the first is the one that was there first."""
+    if not _names:
+        for name in sheets():
+            _names[_plain(name)] = [name]
+        for name, raw in sheets().items():
+            for other in (name.partition("(")[0], *raw.get("aliases", ())):
+                devices = _names.setdefault(_plain(other), [])
+                if name not in devices:
+                    devices.append(name)
+    return _names
 
 
 # What people call them, in lower case without spaces, dashes and brackets.
@@ -60,6 +84,20 @@ def _plain(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
+def devices_called(name: str) -> list[Device]:
+    """The devices of the catalogue that have a name; none for one that nothing is called."""
+    plain_name = whole = _plain(name)
+    for word in ("nvidia", "geforce", "amd"):
+        plain_name = plain_name.removeprefix(word)
+    if plain_name in ALIASES:
+        return [device_from(sheets()[ALIASES[plain_name]])]
+    known = plain_names()
+    for key in (whole, plain_name, f"rtx{plain_name}", f"apple{plain_name}"):
+        if key in known:
+            return [device_from(sheets()[device]) for device in known[key]]
+    return []
+
+
 def find_device(name: str) -> Device:
     """The data sheet of a device, by name.
 
@@ -78,47 +116,43 @@ def find_device(name: str) -> Device:
         >>> import thermoflop as tf
         >>> tf.find_device("NVIDIA H100").name
         'H100-SXM-80GB'
-        >>> tf.find_device("h100 pcie").memory_bytes
-        80000000000.0
+        >>> tf.find_device("h100 pcie").memory_bytes  # as the driver reports it
+        85520809984.0
     """
     if not isinstance(name, str) or not name:
         raise InputError(f"{name!r:.60} is no device: expected a name such as h100, or a TOML file")
     if name.endswith(".toml") or os.sep in name:
         return read_device(name)
-    devices = catalogue()
-    plain_name = whole = _plain(name)
-    for word in ("nvidia", "geforce", "amd"):
-        plain_name = plain_name.removeprefix(word)
-    alias = ALIASES.get(plain_name)
-    if alias is not None:
-        return devices[alias]
-    plain = {_plain(known): device for known, device in devices.items()}
-    for key in (whole, plain_name, f"rtx{plain_name}", f"apple{plain_name}"):
-        if key in plain:
-            return plain[key]
+    called = devices_called(name)
+    if called:
+        return called[0]
     from thermoflop.cost.catalogue.machine import find_machine_profile
 
     machine = find_machine_profile(name)
     if machine is not None:
         return machine.device
-    starts = [device for key, device in plain.items() if plain_name and key.startswith(plain_name)]
-    if len(starts) == 1:
-        return starts[0]
-    raise _unknown(name, plain_name, plain)
+    begin = {
+        names[0] for key, names in plain_names().items() if key.startswith(_plain(name) or "?")
+    }
+    if len(begin) == 1:
+        return device_from(sheets()[begin.pop()])
+    raise _unknown(name)
 
 
 def is_known(name: str) -> bool:
     """Whether the catalogue has a device of that name or alias."""
-    plain_name = _plain(name)
-    return plain_name in ALIASES or plain_name in {_plain(known) for known in catalogue()}
+    return bool(devices_called(name))
 
 
-def _unknown(name: str, plain_name: str, plain: dict[str, Device]) -> InputError:
+def _unknown(name: str) -> InputError:
+    """The refusal of a name, with those that begin with it, or are nearest."""
     from difflib import get_close_matches
 
-    near = get_close_matches(plain_name, [*plain, *ALIASES], 3, 0.5)
-    names = [plain[key].name if key in plain else ALIASES[key] for key in near]
-    hint = f"nearest: {', '.join(dict.fromkeys(names))}; " if names else ""
+    plain_name, known = _plain(name), plain_names()
+    starts = [key for key in known if plain_name and key.startswith(plain_name)]
+    near = starts or get_close_matches(plain_name, [*known, *ALIASES], 3, 0.5)
+    names = [ALIASES[key] if key in ALIASES else known[key][0] for key in near]
+    hint = f"nearest: {', '.join(list(dict.fromkeys(names))[:5])}; " if names else ""
     return InputError(
         f"{name!r:.60} is not in the catalogue of devices; {hint}"
         "see 'thermoflop gpus', or describe it in a TOML file"

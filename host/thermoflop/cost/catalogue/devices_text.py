@@ -21,7 +21,7 @@ def devices_text(devices: list[Device]) -> str:
     head = ["device", "GB", "GB/s", *(f"{name}" for name in _FORMATS), "link", "W", "ridge", ""]
     rows = [head, *(_row(device) for device in devices)]
     notes = (
-        "peaks in dense TFLOP/s; link in GB/s, one direction; ridge in FLOP/byte at bf16 or fp16;\n"
+        "peaks in dense TFLOP/s; link in GB/s, one way; ridge in FLOP/byte at bf16 or fp16;\n"
         "r: numbers of the data sheet partly recalled, not read. GB is 1e9 bytes."
     )
     return f"{table(rows, gap=' ')}\n\n{len(devices)} devices; {notes}"

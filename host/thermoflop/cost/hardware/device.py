@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 GIGA = 1e9
 CALIBRATED = "thermoflop calibrate"  # the source of a device that was measured
 TERA = 1e12
-PCIE_BYTES_S = {"PCIe 3 x16": 16e9, "PCIe 4 x16": 32e9, "PCIe 5 x16": 64e9}
+PCIE_3_LANE_BYTES_S = 1e9  # in one direction; each generation doubles it
 # Formats whose work runs on the unit of another one when a device does not name it.
 SAME_UNIT = {"bf16": "fp16", "fp16": "bf16", "tf32": "fp32", "mxfp4": "fp4", "nvfp4": "fp4"}
 _REQUIRED = ("memory_gb", "bandwidth_gb_s", "dense_tflops")
@@ -152,7 +152,15 @@ class Device:
     @property
     def fabric_bytes_s(self) -> float:
         """Bytes a second to another device: its links, else PCIe, else 16 GB/s assumed."""
-        return self.link_bytes_s or PCIE_BYTES_S.get(self.pcie, 16e9)
+        return self.link_bytes_s or pcie_bytes_s(self.pcie) or 16e9
+
+
+def pcie_bytes_s(pcie: str) -> float:
+    """Bytes a second of ``PCIe 4 x8`` in one direction; 0 where it says something else."""
+    generation, _, lanes = pcie.removeprefix("PCIe ").partition(" x")
+    if not (generation.isdecimal() and lanes.isdecimal()):
+        return 0.0
+    return PCIE_3_LANE_BYTES_S * 2.0 ** (int(generation[:2]) - 3) * int(lanes[:3])
 
 
 def device_from(raw: dict[str, Any], name: str = "") -> Device:
@@ -203,7 +211,7 @@ def _check_field(where: str, key: str, value: Any) -> None:
         for name, peak in value.items():
             if isinstance(peak, bool) or not isinstance(peak, int | float) or not 0 < peak < 1e9:
                 raise InputError(f"{where}: {name}={peak!r:.40} TFLOP/s makes no sense")
-    elif key not in _WORDS and key != "read":
+    elif key not in _WORDS and key not in ("read", "aliases"):
         known = ", ".join(sorted(_NUMBERS | _WORDS | {"dense_tflops"}))
         raise InputError(
             f"{where}: {key!r:.40} is no property of a device: expected one of {known}"
