@@ -11,6 +11,7 @@ from thermoflop.errors import InputError, printable
 if TYPE_CHECKING:
     from typing import Any
 
+SHORTEST_START = 3  # letters that a name may be cut to, where one device begins with them
 _sheets: dict[str, dict[str, Any]] = {}
 _names: dict[str, list[str]] = {}
 
@@ -131,10 +132,9 @@ def find_device(name: str) -> Device:
     machine = find_machine_profile(name)
     if machine is not None:
         return machine.device
-    begin = {
-        names[0] for key, names in plain_names().items() if key.startswith(_plain(name) or "?")
-    }
-    if len(begin) == 1:
+    start = _plain(name)
+    begin = {names[0] for key, names in plain_names().items() if key.startswith(start)}
+    if len(begin) == 1 and len(start) >= SHORTEST_START:
         return device_from(sheets()[begin.pop()])
     raise _unknown(name)
 
