@@ -107,6 +107,18 @@ def test_throughput_at_its_highest_and_unknown_formats_check_the_bound_alone():
     assert not serving_row({**SERVED, **reading, "gpu_count": 8}).expected
 
 
+@pytest.mark.parametrize(
+    ("shape", "phase"), [({"encoder": True}, "prefill"), ({"gated": True}, "total")]
+)
+def test_all_that_an_encoder_does_is_a_prefill(shape, phase):
+    """As many tokens a second as it takes in is its whole run; of a decoder it is a generation."""
+    row = serving_row({
+        **SERVED, "metric": "end_to_end_latency_ms", "value": 9,
+        "shape": {**SERVED["shape"], **shape},
+    })  # fmt: skip
+    assert (row.phase, row.question.phase) == ("total", phase)
+
+
 TRAINED = {
     "id": "t1", "source": "Narayanan et al.", "gpu_key": "A100-SXM-80GB", "precision": "fp16",
     "seq_len": 1000, "global_batch": 64, "micro_batch": 2, "gpu_count": 16, "tp": 2, "pp": 4,

@@ -1,0 +1,146 @@
+"""The lines behind bounds, intervals, rates, activations, energy and what fits, by hand."""
+
+from __future__ import annotations
+
+import pytest
+import thermoflop as tf
+from kit.made_up import (
+    BANDWIDTH,
+    DEVICE,
+    HEAD_MATRIX,
+    KEY_WIDTH,
+    LAYERS,
+    MATRICES,
+    PEAK,
+    WIDTH,
+    decoder,
+    rates,
+)
+from thermoflop.base.record import replace
+from thermoflop.base.units import scaled, seconds
+from thermoflop.cost.reports.estimate import explain_step
+from thermoflop.cost.why.number import why_number
+from thermoflop.cost.why.table import why_text
+
+BATCH, PROMPT, GENERATE = 4, 100, 5
+# A chip keeps 1 MB, and the links are fast enough to play no part.
+CHIP = replace(DEVICE, cache_bytes=1e6)
+FLOPS_A_TOKEN = 2 * (LAYERS * MATRICES + HEAD_MATRIX)
+NORM_WEIGHTS = (2 * LAYERS + 1) * WIDTH
+TOKEN_BYTES = 2 * 2 * LAYERS * KEY_WIDTH
+
+
+@pytest.fixture(scope="module")
+def estimate() -> tf.Estimate:
+    return tf.estimate(
+        decoder(), CHIP, batch=BATCH, prompt=PROMPT, generate=GENERATE, profile=rates(matmul=0.5)
+    )
+
+
+def test_the_bound_of_a_token_reads_the_weights_once_and_the_whole_cache(estimate):
+    """101.5 tokens are cached in the middle: what a token reads of them, and writes of its own."""
+    why = why_number(estimate, "token.bound")
+    held = PROMPT + (GENERATE - 2) / 2
+    attention = BATCH * LAYERS * 4 * WIDTH * (held + 1)
+    flops = BATCH * FLOPS_A_TOKEN + attention
+    weights = 2 * (LAYERS * MATRICES + HEAD_MATRIX + NORM_WEIGHTS + BATCH * WIDTH)
+    cache = BATCH * TOKEN_BYTES * (held + 2)
+    assert why.formula[1] == (
+        f"compute = {scaled(flops, 'FLOP')} / 100 TFLOP/s = {seconds(flops / PEAK)}"
+    )
+    moved = (weights + cache - 1e6) / BANDWIDTH
+    assert why.formula[2] == (
+        f"memory = ({scaled(weights + cache, 'B')} - 1.00 MB on chip) / 1.00 TB/s"
+        f" = {seconds(moved)}"
+    )
+    assert why.formula[3].startswith("network = 0 B / 100 GB/s = ")
+    assert why.binds == "memory"
+
+
+def test_the_bound_of_a_prompt_counts_pairs_under_the_mask(estimate):
+    why = why_number(estimate, "first.bound")
+    pairs = PROMPT * (PROMPT + 1) // 2
+    tokens = BATCH * PROMPT
+    flops = 2 * LAYERS * MATRICES * tokens + 2 * HEAD_MATRIX * BATCH
+    flops += BATCH * LAYERS * 4 * WIDTH * pairs
+    assert why.formula[1].startswith(f"compute = {scaled(flops, 'FLOP')} / ")
+
+
+def test_all_is_the_first_token_and_the_later_ones(estimate):
+    for key, of in (("total.bound", "bound_s"), ("total.expected", "expected_s")):
+        first, each = getattr(estimate.first_token, of), getattr(estimate.per_token, of)
+        whole = first + (GENERATE - 1) * each
+        assert getattr(estimate.total, of) == pytest.approx(whole, rel=1e-9)
+        filled = f"  = {seconds(first)} + {GENERATE - 1} x {seconds(each)} = {seconds(whole)}"
+        assert why_number(estimate, key).formula[1] == filled
+
+
+def test_an_interval_is_multiples_of_the_expectation(estimate):
+    why = why_number(estimate, "first.interval")
+    spread = estimate.setting.spread("prefill")
+    time = estimate.first_token.expected_s
+    assert why.formula[0] == (
+        f"low = {spread.low:.2f} x expected = {spread.low:.2f} x {seconds(time)}"
+        f" = {seconds(spread.low * time)}"
+    )
+    assert why.formula[1].endswith(f" x {seconds(time)} = {seconds(spread.high * time)}")
+    assert f"80 % of {spread.rows:,} published rows" in why.notes[0]
+
+
+def test_rates_are_tokens_over_times(estimate):
+    first, each = estimate.first_token.expected_s, estimate.per_token.expected_s
+    whole = estimate.total.expected_s
+    assert why_number(estimate, "rate.prefill").formula[1] == f"  = 4 x 100 / {seconds(first)}"
+    assert why_number(estimate, "rate.decode").formula[1] == f"  = 4 / {seconds(each)}"
+    assert why_number(estimate, "rate.all").formula[1] == f"  = 4 x 5 / {seconds(whole)}"
+
+
+def test_activations_are_of_the_tokens_in_flight(estimate):
+    assert (
+        why_number(estimate, "memory.activations").formula[1].endswith("with 400 tokens in flight")
+    )
+    long = tf.estimate(decoder(), CHIP, batch=4, prompt=5000, generate=2, profile=rates())
+    assert "with 8,192 tokens" in why_number(long, "memory.activations").formula[1]
+    halves = tf.estimate(decoder(), CHIP, dp=2, batch=4, prompt=100, generate=2, profile=rates())
+    assert "with 200 tokens" in why_number(halves, "memory.activations").formula[1]
+
+
+def test_energy_of_a_token_is_that_of_the_run_over_all_that_are_generated(estimate):
+    energy = estimate.energy
+    why = why_number(estimate, "energy.token")
+    assert why.formula[2] == "a token = energy / (batch x generated tokens)"
+    assert " / 20 = " in why.formula[3]
+    assert why.formula[1].startswith("  = 1 x ")
+    nothing = tf.estimate(decoder(), CHIP, batch=4, prompt=100, generate=0, profile=rates())
+    assert " / 4 = " in why_number(nothing, "energy.token").formula[3]
+    assert energy.per_token_j == pytest.approx(energy.energy_j / 20)
+
+
+def test_what_fits_says_under_which_rule(estimate):
+    room = tf.fit(decoder(), CHIP, batch=BATCH, prompt=PROMPT, generate=GENERATE)
+    for key, value in (
+        ("fit.batch", f"{room.largest_batch:,}"),
+        ("fit.context", f"{room.longest_context:,} tokens"),
+        ("fit.devices", "1 (one device)"),
+    ):
+        why = why_number(estimate, key, room)
+        assert why.value == value
+        assert "reserve <= 10.0 GB on the fullest device" in why.formula[1]
+
+
+@pytest.mark.parametrize(
+    ("positions", "asked", "tokens"), [(4096, None, 1024), (50, None, 48), (50, 7, 7)]
+)
+def test_a_step_is_explained_for_as_many_tokens_as_the_model_has_room_for(positions, asked, tokens):
+    """1,024 of the prompt where there is room, and two that are generated. The gate's product of
+    both layers says how many."""
+    text = explain_step(decoder(max_position_embeddings=positions), "h100", 1, asked)
+    prompt = text.partition("reading the prompt")[2].partition("host and scheduler")[0]
+    (gate,) = [line for line in prompt.splitlines() if line.startswith("gate_proj")]
+    assert scaled(LAYERS * 2 * tokens * WIDTH * 512, "").strip() in gate
+
+
+def test_the_text_of_the_reasons_holds_every_step(estimate):
+    text = why_text(estimate)
+    assert "lm_head" in text
+    assert "attention" in text
