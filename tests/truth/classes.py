@@ -60,6 +60,18 @@ def build(class_name: str, config: Any) -> torch.nn.Module:
         return getattr(transformers, class_name)(config).eval()
 
 
+def runs(model: torch.nn.Module) -> bool:
+    """Whether a model takes a step of text: a class may build what it cannot multiply."""
+    tokens = torch.zeros((1, 4), dtype=torch.long, device="meta")
+    others = {"decoder_input_ids": tokens} if model.config.is_encoder_decoder else {}
+    try:
+        with torch.no_grad():
+            model(input_ids=tokens, **others)
+    except Exception:
+        return False
+    return True
+
+
 def parameters_of(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
     """Every parameter by name; a tied one once, under its first name."""
     return dict(model.named_parameters(remove_duplicate=True))

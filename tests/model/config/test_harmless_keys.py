@@ -5,31 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from model.fuzz_configs import HARMLESS
 from thermoflop.errors import UnknownModel
 from thermoflop.model.config.catalogue import entry
 from thermoflop.model.config.families import FAMILY_NAMES, find_family
 from thermoflop.model.config.unread_keys import unread_keys
 from thermoflop.model.load import read_model
-
-# What tools and newer libraries write beside the shape, as published.
-HARMLESS: dict[str, Any] = {
-    "_num_labels": 3,
-    "gguf": {"quantization": "Q4_K_M"},
-    "internal_version": 2,
-    "is_llama_config": True,
-    "mamba_ssm_cache_dtype": "float32",
-    "matryoshka_dimensions": [64, 128],
-    "moe_shared_expert_overlap": True,
-    "mtp_hybrid_override_pattern": "*E",
-    "mtp_layers_block_type": ["attention", "moe"],
-    "neuron": {"auto_cast": None, "batch_size": 4, "num_cores": 2},
-    "onnx": {"opset": 17},
-    "scale_decoder_outputs": True,
-    "sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity", "version": 5},
-    "transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16"}},
-    "unsloth_fixed": True,
-    "use_associative_scan": True,
-}
 
 
 def config_of(name: str) -> dict[str, Any]:
