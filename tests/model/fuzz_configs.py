@@ -61,6 +61,13 @@ def _has(config: dict[str, Any], key: str) -> bool:
     return bool(config.get(key))
 
 
+def _half(config: dict[str, Any]) -> bool:
+    """Whether the class is the decoder of an encoder-decoder alone."""
+    return any(
+        name.endswith(("ForCausalLM", "Decoder")) for name in config.get("architectures") or ()
+    )
+
+
 def _no_window(config: dict[str, Any]) -> bool:
     return not _has(config, "sliding_window") or not config.get("use_sliding_window", True)
 
@@ -75,6 +82,7 @@ def _dense_only(config: dict[str, Any]) -> bool:
         or config.get("moe_layers") == []
         or config.get("interleave_moe_layer_step", 1) > layers
         or config.get("expert_layer_offset", 0) >= layers
+        or isinstance(config.get("moe_layer_freq"), list)  # one word a layer
         or config.get("moe_layer_freq", 1) > layers
     )
 
@@ -154,13 +162,24 @@ WITHOUT: dict[str, Any] = {
     "time_step_rank": lambda config: True,
     "mamba_dt_rank": lambda config: True,
     "n_positions": lambda config: config.get("model_type") in ("gptj", "codegen"),
-    "encoder_layers": lambda config: "num_hidden_layers" in config,  # which wins, in the class
+    "encoder_layers": lambda config: (
+        "num_hidden_layers" in config  # which wins, in the class
+        or _half(config)
+    ),
+    "encoder_ffn_dim": lambda config: _half(config),
+    "encoder_attention_heads": lambda config: True,  # half a model, or as wide as before
+    "decoder_attention_heads": lambda config: True,
+    # tables of sines are no parameters, and neither are rotations
+    "max_position_embeddings": lambda config: (
+        config.get("model_type") in ("m2m_100", "marian", "modernbert", "pegasus")
+    ),
     "pooler_output_size": lambda config: True,
     "projection_dim": lambda config: config.get("model_type") == "clip_text_model",
     "vision_feature_layer": lambda config: True,  # one layer or another: all of them run
     # NemotronHForCausalLM never ties
     "tie_word_embeddings": lambda config: (
         config.get("model_type") == "nemotron_h"
+        or "text_config" in config  # which may tie by itself
         or any(
             not str(name).endswith(
                 ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration", "MaskedLM")

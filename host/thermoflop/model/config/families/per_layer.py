@@ -73,14 +73,14 @@ def _gemma4_shapes(config: Config) -> Sequence[Mapping[str, Any]]:
     kinds = _gemma4_kinds(config)
     equal, wide = config["attention_k_eq_v"], config["use_double_wide_mlp"]
     key_heads = config["num_global_key_value_heads"] if equal else None
-    changed = config["per_layer_config"]
+    changed = _by_layer(config["per_layer_config"])
     inner, shapes = config["intermediate_size"], []
     for index, (kind, reads) in enumerate(
         zip(kinds, reads_earlier_keys(config, kinds), strict=True)
     ):
         shape: dict[str, Any] = {}
         if changed is not None:
-            shape = _overrides(changed.get(str(index), {}))
+            shape = _overrides(changed.get(index, {}))
         elif kind == "full":
             shape = {"head_dim": config["global_head_dim"]}
             shape |= {"kv_heads": key_heads} if key_heads is not None else {}
@@ -90,6 +90,18 @@ def _gemma4_shapes(config: Config) -> Sequence[Mapping[str, Any]]:
             shape["projects"] = "qk"
         shapes.append(shape)
     return shapes
+
+
+def _by_layer(changed: Mapping[str, Any] | None) -> dict[int, Any] | None:
+    """``per_layer_config`` by the number of the layer, which may be padded with zeros ("05")."""
+    if changed is None:
+        return None
+    for name in changed:
+        if not (isinstance(name, str) and name.isdecimal() and name.isascii() and len(name) < 7):
+            raise InputError(
+                f"per_layer_config names a layer {quote_value(name)}: expected a number"
+            )
+    return {int(name): value for name, value in changed.items()}
 
 
 _OVERRIDDEN = {"head_dim": "head_dim", "num_key_value_heads": "kv_heads"}
