@@ -19,11 +19,12 @@ class Relative:
     ``keys``: queries of the content meet projected positions; ``queries``: projected positions
     meet keys of the content. The projections to ``width`` are the attention's own where they are
     ``shared``. Of a sequence shorter than the positions reach, ``clipped`` projects what it needs.
+    ``rows`` None: two for each token, computed anew and projected for every sequence (XLNet).
     """
 
     hidden: Number
     width: Number
-    rows: Number
+    rows: Number | None
     keys: bool
     queries: bool
     shared: bool = False
@@ -40,6 +41,8 @@ class Relative:
 
     def met(self, tokens: Number) -> Number:
         """Relative positions that sequences of so many tokens meet."""
+        if self.rows is None:
+            return 2 * tokens
         return minimum(self.rows, 2 * tokens) if self.clipped else self.rows
 
     def parts(self) -> tuple[Part, ...]:

@@ -15,5 +15,4 @@ REFUSED = {
     "cpmant": "its prompt tokens, which lengthen every input, are not described here",
     "jetmoe": "attention whose projections are a mixture of experts is not described here",
     "longcat_flash": "experts that compute nothing make the work of a token depend on the token",
-    "xlnet": "relative attention over twice the length is not described here",
 }

@@ -78,7 +78,8 @@ def _positions(
 ) -> Iterator[Operator]:
     """Relative positions are projected once a layer, and met by every query and key."""
     rows, (heads, _, dim, _) = relative.met(scope.new), shape
-    yield from (scope.linear(linear, rows) for linear in relative.linears())
+    projected = rows if relative.rows is not None else scope.sequences * rows
+    yield from (scope.linear(linear, projected) for linear in relative.linears())
     where = (scope.part, "attn_score", scope.times)
     sizes = (scope.sequences, heads, heads, scope.new, rows, dim, scope.new * rows, scope.fused)
     for name, runs in (("position keys", relative.keys), ("position queries", relative.queries)):

@@ -29,6 +29,7 @@ MODULES = {
     " hunyuan_v1_moe hy_v3 kolibri1 mellum sarvam_moe solar_open",
     "latent_kin": "axk1 beam lara_mini minicpm3 sarvam_mla youtu",
     "recurrences": "recurrent_gemma rwkv",
+    "xlnet": "xlnet",
     "own_parts": "afmoe apertus apertus1p5_text bitnet diffllama doge dory hrm_text laguna moshi",
     "gpt_kin": "ctrl gpt-sw3 gpt_neox_japanese modernbert-decoder openai-gpt xglm",
     "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h qwen3_5_moe_text qwen3_5_text"
