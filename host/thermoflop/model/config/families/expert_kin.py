@@ -5,6 +5,7 @@ Defaults and structure are those of the classes of transformers 5.24.
 
 from __future__ import annotations
 
+from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
 from thermoflop.model.config.families import mixtures  # noqa: F401 - parents are there
 from thermoflop.model.config.families.by_vendor import exaone4_kinds
@@ -105,7 +106,7 @@ def _ernie_sparse(config: Config) -> Sequence[bool]:
     layers, step = config["num_hidden_layers"], config["moe_layer_interval"]
     first, last = config["moe_layer_start_index"], config["moe_layer_end_index"]
     if type(last) is not int or last < -1:
-        raise InputError(f"moe_layer_end_index is {last!r:.40} where a layer's number is expected")
+        raise InputError(f"moe_layer_end_index is {quote_value(last)}, which is no layer's number")
     last = layers - 1 if last == -1 else last
     return [first <= index <= last and (index + 1) % step == 0 for index in range(layers)]
 
@@ -357,8 +358,8 @@ def _per_layer(config: Config, key: str, default: int) -> int:
     """One number for all layers; a list of equal ones is the same."""
     given = config[key]
     values = [default] if given is None else given if isinstance(given, list) else [given]
-    if not values or any(type(value) is not int or value < 1 for value in values):
-        raise InputError(f"{key} is {given!r:.60} where a whole number from 1 is expected")
+    if not values or any(type(value) is not int or not 0 < value < 10**6 for value in values):
+        raise InputError(f"{key} is {quote_value(given)} where a whole number from 1 is expected")
     if len({*values}) > 1:
         raise InputError(f"{key} differs between layers, and its experts are of one number here")
     count: int = values[0]

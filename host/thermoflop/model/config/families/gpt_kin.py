@@ -37,14 +37,14 @@ family(
     "gpt2",
     keys={
         "vocab_size": 246534,
-        "n_positions": 256,
         "n_embd": 1280,
         "n_layer": 48,
         "n_head": 16,
         "dff": 8192,
     },
     traits={"inner": use("dff"), "activation": "relu", "positions": 0, "head_bias": True},
-    drop=("n_inner", "activation_function"),
+    drop=("n_inner", "activation_function", "n_positions"),
+    aliases={"max_position_embeddings": "max_position_embeddings"},
 )
 
 
