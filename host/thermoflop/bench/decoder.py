@@ -70,7 +70,9 @@ def _obstacles(description: Description) -> list[str]:
                 obstacles.append(f"layers of another kind ({run.layer.kind})")
             elif mixer.window is not None or mixer.chunk is not None:
                 obstacles.append("a window of attention")
-            elif mixer.gate or mixer.sinks or mixer.extras or mixer.calls != 1:
+            elif mixer.indexer or mixer.value_dim is not None:
+                obstacles.append("an indexer, or values narrower than keys")
+            elif mixer.gate or mixer.head_gate or mixer.sinks or mixer.extras or mixer.calls != 1:
                 obstacles.append("gates, sinks or other parts in its attention")
             elif mixer.projects != "qkv" or mixer.v_norm or run.layer.others:
                 obstacles.append("layers that share keys and values, or have inputs of their own")
