@@ -160,6 +160,12 @@ WITHOUT: dict[str, Any] = {
     "n_groups": lambda config: config.get("hybrid_override_pattern", "")[:1] == "-",
     "expand": lambda config: config.get("model_type") == "nemotron_h",
     "time_step_rank": lambda config: True,
+    # a list of layers may say already which of them choose keys, or go on beyond the last
+    "compress_ratios": lambda config: True,
+    "index_skip_topk_offset": lambda config: True,
+    "index_topk_freq": lambda config: True,
+    "indexer_types": lambda config: True,
+    "attn_res_block_size": lambda config: True,  # it counts by being there
     "mamba_dt_rank": lambda config: True,
     "n_positions": lambda config: config.get("model_type") in ("gptj", "codegen"),
     "encoder_layers": lambda config: (

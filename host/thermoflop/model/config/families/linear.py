@@ -121,7 +121,7 @@ family(
         ),
         "tied": False,  # the class has no key to tie
     },
-    drop=("moe_layer_freq",),
+    drop=("moe_layer_freq", "tie_word_embeddings"),
     aliases={
         "num_experts": "n_routed_experts",
         "num_experts_per_token": "num_experts_per_tok",
