@@ -31,10 +31,7 @@ NOT_YET = frozenset({
     "lfm2-8b-a1b",
     "zamba2-2.7b",
     # with eyes or ears
-    "dinov2-base",
-    "dinov3-vitb16",
     "lfm2.5-vl-1.6b",
-    "siglip-so400m-patch14-384",
     "swin-tiny",
     # encoders, and encoders with decoders
     "hubert-large-ls960-ft",

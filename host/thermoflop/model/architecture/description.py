@@ -128,7 +128,7 @@ class Description:
     """A whole model: stacks in the order they run, then parts that belong to none of them.
 
     ``needs_images``: it cannot run without (ViT, CLIP). ``contrast`` is the width in which
-    CLIP compares texts with images.
+    CLIP compares texts with images, counted with ``contrast_group``.
     """
 
     stacks: tuple[Stack, ...]
@@ -136,6 +136,7 @@ class Description:
     head: Linear | None = None
     needs_images: bool = False
     contrast: Number | None = None
+    contrast_group: str = "clip_logits"
 
     def parts(self) -> Iterator[tuple[Number, Part]]:
         """Every part that holds parameters, with the number of sets of its weights."""

@@ -231,7 +231,7 @@ def _head_operators(description: Description, step: Step) -> Iterator[Operator]:
     if description.contrast is not None:
         images = image_count(description, step)
         if not (_is_zero(images) or _is_zero(step.new)):
-            where = ("head", "clip_logits", 1)
+            where = ("head", description.contrast_group, 1)
             yield MatMul(
                 "similarity", *where, step.batch, description.contrast, images, unquantized=True
             )

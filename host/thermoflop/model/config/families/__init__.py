@@ -52,11 +52,13 @@ MODULES = {
     " roberta-prelayernorm roc_bert roformer tapas xlm xlm-roberta-xl",
     "embedders": "esm esmc eurobert gte jina_embeddings_v3 modernbert mpnet nomic_bert",
     "deberta": "deberta deberta-v2",
+    "seers": "dinov2 dinov2_with_registers dinov3_vit ijepa siglip siglip2 siglip2_text_model"
+    " siglip_text_model vit_msn",
     "seq2seq": "bart bigbird_pegasus blenderbot blenderbot-small led longt5 m2m_100 marian mbart"
     " mt5 mvp nllb-moe pegasus plbart switch_transformers t5 umt5 whisper",
 }
 # towers that are part of another model and are not counted alone
-_PARTS = frozenset({"siglip_vision_model", *MODULES["towers"].split()})
+_PARTS = frozenset({*MODULES["towers"].split()} - {"siglip2_vision_model"})
 _HOME = {name: module for module, names in MODULES.items() for name in names.split()}
 
 FAMILY_NAMES = tuple(sorted(_HOME.keys() - _PARTS))

@@ -88,7 +88,7 @@ family(
 )
 family(
     "siglip2_vision_model",
-    reader="tower",
+    reader="alone",
     keys={
         **_VIT,
         "num_patches": 256,
@@ -100,8 +100,10 @@ family(
         "positions": use("num_patches"),
         "post_norm": True,
         "pooling": use("vision_use_head"),
+        "classes": ("image half",),
+        "class": "VisionModel",
     },
-    drop=(),
+    drop=("image_size",),
     ignored=(*_SPARE, "image_size"),
 )
 

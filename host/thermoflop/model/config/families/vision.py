@@ -50,9 +50,14 @@ family(
 )
 family(
     "siglip_vision_model",
-    reader="vision",
+    reader="alone",
     keys={**_TOWER, "patch_size": 16, "hidden_act": "gelu_pytorch_tanh", "vision_use_head": True},
-    traits={"post_norm": True, "pooling": use("vision_use_head")},
+    traits={
+        "post_norm": True,
+        "pooling": use("vision_use_head"),
+        "classes": ("image half",),
+        "class": "VisionModel",
+    },
     ignored=(
         "tie_word_embeddings",
         "num_labels",
