@@ -167,13 +167,13 @@ def _unknown_family(raw: Mapping[str, Any]) -> UnknownModel:
     name = str(raw["model_type"])
     if name in REFUSED:
         return UnknownModel(f"model_type {name!r} is not counted: {REFUSED[name]}")
-    from thermoflop.model.config.as_family import fitting_family
+    from thermoflop.model.config.as_family import fitting_families
 
-    fits = fitting_family(raw)
-    if fits is not None:
+    fits = fitting_families(raw)
+    if fits:
         return UnknownModel(
-            f"model_type {name[:60]!r} is not known, but its keys are exactly those of {fits}: "
-            f"--as {fits} (family={fits!r}) counts it so"
+            f"model_type {name[:60]!r} is not known, but its keys are exactly those of "
+            f"{' or '.join(fits)}: --as {fits[0]} (family={fits[0]!r}) counts it so, if its code is"
         )
     near = nearest(name, FAMILY_NAMES) or "llama"
     inner = raw.get("text_config")

@@ -193,6 +193,8 @@ def test_bits_of_a_codebook_are_of_its_group() -> None:
 def test_the_older_name_and_a_block_inside_a_text_config_are_read() -> None:
     block = {"quant_method": "eetq"}
     assert read_quantization({"compression_config": block})[0] == read(block)
+    for key in ("compression_config", "quantization", "quantization_config"):
+        assert tf.load_model({**LLAMA, key: block}).quantization == read(block)
     assert read_quantization({"text_config": {"quantization_config": block}})[0] == read(block)
 
 

@@ -66,16 +66,14 @@ def misfit(family: Family, raw: Mapping[str, Any], ignored: frozenset[str]) -> s
     return f"{missing[0]} is missing" if missing else ""
 
 
-def fitting_family(raw: Mapping[str, Any]) -> str | None:
-    """The family that has exactly these keys and the most of them, or None."""
-    best: tuple[int, bool, str] | None = None
+def fitting_families(raw: Mapping[str, Any]) -> list[str]:
+    """The families that have exactly these keys, at most three: the most of them first."""
+    fitting = []
     for name in FAMILY_NAMES:
         family = find_family(name)
-        if family is None or misfit(family, raw, frozenset()) or not _reads(family, raw):
-            continue
-        rank = (sum(key in family.keys for key in raw), name in _PLAIN, name)
-        best = rank if best is None or rank[:2] > best[:2] else best
-    return best[2] if best else None
+        if family and not misfit(family, raw, frozenset()) and _reads(family, raw):
+            fitting.append((-sum(key in family.keys for key in raw), name not in _PLAIN, name))
+    return [name for *_, name in sorted(fitting)[:3]]
 
 
 def _reads(family: Family, raw: Mapping[str, Any]) -> bool:

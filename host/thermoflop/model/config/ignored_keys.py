@@ -43,7 +43,7 @@ _IGNORED = frozenset(
     original_max_position_embeddings
     output_attentions output_dropout output_hidden_states output_past output_router_logits
     output_scores pad_token_id partial_rotary_factor pipeline_tag pooler_act prefix
-    pretraining_tp problem_type quantization quantization_config
+    pretraining_tp problem_type compression_config quantization quantization_config
     query_pre_attn_scalar relative_attention_max_distance remove_invalid_values
     reorder_and_upcast_attn repetition_penalty rescale_prenorm_residual resid_pdrop
     residual_dropout residual_in_fp32 residual_multiplier return_dict return_dict_in_generate
