@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from thermoflop.base.record import replace
 from thermoflop.model.architecture.description import Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.grid import Grid
@@ -30,6 +31,24 @@ def whisper_stack(config: Config) -> Stack:
     runs = (Run(layer, config["encoder_layers"]),)
     tail = (Placed(layer_norm("final_norm", hidden)),)
     return Stack("audio", hidden, runs, front, tail, False, positions=source, pooled=source)
+
+
+def omni_stack(config: Config) -> Stack:
+    """Qwen2.5-Omni: Whisper's layers without a table, learned ends, two positions into one."""
+    stack = whisper_stack(config)
+    first, second, _ = stack.front
+    out = config["output_dim"]
+    ends = Placed(Table("audio ends", "embed_tokens", 2, out, lookups=0), "none")
+    project = Linear("proj", "projector", "projector", stack.hidden, out, bias=True)
+    positions = config["max_source_positions"]
+    return replace(
+        stack,
+        front=(first, second, ends),
+        tail=(*stack.tail, Placed(project, "pooled")),
+        patches=positions,
+        pooled=positions // 2,
+        grid=Grid("fixed", (2, 1), merge=2),
+    )
 
 
 # Each position is made of eight mel frames, by three strided convolutions of 3 x 3 taps.

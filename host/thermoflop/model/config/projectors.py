@@ -47,7 +47,7 @@ def two_layers(inputs: int, hidden: int, bias: bool = True) -> tuple[Linear, Lin
 
 def chosen_layers(config: Config) -> int:
     """Layers of the tower whose states are read together: ``vision_feature_layer`` names them."""
-    layers = config["vision_feature_layer"]
+    layers = config.get("vision_feature_layer", -1)
     if type(layers) is int:
         return 1
     if not isinstance(layers, list | tuple) or not layers:
@@ -82,7 +82,7 @@ def mistral3(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack
     seen, merge, bias = (
         stack.hidden,
         config["spatial_merge_size"],
-        config["multimodal_projector_bias"],
+        config.get("multimodal_projector_bias", False),
     )
     merging = linear("merging_layer", seen * merge**2, seen, bias=False)
     both = two_layers(seen * chosen_layers(config), hidden, bias)
@@ -204,3 +204,38 @@ def phi_ears(_config: Config, _tower: Config, stack: Stack, hidden: int) -> Stac
 def mllama(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
     """Llama 3.2: one matrix from the states of several layers; the text looks on, as a source."""
     return ending(stack, *pooled(linear("projector", tower["vision_output_dim"], hidden)))
+
+
+def gated(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Aya and Command A Vision: neighbouring patches side by side through a gated MLP."""
+    merge = config["downsample_factor"]
+    seen, aya = stack.hidden * merge**2, config.family.name == "aya_vision"
+    inner = config["alignment_intermediate_size"] or hidden
+    norm = (layer_norm("layernorm", seen),) if aya else ()
+    both = linear("linear_1", seen, inner), linear("linear_2", inner // 2, hidden)
+    return ending(stack, *pooled(*norm, *both), merge=merge)
+
+
+def normed(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+    """ViP-LLaVA: the states of several layers side by side, a norm, two matrices."""
+    seen = stack.hidden * chosen_layers(config)
+    return ending(stack, *pooled(layer_norm("norm", seen), *two_layers(seen, hidden)))
+
+
+def aligner(_config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+    """DeepSeek-VL and VideoLLaMA 3: two matrices on each patch."""
+    return ending(stack, *pooled(*two_layers(stack.hidden, hidden)))
+
+
+def one_more(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+    """HyperCLOVA X: one matrix behind the tower's own merger."""
+    return ending(stack, *pooled(linear("projector", tower["out_hidden_size"], hidden)))
+
+
+def merged(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+    """PaddleOCR-VL: a norm on each patch, neighbouring ones side by side through two matrices."""
+    merge = tower["spatial_merge_size"]
+    seen = stack.hidden * merge**2
+    norm = Placed(layer_norm("pre_norm", stack.hidden), "patch")
+    both = pooled(linear("linear_1", seen, seen), linear("linear_2", seen, hidden))
+    return ending(stack, norm, *both, merge=merge)

@@ -37,13 +37,19 @@ MODULES = {
     "per_layer": "gemma3n_text gemma4_text gemma4_unified_text nemotron-nas openelm",
     "encoders": "albert bert camembert distilbert electra roberta xlm-roberta",
     "vision": "clip clip_text_model clip_vision_model deit siglip_vision_model vit",
-    "towers": "exaone4_5_vision gemma4_vision glm4v_moe_vision glm4v_vision idefics3_vision"
-    " internvl_vision kimi_k25_vision llama4_vision_model minimax_m3_vl_vision"
-    " mllama_vision_model phi4_multimodal_audio phi4_multimodal_vision pixtral"
-    " qwen2_5_vl_vision qwen2_audio_encoder qwen2_vl_vision qwen3_5_vision qwen3_vl_vision"
-    " siglip2_vision_model smolvlm_vision voxtral_encoder",
-    "wrapped": "exaone4_5_text glm4v_moe_text glm4v_text mllama_text_model phi4_multimodal_text"
+    "towers": "gemma4_vision idefics3_vision internvl_vision kimi_k25_vision llama4_vision_model"
+    " minimax_m3_vl_vision paddleocr_vl_vision pixtral siglip2_vision_model smolvlm_vision"
+    " video_llama_3_vision",
+    "qwen_towers": "exaone4_5_vision glm4v_moe_vision glm4v_vision glm_ocr_vision"
+    " qwen2_5_omni_vision_encoder qwen2_5_vl_vision qwen3_omni_moe_vision_encoder"
+    " qwen2_vl_vision qwen3_5_vision qwen3_vl_vision",
+    "other_towers": "mllama_vision_model phi4_multimodal_audio phi4_multimodal_vision"
+    " qwen2_5_omni_audio_encoder qwen2_audio_encoder voxtral_encoder",
+    "wrapped": "exaone4_5_text glm4v_moe_text glm4v_text glm_ocr_text paddleocr_vl_text"
+    " qwen2_5_omni_text mllama_text_model phi4_multimodal_text"
     " qwen2_5_vl_text qwen2_vl_text qwen3_vl_moe_text qwen3_vl_text",
+    "more_wrappers": "aya_vision cohere2_vision cosmos3_omni deepseek_vl glm46v glm_ocr glmga"
+    " hyperclovax_vision_v2 lighton_ocr paddleocr_vl qwen2_5_omni_thinker video_llama_3 vipllava",
     "wrappers": "exaone4_5 gemma3 gemma4 glm4v glm4v_moe idefics3 internvl kimi_k25 lfm2_vl llama4"
     " llava llava_next llava_next_video llava_onevision minimax_m3_vl mistral3 paligemma qwen2_5_vl"
     " qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe smolvlm video_llava mllama phi4_multimodal"
@@ -57,8 +63,9 @@ MODULES = {
     "seq2seq": "bart bigbird_pegasus blenderbot blenderbot-small led longt5 m2m_100 marian mbart"
     " mt5 mvp nllb-moe pegasus plbart switch_transformers t5 umt5 whisper",
 }
+_TOWERS = ("towers", "qwen_towers", "other_towers")
 # towers that are part of another model and are not counted alone
-_PARTS = frozenset({*MODULES["towers"].split()} - {"siglip2_vision_model"})
+_PARTS = {name for kind in _TOWERS for name in MODULES[kind].split()} - {"siglip2_vision_model"}
 _HOME = {name: module for module, names in MODULES.items() for name in names.split()}
 
 FAMILY_NAMES = tuple(sorted(_HOME.keys() - _PARTS))

@@ -118,3 +118,32 @@ family(
     },
     drop=("attention_bias", "mlp_bias", "head_dim"),
 )
+family(
+    "qwen2_5_omni_text",
+    "qwen2",
+    keys={
+        "vocab_size": 152064,
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": maybe(4),
+        "sliding_window": maybe(32768),
+        "tie_word_embeddings": True,
+    },
+    drop=("head_dim",),
+)
+family(
+    "glm_ocr_text",
+    "glm4v_text",
+    keys={
+        "vocab_size": 59392,
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_hidden_layers": 16,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+    },
+    traits={"q_bias": False},
+)
+family("paddleocr_vl_text", "ernie4_5")

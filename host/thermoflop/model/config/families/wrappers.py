@@ -10,7 +10,8 @@ from thermoflop.errors import InputError
 from thermoflop.model.architecture.parts import Vector
 from thermoflop.model.config import projectors
 from thermoflop.model.config.families import wrapped  # noqa: F401 - flat wrappers hold its keys
-from thermoflop.model.config.family import Key, Section, family, mapping
+from thermoflop.model.config.families.sections import ears_of, eyes_of, text_of, wrapper
+from thermoflop.model.config.family import Key, Section, mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,36 +19,7 @@ if TYPE_CHECKING:
 
     from thermoflop.model.config.keys import Config
 
-# Keys of wrappers that change no count: names and processing of images, and sizes of the text
-# part that published files repeat outside its section.
-_SPARE = (
-    "vocab_size",
-    "hidden_size",
-    "ignore_index",
-    "image_seq_length",
-    "video_seq_length",
-    "image_grid_pinpoints",
-    "img_token_compression_config",
-    "process_image_mode",
-    "use_image_newline_parameter",
-    "use_cache",
-    "projector_hidden_act",
-    "vision_aspect_ratio",
-    "vision_feature_select_strategy",
-    "use_unified_vision_chunk",
-    "do_image_splitting",
-    "max_image_tokens",
-    "min_image_tokens",
-    "max_tiles",
-    "encoder_patch_size",
-    "max_pixels_tolerance",
-    "min_tiles",
-    "tile_size",
-    "use_image_special_tokens",
-    "use_thumbnail",
-    "vision_soft_tokens_per_image",
-)
-_CLIP = {
+CLIP = {
     "intermediate_size": 4096,
     "hidden_size": 1024,
     "patch_size": 14,
@@ -55,7 +27,7 @@ _CLIP = {
     "num_hidden_layers": 24,
     "num_attention_heads": 16,
 }
-_SIGLIP = {
+SIGLIP = {
     "hidden_size": 1152,
     "intermediate_size": 4304,
     "patch_size": 14,
@@ -64,47 +36,6 @@ _SIGLIP = {
     "num_attention_heads": 16,
     "vision_use_head": False,
 }
-
-
-def _wrapper(
-    name: str,
-    text: Section,
-    eyes: Section | None,
-    project: Any = None,
-    *,
-    tied: str = "outer",
-    tie: bool = False,
-    ears: tuple[Section, Any] | None = None,
-    keys: dict[str, Any] | None = None,
-    traits: dict[str, Any] | None = None,
-    like: str | None = None,
-    ignored: tuple[str, ...] = (),
-) -> None:
-    """Register a wrapper; ``tie`` is what the class takes where tie_word_embeddings is absent."""
-    towers = [(eyes, project)] if eyes is not None else []
-    if ears is not None:
-        towers.append(ears)
-    sections = {section.key: mapping() for section in (text, *(tower for tower, _ in towers))}
-    family(
-        name,
-        like,
-        reader="wrapper",
-        keys={**sections, "tie_word_embeddings": tie, **(keys or {})},
-        traits={"text": text, "towers": tuple(towers), "tied": tied, **(traits or {})},
-        ignored=(*_SPARE, *ignored),
-    )
-
-
-def _text(name: str, init: dict[str, Any] | None = None, **how: Any) -> Section:
-    return Section("text_config", name, init, **{"fixed": False, **how})
-
-
-def _eyes(name: str, init: dict[str, Any] | None = None, **how: Any) -> Section:
-    return Section("vision_config", name, init, **{"fixed": False, **how})
-
-
-def _ears(name: str, init: dict[str, Any] | None = None, **how: Any) -> Section:
-    return Section("audio_config", name, init, **{"fixed": False, **how})
 
 
 def _newline(_config: Config, hidden: int) -> tuple[Vector, ...]:
@@ -116,12 +47,12 @@ _LLAVA: dict[str, Any] = {
     "tied": "either",
     "keys": {"vision_feature_layer": Key("any", -2), "multimodal_projector_bias": True},
 }
-_CLIP_EYES = _eyes("clip_vision_model", _CLIP)
-_wrapper("llava", _text("llama"), _CLIP_EYES, projectors.mlp, **_LLAVA)
-_VIDEO_EYES = _eyes("clip_vision_model", {**_CLIP, "image_size": 224})
-_wrapper(
+_CLIP_EYES = eyes_of("clip_vision_model", CLIP)
+wrapper("llava", text_of("llama"), _CLIP_EYES, projectors.mlp, **_LLAVA)
+_VIDEO_EYES = eyes_of("clip_vision_model", {**CLIP, "image_size": 224})
+wrapper(
     "video_llava",
-    _text("llama"),
+    text_of("llama"),
     _VIDEO_EYES,
     keys=_LLAVA["keys"],
     traits={"towers": ((_VIDEO_EYES, projectors.mlp), (_VIDEO_EYES, projectors.aside))},
@@ -154,20 +85,20 @@ def _rule(rule: str, *limits: int, **more: Any) -> dict[str, Any]:
 
 _PINPOINTS = ((336, 672), (672, 336), (672, 672), (1008, 336), (336, 1008))
 _NEWLINE: dict[str, Any] = {"traits": {"extras": _newline, "grid": _anyres}}
-_wrapper("llava_next", _text("llama"), _CLIP_EYES, projectors.mlp, keys=_LLAVA["keys"], **_NEWLINE)
-_wrapper(
+wrapper("llava_next", text_of("llama"), _CLIP_EYES, projectors.mlp, keys=_LLAVA["keys"], **_NEWLINE)
+wrapper(
     "llava_next_video",
-    _text("llama"),
+    text_of("llama"),
     _CLIP_EYES,
     projectors.mlp,
     **_LLAVA,
     **_NEWLINE,
     ignored=("spatial_pool_stride", "spatial_pool_mode"),
 )
-_wrapper(
+wrapper(
     "llava_onevision",
-    _text("qwen2"),
-    _eyes("siglip_vision_model", _SIGLIP),
+    text_of("qwen2"),
+    eyes_of("siglip_vision_model", SIGLIP),
     projectors.mlp,
     tied="either",
     keys={"vision_feature_layer": Key("any", -1), "multimodal_projector_bias": True},
@@ -191,10 +122,10 @@ _MISTRAL = {
     "sliding_window": None,
     "vocab_size": 131072,
 }
-_wrapper(
+wrapper(
     "mistral3",
-    _text("mistral", _MISTRAL),
-    _eyes("pixtral", _PIXTRAL),
+    text_of("mistral", _MISTRAL),
+    eyes_of("pixtral", _PIXTRAL),
     projectors.mistral3,
     tie=True,
     keys={
@@ -204,9 +135,9 @@ _wrapper(
     },
     traits={"grid": lambda _config: {"breaks": True}},
 )
-_wrapper(
+wrapper(
     "paligemma",
-    _text(
+    text_of(
         "gemma",
         {
             "hidden_size": 2048,
@@ -217,60 +148,60 @@ _wrapper(
             "vocab_size": 257152,
         },
     ),
-    _eyes(
+    eyes_of(
         "siglip_vision_model",
-        {**_SIGLIP, "intermediate_size": 4096, "image_size": 224, "num_hidden_layers": 27},
+        {**SIGLIP, "intermediate_size": 4096, "image_size": 224, "num_hidden_layers": 27},
     ),
     projectors.single,
     tie=True,
     keys={"projection_dim": 2048},
 )
-_wrapper(
+wrapper(
     "gemma3",
-    _text("gemma3_text", fixed=True),
-    _eyes("siglip_vision_model"),
+    text_of("gemma3_text", fixed=True),
+    eyes_of("siglip_vision_model"),
     projectors.gemma3,
     tie=True,
     keys={"mm_tokens_per_image": 256},
 )
-_wrapper(
+wrapper(
     "internvl",
-    _text("qwen2"),
-    _eyes("internvl_vision", fixed=True),
+    text_of("qwen2"),
+    eyes_of("internvl_vision", fixed=True),
     projectors.shuffled,
     tie=True,
     keys={"downsample_ratio": Key("any", 0.5)},
     traits=_rule("shape", 12),
     ignored=("vision_feature_layer",),
 )
-_wrapper(
+wrapper(
     "llama4",
-    _text("llama4_text", fixed=True),
-    _eyes("llama4_vision_model", fixed=True),
+    text_of("llama4_text", fixed=True),
+    eyes_of("llama4_vision_model", fixed=True),
     projectors.llama4,
     tied="text",
     traits=_rule("canvas", 16),
 )
-_wrapper(
+wrapper(
     "idefics3",
-    _text("llama"),
-    _eyes("idefics3_vision", fixed=True),
+    text_of("llama"),
+    eyes_of("idefics3_vision", fixed=True),
     projectors.connector,
     keys={"scale_factor": 2},
     traits=_rule("cut"),
 )
-_wrapper(
+wrapper(
     "smolvlm",
-    _text("llama"),
-    _eyes("smolvlm_vision", fixed=True),
+    text_of("llama"),
+    eyes_of("smolvlm_vision", fixed=True),
     projectors.connector,
     keys={"scale_factor": 2},
     traits=_rule("cut"),
 )
-_wrapper(
+wrapper(
     "lfm2_vl",
-    _text("lfm2"),
-    _eyes("siglip2_vision_model"),
+    text_of("lfm2"),
+    eyes_of("siglip2_vision_model"),
     projectors.lfm2,
     tie=True,
     traits=_rule("split", 65536, 262144, 10, side=(512, 512)),
@@ -281,27 +212,27 @@ _wrapper(
         "projector_use_layernorm": True,
     },
 )
-_wrapper(
+wrapper(
     "kimi_k25",
-    _text("deepseek_v3"),
-    _eyes("kimi_k25_vision", fixed=True),
+    text_of("deepseek_v3"),
+    eyes_of("kimi_k25_vision", fixed=True),
     projectors.kimi,
     tie=True,
     keys={"projection_hidden_size": 1152},
 )
-_wrapper(
+wrapper(
     "minimax_m3_vl",
-    _text("minimax_m3_vl_text", fixed=True),
-    _eyes("minimax_m3_vl_vision", fixed=True),
+    text_of("minimax_m3_vl_text", fixed=True),
+    eyes_of("minimax_m3_vl_vision", fixed=True),
     projectors.minimax,
     tied="either",
     keys={"projector_hidden_size": 6144},
     ignored=("multimodal_projector_bias", "vision_feature_layer"),
 )
-_wrapper(
+wrapper(
     "gemma4",
-    _text("gemma4_text", fixed=True),
-    _eyes("gemma4_vision", fixed=True, optional=True),
+    text_of("gemma4_text", fixed=True),
+    eyes_of("gemma4_vision", fixed=True, optional=True),
     projectors.embedder,
     tie=True,
     keys={"audio_config": mapping()},
@@ -310,16 +241,16 @@ _wrapper(
 
 def _qwen(name: str, text: str, eyes: str, tied: str = "outer", **more: Any) -> None:
     """A model of Qwen's kind: the tower ends in its own merger."""
-    sections = _text(text, fixed=True), _eyes(eyes, fixed=True)
-    _wrapper(name, *sections, tied=tied, **more)
+    sections = text_of(text, fixed=True), eyes_of(eyes, fixed=True)
+    wrapper(name, *sections, tied=tied, **more)
 
 
 for _name in ("qwen2_vl", "qwen2_5_vl"):
     # published before classes had sections: the text's keys lie beside those of the wrapper
-    _wrapper(
+    wrapper(
         _name,
-        _text(f"{_name}_text", fixed=True, flat=True),
-        _eyes(f"{_name}_vision", fixed=True),
+        text_of(f"{_name}_text", fixed=True, flat=True),
+        eyes_of(f"{_name}_vision", fixed=True),
         tied="either",
         like=f"{_name}_text",
     )
@@ -329,18 +260,18 @@ _qwen("qwen3_5", "qwen3_5_text", "qwen3_5_vision")
 _qwen("qwen3_5_moe", "qwen3_5_moe_text", "qwen3_5_vision")
 _qwen("glm4v", "glm4v_text", "glm4v_vision", tied="either")
 _qwen("glm4v_moe", "glm4v_moe_text", "glm4v_moe_vision", tied="either")
-_wrapper("exaone4_5", _text("exaone4"), _eyes("exaone4_5_vision", fixed=True))
-_wrapper(
+wrapper("exaone4_5", text_of("exaone4"), eyes_of("exaone4_5_vision", fixed=True))
+wrapper(
     "mllama",
-    _text("mllama_text_model", fixed=True),
-    _eyes("mllama_vision_model", fixed=True),
+    text_of("mllama_text_model", fixed=True),
+    eyes_of("mllama_vision_model", fixed=True),
     projectors.mllama,
     tied="none",
 )
-_wrapper(
+wrapper(
     "phi4_multimodal",
-    _text("phi4_multimodal_text", fixed=True, flat=True),
-    _eyes("phi4_multimodal_vision", fixed=True),
+    text_of("phi4_multimodal_text", fixed=True, flat=True),
+    eyes_of("phi4_multimodal_vision", fixed=True),
     projectors.phi_eyes,
     ears=(Section("audio_config", "phi4_multimodal_audio"), projectors.phi_ears),
     like="phi4_multimodal_text",
@@ -354,17 +285,17 @@ _VOXTRAL = {
     "num_key_value_heads": 8,
     "head_dim": 128,
 }
-_wrapper(
+wrapper(
     "voxtral",
-    _text("llama", _VOXTRAL, merged=True),
+    text_of("llama", _VOXTRAL, merged=True),
     None,
-    ears=(_ears("voxtral_encoder"), projectors.heard),
+    ears=(ears_of("voxtral_encoder"), projectors.heard),
     tied="none",
 )
-_wrapper(
+wrapper(
     "qwen2_audio",
-    _text("qwen2"),
+    text_of("qwen2"),
     None,
-    ears=(_ears("qwen2_audio_encoder"), projectors.heard_in_pairs),
+    ears=(ears_of("qwen2_audio_encoder"), projectors.heard_in_pairs),
     tied="none",
 )

@@ -1,0 +1,120 @@
+"""More wrappers, a few keys away from those of ``wrappers``, as the classes of transformers 5."""
+
+from __future__ import annotations
+
+from thermoflop.model.config import projectors
+from thermoflop.model.config.families.sections import ears_of, eyes_of, text_of, wrapper
+from thermoflop.model.config.families.wrappers import CLIP, SIGLIP
+from thermoflop.model.config.family import Key
+
+_MERGES = {"downsample_factor": 2}
+wrapper(
+    "aya_vision",
+    text_of("cohere2"),
+    eyes_of("siglip_vision_model", {**SIGLIP, "num_attention_heads": 14}),
+    projectors.gated,
+    tie=True,
+    keys={**_MERGES, "alignment_intermediate_size": None},
+    traits={"grid": lambda _config: {"rule": "shape", "limits": (12,)}},
+    ignored=("vision_feature_layer",),
+)
+wrapper(
+    "cohere2_vision",
+    text_of("cohere2"),
+    eyes_of(
+        "siglip_vision_model",
+        {
+            "hidden_size": 1152,
+            "intermediate_size": 3072,
+            "image_size": 512,
+            "num_hidden_layers": 27,
+            "num_attention_heads": 12,
+        },
+    ),
+    projectors.gated,
+    tie=True,
+    keys={**_MERGES, "alignment_intermediate_size": 36864},
+    traits={"grid": lambda _config: {"rule": "shape", "limits": (12,)}},
+)
+wrapper(
+    "vipllava",
+    text_of("llama"),
+    eyes_of("clip_vision_model", CLIP),
+    projectors.normed,
+    keys={"vision_feature_layer": Key("any", (-2, -5, -8, -11, 6))},
+)
+for _name in ("glm46v", "glmga"):
+    wrapper(_name, text_of("glm4v_text"), eyes_of("glm4v_vision"))
+wrapper(
+    "glm_ocr",
+    text_of("glm_ocr_text", fixed=True),
+    eyes_of("glm_ocr_vision", fixed=True),
+    tied="either",
+)
+wrapper(
+    "hyperclovax_vision_v2",
+    text_of("hyperclovax"),
+    eyes_of("qwen2_5_vl_vision"),
+    projectors.one_more,
+    tie=True,
+)
+wrapper("cosmos3_omni", text_of("qwen3_vl_text"), eyes_of("qwen3_vl_vision"))
+wrapper(
+    "deepseek_vl",
+    text_of("llama"),
+    eyes_of("siglip_vision_model"),
+    projectors.aligner,
+    tie=True,
+)
+wrapper(
+    "lighton_ocr",
+    text_of(
+        "qwen3",
+        {
+            "head_dim": 128,
+            "hidden_size": 1024,
+            "intermediate_size": 3072,
+            "num_attention_heads": 16,
+            "num_hidden_layers": 28,
+            "num_key_value_heads": 8,
+            "sliding_window": None,
+            "vocab_size": 151936,
+        },
+    ),
+    eyes_of(
+        "pixtral",
+        {
+            "hidden_size": 1024,
+            "image_size": 1540,
+            "intermediate_size": 4096,
+            "num_attention_heads": 16,
+            "num_hidden_layers": 24,
+            "patch_size": 14,
+        },
+    ),
+    projectors.mistral3,
+    tie=True,
+    keys={"spatial_merge_size": 2},
+)
+wrapper(
+    "paddleocr_vl",
+    text_of("paddleocr_vl_text", fixed=True),
+    eyes_of("paddleocr_vl_vision", fixed=True),
+    projectors.merged,
+    tied="either",
+    tie=True,
+)
+wrapper(
+    "video_llama_3",
+    text_of("qwen2"),
+    eyes_of("video_llama_3_vision", fixed=True),
+    projectors.aligner,
+    tied="either",
+)
+wrapper(
+    "qwen2_5_omni_thinker",
+    text_of("qwen2_5_omni_text", fixed=True),
+    eyes_of("qwen2_5_omni_vision_encoder", fixed=True),
+    ears=(ears_of("qwen2_5_omni_audio_encoder", fixed=True), None),
+    ignored=("position_id_per_seconds", "seconds_per_chunk"),
+)

@@ -1,0 +1,156 @@
+"""Towers that hear, and those that see in a way of their own, as in transformers 5."""
+
+from __future__ import annotations
+
+from thermoflop.base.record import replace
+from thermoflop.model.architecture.description import Placed, Run, Stack
+from thermoflop.model.architecture.parts import Table, Vector
+from thermoflop.model.config.blocks import layer_norm
+from thermoflop.model.config.families.towers import SPARE, VIT
+from thermoflop.model.config.family import anything, family
+from thermoflop.model.config.hearing import omni_stack, phi_stack, whisper_stack
+from thermoflop.model.config.keys import Traits
+from thermoflop.model.config.tower import DEFAULTS as TOWER
+from thermoflop.model.config.tower import layer_runs, patch_grid, tower_front
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.model.config.keys import Config
+
+_WHISPER = {
+    "num_mel_bins": 128,
+    "d_model": 1280,
+    "encoder_layers": 32,
+    "encoder_attention_heads": 20,
+    "encoder_ffn_dim": 5120,
+    "max_source_positions": 1500,
+    "activation_function": "gelu",
+}
+_HEARD = (*SPARE, "encoder_layerdrop", "layerdrop", "scale_embedding")
+family(
+    "qwen2_audio_encoder",
+    reader="tower",
+    keys=_WHISPER,
+    traits={"stack": whisper_stack},
+    aliases={"hidden_size": "d_model", "num_hidden_layers": "encoder_layers"},
+    ignored=_HEARD,
+)
+family(
+    "qwen2_5_omni_audio_encoder",
+    "qwen2_audio_encoder",
+    keys={"output_dim": 3584},
+    traits={"stack": omni_stack},
+    ignored=("n_window",),
+)
+family(
+    "voxtral_encoder",
+    "qwen2_audio_encoder",
+    aliases={
+        "num_attention_heads": "encoder_attention_heads",
+        "intermediate_size": "encoder_ffn_dim",
+    },
+    ignored=("head_dim", "num_key_value_heads"),
+)
+family(
+    "phi4_multimodal_audio",
+    reader="tower",
+    keys={
+        "hidden_size": 1024,
+        "intermediate_size": 1536,
+        "num_blocks": 24,
+        "num_attention_heads": 16,
+        "ext_pw_out_channel": 1024,
+        "depthwise_separable_out_channel": 1024,
+        "depthwise_multiplier": 1,
+        "kernel_size": 3,
+        "input_size": 80,
+        "time_reduction": 8,
+        "bias_max_distance": 1000,
+        "bias_symmetric": False,
+        "nemo_conv_channels": 1024,
+    },
+    traits={"stack": phi_stack},
+    ignored=(
+        "chunk_size",
+        "left_chunk",
+        "downsample_rate",
+        "feature_layer",
+        "nemo_final_size",
+        "activation",
+        "conv_activation",
+        "conv_glu_type",
+        "nemo_activation",
+    ),
+)
+family(
+    "phi4_multimodal_vision",
+    reader="tower",
+    keys={
+        **VIT,
+        "hidden_size": 1152,
+        "intermediate_size": 4304,
+        "num_hidden_layers": 27,
+        "num_attention_heads": 16,
+        "image_size": 448,
+        "patch_size": 14,
+        "hidden_act": "gelu_pytorch_tanh",
+    },
+    traits={"post_norm": True, "pooling": True},
+    ignored=(*SPARE, "crop_size", "feature_layer"),
+)
+
+
+def _mllama_stack(config: Config) -> Stack:
+    """Llama 3.2's tower: all tiles of an image together, local layers, then gated global ones."""
+    local = Traits(config, {**TOWER, **config.family.traits, "layers": config["num_hidden_layers"]})
+    hidden, tiles = config["hidden_size"], config["max_num_tiles"]
+    rows, columns = patch_grid(local)
+    places, shapes = rows * columns + 1, len(config["supported_aspect_ratios"] or range(8)) + 1
+    (run,) = layer_runs(local)
+    gates = (Vector("gates", "other", 2),)
+    deep = Run(
+        replace(run.layer, kind="global attention + MLP", kept=gates), config["num_global_layers"]
+    )
+    front, *rest = tower_front(local, places - 1)
+    tables = (
+        Table("tile positions", "embed_tokens", shapes, tiles * places * hidden, 0),
+        Table("tile embeddings", "embed_tokens", shapes, 2 * tiles * hidden, 0),
+        Vector("gates", "embed_pos", 3),
+    )
+    kept = tuple(Placed(part, "none") for part in tables)
+    # each tile is padded to a multiple of eight positions, and an image to its most tiles
+    positions = tiles * -(-places // 8) * 8
+    return Stack(
+        "image", hidden, (run, deep), (front, *rest, *kept),
+        (Placed(layer_norm("post_norm", hidden)),), False,
+        positions=positions, patches=tiles * (places - 1), pooled=tiles * places, tokens=1,
+    )  # fmt: skip
+
+
+family(
+    "mllama_vision_model",
+    reader="tower",
+    keys={
+        **VIT,
+        "hidden_size": 1280,
+        "intermediate_size": 5120,
+        "num_hidden_layers": 32,
+        "num_global_layers": 8,
+        "num_attention_heads": 16,
+        "image_size": 448,
+        "patch_size": 14,
+        "max_num_tiles": 4,
+        "vision_output_dim": 7680,
+        "supported_aspect_ratios": anything(),
+    },
+    traits={
+        "stack": _mllama_stack,
+        "q_bias": False,
+        "o_bias": False,
+        "patch_bias": False,
+        "class_tokens": 1,
+        "pre_norm": True,
+    },
+    aliases={"attention_heads": "num_attention_heads"},
+    ignored=(*SPARE, "intermediate_layers_indices", "norm_eps"),
+)
