@@ -54,7 +54,12 @@ family(
     },
     traits=DENSE,
     drop=MIXTURE_KEYS,
-    ignored=(*MIXTURE_KEYS, "embedding_initializer_range", "mlp_bias"),
+    ignored=(
+        *MIXTURE_KEYS,
+        "embedding_initializer_range",
+        "flatten_ratio",
+        "mlp_bias",
+    ),
 )
 
 
@@ -81,7 +86,12 @@ family(
         "mlp_bias": False,
     },
     traits={"mla": _minicpm_attention, "up_bias": use("mlp_bias")},
-    ignored=("dim_model_base", "scale_depth", "scale_emb"),
+    ignored=(
+        "dim_model_base",
+        "scale_depth",
+        "scale_emb",
+        "use_mup",
+    ),
 )
 family(
     "sarvam_mla",

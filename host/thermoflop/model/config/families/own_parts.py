@@ -194,7 +194,13 @@ family(
         ],
     },
     drop=("mlp_bias",),
-    ignored=("mup_enabled", "num_expert_groups", "num_limited_groups"),
+    ignored=(
+        "mup_enabled",
+        "num_expert_groups",
+        "num_limited_groups",
+        "route_norm",
+        "use_grouped_mm",
+    ),
 )
 
 
@@ -245,7 +251,10 @@ family(
         "sparse": sparse_by_mlp_types,
     },
     drop=("mlp_bias",),
-    ignored=("moe_routed_scaling_factor",),
+    ignored=(
+        "moe_routed_scaling_factor",
+        "swa_rope_parameters",
+    ),
 )
 
 

@@ -108,5 +108,10 @@ family(
     },
     drop=("mlp_bias", "head_dim", "hidden_act"),
     aliases={"sliding_window": "attention_window_size"},
-    ignored=("head_dim", "layers_block_type", "layer_types"),
+    ignored=(
+        "_block_types",
+        "head_dim",
+        "layer_types",
+        "layers_block_type",
+    ),
 )
