@@ -122,3 +122,31 @@ def test_a_list_that_makes_no_sense_is_named(
 ) -> None:
     with pytest.raises(InputError, match=named):
         tf.load_model({**config, **changes})
+
+
+def test_kimi_k3s_eyes_as_its_published_weights_have_them() -> None:
+    """No bias anywhere, attention wider than the tower, a norm behind the projector."""
+    text = {
+        "model_type": "kimi_linear",
+        "vocab_size": 300,
+        "hidden_size": 80,
+        "num_hidden_layers": 1,
+        "num_experts": 4,
+        "num_experts_per_token": 2,
+    }
+    eyes = {
+        "vt_hidden_size": 48,
+        "vt_intermediate_size": 56,
+        "vt_num_hidden_layers": 2,
+        "vt_num_attention_heads": 4,
+        "qkv_hidden_size": 72,
+        "init_pos_emb_height": 6,
+        "init_pos_emb_width": 5,
+        "patch_size": 7,
+    }
+    layer = 4 * 48 * 72 + 2 * 48 * 56 + 2 * 48
+    tower = 3 * 7 * 7 * 48 + 6 * 5 * 48 + 2 * layer + 48
+    projector = (4 * 48) ** 2 + 4 * 48 * 80 + 80
+    whole = {"model_type": "kimi_k3", "text_config": text, "vision_config": eyes}
+    seen = tf.load_model(whole).params - tf.load_model(text).params
+    assert seen == tower + projector

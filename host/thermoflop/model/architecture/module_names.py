@@ -26,6 +26,7 @@ _PLACES = {
     "attn": _ATTENTION,
     "indexer": ("self_attn.indexer", "attn.indexer", "self_attn"),
     "linear_attn": ("linear_attn", *_ATTENTION),
+    "forget_gate": _ATTENTION,
     "ssm": ("mamba", "mixer"),
     "short_conv": ("conv", "short_conv"),
     "mlp": (*_FEED, ""),

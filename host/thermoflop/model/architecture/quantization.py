@@ -18,6 +18,7 @@ _WIDE_GROUPS = frozenset(
         "router",
         "shared_expert_gate",
         "streams",
+        "depth_attn",
         "classifier",
         "lm_head",
         "embed_tokens",

@@ -144,6 +144,15 @@ def kimi(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
     return replace(ending(stack, norm, *both), pooled=stack.patches // (height * width))
 
 
+def kimi_k3(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Kimi K3: neighbouring patches side by side through two matrices, and a norm."""
+    height, width = tower["merge_kernel_size"] or (2, 2)
+    seen = stack.hidden * height * width
+    parts = (linear("in_proj", seen, seen, False), linear("out_proj", seen, hidden, False))
+    tail = pooled(*parts, Norm("post_norm", hidden))
+    return replace(ending(stack, *tail), pooled=stack.patches // (height * width))
+
+
 def minimax(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
     """MiniMax M3: two matrices on each patch, and two on neighbouring ones side by side."""
     width, merge = config["projector_hidden_size"], tower["spatial_merge_size"]

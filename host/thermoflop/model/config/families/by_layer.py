@@ -75,7 +75,17 @@ family(
     drop=("mlp_bias",),
     aliases={"num_local_experts": "n_routed_experts"},
     # the class derives sliding layers' heads, and which they are, from the keys above
-    ignored=("attention_chunk_size", "attention_value_scale"),
+    ignored=(
+        "attention_chunk_size",
+        "attention_value_scale",
+        "hybrid_layer_pattern",
+        "moe_layer_freq",
+        "n_shared_experts",
+        "swa_head_dim",
+        "swa_num_attention_heads",
+        "swa_num_key_value_heads",
+        "swa_v_head_dim",
+    ),
 )
 # MiMo-7B is Qwen2's decoder with a layer that predicts further ahead (its report, section 2.2)
 family("mimo", "qwen2", ignored=("attention_bias", "use_mrope"))

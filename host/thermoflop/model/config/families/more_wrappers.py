@@ -118,3 +118,10 @@ wrapper(
     ears=(ears_of("qwen2_5_omni_audio_encoder", fixed=True), None),
     ignored=("position_id_per_seconds", "seconds_per_chunk"),
 )
+wrapper(
+    "kimi_k3",
+    text_of("kimi_linear"),
+    eyes_of("kimi_k3_vision", fixed=True),
+    projectors.kimi_k3,
+    ignored=("image_placeholder",),
+)

@@ -6,8 +6,9 @@ from thermoflop.base.record import replace
 from thermoflop.model.architecture.description import Placed, Run, Stack
 from thermoflop.model.architecture.parts import Table, Vector
 from thermoflop.model.config.blocks import layer_norm
+from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families.towers import SPARE, VIT
-from thermoflop.model.config.family import anything, family
+from thermoflop.model.config.family import anything, family, use
 from thermoflop.model.config.hearing import omni_stack, phi_stack, whisper_stack
 from thermoflop.model.config.keys import Traits
 from thermoflop.model.config.tower import DEFAULTS as TOWER
@@ -153,4 +154,30 @@ family(
     },
     aliases={"attention_heads": "num_attention_heads"},
     ignored=(*SPARE, "intermediate_layers_indices", "norm_eps"),
+)
+# Kimi K3's tower: attention of a width of its own, RMS norms, biases only where they are named
+family(
+    "kimi_k3_vision",
+    "kimi_k25_vision",
+    keys={
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_attention_heads": 12,
+        "qkv_hidden_size": 1536,
+        "norm_type": "rmsnorm",
+        "attn_bias": False,
+        "linear_bias": False,
+        "patch_embed_proj_bias": False,
+    },
+    traits={
+        "head_dim": lambda config: head_width(
+            config["qkv_hidden_size"], config["num_attention_heads"]
+        ),
+        "norm": lambda config: "rms" if config["norm_type"] == "rmsnorm" else "layer",
+        "q_bias": use("attn_bias"),
+        "o_bias": use("attn_bias"),
+        "up_bias": use("linear_bias"),
+        "patch_bias": use("patch_embed_proj_bias"),
+    },
+    ignored=("activation_func", "mlp_type", "pos_emb_interpolation_mode", "projector_ln_eps"),
 )
