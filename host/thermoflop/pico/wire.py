@@ -30,11 +30,12 @@ _IS_BOOT = re.compile(r"[0-9a-f]{4,16}").fullmatch
 _IS_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}").fullmatch
 # A sample without flags, as the firmware writes it: all but a few lines of a day. What this matches
 # is a valid one; the rest goes the long way, through json, and three times as slowly.
-_USUAL_SAMPLE = re.compile(
+USUAL_SAMPLE = (
     rb'{"k":"t","boot":"([0-9a-f]{4,16})","seq":(0|[1-9]\d{0,14}),"up_s":((?:0|[1-9]\d{0,8})\.\d{1,6}),'
     rb'"temp_c":((?:-?\d|-?[1-9]\d|[1-9]\d\d)\.\d{1,6}),"raw":(0|[1-9]\d{0,2}|[1-3]\d{3}),"fan":([01]),'
     rb'"mode":"(auto|on|off|fault|hot|safe)","flags":\[\],"drops":(0|[1-9]\d{0,14}),"crc":"[0-9a-f]{4}"}'
-).fullmatch
+)
+_USUAL_SAMPLE = re.compile(USUAL_SAMPLE).fullmatch
 _MAX_UP_S = 1e10  # three centuries; keeps 1e999 and its like out
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from thermoflop.runs.analysis.readings import KEPT, AllReadings
 from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.throttle import (
     ThrottleSpan,
-    ThrottleTracker,
     decode,
     seconds_by_reason,
     throttling,
@@ -23,10 +25,15 @@ def at(mono_s: float, reasons: int | None, gpu: int = 0) -> GpuSample:
 
 def spans(samples: list[GpuSample]) -> list[ThrottleSpan]:
     """The throttled spans of samples that are at most two seconds apart."""
-    tracker = ThrottleTracker(longest_step_s=2.0)
+    readings = AllReadings()
     for sample in samples:
-        tracker.add(sample)
-    return tracker.spans
+        readings.add(sample.gpu, sample.mono_s, [math.nan] * len(KEPT), sample.reasons)
+    readings.settle()
+    return [
+        span
+        for gpu, mine in readings.gpus.items()
+        for span in mine.throttled(gpu, mine.to_columns(0.0), 2.0)[0]
+    ]
 
 
 @pytest.mark.parametrize("mask", [0x000, 0x001, 0x002, 0x100, 0x103])

@@ -10,7 +10,6 @@ from thermoflop.runs.analysis.compare import Spread, paired, spread
 from thermoflop.runs.analysis.data import RunData, load, simulated
 from thermoflop.runs.analysis.energy import Meter
 from thermoflop.runs.analysis.figures import Analysis, Heat, WindowFigures
-from thermoflop.runs.analysis.gaps import longest_step_s
 from thermoflop.runs.analysis.phases import (
     HELD_BACK,
     Window,
@@ -32,7 +31,7 @@ from thermoflop.runs.analysis.throughput import (
     steps,
     throttled_s,
 )
-from thermoflop.runs.gpu.throttle import ThrottleSpan, ThrottleTracker, seconds_by_reason
+from thermoflop.runs.gpu.throttle import ThrottleSpan, seconds_by_reason
 
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.data import Column
@@ -57,25 +56,17 @@ def analyze_data(data: RunData) -> Analysis:
     phases = phase_windows(data, trials)
     for window in phases:
         assume_work(window, data.run.get("predictions"))
-    steps_s = [longest_step_s(columns["t_s"]) for columns in data.gpus.values()]
-    tracker = ThrottleTracker(max(steps_s, default=0.0))
-    for sample in data.gpu_samples:
-        tracker.add(sample)
-    spans = [
-        ThrottleSpan(s.gpu, data.t_s(s.start_s), data.t_s(s.end_s), s.reasons)
-        for s in tracker.spans
-    ]
     made = [step for window in phases or trials for step in steps(window) if not window.warmup]
     first = next((data.gpus[gpu] for gpu in data.own if gpu in data.gpus), None)
-    own_spans = [span for span in spans if span.gpu in data.own]
+    own_spans = [span for span in data.throttled if span.gpu in data.own]
     meters = {gpu: Meter(columns) for gpu, columns in data.gpus.items()}
     analysis = Analysis(
         data=data,
         trials=[_figures(data, window, own_spans, meters) for window in trials],
         phases=[_figures(data, window, own_spans, meters) for window in phases],
         heat=_heat(data),
-        spans=spans,
-        throttled_share=_shares(spans, tracker.watched_s),
+        spans=data.throttled,
+        throttled_share=_shares(data.throttled, data.watched_s),
         seconds_by_reason=seconds_by_reason(own_spans),
         fan_duty=data.board.fan_duty if data.board else None,
         lost=lost_to_throttling(made, own_spans, first),
@@ -245,6 +236,8 @@ def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
 def _energy_warnings(analysis: Analysis) -> list[str]:
     """Whose the energy is, and what is wrong with it, of each GPU once."""
     warnings = _whose(analysis.data)
+    if (n := analysis.data.taken_as_one) > 1:
+        warnings.append(f"so long a run: {n} readings of a GPU each are taken as one")
     for gpu, n in analysis.data.disbelieved.items():
         readings = f"{n} reading{'s' if n > 1 else ''} of power"
         warnings.append(f"GPU {gpu}: {readings} that no GPU draws do not count")

@@ -20,12 +20,16 @@ from thermoflop.pico.clock import ClockFit, ClockFitter
 from thermoflop.pico.ports import is_simulated
 from thermoflop.pico.settings import merge_settings
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
-from thermoflop.pico.wire import Hello, Sample, Settings
+from thermoflop.pico.wire import Hello, Sample, Settings, frame_fault
 from thermoflop.runs.analysis.believed import disbelieve
+from thermoflop.runs.analysis.gaps import longest_step_s
+from thermoflop.runs.analysis.readings import KEPT, AllReadings
+from thermoflop.runs.folder import usual
 from thermoflop.runs.folder.reader import ReadCounts, RunReader, read_run
-from thermoflop.runs.folder.records import FurtherLine
+from thermoflop.runs.folder.records import FurtherLine, Record
 from thermoflop.runs.gpu.sample import MEASURED, GpuSample
-from thermoflop.runs.summary import Summarizer
+from thermoflop.runs.gpu.throttle import ThrottleSpan
+from thermoflop.runs.summary import LONGEST_PERIOD_S
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,9 +37,6 @@ if TYPE_CHECKING:
 
     Column = NDArray[np.float64]
     Stretch = NDArray[np.int_]
-
-
-_STAMPED = (Sample, Hello)  # a union in the code would be made anew for every line
 
 
 @dataclass(slots=True)
@@ -72,11 +73,13 @@ class RunData:
     start_mono_s: float
     end_s: float
     boards: dict[int, BoardColumns]  # by its number in the run, the first one 0
-    gpus: dict[int, dict[str, Column]]  # GPU -> column name ("t_s" and MEASURED) -> values
-    gpu_samples: list[GpuSample]
+    gpus: dict[int, dict[str, Column]]  # GPU -> column name ("t_s" and those of KEPT) -> values
+    throttled: list[ThrottleSpan]
+    watched_s: dict[int, float]  # GPU -> how long it was known whether it throttled
     events: list[HostEvent]
     counts: ReadCounts
     bad_lines: int = 0
+    taken_as_one: int = 1  # readings of a GPU, in a run of more than MOST_READINGS
     disbelieved: dict[int, int] = field(default_factory=dict)  # GPU -> readings that are no power
 
     @property
@@ -119,20 +122,36 @@ class _Samples:
     boots: dict[str, int] = field(default_factory=dict)
     boot: array[int] = field(default_factory=lambda: array("l"))
     up_s: array[float] = field(default_factory=lambda: array("d"))
+    seq: array[int] = field(default_factory=lambda: array("q"))
     mono_s: array[float] = field(default_factory=lambda: array("d"))
     temp_c: array[float] = field(default_factory=lambda: array("d"))
     fan: array[float] = field(default_factory=lambda: array("d"))
-    is_after_gap: array[int] = field(default_factory=lambda: array("b"))
-    last: Sample | None = None
 
-    def add(self, sample: Sample, mono_s: float) -> None:
-        self.boot.append(self.boots.setdefault(sample.boot, len(self.boots)))
-        self.up_s.append(sample.up_s)
+    def add(self, boot: str, seq: int, up_s: float, mono_s: float, temp_c: float, fan: int) -> None:
+        self.boot.append(self.boots.setdefault(boot, len(self.boots)))
+        self.seq.append(seq)
+        self.up_s.append(up_s)
         self.mono_s.append(mono_s)
-        self.temp_c.append(math.nan if sample.temp_c is None else sample.temp_c)
-        self.fan.append(sample.fan)
-        self.is_after_gap.append(self.last is not None and not sample.follows(self.last))
-        self.last = sample
+        self.temp_c.append(temp_c)
+        self.fan.append(fan)
+
+    def is_after_gap(self) -> Stretch:
+        """1 where a sample does not follow the one before: ``Sample.follows``."""
+        import numpy as np
+
+        seq, boot = np.array(self.seq), np.array(self.boot)
+        is_after_gap: Stretch = np.r_[0, (np.diff(seq) != 1) | (np.diff(boot) != 0)]
+        return is_after_gap
+
+    def fan_duty(self) -> float | None:
+        """The fan's share of the time that it was watched, as ``Summarizer`` has it."""
+        import numpy as np
+
+        steps_s = np.diff(np.array(self.up_s))
+        known = (self.is_after_gap()[1:] == 0) & (steps_s >= 0) & (steps_s <= LONGEST_PERIOD_S)
+        watched_s = float(steps_s[known].sum())
+        fan_s = float(steps_s[known] @ np.array(self.fan)[:-1][known])
+        return fan_s / watched_s if watched_s else None
 
     def t_s(self, fits: dict[str, ClockFit]) -> Column:
         """When they were taken; without a fit, or with a stamp later than that, when they came."""
@@ -153,22 +172,31 @@ class _BoardRows:
     """What was read of a board, before it becomes columns."""
 
     samples: _Samples = field(default_factory=lambda: _Samples())
-    summarizer: Summarizer = field(default_factory=Summarizer)
     fitters: dict[str, ClockFitter] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
     def take(self, item: BoardLine) -> None:
         message = item.message
         if isinstance(message, Sample):
-            self.samples.add(message, item.mono_s)
-            self.summarizer.add(message)
+            temp_c = math.nan if message.temp_c is None else message.temp_c
+            place = (message.boot, message.seq, message.up_s, item.mono_s)
+            self.sample(*place, temp_c, message.fan)
+        elif isinstance(message, Hello):
+            self._stamp(message.boot, message.up_s, item.mono_s)
         elif isinstance(message, Settings):
             merge_settings(self.settings, message.values)
-        if isinstance(message, _STAMPED):
-            fitter = self.fitters.get(message.boot)
-            if fitter is None:
-                fitter = self.fitters[message.boot] = ClockFitter(message.boot)
-            fitter.add(message.up_s, item.mono_s)
+
+    def sample(
+        self, boot: str, seq: int, up_s: float, mono_s: float, temp_c: float, fan: int
+    ) -> None:
+        self.samples.add(boot, seq, up_s, mono_s, temp_c, fan)
+        self._stamp(boot, up_s, mono_s)
+
+    def _stamp(self, boot: str, up_s: float, mono_s: float) -> None:
+        fitter = self.fitters.get(boot)
+        if fitter is None:
+            fitter = self.fitters[boot] = ClockFitter(boot)
+        fitter.add(up_s, mono_s)
 
 
 @dataclass(slots=True)
@@ -176,47 +204,47 @@ class _Rows:
     """What was read, before it becomes columns."""
 
     boards: dict[int, _BoardRows] = field(default_factory=lambda: {0: _BoardRows()})
-    gpu: list[GpuSample] = field(default_factory=list)
+    gpus: AllReadings = field(default_factory=AllReadings)
     events: list[HostEvent] = field(default_factory=list)
     bad_lines: int = 0
     first_s: float = math.inf
     last_s: float = -math.inf
 
+    def take(self, item: Record) -> None:
+        """What is not usual, or of another board."""
+        match item:
+            case BoardLine():
+                self.boards[0].take(item)
+            case GpuSample():
+                values = [math.nan if (v := getattr(item, n)) is None else v for n in KEPT]
+                self.gpus.add(item.gpu, item.mono_s, values, item.reasons)
+            case HostEvent():
+                self.events.append(item)
+            case BadLine():
+                self.bad_lines += 1
+            case FurtherLine():
+                if isinstance(item.line, BoardLine):
+                    self.boards.setdefault(item.number, _BoardRows()).take(item.line)
+                else:
+                    self.bad_lines += 1
+
 
 def load(folder: Path) -> RunData:
     """Read the run in ``folder``; InputError when it is not one."""
     reader = RunReader(folder)
-    rows = _Rows()
-    board = rows.boards[0]
-    for item in reader:
-        if item.mono_s < rows.first_s:
-            rows.first_s = item.mono_s
-        if item.mono_s > rows.last_s:
-            rows.last_s = item.mono_s
-        match item:
-            case BoardLine():
-                board.take(item)
-            case GpuSample():
-                rows.gpu.append(item)
-            case HostEvent():
-                rows.events.append(item)
-            case BadLine():
-                rows.bad_lines += 1
-            case FurtherLine():
-                if isinstance(item.line, BoardLine):
-                    rows.boards.setdefault(item.number, _BoardRows()).take(item.line)
-                else:
-                    rows.bad_lines += 1
+    rows = _read(reader)
     try:
         run = read_run(folder)
     except InputError:
-        if not rows.events and not rows.gpu and not board.samples.up_s:
+        if rows.first_s == math.inf:
             raise
         run = {}  # killed before its first run.json, or that file was damaged: the samples stand
     start_s = _number(run.get("started"), "mono_s")
     start_s = start_s if start_s is not None else min(rows.first_s, rows.last_s)
     end_s = max(0.0, (rows.last_s if rows.last_s > -math.inf else start_s) - start_s)
-    gpus = _gpus(rows.gpu, start_s)
+    rows.gpus.settle()
+    gpus = {n: each.to_columns(start_s) for n, each in sorted(rows.gpus.gpus.items())}
+    throttled, watched_s = _throttled(rows.gpus, gpus)
     rows.events.sort(key=lambda event: event.mono_s)
     return RunData(
         folder=folder,
@@ -230,11 +258,60 @@ def load(folder: Path) -> RunData:
         },
         gpus=gpus,
         disbelieved=_disbelieve(gpus, run),
-        gpu_samples=rows.gpu,
+        throttled=throttled,
+        watched_s=watched_s,
+        taken_as_one=rows.gpus.taken_as_one,
         events=rows.events,
         counts=reader.counts,
         bad_lines=rows.bad_lines,
     )
+
+
+def _read(reader: RunReader) -> _Rows:
+    """All lines; the usual ones, which are nearly all, without an object for each."""
+    rows = _Rows()
+    add_gpu, add_sample = rows.gpus.add, rows.boards[0].sample
+    board_sample, gpu_sample = usual.board_sample, usual.gpu_sample
+    places = [usual.FIRST_FIELD + MEASURED.index(name) for name in KEPT]
+    for line in reader.lines():
+        usual_gpu = usual_board = None
+        if isinstance(line, bytes) and not (usual_gpu := gpu_sample(line)):
+            usual_board = board_sample(line)
+        if usual_gpu:
+            mono_s, reasons = float(usual_gpu[1]), usual_gpu[usual.REASONS]
+            values = [math.nan if (v := usual_gpu[n]) is None else float(v) for n in places]
+            number = None if reasons is None else int(reasons)
+            add_gpu(int(usual_gpu[2]), mono_s, values, number)
+        elif usual_board and frame_fault(usual_board[2]) is None:
+            boot, seq, up_s, temp_c, _, fan = usual_board.groups()[2:8]
+            mono_s = float(usual_board[1])
+            add_sample(boot.decode(), int(seq), float(up_s), mono_s, float(temp_c), int(fan))
+        else:
+            item = reader.item(line)
+            if item is None:
+                continue
+            rows.take(item)
+            mono_s = item.mono_s
+            reader.counts.records -= 1
+        reader.counts.records += 1
+        if mono_s < rows.first_s:
+            rows.first_s = mono_s
+        if mono_s > rows.last_s:
+            rows.last_s = mono_s
+    return rows
+
+
+def _throttled(
+    readings: AllReadings, gpus: dict[int, dict[str, Column]]
+) -> tuple[list[ThrottleSpan], dict[int, float]]:
+    """The spans of all GPUs in order of time, and how long each was watched."""
+    longest_s = max((longest_step_s(columns["t_s"]) for columns in gpus.values()), default=0.0)
+    spans, watched_s = list[ThrottleSpan](), dict[int, float]()
+    for gpu, columns in gpus.items():
+        found, watched_s[gpu] = readings.gpus[gpu].throttled(gpu, columns, longest_s)
+        spans += found
+        del columns["reasons"]
+    return sorted(spans, key=lambda span: (span.start_s, span.gpu)), watched_s
 
 
 def board_name(run: Mapping[str, Any], number: int) -> str:
@@ -256,32 +333,14 @@ def _board(rows: _BoardRows, start_s: float, name: str) -> BoardColumns | None:
         t_s=np.maximum.accumulate(rows.samples.t_s(fits) - start_s),
         temp_c=np.array(rows.samples.temp_c),
         fan=np.array(rows.samples.fan),
-        stretch=np.cumsum(rows.samples.is_after_gap, dtype=np.int_),
-        fan_duty=rows.summarizer.summary().fan_duty,
+        stretch=np.cumsum(rows.samples.is_after_gap(), dtype=np.int_),
+        fan_duty=rows.samples.fan_duty(),
         clock_error_s=max((fit.error_s for fit in fits.values()), default=None),
         drift_ppm=longest.drift_ppm if longest is not None else None,
         on_c=_number(rows.settings, "on_c"),
         off_c=_number(rows.settings, "off_c"),
         name=name,
     )
-
-
-def _gpus(samples: list[GpuSample], start_s: float) -> dict[int, dict[str, Column]]:
-    import numpy as np
-
-    grouped: dict[int, list[GpuSample]] = {}
-    for sample in samples:
-        grouped.setdefault(sample.gpu, []).append(sample)
-    columns: dict[int, dict[str, Column]] = {}
-    for gpu, mine in sorted(grouped.items()):
-        mine.sort(key=lambda sample: sample.mono_s)
-        table: dict[str, Column] = {"t_s": np.array([s.mono_s - start_s for s in mine])}
-        for name in MEASURED:
-            values = [getattr(s, name) for s in mine]
-            if any(value is not None for value in values):
-                table[name] = np.array([math.nan if v is None else float(v) for v in values])
-        columns[gpu] = table
-    return columns
 
 
 def devices(run: Mapping[str, Any]) -> dict[int, dict[str, Any]]:

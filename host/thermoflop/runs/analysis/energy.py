@@ -182,6 +182,8 @@ def _good(columns: dict[str, Column], name: str) -> tuple[Column, Column]:
     if values is None:
         return np.empty(0), np.empty(0)
     good = np.isfinite(values)
+    if good.all():
+        return columns["t_s"], values  # of a long run no copy
     return columns["t_s"][good], values[good]
 
 

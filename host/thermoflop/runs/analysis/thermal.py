@@ -206,10 +206,8 @@ def _response(t_s: Column, power_w: Column, tau_s: float, hold: float | None) ->
         inputs = power_w[1:] * (1 - ramp) + power_w[:-1] * (ramp - keep)
     else:
         inputs = (power_w[1:] * hold + power_w[:-1] * (1 - hold)) * (1 - keep)
-    value = 0.0
-    for index, (kept, added) in enumerate(zip(keep.tolist(), inputs.tolist(), strict=True)):
-        value = value * kept + added
-        out[index + 1] = value
+    grown = np.exp(t_s[1:] / tau_s)  # at most e^500: _search looks no further down than span / 500
+    out[1:] = np.cumsum(inputs * grown) / grown
     return out
 
 

@@ -60,6 +60,13 @@ class RunReader:
 
     def __iter__(self) -> Iterator[Record]:
         """The items, oldest first."""
+        for line in self.lines():
+            item = self.item(line)
+            if item is not None:
+                yield item
+
+    def lines(self) -> Iterator[bytes | Overlong]:
+        """The lines as they stand there, for who reads the usual ones by himself."""
         splitter = LineSplitter(_MAX_RECORD_BYTES)
         try:
             file = os.fdopen(open_plain(str(self.path)), "rb", buffering=0)
@@ -69,15 +76,13 @@ class RunReader:
             while True:
                 chunk = file.read(_CHUNK_BYTES)
                 if chunk:
-                    for line in splitter.feed(chunk):
-                        item = self._item(line)
-                        if item is not None:
-                            yield item
+                    yield from splitter.feed(chunk)
                 elif not self._follow or self._stop.wait(_FOLLOW_EVERY_S):
                     break
         self.counts.torn = int(splitter.pending_bytes > 0)
 
-    def _item(self, line: bytes | Overlong) -> Record | None:
+    def item(self, line: bytes | Overlong) -> Record | None:
+        """What a line says; it is counted."""
         if isinstance(line, Overlong):
             self.counts.foreign += 1
             return None

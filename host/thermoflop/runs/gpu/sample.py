@@ -25,7 +25,7 @@ FORMATS = {
     "mem_used_bytes": "{:d}",
     "reasons": "{:d}",
 }
-_INTEGERS = {"mem_used_bytes", "reasons"}
+INTEGERS = {"mem_used_bytes", "reasons"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,5 +71,5 @@ def parse_gpu(mono_s: float, wall_s: float, record: Mapping[str, Any]) -> GpuSam
             continue
         if type(value) is not int and type(value) is not float:  # a bool is an int to isinstance
             raise TypeError(f"{name} of a GPU sample is {json.dumps(value)}, not a number")
-        values[name] = int(value) if name in _INTEGERS else float(value)
+        values[name] = int(value) if name in INTEGERS else float(value)
     return GpuSample(mono_s, wall_s, int(record["gpu"]), **values)

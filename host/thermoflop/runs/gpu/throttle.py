@@ -9,9 +9,7 @@ it until the next one, and a hole between samples belongs to nobody.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-
-from thermoflop.runs.gpu.sample import GpuSample
+from dataclasses import dataclass
 
 REASONS = {
     0x001: "idle",
@@ -71,42 +69,6 @@ def throttling(mask: int) -> tuple[str, ...]:
 def describe_reason(name: str) -> str:
     """A reason for people."""
     return REASON_LABELS.get(name, name)
-
-
-class ThrottleTracker:
-    """Feed it the samples of one or more GPUs in order of time; it keeps the spans."""
-
-    def __init__(self, longest_step_s: float) -> None:
-        """A reason is not believed to hold over a silence longer than ``longest_step_s``."""
-        self._longest_step_s = longest_step_s
-        self.spans: list[ThrottleSpan] = []
-        self.watched_s: dict[int, float] = {}
-        self._last: dict[int, GpuSample] = {}
-        self._newest: dict[int, int] = {}  # GPU -> where its newest span stands
-
-    def add(self, sample: GpuSample) -> None:
-        """The next sample."""
-        last = self._last.get(sample.gpu)
-        self._last[sample.gpu] = sample
-        if last is None or last.reasons is None:
-            return
-        span_s = sample.mono_s - last.mono_s
-        if not 0 < span_s <= self._longest_step_s:
-            return
-        self.watched_s[sample.gpu] = self.watched_s.get(sample.gpu, 0.0) + span_s
-        names = throttling(last.reasons)
-        if names:
-            self._extend(ThrottleSpan(sample.gpu, last.mono_s, sample.mono_s, names))
-
-    def _extend(self, span: ThrottleSpan) -> None:
-        index = self._newest.get(span.gpu)
-        if index is not None:
-            before = self.spans[index]
-            if before.end_s == span.start_s and before.reasons == span.reasons:
-                self.spans[index] = replace(before, end_s=span.end_s)
-                return
-        self._newest[span.gpu] = len(self.spans)
-        self.spans.append(span)
 
 
 def seconds_by_reason(spans: Iterable[ThrottleSpan]) -> dict[str, float]:
