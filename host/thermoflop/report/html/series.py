@@ -15,7 +15,7 @@ from thermoflop.runs.analysis.throughput import steps
 from thermoflop.runs.gpu.throttle import describe_reason
 
 if TYPE_CHECKING:
-    from thermoflop.runs.analysis.data import Column, Stretch
+    from thermoflop.runs.analysis.columns import Column, Stretch
     from thermoflop.runs.analysis.figures import Analysis
 
 MAX_POINTS = 3000  # of a curve: more than the pixels of a wide page

@@ -34,7 +34,7 @@ from thermoflop.runs.analysis.throughput import (
 from thermoflop.runs.gpu.throttle import ThrottleSpan, seconds_by_reason
 
 if TYPE_CHECKING:
-    from thermoflop.runs.analysis.data import Column
+    from thermoflop.runs.analysis.columns import Column
 
 
 MAX_NAMES = 6  # of phases in one sentence

@@ -32,11 +32,7 @@ from thermoflop.runs.gpu.throttle import ThrottleSpan
 from thermoflop.runs.summary import LONGEST_PERIOD_S
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Column = NDArray[np.float64]
-    Stretch = NDArray[np.int_]
+    from thermoflop.runs.analysis.columns import Column, Stretch
 
 
 @dataclass(slots=True)

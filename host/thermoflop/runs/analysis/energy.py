@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from thermoflop.runs.analysis.gaps import longest_step_s
 
 if TYPE_CHECKING:
-    from thermoflop.runs.analysis.data import Column
+    from thermoflop.runs.analysis.columns import Column
 
 # NVIDIA's sensors are good to 5 % (Yang, Adamek and Armour, "Part-time Power Measurements",
 # arXiv:2312.02741): twice that is a fault of one of the two, not of their precision.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from thermoflop.runs.analysis.data import Column
+    from thermoflop.runs.analysis.columns import Column
 
 # Two readings missing in a row are a gap. At 10 Hz a driver that is busy for 0.3 s is none yet:
 # power and the reasons for throttling are believed for two seconds.

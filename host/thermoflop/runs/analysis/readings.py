@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from thermoflop.runs.gpu.throttle import ThrottleSpan, throttling
 
 if TYPE_CHECKING:
-    from thermoflop.runs.analysis.data import Column
+    from thermoflop.runs.analysis.columns import Column
 
 MOST_READINGS = 3 << 18  # of all GPUs, at 56 bytes each; 48 minutes of eight at 10 Hz are 230,000
 _BLOCK = 1 << 18  # readings that are looked at together

@@ -27,7 +27,7 @@ from thermoflop.runs.analysis.compare import t_95
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from thermoflop.runs.analysis.data import Column
+    from thermoflop.runs.analysis.columns import Column
 
 MIN_POINTS = 12  # four for each of three unknowns
 MOST_POINTS = 4000  # eight within the shortest time constant that is looked for, span / 500

@@ -17,7 +17,7 @@ from thermoflop.runs.analysis.phases import Window
 from thermoflop.runs.gpu.throttle import ThrottleSpan, within
 
 if TYPE_CHECKING:
-    from thermoflop.runs.analysis.data import Column
+    from thermoflop.runs.analysis.columns import Column
 
 _AT_START_S = 0.02  # a note so soon after the mark that begins a phase came with it
 _T_95 = 1.96  # two-sided 95 % point of the normal distribution
