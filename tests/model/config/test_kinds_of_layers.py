@@ -150,3 +150,18 @@ def test_kimi_k3s_eyes_as_its_published_weights_have_them() -> None:
     whole = {"model_type": "kimi_k3", "text_config": text, "vision_config": eyes}
     seen = tf.load_model(whole).params - tf.load_model(text).params
     assert seen == tower + projector
+
+
+def test_steps_eyes_halve_an_image_twice() -> None:
+    """8 x 8 patches become 4 x 4 and 2 x 2, with twice the channels each time."""
+    text = {key: value for key, value in STEP.items() if key != "model_type"}
+    eyes = {"width": 48, "layers": 2, "heads": 4, "mlp_ratio": 2.4, "image_size": 112}
+    whole = tf.load_model({"model_type": "step3p7", "text_config": text, "vision_config": eyes})
+    inner = 115  # 2.4 x 48 = 115.2, cut
+    layer = 4 * (48 * 48 + 48) + 2 * 48 * inner + inner + 48 + 2 * 2 * 48 + 2 * 48
+    halved = 9 * 48 * 96 + 96 + 9 * 96 * 192 + 192
+    tower = 3 * 14 * 14 * 48 + 64 * 48 + 2 * 48 + 2 * layer + halved
+    assert whole.params - tf.load_model(STEP).params == tower + 192 * 80
+    flops = whole.operators(1, 30, images=1).by_group()
+    assert flops["downsample"] == 2 * (16 * 9 * 48 * 96 + 4 * 9 * 96 * 192)
+    assert flops["projector"] == 2 * 4 * 192 * 80

@@ -78,9 +78,9 @@ class Placed:
     """A part outside the layers and what it runs on.
 
     ``rows`` is ``token`` (every position), ``sequence`` (once a sequence: poolers, classifiers),
-    ``patch`` (every image patch), ``pooled`` (every image token left for the decoder), ``frame``
-    (every mel frame, two for each position) or ``none`` (it is kept, and does no work). It runs
-    ``times`` on each.
+    ``patch`` (every image patch), ``pooled`` (every image token left for the decoder; ``pooled x
+    4``: four for each), ``frame`` (every mel frame, two for each position) or ``none`` (it is
+    kept, and does no work). It runs ``times`` on each.
     """
 
     part: Part

@@ -153,6 +153,12 @@ def kimi_k3(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
     return replace(ending(stack, *tail), pooled=stack.patches // (height * width))
 
 
+def step(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Step: one matrix on what two convolutions leave, four times as wide."""
+    project = linear("multi_modal_projector", 4 * stack.hidden, hidden, config["projector_bias"])
+    return ending(stack, *pooled(project))
+
+
 def minimax(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
     """MiniMax M3: two matrices on each patch, and two on neighbouring ones side by side."""
     width, merge = config["projector_hidden_size"], tower["spatial_merge_size"]

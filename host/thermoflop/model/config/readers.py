@@ -26,6 +26,9 @@ AHEAD_KEYS = (
 )
 
 
+SECTIONS = ("text_config", "vision_config", "audio_config")
+
+
 def modules_ahead(raw: Mapping[str, Any]) -> int:
     """How many such modules a configuration, or its text model's, names; 0: none."""
     inner = raw.get("text_config")
@@ -46,7 +49,7 @@ def read_section(config: Config, section: Section, **changes: Any) -> Config | N
     if raw is None:
         if section.optional:
             return None
-        beside = {key: value for key, value in config.raw.items() if not isinstance(value, dict)}
+        beside = {key: value for key, value in config.raw.items() if key not in SECTIONS}
         raw = beside if section.flat else {"model_type": section.family, **(section.init or {})}
     if section.merged:
         raw = {**(section.init or {}), **raw}

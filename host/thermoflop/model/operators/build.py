@@ -177,8 +177,8 @@ def _rows(placed: Placed, stack: Stack, scope: EmitContext) -> Number:
         return 2 * scope.tokens
     if placed.rows == "patch":
         return scope.sequences * stack.patches
-    if placed.rows == "pooled":
-        return scope.sequences * stack.pooled
+    if placed.rows.startswith("pooled"):
+        return scope.sequences * stack.pooled * (4 if placed.rows.endswith("4") else 1)
     return scope.tokens
 
 

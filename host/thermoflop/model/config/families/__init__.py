@@ -20,7 +20,7 @@ MODULES = {
     "latent": "deepseek_v2 deepseek_v3 deepseek_v32 glm4_moe_lite glm_moe_dsa kimi_k2",
     "linear": "kimi_linear minimax",
     "sparse": "deepseek_ref deepseek_v4 minimax_m3 minimax_m3_vl_text",
-    "by_layer": "mimo mimo_v2_flash step3p5 step3p7",
+    "by_layer": "mimo mimo_v2_flash step3p5",
     "by_vendor": "arcee biogpt dots1 ernie4_5 exaone4 glm glm4 granitemoeshared helium"
     " minimax_m2 ministral persimmon seed_oss",
     "llama_kin": "cwm emu3_text_model exaone granite_swa hunyuan_v1_dense hyperclovax internlm3"
@@ -44,13 +44,14 @@ MODULES = {
     " qwen2_5_omni_vision_encoder qwen2_5_vl_vision qwen3_omni_moe_vision_encoder"
     " qwen2_vl_vision qwen3_5_vision qwen3_vl_vision",
     "other_towers": "kimi_k3_vision mllama_vision_model phi4_multimodal_audio"
-    " phi4_multimodal_vision qwen2_5_omni_audio_encoder qwen2_audio_encoder voxtral_encoder",
+    " phi4_multimodal_vision qwen2_5_omni_audio_encoder qwen2_audio_encoder step3p5_vision"
+    " voxtral_encoder",
     "wrapped": "exaone4_5_text glm4v_moe_text glm4v_text glm_ocr_text paddleocr_vl_text"
     " qwen2_5_omni_text mllama_text_model phi4_multimodal_text"
     " qwen2_5_vl_text qwen2_vl_text qwen3_vl_moe_text qwen3_vl_text",
     "more_wrappers": "aya_vision cohere2_vision cosmos3_omni deepseek_vl glm46v glm_ocr glmga"
     " hyperclovax_vision_v2 kimi_k3 lighton_ocr paddleocr_vl qwen2_5_omni_thinker"
-    " video_llama_3 vipllava",
+    " step3p7 video_llama_3 vipllava",
     "wrappers": "exaone4_5 gemma3 gemma4 glm4v glm4v_moe idefics3 internvl kimi_k25 lfm2_vl llama4"
     " llava llava_next llava_next_video llava_onevision minimax_m3_vl mistral3 paligemma qwen2_5_vl"
     " qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe smolvlm video_llava mllama phi4_multimodal"

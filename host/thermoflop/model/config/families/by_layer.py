@@ -188,5 +188,3 @@ family(
         "partial_rotary_factors",
     ),
 )
-# the text model alone, under the name of the whole: files that have no tower
-family("step3p7", "step3p5")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.model.config import projectors
+from thermoflop.model.config.families import by_layer  # noqa: F401 - step3p5 is defined there
 from thermoflop.model.config.families.sections import ears_of, eyes_of, text_of, wrapper
 from thermoflop.model.config.families.wrappers import CLIP, SIGLIP
 from thermoflop.model.config.family import Key
@@ -124,4 +125,13 @@ wrapper(
     eyes_of("kimi_k3_vision", fixed=True),
     projectors.kimi_k3,
     ignored=("image_placeholder",),
+)
+# files of serving tools have the text's keys alone, beside no section
+wrapper(
+    "step3p7",
+    text_of("step3p5", fixed=True, flat=True),
+    eyes_of("step3p5_vision", fixed=True, optional=True),
+    projectors.step,
+    like="step3p5",
+    keys={"projector_bias": False},
 )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
+from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed, Run, Stack
-from thermoflop.model.architecture.parts import Table, Vector
+from thermoflop.model.architecture.parts import Convolution, Table, Vector
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families.towers import SPARE, VIT
@@ -180,4 +182,52 @@ family(
         "patch_bias": use("patch_embed_proj_bias"),
     },
     ignored=("activation_func", "mlp_type", "pos_emb_interpolation_mode", "projector_ln_eps"),
+)
+
+
+def _step_inner(config: Config) -> int:
+    """Neurons: ``mlp_ratio`` times the hidden size, cut to a whole number as the class does."""
+    ratio = 8960 / 1536 if config["mlp_ratio"] is None else config["mlp_ratio"]
+    if type(ratio) not in (int, float) or not 0 < ratio < 1000:
+        raise InputError(f"mlp_ratio is {quote_value(ratio)} where a positive number is expected")
+    return max(1, int(config["hidden_size"] * ratio))
+
+
+def _step_tail(config: Config) -> tuple[Placed, ...]:
+    """Two convolutions, each of which halves both sides and doubles the channels."""
+    hidden, role = config["hidden_size"], "downsample"
+    if config["image_size"] // config["patch_size"] % 4:
+        raise InputError(f"an image_size of {config['image_size']} does not halve twice")
+    first = Convolution("downsampler1", role, role, hidden, 2 * hidden, 9, bias=True)
+    second = Convolution("downsampler2", role, role, 2 * hidden, 4 * hidden, 9, bias=True)
+    return (Placed(first, "pooled x 4"), Placed(second, "pooled"))
+
+
+family(
+    "step3p5_vision",
+    reader="tower",
+    keys={
+        "hidden_size": 1536,
+        "num_hidden_layers": 47,
+        "num_attention_heads": 16,
+        "num_channels": 3,
+        "image_size": 728,
+        "patch_size": 14,
+        "hidden_act": "quick_gelu",
+        "mlp_ratio": anything(),
+    },
+    traits={
+        "inner": _step_inner,
+        "patch_bias": False,
+        "pre_norm": True,
+        "scales": 2,
+        "merge": 4,
+        "tail": _step_tail,
+    },
+    aliases={
+        "width": "hidden_size",
+        "layers": "num_hidden_layers",
+        "heads": "num_attention_heads",
+    },
+    ignored=(*SPARE, "intermediate_size", "ls_init_value", "layer_scale_init_value"),
 )
