@@ -33,7 +33,7 @@ def test_full_attention_of_gemma_4_has_heads_of_another_width() -> None:
 
 
 def test_per_layer_config_says_the_same_as_the_global_head_dim() -> None:
-    shapes = {index: {"head_dim": 16} for index in ("1", "3")}
+    shapes = {index: {"head_dim": 16} for index in ("01", "3")}
     plain = tf.load_model(GEMMA4).params
     assert (
         tf.load_model({**GEMMA4, "global_head_dim": 8, "per_layer_config": shapes}).params == plain

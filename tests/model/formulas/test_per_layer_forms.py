@@ -33,6 +33,7 @@ LATENT: dict[str, Any] = {
     "hidden_size": 96,
     "vocab_size": 300,
 }
+MAMBA2 = {"mamba_n_heads": 20, "mamba_d_head": "auto", "mamba_d_state": 28, "mamba_expand": 5}
 CONFIGS = {
     "latent experts": LATENT,
     "gemma 3n": {**TINY, "model_type": "gemma3n_text", "num_kv_shared_layers": 0},
@@ -46,6 +47,24 @@ CONFIGS = {
         "moe_intermediate_size": 44,
     },
     "qwen 3.5": {**TINY, "model_type": "qwen3_5_text"},
+    "lfm2": {**TINY, "model_type": "lfm2", "full_attn_idxs": [1, 3]},
+    "falcon h1": {**TINY, **MAMBA2, "model_type": "falcon_h1", "mamba_d_ssm": 160},
+    "granite 4": {
+        **TINY,
+        **MAMBA2,
+        "model_type": "granitemoehybrid",
+        "num_local_experts": 8,
+        "layer_types": ["mamba", "attention", "mamba", "mamba", "mamba"],
+    },
+    "recurrent gemma": {**TINY, "model_type": "recurrent_gemma"},
+    "rwkv": {"model_type": "rwkv", "hidden_size": 96, "num_hidden_layers": 5, "vocab_size": 300},
+    "zamba 2": {
+        **TINY,
+        "model_type": "zamba2",
+        "n_mamba_heads": 8,
+        "num_mem_blocks": 2,
+        "layers_block_type": ["mamba", "hybrid", "hybrid", "mamba", "hybrid"],
+    },
 }
 
 
@@ -67,3 +86,32 @@ def test_experts_on_a_latent_cost_two_projections_and_the_narrower_experts() -> 
     flops = sum(item.flops for item in layer_operators(layer, layer_scope(Step(batch=b, new=s))))
     each = 4 * h * latent + 4 * f * latent * k + 4 * h * f_s + 2 * h * experts
     assert sympy.expand(flops - b * s * each) == 0
+
+
+def test_a_short_convolution_costs_four_squares_and_its_taps() -> None:
+    """2 h 3h in, 2 h h out, 2 q h a position; as the reference runs it on s + q - 1 positions."""
+    b, s = (step_symbols()[name] for name in "bs")
+    h, q, f = sympy.symbols("h q f", positive=True, integer=True)
+    model = tf.load_model(
+        {**CONFIGS["lfm2"], "full_attn_idxs": [], "block_auto_adjust_ff_dim": False}
+    )
+    layer = symbolize(model).description.stacks[0].runs[0].layer
+    flops = sum(item.flops for item in layer_operators(layer, layer_scope(Step(batch=b, new=s))))
+    assert sympy.expand(flops - b * (8 * s * h**2 + 2 * q * h * (s + q - 1) + 6 * s * h * f)) == 0
+    assert model.state_bytes() == 2 * 5 * 96 * 3
+    assert model.kv_bytes(1000) == 0
+
+
+def test_a_delta_net_reads_its_matrix_with_key_and_query_whatever_the_context() -> None:
+    """Qwen3.5's linear layer: 4 d_k d_v a value head and token, beside projections and taps."""
+    b, s, t = (step_symbols()[name] for name in "bst")
+    n_v, d_k, d_v = sympy.symbols("n_v d_k d_v", positive=True, integer=True)
+    layer = symbolize(tf.load_model(CONFIGS["qwen 3.5"])).description.stacks[0].runs[0].layer
+    items = list(layer_operators(layer, layer_scope(Step(batch=b, new=s, cached=t))))
+    scan = sum(item.flops for item in items if item.group == "linear_attn_scan")
+    assert sympy.expand(scan - 4 * b * s * n_v * d_k * d_v) == 0
+    assert all(
+        t not in sympy.sympify(item.flops).free_symbols
+        for item in items
+        if item.group in ("linear_attn_scan", "linear_attn_proj")
+    )

@@ -112,10 +112,10 @@ def _gathered(iteration: Iteration) -> float:
 
 def _layer_bytes(layer: Layer, form: str, iteration: Iteration) -> float:
     """What one layer keeps of a micro-batch."""
-    hidden, mixer, plan = layer.hidden, layer.mixer, iteration.plan
+    hidden, plan = layer.hidden, iteration.plan
     wide = iteration.precision.activation_bytes
     attention, scores = 4.0 * hidden, 0.0
-    if isinstance(mixer, Attention):
+    for mixer in (each for each in layer.mixers if isinstance(each, Attention)):
         attention = 2.0 * mixer.q_width + 2.0 * mixer.kv_width
         scores = float(mixer.heads * iteration.sequence)
     inner = _inner(layer)

@@ -29,6 +29,7 @@ from thermoflop.model.architecture.mixers import (
 )
 from thermoflop.model.architecture.parts import Linear, Table
 from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
+from thermoflop.model.architecture.side_by_side import ShortConvolution, SideBySide
 
 if TYPE_CHECKING:
     from thermoflop.model.architecture.feedforward import FeedForward
@@ -110,6 +111,10 @@ def _mixer(mixer: Mixer, tp: int) -> Mixer:
     if isinstance(mixer, Mamba2):
         heads = divided(mixer.heads, tp, "the heads of Mamba-2")
         return replace(mixer, heads=heads, groups=max(1, mixer.groups // tp))
+    if isinstance(mixer, SideBySide):
+        return replace(mixer, mixers=tuple(_mixer(each, tp) for each in mixer.mixers))
+    if isinstance(mixer, ShortConvolution):
+        return mixer  # its gates, value and window are on every device
     if isinstance(mixer, KimiDelta | Lightning):
         return replace(mixer, heads=divided(mixer.heads, tp, "the heads of linear attention"))
     if isinstance(mixer, TimeMix):

@@ -23,7 +23,7 @@ def _attending(description: Description) -> Iterator[tuple[Number, Mixer]]:
         if stack.role not in ("decoder", "mtp") or not stack.causal:
             continue
         for run in stack.runs:
-            for mixer in (run.layer.mixer, run.layer.cross):
+            for mixer in (*run.layer.mixers, run.layer.cross):
                 if mixer is not None:
                     yield run.times, mixer
 

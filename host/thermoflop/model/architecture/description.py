@@ -43,6 +43,11 @@ class Layer:
         """How many results are added to the residual stream."""
         return sum(part is not None for part in (self.mixer, self.cross, self.feed))
 
+    @property
+    def mixers(self) -> tuple[Mixer, ...]:
+        """What mixes tokens here: one mixer, several side by side, or none."""
+        return () if self.mixer is None else getattr(self.mixer, "mixers", (self.mixer,))
+
     def parts(self) -> Iterator[Part]:
         """Everything in the layer that holds parameters."""
         for block in (self.mixer, self.cross, self.feed, self.idle):

@@ -2,8 +2,7 @@
 
 Each mixer lists its ``parts()`` (what holds parameters); ``operators.build`` turns the same
 mixer into operators. Sources: Vaswani 2017 (multi-head), Shazeer 2019 (multi-query), Ainslie 2023
-(grouped), DeepSeek-V2 2024 (latent), Gu and Dao 2023 and 2024 (Mamba, Mamba-2), Yang 2024 (gated
-delta rule).
+(grouped), DeepSeek-V2 2024 (latent), Gu and Dao 2023, 2024 (Mamba), Yang 2024 (gated delta rule).
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from thermoflop.model.architecture.parts import Part
     from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
     from thermoflop.model.architecture.relative import Relative
+    from thermoflop.model.architecture.side_by_side import ShortConvolution, SideBySide
     from thermoflop.model.architecture.sparse import Indexer
 
 
@@ -34,17 +34,15 @@ class Attention:
     multiple of it instead. ``rotary`` dimensions of each head are rotated (None: no rotation).
     ``gate`` doubles the query projection with an output gate (Qwen3-Next), ``head_gate`` has one
     for each head (Step). ``sinks`` adds one learned logit per head. ``cross`` attention takes its
-    keys and values from the encoder.
-    ``near`` attention meets the tokens of its window in an image alone.
-    ``output_group`` counts the output projection with another group (BERT's is a module called
-    output, counted with the MLP). Values are ``value_dim`` wide (None: as wide as keys). With an
-    ``indexer`` the keys that it chooses are attended. ``extras`` are parts of one family alone:
-    a map is a gate that runs on every token, a norm runs before the output projection.
-    ``relative`` adds scores of relative positions (DeBERTa).
-    ``calls`` times every head attends, each time to a part of the values (DiffLlama). It
-    ``projects`` queries, keys and values (``qkv``), queries and keys alone that are the values too
-    (``qk``, Gemma 4), or queries alone, which meet keys and values of a layer before (``q``,
-    Gemma 3n).
+    keys and values from the encoder. ``near`` attention meets the tokens of its window in an image
+    alone. ``output_group`` counts the output projection with another group (BERT's is a module
+    called output, counted with the MLP). Values are ``value_dim`` wide (None: as keys). With an
+    ``indexer`` the keys that it chooses are attended. ``extras`` are parts of one family alone: a
+    map is a gate on every token, a norm runs before the output projection. ``relative`` adds scores
+    of relative positions (DeBERTa). ``calls`` times every head attends, each time to a part of the
+    values (DiffLlama). It ``projects`` queries, keys and values (``qkv``), queries and keys that
+    are the values too (``qk``, Gemma 4), or queries alone, to keys and values of a layer before
+    (``q``, Gemma 3n). Its result has ``outputs`` elements (None: as the hidden state).
     """
 
     hidden: Number
@@ -73,6 +71,7 @@ class Attention:
     calls: int = 1
     projects: str = "qkv"
     relative: Relative | None = None
+    outputs: Number | None = None
 
     @property
     def group(self) -> str:
@@ -119,7 +118,7 @@ class Attention:
                 self.output_group or group,
                 self.output_group or role,
                 self.heads * values,
-                self.hidden,
+                self.hidden if self.outputs is None else self.outputs,
                 self.o_bias,
             ),
         )
@@ -283,7 +282,8 @@ def _step_bias(group: str, heads: Number) -> Vector:
 
 @record
 class Mamba2:
-    """The state-space duality of Mamba-2: ``heads`` of ``head_dim``, ``groups`` share B and C."""
+    """The state-space duality of Mamba-2: ``heads`` of ``head_dim``, ``groups`` share B and C.
+    ``out_bias`` None: as ``bias``. ``normed``: a gated norm before the output projection."""
 
     hidden: Number
     heads: Number
@@ -293,6 +293,8 @@ class Mamba2:
     kernel: Number
     bias: bool = False
     conv_bias: bool = True
+    out_bias: bool | None = None
+    normed: bool = True
 
     @property
     def inner(self) -> Number:
@@ -321,14 +323,15 @@ class Mamba2:
     def linears(self) -> tuple[Linear, ...]:
         """Input and output projections."""
         width = self.inner + self.mixed + self.heads
+        out_bias = self.bias if self.out_bias is None else self.out_bias
         return (
             Linear("in_proj", "ssm", "ssm_proj", self.hidden, width, self.bias),
-            Linear("out_proj", "ssm", "ssm_proj", self.inner, self.hidden, self.bias),
+            Linear("out_proj", "ssm", "ssm_proj", self.inner, self.hidden, out_bias),
         )
 
     def norms(self) -> tuple[Norm, ...]:
         """The gated norm before the output projection."""
-        return (Norm("gated_norm", self.inner),)
+        return (Norm("gated_norm", self.inner),) if self.normed else ()
 
     def parts(self) -> tuple[Part, ...]:
         """Everything here that holds parameters."""
@@ -393,5 +396,6 @@ class GatedDelta:
 
 
 if TYPE_CHECKING:
-    Recurrent = Mamba | Mamba2 | GatedDelta | KimiDelta | Lightning | TimeMix | GatedRecurrence
-    Mixer = Attention | LatentAttention | CompressedAttention | Recurrent
+    Linears = GatedDelta | KimiDelta | Lightning
+    Recurrent = Mamba | Mamba2 | Linears | TimeMix | GatedRecurrence | ShortConvolution
+    Mixer = Attention | LatentAttention | CompressedAttention | Recurrent | SideBySide

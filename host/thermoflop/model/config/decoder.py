@@ -96,6 +96,7 @@ DEFAULTS: dict[str, Any] = {
     "shared_inner": 0,
     "shared_gate": False,
     "shared_bias": False,
+    "mlp_group": "mlp",  # row of the parameter table
     "beside_mlp": False,  # whether a mixture runs beside the dense feed-forward of the layer
     "router_scales": False,
     "sparse": None,  # which layers are mixtures; None: all, where there are experts
@@ -345,6 +346,7 @@ def mlp_of(traits: Traits) -> Mlp:
         up_bias,
         up_bias if down_bias is None else down_bias,
         activation_kind(traits["activation"]),
+        traits["mlp_group"],
         extras=traits["mlp_extras"],
     )
 

@@ -21,6 +21,7 @@ from thermoflop.model.architecture.mixers import (
 )
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Probe, Table, Vector
 from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
+from thermoflop.model.architecture.side_by_side import ShortConvolution, SideBySide
 from thermoflop.model.architecture.sparse import Compressor, Indexer
 
 TYPE_CHECKING = False
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 MEANINGS = {
     "L": "layers",
     "h": "hidden size",
+    "h_c": "state and embedding together",
     "n": "query heads",
     "g": "key-value heads",
     "d": "head dimension",
@@ -207,6 +209,7 @@ _ROLES: dict[type, dict[str, str]] = {
     },
     Mamba: {"inner": "i", "state": "N", "kernel": "q", "dt_rank": "r_t"},
     Mamba2: {"heads": "n_m", "head_dim": "d_m", "groups": "G", "state": "N", "kernel": "q"},
+    ShortConvolution: {"kernel": "q"},
     KimiDelta: {"heads": "n_k", "dim": "d_k", "kernel": "q"},
     Lightning: {"heads": "n_k", "dim": "d_k"},
     TimeMix: {"inner": "i"},
@@ -235,6 +238,9 @@ def _mixer(letters: _Letters, mixer: Any, sizes: dict[Any, Any]) -> Any:
         return _compressor(letters, mixer, sizes)
     if isinstance(mixer, Attention):
         return _attention(letters, mixer, sizes)
+    if isinstance(mixer, SideBySide):
+        mixers = tuple(_mixer(letters, each, sizes) for each in mixer.mixers)
+        return replace(mixer, hidden=sizes[mixer.hidden], mixers=mixers)
     changes = {
         name: letters.letter(role, getattr(mixer, name))
         for name, role in _ROLES[type(mixer)].items()
@@ -247,7 +253,8 @@ def _mixer(letters: _Letters, mixer: Any, sizes: dict[Any, Any]) -> Any:
 
 def _attention(letters: _Letters, attention: Attention, sizes: dict[Any, Any]) -> Attention:
     """As many key heads as heads share the letter; splitting the hidden size, they are h/n wide."""
-    hidden, heads = sizes[attention.hidden], letters.letter("n", attention.heads)
+    hidden = _known(letters, attention.hidden, sizes, "h_c")
+    heads = letters.letter("n", attention.heads)
     same = attention.kv_heads == attention.heads
     splits = same and attention.heads * attention.head_dim == attention.hidden
     dim = hidden / heads if splits else letters.letter("d", attention.head_dim)
@@ -288,6 +295,7 @@ def _attention(letters: _Letters, attention: Attention, sizes: dict[Any, Any]) -
         q_norm=norm(attention.q_norm),
         k_norm=norm(attention.k_norm),
         v_norm=norm(attention.v_norm),
+        outputs=sizes.get(attention.outputs),
         extras=_extras(attention.extras, {**counts, **known}),
     )
 

@@ -142,8 +142,12 @@ def mixer_operators(mixer: Mixer, scope: EmitContext) -> Iterator[Operator]:
         yield from attention_operators(mixer, scope)
         return
     from thermoflop.model.architecture.compressed import CompressedAttention
+    from thermoflop.model.architecture.side_by_side import SideBySide
 
-    if isinstance(mixer, CompressedAttention):
+    if isinstance(mixer, SideBySide):
+        for each in mixer.mixers:
+            yield from mixer_operators(each, scope)
+    elif isinstance(mixer, CompressedAttention):
         from thermoflop.model.operators.compressed import compressed_operators
 
         yield from compressed_operators(mixer, scope)

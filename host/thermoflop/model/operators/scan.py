@@ -7,7 +7,8 @@ each; updating is element-wise work, six operations for each (the decay: a produ
 exponential; a h; b x and its step; the sum). The gated delta rule reads its matrix with the key
 and with the query, two contractions, decays it and adds an outer product (Yang et al. 2024,
 eq. 10); Kimi's decays every channel for itself, at the same cost. Lightning attention reads its
-matrix with the query alone. Chunked kernels do more work, in larger matrices.
+matrix with the query alone. Chunked
+kernels do more work, in larger matrices.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 from thermoflop.model.architecture.linear import KimiDelta, Lightning
 from thermoflop.model.architecture.mixers import GatedDelta
 from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
+from thermoflop.model.architecture.side_by_side import ShortConvolution
 from thermoflop.model.operators.context import elementwise, normalize
 from thermoflop.model.operators.kinds import Convolve, MatMul, Scan
 from thermoflop.model.operators.operator import Operator
@@ -36,6 +38,7 @@ _SCANS = {
     # products element by element alone: both exponentials, numerator, denominator, their quotient
     TimeMix: ("attn_scan", 0, 16),
     GatedRecurrence: ("recurrence", 0, 8),
+    ShortConvolution: ("short_conv_window", 0, 0),
 }
 
 

@@ -35,6 +35,7 @@ MODULES = {
     "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h qwen3_5_moe_text qwen3_5_text"
     " qwen3_next",
     "per_layer": "gemma3n_text gemma4_text gemma4_unified_text nemotron-nas openelm",
+    "hybrids": "bamba falcon_h1 granitemoehybrid lfm2 lfm2_moe lfm3 zamba2",
     "encoders": "albert bert camembert distilbert electra roberta xlm-roberta",
     "vision": "clip clip_text_model clip_vision_model deit siglip_vision_model vit",
     "towers": "gemma4_vision idefics3_vision internvl_vision kimi_k25_vision llama4_vision_model"

@@ -24,6 +24,8 @@ LAYER_KINDS = {
     "chunked_attention": "chunked",
     "linear_attention": "linear",
     "mamba": "mamba",
+    "conv": "conv",
+    "hybrid": "hybrid",
     "moe": "moe",
     "mlp": "mlp",
 }

@@ -40,9 +40,10 @@ def _expanded(value: Any, hidden: int) -> int:
 def _mamba(config: Config) -> Mamba:
     hidden = config["hidden_size"]
     expand = 2 if config["expand"] is None else config["expand"]
+    # falcon-mamba-7b as published says expand 16 and means its intermediate_size
     return Mamba(
         hidden,
-        _expanded(expand, hidden),
+        config["intermediate_size"] or _expanded(expand, hidden),
         config["state_size"],
         config["conv_kernel"],
         _rank(config["time_step_rank"], hidden),
@@ -64,6 +65,7 @@ family(
         "use_bias": False,
         "use_conv_bias": True,
         "time_step_rank": anything(),
+        "intermediate_size": None,
         "tie_word_embeddings": True,
     },
     traits={
@@ -72,7 +74,7 @@ family(
         "recurrent": _mamba,
     },
     aliases={"n_layer": "num_hidden_layers", "d_model": "hidden_size"},
-    ignored=("intermediate_size", "ssm_cfg", "use_mambapy", "use_associative_scan"),
+    ignored=("d_inner", "ssm_cfg", "use_mambapy", "use_falcon_mambapy", "use_associative_scan"),
 )
 
 # the norms on the step and both selections have no weights
@@ -112,8 +114,8 @@ family(
         "tie_word_embeddings": False,
     },
     traits={"recurrent": _mamba2},
-    drop=("time_step_rank",),
-    ignored=("time_step_rank",),
+    drop=("time_step_rank", "intermediate_size"),
+    ignored=("time_step_rank", "intermediate_size"),
 )
 
 

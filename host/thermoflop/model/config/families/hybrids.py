@@ -1,0 +1,349 @@
+"""Hybrids of attention with state spaces and short convolutions.
+
+Defaults are those of the configuration classes of transformers 5 (``configuration_*.py``).
+"""
+
+from __future__ import annotations
+
+from thermoflop.base.messages import quote_value
+from thermoflop.errors import InputError
+from thermoflop.model.architecture.mixers import Mamba2
+from thermoflop.model.architecture.parts import Linear
+from thermoflop.model.architecture.side_by_side import ShortConvolution, SideBySide
+from thermoflop.model.config.families import mixtures  # noqa: F401 - granitemoe is defined there
+from thermoflop.model.config.families.patterns import from_layer_types, layer_indices
+from thermoflop.model.config.family import (
+    anything,
+    at_least_zero,
+    family,
+    indices,
+    maybe,
+    names,
+    use,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from thermoflop.model.architecture.parts import Part
+    from thermoflop.model.config.keys import Config
+
+
+def _lfm2_kinds(config: Config) -> Sequence[str]:
+    """``layer_types``, or the layers in ``full_attn_idxs`` attend, all where it is absent."""
+    layers = config["num_hidden_layers"]
+    if config["layer_types"] is None and config["full_attn_idxs"] is None:
+        return ["full"] * layers
+    attends = set(layer_indices(config, "full_attn_idxs"))
+    return from_layer_types(config, layers) or [
+        "full" if index in attends else "conv" for index in range(layers)
+    ]
+
+
+def _short_convolution(config: Config) -> dict[str, Any]:
+    mixer = ShortConvolution(config["hidden_size"], config["conv_L_cache"], config["conv_bias"])
+    return {"conv": (mixer, "short convolution")}
+
+
+def _lfm2_inner(config: Config) -> int:
+    """Two thirds of the stated width, times a factor, in whole multiples."""
+    inner: int = config["intermediate_size"]
+    if not config["block_auto_adjust_ff_dim"]:
+        return inner
+    inner, factor = int(2 * inner / 3), config["block_ffn_dim_multiplier"]
+    if factor is None:
+        return inner
+    if type(factor) not in (int, float) or not 0 < factor < 1000:
+        raise InputError(
+            f"block_ffn_dim_multiplier is {quote_value(factor)} where a positive number is expected"
+        )
+    multiple: int = config["block_multiple_of"]
+    return -(-int(factor * inner) // multiple) * multiple
+
+
+LFM2_KEYS: dict[str, Any] = {
+    "vocab_size": 65536,
+    "num_attention_heads": 32,
+    "num_key_value_heads": maybe(8),
+    "conv_bias": False,
+    "conv_L_cache": 3,
+    "layer_types": names(),
+    "tie_word_embeddings": True,
+}
+LFM2_TRAITS = {
+    "qk_norm": "head",
+    "q_bias": False,
+    "o_bias": False,
+    "up_bias": False,
+    "activation": "silu",
+    "mixers": _short_convolution,
+}
+LFM2_PLAIN = ("attention_bias", "mlp_bias", "hidden_act")
+family(
+    "lfm2",
+    "llama",
+    keys={
+        **LFM2_KEYS,
+        "hidden_size": 2560,
+        "intermediate_size": 12288,
+        "num_hidden_layers": 32,
+        "full_attn_idxs": indices(),
+        "block_multiple_of": 256,
+        "block_ffn_dim_multiplier": anything(1.0),
+        "block_auto_adjust_ff_dim": True,
+    },
+    traits={**LFM2_TRAITS, "kinds": _lfm2_kinds, "inner": _lfm2_inner},
+    drop=LFM2_PLAIN,
+    overriding={"block_ff_dim": "intermediate_size", "tie_embedding": "tie_word_embeddings"},
+    ignored=(
+        *("block_dim", "block_mlp_init_scale", "block_out_init_scale", "block_use_swiglu"),
+        *("block_use_xavier_init", "conv_dim", "conv_dim_out", "conv_use_xavier_init"),
+        *("num_heads", "use_pos_enc", *LFM2_PLAIN),
+    ),
+)
+
+
+def _stated_kinds(config: Config) -> Sequence[str]:
+    kinds = from_layer_types(config, config["num_hidden_layers"])
+    if kinds is None:
+        raise InputError(f"layer_types is missing, and {config.family.name} has no default for it")
+    return kinds
+
+
+family(
+    "lfm2_moe",
+    "llama",
+    keys={
+        **LFM2_KEYS,
+        "hidden_size": 2048,
+        "intermediate_size": 7168,
+        "num_hidden_layers": 32,
+        "num_dense_layers": at_least_zero(2),
+        "num_experts": 32,
+        "num_experts_per_tok": 4,
+        "moe_intermediate_size": 1792,
+    },
+    traits={
+        **LFM2_TRAITS,
+        "kinds": _stated_kinds,
+        "experts": use("num_experts"),
+        "top_k": use("num_experts_per_tok"),
+        "expert_inner": use("moe_intermediate_size"),
+        "sparse": lambda config: [
+            index >= config["num_dense_layers"] for index in range(config["num_hidden_layers"])
+        ],
+    },
+    drop=LFM2_PLAIN,
+    overriding={"tie_embedding": "tie_word_embeddings"},
+    ignored=(*LFM2_PLAIN, "use_expert_bias"),  # the expert bias is a buffer
+)
+
+
+def _lfm3_kinds(config: Config) -> Sequence[str]:
+    """Convolution, but every fourth layer attends, and every fourth but the first slides."""
+    layers = config["num_hidden_layers"]
+    return from_layer_types(config, layers) or [
+        "full" if index % 4 == 2 else "sliding" if index % 4 == 0 < index else "conv"
+        for index in range(layers)
+    ]
+
+
+def _lfm3_gate(config: Config, heads: int, _kv_heads: int, _dim: int) -> tuple[Part, ...]:
+    if not config["use_attention_gate"]:
+        return ()
+    return (Linear("g_proj", "attn", "attn_proj", config["hidden_size"], heads),)
+
+
+family(
+    "lfm3",
+    "llama",
+    keys={
+        **LFM2_KEYS,
+        "vocab_size": 128000,
+        "hidden_size": 2048,
+        "intermediate_size": 7680,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "num_key_value_heads": maybe(4),
+        "head_dim": 128,
+        "conv_L_cache": 7,
+        "sliding_window": maybe(256),
+        "use_sandwich_norm": True,
+        "use_attention_gate": True,
+    },
+    traits={
+        **LFM2_TRAITS,
+        "q_bias": use("attention_bias"),
+        "o_bias": use("attention_bias"),
+        "kinds": _lfm3_kinds,
+        "window": use("sliding_window"),
+        "attention_extras": _lfm3_gate,
+        "layer_norms": lambda config: 4 if config["use_sandwich_norm"] else 2,
+    },
+    drop=("mlp_bias", "hidden_act"),
+    ignored=("mlp_bias", "hidden_act"),
+)
+
+
+def _mamba2(config: Config, inner: int | None = None, **changes: Any) -> Mamba2:
+    """Heads of the state space, whose channels are ``expand`` times the hidden state, or stated."""
+    hidden, heads, dim = (config[key] for key in ("hidden_size", "mamba_n_heads", "mamba_d_head"))
+    channels = config["mamba_expand"] * hidden if inner is None else inner
+    dim = channels // heads if dim == "auto" else dim
+    if type(dim) is not int or heads * dim != channels:
+        raise InputError(
+            f"mamba_n_heads = {heads} of mamba_d_head = {quote_value(dim)} are not the {channels} "
+            "channels of the state space"
+        )
+    groups, state = config["mamba_n_groups"], config["mamba_d_state"]
+    bias, conv_bias = config["mamba_proj_bias"], config["mamba_conv_bias"]
+    sizes = (hidden, heads, dim, groups, state, config["mamba_d_conv"])
+    return Mamba2(*sizes, bias, conv_bias, **changes)
+
+
+MAMBA2_KEYS: dict[str, Any] = {
+    "mamba_n_heads": 128,
+    "mamba_d_head": anything("auto"),
+    "mamba_n_groups": 1,
+    "mamba_d_state": 256,
+    "mamba_d_conv": 4,
+    "mamba_expand": 2,
+    "mamba_conv_bias": True,
+    "mamba_proj_bias": False,
+}
+BAMBA_KEYS: dict[str, Any] = {
+    **MAMBA2_KEYS,
+    "vocab_size": 128000,
+    "hidden_size": 4096,
+    "intermediate_size": 14336,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 32,
+    "num_key_value_heads": maybe(8),
+}
+
+
+def _bamba_kinds(config: Config) -> Sequence[str]:
+    attends = set(layer_indices(config, "attn_layer_indices"))
+    return ["full" if n in attends else "mamba" for n in range(config["num_hidden_layers"])]
+
+
+family(
+    "bamba",
+    "llama",
+    keys={**BAMBA_KEYS, "attn_layer_indices": indices()},
+    traits={"kinds": _bamba_kinds, "recurrent": _mamba2},
+    ignored=("attn_rotary_emb", "mamba_chunk_size", "layer_types", "layers_block_type"),
+)
+
+
+def _falcon_h1_mixer(config: Config) -> dict[str, Any]:
+    """Attention and a state space beside each other in every layer."""
+    from thermoflop.model.config.decoder import DEFAULTS, attention_of
+    from thermoflop.model.config.keys import Traits
+
+    state = _mamba2(
+        config,
+        config["mamba_d_ssm"],
+        out_bias=config["projectors_bias"],
+        normed=config["mamba_rms_norm"],
+    )
+    mixers = (state, attention_of(Traits(config, DEFAULTS)))
+    return {"hybrid": (SideBySide(config["hidden_size"], mixers), "state space beside attention")}
+
+
+family(
+    "falcon_h1",
+    "llama",
+    keys={
+        **BAMBA_KEYS,
+        "mamba_d_ssm": maybe(1024),
+        "mamba_rms_norm": False,
+        "projectors_bias": False,
+    },
+    traits={
+        "kinds": lambda config: ["hybrid"] * config["num_hidden_layers"],
+        "mixers": _falcon_h1_mixer,
+    },
+    ignored=(
+        *("mamba_chunk_size", "mamba_norm_before_gate", "mamba_use_mlp", "mlp_expansion_factor"),
+        *("layer_types", "layers_block_type", "mlp_multipliers", "ssm_multipliers"),
+        *("attention_in_multiplier", "attention_out_multiplier", "key_multiplier"),
+        *("lm_head_multiplier", "ssm_in_multiplier", "ssm_out_multiplier"),
+    ),
+)
+
+
+def _granite_kinds(config: Config) -> Sequence[str]:
+    kinds = from_layer_types(config, config["num_hidden_layers"])
+    if kinds is None:
+        return ["mamba"] * config["num_hidden_layers"]
+    return ["mamba" if kind in ("linear", "mamba") else "full" for kind in kinds]
+
+
+family(
+    "granitemoehybrid",
+    "granitemoe",
+    keys={
+        **MAMBA2_KEYS,
+        "num_local_experts": at_least_zero(8),
+        "shared_intermediate_size": 1024,
+        "layer_types": names(),
+        "position_embedding_type": anything(),
+    },
+    traits={
+        "kinds": _granite_kinds,
+        "recurrent": _mamba2,
+        "rotary": lambda config: config["position_embedding_type"] == "rope",
+        "shared_inner": use("shared_intermediate_size"),
+        # the shared expert is all that there is of a feed-forward where there are no experts
+        "mlp_group": "shared_experts",
+        "inner": use("shared_intermediate_size"),
+        "expert_inner": use("intermediate_size"),
+    },
+    aliases={"layers_block_type": "layer_types"},
+    ignored=("mamba_chunk_size", "normalization_function", "init_method"),
+)
+
+
+family(
+    "zamba2",
+    reader="zamba.zamba2",
+    keys={
+        "vocab_size": 32000,
+        "hidden_size": 2560,
+        "intermediate_size": None,
+        "num_hidden_layers": 54,
+        "layers_block_type": names(),
+        "mamba_d_state": 64,
+        "mamba_d_conv": 4,
+        "mamba_expand": 2,
+        "mamba_ngroups": 1,
+        "mamba_headdim": None,
+        "n_mamba_heads": 8,
+        "add_bias_linear": False,
+        "hidden_act": "gelu",
+        "num_attention_heads": 32,
+        "num_key_value_heads": None,
+        "num_mem_blocks": 1,
+        "use_shared_attention_adapter": False,
+        "adapter_rank": 128,
+        "use_mem_rope": False,
+        "tie_word_embeddings": True,
+    },
+    traits={"head_dim": None, "inner": None, "kv_heads": None},
+    aliases={"layer_types": "layers_block_type"},
+    ignored=(
+        *(
+            "use_conv_bias",
+            "chunk_size",
+            "use_mem_eff_path",
+            "use_long_context",
+            "attention_hidden_size",
+        ),
+        *("attention_head_dim", "head_dim", "kv_channels", "num_query_groups", "lora_rank"),
+        *("hybrid_layer_ids", "use_shared_mlp_adapter", "state_size", "rope_scaling"),
+        *("bos_token_id", "ffn_hidden_size", "gated_linear_unit", "mamba_dt_rank"),
+    ),
+)
