@@ -7,6 +7,7 @@ from math import lcm
 from thermoflop.base.number import ceil_div, minimum
 from thermoflop.model.architecture.compressed import CompressedAttention
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
+from thermoflop.model.architecture.side_by_side import SideBySide
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -117,6 +118,6 @@ def state_elements(description: Description) -> Number:
     """Elements of the recurrent states of one sequence, whatever its length."""
     total: Number = 0
     for times, mixer in _attending(description):
-        if not isinstance(mixer, Attention | LatentAttention):
+        if not isinstance(mixer, Attention | LatentAttention | SideBySide):
             total = total + times * mixer.state_elements
     return total

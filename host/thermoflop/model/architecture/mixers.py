@@ -1,8 +1,8 @@
 """What mixes tokens in a layer: attention in its forms, and state-space recurrences.
 
-Each mixer lists its ``parts()`` (what holds parameters); ``operators.build`` turns the same
-mixer into operators. Sources: Vaswani 2017 (multi-head), Shazeer 2019 (multi-query), Ainslie 2023
-(grouped), DeepSeek-V2 2024 (latent), Gu and Dao 2023, 2024 (Mamba), Yang 2024 (gated delta rule).
+Each lists its ``parts()`` (what holds parameters); ``operators.build`` turns it into operators.
+Sources: Vaswani 2017 (multi-head), Shazeer 2019 (multi-query), Ainslie 2023 (grouped), DeepSeek-V2
+2024 (latent), Gu and Dao 2023, 2024 (Mamba), Yang 2024 (gated delta rule).
 """
 
 from __future__ import annotations

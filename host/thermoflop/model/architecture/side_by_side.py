@@ -10,8 +10,9 @@ from thermoflop.model.architecture.parts import Convolution, Linear, Norm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from thermoflop.base.number import Number
-    from thermoflop.model.architecture.mixers import Mixer
     from thermoflop.model.architecture.parts import Part
 
 
@@ -65,7 +66,7 @@ class SideBySide:
     """Mixers of one layer that read the same state, and whose results are summed up."""
 
     hidden: Number
-    mixers: tuple[Mixer, ...]
+    mixers: tuple[Any, ...]  # of `mixers.Mixer`, which this is one of
 
     def parts(self) -> tuple[Part, ...]:
         """Everything here that holds parameters."""
