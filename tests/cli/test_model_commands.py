@@ -150,3 +150,19 @@ def test_help_of_each_command(command) -> None:
         code, out, _ = command(name, "--help")
         assert code == 0
         assert "usage: thermoflop" in out
+
+
+def test_latent_attention_is_counted_as_engines_run_it(capsys):
+    """Absorbed in a decode step, expanded in a prompt; each form on request."""
+
+    def flops(*words: str) -> str:
+        assert main(["ops", "deepseek-v3", *words]) == 0
+        return next(
+            line for line in capsys.readouterr().out.splitlines() if line.startswith("FLOPs (2 x)")
+        )
+
+    assert flops("--decode", "4096") == flops("--decode", "4096", "--mla", "absorbed")
+    assert flops("--decode", "4096") != flops("--decode", "4096", "--mla", "latent")
+    assert flops("--prefill", "64") == flops("--prefill", "64", "--mla", "expanded")
+    assert main(["explain", "deepseek-v3", "--mla", "latent"]) == 0
+    assert "Latent attention latent." in capsys.readouterr().out

@@ -70,7 +70,7 @@ def add_inference(
         help="bf16, fp16, fp8, int8, int8-wo, int4, int4-g64, mxfp4, q4_k_m, ... (default bf16, "
         "or fp32 where the device does no other)",
     )  # fmt: skip
-    add("--kv-dtype", metavar="F", help="the cache: bf16, fp8, int8, int4")
+    add("--kv-dtype", metavar="F", help="the cache: bf16, fp8, q8_0, q4_0, ...")
     # argparse does not nest groups: within a command's group, the options stand in that
     is_parser = hasattr(parser, "add_subparsers")
     add = (parser.add_argument_group("parallelism") if is_parser else parser).add_argument

@@ -5,15 +5,19 @@ from __future__ import annotations
 import argparse
 
 from thermoflop.cli.arguments import add_shared
-from thermoflop.cli.model_options import add_model, load
+from thermoflop.cli.model_options import AS_ENGINES_RUN_IT, add_model, load
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
+    from thermoflop.model.operators.step import CONVENTIONS
+
     add_model(parser)
     add = parser.add_argument
     add("--batch", type=int, default=1, metavar="B", help="b (default 1)")
     add("--tokens", type=int, metavar="S", help="s (default 1024 or the longest)")
+    add("--mla", choices=tuple(CONVENTIONS["mla"]),
+        help=f"form of latent attention (default {AS_ENGINES_RUN_IT})")  # fmt: skip
     add("--gpu", "--hardware", metavar="NAME",
         help="also why a run takes what it takes on a device")  # fmt: skip
     add_shared(parser, "--json")
@@ -24,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.model.formulas.text import explain_report
 
     model = load(args)
-    print(explain_report(model, args.batch, args.tokens, as_json=args.json))
+    print(explain_report(model, args.batch, args.tokens, args.json, args.mla))
     if args.gpu is not None and not args.json:
         from thermoflop.cost.reports.estimate import explain_step
 

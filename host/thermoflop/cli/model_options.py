@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 _STEP_OPTIONS = ("attention", "logits", "mla", "kernels", "experts", "expert_reads", "convolution")
 _FORMAT_OPTIONS = ("dtype", "weights", "activations", "cache")
 
+# Latent attention, where no form is asked for.
+AS_ENGINES_RUN_IT = "absorbed in a decode step, expanded in a prompt"
+
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Add MODEL, and how its configuration is read."""
@@ -27,13 +30,17 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     add("--mtp", action="store_true",
         help="count the layers that predict tokens further ahead, which published totals leave out",
     )  # fmt: skip
+    add("--beyond-context", action="store_true",
+        help="allow more tokens than the configuration states, as stretched positions do",
+    )  # fmt: skip
 
 
 def load(args: argparse.Namespace) -> Model:
     """The model that the arguments name."""
     from thermoflop.model.load import load_model
 
-    return load_model(args.model, ignore=args.ignore, family=args.family, mtp=args.mtp)
+    names = ("ignore", "family", "mtp", "beyond_context")
+    return load_model(args.model, **{name: getattr(args, name) for name in names})
 
 
 def add_conventions(parser: argparse.ArgumentParser) -> None:
@@ -43,9 +50,10 @@ def add_conventions(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("conventions")
     defaults = Step()
     for name, choices in CONVENTIONS.items():
-        default = getattr(defaults, name)
+        default = None if name == "mla" else getattr(defaults, name)
         listed = "; ".join(f"{choice}: {text}" for choice, text in choices.items())
-        flag, help_text = f"--{name.replace('_', '-')}", f"{listed} (default {default})"
+        flag, said = f"--{name.replace('_', '-')}", default or AS_ENGINES_RUN_IT
+        help_text = f"{listed} (default {said})"
         group.add_argument(flag, choices=tuple(choices), default=default, help=help_text)
 
 

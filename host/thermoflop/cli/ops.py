@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.model.report import table_report
 
     model = load(args)
-    options = {**options_of(args), "images": args.images, "audio": args.audio}
+    mla = "expanded" if args.decode is None else "absorbed"
+    options = {"mla": mla, **options_of(args), "images": args.images, "audio": args.audio}
     table = model.step_table(
         args.prefill, args.decode, args.encode, args.batch, args.encoder, **options
     )

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 RESERVE_BYTES = 0.7e9
 RESERVE_SHARE = 0.02
+# Recurrent states are kept in fp32 whatever the format of the cache: llama.cpp does; vLLM where a
+# model's configuration says so.
+STATE_BYTES = 4.0
 # Prompt tokens that are in flight at once: what serving engines chunk prefills to by default.
 TOKENS_IN_FLIGHT = 8192
 
@@ -174,9 +177,23 @@ def kv_bytes(share: Share, tokens: Number, batch: Number, page: int | None = Non
     KV heads that are fewer than the devices are kept more than once, MLA's latent on every device.
     """
     description, plan = share.description, share.plan
-    elements = cache_elements(description, tokens, 0, page) + state_elements(description)
+    cached = cache_elements(description, tokens, 0, page) * share.precision.kv_bytes
     on_stage = stage_share(layers_of(description), plan.pp)
-    return elements * batch * share.precision.kv_bytes * on_stage / plan.cp
+    return (cached + STATE_BYTES * states_kept(description)) * batch * on_stage / plan.cp
+
+
+def states_kept(description: Description) -> Number:
+    """Elements of recurrent states that an engine keeps for a sequence.
+
+    A convolution of four taps needs three positions from before; transformers keeps all four.
+    """
+    windows: Number = 0
+    for stack in description.stacks:
+        for run in stack.runs:
+            convolution = getattr(run.layer.mixer, "convolution", None)
+            if convolution is not None:
+                windows = windows + run.times * convolution().outputs
+    return state_elements(description) - windows
 
 
 def copies_of_cache(share: Share) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from thermoflop.base.record import replace
 from thermoflop.errors import UnknownModel, UsageError, printable
 from thermoflop.model.architecture.parts import Table
 from thermoflop.model.config.families import FAMILY_NAMES, find_family
@@ -30,6 +31,7 @@ def load_model(
     ignore: str | Iterable[str] = (),
     family: str | None = None,
     mtp: bool = False,
+    beyond_context: bool = False,
 ) -> Model:
     """Describe a model from its configuration. No weights are read, and nothing is downloaded.
 
@@ -43,6 +45,8 @@ def load_model(
             are exactly that family's; its name then says so. None (default): never.
         mtp: whether the layers that predict tokens further ahead, which published totals leave
             out, count as well, as the group ``mtp``; not by default.
+        beyond_context: whether more positions than the configuration states may be asked for,
+            where they are rotations or slopes, which can be stretched (YaRN); not by default.
 
     Returns:
         The model.
@@ -51,7 +55,8 @@ def load_model(
         InputError: for what is no configuration, or a value that is not what it should be.
         UnknownModel: an InputError, for a name, a ``model_type`` or a key that is not understood.
         UsageError: for an ``ignore`` that is no key of the configuration, a ``family`` that is
-            none, or is said of a type that is known, or ``mtp`` where there are no such layers.
+            none, or is said of a type that is known, ``mtp`` where there are no such layers, or
+            ``beyond_context`` where positions are rows of a table.
 
     Example:
         >>> import thermoflop as tf
@@ -71,7 +76,21 @@ catalogue; the nearest name is llama-3-8b; `thermoflop models` lists the names
     absent = sorted(str(key) for key in ignored if key not in raw and not _within(raw, key))
     if absent:
         raise UsageError(f"ignore={absent[0]!r:.60} is no key of {name or 'this configuration'}")
-    return read_model(raw, name, found.origin, ignored, found, family, mtp)
+    model = read_model(raw, name, found.origin, ignored, found, family, mtp)
+    return stretched(model) if beyond_context else model
+
+
+def stretched(model: Model) -> Model:
+    """The model without an end of its context. UsageError where its positions are a table."""
+    for stack in model.description.stacks:
+        for placed in stack.front:
+            table = placed.part
+            if stack.role == "decoder" and isinstance(table, Table) and table.group == "embed_pos":
+                raise UsageError(
+                    f"the positions of {model.name} are a table of {table.rows} rows: "
+                    "no context is longer"
+                )
+    return replace(model, max_positions=None)
 
 
 def _within(raw: Mapping[str, Any], key: str) -> bool:

@@ -20,8 +20,10 @@ BITS = {
     "q6_k": 6 + (16 * 8 + 16) / 256,  # 16 8-bit scales and a 16-bit one for 256
     "gptq-3bit": 3, "int4-g64": 4 + (16 + 4) / 64, "exl2-4.0": 4,
 }  # fmt: skip
-# What heads and tables are stored in, where it is not 16 bits (exl2: convert.py's default head).
-UNQUANTIZED = {"fp32": 32, "tf32": 32, "q4_1": BITS["q6_k"], "q6_k": BITS["q6_k"],
+# What heads and tables are stored in, where it is not 16 bits (exl2: convert.py's default head;
+# llama.cpp: the token embedding as the layers, the head in q6_k).
+UNQUANTIZED = {"fp32": 32, "tf32": 32, "q4_1": (BITS["q4_1"] + BITS["q6_k"]) / 2,
+               "q6_k": BITS["q6_k"],
                "q8_0": BITS["q8_0"], "exl2-4.0": 6}  # fmt: skip
 
 

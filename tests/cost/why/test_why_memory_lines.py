@@ -40,7 +40,7 @@ def test_the_cache_is_its_elements_times_sequences_and_bytes(estimate):
     token = LAYERS * 2 * KEY_WIDTH
     held = token * (PROMPT + GENERATE)
     why = why_number(estimate, "memory.cache")
-    assert why.formula[1] == f"  = ({held:,} + 0) x {BATCH} x 2 B"
+    assert why.formula[1] == f"  = ({held:,} x 2 B + 0 x 4 B) x {BATCH}"
     assert why.formula[2].startswith(f"  = {held * BATCH * 2:,} B")
     assert why_number(estimate, "model.kv").formula[1] == f"  = {token} x 2 B = {2 * token:,} B"
 

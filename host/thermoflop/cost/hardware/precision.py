@@ -37,16 +37,47 @@ _PLAIN: Mapping[str, tuple[float, float, float, str, str]] = {
     "nvfp4": (4.5, 16, 2, "fp4", "4"),
     "nf4": (4.5, 16, 2, "bf16", "4w"),
     "nf4-dq": (4.127, 16, 2, "bf16", "4w"),
-    "q4_0": (4.55, 6.56, 2, "fp16", "4w"),
-    "q4_1": (5.0, 6.56, 2, "fp16", "4w"),
-    "q4_k_m": (4.83, 6.56, 2, "fp16", "4w"),
-    "q5_k_s": (5.54, 6.56, 2, "fp16", "4w"),
-    "q5_k_m": (5.67, 6.56, 2, "fp16", "4w"),
+    # GGUF: bits of the layers' matrices and of the tables (token embedding and head, half each) of
+    # Llama 3 8B in the sizes that llama.cpp's quantize tool states (Q4_K_M: 4.58 GiB, ...); of
+    # iq and tq types the stated bits a weight, tables in 4.5 (iq1, iq2) to 5.5 bits.
+    "q2_k": (2.95, 4.59, 2, "fp16", "4w"),
+    "q3_k_s": (3.44, 5.0, 2, "fp16", "4w"),
+    "q3_k_m": (3.85, 5.0, 2, "fp16", "4w"),
+    "q3_k_l": (4.21, 5.0, 2, "fp16", "4w"),
+    "q4_0": (4.51, 5.53, 2, "fp16", "4w"),
+    "q4_1": (5.01, 5.78, 2, "fp16", "4w"),
+    "q4_k_s": (4.55, 5.53, 2, "fp16", "4w"),
+    "q4_k_m": (4.80, 5.53, 2, "fp16", "4w"),
+    "q5_0": (5.50, 6.03, 2, "fp16", "4w"),
+    "q5_1": (6.01, 6.28, 2, "fp16", "4w"),
+    "q5_k_s": (5.50, 6.03, 2, "fp16", "4w"),
+    "q5_k_m": (5.65, 6.03, 2, "fp16", "4w"),
     "q6_k": (6.56, 6.56, 2, "fp16", "8w"),
     "q8_0": (8.5, 8.5, 2, "fp16", "8w"),
+    "iq1_s": (1.56, 4.5, 2, "fp16", "4w"),
+    "iq1_m": (1.75, 4.5, 2, "fp16", "4w"),
+    "iq2_xxs": (2.06, 4.5, 2, "fp16", "4w"),
+    "iq2_xs": (2.31, 4.5, 2, "fp16", "4w"),
+    "iq2_s": (2.5, 4.5, 2, "fp16", "4w"),
+    "iq2_m": (2.7, 4.5, 2, "fp16", "4w"),
+    "iq3_xxs": (3.06, 4.5, 2, "fp16", "4w"),
+    "iq3_xs": (3.3, 5.0, 2, "fp16", "4w"),
+    "iq3_s": (3.44, 5.0, 2, "fp16", "4w"),
+    "iq3_m": (3.66, 5.0, 2, "fp16", "4w"),
+    "iq4_xs": (4.25, 5.5, 2, "fp16", "4w"),
+    "iq4_nl": (4.5, 5.5, 2, "fp16", "4w"),
+    "tq1_0": (1.69, 5.5, 2, "fp16", "4w"),
+    "tq2_0": (2.06, 5.5, 2, "fp16", "4w"),
     "gptq-3bit": (3.0, 16, 2, "fp16", "4w"),
 }
-_CACHE_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "int4": 0.53125}
+# Bytes of an element of the cache, scales of its blocks included: GGUF's have 2 bytes (q8_0, q4_0,
+# iq4_nl) or 4 (q4_1, q5_1) for 32 elements besides; ExLlama's q4 and nvfp4 half a bit an element;
+# fp8 and int8 have one scale a tensor, int4 one of 16 bits for 64.
+_CACHE_BYTES = {
+    "fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "int4": 0.53125,
+    "q8_0": 34 / 32, "q5_1": 24 / 32, "q5_0": 22 / 32, "q4_1": 20 / 32, "q4_0": 18 / 32,
+    "iq4_nl": 18 / 32, "q4": 18 / 32, "nvfp4": 18 / 32,
+}  # fmt: skip
 
 
 @record

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 LARGEST = 10**12
 # Tokens in a page of the cache; engines have 1 to a few thousand.
 LARGEST_PAGE = 2**20
+# What to do where a context is longer than the configuration states.
+BEYOND = "beyond_context (--beyond-context) where they can be stretched"
 
 
 @record
@@ -147,5 +149,5 @@ def _check_positions(model: Model, prompt: Number, generate: Number) -> None:
     if most is not None and _any(prompt + generate > most):
         raise UsageError(
             f"prompt={prompt!r:.40} + generate={generate!r:.40} passes the {most} positions "
-            f"of {model.name}: expected no more than that together"
+            f"of {model.name}: expected no more than that together, or {BEYOND}"
         )

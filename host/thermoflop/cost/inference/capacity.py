@@ -130,8 +130,8 @@ def fit(
         generate: tokens generated after each, 128 by default.
         dtype: number format of weights and arithmetic: bf16 (default), fp16, fp32, fp8, int8, int4,
             awq, gptq, mxfp4, nvfp4, nf4, q4_k_m, ``int4-g64``, ``exl2-4.0``, ...
-        kv_dtype: number format of the cache: fp32, bf16, fp16, fp8, int8 or int4. None: as wide as
-            the activations.
+        kv_dtype: number format of the cache: fp32, bf16, fp16, fp8, int8, int4, q8_0, q5_1, q4_0,
+            nvfp4, ... None: as wide as the activations.
         page: tokens in a block of a paged cache. None: as many tokens as there are.
         images: what each prompt brings for a model that sees, as ``2x1024x768``: count x width x
             height in pixels; their tokens come on top of ``prompt``. None: no images.

@@ -10,7 +10,7 @@ from thermoflop.cost.catalogue.profiles import find_training_profile
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision, choose_precision
-from thermoflop.cost.inference.arguments import as_model, checked_whole
+from thermoflop.cost.inference.arguments import BEYOND, as_model, checked_whole
 from thermoflop.cost.roofline.rates import rates_of
 from thermoflop.cost.roofline.span import Span
 from thermoflop.cost.training.iteration import Iteration
@@ -189,7 +189,10 @@ def _check_sizes(known: Model, sizes: dict[str, int]) -> None:
         checked_whole(name, size, 1)
     sequence = sizes["sequence"]
     if known.max_positions is not None and sequence > known.max_positions:
-        raise UsageError(f"sequence={sequence} passes the {known.max_positions} of {known.name}")
+        raise UsageError(
+            f"sequence={sequence} passes the {known.max_positions} positions of {known.name}: "
+            f"expected no more, or {BEYOND}"
+        )
 
 
 def _check_replicas(global_batch: int, replica: int) -> None:

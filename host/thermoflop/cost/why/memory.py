@@ -10,13 +10,15 @@ from thermoflop.cost.inference.capacity import describe_devices
 from thermoflop.cost.memory import (
     RESERVE_BYTES,
     RESERVE_SHARE,
+    STATE_BYTES,
     TOKENS_IN_FLIGHT,
     layers_of,
     part_bytes,
     stage_share,
+    states_kept,
 )
 from thermoflop.errors import UsageError
-from thermoflop.model.architecture.cache import cache_elements, state_elements
+from thermoflop.model.architecture.cache import cache_elements
 
 if TYPE_CHECKING:
     from thermoflop.cost.inference.capacity import Fit
@@ -87,14 +89,14 @@ def _cache(estimate: Estimate, _key: str) -> Explanation:
     description, plan = setting.share.description, estimate.plan
     tokens = estimate.prompt + estimate.generate
     held = cache_elements(description, tokens, 0, estimate.memory.page_tokens)
-    states = state_elements(description)
+    states = states_kept(description)
     batch, width = estimate.batch / plan.dp, setting.precision.kv_bytes
     stage = stage_share(layers_of(description), plan.pp)
     value = gigabytes(estimate.memory.kv_bytes)
     lines = (
-        "cache = elements of a sequence x sequences x bytes of an element"
+        "cache = (cached elements x their bytes + states x theirs) x sequences"
         + (" x share of the fullest stage" if plan.pp > 1 else ""),
-        f"  = ({held:,.0f} + {states:,.0f}) x {batch:g} x {width:g} B"
+        f"  = ({held:,.0f} x {width:g} B + {states:,.0f} x {STATE_BYTES:g} B) x {batch:g}"
         + (f" x {stage:.3g}" if plan.pp > 1 else ""),
         f"  = {estimate.memory.kv_bytes:,.0f} B = {value}",
     )

@@ -63,8 +63,14 @@ def layer_scope(step: Step, causal: bool = True) -> EmitContext:
     return EmitContext(step, "layer", 1, *sizes, step.encoder, causal)
 
 
-def explain(model: Model, batch: int = 1, tokens: int | None = None) -> Explanation:
-    """Derive the formulas of a model; ``batch`` and ``tokens`` are the values of b and s."""
+def explain(
+    model: Model, batch: int = 1, tokens: int | None = None, mla: str | None = None
+) -> Explanation:
+    """Derive the formulas of a model; ``batch`` and ``tokens`` are the values of b and s.
+
+    ``mla`` is the form of latent attention, as in ``Step``. None: as engines run it, expanded in a
+    prompt and absorbed when decoding.
+    """
     symbolic = symbolize(model)
     letters = step_symbols()
     length = model.default_tokens if tokens is None else tokens
@@ -72,7 +78,7 @@ def explain(model: Model, batch: int = 1, tokens: int | None = None) -> Explanat
     values[letters["S"]] = length
     formulas = (
         *_parameter_formulas(symbolic),
-        *_flop_formulas(model, symbolic, letters),
+        *_flop_formulas(model, symbolic, letters, mla),
         *_cache_formulas(model, symbolic, letters["t"]),
     )
     return Explanation(model.name, formulas, values)
@@ -90,12 +96,15 @@ def _parameter_formulas(symbolic: Symbolic) -> Iterator[Formula]:
     yield Formula("parameters of the model", sympy.expand(whole), "parameters")
 
 
-def _flop_formulas(model: Model, symbolic: Symbolic, letters: dict[str, Any]) -> Iterator[Formula]:
+def _flop_formulas(
+    model: Model, symbolic: Symbolic, letters: dict[str, Any], mla: str | None
+) -> Iterator[Formula]:
     """FLOPs of each kind of layer, of the logits, of prefill, decode step and training."""
     sympy = require_sympy()
     batch, new, cached, source = (letters[name] for name in "bstS")
     length = source if model.is_encoder_decoder else 0
-    prefill = Step(batch=batch, new=new, encoder=length, encode=True)
+    form = mla or "expanded"
+    prefill = Step(batch=batch, new=new, encoder=length, encode=True, mla=form)
     for stack in symbolic.description.stacks:
         for run in stack.runs:
             scope = layer_scope(prefill, stack.causal)
@@ -109,7 +118,8 @@ def _flop_formulas(model: Model, symbolic: Symbolic, letters: dict[str, Any]) ->
     whole = sum(operator.flops for operator in forward)
     yield Formula("forward FLOPs of the model", sympy.expand(whole), "FLOP")
     if not model.is_encoder:
-        step = Step(batch=batch, new=1, cached=cached, encoder=length, encode=False)
+        form, sizes = mla or "absorbed", (batch, 1, cached, length)
+        step = Step(*sizes, encode=False, mla=form)
         flops = sum(operator.flops for operator in build_operators(symbolic.description, step))
         yield Formula("FLOPs of a decode step", sympy.expand(flops), "FLOP")
     again = sum(operator.flops for operator in forward if in_layers(operator))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.errors import UsageError
+from thermoflop.model.architecture.mixers import LatentAttention
 from thermoflop.model.formulas.explain import Explanation, explain
 from thermoflop.model.formulas.symbolic import require_sympy
 
@@ -91,13 +92,17 @@ def explain_record(explanation: Explanation) -> dict[str, Any]:
 
 
 def explain_report(
-    model: Model, batch: int = 1, tokens: int | None = None, as_json: bool = False
+    model: Model,
+    batch: int = 1,
+    tokens: int | None = None,
+    as_json: bool = False,
+    mla: str | None = None,
 ) -> str:
     """The formulas for a person, or as JSON."""
     for name, value in (("batch", batch), ("tokens", 1 if tokens is None else tokens)):
         if value < 1:
             raise UsageError(f"--{name} {value} makes no sense: expected a whole number >= 1")
-    explanation = explain(model, batch, tokens)
+    explanation = explain(model, batch, tokens, mla)
     if as_json:
         import json
 
@@ -119,6 +124,10 @@ def explain_report(
         "norms, softmax and other element-wise work not included. Bytes of cache: elements times",
         "2 for bf16. Backward is twice forward.",
     ]
+    runs = (run for stack in model.description.stacks for run in stack.runs)
+    if any(isinstance(run.layer.mixer, LatentAttention) for run in runs):
+        form = mla or "expanded in a prompt, absorbed in a decode step"
+        lines.append(f"Latent attention {form}.")
     return "\n".join(_wrapped(lines))
 
 
