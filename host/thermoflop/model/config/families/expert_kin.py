@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
-from thermoflop.model.config.families import mixtures  # noqa: F401 - parents are there
+from thermoflop.model.config.families import llama_kin, mixtures  # noqa: F401 - parents
 from thermoflop.model.config.families.patterns import (
     sparse_by_mlp_types,
 )
