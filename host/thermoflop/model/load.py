@@ -218,6 +218,8 @@ def _notes(config: Config, description: Description) -> tuple[str, ...]:
         notes.append("the layers that predict tokens further ahead are not counted")
     if config.raw.get("topk_method") == "noaux_tc":
         notes.append("the router's correction bias is a buffer, not a parameter")
+    if any(part.group == "indexer" for part in parts):
+        notes.append("a query meets the keys that an indexer chooses, whatever mask is counted")
     if any(part.group in ("ssm", "linear_attn") for part in parts):
         notes.append("the scan is counted from the published recurrence, token by token")
     if any(part.group == "depth_attn" for part in parts):
