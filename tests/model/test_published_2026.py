@@ -28,12 +28,10 @@ NOT_YET = frozenset({
     # with eyes or ears
     "swin-tiny",
     # encoders, and encoders with decoders
-    "hubert-large-ls960-ft",
     "jina-embeddings-v3",
     "mobilebert-uncased",
     "moonshine-tiny",
     "parakeet-ctc-1.1b",
-    "wav2vec2-base-960h",
 })  # fmt: skip
 
 

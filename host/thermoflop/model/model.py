@@ -141,6 +141,8 @@ class Model(Sizes):
         """UsageError for a step that this kind of model cannot run."""
         if self.is_encoder and not (type(step.cached) is int and step.cached == 0):
             raise UsageError(f"{self.name} encodes in one step: it has no cache to decode from")
+        if type(step.new) is int and 0 < step.new < self.description.stacks[0].shortest:
+            raise UsageError(f"{self.name} hears nothing in a clip of {step.new} samples")
         if step.images is not None and self.description.stack("image") is None:
             raise UsageError(f"{self.name} sees nothing: images={step.images!r:.40} is for none")
         source = source_positions(self.description, step)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from thermoflop.errors import InputError
+from thermoflop.errors import InputError, UsageError
 from thermoflop.model.load import read_model
 
 DATA = Path(__file__).resolve().parents[2] / "data" / "classes.json.gz"
@@ -69,3 +69,32 @@ def test_the_encoder_of_t5_alone_encodes_in_one_step() -> None:
     assert model.is_encoder
     assert not model.is_encoder_decoder
     assert model.encode(128).by_group()["attn_proj"] == 2 * 128 * 6 * 4 * 512 * 512
+
+
+def test_samples_of_sound_become_positions_by_seven_convolutions() -> None:
+    """(n - taps) // step + 1 seven times: a second at 16 kHz is 49 positions (Baevski 2020)."""
+    model = read_model({"model_type": "wav2vec2", "architectures": ["Wav2Vec2Model"]})
+    assert model.prefill(16_000).by_group()["attn_proj"] == 2 * 12 * 49 * 4 * 768 * 768
+    with pytest.raises(UsageError, match="hears nothing in a clip of 399 samples"):
+        model.prefill(399)
+    assert model.prefill(400).by_group()["attn_proj"] == 2 * 12 * 4 * 768 * 768
+
+
+def test_relative_positions_meet_content_once_a_query_and_once_a_key() -> None:
+    """DeBERTa, section 3.1: two products with 2k positions beside the one with the keys."""
+    config = {"model_type": "deberta-v2", "hidden_size": 32, "num_attention_heads": 4}
+    config |= {"num_hidden_layers": 1, "relative_attention": True, "position_buckets": 8}
+    both = read_model({**config, "pos_att_type": "c2p|p2c", "share_att_key": True})
+    assert both.encode(10).by_group()["attn_score"] == 2 * 32 * 10 * (10 + 16 + 16)
+    apart = read_model({**config, "pos_att_type": ["p2c"]})
+    assert apart.encode(10).by_group()["attn_score"] == 2 * 32 * 10 * (10 + 16)
+    assert apart.params - both.params == 32 * 32 + 32
+
+
+@pytest.mark.parametrize("steps", [(4, 1), (2, 2)])
+def test_a_switch_transformer_is_sparse_in_every_so_many_layers(steps: tuple[int, int]) -> None:
+    sparse, times = steps
+    config = {"model_type": "switch_transformers", "num_layers": 4, "num_decoder_layers": 4}
+    config |= {"num_sparse_encoder_layers": sparse, "num_sparse_decoder_layers": sparse}
+    experts = read_model(config).params_by_group["experts"]
+    assert times * experts == 2 * 4 * 8 * 2 * 768 * 2048

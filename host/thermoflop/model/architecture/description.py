@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from thermoflop.base.number import maximum
 from thermoflop.base.record import record, replace
 
 TYPE_CHECKING = False
@@ -84,8 +85,9 @@ class Placed:
 
     ``rows`` is ``token`` (every position), ``sequence`` (once a sequence: poolers, classifiers),
     ``patch`` (every image patch), ``pooled`` (every image token left for the decoder; ``pooled x
-    4``: four for each), ``frame`` (every mel frame, two for each position) or ``none`` (it is
-    kept, and does no work). It runs ``times`` on each.
+    4``: four for each), ``frame`` (every mel frame, two for each position), ``window 0`` and so on
+    (what a window of the stack leaves), ``token and one`` (one position more in a sequence) or
+    ``none`` (it is kept, and does no work). It runs ``times`` on each.
     """
 
     part: Part
@@ -103,7 +105,8 @@ class Stack:
     given where the model fixes it (Whisper's source, image patches with their class token),
     ``patches`` is the number of image patches, ``pooled`` what is left of them for the decoder. An
     image of some size is ``tiles`` of them by the rule of ``grid``, ``tokens`` of a prompt (None:
-    ``pooled``), and ``near`` pairs of patches that share a window.
+    ``pooled``), and ``near`` pairs of patches that share a window. Where the new tokens are
+    samples of sound, ``windows`` are the taps and steps of the convolutions that shorten them.
     """
 
     role: str
@@ -119,6 +122,23 @@ class Stack:
     tokens: Number | None = None
     near: Number | None = None
     grid: Grid | None = None
+    windows: tuple[tuple[int, int], ...] = ()
+
+    def lengths(self, samples: Number) -> list[Number]:
+        """Positions after each window: as many as fit, none padded, and one at least."""
+        left = []
+        for taps, step in self.windows:
+            samples = maximum((samples - taps) // step, 0) + 1
+            left.append(samples)
+        return left
+
+    @property
+    def shortest(self) -> int:
+        """Samples that leave one position behind all windows."""
+        samples = 1
+        for taps, step in reversed(self.windows):
+            samples = (samples - 1) * step + taps
+        return samples
 
     def parts(self) -> Iterator[tuple[Number, Part]]:
         """Every part that holds parameters, with the number of sets of its weights."""

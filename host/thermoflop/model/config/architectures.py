@@ -31,6 +31,7 @@ ENDINGS = {
     "ForImageClassification": "image",
     "ForImageClassificationWithTeacher": "image with teacher",
     "ForCTC": "characters",
+    "ForAudioFrameClassification": "frame",
     "TextModel": "text half",
     "VisionModel": "image half",
     "TextModelWithProjection": "text half, projected",

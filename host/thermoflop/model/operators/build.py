@@ -61,7 +61,7 @@ def _stack_scope(description: Description, stack: Stack, step: Step) -> EmitCont
         where = (step.batch, source, 0)
         runs = step.runs_encoder and not _is_zero(source)
     else:
-        where = (step.batch, step.new, step.cached)
+        where = (step.batch, _positions(stack, step), step.cached)
         source = source if description.stack("image") is None else _looked_at(description, step)
         runs = not _is_zero(step.new)
     if not runs:
@@ -70,6 +70,13 @@ def _stack_scope(description: Description, stack: Stack, step: Step) -> EmitCont
     tokens = sequences * new
     shape = (sequences, new, cached, tokens, source, stack.causal, stack.near)
     return EmitContext(step, TOWERS[stack.role], 1, *shape)
+
+
+def _positions(stack: Stack, step: Step) -> Number:
+    """The new tokens, or what the windows of the stack leave of as many samples."""
+    if not stack.windows or _is_zero(step.new):
+        return step.new
+    return stack.lengths(step.new)[-1]
 
 
 def _looked_at(description: Description, step: Step) -> Number:
@@ -183,6 +190,10 @@ def _rows(placed: Placed, stack: Stack, scope: EmitContext) -> Number:
         return scope.sequences * stack.patches
     if placed.rows.startswith("pooled"):
         return scope.sequences * stack.pooled * (4 if placed.rows.endswith("4") else 1)
+    if placed.rows == "token and one":
+        return scope.tokens + scope.sequences
+    if placed.rows.startswith("window"):
+        return scope.sequences * stack.lengths(scope.step.new)[int(placed.rows[6:])]
     return scope.tokens
 
 

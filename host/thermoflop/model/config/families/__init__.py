@@ -61,6 +61,7 @@ MODULES = {
     " roberta-prelayernorm roc_bert roformer tapas xlm xlm-roberta-xl",
     "embedders": "esm esmc eurobert gte jina_embeddings_v3 modernbert mpnet nomic_bert",
     "deberta": "deberta deberta-v2",
+    "speech": "hubert unispeech unispeech-sat wav2vec2",
     "seers": "dinov2 dinov2_with_registers dinov3_vit ijepa siglip siglip2 siglip2_text_model"
     " siglip_text_model vit_msn",
     "seq2seq": "bart bigbird_pegasus blenderbot blenderbot-small led longt5 m2m_100 marian mbart"

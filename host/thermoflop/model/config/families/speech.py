@@ -1,0 +1,67 @@
+"""Encoders of sound from its samples. Defaults are those of the classes of transformers 5."""
+
+from __future__ import annotations
+
+from thermoflop.model.config.family import Key, family
+
+
+def _list(default: list[int]) -> Key:
+    return Key("indices", default)
+
+
+family(
+    "wav2vec2",
+    reader="speech",
+    keys={
+        "vocab_size": 32,
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "hidden_act": "gelu",
+        "feat_extract_norm": "group",
+        "conv_dim": _list([512] * 7),
+        "conv_stride": _list([5, 2, 2, 2, 2, 2, 2]),
+        "conv_kernel": _list([10, 3, 3, 3, 3, 2, 2]),
+        "conv_bias": False,
+        "num_conv_pos_embeddings": 128,
+        "num_conv_pos_embedding_groups": 16,
+        "mask_time_prob": Key("any", 0.05, nullable=True),
+        "mask_feature_prob": Key("any", 0.0, nullable=True),
+        "use_weighted_layer_sum": False,
+        "classifier_proj_size": 256,
+    },
+    ignored=(
+        "do_stable_layer_norm",  # norms stand elsewhere, and are as many
+        "num_feat_extract_layers",
+        "feat_extract_activation",
+        "ctc_loss_reduction",
+        "ctc_zero_infinity",
+        "apply_spec_augment",
+        "num_labels",
+        "num_codevectors_per_group",
+        "num_codevector_groups",
+        "contrastive_logits_temperature",
+        "num_negatives",
+        "codevector_dim",
+        "proj_codevector_dim",
+        "tdnn_dim",
+        "tdnn_kernel",
+        "tdnn_dilation",
+        "xvector_output_dim",
+        "adapter_kernel_size",
+        "adapter_stride",
+        "num_adapter_layers",
+        "output_hidden_size",
+        "gradient_checkpointing",
+    ),
+)
+family(
+    "hubert",
+    "wav2vec2",
+    keys={"feat_proj_layer_norm": True},
+)
+# a token for what is masked is there whether anything is masked or not
+_MASKS = ("mask_time_prob", "mask_feature_prob")
+family("unispeech", "wav2vec2", drop=_MASKS, ignored=("num_ctc_classes", "replace_prob"))
+family("unispeech-sat", "unispeech", ignored=("num_clusters",))

@@ -1,0 +1,109 @@
+"""Encoders of sound from its samples: wav2vec 2.0 and its relatives (Baevski 2020)."""
+
+from __future__ import annotations
+
+from thermoflop.base.messages import quote_value
+from thermoflop.errors import InputError
+from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
+from thermoflop.model.architecture.parts import Convolution, Linear, Vector
+from thermoflop.model.config.architectures import built, label_count
+from thermoflop.model.config.blocks import biased_attention, biased_mlp, classifier, layer_norm
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.model.config.keys import Config
+
+KINDS = ("bare", "characters", "sequence", "frame")
+# convolutions before the layers: none has as many, a bound on work
+MOST_CONVOLUTIONS = 100
+
+
+def read_speech(config: Config) -> Description:
+    """Convolutions over samples, a convolution for positions, post-norm or pre-norm layers."""
+    hidden = config["hidden_size"]
+    attention = biased_attention(hidden, config["num_attention_heads"])
+    mlp = biased_mlp(hidden, config["intermediate_size"], config["hidden_act"])
+    norms = (layer_norm("attention_norm", hidden), layer_norm("output_norm", hidden))
+    layer = Layer("attention + MLP", hidden, norms, attention, feed=mlp)
+    kind = built(config, "ForCTC", KINDS)
+    stack = Stack(
+        "decoder",
+        hidden,
+        (Run(layer, config["num_hidden_layers"]),),
+        front=(*_features(config), *_positions(config)),
+        tail=_scores(config, kind),
+        causal=False,
+        windows=tuple(
+            (taps, stride)
+            for taps, stride in zip(config["conv_kernel"], config["conv_stride"], strict=True)
+        ),
+    )
+    extras = []
+    if config.get("mask_time_prob", True) or config.get("mask_feature_prob"):
+        extras.append(Placed(Vector("masked_spec_embed", "other", hidden), "none"))
+    if kind == "sequence" and config["use_weighted_layer_sum"]:
+        weights = Vector("layer_weights", "other", config["num_hidden_layers"] + 1)
+        extras.append(Placed(weights, "none"))
+    return Description((stack,), tuple(extras))
+
+
+def _sizes(config: Config) -> tuple[list[int], list[int]]:
+    """Widths and taps of the convolutions, one each, all above 0."""
+    lists = [config[key] for key in ("conv_dim", "conv_kernel", "conv_stride")]
+    counts = {len(each or ()) for each in lists}
+    if len(counts) != 1 or not 0 < counts.pop() <= MOST_CONVOLUTIONS:
+        raise InputError("conv_dim, conv_kernel and conv_stride are not lists of one length")
+    if any(not 0 < value < 10**6 for each in lists for value in each):
+        raise InputError("conv_dim, conv_kernel and conv_stride hold a size that makes no sense")
+    return lists[0], lists[1]
+
+
+def _features(config: Config) -> tuple[Placed, ...]:
+    """The convolutions, each with a norm or the first one alone, and the map to the hidden size."""
+    widths, taps = _sizes(config)
+    kind, role, placed = config["feat_extract_norm"], "conv_frontend", []
+    if kind not in ("group", "layer"):
+        raise InputError(f"feat_extract_norm is {quote_value(kind)}: expected group or layer")
+    inputs = 1
+    for index, (width, kernel) in enumerate(zip(widths, taps, strict=True)):
+        where, biased = f"window {index}", config["conv_bias"]
+        placed.append(Placed(Convolution(role, role, role, inputs, width, kernel, biased), where))
+        if index == 0 or kind == "layer":
+            placed.append(Placed(layer_norm(f"conv_norm {index}", width), where))
+        inputs = width
+    if config.get("feat_proj_layer_norm", True):
+        placed.append(Placed(layer_norm("feature_norm", inputs)))
+    project = Linear("projection", "embed_proj", "embed_proj", inputs, config["hidden_size"], True)
+    return (*placed, Placed(project))
+
+
+def _positions(config: Config) -> tuple[Placed, ...]:
+    """Positions come from a convolution whose kernels are normed: a length for each tap."""
+    hidden, taps = config["hidden_size"], config["num_conv_pos_embeddings"]
+    groups, role = config["num_conv_pos_embedding_groups"], "pos_conv"
+    if hidden % groups:
+        raise InputError(f"a hidden size of {hidden} does not divide into {groups} groups")
+    convolution = Convolution(role, role, role, hidden // groups, hidden, taps, bias=True)
+    # padded by half of an even kernel on both sides, there is one position more (and it is cut)
+    rows = "token" if taps % 2 else "token and one"
+    lengths = Placed(Vector("pos_conv lengths", role, taps), "none")
+    return (
+        Placed(convolution, rows),
+        lengths,
+        Placed(layer_norm("embed_norm", hidden)),
+    )
+
+
+def _scores(config: Config, kind: str) -> tuple[Placed, ...]:
+    """Characters at every position, or labels of a clip or of every position."""
+    hidden = config["hidden_size"]
+    if kind == "characters":
+        name = "lm_head"
+        return (Placed(Linear(name, name, name, hidden, config["vocab_size"], True, 1, True)),)
+    if kind == "frame":
+        return (Placed(classifier("classifier", hidden, label_count(config))),)
+    if kind == "sequence":
+        width = config["classifier_proj_size"]
+        scores = classifier("classifier", width, label_count(config))
+        return Placed(classifier("projector", hidden, width)), Placed(scores, "sequence")
+    return ()
