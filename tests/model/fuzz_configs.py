@@ -62,9 +62,10 @@ def _has(config: dict[str, Any], key: str) -> bool:
 
 
 def _half(config: dict[str, Any]) -> bool:
-    """Whether the class is the decoder of an encoder-decoder alone."""
+    """Whether the class is half of an encoder-decoder."""
     return any(
-        name.endswith(("ForCausalLM", "Decoder")) for name in config.get("architectures") or ()
+        name.endswith(("ForCausalLM", "Decoder", "EncoderModel"))
+        for name in config.get("architectures") or ()
     )
 
 
@@ -173,11 +174,14 @@ WITHOUT: dict[str, Any] = {
         or _half(config)
     ),
     "encoder_ffn_dim": lambda config: _half(config),
+    "num_decoder_layers": lambda config: _half(config),
     "encoder_attention_heads": lambda config: True,  # half a model, or as wide as before
     "decoder_attention_heads": lambda config: True,
     # tables of sines are no parameters, and neither are rotations
     "max_position_embeddings": lambda config: (
         config.get("model_type") in ("m2m_100", "marian", "modernbert", "pegasus")
+        or config.get("position_embedding_type") == "rotary"
+        or config.get("position_buckets", 0) > 0
     ),
     "pooler_output_size": lambda config: True,
     "projection_dim": lambda config: config.get("model_type") == "clip_text_model",

@@ -10,7 +10,7 @@ from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Linear
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families import dense, encoders  # noqa: F401 - what entries are like
-from thermoflop.model.config.family import at_least_zero, family, names, use
+from thermoflop.model.config.family import at_least_zero, family, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ family(
     "bert",
     keys={
         "vocab_size": 250048,
-        "max_position_embeddings": 8192,
         "type_vocab_size": at_least_zero(1),
     },
+    drop=("max_position_embeddings",),
     traits={
         **_POSITIONS_ARE_A_LIMIT,
         "gated": True,
@@ -56,10 +56,10 @@ family(
     "bert",
     keys={
         "vocab_size": 30528,
-        "max_position_embeddings": 2048,
         "hidden_act": "silu",
         "head_dim": None,
     },
+    drop=("max_position_embeddings",),
     traits={
         **_POSITIONS_ARE_A_LIMIT,
         "gated": True,
@@ -74,7 +74,6 @@ family(
         "n_head": "num_attention_heads",
         "n_layer": "num_hidden_layers",
         "n_inner": "intermediate_size",
-        "n_positions": "max_position_embeddings",
         "activation_function": "hidden_act",
     },
 )
@@ -87,7 +86,6 @@ family(
         "num_hidden_layers": 24,
         "num_attention_heads": 16,
         "intermediate_size": 4096,
-        "max_position_embeddings": 8194,
     },
     traits={
         "gated": False,
@@ -105,15 +103,13 @@ family(
         "num_hidden_layers": 22,
         "intermediate_size": 1152,
         "hidden_activation": "gelu",
-        "max_position_embeddings": 8192,
         "norm_bias": False,
         "attention_bias": False,
         "mlp_bias": False,
         "decoder_bias": True,
         "classifier_bias": False,
-        "layer_types": names(),
     },
-    drop=("hidden_act", "type_vocab_size"),
+    drop=("hidden_act", "max_position_embeddings", "type_vocab_size"),
     traits={
         **_POSITIONS_ARE_A_LIMIT,
         "types": 0,
@@ -136,6 +132,7 @@ family(
     ignored=(
         "local_attention",
         "global_attn_every_n_layers",
+        "layer_types",
         "classifier_pooling",
         "deterministic_flash_attn",
         "reference_compile",
