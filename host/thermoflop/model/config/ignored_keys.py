@@ -98,6 +98,7 @@ _IGNORED_ENDINGS = (
     "_theta",
     "_loss_alpha",
     "_dtype",
+    "_hidden_act",
     "_in_fp32",
     "_overlap",
     "_revision",

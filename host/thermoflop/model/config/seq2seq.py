@@ -204,12 +204,13 @@ def read_t5(config: Config) -> Description:
 
 
 def _t5_mlp(config: Config) -> Mlp:
-    """``feed_forward_proj`` is an activation, or ``gated-`` and one."""
+    """``feed_forward_proj`` is an activation, or ``gated-`` and one; ``is_gated_act`` wins."""
     *prefix, name = config.get("feed_forward_proj", "relu").split("-")
     if prefix not in ([], ["gated"]):
         raise InputError(
             f"feed_forward_proj is {config['feed_forward_proj']!r:.40}: expected an activation, "
             "or gated- and one"
         )
-    activation = activation_kind(name)
-    return Mlp(config["d_model"], config["d_ff"], bool(prefix), activation=activation)
+    stated, activation = config.get("is_gated_act"), activation_kind(name)
+    gated = bool(prefix) if stated is None else stated
+    return Mlp(config["d_model"], config["d_ff"], gated, activation=activation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.errors import InputError
-from thermoflop.model.config.family import at_least_zero, family, maybe, use
+from thermoflop.model.config.family import Key, at_least_zero, family, maybe, maybe_zero, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ family(
         "num_heads": 8,
         "relative_attention_num_buckets": 32,
         "feed_forward_proj": "relu",
+        "is_gated_act": Key("flag", None, nullable=True),
         "tie_word_embeddings": True,
     },
     aliases={
@@ -90,7 +91,7 @@ family(
         "num_hidden_layers": "num_layers",
         "head_dim": "d_kv",
     },
-    ignored=("dense_act_fn", "is_gated_act"),
+    ignored=("dense_act_fn",),
 )
 family(
     "mt5",
@@ -133,7 +134,8 @@ def _switch_mixtures(config: Config) -> tuple[tuple[int, int, int], ...]:
     for side, layers in (("encoder", "num_layers"), ("decoder", "num_decoder_layers")):
         count = config[layers] or config["num_layers"]
         sparse = config[f"num_sparse_{side}_layers"]
-        step = count // sparse if sparse else count
+        stated = config[f"{side}_sparse_step"]  # as transformers 5 writes it, and reads it first
+        step = stated if stated is not None else count // sparse if sparse else count
         several = len(range(1, count, step)) if step > 1 else count * step
         sides.append((several, config["num_experts"], 1))
     return tuple(sides)
@@ -151,8 +153,10 @@ family(
         "num_sparse_decoder_layers": at_least_zero(3),
         "num_experts": 8,
         "router_bias": False,
+        "encoder_sparse_step": maybe_zero(None),
+        "decoder_sparse_step": maybe_zero(None),
     },
-    drop=("feed_forward_proj",),
+    drop=("feed_forward_proj", "is_gated_act"),
     traits={
         "mixtures": _switch_mixtures,
         "router_bias": use("router_bias"),
@@ -165,6 +169,7 @@ family(
         "router_ignore_padding_tokens",
         "add_router_probs",
         "feed_forward_proj",
+        "is_gated_act",
     ),
 )
 family(
