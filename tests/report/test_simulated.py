@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kit.run_folder import START_S, board_sample, mark, trial, write
+from thermoflop.pico.simulated.board import SimulatedBoard
+from thermoflop.pico.simulated.options import Options
+from thermoflop.pico.simulated.tcpport import serve_tcp
 from thermoflop.report.html.page import page
 from thermoflop.report.html.series import run_series
 from thermoflop.report.pictures.run_picture import draw_run
@@ -91,3 +96,25 @@ def test_a_recording_says_it_before_the_command_starts(tmp_path: Path) -> None:
     )
     record_command(plan, said.append)
     assert said == ["GPU simulated: its figures are no measurement"]
+
+
+def test_a_board_behind_tcp_says_itself_that_it_is_simulated(tmp_path: Path) -> None:
+    """Its port does not tell; what it calls itself stands in run.json and is read from there."""
+    board = SimulatedBoard(Options(speed=20.0))
+    address: queue.Queue[tuple[str, int]] = queue.Queue()
+    threading.Thread(
+        target=serve_tcp, args=(board, ("127.0.0.1", 0), lambda *at: address.put(at)), daemon=True
+    ).start()
+    host, port = address.get(timeout=30)
+    plan = Plan(
+        command=["sleep", "0.5"], out=tmp_path, port=f"socket://{host}:{port}", gpu="none",
+        echo=(None, None),
+    )  # fmt: skip
+    try:
+        outcome = record_command(plan)
+    finally:
+        board.stop()
+    assert outcome.run["board"]["hello"]["board"] == "Raspberry Pi Pico W with RP2040 (simulated)"
+    analysis = analyze(outcome.folder)
+    assert any("board simulated" in text for text in analysis.warnings)
+    assert "board (simulated)" in page([analysis])

@@ -14,7 +14,7 @@ from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
     from typing import Any
 
     from thermoflop.runs.predict import Wish
@@ -133,42 +133,45 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.runs.record.session import record_command
 
     outcome = record_command(plan(args), _notify)
-    page = None if args.no_report else _write_page(outcome)
-    if args.model is not None:
-        _print_predicted(outcome)
     if args.json:
-        print(json_text({"folder": str(outcome.folder), **outcome.run}))
+        print(json_text({"folder": str(outcome.folder), **outcome.run}), flush=True)
     _print_outcome(outcome)
-    if page is not None:
-        _notify(f"report: {page}")
+    # run.json has the exit code by now: what goes wrong from here on costs neither
+    if not args.no_report:
+        _try("report", _write_page, outcome)
+    if args.model is not None:
+        _try("word on the predictions", _print_predicted, outcome)
     return outcome.exit_code
 
 
-def _write_page(outcome: Outcome) -> Path | None:
-    """The page; what goes wrong with it costs neither the run nor the exit code."""
+def _try(what: str, make: Callable[[Outcome], None], outcome: Outcome) -> None:
     from thermoflop.errors import ThermoflopError
-    from thermoflop.report.html.page import write_report
 
     try:
-        return write_report([outcome.folder])
+        make(outcome)
+    except KeyboardInterrupt:
+        _notify(f"no {what}: interrupted; thermoflop report {outcome.folder} makes it")
     except ThermoflopError as error:
-        _notify(f"no report: {error}")
-        return None
+        _notify(f"no {what}: {error}")
+    except Exception as error:
+        _notify(f"no {what}: {type(error).__name__}: {error}")
+
+
+def _write_page(outcome: Outcome) -> None:
+    from thermoflop.report.html.page import write_report
+
+    _notify(f"report: {write_report([outcome.folder])}")
 
 
 def _print_predicted(outcome: Outcome) -> None:
-    from thermoflop.errors import ThermoflopError
     from thermoflop.report.html.predicted import lines
     from thermoflop.runs.analysis.analyze import analyze
 
-    try:
-        analysis = analyze(outcome.folder)
-        print("\n".join(lines(analysis)), file=sys.stderr)
-        for warning in analysis.warnings:
-            if warning.startswith("predicted "):
-                _notify(warning)
-    except ThermoflopError as error:
-        _notify(f"nothing to set beside the predictions: {error}")
+    analysis = analyze(outcome.folder)
+    print("\n".join(lines(analysis)), file=sys.stderr)
+    for warning in analysis.warnings:
+        if warning.startswith("predicted "):
+            _notify(warning)
 
 
 def plan(args: argparse.Namespace) -> Plan:

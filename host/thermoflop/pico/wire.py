@@ -22,6 +22,7 @@ from thermoflop.pico.settings import HIGHEST_C, LOWEST_C, check_settings
 MAX_LINE_BYTES = 256  # newline included
 MAX_COMMAND_BYTES = 80  # newline included
 MAX_ID = 999_999_999
+SIMULATED = " (simulated)"  # at the end of its name, says a board that is none, on whatever port
 MODES = frozenset({"auto", "on", "off", "fault", "hot", "safe"})
 
 _CRC_TAIL_BYTES = len(',"crc":"5a3c"}')

@@ -24,6 +24,7 @@ from thermoflop.pico.simulated.options import Options
 from thermoflop.pico.simulated.plant import Plant, PlantConstants
 from thermoflop.pico.simulated.truth import CableTruth
 from thermoflop.pico.simulated.world import SOFT_RESET, PlantWorld
+from thermoflop.pico.wire import SIMULATED
 
 BOOT_MS = 300  # from reset to the first line of main.py, about what MicroPython takes
 TICK_MS = 100  # rate_ms is a multiple of it
@@ -79,6 +80,7 @@ class SimulatedBoard:
             hold=self._hold,
         )
         world.uid = bytes.fromhex(options.uid_hex)
+        world.machine += SIMULATED
         return world
 
     # life ---------------------------------------------------------------------------------------

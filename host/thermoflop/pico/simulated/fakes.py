@@ -143,6 +143,7 @@ class World:
         self.outbox = bytearray()
         self.room = None  # bytes the host still takes, None for as many as there are
         self.uid = b"\xe6\x61\x64\x08\x43\x2a\x5b\x2c"
+        self.machine = "Raspberry Pi Pico W with RP2040"
         self.random = 0x3FA2C1
         self.stop_ms = None
 
@@ -393,7 +394,7 @@ class Os:
 
     def uname(self):
         class Name:
-            machine = "Raspberry Pi Pico W with RP2040"
+            machine = self._world.machine
 
         return Name
 

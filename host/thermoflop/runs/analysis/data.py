@@ -20,7 +20,7 @@ from thermoflop.pico.clock import ClockFit, ClockFitter
 from thermoflop.pico.ports import is_simulated
 from thermoflop.pico.settings import merge_settings
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
-from thermoflop.pico.wire import Hello, Sample, Settings, frame_fault
+from thermoflop.pico.wire import SIMULATED, Hello, Sample, Settings, frame_fault
 from thermoflop.runs.analysis.believed import disbelieve
 from thermoflop.runs.analysis.gaps import longest_step_s
 from thermoflop.runs.analysis.readings import KEPT, AllReadings
@@ -361,9 +361,13 @@ def simulated(run: dict[str, Any]) -> str:
 
 
 def _is_simulated(facts: Any) -> bool:
-    port = facts.get("port") if isinstance(facts, dict) else None
+    """By its port, or because it says so itself: behind TCP or a terminal only it can tell."""
+    port, board = (facts.get(key) if isinstance(facts, dict) else None for key in ("port", "board"))
     url = port.get("url") if isinstance(port, dict) else None
-    return isinstance(url, str) and is_simulated(url)
+    hello = board.get("hello") if isinstance(board, dict) else None
+    name = hello.get("board") if isinstance(hello, dict) else None
+    by_port = isinstance(url, str) and is_simulated(url)
+    return by_port or (isinstance(name, str) and name.endswith(SIMULATED))
 
 
 def _disbelieve(gpus: dict[int, dict[str, Column]], run: dict[str, Any]) -> dict[int, int]:
