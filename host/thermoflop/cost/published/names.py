@@ -130,7 +130,7 @@ def model_of(row: dict[str, Any]) -> Model:
 
 def _named(name: str) -> Model:
     """A model of the catalogue, whatever owner, tuning and format its name speaks of."""
-    from thermoflop.model.config.catalogue import canonical, names
+    from thermoflop.model.config.catalogue import names
     from thermoflop.model.load import load_model
 
     short = name.rsplit("/", 1)[-1].lower().replace(" ", "-")
@@ -138,6 +138,6 @@ def _named(name: str) -> Model:
     plain = [word for word in words if not word.startswith("v0.")]
     known = set(names())
     for candidate in (NAMES.get(short, short), "-".join(words), "-".join(plain)):
-        if canonical(candidate) in known:
-            return load_model(canonical(candidate))
+        if candidate in known:
+            return load_model(candidate)
     raise Skipped("shape unknown, and the model's name is not in the catalogue")
