@@ -48,5 +48,6 @@ def tower_hearing(stack: Stack, seconds: float) -> Stack:
         return pieces
     positions = max(1, ceil(seconds * FRAMES_PER_S / stack.grid.patch[0]))
     pooled = max(1, ceil(positions / stack.grid.merge))
-    longer: Stack = replace(stack, positions=positions, patches=positions, pooled=pooled)
+    near = None if stack.near is None else stack.near * positions // stack.positions
+    longer: Stack = replace(stack, positions=positions, patches=positions, pooled=pooled, near=near)
     return longer

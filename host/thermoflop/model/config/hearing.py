@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from thermoflop.base.record import replace
+from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.grid import Grid
-from thermoflop.model.architecture.parts import Convolution, Linear, Table, Vector
+from thermoflop.model.architecture.mixers import Attention
+from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table, Vector
 from thermoflop.model.config.blocks import biased_attention, biased_mlp, layer_norm
+from thermoflop.model.config.decoder import head_width
+from thermoflop.model.config.tower import sides
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,6 +79,8 @@ def _phi_front(config: Config) -> tuple[Placed, ...]:
     channels, hidden = config["nemo_conv_channels"], config["hidden_size"]
     where = ("patch_embed", "patch_embed")
     steps = config["time_reduction"].bit_length() - 1
+    if steps < 1:
+        raise InputError("time_reduction is 1 where 2 at least is expected")
     size, parts = config["input_size"], [Convolution("conv", *where, 1, channels, 9, bias=True)]
     for _ in range(steps - 1):
         parts.append(Convolution("depthwise", *where, 1, channels, 9, bias=True))
@@ -115,3 +121,54 @@ def _phi_layer(config: Config) -> Layer:
         kept=(Vector("gate bias", "other", 2 * outer),),
         others=tuple(Placed(part) for part in others if part is not norms[2]),
     )
+
+
+def gemma_stack(config: Config) -> Stack:
+    """Gemma 4's Conformer: two strided convolutions, and layers that attend within chunks."""
+    hidden, out = config["hidden_size"], config["output_proj_dims"]
+    key = "subsampling_conv_channels"
+    first, second = sides([128, 32] if config[key] is None else config[key], key)
+    where = ("conv_frontend", "conv_frontend")
+    # a quarter of the mel bins is left, in as many channels as the second convolution has
+    width = first // 4 * second
+    front = (
+        Placed(Convolution("conv1", *where, 1, first, 9), "token", 2 * 64),
+        Placed(Norm("conv1_norm", first, "layer"), "token", 2 * 64),
+        Placed(Convolution("conv2", *where, first, second, 9), "token", 32),
+        Placed(Norm("conv2_norm", second, "layer"), "token", 32),
+        Placed(Linear("input_proj", *where, width, hidden)),
+    )
+    tail = (Placed(Linear("output_proj", "projector", "projector", hidden, out, bias=True)),)
+    positions = 750  # 30 s: four mel frames a position
+    chunk = config["attention_chunk_size"]
+    seen = chunk + config["attention_context_left"] - 1 + config["attention_context_right"]
+    return Stack(
+        "audio", hidden, (Run(_gemma_layer(config), config["num_hidden_layers"]),), front, tail,
+        False, positions=positions, patches=positions, pooled=positions, near=positions * seen,
+        grid=Grid("fixed", (4, 1)),
+    )  # fmt: skip
+
+
+def _gemma_layer(config: Config) -> Layer:
+    """Half an MLP, attention with relative keys, a gated convolution, half an MLP."""
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    role, taps = "conv_frontend", config["conv_kernel_size"]
+    mlp = Mlp(hidden, 4 * hidden, False)
+    names = ("conv", "conv_inner", "out", "mlp_before", "mlp_after", "second_before")
+    others: tuple[Part, ...] = (
+        *(Norm(f"{name}_norm", hidden) for name in names),
+        *mlp.linears(),
+        Linear("linear_start", role, role, hidden, 2 * hidden),
+        Convolution("depthwise", role, role, 1, hidden, taps),
+        Linear("linear_end", role, role, hidden, hidden),
+    )
+    norms = [Norm(f"{name}_norm", hidden) for name in ("attention", "post_attention")]
+    norms.append(Norm("second_after_norm", hidden))
+    dim = head_width(hidden, heads)
+    # of the distances within a chunk, not of the sound
+    relative = Linear("relative_k_proj", "attn", "attn_proj", hidden, hidden)
+    return Layer(
+        "Conformer", hidden, tuple(norms[:1]), Attention(hidden, heads, heads, dim, near=True),
+        feed=mlp, kept=(*norms[1:], relative, Vector("per_dim_scale", "other", dim)),
+        others=tuple(Placed(part) for part in others),
+    )  # fmt: skip

@@ -12,6 +12,7 @@ from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Linear, Norm, Vector
 from thermoflop.model.config.blocks import layer_norm
+from thermoflop.model.config.tower import sides
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def lfm2(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
 
 def kimi(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
     """Kimi K2.5: a norm on each patch, neighbouring ones side by side through two matrices."""
-    height, width = tower["merge_kernel_size"] or (2, 2)
+    height, width = sides(tower["merge_kernel_size"] or 2, "merge_kernel_size")
     seen = stack.hidden * height * width
     norm = Placed(layer_norm("pre_norm", config["projection_hidden_size"]), "patch")
     both = pooled(linear("in_proj", seen, seen), linear("out_proj", seen, hidden))
@@ -254,3 +255,10 @@ def merged(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
     norm = Placed(layer_norm("pre_norm", stack.hidden), "patch")
     both = pooled(linear("linear_1", seen, seen), linear("linear_2", seen, hidden))
     return ending(stack, norm, *both, merge=merge)
+
+
+def embedded_sound(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Gemma 4: a norm without weights and one matrix, behind the tower's own."""
+    seen = tower["output_proj_dims"]
+    norm = Norm("embedding_pre_projection_norm", seen, weight=False)
+    return ending(stack, *pooled(norm, linear("embedding_projection", seen, hidden, False)))

@@ -44,7 +44,7 @@ MODULES = {
     "qwen_towers": "exaone4_5_vision glm4v_moe_vision glm4v_vision glm_ocr_vision"
     " qwen2_5_omni_vision_encoder qwen2_5_vl_vision qwen3_omni_moe_vision_encoder"
     " qwen2_vl_vision qwen3_5_vision qwen3_vl_vision",
-    "other_towers": "kimi_k3_vision mllama_vision_model phi4_multimodal_audio"
+    "other_towers": "gemma4_audio kimi_k3_vision mllama_vision_model phi4_multimodal_audio"
     " phi4_multimodal_vision qwen2_5_omni_audio_encoder qwen2_audio_encoder step3p5_vision"
     " voxtral_encoder",
     "wrapped": "exaone4_5_text glm4v_moe_text glm4v_text glm_ocr_text paddleocr_vl_text"

@@ -10,8 +10,8 @@ from thermoflop.model.architecture.parts import Convolution, Table, Vector
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families.towers import SPARE, VIT
-from thermoflop.model.config.family import anything, family, use
-from thermoflop.model.config.hearing import omni_stack, phi_stack, whisper_stack
+from thermoflop.model.config.family import anything, at_least_zero, family, indices, use
+from thermoflop.model.config.hearing import gemma_stack, omni_stack, phi_stack, whisper_stack
 from thermoflop.model.config.keys import Traits
 from thermoflop.model.config.tower import DEFAULTS as TOWER
 from thermoflop.model.config.tower import layer_runs, patch_grid, tower_front
@@ -103,12 +103,20 @@ family(
 )
 
 
+def _shapes(config: Config) -> int:
+    """Arrangements of tiles that the tower knows; eight where none are named."""
+    shapes = config["supported_aspect_ratios"]
+    if shapes is not None and not isinstance(shapes, list | tuple):
+        raise InputError(f"supported_aspect_ratios is {quote_value(shapes)}: expected a list")
+    return len(shapes) if shapes else 8
+
+
 def _mllama_stack(config: Config) -> Stack:
     """Llama 3.2's tower: all tiles of an image together, local layers, then gated global ones."""
     local = Traits(config, {**TOWER, **config.family.traits, "layers": config["num_hidden_layers"]})
     hidden, tiles = config["hidden_size"], config["max_num_tiles"]
     rows, columns = patch_grid(local)
-    places, shapes = rows * columns + 1, len(config["supported_aspect_ratios"] or range(8)) + 1
+    places, shapes = rows * columns + 1, _shapes(config) + 1
     (run,) = layer_runs(local)
     gates = (Vector("gates", "other", 2),)
     deep = Run(
@@ -230,4 +238,28 @@ family(
         "heads": "num_attention_heads",
     },
     ignored=(*SPARE, "intermediate_size", "ls_init_value", "layer_scale_init_value"),
+)
+family(
+    "gemma4_audio",
+    reader="tower",
+    keys={
+        "hidden_size": 1024,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 8,
+        "subsampling_conv_channels": indices(),
+        "conv_kernel_size": 5,
+        "attention_chunk_size": 12,
+        "attention_context_left": 13,
+        "attention_context_right": at_least_zero(0),
+        "output_proj_dims": 1536,
+    },
+    traits={"stack": gemma_stack},
+    ignored=(
+        *SPARE,
+        "residual_weight",
+        "attention_invalid_logits_value",
+        "attention_logit_cap",
+        "gradient_clipping",
+        "use_clipped_linears",
+    ),
 )

@@ -11,7 +11,8 @@ from thermoflop.model.architecture.parts import Vector
 from thermoflop.model.config import projectors
 from thermoflop.model.config.families import wrapped  # noqa: F401 - flat wrappers hold its keys
 from thermoflop.model.config.families.sections import ears_of, eyes_of, text_of, wrapper
-from thermoflop.model.config.family import Key, Section, mapping
+from thermoflop.model.config.family import Key, Section
+from thermoflop.model.config.tower import sides
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,17 +66,12 @@ def _anyres(config: Config) -> dict[str, Any]:
     steps = range(384, 2305, 384)
     own = [(tall, wide) for tall in steps for wide in steps] if one_vision else _PINPOINTS
     sizes = config.raw.get("image_grid_pinpoints") or own
-    pairs = [tuple(size) for size in sizes] if isinstance(sizes, list | tuple) else []
-    if not pairs or any(len(pair) != 2 or min(map(_pixels, pair)) < 1 for pair in pairs):
+    if not isinstance(sizes, list | tuple) or not sizes:
         raise InputError("image_grid_pinpoints is no list of heights and widths")
+    pairs = [sides(size, "image_grid_pinpoints") for size in sizes]
     most = str(config.raw.get("vision_aspect_ratio", "anyres_max_9")).rsplit("_", 1)[-1]
     limits = (int(most),) if one_vision and most.isdigit() else ()
     return {"rule": "pinpoints", "sizes": tuple(pairs), "limits": limits}
-
-
-def _pixels(side: object) -> int:
-    """A side in pixels, or 0 for what is none."""
-    return side if type(side) is int else 0
 
 
 def _rule(rule: str, *limits: int, **more: Any) -> dict[str, Any]:
@@ -235,7 +231,7 @@ wrapper(
     eyes_of("gemma4_vision", fixed=True, optional=True),
     projectors.embedder,
     tie=True,
-    keys={"audio_config": mapping()},
+    ears=(ears_of("gemma4_audio", fixed=True, optional=True), projectors.embedded_sound),
 )
 
 
