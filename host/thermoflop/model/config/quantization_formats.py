@@ -203,10 +203,10 @@ def _of_tensor(said: Block) -> Stored:
 
 
 def _modelopt(block: Block) -> Stored | None:
-    algorithm = block.get("quant_algo")
-    if algorithm in (None, "MIXED_PRECISION"):
+    named = block.get("quant_algo")
+    if named in (None, "MIXED_PRECISION"):
         return None
-    return algorithm(algorithm, block.get("group_size"))
+    return algorithm(named, block.get("group_size"))
 
 
 def algorithm(name: Any, size: Any = None) -> Stored:
