@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from kit import board_lines
 from kit.board_lines import seal
 from thermoflop.errors import UsageError
+from thermoflop.pico.lines import LineSplitter, Overlong
 from thermoflop.pico.wire import (
     Bad,
     Event,
     Hello,
-    LineSplitter,
     Log,
     Mults,
-    Overlong,
     Reply,
     Sample,
     Settings,

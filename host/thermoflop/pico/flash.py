@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 
 from thermoflop.errors import BoardError
 from thermoflop.pico.firmware import Firmware, FirmwareFile
+from thermoflop.pico.lines import LineSplitter
 from thermoflop.pico.mpremote import Mpremote, source_of
 from thermoflop.pico.ports import Target, is_simulated, open_port
-from thermoflop.pico.wire import Hello, LineSplitter, decode, encode_command, printable
+from thermoflop.pico.wire import Hello, decode, encode_command, printable
 
 OLDEST = (1, 22)  # from there on a write to USB says how many bytes it took
 WAIT_S = 20.0  # for the hello after a restart that first moves the files

@@ -14,20 +14,9 @@ from typing import Any
 
 from thermoflop.pico.clock import ClockFit, ClockFitter
 from thermoflop.pico.event_numbers import EventNumbers
+from thermoflop.pico.lines import LineSplitter, Overlong
 from thermoflop.pico.settings import merge_settings
-from thermoflop.pico.wire import (
-    Bad,
-    Event,
-    Hello,
-    LineSplitter,
-    Log,
-    Message,
-    Overlong,
-    Sample,
-    Settings,
-    Units,
-    decode,
-)
+from thermoflop.pico.wire import Bad, Event, Hello, Log, Message, Sample, Settings, Units, decode
 
 # Stale data is what a buffer kept: at most a few dozen lines. A longer row of lines that keep
 # advancing means that the tracker's idea of the boot was wrong (one corrupted line in 65,536 passes

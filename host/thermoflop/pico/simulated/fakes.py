@@ -393,10 +393,7 @@ class Os:
         self.rmdir = flash.rmdir
 
     def uname(self):
-        class Name:
-            machine = self._world.machine
-
-        return Name
+        return type("Name", (), {"machine": self._world.machine})
 
     def urandom(self, count):
         return bytes((self._world.random >> (8 * (count - 1 - i))) & 255 for i in range(count))

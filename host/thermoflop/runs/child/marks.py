@@ -15,8 +15,8 @@ from typing import Any
 
 from thermoflop.base.files import BINARY
 from thermoflop.errors import StorageError
+from thermoflop.pico.lines import LineSplitter, Overlong
 from thermoflop.pico.track import HostEvent
-from thermoflop.pico.wire import LineSplitter, Overlong
 
 MARKS = "marks.jsonl"
 MAX_MARK_BYTES = 4096  # PIPE_BUF on Linux: what several writers append stays whole

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from thermoflop.base.files import BINARY, open_plain
 from thermoflop.errors import InputError, StorageError
-from thermoflop.pico.wire import MAX_COMMAND_BYTES, LineSplitter
+from thermoflop.pico.lines import LineSplitter
+from thermoflop.pico.wire import MAX_COMMAND_BYTES
 from thermoflop.runs.folder.store import is_being_written
 
 CONTROL = "control.txt"

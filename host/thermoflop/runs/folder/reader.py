@@ -17,8 +17,9 @@ from typing import Any
 
 from thermoflop.base.files import open_plain, read_json
 from thermoflop.errors import InputError
+from thermoflop.pico.lines import LineSplitter, Overlong
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
-from thermoflop.pico.wire import Bad, LineSplitter, Overlong, decode
+from thermoflop.pico.wire import Bad, decode
 from thermoflop.runs.folder.records import FurtherLine, Record
 from thermoflop.runs.folder.store import FORMAT, RUN, SAMPLES
 from thermoflop.runs.gpu.sample import parse_gpu
