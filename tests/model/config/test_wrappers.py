@@ -32,8 +32,8 @@ def test_a_wrapper_has_as_many_parameters_as_its_class(drawn: dict[str, Any]) ->
 def test_every_wrapper_was_drawn() -> None:
     drawn = {entry["config"]["model_type"] for entry in DRAWN}
     named = {*MODULES["wrappers"].split(), *MODULES["more_wrappers"].split()}
-    # no class of transformers, and one whose text is held by records of its own
-    assert named - drawn <= {"kimi_k3", "lfm2_vl"}
+    # transformers 5.24 has no class of these that a configuration builds
+    assert named - drawn <= {"kimi_k3", "step3p7"}
 
 
 def test_the_text_of_a_wrapper_is_counted_as_its_family_alone() -> None:
