@@ -112,6 +112,7 @@ WITHOUT: dict[str, Any] = {
     "sliding_window": lambda config: (
         _no_window(config)
         or config["sliding_window"] > PROBE
+        or config.get("sliding_window_size") is not None  # MiMo's, which wins
         or "sliding_attention" not in config.get("layer_types", ["sliding_attention"])
         or config.get("max_window_layers", 0) >= config.get("num_hidden_layers", 24)
         or "no_rope_layer_interval" in config
@@ -174,6 +175,12 @@ WITHOUT: dict[str, Any] = {
         or _half(config)
     ),
     "encoder_ffn_dim": lambda config: _half(config),
+    "num_mel_bins": lambda config: _half(config),
+    # absent and below 1 are the same; lists of one value a layer may be longer than the layers
+    "max_relative_positions": lambda config: config["max_relative_positions"] < 1,
+    "hybrid_layer_pattern": lambda config: True,
+    "moe_topk": lambda config: isinstance(config["moe_topk"], list),
+    "decoder_vocab_size": lambda config: config.get("share_encoder_decoder_embeddings", True),
     "num_decoder_layers": lambda config: _half(config),
     "encoder_attention_heads": lambda config: True,  # half a model, or as wide as before
     "decoder_attention_heads": lambda config: True,
