@@ -193,9 +193,9 @@ WITHOUT: dict[str, Any] = {
     "pooler_output_size": lambda config: True,
     "projection_dim": lambda config: config.get("model_type") == "clip_text_model",
     "vision_feature_layer": lambda config: True,  # one layer or another: all of them run
-    # NemotronHForCausalLM never ties
+    # the class never ties, or always
     "tie_word_embeddings": lambda config: (
-        config.get("model_type") == "nemotron_h"
+        config.get("model_type") in ("nemotron_h", "mt5", "umt5", "longt5")
         or "text_config" in config  # which may tie by itself
         or any(
             not str(name).endswith(
