@@ -103,7 +103,9 @@ family(
         "num_heads": 6,
         "feed_forward_proj": "gated-gelu",
     },
+    drop=("tie_word_embeddings",),
     traits={"tied": True},  # MT5Config forces it: published files say false, and are tied
+    ignored=("tie_word_embeddings",),
 )
 family("umt5", "mt5", keys={"num_decoder_layers": maybe(8)}, traits={"every_layer": True})
 
@@ -123,8 +125,9 @@ family(
     "longt5",
     "t5",
     keys={"encoder_attention_type": "local"},
+    drop=("tie_word_embeddings",),
     traits={"tied": True, "summaries": _summarizes},
-    ignored=("local_radius", "global_block_size"),
+    ignored=("tie_word_embeddings", "local_radius", "global_block_size"),
 )
 
 
