@@ -133,15 +133,22 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.runs.record.session import record_command
 
     outcome = record_command(plan(args), _notify)
+    # run.json has the exit code by now: what goes wrong from here on costs neither
+    try:
+        _tell(args, outcome)
+    except KeyboardInterrupt:
+        _notify(f"interrupted; thermoflop report {outcome.folder} makes the page")
+    return outcome.exit_code
+
+
+def _tell(args: argparse.Namespace, outcome: Outcome) -> None:
     if args.json:
         print(json_text({"folder": str(outcome.folder), **outcome.run}), flush=True)
     _print_outcome(outcome)
-    # run.json has the exit code by now: what goes wrong from here on costs neither
     if not args.no_report:
         _try("report", _write_page, outcome)
     if args.model is not None:
         _try("word on the predictions", _print_predicted, outcome)
-    return outcome.exit_code
 
 
 def _try(what: str, make: Callable[[Outcome], None], outcome: Outcome) -> None:
@@ -149,8 +156,6 @@ def _try(what: str, make: Callable[[Outcome], None], outcome: Outcome) -> None:
 
     try:
         make(outcome)
-    except KeyboardInterrupt:
-        _notify(f"no {what}: interrupted; thermoflop report {outcome.folder} makes it")
     except ThermoflopError as error:
         _notify(f"no {what}: {error}")
     except Exception as error:
