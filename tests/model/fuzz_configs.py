@@ -161,6 +161,7 @@ WITHOUT: dict[str, Any] = {
     "num_hidden_layers": lambda config: "hybrid_override_pattern" in config,
     "n_groups": lambda config: config.get("hybrid_override_pattern", "")[:1] == "-",
     "expand": lambda config: config.get("model_type") == "nemotron_h",
+    "mamba_expand": lambda config: config.get("mamba_d_ssm") is not None,  # which wins
     "time_step_rank": lambda config: True,
     # a list of layers may say already which of them choose keys, or go on beyond the last
     "compress_ratios": lambda config: True,
