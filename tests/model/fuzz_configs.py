@@ -160,7 +160,13 @@ WITHOUT: dict[str, Any] = {
     "_remove_final_layer_norm": lambda config: not config.get("do_layer_norm_before", True),
     "num_hidden_layers": lambda config: "hybrid_override_pattern" in config,
     "n_groups": lambda config: config.get("hybrid_override_pattern", "")[:1] == "-",
-    "expand": lambda config: config.get("model_type") == "nemotron_h",
+    "expand": lambda config: (
+        config.get("model_type") == "nemotron_h"
+        or config.get("intermediate_size") is not None  # which wins
+    ),
+    "moe_layer_end_index": lambda config: (
+        config["moe_layer_end_index"] >= config.get("num_hidden_layers", 28) - 1
+    ),
     "mamba_expand": lambda config: config.get("mamba_d_ssm") is not None,  # which wins
     "time_step_rank": lambda config: True,
     # a list of layers may say already which of them choose keys, or go on beyond the last

@@ -96,7 +96,6 @@ family(
         "tie_word_embeddings": True,
     },
     traits={
-        "head_dim": None,
         "inner": lambda config: config["intermediate_size"] // 2,
         "activation": use("hidden_activation"),
         "q_bias": use("attention_bias"),
@@ -106,11 +105,10 @@ family(
         "mixers": _griffin,
         "window": use("attention_window_size"),
     },
-    drop=("mlp_bias", "head_dim", "hidden_act"),
+    drop=("mlp_bias", "hidden_act"),
     aliases={"sliding_window": "attention_window_size"},
     ignored=(
         "_block_types",
-        "head_dim",
         "layer_types",
         "layers_block_type",
     ),
