@@ -165,7 +165,7 @@ family(
         "embed_norm": False,
         "final_norm": True,
         "transform": False,
-        "bias_group": None,
+        "bias_group": lambda config: "lm_head" if config["mlp_bias"] else None,
         "pooler": (),
         "classifier": lambda config: (
             "tokens" if config["classifier_pooling"] == "late" else "dense"
