@@ -6,9 +6,10 @@ thermoflop.cost.calibrate`` fitted to six rows, and one of a made-up machine in 
 ``calibrate`` writes. Names of the machine and its paths were taken out. ``expected.json`` holds
 what that code printed, by the command that was typed in the folder; of ``runs show --json``,
 without what ``run.json`` says. Floats may differ by 1e-5: that code took the step beside the exact
-middle of a generation for its energy. A clock's error may differ by 0.1 ms: a board's time stamp
-counts once the next one confirms it, which the last one never is. And what was simulated is said
-to be beside each figure.
+middle of a generation for its energy. A device has the memory that its driver reports, where that
+code took 80e9 bytes: capacity and the 2 % of it in reserve were changed by hand. A clock's error
+may differ by 0.1 ms: a board's time stamp counts once the next one confirms it, which the last one
+never is. And what was simulated is said to be beside each figure.
 """
 
 from __future__ import annotations

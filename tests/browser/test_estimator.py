@@ -250,7 +250,7 @@ def test_the_link_is_copied(page: Page, site: Site) -> None:
 def test_the_pictures_show_the_roof_its_operators_and_the_capacity(page: Page) -> None:
     page.goto(SERVED)
     page.locator(".chart-roof svg text", has_text="FLOP/byte").wait_for()
-    assert page.locator(".chart-memory svg text", has_text="the device has, 80 GB").count() == 1
+    assert page.locator(".chart-memory svg text", has_text="the device has, 85.5 GB").count() == 1
     assert page.locator(".chart-batches svg text", has_text="tokens/s").count() >= 1
     assert page.locator(".chart-roof svg path").count() > 10
 

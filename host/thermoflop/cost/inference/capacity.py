@@ -50,7 +50,7 @@ class Fit:
 
     Example:
         >>> import thermoflop as tf
-        >>> f = tf.fit("llama-3-70b", "h100")  # 141 GB of weights, 80 GB of memory
+        >>> f = tf.fit("llama-3-70b", "h100")  # 141 GB of weights, 85.5 GB of memory
         >>> f.fits, f.largest_batch, f.fewest_devices, f.fewest_plan.label
         (False, 0, 2, 'tp=2')
     """

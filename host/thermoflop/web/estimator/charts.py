@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.units import digits
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -88,7 +90,7 @@ def memory_options(data: Mapping[str, Any]) -> dict[str, Any]:
         "data": [{"xAxis": capacity}],
     }
     whole = sum(size for _, size in data["parts"])
-    axis_name = f"GB; the line: what the device has, {capacity:g} GB"
+    axis_name = f"GB; the line: what the device has, {digits(capacity)} GB"
     most = 1.08 * max(whole, data["capacity_gb"])
     return {
         **_base(),
