@@ -24,8 +24,8 @@ def __getattr__(name): return block
 """
 CHILD = """
 import sys, time
-print("up", flush=True)
 try:
+    print("up", flush=True)
     time.sleep(3600)
 except KeyboardInterrupt:
     print("phase=end", flush=True)
@@ -52,7 +52,7 @@ def test_ctrl_c_ends_the_command_while_nvml_hangs(tmp_path: Path, init: str) -> 
         out, err = recorder.communicate(timeout=20)  # NVML would take an hour
     finally:
         recorder.kill()
-    assert recorder.returncode == 9, err
+    assert recorder.returncode == 9, err.decode()
     (folder,) = (tmp_path / "runs").iterdir()
     assert (folder / "child.log").read_bytes() == b"up\nphase=end\n" == b"up\n" + out
     run = read_run(folder)
