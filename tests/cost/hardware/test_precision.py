@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import thermoflop as tf
 from kit.made_up import HEAD_MATRIX, LAYERS, MATRICES, NORMS, WIDTH, decoder
-from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.hardware.precision import choose_precision, precision_names
 
 # Bits of an element in a layer's matrix, with its share of the scales and zeros of its group.
 BITS = {
@@ -56,3 +56,9 @@ def test_a_format_computes_in_the_unit_that_takes_it(name, activation_bytes, com
 def test_the_cache_has_a_format_of_its_own(name, size):
     """int4: a 16-bit scale for 64 elements."""
     assert choose_precision("bf16", name).kv_bytes == size
+
+
+@pytest.mark.parametrize("name", precision_names())
+def test_activations_are_16_bits_wide_but_in_single_precision(name):
+    """Whatever the weights are kept in: kernels take and give 16-bit rows (32 in fp32 and tf32)."""
+    assert choose_precision(name).activation_bytes == (4 if name in ("fp32", "tf32") else 2)
