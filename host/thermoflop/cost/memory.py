@@ -14,7 +14,7 @@ from thermoflop.base.record import plain, record
 from thermoflop.base.sheet import Figure, column, figure, figures_of
 from thermoflop.base.units import gigabytes
 from thermoflop.cost.work.network import replicated_latent
-from thermoflop.model.architecture.cache import cache_elements, state_elements
+from thermoflop.model.architecture.cache import cache_elements, states_kept
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.parts import Convolution, Linear
 
@@ -180,20 +180,6 @@ def kv_bytes(share: Share, tokens: Number, batch: Number, page: int | None = Non
     cached = cache_elements(description, tokens, 0, page) * share.precision.kv_bytes
     on_stage = stage_share(layers_of(description), plan.pp)
     return (cached + STATE_BYTES * states_kept(description)) * batch * on_stage / plan.cp
-
-
-def states_kept(description: Description) -> Number:
-    """Elements of recurrent states that an engine keeps for a sequence.
-
-    A convolution of four taps needs three positions from before; transformers keeps all four.
-    """
-    windows: Number = 0
-    for stack in description.stacks:
-        for run in stack.runs:
-            convolution = getattr(run.layer.mixer, "convolution", None)
-            if convolution is not None:
-                windows = windows + run.times * convolution().outputs
-    return state_elements(description) - windows
 
 
 def copies_of_cache(share: Share) -> float:

@@ -13,7 +13,6 @@ from thermoflop.cost.memory import (
     stage_share,
 )
 from thermoflop.cost.training.activations import form_of, generalized_layer_bytes
-from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.states import recipe_of, state_bytes
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import UsageError

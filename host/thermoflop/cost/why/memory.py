@@ -15,10 +15,9 @@ from thermoflop.cost.memory import (
     layers_of,
     part_bytes,
     stage_share,
-    states_kept,
 )
 from thermoflop.errors import UsageError
-from thermoflop.model.architecture.cache import cache_elements
+from thermoflop.model.architecture.cache import cache_elements, states_kept
 
 if TYPE_CHECKING:
     from thermoflop.cost.inference.capacity import Fit

@@ -121,3 +121,16 @@ def state_elements(description: Description) -> Number:
         if not isinstance(mixer, Attention | LatentAttention | SideBySide):
             total = total + times * mixer.state_elements
     return total
+
+
+def states_kept(description: Description) -> Number:
+    """Elements of recurrent states that an engine keeps for a sequence.
+
+    A convolution of four taps needs three positions from before; transformers keeps all four.
+    """
+    spare: Number = 0
+    for times, mixer in _attending(description):
+        convolution = getattr(mixer, "convolution", lambda: None)()
+        if convolution is not None:
+            spare = spare + times * convolution.outputs
+    return state_elements(description) - spare
