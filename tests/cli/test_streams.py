@@ -91,3 +91,24 @@ def test_reading_a_long_run_is_told_on_a_terminal_and_nowhere_else(
     with streams.reading([tmp_path]):
         assert "reading 20 MB" in capsys.readouterr().err
     assert capsys.readouterr().err == "\r\x1b[K"
+
+
+def test_what_takes_over_a_second_says_on_a_terminal_how_long_it_will_take() -> None:
+    """Standard error is a terminal: a share and the time left; the result itself is untouched."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "thermoflop", "validate", "counts"],
+            env={**os.environ, "PYTHONPATH": str(ROOT / "host"), "TERM": "xterm"},
+            stderr=theirs, stdout=subprocess.PIPE, timeout=120, check=False,
+        )  # fmt: skip
+        shown = os.read(ours, 65536).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 0
+    assert " %  " in shown
+    assert " left  counting" in shown
+    assert b"left" not in done.stdout

@@ -121,6 +121,7 @@ def main(argv: list[str] | None = None) -> int:
     Raises:
         SystemExit: by argparse, for ``--help``, ``--version`` and options that make no sense.
     """
+    from thermoflop.base.progress import shown_on
     from thermoflop.cli import streams
 
     streams.prepare()
@@ -131,7 +132,8 @@ def main(argv: list[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        code = int(args.run(args))
+        with shown_on(sys.stderr, streams.is_dumb()):
+            code = int(args.run(args))
         sys.stdout.flush()
         return code
     except ThermoflopError as error:

@@ -43,16 +43,19 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{args.out} is where a profile of rows would go: expected --rows FILE")
     from thermoflop.bench.backends import open_backend
     from thermoflop.bench.calibrate.run import calibrate, check_name
-    from thermoflop.bench.calibrate.text import Progress, profile_text
+    from thermoflop.bench.calibrate.text import profile_text
     from thermoflop.bench.check import check
 
     check_name(args.name)
     backend = open_backend(args.backend or "numpy", args.device or "cpu", args.dtype or "fp32")
     check(backend)
-    with Progress(sys.stderr) as progress:
-        profile = calibrate(args.name, backend, args.quick, progress.say, progress.at)
+    profile = calibrate(args.name, backend, args.quick, _say)
     print_result(args, lambda: profile, lambda: profile_text(profile))
     return 0
+
+
+def _say(text: str) -> None:
+    print(f"thermoflop calibrate: {text}", file=sys.stderr, flush=True)
 
 
 def _fit_rows(args: argparse.Namespace) -> int:

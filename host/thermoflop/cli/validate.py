@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 
 from thermoflop.cli.arguments import add_shared
 from thermoflop.errors import printable
@@ -51,8 +50,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         from thermoflop.cost.validate.times import validate_times
 
-        if sys.stderr.isatty():
-            print("half a minute or more: each model is left out of a fit in turn", file=sys.stderr)
         result = validate_times(args.files)
         failed = bool(result.violations)
     print(result.json_text() if args.json else printable(result.text(each=args.each)))

@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 
 from thermoflop.base.files import load_json, read_bytes
+from thermoflop.base.progress import tracked
 from thermoflop.base.record import record
 from thermoflop.errors import InputError, ThermoflopError
 from thermoflop.model.load import read_model
@@ -299,7 +300,7 @@ def validate_counts(files: Sequence[str] = ()) -> Report:
     comparisons: list[Comparison] = []
     seen: dict[str, int] = {}
     for path in (PUBLISHED, *files):
-        for entry in read_records(path):
+        for entry in tracked(read_records(path), "counting"):
             name = str(entry.get("name", "?")) if isinstance(entry, dict) else "?"
             seen[name] = seen.get(name, 0) + 1
             unique = name if seen[name] == 1 else f"{name} #{seen[name]}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from math import exp, log
 from pathlib import Path
@@ -18,7 +17,6 @@ from thermoflop.bench.calibrate import run as calibrating
 from thermoflop.bench.calibrate.busy import Others, Patience
 from thermoflop.bench.calibrate.fit import LEAST_DEVIATION, agreed, spread, tables
 from thermoflop.bench.calibrate.grid import CPU, GPU, QUICK, Grid, Node, nodes
-from thermoflop.bench.calibrate.text import Progress
 from thermoflop.bench.kernels import kernel
 from thermoflop.bench.measure import Case
 from thermoflop.bench.numpy_backend import NumpyBackend
@@ -180,24 +178,6 @@ def test_a_deviation_too_small_to_be_true_is_not_believed() -> None:
     low, high, _ = spread([1.0] * 8)
     assert log(high) > LEAST_DEVIATION
     assert low * high == pytest.approx(1.0)
-
-
-def test_progress_is_one_line_on_a_terminal_and_silent_in_a_pipe() -> None:
-    """Written over, and cleared at the end."""
-
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    screen, pipe = Terminal(), io.StringIO()
-    for stream in (screen, pipe):
-        with Progress(stream) as progress:
-            progress.at(0, 3, "products")
-            progress.at(1, 3, "norms")
-            progress.say("done")
-    assert screen.getvalue().count("\n") == 1
-    assert "norms (2 of 3)" in screen.getvalue()
-    assert pipe.getvalue() == "thermoflop calibrate: done\n"
 
 
 def test_what_others_took_is_a_share_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.progress import part, say, tracked
 from thermoflop.bench.backend import times
 from thermoflop.bench.calibrate.busy import Others, Patience
 from thermoflop.bench.calibrate.fit import agreed, scale_of, spread, tables
@@ -81,25 +82,26 @@ HELD_OUT_GPU: tuple[tuple[str, dict[str, Any], tuple[Case, ...]], ...] = (
 def calibrate(
     name: str, backend: Backend, quick: bool = False,
     notify: Callable[[str], None] = lambda _: None,
-    progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> dict[str, Any]:  # fmt: skip
     """Measure, fit, and keep the profile ``name``; its JSON object.
 
-    ``progress`` gets what is done, how much there is, and a word. UsageError for a name that
-    belongs to an engine or a device; StorageError where it cannot be written.
+    UsageError for a name that belongs to an engine or a device; StorageError where it cannot be
+    written.
     """
     check_name(name)
     started_s, others = time.monotonic(), Others()
     pool = open_pool(backend)
     precision = choose_precision(backend.dtype)
-    progress(0, 1, "best rates")
+    say(0, 1, "best rates")
     best = find_best(backend, pool)
     grid = GPU if backend.device != "cpu" else QUICK if quick else CPU
     meter = _Meter(backend, pool, best, QUICK_S if quick else LEAST_S)
-    measured, fixed = _measured(grid, meter, backend, precision, quick, progress)
+    with part(0.0, 0.7):
+        measured, fixed = _measured(grid, meter, backend, precision, quick)
     best = meter.best
     raw = _raw(name, backend, best, measured, fixed, quick)
-    checks = _held_out(raw, backend, pool, best, quick, progress)
+    with part(0.7, 1.0):
+        checks = _held_out(raw, backend, pool, best, quick)
     _set_spread(raw, *checks)
     made = raw["made"]
     made["measured_s"] = round(time.monotonic() - started_s, 1)
@@ -157,20 +159,22 @@ class _Meter:
 
 
 def _measured(
-    grid: Grid, meter: _Meter, backend: Backend, precision: Precision, quick: bool,
-    progress: Callable[[int, int, str], None],
+    grid: Grid, meter: _Meter, backend: Backend, precision: Precision, quick: bool
 ) -> tuple[list[tuple[Node, float]], dict[str, float]]:  # fmt: skip
     """Every node twice, the second time after all others: what disturbs one does not the other."""
     fixed = {key: [meter.seconds([work])] for key, work in fixed_works(precision).items()}
     grid_nodes = list(nodes(grid, backend, precision, quick))
-    first = []
-    for index, node in enumerate(grid_nodes):
-        progress(index, 2 * len(grid_nodes), node.key)
-        first.append(meter.seconds(node.works))
+    with part(0.0, 0.5):
+        first = [
+            meter.seconds(node.works)
+            for node in tracked(grid_nodes, "measuring", lambda node: node.key)
+        ]
     measured = []
-    for index, (node, once_s) in enumerate(zip(grid_nodes, first, strict=True), len(grid_nodes)):
-        progress(index, 2 * len(grid_nodes), node.key)
-        if once_s > 0:
+    pairs = list(zip(grid_nodes, first, strict=True))
+    with part(0.5, 1.0):
+        for node, once_s in tracked(pairs, "measuring again", lambda pair: pair[0].key):
+            if once_s == 0:
+                continue
             again_s = meter.seconds(node.works)
             measured.append((node, agreed(once_s, again_s, partial(meter.seconds, node.works))))
     for key, work in fixed_works(precision).items():
@@ -215,8 +219,7 @@ def _raw(
 
 
 def _held_out(
-    raw: dict[str, Any], backend: Backend, pool: Pool, best: Best, quick: bool,
-    progress: Callable[[int, int, str], None],
+    raw: dict[str, Any], backend: Backend, pool: Pool, best: Best, quick: bool
 ) -> tuple[list[float], dict[str, list[float]]]:  # fmt: skip
     """Measured over expected, of operators and steps of decoders that the tables do not hold."""
     profile = profile_of(machine_profile_from(json.loads(json.dumps(raw)), raw["name"]))
@@ -225,10 +228,10 @@ def _held_out(
     steps: dict[str, list[float]] = {phase: [] for phase in PHASES}
     entries = HELD_OUT if backend.device == "cpu" else HELD_OUT_GPU
     turns = [(entry, turn) for turn in range(1 if quick else 2) for entry in entries]
-    for index, ((name, config, cases), turn) in enumerate(turns):
+    for entry, turn in tracked(turns, "held-out decoder", lambda one: one[0][0]):
+        _, config, cases = entry
         model = load_model(config)
         for case in cases[:1] if quick else cases:
-            progress(index, len(turns), f"held-out decoder {name}")
             bench = Bench(case, model, backend, pool, best, profile)
             if not turn and case is cases[0]:
                 for phase in PHASES:

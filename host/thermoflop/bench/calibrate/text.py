@@ -1,49 +1,10 @@
-"""A calibration for people: how far it is, and what it found."""
+"""A calibration for people: what it found."""
 
 from __future__ import annotations
 
-import contextlib
-from typing import Any, Self, TextIO
+from typing import Any
 
 from thermoflop.base.units import scaled, seconds, wrapped
-
-
-class Progress:
-    """One line on a terminal that is written over; nothing in a pipe but sentences."""
-
-    def __init__(self, stream: TextIO) -> None:
-        """Write to ``stream``."""
-        self._stream = stream
-        self._live = stream.isatty()
-        self._shown = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._clear()
-
-    def at(self, done: int, count: int, word: str) -> None:
-        """``done`` of ``count`` of one stage."""
-        if not self._live:
-            return
-        text = f"calibrating: {word} ({done + 1} of {count})"[:79]
-        with contextlib.suppress(OSError):
-            self._stream.write("\r" + text.ljust(self._shown))
-            self._stream.flush()
-        self._shown = len(text)
-
-    def say(self, text: str) -> None:
-        """A sentence on a line of its own."""
-        self._clear()
-        print(f"thermoflop calibrate: {text}", file=self._stream, flush=True)
-
-    def _clear(self) -> None:
-        if self._live and self._shown:
-            with contextlib.suppress(OSError):
-                self._stream.write("\r" + " " * self._shown + "\r")
-                self._stream.flush()
-            self._shown = 0
 
 
 def profile_text(raw: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from thermoflop.base.progress import tracked
 from thermoflop.base.record import record
 from thermoflop.cost.catalogue.profiles import Profile, Spread, group_names
 from thermoflop.cost.fitting.regression import Regression, fit, fits_without, start
@@ -144,9 +145,9 @@ def hold_out(measured: Measured, by: str = "model") -> HeldOut:
     spans: dict[int, Span] = {}
     group = np.zeros(len(measured.measured), dtype=np.int64)
     number = 0
-    for engine in sorted(set(measured.engine)):
-        folds = folds_of(measured, engine, by)
-        for fold in folds:
+    parts = [(engine, folds_of(measured, engine, by)) for engine in sorted(set(measured.engine))]
+    for engine, folds in tracked(parts, "holding out", lambda each: each[0]):
+        for fold in tracked(folds, f"holding out models of {engine}"):
             profile = _profile_without(measured, engine, fold, folds)
             for row in fold:
                 spans[int(row)] = measured.measured[row].predicted(profile)

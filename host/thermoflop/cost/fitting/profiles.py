@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thermoflop.base.files import write_text
+from thermoflop.base.progress import tracked
 from thermoflop.base.record import replace
 from thermoflop.cost import data
 from thermoflop.cost.fitting.crossval import LEAST_ROWS as LEAST_OF_A_PHASE
@@ -145,7 +146,8 @@ def profile_from_rows(raw_rows: list[dict[str, Any]], name: str) -> dict[str, An
     places = np.arange(len(mine))
     residuals = np.zeros(len(measured.measured))
     group = np.zeros(len(measured.measured), dtype=np.int64)
-    for number, fold in enumerate(folds_of(measured, name)):
+    folds = list(enumerate(folds_of(measured, name)))
+    for number, fold in tracked(folds, "holding out group", lambda each: str(each[0] + 1)):
         group[fold] = number
         rest = np.setdiff1d(places, fold)
         without = measured.fitted(name, rest) if len(rest) else measured.pooled(name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.progress import tracked
 from thermoflop.base.record import record
 from thermoflop.base.units import table
 from thermoflop.cost.catalogue.devices import find_device
@@ -240,5 +241,5 @@ def _carried() -> list[dict[str, Any]]:
 def validate_memory(files: Sequence[str] = ()) -> MemoryReport:
     """The carried rows, or those of files."""
     raw_rows = [raw for path in files for raw in read_rows(path)] if files else _carried()
-    rows, skipped = rows_of(raw_rows, memory_row)
+    rows, skipped = rows_of(tracked(raw_rows, "comparing memory"), memory_row)
     return MemoryReport(len(raw_rows), tuple(rows), tuple(skipped))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.progress import part
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import find_profile, profiles, training_profiles
 from thermoflop.cost.data import published
@@ -40,8 +41,10 @@ def validate_times(files: Sequence[str] = ()) -> TimesReport:
 
     A row of a file that is one of the carried ones gets its held-out prediction.
     """
-    serving = _report("times", serving_row, files, lambda raw: not is_training(raw))
-    return serving.joined(validate_training(files))
+    with part(0.0, 0.8):
+        serving = _report("times", serving_row, files, lambda raw: not is_training(raw))
+    with part(0.8, 1.0):
+        return serving.joined(validate_training(files))
 
 
 def validate_training(files: Sequence[str] = ()) -> TimesReport:

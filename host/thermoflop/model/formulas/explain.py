@@ -6,6 +6,7 @@ Nothing here is a formula. The builder that counts with whole numbers is given s
 
 from __future__ import annotations
 
+from thermoflop.base.progress import tracked
 from thermoflop.base.record import record
 from thermoflop.model.architecture import cache, parameters
 from thermoflop.model.formulas.symbolic import MEANINGS, Symbolic, require_sympy, symbolize
@@ -76,11 +77,12 @@ def explain(
     length = model.default_tokens if tokens is None else tokens
     values = {**symbolic.values, letters["b"]: batch, letters["s"]: length, letters["t"]: length}
     values[letters["S"]] = length
-    formulas = (
-        *_parameter_formulas(symbolic),
-        *_flop_formulas(model, symbolic, letters, mla),
-        *_cache_formulas(model, symbolic, letters["t"]),
-    )
+    kinds = [
+        _parameter_formulas(symbolic),
+        _flop_formulas(model, symbolic, letters, mla),
+        _cache_formulas(model, symbolic, letters["t"]),
+    ]
+    formulas = tuple(formula for kind in tracked(kinds, "deriving") for formula in kind)
     return Explanation(model.name, formulas, values)
 
 
