@@ -28,6 +28,8 @@ class Engine:
     kernel, and experts are chosen by a chain of small ones.
     ``regrows``: the cache is copied at each step, and repeated for every query head.
     ``dequantizes``: from this many rows on narrow weights are first written out in 16 bits.
+    ``reads``: how a full server reads prompts: in ``chunks`` that join the steps of those who
+    decode, of at most ``budget`` tokens together, or in ``passes`` of their own between them.
     """
 
     name: str
@@ -42,6 +44,8 @@ class Engine:
     merges: bool = False
     regrows: bool = False
     dequantizes: int | None = None
+    reads: str = "passes"
+    budget: int = 8192
 
 
 # An operator of a Python module dispatches several kernels through the interpreter: tens of
@@ -56,9 +60,9 @@ ENGINES = (
            "fastertransformer 5.x pytorch"), "heads"),
     Engine("fastertransformer", ("fastertransformer", "triton/fastertransformer"), "heads"),
     Engine("tensorrt-llm", ("tensorrt-llm", "tensorrt", "nvidia nim"), "heads", graphs=True,
-           merges=True),
+           merges=True, reads="chunks"),
     Engine("vllm", ("vllm",), "heads", graphs=True, host=PYTHON,
-           merges=True),
+           merges=True, reads="chunks"),
     Engine("sglang", ("sglang",), "heads", graphs=True, host=PYTHON,
            merges=True),
     Engine("transformers", ("transformers", "hf transformers", "huggingface", "hf accelerate",

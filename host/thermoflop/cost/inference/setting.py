@@ -10,6 +10,7 @@ from thermoflop.cost.engines.overheads import apply_engine
 from thermoflop.cost.roofline.bound import limits_of
 from thermoflop.cost.roofline.rates import fastest_peak, rates_of
 from thermoflop.cost.roofline.span import Span
+from thermoflop.cost.work.mixed import Mixed, merged
 from thermoflop.cost.work.share import Share
 from thermoflop.cost.work.steps import decode_step, prefill_step, prompt_steps
 from thermoflop.cost.work.work import window_ends
@@ -101,8 +102,10 @@ class Setting:
         """The step that checks ``new`` drafted tokens: logits at every one of them."""
         return prefill_step(new, batch, cached, "all")
 
-    def works(self, step: Step) -> list[Work]:
+    def works(self, step: Step | Mixed) -> list[Work]:
         """The operators of a step as the engine runs them: see ``engines.overheads``."""
+        if isinstance(step, Mixed):
+            return merged(self.works(step.decode), self.works(step.chunk))
         engine = self.profile.engine
         if engine.unfused:
             step = replace(step, kernels="eager")
@@ -124,10 +127,13 @@ class Setting:
         """Seconds expected of steps, each as often as it runs; decode steps as recorded graphs."""
         total: Number = 0.0
         for weight, step in steps:
-            recorded = self.rates.graphs and step.encode is False
-            seconds = self.rates.step_s(self.works(step), step.batch, recorded=recorded)
-            total = total + weight * seconds
+            total = total + weight * self.step_s(step)
         return total
+
+    def step_s(self, step: Step | Mixed) -> Number:
+        """Seconds expected of one step; one that decodes runs as a recorded graph."""
+        recorded = self.rates.graphs and step.encode is False
+        return self.rates.step_s(self.works(step), step.batch, recorded=recorded)
 
     def spread(self, phase: str) -> Spread:
         """The interval of a phase."""

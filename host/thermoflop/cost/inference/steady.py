@@ -1,0 +1,94 @@
+"""What a step of a full server is made of: sequences that decode, and the prompts of others.
+
+With ``sequences`` in flight that each read ``prompt`` tokens and write ``generate`` of them, a step
+finishes y = sequences / generate of them, and as many prompts have to be read. Engines read them
+
+* in chunks: a step takes up to ``budget`` tokens, those of the sequences that decode among them;
+  one step in so many carries a chunk, and reads each matrix once for both. A step's mean time is
+  tD + f (tM - tD) + y prompt_s, with tD the time of a step that only decodes, tM that of one that
+  carries a chunk of T tokens, f = sequences * prompt / generate / T;
+* in passes of their own between the steps: tD + y (tP + prompt_s), with tP that of the prompt.
+
+Prompts come whole: a share of a prompt in every step would hide behind the weights that decoding
+reads anyway, which measured servers do not show.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.number import maximum, minimum
+from thermoflop.cost.roofline.bound import Sums, bound_s, sums_of
+from thermoflop.cost.work.mixed import Mixed
+from thermoflop.cost.work.steps import decode_step, prefill_step
+
+if TYPE_CHECKING:
+    from thermoflop.base.number import Number
+    from thermoflop.cost.engines.engine import Engine
+    from thermoflop.cost.inference.setting import Setting
+    from thermoflop.model.operators.step import Step
+
+    AnyStep = Step | Mixed
+
+
+def chunk_of(prompt: Number, cached: Number, tokens: Number) -> Step:
+    """The step that reads ``tokens`` of prompts: whole ones, or a part from the middle of one."""
+    count = maximum(tokens / prompt, 1.0)
+    left = maximum(prompt - tokens, 0.0) / 2
+    return prefill_step(minimum(tokens, prompt), count, cached + left)
+
+
+def steady_steps(
+    engine: Engine, sequences: Number, prompt: Number, generate: Number, context: Number,
+    cached: Number = 0,
+) -> list[tuple[Number, AnyStep]]:  # fmt: skip
+    """The steps that a mean step of a full server is made of, each with its share.
+
+    Args:
+        engine: whose way of reading prompts.
+        sequences: sequences that decode, on one replica.
+        prompt: tokens of each prompt that have to be read, those in ``cached`` not among them.
+        generate: tokens that each sequence is given.
+        context: cached tokens of a sequence that decodes, on average.
+        cached: tokens of each prompt that are in the cache already.
+    """
+    decode = decode_step(context, sequences)
+    ends = sequences / maximum(generate, 1)
+    if engine.reads == "passes":
+        return [(1.0, decode), (ends, prefill_step(prompt, 1, cached))]
+    arriving = ends * prompt
+    tokens = minimum(maximum(prompt, arriving), maximum(engine.budget - sequences, 1.0))
+    share = arriving / tokens
+    mixed = Mixed(decode, chunk_of(prompt, cached, tokens))
+    return [(maximum(1.0 - share, 0.0), decode), (share, mixed)]
+
+
+def steady_s(
+    setting: Setting, sequences: Number, prompt: Number, generate: Number, context: Number,
+    cached: Number = 0,
+) -> tuple[Number, Number]:  # fmt: skip
+    """Bound and expectation of the mean seconds between two tokens of a sequence in a full server.
+
+    Arguments as in ``steady_steps``; ``sequences`` on one replica.
+    """
+    steps = steady_steps(setting.profile.engine, sequences, prompt, generate, context, cached)
+    ends = sequences / maximum(generate, 1)
+    expected = ends * setting.rates.efficiency.prompt_s
+    for share, step in steps:
+        expected = expected + share * setting.step_s(step)
+    return steady_bound_s(setting, sequences, prompt, generate, context, cached), expected
+
+
+def steady_bound_s(
+    setting: Setting, sequences: Number, prompt: Number, generate: Number, context: Number,
+    cached: Number = 0,
+) -> Number:  # fmt: skip
+    """The bound: computing and moving overlap over all steps, and prompts read no weights again."""
+    decode = sums_of(setting.least_works(decode_step(context, sequences)))
+    read = sums_of(setting.least_works(prefill_step(prompt, 1, cached)))
+    ends = sequences / maximum(generate, 1)
+    both = Sums(
+        decode.flops + ends * read.flops, decode.weight_bytes,
+        decode.kv_bytes + ends * read.kv_bytes, decode.wire_bytes + ends * read.wire_bytes,
+    )  # fmt: skip
+    return bound_s(both, setting.limits, sequences)

@@ -1,0 +1,64 @@
+"""A step of a full server: what is shared between those who decode and the prompts of others."""
+
+from __future__ import annotations
+
+import pytest
+import thermoflop as tf
+from thermoflop.cost.catalogue.devices import find_device
+from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.engines.engine import find_engine
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.inference.setting import Setting
+from thermoflop.cost.inference.steady import steady_s, steady_steps
+from thermoflop.cost.work.mixed import Mixed
+from thermoflop.cost.work.share import Layout
+from thermoflop.cost.work.steps import decode_step, prefill_step
+
+
+def setting_of(engine: str, tp: int = 1) -> Setting:
+    return Setting(
+        tf.load_model("llama-3-8b"), find_device("h100"), Layout(tp), choose_precision("bf16"),
+        find_profile(engine),
+    )  # fmt: skip
+
+
+def test_a_mixed_step_reads_each_matrix_once_and_computes_for_both():
+    setting = setting_of("vllm", tp=2)
+    decode, chunk = decode_step(1000, 8), prefill_step(512, 1)
+    both = setting.works(Mixed(decode, chunk))
+    alone = setting.works(decode), setting.works(chunk)
+
+    def total(works, name):
+        return sum(work.times * getattr(work, name) for work in works if work.kind != "network")
+
+    assert total(both, "flops") == pytest.approx(sum(total(works, "flops") for works in alone))
+    matrices = [[work for work in works if work.kind == "contraction"] for works in (both, *alone)]
+    assert total(matrices[0], "weight_bytes") == total(matrices[1], "weight_bytes")
+    attention = [work for work in both if work.kind == "attention"]
+    assert len(attention) == 2 * len([work for work in alone[0] if work.kind == "attention"])
+
+
+@pytest.mark.parametrize(
+    ("sequences", "prompt", "generate", "share", "chunk"),
+    [
+        (10, 1000, 100, 0.1, (1, 1000, 0)),  # one step in ten carries a prompt
+        (400, 1000, 100, 4000 / 4000, (4, 1000, 0)),  # four prompts in every step
+        (192, 20000, 1920, 2000 / 8000, (1, 8000, 6000)),  # a chunk from the middle of one
+    ],
+)
+def test_prompts_come_whole_as_far_as_the_budget_of_a_step_goes(
+    sequences, prompt, generate, share, chunk
+):
+    alone, carrying = steady_steps(find_engine("vllm"), sequences, prompt, generate, 1000)
+    assert carrying[0] == pytest.approx(share)
+    assert alone[0] == pytest.approx(1 - share)
+    read = carrying[1].chunk
+    assert (read.batch, read.new, read.cached) == pytest.approx(chunk)
+
+
+def test_passes_stand_between_the_steps():
+    setting = setting_of("sglang")
+    bound, expected = steady_s(setting, 64, 2000, 500, 2250)
+    passes = setting.step_s(prefill_step(2000, 1)) + setting.rates.efficiency.prompt_s
+    assert expected == pytest.approx(setting.step_s(decode_step(2250, 64)) + 64 / 500 * passes)
+    assert bound < expected
