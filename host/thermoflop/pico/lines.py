@@ -42,7 +42,8 @@ class LineSplitter:
         if self._dropped_bytes and parts:
             lines[0] = Overlong(len(parts[0]) + self._dropped_bytes, parts[0][: self._limit_bytes])
             self._dropped_bytes = 0
-        for index, line in enumerate(parts):
+        are_long = max(map(len, parts), default=0) >= self._limit_bytes
+        for index, line in enumerate(parts if are_long else ()):
             if len(line) >= self._limit_bytes and isinstance(lines[index], bytes):
                 lines[index] = Overlong(len(line), line[: self._limit_bytes])
         excess = len(self._tail) - self._limit_bytes

@@ -17,17 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 from thermoflop.errors import InputError
 from thermoflop.pico.clock import ClockFit, ClockFitter
+from thermoflop.pico.lines import Overlong
 from thermoflop.pico.ports import is_simulated
 from thermoflop.pico.settings import merge_settings
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import SIMULATED, Hello, Sample, Settings, frame_fault
 from thermoflop.runs.analysis.believed import disbelieve
 from thermoflop.runs.analysis.gaps import longest_step_s
+from thermoflop.runs.analysis.gpu_lines import MARK, GpuLines
 from thermoflop.runs.analysis.readings import KEPT, AllReadings
 from thermoflop.runs.folder import usual
 from thermoflop.runs.folder.reader import ReadCounts, RunReader, read_run
 from thermoflop.runs.folder.records import FurtherLine, Record
-from thermoflop.runs.gpu.sample import MEASURED, GpuSample
+from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.throttle import ThrottleSpan
 from thermoflop.runs.summary import LONGEST_PERIOD_S
 
@@ -206,6 +208,10 @@ class _Rows:
     first_s: float = math.inf
     last_s: float = -math.inf
 
+    def span(self, from_s: float, to_s: float) -> None:
+        """What was read reaches from there to there."""
+        self.first_s, self.last_s = min(self.first_s, from_s), max(self.last_s, to_s)
+
     def take(self, item: Record) -> None:
         """What is not usual, or of another board."""
         match item:
@@ -265,36 +271,39 @@ def load(folder: Path) -> RunData:
 
 def _read(reader: RunReader) -> _Rows:
     """All lines; the usual ones, which are nearly all, without an object for each."""
-    rows = _Rows()
-    add_gpu, add_sample = rows.gpus.add, rows.boards[0].sample
-    board_sample, gpu_sample = usual.board_sample, usual.gpu_sample
-    places = [usual.FIRST_FIELD + MEASURED.index(name) for name in KEPT]
-    for line in reader.lines():
-        usual_gpu = usual_board = None
-        if isinstance(line, bytes) and not (usual_gpu := gpu_sample(line)):
-            usual_board = board_sample(line)
-        if usual_gpu:
-            mono_s, reasons = float(usual_gpu[1]), usual_gpu[usual.REASONS]
-            values = [math.nan if (v := usual_gpu[n]) is None else float(v) for n in places]
-            number = None if reasons is None else int(reasons)
-            add_gpu(int(usual_gpu[2]), mono_s, values, number)
-        elif usual_board and frame_fault(usual_board[2]) is None:
-            boot, seq, up_s, temp_c, _, fan = usual_board.groups()[2:8]
-            mono_s = float(usual_board[1])
-            add_sample(boot.decode(), int(seq), float(up_s), mono_s, float(temp_c), int(fan))
-        else:
-            item = reader.item(line)
-            if item is None:
-                continue
-            rows.take(item)
-            mono_s = item.mono_s
-            reader.counts.records -= 1
-        reader.counts.records += 1
-        if mono_s < rows.first_s:
-            rows.first_s = mono_s
-        if mono_s > rows.last_s:
-            rows.last_s = mono_s
+    rows, gpu_lines = _Rows(), GpuLines()
+    for block in reader.blocks():
+        of_gpus, others = list[bytes](), list[bytes | Overlong]()
+        for line in block:
+            if isinstance(line, bytes) and MARK in line:
+                of_gpus.append(line)
+            else:
+                others.append(line)
+        readings, unusual = gpu_lines.read(of_gpus)
+        if len(readings):
+            rows.gpus.add_many(readings)
+            rows.span(float(readings[0, 0]), float(readings[-1, 0]))
+            reader.counts.records += len(readings)
+        for line in (*others, *unusual):
+            _read_line(rows, reader, line)
     return rows
+
+
+def _read_line(rows: _Rows, reader: RunReader, line: bytes | Overlong) -> None:
+    """One line that is no usual reading of a GPU."""
+    match = usual.board_sample(line) if isinstance(line, bytes) else None
+    if match and frame_fault(match[2]) is None:
+        boot, seq, up_s, temp_c, _, fan = match.groups()[2:8]
+        mono_s = float(match[1])
+        rows.boards[0].sample(boot.decode(), int(seq), float(up_s), mono_s, float(temp_c), int(fan))
+        reader.counts.records += 1
+    else:
+        item = reader.item(line)
+        if item is None:
+            return
+        rows.take(item)
+        mono_s = item.mono_s
+    rows.span(mono_s, mono_s)
 
 
 def _throttled(

@@ -43,6 +43,17 @@ class GpuReadings:
         for append, value in zip(self._appends, (t_s, *values, number), strict=True):
             append(value)
 
+    def add_many(self, rows: Column) -> None:
+        """Readings in order of time: "t_s", the GPU, KEPT and the reasons of each, NaN for none."""
+        import numpy as np
+
+        known, which = np.unique(rows[:, -1], return_inverse=True)
+        masks = [None if np.isnan(mask) else int(mask) for mask in known]
+        numbers = np.array([self._masks.setdefault(mask, len(self._masks)) for mask in masks])
+        columns = [rows[:, 0], *rows[:, 2:-1].T, numbers.astype(float)[which]]
+        for newest, column in zip(self._newest, columns, strict=True):
+            newest.frombytes(column.tobytes())
+
     def settle(self, taken_as_one: int, at_end: bool) -> None:
         """Take so many of the newest as one each; at the end also those that are fewer."""
         n = len(self._newest[0]) - (0 if at_end else len(self._newest[0]) % taken_as_one)
@@ -126,11 +137,25 @@ class AllReadings:
 
     def add(self, gpu: int, t_s: float, values: list[float], reasons: int | None) -> None:
         """A reading of a GPU, as ``GpuReadings.add`` takes it."""
+        self._of(gpu).add(t_s, values, reasons)
+        self._count(1)
+
+    def add_many(self, rows: Column) -> None:
+        """Readings of any GPUs in order of time, as ``GpuReadings.add_many`` takes them."""
+        import numpy as np
+
+        for gpu in np.unique(rows[:, 1]):
+            self._of(int(gpu)).add_many(rows[rows[:, 1] == gpu])
+        self._count(len(rows))
+
+    def _of(self, gpu: int) -> GpuReadings:
         readings = self.gpus.get(gpu)
         if readings is None:
             readings = self.gpus[gpu] = GpuReadings()
-        readings.add(t_s, values, reasons)
-        self._newest += 1
+        return readings
+
+    def _count(self, n: int) -> None:
+        self._newest += n
         if self._newest >= _BLOCK:
             self.settle(at_end=False)
 

@@ -312,10 +312,13 @@ def steady_state(t_s: Column, temp_c: Column, within_c: float = 1.0) -> Steady |
     if len(t_s) < MIN_POINTS:
         return None
     least_s = 0.2 * (t_s[-1] - t_s[0])
+    highest_c, lowest_c = (f.accumulate(temp_c[::-1])[::-1] for f in (np.maximum, np.minimum))
     for start in np.linspace(0, len(t_s) - MIN_POINTS // 2, 60).astype(int):
-        rest_t, rest_c = t_s[start:], temp_c[start:]
-        if rest_t[-1] - rest_t[0] < least_s:
+        if t_s[-1] - t_s[start] < least_s:
             return None
+        if highest_c[start] - lowest_c[start] > 2 * within_c:
+            continue  # spares a long record its means and lines
+        rest_t, rest_c = t_s[start:], temp_c[start:]
         mean_c = float(np.mean(rest_c))
         centred_s = rest_t - np.mean(rest_t)
         slope = float(centred_s @ rest_c / (centred_s @ centred_s))  # of the line by least squares

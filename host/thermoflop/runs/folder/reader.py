@@ -7,6 +7,7 @@ is finished, NUL bytes (a power cut leaves them) and foreign lines are counted a
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import threading
@@ -25,7 +26,7 @@ from thermoflop.runs.folder.store import FORMAT, RUN, SAMPLES
 from thermoflop.runs.gpu.sample import parse_gpu
 
 MAX_RUN_BYTES = 64 << 20  # ten thousand trials with their gates take a tenth of it
-_CHUNK_BYTES = 65536
+_CHUNK_BYTES = 1 << 18
 _MAX_RECORD_BYTES = 65536  # a mark has at most 4096 bytes, a line of a board 256
 _FOLLOW_EVERY_S = 0.1  # half the time between two samples at the usual rate
 _LINE_KEY = b',"src":"board","line":'
@@ -61,13 +62,14 @@ class RunReader:
 
     def __iter__(self) -> Iterator[Record]:
         """The items, oldest first."""
-        for line in self.lines():
-            item = self.item(line)
-            if item is not None:
-                yield item
+        for lines in self.blocks():
+            for line in lines:
+                item = self.item(line)
+                if item is not None:
+                    yield item
 
-    def lines(self) -> Iterator[bytes | Overlong]:
-        """The lines as they stand there, for who reads the usual ones by himself."""
+    def blocks(self) -> Iterator[list[bytes | Overlong]]:
+        """The lines as they stand there, many at once, for who reads the usual ones by himself."""
         splitter = LineSplitter(_MAX_RECORD_BYTES)
         try:
             file = os.fdopen(open_plain(str(self.path)), "rb", buffering=0)
@@ -77,7 +79,7 @@ class RunReader:
             while True:
                 chunk = file.read(_CHUNK_BYTES)
                 if chunk:
-                    yield from splitter.feed(chunk)
+                    yield splitter.feed(chunk)
                 elif not self._follow or self._stop.wait(_FOLLOW_EVERY_S):
                     break
         self.counts.torn = int(splitter.pending_bytes > 0)
@@ -116,6 +118,8 @@ def parse(line: bytes) -> Record | None:
             return FurtherLine(int(further[2]), _board_item(further[1], further[3]))
         record = json.loads(line)
         mono_s, wall_s = float(record.pop("mono_s")), float(record.pop("wall_s"))
+        if not (math.isfinite(mono_s) and math.isfinite(wall_s)):
+            return None  # json reads 1e999 and NaN
         src = record.pop("src")
         if src == "host":
             return HostEvent(mono_s, wall_s, str(record.pop("ev")), record)
@@ -126,7 +130,7 @@ def parse(line: bytes) -> Record | None:
             bad = BadLine(mono_s, wall_s, str(record["bad"]), text, int(record["bytes"]))
             number = int(record.get("board", 0))
             return FurtherLine(number, bad) if number > 0 else bad
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return None
     return None
 
