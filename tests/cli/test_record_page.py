@@ -27,11 +27,13 @@ def record(out: Path, *child: str) -> list[str]:
     return command(*words, *child)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 7), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 7), (signal.SIGTERM, 7), (signal.SIGKILL, -9)]
+)
 def test_a_page_that_is_ended_while_it_is_made_costs_the_page_alone(
     tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
-    """By Ctrl-C the exit code is the command's; after a kill it stands in run.json."""
+    """By Ctrl-C or SIGTERM the exit code is the command's; after a kill it stands in run.json."""
     recorder = subprocess.Popen(
         record(tmp_path, sys.executable, "-c", LONG, str(tmp_path)),
         env=ENVIRONMENT,

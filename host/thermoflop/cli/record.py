@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.cli.arguments import add_shared, duration_s, json_text, read_label
 from thermoflop.cli.cost_options import add_inference, inference_options
+from thermoflop.cli.signals import interrupt_on_end
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -135,6 +136,7 @@ def run(args: argparse.Namespace) -> int:
     outcome = record_command(plan(args), _notify)
     # run.json has the exit code by now: what goes wrong from here on costs neither
     try:
+        interrupt_on_end()
         _tell(args, outcome)
     except KeyboardInterrupt:
         _notify(f"interrupted; thermoflop report {outcome.folder} makes the page")

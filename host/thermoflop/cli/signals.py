@@ -23,8 +23,21 @@ def stop_on_signals(on_stop: Callable[[], None] = lambda: None) -> threading.Eve
         on_stop()
 
     signal.signal(signal.SIGINT, handle)
+    _on_end(handle)
+    return stop
+
+
+def interrupt_on_end() -> None:
+    """From now on SIGTERM and SIGHUP interrupt as Ctrl-C does; nohup keeps SIGHUP ignored."""
+
+    def handle(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    _on_end(handle)
+
+
+def _on_end(handle: Callable[[int, FrameType | None], None]) -> None:
     signal.signal(signal.SIGTERM, handle)
     hangup = getattr(signal, "SIGHUP", None)  # Windows has none
     if hangup is not None and signal.getsignal(hangup) is not signal.SIG_IGN:
         signal.signal(hangup, handle)
-    return stop
