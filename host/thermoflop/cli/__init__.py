@@ -109,6 +109,21 @@ def build_parser(only: str | None = None, everything: bool = False) -> argparse.
     return parser
 
 
+def _parse(typed: list[str]) -> argparse.Namespace:
+    """The arguments; a command's options may stand before, between and after its operands.
+
+    argparse's own subcommands cannot: they give up on a list of files that an option interrupts.
+    What `record` runs keeps its options to itself.
+    """
+    name = typed[0] if typed and typed[0] in COMMANDS else None
+    parser = build_parser(name)
+    if name is None or name == "record":
+        return parser.parse_args(typed)
+    commands = parser._actions[-1].choices  # noqa: SLF001 - argparse has no other way in
+    command: argparse.ArgumentParser = dict(commands or ())[name]
+    return command.parse_intermixed_args(typed[1:], argparse.Namespace(command=name))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; an error becomes one sentence on standard error.
 
@@ -126,10 +141,9 @@ def main(argv: list[str] | None = None) -> int:
 
     streams.prepare()
     typed = sys.argv[1:] if argv is None else argv
-    parser = build_parser(typed[0] if typed and typed[0] in COMMANDS else None)
-    args = parser.parse_args(typed)
+    args = _parse(typed)
     if args.command is None:
-        parser.print_help()
+        build_parser().print_help()
         return 0
     try:
         with shown_on(sys.stderr, streams.is_dumb()):

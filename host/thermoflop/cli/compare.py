@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     if args.model is None:
         raise UsageError("no MODEL: expected a name, a config.json, or --mqa-page")
     model = load_model(args.model)
-    options = inference_options(args, model)
+    options = inference_options(args)
     forms = compare(model, args.hardware, args.gqa, args.mla, **options)
     print_result(args, lambda: compare_json(forms), lambda: compare_text(forms), indented=True)
     return 0

@@ -8,9 +8,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.cost.hardware.device import Device
-    from thermoflop.model.model import Model
 
-PROMPT, GENERATE, SEQUENCE = 1024, 128, 2048  # tokens, by default
 _INFERENCE = (
     "devices", "tp", "pp", "dp", "ep", "cp", "batch", "prompt", "generate", "dtype", "kv_dtype",
     "profile", "page", "images", "audio",
@@ -84,24 +82,14 @@ def add_inference(
         add(f"--{name}", type=int, default=1, metavar="N", help=f"{meaning} (1)")
 
 
-def inference_options(
-    args: argparse.Namespace, model: Model, hardware: str | None = "h100"
-) -> dict[str, Any]:
+def inference_options(args: argparse.Namespace, hardware: str | None = "h100") -> dict[str, Any]:
     """The options of ``add_inference`` as keyword arguments of ``estimate`` and ``fit``.
 
-    What was not given is filled in, ``args.hardware`` included: device and format are those of a
-    profile that `calibrate` made, else ``hardware`` and what it computes in; sizes are what the
-    model can do.
+    Device and format are filled in, ``args.hardware`` included, where a profile that `calibrate`
+    made says them; the sizes that were not given are ``estimate``'s own.
     """
     _fill_defaults(args, hardware)
-    options = {name: getattr(args, name) for name in _INFERENCE if hasattr(args, name)}
-    if args.generate is None:
-        options["generate"] = 0 if model.is_encoder else GENERATE
-    if args.prompt is None:
-        longest, generate = model.max_positions, options["generate"]
-        bounded = longest is not None and longest > generate
-        options["prompt"] = min(PROMPT, longest - generate) if bounded else PROMPT
-    return options
+    return {name: getattr(args, name) for name in _INFERENCE if hasattr(args, name)}
 
 
 def _fill_defaults(args: argparse.Namespace, hardware: str | None) -> None:
@@ -113,13 +101,5 @@ def _fill_defaults(args: argparse.Namespace, hardware: str | None) -> None:
         machine = find_profile(profile).machine
     if args.hardware is None:
         args.hardware = hardware if machine is None else machine.device
-    if args.dtype is None:
-        args.dtype = _format_for(args.hardware) if machine is None else machine.dtype
-
-
-def _format_for(hardware: str | None) -> str:
-    """The number format where none is given: bf16, or fp32 on a device known to do no other."""
-    from thermoflop.cost.catalogue.devices import as_device
-
-    peaks = () if hardware is None else as_device(hardware).peaks
-    return "fp32" if "fp32" in peaks and not {"bf16", "fp16"} & set(peaks) else "bf16"
+    if args.dtype is None and machine is not None:
+        args.dtype = machine.dtype

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.cost.reports.estimate import ReportOptions, estimate_report
 
     model = load(args)
-    options = inference_options(args, model)
+    options = inference_options(args)
     options |= {"prefix": args.prefix, "chunk": args.chunk, "overlap": args.comm_overlap}
     if args.draft is None and (args.draft_tokens, args.acceptance) != (None, None):
         from thermoflop.errors import UsageError

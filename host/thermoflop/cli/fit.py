@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.cost.inference.capacity import fit, fit_json, fit_text
 
     model = load(args)
-    options = inference_options(args, model)
+    options = inference_options(args)
     capacity = fit(model, args.hardware, **options)
     if args.svg is not None:
         from thermoflop.base.files import write_text

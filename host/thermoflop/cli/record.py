@@ -121,10 +121,9 @@ def _wish(args: argparse.Namespace) -> Wish | None:
 def _prediction_options(args: argparse.Namespace) -> dict[str, Any]:
     """What is predicted, device and format filled in; UsageError where they cannot be."""
     from thermoflop.errors import ThermoflopError
-    from thermoflop.model.load import load_model
 
     try:
-        return inference_options(args, load_model(args.model), None)
+        return inference_options(args, None)
     except ThermoflopError as error:
         raise UsageError(f"no prediction can be made: {error}") from error
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from thermoflop.cli.arguments import add_option, add_shared, print_result
-from thermoflop.cli.cost_options import SEQUENCE, add_hardware
+from thermoflop.cli.cost_options import add_hardware
 from thermoflop.cli.model_options import add_model, load
 
 _OPTIONS = (
@@ -28,8 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     ):  # fmt: skip
         help_text = f"{meaning} (default {default})"
         add_option(parser, f"--{name}", type=int, default=default, metavar="N", help=help_text)
-    longest = f"tokens ({SEQUENCE}, or the model's longest)"
-    add("--sequence", type=int, metavar="N", help=longest)
+    add("--sequence", type=int, metavar="N", help="tokens (2048, or the model's longest)")
     add("--dp", type=int, metavar="N", help="replicas (default: what is left)")
     add("--recompute", choices=("none", "selective", "full"), default="none")
     add("--shard", type=int, metavar="N", help="devices that share states (default: all alike)")
@@ -54,8 +53,6 @@ def run(args: argparse.Namespace) -> int:
 
     options = {name: getattr(args, name) for name in _OPTIONS}
     model = load(args)
-    if args.sequence is None:
-        options["sequence"] = min(SEQUENCE, model.max_positions or SEQUENCE)
     options["virtual"] = args.interleave
     options |= {"sequence_parallel": not args.no_sequence_parallel, "flash": not args.no_flash}
     training = train(model, args.hardware or "h100", **options)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import thermoflop as tf
@@ -153,3 +156,44 @@ def test_a_device_that_computes_in_fp32_alone_is_asked_for_no_other_format(capsy
         unsaid = capsys.readouterr().out
         assert main([*asked, "--dtype", "fp32"]) == 0
         assert capsys.readouterr().out == unsaid
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "expected"),
+    [  # gpt2 has 1024 positions, t5-small 512, bert-base-uncased 512 and generates nothing
+        ("gpt2", {}, (896, 128)),
+        ("gpt2", {"prompt": 1000}, (1000, 24)),
+        ("gpt2", {"generate": 1000}, (24, 1000)),
+        ("t5-small", {}, (384, 128)),
+        ("bert-base-uncased", {}, (512, 0)),
+        ("llama-3-8b", {}, (1024, 128)),
+    ],
+)
+def test_sizes_that_are_not_said_are_what_the_model_has_room_for_in_every_function(
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    sizes: dict[str, int],
+    expected: tuple[int, int],
+) -> None:
+    """`estimate`, `fit` and the command line choose the same."""
+    estimate, capacity = tf.estimate(name, "h100", **sizes), tf.fit(name, "h100", **sizes)
+    assert (estimate.prompt, estimate.generate) == expected
+    assert (capacity.prompt, capacity.generate) == expected
+    words = [word for size, n in sizes.items() for word in (f"--{size}", str(n))]
+    assert main(["estimate", name, *words, "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["prompt"], printed["generate"]) == expected
+
+
+def test_a_sequence_that_is_not_said_is_what_the_model_has_positions_for() -> None:
+    """gpt2 has 1024, fewer than the usual 2048."""
+    assert tf.train("gpt2", "h100").sequence == 1024
+    assert tf.train("llama-3-8b", "h100").sequence == 2048
+
+
+def test_a_format_that_is_not_said_is_one_that_the_device_computes_in(tmp_path: Path) -> None:
+    """A device with fp32 alone runs fp32."""
+    device = tmp_path / "small.toml"
+    device.write_text("memory_gb = 8\nbandwidth_gb_s = 50\n[dense_tflops]\nfp32 = 1\n")
+    assert tf.estimate("gpt2", str(device)).precision.name == "fp32"
+    assert tf.fit("gpt2", str(device)).precision.name == "fp32"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from thermoflop.model.model import Model
 
 LARGEST = 10**12
+# Tokens of a prompt and after it where nothing is said, as far as the model has room for them.
+PROMPT, GENERATE = 1024, 128
 # Tokens in a page of the cache; engines have 1 to a few thousand.
 LARGEST_PAGE = 2**20
 # What to do where a context is longer than the configuration states.
@@ -44,8 +46,8 @@ def validate_arguments(
     model: Model | str | PathLike[str] | dict[str, Any],
     hardware: str | Device,
     batch: Number,
-    prompt: Number,
-    generate: Number,
+    prompt: Number | None,
+    generate: Number | None,
     prefix: Number = 0,
     page: int | None = None,
     *,
@@ -54,10 +56,12 @@ def validate_arguments(
 ) -> tuple[Model, Device, Workload]:
     """The model, the device and the sizes, or UsageError naming the value that makes no sense.
 
-    The tokens of ``images`` and ``audio`` are added to the prompt.
+    The tokens of ``images`` and ``audio`` are added to the prompt. A size that is None becomes what
+    the model has room for.
     """
     known, media = perceived(as_model(model), images, audio)
     device = as_device(hardware)
+    prompt, generate = default_sizes(known, prompt, generate, media.tokens)
     sizes = {"batch": batch, "prompt": prompt, "generate": generate, "prefix": prefix}
     least = {"batch": 1, "prompt": 1, "generate": 0, "prefix": 0}
     carried = {name: checked_size(name, value, least[name]) for name, value in sizes.items()}
@@ -71,6 +75,34 @@ def validate_arguments(
     if _any(carried["prefix"] >= carried["prompt"]) and _any(carried["prefix"]):
         raise UsageError(f"prefix={prefix!r:.40} is not shorter than prompt={prompt!r:.40}")
     return known, device, Workload(**carried, page=page, media=media)
+
+
+def default_sizes(
+    model: Model, prompt: Number | None, generate: Number | None, media_tokens: int = 0
+) -> tuple[Number, Number]:
+    """Tokens of the prompt and after it; 1024 and 128 for None, fewer where positions end sooner.
+
+    An encoder generates nothing. A size that is no number is left for its check to refuse.
+    """
+    room = LARGEST if model.max_positions is None else model.max_positions - media_tokens
+    if generate is None:
+        left = room // 2 if prompt is None else room - _most(prompt)
+        generate = 0 if model.is_encoder else min(GENERATE, left) if left > 0 else GENERATE
+    if prompt is None:
+        prompt = max(1, min(PROMPT, room - _most(generate)))
+    return prompt, generate
+
+
+def _most(size: Number) -> int:
+    """The largest of a size; 0 of what is none."""
+    largest = size.max() if getattr(size, "size", 0) and size.dtype.kind in "iuf" else size
+    return int(largest) if isinstance(largest, int | float) and 0 <= largest <= LARGEST else 0
+
+
+def default_format(device: Device) -> str:
+    """The number format where none is given: bf16, or fp32 on a device known to do no other."""
+    peaks = device.peaks
+    return "fp32" if "fp32" in peaks and not {"bf16", "fp16"} & set(peaks) else "bf16"
 
 
 def as_model(model: Model | str | PathLike[str] | dict[str, Any]) -> Model:

@@ -8,7 +8,7 @@ from thermoflop.base.record import plain, record
 from thermoflop.base.sheet import Row, column, figure, figures_of
 from thermoflop.base.units import gigabytes
 from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.inference.arguments import checked_whole, validate_arguments
+from thermoflop.cost.inference.arguments import checked_whole, default_format, validate_arguments
 from thermoflop.cost.memory import Memory, copies_of_cache, memory_json, memory_of, memory_sheet
 from thermoflop.cost.work.share import Layout, Share, choose_layout
 from thermoflop.errors import UsageError
@@ -103,9 +103,9 @@ def fit(
     ep: int = 1,
     cp: int = 1,
     batch: int = 1,
-    prompt: int = 1024,
-    generate: int = 128,
-    dtype: str = "bf16",
+    prompt: int | None = None,
+    generate: int | None = None,
+    dtype: str | None = None,
     kv_dtype: str | None = None,
     page: int | None = None,
     images: str | None = None,
@@ -126,10 +126,12 @@ def fit(
         ep: expert-parallel degree, 1 by default: devices of a stage over which experts are spread.
         cp: context-parallel degree, 1 by default, which splits the sequence.
         batch: sequences in all replicas, 1 by default.
-        prompt: tokens of each prompt, 1024 by default.
-        generate: tokens generated after each, 128 by default.
-        dtype: number format of weights and arithmetic: bf16 (default), fp16, fp32, fp8, int8, int4,
-            awq, gptq, mxfp4, nvfp4, nf4, q4_k_m, ``int4-g64``, ``exl2-4.0``, ...
+        prompt: tokens of each prompt. None: 1024, or as many as the model has room for.
+        generate: tokens generated after each. None: 128, or what the model has room for; 0 for an
+            encoder.
+        dtype: number format of weights and arithmetic. None: bf16, or fp32 where the device does no
+            other; else bf16, fp16, fp32, fp8, int8, int4, awq, gptq, mxfp4, nvfp4, nf4, q4_k_m,
+            ``int4-g64``, ``exl2-4.0``, ...
         kv_dtype: number format of the cache: fp32, bf16, fp16, fp8, int8, int4, q8_0, q5_1, q4_0,
             nvfp4, ... None: as wide as the activations.
         page: tokens in a block of a paged cache. None: as many tokens as there are.
@@ -156,16 +158,21 @@ def fit(
         >>> tf.fit("llama-3-8b", "h100", prompt=4096, generate=1024, batch=f.largest_batch + 1).fits
         False
     """
-    batch, prompt = checked_whole("batch", batch, 1), checked_whole("prompt", prompt, 1)
-    generate = checked_whole("generate", generate, 0)
+    for name, size, least in (
+        ("batch", batch, 1),
+        ("prompt", prompt, 1),
+        ("generate", generate, 0),
+    ):
+        if size is not None or name == "batch":
+            checked_whole(name, size, least)
     known, device, workload = validate_arguments(
         model, hardware, batch, prompt, generate, 0, page, images=images, audio=audio
     )
-    prompt = workload.prompt
+    prompt, generate, batch = workload.prompt, workload.generate, workload.batch
     plan = choose_layout(devices, tp, pp, dp, ep, cp)
     if batch % dp:
         raise UsageError(f"dp={dp} does not divide batch={batch}")
-    precision = choose_precision(dtype, kv_dtype)
+    precision = choose_precision(default_format(device) if dtype is None else dtype, kv_dtype)
     share = Share(known.description, plan, precision)
 
     def holds(sequences: int, context: int) -> bool:
@@ -176,7 +183,7 @@ def fit(
     most = known.max_positions or LARGEST
     longest = min(most, largest(lambda tokens: holds(batch // dp, tokens), most))
     fewest = _fewest(known.description, device, precision, (prompt, generate, batch), page)
-    memory = memory_of(share, device, workload.prompt, workload.generate, batch // dp, page)
+    memory = memory_of(share, device, prompt, generate, batch // dp, page)
     return Fit(
         known.name, device, plan, precision, batch, prompt, generate, memory,
         dp * largest(lambda sequences: holds(sequences, context)), longest,

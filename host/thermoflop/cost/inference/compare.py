@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import fields_of, record, replace
 from thermoflop.base.sheet import figure, figures_of
 from thermoflop.base.units import gigabytes, table, wrapped
+from thermoflop.cost.inference.arguments import as_model
 from thermoflop.cost.inference.capacity import fit
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.result import Estimate, estimate_json, estimate_sheet
@@ -18,6 +19,7 @@ from thermoflop.model.architecture.mixers import Attention, LatentAttention
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from os import PathLike
     from typing import Any
 
     from thermoflop.base.sheet import Figure
@@ -127,12 +129,17 @@ def forms_of(model: Model, groups: int | None = None, rank: int = 512) -> dict[s
 
 
 def compare(
-    model: Model, hardware: str | Device, groups: int | None = None, rank: int = 512, **options: Any
+    model: Model | str | PathLike[str] | dict[str, Any],
+    hardware: str | Device,
+    groups: int | None = None,
+    rank: int = 512,
+    **options: Any,
 ) -> list[Variant]:
     """A model with MHA, GQA, MQA and MLA in the place of its attention, side by side.
 
     Args:
-        model: a ``Model`` with heads of keys and values.
+        model: a ``Model`` with heads of keys and values, or what ``load_model`` takes: a path, a
+            dictionary or a name.
         hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
             of a TOML file.
         groups: key-value heads of the grouped form. None: the model's own, or an eighth of its
@@ -150,13 +157,13 @@ def compare(
 
     Example:
         >>> import thermoflop as tf
-        >>> forms = tf.compare(tf.load_model("llama-3-8b"), "h100", batch=16)
+        >>> forms = tf.compare("llama-3-8b", "h100", batch=16)
         >>> [form.name for form in forms]
         ['MHA', 'GQA(8)', 'MQA', 'MLA(512)']
         >>> forms[1].params  # Llama 3 as it is
         8030261248
     """
-    forms = forms_of(model, groups, rank)
+    forms = forms_of(as_model(model), groups, rank)
     return [_variant(name, form, hardware, options) for name, form in forms.items()]
 
 

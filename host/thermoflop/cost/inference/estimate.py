@@ -54,9 +54,9 @@ def estimate(
     ep: int = 1,
     cp: int = 1,
     batch: Number = 1,
-    prompt: Number = 1024,
-    generate: Number = 128,
-    dtype: str = "bf16",
+    prompt: Number | None = None,
+    generate: Number | None = None,
+    dtype: str | None = None,
     kv_dtype: str | None = None,
     profile: str | Profile | None = None,
     prefix: Number = 0,
@@ -84,10 +84,12 @@ def estimate(
         cp: context-parallel degree, 1 by default, which splits the sequence.
         batch: sequences that run together, in all replicas; a whole number or an array, 1 by
             default.
-        prompt: tokens of each prompt, 1024 by default; a whole number or an array.
-        generate: tokens generated after each prompt, 128 by default; the prefill gives the first. A
-            whole number or an array; 0 for an encoder.
-        dtype: number format of weights and arithmetic: bf16 (default), fp16, fp32, fp8, int8, int4,
+        prompt: tokens of each prompt; a whole number or an array. None: 1024, or as many as the
+            model has room for.
+        generate: tokens generated after each prompt; the prefill gives the first. A whole number or
+            an array. None: 128, or what the model has room for; 0 for an encoder.
+        dtype: number format of weights and arithmetic. None: bf16, or fp32 where the device does no
+            other; else bf16, fp16, fp32, fp8, int8, int4,
             awq, gptq, mxfp4, nvfp4, nf4, q4_k_m, ``int4-g64``, ``exl2-4.0``, ...
         kv_dtype: number format of the cache: fp32, bf16, fp16, fp8, int8, int4, q8_0, q5_1, q4_0,
             nvfp4, ... None: as wide as the activations.
@@ -125,13 +127,17 @@ def estimate(
         >>> tf.estimate("llama-3-8b", "h100", batch=np.array([1, 8, 64])).tokens_per_s.shape
         (3,)
     """
-    from thermoflop.cost.inference.arguments import checked_size, validate_arguments
+    from thermoflop.cost.inference.arguments import (
+        checked_size,
+        default_format,
+        validate_arguments,
+    )
 
     known, device, workload = validate_arguments(
         model, hardware, batch, prompt, generate, prefix, page, images=images, audio=audio
     )
     plan = choose_layout(devices, tp, pp, dp, ep, cp, overlap=overlap)
-    precision = choose_precision(dtype, kv_dtype)
+    precision = choose_precision(default_format(device) if dtype is None else dtype, kv_dtype)
     if chunk is not None:
         checked_size("chunk", chunk, 1)
     setting = Setting(

@@ -13,7 +13,7 @@ from thermoflop.base.record import record, replace
 from thermoflop.base.units import digits, seconds
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.inference.arguments import checked_size, validate_arguments
+from thermoflop.cost.inference.arguments import checked_size, default_format, validate_arguments
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.work.share import choose_layout
 from thermoflop.cost.work.steps import decode_step, middle_context
@@ -112,9 +112,9 @@ def speculate(
     drafted: int = 4,
     acceptance: float = 0.7,
     batch: int = 1,
-    prompt: int = 1024,
-    generate: int = 128,
-    dtype: str = "bf16",
+    prompt: int | None = None,
+    generate: int | None = None,
+    dtype: str | None = None,
     devices: int | None = None,
     profile: str | Profile | None = None,
 ) -> Speculation:
@@ -132,9 +132,11 @@ def speculate(
         drafted: tokens drafted for one check, 4 by default.
         acceptance: probability that a drafted token is accepted, 0 to 1; 0.7 by default.
         batch: sequences, 1 by default.
-        prompt: tokens of each prompt, 1024 by default.
-        generate: tokens generated after each, 128 by default; steps are those in their middle.
-        dtype: number format of both models, as in ``estimate``; bf16 by default.
+        prompt: tokens of each prompt. None: 1024, or as many as the large model has room for.
+        generate: tokens generated after each; steps are those in their middle. None: 128, or what
+            there is room for.
+        dtype: number format of both models, as in ``estimate``. None: bf16, or fp32 where the
+            device does no other.
         devices: devices over which the large model's heads are split. None: one.
         profile: whose efficiency, as in ``estimate``. None: all engines pooled.
 
@@ -158,9 +160,14 @@ def speculate(
         model = load_model(model, mtp=True)
     large, device, workload = validate_arguments(model, hardware, batch, prompt, generate)
     large, own = _halves(large, ahead)
-    small, _, _ = validate_arguments(own or draft, device, batch, prompt, generate)
+    small, _, _ = validate_arguments(
+        own or draft, device, batch, workload.prompt, workload.generate
+    )
     checked_size("drafted", drafted, 1)
-    precision, rates = choose_precision(dtype), find_profile(profile)
+    precision, rates = (
+        choose_precision(default_format(device) if dtype is None else dtype),
+        find_profile(profile),
+    )
     big = Setting(large, device, choose_layout(devices), precision, rates)
     layout = choose_layout(devices if ahead else 1)
     little = Setting(small, device, layout, precision, rates)

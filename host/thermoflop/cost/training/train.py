@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from thermoflop.model.model import Model
 
 RECOMPUTE = ("none", "selective", "full")
+SEQUENCE = 2048  # tokens, where nothing is said
 CONVENTIONS = ("windowed", "full", "causal")
 # Families of formats that products of a training step are computed in.
 TRAINABLE = frozenset({"16", "32", "tf32", "8", "4"})
@@ -53,7 +54,7 @@ def train(
     sequence_parallel: bool = True,
     global_batch: int = 512,
     micro_batch: int = 1,
-    sequence: int = 2048,
+    sequence: int | None = None,
     virtual: int = 1,
     recompute: str = "none",
     zero: int = 1,
@@ -84,7 +85,7 @@ def train(
         sequence_parallel: whether norms and residuals are split along with ``tp`` (default).
         global_batch: sequences of an iteration in all replicas, 512 by default.
         micro_batch: sequences that run at once in a replica, 1 by default.
-        sequence: tokens of each sequence, 2048 by default.
+        sequence: tokens of each sequence. None: 2048, or as many as the model has positions.
         virtual: interleaved stages that a device holds, 1 by default.
         recompute: what the backward pass computes again: ``none`` (default), ``selective`` (scores,
             softmax and values) or ``full`` (all layers).
@@ -122,6 +123,8 @@ def train(
     """
     known, device = text_of(as_model(model)), as_device(hardware)
     precision = choose_precision(dtype)
+    if sequence is None:
+        sequence = min(SEQUENCE, known.max_positions or SEQUENCE)
     sizes = {"global_batch": global_batch, "micro_batch": micro_batch, "sequence": sequence,
              "virtual": virtual}  # fmt: skip
     _check_sizes(known, sizes)
@@ -176,6 +179,11 @@ def _check_model(known: Model, precision: Precision) -> None:
     fronts = (placed.part for stack in known.description.stacks for placed in stack.front)
     if known.description.needs_images or any(isinstance(part, Convolution) for part in fronts):
         raise UsageError(f"{known.name} reads no tokens: train is for models of text")
+    if known.is_encoder_decoder:
+        raise UsageError(
+            f"{known.name} has an encoder and a decoder, and train counts one sequence: expected a "
+            "model of one stack"
+        )
     if precision.family not in TRAINABLE or precision.name == "int8":
         raise UsageError(
             f"dtype={precision.name!r} is no format to train in: expected bf16, fp16, fp32, tf32, "
