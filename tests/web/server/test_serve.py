@@ -7,6 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,19 @@ def test_it_ends_well_when_it_is_asked_to(tmp_path: Path, number: signal.Signals
     with website.Site(tmp_path / "runs", "--port", "sim://", "--gpu", "sim") as site:
         assert site.stop(number) == 0
         assert site.said().strip() == f"the page is at {site.url}"
+
+
+@needs_server
+def test_its_metrics_are_those_of_the_page_s_own_sources(tmp_path: Path) -> None:
+    """In Prometheus' text format, behind the page's own guard."""
+    with website.Site(tmp_path / "runs", "--port", "sim://", "--gpu", "none") as site:
+        with urllib.request.urlopen(f"{site.url}metrics", timeout=30) as answer:
+            kind, text = answer.headers["content-type"], answer.read().decode()
+        assert kind.startswith("text/plain; version=")
+        assert 'thermoflop_board_up{board="sim://"}' in text
+        asked = urllib.request.Request(f"{site.url}metrics", headers={"Host": "evil.example"})
+        with pytest.raises(urllib.error.HTTPError, match="421"):
+            urllib.request.urlopen(asked, timeout=30)
 
 
 @needs_server

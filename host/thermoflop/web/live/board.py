@@ -40,6 +40,7 @@ from thermoflop.web.live.simboard import SimBoard
 KEPT_POINTS = 6000  # ten minutes at ten a second
 KEPT_NEWS = 40
 SILENT_S = 3.0
+STALE_S = 8.0  # a reading so old is none for other programs
 _RATE_OVER_S = 5.0
 _REOPEN_S = 5.0
 _HOST_NEWS = {"lost", "reconnect", "reboot", "resync", "host_drops"}  # of the host's own events
@@ -246,6 +247,16 @@ class BoardSource:
                 return link.silence(silent_s)
             return f"nothing came for {silent_s:.0f} s"
         return ""
+
+    @property
+    def fresh_sample(self) -> Sample | None:
+        """The newest sample; None when the port went away, or nothing came for longer than the
+        board's rate explains."""
+        link, last = self._link, self._tracker.last_sample
+        if last is None or self.is_idle or (link is not None and not link.connected):
+            return None
+        every_s = (_number(self._tracker.board.settings.get("rate_ms")) or 0.0) / 1000
+        return last if time.monotonic() - self._last_s <= max(STALE_S, 2.5 * every_s) else None
 
     @property
     def tracker(self) -> Tracker:

@@ -68,6 +68,14 @@ class GpuSource:
                 elif item.ev == "gpu_lost":
                     self._latest[int(item.detail["gpu"])] = None
 
+    def now(self) -> list[tuple[dict[str, Any], GpuSample]]:
+        """Facts and newest reading of each GPU that answers."""
+        sampler = self._sampler
+        if sampler is None:
+            return []
+        facts = {device["index"]: device for device in sampler.facts["devices"]}
+        return [(facts.get(index, {}), sample) for index, sample in sorted(sampler.latest.items())]
+
     def states(self) -> list[dict[str, Any]]:
         """Facts and newest values of each GPU."""
         sampler = self._sampler

@@ -30,8 +30,9 @@ SIMULATED = "sim://"
 class LiveSources:
     """All live sources. Methods may be called from any thread."""
 
-    def __init__(self, site: Site) -> None:
-        """Opens nothing."""
+    def __init__(self, site: Site, most_boards: int = MAX_BOARDS) -> None:
+        """Opens nothing; ``most_boards`` at most will be open at once."""
+        self._most_boards = most_boards
         self.boards: dict[str, BoardSource] = {}
         self.gpus = GpuSource(site.gpu)
         self.recordings = Recordings(site.runs)
@@ -96,8 +97,8 @@ class LiveSources:
         """Read the board at ``port``, in a process of its own where it is simulated."""
         if self._has(port):
             raise UsageError(f"{port} is open already")
-        if len(self.boards) >= MAX_BOARDS:
-            raise UsageError(f"{MAX_BOARDS} boards are open already: close one first")
+        if len(self.boards) >= self._most_boards:
+            raise UsageError(f"{self._most_boards} boards are open already: close one first")
         simulated = SimBoard(port) if port.startswith(SIMULATED) else None
         try:
             target = Target(simulated.address) if simulated else choose(port)
@@ -109,6 +110,17 @@ class LiveSources:
             raise
         self._add(board)
         return board
+
+    def watch(self, port: str) -> str:
+        """Read the board at ``port`` from when it can be opened; why not now, or nothing."""
+        try:
+            self.open(port)
+        except BoardError as error:
+            board = BoardSource(self._new_key(), Target(port))
+            board.trouble(str(error))
+            self._add(board)
+            return str(error)
+        return ""
 
     def close(self, key: str) -> None:
         """Close a board's port; a recording of it goes on."""

@@ -17,6 +17,7 @@ def register(app: FastAPI, site: Site, sources: LiveSources) -> None:
     from starlette.routing import Route, WebSocketRoute
 
     from thermoflop.web.estimator.page import estimator_page
+    from thermoflop.web.export.endpoint import metrics_endpoint
     from thermoflop.web.live.page import live_page
     from thermoflop.web.live.stream import PATH, Stream
     from thermoflop.web.runs.reports import Reports
@@ -30,6 +31,7 @@ def register(app: FastAPI, site: Site, sources: LiveSources) -> None:
     async def runs() -> None:
         await runs_page(site.runs)
 
+    app.router.routes.append(Route("/metrics", metrics_endpoint(sources)))
     reports = Reports(site.runs)  # one for both: its turns are shared
     app.router.routes.append(Route("/runs/compare", reports.compare))
     app.router.routes.append(Route("/runs/{name:path}/report", reports.one))

@@ -1,0 +1,1 @@
+"""What the live sources say now, for the dashboards that people already have."""

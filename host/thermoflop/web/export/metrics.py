@@ -1,0 +1,227 @@
+"""A room as metrics of Prometheus.
+
+Names and units of the GPUs are dcgm-exporter's (NVIDIA/dcgm-exporter, etc/default-counters.csv:
+degrees Celsius, watts, millijoules, megahertz, MiB, percent), so that dashboards made for it read
+these; the board's follow Prometheus' own rules (base units, _total). No label holds what changes
+with every boot or every sample.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from thermoflop.errors import MissingExtra
+from thermoflop.pico.wire import MODES
+from thermoflop.report.messages import FAULT_LABELS
+from thermoflop.runs.gpu.throttle import REASONS, throttling
+from thermoflop.web.export.room import BoardNow, GpuNow, Room
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.core import Metric
+
+MISSING = "metrics need prometheus-client: pip install 'thermoflop[export]'"
+BOARD = "thermoflop_board_"
+THRESHOLDS = {"on": "on_c", "off": "off_c", "max": "t_max_c"}
+
+# name, help, value of a board that is heard; None: there is no such series now
+_BOARD_GAUGES: tuple[tuple[str, str, Callable[[Any], float | None]], ...] = (
+    ("temperature_celsius", "Temperature of the thermistor", lambda sample: sample.temp_c),
+    ("fan_on", "1 while the fan is on", lambda sample: sample.fan),
+    ("uptime_seconds", "Time since the board started", lambda sample: sample.up_s),
+)
+_BOARD_COUNTERS: tuple[tuple[str, str, Callable[[Any], int]], ...] = (
+    ("received_bytes", "Bytes read from the board", lambda c: c.n_bytes),
+    ("samples", "Samples read from the board", lambda c: c.samples),
+    ("dropped_samples", "Samples that the board could not send", lambda c: c.board_drops),
+    ("lost_samples", "Samples that were sent and did not arrive", lambda c: c.lost_samples),
+    ("bad_lines", "Lines of the board that were not believed", lambda c: c.bad_lines),
+    ("reboots", "Starts of the board that were seen", lambda c: c.reboots),
+    ("reconnects", "Times that the port came back", lambda c: c.reconnects),
+)
+_MIB = 1 << 20
+# name, help, value of a reading
+_GPU: tuple[tuple[str, str, Callable[[Any], float | None]], ...] = (
+    ("DCGM_FI_DEV_GPU_TEMP", "GPU temperature (in C)", lambda s: s.temp_c),
+    ("DCGM_FI_DEV_MEMORY_TEMP", "Memory temperature (in C)", lambda s: s.mem_temp_c),
+    ("DCGM_FI_DEV_POWER_USAGE", "Power draw (in W)", lambda s: s.power_w),
+    (
+        "DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION",
+        "Energy since the driver was loaded (in mJ)",
+        lambda s: _times(s.energy_j, 1000),
+    ),
+    ("DCGM_FI_DEV_SM_CLOCK", "SM clock frequency (in MHz)", lambda s: s.sm_mhz),
+    ("DCGM_FI_DEV_MEM_CLOCK", "Memory clock frequency (in MHz)", lambda s: s.mem_mhz),
+    ("DCGM_FI_DEV_GPU_UTIL", "GPU utilization (in %)", lambda s: _times(s.util, 100)),
+    (
+        "DCGM_FI_DEV_MEM_COPY_UTIL",
+        "Memory utilization (in %)",
+        lambda s: _times(s.mem_util, 100),
+    ),
+    (
+        "DCGM_FI_DEV_FB_USED",
+        "Memory in use (in MiB)",
+        lambda s: _times(s.mem_used_bytes, 1 / _MIB),
+    ),
+)
+_NO_GAUGES = {"DCGM_FI_DEV_TOTAL_ENERGY_CONSUMPTION"}
+_GPU_LABELS = ("gpu", "UUID", "device", "modelName", "Hostname")
+_THROTTLING = sorted({name for mask in REASONS for name in throttling(mask)})
+
+
+class RoomCollector:
+    """A collector for a registry of prometheus-client; asked anew for every scrape."""
+
+    def __init__(self, room: Room) -> None:
+        """Raises MissingExtra without prometheus-client."""
+        try:
+            from prometheus_client import core
+        except ImportError as error:
+            raise MissingExtra(MISSING) from error
+        self._core = core
+        self._room = room
+        self._since_s = time.time()  # counters begin anew with this process, and say so
+        self._lock = threading.Lock()
+        self._host = socket.gethostname()
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: what there is depends on what is plugged in."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric family with the series that there are now."""
+        with self._lock:  # two scrapes at once
+            families = list(self._collect())
+        yield from families
+
+    def _collect(self) -> Iterator[Metric]:
+        boards = self._room.boards()
+        yield from self._boards(boards)
+        yield from self._gpus(self._room.gpus())
+        yield self._info(
+            "thermoflop_run", "A recording that goes on, and its phase", ("run", "name", "phase"),
+            [(run.folder, run.name, run.phase) for run in self._room.runs()],
+        )  # fmt: skip
+
+    def _boards(self, boards: list[BoardNow]) -> Iterator[Metric]:
+        heard = [(board.name, board.sample) for board in boards if board.sample is not None]
+        yield self._gauge(
+            BOARD + "up", "1 while the board is heard", ("board",),
+            [((board.name,), board.sample is not None) for board in boards],
+        )  # fmt: skip
+        for name, text, value in _BOARD_GAUGES:
+            yield self._gauge(
+                BOARD + name, text, ("board",), [((b,), value(sample)) for b, sample in heard]
+            )
+        yield self._gauge(
+            BOARD + "mode", "1 for the mode that the board is in", ("board", "mode"),
+            [((b, mode), sample.mode == mode) for b, sample in heard for mode in sorted(MODES)],
+        )  # fmt: skip
+        yield self._gauge(
+            BOARD + "fault", "1 for each fault that the board reports", ("board", "fault"),
+            [((b, each), each in sample.flags) for b, sample in heard for each in FAULT_LABELS],
+        )  # fmt: skip
+        yield self._gauge(
+            BOARD + "threshold_celsius", "Temperatures that the board is set to",
+            ("board", "threshold"),
+            [
+                ((board.name, label), _number(board.settings.get(key)))
+                for board in boards
+                if board.sample is not None
+                for label, key in THRESHOLDS.items()
+            ],
+        )  # fmt: skip
+        for name, text, count in _BOARD_COUNTERS:
+            values = [((board.name,), count(board.counters)) for board in boards]
+            yield self._counter(BOARD + name, text, ("board",), values)
+        yield self._info(
+            BOARD.rstrip("_"), "Who the board says it is", ("board", "model", "firmware", "uid"),
+            [
+                (
+                    board.name,
+                    self._room.said(board, "model", board.hello.board),
+                    self._room.said(board, "firmware", board.hello.fw),
+                    self._room.said(board, "uid", board.hello.uid),
+                )
+                for board in boards
+                if board.hello is not None and board.sample is not None
+            ],
+        )  # fmt: skip
+
+    def _gpus(self, gpus: list[GpuNow]) -> Iterator[Metric]:
+        known = [(self._gpu_labels(gpu), gpu.sample) for gpu in gpus]
+        for name, text, value in _GPU:
+            values = [(labels, value(sample)) for labels, sample in known]
+            yield self._gauge(name, text, _GPU_LABELS, values)
+        yield self._gauge(
+            "thermoflop_gpu_throttled", "1 for each reason that holds the clock down now",
+            (*_GPU_LABELS, "reason"),
+            [
+                ((*labels, reason), reason in throttling(sample.reasons))
+                for labels, sample in known
+                if sample.reasons is not None
+                for reason in _THROTTLING
+            ],
+        )  # fmt: skip
+
+    def _gpu_labels(self, gpu: GpuNow) -> tuple[str, ...]:
+        name, uuid = (str(gpu.facts.get(key) or "") for key in ("name", "uuid"))
+        return (str(gpu.index), uuid, f"nvidia{gpu.index}", name, self._host)
+
+    def _gauge(
+        self,
+        name: str,
+        text: str,
+        labels: tuple[str, ...],
+        values: Iterable[tuple[tuple[str, ...], float | None]],
+    ) -> Metric:
+        # dcgm-exporter's counter of energy has no _total, which prometheus-client gives each
+        # counter: it is declared to be of no type, and rate() takes it as it is
+        kind = (
+            self._core.UnknownMetricFamily if name in _NO_GAUGES else self._core.GaugeMetricFamily
+        )
+        family: Metric = kind(name, text, labels=labels)
+        for each, value in values:
+            if value is not None:
+                family.add_metric(each, float(value))
+        return family
+
+    def _counter(
+        self,
+        name: str,
+        text: str,
+        labels: tuple[str, ...],
+        values: Iterable[tuple[tuple[str, ...], float | None]],
+    ) -> Metric:
+        family = self._core.CounterMetricFamily(name, text, labels=labels)
+        for each, value in values:
+            if value is not None:
+                family.add_metric(each, float(value), created=self._since_s)
+        return family
+
+    def _info(
+        self, name: str, text: str, labels: tuple[str, ...], values: Iterable[tuple[str, ...]]
+    ) -> Metric:
+        return self._gauge(name + "_info", text, labels, [(each, 1.0) for each in values])
+
+
+def registry_of(room: Room) -> CollectorRegistry:
+    """A registry that holds a room and nothing else. Raises MissingExtra."""
+    collector = RoomCollector(room)
+    from prometheus_client import CollectorRegistry
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(collector)
+    return registry
+
+
+def _times(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

@@ -1,0 +1,50 @@
+"""The phase that a run is in, read from the end of its samples file while it is written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from thermoflop.base.files import open_plain
+from thermoflop.pico.lines import LineSplitter
+from thermoflop.pico.track import HostEvent
+from thermoflop.runs.folder.reader import parse, samples_path
+
+_FROM_END_BYTES = 1 << 20  # of a run that was going on before: some minutes of eight GPUs
+_MOST_AT_ONCE_BYTES = 8 << 20
+_MARK = b'"ev":"mark"'
+
+
+class PhaseFollower:
+    """Reads what was appended since the last call; nothing of it stays open between two."""
+
+    def __init__(self, folder: Path) -> None:
+        """Looks at nothing yet."""
+        self.phase: str | None = None  # None: no phase is named
+        self._path = samples_path(folder)
+        self._at: int | None = None
+        self._splitter = LineSplitter(1 << 16)
+
+    def look(self) -> str | None:
+        """The phase by now. Raises OSError where the file went away."""
+        fd = open_plain(str(self._path))
+        try:
+            size = os.fstat(fd).st_size
+            if self._at is None:
+                self._at = max(0, size - _FROM_END_BYTES)
+            self._at = max(self._at, size - _MOST_AT_ONCE_BYTES)
+            os.lseek(fd, self._at, os.SEEK_SET)
+            while chunk := os.read(fd, min(1 << 18, size - self._at)):
+                self._at += len(chunk)
+                for line in self._splitter.feed(chunk):
+                    if isinstance(line, bytes) and _MARK in line:
+                        self._take(line)
+        finally:
+            os.close(fd)
+        return self.phase
+
+    def _take(self, line: bytes) -> None:
+        event = parse(line)
+        if isinstance(event, HostEvent) and event.ev == "mark" and "phase" in event.detail:
+            name = event.detail["phase"]
+            self.phase = None if name is None else str(name)

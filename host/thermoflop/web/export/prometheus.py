@@ -1,0 +1,52 @@
+"""The metrics of a room over HTTP, for Prometheus to scrape; and what ships beside them."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from thermoflop.errors import BoardError, UsageError
+from thermoflop.web.export.metrics import registry_of
+from thermoflop.web.export.room import Room
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
+DEFAULT_PORT = 9877  # among those that Prometheus' wiki lists for exporters none has it
+SHIPPED = {"dashboard": "grafana.json", "rules": "alerts.yml"}
+
+
+def shipped(what: str) -> str:
+    """The text of a file that ships with the exporter: ``dashboard`` or ``rules``."""
+    return (files(__package__) / "data" / SHIPPED[what]).read_text(encoding="utf-8")
+
+
+def serve_metrics(
+    room: Room,
+    address: tuple[str, int],
+    stop: threading.Event,
+    on_address: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Answer scrapes at ``address`` (host, port; port 0: any) until ``stop`` is set.
+
+    Raises MissingExtra without prometheus-client, BoardError when the address is taken or not of
+    this machine.
+    """
+    registry = registry_of(room)
+    from prometheus_client import start_http_server
+
+    host, port = address
+    if not 0 <= port < 1 << 16:
+        raise UsageError(f"--http-port {port} is no port: expected 0 to 65535")
+    try:
+        server, thread = start_http_server(port, host, registry)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise BoardError(f"cannot listen at {host}:{port}: {why}") from error
+    name = f"[{host}]" if ":" in host else host
+    on_address(f"http://{name}:{server.server_port}/metrics")
+    stop.wait()
+    server.shutdown()
+    server.server_close()
+    thread.join()

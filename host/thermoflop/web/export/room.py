@@ -1,0 +1,149 @@
+"""Everything that is exported as it is now: boards, GPUs and runs; what went away is not in it."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from thermoflop.base.record import record
+from thermoflop.errors import ThermoflopError, UsageError
+from thermoflop.pico.wire import printable
+from thermoflop.web.export.phase import PhaseFollower
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from thermoflop.pico.track import Counters
+    from thermoflop.pico.wire import Hello, Sample
+    from thermoflop.runs.gpu.sample import GpuSample
+    from thermoflop.web.live.board import BoardSource
+    from thermoflop.web.live.sources import LiveSources
+
+_MOST_LETTERS = 100  # of any text that a board or a run says
+_MOST_TEXTS = 8  # that one board may call itself before it is called MANY
+MANY = "(says another every time)"
+
+
+@record
+class BoardNow:
+    """A board; ``sample`` is None while it is silent or gone."""
+
+    name: str  # the user's, else its serial number, else its port
+    sample: Sample | None
+    hello: Hello | None
+    settings: dict[str, Any]
+    counters: Counters
+
+
+@record
+class GpuNow:
+    """A GPU that answers; ``facts`` as run.json has them."""
+
+    index: int
+    facts: dict[str, Any]
+    sample: GpuSample
+
+
+@record
+class RunNow:
+    """A recording that goes on; ``phase`` is empty where none is named."""
+
+    folder: str
+    name: str
+    phase: str
+
+
+@contextlib.contextmanager
+def open_room(
+    ports: list[str], gpu: str, runs: Path, notify: Callable[[str], None]
+) -> Iterator[Room]:
+    """Open the boards at ``ports`` (``NAME=PORT``, or a port; none: the only board there is), the
+    GPUs and the runs that go on in a folder. What cannot be opened is told, and tried again."""
+    from thermoflop.web.live.sources import MAX_BOARDS, LiveSources
+    from thermoflop.web.site import Site
+
+    named = [_named(port) for port in ports]
+    names = {port: name for name, port in named if name}
+    if len(set(names.values())) < len(names) or len({port for _, port in named}) < len(named):
+        raise UsageError("--port names two boards alike, or one board twice")
+    sources = LiveSources(Site(runs, gpu=gpu), most_boards=max(MAX_BOARDS, len(named)))
+    try:
+        for _, port in named:
+            if why := sources.watch(port):
+                notify(f"no board at {printable(port)} yet: {why}")
+        sources.start(None)
+        sources.gpus.start()
+        yield Room(sources, names)
+    finally:
+        sources.stop()
+
+
+def _named(text: str) -> tuple[str, str]:
+    """Name and port of ``NAME=PORT``; an address may have an equals sign of its own."""
+    name, sign, port = text.partition("=")
+    is_name = sign and name and all(c.isalnum() or c in "-_." for c in name)
+    return (name, port) if is_name else ("", text)
+
+
+class Room:
+    """The live sources of a server, to be asked how they are."""
+
+    def __init__(self, sources: LiveSources, names: dict[str, str] | None = None) -> None:
+        """``names`` are the user's, by port."""
+        self._sources = sources
+        self._names = names or {}
+        self._phases: dict[str, PhaseFollower] = {}
+        self._texts: dict[tuple[str, str], set[str]] = {}
+
+    def boards(self) -> list[BoardNow]:
+        """All boards, in the order in which they were named."""
+        return [self._board(board) for board in list(self._sources.boards.values())]
+
+    def gpus(self) -> list[GpuNow]:
+        """The GPUs that answer."""
+        return [GpuNow(sample.gpu, facts, sample) for facts, sample in self._sources.gpus.now()]
+
+    def runs(self) -> list[RunNow]:
+        """The recordings that go on, those of other programs as well."""
+        runs = []
+        going_on = list(self._sources.recordings.now.values())
+        self._phases = {
+            name: follower
+            for name, follower in self._phases.items()
+            if name in {recording.folder.name for recording in going_on}
+        }
+        for recording in going_on:
+            folder = recording.folder.name
+            try:
+                follower = self._phases.setdefault(folder, PhaseFollower(recording.folder))
+                phase = follower.look()
+            except (OSError, ThermoflopError):
+                phase = None  # its folder went away
+            name = str(recording.run.get("name", ""))
+            runs.append(RunNow(_text(folder), _text(name), _text(phase or "")))
+        return runs
+
+    def said(self, board: BoardNow, what: str, text: str) -> str:
+        """A text that a board says of itself, printable and short, and few different ones: a board
+        that lies names no more than ``_MOST_TEXTS`` series."""
+        texts, text = self._texts.setdefault((board.name, what), set()), _text(text)
+        if text not in texts and len(texts) >= _MOST_TEXTS:
+            return MANY
+        texts.add(text)
+        return text
+
+    def _board(self, board: BoardSource) -> BoardNow:
+        port = board.simulated.url if board.simulated else board.target.url
+        tracker = board.tracker
+        return BoardNow(
+            name=_text(self._names.get(port) or board.target.serial_number or port),
+            sample=board.fresh_sample,
+            hello=tracker.board.hello,
+            settings=dict(tracker.board.settings),
+            counters=tracker.counters,
+        )
+
+
+def _text(text: str) -> str:
+    return printable(text)[:_MOST_LETTERS]
