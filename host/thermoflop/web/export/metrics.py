@@ -22,7 +22,7 @@ from thermoflop.web.export.room import BoardNow, GpuNow, Room
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
-    from prometheus_client.core import Metric
+    from prometheus_client.core import GaugeMetricFamily, Metric, UnknownMetricFamily
 
 MISSING = "metrics need prometheus-client: pip install 'thermoflop[export]'"
 BOARD = "thermoflop_board_"
@@ -181,10 +181,12 @@ class RoomCollector:
     ) -> Metric:
         # dcgm-exporter's counter of energy has no _total, which prometheus-client gives each
         # counter: it is declared to be of no type, and rate() takes it as it is
-        kind = (
-            self._core.UnknownMetricFamily if name in _NO_GAUGES else self._core.GaugeMetricFamily
+        core = self._core
+        family: GaugeMetricFamily | UnknownMetricFamily = (
+            core.UnknownMetricFamily(name, text, labels=labels)
+            if name in _NO_GAUGES
+            else core.GaugeMetricFamily(name, text, labels=labels)
         )
-        family: Metric = kind(name, text, labels=labels)
         for each, value in values:
             if value is not None:
                 family.add_metric(each, float(value))
