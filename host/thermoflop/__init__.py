@@ -3,10 +3,10 @@
 ``load_model`` reads a config.json (a path, a folder, a dictionary or a catalogue name) and gives a
 ``Model``; ``Model.operators`` gives the ``OperatorTable`` of one ``Step``. On a ``Device``, which
 ``find_device`` finds by name, ``estimate`` gives time, memory and energy of a run, ``fit`` what
-fits in memory, ``train`` the cost of training, ``compare`` the forms of attention side by side and
-``speculate`` the gain of a draft model. ``mark``, ``note`` and ``phase`` tell a recorder around
-this process what it is doing. Names are imported when they are first used, so that
-``import thermoflop`` costs next to nothing.
+fits in memory, ``serving`` what many users of a server see, ``train`` the cost of training,
+``compare`` the forms of attention side by side and ``speculate`` the gain of a draft model.
+``mark``, ``note`` and ``phase`` tell a recorder around this process what it is doing. Names are
+imported when they are first used, so that ``import thermoflop`` costs next to nothing.
 
 Example:
     >>> import thermoflop as tf
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from thermoflop.cost.inference.estimate import estimate as estimate
     from thermoflop.cost.inference.result import Estimate as Estimate
     from thermoflop.cost.inference.speculative import speculate as speculate
+    from thermoflop.cost.serving.result import Serving as Serving
+    from thermoflop.cost.serving.serving import serving as serving
     from thermoflop.cost.training.result import TrainingEstimate as TrainingEstimate
     from thermoflop.cost.training.train import train as train
     from thermoflop.marks import mark as mark
@@ -52,6 +54,8 @@ _PUBLIC = {
     "speculate": "thermoflop.cost.inference.speculative",
     "TrainingEstimate": "thermoflop.cost.training.result",
     "compare": "thermoflop.cost.inference.compare",
+    "serving": "thermoflop.cost.serving.serving",
+    "Serving": "thermoflop.cost.serving.result",
     "find_device": "thermoflop.cost.catalogue.devices",
     "Device": "thermoflop.cost.hardware.device",
     "Model": "thermoflop.model.model",
@@ -68,6 +72,7 @@ __all__ = [
     "Fit",
     "Model",
     "OperatorTable",
+    "Serving",
     "Step",
     "TrainingEstimate",
     "__version__",
@@ -79,6 +84,7 @@ __all__ = [
     "mark",
     "note",
     "phase",
+    "serving",
     "speculate",
     "train",
 ]

@@ -40,6 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "models": ("models", "the models that are known by name"),
     "estimate": ("estimate", "time, memory and energy of a run: bound, expectation, interval"),
     "fit": ("fit", "whether it fits in memory: largest batch, longest context, fewest devices"),
+    "serving": ("serving", "many users of one server: tokens, first token, throughput, limit"),
     "train": ("train", "training: time, memory, utilization, days and cost"),
     "compare": ("compare", "attention what-ifs: MHA, GQA, MQA and MLA of one model side by side"),
     "gpus": ("gpus", "the devices that are known: memory, bandwidth, peaks, power, source"),

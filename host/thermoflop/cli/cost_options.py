@@ -56,11 +56,14 @@ def add_inference(
     parser: argparse._ActionsContainer,
     flags: tuple[str, ...] = _HARDWARE,
     otherwise: str = "h100",
+    one_run: bool = True,
 ) -> None:
-    """Add device, sizes, number formats and parallelism of an inference run."""
+    """Add device, sizes, number formats and parallelism of an inference run; a server
+    (``one_run`` False) has no batch, and does not divide contexts."""
     add_hardware(parser, flags, otherwise)
     add = parser.add_argument
-    add("--batch", type=int, default=1, metavar="B", help="sequences (default 1)")
+    if one_run:
+        add("--batch", type=int, default=1, metavar="B", help="sequences (default 1)")
     add("--prompt", type=int, metavar="N", help="tokens (1024, or what the model has room for)")
     add("--generate", type=int, metavar="N", help="new tokens (128; of an encoder 0)")
     add(
@@ -79,7 +82,8 @@ def add_inference(
         ("ep", "devices that share the experts"),
         ("cp", "devices that share the context"),
     ):
-        add(f"--{name}", type=int, default=1, metavar="N", help=f"{meaning} (1)")
+        if one_run or name != "cp":
+            add(f"--{name}", type=int, default=1, metavar="N", help=f"{meaning} (1)")
 
 
 def inference_options(args: argparse.Namespace, hardware: str | None = "h100") -> dict[str, Any]:

@@ -1,0 +1,80 @@
+"""``thermoflop serving MODEL``: what many users of one server see."""
+
+from __future__ import annotations
+
+import argparse
+
+from thermoflop.cli.arguments import add_option, add_shared, print_result
+from thermoflop.cli.cost_options import add_inference, inference_options
+from thermoflop.cli.model_options import add_model, load
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+REQUESTS = 100_000  # simulated unless a number is given
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add = parser.add_argument
+    add_model(parser)
+    add_inference(parser, one_run=False)
+    add_shared(parser, "--profile")
+    load_group = parser.add_argument_group("load")
+    add = load_group.add_argument
+    add("--users", type=int, metavar="N", help="users who ask again once answered (1)")
+    add("--rate", type=float, metavar="R", help="requests a second, at random")
+    add("--lengths", choices=("fixed", "uniform", "lognormal"), default="fixed",
+        help="how prompts and outputs spread around their means (fixed)")  # fmt: skip
+    add("--trace", metavar="FILE", help="recorded requests: CSV or JSON lines (Azure, Mooncake, "
+        "BurstGPT, or arrival_s, prompt, generate)")  # fmt: skip
+    add("--prefix-hit", type=float, default=0.0, metavar="S", help="share of prompts cached (0)")
+    engine = parser.add_argument_group("engine")
+    add = engine.add_argument
+    add("--budget", type=int, metavar="N", help="tokens in a step (the engine's)")
+    add("--slots", type=int, metavar="N", help="sequences at once in a replica (the engine's)")
+    add("--draft", metavar="MODEL", help="a model that drafts, or mtp")
+    add_option(engine, "--draft-tokens", type=int, default=0, metavar="K", help="tokens drafted")
+    add("--acceptance", type=float, default=0.7, metavar="A", help="of them accepted (0.7)")
+    add_targets(parser)
+    simulation = parser.add_argument_group("simulation")
+    add = simulation.add_argument
+    add("--simulate", type=int, nargs="?", const=REQUESTS, default=0, metavar="N",
+        help=f"run N requests through an event loop as well ({REQUESTS:,})")  # fmt: skip
+    add("--burstiness", type=float, default=1.0, metavar="G",
+        help="shape of the gaps between them: 1 Poisson, below 1 bursts (1)")  # fmt: skip
+    add("--seed", type=int, default=1, metavar="N", help="(1)")
+    add_shared(parser, "--json")
+
+
+def add_targets(parser: argparse.ArgumentParser) -> None:
+    """Add what users are promised."""
+    from thermoflop.cli.arguments import duration_s
+
+    group = parser.add_argument_group("targets", "seconds, or 500ms")
+    for name, what in (("ttft", "first token"), ("tpot", "time between a user's tokens")):
+        group.add_argument(f"--{name}", type=duration_s, metavar="T", help=f"{what} at most")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the steady state; 1 where a target is missed, or requests pile up."""
+    from thermoflop.cost.serving.result import serving_json, serving_text
+    from thermoflop.cost.serving.serving import serving
+
+    model = load(args)
+    options = _options(args)
+    served = serving(model, args.hardware, **options)
+    print_result(args, lambda: serving_json(served), lambda: serving_text(served), indented=True)
+    return int(served.saturated or served.meets is False)
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    """The keyword arguments of ``serving``."""
+    options = inference_options(args)
+    names = (
+        "users", "rate", "lengths", "trace", "prefix_hit", "budget", "slots", "draft",
+        "draft_tokens", "acceptance", "simulate", "burstiness", "seed",
+    )  # fmt: skip
+    options |= {name: getattr(args, name) for name in names}
+    return {**options, "ttft_s": args.ttft, "tpot_s": args.tpot}

@@ -1,0 +1,152 @@
+"""What a prompt adds to the steps of a full server, on the average.
+
+A lone prompt adds ``lone`` seconds to the step that it is read in: it pays for what it computes
+beyond what the decoding sequences leave idle. One more in the same step adds ``more``. With y
+prompts a step arriving as they come (Poisson), a step takes
+
+    tD + (1 - e^-y) (lone - more) + y more
+
+A prompt that is longer than the room which the token budget leaves fills steps of its own: then
+each adds ``lone``, its share of full steps. Prompts of several lengths are several such streams.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from thermoflop.cost.serving.lengths import Lengths
+    from thermoflop.cost.serving.policy import Policy
+    from thermoflop.cost.serving.table import Steps
+
+
+@record
+class Stream:
+    """Prompts of one length, a ``share`` of all: by the number of decoding sequences, in seconds
+    what one adds to a step alone (``lone``) and to a step with another (``more``), and the steps
+    that it takes (``chunks``, 1 or more)."""
+
+    share: float
+    lone: Any
+    more: Any
+    chunks: Any
+
+    @property
+    def long(self) -> Any:
+        """Where a prompt takes more than a step."""
+        return self.chunks > 1
+
+
+@record
+class Mixing:
+    """By the number of decoding ``sequences``: ``decode`` seconds of a step without prompts, and
+    what the streams of prompts add to it; ``alone`` is a prompt read by an empty server."""
+
+    sequences: Any
+    decode: Any
+    streams: tuple[Stream, ...]
+    alone: float
+
+    def added(self, prompts: Any) -> Any:
+        """What so many prompts a step add to a mean step."""
+        import numpy as np
+
+        short, lone, more = self.short()
+        together = (1 - np.exp(-prompts * short)) * (lone - more) + prompts * short * more
+        return together + prompts * self.mean(lambda each: each.lone, long=True)
+
+    def short(self) -> tuple[Any, Any, Any]:
+        """Of the prompts that fit in a step: their share, and their mean ``lone`` and ``more``."""
+        import numpy as np
+
+        share = self.mean(lambda _: 1.0, long=False)
+        each = np.maximum(share, 1e-12)
+        lone = self.mean(lambda stream: stream.lone, long=False) / each
+        return share, lone, self.mean(lambda stream: stream.more, long=False) / each
+
+    def mean(self, of: Callable[[Stream], Any], *, long: bool | None = None) -> Any:
+        """A mean over all prompts, of the long or the short ones alone where ``long`` says so."""
+        import numpy as np
+
+        total: Any = 0.0
+        for stream in self.streams:
+            value = stream.share * of(stream)
+            total = total + (value if long is None else np.where(stream.long == long, value, 0.0))
+        return total
+
+    def step_s(self, prompts: Any) -> Any:
+        """A mean step that so many prompts are read in."""
+        return self.decode + self.added(prompts)
+
+    def step_at_rate(self, rate: float) -> Any:
+        """A mean step while ``rate`` prompts arrive in a second; infinite where they pile up."""
+        import numpy as np
+
+        slope = self.mean(lambda each: np.where(each.long, each.lone, each.more))
+        step, stable = self.decode, rate * slope < 1
+        for _ in range(60):
+            step = np.where(stable, self.step_s(rate * step), step)
+        return np.where(stable, step, np.inf)
+
+
+def mixing_of(
+    steps: Steps, lengths: Lengths, policy: Policy, sequences: Any, prefix: float = 0.0,
+    growth: float = 1.0,
+) -> Mixing:  # fmt: skip
+    """What prompts add beside each number of ``sequences``; a share ``prefix`` of them is cached.
+
+    ``growth`` tokens of each sequence are in a decode step and taken from the budget.
+    """
+    import numpy as np
+
+    decode = steps.decode_s(sequences, lengths.context)
+    if policy.name == "passes":
+        room = np.full(np.shape(sequences), float(policy.budget))
+    else:
+        room = np.maximum(policy.budget - growth * sequences, 1.0)
+    streams = []
+    for share, prompt in lengths.prompts:
+        new = max(1.0, prompt * (1 - prefix))
+        chunk, chunks = np.minimum(new, room), np.maximum(new / room, 1.0)
+        cached = prompt - new + np.maximum(new - chunk, 0.0) / 2
+        if policy.name == "passes":
+            first = steps.prompts_s(chunk, cached, 1.0)
+            second = steps.prompts_s(chunk, cached, 2.0) - first
+        else:
+            beside = steps.mixed_s(sequences, lengths.context, chunk, cached, 1.0)
+            first = beside - decode
+            second = steps.mixed_s(sequences, lengths.context, chunk, cached, 2.0) - beside
+        lone = chunks * first + steps.prompt_s
+        more = chunks * np.maximum(second, 0.0) + steps.prompt_s
+        streams.append(Stream(share, lone, more, chunks))
+    new = max(1.0, lengths.prompt * (1 - prefix))
+    alone = float(steps.prompts_s(new, lengths.prompt - new, 1.0)) + steps.prompt_s
+    return Mixing(sequences, decode, tuple(streams), alone)
+
+
+def tabled(mixing: Mixing, slots: int) -> Mixing:
+    """The same for every number of sequences from 1 to ``slots``."""
+    import numpy as np
+
+    return between(mixing, np.arange(1.0, slots + 1))
+
+
+def between(mixing: Mixing, sequences: Any) -> Mixing:
+    """The same at other numbers of sequences, between which times grow evenly."""
+    import numpy as np
+
+    known = mixing.sequences
+
+    def at(values: Any) -> Any:
+        return np.interp(sequences, known, np.broadcast_to(values, known.shape))
+
+    streams = tuple(
+        replace(each, lone=at(each.lone), more=at(each.more), chunks=at(each.chunks))
+        for each in mixing.streams
+    )
+    return replace(mixing, sequences=sequences, decode=at(mixing.decode), streams=streams)

@@ -1,0 +1,113 @@
+"""One replica: a model under a layout on an engine, and what it does with users or a rate.
+
+Pipeline stages hold as many groups of sequences, each of which takes its step in turn: a replica
+of pp stages is pp groups with a step of its own, on shared memory. Replicas (dp) share the load
+evenly, also where their attention is apart and experts are shared.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import replace
+from thermoflop.cost.inference.capacity import largest
+from thermoflop.cost.inference.speculative import tokens_per_check
+from thermoflop.cost.memory import memory_of
+from thermoflop.cost.serving.lengths import in_steps
+from thermoflop.cost.serving.mixing import mixing_of
+from thermoflop.cost.serving.steady import closed_loop, open_loop
+from thermoflop.cost.serving.times import StepTimes
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.cost.inference.setting import Setting
+    from thermoflop.cost.serving.lengths import Lengths
+    from thermoflop.cost.serving.mixing import Mixing
+    from thermoflop.cost.serving.policy import Policy
+    from thermoflop.cost.serving.steady import Steady
+
+MOST_SEQUENCES = 2**20
+TABLED = 48  # numbers of sequences that step times are computed at, where more may be in flight
+
+
+class Replica:
+    """A setting with its requests and its engine's policy.
+
+    Attributes:
+        setting: model, device, layout, formats, rates.
+        lengths: prompts and outputs, outputs in steps.
+        policy: how prompts are mixed in.
+        prefix: share of each prompt that the cache holds already.
+        largest_batch: sequences that memory holds in a replica.
+        slots: sequences that it runs at most: those, or as many as the engine does.
+        groups: groups of sequences that take steps of their own.
+    """
+
+    def __init__(
+        self, setting: Setting, lengths: Lengths, policy: Policy, *, prefix: float = 0.0,
+        drafted: int = 0, acceptance: float = 0.0, drafting: Setting | None = None,
+    ) -> None:  # fmt: skip
+        self.setting, self.policy, self.prefix = setting, policy, prefix
+        self.checked = 1 + drafted
+        self.lengths = lengths
+        if drafted:
+            self.lengths = in_steps(lengths, tokens_per_check(acceptance, drafted))
+        self.steps = StepTimes(
+            setting, self.checked, None if drafting is None else StepTimes(drafting)
+        )
+        self.largest_batch = _largest(setting, lengths)
+        self.slots = min(self.largest_batch, policy.slots)
+        self.groups = setting.plan.pp
+        self._mixing: Mixing | None = None
+
+    @property
+    def group_slots(self) -> int:
+        """Sequences of one group at most."""
+        return max(1, self.slots // self.groups)
+
+    @property
+    def shares(self) -> int:
+        """Groups in all replicas, which share the load."""
+        return self.setting.plan.dp * self.groups
+
+    def mixing(self) -> Mixing:
+        """Step times of a group by its number of sequences, with and without prompts."""
+        import numpy as np
+
+        if self._mixing is None:
+            known = np.arange(1.0, self.group_slots + 1)
+            if len(known) > TABLED:
+                known = np.unique(np.rint(np.geomspace(1, self.group_slots, TABLED)))
+            self._mixing = mixing_of(
+                self.steps, self.lengths, self.policy, known, self.prefix, float(self.checked)
+            )
+        return self._mixing
+
+    def with_users(self, users: Any) -> Steady:
+        """The steady state of one group while so many users in all ask again and again."""
+        return closed_loop(
+            self.mixing(), self.lengths, users / self.shares, self.group_slots, self.policy
+        )
+
+    def at_rate(self, rate: float) -> Steady | None:
+        """The steady state of one group at requests a second in all; None where they pile up."""
+        from thermoflop.cost.serving.mixing import tabled
+
+        every = tabled(self.mixing(), self.group_slots)
+        return open_loop(every, self.lengths, rate / self.shares, self.group_slots, self.policy)
+
+
+def _largest(setting: Setting, lengths: Lengths) -> int:
+    """Sequences of mean length that memory holds beside the weights; 0 where not one fits."""
+    prompt, output = lengths.prompt, lengths.tokens
+
+    def holds(sequences: int) -> bool:
+        return bool(memory_of(setting.share, setting.device, prompt, output, sequences).fits)
+
+    return largest(holds, MOST_SEQUENCES)
+
+
+def with_policy(policy: Policy, budget: int | None, slots: int | None) -> Policy:
+    """A policy with a token budget or slots of the user's."""
+    return replace(policy, budget=budget or policy.budget, slots=slots or policy.slots)

@@ -1,0 +1,203 @@
+"""The result of ``tf.serving``, and its text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import plain, record
+from thermoflop.base.units import digits, seconds, wrapped
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.cost.serving.simulation import Simulation
+    from thermoflop.cost.work.share import Layout
+
+# What keeps a server from answering more requests a second.
+LIMITS = {
+    "memory": "memory: no more sequences fit beside the weights",
+    "batch": "batch: the engine runs no more sequences at once",
+    "prompts": "prompts: more sequences would only wait for more prompts",
+    "target": "target: more sequences would make tokens slower than asked",
+}
+
+
+@record
+class Serving:
+    """A server in steady state, made by ``serving``. Print it for a report.
+
+    Attributes:
+        model_name: the model's name.
+        device: the device.
+        plan: how the model is spread over devices, replicas included.
+        precision: the number formats of the run.
+        engine: the engine whose profile and policy this is.
+        policy: how it mixes prompts with decoding, as a sentence.
+        budget: tokens that a step runs at most.
+        prompt: mean tokens of a prompt.
+        generate: mean tokens of an output.
+        prefix_hit: share of each prompt that the cache holds already.
+        users: users who ask again as soon as they are answered; None where a rate is given.
+        rate: requests a second; of ``users`` what they come to.
+        saturated: whether requests arrive faster than they can be answered, and pile up: then all
+            times are those of a server that is full.
+        sequences: sequences that decode at once, in all replicas.
+        largest_batch: sequences that memory holds, in all replicas.
+        most_sequences: sequences that can run at once: those, or as many as the engine runs.
+        token_s: seconds between a user's tokens: low end, expectation, high end (80 %).
+        first_s: mean seconds to a request's first token, likewise; waiting included.
+        queue_s: seconds of that before its prompt is begun.
+        benchmark_first_s: the same as a benchmark of ten requests a user sees that starts them all
+            at once; None where a rate is given.
+        prompt_share: share of a step's time that goes to prompts.
+        most_requests_per_s: requests a second that can be kept up.
+        load: ``rate`` over that.
+        limit: what keeps it from more: memory, batch, prompts or target.
+        meets: whether the targets are met; None without any.
+        joules_per_token: joules of all devices for each output token; None without a power.
+        unknown: what the closed form does not know of this state, as sentences.
+        simulation: the event loop on the same question, or None.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> served = tf.serving("llama-3-70b", "h100", tp=4, dtype="fp8", users=64)
+        >>> low, expected, high = served.token_s
+        >>> low < expected < high and served.tokens_per_s_device == served.tokens_per_s / 4
+        True
+    """
+
+    model_name: str
+    device: Device
+    plan: Layout
+    precision: Precision
+    engine: str
+    policy: str
+    budget: int
+    prompt: float
+    generate: float
+    prefix_hit: float
+    users: int | None
+    rate: float
+    saturated: bool
+    sequences: float
+    largest_batch: int
+    most_sequences: int
+    token_s: tuple[float, float, float]
+    first_s: tuple[float, float, float]
+    queue_s: float
+    benchmark_first_s: float | None
+    prompt_share: float
+    most_requests_per_s: float
+    load: float
+    limit: str
+    meets: bool | None
+    joules_per_token: float | None
+    unknown: tuple[str, ...]
+    simulation: Simulation | None = None
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Output tokens a second of all replicas."""
+        return min(self.rate, self.most_requests_per_s) * self.generate
+
+    @property
+    def tokens_per_s_device(self) -> float:
+        """Output tokens a second and device."""
+        return self.tokens_per_s / self.plan.devices
+
+    @property
+    def tokens_per_s_user(self) -> float:
+        """Tokens a second that a user sees."""
+        return 1 / self.token_s[1]
+
+    def __str__(self) -> str:
+        return serving_text(self)
+
+
+def serving_text(served: Serving) -> str:
+    """A report, at most 100 columns wide."""
+    plan, users = served.plan, served.users
+    asked = "" if users is None else f"{users:,} users at once, "
+    cached = f", {served.prefix_hit:.0%} cached" if served.prefix_hit else ""
+    head = f"{served.model_name} on {plan.devices} x {served.device.name} ({plan.label}), "
+    sizes = f"{digits(served.prompt)} prompt{cached} + {digits(served.generate)} output tokens"
+    rows = [[f"  {name}", value, more] for name, value, more in _figures(served)]
+    lines = [
+        head + f"{served.precision.name}, {served.engine}",
+        f"{asked}{digits(served.rate)} requests/s; {sizes}",
+        "",
+        *("  ".join(row) for row in _aligned(rows)),
+    ]
+    if served.benchmark_first_s is not None:
+        lines.append(
+            f"  first token in a benchmark that starts all users at once: "
+            f"{seconds(served.benchmark_first_s)}"
+        )
+    lines += ["", f"limit: {LIMITS[served.limit]}", wrapped(f"engine: {served.policy}")]
+    if served.meets is not None:
+        lines.append(f"targets: {'met' if served.meets else 'MISSED'}")
+    if served.saturated:
+        lines.append(
+            "OVERLOADED: requests pile up; times are those of a full server, without queue"
+        )
+    lines += [wrapped(f"not known: {sentence}") for sentence in served.unknown]
+    if served.simulation is not None:
+        lines += ["", simulation_text(served.simulation)]
+    return "\n".join(lines)
+
+
+def _figures(served: Serving) -> list[tuple[str, str, str]]:
+    """Name, value and what else to know of each figure."""
+    low, token, high = served.token_s
+    soon, first, late = served.first_s
+    slots, fitting = f"{served.most_sequences:,}", f"{served.largest_batch:,}"
+    figures = [
+        ("a user's tokens", seconds(token),
+         f"apart ({seconds(low)} to {seconds(high)}), {digits(1 / token)} tokens/s"),
+        ("first token", seconds(first),
+         f"({seconds(soon)} to {seconds(late)}), {seconds(served.queue_s)} of it waiting"),
+        ("throughput", digits(served.tokens_per_s),
+         f"tokens/s, {digits(served.tokens_per_s_device)} a device"),
+        ("decoding at once", digits(served.sequences),
+         f"of {slots} sequences (memory holds {fitting})"),
+        ("prompts take", f"{served.prompt_share:.0%}", "of the time"),
+        ("load", f"{served.load:.0%}", f"of {digits(served.most_requests_per_s)} requests/s"),
+    ]  # fmt: skip
+    if served.joules_per_token is not None:
+        figures.append(("energy", digits(served.joules_per_token), "J a token"))
+    return figures
+
+
+def _aligned(rows: list[list[str]]) -> list[list[str]]:
+    """Names to the left, values to the right."""
+    names, values = (max(len(row[column]) for row in rows) for column in (0, 1))
+    return [[name.ljust(names), value.rjust(values), more] for name, value, more in rows]
+
+
+def simulation_text(simulation: Simulation) -> str:
+    """Quantiles of an event loop."""
+    rows = (
+        ("first token", simulation.first_s, simulation.first_mean_s),
+        ("a user's tokens", simulation.token_s, simulation.token_mean_s),
+    )
+    how = f"{simulation.requests:,} requests ({simulation.arrivals}, seed {simulation.seed})"
+    lines = [f"simulated: {how}, {digits(simulation.requests_per_s)} requests/s"]
+    for name, quantiles, mean in rows:
+        parts = (f"p{n} {seconds(value)}" for n, value in zip((50, 90, 99), quantiles, strict=True))
+        lines.append(f"  {name:<16} {', '.join(parts)}; mean {seconds(mean)}")
+    if simulation.within is not None and simulation.goodput is not None:
+        good = digits(simulation.goodput)
+        lines.append(f"  within the target {simulation.within:.1%}: goodput {good} requests/s")
+    return "\n".join(lines)
+
+
+def serving_json(served: Serving) -> dict[str, Any]:
+    """A server as one object."""
+    follows = ("tokens_per_s", "tokens_per_s_device", "tokens_per_s_user")
+    return {
+        **plain(served),
+        "device": served.device.name,
+        **{name: getattr(served, name) for name in follows},
+    }

@@ -1,0 +1,305 @@
+"""``tf.serving``: what many users of one server see, in steady state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record
+from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.energy import power_w
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.inference.arguments import (
+    as_model,
+    checked_whole,
+    default_format,
+    validate_arguments,
+)
+from thermoflop.cost.inference.setting import Setting
+from thermoflop.cost.roofline.bound import sums_of
+from thermoflop.cost.serving.drafting import drafting_of
+from thermoflop.cost.serving.lengths import lengths_of, lengths_of_trace, read_trace
+from thermoflop.cost.serving.policy import policy_of
+from thermoflop.cost.serving.replica import Replica, with_policy
+from thermoflop.cost.serving.result import Serving
+from thermoflop.cost.serving.simulation import Arrivals
+from thermoflop.cost.serving.simulation import simulate as run_simulation
+from thermoflop.cost.serving.steady import capacity, limits_of_trust
+from thermoflop.cost.work.share import choose_layout
+from thermoflop.cost.work.steps import decode_step, prefill_step
+from thermoflop.errors import UsageError
+
+if TYPE_CHECKING:
+    from os import PathLike
+    from typing import Any
+
+    from thermoflop.cost.catalogue.profiles import Profile
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.cost.serving.steady import Steady
+    from thermoflop.model.model import Model
+
+# A benchmark that starts all its users at once and asks ten times each finds half of them waiting
+# for the others' prompts in a tenth of its requests: 0.05 of all prompts; fitted to 884 published
+# runs, 0.067 (vLLM, TensorRT-LLM) and 0.107 (SGLang).
+BURST = {"sglang": 0.107}
+USUAL_BURST = 0.067
+OUTPUT = 256  # tokens where nothing is said
+
+
+@record
+class Targets:
+    """Seconds that a first token and the time between tokens may take; None: any."""
+
+    first_s: float | None = None
+    token_s: float | None = None
+
+    def met(self, first_s: float, token_s: float) -> bool | None:
+        """Whether both are kept; None where there are none."""
+        if self.first_s is None and self.token_s is None:
+            return None
+        first = self.first_s is None or first_s <= self.first_s
+        return first and (self.token_s is None or token_s <= self.token_s)
+
+
+def serving(
+    model: Model | str | PathLike[str] | dict[str, Any],
+    hardware: str | Device,
+    *,
+    users: int | None = None,
+    rate: float | None = None,
+    prompt: int | None = None,
+    generate: int | None = None,
+    lengths: str = "fixed",
+    trace: str | None = None,
+    prefix_hit: float = 0.0,
+    devices: int | None = None,
+    tp: int | None = None,
+    pp: int = 1,
+    dp: int = 1,
+    ep: int = 1,
+    dtype: str | None = None,
+    kv_dtype: str | None = None,
+    profile: str | Profile | None = None,
+    budget: int | None = None,
+    slots: int | None = None,
+    ttft_s: float | None = None,
+    tpot_s: float | None = None,
+    draft: str | Model | None = None,
+    draft_tokens: int = 0,
+    acceptance: float = 0.7,
+    simulate: int = 0,
+    burstiness: float = 1.0,
+    seed: int = 1,
+) -> Serving:
+    """What users of a server with continuous batching see, in steady state, in closed form.
+
+    With ``users`` each of them asks again as soon as it is answered; with ``rate`` requests arrive
+    at random. Where neither is given, one user. Sources: Agrawal et al. 2023 (chunked prefill),
+    Little 1961, Kleinrock 1975 (queues); held against an event loop by
+    ``tests/cost/serving/campaign_steady.py``.
+
+    Args:
+        model: a ``Model``, or what ``load_model`` takes: a path, a dictionary or a name.
+        hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
+            of a TOML file.
+        users: users of all replicas together. None: see above.
+        rate: requests a second to all replicas together. None: see above.
+        prompt: mean tokens of a prompt. None: 1024, or as many as the model has room for.
+        generate: mean tokens of an output, of which the prompt gives the first. None: 256.
+        lengths: how they spread: ``fixed`` (default), ``uniform`` (0.8 to 1.2 of the mean) or
+            ``lognormal`` (as chats do, 0.8 in the logarithm).
+        trace: a file of recorded requests that says lengths, arrivals and, unless given, the rate:
+            a CSV or JSON lines with the columns of Azure's, Mooncake's or BurstGPT's traces, or
+            ``arrival_s``, ``prompt`` and ``generate``. None: none.
+        prefix_hit: share of each prompt that the cache holds already, 0.0 (default) to below 1.0.
+        devices: how many devices. None: the product of the degrees below.
+        tp: tensor-parallel degree, which splits heads and MLPs. None: what ``devices`` leaves over.
+        pp: pipeline stages, which split the layers; 1 by default.
+        dp: replicas, 1 by default, which share the load; with ``ep`` beyond ``tp`` they share the
+            experts too (attention under data parallelism).
+        ep: expert-parallel degree, 1 by default.
+        dtype: number format of weights and arithmetic, as in ``estimate``. None: bf16, or fp32
+            where the device does no other.
+        kv_dtype: number format of the cache. None: as wide as the activations.
+        profile: whose efficiency and policy: an engine's name, as in ``estimate``. None: all
+            engines pooled, prompts mixed in as vLLM does.
+        budget: tokens that a step runs at most. None: as the engine does.
+        slots: sequences that a replica runs at most. None: as the engine does.
+        ttft_s: target of the time to first token in seconds. None: any.
+        tpot_s: target of the time between tokens in seconds. None: any.
+        draft: what drafts tokens: a model that ``load_model`` takes, or ``mtp``. None: what
+            ``draft_tokens`` costs is left out, as with a lookup in the prompt.
+        draft_tokens: tokens drafted for each step, 0 by default.
+        acceptance: probability that a drafted token is accepted, 0.7 by default.
+        simulate: requests to run through an event loop besides, 10 to 10,000,000; 0 by default.
+        burstiness: shape of the gaps between simulated arrivals: 1.0 (default) is Poisson, below 1
+            they come in bursts.
+        seed: of simulated arrivals and lengths, 1 by default.
+
+    Returns:
+        The server's steady state, with what the closed form does not know of it.
+
+    Raises:
+        UsageError: for a value that makes no sense, naming it, or a model of which not one
+            sequence fits.
+        InputError: for a device that is not known, or a file that is not what it should be.
+        UnknownModel: an InputError, for a model that is not known.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> one, many = (tf.serving("llama-3-8b", "h100", users=n) for n in (1, 64))
+        >>> many.tokens_per_s > 10 * one.tokens_per_s, many.token_s > one.token_s
+        (True, True)
+    """
+    load = _load(users, rate, burstiness, trace)
+    known = as_model(model)
+    if known.is_encoder or generate == 0:
+        raise UsageError(f"{known.name} generates nothing (generate={generate}): no users to serve")
+    output = OUTPUT if generate is None else generate
+    known, device, workload = validate_arguments(known, hardware, 1, prompt, output)
+    shape = lengths_of(workload.prompt, workload.generate, lengths)
+    if load.trace is not None:
+        shape = lengths_of_trace(load.trace)
+    if not isinstance(prefix_hit, int | float) or not 0 <= prefix_hit < 1:
+        raise UsageError(f"prefix_hit={prefix_hit!r:.40} makes no sense: expected 0 to below 1")
+    precision, chosen = _precision(dtype, kv_dtype, device), find_profile(profile)
+    layout = choose_layout(devices, tp, pp, dp, ep)
+    policy = with_policy(policy_of(chosen.engine, device), *_checked(budget, slots))
+    known, drafting = drafting_of(known, draft, draft_tokens, device, precision, chosen, layout)
+    replica = Replica(
+        Setting(known, device, layout, precision, chosen), shape, policy, prefix=prefix_hit,
+        drafted=draft_tokens, acceptance=acceptance, drafting=drafting,
+    )  # fmt: skip
+    if replica.largest_batch < layout.pp:
+        raise UsageError(
+            f"{known.name} in {precision.name} does not fit {layout.devices} x {device.name} "
+            f"({layout.label}) with one request of {shape.prompt:.0f} + {shape.tokens:.0f} tokens: "
+            "`thermoflop fit` says what would"
+        )
+    targets = Targets(_target("ttft_s", ttft_s), _target("tpot_s", tpot_s))
+    simulation = None
+    if simulate:
+        both = (targets.first_s, targets.token_s)
+        count = checked_whole("simulate", simulate, 10)
+        simulation = run_simulation(replica, shape, load, count, seed, both)
+    return served_by(replica, load, targets, simulation)
+
+
+def _precision(dtype: str | None, kv_dtype: str | None, device: Device) -> Precision:
+    return choose_precision(default_format(device) if dtype is None else dtype, kv_dtype)
+
+
+def _load(users: int | None, rate: float | None, burstiness: float, trace: str | None) -> Arrivals:
+    """Users or a rate. UsageError for both, and for what is none."""
+    if users is not None and rate is not None:
+        raise UsageError("users and rate are two questions: give one of them")
+    if users is not None:
+        checked_whole("users", users, 1, 10**9)
+    if rate is not None and not _positive(rate):
+        raise UsageError(f"rate={rate!r:.40} makes no sense: expected requests a second above 0")
+    if not _positive(burstiness):
+        raise UsageError(f"burstiness={burstiness!r:.40} makes no sense: expected a number above 0")
+    recorded = None if trace is None else read_trace(trace)
+    if recorded is not None and users is None and rate is None:
+        span = recorded.arrivals_s[-1]
+        rate = (len(recorded.arrivals_s) - 1) / span if span > 0 else None
+    if users is None and rate is None:
+        users = 1
+    return Arrivals(rate, users, burstiness, recorded)
+
+
+def _positive(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e12
+
+
+def _checked(budget: int | None, slots: int | None) -> tuple[int | None, int | None]:
+    return (
+        None if budget is None else checked_whole("budget", budget, 16, 2**20),
+        None if slots is None else checked_whole("slots", slots, 1, 2**20),
+    )
+
+
+def _target(name: str, value: float | None) -> float | None:
+    if value is not None and not _positive(value):
+        raise UsageError(f"{name}={value!r:.40} makes no sense: expected seconds above 0")
+    return value
+
+
+def served_by(
+    replica: Replica, load: Arrivals, targets: Targets, simulation: Any = None
+) -> Serving:
+    """The result for a replica under a load."""
+    setting, shape, shares = replica.setting, replica.lengths, replica.shares
+    most = shares * float(capacity(replica.mixing(), shape, replica.group_slots))
+    steady, saturated = _steady(replica, load)
+    rate = load.rate if load.users is None and load.rate else shares * float(steady.requests_s)
+    token_s, first_s = float(steady.token_s) / shape.step_tokens, float(steady.first_s)
+    tokens = _interval(setting, "token", token_s)
+    firsts = _interval(setting, "prefill", first_s)
+    burst = None
+    if load.users is not None:
+        share = BURST.get(setting.profile.engine.name, USUAL_BURST)
+        more = float(replica.mixing().mean(lambda each: each.more)[0])
+        burst = first_s + share * load.users / shares * more
+    dp = setting.plan.dp
+    return Serving(
+        setting.model.name, setting.device, setting.plan, setting.precision, setting.profile.name,
+        replica.policy.why, replica.policy.budget, shape.prompt, shape.tokens, replica.prefix,
+        load.users, rate, saturated, shares * float(steady.sequences), dp * replica.largest_batch,
+        dp * replica.slots, tokens, firsts, float(steady.queue_s), burst,
+        float(steady.prompt_share), most, rate / most, _limit(replica, targets),
+        targets.met(float("inf") if saturated else first_s, token_s),
+        _joules(replica, steady), tuple(limits_of_trust(steady, shape)), simulation,
+    )  # fmt: skip
+
+
+def _steady(replica: Replica, load: Arrivals) -> tuple[Steady, bool]:
+    """The steady state, and whether requests pile up: then that of as many users as slots."""
+    if load.users is not None:
+        return replica.with_users(load.users), False
+    steady = replica.at_rate(float(load.rate or 1))
+    if steady is not None:
+        return steady, False
+    return replica.with_users(replica.group_slots * replica.shares), True
+
+
+def _interval(setting: Setting, phase: str, value: float) -> tuple[float, float, float]:
+    spread = setting.spread(phase)
+    return value * spread.low, value, value * spread.high
+
+
+def _limit(replica: Replica, targets: Targets) -> str:
+    """What keeps the server from answering more: see ``LIMITS``."""
+    import numpy as np
+
+    shape, mixing = replica.lengths, replica.mixing()
+    known = np.asarray(mixing.sequences, float)
+    steps = max(shape.generate - 1, 1e-9)
+    step = mixing.step_s(known / steps)
+    rates = known / (steps * step)
+    if targets.token_s is not None and step[-1] / shape.step_tokens > targets.token_s:
+        return "target"
+    if float(rates.max()) > 1.001 * float(rates[-1]):
+        return "prompts"
+    return "memory" if replica.largest_batch <= replica.policy.slots else "batch"
+
+
+def _joules(replica: Replica, steady: Steady) -> float | None:
+    """Joules of all devices for an output token, from what a mean second computes and moves."""
+    setting, shape = replica.setting, replica.lengths
+    if setting.device.power_w is None:
+        return None
+    step = max(float(steady.token_s), 1e-12)
+    count = max(float(steady.sequences), 1e-3)
+    each = sums_of(setting.least_works(decode_step(shape.context, max(count, 1.0))))
+    new = max(1.0, shape.prompt * (1 - replica.prefix))
+    prompt = sums_of(setting.least_works(prefill_step(new, 1.0, shape.prompt - new)))
+    rate = float(steady.requests_s)
+    flops = each.flops / step + rate * prompt.flops
+    moved = (each.weight_bytes + each.kv_bytes) / step + rate * prompt.kv_bytes
+    watts = power_w(
+        setting.device, setting.limits.peak_flops_s, flops / setting.plan.pp * replica.groups,
+        moved / setting.plan.pp * replica.groups,
+    )  # fmt: skip
+    tokens = replica.shares * rate * shape.tokens
+    return float(watts * setting.plan.devices / tokens)

@@ -1,0 +1,109 @@
+"""Step times as tables, for a loop that looks them up a million times."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record
+
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+
+    from thermoflop.base.number import Number
+    from thermoflop.cost.serving.lengths import Lengths
+    from thermoflop.cost.serving.policy import Policy
+
+    class Steps(Protocol):
+        """What serving asks of a model on a device: see ``times.StepTimes``."""
+
+        @property
+        def prompt_s(self) -> float: ...
+        def decode_s(self, sequences: Number, context: Number) -> Number: ...
+        def prompts_s(self, tokens: Number, cached: Number, prompts: Number = ...) -> Number: ...
+        def mixed_s(
+            self, sequences: Number, context: Number, tokens: Number, cached: Number,
+            prompts: Number = ...,
+        ) -> Number: ...  # fmt: skip
+
+
+COLUMNS = 256  # of a row of chunk times, evenly over the budget
+GRID = 14  # numbers of sequences at which chunks are computed; between them times grow evenly
+SHORT = (1.0, 8.0, 32.0, 64.0, 96.0, 128.0, 192.0, 256.0, 320.0, 384.0, 512.0, 768.0)
+
+
+@record
+class StepTable:
+    """Seconds by the number of decoding sequences.
+
+    ``base`` and ``slope``: a decode step takes base + slope x mean context. ``rows``: what chunks
+    of 0, ``spacing``, 2 x ``spacing``, ... tokens add to it; row 0 is a step of prompts alone.
+    ``square``: seconds for each pair of tokens that attention joins within a prompt, besides.
+    ``prompt_s``: seconds of each prompt.
+    """
+
+    base: list[float]
+    slope: list[float]
+    rows: list[list[float]]
+    spacing: float
+    square: float
+    prompt_s: float
+
+
+def step_table(steps: Steps, lengths: Lengths, policy: Policy, slots: int) -> StepTable:
+    """The table of a replica whose step holds up to ``slots`` sequences."""
+    import numpy as np
+
+    counts = np.arange(1, slots + 1, dtype=float)
+    near = lengths.prompt
+    far = lengths.prompt + max(1.0, lengths.generate_square / lengths.generate)
+    first, last = steps.decode_s(counts, near), steps.decode_s(counts, far)
+    slope = (last - first) / (far - near)
+    base = first - slope * near
+    square = _square(steps, policy)
+    columns = np.linspace(0, policy.budget, COLUMNS + 1)
+    rows = _rows(steps, lengths, policy, slots, square, columns)
+    return StepTable(
+        [0.0, *base.tolist()], [0.0, *slope.tolist()], rows, policy.budget / COLUMNS, square,
+        float(steps.prompt_s),
+    )  # fmt: skip
+
+
+def _square(steps: Steps, policy: Policy) -> float:
+    """Seconds a pair: one prompt of many tokens has twice the pairs of two of half of them."""
+    tokens = float(max(2, policy.budget))
+    one = float(steps.prompts_s(tokens, 0.0, 1.0))
+    two = float(steps.prompts_s(tokens / 2, 0.0, 2.0))
+    return max(0.0, one - two) / (tokens**2 / 4)
+
+
+def _rows(
+    steps: Steps, lengths: Lengths, policy: Policy, slots: int, square: float, columns: Any
+) -> list[list[float]]:
+    """Chunk times beside 0 to ``slots`` sequences."""
+    import numpy as np
+
+    most = float(policy.budget)
+    longer = np.geomspace(SHORT[-1], max(most, SHORT[-1] + 1), 10)
+    tokens = np.unique(np.array([*SHORT, *longer, most]))
+    tokens = tokens[tokens <= most]
+    pairs = square * tokens**2 / 2
+    alone = np.interp(columns, tokens, steps.prompts_s(tokens, 0.0, 1.0) - pairs)
+    alone[0] = 0.0
+    if policy.name == "passes":
+        return [alone.tolist()]
+    counts = np.unique(np.rint(np.geomspace(1, slots, GRID)))
+    context = lengths.context
+    added = (
+        steps.mixed_s(counts[:, None], context, tokens[None, :], 0.0, 1.0)
+        - steps.decode_s(counts, context)[:, None]
+        - pairs[None, :]
+    )
+    known = np.array([np.interp(columns, tokens, row) for row in added])
+    every = np.arange(1, slots + 1, dtype=float)
+    high = np.clip(np.searchsorted(counts, every), 1 if len(counts) > 1 else 0, len(counts) - 1)
+    low = np.maximum(high - 1, 0)
+    gap = np.maximum(counts[high] - counts[low], 1.0)
+    share = np.clip((every - counts[low]) / gap, 0.0, 1.0)[:, None]
+    rows = known[low] * (1 - share) + known[high] * share
+    rows[:, 0] = 0.0
+    return [alone.tolist(), *rows.tolist()]

@@ -1,0 +1,170 @@
+"""The closed form of serving against the event loop on random settings.
+
+    python tests/cost/serving/campaign_steady.py --settings 200 --requests 400000 --seed 1
+
+Step times are those of a roofline: weights take ``w`` seconds to read, which is as long as
+``ridge`` tokens take to compute; the cache of a full server takes up to twice as long as the
+weights. Loads are relative to the rate at which the event loop saturates.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import numpy as np
+from thermoflop.cost.serving.lengths import Lengths, draw_lengths, lengths_of
+from thermoflop.cost.serving.loop import Requests, run_loop
+from thermoflop.cost.serving.mixing import mixing_of
+from thermoflop.cost.serving.policy import Policy
+from thermoflop.cost.serving.steady import closed_loop, is_trusted, open_loop
+from thermoflop.cost.serving.table import step_table
+
+RANGES = (
+    "w 3-25 ms, ridge 150-600 tokens, prompts 200-10,000, outputs 50-2,000, slots 32-256, "
+    "budget 2,048-16,384, cache 0-2 w, lengths fixed, uniform or lognormal, chunks or passes"
+)
+LOADS = (0.4, 0.6, 0.75, 0.85)
+WARM = 0.2  # of the requests, before the steady state
+
+
+class Roofline:
+    """Step times of a made-up model: no smoother than a real one's, and no slower to ask."""
+
+    prompt_s = 0.0005
+
+    def __init__(self, w, ridge, kv, pair):
+        self.w, self.ridge, self.kv, self.pair = w, ridge, kv, pair
+
+    def _products(self, tokens):
+        return self.w * np.maximum(1.0, np.asarray(tokens, float) / self.ridge) + 0.0005
+
+    def decode_s(self, sequences, context):
+        return self._products(sequences) + self.kv * sequences * context
+
+    def prompts_s(self, tokens, cached, prompts=1.0):
+        pairs = prompts * tokens * (cached + tokens / 2)
+        return self._products(prompts * tokens) + self.pair * pairs
+
+    def mixed_s(self, sequences, context, tokens, cached, prompts=1.0):
+        pairs = prompts * tokens * (cached + tokens / 2)
+        both = self._products(sequences + prompts * tokens)
+        return both + self.kv * sequences * context + self.pair * pairs
+
+
+def draw_setting(random):
+    """Step times, lengths, policy and slots of one setting."""
+    w, ridge = random.uniform(0.003, 0.025), random.uniform(150, 600)
+    prompt = float(round(np.exp(random.uniform(np.log(200), np.log(10_000)))))
+    generate = float(round(np.exp(random.uniform(np.log(50), np.log(2000)))))
+    slots = int(random.integers(32, 257))
+    budget = int(np.exp(random.uniform(np.log(2048), np.log(16_384))))
+    lengths = lengths_of(prompt, generate, str(random.choice(["fixed", "uniform", "lognormal"])))
+    kv = random.uniform(0, 2) * w / (slots * lengths.context)
+    pair = random.uniform(0, 0.3) * w / ridge / prompt
+    name = str(random.choice(["mixed", "passes"]))
+    return Roofline(w, ridge, kv, pair), lengths, Policy(name, budget, slots, ""), slots
+
+
+def simulate(table, lengths: Lengths, policy, slots, requests, rate, seed):
+    """Mean token time, mean first token and requests a second, after warming up; ``rate`` None:
+    all requests wait from the start."""
+    prompts, outputs = draw_lengths(lengths, requests, seed)
+    gaps = np.random.default_rng(seed + 1).exponential(1.0, requests)
+    arrivals = [0.0] * requests if rate is None else (np.cumsum(gaps) / rate).tolist()
+    asked = Requests(arrivals, prompts, [0] * requests, outputs)
+    done = run_loop(table, asked, slots, policy.budget, passes=policy.name == "passes")
+    warm = slice(int(WARM * requests), requests)
+    first, last = np.array(done.first_s), np.array(done.last_s)
+    steps = np.array(outputs)[warm] - 1
+    decoding = (last - first)[warm].sum() / max(1, steps.sum())
+    # to the last arrival: what is left then drains without new prompts
+    rate_s = len(steps) / (np.array(done.first_s)[-1] - np.array(done.first_s)[warm.start - 1])
+    return decoding, float((first - np.array(done.arrivals_s))[warm].mean()), rate_s
+
+
+def compare(setting, requests, seed, loads=LOADS):
+    """One row a load: load, trusted, and the closed form over the event loop, minus 1."""
+    steps, lengths, policy, slots = setting
+    table = step_table(steps, lengths, policy, slots)
+    mixing = mixing_of(steps, lengths, policy, np.arange(1.0, slots + 1))
+    _, _, most = simulate(table, lengths, policy, slots, max(4 * slots, requests // 10), None, seed)
+    rows = []
+    for load in loads:
+        token, first, _ = simulate(table, lengths, policy, slots, requests, load * most, seed)
+        found = open_loop(mixing, lengths, load * most, slots, policy)
+        if found is None:
+            rows.append((load, False, np.nan, np.nan))
+            continue
+        trusted = is_trusted(found, lengths)
+        rows.append((load, trusted, found.token_s / token - 1, found.first_s / first - 1))
+    return rows, closed(setting, mixing, table, requests, seed)
+
+
+def closed(setting, mixing, table, requests, seed):
+    """Throughput of half as many users as slots, closed form over event loop, minus 1."""
+    _, lengths, policy, slots = setting
+    users = max(1, slots // 2)
+    count = max(requests // 4, 60 * users)
+    prompts, outputs = draw_lengths(lengths, count, seed)
+    asked = Requests([0.0] * users, prompts, [0] * count, outputs)
+    done = run_loop(table, asked, slots, policy.budget, passes=policy.name == "passes")
+    half = count // 2
+    rate = (count - 1 - half) / (done.first_s[-1] - done.first_s[half])
+    return float(closed_loop(mixing, lengths, users, slots, policy).requests_s / rate - 1)
+
+
+def percent(values):
+    values = np.abs(np.array(values, float))
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return "-"
+    return " / ".join(f"{100 * q:.1f}" for q in np.quantile(values, (0.5, 0.9, 1.0)))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--settings", type=int, default=200)
+    parser.add_argument("--requests", type=int, default=400_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--each", action="store_true")
+    args = parser.parse_args()
+    print(f"{args.settings} settings, seed {args.seed}, {args.requests} requests a run; {RANGES}")
+    random = np.random.default_rng(args.seed)
+    rows, rates = [], []
+    for number in range(args.settings):
+        setting = draw_setting(random)
+        found, rate = compare(setting, args.requests, args.seed + number)
+        rates.append(rate)
+        rows += [(number, setting, *row) for row in found]
+        if args.each:
+            each = "; ".join(f"{a} {'y' if b else 'n'} {c:+.3f} {d:+.3f}" for a, b, c, d in found)
+            lengths, policy = setting[1], setting[2]
+            print(
+                number,
+                policy.name,
+                lengths.shape,
+                lengths.prompt,
+                lengths.generate,
+                setting[3],
+                policy.budget,
+                "|",
+                each,
+                "|",
+                f"{rate:+.3f}",
+                flush=True,
+            )
+    print(f"closed loop, throughput: {percent(rates)} % (median / p90 / most)")
+    for load in LOADS:
+        here = [row for row in rows if row[2] == load]
+        sure = [row for row in here if row[3]]
+        print(
+            f"load {load}: trusted {len(sure) / len(here):.0%}; of those token time "
+            f"{percent([row[4] for row in sure])}, first token {percent([row[5] for row in sure])} "
+            f"(all: {percent([row[4] for row in here])}, {percent([row[5] for row in here])})"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,142 @@
+"""tf.serving: what it says of a server, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import thermoflop as tf
+from thermoflop.cli import main
+from thermoflop.cost.serving.lengths import draw_lengths, lengths_of, lengths_of_trace, read_trace
+from thermoflop.errors import InputError, UsageError
+
+
+def test_replicas_share_users_and_throughput_adds_up():
+    one = tf.serving("llama-3-8b", "h100", users=16)
+    two = tf.serving("llama-3-8b", "h100", users=32, dp=2)
+    assert two.token_s == pytest.approx(one.token_s)
+    assert two.tokens_per_s == pytest.approx(2 * one.tokens_per_s)
+    assert two.largest_batch == 2 * one.largest_batch
+
+
+def test_largest_batch_is_that_of_fit():
+    served = tf.serving("llama-3-8b", "h100", users=1, prompt=2048, generate=512)
+    assert (
+        served.largest_batch
+        == tf.fit("llama-3-8b", "h100", prompt=2048, generate=512).largest_batch
+    )
+
+
+def test_a_cached_prefix_brings_the_first_token_sooner():
+    cold, warm = (
+        tf.serving("llama-3-8b", "h100", rate=4, prompt=4096, prefix_hit=hit) for hit in (0.0, 0.9)
+    )
+    assert warm.first_s[1] < cold.first_s[1] / 2
+    assert warm.prompt_share < cold.prompt_share
+
+
+def test_certain_acceptance_divides_a_steps_time_by_its_tokens():
+    """Four tokens a step; checking four at once costs little more while memory binds."""
+    plain = tf.serving("llama-3-70b", "h100", tp=4, users=1)
+    drafted = tf.serving("llama-3-70b", "h100", tp=4, users=1, draft_tokens=3, acceptance=1.0)
+    assert plain.token_s[1] / 4 < drafted.token_s[1] < plain.token_s[1] / 3
+
+
+def test_a_rate_beyond_capacity_is_said_to_pile_up():
+    most = tf.serving("llama-3-8b", "h100", rate=1).most_requests_per_s
+    served = tf.serving("llama-3-8b", "h100", rate=2 * most, ttft_s=100)
+    assert served.saturated
+    assert served.meets is False
+    assert "OVERLOADED" in str(served)
+    assert served.tokens_per_s == pytest.approx(most * 256)
+
+
+def test_simulated_and_closed_form_agree_where_it_is_trusted():
+    served = tf.serving("llama-3-8b", "h100", rate=3, simulate=3000, tpot_s=1.0)
+    assert not served.unknown
+    assert served.simulation.token_mean_s == pytest.approx(served.token_s[1], rel=0.05)
+    assert served.simulation.first_mean_s == pytest.approx(served.first_s[1], rel=0.15)
+    assert served.simulation.within == 1.0
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"users": 3, "rate": 2}, "users and rate"),
+        ({"users": 0}, "users=0"),
+        ({"rate": -1}, "rate=-1"),
+        ({"rate": float("nan")}, "rate=nan"),
+        ({"prefix_hit": 1}, "prefix_hit=1"),
+        ({"budget": 1}, "budget=1"),
+        ({"lengths": "odd"}, "lengths='odd'"),
+        ({"ttft_s": 0}, "ttft_s=0"),
+        ({"draft": "gpt2"}, "draft_tokens"),
+        ({"simulate": 3}, "simulate=3"),
+        ({"burstiness": 0}, "burstiness=0"),
+        ({"generate": 0}, "generates nothing"),
+        ({"dtype": "fp32", "hardware": "rtx 4070"}, "does not fit"),
+    ],
+)  # fmt: skip
+def test_nonsense_is_named(asked, said):
+    hardware = asked.pop("hardware", "h100")
+    with pytest.raises(UsageError, match=said):
+        tf.serving("llama-3-8b", hardware, **asked)
+
+
+def test_transformers_has_no_queue_to_simulate():
+    with pytest.raises(UsageError, match="no continuous batching"):
+        tf.serving("llama-3-8b", "h100", profile="transformers", simulate=100)
+
+
+AZURE = "TIMESTAMP,ContextTokens,GeneratedTokens\n" + "".join(
+    f"2023-11-16 18:17:{n:02d}.9799600,{100 + n},{10 + n}\n" for n in range(30)
+)
+MOONCAKE = "".join(
+    json.dumps({"timestamp": 1000 * n, "input_length": 100 + n, "output_length": 10 + n, "ids": []})
+    + "\n"
+    for n in range(30)
+)
+PLAIN = "arrival_s,prompt,generate\n" + "".join(f"{n},{100 + n},{10 + n}\n" for n in range(30))
+
+
+@pytest.mark.parametrize("text", [AZURE, MOONCAKE, PLAIN], ids=["azure", "mooncake", "plain"])
+def test_published_traces_are_read(tmp_path, text):
+    path = tmp_path / "trace"
+    path.write_text(text, encoding="utf-8")
+    trace = read_trace(str(path))
+    assert trace.arrivals_s == pytest.approx(list(range(30)))
+    lengths = lengths_of_trace(trace)
+    assert lengths.prompt == 114.5
+    assert sum(share * prompt for share, prompt in lengths.prompts) == pytest.approx(114.5)
+    served = tf.serving("llama-3-8b", "h100", trace=str(path), simulate=60)
+    assert served.rate == 1.0
+    assert served.simulation.arrivals == "trace"
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "{\n", "arrival_s,prompt,generate\n0,x,1\n"])
+def test_what_is_no_trace_is_refused(tmp_path, text):
+    path = tmp_path / "trace"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match="trace"):
+        read_trace(str(path))
+
+
+@pytest.mark.parametrize("shape", ["fixed", "uniform", "lognormal"])
+def test_drawn_lengths_have_the_moments_that_the_closed_form_uses(shape):
+    lengths = lengths_of(1000.0, 300.0, shape)
+    prompts, outputs = draw_lengths(lengths, 200_000, 5)
+    assert sum(prompts) / len(prompts) == pytest.approx(1000, rel=0.01)
+    squares = sum(output**2 for output in outputs) / len(outputs)
+    assert squares == pytest.approx(lengths.generate_square, rel=0.03)
+    nodes = sum(share * prompt**2 for share, prompt in lengths.prompts)
+    assert sum(p**2 for p in prompts) / len(prompts) == pytest.approx(nodes, rel=0.05)
+
+
+def test_the_command_prints_the_same_and_its_code_says_whether_targets_are_met(capsys):
+    options = ["serving", "llama-3-8b", "--gpu", "h100", "--users", "8", "--json"]
+    assert main([*options, "--tpot", "1s"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    served = tf.serving("llama-3-8b", "h100", users=8, tpot_s=1.0)
+    assert printed["tokens_per_s"] == served.tokens_per_s
+    assert printed["limit"] == served.limit
+    assert main([*options, "--tpot", "1ms"]) == 1
