@@ -68,8 +68,9 @@ def add_inference(
     add("--generate", type=int, metavar="N", help="new tokens (128; of an encoder 0)")
     add(
         "--dtype", metavar="F",
-        help="bf16, fp16, fp8, int8, int8-wo, int4, int4-g64, mxfp4, q4_k_m, ... (default bf16, "
-        "or fp32 where the device does no other)",
+        help="bf16, fp16, fp8, int8, int8-wo, int4, int4-g64, mxfp4, q4_k_m, gptq-int4-g128, "
+        "bnb-nf4, fp8-block128, ... (default as the model is published, else bf16, or fp32 where "
+        "the device does no other)",
     )  # fmt: skip
     add("--kv-dtype", metavar="F", help="the cache: bf16, fp8, q8_0, q4_0, ...")
     # argparse does not nest groups: within a command's group, the options stand in that

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         from thermoflop.cost.reports.pictures import memory_picture
 
         title = f"{capacity.model_name} on {capacity.plan.devices} x {capacity.device.name}"
-        bar = (capacity.precision.name, capacity.memory)
+        bar = (capacity.precision.label, capacity.memory)
         write_text(args.svg, memory_picture(title, [bar]))
     print_result(args, lambda: fit_json(capacity), lambda: fit_text(capacity), indented=True)
     return 0 if capacity.fits else 1

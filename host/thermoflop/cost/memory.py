@@ -14,9 +14,15 @@ from thermoflop.base.record import plain, record
 from thermoflop.base.sheet import Figure, column, figure, figures_of
 from thermoflop.base.units import gigabytes
 from thermoflop.cost.work.network import replicated_latent
+from thermoflop.cost.work.weights import (
+    Uniform,
+    layers_of,
+    stage_share,
+    weights_held,
+    weights_on_fullest,
+)
 from thermoflop.model.architecture.cache import cache_elements, states_kept
 from thermoflop.model.architecture.feedforward import Moe
-from thermoflop.model.architecture.parts import Convolution, Linear
 
 if TYPE_CHECKING:
     from typing import Any
@@ -25,8 +31,7 @@ if TYPE_CHECKING:
     from thermoflop.base.sheet import Grid
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Share
-    from thermoflop.model.architecture.description import Description, Layer
-    from thermoflop.model.architecture.parts import Part
+    from thermoflop.model.architecture.description import Layer
 
 RESERVE_BYTES = 0.7e9
 RESERVE_SHARE = 0.02
@@ -121,54 +126,26 @@ def memory_json(memory: Any) -> dict[str, Any]:
     return {**plain(memory), **{name: plain(getattr(memory, name)) for name in follows}}
 
 
-def part_bytes(part: Part, weight_bytes: float, kept_bytes: float) -> float:
-    """Bytes of one set of a part's parameters: matrices in layers may be narrow, the rest not."""
-    if isinstance(part, Linear | Convolution) and not (isinstance(part, Linear) and part.tied):
-        narrow = isinstance(part, Linear) and not part.unquantized
-        width = weight_bytes if narrow else kept_bytes
-        return float(part.matrix_parameters * width + part.bias_parameters * kept_bytes)
-    return float(part.parameters * kept_bytes)
-
-
-def stage_share(layers: int, pp: int) -> float:
-    """The largest stage's share of the layers."""
-    return -(-layers // pp) / layers if layers else 1.0
-
-
-def layers_of(description: Description) -> int:
-    """Layers of all stacks."""
-    return int(sum(run.times for stack in description.stacks for run in stack.runs))
-
-
 def weight_bytes(share: Share) -> float:
     """Bytes of the weights on the fullest device."""
-    precision = share.precision
-    return _held(share, precision.weight_bytes, precision.kept_bytes)
+    formats = share.checkpoint or uniform(share)
+    return weights_on_fullest(share.description, share.plan.pp, formats)
+
+
+def uniform(share: Share) -> Uniform:
+    """The widths of a share without a checkpoint."""
+    return Uniform(share.precision.weight_bytes, share.precision.kept_bytes)
 
 
 def parameters_held(share: Share) -> float:
-    """Parameters on the fullest device, whatever their format."""
-    return _held(share, 1.0, 1.0)
-
-
-def _held(share: Share, narrow: float, wide: float) -> float:
-    """Bytes on the fullest device with so many for each element of the layers' matrices and of the
-    rest: its layers, and of what lies outside them the largest part where there are stages."""
-    description = share.description
-    layer_bytes, outside = 0.0, []
-    for stack in description.stacks:
-        for run in stack.runs:
-            layer_bytes += run.sets * sum(
-                part_bytes(part, narrow, wide) for part in run.layer.parts()
-            )
-        outside += [placed.part for placed in (*stack.front, *stack.tail)]
-    outside += [placed.part for placed in description.extras]
-    if description.head is not None:
-        outside.append(description.head)
-    whole = [part_bytes(part, wide, wide) for part in outside]
-    if share.plan.pp == 1:
-        return layer_bytes + sum(whole)
-    return layer_bytes * stage_share(layers_of(description), share.plan.pp) + max(whole, default=0)
+    """Parameters on the fullest device, whatever their format: its share of the layers, and where
+    there are stages the largest part of what lies outside them."""
+    held, pp = list(weights_held(share.description, Uniform(1.0, 1.0))), share.plan.pp
+    inside = sum(each.sets * each.bytes_each for each in held if each.layers)
+    outside = [each.bytes_each for each in held if not each.layers]
+    if pp == 1:
+        return inside + sum(outside)
+    return inside * stage_share(layers_of(share.description), pp) + max(outside, default=0.0)
 
 
 def kv_bytes(share: Share, tokens: Number, batch: Number, page: int | None = None) -> Number:

@@ -157,6 +157,7 @@ def test_encoders_have_no_second_token():
         ({"devices": 4, "tp": 3}, "devices=4"),
         ({"dp": 3, "batch": 4}, "dp=3"),
         ({"dtype": "fp7"}, "'fp7'"),
+        ({"dtype": 8}, "8 is not a number format"),
         ({"dtype": "int4-g0"}, "int4-g0"),
         ({"kv_dtype": "fp9"}, "fp9"),
         ({"profile": "nobody"}, "nobody"),

@@ -41,17 +41,17 @@ def apply_engine(works: list[Work], engine: Engine, precision: Precision) -> lis
     if engine.regrows:
         works = [_with_cache_copies(work) if work.kind == "attention" else work for work in works]
     if engine.dequantizes is not None and precision.family in ("4w", "8w"):
-        works = [each for work in works for each in _dequantized(work, engine, precision)]
+        works = [each for work in works for each in _dequantized(work, engine)]
     return works
 
 
-def apply_engine_to(work: Work, engine: Engine, precision: Precision, *, written: bool) -> Work:
+def apply_engine_to(work: Work, engine: Engine, *, written: bool) -> Work:
     """One operator as an engine runs it; ``written``: its weights were dequantized before."""
     if engine.regrows and work.kind == "attention":
         return _with_cache_copies(work)
     if not written:
         return work
-    return replace(work, weight_bytes=work.weight_bytes * (WIDE_BYTES / precision.weight_bytes))
+    return replace(work, weight_bytes=work.weight_bytes * (WIDE_BYTES / work.element_bytes))
 
 
 def _launches(work: Work, gated: bool) -> int:
@@ -72,17 +72,19 @@ def _with_cache_copies(work: Work) -> Work:
     return replace(work, kv_bytes=passes * work.kv_bytes)
 
 
-def _dequantized(work: Work, engine: Engine, precision: Precision) -> list[Work]:
+def _dequantized(work: Work, engine: Engine) -> list[Work]:
     """A product of many rows as two kernels: weights written in 16 bits, then multiplied."""
     if work.kind != "contraction" or "head" in work.part or not _any(work.row_flops > 0):
+        return [work]
+    if work.element_bytes >= WIDE_BYTES:  # a matrix that its checkpoint leaves wide
         return [work]
     many = (work.flops / work.row_flops >= (engine.dequantizes or 0)) * 1.0
     if not _any(many > 0):
         return [work]
-    elements = many * work.weight_bytes / precision.weight_bytes
+    elements = many * work.weight_bytes / work.element_bytes
     first = Work(
         DEQUANTIZE, work.part, work.group, "element-wise", work.times, 0.0, 0.0, 0.0, 0.0,
-        elements * (precision.weight_bytes + WIDE_BYTES), 0,
+        elements * (work.element_bytes + WIDE_BYTES), 0,
     )  # fmt: skip
     wide = elements * WIDE_BYTES + (1 - many) * work.weight_bytes
     return [first, replace(work, weight_bytes=wide)]

@@ -104,6 +104,22 @@ class Device:
     read: tuple[str, ...] = ()
     confidence: str = "recalled"
 
+    def has_peak(self, name: str) -> bool:
+        """Whether the device computes in a number format.
+
+        Args:
+            name: the format, as in ``peak``.
+
+        Returns:
+            Whether ``peak`` knows it.
+
+        Example:
+            >>> import thermoflop as tf
+            >>> tf.find_device("h100").has_peak("fp8"), tf.find_device("a100").has_peak("fp8")
+            (True, False)
+        """
+        return bool(self.peaks.get(name) or self.peaks.get(SAME_UNIT.get(name, "")))
+
     def peak(self, name: str) -> float:
         """Dense FLOP/s in a number format.
 

@@ -93,6 +93,9 @@ class Precision:
         kv_bytes: bytes of one element of the cache.
         compute: number format of the arithmetic, whose peak of the device counts.
         family: what rates are fitted by: ``16``, ``8``, ``8w`` and ``4w`` (weights only), ...
+        form: where each matrix has a format of its own, as which the weights are kept, such as
+            ``mxfp4 as published``; ``weight_bits`` is then the mean of those that are quantized.
+            Empty (default): all matrices in layers alike.
 
     Example:
         >>> import thermoflop as tf  # a scale of 16 and a zero of 4 bits for 64 elements
@@ -108,6 +111,12 @@ class Precision:
     kv_bytes: float
     compute: str
     family: str
+    form: str = ""
+
+    @property
+    def label(self) -> str:
+        """The form of the weights, or the name where they have none of their own."""
+        return self.form or self.name
 
     @property
     def weight_bytes(self) -> float:
@@ -123,6 +132,11 @@ class Precision:
 def precision_names() -> tuple[str, ...]:
     """Every name that ``choose_precision`` takes, besides ``int4-g64`` and ``exl2-4.0``."""
     return tuple(_PLAIN)
+
+
+def is_precision(name: str) -> bool:
+    """Whether ``choose_precision`` takes a name, in lower case."""
+    return name in _PLAIN or name.startswith(("int4-g", "exl2-"))
 
 
 def choose_precision(dtype: str = "bf16", kv_dtype: str | None = None) -> Precision:

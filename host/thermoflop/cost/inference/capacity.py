@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import plain, record
 from thermoflop.base.sheet import Row, column, figure, figures_of
 from thermoflop.base.units import gigabytes
-from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.inference.arguments import checked_whole, default_format, validate_arguments
+from thermoflop.cost.inference.arguments import checked_whole, validate_arguments
+from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.memory import Memory, copies_of_cache, memory_json, memory_of, memory_sheet
 from thermoflop.cost.work.share import Layout, Share, choose_layout
 from thermoflop.errors import UsageError
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from thermoflop.base.sheet import Grid
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
-    from thermoflop.model.architecture.description import Description
     from thermoflop.model.model import Model
 
 LARGEST = 2**40
@@ -129,9 +128,10 @@ def fit(
         prompt: tokens of each prompt. None: 1024, or as many as the model has room for.
         generate: tokens generated after each. None: 128, or what the model has room for; 0 for an
             encoder.
-        dtype: number format of weights and arithmetic. None: bf16, or fp32 where the device does no
-            other; else bf16, fp16, fp32, fp8, int8, int4, awq, gptq, mxfp4, nvfp4, nf4, q4_k_m,
-            ``int4-g64``, ``exl2-4.0``, ...
+        dtype: number format of weights and arithmetic. None: each matrix as the model is published;
+            where nothing is said, bf16, or fp32 where the device does no other. Else bf16, fp16,
+            fp32, fp8, int8, int4, awq, gptq, mxfp4, nvfp4, nf4, q4_k_m, ``int4-g64``,
+            ``exl2-4.0``, ``gptq-int4-g128``, ``bnb-nf4``, ``fp8-block128``, ...
         kv_dtype: number format of the cache: fp32, bf16, fp16, fp8, int8, int4, q8_0, q5_1, q4_0,
             nvfp4, ... None: as wide as the activations.
         page: tokens in a block of a paged cache. None: as many tokens as there are.
@@ -172,8 +172,8 @@ def fit(
     plan = choose_layout(devices, tp, pp, dp, ep, cp)
     if batch % dp:
         raise UsageError(f"dp={dp} does not divide batch={batch}")
-    precision = choose_precision(default_format(device) if dtype is None else dtype, kv_dtype)
-    share = Share(known.description, plan, precision)
+    precision, checkpoint = choose_formats(known, device, dtype, kv_dtype)
+    share = Share(known.description, plan, precision, checkpoint)
 
     def holds(sequences: int, context: int) -> bool:
         read = max(1, min(prompt, context))
@@ -182,7 +182,7 @@ def fit(
     context = prompt + generate
     most = known.max_positions or LARGEST
     longest = min(most, largest(lambda tokens: holds(batch // dp, tokens), most))
-    fewest = _fewest(known.description, device, precision, (prompt, generate, batch), page)
+    fewest = _fewest(share, device, (prompt, generate, batch), page)
     memory = memory_of(share, device, prompt, generate, batch // dp, page)
     return Fit(
         known.name, device, plan, precision, batch, prompt, generate, memory,
@@ -192,9 +192,8 @@ def fit(
 
 
 def _fewest(
-    description: Description,
+    asked: Share,
     device: Device,
-    precision: Precision,
     sizes: tuple[int, int, int],
     page: int | None,
 ) -> Layout | None:
@@ -206,7 +205,7 @@ def _fewest(
                 continue
             plan = Layout(tp, devices // tp)
             try:
-                share = Share(description, plan, precision)
+                share = Share(asked.whole, plan, asked.precision, asked.checkpoint)
             except UsageError:
                 continue
             if memory_of(share, device, prompt, generate, batch, page).fits:
@@ -241,7 +240,7 @@ def fit_text(capacity: Fit) -> str:
     lines = [
         (
             f"{capacity.model_name} on {plan.devices} x {capacity.device.name} ({plan.label}), "
-            f"{capacity.precision.name}, batch {capacity.batch}, "
+            f"{capacity.precision.label}, batch {capacity.batch}, "
             f"{capacity.prompt} + {capacity.generate} tokens: {verdict}"
         ),
         "",

@@ -11,8 +11,9 @@ from thermoflop.cost.inference.arguments import as_model
 from thermoflop.cost.inference.capacity import fit
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.result import Estimate, estimate_json, estimate_sheet
-from thermoflop.cost.memory import layers_of, stage_share
 from thermoflop.cost.work.steps import decode_step, middle_context
+from thermoflop.cost.work.weights import layers_of, stage_share
+from thermoflop.cost.work.work import weights_of
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.cache import cache_elements
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
@@ -189,7 +190,7 @@ def _read_bytes(share: Share, step: Step) -> float:
     precision, total = share.precision, 0.0
     for operator in share.operators(step):
         moved = operator.moved
-        weights = moved.weights * precision.weight_bytes + moved.unquantized * precision.kept_bytes
+        weights, _ = weights_of(operator, moved, precision, share.element_bytes)
         cache = moved.kv_read * precision.kv_bytes / share.plan.cp
         total += operator.times * (weights + moved.read * precision.activation_bytes + cache)
     return total
@@ -249,7 +250,7 @@ def compare_text(variants: list[Variant]) -> str:
     title = (
         f"{first.model_name.removesuffix(' as MHA')} on {first.plan.devices} x "
         f"{first.device.name}, batch {first.batch}, {first.prompt} + {first.generate} tokens, "
-        f"{first.precision.name}; bytes are of one device"
+        f"{first.precision.label}; bytes are of one device"
     )
     return f"{title}\n\n{table(rows)}\n\n{wrapped(first.provenance)}"
 

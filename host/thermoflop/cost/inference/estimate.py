@@ -13,7 +13,7 @@ from thermoflop.base.number import kind_of, maximum
 from thermoflop.base.record import is_record, replace
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.energy import energy_of
-from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.inference.result import Estimate
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.memory import memory_of
@@ -88,9 +88,10 @@ def estimate(
             model has room for.
         generate: tokens generated after each prompt; the prefill gives the first. A whole number or
             an array. None: 128, or what the model has room for; 0 for an encoder.
-        dtype: number format of weights and arithmetic. None: bf16, or fp32 where the device does no
-            other; else bf16, fp16, fp32, fp8, int8, int4,
-            awq, gptq, mxfp4, nvfp4, nf4, q4_k_m, ``int4-g64``, ``exl2-4.0``, ...
+        dtype: number format of weights and arithmetic. None: each matrix as the model is published;
+            where nothing is said, bf16, or fp32 where the device does no other. Else bf16, fp16,
+            fp32, fp8, int8, int4, awq, gptq, mxfp4, nvfp4, nf4, q4_k_m, ``int4-g64``,
+            ``exl2-4.0``, ``gptq-int4-g128``, ``bnb-nf4``, ``fp8-block128``, ...
         kv_dtype: number format of the cache: fp32, bf16, fp16, fp8, int8, int4, q8_0, q5_1, q4_0,
             nvfp4, ... None: as wide as the activations.
         profile: whose efficiency: an engine's name (``vllm``, ``llama.cpp``, ...), a machine that
@@ -129,7 +130,6 @@ def estimate(
     """
     from thermoflop.cost.inference.arguments import (
         checked_size,
-        default_format,
         validate_arguments,
     )
 
@@ -137,12 +137,12 @@ def estimate(
         model, hardware, batch, prompt, generate, prefix, page, images=images, audio=audio
     )
     plan = choose_layout(devices, tp, pp, dp, ep, cp, overlap=overlap)
-    precision = choose_precision(default_format(device) if dtype is None else dtype, kv_dtype)
+    precision, checkpoint = choose_formats(known, device, dtype, kv_dtype)
     if chunk is not None:
         checked_size("chunk", chunk, 1)
     setting = Setting(
-        known, device, plan, precision, find_profile(profile), prefix=workload.prefix, chunk=chunk,
-        media=workload.media,
+        known, device, plan, precision, find_profile(profile), checkpoint,
+        prefix=workload.prefix, chunk=chunk, media=workload.media,
     )  # fmt: skip
     _check_replicas(workload.batch, dp)
     return in_blocks(setting, workload)

@@ -191,7 +191,7 @@ def estimate_text(estimate: Estimate) -> str:
     lines = [
         (
             f"{estimate.model_name} on {plan.devices} x {estimate.device.name} ({plan.label}), "
-            f"{estimate.precision.name}"
+            f"{estimate.precision.label}"
         ),
         (
             f"batch {estimate.batch}, prompt {estimate.prompt}{_brought(estimate)}, "

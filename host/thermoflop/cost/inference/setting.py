@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.work.share import Layout
     from thermoflop.cost.work.steps import Weighted
+    from thermoflop.cost.work.weights import Checkpoint
     from thermoflop.cost.work.work import Work
     from thermoflop.model.model import Model
 
@@ -59,6 +60,7 @@ class Setting:
         plan: Layout,
         precision: Precision,
         profile: Profile,
+        checkpoint: Checkpoint | None = None,
         *,
         prefix: Number = 0,
         chunk: int | None = None,
@@ -67,7 +69,7 @@ class Setting:
         self.model, self.device, self.plan, self.precision = model, device, plan, precision
         self.profile, self.prefix, self.media = profile, prefix, media or Media()
         self.chunk = profile.engine.chunk if chunk is None else chunk
-        self.share = Share(model.description, plan, precision)
+        self.share = Share(model.description, plan, precision, checkpoint)
         efficiency = profile.efficiency(device, precision)
         curves = profile.curves(device, precision)
         self.rates = rates_of(device, precision, efficiency, profile.engine, curves)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import record, replace
 from thermoflop.base.units import digits, seconds
 from thermoflop.cost.catalogue.profiles import find_profile
-from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.inference.arguments import checked_size, default_format, validate_arguments
+from thermoflop.cost.inference.arguments import checked_size, validate_arguments
+from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.work.share import choose_layout
 from thermoflop.cost.work.steps import decode_step, middle_context
@@ -164,13 +164,12 @@ def speculate(
         own or draft, device, batch, workload.prompt, workload.generate
     )
     checked_size("drafted", drafted, 1)
-    precision, rates = (
-        choose_precision(default_format(device) if dtype is None else dtype),
-        find_profile(profile),
-    )
-    big = Setting(large, device, choose_layout(devices), precision, rates)
+    rates = find_profile(profile)
+    formats = choose_formats(large, device, dtype, None)
+    big = Setting(large, device, choose_layout(devices), formats[0], rates, formats[1])
     layout = choose_layout(devices if ahead else 1)
-    little = Setting(small, device, layout, precision, rates)
+    formats = choose_formats(small, device, dtype, None)
+    little = Setting(small, device, layout, formats[0], rates, formats[1])
     middle = middle_context(workload.prompt, workload.generate)
     check = big.works(big.check_step(drafted + 1, workload.batch, middle))
     return Speculation(

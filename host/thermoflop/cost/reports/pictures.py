@@ -56,6 +56,6 @@ def roofline_picture(estimate: Estimate) -> str:
         chart.Curve(title, tuple((dot.intensity, dot.tflops_s) for dot in dots), dots=True)
         for title, dots in roof.dots.items()
     ]
-    title = f"{estimate.model_name} on {estimate.device.name}, {estimate.precision.name}"
+    title = f"{estimate.model_name} on {estimate.device.name}, {estimate.precision.label}"
     lines = [chart.Curve("roof: data sheet", roof.corners), *curves]
     return chart.log_log(title, "FLOP/byte", "TFLOP/s", lines)

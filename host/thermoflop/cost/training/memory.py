@@ -5,16 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
-from thermoflop.cost.memory import (
-    RESERVE_BYTES,
-    RESERVE_SHARE,
-    layers_of,
-    parameters_held,
-    stage_share,
-)
+from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE, parameters_held
 from thermoflop.cost.training.activations import form_of, generalized_layer_bytes
 from thermoflop.cost.training.states import recipe_of, state_bytes
 from thermoflop.cost.work.share import Layout, Share
+from thermoflop.cost.work.weights import layers_of, stage_share
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import Attention

@@ -12,11 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
-from thermoflop.cost.memory import layers_of, parameters_held, stage_share
+from thermoflop.cost.memory import parameters_held
 from thermoflop.cost.roofline.bound import bound_step_s, limits_of
 from thermoflop.cost.roofline.rates import fastest_peak
 from thermoflop.cost.work.network import network_work, wire_bytes
 from thermoflop.cost.work.share import Layout, Share
+from thermoflop.cost.work.weights import layers_of, stage_share
 from thermoflop.cost.work.work import Work
 from thermoflop.model.architecture.parameters import expert_parameters, mixtures
 from thermoflop.model.operators.step import Step

@@ -12,16 +12,16 @@ from thermoflop.cost.memory import (
     RESERVE_SHARE,
     STATE_BYTES,
     TOKENS_IN_FLIGHT,
-    layers_of,
-    part_bytes,
-    stage_share,
+    uniform,
 )
+from thermoflop.cost.work.weights import layers_of, stage_share, weights_held
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.cache import cache_elements, states_kept
 
 if TYPE_CHECKING:
     from thermoflop.cost.inference.capacity import Fit
     from thermoflop.cost.inference.result import Estimate
+    from thermoflop.cost.work.weights import Checkpoint
 
 
 def why_memory(estimate: Estimate, key: str, capacity: Fit | None = None) -> Explanation:
@@ -41,46 +41,47 @@ def why_memory(estimate: Estimate, key: str, capacity: Fit | None = None) -> Exp
 
 def _weights(estimate: Estimate, _key: str) -> Explanation:
     setting = estimate.setting
-    precision, description = setting.precision, setting.share.description
-    by_group: dict[str, list[float]] = {}
-
-    def add(group: str, count: float, size: float) -> None:
-        held = by_group.setdefault(group, [0.0, 0.0])
-        held[0] += count
-        held[1] += size
-
-    widths = (precision.weight_bytes, precision.kept_bytes)
-    for stack in description.stacks:
-        for run in stack.runs:
-            for part in run.layer.parts():
-                add(part.group, run.sets * part.parameters, run.sets * part_bytes(part, *widths))
-        for placed in (*stack.front, *stack.tail):
-            add(placed.part.group, placed.part.parameters, part_bytes(placed.part, widths[1],
-                widths[1]))  # fmt: skip
-    for placed in description.extras:
-        add(placed.part.group, placed.part.parameters, part_bytes(placed.part, widths[1],
-            widths[1]))  # fmt: skip
-    if description.head is not None:
-        head = description.head
-        add(head.group, head.parameters, part_bytes(head, widths[1], widths[1]))
-    rows = tuple(
-        (group, f"{count:,.0f}", scaled(size, "B"))
-        for group, (count, size) in sorted(by_group.items(), key=lambda each: -each[1][1])
-        if count
-    )
-    notes = [
-        (
-            f"{precision.name}: {precision.weight_bits:g} bits in the layers' matrices, "
-            f"{precision.kept_bits:g} in tables, head, norms and biases"
-        )
+    precision, share = setting.precision, setting.share
+    sums: dict[tuple[str, str], list[float]] = {}
+    for each in weights_held(share.description, share.checkpoint or uniform(share)):
+        if each.part.parameters:
+            stored = "" if each.stored is None else str(each.stored)
+            add = sums.setdefault((each.part.group, stored), [0.0, 0.0])
+            add[0] += float(each.sets * each.part.parameters)
+            add[1] += each.sets * each.bytes_each
+    rows: list[tuple[str, ...]] = [
+        (group, f"{count:,.0f}", scaled(size, "B"), stored or "16 bits")
+        for (group, stored), (count, size) in sorted(sums.items(), key=lambda each: -each[1][1])
     ]
+    head: tuple[str, ...] = ("group", "parameters", "bytes", "stored in")
+    notes = _stored_notes(share.checkpoint)
+    if share.checkpoint is None:
+        head, rows = head[:3], [row[:3] for row in rows]
+        notes = [
+            (
+                f"{precision.name}: {precision.weight_bits:g} bits in the layers' matrices, "
+                f"{precision.kept_bits:g} in tables, head, norms and biases"
+            )
+        ]
     if estimate.plan.pp > 1:
         notes.append("the fullest pipeline stage; the table is all stages together")
     value = gigabytes(estimate.memory.weight_bytes)
     formula = ("weights = sum of parameters x bits / 8, on one device", f"  = {value}")
-    return Explanation(
-        "weights", value, formula, ("group", "parameters", "bytes"), rows, "", tuple(notes)
-    )
+    return Explanation("weights", value, formula, head, tuple(rows), "", tuple(notes))
+
+
+def _stored_notes(checkpoint: Checkpoint | None) -> list[str]:
+    """What a checkpoint leaves wide by name, in the words of its files."""
+    if checkpoint is None:
+        return []
+    quantization = checkpoint.quantization
+    notes = [f"quantized by {quantization.method}, scales and zero points included"]
+    if quantization.wide:
+        some = ", ".join(quantization.wide[:8])
+        rest = len(quantization.wide) - 8
+        more = f" and {rest:,} more" if rest > 0 else ""
+        notes.append(f"left in 16 bits by name: {some}{more}")
+    return notes
 
 
 def _cache(estimate: Estimate, _key: str) -> Explanation:

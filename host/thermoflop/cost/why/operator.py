@@ -171,9 +171,10 @@ def symbolic_work(setting: Setting, part: Part, index: int) -> tuple[Work, dict[
     if engine.unfused:
         step = replace(step, kernels="eager")
     place = index - sum(work.name == DEQUANTIZE for work in part.works[:index])
-    symbolic = works(whole.description, step, setting.precision)[place]
+    widths = setting.share.element_bytes
+    symbolic = works(whole.description, step, setting.precision, widths=widths)[place]
     written = index > 0 and part.works[index - 1].name == DEQUANTIZE
-    return apply_engine_to(symbolic, engine, setting.precision, written=written), values
+    return apply_engine_to(symbolic, engine, written=written), values
 
 
 def _whole(size: float) -> Number:

@@ -17,6 +17,7 @@ from thermoflop.cost.work.network import (
     wire_bytes,
 )
 from thermoflop.cost.work.shard import shard
+from thermoflop.cost.work.weights import element_bytes
 from thermoflop.cost.work.work import as_run, works_of
 from thermoflop.errors import UsageError
 from thermoflop.model.operators.build import build_operators
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.cost.work.weights import Checkpoint
     from thermoflop.cost.work.work import Work
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.operators.operator import Operator
@@ -128,9 +130,18 @@ def check_layers(description: Description, pp: int) -> None:
 
 
 class Share:
-    """What one device of a plan does in a step: its operators, and the collectives between."""
+    """What one device of a plan does in a step: its operators, and the collectives between.
 
-    def __init__(self, description: Description, plan: Layout, precision: Precision) -> None:
+    With a ``checkpoint`` every matrix has the format that it is published in.
+    """
+
+    def __init__(
+        self,
+        description: Description,
+        plan: Layout,
+        precision: Precision,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
         check_layers(description, plan.pp)
         if plan.ep > 1 and not any(
             hasattr(run.layer.feed, "experts") for stack in description.stacks for run in stack.runs
@@ -138,6 +149,10 @@ class Share:
             raise UsageError(f"ep={plan.ep} makes no sense: the model has no experts")
         self.description = shard(description, plan.tp, plan.ep)
         self.whole, self.plan, self.precision = description, plan, precision
+        self.checkpoint = checkpoint
+        self.element_bytes = (
+            None if checkpoint is None else element_bytes(self.description, checkpoint)
+        )
         self._built: dict[tuple[object, ...], list[Any]] = {}
 
     def works(self, step: Step, kernels: str = "fused") -> list[Work]:
@@ -167,7 +182,8 @@ class Share:
     def _build(self, step: Step, kernels: str) -> list[Work]:
         plan, wide = self.plan, self.precision.activation_bytes
         step, joined = as_run(step, kernels)
-        works = works_of(self.operators(step), self.precision, joined=joined)
+        operators = self.operators(step)
+        works = works_of(operators, self.precision, self.element_bytes, joined=joined)
         tokens = step.batch * step.new
         if plan.cp > 1:
             split = step.encode is not False

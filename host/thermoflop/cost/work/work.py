@@ -23,13 +23,16 @@ from thermoflop.model.operators.kinds import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import TypeAlias
 
     from thermoflop.base.number import Number
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.model.architecture.description import Description
-    from thermoflop.model.operators.operator import Operator
+    from thermoflop.model.operators.operator import Moved, Operator
     from thermoflop.model.operators.step import Step
+
+    Widths: TypeAlias = Mapping[tuple[str, str], float]
 
 # Elements of 16 bits in a line of 128 bytes: tensor cores are fed at full rate in multiples of it
 # (NVIDIA, Matrix Multiplication Background User's Guide).
@@ -45,7 +48,7 @@ class Work:
     ``element_flops`` are operations on single elements, which no time is made of. ``sharing`` query
     heads read one head of the cache. ``uneven`` is 1 where a matrix is no multiple of ``TILE`` wide
     or deep. ``operator`` is what it was made from, for its shape; attention's parts carry the
-    scores.
+    scores. ``element_bytes`` are those of an element of its matrix.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Work:
     operator: Operator | None = None
     sharing: float = 1.0
     uneven: float = 0.0
+    element_bytes: float = 0.0
 
     @property
     def bytes(self) -> Number:
@@ -81,15 +85,19 @@ class Work:
 
 
 def works(
-    description: Description, step: Step, precision: Precision, kernels: str = "fused"
+    description: Description,
+    step: Step,
+    precision: Precision,
+    kernels: str = "fused",
+    widths: Widths | None = None,
 ) -> list[Work]:
-    """The work of one step, in the order in which it runs.
+    """The work of one step, in the order in which it runs; ``widths`` as in ``works_of``.
 
     ``kernels`` as in ``engine.Engine``: ``fused``; ``eager`` runs every operator alone and computes
     all pairs of the mask; ``attention`` has one kernel for it that leaves out the rest.
     """
     step, joined = as_run(step, kernels)
-    return works_of(build_operators(description, step), precision, joined=joined)
+    return works_of(build_operators(description, step), precision, widths, joined=joined)
 
 
 def as_run(step: Step, kernels: str) -> tuple[Step, bool]:
@@ -101,8 +109,17 @@ def as_run(step: Step, kernels: str) -> tuple[Step, bool]:
     return replace(step, kernels="eager", attention=pairs), joined
 
 
-def works_of(operators: Iterable[Operator], precision: Precision, *, joined: bool) -> list[Work]:
-    """Operators with their formats; ``joined``: attention is one kernel, its scores on the chip."""
+def works_of(
+    operators: Iterable[Operator],
+    precision: Precision,
+    widths: Widths | None = None,
+    *,
+    joined: bool,
+) -> list[Work]:
+    """Operators with their formats; ``joined``: attention is one kernel, its scores on the chip.
+
+    ``widths``: bytes of an element of each matrix of a checkpoint, by part of the model and name.
+    """
     done: list[Work] = []
     pending: Work | None = None
     scores: Attend | None = None
@@ -115,14 +132,15 @@ def works_of(operators: Iterable[Operator], precision: Precision, *, joined: boo
                 done.append(pending)
                 pending = None
             continue
-        work = work_of(operator, precision)
+        work = work_of(operator, precision, widths)
         done.append(replace(work, operator=scores) if isinstance(operator, Softmax) else work)
     return done
 
 
-def work_of(operator: Operator, precision: Precision) -> Work:
+def work_of(operator: Operator, precision: Precision, widths: Widths | None = None) -> Work:
     """One operator with its formats filled in."""
     moved = operator.moved
+    weights, element_bytes = weights_of(operator, moved, precision, widths)
     wide = precision.activation_bytes
     flops, row_flops, elements, launches, sharing, uneven = 0.0, 0.0, 0.0, 1, 1.0, 0.0
     kind = operator.kind
@@ -151,7 +169,7 @@ def work_of(operator: Operator, precision: Precision) -> Work:
         operator.times,
         flops,
         row_flops,
-        moved.weights * precision.weight_bytes + moved.unquantized * precision.kept_bytes,
+        weights,
         (moved.kv_read + moved.kv_written) * precision.kv_bytes,
         (moved.read + moved.written) * wide,
         launches,
@@ -159,7 +177,22 @@ def work_of(operator: Operator, precision: Precision) -> Work:
         operator,
         sharing,
         uneven,
+        element_bytes,
     )
+
+
+def weights_of(
+    operator: Operator, moved: Moved, precision: Precision, widths: Widths | None
+) -> tuple[Number, float]:
+    """Bytes of an operator's weights, and of an element of its matrix."""
+    narrow, wide = precision.weight_bytes, precision.kept_bytes
+    if widths is None:
+        return moved.weights * narrow + moved.unquantized * wide, narrow
+    width = widths.get((operator.part, operator.name), wide)
+    bias: Number = 0
+    if isinstance(operator, MatMul) and operator.bias:
+        bias = operator.sets * operator.batch * operator.n
+    return (moved.weights + moved.unquantized - bias) * width + bias * wide, width
 
 
 def _joined(pending: Work | None, operator: Attend | Softmax, precision: Precision) -> Work:

@@ -39,6 +39,9 @@ class Stored:
         group: elements of a row that share a scale; None: a scale a row, tensor or block.
         block: rows and columns that share a scale; None where it is no rectangle.
         activations: the format that inputs are rounded to; None where they stay wide.
+        scale_bits: bits of the scale (and zero point) that a block, a group, or without either
+            a row shares; 0 where they do not count.
+        matrix_bits: bits that a whole matrix has once: a scale of the tensor, a codebook.
 
     Example:
         >>> import thermoflop as tf
@@ -53,6 +56,31 @@ class Stored:
     group: int | None = None
     block: tuple[int, int] | None = None
     activations: str | None = None
+    scale_bits: float = 0.0
+    matrix_bits: float = 0.0
+
+    def bytes_of(self, inputs: int, outputs: int) -> float:
+        """Bytes of a matrix with its scales.
+
+        Args:
+            inputs: columns: what a row of it sums over.
+            outputs: rows.
+
+        Returns:
+            Bytes, with a part of one where bits do not fill the last.
+
+        Example:
+            >>> import thermoflop as tf
+            >>> block = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+            >>> model = tf.load_model({"model_type": "llama", "quantization_config": block})
+            >>> model.quantization.default.bytes_of(256, 200) == 256 * 200 + 2 * 2 * 4
+            True
+        """
+        if self.block is not None:
+            shared = -(-outputs // self.block[0]) * -(-inputs // self.block[1])
+        else:
+            shared = outputs * (1 if self.group is None else -(-inputs // self.group))
+        return (inputs * outputs * self.bits + shared * self.scale_bits + self.matrix_bits) / 8
 
     def __str__(self) -> str:
         if self.block is not None:
@@ -62,7 +90,7 @@ class Stored:
 
 @record
 class Quantization:
-    """What a published configuration says of its number formats. No count hangs on it.
+    """What a published configuration says of its number formats.
 
     Attributes:
         method: what made it, as published: fp8, awq, gptq, bitsandbytes, modelopt, ...

@@ -93,7 +93,7 @@ def _read(block: Block, raw: Block) -> Quantization:
         plain = [stored for stored, modules in targets if not modules]
         default = default or (plain[0] if plain else None)
     if raw.get("expert_dtype", block.get("expert_dtype")) == "fp4":  # DeepSeek V4's experts
-        targets.append((Stored("mxfp4", 4, 32), ("experts",)))
+        targets.append((Stored("mxfp4", 4, 32, None, None, 8), ("experts",)))
     wide = tuple(name for key in _WIDE_KEYS if key not in _OVERLAID.get(str(method), ())
                  for name in texts(block, key))  # fmt: skip
     skipped = tuple(f"re:{key[2:]}" for key in mapping(block, "dynamic") if key.startswith("-:"))

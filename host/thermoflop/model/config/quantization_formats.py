@@ -1,4 +1,13 @@
-"""The format of weights that each method of quantization states, by its own words and defaults."""
+"""The format of weights that each method of quantization states, by its own words and defaults.
+
+Bits of scales and zero points, by what the method's own code writes beside a matrix: AutoAWQ and
+AutoGPTQ (``scales`` in 16 bits and ``qzeros`` as wide as a weight, a group), bitsandbytes (QLoRA,
+section 3: an fp32 constant for 64 elements, double-quantized 8 bits and one of 32 for 256 of them;
+LLM.int8: ``SCB`` in fp32, a row), DeepSeek-V3 (``weight_scale_inv`` in fp32, a block of 128 x 128),
+OCP MX v1.0 (8 bits for 32), NVFP4 (8 bits for 16, and fp32 scales of the weights and inputs), HQQ
+and MLX (scale and zero point or bias in 16 bits each), AQLM (codebooks in 16 bits), SpQR (3 bits
+each for scale and zero point, and 64 bits for 16 groups; outliers left out).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +23,10 @@ if TYPE_CHECKING:
 
     Block = Mapping[str, Any]
 
+# Bits that a group's or a block's scale takes, by the format of its elements.
+_SCALE_BITS = {"mxfp4": 8, "mxfp6": 8, "mxfp8": 8, "nvfp4": 8}
+# An fp32 scale of a tensor, and one of its inputs beside it.
+_TENSOR_BITS = 64
 # Algorithms of ModelOpt: format of weights, elements that share a scale, format of inputs.
 _ALGORITHMS: dict[str, tuple[str, int | None, str | None]] = {
     "NVFP4": ("nvfp4", 16, "nvfp4"),
@@ -36,41 +49,45 @@ _ALGORITHMS: dict[str, tuple[str, int | None, str | None]] = {
     "W8A8_SQ_PER_CHANNEL_PER_TOKEN_PLUGIN": ("int8", None, "int8"),
     "INT8": ("int8", None, "int8"),
 }
-# Methods whose weights are whole numbers in groups: key of the bits, key of the group, defaults.
-GROUPED: dict[str, tuple[str, int | None, str, int]] = {
-    "awq": ("bits", 4, "group_size", 128),
-    "awq_marlin": ("bits", 4, "group_size", 128),
-    "gptq": ("bits", None, "group_size", 128),
-    "gptq_marlin": ("bits", None, "group_size", 128),
-    "marlin": ("bits", 4, "group_size", 128),
-    "auto-round": ("bits", 4, "group_size", 128),
-    "intel/auto-round": ("bits", 4, "group_size", 128),
-    "hqq": ("nbits", 4, "group_size", 64),
-    "sinq": ("nbits", 4, "group_size", 64),
-    "metal": ("bits", 4, "group_size", 64),
-    "mlx": ("bits", 4, "group_size", 64),
-    "higgs": ("bits", 4, "group_size", 256),
-    "spqr": ("bits", 3, "beta1", 16),
-    "exl2": ("bits", None, "group_size", -1),
-    "exl3": ("bits", None, "group_size", -1),
-    "gemma": ("num_bits", 4, "group_size", -1),
+# Methods whose weights are whole numbers in groups: key of the bits, key of the group, defaults;
+# bits of a group's scale, and whether a zero point as wide as a weight lies beside it.
+GROUPED: dict[str, tuple[str, int | None, str, int, int, bool]] = {
+    "awq": ("bits", 4, "group_size", 128, 16, True),
+    "awq_marlin": ("bits", 4, "group_size", 128, 16, True),
+    "gptq": ("bits", None, "group_size", 128, 16, True),
+    "gptq_marlin": ("bits", None, "group_size", 128, 16, True),
+    "marlin": ("bits", 4, "group_size", 128, 16, False),
+    "auto-round": ("bits", 4, "group_size", 128, 16, True),
+    "intel/auto-round": ("bits", 4, "group_size", 128, 16, True),
+    "hqq": ("nbits", 4, "group_size", 64, 32, False),
+    "sinq": ("nbits", 4, "group_size", 64, 32, False),
+    "metal": ("bits", 4, "group_size", 64, 32, False),
+    "mlx": ("bits", 4, "group_size", 64, 32, False),
+    "higgs": ("bits", 4, "group_size", 256, 16, False),
+    "spqr": ("bits", 3, "beta1", 16, 10, False),
+    "exl2": ("bits", None, "group_size", -1, 0, False),
+    "exl3": ("bits", None, "group_size", -1, 0, False),
+    "gemma": ("num_bits", 4, "group_size", -1, 0, False),
 }
-# Methods with one format: name, bits, elements that share a scale, format of inputs.
-_FIXED: dict[str, tuple[str, float, int | None, str | None]] = {
-    "fbgemm_fp8": ("fp8", 8, None, "fp8"),
-    "ptpc_fp8": ("fp8", 8, None, "fp8"),
-    "mxfp4": ("mxfp4", 4, 32, None),
-    "nvfp4": ("nvfp4", 4, 16, "nvfp4"),
-    "eetq": ("int8", 8, None, None),
-    "experts_int8": ("int8", 8, None, None),
-    "bitnet": ("ternary", 2, None, "int8"),
+# Methods with one format: name, bits, elements that share a scale, format of inputs, and the
+# bits of a scale: without a group it is a row's.
+_FIXED: dict[str, tuple[str, float, int | None, str | None, int]] = {
+    "fbgemm_fp8": ("fp8", 8, None, "fp8", 32),
+    "ptpc_fp8": ("fp8", 8, None, "fp8", 32),
+    "mxfp4": ("mxfp4", 4, 32, None, 8),
+    "mxfp8": ("mxfp8", 8, 32, "mxfp8", 8),
+    "nvfp4": ("nvfp4", 4, 16, "nvfp4", 8),
+    "eetq": ("int8", 8, None, None, 16),
+    "experts_int8": ("int8", 8, None, None, 32),
+    "bitnet": ("ternary", 2, None, "int8", 0),
 }
 
 
 def default_format(method: str, block: Block) -> Stored | None:
     """The format of every matrix in layers of which nothing else is said."""
     if method in _FIXED:
-        return Stored(_FIXED[method][0], *_FIXED[method][1:3], None, _FIXED[method][3])
+        name, bits, group, inputs, scale = _FIXED[method]
+        return Stored(name, bits, group, None, inputs, scale)
     if method in GROUPED:
         return grouped(method, block)
     if method in _SPECIAL:
@@ -80,7 +97,7 @@ def default_format(method: str, block: Block) -> Stored | None:
 
 def grouped(method: str, block: Block) -> Stored:
     """Whole numbers of a few bits, in groups."""
-    bits_key, bits, group_key, group = GROUPED[method]
+    bits_key, bits, group_key, group, scale, zero = GROUPED[method]
     inner = block.get("quant_config")  # HQQ keeps its numbers in there
     if isinstance(inner, dict) and isinstance(inner.get("weight_quant_params"), dict):
         block = {**block, **inner["weight_quant_params"]}
@@ -90,7 +107,10 @@ def grouped(method: str, block: Block) -> Stored:
         raise InputError(f"{bits_key} is {quote_value(found)} where 1 to 16 bits are expected")
     name = f"int{found}" if isinstance(found, int) else method
     size = block.get(group_key, block.get(old.get(group_key, ""), group))
-    return Stored(name, found, _group(group_key, size))
+    if method == "mlx" and block.get("mode") in _SCALE_BITS:
+        return Stored(block["mode"], found, _group(group_key, size), None, None, 8)
+    points = scale + (found if zero else 0)
+    return Stored(name, found, _group(group_key, size), None, None, points)
 
 
 def _group(key: str, size: Any) -> int | None:
@@ -109,14 +129,18 @@ def _fp8(block: Block) -> Stored:
         square is None or len(square) != 2 or any(type(n) is not int or n < 1 for n in square)
     ):
         raise InputError(f"weight_block_size is {quote_value(shape)} where two sizes are expected")
-    return Stored("fp8", 8, None, (square[0], square[1]) if square else None, "fp8")
+    if square is None:
+        return Stored("fp8", 8, None, None, "fp8", 0, _TENSOR_BITS)
+    return Stored("fp8", 8, None, (square[0], square[1]), "fp8", 32)
 
 
 def _bitsandbytes(block: Block) -> Stored:
     if block.get("load_in_4bit", block.get("_load_in_4bit")):
         kind = block.get("bnb_4bit_quant_type", "fp4")
-        return Stored("nf4" if kind == "nf4" else "fp4", 4, 64)  # blocks of 64, Dettmers 2023
-    return Stored("int8", 8, None, None, "int8")
+        twice = block.get("bnb_4bit_use_double_quant") is True
+        constant = 8 + 32 / 256 if twice else 32
+        return Stored("nf4" if kind == "nf4" else "fp4", 4, 64, None, None, constant)
+    return Stored("int8", 8, None, None, "int8", 32)
 
 
 def _aqlm(block: Block) -> Stored:
@@ -124,7 +148,11 @@ def _aqlm(block: Block) -> Stored:
              (("num_codebooks", 1), ("nbits_per_codebook", 16), ("in_group_size", 8))]  # fmt: skip
     if any(type(size) is not int or not 0 < size < 1000 for size in sizes):
         raise InputError(f"aqlm's codebooks are {quote_value(sizes)}")
-    return Stored("aqlm", sizes[0] * sizes[1] / sizes[2], sizes[2])
+    books, index, group = sizes
+    if index > 32:
+        raise InputError(f"aqlm's codebooks are {quote_value(sizes)}")
+    table = books * 2**index * group * 16
+    return Stored("aqlm", books * index / group, group, None, None, 0, table)
 
 
 def _named(key: str, otherwise: str) -> Callable[[Block], Stored]:
@@ -143,7 +171,8 @@ def _of_word(word: str, size: Any = None, inputs: str | None = None) -> Stored:
     group = _group("group_size", size)
     if name == "fp4":
         name = "nvfp4" if group == 16 else "mxfp4"
-    return Stored(name, int(name[-1]), group or scaled, None, inputs)
+    scale = _SCALE_BITS.get(name, 32 if group else 16)
+    return Stored(name, int(name[-1]), group or scaled, None, inputs, scale)
 
 
 def short(word: str) -> str:
@@ -199,7 +228,10 @@ def of_quark(settings: Block) -> Stored | None:
 def _of_tensor(said: Block) -> Stored:
     """A format as Quark writes it of one tensor."""
     size = said.get("group_size") if said.get("qscheme") == "per_group" else None
-    return _of_word(str(said.get("dtype")), size)
+    stored = _of_word(str(said.get("dtype")), size)
+    if said.get("qscheme") == "per_tensor":
+        return replace(stored, scale_bits=0, matrix_bits=_TENSOR_BITS)
+    return stored
 
 
 def _modelopt(block: Block) -> Stored | None:
@@ -216,15 +248,16 @@ def algorithm(name: Any, size: Any = None) -> Stored:
     weights, group, inputs = _ALGORITHMS[name.upper()]
     bits = int(weights[-1])
     if name.upper() in ("FP8_PB_WO", "FP8_BLOCK_SCALES"):
-        return Stored(weights, bits, None, (128, 128), inputs)
-    return Stored(
-        weights, bits, group if size is None else _group("group_size", size), None, inputs
-    )
+        return Stored(weights, bits, None, (128, 128), inputs, 32)
+    group = group if size is None else _group("group_size", size)
+    if name.upper() in ("FP8", "INT8"):
+        return Stored(weights, bits, group, None, inputs, 0, _TENSOR_BITS)
+    scale = _SCALE_BITS.get(weights, 16 if group else 32)
+    return Stored(weights, bits, group, None, inputs, scale, _TENSOR_BITS * (weights == "nvfp4"))
 
 
 _SPECIAL: dict[str, Callable[[Block], Stored | None]] = {
     "fp8": _fp8,
-    "mxfp8": lambda _block: Stored("mxfp8", 8, 32, None, "mxfp8"),
     "bitsandbytes": _bitsandbytes,
     "aqlm": _aqlm,
     "quanto": _named("weights", "int8"),
@@ -246,14 +279,18 @@ def scheme(said: Block, block: Block, inputs: str | None = None) -> Stored:
     group = _group("group_size", said.get("group_size"))
     shape = said.get("block_structure")
     rows = tuple(shape) if isinstance(shape, list) and len(shape) == 2 else None
+    tensor = said.get("strategy") == "tensor" and group is None
     if said.get("type") != "float":
-        return Stored(f"int{bits}", bits, group, rows, inputs)
+        zero = bits if said.get("symmetric") is False else 0
+        shared = (0, _TENSOR_BITS) if tensor else (16 + zero, 0)
+        return Stored(f"int{bits}", bits, group, rows, inputs, *shared)
     name = f"fp{bits}"
     if bits == 4:
         name = "mxfp4" if "mxfp4" in form or group == 32 else "nvfp4"
     elif bits == 8 and group == 32:
         name = "mxfp8"
-    return Stored(name, bits, group, rows, inputs)
+    shared = (_SCALE_BITS.get(name, 32 if rows else 16), _TENSOR_BITS if name == "nvfp4" else 0)
+    return Stored(name, bits, group, rows, inputs, *((0, _TENSOR_BITS) if tensor else shared))
 
 
 def mapping(block: Block, key: str) -> dict[str, Any]:

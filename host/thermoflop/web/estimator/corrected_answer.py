@@ -63,7 +63,7 @@ def _title(estimate: Estimate) -> str:
     plan, prompt = estimate.plan, estimate.prompt
     return (
         f"{estimate.model_name} on {plan.devices} × {estimate.device.name} ({plan.label}), "
-        f"{estimate.precision.name}, batch {estimate.batch:,}, "
+        f"{estimate.precision.label}, batch {estimate.batch:,}, "
         f"{prompt:,} token{'s' if prompt > 1 else ''} read, {estimate.generate:,} generated"
     )
 

@@ -1,0 +1,133 @@
+"""The number formats of a question: those of a name, or each matrix's as the model is published."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import replace
+from thermoflop.cost.hardware.precision import Precision, choose_precision, is_precision
+from thermoflop.cost.inference.arguments import default_format
+from thermoflop.cost.work.weights import Checkpoint, is_matrix, weights_held
+from thermoflop.model.architecture.quantization import Quantization
+
+if TYPE_CHECKING:
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.model.architecture.quantization import Stored
+    from thermoflop.model.model import Model
+
+# Methods whose kernels are their own, and are rated by name.
+_METHODS = {"awq": "awq", "awq_marlin": "awq", "gptq": "gptq", "gptq_marlin": "gptq"}
+# Formats that products are computed in, by the format of the inputs: peak and family of rates.
+_COMPUTED = {
+    "fp8": ("fp8", "8"), "int8": ("int8", "8"), "mxfp8": ("fp8", "8"),
+    "nvfp4": ("fp4", "4"), "mxfp4": ("fp4", "4"),
+}  # fmt: skip
+_WIDE = ("bf16", "fp16", "fp32")
+
+
+def choose_formats(
+    model: Model, device: Device, dtype: str | None, kv_dtype: str | None
+) -> tuple[Precision, Checkpoint | None]:
+    """The widths of a run, and the formats matrix by matrix where they are published ones.
+
+    Args:
+        model: the model.
+        device: what computes: products of narrow inputs are computed in the widest format of
+            those that it lacks.
+        dtype: a format. None: as the model is published, else what the device computes in. The
+            name of the format that it is published in, or that a model of the catalogue of the
+            same name and shape is (``llama-3.1-405b-fp8``), means that publication; the name of a
+            published form, such as ``gptq-int4-g128``, is that form of this model.
+        kv_dtype: a format of the cache. None: as wide as the activations.
+    """
+    quantization = _quantization_of(model, dtype)
+    if quantization is None:
+        return choose_precision(default_format(device) if dtype is None else dtype, kv_dtype), None
+    checkpoint = Checkpoint(quantization)
+    precision = _precision(model, device, checkpoint, kv_dtype)
+    asked = dtype is not None and not is_precision(dtype.lower())
+    form = str(dtype).lower() if asked else f"{precision.name} as published"
+    return replace(precision, form=form), checkpoint
+
+
+def _quantization_of(model: Model, dtype: str | None) -> Quantization | None:
+    """The published formats that a name means, or None where it means one width for all."""
+    own = model.quantization
+    if dtype is None:
+        return own
+    if not isinstance(dtype, str):
+        return None
+    name = dtype.lower()
+    if own is not None and name == _name(own, _common(model, own)):
+        return own
+    if is_precision(name):
+        return _published_sibling(model, name)
+    from thermoflop.model.config.published_forms import published_form
+
+    return published_form(name)
+
+
+def _published_sibling(model: Model, dtype: str) -> Quantization | None:
+    """The formats of the catalogue's model of that name with this format behind it."""
+    from thermoflop.model.config.catalogue import entry, names
+
+    name = f"{model.name}-{dtype}"
+    if name not in names() or entry(model.name) is None:
+        return None
+    from thermoflop.model.load import load_model
+
+    sibling = load_model(name)
+    return sibling.quantization if sibling.description == model.description else None
+
+
+def _common(model: Model, quantization: Quantization) -> Stored | None:
+    """The format that most of the quantized weights have."""
+    sums: dict[Stored, float] = {}
+    for each in weights_held(model.description, Checkpoint(quantization)):
+        if each.stored is not None:
+            sums[each.stored] = sums.get(each.stored, 0.0) + each.sets * float(each.part.parameters)
+    return max(sums, key=lambda stored: sums[stored], default=None)
+
+
+def _name(quantization: Quantization, stored: Stored | None) -> str:
+    """What the format is called among those that a run can be asked for."""
+    if quantization.method in _METHODS:
+        return _METHODS[quantization.method]
+    if stored is None:
+        return "bf16"
+    if stored.name == "int8" and stored.activations is None:
+        return "int8-wo"
+    return "nf4-dq" if stored.name == "nf4" and stored.scale_bits < 16 else stored.name
+
+
+def _precision(
+    model: Model, device: Device, checkpoint: Checkpoint, kv_dtype: str | None
+) -> Precision:
+    """Widths of the run: the mean of what is quantized, and what products are computed in."""
+    stored = _common(model, checkpoint.quantization)
+    compute, family = _computed(device, stored)
+    size, elements = 0.0, 0.0
+    for each in weights_held(model.description, checkpoint):
+        if each.stored is not None and is_matrix(each.part):
+            size += each.sets * each.bytes_each
+            elements += each.sets * float(each.part.parameters)
+    plain = choose_precision("bf16", kv_dtype)
+    return replace(
+        plain, name=_name(checkpoint.quantization, stored), compute=compute, family=family,
+        weight_bits=8 * size / elements if elements else 16.0,
+    )  # fmt: skip
+
+
+def _computed(device: Device, stored: Stored | None) -> tuple[str, str]:
+    """Number format of the products, and the family of their rates.
+
+    A device that lacks the format of the inputs multiplies in 16 bits, as Marlin's kernels do
+    (Frantar et al. 2024), and reads the narrow weights all the same.
+    """
+    wide = next((name for name in _WIDE if device.has_peak(name)), _WIDE[0])
+    if stored is None:
+        return wide, "16"
+    compute, family = _COMPUTED.get(stored.activations or "", ("", ""))
+    if compute and device.has_peak(compute):
+        return compute, family
+    return wide, "8w" if stored.bits >= 6 else "4w"

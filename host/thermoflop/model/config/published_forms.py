@@ -1,0 +1,95 @@
+"""Names of published forms of weights, such as ``gptq-int4-g128``: what the method writes of a
+model of which nothing else is said.
+
+Bits, blocks and scales are those of ``quantization_formats``, which reads the same methods from
+configurations.
+"""
+
+from __future__ import annotations
+
+import re
+
+from thermoflop.errors import UsageError
+from thermoflop.model.architecture.quantization import Quantization
+from thermoflop.model.config.quantization import read_quantization
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# Methods with a number of bits and a group: awq-int4-g64, gptq-3bit-g32, mlx-int4, hqq-int2-g16.
+_GROUPED = re.compile(
+    r"(awq|gptq|hqq|mlx|auto-round|marlin)(?:-(?:int|w)?(\d)(?:bits?)?)?(?:-g(-?\d{1,6}))?"
+)
+_BITS = {"hqq": "nbits"}
+# compressed-tensors by what weights and activations are: w4a16-g128, w8a16, w8a8, w4a16-asym-g32.
+_WIDTHS = re.compile(r"w([2-8])a(8|16)(-asym)?(?:-g(\d{1,6}))?")
+_FP8 = re.compile(r"fp8-block(\d{1,4})(?:x(\d{1,4}))?")
+_SCHEMES: dict[str, dict[str, Any]] = {
+    "bnb-nf4": {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"},
+    "bnb-nf4-dq": {
+        "load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True,
+    },
+    "bnb-fp4": {"load_in_4bit": True, "bnb_4bit_quant_type": "fp4"},
+    "bnb-fp4-dq": {
+        "load_in_4bit": True, "bnb_4bit_quant_type": "fp4", "bnb_4bit_use_double_quant": True,
+    },
+    "bnb-int8": {"load_in_8bit": True},
+    "fp8-tensor": {"quant_method": "fp8"},
+    "fp8-channel": {"quant_method": "ptpc_fp8"},
+    "fp8-dynamic": {"quant_method": "ptpc_fp8"},
+    "mxfp8": {"quant_method": "mxfp8"},
+    "nvfp4-wo": {"quant_algo": "W4A16_NVFP4"},
+    "eetq-int8": {"quant_method": "eetq"},
+    "quanto-int8": {"quant_method": "quanto", "weights": "int8"},
+    "quanto-int4": {"quant_method": "quanto", "weights": "int4", "group_size": 128},
+    "torchao-int8": {"quant_method": "torchao", "quant_type": "int8_weight_only"},
+    "torchao-int4": {
+        "quant_method": "torchao", "quant_type": "int4_weight_only",
+        "quant_type_kwargs": {"group_size": 128},
+    },
+}  # fmt: skip
+FORM_NAMES = (*_SCHEMES, "gptq-int4-g128", "awq-int4-g64", "hqq-int4-g64", "mlx-int4-g64",
+              "fp8-block128", "w4a16-g128", "w8a8")  # fmt: skip
+
+
+def published_form(name: str) -> Quantization:
+    """The formats that a published form gives the matrices of any model. UsageError for a name
+    that is none."""
+    block = _SCHEMES.get(name) or _grouped(name) or _widths(name) or _fp8(name)
+    found = None if block is None else read_quantization({"quantization_config": block})[0]
+    if found is None:
+        raise UsageError(f"{name!r:.40} is no published form: expected {', '.join(FORM_NAMES)}")
+    return found
+
+
+def _grouped(name: str) -> dict[str, Any] | None:
+    match = _GROUPED.fullmatch(name)
+    if match is None:
+        return None
+    method, bits, group = match.groups()
+    block: dict[str, Any] = {"quant_method": method, _BITS.get(method, "bits"): int(bits or 4)}
+    return block if group is None else {**block, "group_size": int(group)}
+
+
+def _widths(name: str) -> dict[str, Any] | None:
+    match = _WIDTHS.fullmatch(name)
+    if match is None:
+        return None
+    bits, inputs, points, group = match.groups()
+    weights = {"num_bits": int(bits), "type": "int", "symmetric": points is None}
+    if group is not None:
+        weights["group_size"] = int(group)
+    scheme: dict[str, Any] = {"weights": weights, "targets": ["Linear"]}
+    if inputs == "8":
+        scheme["input_activations"] = {"num_bits": 8, "type": "int"}
+    block = {"quant_method": "compressed-tensors", "config_groups": {"group_0": scheme}}
+    return {**block, "ignore": ["lm_head"]}
+
+
+def _fp8(name: str) -> dict[str, Any] | None:
+    match = _FP8.fullmatch(name)
+    if match is None:
+        return None
+    rows = int(match[1])
+    return {"quant_method": "fp8", "weight_block_size": [rows, int(match[2] or rows)]}

@@ -1,0 +1,159 @@
+"""Weights as the checkpoint is published: matrix by matrix, in memory and in what steps read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import thermoflop as tf
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.inference.formats import choose_formats
+from thermoflop.cost.why.memory import why_memory
+from thermoflop.cost.work.share import Layout, Share
+from thermoflop.cost.work.steps import decode_step
+from thermoflop.errors import UsageError
+from thermoflop.model.load import load_model
+
+LLAMA = load_model("llama-3-8b")
+# Elements of the layers' matrices of Llama 3 8B, and of what stays in 16 bits: embedding, head,
+# 65 norms (h 4096, ffn 14336, 8 of 32 heads, 128,256 words, 32 layers).
+MATRICES = 32 * (2 * 4096**2 + 2 * 4096 * 1024 + 3 * 4096 * 14336)
+REST = 2 * 128256 * 4096 + 65 * 4096
+
+
+def weights(model: str, device: str = "h100", **options: Any) -> float:
+    return float(tf.fit(model, device, **options).memory.weight_bytes)
+
+
+def test_a_checkpoint_in_mxfp4_is_weighed_to_the_byte() -> None:
+    """65,248,815,744 B on disk (alvarobartt/hf-mem#60)."""
+    assert weights("gpt-oss-120b") == 65_248_815_744
+    assert weights("gpt-oss-120b", dtype="mxfp4") == 65_248_815_744
+    assert tf.fit("gpt-oss-120b", "h100").fits
+
+
+def test_meta_leaves_attention_and_two_layers_wide() -> None:
+    """57.75 GiB on each of 8 (vllm-project/vllm#6746), asked for by either name."""
+    for name, dtype in (("llama-3.1-405b-fp8", None), ("llama-3.1-405b", "fp8")):
+        assert weights(name, devices=8, dtype=dtype) == pytest.approx(57.75 * 2**30, rel=0.02)
+
+
+def test_deepseek_fits_eight_h200_in_fp8() -> None:
+    capacity = tf.fit("deepseek-v3", "h200", devices=8)
+    assert capacity.fits
+    assert capacity.precision.label == "fp8 as published"
+    assert tf.fit("deepseek-v3", "h200", devices=8, dtype="bf16").precision.label == "bf16"
+
+
+@pytest.mark.parametrize(
+    ("form", "bits"),
+    [
+        # bits an element: what the method's own code writes (see quantization_formats)
+        ("gptq-int4-g128", 4 + (16 + 4) / 128),
+        ("gptq-int8-g32", 8 + (16 + 8) / 32),
+        ("awq-int4-g64", 4 + (16 + 4) / 64),
+        ("bnb-nf4", 4 + 32 / 64),
+        ("bnb-nf4-dq", 4 + 8 / 64 + 32 / (64 * 256)),
+        ("hqq-int4-g64", 4 + 32 / 64),
+        ("w4a16-g128", 4 + 16 / 128),
+        ("w4a16-asym-g128", 4 + (16 + 4) / 128),
+        ("mxfp8", 8 + 8 / 32),
+        ("fp8-block128", 8 + 32 / 128**2),
+    ],
+)
+def test_a_named_form_has_its_scales(form: str, bits: float) -> None:
+    assert weights("llama-3-8b", dtype=form) == pytest.approx(MATRICES * bits / 8 + 2 * REST)
+
+
+def test_mlx_narrows_head_and_embedding_as_well() -> None:
+    """A scale and a bias in 16 bits for 64 elements, of every matrix."""
+    whole = MATRICES + 2 * 128256 * 4096
+    assert weights("llama-3-8b", dtype="mlx-int4-g64") == whole * 4.5 / 8 + 2 * 65 * 4096
+
+
+def test_a_name_that_is_no_form_is_refused() -> None:
+    for name in ("gptq-int4-gx", "bnb-nf5", "fp8-block", "w9a16"):
+        with pytest.raises(UsageError, match=name):
+            weights("llama-3-8b", dtype=name)
+
+
+FP8 = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+KEYS: dict[str, Any] = {
+    "model_type": "llama", "hidden_size": 1024, "num_hidden_layers": 6, "intermediate_size": 4096,
+    "num_attention_heads": 16, "num_key_value_heads": 4, "vocab_size": 1000,
+}  # fmt: skip
+
+
+def share(config: dict[str, Any], plan: Layout) -> Share:
+    model = load_model(config)
+    precision, checkpoint = choose_formats(model, tf.find_device("h100"), None, None)
+    return Share(model.description, plan, precision, checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow_layers"), [([], 6), (["model.layers.0", "re:.*layers\\.5\\..*"], 4)]
+)
+def test_a_decode_step_reads_the_bytes_that_memory_holds(
+    wide: list[str], narrow_layers: int
+) -> None:
+    """All matrices but the embedding once: time and memory count the same."""
+    block = {**FP8, "modules_to_not_convert": wide}
+    each = 2 * 1024**2 + 2 * 1024 * 256 + 3 * 1024 * 4096
+    blocks = 4 * (2 * 8 * 8 + 2 * 8 * 2 + 3 * 8 * 32)
+    expected = narrow_layers * (each + blocks) + (6 - narrow_layers) * 2 * each + 2 * 1000 * 1024
+    one = share({**KEYS, "quantization_config": block}, Layout())
+    works = one.works(decode_step(10, 1))
+    read = sum(work.times * work.weight_bytes for work in works if work.kind == "contraction")
+    assert read == pytest.approx(expected, rel=1e-12)
+
+
+def test_layers_of_one_stage_count_as_they_are() -> None:
+    """Of 6 layers in fp8 but the last two, the second of two stages is the fullest."""
+    block = {**FP8, "modules_to_not_convert": ["model.layers.4", "model.layers.5"]}
+    config = {**KEYS, "quantization_config": block}
+    from thermoflop.cost.memory import weight_bytes
+
+    each = 2 * 1024**2 + 2 * 1024 * 256 + 3 * 1024 * 4096
+    scales = 4 * (2 * 8 * 8 + 2 * 8 * 2 + 3 * 8 * 32)
+    norms = 3 * 2 * 1024 * 2
+    stage = each + scales + 2 * 2 * each + norms + 1000 * 1024 * 2
+    assert weight_bytes(share(config, Layout(pp=2))) == stage
+
+
+def test_tensor_parallel_blocks_are_those_of_the_part() -> None:
+    """A block that is cut has a scale on both sides: 4096 / 64 rows are half a block of 128."""
+    from thermoflop.cost.memory import weight_bytes
+
+    config = {**KEYS, "quantization_config": FP8, "num_key_value_heads": 16}
+    one, many = (share(config, Layout(tp=tp)) for tp in (1, 16))
+    matrices = 6 * (4 * 1024**2 + 3 * 1024 * 4096)
+    part = matrices / 16 + 6 * 4 * (4 * 8 + 3 * 8 * 2)
+    whole = 2 * 1000 * 1024 * 2
+    assert weight_bytes(many) == part + 2 * 2 * 63 * 1024 + 13 * 1024 * 2
+    assert weight_bytes(one) == matrices + 6 * 4 * (4 * 64 + 3 * 8 * 32) + whole + 13 * 1024 * 2
+
+
+def test_products_are_computed_in_what_the_device_has() -> None:
+    """Without fp8 units the weights are read in fp8 and multiplied in 16 bits (Marlin)."""
+    on_h100, on_a100 = (tf.fit("qwen3-32b-fp8", name).precision for name in ("h100", "a100"))
+    assert (on_h100.compute, on_h100.family) == ("fp8", "8")
+    assert (on_a100.compute, on_a100.family) == ("bf16", "8w")
+    assert on_h100.weight_bits == on_a100.weight_bits == pytest.approx(8 + 32 / 128**2, rel=1e-4)
+
+
+def test_no_expectation_passes_the_bound_and_why_names_what_stays_wide() -> None:
+    e = tf.estimate("gpt-oss-120b", "h100", prompt=512, generate=64)
+    for span in (e.first_token, e.per_token, e.total):
+        assert span.bound_s <= span.low_s <= span.expected_s <= span.high_s
+    why = str(why_memory(e, "memory.weights"))
+    assert "experts" in why
+    assert "mxfp4 in groups of 32" in why
+    assert "left in 16 bits by name: model.layers.*.self_attn" in why
+
+
+def test_widths_of_a_plain_format_are_untouched() -> None:
+    """Llama 3 8B in bf16 and awq as before: no checkpoint is made up where none is published."""
+    assert choose_formats(LLAMA, tf.find_device("h100"), None, None)[1] is None
+    assert choose_formats(LLAMA, tf.find_device("h100"), "awq", None) == (
+        choose_precision("awq"), None,
+    )  # fmt: skip
