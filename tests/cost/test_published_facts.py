@@ -304,9 +304,9 @@ def sent(name, **options):
     """Bytes that a device sends in an iteration, by collective."""
     found = tf.train(GPT3, "a100-sxm-80gb", sequence=2048, dtype="fp16", **options)
     return sum(
-        weight * work.times * work.activation_bytes
-        for weight, part in trained(found.question)
-        for work in part
+        phase.weight * work.times * work.activation_bytes
+        for phase in trained(found.question)
+        for work in (*phase.works, *phase.behind)
         if work.kind == "network" and work.name == name
     )
 
@@ -338,7 +338,7 @@ def test_a_pipeline_sends_bsh_a_boundary_in_inference():
 
 
 def test_replicas_send_gradients_twice_less_a_share():
-    """Ring all-reduce: 2 (d-1)/d of the gradients' bytes, once an iteration (within a node)."""
+    """Ring all-reduce: 2 (d-1)/d of the gradients' bytes, once an iteration."""
     found = sent("gradients", devices=8, dp=8, global_batch=64)
     assert found == pytest.approx(2 * 7 / 8 * 2 * tf.load_model(GPT3).params)
 

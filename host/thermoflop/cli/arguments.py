@@ -53,6 +53,13 @@ _SHARED: dict[str, dict[str, Any]] = {
     "--images": {"metavar": "NxWxH", "help": "images in each prompt, such as 2x1024x768"},
     "--json": {"action": "store_true", "help": "one JSON object"},
     "--label": {"action": "append", "default": [], "metavar": "KEY=VALUE"},
+    "--network-bandwidth": {
+        "type": float, "dest": "network_gb_s", "metavar": "GB/s",
+        "help": "of a device to other nodes (default by device, 50 of an H100)",
+    },
+    "--node-size": {
+        "type": int, "metavar": "N", "help": "devices that fast links join (default by device)",
+    },
     "--out": {"type": path, "default": "runs", "metavar": "DIR", "help": "where runs go (runs)"},
     "--page": {"type": int, "metavar": "N", "help": "tokens in a page of the cache"},
     "--plain": {"action": "store_true", "help": "plain lines on a terminal, too"},

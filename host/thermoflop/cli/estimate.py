@@ -22,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--audio")
     overlap = "share of the network's time that hides behind computing (0)"
     add_option(parser, "--comm-overlap", type=float, default=0.0, metavar="S", help=overlap)
+    add_shared(parser, "--node-size", "--network-bandwidth")
     add("--draft", metavar="MODEL", help="draft tokens with a smaller model, or with --mtp by mtp")
     add_option(parser, "--draft-tokens", type=int, metavar="K", help="tokens a draft (4)")
     add("--acceptance", type=float, metavar="A", help="share of them that is accepted (0.7)")
@@ -39,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
     model = load(args)
     options = inference_options(args)
     options |= {"prefix": args.prefix, "chunk": args.chunk, "overlap": args.comm_overlap}
+    options |= {"node_size": args.node_size, "network_gb_s": args.network_gb_s}
     if args.draft is None and (args.draft_tokens, args.acceptance) != (None, None):
         from thermoflop.errors import UsageError
 

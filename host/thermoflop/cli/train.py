@@ -10,8 +10,8 @@ from thermoflop.cli.model_options import add_model, load
 
 _OPTIONS = (
     "devices", "tp", "pp", "dp", "ep", "cp", "global_batch", "micro_batch", "sequence",
-    "recompute", "zero", "shard", "optimizer", "loss", "attention", "dtype", "tokens", "price",
-    "profile",
+    "recompute", "zero", "shard", "optimizer", "loss", "node_size", "network_gb_s", "attention",
+    "dtype", "tokens", "price", "profile",
 )  # fmt: skip
 
 
@@ -35,6 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--optimizer", default="adamw", metavar="NAME",
         help="adamw, adamw-8bit, adamw-bf16, adafactor, muon, sgd, ...")  # fmt: skip
     add("--loss", default="full", metavar="HOW", help="logits: full, chunked or fused")
+    overlap = "share of what replicas send that hides behind computing (default by --profile)"
+    add_option(parser, "--comm-overlap", type=float, metavar="S", help=overlap)
+    add_shared(parser, "--node-size", "--network-bandwidth")
     add("--attention", choices=("windowed", "full", "causal"), default="windowed",
         help="FLOPs that MFU counts (default windowed)")  # fmt: skip
     add("--no-sequence-parallel", action="store_true", help="norms undivided")
@@ -53,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
     options = {name: getattr(args, name) for name in _OPTIONS}
     model = load(args)
-    options["virtual"] = args.interleave
+    options |= {"virtual": args.interleave, "overlap": args.comm_overlap}
     options |= {"sequence_parallel": not args.no_sequence_parallel, "flash": not args.no_flash}
     training = train(model, args.hardware or "h100", **options)
     print_result(

@@ -74,12 +74,15 @@ class Profile:
         """Whether rows of this device were fitted."""
         return device.name in self.devices
 
-    def efficiency(self, device: Device, precision: Precision, label: str = "") -> Efficiency:
-        """The rates for a device and a family of formats, of one version where it is named."""
+    def efficiency(
+        self, device: Device, precision: Precision, label: str = "", kind: str = ""
+    ) -> Efficiency:
+        """The rates for a device and a family of formats, of one version where it is named, and for
+        a kind of model that is trained."""
         if self.machine is not None:
             return self.machine.efficiency
         points = dict(self.log_params)
-        for group in group_names(device, precision, label or self.label):
+        for group in group_names(device, precision, label or self.label, kind):
             for name, offset in self.group_offsets.get(group, {}).items():
                 points[name] += offset
         rates = {name: _value(name, point) for name, point in points.items()}
@@ -136,15 +139,18 @@ class Profile:
         return "; ".join(parts)
 
 
-def group_names(device: Device, precision: Precision, label: str) -> tuple[str, ...]:
-    """What may move the rates of an engine: the family of formats, the device, the version, and
-    the kernels that this version has for this format."""
-    return (
+def group_names(
+    device: Device, precision: Precision, label: str, kind: str = ""
+) -> tuple[str, ...]:
+    """What may move the rates of an engine: the family of formats, the device, the version, the
+    kernels that this version has for this format, and the kind of model where it is unusual."""
+    names = (
         f"family:{precision.family}",
         f"device:{device.name}",
         f"label:{label}",
         f"kernel:{label}/{precision.name}",
     )
+    return (*names, f"kind:{kind}") if kind else names
 
 
 def _value(name: str, point: float) -> float:
@@ -274,10 +280,25 @@ def _read_profile(path: str) -> Profile:
     return profile_from(raw)
 
 
-def find_training_profile(name: str | None) -> Profile:
-    """A profile by the name of a trainer. UsageError, with those known, for another."""
-    known = training_profiles()
+def trainer_name(trainer: str, kind: str) -> str:
+    """The name of a trainer's profile for a kind of model: ``megatron-bridge/experts``."""
+    return f"{trainer}/{kind}" if kind else trainer
+
+
+def find_training_profile(name: str | None, kind: str = "") -> Profile:
+    """A profile by the name of a trainer, for a kind of model. UsageError, with those known, for
+    another name. What no profile of the trainer says of a kind, all others say."""
+    known, pooled = training_profiles(), training_profiles()["default"]
     profile = known.get(name or "default")
     if profile is None:
-        raise UsageError(f"{name!r:.60} is no trainer: expected one of {', '.join(known)}")
-    return profile
+        names = ", ".join(each for each in known if "/" not in each)
+        raise UsageError(f"{name!r:.60} is no trainer: expected one of {names}")
+    if not kind or name is None:
+        return profile
+    if trainer_name(name, kind) in known:
+        return known[trainer_name(name, kind)]
+    of_kind = {f"kind:{kind}": pooled.group_offsets.get(f"kind:{kind}", {})}
+    return replace(
+        profile, group_offsets={**profile.group_offsets, **of_kind},
+        intervals=pooled.intervals, intervals_unseen_device=pooled.intervals_unseen_device,
+    )  # fmt: skip

@@ -60,7 +60,7 @@ class Measured:
                 name: int((self.engine[rows] == name).sum()) for name in set(self.engine[rows])
             }
             weights = np.array([counts[name] ** -0.5 for name in self.engine[rows]])
-            families = [self.groups[row][:1] for row in rows]
+            families = [(*self.groups[row][:1], *self.groups[row][4:]) for row in rows]
             self._pooled[without] = fit(
                 self.matrix.pick(rows),
                 self.seconds[rows],
@@ -97,7 +97,8 @@ class Measured:
 def groups_of(row: Row) -> tuple[str, ...]:
     """What may move the rates of an engine: see ``profiles.group_names``."""
     question = row.question
-    return group_names(question.device, question.precision, question.engine)
+    kind = getattr(question, "kind", "")
+    return group_names(question.device, question.precision, question.engine, kind)
 
 
 def folds_of(measured: Measured, engine: str, by: str = "model") -> list[Indices]:

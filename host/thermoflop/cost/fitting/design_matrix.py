@@ -14,7 +14,7 @@ import numpy as np
 from thermoflop.cost.roofline.formula import COMPUTE, GAP, MEMORY, PARAMETERS, TERMS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -42,7 +42,8 @@ class DesignMatrix:
     """Seconds at the data sheet's rates, one line for each operator of each step of each row.
 
     ``owner`` is the step of a line, ``step_row`` the row of a step, ``hosted`` how many
-    launches the host pays for in it.
+    launches the host pays for in it. Lines that are ``behind`` run beside the others of their
+    step, of which the longer counts.
     """
 
     def __init__(self, rows: int) -> None:
@@ -55,23 +56,33 @@ class DesignMatrix:
         self._owner: list[int] = []
         self._step_row: list[int] = []
         self._hosted: list[float] = []
+        self._behind: list[bool] = []
         self.owner: Indices = np.zeros(0, np.int64)
         self.step_row: Indices = np.zeros(0, np.int64)
         self.hosted: Array = np.zeros(0)
+        self.behind: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
         self.columns: Array = np.zeros((0, len(TERMS)))
 
     def add(
-        self, row: int, weight: float, works: Iterable[Work], rates: Rates, host: float
-    ) -> None:
+        self, row: int, weight: float, works: Sequence[Work], rates: Rates, host: float,
+        behind: Sequence[Work] = (), overlap: float = 0.0,
+    ) -> None:  # fmt: skip
         """The operators of one step, run ``weight`` times; ``host``: launches that each costs.
 
-        ``rates`` are those of the data sheet: their efficiencies are what is to be fitted.
+        ``rates`` are those of the data sheet: their efficiencies are what is to be fitted. What
+        runs ``behind`` them costs the share that does not ``overlap``, or all where that is longer
+        (``training.work.Phase``).
         """
         step, launched = len(self._step_row), 0.0
-        for work in works:
-            count = weight * work.times
+        exposed = [(work, 1 - overlap, False) for work in behind]
+        for work, share, hides in (
+            *((work, 1.0, False) for work in works), *exposed,
+            *((work, 1.0, True) for work in behind),
+        ):  # fmt: skip
+            count = weight * work.times * share
             self._lines.append(tuple(count * term.at_data_sheet(work, rates) for term in TERMS))
             self._owner.append(step)
+            self._behind.append(hides)
             launched += count * work.launches
         self._step_row.append(row)
         self._hosted.append(launched * host)
@@ -82,6 +93,7 @@ class DesignMatrix:
         self.owner = np.array(self._owner, dtype=np.int64)
         self.step_row = np.array(self._step_row, dtype=np.int64)
         self.hosted = np.array(self._hosted)
+        self.behind = np.array(self._behind, dtype=np.bool_)
         self._lines, self._owner, self._step_row, self._hosted = [], [], [], []
         return self
 
@@ -95,10 +107,22 @@ class DesignMatrix:
         number[steps] = np.arange(len(steps))
         keep = number[self.owner] >= 0
         chosen.owner, chosen.columns = number[self.owner[keep]], self.columns[keep]
+        chosen.behind = self.behind[keep]
         chosen.step_row, chosen.hosted = place[self.step_row[steps]], self.hosted[steps]
         chosen.bound_s, chosen.steps = self.bound_s[rows], self.steps[rows]
         chosen.sequence_steps, chosen.prompts = self.sequence_steps[rows], self.prompts[rows]
         return chosen
+
+    def _by_step(self, parts: Array, steps: int) -> Array:
+        """Seconds of each step by term: its operators, or what runs behind them where longer."""
+        if not self.behind.any():
+            return np.stack([np.bincount(self.owner, part, steps) for part in parts.T], axis=1)
+        one, other = (
+            np.stack([np.bincount(self.owner, part * chosen, steps) for part in parts.T], axis=1)
+            for chosen in (~self.behind, self.behind)
+        )
+        longer = other.sum(axis=1) > one.sum(axis=1)
+        return np.where(longer[:, None], other, one)
 
     def seconds(self, logs: Array) -> tuple[Array, Array]:
         """Seconds of every row, and how much of them each parameter stands for.
@@ -116,13 +140,13 @@ class DesignMatrix:
         parts[:, _SIDES[COMPUTE]] *= faster[:, None]
         parts[:, _SIDES[MEMORY]] *= ~faster[:, None]
         steps = len(self.step_row)
-        by_step = np.stack([np.bincount(self.owner, part, steps) for part in parts.T], axis=1)
+        by_step = self._by_step(parts, steps)
         host = self.hosted * values[self.step_row, _AT["launch_overhead_s"]]
         waits = host > by_step.sum(axis=1)
         by_step[waits] = 0.0
         shares = np.zeros((self.rows, len(PARAMETERS)))
         for place, part in zip(_PLACES, by_step.T, strict=True):
-            shares[:, place] = np.bincount(self.step_row, part, self.rows)
+            shares[:, place] += np.bincount(self.step_row, part, self.rows)
         shares[:, _AT["launch_overhead_s"]] = np.bincount(self.step_row, host * waits, self.rows)
         counted = (("step_s", self.steps), ("sequence_s", self.sequence_steps),
                    ("prompt_s", self.prompts))  # fmt: skip

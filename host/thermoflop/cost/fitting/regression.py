@@ -53,6 +53,7 @@ OFFSETS = {
                "attention": 0.3, "launch_overhead_s": 0.4},
     "label": {"cache": 0.6, "weights": 0.3, "matmul": 0.3, "launch_overhead_s": 0.4},
     "kernel": {"matmul": 0.4, "weights": 0.3, "cache": 0.5, "launch_overhead_s": 0.4},
+    "kind": {"matmul": 1.0, "activations": 1.0, "attention": 1.0, "link": 0.4},
 }  # fmt: skip
 # No efficiency passes these. 1/e = 1/limit + u, and it is log u that has a normal prior.
 LIMITS = np.array(list(HIGHEST.values()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.catalogue.profiles import find_profile, trainer_name
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.fitting.design_matrix import DesignMatrix
 from thermoflop.cost.inference.question import Question, answer
@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def engine_name(question: Question | Iteration) -> str:
-    """The engine of a question; one that is not known is called by its label."""
+    """The engine of a question; one that is not known is called by its label. A trainer runs models
+    of an unusual kind at rates of their own."""
+    if not isinstance(question, Question):
+        return trainer_name(question.engine, question.kind)
     name = find_engine(question.engine).name
     return question.engine if name == "default" else name
 
@@ -55,8 +58,9 @@ def _add_run(matrix: DesignMatrix, number: int, question: Question) -> None:
 def _add_iteration(matrix: DesignMatrix, number: int, iteration: Iteration) -> None:
     """An iteration; its kernels are long, so the host never lags behind."""
     engine = find_engine(iteration.engine)
-    rates = rates_of(iteration.device, iteration.precision, Efficiency(), engine)
-    for weight, works in trained(iteration):
-        matrix.add(number, weight, works, rates, host=0.0)
+    devices = iteration.plan.devices
+    rates = rates_of(iteration.device, iteration.precision, Efficiency(), engine, devices=devices)
+    for phase in trained(iteration):
+        matrix.add(number, phase.weight, phase.works, rates, 0.0, phase.behind, phase.overlap)
     matrix.steps[number] = 1.0
     matrix.bound_s[number] = bound_training_s(iteration)

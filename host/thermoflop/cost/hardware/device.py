@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
+from thermoflop.cost.hardware.fabric import Network, default_network
 from thermoflop.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -27,13 +28,14 @@ GIGA = 1e9
 CALIBRATED = "thermoflop calibrate"  # the source of a device that was measured
 TERA = 1e12
 PCIE_3_LANE_BYTES_S = 1e9  # in one direction; each generation doubles it
+UNKNOWN_BYTES_S = 16e9  # between devices of which neither links nor PCIe are known
 # Formats whose work runs on the unit of another one when a device does not name it.
 SAME_UNIT = {"bf16": "fp16", "fp16": "bf16", "tf32": "fp32", "mxfp4": "fp4", "nvfp4": "fp4"}
 _REQUIRED = ("memory_gb", "bandwidth_gb_s", "dense_tflops")
 _NUMBERS = frozenset({
     "memory_gb", "bandwidth_gb_s", "half_accumulate_tflops", "link_gb_s", "cache_mb", "cores",
     "boost_mhz", "power_w", "idle_w", "max_c", "slowdown_c", "shutdown_c",
-    "thermal_resistance_c_per_w",
+    "thermal_resistance_c_per_w", "node_devices", "network_gb_s",
 })  # fmt: skip
 _WORDS = frozenset({
     "name", "vendor", "memory_kind", "link", "pcie", "note", "source", "confidence",
@@ -69,6 +71,8 @@ class Device:
         read: names of the fields that were read in the source, or ``("all",)``; others are
             recalled.
         confidence: ``read``, ``recalled`` (default) or ``own``.
+        node_devices: devices that its fast links join; None: as the makers' systems do.
+        network_bytes_s: bytes a second to devices beyond those, in one direction; None likewise.
 
     Example:
         >>> import thermoflop as tf
@@ -103,6 +107,8 @@ class Device:
     source: str = ""
     read: tuple[str, ...] = ()
     confidence: str = "recalled"
+    node_devices: int | None = None
+    network_bytes_s: float | None = None
 
     def has_peak(self, name: str) -> bool:
         """Whether the device computes in a number format.
@@ -168,7 +174,18 @@ class Device:
     @property
     def fabric_bytes_s(self) -> float:
         """Bytes a second to another device: its links, else PCIe, else 16 GB/s assumed."""
-        return self.link_bytes_s or pcie_bytes_s(self.pcie) or 16e9
+        return self.link_bytes_s or pcie_bytes_s(self.pcie) or UNKNOWN_BYTES_S
+
+    @property
+    def network(self) -> Network:
+        """How many devices make a node, and what joins nodes."""
+        usual = default_network(self.name)
+        if self.node_devices is None and self.network_bytes_s is None:
+            return usual
+        rate, what = self.network_bytes_s, "as stated"
+        if rate is None:
+            rate, what = usual.bytes_s, usual.what
+        return Network(self.node_devices or usual.node_size, rate, what)
 
 
 def pcie_bytes_s(pcie: str) -> float:
@@ -200,6 +217,7 @@ def device_from(raw: dict[str, Any], name: str = "") -> Device:
         peaks=peaks,
         half_accumulate_flops_s=_scaled(raw.get("half_accumulate_tflops"), TERA),
         link_bytes_s=_scaled(raw.get("link_gb_s"), GIGA),
+        network_bytes_s=_scaled(raw.get("network_gb_s"), GIGA),
         cache_bytes=raw.get("cache_mb", 0) * 1e6,
         read=tuple(raw.get("read", ())),
         **optional,
@@ -209,6 +227,7 @@ def device_from(raw: dict[str, Any], name: str = "") -> Device:
 _OPTIONAL = frozenset({
     "vendor", "memory_kind", "link", "pcie", "cores", "boost_mhz", "power_w", "idle_w", "max_c",
     "slowdown_c", "shutdown_c", "thermal_resistance_c_per_w", "note", "source", "confidence",
+    "node_devices",
 })  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from thermoflop.base.number import kind_of, maximum
 from thermoflop.base.record import is_record, replace
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.energy import energy_of
+from thermoflop.cost.hardware.nodes import network_text, with_network
 from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.inference.result import Estimate
 from thermoflop.cost.inference.setting import Setting
@@ -63,6 +64,8 @@ def estimate(
     chunk: int | None = None,
     page: int | None = None,
     overlap: float = 0.0,
+    node_size: int | None = None,
+    network_gb_s: float | None = None,
     images: str | None = None,
     audio: str | float | None = None,
 ) -> Estimate:
@@ -101,6 +104,9 @@ def estimate(
         chunk: prompt tokens that are read at once. None: as many as the profile's engine reads.
         page: tokens in a block of a paged cache. None: as many tokens as there are.
         overlap: share of the network's time that hides behind computing, 0.0 (default) to 1.0.
+        node_size: devices that fast links join. None: those of the maker's systems, 8 of an H100.
+        network_gb_s: GB/s that each device sends to other nodes, in one direction. None: likewise,
+            50 of an H100.
         images: what each prompt brings for a model that sees, as ``2x1024x768``: count x width x
             height in pixels; their tokens come on top of ``prompt``. None: no images.
         audio: the clip that each prompt brings for a model that hears: seconds, or ``30s``; its
@@ -136,7 +142,9 @@ def estimate(
     known, device, workload = validate_arguments(
         model, hardware, batch, prompt, generate, prefix, page, images=images, audio=audio
     )
-    plan = choose_layout(devices, tp, pp, dp, ep, cp, overlap=overlap)
+    device = with_network(device, node_size, network_gb_s)
+    nodes = device.network.node_size
+    plan = choose_layout(devices, tp, pp, dp, ep, cp, overlap=overlap, node_size=nodes)
     precision, checkpoint = choose_formats(known, device, dtype, kv_dtype)
     if chunk is not None:
         checked_size("chunk", chunk, 1)
@@ -235,8 +243,17 @@ def one(setting: Setting, workload: Workload) -> Estimate:
         setting.model.name, setting.device, setting.plan, setting.precision, workload.batch,
         workload.prompt, workload.generate, first_span, later_span, total,
         _memory(setting, workload), _energy(setting, workload, sums, total),
-        setting.profile.provenance(setting.device, setting.precision), CONVENTIONS, setting,
+        _provenance(setting), CONVENTIONS, setting,
     )  # fmt: skip
+
+
+def _provenance(setting: Setting) -> str:
+    """What the estimate rests on, and what it assumes of the links between devices."""
+    rests = setting.profile.provenance(setting.device, setting.precision)
+    devices, link_bytes_s = setting.plan.devices, setting.rates.link_bytes_s
+    if devices == 1:
+        return rests
+    return f"{rests}; {network_text(setting.device, devices, link_bytes_s)}"
 
 
 def _total(first: Span, later: Span, bound: Number, steps: Number) -> Span:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
+from thermoflop.cost.hardware.nodes import with_network
 from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.published.names import config_of
+from thermoflop.cost.published.names import config_of, model_of
 from thermoflop.cost.published.row import Row, Skipped
-from thermoflop.cost.training.iteration import Iteration
+from thermoflop.cost.training.iteration import Iteration, overlap_of
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import ThermoflopError
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.model.model import Model
 
 # What is in a source's name -> the trainer, and whether its attention keeps scores on the chip.
 TRAINERS = (
@@ -35,6 +37,7 @@ TRAINERS = (
     ("Korthikanti", "megatron-lm", False),
     ("Megatron-LM", "megatron-lm", False),
     ("flash-attention", "flash-attention", True),
+    ("MaxText", "maxtext", True),
     ("LLMQ", "llmq", True),
     ("karpathy", "llm.c", True),
 )
@@ -47,6 +50,19 @@ FORMATS = {
 
 # Trainers that divide norms and residuals along with tensor parallelism unless told otherwise.
 SEQUENCE_PARALLEL = frozenset({"megatron-bridge", "torchtitan"})
+# Networks that differ from the makers' systems, GB/s of a device. Jean Zay has 4 Omni-Path links of
+# 100 Gbit/s for 8 A100 (bigscience-workshop/bigscience, train/tr11-176B-ml/README.md).
+CLUSTERS = (("bigscience", 6.25),)
+# Builds that the catalogue's device differs from: bytes a second of memory, watts.
+BUILDS = (("llama3_h100_202412_torchtitan", 2.4e12, 500.0),)  # as it says: 96 GB of HBM2e, 500 W
+# torchtitan keeps the results of every other product (its policy for operators), or recomputes
+# every other layer: half of them either way.
+HALF = 0.5
+# What rows call models of the catalogue.
+NAMES = {
+    "deepseekv3": "deepseek-v3", "nemotron-3-nano": "nemotron-3-nano-30b-a3b",
+    "qwen3-30b-a3b": "qwen3-30b-a3b", "qwen3-235b-a22b": "qwen3-235b-a22b",
+}  # fmt: skip
 # Stages of ZeRO that a trainer's published runs use unless they say otherwise.
 ZERO = {"llm-foundry": 3, "megatron-bridge": 1}
 
@@ -56,19 +72,25 @@ def training_row(raw: dict[str, Any]) -> Row:
     if not isinstance(raw, dict):
         raise Skipped("not an object")
     device = _device(raw)
-    shape = _shape(raw)
+    shape, model = _model(raw)
     trainer, fused = trainer_of(f"{raw.get('engine') or ''} {raw.get('source') or ''}")
     sequence = int(raw.get("seq_len") or 0)
     assumed: list[str] = []
     if not sequence:
         raise Skipped("sequence length unknown")
     precision = _precision(raw, device)
-    plan = _plan(raw, assumed, sequence=trainer in SEQUENCE_PARALLEL)
+    device = with_network(device, None, _network_gb_s(raw))
+    plan = replace(
+        _plan(raw, assumed, sequence=trainer in SEQUENCE_PARALLEL), overlap=overlap_of(trainer),
+        node_size=device.network.node_size,
+    )  # fmt: skip
     batch = float(raw.get("global_batch") or 0)
     if not batch:
         batch = _batch(raw, sequence, plan)
         assumed.append("global batch")
     micro = float(raw.get("micro_batch") or 0)
+    if raw.get("micro_batch_confidence") == "assumed" and trainer == "torchtitan":
+        micro = batch / plan.dp / plan.pp  # as many as stages, its default at the time
     if not micro:
         micro = min(4.0, max(1.0, batch / plan.dp))
         assumed.append("micro batch")
@@ -77,12 +99,11 @@ def training_row(raw: dict[str, Any]) -> Row:
         recompute = "full" if trainer in ("megatron-lm", "megatron-deepspeed") else "none"
         assumed.append("recomputation")
         known = recompute == "full"
-    from thermoflop.model.load import load_model
-
+    half = trainer == "torchtitan" and recompute == "selective"
     iteration = Iteration(
-        trainer, load_model(config_of(shape)), device, plan, precision, batch,
-        min(micro, batch / plan.dp), sequence, int(raw.get("vp") or raw.get("interleave") or 1),
-        str(recompute), fused, int(raw.get("zero_stage") or ZERO.get(trainer, 0)),
+        trainer, model, device, plan, precision, batch,
+        min(micro, batch / plan.dp), sequence, _interleaved(raw, model, plan),
+        "none" if half else str(recompute), fused, _zero(raw, trainer), HALF if half else 0.0,
     )  # fmt: skip
     if not known:
         iteration = replace(iteration, recomputed=_recomputed(iteration))
@@ -90,6 +111,22 @@ def training_row(raw: dict[str, Any]) -> Row:
         str(raw.get("id", "")), str(raw.get("source", "")), str(raw.get("model", "")), "iteration",
         _seconds(raw, shape, batch, sequence, plan.devices), iteration, True, ", ".join(assumed),
     )  # fmt: skip
+
+
+def _interleaved(raw: dict[str, Any], model: Model, plan: Layout) -> int:
+    """Stages that a device holds. Narayanan et al. 2021, section 5.1, use the interleaved schedule
+    without saying how many: the fewest that divide the layers of a stage."""
+    stated = raw.get("vp") or raw.get("interleave")
+    if stated or plan.pp == 1 or "Narayanan" not in str(raw.get("source")):
+        return int(stated or 1)
+    layers = sum(run.times for stack in model.description.stacks for run in stack.runs)
+    each = max(1, int(layers) // plan.pp)
+    return next((chunks for chunks in range(2, each + 1) if each % chunks == 0), 1)
+
+
+def _zero(raw: dict[str, Any], trainer: str) -> int:
+    """The stage of ZeRO; fully sharded where the row counts the devices of FSDP."""
+    return 3 if raw.get("fsdp") else int(raw.get("zero_stage") or ZERO.get(trainer, 0))
 
 
 def _recomputed(iteration: Iteration) -> float:
@@ -116,9 +153,37 @@ def trainer_of(source: str) -> tuple[str, bool]:
 def _device(row: dict[str, Any]) -> Device:
     name = str(row.get("gpu_key") or row.get("gpu") or "")
     try:
-        return find_device(name)
+        device = find_device(name)
     except ThermoflopError:
         raise Skipped("device unknown, or not in the catalogue") from None
+    source = str(row.get("source"))
+    for word, bandwidth_bytes_s, power_w in BUILDS:
+        if word in source and device.power_w:
+            # dynamic power goes with the clock's third power where the voltage follows the clock
+            slower = (power_w / device.power_w) ** (1 / 3)
+            peaks = {format_: slower * peak for format_, peak in device.peaks.items()}
+            device = replace(device, bandwidth_bytes_s=bandwidth_bytes_s, peaks=peaks)
+    return device
+
+
+def _model(row: dict[str, Any]) -> tuple[dict[str, Any], Model]:
+    """The shape and the model: of its shape, else of the catalogue by its name."""
+    from thermoflop.model.load import load_model
+
+    try:
+        shape = _shape(row)
+    except Skipped:
+        if row.get("shape") or row.get("hidden"):
+            raise
+        name = str(row.get("model")).partition(" (")[0].lower().replace("_", "-")
+        return {}, model_of({"model": NAMES.get(name, name)})
+    return shape, load_model(config_of(shape))
+
+
+def _network_gb_s(row: dict[str, Any]) -> float | None:
+    """GB/s of a device to other nodes where the cluster is known; None: the device's default."""
+    source = str(row.get("source"))
+    return next((rate for word, rate in CLUSTERS if word in source), None)
 
 
 def _shape(row: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +198,7 @@ def _shape(row: dict[str, Any]) -> dict[str, Any]:
         shape["layers"] = max(1, round(rest / (12 * hidden**2)))
     if not hidden or not shape.get("layers"):
         raise Skipped("shape unknown")
-    if shape.get("experts") or row.get("ep", 1) not in (None, 1):
+    if not shape.get("experts_per_token") and (shape.get("experts") or (row.get("ep") or 1) > 1):
         raise Skipped("mixtures of experts: shape incomplete")
     shape.setdefault("heads", _likely_heads(hidden, int(row.get("tp") or 1)))
     shape.setdefault("ffn", 4 * hidden)
@@ -174,7 +239,7 @@ def _plan(row: dict[str, Any], assumed: list[str], *, sequence: bool) -> Layout:
     dp = int(row.get("dp") or 0) or max(1, devices // (tp * pp * cp))
     if tp * pp * cp * dp != devices:
         dp = max(1, devices // (tp * pp * cp))
-    return Layout(tp, pp, dp, 1, cp, sequence and tp > 1)
+    return Layout(tp, pp, dp, int(row.get("ep") or 1), cp, sequence and tp > 1)
 
 
 def _batch(row: dict[str, Any], sequence: int, plan: Layout) -> float:

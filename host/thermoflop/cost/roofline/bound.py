@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 @record
 class Sums:
-    """What a step adds up to on one device: FLOPs, bytes of weights and cache, bytes sent."""
+    """What a step adds up to on one device: FLOPs, bytes of weights and cache, bytes sent within a
+    node. The network between nodes may be any: the bound leaves it out."""
 
     flops: Number
     weight_bytes: Number
@@ -41,7 +42,7 @@ def sums_of(works: Sequence[Work]) -> Sums:
     wire: Number = 0.0
     for work in works:
         if work.kind == "network":
-            wire = wire + work.times * work.activation_bytes
+            wire = wire + work.times * work.near_bytes
             continue
         weights = weights + work.times * work.weight_bytes
         cache = cache + work.times * work.kv_bytes

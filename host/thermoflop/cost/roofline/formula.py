@@ -42,7 +42,7 @@ class Efficiency:
     """How far a device and an engine stay behind the data sheet, and what they cost besides.
 
     Fractions, of which a time is divided by: ``matmul`` and ``attention`` of the peak, ``weights``,
-    ``cache`` and ``activations`` of the memory's bandwidth, ``link`` of the links'.
+    ``cache`` and ``activations`` of the memory's bandwidth, ``link`` of links and network.
     ``weight_bytes_per_core_cycle`` is how many bytes of weights the kernels take in per core and
     clock: what holds fast memory back on a chip with few or slow cores.
 
@@ -93,6 +93,7 @@ class DataSheet(Protocol):
     attention_flops_s: float
     bandwidth_bytes_s: float
     link_bytes_s: float
+    network_bytes_s: float
     core_hz: float
     efficiency: Efficiency
 
@@ -141,8 +142,10 @@ TERMS = (
     Term("cache", MEMORY, ON_DEVICE, "kv_bytes", "bandwidth_bytes_s", divides=True),
     Term("activations", MEMORY, ON_DEVICE, "activation_bytes", "bandwidth_bytes_s", divides=True),
     Term("weight_bytes_per_core_cycle", MEMORY, ON_DEVICE, "weight_bytes", "core_hz", divides=True),
-    Term("link", MEMORY, NETWORK, "activation_bytes", "link_bytes_s", divides=True),
-    Term("collective_s", MEMORY, NETWORK, "collective_steps"),
+    # a collective's bytes within a node and between nodes are on their way at the same time
+    Term("link", MEMORY, NETWORK, "near_bytes", "link_bytes_s", divides=True),
+    Term("link", COMPUTE, NETWORK, "far_bytes", "network_bytes_s", divides=True),
+    Term("collective_s", GAP, NETWORK, "collective_steps"),
     Term("kernel_gap_s", GAP, ON_DEVICE, "launches"),
 )
 

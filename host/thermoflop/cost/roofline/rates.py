@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.number import maximum, minimum
 from thermoflop.cost.engines.engine import DEFAULT, attention_peak_of, peak_of
+from thermoflop.cost.hardware.nodes import joining_bytes_s
 from thermoflop.cost.roofline.formula import COMPUTE, GAP, MEMORY, NETWORK, PASSES, Coefficients
 from thermoflop.cost.work.work import launches_of
 
@@ -44,11 +45,12 @@ class Rates:
         *,
         graphs: bool = True,
         host: float = 1.0,
+        network_bytes_s: float = float("inf"),
     ) -> None:
         self.peak_flops_s, self.attention_flops_s = peak_flops_s, attention_flops_s
         self.bandwidth_bytes_s, self.link_bytes_s = bandwidth_bytes_s, link_bytes_s
         self.core_hz, self.efficiency, self.curves = core_hz, efficiency, curves
-        self.graphs, self.host = graphs, host
+        self.graphs, self.host, self.network_bytes_s = graphs, host, network_bytes_s
         self._coefficients = Coefficients(self)
 
     def compute_s(self, work: Work) -> Number:
@@ -124,13 +126,15 @@ def rates_of(
     efficiency: Efficiency,
     engine: Engine | None = None,
     curves: Curves | None = None,
+    devices: int = 1,
 ) -> Rates:
-    """The rates at which a device is expected to run. UsageError for a format it lacks."""
+    """The rates at which one of ``devices`` should run. UsageError for a format it lacks."""
     engine = engine or DEFAULT
     return Rates(
-        peak_of(engine, device, precision.compute), device.bandwidth_bytes_s, device.fabric_bytes_s,
-        device.core_hz, attention_peak_of(engine, device, precision.compute), efficiency, curves,
-        graphs=engine.graphs, host=engine.host,
+        peak_of(engine, device, precision.compute), device.bandwidth_bytes_s,
+        joining_bytes_s(device, devices), device.core_hz,
+        attention_peak_of(engine, device, precision.compute), efficiency, curves,
+        graphs=engine.graphs, host=engine.host, network_bytes_s=device.network.bytes_s,
     )  # fmt: skip
 
 

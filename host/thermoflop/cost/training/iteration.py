@@ -5,12 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
+from thermoflop.model.architecture.feedforward import Moe
+from thermoflop.model.architecture.linear import KimiDelta, Lightning
+from thermoflop.model.architecture.mixers import GatedDelta, Mamba, Mamba2
+from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
 
 if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.work.share import Layout
     from thermoflop.model.model import Model
+
+STATEFUL = (Mamba, Mamba2, GatedDelta, KimiDelta, Lightning, GatedRecurrence, TimeMix)
+# Share of what replicas send that hides behind computing: nothing where gradients are summed when
+# the last micro-batch is done (Megatron-LM until 2023); else all but the first and last layers,
+# and what communication kernels take of the device. Chosen on published rows.
+OVERLAP = {"megatron-lm": 0.0, "megatron-deepspeed": 0.0}
+USUAL_OVERLAP = 0.9
+
+
+def overlap_of(trainer: str) -> float:
+    """The share of the replicas' traffic that a trainer hides behind computing."""
+    return OVERLAP.get(trainer, USUAL_OVERLAP)
 
 
 @record
@@ -41,6 +57,15 @@ class Iteration:
     optimizer: str = "adamw"
     loss: str = "full"
     shard: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """The kind of a model whose layers are not attention and one feed-forward: mixtures of
+        experts, or layers with a state; "" for all others."""
+        layers = [run.layer for stack in self.model.description.stacks for run in stack.runs]
+        if any(isinstance(each, STATEFUL) for layer in layers for each in layer.mixers):
+            return "stateful"
+        return "experts" if any(isinstance(layer.feed, Moe) for layer in layers) else ""
 
     @property
     def micro_batches(self) -> float:

@@ -158,6 +158,10 @@ def _states(iteration: Iteration, share: Share) -> tuple[float, float, float]:
     weights, gradients, optimizer = (
         one + other for one, other in zip(of_dense, of_experts, strict=True)
     )
+    if plan.pp > 1 and iteration.zero == 3 and replicas > 1:
+        # stages keep gathered weights and whole gradients until their last micro-batch
+        gathered = iteration.precision.activation_bytes * (dense + experts)
+        return weights + gathered, recipe.gradient * (dense + experts), optimizer
     return weights, gradients, optimizer
 
 
@@ -169,7 +173,7 @@ def _layer_work(iteration: Iteration, share: Share, form: str) -> float:
     layers = [run.layer for stack in share.description.stacks for run in stack.runs]
     whole = [run.layer for stack in iteration.model.description.stacks for run in stack.runs]
     again = 0.0
-    if form == "full":
+    if form == "full" or iteration.recomputed:
         kept = form_of("none", plan.tp, sequence=plan.sequence, fused=iteration.fused)
         again = max(_layer_bytes(layer, kept, iteration) for layer in whole)
     widest = max(2 * layer.hidden + _inner(layer) / plan.tp for layer in whole)
@@ -198,6 +202,20 @@ def _loss_bytes(iteration: Iteration, share: Share) -> tuple[float, float]:
     return held, held + 2 * wide * tokens * _gathered(iteration)
 
 
+def _kept_bytes(iteration: Iteration, form: str) -> float:
+    """What all layers keep of a micro-batch, a share of them recomputed entirely."""
+    runs = [run for stack in iteration.model.description.stacks for run in stack.runs]
+    share = 0.0 if form == "full" else iteration.recomputed
+    return float(
+        sum(
+            part * run.times * _layer_bytes(run.layer, kept_as, iteration)
+            for run in runs
+            for part, kept_as in ((1 - share, form), (share, "full"))
+            if part
+        )
+    )
+
+
 def training_memory(iteration: Iteration) -> TrainingMemory:
     """Memory of the fullest device.
 
@@ -208,11 +226,7 @@ def training_memory(iteration: Iteration) -> TrainingMemory:
     plan, description = iteration.plan, iteration.model.description
     share = Share(description, Layout(plan.tp, plan.pp, 1, plan.ep, plan.cp), iteration.precision)
     form = form_of(iteration.recompute, plan.tp, sequence=plan.sequence, fused=iteration.fused)
-    kept = stage_share(layers_of(description), plan.pp) * sum(
-        run.times * _layer_bytes(run.layer, form, iteration)
-        for stack in description.stacks
-        for run in stack.runs
-    )
+    kept = stage_share(layers_of(description), plan.pp) * _kept_bytes(iteration, form)
     alive = min(float(plan.pp), iteration.micro_batches)
     if iteration.virtual > 1:
         alive *= 1 + (plan.pp - 1) / (plan.pp * iteration.virtual)

@@ -90,3 +90,10 @@ def state_bytes(
         recipe.gradient * params / (replicas if zero >= 2 else 1),
         (recipe.beside * params + moments) / (replicas if zero >= 1 else 1),
     )
+
+
+def optimizer_bytes(recipe: Recipe, optimizer: str) -> float:
+    """Bytes a parameter that a step of the optimizer moves: gradient read, moments and what is
+    beside them read and written, the weight written."""
+    moments = MOMENTS[optimizer][0]
+    return recipe.gradient + 2 * (moments + recipe.beside) + recipe.weight

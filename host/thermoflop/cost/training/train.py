@@ -9,11 +9,12 @@ from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.catalogue.profiles import find_training_profile
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.hardware.device import Device
+from thermoflop.cost.hardware.nodes import network_text, with_network
 from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.inference.arguments import BEYOND, as_model, checked_whole
 from thermoflop.cost.roofline.rates import rates_of
 from thermoflop.cost.roofline.span import Span
-from thermoflop.cost.training.iteration import Iteration
+from thermoflop.cost.training.iteration import Iteration, overlap_of
 from thermoflop.cost.training.memory import training_memory
 from thermoflop.cost.training.result import TrainingEstimate
 from thermoflop.cost.training.work import bound_training_s, trained
@@ -61,6 +62,9 @@ def train(
     shard: int | None = None,
     optimizer: str = "adamw",
     loss: str = "full",
+    overlap: float | None = None,
+    node_size: int | None = None,
+    network_gb_s: float | None = None,
     flash: bool = True,
     attention: str = "windowed",
     dtype: str = "bf16",
@@ -97,6 +101,11 @@ def train(
             ``adamw-bf16`` (all in 16 bits), ``adafactor``, ``muon``, ``sgd-momentum`` or ``sgd``.
         loss: how the loss holds its logits: ``full`` (default: 16 bits and fp32 of every token),
             ``chunked`` (fp32 of an eighth at a time) or ``fused`` (never as a whole).
+        overlap: share of what replicas send each other (gradients, gathered weights) that hides
+            behind computing, 0.0 to 1.0. None: as the trainer does; printed with the result.
+        node_size: devices that fast links join. None: those of the maker's systems, 8 of an H100.
+        network_gb_s: GB/s that each device sends to other nodes, in one direction. None: likewise,
+            50 of an H100.
         flash: whether attention is one kernel that keeps no scores (default).
         attention: how MFU counts attention: ``windowed`` (default: as many keys as a window holds,
             as the time does), ``full`` (all keys) or ``causal`` (those before a query).
@@ -121,7 +130,8 @@ def train(
         >>> t.iteration.bound_s <= t.iteration.expected_s
         True
     """
-    known, device = text_of(as_model(model)), as_device(hardware)
+    known = text_of(as_model(model))
+    device = with_network(as_device(hardware), node_size, network_gb_s)
     precision = choose_precision(dtype)
     if sequence is None:
         sequence = min(SEQUENCE, known.max_positions or SEQUENCE)
@@ -129,8 +139,10 @@ def train(
              "virtual": virtual}  # fmt: skip
     _check_sizes(known, sizes)
     _check_model(known, precision)
-    _check_words(recompute, attention, tokens, price)
+    _check_words(recompute, attention, tokens, price, overlap)
     plan = _training_plan(devices, tp, pp, dp, ep, cp, sequence=sequence_parallel)
+    hidden = overlap_of(profile or "default") if overlap is None else overlap
+    plan = replace(plan, overlap=hidden, node_size=device.network.node_size)
     _check_replicas(global_batch, plan.dp * micro_batch)
     _check_shard(shard, plan.dp * plan.cp)
     iteration = Iteration(
@@ -162,7 +174,7 @@ def _estimated(
     model, plan, sequence = iteration.model, iteration.plan, iteration.sequence
     batch, micro = int(iteration.global_batch), int(iteration.micro_batch)
     iteration.device.peak(iteration.precision.compute)
-    span, provenance = expect_training(iteration, find_training_profile(profile))
+    span, provenance = expect_training(iteration, find_training_profile(profile, iteration.kind))
     recompute = iteration.recompute
     counts = model.training(sequence, batch, recompute=recompute, attention=attention)
     bubble = bubble_share(plan.pp, batch / plan.dp / micro, iteration.virtual)
@@ -219,12 +231,17 @@ def _check_shard(shard: int | None, alike: int) -> None:
         )
 
 
-def _check_words(recompute: str, attention: str, tokens: float | None, price: float | None) -> None:
+def _check_words(
+    recompute: str, attention: str, tokens: float | None, price: float | None, overlap: float | None
+) -> None:
     """UsageError for an option that is not one."""
     if recompute not in RECOMPUTE:
         raise UsageError(f"recompute={recompute!r:.40}: expected one of {', '.join(RECOMPUTE)}")
     if attention not in CONVENTIONS:
         raise UsageError(f"attention={attention!r:.40}: expected one of {', '.join(CONVENTIONS)}")
+    plain = type(overlap) in (int, float)
+    if overlap is not None and not (plain and 0 <= overlap <= 1):
+        raise UsageError(f"overlap={overlap!r:.40} makes no sense: expected a share of 0 to 1")
     for name, amount in (("tokens", tokens), ("price", price)):
         if amount is not None and not 0 < amount < 1e30:
             raise UsageError(f"{name}={amount!r:.40} makes no sense: expected a number > 0")
@@ -255,12 +272,17 @@ def _training_plan(
 def expect_training(iteration: Iteration, profile: Profile) -> tuple[Span, str]:
     """Bound, expectation and interval of an iteration, and what they rest on."""
     device, precision = iteration.device, iteration.precision
-    efficiency = profile.efficiency(device, precision, iteration.engine)
-    rates = rates_of(device, precision, efficiency, find_engine(iteration.engine))
+    efficiency = profile.efficiency(device, precision, iteration.engine, iteration.kind)
+    engine, devices = find_engine(iteration.engine), iteration.plan.devices
+    rates = rates_of(device, precision, efficiency, engine, devices=devices)
     # the kernels of training are long: the host's launches never hold them up
-    busy = sum(weight * rates.device_s(works) for weight, works in trained(iteration))
+    busy = sum(phase.seconds(rates) for phase in trained(iteration))
     bound = bound_training_s(iteration)
     expected = max(float(busy + efficiency.step_s), bound)
     spread = profile.interval("iteration", device)
     ends = max(expected * spread.low, bound), max(expected * spread.high, bound)
-    return Span(bound, expected, *ends), profile.provenance(device, precision)
+    rests = profile.provenance(device, precision)
+    if devices > 1:
+        hides = f"{iteration.plan.overlap:.0%} of what replicas send hides behind computing"
+        rests += f"; {network_text(device, devices, rates.link_bytes_s)}; {hides}"
+    return Span(bound, expected, *ends), rests

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
-from thermoflop.base.units import digits, scaled, seconds
+from thermoflop.base.units import digits, scaled
 from thermoflop.cost.catalogue.profiles import find_training_profile
 from thermoflop.cost.roofline.rates import rates_of
 from thermoflop.cost.training.work import trained
-from thermoflop.cost.why.table import reasons, reasons_text
+from thermoflop.cost.why.table import network_lines, reasons, reasons_text
 
 if TYPE_CHECKING:
     from thermoflop.cost.roofline.rates import Rates
@@ -19,20 +19,46 @@ if TYPE_CHECKING:
 
 def training_rates(iteration: Iteration, profile: str | None) -> Rates:
     """The rates of a trainer's profile on the device."""
-    trainer = find_training_profile(profile)
-    efficiency = trainer.efficiency(iteration.device, iteration.precision, iteration.engine)
-    return rates_of(iteration.device, iteration.precision, efficiency)
+    trainer = find_training_profile(profile, iteration.kind)
+    efficiency = trainer.efficiency(
+        iteration.device, iteration.precision, iteration.engine, iteration.kind
+    )
+    devices = iteration.plan.devices
+    return rates_of(iteration.device, iteration.precision, efficiency, devices=devices)
 
 
 def training_reasons(iteration: Iteration, profile: str | None) -> tuple[list[Reason], float]:
     """Every operator of an iteration on one device, and the seconds besides."""
     rates = training_rates(iteration, profile)
-    works = [
-        replace(work, times=weight * work.times)
-        for weight, part in trained(iteration)
-        for work in part
-    ]
-    return reasons(works, rates), rates.efficiency.step_s
+    listed: list[Reason] = []
+    for phase in trained(iteration):
+        works, behind = (
+            reasons([replace(each, times=phase.weight * each.times) for each in group], rates)
+            for group in (phase.works, phase.behind)
+        )
+        listed += works + _exposed(behind, phase.seconds(rates) - sum(r.time_s for r in works))
+    return _joined(listed), rates.efficiency.step_s
+
+
+def _exposed(behind: list[Reason], seconds_: float) -> list[Reason]:
+    """What runs behind computing, with the part of its time that does not hide."""
+    alone = sum(reason.time_s for reason in behind)
+    share = max(0.0, seconds_) / alone if alone else 0.0
+    return [replace(reason, time_s=share * reason.time_s) for reason in behind]
+
+
+def _joined(listed: list[Reason]) -> list[Reason]:
+    """One reason for an operator that runs in several phases."""
+    joined: dict[tuple[str, str], Reason] = {}
+    for each in listed:
+        key = each.part, each.name
+        other = joined.get(key)
+        if other is not None:
+            sums = ("times", "flops", "bytes", "compute_s", "memory_s", "launch_s", "time_s")
+            added = {name: getattr(other, name) + getattr(each, name) for name in sums}
+            each = replace(other, **added)
+        joined[key] = each
+    return list(joined.values())
 
 
 def training_why_text(iteration: Iteration, profile: str | None) -> str:
@@ -59,9 +85,10 @@ def training_why_text(iteration: Iteration, profile: str | None) -> str:
             f"  memory  = bytes / ({scaled(rates.bandwidth_bytes_s, 'B/s')} x e), e = "
             f"{e.weights:.2f} for weights, {e.activations:.2f} for activations"
         ),
+        *network_lines(iteration.device, plan, rates),
         (
-            f"  network = bytes / ({scaled(rates.link_bytes_s, 'B/s')} x {e.link:.2f}) + "
-            f"{seconds(e.collective_s)} a step of a collective"
+            f"            of what replicas send {100 * plan.overlap:.0f} % hides behind computing, "
+            "where that takes as long"
         ),
     ]
     return (

@@ -2,36 +2,45 @@
 
 A micro-batch runs forward once and backward at twice the cost, and its layers once more where they
 are recomputed. Over ``p`` stages and ``m`` micro-batches a device works for m of them and idles
-for (p - 1)/v more (Narayanan et al. 2021: the bubble is (p - 1)/(v m)). Gradients are reduced over
-the replicas once, weights gathered for each micro-batch under ZeRO-3; the optimizer reads and
-writes its states.
+for (p - 1)/v more (Narayanan et al. 2021: the bubble is (p - 1)/(v m)). The optimizer reads and
+writes its states. What replicas tell each other is in ``training.replicas``; a share of it hides
+behind computing.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.record import replace
-from thermoflop.cost.memory import parameters_held
+from thermoflop.base.record import record, replace
 from thermoflop.cost.roofline.bound import bound_step_s, limits_of
 from thermoflop.cost.roofline.rates import fastest_peak
-from thermoflop.cost.work.network import network_work, wire_bytes
+from thermoflop.cost.training.replicas import optimizer_work, replica_works
+from thermoflop.cost.work.network import network_work
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.weights import layers_of, stage_share
-from thermoflop.cost.work.work import Work
-from thermoflop.model.architecture.parameters import expert_parameters, mixtures
 from thermoflop.model.operators.step import Step
 
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
+    from thermoflop.cost.roofline.rates import Rates
     from thermoflop.cost.training.iteration import Iteration
+    from thermoflop.cost.work.work import Work
 
-# Bytes a parameter that Adam reads and writes: gradient, both moments and master weight in fp32
-# (Rajbhandari et al. 2020), the 16-bit weight written.
-OPTIMIZER_BYTES = 4 + 2 * (4 + 4 + 4) + 2
-# One direction between nodes for each device: 200 Gbit/s, common for A100 and H100 clusters.
-NODE_BYTES_S = 25e9
-NODE_DEVICES = 8
+
+@record
+class Phase:
+    """``works`` run ``weight`` times one after the other, and ``behind`` them what replicas send:
+    a share ``overlap`` of it as long as computing goes on, the rest for itself."""
+
+    weight: float
+    works: list[Work]
+    behind: list[Work]
+    overlap: float = 0.0
+
+    def seconds(self, rates: Rates) -> float:
+        """Seconds expected of all runs."""
+        computing, sending = rates.device_s(self.works), rates.device_s(self.behind)
+        return float(self.weight * max(computing + (1 - self.overlap) * sending, sending))
 
 
 def backward_factor(work: Work, recompute: str, recomputed: float = 0.0) -> float:
@@ -52,20 +61,30 @@ def micro_step(sequence: Number, micro_batch: Number, *, fused: bool) -> Step:
     return Step(micro_batch, sequence, 0, attention=attention, kernels=kernels, mla="expanded")
 
 
-def trained(iteration: Iteration) -> list[tuple[float, list[Work]]]:
-    """Weighted work of one iteration on one device."""
+def trained(iteration: Iteration) -> list[Phase]:
+    """The phases of one iteration on one device: micro-batches, sending to the next stage, and
+    what is done once, behind the last micro-batch where it can be."""
     plan = iteration.plan
-    inner = Layout(plan.tp, 1, 1, plan.ep, plan.cp, plan.sequence)
+    inner = Layout(
+        plan.tp, 1, 1, plan.ep, plan.cp, sequence=plan.sequence, node_size=plan.node_size
+    )
     share = Share(iteration.model.description, inner, iteration.precision)
     step = micro_step(iteration.sequence, iteration.micro_batch, fused=iteration.fused)
     micro = [
         replace(work, times=work.times * _executions(work, iteration)) for work in share.works(step)
     ]
-    slots = slots_of(iteration)
-    parts = [(slots, micro)]
+    slots, overlap = slots_of(iteration), plan.overlap
+    each, once = replica_works(iteration, share)
+    if each:
+        parts = [Phase(slots, micro, each, overlap)]
+    else:
+        last = min(slots, stage_share(layers_of(iteration.model.description), plan.pp))
+        behind = [replace(work, times=work.times / last) for work in once]
+        parts = [Phase(slots - last, micro, []), Phase(last, micro, behind, overlap)]
+        once = []
     if plan.pp > 1:
-        parts.append((2.0 * iteration.micro_batches, _sends(share, iteration)))
-    return [*parts, (1.0, _once(share, iteration))]
+        parts.append(Phase(2.0 * iteration.micro_batches, _sends(share, iteration), []))
+    return [*parts, Phase(1.0, [optimizer_work(iteration, share), *once], [])]
 
 
 def _executions(work: Work, iteration: Iteration) -> float:
@@ -84,35 +103,11 @@ def _sends(share: Share, iteration: Iteration) -> list[Work]:
     """A micro-batch's activations over one boundary of each chunk of layers: b s h elements in one
     direction (Narayanan et al. 2021, section 3.2), over t where each tensor-parallel device sends
     its part (section 4.1)."""
-    stack = share.description.stacks[-1]
-    tokens = iteration.micro_batch * iteration.sequence
-    size = tokens * stack.hidden * iteration.precision.activation_bytes / iteration.plan.tp
-    return [network_work("send", iteration.virtual, size)]
-
-
-def _once(share: Share, iteration: Iteration) -> list[Work]:
-    """What an iteration does once: reducing gradients, stepping the optimizer."""
-    plan, replicas = iteration.plan, iteration.plan.dp * iteration.plan.cp
-    params = parameters_held(share) * stage_share(layers_of(share.description), plan.pp)
-    whole = Share(share.whole, Layout(plan.tp, 1, 1, 1, plan.cp), share.precision)
-    dense = params if plan.ep == 1 else min(params, _dense_params(whole))
-    owned = params if iteration.zero == 0 else dense / iteration.shared_by + (params - dense)
-    optimizer = Work(
-        "optimizer", "training", "optimizer", "element-wise", 1, 0.0, 0.0, 0.0, 0.0,
-        owned * OPTIMIZER_BYTES,
-    )  # fmt: skip
-    if replicas == 1:
-        return [optimizer]
-    far = plan.devices > NODE_DEVICES
-    slower = iteration.device.fabric_bytes_s / NODE_BYTES_S if far else 1.0
-    wire = wire_bytes("all-reduce", 2.0 * dense, replicas) * max(1.0, slower)
-    return [optimizer, network_work("gradients", 1, wire)]
-
-
-def _dense_params(share: Share) -> float:
-    """Parameters on a device that every replica has: all but the experts."""
-    experts = sum(sets * expert_parameters(moe) for sets, moe in mixtures(share.description))
-    return parameters_held(share) - float(experts)
+    stack, plan = share.description.stacks[-1], iteration.plan
+    tokens = iteration.micro_batch * iteration.sequence / plan.cp
+    size = tokens * stack.hidden * iteration.precision.activation_bytes / plan.tp
+    far = size if 0 < plan.node_size < plan.devices else 0.0
+    return [network_work("send", iteration.virtual, size, far=far)]
 
 
 def bound_training_s(iteration: Iteration) -> float:

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.progress import part
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.profiles import find_profile, profiles, training_profiles
+from thermoflop.cost.catalogue.profiles import (
+    find_profile,
+    find_training_profile,
+    profiles,
+    training_profiles,
+)
 from thermoflop.cost.data import published
 from thermoflop.cost.fitting.crossval import Measured, hold_out
 from thermoflop.cost.fitting.rows import engine_name
@@ -103,8 +108,8 @@ def _profile_of(row: Row) -> Profile:
     if isinstance(row.question, Question):
         name = engine_name(row.question)
         return find_profile(name if name in profiles() else None)
-    known = training_profiles()
-    return known.get(row.question.engine, known["default"])
+    trainer, kind = row.question.engine, row.question.kind
+    return find_training_profile(trainer if trainer in training_profiles() else None, kind)
 
 
 def _bound_only(row: Row) -> Compared:

@@ -8,7 +8,7 @@ from thermoflop.base.explanation import Explanation
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits, scaled, seconds
 from thermoflop.cost.engines.overheads import DEQUANTIZE
-from thermoflop.cost.roofline.formula import COMPUTE, MEMORY, NETWORK, TERMS
+from thermoflop.cost.roofline.formula import COMPUTE, GAP, MEMORY, NETWORK, TERMS
 from thermoflop.cost.work.steps import decode_step, prefill_step
 from thermoflop.errors import MissingExtra, UsageError
 
@@ -46,7 +46,8 @@ def time_lines(work: Work, setting: Setting) -> tuple[str, ...]:
     gap = float(rates.gap_s(work))
     total = seconds(float(rates.operator_s(work)))
     if work.kind in NETWORK:
-        return (*_sending(work, rates), f"time = {work.times:g} x {seconds(moving)} = {total}")
+        once = seconds(max(computing, moving) + gap)
+        return (*_sending(work, rates), f"time = {work.times:g} x {once} = {total}")
     if rates.curves is not None:
         busy = seconds(max(computing, moving))
         return (
@@ -104,12 +105,19 @@ def _moving(work: Work, rates: Rates) -> list[str]:
 
 
 def _sending(work: Work, rates: Rates) -> list[str]:
-    (_, sent, share), (_, steps, step_s) = _terms(work, rates, MEMORY)
-    link = scaled(rates.link_bytes_s, "B/s")
+    ((_, sent, share),) = _terms(work, rates, MEMORY)
+    ((_, far, _),) = _terms(work, rates, COMPUTE)
+    ((_, steps, step_s),) = _terms(work, rates, GAP)
+    near = f"{scaled(sent, 'B')} / ({scaled(rates.link_bytes_s, 'B/s')} x {share:.2f})"
+    formula, filled = "bytes / (link x e)", near
+    if far:
+        formula = "max(bytes in a node / (link x e), bytes between / (network x e))"
+        between = f"{scaled(far, 'B')} / ({scaled(rates.network_bytes_s, 'B/s')} x {share:.2f})"
+        filled = f"max({near}, {between})"
     return [
-        "network = bytes / (link x e) + steps x cost of a step",
-        f"  = {scaled(sent, 'B')} / ({link} x {share:.2f}) + {steps:g} x {seconds(step_s)}",
-        f"  = {seconds(float(rates.memory_s(work)))}",
+        f"network = {formula} + steps x cost of a step",
+        f"  = {filled} + {steps:g} x {seconds(step_s)}",
+        f"  = {seconds(float(rates.operator_s(replace(work, times=1))))}",
     ]
 
 

@@ -11,9 +11,11 @@ from thermoflop.cost.why.steps import parts_shown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.inference.result import Estimate
     from thermoflop.cost.inference.setting import Setting
     from thermoflop.cost.roofline.rates import Rates
+    from thermoflop.cost.work.share import Layout
     from thermoflop.cost.work.work import Work
 
 
@@ -122,13 +124,23 @@ def formula_text(setting: Setting) -> str:
                 f"prompt {seconds(efficiency.prompt_s)}; ridge {digits(ridge)} FLOP/B"
             ),
             _launching(rates),
-            (
-                f"  network = bytes / ({scaled(rates.link_bytes_s, 'B/s')} x "
-                f"{efficiency.link:.2f}) "
-                f"+ {seconds(efficiency.collective_s)} for each step of a collective"
-            ),
+            *network_lines(setting.device, setting.plan, rates),
         ]
     )
+
+
+def network_lines(device: Device, plan: Layout, rates: Rates) -> list[str]:
+    """The time of a collective, and between nodes where there are several, with the numbers."""
+    e = rates.efficiency
+    step = seconds(e.collective_s)
+    near = f"({scaled(rates.link_bytes_s, 'B/s')} x {e.link:.2f})"
+    lines = [f"  network = bytes / {near} + {step} for each step of a collective"]
+    if 0 < plan.node_size < plan.devices:
+        lines.append(
+            f"            between nodes of {plan.node_size}: bytes / "
+            f"({scaled(rates.network_bytes_s, 'B/s')} x {e.link:.2f}), {device.network.what}"
+        )
+    return lines
 
 
 def _measured_text(setting: Setting) -> str:

@@ -4,6 +4,11 @@ For ``r`` devices and a message of ``n`` bytes (Thakur, Rabenseifner and Gropp 2
 documentation): a ring all-reduce takes 2(r-1) steps and puts 2n(r-1)/r bytes on each link, a tree
 2 log2 r steps and as many bytes when it is pipelined; all-gather and reduce-scatter take half of
 each; all-to-all r-1 steps and n(r-1)/r bytes; sending to the next stage one step and n bytes.
+
+Over m nodes of g devices each, reductions and gathers run within the nodes and between devices of
+the same place in each node (NCCL, MSCCL: hierarchical): a device sends n/g of the message to other
+nodes, 2n(m-1)/(g m) bytes of an all-reduce, and the rest, 2n(g-1)/g, over the links of its node;
+together as many as a ring.
 """
 
 from __future__ import annotations
@@ -57,13 +62,43 @@ def _checked(collective: str, ranks: int) -> None:
         raise UsageError(f"ranks={ranks!r} makes no sense: expected a whole number >= 1")
 
 
-def network_work(name: str, times: Number, wire: Number, steps: float = 1.0) -> Work:
-    """A collective as an operator: its bytes stand in ``activation_bytes``, steps in ``flops``."""
-    return Work(name, "network", "network", "network", times, steps, 0.0, 0.0, 0.0, wire, 0)
+def network_work(
+    name: str, times: Number, wire: Number, steps: float = 1.0, far: Number = 0.0
+) -> Work:
+    """A collective as an operator: its bytes stand in ``activation_bytes``, steps in ``flops``;
+    ``far`` of them go to other nodes."""
+    return Work(
+        name, "network", "network", "network", times, steps, 0.0, 0.0, 0.0, wire, 0, far_bytes=far
+    )  # fmt: skip
+
+
+def node_ranks(ranks: int, apart: int, node_size: int) -> int:
+    """Ranks of a group in one node, where they are ``apart`` devices from each other; 0: all."""
+    return min(ranks, max(1, node_size // apart)) if node_size else ranks
+
+
+def far_bytes(collective: str, message_bytes: Number, ranks: int, within: int) -> Number:
+    """Bytes that each device sends to other nodes, ``within`` ranks of the group in each."""
+    nodes = ceil(ranks / within)
+    if nodes == 1:
+        return 0.0
+    each_sends = collective in ("all-to-all", "send")
+    return wire_bytes(collective, message_bytes / (1 if each_sends else within), nodes)
+
+
+def collective_work(
+    name: str, times: Number, collective: str, message_bytes: Number, ranks: int,
+    *, steps: float = 1.0, apart: int = 1, node_size: int = 0,
+) -> Work:  # fmt: skip
+    """A collective of a group whose ranks are ``apart`` devices from each other, in nodes."""
+    within = node_ranks(ranks, apart, node_size)
+    far = far_bytes(collective, message_bytes, ranks, within)
+    wire = wire_bytes(collective, message_bytes, ranks)
+    return network_work(name, times, wire, steps, far)
 
 
 def tensor_parallel_works(
-    description: Description, tokens: Number, wide_bytes: float, tp: int
+    description: Description, tokens: Number, wide_bytes: float, tp: int, node_size: int = 0
 ) -> list[Work]:
     """The all-reduces of a forward pass: one after each mixer and each feed-forward.
 
@@ -77,16 +112,17 @@ def tensor_parallel_works(
         if stack.role not in ("decoder", "mtp"):
             continue
         for run in stack.runs:
-            blocks = run.layer.branches
-            message = tokens * stack.hidden * wide_bytes
-            wire = wire_bytes("all-reduce", message, tp)
+            times, message = run.times * run.layer.branches, tokens * stack.hidden * wide_bytes
             steps = float(ceil(log2(tp)))
-            works.append(network_work("all-reduce", run.times * blocks, wire, steps))
+            works.append(
+                collective_work("all-reduce", times, "all-reduce", message, tp, steps=steps,
+                                node_size=node_size)
+            )  # fmt: skip
     return works
 
 
 def expert_parallel_works(
-    description: Description, tokens: Number, wide_bytes: float, ep: int
+    description: Description, tokens: Number, wide_bytes: float, ep: int, node_size: int = 0
 ) -> list[Work]:
     """Tokens sent to their experts and back: two all-to-alls of k h elements a token and layer."""
     works = []
@@ -95,19 +131,26 @@ def expert_parallel_works(
             feed = run.layer.feed
             if isinstance(feed, Moe):
                 message = tokens * feed.top_k * feed.expert.hidden * wide_bytes
-                wire = wire_bytes("all-to-all", message, ep)
-                works.append(network_work("all-to-all", 2 * run.times, wire, log2(ep)))
+                works.append(
+                    collective_work("all-to-all", 2 * run.times, "all-to-all", message, ep,
+                                    steps=log2(ep), node_size=node_size)
+                )  # fmt: skip
     return works
 
 
 def pipeline_works(
-    description: Description, tokens: Number, wide_bytes: float, pp: int
-) -> list[Work]:
-    """Activations sent from stage to stage: b s h elements at each of ``pp - 1`` boundaries."""
+    description: Description, tokens: Number, wide_bytes: float, pp: int, *,
+    stage: int = 1, node_size: int = 0,
+) -> list[Work]:  # fmt: skip
+    """Activations sent from stage to stage: b s h elements at each of ``pp - 1`` boundaries, those
+    between nodes apart; ``stage`` devices work on each."""
     stack = description.stack("decoder")
     if pp == 1 or stack is None:
         return []
-    return [network_work("send", pp - 1, tokens * stack.hidden * wide_bytes)]
+    message = tokens * stack.hidden * wide_bytes
+    far = ceil(pp / node_ranks(pp, stage, node_size)) - 1
+    works = [network_work("send", pp - 1 - far, message)] if far < pp - 1 else []
+    return works + ([network_work("send to a node", far, message, far=message)] if far else [])
 
 
 def replicated_latent(description: Description, tp: int) -> bool:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import fields_of, record, replace
 from thermoflop.cost.work.network import (
+    collective_work,
     expert_parallel_works,
-    network_work,
     pipeline_works,
     steps_of,
     tensor_parallel_works,
-    wire_bytes,
 )
 from thermoflop.cost.work.shard import shard
 from thermoflop.cost.work.weights import element_bytes
@@ -54,6 +53,7 @@ class Layout:
         cp: context-parallel degree: the sequence is split.
         sequence: whether norms and residuals are split along with ``tp``; False by default.
         overlap: share of the network's time that hides behind computing, 0.0 (default) to 1.0.
+        node_size: devices that fast links join; 0 (default): all of them.
 
     Example:
         >>> import thermoflop as tf
@@ -69,6 +69,7 @@ class Layout:
     cp: int = 1
     sequence: bool = False
     overlap: float = 0.0
+    node_size: int = 0
 
     @property
     def devices(self) -> int:
@@ -98,6 +99,7 @@ def choose_layout(
     cp: int = 1,
     sequence: bool = False,
     overlap: float = 0.0,
+    node_size: int = 0,
 ) -> Layout:
     """A layout; what no degree is given for goes to tensor parallelism. UsageError if the
     degrees do not multiply to ``devices``."""
@@ -119,7 +121,7 @@ def choose_layout(
         raise UsageError(f"ep={ep} does not divide the {tp * dp * cp} devices of a stage")
     if not isinstance(overlap, int | float) or not 0 <= overlap <= 1:
         raise UsageError(f"overlap={overlap!r:.40} makes no sense: expected a share of 0 to 1")
-    return Layout(tp, pp, dp, ep, cp, sequence, overlap)
+    return Layout(tp, pp, dp, ep, cp, sequence, overlap, node_size)
 
 
 def check_layers(description: Description, pp: int) -> None:
@@ -188,16 +190,20 @@ class Share:
         if plan.cp > 1:
             split = step.encode is not False
             works = [_context_share(work, plan.cp, split) for work in works]
-            context = _ring_works(works, plan.cp) if split else _merged_works(works, plan.cp)
+            context = _ring_works(works, plan) if split else _merged_works(works, plan)
             tokens = tokens / plan.cp if split else tokens
         if plan.tp > 1:
-            works += tensor_parallel_works(self.description, tokens, wide, plan.tp)
+            works += tensor_parallel_works(self.description, tokens, wide, plan.tp, plan.node_size)
         if plan.ep > plan.tp:
-            works += expert_parallel_works(self.whole, tokens / plan.tp, wide, plan.ep)
+            share = tokens / plan.tp
+            works += expert_parallel_works(self.whole, share, wide, plan.ep, plan.node_size)
         if plan.cp > 1:
             works += context
         if plan.pp > 1:
-            works += pipeline_works(self.description, tokens, wide, plan.pp)
+            works += pipeline_works(
+                self.description, tokens, wide, plan.pp, stage=plan.devices // plan.pp,
+                node_size=plan.node_size,
+            )  # fmt: skip
         if plan.overlap:
             works = [_hidden(work, plan.overlap) for work in works]
         return works
@@ -236,28 +242,29 @@ def _context_share(work: Work, cp: int, split: bool) -> Work:
     return replace(shared, kv_bytes=work.kv_bytes / cp)
 
 
-def _merged_works(works: list[Work], cp: int) -> list[Work]:
+def _merged_works(works: list[Work], plan: Layout) -> list[Work]:
     """Decoding over a divided cache: partial results of every head meet in an all-reduce.
 
     Queries in and results out are the activations of attention; the results, with a maximum and a
     sum for each head, are half of them (flash decoding, Dao et al. 2023).
     """
     return [
-        network_work(
-            "merge context",
-            work.times,
-            wire_bytes("all-reduce", work.activation_bytes / 2, cp),
-            steps_of("all-reduce", cp, "tree"),
+        collective_work(
+            "merge context", work.times, "all-reduce", work.activation_bytes / 2, plan.cp,
+            steps=steps_of("all-reduce", plan.cp, "tree"), apart=plan.tp, node_size=plan.node_size,
         )
         for work in works
         if work.kind == "attention"
-    ]
+    ]  # fmt: skip
 
 
-def _ring_works(works: list[Work], cp: int) -> list[Work]:
+def _ring_works(works: list[Work], plan: Layout) -> list[Work]:
     """Ring attention: keys and values of all pass every device (Liu, Zaharia, Abbeel 2023)."""
     return [
-        network_work("ring KV", work.times, wire_bytes("all-gather", work.kv_bytes, cp), cp - 1)
+        collective_work(
+            "ring KV", work.times, "all-gather", work.kv_bytes, plan.cp, steps=plan.cp - 1,
+            apart=plan.tp, node_size=plan.node_size,
+        )
         for work in works
         if work.kind == "attention"
-    ]
+    ]  # fmt: skip

@@ -48,7 +48,8 @@ class Work:
     ``element_flops`` are operations on single elements, which no time is made of. ``sharing`` query
     heads read one head of the cache. ``uneven`` is 1 where a matrix is no multiple of ``TILE`` wide
     or deep. ``operator`` is what it was made from, for its shape; attention's parts carry the
-    scores. ``element_bytes`` are those of an element of its matrix.
+    scores. ``element_bytes`` are those of an element of its matrix. ``far_bytes`` of a collective's
+    bytes go to other nodes.
     """
 
     name: str
@@ -67,6 +68,12 @@ class Work:
     sharing: float = 1.0
     uneven: float = 0.0
     element_bytes: float = 0.0
+    far_bytes: Number = 0.0
+
+    @property
+    def near_bytes(self) -> Number:
+        """Bytes of a collective over the links of a node."""
+        return self.activation_bytes - self.far_bytes
 
     @property
     def bytes(self) -> Number:

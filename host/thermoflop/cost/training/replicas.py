@@ -1,0 +1,103 @@
+"""What devices that hold the same weights tell each other in an iteration, and the optimizer.
+
+ZeRO (Rajbhandari et al. 2020, section 7): gradients are summed over the replicas once an iteration,
+an all-reduce, or the reduce-scatter and all-gather that it is made of (stages 0 and 1). Where
+gradients are shared out (2), each micro-batch ends in a reduce-scatter; where weights are (3), they
+are gathered before its forward and again before its backward pass. Stages of a pipeline keep the
+gathered weights for all micro-batches (torchtitan: ``reshard_after_forward`` is off under
+pipelining). Hybrid sharding shares within ``shard`` devices and sums the parts over the groups.
+"""
+
+from __future__ import annotations
+
+from math import ceil, log2
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.memory import parameters_held
+from thermoflop.cost.training.states import optimizer_bytes, recipe_of
+from thermoflop.cost.work.network import collective_work
+from thermoflop.cost.work.weights import layers_of, stage_share
+from thermoflop.cost.work.work import Work
+from thermoflop.model.architecture.parameters import expert_parameters, mixtures
+
+if TYPE_CHECKING:
+    from thermoflop.cost.training.iteration import Iteration
+    from thermoflop.cost.work.share import Share
+
+
+def optimizer_work(iteration: Iteration, share: Share) -> Work:
+    """Reading and writing what the optimizer keeps, of the parameters that are the device's."""
+    dense, experts = held_parameters(iteration, share)
+    owned = dense + experts
+    if iteration.zero:
+        alike = iteration.shared_by
+        owned = dense / alike + experts / experts_shared_by(iteration, alike)
+    recipe = recipe_of(iteration.engine, iteration.precision, iteration.optimizer)
+    moved = owned * optimizer_bytes(recipe, iteration.optimizer)
+    return Work("optimizer", "training", "optimizer", "element-wise", 1, 0.0, 0.0, 0.0, 0.0, moved)
+
+
+def held_parameters(iteration: Iteration, share: Share) -> tuple[float, float]:
+    """Parameters of a stage on a device: those that all replicas have, and its experts' where
+    experts are spread."""
+    on_stage = stage_share(layers_of(share.description), iteration.plan.pp)
+    held = parameters_held(share)
+    if iteration.plan.ep == 1:
+        return on_stage * held, 0.0
+    experts = sum(sets * expert_parameters(moe) for sets, moe in mixtures(share.description))
+    return on_stage * (held - float(experts)), on_stage * float(experts)
+
+
+def experts_shared_by(iteration: Iteration, replicas: int) -> int:
+    """Devices that hold the same experts: fewer by those over which experts are spread."""
+    return max(1, replicas // max(1, iteration.plan.ep // iteration.plan.tp))
+
+
+def replica_works(iteration: Iteration, share: Share) -> tuple[list[Work], list[Work]]:
+    """What is sent in every micro-batch, and what once an iteration."""
+    replicas = iteration.plan.dp * iteration.plan.cp
+    dense, experts = held_parameters(iteration, share)
+    spread = experts_shared_by(iteration, replicas)
+    sent = _Sender(iteration)
+    zero = iteration.zero if iteration.plan.pp == 1 else min(iteration.zero, 1)
+    works: list[Work] = []
+    for name, params, alike in (("", dense, replicas), (" of experts", experts, spread)):
+        shard = min(iteration.shard or alike, alike)
+        if not params or alike == 1:
+            continue
+        if zero < 2:
+            works.append(sent(f"gradients{name}", 1, "all-reduce", params, alike))
+            continue
+        gathers = 2 if zero == 3 else 0
+        if gathers and shard > 1:
+            works.append(sent(f"gather weights{name}", gathers, "all-gather", params, shard))
+        if shard > 1:
+            works.append(sent(f"gradients{name}", 1, "reduce-scatter", params, shard))
+        if shard < alike:
+            works.append(
+                sent(f"sum of groups{name}", 1, "all-reduce", params / shard, alike // shard, shard)
+            )
+    if zero < 2:
+        return [], works
+    once = [sent("gather weights", 1, "all-gather", dense, replicas)] if zero == 2 else []
+    return works, once if replicas > 1 else []
+
+
+class _Sender:
+    """Collectives over replicas, whose ranks are a tensor-parallel group apart."""
+
+    def __init__(self, iteration: Iteration) -> None:
+        self.plan = iteration.plan
+        self.wide = iteration.precision.activation_bytes
+        layers = layers_of(iteration.model.description)
+        self.layers = max(1.0, layers * stage_share(layers, iteration.plan.pp))
+
+    def __call__(
+        self, name: str, times: int, collective: str, params: float, ranks: int, apart: int = 1
+    ) -> Work:
+        """One for each layer of the stage, ``params`` in all."""
+        return collective_work(
+            name, times * self.layers, collective, params * self.wide / self.layers, ranks,
+            steps=float(ceil(log2(ranks))), apart=apart * self.plan.tp,
+            node_size=self.plan.node_size,
+        )  # fmt: skip
