@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("runs", "list, filter, show, export and delete what was recorded"),
     "report": ("report", "one page of one or more runs: curves, phases, tables, provenance"),
     "serve": ("serve", "the page: live board and GPUs, runs and the estimator in a browser"),
-    "export": ("export", "boards, GPUs and runs for Prometheus"),
+    "export": ("export", "boards, GPUs and runs for Prometheus, or for Home Assistant"),
     "pico": ("pico", "say one command to the board and print its answer"),
     "simulate": ("simulate", "a Pico W that is not there, running the real firmware"),
     "bench": ("bench", "run a decoder of a model's shape and its operators, beside their bounds"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from thermoflop.cli.arguments import add_shared
+from thermoflop.cli.arguments import add_shared, duration_s, path
+from thermoflop.errors import UsageError
 
 EPILOG = """\
 `export prometheus` answers scrapes at http://127.0.0.1:9877/metrics until Ctrl-C (exit code 0).
@@ -15,7 +16,16 @@ EPILOG = """\
 The GPUs' names are those of dcgm-exporter. What is not heard has no series: a board that went away
 or a GPU that was lost disappears within 10 s, and `thermoflop_board_up` says 0. Counters begin
 anew with the exporter, as rate() expects. A board that `record` or `log` holds is read from its
-run, below --in. Exit code 4: the HTTP port is taken; 7: prometheus-client is not installed.
+run, below --in.
+
+`export mqtt --broker mqtt://HOST` publishes the same to an MQTT broker (mqtts:// with TLS), where
+Home Assistant finds each board and GPU by itself. --credentials names a TOML file with username and
+password. With --control Home Assistant can command the fan and set the temperature at which it
+starts; the board's own rules stay above that, and without it no command is listened to. While the
+broker is away, up to 10,000 messages wait; what is dropped is counted and said.
+
+Ctrl-C ends either: exit code 0. 4: the HTTP port is taken; 7: the library is not installed
+(pip install 'thermoflop[export]').
 """
 
 
@@ -23,27 +33,53 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     from thermoflop.web.export.prometheus import DEFAULT_PORT
 
-    kinds = parser.add_subparsers(dest="to", metavar="WHERE", required=True)
-    prometheus = kinds.add_parser("prometheus", help="metrics to be scraped")
-    add_sources(prometheus)
-    add = prometheus.add_argument
-    add("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)")
-    add("--http-port", type=int, default=DEFAULT_PORT, metavar="N", help=f"({DEFAULT_PORT})")
-    add("--dashboard", action="store_true", help="print the dashboard for Grafana, and end")
-    add("--rules", action="store_true", help="print the alert rules, and end")
-
-
-def add_sources(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what is exported."""
+    parser.add_argument("to", choices=("prometheus", "mqtt"), help="where to")
     add_shared(
         parser, "--port", action="append", default=[],
         help="a board; NAME=PORT names it; may be repeated; without it, the only one there is",
     )  # fmt: skip
     add_shared(parser, "--gpu", "--in")
+    add = parser.add_argument_group("prometheus").add_argument
+    add("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)")
+    add("--http-port", type=int, default=DEFAULT_PORT, metavar="N", help=f"({DEFAULT_PORT})")
+    add("--dashboard", action="store_true", help="print the dashboard for Grafana, and end")
+    add("--rules", action="store_true", help="print the alert rules, and end")
+    add = parser.add_argument_group("mqtt").add_argument
+    add("--broker", metavar="URL", help="mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")
+    add("--credentials", type=path, metavar="FILE", help="TOML with username and password")
+    add("--ca", type=path, metavar="FILE", help="certificates to trust, for TLS")
+    add("--every", type=duration_s, default=1.0, metavar="T", help="between two states (1s)")
+    add("--prefix", default="thermoflop", metavar="TOPIC", help="of all topics (thermoflop)")
+    add("--control", action="store_true", help="let the broker command fan and setpoint")
 
 
 def run(args: argparse.Namespace) -> int:
     """Export until Ctrl-C."""
+    return _to_mqtt(args) if args.to == "mqtt" else _to_prometheus(args)
+
+
+def _to_mqtt(args: argparse.Namespace) -> int:
+    from thermoflop.cli.signals import stop_on_signals
+    from thermoflop.web.export.broker import read_broker
+    from thermoflop.web.export.home_assistant import Topics, slug
+    from thermoflop.web.export.mqtt import MqttExporter
+    from thermoflop.web.export.room import open_room
+
+    if args.broker is None:
+        raise UsageError("export mqtt: expected --broker mqtt://HOST[:PORT]")
+    broker = read_broker(args.broker, args.credentials, args.ca)
+    if slug(args.prefix) != args.prefix or not args.prefix:
+        raise UsageError(f"--prefix {args.prefix!r}: expected letters, digits, - and _")
+    if not args.every > 0:
+        raise UsageError(f"--every {args.every:g}: expected more than 0 s")
+    stop = stop_on_signals()
+    with open_room(args.port, args.gpu, args.where, _notify) as room:
+        exporter = MqttExporter(room, broker, Topics(args.prefix), args.control, _notify)
+        exporter.run(stop, args.every)
+    return 0
+
+
+def _to_prometheus(args: argparse.Namespace) -> int:
     from thermoflop.web.export.prometheus import serve_metrics, shipped
 
     for what in ("dashboard", "rules"):

@@ -100,6 +100,10 @@ class Room:
         """All boards, in the order in which they were named."""
         return [self._board(board) for board in list(self._sources.boards.values())]
 
+    def sources(self) -> list[tuple[str, BoardSource]]:
+        """The boards by name, to be commanded."""
+        return [(self._board(each).name, each) for each in list(self._sources.boards.values())]
+
     def gpus(self) -> list[GpuNow]:
         """The GPUs that answer."""
         return [GpuNow(sample.gpu, facts, sample) for facts, sample in self._sources.gpus.now()]
