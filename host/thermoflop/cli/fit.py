@@ -13,6 +13,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_model(parser)
     add_inference(parser)
+    add_shared(parser, "--profile", help="vllm, sglang, tensorrt-llm, llama.cpp, ollama, ...: "
+               "whose memory")  # fmt: skip
+    parser.add_argument(
+        "--engine-option", action="append", default=[], metavar="NAME=VALUE",
+        help="an option of that engine, such as gpu_memory_utilization=0.85; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
+        "--host-bandwidth", type=float, metavar="GB/S",
+        help="of the host's memory, for layers left there (89.6)",
+    )  # fmt: skip
     add_shared(parser, "--page")
     add_shared(parser, "--images")
     add_shared(parser, "--audio")
@@ -22,11 +32,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what fits; 1 when the run of these sizes does not."""
+    from thermoflop.cost.engines.options import parse_options
     from thermoflop.cost.inference.capacity import fit, fit_json, fit_text
 
     model = load(args)
     options = inference_options(args)
-    capacity = fit(model, args.hardware, **options)
+    capacity = fit(
+        model, args.hardware, engine_options=parse_options(args.engine_option),
+        host_bandwidth=args.host_bandwidth, **options,
+    )  # fmt: skip
     if args.svg is not None:
         from thermoflop.base.files import write_text
         from thermoflop.cost.reports.pictures import memory_picture

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 RESERVE_BYTES = 0.7e9
 RESERVE_SHARE = 0.02
+# 80 % of what was reported besides weights and cache lies within these factors of the assumption
+# (rows of transformers, AutoAWQ, ExLlama and FasterTransformer, ``validate memory``).
+SPREAD = (0.5, 2.0)
 # Recurrent states are kept in fp32 whatever the format of the cache: llama.cpp does; vLLM where a
 # model's configuration says so.
 STATE_BYTES = 4.0
@@ -53,6 +56,9 @@ class Memory:
         reserve_bytes: what driver, libraries and fragmentation take, assumed.
         capacity_bytes: what the device has.
         page_tokens: tokens in a block of a paged cache; None, the default: not paged.
+        spread: factors within which 80 % of what runs reported besides weights and cache lies.
+        spread_bytes: bytes that these hold for; 0.0, the default: activations and reserve.
+        assumed: what the reserve rests on where an engine was named; "", the default: nothing.
 
     Example:
         >>> import thermoflop as tf
@@ -69,6 +75,23 @@ class Memory:
     reserve_bytes: Number
     capacity_bytes: Number
     page_tokens: int | None = None
+    spread: tuple[float, float] = SPREAD
+    spread_bytes: Number = 0.0
+    assumed: str = ""
+
+    @property
+    def low_bytes(self) -> Number:
+        """Low end of an 80 % interval of the total."""
+        return self.total_bytes + (self.spread[0] - 1) * self._uncertain_bytes
+
+    @property
+    def high_bytes(self) -> Number:
+        """High end of it."""
+        return self.total_bytes + (self.spread[1] - 1) * self._uncertain_bytes
+
+    @property
+    def _uncertain_bytes(self) -> Number:
+        return self.spread_bytes if self.assumed else self.activation_bytes + self.reserve_bytes
 
     @property
     def total_bytes(self) -> Number:
@@ -88,6 +111,8 @@ class Memory:
     @property
     def assumption(self) -> str:
         """The blocks of the cache and the reserve, as a phrase."""
+        if self.assumed:
+            return self.assumed
         paged = "logical cache" if self.page_tokens is None else f"pages of {self.page_tokens}"
         return f"{paged}; reserve {RESERVE_BYTES / 1e9:g} GB + {RESERVE_SHARE:.0%} assumed"
 
@@ -129,7 +154,9 @@ def memory_json(memory: Any) -> dict[str, Any]:
 def weight_bytes(share: Share) -> float:
     """Bytes of the weights on the fullest device."""
     formats = share.checkpoint or uniform(share)
-    return weights_on_fullest(share.description, share.plan.pp, formats)
+    return share.fact(
+        "weight bytes", lambda: weights_on_fullest(share.description, share.plan.pp, formats)
+    )
 
 
 def uniform(share: Share) -> Uniform:

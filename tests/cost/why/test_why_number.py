@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kit.machine import raw_profile
 from thermoflop.cost.catalogue.machine import machine_profile_from
 from thermoflop.cost.catalogue.profiles import custom_profile, find_profile, profile_of
-from thermoflop.cost.inference.capacity import largest
+from thermoflop.cost.inference.room import largest
 from thermoflop.cost.mqa_page.kernels import (
     CATALOGUE_NAMES,
     OCCURS,

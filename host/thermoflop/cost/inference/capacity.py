@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.record import plain, record
+from thermoflop.base.record import fields_of, plain, record, replace
 from thermoflop.base.sheet import Row, column, figure, figures_of
-from thermoflop.base.units import gigabytes
+from thermoflop.base.units import gigabytes, wrapped
+from thermoflop.cost.engines.budget import Budget, budget_text
+from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.inference.arguments import checked_whole, validate_arguments
-from thermoflop.cost.inference.formats import choose_formats
-from thermoflop.cost.memory import Memory, copies_of_cache, memory_json, memory_of, memory_sheet
-from thermoflop.cost.work.share import Layout, Share, choose_layout
+from thermoflop.cost.inference.remedies import Remedy, checked_bandwidth, remedies_of
+from thermoflop.cost.inference.room import LARGEST, MOST_DEVICES, Room, largest, room_of
+from thermoflop.cost.inference.unequal import Card, Split, named_cards
+from thermoflop.cost.memory import copies_of_cache, memory_json, memory_sheet
+from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from os import PathLike
     from typing import Any
 
     from thermoflop.base.sheet import Grid
+    from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.cost.memory import Memory
     from thermoflop.model.model import Model
-
-LARGEST = 2**40
-DEVICES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 @record
@@ -42,10 +44,13 @@ class Fit:
         memory: bytes on the fullest device of this run.
         largest_batch: sequences that fit at this context; 0 where not one does.
         longest_context: tokens, prompt and generated, that fit at this batch; 0 where not one does.
-        fewest_devices: devices on which this run fits, heads divided up to 8 ways and layers
-            beyond; None where 1024 are too few.
+        fewest_devices: devices on which this run fits, any number of them, heads divided up to 8
+            ways and layers beyond; None where 1024 are too few.
         fewest_plan: how it is spread over them; None likewise.
         cache_copies: how many times the devices together hold the cache.
+        budget: what the engine makes of a device; None where none was named, or not in detail.
+        cards: layers and memory of each card where they are not alike; (), the default: they are.
+        room: what the answer was made of; remedies are read from it.
 
     Example:
         >>> import thermoflop as tf
@@ -67,28 +72,25 @@ class Fit:
     fewest_devices: int | None
     fewest_plan: Layout | None
     cache_copies: float
+    budget: Budget | None = None
+    cards: tuple[Card, ...] = ()
+    room: tuple[Room, Load, float | None] | None = None
 
     @property
     def fits(self) -> bool:
         """Whether this run fits."""
         return bool(self.memory.fits)
 
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """What would make it fit, each alone; () where it does."""
+        if self.fits or self.room is None or self.cards:
+            return ()
+        room, load, host_gb_s = self.room
+        return tuple(remedies_of(room, self.plan, load, self.fewest_plan, host_gb_s))
+
     def __str__(self) -> str:
         return fit_text(self)
-
-
-def largest(holds: Callable[[int], bool], most: int = LARGEST) -> int:
-    """The largest whole number for which something holds that holds for all smaller ones; or 0."""
-    if not holds(1):
-        return 0
-    low, high = 1, 2
-    while high <= most and holds(high):
-        low, high = high, 2 * high
-    high = min(high, most + 1)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low
 
 
 def fit(
@@ -109,6 +111,9 @@ def fit(
     page: int | None = None,
     images: str | None = None,
     audio: str | float | None = None,
+    profile: str | Profile | None = None,
+    engine_options: dict[str, Any] | None = None,
+    host_bandwidth: float | None = None,
 ) -> Fit:
     """What fits in memory: this run, the largest batch, the longest context, the fewest devices.
 
@@ -117,7 +122,8 @@ def fit(
     Args:
         model: a ``Model``, or what ``load_model`` takes: a path, a dictionary or a name.
         hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
-            of a TOML file.
+            of a TOML file; or cards that are not alike, ``rtx-3090 + 2 x rtx-4090``, over which
+            layers are spread by memory as llama.cpp does it.
         devices: how many devices. None: the product of the degrees below.
         tp: tensor-parallel degree, which splits heads and MLPs. None: what ``devices`` leaves over.
         pp: pipeline stages, which split the layers; 1 by default.
@@ -139,6 +145,13 @@ def fit(
             height in pixels; their tokens come on top of ``prompt``. None: no images.
         audio: the clip that each prompt brings for a model that hears: seconds, or ``30s``; its
             tokens come on top as well. None: no sound.
+        profile: whose memory: ``vllm``, ``sglang``, ``tensorrt-llm``, ``llama.cpp``, ``ollama`` or
+            ``transformers`` divide a device by their own rules (``vllm 0.11``: those of that
+            version). None, or another: weights, cache and activations with an assumed reserve.
+        engine_options: options of that engine which decide on memory, by its own names, such as
+            ``{"gpu_memory_utilization": 0.85}``. None: its defaults.
+        host_bandwidth: GB a second of the host's memory, for layers that are left there. None:
+            89.6, two channels of DDR5-5600.
 
     Returns:
         What fits, with the memory of this run.
@@ -165,59 +178,57 @@ def fit(
     ):
         if size is not None or name == "batch":
             checked_whole(name, size, least)
+    checked_bandwidth(host_bandwidth)
+    cards = named_cards(hardware)
     known, device, workload = validate_arguments(
-        model, hardware, batch, prompt, generate, 0, page, images=images, audio=audio
-    )
-    prompt, generate, batch = workload.prompt, workload.generate, workload.batch
-    plan = choose_layout(devices, tp, pp, dp, ep, cp)
+        model, min(cards, key=lambda card: card.memory_bytes) if cards else hardware, batch,
+        prompt, generate, 0, page, images=images, audio=audio,
+    )  # fmt: skip
     if batch % dp:
         raise UsageError(f"dp={dp} does not divide batch={batch}")
-    precision, checkpoint = choose_formats(known, device, dtype, kv_dtype)
-    share = Share(known.description, plan, precision, checkpoint)
-
-    def holds(sequences: int, context: int) -> bool:
-        read = max(1, min(prompt, context))
-        return bool(memory_of(share, device, read, context - read, sequences, page).fits)
-
-    context = prompt + generate
-    most = known.max_positions or LARGEST
-    longest = min(most, largest(lambda tokens: holds(batch // dp, tokens), most))
-    fewest = _fewest(share, device, (prompt, generate, batch), page)
-    memory = memory_of(share, device, prompt, generate, batch // dp, page)
+    room = room_of(known, device, dtype, kv_dtype, page, profile, engine_options)
+    prompt, generate, batch = workload.prompt, workload.generate, workload.batch
+    load = Load(batch // dp, prompt, prompt + generate)
+    if cards and (room.splits == "layers" or profile is None):
+        return _over_cards(Split(room, tuple(cards)), load, (devices, tp, pp, dp, ep, cp))
+    devices = len(cards) if cards and devices is None else devices
+    plan = room.plan(devices, tp, pp, dp, ep, cp)
+    share = room.share(plan)
+    fewest = room.fewest(replace(load, sequences=batch))
+    budget = None if room.engine is None else room.engine.budget(share, load)
     return Fit(
-        known.name, device, plan, precision, batch, prompt, generate, memory,
-        dp * largest(lambda sequences: holds(sequences, context)), longest,
-        None if fewest is None else fewest.devices, fewest, copies_of_cache(share),
+        known.name, device, plan, room.precision, batch, prompt, generate,
+        room.memory(share, load), dp * room.most(share, load), room.longest(share, load),
+        None if fewest is None else fewest.devices, fewest, copies_of_cache(share), budget,
+        room=(room, load, host_bandwidth),
     )  # fmt: skip
 
 
-def _fewest(
-    asked: Share,
-    device: Device,
-    sizes: tuple[int, int, int],
-    page: int | None,
-) -> Layout | None:
-    """The smallest plan that fits: heads divided as far as they go, up to 8; layers beyond."""
-    prompt, generate, batch = sizes
-    for devices in DEVICES:
-        for tp in (8, 4, 2, 1):
-            if devices % tp:
-                continue
-            plan = Layout(tp, devices // tp)
-            try:
-                share = Share(asked.whole, plan, asked.precision, asked.checkpoint)
-            except UsageError:
-                continue
-            if memory_of(share, device, prompt, generate, batch, page).fits:
-                return plan
-    return None
+def _over_cards(split: Split, load: Load, degrees: tuple[int | None, ...]) -> Fit:
+    """What fits on cards that are not alike. UsageError for degrees of parallelism besides."""
+    if degrees != (None, None, 1, 1, 1, 1):
+        raise UsageError("cards that are not alike share layers: give no devices and no degrees")
+    room, cards = split.room, split.place(load)
+    fullest = max(cards, key=lambda card: card.memory.total_bytes - card.memory.capacity_bytes)
+    plan, fewest = Layout(1, len(cards)), split.fewest(load)
+    most = room.model.max_positions or LARGEST
+
+    def holds(tokens: int) -> bool:
+        return split.fits(replace(load, prompt=min(load.prompt, tokens), context=tokens))
+
+    return Fit(
+        room.model.name, fullest.device, plan, room.precision, load.sequences, load.prompt,
+        load.context - load.prompt, fullest.memory,
+        largest(lambda sequences: split.fits(replace(load, sequences=sequences))),
+        min(most, largest(holds, most)), fewest,
+        None if fewest is None else Layout(1, fewest), 1.0, None, cards,
+    )  # fmt: skip
 
 
 def fit_sheet(capacity: Fit) -> Grid:
     """The largest batch, the longest context and the fewest devices."""
     batch, context = capacity.largest_batch, capacity.longest_context
-    most = f"more than {DEVICES[-1]:,}"
-    devices = most if capacity.fewest_plan is None else describe_devices(capacity)
+    devices = describe_devices(capacity)
     batches = figure("fit.batch", "largest batch", batch, "sequences", f"{batch:,}")
     tokens = figure("fit.context", "longest context", context, "tokens", f"{context:,} tokens")
     number = capacity.fewest_devices
@@ -232,16 +243,15 @@ def fit_sheet(capacity: Fit) -> Grid:
 
 def fit_text(capacity: Fit) -> str:
     """What fits, at most 100 columns wide."""
-    memory, plan = capacity.memory, capacity.plan
+    memory = capacity.memory
     verdict = "it fits" if capacity.fits else f"no: {gigabytes(memory.shortfall_bytes)} missing"
     *parts, has = figures_of([memory_sheet(memory)])
     sizes = [f"  {part.label:<13}{part.text:>10}" for part in parts]
     batch, context, devices = fit_sheet(capacity).rows
     lines = [
         (
-            f"{capacity.model_name} on {plan.devices} x {capacity.device.name} ({plan.label}), "
-            f"{capacity.precision.label}, batch {capacity.batch}, "
-            f"{capacity.prompt} + {capacity.generate} tokens: {verdict}"
+            f"{capacity.model_name} on {_where(capacity)}, {capacity.precision.label}, "
+            f"batch {capacity.batch}, {capacity.prompt} + {capacity.generate} tokens: {verdict}"
         ),
         "",
         *sizes[:-1],
@@ -253,21 +263,52 @@ def fit_text(capacity: Fit) -> str:
     ]
     if capacity.cache_copies > 1:
         lines.append(f"the cache is kept {capacity.cache_copies:g} times over the devices")
-    return "\n".join([*lines, "", memory.assumption])
+    if capacity.budget is not None:
+        lines += ["", *budget_text(capacity.budget)]
+    lines += [_card_text(card) for card in capacity.cards]
+    if remedies := capacity.remedies:
+        lines += ["", "it would fit with", *(f"  {remedy.text}" for remedy in remedies)]
+    return "\n".join([*lines, "", wrapped(memory.assumption)])
+
+
+def _where(capacity: Fit) -> str:
+    """The devices and how they are used, or the cards."""
+    if capacity.cards:
+        return " + ".join(card.device.name for card in capacity.cards)
+    return f"{capacity.plan.devices} x {capacity.device.name} ({capacity.plan.label})"
+
+
+def _card_text(card: Card) -> str:
+    """One of several cards: its layers and its memory."""
+    memory, output = card.memory, " and the output" if card.output else ""
+    return (
+        f"{card.device.name}: {card.layers} layers{output}, {gigabytes(memory.total_bytes)} of "
+        f"{gigabytes(memory.capacity_bytes)}"
+    )
 
 
 def describe_devices(capacity: Fit) -> str:
     """The fewest devices, and how they are used."""
     if capacity.fewest_plan is None:
-        return f"more than {DEVICES[-1]}"
+        return "more than these" if capacity.cards else f"more than {MOST_DEVICES:,}"
     return f"{capacity.fewest_devices} ({capacity.fewest_plan.label})"
 
 
 def fit_json(capacity: Fit) -> dict[str, Any]:
     """What fits, as one object."""
+    fields = {name: value for name, value in fields_of(capacity).items() if name != "room"}
     return {
-        **plain(capacity),
+        **plain({**fields, "cards": [_card_json(card) for card in capacity.cards]}),
         "device": capacity.device.name,
         "memory": memory_json(capacity.memory),
         "fits": capacity.fits,
+        "remedies": [plain(remedy) for remedy in capacity.remedies],
     }
+
+
+def _card_json(card: Card) -> dict[str, Any]:
+    """A card as one object."""
+    return {
+        "device": card.device.name, "layers": card.layers, "output": card.output,
+        "memory": memory_json(card.memory),
+    }  # fmt: skip

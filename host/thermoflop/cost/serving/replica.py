@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
-from thermoflop.cost.inference.capacity import largest
+from thermoflop.cost.inference.room import largest
 from thermoflop.cost.inference.speculative import tokens_per_check
 from thermoflop.cost.memory import memory_of
 from thermoflop.cost.serving.lengths import in_steps

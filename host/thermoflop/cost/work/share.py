@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from thermoflop.base.record import fields_of, record, replace
 from thermoflop.cost.work.network import (
@@ -156,6 +156,7 @@ class Share:
             None if checkpoint is None else element_bytes(self.description, checkpoint)
         )
         self._built: dict[tuple[object, ...], list[Any]] = {}
+        self._facts: dict[str, Any] = {}
 
     def works(self, step: Step, kernels: str = "fused") -> list[Work]:
         """Operators and collectives of one step, in one list; ``kernels`` as in ``Engine``.
@@ -171,6 +172,12 @@ class Share:
         return self._kept(
             _key(step, "operators"), lambda: list(build_operators(self.description, step))
         )
+
+    def fact(self, name: str, build: Callable[[], T]) -> T:
+        """What depends on nothing but the share, such as its bytes: built once."""
+        if name not in self._facts:
+            self._facts[name] = build()
+        return cast("T", self._facts[name])
 
     def _kept(self, key: tuple[object, ...] | None, build: Callable[[], list[T]]) -> list[T]:
         if key is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import lcm
 
 from thermoflop.base.number import ceil_div, minimum
+from thermoflop.base.record import record
 from thermoflop.model.architecture.compressed import CompressedAttention
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
 from thermoflop.model.architecture.side_by_side import SideBySide
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from thermoflop.base.number import Number
-    from thermoflop.model.architecture.description import Description
+    from thermoflop.model.architecture.description import Description, Layer
     from thermoflop.model.architecture.mixers import Mixer
 
 
@@ -134,3 +135,34 @@ def states_kept(description: Description) -> Number:
         if convolution is not None:
             spare = spare + times * convolution.outputs
     return state_elements(description) - spare
+
+
+@record
+class LayerCache:
+    """What one mixer of a layer keeps: ``elements`` of each of the last ``window`` tokens (None: of
+    all), and ``state_elements`` of a sequence."""
+
+    elements: Number
+    window: Number | None = None
+    state_elements: Number = 0
+
+
+def layer_caches(layer: Layer) -> tuple[LayerCache, ...]:
+    """What a layer of the causal decoder keeps, one entry a mixer; compressed entries their own."""
+    found = []
+    for mixer in (*layer.mixers, layer.cross):
+        if isinstance(mixer, LatentAttention):
+            found.append(LayerCache(elements_per_token(mixer)))
+        elif isinstance(mixer, Attention):
+            window = mixer.window if mixer.chunk is None else mixer.chunk
+            found.append(LayerCache(elements_per_token(mixer), window))
+        elif isinstance(mixer, CompressedAttention):
+            found.append(LayerCache(mixer.head_dim, mixer.window, mixer.state_elements))
+            if mixer.compressor is not None:
+                width = mixer.head_dim + (mixer.indexer.dim if mixer.indexer else 0)
+                found.append(LayerCache(width / mixer.compressor.ratio))
+        elif mixer is not None and not isinstance(mixer, SideBySide):
+            convolution = getattr(mixer, "convolution", lambda: None)()
+            spare = 0 if convolution is None else convolution.outputs
+            found.append(LayerCache(0, None, mixer.state_elements - spare))
+    return tuple(found)

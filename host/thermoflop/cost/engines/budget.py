@@ -1,0 +1,183 @@
+"""The memory of a device as an engine divides it: its options, its pool, its own words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record
+from thermoflop.cost.engines.footprint import FOOTPRINTS, MIB
+from thermoflop.cost.engines.options import OPTIONS, read_options
+from thermoflop.cost.engines.pools import LAYOUTS
+from thermoflop.cost.memory import Memory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from thermoflop.cost.engines.footprint import Footprint, Load
+    from thermoflop.cost.engines.pools import Layout
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.work.share import Share
+
+# 80 % of what engines reported besides weights and cache lies within these factors of what is
+# predicted: of the half of the rows that no constant was fitted to (``validate memory``).
+SPREAD = {
+    "vllm": (0.88, 1.16), "sglang": (0.6, 1.4), "tensorrt-llm": (0.6, 1.6), "llama.cpp": (0.8, 1.3),
+    "ollama": (0.8, 1.3), "transformers": (0.85, 1.15),
+}  # fmt: skip
+
+
+@record
+class Budget:
+    """What an engine does with the memory of one device, made by ``fit`` for a named engine.
+
+    Attributes:
+        engine: the engine.
+        options: its options by name, with defaults filled in where the engine has fixed ones.
+        usable_bytes: what it may use of the device for weights, work and cache.
+        weight_bytes: weights on the device.
+        activation_bytes: the peak of a forward pass and of sampling, or its compute buffer.
+        overhead_bytes: contexts, communicators and libraries that it counts.
+        graph_bytes: CUDA graphs that it counts.
+        cache_bytes: what is left for the cache.
+        cache_low_bytes: low end of an 80 % interval of that.
+        cache_high_bytes: high end.
+        cache_tokens: tokens for which the cache has room, as the engine prints it.
+        block_size: tokens of a block, rows of a cell or a page.
+        context: tokens of a sequence, prompt and generated.
+        sequences: sequences of that many tokens that have room at once.
+        most_sequences: how many it runs at once at most; None where there is no limit.
+        host_bytes: weights that stay in the memory of the host.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> budget = tf.fit("llama-3-8b", "h100", profile="vllm").budget
+        >>> budget.cache_tokens % budget.block_size, budget.options["gpu_memory_utilization"]
+        (0, 0.92)
+    """
+
+    engine: str
+    options: dict[str, Any]
+    usable_bytes: float
+    weight_bytes: float
+    activation_bytes: float
+    overhead_bytes: float
+    graph_bytes: float
+    cache_bytes: float
+    cache_low_bytes: float
+    cache_high_bytes: float
+    cache_tokens: int
+    block_size: int
+    context: int
+    sequences: float
+    most_sequences: int | None
+    host_bytes: float = 0.0
+
+
+@record
+class EngineMemory:
+    """How an engine divides a device: asked once, and then for any load."""
+
+    engine: str
+    options: dict[str, Any]
+    device: Device
+
+    @property
+    def key(self) -> str:
+        """The engine whose memory it is: Ollama's is llama.cpp's."""
+        return "llama.cpp" if self.engine == "ollama" else self.engine
+
+    def divide(self, share: Share, load: Load) -> tuple[Footprint, Layout]:
+        """What it takes besides the cache, and how it keeps that."""
+        footprint = FOOTPRINTS[self.key](share, self.device, self.options, load)
+        return footprint, LAYOUTS[self.key](share, load, self.options, footprint.in_flight)
+
+    def memory(self, share: Share, load: Load) -> Memory:
+        """The memory of a load: the reserve is what the engine counts besides, and what it leaves
+        alone."""
+        footprint, layout = self.divide(share, load)
+        slots = self.options.get("parallel") or load.sequences
+        words = ", ".join(
+            f"{name}={value}"
+            for name, value in {**self.options, **(footprint.settled or {})}.items()
+            if value is not None
+        )
+        beside = footprint.overhead_bytes + footprint.graph_bytes
+        reserve = self.device.memory_bytes - footprint.usable_bytes + beside
+        return Memory(
+            footprint.weight_bytes, max(slots, load.sequences) * layout.sequence_bytes,
+            footprint.activation_bytes, reserve, self.device.memory_bytes,
+            spread=SPREAD[self.engine], spread_bytes=footprint.activation_bytes + beside,
+            assumed=f"{self.engine}: {words}",
+        )  # fmt: skip
+
+    def budget(self, share: Share, load: Load) -> Budget:
+        """How the device is divided, with the room of its pool."""
+        footprint, layout = self.divide(share, load)
+        low, high = SPREAD[self.engine]
+        pool = footprint.cache_bytes
+        work = footprint.activation_bytes + footprint.overhead_bytes + footprint.graph_bytes
+        return Budget(
+            self.engine, {**self.options, **(footprint.settled or {})},
+            footprint.usable_bytes, footprint.weight_bytes,
+            footprint.activation_bytes, footprint.overhead_bytes, footprint.graph_bytes, pool,
+            max(0.0, pool - (high - 1) * work), pool + (1 - low) * work, layout.tokens(pool),
+            layout.block_size, load.context, layout.sequences(pool), footprint.sequences,
+            footprint.host_bytes,
+        )  # fmt: skip
+
+
+# Names of Ollama's options as llama.cpp has them.
+_OLLAMA = {
+    "num_gpu": "n_gpu_layers", "num_ctx": "ctx_size", "num_parallel": "parallel",
+    "num_batch": "ubatch_size", "flash_attention": "flash_attn",
+}  # fmt: skip
+
+
+def engine_memory(
+    engine: str, device: Device, given: Mapping[str, Any] | None
+) -> tuple[EngineMemory, tuple[str, str] | None]:
+    """An engine on a device, and the formats of keys and values that its options ask for.
+
+    UsageError for an engine without such options, a name or a value that it does not know.
+    """
+    options = read_options(engine, given)
+    both = options.pop("kv_cache_dtype", None) or options.pop("kv_cache_type", None)
+    options.pop("kv_cache_type", None)
+    if engine == "ollama":
+        renamed = {_OLLAMA[name]: value for name, value in options.items()}
+        options = {**read_options("llama.cpp", None), **renamed}
+        if options["ctx_size"]:  # Ollama's num_ctx is that of one slot
+            options["ctx_size"] *= options["parallel"] or 1
+    keys, values = options.pop("cache_type_k", None), options.pop("cache_type_v", None)
+    asked = (both, both) if both else None
+    if keys or values:
+        asked = (keys or "fp16", values or "fp16")
+    return EngineMemory(engine, options, device), asked
+
+
+def has_options(engine: str) -> bool:
+    """Whether the memory of an engine is known in detail."""
+    return engine in OPTIONS
+
+
+def budget_text(budget: Budget) -> list[str]:
+    """The budget in the engine's own words."""
+    at_once = "no limit" if budget.sequences == float("inf") else f"{int(budget.sequences):,}"
+    if budget.engine in ("llama.cpp", "ollama"):
+        words = (
+            f"{budget.engine}: compute buffer {budget.activation_bytes / MIB:,.0f} MiB; room for "
+            f"{at_once} slots of {budget.context:,}"
+        )
+        if budget.host_bytes:
+            words += f"; {budget.host_bytes / MIB:,.0f} MiB stay on the host"
+        return [words]
+    if budget.engine == "transformers":
+        return [f"transformers: the whole prompt at once, {budget.options['attn_implementation']}"]
+    words = (
+        f"{budget.engine}: KV cache {budget.cache_tokens:,} tokens; {at_once} sequences of "
+        f"{budget.context:,} at once"
+    )
+    if budget.most_sequences is not None and budget.sequences > budget.most_sequences:
+        words += f" (it runs at most {budget.most_sequences:,})"
+    return [words]

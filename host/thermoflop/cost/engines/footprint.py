@@ -1,0 +1,293 @@
+"""What an engine takes of a device besides the cache, and what it leaves alone.
+
+Constants carry their source: start-up logs of vLLM on H100 (github:jgchn/llm-d-planner
+accuracy/results, of vLLM 0.15 to 0.19; llm-d/llm-d-benchmark, 0.11) and the engines' own sources.
+Rows that a constant was fitted to and rows that judge it are told apart in ``data/logs.json``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record
+from thermoflop.cost.engines.placement import place
+from thermoflop.cost.memory import weight_bytes
+from thermoflop.cost.work.weights import layers_of
+from thermoflop.model.architecture.feedforward import Moe
+from thermoflop.model.architecture.mixers import Attention
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from thermoflop.cost.engines.placement import Placement
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.work.share import Share
+    from thermoflop.model.architecture.description import Layer
+
+GIB = float(2**30)
+MIB = float(2**20)
+# What CUDA sees of a card is less than nvidia-smi reports: 79.19 of 79.65 GiB on H100, 139.8 of
+# 140.4 on H200, 23.64 of 23.99 on RTX 4090, 44.5 of 45.0 on L40S, 15.77 of 16 on V100.
+HIDDEN_BYTES, HIDDEN_SHARE = 0.3 * GIB, 0.002
+# Metal's recommendedMaxWorkingSetSize: 10,922.67 of 16,384 MiB and 21,845.34 of 32,768
+# (llama-cpp-python issue 687, ollama issue 434), three quarters from 36 GB on (llama.cpp 1870).
+METAL_SHARE, METAL_LARGE_SHARE, METAL_LARGE_BYTES = 2 / 3, 3 / 4, 34 * GIB
+# A context of CUDA with its libraries, and NCCL's on cards with links (init memory snapshots of
+# vLLM 0.19: 0.51 GiB alone, 1.53 with tp=2 or 4).
+CONTEXT_BYTES, GROUP_CONTEXT_BYTES = 0.51 * GIB, 1.02 * GIB
+# vLLM's non-torch memory after its forward pass: 0.25 GiB alone (0.13 before 0.18), 2.1 with
+# tensor parallelism (0.55 before), where its all-reduce has buffers of its own.
+VLLM_ALONE, VLLM_GROUP = {0.18: 0.25 * GIB, 0.0: 0.13 * GIB}, {0.17: 2.1 * GIB, 0.0: 0.55 * GIB}
+# Bytes that sampling takes for a logit: sorted with its index until 0.17, which chooses by a
+# kernel from then on; fitted to the logs. V1 samples for max_num_seqs at once.
+LOGIT_BYTES = {0.17: 14.8, 0.0: 38.6}
+# CUDA graphs of one layer and one size of batch; and from which version on vLLM counts them
+# before it sizes the cache, with a default share of 0.92 (vLLM pull request 38284).
+GRAPH_BYTES, GRAPHS_COUNTED = 0.265 * MIB, 0.21
+NEWEST = 0.99
+LARGEST_GRAPH = 512
+LARGEST_LAYERS = 2**20
+# vLLM reads 8,192 tokens and runs 1,024 sequences at once on cards from 70 GiB that are no A100,
+# else 2,048 and 256 (get_batch_defaults of arg_utils.py, for its server).
+LARGE_BYTES = 70 * GIB
+# SGLang's reserve in MiB (_handle_gpu_memory_settings of server_args.py): constant, for a token of
+# a chunk, for a sequence of its largest graph, for every 8 devices, and at least on large cards.
+SGLANG_RESERVE = (512.0, 1.5, 2.0, 1024.0, 10 * 1024.0)
+# Up to which MiB of memory SGLang reads chunks of how many tokens, and captures graphs of how many
+# sequences alone and with tp >= 4 (the same function).
+SGLANG_SIZES = (
+    (20 * 1024, 2048, 8, 8), (35 * 1024, 2048, 24, 80), (60 * 1024, 4096, 32, 160),
+    (90 * 1024, 8192, 256, 512), (160 * 1024, 8192, 256, 512), (float("inf"), 16384, 512, 512),
+)  # fmt: skip
+# What llama.cpp's CUDA backend takes besides its buffers: context, cuBLAS, graphs.
+GGML_BYTES = 0.5e9
+
+
+@record
+class Footprint:
+    """What an engine may use of a device, and what it takes before the cache, in bytes.
+
+    ``sequences`` is how many the engine runs at once at most; None where it has no such limit.
+    ``in_flight`` are the tokens of a step, ``host_bytes`` the weights that stay on the host,
+    ``settled`` the options that were left to the engine.
+    """
+
+    usable_bytes: float
+    weight_bytes: float
+    activation_bytes: float
+    overhead_bytes: float = 0.0
+    graph_bytes: float = 0.0
+    sequences: int | None = None
+    in_flight: int = 0
+    host_bytes: float = 0.0
+    settled: dict[str, Any] | None = None
+
+    @property
+    def cache_bytes(self) -> float:
+        """What is left for the cache."""
+        taken = self.weight_bytes + self.activation_bytes + self.overhead_bytes + self.graph_bytes
+        return max(0.0, self.usable_bytes - taken)
+
+
+@record
+class Load:
+    """What is asked of an engine: sequences at once, tokens of a prompt and of a sequence."""
+
+    sequences: int
+    prompt: int
+    context: int
+
+
+def visible_bytes(device: Device) -> float:
+    """Bytes of a device that a program can allocate."""
+    if device.vendor == "Apple":
+        large = device.memory_bytes > METAL_LARGE_BYTES
+        return device.memory_bytes * (METAL_LARGE_SHARE if large else METAL_SHARE)
+    if device.vendor != "NVIDIA":
+        return device.memory_bytes
+    return device.memory_bytes * (1 - HIDDEN_SHARE) - HIDDEN_BYTES
+
+
+def _from(table: Mapping[float, float], version: float) -> float:
+    """The value that holds for a version: tables are from the newest on down."""
+    return float(next(value for start, value in table.items() if version >= start))
+
+
+def _layer_width(layer: Layer) -> float:
+    """Elements a token that the fullest moment of a layer holds: the residual stream, the norm's,
+    what comes out, and either gate, up and their product, or queries, keys, values and results."""
+    feed = layer.feed
+    mlp = feed.shared if isinstance(feed, Moe) else feed
+    inner = 0.0 if mlp is None else float(mlp.inner * (3 if mlp.gated else 2))
+    attention = max(
+        (2.0 * mixer.q_width + mixer.kv_width + mixer.kv_heads * mixer.value_width
+         for mixer in layer.mixers if isinstance(mixer, Attention)), default=0.0,
+    )  # fmt: skip
+    return float(4.0 * layer.hidden + max(inner, attention))
+
+
+def forward_bytes(share: Share, tokens: float) -> float:
+    """Bytes alive while ``tokens`` pass the widest layer, outside its experts."""
+    widest = max(
+        (_layer_width(run.layer) for stack in share.description.stacks for run in stack.runs),
+        default=0.0,
+    )
+    return tokens * widest * share.precision.activation_bytes
+
+
+def experts_bytes(share: Share, tokens: float) -> float:
+    """The workspace of fused experts: for each chosen one its input, gate, up, and their product
+    or its result (``fused_moe`` of vLLM: two buffers that are kept)."""
+    wide = share.precision.activation_bytes
+    widths = (
+        run.layer.feed.top_k * (run.layer.hidden + 2.0 * run.layer.feed.expert.inner)
+        for stack in share.description.stacks
+        for run in stack.runs
+        if isinstance(run.layer.feed, Moe)
+    )
+    return float(tokens * wide * max(widths, default=0.0))
+
+
+def _vocabulary(share: Share) -> float:
+    head = share.whole.head
+    return 0.0 if head is None else float(head.outputs)
+
+
+def _hidden(share: Share) -> float:
+    return float(share.whole.stacks[-1].hidden)
+
+
+def _captured(largest: int) -> int:
+    """Batch sizes of which graphs are captured: 1, 2, 4, eights to 256, sixteens to 512."""
+    return sum(
+        size <= largest for size in (1, 2, 4, *range(8, 256, 8), *range(256, LARGEST_GRAPH + 1, 16))
+    )
+
+
+def _contexts(share: Share, device: Device) -> float:
+    grouped = share.plan.devices > share.plan.dp and device.link_bytes_s
+    return CONTEXT_BYTES + (GROUP_CONTEXT_BYTES if grouped else 0.0)
+
+
+def _vllm(share: Share, device: Device, options: Mapping[str, Any], _load: Load) -> Footprint:
+    """vLLM (``determine_available_memory``): a share of the card, less weights, the peak of a
+    forward pass of ``max_num_batched_tokens`` that samples ``max_num_seqs``, what lies outside of
+    torch, and from 0.21 on the CUDA graphs."""
+    version = options["version"] or NEWEST
+    large = visible_bytes(device) >= LARGE_BYTES and "A100" not in device.name
+    tokens = options["max_num_batched_tokens"] or (8192 if large else 2048)
+    sequences = options["max_num_seqs"] or (1024 if large else 256)
+    counted = version >= GRAPHS_COUNTED
+    part = options["gpu_memory_utilization"] or (0.92 if counted else 0.9)
+    wide = share.precision.activation_bytes
+    sampled = _from(LOGIT_BYTES, version) * _vocabulary(share) * min(sequences, tokens)
+    sampled += tokens * _hidden(share) * wide
+    peak = max(sampled, forward_bytes(share, tokens)) + experts_bytes(share, tokens)
+    group = share.plan.tp > 1
+    outside = _from(VLLM_GROUP if group else VLLM_ALONE, version)
+    layers = -(-layers_of(share.whole) // share.plan.pp)
+    sizes = _captured(min(2 * sequences, LARGEST_GRAPH)) + _captured(min(sequences, LARGEST_GRAPH))
+    graphs = 0.0 if options["enforce_eager"] or not counted else GRAPH_BYTES * layers * sizes
+    settled = {"gpu_memory_utilization": part, "max_num_seqs": sequences,
+               "max_num_batched_tokens": tokens}  # fmt: skip
+    return Footprint(
+        part * visible_bytes(device), weight_bytes(share), peak, outside, graphs, sequences,
+        tokens, settled=settled,
+    )  # fmt: skip
+
+
+def sglang_share(device: Device, tp: int, pp: int, options: Mapping[str, Any]) -> float:
+    """SGLang's ``mem_fraction_static`` where none is given."""
+    memory = device.memory_bytes / MIB
+    chunk, alone, group = next(sizes[1:] for sizes in SGLANG_SIZES if memory < sizes[0])
+    constant, token, sequence, eight, least = SGLANG_RESERVE
+    chunk = options["chunked_prefill_size"] or chunk
+    graphs = options["cuda_graph_max_bs"] or (group if tp >= 4 else alone)
+    reserved = constant + token * max(chunk, 2048) + sequence * graphs + tp * pp / 8 * eight
+    if memory > 60 * 1024:
+        reserved = max(reserved, least)
+    return float(round((memory - reserved) / memory, 3))
+
+
+def _sglang(share: Share, device: Device, options: Mapping[str, Any], _load: Load) -> Footprint:
+    """SGLang (``profile_max_num_token``): what is free before loading, times the static share, less
+    the weights; activations and graphs live in the rest."""
+    plan = share.plan
+    part = options["mem_fraction_static"] or sglang_share(device, plan.tp, plan.pp, options)
+    free = visible_bytes(device) - _contexts(share, device)
+    if plan.tp > 1 and device.link_bytes_s:
+        free -= GROUP_CONTEXT_BYTES  # all-reduce buffers: 2.0 GB with init (sglang 11716)
+    tokens = options["chunked_prefill_size"] or 2048
+    rest = min(forward_bytes(share, tokens) + experts_bytes(share, tokens), free * (1 - part))
+    return Footprint(
+        part * free + rest, weight_bytes(share), rest, sequences=options["max_running_requests"],
+        settled={"mem_fraction_static": part},
+    )  # fmt: skip
+
+
+def _tensorrt(share: Share, device: Device, options: Mapping[str, Any], _load: Load) -> Footprint:
+    """TensorRT-LLM: a share of what is free after loading and after a dry run of
+    ``max_num_tokens`` (``estimate_max_kv_cache_tokens`` of ``_torch/pyexecutor/_util.py``)."""
+    tokens = options["max_num_tokens"]
+    peak = forward_bytes(share, tokens) + experts_bytes(share, tokens)
+    taken = weight_bytes(share) + peak
+    free = visible_bytes(device) - _contexts(share, device) - taken
+    usable = taken + options["free_gpu_memory_fraction"] * max(0.0, free)
+    return Footprint(
+        usable if free > 0 else taken + free, weight_bytes(share), peak,
+        sequences=options["max_batch_size"],
+    )  # fmt: skip
+
+
+def compute_buffer(share: Share, ubatch: int, context: int, flash: bool = True) -> float:
+    """llama.cpp's compute buffer: logits and hidden states of a micro-batch in fp32 (304.75 MiB of
+    Qwen3-30B and 258.5 of Llama 3 8B for 512 tokens), or without flash attention the scores of all
+    heads with their mask."""
+    buffer = 4.0 * ubatch * (_vocabulary(share) + _hidden(share))
+    if flash:
+        return buffer
+    heads = max(
+        (float(mixer.heads) for stack in share.description.stacks for run in stack.runs
+         for mixer in run.layer.mixers if isinstance(mixer, Attention)), default=0.0,
+    )  # fmt: skip
+    return max(buffer, 4.0 * ubatch * context * (heads + 1))
+
+
+def placement_of(share: Share, options: Mapping[str, Any], batch: int = 1) -> Placement:
+    """Where llama.cpp puts the model under its options."""
+    experts = LARGEST_LAYERS if options["cpu_moe"] else options["n_cpu_moe"]
+    return place(share, options["n_gpu_layers"], experts, share.plan.pp, batch)
+
+
+def _llama(share: Share, device: Device, options: Mapping[str, Any], load: Load) -> Footprint:
+    """llama.cpp: layers on the device, the table of tokens on the host, one compute buffer."""
+    buffer = compute_buffer(share, options["ubatch_size"], load.context, options["flash_attn"])
+    placed = placement_of(share, options)
+    return Footprint(
+        visible_bytes(device), placed.device_bytes, buffer,
+        0.0 if device.vendor == "Apple" else GGML_BYTES, sequences=options["parallel"],
+        host_bytes=placed.host_bytes,
+    )  # fmt: skip
+
+
+def _transformers(
+    share: Share, device: Device, options: Mapping[str, Any], load: Load
+) -> Footprint:
+    """transformers: the whole prompt at once, and logits of the last token; eager attention holds
+    the scores in 16 bits, in fp32 and in 16 bits again."""
+    tokens = float(load.prompt * load.sequences)
+    peak = forward_bytes(share, tokens) + 6.0 * _vocabulary(share) * load.sequences
+    if options["attn_implementation"] == "eager":
+        heads = max(
+            (float(mixer.heads) for stack in share.description.stacks for run in stack.runs
+             for mixer in run.layer.mixers if isinstance(mixer, Attention)), default=0.0,
+        )  # fmt: skip
+        peak += 8.0 * heads * tokens * load.prompt
+    return Footprint(visible_bytes(device), weight_bytes(share), peak, CONTEXT_BYTES)
+
+
+FOOTPRINTS = {
+    "vllm": _vllm, "sglang": _sglang, "tensorrt-llm": _tensorrt, "llama.cpp": _llama,
+    "transformers": _transformers,
+}  # fmt: skip

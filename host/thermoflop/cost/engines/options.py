@@ -1,0 +1,192 @@
+"""Options of engines that decide how they use memory, by the names that each engine has for them.
+
+Defaults are those of the engines' own sources: vLLM ``config/cache.py`` and ``engine/arg_utils.py``
+(commit 002f10e), SGLang ``server_args.py``, TensorRT-LLM ``llmapi/llm_args.py``, llama.cpp
+``common/arg.cpp``, Ollama ``envconfig``. ``None`` is left to the engine: to the device, the model,
+or what is asked for (``engines.budget`` and ``engines.pools``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record
+from thermoflop.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+LARGEST = 2**31 - 1
+
+
+@record
+class Option:
+    """An option: its name and shorter ones, what values it takes, and its default.
+
+    ``kind``: ``share`` (above 0, up to 1), ``whole`` (from ``least``), ``version``, ``flag``,
+    ``format`` (of the cache) or ``choice`` of ``values``.
+    """
+
+    name: str
+    kind: str
+    default: Any = None
+    others: tuple[str, ...] = ()
+    least: int = 1
+    values: tuple[str, ...] = ()
+
+
+# Names that engines have for formats of the cache, beside those of ``hardware.precision``.
+FORMATS = {
+    "auto": None, "float16": "fp16", "f16": "fp16", "bfloat16": "bf16", "float32": "fp32",
+    "f32": "fp32", "fp8_e4m3": "fp8", "fp8_e5m2": "fp8", "fp8_inc": "fp8", "fp4_e2m1": "nvfp4",
+    "int8_per_token_head": "int8", "fp8_per_token_head": "fp8",
+}  # fmt: skip
+_CACHE = ("fp32", "bf16", "fp16", "fp8", "int8", "nvfp4")
+_GGUF = ("fp32", "fp16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
+
+_LLAMA = (
+    Option("n_gpu_layers", "whole", None, ("ngl", "gpu_layers"), 0),
+    Option("ctx_size", "whole", None, ("c", "n_ctx"), 0),
+    Option("parallel", "whole", None, ("np", "n_parallel")),
+    Option("ubatch_size", "whole", 512, ("ub", "n_ubatch")),
+    Option("batch_size", "whole", 2048, ("b", "n_batch")),
+    Option("cache_type_k", "format", None, ("ctk", "type_k"), 1, _GGUF),
+    Option("cache_type_v", "format", None, ("ctv", "type_v"), 1, _GGUF),
+    Option("flash_attn", "flag", True, ("fa",)),
+    Option("swa_full", "flag", False),
+    Option("n_cpu_moe", "whole", 0, ("ncmoe",), 0),
+    Option("cpu_moe", "flag", False, ("cmoe",)),
+)
+OPTIONS: Mapping[str, tuple[Option, ...]] = {
+    "vllm": (
+        Option("gpu_memory_utilization", "share"),
+        Option("max_model_len", "whole"),
+        Option("max_num_seqs", "whole"),
+        Option("max_num_batched_tokens", "whole"),
+        Option("block_size", "whole", 16),
+        Option("enforce_eager", "flag", False),
+        Option("kv_cache_dtype", "format", None, (), 1, _CACHE),
+        Option("version", "version"),
+    ),
+    "sglang": (
+        Option("mem_fraction_static", "share"),
+        Option("chunked_prefill_size", "whole"),
+        Option("cuda_graph_max_bs", "whole"),
+        Option("max_running_requests", "whole"),
+        Option("page_size", "whole", 1),
+        Option("swa_full_tokens_ratio", "share", 0.8),
+        Option("kv_cache_dtype", "format", None, (), 1, _CACHE),
+    ),
+    "tensorrt-llm": (
+        Option("free_gpu_memory_fraction", "share", 0.9, ("kv_cache_free_gpu_mem_fraction",)),
+        Option("max_batch_size", "whole", 2048),
+        Option("max_num_tokens", "whole", 8192),
+        Option("tokens_per_block", "whole", 32),
+        Option("kv_cache_dtype", "format", None, ("dtype",), 1, _CACHE),
+    ),
+    "llama.cpp": _LLAMA,
+    "ollama": (
+        Option("num_gpu", "whole", None, ("n_gpu_layers",), 0),
+        Option("num_ctx", "whole", None, ("context_length",)),
+        Option("num_parallel", "whole", None),
+        Option("num_batch", "whole", 512),
+        Option("kv_cache_type", "format", None, (), 1, _GGUF),
+        Option("flash_attention", "flag", True),
+    ),
+    "transformers": (
+        Option("attn_implementation", "choice", "sdpa", (), 1,
+               ("sdpa", "flash_attention_2", "eager")),
+    ),
+}  # fmt: skip
+
+
+def options_of(engine: str) -> tuple[Option, ...]:
+    """The options of an engine. UsageError, naming the engines that have some, for another."""
+    if engine in OPTIONS:
+        return OPTIONS[engine]
+    known = ", ".join(OPTIONS)
+    raise UsageError(f"engine {engine!r:.40} has no options of its memory: {known} have")
+
+
+def parse_options(texts: Sequence[str]) -> dict[str, str]:
+    """Names and values of ``NAME=VALUE``. UsageError for anything else, and for a name twice."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        name = _plain(name)
+        if not sign or not name or not value.strip():
+            raise UsageError(f"--engine-option {text!r:.60} is not of the form NAME=VALUE")
+        if name in found:
+            raise UsageError(f"--engine-option {name} is given twice")
+        found[name] = value.strip()
+    return found
+
+
+def read_options(engine: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Every option of an engine, as given or by default. UsageError for a bad name or value."""
+    options = options_of(engine)
+    if given is not None and not isinstance(given, dict):
+        raise UsageError(f"engine_options={given!r:.40} is no dictionary of names and values")
+    by_name = {name: option for option in options for name in (option.name, *option.others)}
+    values = {option.name: option.default for option in options}
+    for name, value in (given or {}).items():
+        option = by_name.get(_plain(str(name)))
+        if option is None:
+            known = ", ".join(option.name for option in options)
+            raise UsageError(f"{engine} has no option {name!s:.60}: expected one of {known}")
+        values[option.name] = _read(option, value)
+    return values
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower().lstrip("-").replace("-", "_")
+
+
+def _read(option: Option, value: Any) -> Any:
+    """The value of an option. UsageError, saying what was expected."""
+    read = {"share": _share, "whole": _whole, "version": _version, "flag": _flag}.get(option.kind)
+    found = _choice(option, value) if read is None else read(option, value)
+    if found is not None or (option.kind == "format" and str(value).lower() == "auto"):
+        return found
+    expected = {
+        "share": "a share above 0, up to 1", "flag": "true or false", "version": "such as 0.19",
+        "whole": f"a whole number from {option.least}",
+    }.get(option.kind, f"one of {', '.join(option.values)}")  # fmt: skip
+    raise UsageError(f"{option.name}={value!s:.40} makes no sense: expected {expected}")
+
+
+def _version(_option: Option, value: Any) -> float | None:
+    """0.9 and 0.11.2 as numbers that compare as versions do: 0.09 and 0.11."""
+    major, _, rest = str(value).strip().lower().removeprefix("v").partition(".")
+    minor = rest.partition(".")[0]
+    if not (major.isdecimal() and minor.isdecimal() and len(major) < 4 and len(minor) < 3):
+        return None
+    return int(major) + int(minor) / 100
+
+
+def _share(_option: Option, value: Any) -> float | None:
+    try:
+        number = 0.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if 0 < number <= 1 else None
+
+
+def _whole(option: Option, value: Any) -> int | None:
+    text = str(value).strip()
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole and not (isinstance(value, str) and text.isdecimal() and len(text) < 11):
+        return None
+    return int(text) if option.least <= int(text) <= LARGEST else None
+
+
+def _flag(_option: Option, value: Any) -> bool | None:
+    return {"true": True, "1": True, "on": True, "yes": True, "false": False, "0": False,
+            "off": False, "no": False}.get(str(value).strip().lower())  # fmt: skip
+
+
+def _choice(option: Option, value: Any) -> str | None:
+    text = str(value).strip().lower()
+    text = (FORMATS.get(text, text) or "") if option.kind == "format" else text
+    return text if text in option.values else None

@@ -1,0 +1,153 @@
+"""Where llama.cpp puts a model: layers and experts on the devices, the rest on the host.
+
+``-ngl`` leaves the first layers to the host, and the output too where not even it is asked for;
+``--n-cpu-moe`` the experts of the first layers; the table of tokens always stays there
+(``load_tensors`` of llama.cpp's ``llama-model.cpp``).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record
+from thermoflop.cost.memory import STATE_BYTES, uniform
+from thermoflop.cost.work.weights import weights_held
+from thermoflop.model.architecture.cache import LayerCache, layer_caches
+from thermoflop.model.architecture.feedforward import Moe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from thermoflop.cost.work.share import Share
+
+EXPERTS = "experts"
+
+
+@record
+class PlacedLayer:
+    """Bytes of a layer's weights, of its experts among them, and what it caches.
+
+    ``active`` is the share of its experts that work on a token.
+    """
+
+    weight_bytes: float
+    expert_bytes: float
+    active: float
+    caches: tuple[LayerCache, ...]
+
+
+@record
+class Placement:
+    """What is on the device (the fullest of several) and on the host, in bytes.
+
+    ``host_active_bytes`` are read for every token from the host, ``active_bytes`` in all.
+    """
+
+    device_bytes: float
+    host_bytes: float
+    host_active_bytes: float
+    active_bytes: float
+    layers: int
+    caches: tuple[LayerCache, ...]
+
+
+def placed_layers(share: Share) -> list[PlacedLayer]:
+    """Every layer, stack after stack, in its order."""
+    return share.fact("placed layers", lambda: _placed_layers(share))
+
+
+def _placed_layers(share: Share) -> list[PlacedLayer]:
+    held: dict[int, list[float]] = {}
+    for each in weights_held(share.description, share.checkpoint or uniform(share)):
+        for layer in each.layers:
+            sizes = held.setdefault(layer, [0.0, 0.0])
+            sizes[0] += each.bytes_each
+            sizes[1] += each.bytes_each if each.part.group == EXPERTS else 0.0
+    placed, before = [], 0
+    for stack in share.description.stacks:
+        first, found = 0, []
+        for run in stack.runs:
+            places = run.at or range(first, first + int(run.times))
+            caches = layer_caches(run.layer) if stack.causal else ()
+            feed = run.layer.feed
+            active = float(feed.top_k) / float(feed.experts) if isinstance(feed, Moe) else 1.0
+            for place_ in places:
+                weights, experts = held.get(before + place_, (0.0, 0.0))
+                found.append((place_, PlacedLayer(weights, experts, min(1.0, active), caches)))
+            first += int(run.times)
+        placed += [layer for _, layer in sorted(found, key=lambda each: each[0])]
+        before += first
+    return placed
+
+
+def outside_bytes(share: Share) -> tuple[float, float]:
+    """Bytes of what lies outside the layers: tables, which stay on the host, and the output, which
+    for a tied one is the table again."""
+    return share.fact("outside bytes", lambda: _outside_bytes(share))
+
+
+def _outside_bytes(share: Share) -> tuple[float, float]:
+    tables = output = 0.0
+    for each in weights_held(share.description, share.checkpoint or uniform(share)):
+        if not each.layers and each.where.endswith("front"):
+            tables += each.sets * each.bytes_each
+        elif not each.layers:
+            output += each.sets * each.bytes_each
+    head = share.description.head
+    return tables, output + (tables if head is not None and head.tied else 0.0)
+
+
+def place(
+    share: Share,
+    gpu_layers: int | None = None,
+    cpu_experts: int = 0,
+    devices: int = 1,
+    batch: int = 1,
+) -> Placement:
+    """The last ``gpu_layers`` on the devices (None: all, and the output), the experts of the first
+    ``cpu_experts`` layers on the host; ``batch`` tokens choose experts in a step."""
+    layers = placed_layers(share)
+    count = len(layers) if gpu_layers is None else min(gpu_layers, len(layers))
+    first = len(layers) - count
+    tables, output = outside_bytes(share)
+    with_output = gpu_layers is None or gpu_layers > len(layers)
+    kept, host, host_active, active = [], tables, 0.0, output
+    for index, layer in enumerate(layers):
+        dense = layer.weight_bytes - layer.expert_bytes
+        busy = layer.expert_bytes * (1 - (1 - layer.active) ** batch)
+        active += dense + busy
+        if index < first:
+            host, host_active = host + layer.weight_bytes, host_active + dense + busy
+        elif index < cpu_experts:
+            host, host_active = host + layer.expert_bytes, host_active + busy
+            kept.append(dense)
+        else:
+            kept.append(layer.weight_bytes)
+    if not with_output:
+        host, host_active = host + output, host_active + output
+    each = -(-len(kept) // devices)
+    fullest = max((sum(kept[at : at + each]) for at in range(0, len(kept), max(each, 1))),
+                  default=0.0)  # fmt: skip
+    caches = tuple(cache for layer in layers[first:][:each] for cache in layer.caches)
+    return Placement(
+        fullest + (output if with_output else 0.0), host, host_active, active, count, caches
+    )
+
+
+def cells_of(context: int, window: float | None, ubatch: int) -> int:
+    """Cells of a layer for a sequence: rows of 256; of a window, that and a micro-batch
+    (``llama_kv_cache_iswa``)."""
+    cells = -(-context // 256) * 256
+    return cells if window is None else min(cells, -(-int(window + ubatch) // 256) * 256)
+
+
+def cache_bytes(
+    caches: Sequence[LayerCache], kv_bytes: float, context: int, ubatch: int, full: bool = False
+) -> float:
+    """Bytes of a sequence's cache as llama.cpp keeps it: whole rows, and states in fp32; ``full``:
+    windows keep every token."""
+    return sum(
+        cells_of(context, None if full or cache.window is None else float(cache.window), ubatch)
+        * float(cache.elements) * kv_bytes + float(cache.state_elements) * STATE_BYTES
+        for cache in caches
+    )  # fmt: skip

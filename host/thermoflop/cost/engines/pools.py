@@ -1,0 +1,183 @@
+"""How engines keep the cache: in blocks of a pool, groups of layers, or rows laid out at the start.
+
+vLLM's groups are those of ``v1/core/kv_cache_utils.py``: layers that keep everything, layers of a
+window and recurrent layers share one pool whose blocks hold as many layers as the smallest kind
+has; Gemma 3, Gemma 2 and gpt-oss come out to the block (logs of vLLM 0.19).
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record
+from thermoflop.cost.engines.placement import cache_bytes, place
+from thermoflop.cost.memory import STATE_BYTES, kv_bytes
+from thermoflop.cost.work.weights import layers_of
+from thermoflop.model.architecture.cache import layer_caches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from thermoflop.cost.engines.footprint import Load
+    from thermoflop.cost.work.share import Share
+
+# Layers of one kind that fill blocks of another up to this much are padded to it (vLLM).
+PADDED = 1.25
+# SGLang's share of what is left for recurrent states, against that for tokens
+# (``mamba_full_memory_ratio`` of server_args.py).
+SGLANG_STATES = 0.9
+
+
+@record
+class Kind:
+    """Layers that keep alike: how many, bytes of a token in each, their window, and the bytes of a
+    sequence's state in each."""
+
+    layers: int
+    token_bytes: float
+    window: float | None = None
+    state_bytes: float = 0.0
+
+
+def kinds_of(share: Share) -> list[Kind]:
+    """The kinds of layers on the fullest stage; all that keep every token are one."""
+    counts: dict[tuple[float, float | None, float], float] = {}
+    for stack in share.description.stacks:
+        if stack.role in ("decoder", "mtp") and stack.causal:
+            for run in stack.runs:
+                for cache in layer_caches(run.layer):
+                    window = None if cache.window is None else float(cache.window)
+                    key = (float(cache.elements), window, float(cache.state_elements))
+                    counts[key] = counts.get(key, 0.0) + float(run.times)
+    layers, width = layers_of(share.description), share.precision.kv_bytes / share.plan.cp
+    stage = -(-layers // share.plan.pp) / layers if layers else 1.0
+    found, whole, whole_bytes = [], 0, 0.0
+    for (elements, window, states), times in counts.items():
+        many = max(1, round(times * stage))
+        if window is None and elements and not states:
+            whole, whole_bytes = whole + many, whole_bytes + times * stage * elements * width
+        elif elements or states:
+            found.append(Kind(many, elements * width, window, states * STATE_BYTES))
+    if whole:
+        found.insert(0, Kind(whole, whole_bytes / whole))
+    return found
+
+
+@record
+class Layout:
+    """A pool cut into units of ``unit_bytes``: how many a block of ``block_size`` tokens takes, and
+    how many a sequence of the context that was asked for."""
+
+    unit_bytes: float
+    block_size: int
+    token_units: float
+    sequence_units: float
+
+    @property
+    def sequence_bytes(self) -> float:
+        """Bytes of the pool that a sequence takes."""
+        return self.unit_bytes * self.sequence_units
+
+    def tokens(self, pool_bytes: float) -> int:
+        """Tokens for which a pool has room, as the engine prints it."""
+        if not (self.unit_bytes and self.token_units):
+            return 0
+        return int(int(pool_bytes / self.unit_bytes) / self.token_units) * self.block_size
+
+    def sequences(self, pool_bytes: float) -> float:
+        """Sequences of the context for which a pool has room."""
+        return pool_bytes / self.sequence_bytes if self.sequence_bytes else float("inf")
+
+
+def paged_layout(share: Share, context: int, block: int, in_flight: int) -> Layout:
+    """vLLM's pool: blocks of ``block`` tokens, shared by groups of layers."""
+    kinds = kinds_of(share)
+    block, page, groups = _blocks(kinds, block)
+    needed = sum(
+        many * _blocks_of(kind, context, block, in_flight)
+        for kind, many in zip(kinds, groups, strict=True)
+    )
+    return Layout(page, block, sum(groups), needed)
+
+
+def _blocks(kinds: list[Kind], block: int) -> tuple[int, float, list[int]]:
+    """Tokens and bytes of a block, and how many groups of layers each kind makes."""
+    if not kinds:
+        return block, 0.0, []
+    largest = max(kind.token_bytes for kind in kinds)
+    state = max(kind.state_bytes for kind in kinds)
+    if state and largest:  # blocks of attention are as large as a state
+        block = max(block, ceil(state / largest / block) * block)
+    size = min(kind.layers for kind in kinds)
+    if max(kind.layers for kind in kinds) < PADDED * size:
+        size = max(kind.layers for kind in kinds)
+    page = size * max(block * largest, state)
+    return block, page, [-(-kind.layers // size) for kind in kinds]
+
+
+def _blocks_of(kind: Kind, context: int, block: int, in_flight: int) -> int:
+    """Blocks of one group for a sequence: a window needs one more, for where it begins."""
+    if kind.state_bytes:
+        return 1
+    if kind.window is None:
+        return -(-context // block)
+    held = min(kind.window - 1 + in_flight, context)
+    return ceil(held / block) + 1
+
+
+def _vllm(share: Share, load: Load, options: Mapping[str, Any], in_flight: int) -> Layout:
+    return paged_layout(share, load.context, options["block_size"], in_flight)
+
+
+def _sglang(share: Share, load: Load, options: Mapping[str, Any], _in_flight: int) -> Layout:
+    """SGLang: a pool for layers that keep everything, one of 0.8 times its tokens for windows
+    (``swa_full_tokens_ratio``), and one for states; a sequence takes the largest of its shares."""
+    page, ratio, kinds = options["page_size"], options["swa_full_tokens_ratio"], kinds_of(share)
+    states = sum(kind.layers * kind.state_bytes for kind in kinds)
+    whole = sum(kind.layers * kind.token_bytes for kind in kinds if kind.window is None)
+    windowed = sum(kind.layers * kind.token_bytes for kind in kinds if kind.window is not None)
+    ratio = ratio if whole else 1.0
+    token = whole + windowed * ratio
+    if not token:
+        return Layout(states, 1, 0, 1)
+    apart = 1 + SGLANG_STATES if states else 1.0
+    context = -(-load.context // page)
+    window = max((kind.window for kind in kinds if kind.window is not None), default=None)
+    kept = 0.0 if window is None else min(context, -(-window // page) + 1) / ratio
+    units = max(context if whole else 0.0, kept) * apart
+    if states:
+        units = max(units, states * apart / SGLANG_STATES / (token * page))
+    return Layout(token * page, page, apart, units)
+
+
+def _tensorrt(share: Share, load: Load, options: Mapping[str, Any], _in_flight: int) -> Layout:
+    """TensorRT-LLM: every layer keeps every token unless ``max_attention_window`` is given."""
+    block, kinds = options["tokens_per_block"], kinds_of(share)
+    token = sum(kind.layers * kind.token_bytes for kind in kinds)
+    states = sum(kind.layers * kind.state_bytes for kind in kinds)
+    if not token:
+        return Layout(states, 1, 0, 1)
+    return Layout(token * block, block, 1, -(-load.context // block) + states / (token * block))
+
+
+def _llama(share: Share, load: Load, options: Mapping[str, Any], _in_flight: int) -> Layout:
+    """llama.cpp: slots laid out at the start, in rows of 256."""
+    slots = options["parallel"] or load.sequences
+    context = -(-options["ctx_size"] // slots) if options["ctx_size"] else load.context
+    caches = place(share, options["n_gpu_layers"], devices=share.plan.pp).caches
+    each = cache_bytes(
+        caches, share.precision.kv_bytes, context, options["ubatch_size"], options["swa_full"]
+    )
+    return Layout(each, -(-context // 256) * 256, 1, 1)
+
+
+def _transformers(share: Share, load: Load, _o: Mapping[str, Any], _in_flight: int) -> Layout:
+    return Layout(float(kv_bytes(share, load.context, 1)), load.context, 1, 1)
+
+
+LAYOUTS: Mapping[str, Callable[[Share, Load, Mapping[str, Any], int], Layout]] = {
+    "vllm": _vllm, "sglang": _sglang, "tensorrt-llm": _tensorrt, "llama.cpp": _llama,
+    "transformers": _transformers,
+}  # fmt: skip

@@ -1,0 +1,164 @@
+"""What to do where a model does not fit: another format, less at once, more devices, the host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record, replace
+from thermoflop.base.units import gigabytes
+from thermoflop.cost.engines.budget import engine_memory
+from thermoflop.cost.engines.footprint import placement_of
+from thermoflop.cost.work.share import Layout
+from thermoflop.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from thermoflop.cost.engines.footprint import Load
+    from thermoflop.cost.engines.placement import Placement
+    from thermoflop.cost.inference.room import Room
+    from thermoflop.cost.work.share import Share
+
+# Formats to try, from the widest on, by what engines load.
+_GGUF = (
+    "q8_0", "q6_k", "q5_k_m", "q4_k_m", "iq4_xs", "q3_k_m", "iq3_xxs", "q2_k", "iq2_xxs", "iq1_s",
+)  # fmt: skip
+_SERVED = ("fp8", "int4")
+_CACHES = {"layers": ("q8_0", "q4_0"), "heads": ("fp8", "nvfp4")}
+# Bytes a second of two channels of DDR5-5600, a desktop's.
+HOST_BANDWIDTH_GB_S = 89.6
+# The share of that which llama.cpp's decoding reaches on the host, waiting for the device between:
+# 36.7 tokens/s of Qwen3-30B-A3B in Q4_K_M with the experts of 36 of 48 layers on a host whose
+# memory was measured at 102 GB/s (llmfit pull request 755).
+HOST_SHARE = 0.4
+LARGEST_HOST_BANDWIDTH = 1e5
+
+
+@record
+class Remedy:
+    """A change by which a run fits.
+
+    Attributes:
+        kind: ``dtype``, ``kv_dtype``, ``devices``, ``batch``, ``context``, ``experts on the host``
+            or ``layers on the host``.
+        value: the format, or how many.
+        text: what to change, in words.
+        tokens_per_s: tokens a second of each sequence while decoding; None where the change costs
+            no speed.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> [remedy.kind for remedy in tf.fit("llama-3-70b", "h100").remedies]
+        ['dtype', 'devices', 'layers on the host']
+    """
+
+    kind: str
+    value: str | int
+    text: str
+    tokens_per_s: float | None = None
+
+
+def remedies_of(
+    room: Room, plan: Layout, load: Load, fewest: Layout | None, host_gb_s: float | None
+) -> Iterator[Remedy]:
+    """Every change that alone makes a replica's load fit, the least first."""
+    share = room.share(plan)
+    yield from _formats(room, plan, load)
+    if load.sequences > 1 and (most := room.most(share, load)):
+        yield Remedy("batch", most, f"at most {most:,} sequences at this context")
+    if tokens := room.longest(share, load):
+        yield Remedy("context", tokens, f"at most {tokens:,} tokens at this batch")
+    if fewest is not None and fewest.devices > plan.devices:
+        yield Remedy("devices", fewest.devices, f"{fewest.devices} devices ({fewest.label})")
+    if plan.devices == 1 and _goes_to_host(room):
+        yield from _hosted(room, share, load, host_gb_s)
+
+
+def _formats(room: Room, plan: Layout, load: Load) -> Iterator[Remedy]:
+    """The widest cache and the widest weights that fit."""
+    for name in _CACHES[room.splits]:
+        narrow = room.in_format(room.dtype, name)
+        if narrow.precision.kv_bytes < room.precision.kv_bytes and _fits(narrow, plan, load):
+            yield Remedy("kv_dtype", name, f"a cache in {name}")
+            break
+    for name in _GGUF if room.splits == "layers" else (*_SERVED, *_GGUF[5:]):
+        narrow = room.in_format(name, room.kv_dtype)
+        if narrow.precision.weight_bits < room.precision.weight_bits and _fits(narrow, plan, load):
+            held = narrow.memory(narrow.share(plan), load)
+            text = f"weights in {name}: {gigabytes(held.total_bytes)} a device"
+            yield Remedy("dtype", name, text)
+            break
+
+
+def _fits(room: Room, plan: Layout, load: Load) -> bool:
+    return bool(room.memory(room.share(plan), load).fits)
+
+
+def _goes_to_host(room: Room) -> bool:
+    """Whether the engine leaves weights to the host: llama.cpp does, which also stands in where
+    no engine is named; where memory is shared there is no other."""
+    unified = room.device.vendor == "Apple"
+    return not unified and (room.engine is None or room.engine.key == "llama.cpp")
+
+
+def _hosted(room: Room, share: Share, load: Load, host_gb_s: float | None) -> Iterator[Remedy]:
+    """The fewest layers whose experts go to the host, else the most layers that stay."""
+    from thermoflop.cost.engines.placement import placed_layers
+
+    engine = room.engine or engine_memory("llama.cpp", room.device, None)[0]
+    layers = placed_layers(share)
+    options = engine.options
+    trials = []
+    if any(layer.expert_bytes for layer in layers) and not options["cpu_moe"]:
+        trials.append(("experts on the host", "n_cpu_moe", range(1, len(layers) + 1)))
+    trials.append(("layers on the host", "n_gpu_layers", range(len(layers), -1, -1)))
+    for kind, name, values in trials:
+        for value in values:
+            tried = replace(engine, options={**options, name: value})
+            if tried.memory(share, load).fits:
+                placed = placement_of(share, tried.options, load.sequences)
+                yield _remedy(room, kind, value, len(layers), placed, load, host_gb_s)
+                break
+
+
+def _remedy(
+    room: Room, kind: str, value: int, layers: int, placed: Placement, load: Load,
+    host_gb_s: float | None,
+) -> Remedy:  # fmt: skip
+    host_gb_s = HOST_BANDWIDTH_GB_S if host_gb_s is None else host_gb_s
+    speed = hosted_tokens_per_s(room, placed, load, host_gb_s)
+    flag, many = f"-ngl {value}", f"{layers - value} of {layers} layers"
+    if kind.startswith("experts"):
+        flag, many = f"--n-cpu-moe {value}", f"experts of {value} of {layers} layers"
+    text = (
+        f"{many} on the host (llama.cpp {flag}, {gigabytes(placed.host_bytes)}): "
+        f"{speed:.2g} tokens/s at {host_gb_s:g} GB/s"
+    )
+    return Remedy(kind, value, text, speed)
+
+
+def hosted_tokens_per_s(room: Room, placed: Placement, load: Load, host_gb_s: float) -> float:
+    """Tokens a second of each sequence: the device's part of a decode step, as llama.cpp is
+    expected to run it, and what the host reads of its memory in the meantime, one after the other.
+    """
+    from thermoflop.cost.inference.estimate import estimate
+
+    whole = estimate(
+        room.model, room.device, batch=load.sequences, prompt=load.prompt,
+        generate=max(2, load.context - load.prompt), dtype=room.dtype, kv_dtype=room.kv_dtype,
+        profile="llama.cpp",
+    ).per_token.expected_s  # fmt: skip
+    on_device = 1 - placed.host_active_bytes / placed.active_bytes
+    host_s = placed.host_active_bytes / (HOST_SHARE * host_gb_s * 1e9)
+    return float(1 / (whole * on_device + host_s))
+
+
+def checked_bandwidth(host_gb_s: float | None) -> None:
+    """UsageError for a bandwidth of the host's memory that makes no sense."""
+    if host_gb_s is None:
+        return
+    number = isinstance(host_gb_s, int | float) and not isinstance(host_gb_s, bool)
+    if not number or not 0 < host_gb_s <= LARGEST_HOST_BANDWIDTH:
+        raise UsageError(
+            f"host_bandwidth={host_gb_s!r:.40} makes no sense: expected GB a second above 0"
+        )

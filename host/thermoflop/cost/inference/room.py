@@ -1,0 +1,194 @@
+"""Whether a model fits: its memory on a layout, by the engine's own rule where one is named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record, replace
+from thermoflop.cost.catalogue.profiles import Profile, find_profile
+from thermoflop.cost.engines.budget import EngineMemory, engine_memory, has_options
+from thermoflop.cost.engines.footprint import Load
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.inference.formats import choose_formats
+from thermoflop.cost.memory import memory_of
+from thermoflop.cost.work.share import Layout, Share, choose_layout
+from thermoflop.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.cost.memory import Memory
+    from thermoflop.cost.work.weights import Checkpoint
+    from thermoflop.model.model import Model
+
+LARGEST = 2**40
+MOST_DEVICES = 1024
+# Ways that heads are divided at most: devices of one node.
+MOST_HEADS = 8
+# From so many devices on, whole nodes are tried.
+WHOLE_NODES = 64
+
+
+@record
+class Room:
+    """A model in a format on devices of one kind, and the engine that divides their memory.
+
+    ``splits``: ``layers`` where the engine spreads layers, not heads. ``dtype`` and ``kv_dtype``
+    are the names that were asked for.
+    """
+
+    model: Model
+    device: Device
+    precision: Precision
+    dtype: str | None
+    kv_dtype: str | None
+    checkpoint: Checkpoint | None = None
+    engine: EngineMemory | None = None
+    splits: str = "heads"
+    page: int | None = None
+
+    def share(self, plan: Layout) -> Share:
+        """What one device of a layout holds."""
+        return Share(self.model.description, plan, self.precision, self.checkpoint)
+
+    def memory(self, share: Share, load: Load) -> Memory:
+        """Memory of the fullest device while a replica serves a load."""
+        if self.engine is not None:
+            return self.engine.memory(share, load)
+        read = max(1, min(load.prompt, load.context))
+        return memory_of(share, self.device, read, load.context - read, load.sequences, self.page)
+
+    def in_format(self, dtype: str | None, kv_dtype: str | None) -> Room:
+        """The same in other formats."""
+        precision, checkpoint = choose_formats(self.model, self.device, dtype, kv_dtype)
+        return replace(
+            self, precision=precision, checkpoint=checkpoint, dtype=dtype, kv_dtype=kv_dtype
+        )
+
+    def plan(
+        self, devices: int | None, tp: int | None, pp: int, dp: int, ep: int, cp: int
+    ) -> Layout:
+        """The layout of these degrees; devices without one go to what the engine splits."""
+        if devices is not None and tp is None and self.engine is not None:
+            others = dp * cp
+            if self.splits == "layers" and pp == 1 and devices % others == 0:
+                tp, pp = 1, devices // others
+        return choose_layout(devices, tp, pp, dp, ep, cp)
+
+    def layouts(self, devices: int) -> Iterator[Layout]:
+        """Ways to spread the model over devices: heads as far as they go, up to 8; layers beyond"""
+        heads = range(MOST_HEADS, 0, -1) if self.splits == "heads" else (1,)
+        for tp in heads:
+            if devices % tp == 0:
+                yield Layout(tp, devices // tp)
+
+    def fewest(self, load: Load) -> Layout | None:
+        """The fewest devices that hold a load, any number of them; None where 1024 are too few.
+
+        No fewer are tried than weights and cache need where they are spread evenly.
+        """
+        alone = self.memory(self.share(Layout()), load)
+        room = float(alone.capacity_bytes - alone.reserve_bytes)
+        if room <= 0:
+            return None
+        devices = max(1, int((alone.weight_bytes + alone.kv_bytes) / room))
+        while devices <= MOST_DEVICES:
+            for plan in self.layouts(devices):
+                try:
+                    share = self.share(plan)
+                except UsageError:
+                    continue
+                if self.memory(share, load).fits:
+                    return plan
+            devices += 1 if devices < WHOLE_NODES else MOST_HEADS - devices % MOST_HEADS
+        return None
+
+    def longest(self, share: Share, load: Load) -> int:
+        """The longest context at these sequences, never longer than the model has positions."""
+        most = self.model.max_positions or LARGEST
+
+        def holds(tokens: int) -> bool:
+            prompt = min(load.prompt, tokens)
+            return bool(self.memory(share, replace(load, prompt=prompt, context=tokens)).fits)
+
+        return min(most, largest(holds, most))
+
+    def most(self, share: Share, load: Load) -> int:
+        """The most sequences at once of this context."""
+        limit = None
+        if self.engine is not None:
+            limit = self.engine.divide(share, load)[0].sequences
+        found = largest(
+            lambda sequences: bool(self.memory(share, replace(load, sequences=sequences)).fits)
+        )
+        return found if limit is None else min(found, limit)
+
+
+def largest(holds: Callable[[int], bool], most: int = LARGEST) -> int:
+    """The largest whole number for which something holds that holds for all smaller ones; or 0."""
+    if not holds(1):
+        return 0
+    low, high = 1, 2
+    while high <= most and holds(high):
+        low, high = high, 2 * high
+    high = min(high, most + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low
+
+
+def room_of(
+    model: Model,
+    device: Device,
+    dtype: str | None,
+    kv_dtype: str | None,
+    page: int | None,
+    profile: str | Profile | None,
+    options: Mapping[str, Any] | None,
+) -> Room:
+    """The room of a question. UsageError for an engine's option that it does not know."""
+    precision, checkpoint = choose_formats(model, device, dtype, kv_dtype)
+    engine, splits = None, "heads"
+    if profile is not None:
+        name, splits = _engine_of(profile)
+        if options or has_options(name):
+            engine, formats = engine_memory(name, device, _with_version(name, profile, options))
+            if formats is not None:
+                precision, kv_dtype = _kept_as(precision, kv_dtype, formats)
+    elif options:
+        raise UsageError("engine_options need the engine: name it with profile (--profile)")
+    return Room(model, device, precision, dtype, kv_dtype, checkpoint, engine, splits, page)
+
+
+def _engine_of(profile: str | Profile) -> tuple[str, str]:
+    """The engine of a profile, and how it uses several devices."""
+    if isinstance(profile, str) and profile.strip().lower().startswith("ollama"):
+        return "ollama", "layers"
+    found = find_profile(profile).engine
+    return found.name, found.splits
+
+
+def _with_version(
+    engine: str, profile: str | Profile, options: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    """The options, with the version that the name of a profile carries (``vllm 0.11``)."""
+    words = profile.split() if isinstance(profile, str) else []
+    if engine == "vllm" and len(words) > 1 and words[1][:1] in "v0123456789":
+        return {"version": words[1], **(options or {})}
+    return options
+
+
+def _kept_as(
+    precision: Precision, kv_dtype: str | None, formats: tuple[str, str]
+) -> tuple[Precision, str | None]:
+    """The formats of a run whose cache is as an engine's options say; UsageError where the cache
+    was asked for in another one besides."""
+    keys, values = (choose_precision("bf16", name).kv_bytes for name in formats)
+    if kv_dtype is not None and precision.kv_bytes != keys:
+        raise UsageError(f"kv_dtype={kv_dtype} and the engine's option ask for different caches")
+    kept = replace(precision, kv_bytes=(keys + values) / 2)
+    return kept, formats[0] if keys == values else None

@@ -1,0 +1,160 @@
+"""What engines make of a device, against the lines that they print when they start.
+
+vLLM 0.19 on H100 with gpu_memory_utilization=0.95: github:jgchn/llm-d-planner
+accuracy/results/v0.19.0/results_raw.csv. SGLang: pull request 4760 of sgl-project/sglang and issue
+2468. llama.cpp: pull request 370 of ikawrakow/ik_llama.cpp.
+"""
+
+from __future__ import annotations
+
+import pytest
+import thermoflop as tf
+from thermoflop.errors import ThermoflopError, UsageError
+
+LOGGED = {"gpu_memory_utilization": 0.95, "version": "0.19"}
+MIB = 2**20
+
+
+# tokens of the cache, and how many sequences of 8,192 at once
+@pytest.mark.parametrize(
+    ("model", "tp", "tokens", "at_once", "within"),
+    [
+        ("llama-3.1-8b", 1, 476_016, 58.11, 0.005),
+        ("llama-3.1-8b", 2, 1_044_688, 127.53, 0.005),
+        ("qwen2.5-7b", 1, 1_096_000, 133.79, 0.005),
+        ("gemma-2-2b", 1, 670_160, 81.73, 0.005),  # windows of 4,096: no gain at 8,192
+        ("gemma-3-12b", 1, 130_304, 15.88, 0.02),  # 8 layers of 48 keep everything, in 6 groups
+        ("deepseek-v2-lite", 1, 1_505_552, 183.78, 0.01),  # a latent of 576 elements
+        ("mixtral-8x7b", 2, 465_936, 56.88, 0.005),
+        ("qwen2.5-72b", 2, 19_920, 2.43, 0.05),
+    ],
+)
+def test_vllms_cache_is_what_it_prints(model, tp, tokens, at_once, within):
+    found = tf.fit(model, "h100", devices=tp, prompt=8191, generate=1, profile="vllm",
+                   engine_options=LOGGED).budget  # fmt: skip
+    assert found.cache_tokens == pytest.approx(tokens, rel=within)
+    assert found.sequences == pytest.approx(at_once, rel=within)
+
+
+def test_an_fp8_cache_holds_twice_as_many_tokens():
+    options = {**LOGGED, "kv_cache_dtype": "fp8"}
+    found = tf.fit("llama-3.1-8b", "h100", profile="vllm", engine_options=options).budget
+    assert found.cache_tokens == pytest.approx(952_032, rel=0.005)
+
+
+@pytest.mark.parametrize(
+    ("model", "device", "options", "tokens"),
+    [
+        ("llama-3.1-8b", "h100", {"mem_fraction_static": 0.88}, 442_750),
+        ("mistral-7b", "rtx 4090", {"mem_fraction_static": 0.88}, 56_524),
+    ],
+)
+def test_sglangs_cache_is_what_it_prints(model, device, options, tokens):
+    found = tf.fit(model, device, profile="sglang", engine_options=options).budget
+    assert found.cache_tokens == pytest.approx(tokens, rel=0.01)
+
+
+def test_sglangs_share_is_its_own_rule():
+    """H200, tp=8: 143,771 MiB less 512 + 1.5 x 8192 + 2 x 512 + 1024: 0.897."""
+    found = tf.fit("llama-3.1-70b", "h200", devices=8, profile="sglang").budget
+    assert found.options["mem_fraction_static"] == 0.897
+
+
+def test_llama_cpp_lays_its_cache_and_its_buffer_out():
+    """Qwen3-30B-A3B, 32,768 cells: 3072 MiB of cache, 304.75 of buffer with two hidden states."""
+    found = tf.fit("qwen3-30b-a3b", "rtx 3090", prompt=32_767, generate=1, dtype="q4_k_m",
+                   profile="llama.cpp")  # fmt: skip
+    assert found.memory.kv_bytes == 3072 * MIB
+    assert found.budget.activation_bytes == 4 * 512 * (151_936 + 2048)
+    assert found.budget.host_bytes == 151_936 * 2048 * found.precision.kept_bits / 8
+
+
+def test_a_window_is_laid_out_with_a_micro_batch():
+    """gpt-oss-20b: 12 layers of 8 x 64 keep all of 8,192, 12 keep 128 + 512 in rows of 256."""
+    found = tf.fit("gpt-oss-20b", "rtx 3090", prompt=8191, generate=1, profile="llama.cpp")
+    assert found.memory.kv_bytes == 12 * 2 * 512 * 2 * (8192 + 768)
+
+
+def test_keys_and_values_may_be_kept_in_different_formats():
+    options = {"ctk": "q8_0", "ctv": "q4_0"}
+    found = tf.fit("llama-3-8b", "rtx 3090", profile="llama.cpp", engine_options=options)
+    assert found.precision.kv_bytes == (34 + 18) / 64
+
+
+def test_layers_on_the_host_leave_the_device():
+    """One layer of 32 on the device: no more than a 20th of the weights, the rest on the host."""
+    found = tf.fit("llama-3-8b", "rtx 3090", profile="llama.cpp", engine_options={"ngl": 1})
+    assert found.memory.weight_bytes < 16.1e9 / 20
+    whole = found.memory.weight_bytes + found.budget.host_bytes
+    assert whole == pytest.approx(2 * 8_030_261_248, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("profile", "options", "words"),
+    [
+        ("vllm", {"gpu_mem": 0.5}, "vllm has no option gpu_mem: expected one of gpu_memory_util"),
+        ("vllm", {"gpu_memory_utilization": 1.5}, "expected a share above 0, up to 1"),
+        ("vllm", {"max_num_seqs": "many"}, "max_num_seqs=many makes no sense: expected a whole"),
+        ("vllm", {"kv_cache_dtype": "q8_0"}, "expected one of fp32, bf16"),
+        ("gpt-fast", {"x": 1}, "engine 'gpt-fast' has no options of its memory: vllm, sglang"),
+        (None, {"ngl": 1}, "engine_options need the engine: name it with profile"),
+        ("llama.cpp", "ngl=1", "is no dictionary of names and values"),
+        ("sglang", {"page_size": True}, "page_size=True makes no sense"),
+    ],
+)
+def test_an_option_that_an_engine_does_not_know_is_named(profile, options, words):
+    with pytest.raises(UsageError, match=words):
+        tf.fit("llama-3-8b", "h100", profile=profile, engine_options=options)
+
+
+def test_a_version_of_vllm_may_stand_in_the_profile():
+    """Sampling sorted its logits until 0.17: 2.85 GiB more of Llama's at 1,024 sequences."""
+    old, new = (
+        tf.fit("llama-3.1-8b", "h100", profile=f"vllm {version}").budget
+        for version in ("0.11", "0.19")
+    )
+    assert old.activation_bytes - new.activation_bytes == pytest.approx(2.87 * 2**30, rel=0.1)
+
+
+def test_a_run_that_does_not_fit_says_what_would():
+    found = tf.fit("qwen3-235b-a22b", "rtx 5090", dtype="q4_k_m", profile="llama.cpp")
+    kinds = {remedy.kind: remedy for remedy in found.remedies}
+    assert not found.fits
+    assert set(kinds) == {"devices", "experts on the host", "layers on the host"}
+    experts = kinds["experts on the host"]
+    options = {"n_cpu_moe": experts.value}
+    assert tf.fit("qwen3-235b-a22b", "rtx 5090", dtype="q4_k_m", profile="llama.cpp",
+                  engine_options=options).fits  # fmt: skip
+    # experts alone are read a few at a time: much less than whole layers
+    assert experts.tokens_per_s > 1.3 * kinds["layers on the host"].tokens_per_s
+
+
+def test_twice_the_bandwidth_of_the_host_is_nearly_twice_as_fast():
+    slow, fast = (
+        tf.fit("llama-3-70b", "rtx 3090", profile="llama.cpp", host_bandwidth=gb).remedies[-1]
+        for gb in (50, 100)
+    )
+    assert slow.kind == "layers on the host"
+    assert 1.8 < fast.tokens_per_s / slow.tokens_per_s <= 2
+
+
+def test_cards_that_are_not_alike_share_layers_by_memory():
+    found = tf.fit("llama-3-70b", "rtx-3060 + 2 x rtx-3090", dtype="q4_k_m", profile="llama.cpp")
+    small, *large = found.cards
+    assert sum(card.layers for card in found.cards) == 80
+    assert small.layers * 1.8 < large[0].layers
+    assert [card.output for card in found.cards] == [False, False, True]
+    assert found.fits == all(card.memory.fits for card in found.cards)
+
+
+def test_engines_that_divide_heads_take_the_smallest_card():
+    found = tf.fit("llama-3-8b", "rtx-3090 + rtx-4090", profile="vllm")
+    assert (found.plan.tp, found.device.name) == (2, "RTX 4090")
+
+
+@pytest.mark.parametrize(
+    "text", ["rtx-3090 +", "0 x rtx-3090 + rtx-4090", "x x a + b", "99 x a + b"]
+)
+def test_a_list_of_cards_that_names_none_is_refused(text):
+    with pytest.raises(ThermoflopError):
+        tf.fit("gpt2", text)
