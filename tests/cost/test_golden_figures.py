@@ -135,6 +135,21 @@ def test_a_prompt_takes_its_flops_at_their_rates_and_a_gap_for_every_kernel() ->
     assert more.first_token.expected_s == exactly(2 * seconds + 3e-3 + 5e-3 + 2 * 7e-3)
 
 
+@pytest.mark.parametrize("key_heads", [1, KEY_HEADS, HEADS])
+def test_heads_that_share_a_key_fill_one_tile_in_decoding(key_heads: int) -> None:
+    """Each key head of a sequence is met by its HEADS / key_heads queries and 16 rows of padding."""
+    fast, cached = replace(DEVICE, bandwidth_bytes_s=1e21), 1000
+    padded, plain = (
+        tf.estimate(
+            decoder(num_key_value_heads=key_heads), fast, prompt=cached, generate=2, batch=3,
+            profile=rates(q_half=pad),
+        ).per_token.expected_s
+        for pad in (16, 0)
+    )  # fmt: skip
+    added = 3 * 4 * LAYERS * HEAD * key_heads * 16 * (cached + 1)
+    assert padded - plain == pytest.approx(added / PEAK, rel=1e-6)
+
+
 def test_padding_adds_rows_to_products_and_queries_to_attention() -> None:
     """The head's 1000 columns are no multiple of 64: they take half as long again."""
     fast, tokens = replace(DEVICE, bandwidth_bytes_s=1e21), 100
@@ -142,7 +157,7 @@ def test_padding_adds_rows_to_products_and_queries_to_attention() -> None:
     found = tf.estimate(decoder(), fast, prompt=tokens, generate=1, profile=own)
     products = 2 * LAYERS * MATRICES * (tokens + 32) + 2 * HEAD_MATRIX * (1.5 + 32)
     pairs = tokens * (tokens + 1) / 2
-    attention = 4 * LAYERS * WIDTH * (pairs + 16 * pairs / tokens)
+    attention = 4 * LAYERS * WIDTH * (pairs + 16 * pairs / (tokens * HEADS / KEY_HEADS))
     assert found.first_token.expected_s == exactly((products + attention) / PEAK)
 
 

@@ -47,9 +47,9 @@ class Efficiency:
     clock: what holds fast memory back on a chip with few or slow cores.
 
     Costs, by which a time grows: ``m_half`` rows of padding in each product and ``q_half`` queries
-    in each head's attention (of which decoding has one); ``tile_penalty``, the share by which a
-    product takes longer whose sides are no multiple of a tile; ``kernel_gap_s`` before each kernel
-    on the device; ``collective_s`` for each step of a collective. For a whole step:
+    for each head of the cache in attention (decoding has one of each head that shares it);
+    ``tile_penalty``, the share by which a product takes longer whose sides are no multiple of a
+    tile; ``kernel_gap_s`` before each kernel on the device; ``collective_s`` for each step of a collective. For a whole step:
     ``launch_overhead_s`` that the host takes to launch a kernel, ``step_s`` for each forward step
     (scheduler, sampling), ``sequence_s`` for each sequence in it, ``prompt_s`` for each batch of
     prompts that is read.

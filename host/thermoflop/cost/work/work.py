@@ -43,8 +43,9 @@ TILE = 64
 class Work:
     """One operator on one device, ``times`` times.
 
-    ``row_flops`` are the FLOPs that one more row of the left matrix, or one more query, costs: what
-    padding to whole tiles is charged by. ``launches`` kernels are started for each occurrence.
+    ``row_flops`` are the FLOPs that one more row of the left matrix costs: what padding to whole
+    tiles is charged by. In attention the queries of all heads that share a key are rows of one
+    tile, as kernels for decoding lay them (FlashInfer, Ye et al. 2025; FlashMLA). ``launches`` kernels are started for each occurrence.
     ``element_flops`` are operations on single elements, which no time is made of. ``sharing`` query
     heads read one head of the cache. ``uneven`` is 1 where a matrix is no multiple of ``TILE`` wide
     or deep. ``operator`` is what it was made from, for its shape; attention's parts carry the
@@ -158,8 +159,8 @@ def work_of(operator: Operator, precision: Precision, widths: Widths | None = No
     elif isinstance(operator, Attend):
         kind = "attention"
         flops = 2.0 * operator.heads * operator.dim * operator.sequences * operator.pairs
-        row_flops = flops / operator.queries
         sharing = operator.heads / operator.kv_heads
+        row_flops = flops / (operator.queries * sharing)
     elif isinstance(operator, Pass):
         launches = 0 if operator.fused else 1
         elements = operator.operations * operator.n * operator.m
