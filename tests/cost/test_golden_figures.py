@@ -137,7 +137,7 @@ def test_a_prompt_takes_its_flops_at_their_rates_and_a_gap_for_every_kernel() ->
 
 @pytest.mark.parametrize("key_heads", [1, KEY_HEADS, HEADS])
 def test_heads_that_share_a_key_fill_one_tile_in_decoding(key_heads: int) -> None:
-    """Each key head of a sequence is met by its HEADS / key_heads queries and 16 rows of padding."""
+    """A key head of a sequence meets its HEADS / key_heads queries and 16 rows of padding."""
     fast, cached = replace(DEVICE, bandwidth_bytes_s=1e21), 1000
     padded, plain = (
         tf.estimate(

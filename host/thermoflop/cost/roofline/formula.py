@@ -49,10 +49,10 @@ class Efficiency:
     Costs, by which a time grows: ``m_half`` rows of padding in each product and ``q_half`` queries
     for each head of the cache in attention (decoding has one of each head that shares it);
     ``tile_penalty``, the share by which a product takes longer whose sides are no multiple of a
-    tile; ``kernel_gap_s`` before each kernel on the device; ``collective_s`` for each step of a collective. For a whole step:
-    ``launch_overhead_s`` that the host takes to launch a kernel, ``step_s`` for each forward step
-    (scheduler, sampling), ``sequence_s`` for each sequence in it, ``prompt_s`` for each batch of
-    prompts that is read.
+    tile; ``kernel_gap_s`` before each kernel on the device; ``collective_s`` for each step of a
+    collective. For a whole step: ``launch_overhead_s`` that the host takes to launch a kernel,
+    ``step_s`` for each forward step (scheduler, sampling), ``sequence_s`` for each sequence in it,
+    ``prompt_s`` for each batch of prompts that is read.
     """
 
     matmul: float = 1.0

@@ -45,12 +45,12 @@ class Work:
 
     ``row_flops`` are the FLOPs that one more row of the left matrix costs: what padding to whole
     tiles is charged by. In attention the queries of all heads that share a key are rows of one
-    tile, as kernels for decoding lay them (FlashInfer, Ye et al. 2025; FlashMLA). ``launches`` kernels are started for each occurrence.
-    ``element_flops`` are operations on single elements, which no time is made of. ``sharing`` query
-    heads read one head of the cache. ``uneven`` is 1 where a matrix is no multiple of ``TILE`` wide
-    or deep. ``operator`` is what it was made from, for its shape; attention's parts carry the
-    scores. ``element_bytes`` are those of an element of its matrix. ``far_bytes`` of a collective's
-    bytes go to other nodes.
+    tile, as kernels for decoding lay them (FlashInfer, Ye et al. 2025; FlashMLA). ``launches``
+    kernels are started for each occurrence. ``element_flops`` are operations on single elements,
+    which no time is made of. ``sharing`` query heads read one head of the cache. ``uneven`` is 1
+    where a matrix is no multiple of ``TILE`` wide or deep. ``operator`` is what it was made from,
+    for its shape; attention's parts carry the scores. ``element_bytes`` are those of an element of
+    its matrix. ``far_bytes`` of a collective's bytes go to other nodes.
     """
 
     name: str
