@@ -107,6 +107,9 @@ class Stack:
     image of some size is ``tiles`` of them by the rule of ``grid``, ``tokens`` of a prompt (None:
     ``pooled``), and ``near`` pairs of patches that share a window. Where the new tokens are
     samples of sound, ``windows`` are the taps and steps of the convolutions that shorten them.
+    An ``image`` stack after the first works on the same tiles, and its cross attention meets the
+    positions of the first; it has as many ``positions`` (a resampler's learned queries), or one for
+    each ``shared`` patches of the first.
     """
 
     role: str
@@ -123,6 +126,7 @@ class Stack:
     near: Number | None = None
     grid: Grid | None = None
     windows: tuple[tuple[int, int], ...] = ()
+    shared: int | None = None
 
     def lengths(self, samples: Number) -> list[Number]:
         """Positions after each window: as many as fit, none padded, and one at least."""
@@ -131,6 +135,13 @@ class Stack:
             samples = maximum((samples - taps) // step, 0) + 1
             left.append(samples)
         return left
+
+    def after(self, eyes: Stack) -> Stack:
+        """This stack behind the first one that sees, on an image of its size."""
+        if self.shared is None:
+            return replace(self, tiles=eyes.tiles)
+        left, tiles = eyes.patches // self.shared, eyes.tiles
+        return replace(self, tiles=tiles, positions=left, patches=left, pooled=eyes.pooled)
 
     @property
     def shortest(self) -> int:

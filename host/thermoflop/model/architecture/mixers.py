@@ -34,7 +34,8 @@ class Attention:
     multiple of it instead. ``rotary`` dimensions of each head are rotated (None: no rotation).
     ``gate`` doubles the query projection with an output gate (Qwen3-Next), ``head_gate`` has one
     for each head (Step). ``sinks`` adds one learned logit per head. ``cross`` attention takes its
-    keys and values from the encoder. ``near`` attention meets the tokens of its window in an image
+    keys and values from the encoder, whose states are ``source`` wide (None: as the hidden state),
+    and from its own tokens as well where it meets ``itself`` (Idefics 2). ``near`` attention meets the tokens of its window in an image
     alone. ``output_group`` counts the output projection with another group (BERT's is a module
     called output, counted with the MLP). Values are ``value_dim`` wide (None: as keys). With an
     ``indexer`` the keys that it chooses are attended. ``extras`` are parts of one family alone: a
@@ -72,6 +73,8 @@ class Attention:
     projects: str = "qkv"
     relative: Relative | None = None
     outputs: Number | None = None
+    source: Number | None = None
+    itself: bool = False
 
     @property
     def group(self) -> str:
@@ -105,11 +108,11 @@ class Attention:
         """Query, key, value and output projections, as far as there are any."""
         group, role = self.group, f"{self.group}_proj"
         queries = self.q_width * (2 if self.gate else 1)
-        values = self.value_width
+        values, keys = self.value_width, self.hidden if self.source is None else self.source
         inward = (
             Linear("q_proj", group, role, self.hidden, queries, self.q_bias),
-            Linear("k_proj", group, role, self.hidden, self.kv_width, self.k_bias),
-            Linear("v_proj", group, role, self.hidden, self.kv_heads * values, self.v_bias),
+            Linear("k_proj", group, role, keys, self.kv_width, self.k_bias),
+            Linear("v_proj", group, role, keys, self.kv_heads * values, self.v_bias),
         )
         return (
             *inward[: len(self.projects)],

@@ -133,6 +133,8 @@ def tower_front(traits: Traits, patches: int) -> tuple[Placed, ...]:
 
 def layer_runs(traits: Traits) -> tuple[Run, ...]:
     """The layers: those within windows, and those that attend to everything."""
+    if traits["kinds"] or traits["shapes"]:
+        return decoder.decoder_runs(traits)
     hidden, layers, windowed = traits["hidden"], traits["layers"], traits["windowed"]
     norms = tuple(
         norm_of(traits, f"norm {index + 1}", hidden) for index in range(traits["layer_norms"])

@@ -28,8 +28,10 @@ def read_wrapper(config: Config) -> Description:
     """The description of the text model, with the towers before it.
 
     Traits of a wrapper: ``text``, the Section of the text model; ``towers``, a (Section, projector)
-    each; ``tied``: ``outer`` (tie_word_embeddings of the wrapper decides), ``either`` (or that of
-    the text) or ``text``; ``extras``, a function that gives parts that are only kept.
+    each, where a projector may give stacks that follow the tower's, and makes the whole tower of
+    the wrapper's own keys where there is no section; ``tied``: ``outer`` (tie_word_embeddings of
+    the wrapper decides), ``either`` (or that of the text) or ``text``; ``extras``, a function that
+    gives parts that are only kept.
     """
     traits = config.family.traits
     head = {key: config.raw.get(key) for key in _HEAD_KEYS}
@@ -39,22 +41,29 @@ def read_wrapper(config: Config) -> Description:
     text.check_all()
     hidden = described.stacks[-1].hidden
     towers = [_tower(config, section, project, hidden) for section, project in traits["towers"]]
-    stacks = (*(tower for tower in towers if tower is not None), *described.stacks)
+    stacks = (*(stack for tower in towers for stack in tower), *described.stacks)
     kept = traits["extras"](config, hidden) if "extras" in traits else ()
     extras = (*described.extras, *(Placed(part, "none") for part in kept))
     described = replace(described, stacks=stacks, extras=extras)
     return _tied(config, traits.get("tied", "outer"), text, described)
 
 
-def _tower(config: Config, section: Section, project: Any, hidden: int) -> Stack | None:
-    """One tower with its projector, or None where the model has none."""
+def _tower(config: Config, section: Section | None, project: Any, hidden: int) -> tuple[Stack, ...]:
+    """One tower with its projector, and what follows it; nothing where the model has none."""
+    if section is None:
+        return (_sized(config, project(config, hidden)),)
     inner = read_section(config, section)
     if inner is None:
-        return None
+        return ()
     stack = read_tower(inner)
     inner.check_all()
-    if project is not None:
-        stack = project(config, inner, stack, hidden)
+    made = stack if project is None else project(config, inner, stack, hidden)
+    first, *rest = made if isinstance(made, tuple) else (made,)
+    return (_sized(config, first), *rest)
+
+
+def _sized(config: Config, stack: Stack) -> Stack:
+    """The tower on an image as the wrapper's processor gives it, where no size is said."""
     if stack.grid is None or stack.role != "image":
         return stack
     if "grid" in config.family.traits:

@@ -138,15 +138,19 @@ def attend(
 
 
 def _cross(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
-    """Cross attention: keys and values are projected once, when the encoder has run."""
+    """Cross attention: keys and values are projected once, when the encoder has run.
+
+    In a tower, which has no cache, they are projected whenever it runs.
+    """
     query, *kept, output = attention.projections()
-    tokens = scope.tokens
+    tokens, cached = scope.tokens, scope.causal
+    keys = scope.source + (scope.new if attention.itself else 0)
     yield scope.linear(query, tokens)
-    if scope.step.runs_encoder:
-        source = scope.sequences * scope.source
-        yield from (scope.linear(linear, source, "kv") for linear in kept)
+    if scope.step.runs_encoder or not cached:
+        stored = "kv" if cached else "activations"
+        yield from (scope.linear(linear, scope.sequences * keys, stored) for linear in kept)
     shape = (attention.heads, attention.kv_heads, attention.head_dim, attention.head_dim)
-    yield from attend(scope, attention.group, shape, scope.source, None, cached=True)
+    yield from attend(scope, attention.group, shape, keys, None, cached=cached)
     yield scope.linear(output, tokens)
 
 

@@ -34,7 +34,10 @@ TOWERS = {
 def build_operators(description: Description, step: Step) -> tuple[Operator, ...]:
     """Every operator of one forward step, in the order in which they run."""
     built: list[Operator] = []
+    eyes = description.stack("image")
     for stack in description.stacks:
+        if stack.role == "image" and eyes is not None and stack is not eyes:
+            stack = stack.after(eyes)
         scope = _stack_scope(description, stack, step)
         if scope is not None:
             operators = _stack_operators(stack, scope)
@@ -56,6 +59,8 @@ def _stack_scope(description: Description, stack: Stack, step: Step) -> EmitCont
     if stack.role in ("image", "audio"):
         inputs = image_count(description, step) if stack.role == "image" else step.audio
         where = (inputs * stack.tiles, stack.positions, 0)
+        eyes = description.stack("image")
+        source = 0 if eyes is None else eyes.positions
         runs = not _is_zero(inputs)
     elif stack.role == "encoder":
         where = (step.batch, source, 0)

@@ -57,6 +57,16 @@ MODULES = {
     " llava llava_next llava_next_video llava_onevision minimax_m3_vl mistral3 paligemma qwen2_5_vl"
     " qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe smolvlm video_llava mllama phi4_multimodal"
     " qwen2_audio voxtral",
+    "early_wrappers": "aria blip-2 fuyu git idefics2 instructblip instructblipvideo kosmos-2"
+    " kosmos-2.5",
+    "document_wrappers": "deepseek_vl_hybrid got_ocr2 granite_docling pp_chart2table unlimited_ocr",
+    "early_towers": "blip_2_qformer blip_2_vision_model git_text git_vision_model"
+    " idefics2_perceiver idefics2_vision instructblip_qformer instructblip_vision_model"
+    " instructblipvideo_qformer instructblipvideo_vision_model kosmos_2_5_text_model"
+    " kosmos_2_5_vision_model kosmos_2_text_model kosmos_2_vision_model",
+    "document_towers": "got_ocr2_vision granite_docling_text granite_docling_vision"
+    " pp_chart2table_vision sam_vision_model unlimited_ocr_sam_vision_model unlimited_ocr_text"
+    " unlimited_ocr_vision unlimited_ocr_vision_encoder",
     "bert_kin": "big_bird data2vec-text ernie flaubert ibert layoutlm megatron-bert rembert"
     " roberta-prelayernorm roc_bert roformer tapas xlm xlm-roberta-xl",
     "embedders": "esm esmc eurobert gte jina_embeddings_v3 modernbert mpnet nomic_bert",
@@ -67,7 +77,7 @@ MODULES = {
     "seq2seq": "bart bigbird_pegasus blenderbot blenderbot-small led longt5 m2m_100 marian mbart"
     " mt5 mvp nllb-moe pegasus plbart switch_transformers t5 umt5 whisper",
 }
-_TOWERS = ("towers", "qwen_towers", "other_towers")
+_TOWERS = ("towers", "qwen_towers", "other_towers", "early_towers", "document_towers")
 # towers that are part of another model and are not counted alone
 _PARTS = {name for kind in _TOWERS for name in MODULES[kind].split()} - {"siglip2_vision_model"}
 _HOME = {name: module for module, names in MODULES.items() for name in names.split()}

@@ -1,0 +1,160 @@
+"""Parts of wrappers that read documents. Defaults: the classes of transformers 5."""
+
+from __future__ import annotations
+
+from thermoflop.base.messages import quote_value
+from thermoflop.base.record import replace
+from thermoflop.errors import InputError
+from thermoflop.model.architecture.description import Stack
+from thermoflop.model.config import connectors
+from thermoflop.model.config.families import latent, towers, vision  # noqa: F401 - parents
+from thermoflop.model.config.families.patterns import sparse_by_mlp_types
+from thermoflop.model.config.families.towers import SPARE
+from thermoflop.model.config.family import (
+    Key,
+    at_least_zero,
+    family,
+    indices,
+    mapping,
+    maybe,
+    names,
+    use,
+)
+from thermoflop.model.config.sam import sam_stack
+from thermoflop.model.config.tower import read_tower
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.model.config.keys import Config
+
+_SAM = {
+    "hidden_size": 768,
+    "output_channels": 256,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "num_channels": 3,
+    "image_size": 1024,
+    "patch_size": 16,
+    "hidden_act": "gelu",
+    "qkv_bias": True,
+    "use_abs_pos": True,
+    "use_rel_pos": True,
+    "window_size": at_least_zero(14),
+    "global_attn_indexes": Key("indices", (2, 5, 8, 11)),
+}
+
+
+def _ratio(config: Config) -> int:
+    """Neurons: ``mlp_dim``, or a multiple of the hidden size."""
+    ratio = config["mlp_ratio"]
+    if type(ratio) not in (int, float) or not 0 < ratio < 10**4:
+        raise InputError(f"mlp_ratio is {quote_value(ratio)} where a number above 0 is expected")
+    inner: int = config["mlp_dim"] or int(config["hidden_size"] * ratio)
+    return inner
+
+
+family(
+    "sam_vision_model",
+    reader="tower",
+    keys={**_SAM, "mlp_dim": None, "mlp_ratio": Key("any", 4.0)},
+    traits={"stack": sam_stack, "inner": _ratio},
+    ignored=(*SPARE, "num_pos_feats", "scale"),
+)
+for _name in ("got_ocr2_vision", "pp_chart2table_vision", "unlimited_ocr_sam_vision_model"):
+    family(
+        _name,
+        reader="tower",
+        keys={**_SAM, "mlp_dim": 3072, "downsample_channels": indices()},
+        traits={"stack": sam_stack, "inner": use("mlp_dim")},
+        ignored=SPARE,
+    )
+
+family(
+    "unlimited_ocr_vision_encoder",
+    "clip_vision_model",
+    reader="tower",
+    keys={
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "patch_size": 14,
+    },
+    traits={"post_norm": False},
+)
+
+
+def two_readers(config: Config) -> tuple[Stack, Stack, int]:
+    """DeepSeek-OCR: what SAM's tower leaves takes the place of CLIP's patches; its width."""
+    sam = connectors.section_of(config, "sam_config", "unlimited_ocr_sam_vision_model")
+    clip = connectors.section_of(config, "encoder_config", "unlimited_ocr_vision_encoder")
+    first, second = read_tower(sam), read_tower(clip)
+    widths = (sam["output_channels"], *(sam["downsample_channels"] or (512, 1024)))
+    tail = (*first.tail, *connectors.halved(*widths))
+    first = replace(first, tail=tail, pooled=first.patches // 16)
+    front = tuple(placed for placed in second.front if placed.part.group != "patch_embed")
+    return first, replace(second, front=front), widths[-1]
+
+
+family(
+    "unlimited_ocr_vision",
+    reader="tower",
+    keys={"sam_config": mapping(), "encoder_config": mapping()},
+    traits={"stack": lambda config: two_readers(config)[0]},
+)
+
+
+def _all_full(config: Config) -> list[str]:
+    """Every token may attend to the image and the prompt, beyond the window: counted in full."""
+    return ["full"] * int(config["num_hidden_layers"])
+
+
+family(
+    "unlimited_ocr_text",
+    "deepseek_v2",
+    keys={
+        "vocab_size": 129280,
+        "hidden_size": 1280,
+        "intermediate_size": 6848,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 10,
+        "num_key_value_heads": maybe(10),
+        "attention_bias": False,
+        "mlp_bias": False,
+        "num_experts_per_tok": 6,
+        "moe_intermediate_size": 896,
+        "mlp_layer_types": names(),
+        "sliding_window": maybe(128),
+        "first_k_dense_replace": at_least_zero(1),
+    },
+    traits={
+        "mla": None,
+        "kv_heads": use("num_key_value_heads"),
+        "head_dim": None,
+        "sparse": sparse_by_mlp_types,
+    },
+    drop=("qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "q_lora_rank", "kv_lora_rank"),
+    ignored=("layer_types", "head_dim"),
+)
+
+# Granite-Docling: a coarse and a fine route, and states of some layers that go deep into the text
+family(
+    "granite_docling_vision",
+    "idefics3_vision",
+    keys={
+        "hidden_size": 768,
+        "num_attention_heads": 12,
+        "image_size": 512,
+        "patch_size": 16,
+        "out_hidden_size": 1024,
+        "scale_factor": 4,
+        "deepstack_visual_indexes": Key("indices", (3, 7, 10), nullable=True),
+        "use_fine_route": True,
+    },
+)
+
+
+family("granite_docling_text", "granite", keys={
+    "vocab_size": 133800, "hidden_size": 1024, "intermediate_size": 2048, "num_hidden_layers": 28,
+    "num_attention_heads": 16, "num_key_value_heads": maybe(4), "tie_word_embeddings": True,
+})  # fmt: skip

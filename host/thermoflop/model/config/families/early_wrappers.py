@@ -1,0 +1,109 @@
+"""Wrappers of the years before 2025, as in the classes of transformers 5, and their towers.
+
+They look through learned queries (BLIP-2, Kosmos, Idefics 2, Aria), have no tower at all (Fuyu),
+or read an image beside the words of a small decoder (GIT).
+"""
+
+from __future__ import annotations
+
+from thermoflop.base.record import replace
+from thermoflop.model.architecture.description import Placed, Stack
+from thermoflop.model.architecture.grid import Grid
+from thermoflop.model.architecture.parts import Vector
+from thermoflop.model.config import connectors, projectors
+from thermoflop.model.config.blocks import layer_norm
+from thermoflop.model.config.families import early_towers  # noqa: F401 - parents are there
+from thermoflop.model.config.families.sections import eyes_of, text_of, wrapper
+from thermoflop.model.config.family import anything
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.model.config.keys import Config
+
+
+def _fuyu(config: Config, hidden: int) -> Stack:
+    """Fuyu: patches become tokens by one matrix, and each row of them ends in one more."""
+    side, patch = config["image_size"], config["patch_size"]
+    rows = side // patch
+    seen = config["num_channels"] * patch**2
+    embed = projectors.linear("vision_embed_tokens", seen, hidden, group="patch_embed")
+    grid = Grid("longest", (patch, patch), (side, side), limits=(1920,), breaks=True)
+    return Stack(
+        "image", hidden, (), (Placed(embed),), (), False,
+        positions=rows**2, patches=rows**2, pooled=rows**2, grid=grid,
+    )  # fmt: skip
+
+
+_PERSIMMON = {"vocab_size": 262144, "num_hidden_layers": 36, "num_attention_heads": 64}
+wrapper(
+    "fuyu",
+    text_of("persimmon", _PERSIMMON, flat=True),
+    None,
+    like="persimmon",
+    keys={"image_size": 300, "patch_size": 30, "num_channels": 3},
+    traits={"towers": ((None, _fuyu),)},
+)
+
+
+def _git(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+    """GIT: every state of the image through one matrix and a norm."""
+    project = projectors.linear("visual_projection", stack.hidden, hidden)
+    frames = config["num_image_with_embedding"] or 0
+    moments = (Placed(Vector("moments", "other", frames * stack.hidden), "none"),)
+    tail = (Placed(project), Placed(layer_norm("visual_norm", hidden)))
+    whole = projectors.ending(stack, *tail, *(moments if frames else ()))
+    return replace(whole, pooled=stack.positions)
+
+
+wrapper(
+    "git",
+    text_of("git_text", fixed=True, flat=True),
+    eyes_of("git_vision_model", fixed=True),
+    _git,
+    like="git_text",
+    keys={"num_image_with_embedding": None},
+)
+for _name in ("blip_2", "instructblip", "instructblipvideo"):
+    wrapper(
+        "blip-2" if _name == "blip_2" else _name,
+        text_of("opt"),
+        eyes_of(f"{_name}_vision_model", fixed=True),
+        connectors.qformer,
+        tied="text",
+        keys={"qformer_config": anything(), "num_query_tokens": 32},
+        traits={"qformer": f"{_name}_qformer"},
+        ignored=("image_text_hidden_size", "use_decoder_only_language_model"),
+    )
+wrapper(
+    "idefics2",
+    text_of("mistral"),
+    eyes_of("idefics2_vision", fixed=True),
+    connectors.resampled,
+    keys={"perceiver_config": anything()},
+)
+wrapper(
+    "aria",
+    text_of("aria_text", fixed=True),
+    eyes_of("idefics3_vision"),
+    connectors.aria,
+    keys={"projector_patch_to_query_dict": anything()},
+    ignored=("max_value_projector_patch_to_query_dict", "vision_feature_layer"),
+)
+wrapper(
+    "kosmos-2",
+    text_of("kosmos_2_text_model", fixed=True),
+    eyes_of("kosmos_2_vision_model", fixed=True),
+    connectors.latent_queries,
+    tied="either",
+    tie=True,
+    keys={"latent_query_num": 64},
+)
+wrapper(
+    "kosmos-2.5",
+    text_of("kosmos_2_5_text_model", fixed=True),
+    eyes_of("kosmos_2_5_vision_model", fixed=True),
+    connectors.latent_queries,
+    tied="either",
+    tie=True,
+    keys={"latent_query_num": 2048},
+)

@@ -1,0 +1,90 @@
+"""SAM's tower: attention within windows and to all, scores of rows and columns, a neck.
+
+Windows at the edge are counted as large as they are; the class pads them with zeros.
+Source: Kirillov et al. 2023, and Li et al. 2021 (ViTDet) for windows and relative positions.
+"""
+
+from __future__ import annotations
+
+from thermoflop.base.record import replace
+from thermoflop.model.architecture.description import Layer, Placed, Run, Stack
+from thermoflop.model.architecture.grid import Grid, near_pairs
+from thermoflop.model.architecture.parts import Convolution, Linear, Table
+from thermoflop.model.config.blocks import biased_attention, biased_mlp, layer_norm
+from thermoflop.model.config.decoder import head_width
+from thermoflop.model.config.keys import Traits
+from thermoflop.model.config.tower import DEFAULTS, patch_grid, sides, tower_front
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.model.config.keys import Config
+
+
+def sam_stack(config: Config) -> Stack:
+    """The tower with its neck, which leaves a position for each patch."""
+    hidden, window = config["hidden_size"], config["window_size"]
+    traits = Traits(config, {**DEFAULTS, "positions": "grid" if config["use_abs_pos"] else 0})
+    rows, columns = patch_grid(traits)
+    layers, patches = config["num_hidden_layers"], rows * columns
+    seeing_all = {at for at in config["global_attn_indexes"] or () if 0 <= at < layers}
+    wide = len(seeing_all) if window else layers
+    runs = (
+        *_layers(config, layers - wide, window, window),
+        *_layers(config, wide, rows, columns),
+    )
+    patch = sides(config["patch_size"], "patch_size")
+    return Stack(
+        "image",
+        hidden,
+        runs,
+        tower_front(traits, patches),
+        tuple(Placed(part) for part in neck(hidden, config["output_channels"])),
+        False,
+        positions=patches,
+        patches=patches,
+        pooled=patches,
+        near=near_pairs(rows, columns, window) if window else None,
+        grid=Grid("fixed", patch, (rows * patch[0], columns * patch[1])),
+    )
+
+
+def _layers(config: Config, count: int, tall: int, across: int) -> tuple[Run, ...]:
+    """Layers that attend within ``tall`` x ``across`` patches: windows, or the whole image."""
+    if not count:
+        return ()
+    hidden, heads, bias = (
+        config[key] for key in ("hidden_size", "num_attention_heads", "qkv_bias")
+    )
+    near = (tall, across) == (config["window_size"],) * 2
+    attention = biased_attention(hidden, heads, q_bias=bias, k_bias=bias, v_bias=bias)
+    inner = config["mlp_dim"] or int(hidden * config.get("mlp_ratio", 4))
+    more: dict[str, Any] = {}
+    if config["use_rel_pos"]:
+        dim = head_width(hidden, heads)
+        # of both directions: a row for each distance; every query meets one for each row and column
+        table = Table("relative positions", "rel_pos_bias", 2 * (tall + across) - 2, dim, 0)
+        role = ("rel_pos_bias", "attn_score")
+        scores = Linear("relative scores", *role, dim, tall + across, tied=True)
+        more = {"kept": (table,), "others": (Placed(scores, "token", heads),)}
+    layer = Layer(
+        "windowed attention + MLP" if near else "attention + MLP",
+        hidden,
+        (layer_norm("norm 1", hidden), layer_norm("norm 2", hidden)),
+        replace(attention, near=near),
+        feed=biased_mlp(hidden, inner, config["hidden_act"]),
+        **more,
+    )
+    return (Run(layer, count),)
+
+
+def neck(inputs: int, outputs: int) -> tuple[Any, ...]:
+    """Two convolutions with a norm behind each."""
+    role = "neck"
+    return (
+        Convolution("neck_conv1", role, role, inputs, outputs, 1),
+        layer_norm("neck_norm_1", outputs),
+        Convolution("neck_conv2", role, role, outputs, outputs, 9),
+        layer_norm("neck_norm_2", outputs),
+    )
