@@ -231,6 +231,8 @@ def _notes(config: Config, description: Description) -> tuple[str, ...]:
         notes.append(
             "the attention's output projection counts with the MLP, as transformers names it"
         )
+    if "note" in config.family.traits:
+        notes.append(config.family.traits["note"])
     return (*notes, *_tower_notes(description))
 
 

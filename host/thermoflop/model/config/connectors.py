@@ -154,3 +154,73 @@ def halved(*channels: int) -> list[Placed]:
     parts = (Convolution(f"half {at}", role, role, *pair, 9) for at, pair in enumerate(pairs, 1))
     rows = ("pooled x 4", "pooled")
     return [Placed(part, where) for part, where in zip(parts, rows, strict=True)]
+
+
+def merged_inside(config: Config, tower: Config, stack: Stack, hidden: int) -> tuple[Stack, ...]:
+    """MiniCPM-V: neighbouring patches merge between two layers, and again behind the tower."""
+    at, mode = config["insert_layer_id"], config["downsample_mode"]
+    height, width = tower["window_kernel_size"] or (2, 2)
+    (run,), norm = stack.runs, stack.tail[0]
+    early = min(run.times, max(0, at + 1)) if type(at) is int else run.times
+    merges = _window_merger(run.layer, tower, height * width)
+    seen, times = 4 * stack.hidden, config["merger_times"]
+    outs = [stack.hidden] * (times - 1) + [hidden]
+    maps = [
+        part
+        for out in outs
+        for part in (
+            layer_norm("pre_norm", seen),
+            linear("linear_1", seen, seen),
+            linear("linear_2", seen, out),
+        )
+    ]
+    last = tuple(Placed(part, "pooled") for part in maps)
+    left = stack.patches // 4**times
+    if mode == "4x" or early == 0:
+        idle = (replace(each, rows="none") for each in merges)
+        return (replace(stack, tail=(norm, *last, *idle), pooled=left),)
+    first = replace(stack, runs=(replace(run, times=early),), tail=merges, pooled=left // 4)
+    rest = run.times - early
+    runs = (replace(run, times=rest),) if rest else ()
+    behind = Stack(
+        "image", stack.hidden, runs, (), (norm, *last), False, shared=height * width, positions=left
+    )
+    return first, behind
+
+
+def _window_merger(layer: Layer, tower: Config, share: int) -> tuple[Placed, ...]:
+    """Attention within windows, whose patches then become one by two matrices."""
+    width = layer.hidden
+    seen, inner = width * share, tower["intermediate_size"] * share
+    attention = layer.mixer.projections()  # type: ignore[union-attr]
+    merger = (
+        layer_norm("pre_norm", seen),
+        linear("linear_1", seen, inner),
+        linear("linear_2", inner, width),
+    )
+    parts = (layer_norm("merger_norm", width), *attention)
+    return (
+        *(Placed(each) for each in parts),
+        *(Placed(each, f"token / {share}") for each in merger),
+    )
+
+
+def pooled_by_attention(config: Config, _tower: Config, stack: Stack, _hidden: int) -> Stack:
+    """Molmo 2: the mean of 2 x 2 patches attends to them, in the states of several layers."""
+    own = section_of(config, "adapter_config", "molmo2_adapter")
+    layers = own["vision_feature_layer"] or (24, 18)
+    width, bias, seen = own["hidden_size"], own["attention_bias"], own["hidden_size"] * len(layers)
+    heads, kv_heads, dim = (
+        own[key] for key in ("num_attention_heads", "num_key_value_heads", "head_dim")
+    )
+    inner, out = own["intermediate_size"], own["text_hidden_size"]
+    keys = [linear(name, seen, kv_heads * dim, bias) for name in ("k_proj", "v_proj")]
+    after = (
+        linear("q_proj", seen, heads * dim, bias),
+        linear("o_proj", heads * dim, width, bias),
+        linear("gate_proj", width, inner, own["mlp_bias"]),
+        linear("up_proj", width, inner, own["mlp_bias"]),
+        linear("down_proj", inner, out, False),
+    )
+    tail = (*(Placed(each) for each in keys), *(Placed(each, "pooled") for each in after))
+    return replace(stack, tail=(*stack.tail, *tail), pooled=stack.patches // 4)

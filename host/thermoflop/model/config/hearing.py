@@ -55,6 +55,34 @@ def omni_stack(config: Config) -> Stack:
     )
 
 
+def strided_stack(config: Config) -> Stack:
+    """Qwen3-Omni: three strided convolutions over the spectrogram, then layers within windows."""
+    hidden, channels = config["d_model"], config["downsample_hidden_size"]
+    where, size, front = ("conv_frontend", "conv_frontend"), config["num_mel_bins"], list[Placed]()
+    for at, inputs in enumerate((1, channels, channels)):
+        size = (size + 1) // 2
+        # of the map that each leaves, for each position at the end: a half, a quarter, an eighth
+        conv = Convolution(f"conv{at + 1}", *where, inputs, channels, 9, bias=True)
+        front.append(Placed(conv, "token", size * 4 // 2**at))
+    front.append(Placed(Linear("conv_out", "other", "other", channels * size, hidden)))
+    attention = biased_attention(hidden, config["encoder_attention_heads"], near=True)
+    mlp = biased_mlp(hidden, config["encoder_ffn_dim"], config["activation_function"])
+    norms = (layer_norm("self_norm", hidden), layer_norm("output_norm", hidden))
+    layer = Layer("windowed attention + MLP", hidden, norms, attention, feed=mlp)
+    both = (("proj1", hidden, hidden), ("proj2", hidden, config["output_dim"]))
+    tail = (
+        Placed(layer_norm("final_norm", hidden)),
+        *(Placed(Linear(name, "projector", "projector", *sizes, True)) for name, *sizes in both),
+    )
+    positions = 375  # 30 s
+    near = positions * min(positions, max(1, config["n_window_infer"] // PHI_REDUCTION))
+    return Stack(
+        "audio", hidden, (Run(layer, config["encoder_layers"]),), tuple(front), tail, False,
+        positions=positions, patches=positions, pooled=positions, near=near,
+        grid=Grid("fixed", (PHI_REDUCTION, 1)),
+    )  # fmt: skip
+
+
 # Each position is made of eight mel frames, by three strided convolutions of 3 x 3 taps.
 PHI_REDUCTION = 8
 

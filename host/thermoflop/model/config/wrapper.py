@@ -10,6 +10,7 @@ from thermoflop.base.record import replace
 from thermoflop.model.architecture.description import Description, Placed, Stack
 from thermoflop.model.architecture.grid import RESIZED
 from thermoflop.model.architecture.perceived import tower_on
+from thermoflop.model.config.architectures import class_name
 from thermoflop.model.config.readers import read_section, reader_of
 from thermoflop.model.config.tower import ANY_SIDE, read_tower
 
@@ -31,10 +32,13 @@ def read_wrapper(config: Config) -> Description:
     each, where a projector may give stacks that follow the tower's, and makes the whole tower of
     the wrapper's own keys where there is no section; ``tied``: ``outer`` (tie_word_embeddings of
     the wrapper decides), ``either`` (or that of the text) or ``text``; ``extras``, a function that
-    gives parts that are only kept.
+    gives parts that are only kept; ``head``, one that gives another shape of the head;
+    ``whole``, classes with a head whose names do not say so.
     """
     traits = config.family.traits
     head = {key: config.raw.get(key) for key in _HEAD_KEYS}
+    if class_name(config, "") in traits.get("whole", ()):
+        head["architectures"] = None
     text = read_section(config, traits["text"], **head)
     assert text is not None  # noqa: S101 - the text is no optional section
     described = reader_of(text.family.reader)(text)
@@ -77,6 +81,9 @@ def _tied(config: Config, rule: str, text: Config, described: Description) -> De
     """Whether the head is the embedding's matrix, as the wrapper's class decides it."""
     if described.head is None or described.head.group != "lm_head" or rule == "text":
         return described
+    if "head" in config.family.traits:
+        inputs, outputs = config.family.traits["head"](config)
+        described = replace(described, head=replace(described.head, inputs=inputs, outputs=outputs))
     tied = bool(config["tie_word_embeddings"]) and rule != "none"
     if rule == "either":
         tied = tied or bool(text.get("tie_word_embeddings"))

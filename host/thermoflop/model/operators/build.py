@@ -195,6 +195,8 @@ def _rows(placed: Placed, stack: Stack, scope: EmitContext) -> Number:
         return scope.sequences * stack.patches
     if placed.rows.startswith("pooled"):
         return scope.sequences * stack.pooled * (4 if placed.rows.endswith("4") else 1)
+    if placed.rows.startswith("token /"):
+        return scope.tokens // int(placed.rows[7:])
     if placed.rows == "token and one":
         return scope.tokens + scope.sequences
     if placed.rows.startswith("window"):

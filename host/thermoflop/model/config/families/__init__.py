@@ -60,6 +60,14 @@ MODULES = {
     "early_wrappers": "aria blip-2 fuyu git idefics2 instructblip instructblipvideo kosmos-2"
     " kosmos-2.5",
     "document_wrappers": "deepseek_vl_hybrid got_ocr2 granite_docling pp_chart2table unlimited_ocr",
+    "newer_wrappers": "cosmos3_edge ernie4_5_vl_moe janus lfm3_vl minicpm_ocr minicpmv4_6"
+    " minicpmv4_7 molmo2 muse_glimmer nemotron_h_omni ovis2 qianfan_ocr qwen3_omni_moe_thinker"
+    " shieldgemma2",
+    "newer_towers": "cosmos3_edge_text cosmos3_edge_vision ernie4_5_vl_moe_text"
+    " ernie4_5_vl_moe_vision janus_vision_model janus_vqgan lfm3_vl_vision minicpm_ocr_vision"
+    " minicpmv4_6_vision minicpmv4_7_vision molmo2_adapter molmo2_text molmo2_vision"
+    " muse_glimmer_text muse_glimmer_vision muse_spark_vision ovis2_vision qianfan_ocr_vision"
+    " qwen3_omni_moe_audio_encoder qwen3_omni_moe_text radio",
     "early_towers": "blip_2_qformer blip_2_vision_model git_text git_vision_model"
     " idefics2_perceiver idefics2_vision instructblip_qformer instructblip_vision_model"
     " instructblipvideo_qformer instructblipvideo_vision_model kosmos_2_5_text_model"
@@ -77,7 +85,10 @@ MODULES = {
     "seq2seq": "bart bigbird_pegasus blenderbot blenderbot-small led longt5 m2m_100 marian mbart"
     " mt5 mvp nllb-moe pegasus plbart switch_transformers t5 umt5 whisper",
 }
-_TOWERS = ("towers", "qwen_towers", "other_towers", "early_towers", "document_towers")
+_TOWERS = (
+    *("towers", "qwen_towers", "other_towers"),
+    *("early_towers", "document_towers", "newer_towers"),
+)
 # towers that are part of another model and are not counted alone
 _PARTS = {name for kind in _TOWERS for name in MODULES[kind].split()} - {"siglip2_vision_model"}
 _HOME = {name: module for module, names in MODULES.items() for name in names.split()}

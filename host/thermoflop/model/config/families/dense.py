@@ -109,6 +109,8 @@ family(
     },
     traits={"up_bias": False},
     drop=("mlp_bias",),
+    # PaliGemma's words attend to all of a prompt; the cache and the counts in full stay the same
+    ignored=("use_bidirectional_attention",),
 )
 family(
     "gemma2",

@@ -266,6 +266,7 @@ family(
         "sparse": _m3_sparse,
     },
     drop=("sliding_window",),
+    ignored=("index_local_blocks",),  # they are among the blocks that are chosen
 )
 # the text model alone, as files of serving tools name it; its norms and biases are those above
 family(

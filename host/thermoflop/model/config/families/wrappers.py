@@ -223,7 +223,7 @@ wrapper(
     projectors.minimax,
     tied="either",
     keys={"projector_hidden_size": 6144},
-    ignored=("multimodal_projector_bias", "vision_feature_layer"),
+    ignored=("multimodal_projector_bias", "vision_feature_layer", "merged_hidden_size"),
 )
 wrapper(
     "gemma4",

@@ -1,0 +1,511 @@
+"""Towers and texts of wrappers of 2025 and 2026. Defaults: the classes of transformers 5."""
+
+from __future__ import annotations
+
+from thermoflop.base.messages import quote_value
+from thermoflop.errors import InputError
+from thermoflop.model.architecture.description import Placed
+from thermoflop.model.architecture.parts import Linear, Vector
+from thermoflop.model.architecture.side_by_side import ShortConvolution
+from thermoflop.model.config.families import (  # noqa: F401 - parents are there
+    expert_kin,
+    mixtures,
+    qwen_towers,
+)
+from thermoflop.model.config.families.patterns import from_layer_types, sparse_by_mlp_types
+from thermoflop.model.config.families.towers import BARE, SPARE, VIT
+from thermoflop.model.config.family import Key, at_least_zero, family, maybe, names, use
+from thermoflop.model.config.hearing import strided_stack
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from thermoflop.model.config.keys import Config
+
+
+def times_ratio(config: Config) -> int:
+    """Neurons: ``mlp_ratio`` times the hidden size, cut to a whole number as classes do."""
+    ratio = config["mlp_ratio"]
+    if type(ratio) not in (int, float) or not 0 < ratio < 10**4:
+        raise InputError(f"mlp_ratio is {quote_value(ratio)} where a number above 0 is expected")
+    return max(1, int(config["hidden_size"] * ratio))
+
+
+family("qianfan_ocr_vision", "internvl_vision", keys={"attention_bias": True})
+family(
+    "ovis2_vision",
+    reader="tower",
+    keys={
+        **VIT,
+        "hidden_size": 1024,
+        "intermediate_size": 2816,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 8,
+        "patch_size": 14,
+        "qkv_bias": False,
+        "mlp_bias": False,
+        "hidden_act": "silu",
+        "vocab_size": 16384,
+        "hidden_stride": 1,
+        "num_visual_indicator_tokens": at_least_zero(5),
+    },
+    traits={
+        **BARE,
+        "q_bias": use("qkv_bias"),
+        "o_bias": use("qkv_bias"),
+        "up_bias": use("mlp_bias"),
+        "pre_norm": True,
+        "post_norm": True,
+    },
+    ignored=(*(key for key in SPARE if key != "vocab_size"), "tokenize_function"),
+)
+family(
+    "janus_vision_model",
+    reader="tower",
+    keys={
+        **{key: value for key, value in VIT.items() if key != "intermediate_size"},
+        "hidden_size": 1024,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "image_size": 384,
+        "mlp_ratio": Key("any", 4.0),
+        "attention_bias": True,
+        "projection_dim": 2048,
+        "use_qk_norm": False,
+        "depth": 2,
+    },
+    traits={
+        "inner": times_ratio,
+        "q_bias": use("attention_bias"),
+        "qk_norm": lambda config: "full" if config["use_qk_norm"] else None,
+        "qk_norm_bias": True,
+        "post_norm": True,
+    },
+    ignored=tuple(key for key in SPARE if key != "projection_dim"),
+)
+family(
+    "janus_vqgan",
+    reader="tower",
+    keys={
+        "embed_dim": 8,
+        "num_embeddings": 16384,
+        "double_latent": False,
+        "latent_channels": 256,
+        "in_channels": 3,
+        "base_channels": 128,
+        "channel_multiplier": Key("indices", (1, 1, 2, 2, 4)),
+        "num_res_blocks": 2,
+        "out_channels": 3,
+        "projection_dim": 2048,
+        "num_hidden_layers": 2,
+        "image_token_embed_dim": 2048,
+    },
+    ignored=("num_patches", *SPARE),
+)
+family(
+    "cosmos3_edge_vision",
+    reader="tower",
+    keys={
+        **{key: value for key, value in VIT.items() if key != "image_size"},
+        "hidden_size": 1152,
+        "intermediate_size": 4304,
+        "num_hidden_layers": 27,
+        "num_attention_heads": 16,
+        "num_patches": 256,
+        "spatial_merge_size": 2,
+        "hidden_act": "gelu_pytorch_tanh",
+    },
+    traits={
+        "image": None,
+        "rule": ("smart", 65536, 16777216),
+        "merge": 1,
+        "positions": use("num_patches"),
+        "post_norm": True,
+    },
+    ignored=SPARE,
+)
+family(
+    "cosmos3_edge_text",
+    "llama",
+    keys={
+        "vocab_size": 131072,
+        "hidden_size": 2048,
+        "intermediate_size": 9216,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 16,
+        "num_key_value_heads": maybe(8),
+        "head_dim": maybe(128),
+        "hidden_act": "relu2",
+    },
+    traits={"gated": False},
+)
+for _name in ("minicpmv4_6_vision", "minicpm_ocr_vision", "minicpmv4_7_vision"):
+    family(
+        _name,
+        reader="tower",
+        keys={
+            **VIT,
+            "hidden_act": "gelu_pytorch_tanh",
+            "insert_layer_id": at_least_zero(6),
+            "window_kernel_size": Key("indices", (2, 2)),
+        },
+        # the table holds an image of its own size; images keep theirs
+        traits={"post_norm": True},
+        ignored=SPARE,
+    )
+
+
+def _conv_kinds(config: Config) -> Sequence[str]:
+    """``layer_types``; the first two and every second layer convolve where they are absent."""
+    layers = config["num_hidden_layers"]
+    return from_layer_types(config, layers) or [
+        "conv" if at < 2 or at % 2 else "full" for at in range(layers)
+    ]
+
+
+family(
+    "lfm3_vl_vision",
+    reader="tower",
+    keys={
+        "hidden_size": 1024,
+        "intermediate_size": 2560,
+        "in_channels": 3,
+        "patch_size": 16,
+        "spatial_merge_size": 2,
+        "temporal_patch_size": 2,
+        "num_hidden_layers": 14,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 8,
+        "layer_types": names(),
+        "conv_kernel_size": 3,
+    },
+    traits={
+        **BARE,
+        "activation": "silu",
+        "channels": use("in_channels"),
+        "frames": use("temporal_patch_size"),
+        "patch_bias": False,
+        "image": None,
+        "rule": ("smart", 65536, 16777216),
+        "positions": 0,
+        "kv_heads": use("num_key_value_heads"),
+        "qk_norm": "head",
+        "norm_bias": False,
+        "kinds": _conv_kinds,
+        "mixers": lambda config: {
+            "conv": (
+                ShortConvolution(config["hidden_size"], config["conv_kernel_size"] ** 2),
+                "convolution",
+            )
+        },
+        "post_norm": True,
+    },
+    ignored=SPARE,
+)
+family(
+    "ernie4_5_vl_moe_vision",
+    "qwen2_vl_vision",
+    keys={
+        "depth": 32,
+        "hidden_size": 1280,
+        "intermediate_size": 5120,
+        "temporal_merge_size": 2,
+    },
+    traits={
+        "hidden": use("hidden_size"),
+        "inner": use("intermediate_size"),
+        "frames": 1,
+        "post_norm": True,
+        "tail": None,
+        "merge": 1,
+    },
+    drop=("embed_dim", "mlp_ratio", "temporal_patch_size"),
+)
+
+
+def _ernie_widths(config: Config) -> tuple[int, int]:
+    """Inner widths of the experts for words and of those for images."""
+    widths = config["moe_intermediate_size"] or (1536, 512)
+    if len(widths) != 2 or min(widths) < 1:
+        raise InputError(
+            f"moe_intermediate_size is {quote_value(widths)} where two widths are expected"
+        )
+    return widths[0], widths[1]
+
+
+def _ernie_sparse(config: Config) -> Sequence[bool]:
+    """``mlp_layer_types``; the first layer is dense where they are absent."""
+    if config["mlp_layer_types"] is not None:
+        return sparse_by_mlp_types(config)
+    return [at > 0 for at in range(config["num_hidden_layers"])]
+
+
+_UPS = ("gate", "up")
+
+
+def _ernie_shapes(config: Config) -> list[dict[str, Any]]:
+    """Experts for images stand beside those for words, and work on tokens of images alone."""
+    hidden, count = config["hidden_size"], config["moe_num_experts"]
+    group, inner = "experts", _ernie_widths(config)[1]
+    ups = (Linear(f"image {name}", group, group, hidden, inner, False, count) for name in _UPS)
+    beside = (
+        Linear("image router", "router", "router", hidden, count, unquantized=True),
+        Vector("image router bias", "router", count, bias=True),
+        *ups,
+        Linear("image down", group, group, inner, hidden, False, count),
+    )  # fmt: skip
+    return [{"kept": beside} if sparse else {} for sparse in _ernie_sparse(config)]
+
+
+family(
+    "ernie4_5_vl_moe_text",
+    "ernie4_5_moe",
+    keys={
+        "moe_intermediate_size": Key("indices", (1536, 512), nullable=True),
+        "mlp_layer_types": names(),
+    },
+    traits={
+        "sparse": _ernie_sparse,
+        "shapes": _ernie_shapes,
+        "expert_inner": lambda config: _ernie_widths(config)[0],
+        "shared_inner": lambda config: config["moe_num_shared_experts"] * _ernie_widths(config)[0],
+    },
+    drop=("moe_layer_start_index", "moe_layer_end_index", "moe_layer_interval"),
+)
+family(
+    "molmo2_vision",
+    reader="tower",
+    keys={
+        **VIT,
+        "hidden_size": 1152,
+        "intermediate_size": 4304,
+        "num_hidden_layers": 25,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 16,
+        "head_dim": 72,
+        "patch_size": 14,
+        "image_size": Key("indices", (378, 378), nullable=True),
+        "num_position_embeddings": None,
+        "attention_bias": True,
+        "hidden_act": "gelu_pytorch_tanh",
+    },
+    traits={
+        "image": lambda config: config["image_size"] or (378, 378),
+        "kv_heads": use("num_key_value_heads"),
+        "head_dim": use("head_dim"),
+        "q_bias": use("attention_bias"),
+        "o_bias": use("attention_bias"),
+        "positions": lambda config: config["num_position_embeddings"] or "grid",
+    },
+    ignored=SPARE,
+)
+family(
+    "molmo2_adapter",
+    reader="tower",
+    keys={
+        "vision_feature_layer": Key("indices", (24, 18), nullable=True),
+        "hidden_size": 1152,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 16,
+        "head_dim": 72,
+        "attention_bias": True,
+        "intermediate_size": 18944,
+        "text_hidden_size": 3584,
+        "mlp_bias": False,
+    },
+)
+family(
+    "molmo2_text",
+    "llama",
+    keys={
+        "vocab_size": 151936,
+        "additional_vocab_size": at_least_zero(128),
+        "intermediate_size": 12288,
+        "num_hidden_layers": 36,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "qk_norm_type": "qwen3",
+    },
+    traits={
+        "o_bias": False,
+        "up_bias": False,
+        "embed_rows": lambda config: config["vocab_size"] + config["additional_vocab_size"],
+        "qk_norm": lambda config: "full" if config["qk_norm_type"] == "olmo" else "head",
+    },
+    drop=("mlp_bias",),
+    aliases={"qkv_bias": "attention_bias"},
+    ignored=("norm_after", "rope_scaling_layers", "layer_norm_eps"),
+)
+
+
+def _windowed(config: Config) -> int:
+    """Layers that attend within windows; every fourth one and the last one see all."""
+    kinds, layers = config["layer_types"], config["num_hidden_layers"]
+    if kinds is None:
+        return sum((at + 1) % 4 != 0 and at != layers - 1 for at in range(layers))
+    return sum(kind == "window_attention" for kind in kinds[:layers])
+
+
+for _name in ("muse_glimmer", "muse_spark"):
+    family(
+        f"{_name}_vision",
+        reader="tower",
+        keys={
+            "hidden_size": 1536,
+            "intermediate_size": 8960,
+            "num_hidden_layers": 50,
+            "num_attention_heads": 16,
+            "patch_size": 14,
+            "patch_temporal": 2,
+            "merge_size": 2,
+            "pos_emb_height": 32,
+            "pos_emb_width": 32,
+            "layer_types": names(),
+            "hidden_act": "gelu",
+        },
+        traits={
+            "channels": 3,
+            "frames": use("patch_temporal"),
+            "patch_bias": False,
+            "image": None,
+            "rule": ("smart", 65536, 16777216),
+            "positions": lambda config: config["pos_emb_height"] * config["pos_emb_width"],
+            "window": lambda config: config["pos_emb_height"] * config["patch_size"],
+            "windowed": _windowed,
+            "pre_norm": True,
+            "post_norm": True,
+        },
+        ignored=(*SPARE, "max_position_embeddings"),
+    )
+
+
+def _muse_gate(config: Config, heads: int, _kv_heads: int, dim: int) -> tuple[Linear, ...]:
+    """A gate on the heads' results."""
+    return (Linear("gate_proj", "attn", "attn_proj", config["hidden_size"], heads * dim),)
+
+
+def _muse_kinds(config: Config) -> Sequence[str]:
+    """``layer_types``; the last one and every fourth before it see all."""
+    layers = config["num_hidden_layers"]
+    return from_layer_types(config, layers) or [
+        "sliding" if (layers - 1 - at) % 4 else "full" for at in range(layers)
+    ]
+
+
+family(
+    "muse_glimmer_text",
+    "llama",
+    keys={
+        "vocab_size": 202048,
+        "hidden_size": 6656,
+        "intermediate_size": 19968,
+        "num_hidden_layers": 52,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 2,
+        "head_dim": 128,
+        "sliding_window": maybe(2048),
+        "layer_types": names(),
+        "hidden_activation": "silu",
+    },
+    traits={
+        "up_bias": False,
+        "activation": use("hidden_activation"),
+        "layer_norms": 4,
+        "qk_norm": "l2",
+        "attention_extras": _muse_gate,
+        "kinds": _muse_kinds,
+        "window": use("sliding_window"),
+    },
+    drop=("mlp_bias", "hidden_act"),
+    ignored=("layer_rope_theta", "qk_scale_factor", "output_multiplier"),
+)
+family(
+    "radio",
+    reader="tower",
+    keys={
+        **{key: value for key, value in VIT.items() if key != "intermediate_size"},
+        "hidden_size": 1280,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 16,
+        "mlp_ratio": Key("any", 4.0),
+        "use_swiglu_ffn": False,
+        "qkv_bias": True,
+        "max_img_size": 2048,
+        "num_cls_tokens": 3,
+        "num_registers": at_least_zero(7),
+        "video_temporal_patch_size": None,
+    },
+    traits={
+        "inner": times_ratio,
+        "gated": use("use_swiglu_ffn"),
+        "q_bias": use("qkv_bias"),
+        "patch_bias": False,
+        "class_tokens": lambda config: config["num_cls_tokens"] + config["num_registers"],
+        "positions": lambda config: (config["max_img_size"] // config["patch_size"]) ** 2,
+        "scales": 2,
+        "tail": lambda config: _moving_patches(config),
+    },
+    ignored=(
+        *SPARE,
+        "patch_dim",
+        "video_patch_dim",
+        "summary_idxs",
+        "layerscale_value",
+        "norm_mean",
+        "norm_std",
+    ),
+)
+
+
+def _moving_patches(config: Config) -> tuple[Placed, ...]:
+    """Patches of several frames have a matrix of their own."""
+    frames = config["video_temporal_patch_size"]
+    if frames is None:
+        return ()
+    seen = frames * config["num_channels"] * config["patch_size"] ** 2
+    role = "patch_embed"
+    return (
+        Placed(Linear("video_patch_projection", role, role, seen, config["hidden_size"]), "none"),
+    )
+
+
+family(
+    "qwen3_omni_moe_text",
+    "qwen3_moe",
+    keys={
+        "vocab_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+    },
+    traits={
+        # where none is stated, what is left over by the division is cut
+        "head_dim": lambda config: (
+            config["head_dim"] or config["hidden_size"] // config["num_attention_heads"]
+        ),
+        "kinds": None,
+        "window": None,
+    },
+    drop=("use_sliding_window", "sliding_window"),
+    ignored=("use_sliding_window", "sliding_window"),
+)
+family(
+    "qwen3_omni_moe_audio_encoder",
+    reader="tower",
+    keys={
+        "num_mel_bins": 128,
+        "encoder_layers": 32,
+        "encoder_attention_heads": 20,
+        "encoder_ffn_dim": 5120,
+        "d_model": 1280,
+        "activation_function": "gelu",
+        "n_window_infer": 800,
+        "output_dim": 3584,
+        "downsample_hidden_size": 480,
+    },
+    traits={"stack": strided_stack},
+    aliases={"hidden_size": "d_model", "num_hidden_layers": "encoder_layers"},
+    ignored=(*SPARE, "scale_embedding", "max_source_positions", "n_window", "conv_chunksize"),
+)

@@ -1,0 +1,230 @@
+"""Wrappers of 2025 and 2026, as in the classes of transformers 5; their parts: newer_towers."""
+
+from __future__ import annotations
+
+from thermoflop.base.record import replace
+from thermoflop.model.architecture.description import Placed, Stack
+from thermoflop.model.config import connectors, projectors
+from thermoflop.model.config.families import hybrids, newer_towers, recurrent  # noqa: F401 - parents
+from thermoflop.model.config.families.sections import ears_of, eyes_of, text_of, wrapper
+from thermoflop.model.config.family import Key, mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.model.config.keys import Config
+
+wrapper(
+    "shieldgemma2",
+    text_of("gemma3_text"),
+    eyes_of("siglip_vision_model"),
+    projectors.gemma3,
+    tied="either",
+    keys={"mm_tokens_per_image": 256},
+)
+wrapper(
+    "qianfan_ocr",
+    text_of("qwen3"),
+    eyes_of("qianfan_ocr_vision", fixed=True),
+    projectors.shuffled,
+    keys={"downsample_ratio": Key("any", 0.5)},
+    traits={"grid": lambda _config: {"rule": "shape", "limits": (12,)}},
+    ignored=("vision_feature_layer",),
+)
+wrapper(
+    "qwen3_omni_moe_thinker",
+    text_of("qwen3_omni_moe_text", fixed=True),
+    eyes_of("qwen3_omni_moe_vision_encoder", fixed=True),
+    ears=(ears_of("qwen3_omni_moe_audio_encoder", fixed=True), None),
+    ignored=("position_id_per_seconds", "seconds_per_chunk"),
+)
+
+
+def _ovis(config: Config, tower: Config, stack: Stack, _hidden: int) -> Stack:
+    """Ovis 2: each patch as a mixture of the words of a visual vocabulary."""
+    words, merge = tower["vocab_size"], tower["hidden_stride"]
+    left = words - tower["num_visual_indicator_tokens"]
+    head = projectors.linear("head_linear", stack.hidden * merge**2, left, False)
+    table = projectors.linear("visual_embeddings_table", words, config["hidden_size"], False)
+    tail = projectors.pooled(head, projectors.layer_norm("head_norm", left), table)
+    return projectors.ending(stack, *tail, merge=merge)
+
+
+wrapper(
+    "ovis2",
+    text_of("qwen2"),
+    eyes_of("ovis2_vision", fixed=True),
+    _ovis,
+    tie=True,
+    keys={"hidden_size": 1536, "vocab_size": 151643},
+    traits={"head": lambda config: (config["hidden_size"], config["vocab_size"])},
+)
+
+
+def _janus(_config: Config, tower: Config, stack: Stack, _hidden: int) -> Stack:
+    """Janus: one matrix, and as many more as the aligner is deep."""
+    width = tower["projection_dim"]
+    first = projectors.linear("aligner", stack.hidden, width)
+    more = [projectors.linear("aligner", width, width)] * (tower["depth"] - 1)
+    return projectors.ending(stack, *projectors.pooled(first, *more))
+
+
+def _janus_codes(config: Config, _hidden: int) -> list[Any]:
+    """What draws images, and is kept."""
+    from thermoflop.model.config.image_codes import janus_codes
+
+    return list(janus_codes(connectors.section_of(config, "vq_config", "janus_vqgan")))
+
+
+wrapper(
+    "janus",
+    text_of("llama"),
+    eyes_of("janus_vision_model", fixed=True),
+    _janus,
+    tie=True,
+    keys={"vq_config": mapping()},
+    traits={"extras": _janus_codes, "note": "what draws images is kept; its work is not counted"},
+)
+
+
+def _edge(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Cosmos 3 Edge: a norm on each patch, neighbouring ones side by side, two matrices."""
+    merge, width = tower["spatial_merge_size"], config["projector_hidden_size"]
+    norm = Placed(projectors.layer_norm("norm", stack.hidden), "patch")
+    first = projectors.linear("linear_fc1", stack.hidden * merge**2, width)
+    both = projectors.pooled(first, projectors.linear("linear_fc2", width, hidden))
+    return projectors.ending(stack, norm, *both, merge=merge)
+
+
+wrapper(
+    "cosmos3_edge",
+    text_of("cosmos3_edge_text", fixed=True),
+    eyes_of("cosmos3_edge_vision", fixed=True),
+    _edge,
+    tied="none",
+    keys={"projector_hidden_size": 11520},
+)
+
+
+def _lfm3(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+    """LFM3-VL: the same with biases that a key decides about."""
+    bias = config["projector_bias"]
+    seen = _edge(config, tower, stack, hidden)
+    *rest, first, last = seen.tail
+    biased = (replace(each, part=replace(each.part, bias=bias)) for each in (first, last))
+    return replace(seen, tail=(*rest, *biased))
+
+
+wrapper(
+    "lfm3_vl",
+    text_of("lfm3"),
+    eyes_of("lfm3_vl_vision", fixed=True),
+    _lfm3,
+    tie=True,
+    keys={"projector_hidden_size": 4096, "projector_bias": True},
+)
+
+
+def _ernie(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Ernie 4.5 VL: neighbouring patches side by side, then moments of a film, to the text."""
+    merge = tower["spatial_merge_size"]
+    seen = stack.hidden * merge**2
+    frames = tower["temporal_merge_size"]
+    parts = [
+        part
+        for name, inputs in (("spatial", seen), ("temporal", seen * frames))
+        for part in (
+            projectors.linear(f"{name} fc1", inputs, seen),
+            projectors.linear(f"{name} fc2", seen, seen),
+            projectors.layer_norm(f"{name} norm", seen),
+        )
+    ]
+    last = projectors.linear("mlp", seen, hidden), projectors.Norm("after_norm", hidden)
+    return projectors.ending(stack, *projectors.pooled(*parts, *last), merge=merge)
+
+
+wrapper(
+    "ernie4_5_vl_moe",
+    text_of("ernie4_5_vl_moe_text", fixed=True),
+    eyes_of("ernie4_5_vl_moe_vision", fixed=True),
+    _ernie,
+    tie=True,
+    traits={"note": "tokens of images are counted as if they ran through the experts for words"},
+)
+for _name in ("minicpmv4_6", "minicpmv4_7", "minicpm_ocr"):
+    wrapper(
+        _name,
+        text_of("qwen3_5_text"),
+        eyes_of(f"{_name}_vision", fixed=True),
+        connectors.merged_inside,
+        tie=_name == "minicpm_ocr",
+        keys={
+            "insert_layer_id": Key("any", 6),
+            "merge_kernel_size": Key("indices", (2, 2)),
+            "merger_times": 1,
+            "downsample_mode": "4x" if _name == "minicpm_ocr" else "16x",
+        },
+        traits={"grid": lambda _config: {"rule": "shape", "limits": (9,)}},
+        ignored=("drop_vision_last_layer", "image_size", "patch_size"),
+    )
+wrapper(
+    "molmo2",
+    text_of("molmo2_text", fixed=True),
+    eyes_of("molmo2_vision", fixed=True),
+    connectors.pooled_by_attention,
+    tied="none",
+    keys={"adapter_config": mapping()},
+    ignored=("image_patch_id", "image_start_token_id"),
+)
+
+
+def _muse(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Muse: neighbouring patches side by side through two matrices, and one to the text."""
+    merge, width = tower["merge_size"], config["projector_hidden_size"]
+    maps = (
+        projectors.linear("fc1", config["out_hidden_size"], width, False),
+        projectors.linear("fc2", width, width, False),
+        projectors.linear("vision_projection", width, hidden, False),
+    )
+    return projectors.ending(stack, *projectors.pooled(*maps), merge=merge)
+
+
+wrapper(
+    "muse_glimmer",
+    text_of("muse_glimmer_text", fixed=True),
+    eyes_of("muse_glimmer_vision", fixed=True),
+    _muse,
+    keys={"out_hidden_size": 6144, "projector_hidden_size": 4096},
+)
+
+
+def _radio(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Nemotron Omni: neighbouring patches side by side, a norm, two matrices without biases."""
+    merge = projectors.inverse(config["downsample_ratio"], "downsample_ratio")
+    seen, width = config["vision_hidden_size"] * merge**2, config["projector_hidden_size"]
+    parts = (
+        projectors.Norm("projector_norm", seen),
+        projectors.linear("linear_1", seen, width, False),
+        projectors.linear("linear_2", width, hidden, False),
+    )
+    seeing_ahead = connectors.text_section(config).raw.get("num_nextn_predict_layers")
+    norm = projectors.layer_norm("final_layernorm", config["vision_hidden_size"])
+    before = (Placed(norm),) if seeing_ahead else ()
+    return projectors.ending(stack, *before, *projectors.pooled(*parts), merge=merge)
+
+
+wrapper(
+    "nemotron_h_omni",
+    text_of("nemotron_h"),
+    eyes_of("radio", {"video_temporal_patch_size": 2}, merged=True),
+    _radio,
+    tied="text",
+    keys={
+        "downsample_ratio": Key("any", 0.5),
+        "projector_hidden_size": 4096,
+        "vision_hidden_size": 1280,
+    },
+    traits={"whole": ("NemotronH_Omni_Reasoning_V3",)},
+    ignored=("force_image_size", "video_pruning_rate", "video_temporal_patch_size"),
+)
