@@ -84,10 +84,11 @@ class Placed:
     """A part outside the layers and what it runs on.
 
     ``rows`` is ``token`` (every position), ``sequence`` (once a sequence: poolers, classifiers),
-    ``token / 4`` (one for each four), ``patch`` (every image patch), ``pooled`` (every image token left for the decoder; ``pooled x
-    4``: four for each), ``frame`` (every mel frame, two for each position), ``window 0`` and so on
-    (what a window of the stack leaves), ``token and one`` (one position more in a sequence) or
-    ``none`` (it is kept, and does no work). It runs ``times`` on each.
+    ``token / 4`` (one for each four), ``patch`` (every image patch), ``pooled`` (every image token
+    left for the decoder; ``pooled x 4``: four for each), ``frame`` (every mel frame, two for each
+    position), ``window 0`` and so on (what a window of the stack leaves), ``token and one`` (one
+    position more in a sequence) or ``none`` (it is kept, and does no work). It runs ``times`` on
+    each.
     """
 
     part: Part
@@ -138,10 +139,12 @@ class Stack:
 
     def after(self, eyes: Stack) -> Stack:
         """This stack behind the first one that sees, on an image of its size."""
+        here: Stack = replace(self, tiles=eyes.tiles, pooled=eyes.pooled)
         if self.shared is None:
-            return replace(self, tiles=eyes.tiles)
-        left, tiles = eyes.patches // self.shared, eyes.tiles
-        return replace(self, tiles=tiles, positions=left, patches=left, pooled=eyes.pooled)
+            return here
+        left = eyes.patches // self.shared
+        whole: Stack = replace(here, positions=left, patches=left)
+        return whole
 
     @property
     def shortest(self) -> int:

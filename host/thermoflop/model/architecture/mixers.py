@@ -35,15 +35,17 @@ class Attention:
     ``gate`` doubles the query projection with an output gate (Qwen3-Next), ``head_gate`` has one
     for each head (Step). ``sinks`` adds one learned logit per head. ``cross`` attention takes its
     keys and values from the encoder, whose states are ``source`` wide (None: as the hidden state),
-    and from its own tokens as well where it meets ``itself`` (Idefics 2). ``near`` attention meets the tokens of its window in an image
-    alone. ``output_group`` counts the output projection with another group (BERT's is a module
-    called output, counted with the MLP). Values are ``value_dim`` wide (None: as keys). With an
-    ``indexer`` the keys that it chooses are attended. ``extras`` are parts of one family alone: a
-    map is a gate on every token, a norm runs before the output projection. ``relative`` adds scores
-    of relative positions (DeBERTa). ``calls`` times every head attends, each time to a part of the
-    values (DiffLlama). It ``projects`` queries, keys and values (``qkv``), queries and keys that
-    are the values too (``qk``, Gemma 4), or queries alone, to keys and values of a layer before
-    (``q``, Gemma 3n). Its result has ``outputs`` elements (None: as the hidden state).
+    and from its own tokens as well where it meets ``itself`` (Idefics 2). It works on ``padded``
+    positions where windows at the edge are filled up (SAM). ``near`` attention meets the tokens of
+    its window in an image alone. ``output_group`` counts the output projection with another group
+    (BERT's is a module called output, counted with the MLP). Values are ``value_dim`` wide
+    (None: as keys). With an ``indexer`` the keys that it chooses are attended. ``extras`` are
+    parts of one family alone: a map is a gate on every token, a norm runs before the output
+    projection. ``relative`` adds scores of relative positions (DeBERTa). ``calls`` times every
+    head attends, each time to a part of the values (DiffLlama). It ``projects`` queries, keys
+    and values (``qkv``), queries and keys that are the values too (``qk``, Gemma 4), or queries
+    alone, to keys and values of a layer before (``q``, Gemma 3n). Its result has ``outputs``
+    elements (None: as the hidden state).
     """
 
     hidden: Number
@@ -75,6 +77,7 @@ class Attention:
     outputs: Number | None = None
     source: Number | None = None
     itself: bool = False
+    padded: Number | None = None
 
     @property
     def group(self) -> str:

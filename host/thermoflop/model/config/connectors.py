@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
+from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.description import Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Convolution, Norm, Table, Vector
 from thermoflop.model.config.blocks import biased_attention, biased_mlp, layer_norm
 from thermoflop.model.config.decoder import activation_kind
-from thermoflop.model.config.family import Section
 from thermoflop.model.config.projectors import linear
-from thermoflop.model.config.readers import read_section
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,25 +38,12 @@ def queries_behind(
     return replace(stack, pooled=queries), behind
 
 
-def section_of(config: Config, key: str, family: str) -> Config:
-    """A section beside those of the text and the towers, read by its family."""
-    inner = read_section(config, Section(key, family))
-    assert inner is not None  # noqa: S101 - the section is not optional
-    inner.check_all()
-    return inner
-
-
-def text_section(config: Config) -> Config:
-    """The section of the text model, for sizes that a connector shares with it."""
-    inner = read_section(config, config.family.traits["text"])
-    assert inner is not None  # noqa: S101 - the text is no optional section
-    return inner
-
-
 def resampled(config: Config, _tower: Config, stack: Stack, hidden: int) -> tuple[Stack, Stack]:
     """Idefics 2: a gated MLP to the width of the text, then queries that meet it and themselves."""
-    own = section_of(config, "perceiver_config", "idefics2_perceiver")
-    seen, inner = stack.hidden, text_section(config)["intermediate_size"]
+    own = config.nested["perceiver_config"]
+    seen, inner = stack.hidden, config.nested["text_config"].get("intermediate_size")
+    if inner is None:
+        raise UnknownModel("text_config states no intermediate_size, which the connector shares")
     ups = [linear(name, seen, inner, False) for name in ("gate_proj", "up_proj")]
     maps = (*ups, linear("down_proj", inner, hidden, False))
     heads, kv_heads = own["resampler_n_heads"], own["num_key_value_heads"]
@@ -78,7 +65,7 @@ def latent_queries(
     config: Config, _tower: Config, stack: Stack, hidden: int
 ) -> tuple[Stack, Stack]:
     """Kosmos: one matrix to the width of the text, and one attention of queries to it."""
-    heads = text_section(config)["attention_heads"]
+    heads = config.nested["text_config"]["attention_heads"]
     dense = Placed(linear("dense", stack.hidden, hidden))
     attention = biased_attention(hidden, heads, cross=True, itself=True)
     layer = Layer("attention of queries", hidden, (), cross=attention)
@@ -88,7 +75,7 @@ def latent_queries(
 
 def qformer(config: Config, _tower: Config, stack: Stack, hidden: int) -> tuple[Stack, Stack]:
     """BLIP-2: a BERT on learned queries, some of whose layers attend to the image."""
-    own = section_of(config, "qformer_config", config.family.traits["qformer"])
+    own = config.nested["qformer_config"]
     width, every = own["hidden_size"], own["cross_attention_frequency"]
     layers, heads = own["num_hidden_layers"], own["num_attention_heads"]
     attention = biased_attention(width, heads)
@@ -118,26 +105,41 @@ def qformer(config: Config, _tower: Config, stack: Stack, hidden: int) -> tuple[
     return queries_behind(stack, runs, config["num_query_tokens"], tail, front=front)
 
 
-def aria(config: Config, _tower: Config, stack: Stack, hidden: int) -> tuple[Stack, Stack]:
+def aria(config: Config, tower: Config, stack: Stack, hidden: int) -> tuple[Stack, Stack]:
     """Aria: queries that attend once to the image, projected twice, and an MLP."""
-    width, heads = stack.hidden, stack.runs[0].layer.mixer.heads  # type: ignore[union-attr]
-    counts = config["projector_patch_to_query_dict"] or {"1225": 128, "4900": 256}
-    sizes = {int(patches): queries for patches, queries in counts.items()}
-    most = max(sizes.values())
-    attention = biased_attention(width, heads, cross=True)
-    maps = [linear(f"first {name}", width, width, False) for name in ("q_proj", "k_proj", "v_proj")]
-    norms = [layer_norm(name, width) for name in ("norm", "norm_kv", "feed_norm")]
-    on_patches = (*(Placed(each) for each in (norms[1], *maps[1:])),)
+    width, sizes = stack.hidden, _query_counts(config)
+    attention = biased_attention(width, tower["num_attention_heads"], cross=True)
+    query, *kept = (
+        linear(f"first {name}", width, width, False) for name in ("q_proj", "k_proj", "v_proj")
+    )
+    on_patches = (Placed(layer_norm("norm_kv", width)), *(Placed(each) for each in kept))
     after = (
-        linear("linear", width, width), norms[2],
-        linear("linear_in", width, hidden, False), linear("linear_out", hidden, hidden, False),
-    )  # fmt: skip
-    layer = Layer("attention of queries", width, (norms[0],), cross=attention)
+        Placed(query),
+        Placed(linear("linear", width, width)),
+        Placed(layer_norm("feed_norm", width)),
+        Placed(linear("linear_in", width, hidden, False)),
+        Placed(linear("linear_out", hidden, hidden, False)),
+    )
+    layer = Layer("attention of queries", width, (layer_norm("norm", width),), cross=attention)
     seeing = replace(stack, tail=(*stack.tail, *on_patches))
-    tail = (Placed(maps[0]), *(Placed(each) for each in after))
-    pair = queries_behind(seeing, (Run(layer, 1),), most, *tail)
+    most = max(sizes.values())
+    first, behind = queries_behind(seeing, (Run(layer, 1),), most, *after)
     left = sizes.get(int(stack.patches), most)
-    return replace(pair[0], pooled=left), replace(pair[1], positions=left, pooled=left)
+    return replace(first, pooled=left), replace(behind, positions=left, pooled=left)
+
+
+def _query_counts(config: Config) -> dict[int, int]:
+    """How many queries look at an image of so many patches."""
+    key = "projector_patch_to_query_dict"
+    counts = config[key] or {"1225": 128, "4900": 256}
+    try:
+        sizes = {int(patches): queries for patches, queries in counts.items()}
+    except ValueError:
+        sizes = {}
+    wrong = any(type(queries) is not int or not 0 < queries < 10**6 for queries in sizes.values())
+    if wrong or not sizes:
+        raise InputError(f"{key} is {quote_value(counts)} where counts of queries are expected")
+    return sizes
 
 
 def upsampled(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
@@ -207,7 +209,7 @@ def _window_merger(layer: Layer, tower: Config, share: int) -> tuple[Placed, ...
 
 def pooled_by_attention(config: Config, _tower: Config, stack: Stack, _hidden: int) -> Stack:
     """Molmo 2: the mean of 2 x 2 patches attends to them, in the states of several layers."""
-    own = section_of(config, "adapter_config", "molmo2_adapter")
+    own = config.nested["adapter_config"]
     layers = own["vision_feature_layer"] or (24, 18)
     width, bias, seen = own["hidden_size"], own["attention_bias"], own["hidden_size"] * len(layers)
     heads, kv_heads, dim = (

@@ -69,10 +69,11 @@ def strided_stack(config: Config) -> Stack:
     mlp = biased_mlp(hidden, config["encoder_ffn_dim"], config["activation_function"])
     norms = (layer_norm("self_norm", hidden), layer_norm("output_norm", hidden))
     layer = Layer("windowed attention + MLP", hidden, norms, attention, feed=mlp)
-    both = (("proj1", hidden, hidden), ("proj2", hidden, config["output_dim"]))
+    role, out = "projector", config["output_dim"]
     tail = (
         Placed(layer_norm("final_norm", hidden)),
-        *(Placed(Linear(name, "projector", "projector", *sizes, True)) for name, *sizes in both),
+        Placed(Linear("proj1", role, role, hidden, hidden, bias=True)),
+        Placed(Linear("proj2", role, role, hidden, out, bias=True)),
     )
     positions = 375  # 30 s
     near = positions * min(positions, max(1, config["n_window_infer"] // PHI_REDUCTION))

@@ -29,6 +29,7 @@ class Config:
     def __init__(self, family: Family, raw: Mapping[str, Any], ignore: frozenset[str]) -> None:
         self.family = family
         self.ignore = ignore
+        self.nested: dict[str, Config] = {}  # sections that were read, by their keys
         self.raw = _renamed(family, raw)
         self._checked: dict[str, Any] = {}
         for key, value in self.raw.items():

@@ -49,7 +49,8 @@ def read_section(config: Config, section: Section, **changes: Any) -> Config | N
     if raw is None:
         if section.optional:
             return None
-        beside = {key: value for key, value in config.raw.items() if key not in SECTIONS}
+        others = (*SECTIONS, "model_type")
+        beside = {key: value for key, value in config.raw.items() if key not in others}
         raw = beside if section.flat else {"model_type": section.family, **(section.init or {})}
     if section.merged:
         raw = {**(section.init or {}), **raw}
@@ -63,7 +64,20 @@ def read_section(config: Config, section: Section, **changes: Any) -> Config | N
         )
     kept = {key: value for key, value in raw.items() if key not in changes}
     kept.update({key: value for key, value in changes.items() if value is not None})
-    return Config(family, kept, config.ignore)
+    inner = Config(family, kept, config.ignore)
+    inner.nested.update(nested_sections(inner))
+    return inner
+
+
+def nested_sections(config: Config) -> dict[str, Config]:
+    """The sections that the family's trait ``sections`` names, each read and checked."""
+    read = {}
+    for section in config.family.traits.get("sections", ()):
+        inner = read_section(config, section)
+        assert inner is not None  # noqa: S101 - none of them is optional
+        inner.check_all()
+        read[section.key] = inner
+    return read
 
 
 def reader_of(name: str) -> Callable[[Config], Description]:

@@ -1,6 +1,6 @@
 """SAM's tower: attention within windows and to all, scores of rows and columns, a neck.
 
-Windows at the edge are counted as large as they are; the class pads them with zeros.
+Windows at the edge are filled up with zeros, and attention works on those as well.
 Source: Kirillov et al. 2023, and Li et al. 2021 (ViTDet) for windows and relative positions.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from thermoflop.base.record import replace
 from thermoflop.model.architecture.description import Layer, Placed, Run, Stack
-from thermoflop.model.architecture.grid import Grid, near_pairs
+from thermoflop.model.architecture.grid import Grid
 from thermoflop.model.architecture.parts import Convolution, Linear, Table
 from thermoflop.model.config.blocks import biased_attention, biased_mlp, layer_norm
 from thermoflop.model.config.decoder import head_width
@@ -30,9 +30,10 @@ def sam_stack(config: Config) -> Stack:
     layers, patches = config["num_hidden_layers"], rows * columns
     seeing_all = {at for at in config["global_attn_indexes"] or () if 0 <= at < layers}
     wide = len(seeing_all) if window else layers
+    filled = window**2 * -(-rows // window) * -(-columns // window) if window else patches
     runs = (
-        *_layers(config, layers - wide, window, window),
-        *_layers(config, wide, rows, columns),
+        *_layers(config, layers - wide, (window, window), filled),
+        *_layers(config, wide, (rows, columns), patches),
     )
     patch = sides(config["patch_size"], "patch_size")
     return Stack(
@@ -45,34 +46,34 @@ def sam_stack(config: Config) -> Stack:
         positions=patches,
         patches=patches,
         pooled=patches,
-        near=near_pairs(rows, columns, window) if window else None,
+        near=filled * window**2 if window else None,
         grid=Grid("fixed", patch, (rows * patch[0], columns * patch[1])),
     )
 
 
-def _layers(config: Config, count: int, tall: int, across: int) -> tuple[Run, ...]:
-    """Layers that attend within ``tall`` x ``across`` patches: windows, or the whole image."""
+def _layers(config: Config, count: int, seen: tuple[int, int], positions: int) -> tuple[Run, ...]:
+    """Layers that attend within ``seen`` patches, windows or all, on so many positions."""
     if not count:
         return ()
     hidden, heads, bias = (
         config[key] for key in ("hidden_size", "num_attention_heads", "qkv_bias")
     )
-    near = (tall, across) == (config["window_size"],) * 2
+    near = seen == (config["window_size"],) * 2
     attention = biased_attention(hidden, heads, q_bias=bias, k_bias=bias, v_bias=bias)
-    inner = config["mlp_dim"] or int(hidden * config.get("mlp_ratio", 4))
+    inner = Traits(config, DEFAULTS)["inner"]
     more: dict[str, Any] = {}
     if config["use_rel_pos"]:
         dim = head_width(hidden, heads)
         # of both directions: a row for each distance; every query meets one for each row and column
-        table = Table("relative positions", "rel_pos_bias", 2 * (tall + across) - 2, dim, 0)
+        table = Table("relative positions", "rel_pos_bias", 2 * sum(seen) - 2, dim, 0)
         role = ("rel_pos_bias", "attn_score")
-        scores = Linear("relative scores", *role, dim, tall + across, tied=True)
-        more = {"kept": (table,), "others": (Placed(scores, "token", heads),)}
+        scores = Linear("relative scores", *role, dim, sum(seen), tied=True)
+        more = {"kept": (table,), "others": (Placed(scores, "sequence", heads * positions),)}
     layer = Layer(
         "windowed attention + MLP" if near else "attention + MLP",
         hidden,
         (layer_norm("norm 1", hidden), layer_norm("norm 2", hidden)),
-        replace(attention, near=near),
+        replace(attention, near=near, padded=positions if near else None),
         feed=biased_mlp(hidden, inner, config["hidden_act"]),
         **more,
     )

@@ -11,7 +11,7 @@ from thermoflop.model.architecture.description import Description, Placed, Stack
 from thermoflop.model.architecture.grid import RESIZED
 from thermoflop.model.architecture.perceived import tower_on
 from thermoflop.model.config.architectures import class_name
-from thermoflop.model.config.readers import read_section, reader_of
+from thermoflop.model.config.readers import nested_sections, read_section, reader_of
 from thermoflop.model.config.tower import ANY_SIDE, read_tower
 
 TYPE_CHECKING = False
@@ -41,6 +41,7 @@ def read_wrapper(config: Config) -> Description:
         head["architectures"] = None
     text = read_section(config, traits["text"], **head)
     assert text is not None  # noqa: S101 - the text is no optional section
+    config.nested.update(text_config=text, **nested_sections(config))
     described = reader_of(text.family.reader)(text)
     text.check_all()
     hidden = described.stacks[-1].hidden

@@ -33,6 +33,8 @@ def attention_operators(
 
 def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
     """Projections, norms, rotation, scores, softmax, values, output."""
+    if attention.padded is not None:
+        scope = replace(scope, new=attention.padded, tokens=scope.sequences * attention.padded)
     query, *kept, output = attention.projections()
     tokens, stored = scope.tokens, "kv" if scope.causal else "activations"
     yield scope.linear(query, tokens)

@@ -110,7 +110,7 @@ def image_count(description: Description, step: Step) -> Number:
 def _stack_operators(stack: Stack, scope: EmitContext) -> Iterator[Operator]:
     front = scope.within(f"{scope.part} front")
     for placed in stack.front:
-        yield from _placed_operators(placed, _rows(placed, stack, front), front)
+        yield from _placed_operators(placed, placed.times * _rows(placed, stack, front), front)
     for run in stack.runs:
         mixer = run.layer.mixer
         if isinstance(mixer, Attention) and mixer.cross and _is_zero(scope.source):
@@ -119,7 +119,7 @@ def _stack_operators(stack: Stack, scope: EmitContext) -> Iterator[Operator]:
         yield from layer_operators(run.layer, inside)
     tail = scope.within(f"{scope.part} tail")
     for placed in stack.tail:
-        yield from _placed_operators(placed, _rows(placed, stack, tail), tail)
+        yield from _placed_operators(placed, placed.times * _rows(placed, stack, tail), tail)
 
 
 def layer_operators(layer: Layer, scope: EmitContext) -> Iterator[Operator]:
@@ -143,7 +143,8 @@ def layer_operators(layer: Layer, scope: EmitContext) -> Iterator[Operator]:
 
             yield from write_streams(layer.streams, scope)
     for placed in layer.others:
-        yield from _placed_operators(placed, placed.times * scope.tokens, scope)
+        rows = scope.sequences if placed.rows == "sequence" else scope.tokens
+        yield from _placed_operators(placed, placed.times * rows, scope)
     if layer.branches and layer.streams is None:
         yield residual(layer.hidden, layer.branches, scope)
 

@@ -68,7 +68,7 @@ MODULES = {
     " minicpmv4_6_vision minicpmv4_7_vision molmo2_adapter molmo2_text molmo2_vision"
     " muse_glimmer_text muse_glimmer_vision muse_spark_vision ovis2_vision qianfan_ocr_vision"
     " qwen3_omni_moe_audio_encoder qwen3_omni_moe_text radio",
-    "early_towers": "blip_2_qformer blip_2_vision_model git_text git_vision_model"
+    "early_towers": "fuyu_text blip_2_qformer blip_2_vision_model git_text git_vision_model"
     " idefics2_perceiver idefics2_vision instructblip_qformer instructblip_vision_model"
     " instructblipvideo_qformer instructblipvideo_vision_model kosmos_2_5_text_model"
     " kosmos_2_5_vision_model kosmos_2_text_model kosmos_2_vision_model",

@@ -12,6 +12,7 @@ from thermoflop.model.config.families.patterns import sparse_by_mlp_types
 from thermoflop.model.config.families.towers import SPARE
 from thermoflop.model.config.family import (
     Key,
+    Section,
     at_least_zero,
     family,
     indices,
@@ -86,8 +87,8 @@ family(
 
 def two_readers(config: Config) -> tuple[Stack, Stack, int]:
     """DeepSeek-OCR: what SAM's tower leaves takes the place of CLIP's patches; its width."""
-    sam = connectors.section_of(config, "sam_config", "unlimited_ocr_sam_vision_model")
-    clip = connectors.section_of(config, "encoder_config", "unlimited_ocr_vision_encoder")
+    sam = config.nested["sam_config"]
+    clip = config.nested["encoder_config"]
     first, second = read_tower(sam), read_tower(clip)
     widths = (sam["output_channels"], *(sam["downsample_channels"] or (512, 1024)))
     tail = (*first.tail, *connectors.halved(*widths))
@@ -100,7 +101,13 @@ family(
     "unlimited_ocr_vision",
     reader="tower",
     keys={"sam_config": mapping(), "encoder_config": mapping()},
-    traits={"stack": lambda config: two_readers(config)[0]},
+    traits={
+        "stack": lambda config: two_readers(config)[0],
+        "sections": (
+            Section("sam_config", "unlimited_ocr_sam_vision_model"),
+            Section("encoder_config", "unlimited_ocr_vision_encoder"),
+        ),
+    },
 )
 
 

@@ -49,15 +49,15 @@ def _high(_config: Config, tower: Config, stack: Stack, _hidden: int) -> Stack:
     out = tower["output_channels"]
     again = (Placed(part) for part in neck(stack.hidden, out))
     halves = connectors.halved(out, 2 * out, 4 * out)
+    # both on that layer's states and on the last ones, brought to the size of the other tower
+    halves = [replace(each, times=2) for each in halves]
     alpha = Placed(Vector("high_res_vision_alpha", "other", 1), "none")
-    return replace(stack, tail=(*stack.tail, *again, *halves, alpha), pooled=stack.patches // 16)
+    return replace(stack, tail=(*stack.tail, *again, *halves, alpha))
 
 
 def _both(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
     """Both towers' states, each to half of the width, and one matrix."""
-    out = connectors.section_of(config, "high_res_vision_config", "sam_vision_model")[
-        "output_channels"
-    ]
+    out = config.nested["high_res_vision_config"]["output_channels"]
     maps = (
         linear("vision_proj", stack.hidden, hidden // 2),
         linear("high_res_vision_proj", 4 * out, hidden // 2),
@@ -74,7 +74,7 @@ wrapper(
     _LOW,
     tie=True,
     keys={"high_res_vision_config": mapping()},
-    traits={"towers": ((_LOW, _both), (_HIGH, _high))},
+    traits={"towers": ((_LOW, _both), (_HIGH, _high)), "sections": (_HIGH,)},
 )
 
 

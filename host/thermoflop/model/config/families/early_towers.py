@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from thermoflop.model.config.keys import Config
 
+# the text's keys as they were published, beside those of the patches
+family("fuyu_text", "persimmon", ignored=("image_size", "patch_size", "num_channels"))
+
 # GIT: BERT's layers as a decoder, which reads the image's states before the words
 family(
     "git_text",
@@ -92,7 +95,7 @@ for _name in ("blip_2", "instructblip", "instructblipvideo"):
         ignored=(*SPARE, "encoder_hidden_size", "position_embedding_type"),
     )
 
-family("idefics2_vision", "idefics3_vision", ignored=("model_type",))
+family("idefics2_vision", "idefics3_vision", keys={"hidden_size": 768, "num_attention_heads": 12})
 family(
     "idefics2_perceiver",
     reader="tower",

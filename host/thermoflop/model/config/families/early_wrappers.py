@@ -14,7 +14,8 @@ from thermoflop.model.config import connectors, projectors
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.families import early_towers  # noqa: F401 - parents are there
 from thermoflop.model.config.families.sections import eyes_of, text_of, wrapper
-from thermoflop.model.config.family import anything
+from thermoflop.model.config.family import Section, mapping
+from thermoflop.model.config.tower import ANY_SIDE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
 def _fuyu(config: Config, hidden: int) -> Stack:
     """Fuyu: patches become tokens by one matrix, and each row of them ends in one more."""
-    side, patch = config["image_size"], config["patch_size"]
-    rows = side // patch
+    patch = config["patch_size"]
+    rows = max(1, ANY_SIDE // patch)
+    side = rows * patch
     seen = config["num_channels"] * patch**2
     embed = projectors.linear("vision_embed_tokens", seen, hidden, group="patch_embed")
     grid = Grid("longest", (patch, patch), (side, side), limits=(1920,), breaks=True)
@@ -34,13 +36,13 @@ def _fuyu(config: Config, hidden: int) -> Stack:
     )  # fmt: skip
 
 
-_PERSIMMON = {"vocab_size": 262144, "num_hidden_layers": 36, "num_attention_heads": 64}
 wrapper(
     "fuyu",
-    text_of("persimmon", _PERSIMMON, flat=True),
+    text_of("fuyu_text", flat=True),
     None,
     like="persimmon",
-    keys={"image_size": 300, "patch_size": 30, "num_channels": 3},
+    keys={"patch_size": 30, "num_channels": 3},
+    ignored=("image_size",),
     traits={"towers": ((None, _fuyu),)},
 )
 
@@ -70,8 +72,8 @@ for _name in ("blip_2", "instructblip", "instructblipvideo"):
         eyes_of(f"{_name}_vision_model", fixed=True),
         connectors.qformer,
         tied="text",
-        keys={"qformer_config": anything(), "num_query_tokens": 32},
-        traits={"qformer": f"{_name}_qformer"},
+        keys={"qformer_config": mapping(), "num_query_tokens": 32},
+        traits={"sections": (Section("qformer_config", f"{_name}_qformer"),)},
         ignored=("image_text_hidden_size", "use_decoder_only_language_model"),
     )
 wrapper(
@@ -79,14 +81,15 @@ wrapper(
     text_of("mistral"),
     eyes_of("idefics2_vision", fixed=True),
     connectors.resampled,
-    keys={"perceiver_config": anything()},
+    keys={"perceiver_config": mapping()},
+    traits={"sections": (Section("perceiver_config", "idefics2_perceiver"),)},
 )
 wrapper(
     "aria",
     text_of("aria_text", fixed=True),
     eyes_of("idefics3_vision"),
     connectors.aria,
-    keys={"projector_patch_to_query_dict": anything()},
+    keys={"projector_patch_to_query_dict": mapping()},
     ignored=("max_value_projector_patch_to_query_dict", "vision_feature_layer"),
 )
 wrapper(

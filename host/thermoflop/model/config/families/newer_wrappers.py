@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from thermoflop.base.record import replace
 from thermoflop.model.architecture.description import Placed, Stack
+from thermoflop.model.architecture.parts import Norm
 from thermoflop.model.config import connectors, projectors
+from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.families import hybrids, newer_towers, recurrent  # noqa: F401 - parents
 from thermoflop.model.config.families.sections import ears_of, eyes_of, text_of, wrapper
-from thermoflop.model.config.family import Key, mapping
+from thermoflop.model.config.family import Key, Section, mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ def _ovis(config: Config, tower: Config, stack: Stack, _hidden: int) -> Stack:
     left = words - tower["num_visual_indicator_tokens"]
     head = projectors.linear("head_linear", stack.hidden * merge**2, left, False)
     table = projectors.linear("visual_embeddings_table", words, config["hidden_size"], False)
-    tail = projectors.pooled(head, projectors.layer_norm("head_norm", left), table)
+    tail = projectors.pooled(head, layer_norm("head_norm", left), table)
     return projectors.ending(stack, *tail, merge=merge)
 
 
@@ -74,7 +76,7 @@ def _janus_codes(config: Config, _hidden: int) -> list[Any]:
     """What draws images, and is kept."""
     from thermoflop.model.config.image_codes import janus_codes
 
-    return list(janus_codes(connectors.section_of(config, "vq_config", "janus_vqgan")))
+    return list(janus_codes(config.nested["vq_config"]))
 
 
 wrapper(
@@ -84,14 +86,18 @@ wrapper(
     _janus,
     tie=True,
     keys={"vq_config": mapping()},
-    traits={"extras": _janus_codes, "note": "what draws images is kept; its work is not counted"},
+    traits={
+        "extras": _janus_codes,
+        "note": "what draws images is kept; its work is not counted",
+        "sections": (Section("vq_config", "janus_vqgan"),),
+    },
 )
 
 
 def _edge(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
     """Cosmos 3 Edge: a norm on each patch, neighbouring ones side by side, two matrices."""
     merge, width = tower["spatial_merge_size"], config["projector_hidden_size"]
-    norm = Placed(projectors.layer_norm("norm", stack.hidden), "patch")
+    norm = Placed(layer_norm("norm", stack.hidden), "patch")
     first = projectors.linear("linear_fc1", stack.hidden * merge**2, width)
     both = projectors.pooled(first, projectors.linear("linear_fc2", width, hidden))
     return projectors.ending(stack, norm, *both, merge=merge)
@@ -137,10 +143,10 @@ def _ernie(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
         for part in (
             projectors.linear(f"{name} fc1", inputs, seen),
             projectors.linear(f"{name} fc2", seen, seen),
-            projectors.layer_norm(f"{name} norm", seen),
+            layer_norm(f"{name} norm", seen),
         )
     ]
-    last = projectors.linear("mlp", seen, hidden), projectors.Norm("after_norm", hidden)
+    last = projectors.linear("mlp", seen, hidden), Norm("after_norm", hidden)
     return projectors.ending(stack, *projectors.pooled(*parts, *last), merge=merge)
 
 
@@ -175,6 +181,7 @@ wrapper(
     connectors.pooled_by_attention,
     tied="none",
     keys={"adapter_config": mapping()},
+    traits={"sections": (Section("adapter_config", "molmo2_adapter"),)},
     ignored=("image_patch_id", "image_start_token_id"),
 )
 
@@ -204,12 +211,12 @@ def _radio(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
     merge = projectors.inverse(config["downsample_ratio"], "downsample_ratio")
     seen, width = config["vision_hidden_size"] * merge**2, config["projector_hidden_size"]
     parts = (
-        projectors.Norm("projector_norm", seen),
+        Norm("projector_norm", seen),
         projectors.linear("linear_1", seen, width, False),
         projectors.linear("linear_2", width, hidden, False),
     )
-    seeing_ahead = connectors.text_section(config).raw.get("num_nextn_predict_layers")
-    norm = projectors.layer_norm("final_layernorm", config["vision_hidden_size"])
+    seeing_ahead = config.nested["text_config"].raw.get("num_nextn_predict_layers")
+    norm = layer_norm("final_layernorm", config["vision_hidden_size"])
     before = (Placed(norm),) if seeing_ahead else ()
     return projectors.ending(stack, *before, *projectors.pooled(*parts), merge=merge)
 
