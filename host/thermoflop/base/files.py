@@ -57,6 +57,17 @@ def read_bytes(
     return data
 
 
+def open_reading(path: str, expected: str) -> BinaryIO:
+    """A plain file opened for reading; InputError, in one sentence, for what is none or cannot be
+    opened. ``expected`` as in ``read_bytes``."""
+    if not os.path.isfile(path):  # noqa: PTH113
+        raise InputError(f"{path} is not a file: expected {expected}")
+    try:
+        return open(path, "rb", opener=_without_waiting)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
+
+
 def _without_waiting(path: str, flags: int) -> int:
     """A pipe that took the file's place since it was looked at must not be waited for."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

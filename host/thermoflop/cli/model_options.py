@@ -20,7 +20,8 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     """Add MODEL, and how its configuration is read."""
     add = parser.add_argument
     add("model", metavar="MODEL",
-        help="a config.json, its folder, a Hugging Face id, or a name (see `models`)")  # fmt: skip
+        help="a config.json, its folder, a GGUF file, a Hugging Face id, or a name "
+        "(see `models`)")  # fmt: skip
     add("--ignore", metavar="KEY", action="append", default=[],
         help="a config key that changes no count, although it looks like it; may be repeated",
     )  # fmt: skip

@@ -126,6 +126,7 @@ def read_model(
         origin,
         (*asked, *_notes(config, description), *formats),
         quantization,
+        None if found is None else found.stored,
     )
 
 
@@ -152,6 +153,13 @@ def _quantization(
 ) -> tuple[Quantization | None, tuple[str, ...]]:
     """What is said of number formats, here or beside it, and sentences about it."""
     beside, fault = (found.beside, found.beside_fault) if found is not None else (None, "")
+    lines: tuple[str, ...] = ()
+    if found is not None and found.stored is not None:
+        lines = (found.stored.line,)
+    elif found is not None and found.stored_fault:
+        lines = (found.stored_fault,)
+    if found is not None and found.formats is not None:
+        return found.formats, lines
     inner = (value for key, value in raw.items() if key.endswith("_config"))
     places = (raw, *(value for value in inner if isinstance(value, dict)))
     if (
@@ -159,12 +167,12 @@ def _quantization(
         and not fault
         and not any(place.get(key) for place in places for key in QUANTIZATION_KEYS)
     ):
-        return None, ()
+        return None, lines
     from thermoflop.model.config.quantization import read_quantization
 
     quantization, unread = read_quantization(raw, beside, fault)
     said = () if quantization is None else (quantization.line(description),)
-    return quantization, (*said, *((unread,) if unread else ()))
+    return quantization, (*said, *((unread,) if unread else ()), *lines)
 
 
 def _model_type(raw: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.architecture.quantization import Quantization
+    from thermoflop.model.config.stored_files import StoredWeights
     from thermoflop.model.operators.generation import Generation
     from thermoflop.model.operators.training import Training
 
@@ -36,6 +37,8 @@ class Model(Sizes):
         source: where the configuration comes from: a path, a measurement or a publication.
         notes: sentences on what is counted in an unusual way; most models have none.
         quantization: the formats of weights and cache as published; None where nothing is said.
+        stored: the weights as files beside the configuration hold them, by their headers; None
+            where there are no such files.
 
     Example:
         >>> import thermoflop as tf
@@ -57,6 +60,7 @@ class Model(Sizes):
     source: str = ""
     notes: tuple[str, ...] = ()
     quantization: Quantization | None = None
+    stored: StoredWeights | None = None
 
     def operators(
         self,

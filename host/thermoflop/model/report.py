@@ -34,7 +34,10 @@ def table_report(model: Model, table: OperatorTable, form: str) -> str:
     head = f"{model.params:,} parameters ({model.active_params:,} active on a token): {listed}"
     from textwrap import fill
 
-    notes = "".join(f"\n  note: {note}" for note in (*model.notes, *_beyond(model, table)))
+    notes = "".join(
+        fill(f"note: {note}", 100, initial_indent="\n  ", subsequent_indent="    ")
+        for note in (*model.notes, *_beyond(model, table))
+    )
     return f"{fill(head, 100, subsequent_indent='  ')}\n{table}{notes}"
 
 

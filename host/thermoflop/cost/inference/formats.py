@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import replace
 from thermoflop.cost.hardware.precision import Precision, choose_precision, is_precision
 from thermoflop.cost.inference.arguments import default_format
-from thermoflop.cost.work.weights import Checkpoint, is_matrix, weights_held
+from thermoflop.cost.work.weights import (
+    Checkpoint,
+    is_matrix,
+    weights_held,
+    weights_on_fullest,
+)
 from thermoflop.model.architecture.quantization import Quantization
 
 if TYPE_CHECKING:
@@ -23,6 +28,8 @@ _COMPUTED = {
     "nvfp4": ("fp4", "4"), "mxfp4": ("fp4", "4"),
 }  # fmt: skip
 _WIDE = ("bf16", "fp16", "fp32")
+# Bytes of an element in formats of files that are not quantized; what a file has most of is first.
+_PLAIN_BYTES = {"BF16": 2.0, "F16": 2.0, "F32": 4.0, "F64": 8.0}
 
 
 def choose_formats(
@@ -41,6 +48,11 @@ def choose_formats(
         kv_dtype: a format of the cache. None: as wide as the activations.
     """
     quantization = _quantization_of(model, dtype)
+    own = quantization is not None and quantization is model.quantization
+    if model.stored is not None and (own or dtype is None):
+        checkpoint = stored_checkpoint(model, quantization)
+        precision = _precision(model, device, checkpoint, kv_dtype)
+        return replace(precision, form=f"{precision.name} as stored"), checkpoint
     if quantization is None:
         return choose_precision(default_format(device) if dtype is None else dtype, kv_dtype), None
     checkpoint = Checkpoint(quantization)
@@ -67,6 +79,17 @@ def _quantization_of(model: Model, dtype: str | None) -> Quantization | None:
     return published_form(name)
 
 
+def stored_checkpoint(model: Model, quantization: Quantization | None) -> Checkpoint:
+    """The formats of a model whose files were read: in all as many bytes as they hold."""
+    stored = model.stored
+    assert stored is not None  # noqa: S101 - what the caller has looked for
+    plain = {name: stored.bytes_by_format.get(name, 0) for name in _PLAIN_BYTES}
+    wide = _PLAIN_BYTES[max(plain, key=lambda name: plain[name])] if any(plain.values()) else 2.0
+    formats = quantization or Quantization("safetensors", None)
+    counted = weights_on_fullest(model.description, 1, Checkpoint(formats, wide))
+    return Checkpoint(formats, wide, stored.size_bytes / counted if counted else 1.0)
+
+
 def _published_sibling(model: Model, dtype: str) -> Quantization | None:
     """The formats of the catalogue's model of that name with this format behind it."""
     from thermoflop.model.config.catalogue import entry, names
@@ -91,8 +114,8 @@ def _common(model: Model, quantization: Quantization) -> Stored | None:
 
 def _name(quantization: Quantization, stored: Stored | None) -> str:
     """What the format is called among those that a run can be asked for."""
-    if quantization.method in _METHODS:
-        return _METHODS[quantization.method]
+    if quantization.method in _METHODS or is_precision(quantization.method):
+        return _METHODS.get(quantization.method, quantization.method)
     if stored is None:
         return "bf16"
     if stored.name == "int8" and stored.activations is None:
@@ -105,6 +128,10 @@ def _precision(
 ) -> Precision:
     """Widths of the run: the mean of what is quantized, and what products are computed in."""
     stored = _common(model, checkpoint.quantization)
+    if stored is None or stored.bits >= 16:
+        width = checkpoint.wide if stored is None else stored.bits / 8
+        name = default_format(device) if width < 4 else "fp32"
+        return choose_precision(name, kv_dtype)
     compute, family = _computed(device, stored)
     size, elements = 0.0, 0.0
     for each in weights_held(model.description, checkpoint):
@@ -118,15 +145,13 @@ def _precision(
     )  # fmt: skip
 
 
-def _computed(device: Device, stored: Stored | None) -> tuple[str, str]:
+def _computed(device: Device, stored: Stored) -> tuple[str, str]:
     """Number format of the products, and the family of their rates.
 
     A device that lacks the format of the inputs multiplies in 16 bits, as Marlin's kernels do
     (Frantar et al. 2024), and reads the narrow weights all the same.
     """
     wide = next((name for name in _WIDE if device.has_peak(name)), _WIDE[0])
-    if stored is None:
-        return wide, "16"
     compute, family = _COMPUTED.get(stored.activations or "", ("", ""))
     if compute and device.has_peak(compute):
         return compute, family

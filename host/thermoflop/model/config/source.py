@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from thermoflop.base.files import read_json
-from thermoflop.base.record import record
+from thermoflop.base.record import record, replace
 from thermoflop.errors import InputError, UnknownModel
 
 TYPE_CHECKING = False
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from os import PathLike
     from typing import Any
+
+    from thermoflop.model.architecture.quantization import Quantization
+    from thermoflop.model.config.stored_files import StoredWeights
 
 # Where a configuration speaks of its number formats; the second is an older name, the third MLX's.
 QUANTIZATION_KEYS = ("quantization_config", "compression_config", "quantization")
@@ -23,7 +26,8 @@ class Source:
     """A configuration, a name for it, where it comes from, and what lies beside it.
 
     ``beside`` is the hf_quant_config.json in the same folder, where there is one; ``beside_fault``
-    says why it could not be read.
+    says why it could not be read. ``stored`` are the weights that lie there, ``stored_fault`` says
+    why they do not count; ``formats`` are those of a GGUF file.
     """
 
     raw: Mapping[str, Any]
@@ -31,6 +35,9 @@ class Source:
     origin: str = ""
     beside: Mapping[str, Any] | None = None
     beside_fault: str = ""
+    stored: StoredWeights | None = None
+    stored_fault: str = ""
+    formats: Quantization | None = None
 
 
 def read_source(source: str | PathLike[str] | Mapping[str, Any]) -> Source:
@@ -63,28 +70,82 @@ def _is_path(path: str) -> bool:
 def _from_path(path: str) -> Source:
     """A config.json, or the one in a folder, named after the folder it lies in."""
     if os.path.isdir(path):  # noqa: PTH112
-        path = os.path.join(path, "config.json")  # noqa: PTH118
-        if not os.path.isfile(path):  # noqa: PTH113
-            raise InputError(f"{path} does not exist: expected a folder with a config.json")
+        path = _in_folder(path)
+    if path.endswith(".gguf") or _begins_as_gguf(path):
+        return _from_gguf(path)
+    if path.endswith(".safetensors"):
+        raise InputError(f"{path} holds weights alone: expected its folder, with a config.json")
     folder = os.path.basename(os.path.dirname(os.path.abspath(path)))  # noqa: PTH100, PTH119, PTH120
     name = os.path.splitext(os.path.basename(path))[0]  # noqa: PTH119, PTH122
     return _with_beside(path, folder if name == "config" and folder else name, path)
 
 
+def _in_folder(folder: str) -> str:
+    """The config.json in a folder, or the GGUF file where there is no other."""
+    path = os.path.join(folder, "config.json")  # noqa: PTH118
+    if os.path.isfile(path):  # noqa: PTH113
+        return path
+    files = sorted(name for name in os.listdir(folder) if name.endswith(".gguf"))  # noqa: PTH208
+    whole = [name for name in files if "-of-" not in name or "-00001-of-" in name]
+    if len(whole) == 1:
+        return os.path.join(folder, whole[0])  # noqa: PTH118
+    some = f", and not {len(whole)} GGUF files" if whole else ""
+    raise InputError(f"{path} does not exist: expected a folder with a config.json{some}")
+
+
+def _begins_as_gguf(path: str) -> bool:
+    """Whether a file is GGUF whatever it is called, as Ollama's blobs are."""
+    if path.endswith((".json", ".safetensors")):
+        return False
+    from thermoflop.base.files import open_reading
+
+    with open_reading(path, "a config.json") as file:
+        return file.read(4) == b"GGUF"
+
+
+def _from_gguf(path: str) -> Source:
+    """The model that a GGUF file's metadata states, with the weights that it holds."""
+    from thermoflop.model.config.gguf_header import read_gguf
+    from thermoflop.model.config.gguf_model import config_of, formats_of
+    from thermoflop.model.config.stored_files import summed
+
+    gguf = read_gguf(path)
+    name = os.path.splitext(os.path.basename(path))[0]  # noqa: PTH119, PTH122
+    stored = summed(gguf.tensors, gguf.files)
+    return Source(config_of(gguf, path), name, path, stored=stored, formats=formats_of(gguf))
+
+
 def _with_beside(path: str, name: str, origin: str, cached: bool = False) -> Source:
     """A config.json and what a tool that quantizes wrote beside it, which can change no count."""
     raw = read_json(path)
+    stored, missing = _stored(path, cached)
+    found = Source(raw, name, origin, stored=stored, stored_fault=missing)
     other = os.path.join(os.path.dirname(path), "hf_quant_config.json")  # noqa: PTH118, PTH120
     if not os.path.isfile(other) or os.path.basename(path) != "config.json":  # noqa: PTH113, PTH119
-        return Source(raw, name, origin)
+        return found
     try:
         if cached:
             from thermoflop.model.config.hub_cache import check_inside
 
             check_inside(other)
-        return Source(raw, name, origin, read_json(other, "an hf_quant_config.json"))
+        return replace(found, beside=read_json(other, "an hf_quant_config.json"))
     except InputError as fault:
-        return Source(raw, name, origin, None, str(fault))
+        return replace(found, beside_fault=str(fault))
+
+
+def _stored(path: str, cached: bool) -> tuple[StoredWeights | None, str]:
+    """The weights in safetensors beside a config.json, by their headers."""
+    folder = os.path.dirname(path) or "."  # noqa: PTH120
+    there = any(name.endswith(".safetensors") for name in os.listdir(folder))  # noqa: PTH208
+    if not there or os.path.basename(path) != "config.json":  # noqa: PTH119
+        return None, ""
+    from thermoflop.model.config.safetensors_header import read_folder
+
+    if not cached:
+        return read_folder(folder, lambda _path: None)
+    from thermoflop.model.config.hub_cache import check_inside
+
+    return read_folder(folder, check_inside)
 
 
 def _from_cache(name: str) -> Source | None:
