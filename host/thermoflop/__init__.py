@@ -3,8 +3,9 @@
 ``load_model`` reads a config.json (a path, a folder, a dictionary or a catalogue name) and gives a
 ``Model``; ``Model.operators`` gives the ``OperatorTable`` of one ``Step``. On a ``Device``, which
 ``find_device`` finds by name, ``estimate`` gives time, memory and energy of a run, ``fit`` what
-fits in memory, ``serving`` what many users of a server see, ``train`` the cost of training,
-``compare`` the forms of attention side by side and ``speculate`` the gain of a draft model.
+fits in memory, ``serving`` what many users of a server see, ``plan`` which layout serves them at
+the least cost, ``train`` the cost of training, ``compare`` the forms of attention side by side and
+``speculate`` the gain of a draft model.
 ``mark``, ``note`` and ``phase`` tell a recorder around this process what it is doing. Names are
 imported when they are first used, so that ``import thermoflop`` costs next to nothing.
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from thermoflop.cost.inference.estimate import estimate as estimate
     from thermoflop.cost.inference.result import Estimate as Estimate
     from thermoflop.cost.inference.speculative import speculate as speculate
+    from thermoflop.cost.plan.plan import plan as plan
+    from thermoflop.cost.plan.result import PlanResult as PlanResult
     from thermoflop.cost.serving.result import Serving as Serving
     from thermoflop.cost.serving.serving import serving as serving
     from thermoflop.cost.training.result import TrainingEstimate as TrainingEstimate
@@ -54,6 +57,8 @@ _PUBLIC = {
     "speculate": "thermoflop.cost.inference.speculative",
     "TrainingEstimate": "thermoflop.cost.training.result",
     "compare": "thermoflop.cost.inference.compare",
+    "plan": "thermoflop.cost.plan.plan",
+    "PlanResult": "thermoflop.cost.plan.result",
     "serving": "thermoflop.cost.serving.serving",
     "Serving": "thermoflop.cost.serving.result",
     "find_device": "thermoflop.cost.catalogue.devices",
@@ -72,6 +77,7 @@ __all__ = [
     "Fit",
     "Model",
     "OperatorTable",
+    "PlanResult",
     "Serving",
     "Step",
     "TrainingEstimate",
@@ -84,6 +90,7 @@ __all__ = [
     "mark",
     "note",
     "phase",
+    "plan",
     "serving",
     "speculate",
     "train",

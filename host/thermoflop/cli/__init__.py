@@ -41,6 +41,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "estimate": ("estimate", "time, memory and energy of a run: bound, expectation, interval"),
     "fit": ("fit", "whether it fits in memory: largest batch, longest context, fewest devices"),
     "serving": ("serving", "many users of one server: tokens, first token, throughput, limit"),
+    "plan": (
+        "plan",
+        "which layout of which devices serves a load at the least cost, and its command",
+    ),
     "train": ("train", "training: time, memory, utilization, days and cost"),
     "compare": ("compare", "attention what-ifs: MHA, GQA, MQA and MLA of one model side by side"),
     "gpus": ("gpus", "the devices that are known: memory, bandwidth, peaks, power, source"),

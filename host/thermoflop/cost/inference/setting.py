@@ -65,11 +65,12 @@ class Setting:
         prefix: Number = 0,
         chunk: int | None = None,
         media: Media | None = None,
+        share: Share | None = None,
     ) -> None:
         self.model, self.device, self.plan, self.precision = model, device, plan, precision
         self.profile, self.prefix, self.media = profile, prefix, media or Media()
         self.chunk = profile.engine.chunk if chunk is None else chunk
-        self.share = Share(model.description, plan, precision, checkpoint)
+        self.share = share or Share(model.description, plan, precision, checkpoint)
         efficiency = profile.efficiency(device, precision)
         curves = profile.curves(device, precision)
         self.rates = rates_of(device, precision, efficiency, profile.engine, curves)

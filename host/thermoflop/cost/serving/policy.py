@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.record import record
+from thermoflop.base.record import record, replace
 
 if TYPE_CHECKING:
     from thermoflop.cost.engines.engine import Engine
@@ -50,3 +50,8 @@ def policy_of(engine: Engine, device: Device) -> Policy:
         return Policy("passes", engine.budget, slots, why)
     why = "chunks of prompts run beside decoding sequences, in the same step"
     return Policy("mixed", engine.budget if large else min(engine.budget, 2048), slots, why)
+
+
+def with_policy(policy: Policy, budget: int | None, slots: int | None) -> Policy:
+    """A policy with a token budget or slots of the user's."""
+    return replace(policy, budget=budget or policy.budget, slots=slots or policy.slots)

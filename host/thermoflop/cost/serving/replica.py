@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.record import replace
-from thermoflop.cost.inference.room import largest
+from thermoflop.cost.energy import power_w
+from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.inference.speculative import tokens_per_check
-from thermoflop.cost.memory import memory_of
+from thermoflop.cost.roofline.bound import sums_of
 from thermoflop.cost.serving.lengths import in_steps
-from thermoflop.cost.serving.mixing import mixing_of
+from thermoflop.cost.serving.mixing import mixing_of, tabled
 from thermoflop.cost.serving.steady import closed_loop, open_loop
 from thermoflop.cost.serving.times import StepTimes
+from thermoflop.cost.work.steps import decode_step, prefill_step
 
 if TYPE_CHECKING:
     from typing import Any
 
+    from thermoflop.cost.inference.room import Room
     from thermoflop.cost.inference.setting import Setting
     from thermoflop.cost.serving.lengths import Lengths
     from thermoflop.cost.serving.mixing import Mixing
@@ -45,8 +47,9 @@ class Replica:
     """
 
     def __init__(
-        self, setting: Setting, lengths: Lengths, policy: Policy, *, prefix: float = 0.0,
-        drafted: int = 0, acceptance: float = 0.0, drafting: Setting | None = None,
+        self, setting: Setting, room: Room, lengths: Lengths, policy: Policy, *,
+        prefix: float = 0.0, drafted: int = 0, acceptance: float = 0.0,
+        drafting: Setting | None = None,
     ) -> None:  # fmt: skip
         self.setting, self.policy, self.prefix = setting, policy, prefix
         self.checked = 1 + drafted
@@ -56,7 +59,8 @@ class Replica:
         self.steps = StepTimes(
             setting, self.checked, None if drafting is None else StepTimes(drafting)
         )
-        self.largest_batch = _largest(setting, lengths)
+        load = load_of(lengths)
+        self.largest_batch = min(MOST_SEQUENCES, room.most(setting.share, load))
         self.slots = min(self.largest_batch, policy.slots)
         self.groups = setting.plan.pp
         self._mixing: Mixing | None = None
@@ -92,22 +96,30 @@ class Replica:
 
     def at_rate(self, rate: float) -> Steady | None:
         """The steady state of one group at requests a second in all; None where they pile up."""
-        from thermoflop.cost.serving.mixing import tabled
-
         every = tabled(self.mixing(), self.group_slots)
         return open_loop(every, self.lengths, rate / self.shares, self.group_slots, self.policy)
 
 
-def _largest(setting: Setting, lengths: Lengths) -> int:
-    """Sequences of mean length that memory holds beside the weights; 0 where not one fits."""
-    prompt, output = lengths.prompt, lengths.tokens
-
-    def holds(sequences: int) -> bool:
-        return bool(memory_of(setting.share, setting.device, prompt, output, sequences).fits)
-
-    return largest(holds, MOST_SEQUENCES)
+def load_of(lengths: Lengths) -> Load:
+    """One sequence of mean lengths, as memory is asked for it."""
+    prompt = round(lengths.prompt)
+    return Load(1, prompt, prompt + round(lengths.tokens))
 
 
-def with_policy(policy: Policy, budget: int | None, slots: int | None) -> Policy:
-    """A policy with a token budget or slots of the user's."""
-    return replace(policy, budget=budget or policy.budget, slots=slots or policy.slots)
+def joules_of(
+    setting: Setting, lengths: Lengths, prefix: float, shares: int, steady: Steady
+) -> float | None:
+    """Joules of all devices for an output token, from what they compute and move in a second in
+    ``shares`` groups that each are in this state; None without a design power."""
+    if setting.device.power_w is None:
+        return None
+    step, count = max(float(steady.token_s), 1e-12), max(float(steady.sequences), 1e-3)
+    each = sums_of(setting.least_works(decode_step(lengths.context, max(count, 1.0))))
+    new = max(1.0, lengths.prompt * (1 - prefix))
+    prompt = sums_of(setting.least_works(prefill_step(new, 1.0, lengths.prompt - new)))
+    rate = float(steady.requests_s)
+    flops = each.flops / step + rate * prompt.flops
+    moved = (each.weight_bytes + each.kv_bytes) / step + rate * prompt.kv_bytes
+    # a group's step runs through all stages, each of which has as many groups in turn
+    watts = power_w(setting.device, setting.limits.peak_flops_s, flops, moved)
+    return float(watts * setting.plan.devices / (shares * rate * lengths.tokens))

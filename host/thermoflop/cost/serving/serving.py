@@ -6,26 +6,22 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
 from thermoflop.cost.catalogue.profiles import find_profile
-from thermoflop.cost.energy import power_w
-from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.arguments import (
     as_model,
     checked_whole,
-    default_format,
     validate_arguments,
 )
+from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
-from thermoflop.cost.roofline.bound import sums_of
 from thermoflop.cost.serving.drafting import drafting_of
 from thermoflop.cost.serving.lengths import lengths_of, lengths_of_trace, read_trace
-from thermoflop.cost.serving.policy import policy_of
-from thermoflop.cost.serving.replica import Replica, with_policy
+from thermoflop.cost.serving.policy import policy_of, with_policy
+from thermoflop.cost.serving.replica import Replica, joules_of
 from thermoflop.cost.serving.result import Serving
 from thermoflop.cost.serving.simulation import Arrivals
 from thermoflop.cost.serving.simulation import simulate as run_simulation
 from thermoflop.cost.serving.steady import capacity, limits_of_trust
 from thermoflop.cost.work.share import choose_layout
-from thermoflop.cost.work.steps import decode_step, prefill_step
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,7 +30,6 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.hardware.device import Device
-    from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.serving.steady import Steady
     from thermoflop.model.model import Model
 
@@ -162,13 +157,18 @@ def serving(
         shape = lengths_of_trace(load.trace)
     if not isinstance(prefix_hit, int | float) or not 0 <= prefix_hit < 1:
         raise UsageError(f"prefix_hit={prefix_hit!r:.40} makes no sense: expected 0 to below 1")
-    precision, chosen = _precision(dtype, kv_dtype, device), find_profile(profile)
-    layout = choose_layout(devices, tp, pp, dp, ep)
+    room, chosen = (
+        room_of(known, device, dtype, kv_dtype, None, profile, None),
+        find_profile(profile),
+    )
+    precision = room.precision
+    layout = choose_layout(devices, tp, pp, dp, ep, node_size=device.network.node_size)
     policy = with_policy(policy_of(chosen.engine, device), *_checked(budget, slots))
     known, drafting = drafting_of(known, draft, draft_tokens, device, precision, chosen, layout)
+    setting = Setting(known, device, layout, precision, chosen, room.checkpoint)
     replica = Replica(
-        Setting(known, device, layout, precision, chosen), shape, policy, prefix=prefix_hit,
-        drafted=draft_tokens, acceptance=acceptance, drafting=drafting,
+        setting, room, shape, policy, prefix=prefix_hit, drafted=draft_tokens,
+        acceptance=acceptance, drafting=drafting,
     )  # fmt: skip
     if replica.largest_batch < layout.pp:
         raise UsageError(
@@ -176,7 +176,7 @@ def serving(
             f"({layout.label}) with one request of {shape.prompt:.0f} + {shape.tokens:.0f} tokens: "
             "`thermoflop fit` says what would"
         )
-    targets = Targets(_target("ttft_s", ttft_s), _target("tpot_s", tpot_s))
+    targets = Targets(checked_target("ttft_s", ttft_s), checked_target("tpot_s", tpot_s))
     simulation = None
     if simulate:
         both = (targets.first_s, targets.token_s)
@@ -185,18 +185,9 @@ def serving(
     return served_by(replica, load, targets, simulation)
 
 
-def _precision(dtype: str | None, kv_dtype: str | None, device: Device) -> Precision:
-    return choose_precision(default_format(device) if dtype is None else dtype, kv_dtype)
-
-
 def _load(users: int | None, rate: float | None, burstiness: float, trace: str | None) -> Arrivals:
-    """Users or a rate. UsageError for both, and for what is none."""
-    if users is not None and rate is not None:
-        raise UsageError("users and rate are two questions: give one of them")
-    if users is not None:
-        checked_whole("users", users, 1, 10**9)
-    if rate is not None and not _positive(rate):
-        raise UsageError(f"rate={rate!r:.40} makes no sense: expected requests a second above 0")
+    """Users or a rate, and how requests come."""
+    checked_load(users, rate)
     if not _positive(burstiness):
         raise UsageError(f"burstiness={burstiness!r:.40} makes no sense: expected a number above 0")
     recorded = None if trace is None else read_trace(trace)
@@ -206,6 +197,16 @@ def _load(users: int | None, rate: float | None, burstiness: float, trace: str |
     if users is None and rate is None:
         users = 1
     return Arrivals(rate, users, burstiness, recorded)
+
+
+def checked_load(users: int | None, rate: float | None) -> None:
+    """UsageError for both, and for what is no load."""
+    if users is not None and rate is not None:
+        raise UsageError("users and rate are two questions: give one of them")
+    if users is not None:
+        checked_whole("users", users, 1, 10**9)
+    if rate is not None and not _positive(rate):
+        raise UsageError(f"rate={rate!r:.40} makes no sense: expected requests a second above 0")
 
 
 def _positive(value: object) -> bool:
@@ -219,7 +220,8 @@ def _checked(budget: int | None, slots: int | None) -> tuple[int | None, int | N
     )
 
 
-def _target(name: str, value: float | None) -> float | None:
+def checked_target(name: str, value: float | None) -> float | None:
+    """A target as it is. UsageError for one that makes no sense."""
     if value is not None and not _positive(value):
         raise UsageError(f"{name}={value!r:.40} makes no sense: expected seconds above 0")
     return value
@@ -249,7 +251,8 @@ def served_by(
         dp * replica.slots, tokens, firsts, float(steady.queue_s), burst,
         float(steady.prompt_share), most, rate / most, _limit(replica, targets),
         targets.met(float("inf") if saturated else first_s, token_s),
-        _joules(replica, steady), tuple(limits_of_trust(steady, shape)), simulation,
+        joules_of(setting, shape, replica.prefix, shares, steady),
+        tuple(limits_of_trust(steady, shape)), simulation,
     )  # fmt: skip
 
 
@@ -282,24 +285,3 @@ def _limit(replica: Replica, targets: Targets) -> str:
     if float(rates.max()) > 1.001 * float(rates[-1]):
         return "prompts"
     return "memory" if replica.largest_batch <= replica.policy.slots else "batch"
-
-
-def _joules(replica: Replica, steady: Steady) -> float | None:
-    """Joules of all devices for an output token, from what a mean second computes and moves."""
-    setting, shape = replica.setting, replica.lengths
-    if setting.device.power_w is None:
-        return None
-    step = max(float(steady.token_s), 1e-12)
-    count = max(float(steady.sequences), 1e-3)
-    each = sums_of(setting.least_works(decode_step(shape.context, max(count, 1.0))))
-    new = max(1.0, shape.prompt * (1 - replica.prefix))
-    prompt = sums_of(setting.least_works(prefill_step(new, 1.0, shape.prompt - new)))
-    rate = float(steady.requests_s)
-    flops = each.flops / step + rate * prompt.flops
-    moved = (each.weight_bytes + each.kv_bytes) / step + rate * prompt.kv_bytes
-    watts = power_w(
-        setting.device, setting.limits.peak_flops_s, flops / setting.plan.pp * replica.groups,
-        moved / setting.plan.pp * replica.groups,
-    )  # fmt: skip
-    tokens = replica.shares * rate * shape.tokens
-    return float(watts * setting.plan.devices / tokens)

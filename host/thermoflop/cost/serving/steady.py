@@ -60,7 +60,7 @@ def closed_loop(mixing: Mixing, lengths: Lengths, users: Any, slots: Any, policy
     most, beside = np.minimum(users, slots), policy.name != "passes"
     sequences = most * 1.0
     for _ in range(ROUNDS):
-        step, first, decode = _closed_step(mixing, steps, sequences, beside)
+        step, first, decode = at_sequences(mixing, steps, sequences, beside)
         wanted = np.minimum(most, users * steps * step / (first + steps * step))
         sequences = 0.5 * (sequences + np.maximum(wanted, np.minimum(users, 1e-3)))
     rate = sequences / (steps * step)
@@ -73,7 +73,7 @@ def closed_loop(mixing: Mixing, lengths: Lengths, users: Any, slots: Any, policy
     )  # fmt: skip
 
 
-def _closed_step(
+def at_sequences(
     mixing: Mixing, steps: float, sequences: Any, beside: bool
 ) -> tuple[Any, Any, Any]:
     """Mean step, first token and step without prompts at so many sequences.

@@ -1,0 +1,92 @@
+"""``thermoflop plan MODEL --gpu A,B``: which layout serves a load at the least cost."""
+
+from __future__ import annotations
+
+import argparse
+
+from thermoflop.cli.arguments import add_shared, print_result
+from thermoflop.cli.cost_options import hardware_named
+from thermoflop.cli.model_options import add_model, load
+from thermoflop.cli.serving import add_targets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+EPILOG = """\
+A price list is a TOML file that you keep; the latest price of a device counts:
+  [[price]]
+  device = "h100"
+  dollars_per_hour = 2.49
+  date = 2026-11-01
+  source = "our contract"
+Exit code 1 where nothing meets what was asked; then the nearest is said, and what blocks it.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add = parser.add_argument
+    add_model(parser)
+    add("--gpu", "--hardware", dest="hardware", metavar="A,B", default="h100",
+        type=hardware_named,
+        help="devices to choose from, or auto for the GPU of this machine (h100)")  # fmt: skip
+    add("--max-devices", type=int, default=8, metavar="N", help="devices in all at most (8)")
+    add("--prompt", type=int, metavar="N", help="mean tokens of a prompt (1024)")
+    add("--generate", type=int, metavar="N", help="mean tokens of an output (256)")
+    add("--lengths", choices=("fixed", "uniform", "lognormal"), default="fixed",
+        help="how they spread (fixed)")  # fmt: skip
+    add("--prefix-hit", type=float, default=0.0, metavar="S", help="share of prompts cached (0)")
+    add("--users", type=int, metavar="N", help="users at once who must be served")
+    add("--rate", type=float, metavar="R", help="requests a second that must be answered")
+    add_targets(parser)
+    add("--dtype", metavar="F,G", help="formats to try (as published, and what the device does)")
+    add("--kv-dtype", metavar="F", help="the cache: bf16, fp8, ...")
+    add_shared(parser, "--profile", default="vllm", help="whose engine (vllm)")
+    add("--budget", type=int, metavar="N", help="tokens in a step (the engine's)")
+    add("--disaggregate", action="store_true", help="try pools of prefill and decode too")
+    add("--price", metavar="P", help="dollars a device and hour, or a price list")
+    add("--top", type=int, default=5, metavar="N", help="choices to print (5)")
+    add("--svg", metavar="FILE", help="draw the frontier: tokens/s a device against a user's")
+    add("--csv", metavar="FILE", help="write the choices as CSV")
+    add_shared(parser, "--json")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the choices; 1 where nothing meets what was asked."""
+    from thermoflop.cost.plan.plan import plan
+    from thermoflop.cost.plan.result import plan_csv, plan_json, plan_picture, plan_text
+
+    found = plan(load(args), args.hardware, **_options(args))
+    if args.svg is not None and found.frontier:
+        from thermoflop.base.files import write_text
+
+        write_text(args.svg, plan_picture(found))
+    if args.csv is not None:
+        from thermoflop.base.files import write_text
+
+        write_text(args.csv, plan_csv(found))
+    print_result(args, lambda: plan_json(found), lambda: plan_text(found), indented=True)
+    return 0 if found.choices else 1
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    """The keyword arguments of ``plan``."""
+    names = (
+        "prompt", "generate", "lengths", "prefix_hit", "users", "rate", "max_devices", "kv_dtype",
+        "profile", "budget", "disaggregate", "top",
+    )  # fmt: skip
+    options = {name: getattr(args, name) for name in names}
+    dtypes = None if args.dtype is None else args.dtype.split(",")
+    return {
+        **options, "dtypes": dtypes, "price": _price(args.price), "ttft_s": args.ttft,
+        "tpot_s": args.tpot,
+    }  # fmt: skip
+
+
+def _price(text: str | None) -> float | str | None:
+    """A number as one; else the path of a list."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,1 @@
+"""Planning: which layout of which devices serves a load at the least cost."""

@@ -1,0 +1,196 @@
+"""From units to choices: the highest load within the targets, and how many replicas it takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record, replace
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.cost.plan.unit import Loads, Unit
+    from thermoflop.cost.serving.serving import Targets
+
+REFINED = 33  # points between two of the grid
+
+
+@record
+class Question:
+    """What is asked: targets, and ``users`` or a ``rate`` in all, or neither; on at most so many
+    devices, at dollars an hour by device."""
+
+    targets: Targets
+    users: int | None
+    rate: float | None
+    most: int
+    prices: dict[str, float]
+
+
+@record
+class Pools:
+    """``prefill_replicas`` of the prefill unit feed ``decode_replicas`` of the decode unit;
+    ``prompt_s`` reads a prompt, ``transfer_s`` sends its cache."""
+
+    prefill: Unit
+    prefill_replicas: int
+    decode_replicas: int
+    prompt_s: float
+    transfer_s: float
+    devices: int
+
+
+@record
+class Found:
+    """A unit at a load, ``replicas`` times. ``low`` and ``high`` are its tokens/s a device where
+    tokens come as late and as soon as its interval says."""
+
+    unit: Unit
+    replicas: int
+    sequences: float
+    token_s: float
+    first_s: float
+    rate: float
+    users: float
+    low: float
+    high: float
+    limit: str
+    pools: Pools | None = None
+
+    @property
+    def devices(self) -> int:
+        """Devices of all replicas."""
+        return self.replicas * (self.unit.devices if self.pools is None else self.pools.devices)
+
+    @property
+    def per_device(self) -> float:
+        """Output tokens a second and device."""
+        return self.rate * self.unit.lengths.tokens / self.devices
+
+
+def best_load(unit: Unit, targets: Targets) -> Found | None:
+    """The highest load of a unit within the targets; None where one sequence misses them."""
+    spread = unit.setting.spread("token")
+    loads = unit.loads()
+    index = _last_within(loads, targets)
+    if index is None:
+        return None
+    fine = _refined(unit, loads, index)
+    at = _last_within(fine, targets)
+    assert at is not None  # noqa: S101 - the first of them is the point before
+    tokens = unit.lengths.tokens / unit.devices
+    rates = [float(fine.rate[at]) * tokens]
+    if targets.token_s is not None:  # the same target, were tokens as slow or fast as may be
+        for factor in (spread.high, spread.low):
+            shifted = replace(targets, token_s=targets.token_s / factor)
+            last = _last_within(loads, shifted)
+            rates.append(0.0 if last is None else float(loads.rate[last]) * tokens)
+    else:
+        rates += [rates[0] / spread.high, rates[0] / spread.low]
+    count = float(fine.sequences[at])
+    return Found(
+        unit, 1, count, float(fine.token_s[at]), float(fine.first_s[at]), float(fine.rate[at]),
+        float(fine.users[at]), min(rates), max(rates), _limit(unit, targets, fine, at, count),
+    )  # fmt: skip
+
+
+def _last_within(loads: Loads, targets: Targets) -> int | None:
+    """The place of the load with the highest rate that keeps both targets."""
+    import numpy as np
+
+    within = np.ones(len(loads.rate), bool)
+    if targets.token_s is not None:
+        within &= loads.token_s <= targets.token_s
+    if targets.first_s is not None:
+        within &= loads.first_s <= targets.first_s
+    if not within.any():
+        return None
+    return int(np.argmax(np.where(within, loads.rate, -1.0)))
+
+
+def _refined(unit: Unit, loads: Loads, index: int) -> Loads:
+    """Loads from one of the table to the next."""
+    import numpy as np
+
+    known = loads.sequences
+    first, last = known[index], known[min(index + 1, len(known) - 1)]
+    return unit.loads(np.unique(np.rint(np.linspace(first, last, REFINED))))
+
+
+def _limit(unit: Unit, targets: Targets, loads: Loads, at: int, count: float) -> str:
+    """What keeps it from a higher load: see ``serving.result.LIMITS``."""
+    if count >= unit.slots:
+        layout = unit.layout
+        return "memory" if unit.largest_batch // layout.pp <= unit.slots else "batch"
+    after = min(at + 1, len(loads.rate) - 1)
+    token, first = loads.token_s[after], loads.first_s[after]
+    if targets.token_s is not None and token > targets.token_s:
+        return "target"
+    if targets.first_s is not None and first > targets.first_s:
+        return "first"
+    return "prompts"
+
+
+def replicated(found: Found, question: Question) -> Found | None:
+    """As many replicas as the users or the rate need; None where they are too many devices."""
+    from math import ceil
+
+    count = 1
+    if question.users is not None:
+        count = ceil(question.users / max(found.users, 1e-9))
+    elif question.rate is not None:
+        count = ceil(question.rate / max(found.rate, 1e-12))
+    if found.devices * count > question.most:
+        return None
+    if question.users is None and question.rate is None:
+        return found
+    return at_load(found, question, count)
+
+
+def at_load(found: Found, question: Question, count: int) -> Found:
+    """So many replicas under the load that is asked for, which may be less than they can bear."""
+    import numpy as np
+
+    if found.pools is not None:
+        return replace(found, replicas=count, rate=found.rate * count, users=found.users * count)
+    loads = found.unit.loads()
+    asked = question.users if question.users is not None else question.rate
+    axis = loads.users if question.users is not None else loads.rate
+    each = (asked or 0.0) / count
+
+    def at(values: Any) -> float:
+        return float(np.interp(each, np.maximum.accumulate(axis), values))
+
+    rate = at(loads.rate) * count
+    lower = rate * found.unit.lengths.tokens / (count * found.unit.devices)
+    scale = lower / max(found.per_device, 1e-12)
+    return replace(
+        found, replicas=count, sequences=at(loads.sequences), token_s=at(loads.token_s),
+        first_s=at(loads.first_s), rate=rate, users=at(loads.users) * count,
+        low=found.low * scale, high=found.high * scale,
+    )  # fmt: skip
+
+
+def cost(found: Found, question: Question) -> float:
+    """What choices are ordered by, low first: dollars where prices are known, else devices; for a
+    given load in all, else for each token."""
+    price = question.prices.get(found.unit.setting.device.name, 1.0)
+    if question.users is not None or question.rate is not None:
+        # of as many devices, the one with the faster tokens
+        return price * found.devices * (1 + 1e-3 * found.token_s)
+    return price / found.per_device
+
+
+def nearest(units: list[Unit], targets: Targets) -> tuple[Unit, Loads] | None:
+    """Of units that all miss the targets, the one whose single sequence misses them least."""
+    best: tuple[float, Unit, Loads] | None = None
+    for unit in units:
+        loads = unit.loads()
+        missed = 1.0
+        if targets.token_s is not None:
+            missed = max(missed, float(loads.token_s[0]) / targets.token_s)
+        if targets.first_s is not None:
+            missed = max(missed, float(loads.first_s[0]) / targets.first_s)
+        if best is None or missed < best[0]:
+            best = missed, unit, loads
+    return None if best is None else best[1:]

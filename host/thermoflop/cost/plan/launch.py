@@ -1,0 +1,91 @@
+"""The command that starts a choice on its engine. ``data/launch_flags.json`` lists the flags that
+each engine documents, with where; a test holds every printed one against it."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.cost.plan.unit import Unit
+
+# What engines call the formats of a checkpoint that is quantized as it is loaded; what they read
+# from a checkpoint's own configuration needs no flag.
+QUANTIZATION = {"fp8": "fp8"}
+GGUF_CACHE = {1.0625: "q8_0", 0.75: "q5_1", 0.6875: "q5_0", 0.625: "q4_1", 0.5625: "q4_0"}
+
+
+def launch(unit: Unit, model: str, slots: int) -> str:
+    """The command line of one replica for so many sequences at once."""
+    engine = unit.setting.profile.engine.name
+    parts = {"sglang": _sglang, "tensorrt-llm": _tensorrt, "llama.cpp": _llama}.get(engine, _vllm)
+    return " ".join(parts(unit, model, slots))
+
+
+def _context(unit: Unit) -> int:
+    """Tokens of the longest sequence: of lengths that spread, four times the mean."""
+    lengths = unit.lengths
+    longest = lengths.most if lengths.shape != "lognormal" else 4 * lengths.most
+    longest = ceil(longest * (1.25 if lengths.shape == "uniform" else 1.0))
+    known = unit.setting.model.max_positions
+    return longest if known is None else min(longest, known)
+
+
+def _narrow_cache(precision: Precision) -> bool:
+    return precision.kv_bytes == 1.0 and precision.activation_bytes == 2.0
+
+
+def _quantized(unit: Unit) -> list[str]:
+    """Weights that are made narrow while they are loaded: of a model that is not already."""
+    name = QUANTIZATION.get(unit.setting.precision.name)
+    published = unit.setting.model.quantization is not None
+    return [] if name is None or published else ["--quantization", name]
+
+
+def _vllm(unit: Unit, model: str, slots: int) -> list[str]:
+    layout = unit.layout
+    parts = ["vllm serve", model, "--tensor-parallel-size", str(layout.tp)]
+    parts += ["--pipeline-parallel-size", str(layout.pp)] if layout.pp > 1 else []
+    parts += ["--data-parallel-size", str(layout.dp)] if layout.dp > 1 else []
+    parts += ["--enable-expert-parallel"] if layout.ep > 1 else []
+    parts += ["--max-num-seqs", str(slots), "--max-num-batched-tokens", str(unit.policy.budget)]
+    parts += ["--max-model-len", str(_context(unit)), *_quantized(unit)]
+    return parts + (["--kv-cache-dtype", "fp8"] if _narrow_cache(unit.setting.precision) else [])
+
+
+def _sglang(unit: Unit, model: str, slots: int) -> list[str]:
+    layout = unit.layout
+    parts = ["python -m sglang.launch_server", "--model-path", model]
+    parts += ["--tp-size", str(layout.tp * layout.dp)]
+    parts += ["--pp-size", str(layout.pp)] if layout.pp > 1 else []
+    parts += ["--dp-size", str(layout.dp), "--enable-dp-attention"] if layout.dp > 1 else []
+    parts += ["--ep-size", str(layout.ep)] if layout.ep > 1 else []
+    parts += ["--max-running-requests", str(slots * layout.dp)]
+    parts += ["--chunked-prefill-size", str(unit.policy.budget)]
+    parts += ["--context-length", str(_context(unit)), *_quantized(unit)]
+    return parts + (
+        ["--kv-cache-dtype", "fp8_e4m3"] if _narrow_cache(unit.setting.precision) else []
+    )
+
+
+def _tensorrt(unit: Unit, model: str, slots: int) -> list[str]:
+    """Attention under data parallelism is a setting of the file that ``--config`` names."""
+    layout = unit.layout
+    parts = ["trtllm-serve", model, "--tp_size", str(layout.tp * layout.dp)]
+    parts += ["--pp_size", str(layout.pp)] if layout.pp > 1 else []
+    parts += ["--ep_size", str(layout.ep)] if layout.ep > 1 else []
+    parts += ["--max_batch_size", str(slots), "--max_num_tokens", str(unit.policy.budget)]
+    parts += ["--max_seq_len", str(_context(unit)), "--enable_chunked_prefill"]
+    return parts + (["--config", "enable_attention_dp.yaml"] if layout.dp > 1 else [])
+
+
+def _llama(unit: Unit, model: str, slots: int) -> list[str]:
+    """The context is shared out to the slots; layers are split over several devices."""
+    layout, precision = unit.layout, unit.setting.precision
+    parts = ["llama-server", "--model", f"{model}.{precision.name}.gguf", "--n-gpu-layers", "all"]
+    parts += ["--split-mode", "row" if layout.tp > 1 else "layer"] if layout.devices > 1 else []
+    parts += ["--ctx-size", str(slots * _context(unit)), "--parallel", str(slots)]
+    parts += ["--batch-size", str(unit.policy.budget)]
+    cache = GGUF_CACHE.get(precision.kv_bytes)
+    return parts + ([] if cache is None else ["--cache-type-k", cache, "--cache-type-v", cache])

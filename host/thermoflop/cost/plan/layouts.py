@@ -1,0 +1,54 @@
+"""The layouts of one replica that are tried: tensor, pipeline and expert parallel, attention apart.
+
+Tensor parallel stays within the devices that fast links join. Experts are divided by neurons like
+everything else (ep=1), or spread whole over the devices of a replica; where attention is under data
+parallelism, ``dp`` groups of ``tp`` devices hold a sequence each and share the experts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.cost.work.share import Layout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.model.model import Model
+
+
+def has_experts(model: Model) -> bool:
+    """Whether any layer has experts."""
+    stacks = model.description.stacks
+    return any(hasattr(run.layer.feed, "experts") for stack in stacks for run in stack.runs)
+
+
+def layouts(model: Model, device: Device, most: int) -> Iterator[Layout]:
+    """Every layout of one replica on at most so many devices; some may not divide the model."""
+    experts, node = has_experts(model), device.network.node_size
+    for tp in powers(min(node, most)):
+        for pp in powers(most // tp):
+            yield Layout(tp, pp, node_size=node)
+            if not experts:
+                continue
+            if tp > 1:
+                yield Layout(tp, pp, ep=tp, node_size=node)
+            for groups in powers(most // (tp * pp))[1:]:
+                yield Layout(tp, pp, groups, ep=tp * groups, node_size=node)
+
+
+def powers(most: int) -> list[int]:
+    """Powers of two up to ``most``."""
+    return [2**n for n in range(most.bit_length()) if 2**n <= most]
+
+
+def formats(model: Model, device: Device) -> list[str | None]:
+    """Number formats to try: as published where that is narrow, else 16 bits and those that the
+    device computes in; 4-bit weights where it computes in nothing narrow."""
+    if model.quantization is not None:
+        return [None]
+    peaks = device.peaks
+    usual = ["bf16"] if {"bf16", "fp16"} & set(peaks) else ["fp32"]
+    narrow = [name for name, unit in (("fp8", "fp8"), ("nvfp4", "fp4")) if unit in peaks]
+    return [*usual, *(narrow or (["int4"] if "fp16" in peaks or "bf16" in peaks else []))]

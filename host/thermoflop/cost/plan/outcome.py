@@ -1,0 +1,148 @@
+"""What is printed of a choice, and the frontier of all configurations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record, replace
+from thermoflop.cost.plan.choice import at_load
+from thermoflop.cost.plan.launch import launch
+from thermoflop.cost.plan.result import Choice, Point
+from thermoflop.cost.serving.mixing import between, tabled
+from thermoflop.cost.serving.replica import joules_of
+from thermoflop.cost.serving.steady import Steady, open_loop
+
+if TYPE_CHECKING:
+    from thermoflop.cost.plan.choice import Found, Question
+    from thermoflop.cost.plan.prices import Price
+    from thermoflop.cost.plan.unit import Unit
+    from thermoflop.model.model import Model
+
+MORE = 1.5  # times the replicas of the mean load that are tried for requests at random
+
+
+@record
+class Context:
+    """The model, prices, the question, and the question as a sentence."""
+
+    model: Model
+    prices: dict[str, Price]
+    question: Question
+    asked: str
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Where prices are from."""
+        dated = [
+            f"{name} ${price.dollars:g} an hour"
+            + (f" ({', '.join(filter(None, (price.date, price.source)))})" if price.date else "")
+            for name, price in self.prices.items()
+        ]
+        return (f"prices: {'; '.join(dated)}",) if dated else ()
+
+
+def choice_of(found: Found, context: Context) -> Choice | None:
+    """A choice with its interval, cost and command; None where requests that come at random need
+    more devices than there are."""
+    question = context.question
+    if question.rate is not None and found.pools is None:
+        kept = _at_random(found, question)
+        if kept is None:
+            return None
+        found = kept
+    unit, setting = found.unit, found.unit.setting
+    price = context.prices.get(setting.device.name)
+    tokens_per_s = found.rate * unit.lengths.tokens
+    dollars = None
+    if price is not None:
+        dollars = price.dollars * found.devices / 3600 / tokens_per_s * 1e6
+    joules = _joules(found)
+    token, first = setting.spread("token"), setting.spread("prefill")
+    slots = max(1, round(found.sequences * unit.layout.pp))
+    return Choice(
+        setting.model.name, setting.device.name, setting.precision.name, found.devices,
+        found.replicas, unit.layout, _pools(found), found.users, found.rate,
+        (found.token_s * token.low, found.token_s, found.token_s * token.high),
+        (found.first_s * first.low, found.first_s, found.first_s * first.high),
+        tokens_per_s, (found.low, found.per_device, found.high), found.limit, dollars,
+        None if joules is None else joules * 1e6, launch(unit, context.model.name, slots),
+    )  # fmt: skip
+
+
+def _pools(found: Found) -> str:
+    """Prefill and decode pools as a phrase."""
+    pools = found.pools
+    if pools is None:
+        return ""
+    prefill = f"{pools.prefill_replicas} x prefill on {pools.prefill.layout.label}"
+    decode = f"{pools.decode_replicas} x decode on {found.unit.layout.label}"
+    times = (
+        f"a prompt takes {pools.prompt_s * 1e3:.3g} ms, its cache {pools.transfer_s * 1e3:.3g} ms"
+    )
+    return f"{prefill}, {decode}; {times}"
+
+
+def _at_random(found: Found, question: Question) -> Found | None:
+    """Enough replicas for requests that arrive at random rather than evenly."""
+    unit, rate = found.unit, question.rate or 0.0
+    assert unit.mixing is not None  # noqa: S101 - found of a unit that holds a sequence
+    every = tabled(unit.mixing, unit.slots)
+    most = max(found.replicas + 1, int(found.replicas * MORE))
+    for count in range(found.replicas, most + 1):
+        if count * unit.devices > question.most:
+            return None
+        each = rate / (count * unit.groups)
+        state = open_loop(every, unit.lengths, each, unit.slots, unit.policy)
+        if state is None:
+            continue
+        if question.targets.met(float(state.first_s), float(state.token_s)) is False:
+            continue
+        moved = at_load(found, question, count)
+        return replace(
+            moved, sequences=float(state.sequences), token_s=float(state.token_s),
+            first_s=float(state.first_s), rate=rate,
+        )  # fmt: skip
+    return None
+
+
+def _joules(found: Found) -> float | None:
+    """Joules of all devices for a token."""
+    unit = found.unit
+    if found.pools is not None:
+        return None
+    rate = found.rate / (found.replicas * unit.groups)
+    assert unit.mixing is not None  # noqa: S101 - found of a unit that holds a sequence
+    decode = between(unit.mixing, found.sequences).decode
+    share = 1 - float(decode) / found.token_s if found.token_s else 0.0
+    steady = Steady(found.sequences, found.token_s, found.first_s, 0.0, rate, share, 1.0)
+    return joules_of(unit.setting, unit.lengths, unit.prefix, unit.groups, steady)
+
+
+def frontier_of(units: list[Unit], question: Question) -> tuple[Point, ...]:
+    """Loads that no other one beats in both speeds, by device, slow tokens first."""
+    import numpy as np
+
+    points = []
+    for name in dict.fromkeys(unit.setting.device.name for unit in units):
+        here = [unit for unit in units if unit.setting.device.name == name]
+        speeds, per_device, users, owners = [], [], [], []
+        for number, unit in enumerate(here):
+            loads = unit.loads()
+            within = loads.first_s <= (question.targets.first_s or np.inf)
+            speeds.append(1 / loads.token_s[within])
+            per_device.append(loads.rate[within] * unit.lengths.tokens / unit.devices)
+            users.append(loads.users[within])
+            owners.append(np.full(int(within.sum()), number))
+        speed, rate = np.concatenate(speeds), np.concatenate(per_device)
+        count, owner = np.concatenate(users), np.concatenate(owners)
+        order = np.lexsort((-rate, -speed))
+        best = -1.0
+        front = []
+        for at in order:  # from the fastest tokens on
+            if rate[at] > best:
+                best = float(rate[at])
+                unit = here[int(owner[at])]
+                label = f"{unit.setting.precision.name} {unit.layout.label}"
+                front.append(Point(name, label, float(speed[at]), best, float(count[at])))
+        points += front[::-1]
+    return tuple(points)

@@ -1,0 +1,300 @@
+"""``tf.plan``: which devices, layout and format serve a load at the least cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.units import digits, seconds
+from thermoflop.cost.catalogue.devices import as_device
+from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.inference.arguments import checked_whole, validate_arguments
+from thermoflop.cost.inference.room import room_of
+from thermoflop.cost.plan.choice import Question, best_load, cost, nearest, replicated
+from thermoflop.cost.plan.disaggregated import pooled
+from thermoflop.cost.plan.layouts import formats, layouts
+from thermoflop.cost.plan.outcome import Context, choice_of, frontier_of
+from thermoflop.cost.plan.prices import prices_of
+from thermoflop.cost.plan.result import PlanResult
+from thermoflop.cost.plan.unit import units
+from thermoflop.cost.serving.lengths import lengths_of
+from thermoflop.cost.serving.policy import policy_of, with_policy
+from thermoflop.cost.serving.serving import OUTPUT, Targets, checked_load, checked_target
+from thermoflop.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from os import PathLike
+    from typing import Any
+
+    from thermoflop.cost.catalogue.profiles import Profile
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.inference.room import Room
+    from thermoflop.cost.plan.choice import Found
+    from thermoflop.cost.plan.result import Choice
+    from thermoflop.cost.plan.unit import Unit
+    from thermoflop.cost.serving.lengths import Lengths
+    from thermoflop.cost.work.share import Layout
+    from thermoflop.model.model import Model
+
+
+def plan(
+    model: Model | str | PathLike[str] | dict[str, Any],
+    hardware: str | Device | Sequence[str | Device],
+    *,
+    prompt: int | None = None,
+    generate: int | None = None,
+    lengths: str = "fixed",
+    prefix_hit: float = 0.0,
+    users: int | None = None,
+    rate: float | None = None,
+    ttft_s: float | None = None,
+    tpot_s: float | None = None,
+    max_devices: int = 8,
+    dtypes: Sequence[str] | None = None,
+    kv_dtype: str | None = None,
+    profile: str | Profile | None = "vllm",
+    budget: int | None = None,
+    disaggregate: bool = False,
+    price: float | str | None = None,
+    top: int = 5,
+) -> PlanResult:
+    """The layouts that serve a load within targets at the least cost, best first.
+
+    Every tensor-, pipeline- and expert-parallel layout, with attention under data parallelism for
+    models with experts, in every format that model and device have, is taken under every load up to
+    the most that fits. With ``users`` or a ``rate`` the fewest devices (or dollars) win; without,
+    the most tokens a second and device (or dollar).
+
+    Args:
+        model: a ``Model``, or what ``load_model`` takes: a path, a dictionary or a name.
+        hardware: a device or several: ``Device``, or what ``find_device`` takes; names may be
+            joined by commas.
+        prompt: mean tokens of a prompt. None: 1024, or as many as the model has room for.
+        generate: mean tokens of an output. None: 256.
+        lengths: how they spread: ``fixed`` (default), ``uniform`` or ``lognormal``, as in
+            ``serving``.
+        prefix_hit: share of each prompt that the cache holds already, 0.0 (default) to below 1.0.
+        users: users at once who must be served. None: see above.
+        rate: requests a second that must be answered. None: see above.
+        ttft_s: mean seconds to a first token at most. None: any.
+        tpot_s: mean seconds between a user's tokens at most. None: any.
+        max_devices: devices in all at most, 8 by default.
+        dtypes: formats to try, as in ``estimate``. None: as published, and those that the device
+            computes in.
+        kv_dtype: number format of the cache. None: as wide as the activations.
+        profile: whose efficiency, policy and command: ``vllm`` (default), ``sglang``,
+            ``tensorrt-llm``, ``llama.cpp``, ...; None: all engines pooled.
+        budget: tokens that a step runs at most. None: as the engine does.
+        disaggregate: whether pools of prefill and decode replicas are tried as well; not by
+            default.
+        price: dollars for a device and hour, or the path of a price list in TOML. None: unknown.
+        top: choices to return, 5 by default.
+
+    Returns:
+        The best choices with their commands, and the frontier; what comes nearest where nothing
+        meets the targets.
+
+    Raises:
+        UsageError: for a value that makes no sense, naming it.
+        InputError: for a device that is not known, or a file that is not what it should be.
+        UnknownModel: an InputError, for a model that is not known.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> found = tf.plan("llama-3-70b", "h100", max_devices=8, tpot_s=0.03)
+        >>> best = found.choices[0]
+        >>> best.token_s[1] <= 0.03 and best.devices <= 8
+        True
+    """
+    checked_load(users, rate)
+    checked_whole("max_devices", max_devices, 1, 4096)
+    checked_whole("top", top, 1, 1000)
+    devices = _devices(hardware)
+    known, _, workload = validate_arguments(
+        model, devices[0], 1, prompt, OUTPUT if generate is None else generate
+    )
+    if known.is_encoder or workload.generate < 1:
+        raise UsageError(f"{known.name} generates nothing: there is nothing to serve")
+    if not isinstance(prefix_hit, int | float) or not 0 <= prefix_hit < 1:
+        raise UsageError(f"prefix_hit={prefix_hit!r:.40} makes no sense: expected 0 to below 1")
+    chosen = find_profile(profile)
+    targets = Targets(checked_target("ttft_s", ttft_s), checked_target("tpot_s", tpot_s))
+    prices = prices_of(price, devices)
+    question = Question(
+        targets, users, rate, max_devices, {name: each.dollars for name, each in prices.items()}
+    )
+    shape = lengths_of(workload.prompt, workload.generate, lengths)
+    search = Search(known, devices, chosen, shape, float(prefix_hit), budget)
+    every, refused = search.units(max_devices, dtypes, kv_dtype)
+    found = [best for unit in every if (best := best_load(unit, targets)) is not None]
+    if disaggregate:
+        found += _pools(every, question)
+    context = Context(known, prices, question, asked(known, devices, shape, question))
+    return _result(context, every, found, refused, top)
+
+
+def _result(
+    context: Context, every: list[Unit], found: list[Found], refused: int, top: int
+) -> PlanResult:
+    """The best of what was found."""
+    question = context.question
+    enough = [each for one in found if (each := replicated(one, question)) is not None]
+    enough.sort(key=lambda each: cost(each, question))
+    choices = []
+    for each in _different(enough):
+        choice = choice_of(each, context)
+        choices += [] if choice is None else [choice]
+        if len(choices) == top:
+            break
+    tried = sum(len(unit.mixing.sequences) for unit in every if unit.mixing is not None)
+    notes = list(context.notes)
+    if choices and choices[0].disaggregated:
+        notes.append("note: pools of prefill and decode are computed, not measured anywhere")
+    if choices and _is_converted(choices[0], context.model):
+        notes.append(f"note: the command takes a checkpoint in {choices[0].dtype}")
+    blocked = "" if choices else _blocked(context, every, found, refused)
+    return PlanResult(
+        context.asked, tuple(choices), frontier_of(every, question), blocked, tried, tuple(notes)
+    )
+
+
+def _is_converted(choice: Choice, model: Model) -> bool:
+    """Whether the weights are in a format that they were not published in, and that no engine
+    makes while it loads them."""
+    published = None if model.quantization is None else model.quantization.default
+    name = "" if published is None else published.name
+    return choice.dtype not in (name, "bf16", "fp16", "fp32", "fp8")
+
+
+def _different(found: list[Found]) -> Iterator[Found]:
+    """The best of each kind: layouts that differ in stages or attention groups alone are alike."""
+    seen = set()
+    for each in found:
+        layout, setting = each.unit.layout, each.unit.setting
+        apart = layout.dp > 1, layout.ep > 1, each.pools is not None
+        kind = setting.device.name, setting.precision.name, layout.tp, *apart
+        if kind not in seen:
+            seen.add(kind)
+            yield each
+
+
+def _devices(hardware: str | Device | Sequence[str | Device]) -> list[Device]:
+    """One device or several. UsageError for none."""
+    if isinstance(hardware, str) and not hardware.endswith(".toml"):
+        hardware = [name.strip() for name in hardware.split(",") if name.strip()]
+    elif not isinstance(hardware, list | tuple):
+        hardware = [hardware]  # type: ignore[list-item]
+    devices = [as_device(each) for each in hardware]
+    if not devices:
+        raise UsageError("no device is named: expected one such as h100, or several: h100,h200")
+    return list({device.name: device for device in devices}.values())
+
+
+class Search:
+    """What all units share."""
+
+    def __init__(
+        self, model: Model, devices: list[Device], profile: Profile, lengths: Lengths,
+        prefix: float, budget: int | None,
+    ) -> None:  # fmt: skip
+        self.model, self.devices, self.profile = model, devices, profile
+        self.lengths, self.prefix = lengths, prefix
+        if budget is not None:
+            checked_whole("budget", budget, 16, 2**20)
+        self.policies = {
+            device.name: with_policy(policy_of(profile.engine, device), budget, None)
+            for device in devices
+        }
+
+    def units(
+        self, most: int, dtypes: Sequence[str] | None, kv_dtype: str | None
+    ) -> tuple[list[Unit], int]:
+        """Every unit that holds a sequence, and how many layouts did not divide the model."""
+        made: list[Unit] = []
+        refused = 0
+        for rooms in self._rooms(dtypes, kv_dtype):
+            tried = dict.fromkeys(
+                layout for room in rooms for layout in layouts(self.model, room.device, most)
+            )
+            for layout in tried:
+                here = [room for room in rooms if _joins(room.device, layout)]
+                try:
+                    made += units(
+                        here, layout, self.profile, self.lengths, self.policies, self.prefix
+                    )
+                except UsageError:
+                    refused += 1
+        return made, refused
+
+    def _rooms(self, dtypes: Sequence[str] | None, kv_dtype: str | None) -> list[list[Room]]:
+        """The rooms of each format, on the devices that have it. UsageError where none has one
+        that was asked for."""
+        groups: dict[str | None, list[Room]] = {}
+        for device in self.devices:
+            for name in dtypes or formats(self.model, device):
+                room = room_of(self.model, device, name, kv_dtype, None, self.profile, None)
+                if dtypes is None and not device.has_peak(room.precision.compute):
+                    continue
+                groups.setdefault(name, []).append(room)
+        return list(groups.values())
+
+
+def _joins(device: Device, layout: Layout) -> bool:
+    return device.network.node_size == layout.node_size
+
+
+def _pools(every: list[Unit], question: Question) -> list[Found]:
+    """Pools of prefill and decode of each device and format."""
+    groups: dict[tuple[str, str], list[Unit]] = {}
+    for unit in every:
+        key = unit.setting.device.name, unit.setting.precision.name
+        groups.setdefault(key, []).append(unit)
+    return [found for group in groups.values() for found in pooled(group, question)]
+
+
+def asked(model: Model, devices: list[Device], lengths: Lengths, question: Question) -> str:
+    """What was asked, as a sentence."""
+    targets = question.targets
+    parts = []
+    if question.users is not None:
+        parts.append(f"{question.users:,} users at once")
+    if question.rate is not None:
+        parts.append(f"{digits(question.rate)} requests/s")
+    if targets.token_s is not None:
+        parts.append(f"tokens at most {seconds(targets.token_s)} apart")
+    if targets.first_s is not None:
+        parts.append(f"first token within {seconds(targets.first_s)}")
+    names = " or ".join(device.name for device in devices)
+    sizes = f"{digits(lengths.prompt)} prompt + {digits(lengths.tokens)} output tokens"
+    return ", ".join([f"{model.name} on up to {question.most:,} x {names}", sizes, *parts])
+
+
+def _blocked(context: Context, every: list[Unit], found: list[Found], refused: int) -> str:
+    """Why nothing meets what was asked, and what comes nearest."""
+    question = context.question
+    if not every:
+        most = f"{question.most:,} devices" if question.most > 1 else "one device"
+        return f"not one sequence fits on {most} in any layout ({refused} do not divide the model)"
+    if found:
+        best = min(found, key=lambda one: cost(one, question))
+        scale = question.users or question.rate or 1.0
+        each = best.users if question.users is not None else best.rate
+        need = -(-scale // each) * best.devices
+        name = best.unit.setting.device.name
+        return (
+            f"blocked by the number of devices: {int(need):,} x {name} would do "
+            f"({best.unit.layout.label}, {best.unit.setting.precision.name})"
+        )
+    missed = nearest(every, question.targets)
+    assert missed is not None  # noqa: S101 - there are units
+    unit, loads = missed
+    return (
+        f"nearest: {unit.devices} x {unit.setting.device.name} ({unit.layout.label}, "
+        f"{unit.setting.precision.name}) with one user: tokens {seconds(float(loads.token_s[0]))} "
+        f"apart, the first after {seconds(float(loads.first_s[0]))}; blocked by the "
+        + ("time between tokens" if _slow(loads, question.targets) else "time to first token")
+    )
+
+
+def _slow(loads: Any, targets: Targets) -> bool:
+    return targets.token_s is not None and float(loads.token_s[0]) > targets.token_s

@@ -1,0 +1,79 @@
+"""What a device costs by the hour: one price, or the user's own list with dates."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record
+from thermoflop.cost.catalogue.devices import find_device
+from thermoflop.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.cost.hardware.device import Device
+
+EXAMPLE = """\
+[[price]]
+device = "h100"
+dollars_per_hour = 2.49
+date = 2026-11-01
+source = "our contract"
+"""
+
+
+@record
+class Price:
+    """Dollars for a device and hour, from when and where."""
+
+    dollars: float
+    date: str = ""
+    source: str = ""
+
+
+def prices_of(price: float | str | None, devices: list[Device]) -> dict[str, Price]:
+    """The price of each device by its name; empty for None. UsageError for a number that is no
+    price, InputError for a file that is no list, or has none of a device."""
+    if price is None:
+        return {}
+    if isinstance(price, str):
+        listed = read_prices(price)
+        missing = [device.name for device in devices if device.name not in listed]
+        if missing:
+            raise InputError(
+                f"{price} has no price of {missing[0]}: expected an entry such as\n{EXAMPLE}"
+            )
+        return {device.name: listed[device.name] for device in devices}
+    if isinstance(price, bool) or not isinstance(price, int | float) or not 0 < price < 1e6:
+        raise UsageError(f"price={price!r:.40} makes no sense: expected dollars above 0, or a file")
+    return {device.name: Price(float(price)) for device in devices}
+
+
+def read_prices(path: str) -> dict[str, Price]:
+    """A list in TOML by the catalogue's names; of several prices of a device the latest counts."""
+    import tomllib
+    from pathlib import Path
+
+    try:
+        raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is no price list in TOML: {error}") from error
+    entries = raw.get("price")
+    if not isinstance(entries, list) or not entries:
+        raise InputError(f"{path} has no prices: expected entries such as\n{EXAMPLE}")
+    prices: dict[str, Price] = {}
+    for entry in entries:
+        name, price = _entry(path, entry)
+        if name not in prices or price.date >= prices[name].date:
+            prices[name] = price
+    return prices
+
+
+def _entry(path: str, entry: Any) -> tuple[str, Price]:
+    dollars = entry.get("dollars_per_hour") if isinstance(entry, dict) else None
+    if isinstance(dollars, bool) or not isinstance(dollars, int | float) or not 0 < dollars < 1e6:
+        raise InputError(f"{path}: {entry!r:.60} is no price: expected an entry such as\n{EXAMPLE}")
+    device = find_device(str(entry.get("device", "")))
+    return device.name, Price(
+        float(dollars), str(entry.get("date", "")), str(entry.get("source", ""))
+    )

@@ -1,0 +1,213 @@
+"""The result of ``tf.plan``: choices, the frontier, and their text, CSV and picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import plain, record
+from thermoflop.base.units import digits, seconds, table, wrapped
+from thermoflop.cost.serving.result import LIMITS as SERVING_LIMITS
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.cost.work.share import Layout
+
+LIMITS = {**SERVING_LIMITS, "first": "target: more sequences would make the first token come late"}
+COLUMNS = (
+    "model", "device", "dtype", "devices", "replicas", "layout", "disaggregated", "users",
+    "requests_per_s", "token_ms", "token_low_ms", "token_high_ms", "first_s", "tokens_per_s",
+    "tokens_per_s_device", "device_low", "device_high", "limit", "dollars_per_million",
+    "joules_per_million", "launch",
+)  # fmt: skip
+
+
+@record
+class Choice:
+    """One way to serve the load.
+
+    Attributes:
+        model_name: the model's name.
+        device: the device's name.
+        dtype: number format of the weights.
+        devices: devices in all.
+        replicas: replicas of the layout.
+        plan: how one replica is spread over its devices.
+        disaggregated: prefill and decode pools as a phrase; "" where one replica does both.
+        users: users at once, in all.
+        requests_per_s: requests answered in a second, in all.
+        token_s: seconds between a user's tokens: low end, expectation, high end (80 %).
+        first_s: mean seconds to a first token, low end, expectation, high end.
+        tokens_per_s: output tokens a second, in all.
+        per_device: output tokens a second and device: where tokens come as late as the interval
+            allows and the target is kept, expected, and as soon.
+        limit: what keeps it from more: memory, batch, prompts, target or first.
+        dollars_per_million: dollars for a million output tokens; None without a price.
+        joules_per_million: joules for a million output tokens; None without a power.
+        launch: the command that starts one replica.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> best = tf.plan("llama-3-8b", "h100", max_devices=2, tpot_s=0.02).choices[0]
+        >>> best.token_s[1] <= 0.02 and best.launch.startswith("vllm serve")
+        True
+    """
+
+    model_name: str
+    device: str
+    dtype: str
+    devices: int
+    replicas: int
+    plan: Layout
+    disaggregated: str
+    users: float
+    requests_per_s: float
+    token_s: tuple[float, float, float]
+    first_s: tuple[float, float, float]
+    tokens_per_s: float
+    per_device: tuple[float, float, float]
+    limit: str
+    dollars_per_million: float | None
+    joules_per_million: float | None
+    launch: str
+
+    def cells(self) -> tuple[Any, ...]:
+        """What a CSV file says of it, under ``COLUMNS``."""
+        return (
+            self.model_name, self.device, self.dtype, self.devices, self.replicas, self.plan.label,
+            self.disaggregated, self.users, self.requests_per_s, self.token_s[1] * 1e3,
+            self.token_s[0] * 1e3, self.token_s[2] * 1e3, self.first_s[1], self.tokens_per_s,
+            self.per_device[1], self.per_device[0], self.per_device[2], self.limit,
+            self.dollars_per_million, self.joules_per_million, self.launch,
+        )  # fmt: skip
+
+
+@record
+class Point:
+    """A point of the frontier: no other configuration gives users faster tokens at as many tokens
+    a second and device.
+
+    Attributes:
+        device: the device's name.
+        label: format and layout.
+        tokens_per_s_user: tokens a second that a user sees.
+        tokens_per_s_device: output tokens a second and device.
+        users: users of one replica.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> slow, *_, fast = tf.plan("llama-3-8b", "h100").frontier
+        >>> slow.tokens_per_s_user < fast.tokens_per_s_user
+        True
+    """
+
+    device: str
+    label: str
+    tokens_per_s_user: float
+    tokens_per_s_device: float
+    users: float
+
+
+@record
+class PlanResult:
+    """The best ways to serve a load, made by ``plan``. Print it for a report.
+
+    Attributes:
+        question: what was asked, as a sentence.
+        choices: the best few, best first; none where nothing meets the targets.
+        frontier: tokens/s a device against tokens/s a user, by device.
+        nearest: what comes nearest where nothing meets the targets, and what blocks it; "".
+        candidates: configurations that were evaluated, each load of a layout one.
+        notes: what to know of the answer.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> found = tf.plan("llama-3-8b", "h100", max_devices=4, users=100, tpot_s=0.03)
+        >>> found.choices[0].devices <= 4 and found.candidates > 100
+        True
+    """
+
+    question: str
+    choices: tuple[Choice, ...]
+    frontier: tuple[Point, ...]
+    nearest: str
+    candidates: int
+    notes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return plan_text(self)
+
+
+def plan_text(found: PlanResult) -> str:
+    """A report, at most 100 columns wide but for the commands."""
+    lines = [wrapped(found.question), ""]
+    if not found.choices:
+        lines += ["nothing meets that", wrapped(found.nearest)]
+    else:
+        lines += [_choices(found), ""]
+        best = found.choices[0]
+        lines.append(wrapped(f"limit: {LIMITS[best.limit]}"))
+        if best.disaggregated:
+            lines.append(wrapped(f"pools: {best.disaggregated}"))
+        each = "" if best.replicas == 1 else f" (each of {best.replicas} replicas)"
+        lines += [f"start{each}:", f"  {best.launch}"]
+    lines += [wrapped(note) for note in found.notes]
+    return "\n".join([*lines, f"{found.candidates:,} configurations evaluated"])
+
+
+def _choices(found: PlanResult) -> str:
+    """The choices as a table; those within a tenth of the best are as good."""
+    priced = found.choices[0].dollars_per_million is not None
+    heads = ["", "device", "format", "layout", "users", "ms/token", "first", "tok/s/device"]
+    rows = [[*heads, *(["$/M"] if priced else []), "kJ/M"]]
+    for number, choice in enumerate(found.choices, 1):
+        low, expected, high = choice.per_device
+        how = f"{choice.replicas} x {choice.plan.label}"
+        if choice.disaggregated:
+            how = f"pools, {choice.devices} devices"
+        joules = choice.joules_per_million
+        rows.append([
+            str(number), f"{choice.devices} x {choice.device}", choice.dtype, how,
+            f"{choice.users:,.0f}", digits(choice.token_s[1] * 1e3), seconds(choice.first_s[1]),
+            f"{digits(expected)} ({digits(low)}-{digits(high)})",
+            *([digits(choice.dollars_per_million or 0)] if priced else []),
+            "-" if joules is None else digits(joules / 1e3),
+        ])  # fmt: skip
+    return table(rows, 4)
+
+
+def plan_json(found: PlanResult) -> dict[str, Any]:
+    """A plan as one object."""
+    result: dict[str, Any] = plain(found)
+    return result
+
+
+def plan_csv(found: PlanResult) -> str:
+    """The choices as CSV."""
+    import csv
+    import io
+
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(choice.cells() for choice in found.choices)
+    return file.getvalue()
+
+
+def plan_picture(found: PlanResult) -> str:
+    """The frontier as a chart: one line a device."""
+    from thermoflop.base import chart
+
+    devices = dict.fromkeys(point.device for point in found.frontier)
+    curves = [
+        chart.Curve(
+            device,
+            tuple(
+                (point.tokens_per_s_user, point.tokens_per_s_device)
+                for point in found.frontier
+                if point.device == device
+            ),
+        )
+        for device in devices
+    ]
+    return chart.log_log("What a device gives", "tokens/s a user", "tokens/s a device", curves)

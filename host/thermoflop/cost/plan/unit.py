@@ -1,0 +1,127 @@
+"""One candidate: a replica of a layout, in a format, on a device; every load of it at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record
+from thermoflop.cost.inference.setting import Setting
+from thermoflop.cost.memory import memory_of
+from thermoflop.cost.serving.mixing import between, mixing_of
+from thermoflop.cost.serving.replica import load_of
+from thermoflop.cost.serving.steady import at_sequences
+from thermoflop.cost.serving.times import StepTimes
+from thermoflop.errors import UsageError
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.cost.catalogue.profiles import Profile
+    from thermoflop.cost.inference.room import Room
+    from thermoflop.cost.serving.lengths import Lengths
+    from thermoflop.cost.serving.mixing import Mixing
+    from thermoflop.cost.serving.policy import Policy
+    from thermoflop.cost.work.share import Layout, Share
+
+# Sequences of a group that are tried; the same everywhere, so that a layout's operators are built
+# once for all devices.
+MOST, POINTS = 4096, 40
+
+
+@record
+class Loads:
+    """A unit under rising loads, arrays: ``sequences`` that decode in a group, seconds between a
+    sequence's tokens and to the first, requests a second and users of the whole unit."""
+
+    sequences: Any
+    token_s: Any
+    first_s: Any
+    rate: Any
+    users: Any
+
+
+class Unit:
+    """A replica: ``groups`` of sequences (stages, and attention under data parallelism) with
+    ``slots`` each on ``devices`` devices."""
+
+    def __init__(
+        self,
+        setting: Setting,
+        room: Room,
+        lengths: Lengths,
+        policy: Policy,
+        prefix: float,
+        grid: Any,
+    ) -> None:
+        self.setting, self.lengths, self.policy, self.prefix = setting, lengths, policy, prefix
+        self.layout: Layout = setting.plan
+        self.devices, self.groups = self.layout.devices, self.layout.pp * self.layout.dp
+        self.largest_batch = largest_batch(room, setting.share, lengths, grid)
+        self.slots = min(self.largest_batch, policy.slots) // self.layout.pp
+        self.mixing: Mixing | None = None
+        if self.slots >= 1:
+            times = StepTimes(setting)
+            self.mixing = mixing_of(times, lengths, policy, grid, prefix)
+
+    def loads(self, sequences: Any = None) -> Loads:
+        """The steady states of so many sequences a group; those of the table without."""
+        import numpy as np
+
+        assert self.mixing is not None  # noqa: S101 - asked of units that hold a sequence
+        mixing = self.mixing
+        if sequences is None:
+            known = mixing.sequences
+            sequences = np.append(known[known < self.slots], float(self.slots))
+        return self._at(between(mixing, sequences), sequences)
+
+    def _at(self, mixing: Mixing, sequences: Any) -> Loads:
+        steps = max(self.lengths.generate - 1, 1e-9)
+        beside = self.policy.name != "passes"
+        step, first, _ = at_sequences(mixing, steps, sequences, beside)
+        rate = sequences / (steps * step)
+        users = rate * (first + steps * step)
+        return Loads(sequences, step, first, rate * self.groups, users * self.groups)
+
+
+def largest_batch(room: Room, share: Share, lengths: Lengths, grid: Any) -> int:
+    """Sequences of mean length that memory holds on a replica; 0 where not one fits.
+
+    Without an engine's own rule, bytes grow evenly between the points of the grid.
+    """
+    import numpy as np
+
+    if room.engine is not None:
+        return int(min(room.engine.budget(share, load_of(lengths)).sequences, MOST))
+    memory = memory_of(share, room.device, lengths.prompt, lengths.tokens, grid)
+    total = np.broadcast_to(memory.total_bytes, grid.shape)
+    most = float(np.min(memory.capacity_bytes))
+    return int(np.interp(most, total, grid)) if total[0] <= most else 0
+
+
+def grid() -> Any:
+    """The numbers of sequences that are tried."""
+    import numpy as np
+
+    return np.unique(np.rint(np.geomspace(1, MOST, POINTS)))
+
+
+def units(
+    rooms: list[Room], layout: Layout, profile: Profile, lengths: Lengths,
+    policies: dict[str, Policy], prefix: float,
+) -> list[Unit]:  # fmt: skip
+    """The unit of a layout in one format on each of some devices. UsageError where it does not
+    divide the model; a device that lacks the format is left out."""
+    share, made = rooms[0].share(layout), []
+    points = grid()
+    for room in rooms:
+        try:
+            setting = Setting(
+                room.model, room.device, layout, room.precision, profile, room.checkpoint,
+                share=share,
+            )  # fmt: skip
+        except UsageError:
+            continue
+        unit = Unit(setting, room, lengths, policies[room.device.name], prefix, points)
+        if unit.mixing is not None:
+            made.append(unit)
+    return made

@@ -1,0 +1,181 @@
+"""tf.plan: the best it finds is the best there is, meets what was asked, and starts."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+
+import pytest
+import thermoflop as tf
+from thermoflop.cli import main
+from thermoflop.cost.data import read_data
+from thermoflop.cost.plan.layouts import powers
+from thermoflop.cost.plan.prices import read_prices
+from thermoflop.errors import InputError, UsageError
+
+FLAGS = read_data("launch_flags")
+
+
+def test_no_layout_tried_one_by_one_beats_the_plan():
+    """Every tp x pp on 4 devices through tf.serving, users doubled until the target is missed."""
+    found = tf.plan("llama-3-8b", "h100", max_devices=4, tpot_s=0.02, dtypes=["bf16"])
+    best = 0.0
+    for tp in powers(4):
+        for pp in powers(4 // tp):
+            for users in (4, 32, 64, 96):
+                served = tf.serving("llama-3-8b", "h100", tp=tp, pp=pp, users=users, profile="vllm")
+                if served.token_s[1] <= 0.02:
+                    best = max(best, served.tokens_per_s_device)
+    assert best > 0
+    assert found.choices[0].per_device[1] >= 0.995 * best
+
+
+def test_what_serving_says_of_a_choice_is_what_the_plan_said():
+    found = tf.plan("llama-3-70b", "h100", users=64, tpot_s=0.035, max_devices=16)
+    choice = found.choices[0]
+    each = round(choice.users / choice.replicas)
+    layout = choice.plan
+    served = tf.serving(
+        "llama-3-70b", "h100", users=each, tp=layout.tp, pp=layout.pp, dtype=choice.dtype,
+        profile="vllm",
+    )  # fmt: skip
+    assert served.token_s[1] == pytest.approx(choice.token_s[1], rel=0.02)
+    assert served.first_s[1] == pytest.approx(choice.first_s[1], rel=0.03)
+    assert choice.token_s[1] <= 0.035
+
+
+@pytest.mark.parametrize("profile", ["vllm", "sglang", "tensorrt-llm", "llama.cpp"])
+def test_every_printed_flag_is_documented_by_its_engine(profile):
+    known = FLAGS[profile]
+    assert known["source"]
+    asked = [("llama-3-8b", "h100", 2, None), ("mixtral-8x7b", "h100", 4, "fp8")]
+    for model, gpu, devices, cache in asked:
+        found = tf.plan(
+            model, gpu, max_devices=devices, profile=profile, kv_dtype=cache, lengths="uniform",
+            top=20,
+        )  # fmt: skip
+        assert found.choices
+        for choice in found.choices:
+            assert choice.launch.startswith(known["program"])
+            flags = re.findall(
+                r"(?<!\S)--?[a-z][\w-]*", choice.launch.removeprefix(known["program"])
+            )
+            assert flags
+            assert set(flags) <= set(known["flags"]), choice.launch
+            assert choice.launch.count(" --") == len(set(flags)), "no flag twice"
+
+
+def test_a_choice_keeps_its_targets_and_its_devices():
+    found = tf.plan(
+        "deepseek-v3", "h200", rate=5, ttft_s=1.5, tpot_s=0.06, max_devices=32, disaggregate=True
+    )
+    assert found.choices
+    for choice in found.choices:
+        assert choice.devices <= 32
+        assert choice.token_s[1] <= 0.06
+        assert choice.first_s[1] <= 1.5
+        assert choice.requests_per_s >= 5 * 0.999
+
+
+def test_pools_of_prefill_and_decode_keep_pace():
+    """Prompts read a second are answers a second, within a replica."""
+    from thermoflop.cost.catalogue.profiles import find_profile
+    from thermoflop.cost.plan.choice import Question
+    from thermoflop.cost.plan.disaggregated import pooled, read_s
+    from thermoflop.cost.plan.plan import Search
+    from thermoflop.cost.serving.lengths import lengths_of
+    from thermoflop.cost.serving.serving import Targets
+
+    model, device = tf.load_model("llama-3-8b"), tf.find_device("h100")
+    search = Search(model, [device], find_profile("vllm"), lengths_of(4096, 256), 0.0, None)
+    units, _ = search.units(8, ["bf16"], None)
+    question = Question(Targets(2.0, 0.02), None, None, 8, {})
+    for found in pooled(units, question):
+        pools = found.pools
+        assert pools.devices == found.devices <= 8
+        load = found.rate * read_s(pools.prefill) / (pools.prefill_replicas * pools.prefill.groups)
+        assert 0 < load <= 0.8 + 1e-9
+        assert pools.prompt_s < found.first_s <= 2.0
+        # keys and values of 4,096 tokens are 537 MB, over links of 450 GB/s a lane
+        lanes = min(
+            pools.prefill.layout.tp * pools.prefill.layout.pp,
+            found.unit.layout.tp * found.unit.layout.pp,
+        )
+        assert pools.transfer_s == pytest.approx(4096 * 131072 / (lanes * device.link_bytes_s))
+
+
+def test_what_blocks_is_said():
+    too_fast = tf.plan("llama-3-70b", "h100", tpot_s=1e-4)
+    assert not too_fast.choices
+    assert "time between tokens" in too_fast.nearest
+    too_many = tf.plan("llama-3-8b", "h100", users=100_000, max_devices=8)
+    assert "number of devices" in too_many.nearest
+    too_large = tf.plan("llama-3-70b", "rtx 4090", max_devices=1)
+    assert "not one sequence fits" in too_large.nearest
+
+
+def test_dollars_are_price_over_tokens():
+    choice = tf.plan("llama-3-8b", "h100", price=3.6).choices[0]
+    assert choice.dollars_per_million == pytest.approx(3.6 / 3600 / choice.per_device[1] * 1e6)
+
+
+LIST = """
+[[price]]
+device = "h100"
+dollars_per_hour = 9.0
+date = 2025-01-01
+[[price]]
+device = "H100 SXM"
+dollars_per_hour = 2.5
+date = 2026-11-01
+source = "ours"
+"""
+
+
+def test_the_latest_price_of_a_device_counts(tmp_path):
+    path = tmp_path / "prices.toml"
+    path.write_text(LIST, encoding="utf-8")
+    prices = read_prices(str(path))
+    assert [price.dollars for price in prices.values()] == [2.5]
+    found = tf.plan("llama-3-8b", "h100", price=str(path))
+    assert "2026-11-01" in str(found)
+    with pytest.raises(InputError, match="no price of H200"):
+        tf.plan("llama-3-8b", "h200", price=str(path))
+
+
+def test_the_frontier_trades_one_speed_for_the_other():
+    points = tf.plan("llama-3-70b", "h100,h200").frontier
+    for device in {point.device for point in points}:
+        here = [point for point in points if point.device == device]
+        assert all(a.tokens_per_s_user < b.tokens_per_s_user for a, b in pairwise(here))
+        assert all(a.tokens_per_s_device > b.tokens_per_s_device for a, b in pairwise(here))
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"users": 1, "rate": 1}, "users and rate"),
+        ({"max_devices": 0}, "max_devices=0"),
+        ({"tpot_s": -1}, "tpot_s=-1"),
+        ({"price": -3}, "price=-3"),
+        ({"dtypes": ["fp7"]}, "fp7"),
+        ({"top": 0}, "top=0"),
+        ({"prefix_hit": 2}, "prefix_hit=2"),
+    ],
+)
+def test_nonsense_is_named(asked, said):
+    with pytest.raises(UsageError, match=said):
+        tf.plan("llama-3-8b", "h100", **asked)
+
+
+def test_the_command_writes_picture_and_csv_and_says_by_its_code(tmp_path, capsys):
+    svg, csv = tmp_path / "f.svg", tmp_path / "f.csv"
+    options = ["plan", "llama-3-8b", "--gpu", "h100", "--tpot", "30ms", "--price", "2"]
+    assert main([*options, "--svg", str(svg), "--csv", str(csv), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert svg.read_text(encoding="utf-8").startswith("<svg")
+    lines = csv.read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1 + len(printed["choices"])
+    assert main(["plan", "llama-3-8b", "--tpot", "0.01ms"]) == 1
+    assert "nothing meets that" in capsys.readouterr().out
