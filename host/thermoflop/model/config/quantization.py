@@ -96,6 +96,7 @@ def _read(block: Block, raw: Block) -> Quantization:
         targets.append((Stored("mxfp4", 4, 32, None, None, 8), ("experts",)))
     wide = tuple(name for key in _WIDE_KEYS if key not in _OVERLAID.get(str(method), ())
                  for name in texts(block, key))  # fmt: skip
+    wide += _TOWERS if method == "mlx" else ()
     skipped = tuple(f"re:{key[2:]}" for key in mapping(block, "dynamic") if key.startswith("-:"))
     named = tuple((stored, modules) for stored, modules in targets if modules)
     if default is None and not named:
@@ -105,6 +106,8 @@ def _read(block: Block, raw: Block) -> Quantization:
     return Quantization(str(method), default, named, wide + skipped, _cache(block), outside)
 
 
+# mlx-vlm quantizes the text half alone (``skip_vision``, mlx_vlm/utils.py).
+_TOWERS = ("vision_tower", "audio_tower")
 MOST_MODULES, LONGEST_MODULE = 3000, 200
 
 # An fp8 checkpoint whose experts were quantized again: what the second pass left alone is fp8.
