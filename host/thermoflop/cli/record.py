@@ -34,11 +34,16 @@ put phases and numbers on the time axis.
 A mark has its own clock; a printed line is stamped when it is read: flush each one. Python is told
 to (PYTHONUNBUFFERED=1, unless you set it); phases that came late in one piece get no times.
 
+The results that vllm bench, sglang's benchmarks, llama-bench, trtllm-bench, ollama and llama.cpp
+print are noted at their end, and what their command line says is predicted (--model auto insists).
+
 examples:
   thermoflop record -- python bench.py
   thermoflop record -n 5 --warmup 1 --wait-below 40 -- python bench.py
   thermoflop record -n 3 --vs "python old.py" -- python new.py
   thermoflop record --model llama-3-8b --batch 8 --prompt 2048 --generate 256 -- python bench.py
+  thermoflop record -- vllm bench latency --model meta-llama/Llama-3.1-8B --batch-size 8
+  thermoflop record --attach $(pgrep -f "vllm serve") --scrape http://127.0.0.1:8000 --duration 5m
 """
 PREDICTED = """\
 written into the run before the command starts; the report sets them beside what phases named
@@ -83,6 +88,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--before", type=duration_s, default=0.0, metavar="T", help="record that long before")
     add("--after", type=duration_s, default=0.0, metavar="T", help="and that long after (0)")
     add("--grace", type=duration_s, default=10.0, metavar="T", help="from SIGTERM to SIGKILL (10s)")
+    add("--scrape", metavar="URL", help="a server's metrics, such as http://127.0.0.1:8000/metrics")
+    add("--attach", type=int, metavar="PID", help="no command: record beside this process")
+    add_shared(parser, "--duration", help="of --attach: stop after 60s, 5m or 1h")
     add("--pty", action="store_true", help="the command has a terminal: its bars, its prompts")
     add("--control", action="store_true", help="obey control.txt in the run's folder")
     add("--no-report", action="store_true", help="do not write report.html")
@@ -100,22 +108,43 @@ def _configure_prediction(parser: argparse.ArgumentParser) -> None:
     add_shared(group, "--profile")
 
 
-def _wish(args: argparse.Namespace) -> Wish | None:
-    """The prediction to write into the run, if any; UsageError for options without a model."""
+def _wish(args: argparse.Namespace, command: list[str]) -> Wish | None:
+    """The prediction to write into the run, if any; UsageError for options without a model.
+
+    Without --model, or with ``auto``, the benchmark program of an engine says what it runs.
+    """
+    from thermoflop.runs.engines.asked import read_command
     from thermoflop.runs.predict import Wish
 
+    given = _given(args)
+    asked = read_command(command) if args.model in (None, "auto") else None
+    if asked is not None and not asked.missing:
+        options = {**asked.options, **{k: v for k, v in given.items() if k != "hardware"}}
+        return Wish(asked.model, args.hardware, options, is_guess=args.model is None)
+    if args.model == "auto":
+        why = f"{asked.program}: {asked.missing}" if asked else "this is no benchmark that is known"
+        raise UsageError(f"--model auto cannot tell what the command runs: {why}; name the model")
     if args.model is not None:
-        options = _prediction_options(args)
-        return Wish(args.model, args.hardware, options)
+        return Wish(args.model, args.hardware, _prediction_options(args))
+    if given and asked is None:
+        name, value = next(iter(given.items()))
+        flag = f"--{name.replace('_', '-')}"
+        raise UsageError(f"{flag} {value} needs --model: of what, it does not say")
+    if asked is not None:
+        _notify(f"no prediction for {asked.program}: {asked.missing}")
+    return None
+
+
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of a prediction that were given."""
     parser = argparse.ArgumentParser()
     _configure_prediction(parser)
-    for name, default in vars(parser.parse_args([])).items():
-        if getattr(args, name) != default:
-            flag = f"--{name.replace('_', '-')}"
-            raise UsageError(
-                f"{flag} {getattr(args, name)} needs --model: of what, it does not say"
-            )
-    return None
+    defaults = vars(parser.parse_args([]))
+    return {
+        name: getattr(args, name)
+        for name, default in defaults.items()
+        if name != "model" and getattr(args, name) != default
+    }
 
 
 def _prediction_options(args: argparse.Namespace) -> dict[str, Any]:
@@ -148,7 +177,7 @@ def _tell(args: argparse.Namespace, outcome: Outcome) -> None:
     _print_outcome(outcome)
     if not args.no_report:
         _try("report", _write_page, outcome)
-    if args.model is not None:
+    if outcome.run.get("predictions"):
         _try("word on the predictions", _print_predicted, outcome)
 
 
@@ -185,14 +214,15 @@ def plan(args: argparse.Namespace) -> Plan:
     from thermoflop.runs.record.gate import Gate
     from thermoflop.runs.record.plan import Plan
 
-    command = args.cmd[1:] if args.cmd[:1] == ["--"] else args.cmd
-    if len(command) == 1 and len(command[0].split()) > 1 and shutil.which(command[0]) is None:
-        command = _split(command[0], "the command")  # all of it in quotes
+    command = _attached(args) if args.attach is not None else _command(args)
     gate, ports = None, args.port or []
     if args.wait_below is not None:
         if not -273.15 < args.wait_below < 1000:
             raise UsageError(f"--wait-below {args.wait_below:g} is no temperature in °C")
         gate = Gate(args.wait_below, args.sensor, args.timeout)
+    labels = dict(read_label(text) for text in args.label)
+    if args.attach is not None:
+        labels.setdefault("attached", f"process {args.attach}")
     return Plan(
         command=command,
         against=_split(args.vs, "--vs") if args.vs is not None else None,
@@ -208,12 +238,36 @@ def plan(args: argparse.Namespace) -> Plan:
         after_s=args.after,
         gate=gate,
         grace_s=args.grace,
-        labels=dict(read_label(text) for text in args.label),
-        wish=_wish(args),
+        labels=labels,
+        wish=_wish(args, command),
+        scrape=args.scrape,
         pty=args.pty,
         control=args.control,
         echo=(2, 2) if args.json else (1, 2),
     )
+
+
+def _command(args: argparse.Namespace) -> list[str]:
+    """The command to record; all of it in quotes runs by its words."""
+    if args.duration_s is not None:
+        raise UsageError("--duration is of --attach: a command ends by itself")
+    command: list[str] = args.cmd[1:] if args.cmd[:1] == ["--"] else args.cmd
+    if len(command) == 1 and len(command[0].split()) > 1 and shutil.which(command[0]) is None:
+        return _split(command[0], "the command")
+    return command
+
+
+def _attached(args: argparse.Namespace) -> list[str]:
+    """The command that waits for the end of a process that already runs."""
+    from thermoflop.runs.engines.attached import started_at
+
+    if args.cmd:
+        raise UsageError("--attach records beside a process that runs: there is no command then")
+    if args.attach <= 0 or started_at(args.attach) is None:
+        raise UsageError(f"--attach {args.attach}: there is no such process")
+    seconds = [] if args.duration_s is None else [f"{args.duration_s:g}"]
+    module = "thermoflop.runs.engines.attached"
+    return [sys.executable, "-P", "-m", module, str(args.attach), *seconds]
 
 
 def _split(command: str, what: str) -> list[str]:

@@ -35,6 +35,7 @@ class Wish:
     model: Model | str | PathLike[str] | dict[str, Any]
     hardware: str | Device | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    is_guess: bool = False  # read off the command: where it cannot be made, the run goes on without
 
 
 def predict(

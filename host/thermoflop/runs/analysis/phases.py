@@ -138,13 +138,21 @@ def _phases_of(marks: list[HostEvent], trial: Window, data: RunData) -> list[Win
                 )
                 doubts.begin = mark
                 phases.append(current)
-        note = _note(t_s, mark.detail)
+        note = _note(t_s, _unsaid(mark, trial))
         for window in (current, trial):
             if window is not None and note.values:
                 add_note(window, note)
     if current is not None:
         doubts.judge(current, None)
     return phases
+
+
+def _unsaid(mark: HostEvent, trial: Window) -> Mapping[str, Any]:
+    """Of what an engine's program printed, only what the run did not say of itself."""
+    if mark.detail.get("by") != "engine":
+        return mark.detail
+    values = _dict(mark.detail.get("values"))
+    return {"values": {key: value for key, value in values.items() if key not in trial.last}}
 
 
 def _note(t_s: float, detail: Mapping[str, Any]) -> Note:

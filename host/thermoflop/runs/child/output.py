@@ -39,10 +39,11 @@ class ChildLog:
         self.lost_bytes = 0
         self.why: str | None = None
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | BINARY
+        self._path = folder / CHILD_LOG
         try:
-            self._fd = os.open(folder / CHILD_LOG, flags, 0o644)
+            self._fd = os.open(self._path, flags, 0o644)
         except OSError as error:
-            raise StorageError(f"cannot create {folder / CHILD_LOG}: {error.strerror}") from error
+            raise StorageError(f"cannot create {self._path}: {error.strerror}") from error
 
     def write(self, data: bytes) -> None:
         """Append ``data``, or count it as lost."""
@@ -56,6 +57,16 @@ class ChildLog:
             self.n_bytes += done
             view = view[done:]
         self.lost_bytes += len(view)
+
+    def tail(self, from_bytes: int, most_bytes: int) -> bytes:
+        """The end of what was written since ``from_bytes``; nothing where it cannot be read."""
+        start = max(from_bytes, self.n_bytes - most_bytes)
+        try:
+            with self._path.open("rb") as file:
+                file.seek(start)
+                return file.read(most_bytes)
+        except OSError:
+            return b""
 
     def close(self) -> None:
         """Close the file."""

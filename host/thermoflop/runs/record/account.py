@@ -10,6 +10,7 @@ from typing import Any
 from thermoflop.runs import facts
 from thermoflop.runs.child.marks import MARKS, MarksFile
 from thermoflop.runs.child.output import ChildLog
+from thermoflop.runs.engines.scrape import Scraper
 from thermoflop.runs.folder.resilient import ResilientStore
 from thermoflop.runs.gpu.own import VARIABLES, asked_gpus, own_gpus
 from thermoflop.runs.gpu.sampler import GpuSampler
@@ -35,6 +36,7 @@ class Account:
     start: dict[str, Any] = field(default_factory=facts.now)
     git: dict[str, Any] | None = field(default_factory=facts.git_revision)
     left_out: int = 0  # phases
+    scraper: Scraper | None = None
     cut_off: list[str] = field(default_factory=list)  # who held an output when it was closed
 
     def _own(self) -> dict[str, Any]:
@@ -72,6 +74,8 @@ class Account:
         notices += self.boards.notices()
         if self.gpus is not None:
             notices += self.gpus.notices()
+        if self.scraper is not None and (text := self.scraper.notice()):
+            notices.append(text)
         return notices
 
     def to_json(self, ended: dict[str, Any] | None, exit_code: int | None) -> dict[str, Any]:

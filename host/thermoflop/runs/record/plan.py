@@ -58,6 +58,7 @@ class Plan:
     wish: Wish | None = None
     gpu_library: Any = None  # a stand-in for pynvml
     pty: bool = False  # the command gets a terminal
+    scrape: str | None = None  # the metrics of a server that the command asks
     control: bool = False  # obey control.txt in the run's folder
     echo: tuple[int | None, int | None] = (1, 2)
     watcher: Watcher | None = None

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from thermoflop.errors import BoardError, CommandNotRunnable, ThermoflopError
+from thermoflop.errors import BoardError, CommandNotRunnable, ThermoflopError, UsageError
 from thermoflop.marks import ENVIRONMENT
 from thermoflop.pico.ports import is_simulated
 from thermoflop.pico.track import HostEvent
@@ -29,6 +29,8 @@ from thermoflop.runs.child.process import KILL, Child
 from thermoflop.runs.child.program import find_program
 from thermoflop.runs.child.signals import Signals
 from thermoflop.runs.child.terminal import Terminal
+from thermoflop.runs.engines.printed import MOST_BYTES, read_result
+from thermoflop.runs.engines.scrape import Scraper
 from thermoflop.runs.folder.control import STOP, Control
 from thermoflop.runs.folder.records import Record
 from thermoflop.runs.folder.resilient import ResilientStore
@@ -96,6 +98,7 @@ class _Session:
                     self._say(f"no {name}: {reason}")
             self._say_what_is_simulated()
             predictions = self._predict(why)
+            scraper = None if plan.scrape is None else Scraper(plan.scrape, self._queue)
             self._sensor = (
                 choose_sensor(plan.gate, self._boards, self._gpus)
                 if plan.gate is not None
@@ -115,6 +118,8 @@ class _Session:
                 self._store, self._log, self._marks, self._queue,
             )  # fmt: skip
             self._write_run(None)
+            if scraper is not None:
+                self._account.scraper = stack.enter_context(scraper)
             return self._record()
 
     def _say_what_is_simulated(self) -> None:
@@ -132,7 +137,13 @@ class _Session:
         from thermoflop.runs.predict import predict
 
         devices = [] if self._gpus is None else self._gpus.facts["devices"]
-        return predict(self._plan.wish, devices, no_gpu)
+        try:
+            return predict(self._plan.wish, devices, no_gpu)
+        except UsageError as error:
+            if not self._plan.wish.is_guess:
+                raise
+            self._say(str(error))
+            return None
 
     def _record(self) -> Outcome:
         end, why = "done", None
@@ -203,6 +214,7 @@ class _Session:
         trial.log_to_bytes = self._log.n_bytes
         self._signals.child = None
         self._turn(0.0)
+        self._note_result(trial)
         self._event("trial_end", {**who, "left_behind": trial.left_behind}, trial.all_ended_s)
 
     def _note_end(self, trial: Trial, child: Child) -> None:
@@ -246,6 +258,13 @@ class _Session:
                 pump.abandon()
         trial.left_behind += len(pump.cut_off or holders)
         self._account.cut_off += pump.cut_off
+
+    def _note_result(self, trial: Trial) -> None:
+        """What the benchmark program of an engine printed as its result, as a mark at its end."""
+        result = read_result(self._log.tail(trial.log_from_bytes, MOST_BYTES))
+        if result is not None and trial.ended_s is not None:
+            detail = {"by": "engine", "program": result.program, "values": result.values}
+            self._event("mark", detail, trial.ended_s)
 
     def _pause(self) -> None:
         """Ctrl-Z: a span of the record in which neither command nor recorder ran."""

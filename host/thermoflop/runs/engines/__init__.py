@@ -1,0 +1,1 @@
+"""What the engines' own benchmark programs are asked, and what they print."""

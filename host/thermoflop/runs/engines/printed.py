@@ -1,0 +1,202 @@
+"""The results that benchmark programs of engines print, read as they stand.
+
+The keys are those of marks: ``ttft_s``, ``token_s``, ``total_s``, ``tokens_per_s``, and beside them
+``prompt_tokens``, ``generated_tokens`` and ``requests``: not ``tokens``, whose rate would be that
+of the whole command, loading included. A line counts as a whole; of results
+that are printed twice, as after a warm-up, the last one. Verbatim outputs with their sources are in
+``tests/runs/engines``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from thermoflop.base.record import record
+
+MOST_BYTES = 64 << 10  # of the end of an output: results come last
+_NUMBER = r"(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
+_MARKED = re.compile("[:=|]").search  # each line that is read has one of these
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+
+
+@record
+class EngineResult:
+    """What one program printed: its name, and the values by the keys of marks."""
+
+    program: str
+    values: dict[str, float]
+
+
+Reader = Callable[[list[str]], dict[str, float]]
+
+
+def read_result(output: bytes) -> EngineResult | None:
+    """The result in a command's output; None where no program that is known printed one.
+
+    Args:
+        output: the end of what it printed, ``MOST_BYTES`` of it at most.
+
+    Example:
+        >>> read_result(b"Avg latency: 1.5 seconds\\n").values
+        {'total_s': 1.5}
+    """
+    text = _ESCAPES.sub("", output[-MOST_BYTES:].decode("utf-8", "replace"))
+    lines = [line.rpartition("\r")[2].strip() for line in text.replace("\r\n", "\n").split("\n")]
+    lines = [line for line in lines if _MARKED(line)]
+    for program, read in _READERS.items():
+        if values := {key: v for key, v in read(lines).items() if math.isfinite(v)}:
+            return EngineResult(program, values)
+    return None
+
+
+def _matched(lines: list[str], patterns: dict[str, tuple[str, float]]) -> dict[str, float]:
+    """key -> the number in the last line that its expression matches, times the factor."""
+    values = {}
+    compiled = {key: (re.compile(text), factor) for key, (text, factor) in patterns.items()}
+    for line in lines:
+        for key, (pattern, factor) in compiled.items():
+            if match := pattern.fullmatch(line):
+                values[key] = float(match[1]) * factor
+    return values
+
+
+def _labelled(label: str) -> str:
+    return rf"{label}:\s*{_NUMBER}"
+
+
+def _serving(lines: list[str]) -> dict[str, float]:
+    """The block that `vllm bench serve` prints, and sglang.bench_serving after it."""
+    if not any(re.fullmatch(r"=+ Serving Benchmark Result =+", line) for line in lines):
+        return {}
+    values = _matched(lines, {
+        "requests": (_labelled("Successful requests"), 1),
+        "prompt_tokens": (_labelled("Total input tokens"), 1),
+        "generated_tokens": (_labelled("Total generated tokens"), 1),
+        "tokens_per_s": (_labelled(r"Output token throughput \(tok/s\)"), 1),
+        "ttft_s": (_labelled(r"Mean TTFT \(ms\)"), 1e-3),
+        "token_s": (_labelled(r"Mean TPOT \(ms\)"), 1e-3),
+        "itl_s": (_labelled(r"Mean ITL \(ms\)"), 1e-3),
+    })  # fmt: skip
+    between_s = values.pop("itl_s", 0.0)
+    if between_s > 0:  # older ones of SGLang print no TPOT
+        values.setdefault("token_s", between_s)
+    return values
+
+
+def _vllm_latency(lines: list[str]) -> dict[str, float]:
+    return _matched(lines, {"total_s": (rf"Avg latency: {_NUMBER} seconds", 1)})
+
+
+def _vllm_throughput(lines: list[str]) -> dict[str, float]:
+    rates = rf"Throughput: [\d.]+ requests/s, [\d.]+ total tokens/s, {_NUMBER} output tokens/s"
+    return _matched(lines, {"tokens_per_s": (rates, 1)})
+
+
+def _sglang_one_batch(lines: list[str]) -> dict[str, float]:
+    """A warm-up and the benchmark print the same: the last one counts."""
+    rate = r"throughput:\s*[\d.]+ token/s"
+    return _matched(lines, {
+        "ttft_s": (rf"Prefill\. latency:\s*{_NUMBER} s, {rate}", 1),
+        "token_s": (rf"Decode\.\s+median latency:\s*{_NUMBER} s, median {rate}", 1),
+        "total_s": (rf"Total\. latency:\s*{_NUMBER} s, {rate}", 1),
+    })  # fmt: skip
+
+
+def _tensorrt_llm(lines: list[str]) -> dict[str, float]:
+    if "= PERFORMANCE OVERVIEW" not in lines:
+        return {}
+    return _matched(lines, {
+        "requests": (_labelled("Number of requests"), 1),
+        "tokens_per_s": (_labelled(r"Total Output Throughput \(tokens/sec\)"), 1),
+        "ttft_s": (_labelled(r"Average time-to-first-token \[TTFT\] \(ms\)"), 1e-3),
+        "token_s": (_labelled(r"Average time-per-output-token \[TPOT\] \(ms\)"), 1e-3),
+        "total_s": (_labelled(r"Average request latency \(ms\)"), 1e-3),
+    })  # fmt: skip
+
+
+def _llama_bench(lines: list[str]) -> dict[str, float]:
+    """The table of llama-bench: ``pp512`` reads 512 tokens, ``tg128`` generates 128; one sequence.
+    Where it ran several sizes none of them is the run's."""
+    tests: dict[str, set[tuple[int, float]]] = {"pp": set(), "tg": set()}
+    for cells in _rows(lines, "test", "t/s"):
+        match = re.fullmatch(r"(pp|tg)(\d+)", cells["test"])
+        rate = re.fullmatch(rf"{_NUMBER}(?: ± [\d.]+)?", cells["t/s"])
+        if match and rate and float(rate[1]) > 0:
+            tests[match[1]].add((int(match[2]), float(rate[1])))
+    values: dict[str, float] = {}
+    if len(tests["pp"]) == 1:
+        ((n, rate_per_s),) = tests["pp"]
+        values |= {"prompt_tokens": float(n), "ttft_s": n / rate_per_s}
+    if len(tests["tg"]) == 1:
+        ((n, rate_per_s),) = tests["tg"]
+        values |= {"generated_tokens": float(n), "token_s": 1 / rate_per_s}
+    return values
+
+
+def _rows(lines: list[str], *columns: str) -> Iterator[dict[str, str]]:
+    """The rows of Markdown tables that have these columns."""
+    names: list[str] = []
+    for line in lines:
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if not line.startswith("|"):
+            names = []
+        elif set(columns) <= set(cells):
+            names = cells
+        elif len(cells) == len(names):
+            yield dict(zip(names, cells, strict=True))
+
+
+def _ollama(lines: list[str]) -> dict[str, float]:
+    """`ollama run --verbose`: Go's durations, such as 2m7.682s or 204.563ms."""
+    duration = r"((?:\d+(?:\.\d+)?(?:h|m|s|ms|µs|ns))+)"
+    counted: dict[str, Any] = {}
+    for line in lines:
+        for key, label, text in (
+            ("prompt_tokens", "prompt eval count", rf"{_NUMBER} token\(s\)"),
+            ("generated_tokens", "eval count", rf"{_NUMBER} token\(s\)"),
+            ("ttft_s", "prompt eval duration", duration),
+            ("decode_s", "eval duration", duration),
+        ):
+            if match := re.fullmatch(rf"{label}:\s*{text}", line):
+                counted[key] = _seconds(match[1]) if "duration" in label else float(match[1])
+    decode_s = counted.pop("decode_s", 0.0)
+    if decode_s > 0 and counted.get("generated_tokens", 0) > 0:
+        counted["token_s"] = decode_s / counted["generated_tokens"]
+    return counted
+
+
+_UNITS_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
+
+
+def _seconds(duration: str) -> float:
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|µs|ns|h|m|s)", duration)
+    return math.fsum(float(number) * _UNITS_S[unit] for number, unit in parts)
+
+
+def _llama_cpp(lines: list[str]) -> dict[str, float]:
+    """The timings that llama.cpp's programs print, in milliseconds."""
+    head, tail = r"\w*(?:timings|perf_context_print):\s*", r"\s*\(.*\)"
+    values: dict[str, float] = {}
+    for line in lines:
+        n = r"\s*/\s*(\d+)\s*"
+        if match := re.fullmatch(rf"{head}prompt eval time =\s*{_NUMBER} ms{n}tokens{tail}", line):
+            values |= {"ttft_s": float(match[1]) / 1000, "prompt_tokens": float(match[2])}
+        match = re.fullmatch(rf"{head}eval time =\s*{_NUMBER} ms{n}runs{tail}", line)
+        if match and (runs := int(match[2])) > 0:
+            values |= {"token_s": float(match[1]) / 1000 / runs, "generated_tokens": float(runs)}
+    return values
+
+
+_READERS: dict[str, Reader] = {
+    "a serving benchmark": _serving,
+    "vllm bench latency": _vllm_latency,
+    "vllm bench throughput": _vllm_throughput,
+    "sglang.bench_one_batch": _sglang_one_batch,
+    "trtllm-bench": _tensorrt_llm,
+    "llama-bench": _llama_bench,
+    "ollama": _ollama,
+    "llama.cpp": _llama_cpp,
+}

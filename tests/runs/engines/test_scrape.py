@@ -1,0 +1,164 @@
+"""A server's own metrics: what it did between two answers, and what a server costs that fails."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from thermoflop.errors import UsageError
+from thermoflop.pico.track import HostEvent
+from thermoflop.runs.engines.scrape import Scraper, engines, quantities, read_metrics, since
+
+# docs.sglang.io/references/production_metrics.html, some of its lines
+SGLANG = """\
+# HELP sglang:prompt_tokens_total Number of prefill tokens processed.
+# TYPE sglang:prompt_tokens_total counter
+sglang:prompt_tokens_total{model_name="meta-llama/Llama-3.1-8B-Instruct"} 8.128902e+06
+# HELP sglang:generation_tokens_total Number of generation tokens processed.
+# TYPE sglang:generation_tokens_total counter
+sglang:generation_tokens_total{model_name="meta-llama/Llama-3.1-8B-Instruct"} 7.557572e+06
+# HELP sglang:token_usage The token usage
+# TYPE sglang:token_usage gauge
+sglang:token_usage{model_name="meta-llama/Llama-3.1-8B-Instruct"} 0.28
+# TYPE sglang:time_to_first_token_seconds histogram
+sglang:time_to_first_token_seconds_sum{model_name="meta-llama/Llama-3.1-8B-Instruct"} \
+2.3518979474117756e+06
+sglang:time_to_first_token_seconds_bucket{le="0.001",\
+model_name="meta-llama/Llama-3.1-8B-Instruct"} 0.0
+"""
+
+
+def test_a_published_answer_is_read_by_its_names() -> None:
+    assert quantities(read_metrics(SGLANG)) == {
+        "tokens": 7_557_572.0, "prompt_tokens": 8_128_902.0, "cache_share": 0.28,
+        "ttft_s.sum": 2.3518979474117756e6, "ttft_s.count": 0.0,
+    }  # fmt: skip
+
+
+def test_series_of_several_ranks_add_up_and_what_is_no_sample_is_left_out() -> None:
+    text = 'a{r="0"} 1\na{r="1"} 2.5\nb NaN\nc +Inf\nd\n{x} 1\ne 1 1395066363000\nf 1e999\n'
+    assert read_metrics(text) == {"a": 3.5, "e": 1.0}
+
+
+def test_a_stretch_has_the_tokens_of_its_own_and_the_means_of_its_own() -> None:
+    """3 first tokens in 0.6 s; 100 tokens more; what runs is what runs now."""
+    before = {"tokens": 10.0, "ttft_s.sum": 5.0, "ttft_s.count": 50.0, "batch": 1.0}
+    now = {"tokens": 110.0, "ttft_s.sum": 5.6, "ttft_s.count": 53.0, "batch": 8.0}
+    assert since(before, now) == {"tokens": 100.0, "ttft_s": pytest.approx(0.2), "batch": 8.0}
+    assert since(now, now) == {"tokens": 0.0, "batch": 8.0}
+
+
+def test_a_server_that_was_started_anew_says_nothing_of_that_stretch() -> None:
+    assert since({"tokens": 10.0}, {"tokens": 3.0}) == {}
+
+
+def test_llama_cpp_s_seconds_are_those_of_its_tokens() -> None:
+    """tools/server/README.md: tokens_predicted_total and tokens_predicted_seconds_total."""
+    before = {"tokens": 0.0, "decode_s": 0.0}
+    assert since(before, {"tokens": 50.0, "decode_s": 2.0})["token_s"] == pytest.approx(0.04)
+
+
+def test_every_engine_names_a_source() -> None:
+    for engine in engines():
+        assert "/" in engine["source"]
+        assert all(isinstance(v, list | str) for v in engine.values())
+
+
+class Server:
+    """Answers with what the test says."""
+
+    def __init__(self) -> None:
+        answer = self
+        self.body, self.status = b"", 200
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(answer.status)
+                self.end_headers()
+                self.wfile.write(answer.body)
+
+            def log_message(self, *_: object) -> None:
+                """Nothing."""
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        """Go away."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server."""
+    server = Server()
+    yield server
+    server.close()
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for something that must come."""
+    end_s = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.01)
+
+
+def vllm(tokens: int, running: int) -> bytes:
+    """Names of docs.vllm.ai/en/v0.8.5/serving/metrics.html."""
+    return (
+        f'vllm:generation_tokens_total{{model_name="m"}} {tokens}\n'
+        f'vllm:num_requests_running{{model_name="m"}} {running}\n'
+    ).encode()
+
+
+def test_a_phase_lasts_while_tokens_come(server: Server) -> None:
+    """Idle, serving 40 tokens, idle: a mark that begins the phase, and one that ends it."""
+    events: list[HostEvent] = []
+    server.body = vllm(100, 0)
+    with Scraper(server.url, events.extend, every_s=0.02) as scraper:
+        until(lambda: scraper.answers >= 3)
+        assert not events
+        server.body = vllm(140, 2)
+        until(lambda: events and events[0].detail["values"].get("tokens"))
+        server.body = vllm(140, 0)
+        until(lambda: events[-1].detail.get("phase", "") is None)
+    phases = [event.detail["phase"] for event in events if "phase" in event.detail]
+    assert phases == ["serving", None]
+    assert sum(event.detail["values"]["tokens"] for event in events) == 40
+    assert scraper.notice() is None
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why"),
+    [(404, b"", "Not Found"), (200, b"<html>", "there is no metric of vLLM"),
+     (200, b"\xff\xfe\0" * 100, "there is no metric")],
+)  # fmt: skip
+def test_a_server_that_gives_none_is_said_and_costs_nothing_else(
+    server: Server, status: int, body: bytes, why: str
+) -> None:
+    server.status, server.body = status, body
+    events: list[HostEvent] = []
+    with Scraper(server.url, events.extend, every_s=0.02) as scraper:
+        until(lambda: scraper.failures >= 2)
+    assert why in (scraper.notice() or "")
+    assert not events
+
+
+def test_a_server_that_is_not_there_is_said() -> None:
+    server = Server()
+    server.close()
+    with Scraper(server.url, lambda _: None, every_s=0.02) as scraper:
+        until(lambda: scraper.failures)
+    assert "refused" in (scraper.notice() or "")
+
+
+@pytest.mark.parametrize("url", ["", "8000", "file:///etc/passwd", "localhost:8000", "http://"])
+def test_what_is_no_address_is_one_sentence(url: str) -> None:
+    with pytest.raises(UsageError, match="--scrape"):
+        Scraper(url, lambda _: None)
