@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Share
 
-# 80 % of what engines reported besides weights and cache lies within these factors of what is
-# predicted: of the half of the rows that no constant was fitted to (``validate memory``).
+# 80 % of what engines held besides weights and cache lies within these factors of what is predicted
+# (``validate memory``), with a share of the weights and of the device: what a loader adds to a
+# file's sizes, and what other programs hold.
 SPREAD = {
-    "vllm": (0.88, 1.16), "sglang": (0.6, 1.4), "tensorrt-llm": (0.6, 1.6), "llama.cpp": (0.8, 1.3),
-    "ollama": (0.8, 1.3), "transformers": (0.85, 1.15),
+    "vllm": (0.95, 1.07), "sglang": (0.8, 1.2), "tensorrt-llm": (0.6, 1.6),
+    "llama.cpp": (0.9, 1.15), "ollama": (0.9, 1.15), "transformers": (0.9, 1.1),
+    "autoawq": (0.8, 1.25),
 }  # fmt: skip
+WEIGHTS_SLACK, DEVICE_SLACK = 0.004, {"vllm": 0.0015, "sglang": 0.006, "tensorrt-llm": 0.01}
 
 
 @record
@@ -117,11 +120,14 @@ class EngineMemory:
         low, high = SPREAD[self.engine]
         pool = footprint.cache_bytes
         work = footprint.activation_bytes + footprint.overhead_bytes + footprint.graph_bytes
+        slack = WEIGHTS_SLACK * footprint.weight_bytes
+        slack += DEVICE_SLACK.get(self.engine, 0.0) * self.device.memory_bytes
         return Budget(
             self.engine, {**self.options, **(footprint.settled or {})},
             footprint.usable_bytes, footprint.weight_bytes,
             footprint.activation_bytes, footprint.overhead_bytes, footprint.graph_bytes, pool,
-            max(0.0, pool - (high - 1) * work), pool + (1 - low) * work, layout.tokens(pool),
+            max(0.0, pool - (high - 1) * work - slack), pool + (1 - low) * work + slack,
+            layout.tokens(pool),
             layout.block_size, load.context, layout.sequences(pool), footprint.sequences,
             footprint.host_bytes,
         )  # fmt: skip
@@ -172,8 +178,9 @@ def budget_text(budget: Budget) -> list[str]:
         if budget.host_bytes:
             words += f"; {budget.host_bytes / MIB:,.0f} MiB stay on the host"
         return [words]
-    if budget.engine == "transformers":
-        return [f"transformers: the whole prompt at once, {budget.options['attn_implementation']}"]
+    if budget.engine in ("transformers", "autoawq"):
+        attention = budget.options.get("attn_implementation", "eager")
+        return [f"{budget.engine}: the whole prompt at once, {attention} attention"]
     words = (
         f"{budget.engine}: KV cache {budget.cache_tokens:,} tokens; {at_once} sequences of "
         f"{budget.context:,} at once"

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
 from thermoflop.cost.engines.placement import place
-from thermoflop.cost.memory import weight_bytes
+from thermoflop.cost.memory import kv_bytes, weight_bytes
 from thermoflop.cost.work.weights import layers_of
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import Attention
+from thermoflop.model.architecture.parts import Linear
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,6 +61,8 @@ SGLANG_SIZES = (
     (20 * 1024, 2048, 8, 8), (35 * 1024, 2048, 24, 80), (60 * 1024, 4096, 32, 160),
     (90 * 1024, 8192, 256, 512), (160 * 1024, 8192, 256, 512), (float("inf"), 16384, 512, 512),
 )  # fmt: skip
+# Eager attention holds a score in 16 bits, in fp32 for the softmax, and in 16 bits again.
+SCORE_BYTES = 8.0
 # What llama.cpp's CUDA backend takes besides its buffers: context, cuBLAS, graphs.
 GGML_BYTES = 0.5e9
 
@@ -138,7 +141,10 @@ def forward_bytes(share: Share, tokens: float) -> float:
 
 def experts_bytes(share: Share, tokens: float) -> float:
     """The workspace of fused experts: for each chosen one its input, gate, up, and their product
-    or its result (``fused_moe`` of vLLM: two buffers that are kept)."""
+    or its result (``fused_moe`` of vLLM: two buffers that are kept). Experts in mxfp4 have kernels
+    that keep none (gpt-oss: 2.87 GiB are of sampling alone)."""
+    if share.precision.name == "mxfp4":
+        return 0.0
     wide = share.precision.activation_bytes
     widths = (
         run.layer.feed.top_k * (run.layer.hidden + 2.0 * run.layer.feed.expert.inner)
@@ -181,7 +187,8 @@ def _vllm(share: Share, device: Device, options: Mapping[str, Any], _load: Load)
     counted = version >= GRAPHS_COUNTED
     part = options["gpu_memory_utilization"] or (0.92 if counted else 0.9)
     wide = share.precision.activation_bytes
-    sampled = _from(LOGIT_BYTES, version) * _vocabulary(share) * min(sequences, tokens)
+    sampled = _from(LOGIT_BYTES, version) + wide - 2  # of logits in the format of the activations
+    sampled *= _vocabulary(share) * min(sequences, tokens)
     sampled += tokens * _hidden(share) * wide
     peak = max(sampled, forward_bytes(share, tokens)) + experts_bytes(share, tokens)
     group = share.plan.tp > 1
@@ -247,11 +254,7 @@ def compute_buffer(share: Share, ubatch: int, context: int, flash: bool = True) 
     buffer = 4.0 * ubatch * (_vocabulary(share) + _hidden(share))
     if flash:
         return buffer
-    heads = max(
-        (float(mixer.heads) for stack in share.description.stacks for run in stack.runs
-         for mixer in run.layer.mixers if isinstance(mixer, Attention)), default=0.0,
-    )  # fmt: skip
-    return max(buffer, 4.0 * ubatch * context * (heads + 1))
+    return max(buffer, 4.0 * ubatch * context * (_heads(share) + 1))
 
 
 def placement_of(share: Share, options: Mapping[str, Any], batch: int = 1) -> Placement:
@@ -271,6 +274,20 @@ def _llama(share: Share, device: Device, options: Mapping[str, Any], load: Load)
     )  # fmt: skip
 
 
+def _heads(share: Share) -> float:
+    """Query heads of a layer on the device."""
+    return max(
+        (float(mixer.heads) for stack in share.description.stacks for run in stack.runs
+         for mixer in run.layer.mixers if isinstance(mixer, Attention)), default=0.0,
+    )  # fmt: skip
+
+
+def _beyond_growth(share: Share, load: Load, peak: float) -> float:
+    """What a peak while the prompt is read needs beyond the cache at its longest."""
+    grown = kv_bytes(share, load.context, load.sequences)
+    return max(0.0, peak - float(grown - kv_bytes(share, load.prompt, load.sequences)))
+
+
 def _transformers(
     share: Share, device: Device, options: Mapping[str, Any], load: Load
 ) -> Footprint:
@@ -279,15 +296,30 @@ def _transformers(
     tokens = float(load.prompt * load.sequences)
     peak = forward_bytes(share, tokens) + 6.0 * _vocabulary(share) * load.sequences
     if options["attn_implementation"] == "eager":
-        heads = max(
-            (float(mixer.heads) for stack in share.description.stacks for run in stack.runs
-             for mixer in run.layer.mixers if isinstance(mixer, Attention)), default=0.0,
-        )  # fmt: skip
-        peak += 8.0 * heads * tokens * load.prompt
-    return Footprint(visible_bytes(device), weight_bytes(share), peak, CONTEXT_BYTES)
+        peak += SCORE_BYTES * _heads(share) * tokens * load.prompt
+    return Footprint(
+        visible_bytes(device), weight_bytes(share), _beyond_growth(share, load, peak), CONTEXT_BYTES
+    )
+
+
+def _autoawq(share: Share, device: Device, _o: Mapping[str, Any], load: Load) -> Footprint:
+    """AutoAWQ: scores of all heads and logits of the whole prompt, or, when it is loaded, the
+    matrices of queries, keys and values twice, while they are laid side by side."""
+    tokens = float(load.prompt * load.sequences)
+    peak = SCORE_BYTES * _heads(share) * tokens * load.prompt + 6.0 * _vocabulary(share) * tokens
+    twice = sum(
+        run.times * part.matrix_parameters * share.precision.weight_bytes
+        for stack in share.description.stacks
+        for run in stack.runs
+        for part in run.layer.parts()
+        if isinstance(part, Linear) and part.name in ("q_proj", "k_proj", "v_proj")
+    )
+    kept = float(kv_bytes(share, load.context, load.sequences))
+    work = max(_beyond_growth(share, load, peak), float(twice) - kept)
+    return Footprint(visible_bytes(device), weight_bytes(share), work, CONTEXT_BYTES)
 
 
 FOOTPRINTS = {
     "vllm": _vllm, "sglang": _sglang, "tensorrt-llm": _tensorrt, "llama.cpp": _llama,
-    "transformers": _transformers,
+    "transformers": _transformers, "autoawq": _autoawq,
 }  # fmt: skip

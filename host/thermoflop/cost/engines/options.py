@@ -98,6 +98,7 @@ OPTIONS: Mapping[str, tuple[Option, ...]] = {
         Option("attn_implementation", "choice", "sdpa", (), 1,
                ("sdpa", "flash_attention_2", "eager")),
     ),
+    "autoawq": (),
 }  # fmt: skip
 
 
@@ -133,7 +134,7 @@ def read_options(engine: str, given: Mapping[str, Any] | None) -> dict[str, Any]
     for name, value in (given or {}).items():
         option = by_name.get(_plain(str(name)))
         if option is None:
-            known = ", ".join(option.name for option in options)
+            known = ", ".join(option.name for option in options) or "none at all"
             raise UsageError(f"{engine} has no option {name!s:.60}: expected one of {known}")
         values[option.name] = _read(option, value)
     return values

@@ -179,5 +179,5 @@ def _transformers(share: Share, load: Load, _o: Mapping[str, Any], _in_flight: i
 
 LAYOUTS: Mapping[str, Callable[[Share, Load, Mapping[str, Any], int], Layout]] = {
     "vllm": _vllm, "sglang": _sglang, "tensorrt-llm": _tensorrt, "llama.cpp": _llama,
-    "transformers": _transformers,
+    "transformers": _transformers, "autoawq": _transformers,
 }  # fmt: skip

@@ -1,9 +1,11 @@
 """``thermoflop validate memory``: bytes predicted against bytes that others report.
 
 Measured rows hold weights, cache and activations; where an engine reports the whole device, also
-what it keeps besides (``WHOLE``). Rows of training are a device's memory as BigScience and
-torchtitan report it, and what formulas of Korthikanti et al. give, which leave embeddings out; both
-are held against what ``train`` prints.
+what it keeps besides (``WHOLE``). What vLLM, SGLang and llama.cpp print when they start is held
+against what ``fit`` answers with their options; rows that a constant of ``engines.footprint`` was
+read from are ``fitted``, the others judge it. Rows of training are a device's memory as BigScience
+and torchtitan report it, and what formulas of Korthikanti et al. give, which leave embeddings out;
+both are held against what ``train`` prints.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from thermoflop.base.record import record
 from thermoflop.base.units import table
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.data import published
+from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.memory import activation_bytes, kv_bytes, weight_bytes
 from thermoflop.cost.published.files import read_rows
@@ -23,6 +26,14 @@ from thermoflop.cost.published.row import Skipped, by_reason, rows_of
 from thermoflop.cost.published.training import trainer_of, training_row
 from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.memory import training_memory
+from thermoflop.cost.validate.engines import (
+    ALLOCATED,
+    UNITS,
+    Predicted,
+    allocated,
+    engine_of,
+    started,
+)
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import ThermoflopError
 
@@ -41,12 +52,18 @@ MEASURED_TRAINING = "training_total_gib"
 WHOLE = {"FasterTransformer 5.x": (2.7e9, 30.0)}
 # Megatron's GPT models: GPT-2's vocabulary, padded so that tp divides it (Narayanan et al. 2021).
 MEGATRON_VOCAB = 51200
+# A kind is judged from so many rows on.
+JUDGED_ROWS, JUDGED = 8, "measured, and no constant read off them"
 _UNITS = {"gb": 1e9, "gib": GIB, "mb": 2.0**20}
 
 
 @record
 class MemoryRow:
-    """One row: bytes stated and predicted, and which kind it is."""
+    """One row: bytes stated and predicted, and which kind it is; tokens where a row counts them.
+
+    ``fitted``: a constant was read off it. ``low_bytes`` and ``high_bytes`` are the ends of an
+    80 % interval, where there is one.
+    """
 
     row_id: str
     kind: str
@@ -55,6 +72,21 @@ class MemoryRow:
     stated_bytes: float
     predicted_bytes: float
     measured: bool
+    low_bytes: float | None = None
+    high_bytes: float | None = None
+    fitted: bool = False
+
+    @property
+    def judges(self) -> bool:
+        """Whether it was measured and no constant rests on it."""
+        return self.measured and not self.fitted
+
+    @property
+    def covered(self) -> bool | None:
+        """Whether it lies in the 80 % interval; None where none was given."""
+        if self.low_bytes is None or self.high_bytes is None:
+            return None
+        return self.low_bytes <= self.stated_bytes <= self.high_bytes
 
     @property
     def error(self) -> float:
@@ -71,18 +103,31 @@ def memory_row(raw: dict[str, Any]) -> MemoryRow:
         kind, value = MEASURED_TRAINING, raw["memory_gb_per_gpu"] * 1e9 / GIB
     if not isinstance(value, int | float) or isinstance(value, bool) or not value > 0:
         raise Skipped("no value")
-    unit, predict = GIB, _PREDICTED.get(kind)
-    if kind.startswith("inference_"):
-        unit, predict = _UNITS[kind.rsplit("_", 1)[-1]], _inference
-    if predict is None:
-        raise Skipped(f"kind {kind[:50]!r} is not compared here")
+    unit, predict = _predictor(kind, raw)
     engine = str(raw.get("engine") or "-")
     if kind == MEASURED_TRAINING and engine == "-":
         engine = trainer_of(str(raw.get("source")))[0]
+    answer = predict(raw)
+    known = answer if isinstance(answer, Predicted) else Predicted(answer, None, None)
     return MemoryRow(
-        str(raw.get("id", "")), kind, engine, str(raw.get("model")),
-        value * unit, predict(raw), raw.get("nature") == "measured",
+        str(raw.get("id", "")), kind, engine, str(raw.get("model")), value * unit, known.value,
+        raw.get("nature") == "measured" or kind == MEASURED_TRAINING, known.low, known.high,
+        bool(raw.get("fitted")),
     )  # fmt: skip
+
+
+def _predictor(
+    kind: str, raw: dict[str, Any]
+) -> tuple[float, Callable[[dict[str, Any]], float | Predicted]]:
+    """The unit of a kind and what predicts it. Skipped for a kind that is not compared."""
+    if kind in UNITS:
+        return UNITS[kind], started
+    if kind.startswith("inference_"):
+        gib = engine_of(raw) in ALLOCATED
+        return GIB if gib else _UNITS[kind.rsplit("_", 1)[-1]], _inference
+    if kind not in _PREDICTED:
+        raise Skipped(f"kind {kind[:50]!r} is not compared here")
+    return GIB, _PREDICTED[kind]
 
 
 def _share(row: dict[str, Any]) -> Share:
@@ -104,13 +149,19 @@ def _catalogued(name: str) -> Model | None:
         return None
 
 
-def _inference(row: dict[str, Any]) -> float:
-    """Weights, cache, activations, and what the engine keeps besides."""
+def _inference(row: dict[str, Any]) -> float | Predicted:
+    """Weights, cache, activations, and what the engine keeps besides.
+
+    What allocators of transformers and AutoAWQ are stated to have held in GB is in GiB: 14.38 of a
+    model of 7.6e9 parameters in 16 bits.
+    """
     share = _share(row)
     prompt = int(row.get("input_len") or row.get("context_len") or 1)
     generate = int(row.get("output_len") or 0)
-    batch = float(row.get("batch") or 1)
-    context = max(prompt + generate, 1)
+    batch = int(row.get("batch") or 1)
+    context, engine = max(prompt + generate, 1), engine_of(row)
+    if engine in ALLOCATED:
+        return allocated(row, share, Load(batch, prompt, context), engine)
     kept = weight_bytes(share) + kv_bytes(share, context, batch)
     whole = WHOLE.get(str(row.get("engine")))
     if whole is None:
@@ -163,7 +214,7 @@ def _states(raw: dict[str, Any]) -> float:
     return memory.weight_bytes + memory.gradient_bytes + memory.optimizer_bytes
 
 
-_PREDICTED: dict[str, Callable[[dict[str, Any]], float]] = {
+_PREDICTED: dict[str, Callable[[dict[str, Any]], float | Predicted]] = {
     "weights_gib": _weights,
     MEASURED_TRAINING: _trained,
     "training_activation_gib_first_pipeline_stage": _first_stage,
@@ -186,6 +237,14 @@ class MemoryReport:
             groups.setdefault(f"{each.kind} | {each.engine}", []).append(each)
         return groups
 
+    def judged(self) -> dict[str, list[MemoryRow]]:
+        """Measured rows that no constant rests on, by kind, where there are at least 8."""
+        kinds: dict[str, list[MemoryRow]] = {}
+        for each in self.compared:
+            if each.judges:
+                kinds.setdefault(each.kind, []).append(each)
+        return {kind: rows for kind, rows in kinds.items() if len(rows) >= JUDGED_ROWS}
+
     def json_text(self) -> str:
         """One JSON object."""
         import json
@@ -195,34 +254,49 @@ class MemoryReport:
             "compared": len(self.compared),
             "skipped": {"rows": len(self.skipped), "reasons": by_reason(self.skipped)},
             "by_kind": {name: _summary(group) for name, group in self.groups().items()},
+            "judged": {name: _summary(group) for name, group in self.judged().items()},
         }
         return json.dumps(shown, ensure_ascii=False, indent=1)
 
     def text(self, *, each: bool = False) -> str:
         """A table by kind and engine, or of every row."""
-        rows = [["", "n", "median", "p90", "bias"]]
+        rows = [["", "n", "median", "p90", "bias", "in 80 %"]]
         for name, group in self.groups().items():
-            totals = _summary(group)
-            cells = (f"{100 * totals[key]:.1f} %" for key in ("median", "p90", "bias"))
-            rows.append([name[:70], str(len(group)), *cells])
+            rows.append([name[:64], *_cells(group)])
             if each:
                 rows += [
-                    [f"  {one.row_id} {one.model}", "", f"{100 * one.error:+.1f} %", "", ""]
+                    [f"  {one.row_id} {one.model}", "", f"{100 * one.error:+.1f} %", "", "", ""]
                     for one in group
                 ]
+        judged = self.judged()
+        rows.append([JUDGED, *_cells([row for group in judged.values() for row in group])])
+        rows += [[f"  {kind}", *_cells(group)] for kind, group in judged.items()]
         skips = "\n".join(f"skipped {n}: {why}" for why, n in by_reason(self.skipped).items())
         return f"{table(rows)}\n\n{self.rows} rows, {len(self.compared)} compared\n{skips}"
+
+
+def _cells(group: Sequence[MemoryRow]) -> list[str]:
+    """A summary as the cells of a line."""
+    if not group:
+        return ["0", "", "", "", ""]
+    totals = _summary(group)
+    shares = [f"{100 * totals[key]:.1f} %" for key in ("median", "p90", "bias")]
+    covered = f"{100 * totals['coverage_80']:.0f} %" if "coverage_80" in totals else ""
+    return [str(len(group)), *shares, covered]
 
 
 def _summary(group: Sequence[MemoryRow]) -> dict[str, float]:
     errors = sorted(abs(each.error) for each in group)
     signed = sorted(each.error for each in group)
     place = min(len(errors) - 1, int(0.9 * len(errors)))
+    inside = [each.covered for each in group if each.covered is not None]
+    coverage = {"coverage_80": round(sum(inside) / len(inside), 3)} if inside else {}
     return {
         "rows": len(group),
         "median": round(_median(errors), 5),
         "p90": round(errors[place], 5),
         "bias": round(_median(signed), 5),
+        **coverage,
     }
 
 
@@ -233,9 +307,8 @@ def _median(values: Sequence[float]) -> float:
 
 def _carried() -> list[dict[str, Any]]:
     """The carried rows of memory, and those of training that state theirs."""
-    return [
-        *published("memory"), *(raw for raw in published("training") if "memory_gb_per_gpu" in raw),
-    ]  # fmt: skip
+    training = [raw for raw in published("training") if "memory_gb_per_gpu" in raw]
+    return [*published("memory"), *published("engine_logs"), *training]
 
 
 def validate_memory(files: Sequence[str] = ()) -> MemoryReport:
