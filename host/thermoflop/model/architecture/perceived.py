@@ -29,7 +29,7 @@ def tower_on(stack: Stack, height: int, width: int) -> Stack:
         patches=patches,
         pooled=stack.pooled if patches == stack.patches else patches // grid.merge**2,
         tiles=seen.tiles,
-        tokens=seen.tokens,
+        tokens=0 if stack.tokens == 0 else seen.tokens,  # what the text attends to is no token
         near=near_pairs(seen.rows, seen.columns, window) if window else None,
     )
     return whole

@@ -61,6 +61,28 @@ def resampled(config: Config, _tower: Config, stack: Stack, hidden: int) -> tupl
     return queries_behind(seeing, runs, own["resampler_n_latents"], norm)
 
 
+def maybe_resampled(
+    config: Config, tower: Config, stack: Stack, _hidden: int
+) -> Stack | tuple[Stack, Stack]:
+    """IDEFICS: the text attends to every state of the image, or to those of learned queries."""
+    if not config["use_resampler"]:
+        return replace(stack, pooled=stack.positions, tokens=0)
+    own, width = config.nested["perceiver_config"], tower["embed_dim"]
+    heads, dim = own["resampler_n_heads"], own["resampler_head_dim"]
+    norms = [layer_norm(name, dim) for name in ("q_norm", "k_norm")]
+    normed = norms if own["qk_layer_norms_perceiver"] else ()
+    layer = Layer(
+        "resampler", width, (layer_norm("latents_norm", width), layer_norm("mlp_norm", width)),
+        cross=Attention(width, heads, heads, dim, cross=True, itself=True),
+        feed=Mlp(width, 4 * width, gated=False, activation="relu"),
+        kept=(layer_norm("context_norm", width), *normed),
+    )  # fmt: skip
+    last = Placed(layer_norm("resampler_norm", width))
+    runs = (Run(layer, own["resampler_depth"]),)
+    first, behind = queries_behind(stack, runs, own["resampler_n_latents"], last)
+    return replace(first, tokens=0), behind
+
+
 def latent_queries(
     config: Config, _tower: Config, stack: Stack, hidden: int
 ) -> tuple[Stack, Stack]:

@@ -72,6 +72,7 @@ DEFAULTS: dict[str, Any] = {
     "kinds": None,  # full, sliding, chunked, none, or a mixer of its own, for each layer
     "shapes": None,  # for each layer the traits that are its own, with their values
     "others": (),  # parts beside mixer and feed-forward
+    "cross": None,  # function giving an attention to images behind that to words (BLIP)
     "window": None,
     "chunk": None,
     "mla": None,  # function of the configuration giving a LatentAttention
@@ -231,7 +232,7 @@ def _layer(traits: Traits, kind: str, mixture: bool) -> Layer:
     norms = [norm_of(traits, each, hidden) for each in names[: len(names) * blocks // 2]]
     feed_name = "" if feed is None else "MoE" if mixture else "MLP"
     kinds = " + ".join(part for part in (name, feed_name) if part)
-    rest = {key: traits[key] for key in ("streams", "kept", "others")}
+    rest = {key: traits[key] for key in ("streams", "kept", "others", "cross")}
     return Layer(kinds, hidden, tuple(norms), mixer, feed=feed, **rest)
 
 

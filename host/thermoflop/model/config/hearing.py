@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Layer, Placed, Run, Stack
@@ -11,7 +13,7 @@ from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table, Vector
 from thermoflop.model.config.blocks import biased_attention, biased_mlp, layer_norm
 from thermoflop.model.config.decoder import head_width
-from thermoflop.model.config.tower import sides
+from thermoflop.model.config.tower import ratio_of, sides
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +55,44 @@ def omni_stack(config: Config) -> Stack:
         pooled=positions // 2,
         grid=Grid("fixed", (2, 1), merge=2),
     )
+
+
+def staged_stack(config: Config) -> Stack:
+    """Muse Spark: samples into patches, stage by stage, with convolutions between."""
+    patches, widths, depths = (config[key] for key in ("patch_sizes", "hidden_sizes", "depths"))
+    if not len(patches) == len(widths) == len(depths) > 0 or min(*patches, *widths, *depths) < 1:
+        raise InputError("patch_sizes, hidden_sizes and depths name as many stages each")
+    front, where, before = list[Placed](), ("conv_frontend", "conv_frontend"), 1
+    for at, (patch, width, depth) in enumerate(zip(patches, widths, depths, strict=True)):
+        inner, taps = int(width * ratio_of(config)), config["conv_kernel_size"]
+        left = prod(patches[at + 1 :])  # positions of this stage for each of the last one
+        block = (
+            Convolution("conv", *where, 1, width, taps, bias=True),
+            Norm("conv_norm", width),
+            *biased_mlp(width, inner, config["hidden_act"]).linears(),
+        )
+        patched = Linear("patch", *where, before * patch, width, bias=True)
+        stage = (patched, Norm("patch_norm", width), *(block * depth))
+        front += [Placed(part, "token", left) for part in stage]
+        before = width
+    out, frames = config["out_hidden_size"], max(1, prod(patches) // 160)
+    last = (Norm("norm", before), Linear("proj", "projector", "projector", before, out, bias=True))
+    tail = (*(Placed(part) for part in last), Placed(Norm("post_proj_norm", out)))
+    positions = 3000 // frames  # 30 s
+    return Stack(
+        "audio", before, (), tuple(front), tail, False,
+        positions=positions, patches=positions, pooled=positions, grid=Grid("fixed", (frames, 1)),
+    )  # fmt: skip
+
+
+def samples_alone(config: Config) -> Stack:
+    """Gemma 4 without a tower: as many samples of sound as a token is wide, 40 ms of them."""
+    positions = 750  # 30 s: four frames of 10 ms each
+    grid = Grid("fixed", (4, 1))
+    return Stack(
+        "audio", config["audio_embed_dim"], (), (), (), False,
+        positions=positions, patches=positions, pooled=positions, grid=grid,
+    )  # fmt: skip
 
 
 def strided_stack(config: Config) -> Stack:

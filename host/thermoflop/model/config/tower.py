@@ -82,6 +82,37 @@ def read_tower(config: Config) -> Stack:
     )
 
 
+def ratio_of(config: Config) -> float:
+    """``mlp_ratio``: neurons for each element of the hidden state."""
+    ratio: Any = config["mlp_ratio"]
+    if type(ratio) not in (int, float) or not 0 < ratio < 10**4:
+        raise InputError(f"mlp_ratio is {quote_value(ratio)} where a number above 0 is expected")
+    return float(ratio)
+
+
+def patches_alone(config: Config) -> Stack:
+    """Gemma 4 without a tower: neighbouring patches become a token by one matrix and norms."""
+    patch, merge, width = (
+        config["patch_size"],
+        config["pooling_kernel_size"],
+        config["mm_embed_dim"],
+    )
+    seen, side = 3 * (patch * merge) ** 2, max(1, ANY_SIDE // (patch * merge)) * patch * merge
+    parts = (
+        layer_norm("patch_norm_1", seen),
+        Linear("patch_dense", "patch_embed", "patch_embed", seen, width, bias=True),
+        layer_norm("patch_norm_2", width),
+        Table("positions", "embed_pos", 2 * config["mm_posemb_size"], width, 0),
+        layer_norm("positions_norm", width),
+    )
+    patches = (side // patch) ** 2
+    return Stack(
+        "image", width, (), (), tuple(Placed(part, "pooled") for part in parts), False,
+        positions=patches, patches=patches, pooled=patches // merge**2,
+        grid=Grid("budget", (patch, patch), (side, side), limits=(280 * merge**2,)),
+    )  # fmt: skip
+
+
 def sides(value: Any, key: str) -> tuple[int, int]:
     """Height and width from a number or a pair of them."""
     pair = (value, value) if type(value) is int else value

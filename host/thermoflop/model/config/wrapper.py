@@ -33,13 +33,15 @@ def read_wrapper(config: Config) -> Description:
     the wrapper's own keys where there is no section; ``tied``: ``outer`` (tie_word_embeddings of
     the wrapper decides), ``either`` (or that of the text) or ``text``; ``extras``, a function that
     gives parts that are only kept; ``head``, one that gives another shape of the head;
-    ``whole``, classes with a head whose names do not say so.
+    ``whole``, classes with a head whose names do not say so; ``shared``, a function that gives keys
+    of the text's section that the class takes from elsewhere.
     """
     traits = config.family.traits
     head = {key: config.raw.get(key) for key in _HEAD_KEYS}
     if class_name(config, "") in traits.get("whole", ()):
         head["architectures"] = None
-    text = read_section(config, traits["text"], **head)
+    shared = traits["shared"](config) if "shared" in traits else {}
+    text = read_section(config, traits["text"], **head, **shared)
     assert text is not None  # noqa: S101 - the text is no optional section
     config.nested.update(text_config=text, **nested_sections(config))
     described = reader_of(text.family.reader)(text)

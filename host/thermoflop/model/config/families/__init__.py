@@ -27,7 +27,7 @@ MODULES = {
     " iquestcoder jais2 ministral3 nanochat vaultgemma",
     "expert_kin": "aria_text ernie4_5_moe flex_olmo hunyuan_v1_moe hy_v3 sarvam_moe solar_open",
     "sliding_experts": "cohere2_moe exaone_moe flint granitemoe_swa kolibri1 mellum",
-    "latent_kin": "axk1 beam lara_mini minicpm3 sarvam_mla youtu",
+    "latent_kin": "axk1 beam lara_mini minicpm3 mistral4 sarvam_mla youtu",
     "recurrences": "recurrent_gemma rwkv",
     "xlnet": "xlnet",
     "own_parts": "afmoe apertus apertus1p5_text bitnet diffllama doge dory hrm_text laguna moshi",
@@ -57,21 +57,23 @@ MODULES = {
     " llava llava_next llava_next_video llava_onevision minimax_m3_vl mistral3 paligemma qwen2_5_vl"
     " qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe smolvlm video_llava mllama phi4_multimodal"
     " qwen2_audio voxtral",
-    "early_wrappers": "aria blip-2 fuyu git idefics2 instructblip instructblipvideo kosmos-2"
-    " kosmos-2.5",
+    "early_wrappers": "aria blip blip-2 fuyu git idefics idefics2 instructblip instructblipvideo"
+    " kosmos-2 kosmos-2.5",
     "document_wrappers": "deepseek_vl_hybrid got_ocr2 granite_docling pp_chart2table unlimited_ocr",
-    "newer_wrappers": "cosmos3_edge ernie4_5_vl_moe janus lfm3_vl minicpm_ocr minicpmv4_6"
-    " minicpmv4_7 molmo2 muse_glimmer nemotron_h_omni ovis2 qianfan_ocr qwen3_omni_moe_thinker"
-    " shieldgemma2",
+    "newer_wrappers": "cosmos3_edge ernie4_5_vl_moe gemma4_unified janus lfm3_vl minicpm_ocr"
+    " minicpmv4_6 minicpmv4_7 molmo2 muse_glimmer muse_spark nemotron_h_omni ovis2 qianfan_ocr"
+    " qwen3_omni_moe_thinker shieldgemma2",
     "newer_towers": "cosmos3_edge_text cosmos3_edge_vision ernie4_5_vl_moe_text"
+    " gemma4_unified_audio gemma4_unified_vision muse_spark_audio muse_spark_text"
     " ernie4_5_vl_moe_vision janus_vision_model janus_vqgan lfm3_vl_vision minicpm_ocr_vision"
     " minicpmv4_6_vision minicpmv4_7_vision molmo2_adapter molmo2_text molmo2_vision"
     " muse_glimmer_text muse_glimmer_vision muse_spark_vision ovis2_vision qianfan_ocr_vision"
     " qwen3_omni_moe_audio_encoder qwen3_omni_moe_text radio",
-    "early_towers": "fuyu_text blip_2_qformer blip_2_vision_model git_text git_vision_model"
-    " idefics2_perceiver idefics2_vision instructblip_qformer instructblip_vision_model"
-    " instructblipvideo_qformer instructblipvideo_vision_model kosmos_2_5_text_model"
-    " kosmos_2_5_vision_model kosmos_2_text_model kosmos_2_vision_model",
+    "early_towers": "blip_2_qformer blip_2_vision_model blip_text_model blip_vision_model fuyu_text"
+    " git_text git_vision_model idefics2_perceiver idefics2_vision idefics_perciever idefics_text"
+    " idefics_vision instructblip_qformer instructblip_vision_model instructblipvideo_qformer"
+    " instructblipvideo_vision_model kosmos_2_5_text_model kosmos_2_5_vision_model"
+    " kosmos_2_text_model kosmos_2_vision_model",
     "document_towers": "got_ocr2_vision granite_docling_text granite_docling_vision"
     " pp_chart2table_vision sam_vision_model unlimited_ocr_sam_vision_model unlimited_ocr_text"
     " unlimited_ocr_vision unlimited_ocr_vision_encoder",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
-from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Stack
 from thermoflop.model.config import connectors
 from thermoflop.model.config.families import latent, towers, vision  # noqa: F401 - parents
@@ -22,7 +20,7 @@ from thermoflop.model.config.family import (
     use,
 )
 from thermoflop.model.config.sam import sam_stack
-from thermoflop.model.config.tower import read_tower
+from thermoflop.model.config.tower import ratio_of, read_tower
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,10 +45,7 @@ _SAM = {
 
 def _ratio(config: Config) -> int:
     """Neurons: ``mlp_dim``, or a multiple of the hidden size."""
-    ratio = config["mlp_ratio"]
-    if type(ratio) not in (int, float) or not 0 < ratio < 10**4:
-        raise InputError(f"mlp_ratio is {quote_value(ratio)} where a number above 0 is expected")
-    inner: int = config["mlp_dim"] or int(config["hidden_size"] * ratio)
+    inner: int = config["mlp_dim"] or int(config["hidden_size"] * ratio_of(config))
     return inner
 
 

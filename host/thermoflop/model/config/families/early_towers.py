@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from thermoflop.model.architecture.parts import Vector
-from thermoflop.model.config.blocks import layer_norm
+from thermoflop.base.messages import quote_value
+from thermoflop.errors import InputError
+from thermoflop.model.architecture.mixers import Attention
+from thermoflop.model.architecture.parts import Norm, Vector
+from thermoflop.model.config.blocks import biased_attention, classifier, layer_norm
+from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families import (  # noqa: F401 - parents are defined there
     by_vendor,
     classic,
@@ -12,7 +16,7 @@ from thermoflop.model.config.families import (  # noqa: F401 - parents are defin
     vision,
 )
 from thermoflop.model.config.families.towers import SPARE, VIT
-from thermoflop.model.config.family import family, use
+from thermoflop.model.config.family import at_least_zero, family, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -194,4 +198,125 @@ family(
         "post_norm": True,
     },
     ignored=SPARE,
+)
+# BLIP: BERT as a decoder, whose layers attend to the image as well
+family(
+    "blip_text_model",
+    "git_text",
+    keys={
+        "vocab_size": 30524,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 8,
+        "max_position_embeddings": 512,
+        "encoder_hidden_size": 768,
+        "tie_word_embeddings": True,
+        "is_decoder": True,
+    },
+    traits={
+        "cross": lambda config: biased_attention(
+            config["hidden_size"],
+            config["num_attention_heads"],
+            cross=True,
+            source=config["encoder_hidden_size"],
+        ),
+        "layer_norms": 3,
+        "head_parts": lambda config: (
+            classifier("transform", *(config["hidden_size"],) * 2, "head_transform"),
+            layer_norm("head_norm", config["hidden_size"]),
+        ),
+    },
+    ignored=("projection_dim", "label_smoothing"),
+)
+family(
+    "blip_vision_model",
+    reader="tower",
+    keys={**VIT, "image_size": 384},
+    traits={"channels": 3, "class_tokens": 1, "post_norm": True},
+    ignored=SPARE,
+)
+
+
+# IDEFICS: Llama with layers of its own between, which attend to the image
+def _between(config: Config) -> list[str]:
+    """Before every ``cross_layer_interval``-th layer one that attends to the image."""
+    layers, every = config["num_hidden_layers"], config["cross_layer_interval"]
+    kinds = []
+    for at in range(layers):
+        kinds += ["cross"] if at % every == 0 and at // every < layers // every else []
+        kinds.append("full")
+    return kinds
+
+
+def _looking(config: Config) -> dict[str, tuple[Attention, str]]:
+    """Attention to the image with a gate on each branch."""
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    dim = head_width(hidden, heads)
+    alpha = {"float": 1, "vector": hidden}.get(config["alpha_type"])
+    if alpha is None:
+        raise InputError(f"alpha_type is {quote_value(config['alpha_type'])}: float or vector")
+    norms = [Norm(name, dim, vectors=heads) for name in ("q_norm", "k_norm")]
+    q_norm, k_norm = norms if config["qk_layer_norms"] else (None, None)
+    gates = (Vector("gates", "other", 2 * alpha),)
+    source = config["vision_width"]
+    look = Attention(
+        hidden, heads, heads, dim, q_norm=q_norm, k_norm=k_norm, cross=True, extras=gates,
+        source=source,
+    )  # fmt: skip
+    return {"cross": (look, "attention to images")}
+
+
+family(
+    "idefics_text",
+    "llama",
+    keys={
+        "cross_layer_interval": 1,
+        "qk_layer_norms": False,
+        "alpha_type": "float",
+        "additional_vocab_size": at_least_zero(0),
+        "vision_width": 768,
+    },
+    traits={
+        "q_bias": False,
+        "o_bias": False,
+        "up_bias": False,
+        "kv_heads": None,
+        "head_dim": None,
+        "kinds": _between,
+        "layers": lambda config: len(_between(config)),
+        "mixers": _looking,
+        "embed_rows": lambda config: config["vocab_size"] + config["additional_vocab_size"],
+    },
+    drop=("num_key_value_heads", "head_dim", "attention_bias", "mlp_bias"),
+    ignored=(
+        *("alpha_initializer", "alphas_initializer_range", "use_resampler", "perceiver_config"),
+        *("freeze_lm_head", "freeze_text_layers", "freeze_text_module_exceptions"),
+        *("freeze_vision_layers", "freeze_vision_module_exceptions"),
+    ),
+)
+family(
+    "idefics_vision",
+    "clip_vision_model",
+    reader="tower",
+    keys={
+        "embed_dim": 768,
+        "intermediate_size": 5120,
+        "patch_size": 14,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 16,
+    },
+    traits={"hidden": use("embed_dim")},
+    drop=("hidden_size",),
+    aliases={"hidden_size": "embed_dim"},
+)
+family(
+    "idefics_perciever",  # as the class spells it
+    reader="tower",
+    keys={
+        "use_resampler": False,
+        "resampler_n_latents": 64,
+        "resampler_depth": 6,
+        "resampler_n_heads": 16,
+        "resampler_head_dim": 96,
+        "qk_layer_norms_perceiver": False,
+    },
 )

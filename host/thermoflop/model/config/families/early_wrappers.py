@@ -19,6 +19,8 @@ from thermoflop.model.config.tower import ANY_SIDE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from thermoflop.model.config.keys import Config
 
 
@@ -109,4 +111,55 @@ wrapper(
     tied="either",
     tie=True,
     keys={"latent_query_num": 2048},
+)
+
+
+def _looked_at(_config: Config, _tower: Config, stack: Stack, _hidden: int) -> Stack:
+    """Every state of the image is attended to, and none is a token of the prompt."""
+    return replace(stack, pooled=stack.positions, tokens=0)
+
+
+def _second_bias(config: Config, _hidden: int) -> tuple[Vector, ...]:
+    """A head that is not tied has a bias beside that of the predictions."""
+    text = config.nested["text_config"]
+    if config["tie_word_embeddings"] or text["tie_word_embeddings"]:
+        return ()
+    return (Vector("head_bias", "lm_head", text["vocab_size"], bias=True),)
+
+
+def _width(config: Config, key: str, name: str) -> dict[str, Any]:
+    """The width of the tower, which the text's attention to it shares."""
+    return {key: (config["vision_config"] or {}).get(name, 768)}
+
+
+wrapper(
+    "blip",
+    text_of("blip_text_model", fixed=True),
+    eyes_of("blip_vision_model", fixed=True),
+    _looked_at,
+    tied="either",
+    tie=True,
+    traits={
+        "shared": lambda config: _width(config, "encoder_hidden_size", "hidden_size"),
+        "extras": _second_bias,
+    },
+    ignored=("projection_dim", "image_text_hidden_size", "label_smoothing"),
+)
+wrapper(
+    "idefics",
+    text_of("idefics_text", fixed=True, flat=True),
+    eyes_of("idefics_vision", fixed=True),
+    connectors.maybe_resampled,
+    like="idefics_text",
+    keys={"use_resampler": False, "perceiver_config": mapping()},
+    traits={
+        "sections": (Section("perceiver_config", "idefics_perciever"),),
+        "whole": ("IdeficsForVisionText2Text",),
+        "shared": lambda config: _width(config, "vision_width", "embed_dim"),
+        "head": lambda config: (
+            config["hidden_size"],
+            config["vocab_size"] + config["additional_vocab_size"],
+        ),
+    },
+    drop=("vision_width",),
 )

@@ -213,3 +213,20 @@ family(
     drop=("intermediate_size", "full_attention_interval", "decoder_sparse_step", "mlp_only_layers"),
     ignored=("intermediate_size",),
 )
+family(
+    "mistral4",
+    "deepseek_v3",
+    keys={
+        "vocab_size": 131072,
+        "hidden_size": 4096,
+        "intermediate_size": 12288,
+        "num_hidden_layers": 36,
+        "num_attention_heads": 32,
+        "kv_lora_rank": 256,
+        "q_lora_rank": maybe(1024),
+        "qk_nope_head_dim": 64,
+        "n_routed_experts": 128,
+        "num_experts_per_tok": 4,
+        "first_k_dense_replace": at_least_zero(0),
+    },
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed
-from thermoflop.model.architecture.parts import Linear, Vector
+from thermoflop.model.architecture.parts import Linear, Norm, Vector
 from thermoflop.model.architecture.side_by_side import ShortConvolution
 from thermoflop.model.config.families import (  # noqa: F401 - parents are there
     expert_kin,
@@ -15,7 +15,8 @@ from thermoflop.model.config.families import (  # noqa: F401 - parents are there
 from thermoflop.model.config.families.patterns import from_layer_types, sparse_by_mlp_types
 from thermoflop.model.config.families.towers import BARE, SPARE, VIT
 from thermoflop.model.config.family import Key, at_least_zero, family, maybe, names, use
-from thermoflop.model.config.hearing import strided_stack
+from thermoflop.model.config.hearing import samples_alone, staged_stack, strided_stack
+from thermoflop.model.config.tower import patches_alone, ratio_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,10 +28,7 @@ if TYPE_CHECKING:
 
 def times_ratio(config: Config) -> int:
     """Neurons: ``mlp_ratio`` times the hidden size, cut to a whole number as classes do."""
-    ratio = config["mlp_ratio"]
-    if type(ratio) not in (int, float) or not 0 < ratio < 10**4:
-        raise InputError(f"mlp_ratio is {quote_value(ratio)} where a number above 0 is expected")
-    return max(1, int(config["hidden_size"] * ratio))
+    return max(1, int(config["hidden_size"] * ratio_of(config)))
 
 
 family("qianfan_ocr_vision", "internvl_vision", keys={"attention_bias": True})
@@ -148,7 +146,7 @@ for _name in ("minicpmv4_6_vision", "minicpm_ocr_vision", "minicpmv4_7_vision"):
         keys={
             **VIT,
             "hidden_act": "gelu_pytorch_tanh",
-            "insert_layer_id": at_least_zero(6),
+            "insert_layer_id": Key("any", 6),  # the wrapper's own decides
             "window_kernel_size": Key("indices", (2, 2)),
         },
         # the table holds an image of its own size; images keep theirs
@@ -267,6 +265,7 @@ family(
         "mlp_layer_types": names(),
     },
     traits={
+        "head_bias": False,
         "sparse": _ernie_sparse,
         "shapes": _ernie_shapes,
         "expert_inner": lambda config: _ernie_widths(config)[0],
@@ -421,6 +420,14 @@ family(
     drop=("mlp_bias", "hidden_act"),
     ignored=("layer_rope_theta", "qk_scale_factor", "output_multiplier"),
 )
+
+
+def _swiglu(config: Config) -> int:
+    """Neurons: of a gated MLP two thirds of the multiple, in eights, as DINOv2 has it."""
+    inner = times_ratio(config)
+    return (int(inner * 2 / 3) + 7) // 8 * 8 if config["use_swiglu_ffn"] else inner
+
+
 family(
     "radio",
     reader="tower",
@@ -438,7 +445,7 @@ family(
         "video_temporal_patch_size": None,
     },
     traits={
-        "inner": times_ratio,
+        "inner": _swiglu,
         "gated": use("use_swiglu_ffn"),
         "q_bias": use("qkv_bias"),
         "patch_bias": False,
@@ -508,4 +515,89 @@ family(
     traits={"stack": strided_stack},
     aliases={"hidden_size": "d_model", "num_hidden_layers": "encoder_layers"},
     ignored=(*SPARE, "scale_embedding", "max_source_positions", "n_window", "conv_chunksize"),
+)
+family(
+    "gemma4_unified_vision",
+    reader="tower",
+    keys={
+        "patch_size": 16,
+        "pooling_kernel_size": 3,
+        "mm_embed_dim": 3840,
+        "mm_posemb_size": 1120,
+        "output_proj_dims": 3840,
+    },
+    traits={"stack": patches_alone},
+    ignored=("model_patch_size", "num_soft_tokens", *SPARE),
+)
+family(
+    "gemma4_unified_audio",
+    reader="tower",
+    keys={"audio_embed_dim": 640},
+    traits={"stack": samples_alone},
+    aliases={"hidden_size": "audio_embed_dim", "output_proj_dims": "audio_embed_dim"},
+    ignored=("audio_samples_per_token", *SPARE),
+)
+family(
+    "muse_spark_text",
+    "muse_glimmer_text",
+    keys={
+        "hidden_size": 8192,
+        "intermediate_size": 16384,
+        "num_hidden_layers": 62,
+        "num_attention_heads": 128,
+        "num_key_value_heads": 16,
+        "head_dim": 64,
+        "hidden_act": "silu",
+        "moe_intermediate_size": 4096,
+        "num_local_experts": 256,
+        "num_experts_per_tok": 8,
+        "moe_hidden_size": 4096,
+        "mlp_layer_types": names(),
+    },
+    traits={
+        "activation": use("hidden_act"),
+        "layer_norms": 3,
+        "norm_names": ("attention_norm", "mlp_norm", "post_mlp_norm"),
+        "experts": use("num_local_experts"),
+        "top_k": use("num_experts_per_tok"),
+        "expert_inner": use("moe_intermediate_size"),
+        "expert_latent": use("moe_hidden_size"),
+        "kept": lambda config: (Vector("residual gates", "other", 2 * config["hidden_size"]),),
+        "shapes": lambda config: _muse_shapes(config),
+        "sparse": lambda config: _muse_sparse(config),
+    },
+    drop=("hidden_activation",),
+    ignored=("residual_gate_temperature",),
+)
+
+
+def _muse_sparse(config: Config) -> Sequence[bool]:
+    """``mlp_layer_types``; all layers are mixtures where they are absent."""
+    if config["mlp_layer_types"] is not None:
+        return sparse_by_mlp_types(config)
+    return [True] * int(config["num_hidden_layers"])
+
+
+def _muse_shapes(config: Config) -> list[dict[str, Any]]:
+    """Norms before and after the experts, in the latent, beside the gates of the residuals."""
+    width = config["moe_hidden_size"]
+    gates = Vector("residual gates", "other", 2 * config["hidden_size"])
+    norms = (Norm("pre_expert_norm", width), Norm("post_expert_norm", width))
+    return [{"kept": (gates, *norms)} if sparse else {} for sparse in _muse_sparse(config)]
+
+
+family(
+    "muse_spark_audio",
+    reader="tower",
+    keys={
+        "patch_sizes": Key("indices", (16, 6, 5, 4)),
+        "hidden_sizes": Key("indices", (256, 512, 1024, 2048)),
+        "depths": Key("indices", (2, 2, 2, 2)),
+        "mlp_ratio": Key("any", 4.0),
+        "conv_kernel_size": 7,
+        "hidden_act": "gelu",
+        "out_hidden_size": 8192,
+    },
+    traits={"stack": staged_stack},
+    ignored=("num_hidden_layers", *SPARE),
 )

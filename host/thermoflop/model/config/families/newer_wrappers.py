@@ -206,6 +206,34 @@ wrapper(
 )
 
 
+wrapper(
+    "muse_spark",
+    text_of("muse_spark_text", fixed=True),
+    eyes_of("muse_spark_vision", fixed=True),
+    _muse,
+    ears=(ears_of("muse_spark_audio", fixed=True), None),
+    keys={"out_hidden_size": 6144, "projector_hidden_size": 4096},
+)
+
+
+def _embedded(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Gemma 4: a norm without weights and one matrix."""
+    seen = tower.get("output_proj_dims", stack.hidden)
+    norm = Norm("embedding_pre_projection_norm", seen, weight=False)
+    project = projectors.linear("embedding_projection", seen, hidden, False)
+    return projectors.ending(stack, *projectors.pooled(norm, project))
+
+
+wrapper(
+    "gemma4_unified",
+    text_of("gemma4_unified_text", fixed=True),
+    eyes_of("gemma4_unified_vision", fixed=True, optional=True),
+    _embedded,
+    tie=True,
+    ears=(ears_of("gemma4_unified_audio", fixed=True, optional=True), _embedded),
+)
+
+
 def _radio(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
     """Nemotron Omni: neighbouring patches side by side, a norm, two matrices without biases."""
     merge = projectors.inverse(config["downsample_ratio"], "downsample_ratio")

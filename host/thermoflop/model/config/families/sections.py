@@ -52,6 +52,7 @@ def wrapper(
     traits: dict[str, Any] | None = None,
     like: str | None = None,
     ignored: tuple[str, ...] = (),
+    drop: tuple[str, ...] = (),
 ) -> None:
     """Register a wrapper; ``tie`` is what the class takes where tie_word_embeddings is absent."""
     towers = [(eyes, project)] if eyes is not None else []
@@ -65,6 +66,7 @@ def wrapper(
         keys={**sections, "tie_word_embeddings": tie, **(keys or {})},
         traits={"text": text, "towers": tuple(towers), "tied": tied, **(traits or {})},
         ignored=(*_SPARE, *ignored),
+        drop=drop,
     )
 
 
