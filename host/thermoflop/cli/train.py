@@ -10,8 +10,9 @@ from thermoflop.cli.model_options import add_model, load
 
 _OPTIONS = (
     "devices", "tp", "pp", "dp", "ep", "cp", "global_batch", "micro_batch", "sequence",
-    "recompute", "zero", "shard", "optimizer", "loss", "node_size", "network_gb_s", "attention",
-    "dtype", "tokens", "price", "profile",
+    "recompute", "zero", "shard", "optimizer", "loss", "lora", "lora_targets",
+    "base_dtype", "offload", "host_gb_s", "lengths", "padded", "node_size", "network_gb_s",
+    "attention", "dtype", "tokens", "price", "profile",
 )  # fmt: skip
 
 
@@ -35,6 +36,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--optimizer", default="adamw", metavar="NAME",
         help="adamw, adamw-8bit, adamw-bf16, adafactor, muon, sgd, ...")  # fmt: skip
     add("--loss", default="full", metavar="HOW", help="logits: full, chunked or fused")
+    add("--lora", type=int, metavar="RANK", help="train adapters beside frozen weights")
+    add("--lora-targets", default="all-linear", metavar="NAMES",
+        help="matrices with adapters: attention, mlp, or q,v,... (default all-linear)")  # fmt: skip
+    add("--base", dest="base_dtype", metavar="F",
+        help="frozen weights in nf4, int8, ... (default as published, else bf16)")  # fmt: skip
+    add("--offload", metavar="PARTS", help="to the host: optimizer,parameters,activations")
+    add("--host-bandwidth", type=float, dest="host_gb_s", metavar="GB/s",
+        help="of a device and its host, in one direction (default its PCIe)")  # fmt: skip
+    add("--lengths", type=_lengths, metavar="N[,N]", help="tokens of documents in a sequence")
+    add("--padded", type=float, default=0.0, metavar="S", help="share of tokens that is padding")
     overlap = "share of what replicas send that hides behind computing (default by --profile)"
     add_option(parser, "--comm-overlap", type=float, metavar="S", help=overlap)
     add_shared(parser, "--node-size", "--network-bandwidth")
@@ -47,6 +58,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--price", type=float, metavar="P", help="price of a device hour")
     add_shared(parser, "--profile", help="megatron-lm, llm-foundry, ...")
     add_shared(parser, "--why", "--json")
+
+
+def _lengths(text: str) -> list[int]:
+    """Whole numbers with commas between them."""
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        message = f"{text!r:.60} is no length in tokens, nor several with commas"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from kit.made_up import (
     DEVICE,
     HEAD_MATRIX,
     HEADS,
+    KEY_HEADS,
     LAYERS,
     MATRICES,
     NORMS,
@@ -66,7 +67,8 @@ def test_an_iteration_takes_three_forwards_of_its_micro_batches_and_the_bubble()
     e = find_training_profile(None).efficiency(COMPUTES, choose_precision("bf16"))
     pairs = SEQUENCE * (SEQUENCE + 1) / 2
     layer = 2 * MATRICES * (SEQUENCE + e.m_half) / (PEAK * e.matmul)
-    scores = 4 * WIDTH * (pairs + e.q_half * pairs / SEQUENCE) / (PEAK * e.attention)
+    padding = e.q_half * pairs / SEQUENCE * KEY_HEADS / HEADS  # queries of a key share a tile
+    scores = 4 * WIDTH * (pairs + padding) / (PEAK * e.attention)
     head = 2 * HEAD_MATRIX * (SEQUENCE * (1 + e.tile_penalty) + e.m_half) / (PEAK * e.matmul)
     kernels = (LAYERS * 11 + 3) * e.kernel_gap_s
     micro = 3 * (LAYERS * (layer + scores) + head + kernels)

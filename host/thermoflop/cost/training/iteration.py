@@ -13,6 +13,8 @@ from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
 if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.cost.training.lora import Lora
+    from thermoflop.cost.training.offload import Offload
     from thermoflop.cost.work.share import Layout
     from thermoflop.model.model import Model
 
@@ -38,7 +40,9 @@ class Iteration:
     layers that are recomputed entirely besides; ``fused``: scores of attention stay on the chip;
     ``zero`` is the stage of ZeRO (Rajbhandari et al. 2020), over ``shard`` of the devices that hold
     the same weights (None: all of them); ``optimizer`` as in ``states.MOMENTS``, ``loss`` as in
-    ``memory.LOSSES``.
+    ``memory.LOSSES``. With ``lora`` adapters alone are trained. Attention meets the
+    ``document`` tokens of a document (None: the sequence); a share ``padded`` of the tokens is
+    padding. ``offload`` is what the host keeps.
     """
 
     engine: str
@@ -57,6 +61,10 @@ class Iteration:
     optimizer: str = "adamw"
     loss: str = "full"
     shard: int | None = None
+    lora: Lora | None = None
+    document: int | None = None
+    padded: float = 0.0
+    offload: Offload | None = None
 
     @property
     def kind(self) -> str:

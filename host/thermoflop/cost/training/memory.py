@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import record
 from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE, parameters_held
 from thermoflop.cost.training.activations import form_of, generalized_layer_bytes
-from thermoflop.cost.training.states import recipe_of, state_bytes
+from thermoflop.cost.training.host import left_on_device
+from thermoflop.cost.training.states import ADAPTER_RECIPE, recipe_of, state_bytes
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.weights import layers_of, stage_share
 from thermoflop.errors import UsageError
@@ -18,6 +19,7 @@ from thermoflop.model.architecture.parts import Linear
 
 if TYPE_CHECKING:
     from thermoflop.cost.training.iteration import Iteration
+    from thermoflop.cost.training.lora import Lora
     from thermoflop.model.architecture.description import Layer
 
 # Share of the tokens whose logits are held in fp32 beside those of the activations' format, when
@@ -111,10 +113,12 @@ def _layer_bytes(layer: Layer, form: str, iteration: Iteration) -> float:
     attention, scores = 4.0 * hidden, 0.0
     for mixer in (each for each in layer.mixers if isinstance(each, Attention)):
         attention = 2.0 * mixer.q_width + 2.0 * mixer.kv_width
-        scores = float(mixer.heads * iteration.sequence)
+        scores = float(mixer.heads * (iteration.document or iteration.sequence))
     inner = _inner(layer)
     tokens = _tokens(iteration)
     kept = generalized_layer_bytes(form, tokens, hidden, attention, inner, scores, plan.tp, wide)
+    if iteration.lora is not None and form != "full":
+        kept -= tokens * wide * iteration.lora.dropped_elements(layer) / plan.tp
     return float(kept / plan.tp if form == "full" and plan.sequence else kept)
 
 
@@ -130,8 +134,10 @@ def _states(iteration: Iteration, share: Share) -> tuple[float, float, float]:
     """Weights, gradients and optimizer. Experts have fewer replicas than the rest: ``dp / ep``
     beyond a group."""
     plan, description = iteration.plan, share.description
-    recipe = recipe_of(iteration.engine, iteration.precision, iteration.optimizer)
     on_stage = stage_share(layers_of(description), plan.pp)
+    if iteration.lora is not None:
+        return _adapter_states(iteration, iteration.lora, share, on_stage)
+    recipe = recipe_of(iteration.engine, iteration.precision, iteration.optimizer)
     experts = on_stage * float(
         sum(sets * expert_parameters(moe) for sets, moe in mixtures(description))
     )
@@ -165,10 +171,23 @@ def _states(iteration: Iteration, share: Share) -> tuple[float, float, float]:
     return weights, gradients, optimizer
 
 
+def _adapter_states(
+    iteration: Iteration, lora: Lora, share: Share, on_stage: float
+) -> tuple[float, float, float]:
+    """The frozen base with the adapters, their gradients and their optimizer."""
+    adapters, replicas = on_stage * lora.parameters(share.description), iteration.shared_by
+    weights, gradients, optimizer = state_bytes(
+        adapters, 0.0, ADAPTER_RECIPE, iteration.optimizer, iteration.zero, replicas
+    )
+    base = lora.base_bytes(share.description, iteration.plan.pp)
+    shares = replicas if iteration.zero == 3 else 1
+    return base / shares + weights, gradients, optimizer
+
+
 def _layer_work(iteration: Iteration, share: Share, form: str) -> float:
     """Bytes alive in the backward pass of the largest layer: what is recomputed of it, gradients
     of its widest activations, and under ZeRO-3 its gathered weights, those of the next one, and
-    its gradients before they are shared out."""
+    its gradients before they are shared out; of a narrow frozen base a matrix in 16 bits."""
     plan = iteration.plan
     layers = [run.layer for stack in share.description.stacks for run in stack.runs]
     whole = [run.layer for stack in iteration.model.description.stacks for run in stack.runs]
@@ -182,7 +201,11 @@ def _layer_work(iteration: Iteration, share: Share, form: str) -> float:
     if iteration.zero == 3 and iteration.shared_by > 1:
         recipe = recipe_of(iteration.engine, iteration.precision, iteration.optimizer)
         largest = max(sum(part.parameters for part in layer.parts()) for layer in layers)
-        gathered = largest * (2 * iteration.precision.activation_bytes + recipe.gradient)
+        lora, width = iteration.lora, 2 * iteration.precision.activation_bytes + recipe.gradient
+        gathered = largest * (width if lora is None else 2 * lora.base.weight_bytes)
+    if iteration.lora is not None and iteration.lora.is_narrow:
+        linears = (part for layer in layers for part in layer.parts() if isinstance(part, Linear))
+        gathered += 2.0 * max(part.inputs * part.outputs for part in linears)
     wide = iteration.precision.activation_bytes
     return float(again + wide * _tokens(iteration) * widest + gathered)
 
@@ -216,6 +239,14 @@ def _kept_bytes(iteration: Iteration, form: str) -> float:
     )
 
 
+def kept_by_a_micro_batch(iteration: Iteration) -> float:
+    """Bytes of activations of one micro-batch in the layers of a stage."""
+    plan = iteration.plan
+    form = form_of(iteration.recompute, plan.tp, sequence=plan.sequence, fused=iteration.fused)
+    share = stage_share(layers_of(iteration.model.description), plan.pp)
+    return share * _kept_bytes(iteration, form)
+
+
 def training_memory(iteration: Iteration) -> TrainingMemory:
     """Memory of the fullest device.
 
@@ -226,7 +257,7 @@ def training_memory(iteration: Iteration) -> TrainingMemory:
     plan, description = iteration.plan, iteration.model.description
     share = Share(description, Layout(plan.tp, plan.pp, 1, plan.ep, plan.cp), iteration.precision)
     form = form_of(iteration.recompute, plan.tp, sequence=plan.sequence, fused=iteration.fused)
-    kept = stage_share(layers_of(description), plan.pp) * _kept_bytes(iteration, form)
+    kept = kept_by_a_micro_batch(iteration)
     alive = min(float(plan.pp), iteration.micro_batches)
     if iteration.virtual > 1:
         alive *= 1 + (plan.pp - 1) / (plan.pp * iteration.virtual)
@@ -236,8 +267,9 @@ def training_memory(iteration: Iteration) -> TrainingMemory:
     passing = max(first, last, key=sum)
     capacity = iteration.device.memory_bytes
     reserve = RESERVE_BYTES + RESERVE_SHARE * capacity + BUFFERS.get(iteration.engine, 0.0)
-    reserve += FRAGMENTED * sum(passing)
-    activations, logits, working = passing
+    states, (activations, logits, working) = _states(iteration, share), passing
+    *_, stays = left_on_device(iteration, states, activations)
+    reserve += FRAGMENTED * (stays + logits + working)
     return TrainingMemory(
-        *_states(iteration, share), activations, capacity, form, logits, working, reserve
+        *left_on_device(iteration, states, activations), capacity, form, logits, working, reserve
     )

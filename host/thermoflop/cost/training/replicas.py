@@ -14,7 +14,7 @@ from math import ceil, log2
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.memory import parameters_held
-from thermoflop.cost.training.states import optimizer_bytes, recipe_of
+from thermoflop.cost.training.states import ADAPTER_RECIPE, optimizer_bytes, recipe_of
 from thermoflop.cost.work.network import collective_work
 from thermoflop.cost.work.weights import layers_of, stage_share
 from thermoflop.cost.work.work import Work
@@ -22,19 +22,28 @@ from thermoflop.model.architecture.parameters import expert_parameters, mixtures
 
 if TYPE_CHECKING:
     from thermoflop.cost.training.iteration import Iteration
+    from thermoflop.cost.training.lora import Lora
     from thermoflop.cost.work.share import Share
 
 
 def optimizer_work(iteration: Iteration, share: Share) -> Work:
-    """Reading and writing what the optimizer keeps, of the parameters that are the device's."""
-    dense, experts = held_parameters(iteration, share)
-    owned = dense + experts
-    if iteration.zero:
-        alike = iteration.shared_by
-        owned = dense / alike + experts / experts_shared_by(iteration, alike)
+    """Reading and writing what the optimizer keeps, of the parameters that are the device's; none
+    where the host does it."""
     recipe = recipe_of(iteration.engine, iteration.precision, iteration.optimizer)
-    moved = owned * optimizer_bytes(recipe, iteration.optimizer)
+    recipe = recipe if iteration.lora is None else ADAPTER_RECIPE
+    moved = owned_parameters(iteration, share) * optimizer_bytes(recipe, iteration.optimizer)
+    if iteration.offload is not None and "optimizer" in iteration.offload.parts:
+        moved = 0.0
     return Work("optimizer", "training", "optimizer", "element-wise", 1, 0.0, 0.0, 0.0, 0.0, moved)
+
+
+def owned_parameters(iteration: Iteration, share: Share) -> float:
+    """Parameters that a device steps: its share of those that are trained."""
+    alike = iteration.shared_by if iteration.zero else 1
+    if iteration.lora is not None:
+        return adapters_held(iteration, iteration.lora, share) / alike
+    dense, experts = held_parameters(iteration, share)
+    return dense / alike + experts / (experts_shared_by(iteration, alike) if alike > 1 else 1)
 
 
 def held_parameters(iteration: Iteration, share: Share) -> tuple[float, float]:
@@ -48,6 +57,12 @@ def held_parameters(iteration: Iteration, share: Share) -> tuple[float, float]:
     return on_stage * (held - float(experts)), on_stage * float(experts)
 
 
+def adapters_held(iteration: Iteration, lora: Lora, share: Share) -> float:
+    """Parameters of the adapters of a stage on a device."""
+    on_stage = stage_share(layers_of(share.description), iteration.plan.pp)
+    return on_stage * lora.parameters(share.description)
+
+
 def experts_shared_by(iteration: Iteration, replicas: int) -> int:
     """Devices that hold the same experts: fewer by those over which experts are spread."""
     return max(1, replicas // max(1, iteration.plan.ep // iteration.plan.tp))
@@ -59,6 +74,8 @@ def replica_works(iteration: Iteration, share: Share) -> tuple[list[Work], list[
     dense, experts = held_parameters(iteration, share)
     spread = experts_shared_by(iteration, replicas)
     sent = _Sender(iteration)
+    if iteration.lora is not None:
+        return _adapter_works(iteration, iteration.lora, share, dense + experts)
     zero = iteration.zero if iteration.plan.pp == 1 else min(iteration.zero, 1)
     works: list[Work] = []
     for name, params, alike in (("", dense, replicas), (" of experts", experts, spread)):
@@ -81,6 +98,22 @@ def replica_works(iteration: Iteration, share: Share) -> tuple[list[Work], list[
         return [], works
     once = [sent("gather weights", 1, "all-gather", dense, replicas)] if zero == 2 else []
     return works, once if replicas > 1 else []
+
+
+def _adapter_works(
+    iteration: Iteration, lora: Lora, share: Share, base: float
+) -> tuple[list[Work], list[Work]]:
+    """Gradients of the adapters once; a frozen base that is shared out is gathered as it is."""
+    sent, alike = _Sender(iteration), iteration.plan.dp * iteration.plan.cp
+    if alike == 1:
+        return [], []
+    adapters = adapters_held(iteration, lora, share)
+    once = [sent("gradients of adapters", 1, "all-reduce", adapters, alike)]
+    shard = min(iteration.shard or alike, alike)
+    if iteration.zero < 3 or shard == 1 or iteration.plan.pp > 1:
+        return [], once
+    width = lora.base_bytes(share.description, 1) / base / sent.wide
+    return [sent("gather weights", 2, "all-gather", width * base, shard)], once
 
 
 class _Sender:

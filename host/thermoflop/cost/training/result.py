@@ -9,7 +9,9 @@ from thermoflop.base.units import digits, gigabytes, scaled, seconds, wrapped
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.memory import memory_json, occupied_text
+from thermoflop.cost.training.host import HOST_MEMORY_BYTES_S, HostUse
 from thermoflop.cost.training.iteration import Iteration
+from thermoflop.cost.training.lora import Adapters
 from thermoflop.cost.training.memory import TrainingMemory
 from thermoflop.cost.work.share import Layout
 
@@ -46,6 +48,11 @@ class TrainingEstimate:
         price_per_device_hour: price of a device hour, or None (default).
         question: what the estimate was made of; its reasons are read from it.
         profile: whose efficiency, or None: all trainers pooled.
+        trained_params: parameters that are trained; with ``lora`` those of the adapters.
+        lora: the adapters beside frozen weights, or None (default): all weights are trained.
+        document: tokens of a document, within which attention stays; None (default): the sequence.
+        padded: share of the tokens that is padding; 0.0 by default.
+        host: what the host keeps and does for a device; None (default): nothing.
 
     Example:
         >>> import thermoflop as tf
@@ -79,11 +86,21 @@ class TrainingEstimate:
     price_per_device_hour: float | None = None
     question: Iteration | None = None
     profile: str | None = None
+    trained_params: int | None = None
+    lora: Adapters | None = None
+    document: int | None = None
+    padded: float = 0.0
+    host: HostUse | None = None
+
+    @property
+    def counted_tokens(self) -> float:
+        """Tokens of an iteration, without padding."""
+        return self.global_batch * self.sequence * (1 - self.padded)
 
     @property
     def tokens_per_s(self) -> float:
-        """Tokens a second on all devices."""
-        return float(self.global_batch * self.sequence / self.iteration.expected_s)
+        """Tokens a second on all devices, without padding."""
+        return float(self.counted_tokens / self.iteration.expected_s)
 
     @property
     def mfu(self) -> float:
@@ -104,7 +121,7 @@ class TrainingEstimate:
         """Expected days for ``train_tokens`` and the ends of the 80 % interval; None without."""
         if self.train_tokens is None:
             return None
-        iterations = self.train_tokens / (self.global_batch * self.sequence)
+        iterations = self.train_tokens / self.counted_tokens
         span = self.iteration
         expected, low, high = (
             iterations * seconds / 86400 for seconds in (span.expected_s, span.low_s, span.high_s)
@@ -155,6 +172,7 @@ def training_text(estimate: TrainingEstimate) -> str:
             f"batch {estimate.global_batch} x {estimate.sequence} tokens, "
             f"micro-batch {estimate.micro_batch}, recompute {estimate.recompute}"
         ),
+        *_special(estimate),
         "",
         *_iteration(estimate),
         "",
@@ -175,6 +193,34 @@ def training_text(estimate: TrainingEstimate) -> str:
         wrapped(estimate.provenance),
     ]
     return "\n".join(lines)
+
+
+def _special(estimate: TrainingEstimate) -> list[str]:
+    """Adapters, documents and the host, where there are any."""
+    lora, host, lines = estimate.lora, estimate.host, []
+    if lora is not None and estimate.trained_params is not None:
+        share = 100 * estimate.trained_params / estimate.params
+        beside = ", ".join(lora.targets[:8]) + (", ..." if len(lora.targets) > 8 else "")
+        lines.append(
+            f"LoRA of rank {lora.rank} beside {beside}: {estimate.trained_params:,} parameters are "
+            f"trained ({share:.2g} %), the base is frozen in {lora.base}"
+        )
+    if estimate.document is not None or estimate.padded:
+        document = estimate.document or estimate.sequence
+        lines.append(
+            f"documents of {document:,} tokens, within which attention stays; "
+            f"{100 * estimate.padded:g} % of the tokens are padding"
+        )
+    if host is not None:
+        rate = f"{digits(host.link_bytes_s / 1e9)} GB/s a device and direction"
+        lines.append(
+            f"the host keeps {', '.join(host.parts)}: {gigabytes(host.host_bytes)} a device "
+            f"({gigabytes(host.host_bytes * host.sharing)} for {host.sharing}); it moves "
+            f"{gigabytes(host.moved_bytes)} an iteration at {rate} and steps in "
+            f"{seconds(host.step_s)} (memory of the host at {HOST_MEMORY_BYTES_S / 1e9:g} GB/s "
+            f"assumed): {seconds(host.exposed_s)} more an iteration"
+        )
+    return [wrapped(line) for line in lines]
 
 
 def _iteration(estimate: TrainingEstimate) -> list[str]:

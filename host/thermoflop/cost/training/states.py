@@ -57,6 +57,9 @@ RECIPES = {
     "llm.c": Recipe(2, 2, 4),
 }
 
+# Adapters beside a frozen base: fp32 weights are their own masters (PEFT, autocast_adapter_dtype).
+ADAPTER_RECIPE = Recipe(4, 4, 0)
+
 
 def recipe_of(trainer: str, precision: Precision, optimizer: str) -> Recipe:
     """What a trainer keeps for a parameter beside the moments. UsageError for an optimizer that is

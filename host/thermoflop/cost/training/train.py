@@ -12,22 +12,33 @@ from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.nodes import network_text, with_network
 from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.inference.arguments import BEYOND, as_model, checked_whole
+from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.roofline.rates import rates_of
 from thermoflop.cost.roofline.span import Span
+from thermoflop.cost.training.counts import document_tokens, training_flops, without_padding
+from thermoflop.cost.training.host import host_use
 from thermoflop.cost.training.iteration import Iteration, overlap_of
-from thermoflop.cost.training.memory import training_memory
+from thermoflop.cost.training.lora import ALL, choose_lora
+from thermoflop.cost.training.memory import kept_by_a_micro_batch, training_memory
+from thermoflop.cost.training.offload import choose_offload
+from thermoflop.cost.training.replicas import held_parameters, owned_parameters
 from thermoflop.cost.training.result import TrainingEstimate
-from thermoflop.cost.training.work import bound_training_s, trained
+from thermoflop.cost.training.work import bound_training_s, share_of, trained
 from thermoflop.cost.work.share import Layout, choose_layout
+from thermoflop.cost.work.weights import layers_of, stage_share
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.parts import Convolution
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from os import PathLike
     from typing import Any
 
     from thermoflop.cost.catalogue.profiles import Profile
+    from thermoflop.cost.roofline.rates import Rates
     from thermoflop.cost.roofline.span import Span
+    from thermoflop.cost.training.host import HostUse
+    from thermoflop.cost.training.lora import Lora
     from thermoflop.model.model import Model
 
 RECOMPUTE = ("none", "selective", "full")
@@ -62,6 +73,13 @@ def train(
     shard: int | None = None,
     optimizer: str = "adamw",
     loss: str = "full",
+    lora: int | None = None,
+    lora_targets: str = ALL,
+    base_dtype: str | None = None,
+    offload: str | None = None,
+    host_gb_s: float | None = None,
+    lengths: int | Sequence[int] | None = None,
+    padded: float = 0.0,
     overlap: float | None = None,
     node_size: int | None = None,
     network_gb_s: float | None = None,
@@ -101,6 +119,18 @@ def train(
             ``adamw-bf16`` (all in 16 bits), ``adafactor``, ``muon``, ``sgd-momentum`` or ``sgd``.
         loss: how the loss holds its logits: ``full`` (default: 16 bits and fp32 of every token),
             ``chunked`` (fp32 of an eighth at a time) or ``fused`` (never as a whole).
+        lora: rank of adapters beside frozen weights, which are not trained. None: all weights are.
+        lora_targets: the matrices with adapters: ``all-linear`` (default: all of the layers but
+            routers), ``attention``, ``mlp``, or names such as ``q,v``.
+        base_dtype: how frozen weights are kept: bf16, nf4, int8, ... None: as the model is
+            published, else bf16.
+        offload: what the host keeps: some of ``optimizer``, ``parameters`` (with zero 3) and
+            ``activations``, with commas. None: nothing.
+        host_gb_s: GB/s between a device and its host, in one direction. None: its PCIe.
+        lengths: tokens of the documents that are packed into sequences: one number for all, or
+            their lengths; attention stays within a document. None: a sequence is one document.
+        padded: share of the tokens that is padding, 0.0 (default) to below 1.0: computed, but
+            counted neither as tokens nor in MFU.
         overlap: share of what replicas send each other (gradients, gathered weights) that hides
             behind computing, 0.0 to 1.0. None: as the trainer does; printed with the result.
         node_size: devices that fast links join. None: those of the maker's systems, 8 of an H100.
@@ -139,7 +169,8 @@ def train(
              "virtual": virtual}  # fmt: skip
     _check_sizes(known, sizes)
     _check_model(known, precision)
-    _check_words(recompute, attention, tokens, price, overlap)
+    _check_words(recompute, attention, tokens, price)
+    _check_shares({"overlap": overlap, "padded": padded})
     plan = _training_plan(devices, tp, pp, dp, ep, cp, sequence=sequence_parallel)
     hidden = overlap_of(profile or "default") if overlap is None else overlap
     plan = replace(plan, overlap=hidden, node_size=device.network.node_size)
@@ -149,6 +180,9 @@ def train(
         profile or "default", known, device, plan, precision, float(global_batch),
         float(micro_batch), sequence, virtual, recompute, flash, zero,
         optimizer=optimizer, loss=loss, shard=shard,
+        lora=_adapters(known, device, lora, lora_targets, base_dtype),
+        document=_document(lengths, sequence), padded=padded,
+        offload=choose_offload(device, offload, host_gb_s, zero, plan.devices),
     )  # fmt: skip
     return _estimated(iteration, attention, profile, tokens, price)
 
@@ -175,14 +209,19 @@ def _estimated(
     batch, micro = int(iteration.global_batch), int(iteration.micro_batch)
     iteration.device.peak(iteration.precision.compute)
     span, provenance = expect_training(iteration, find_training_profile(profile, iteration.kind))
-    recompute = iteration.recompute
-    counts = model.training(sequence, batch, recompute=recompute, attention=attention)
+    recompute, lora = iteration.recompute, iteration.lora
+    of_model, computed = training_flops(iteration, attention)
+    host = offloaded(iteration, profile)
     bubble = bubble_share(plan.pp, batch / plan.dp / micro, iteration.virtual)
     return TrainingEstimate(
         model.name, model.params, iteration.device, plan, iteration.precision, batch, micro,
-        sequence, recompute, attention, counts.model_flops, counts.flops,
-        6 * model.active_params * batch * sequence, span, bubble, training_memory(iteration),
+        sequence, recompute, attention, of_model, computed,
+        without_padding(6 * model.active_params * batch * sequence, iteration.padded), span, bubble,
+        training_memory(iteration),
         provenance, tokens, price, iteration, profile,
+        model.params if lora is None else int(lora.parameters(model.description)),
+        None if lora is None else lora.record(model.description), iteration.document,
+        iteration.padded, host,
     )  # fmt: skip
 
 
@@ -231,17 +270,48 @@ def _check_shard(shard: int | None, alike: int) -> None:
         )
 
 
-def _check_words(
-    recompute: str, attention: str, tokens: float | None, price: float | None, overlap: float | None
-) -> None:
+def _adapters(
+    model: Model, device: Device, rank: int | None, targets: str, base_dtype: str | None
+) -> Lora | None:
+    """The adapters, beside weights as they are kept. UsageError for a base without adapters."""
+    if rank is None:
+        if base_dtype is not None:
+            raise UsageError(f"base_dtype={base_dtype!r:.40} needs lora: weights are frozen there")
+        return None
+    return choose_lora(
+        model.description, rank, targets, *choose_formats(model, device, base_dtype, None)
+    )
+
+
+def _document(lengths: int | Sequence[int] | None, sequence: int) -> int | None:
+    """Tokens of the documents in a sequence. UsageError for lengths that make no sense."""
+    if lengths is None:
+        return None
+    each = [lengths] if isinstance(lengths, int) else list(lengths)
+    if not each or any(type(one) is not int or not 1 <= one <= sequence for one in each):
+        raise UsageError(
+            f"lengths={lengths!r:.60}: expected whole numbers of tokens from 1 to "
+            f"sequence={sequence}"
+        )
+    return document_tokens(each)
+
+
+def _check_shares(shares: dict[str, float | None]) -> None:
+    """UsageError for a share that is none; all of the tokens cannot be padding."""
+    for name, share in shares.items():
+        plain, most = type(share) in (int, float), "below 1" if name == "padded" else "1"
+        if share is not None and not (plain and 0 <= share <= 1 - (name == "padded") * 1e-9):
+            raise UsageError(
+                f"{name}={share!r:.40} makes no sense: expected a share of 0 to {most}"
+            )
+
+
+def _check_words(recompute: str, attention: str, tokens: float | None, price: float | None) -> None:
     """UsageError for an option that is not one."""
     if recompute not in RECOMPUTE:
         raise UsageError(f"recompute={recompute!r:.40}: expected one of {', '.join(RECOMPUTE)}")
     if attention not in CONVENTIONS:
         raise UsageError(f"attention={attention!r:.40}: expected one of {', '.join(CONVENTIONS)}")
-    plain = type(overlap) in (int, float)
-    if overlap is not None and not (plain and 0 <= overlap <= 1):
-        raise UsageError(f"overlap={overlap!r:.40} makes no sense: expected a share of 0 to 1")
     for name, amount in (("tokens", tokens), ("price", price)):
         if amount is not None and not 0 < amount < 1e30:
             raise UsageError(f"{name}={amount!r:.40} makes no sense: expected a number > 0")
@@ -271,14 +341,13 @@ def _training_plan(
 
 def expect_training(iteration: Iteration, profile: Profile) -> tuple[Span, str]:
     """Bound, expectation and interval of an iteration, and what they rest on."""
-    device, precision = iteration.device, iteration.precision
-    efficiency = profile.efficiency(device, precision, iteration.engine, iteration.kind)
-    engine, devices = find_engine(iteration.engine), iteration.plan.devices
-    rates = rates_of(device, precision, efficiency, engine, devices=devices)
+    device, precision, devices = iteration.device, iteration.precision, iteration.plan.devices
+    rates = rates_for(iteration, profile)
     # the kernels of training are long: the host's launches never hold them up
     busy = sum(phase.seconds(rates) for phase in trained(iteration))
-    bound = bound_training_s(iteration)
-    expected = max(float(busy + efficiency.step_s), bound)
+    bound, host = bound_training_s(iteration), _host(iteration, busy)
+    expected = busy + rates.efficiency.step_s + (0.0 if host is None else host.exposed_s)
+    expected = max(float(expected), bound)
     spread = profile.interval("iteration", device)
     ends = max(expected * spread.low, bound), max(expected * spread.high, bound)
     rests = profile.provenance(device, precision)
@@ -286,3 +355,32 @@ def expect_training(iteration: Iteration, profile: Profile) -> tuple[Span, str]:
         hides = f"{iteration.plan.overlap:.0%} of what replicas send hides behind computing"
         rests += f"; {network_text(device, devices, rates.link_bytes_s)}; {hides}"
     return Span(bound, expected, *ends), rests
+
+
+def rates_for(iteration: Iteration, profile: Profile) -> Rates:
+    """The rates of a trainer on the device."""
+    device, precision, devices = iteration.device, iteration.precision, iteration.plan.devices
+    efficiency = profile.efficiency(device, precision, iteration.engine, iteration.kind)
+    return rates_of(device, precision, efficiency, find_engine(iteration.engine), devices=devices)
+
+
+def offloaded(iteration: Iteration, profile: str | None) -> HostUse | None:
+    """What the host keeps and does for a device; None where nothing is offloaded."""
+    if iteration.offload is None:
+        return None
+    rates = rates_for(iteration, find_training_profile(profile, iteration.kind))
+    return _host(iteration, sum(phase.seconds(rates) for phase in trained(iteration)))
+
+
+def _host(iteration: Iteration, busy_s: float) -> HostUse | None:
+    if iteration.offload is None:
+        return None
+    share, lora = share_of(iteration), iteration.lora
+    stage = stage_share(layers_of(iteration.model.description), iteration.plan.pp)
+    weights = iteration.precision.activation_bytes * sum(held_parameters(iteration, share))
+    if lora is not None:
+        weights = stage * lora.base_bytes(share.description, 1)
+    return host_use(
+        iteration, owned_parameters(iteration, share), weights / iteration.shared_by,
+        kept_by_a_micro_batch(iteration), busy_s,
+    )  # fmt: skip

@@ -20,11 +20,9 @@ if TYPE_CHECKING:
 def training_rates(iteration: Iteration, profile: str | None) -> Rates:
     """The rates of a trainer's profile on the device."""
     trainer = find_training_profile(profile, iteration.kind)
-    efficiency = trainer.efficiency(
-        iteration.device, iteration.precision, iteration.engine, iteration.kind
-    )
-    devices = iteration.plan.devices
-    return rates_of(iteration.device, iteration.precision, efficiency, devices=devices)
+    device, devices = iteration.device, iteration.plan.devices
+    efficiency = trainer.efficiency(device, iteration.precision, iteration.engine, iteration.kind)
+    return rates_of(device, iteration.precision, efficiency, devices=devices)
 
 
 def training_reasons(iteration: Iteration, profile: str | None) -> tuple[list[Reason], float]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import record, replace
 from thermoflop.cost.roofline.bound import bound_step_s, limits_of
 from thermoflop.cost.roofline.rates import fastest_peak
+from thermoflop.cost.training.lora import ADAPTERS, WRITTEN_OUT
 from thermoflop.cost.training.replicas import optimizer_work, replica_works
 from thermoflop.cost.work.network import network_work
 from thermoflop.cost.work.share import Layout, Share
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.cost.roofline.rates import Rates
     from thermoflop.cost.training.iteration import Iteration
+    from thermoflop.cost.training.lora import Lora
     from thermoflop.cost.work.work import Work
 
 
@@ -61,18 +63,31 @@ def micro_step(sequence: Number, micro_batch: Number, *, fused: bool) -> Step:
     return Step(micro_batch, sequence, 0, attention=attention, kernels=kernels, mla="expanded")
 
 
-def trained(iteration: Iteration) -> list[Phase]:
-    """The phases of one iteration on one device: micro-batches, sending to the next stage, and
-    what is done once, behind the last micro-batch where it can be."""
+def share_of(iteration: Iteration, lora: Lora | None = None) -> Share:
+    """A device's part of all layers; with ``lora`` of the frozen weights as they are kept."""
     plan = iteration.plan
     inner = Layout(
         plan.tp, 1, 1, plan.ep, plan.cp, sequence=plan.sequence, node_size=plan.node_size
     )
-    share = Share(iteration.model.description, inner, iteration.precision)
-    step = micro_step(iteration.sequence, iteration.micro_batch, fused=iteration.fused)
-    micro = [
-        replace(work, times=work.times * _executions(work, iteration)) for work in share.works(step)
-    ]
+    if lora is not None:
+        return Share(iteration.model.description, inner, lora.base, lora.checkpoint)
+    return Share(iteration.model.description, inner, iteration.precision)
+
+
+def trained(iteration: Iteration) -> list[Phase]:
+    """The phases of one iteration on one device: micro-batches, sending to the next stage, and
+    what is done once, behind the last micro-batch where it can be."""
+    plan, lora, share = iteration.plan, iteration.lora, share_of(iteration)
+    document = iteration.document or iteration.sequence
+    documents = iteration.micro_batch * iteration.sequence / document
+    step = micro_step(document, documents, fused=iteration.fused)
+    works = share.works(step)
+    if lora is not None:
+        frozen = share_of(iteration, lora)
+        tokens = iteration.micro_batch * iteration.sequence / plan.cp
+        adapters = lora.works(share, tokens, iteration.precision.activation_bytes)
+        works = [*lora.dequantized(frozen.works(step)), *adapters]
+    micro = [replace(work, times=work.times * _executions(work, iteration)) for work in works]
     slots, overlap = slots_of(iteration), plan.overlap
     each, once = replica_works(iteration, share)
     if each:
@@ -88,7 +103,15 @@ def trained(iteration: Iteration) -> list[Phase]:
 
 
 def _executions(work: Work, iteration: Iteration) -> float:
-    return backward_factor(work, iteration.recompute, iteration.recomputed)
+    factor = backward_factor(work, iteration.recompute, iteration.recomputed)
+    # a frozen matrix passes gradients on, and has none of its own
+    return factor - 1.0 if is_frozen(work, iteration) else factor
+
+
+def is_frozen(work: Work, iteration: Iteration) -> bool:
+    """Whether a work multiplies with, or writes out, a matrix that is not trained."""
+    multiplies = work.kind == "contraction" or work.name == WRITTEN_OUT
+    return iteration.lora is not None and multiplies and work.part != ADAPTERS
 
 
 def slots_of(iteration: Iteration) -> float:
@@ -117,9 +140,15 @@ def bound_training_s(iteration: Iteration) -> float:
     left out: a run that recomputes nothing may overlap all the rest.
     """
     share = Share(iteration.model.description, Layout(), iteration.precision)
-    step = micro_step(iteration.sequence, 1, fused=True)
+    document = iteration.document or iteration.sequence
+    step = micro_step(document, iteration.sequence / document, fused=True)
     peak = fastest_peak(iteration.device, iteration.precision)
     limits = limits_of(iteration.device, peak)
     flops = [replace(work, weight_bytes=0.0, kv_bytes=0.0) for work in share.works(step)]
-    once = bound_step_s(flops, limits, 1)
-    return float(3.0 * once * iteration.global_batch / iteration.plan.devices)
+    once = 3.0 * bound_step_s(flops, limits, 1)
+    if iteration.lora is not None:
+        # matrices have no gradient of their own, and below the first adapter none is passed on
+        layers = layers_of(iteration.model.description)
+        frozen = [work for work in flops if is_frozen(work, iteration)]
+        once -= (1 + 1 / layers) * bound_step_s(frozen, limits, 1)
+    return float(once * iteration.global_batch / iteration.plan.devices)

@@ -1,0 +1,220 @@
+"""LoRA and QLoRA: small matrices are trained beside frozen ones (Hu et al. 2021, Dettmers et al.
+2023).
+
+Beside a matrix of ``inputs`` x ``outputs`` lie A, inputs x r, and B, r x outputs: r (inputs +
+outputs) parameters. The frozen matrix runs forward and passes gradients on, 4 FLOPs a weight and
+token; the 2 of its own gradient fall away, and the input of a matrix without an adapter is not
+kept for it. A frozen matrix in a narrow format is written out in 16 bits for every product.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record, replace
+from thermoflop.cost.training.states import ADAPTER_RECIPE
+from thermoflop.cost.work.weights import Checkpoint, Uniform, weights_on_fullest
+from thermoflop.cost.work.work import Work
+from thermoflop.errors import UsageError
+from thermoflop.model.architecture.feedforward import Moe
+from thermoflop.model.architecture.parts import Linear
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TypeGuard
+
+    from thermoflop.base.number import Number
+    from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.cost.work.share import Share
+    from thermoflop.model.architecture.description import Description, Layer
+    from thermoflop.model.architecture.feedforward import FeedForward
+    from thermoflop.model.architecture.parts import Part
+
+ALL = "all-linear"
+ADAPTERS = "adapters"  # the part of the model that their works belong to
+WRITTEN_OUT = "write out in 16 bits"
+# Words for several matrices.
+GROUPS = {"attention": "q,k,v,o", "mlp": "gate,up,down"}
+HIGHEST_RANK = 65536
+
+
+@record
+class Adapters:
+    """What is trained beside frozen weights.
+
+    Attributes:
+        rank: columns of the first and rows of the second matrix of an adapter.
+        targets: the matrices with adapters, by name.
+        base: how the frozen weights are kept.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> t = tf.train("llama-2-7b", "a100", lora=8, lora_targets="q,v", base_dtype="nf4")
+        >>> t.trained_params == 32 * 2 * 8 * (4096 + 4096)
+        True
+        >>> t.lora.targets, t.lora.base
+        (('q_proj', 'v_proj'), 'nf4')
+    """
+
+    rank: int
+    targets: tuple[str, ...]
+    base: str
+
+
+@record
+class Lora:
+    """``rank`` of the adapters, beside the matrices called ``targets``; ``base`` is how the frozen
+    weights are kept, matrix by matrix where there is a ``checkpoint``."""
+
+    rank: int
+    targets: frozenset[str]
+    base: Precision
+    checkpoint: Checkpoint | None = None
+
+    def record(self, description: Description) -> Adapters:
+        """What a result says of it."""
+        names = dict.fromkeys(part.name for _, _, part in self.beside(description))
+        return Adapters(self.rank, tuple(names), self.base.label)
+
+    def aims_at(self, part: Part) -> TypeGuard[Linear]:
+        """Whether an adapter lies beside a part of a layer."""
+        if not isinstance(part, Linear) or part.unquantized:
+            return False
+        return part.name in self.targets or short(part.name) in self.targets
+
+    def beside(self, description: Description) -> Iterator[tuple[float, float, Linear]]:
+        """The matrices with adapters: how often a step runs one, how many there are, and it."""
+        for stack in description.stacks:
+            for run in stack.runs:
+                for part in run.layer.parts():
+                    if self.aims_at(part):
+                        yield float(run.times), float(run.sets), part
+
+    def parameters(self, description: Description) -> float:
+        """Parameters of all adapters: r x (inputs + outputs) for each matrix."""
+        return float(
+            sum(
+                sets * part.copies * self.rank * (part.inputs + part.outputs)
+                for _, sets, part in self.beside(description)
+            )
+        )
+
+    def base_bytes(self, description: Description, pp: int) -> float:
+        """Bytes of the frozen weights on the fullest device."""
+        formats = self.checkpoint or Uniform(self.base.weight_bytes, self.base.kept_bytes)
+        return weights_on_fullest(description, pp, formats)
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether frozen weights are written out in 16 bits before they are multiplied."""
+        return self.base.weight_bytes < 2
+
+    def dropped_elements(self, layer: Layer) -> float:
+        """Elements a token that a layer keeps only for gradients of weights that are frozen: the
+        inputs of attention's and of the feed-forward's matrices, and of the last one."""
+        linears = [part for part in layer.parts() if isinstance(part, Linear)]
+        names = {short(part.name) for part in linears if self.aims_at(part)}
+        hidden, feed = float(layer.hidden), layer.feed
+        entering = not names & {"q", "k", "v", "q_a", "kv_a", "in_proj"}
+        upward = not names & {"gate", "up"}
+        inner = 0.0 if feed is None or "down" in names else _inner(feed)
+        return hidden * entering + hidden * (upward and feed is not None) + inner
+
+    def works(self, share: Share, tokens: Number, wide: float) -> list[Work]:
+        """The forward pass of the adapters of a micro-batch: two products, and their sum with the
+        result of the frozen matrix."""
+        works = []
+        for times, _, part in self.beside(share.description):
+            each, outputs = self.rank * (part.inputs + part.outputs), part.outputs
+            seen = tokens * (1.0 if part.copies == 1 else _routed(share.description))
+            moved = seen * (part.inputs + 2 * self.rank + outputs) * wide
+            weights = ADAPTER_RECIPE.weight * each * part.copies
+            works.append(
+                Work(f"adapter {short(part.name)}", ADAPTERS, "adapter", "contraction", times,
+                     2.0 * seen * each, 2.0 * each, weights, 0.0, moved,
+                     launches=2)
+            )  # fmt: skip
+            works.append(
+                Work(f"add {short(part.name)}", ADAPTERS, "adapter", "element-wise", times, 0.0,
+                     0.0, 0.0, 0.0, 3.0 * seen * outputs * wide)
+            )  # fmt: skip
+        return works
+
+    def flops(self, description: Description, tokens: int) -> int:
+        """FLOPs of a forward pass of the adapters for so many tokens."""
+        each = sum(
+            times * (1 if part.copies == 1 else _routed(description)) * self.rank
+            * (part.inputs + part.outputs)
+            for times, _, part in self.beside(description)
+        )  # fmt: skip
+        return 2 * int(each) * tokens
+
+    def dequantized(self, works: list[Work]) -> list[Work]:
+        """Products in layers as two kernels where the frozen matrix is narrow."""
+        if not self.is_narrow:
+            return works
+        done: list[Work] = []
+        for work in works:
+            narrow = work.element_bytes or self.base.weight_bytes
+            if work.kind == "contraction" and work.weight_bytes and "head" not in work.part:
+                elements = work.weight_bytes / narrow
+                done.append(
+                    Work(WRITTEN_OUT, work.part, work.group, "element-wise", work.times,
+                         0.0, 0.0, 0.0, 0.0, elements * (narrow + 2.0))
+                )  # fmt: skip
+                work = replace(work, weight_bytes=2.0 * elements)
+            done.append(work)
+        return done
+
+
+def short(name: str) -> str:
+    """What people call a matrix: ``q`` of ``q_proj``, ``up`` of ``up_proj`` and ``expert up``."""
+    return name.removeprefix("expert ").removeprefix("shared ").removesuffix("_proj")
+
+
+def _inner(feed: FeedForward) -> float:
+    """Neurons that a token passes."""
+    return float(feed.expert.inner * feed.top_k if isinstance(feed, Moe) else feed.inner)
+
+
+def _routed(description: Description) -> float:
+    """Experts that a token is routed to."""
+    feeds = (run.layer.feed for stack in description.stacks for run in stack.runs)
+    return next((float(feed.top_k) for feed in feeds if isinstance(feed, Moe)), 1.0)
+
+
+def choose_lora(
+    description: Description, rank: int | None, targets: str, base: Precision,
+    checkpoint: Checkpoint | None,
+) -> Lora | None:  # fmt: skip
+    """The adapters that are asked for; None without a rank. UsageError for what makes no sense."""
+    if rank is None:
+        return None
+    if type(rank) is not int or not 1 <= rank <= HIGHEST_RANK:
+        raise UsageError(
+            f"lora={rank!r:.40} makes no sense: expected a rank, a whole number from 1 to "
+            f"{HIGHEST_RANK:,}"
+        )
+    every = Lora(rank, frozenset(_names(description)), base, checkpoint)
+    if targets == ALL:
+        return every
+    known = {short(name) for name in every.targets}
+    asked: set[str] = set()
+    for word in str(targets).lower().split(","):
+        names = {short(name.strip()) for name in GROUPS.get(word.strip(), word).split(",")}
+        if not names & known:
+            raise UsageError(
+                f"lora_targets={targets!r:.60} names no matrix of the layers: expected {ALL}, "
+                f"{', '.join(GROUPS)} or some of {','.join(sorted(known))}"
+            )
+        asked |= names & known
+    return replace(every, targets=frozenset(asked))
+
+
+def _names(description: Description) -> Iterator[str]:
+    """Matrices of the layers, but routers."""
+    for stack in description.stacks:
+        for run in stack.runs:
+            for part in run.layer.parts():
+                if isinstance(part, Linear) and not part.unquantized:
+                    yield part.name
