@@ -26,6 +26,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--page")
     add_shared(parser, "--images")
     add_shared(parser, "--audio")
+    parser.add_argument(
+        "--why", action="store_true", help="what the weights are made of, and what stays wide"
+    )
     parser.add_argument("--svg", metavar="FILE", help="draw the memory as a bar")
     add_shared(parser, "--json")
 
@@ -48,5 +51,13 @@ def run(args: argparse.Namespace) -> int:
         title = f"{capacity.model_name} on {capacity.plan.devices} x {capacity.device.name}"
         bar = (capacity.precision.label, capacity.memory)
         write_text(args.svg, memory_picture(title, [bar]))
-    print_result(args, lambda: fit_json(capacity), lambda: fit_text(capacity), indented=True)
+
+    def text() -> str:
+        if not args.why:
+            return fit_text(capacity)
+        from thermoflop.cost.why.memory import why_fit
+
+        return f"{fit_text(capacity)}\n\n{why_fit(capacity)}"
+
+    print_result(args, lambda: fit_json(capacity), text, indented=True)
     return 0 if capacity.fits else 1

@@ -8,7 +8,7 @@ import pytest
 import thermoflop as tf
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.formats import choose_formats
-from thermoflop.cost.why.memory import why_memory
+from thermoflop.cost.why.memory import explained, why_memory
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.steps import decode_step
 from thermoflop.errors import UsageError
@@ -145,10 +145,10 @@ def test_no_expectation_passes_the_bound_and_why_names_what_stays_wide() -> None
     e = tf.estimate("gpt-oss-120b", "h100", prompt=512, generate=64)
     for span in (e.first_token, e.per_token, e.total):
         assert span.bound_s <= span.low_s <= span.expected_s <= span.high_s
-    why = str(why_memory(e, "memory.weights"))
+    why = explained(why_memory(e, "memory.weights"))
     assert "experts" in why
     assert "mxfp4 in groups of 32" in why
-    assert "left in 16 bits by name: model.layers.*.self_attn" in why
+    assert "left wide by name: model.layers.*.self_attn" in why
 
 
 def test_widths_of_a_plain_format_are_untouched() -> None:

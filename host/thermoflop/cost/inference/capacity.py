@@ -10,6 +10,7 @@ from thermoflop.base.units import gigabytes, wrapped
 from thermoflop.cost.engines.budget import Budget, budget_text
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.inference.arguments import checked_whole, validate_arguments
+from thermoflop.cost.inference.formats import formats_line
 from thermoflop.cost.inference.remedies import Remedy, checked_bandwidth, remedies_of
 from thermoflop.cost.inference.room import LARGEST, MOST_DEVICES, Room, largest, room_of
 from thermoflop.cost.inference.unequal import Card, Split, named_cards
@@ -261,6 +262,8 @@ def fit_text(capacity: Fit) -> str:
         f"{context.label + ':':<34}{capacity.longest_context:,}",
         f"{devices.label + ':':<34}{describe_devices(capacity)}",
     ]
+    if kept := _formats_of(capacity):
+        lines += ["", wrapped(kept)]
     if capacity.cache_copies > 1:
         lines.append(f"the cache is kept {capacity.cache_copies:g} times over the devices")
     if capacity.budget is not None:
@@ -269,6 +272,14 @@ def fit_text(capacity: Fit) -> str:
     if remedies := capacity.remedies:
         lines += ["", "it would fit with", *(f"  {remedy.text}" for remedy in remedies)]
     return "\n".join([*lines, "", wrapped(memory.assumption)])
+
+
+def _formats_of(capacity: Fit) -> str:
+    """How the weights are kept, where matrices differ."""
+    if capacity.room is None:
+        return ""
+    room = capacity.room[0]
+    return formats_line(room.model, room.checkpoint)
 
 
 def _where(capacity: Fit) -> str:

@@ -79,6 +79,15 @@ def _quantization_of(model: Model, dtype: str | None) -> Quantization | None:
     return published_form(name)
 
 
+def formats_line(model: Model, checkpoint: Checkpoint | None) -> str:
+    """A line on how the weights are kept; empty where all matrices in layers are alike."""
+    if checkpoint is None:
+        return ""
+    if model.stored is not None and checkpoint.stored:
+        return model.stored.line
+    return checkpoint.quantization.line(model.description)
+
+
 def stored_checkpoint(model: Model, quantization: Quantization | None) -> Checkpoint:
     """The formats of a model whose files were read: in all as many bytes as they hold."""
     stored = model.stored
@@ -87,7 +96,7 @@ def stored_checkpoint(model: Model, quantization: Quantization | None) -> Checkp
     wide = _PLAIN_BYTES[max(plain, key=lambda name: plain[name])] if any(plain.values()) else 2.0
     formats = quantization or Quantization("safetensors", None)
     counted = weights_on_fullest(model.description, 1, Checkpoint(formats, wide))
-    return Checkpoint(formats, wide, stored.size_bytes / counted if counted else 1.0)
+    return Checkpoint(formats, wide, stored.size_bytes / counted if counted else 1.0, stored=True)
 
 
 def _published_sibling(model: Model, dtype: str) -> Quantization | None:

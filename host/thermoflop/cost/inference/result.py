@@ -9,6 +9,7 @@ from thermoflop.base.record import fields_of, plain, record
 from thermoflop.base.sheet import Figure, Grid, Row, column, figure, figures_of
 from thermoflop.base.units import digits, scaled, seconds, table, wrapped
 from thermoflop.cost.hardware.device import CALIBRATED
+from thermoflop.cost.inference.formats import formats_line
 from thermoflop.cost.memory import memory_json, memory_parts, memory_sheet, occupied_text
 
 if TYPE_CHECKING:
@@ -242,7 +243,9 @@ def _notes(estimate: Estimate) -> list[str]:
     rates = "data sheet" if estimate.device.source != CALIBRATED else "best rates it showed"
     bound = f"bound: {rates}, everything overlapped; no real run is faster"
     conventions = "; ".join(f"{name}: {choice}" for name, choice in estimate.conventions.items())
-    return [wrapped(text) for text in (estimate.provenance, bound, conventions)]
+    kept = formats_line(estimate.setting.model, estimate.setting.share.checkpoint)
+    lines = (estimate.provenance, bound, conventions, *((kept,) if kept else ()))
+    return [wrapped(text) for text in lines]
 
 
 def estimate_json(estimate: Estimate) -> dict[str, Any]:

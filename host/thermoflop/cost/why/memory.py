@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.explanation import Explanation
-from thermoflop.base.units import digits, gigabytes, scaled, seconds
+from thermoflop.base.units import digits, gigabytes, scaled, seconds, table, wrapped
 from thermoflop.cost.inference.capacity import describe_devices
 from thermoflop.cost.memory import (
     RESERVE_BYTES,
@@ -21,6 +21,7 @@ from thermoflop.model.architecture.cache import cache_elements, states_kept
 if TYPE_CHECKING:
     from thermoflop.cost.inference.capacity import Fit
     from thermoflop.cost.inference.result import Estimate
+    from thermoflop.cost.work.share import Share
     from thermoflop.cost.work.weights import Checkpoint
 
 
@@ -40,8 +41,29 @@ def why_memory(estimate: Estimate, key: str, capacity: Fit | None = None) -> Exp
 
 
 def _weights(estimate: Estimate, _key: str) -> Explanation:
-    setting = estimate.setting
-    precision, share = setting.precision, setting.share
+    return why_weights(estimate.setting.share, float(estimate.memory.weight_bytes))
+
+
+def why_fit(capacity: Fit) -> str:
+    """What the weights of a run that was asked for are made of."""
+    if capacity.room is None:
+        raise UsageError("cards that are not alike are told apart in the answer already")
+    share = capacity.room[0].share(capacity.plan)
+    return explained(why_weights(share, float(capacity.memory.weight_bytes)))
+
+
+def explained(reason: Explanation) -> str:
+    """An explanation for the terminal, at most 100 columns wide."""
+    title = f"{reason.title}: {reason.value}"
+    rows = [list(reason.columns), *(list(row) for row in reason.rows)]
+    listed = [table(rows)] if reason.rows else []
+    return "\n".join([title, *listed, *(wrapped(note) for note in reason.notes)])
+
+
+def why_weights(share: Share, size_bytes: float) -> Explanation:
+    """What the weights of a share are made of: groups, their formats, and what stays wide."""
+    precision = share.precision
+    wide = "" if share.checkpoint is None else f"{8 * share.checkpoint.wide:g} bits"
     sums: dict[tuple[str, str], list[float]] = {}
     for each in weights_held(share.description, share.checkpoint or uniform(share)):
         if each.part.parameters:
@@ -50,7 +72,7 @@ def _weights(estimate: Estimate, _key: str) -> Explanation:
             add[0] += float(each.sets * each.part.parameters)
             add[1] += each.sets * each.bytes_each
     rows: list[tuple[str, ...]] = [
-        (group, f"{count:,.0f}", scaled(size, "B"), stored or "16 bits")
+        (group, f"{count:,.0f}", scaled(size, "B"), stored or wide)
         for (group, stored), (count, size) in sorted(sums.items(), key=lambda each: -each[1][1])
     ]
     head: tuple[str, ...] = ("group", "parameters", "bytes", "stored in")
@@ -63,9 +85,9 @@ def _weights(estimate: Estimate, _key: str) -> Explanation:
                 f"{precision.kept_bits:g} in tables, head, norms and biases"
             )
         ]
-    if estimate.plan.pp > 1:
+    if share.plan.pp > 1:
         notes.append("the fullest pipeline stage; the table is all stages together")
-    value = gigabytes(estimate.memory.weight_bytes)
+    value = gigabytes(size_bytes)
     formula = ("weights = sum of parameters x bits / 8, on one device", f"  = {value}")
     return Explanation("weights", value, formula, head, tuple(rows), "", tuple(notes))
 
@@ -80,7 +102,7 @@ def _stored_notes(checkpoint: Checkpoint | None) -> list[str]:
         some = ", ".join(quantization.wide[:8])
         rest = len(quantization.wide) - 8
         more = f" and {rest:,} more" if rest > 0 else ""
-        notes.append(f"left in 16 bits by name: {some}{more}")
+        notes.append(f"left wide by name: {some}{more}")
     return notes
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
 from thermoflop.base.units import digits, scaled, seconds, table
+from thermoflop.cost.why.memory import explained, why_memory
 from thermoflop.cost.why.steps import parts_shown
 
 if TYPE_CHECKING:
@@ -188,4 +189,6 @@ def why_text(estimate: Estimate) -> str:
     setting = estimate.setting
     blocks = [formula_text(setting)]
     blocks += [reasons_text(title, *why) for title, why in steps_of(estimate).items()]
+    if setting.share.checkpoint is not None:
+        blocks.append(explained(why_memory(estimate, "memory.weights")))
     return "\n\n".join(blocks)

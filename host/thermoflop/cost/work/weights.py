@@ -68,10 +68,19 @@ class Checkpoint:
         quantization: which matrices are in which format.
         wide: bytes of an element of what stays as it is.
         factor: bytes of the files over those counted here; 1 where no file was read.
+        stored: whether files were read.
     """
 
-    def __init__(self, quantization: Quantization, wide: float = 2.0, factor: float = 1.0) -> None:
+    def __init__(
+        self,
+        quantization: Quantization,
+        wide: float = 2.0,
+        factor: float = 1.0,
+        *,
+        stored: bool = False,
+    ) -> None:
         self.quantization, self.wide, self.factor = quantization, wide, factor
+        self.stored = stored
         self._formats: dict[tuple[object, ...], dict[Stored | None, tuple[int, ...]]] = {}
 
     def sizes(
