@@ -4,8 +4,8 @@
 ``Model``; ``Model.operators`` gives the ``OperatorTable`` of one ``Step``. On a ``Device``, which
 ``find_device`` finds by name, ``estimate`` gives time, memory and energy of a run, ``fit`` what
 fits in memory, ``serving`` what many users of a server see, ``plan`` which layout serves them at
-the least cost, ``train`` the cost of training, ``compare`` the forms of attention side by side and
-``speculate`` the gain of a draft model.
+the least cost, ``pick`` which models run on a device, ``train`` the cost of training, ``compare``
+the forms of attention side by side and ``speculate`` the gain of a draft model.
 ``mark``, ``note`` and ``phase`` tell a recorder around this process what it is doing. Names are
 imported when they are first used, so that ``import thermoflop`` costs next to nothing.
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.inference.estimate import estimate as estimate
     from thermoflop.cost.inference.result import Estimate as Estimate
     from thermoflop.cost.inference.speculative import speculate as speculate
+    from thermoflop.cost.plan.pick import pick as pick
     from thermoflop.cost.plan.plan import plan as plan
     from thermoflop.cost.plan.result import PlanResult as PlanResult
     from thermoflop.cost.serving.result import Serving as Serving
@@ -57,6 +58,7 @@ _PUBLIC = {
     "speculate": "thermoflop.cost.inference.speculative",
     "TrainingEstimate": "thermoflop.cost.training.result",
     "compare": "thermoflop.cost.inference.compare",
+    "pick": "thermoflop.cost.plan.pick",
     "plan": "thermoflop.cost.plan.plan",
     "PlanResult": "thermoflop.cost.plan.result",
     "serving": "thermoflop.cost.serving.serving",
@@ -90,6 +92,7 @@ __all__ = [
     "mark",
     "note",
     "phase",
+    "pick",
     "plan",
     "serving",
     "speculate",

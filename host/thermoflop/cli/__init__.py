@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "plan",
         "which layout of which devices serves a load at the least cost, and its command",
     ),
+    "pick": ("pick", "which models of the catalogue run on one device, in which format, how fast"),
     "train": ("train", "training: time, memory, utilization, days and cost"),
     "compare": ("compare", "attention what-ifs: MHA, GQA, MQA and MLA of one model side by side"),
     "gpus": ("gpus", "the devices that are known: memory, bandwidth, peaks, power, source"),

@@ -1,0 +1,308 @@
+"""``tf.pick``: which models of the catalogue run on one device, in which format, how fast.
+
+A table of totals (``data/totals.json``) tells which models may fit at all, so that a few are read
+and estimated rather than hundreds. Models that it lacks are read.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import plain, record
+from thermoflop.base.units import digits, gigabytes, seconds, table
+from thermoflop.cost.catalogue.devices import as_device
+from thermoflop.cost.engines.footprint import Load
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.inference.arguments import checked_whole
+from thermoflop.cost.inference.estimate import estimate
+from thermoflop.cost.inference.room import room_of
+from thermoflop.cost.work.share import Layout
+from thermoflop.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from thermoflop.cost.hardware.device import Device
+
+# What llama.cpp runs, widest first; other engines and devices of their own are given formats.
+FORMATS = ("bf16", "q8_0", "q6_k", "q4_k_m")
+SORTS = ("size", "speed", "context")
+OPTIMISM = 1.25  # by which a model may miss the speed or the memory roughly and still be estimated
+PROMPT, GENERATE = 1024, 128
+UNBOUNDED = 2**39  # tokens: a state that does not grow holds any number
+
+
+@record
+class Totals:
+    """Of a model by name: parameters, those that a token uses, bytes of cache a token in 16 bits,
+    and the positions that it has; 0 where it states none."""
+
+    name: str
+    params: int
+    active: int
+    kv_bytes: int
+    positions: int
+
+
+@record
+class Pick:
+    """A model that runs on the device.
+
+    Attributes:
+        model_name: its name in the catalogue.
+        alike: other names of the catalogue with the same sizes.
+        dtype: the format.
+        params: parameters.
+        active_params: parameters that a token uses.
+        weight_bytes: bytes of the weights on the device.
+        context: tokens, prompt and generated, that fit beside them.
+        tokens_per_s: generated for one user: low end, expectation, high end (80 %).
+        first_s: seconds to the first token of a prompt of 1,024 tokens, or of half the context.
+        prefill_tokens_per_s: tokens of a prompt that are read in a second.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> best = tf.pick("rtx 4090").picks[0]
+        >>> low, expected, high = best.tokens_per_s
+        >>> low < expected < high and best.weight_bytes < tf.find_device("rtx 4090").memory_bytes
+        True
+    """
+
+    model_name: str
+    alike: tuple[str, ...]
+    dtype: str
+    params: int
+    active_params: int
+    weight_bytes: float
+    context: int
+    tokens_per_s: tuple[float, float, float]
+    first_s: float
+    prefill_tokens_per_s: float
+
+
+@record
+class Picks:
+    """What runs on a device, made by ``pick``. Print it for a table.
+
+    Attributes:
+        device: the device.
+        engine: whose rates and memory these are.
+        sort: what they are sorted by: size, speed or context.
+        at_least: tokens a second below which a model is left out.
+        picks: the models, best first.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> picks = tf.pick("m2 ultra", at_least=20).picks
+        >>> all(each.tokens_per_s[1] >= 20 for each in picks)
+        True
+    """
+
+    device: Device
+    engine: str
+    sort: str
+    at_least: float
+    picks: tuple[Pick, ...]
+
+    def __str__(self) -> str:
+        return picks_text(self)
+
+
+def pick(
+    hardware: str | Device,
+    *,
+    dtypes: Sequence[str] = FORMATS,
+    context: int = 4096,
+    at_least: float = 10.0,
+    sort: str = "size",
+    pattern: str = "",
+    profile: str = "llama.cpp",
+    top: int = 12,
+) -> Picks:
+    """Which models of the catalogue run on one device, each in the widest format that is as fast
+    as asked for.
+
+    Args:
+        hardware: a ``Device``, or what ``find_device`` takes: a GPU, a Mac, a processor.
+        dtypes: formats to choose from, widest first. Default: bf16, q8_0, q6_k and q4_k_m.
+        context: tokens that must fit beside the weights, 4,096 by default; fewer where the model
+            has no more positions.
+        at_least: tokens a second that one user must see, 10.0 by default.
+        sort: ``size`` (default: most parameters first), ``speed`` or ``context``.
+        pattern: a part of the names to choose from; "" (default): all.
+        profile: whose rates and memory, ``llama.cpp`` by default.
+        top: models to return, 12 by default.
+
+    Returns:
+        The models, best first; none where nothing fits.
+
+    Raises:
+        UsageError: for a value that makes no sense, naming it.
+        InputError: for a device that is not known.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> laptop = tf.pick("rtx 4060 laptop", top=3)
+        >>> all(each.context >= 4096 for each in laptop.picks)
+        True
+    """
+    if sort not in SORTS:
+        raise UsageError(f"sort={sort!r:.40} is no order: expected {', '.join(SORTS)}")
+    if isinstance(at_least, bool) or not isinstance(at_least, int | float) or at_least < 0:
+        raise UsageError(f"at_least={at_least!r:.40} makes no sense: expected tokens a second")
+    checked_whole("context", context, 1, 10**9)
+    checked_whole("top", top, 1, 1000)
+    if isinstance(dtypes, str) or not dtypes:
+        raise UsageError(f"dtypes={dtypes!r:.40} makes no sense: expected several formats")
+    device = as_device(hardware)
+    if not device.peaks:
+        raise UsageError(
+            f"the peaks of {device.name} are not known, so no speed is: describe it in a TOML file "
+            "with its dense_tflops, or measure it with `thermoflop calibrate`"
+        )
+    picks: list[Pick] = []
+    for totals, alike, names in _ranked(device, dtypes, sort, at_least, pattern):
+        found = _first_that_runs(device, totals, names, (context, at_least, profile))
+        if found is not None:
+            picks.append(Pick(**{**found, "alike": alike}))
+        if len(picks) == top:
+            break
+    order = {"size": _by_size, "speed": _by_speed, "context": _by_context}[sort]
+    picks.sort(key=order)
+    return Picks(device, profile, sort, at_least, tuple(picks))
+
+
+def _by_size(each: Pick) -> tuple[float, ...]:
+    return -each.params, -each.weight_bytes
+
+
+def _by_speed(each: Pick) -> tuple[float, ...]:
+    return (-each.tokens_per_s[1],)
+
+
+def _by_context(each: Pick) -> tuple[float, ...]:
+    return -each.context, -each.params
+
+
+def _ranked(
+    device: Device, dtypes: Sequence[str], sort: str, at_least: float, pattern: str
+) -> Iterator[tuple[Totals, tuple[str, ...], list[str]]]:
+    """Models that may run, the most promising first, with names alike and formats, widest first."""
+    groups: dict[tuple[int, ...], list[Totals]] = {}
+    for each in totals():
+        if pattern.lower() in each.name:
+            key = (each.params, each.active, each.kv_bytes)
+            groups.setdefault(key, []).append(each)
+    promising = []
+    for models in groups.values():
+        first = max(models, key=lambda each: each.positions)
+        formats = []
+        for name in dtypes:
+            width = choose_precision(name).weight_bytes
+            speed = device.bandwidth_bytes_s / (first.active * width)
+            fits = first.params * width < OPTIMISM * device.memory_bytes
+            if fits and speed * OPTIMISM >= at_least:
+                formats.append(name)
+        if formats:
+            alike = tuple(each.name for each in models if each is not first)
+            promising.append((_promise(device, first, formats, sort), first, alike, formats))
+    promising.sort(key=lambda entry: (entry[0], entry[1].name))
+    for _, first, alike, formats in promising:
+        yield first, alike, formats
+
+
+def _promise(device: Device, each: Totals, formats: list[str], sort: str) -> float:
+    """What models are tried in the order of, low first: a guess of what they are sorted by."""
+    narrow = choose_precision(formats[-1]).weight_bytes
+    if sort == "size":
+        return -each.params
+    if sort == "speed":
+        return each.active * choose_precision(formats[0]).weight_bytes
+    room = max(device.memory_bytes - each.params * narrow, 0.0)
+    return -min(room / max(each.kv_bytes, 1), each.positions or 1e12)
+
+
+def _first_that_runs(
+    device: Device, each: Totals, names: list[str], asked: tuple[int, float, str]
+) -> dict[str, Any] | None:
+    """The widest format in which a model runs as asked, estimated."""
+    from thermoflop.model.load import load_model
+
+    model, (context, at_least, profile) = load_model(each.name), asked
+    wanted = min(context, model.max_positions or context)
+    published = None if model.quantization is None else model.quantization.default
+    kept: list[str | None] = [*names]
+    if published is not None and published.name == "mxfp4":
+        kept = [None]  # published in 4 bits, which nobody widens
+    for name in kept:
+        try:
+            room = room_of(model, device, name, None, None, profile, None)
+            share = room.share(Layout())
+            load = Load(1, max(1, wanted - 1), wanted)
+            if not room.memory(share, load).fits:
+                continue
+            prompt = max(1, min(PROMPT, wanted // 2))
+            generate = max(2, min(GENERATE, wanted - prompt))
+            run = estimate(
+                model, device, prompt=prompt, generate=generate, dtype=name, profile=profile
+            )
+        except UsageError:
+            continue
+        token, first = run.per_token, float(run.first_token.expected_s)
+        if 1 / float(token.expected_s) < at_least:
+            continue
+        speeds = tuple(1 / float(at) for at in (token.high_s, token.expected_s, token.low_s))
+        return {
+            "model_name": model.name, "dtype": room.precision.name, "params": int(model.params),
+            "active_params": int(model.active_params),
+            "weight_bytes": float(run.memory.weight_bytes), "context": room.longest(share, load),
+            "tokens_per_s": speeds, "first_s": first, "prefill_tokens_per_s": prompt / first,
+        }  # fmt: skip
+    return None
+
+
+def totals() -> list[Totals]:
+    """Every model of the catalogue that generates: from the table, or where it lacks one, read."""
+    from thermoflop.cost.data import read_data
+    from thermoflop.model.config.catalogue import names
+
+    known = read_data("totals")
+    entries = ((name, known[name] if name in known else totals_of(name)) for name in names())
+    return [Totals(name, *numbers) for name, numbers in entries if numbers]
+
+
+def totals_of(name: str) -> list[int]:
+    """A row of the table; empty for a model that generates nothing from a prompt alone."""
+    from thermoflop.model.load import load_model
+
+    model = load_model(name)
+    if model.is_encoder or model.is_encoder_decoder or model.description.stack("decoder") is None:
+        return []
+    positions = model.max_positions or 0
+    return [int(model.params), int(model.active_params), int(model.kv_bytes(1)), int(positions)]
+
+
+def picks_text(found: Picks) -> str:
+    """The models as a table, at most 100 columns wide."""
+    device = found.device
+    head = f"{device.name}, {gigabytes(device.memory_bytes)}, {found.engine}: "
+    if not found.picks:
+        return head + f"no model of the catalogue runs at {digits(found.at_least)} tokens/s"
+    rows = [["model", "format", "params", "weights", "context", "tokens/s", "first", "prompt/s"]]
+    for each in found.picks:
+        low, expected, high = each.tokens_per_s
+        name = each.model_name + (f" (+{len(each.alike)})" if each.alike else "")
+        rows.append([
+            name, each.dtype, f"{digits(each.params / 1e9)}B", gigabytes(each.weight_bytes),
+            f"{each.context:,}" if each.context < UNBOUNDED else "any",
+            f"{digits(expected)} ({digits(low)}-{digits(high)})",
+            seconds(each.first_s), digits(each.prefill_tokens_per_s),
+        ])  # fmt: skip
+    sizes = f"first token of a prompt of {PROMPT:,}; (+n): n more names of the same sizes"
+    return "\n".join([head + f"by {found.sort}", "", table(rows, 2), "", sizes])
+
+
+def picks_json(found: Picks) -> dict[str, Any]:
+    """The models as one object."""
+    return {**plain(found), "device": found.device.name}
