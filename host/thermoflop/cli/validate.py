@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add = parser.add_argument
-    add("what", choices=("counts", "times", "memory", "training"),
+    add("what", choices=("counts", "times", "memory", "training", "plan"),
         help="counts: parameters and FLOPs of libraries; times (training among them), memory: what "
-        "people measured and published",
+        "people measured and published; plan: the layout it would choose, among measured ones",
     )  # fmt: skip
     add("files", nargs="*", metavar="FILE",
         help="counts: records to check besides those that the package carries; "
@@ -47,6 +47,10 @@ def run(args: argparse.Namespace) -> int:
 
         result = validate_training(args.files)
         failed = bool(result.violations)
+    elif args.what == "plan":
+        from thermoflop.cost.validate.plan import validate_plan
+
+        result, failed = validate_plan(args.files), False
     else:
         from thermoflop.cost.validate.times import validate_times
 
