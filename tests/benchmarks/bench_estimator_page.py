@@ -19,11 +19,11 @@ import thermoflop as tf
 from thermoflop.base.record import replace
 from thermoflop.cost.mqa_page.page import Page
 from thermoflop.web.estimator.answers import answer
-from thermoflop.web.estimator.inputs import DEFAULTS, changed
+from thermoflop.web.estimator.inputs import DEFAULTS
 
 ROOT = Path(__file__).parents[2]
 MOVES = 40
-CORRECTED = changed(DEFAULTS, "mode", "corrected")
+ORIGINAL = replace(DEFAULTS, mode="original")
 SIZES = {"prompt": 1024, "generate": 256, "dtype": "bf16"}
 
 # One move: a key on the slider of the layers, then the wait for the first number to change.
@@ -62,19 +62,17 @@ def median_ms(run: object) -> float:
 def in_python() -> None:
     """The answer beside the plain call."""
     alone = median_ms(lambda move: Page(batch=1 + move).total_ms("mha"))
-    whole = median_ms(lambda move: answer(replace(DEFAULTS, batch=1 + move)))
+    whole = median_ms(lambda move: answer(replace(ORIGINAL, batch=1 + move)))
     print(f"original: one total {alone:.2f} ms; answer {whole:.2f} ms; ratio {whole / alone:.1f}")
     for name in ("llama-3-70b", "deepseek-v3", "gemma-3-27b"):
         model = tf.load_model(name)
-        asked = replace(
-            CORRECTED, model=name, device="H100-SXM-80GB", start=1024, end=1280, dtype="bf16"
-        )
+        asked = replace(DEFAULTS, model=name, prompt=1024, output=256)
 
         def plain(move: int, model: tf.Model = model) -> None:
             tf.estimate(model, "h100", batch=1 + move, **SIZES)
 
         def page(move: int, asked: object = asked) -> None:
-            answer(replace(asked, batch=1 + move))  # type: ignore[type-var]
+            answer(replace(asked, users=1 + move))  # type: ignore[type-var]
 
         alone, whole = median_ms(plain), median_ms(page)
         print(
@@ -101,7 +99,7 @@ def in_browser() -> None:
             executable_path=website.chromium(),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
-        for name, address in (("original", "/"), ("corrected", "/?mode=corrected")):
+        for name, address in (("original", "/?mode=original"), ("estimate", "/")):
             page = browser.new_page(base_url=site.url)
             page.goto(address)
             page.locator(".headline .fig").first.wait_for()

@@ -13,12 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import catalogue
+from thermoflop.cost.catalogue.profiles import custom_profile
 from thermoflop.web.estimator.answer import as_csv, as_json
 from thermoflop.web.estimator.answers import answer, formulas, why
 from thermoflop.web.estimator.fields import FIELDS, FieldError
 from thermoflop.web.estimator.inputs import DEFAULTS, changed, from_query, to_query
 
-CORRECTED = changed(DEFAULTS, "mode", "corrected")
+# The shape of the original page as the estimator takes it, by an address of the first version.
+SHAPED, _ = from_query([("mode", "corrected")])
+ORIGINAL = replace(DEFAULTS, mode="original")
 NAMES = ("shape", "gpt2", "llama-3-8b", "mixtral-8x7b", "deepseek-v2-lite", "gemma-2-2b")
 
 
@@ -34,12 +37,12 @@ def figure(result, key):
     ],
 )
 def test_the_defaults_show_the_digits_of_the_original(gpu, texts):
-    result = answer(changed(DEFAULTS, "gpu", gpu))
+    result = answer(changed(ORIGINAL, "gpu", gpu))
     assert [each.text for each in result.headline] == texts
 
 
 def test_the_original_shows_its_memory_and_its_kernels():
-    result = answer(DEFAULTS)
+    result = answer(ORIGINAL)
     assert figure(result, "mha.params").value == 169.869312
     assert figure(result, "mqa.params").value == 143.327232
     assert figure(result, "mha.kv").value == 754.97472
@@ -83,15 +86,15 @@ def any_inputs(draw):
 
 @st.composite
 def sensible_inputs(draw):
-    """Corrected inputs that mostly make sense together."""
-    start = draw(st.integers(1, 2000))
+    """Inputs of the estimator that mostly make sense together."""
     return replace(
-        CORRECTED,
+        SHAPED,
         model=draw(st.sampled_from(NAMES)),
         device=draw(st.sampled_from(sorted(catalogue()))),
-        batch=draw(st.sampled_from([1, 2, 7, 64])),
-        start=start,
-        end=start + draw(st.integers(0, 500)),
+        users=draw(st.sampled_from([1, 2, 7, 64])),
+        prompt=draw(st.integers(1, 2000)),
+        output=draw(st.integers(0, 500)),
+        price=draw(st.sampled_from([0.0, 2.5])),
         dtype=draw(st.sampled_from(["bf16", "fp16", "fp8", "int4", "q4_k_m"])),
         kv_dtype=draw(st.sampled_from(["same", "fp8"])),
         tp=draw(st.sampled_from([1, 2, 4, 3])),
@@ -136,7 +139,7 @@ def test_any_address_gives_inputs_and_printable_sentences(pairs):
     ],
 )
 def test_an_address_names_no_file_and_nonsense_keeps_the_default(name, value):
-    inputs, wrong = from_query([(name, value)])
+    inputs, wrong = from_query([("mode", "estimate"), (name, value)])
     assert inputs == DEFAULTS
     assert len(wrong) == 1
     assert FIELDS[name].label in wrong[0]
@@ -149,19 +152,66 @@ def test_unknown_keys_of_an_address_are_named_in_one_sentence():
     ]
 
 
-def test_changing_the_mode_takes_the_device_along():
-    v100 = changed(DEFAULTS, "gpu", "V100")
-    there = changed(v100, "mode", "corrected")
-    assert there.device == "V100-PCIe-32GB"
-    back = changed(changed(there, "device", "A100-PCIe-80GB"), "mode", "original")
-    assert back.gpu == "A100"
-    elsewhere = changed(changed(there, "device", "H100-SXM-80GB"), "mode", "original")
-    assert changed(elsewhere, "mode", "corrected").device == "H100-SXM-80GB"
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [  # what the first version's addresses meant, with what they left out
+        ({"mode": "corrected"}, {"model": "shape", "device": "A100-PCIe-80GB", "dtype": "fp16",
+                                 "users": 10, "prompt": 1, "output": 1023}),
+        ({"mode": "corrected", "model": "llama-3-8b", "batch": "8", "start": "12", "end": "512"},
+         {"mode": "estimate", "model": "llama-3-8b", "users": 8, "prompt": 12, "output": 500}),
+        ({"batch": "12"}, {"mode": "original", "batch": 12, "start": 1, "end": 1024}),
+        ({"gpu": "V100", "model": "llama-3-8b"}, {"mode": "original", "gpu": "V100"}),
+        ({}, {"mode": "estimate", "model": "llama-3-8b", "users": 1}),
+        ({"model": "llama3.1:8b", "users": "4"}, {"mode": "estimate", "model": "llama-3.1-8b"}),
+    ],
+)  # fmt: skip
+def test_an_address_of_the_first_version_still_opens_its_view(query, expected):
+    inputs, wrong = from_query(query.items())
+    assert wrong == []
+    assert {name: getattr(inputs, name) for name in expected} == expected
+    answer(inputs)
 
 
-def test_the_corrected_answer_is_the_estimators():
+def test_another_model_takes_the_sizes_along_as_far_as_it_has_room():
+    wide = replace(DEFAULTS, prompt=1000, output=600)
+    assert changed(wide, "model", "llama-3-8b") == wide
+    small = changed(wide, "model", "gpt2")  # 1024 positions
+    assert (small.prompt, small.output) == (512, 512)
+    encoder = changed(wide, "model", "bert-base-uncased")  # 512, and nothing is generated
+    assert encoder.prompt == 512
+    for inputs in (small, encoder):
+        answer(inputs)
+
+
+def test_the_original_stands_beside_what_the_estimator_says_of_its_shape():
+    result = answer(ORIGINAL)
+    model = tf.load_model(
+        {"model_type": "gpt2", "n_embd": 768, "n_layer": 24, "n_head": 16, "n_positions": 1024}
+    )
+    forms = {form.name: form for form in tf.compare(
+        model, "A100-PCIe-80GB", batch=10, prompt=1, generate=1023, dtype="fp16",
+        profile=custom_profile(0.5, 5e-6),
+    )}  # fmt: skip
+    assert figure(result, "page.mha.total").text == "1505.41 ms"
+    for name in ("mha", "mqa"):
+        beside = figure(result, f"beside.{name}.total").value
+        assert beside == pytest.approx(1e3 * forms[name.upper()].estimate.total.expected_s)
+
+
+def test_a_million_tokens_cost_what_the_hours_of_all_devices_do():
+    result = answer(replace(DEFAULTS, users=8, tp=2, price=3.6))
+    alone = tf.estimate("llama-3-8b", "h100", tp=2, batch=8, prompt=1024, generate=256)
+    # 3.6 an hour and device: 0.002 a second of both
+    for end in ("expected", "low", "high", "bound"):
+        seconds = getattr(alone.total, f"{end}_s")
+        cost = 1e6 * 0.002 * seconds / (8 * 256)
+        shown = figure(result, "head.cost")
+        assert getattr(shown, "value" if end == "expected" else end) == pytest.approx(cost)
+
+
+def test_the_estimate_answer_is_the_estimators():
     inputs = replace(
-        CORRECTED, model="llama-3-8b", device="H100-SXM-80GB", batch=16, start=512, end=640,
+        DEFAULTS, model="llama-3-8b", device="H100-SXM-80GB", users=16, prompt=512, output=128,
         dtype="bf16", profile="vllm",
     )  # fmt: skip
     result = answer(inputs)
@@ -182,7 +232,7 @@ def test_the_corrected_answer_is_the_estimators():
 
 
 def test_the_shape_of_the_original_runs_through_the_estimator():
-    result = answer(CORRECTED)
+    result = answer(SHAPED)
     assert figure(result, "form.MHA.token.expected").value == figure(result, "token.expected").value
     faster = figure(result, "form.MQA.faster").value
     assert faster > 1
@@ -195,14 +245,14 @@ def test_the_shape_of_the_original_runs_through_the_estimator():
 
 
 def test_what_ifs_change_the_model_that_is_answered():
-    mla = answer(replace(CORRECTED, attention="mla", rank=256))
+    mla = answer(replace(SHAPED, attention="mla", rank=256))
     assert figure(mla, "model.kv").value == figure(mla, "form.MLA(256).model.kv").value
-    mqa = answer(replace(CORRECTED, attention="mqa"))
+    mqa = answer(replace(SHAPED, attention="mqa"))
     assert figure(mqa, "model.kv").value == figure(mqa, "form.MQA.model.kv").value
 
 
 def test_rates_of_ones_own_are_used_and_said():
-    custom = replace(CORRECTED, profile="own", overhead_ms=0.02, efficiency=0.25)
+    custom = replace(SHAPED, profile="own", overhead_ms=0.02, efficiency=0.25)
     slow, fast = answer(custom), answer(replace(custom, overhead_ms=0.001))
     assert figure(slow, "token.expected").value > 2 * figure(fast, "token.expected").value
     assert "20 µs" in slow.notes[0]
@@ -213,7 +263,6 @@ def test_rates_of_ones_own_are_used_and_said():
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"end": 0 + 1, "start": 2}, "end"),
         ({"heads": 7}, "heads"),
         ({"tp": 5}, "tp"),
         ({"tp": 2, "dp": 3}, "dp"),
@@ -221,15 +270,14 @@ def test_rates_of_ones_own_are_used_and_said():
         ({"pp": 25}, "pp"),
         ({"dtype": "fp8"}, "dtype"),
         ({"attention": "gqa", "groups": 3}, "groups"),
-        ({"model": "bert-base-uncased"}, "end"),
         ({"model": "deepseek-v3", "attention": "mqa"}, "attention"),
-        ({"model": "gpt2", "end": 5000}, "start"),
+        ({"model": "gpt2", "output": 5000}, "prompt"),
         ({"model": "upload"}, "model"),
     ],
 )
 def test_a_refusal_names_the_input_that_it_is_about(changes, field):
     with pytest.raises(FieldError) as caught:
-        answer(replace(CORRECTED, **changes))
+        answer(replace(SHAPED, **changes))
     assert caught.value.field == field
     assert "\n" not in str(caught.value)
 
@@ -237,12 +285,12 @@ def test_a_refusal_names_the_input_that_it_is_about(changes, field):
 @pytest.mark.parametrize("changes", [{"start": 9, "end": 9}, {"heads": 1000}, {"end": 10_000_000}])
 def test_the_original_refuses_what_it_cannot_compute(changes):
     with pytest.raises(FieldError):
-        answer(replace(DEFAULTS, **changes))
+        answer(replace(ORIGINAL, **changes))
 
 
 def test_an_encoder_is_answered_without_tokens_to_generate():
-    result = answer(replace(CORRECTED, model="bert-base-uncased", start=128, end=128))
-    assert [each.label for each in result.headline] == ["First token", "Throughput", "Memory"]
+    result = answer(replace(SHAPED, model="bert-base-uncased", prompt=128, output=77))
+    assert [each.label for each in result.headline] == ["First token", "Throughput"]
     assert not any(each.key.startswith("token.") for each in result.figures())
 
 
@@ -283,7 +331,7 @@ def test_the_original_is_answered_for_any_shape(
     batch, head_width, heads, layers, start, steps, overhead_ms, efficiency
 ):
     inputs = replace(
-        DEFAULTS, batch=batch, heads=heads, width=max(8, heads * head_width), layers=layers,
+        ORIGINAL, batch=batch, heads=heads, width=max(8, heads * head_width), layers=layers,
         start=start, end=start + steps, overhead_ms=overhead_ms, efficiency=efficiency,
     )  # fmt: skip
     result = answer(inputs)
@@ -291,12 +339,12 @@ def test_the_original_is_answered_for_any_shape(
         figure(result, "mha.total").value / figure(result, "mqa.total").value
     )
     for each in result.figures():
-        assert why(inputs, each.why).formula
+        assert not each.why or why(inputs, each.why).formula
 
 
 @pytest.mark.parametrize("key", ["", "x", "op.decode.999", "op.x.1", "form.X.token.expected",
                                  "mha.<b>", "fit.x", "energy.rise", "form.a"])  # fmt: skip
-@pytest.mark.parametrize("inputs", [DEFAULTS, CORRECTED])
+@pytest.mark.parametrize("inputs", [ORIGINAL, SHAPED])
 def test_a_reason_that_is_not_there_is_refused_in_a_sentence(inputs, key):
     with pytest.raises(FieldError):
         why(inputs, key)

@@ -12,12 +12,9 @@ from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import profiles
 from thermoflop.model.operators.build import build_operators
 from thermoflop.web.estimator.answers import answer
-from thermoflop.web.estimator.inputs import DEFAULTS, changed
+from thermoflop.web.estimator.inputs import DEFAULTS
 
-CORRECTED = replace(
-    changed(DEFAULTS, "mode", "corrected"),
-    model="llama-3-8b", device="H100-SXM-80GB", start=512, end=640, dtype="bf16",
-)  # fmt: skip
+ASKED = replace(DEFAULTS, prompt=512, output=128)
 
 
 def builds_of(inputs: Any) -> Counter[tuple[int, str]]:
@@ -38,8 +35,8 @@ def builds_of(inputs: Any) -> Counter[tuple[int, str]]:
 
 @pytest.mark.parametrize("profile", sorted(profiles()))
 def test_a_move_of_a_slider_builds_each_step_of_each_model_once(profile: str) -> None:
-    answer(replace(CORRECTED, profile=profile, batch=16))
-    builds = builds_of(replace(CORRECTED, profile=profile, batch=18))
+    answer(replace(ASKED, profile=profile, users=16))
+    builds = builds_of(replace(ASKED, profile=profile, users=18))
     assert set(builds.values()) == {1}
     models = {description for description, _ in builds}
     assert len(models) == 5  # llama-3-8b, and its attention as MHA, GQA, MQA and MLA
@@ -47,5 +44,5 @@ def test_a_move_of_a_slider_builds_each_step_of_each_model_once(profile: str) ->
 
 
 def test_an_answer_given_before_builds_nothing() -> None:
-    answer(replace(CORRECTED, batch=20))
-    assert not builds_of(replace(CORRECTED, batch=20))
+    answer(replace(ASKED, users=20))
+    assert not builds_of(replace(ASKED, users=20))

@@ -17,8 +17,6 @@ from thermoflop.web.estimator.answer import as_csv
 from thermoflop.web.estimator.answers import answer
 from thermoflop.web.estimator.fields import FieldError
 from thermoflop.web.estimator.inputs import (
-    DEFAULTS,
-    changed,
     fits_address,
     from_query,
     to_query,
@@ -31,7 +29,7 @@ from thermoflop.web.estimator.upload import (
     read_packed,
 )
 
-CORRECTED = changed(DEFAULTS, "mode", "corrected")
+SHAPED, _ = from_query([("mode", "corrected")])
 GPT2 = {"model_type": "gpt2"}
 
 
@@ -45,7 +43,7 @@ def packed(config, name="config.json"):
 
 def test_an_uploaded_config_counts_like_the_catalogue_and_travels_in_the_address():
     content = entry("llama-3-8b")["config"]
-    inputs = replace(CORRECTED, model="upload", config=packed(content, "mine.json"))
+    inputs = replace(SHAPED, model="upload", config=packed(content, "mine.json"))
     result = answer(inputs)
     assert figure(result, "model.params").value == 8_030_261_248
     assert result.title.startswith("mine on 1 ×")
@@ -81,7 +79,7 @@ def test_an_upload_too_long_for_an_address_is_left_out_and_said():
     labels = {str(n): f"label {n * 7919 % 10007}" for n in range(4000)}
     long = packed({**GPT2, "id2label": labels})
     assert len(long) > LONGEST_PACKED
-    inputs = replace(CORRECTED, model="upload", config=long)
+    inputs = replace(SHAPED, model="upload", config=long)
     assert not fits_address(inputs)
     read, wrong = from_query(to_query(inputs).items())
     assert read.model == "shape"
@@ -103,7 +101,7 @@ def test_an_upload_too_long_for_an_address_is_left_out_and_said():
 )
 def test_a_config_in_an_address_that_was_not_packed_here_is_refused(text):
     inputs, wrong = from_query([("mode", "corrected"), ("model", "upload"), ("config", text)])
-    assert inputs == CORRECTED
+    assert inputs == SHAPED
     assert len(wrong) == 1
     assert wrong[0].isprintable()
 
@@ -125,7 +123,7 @@ def test_a_file_name_becomes_short_and_printable_and_loses_its_path(name):
 
 
 def test_no_cell_of_the_csv_is_a_formula_to_a_spreadsheet():
-    inputs = replace(CORRECTED, model="upload", config=packed(GPT2, '=HYPERLINK("x").json'))
+    inputs = replace(SHAPED, model="upload", config=packed(GPT2, '=HYPERLINK("x").json'))
     rows = list(csv.reader(io.StringIO(as_csv(answer(inputs)))))
     cells = [cell for row in rows for cell in row if cell]
     assert any(cell.startswith("'=HYPERLINK") for cell in cells)

@@ -51,9 +51,14 @@ def read_source(source: str | PathLike[str] | Mapping[str, Any]) -> Source:
         raise InputError(f"{path!r:.60} is no path to a config.json and no name of a model")
     if _is_path(path):
         return _from_path(path)
+    return named_source(path)
+
+
+def named_source(name: str) -> Source:
+    """The configuration that a name or a Hugging Face id stands for, never a path."""
     # an id with its owner is more exact in the user's own cache than in the catalogue
-    cached = _from_cache(path) if "/" in path else None
-    return cached or _from_catalogue(path) or _from_cache(path) or _unknown(path)
+    cached = _from_cache(name) if "/" in name else None
+    return cached or _from_catalogue(name) or _from_cache(name) or _unknown(name)
 
 
 def _is_path(path: str) -> bool:

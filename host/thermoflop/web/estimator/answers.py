@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 @lru_cache(maxsize=64)
 def answer(inputs: Inputs) -> Answer:
     """Answer the inputs. Raises FieldError naming the input that makes no sense."""
-    if inputs.corrected:
-        from thermoflop.web.estimator.corrected_answer import corrected_answer
+    if inputs.original:
+        from thermoflop.web.estimator.original import original_answer
 
-        return corrected_answer(inputs)
-    from thermoflop.web.estimator.original import original_answer
+        return original_answer(inputs)
+    from thermoflop.web.estimator.estimate_answer import estimate_answer
 
-    return original_answer(inputs)
+    return estimate_answer(inputs)
 
 
 def formulas() -> tuple[tuple[str, str, str], ...]:
@@ -36,13 +36,13 @@ def formulas() -> tuple[tuple[str, str, str], ...]:
 def why(inputs: Inputs, key: str) -> Explanation:
     """Explain the figure with that key. Raises FieldError when there is none."""
     try:
-        if inputs.corrected:
-            from thermoflop.web.estimator.corrected import corrected_why
+        if inputs.original:
+            from thermoflop.web.estimator.original import original_why
 
-            return corrected_why(inputs, key)
-        from thermoflop.web.estimator.original import original_why
+            return original_why(inputs, key)
+        from thermoflop.web.estimator.computed import estimate_why
 
-        return original_why(inputs, key)
+        return estimate_why(inputs, key)
     except FieldError:
         raise
     except ThermoflopError as error:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from math import log10
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.reports.roofline import roofline
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from thermoflop.base.sheet import Figure
     from thermoflop.cost.inference.result import Estimate
+    from thermoflop.cost.reports.roofline import Dot
 
 
 def charts_of(estimate: Estimate, grown: Estimate, memory: Sequence[Figure]) -> dict[str, Any]:
@@ -34,11 +36,23 @@ def _roof(estimate: Estimate) -> dict[str, Any]:
     roof = roofline(estimate)
     return {
         "corners": [list(corner) for corner in roof.corners],
-        "steps": {
-            title: [[dot.intensity, dot.tflops_s, dot.name, dot.binds] for dot in dots]
-            for title, dots in roof.dots.items()
-        },
+        "steps": {title: _merged(dots) for title, dots in roof.dots.items()},
     }
+
+
+def _merged(dots: Iterable[Dot]) -> list[list[Any]]:
+    """Intensity, rate, names, what binds, a label; operators that fall on each other are one."""
+    places: dict[tuple[float, float], list[Dot]] = {}
+    for dot in dots:
+        place = (round(4 * log10(dot.intensity)), round(4 * log10(dot.tflops_s)))
+        places.setdefault(place, []).append(dot)
+    merged = []
+    for group in places.values():
+        names = list(dict.fromkeys(dot.name for dot in group))
+        label = names[0] if len(names) == 1 else f"{names[0]} +{len(names) - 1}"
+        first = group[0]
+        merged.append([first.intensity, first.tflops_s, ", ".join(names), first.binds, label])
+    return merged
 
 
 def _batches(grown: Estimate, *, later: bool) -> dict[str, Any]:

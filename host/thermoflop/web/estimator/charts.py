@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from thermoflop.base.units import digits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 BLUE, ORANGE, GREEN, PINK, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#808a99"
 _TITLES = {
-    "memory": "Memory of the fullest device",
-    "batches": "Latency and throughput against the batch",
-    "roof": "Operators under the roof of the device",
+    "memory": "Memory of the fullest GPU",
+    "roof": "Operators under the roof of the GPU",
+    "batches": "With more users at once",
 }
 # Named, not inherited: ECharts measures text before it draws it.
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif'
@@ -31,7 +31,7 @@ def build_charts() -> dict[str, Any]:
 
     made = {}
     for name, title in _TITLES.items():
-        with ui.element("figure").classes("card picture"):
+        with ui.element("figure").classes(f"card picture picture-{name}"):
             with ui.element("h2"):
                 ui.label(title)
             made[name] = ui.echart({}, renderer="svg").classes(f"chart chart-{name}")
@@ -90,11 +90,11 @@ def memory_options(data: Mapping[str, Any]) -> dict[str, Any]:
         "data": [{"xAxis": capacity}],
     }
     whole = sum(size for _, size in data["parts"])
-    axis_name = f"GB; the line: what the device has, {digits(capacity)} GB"
+    axis_name = f"GB; the line: what the GPU has, {digits(capacity)} GB"
     most = 1.08 * max(whole, data["capacity_gb"])
     return {
         **_base(),
-        "grid": {"left": 8, "right": 14, "top": 56, "bottom": 26, "containLabel": True},
+        "grid": {"left": 8, "right": 14, "top": 32, "bottom": 26, "containLabel": True},
         "xAxis": _axis(axis_name, "value", min=0, max=_short(most))
         | {"axisLabel": {"hideOverlap": True, "showMaxLabel": False}},
         "yAxis": {"type": "category", "data": [""], "axisTick": {"show": False}},
@@ -103,43 +103,65 @@ def memory_options(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def batch_options(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Latency in ms (left axis) and tokens/s (right axis) against the batch."""
-    rows = data["rows"]
-    what = data["what"]
+    """Time above and throughput below, each with its own axis, against the users at once."""
+    rows, what = data["rows"], data["what"]
+    users = [str(row[0]) for row in rows]
 
-    def line(name: str, place: int, colour: str, **more: Any) -> dict[str, Any]:
+    def line(name: str, values: Sequence[float], colour: str, panel: int, **more: Any) -> Any:
         return {
-            "name": name, "type": "line", "symbolSize": 7, "color": colour,
-            "data": [_short(row[place]) for row in rows], **more,
+            "name": name, "type": "line", "symbolSize": 7, "color": colour, "xAxisIndex": panel,
+            "yAxisIndex": panel, "data": [_short(value) for value in values], **more,
         }  # fmt: skip
 
+    def band(low: Sequence[float], high: Sequence[float], colour: str) -> list[Any]:
+        """The interval: an unseen line, and the area from there up to the other end."""
+        unseen = {"lineStyle": {"opacity": 0}, "symbol": "none", "silent": True, "stack": "band",
+                  "tooltip": {"show": False}}  # fmt: skip
+        widths = [upper - lower for lower, upper in zip(low, high, strict=True)]
+        area = {"color": colour, "opacity": 0.22}
+        return [
+            line("", low, colour, 0, **unseen),
+            line("80 % interval", widths, colour, 0, **unseen, areaStyle=area),
+        ]
+
+    bound, expected, low, high = ([row[place] for row in rows] for place in (4, 1, 2, 3))
+    dashed = {"lineStyle": {"type": "dashed"}, "symbol": "none"}
     series = [
-        line(f"{what}, ms", 1, BLUE),
-        line("80 % low", 2, BLUE, lineStyle={"type": "dotted"}, symbol="none"),
-        line("80 % high", 3, BLUE, lineStyle={"type": "dotted"}, symbol="none"),
-        line("bound, ms", 4, GREY, lineStyle={"type": "dashed"}, symbol="none"),
-        line("tokens/s", 5, ORANGE, yAxisIndex=1),
+        line(f"{what}, ms", expected, BLUE, 0),
+        *band(low, high, BLUE),
+        line("bound, ms", bound, GREY, 0, **dashed),
+        line("tokens/s of all", [row[5] for row in rows], ORANGE, 1),
     ]
     too_large = next((str(row[0]) for row in rows if not row[6]), None)
     if too_large is not None:
-        series[0]["markArea"] = {
-            "silent": True,
-            "itemStyle": {"color": GREY, "opacity": 0.18},
-            "label": {"formatter": "does not fit", "position": "insideBottom"},
-            "data": [[{"xAxis": too_large}, {"xAxis": str(rows[-1][0])}]],
-        }
+        for place in (0, -1):
+            series[place]["markArea"] = {
+                "silent": True,
+                "itemStyle": {"color": GREY, "opacity": 0.18},
+                "label": {"formatter": "does not fit", "position": "insideBottom"},
+                "data": [[{"xAxis": too_large}, {"xAxis": users[-1]}]],
+            }
     options = _base()
     options["tooltip"]["trigger"] = "axis"
+    options["legend"]["data"] = [each["name"] for each in series if each["name"]]
+    sides = {"left": 26, "right": 14, "containLabel": True}
+    both = {"link": [{"xAxisIndex": "all"}]}
     return {
         **options,
-        "grid": {"left": 26, "right": 26, "top": 84, "bottom": 30, "containLabel": True},
-        "xAxis": _axis("batch, sequences", "category", data=[str(row[0]) for row in rows]),
+        "axisPointer": both,
+        "grid": [
+            {**sides, "top": 62, "bottom": "52%"}, {**sides, "top": "54%", "bottom": 30},
+        ],
+        "xAxis": [
+            _axis("", "category", data=users, gridIndex=0),
+            _axis("users at once", "category", data=users, gridIndex=1),
+        ],
         "yAxis": [
-            _axis("ms") | {"nameGap": 44},
-            _axis("tokens/s", splitLine={"show": False}) | {"nameGap": 50},
+            _axis(f"{what}, ms", gridIndex=0) | {"nameGap": 44},
+            _axis("tokens/s of all", gridIndex=1) | {"nameGap": 44},
         ],
         "series": series,
-    }
+    }  # fmt: skip
 
 
 def roof_options(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,9 +187,17 @@ def roof_options(data: Mapping[str, Any]) -> dict[str, Any]:
                 "symbol": shape,
                 "symbolSize": 11,
                 "color": colour,
-                "dimensions": ["FLOP/byte", "TFLOP/s", "operator", "bound by"],
+                "label": {
+                    "show": True,
+                    "position": "right",
+                    "fontSize": 11,
+                    "distance": 6,
+                    "formatter": "{@[4]}",
+                },
+                "labelLayout": {"hideOverlap": True, "moveOverlap": "shiftY"},
+                "dimensions": ["FLOP/byte", "TFLOP/s", "operators", "bound by", "label"],
                 "encode": {"x": 0, "y": 1, "tooltip": [2, 0, 1, 3]},
-                "data": [[_short(x), _short(y), name, binds] for x, y, name, binds in dots],
+                "data": [[_short(dot[0]), _short(dot[1]), *dot[2:]] for dot in dots],
             }
         )
     return {

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from thermoflop.base.messages import nearest
 from thermoflop.base.messages import quote_value as shortened
 from thermoflop.base.record import record
-from thermoflop.errors import UsageError
+from thermoflop.errors import ThermoflopError, UsageError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MODES = ("original", "corrected")
+MODES = ("estimate", "original")
 SHAPE, UPLOAD = "shape", "upload"
 CUSTOM_RATES = "own"
 SAME = "same"
@@ -32,7 +32,8 @@ class FieldError(UsageError):
 
 @record
 class Field:
-    """One input. ``stops`` are the values of its slider; ``modes`` are those that have it."""
+    """One input. ``stops`` are the values of its slider; ``modes`` are those that have it;
+    ``resolve`` is how a name that is typed is found."""
 
     name: str
     label: str
@@ -43,6 +44,7 @@ class Field:
     whole: bool = True
     modes: tuple[str, ...] = MODES
     choices: Callable[[], dict[str, str]] | None = None
+    resolve: Callable[[str], str] | None = None
 
     def read(self, raw: object) -> int | float | str:
         """Parse a raw value. Raises FieldError naming it when it makes no sense."""
@@ -60,6 +62,8 @@ class Field:
         return int(number) if self.whole else number
 
     def _chosen(self, raw: object) -> str:
+        if self.resolve is not None and isinstance(raw, str) and 0 < len(raw) <= 100:
+            return self._resolved(raw)
         known = self.choices() if self.choices is not None else {}
         if isinstance(raw, str) and raw in known:
             return raw
@@ -70,6 +74,16 @@ class Field:
         near = nearest(raw, known) if isinstance(raw, str) else None
         hint = f"; the nearest is {near}" if near else ""
         raise FieldError(self.name, f"{self.label} {quote_value(raw)} is not known{hint}")
+
+    def _resolved(self, raw: str) -> str:
+        """The name that is meant, as the command line finds it."""
+        assert self.resolve is not None  # noqa: S101 - the caller has looked
+        try:
+            return self.resolve(raw.strip())
+        except ThermoflopError as error:
+            text = printable(str(error)).replace("no file, no folder and no name", "no name")
+            sentence = text.partition("; `thermoflop")[0].partition("; see 'thermoflop")[0]
+            raise FieldError(self.name, f"{self.label} {sentence}") from None
 
 
 def quote_value(raw: object) -> str:
@@ -111,14 +125,25 @@ def _with_halves(first: int, last: int) -> tuple[float, ...]:
 
 
 def _modes() -> dict[str, str]:
-    return {"original": "As the original computed", "corrected": "Corrected"}
+    return {"estimate": "Any model on any GPU", "original": "The MHA-against-MQA page"}
 
 
 def _models() -> dict[str, str]:
     from thermoflop.model.config.catalogue import names
 
-    known = {SHAPE: "the shape below", UPLOAD: "the uploaded config.json"}
-    return known | {name: name for name in names()}
+    known = {SHAPE: "a shape of my own", UPLOAD: "the uploaded config.json"}
+    return {name: name for name in names()} | known
+
+
+def _model_named(name: str) -> str:
+    """A name of the catalogue, or a Hugging Face id in the local cache; never a path."""
+    from thermoflop.model.config.catalogue import canonical, names
+    from thermoflop.model.config.source import named_source
+
+    if name in (SHAPE, UPLOAD):
+        return name
+    named_source(name)
+    return canonical(name) if canonical(name) in names() else name
 
 
 def _gpus() -> dict[str, str]:
@@ -131,6 +156,18 @@ def _devices() -> dict[str, str]:
     from thermoflop.cost.catalogue.devices import catalogue
 
     return {name: name for name in catalogue()}
+
+
+def _device_named(name: str) -> str:
+    """A device of the catalogue or a calibrated machine; a file is never read."""
+    import os
+
+    from thermoflop.cost.catalogue.devices import catalogue, find_device
+
+    if name.endswith(".toml") or os.sep in name:
+        raise UsageError(f"GPU {quote_value(name)} is a file, and the page reads none")
+    device = find_device(name).name
+    return device if device in catalogue() else name
 
 
 def _formats() -> dict[str, str]:
@@ -153,7 +190,7 @@ def _profiles() -> dict[str, str]:
     } | named
 
 
-_LATER = ("corrected",)
+_LATER, _PAGE = ("estimate",), ("original",)
 _MOST_TOKENS = 10_000_000
 MOST_ORIGINAL_TOKENS = 131_072
 
@@ -161,26 +198,33 @@ FIELDS: dict[str, Field] = {
     field.name: field
     for field in (
         Field("mode", "mode", "", choices=_modes),
-        Field("model", "model", "", modes=_LATER, choices=_models),
-        Field("batch", "batch", "sequences", 1, 65_536, _with_halves(1, 4096)),
+        Field("model", "model", "", modes=_LATER, choices=_models, resolve=_model_named),
+        Field("device", "GPU", "", modes=_LATER, choices=_devices, resolve=_device_named),
+        Field("prompt", "prompt", "tokens", 1, _MOST_TOKENS, _with_halves(1, 131_072),
+              modes=_LATER),
+        Field("output", "output", "tokens", 0, _MOST_TOKENS, (0, *_with_halves(1, 131_072)),
+              modes=_LATER),
+        Field("users", "users", "at once", 1, 65_536, _with_halves(1, 4096), modes=_LATER),
+        Field("dtype", "format", "", modes=_LATER, choices=_formats),
+        Field("price", "price", "a GPU hour", 0, 10_000,
+              (0, 0.2, 0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 8, 12), whole=False, modes=_LATER),
+        Field("kv_dtype", "cache", "", modes=_LATER, choices=_caches),
+        Field("gpu", "GPU of the page", "", modes=_PAGE, choices=_gpus),
+        Field("batch", "batch", "sequences", 1, 65_536, _with_halves(1, 4096), modes=_PAGE),
         Field("heads", "heads", "", 1, 1024, _with_halves(1, 256)),
         Field("width", "dimension", "", 8, 131_072, _with_halves(64, 16_384)),
         Field("layers", "layers", "", 1, 1000, tuple(float(n) for n in range(1, 129))),
-        Field("start", "start", "tokens", 1, _MOST_TOKENS, _with_halves(1, 131_072)),
-        Field("end", "end", "tokens", 1, _MOST_TOKENS, _with_halves(2, 131_072)),
-        Field("gpu", "GPU", "", modes=("original",), choices=_gpus),
-        Field("device", "device", "", modes=_LATER, choices=_devices),
+        Field("start", "start", "tokens", 1, _MOST_TOKENS, _with_halves(1, 131_072), modes=_PAGE),
+        Field("end", "end", "tokens", 1, _MOST_TOKENS, _with_halves(2, 131_072), modes=_PAGE),
         Field("overhead_ms", "overhead", "ms a kernel", 0, 100,
               (0, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1), whole=False),
         Field("efficiency", "efficiency", "of the peak", 0.01, 1,
               tuple(n / 20 for n in range(1, 21)), whole=False),
-        Field("dtype", "weights", "", modes=_LATER, choices=_formats),
-        Field("kv_dtype", "cache", "", modes=_LATER, choices=_caches),
-        Field("tp", "tensor parallel", "devices", 1, 1024, _doubled(1, 64), modes=_LATER),
-        Field("pp", "pipeline stages", "devices", 1, 1024, _doubled(1, 64), modes=_LATER),
+        Field("tp", "tensor parallel", "GPUs", 1, 1024, _doubled(1, 64), modes=_LATER),
+        Field("pp", "pipeline stages", "GPUs", 1, 1024, _doubled(1, 64), modes=_LATER),
         Field("dp", "replicas", "", 1, 1024, _doubled(1, 64), modes=_LATER),
-        Field("ep", "expert parallel", "devices", 1, 1024, _doubled(1, 64), modes=_LATER),
-        Field("profile", "profile", "", modes=_LATER, choices=_profiles),
+        Field("ep", "expert parallel", "GPUs", 1, 1024, _doubled(1, 64), modes=_LATER),
+        Field("profile", "engine", "", modes=_LATER, choices=_profiles),
         Field("attention", "attention", "", modes=_LATER, choices=lambda: dict(ATTENTION)),
         Field("groups", "key heads of GQA", "0: its own", 0, 1024, (0, *_doubled(1, 128)),
               modes=_LATER),

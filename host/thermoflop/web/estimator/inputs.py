@@ -17,24 +17,20 @@ MOST_SHOWN = 3
 
 @record
 class Inputs:
-    """All inputs, at the original's defaults; ``config`` is an uploaded config.json, packed.
+    """All inputs of both tabs; ``config`` is an uploaded config.json, packed.
 
-    ``groups`` 0 means the model's own number of key heads, or an eighth of its heads.
+    Below ``rank`` stand those of the original page, at its defaults. ``groups`` 0 means the model's
+    own number of key heads, or an eighth of its heads; ``price`` 0 that there is none.
     """
 
-    mode: str = "original"
-    model: str = SHAPE
-    batch: int = 10
-    heads: int = 16
-    width: int = 768
-    layers: int = 24
-    start: int = 1
-    end: int = 1024
-    gpu: str = "A100"
-    device: str = "A100-PCIe-80GB"
-    overhead_ms: float = 0.005
-    efficiency: float = 0.5
-    dtype: str = "fp16"
+    mode: str = "estimate"
+    model: str = "llama-3-8b"
+    device: str = "H100-SXM-80GB"
+    prompt: int = 1024
+    output: int = 256
+    users: int = 1
+    dtype: str = "bf16"
+    price: float = 0.0
     kv_dtype: str = "same"
     tp: int = 1
     pp: int = 1
@@ -44,18 +40,27 @@ class Inputs:
     attention: str = "own"
     groups: int = 0
     rank: int = 512
+    gpu: str = "A100"
+    batch: int = 10
+    heads: int = 16
+    width: int = 768
+    layers: int = 24
+    start: int = 1
+    end: int = 1024
+    overhead_ms: float = 0.005
+    efficiency: float = 0.5
     config: str = ""
 
     @property
-    def corrected(self) -> bool:
-        """Whether the corrected mode is chosen, which uses the estimator."""
-        return self.mode == "corrected"
+    def original(self) -> bool:
+        """Whether the tab of the original page is open."""
+        return self.mode == "original"
 
     def is_used(self, name: str) -> bool:
         """Whether an input affects the answer."""
         if self.mode not in FIELDS[name].modes:
             return False
-        if not self.corrected:
+        if self.original:
             return True
         if name in ("heads", "width", "layers"):
             return self.model == SHAPE
@@ -63,39 +68,47 @@ class Inputs:
 
 
 DEFAULTS = Inputs()
+# What an address of the first version left out: its page opened on the original, and its other mode
+# on the same shape.
+FIRST_VERSION = replace(
+    DEFAULTS, mode="original", model=SHAPE, device="A100-PCIe-80GB", dtype="fp16"
+)
 
 
 def changed(inputs: Inputs, name: str, raw: object) -> Inputs:
     """The inputs with one of them changed. Raises FieldError for a value it does not take.
 
-    Changing between the modes takes the device along where both know it.
+    Another model takes prompt and output along as far as it has room for them.
     """
     after = replace(inputs, **{name: FIELDS[name].read(raw)})
-    if name == "mode" and after.mode != inputs.mode:
-        return _along(after)
-    return after
+    return with_room(after) if name == "model" and after.model != inputs.model else after
 
 
-def _along(inputs: Inputs) -> Inputs:
-    from thermoflop.cost.mqa_page.kernels import CATALOGUE_NAMES
+def with_room(inputs: Inputs) -> Inputs:
+    """The inputs with no more tokens than the model has positions for."""
+    from thermoflop.web.estimator.computed import positions_of
 
-    if inputs.corrected:
-        if inputs.device in CATALOGUE_NAMES.values():
-            return replace(inputs, device=CATALOGUE_NAMES[inputs.gpu])
+    most, generates = positions_of(inputs)
+    output = inputs.output if generates else 0
+    if most is None or inputs.prompt + output <= most:
         return inputs
-    known = {catalogue: gpu for gpu, catalogue in CATALOGUE_NAMES.items()}
-    return replace(inputs, gpu=known.get(inputs.device, inputs.gpu))
+    output = min(output, most // 2)
+    return replace(
+        inputs,
+        output=output if generates else inputs.output,
+        prompt=max(1, min(inputs.prompt, most - output)),
+    )
 
 
 def to_query(inputs: Inputs) -> dict[str, str]:
-    """The inputs that differ from the defaults, as query parameters.
+    """The tab and the inputs that differ from the defaults, as query parameters.
 
     An uploaded configuration goes along where it is short enough for one.
     """
     query = {
         name: str(value)
         for name, value in fields_of(inputs).items()
-        if name != PACKED and value != getattr(DEFAULTS, name)
+        if name != PACKED and (name == "mode" or value != getattr(DEFAULTS, name))
     }
     if inputs.model == UPLOAD and len(inputs.config) <= LONGEST_PACKED:
         query[PACKED] = inputs.config
@@ -112,10 +125,11 @@ def from_query(pairs: Iterable[tuple[str, str]]) -> tuple[Inputs, list[str]]:
 
     What makes no sense is left at its default; nothing of it is looked up as a file.
     """
-    inputs, wrong, unknown = DEFAULTS, [], []
     last = dict(pairs)
+    first_version = _is_first_version(last)
+    inputs, wrong, unknown = FIRST_VERSION if first_version else DEFAULTS, [], []
     for name, raw in last.items():
-        if name == PACKED:
+        if name == PACKED or (first_version and name == "mode"):
             continue
         if name not in FIELDS:
             unknown.append(quote_value(name))
@@ -124,6 +138,8 @@ def from_query(pairs: Iterable[tuple[str, str]]) -> tuple[Inputs, list[str]]:
             inputs = replace(inputs, **{name: FIELDS[name].read(raw)})
         except FieldError as error:
             wrong.append(f"the address: {error}")
+    if first_version:
+        inputs = _of_first_version(inputs, last.get("mode", "original"))
     if unknown:
         more = f" and {len(unknown) - MOST_SHOWN} more" if len(unknown) > MOST_SHOWN else ""
         names = ", ".join(unknown[:MOST_SHOWN])
@@ -132,6 +148,26 @@ def from_query(pairs: Iterable[tuple[str, str]]) -> tuple[Inputs, list[str]]:
         inputs, refusals = _unpacked(inputs, last.get(PACKED, ""))
         wrong += refusals
     return inputs, wrong
+
+
+def _is_first_version(query: dict[str, str]) -> bool:
+    """Whether an address is one that the page's first version made: it had two modes, of which the
+    one it opened on was not said, and batch, start and end in both."""
+    mode = query.get("mode")
+    if mode == "corrected":
+        return True
+    known = {"batch", "heads", "width", "layers", "start", "end", "gpu", "overhead_ms"}
+    return mode is None and bool(known & set(query))
+
+
+def _of_first_version(inputs: Inputs, mode: str) -> Inputs:
+    """The inputs under the names of today."""
+    if mode != "corrected":
+        return inputs
+    return replace(
+        inputs, mode="estimate", users=inputs.batch, prompt=inputs.start,
+        output=max(0, inputs.end - inputs.start),
+    )  # fmt: skip
 
 
 def _unpacked(inputs: Inputs, packed: str) -> tuple[Inputs, list[str]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
 from thermoflop.web.estimator.fields import FIELDS, UPLOAD
+from thermoflop.web.estimator.inputs import DEFAULTS
 from thermoflop.web.estimator.upload import LARGEST_BYTES, read_packed
 
 if TYPE_CHECKING:
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
     from thermoflop.web.estimator.fields import Field
     from thermoflop.web.estimator.inputs import Inputs
 
-_GROUPS = (
-    ("", ("gpu", "device", "model")),
-    ("Sizes", ("batch", "heads", "width", "layers", "start", "end")),
-    ("Rates", ("profile", "overhead_ms", "efficiency")),
-    ("Formats", ("dtype", "kv_dtype")),
-    ("Several devices", ("tp", "pp", "dp", "ep")),
+# The question stands in one bar; what few people change is folded away below it.
+_BAR = ("model", "device", "prompt", "output", "users", "dtype", "gpu", "batch", "heads", "width",
+        "layers", "start", "end", "overhead_ms", "efficiency")  # fmt: skip
+_MORE = (
+    ("Engine, cache and price", ("profile", "kv_dtype", "price")),
+    ("Several GPUs", ("tp", "pp", "dp", "ep")),
     ("Attention what-ifs", ("attention", "groups", "rank")),
 )
 _SEARCHED = ("model", "device")
@@ -39,32 +40,38 @@ class InputPanel:
         self.fields: dict[str, Any] = {}
         self.sliders: dict[str, Any] = {}
         self.boxes: dict[str, Any] = {}
-        self.groups: list[tuple[Any, tuple[str, ...]]] = []
         self.quiet = False
 
     def build(self, inputs: Inputs) -> None:
-        """Build the mode switch and the groups of inputs."""
+        """Build the bar of the question, and the folded rest."""
         from nicegui import ui
 
-        known = FIELDS["mode"].choices
-        modes = known() if known is not None else {}
-        with ui.element("fieldset").classes("modes"):
-            with ui.element("legend"):
-                ui.label("Formulas")
-            self.fields["mode"] = ui.radio(
-                modes, value=inputs.mode, on_change=lambda event: self._changed("mode", event.value)
-            )
-        for title, names in _GROUPS:
-            with ui.element("fieldset") as group:
-                if title:
-                    with ui.element("legend"):
-                        ui.label(title)
-                for name in names:
-                    self._build_field(FIELDS[name], inputs)
-                if "model" in names:
-                    self._build_upload()
-            self.groups.append((group, names))
+        with ui.element("div").classes("est-bar"):
+            for name in _BAR:
+                self._build_field(FIELDS[name], inputs)
+        with ui.element("details").classes("est-more") as self.more:
+            with ui.element("summary"):
+                ui.label("More: engine, cache, price, several GPUs, attention, a config.json")
+            with ui.element("div").classes("est-groups"):
+                for title, names in _MORE:
+                    self._build_group(title, names, inputs)
+        if any(getattr(inputs, name) != getattr(DEFAULTS, name) for name in self._folded()):
+            self.more.props["open"] = True
         self.follow(inputs, "")
+
+    def _build_group(self, title: str, names: tuple[str, ...], inputs: Inputs) -> None:
+        from nicegui import ui
+
+        with ui.element("fieldset"):
+            with ui.element("legend"):
+                ui.label(title)
+            for name in names:
+                self._build_field(FIELDS[name], inputs)
+            if "price" in names:
+                self._build_upload()
+
+    def _folded(self) -> list[str]:
+        return [name for _, names in _MORE for name in names]
 
     def _build_field(self, field: Field, inputs: Inputs) -> None:
         from nicegui import ui
@@ -72,10 +79,11 @@ class InputPanel:
         label = field.label[0].upper() + field.label[1:]
         label += f" ({field.unit})" if field.unit else ""
         value = getattr(inputs, field.name)
-        with ui.element("div").classes("field") as box:
+        with ui.element("div").classes(f"field f-{field.name}") as box:
             if field.choices is not None:
+                known = field.choices()
                 made: Any = ui.select(
-                    field.choices(), label=label, value=value,
+                    known if value in known else {**known, value: value}, label=label, value=value,
                     with_input=field.name in _SEARCHED,
                     on_change=lambda event: self._changed(field.name, event.value),
                 )  # fmt: skip
@@ -87,7 +95,17 @@ class InputPanel:
                         f"debounce={int(1000 * _TYPING_S)}")  # fmt: skip
                 self._build_slider(field, label, value)
             made.props("outlined dense").without_auto_validation()
+            if field.name in _SEARCHED:
+                self._search(field.name, made)
             self.fields[field.name], self.boxes[field.name] = made, box
+
+    def _search(self, name: str, made: Any) -> None:
+        """Let a name be typed: the best match comes first, and Enter takes what is typed."""
+        made.on("focus", js_handler=f"() => thermoflopSearch({made.id})")
+        made.on(
+            "keydown", lambda event: self._changed(name, event.args),
+            js_handler=f"(event) => thermoflopTyped(event, {made.id}, emit)",
+        )  # fmt: skip
 
     def _build_slider(self, field: Field, label: str, value: float) -> None:
         from nicegui import ui
@@ -124,13 +142,15 @@ class InputPanel:
     def refuse(self, name: str, message: str) -> None:
         """Show an error beside an input."""
         field = self.fields.get(name)
-        if field is None or name == "mode":
+        if field is None:
             field = self.fields["model"]
         field.error = message
+        if name in self._folded():
+            self.more.props["open"] = True
 
     def accept(self, name: str) -> None:
         """Clear the error of an input."""
-        if name != "mode" and name in self.fields:
+        if name in self.fields:
             self.fields[name].error = None
 
     def follow(self, inputs: Inputs, typed: str) -> None:
@@ -145,14 +165,13 @@ class InputPanel:
                     slider.value = _nearest(FIELDS[name], value)
                     slider.props["aria-valuetext"] = _written(value)
                 if FIELDS[name].choices is not None:
+                    _offer(made, value)
                     made.value = value
                 elif name != typed or _differs(FIELDS[name], made.value, value):
                     made.value = _written(value)
                 if name in self.boxes:
                     self.boxes[name].set_visibility(inputs.is_used(name))
-            self.boxes["upload"].set_visibility(inputs.corrected)
-            for group, names in self.groups:
-                group.set_visibility(any(inputs.is_used(name) for name in names))
+            self.more.set_visibility(not inputs.original)
         finally:
             self.quiet = False
 
@@ -165,8 +184,16 @@ class InputPanel:
             options[UPLOAD] = f"{read_packed(inputs.config).name[:60]} (uploaded)"
         else:
             del options[UPLOAD]
+        if inputs.model not in options:
+            options[inputs.model] = inputs.model
         if made.options != options:
             made.set_options(options)
+
+
+def _offer(made: Any, value: str) -> None:
+    """List a name that is none of the catalogue's, such as that of a calibrated machine."""
+    if value not in made.options:
+        made.set_options({**made.options, value: value})
 
 
 def _nearest(field: Field, value: float) -> int:

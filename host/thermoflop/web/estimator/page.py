@@ -7,14 +7,17 @@ come while it runs, only the last one is answered.
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from thermoflop.base.explanation import Explanation
+from thermoflop.base.record import replace
 from thermoflop.web.estimator.answer import as_csv, as_json
 from thermoflop.web.estimator.answers import answer, formulas, why
-from thermoflop.web.estimator.fields import UPLOAD, FieldError
+from thermoflop.web.estimator.fields import FIELDS, UPLOAD, FieldError
 from thermoflop.web.estimator.inputs import changed, fits_address, from_query, to_query
 from thermoflop.web.estimator.upload import LARGEST_BYTES, pack_config
 
@@ -27,18 +30,39 @@ if TYPE_CHECKING:
 
 async def estimator_page() -> None:
     """Build the page at ``/``."""
-    from nicegui import ui
+    from nicegui import run, ui
 
     from thermoflop import __version__
     from thermoflop.web.frame import ASSETS, frame
 
     request = ui.context.client.request
     inputs, wrong = from_query(request.query_params.multi_items())
-    ui.add_head_html(f'<link rel="stylesheet" href="{ASSETS}/estimator.css?{__version__}">')
+    if not request.query_params:
+        inputs = replace(inputs, device=await run.io_bound(detected_device) or inputs.device)
+    ui.add_head_html(
+        f'<link rel="stylesheet" href="{ASSETS}/estimator.css?{__version__}">'
+        f'<script src="{ASSETS}/estimator.js?{__version__}"></script>'
+    )
     with frame("Estimator", active="/"):
         view = Estimator(inputs, wrong)
         view.build()
         await view.work()
+
+
+@lru_cache(maxsize=1)
+def detected_device() -> str:
+    """The catalogue's name of the first GPU here; empty where there is none, or none it knows."""
+    from thermoflop.runs.gpu.known import catalogue_device
+    from thermoflop.runs.gpu.nvml import Gpus, NoGpu
+
+    try:
+        gpus = Gpus()
+        facts = gpus.open(0).facts()
+        gpus.close()
+    except NoGpu:
+        return ""
+    device = catalogue_device(str(facts.get("name")), facts.get("memory_bytes"))
+    return device.name if device else ""
 
 
 _TURNS = asyncio.Semaphore(1)  # of reading an uploaded file
@@ -65,14 +89,39 @@ class Estimator:
             ui.label(message).classes("warn").props("role=status")
         results = Results(self.explain)
         with ui.element("div").classes("est"):
-            results.build_headline()
-            with ui.element("section").classes("est-inputs").props('aria-label="Inputs"'):
+            self._build_tabs()
+            with ui.element("section").classes("est-inputs").props('aria-label="Question"'):
                 self.panel = InputPanel(self.change, self.upload, self.too_large)
                 self.panel.build(self.inputs)
-                self._build_actions()
-            with ui.element("section").classes("est-results").props('aria-label="Results"'):
+            with ui.element("section").props('aria-label="Answer"'):
+                results.build_headline()
                 results.build()
         self.results = results
+
+    def _build_tabs(self) -> None:
+        """The two tabs, and what the original page is."""
+        from nicegui import ui
+
+        modes = FIELDS["mode"].choices
+        with ui.element("div").classes("est-tabs").props('role=group aria-label="Tabs"'):
+            self.tabs = {
+                mode: ui.button(title, on_click=lambda mode=mode: self.change("mode", mode)).props(
+                    "flat no-caps"
+                )
+                for mode, title in (modes() if modes is not None else {}).items()
+            }
+            self._build_actions()
+        self.about = ui.label(
+            "A page on the web compares multi-head with multi-query attention on an A100 or a "
+            "V100. Here are its formulas and its digits, mistakes included, and beside them what "
+            "the estimator says of the same shape."
+        ).classes("soft est-about")
+        self._show_tab()
+
+    def _show_tab(self) -> None:
+        for mode, tab in self.tabs.items():
+            tab.props(f"aria-pressed={'true' if mode == self.inputs.mode else 'false'}")
+        self.about.set_visibility(self.inputs.original)
 
     def _build_actions(self) -> None:
         from nicegui import ui
@@ -84,7 +133,7 @@ class Estimator:
                 ("Export CSV", lambda: self.export("csv")),
             ):
                 ui.button(text, on_click=act).props("outline no-caps")
-        self.status = ui.label("").classes("soft").props("role=status")
+        self.status = ui.label("").classes("soft est-status").props("role=status")
 
     def change(self, name: str, raw: object) -> None:
         """Handle a change of one input by the user."""
@@ -97,6 +146,7 @@ class Estimator:
         if inputs != self.inputs:
             self.inputs = inputs
             self.panel.follow(inputs, name)
+            self._show_tab()
             self._start()
         elif self.answer is not None and self.answer.inputs == inputs:
             self.results.fresh()
@@ -139,11 +189,11 @@ class Estimator:
         first = self.answer is None
         self.answer = result
         self.results.show(result)
-        if not result.inputs.corrected:
+        if result.inputs.original:
             background_tasks.create(self._formulas())
         if not first:
             query = urlencode(to_query(result.inputs))
-            ui.navigate.history.replace(f"/?{query}" if query else "/")
+            ui.navigate.history.replace(f"/?{query}")
         self.status.text = (
             ""
             if fits_address(result.inputs)
@@ -182,8 +232,6 @@ class Estimator:
         if isinstance(packed, FieldError):
             self.panel.refuse("model", str(packed))
             return
-        from thermoflop.base.record import replace
-
         self.panel.accept("model")
         self.inputs = replace(self.inputs, model=UPLOAD, config=packed)
         self.panel.follow(self.inputs, "")
@@ -196,11 +244,15 @@ class Estimator:
         )
 
     async def copy_link(self) -> None:
-        """Copy the URL to the clipboard, or say where it is."""
+        """Copy the URL of this view to the clipboard, or say where it is."""
         from nicegui import ui
 
+        address = f"/?{urlencode(to_query(self.inputs))}"
+        ui.navigate.history.replace(address)
+
         script = (
-            "try { await navigator.clipboard.writeText(location.href); return true }"
+            f"const address = new URL({json.dumps(address)}, location.href).href;"
+            " try { await navigator.clipboard.writeText(address); return true }"
             " catch (error) { return false }"
         )
         done = False

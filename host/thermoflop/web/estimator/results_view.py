@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.units import digits, seconds
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -12,7 +14,8 @@ if TYPE_CHECKING:
     from thermoflop.base.sheet import Figure, Grid
     from thermoflop.web.estimator.answer import Answer
 
-_FOLDED = ("ops.prefill", "ops.decode")
+MOST_HEADS = 5
+_FOLDED = ("ops.prefill", "ops.remainder", "ops.decode")
 _SEND_KEY = (
     "(event) => { const found = event.target.closest('[data-why]');"
     " if (found) emit(found.dataset.why); }"
@@ -32,11 +35,11 @@ class Results:
         """Build the headline, which stays in view."""
         from nicegui import ui
 
-        self.title = ui.label("").classes("est-title soft")
         with ui.element("div").classes("est-head") as head:
-            with ui.element("div").classes("headline") as self.headline:
-                self.heads = [HeadView() for _ in range(3)]
             self.state = ui.label("").classes("est-state").props("role=status aria-live=polite")
+            with ui.element("div").classes("headline") as self.headline:
+                self.heads = [HeadView() for _ in range(MOST_HEADS)]
+            self.title = ui.label("").classes("est-title soft")
         head.on("click", self._clicked, js_handler=_SEND_KEY)
         self.headline.set_visibility(False)
 
@@ -45,7 +48,7 @@ class Results:
         from nicegui import ui
 
         with ui.element("div") as box:
-            self.pictures = ui.element("div")
+            self.pictures = ui.element("div").classes("pictures")
             self.tables = ui.element("div").classes("tables")
             self.formulas = ui.element("div")
             with ui.element("div").classes("card") as self.rests:
@@ -67,15 +70,15 @@ class Results:
         self.fresh()
         self.title.text = answer.title
         self.headline.set_visibility(True)
-        for view, figure in zip(self.heads, answer.headline, strict=True):
-            view.show(figure)
+        for place, view in enumerate(self.heads):
+            view.show(answer.headline[place] if place < len(answer.headline) else None)
         if answer.verdict:
             self.state.text = answer.verdict
             self.state.classes(replace=f"est-state {'good' if answer.fits else 'bad'}")
         self._show_grids(answer)
         self._show_charts(answer)
         self._show_notes(answer)
-        self.formulas.set_visibility(not answer.inputs.corrected)
+        self.formulas.set_visibility(answer.inputs.original)
 
     def _show_grids(self, answer: Answer) -> None:
         order = tuple(grid.key for grid in answer.grids)
@@ -102,9 +105,9 @@ class Results:
         from nicegui import ui
 
         title = (
-            "What this rests on"
-            if answer.inputs.corrected
-            else "What the corrected model does differently"
+            "What the estimator does differently"
+            if answer.inputs.original
+            else "What this rests on"
         )
         notes = [child.text for item in self.notes for child in item if hasattr(child, "text")]
         if notes == list(answer.notes):
@@ -186,20 +189,53 @@ class Results:
 
 
 class HeadView:
-    """One number of the headline."""
+    """One number of the answer, with its interval as a band."""
 
     def __init__(self) -> None:
         from nicegui import ui
 
-        with ui.element("div").classes("est-fig"):
+        with ui.element("div").classes("est-fig") as self.box:
             self.label = ui.label("").classes("soft")
             self.value = button()
+            with ui.element("div").classes("band").props("role=img") as self.band:
+                self.parts = {
+                    part: ui.element("span").classes(f"band-{part}")
+                    for part in ("range", "bound", "value")
+                }
+            self.between = ui.label("").classes("soft between")
             self.detail = ui.label("").classes("soft detail")
 
-    def show(self, figure: Figure) -> None:
-        """Show a figure."""
+    def show(self, figure: Figure | None) -> None:
+        """Show a figure; None: nothing."""
+        self.box.set_visibility(figure is not None)
+        if figure is None:
+            return
         self.label.text, self.detail.text = figure.label, figure.detail
         fill(self.value, figure)
+        banded = figure.low is not None and figure.high is not None
+        self.band.set_visibility(banded)
+        self.between.set_visibility(banded)
+        if banded:
+            self._show_band(figure)
+
+    def _show_band(self, figure: Figure) -> None:
+        value, low, high = (float(each or 0) for each in (figure.value, figure.low, figure.high))
+        bound = float(figure.bound) if figure.bound is not None else None
+        scale = 100 / (1.04 * max(value, high, bound or 0) or 1)
+        words = [f"80 %: {spoken(low, figure.unit)} to {spoken(high, figure.unit)}"]
+        self.parts["range"].style(f"left: {scale * low:.1f}%; width: {scale * (high - low):.1f}%")
+        self.parts["value"].style(f"left: {scale * value:.1f}%")
+        self.parts["bound"].set_visibility(bound is not None)
+        if bound is not None:
+            self.parts["bound"].style(f"left: {scale * bound:.1f}%")
+            words.append(f"bound {spoken(bound, figure.unit)}")
+        self.between.text = ", ".join(words)
+        self.band.props["aria-label"] = f"{figure.label}: {figure.text}; {self.between.text}"
+
+
+def spoken(value: float, unit: str) -> str:
+    """A number of a band: time in its own unit, else three digits, whose unit stands above."""
+    return seconds(value) if unit == "s" else digits(value)
 
 
 class GridView:

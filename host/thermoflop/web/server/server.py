@@ -51,6 +51,7 @@ def serve(
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             on_address(site.url)
+            threading.Thread(target=_answer_first, daemon=True).start()
             if open_browser:
                 opened.enter_context(open_page(site.url, private=site.token is not None))
             self.should_exit |= stop.is_set()
@@ -77,6 +78,14 @@ def serve(
             Server(config).run(sockets=[listener])
         finally:
             sources.stop()
+
+
+def _answer_first() -> None:
+    """Answer what the page opens with while nobody waits: importing alone takes a second."""
+    from thermoflop.web.estimator.answers import answer
+    from thermoflop.web.estimator.inputs import DEFAULTS
+
+    answer(DEFAULTS)
 
 
 def build_app(site: Site, sources: LiveSources) -> Any:

@@ -1,4 +1,4 @@
-"""The corrected mode: the inputs run through ``estimate``, ``fit`` and ``compare``."""
+"""The inputs of any model on any GPU run through ``estimate``, ``fit`` and ``compare``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
-from thermoflop.cost.catalogue.devices import catalogue
+from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import custom_profile, find_profile
 from thermoflop.cost.inference.capacity import fit
 from thermoflop.cost.inference.compare import compare, forms_of
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 # The input that a message of the estimator speaks of, by the word that it begins with.
 _OWNERS = {
-    "batch": "batch", "prompt": "start", "generate": "end", "dtype": "dtype",
+    "batch": "users", "prompt": "prompt", "generate": "output", "dtype": "dtype",
     "kv_dtype": "kv_dtype", "tp": "tp", "pp": "pp", "dp": "dp", "ep": "ep", "devices": "tp",
     "efficiency": "efficiency", "launch_s": "overhead_ms", "gqa": "groups", "mla": "rank",
 }  # fmt: skip
@@ -47,12 +47,14 @@ _OWNERS = {
 
 @record
 class Computed:
-    """The model of some inputs, its estimate, what fits, and the options of both."""
+    """The model of some inputs, its estimate, what fits, the options of both, and the price of a
+    GPU hour, 0 for none."""
 
     model: Model
     estimate: Estimate
     capacity: Fit
     options: dict[str, Any]
+    price: float = 0.0
 
 
 @lru_cache(maxsize=64)
@@ -84,7 +86,8 @@ def model_of(inputs: Inputs) -> Model:
                 "heads",
                 f"heads {inputs.heads} do not divide the dimension {inputs.width:,}",
             )
-        model = _shape(inputs.heads, inputs.width, inputs.layers, inputs.end)
+        room = inputs.prompt + inputs.output
+        model = _shape(inputs.heads, inputs.width, inputs.layers, room)
     elif inputs.model == UPLOAD:
         if not inputs.config:
             raise FieldError("model", "no config.json was uploaded yet")
@@ -101,14 +104,20 @@ def model_of(inputs: Inputs) -> Model:
 
 @lru_cache(maxsize=32)
 def _named(name: str) -> Model:
-    """A model of the catalogue; a path is refused."""
-    from thermoflop.model.config.catalogue import entry
+    """A model by its name; a path is never read."""
+    from thermoflop.model.config.source import named_source
     from thermoflop.model.load import read_model
 
-    known = entry(name)
-    if known is None:
-        raise FieldError("model", f"model {name[:60]!r} is not in the catalogue")
-    return read_model(known["config"], known["name"], known["source"])
+    source = named_source(name)
+    return read_model(source.raw, source.name, source.origin, found=source)
+
+
+def positions_of(inputs: Inputs) -> tuple[int | None, bool]:
+    """The positions of the chosen model, None where nothing bounds them; whether it generates."""
+    if inputs.model == SHAPE or (inputs.model == UPLOAD and not inputs.config):
+        return None, True
+    model = read_packed(inputs.config) if inputs.model == UPLOAD else _named(inputs.model)
+    return model.max_positions, not model.is_encoder
 
 
 @lru_cache(maxsize=32)
@@ -127,27 +136,23 @@ def profile_of(inputs: Inputs) -> Profile:
 
 
 def device_of(inputs: Inputs) -> Device:
-    """A device of the catalogue; a file is never read."""
-    return catalogue()[inputs.device]
+    """The device; the field has seen to it that no file is read."""
+    return find_device(inputs.device)
 
 
 def _compute(inputs: Inputs) -> Computed:
-    if inputs.end < inputs.start:
-        raise FieldError("end", f"end {inputs.end:,} is below start {inputs.start:,} tokens")
     model, device, profile = model_of(inputs), device_of(inputs), profile_of(inputs)
-    if model.is_encoder and inputs.end > inputs.start:
-        raise FieldError(
-            "end", f"{model.name} encodes in one step and generates nothing: say end = start"
-        )
+    generate = 0 if model.is_encoder else inputs.output  # an encoder reads, and that is all
     placed: dict[str, Any] = {
-        "tp": inputs.tp, "pp": inputs.pp, "dp": inputs.dp, "ep": inputs.ep, "batch": inputs.batch,
-        "prompt": inputs.start, "generate": inputs.end - inputs.start, "dtype": inputs.dtype,
+        "tp": inputs.tp, "pp": inputs.pp, "dp": inputs.dp, "ep": inputs.ep, "batch": inputs.users,
+        "prompt": inputs.prompt, "generate": generate, "dtype": inputs.dtype,
         "kv_dtype": None if inputs.kv_dtype == SAME else inputs.kv_dtype,
     }  # fmt: skip
     options = {**placed, "profile": profile}
     return Computed(
-        model, estimate(model, device, **options), fit(model, device, **placed), options
-    )
+        model, estimate(model, device, **options), fit(model, device, **placed), options,
+        inputs.price,
+    )  # fmt: skip
 
 
 def growing_batches(computed: Computed) -> Estimate:
@@ -176,7 +181,7 @@ def variants_of(inputs: Inputs, computed: Computed) -> list[Variant]:
         return []
 
 
-def corrected_why(inputs: Inputs, key: str) -> Explanation:
+def estimate_why(inputs: Inputs, key: str) -> Explanation:
     """Explain a figure; ``form.MQA.token.expected`` is that of one attention variant."""
     from thermoflop.cost.why.number import why_number
 

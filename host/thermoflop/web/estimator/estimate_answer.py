@@ -1,4 +1,4 @@
-"""The answer of the corrected mode: the estimate's sheet, and tables of the page alone."""
+"""The answer for any model on any GPU: the estimate's sheet, and tables of the page alone."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from thermoflop.cost.inference.result import estimate_sheet
 from thermoflop.cost.why.steps import parts_shown
 from thermoflop.web.estimator.answer import Answer
 from thermoflop.web.estimator.chart_data import charts_of
-from thermoflop.web.estimator.corrected import compute, growing_batches, variants_of
+from thermoflop.web.estimator.computed import compute, growing_batches, variants_of
 
 if TYPE_CHECKING:
     from thermoflop.cost.inference.compare import Variant
     from thermoflop.cost.inference.result import Estimate
     from thermoflop.cost.why.steps import Part
-    from thermoflop.web.estimator.corrected import Computed
+    from thermoflop.web.estimator.computed import Computed
     from thermoflop.web.estimator.inputs import Inputs
 
 _PHASES = {
@@ -29,7 +29,7 @@ _PHASES = {
 }
 
 
-def corrected_answer(inputs: Inputs) -> Answer:
+def estimate_answer(inputs: Inputs) -> Answer:
     """Answer with the estimator. Raises FieldError naming the input that makes no sense."""
     computed = compute(inputs)
     estimate = computed.estimate
@@ -48,8 +48,8 @@ def corrected_answer(inputs: Inputs) -> Answer:
     )
     figures = {each.key: each for each in figures_of(grids)}
     return Answer(
-        inputs, _title(estimate), _headline(estimate, figures),
-        tuple(grid for grid in grids if grid.rows), _verdict(estimate, figures),
+        inputs, _title(estimate), _headline(computed, figures),
+        tuple(grid for grid in grids if grid.rows), _verdict(computed, figures),
         bool(estimate.memory.fits), tuple(_sentence(note) for note in notes),
         charts=charts_of(estimate, growing_batches(computed), figures_of([memory])),
     )  # fmt: skip
@@ -63,36 +63,62 @@ def _title(estimate: Estimate) -> str:
     plan, prompt = estimate.plan, estimate.prompt
     return (
         f"{estimate.model_name} on {plan.devices} × {estimate.device.name} ({plan.label}), "
-        f"{estimate.precision.label}, batch {estimate.batch:,}, "
+        f"{estimate.precision.label}, {estimate.batch:,} user{'s' if estimate.batch > 1 else ''}, "
         f"{prompt:,} token{'s' if prompt > 1 else ''} read, {estimate.generate:,} generated"
     )
 
 
-def _verdict(estimate: Estimate, figures: dict[str, Figure]) -> str:
-    of = f"{figures['memory.total'].text} of {figures['memory.capacity'].text} a device"
+def _verdict(computed: Computed, figures: dict[str, Figure]) -> str:
+    """Whether it fits, and what would make it fit."""
+    estimate = computed.estimate
+    of = f"{figures['memory.total'].text} of {figures['memory.capacity'].text} a GPU"
     if estimate.memory.fits:
         return f"Fits: {of}."
-    return f"Does not fit: {of}, {gigabytes(estimate.memory.shortfall_bytes)} missing."
+    missing = gigabytes(estimate.memory.shortfall_bytes)
+    remedies = [remedy.text for remedy in computed.capacity.remedies]
+    would = f" It would fit with {', or '.join(remedies)}." if remedies else " Nothing helps."
+    return f"Does not fit: {of}, {missing} missing.{would}"
 
 
-def _headline(estimate: Estimate, figures: dict[str, Figure]) -> tuple[Figure, ...]:
-    """The three headline figures, taken from the sheet with its explanations."""
-    name, label, rate, while_ = (
-        ("token", "Each token", "rate.decode", "while decoding")
-        if estimate.generate > 1
-        else ("first", "First token", "rate.prefill", "while reading")
-    )
-    interval = f"80 %: {figures[f'{name}.low'].text} to {figures[f'{name}.high'].text}"
-    fits = "fits in" if estimate.memory.fits else "does not fit in"
-    heads = (
-        (name, label, f"{name}.expected", interval),
-        ("rate", "Throughput", rate, while_),
-        ("memory", "Memory", "memory.total", f"{fits} {figures['memory.capacity'].text}"),
-    )
+def _headline(computed: Computed, figures: dict[str, Figure]) -> tuple[Figure, ...]:
+    """The answer in four or five figures, each with its interval."""
+    estimate = computed.estimate
+    first = ("first", "First token", figures["first.expected"], "after the prompt is sent")
+    heads = [first]
+    if estimate.generate > 1:
+        span = estimate.per_token
+        ends = (1 / span.bound_s, 1 / span.high_s, 1 / span.low_s)
+        user = figure("user", "each user", 1 / span.expected_s, "tokens/s", ends=ends,
+                      why="token.expected")  # fmt: skip
+        heads = [
+            ("user", "Each user gets", user, f"a token every {figures['token.expected'].text}"),
+            ("all", "All users together", figures["rate.decode"], "while decoding"),
+            first,
+            ("total", "Whole answer", figures["total.expected"], f"{estimate.generate:,} tokens"),
+        ]
+    else:
+        rate = figures["rate.prefill"]
+        heads.append(("all", "Throughput", rate, "tokens read"))
+    if computed.price:
+        heads.append(("cost", "A million tokens", _cost(computed), "in the price's currency"))
     return tuple(
-        replace(figures[key], key=f"head.{head}", label=label, detail=detail)
-        for head, label, key, detail in heads
+        replace(each, key=f"head.{key}", label=label, detail=detail)
+        for key, label, each, detail in heads
     )
+
+
+def _cost(computed: Computed) -> Figure:
+    """The price of a million generated tokens (of an encoder, of tokens read), prompt included."""
+    estimate = computed.estimate
+    tokens = estimate.batch * (estimate.generate or estimate.prompt)
+    hourly = computed.price * estimate.plan.devices / 3600
+    bound, expected, low, high = (
+        1e6 * hourly * float(seconds) / tokens
+        for seconds in (estimate.total.bound_s, estimate.total.expected_s,
+                        estimate.total.low_s, estimate.total.high_s)
+    )  # fmt: skip
+    why = "total.expected" if estimate.generate > 1 else "first.expected"
+    return figure("cost", "cost", expected, "", digits(expected), why=why, ends=(bound, low, high))
 
 
 def _model(computed: Computed) -> Grid:

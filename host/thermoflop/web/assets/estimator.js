@@ -1,0 +1,34 @@
+"use strict";
+// The boxes of models and GPUs: the best match comes first, and Enter takes what is typed.
+(() => {
+  const plain = (text) => String(text).toLowerCase().replace(/[-_ :./]/g, "");
+  // 0 the name itself, 1 begins with it, 2 a word of it does, 3 somewhere in it
+  const rank = (label, needle) => {
+    const name = plain(label), place = name.indexOf(needle);
+    if (place < 0) return -1;
+    if (name === needle) return 0;
+    if (place === 0) return 1;
+    return String(label).toLowerCase().split(/[-_ :./]/).some((word) => plain(word).startsWith(needle)) ? 2 : 3;
+  };
+  window.thermoflopSearch = (id) => {
+    const box = getElement(id);
+    if (box.ranked) return;
+    box.ranked = true;
+    box.findFilteredOptions = () => {
+      const needle = plain(box.$el.querySelector("input[type=search]")?.value ?? "");
+      return box.initialOptions
+        .map((option) => [rank(option.label, needle), String(option.label).length, option])
+        .filter(([place]) => place >= 0)
+        .sort((a, b) => a[0] - b[0] || a[1] - b[1])
+        .map(([, , option]) => option);
+    };
+    box.$el.querySelector("input[type=search]")?.select();
+  };
+  window.thermoflopTyped = (event, id, emit) => {
+    const list = getElement(id).$refs.qRef;
+    if (event.key !== "Enter" || list.getOptionIndex() >= 0) return;
+    event.preventDefault();
+    emit(event.target.value);
+    list.hidePopup();
+  };
+})();
