@@ -16,8 +16,9 @@ from thermoflop.cost.catalogue.devices import catalogue
 from thermoflop.cost.catalogue.profiles import custom_profile
 from thermoflop.web.estimator.answer import as_csv, as_json
 from thermoflop.web.estimator.answers import answer, formulas, why
+from thermoflop.web.estimator.changes import changed
 from thermoflop.web.estimator.fields import FIELDS, FieldError
-from thermoflop.web.estimator.inputs import DEFAULTS, changed, from_query, to_query
+from thermoflop.web.estimator.inputs import DEFAULTS, from_query, to_query
 
 # The shape of the original page as the estimator takes it, by an address of the first version.
 SHAPED, _ = from_query([("mode", "corrected")])
@@ -218,13 +219,15 @@ def test_the_estimate_answer_is_the_estimators():
     alone = tf.estimate(
         "llama-3-8b", "h100", batch=16, prompt=512, generate=128, dtype="bf16", profile="vllm"
     )
-    capacity = tf.fit("llama-3-8b", "h100", batch=16, prompt=512, generate=128, dtype="bf16")
+    capacity = tf.fit(
+        "llama-3-8b", "h100", batch=16, prompt=512, generate=128, dtype="bf16", profile="vllm"
+    )
     assert figure(result, "token.expected").value == alone.per_token.expected_s
     assert figure(result, "first.bound").value == alone.first_token.bound_s
     assert figure(result, "total.high").value == alone.total.high_s
     assert figure(result, "rate.decode").value == alone.decode_tokens_per_s
     assert figure(result, "energy.token").value == alone.energy.per_token_j
-    assert figure(result, "memory.total").value == alone.memory.total_bytes / 1e9
+    assert figure(result, "memory.total").value == capacity.memory.total_bytes / 1e9
     assert figure(result, "fit.batch").value == capacity.largest_batch
     assert figure(result, "fit.context").value == capacity.longest_context
     assert figure(result, "model.params").value == 8_030_261_248

@@ -12,6 +12,7 @@ from thermoflop.errors import UsageError
 from thermoflop.pico.simulated.heat import FULL_W, USUAL_SCRIPT
 from thermoflop.pico.simulated.menu import Fault, parse_faults
 
+READY_S = 60.0  # the fan's shortest time off after the start is over by then
 UID_PREFIX = "e66164"  # as on real Picos of 2023; the rest comes from the seed
 _FINGER = re.compile(r"(\d+(?:\.\d+)?)(?::(\d+(?:\.\d+)?))?")
 _UID = re.compile(r"[0-9a-f]{16}")
@@ -50,7 +51,8 @@ WORDS = {
     "ambient": "temperature of the air in degC",
     "heat": "cpu, off, a script like '0 0W, 5 30W, 15 0W every 40', or a file with one",
     "watts": "power at full load, for the heat cpu",
-    "finger": "START:SECONDS, a finger on the thermistor; several with commas",
+    "finger": "START:SECONDS, a finger on the thermistor; several with commas; then heat is off and "
+    "the board has been on for a minute, unless they are said",
     "fault": "KIND[@START[:SECONDS]][=VALUE]; several with commas",
     "uid": "16 hex digits, the board's serial number",
     "vref": "mV of the converter's reference under the divider's supply",
@@ -89,6 +91,8 @@ def parse_options(pairs: Iterable[tuple[str, str]]) -> Options:
                 raise UsageError(
                     f"a simulated board has no option {word!r}; it has {', '.join(WORDS)}"
                 )
+    if fingers:  # what they are to show is the finger's heat, on a board that is ready for it
+        values = {"heat": "off", "uptime_s": READY_S} | values
     return Options(
         **values,  # type: ignore[arg-type]  # each was made by the right function above
         faults=parse_faults(faults),

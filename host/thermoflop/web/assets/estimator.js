@@ -24,9 +24,17 @@
     };
     box.$el.querySelector("input[type=search]")?.select();
   };
+  // An option counts when the arrow keys have gone to it, not when the mouse rests on it.
+  const arrows = new Set(["ArrowUp", "ArrowDown"]);
   window.thermoflopTyped = (event, id, emit) => {
-    const list = getElement(id).$refs.qRef;
-    if (event.key !== "Enter" || list.getOptionIndex() >= 0) return;
+    const box = getElement(id), list = box.$refs.qRef;
+    if (event.key !== "Enter") {
+      if (event.key.length === 1 || event.key === "Backspace") box.went = false;
+      if (arrows.has(event.key)) box.went = true;
+      return;
+    }
+    if (box.went && list.getOptionIndex() >= 0) { box.went = false; return; }
+    event.qKeyEvent = true; // Quasar leaves it alone
     event.preventDefault();
     emit(event.target.value);
     list.hidePopup();

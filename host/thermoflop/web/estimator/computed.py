@@ -150,7 +150,7 @@ def _compute(inputs: Inputs) -> Computed:
     }  # fmt: skip
     options = {**placed, "profile": profile}
     return Computed(
-        model, estimate(model, device, **options), fit(model, device, **placed), options,
+        model, estimate(model, device, **options), fit(model, device, **options), options,
         inputs.price,
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from thermoflop.base.units import digits, gigabytes, scaled, seconds
 from thermoflop.cost.inference.capacity import fit_sheet
 from thermoflop.cost.inference.compare import token_bytes, variant_figures
 from thermoflop.cost.inference.result import estimate_sheet
+from thermoflop.cost.memory import memory_sheet
 from thermoflop.cost.why.steps import parts_shown
 from thermoflop.web.estimator.answer import Answer
 from thermoflop.web.estimator.chart_data import charts_of
@@ -33,7 +34,8 @@ def estimate_answer(inputs: Inputs) -> Answer:
     """Answer with the estimator. Raises FieldError naming the input that makes no sense."""
     computed = compute(inputs)
     estimate = computed.estimate
-    times, rates, memory, energy = estimate_sheet(estimate)
+    times, rates, _, energy = estimate_sheet(estimate)
+    memory = _memory(computed)
     grids = [times, rates, memory, fit_sheet(computed.capacity), energy, _model(computed)]
     grids.append(_variants(variants_of(inputs, computed)))
     for phase, part in parts_shown(estimate).items():
@@ -42,7 +44,7 @@ def estimate_answer(inputs: Inputs) -> Answer:
     notes = (
         estimate.provenance,
         "Bound: the data sheet with everything overlapped; no real run is faster.",
-        f"Memory: {estimate.memory.assumption}.",
+        f"Memory: {computed.capacity.memory.assumption}.",
         f"Conventions: {conventions}.",
         *computed.model.notes,
     )
@@ -50,9 +52,21 @@ def estimate_answer(inputs: Inputs) -> Answer:
     return Answer(
         inputs, _title(estimate), _headline(computed, figures),
         tuple(grid for grid in grids if grid.rows), _verdict(computed, figures),
-        bool(estimate.memory.fits), tuple(_sentence(note) for note in notes),
+        computed.capacity.fits, tuple(_sentence(note) for note in notes),
         charts=charts_of(estimate, growing_batches(computed), figures_of([memory])),
     )  # fmt: skip
+
+
+def _memory(computed: Computed) -> Grid:
+    """The memory as the engine shares it out; explained where that is what the estimate counts."""
+    memory = computed.capacity.memory
+    grid = memory_sheet(memory)
+    if memory.total_bytes == computed.estimate.memory.total_bytes:
+        return grid
+    rows = (
+        replace(row, cells=tuple(replace(cell, why="") for cell in row.cells)) for row in grid.rows
+    )
+    return replace(grid, rows=tuple(rows))
 
 
 def _sentence(text: str) -> str:
@@ -70,12 +84,12 @@ def _title(estimate: Estimate) -> str:
 
 def _verdict(computed: Computed, figures: dict[str, Figure]) -> str:
     """Whether it fits, and what would make it fit."""
-    estimate = computed.estimate
     of = f"{figures['memory.total'].text} of {figures['memory.capacity'].text} a GPU"
-    if estimate.memory.fits:
+    capacity = computed.capacity
+    if capacity.fits:
         return f"Fits: {of}."
-    missing = gigabytes(estimate.memory.shortfall_bytes)
-    remedies = [remedy.text for remedy in computed.capacity.remedies]
+    missing = gigabytes(capacity.memory.shortfall_bytes)
+    remedies = [remedy.text for remedy in capacity.remedies]
     would = f" It would fit with {', or '.join(remedies)}." if remedies else " Nothing helps."
     return f"Does not fit: {of}, {missing} missing.{would}"
 

@@ -75,31 +75,6 @@ FIRST_VERSION = replace(
 )
 
 
-def changed(inputs: Inputs, name: str, raw: object) -> Inputs:
-    """The inputs with one of them changed. Raises FieldError for a value it does not take.
-
-    Another model takes prompt and output along as far as it has room for them.
-    """
-    after = replace(inputs, **{name: FIELDS[name].read(raw)})
-    return with_room(after) if name == "model" and after.model != inputs.model else after
-
-
-def with_room(inputs: Inputs) -> Inputs:
-    """The inputs with no more tokens than the model has positions for."""
-    from thermoflop.web.estimator.computed import positions_of
-
-    most, generates = positions_of(inputs)
-    output = inputs.output if generates else 0
-    if most is None or inputs.prompt + output <= most:
-        return inputs
-    output = min(output, most // 2)
-    return replace(
-        inputs,
-        output=output if generates else inputs.output,
-        prompt=max(1, min(inputs.prompt, most - output)),
-    )
-
-
 def to_query(inputs: Inputs) -> dict[str, str]:
     """The tab and the inputs that differ from the defaults, as query parameters.
 

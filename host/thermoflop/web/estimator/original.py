@@ -71,7 +71,11 @@ def beside(inputs: Inputs, headline: tuple[Figure, ...]) -> Grid:
     page = page_of(inputs)
     model = read_model(page.config(), "the page's shape", "shape")
     profile = custom_profile(inputs.efficiency, inputs.overhead_ms / 1000)
-    sizes: dict[str, Any] = {"prompt": inputs.start, "generate": inputs.end - inputs.start, "dtype": "fp16"}
+    sizes: dict[str, Any] = {
+        "prompt": inputs.start,
+        "generate": inputs.end - inputs.start,
+        "dtype": "fp16",
+    }
     device, totals = catalogue()[CATALOGUE_NAMES[inputs.gpu]], []
     for name, groups in (("MHA", inputs.heads), ("MQA", 1)):
         form = changed(model, name, grouped(groups))

@@ -44,10 +44,11 @@ class RecordingRequest:
 
     def command(self) -> list[str]:
         """The command line to record."""
-        if self.bench:
-            return [*PYTHON, "thermoflop", "bench", self.bench]
-        arguments = [*PYTHON, "thermoflop.web.live.wait"]
-        return arguments if self.duration_s is None else [*arguments, f"{self.duration_s:g}"]
+        bench = [*PYTHON, "thermoflop", "bench", self.bench] if self.bench else []
+        if bench and self.duration_s is None:
+            return bench
+        duration = [] if self.duration_s is None else [f"{self.duration_s:g}"]
+        return [*PYTHON, "thermoflop.web.live.wait", *duration, *bench]
 
 
 @dataclass

@@ -1,0 +1,35 @@
+"""What a change of one input of the estimator page does to the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import replace
+from thermoflop.web.estimator.computed import positions_of
+from thermoflop.web.estimator.fields import FIELDS
+
+if TYPE_CHECKING:
+    from thermoflop.web.estimator.inputs import Inputs
+
+
+def changed(inputs: Inputs, name: str, raw: object) -> Inputs:
+    """The inputs with one of them changed. Raises FieldError for a value it does not take.
+
+    Another model takes prompt and output along as far as it has room for them.
+    """
+    after = replace(inputs, **{name: FIELDS[name].read(raw)})
+    return with_room(after) if name == "model" and after.model != inputs.model else after
+
+
+def with_room(inputs: Inputs) -> Inputs:
+    """The inputs with no more tokens than the model has positions for."""
+    most, generates = positions_of(inputs)
+    output = inputs.output if generates else 0
+    if most is None or inputs.prompt + output <= most:
+        return inputs
+    output = min(output, most // 2)
+    return replace(
+        inputs,
+        output=output if generates else inputs.output,
+        prompt=max(1, min(inputs.prompt, most - output)),
+    )
