@@ -51,8 +51,8 @@ WORDS = {
     "ambient": "temperature of the air in degC",
     "heat": "cpu, off, a script like '0 0W, 5 30W, 15 0W every 40', or a file with one",
     "watts": "power at full load, for the heat cpu",
-    "finger": "START:SECONDS, a finger on the thermistor; several with commas; then heat is off and "
-    "the board has been on for a minute, unless they are said",
+    "finger": "START:SECONDS, a finger on the thermistor; several with commas; then there is no "
+    "other heat, and the board has been on for a minute, unless they are said",
     "fault": "KIND[@START[:SECONDS]][=VALUE]; several with commas",
     "uid": "16 hex digits, the board's serial number",
     "vref": "mV of the converter's reference under the divider's supply",
