@@ -53,6 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="FLOPs that MFU counts (default windowed)")  # fmt: skip
     add("--no-sequence-parallel", action="store_true", help="norms undivided")
     add("--no-flash", action="store_true", help="attention keeps its scores")
+    add("--eager", action="store_true", help="every operator a kernel: PyTorch, not compiled")
     add("--dtype", default="bf16", metavar="F", help="bf16, fp16, fp8, nvfp4")
     add("--tokens", type=float, metavar="T", help="tokens of the run: 3e11")
     add("--price", type=float, metavar="P", help="price of a device hour")
@@ -76,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
     options = {name: getattr(args, name) for name in _OPTIONS}
     model = load(args)
+    options["compiled"] = not args.eager
     options |= {"virtual": args.interleave, "overlap": args.comm_overlap}
     options |= {"sequence_parallel": not args.no_sequence_parallel, "flash": not args.no_flash}
     training = train(model, args.hardware or "h100", **options)

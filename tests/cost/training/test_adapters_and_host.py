@@ -79,17 +79,33 @@ def test_a_narrow_base_is_kept_narrow_and_written_out_for_every_product():
 
 
 # GB, allocated at most: litgpt, tutorials/resource-tables.md: rank 8 beside q and v, A100 of 40 GB,
-# the longest of Alpaca's examples. Tokens that fit: unsloth's README, "Hugging Face + FA2", QLoRA
-# of rank 32 beside all linear maps of Llama-3.1-8B, checkpointed, a batch of 1.
-LITGPT = [("llama-2-7b", 1, 21.30), ("llama-2-7b", 2, 29.07), ("llama-2-13b", 1, 38.12)]
+# the longest of Alpaca's examples, in 16 bits (with bitsandbytes it allocates 17 % more than this).
+# Tokens that fit: unsloth's README, "Hugging Face + FA2", QLoRA of rank 32 beside all linear maps
+# of Llama-3.1-8B, checkpointed, a batch of 1.
+LITGPT = [
+    ("phi-1.5", 1044, 1, 4.82), ("phi-1.5", 1044, 2, 6.76), ("phi-1.5", 1044, 4, 10.68),
+    ("llama-2-7b", 1304, 1, 21.30), ("llama-2-7b", 1304, 2, 29.07), ("llama-2-13b", 1304, 1, 38.12),
+]  # fmt: skip
 LONGEST = [(12, 932), (16, 2551), (24, 5789), (40, 12264), (48, 15502), (80, 28454)]
 
 
-@pytest.mark.parametrize(("model", "batch", "gb"), LITGPT)
-def test_lora_takes_what_litgpt_measured(model, batch, gb):
-    found = tf.train(model, "a100-40gb", lora=8, lora_targets="q,v", sequence=1304,
-                     micro_batch=batch, global_batch=batch)  # fmt: skip
-    assert found.memory.total_bytes == pytest.approx(gb * 1e9, rel=0.1)
+@pytest.mark.parametrize(("model", "tokens", "batch", "gb"), LITGPT)
+def test_lora_takes_what_litgpt_measured(model, tokens, batch, gb):
+    memory = tf.train(model, "a100-40gb", lora=8, lora_targets="q,v", sequence=tokens,
+                      micro_batch=batch, global_batch=batch, compiled=False).memory  # fmt: skip
+    assert memory.total_bytes - memory.reserve_bytes == pytest.approx(gb * 1e9, rel=0.04)
+
+
+def test_kernels_of_their_own_keep_norms_in_fp32_and_the_gates_activation_and_move_more():
+    """Two RMSNorms of 256 in 4 bytes, and 512 neurons, a token and layer."""
+    fused, eager = train(), train(compiled=False)
+    more = eager.memory.activation_bytes - fused.memory.activation_bytes
+    assert more == 1000 * LAYERS * (2 * 4 * WIDTH + 2 * 512)
+    assert eager.iteration.expected_s > fused.iteration.expected_s
+    assert eager.iteration.bound_s == fused.iteration.bound_s
+    full = {"recompute": "full"}
+    kept = [train(**full, compiled=each).memory.activation_bytes for each in (True, False)]
+    assert kept[0] == kept[1]
 
 
 @pytest.mark.parametrize(("gb", "tokens"), LONGEST)

@@ -42,7 +42,8 @@ class Iteration:
     the same weights (None: all of them); ``optimizer`` as in ``states.MOMENTS``, ``loss`` as in
     ``memory.LOSSES``. With ``lora`` adapters alone are trained. Attention meets the
     ``document`` tokens of a document (None: the sequence); a share ``padded`` of the tokens is
-    padding. ``offload`` is what the host keeps.
+    padding. ``offload`` is what the host keeps. Not ``compiled``: norms, activations
+    and sums are kernels of their own, beside one of attention.
     """
 
     engine: str
@@ -65,6 +66,7 @@ class Iteration:
     document: int | None = None
     padded: float = 0.0
     offload: Offload | None = None
+    compiled: bool = True
 
     @property
     def kind(self) -> str:

@@ -15,12 +15,13 @@ from thermoflop.errors import UsageError
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parameters import expert_parameters, mixtures
-from thermoflop.model.architecture.parts import Linear
+from thermoflop.model.architecture.parts import Linear, Norm
 
 if TYPE_CHECKING:
     from thermoflop.cost.training.iteration import Iteration
     from thermoflop.cost.training.lora import Lora
     from thermoflop.model.architecture.description import Layer
+    from thermoflop.model.architecture.feedforward import FeedForward
 
 # Share of the tokens whose logits are held in fp32 beside those of the activations' format, when
 # the loss is known and as much again while its gradient is made. ``full``: of all, as PyTorch's
@@ -119,7 +120,21 @@ def _layer_bytes(layer: Layer, form: str, iteration: Iteration) -> float:
     kept = generalized_layer_bytes(form, tokens, hidden, attention, inner, scores, plan.tp, wide)
     if iteration.lora is not None and form != "full":
         kept -= tokens * wide * iteration.lora.dropped_elements(layer) / plan.tp
+    if not iteration.compiled and form != "full":
+        kept += tokens * _kept_eagerly(layer, wide) / plan.tp
     return float(kept / plan.tp if form == "full" and plan.sequence else kept)
+
+
+def _kept_eagerly(layer: Layer, wide: float) -> float:
+    """Bytes a token that kernels of their own keep besides: an RMSNorm written in PyTorch its input
+    in fp32, a gate the result of its activation."""
+    norms = (part for part in layer.parts() if isinstance(part, Norm) and part.kind == "rms")
+    feed, wider = layer.feed, sum(part.width for part in norms if part.width == layer.hidden)
+    return float(4 * wider + wide * (_inner(layer) / 3 if feed and _is_gated(feed) else 0.0))
+
+
+def _is_gated(feed: FeedForward) -> bool:
+    return feed.expert.gated if isinstance(feed, Moe) else feed.gated
 
 
 def _inner(layer: Layer) -> float:

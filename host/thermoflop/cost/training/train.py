@@ -84,6 +84,7 @@ def train(
     node_size: int | None = None,
     network_gb_s: float | None = None,
     flash: bool = True,
+    compiled: bool = True,
     attention: str = "windowed",
     dtype: str = "bf16",
     tokens: float | None = None,
@@ -137,6 +138,9 @@ def train(
         network_gb_s: GB/s that each device sends to other nodes, in one direction. None: likewise,
             50 of an H100.
         flash: whether attention is one kernel that keeps no scores (default).
+        compiled: whether norms, activations and sums are fused into few kernels (default), as
+            torch.compile and the fused kernels of Megatron do; False: each is one of its own that
+            writes its result, and keeps inputs of norms in fp32 (PyTorch, transformers, PEFT).
         attention: how MFU counts attention: ``windowed`` (default: as many keys as a window holds,
             as the time does), ``full`` (all keys) or ``causal`` (those before a query).
         dtype: number format of the products: bf16 (default), fp16, fp32, tf32, fp8 or nvfp4.
@@ -182,7 +186,7 @@ def train(
         optimizer=optimizer, loss=loss, shard=shard,
         lora=_adapters(known, device, lora, lora_targets, base_dtype),
         document=_document(lengths, sequence), padded=padded,
-        offload=choose_offload(device, offload, host_gb_s, zero, plan.devices),
+        offload=choose_offload(device, offload, host_gb_s, zero, plan.devices), compiled=compiled,
     )  # fmt: skip
     return _estimated(iteration, attention, profile, tokens, price)
 

@@ -81,12 +81,13 @@ def trained(iteration: Iteration) -> list[Phase]:
     document = iteration.document or iteration.sequence
     documents = iteration.micro_batch * iteration.sequence / document
     step = micro_step(document, documents, fused=iteration.fused)
-    works = share.works(step)
+    kernels = "fused" if iteration.compiled or not iteration.fused else "attention"
+    works = share.works(step, kernels)
     if lora is not None:
         frozen = share_of(iteration, lora)
         tokens = iteration.micro_batch * iteration.sequence / plan.cp
         adapters = lora.works(share, tokens, iteration.precision.activation_bytes)
-        works = [*lora.dequantized(frozen.works(step)), *adapters]
+        works = [*lora.dequantized(frozen.works(step, kernels)), *adapters]
     micro = [replace(work, times=work.times * _executions(work, iteration)) for work in works]
     slots, overlap = slots_of(iteration), plan.overlap
     each, once = replica_works(iteration, share)
