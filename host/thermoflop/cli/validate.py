@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add = parser.add_argument
-    add("what", choices=("counts", "times", "memory", "training", "plan"),
+    add("what", choices=("counts", "times", "memory", "training", "plan", "kernels"),
         help="counts: parameters and FLOPs of libraries; times (training among them), memory: what "
-        "people measured and published; plan: the layout it would choose, among measured ones",
+        "people measured and published; plan: the layout it would choose, among measured ones; "
+        "kernels: single operators, with devices and architectures left out, and with a few "
+        "kernels of their own",
     )  # fmt: skip
     add("files", nargs="*", metavar="FILE",
         help="counts: records to check besides those that the package carries; "
@@ -42,6 +44,11 @@ def run(args: argparse.Namespace) -> int:
         from thermoflop.cost.validate.memory import validate_memory
 
         result, failed = validate_memory(args.files), False
+    elif args.what == "kernels":
+        from thermoflop.cost.validate.kernels import validate_kernels
+
+        result = validate_kernels(args.files)
+        failed = result.unexplained
     elif args.what == "training":
         from thermoflop.cost.validate.times import validate_training
 

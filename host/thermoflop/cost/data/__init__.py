@@ -10,10 +10,15 @@ if TYPE_CHECKING:
 
 
 def read_data(name: str) -> Any:
-    """The JSON file of that name beside this module."""
+    """The JSON file of that name beside this module, or the one that is compressed."""
     import json
 
     path = os.path.join(os.path.dirname(__file__), f"{name}.json")  # noqa: PTH118, PTH120
+    if not os.path.exists(path):  # noqa: PTH110
+        import gzip
+
+        with gzip.open(f"{path}.gz") as packed:
+            return json.load(packed)
     with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs more than reading it
         return json.load(file)
 

@@ -18,12 +18,19 @@ from thermoflop.cost.roofline.formula import PARAMETERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Protocol
 
     import numpy.typing as npt
 
     from thermoflop.cost.fitting.design_matrix import Array, DesignMatrix
 
     Unknowns = list[tuple[str | None, int]]
+
+    class Seconds(Protocol):
+        """What is fitted: see ``DesignMatrix.seconds``."""
+
+        def seconds(self, logs: Array) -> tuple[Array, Array]: ...
+
 
 # Where parameters start and how far they are likely to be from it, as a factor's logarithm.
 # Efficiencies from published kernels: GEMM 0.5-0.9, FlashAttention 0.2-0.7, streams 0.6-0.92.
@@ -80,24 +87,30 @@ class Regression:
         return logs_of(result)[0]
 
 
-def logs_of(points: Array) -> tuple[Array, Array]:
-    """Logarithms of the parameters from fitted points, and d(logarithm)/d(point)."""
+def logs_of(points: Array, limits: Array = LIMITS) -> tuple[Array, Array]:
+    """Logarithms of the parameters from fitted points, and d(logarithm)/d(point).
+
+    The first parameters have ``limits``.
+    """
     logs, slopes = points.copy(), np.ones_like(points)
-    count = len(LIMITS)
+    count = len(limits)
     excess = np.exp(-points[..., :count])
-    logs[..., :count] = -np.log(1 / LIMITS + excess)
-    slopes[..., :count] = excess / (1 / LIMITS + excess)
+    logs[..., :count] = -np.log(1 / limits + excess)
+    slopes[..., :count] = excess / (1 / limits + excess)
     return logs, slopes
+
+
+def points_of(values: Array, limits: Array = LIMITS) -> Array:
+    """The fitted points of parameters."""
+    points: Array = np.log(values)
+    count = len(limits)
+    points[:count] = -np.log(1 / values[:count] - 1 / limits)
+    return points
 
 
 def start() -> Array:
     """The fitted points of ``START``."""
-    values: Array = np.array([START[name][0] for name in PARAMETERS])
-    points = np.log(values)
-    count = len(LIMITS)
-    points[:count] = -np.log(1 / values[:count] - 1 / LIMITS)
-    centre: Array = points
-    return centre
+    return points_of(np.array([START[name][0] for name in PARAMETERS]))
 
 
 def fit(
@@ -110,7 +123,7 @@ def fit(
 ) -> Regression:
     """The most likely parameters. ``spread`` scales how far the base may leave ``centre``."""
     unknowns, problem = _posed(matrix, measured_s, groups, centre, spread, weights)
-    return _fit_at(unknowns, _solve(problem, problem.prior.copy()))
+    return _fit_at(unknowns, solve(problem, problem.prior.copy()))
 
 
 def fits_without(
@@ -146,7 +159,7 @@ def _posed(
     centre: Array,
     spread: float,
     weights: Array | None,
-) -> tuple[Unknowns, _Problem]:
+) -> tuple[Unknowns, Problem]:
     """The unknowns, whose parameter each is, and the posterior over them."""
     names = sorted({name for row in groups for name in row})
     unknowns: Unknowns = [(None, index) for index in range(len(PARAMETERS))]
@@ -159,7 +172,7 @@ def _posed(
     columns = np.array([column for _, column in unknowns])
     prior = np.concatenate([centre, np.zeros(len(unknowns) - len(PARAMETERS))])
     logs, reach = np.log(measured_s), np.array(widths)
-    return unknowns, _Problem(matrix, logs, member, columns, prior, reach, weights)
+    return unknowns, Problem(matrix, logs, member, columns, prior, reach, weights)
 
 
 def _fit_at(unknowns: Unknowns, point: Array) -> Regression:
@@ -190,34 +203,46 @@ def _point_of(regression: Regression, unknowns: Unknowns) -> Array:
     return np.array(values)
 
 
-class _Problem:
-    """A posterior: rows, who belongs to what, and priors."""
+class Problem:
+    """A posterior: rows, who belongs to what, and priors.
+
+    ``matrix`` gives the seconds of all rows and their slopes; ``columns`` is the parameter that
+    each unknown moves; ``limits`` are those of the first parameters.
+    """
 
     def __init__(
         self,
-        matrix: DesignMatrix,
+        matrix: Seconds,
         target: Array,
         member: Array,
         columns: npt.NDArray[np.int64],
         prior: Array,
         widths: Array,
-        weights: Array | None,
+        weights: Array | None = None,
+        limits: Array = LIMITS,
+        noise: float = NOISE,
     ) -> None:
+        self.limits, self.noise = limits, noise
         self.matrix, self.target, self.member, self.columns = matrix, target, member, columns
         self.prior, self.widths = prior, widths
         self.weights = np.ones(len(target)) if weights is None else np.sqrt(weights)
-        self.scatter = np.zeros((len(columns), len(PARAMETERS)))
+        self.scatter = np.zeros((len(columns), int(columns.max()) + 1))
         self.scatter[np.arange(len(columns)), columns] = 1.0
+
+    def points(self, point: Array) -> Array:
+        """The parameters of each row, from the unknowns."""
+        points: Array = (self.member * point) @ self.scatter
+        return points
 
     def at(self, point: Array) -> tuple[float, Array, Array]:
         """Twice the negative log posterior, its whitened Jacobian and residuals."""
-        logs, bends = logs_of((self.member * point) @ self.scatter)
+        logs, bends = logs_of(self.points(point), self.limits)
         seconds, slopes = self.matrix.seconds(logs)
-        residual = (self.target - np.log(seconds)) / NOISE
+        residual = (self.target - np.log(seconds)) / self.noise
         size = np.abs(residual)
         huber = np.sqrt(np.where(size <= HUBER, 1.0, HUBER / np.maximum(size, HUBER)))
         huber = huber * self.weights
-        scale = (huber / NOISE)[:, None]
+        scale = (huber / self.noise)[:, None]
         data = (slopes * bends)[:, self.columns] * self.member * scale
         jacobian = np.vstack([data, np.diag(1 / self.widths)])
         pulled = (self.prior - point) / self.widths
@@ -230,7 +255,7 @@ def _huber_cost(size: Array) -> Array:
     return np.where(size <= HUBER, size**2, 2 * HUBER * size - HUBER**2)
 
 
-def _solve(problem: _Problem, point: Array) -> Array:
+def solve(problem: Problem, point: Array) -> Array:
     """Damped Gauss-Newton on the posterior."""
     damping = 1e-3
     value, jacobian, residual = problem.at(point)

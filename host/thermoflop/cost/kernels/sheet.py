@@ -1,0 +1,49 @@
+"""What a kernel's time is made of on a device: rates of its sheet, and which architecture it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from thermoflop.cost.hardware.device import Device
+
+# By NVIDIA's names of products; longer beginnings first. The RTX PRO of Blackwell and the RTX 50
+# have other tensor cores than B200 (compute capability 12.0 against 10.0).
+_ARCHITECTURES = {
+    "blackwell": ("b100", "b200", "b300", "gb200", "gb300"),
+    "hopper": ("h100", "h200", "h20", "h800", "gh200"),
+    "ada": ("l40", "l4", "l20", "rtx 40", "rtx 4000 ada", "rtx 5000 ada", "rtx 6000 ada"),
+    "ampere": ("a100", "a800", "a10", "a30", "a40", "a16", "rtx 30", "rtx a"),
+    "blackwell-rtx": ("rtx 50", "rtx pro", "rtx 6000 pro"),
+}
+CLOCK_HZ = 1.9e9  # where a sheet has none
+EXP_PER_CYCLE = 16.0  # exponentials a core and cycle (CUDA C++ Programming Guide, throughput table)
+DOUBLED_EXP = ("b300", "gb300")  # NVIDIA: Blackwell Ultra doubles the rate for attention
+
+
+def architecture_of(device: Device) -> str:
+    """The architecture of a device by its name; its own name where that is not known."""
+    name = device.name.lower()
+    for architecture, beginnings in _ARCHITECTURES.items():
+        if name.startswith(beginnings):
+            return architecture
+    return device.name
+
+
+def sheet_of(device: Device) -> dict[str, float]:
+    """Rates of a device that the forms read; ``peak`` depends on the format and is not here."""
+    low, peaks = device.name.lower(), device.peaks
+    return {
+        "bandwidth": device.bandwidth_bytes_s,
+        "clock": device.boost_mhz * 1e6 if device.boost_mhz else CLOCK_HZ,
+        "cores": float(device.cores or 128),
+        "on_chip_bytes": device.cache_bytes,
+        "exp": EXP_PER_CYCLE * (2.0 if low.startswith(DOUBLED_EXP) else 1.0),
+        "link": device.fabric_bytes_s,
+        "peak16": peaks.get("bf16") or peaks.get("fp16") or max(peaks.values()),
+    }
+
+
+def is_switched(device: Device) -> bool:
+    """Whether a switch between the devices adds up what they send (NVLink 4 and 5)."""
+    return device.link.startswith(("NVLink 4", "NVLink 5"))
