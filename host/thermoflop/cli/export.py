@@ -38,6 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         parser, "--port", action="append", default=[],
         help="a board; NAME=PORT names it; may be repeated; without it, the only one there is",
     )  # fmt: skip
+    parser.add_argument(
+        "--fleet", type=path, metavar="FILE", help="the boards of a fleet, by its names (see log)"
+    )
     add_shared(parser, "--gpu", "--in")
     add = parser.add_argument_group("prometheus").add_argument
     add("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (127.0.0.1)")
@@ -73,7 +76,7 @@ def _to_mqtt(args: argparse.Namespace) -> int:
     if not args.every > 0:
         raise UsageError(f"--every {args.every:g}: expected more than 0 s")
     stop = stop_on_signals()
-    with open_room(args.port, args.gpu, args.where, _notify) as room:
+    with open_room(_ports(args), args.gpu, args.where, _notify) as room:
         exporter = MqttExporter(room, broker, Topics(args.prefix), args.control, _notify)
         exporter.run(stop, args.every)
     return 0
@@ -94,9 +97,25 @@ def _to_prometheus(args: argparse.Namespace) -> int:
     def print_address(url: str) -> None:
         print(f"metrics are at {url}", flush=True)
 
-    with open_room(args.port, args.gpu, args.where, _notify) as room:
+    with open_room(_ports(args), args.gpu, args.where, _notify) as room:
         serve_metrics(room, (args.host, args.http_port), stop, print_address)
     return 0
+
+
+def _ports(args: argparse.Namespace) -> list[str]:
+    """The boards that are named: one by one, or in a fleet's file."""
+    if args.fleet is None:
+        return list(args.port)
+    from thermoflop.errors import BoardError
+    from thermoflop.runs.record.fleet import read_fleet
+
+    ports = list(args.port)
+    for board in read_fleet(args.fleet):
+        try:
+            ports.append(f"{board.name}={board.find()}")
+        except BoardError as error:
+            _notify(f"{board.name}: {error}")
+    return ports
 
 
 def _notify(text: str) -> None:

@@ -6,9 +6,10 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from thermoflop.cli.arguments import add_shared, print_result
+from thermoflop.cli.arguments import add_shared, path, print_result
 from thermoflop.cli.signals import stop_on_signals
 from thermoflop.cli.streams import show_progress
+from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,13 @@ The run goes on until --duration has passed, Ctrl-C, SIGTERM or the end of the t
 and ends in order: exit code 0.
 A second Ctrl-C ends at once (130); what was written stays. When the port goes away for good the
 run is finished and the exit code is 4; a board that is unplugged is waited for.
+
+--fleet records many boards in one process, each under its name and with its settings:
+  out = "runs"
+  [boards.rack-1]
+  serial = "E6614103E7341A2B"     # `thermoflop ports` says it; or: port = "/dev/ttyACM0"
+  on_c = 40.0                     # any setting; what the board has not is set and saved there
+--systemd prints a unit for it, to be read and installed by hand.
 """
 
 
@@ -30,6 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--port", "--duration", "--out")
     add("--name", default="log", help="a word for the folder's name (log)")
     add_shared(parser, "--wait")
+    add("--fleet", type=path, metavar="FILE", help="record all boards that this file names")
+    add("--systemd", action="store_true", help="print a systemd unit for --fleet, and end")
     add("--plot", action="store_true", help="draw the run into its folder")
     add("--echo", action="store_true", help="print each board line once it is in the file")
     add_shared(parser, "--json", help="print the result as JSON")
@@ -37,6 +47,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Record, then print what was recorded and where."""
+    if args.fleet is not None or args.systemd:
+        return _run_fleet(args)
     from thermoflop.runs.record.echo import EchoPump
     from thermoflop.runs.record.log import record
 
@@ -71,6 +83,27 @@ def run(args: argparse.Namespace) -> int:
     if result.end == "gone":
         print(f"thermoflop log: the port went away for good: {result.why}", file=sys.stderr)
         return 4
+    return 0
+
+
+def _run_fleet(args: argparse.Namespace) -> int:
+    """All boards of a fleet until a signal comes, or the unit that does so from boot on."""
+    from thermoflop.runs.record.fleet import read_fleet, record_fleet, systemd_unit
+
+    if args.fleet is None:
+        raise UsageError("--systemd prints the unit of a fleet: name its file with --fleet")
+    for option in ("port", "duration_s", "plot", "echo", "json"):
+        if getattr(args, option):
+            raise UsageError(f"--{option.removesuffix('_s')} is of one board, not of a --fleet")
+    boards = read_fleet(args.fleet)
+    if args.systemd:
+        print(systemd_unit(args.fleet, [sys.executable, "-m", "thermoflop"]), end="")
+        return 0
+
+    def notify(text: str) -> None:
+        print(f"thermoflop log: {text}", file=sys.stderr, flush=True)
+
+    record_fleet(boards, stop_on_signals(), notify)
     return 0
 
 
