@@ -11,7 +11,13 @@ from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.replicas import replica_works
 from thermoflop.cost.training.work import Phase
-from thermoflop.cost.work.network import collective_work, far_bytes, node_ranks, wire_bytes
+from thermoflop.cost.work.network import (
+    collective_work,
+    expert_parallel_works,
+    far_bytes,
+    node_ranks,
+    wire_bytes,
+)
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.errors import UsageError
 
@@ -30,6 +36,17 @@ def test_within_and_between_nodes_a_device_sends_what_a_ring_does(collective, no
 def test_each_device_sends_its_own_tokens_to_the_experts_of_other_nodes():
     found = collective_work("all-to-all", 1, "all-to-all", 1600.0, 16, node_size=8)
     assert (found.activation_bytes, found.far_bytes) == (1500, 800)
+
+
+def test_a_token_goes_once_to_a_node_whatever_number_of_its_experts_are_there():
+    """Mixtral, 2 of 8 experts over 8 devices in two nodes: of two nodes a token meets the other one
+    with 1 - 1/4; within a node 3 of 4 copies are another device's."""
+    model = tf.load_model("mixtral-8x7b").description
+    (one, *_) = expert_parallel_works(model, 100, 2.0, 8, 4)
+    assert one.far_bytes == 100 * 4096 * 2 * 3 / 4
+    assert one.near_bytes == 2 * 100 * 4096 * 2 * 3 / 4
+    (within, *_) = expert_parallel_works(model, 100, 2.0, 8, 8)
+    assert (within.far_bytes, within.near_bytes) == (0, 2 * 100 * 4096 * 2 * 7 / 8)
 
 
 @pytest.mark.parametrize(

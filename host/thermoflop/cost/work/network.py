@@ -124,17 +124,23 @@ def tensor_parallel_works(
 def expert_parallel_works(
     description: Description, tokens: Number, wide_bytes: float, ep: int, node_size: int = 0
 ) -> list[Work]:
-    """Tokens sent to their experts and back: two all-to-alls of k h elements a token and layer."""
+    """Tokens sent to their experts and back: two all-to-alls of k h elements a token and layer.
+
+    To another node a token goes once, whatever number of its experts are there, and is handed on
+    over the links (DeepSeek-V3, section 3.2.2; DeepEP). Of m nodes it meets m (1 - (1 - 1/m)^k)
+    where experts are drawn alike.
+    """
+    within = node_ranks(ep, 1, node_size)
+    nodes = ceil(ep / within)
     works = []
     for stack in description.stacks:
         for run in stack.runs:
             feed = run.layer.feed
             if isinstance(feed, Moe):
-                message = tokens * feed.top_k * feed.expert.hidden * wide_bytes
-                works.append(
-                    collective_work("all-to-all", 2 * run.times, "all-to-all", message, ep,
-                                    steps=log2(ep), node_size=node_size)
-                )  # fmt: skip
+                once = tokens * feed.expert.hidden * wide_bytes
+                far = once * (nodes - 1) * (1 - (1 - 1 / nodes) ** feed.top_k)
+                wire = far + wire_bytes("all-to-all", once * feed.top_k, within)
+                works.append(network_work("all-to-all", 2 * run.times, wire, log2(ep), far))
     return works
 
 
