@@ -10,7 +10,7 @@ from thermoflop.cli.model_options import add_model, load
 
 _OPTIONS = (
     "devices", "tp", "pp", "dp", "ep", "cp", "global_batch", "micro_batch", "sequence",
-    "recompute", "zero", "shard", "optimizer", "loss", "lora", "lora_targets",
+    "recompute", "recomputed", "zero", "shard", "optimizer", "loss", "lora", "lora_targets",
     "base_dtype", "offload", "host_gb_s", "lengths", "padded", "node_size", "network_gb_s",
     "attention", "dtype", "tokens", "price", "profile",
 )  # fmt: skip
@@ -32,6 +32,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--sequence", type=int, metavar="N", help="tokens (2048, or the model's longest)")
     add("--dp", type=int, metavar="N", help="replicas (default: what is left)")
     add("--recompute", choices=("none", "selective", "full"), default="none")
+    add("--recompute-share", dest="recomputed", type=float, default=0.0, metavar="S",
+        help="share of the layers that is recomputed entirely (0.5: every other)")  # fmt: skip
     add("--shard", type=int, metavar="N", help="devices that share states (default: all alike)")
     add("--optimizer", default="adamw", metavar="NAME",
         help="adamw, adamw-8bit, adamw-bf16, adafactor, muon, sgd, ...")  # fmt: skip

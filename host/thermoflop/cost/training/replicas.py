@@ -19,6 +19,7 @@ from thermoflop.cost.work.network import collective_work
 from thermoflop.cost.work.weights import layers_of, stage_share
 from thermoflop.cost.work.work import Work
 from thermoflop.model.architecture.parameters import expert_parameters, mixtures
+from thermoflop.model.architecture.parts import Linear
 
 if TYPE_CHECKING:
     from thermoflop.cost.training.iteration import Iteration
@@ -35,6 +36,32 @@ def optimizer_work(iteration: Iteration, share: Share) -> Work:
     if iteration.offload is not None and "optimizer" in iteration.offload.parts:
         moved = 0.0
     return Work("optimizer", "training", "optimizer", "element-wise", 1, 0.0, 0.0, 0.0, 0.0, moved)
+
+
+# Newton-Schulz iterations of a step of Muon (Jordan et al. 2024).
+NEWTON_SCHULZ = 5
+
+
+def muon_works(iteration: Iteration, share: Share) -> list[Work]:
+    """Making the moments of the layers' matrices orthogonal: 4 n m^2 + 2 m^3 FLOPs an iteration of
+    Newton-Schulz for n x m, m the smaller; replicas share the matrices out under ZeRO."""
+    if iteration.optimizer != "muon" or iteration.lora is not None:
+        return []
+    stage = stage_share(layers_of(share.description), iteration.plan.pp)
+    apart = stage / (iteration.shared_by if iteration.zero else 1)
+    works = []
+    for stack in share.description.stacks:
+        for run in stack.runs:
+            for part in (each for each in run.layer.parts() if isinstance(each, Linear)):
+                short, long = sorted((float(part.inputs), float(part.outputs)))
+                flops = NEWTON_SCHULZ * (4 * long * short**2 + 2 * short**3)
+                moved = NEWTON_SCHULZ * 2.0 * (4 * long * short + 4 * short**2)
+                works.append(
+                    Work(f"orthogonal {part.name}", "training", "optimizer", "contraction",
+                         run.sets * part.copies * apart, flops, flops / long, 0.0, 0.0, moved,
+                         launches=3 * NEWTON_SCHULZ)
+                )  # fmt: skip
+    return works
 
 
 def owned_parameters(iteration: Iteration, share: Share) -> float:

@@ -53,6 +53,8 @@ class TrainingEstimate:
         document: tokens of a document, within which attention stays; None (default): the sequence.
         padded: share of the tokens that is padding; 0.0 by default.
         host: what the host keeps and does for a device; None (default): nothing.
+        recomputed: share of the layers that are recomputed entirely besides; 0.0 by default.
+        compiled: whether small operators are fused; True by default.
 
     Example:
         >>> import thermoflop as tf
@@ -91,6 +93,8 @@ class TrainingEstimate:
     document: int | None = None
     padded: float = 0.0
     host: HostUse | None = None
+    recomputed: float = 0.0
+    compiled: bool = True
 
     @property
     def counted_tokens(self) -> float:
@@ -170,7 +174,7 @@ def training_text(estimate: TrainingEstimate) -> str:
         ),
         (
             f"batch {estimate.global_batch} x {estimate.sequence} tokens, "
-            f"micro-batch {estimate.micro_batch}, recompute {estimate.recompute}"
+            f"micro-batch {estimate.micro_batch}, recompute {estimate.recompute}{_share(estimate)}"
         ),
         *_special(estimate),
         "",
@@ -193,6 +197,12 @@ def training_text(estimate: TrainingEstimate) -> str:
         wrapped(estimate.provenance),
     ]
     return "\n".join(lines)
+
+
+def _share(estimate: TrainingEstimate) -> str:
+    """The layers that are recomputed entirely besides, and kernels that are not fused."""
+    share = f", {100 * estimate.recomputed:g} % of the layers entirely"
+    return (share if estimate.recomputed else "") + ("" if estimate.compiled else ", not compiled")
 
 
 def _special(estimate: TrainingEstimate) -> list[str]:

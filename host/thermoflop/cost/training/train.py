@@ -69,6 +69,7 @@ def train(
     sequence: int | None = None,
     virtual: int = 1,
     recompute: str = "none",
+    recomputed: float = 0.0,
     zero: int = 1,
     shard: int | None = None,
     optimizer: str = "adamw",
@@ -112,6 +113,8 @@ def train(
         virtual: interleaved stages that a device holds, 1 by default.
         recompute: what the backward pass computes again: ``none`` (default), ``selective`` (scores,
             softmax and values) or ``full`` (all layers).
+        recomputed: share of the layers that are recomputed entirely, whatever ``recompute`` says of
+            the others; 0.0 by default, 0.5 of every other layer.
         zero: stage of ZeRO, 0 to 3: what replicas share out of optimizer (1, the default),
             gradients (2) and weights (3), over the replicas and the parts of a sequence.
         shard: devices over which ``zero`` shares, of those that hold the same weights (hybrid
@@ -174,7 +177,7 @@ def train(
     _check_sizes(known, sizes)
     _check_model(known, precision)
     _check_words(recompute, attention, tokens, price)
-    _check_shares({"overlap": overlap, "padded": padded})
+    _check_shares({"overlap": overlap, "padded": padded, "recomputed": recomputed})
     plan = _training_plan(devices, tp, pp, dp, ep, cp, sequence=sequence_parallel)
     hidden = overlap_of(profile or "default") if overlap is None else overlap
     plan = replace(plan, overlap=hidden, node_size=device.network.node_size)
@@ -182,7 +185,7 @@ def train(
     _check_shard(shard, plan.dp * plan.cp)
     iteration = Iteration(
         profile or "default", known, device, plan, precision, float(global_batch),
-        float(micro_batch), sequence, virtual, recompute, flash, zero,
+        float(micro_batch), sequence, virtual, recompute, flash, zero, recomputed,
         optimizer=optimizer, loss=loss, shard=shard,
         lora=_adapters(known, device, lora, lora_targets, base_dtype),
         document=_document(lengths, sequence), padded=padded,
@@ -225,7 +228,7 @@ def _estimated(
         provenance, tokens, price, iteration, profile,
         model.params if lora is None else int(lora.parameters(model.description)),
         None if lora is None else lora.record(model.description), iteration.document,
-        iteration.padded, host,
+        iteration.padded, host, iteration.recomputed, iteration.compiled,
     )  # fmt: skip
 
 

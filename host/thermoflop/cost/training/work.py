@@ -15,7 +15,7 @@ from thermoflop.base.record import record, replace
 from thermoflop.cost.roofline.bound import bound_step_s, limits_of
 from thermoflop.cost.roofline.rates import fastest_peak
 from thermoflop.cost.training.lora import ADAPTERS, WRITTEN_OUT
-from thermoflop.cost.training.replicas import optimizer_work, replica_works
+from thermoflop.cost.training.replicas import muon_works, optimizer_work, replica_works
 from thermoflop.cost.work.network import network_work
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.weights import layers_of, stage_share
@@ -100,7 +100,8 @@ def trained(iteration: Iteration) -> list[Phase]:
         once = []
     if plan.pp > 1:
         parts.append(Phase(2.0 * iteration.micro_batches, _sends(share, iteration), []))
-    return [*parts, Phase(1.0, [optimizer_work(iteration, share), *once], [])]
+    step_works = [optimizer_work(iteration, share), *muon_works(iteration, share)]
+    return [*parts, Phase(1.0, [*step_works, *once], [])]
 
 
 def _executions(work: Work, iteration: Iteration) -> float:

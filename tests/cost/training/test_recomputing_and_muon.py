@@ -1,0 +1,42 @@
+"""Layers that are recomputed in part, and what a step of Muon costs."""
+
+from __future__ import annotations
+
+import pytest
+import thermoflop as tf
+from kit.made_up import DEVICE, LAYERS, decoder
+from thermoflop.cost.training.replicas import muon_works
+from thermoflop.cost.training.work import share_of
+
+SIZES = {"global_batch": 8, "sequence": 1000}
+
+
+def train(**changes: object) -> tf.TrainingEstimate:
+    return tf.train(decoder(), DEVICE, **{**SIZES, **changes})
+
+
+def test_half_of_the_layers_recomputed_is_halfway_in_flops_time_and_memory():
+    none, half, full = train(), train(recomputed=0.5), train(recompute="full")
+    assert 2 * half.hardware_flops == none.hardware_flops + full.hardware_flops
+    assert half.model_flops == none.model_flops
+    middle = (none.memory.activation_bytes + full.memory.activation_bytes) / 2
+    assert half.memory.activation_bytes == pytest.approx(middle)
+    assert half.iteration.expected_s == pytest.approx(
+        (none.iteration.expected_s + full.iteration.expected_s) / 2
+    )
+    assert "recompute none, 50 % of the layers entirely" in str(half)
+
+
+def test_muon_makes_the_moments_of_matrices_orthogonal():
+    """Jordan 2024: five iterations of 4 n m^2 + 2 m^3 FLOPs for a matrix of n x m, m <= n. Here of
+    256 x 256 (queries, output), 128 x 256 (keys, values) and 256 x 512 (gate, up, down)."""
+    found = train(optimizer="muon")
+    works = muon_works(found.question, share_of(found.question))
+    matrices = [(256, 256)] * 2 + [(256, 128)] * 2 + [(512, 256)] * 3
+    flops = sum(5 * (4 * n * m**2 + 2 * m**3) for n, m in matrices)
+    assert sum(work.times * work.flops for work in works) == LAYERS * flops
+    assert found.iteration.expected_s > train().iteration.expected_s
+    assert muon_works(train().question, share_of(found.question)) == []
+    shared = train(optimizer="muon", devices=4).question
+    apart = sum(work.times * work.flops for work in muon_works(shared, share_of(shared)))
+    assert apart == LAYERS * flops / 4
