@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.plan.pick import pick as pick
     from thermoflop.cost.plan.plan import plan as plan
     from thermoflop.cost.plan.result import PlanResult as PlanResult
+    from thermoflop.cost.plan.training import plan_training as plan_training
     from thermoflop.cost.serving.result import Serving as Serving
     from thermoflop.cost.serving.serving import serving as serving
     from thermoflop.cost.training.result import TrainingEstimate as TrainingEstimate
@@ -61,6 +62,7 @@ _PUBLIC = {
     "pick": "thermoflop.cost.plan.pick",
     "plan": "thermoflop.cost.plan.plan",
     "PlanResult": "thermoflop.cost.plan.result",
+    "plan_training": "thermoflop.cost.plan.training",
     "serving": "thermoflop.cost.serving.serving",
     "Serving": "thermoflop.cost.serving.result",
     "find_device": "thermoflop.cost.catalogue.devices",
@@ -94,6 +96,7 @@ __all__ = [
     "phase",
     "pick",
     "plan",
+    "plan_training",
     "serving",
     "speculate",
     "train",

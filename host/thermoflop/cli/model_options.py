@@ -16,10 +16,10 @@ _FORMAT_OPTIONS = ("dtype", "weights", "activations", "cache")
 AS_ENGINES_RUN_IT = "absorbed in a decode step, expanded in a prompt"
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """Add MODEL, and how its configuration is read."""
+def add_model(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Add MODEL, or ``several`` of them, and how configurations are read."""
     add = parser.add_argument
-    add("model", metavar="MODEL",
+    add("model", metavar="MODEL", nargs="+" if several else None,
         help="a config.json, its folder, a GGUF file, a Hugging Face id, or a name "
         "(see `models`)")  # fmt: skip
     add("--ignore", metavar="KEY", action="append", default=[],
@@ -38,10 +38,19 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 def load(args: argparse.Namespace) -> Model:
     """The model that the arguments name."""
+    return _load(args, args.model)
+
+
+def load_all(args: argparse.Namespace) -> list[Model]:
+    """The models that the arguments name, where several may be."""
+    return [_load(args, name) for name in args.model]
+
+
+def _load(args: argparse.Namespace, source: str) -> Model:
     from thermoflop.model.load import load_model
 
     names = ("ignore", "family", "mtp", "beyond_context")
-    return load_model(args.model, **{name: getattr(args, name) for name in names})
+    return load_model(source, **{name: getattr(args, name) for name in names})
 
 
 def add_conventions(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 
 from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.cost_options import hardware_named
-from thermoflop.cli.model_options import add_model, load
+from thermoflop.cli.model_options import add_model, load_all
 from thermoflop.cli.serving import add_targets
 
 TYPE_CHECKING = False
@@ -27,7 +27,7 @@ Exit code 1 where nothing meets what was asked; then the nearest is said, and wh
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add = parser.add_argument
-    add_model(parser)
+    add_model(parser, several=True)
     add("--gpu", "--hardware", dest="hardware", metavar="A,B", default="h100",
         type=hardware_named,
         help="devices to choose from, or auto for the GPU of this machine (h100)")  # fmt: skip
@@ -49,25 +49,71 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--top", type=int, default=5, metavar="N", help="choices to print (5)")
     add("--svg", metavar="FILE", help="draw the frontier: tokens/s a device against a user's")
     add("--csv", metavar="FILE", help="write the choices as CSV")
+    training = parser.add_argument_group("training, instead of serving")
+    add = training.add_argument
+    add("--train", action="store_true", help="plan the training of the model")
+    add("--tokens", type=float, metavar="T", help="tokens of the run: 1e12")
+    add("--max-days", type=float, metavar="D", help="least device hours within these days")
+    add("--global-batch", type=int, default=512, metavar="B", help="sequences an iteration (512)")
+    add("--sequence", type=int, metavar="N", help="tokens of each (2048)")
     add_shared(parser, "--json")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the choices; 1 where nothing meets what was asked."""
+    if args.train:
+        return _train(args)
     from thermoflop.cost.plan.plan import plan
     from thermoflop.cost.plan.result import plan_csv, plan_json, plan_picture, plan_text
 
-    found = plan(load(args), args.hardware, **_options(args))
-    if args.svg is not None and found.frontier:
-        from thermoflop.base.files import write_text
-
-        write_text(args.svg, plan_picture(found))
+    options = _options(args)
+    found = [plan(model, args.hardware, **options) for model in load_all(args)]
+    if args.svg is not None and any(each.frontier for each in found):
+        _write(args.svg, plan_picture(found))
     if args.csv is not None:
-        from thermoflop.base.files import write_text
+        _write(args.csv, plan_csv(found))
+    _print(args, [plan_json(each) for each in found], [plan_text(each) for each in found])
+    return 0 if all(each.choices for each in found) else 1
 
-        write_text(args.csv, plan_csv(found))
-    print_result(args, lambda: plan_json(found), lambda: plan_text(found), indented=True)
-    return 0 if found.choices else 1
+
+def _write(path: str, text: str) -> None:
+    from thermoflop.base.files import write_text
+
+    write_text(path, text)
+
+
+def _print(args: argparse.Namespace, data: list[dict[str, Any]], texts: list[str]) -> None:
+    """One plan as it is, several one after the other."""
+    one = data[0] if len(data) == 1 else {"plans": data}
+    print_result(args, lambda: one, lambda: "\n\n".join(texts), indented=True)
+
+
+def _train(args: argparse.Namespace) -> int:
+    """The same for training."""
+    from thermoflop.cost.plan.training import (
+        plan_training,
+        training_plan_json,
+        training_plan_text,
+    )
+    from thermoflop.errors import UsageError
+
+    if args.tokens is None:
+        raise UsageError("--train needs --tokens: how long the run is")
+    price = _price(args.price)
+    if isinstance(price, str):
+        raise UsageError(f"--price {price!r:.60} is no number: --train takes dollars an hour")
+    names = ("max_devices", "max_days", "global_batch", "sequence", "tokens", "top")
+    options = {name: getattr(args, name) for name in names}
+    found = [
+        plan_training(
+            model, args.hardware, dtype=args.dtype or "bf16", price=price,
+            profile=None if args.profile == "vllm" else args.profile, **options,
+        )
+        for model in load_all(args)
+    ]  # fmt: skip
+    texts = [training_plan_text(each) for each in found]
+    _print(args, [training_plan_json(each) for each in found], texts)
+    return 0 if all(each.choices for each in found) else 1
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:

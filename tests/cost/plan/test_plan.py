@@ -68,14 +68,14 @@ def test_every_printed_flag_is_documented_by_its_engine(profile):
 
 def test_a_choice_keeps_its_targets_and_its_devices():
     found = tf.plan(
-        "deepseek-v3", "h200", rate=5, ttft_s=1.5, tpot_s=0.06, max_devices=32, disaggregate=True
+        "deepseek-v3", "h200", rate=2, ttft_s=1.5, tpot_s=0.06, max_devices=16, disaggregate=True
     )
     assert found.choices
     for choice in found.choices:
-        assert choice.devices <= 32
+        assert choice.devices <= 16
         assert choice.token_s[1] <= 0.06
         assert choice.first_s[1] <= 1.5
-        assert choice.requests_per_s >= 5 * 0.999
+        assert choice.requests_per_s >= 2 * 0.999
 
 
 def test_pools_of_prefill_and_decode_keep_pace():

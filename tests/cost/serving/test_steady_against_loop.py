@@ -27,12 +27,12 @@ def campaign():
 def test_closed_form_and_event_loop_agree_on_random_settings(campaign):
     """Bounds are those of the campaign, wider by the noise of so few requests."""
     random, tokens, firsts = np.random.default_rng(11), [], []
-    for number in range(8):
+    for number in range(6):
         setting = campaign.draw_setting(random)
         rows, _ = campaign.compare(setting, 3000, number, loads=(0.5, 0.7))
         tokens += [row[2] for row in rows if row[1]]
         firsts += [row[3] for row in rows if row[1]]
-    assert len(tokens) >= 12, "most settings are within what the closed form knows"
+    assert len(tokens) >= 8, "most settings are within what the closed form knows"
     assert np.median(np.abs(tokens)) < 0.03
     assert np.median(np.abs(firsts)) < 0.12
 

@@ -9,6 +9,7 @@ from thermoflop.base.units import digits, seconds, table, wrapped
 from thermoflop.cost.serving.result import LIMITS as SERVING_LIMITS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from thermoflop.cost.work.share import Layout
@@ -182,32 +183,28 @@ def plan_json(found: PlanResult) -> dict[str, Any]:
     return result
 
 
-def plan_csv(found: PlanResult) -> str:
-    """The choices as CSV."""
+def plan_csv(plans: Sequence[PlanResult]) -> str:
+    """The choices of one or more models as CSV."""
     import csv
     import io
 
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(choice.cells() for choice in found.choices)
+    writer.writerows(choice.cells() for found in plans for choice in found.choices)
     return file.getvalue()
 
 
-def plan_picture(found: PlanResult) -> str:
-    """The frontier as a chart: one line a device."""
+def plan_picture(plans: Sequence[PlanResult]) -> str:
+    """The frontiers as a chart: one line a device and model."""
     from thermoflop.base import chart
 
-    devices = dict.fromkeys(point.device for point in found.frontier)
-    curves = [
-        chart.Curve(
-            device,
-            tuple(
-                (point.tokens_per_s_user, point.tokens_per_s_device)
-                for point in found.frontier
-                if point.device == device
-            ),
-        )
-        for device in devices
-    ]
-    return chart.log_log("What a device gives", "tokens/s a user", "tokens/s a device", curves)
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for found in plans:
+        model = found.question.split()[0] if len(plans) > 1 else ""
+        for point in found.frontier:
+            spot = (point.tokens_per_s_user, point.tokens_per_s_device)
+            lines.setdefault(f"{model} {point.device}".strip(), []).append(spot)
+    curves = [chart.Curve(name, tuple(spots)) for name, spots in lines.items()]
+    title = "What a device gives at a user's speed"
+    return chart.log_log(title, "tokens/s a user", "tokens/s a device", curves)

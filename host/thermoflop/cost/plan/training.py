@@ -1,0 +1,238 @@
+"""``tf.plan_training``: which layout trains a model soonest, or within days at the least cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record
+from thermoflop.base.units import digits, gigabytes, scaled, table, wrapped
+from thermoflop.cost.catalogue.devices import as_device
+from thermoflop.cost.inference.arguments import as_model, checked_whole
+from thermoflop.cost.plan.layouts import has_experts, powers
+from thermoflop.cost.training.train import RECOMPUTE, train
+from thermoflop.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from os import PathLike
+    from typing import Any
+
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.training.result import TrainingEstimate
+    from thermoflop.model.model import Model
+
+    Degrees = dict[str, Any]
+
+MICRO_BATCHES = (1, 2, 4, 8)
+ZERO = (1, 2, 3)
+SPREAD = (1, 4, 8, 16, 64)  # devices that experts are spread over
+
+
+@record
+class TrainingPlan:
+    """The best ways to train, made by ``plan_training``. Print it for a report.
+
+    Attributes:
+        question: what was asked, as a sentence.
+        choices: the best few that fit, best first, as ``train`` makes them; none where nothing
+            does what was asked.
+        nearest: what comes nearest where nothing does; "".
+        candidates: configurations whose memory was computed.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> found = tf.plan_training("llama-3-8b", "h100", max_devices=8, tokens=1e9)
+        >>> all(bool(each.memory.fits) for each in found.choices)
+        True
+    """
+
+    question: str
+    choices: tuple[TrainingEstimate, ...]
+    nearest: str
+    candidates: int
+
+    def __str__(self) -> str:
+        return training_plan_text(self)
+
+
+def plan_training(
+    model: Model | str | PathLike[str] | dict[str, Any],
+    hardware: str | Device,
+    *,
+    tokens: float,
+    max_devices: int = 8,
+    max_days: float | None = None,
+    global_batch: int = 512,
+    sequence: int | None = None,
+    dtype: str = "bf16",
+    optimizer: str = "adamw",
+    price: float | None = None,
+    profile: str | None = None,
+    top: int = 5,
+) -> TrainingPlan:
+    """The layouts that train a model soonest, or with ``max_days`` at the least device hours.
+
+    Tensor, pipeline and expert parallel degrees, micro-batches, recomputation and stages of ZeRO
+    are tried; of each layout the fastest that fits is kept.
+
+    Args:
+        model: a ``Model``, or what ``load_model`` takes: a path, a dictionary or a name.
+        hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``.
+        tokens: tokens of the whole run.
+        max_devices: devices at most, 8 by default; with ``max_days`` fewer are tried as well.
+        max_days: days that the run may take. None: as few as can be.
+        global_batch: sequences of an iteration in all replicas, 512 by default.
+        sequence: tokens of each sequence. None: 2048, or as many as the model has positions.
+        dtype: number format of the products, as in ``train``; bf16 by default.
+        optimizer: what keeps states, as in ``train``; ``adamw`` by default.
+        price: dollars for a device and hour. None: unknown.
+        profile: whose efficiency: ``megatron-lm``, ... None: all trainers pooled.
+        top: choices to return, 5 by default.
+
+    Returns:
+        The best choices, each an estimate of ``train``.
+
+    Raises:
+        UsageError: for a value that makes no sense, naming it.
+        InputError: for a device that is not known, or a file that is not what it should be.
+        UnknownModel: an InputError, for a model that is not known.
+
+    Example:
+        >>> import thermoflop as tf
+        >>> found = tf.plan_training("llama-3-8b", "h100", max_devices=16, tokens=1e10, price=2.0)
+        >>> best = found.choices[0]
+        >>> best.plan.devices, best.price == best.device_hours * 2.0
+        (16, True)
+    """
+    checked_whole("max_devices", max_devices, 1, 2**17)
+    checked_whole("top", top, 1, 1000)
+    checked_whole("global_batch", global_batch, 1)
+    if max_days is not None and not 0 < max_days < 1e6:
+        raise UsageError(f"max_days={max_days!r:.40} makes no sense: expected days above 0")
+    known, device = as_model(model), as_device(hardware)
+    fixed: dict[str, Any] = {
+        "global_batch": global_batch, "sequence": sequence, "dtype": dtype, "tokens": tokens,
+        "optimizer": optimizer, "price": price, "profile": profile,
+    }  # fmt: skip
+    train(known, device, dp=1, **{**fixed, "global_batch": 1})  # refuses what makes no sense
+    counts = [max_devices] if max_days is None else powers(max_devices)
+    tried = 0
+    fitting: list[TrainingEstimate] = []
+    for count in counts:
+        for degrees in _layouts(known, device, count, global_batch):
+            best, number = _best(known, device, degrees, fixed, global_batch)
+            tried += number
+            fitting += [] if best is None else [best]
+    asked = _asked(known, device, max_devices, tokens, max_days)
+    within = [each for each in fitting if max_days is None or _days(each) <= max_days]
+    within.sort(key=_days if max_days is None else _hours)
+    nearest = "" if within else _nearest(known, fitting, max_devices)
+    return TrainingPlan(asked, tuple(within[:top]), nearest, tried)
+
+
+def _layouts(model: Model, device: Device, count: int, batch: int) -> Iterator[Degrees]:
+    """Degrees on all of the devices; replicas are what the others leave."""
+    experts = has_experts(model)
+    for tp in powers(min(device.network.node_size, count)):
+        for pp in powers(count // tp):
+            if count % (tp * pp):
+                continue
+            dp = count // (tp * pp)
+            if batch % dp:
+                continue
+            for ep in SPREAD if experts else SPREAD[:1]:
+                if (tp * dp) % ep:
+                    continue
+                yield {"tp": tp, "pp": pp, "dp": dp, "ep": ep}
+
+
+def _best(
+    model: Model, device: Device, degrees: Degrees, fixed: dict[str, Any], batch: int
+) -> tuple[TrainingEstimate | None, int]:
+    """The fastest way of a layout that fits, and how many were tried.
+
+    What computes less is tried first: of ways that fit, the least recomputation and the lowest
+    stage of ZeRO; micro-batches all.
+    """
+    found: list[TrainingEstimate] = []
+    tried = 0
+    stages = ZERO if degrees["dp"] > 1 else ZERO[:1]
+    for micro in MICRO_BATCHES:
+        if batch % (degrees["dp"] * micro):
+            break
+        for recompute in RECOMPUTE:
+            fits = None
+            for zero in stages:
+                tried += 1
+                try:
+                    made = train(
+                        model, device, micro_batch=micro, recompute=recompute, zero=zero, **degrees,
+                        **fixed,
+                    )  # fmt: skip
+                except UsageError:  # the layout does not divide the model
+                    return None, tried
+                if made.memory.fits:
+                    fits = made
+                    break
+            if fits is not None:
+                found.append(fits)
+                break
+    return min(found, key=_days, default=None), tried
+
+
+def _days(each: TrainingEstimate) -> float:
+    assert each.days is not None  # noqa: S101 - every question here has tokens
+    return float(each.days[0])
+
+
+def _hours(each: TrainingEstimate) -> float:
+    return _days(each) * each.plan.devices
+
+
+def _asked(model: Model, device: Device, most: int, tokens: float, max_days: float | None) -> str:
+    """What was asked, as a sentence."""
+    within = "" if max_days is None else f" within {digits(max_days)} days"
+    amount = scaled(tokens, "").strip()
+    return f"{model.name} trained on {amount} tokens{within}, on up to {most:,} x {device.name}"
+
+
+def _nearest(model: Model, fitting: list[TrainingEstimate], most: int) -> str:
+    if not fitting:
+        many = f"{most:,} devices" if most > 1 else "one device"
+        return f"{model.name} with its states fits on {many} in no layout"
+    best = min(fitting, key=_days)
+    where = f"{best.plan.devices:,} devices ({best.plan.label})"
+    return f"nearest: {digits(_days(best))} days on {where}; blocked by the number of devices"
+
+
+def training_plan_text(found: TrainingPlan) -> str:
+    """A report, at most 100 columns wide."""
+    lines = [wrapped(found.question), ""]
+    if not found.choices:
+        return "\n".join([*lines, "nothing does that", wrapped(found.nearest)])
+    priced = found.choices[0].price_per_device_hour is not None
+    heads = ["", "layout", "devices", "micro", "recompute", "zero", "memory", "MFU", "days"]
+    rows = [[*heads, *(["price"] if priced else [])]]
+    for number, each in enumerate(found.choices, 1):
+        assert each.days is not None  # noqa: S101 - every question here has tokens
+        assert each.question is not None  # noqa: S101 - train makes each with one
+        days, low, high = each.days
+        price = [] if each.price is None else [digits(each.price)]
+        rows.append([
+            str(number), each.plan.label, str(each.plan.devices), str(each.micro_batch),
+            each.recompute, str(each.question.zero), gigabytes(each.memory.total_bytes),
+            f"{each.mfu:.0%}", f"{digits(days)} ({digits(low)}-{digits(high)})", *price,
+        ])  # fmt: skip
+    best = found.choices[0]
+    basis = wrapped(best.provenance)
+    return "\n".join([*lines, table(rows, 2), "", basis, f"{found.candidates:,} tried"])
+
+
+def training_plan_json(found: TrainingPlan) -> dict[str, Any]:
+    """A plan as one object; its choices as ``train --json`` prints them."""
+    from thermoflop.cost.training.result import training_json
+
+    return {
+        "question": found.question, "choices": [training_json(each) for each in found.choices],
+        "nearest": found.nearest, "candidates": found.candidates,
+    }  # fmt: skip

@@ -1,0 +1,58 @@
+"""tf.plan_training: its choices fit, and no layout that tf.train finds faster was left out."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import thermoflop as tf
+from thermoflop.cli import main
+from thermoflop.errors import UsageError
+
+
+def test_no_layout_of_train_that_fits_is_faster():
+    found = tf.plan_training("llama-3-8b", "h100", max_devices=8, tokens=1e10, global_batch=64)
+    best = found.choices[0]
+    days = []
+    for tp, pp in ((1, 1), (2, 1), (1, 2), (4, 2), (8, 1)):
+        for zero, recompute in ((1, "none"), (3, "none"), (3, "full")):
+            made = tf.train(
+                "llama-3-8b", "h100", devices=8, tp=tp, pp=pp, zero=zero, recompute=recompute,
+                global_batch=64, tokens=1e10,
+            )  # fmt: skip
+            if made.memory.fits:
+                days.append(made.days[0])
+    assert days
+    assert best.days[0] <= min(days)
+
+
+def test_within_days_the_least_device_hours_win():
+    asked = {"tokens": 1e11, "global_batch": 256, "price": 2.0}
+    fast = tf.plan_training("llama-3-8b", "h100", max_devices=16, **asked).choices[0]
+    cheap = tf.plan_training(
+        "llama-3-8b", "h100", max_devices=16, max_days=4 * fast.days[0], **asked
+    ).choices[0]
+    assert cheap.days[0] <= 4 * fast.days[0]
+    assert cheap.price <= fast.price
+    never = tf.plan_training("llama-3-8b", "h100", max_devices=8, max_days=0.001, **asked)
+    assert not never.choices
+    assert "number of devices" in never.nearest
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [({"tokens": -1}, "tokens=-1"), ({"tokens": 1, "max_days": 0}, "max_days=0"),
+     ({"tokens": 1, "max_devices": 0}, "max_devices=0"), ({"tokens": 1, "dtype": "int4"}, "int4")],
+)  # fmt: skip
+def test_nonsense_is_named(asked, said):
+    with pytest.raises(UsageError, match=said):
+        tf.plan_training("llama-3-8b", "h100", **asked)
+
+
+def test_the_command_plans_training_and_several_models(capsys):
+    options = ["plan", "gpt2", "distilgpt2", "--gpu", "a100", "--max-devices", "1", "--json"]
+    assert main([*options, "--train", "--tokens", "1e9", "--global-batch", "8"]) == 0
+    plans = json.loads(capsys.readouterr().out)["plans"]
+    assert [bool(each["choices"]) for each in plans] == [True, True]
+    assert main([*options, "--train"]) == 2
+    assert "--tokens" in capsys.readouterr().err
