@@ -127,6 +127,7 @@ def read_model(
         (*asked, *_notes(config, description), *formats),
         quantization,
         None if found is None else found.stored,
+        None if found is None else found.named_format,
     )
 
 
@@ -158,6 +159,8 @@ def _quantization(
         lines = (found.stored.line,)
     elif found is not None and found.stored_fault:
         lines = (found.stored_fault,)
+    if found is not None and found.named_format is not None:
+        lines = (f"the name says {found.named_format}: fit and estimate count the weights so",)
     if found is not None and found.formats is not None:
         return found.formats, lines
     inner = (value for key, value in raw.items() if key.endswith("_config"))

@@ -39,6 +39,8 @@ class Model(Sizes):
         quantization: the formats of weights and cache as published; None where nothing is said.
         stored: the weights as files beside the configuration hold them, by their headers; None
             where there are no such files.
+        named_format: the number format that the name says by which it was asked for, such as
+            ``q4_k_m`` of ``llama3.1:8b-q4_K_M``; None where it says none.
 
     Example:
         >>> import thermoflop as tf
@@ -61,6 +63,7 @@ class Model(Sizes):
     notes: tuple[str, ...] = ()
     quantization: Quantization | None = None
     stored: StoredWeights | None = None
+    named_format: str | None = None
 
     def operators(
         self,

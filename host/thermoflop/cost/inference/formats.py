@@ -27,6 +27,8 @@ _COMPUTED = {
     "fp8": ("fp8", "8"), "int8": ("int8", "8"), "mxfp8": ("fp8", "8"),
     "nvfp4": ("fp4", "4"), "mxfp4": ("fp4", "4"),
 }  # fmt: skip
+# A name's format as a form, so that a device that lacks its products multiplies in 16 bits.
+_FORMS = {"fp8": "fp8-tensor", "nvfp4": "modelopt-nvfp4"}
 _WIDE = ("bf16", "fp16", "fp32")
 # Bytes of an element in formats of files that are not quantized; what a file has most of is first.
 _PLAIN_BYTES = {"BF16": 2.0, "F16": 2.0, "F32": 4.0, "F64": 8.0}
@@ -41,13 +43,18 @@ def choose_formats(
         model: the model.
         device: what computes: products of narrow inputs are computed in the widest format of
             those that it lacks.
-        dtype: a format. None: as the model is published, else what the device computes in. The
-            name of the format that it is published in, or that a model of the catalogue of the
-            same name and shape is (``llama-3.1-405b-fp8``), means that publication; the name of a
-            published form, such as ``gptq-int4-g128``, is that form of this model.
+        dtype: a format. None: what the model's name says, or as it is published, else what the
+            device computes in. The name of the format that it is published in, or that a model of
+            the catalogue of the same name and shape is (``llama-3.1-405b-fp8``), means that
+            publication; the name of a published form, such as ``gptq-int4-g128``, is that form of
+            this model.
         kv_dtype: a format of the cache. None: as wide as the activations.
     """
+    named = model.named_format if dtype is None and model.stored is None else None
+    dtype = dtype if named is None else named
     quantization = _quantization_of(model, dtype)
+    if quantization is None and named in _FORMS:
+        quantization, dtype = published_form(_FORMS[named]), _FORMS[named]
     own = quantization is not None and quantization is model.quantization
     if model.stored is not None and (own or dtype is None):
         checkpoint = stored_checkpoint(model, quantization)
@@ -74,9 +81,14 @@ def _quantization_of(model: Model, dtype: str | None) -> Quantization | None:
         return own
     if is_precision(name):
         return _published_sibling(model, name)
-    from thermoflop.model.config.published_forms import published_form
-
     return published_form(name)
+
+
+def published_form(name: str) -> Quantization:
+    """The formats of a published form. UsageError for a name that is none."""
+    from thermoflop.model.config import published_forms
+
+    return published_forms.published_form(name)
 
 
 def formats_line(model: Model, checkpoint: Checkpoint | None) -> str:

@@ -56,7 +56,7 @@ def _by_other_name(name: str) -> str | None:
     other = read_json(os.path.join(os.path.dirname(_FOLDER), "names.json"))  # noqa: PTH118, PTH120
     known = {_squashed(key): value for key, value in other.items()}
     known.update((_squashed(each), each) for each in names())
-    words = re.split(r"[-_ :]+", re.sub(_GGUF_FORMAT, "", name))
+    words = re.split(r"[-_ :]+|(?<=quantized)\.", re.sub(_GGUF_FORMAT, "", name))
     # without a size, "flan-t5-base" would lose the word that says which one it is
     tuned = (
         _TUNED

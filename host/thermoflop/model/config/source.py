@@ -27,7 +27,8 @@ class Source:
 
     ``beside`` is the hf_quant_config.json in the same folder, where there is one; ``beside_fault``
     says why it could not be read. ``stored`` are the weights that lie there, ``stored_fault`` says
-    why they do not count; ``formats`` are those of a GGUF file.
+    why they do not count; ``formats`` are those of a GGUF file;
+    ``named_format`` is what a name in the catalogue says besides.
     """
 
     raw: Mapping[str, Any]
@@ -38,6 +39,7 @@ class Source:
     stored: StoredWeights | None = None
     stored_fault: str = ""
     formats: Quantization | None = None
+    named_format: str | None = None
 
 
 def read_source(source: str | PathLike[str] | Mapping[str, Any]) -> Source:
@@ -168,7 +170,14 @@ def _from_catalogue(name: str) -> Source | None:
     from thermoflop.model.config.catalogue import entry
 
     named = entry(name)
-    return Source(named["config"], named["name"], named["source"]) if named else None
+    if not named:
+        return None
+    said = None
+    if name.rsplit("/", 1)[-1].lower() != named["name"]:
+        from thermoflop.model.config.named_format import named_format
+
+        said = named_format(name)
+    return Source(named["config"], named["name"], named["source"], named_format=said)
 
 
 def _unknown(name: str) -> Source:
