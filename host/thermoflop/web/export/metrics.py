@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +83,6 @@ class RoomCollector:
             raise MissingExtra(MISSING) from error
         self._core = core
         self._room = room
-        self._since_s = time.time()  # counters begin anew with this process, and say so
         self._lock = threading.Lock()
         self._host = socket.gethostname()
 
@@ -202,7 +200,7 @@ class RoomCollector:
         family = self._core.CounterMetricFamily(name, text, labels=labels)
         for each, value in values:
             if value is not None:
-                family.add_metric(each, float(value), created=self._since_s)
+                family.add_metric(each, float(value))
         return family
 
     def _info(

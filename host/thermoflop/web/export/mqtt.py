@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 MISSING = "MQTT needs paho-mqtt: pip install 'thermoflop[export]'"
 MOST_QUEUED = 10_000  # states of 100 boards for 100 s; 300 bytes each
 MOST_ORDERS = 32
-_RETRY_FROM_S, _RETRY_TO_S = 1, 60
+_RETRY_FROM_S, _RETRY_TO_S = 1, 10
+_MOST_UNANSWERED = 500  # of 100 boards, five seconds of a broker that is slow to answer
 _CLOSE_S = 2.0
 
 
@@ -79,6 +80,7 @@ class MqttExporter:
         broker = self._broker
         client = Client(CallbackAPIVersion.VERSION2)
         client.max_queued_messages_set(most_queued)
+        client.max_inflight_messages_set(_MOST_UNANSWERED)
         client.reconnect_delay_set(_RETRY_FROM_S, _RETRY_TO_S)
         client.will_set(self._topics.status, OFFLINE, qos=1, retain=True)
         if broker.username is not None:
