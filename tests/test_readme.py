@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```\w*\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 HELP = "$ thermoflop --help\n"
+PICTURE = Path("host/frontier.svg")
 
 
 def program(*words: str) -> str:
@@ -19,6 +21,30 @@ def program(*words: str) -> str:
     command = [sys.executable, "-m", "thermoflop", *words]
     env = os.environ | {"COLUMNS": "100", "NO_COLOR": "1"}
     return subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout
+
+
+def answers() -> dict[str, list[str]]:
+    """The questions of the README's opening: the block that shows each, and its command."""
+    opening = README[README.index("## Three questions") : README.index("## Two commands")]
+    blocks = [block for block in BLOCKS if block in opening]
+    return {
+        block: shlex.split(block.splitlines()[0].removeprefix("$ thermoflop ")) for block in blocks
+    }
+
+
+def answered(block: str, words: list[str], picture: Path) -> str:
+    """The block as it should be; what the command draws goes to a file."""
+    typed = [str(picture) if word == str(PICTURE) else word for word in words]
+    return block.splitlines()[0] + "\n" + program(*typed)
+
+
+def test_the_three_questions_are_answered_as_shown(tmp_path: Path) -> None:
+    picture = tmp_path / "frontier.svg"
+    shown = answers()
+    assert len(shown) == 3
+    for block, words in shown.items():
+        assert block == answered(block, words, picture), "python tests/test_readme.py"
+    assert picture.read_bytes() == (ROOT / PICTURE).read_bytes(), "python tests/test_readme.py"
 
 
 def test_the_help_page_in_the_readme_is_the_programs() -> None:
@@ -61,8 +87,10 @@ def test_versions_agree_wherever_they_stand() -> None:
     assert f'FIRMWARE = "{package["version"]}"' in source
 
 
-if __name__ == "__main__":  # write the help page into the README anew
+if __name__ == "__main__":  # write the help page and the three answers into the README anew
     page = README.replace(
         next(block for block in BLOCKS if block.startswith(HELP)), HELP + program("--help")
     )
+    for block, words in answers().items():
+        page = page.replace(block, answered(block, words, ROOT / PICTURE))
     (ROOT / "README.md").write_text(page, encoding="utf-8")

@@ -132,18 +132,20 @@ def _limit(unit: Unit, targets: Targets, loads: Loads, at: int, count: float) ->
 
 
 def replicated(found: Found, question: Question) -> Found | None:
-    """As many replicas as the users or the rate need; None where they are too many devices."""
+    """As many replicas as the users or the rate need, or as there is room for; None where they are
+    too many devices."""
     from math import ceil
 
-    count = 1
+    count = question.most // found.devices
     if question.users is not None:
         count = ceil(question.users / max(found.users, 1e-9))
     elif question.rate is not None:
         count = ceil(question.rate / max(found.rate, 1e-12))
-    if found.devices * count > question.most:
+    if count < 1 or found.devices * count > question.most:
         return None
     if question.users is None and question.rate is None:
-        return found
+        rate, users = found.rate * count, found.users * count
+        return replace(found, replicas=count, rate=rate, users=users)
     return at_load(found, question, count)
 
 
