@@ -44,8 +44,8 @@ NEVER_RAISE = {
     "mark", "note", "phase", "Format.bytes_of", "Moved.traffic", "OperatorTable.by_group",
     "OperatorTable.by_part", "OperatorTable.record", "OperatorTable.rows", "OperatorTable.totals",
     "OperatorTable.traffic_of", "Quantization.by_group", "Quantization.format_of",
-    "Quantization.line", "Device.has_peak", "Step.conventions", "Stored.bytes_of", "Totals.plus",
-    "Totals.traffic", "Traffic.by_kind", "TrainingEstimate.why",
+    "Quantization.line", "Device.has_peak", "Device.recalls", "Step.conventions", "Stored.bytes_of",
+    "Totals.plus", "Totals.traffic", "Traffic.by_kind", "TrainingEstimate.why",
 }  # fmt: skip
 
 

@@ -7,6 +7,9 @@ import argparse
 from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.model_options import add_model, load
+from thermoflop.cli.questions import questions_text
+
+EPILOG = questions_text()
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -38,6 +38,7 @@ RESERVE_SHARE = 0.02
 # 80 % of what was reported besides weights and cache lies within these factors of the assumption
 # (rows of transformers, AutoAWQ, ExLlama and FasterTransformer, ``validate memory``).
 SPREAD = (0.5, 2.0)
+RECALLED_SHARE = 1 / 16
 # Recurrent states are kept in fp32 whatever the format of the cache: llama.cpp does; vLLM where a
 # model's configuration says so.
 STATE_BYTES = 4.0
@@ -59,6 +60,8 @@ class Memory:
         spread: factors within which 80 % of what runs reported besides weights and cache lies.
         spread_bytes: bytes that these hold for; 0.0, the default: activations and reserve.
         assumed: what the reserve rests on where an engine was named; "", the default: nothing.
+        recalled: whether the capacity was recalled, not read; False by default. Then the high end
+            is a sixteenth of it higher: what error correction takes of GDDR.
 
     Example:
         >>> import thermoflop as tf
@@ -78,6 +81,7 @@ class Memory:
     spread: tuple[float, float] = SPREAD
     spread_bytes: Number = 0.0
     assumed: str = ""
+    recalled: bool = False
 
     @property
     def low_bytes(self) -> Number:
@@ -86,8 +90,9 @@ class Memory:
 
     @property
     def high_bytes(self) -> Number:
-        """High end of it."""
-        return self.total_bytes + (self.spread[1] - 1) * self._uncertain_bytes
+        """High end of it, with what the device may have less than stated."""
+        less = RECALLED_SHARE * self.capacity_bytes if self.recalled else 0.0
+        return self.total_bytes + (self.spread[1] - 1) * self._uncertain_bytes + less
 
     @property
     def _uncertain_bytes(self) -> Number:
@@ -111,10 +116,12 @@ class Memory:
     @property
     def assumption(self) -> str:
         """The blocks of the cache and the reserve, as a phrase."""
+        doubt = "; the device's memory is recalled, not read" if self.recalled else ""
         if self.assumed:
-            return self.assumed
+            return self.assumed + doubt
         paged = "logical cache" if self.page_tokens is None else f"pages of {self.page_tokens}"
-        return f"{paged}; reserve {RESERVE_BYTES / 1e9:g} GB + {RESERVE_SHARE:.0%} assumed"
+        reserve = f"reserve {RESERVE_BYTES / 1e9:g} GB + {RESERVE_SHARE:.0%} assumed"
+        return f"{paged}; {reserve}{doubt}"
 
 
 def memory_sheet(memory: Memory) -> Grid:
@@ -147,7 +154,9 @@ def occupied_text(total_bytes: float, capacity_bytes: float) -> str:
 
 def memory_json(memory: Any) -> dict[str, Any]:
     """Memory of serving or training as one object, with its sum and whether it fits."""
-    follows = ("total_bytes", "fits", "shortfall_bytes")
+    follows = ["total_bytes", "fits", "shortfall_bytes"]
+    if isinstance(memory, Memory):
+        follows += ["low_bytes", "high_bytes"]
     return {**plain(memory), **{name: plain(getattr(memory, name)) for name in follows}}
 
 
@@ -235,4 +244,5 @@ def memory_of(
         RESERVE_BYTES + RESERVE_SHARE * device.memory_bytes,
         device.memory_bytes,
         page,
+        recalled=device.recalls("memory"),
     )

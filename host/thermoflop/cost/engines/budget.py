@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
-from thermoflop.cost.engines.footprint import FOOTPRINTS, MIB
+from thermoflop.base.units import digits, gigabytes
+from thermoflop.cost.engines.footprint import FOOTPRINTS, MIB, visible_bytes
 from thermoflop.cost.engines.options import OPTIONS, read_options
 from thermoflop.cost.engines.pools import LAYOUTS
 from thermoflop.cost.memory import Memory
@@ -111,8 +112,16 @@ class EngineMemory:
             footprint.weight_bytes, max(slots, load.sequences) * layout.sequence_bytes,
             footprint.activation_bytes, reserve, self.device.memory_bytes,
             spread=SPREAD[self.engine], spread_bytes=footprint.activation_bytes + beside,
-            assumed=f"{self.engine}: {words}",
+            assumed=f"{self.engine}: {words}{self._metal()}",
+            recalled=self.device.recalls("memory"),
         )  # fmt: skip
+
+    def _metal(self) -> str:
+        """How much of an Apple's memory its GPU may take, as a phrase."""
+        if self.device.vendor != "Apple":
+            return ""
+        limit = gigabytes(visible_bytes(self.device))
+        return f"; Metal lets a GPU take {limit} (sysctl iogpu.wired_limit_mb raises that)"
 
     def budget(self, share: Share, load: Load) -> Budget:
         """How the device is divided, with the room of its pool."""
@@ -185,6 +194,9 @@ def budget_text(budget: Budget) -> list[str]:
         f"{budget.engine}: KV cache {budget.cache_tokens:,} tokens; {at_once} sequences of "
         f"{budget.context:,} at once"
     )
+    each = budget.cache_tokens / budget.cache_bytes if budget.cache_bytes else 0.0
+    low, high = each * budget.cache_low_bytes, each * budget.cache_high_bytes
+    between = f"80 % interval {digits(low)} .. {digits(high)} tokens"
     if budget.most_sequences is not None and budget.sequences > budget.most_sequences:
         words += f" (it runs at most {budget.most_sequences:,})"
-    return [words]
+    return [words, between]

@@ -126,6 +126,23 @@ class Device:
         """
         return bool(self.peaks.get(name) or self.peaks.get(SAME_UNIT.get(name, "")))
 
+    def recalls(self, name: str) -> bool:
+        """Whether a figure was recalled, not read: one whose name begins so.
+
+        Args:
+            name: the beginning of a field's name, such as ``memory`` or ``bandwidth``.
+
+        Returns:
+            True where the device is marked as recalled and no field of that name was read.
+
+        Example:
+            >>> import thermoflop as tf
+            >>> tf.find_device("rtx 3090 ti").recalls("memory"), tf.find_device("h100").recalls("m")
+            (True, False)
+        """
+        read = any(field.startswith((name, "all")) for field in self.read)
+        return self.confidence == "recalled" and not read
+
     def peak(self, name: str) -> float:
         """Dense FLOP/s in a number format.
 

@@ -191,7 +191,9 @@ def fit(
     prompt, generate, batch = workload.prompt, workload.generate, workload.batch
     load = Load(batch // dp, prompt, prompt + generate)
     if cards and (room.splits == "layers" or profile is None):
-        return _over_cards(Split(room, tuple(cards)), load, (devices, tp, pp, dp, ep, cp))
+        return _over_cards(
+            Split(room, tuple(cards), room.share(Layout())), load, (devices, tp, pp, dp, ep, cp)
+        )
     devices = len(cards) if cards and devices is None else devices
     plan = room.plan(devices, tp, pp, dp, ep, cp)
     share = room.share(plan)
@@ -249,14 +251,16 @@ def fit_text(capacity: Fit) -> str:
     *parts, has = figures_of([memory_sheet(memory)])
     sizes = [f"  {part.label:<13}{part.text:>10}" for part in parts]
     batch, context, devices = fit_sheet(capacity).rows
+    low, high = gigabytes(float(memory.low_bytes)), gigabytes(float(memory.high_bytes))
     lines = [
-        (
+        wrapped(
             f"{capacity.model_name} on {_where(capacity)}, {capacity.precision.label}, "
             f"batch {capacity.batch}, {capacity.prompt} + {capacity.generate} tokens: {verdict}"
         ),
         "",
         *sizes[:-1],
         f"{sizes[-1]} of {has.text} a device (GB is 1e9 bytes)",
+        f"  80 % interval {low} .. {high}",
         "",
         f"{batch.label + ':':<34}{capacity.largest_batch:,}",
         f"{context.label + ':':<34}{capacity.longest_context:,}",

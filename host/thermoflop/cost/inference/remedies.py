@@ -81,11 +81,12 @@ def _formats(room: Room, plan: Layout, load: Load) -> Iterator[Remedy]:
         if narrow.precision.kv_bytes < room.precision.kv_bytes and _fits(narrow, plan, load):
             yield Remedy("kv_dtype", name, f"a cache in {name}")
             break
-    for name in _GGUF if room.splits == "layers" else (*_SERVED, *_GGUF[5:]):
+    served = _SERVED if room.engine is not None else (*_SERVED, *_GGUF[5:])
+    for name in _GGUF if room.splits == "layers" else served:
         narrow = room.in_format(name, room.kv_dtype)
         if narrow.precision.weight_bits < room.precision.weight_bits and _fits(narrow, plan, load):
             held = narrow.memory(narrow.share(plan), load)
-            text = f"weights in {name}: {gigabytes(held.total_bytes)} a device"
+            text = f"weights in {name}: {gigabytes(held.weight_bytes)} a device"
             yield Remedy("dtype", name, text)
             break
 
@@ -129,10 +130,10 @@ def _remedy(
     speed = hosted_tokens_per_s(room, placed, load, host_gb_s)
     flag, many = f"-ngl {value}", f"{layers - value} of {layers} layers"
     if kind.startswith("experts"):
-        flag, many = f"--n-cpu-moe {value}", f"experts of {value} of {layers} layers"
+        flag, many = f"-ncmoe {value}", f"experts of {value} of {layers} layers"
     text = (
-        f"{many} on the host (llama.cpp {flag}, {gigabytes(placed.host_bytes)}): "
-        f"{speed:.2g} tokens/s at {host_gb_s:g} GB/s"
+        f"{many} on the host of {host_gb_s:g} GB/s ({flag}, {gigabytes(placed.host_bytes)}): "
+        f"{speed:.2g} tokens/s"
     )
     return Remedy(kind, value, text, speed)
 

@@ -16,17 +16,17 @@ from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.engines.budget import engine_memory
 from thermoflop.cost.engines.footprint import visible_bytes
 from thermoflop.cost.engines.placement import cache_bytes, outside_bytes, placed_layers
-from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from thermoflop.cost.engines.budget import EngineMemory
     from thermoflop.cost.engines.footprint import Load
-    from thermoflop.cost.engines.placement import PlacedLayer
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.inference.room import Room
     from thermoflop.cost.memory import Memory
+    from thermoflop.cost.work.share import Share
 
 MOST_CARDS = 64
 
@@ -72,20 +72,26 @@ def named_cards(hardware: str | Device) -> list[Device]:
 
 @record
 class Split:
-    """A model over cards that are not alike."""
+    """A model over cards that are not alike; ``share`` is the whole of it."""
 
     room: Room
     cards: tuple[Device, ...]
+    share: Share
 
     def place(self, load: Load) -> tuple[Card, ...]:
         """Each card with its layers and memory, by llama.cpp's own split or one that holds."""
-        layers = placed_layers(self.room.share(Layout()))
-        counts = self._by_memory(len(layers))
-        placed = self._placed(layers, counts, load)
+        parts = self._parts(load)
+        memories = [self._engine(card).memory(self.share, load) for card in self.cards]
+        placed = self._placed(self._by_memory(len(parts) - 1), parts, memories)
         if all(card.memory.fits for card in placed):
             return placed
-        filled = self._filled(layers, load)
-        return placed if filled is None else self._placed(layers, filled, load)
+        filled = _filled(parts, memories)
+        return placed if filled is None else self._placed(filled, parts, memories)
+
+    def _engine(self, card: Device) -> EngineMemory:
+        """The engine on a card: the one that was named, or llama.cpp."""
+        engine = self.room.engine or engine_memory("llama.cpp", card, None)[0]
+        return replace(engine, device=card)
 
     def _by_memory(self, layers: int) -> list[int]:
         """Layers a card, the output counted as the last one."""
@@ -96,48 +102,31 @@ class Split:
             counts[min(bisect_right(shares, index / (layers + 1)), len(free) - 1)] += 1
         return counts
 
-    def _filled(self, layers: Sequence[PlacedLayer], load: Load) -> list[int] | None:
-        """As many layers a card as it holds, one after the other; None where some are left."""
-        counts, at, total = [], 0, len(layers) + 1
-        for card in self.cards:
-            held = 0
-            while at + held < total and self._memory(card, layers, at, held + 1, load).fits:
-                held += 1
-            counts.append(held)
-            at += held
-        return counts if at == total else None
-
-    def _placed(
-        self, layers: Sequence[PlacedLayer], counts: Sequence[int], load: Load
-    ) -> tuple[Card, ...]:
-        placed, at = [], 0
-        for device, count in zip(self.cards, counts, strict=True):
-            memory = self._memory(device, layers, at, count, load)
-            output = bool(count) and at + count > len(layers)
-            placed.append(Card(device, count - output, memory, output))
-            at += count
-        return tuple(placed)
-
-    def _memory(
-        self, device: Device, layers: Sequence[PlacedLayer], at: int, count: int, load: Load
-    ) -> Memory:
-        """Memory of a card with ``count`` layers from ``at`` on, the output after the last."""
-        engine = self.room.engine or engine_memory("llama.cpp", device, None)[0]
-        engine = replace(engine, device=device)
-        share = self.room.share(Layout())
-        memory = engine.memory(share, load)
-        held = layers[at : at + count]
-        output = outside_bytes(share)[1] if count and at + count > len(layers) else 0.0
-        caches = [cache for layer in held for cache in layer.caches]
-        options = engine.options
+    def _parts(self, load: Load) -> list[tuple[float, float]]:
+        """Bytes of weights and of cache of each layer, and of the output after them."""
+        options, width = self._engine(self.cards[0]).options, self.room.precision.kv_bytes
         slots = max(options["parallel"] or 0, load.sequences)
         context = options["ctx_size"] // slots if options["ctx_size"] else load.context
-        kept = slots * cache_bytes(
-            caches, self.room.precision.kv_bytes, context, options["ubatch_size"],
-            options["swa_full"],
-        )  # fmt: skip
-        weights = sum(layer.weight_bytes for layer in held) + output
-        return replace(memory, weight_bytes=weights, kv_bytes=kept)
+        parts = [
+            (layer.weight_bytes, slots * cache_bytes(
+                layer.caches, width, context, options["ubatch_size"], options["swa_full"]))
+            for layer in placed_layers(self.share)
+        ]  # fmt: skip
+        return [*parts, (outside_bytes(self.share)[1], 0.0)]
+
+    def _placed(
+        self,
+        counts: Sequence[int],
+        parts: Sequence[tuple[float, float]],
+        memories: Sequence[Memory],
+    ) -> tuple[Card, ...]:
+        placed, at = [], 0
+        for device, count, memory in zip(self.cards, counts, memories, strict=True):
+            output = bool(count) and at + count == len(parts)
+            held = _with(memory, parts[at : at + count])
+            placed.append(Card(device, count - output, held, output))
+            at += count
+        return tuple(placed)
 
     def fits(self, load: Load) -> bool:
         """Whether every card holds its part."""
@@ -150,3 +139,24 @@ class Split:
             if replace(self, cards=tuple(largest_first[:count])).fits(load):
                 return count
         return None
+
+
+def _with(memory: Memory, parts: Sequence[tuple[float, float]]) -> Memory:
+    """The memory of a card that holds these layers."""
+    return replace(
+        memory, weight_bytes=sum(part[0] for part in parts), kv_bytes=sum(part[1] for part in parts)
+    )
+
+
+def _filled(parts: Sequence[tuple[float, float]], memories: Sequence[Memory]) -> list[int] | None:
+    """As many layers a card as it holds, one after the other; None where some are left."""
+    counts, at = [], 0
+    for memory in memories:
+        room = float(memory.capacity_bytes - memory.reserve_bytes - memory.activation_bytes)
+        held = 0
+        while at + held < len(parts) and sum(parts[at + held]) <= room:
+            room -= sum(parts[at + held])
+            held += 1
+        counts.append(held)
+        at += held
+    return counts if at == len(parts) else None
