@@ -192,6 +192,19 @@ def test_a_model_is_found_by_searching_and_what_does_not_fit_says_what_would(pag
     assert page.get_by_role("button", name="parameters: 70,553,706,496").is_visible()
 
 
+def test_a_model_that_sees_is_asked_for_images_and_one_that_does_not_is_not(page: Page) -> None:
+    page.goto("/?model=llama-3-8b&prompt=512")
+    page.locator(".est-title", has_text="512 tokens read").wait_for()
+    assert not field(page, "Images (a prompt)").is_visible()
+    page.goto("/?model=qwen2.5-vl-7b&prompt=512")
+    page.locator(".est-title", has_text="512 tokens read").wait_for()
+    field(page, "Images (a prompt)").fill("2")
+    # 1024 x 768 pixels are 37 x 27 tokens (of 28 x 28 pixels each)
+    page.locator(".est-title", has_text="2,510 tokens read").wait_for()
+    assert field(page, "Image width (pixels)").is_visible()
+    assert not field(page, "Sound (seconds a prompt)").is_visible()
+
+
 def test_a_number_opens_its_why_and_gives_the_focus_back(page: Page) -> None:
     page.goto(SERVED)
     number = page.locator("[data-why='token.expected']").first

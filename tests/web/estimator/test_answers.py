@@ -351,3 +351,22 @@ def test_the_original_is_answered_for_any_shape(
 def test_a_reason_that_is_not_there_is_refused_in_a_sentence(inputs, key):
     with pytest.raises(FieldError):
         why(inputs, key)
+
+
+def test_images_are_asked_for_and_counted_where_the_model_sees_and_nowhere_else():
+    blind = replace(DEFAULTS, model="llama-3-8b", prompt=1024, output=0, images=2)
+    seeing = replace(DEFAULTS, model="qwen2.5-vl-7b", prompt=1024, output=0)
+    original = replace(DEFAULTS, mode="original")
+    assert [each.is_used("images") for each in (original, blind, seeing)] == [False, False, True]
+    assert not any(seeing.is_used(name) for name in ("image_width", "audio_s"))
+    shown = replace(seeing, images=2, image_width=1024, image_height=768)
+    assert shown.is_used("image_width")
+    # 1036 x 756 pixels after rounding to 28, a token for each 28 x 28: 37 x 27 an image
+    expected = tf.estimate(
+        "qwen2.5-vl-7b", shown.device, batch=shown.users, prompt=1024, generate=0,
+        dtype=shown.dtype, images="2x1024x768",
+    )  # fmt: skip
+    assert expected.prompt == 1024 + 2 * 37 * 27
+    assert figure(answer(shown), "first.expected").value == expected.first_token.expected_s
+    assert answer(blind).title == answer(replace(blind, images=0)).title
+    assert from_query(to_query(shown).items())[0] == shown

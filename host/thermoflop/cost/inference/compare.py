@@ -107,10 +107,10 @@ def latent(rank: int) -> Callable[[Attention], Mixer]:
 
 
 def heads_of(model: Model) -> tuple[int, int]:
-    """Query and key heads of the first attention."""
+    """Query and key heads of the first attention to words."""
     for stack in model.description.stacks:
         for run in stack.runs:
-            if isinstance(run.layer.mixer, Attention):
+            if isinstance(run.layer.mixer, Attention) and stack.role == "decoder":
                 return run.layer.mixer.heads, run.layer.mixer.kv_heads
     raise UsageError(f"{model.name} has no attention with heads of keys and values to change")
 

@@ -42,6 +42,7 @@ _OWNERS = {
     "batch": "users", "prompt": "prompt", "generate": "output", "dtype": "dtype",
     "kv_dtype": "kv_dtype", "tp": "tp", "pp": "pp", "dp": "dp", "ep": "ep", "devices": "tp",
     "efficiency": "efficiency", "launch_s": "overhead_ms", "gqa": "groups", "mla": "rank",
+    "images": "images", "audio": "audio_s",
 }  # fmt: skip
 
 
@@ -102,6 +103,28 @@ def model_of(inputs: Inputs) -> Model:
     ]
 
 
+def senses_of(inputs: Inputs) -> tuple[bool, bool]:
+    """Whether the chosen model sees, and whether it hears; neither where it is not understood."""
+    if inputs.model == SHAPE:
+        return False, False
+    try:
+        described = model_of(replace(inputs, attention="own")).description
+    except ThermoflopError:
+        return False, False
+    return described.stack("image") is not None, described.stack("audio") is not None
+
+
+def _perceived(inputs: Inputs) -> dict[str, str | float]:
+    """What each prompt brings for a model that sees or hears."""
+    sees, hears = senses_of(inputs)
+    brought: dict[str, str | float] = {}
+    if sees and inputs.images:
+        brought["images"] = f"{inputs.images}x{inputs.image_width}x{inputs.image_height}"
+    if hears and inputs.audio_s:
+        brought["audio"] = inputs.audio_s
+    return brought
+
+
 @lru_cache(maxsize=32)
 def _named(name: str) -> Model:
     """A model by its name; a path is never read."""
@@ -146,7 +169,7 @@ def _compute(inputs: Inputs) -> Computed:
     placed: dict[str, Any] = {
         "tp": inputs.tp, "pp": inputs.pp, "dp": inputs.dp, "ep": inputs.ep, "batch": inputs.users,
         "prompt": inputs.prompt, "generate": generate, "dtype": inputs.dtype,
-        "kv_dtype": None if inputs.kv_dtype == SAME else inputs.kv_dtype,
+        "kv_dtype": None if inputs.kv_dtype == SAME else inputs.kv_dtype, **_perceived(inputs),
     }  # fmt: skip
     options = {**placed, "profile": profile}
     return Computed(

@@ -228,6 +228,13 @@ FIELDS: dict[str, Field] = {
         Field("attention", "attention", "", modes=_LATER, choices=lambda: dict(ATTENTION)),
         Field("groups", "key heads of GQA", "0: its own", 0, 1024, (0, *_doubled(1, 128)),
               modes=_LATER),
+        Field("images", "images", "a prompt", 0, 1000, (0, *_doubled(1, 64)), modes=_LATER),
+        Field("image_width", "image width", "pixels", 16, 16_384, _with_halves(128, 4096),
+              modes=_LATER),
+        Field("image_height", "image height", "pixels", 16, 16_384, _with_halves(128, 4096),
+              modes=_LATER),
+        Field("audio_s", "sound", "seconds a prompt", 0, 36_000,
+              (0, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600), whole=False, modes=_LATER),
         Field("rank", "rank of MLA", "", 1, 65_536, _with_halves(64, 4096), modes=_LATER),
     )
 }  # fmt: skip

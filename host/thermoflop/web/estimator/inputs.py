@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 PACKED = "config"
 MOST_SHOWN = 3
+# inputs that models have that see or hear
+PERCEIVED = ("images", "image_width", "image_height", "audio_s")
 
 
 @record
@@ -40,6 +42,10 @@ class Inputs:
     attention: str = "own"
     groups: int = 0
     rank: int = 512
+    images: int = 0
+    image_width: int = 1024
+    image_height: int = 768
+    audio_s: float = 0
     gpu: str = "A100"
     batch: int = 10
     heads: int = 16
@@ -64,7 +70,18 @@ class Inputs:
             return True
         if name in ("heads", "width", "layers"):
             return self.model == SHAPE
+        if name in PERCEIVED:
+            return self._perceives(name)
         return self.profile == "own" if name in ("overhead_ms", "efficiency") else True
+
+    def _perceives(self, name: str) -> bool:
+        """Whether the chosen model sees or hears what an input says."""
+        from thermoflop.web.estimator.computed import senses_of
+
+        sees, hears = senses_of(self)
+        if name in ("image_width", "image_height"):
+            return sees and self.images > 0
+        return sees if name == "images" else hears
 
 
 DEFAULTS = Inputs()

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from thermoflop.web.estimator.inputs import Inputs
 
 # The question stands in one bar; what few people change is folded away below it.
-_BAR = ("model", "device", "prompt", "output", "users", "dtype", "gpu", "batch", "heads", "width",
-        "layers", "start", "end", "overhead_ms", "efficiency")  # fmt: skip
+_BAR = ("model", "device", "prompt", "output", "images", "image_width", "image_height", "audio_s",
+        "users", "dtype", "gpu", "batch", "heads", "width", "layers", "start", "end", "overhead_ms",
+        "efficiency")  # fmt: skip
 _MORE = (
     ("Engine, cache and price", ("profile", "kv_dtype", "price")),
     ("Several GPUs", ("tp", "pp", "dp", "ep")),
