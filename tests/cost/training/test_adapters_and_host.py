@@ -79,9 +79,9 @@ def test_a_narrow_base_is_kept_narrow_and_written_out_for_every_product():
 
 
 # GB, allocated at most: litgpt, tutorials/resource-tables.md: rank 8 beside q and v, A100 of 40 GB,
-# the longest of Alpaca's examples, in 16 bits (with bitsandbytes it allocates 17 % more than this).
-# Tokens that fit: unsloth's README, "Hugging Face + FA2", QLoRA of rank 32 beside all linear maps
-# of Llama-3.1-8B, checkpointed, a batch of 1.
+# the longest of Alpaca's examples, in 16 bits (bitsandbytes 0.41 kept inputs of frozen matrices, 17
+# % more; it does no more). Tokens that fit cards of so many GiB: unsloth's README, "Hugging Face
+# + FA2", QLoRA of rank 32 beside all linear maps of Llama-3.1-8B, checkpointed, a batch of 1.
 LITGPT = [
     ("phi-1.5", 1044, 1, 4.82), ("phi-1.5", 1044, 2, 6.76), ("phi-1.5", 1044, 4, 10.68),
     ("llama-2-7b", 1304, 1, 21.30), ("llama-2-7b", 1304, 2, 29.07), ("llama-2-13b", 1304, 1, 38.12),
@@ -93,7 +93,7 @@ LONGEST = [(12, 932), (16, 2551), (24, 5789), (40, 12264), (48, 15502), (80, 284
 def test_lora_takes_what_litgpt_measured(model, tokens, batch, gb):
     memory = tf.train(model, "a100-40gb", lora=8, lora_targets="q,v", sequence=tokens,
                       micro_batch=batch, global_batch=batch, compiled=False).memory  # fmt: skip
-    assert memory.total_bytes - memory.reserve_bytes == pytest.approx(gb * 1e9, rel=0.04)
+    assert memory.total_bytes - memory.reserve_bytes == pytest.approx(gb * 1e9, rel=0.05)
 
 
 def test_kernels_of_their_own_keep_norms_in_fp32_and_the_gates_activation_and_move_more():
@@ -103,16 +103,19 @@ def test_kernels_of_their_own_keep_norms_in_fp32_and_the_gates_activation_and_mo
     assert more == 1000 * LAYERS * (2 * 4 * WIDTH + 2 * 512)
     assert eager.iteration.expected_s > fused.iteration.expected_s
     assert eager.iteration.bound_s == fused.iteration.bound_s
+    copy = eager.memory.logit_bytes - fused.memory.logit_bytes  # shifted by a token, in fp32
+    assert copy == 4 * 1000 * 1000
     full = {"recompute": "full"}
     kept = [train(**full, compiled=each).memory.activation_bytes for each in (True, False)]
     assert kept[0] == kept[1]
 
 
-@pytest.mark.parametrize(("gb", "tokens"), LONGEST)
-def test_qlora_fits_as_many_tokens_as_were_measured(gb, tokens):
+@pytest.mark.parametrize(("gib", "tokens"), LONGEST)
+def test_qlora_fits_as_many_tokens_as_were_measured(gib, tokens):
     found = tf.train("llama-3.1-8b", "h100", lora=32, base_dtype="nf4", sequence=tokens,
-                     global_batch=1, recompute="full", optimizer="adamw-8bit")  # fmt: skip
-    assert found.memory.total_bytes == pytest.approx(gb * 1e9, rel=0.13)
+                     global_batch=1, recompute="full", optimizer="adamw-8bit",
+                     compiled=False)  # fmt: skip
+    assert found.memory.total_bytes == pytest.approx(gib * 2**30, rel=0.09)
 
 
 @pytest.mark.parametrize(

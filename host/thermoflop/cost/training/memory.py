@@ -237,7 +237,10 @@ def _loss_bytes(iteration: Iteration, share: Share) -> tuple[float, float]:
     if iteration.loss == "fused":
         return 0.0, 2 * (wide + 4) * tokens * head.inputs
     held = (wide + 4 * LOSSES[iteration.loss]) * tokens * head.outputs
-    return held, held + 2 * wide * tokens * _gathered(iteration)
+    gradients = held + 2 * wide * tokens * _gathered(iteration)
+    if iteration.loss == "full" and not iteration.compiled:
+        held += 4 * tokens * head.outputs  # transformers shifts them by a token, which copies them
+    return held, gradients
 
 
 def _kept_bytes(iteration: Iteration, form: str) -> float:

@@ -4,8 +4,8 @@ Measured rows hold weights, cache and activations; where an engine reports the w
 what it keeps besides (``WHOLE``). What vLLM, SGLang and llama.cpp print when they start is held
 against what ``fit`` answers with their options; rows that a constant of ``engines.footprint`` was
 read from are ``fitted``, the others judge it. Rows of training are a device's memory as BigScience
-and torchtitan report it, and what formulas of Korthikanti et al. give, which leave embeddings out;
-both are held against what ``train`` prints.
+and torchtitan report it, adapters as LitGPT and unsloth do, and what formulas of Korthikanti et al.
+give, which leave embeddings out; all are held against what ``train`` prints.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from thermoflop.cost.published.row import Skipped, by_reason, rows_of
 from thermoflop.cost.published.training import trainer_of, training_row
 from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.memory import training_memory
+from thermoflop.cost.training.train import train
 from thermoflop.cost.validate.engines import (
     ALLOCATED,
     UNITS,
@@ -214,9 +215,23 @@ def _states(raw: dict[str, Any]) -> float:
     return memory.weight_bytes + memory.gradient_bytes + memory.optimizer_bytes
 
 
+def _adapted(raw: dict[str, Any]) -> float:
+    """What ``tf.train`` says of adapters on one device; of what is allocated, without a reserve."""
+    micro, base = int(raw["micro_batch"]), str(raw["base"])
+    memory = train(
+        str(raw["model"]), str(raw["gpu_key"]), lora=raw["lora_rank"],
+        lora_targets=raw["lora_targets"], base_dtype=base, sequence=raw["seq_len"],
+        micro_batch=micro, global_batch=micro, compiled=False,
+        recompute=str(raw.get("activation_recompute", "none")),
+        optimizer=str(raw.get("optimizer", "adamw")),
+    ).memory  # fmt: skip
+    return memory.total_bytes - (memory.reserve_bytes if raw.get("allocated") else 0.0)
+
+
 _PREDICTED: dict[str, Callable[[dict[str, Any]], float | Predicted]] = {
     "weights_gib": _weights,
     MEASURED_TRAINING: _trained,
+    "training_lora_gib": _adapted,
     "training_activation_gib_first_pipeline_stage": _first_stage,
     "training_param_plus_optimizer_gib_per_gpu": _states,
 }
