@@ -7,7 +7,11 @@ import sys
 
 from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.bench import add_backend
-from thermoflop.errors import UsageError
+from thermoflop.errors import UsageError, printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.bench.backend import Backend
 
 EPILOG = """\
 Some three minutes (--quick: one); leave the machine alone meanwhile. The profile is then a device
@@ -20,8 +24,16 @@ With --rows nothing is measured here: the profile is fitted to at least five row
 with an engine, in the format of `validate times FILE`.
   thermoflop calibrate --rows rows.json mine.json
   thermoflop estimate llama-3-8b --gpu h100 --profile mine.json
+
+With --kernels single products and attention kernels are measured by the classes and sizes that
+`validate kernels` judges, extremes first, and kept in a file of that format:
+  thermoflop calibrate --kernels mine.json --backend torch --device cuda --dtype bf16
+  thermoflop validate kernels mine.json
+Everything at once on a machine with a GPU, in some ten minutes (it has run on none yet):
+  thermoflop record -- sh -c 'thermoflop calibrate --kernels kernels.json --backend torch \\
+    --device cuda --dtype bf16 && thermoflop bench --suite gpu --calibrate'
 """
-_OF_MEASURING = ("quick", "backend", "device", "dtype")
+_OF_MEASURING = ("quick", "backend", "device", "dtype", "kernels")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--quick", action="store_true", help="fewer shapes, wider intervals")
     add_backend(parser)
     add("--rows", metavar="FILE", help="fit the profile to these rows instead of measuring")
+    add("--kernels", metavar="FILE", help="measure single kernels alone, into this JSON file")
     add("out", nargs="?", metavar="OUT.json", help="where a profile of --rows goes (NAME.json)")
     add_shared(parser, "--json", help="print the profile as JSON")
 
@@ -49,8 +62,27 @@ def run(args: argparse.Namespace) -> int:
     check_name(args.name)
     backend = open_backend(args.backend or "numpy", args.device or "cpu", args.dtype or "fp32")
     check(backend)
+    if args.kernels is not None:
+        return _measure_kernels(args, backend)
     profile = calibrate(args.name, backend, args.quick, _say)
     print_result(args, lambda: profile, lambda: profile_text(profile))
+    return 0
+
+
+def _measure_kernels(args: argparse.Namespace, backend: Backend) -> int:
+    """Measure single kernels, keep them, and judge the carried rates by them."""
+    import json
+
+    from thermoflop.base.files import write_text
+    from thermoflop.bench.calibrate.kernels import measure_kernels
+    from thermoflop.cost.validate.kernels import validate_kernels
+
+    if not args.kernels.endswith(".json"):
+        raise UsageError(f"--kernels {args.kernels} does not end in .json")
+    raw = measure_kernels(backend, args.quick)
+    write_text(args.kernels, f"{json.dumps(raw, indent=1)}\n")
+    _say(f"kept as {args.kernels}")
+    print_result(args, lambda: raw, lambda: printable(validate_kernels([args.kernels]).text()))
     return 0
 
 

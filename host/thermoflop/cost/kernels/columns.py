@@ -41,6 +41,7 @@ FORMATS = {
     "int4_wo": Format(0.515625, 2.0, ("bf16", "fp16")),
     "w4a16_mxfp4": Format(0.53125, 2.0, ("bf16", "fp16")),
     "w4a8_mxfp4_mxfp8": Format(0.53125, 1.03125, ("fp8", "bf16"), quantizes=True),
+    "float32": Format(4.0, 4.0, ("fp32",)),
     "half": Format(2.0, 2.0, ("fp16", "bf16")),
     "int8": Format(1.0, 1.0, ("int8", "bf16")),
 }

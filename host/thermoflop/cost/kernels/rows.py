@@ -150,7 +150,7 @@ def _peak(device: Device, number: str) -> float:
     for name in FORMATS[number].units:
         if name in device.peaks:
             return device.peaks[name]
-    return device.peak("bf16")
+    return device.peaks.get("bf16") or max(device.peaks.values())
 
 
 def _family(kernel: str) -> str:

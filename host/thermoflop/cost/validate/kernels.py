@@ -16,6 +16,7 @@ from thermoflop.base.record import record
 from thermoflop.base.units import seconds, table
 from thermoflop.cost.catalogue.devices import catalogue, find_device
 from thermoflop.cost.fitting.kernels import calibrated, first_to_measure, fit_kernels, predicted_s
+from thermoflop.cost.hardware.device import device_from
 from thermoflop.cost.kernels.forms import FORMS, TABLES
 from thermoflop.cost.kernels.rates import kernel_rates
 from thermoflop.cost.kernels.rows import carried_kernels, kernels_of
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from thermoflop.cost.kernels.rows import Kernels
 
 OWN_COUNTS = (5, 20)
+SHIPPED = "carried rates"
+PARTS = 5  # of a file's kernels, each predicted by the others
 # Rows that no sheet explains, by device, class and microseconds.
 NAMED = {
     ("A100-SXM-80GB", "decode attention", 439.296): "1.07 GB of cache read at 2.44 TB/s, 1.2 times "
@@ -38,6 +41,8 @@ NAMED = {
 EXPLAINED = """absolute error: median, 90 %; median signed error. Left out: rates fitted without
 the device, or without its architecture; + n: and n of its own kernels measured, judged
 on the others of that device and engine"""
+OF_FILES = """absolute error: median, 90 %; median signed error. By the rates that the package
+carries, and by those moved by four fifths of a device's and engine's kernels, on the rest"""
 HEAD = ["", "how", "rows", "median", "p90", "bias"]
 
 
@@ -96,7 +101,7 @@ class KernelsReport:
             rows.append([label, how, str(line["rows"]), *figures])
         blocks = [
             table(rows, left=2),
-            EXPLAINED,
+            OF_FILES if self.judged and self.judged[0].how == SHIPPED else EXPLAINED,
         ]
         for name, reasons in self.left_out.items():
             counts = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
@@ -122,7 +127,8 @@ def validate_kernels(files: Sequence[str] = ()) -> KernelsReport:
         tables = [kernels for path in files for kernels in _of_file(path)]
         for kernels in tables:
             rates = kernel_rates()[kernels.form.name]
-            judged += _by_device(kernels, rates, "shipped rates")
+            judged += _by_device(kernels, rates, SHIPPED)
+            judged += _with_the_others(kernels, rates)
     else:
         tables = list(carried_kernels(catalogue()).values())
         for kernels in tracked(tables, "fitting", lambda each: each.form.name):
@@ -151,7 +157,13 @@ def _of_file(path: str) -> list[Kernels]:
             if each["rows"]
         }
         names = {name for columns in tables.values() for name in columns["gpu_key"]}
-        devices = {name: find_device(name) for name in names}
+        sheets = raw.get("devices", {})
+        devices = {
+            name: device_from({"confidence": "own", **sheets[name]})
+            if name in sheets
+            else find_device(name)
+            for name in names
+        }
         return [
             kernels_of(FORMS[form], table, tables[table], devices)
             for form, table in TABLES.items()
@@ -190,17 +202,36 @@ def _by_device(kernels: Kernels, rates: KernelRates, how: str) -> Iterator[Judge
 
 def _with_own(kernels: Kernels, rates: KernelRates, count: int, how: str) -> Iterator[Judged]:
     """Rates moved by ``count`` kernels of each device and engine, on the others of these two."""
-    labels = kernels.labels
-    pairs = set(zip(labels["device"], labels["engine"], strict=True))
-    for device, engine in sorted(pairs):
-        mine = kernels.pick((labels["device"] == device) & (labels["engine"] == engine))
+    for device, _, mine in _pairs(kernels):
         if len(mine) < 2 * count:
             continue
         chosen = np.array(first_to_measure(rates, mine, count))
         others = mine.pick(np.setdiff1d(np.arange(len(mine)), chosen))
         moved = calibrated(rates, mine.pick(chosen))
         errors = predicted_s(moved, others) / others.measured_s - 1
-        yield Judged(kernels.form.name, f"{how} + {count}", str(device), errors)
+        yield Judged(kernels.form.name, f"{how} + {count}", device, errors)
+
+
+def _with_the_others(kernels: Kernels, rates: KernelRates) -> Iterator[Judged]:
+    """Rates moved by a file's own kernels of a device and engine, each by four fifths of them."""
+    for device, _, mine in _pairs(kernels):
+        if len(mine) < PARTS:
+            continue
+        order = np.argsort(mine.measured_s, kind="stable")
+        errors = np.zeros(len(mine))
+        for part in range(PARTS):
+            out, rest = order[part::PARTS], np.setdiff1d(order, order[part::PARTS])
+            moved, others = calibrated(rates, mine.pick(rest)), mine.pick(out)
+            errors[out] = predicted_s(moved, others) / others.measured_s - 1
+        yield Judged(kernels.form.name, "moved by its others", device, errors)
+
+
+def _pairs(kernels: Kernels) -> Iterator[tuple[str, str, Kernels]]:
+    """The kernels of each device and engine."""
+    labels = kernels.labels
+    for device, engine in sorted(set(zip(labels["device"], labels["engine"], strict=True))):
+        mine = (labels["device"] == device) & (labels["engine"] == engine)
+        yield str(device), str(engine), kernels.pick(mine)
 
 
 def _beaten(kernels: Kernels) -> list[str]:
