@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from kit import website
 from kit.board_lines import Pty, hello_line, sample_line, seal, settings_line
+from kit.commands import ENVIRONMENT, command
 from thermoflop.model.mults import (
     DecoderShape,
     exact_mults,
@@ -67,6 +70,7 @@ def test_the_simulated_finger_starts_the_fan_and_its_end_stops_it(page: Page) ->
     card.get_by_text("fan on", exact=True).wait_for()
     assert card.locator("svg.turns").count() == 1
     assert float(card.locator(".big").inner_text()) >= 28.0
+    card.get_by_text("Events").click()
     card.get_by_text(re.compile("fan on: warm enough to start at 29")).wait_for()
     card.get_by_text("fan off", exact=True).wait_for(timeout=40_000)
     assert card.locator("svg.turns").count() == 0
@@ -77,14 +81,14 @@ def test_readings_move_and_the_plot_shows_the_thresholds(page: Page) -> None:
     card = board(page)
     samples = figure(card, "samples")
     page.wait_for_function("document.querySelector('.curve.board')?.getAttribute('d').length > 20")
-    before = int(samples.inner_text().replace(",", ""))
-    card.get_by_text("fan on at 29.0 °C").wait_for()
-    card.get_by_text("off at 28.0 °C").wait_for()
+    before = int((samples.text_content() or "").replace(",", ""))
+    page.locator("[data-plots]").get_by_text("fan on at 29.0 °C").wait_for()
+    page.locator("[data-plots]").get_by_text("off at 28.0 °C").wait_for()
     page.wait_for_function(
         "([box, n]) => Number(box.textContent.replace(',', '')) > n",
         arg=[samples.element_handle(), before],
     )
-    assert figure(card, "lost").inner_text() == "0"
+    assert figure(card, "lost").text_content() == "0"
 
 
 def test_nothing_can_be_said_to_the_board_before_control_is_switched_on(page: Page) -> None:
@@ -102,7 +106,7 @@ def test_a_setpoint_is_set_and_the_board_s_own_words_say_why_not(page: Page) -> 
     card.get_by_label("Fan off at, °C").fill("31.5")
     card.get_by_role("button", name="Set", exact=True).click()
     card.get_by_text(re.compile("Done: fan on at 33")).wait_for()
-    card.get_by_text("fan on at 33.0 °C").wait_for()
+    page.locator("[data-plots]").get_by_text("fan on at 33.0 °C").wait_for()
     card.get_by_label("Fan on at, °C").fill("500")
     card.get_by_role("button", name="Set", exact=True).click()
     refused = card.get_by_text(re.compile("The board refused: "))
@@ -111,7 +115,7 @@ def test_a_setpoint_is_set_and_the_board_s_own_words_say_why_not(page: Page) -> 
     card.get_by_label("Fan on at, °C").fill("29")
     card.get_by_label("Fan off at, °C").fill("28")
     card.get_by_role("button", name="Set", exact=True).click()
-    card.get_by_text("fan on at 29.0 °C").wait_for()
+    page.locator("[data-plots]").get_by_text("fan on at 29.0 °C").wait_for()
 
 
 def test_the_fan_can_be_overridden_and_given_back(page: Page) -> None:
@@ -171,7 +175,7 @@ def test_a_recording_is_started_commanded_and_stopped_from_the_page(
     assert ["fan on 60" in orders[0], "fan auto" in orders[1]] == [True, True]
     # the port came back to the page
     samples = figure(card, "samples")
-    before = int(samples.inner_text().replace(",", ""))
+    before = int((samples.text_content() or "").replace(",", ""))
     page.wait_for_function(
         "([box, n]) => Number(box.textContent.replace(',', '')) > n",
         arg=[samples.element_handle(), before],
@@ -235,6 +239,63 @@ def is_sample(item: Record) -> bool:
     return isinstance(item, BoardLine) and isinstance(item.message, Sample)
 
 
+def test_board_and_gpu_fill_one_screen_with_a_crosshair_at_the_same_moment_in_all_curves(
+    browser: Browser, site: website.Site
+) -> None:
+    """1280x720, nothing to scroll for; the past of the GPU is there for who comes later."""
+    page = browser.new_page(base_url=site.url, viewport={"width": 1280, "height": 720})
+    page.goto("/live")
+    page.locator("[data-plots] .chart").nth(4).wait_for()
+    for place in (board(page), page.locator("[data-gpus] .card"), page.locator("[data-plots]")):
+        box = place.bounding_box()
+        assert box is not None
+        assert box["y"] + box["height"] <= 720
+    assert not page.get_by_text("reconnects").is_visible()  # link counters are behind a click
+    page.wait_for_function("document.querySelector('.curve.line-0').getAttribute('d').length > 40")
+    area = page.locator("[data-plots]").bounding_box()
+    assert area is not None
+    page.mouse.move(area["x"] + area["width"] - 60, area["y"] + 200)
+    page.locator("[data-crosshair]", has_text=" ago").wait_for()
+    assert page.locator("[data-plots] .crosshair").count() == 5
+    values = page.locator("[data-plots] text.strong[text-anchor=end]").all_text_contents()
+    assert [text.split(" ")[-1] for text in values] == ["°C", "°C", "W", "%", "MHz"]
+    seen = len(page.locator(".curve.line-0").first.get_attribute("d") or "")
+    page.goto("/runs")  # nobody looks
+    page.wait_for_timeout(1500)
+    page.goto("/live")
+    page.wait_for_function(
+        "(n) => (document.querySelector('.curve.line-0')?.getAttribute('d') || '').length >= n",
+        arg=seen,
+    )
+    page.close()
+
+
+def test_a_light_in_the_header_of_every_page_says_what_is_recorded(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Phase and tokens a second, from what the command says of itself."""
+    script = tmp_path / "work.py"
+    script.write_text(
+        "import time\nprint('phase=decode', flush=True)\n"
+        "while True:\n    time.sleep(0.1)\n    print('tokens=5', flush=True)\n"
+    )
+    runs = tmp_path / "runs"
+    words = command("record", "--port", "none", "--gpu", "none", "--out", str(runs), "--",
+                    sys.executable, str(script))  # fmt: skip
+    with website.Site(runs, "--gpu", "none", "--port", "none") as served:
+        recorder = subprocess.Popen(words, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
+        try:
+            page = browser.new_page(base_url=served.url)
+            page.goto("/runs")
+            light = page.locator("[data-light]", has_text=re.compile("decode · [0-9.]+ tokens/s"))
+            light.wait_for()
+            assert (light.inner_text()).startswith("Recording ")
+            page.close()
+        finally:
+            recorder.send_signal(signal.SIGINT)
+            recorder.wait(timeout=30)
+
+
 def test_a_gpu_is_shown_with_its_reasons(page: Page) -> None:
     page.goto("/live")
     page.get_by_role("heading", name=re.compile("GPU 0: Simulated GPU")).wait_for()
@@ -281,6 +342,7 @@ def test_markup_from_a_board_is_shown_as_text(page: Page, browser: Browser, tmp_
         port.say(seal(endless))
         event = f'{{"k":"e","boot":"3fa2c1","n":0,"up_s":1.0,"ev":"odd","note":"{evil}"'
         port.say(seal(log) + seal(event) + sample_line(1))
+        board(seen).get_by_text("Events").click()
         news = board(seen).locator(".news")
         news.get_by_text(evil + r"\x1b[31m").wait_for()
         news.get_by_text(f"odd: note {evil}").wait_for()

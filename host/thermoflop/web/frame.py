@@ -37,7 +37,10 @@ def frame(title: str, active: str) -> Iterator[None]:
 
     from thermoflop import __version__
 
-    ui.add_head_html(f'<link rel="stylesheet" href="{ASSETS}/site.css?{__version__}">')
+    ui.add_head_html(
+        f'<link rel="stylesheet" href="{ASSETS}/site.css?{__version__}">'
+        f'<script src="{ASSETS}/light.js?{__version__}" defer></script>'
+    )
     client = ui.context.client
     with client.layout:  # above the page, whose element is the main landmark
         skip = ui.link("Skip to content", "#main").classes("skip")
@@ -48,6 +51,7 @@ def frame(title: str, active: str) -> Iterator[None]:
                     link = ui.link(name, path)
                     if path == active:
                         link.props('aria-current="page"')
+            ui.link("", "/live#record").props("data-light hidden role=status").classes("light")
             _theme_switch()
     skip.move(target_index=0)
     header.move(target_index=1)

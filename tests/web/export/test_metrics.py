@@ -13,11 +13,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from thermoflop.pico.ports import Target
 from thermoflop.pico.track import HostEvent
+from thermoflop.runs.folder.phase import PhaseFollower
 from thermoflop.runs.folder.store import encode
 from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.web.export import room as room_module
 from thermoflop.web.export.metrics import registry_of
-from thermoflop.web.export.phase import PhaseFollower
 from thermoflop.web.export.room import Room
 from thermoflop.web.live import board as board_module
 from thermoflop.web.live.board import BoardSource

@@ -14,6 +14,7 @@ from thermoflop.errors import BoardError, BoardRefused, UsageError
 from thermoflop.pico.link import Latest, Link
 from thermoflop.pico.ports import Target
 from thermoflop.web.live.board import BoardSource
+from thermoflop.web.live.recordings import Recording
 from thermoflop.web.live.sources import MAX_BOARDS, LiveSources
 from thermoflop.web.site import Site
 
@@ -133,3 +134,22 @@ def test_there_is_room_for_so_many_boards_and_each_port_once(tmp_path: Path, por
     with pytest.raises(UsageError, match="close one first"):
         sources.open("/dev/ttyACM7")
     sources.stop()
+
+
+def test_every_recording_of_sim_is_a_board_of_its_own(tmp_path: Path) -> None:
+    """Two of them have one address, and no curve in common; a real port is one board."""
+    sources = LiveSources(Site(runs=tmp_path / "runs", gpu="none"))
+    for number, port in enumerate(("sim://", "sim://", "/dev/x", "/dev/x")):
+        folder = tmp_path / "runs" / f"run{number}"
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text("{}")
+        (folder / "samples.jsonl").write_text("")
+        sources._meet([Recording(folder, {"port": {"url": port}})])
+    try:
+        boards = list(sources.boards.values())
+        assert [board.target.url for board in boards] == ["sim://", "sim://", "/dev/x"]
+        assert [board.of_run for board in boards] == [True, True, False]
+        assert [board.run.name for board in boards] == ["run0", "run1", "run3"]
+    finally:
+        for board in boards:
+            board.release()

@@ -106,6 +106,18 @@ def test_a_viewer_who_was_away_for_long_gets_what_is_kept(tmp_path: Path) -> Non
     assert readings.since(9999) == (250, [])
 
 
+def test_hours_of_the_past_are_kept_a_reading_every_few_seconds(tmp_path: Path) -> None:
+    """Four hours at ten a second: of what the newest do not hold, one every 5 s."""
+    del tmp_path
+    readings = Readings(6000)
+    for tick in range(4 * 36000):
+        readings.add((tick / 10, tick))
+    past = readings.before(readings.next - 1500)
+    assert [point[0] for point in past[:3]] == [0.0, 5.0, 10.0]
+    assert len(past) == (4 * 3600 - 150) / 5
+    assert past[-1][0] < (4 * 36000 - 1500) / 10
+
+
 def test_viewers_in_step_share_their_text_and_new_ones_get_a_bounded_past(tmp_path: Path) -> None:
     async def run() -> None:
         stream, board = make(tmp_path)

@@ -3,9 +3,9 @@
 // All text goes in through textContent; nothing here makes HTML from what a board said.
 (() => {
   const NS = "http://www.w3.org/2000/svg";
-  const KEEP = 6000, DRAW_MS = 200;
+  const KEEP = 14000, COARSE_S = 5, DRAW_MS = 200;
   const points = new Map(); // source -> [[seconds, value, ...], ...]
-  let frame = null, socket = null, retryMs = 500, drawn = 0, windowS = 120, asked = false;
+  let frame = null, socket = null, retryMs = 500, drawn = 0, windowS = 120, asked = false, pointer = null;
 
   const make = (tag, cls, text) => {
     const node = document.createElement(tag);
@@ -41,6 +41,17 @@
     rows.forEach(([, value], i) => say(parent.children[i].lastChild, value));
   };
 
+  // of the older half one reading every few seconds, as the server keeps them
+  const thinned = (kept) => {
+    let last = -Infinity;
+    return kept.filter((p, i) => {
+      if (i > kept.length / 2) return true;
+      if (p[0] - last < COARSE_S) return false;
+      last = p[0];
+      return true;
+    });
+  };
+
   // ---- the socket
 
   const connect = () => {
@@ -48,11 +59,11 @@
     socket.onmessage = (event) => {
       retryMs = 500;
       frame = JSON.parse(event.data);
+      for (const [key, past] of Object.entries(frame.past || {})) points.set(key, past);
       for (const [key, news] of Object.entries(frame.points)) {
         const kept = points.get(key) || [];
         kept.push(...news.points);
-        if (kept.length > KEEP) kept.splice(0, kept.length - KEEP);
-        points.set(key, kept);
+        points.set(key, kept.length > KEEP ? thinned(kept) : kept);
       }
       if (!asked) { asked = true; requestAnimationFrame(show); }
     };
@@ -73,70 +84,116 @@
     return 10 * power;
   };
 
-  function plot(svg, all, column, levels, now, options) {
+  const LEFT = 46, RIGHT = 8;
+  const visible = (all, from) => {
+    let low = 0, high = all.length;
+    while (low < high) { const middle = (low + high) >> 1; if (all[middle][0] < from) low = middle + 1; else high = middle; }
+    return all.slice(Math.max(0, low - 1));
+  };
+
+  // One plot of several curves: {points, column, name, cls}, on the time axis that all plots share.
+  function plot(svg, curves, levels, now, options) {
     const width = Math.max(240, svg.parentNode.clientWidth), height = options.height;
-    const left = 46, right = 8, top = 24, bottom = height - 22;
-    const from = now - windowS;
-    let first = 0, high = -Infinity, low = Infinity;
-    while (first < all.length && all[first][0] < from) first += 1;
-    const seen = all.slice(Math.max(0, first - 1));
-    for (const p of seen) if (p[column] !== null) { low = Math.min(low, p[column]); high = Math.max(high, p[column]); }
+    const top = 24, bottom = height - (options.axis ? 22 : 6), from = now - windowS;
+    const lines = curves.map((curve) => ({ ...curve, seen: visible(curve.points, from) }));
+    let high = -Infinity, low = Infinity;
+    for (const { seen, column } of lines) for (const p of seen) if (p[column] !== null && p[column] !== undefined) { low = Math.min(low, p[column]); high = Math.max(high, p[column]); }
     for (const level of levels) { low = Math.min(low, level.value); high = Math.max(high, level.value); }
     if (low > high) { low = options.low; high = options.high; }
     const spare = Math.max((high - low) * 0.1, options.spare); low -= spare; high += spare;
-    if (options.zero && low < 0) low = 0;
-    const x = (t) => left + (width - left - right) * (t - from) / windowS;
+    if (options.zero) low = 0;
+    if (options.most) high = options.most;
+    const x = (t) => LEFT + (width - LEFT - RIGHT) * (t - from) / windowS;
     const y = (v) => bottom - (bottom - top) * (v - low) / (high - low);
     const kids = [];
-    if (options.fan) { // bands while the fan ran
-      let start = null, last = null;
-      const close = () => {
-        if (start !== null) kids.push(draw("rect", { x: Math.max(left, x(start)).toFixed(1), y: top, width: Math.max(0.5, x(last) - Math.max(left, x(start))).toFixed(1), height: bottom - top, class: "fan-band" }));
-        start = null;
-      };
-      for (const p of seen) {
-        if (p[2]) { if (start === null) start = p[0]; last = p[0]; } else { if (start !== null) last = p[0]; close(); }
-      }
-      close();
-    }
-    kids.push(draw("text", { x: left, y: 14, class: "strong" }, options.title));
-    const step = niceStep(high - low, 4);
+    if (options.fan && lines.length) kids.push(...fanBands(lines[0].seen, x, top, bottom));
+    kids.push(draw("text", { x: LEFT, y: 14, class: "strong" }, options.title));
+    const step = niceStep(high - low, Math.max(2, Math.floor((bottom - top) / 34)));
     for (let v = Math.ceil(low / step) * step; v <= high + 1e-9; v += step) {
-      kids.push(draw("path", { d: `M${left} ${y(v).toFixed(1)}H${width - right}`, class: "rule" }));
-      kids.push(draw("text", { x: left - 6, y: (y(v) + 4).toFixed(1), "text-anchor": "end" }, v.toFixed(step < 0.3 ? 2 : step < 1 || step === 2.5 ? 1 : 0)));
+      kids.push(draw("path", { d: `M${LEFT} ${y(v).toFixed(1)}H${width - RIGHT}`, class: "rule" }));
+      kids.push(draw("text", { x: LEFT - 6, y: (y(v) + 4).toFixed(1), "text-anchor": "end" }, v.toFixed(step < 0.3 ? 2 : step < 1 || step === 2.5 ? 1 : 0)));
     }
-    for (let i = 0; i <= 2; i += 1) {
+    if (options.axis) for (let i = 0; i <= 2; i += 1) {
       const t = from + windowS * i / 2, ago = windowS - windowS * i / 2;
       kids.push(draw("text", { x: x(t).toFixed(1), y: height - 6, "text-anchor": i === 0 ? "start" : i === 2 ? "end" : "middle" }, i === 2 ? "now" : "−" + time(ago)));
     }
     for (const level of levels) {
-      kids.push(draw("path", { d: `M${left} ${y(level.value).toFixed(1)}H${width - right}`, class: "level " + level.cls }));
-      kids.push(draw("text", { x: width - right - 2, y: (y(level.value) + (level.below ? 13 : -4)).toFixed(1), "text-anchor": "end", class: "level-name" }, level.name));
+      kids.push(draw("path", { d: `M${LEFT} ${y(level.value).toFixed(1)}H${width - RIGHT}`, class: "level " + level.cls }));
+      kids.push(draw("text", { x: width - RIGHT - 2, y: (y(level.value) + (level.below ? 13 : -4)).toFixed(1), "text-anchor": "end", class: "level-name" }, level.name));
     }
-    let d = "", pen = false, at = null, held = [];
+    for (const line of lines) kids.push(draw("path", { d: outline(line.seen, line.column, x, y, now), class: "curve " + line.cls }));
+    if (pointer !== null) kids.push(...crosshair(lines, options, width, top, bottom, from));
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    svg.setAttribute("height", height);
+    svg.setAttribute("aria-label", options.label);
+    svg.replaceChildren(...kids);
+  }
+
+  const fanBands = (seen, x, top, bottom) => { // while the fan ran
+    const bands = [];
+    let start = null, last = null;
+    const close = () => {
+      if (start !== null) bands.push(draw("rect", { x: Math.max(LEFT, x(start)).toFixed(1), y: top, width: Math.max(0.5, x(last) - Math.max(LEFT, x(start))).toFixed(1), height: bottom - top, class: "fan-band" }));
+      start = null;
+    };
+    for (const p of seen) {
+      if (p[2]) { if (start === null) start = p[0]; last = p[0]; } else { if (start !== null) last = p[0]; close(); }
+    }
+    close();
+    return bands;
+  };
+
+  const outline = (seen, column, x, y, now) => {
+    let d = "", pen = false, at = null, held = [], before = null;
     const flush = () => { // of each column of pixels its lowest and highest
       if (!held.length) return;
       const lowest = held.reduce((m, q) => q[1] < m[1] ? q : m), highest = held.reduce((m, q) => q[1] > m[1] ? q : m);
       for (const [px, v] of [...new Set([held[0], lowest, highest, held[held.length - 1]])].sort((a, b) => a[0] - b[0])) { d += (pen ? "L" : "M") + px.toFixed(1) + " " + y(v).toFixed(1); pen = true; }
       held = [];
     };
-    let before = null;
     for (const p of seen) {
       const t = p[0], v = p[column];
-      if (v === null || (before !== null && t - before > 3)) { flush(); pen = false; at = null; }
+      const hole = now - t > 120 ? 2.5 * COARSE_S : 3;
+      if (v === null || v === undefined || (before !== null && t - before > hole)) { flush(); pen = false; at = null; }
       before = t;
-      if (v === null) continue;
-      const px = Math.max(left, x(t));
+      if (v === null || v === undefined) continue;
+      const px = Math.max(LEFT, x(t));
       if (Math.floor(px) !== at) { flush(); at = Math.floor(px); }
       held.push([px, v]);
     }
     flush();
-    kids.push(draw("path", { d, class: "curve " + options.cls }));
-    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    svg.setAttribute("height", height);
-    svg.setAttribute("aria-label", options.label);
-    svg.replaceChildren(...kids);
-  }
+    return d;
+  };
+
+  // ---- the crosshair, at the same moment in every plot
+
+  const nearestTo = (seen, t) => seen.reduce((best, p) => best === null || Math.abs(p[0] - t) < Math.abs(best[0] - t) ? p : best, null);
+  const crosshair = (lines, options, width, top, bottom, from) => {
+    const px = LEFT + pointer * (width - LEFT - RIGHT), t = from + pointer * windowS;
+    const values = lines.map((line) => {
+      const p = nearestTo(line.seen, t), v = p && Math.abs(p[0] - t) < Math.max(1.5, windowS / 50) ? p[line.column] : null;
+      return v === null || v === undefined ? null : (lines.length > 1 ? line.name + " " : "") + v.toFixed(options.digits) + " " + options.unit;
+    }).filter((text) => text !== null);
+    return [
+      draw("path", { d: `M${px.toFixed(1)} ${top}V${bottom}`, class: "crosshair" }),
+      draw("text", { x: width - RIGHT - 2, y: 14, "text-anchor": "end", class: "strong" }, values.join(", ")),
+    ];
+  };
+  const point = (event) => {
+    const area = event.target.closest("[data-plots]");
+    const svg = area && area.querySelector("svg");
+    const before = pointer;
+    pointer = null;
+    if (svg) {
+      const box = svg.getBoundingClientRect();
+      const share = (event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT);
+      if (share >= 0 && share <= 1) pointer = share;
+    }
+    const told = document.querySelector("[data-crosshair]");
+    if (told) say(told, pointer === null ? "" : time(windowS * (1 - pointer)) + " ago");
+    if (pointer !== before && frame && !asked) { asked = true; drawn = 0; requestAnimationFrame(show); }
+  };
+  document.addEventListener("pointermove", point);
 
   // ---- a board
 
@@ -145,7 +202,7 @@
     const now = make("div", "now"), temp = make("div", "temp"), fan = make("div", "fan");
     const value = make("span", "big num", "–"), unit = make("span", "unit", " °C");
     temp.append(value, unit);
-    const wheel = draw("svg", { viewBox: "-26 -26 52 52", width: 52, height: 52, "aria-hidden": "true" });
+    const wheel = draw("svg", { viewBox: "-26 -26 52 52", width: 40, height: 40, "aria-hidden": "true" });
     wheel.append(draw("path", { d: FAN, class: "blades" }));
     const words = make("div"), fanText = make("b", "fan-text", "fan –"), mode = make("div", "soft");
     words.append(fanText, mode);
@@ -155,10 +212,12 @@
     faults.setAttribute("role", "status");
     trouble.setAttribute("role", "status");
     trouble.hidden = true;
-    const chart = make("div", "chart"), svg = draw("svg", { role: "img" });
-    chart.append(svg);
     const facts = make("div", "facts"), news = make("ul", "news");
-    box.replaceChildren(now, faults, trouble, chart, facts, news);
+    news.tabIndex = 0; // it scrolls
+    const counters = make("details", "fold"), events = make("details", "fold");
+    counters.append(make("summary", "", "Link counters"), facts);
+    events.append(make("summary", "", "Events"), news);
+    box.replaceChildren(now, faults, trouble, counters, events);
     return (state) => {
       say(value, state.heard ? state.temp_c === null ? "no valid reading" : state.temp_c.toFixed(2) : "listening");
       value.classList.toggle("words", !state.heard || state.temp_c === null);
@@ -172,11 +231,6 @@
       faults.className = state.faults.length ? "faults bad" : "faults good";
       say(trouble, state.trouble);
       trouble.hidden = !state.trouble;
-      const levels = [];
-      if (state.on_c !== null) levels.push({ value: state.on_c, name: "fan on at " + fixed(state.on_c, 1) + " °C", cls: "hot" });
-      if (state.off_c !== null) levels.push({ value: state.off_c, name: "off at " + fixed(state.off_c, 1) + " °C", cls: "cool", below: true });
-      const label = `temperature over the last ${time(windowS)}, now ${fixed(state.temp_c, 1)} °C`;
-      plot(svg, points.get(state.key) || [], 1, levels, frame.now_s, { height: 240, title: "temperature, °C", fan: true, cls: "board", low: 20, high: 30, spare: 0.3, label });
       list(facts, [
         ["samples a second", fixed(state.rate_hz, 1)],
         ["samples", count(state.samples)],
@@ -201,27 +255,22 @@
   const gpuView = (box) => {
     const title = make("h3"), reasons = make("div"), facts = make("div", "facts");
     reasons.setAttribute("role", "status");
-    const charts = [make("div", "chart"), make("div", "chart")];
-    const svgs = charts.map((chart) => { const svg = draw("svg", { role: "img" }); chart.append(svg); return svg; });
-    box.replaceChildren(title, reasons, facts, ...charts);
+    box.replaceChildren(title, reasons, facts);
     return (state) => {
       say(title, `GPU ${state.index}: ${state.name}`);
       const hot = state.throttled && state.throttled.length;
       say(reasons, state.lost ? "this GPU stopped answering" : hot ? "Throttled: " + state.throttled.join(", ") : state.throttled ? "not throttled" : "the driver gives no reasons of throttling");
       reasons.className = state.lost || hot ? "bad" : state.throttled ? "good" : "soft";
       const gb = (bytes) => bytes === null ? "–" : (bytes / 1e9).toFixed(1) + " GB";
+      const share = (part) => part === null ? "–" : (100 * part).toFixed(0) + " %";
       list(facts, [
-        ["temperature", fixed(state.temp_c, 0) + " °C"],
+        ["temperature", fixed(state.temp_c, 0) + " °C" + (state.limit_c ? " of " + fixed(state.limit_c, 0) : "")],
         ["memory temperature", state.mem_temp_c === null ? "–" : fixed(state.mem_temp_c, 0) + " °C"],
         ["power", fixed(state.power_w, 0) + " W" + (state.power_limit_w ? " of " + fixed(state.power_limit_w, 0) : "")],
         ["clock", fixed(state.sm_mhz, 0) + " MHz"],
-        ["busy", state.util === null ? "–" : (100 * state.util).toFixed(0) + " %"],
+        ["busy", share(state.util)],
         ["memory used", gb(state.mem_used_bytes) + (state.memory_bytes ? " of " + gb(state.memory_bytes) : "")],
       ]);
-      const mine = points.get(state.key) || [];
-      const levels = state.slowdown_c && state.temp_c > state.slowdown_c - 15 ? [{ value: state.slowdown_c, name: "slows down at " + state.slowdown_c + " °C", cls: "hot" }] : [];
-      plot(svgs[0], mine, 1, levels, frame.now_s, { height: 160, title: "temperature, °C", cls: "gpu", low: 30, high: 60, spare: 1, label: `GPU temperature, now ${fixed(state.temp_c, 0)} °C` });
-      plot(svgs[1], mine, 2, [], frame.now_s, { height: 130, title: "power, W", cls: "power", low: 0, high: 100, spare: 5, zero: true, label: `GPU power, now ${fixed(state.power_w, 0)} W` });
     };
   };
 
@@ -233,12 +282,57 @@
       say(none, frame.gpu_absent ? "No GPU: " + frame.gpu_absent : "Looking for a GPU …");
       for (const state of states) {
         if (!views.has(state.key)) {
-          const own = make("div", "gpu-box");
+          const own = make("div", "card gpu-box");
           box.append(own);
           views.set(state.key, gpuView(own));
         }
         views.get(state.key)(state);
       }
+    };
+  };
+
+  // ---- all curves, one above the other on one time axis
+
+  const plotsView = (box) => {
+    const svgs = new Map(), none = make("p", "soft", "Curves come with a board or a GPU.");
+    box.replaceChildren(none);
+    const panels = () => {
+      const all = [];
+      for (const state of frame.boards) {
+        const levels = [];
+        if (state.on_c !== null) levels.push({ value: state.on_c, name: "fan on at " + fixed(state.on_c, 1) + " °C", cls: "hot" });
+        if (state.off_c !== null) levels.push({ value: state.off_c, name: "off at " + fixed(state.off_c, 1) + " °C", cls: "cool", below: true });
+        const which = frame.boards.length > 1 ? " at " + state.port : "";
+        all.push({ id: state.key, curves: [[state.key, 1, "board", "board"]], levels, title: "board" + which + ", °C", unit: "°C", digits: 2, fan: true, low: 20, high: 30, spare: 0.3, label: `board temperature over the last ${time(windowS)}, now ${fixed(state.temp_c, 1)} °C` });
+      }
+      const gpus = frame.gpus;
+      if (!gpus.length) return all;
+      const curves = (column) => gpus.map((state, i) => [state.key, column, "GPU " + state.index, "line-" + i % 8]);
+      const near = gpus.filter((state) => state.limit_c && state.temp_c > state.limit_c - 15);
+      const levels = near.length ? [{ value: near[0].limit_c, name: "slows down at " + near[0].limit_c + " °C", cls: "hot" }] : [];
+      const what = gpus.length > 1 ? "GPUs" : "GPU";
+      const now = (name, unit) => `${what}, ${name} over the last ${time(windowS)}, now ${gpus.map((s) => fixed(s[unit], 0)).join(", ")}`;
+      all.push({ id: "gpu-temp", curves: curves(1), levels, title: what + ", °C", unit: "°C", digits: 0, low: 30, high: 60, spare: 1, label: now("temperature", "temp_c") });
+      all.push({ id: "gpu-power", curves: curves(2), levels: [], title: what + ", W", unit: "W", digits: 0, low: 0, high: 100, spare: 5, zero: true, label: now("power", "power_w") });
+      all.push({ id: "gpu-busy", curves: curves(3), levels: [], title: what + ", busy %", unit: "%", digits: 0, low: 0, high: 100, spare: 1, zero: true, most: 105, label: `${what}, share of the time that is computed` });
+      all.push({ id: "gpu-clock", curves: curves(4), levels: [], title: what + ", clock MHz", unit: "MHz", digits: 0, low: 0, high: 2000, spare: 20, zero: true, label: now("clock", "sm_mhz") });
+      return all;
+    };
+    return () => {
+      const all = panels(), ids = all.map((panel) => panel.id).join();
+      none.hidden = all.length > 0;
+      if (box.dataset.ids !== ids) {
+        box.dataset.ids = ids;
+        svgs.clear();
+        box.replaceChildren(none, ...all.map((panel) => {
+          const chart = make("div", "chart"), svg = draw("svg", { role: "img" });
+          chart.append(svg);
+          svgs.set(panel.id, svg);
+          return chart;
+        }));
+      }
+      const height = Math.max(84, Math.floor((box.clientHeight - 4) / Math.max(all.length, 1)));
+      all.forEach((panel, i) => plot(svgs.get(panel.id), panel.curves.map(([key, column, name, cls]) => ({ points: points.get(key) || [], column, name, cls })), panel.levels, frame.now_s, { ...panel, height, axis: i === all.length - 1 }));
     };
   };
 
@@ -259,6 +353,7 @@
       if (state) mount(node, boardView)(state);
     });
     document.querySelectorAll("[data-gpus]").forEach((node) => mount(node, gpusView)(frame.gpus));
+    document.querySelectorAll("[data-plots]").forEach((node) => mount(node, plotsView)());
     document.querySelectorAll("[data-elapsed]").forEach((node) => {
       const run = frame.recordings.find((r) => r.name === node.dataset.elapsed);
       if (run) say(node, time(run.elapsed_s) + (run.duration_s ? " of " + time(run.duration_s) : ""));

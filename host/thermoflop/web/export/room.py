@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from thermoflop.base.record import record
 from thermoflop.errors import ThermoflopError, UsageError
 from thermoflop.pico.wire import printable
-from thermoflop.web.export.phase import PhaseFollower
+from thermoflop.runs.folder.phase import PhaseFollower
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

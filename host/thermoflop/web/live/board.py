@@ -59,6 +59,7 @@ class BoardSource:
         self.version = 0  # of everything but the readings
         self.run: Path | None = None  # the run that is followed
         self.given_away = False  # a recorder is about to open the port
+        self.of_run = False  # a simulated board that is gone when its recording ends
         self._lock = threading.RLock()
         self._tracker = Tracker()
         self._link: Link | None = None

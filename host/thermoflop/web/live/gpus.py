@@ -1,4 +1,4 @@
-"""The GPUs of this machine, read only while the live page has viewers."""
+"""The GPUs of this machine, read as long as the server runs, so that their past is there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from thermoflop.runs.record.sources import NOT_ASKED, simulated_library
 from thermoflop.web.live.readings import Readings
 
 KEPT_POINTS = 6000
-_FACTS = ("name", "memory_bytes", "power_limit_w", "slowdown_c", "shutdown_c")
+_FACTS = ("name", "memory_bytes", "power_limit_w", "slowdown_c", "shutdown_c", "gpu_max_c")
+_NOW = (
+    "temp_c", "mem_temp_c", "power_w", "sm_mhz", "mem_mhz", "util", "mem_util", "mem_used_bytes",
+)  # fmt: skip
 
 
 class GpuSource:
@@ -37,7 +40,7 @@ class GpuSource:
         return sampler.absent or ""
 
     def start(self) -> None:
-        """Start reading if there is a GPU; called for the first viewer."""
+        """Start reading if there is a GPU; called when the server starts."""
         with self._lock:
             if self._sampler is not None or self.spec == "none":
                 return
@@ -46,7 +49,7 @@ class GpuSource:
         sampler.__enter__()  # not under the lock, which the readings take
 
     def stop(self) -> None:
-        """Stop reading; called after the last viewer."""
+        """Stop reading; called when the server ends."""
         with self._lock:
             sampler, self._sampler = self._sampler, None
         if sampler is not None:
@@ -63,7 +66,9 @@ class GpuSource:
             for item in items:
                 if isinstance(item, GpuSample):
                     readings = self.readings.setdefault(item.gpu, Readings(KEPT_POINTS))
-                    readings.add((round(item.mono_s, 3), item.temp_c, item.power_w))
+                    at_s, share = round(item.mono_s, 3), item.util
+                    busy = None if share is None else round(100 * share)
+                    readings.add((at_s, item.temp_c, item.power_w, busy, item.sm_mhz))
                     self._latest[item.gpu] = item
                 elif item.ev == "gpu_lost":
                     self._latest[int(item.detail["gpu"])] = None
@@ -89,7 +94,9 @@ class GpuSource:
         known = {key: facts.get(key) for key in _FACTS}
         state: dict[str, Any] = {**known, "key": f"gpu{index}", "index": index, "lost": now is None}
         state["name"] = printable(str(known["name"] or "GPU"))
-        for name in ("temp_c", "mem_temp_c", "power_w", "sm_mhz", "util", "mem_used_bytes"):
+        # the driver slows a GPU down from the first limit on, the chip itself from the second
+        state["limit_c"] = known["gpu_max_c"] or known["slowdown_c"]
+        for name in _NOW:
             state[name] = getattr(now, name) if now is not None else None
         reasons = now.reasons if now is not None else None
         state["throttled"] = (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from thermoflop.web.live.board import BoardSource
     from thermoflop.web.live.sources import LiveSources
 
-WINDOWS = ((60, "1 min"), (120, "2 min"), (600, "10 min"))
+WINDOWS = ((60, "1 min"), (120, "2 min"), (600, "10 min"), (3600, "1 h"), (28800, "8 h"))
 LOOK_S = 0.5
 SIMULATED = "sim://?heat=cpu"  # this machine's own work is the heat
 
@@ -31,15 +31,23 @@ def live_page(sources: LiveSources) -> None:
     with frame("Live", active="/live"):
         with ui.element("p").classes("bad").props("data-lost hidden role=status"):
             ui.label("The connection to the page's server is lost. Trying again …")
-        _window_choice()
-        boards = ui.element("section").props('aria-label="Boards"')
+        with ui.element("div").classes("dash"):
+            with ui.element("div").classes("dash-bar"):
+                _window_choice()
+                ui.label("").props("data-crosshair role=status").classes("soft crosshair-time")
+                for text, target in (("Record", "#record"), ("Add a board", "#more")):
+                    ui.link(text, target).classes("tap")
+            with ui.element("div").classes("dash-side"):
+                boards = ui.element("section").props('aria-label="Boards"')
+                ui.element("section").props('data-gpus aria-label="GPUs"')
+            ui.element("section").props('data-plots aria-label="Curves"').classes("dash-plots")
         cards: dict[str, nicegui_ui.element] = {}
+        with ui.element("section").classes("card").props('aria-labelledby="record"'):
+            recording = RecordingCard(sources)
         with ui.element("section").classes("card").props('aria-labelledby="more"'):
             _more_boards(sources)
         with ui.element("section").classes("card").props('aria-labelledby="gpus"'):
             _gpus(sources)
-        with ui.element("section").classes("card").props('aria-labelledby="record"'):
-            recording = RecordingCard(sources)
 
         def look() -> None:
             """Add the cards of new boards, take away those of closed ones."""
@@ -75,7 +83,10 @@ def _board_card(sources: LiveSources, board: BoardSource) -> nicegui_ui.element:
     with ui.element("div").classes("card") as card:
         with ui.element("div").classes("head"):
             with ui.element("h2"):
-                ui.label(f"Board at {title}")
+                ui.label(
+                    f"Board at {title}"
+                    + (f", {board.run.name}" if board.of_run and board.run else "")
+                )
             if board.simulated is not None:
                 ui.button("Finger", on_click=lambda: notify_errors(board.simulated.touch)).props(
                     'no-caps outline aria-label="Put a finger on the simulated thermistor"'
@@ -160,7 +171,7 @@ def _gpus(sources: LiveSources) -> None:
 
     with ui.element("h2").props('id="gpus"'):
         ui.label("GPUs")
-    ui.element("div").props("data-gpus")
+    ui.label("Those of this machine are shown above as soon as they answer.").classes("soft")
 
     async def simulate() -> None:
         await asyncio.to_thread(sources.gpus.simulate)

@@ -1,4 +1,8 @@
-"""The newest readings of one source, numbered so that a viewer gets only new ones."""
+"""The readings of one source, numbered so that a viewer gets only new ones, and hours of its past.
+
+The newest are kept as they came; of older ones every few seconds one, for as many hours. Whoever
+opens the page gets both.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,18 @@ from itertools import islice
 
 Point = Sequence[float | int | None]
 
+COARSE_S = 5.0  # between two readings of the past
+COARSE_KEPT = 7200  # ten hours
+
 
 class Readings:
-    """A bounded buffer of points; a viewer that was away too long misses the oldest."""
+    """A bounded buffer of points, whose first value is a time in seconds; a viewer that was away
+    too long misses the oldest."""
 
     def __init__(self, maxlen: int) -> None:
-        """Keeps the last ``maxlen`` points."""
+        """Keeps the last ``maxlen`` points, and one every ``COARSE_S`` before them."""
         self._points: deque[Point] = deque(maxlen=maxlen)
+        self._past: deque[Point] = deque(maxlen=COARSE_KEPT)
         self._lock = threading.Lock()  # one thread adds, another reads
         self.next = 0  # the number that the next point will get
 
@@ -23,6 +32,8 @@ class Readings:
         """Append a point."""
         with self._lock:
             self._points.append(point)
+            if not self._past or (point[0] or 0.0) - (self._past[-1][0] or 0.0) >= COARSE_S:
+                self._past.append(point)
             self.next += 1
 
     def since(self, number: int) -> tuple[int, list[Point]]:
@@ -31,3 +42,10 @@ class Readings:
             first = self.next - len(self._points)
             start = min(max(number, first), self.next)
             return start, list(islice(self._points, start - first, None))
+
+    def before(self, number: int) -> list[Point]:
+        """The past up to the point with that number, a reading every ``COARSE_S``."""
+        points = self.since(number)[1]
+        end_s = (points[0][0] or 0.0) if points else float("inf")
+        with self._lock:
+            return [point for point in self._past if (point[0] or 0.0) < end_s]

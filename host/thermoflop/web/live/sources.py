@@ -47,6 +47,7 @@ class LiveSources:
 
     def start(self, port: str | None) -> None:
         """Follow running recordings; open ``port``, or the board if there is only one."""
+        self.gpus.start()
         self._meet(self.recordings.look())
         if port is not None:
             if not self._has(port):
@@ -171,7 +172,10 @@ class LiveSources:
                 self.version += 1
                 board = self.boards.get(recording.board or "")
                 if board is not None and board.run == recording.folder:
-                    board.take_back()
+                    if board.of_run:
+                        self.close(board.key)
+                    else:
+                        board.take_back()
             if turn % RETRY_TURNS == 0:
                 self._retry()
 
@@ -191,9 +195,14 @@ class LiveSources:
             port = recording.port
             if port is None or not recording.is_ours:
                 continue  # when it has ended its port is opened, whatever stands there
-            board = next((f for f in self.boards.values() if f.target.url == port), None)
+            # each opening of sim:// is another board: what two of them say is never one curve
+            of_run = port.startswith(SIMULATED)
+            board = next(
+                (f for f in self.boards.values() if f.target.url == port and not of_run), None
+            )
             if board is None:
                 board = BoardSource(self._new_key(), Target(port, recording.serial_number))
+                board.of_run = of_run
                 self._add(board)
             recording.board = board.key
             board.follow(recording.folder)

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 PATH = "/live/stream"
 FRAME_S = 0.1
 HEARTBEAT_S = 1.0
-IDLE_S = 5.0  # without viewers, before the GPUs are left alone
 SEND_S = 30.0  # a viewer that takes nothing for so long is let go
 MAX_VIEWERS = 200
 FIRST_POINTS = 1500  # of each source, for a viewer who has just come
@@ -80,13 +78,24 @@ class Stream:
 
     def frame(self, cursors: dict[str, int]) -> str:
         """The next frame of a viewer; advances its cursors."""
-        parts = []
+        parts: list[str] = []
+        past: list[str] = []
         for key, readings in self._sources.items():
             if key not in cursors:
                 cursors[key] = max(0, readings.next - FIRST_POINTS)
+                past.append(self._past(key, readings, cursors[key]))
             text, cursors[key] = self._points(key, readings, cursors[key])
             parts.append(text)
-        return f'{self._head},"points":{{{",".join(parts)}}}}}'
+        of_past = f',"past":{{{",".join(past)}}}' if past else ""
+        return f'{self._head}{of_past},"points":{{{",".join(parts)}}}}}'
+
+    def _past(self, key: str, readings: Readings, number: int) -> str:
+        """The hours before a new viewer's first point, cached for all who come in this turn."""
+        known = self._texts.get((f"past {key}", number))
+        if known is None:
+            body = json.dumps(readings.before(number), separators=(",", ":"))
+            known = self._texts[f"past {key}", number] = (f"{json.dumps(key)}:{body}", number)
+        return known[0]
 
     def _points(self, key: str, readings: Readings, number: int) -> tuple[str, int]:
         """The readings from ``number`` on as JSON, cached for all viewers at that number."""
@@ -103,19 +112,12 @@ class Stream:
             self._ticker = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
-        """Ten turns a second while there are viewers and news; GPUs are read only for viewers."""
-        last, sent_s, idle_s = None, 0.0, math.inf
+        """Ten turns a second while there are viewers and news."""
+        last, sent_s = None, 0.0
         while True:
-            if not self.viewers:
-                before_s, idle_s = idle_s, idle_s + FRAME_S
-                if before_s < IDLE_S <= idle_s:
-                    await asyncio.to_thread(self._live.gpus.stop)
-                await asyncio.sleep(FRAME_S)
-                continue
-            if idle_s >= IDLE_S:
-                await asyncio.to_thread(self._live.gpus.start)
-            idle_s = 0.0
             await asyncio.sleep(FRAME_S)
+            if not self.viewers:
+                continue
             now = self._look()
             if now == last and time.monotonic() - sent_s < HEARTBEAT_S:
                 continue

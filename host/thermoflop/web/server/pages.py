@@ -18,6 +18,7 @@ def register(app: FastAPI, site: Site, sources: LiveSources) -> None:
 
     from thermoflop.web.estimator.page import estimator_page
     from thermoflop.web.export.endpoint import metrics_endpoint
+    from thermoflop.web.live import light
     from thermoflop.web.live.page import live_page
     from thermoflop.web.live.stream import PATH, Stream
     from thermoflop.web.runs.reports import Reports
@@ -25,6 +26,7 @@ def register(app: FastAPI, site: Site, sources: LiveSources) -> None:
 
     ui.page("/", title="Estimator · thermoflop", response_timeout=30)(estimator_page)
     ui.page("/live", title="Live · thermoflop")(lambda: live_page(sources))
+    app.router.routes.append(Route(light.PATH, light.Lights(sources).respond))
     app.router.routes.append(WebSocketRoute(PATH, Stream(sources).serve))
 
     @ui.page("/runs", title="Runs · thermoflop")

@@ -1,8 +1,10 @@
-"""The phase that a run is in, read from the end of its samples file while it is written."""
+"""The phase that a run is in and its tokens a second, read from the end of its samples file while
+it is written."""
 
 from __future__ import annotations
 
 import os
+from collections import deque
 from pathlib import Path
 
 from thermoflop.base.files import open_plain
@@ -12,6 +14,7 @@ from thermoflop.runs.folder.reader import parse, samples_path
 
 _FROM_END_BYTES = 1 << 20  # of a run that was going on before: some minutes of eight GPUs
 _MOST_AT_ONCE_BYTES = 8 << 20
+_RATE_OVER_S = 10.0
 _MARK = b'"ev":"mark"'
 
 
@@ -21,6 +24,7 @@ class PhaseFollower:
     def __init__(self, folder: Path) -> None:
         """Looks at nothing yet."""
         self.phase: str | None = None  # None: no phase is named
+        self._tokens: deque[tuple[float, float]] = deque()  # of the phase's notes, with their time
         self._path = samples_path(folder)
         self._at: int | None = None
         self._splitter = LineSplitter(1 << 16)
@@ -48,3 +52,25 @@ class PhaseFollower:
         if isinstance(event, HostEvent) and event.ev == "mark" and "phase" in event.detail:
             name = event.detail["phase"]
             self.phase = None if name is None else str(name)
+            self._tokens.clear()
+        if isinstance(event, HostEvent) and event.ev == "mark":
+            self._note(event)
+
+    def _note(self, event: HostEvent) -> None:
+        """Keep the tokens of a note: they were made since the note before."""
+        values = event.detail.get("values")
+        tokens = values.get("tokens") if isinstance(values, dict) else None
+        if "phase" in event.detail:  # tokens said here are those of the whole phase
+            self._tokens.append((event.mono_s, 0.0))
+        elif isinstance(tokens, int | float) and 0 < tokens < 1e12:
+            self._tokens.append((event.mono_s, float(tokens)))
+            while self._tokens[0][0] < event.mono_s - _RATE_OVER_S and len(self._tokens) > 2:
+                self._tokens.popleft()
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """Tokens a second of the last seconds of this phase; None where it notes none."""
+        if len(self._tokens) < 2 or self._tokens[-1][0] <= self._tokens[0][0]:
+            return None
+        made = sum(tokens for _, tokens in self._tokens) - self._tokens[0][1]
+        return made / (self._tokens[-1][0] - self._tokens[0][0])

@@ -1,0 +1,77 @@
+"""What goes on in each recording, for the light in the header of every page."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from thermoflop.errors import ThermoflopError
+from thermoflop.pico.wire import printable
+from thermoflop.runs.folder.phase import PhaseFollower
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from thermoflop.web.live.recordings import Recording
+    from thermoflop.web.live.sources import LiveSources
+
+PATH = "/live/recordings"
+LOOK_S = 1.0  # however many pages ask
+# the phases that a prediction speaks of, and the quantity that is their rate
+_RATES = {"decode": "decode_tokens_per_s"}
+
+
+class Lights:
+    """Phase and rate of the recordings that go on."""
+
+    def __init__(self, sources: LiveSources) -> None:
+        """Reads nothing yet."""
+        self._sources = sources
+        self._followers: dict[str, PhaseFollower] = {}
+        self._states: list[dict[str, Any]] = []
+        self._looked_s = float("-inf")
+
+    async def respond(self, request: Request) -> Response:
+        """The state of every recording as JSON."""
+        from starlette.concurrency import run_in_threadpool
+        from starlette.responses import JSONResponse
+
+        del request
+        states = await run_in_threadpool(self.states)
+        return JSONResponse(states, headers={"cache-control": "no-store"})
+
+    def states(self) -> list[dict[str, Any]]:
+        """Name, time, phase, tokens a second and what was predicted, of each recording."""
+        if time.monotonic() - self._looked_s > LOOK_S:
+            self._looked_s = time.monotonic()
+            going_on = list(self._sources.recordings.now.values())
+            names = {recording.folder.name for recording in going_on}
+            for gone in set(self._followers) - names:
+                del self._followers[gone]
+            self._states = [self._state(recording) for recording in going_on]
+        return self._states
+
+    def _state(self, recording: Recording) -> dict[str, Any]:
+        name = recording.folder.name
+        follower = self._followers.setdefault(name, PhaseFollower(recording.folder))
+        try:
+            phase = follower.look()
+        except (OSError, ThermoflopError):  # its folder went away
+            phase = None
+        return {
+            "name": printable(name),
+            "elapsed_s": round(recording.elapsed_s, 1),
+            "phase": printable(phase or "")[:60],
+            "tokens_per_s": follower.tokens_per_s,
+            "expected_per_s": _expected(recording.run, phase),
+        }
+
+
+def _expected(run: dict[str, Any], phase: str | None) -> float | None:
+    """The predicted tokens a second of a phase."""
+    prediction = run.get("predictions")
+    quantities = prediction.get("quantities") if isinstance(prediction, dict) else None
+    quantity = quantities.get(_RATES.get(phase or "")) if isinstance(quantities, dict) else None
+    value = quantity.get("expected") if isinstance(quantity, dict) else None
+    return float(value) if isinstance(value, int | float) else None
