@@ -256,7 +256,7 @@ def test_board_and_gpu_fill_one_screen_with_a_crosshair_at_the_same_moment_in_al
     assert area is not None
     page.mouse.move(area["x"] + area["width"] - 60, area["y"] + 200)
     page.locator("[data-crosshair]", has_text=" ago").wait_for()
-    assert page.locator("[data-plots] .crosshair").count() == 5
+    page.locator("[data-plots] .crosshair").nth(4).wait_for(state="attached")
     values = page.locator("[data-plots] text.strong[text-anchor=end]").all_text_contents()
     assert [text.split(" ")[-1] for text in values] == ["°C", "°C", "W", "%", "MHz"]
     seen = len(page.locator(".curve.line-0").first.get_attribute("d") or "")
