@@ -17,6 +17,7 @@ from thermoflop.errors import ThermoflopError
 from thermoflop.web.estimator.fields import (
     ATTENTION,
     CUSTOM_RATES,
+    PUBLISHED,
     SAME,
     SHAPE,
     UPLOAD,
@@ -168,7 +169,8 @@ def _compute(inputs: Inputs) -> Computed:
     generate = 0 if model.is_encoder else inputs.output  # an encoder reads, and that is all
     placed: dict[str, Any] = {
         "tp": inputs.tp, "pp": inputs.pp, "dp": inputs.dp, "ep": inputs.ep, "batch": inputs.users,
-        "prompt": inputs.prompt, "generate": generate, "dtype": inputs.dtype,
+        "prompt": inputs.prompt, "generate": generate,
+        "dtype": None if inputs.dtype == PUBLISHED else inputs.dtype,
         "kv_dtype": None if inputs.kv_dtype == SAME else inputs.kv_dtype, **_perceived(inputs),
     }  # fmt: skip
     options = {**placed, "profile": profile}

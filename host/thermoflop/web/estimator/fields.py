@@ -16,6 +16,7 @@ MODES = ("estimate", "original")
 SHAPE, UPLOAD = "shape", "upload"
 CUSTOM_RATES = "own"
 SAME = "same"
+PUBLISHED = "published"
 ATTENTION = {
     "own": "as the model has it", "mha": "MHA", "gqa": "GQA", "mqa": "MQA", "mla": "MLA",
 }  # fmt: skip
@@ -173,7 +174,7 @@ def _device_named(name: str) -> str:
 def _formats() -> dict[str, str]:
     from thermoflop.cost.hardware.precision import precision_names
 
-    return {name: name for name in precision_names()}
+    return {PUBLISHED: "as published"} | {name: name for name in precision_names()}
 
 
 def _caches() -> dict[str, str]:

@@ -31,7 +31,7 @@ class Inputs:
     prompt: int = 1024
     output: int = 256
     users: int = 1
-    dtype: str = "bf16"
+    dtype: str = "published"
     price: float = 0.0
     kv_dtype: str = "same"
     tp: int = 1
