@@ -364,7 +364,7 @@ def test_images_are_asked_for_and_counted_where_the_model_sees_and_nowhere_else(
     # 1036 x 756 pixels after rounding to 28, a token for each 28 x 28: 37 x 27 an image
     expected = tf.estimate(
         "qwen2.5-vl-7b", shown.device, batch=shown.users, prompt=1024, generate=0,
-        dtype=shown.dtype, images="2x1024x768",
+        images="2x1024x768",
     )  # fmt: skip
     assert expected.prompt == 1024 + 2 * 37 * 27
     assert figure(answer(shown), "first.expected").value == expected.first_token.expected_s

@@ -37,7 +37,7 @@ GGML_TYPES: dict[int, tuple[str, int, int]] = {
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q",
             11: "<q", 12: "<d"}  # fmt: skip
 _STRING, _ARRAY = 8, 9
-MOST_KEYS, MOST_TENSORS, MOST_ELEMENTS, MOST_KEPT = 10_000, 200_000, 4_000_000, 4096
+MOST_KEYS, MOST_TENSORS, MOST_ELEMENTS, MOST_KEPT = 10_000, 50_000, 3_000_000, 4096
 LONGEST_KEY, LONGEST_TEXT, MOST_SIDES, MOST_PARTS = 65_535, 16 * 2**20, 4, 1000
 _PART = re.compile(r"^(.*)-(\d{5})-of-(\d{5})\.gguf$")
 
@@ -95,7 +95,7 @@ class _Reader:
 
     def __init__(self, path: str, view: mmap.mmap) -> None:
         self.path, self.view, self.size, self.at = path, view, len(view), 4
-        self.visited = 0
+        self.visited = self.kept = 0
 
     def fault(self, said: str) -> InputError:
         return InputError(f"{self.path} is no GGUF file that can be read: {said}")
@@ -175,7 +175,8 @@ class _Reader:
             if length > (self.size - self.at) // width:
                 raise self.fault(f"{key[:60]!r} has {length:,} elements, which the file has not")
             start = self.take(width * length)
-            few = length <= MOST_KEPT and not key.startswith("tokenizer.")
+            few = length + self.kept <= 4 * MOST_KEPT and not key.startswith("tokenizer.")
+            self.kept += length if few else 0
             numbers = f"<{length}{form[1]}"
             return length, list(struct.unpack_from(numbers, self.view, start)) if few else None
         if kind != _STRING:

@@ -2,25 +2,26 @@
 
 The format and its rules (sorted offsets without holes or overlaps, a header of at most 100 MB) are
 those of huggingface/safetensors, README.md and ``safetensors/src/tensor.rs``. Headers are read up
-to ``LARGEST_HEADER``: the largest published one has 4 MB.
+to ``LARGEST_HEADER``: what publishers split into files has some 0.1 to 2 MB in each.
 """
 
 from __future__ import annotations
 
 import os
+from math import prod
 
 from thermoflop.base.files import load_json, open_reading, read_json
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
-from thermoflop.model.config.stored_files import StoredTensor, StoredWeights, summed
+from thermoflop.model.config.stored_files import StoredWeights, summed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-LARGEST_HEADER = 16 * 2**20
-MOST_FILES, MOST_SIDES = 2000, 16
+LARGEST_HEADER = 5 * 2**20
+MOST_FILES, MOST_TENSORS, MOST_SIDES = 2000, 400_000, 16
 INDEX, SINGLE = "model.safetensors.index.json", "model.safetensors"
 # Bits of an element (safetensors/src/tensor.rs, Dtype::bitsize).
 _BITS = {
@@ -39,17 +40,18 @@ def read_folder(folder: str, check: Callable[[str], None]) -> tuple[StoredWeight
     names, why = _files_of(folder, check)
     if not names:
         return None, why
-    seen: set[str] = set()
-    tensors: list[StoredTensor] = []
+    found: dict[str, tuple[str, int, int]] = {}
     for name in names:
         path = os.path.join(folder, name)  # noqa: PTH118
         check(path)
-        for tensor in read_header(path):
-            if tensor.name in seen:
-                raise InputError(f"{path} holds {tensor.name[:60]!r}, as another file does")
-            seen.add(tensor.name)
-            tensors.append(tensor)
-    return summed(tensors, len(names)), ""
+        tensors = read_header(path)
+        twice = found.keys() & tensors.keys()
+        if twice:
+            raise InputError(f"{path} holds {min(twice)[:60]!r}, as another file does")
+        found |= tensors
+        if len(found) > MOST_TENSORS:
+            raise InputError(f"{folder} holds over {MOST_TENSORS:,} tensors: no more are read")
+    return summed(found.values(), len(names)), ""
 
 
 def _files_of(folder: str, check: Callable[[str], None]) -> tuple[list[str], str]:
@@ -96,8 +98,9 @@ def _of_index(path: str) -> list[str]:
     return sorted(files)
 
 
-def read_header(path: str) -> list[StoredTensor]:
-    """The tensors of one file. InputError, in one sentence, for what is no such file."""
+def read_header(path: str) -> dict[str, tuple[str, int, int]]:
+    """Format, elements and bytes of each tensor of one file. InputError, in one sentence, for what
+    is no such file."""
     expected = "a safetensors file"
     try:
         with open_reading(path, expected) as file:
@@ -114,44 +117,50 @@ def read_header(path: str) -> list[StoredTensor]:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
 
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            names = [name for name, _ in pairs]
-            twice = next(name for name in names if names.count(name) > 1)
-            raise InputError(f"{path} holds {twice[:60]!r} twice")
-        return found
-
-    header = load_json(text, path, expected, object_pairs_hook=unique)
+    header = load_json(text, path, expected, object_pairs_hook=lambda pairs: _unique(path, pairs))
     if not isinstance(header, dict):
         raise InputError(f"{path} is not {expected}: its header is no object")
-    found = [_tensor(path, name, said) for name, said in header.items() if name != "__metadata__"]
-    _check_places(path, [each[1:] for each in found], size - 8 - length)
-    return [tensor for tensor, _, _ in found]
+    header.pop("__metadata__", None)
+    places: list[tuple[int, int]] = []
+    tensors = {name: _tensor(path, name, said, places) for name, said in header.items()}
+    _check_places(path, places, size - 8 - length)
+    return tensors
 
 
-def _tensor(path: str, name: str, said: Any) -> tuple[StoredTensor, int, int]:
-    """A tensor, and where it begins and ends."""
-    where = f"{path}, tensor {name[:60]!r}"
+def _unique(path: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; InputError where it has a key twice, of which one would be lost."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise InputError(f"{path} holds {name[:60]!r} twice")
+            seen.add(name)
+    return found
+
+
+def _tensor(path: str, name: str, said: Any, places: list[tuple[int, int]]) -> tuple[str, int, int]:
+    """Format, elements and bytes of a tensor, whose place is added to ``places``."""
+    fault = f"{path}, tensor {name[:60]!r}: "
     if not isinstance(said, dict):
-        raise InputError(f"{where}: {quote_value(said)} is no description of a tensor")
-    dtype, shape, places = (said.get(key) for key in ("dtype", "shape", "data_offsets"))
-    if not isinstance(dtype, str) or dtype not in _BITS:
-        raise InputError(f"{where}: dtype {quote_value(dtype)} is not known")
+        raise InputError(f"{fault}{quote_value(said)} is no description of a tensor")
+    dtype, shape, place = said.get("dtype"), said.get("shape"), said.get("data_offsets")
+    bits = _BITS.get(dtype) if isinstance(dtype, str) else None
+    if not isinstance(dtype, str) or bits is None:
+        raise InputError(f"{fault}dtype {quote_value(dtype)} is not known")
     if not isinstance(shape, list) or len(shape) > MOST_SIDES or not all(map(_count, shape)):
-        raise InputError(f"{where}: shape {quote_value(shape)} is none")
-    if not isinstance(places, list) or len(places) != 2 or not all(map(_count, places)):
-        raise InputError(f"{where}: data_offsets {quote_value(places)} are none")
-    elements = 1
-    for side in shape:
-        elements *= side
-    size = -(-elements * _BITS[dtype] // 8)
-    if places[1] - places[0] != size:
+        raise InputError(f"{fault}shape {quote_value(shape)} is none")
+    if not isinstance(place, list) or len(place) != 2 or not all(map(_count, place)):
+        raise InputError(f"{fault}data_offsets {quote_value(place)} are none")
+    elements = prod(shape)
+    size = -(-elements * bits // 8)
+    if place[1] - place[0] != size:
         raise InputError(
-            f"{where}: {quote_value(shape)} in {dtype} are {size:,} bytes, not the "
-            f"{places[1] - places[0]:,} between its data_offsets"
+            f"{fault}{quote_value(shape)} in {dtype} are {quote_value(size)} bytes, not the "
+            f"{place[1] - place[0]:,} between its data_offsets"
         )
-    return StoredTensor(name, dtype, elements, size, tuple(shape)), places[0], places[1]
+    places.append((place[0], place[1]))
+    return dtype, elements, size
 
 
 def _count(value: Any) -> bool:

@@ -118,7 +118,8 @@ def _from_gguf(path: str) -> Source:
 
     gguf = read_gguf(path)
     name = os.path.splitext(os.path.basename(path))[0]  # noqa: PTH119, PTH122
-    stored = summed(gguf.tensors, gguf.files)
+    sizes = ((tensor.dtype, tensor.elements, tensor.size_bytes) for tensor in gguf.tensors)
+    stored = summed(sizes, gguf.files)
     return Source(config_of(gguf, path), name, path, stored=stored, formats=formats_of(gguf))
 
 

@@ -31,8 +31,6 @@ class StoredWeights:
         files: files that hold them.
         elements: numbers of elements by format; packed ones count as what they are packed in.
         bytes_by_format: bytes by format.
-        counted: whether the bytes are to be those of the model; False where the files hold another
-            one, or only a part of it.
 
     Example:
         >>> from thermoflop.model.config.stored_files import StoredWeights
@@ -44,7 +42,6 @@ class StoredWeights:
     files: int
     elements: dict[str, int]
     bytes_by_format: dict[str, int]
-    counted: bool = True
 
     @property
     def line(self) -> str:
@@ -57,13 +54,13 @@ class StoredWeights:
         return f"weights as stored: {self.size_bytes:,} B from {files}, {listed}{more}"
 
 
-def summed(tensors: Iterable[StoredTensor], files: int) -> StoredWeights:
-    """The tensors of some files together."""
+def summed(tensors: Iterable[tuple[str, int, int]], files: int) -> StoredWeights:
+    """The tensors of some files together: format, elements and bytes of each."""
     elements: dict[str, int] = {}
     sizes: dict[str, int] = {}
-    for tensor in tensors:
-        elements[tensor.dtype] = elements.get(tensor.dtype, 0) + tensor.elements
-        sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + tensor.size_bytes
+    for dtype, count, size in tensors:
+        elements[dtype] = elements.get(dtype, 0) + count
+        sizes[dtype] = sizes.get(dtype, 0) + size
     return StoredWeights(sum(sizes.values()), files, elements, sizes)
 
 
