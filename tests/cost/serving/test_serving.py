@@ -83,6 +83,22 @@ def test_nonsense_is_named(asked, said):
         tf.serving("llama-3-8b", hardware, **asked)
 
 
+def test_a_batch_that_is_read_and_generated_whole_has_no_prompts_between_tokens():
+    """Its throughput is its tokens over reading all prompts and then all steps."""
+    served = tf.serving("llama-3-8b", "h100", users=16, generate=101, profile="transformers")
+    cycle = served.first_s[1] + 100 * served.token_s[1]
+    assert served.rate == pytest.approx(16 / cycle)
+    with pytest.raises(UsageError, match="ask for users"):
+        tf.serving("llama-3-8b", "h100", rate=1.0, profile="transformers")
+
+
+def test_models_that_serve_no_prompts_are_named():
+    with pytest.raises(UsageError, match="an encoder and a decoder"):
+        tf.serving("whisper-large-v3", "h100")
+    with pytest.raises(UsageError, match="generates nothing"):
+        tf.plan("bert-base-uncased", "h100")
+
+
 def test_transformers_has_no_queue_to_simulate():
     with pytest.raises(UsageError, match="no continuous batching"):
         tf.serving("llama-3-8b", "h100", profile="transformers", simulate=100)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from thermoflop.model.model import Model
 
 
+GGUF = ("bf16", "q8_0", "q4_k_m")
+
+
 def has_experts(model: Model) -> bool:
     """Whether any layer has experts."""
     stacks = model.description.stacks
@@ -43,9 +46,11 @@ def powers(most: int) -> list[int]:
     return [2**n for n in range(most.bit_length()) if 2**n <= most]
 
 
-def formats(model: Model, device: Device) -> list[str | None]:
+def formats(model: Model, device: Device, engine: str) -> list[str | None]:
     """Number formats to try: as published where that is narrow, else 16 bits and those that the
-    device computes in; 4-bit weights where it computes in nothing narrow."""
+    device computes in; 4-bit weights where it computes in nothing narrow. llama.cpp has its own."""
+    if engine == "llama.cpp":
+        return [*GGUF]
     if model.quantization is not None:
         return [None]
     peaks = device.peaks

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.units import digits, seconds
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.catalogue.profiles import find_profile
-from thermoflop.cost.inference.arguments import checked_whole, validate_arguments
+from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.plan.choice import Question, best_load, cost, nearest, replicated
 from thermoflop.cost.plan.disaggregated import pooled
@@ -18,7 +18,13 @@ from thermoflop.cost.plan.result import PlanResult
 from thermoflop.cost.plan.unit import units
 from thermoflop.cost.serving.lengths import lengths_of
 from thermoflop.cost.serving.policy import policy_of, with_policy
-from thermoflop.cost.serving.serving import OUTPUT, Targets, checked_load, checked_target
+from thermoflop.cost.serving.serving import (
+    OUTPUT,
+    Targets,
+    checked_load,
+    checked_target,
+    generating,
+)
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -110,11 +116,10 @@ def plan(
     checked_whole("max_devices", max_devices, 1, 4096)
     checked_whole("top", top, 1, 1000)
     devices = _devices(hardware)
+    known = generating(as_model(model), generate)
     known, _, workload = validate_arguments(
-        model, devices[0], 1, prompt, OUTPUT if generate is None else generate
+        known, devices[0], 1, prompt, OUTPUT if generate is None else generate
     )
-    if known.is_encoder or workload.generate < 1:
-        raise UsageError(f"{known.name} generates nothing: there is nothing to serve")
     if not isinstance(prefix_hit, int | float) or not 0 <= prefix_hit < 1:
         raise UsageError(f"prefix_hit={prefix_hit!r:.40} makes no sense: expected 0 to below 1")
     chosen = find_profile(profile)
@@ -149,7 +154,10 @@ def _result(
     tried = sum(len(unit.mixing.sequences) for unit in every if unit.mixing is not None)
     notes = list(context.notes)
     if choices and choices[0].disaggregated:
-        notes.append("note: pools of prefill and decode are computed, not measured anywhere")
+        notes.append(
+            "note: pools of prefill and decode are computed, not measured anywhere; their commands "
+            "need the engine's settings for sending the cache besides"
+        )
     if choices and _is_converted(choices[0], context.model):
         notes.append(f"note: the command takes a checkpoint in {choices[0].dtype}")
     blocked = "" if choices else _blocked(context, every, found, refused)
@@ -163,7 +171,9 @@ def _is_converted(choice: Choice, model: Model) -> bool:
     makes while it loads them."""
     published = None if model.quantization is None else model.quantization.default
     name = "" if published is None else published.name
-    return choice.dtype not in (name, "bf16", "fp16", "fp32", "fp8")
+    return (
+        choice.dtype not in (name, "bf16", "fp16", "fp32", "fp8") and ".gguf" not in choice.launch
+    )
 
 
 def _different(found: list[Found]) -> Iterator[Found]:
@@ -230,8 +240,9 @@ class Search:
         """The rooms of each format, on the devices that have it. UsageError where none has one
         that was asked for."""
         groups: dict[str | None, list[Room]] = {}
+        engine = self.profile.engine.name
         for device in self.devices:
-            for name in dtypes or formats(self.model, device):
+            for name in dtypes or formats(self.model, device, engine):
                 room = room_of(self.model, device, name, kv_dtype, None, self.profile, None)
                 if dtypes is None and not device.has_peak(room.precision.compute):
                     continue

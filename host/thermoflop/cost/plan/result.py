@@ -45,7 +45,8 @@ class Choice:
         limit: what keeps it from more: memory, batch, prompts, target or first.
         dollars_per_million: dollars for a million output tokens; None without a price.
         joules_per_million: joules for a million output tokens; None without a power.
-        launch: the command that starts one replica.
+        launch: the command that starts one replica; of pools one of each, a line each, to which the
+            engine's own settings for sending the cache are to be added.
 
     Example:
         >>> import thermoflop as tf
@@ -151,7 +152,7 @@ def plan_text(found: PlanResult) -> str:
         if best.disaggregated:
             lines.append(wrapped(f"pools: {best.disaggregated}"))
         each = "" if best.replicas == 1 else f" (each of {best.replicas} replicas)"
-        lines += [f"start{each}:", f"  {best.launch}"]
+        lines += [f"start{each}:", *(f"  {line}" for line in best.launch.splitlines())]
     lines += [wrapped(note) for note in found.notes]
     return "\n".join([*lines, f"{found.candidates:,} configurations evaluated"])
 

@@ -105,7 +105,8 @@ def mixing_of(
     import numpy as np
 
     decode = steps.decode_s(sequences, lengths.context)
-    if policy.name == "passes":
+    apart = policy.name != "mixed"
+    if apart:
         room = np.full(np.shape(sequences), float(policy.budget))
     else:
         room = np.maximum(policy.budget - growth * sequences, 1.0)
@@ -114,7 +115,7 @@ def mixing_of(
         new = max(1.0, prompt * (1 - prefix))
         chunk, chunks = np.minimum(new, room), np.maximum(new / room, 1.0)
         cached = prompt - new + np.maximum(new - chunk, 0.0) / 2
-        if policy.name == "passes":
+        if apart:
             first = steps.prompts_s(chunk, cached, 1.0)
             second = steps.prompts_s(chunk, cached, 2.0) - first
         else:

@@ -15,6 +15,7 @@ from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.serving.drafting import drafting_of
 from thermoflop.cost.serving.lengths import lengths_of, lengths_of_trace, read_trace
+from thermoflop.cost.serving.mixing import between
 from thermoflop.cost.serving.policy import policy_of, with_policy
 from thermoflop.cost.serving.replica import Replica, joules_of
 from thermoflop.cost.serving.result import Serving
@@ -33,11 +34,16 @@ if TYPE_CHECKING:
     from thermoflop.cost.serving.steady import Steady
     from thermoflop.model.model import Model
 
-# A benchmark that starts all its users at once and asks ten times each finds half of them waiting
-# for the others' prompts in a tenth of its requests: 0.05 of all prompts; fitted to 884 published
-# runs, 0.067 (vLLM, TensorRT-LLM) and 0.107 (SGLang).
-BURST = {"sglang": 0.107}
-USUAL_BURST = 0.067
+# The first token of a benchmark that starts all its users C at once and asks some ten times each:
+# h + a prompt + b (a step with the prompt) + c token time + d C (what the prompt adds), fitted to
+# 884 published runs of 2025-26 (models left out: 27 % off at the median). ``d``: half of the users
+# wait for the others' prompts in a tenth of the requests, which is 0.05.
+BENCHMARKS = {
+    "vllm": (0.006, 1e-5, 0.71, 4.2, 0.067),
+    "sglang": (0.26, 1e-5, 0.0, 0.0, 0.107),
+    "tensorrt-llm": (0.038, 1e-5, 0.72, 2.5, 0.067),
+}
+OTHERS = (0.0, 0.0, 1.0, 1.0, 0.067)
 OUTPUT = 256  # tokens where nothing is said
 
 
@@ -147,9 +153,7 @@ def serving(
         (True, True)
     """
     load = _load(users, rate, burstiness, trace)
-    known = as_model(model)
-    if known.is_encoder or generate == 0:
-        raise UsageError(f"{known.name} generates nothing (generate={generate}): no users to serve")
+    known = generating(as_model(model), generate)
     output = OUTPUT if generate is None else generate
     known, device, workload = validate_arguments(known, hardware, 1, prompt, output)
     shape = lengths_of(workload.prompt, workload.generate, lengths)
@@ -183,6 +187,18 @@ def serving(
         count = checked_whole("simulate", simulate, 10)
         simulation = run_simulation(replica, shape, load, count, seed, both)
     return served_by(replica, load, targets, simulation)
+
+
+def generating(model: Model, generate: int | None) -> Model:
+    """The model. UsageError for one that generates nothing from a prompt alone."""
+    if model.is_encoder or generate == 0:
+        raise UsageError(f"{model.name} generates nothing (generate={generate}): no users to serve")
+    if model.is_encoder_decoder:
+        raise UsageError(
+            f"{model.name} has an encoder and a decoder: expected a model that reads prompts and "
+            "generates with the same layers"
+        )
+    return model
 
 
 def _load(users: int | None, rate: float | None, burstiness: float, trace: str | None) -> Arrivals:
@@ -238,28 +254,41 @@ def served_by(
     token_s, first_s = float(steady.token_s) / shape.step_tokens, float(steady.first_s)
     tokens = _interval(setting, "token", token_s)
     firsts = _interval(setting, "prefill", first_s)
-    burst = None
-    if load.users is not None:
-        share = BURST.get(setting.profile.engine.name, USUAL_BURST)
-        more = float(replica.mixing().mean(lambda each: each.more)[0])
-        burst = first_s + share * load.users / shares * more
     dp = setting.plan.dp
     return Serving(
         setting.model.name, setting.device, setting.plan, setting.precision, setting.profile.name,
         replica.policy.why, replica.policy.budget, shape.prompt, shape.tokens, replica.prefix,
         load.users, rate, saturated, shares * float(steady.sequences), dp * replica.largest_batch,
-        dp * replica.slots, tokens, firsts, float(steady.queue_s), burst,
-        float(steady.prompt_share), most, rate / most, _limit(replica, targets),
+        dp * replica.slots, tokens, firsts, float(steady.queue_s),
+        _benchmark_s(replica, load, steady), float(steady.prompt_share), most, rate / most,
+        _limit(replica, targets),
         targets.met(float("inf") if saturated else first_s, token_s),
         joules_of(setting, shape, replica.prefix, shares, steady),
         tuple(limits_of_trust(steady, shape)), simulation,
     )  # fmt: skip
 
 
+def _benchmark_s(replica: Replica, load: Arrivals, steady: Steady) -> float | None:
+    """The first token of a benchmark that starts all its users at once; waiting for a slot comes on
+    top. None where a rate is given."""
+    if load.users is None or replica.policy.name == "static":
+        return None
+    at = between(replica.mixing(), float(steady.sequences))
+    lone = float(at.mean(lambda each: each.lone))
+    beside = lone + (float(at.decode) if replica.policy.name == "mixed" else 0.0)
+    fixed, each, step, token, burst = BENCHMARKS.get(replica.setting.profile.engine.name, OTHERS)
+    new = replica.lengths.prompt * (1 - replica.prefix)
+    crowd = burst * min(load.users / replica.shares, replica.group_slots) * lone
+    own = fixed + each * new + step * beside + token * float(steady.token_s)
+    return own + crowd + float(steady.queue_s)
+
+
 def _steady(replica: Replica, load: Arrivals) -> tuple[Steady, bool]:
     """The steady state, and whether requests pile up: then that of as many users as slots."""
     if load.users is not None:
         return replica.with_users(load.users), False
+    if replica.policy.name == "static":
+        raise UsageError(f"{replica.policy.why}: ask for users, not for a rate")
     steady = replica.at_rate(float(load.rate or 1))
     if steady is not None:
         return steady, False

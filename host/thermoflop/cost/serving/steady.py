@@ -56,6 +56,8 @@ def closed_loop(mixing: Mixing, lengths: Lengths, users: Any, slots: Any, policy
     """Users in flight: ``mixing`` is tabled by sequences, in rising order, from 1 on."""
     import numpy as np
 
+    if policy.name == "static":
+        return _static(mixing, lengths, users, slots)
     users, steps = np.asarray(users, float), max(lengths.generate - 1, 1e-9)
     most, beside = np.minimum(users, slots), policy.name != "passes"
     sequences = most * 1.0
@@ -71,6 +73,26 @@ def closed_loop(mixing: Mixing, lengths: Lengths, users: Any, slots: Any, policy
         sequences, step, first + queue, queue, rate, 1 - decode / step,
         np.where(full, 1.0, rate / capacity(mixing, lengths, slots)),
     )  # fmt: skip
+
+
+def _static(mixing: Mixing, lengths: Lengths, users: Any, slots: Any) -> Steady:
+    """Batches of all users that fit: their prompts are read at once, then all are generated."""
+    import numpy as np
+
+    users, steps = np.asarray(users, float), max(lengths.generate - 1, 1e-9)
+    batch = np.minimum(users, slots)
+    at = between(mixing, batch)
+    read = at.mean(lambda each: each.lone) + (batch - 1) * at.mean(lambda each: each.more)
+    cycle = read + steps * at.decode
+    rate = batch / cycle
+    queue = np.maximum(users / rate - cycle, 0.0)
+    most = np.asarray(slots, float)
+    full = between(mixing, most)
+    longest = full.mean(lambda each: each.lone + (most - 1) * each.more) + steps * full.decode
+    decoding = batch * steps * at.decode / cycle
+    return Steady(
+        decoding, at.decode, read + queue, queue, rate, read / cycle, rate * longest / most
+    )
 
 
 def at_sequences(
