@@ -1,4 +1,4 @@
-"""Layers that are recomputed in part, and what a step of Muon costs."""
+"""Layers that are recomputed in part, what a step of Muon costs, and casts to narrow formats."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import thermoflop as tf
 from kit.made_up import DEVICE, LAYERS, decoder
 from thermoflop.cost.training.replicas import muon_works
-from thermoflop.cost.training.work import share_of
+from thermoflop.cost.training.work import share_of, trained
 
 SIZES = {"global_batch": 8, "sequence": 1000}
 
@@ -40,3 +40,15 @@ def test_muon_makes_the_moments_of_matrices_orthogonal():
     shared = train(optimizer="muon", devices=4).question
     apart = sum(work.times * work.flops for work in muon_works(shared, share_of(shared)))
     assert apart == LAYERS * flops / 4
+
+
+@pytest.mark.parametrize(("dtype", "casts"), [("bf16", 0), ("fp8", 1), ("nvfp4", 1)])
+def test_products_in_narrow_formats_cast_their_inputs_and_gradients(dtype, casts):
+    """5 bytes for each element of 1000 tokens: inputs and results of 256 to 256 twice, of 256 to
+    512 twice and back, and the inputs of keys and values, whose results are the cache's."""
+    found = tf.train(decoder(), "b200", dtype=dtype, **SIZES).question
+    elements = 2 * (256 + 256) + 3 * (256 + 512) + 2 * 256
+    phases = trained(found)
+    cast = [work for phase in phases for work in phase.works if work.name == "cast"]
+    moved = sum(work.times * work.activation_bytes for work in cast) / len(phases[:2])
+    assert moved == casts * LAYERS * 1000 * 5 * elements

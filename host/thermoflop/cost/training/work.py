@@ -19,6 +19,7 @@ from thermoflop.cost.training.replicas import muon_works, optimizer_work, replic
 from thermoflop.cost.work.network import network_work
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.weights import layers_of, stage_share
+from thermoflop.cost.work.work import Work
 from thermoflop.model.operators.step import Step
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from thermoflop.cost.roofline.rates import Rates
     from thermoflop.cost.training.iteration import Iteration
     from thermoflop.cost.training.lora import Lora
-    from thermoflop.cost.work.work import Work
+
+NARROW = ("8", "4")  # families of formats that products are computed in
+CAST_BYTES = 5.0  # that casting an element moves
 
 
 @record
@@ -89,6 +92,7 @@ def trained(iteration: Iteration) -> list[Phase]:
         adapters = lora.works(share, tokens, iteration.precision.activation_bytes)
         works = [*lora.dequantized(frozen.works(step, kernels)), *adapters]
     micro = [replace(work, times=work.times * _executions(work, iteration)) for work in works]
+    micro += cast_works(works, iteration)
     slots, overlap = slots_of(iteration), plan.overlap
     each, once = replica_works(iteration, share)
     if each:
@@ -102,6 +106,21 @@ def trained(iteration: Iteration) -> list[Phase]:
         parts.append(Phase(2.0 * iteration.micro_batches, _sends(share, iteration), []))
     step_works = [optimizer_work(iteration, share), *muon_works(iteration, share)]
     return [*parts, Phase(1.0, [*step_works, *once], [])]
+
+
+def cast_works(works: list[Work], iteration: Iteration) -> list[Work]:
+    """Casting to 8 or 4 bits what products meet in layers: inputs in the forward pass, gradients of
+    results in the backward pass. In 16 bits an element is read for the largest, read again, and
+    written in one byte (Micikevicius et al. 2022; Transformer Engine's current scaling)."""
+    if iteration.precision.family not in NARROW:
+        return []
+    share = CAST_BYTES / iteration.precision.activation_bytes
+    return [
+        Work("cast", work.part, work.group, "element-wise", work.times, 0.0, 0.0, 0.0, 0.0,
+             share * work.activation_bytes)
+        for work in works
+        if work.kind == "contraction" and "head" not in work.part
+    ]  # fmt: skip
 
 
 def _executions(work: Work, iteration: Iteration) -> float:
