@@ -107,6 +107,28 @@ def test_an_option_that_an_engine_does_not_know_is_named(profile, options, words
         tf.fit("llama-3-8b", "h100", profile=profile, engine_options=options)
 
 
+@pytest.mark.parametrize(
+    ("profile", "options", "longest", "words"),
+    [
+        ("vllm", {"max_model_len": 1000}, 1000, "max_model_len=1000 takes 1,000 tokens a seq"),
+        ("llama.cpp", {"c": 2048, "np": 2}, 1024, "ctx_size=2048 takes 1,024 tokens a sequence"),
+        ("ollama", {"num_ctx": 1024, "num_parallel": 4}, 1024, "num_ctx=1024 takes 1,024 tokens"),
+    ],
+)
+def test_a_sequence_is_no_longer_than_the_options_allow(profile, options, longest, words):
+    with pytest.raises(UsageError, match=words):
+        tf.fit("llama-3-8b", "h100", profile=profile, engine_options=options)
+    shorter = tf.fit("llama-3-8b", "h100", prompt=500, generate=12, profile=profile,
+                     engine_options=options)  # fmt: skip
+    assert shorter.longest_context == longest
+
+
+def test_a_model_that_keeps_nothing_has_no_limit_of_sequences_by_its_cache():
+    found = tf.fit("bert-base", "h100", profile="vllm")
+    assert found.budget.sequences is None
+    assert "any number of sequences" in str(found)
+
+
 def test_a_version_of_vllm_may_stand_in_the_profile():
     """Sampling sorted its logits until 0.17: 2.85 GiB more of Llama's at 1,024 sequences."""
     old, new = (

@@ -10,6 +10,7 @@ from thermoflop.cost.engines.footprint import FOOTPRINTS, MIB, visible_bytes
 from thermoflop.cost.engines.options import OPTIONS, read_options
 from thermoflop.cost.engines.pools import LAYOUTS
 from thermoflop.cost.memory import Memory
+from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +50,7 @@ class Budget:
         cache_tokens: tokens for which the cache has room, as the engine prints it.
         block_size: tokens of a block, rows of a cell or a page.
         context: tokens of a sequence, prompt and generated.
-        sequences: sequences of that many tokens that have room at once.
+        sequences: sequences of that many tokens that have room at once; None where they need none.
         most_sequences: how many it runs at once at most; None where there is no limit.
         host_bytes: weights that stay in the memory of the host.
 
@@ -73,7 +74,7 @@ class Budget:
     cache_tokens: int
     block_size: int
     context: int
-    sequences: float
+    sequences: float | None
     most_sequences: int | None
     host_bytes: float = 0.0
 
@@ -122,6 +123,26 @@ class EngineMemory:
             return ""
         limit = gigabytes(visible_bytes(self.device))
         return f"; Metal lets a GPU take {limit} (sysctl iogpu.wired_limit_mb raises that)"
+
+    def check(self, load: Load) -> None:
+        """UsageError where an option allows no sequence of so many tokens."""
+        most = self.longest(load)
+        if most is not None and load.context > most:
+            name = "max_model_len" if self.options.get("max_model_len") else "ctx_size"
+            option = f"{name}={self.options[name]}"
+            if self.engine == "ollama":
+                option = f"num_ctx={most}"
+            raise UsageError(
+                f"{self.engine} with {option} takes {most:,} tokens a sequence: "
+                f"{load.context:,} are asked for"
+            )
+
+    def longest(self, load: Load) -> int | None:
+        """The longest sequence that the options allow; None where they say nothing."""
+        if size := self.options.get("ctx_size"):  # shared by the slots
+            return int(size // (self.options["parallel"] or load.sequences))
+        limit = self.options.get("max_model_len")
+        return None if limit is None else int(limit)
 
     def budget(self, share: Share, load: Load) -> Budget:
         """How the device is divided, with the room of its pool."""
@@ -178,7 +199,8 @@ def has_options(engine: str) -> bool:
 
 def budget_text(budget: Budget) -> list[str]:
     """The budget in the engine's own words."""
-    at_once = "no limit" if budget.sequences == float("inf") else f"{int(budget.sequences):,}"
+    room = budget.sequences
+    at_once = "any number of" if room is None else f"{int(room):,}"
     if budget.engine in ("llama.cpp", "ollama"):
         words = (
             f"{budget.engine}: compute buffer {budget.activation_bytes / MIB:,.0f} MiB; room for "
@@ -197,6 +219,6 @@ def budget_text(budget: Budget) -> list[str]:
     each = budget.cache_tokens / budget.cache_bytes if budget.cache_bytes else 0.0
     low, high = each * budget.cache_low_bytes, each * budget.cache_high_bytes
     between = f"80 % interval {digits(low)} .. {digits(high)} tokens"
-    if budget.most_sequences is not None and budget.sequences > budget.most_sequences:
+    if budget.most_sequences is not None and (room is None or room > budget.most_sequences):
         words += f" (it runs at most {budget.most_sequences:,})"
     return [words, between]

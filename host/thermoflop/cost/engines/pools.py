@@ -86,9 +86,9 @@ class Layout:
             return 0
         return int(int(pool_bytes / self.unit_bytes) / self.token_units) * self.block_size
 
-    def sequences(self, pool_bytes: float) -> float:
-        """Sequences of the context for which a pool has room."""
-        return pool_bytes / self.sequence_bytes if self.sequence_bytes else float("inf")
+    def sequences(self, pool_bytes: float) -> float | None:
+        """Sequences of the context for which a pool has room; None where they need none."""
+        return pool_bytes / self.sequence_bytes if self.sequence_bytes else None
 
 
 def paged_layout(share: Share, context: int, block: int, in_flight: int) -> Layout:

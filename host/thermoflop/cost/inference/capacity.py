@@ -190,6 +190,8 @@ def fit(
     room = room_of(known, device, dtype, kv_dtype, page, profile, engine_options)
     prompt, generate, batch = workload.prompt, workload.generate, workload.batch
     load = Load(batch // dp, prompt, prompt + generate)
+    if room.engine is not None:
+        room.engine.check(load)
     if cards and (room.splits == "layers" or profile is None):
         return _over_cards(
             Split(room, tuple(cards), room.share(Layout())), load, (devices, tp, pp, dp, ep, cp)

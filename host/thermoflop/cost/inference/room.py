@@ -109,6 +109,8 @@ class Room:
     def longest(self, share: Share, load: Load) -> int:
         """The longest context at these sequences, never longer than the model has positions."""
         most = self.model.max_positions or LARGEST
+        allowed = None if self.engine is None else self.engine.longest(load)
+        most = most if allowed is None else min(most, allowed)
 
         def holds(tokens: int) -> bool:
             prompt = min(load.prompt, tokens)

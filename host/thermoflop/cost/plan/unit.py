@@ -91,7 +91,8 @@ def largest_batch(room: Room, share: Share, lengths: Lengths, grid: Any) -> int:
     import numpy as np
 
     if room.engine is not None:
-        return int(min(room.engine.budget(share, load_of(lengths)).sequences, MOST))
+        held = room.engine.budget(share, load_of(lengths)).sequences
+        return MOST if held is None else int(min(held, MOST))
     memory = memory_of(share, room.device, lengths.prompt, lengths.tokens, grid)
     total = np.broadcast_to(memory.total_bytes, grid.shape)
     most = float(np.min(memory.capacity_bytes))
