@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
 from thermoflop.model.architecture.feedforward import Moe
-from thermoflop.model.architecture.linear import KimiDelta, Lightning
-from thermoflop.model.architecture.mixers import GatedDelta, Mamba, Mamba2
+from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
+from thermoflop.model.architecture.mixers import Mamba, Mamba2
 from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
 
 if TYPE_CHECKING:

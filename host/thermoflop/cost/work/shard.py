@@ -19,10 +19,9 @@ from thermoflop.errors import UsageError
 from thermoflop.model.architecture.compressed import CompressedAttention
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp
-from thermoflop.model.architecture.linear import KimiDelta, Lightning
+from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
 from thermoflop.model.architecture.mixers import (
     Attention,
-    GatedDelta,
     LatentAttention,
     Mamba,
     Mamba2,

@@ -1,7 +1,7 @@
-"""Linear attention with a matrix for each head as its state: Kimi's delta attention, Lightning.
+"""Linear attention with a matrix for each head as its state: delta rules, Lightning.
 
-Sources: Kimi Linear (2025, section 3: a decay for every channel); MiniMax-01 (2025, section 2.2:
-Lightning attention, a fixed decay for every head).
+Sources: Yang 2024 (gated delta rule); Kimi Linear (2025, section 3: a decay for every channel);
+MiniMax-01 (2025, section 2.2: Lightning attention, a fixed decay for every head).
 """
 
 from __future__ import annotations
@@ -15,6 +15,60 @@ if TYPE_CHECKING:
     from thermoflop.model.architecture.parts import Part
 
 GROUP, ROLE = "linear_attn", "linear_attn_proj"
+
+
+@record
+class GatedDelta:
+    """The gated delta rule of Qwen3-Next: a key x value matrix per value head is the state."""
+
+    hidden: Number
+    key_heads: Number
+    value_heads: Number
+    key_dim: Number
+    value_dim: Number
+    kernel: Number
+
+    @property
+    def inner(self) -> Number:
+        """Value channels of all heads together."""
+        return self.value_heads * self.value_dim
+
+    @property
+    def mixed(self) -> Number:
+        """Channels that pass the convolution: queries, keys and values."""
+        return 2 * self.key_heads * self.key_dim + self.inner
+
+    @property
+    def scanned(self) -> Number:
+        """State elements that are updated for each token."""
+        return self.value_heads * self.key_dim * self.value_dim
+
+    @property
+    def state_elements(self) -> Number:
+        """Elements of the recurrent state of one sequence: states and convolution window."""
+        return self.scanned + self.mixed * self.kernel
+
+    def convolution(self) -> Convolution:
+        """The short causal convolution over each channel, without bias."""
+        return Convolution("conv1d", GROUP, "linear_attn_conv", 1, self.mixed, self.kernel)
+
+    def linears(self) -> tuple[Linear, ...]:
+        """Projections to queries, keys, values and gate, to both rates, and back."""
+        return (
+            Linear("in_proj_qkvz", GROUP, ROLE, self.hidden, self.mixed + self.inner),
+            Linear("in_proj_ba", GROUP, ROLE, self.hidden, 2 * self.value_heads),
+            Linear("out_proj", GROUP, ROLE, self.inner, self.hidden),
+        )
+
+    def norms(self) -> tuple[Norm, ...]:
+        """The gated norm on each value head."""
+        return (Norm("gated_norm", self.value_dim, vectors=self.value_heads),)
+
+    def parts(self) -> tuple[Part, ...]:
+        """Everything here that holds parameters."""
+        heads = self.value_heads
+        vectors = (Vector("A_log", GROUP, heads), Vector("dt_bias", GROUP, heads, bias=True))
+        return (*self.linears(), self.convolution(), *vectors, *self.norms())
 
 
 @record

@@ -2,7 +2,7 @@
 
 Each lists its ``parts()`` (what holds parameters); ``operators.build`` turns it into operators.
 Sources: Vaswani 2017 (multi-head), Shazeer 2019 (multi-query), Ainslie 2023 (grouped), DeepSeek-V2
-2024 (latent), Gu and Dao 2023, 2024 (Mamba), Yang 2024 (gated delta rule).
+2024 (latent), Gu and Dao 2023, 2024 (Mamba).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.compressed import CompressedAttention
-    from thermoflop.model.architecture.linear import KimiDelta, Lightning
+    from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
     from thermoflop.model.architecture.parts import Part
     from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
     from thermoflop.model.architecture.relative import Relative
@@ -281,11 +281,6 @@ class Mamba:
         return (*self.linears(), self.convolution(), decay, skip, *self.norms())
 
 
-def _step_bias(group: str, heads: Number) -> Vector:
-    """The bias of the time step, one a head."""
-    return Vector("dt_bias", group, heads, bias=True)
-
-
 @record
 class Mamba2:
     """The state-space duality of Mamba-2: ``heads`` of ``head_dim``, ``groups`` share B and C.
@@ -341,63 +336,8 @@ class Mamba2:
 
     def parts(self) -> tuple[Part, ...]:
         """Everything here that holds parameters."""
-        vectors = (Vector("A_log, D", "ssm", 2 * self.heads), _step_bias("ssm", self.heads))
-        return (*self.linears(), self.convolution(), *vectors, *self.norms())
-
-
-@record
-class GatedDelta:
-    """The gated delta rule of Qwen3-Next: a key x value matrix per value head is the state."""
-
-    hidden: Number
-    key_heads: Number
-    value_heads: Number
-    key_dim: Number
-    value_dim: Number
-    kernel: Number
-
-    @property
-    def inner(self) -> Number:
-        """Value channels of all heads together."""
-        return self.value_heads * self.value_dim
-
-    @property
-    def mixed(self) -> Number:
-        """Channels that pass the convolution: queries, keys and values."""
-        return 2 * self.key_heads * self.key_dim + self.inner
-
-    @property
-    def scanned(self) -> Number:
-        """State elements that are updated for each token."""
-        return self.value_heads * self.key_dim * self.value_dim
-
-    @property
-    def state_elements(self) -> Number:
-        """Elements of the recurrent state of one sequence: states and convolution window."""
-        return self.scanned + self.mixed * self.kernel
-
-    def convolution(self) -> Convolution:
-        """The short causal convolution over each channel, without bias."""
-        name, group, role = "conv1d", "linear_attn", "linear_attn_conv"
-        return Convolution(name, group, role, 1, self.mixed, self.kernel)
-
-    def linears(self) -> tuple[Linear, ...]:
-        """Projections to queries, keys, values and gate, to both rates, and back."""
-        group, role = "linear_attn", "linear_attn_proj"
-        return (
-            Linear("in_proj_qkvz", group, role, self.hidden, self.mixed + self.inner),
-            Linear("in_proj_ba", group, role, self.hidden, 2 * self.value_heads),
-            Linear("out_proj", group, role, self.inner, self.hidden),
-        )
-
-    def norms(self) -> tuple[Norm, ...]:
-        """The gated norm on each value head."""
-        return (Norm("gated_norm", self.value_dim, vectors=self.value_heads),)
-
-    def parts(self) -> tuple[Part, ...]:
-        """Everything here that holds parameters."""
-        heads = self.value_heads
-        vectors = (Vector("A_log", "linear_attn", heads), _step_bias("linear_attn", heads))
+        step = Vector("dt_bias", "ssm", self.heads, bias=True)
+        vectors = (Vector("A_log, D", "ssm", 2 * self.heads), step)
         return (*self.linears(), self.convolution(), *vectors, *self.norms())
 
 

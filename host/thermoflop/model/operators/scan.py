@@ -13,8 +13,7 @@ kernels do more work, in larger matrices.
 
 from __future__ import annotations
 
-from thermoflop.model.architecture.linear import KimiDelta, Lightning
-from thermoflop.model.architecture.mixers import GatedDelta
+from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
 from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
 from thermoflop.model.architecture.side_by_side import ShortConvolution
 from thermoflop.model.operators.context import elementwise, normalize

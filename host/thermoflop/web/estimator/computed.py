@@ -24,6 +24,7 @@ from thermoflop.web.estimator.fields import (
     FieldError,
     quote_value,
 )
+from thermoflop.web.estimator.senses import senses_of
 from thermoflop.web.estimator.upload import read_packed
 
 if TYPE_CHECKING:
@@ -104,20 +105,9 @@ def model_of(inputs: Inputs) -> Model:
     ]
 
 
-def senses_of(inputs: Inputs) -> tuple[bool, bool]:
-    """Whether the chosen model sees, and whether it hears; neither where it is not understood."""
-    if inputs.model == SHAPE:
-        return False, False
-    try:
-        described = model_of(replace(inputs, attention="own")).description
-    except ThermoflopError:
-        return False, False
-    return described.stack("image") is not None, described.stack("audio") is not None
-
-
 def _perceived(inputs: Inputs) -> dict[str, str | float]:
     """What each prompt brings for a model that sees or hears."""
-    sees, hears = senses_of(inputs)
+    sees, hears = senses_of(inputs.model, inputs.config)
     brought: dict[str, str | float] = {}
     if sees and inputs.images:
         brought["images"] = f"{inputs.images}x{inputs.image_width}x{inputs.image_height}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import fields_of, record, replace
 from thermoflop.web.estimator.fields import FIELDS, SHAPE, UPLOAD, FieldError, quote_value
+from thermoflop.web.estimator.senses import senses_of
 from thermoflop.web.estimator.upload import LONGEST_PACKED, read_packed
 
 if TYPE_CHECKING:
@@ -76,9 +77,7 @@ class Inputs:
 
     def _perceives(self, name: str) -> bool:
         """Whether the chosen model sees or hears what an input says."""
-        from thermoflop.web.estimator.computed import senses_of
-
-        sees, hears = senses_of(self)
+        sees, hears = senses_of(self.model, self.config)
         if name in ("image_width", "image_height"):
             return sees and self.images > 0
         return sees if name == "images" else hears

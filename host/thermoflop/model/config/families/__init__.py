@@ -18,9 +18,9 @@ MODULES = {
     "mixtures": "dbrx glm4_moe gpt_oss granitemoe llama4_text mixtral olmoe phimoe qwen2_moe"
     " qwen3_moe",
     "latent": "deepseek_v2 deepseek_v3 deepseek_v32 glm4_moe_lite glm_moe_dsa kimi_k2",
-    "linear": "kimi_linear minimax",
+    "linear": "kimi_linear minimax qwen3_5_moe_text qwen3_5_text qwen3_next",
     "sparse": "deepseek_ref deepseek_v4 minimax_m3 minimax_m3_vl_text",
-    "by_layer": "mimo mimo_v2_flash step3p5",
+    "by_layer": "mimo mimo_v2_flash openelm step3p5",
     "by_vendor": "arcee biogpt dots1 ernie4_5 exaone4 glm glm4 granitemoeshared helium"
     " minimax_m2 ministral persimmon seed_oss",
     "llama_kin": "cwm emu3_text_model exaone granite_swa hunyuan_v1_dense hyperclovax internlm3"
@@ -32,9 +32,8 @@ MODULES = {
     "xlnet": "xlnet",
     "own_parts": "afmoe apertus apertus1p5_text bitnet diffllama doge dory hrm_text laguna moshi",
     "gpt_kin": "ctrl gpt-sw3 gpt_neox_japanese modernbert-decoder openai-gpt xglm",
-    "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h qwen3_5_moe_text qwen3_5_text"
-    " qwen3_next",
-    "per_layer": "gemma3n_text gemma4_text gemma4_unified_text nemotron-nas openelm",
+    "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h",
+    "per_layer": "gemma3n_text gemma4_text gemma4_unified_text nemotron-nas",
     "hybrids": "bamba falcon_h1 granitemoehybrid lfm2 lfm2_moe lfm3 zamba2",
     "encoders": "albert bert camembert distilbert electra roberta xlm-roberta",
     "vision": "clip clip_text_model clip_vision_model deit siglip_vision_model vit",
@@ -63,12 +62,13 @@ MODULES = {
     "newer_wrappers": "cosmos3_edge ernie4_5_vl_moe gemma4_unified janus lfm3_vl minicpm_ocr"
     " minicpmv4_6 minicpmv4_7 molmo2 muse_glimmer muse_spark nemotron_h_omni ovis2 qianfan_ocr"
     " qwen3_omni_moe_thinker shieldgemma2",
-    "newer_towers": "cosmos3_edge_text cosmos3_edge_vision ernie4_5_vl_moe_text"
-    " gemma4_unified_audio gemma4_unified_vision muse_spark_audio muse_spark_text"
-    " ernie4_5_vl_moe_vision janus_vision_model janus_vqgan lfm3_vl_vision minicpm_ocr_vision"
-    " minicpmv4_6_vision minicpmv4_7_vision molmo2_adapter molmo2_text molmo2_vision"
-    " muse_glimmer_text muse_glimmer_vision muse_spark_vision ovis2_vision qianfan_ocr_vision"
-    " qwen3_omni_moe_audio_encoder qwen3_omni_moe_text radio",
+    "newer_texts": "cosmos3_edge_text ernie4_5_vl_moe_text molmo2_text muse_glimmer_text"
+    " muse_spark_text qwen3_omni_moe_text",
+    "newer_towers": "cosmos3_edge_vision ernie4_5_vl_moe_vision gemma4_unified_audio"
+    " gemma4_unified_vision janus_vision_model janus_vqgan lfm3_vl_vision minicpm_ocr_vision"
+    " minicpmv4_6_vision minicpmv4_7_vision molmo2_adapter molmo2_vision muse_glimmer_vision"
+    " muse_spark_audio muse_spark_vision ovis2_vision qianfan_ocr_vision"
+    " qwen3_omni_moe_audio_encoder radio",
     "early_towers": "blip_2_qformer blip_2_vision_model blip_text_model blip_vision_model fuyu_text"
     " git_text git_vision_model idefics2_perceiver idefics2_vision idefics_perciever idefics_text"
     " idefics_vision instructblip_qformer instructblip_vision_model instructblipvideo_qformer"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from thermoflop.base.record import replace
 from thermoflop.model.architecture.mixers import LatentAttention
 from thermoflop.model.architecture.parts import Vector
-from thermoflop.model.config.families import recurrent  # noqa: F401 - qwen3_next is there
+from thermoflop.model.config.families import linear  # noqa: F401 - qwen3_next is there
 from thermoflop.model.config.families.expert_kin import experts
 from thermoflop.model.config.families.latent import latent_attention
 from thermoflop.model.config.families.own_parts import output_gate
@@ -229,4 +229,5 @@ family(
         "num_experts_per_tok": 4,
         "first_k_dense_replace": at_least_zero(0),
     },
+    drop=("moe_layer_freq",),
 )

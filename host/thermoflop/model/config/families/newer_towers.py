@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from thermoflop.base.messages import quote_value
-from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed
-from thermoflop.model.architecture.parts import Linear, Norm, Vector
+from thermoflop.model.architecture.parts import Linear
 from thermoflop.model.architecture.side_by_side import ShortConvolution
 from thermoflop.model.config.families import (  # noqa: F401 - parents are there
     expert_kin,
     mixtures,
     qwen_towers,
 )
-from thermoflop.model.config.families.patterns import from_layer_types, sparse_by_mlp_types
+from thermoflop.model.config.families.patterns import from_layer_types
+from thermoflop.model.config.families.seers import multiple_of_hidden
 from thermoflop.model.config.families.towers import BARE, SPARE, VIT
-from thermoflop.model.config.family import Key, at_least_zero, family, maybe, names, use
+from thermoflop.model.config.family import Key, at_least_zero, family, names, use
 from thermoflop.model.config.hearing import samples_alone, staged_stack, strided_stack
 from thermoflop.model.config.tower import patches_alone, ratio_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from thermoflop.model.config.keys import Config
 
@@ -124,21 +122,6 @@ family(
     },
     ignored=SPARE,
 )
-family(
-    "cosmos3_edge_text",
-    "llama",
-    keys={
-        "vocab_size": 131072,
-        "hidden_size": 2048,
-        "intermediate_size": 9216,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 16,
-        "num_key_value_heads": maybe(8),
-        "head_dim": maybe(128),
-        "hidden_act": "relu2",
-    },
-    traits={"gated": False},
-)
 for _name in ("minicpmv4_6_vision", "minicpm_ocr_vision", "minicpmv4_7_vision"):
     family(
         _name,
@@ -221,58 +204,6 @@ family(
     },
     drop=("embed_dim", "mlp_ratio", "temporal_patch_size"),
 )
-
-
-def _ernie_widths(config: Config) -> tuple[int, int]:
-    """Inner widths of the experts for words and of those for images."""
-    widths = config["moe_intermediate_size"] or (1536, 512)
-    if len(widths) != 2 or min(widths) < 1:
-        raise InputError(
-            f"moe_intermediate_size is {quote_value(widths)} where two widths are expected"
-        )
-    return widths[0], widths[1]
-
-
-def _ernie_sparse(config: Config) -> Sequence[bool]:
-    """``mlp_layer_types``; the first layer is dense where they are absent."""
-    if config["mlp_layer_types"] is not None:
-        return sparse_by_mlp_types(config)
-    return [at > 0 for at in range(config["num_hidden_layers"])]
-
-
-_UPS = ("gate", "up")
-
-
-def _ernie_shapes(config: Config) -> list[dict[str, Any]]:
-    """Experts for images stand beside those for words, and work on tokens of images alone."""
-    hidden, count = config["hidden_size"], config["moe_num_experts"]
-    group, inner = "experts", _ernie_widths(config)[1]
-    ups = (Linear(f"image {name}", group, group, hidden, inner, False, count) for name in _UPS)
-    beside = (
-        Linear("image router", "router", "router", hidden, count, unquantized=True),
-        Vector("image router bias", "router", count, bias=True),
-        *ups,
-        Linear("image down", group, group, inner, hidden, False, count),
-    )  # fmt: skip
-    return [{"kept": beside} if sparse else {} for sparse in _ernie_sparse(config)]
-
-
-family(
-    "ernie4_5_vl_moe_text",
-    "ernie4_5_moe",
-    keys={
-        "moe_intermediate_size": Key("indices", (1536, 512), nullable=True),
-        "mlp_layer_types": names(),
-    },
-    traits={
-        "head_bias": False,
-        "sparse": _ernie_sparse,
-        "shapes": _ernie_shapes,
-        "expert_inner": lambda config: _ernie_widths(config)[0],
-        "shared_inner": lambda config: config["moe_num_shared_experts"] * _ernie_widths(config)[0],
-    },
-    drop=("moe_layer_start_index", "moe_layer_end_index", "moe_layer_interval"),
-)
 family(
     "molmo2_vision",
     reader="tower",
@@ -314,28 +245,6 @@ family(
         "text_hidden_size": 3584,
         "mlp_bias": False,
     },
-)
-family(
-    "molmo2_text",
-    "llama",
-    keys={
-        "vocab_size": 151936,
-        "additional_vocab_size": at_least_zero(128),
-        "intermediate_size": 12288,
-        "num_hidden_layers": 36,
-        "num_key_value_heads": 8,
-        "head_dim": 128,
-        "qk_norm_type": "qwen3",
-    },
-    traits={
-        "o_bias": False,
-        "up_bias": False,
-        "embed_rows": lambda config: config["vocab_size"] + config["additional_vocab_size"],
-        "qk_norm": lambda config: "full" if config["qk_norm_type"] == "olmo" else "head",
-    },
-    drop=("mlp_bias",),
-    aliases={"qkv_bias": "attention_bias"},
-    ignored=("norm_after", "rope_scaling_layers", "layer_norm_eps"),
 )
 
 
@@ -380,54 +289,6 @@ for _name in ("muse_glimmer", "muse_spark"):
     )
 
 
-def _muse_gate(config: Config, heads: int, _kv_heads: int, dim: int) -> tuple[Linear, ...]:
-    """A gate on the heads' results."""
-    return (Linear("gate_proj", "attn", "attn_proj", config["hidden_size"], heads * dim),)
-
-
-def _muse_kinds(config: Config) -> Sequence[str]:
-    """``layer_types``; the last one and every fourth before it see all."""
-    layers = config["num_hidden_layers"]
-    return from_layer_types(config, layers) or [
-        "sliding" if (layers - 1 - at) % 4 else "full" for at in range(layers)
-    ]
-
-
-family(
-    "muse_glimmer_text",
-    "llama",
-    keys={
-        "vocab_size": 202048,
-        "hidden_size": 6656,
-        "intermediate_size": 19968,
-        "num_hidden_layers": 52,
-        "num_attention_heads": 32,
-        "num_key_value_heads": 2,
-        "head_dim": 128,
-        "sliding_window": maybe(2048),
-        "layer_types": names(),
-        "hidden_activation": "silu",
-    },
-    traits={
-        "up_bias": False,
-        "activation": use("hidden_activation"),
-        "layer_norms": 4,
-        "qk_norm": "l2",
-        "attention_extras": _muse_gate,
-        "kinds": _muse_kinds,
-        "window": use("sliding_window"),
-    },
-    drop=("mlp_bias", "hidden_act"),
-    ignored=("layer_rope_theta", "qk_scale_factor", "output_multiplier"),
-)
-
-
-def _swiglu(config: Config) -> int:
-    """Neurons: of a gated MLP two thirds of the multiple, in eights, as DINOv2 has it."""
-    inner = times_ratio(config)
-    return (int(inner * 2 / 3) + 7) // 8 * 8 if config["use_swiglu_ffn"] else inner
-
-
 family(
     "radio",
     reader="tower",
@@ -445,7 +306,7 @@ family(
         "video_temporal_patch_size": None,
     },
     traits={
-        "inner": _swiglu,
+        "inner": multiple_of_hidden,
         "gated": use("use_swiglu_ffn"),
         "q_bias": use("qkv_bias"),
         "patch_bias": False,
@@ -478,26 +339,6 @@ def _moving_patches(config: Config) -> tuple[Placed, ...]:
     )
 
 
-family(
-    "qwen3_omni_moe_text",
-    "qwen3_moe",
-    keys={
-        "vocab_size": 3584,
-        "intermediate_size": 18944,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 28,
-    },
-    traits={
-        # where none is stated, what is left over by the division is cut
-        "head_dim": lambda config: (
-            config["head_dim"] or config["hidden_size"] // config["num_attention_heads"]
-        ),
-        "kinds": None,
-        "window": None,
-    },
-    drop=("use_sliding_window", "sliding_window"),
-    ignored=("use_sliding_window", "sliding_window"),
-)
 family(
     "qwen3_omni_moe_audio_encoder",
     reader="tower",
@@ -537,53 +378,6 @@ family(
     aliases={"hidden_size": "audio_embed_dim", "output_proj_dims": "audio_embed_dim"},
     ignored=("audio_samples_per_token", *SPARE),
 )
-family(
-    "muse_spark_text",
-    "muse_glimmer_text",
-    keys={
-        "hidden_size": 8192,
-        "intermediate_size": 16384,
-        "num_hidden_layers": 62,
-        "num_attention_heads": 128,
-        "num_key_value_heads": 16,
-        "head_dim": 64,
-        "hidden_act": "silu",
-        "moe_intermediate_size": 4096,
-        "num_local_experts": 256,
-        "num_experts_per_tok": 8,
-        "moe_hidden_size": 4096,
-        "mlp_layer_types": names(),
-    },
-    traits={
-        "activation": use("hidden_act"),
-        "layer_norms": 3,
-        "norm_names": ("attention_norm", "mlp_norm", "post_mlp_norm"),
-        "experts": use("num_local_experts"),
-        "top_k": use("num_experts_per_tok"),
-        "expert_inner": use("moe_intermediate_size"),
-        "expert_latent": use("moe_hidden_size"),
-        "kept": lambda config: (Vector("residual gates", "other", 2 * config["hidden_size"]),),
-        "shapes": lambda config: _muse_shapes(config),
-        "sparse": lambda config: _muse_sparse(config),
-    },
-    drop=("hidden_activation",),
-    ignored=("residual_gate_temperature",),
-)
-
-
-def _muse_sparse(config: Config) -> Sequence[bool]:
-    """``mlp_layer_types``; all layers are mixtures where they are absent."""
-    if config["mlp_layer_types"] is not None:
-        return sparse_by_mlp_types(config)
-    return [True] * int(config["num_hidden_layers"])
-
-
-def _muse_shapes(config: Config) -> list[dict[str, Any]]:
-    """Norms before and after the experts, in the latent, beside the gates of the residuals."""
-    width = config["moe_hidden_size"]
-    gates = Vector("residual gates", "other", 2 * config["hidden_size"])
-    norms = (Norm("pre_expert_norm", width), Norm("post_expert_norm", width))
-    return [{"kept": (gates, *norms)} if sparse else {} for sparse in _muse_sparse(config)]
 
 
 family(

@@ -7,7 +7,7 @@ from thermoflop.model.architecture.description import Placed, Stack
 from thermoflop.model.architecture.parts import Norm
 from thermoflop.model.config import connectors, projectors
 from thermoflop.model.config.blocks import layer_norm
-from thermoflop.model.config.families import hybrids, newer_towers, recurrent  # noqa: F401 - parents
+from thermoflop.model.config.families import hybrids, newer_texts, newer_towers  # noqa: F401 - parents
 from thermoflop.model.config.families.sections import ears_of, eyes_of, text_of, wrapper
 from thermoflop.model.config.family import Key, Section, mapping
 

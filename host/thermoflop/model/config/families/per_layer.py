@@ -1,7 +1,7 @@
-"""Decoders whose layers differ in their sizes: Gemma 3n and 4, Nemotron-NAS, OpenELM.
+"""Decoders whose layers differ in their sizes: Gemma 3n and 4, Nemotron-NAS.
 
 Defaults are those of the configuration classes of transformers 5, or, where a family's code comes
-with its weights (Nemotron-NAS, OpenELM), of that code.
+with its weights (Nemotron-NAS), of that code.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from thermoflop.model.config.family import (
     anything,
     at_least_zero,
     family,
-    indices,
     mapping,
     use,
 )
@@ -361,63 +360,4 @@ family(
     keys={"block_configs": anything(), "intermediate_size": None, "num_key_value_heads": None},
     traits={"kinds": _nas_kinds, "shapes": _nas_shapes},
     drop=("head_dim",),
-)
-
-
-def _openelm_shapes(config: Config) -> Sequence[Mapping[str, Any]]:
-    """Heads and widths by layer, all stated in the published files."""
-    layers, hidden = config["num_transformer_layers"], config["model_dim"]
-    counts = [config[key] or () for key in ("num_query_heads", "num_kv_heads")]
-    mults = config["ffn_multipliers"]
-    if not isinstance(mults, list) or any(len(each) != layers for each in (*counts, mults)):
-        raise InputError(
-            "openelm needs num_query_heads, num_kv_heads and ffn_multipliers, one for each of "
-            f"{layers} layers"
-        )
-    if any(type(each) not in (int, float) or not 0 < each < 1000 for each in mults):
-        raise InputError(f"ffn_multipliers is {quote_value(mults)}: expected positive numbers")
-    return [
-        {"heads": heads, "kv_heads": kv, "inner": _divisible(mult * hidden, config)}
-        for heads, kv, mult in zip(*counts, mults, strict=True)
-    ]
-
-
-def _divisible(width: float, config: Config) -> int:
-    """The nearest multiple of the divisor, at most a tenth below (MobileNet's rule)."""
-    divisor = config["ffn_dim_divisor"]
-    found = max(divisor, int(width + divisor / 2) // divisor * divisor)
-    return int(found + divisor if found < 0.9 * width else found)
-
-
-family(
-    "openelm",
-    keys={
-        "vocab_size": 32000,
-        "model_dim": 2048,
-        "num_transformer_layers": 12,
-        "head_dim": 128,
-        "num_query_heads": indices(),
-        "num_kv_heads": indices(),
-        "ffn_multipliers": anything(),
-        "ffn_dim_divisor": 256,
-        "ffn_with_glu": True,
-        "normalize_qk_projections": False,
-        "share_input_output_layers": False,
-    },
-    traits={
-        "hidden": use("model_dim"),
-        "layers": use("num_transformer_layers"),
-        "heads": None,
-        "kv_heads": None,
-        "inner": None,
-        "shapes": _openelm_shapes,
-        "gated": use("ffn_with_glu"),
-        "activation": "silu",
-        "qk_norm": lambda config: "head" if config["normalize_qk_projections"] else None,
-        "tied": use("share_input_output_layers"),
-    },
-    ignored=(
-        *("num_gqa_groups", "qkv_multipliers", "activation_fn_name", "normalization_layer_name"),
-        *("rope_freq_constant", "rope_max_length", "tie_word_embeddings"),
-    ),
 )

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError, UnknownModel
-from thermoflop.model.architecture.mixers import GatedDelta, Mamba, Mamba2
-from thermoflop.model.config.families import mixtures  # noqa: F401 - qwen3_moe is defined there
-from thermoflop.model.config.families.patterns import LAYER_KINDS, from_layer_types
+from thermoflop.model.architecture.mixers import Mamba, Mamba2
+from thermoflop.model.config.families import mixtures  # noqa: F401 - parents are defined there
+from thermoflop.model.config.families.patterns import LAYER_KINDS
 from thermoflop.model.config.family import anything, at_least_zero, family, maybe, names, use
 
 TYPE_CHECKING = False
@@ -298,110 +298,5 @@ family(
     ignored=(
         *("expand", "sliding_window", "mamba_proj_bias", "mamba_ssm_cache_dtype"),
         *("mtp_hybrid_override_pattern", "mtp_layers_block_type", "moe_shared_expert_overlap"),
-    ),
-)
-
-
-def _qwen3_next_kinds(config: Config) -> Sequence[str]:
-    layers = config["num_hidden_layers"]
-    period = config["full_attention_interval"]
-    return from_layer_types(config, layers) or [
-        "full" if (index + 1) % period == 0 else "linear" for index in range(layers)
-    ]
-
-
-def _qwen3_next_delta(config: Config) -> GatedDelta:
-    keys, values = config["linear_num_key_heads"], config["linear_num_value_heads"]
-    if values % keys:
-        raise InputError(f"{values} value heads do not divide into {keys} key heads")
-    return GatedDelta(
-        config["hidden_size"],
-        keys,
-        values,
-        config["linear_key_head_dim"],
-        config["linear_value_head_dim"],
-        config["linear_conv_kernel_dim"],
-    )
-
-
-family(
-    "qwen3_next",
-    "qwen3_moe",
-    keys={
-        "intermediate_size": 5632,
-        "num_hidden_layers": 48,
-        "num_attention_heads": 16,
-        "num_key_value_heads": maybe(2),
-        "head_dim": 256,
-        "num_experts": at_least_zero(512),
-        "num_experts_per_tok": 10,
-        "moe_intermediate_size": 512,
-        "shared_expert_intermediate_size": 512,
-        "linear_conv_kernel_dim": 4,
-        "linear_key_head_dim": 128,
-        "linear_value_head_dim": 128,
-        "linear_num_key_heads": 16,
-        "linear_num_value_heads": 32,
-        "full_attention_interval": 4,
-        "layer_types": names(),
-    },
-    traits={
-        "kinds": _qwen3_next_kinds,
-        "window": None,
-        "recurrent": _qwen3_next_delta,
-        "output_gate": True,
-        "shared_inner": use("shared_expert_intermediate_size"),
-        "shared_gate": True,
-    },
-    drop=("use_sliding_window", "sliding_window"),
-    ignored=("use_sliding_window", "sliding_window"),
-)
-
-
-def _qwen3_5_gate(config: Config) -> bool:
-    """The class gates always; a file that says otherwise is of another implementation."""
-    if not config["attn_output_gate"]:
-        raise UnknownModel(
-            "attn_output_gate = false is not understood: the class gates attention in any case"
-        )
-    return True
-
-
-family(
-    "qwen3_5_moe_text",
-    "qwen3_next",
-    keys={
-        "vocab_size": 248320,
-        "num_hidden_layers": 40,
-        "num_experts": 256,
-        "num_experts_per_tok": 8,
-        "attn_output_gate": True,
-    },
-    traits={"output_gate": _qwen3_5_gate, "sparse": None},
-    drop=("intermediate_size", "decoder_sparse_step", "mlp_only_layers"),
-    ignored=(
-        *("intermediate_size", "decoder_sparse_step", "mlp_only_layers", "mamba_ssm_dtype"),
-        *("mtp_num_hidden_layers", "mtp_use_dedicated_embeddings"),
-    ),
-)
-family(
-    "qwen3_5_text",
-    "qwen3_5_moe_text",
-    keys={
-        "hidden_size": 4096,
-        "intermediate_size": 12288,
-        "num_hidden_layers": 32,
-        "num_key_value_heads": maybe(4),
-    },
-    traits={
-        "experts": 0,
-        "top_k": 0,
-        "expert_inner": None,
-        "shared_inner": 0,
-        "shared_gate": False,
-    },
-    drop=(
-        *("num_experts", "num_experts_per_tok", "moe_intermediate_size"),
-        "shared_expert_intermediate_size",
     ),
 )

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from thermoflop.base.messages import quote_value
-from thermoflop.errors import InputError
 from thermoflop.model.config.families import towers, vision  # noqa: F401 - parents are there
 from thermoflop.model.config.family import Key, at_least_zero, family, mapping, use
-from thermoflop.model.config.tower import sides
+from thermoflop.model.config.tower import ratio_of, sides
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,12 +41,9 @@ _OUTPUTS = (
 _SEEN = ("bare", "image")
 
 
-def _inner(config: Config) -> int:
+def multiple_of_hidden(config: Config) -> int:
     """Width of the MLP: a multiple of the hidden size, of a gated one two thirds, in eights."""
-    ratio = config["mlp_ratio"]
-    if type(ratio) not in (int, float) or not 0 < ratio < 10**6:
-        raise InputError(f"mlp_ratio is {quote_value(ratio)} where a number above 0 is expected")
-    inner = int(config["hidden_size"] * ratio)
+    inner = int(config["hidden_size"] * ratio_of(config))
     return (int(inner * 2 / 3) + 7) // 8 * 8 if config["use_swiglu_ffn"] else inner
 
 
@@ -71,7 +66,7 @@ family(
         "use_mask_token": True,
     },
     traits={
-        "inner": _inner,
+        "inner": multiple_of_hidden,
         "gated": use("use_swiglu_ffn"),
         "q_bias": use("qkv_bias"),
         "class_tokens": 1,

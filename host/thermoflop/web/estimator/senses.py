@@ -1,0 +1,29 @@
+"""What the chosen model perceives, which decides about inputs of the page."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from thermoflop.errors import ThermoflopError
+from thermoflop.web.estimator.fields import SHAPE, UPLOAD
+from thermoflop.web.estimator.upload import read_packed
+
+
+@lru_cache(maxsize=64)
+def senses_of(model: str, packed: str) -> tuple[bool, bool]:
+    """Whether a model sees, and whether it hears; neither where it is not understood.
+
+    ``model`` is an entry of the page's list, ``packed`` the uploaded configuration or nothing.
+    """
+    from thermoflop.model.config.source import named_source
+    from thermoflop.model.load import read_model
+
+    if model == SHAPE or (model == UPLOAD and not packed):
+        return False, False
+    try:
+        known = read_packed(packed) if model == UPLOAD else read_model(named_source(model).raw)
+    except ThermoflopError:
+        return False, False
+    return known.description.stack("image") is not None, (
+        known.description.stack("audio") is not None
+    )
