@@ -71,7 +71,11 @@ def test_safetensors_are_weighed_by_their_headers(
 
 def test_a_quantized_folder_is_as_large_as_its_files(tmp_path: Path) -> None:
     """The config says in what format each matrix is; the files how many bytes it all takes."""
-    whole = {**tensors(), "model.layers.0.self_attn.q_proj.scales": np.zeros((8, 3), np.float32)}
+    whole = {
+        name: array.astype(np.int8) if "_proj" in name else array
+        for name, array in tensors().items()
+    }
+    whole["model.layers.0.self_attn.q_proj.scales"] = np.zeros((8, 3), np.float32)
     config = {**LLAMA, "quantization_config": {"quant_method": "eetq"}}
     model = tf.load_model(folder(tmp_path, [whole], config))
     size = sum(array.nbytes for array in whole.values())
@@ -87,6 +91,14 @@ def test_files_that_are_not_all_there_do_not_count(tmp_path: Path) -> None:
     model = tf.load_model(tmp_path)
     assert model.stored is None
     assert any("1 of the 2 files" in note for note in model.notes)
+
+
+def test_files_of_another_model_do_not_count(tmp_path: Path) -> None:
+    """A configuration of two layers beside the weights of one tensor: counted as configured."""
+    model = tf.load_model(folder(tmp_path, [{"x": np.zeros(8, np.float32)}], LLAMA))
+    capacity = tf.fit(model, "h100")
+    assert capacity.memory.weight_bytes == 4 * model.params
+    assert "the files hold 32 B, which are not those of this model" in str(capacity)
 
 
 def header(text: bytes, data: bytes = b"", length: int | None = None) -> bytes:

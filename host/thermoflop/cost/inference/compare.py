@@ -74,7 +74,7 @@ def changed(model: Model, name: str, change: Callable[[Attention], Mixer]) -> Mo
     if not seen:
         raise UsageError(f"{model.name} has no attention with heads of keys and values to change")
     description = replace(model.description, stacks=tuple(stacks))
-    return replace(model, name=f"{model.name} as {name}", description=description)
+    return replace(model, name=f"{model.name} as {name}", description=description, stored=None)
 
 
 def grouped(groups: int) -> Callable[[Attention], Mixer]:

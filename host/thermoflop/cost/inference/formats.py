@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
-from thermoflop.cost.hardware.precision import Precision, choose_precision, is_precision
+from thermoflop.cost.hardware.precision import (
+    Precision,
+    choose_precision,
+    is_precision,
+    precision_names,
+)
 from thermoflop.cost.inference.arguments import default_format
 from thermoflop.cost.work.weights import (
     Checkpoint,
@@ -13,6 +18,7 @@ from thermoflop.cost.work.weights import (
     weights_held,
     weights_on_fullest,
 )
+from thermoflop.errors import UsageError
 from thermoflop.model.architecture.quantization import Quantization
 
 if TYPE_CHECKING:
@@ -29,6 +35,9 @@ _COMPUTED = {
 }  # fmt: skip
 # A name's format as a form, so that a device that lacks its products multiplies in 16 bits.
 _FORMS = {"fp8": "fp8-tensor", "nvfp4": "modelopt-nvfp4"}
+# Files beyond this ratio to what the configuration counts are those of another model, or of a part.
+_APART = 1.25
+_FILES = "safetensors"  # as a method: what nothing is said of but by the files
 _WIDE = ("bf16", "fp16", "fp32")
 # Bytes of an element in formats of files that are not quantized; what a file has most of is first.
 _PLAIN_BYTES = {"BF16": 2.0, "F16": 2.0, "F32": 4.0, "F64": 8.0}
@@ -88,7 +97,13 @@ def published_form(name: str) -> Quantization:
     """The formats of a published form. UsageError for a name that is none."""
     from thermoflop.model.config import published_forms
 
-    return published_forms.published_form(name)
+    try:
+        return published_forms.published_form(name)
+    except UsageError:
+        known = (*precision_names(), "int4-g64", "exl2-4.0", *published_forms.FORM_NAMES)
+        raise UsageError(
+            f"{name!r:.40} is not a number format: expected {', '.join(known)}"
+        ) from None
 
 
 def formats_line(model: Model, checkpoint: Checkpoint | None) -> str:
@@ -97,6 +112,8 @@ def formats_line(model: Model, checkpoint: Checkpoint | None) -> str:
         return ""
     if model.stored is not None and checkpoint.stored:
         return model.stored.line
+    if model.stored is not None and checkpoint.quantization.method == _FILES:
+        return f"the files hold {model.stored.size_bytes:,} B, which are not those of this model"
     return checkpoint.quantization.line(model.description)
 
 
@@ -106,9 +123,11 @@ def stored_checkpoint(model: Model, quantization: Quantization | None) -> Checkp
     assert stored is not None  # noqa: S101 - what the caller has looked for
     plain = {name: stored.bytes_by_format.get(name, 0) for name in _PLAIN_BYTES}
     wide = _PLAIN_BYTES[max(plain, key=lambda name: plain[name])] if any(plain.values()) else 2.0
-    formats = quantization or Quantization("safetensors", None)
+    formats = quantization or Quantization(_FILES, None)
     counted = weights_on_fullest(model.description, 1, Checkpoint(formats, wide))
-    return Checkpoint(formats, wide, stored.size_bytes / counted if counted else 1.0, stored=True)
+    ratio = stored.size_bytes / counted if counted else 1.0
+    same = 1 / _APART <= ratio <= _APART
+    return Checkpoint(formats, wide, ratio if same else 1.0, stored=same)
 
 
 def _published_sibling(model: Model, dtype: str) -> Quantization | None:
