@@ -83,6 +83,10 @@ def test_what_is_assumed_is_printed_and_what_is_stated_is_taken():
     said = str(tf.estimate("llama-3-70b", "h100", devices=16, pp=2)).replace("\n ", "")
     assert "nodes of 8 at 450 GB/s a device" in said
     assert "between them 50.0 GB/s" in said
+    why = tf.train("gpt2", "h100", devices=16, sequence=64, node_size=4, network_gb_s=7).why()
+    assert "network = max(near / (450 GB/s x " in why
+    assert "far / (7.00 GB/s x " in why
+    assert "far: to other nodes of 4, as stated" in why
     far = {"devices": 16, "tp": 16, "network_gb_s": 100}
     slow, fast = (tf.estimate("gpt-3-175b", "h100", **{**far, "network_gb_s": gb}) for gb in (1, 9))
     assert slow.total.expected_s > fast.total.expected_s

@@ -133,15 +133,14 @@ def formula_text(setting: Setting) -> str:
 def network_lines(device: Device, plan: Layout, rates: Rates) -> list[str]:
     """The time of a collective, and between nodes where there are several, with the numbers."""
     e = rates.efficiency
-    step = seconds(e.collective_s)
-    near = f"({scaled(rates.link_bytes_s, 'B/s')} x {e.link:.2f})"
-    lines = [f"  network = bytes / {near} + {step} for each step of a collective"]
-    if 0 < plan.node_size < plan.devices:
-        lines.append(
-            f"            between nodes of {plan.node_size}: bytes / "
-            f"({scaled(rates.network_bytes_s, 'B/s')} x {e.link:.2f}), {device.network.what}"
-        )
-    return lines
+    near, step = f"({scaled(rates.link_bytes_s, 'B/s')} x {e.link:.2f})", seconds(e.collective_s)
+    if not 0 < plan.node_size < plan.devices:
+        return [f"  network = bytes / {near} + {step} for each step of a collective"]
+    far = f"({scaled(rates.network_bytes_s, 'B/s')} x {e.link:.2f})"
+    return [
+        f"  network = max(near / {near}, far / {far}) + {step} a step of a collective",
+        f"            far: to other nodes of {plan.node_size}, {device.network.what}",
+    ]
 
 
 def _measured_text(setting: Setting) -> str:
