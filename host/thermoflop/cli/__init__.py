@@ -48,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "pick": ("pick", "which models of the catalogue run on one device, in which format, how fast"),
     "train": ("train", "training: time, memory, utilization, days and cost"),
     "compare": ("compare", "attention what-ifs: MHA, GQA, MQA and MLA of one model side by side"),
+    "sweep": ("sweep", "estimates by the million into Parquet: models, devices, layouts, sizes"),
     "gpus": ("gpus", "the devices that are known: memory, bandwidth, peaks, power, source"),
     "completion": ("completion", "the script that completes words in bash, zsh or tcsh"),
     "validate": ("validate", "check counts, times and memory against what others found"),
