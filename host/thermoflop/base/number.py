@@ -135,7 +135,8 @@ def distinct_experts(experts: Number, top_k: Number, tokens: Number) -> Number:
             found = [distinct_experts(experts, top_k, count) for count in each.tolist()]
             return numpy.array(found, dtype=float)[where].reshape(tokens.shape)
         with numpy.errstate(divide="ignore", invalid="ignore"):
-            log_missed = numpy.log1p(-numpy.asarray(top_k, dtype=float) / experts)
+            share = numpy.minimum(numpy.asarray(top_k, dtype=float) / experts, 1.0)
+            log_missed = numpy.log1p(-share)
             touched = -experts * numpy.expm1(tokens * log_missed)
         return numpy.where(numpy.asarray(tokens) == 0, 0.0, touched)
     from math import expm1, log1p

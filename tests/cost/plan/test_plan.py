@@ -115,6 +115,13 @@ def test_what_blocks_is_said():
     assert "not one sequence fits" in too_large.nearest
 
 
+def test_a_small_load_is_served_by_one_device_that_could_do_more():
+    choice = tf.plan("llama-3-8b", "h100", rate=0.01, tpot_s=0.02).choices[0]
+    assert (choice.devices, choice.requests_per_s) == (1, 0.01)
+    assert choice.per_device[0] <= choice.per_device[1] <= choice.per_device[2]
+    assert int(re.search(r"--max-num-seqs (\d+)", choice.launch)[1]) > 8
+
+
 def test_dollars_are_price_over_tokens():
     choice = tf.plan("llama-3-8b", "h100", price=3.6).choices[0]
     assert choice.dollars_per_million == pytest.approx(3.6 / 3600 / choice.per_device[1] * 1e6)
@@ -162,6 +169,7 @@ def test_the_frontier_trades_one_speed_for_the_other():
         ({"dtypes": ["fp7"]}, "fp7"),
         ({"top": 0}, "top=0"),
         ({"prefix_hit": 2}, "prefix_hit=2"),
+        ({"dtypes": ["nvfp4"]}, "does not compute in fp4"),
     ],
 )
 def test_nonsense_is_named(asked, said):

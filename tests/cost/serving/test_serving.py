@@ -74,6 +74,8 @@ def test_simulated_and_closed_form_agree_where_it_is_trusted():
         ({"simulate": 3}, "simulate=3"),
         ({"burstiness": 0}, "burstiness=0"),
         ({"generate": 0}, "generates nothing"),
+        ({"generate": 1}, "generate=1"),
+        ({"seed": -1}, "seed=-1"),
         ({"dtype": "fp32", "hardware": "rtx 4070"}, "does not fit"),
     ],
 )  # fmt: skip

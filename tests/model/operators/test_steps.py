@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import thermoflop as tf
 from hypothesis import given, settings
@@ -114,6 +115,8 @@ def test_llama4_experts_as_the_library_runs_them() -> None:
 def test_expected_distinct_experts() -> None:
     assert distinct_experts(256, 8, 1) == 8
     assert distinct_experts(256, 8, 0) == 0
+    # more choices than experts: a device that holds one of those that its tokens choose
+    assert distinct_experts(1, 2, np.array([0.0, 1.5, 9.0])).tolist() == [0, 1, 1]
     assert distinct_experts(4, 4, 9) == 4
     exact = 8 * (1 - (1 - 2 / 8) ** 5)
     assert distinct_experts(8, 2, 5) == pytest.approx(exact, rel=1e-14)

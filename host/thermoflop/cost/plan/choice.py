@@ -42,8 +42,9 @@ class Pools:
 
 @record
 class Found:
-    """A unit at a load, ``replicas`` times. ``low`` and ``high`` are its tokens/s a device where
-    tokens come as late and as soon as its interval says."""
+    """A unit at a load, ``replicas`` times, of the ``allowed`` sequences that keep the targets.
+    ``low`` and ``high`` are its tokens/s a device where tokens come as late and as soon as its
+    interval says."""
 
     unit: Unit
     replicas: int
@@ -55,6 +56,7 @@ class Found:
     low: float
     high: float
     limit: str
+    allowed: float
     pools: Pools | None = None
 
     @property
@@ -90,7 +92,8 @@ def best_load(unit: Unit, targets: Targets) -> Found | None:
     count = float(fine.sequences[at])
     return Found(
         unit, 1, count, float(fine.token_s[at]), float(fine.first_s[at]), float(fine.rate[at]),
-        float(fine.users[at]), min(rates), max(rates), _limit(unit, targets, fine, at, count),
+        float(fine.users[at]), min(rates), max(rates),
+        _limit(unit, targets, fine, at, count), count,
     )  # fmt: skip
 
 
@@ -163,7 +166,7 @@ def at_load(found: Found, question: Question, count: int) -> Found:
     def at(values: Any) -> float:
         return float(np.interp(each, np.maximum.accumulate(axis), values))
 
-    rate = at(loads.rate) * count
+    rate = at(loads.rate) * count if question.rate is None else question.rate
     lower = rate * found.unit.lengths.tokens / (count * found.unit.devices)
     scale = lower / max(found.per_device, 1e-12)
     return replace(

@@ -119,7 +119,7 @@ def _paired(
     users = rate * (first + lengths.generate * step)
     return Found(
         unit, 1, sequences, step, first, rate, users, each / spread.high, each / spread.low,
-        "memory" if sequences >= unit.slots else "target", pools,
+        "memory" if sequences >= unit.slots else "target", sequences, pools,
     )  # fmt: skip
 
 

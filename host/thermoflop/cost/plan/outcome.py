@@ -58,7 +58,7 @@ def choice_of(found: Found, context: Context) -> Choice | None:
         dollars = price.dollars * found.devices / 3600 / tokens_per_s * 1e6
     joules = _joules(found)
     token, first = setting.spread("token"), setting.spread("prefill")
-    slots = max(1, round(found.sequences * unit.layout.pp))
+    slots = max(1, round(found.allowed * unit.layout.pp))
     return Choice(
         setting.model.name, setting.device.name, setting.precision.name, found.devices,
         found.replicas, unit.layout, _pools(found), found.users, found.rate,

@@ -149,7 +149,8 @@ def pick(
     """
     if sort not in SORTS:
         raise UsageError(f"sort={sort!r:.40} is no order: expected {', '.join(SORTS)}")
-    if isinstance(at_least, bool) or not isinstance(at_least, int | float) or at_least < 0:
+    plain_number = isinstance(at_least, int | float) and not isinstance(at_least, bool)
+    if not plain_number or not 0 <= at_least < float("inf"):
         raise UsageError(f"at_least={at_least!r:.40} makes no sense: expected tokens a second")
     checked_whole("context", context, 1, 10**9)
     checked_whole("top", top, 1, 1000)

@@ -241,12 +241,16 @@ class Search:
         that was asked for."""
         groups: dict[str | None, list[Room]] = {}
         engine = self.profile.engine.name
+        lacking: list[Room] = []
         for device in self.devices:
             for name in dtypes or formats(self.model, device, engine):
                 room = room_of(self.model, device, name, kv_dtype, None, self.profile, None)
-                if dtypes is None and not device.has_peak(room.precision.compute):
+                if not device.has_peak(room.precision.compute):
+                    lacking.append(room)
                     continue
                 groups.setdefault(name, []).append(room)
+        if not groups and lacking:
+            lacking[0].device.peak(lacking[0].precision.compute)  # says what it computes in
         return list(groups.values())
 
 

@@ -23,7 +23,7 @@ from thermoflop.cost.serving.simulation import Arrivals
 from thermoflop.cost.serving.simulation import simulate as run_simulation
 from thermoflop.cost.serving.steady import capacity, limits_of_trust
 from thermoflop.cost.work.share import choose_layout
-from thermoflop.errors import UsageError
+from thermoflop.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -159,6 +159,8 @@ def serving(
     shape = lengths_of(workload.prompt, workload.generate, lengths)
     if load.trace is not None:
         shape = lengths_of_trace(load.trace)
+        if shape.generate <= 1:
+            raise InputError(f"{trace} generates one token a request: expected more")
     if not isinstance(prefix_hit, int | float) or not 0 <= prefix_hit < 1:
         raise UsageError(f"prefix_hit={prefix_hit!r:.40} makes no sense: expected 0 to below 1")
     room, chosen = (
@@ -181,6 +183,7 @@ def serving(
             "`thermoflop fit` says what would"
         )
     targets = Targets(checked_target("ttft_s", ttft_s), checked_target("tpot_s", tpot_s))
+    checked_whole("seed", seed, 0, 2**32)
     simulation = None
     if simulate:
         both = (targets.first_s, targets.token_s)
@@ -193,6 +196,8 @@ def generating(model: Model, generate: int | None) -> Model:
     """The model. UsageError for one that generates nothing from a prompt alone."""
     if model.is_encoder or generate == 0:
         raise UsageError(f"{model.name} generates nothing (generate={generate}): no users to serve")
+    if generate == 1:
+        raise UsageError("generate=1 leaves no time between tokens: expected at least 2")
     if model.is_encoder_decoder:
         raise UsageError(
             f"{model.name} has an encoder and a decoder: expected a model that reads prompts and "
