@@ -113,6 +113,20 @@ family(
     keys={"max_position_embeddings": 1024, "type_vocab_sizes": indices()},
     drop=("type_vocab_size",),
     traits={"types": 0, "extra_tables": _table_types, "classes": ("masked", "sequence", "bare")},
+    # of the head that answers questions, which is not described here
+    ignored=(
+        *("max_num_columns", "max_num_rows", "num_aggregation_labels", "aggregation_labels"),
+        *(
+            "select_one_column",
+            "init_cell_selection_weights_to_zero",
+            "reset_position_index_per_cell",
+        ),
+        *("use_answer_as_supervision", "use_normalized_answer_loss", "use_gumbel_for_aggregation"),
+        *("use_gumbel_for_cells", "average_approximation_function", "disable_per_token_loss"),
+        *("answer_loss_importance", "no_aggregation_label_index", "average_logits_per_cell"),
+        *("cell_selection_preference", "allow_empty_column_selection", "aggregation_temperature"),
+        *("positive_label_weight", "aggregation_loss_weight", "huber_loss_delta", "temperature"),
+    ),
 )
 family(
     "roc_bert",
@@ -190,6 +204,7 @@ family(
         "use_bias": True,
     },
     traits={
+        "note": "its block-sparse attention is counted in full, as short sequences run it",
         "q_bias": use("use_bias"),
         "classifier": "dense",
         "pooler": _ALWAYS_POOLED,

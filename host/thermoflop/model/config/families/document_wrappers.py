@@ -89,7 +89,13 @@ def _side_by_side(
 
 
 _TWO = eyes_of("unlimited_ocr_vision", fixed=True)
-wrapper("unlimited_ocr", text_of("unlimited_ocr_text", fixed=True), _TWO, _side_by_side)
+wrapper(
+    "unlimited_ocr",
+    text_of("unlimited_ocr_text", fixed=True),
+    _TWO,
+    _side_by_side,
+    traits={"note": "its attention within a window beyond the prompt is counted in full"},
+)
 
 
 def _route(tower: Config, hidden: int, factor: int, name: str) -> list[Linear | Norm]:

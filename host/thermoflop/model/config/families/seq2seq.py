@@ -126,7 +126,11 @@ family(
     "t5",
     keys={"encoder_attention_type": "local"},
     drop=("tie_word_embeddings",),
-    traits={"tied": True, "summaries": _summarizes},
+    traits={
+        "note": "its local attention is counted in full",
+        "tied": True,
+        "summaries": _summarizes,
+    },
     ignored=("tie_word_embeddings", "local_radius", "global_block_size"),
 )
 
@@ -281,6 +285,7 @@ family(
         **_sides(16),
     },
     traits={
+        "note": "its block-sparse attention is counted in full, as short sequences run it",
         "bias": lambda config: (config["use_bias"], config["use_bias"]),
         "position_offset": 0,
         "labels": 2,
@@ -295,6 +300,7 @@ family(
     keys={"max_encoder_position_embeddings": 16384, "max_decoder_position_embeddings": 1024},
     drop=("max_position_embeddings",),
     traits={
+        "note": "its local attention is counted in full",
         "positions": lambda config: (
             config["max_encoder_position_embeddings"],
             config["max_decoder_position_embeddings"],
