@@ -102,6 +102,7 @@ __all__ = [
     "plan_training",
     "serving",
     "speculate",
+    "sweep",
     "train",
 ]
 
