@@ -101,10 +101,32 @@ def test_kernels_of_a_file_are_judged_by_the_carried_rates(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ['{"tables": []}', "{}", '{"tables": {"gemm": {"columns": ["us"], "rows": [[1]]}}}']
+    "text",
+    [
+        '{"tables": []}',
+        '{"tables": {}}',
+        "{}",
+        '{"tables": {"gemm": {"columns": ["us"], "rows": [[1]]}}}',
+    ],
 )
 def test_a_file_without_kernels_is_refused_in_a_sentence(tmp_path, text):
     path = tmp_path / "bad.json"
     path.write_text(text)
+    with pytest.raises(InputError, match="holds no measured kernels"):
+        validate_kernels([str(path)])
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("us", 0), ("us", -1.0), ("us", None), ("us", "4"), ("dtype", "fp7")]
+)
+def test_a_row_that_makes_no_sense_is_refused_in_a_sentence(tmp_path, column, value):
+    row = {
+        "gpu_key": "h100", "backend": "vllm", "version": "1", "dtype": "bfloat16", "m": 1, "n": 64,
+        "k": 64, "us": 9.0, "kernel": "linear",
+    }  # fmt: skip
+    row[column] = value
+    path = tmp_path / "bad.json"
+    table = {"columns": list(row), "rows": [list(row.values())]}
+    path.write_text(json.dumps({"tables": {"gemm": table}}))
     with pytest.raises(InputError, match="holds no measured kernels"):
         validate_kernels([str(path)])

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 OWN_COUNTS = (5, 20)
 SHIPPED = "carried rates"
+MOST_US = 1e12
 PARTS = 5  # of a file's kernels, each predicted by the others
 # Rows that no sheet explains, by device, class and microseconds.
 NAMED = {
@@ -156,6 +157,9 @@ def _of_file(path: str) -> list[Kernels]:
             for name, each in raw["tables"].items()
             if each["rows"]
         }
+        times = [us for columns in tables.values() for us in columns["us"]]
+        if not times or not all(0 < us < MOST_US for us in times):
+            raise ValueError("no times" if not times else "us must be above 0 and below 1e12")
         names = {name for columns in tables.values() for name in columns["gpu_key"]}
         sheets = raw.get("devices", {})
         devices = {
