@@ -144,7 +144,7 @@ def aria(config: Config, tower: Config, stack: Stack, hidden: int) -> tuple[Stac
     )
     layer = Layer("attention of queries", width, (layer_norm("norm", width),), cross=attention)
     seeing = replace(stack, tail=(*stack.tail, *on_patches))
-    most = max(sizes.values())
+    most = config["max_value_projector_patch_to_query_dict"] or max(sizes.values())
     first, behind = queries_behind(seeing, (Run(layer, 1),), most, *after)
     left = sizes.get(int(stack.patches), most)
     return replace(first, pooled=left), replace(behind, positions=left, pooled=left)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.base.messages import quote_value
-from thermoflop.errors import InputError
+from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Norm, Vector
 from thermoflop.model.config.blocks import biased_attention, classifier, layer_norm
@@ -164,11 +164,21 @@ family(
         "num_attention_heads": "attention_heads",
     },
 )
+
+
+def _alone(config: Config) -> int:
+    """The layers, where none of them attends to an encoder."""
+    if config["add_cross_attention"]:
+        raise UnknownModel("add_cross_attention = true is not described for kosmos-2")
+    layers: int = config["layers"]
+    return layers
+
+
 family(
     "kosmos_2_text_model",
     "kosmos_2_5_text_model",
     keys={**_KOSMOS, "add_cross_attention": False},
-    traits={"extras": (), "attention_extras": _inner_norm},
+    traits={"layers": _alone, "extras": (), "attention_extras": _inner_norm},
 )
 family("kosmos_2_vision_model", "clip_vision_model", reader="tower", keys={
     "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,

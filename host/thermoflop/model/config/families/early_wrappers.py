@@ -91,8 +91,11 @@ wrapper(
     text_of("aria_text", fixed=True),
     eyes_of("idefics3_vision"),
     connectors.aria,
-    keys={"projector_patch_to_query_dict": mapping()},
-    ignored=("max_value_projector_patch_to_query_dict", "vision_feature_layer"),
+    keys={
+        "projector_patch_to_query_dict": mapping(),
+        "max_value_projector_patch_to_query_dict": None,
+    },
+    ignored=("vision_feature_layer",),
 )
 wrapper(
     "kosmos-2",
