@@ -205,6 +205,11 @@ class Device:
         return Network(self.node_devices or usual.node_size, rate, what)
 
 
+def is_switched(device: Device) -> bool:
+    """Whether a switch between the devices adds up what they send (NVLink 4 and 5)."""
+    return device.link.startswith(("NVLink 4", "NVLink 5"))
+
+
 def pcie_bytes_s(pcie: str) -> float:
     """Bytes a second of ``PCIe 4 x8`` in one direction; 0 where it says something else."""
     generation, _, lanes = pcie.removeprefix("PCIe ").partition(" x")

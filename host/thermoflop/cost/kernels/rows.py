@@ -13,9 +13,10 @@ import numpy as np
 
 from thermoflop.base.record import record
 from thermoflop.cost.data import read_data
+from thermoflop.cost.hardware.device import is_switched
 from thermoflop.cost.kernels.columns import FORMATS, sizes_of
 from thermoflop.cost.kernels.forms import FORMS, TABLES
-from thermoflop.cost.kernels.sheet import architecture_of, is_switched, sheet_of
+from thermoflop.cost.kernels.sheet import architecture_of, sheet_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -42,8 +42,3 @@ def sheet_of(device: Device) -> dict[str, float]:
         "link": device.fabric_bytes_s,
         "peak16": peaks.get("bf16") or peaks.get("fp16") or max(peaks.values()),
     }
-
-
-def is_switched(device: Device) -> bool:
-    """Whether a switch between the devices adds up what they send (NVLink 4 and 5)."""
-    return device.link.startswith(("NVLink 4", "NVLink 5"))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.number import maximum, minimum
 from thermoflop.base.record import record
-from thermoflop.cost.kernels.sheet import is_switched
+from thermoflop.cost.hardware.device import is_switched
 from thermoflop.cost.roofline.decode import positive_sum, segments
 
 if TYPE_CHECKING:
