@@ -12,6 +12,14 @@ EPILOG = """\
 `export prometheus` answers scrapes at http://127.0.0.1:9877/metrics until Ctrl-C (exit code 0).
   thermoflop export prometheus --rules > alerts.yml       rules for Prometheus
   thermoflop export prometheus --dashboard > board.json   a dashboard for Grafana
+From nothing to a Grafana picture of a board, with Prometheus and Grafana installed:
+  thermoflop export prometheus &
+  thermoflop export prometheus --rules > alerts.yml
+  printf 'rule_files: [alerts.yml]\\nscrape_configs: [{job_name: desk, static_configs: \
+[{targets: ["localhost:9877"]}]}]\\n' > desk.yml
+  prometheus --config.file=desk.yml --web.listen-address=localhost:9095 &
+  thermoflop export prometheus --dashboard > desk.json
+then import desk.json in Grafana, with http://localhost:9095 as its Prometheus.
 
 The GPUs' names are those of dcgm-exporter. What is not heard has no series: a board that went away
 or a GPU that was lost disappears within 10 s, and `thermoflop_board_up` says 0. Counters begin

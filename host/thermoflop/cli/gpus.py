@@ -6,6 +6,16 @@ import argparse
 
 from thermoflop.cli.arguments import add_shared, print_result
 
+EPILOG = """\
+A device of your own is a TOML file, for `--gpu mine.toml`:
+  memory_gb = 48
+  bandwidth_gb_s = 900
+  power_w = 300
+  thermal_resistance_c_per_w = 0.1   # for the steady temperature rise
+  [dense_tflops]
+  bf16 = 200
+"""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
