@@ -21,23 +21,56 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_hardware(parser)
     add = parser.add_argument
-    for name, default, meaning in (
-        ("tp", 1, "tensor parallel"), ("pp", 1, "pipeline stages"), ("ep", 1, "expert parallel"),
-        ("cp", 1, "context parallel"), ("interleave", 1, "interleaved stages on a device"),
-        ("global-batch", 512, "sequences an iteration"), ("micro-batch", 1, "sequences at once"),
-        ("zero", 1, "stage of ZeRO, 0 to 3"),
-    ):  # fmt: skip
-        help_text = f"{meaning} (default {default})"
-        add_option(parser, f"--{name}", type=int, default=default, metavar="N", help=help_text)
+    _add_counts(parser, ("global-batch", 512, "sequences an iteration"),
+                ("micro-batch", 1, "sequences at once"))  # fmt: skip
     add("--sequence", type=int, metavar="N", help="tokens (2048, or the model's longest)")
-    add("--dp", type=int, metavar="N", help="replicas (default: what is left)")
-    add("--recompute", choices=("none", "selective", "full"), default="none")
-    add("--recompute-share", dest="recomputed", type=float, default=0.0, metavar="S",
-        help="share of the layers that is recomputed entirely (0.5: every other)")  # fmt: skip
-    add("--shard", type=int, metavar="N", help="devices that share states (default: all alike)")
+    add("--lengths", type=_lengths, metavar="N[,N]", help="tokens of documents in a sequence")
+    add("--padded", type=float, default=0.0, metavar="S", help="share of tokens that is padding")
+    add("--dtype", default="bf16", metavar="F", help="bf16, fp16, fp8, nvfp4")
     add("--optimizer", default="adamw", metavar="NAME",
         help="adamw, adamw-8bit, adamw-bf16, adafactor, muon, sgd, ...")  # fmt: skip
     add("--loss", default="full", metavar="HOW", help="logits: full, chunked or fused")
+    add("--recompute", choices=("none", "selective", "full"), default="none")
+    add("--recompute-share", dest="recomputed", type=float, default=0.0, metavar="S",
+        help="share of the layers that is recomputed entirely (0.5: every other)")  # fmt: skip
+    add("--no-flash", action="store_true", help="attention keeps its scores")
+    add("--eager", action="store_true", help="every operator a kernel: PyTorch, not compiled")
+    _add_layout(parser.add_argument_group("parallelism and network"))
+    _add_fine_tuning(parser.add_argument_group("fine-tuning, and what the host keeps"))
+    add("--attention", choices=("windowed", "full", "causal"), default="windowed",
+        help="FLOPs that MFU counts (default windowed)")  # fmt: skip
+    add("--tokens", type=float, metavar="T", help="tokens of the run: 3e11")
+    add("--price", type=float, metavar="P", help="price of a device hour")
+    add_shared(parser, "--profile", help="megatron-lm, llm-foundry, ...")
+    add_shared(parser, "--why", "--json")
+
+
+def _add_counts(group: argparse._ActionsContainer, *counts: tuple[str, int, str]) -> None:
+    """Add whole numbers with a default."""
+    for name, default, meaning in counts:
+        help_text = f"{meaning} (default {default})"
+        add_option(group, f"--{name}", type=int, default=default, metavar="N", help=help_text)
+
+
+def _add_layout(group: argparse._ActionsContainer) -> None:
+    """Add how the model is spread over devices, and what joins them."""
+    _add_counts(
+        group, ("tp", 1, "tensor parallel"), ("pp", 1, "pipeline stages"),
+        ("ep", 1, "expert parallel"), ("cp", 1, "context parallel"),
+        ("interleave", 1, "interleaved stages on a device"), ("zero", 1, "stage of ZeRO, 0 to 3"),
+    )  # fmt: skip
+    add = group.add_argument
+    add("--dp", type=int, metavar="N", help="replicas (default: what is left)")
+    add("--shard", type=int, metavar="N", help="devices that share states (default: all alike)")
+    add("--no-sequence-parallel", action="store_true", help="norms undivided")
+    overlap = "share of what replicas send that hides behind computing (default by --profile)"
+    add_option(group, "--comm-overlap", type=float, metavar="S", help=overlap)
+    add_shared(group, "--node-size", "--network-bandwidth")
+
+
+def _add_fine_tuning(group: argparse._ActionsContainer) -> None:
+    """Add adapters beside frozen weights, and offloading."""
+    add = group.add_argument
     add("--lora", type=int, metavar="RANK", help="train adapters beside frozen weights")
     add("--lora-targets", default="all-linear", metavar="NAMES",
         help="matrices with adapters: attention, mlp, or q,v,... (default all-linear)")  # fmt: skip
@@ -46,21 +79,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--offload", metavar="PARTS", help="to the host: optimizer,parameters,activations")
     add("--host-bandwidth", type=float, dest="host_gb_s", metavar="GB/s",
         help="of a device and its host, in one direction (default its PCIe)")  # fmt: skip
-    add("--lengths", type=_lengths, metavar="N[,N]", help="tokens of documents in a sequence")
-    add("--padded", type=float, default=0.0, metavar="S", help="share of tokens that is padding")
-    overlap = "share of what replicas send that hides behind computing (default by --profile)"
-    add_option(parser, "--comm-overlap", type=float, metavar="S", help=overlap)
-    add_shared(parser, "--node-size", "--network-bandwidth")
-    add("--attention", choices=("windowed", "full", "causal"), default="windowed",
-        help="FLOPs that MFU counts (default windowed)")  # fmt: skip
-    add("--no-sequence-parallel", action="store_true", help="norms undivided")
-    add("--no-flash", action="store_true", help="attention keeps its scores")
-    add("--eager", action="store_true", help="every operator a kernel: PyTorch, not compiled")
-    add("--dtype", default="bf16", metavar="F", help="bf16, fp16, fp8, nvfp4")
-    add("--tokens", type=float, metavar="T", help="tokens of the run: 3e11")
-    add("--price", type=float, metavar="P", help="price of a device hour")
-    add_shared(parser, "--profile", help="megatron-lm, llm-foundry, ...")
-    add_shared(parser, "--why", "--json")
 
 
 def _lengths(text: str) -> list[int]:

@@ -138,7 +138,7 @@ def network_lines(device: Device, plan: Layout, rates: Rates) -> list[str]:
         return [f"  network = bytes / {near} + {step} for each step of a collective"]
     far = f"({scaled(rates.network_bytes_s, 'B/s')} x {e.link:.2f})"
     return [
-        f"  network = max(near / {near}, far / {far}) + {step} a step of a collective",
+        f"  network = max(near / {near}, far / {far}) + {step} a step",
         f"            far: to other nodes of {plan.node_size}, {device.network.what}",
     ]
 
