@@ -49,7 +49,7 @@ def complete(script: Path, *words: str) -> set[str]:
         (["report", "--p"], {"--png"}),
         (["estimate", "--kv"], {"--kv-dtype"}),
         (["estimate", "--draft"], {"--draft", "--draft-tokens"}),
-        (["log", "--f"], set()),  # the old name of --duration, which still works
+        (["log", "--fo"], set()),  # the old name of --duration, which still works
         (["completion", ""], {"bash", "zsh", "tcsh"}),
     ],
 )
