@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from thermoflop.cost.data import published, read_data
+from thermoflop.cost.engines.generation import GENERATIONS
 from thermoflop.cost.fitting.crossval import Measured
-from thermoflop.cost.fitting.profiles import LEAST_ROWS, expected_rows
+from thermoflop.cost.fitting.profiles import (
+    LEAST_ROWS,
+    carried_rows,
+    expected_rows,
+    separate,
+)
+from thermoflop.cost.fitting.together import Together
 from thermoflop.cost.published.row import rows_of
 from thermoflop.cost.published.training import training_row
-from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS
+from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, TIED
 
 # Logarithms of parameters: another library of linear algebra may end an iteration elsewhere.
 CLOSE = 1e-3
@@ -20,7 +28,7 @@ def carried(name: str) -> dict[str, dict]:
 
 @pytest.fixture(scope="module")
 def of_serving() -> Measured:
-    return Measured(expected_rows(published("times")))
+    return Measured(separate(expected_rows(carried_rows()))[0])
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +39,7 @@ def of_training() -> Measured:
 def assert_is(regression, profile) -> None:
     keys = [PROFILE_KEYS.get(parameter, parameter) for parameter in PARAMETERS]
     found = dict(zip(keys, regression.log_params, strict=True))
+    found = {key: value for key, value in found.items() if key not in TIED}
     assert found == pytest.approx(profile["points"], abs=CLOSE), profile["name"]
     for group, offsets in profile["moves"].items():
         refitted = regression.group_offsets[group]
@@ -44,6 +53,9 @@ def assert_is(regression, profile) -> None:
 )
 def test_a_carried_profile_is_the_fit_to_its_published_rows(fixture, file, request):
     measured, profiles = request.getfixturevalue(fixture), carried(file)
+    for generation in GENERATIONS:
+        if generation.together:
+            profiles.pop(generation.name, None)
     assert_is(measured.pooled(), profiles.pop("default"))
     for engine in sorted(set(measured.engine)):
         places = measured.rows(engine)
@@ -55,3 +67,17 @@ def test_a_carried_profile_is_the_fit_to_its_published_rows(fixture, file, reque
             assert profile["devices"] == sorted({row.question.device.name for row in rows})
             assert_is(measured.fitted(engine, places), profile)
     assert not profiles
+
+
+def test_generations_of_one_time_are_the_fit_to_all_their_rows_together():
+    rows = separate(expected_rows(carried_rows()))[1]
+    steps = [row for row in rows if row.phase != "client"]
+    together, profiles = Together(steps), carried("profiles")
+    regression, _ = together.fitted(np.full(len(steps), True))
+    assert together.engines == sorted(each.name for each in GENERATIONS if each.together)
+    for engine in together.engines:
+        own = regression.group_offsets[f"engine:{engine}"]
+        for name, value in zip(PARAMETERS, regression.log_params, strict=True):
+            shipped = profiles[engine]["points"][PROFILE_KEYS.get(name, name)]
+            assert shipped == pytest.approx(value + own.get(name, 0.0), abs=CLOSE), (engine, name)
+        assert profiles[engine]["rows"] == together.at_load.sum()

@@ -234,7 +234,7 @@ def test_an_unknown_engine_is_wider_than_a_known_one(model):
 
 def test_profiles_by_name_and_file(tmp_path):
     """A label leads to its engine; a file must hold a profile."""
-    assert find_profile("vLLM 0.6.3").name == "vllm"
+    assert find_profile("vLLM 0.6.3").name == "vllm@0.11"
     path = tmp_path / "p.json"
     path.write_text("{}")
     with pytest.raises(InputError, match="profile"):

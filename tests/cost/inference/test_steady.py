@@ -59,6 +59,7 @@ def test_prompts_come_whole_as_far_as_the_budget_of_a_step_goes(
 def test_passes_stand_between_the_steps():
     setting = setting_of("sglang")
     bound, expected = steady_s(setting, 64, 2000, 500, 2250)
-    passes = setting.step_s(prefill_step(2000, 1)) + setting.rates.efficiency.prompt_s
+    works = setting.works(prefill_step(2000, 1))
+    passes = setting.rates.step_s(works, 1, recorded=True) + setting.rates.efficiency.prompt_s
     assert expected == pytest.approx(setting.step_s(decode_step(2250, 64)) + 64 / 500 * passes)
     assert bound < expected

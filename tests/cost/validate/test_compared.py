@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from thermoflop.cost.validate.compared import Compared, TimesReport, summary
+from thermoflop.cost.validate.compared import Compared, summary
+from thermoflop.cost.validate.report import TimesReport
 
 
 def row(measured: float, bound: float, expected: float, low: float, high: float, **changes):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
+from pathlib import Path
 from statistics import median
 
 import numpy as np
@@ -13,6 +16,7 @@ from thermoflop.cli import main
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.data import published
+from thermoflop.cost.fitting.profiles import carried_rows
 from thermoflop.cost.fitting.rows import engine_name, matrix_of
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.arguments import Workload
@@ -21,11 +25,14 @@ from thermoflop.cost.published.files import read_rows
 from thermoflop.cost.published.row import Skipped, rows_of
 from thermoflop.cost.published.serving import serving_row
 from thermoflop.cost.roofline.formula import PARAMETERS
+from thermoflop.cost.validate.accuracy import accuracy, figures, markdown
 from thermoflop.cost.validate.compared import summary
 from thermoflop.cost.validate.memory import validate_memory
 from thermoflop.cost.validate.times import validate_times, validate_training
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import InputError
+
+README = Path(__file__).parents[3] / "README.md"
 
 # Engines with at least 20 rows of tokens or totals whose held-out median error is within 12 %.
 WITHIN = (
@@ -53,8 +60,8 @@ def report():
 
 def test_no_row_beats_its_bound(report):
     """The bound is one."""
-    assert report.rows == 1662 + 460
-    assert len(report.compared) > 1900
+    assert report.rows == 1662 + 1432 + 460
+    assert len(report.compared) > 3300
     assert [each.row_id for each in report.violations] == []
 
 
@@ -63,6 +70,32 @@ def test_expectations_of_engines(report):
     for engine in WITHIN:
         found = summary([each for each in report.compared if each.engine == engine])
         assert found["median_abs_error_latency"] <= 0.12, engine
+
+
+def test_generations_of_today(report):
+    """A model that no fit has seen: tokens of each engine within 12 % and, nine in ten, 35 %; first
+    tokens at a client within 30 %; the interval holds 75 to 90 % and is no wider than 1.8."""
+    tables = accuracy(report.compared)
+    for engine in ("vllm", "sglang", "tensorrt-llm"):
+        found = tables[f"{engine}: each token"]
+        assert found["median_abs_error"] <= 0.12, engine
+        assert found["p90_abs_error"] <= 0.35, engine
+        assert 0.75 <= found["coverage_80"] <= 0.90, engine
+        assert found["width_median"] <= 1.8, engine
+    clients = [each for each in report.compared if each.phase == "client"]
+    assert figures(clients)["median_abs_error"] <= 0.30
+
+
+def test_the_readme_says_what_an_unseen_model_gets(report):
+    """To a percent, for which the order of sums on another machine may be too much."""
+    shown = [line for line in README.read_text("utf-8").splitlines() if line.startswith("| ")]
+    for line in markdown(accuracy(report.compared), accuracy(report.later))[2:]:
+        name, *numbers = (cell.strip() for cell in line.strip("|").split("|"))
+        said = next(each for each in shown if each.startswith(f"| {name} |"))
+        for told, found in zip(said.strip("|").split("|")[1:], numbers, strict=True):
+            assert [int(n) for n in re.findall(r"\d+", told)] == pytest.approx(
+                [int(n) for n in re.findall(r"\d+", found)], abs=1
+            ), name
 
 
 def test_latency_of_all_rows(report):
@@ -140,7 +173,7 @@ def test_the_states_that_memory_validates_are_those_that_train_prints(memory):
     assert row.predicted_bytes == pytest.approx(row.stated_bytes + embedding, rel=2e-3)
 
 
-ENGINES = ["vllm", "transformers", "llama.cpp", "exllama", "autoawq", "tensorrt-llm"]
+ENGINES = ["vllm", "vllm@0.11", "transformers", "llama.cpp", "exllama", "autoawq", "sglang"]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -151,14 +184,14 @@ def test_the_fit_times_a_row_as_the_estimate_does(engine):
     where an operator changes from memory-bound to compute-bound on the way.
     """
     rows = [
-        row for row in rows_of(published("times"), serving_row)[0]
-        if row.expected and engine_name(row.question) == engine
-    ][::11]  # fmt: skip
+        row for row in rows_of(carried_rows(), serving_row)[0]
+        if row.expected and row.phase != "client" and engine_name(row.question) == engine
+    ][::23]  # fmt: skip
     assert rows
     for row in rows:
         profile = replace(find_profile(engine), label=row.question.engine)
         question = row.question
-        efficiency = profile.efficiency(question.device, question.precision)
+        efficiency = profile.efficiency(question.device, question.precision, ep=question.plan.ep)
         logs = np.log([[getattr(efficiency, name) for name in PARAMETERS]])
         matrix = matrix_of([row])
         fitted = max(matrix.seconds(logs)[0][0], matrix.bound_s[0])
@@ -296,3 +329,13 @@ def test_the_package_alone_is_light():
     """Names come when they are used."""
     assert callable(tf.estimate)
     assert callable(tf.train)
+
+
+if __name__ == "__main__":  # write the table into the README anew
+    made = validate_times()
+    table = "\n".join(markdown(accuracy(made.compared), accuracy(made.later)))
+    page = README.read_text("utf-8")
+    old = re.search(r"(ACCURACY|\| \| rows \| median, p90 .*?)\n\n", page, re.DOTALL)
+    if old is None:
+        sys.exit("the README has no table of accuracy")
+    README.write_text(page.replace(old[1], table), encoding="utf-8")

@@ -12,8 +12,16 @@ from math import exp
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
+from thermoflop.cost.catalogue.seen import (
+    Seen,
+    architecture_of,
+    group_names,
+    kind_of_model,
+    widened,
+)
 from thermoflop.cost.engines.engine import ENGINES, Engine, find_engine
-from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, Efficiency
+from thermoflop.cost.engines.generation import GENERATIONS, Generation, profile_name, version_of
+from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, TIED, Efficiency
 from thermoflop.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -23,11 +31,12 @@ if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.roofline.curves import Curves
+    from thermoflop.model.model import Model
 
 # Rates of a data sheet that were recalled lay within 2.4 % of what was read later: 21 of 22
 # bandwidths and 72 of 78 peaks (gpus.json against gpus_2026.json of the published rows).
 RECALLED, RECALLED_RATE = "recalled", 1.024
-PHASES = ("prefill", "token", "total")
+PHASES = ("prefill", "client", "token", "total")
 
 
 @record
@@ -46,7 +55,9 @@ class Profile:
     ``log_params`` are the fitted points of the parameters of ``Efficiency``, and ``group_offsets``
     what a family of formats, a device or a version adds to them (``fitting.regression``).
     ``intervals`` hold by phase; ``intervals_unseen_device`` on a device that was not fitted.
-    ``label`` is the version of the engine, one of ``labels``, where the user named one.
+    ``label`` is the version of the engine, one of ``labels``, where the user named one; ``asked``
+    what they named it by. ``seen`` says what was measured: see ``catalogue.seen``. ``waiting`` is
+    what a client waits for (``inference.steady.WAITING``).
 
     ``machine``: it was measured on a machine of the user's, and everything comes from there.
     ``fixed`` are rates of ``Efficiency`` that somebody set, whatever was fitted.
@@ -64,6 +75,9 @@ class Profile:
     machine: MachineProfile | None = None
     fixed: dict[str, float] | None = None
     label: str = ""
+    asked: str = ""
+    seen: Seen = Seen()
+    waiting: dict[str, float] | None = None
 
     @property
     def engine(self) -> Engine:
@@ -71,24 +85,49 @@ class Profile:
         if self.machine is not None:
             return self.machine.engine
         named = (engine for engine in ENGINES if engine.name == self.name)
-        return next(named, None) or find_engine(self.name)
+        engine = next(named, None) or find_engine(self.name)
+        generation = self.generation
+        if generation is None or generation.together or engine.reads == "passes":
+            return engine
+        return replace(engine, reads="passes")  # chunks came with the next generation
+
+    @property
+    def counts_prompts(self) -> bool:
+        """Whether a step of a full server pays ``prompt_s`` for each prompt that it reads; rates of
+        older generations were fitted with that in the passes."""
+        return self.generation is not None and self.generation.together
 
     def knows(self, device: Device) -> bool:
         """Whether rows of this device were fitted."""
         return device.name in self.devices
 
+    @property
+    def generation(self) -> Generation | None:
+        """The versions that it speaks for; None for a profile of one's own or of one generation."""
+        return next((each for each in GENERATIONS if each.name == self.name), None)
+
+    @property
+    def fitted(self) -> str:
+        """How the rates were fitted."""
+        if not self.devices:
+            return "all engines pooled"
+        generation = self.generation
+        alone = generation is None or not generation.together
+        return "by itself" if alone else "with others of its time"
+
     def efficiency(
-        self, device: Device, precision: Precision, label: str = "", kind: str = ""
+        self, device: Device, precision: Precision, label: str = "", kind: str = "", ep: int = 1
     ) -> Efficiency:
-        """The rates for a device and a family of formats, of one version where it is named, and for
-        a kind of model that is trained."""
+        """The rates for a device and a family of formats, of one version where it is named, for
+        a kind of model that is trained, and for experts that are spread over ``ep`` devices."""
         if self.machine is not None:
             return self.machine.efficiency
         points = dict(self.log_params)
-        for group in group_names(device, precision, label or self.label, kind):
+        for group in group_names(device, precision, label or self.label, kind, ep):
             for name, offset in self.group_offsets.get(group, {}).items():
                 points[name] += offset
         rates = {name: _value(name, point) for name, point in points.items()}
+        rates |= {name: rates[other] for name, other in TIED.items() if name not in rates}
         return Efficiency(**{**rates, **(self.fixed or {})})
 
     def curves(self, device: Device, precision: Precision) -> Curves | None:
@@ -110,15 +149,48 @@ class Profile:
             )
         return self.machine.curves
 
-    def interval(self, phase: str, device: Device) -> Spread:
-        """The spread that holds for a phase on a device."""
-        table = self.intervals if self.knows(device) else self.intervals_unseen_device
+    def unseen(
+        self, device: Device, precision: Precision | None = None, model: Model | None = None
+    ) -> tuple[str, ...]:
+        """What of a question none of the rows had, by the names of ``seen.EXTRA``.
+
+        Devices that other residuals speak for (``intervals_unseen_device``) are not among them.
+        """
+        names = []
+        if not self.intervals_unseen_device and not self.knows(device):
+            names.append("device")
+            if architecture_of(device) not in self.seen.architectures:
+                names.append("architecture")
+        if precision is not None and self.seen.formats:
+            experts = model is not None and "experts" in kind_of_model(model)
+            word = "expert format" if experts else "format"
+            names += [] if precision.name in self.seen.formats else [word]
+        if model is not None and self.seen.kinds:
+            names += [] if kind_of_model(model) in self.seen.kinds else ["kind"]
+        generation, version = self.generation, version_of(self.asked)
+        if generation is not None and version is not None and not generation.holds(version):
+            names.append("version")
+        return tuple(names)
+
+    def interval(
+        self,
+        phase: str,
+        device: Device,
+        precision: Precision | None = None,
+        model: Model | None = None,
+    ) -> Spread:
+        """The spread that holds for a phase of a question, wider for what was never seen."""
+        known = self.knows(device) or not self.intervals_unseen_device
+        table = self.intervals if known else self.intervals_unseen_device
         spread = table.get(phase) or table["all"]
+        unseen = self.unseen(device, precision, model)
+        if unseen:
+            spread = Spread(*widened(spread.low, spread.high, unseen), spread.rows)
         if device.confidence != RECALLED or self.machine is not None:
             return spread
         return replace(spread, low=spread.low / RECALLED_RATE, high=spread.high * RECALLED_RATE)
 
-    def provenance(self, device: Device, precision: Precision) -> str:
+    def provenance(self, device: Device, precision: Precision, model: Model | None = None) -> str:
         """What the expectation rests on, in a sentence."""
         if self.machine is not None:
             return self.machine.provenance
@@ -135,29 +207,27 @@ class Profile:
             )
         many = len(self.devices)
         rests = f"{self.rows:,} published rows ({self.models} models, {many} devices)"
-        parts = [f"profile {self.name}: fitted to {rests}"]
+        generation = self.generation
+        versions = f" of versions {generation.versions}" if generation is not None else ""
+        if generation is not None and generation.together:
+            versions += " and other engines of its time"
+        parts = [f"profile {self.name}: fitted to {rests}{versions}"]
+        unseen = self.unseen(device, precision, model)
         if not self.knows(device):
-            parts.append(f"none of them on {device.name}: interval widened")
-        if f"family:{precision.family}" not in self.group_offsets:
+            new = f", nor any {architecture_of(device)}" if "architecture" in unseen else ""
+            parts.append(f"none of them on {device.name}{new}: interval widened")
+        if {"format", "expert format"} & {*unseen}:
+            parts.append(f"none of them in {precision.name}: interval widened")
+        elif f"family:{precision.family}" not in self.group_offsets and not self.seen.formats:
             parts.append(f"none of them in {precision.name}")
+        if model is not None and "kind" in unseen:
+            parts.append(f"none of them a model of its kind ({kind_of_model(model)}): widened")
+        if "version" in unseen:
+            parts.append(f"version {self.asked} is none of them: interval widened")
         if device.confidence != "read":
-            widened = ": interval widened" if device.confidence == RECALLED else ""
-            parts.append(f"data sheet of {device.name}: {device.confidence}, not read{widened}")
+            more = ": interval widened" if device.confidence == RECALLED else ""
+            parts.append(f"data sheet of {device.name}: {device.confidence}, not read{more}")
         return "; ".join(parts)
-
-
-def group_names(
-    device: Device, precision: Precision, label: str, kind: str = ""
-) -> tuple[str, ...]:
-    """What may move the rates of an engine: the family of formats, the device, the version, the
-    kernels that this version has for this format, and the kind of model where it is unusual."""
-    names = (
-        f"family:{precision.family}",
-        f"device:{device.name}",
-        f"label:{label}",
-        f"kernel:{label}/{precision.name}",
-    )
-    return (*names, f"kind:{kind}") if kind else names
 
 
 def _value(name: str, point: float) -> float:
@@ -168,7 +238,7 @@ def _value(name: str, point: float) -> float:
 
 HIGHEST = {
     "matmul": 0.95, "attention": 0.9, "weights": 0.96, "cache": 0.96, "activations": 0.96,
-    "link": 0.95,
+    "link": 0.95, "expert_matmul": 0.95, "expert_weights": 0.96,
 }  # fmt: skip
 
 _read: dict[str, dict[str, Profile]] = {}
@@ -198,7 +268,11 @@ def profile_from(raw: dict[str, Any]) -> Profile:
     try:
         return Profile(
             raw["name"],
-            {name: float(raw["points"][PROFILE_KEYS.get(name, name)]) for name in PARAMETERS},
+            {
+                name: float(raw["points"][PROFILE_KEYS.get(name, name)])
+                for name in PARAMETERS
+                if name not in TIED or name in raw["points"]
+            },
             {group: _by_parameter(offsets) for group, offsets in raw["moves"].items()},
             {phase: Spread(*ends) for phase, ends in raw["spread"].items()},
             {phase: Spread(*ends) for phase, ends in raw["spread_elsewhere"].items()},
@@ -206,6 +280,8 @@ def profile_from(raw: dict[str, Any]) -> Profile:
             raw["models"],
             tuple(raw["devices"]),
             tuple(raw["labels"]),
+            seen=Seen(**{name: tuple(names) for name, names in raw.get("seen", {}).items()}),
+            waiting=raw.get("waiting"),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
@@ -246,10 +322,11 @@ def find_profile(name: str | Profile | None) -> Profile:
     from thermoflop.cost.catalogue.machine import find_machine_profile, machine_profile_names
 
     low = name.strip().lower()
-    for engine in ENGINES:
-        if low == engine.name or low.startswith(engine.prefixes):
-            low = engine.name
-            break
+    found = next(
+        (engine for engine in ENGINES if low.startswith((engine.name, *engine.prefixes))), None
+    )
+    if found is not None:
+        low = profile_name(low)
     if low in known:
         return _of_version(known[low], name)
     machine = find_machine_profile(low)
@@ -266,7 +343,7 @@ def _of_version(profile: Profile, name: str) -> Profile:
     """The profile with the offsets of a version, where ``name`` is one that it was fitted to."""
     plain = name.strip().lower()
     label = next((label for label in profile.labels if label.lower() == plain), "")
-    return replace(profile, label=label) if label else profile
+    return replace(profile, label=label, asked=name)
 
 
 def profile_of(machine: MachineProfile) -> Profile:

@@ -24,7 +24,7 @@ def read_data(name: str) -> Any:
 
 
 def published(name: str) -> list[dict[str, Any]]:
-    """The published rows of that name: ``times``, ``training`` or ``memory``.
+    """The published rows of that name: ``times``, ``serving_2026``, ``training`` or ``memory``.
 
     In the file, long values that many rows share are kept once and referred to by number.
     """

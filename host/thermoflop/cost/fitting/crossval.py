@@ -14,10 +14,11 @@ import numpy as np
 
 from thermoflop.base.progress import tracked
 from thermoflop.base.record import record
-from thermoflop.cost.catalogue.profiles import Profile, Spread, group_names
+from thermoflop.cost.catalogue.profiles import Profile, Spread
+from thermoflop.cost.catalogue.seen import group_names
 from thermoflop.cost.fitting.regression import Regression, fit, fits_without, start
 from thermoflop.cost.fitting.rows import engine_name, matrix_of
-from thermoflop.cost.roofline.formula import PARAMETERS
+from thermoflop.cost.roofline.formula import PARAMETERS, TIED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,16 +31,21 @@ if TYPE_CHECKING:
 
     Indices = npt.NDArray[np.int64]
 
+# The groups whose offsets all engines share.
+POOLED = ("family:", "kind:")
 # How far an engine may leave the pooled value, as a fraction of the prior's own width.
 SPREAD = 0.7
 
 
 class Measured:
-    """Rows with their matrix, engines and groups; fits are made of subsets of them."""
+    """Rows with their matrix, engines and groups; fits are made of subsets of them.
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    ``tied``: experts run at the rates of other matrices, as where an engine's rows are few.
+    """
+
+    def __init__(self, rows: Sequence[Row], *, tied: bool = True) -> None:
         self.measured = list(rows)
-        self.matrix = matrix_of(rows)
+        self.matrix = matrix_of(rows).tied() if tied else matrix_of(rows)
         self.seconds: Array = np.array([row.measured_s for row in rows])
         self.engine = np.array([engine_name(row.question) for row in rows], dtype=object)
         self.model = np.array([str(row.question.model.params) for row in rows])
@@ -60,7 +66,9 @@ class Measured:
                 name: int((self.engine[rows] == name).sum()) for name in set(self.engine[rows])
             }
             weights = np.array([counts[name] ** -0.5 for name in self.engine[rows]])
-            families = [(*self.groups[row][:1], *self.groups[row][4:]) for row in rows]
+            families = [
+                tuple(name for name in self.groups[row] if name.startswith(POOLED)) for row in rows
+            ]
             self._pooled[without] = fit(
                 self.matrix.pick(rows),
                 self.seconds[rows],
@@ -97,8 +105,8 @@ class Measured:
 def groups_of(row: Row) -> tuple[str, ...]:
     """What may move the rates of an engine: see ``profiles.group_names``."""
     question = row.question
-    kind = getattr(question, "kind", "")
-    return group_names(question.device, question.precision, question.engine, kind)
+    kind, ep = getattr(question, "kind", ""), question.plan.ep
+    return group_names(question.device, question.precision, question.engine, kind, ep)
 
 
 def folds_of(measured: Measured, engine: str, by: str = "model") -> list[Indices]:
@@ -174,6 +182,7 @@ def _profile_without(
         for phase in {*measured.phase, "all"}
     }
     log_params = dict(zip(PARAMETERS, regression.log_params, strict=True))
+    log_params = {name: point for name, point in log_params.items() if name not in TIED}
     return Profile(
         engine, log_params, regression.group_offsets, intervals, intervals, len(rest), 0, (), ()
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from thermoflop.cost.roofline.formula import COMPUTE, GAP, MEMORY, PARAMETERS, TERMS
+from thermoflop.cost.roofline.formula import COMPUTE, EXPERTS, GAP, MEMORY, PARAMETERS, TERMS, TIED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +33,16 @@ _SIDES = {
 }
 # A cost that runs at the rate of an efficiency: its column, and that of the efficiency's parameter.
 _OVER = [(column, _AT[term.over]) for column, term in enumerate(TERMS) if term.over is not None]
+# The columns of experts alone, and those of other matrices that stand for the same quantity.
+_TIED = [
+    (column, other)
+    for column, term in enumerate(TERMS)
+    for other, alike in enumerate(TERMS)
+    if term.kinds == EXPERTS
+    and alike.kinds != EXPERTS
+    and alike.quantity == term.quantity
+    and alike.parameter == TIED.get(term.parameter, term.parameter)
+]
 # The logarithm of a time falls with that of an efficiency and rises with that of a cost.
 SIGNS = np.ones(len(PARAMETERS))
 SIGNS[[place for place, divides in zip(_PLACES, _DIVIDES, strict=True) if divides]] = -1.0
@@ -97,6 +107,13 @@ class DesignMatrix:
         self._lines, self._owner, self._step_row, self._hosted = [], [], [], []
         return self
 
+    def tied(self) -> DesignMatrix:
+        """With the rates of experts as those of other matrices (``formula.TIED``)."""
+        for apart, into in _TIED:
+            self.columns[:, into] += self.columns[:, apart]
+            self.columns[:, apart] = 0.0
+        return self
+
     def pick(self, rows: Indices) -> DesignMatrix:
         """The terms of some rows alone, renumbered in that order."""
         chosen = DesignMatrix(len(rows))
@@ -144,9 +161,10 @@ class DesignMatrix:
         host = self.hosted * values[self.step_row, _AT["launch_overhead_s"]]
         waits = host > by_step.sum(axis=1)
         by_step[waits] = 0.0
+        by_row = [np.bincount(self.step_row, part, self.rows) for part in by_step.T]
         shares = np.zeros((self.rows, len(PARAMETERS)))
-        for place, part in zip(_PLACES, by_step.T, strict=True):
-            shares[:, place] += np.bincount(self.step_row, part, self.rows)
+        for place, part in zip(_PLACES, by_row, strict=True):
+            shares[:, place] += part
         shares[:, _AT["launch_overhead_s"]] = np.bincount(self.step_row, host * waits, self.rows)
         counted = (("step_s", self.steps), ("sequence_s", self.sequence_steps),
                    ("prompt_s", self.prompts))  # fmt: skip
@@ -154,5 +172,5 @@ class DesignMatrix:
             shares[:, _AT[name]] = count * values[:, _AT[name]]
         total = shares.sum(axis=1)
         for column, efficiency in _OVER:
-            shares[:, efficiency] += shares[:, _PLACES[column]]
+            shares[:, efficiency] += by_row[column]
         return total, SIGNS * shares / np.maximum(total, 1e-12)[:, None]

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thermoflop.base.files import write_text
-from thermoflop.base.progress import tracked
-from thermoflop.base.record import replace
+from thermoflop.base.progress import part, tracked
+from thermoflop.base.record import fields_of, replace
 from thermoflop.cost import data
 from thermoflop.cost.fitting.crossval import LEAST_ROWS as LEAST_OF_A_PHASE
 from thermoflop.cost.fitting.crossval import Measured, folds_of, hold_out, quantiles
+from thermoflop.cost.fitting.together import built_together, is_together
 from thermoflop.cost.published.row import rows_of
 from thermoflop.cost.published.serving import serving_row
 from thermoflop.cost.published.training import training_row
-from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS
+from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, TIED
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.fitting.design_matrix import Array
     from thermoflop.cost.fitting.regression import Regression
     from thermoflop.cost.published.row import Row
@@ -34,14 +36,32 @@ if TYPE_CHECKING:
     Left = tuple[Array, npt.NDArray[np.int64]]
 
 
+def carried_rows() -> list[dict[str, Any]]:
+    """The rows of inference that the package carries."""
+    return data.published("times") + data.published("serving_2026")
+
+
 def expected_rows(raw_rows: list[dict[str, Any]]) -> list[Row]:
     """The rows of inference that an expectation can be compared with."""
     return [row for row in rows_of(raw_rows, serving_row)[0] if row.expected]
 
 
+def separate(rows: list[Row]) -> tuple[list[Row], list[Row]]:
+    """Rows of engines that are fitted each by itself, and of generations fitted together.
+
+    Of the former, what clients of a server waited for is left out: no profile is fitted to it.
+    """
+    apart = [row for row in rows if not is_together(row) and row.phase != "client"]
+    return apart, [row for row in rows if is_together(row)]
+
+
 def build_profiles(raw_rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A profile for every engine with rows, and the pooled one, as JSON objects."""
-    return built_from(Measured(expected_rows(raw_rows)))
+    apart, together = separate(expected_rows(raw_rows))
+    with part(0.0, 0.5):
+        built = built_from(Measured(apart))
+    with part(0.5, 1.0):
+        return built + [_as_json(profile) for profile in built_together(together)]
 
 
 def build_training_profiles(raw_rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -88,7 +108,9 @@ def _profile(
     points = zip(PARAMETERS, regression.log_params, strict=True)
     return {
         "name": name,
-        "points": {_key(parameter): round(value, 5) for parameter, value in points},
+        "points": {
+            _key(parameter): round(value, 5) for parameter, value in points if parameter not in TIED
+        },
         "moves": {
             group: {
                 _key(parameter): round(value, 5)
@@ -103,6 +125,28 @@ def _profile(
         "models": len({row.model_name for row in rows}),
         "devices": [] if places is None else sorted({row.question.device.name for row in rows}),
         "labels": sorted({row.question.engine for row in rows}),
+    }
+
+
+def _as_json(profile: Profile) -> dict[str, Any]:
+    """A profile of several engines' rows, under the names that it has on disk."""
+    return {
+        "name": profile.name,
+        "points": {_key(name): round(value, 5) for name, value in profile.log_params.items()},
+        "moves": {
+            group: {_key(name): round(value, 5) for name, value in offsets.items()}
+            for group, offsets in profile.group_offsets.items()
+        },
+        "spread": {
+            phase: (each.low, each.high, each.rows) for phase, each in profile.intervals.items()
+        },
+        "spread_elsewhere": {},
+        "rows": profile.rows,
+        "models": profile.models,
+        "devices": list(profile.devices),
+        "labels": list(profile.labels),
+        "seen": fields_of(profile.seen),
+        "waiting": profile.waiting,
     }
 
 
@@ -136,12 +180,13 @@ def profile_from_rows(raw_rows: list[dict[str, Any]], name: str) -> dict[str, An
     interval is that of held-out groups of one's own rows. UsageError for fewer than five.
     """
     mine = [row for row in expected_rows(raw_rows) if row.question.engine]
+    mine = [row for row in mine if row.phase != "client"]
     if len(mine) < LEAST_OWN_ROWS:
         raise UsageError(
             f"{len(mine)} rows can be compared: expected at least {LEAST_OWN_ROWS} to calibrate"
         )
     renamed = [replace(row, question=replace(row.question, engine=name)) for row in mine]
-    measured = Measured([*renamed, *expected_rows(data.published("times"))])
+    measured = Measured([*renamed, *separate(expected_rows(carried_rows()))[0]])
     measured.engine[: len(mine)] = name
     places = np.arange(len(mine))
     residuals = np.zeros(len(measured.measured))
@@ -184,7 +229,7 @@ def main(arguments: list[str]) -> None:
     from thermoflop.cost import data
 
     made = {
-        "profiles": build_profiles(data.published("times")),
+        "profiles": build_profiles(carried_rows()),
         "training_profiles": build_training_profiles(data.published("training")),
     }
     for name, built in made.items():

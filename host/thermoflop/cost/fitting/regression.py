@@ -17,7 +17,7 @@ from thermoflop.cost.catalogue.profiles import HIGHEST
 from thermoflop.cost.roofline.formula import PARAMETERS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Protocol
 
     import numpy.typing as npt
@@ -51,6 +51,8 @@ START = {
     "prompt_s": (2e-3, 1.5),
     "q_half": (8.0, 0.8),
     "tile_penalty": (0.2, 0.8),
+    "expert_matmul": (0.4, 0.5),
+    "expert_weights": (0.70, 0.4),
 }
 # Corrections: the parameters that a group may move, and how far it is likely to.
 OFFSETS = {
@@ -63,7 +65,7 @@ OFFSETS = {
     "kind": {"matmul": 1.0, "activations": 1.0, "attention": 1.0, "link": 0.4},
 }  # fmt: skip
 # No efficiency passes these. 1/e = 1/limit + u, and it is log u that has a normal prior.
-LIMITS = np.array(list(HIGHEST.values()))
+LIMITS = np.array([HIGHEST.get(name, np.inf) for name in PARAMETERS])
 HUBER = 1.5
 NOISE = 0.1
 MOST_STEPS = 60
@@ -120,9 +122,11 @@ def fit(
     centre: Array,
     spread: float = 1.0,
     weights: Array | None = None,
+    offsets: Mapping[str, Mapping[str, float]] = OFFSETS,
 ) -> Regression:
-    """The most likely parameters. ``spread`` scales how far the base may leave ``centre``."""
-    unknowns, problem = _posed(matrix, measured_s, groups, centre, spread, weights)
+    """The most likely parameters. ``spread`` scales how far the base may leave ``centre``;
+    ``offsets`` are the groups, or kinds of them, that may move parameters, and how far."""
+    unknowns, problem = _posed(matrix, measured_s, groups, centre, spread, weights, offsets)
     return _fit_at(unknowns, solve(problem, problem.prior.copy()))
 
 
@@ -159,13 +163,15 @@ def _posed(
     centre: Array,
     spread: float,
     weights: Array | None,
+    offsets: Mapping[str, Mapping[str, float]] = OFFSETS,
 ) -> tuple[Unknowns, Problem]:
     """The unknowns, whose parameter each is, and the posterior over them."""
     names = sorted({name for row in groups for name in row})
     unknowns: Unknowns = [(None, index) for index in range(len(PARAMETERS))]
     widths = [START[name][1] * spread for name in PARAMETERS]
     for name in names:
-        for parameter, width in OFFSETS[name.partition(":")[0]].items():
+        moved = offsets.get(name) or offsets.get(name.partition(":")[0]) or {}
+        for parameter, width in moved.items():
             unknowns.append((name, PARAMETERS.index(parameter)))
             widths.append(width)
     member = _membership(unknowns, groups)

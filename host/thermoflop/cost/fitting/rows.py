@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import find_profile, trainer_name
 from thermoflop.cost.engines.engine import find_engine
+from thermoflop.cost.engines.generation import profile_name
 from thermoflop.cost.fitting.design_matrix import DesignMatrix
 from thermoflop.cost.inference.question import Question, answer
 from thermoflop.cost.roofline.formula import Efficiency
@@ -20,13 +21,19 @@ if TYPE_CHECKING:
     from thermoflop.cost.training.iteration import Iteration
 
 
+def asked(row: Row) -> Question:
+    """The question of a row of inference."""
+    if not isinstance(row.question, Question):
+        raise TypeError(f"{row.row_id} is no row of inference")
+    return row.question
+
+
 def engine_name(question: Question | Iteration) -> str:
-    """The engine of a question; one that is not known is called by its label. A trainer runs models
-    of an unusual kind at rates of their own."""
+    """The profile that speaks for a question; an unknown engine is called by its label. A trainer
+    runs models of an unusual kind at rates of their own."""
     if not isinstance(question, Question):
         return trainer_name(question.engine, question.kind)
-    name = find_engine(question.engine).name
-    return question.engine if name == "default" else name
+    return profile_name(question.engine, question.date)
 
 
 def matrix_of(rows: Sequence[Row]) -> DesignMatrix:
@@ -45,7 +52,7 @@ def _add_run(matrix: DesignMatrix, number: int, question: Question) -> None:
     profile = replace(find_profile(None), name=engine_name(question))
     setting, engine = question.setting(profile), profile.engine
     matrix.bound_s[number] = answer(question, profile).bound_s
-    matrix.prompts[number] = float(question.phase != "token")
+    matrix.prompts[number] = question.prompts(profile)
     for weight, step in question.steps(setting):
         recorded = engine.graphs and (step.encode is False or question.phase == "token")
         matrix.add(

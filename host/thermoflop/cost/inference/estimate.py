@@ -249,7 +249,7 @@ def one(setting: Setting, workload: Workload) -> Estimate:
 
 def _provenance(setting: Setting) -> str:
     """What the estimate rests on, and what it assumes of the links between devices."""
-    rests = setting.profile.provenance(setting.device, setting.precision)
+    rests = setting.profile.provenance(setting.device, setting.precision, setting.model)
     devices, link_bytes_s = setting.plan.devices, setting.rates.link_bytes_s
     if devices == 1:
         return rests

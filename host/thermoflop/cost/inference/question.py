@@ -11,26 +11,32 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import record, replace
 from thermoflop.cost.inference.estimate import decoding_s, one, prompt_s, prompt_sums
 from thermoflop.cost.inference.setting import Setting
-from thermoflop.cost.roofline.bound import bound_step_s
-from thermoflop.cost.work.steps import decode_step, generation_steps, middle_context, prefill_step
+from thermoflop.cost.inference.steady import client_s, steady_s, steady_steps
+from thermoflop.cost.work.steps import decode_step, generation_steps, middle_context
 
 if TYPE_CHECKING:
+    from thermoflop.base.number import Number
     from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.inference.arguments import Workload
+    from thermoflop.cost.inference.steady import AnyStep
     from thermoflop.cost.roofline.span import Span
-    from thermoflop.cost.work.share import Layout
-    from thermoflop.cost.work.steps import Weighted
+    from thermoflop.cost.work.share import Layout, Share
     from thermoflop.model.model import Model
+
+# Many rows ask about the same part of the same model, whose operators are counted once. The model
+# is kept with its part, so that no other one gets its identity.
+_shares: dict[tuple[int, Layout, Precision], tuple[Model, Share]] = {}
 
 
 @record
 class Question:
-    """``phase`` is ``prefill`` (the first token), ``token`` (one decode step) or ``total``.
+    """``phase`` is ``prefill`` (the first token), ``client`` (the first token that a client of a
+    full server sees), ``token`` (one decode step) or ``total``.
 
     ``mixes_prefill``: each decode step carries its share of the prompts of other sequences, as it
-    does while a server is full.
+    does while a server is full. ``date``: when it was measured, such as ``2026-04``, or empty.
     """
 
     engine: str
@@ -41,34 +47,56 @@ class Question:
     workload: Workload
     phase: str
     mixes_prefill: bool = False
+    date: str = ""
 
     def setting(self, profile: Profile) -> Setting:
         """What the answer is made of. UsageError for a layout that does not divide the model."""
-        return Setting(
+        key = id(self.model), self.plan, self.precision
+        known = _shares.get(key)
+        setting = Setting(
             self.model, self.device, self.plan, self.precision, profile,
-            prefix=self.workload.prefix,
+            prefix=self.workload.prefix, share=known and known[1],
         )  # fmt: skip
+        _shares[key] = self.model, setting.share
+        return setting
 
-    def steps(self, setting: Setting) -> Weighted:
+    def steps(self, setting: Setting) -> list[tuple[Number, AnyStep]]:
         """The steps that the time is made of, a generation's decode steps as the middle one."""
         workload = self.workload
         prompt = setting.prompt_steps(
             workload.prompt - workload.prefix, workload.batch, workload.prefix
         )
         if self.phase == "prefill":
-            return prompt
+            return [*prompt]
         if self.phase == "total":
-            return generation_steps(prompt, workload.prompt, workload.generate, workload.batch)
-        decode = decode_step(middle_context(workload.prompt, workload.generate), workload.batch)
-        return [(1.0, decode), *self.mixed_steps()]
+            whole = workload.prompt, workload.generate, workload.batch
+            return [*generation_steps(prompt, *whole)]
+        if self.mixes:
+            return steady_steps(setting.profile.engine, *self.in_flight)
+        return [(1.0, decode_step(self.context, workload.batch))]
 
-    def mixed_steps(self) -> Weighted:
-        """Prompts that a decode step of a full server carries: once in each sequence's life."""
-        workload = self.workload
-        if not (self.mixes_prefill and workload.generate and workload.prompt > workload.prefix):
-            return []
-        prompt = prefill_step(workload.prompt - workload.prefix, 1, workload.prefix)
-        return [(workload.batch / workload.generate, prompt)]
+    @property
+    def context(self) -> Number:
+        """Cached tokens of the middle one of the decode steps."""
+        return middle_context(self.workload.prompt, self.workload.generate)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether a step carries prompts of others: see ``steady``."""
+        return self.mixes_prefill and self.workload.prompt > self.workload.prefix
+
+    @property
+    def in_flight(self) -> tuple[Number, Number, Number, Number, Number]:
+        """Sequences, prompt, generated, context and prefix, as ``steady`` takes them."""
+        load = self.workload
+        return load.batch, load.prompt - load.prefix, load.generate, self.context, load.prefix
+
+    def prompts(self, profile: Profile) -> float:
+        """Prompts whose own cost the time holds: those that end in a step of a full server."""
+        if self.phase != "token":
+            return 1.0
+        counted = self.mixes and profile.counts_prompts
+        return float(self.workload.batch / max(self.workload.generate, 1)) if counted else 0.0
 
 
 def answer(question: Question, profile: Profile) -> Span:
@@ -78,11 +106,9 @@ def answer(question: Question, profile: Profile) -> Span:
         return one(setting, workload).total
     if question.phase == "prefill":
         return setting.span("prefill", *prompt_s(setting, workload, prompt_sums(setting, workload)))
-    middle = middle_context(workload.prompt, workload.generate)
-    bound, expected = decoding_s(setting, replace(workload, prompt=middle, prefix=0, generate=2))
-    recorded = setting.rates.graphs
-    for weight, step in question.mixed_steps():
-        least, works = setting.least_works(step), setting.works(step)
-        bound = bound + weight * bound_step_s(least, setting.limits, step.batch * step.new)
-        expected = expected + weight * setting.rates.step_s(works, step.batch, recorded=recorded)
-    return setting.span("token", bound, expected)
+    if question.phase == "client":
+        return setting.span("client", *client_s(setting, *question.in_flight))
+    if question.mixes:
+        return setting.span("token", *steady_s(setting, *question.in_flight))
+    workload = replace(workload, prompt=question.context, prefix=0, generate=2)
+    return setting.span("token", *decoding_s(setting, workload))

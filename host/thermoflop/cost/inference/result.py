@@ -87,6 +87,26 @@ class Estimate:
         return (token_s > 0) * self.batch / maximum(token_s, 1e-300)
 
     @property
+    def client_first_token(self) -> Span | None:
+        """Seconds from a request to its first token as a client sees it, ``batch`` in flight.
+
+        ``first_token`` is the prefill of the whole batch on an idle device; a client of a full
+        server waits for HTTP and scheduling, for a step of the others and for prompts that came
+        with its own. None for an engine whose clients nobody measured, or without generation.
+        """
+        if self.setting.profile.waiting is None or not _any(self.generate > 1):
+            return None
+        from thermoflop.cost.inference.steady import client_s
+        from thermoflop.cost.work.steps import middle_context
+
+        clients, context = self.batch / self.plan.dp, middle_context(self.prompt, self.generate)
+        prefix = self.setting.prefix
+        return self.setting.span(
+            "client",
+            *client_s(self.setting, clients, self.prompt - prefix, self.generate, context, prefix),
+        )
+
+    @property
     def prefill_tokens_per_s(self) -> Number:
         """Prompt tokens a second of all sequences."""
         return self.batch * self.prompt / self.first_token.expected_s
@@ -96,6 +116,10 @@ class Estimate:
 
     def _repr_html_(self) -> str:
         return f"<pre>{estimate_text(self)}</pre>"
+
+
+def _any(condition: Number) -> bool:
+    return bool(condition.any() if hasattr(condition, "any") else condition)
 
 
 def estimate_sheet(estimate: Estimate) -> tuple[Grid, Grid, Grid, Grid]:
@@ -201,6 +225,7 @@ def estimate_text(estimate: Estimate) -> str:
         "",
         table([["", "bound", "expected", "80 % interval"], *time_rows]),
         "",
+        *_client_lines(estimate),
         *(
             f"{label:<16}{rate.text.split()[0]:>10} {unit}"
             for (label, unit), rate in zip(_RATES, figures_of([rates]), strict=False)
@@ -214,6 +239,19 @@ def estimate_text(estimate: Estimate) -> str:
         *_notes(estimate),
     ]
     return "\n".join(lines)
+
+
+def _client_lines(estimate: Estimate) -> list[str]:
+    """The first token of a client, where it is known: the prefill is only a part of it."""
+    span = estimate.client_first_token
+    if span is None:
+        return []
+    each = seconds(span.expected_s)
+    ends = f"{seconds(span.low_s)} .. {seconds(span.high_s)}"
+    return [
+        f"first token at a client with {estimate.batch} requests in flight: {each} ({ends})",
+        "",
+    ]
 
 
 def _energy_lines(estimate: Estimate, figures: list[Figure]) -> list[str]:
@@ -251,11 +289,13 @@ def _notes(estimate: Estimate) -> list[str]:
 def estimate_json(estimate: Estimate) -> dict[str, Any]:
     """The estimate as one object, with what follows from it."""
     fields = {name: value for name, value in fields_of(estimate).items() if name != "setting"}
+    client = estimate.client_first_token
     rate = estimate.decode_tokens_per_s if estimate.generate > 1 else None
     return {
         **plain(fields),
         "device": estimate.device.name,
         "memory": memory_json(estimate.memory),
+        "client_first_token": plain(client and fields_of(client)),
         "tokens_per_s": plain(estimate.tokens_per_s),
         "decode_tokens_per_s": plain(rate),
         "prefill_tokens_per_s": plain(estimate.prefill_tokens_per_s),

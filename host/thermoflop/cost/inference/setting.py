@@ -71,7 +71,7 @@ class Setting:
         self.profile, self.prefix, self.media = profile, prefix, media or Media()
         self.chunk = profile.engine.chunk if chunk is None else chunk
         self.share = share or Share(model.description, plan, precision, checkpoint)
-        efficiency = profile.efficiency(device, precision)
+        efficiency = profile.efficiency(device, precision, ep=plan.ep)
         curves = profile.curves(device, precision)
         self.rates = rates_of(device, precision, efficiency, profile.engine, curves)
         self.limits = limits_of(device, fastest_peak(device, precision), plan.pp)
@@ -140,7 +140,7 @@ class Setting:
 
     def spread(self, phase: str) -> Spread:
         """The interval of a phase."""
-        return self.profile.interval(phase, self.device)
+        return self.profile.interval(phase, self.device, self.precision, self.model)
 
     def span(self, phase: str, bound: Number, expected: Number) -> Span:
         """A span: neither the expectation nor its interval passes the bound."""

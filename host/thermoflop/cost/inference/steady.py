@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 
     AnyStep = Step | Mixed
 
+# The parts of the time to a client's first token (``waiting_parts``), as ``Profile.waiting`` has
+# what each is multiplied by.
+WAITING = ("request_s", "token_s", "carrying", "mean_step", "burst")
+# Before anything was measured: a few hundredths of a second of HTTP and scheduling, most of the
+# step that carries the prompt, a step until it starts, and a tenth of the requests in the first
+# burst, which wait for half of the others (10 C requests of C clients).
+UNMEASURED = (0.03, 1e-5, 0.7, 1.0, 0.05)
+
 
 def chunk_of(prompt: Number, cached: Number, tokens: Number) -> Step:
     """The step that reads ``tokens`` of prompts: whole ones, or a part from the middle of one."""
@@ -72,11 +80,52 @@ def steady_s(
     Arguments as in ``steady_steps``; ``sequences`` on one replica.
     """
     steps = steady_steps(setting.profile.engine, sequences, prompt, generate, context, cached)
-    ends = sequences / maximum(generate, 1)
-    expected = ends * setting.rates.efficiency.prompt_s
-    for share, step in steps:
-        expected = expected + share * setting.step_s(step)
+    expected: Number = 0.0
+    if setting.profile.counts_prompts:
+        expected = sequences / maximum(generate, 1) * setting.rates.efficiency.prompt_s
+    rates = setting.rates
+    for share, step in steps:  # behind steps that run as graphs, launches of a prompt hide
+        each = rates.step_s(setting.works(step), step.batch, recorded=rates.graphs)
+        expected = expected + share * each
     return steady_bound_s(setting, sequences, prompt, generate, context, cached), expected
+
+
+def waiting_parts(
+    setting: Setting, clients: Number, prompt: Number, generate: Number, context: Number,
+    cached: Number = 0,
+) -> tuple[Number, ...]:  # fmt: skip
+    """What the time to a client's first token is made of, one part for each of ``WAITING``:
+    1, tokens of the prompt, seconds of the step that carries it, of a mean step, and by how much
+    all clients' prompts at once prolong their steps.
+    """
+    engine = setting.profile.engine
+    decode = setting.step_s(decode_step(context, clients))
+    if engine.reads == "passes":
+        carrying = decode + setting.step_s(prefill_step(prompt, 1, cached))
+    else:
+        room = maximum(engine.budget - clients, 1.0)
+        chunk = chunk_of(prompt, cached, minimum(prompt, room))
+        alone = setting.step_s(Mixed(decode_step(context, clients), chunk)) - decode
+        carrying = decode + alone * maximum(prompt / room, 1.0)
+    _, mean = steady_s(setting, clients, prompt, generate, context, cached)
+    return 1.0, prompt, carrying, mean, clients * (carrying - decode)
+
+
+def client_s(
+    setting: Setting, clients: Number, prompt: Number, generate: Number, context: Number,
+    cached: Number = 0,
+) -> tuple[Number, Number]:  # fmt: skip
+    """Bound and expectation of the seconds from a request to its first token at the client.
+
+    Besides the prefill it holds the request's way through the server, waiting for a step of the
+    others, and the prompts of those that came at once: benchmarks start all clients together.
+    ``clients`` are the requests in flight; other arguments as in ``steady_steps``.
+    """
+    parts = waiting_parts(setting, clients, prompt, generate, context, cached)
+    waiting = setting.profile.waiting or dict(zip(WAITING, UNMEASURED, strict=True))
+    expected = sum(waiting[name] * part for name, part in zip(WAITING, parts, strict=True))
+    read = sums_of(setting.least_works(prefill_step(prompt, 1, cached)))
+    return bound_s(read, setting.limits, 1), expected
 
 
 def steady_bound_s(

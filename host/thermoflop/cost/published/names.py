@@ -24,6 +24,8 @@ LABELS = (
     ("awq", "awq"),
     ("int4", "int4"),
     ("4-bit", "int4"),
+    ("mxfp4", "mxfp4"),
+    ("fp4", "nvfp4"),
     ("nf4-dq", "nf4-dq"),
     ("nf4", "nf4"),
     ("exl2 ", "exl2-"),

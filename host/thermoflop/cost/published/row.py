@@ -39,7 +39,8 @@ class Row:
     def predicted(self, profile: Profile) -> Span:
         """Bound, expectation and interval, through the functions that ``estimate`` and ``train``
         call; the version of the engine is that of the row."""
-        labelled = replace(profile, label=self.question.engine)
+        label = self.question.engine
+        labelled = replace(profile, label=label, asked=label)
         if isinstance(self.question, Question):
             return answer(self.question, labelled)
         return expect_training(self.question, labelled)[0]

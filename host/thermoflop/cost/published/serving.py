@@ -6,6 +6,7 @@ A raw row is a JSON object with ``engine``, ``gpu_key`` or ``gpu``, ``precision`
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.catalogue.devices import find_device
@@ -52,11 +53,11 @@ def serving_row(raw: dict[str, Any]) -> Row:
     device, model = _device(raw), model_of(raw)
     precision = _precision(raw, device, model)
     layout = _layout(raw)
-    batch = float(raw.get("batch") or 0)
-    if batch <= 0:
-        raise Skipped("batch unknown")
+    batch = _batch(raw)
     prompt, generate = _lengths(raw)
     phase, seconds, mixes = _measured(raw, batch, prompt, generate)
+    if phase == "client":
+        batch = float(raw["max_concurrency"])
     expected, reason = _expected(raw)
     try:
         shard(model.description, layout.tp, layout.ep)
@@ -66,12 +67,20 @@ def serving_row(raw: dict[str, Any]) -> Row:
     workload = Workload(batch, cached + prompt, generate, cached)
     question = Question(
         str(raw.get("engine", "")), model, device, layout, precision, workload,
-        "prefill" if model.is_encoder else phase, mixes,
+        "prefill" if model.is_encoder else phase, mixes, str(raw.get("measured") or ""),
     )  # fmt: skip
     return Row(
         str(raw.get("id", "")), str(raw.get("source", "")), str(raw.get("model", "")), phase,
         seconds, question, expected, reason,
     )  # fmt: skip
+
+
+def _batch(row: dict[str, Any]) -> float:
+    """Sequences in a step, also where they are text, such as ``64`` or ``64 (max)``."""
+    number = re.match(r"\s*\d+(\.\d+)?", str(row.get("batch") or row.get("max_concurrency") or ""))
+    if not number or float(number[0]) <= 0:
+        raise Skipped("batch unknown")
+    return float(number[0])
 
 
 def _precision(raw: dict[str, Any], device: Device, model: Model) -> Precision:
@@ -127,6 +136,8 @@ def _measured(row: dict[str, Any], batch: float, prompt: int, generate: int) -> 
     metric, value = str(row.get("metric")), float(row["value"])
     if metric in ("end_to_end_latency_ms", "end_to_end_latency_s"):
         return "total", value / (1e3 if metric.endswith("_ms") else 1), False
+    if metric in PREFILL_METRICS and _positive(row.get("max_concurrency")):
+        return "client", value / 1e3, True
     if metric in PREFILL_METRICS:
         return "prefill", value / 1e3, False
     if metric == "prefill_tokens_per_s":
@@ -167,7 +178,8 @@ def _throughput(row: dict[str, Any], batch: float, generate: int) -> Measured:
 def _expected(row: dict[str, Any]) -> tuple[bool, str]:
     """Whether an expectation is asked for, or the row only checks the bound."""
     engine = str(row.get("engine"))
-    if engine.startswith("TensorRT-LLM") and str(row.get("metric", "")).startswith("output_tokens"):
+    most = str(row.get("metric", "")).startswith("output_tokens") and not row.get("max_concurrency")
+    if engine.startswith("TensorRT-LLM") and most:
         return False, "maximum-throughput serving: checks the bound only"
     if "unknown" in str(row.get("precision")):
         return False, "format unknown"

@@ -30,11 +30,13 @@ if TYPE_CHECKING:
 COMPUTE, MEMORY, GAP = "compute", "memory", "gap"
 
 # Kinds of work. What is neither a product nor attention is a pass over memory: nothing to compute.
-PRODUCTS = ("contraction",)
+DENSE = ("contraction",)
+EXPERTS = ("experts",)
 ATTENTION = ("attention", "scan")
 PASSES = ("normalization", "element-wise", "gather")
 NETWORK = ("network",)
-ON_DEVICE = PRODUCTS + ATTENTION + PASSES
+NO_EXPERTS = DENSE + ATTENTION + PASSES
+ON_DEVICE = EXPERTS + NO_EXPERTS
 
 
 @record
@@ -52,7 +54,8 @@ class Efficiency:
     tile; ``kernel_gap_s`` before each kernel on the device; ``collective_s`` for each step of a
     collective. For a whole step: ``launch_overhead_s`` that the host takes to launch a kernel,
     ``step_s`` for each forward step (scheduler, sampling), ``sequence_s`` for each sequence in it,
-    ``prompt_s`` for each batch of prompts that is read.
+    ``prompt_s`` for each batch of prompts that is read. ``expert_matmul`` and ``expert_weights``
+    are the fractions of the peak and of the bandwidth that the products of experts reach.
     """
 
     matmul: float = 1.0
@@ -71,9 +74,13 @@ class Efficiency:
     prompt_s: float = 0.0
     q_half: float = 0.0
     tile_penalty: float = 0.0
+    expert_matmul: float = 1.0
+    expert_weights: float = 1.0
 
 
 PARAMETERS = tuple(Efficiency.__annotations__)
+# Rates of experts where they were not fitted apart: those of other matrices.
+TIED = {"expert_matmul": "matmul", "expert_weights": "weights"}
 # What profiles on disk call them; the names of the others are the same.
 PROFILE_KEYS = {
     "m_half": "pad_rows",
@@ -118,7 +125,7 @@ class Term:
 
     def at_data_sheet(self, work: Work, rates: DataSheet) -> Number:
         """Seconds of one occurrence where the parameter is 1, 0 for a kind it does not hold for."""
-        if work.kind not in self.kinds:
+        if work.rated not in self.kinds:
             return 0.0
         quantity = getattr(work, self.quantity)
         return quantity if self.rate is None else quantity / getattr(rates, self.rate)
@@ -133,12 +140,16 @@ class Term:
 
 
 TERMS = (
-    Term("matmul", COMPUTE, PRODUCTS, "flops", "peak_flops_s", divides=True),
-    Term("m_half", COMPUTE, PRODUCTS, "row_flops", "peak_flops_s", over="matmul"),
-    Term("tile_penalty", COMPUTE, PRODUCTS, "uneven_flops", "peak_flops_s", over="matmul"),
+    Term("matmul", COMPUTE, DENSE, "flops", "peak_flops_s", divides=True),
+    Term("expert_matmul", COMPUTE, EXPERTS, "flops", "peak_flops_s", divides=True),
+    Term("m_half", COMPUTE, DENSE, "row_flops", "peak_flops_s", over="matmul"),
+    Term("m_half", COMPUTE, EXPERTS, "row_flops", "peak_flops_s", over="expert_matmul"),
+    Term("tile_penalty", COMPUTE, DENSE, "uneven_flops", "peak_flops_s", over="matmul"),
+    Term("tile_penalty", COMPUTE, EXPERTS, "uneven_flops", "peak_flops_s", over="expert_matmul"),
     Term("attention", COMPUTE, ATTENTION, "flops", "attention_flops_s", divides=True),
     Term("q_half", COMPUTE, ATTENTION, "row_flops", "attention_flops_s", over="attention"),
-    Term("weights", MEMORY, ON_DEVICE, "weight_bytes", "bandwidth_bytes_s", divides=True),
+    Term("weights", MEMORY, NO_EXPERTS, "weight_bytes", "bandwidth_bytes_s", divides=True),
+    Term("expert_weights", MEMORY, EXPERTS, "weight_bytes", "bandwidth_bytes_s", divides=True),
     Term("cache", MEMORY, ON_DEVICE, "kv_bytes", "bandwidth_bytes_s", divides=True),
     Term("activations", MEMORY, ON_DEVICE, "activation_bytes", "bandwidth_bytes_s", divides=True),
     Term("weight_bytes_per_core_cycle", MEMORY, ON_DEVICE, "weight_bytes", "core_hz", divides=True),
@@ -164,7 +175,7 @@ class Coefficients:
     def seconds(self, work: Work, side: str) -> Number:
         """Seconds of one occurrence of a work on one side."""
         total: Number = 0.0
-        for quantity, factor in self._of.get((work.kind, side), ()):
+        for quantity, factor in self._of.get((work.rated, side), ()):
             value = getattr(work, quantity)
             # adding nothing to an array would cost a pass over it
             if type(value) is not float or value:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from thermoflop.base.record import record
-from thermoflop.base.units import seconds, shortened, table
-from thermoflop.cost.published.row import by_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +30,7 @@ class Compared:
     has_expectation: bool
     held_out: bool
     reason: str = ""
+    profile: str = ""
 
     @property
     def error(self) -> float:
@@ -47,50 +46,6 @@ class Compared:
     def violates(self) -> bool:
         """Whether the measured time beats the bound."""
         return self.bound_s > self.measured_s
-
-
-@record
-class TimesReport:
-    """Everything that was compared, and what was not."""
-
-    rows: int
-    compared: tuple[Compared, ...]
-    skipped: tuple[tuple[str, str], ...]
-
-    def joined(self, other: TimesReport) -> TimesReport:
-        """Both together."""
-        return TimesReport(
-            self.rows + other.rows, self.compared + other.compared, self.skipped + other.skipped
-        )
-
-    @property
-    def violations(self) -> list[Compared]:
-        """Rows that beat their bound."""
-        return [each for each in self.compared if each.violates]
-
-    def json_text(self) -> str:
-        """One JSON object."""
-        import json
-
-        violating = [
-            {"id": each.row_id, "engine": each.engine, "device": each.device, "model": each.model,
-             "measured_s": each.measured_s, "bound_s": each.bound_s, "reason": each.reason}
-            for each in self.violations
-        ]  # fmt: skip
-        shown = {
-            "rows": self.rows,
-            **summary(self.compared),
-            "skipped": {"rows": len(self.skipped), "reasons": by_reason(self.skipped)},
-            "violations": violating,
-            "by_engine": by(self.compared, lambda each: each.engine),
-            "by_device": by(self.compared, lambda each: each.device),
-            "by_phase": by(self.compared, lambda each: each.phase),
-        }
-        return json.dumps(shown, ensure_ascii=False, indent=1)
-
-    def text(self, *, each: bool = False) -> str:
-        """Tables by engine and device; with ``each``, every row before them."""
-        return report_text(self, each=each)
 
 
 def summary(compared: Sequence[Compared]) -> dict[str, Any]:
@@ -119,79 +74,3 @@ def by(compared: Sequence[Compared], key: Callable[[Compared], str]) -> dict[str
     """The summary of every group."""
     names = sorted({key(each) for each in compared})
     return {name: summary([each for each in compared if key(each) == name]) for name in names}
-
-
-_HEAD = ["", "n", "with", "beaten", "median", "latency", "p90", "bias", "in 80 %"]
-
-
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"
-
-
-def _row(name: str, totals: dict[str, Any]) -> list[str]:
-    return [
-        shortened(name, 35),
-        str(totals["compared"]),
-        str(totals["with_expectation"]),
-        str(totals["bound_violations"]),
-        _percent(totals["median_abs_error"]),
-        _percent(totals["median_abs_error_latency"]),
-        _percent(totals["p90_abs_error"]),
-        _percent(totals["median_bias"]),
-        _percent(totals["coverage_80"]),
-    ]
-
-
-def rows_text(report: TimesReport) -> str:
-    """One line a row: what was measured, expected, and whether the interval holds it."""
-    rows = [["row", "engine", "model", "device", "", "measured", "expected", "error", "bound", ""]]
-    for each in report.compared:
-        rows.append(
-            [
-                each.row_id, shortened(each.engine, 16), shortened(each.model, 14),
-                shortened(each.device, 12), each.phase, seconds(each.measured_s),
-                seconds(each.expected_s) if each.has_expectation else "-",
-                _percent(each.error) if each.has_expectation else "-", seconds(each.bound_s),
-                "" if each.inside or not each.has_expectation else "out",
-            ]
-        )  # fmt: skip
-    return table(rows, left=5, gap=" ")
-
-
-def report_text(report: TimesReport, *, each: bool = False) -> str:
-    """All rows, then by phase, engine and device; rows that beat the bound; what is left out."""
-    blocks = [
-        (
-            f"{report.rows} rows, {len(report.compared)} compared, {len(report.skipped)} skipped; "
-            "every row is predicted by a fit without it"
-        )
-    ]
-    rows = [_HEAD, _row("all", summary(report.compared))]
-    for key in (lambda each: each.phase, lambda each: each.engine, lambda each: each.device):
-        groups = by(report.compared, key)
-        rows.append([""] * len(_HEAD))
-        rows += [_row(name, each) for name, each in groups.items()]
-    blocks.append(table(rows))
-    blocks.append(
-        "n rows, with an expectation, that beat the bound; absolute error: median, of tokens and\n"
-        "totals alone, 90 %; median signed error; share of rows in the 80 % interval"
-    )
-    if each:
-        blocks.insert(0, rows_text(report))
-    if report.violations:
-        blocks.append("\n".join(_violation(row) for row in report.violations))
-    blocks.append(_skips(report))
-    return "\n\n".join(block for block in blocks if block)
-
-
-def _violation(each: Compared) -> str:
-    return (
-        f"beats the bound: {each.row_id} {each.engine}, {each.model} on {each.device}: "
-        f"{seconds(each.measured_s)} against {seconds(each.bound_s)}; "
-        f"{each.reason or 'unexplained'}"
-    )
-
-
-def _skips(report: TimesReport) -> str:
-    reasons = sorted(by_reason(report.skipped).items())
-    return "\n".join(f"skipped {count}: {reason}" for reason, count in reasons)

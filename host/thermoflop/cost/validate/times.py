@@ -20,13 +20,17 @@ from thermoflop.cost.catalogue.profiles import (
 )
 from thermoflop.cost.data import published
 from thermoflop.cost.fitting.crossval import Measured, hold_out
+from thermoflop.cost.fitting.profiles import carried_rows, separate
 from thermoflop.cost.fitting.rows import engine_name
+from thermoflop.cost.fitting.together import Together
 from thermoflop.cost.inference.question import Question
 from thermoflop.cost.published.files import read_rows
 from thermoflop.cost.published.row import rows_of
 from thermoflop.cost.published.serving import serving_row
 from thermoflop.cost.published.training import is_training, training_row
-from thermoflop.cost.validate.compared import Compared, TimesReport
+from thermoflop.cost.validate.compared import Compared
+from thermoflop.cost.validate.dated import predicted_later
+from thermoflop.cost.validate.report import TimesReport
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
 
@@ -47,30 +51,33 @@ def validate_times(files: Sequence[str] = ()) -> TimesReport:
     A row of a file that is one of the carried ones gets its held-out prediction.
     """
     with part(0.0, 0.8):
-        serving = _report("times", serving_row, files, lambda raw: not is_training(raw))
+        serving = _report(carried_rows(), serving_row, files, lambda raw: not is_training(raw))
     with part(0.8, 1.0):
         return serving.joined(validate_training(files))
 
 
 def validate_training(files: Sequence[str] = ()) -> TimesReport:
     """The same for rows of training alone."""
-    return _report("training", training_row, files, is_training)
+    return _report(published("training"), training_row, files, is_training)
 
 
 def _report(
-    carried: str, read: Read, files: Sequence[str], is_wanted: Callable[[object], bool]
+    raw_rows: list[dict[str, Any]],
+    read: Read,
+    files: Sequence[str],
+    is_wanted: Callable[[object], bool],
 ) -> TimesReport:
     """The rows that the package carries, or those of files that are wanted."""
-    raw_rows = published(carried)
     rows, skipped = rows_of(raw_rows, read)
     if not files:
-        return TimesReport(len(raw_rows), tuple(_held_out(rows)), tuple(skipped))
+        compared, later = _held_out(rows)
+        return TimesReport(len(raw_rows), tuple(compared), tuple(skipped), tuple(later))
     raw_rows = [raw for path in files for raw in read_rows(path) if is_wanted(raw)]
     mine, skipped = rows_of(raw_rows, read)
     known = {identity(row) for row in rows} & {identity(row) for row in mine}
     held = {}
     if known:
-        held = {identity(row): each for row, each in zip(rows, _held_out(rows), strict=True)}
+        held = {identity(row): each for row, each in zip(rows, _held_out(rows)[0], strict=True)}
     compared = [
         replace(held[identity(row)], row_id=row.row_id) if identity(row) in held else _new(row)
         for row in mine
@@ -92,11 +99,24 @@ def identity(row: Row) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _held_out(rows: Sequence[Row]) -> list[Compared]:
-    """Rows that profiles are fitted to, each with its own group held out, in their order."""
-    expected = [row for row in rows if row.expected]
-    spans = iter(hold_out(Measured(expected)).spans)
-    return [_compared(row, next(spans)) if row.expected else _bound_only(row) for row in rows]
+def _held_out(rows: Sequence[Row]) -> tuple[list[Compared], list[Compared]]:
+    """Rows that profiles are fitted to, each with its own group held out, in their order.
+
+    Besides those of generations that are fitted together, by what was measured before them.
+    """
+    apart, alike = separate([row for row in rows if row.expected])
+    known: dict[int, Span] = {}
+    later: list[Compared] = []
+    with part(0.0, 0.5 if alike else 1.0):
+        known |= zip(map(id, apart), hold_out(Measured(apart)).spans, strict=True)
+    if alike:
+        with part(0.5, 0.8):
+            together = Together(alike)
+            known |= zip(map(id, alike), together.spans(), strict=True)
+        with part(0.8, 1.0):
+            later = [_compared(row, span) for row, span in predicted_later(together)]
+    held = [_compared(row, known[id(row)]) if id(row) in known else _new(row) for row in rows]
+    return held, later
 
 
 def _new(row: Row) -> Compared:
@@ -137,5 +157,5 @@ def _compared(row: Row, span: Span | None, bound_s: float = 0.0) -> Compared:
     return Compared(
         row.row_id, row.question.engine, row.question.device.name, row.model_name, row.phase,
         row.measured_s, float(bound), float(expected), float(low), float(high), row.expected,
-        span is not None, row.reason,
+        span is not None, row.reason, engine_name(row.question),
     )  # fmt: skip

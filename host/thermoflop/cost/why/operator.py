@@ -70,7 +70,7 @@ def _terms(work: Work, rates: Rates, side: str) -> list[tuple[Term, float, float
     return [
         (term, getattr(work, term.quantity), getattr(rates.efficiency, term.parameter))
         for term in TERMS
-        if term.side == side and work.kind in term.kinds
+        if term.side == side and work.rated in term.kinds
     ]
 
 

@@ -82,6 +82,11 @@ class Work:
         return self.weight_bytes + self.kv_bytes + self.activation_bytes
 
     @property
+    def rated(self) -> str:
+        """The kind that rates are fitted by: experts' products have their own."""
+        return "experts" if self.group == "experts" and self.kind == "contraction" else self.kind
+
+    @property
     def uneven_flops(self) -> Number:
         """FLOPs of a product whose sides are no multiple of a tile."""
         return self.uneven * self.flops

@@ -1,0 +1,60 @@
+"""The profiles that are known, as a table and as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.units import shortened, table, wrapped
+from thermoflop.cost.catalogue.profiles import PHASES, profiles
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from thermoflop.cost.catalogue.profiles import Profile
+
+NOTE = (
+    "An engine's own name means its newest generation; a version names the one that holds it "
+    "(vllm@0.6). An interval holds 80 % of the measured times of models that a fit has not seen, "
+    "and is widened for a device, format, kind of model or version that none of the rows had."
+)
+
+
+def profiles_json() -> list[dict[str, Any]]:
+    """One object a profile."""
+    return [_as_json(profile) for profile in profiles().values()]
+
+
+def _as_json(profile: Profile) -> dict[str, Any]:
+    generation = profile.generation
+    return {
+        "name": profile.name,
+        "versions": generation.versions if generation is not None else None,
+        "until": generation.until if generation is not None else None,
+        "fitted": profile.fitted,
+        "rows": profile.rows,
+        "models": profile.models,
+        "devices": list(profile.devices),
+        "labels": list(profile.labels),
+        "intervals": {
+            phase: [profile.intervals[phase].low, profile.intervals[phase].high]
+            for phase in PHASES
+            if phase in profile.intervals
+        },
+    }
+
+
+def profiles_text() -> str:
+    """A table, the newest generation of an engine before the older ones."""
+    rows = [["", "versions", "until", "fitted", "rows", "models", "devices", "token, 80 %"]]
+    for name, profile in sorted(profiles().items()):
+        generation = profile.generation
+        spread = profile.intervals.get("token") or profile.intervals["all"]
+        rows.append(
+            [
+                shortened(name, 30), generation.versions if generation is not None else "-",
+                generation.until if generation is not None else "-", profile.fitted,
+                f"{profile.rows:,}", str(profile.models), str(len(profile.devices) or "-"),
+                f"x {spread.low:.2f} .. {spread.high:.2f}",
+            ]
+        )  # fmt: skip
+    return f"{table(rows, left=4)}\n\n{wrapped(NOTE)}"

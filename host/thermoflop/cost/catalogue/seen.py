@@ -1,0 +1,98 @@
+"""What a profile has seen, and how much wider its interval is for what it has not.
+
+An interval comes from models that were left out of a fit. It holds for a question that is like the
+rows behind it; each thing that none of them had adds an error of its own, and errors that do not
+know of each other add by their squares. ``EXTRA`` are logarithms of factors at one standard
+deviation, measured on serving rows of 2025-26 by leaving out, besides the model, a device (0.11),
+an architecture (0.14), a format (0.12) or the months after a date. Experts in a format that was
+never seen run on kernels of another family: where one is left out, kernels miss by 0.25
+(AIConfigurator's MoE tables).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record
+
+if TYPE_CHECKING:
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.hardware.precision import Precision
+    from thermoflop.model.model import Model
+
+EXTRA = {
+    "prefill": 0.15,
+    "device": 0.10,
+    "architecture": 0.15,
+    "format": 0.12,
+    "expert format": 0.25,
+    "kind": 0.12,
+    "version": 0.12,
+}
+# The normal quantile at the ends of an 80 % interval.
+END = 1.2815515655446004
+ARCHITECTURES = (
+    ("blackwell", ("B100", "B200", "B300", "GB200", "GB300")),
+    ("hopper", ("H100", "H200", "H800", "H20-", "GH200")),
+    ("ampere", ("A100", "A800", "A30")),
+    ("ada", ("L40", "L4", "L20", "RTX 40", "RTX 6000 Ada")),
+    ("consumer ampere", ("RTX 30", "A10", "A40", "RTX A")),
+    ("consumer blackwell", ("RTX 50", "RTX PRO")),
+)
+
+
+@record
+class Seen:
+    """``formats`` of numbers, ``kinds`` of models and ``architectures`` of devices, measured."""
+
+    formats: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    architectures: tuple[str, ...] = ()
+
+
+def architecture_of(device: Device) -> str:
+    """The architecture that a device's name tells; its vendor where it tells none."""
+    for name, starts in ARCHITECTURES:
+        if device.name.startswith(starts):
+            return name
+    return device.vendor or device.name
+
+
+def kind_of_model(model: Model) -> str:
+    """What sets a model's kernels apart: its attention and its feed-forward."""
+    from thermoflop.model.architecture.feedforward import Moe
+    from thermoflop.model.architecture.mixers import LatentAttention
+
+    layers = [run.layer for stack in model.description.stacks for run in stack.runs]
+    mixers = [mixer for layer in layers for mixer in layer.mixers]
+    names = ["experts" if any(isinstance(layer.feed, Moe) for layer in layers) else "dense"]
+    if any(isinstance(mixer, LatentAttention) for mixer in mixers):
+        names.append("latent attention")
+    if any("Attention" not in type(mixer).__name__ for mixer in mixers):
+        names.append("recurrent layers")
+    return " with ".join(names)
+
+
+def widened(low: float, high: float, unseen: tuple[str, ...]) -> tuple[float, float]:
+    """The ends of an interval with what was never seen, by the names of ``EXTRA``."""
+    from math import exp, hypot, log
+
+    extra = [END * EXTRA[name] for name in unseen]
+    return exp(-hypot(log(low), *extra)), exp(hypot(log(high), *extra))
+
+
+def group_names(
+    device: Device, precision: Precision, label: str, kind: str = "", ep: int = 1
+) -> tuple[str, ...]:
+    """What may move the rates of an engine: the family of formats, the device and its architecture,
+    the version, the kernels that this version has for this format, experts that are spread, and the
+    kind of model where it is unusual."""
+    names = (
+        f"family:{precision.family}",
+        f"architecture:{architecture_of(device)}",
+        f"layout:{'experts' if ep > 1 else 'whole'}",
+        f"device:{device.name}",
+        f"label:{label}",
+        f"kernel:{label}/{precision.name}",
+    )
+    return (*names, f"kind:{kind}") if kind else names

@@ -1,0 +1,107 @@
+"""Generations of an engine: the ranges of its versions that one profile speaks for.
+
+An engine changes faster than its name: rates of vLLM 0.6 say little of 0.19. The newest generation
+has the engine's own name, an older one the last version that it holds: ``vllm@0.11``. A version
+between or before them is spoken for by the next generation, one that is newer by the newest.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import record
+from thermoflop.cost.engines.engine import find_engine
+
+if TYPE_CHECKING:
+    Version = tuple[int, ...]
+
+
+@record
+class Generation:
+    """``first`` and ``last``: its versions; ``until``: the month of its last measured row.
+
+    ``together``: fitted with the other engines of its time, since each of them was measured with
+    few models.
+    """
+
+    name: str
+    engine: str
+    first: Version
+    last: Version
+    until: str
+    together: bool = False
+
+    def holds(self, version: Version) -> bool:
+        """Whether a version lies in its range."""
+        return self.first <= version[: len(self.last)] <= self.last
+
+    @property
+    def versions(self) -> str:
+        """``0.12 .. 0.19``."""
+        return f"{text_of(self.first)} .. {text_of(self.last)}"
+
+
+# The older ones first. Versions and dates are those of the rows that the package carries.
+GENERATIONS = (
+    Generation("vllm@0.11", "vllm", (0, 2), (0, 11), "2025-09"),
+    Generation("vllm", "vllm", (0, 12), (0, 19), "2026-04", together=True),
+    Generation("sglang@0.4", "sglang", (0, 4), (0, 4), "2025-04"),
+    Generation("sglang", "sglang", (0, 5), (0, 5), "2026-04", together=True),
+    Generation("tensorrt-llm@0.17", "tensorrt-llm", (0, 5), (0, 17), "2025-06"),
+    Generation("tensorrt-llm", "tensorrt-llm", (1, 0), (1, 3), "2026-02", together=True),
+)
+# Labels that name no version of the engine, or another product's, and what they ran: the ML.ENERGY
+# Benchmark v3 is of 2025 (released that December); NIM 1.8 holds TensorRT-LLM 0.17; build 9515 of
+# vLLM's nightly benchmark is of early 2025.
+KNOWN = (
+    ("vllm (ml.energy v3", (0, 11)),
+    ("vllm (nightly benchmark, build 9515", (0, 8)),
+    ("nvidia nim 1.8", (0, 17)),
+)
+_VERSION = re.compile(r"[@ v-](\d{1,3}(?:\.\d{1,4})+)")
+_DATE = re.compile(r"(20\d\d)(-\d\d)?")
+
+
+def version_of(label: str) -> Version | None:
+    """The version that a label names, as numbers: (0, 19, 0) of ``vLLM 0.19.0``."""
+    low = label.strip().lower()
+    for start, version in KNOWN:
+        if low.startswith(start):
+            return version
+    found = _VERSION.search(low)
+    return tuple(int(part) for part in found[1].split(".")) if found else None
+
+
+def text_of(version: Version) -> str:
+    """``0.19`` of (0, 19)."""
+    return ".".join(str(part) for part in version)
+
+
+def generations_of(engine: str) -> list[Generation]:
+    """The generations of an engine, the newest last; none of one that has a single profile."""
+    return [each for each in GENERATIONS if each.engine == engine]
+
+
+def find_generation(label: str, date: str = "") -> Generation | None:
+    """The generation that a label belongs to: by its version, else by a date, else the newest."""
+    known = generations_of(find_engine(label).name)
+    if not known:
+        return None
+    version = version_of(label)
+    dated = _DATE.search(date) or _DATE.search(label)
+    for each in known:
+        if version is not None and version[: len(each.last)] <= each.last:
+            return each
+        if version is None and dated and dated[0] <= each.until[: len(dated[0])]:
+            return each
+    return known[-1]
+
+
+def profile_name(label: str, date: str = "") -> str:
+    """The profile that speaks for a label; one of an engine that is not known is called by it."""
+    generation = find_generation(label, date)
+    if generation is not None:
+        return generation.name
+    name = find_engine(label).name
+    return label if name == "default" else name

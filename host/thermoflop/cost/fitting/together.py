@@ -1,0 +1,241 @@
+"""Engines of one time fitted together: each of them was measured with a few models only.
+
+The logarithm of a parameter is a base that all engines share and an engine's own deviation from it,
+and a few factors that hold for all of them: an architecture, formats of 4 bits, experts that are
+spread over devices. Each model is left out under every engine at once; what the fits then miss is
+pooled over the engines for the interval, since no engine has models enough to tell its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from thermoflop.base.progress import tracked
+from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.profiles import Profile, Spread, find_profile
+from thermoflop.cost.catalogue.seen import Seen, architecture_of, kind_of_model, widened
+from thermoflop.cost.engines.generation import find_generation, profile_name
+from thermoflop.cost.fitting.crossval import TAIL, Measured
+from thermoflop.cost.fitting.regression import START, Regression, fit, start
+from thermoflop.cost.fitting.rows import asked
+from thermoflop.cost.fitting.waiting import fitted_waiting
+from thermoflop.cost.roofline.bound import bound_step_s
+from thermoflop.cost.roofline.formula import PARAMETERS
+from thermoflop.cost.roofline.span import Span
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from thermoflop.cost.fitting.design_matrix import Array
+    from thermoflop.cost.published.row import Row
+
+    Indices = npt.NDArray[np.int64]
+
+# How far an engine may leave the base, as a fraction of the prior's own width, and a factor 1.
+ENGINE, FACTOR = 0.2, 0.3
+OFFSETS = {
+    "engine": {name: ENGINE * START[name][1] for name in PARAMETERS},
+    "architecture:blackwell": dict.fromkeys(("matmul", "cache", "collective_s"), FACTOR),
+    "family:4": dict.fromkeys(("weights", "expert_weights"), FACTOR),
+    "family:4w": dict.fromkeys(("weights", "expert_weights"), FACTOR),
+    "layout:experts": {"expert_weights": FACTOR},
+}
+
+
+def is_together(row: Row) -> bool:
+    """Whether a row belongs to a generation that is fitted with others of its time."""
+    generation = find_generation(row.question.engine, getattr(row.question, "date", ""))
+    return generation is not None and generation.together
+
+
+class Together:
+    """Rows of several engines of one time, and the profiles that fits of them give."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = list(rows)
+        self.measured = Measured([row for row in rows if row.phase != "client"], tied=False)
+        self.is_wait = np.array([row.phase == "client" for row in rows], dtype=bool)
+        self.place = np.cumsum(~self.is_wait) - 1
+        names, groups = self.measured.engine, self.measured.groups
+        self.groups = [(f"engine:{name}", *each) for name, each in zip(names, groups, strict=True)]
+        self.at_load = np.array([asked(row).mixes_prefill for row in self.measured.measured])
+        self.engines = sorted(set(names))
+        self.models = np.array([str(row.question.model.params) for row in rows])
+
+    def regression(self, places: Indices) -> Regression:
+        """The fit to some of the rows that timed steps; an engine's model weighs by n^-1/4."""
+        measured = self.measured
+        counts = Counter((measured.engine[place], measured.model[place]) for place in places)
+        weights = np.array(
+            [counts[measured.engine[place], measured.model[place]] ** -0.25 for place in places]
+        )
+        groups = [self.groups[place] for place in places]
+        return fit(
+            measured.matrix.pick(places), measured.seconds[places], groups, start(),
+            weights=weights / weights.mean(), offsets=OFFSETS,
+        )  # fmt: skip
+
+    def seconds(self, regression: Regression, places: Indices) -> Array:
+        """Seconds that a fit expects of rows that timed steps, never below their bound."""
+        logs = regression.logs([self.groups[place] for place in places])
+        matrix = self.measured.matrix
+        return np.maximum(matrix.pick(places).seconds(logs)[0], matrix.bound_s[places])
+
+    def profiles(
+        self, regression: Regression, places: Indices, waits: Sequence[Row]
+    ) -> dict[str, Profile]:
+        """The profile of each engine from a fit to some of the rows, with no interval yet."""
+        offsets = regression.group_offsets
+        shared = {name: each for name, each in offsets.items() if not name.startswith("engine:")}
+        base = dict(zip(PARAMETERS, regression.log_params, strict=True))
+        made = {}
+        for engine in self.engines:
+            own = offsets.get(f"engine:{engine}", {})
+            points = {name: base[name] + own.get(name, 0.0) for name in PARAMETERS}
+            rows = [self.measured.measured[place] for place in places]
+            made[engine] = Profile(
+                engine, points, shared, {}, {}, len(rows), len({row.model_name for row in rows}),
+                tuple(sorted({row.question.device.name for row in rows})), (), seen=seen_of(rows),
+            )  # fmt: skip
+        return fitted_waiting(made, waits)
+
+    def fitted(self, rows: npt.NDArray[np.bool_]) -> tuple[Regression, dict[str, Profile]]:
+        """The fit to the rows that are marked, and its profiles.
+
+        Rows of no stated load are judged, but not fitted to.
+        """
+        chosen = rows[~self.is_wait] & self.at_load
+        places = np.flatnonzero(chosen)
+        regression = self.regression(places)
+        waits = [self.rows[place] for place in np.flatnonzero(rows & self.is_wait)]
+        return regression, self.profiles(regression, places, waits)
+
+    def expected(self, fitted: tuple[Regression, dict[str, Profile]], judged: Indices) -> Array:
+        """Seconds that a fit expects of some rows, never below their bound.
+
+        Steps through the design matrix, which holds the terms that an estimate adds up.
+        """
+        regression, profiles = fitted
+        seconds = np.zeros(len(judged))
+        steps = ~self.is_wait[judged]
+        seconds[steps] = self.seconds(regression, self.place[judged[steps]])
+        for number in np.flatnonzero(~steps):
+            row = self.rows[judged[number]]
+            profile = replace(profiles[name_of(row)], intervals={"all": Spread(1.0, 1.0, 0)})
+            seconds[number] = float(row.predicted(profile).expected_s)
+        return seconds
+
+    def left_out(self, part: npt.NDArray[np.bool_] | None = None) -> tuple[LeftOut, list[Profile]]:
+        """Every row without its model: what is missed, and the profile that the row was not in.
+
+        ``part``: only these rows are fitted to and predicted; those of others stay at 1 s.
+        """
+        part = np.full(len(self.rows), True) if part is None else part
+        seconds = np.ones(len(self.rows))
+        profiles: dict[int, Profile] = {}
+        for model in tracked(sorted(set(self.models[part])), "leaving out a model"):
+            fitted = self.fitted(part & (self.models != model))
+            judged = np.flatnonzero(part & (self.models == model))
+            seconds[judged] = self.expected(fitted, judged)
+            profiles |= {int(place): fitted[1][name_of(self.rows[place])] for place in judged}
+        chosen = np.flatnonzero(part)
+        return LeftOut([self.rows[place] for place in chosen], seconds[chosen]), [
+            profiles[int(place)] for place in chosen
+        ]
+
+    def spans(self) -> list[Span]:
+        """Every row predicted without its model, in the order of the rows.
+
+        The interval of a model comes from what the others show when they are left out.
+        """
+        left, profiles = self.left_out()
+        intervals = {model: left.intervals(model) for model in set(self.models)}
+        return [
+            spanned(row, replace(profile, intervals=intervals[model]), float(seconds), bound)
+            for row, profile, model, seconds, bound in zip(
+                self.rows, profiles, self.models, left.seconds, self.bounds(), strict=True
+            )
+        ]
+
+    def bounds(self) -> list[float]:
+        """The bound of every row."""
+        bound_s = self.measured.matrix.bound_s
+        return [
+            first_bound_s(row) if wait else float(bound_s[place])
+            for row, wait, place in zip(self.rows, self.is_wait, self.place, strict=True)
+        ]
+
+
+class LeftOut:
+    """What is missed where a model is left out: log(measured / expected) of each row."""
+
+    def __init__(self, rows: Sequence[Row], seconds: Array) -> None:
+        self.seconds = seconds
+        self.logs: Array = np.log(np.array([row.measured_s for row in rows]) / seconds)
+        self.models = np.array([str(row.question.model.params) for row in rows])
+        self.groups = np.array([f"{name_of(row)} {row.question.model.params}" for row in rows])
+        self.client = np.array([row.phase == "client" for row in rows])
+
+    def intervals(self, without: str = "") -> dict[str, Spread]:
+        """The intervals by phase, from all models but one."""
+        others = self.models != without
+        steps, waits = others & ~self.client, others & self.client
+        made = {"all": self._ends(steps), "client": self._ends(waits if waits.any() else steps)}
+        low, high = widened(made["all"].low, made["all"].high, ("prefill",))
+        return {**made, "prefill": Spread(low, high, 0)}
+
+    def _ends(self, chosen: npt.NDArray[np.bool_]) -> Spread:
+        """The 80 % that lie in the middle; every model of an engine weighs the same."""
+        logs = self.logs[chosen]
+        _, which, counts = np.unique(self.groups[chosen], return_inverse=True, return_counts=True)
+        order = np.argsort(logs)
+        weights = (1 / counts[which])[order]
+        reached = (np.cumsum(weights) - weights / 2) / np.sum(weights)
+        low, high = np.interp([TAIL, 1 - TAIL], reached, logs[order])
+        grown = np.sqrt(1 + 1 / len(counts))  # the new model's own
+        ends = np.exp([min(low * grown, 0.0), max(high * grown, 0.0)])
+        return Spread(round(float(ends[0]), 4), round(float(ends[1]), 4), len(logs))
+
+
+def name_of(row: Row) -> str:
+    """The profile that speaks for a row."""
+    return profile_name(row.question.engine, getattr(row.question, "date", ""))
+
+
+def first_bound_s(row: Row) -> float:
+    """The bound of a client's first token: its prompt alone, on an idle device."""
+    question = asked(row)
+    setting = question.setting(replace(find_profile(None), name=name_of(row)))
+    load = question.workload
+    read = setting.whole_prompt(load.prompt - load.prefix, 1, load.prefix)
+    return float(bound_step_s(setting.least_works(read), setting.limits, 1))
+
+
+def spanned(row: Row, profile: Profile, seconds: float, bound: float) -> Span:
+    """A time that was expected of a row, with the interval of a profile."""
+    question = asked(row)
+    spread = profile.interval(row.phase, question.device, question.precision, question.model)
+    low, high = (max(seconds * end, bound) for end in (spread.low, spread.high))
+    return Span(bound, seconds, low, high)
+
+
+def built_together(rows: Sequence[Row]) -> list[Profile]:
+    """The profiles of the generations that are fitted together, each with its intervals."""
+    together = Together(rows)
+    intervals = together.left_out()[0].intervals()
+    _, profiles = together.fitted(np.full(len(together.rows), True))
+    return [replace(profile, intervals=intervals) for profile in profiles.values()]
+
+
+def seen_of(rows: Sequence[Row]) -> Seen:
+    """What these rows were measured with."""
+    return Seen(
+        tuple(sorted({row.question.precision.name for row in rows})),
+        tuple(sorted({kind_of_model(row.question.model) for row in rows})),
+        tuple(sorted({architecture_of(row.question.device) for row in rows})),
+    )

@@ -1,0 +1,60 @@
+"""What a client waits for besides the prefill, fitted to first tokens that clients saw.
+
+The time is a sum of parts that the steps give (``inference.steady.waiting_parts``), each times a
+number of the engine's. Like rates, the numbers are positive, their logarithms have a normal prior,
+and the fit is the mode of the posterior under a Huber loss.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from thermoflop.base.record import replace
+from thermoflop.cost.engines.generation import profile_name
+from thermoflop.cost.fitting.regression import HUBER
+from thermoflop.cost.fitting.rows import asked
+from thermoflop.cost.inference.steady import UNMEASURED, WAITING, waiting_parts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from thermoflop.cost.catalogue.profiles import Profile
+    from thermoflop.cost.fitting.design_matrix import Array
+    from thermoflop.cost.published.row import Row
+
+WIDTH, NOISE, STEPS = 0.5, 0.25, 40
+
+
+def fitted_waiting(profiles: dict[str, Profile], rows: Sequence[Row]) -> dict[str, Profile]:
+    """The profiles with what each engine's clients wait for; ``UNMEASURED`` where none was seen."""
+    parts = {name: [] for name in profiles}  # type: dict[str, list[tuple[float, ...]]]
+    seconds: dict[str, list[float]] = {name: [] for name in profiles}
+    for row in rows:
+        question = asked(row)
+        name = profile_name(question.engine, question.date)
+        setting = question.setting(profiles[name])
+        values = waiting_parts(setting, *question.in_flight)
+        parts[name].append(tuple(float(value) for value in values))
+        seconds[name].append(row.measured_s)
+    return {
+        name: replace(profile, waiting=_fit(np.array(parts[name]), np.array(seconds[name])))
+        for name, profile in profiles.items()
+    }
+
+
+def _fit(parts: Array, seconds: Array) -> dict[str, float]:
+    """The numbers of one engine, by the names of ``WAITING``."""
+    prior = np.log(UNMEASURED)
+    point = prior.copy()
+    for _ in range(STEPS if len(parts) else 0):
+        shares = parts * np.exp(point)
+        total = shares.sum(axis=1)
+        residual = np.log(seconds / total) / NOISE
+        huber = np.sqrt(np.minimum(1.0, HUBER / np.maximum(np.abs(residual), HUBER)))
+        jacobian = shares / total[:, None] / NOISE * huber[:, None]
+        normal = jacobian.T @ jacobian + np.eye(len(prior)) / WIDTH**2
+        pull = jacobian.T @ (residual * huber) + (prior - point) / WIDTH**2
+        point = point + np.clip(np.linalg.solve(normal, pull), -0.5, 0.5)
+    return dict(zip(WAITING, (round(float(value), 9) for value in np.exp(point)), strict=True))
