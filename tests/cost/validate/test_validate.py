@@ -25,7 +25,7 @@ from thermoflop.cost.published.files import read_rows
 from thermoflop.cost.published.row import Skipped, rows_of
 from thermoflop.cost.published.serving import serving_row
 from thermoflop.cost.roofline.formula import PARAMETERS
-from thermoflop.cost.validate.accuracy import accuracy, figures, markdown
+from thermoflop.cost.validate.accuracy import accuracy, figures, sentence
 from thermoflop.cost.validate.compared import summary
 from thermoflop.cost.validate.memory import validate_memory
 from thermoflop.cost.validate.times import validate_times, validate_training
@@ -88,14 +88,15 @@ def test_generations_of_today(report):
 
 def test_the_readme_says_what_an_unseen_model_gets(report):
     """To a percent, for which the order of sums on another machine may be too much."""
-    shown = [line for line in README.read_text("utf-8").splitlines() if line.startswith("| ")]
-    for line in markdown(accuracy(report.compared), accuracy(report.later))[2:]:
-        name, *numbers = (cell.strip() for cell in line.strip("|").split("|"))
-        said = next(each for each in shown if each.startswith(f"| {name} |"))
-        for told, found in zip(said.strip("|").split("|")[1:], numbers, strict=True):
-            assert [int(n) for n in re.findall(r"\d+", told)] == pytest.approx(
-                [int(n) for n in re.findall(r"\d+", found)], abs=1
-            ), name
+    shown = README.read_text("utf-8")
+    for part in sentence(accuracy(report.compared), accuracy(report.later)).split("; "):
+        name = re.sub(r" \d+%.*", "", part.rstrip("."))
+        said = re.search(re.escape(name) + r" \d+%[^;.]*", shown)
+        assert said is not None, name
+        numbers = ([int(number) for number in re.findall(r"(\d+)%", text)]
+                   for text in (said[0], part))  # fmt: skip
+        told, found = numbers
+        assert told == pytest.approx(found, abs=1), name
 
 
 def test_latency_of_all_rows(report):
@@ -331,11 +332,11 @@ def test_the_package_alone_is_light():
     assert callable(tf.train)
 
 
-if __name__ == "__main__":  # write the table into the README anew
+if __name__ == "__main__":  # write the list into the README anew
     made = validate_times()
-    table = "\n".join(markdown(accuracy(made.compared), accuracy(made.later)))
     page = README.read_text("utf-8")
-    old = re.search(r"(ACCURACY|\| \| rows \| median, p90 .*?)\n\n", page, re.DOTALL)
+    old = re.search(r"(?<=for every row\)\. )llama\.cpp: each token .*", page)
     if old is None:
-        sys.exit("the README has no table of accuracy")
-    README.write_text(page.replace(old[1], table), encoding="utf-8")
+        sys.exit("the README has no list of accuracy")
+    new = sentence(accuracy(made.compared), accuracy(made.later))
+    README.write_text(page.replace(old[0], new), encoding="utf-8")

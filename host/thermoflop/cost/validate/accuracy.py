@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Fewer rows say nothing of an engine.
 LEAST = 20
-# The engines of README's table.
+# The engines of README's list.
 SHOWN = ("vllm", "sglang", "tensorrt-llm", "llama.cpp")
 WHAT = {
     "token": "each token", "client": "first token, client", "prefill": "prefill", "total": "run",
@@ -79,18 +79,16 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def markdown(left_out: dict[str, dict[str, Any]], later: dict[str, dict[str, Any]]) -> list[str]:
-    """The lines of README's table: what a model that no fit has seen gets, engine by engine."""
-    lines = ["| | rows | median, p90 | in 80 % | after the fit |", "|---|---|---|---|---|"]
+def sentence(left_out: dict[str, dict[str, Any]], later: dict[str, dict[str, Any]]) -> str:
+    """README's list: what a model that no fit has seen gets, engine by engine."""
+    parts = []
     for name, each in left_out.items():
         engine = name.partition(":")[0].partition("@")[0]
         if engine in SHOWN and not name.endswith(WHAT["prefill"]):
-            lines.append(
-                f"| {name} | {each['rows']} | {_whole(each)} | {each['coverage_80']:.0%} "
-                f"| {_whole(later[name]) if name in later else '-'} |"
-            )
-    return lines
+            after = f", later {_whole(later[name])}" if name in later else ""
+            parts.append(f"{name} {_whole(each)} ({each['coverage_80']:.0%}){after}")
+    return "; ".join(parts) + "."
 
 
 def _whole(each: dict[str, Any]) -> str:
-    return f"{each['median_abs_error']:.0%}, {each['p90_abs_error']:.0%}"
+    return f"{each['median_abs_error']:.0%} and {each['p90_abs_error']:.0%}"
