@@ -1,14 +1,13 @@
 """The readings of GPUs out of many lines at once: half of what ``json.loads`` takes for them.
 
 Lines that are the same but for their digits share a layout. A layout is looked at once, by the
-expression for the usual reading; the numbers of all its lines are then one text for numpy. What is
-not written as JSON writes a number, or not whole where it should be, is left to who reads single
-lines.
+expression for the usual reading; the numbers of all its lines are then one list of JSON. What is no
+number there, or not whole where it should be, is left to who reads single lines.
 """
 
 from __future__ import annotations
 
-import warnings
+import json
 from typing import TYPE_CHECKING
 
 from thermoflop.runs.analysis.readings import KEPT
@@ -22,8 +21,6 @@ MARK = b',"src":"gpu",'  # in each of these lines
 ROW = ("mono_s", "gpu", *KEPT, "reasons")  # the columns of what is read
 _IN_NUMBERS = b"0123456789.-"
 _NOT_IN_NUMBERS = bytes(b for b in range(256) if b not in _IN_NUMBERS + b",")
-_LIKE_9 = bytes.maketrans(b"12345678", b"9" * 8)
-_NO_JSON = (b",00", b",09", b"-00", b"-09", b",.", b"-.", b".,")  # once digits but 0 read 9
 _MOST_LAYOUTS = 1000  # of which something is remembered
 _EXACT = float(1 << 53)
 
@@ -91,13 +88,8 @@ def _numbers(lines: list[bytes], n: int) -> Column | None:
     import numpy as np
 
     text = b",".join(lines).translate(None, _NOT_IN_NUMBERS).replace(b",,", b",")
-    shape = b",%s," % text.translate(_LIKE_9)
-    if any(wrong in shape for wrong in _NO_JSON):
+    try:
+        numbers: Column = np.array(json.loads(b"[%s]" % text), dtype=np.float64)
+    except (ValueError, OverflowError):
         return None
-    with warnings.catch_warnings():  # where numpy stops at what is no number it warns, or raises
-        warnings.simplefilter("error", DeprecationWarning)
-        try:
-            numbers: Column = np.fromstring(text.decode("ascii"), sep=",")
-        except (ValueError, DeprecationWarning):
-            return None
     return numbers.reshape(-1, n) if numbers.size == n * len(lines) else None
