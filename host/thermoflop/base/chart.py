@@ -1,7 +1,8 @@
 """Charts as SVG, written by hand: no library is needed to draw a line.
 
 An ``Axis`` puts values at pixels, the functions draw what charts are made of as SVG elements, and
-``document`` puts elements together. ``log_log`` is a whole chart with two logarithmic axes.
+``document`` puts elements together. ``log_log`` and ``log_panels`` are whole charts with
+logarithmic axes.
 """
 
 from __future__ import annotations
@@ -253,23 +254,45 @@ class Curve:
 
 def log_log(title: str, x_name: str, y_name: str, curves: Sequence[Curve]) -> str:
     """A whole chart with two logarithmic axes; points that are not positive are left out."""
-    positive = [[point for point in curve.points if min(point) > 0] for curve in curves]
-    x = decades((across for points in positive for across, _ in points), LEFT, RIGHT)
-    y = decades((up for points in positive for _, up in points), BASE, TOP)
-    parts = [
-        text(LEFT, 24, title, size=15),
-        *x_ticks(x.ticks(), x, BASE, TOP - BASE, GRID, INK),
-        *y_grid(x, y, ink=INK),
-        text((LEFT + RIGHT) / 2, HEIGHT - 12, x_name, anchor="middle"),
-        f'<g transform="translate(16 {HEIGHT / 2}) rotate(-90)">',
-        text(0, 0, y_name, anchor="middle"),
-        "</g>",
-    ]
-    entries = []
-    for number, (curve, points) in enumerate(zip(curves, positive, strict=True)):
-        colour = COLOURS[number % len(COLOURS)]
-        entries.append((curve.name, f'fill="{colour}"'))
-        parts += [dot(x(across), y(up), 3.5, colour) for across, up in points]
-        parts += [] if curve.dots else line(points, x, y, colour, 2)
-    parts += legend(entries, LEFT + 12, TOP + 14, ink=INK, sample_px=10, rows=True)
-    return document(WIDTH, HEIGHT, title, parts)
+    return log_panels(title, x_name, [(y_name, curves)])
+
+
+def log_panels(title: str, x_name: str, panels: Sequence[tuple[str, Sequence[Curve]]]) -> str:
+    """Panels one below the other on one x: each has a y of its own, as each unit needs one.
+
+    All axes are logarithmic, and points that are not positive are left out.
+    """
+    kept = [[positive(curve) for curve in curves] for _, curves in panels]
+    x = decades((at for panel in kept for points in panel for at, _ in points), LEFT, RIGHT)
+    pitch = BASE - TOP + 20
+    parts = [text(LEFT, 24, title, size=15)]
+    colour_of = iter(COLOURS * (1 + sum(len(curves) for _, curves in panels)))
+    for number, ((y_name, curves), panel) in enumerate(zip(panels, kept, strict=True)):
+        base, top = BASE + number * pitch, TOP + number * pitch
+        y = decades((up for points in panel for _, up in points), base, top)
+        ticks = x.ticks()
+        if number < len(panels) - 1:  # the numbers of x stand once, below the last panel
+            ticks = [(value, "") for value, _ in ticks]
+        parts += [*x_ticks(ticks, x, base, top - base, GRID, INK), *y_grid(x, y, ink=INK)]
+        parts.append(y_title(y_name, top, base))
+        entries = []
+        for curve, points in zip(curves, panel, strict=True):
+            colour = next(colour_of)
+            entries.append((curve.name, f'fill="{colour}"'))
+            parts += [dot(x(across), y(up), 3.5, colour) for across, up in points]
+            parts += [] if curve.dots else line(points, x, y, colour, 2)
+        parts += legend(entries, LEFT + 12, top + 14, ink=INK, sample_px=10, rows=True)
+    height = HEIGHT + (len(panels) - 1) * pitch
+    parts.append(text((LEFT + RIGHT) / 2, height - 12, x_name, anchor="middle"))
+    return document(WIDTH, height, title, parts)
+
+
+def positive(curve: Curve) -> list[tuple[float, float]]:
+    """The points of a curve that logarithmic axes have a place for."""
+    return [point for point in curve.points if min(point) > 0]
+
+
+def y_title(name: str, top: float, base: float) -> str:
+    """The name and unit of a y axis, upright beside its numbers."""
+    turned = text(0, 0, name, anchor="middle")
+    return f'<g transform="translate(16 {(top + base) / 2}) rotate(-90)">{turned}</g>'

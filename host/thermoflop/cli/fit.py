@@ -52,8 +52,8 @@ def run(args: argparse.Namespace) -> int:
         from thermoflop.cost.reports.pictures import memory_picture
 
         title = f"{capacity.model_name} on {capacity.plan.devices} x {capacity.device.name}"
-        bar = (capacity.precision.label, capacity.memory)
-        write_text(args.svg, memory_picture(title, [bar]))
+        picture = memory_picture(title, capacity.precision.label, capacity.memory)
+        write_text(args.svg, picture)
 
     def text() -> str:
         if not args.why:

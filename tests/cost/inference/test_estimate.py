@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -382,6 +383,26 @@ def test_pictures_are_written_or_refused(tmp_path):
     write_text(str(tmp_path / "a.svg"), text)
     with pytest.raises(StorageError, match="cannot write"):
         write_text(str(tmp_path / "no" / "a.svg"), text)
+
+
+def test_pictures_have_an_axis_for_each_unit_and_numbers_on_it(model):
+    """Milliseconds and tokens/s never share an axis; a bar of bytes is read off in GB."""
+    from thermoflop.cost.inference.capacity import fit
+    from thermoflop.cost.reports.pictures import memory_picture, saturation_picture
+    from thermoflop.cost.reports.saturation import saturation
+
+    def axes(text):
+        return re.findall(r'rotate\(-90\)"><text[^>]*>([^<]*)<', text)
+
+    estimated = tf.estimate(model, "h100")
+    rows = saturation(lambda batch: tf.estimate(model, "h100", batch=batch))
+    assert axes(saturation_picture(rows, estimated)) == ["ms", "tokens/s"]
+    memory = fit(model, "t4", prompt=1024, generate=128).memory
+    bar = memory_picture("a bar", "bf16", memory)
+    assert axes(bar) == ["GB a device (1e9 bytes)"]
+    words = re.findall(r"<text[^>]*>([^<]*)<", bar)
+    assert {"0", "5", "10", "15", "the device has 16.1 GB"} <= set(words)
+    assert [w for w in words if w.startswith("weights ") and w.endswith(" GB")]
 
 
 def test_what_generates_nothing_and_what_is_many_can_be_printed(model):

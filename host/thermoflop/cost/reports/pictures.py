@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base import chart
+from thermoflop.base.units import gigabytes
 from thermoflop.cost.reports.roofline import roofline
 
 if TYPE_CHECKING:
@@ -16,36 +17,48 @@ if TYPE_CHECKING:
 
 
 def saturation_picture(rows: Sequence[Saturation], estimate: Estimate) -> str:
-    """Time of a token and throughput against the batch."""
+    """Time of a token and throughput against the batch, each on an axis of its own unit."""
     token = tuple((float(row.batch), row.per_token_s * 1e3) for row in rows)
     rate = tuple((float(row.batch), row.tokens_per_s) for row in rows)
     title = f"{estimate.model_name} on {estimate.plan.devices} x {estimate.device.name}"
-    curves = (chart.Curve("ms a token", token), chart.Curve("tokens/s of all sequences", rate))
-    return chart.log_log(title, "batch", "ms, tokens/s", curves)
+    later = estimate.generate > 1
+    name = "time of a token" if later else "time of the prompt"
+    panels = [
+        ("ms", [chart.Curve(name, token)]),
+        ("tokens/s", [chart.Curve("tokens/s of all sequences", rate)]),
+    ]
+    return chart.log_panels(title, "batch, sequences", panels)
 
 
-def memory_picture(title: str, bars: Sequence[tuple[str, Memory]]) -> str:
-    """Bars of weights, cache, activations and reserve, with the device's capacity as a line."""
-    most = max(max(memory.total_bytes, memory.capacity_bytes) for _, memory in bars)
-    y = chart.Axis(0.0, most, chart.BASE, chart.TOP)
-    step = (chart.RIGHT - chart.LEFT) / len(bars)
-    parts = [chart.text(chart.LEFT, 24, title, size=15)]
-    for number, (name, memory) in enumerate(bars):
-        x, below = chart.LEFT + (number + 0.15) * step, 0.0
-        sizes = (
-            memory.weight_bytes, memory.kv_bytes, memory.activation_bytes, memory.reserve_bytes,
-        )  # fmt: skip
-        for size, colour in zip(sizes, chart.COLOURS, strict=False):
-            upper = y(below + size)
-            parts.append(chart.box(x, upper, step * 0.7, y(below) - upper, colour))
-            below += size
-        line = f"M{x - 6:.1f} {y(memory.capacity_bytes):.1f}h{step * 0.7 + 12:.1f}"
-        parts.append(chart.path(line, chart.INK))
-        parts.append(chart.text(x + step * 0.35, chart.BASE + 18, name, anchor="middle"))
-    names = ("weights", "cache", "activations", "reserve")
-    styles = (f'fill="{colour}"' for colour in chart.COLOURS)
-    entries = list(zip(names, styles, strict=False))
-    parts += chart.legend(entries, chart.LEFT, chart.HEIGHT - 12, ink=chart.INK, sample_px=10)
+def memory_picture(title: str, name: str, memory: Memory) -> str:
+    """A bar of weights, cache, activations and reserve, with the device's capacity as a line."""
+    x = chart.Axis(0.0, 1.0, chart.LEFT, chart.RIGHT)
+    most = max(memory.total_bytes, memory.capacity_bytes) / 1e9
+    y = chart.Axis(0.0, 1.08 * most, chart.BASE, chart.TOP)
+    parts = [
+        chart.text(chart.LEFT, 24, title, size=15),
+        *chart.y_grid(x, y, ink=chart.INK),
+        chart.y_title("GB a device (1e9 bytes)", chart.TOP, chart.BASE),
+    ]
+    sizes = {
+        "weights": memory.weight_bytes, "cache": memory.kv_bytes,
+        "activations": memory.activation_bytes, "reserve": memory.reserve_bytes,
+    }  # fmt: skip
+    below, entries = 0.0, []
+    for (part, size), colour in zip(sizes.items(), chart.COLOURS, strict=False):
+        lower, upper = y(below / 1e9), y((below + size) / 1e9)
+        parts.append(chart.box(x(0.1), upper, x(0.6) - x(0.1), lower - upper, colour))
+        entries.append((f"{part} {gigabytes(size)}", f'fill="{colour}"'))
+        below += size
+    together = f"{name}: {gigabytes(memory.total_bytes)} together"
+    capacity = y(memory.capacity_bytes / 1e9)
+    parts += [
+        chart.text(x(0.35), chart.BASE + 18, together, anchor="middle"),
+        chart.path(f"M{chart.LEFT} {capacity:.1f}H{chart.RIGHT}", chart.INK, 1.5, "6 4"),
+        chart.text(chart.RIGHT, capacity - 5, f"the device has {gigabytes(memory.capacity_bytes)}",
+                   weight=600, anchor="end"),
+        *chart.legend(entries, chart.LEFT, chart.HEIGHT - 12, ink=chart.INK, sample_px=10),
+    ]  # fmt: skip
     return chart.document(chart.WIDTH, chart.HEIGHT, title, parts)
 
 
