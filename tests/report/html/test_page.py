@@ -74,6 +74,17 @@ def test_the_page_needs_nothing_else(run: Path) -> None:
     assert "default-src 'none'" in text
 
 
+def test_paper_keeps_the_colours_and_leaves_out_what_only_a_screen_can_do(run: Path) -> None:
+    """Samples of legends are backgrounds, which printers drop unless told; nobody points at ink."""
+    text = page([analyze(run)])
+    on_paper = text[text.index("@media print{") : text.index("</style>")]
+    assert "print-color-adjust:exact" in on_paper
+    (hidden,) = re.findall(r"([^{}]+)\{display:none\}", on_paper)
+    assert {"." + name for name in ("tools", "reading")} == set(hidden.strip().split(","))
+    for hint in ("Point at a curve", "drag over a stretch"):
+        assert re.search(rf'class="(tools|reading)[^>]*>(?:(?!</div>|</p>).)*{hint}', text)
+
+
 def test_the_page_says_what_the_analysis_says(run: Path) -> None:
     """Figures in words, readable without the curves."""
     found = analyze(run)
