@@ -15,7 +15,7 @@ from kit.run_folder import START_S, board_sample, board_settings, event, mark, t
 from thermoflop.cli import main
 from thermoflop.errors import InputError, MissingExtra, UsageError
 from thermoflop.report.html.page import page, write_report
-from thermoflop.report.html.series import MAX_POINTS, thin
+from thermoflop.report.html.series import MAX_POINTS, run_series, thin
 from thermoflop.report.pictures.panels_png import write_figure
 from thermoflop.report.pictures.panels_svg import write_still
 from thermoflop.report.terminal.terminal import lines
@@ -193,6 +193,18 @@ def test_a_png_needs_its_extra_and_says_so(
     with pytest.raises(MissingExtra, match=r"thermoflop\[png\]"):
         write_figure(run, tmp_path / "still.png")
     assert not (tmp_path / "still.png").exists()
+
+
+def test_a_share_above_its_peak_is_told_in_words_and_not_drawn(tmp_path: Path) -> None:
+    """50 tokens of 10 bytes in 4 s, then in 1 s, at 400 bytes/s at most: 31.25 %, 125 %."""
+    known = {"bytes_per_token": 10.0, "peak_bytes_per_s": 400.0}
+    records = [*trial(0, 10), mark(1, "decode", **known), mark(5, tokens=50), mark(6, tokens=50)]
+    analysis = analyze(write(tmp_path, [*records, mark(6, None)]))
+    panel = next(p for p in run_series(analysis)["panels"] if p["title"] == "Share of peak")
+    (curve,) = panel["curves"]
+    assert [value for _, value in curve["points"]] == [31.25, 31.25, None, None, None]
+    (said,) = [text for text in analysis.warnings if "peak" in text]
+    assert "1 of 2 stretches show up to 125 % of the peak bandwidth" in said
 
 
 def test_many_phases_are_gathered_by_name(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.runs.analysis.gaps import longest_step_s
-from thermoflop.runs.analysis.throughput import steps
+from thermoflop.runs.analysis.throughput import SHARES, shares_of_peak, steps
 from thermoflop.runs.gpu.throttle import describe_reason
 
 if TYPE_CHECKING:
@@ -133,17 +133,14 @@ def _rates(analysis: Analysis, zero: float) -> dict[str, Any]:
 
 
 def _shares(analysis: Analysis, zero: float) -> dict[str, Any]:
+    """Shares of the peaks; one above its peak is no share, and a warning tells it in words."""
     curves = []
-    for name, color, amount, peak in (
-        ("MFU", "gpu0", "flops", "peak_flops_per_s"),
-        ("MBU", "board", "n_bytes", "peak_bytes_per_s"),
-    ):
+    for (name, amount, peak, _), color in zip(SHARES, ("gpu0", "board"), strict=True):
         points: list[list[float | None]] = []
         for figures in analysis.phases:
-            top = figures.window.last.get(peak)
-            for step in steps(figures.window) if isinstance(top, int | float) and top > 0 else []:
-                share = _round(100 * getattr(step, amount) / step.duration_s / float(top or 1))
-                points += [[_round(step.start_s - zero), share], [_round(step.end_s - zero), share]]
+            for step, share in shares_of_peak(figures.window, amount, peak):
+                drawn = _round(100 * share) if share <= 1 else None
+                points += [[_round(step.start_s - zero), drawn], [_round(step.end_s - zero), drawn]]
             points.append([_round(figures.window.end_s - zero), None])
         curves += _listed(name, color, points)
     return {"curves": curves, "levels": []}

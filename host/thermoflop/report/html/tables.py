@@ -117,8 +117,8 @@ def _windows(head: str, names: list[str], rows: Sequence[WindowFigures]) -> str:
         ("energy", [_energy(f) for f in rows]),
         ("neighbours' energy", [quantity(f.neighbours_joules, "J") for f in rows]),
         ("J/token", [number(f.joules_per_token) for f in rows]),
-        ("MFU", [_share(f.mfu) for f in rows]),
-        ("MBU", [_share(f.mbu) for f in rows]),
+        ("MFU", [_of_peak(f.mfu) for f in rows]),
+        ("MBU", [_of_peak(f.mbu) for f in rows]),
         ("throttled", [_part(f.throttled_s, f.duration_s or 0.0) for f in rows]),
         ("GPU max °C", [number(f.max_gpu_c) for f in rows]),
         *(
@@ -168,8 +168,8 @@ def _gathered(rows: Sequence[WindowFigures]) -> str:
             ("longest", [_plain_s(max(each, default=None)) for each in seconds_each]),
             ("tokens/s", [number(_mean(g, "tokens_per_s")) for g in kept]),
             ("energy", [quantity(_sum(g, "joules"), "J") for g in kept]),
-            ("MFU", [_share(_mean(g, "mfu")) for g in kept]),
-            ("MBU", [_share(_mean(g, "mbu")) for g in kept]),
+            ("MFU", [_of_peak(_mean(g, "mfu")) for g in kept]),
+            ("MBU", [_of_peak(_mean(g, "mbu")) for g in kept]),
             ("GPU max °C", [number(_most(g, "max_gpu_c")) for g in kept]),
             ("board max °C", [number(_most(g, "max_board_c")) for g in kept]),
         ]
@@ -326,6 +326,10 @@ def number(value: float | None) -> str:
 
 def _share(value: float | None) -> str:
     return DASH if value is None else f"{100 * value:.1f} %"
+
+
+def _of_peak(value: float | None) -> str:
+    return _share(value) + (" (above the peak)" if value is not None and value > 1 else "")
 
 
 def _part(part_s: float, whole_s: float) -> str:

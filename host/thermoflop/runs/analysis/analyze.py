@@ -28,6 +28,7 @@ from thermoflop.runs.analysis.throughput import (
     HeatEffect,
     heat_effect,
     lost_to_throttling,
+    over_peak,
     steps,
     throttled_s,
 )
@@ -75,7 +76,8 @@ def analyze_data(data: RunData) -> Analysis:
         b_over_a=_b_over_a(trials),
     )
     analysis.warnings = [
-        *_warnings(data, own_spans), *_untimed(phases), *_energy_warnings(analysis),
+        *_warnings(data, own_spans), *_untimed(phases), *over_peak(phases),
+        *_energy_warnings(analysis),
     ]  # fmt: skip
     analysis.predicted = compared(analysis)
     return analysis

@@ -86,6 +86,37 @@ def steps(window: Window) -> list[Step]:
     return [Step(window.name, start_s, end_s, *at_s[end_s]) for start_s, end_s in pairwise(ends_s)]
 
 
+# what is drawn as a share of a peak: its name, the amount of a step, the noted peak, its words
+SHARES = (
+    ("MFU", "flops", "peak_flops_per_s", "peak FLOP rate"),
+    ("MBU", "n_bytes", "peak_bytes_per_s", "peak bandwidth"),
+)
+
+
+def shares_of_peak(window: Window, amount: str, peak: str) -> list[tuple[Step, float]]:
+    """The stretches of a phase, each with its share of a peak; none where no peak was noted."""
+    top = _amount(window.last, peak)
+    if top <= 0:
+        return []
+    return [(step, getattr(step, amount) / step.duration_s / top) for step in steps(window)]
+
+
+def over_peak(windows: Sequence[Window]) -> list[str]:
+    """A sentence for each peak that a stretch was above, which no device is: nothing to draw."""
+    said = []
+    for name, amount, peak, words in SHARES:
+        shares = [s for window in windows for _, s in shares_of_peak(window, amount, peak)]
+        over = [share for share in shares if share > 1]
+        if over:
+            most = f"{100 * max(over):.4g} %"
+            said.append(
+                f"{name}: {len(over)} of {len(shares)} stretches show up to {most} of the {words}, "
+                "which no device does; they are not drawn. Tokens noted in bursts, or too low a "
+                "peak, look like this"
+            )
+    return said
+
+
 def _amounts(values: dict[str, Any], last: dict[str, Any]) -> tuple[float, float, float]:
     tokens = _amount(values, "tokens")
     flops = _amount(values, "flops") or tokens * _amount(last, "flops_per_token")
