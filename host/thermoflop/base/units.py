@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from math import isfinite
 
+from thermoflop.base.paper import NARROWEST, PARAGRAPH, columns, kept
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _TIMES = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (1e-3, "ms"), (1e-6, "µs"))
 _SCALES = ((1e24, "Y"), (1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"),
            (1e3, "k"))  # fmt: skip
@@ -52,21 +58,45 @@ def shortened(name: str, most: int) -> str:
     return whole if len(whole) <= most else whole[: most - 2].rstrip() + ".."
 
 
-def table(rows: list[list[str]], left: int = 1, gap: str = "  ") -> str:
-    """Columns as wide as their widest cell; the first ``left`` to the left, others to the right."""
+def table(rows: list[list[str]], left: int = 1, gap: str = "  ", least: Sequence[str] = ()) -> str:
+    """Columns as wide as their widest cell, as many of them as the page has room for.
+
+    Args:
+        rows: cells; the first row has the heads. Cells are never wrapped.
+        left: how many columns stand to the left; the others stand to the right.
+        gap: what is between two columns.
+        least: heads of the columns that a narrow page goes without, the least important first.
+            After them the first column is shortened, and then the last ones go.
+    """
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    stay = kept(rows[0], widths, len(gap), least)
+    page = columns()
+    while page is not None and (over := _over(widths, stay, gap, page)) > 0 and len(stay) > 1:
+        if widths[0] - over >= min(NARROWEST, widths[0]):
+            widths[0] -= over
+        else:
+            stay.pop()
     lines = []
     for row in rows:
-        cells = [
-            cell.ljust(width) if column < left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        cells = [shortened(row[0], widths[0]), *row[1:]]
+        aligned = [
+            cells[column].ljust(widths[column])
+            if column < left
+            else cells[column].rjust(widths[column])
+            for column in stay
         ]
-        lines.append(gap.join(cells).rstrip())
+        lines.append(gap.join(aligned).rstrip())
     return "\n".join(lines)
 
 
+def _over(widths: list[int], stay: list[int], gap: str, page: int) -> int:
+    """By how many characters the columns that stay are wider than the page."""
+    return sum(widths[column] + len(gap) for column in stay) - len(gap) - page
+
+
 def wrapped(text: str, indent: str = "  ") -> str:
-    """A paragraph of at most 98 columns."""
+    """A paragraph of at most 98 columns, fewer on a narrower page."""
     import textwrap
 
-    return textwrap.fill(text, 98, subsequent_indent=indent)
+    page = min(PARAGRAPH, columns() or PARAGRAPH)
+    return textwrap.fill(text, page, subsequent_indent=indent)

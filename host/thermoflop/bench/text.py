@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.paper import kept
 from thermoflop.base.units import scaled, seconds, table
 from thermoflop.bench.measure import OperatorRow, StepRow
 
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
     from thermoflop.bench.limits import Best
     from thermoflop.bench.suite import BenchResult
 
-_HEAD = f"  {'operator':<19}{'x':>5}{'bound':>11}{'expected':>11}{'measured':>11}{'against':>9}"
+_HEADS = ("operator", "x", "bound", "expected", "measured", "against")
+_WIDTHS = (21, 5, 11, 11, 11, 9)
 
 
 def best_text(best: Best | None) -> str:
@@ -43,17 +45,23 @@ class Lines:
         text = _operator(row)
         if row.phase != self._phase:
             self._phase = row.phase
-            text = f" {row.phase}, one operator at a time\n{_HEAD}\n{text}"
+            text = f" {row.phase}, one operator at a time\n{_cells(*_HEADS)}\n{text}"
         return text
 
 
 def _operator(row: OperatorRow) -> str:
+    times, bound = f"{row.times:.4g}", _time(row.bound_s)
     if row.measured_s is None:
-        return f"  {row.name:<19.19}{row.times:>5.4g}{_time(row.bound_s)}   not run"
-    return (
-        f"  {row.name:<19.19}{row.times:>5.4g}{_time(row.bound_s)}{_time(row.expected_s)}"
-        f"{_time(row.measured_s)}{_against(row.error)}"
-    )
+        return _cells(row.name, times, bound, "", "not run", "")
+    measured, against = _time(row.measured_s), _against(row.error)
+    return _cells(row.name, times, bound, _time(row.expected_s), measured, against)
+
+
+def _cells(name: str, *figures: str) -> str:
+    """A line of the table, which is printed before its widest cell is known."""
+    cells = (f"  {name:<19.19}", *figures)
+    stay = kept(_HEADS, _WIDTHS, 0, ("x", "bound"))
+    return "".join(f"{cells[place]:>{_WIDTHS[place]}}" for place in stay).rstrip()
 
 
 def _step(row: StepRow) -> str:
@@ -71,11 +79,11 @@ def _step(row: StepRow) -> str:
 
 
 def _time(value: float | None) -> str:
-    return f"{'-' if value is None else seconds(value):>11}"
+    return "-" if value is None else seconds(value)
 
 
 def _against(error: float | None) -> str:
-    return f"{'-' if error is None else f'{100 * error:+.1f} %':>9}"
+    return "-" if error is None else f"{100 * error:+.1f} %"
 
 
 def steps_table(result: BenchResult) -> str:
@@ -91,11 +99,11 @@ def steps_table(result: BenchResult) -> str:
         rows.append([
             row.model, str(row.batch), f"{row.phase} {row.context}",
             str(row.layers) if row.layers == row.all_layers else f"{row.layers}/{row.all_layers}",
-            seconds(row.bound_s), "-" if row.expected_s is None else seconds(row.expected_s),
-            interval, seconds(row.measured_s), _against(row.error).strip(),
+            seconds(row.bound_s), _time(row.expected_s),
+            interval, seconds(row.measured_s), _against(row.error),
             {True: "in", False: "out", None: ""}[row.is_inside],
         ])  # fmt: skip
-    return table(rows, gap=" ")
+    return table(rows, gap=" ", least=("layers", "bound", "80 % interval", ""))
 
 
 def summary_text(result: BenchResult) -> str:

@@ -63,22 +63,28 @@ exit codes: 0 done; 1 a check found a difference, or it failed; 2 usage; 3 bad i
 """
 
 
-def _columns() -> int:
-    """The width of the terminal; argparse's own way imports shutil and its compressors, 3 ms."""
+def _columns() -> int | None:
+    """The width of the terminal, None into a pipe; shutil's own way imports compressors, 3 ms."""
     stated = os.environ.get("COLUMNS", "")
     if stated.isdecimal() and len(stated) < 5:
         return max(40, int(stated))
     try:
         return max(40, os.get_terminal_size(1).columns)
     except (OSError, ValueError, AttributeError):
-        return 80
+        return None
+
+
+def _page(args: argparse.Namespace) -> int | None:
+    """How wide text may be: what another program reads has no width."""
+    is_data = getattr(args, "json", False) or getattr(args, "csv", False) is True
+    return None if is_data else _columns()
 
 
 class HelpFormatter(argparse.HelpFormatter):
     """Help as wide as the terminal."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, width=_columns() - 2)
+        super().__init__(prog, width=(_columns() or 80) - 2)
 
 
 class RawHelpFormatter(HelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -145,6 +151,7 @@ def main(argv: list[str] | None = None) -> int:
     Raises:
         SystemExit: by argparse, for ``--help``, ``--version`` and options that make no sense.
     """
+    from thermoflop.base.paper import paper
     from thermoflop.base.progress import shown_on
     from thermoflop.cli import streams
 
@@ -155,7 +162,7 @@ def main(argv: list[str] | None = None) -> int:
         build_parser().print_help()
         return 0
     try:
-        with shown_on(sys.stderr, streams.is_dumb()):
+        with shown_on(sys.stderr, streams.is_dumb()), paper(_page(args)):
             code = int(args.run(args))
         sys.stdout.flush()
         return code

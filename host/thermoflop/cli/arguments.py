@@ -103,6 +103,13 @@ def json_text(data: object, *, indented: bool = False) -> str:
     return json.dumps(data, ensure_ascii=not indented, indent=1 if indented else None)
 
 
+def show(text: str, file: TextIO | None = None) -> None:
+    """Print text, its lines no longer than the page where its width is known."""
+    from thermoflop.base.paper import fitted
+
+    print(fitted(text), file=file, flush=True)
+
+
 def print_result(
     args: argparse.Namespace,
     data: Callable[[], object],
@@ -115,6 +122,7 @@ def print_result(
 
     ``data`` and ``text`` are called when they are needed; ``indented`` is that of ``json_text``.
     """
-    printed = json_text(data(), indented=indented) if args.json else text()
-    if printed:
-        print(printed, file=file)
+    if args.json:
+        print(json_text(data(), indented=indented), file=file)
+    elif printed := text():
+        show(printed, file)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from thermoflop.cli.arguments import add_shared, print_result
+from thermoflop.cli.arguments import add_shared, print_result, show
 
 if TYPE_CHECKING:
     from thermoflop.bench.measure import OperatorRow, StepRow
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
     def print_row(row: OperatorRow | StepRow | str) -> None:
         if not args.json:
-            print(lines.of(row), flush=True)
+            show(lines.of(row))
 
     options = BenchOptions(
         args.models, args.batch, args.prompt, args.generate, args.layers, args.suite, args.only,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.arguments import add_option, add_shared
+from thermoflop.cli.arguments import add_option, add_shared, show
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.model_options import add_model, load
 
@@ -48,5 +48,5 @@ def run(args: argparse.Namespace) -> int:
     drafted = 4 if args.draft_tokens is None else args.draft_tokens
     drafting = (args.draft, drafted, 0.7 if args.acceptance is None else args.acceptance)
     extras = ReportOptions(args.why, args.saturation, args.svg, args.roofline, drafting, args.json)
-    print(estimate_report(model, args.hardware, options, extras))
+    show(estimate_report(model, args.hardware, options, extras))
     return 0

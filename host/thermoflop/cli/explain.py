@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.arguments import add_shared
+from thermoflop.cli.arguments import add_shared, show
 from thermoflop.cli.model_options import AS_ENGINES_RUN_IT, add_model, load
 
 
@@ -28,9 +28,9 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.model.formulas.text import explain_report
 
     model = load(args)
-    print(explain_report(model, args.batch, args.tokens, args.json, args.mla))
+    show(explain_report(model, args.batch, args.tokens, args.json, args.mla))
     if args.gpu is not None and not args.json:
         from thermoflop.cost.reports.estimate import explain_step
 
-        print(f"\n{explain_step(model, args.gpu, args.batch, args.tokens)}")
+        show(f"\n{explain_step(model, args.gpu, args.batch, args.tokens)}")
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.arguments import add_shared
+from thermoflop.cli.arguments import add_shared, show
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,5 +19,5 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.model.listing import families_text, models_text
 
     report = families_text if args.families else models_text
-    print(report(args.pattern, as_json=args.json))
+    show(report(args.pattern, as_json=args.json))
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.arguments import add_shared
+from thermoflop.cli.arguments import add_shared, show
 from thermoflop.cli.model_options import add_model, load
 
 
@@ -20,5 +20,5 @@ def run(args: argparse.Namespace) -> int:
     """Print the counts and what tells them apart."""
     from thermoflop.model.mults import mults_report
 
-    print(mults_report(load(args), args.context, args.vocab, as_json=args.json))
+    show(mults_report(load(args), args.context, args.vocab, as_json=args.json))
     return 0

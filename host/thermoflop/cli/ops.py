@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.arguments import add_shared
+from thermoflop.cli.arguments import add_shared, show
 from thermoflop.cli.model_options import add_conventions, add_formats, add_model, load, options_of
 
 EPILOG = """\
@@ -55,5 +55,5 @@ def run(args: argparse.Namespace) -> int:
         args.prefill, args.decode, args.encode, args.batch, args.encoder, **options
     )
     form = "json" if args.json else "csv" if args.csv else "text"
-    print(table_report(model, table, form))
+    show(table_report(model, table, form))
     return 0

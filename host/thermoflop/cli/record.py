@@ -9,7 +9,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from thermoflop.cli.arguments import add_shared, duration_s, json_text, read_label
+from thermoflop.cli.arguments import add_shared, duration_s, json_text, read_label, show
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.signals import interrupt_on_end
 from thermoflop.errors import UsageError
@@ -203,7 +203,7 @@ def _print_predicted(outcome: Outcome) -> None:
     from thermoflop.runs.analysis.analyze import analyze
 
     analysis = analyze(outcome.folder)
-    print("\n".join(lines(analysis)), file=sys.stderr)
+    show("\n".join(lines(analysis)), sys.stderr)
     for warning in analysis.warnings:
         if warning.startswith("predicted "):
             _notify(warning)

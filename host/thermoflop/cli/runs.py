@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -117,7 +116,7 @@ def _line(entry: Entry) -> str:
 
 def _cut(text: str) -> str:
     """In a terminal, one line of it; whole where a program reads."""
-    if not sys.stdout.isatty():
-        return text
-    width = max(40, shutil.get_terminal_size().columns)
+    from thermoflop.base.paper import columns
+
+    width = columns() or len(text)
     return text if len(text) <= width else text[: width - 1] + "…"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
-from thermoflop.cli.arguments import add_shared
+from thermoflop.cli.arguments import add_shared, show
 from thermoflop.errors import printable
 
 TYPE_CHECKING = False
@@ -63,5 +63,5 @@ def run(args: argparse.Namespace) -> int:
 
         result = validate_times(args.files)
         failed = bool(result.violations)
-    print(result.json_text() if args.json else printable(result.text(each=args.each)))
+    show(result.json_text() if args.json else printable(result.text(each=args.each)))
     return int(failed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from thermoflop.base.units import table, wrapped
 from thermoflop.model.config.catalogue import entry, names
 from thermoflop.model.config.families import FAMILY_NAMES
 from thermoflop.model.load import read_model
@@ -10,6 +11,13 @@ from thermoflop.model.operators.table_text import short
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+_SOURCES = (
+    "measured: what transformers builds of it; published: a config.json that was read; others, "
+    "and memory: the published config.json, from memory, held against the published total of "
+    "parameters where one is known (see --json)."
+)
 
 
 def model_rows(pattern: str = "") -> list[dict[str, Any]]:
@@ -42,27 +50,16 @@ def models_text(pattern: str = "", as_json: bool = False) -> str:
         import json
 
         return json.dumps({"models": rows}, indent=2)
-    names_wide = max([24, *(len(row["name"]) for row in rows)])
-    kinds_wide = max([13, *(len(row["family"]) for row in rows)])
-    lines = [
-        (
-            f"{'name':<{names_wide}} {'family':<{kinds_wide}} {'parameters':>17} {'active':>6} "
-            f"{'KV/token':>8} source"
-        )
-    ]
+    wide = max([6, *(len(_where(row)) for row in rows)])
+    source = "source".ljust(wide)  # to the left, unlike figures
+    cells = [["name", "family", "parameters", "active", "KV/token", source]]
     for row in rows:
+        where = _where(row).ljust(wide)
         active, cache = short(row["active_parameters"]), short(row["kv_bytes_per_token_bf16"])
-        lines.append(
-            f"{row['name']:<{names_wide}} {row['family']:<{kinds_wide}} {row['parameters']:>17,} "
-            f"{active:>6} {cache:>8} {_where(row)}"
-        )
-    lines += [
-        f"{len(rows)} models; KV/token: bytes in bf16.",
-        "measured: what transformers builds of it; published: a config.json that was read; others,",
-        "and memory: the published config.json, from memory, held against the published total of",
-        "parameters where one is known (see --json).",
-    ]
-    return "\n".join(lines)
+        cells.append([row["name"], row["family"], f"{row['parameters']:,}", active, cache, where])
+    lines = table(cells, left=2, gap=" ", least=(source, "family", "KV/token")).splitlines()
+    count = f"{len(rows)} models; KV/token: bytes in bf16."
+    return "\n".join([*lines, count, wrapped(_SOURCES, indent="")])
 
 
 def _where(row: dict[str, Any]) -> str:

@@ -34,11 +34,14 @@ def table_report(model: Model, table: OperatorTable, form: str) -> str:
     head = f"{model.params:,} parameters ({model.active_params:,} active on a token): {listed}"
     from textwrap import fill
 
+    from thermoflop.base.paper import columns
+
+    page = min(100, columns() or 100)
     notes = "".join(
-        fill(f"note: {note}", 100, initial_indent="\n  ", subsequent_indent="    ")
+        fill(f"note: {note}", page, initial_indent="\n  ", subsequent_indent="    ")
         for note in (*model.notes, *_beyond(model, table))
     )
-    return f"{fill(head, 100, subsequent_indent='  ')}\n{table}{notes}"
+    return f"{fill(head, page, subsequent_indent='  ')}\n{table}{notes}"
 
 
 def _beyond(model: Model, table: OperatorTable) -> Iterator[str]:

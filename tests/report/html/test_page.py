@@ -125,10 +125,10 @@ def test_a_list_keeps_to_the_lines_of_a_terminal_alone(
 ) -> None:
     """A program that reads it gets the whole of a long command."""
     write(tmp_path, [*trial(0, 1)], command=["echo", "x" * 99])
-    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("COLUMNS", raising=False)
     assert main(["runs", "--in", str(tmp_path)]) == 0
     assert "x" * 99 in capsys.readouterr().out
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
     assert main(["runs", "--in", str(tmp_path)]) == 0
     assert [len(line) for line in capsys.readouterr().out.splitlines()] == [80]
 
@@ -187,7 +187,6 @@ def test_a_png_needs_its_extra_and_says_so(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One sentence, exit code 7, and no file."""
-    import sys
 
     monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
     with pytest.raises(MissingExtra, match=r"thermoflop\[png\]"):
@@ -284,7 +283,6 @@ def test_parquet_needs_its_extra_and_says_so(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One sentence, exit code 7; another ending is a usage error."""
-    import sys
 
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtra, match=r"thermoflop\[parquet\]"):

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.hardware.device import Device
 
+LEAST = ("", "ridge", "int8", "link", "fp32")  # what a narrow page goes without, in order
 _FORMATS = ("fp32", "bf16", "fp8", "int8")
 
 
@@ -24,7 +25,7 @@ def devices_text(devices: list[Device]) -> str:
         "peaks in dense TFLOP/s; link in GB/s, one way; ridge in FLOP/byte at bf16 or fp16;\n"
         "r: numbers of the data sheet partly recalled, not read. GB is 1e9 bytes."
     )
-    return f"{table(rows, gap=' ')}\n\n{len(devices)} devices; {notes}"
+    return f"{table(rows, gap=' ', least=LEAST)}\n\n{len(devices)} devices; {notes}"
 
 
 def _row(device: Device) -> list[str]:

@@ -57,4 +57,5 @@ def profiles_text() -> str:
                 f"x {spread.low:.2f} .. {spread.high:.2f}",
             ]
         )  # fmt: skip
-    return f"{table(rows, left=4)}\n\n{wrapped(NOTE)}"
+    least = ("until", "fitted", "models", "devices", "versions")
+    return f"{table(rows, left=4, least=least)}\n\n{wrapped(NOTE)}"

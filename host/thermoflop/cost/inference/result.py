@@ -223,7 +223,7 @@ def estimate_text(estimate: Estimate) -> str:
             f"{estimate.generate} generated"
         ),
         "",
-        table([["", "bound", "expected", "80 % interval"], *time_rows]),
+        table([["", "bound", "expected", "80 % interval"], *time_rows], least=("bound",)),
         "",
         *_client_lines(estimate),
         *(

@@ -284,6 +284,9 @@ def totals_of(name: str) -> list[int]:
     return [int(model.params), int(model.active_params), int(model.kv_bytes(1)), int(positions)]
 
 
+LEAST = ("prompt/s", "params", "weights", "first")  # what a narrow page goes without, in order
+
+
 def picks_text(found: Picks) -> str:
     """The models as a table, at most 100 columns wide."""
     device = found.device
@@ -301,7 +304,7 @@ def picks_text(found: Picks) -> str:
             seconds(each.first_s), digits(each.prefill_tokens_per_s),
         ])  # fmt: skip
     sizes = f"first token of a prompt of {PROMPT:,}; (+n): n more names of the same sizes"
-    return "\n".join([head + f"by {found.sort}", "", table(rows, 2), "", sizes])
+    return "\n".join([head + f"by {found.sort}", "", table(rows, 2, least=LEAST), "", sizes])
 
 
 def picks_json(found: Picks) -> dict[str, Any]:

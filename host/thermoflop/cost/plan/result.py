@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.paper import command
 from thermoflop.base.record import plain, record
 from thermoflop.base.units import digits, seconds, table, wrapped
 from thermoflop.cost.serving.result import LIMITS as SERVING_LIMITS
@@ -152,7 +153,7 @@ def plan_text(found: PlanResult) -> str:
         if best.disaggregated:
             lines.append(wrapped(f"pools: {best.disaggregated}"))
         each = "" if best.replicas == 1 else f" (each of {best.replicas} replicas)"
-        lines += [f"start{each}:", *(f"  {line}" for line in best.launch.splitlines())]
+        lines += [f"start{each}:", *(command(f"  {line}") for line in best.launch.splitlines())]
     lines += [wrapped(note) for note in found.notes]
     return "\n".join([*lines, f"{found.candidates:,} configurations evaluated"])
 
@@ -175,7 +176,7 @@ def _choices(found: PlanResult) -> str:
             *([digits(choice.dollars_per_million or 0)] if priced else []),
             "-" if joules is None else digits(joules / 1e3),
         ])  # fmt: skip
-    return table(rows, 4)
+    return table(rows, 4, least=("kJ/M", "users", "first", "layout", "ms/token"))
 
 
 def plan_json(found: PlanResult) -> dict[str, Any]:

@@ -225,7 +225,8 @@ def training_plan_text(found: TrainingPlan) -> str:
         ])  # fmt: skip
     best = found.choices[0]
     basis = wrapped(best.provenance)
-    return "\n".join([*lines, table(rows, 2), "", basis, f"{found.candidates:,} tried"])
+    shown = table(rows, 2, least=("micro", "zero", "recompute", "MFU", "memory"))
+    return "\n".join([*lines, shown, "", basis, f"{found.candidates:,} tried"])
 
 
 def training_plan_json(found: TrainingPlan) -> dict[str, Any]:

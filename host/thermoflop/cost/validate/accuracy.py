@@ -72,7 +72,7 @@ def accuracy_text(title: str, groups: dict[str, dict[str, Any]]) -> str:
         ]
         for name, each in groups.items()
     ]  # fmt: skip
-    return f"{title}\n{table([head, *lines])}"
+    return f"{title}\n{table([head, *lines], least=('width', 'p90'))}"
 
 
 def _percent(value: float) -> str:

@@ -287,7 +287,8 @@ class MemoryReport:
         rows.append([JUDGED, *_cells([row for group in judged.values() for row in group])])
         rows += [[f"  {kind}", *_cells(group)] for kind, group in judged.items()]
         skips = "\n".join(f"skipped {n}: {why}" for why, n in by_reason(self.skipped).items())
-        return f"{table(rows)}\n\n{self.rows} rows, {len(self.compared)} compared\n{skips}"
+        shown = table(rows, least=("bias", "p90"))
+        return f"{shown}\n\n{self.rows} rows, {len(self.compared)} compared\n{skips}"
 
 
 def _cells(group: Sequence[MemoryRow]) -> list[str]:

@@ -99,7 +99,7 @@ def rows_text(report: TimesReport) -> str:
                 "" if each.inside or not each.has_expectation else "out",
             ]
         )  # fmt: skip
-    return table(rows, left=5, gap=" ")
+    return table(rows, left=5, gap=" ", least=("bound", "device", "engine", "expected", "model"))
 
 
 def report_text(report: TimesReport, *, each: bool = False) -> str:
@@ -115,7 +115,7 @@ def report_text(report: TimesReport, *, each: bool = False) -> str:
         groups = by(report.compared, key)
         rows.append([""] * len(_HEAD))
         rows += [_row(name, each) for name, each in groups.items()]
-    blocks.append(table(rows))
+    blocks.append(table(rows, least=("latency", "bias", "with", "p90")))
     blocks.append(
         "n rows, with an expectation, that beat the bound; absolute error: median, of tokens and\n"
         "totals alone, 90 %; median signed error; share of rows in the 80 % interval"

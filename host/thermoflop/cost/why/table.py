@@ -69,6 +69,9 @@ def shares_by_class(operators: Iterable[Reason]) -> dict[str, tuple[float, float
     return {kind: (flops[kind] / all_flops, time[kind] / all_time) for kind in flops}
 
 
+LEAST = ("class", "FLOP/B", "x", "bytes", "FLOP")  # what a narrow page goes without, in order
+
+
 def reasons_text(title: str, operators: list[Reason], overhead_s: float) -> str:
     """A table of the operators of a step, largest times first, and the shares of the classes."""
     total = sum(reason.time_s for reason in operators) + overhead_s
@@ -82,7 +85,9 @@ def reasons_text(title: str, operators: list[Reason], overhead_s: float) -> str:
         f"  {kind}: {100 * flops:.2f} % of FLOPs, {100 * time:.1f} % of time"
         for kind, (flops, time) in shares_by_class(operators).items()
     ]
-    return "\n".join([f"{title}: {seconds(total)}", table([*rows, overhead], left=2), *shares])
+    return "\n".join(
+        [f"{title}: {seconds(total)}", table([*rows, overhead], left=2, least=LEAST), *shares]
+    )
 
 
 def _reason_row(reason: Reason, total: float) -> list[str]:

@@ -1,7 +1,8 @@
-"""Tables that a person reads: plain text within 100 columns, and HTML for notebooks."""
+"""Tables that a person reads: plain text within 100 columns or the page, and HTML for notebooks."""
 
 from __future__ import annotations
 
+from thermoflop.base.paper import kept
 from thermoflop.model.operators.step import CONVENTIONS
 
 TYPE_CHECKING = False
@@ -32,6 +33,8 @@ _COLUMNS = (
     ("F/B", 5),
     ("share", 5),
 )
+# what a narrow page goes without, in order
+_LEAST = ("F/B", "class", "KV out", "activ.", "KV in", "weight")
 _SUFFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 
 
@@ -85,7 +88,9 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 def _line(cells: list[str]) -> str:
     parts = []
-    for index, (cell, (_, width)) in enumerate(zip(cells, _COLUMNS, strict=True)):
+    heads, widths = zip(*_COLUMNS, strict=True)
+    for index in kept(heads, widths, 1, _LEAST):
+        cell, width = cells[index], widths[index]
         text = cell if len(cell) <= width else f"{cell[: width - 1]}…"
         parts.append(f"{text:<{width}}" if index < 3 else f"{text:>{width}}")
     return " ".join(parts).rstrip()
@@ -108,7 +113,7 @@ def step_description(rows: Rows, step: Step) -> str:
 def table_text(
     title: str, rows: Rows, totals: dict[str, Any], step: Step, conventions: dict[str, str]
 ) -> str:
-    """The table for a terminal of 100 columns."""
+    """The table for a terminal: 100 columns, fewer on a narrower page."""
     lines = [f"{title}: {step_description(rows, step)}", ""]
     lines += [_line([heading for heading, _ in _COLUMNS])]
     for part, times in dict.fromkeys((row["part"], row["times"]) for row in rows):

@@ -58,7 +58,7 @@ def lines(analysis: Analysis) -> list[str]:
         return []
     rows = [["predicted", *_HEAD]]
     rows += [[f"{row.phase}: {row.name}", *_cells(row)] for row in analysis.predicted]
-    return text_table(rows).splitlines()
+    return text_table(rows, least=(_HEAD[0], _HEAD[2])).splitlines()
 
 
 def _cells(row: Compared) -> list[str]:

@@ -1,0 +1,121 @@
+"""How wide the page is that text is made for: a terminal's columns, or not known.
+
+A command says it once, around its work, and nothing is passed along. Where nobody has said it, as
+in Python and into a pipe, tables are whole and paragraphs have 98 columns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from contextvars import ContextVar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+PARAGRAPH = 98  # longer lines are hard to read, however wide the terminal is
+NARROWEST = 12  # a first column is not shortened below that: it says what a row is
+
+_columns: ContextVar[int | None] = ContextVar("columns", default=None)
+
+
+@contextlib.contextmanager
+def paper(columns: int | None) -> Iterator[None]:
+    """Make the text inside for a page of so many columns.
+
+    Args:
+        columns: characters in a line. None: not known, and nothing is left out.
+
+    Example:
+        >>> from thermoflop.base.units import table
+        >>> with paper(12):
+        ...     print(table([["GPU", "GB", "source"], ["H100", "80", "sheet"]]))
+        GPU   GB
+        H100  80
+    """
+    token = _columns.set(columns)
+    try:
+        yield
+    finally:
+        _columns.reset(token)
+
+
+def columns() -> int | None:
+    """The characters in a line of the page; None where it is not known."""
+    return _columns.get()
+
+
+def kept(heads: Sequence[str], widths: Sequence[int], gap: int, least: Sequence[str]) -> list[int]:
+    """Which columns of a table the page has room for.
+
+    Args:
+        heads: what the columns are called.
+        widths: characters in each.
+        gap: characters between two of them.
+        least: what may go, the least important first; a name that is no head is passed over.
+
+    Returns:
+        Places of the columns that stay, in order; all of them where the page is wide, or unknown.
+
+    Example:
+        >>> with paper(20):
+        ...     kept(["name", "GB", "source"], [10, 4, 10], 2, ["source", "GB"])
+        [0, 1]
+    """
+    stay, page = list(range(len(heads))), columns()
+    for name in least:
+        if page is None or sum(widths[place] + gap for place in stay) - gap <= page:
+            break
+        stay = [place for place in stay if heads[place] != name]
+    return stay
+
+
+def fitted(text: str) -> str:
+    """The text with lines that the page cannot hold wrapped, the rest of each two columns in.
+
+    Words stay whole: a path that is longer than the page can still be copied.
+
+    Example:
+        >>> with paper(16):
+        ...     print(fitted("short" + chr(10) + "a sentence that goes on"))
+        short
+        a sentence that
+          goes on
+    """
+    page = columns()
+    if page is None or all(len(line) <= page for line in text.split("\n")):
+        return text
+    import textwrap
+
+    lines = []
+    for line in text.split("\n"):
+        indent = " " * min(len(line) - len(line.lstrip()) + 2, page // 2)
+        parts = textwrap.wrap(
+            line, page, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+        lines += [line] if len(line) <= page else parts
+    return "\n".join(lines)
+
+
+def command(line: str) -> str:
+    r"""A line for a shell that can be copied from the page: broken between words, with a ``\``.
+
+    Example:
+        >>> with paper(16):
+        ...     print(command("serve gpt2 --say 'a b'"))
+        serve gpt2 \
+          --say 'a b'
+    """
+    import re
+
+    page = columns()
+    if page is None or len(line) <= page:
+        return line
+    lines = [""]
+    for word in re.findall(r"\s*(?:[^\s'\"]|'[^']*'|\"[^\"]*\")+", line):
+        if lines[-1] and len(lines[-1]) + len(word) + 2 > page:
+            lines[-1] += " \\"
+            lines.append("  " + " " * (len(line) - len(line.lstrip())) + word.lstrip())
+        else:
+            lines[-1] += word
+    return "\n".join(lines)

@@ -1,0 +1,129 @@
+"""What a command prints keeps to the columns of the terminal, whatever they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from kit.run_folder import trial, write
+from thermoflop.base.paper import command, fitted, paper
+from thermoflop.base.units import table
+from thermoflop.bench.measure import OperatorRow, StepRow
+from thermoflop.bench.text import Lines
+from thermoflop.cli import main
+from thermoflop.report.html import predicted
+from thermoflop.runs.analysis.analyze import analyze
+
+BEFORE = Path(__file__).parents[1] / "data" / "before" / "run"
+
+# what is typed, and the words that the narrowest page must have
+ASKED = {
+    "ops gpt2": ("operator", "mults", "FLOPs", "share"),
+    "ops mixtral-8x7b --decode 1000": ("operator", "mults", "FLOPs", "share"),
+    "explain llama-3-8b --gpu h100": ("ridge",),
+    "mults gpt2": ("parameters",),
+    "models llama": ("name", "parameters", "active"),
+    "gpus": ("device", "GB", "GB/s", "bf16"),
+    "gpus H100-SXM-80GB": ("source",),
+    "profiles": ("rows", "token, 80 %"),
+    "estimate llama-3-8b --gpu h100": ("expected", "80 % interval", "first token"),
+    "estimate llama-3-8b --gpu h100 --why": ("operator", "time", "binds"),
+    "estimate llama-3-8b --gpu h100 --saturation": ("batch", "tokens/s", "bound by"),
+    "fit llama-3-8b --gpu h100": ("it fits",),
+    "fit llama-3-8b --gpu h100 --why": ("group", "bytes"),
+    "train llama-3-8b --gpu h100": ("an iteration", "optimizer"),
+    "train llama-3-70b --gpu h100 --devices 16 --why": ("time", "binds"),
+    "compare llama-3-8b --gpu h100": ("MHA", "GQA(8)", "MQA", "MLA(512)"),
+    "serving llama-3-8b --gpu h100 --users 8": ("limit",),
+    "plan llama-3-8b --gpu h100 --rate 5": ("device", "format", "tok/s/device"),
+    "plan llama-3-8b --gpu h100 --train --tokens 1e12": ("layout", "devices", "days"),
+    "pick --gpu rtx-4090": ("model", "format", "tokens/s"),
+    "validate counts": ("family", "differ"),
+    f"runs show {BEFORE}": ("predicted", "measured", "against expected"),
+}
+
+
+@pytest.mark.parametrize("typed", ASKED)
+def test_no_line_is_longer_than_the_page_and_what_matters_stays(
+    typed: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for columns in (80, 60):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        main(typed.split())
+        printed = capsys.readouterr().out
+        too_long = [
+            line
+            for line in printed.splitlines()
+            if len(line) > columns and len(line.split()) > 1  # a path can be copied
+        ]
+        assert not too_long
+        for words in ASKED[typed]:
+            assert words in printed, columns
+
+
+def test_runs_are_listed_in_the_columns_that_there_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write(tmp_path, [*trial(0, 1)], command=["echo", "x" * 99])
+    for columns in (80, 60):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert main(["runs", "--in", str(tmp_path)]) == 0
+        (line,) = capsys.readouterr().out.splitlines()
+        assert len(line) == columns
+        assert line.startswith(folder.name)
+
+
+def test_rows_of_a_benchmark_are_told_in_the_columns_that_there_are() -> None:
+    row = OperatorRow("gpt2", 1, "prefill", 128, "q_proj", "contraction", 12, 1e9, 1e6, 1e6, 1e6,
+                      1e-3, 2e-3, 2.5e-3, 2e-3, 3e-3, 7)  # fmt: skip
+    step = StepRow("gpt2", 1, "prefill", 128, 12, 12, 128, 0.1, 0.2, 0.15, 0.3, 0.25, 0.2, 0.3, 5)
+    for columns in (80, 60):
+        with paper(columns):
+            text = Lines().of(row) + fitted(Lines().of(step))
+        assert max(map(len, text.splitlines())) <= columns
+        head = text.splitlines()[1].split()
+        assert {"operator", "expected", "measured", "against"} <= set(head)
+        assert "+25.0 %" in text  # 2.5 ms of 2 ms
+
+
+def test_a_recorded_prediction_keeps_its_verdict_at_60_columns() -> None:
+    with paper(60):
+        head, *rows = predicted.lines(analyze(BEFORE))
+    assert head.split()[0] == "predicted"
+    assert head.endswith("against expected")
+    assert all(len(row) <= 60 for row in rows)
+
+
+def test_data_for_programs_is_the_same_on_every_page(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for typed in ("estimate gpt2 --gpu h100 --json", "ops gpt2 --csv", "models gpt2 --json"):
+        printed = []
+        for columns in ("40", "400"):
+            monkeypatch.setenv("COLUMNS", columns)
+            assert main(typed.split()) == 0
+            printed.append(capsys.readouterr().out)
+        assert printed[0] == printed[1]
+        assert "--csv" in typed or json.loads(printed[0])
+
+
+def test_columns_go_in_the_order_of_their_importance_and_cells_stay_whole() -> None:
+    rows = [["name", "a", "b", "c"], ["first", "1111", "2222", "3333"]]
+    whole = ["name      a     b     c", "first  1111  2222  3333"]  # 5 + 3 x (2 + 4) = 23
+    assert table(rows, least=("b", "a")).splitlines() == whole
+    pages = {23: whole, 22: ["name      a     c", "first  1111  3333"], 16: ["name      c",
+             "first  3333"], 10: ["name", "first"]}  # fmt: skip
+    for columns, lines in pages.items():
+        with paper(columns):
+            assert table(rows, least=("b", "a")).splitlines() == lines
+
+
+def test_a_command_for_a_shell_is_broken_between_its_words() -> None:
+    line = """  serve 'a model' --config '{"b c": 1, "d": 2}' --more words"""
+    with paper(40):
+        lines = command(line).splitlines()
+    assert all(len(each) <= 40 for each in lines)
+    assert all(each.endswith(" \\") for each in lines[:-1])
+    joined = " ".join(each.removesuffix(" \\").strip() for each in lines)
+    assert joined == line.strip()
