@@ -75,12 +75,12 @@ def test_runs_are_listed_in_the_columns_that_there_are(
 
 
 def test_rows_of_a_benchmark_are_told_in_the_columns_that_there_are() -> None:
-    row = OperatorRow("gpt2", 1, "prefill", 128, "q_proj", "contraction", 12, 1e9, 1e6, 1e6, 1e6,
+    row = OperatorRow("gpt2", 1, "prefill", "q_proj", "contraction", 12, 1e9, 1e6, 1e6, 1e6,
                       1e-3, 2e-3, 2.5e-3, 2e-3, 3e-3, 7)  # fmt: skip
     step = StepRow("gpt2", 1, "prefill", 128, 12, 12, 128, 0.1, 0.2, 0.15, 0.3, 0.25, 0.2, 0.3, 5)
     for columns in (80, 60):
         with paper(columns):
-            text = Lines().of(row) + fitted(Lines().of(step))
+            text = Lines().of(row) + "\n" + fitted(Lines().of(step))
         assert max(map(len, text.splitlines())) <= columns
         head = text.splitlines()[1].split()
         assert {"operator", "expected", "measured", "against"} <= set(head)
