@@ -51,7 +51,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sweep": ("sweep", "estimates by the million into Parquet: models, devices, layouts, sizes"),
     "gpus": ("gpus", "the devices that are known: memory, bandwidth, peaks, power, source"),
     "profiles": ("profiles", "the engines whose rates are known, by generation of versions"),
-    "completion": ("completion", "the script that completes words in bash, zsh or tcsh"),
+    "completion": ("completion", "the script that completes words in bash, zsh, tcsh or fish"),
     "validate": ("validate", "check counts, times and memory against what others found"),
 }
 
