@@ -74,4 +74,5 @@ def test_what_no_number_of_devices_holds_is_said_without_a_number() -> None:
     capacity = tf.fit("llama-3.1-405b", "t4", batch=100_000, prompt=100_000)
     *_, devices = figures_of([fit_sheet(capacity)])
     assert (devices.value, devices.text) == (None, "more than 1,024")
-    assert "fewest devices for this:          more than 1024" in str(capacity)
+    assert "fewest devices for this:          more than 1,024" in str(capacity)
+    assert capacity.remedies == ()  # nor has any host 5,000 TB

@@ -32,6 +32,7 @@ HOST_BANDWIDTH_GB_S = 89.6
 # memory was measured at 102 GB/s (llmfit pull request 755).
 HOST_SHARE = 0.4
 LARGEST_HOST_BANDWIDTH = 1e5
+MOST_HOST_BYTES = 8e12  # more than a server's sockets take: that is no remedy
 
 
 @record
@@ -118,29 +119,40 @@ def _hosted(room: Room, share: Share, load: Load, host_gb_s: float | None) -> It
             tried = replace(engine, options={**options, name: value})
             if tried.memory(share, load).fits:
                 placed = placement_of(share, tried.options, load.sequences)
-                yield _remedy(room, kind, value, len(layers), placed, load, host_gb_s)
+                found = _remedy(room, kind, value, len(layers), placed, load, share, host_gb_s)
+                yield from () if found is None else (found,)
                 break
 
 
 def _remedy(
-    room: Room, kind: str, value: int, layers: int, placed: Placement, load: Load,
+    room: Room, kind: str, value: int, layers: int, placed: Placement, load: Load, share: Share,
     host_gb_s: float | None,
-) -> Remedy:  # fmt: skip
+) -> Remedy | None:  # fmt: skip
+    """None where no host has so much memory."""
     host_gb_s = HOST_BANDWIDTH_GB_S if host_gb_s is None else host_gb_s
-    speed = hosted_tokens_per_s(room, placed, load, host_gb_s)
+    # a layer's cache lies where the layer does
+    cached = float(room.memory(share, load).kv_bytes) * (layers - placed.layers) / layers
+    if placed.host_bytes + cached > MOST_HOST_BYTES:
+        return None
+    speed = hosted_tokens_per_s(room, placed, load, host_gb_s, cached)
     flag, many = f"-ngl {value}", f"{layers - value} of {layers} layers"
     if kind.startswith("experts"):
         flag, many = f"-ncmoe {value}", f"experts of {value} of {layers} layers"
+    elif value == layers:
+        many = "the output layer"
     text = (
-        f"{many} on the host of {host_gb_s:g} GB/s ({flag}, {gigabytes(placed.host_bytes)}): "
-        f"{speed:.2g} tokens/s"
+        f"{many} on the host of {host_gb_s:g} GB/s ({flag}, "
+        f"{gigabytes(placed.host_bytes + cached)}): {speed:.2g} tokens/s"
     )
     return Remedy(kind, value, text, speed)
 
 
-def hosted_tokens_per_s(room: Room, placed: Placement, load: Load, host_gb_s: float) -> float:
+def hosted_tokens_per_s(
+    room: Room, placed: Placement, load: Load, host_gb_s: float, cached: float = 0.0
+) -> float:
     """Tokens a second of each sequence: the device's part of a decode step, as llama.cpp is
-    expected to run it, and what the host reads of its memory in the meantime, one after the other.
+    expected to run it, and what the host reads of its memory in the meantime, one after the other;
+    ``cached`` are bytes of the cache that it holds.
     """
     from thermoflop.cost.inference.estimate import estimate
 
@@ -150,7 +162,7 @@ def hosted_tokens_per_s(room: Room, placed: Placement, load: Load, host_gb_s: fl
         profile="llama.cpp",
     ).per_token.expected_s  # fmt: skip
     on_device = 1 - placed.host_active_bytes / placed.active_bytes
-    host_s = placed.host_active_bytes / (HOST_SHARE * host_gb_s * 1e9)
+    host_s = (placed.host_active_bytes + cached) / (HOST_SHARE * host_gb_s * 1e9)
     return float(1 / (whole * on_device + host_s))
 
 
