@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from kit import commands, website
+from kit.run_folder import START_S, trial, write
+from thermoflop.report.html.page import write_report
 from thermoflop.runs.folder.store import RunStore
+from thermoflop.runs.gpu.sample import GpuSample
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 EVIL = "<img src=x onerror=alert(1)>\x1b[31m</script><script>alert(2)</script>"
 
@@ -89,6 +92,28 @@ def test_a_report_opens_in_a_sandbox_of_its_own(page: Page) -> None:
     assert report.evaluate("window.origin") == "null"
     with pytest.raises(Exception, match="sandboxed"):
         report.evaluate("document.cookie")
+
+
+def test_what_a_pointer_reads_off_a_report_stays_on_the_screen(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Of the first panel, while the last one is far below the screen's end."""
+    readings = [
+        GpuSample(START_S + n, 0.0, 0, temp_c=40.0 + n, power_w=200.0, sm_mhz=1980.0)
+        for n in range(10)
+    ]
+    folder = write(tmp_path, [*trial(0, 10), *readings])
+    height = 400
+    page = browser.new_page(viewport={"width": 1280, "height": height})
+    page.goto(write_report([folder]).as_uri())
+    panel = page.get_by_label("GPU temperature in °C over time")
+    panel.scroll_into_view_if_needed()
+    panel.hover()
+    reading = page.get_by_text(re.compile(r"^at .* · GPU 0 4[0-9] °C · "))
+    box = reading.bounding_box()
+    assert box is not None
+    assert 0 <= box["y"] <= height - box["height"]
+    page.close()
 
 
 def test_runs_are_compared(page: Page) -> None:
