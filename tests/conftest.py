@@ -34,7 +34,7 @@ SLOW = frozenset({
 TOGETHER = frozenset({
     "cli/test_completion.py", "cost/fitting/test_fit.py", "cost/fitting/test_shipped_profiles.py",
     "cost/kernels/test_kernel_rates.py", "cost/serving/test_steady_against_loop.py",
-    "cost/sweep/test_sweep.py", "cost/validate/test_validate.py", "model/test_mappings.py",
+    "cost/sweep/test_sweep_parts.py", "cost/validate/test_validate.py", "model/test_mappings.py",
     "web/export/test_prometheus.py", "web/server/test_attacks.py",
 })  # fmt: skip
 
