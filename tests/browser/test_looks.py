@@ -22,12 +22,23 @@ TOO_SMALL = """() => [...document.querySelectorAll('button, a, input, select, [r
   .map(([node, box]) => `${node.outerHTML.slice(0, 90)} ${box.width}x${box.height}`)"""
 
 OVERLAPS = """() => {
+  const shown = (node) => {  // what a scrolled box cuts off is not seen
+    const box = node.getBoundingClientRect();
+    let [left, top, right, bottom] = [box.left, box.top, box.right, box.bottom];
+    for (let at = node.parentElement; at; at = at.parentElement) {
+      if (getComputedStyle(at).overflowY === 'visible' || at === document.documentElement) continue;
+      const cut = at.getBoundingClientRect();
+      [left, top] = [Math.max(left, cut.left), Math.max(top, cut.top)];
+      [right, bottom] = [Math.min(right, cut.right), Math.min(bottom, cut.bottom)];
+    }
+    return {left, top, right, bottom};
+  };
   const nodes = [...document.querySelectorAll('button, a, input, select, h1, h2, h3, b, p, th')]
-    .filter((node) => node.offsetParent !== null && node.textContent + (node.value || '') !== '');
+    .filter((node) => node.checkVisibility() && node.textContent + (node.value || '') !== '');
   const found = [];
   for (const a of nodes) for (const b of nodes) {
     if (a === b || a.contains(b) || b.contains(a)) continue;
-    const p = a.getBoundingClientRect(), q = b.getBoundingClientRect();
+    const p = shown(a), q = shown(b);
     const wide = Math.min(p.right, q.right) - Math.max(p.left, q.left);
     const high = Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top);
     if (wide <= 1 || high <= 1) continue;
