@@ -57,6 +57,28 @@ def test_vllm_bench_needs_no_other_word(tmp_path: Path) -> None:
     assert "750 ms" in done.stderr
 
 
+def test_a_benchmark_of_a_named_model_is_predicted_for_its_own_sizes_and_told_another_format(
+    tmp_path: Path,
+) -> None:
+    """llama-bench reads 512 tokens unless told, and prints the format that its file is in."""
+    row = "| llama 8B Q4_K - Medium | 4.58 GiB | 8.03 B | CUDA | 99 | "
+    table = f"""\
+| model | size | params | backend | ngl | test | t/s |
+| ----- | ---: | -----: | ------- | --: | ---: | --: |
+{row}pp512 | 2000.0 ± 1.0 |
+{row}tg128 | 50.0 ± 0.1 |"""
+    program(tmp_path, "llama-bench", table)
+    words = ("--model", "llama-3.1-8b", "--hardware", "rtx-3060", "--profile", "llama.cpp")
+    done = record(tmp_path, *words, "--", "llama-bench", "-m", "x.gguf")
+    analysis = analyze(only_run(tmp_path))
+    predicted = analysis.data.run["predictions"]
+    assert (predicted["prompt"], predicted["generate"]) == (512, 128)
+    assert [text for text in analysis.warnings if "another run" in text] == [
+        "predicted is another run: it ran in q4_k_m, and bf16 was predicted for (--dtype)"
+    ]
+    assert "another run" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

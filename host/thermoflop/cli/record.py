@@ -51,6 +51,9 @@ prefill and decode measured, with tokens= (of all sequences), ttft_s=, token_s=,
 """
 
 
+_SIZES = ("batch", "prompt", "generate")  # that a benchmark's own command line says
+
+
 class _Gpus(tuple[str, ...]):
     """What completion offers; numbers of GPUs are taken too, and judged where GPUs are read."""
 
@@ -117,17 +120,18 @@ def _wish(args: argparse.Namespace, command: list[str]) -> Wish | None:
     from thermoflop.runs.predict import Wish
 
     given = _given(args)
-    asked = read_command(command) if args.model in (None, "auto") else None
+    asked = read_command(command)
+    if args.model not in (None, "auto"):
+        sizes = {} if asked is None else {k: v for k, v in asked.options.items() if k in _SIZES}
+        return Wish(args.model, args.hardware, {**_prediction_options(args), **sizes, **given})
     if asked is not None and not asked.missing:
-        options = {**asked.options, **{k: v for k, v in given.items() if k != "hardware"}}
+        options = {**asked.options, **given}
         return Wish(asked.model, args.hardware, options, is_guess=args.model is None)
     if args.model == "auto":
         why = f"{asked.program}: {asked.missing}" if asked else "this is no benchmark that is known"
         raise UsageError(f"--model auto cannot tell what the command runs: {why}; name the model")
-    if args.model is not None:
-        return Wish(args.model, args.hardware, _prediction_options(args))
-    if given and asked is None:
-        name, value = next(iter(given.items()))
+    if (given or args.hardware is not None) and asked is None:
+        name, value = next(iter({**given, "hardware": args.hardware}.items()))
         flag = f"--{name.replace('_', '-')}"
         raise UsageError(f"{flag} {value} needs --model: of what, it does not say")
     if asked is not None:
@@ -143,7 +147,7 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
     return {
         name: getattr(args, name)
         for name, default in defaults.items()
-        if name != "model" and getattr(args, name) != default
+        if name not in ("model", "hardware") and getattr(args, name) != default
     }
 
 

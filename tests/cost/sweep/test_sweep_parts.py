@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 import thermoflop as tf
@@ -55,6 +56,10 @@ def test_every_combination_is_there_once(swept: Path) -> None:
     assert len(rows) == len(keys) == ROWS
     assert {row["batch"] for row in rows} == {1, 4, 16, 64}
     assert tuple(pq.read_schema(swept / part_name(0)).names) == COLUMNS
+
+
+def test_a_reader_of_the_folder_finds_the_rows_and_nothing_else(swept: Path) -> None:
+    assert pyarrow.dataset.dataset(swept, format="parquet").count_rows() == ROWS
 
 
 @pytest.mark.parametrize("at", [0, 77, 133, ROWS - 1])
@@ -168,7 +173,7 @@ def test_another_sweep_s_folder_is_refused(swept: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds another sweep"):
         tf.sweep({**GRID, "batch": 1}, swept)
     (tmp_path / part_name(0)).write_bytes(b"")
-    with pytest.raises(InputError, match=r"holds parts and no sweep\.json"):
+    with pytest.raises(InputError, match=r"holds parts and no _sweep\.json"):
         tf.sweep(GRID, tmp_path)
 
 

@@ -128,7 +128,7 @@ Total Output Throughput (tokens/sec):             7517.2584
         pytest.param(  # github.com/chraac/llama.cpp/pull/7: 512 / 18.46 s, and 1 / 0.70 s
             LLAMA_BENCH, "llama-bench",
             {"prompt_tokens": 512, "ttft_s": 27.7356446, "generated_tokens": 128,
-             "token_s": 1.4285714}, id="llama-bench",
+             "token_s": 1.4285714, "format": "fp16"}, id="llama-bench",
         ),
         pytest.param(  # github.com/taketwo/llm-ollama/issues/32: 127.682 s / 1133
             OLLAMA, "ollama",
@@ -173,7 +173,7 @@ def test_a_table_of_several_sizes_says_nothing_of_one() -> None:
     row = "| llama 1B F16 | 2.30 GiB | 1.24 B | QNN | 99 | pp1024 | 20.00 ± 0.10 |\n"
     result = read_result((LLAMA_BENCH + row).encode())
     assert result is not None
-    assert set(result.values) == {"generated_tokens", "token_s"}
+    assert set(result.values) == {"generated_tokens", "token_s", "format"}
 
 
 def test_only_the_end_of_a_long_output_is_read() -> None:

@@ -107,7 +107,7 @@ class Grid:
         return Cell(*reversed(chosen)), range(first, min(first + self.rows, self.sizes))
 
     def to_json(self) -> dict[str, Any]:
-        """As it stands in ``sweep.json``."""
+        """As it stands in ``_sweep.json``."""
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in fields_of(self).items()

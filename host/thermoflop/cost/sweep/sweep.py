@@ -29,7 +29,7 @@ from thermoflop.model.load import load_model
 if TYPE_CHECKING:
     from os import PathLike
 
-MANIFEST = "sweep.json"
+MANIFEST = "_sweep.json"  # readers of a folder of Parquet pass over what begins so
 FORMAT = 1
 MISSING_DASK = "--dask needs Dask: pip install 'thermoflop[dask]'"
 _AHEAD = 4  # parts that are given out at once, for each process

@@ -17,7 +17,7 @@ from thermoflop.runs.analysis.phases import (
     phase_windows,
     trial_windows,
 )
-from thermoflop.runs.analysis.predicted import assume_work, compared
+from thermoflop.runs.analysis.predicted import assume_work, compared, unlike
 from thermoflop.runs.analysis.thermal import (
     ThermalFit,
     fit_power,
@@ -80,6 +80,7 @@ def analyze_data(data: RunData) -> Analysis:
         *_energy_warnings(analysis),
     ]  # fmt: skip
     analysis.predicted = compared(analysis)
+    analysis.warnings += unlike(analysis)
     return analysis
 
 

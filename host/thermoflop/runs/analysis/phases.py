@@ -116,6 +116,7 @@ def phase_windows(data: RunData, trials: list[Window] | None = None) -> list[Win
             for event in data.events
             if event.ev == "mark" and trial.start_s <= data.t_s(event.mono_s) < until_s
         ]
+        marks.sort(key=lambda mark: mark.detail.get("by") == "engine")  # the run's own come first
         windows += _phases_of(marks, trial, data)
     return _less_pauses(data, windows)
 

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from thermoflop.runs.analysis.phases import Window
 
 
+# what a benchmark prints, the size of a prediction that it is, and its name
+_SIZES = (
+    ("prompt_tokens", "prompt", "prompts"), ("generated_tokens", "generate", "generations"),
+)  # fmt: skip
+_SAME = 0.1  # a tokenizer adds a few
+
+
 def compared(analysis: Analysis) -> list[Compared]:
     """Every predicted quantity of a run; empty where nothing was predicted."""
     predicted = analysis.data.run.get("predictions")
@@ -39,6 +46,25 @@ def compared(analysis: Analysis) -> list[Compared]:
             value, how = measured.get(key, (None, _why_not(key, predicted)))
             rows.append(Compared(key, phase, name, unit, bound, expected, low, high, value, how))
     return rows
+
+
+def unlike(analysis: Analysis) -> list[str]:
+    """What a benchmark printed of its sizes and format that is not what was predicted for."""
+    predicted = analysis.data.run.get("predictions")
+    if not isinstance(predicted, dict):
+        return []
+    said = [trial.window.last for trial in analysis.trials if _counts(trial.window)]
+    texts = []
+    for last in said:
+        requests = _number(last.get("requests")) or 1.0
+        for key, size, what in _SIZES:
+            now, then = _number(last.get(key)), _number(predicted.get(size))
+            if now is not None and then and abs(now / requests - then) > _SAME * then:
+                texts.append(f"its {what} of {now / requests:g} tokens were predicted as {then:g}")
+        name, dtype = last.get("format"), predicted.get("dtype")
+        if isinstance(name, str) and isinstance(dtype, str) and name != dtype:
+            texts.append(f"it ran in {name}, and {dtype} was predicted for (--dtype)")
+    return [f"predicted is another run: {text}" for text in dict.fromkeys(texts)]
 
 
 def _why_not(key: str, predicted: dict[str, Any]) -> str:

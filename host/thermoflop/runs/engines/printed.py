@@ -1,9 +1,9 @@
 """The results that benchmark programs of engines print, read as they stand.
 
 The keys are those of marks: ``ttft_s``, ``token_s``, ``total_s``, ``tokens_per_s``, and beside them
-``prompt_tokens``, ``generated_tokens`` and ``requests``: not ``tokens``, whose rate would be that
-of the whole command, loading included. A line counts as a whole; of results
-that are printed twice, as after a warm-up, the last one. Verbatim outputs with their sources are in
+``prompt_tokens``, ``generated_tokens``, ``requests`` and ``format``: not ``tokens``, whose rate
+would be that of the whole command, loading included. A line counts as a whole; of results that are
+printed twice, as after a warm-up, the last one. Verbatim outputs with their sources are in
 ``tests/runs/engines``.
 """
 
@@ -27,9 +27,10 @@ class EngineResult:
     """What one program printed: its name, and the values by the keys of marks."""
 
     program: str
-    values: dict[str, float]
+    values: dict[str, float | str]
 
 
+Values = dict[str, float | str]
 Reader = Callable[[list[str]], dict[str, float]]
 
 
@@ -47,7 +48,8 @@ def read_result(output: bytes) -> EngineResult | None:
     lines = [line.rpartition("\r")[2].strip() for line in text.replace("\r\n", "\n").split("\n")]
     lines = [line for line in lines if _MARKED(line)]
     for program, read in _READERS.items():
-        if values := {key: v for key, v in read(lines).items() if math.isfinite(v)}:
+        if numbers := {key: v for key, v in read(lines).items() if math.isfinite(v)}:
+            values: Values = {**numbers, **_format(lines)} if read is _llama_bench else {**numbers}
             return EngineResult(program, values)
     return None
 
@@ -134,6 +136,17 @@ def _llama_bench(lines: list[str]) -> dict[str, float]:
         ((n, rate_per_s),) = tests["tg"]
         values |= {"generated_tokens": float(n), "token_s": 1 / rate_per_s}
     return values
+
+
+def _format(lines: list[str]) -> dict[str, str]:
+    """The format in the model's name, as llama.cpp writes it: ``llama 8B Q4_K - Medium``."""
+    sizes = {"Small": "_s", "Medium": "_m", "Large": "_l", None: ""}
+    for cells in _rows(lines, "test", "t/s"):
+        match = re.search(r" (B?F16|I?Q\w+)(?: - (Small|Medium|Large))?$", cells.get("model", ""))
+        if match:
+            name = match[1].lower() + sizes[match[2]]
+            return {"format": {"f16": "fp16"}.get(name, name)}
+    return {}
 
 
 def _rows(lines: list[str], *columns: str) -> Iterator[dict[str, str]]:
