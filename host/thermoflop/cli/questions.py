@@ -14,7 +14,7 @@ QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "fit qwen3-235b-a22b --gpu m4-max --dtype q3_k_m --profile llama.cpp",
         (
             "together         148 GB of 137 GB a device (GB is 1e9 bytes)",
-            "weights in iq3_xxs: 89.8 GB a device",
+            "weights in q3_k_s: 101 GB a device",
         ),
     ),
     (

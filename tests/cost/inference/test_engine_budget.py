@@ -180,3 +180,61 @@ def test_engines_that_divide_heads_take_the_smallest_card():
 def test_a_list_of_cards_that_names_none_is_refused(text):
     with pytest.raises(ThermoflopError):
         tf.fit("gpt2", text)
+
+
+def test_the_tower_of_a_model_that_sees_is_no_layer_of_llama_cpp():
+    """Qwen2.5-VL-7B: 28 layers of text; the 676,550,144 weights of what sees are on the device."""
+    options = {"n_gpu_layers": 0}
+    nothing = tf.fit("qwen2.5-vl-7b", "rtx 3090", profile="llama.cpp", engine_options=options)
+    assert nothing.memory.weight_bytes == pytest.approx(2 * 676_550_144, rel=1e-6)
+    assert nothing.memory.kv_bytes == 0
+    two = tf.fit("qwen2.5-vl-7b", "rtx 3060", devices=2, profile="llama.cpp")
+    # 14 layers a card, 4 KV heads of 128 for keys and values in 2 bytes, 1,152 in cells of 256
+    assert two.fits
+    assert two.memory.kv_bytes == 14 * 2 * 4 * 128 * 2 * 1280
+    unlike = tf.fit("qwen2.5-vl-7b", "rtx 3060 + rtx 3090", profile="llama.cpp")
+    assert sum(card.layers for card in unlike.cards) == 28
+    weights = sum(card.memory.weight_bytes for card in unlike.cards)
+    assert weights == pytest.approx(two.budget.host_bytes * -1 + 2 * 8_292_166_656, rel=1e-6)
+
+
+def test_as_many_layers_of_a_model_that_sees_as_the_remedy_says_fit_and_no_more():
+    def with_layers(count):
+        return tf.fit("gemma-3-27b", "rtx 3090", profile="llama.cpp",
+                      engine_options={"n_gpu_layers": count})  # fmt: skip
+
+    kept = with_layers(62).remedies[-1]
+    assert f"{62 - kept.value} of 62 layers" in kept.text
+    assert with_layers(kept.value).fits
+    assert not with_layers(kept.value + 1).fits
+
+
+@pytest.mark.parametrize(
+    ("model", "card", "profile"),
+    [("phi-4", "rtx 2060", None), ("llama-3-70b", "rtx 3090 + rtx 4090", "llama.cpp"),
+     ("llama-3-70b", "2 x rtx 3060 + rtx 3090", "llama.cpp")],
+)  # fmt: skip
+def test_no_wider_format_fits_than_the_remedy_says(model, card, profile):
+    found = tf.fit(model, card, profile=profile)
+    named = next(remedy.value for remedy in found.remedies if remedy.kind == "dtype")
+    narrow = tf.fit(model, card, profile=profile, dtype=named)
+    assert narrow.fits
+    for name in ("q8_0", "q6_k", "q5_k_m", "q5_k_s", "q4_k_m", "q4_k_s", "iq4_xs", "q3_k_l",
+                 "q3_k_m", "iq3_m", "q3_k_s", "iq3_xs", "iq3_xxs", "q2_k", "iq2_m"):  # fmt: skip
+        wider = tf.fit(model, card, profile=profile, dtype=name)
+        if wider.precision.weight_bits > narrow.precision.weight_bits:
+            assert not wider.fits, name
+
+
+def test_what_is_missing_on_unlike_cards_is_missing_on_all_together():
+    found = tf.fit("llama-3-70b", "rtx 3090 + rtx 4090", profile="llama.cpp")
+    memories = [card.memory for card in found.cards]
+    missing = sum(memory.total_bytes - memory.capacity_bytes for memory in memories)
+    assert missing > found.memory.shortfall_bytes
+    words = " ".join(str(found).split())
+    assert f"no: {missing / 1e9:.1f} GB missing on all cards together" in words
+
+
+def test_heads_that_do_not_divide_are_told_what_would():
+    with pytest.raises(UsageError, match=r"expected a divisor of 128, or pp \(--pp\) instead"):
+        tf.fit("llama-3.1-405b", "h100", devices=3, profile="vllm")

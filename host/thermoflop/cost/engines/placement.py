@@ -2,7 +2,8 @@
 
 ``-ngl`` leaves the first layers to the host, and the output too where not even it is asked for;
 ``--n-cpu-moe`` the experts of the first layers; the table of tokens always stays there
-(``load_tensors`` of llama.cpp's ``llama-model.cpp``).
+(``load_tensors`` of llama.cpp's ``llama-model.cpp``). What sees or hears is a file of its own
+(``--mmproj``): none of these layers, and whole on the first device (``clip.cpp``).
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from thermoflop.cost.work.share import Share
+    from thermoflop.cost.work.weights import Held
 
 EXPERTS = "experts"
+TOWERS = ("image", "vision", "audio", "video")  # by their roles and by the words of ``Held.where``
 
 
 @record
@@ -52,7 +55,7 @@ class Placement:
 
 
 def placed_layers(share: Share) -> list[PlacedLayer]:
-    """Every layer, stack after stack, in its order."""
+    """Every layer of the text, stack after stack, in its order."""
     return share.fact("placed layers", lambda: _placed_layers(share))
 
 
@@ -71,7 +74,7 @@ def _placed_layers(share: Share) -> list[PlacedLayer]:
             caches = layer_caches(run.layer) if stack.causal else ()
             feed = run.layer.feed
             active = float(feed.top_k) / float(feed.experts) if isinstance(feed, Moe) else 1.0
-            for place_ in places:
+            for place_ in () if _beside(share, stack.role) else places:
                 weights, experts = held.get(before + place_, (0.0, 0.0))
                 found.append((place_, PlacedLayer(weights, experts, min(1.0, active), caches)))
             first += int(run.times)
@@ -80,21 +83,32 @@ def _placed_layers(share: Share) -> list[PlacedLayer]:
     return placed
 
 
-def outside_bytes(share: Share) -> tuple[float, float]:
-    """Bytes of what lies outside the layers: tables, which stay on the host, and the output, which
-    for a tied one is the table again."""
+def _beside(share: Share, name: str) -> bool:
+    """Whether that stack sees or hears for a text model."""
+    return name in TOWERS and any(s.role not in TOWERS for s in share.description.stacks)
+
+
+def _held_beside(share: Share, held: Held) -> bool:
+    return _beside(share, held.where.split()[0])
+
+
+def outside_bytes(share: Share) -> tuple[float, float, float]:
+    """Bytes of what lies outside the layers: tables, which stay on the host, the output, which for
+    a tied one is the table again, and towers with their connectors."""
     return share.fact("outside bytes", lambda: _outside_bytes(share))
 
 
-def _outside_bytes(share: Share) -> tuple[float, float]:
-    tables = output = 0.0
+def _outside_bytes(share: Share) -> tuple[float, float, float]:
+    tables = output = tower = 0.0
     for each in weights_held(share.description, share.checkpoint or uniform(share)):
-        if not each.layers and each.where.endswith("front"):
+        if _held_beside(share, each):
+            tower += each.sets * each.bytes_each
+        elif not each.layers and each.where.endswith("front"):
             tables += each.sets * each.bytes_each
         elif not each.layers:
             output += each.sets * each.bytes_each
     head = share.description.head
-    return tables, output + (tables if head is not None and head.tied else 0.0)
+    return tables, output + (tables if head is not None and head.tied else 0.0), tower
 
 
 def place(
@@ -109,7 +123,7 @@ def place(
     layers = placed_layers(share)
     count = len(layers) if gpu_layers is None else min(gpu_layers, len(layers))
     first = len(layers) - count
-    tables, output = outside_bytes(share)
+    tables, output, tower = outside_bytes(share)
     with_output = gpu_layers is None or gpu_layers > len(layers)
     kept, host, host_active, active = [], tables, 0.0, output
     for index, layer in enumerate(layers):
@@ -126,12 +140,11 @@ def place(
     if not with_output:
         host, host_active = host + output, host_active + output
     each = -(-len(kept) // devices)
-    fullest = max((sum(kept[at : at + each]) for at in range(0, len(kept), max(each, 1))),
-                  default=0.0)  # fmt: skip
+    stages = [sum(kept[at : at + each]) for at in range(0, len(kept), max(each, 1))] or [0.0]
+    last = output if with_output else 0.0
+    fullest = max(max(stages) + last, stages[0] + tower + (last if devices == 1 else 0.0))
     caches = tuple(cache for layer in layers[first:][:each] for cache in layer.caches)
-    return Placement(
-        fullest + (output if with_output else 0.0), host, host_active, active, count, caches
-    )
+    return Placement(fullest, host, host_active, active, count, caches)
 
 
 def cells_of(context: int, window: float | None, ubatch: int) -> int:

@@ -11,7 +11,12 @@ from thermoflop.cost.engines.budget import Budget, budget_text
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.inference.arguments import checked_whole, validate_arguments
 from thermoflop.cost.inference.formats import formats_line
-from thermoflop.cost.inference.remedies import Remedy, checked_bandwidth, remedies_of
+from thermoflop.cost.inference.remedies import (
+    Remedy,
+    checked_bandwidth,
+    remedies_of,
+    remedies_over_cards,
+)
 from thermoflop.cost.inference.room import LARGEST, MOST_DEVICES, Room, largest, room_of
 from thermoflop.cost.inference.unequal import Card, Split, named_cards
 from thermoflop.cost.memory import copies_of_cache, memory_json, memory_sheet
@@ -85,9 +90,14 @@ class Fit:
     @property
     def remedies(self) -> tuple[Remedy, ...]:
         """What would make it fit, each alone; () where it does."""
-        if self.fits or self.room is None or self.cards:
+        if self.fits or self.room is None:
             return ()
         room, load, host_gb_s = self.room
+        if self.cards:
+            cards = tuple(card.device for card in self.cards)
+            split = Split(room, cards, room.share(Layout()))
+            most = self.largest_batch, self.longest_context
+            return tuple(remedies_over_cards(split, load, *most))
         return tuple(remedies_of(room, self.plan, load, self.fewest_plan, host_gb_s))
 
     def __str__(self) -> str:
@@ -227,6 +237,7 @@ def _over_cards(split: Split, load: Load, degrees: tuple[int | None, ...]) -> Fi
         largest(lambda sequences: split.fits(replace(load, sequences=sequences))),
         min(most, largest(holds, most)), fewest,
         None if fewest is None else Layout(1, fewest), 1.0, None, cards,
+        room=(room, load, None),
     )  # fmt: skip
 
 
@@ -249,7 +260,7 @@ def fit_sheet(capacity: Fit) -> Grid:
 def fit_text(capacity: Fit) -> str:
     """What fits, at most 100 columns wide."""
     memory = capacity.memory
-    verdict = "it fits" if capacity.fits else f"no: {gigabytes(memory.shortfall_bytes)} missing"
+    verdict = "it fits" if capacity.fits else f"no: {missing_text(capacity)}"
     *parts, has = figures_of([memory_sheet(memory)])
     sizes = [f"  {part.label:<13}{part.text:>10}" for part in parts]
     batch, context, devices = fit_sheet(capacity).rows
@@ -278,6 +289,18 @@ def fit_text(capacity: Fit) -> str:
     if remedies := capacity.remedies:
         lines += ["", "it would fit with", *(f"  {remedy.text}" for remedy in remedies)]
     return "\n".join([*lines, "", wrapped(memory.assumption)])
+
+
+def missing_text(capacity: Fit) -> str:
+    """What is missing: on the fullest device, or on cards that are not alike in all."""
+    short = f"{gigabytes(capacity.memory.shortfall_bytes)} missing"
+    if not capacity.cards:
+        return short
+    memories = [card.memory for card in capacity.cards]
+    missing = float(sum(memory.total_bytes - memory.capacity_bytes for memory in memories))
+    if missing <= 0:  # there would be room, but not for whole layers
+        return f"{short} on {capacity.device.name}"
+    return f"{gigabytes(missing)} missing on all cards together"
 
 
 def _formats_of(capacity: Fit) -> str:

@@ -12,18 +12,23 @@ from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from thermoflop.cost.engines.footprint import Load
     from thermoflop.cost.engines.placement import Placement
     from thermoflop.cost.inference.room import Room
+    from thermoflop.cost.inference.unequal import Split
     from thermoflop.cost.work.share import Share
 
-# Formats to try, from the widest on, by what engines load.
+# Formats to try, from the widest on, by what engines load: GGUF's k and i ones, since those that
+# came before them (q5_1, q4_0, ...) are worse at their width, and ternary ones need their models.
 _GGUF = (
-    "q8_0", "q6_k", "q5_k_m", "q4_k_m", "iq4_xs", "q3_k_m", "iq3_xxs", "q2_k", "iq2_xxs", "iq1_s",
+    "q8_0", "q6_k", "q5_k_m", "q5_k_s", "q4_k_m", "q4_k_s", "iq4_xs", "q3_k_l", "q3_k_m",
+    "iq3_m", "q3_k_s", "iq3_s", "iq3_xs", "iq3_xxs", "q2_k", "iq2_m", "iq2_s", "iq2_xs",
+    "iq2_xxs", "iq1_m", "iq1_s",
 )  # fmt: skip
 _SERVED = ("fp8", "int4")
+_NARROWER = _GGUF[_GGUF.index("q3_k_m") :]  # than int4's 4.16 bits
 _CACHES = {"layers": ("q8_0", "q4_0"), "heads": ("fp8", "nvfp4")}
 # Bytes a second of two channels of DDR5-5600, a desktop's.
 HOST_BANDWIDTH_GB_S = 89.6
@@ -64,7 +69,13 @@ def remedies_of(
 ) -> Iterator[Remedy]:
     """Every change that alone makes a replica's load fit, the least first."""
     share = room.share(plan)
-    yield from _formats(room, plan, load)
+
+    def held(other: Room) -> str | None:
+        memory = other.memory(other.share(plan), load)
+        return f"{gigabytes(memory.weight_bytes)} a device" if memory.fits else None
+
+    served = _SERVED if room.engine is not None else (*_SERVED, *_NARROWER)
+    yield from _formats(room, _GGUF if room.splits == "layers" else served, held)
     if load.sequences > 1 and (most := room.most(share, load)):
         yield Remedy("batch", most, f"at most {most:,} sequences at this context")
     if tokens := room.longest(share, load):
@@ -75,25 +86,37 @@ def remedies_of(
         yield from _hosted(room, share, load, host_gb_s)
 
 
-def _formats(room: Room, plan: Layout, load: Load) -> Iterator[Remedy]:
-    """The widest cache and the widest weights that fit."""
+def remedies_over_cards(split: Split, load: Load, batch: int, context: int) -> Iterator[Remedy]:
+    """The same for cards that are not alike, which hold so many sequences, or so many tokens."""
+
+    def held(other: Room) -> str | None:
+        cards = split.in_room(other).place(load)
+        weights = gigabytes(sum(card.memory.weight_bytes for card in cards))
+        return f"{weights} on all cards" if all(card.memory.fits for card in cards) else None
+
+    yield from _formats(split.room, _GGUF, held)
+    if batch:
+        yield Remedy("batch", batch, f"at most {batch:,} sequences at this context")
+    if context:
+        yield Remedy("context", context, f"at most {context:,} tokens at this batch")
+
+
+def _formats(
+    room: Room, names: Sequence[str], held: Callable[[Room], str | None]
+) -> Iterator[Remedy]:
+    """The widest cache and the widest weights that fit; ``held`` says where, None where not."""
     for name in _CACHES[room.splits]:
         narrow = room.in_format(room.dtype, name)
-        if narrow.precision.kv_bytes < room.precision.kv_bytes and _fits(narrow, plan, load):
+        if narrow.precision.kv_bytes < room.precision.kv_bytes and held(narrow):
             yield Remedy("kv_dtype", name, f"a cache in {name}")
             break
-    served = _SERVED if room.engine is not None else (*_SERVED, *_GGUF[5:])
-    for name in _GGUF if room.splits == "layers" else served:
+    for name in names:
         narrow = room.in_format(name, room.kv_dtype)
-        if narrow.precision.weight_bits < room.precision.weight_bits and _fits(narrow, plan, load):
-            held = narrow.memory(narrow.share(plan), load)
-            text = f"weights in {name}: {gigabytes(held.weight_bytes)} a device"
-            yield Remedy("dtype", name, text)
+        if narrow.precision.weight_bits >= room.precision.weight_bits:
+            continue
+        if where := held(narrow):
+            yield Remedy("dtype", name, f"weights in {name}: {where}")
             break
-
-
-def _fits(room: Room, plan: Layout, load: Load) -> bool:
-    return bool(room.memory(room.share(plan), load).fits)
 
 
 def _goes_to_host(room: Room) -> bool:

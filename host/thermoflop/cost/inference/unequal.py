@@ -16,6 +16,7 @@ from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.engines.budget import engine_memory
 from thermoflop.cost.engines.footprint import visible_bytes
 from thermoflop.cost.engines.placement import cache_bytes, outside_bytes, placed_layers
+from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -81,7 +82,12 @@ class Split:
     def place(self, load: Load) -> tuple[Card, ...]:
         """Each card with its layers and memory, by llama.cpp's own split or one that holds."""
         parts = self._parts(load)
-        memories = [self._engine(card).memory(self.share, load) for card in self.cards]
+        tower = outside_bytes(self.share)[2]  # on the first card, whatever layers it has
+        memories = [
+            replace(self._engine(card).memory(self.share, load), kv_bytes=0.0,
+                    weight_bytes=0.0 if index else tower)
+            for index, card in enumerate(self.cards)
+        ]  # fmt: skip
         placed = self._placed(self._by_memory(len(parts) - 1), parts, memories)
         if all(card.memory.fits for card in placed):
             return placed
@@ -132,6 +138,10 @@ class Split:
         """Whether every card holds its part."""
         return all(card.memory.fits for card in self.place(load))
 
+    def in_room(self, room: Room) -> Split:
+        """The same in the formats of another room."""
+        return replace(self, room=room, share=room.share(Layout()))
+
     def fewest(self, load: Load) -> int | None:
         """How many of the cards hold it, the largest first; None where all are too few."""
         largest_first = sorted(self.cards, key=lambda card: -card.memory_bytes)
@@ -142,17 +152,16 @@ class Split:
 
 
 def _with(memory: Memory, parts: Sequence[tuple[float, float]]) -> Memory:
-    """The memory of a card that holds these layers."""
-    return replace(
-        memory, weight_bytes=sum(part[0] for part in parts), kv_bytes=sum(part[1] for part in parts)
-    )
+    """The memory of a card that holds these layers besides."""
+    weights, cache = (sum(part[which] for part in parts) for which in (0, 1))
+    return replace(memory, weight_bytes=memory.weight_bytes + weights, kv_bytes=cache)
 
 
 def _filled(parts: Sequence[tuple[float, float]], memories: Sequence[Memory]) -> list[int] | None:
     """As many layers a card as it holds, one after the other; None where some are left."""
     counts, at = [], 0
     for memory in memories:
-        room = float(memory.capacity_bytes - memory.reserve_bytes - memory.activation_bytes)
+        room = float(memory.capacity_bytes - memory.total_bytes)
         held = 0
         while at + held < len(parts) and sum(parts[at + held]) <= room:
             room -= sum(parts[at + held])

@@ -51,7 +51,10 @@ def shard(description: Description, tp: int = 1, ep: int = 1) -> Description:
 def divided(size: int, parts: int, what: str, by: str = "tp") -> int:
     """``size / parts``; UsageError if that is no whole number."""
     if size % parts:
-        raise UsageError(f"{by}={parts} does not divide {what} ({size})")
+        instead = ", or pp (--pp) instead, which splits layers" if by == "tp" else ""
+        raise UsageError(
+            f"{by}={parts} does not divide {what} ({size}): expected a divisor of {size}{instead}"
+        )
     return size // parts
 
 
