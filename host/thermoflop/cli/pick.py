@@ -15,7 +15,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="auto", help="a GPU, a Mac or a processor (see `thermoflop gpus`), a TOML file, or "
         "auto for the GPU of this machine (auto)")  # fmt: skip
     add("--dtype", metavar="F,G", help="formats, widest first (bf16,q8_0,q6_k,q4_k_m)")
-    add("--context", type=int, default=4096, metavar="N", help="tokens that must fit (4096)")
+    add(
+        "--context",
+        type=int,
+        default=4096,
+        metavar="N",
+        help="tokens that must fit: models with fewer positions are left out (4096)",
+    )
     add("--at-least", type=float, default=10.0, metavar="R", help="tokens/s for one user (10)")
     add("--sort", choices=("size", "speed", "context"), default="size", help="(size)")
     add("--name", default="", metavar="PART", help="only models whose name has this in it")

@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_targets(parser)
     add("--dtype", metavar="F,G", help="formats to try (as published, and what the device does)")
     add("--kv-dtype", metavar="F", help="the cache: bf16, fp8, ...")
-    add_shared(parser, "--profile", default="vllm", help="whose engine (vllm)")
+    add_shared(parser, "--profile", default="auto", help="whose engine (vllm; on a Mac llama.cpp)")
     add("--budget", type=int, metavar="N", help="tokens in a step (the engine's)")
     add("--disaggregate", action="store_true", help="try pools of prefill and decode too")
     add("--price", metavar="P", help="dollars a device and hour, or a price list")
@@ -107,7 +107,7 @@ def _train(args: argparse.Namespace) -> int:
     found = [
         plan_training(
             model, args.hardware, dtype=args.dtype or "bf16", price=price,
-            profile=None if args.profile == "vllm" else args.profile, **options,
+            profile=None if args.profile == "auto" else args.profile, **options,
         )
         for model in load_all(args)
     ]  # fmt: skip

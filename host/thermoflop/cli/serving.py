@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_targets(parser)
     simulation = parser.add_argument_group("simulation")
     add = simulation.add_argument
-    add("--simulate", type=int, nargs="?", const=REQUESTS, default=0, metavar="N",
+    add("--simulate", type=int, nargs="?", const=REQUESTS, metavar="N",
         help=f"run N requests through an event loop as well ({REQUESTS:,})")  # fmt: skip
     add("--burstiness", type=float, default=1.0, metavar="G",
         help="shape of the gaps between them: 1 Poisson, below 1 bursts (1)")  # fmt: skip
@@ -71,10 +71,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
     """The keyword arguments of ``serving``."""
+    from thermoflop.errors import UsageError
+
     options = inference_options(args)
     names = (
         "users", "rate", "lengths", "trace", "prefix_hit", "budget", "slots", "draft",
         "draft_tokens", "acceptance", "simulate", "burstiness", "seed",
     )  # fmt: skip
     options |= {name: getattr(args, name) for name in names}
+    if args.simulate == 0:
+        raise UsageError("simulate=0 makes no sense: expected a whole number from 10 to 10,000,000")
+    options["simulate"] = args.simulate or 0
     return {**options, "ttft_s": args.ttft, "tpot_s": args.tpot}

@@ -51,6 +51,17 @@ def test_no_larger_model_that_runs_is_left_out():
         assert not fitted.fits, each.name
 
 
+@pytest.mark.parametrize("context", [512, 2000])
+def test_every_model_picked_holds_the_context(context):
+    """gpt2 has 1,024 positions."""
+    found = tf.pick(LAPTOP, context=context, pattern="gpt2", top=4)
+    names = [name for each in found.picks for name in (each.model_name, *each.alike)]
+    assert ("gpt2" in names) == (context <= 1024)
+    assert all(each.context >= context for each in found.picks)
+    if found.picks:
+        assert f"a prompt of {min(1024, context // 2):,};" in str(found)
+
+
 def test_orders_and_floors_hold():
     fast = tf.pick("m2 ultra", sort="speed", top=5).picks
     assert all(a.tokens_per_s[1] >= b.tokens_per_s[1] for a, b in pairwise(fast))

@@ -89,7 +89,7 @@ def test_pools_of_prefill_and_decode_keep_pace():
 
     model, device = tf.load_model("llama-3-8b"), tf.find_device("h100")
     search = Search(model, [device], find_profile("vllm"), lengths_of(4096, 256), 0.0, None)
-    units, _ = search.units(8, ["bf16"], None)
+    units = search.units(8, ["bf16"], None)
     question = Question(Targets(2.0, 0.02), None, None, 8, {})
     for found in pooled(units, question):
         pools = found.pools
@@ -113,6 +113,34 @@ def test_what_blocks_is_said():
     assert "number of devices" in too_many.nearest
     too_large = tf.plan("llama-3-70b", "rtx 4090", max_devices=1)
     assert "not one sequence fits" in too_large.nearest
+
+
+@pytest.mark.parametrize(("most", "users"), [(1, 10), (3, 200), (1, None)])
+def test_the_devices_that_would_do_are_the_fewest_that_do(most, users):
+    """Asked with as many it is done, with one fewer not."""
+    gpu = "h100" if users else "rtx 4090"
+    said = tf.plan("llama-3-70b", gpu, max_devices=most, users=users).nearest
+    count = int(re.search(r"([\d,]+) x [^;]* would do", said)[1])
+    assert most < count < 10
+    done = tf.plan("llama-3-70b", gpu, max_devices=count, users=users)
+    assert done.choices[0].devices == count
+    assert not tf.plan("llama-3-70b", gpu, max_devices=count - 1, users=users).choices
+
+
+def test_a_loose_target_leaves_the_interval_as_it_is():
+    asked = {"users": 1, "dtypes": ["fp8"], "top": 1}
+    free, loose = (tf.plan("llama-3-70b", "h100", tpot_s=t, **asked).choices[0] for t in (None, 1))
+    assert loose.per_device == pytest.approx(free.per_device)
+    low, expected, high = loose.token_s
+    assert loose.per_device[0] == pytest.approx(loose.per_device[1] * expected / high)
+    assert loose.per_device[2] == pytest.approx(loose.per_device[1] * expected / low)
+    assert loose.limit == "users"
+
+
+def test_a_mac_is_started_with_llama_cpp_unless_an_engine_is_named():
+    assert tf.plan("gpt2", "m2 ultra", top=1).choices[0].launch.startswith("llama-server")
+    named = tf.plan("gpt2", "m2 ultra", top=1, profile="vllm")
+    assert named.choices[0].launch.startswith("vllm serve")
 
 
 def test_a_small_load_is_served_by_one_device_that_could_do_more():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import thermoflop as tf
@@ -37,6 +38,14 @@ def test_within_days_the_least_device_hours_win():
     never = tf.plan_training("llama-3-8b", "h100", max_devices=8, max_days=0.001, **asked)
     assert not never.choices
     assert "number of devices" in never.nearest
+
+
+def test_the_devices_that_would_train_it_do():
+    asked = {"tokens": 1e12, "max_days": 1, "global_batch": 512}
+    said = tf.plan_training("gpt2", "h100", max_devices=8, **asked).nearest
+    count = int(re.search(r"([\d,]+) x \S+ would do", said)[1])
+    assert tf.plan_training("gpt2", "h100", max_devices=count, **asked).choices
+    assert not tf.plan_training("gpt2", "h100", max_devices=count // 2, **asked).choices
 
 
 @pytest.mark.parametrize(

@@ -158,3 +158,17 @@ def test_the_command_prints_the_same_and_its_code_says_whether_targets_are_met(c
     assert printed["tokens_per_s"] == served.tokens_per_s
     assert printed["limit"] == served.limit
     assert main([*options, "--tpot", "1ms"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("load", "limit"),
+    [({"users": 64}, "users"), ({"rate": 1.0}, "rate"), ({"users": 5000}, "memory"),
+     ({"users": 5000, "slots": 4}, "batch"), ({"users": 64, "tpot_s": 0.001}, "target")],
+)  # fmt: skip
+def test_the_limit_is_the_first_that_is_hit(load, limit):
+    assert tf.serving("llama-3-8b", "h100", profile="vllm", **load).limit == limit
+
+
+def test_no_requests_are_no_simulation(capsys):
+    assert main(["serving", "gpt2", "--gpu", "h100", "--simulate", "0"]) == 2
+    assert "simulate=0 makes no sense" in capsys.readouterr().err

@@ -44,7 +44,7 @@ class Pools:
 class Found:
     """A unit at a load, ``replicas`` times, of the ``allowed`` sequences that keep the targets.
     ``low`` and ``high`` are its tokens/s a device where tokens come as late and as soon as its
-    interval says."""
+    interval says, at the same load: a target cuts nothing off."""
 
     unit: Unit
     replicas: int
@@ -80,19 +80,11 @@ def best_load(unit: Unit, targets: Targets) -> Found | None:
     fine = _refined(unit, loads, index)
     at = _last_within(fine, targets)
     assert at is not None  # noqa: S101 - the first of them is the point before
-    tokens = unit.lengths.tokens / unit.devices
-    rates = [float(fine.rate[at]) * tokens]
-    if targets.token_s is not None:  # the same target, were tokens as slow or fast as may be
-        for factor in (spread.high, spread.low):
-            shifted = replace(targets, token_s=targets.token_s / factor)
-            last = _last_within(loads, shifted)
-            rates.append(0.0 if last is None else float(loads.rate[last]) * tokens)
-    else:
-        rates += [rates[0] / spread.high, rates[0] / spread.low]
+    rate = float(fine.rate[at]) * unit.lengths.tokens / unit.devices
     count = float(fine.sequences[at])
     return Found(
         unit, 1, count, float(fine.token_s[at]), float(fine.first_s[at]), float(fine.rate[at]),
-        float(fine.users[at]), min(rates), max(rates),
+        float(fine.users[at]), rate / spread.high, rate / spread.low,
         _limit(unit, targets, fine, at, count), count,
     )  # fmt: skip
 
@@ -169,10 +161,12 @@ def at_load(found: Found, question: Question, count: int) -> Found:
     rate = at(loads.rate) * count if question.rate is None else question.rate
     lower = rate * found.unit.lengths.tokens / (count * found.unit.devices)
     scale = lower / max(found.per_device, 1e-12)
+    idle = each < 0.99 * (found.users if question.users is not None else found.rate)
+    limit = ("users" if question.users is not None else "rate") if idle else found.limit
     return replace(
         found, replicas=count, sequences=at(loads.sequences), token_s=at(loads.token_s),
         first_s=at(loads.first_s), rate=rate, users=at(loads.users) * count,
-        low=found.low * scale, high=found.high * scale,
+        low=found.low * scale, high=found.high * scale, limit=limit,
     )  # fmt: skip
 
 

@@ -58,7 +58,8 @@ class Pick:
         weight_bytes: bytes of the weights on the device.
         context: tokens, prompt and generated, that fit beside them.
         tokens_per_s: generated for one user: low end, expectation, high end (80 %).
-        first_s: seconds to the first token of a prompt of 1,024 tokens, or of half the context.
+        first_s: seconds to the first token of a prompt of 1,024 tokens, or of half the context
+            that was asked for.
         prefill_tokens_per_s: tokens of a prompt that are read in a second.
 
     Example:
@@ -91,6 +92,7 @@ class Picks:
         sort: what they are sorted by: size, speed or context.
         at_least: tokens a second below which a model is left out.
         picks: the models, best first.
+        context: tokens, prompt and generated, that each holds at least.
 
     Example:
         >>> import thermoflop as tf
@@ -104,6 +106,7 @@ class Picks:
     sort: str
     at_least: float
     picks: tuple[Pick, ...]
+    context: int
 
     def __str__(self) -> str:
         return picks_text(self)
@@ -126,8 +129,8 @@ def pick(
     Args:
         hardware: a ``Device``, or what ``find_device`` takes: a GPU, a Mac, a processor.
         dtypes: formats to choose from, widest first. Default: bf16, q8_0, q6_k and q4_k_m.
-        context: tokens that must fit beside the weights, 4,096 by default; fewer where the model
-            has no more positions.
+        context: tokens that must fit beside the weights, 4,096 by default; a model with fewer
+            positions is left out.
         at_least: tokens a second that one user must see, 10.0 by default.
         sort: ``size`` (default: most parameters first), ``speed`` or ``context``.
         pattern: a part of the names to choose from; "" (default): all.
@@ -163,15 +166,16 @@ def pick(
             "with its dense_tflops, or measure it with `thermoflop calibrate`"
         )
     picks: list[Pick] = []
-    for totals, alike, names in _ranked(device, dtypes, sort, at_least, pattern):
-        found = _first_that_runs(device, totals, names, (context, at_least, profile))
+    known = [each for each in totals() if pattern.lower() in each.name and _reads(each, context)]
+    for each, alike, names in _ranked(device, dtypes, sort, at_least, known):
+        found = _first_that_runs(device, each, names, (context, at_least, profile))
         if found is not None:
             picks.append(Pick(**{**found, "alike": alike}))
         if len(picks) == top:
             break
     order = {"size": _by_size, "speed": _by_speed, "context": _by_context}[sort]
     picks.sort(key=order)
-    return Picks(device, profile, sort, at_least, tuple(picks))
+    return Picks(device, profile, sort, at_least, tuple(picks), context)
 
 
 def _by_size(each: Pick) -> tuple[float, ...]:
@@ -186,15 +190,23 @@ def _by_context(each: Pick) -> tuple[float, ...]:
     return -each.context, -each.params
 
 
+def _reads(each: Totals, context: int) -> bool:
+    """Whether a model has so many positions; where it states none, memory alone bounds it."""
+    return not each.positions or each.positions >= context
+
+
+def _prompt(context: int) -> int:
+    """Tokens of the prompt that a first token is timed of."""
+    return max(1, min(PROMPT, context // 2))
+
+
 def _ranked(
-    device: Device, dtypes: Sequence[str], sort: str, at_least: float, pattern: str
+    device: Device, dtypes: Sequence[str], sort: str, at_least: float, known: list[Totals]
 ) -> Iterator[tuple[Totals, tuple[str, ...], list[str]]]:
     """Models that may run, the most promising first, with names alike and formats, widest first."""
     groups: dict[tuple[int, ...], list[Totals]] = {}
-    for each in totals():
-        if pattern.lower() in each.name:
-            key = (each.params, each.active, each.kv_bytes)
-            groups.setdefault(key, []).append(each)
+    for each in known:
+        groups.setdefault((each.params, each.active, each.kv_bytes), []).append(each)
     promising = []
     for models in groups.values():
         first = max(models, key=lambda each: each.positions)
@@ -230,8 +242,7 @@ def _first_that_runs(
     """The widest format in which a model runs as asked, estimated."""
     from thermoflop.model.load import load_model
 
-    model, (context, at_least, profile) = load_model(each.name), asked
-    wanted = min(context, model.max_positions or context)
+    model, (wanted, at_least, profile) = load_model(each.name), asked
     published = None if model.quantization is None else model.quantization.default
     kept: list[str | None] = [*names]
     if published is not None and published.name == "mxfp4":
@@ -241,9 +252,9 @@ def _first_that_runs(
             room = room_of(model, device, name, None, None, profile, None)
             share = room.share(Layout())
             load = Load(1, max(1, wanted - 1), wanted)
-            if not room.memory(share, load).fits:
+            if not room.memory(share, load).fits or (longest := room.longest(share, load)) < wanted:
                 continue
-            prompt = max(1, min(PROMPT, wanted // 2))
+            prompt = _prompt(wanted)
             generate = max(2, min(GENERATE, wanted - prompt))
             run = estimate(
                 model, device, prompt=prompt, generate=generate, dtype=name, profile=profile
@@ -257,7 +268,7 @@ def _first_that_runs(
         return {
             "model_name": model.name, "dtype": room.precision.name, "params": int(model.params),
             "active_params": int(model.active_params),
-            "weight_bytes": float(run.memory.weight_bytes), "context": room.longest(share, load),
+            "weight_bytes": float(run.memory.weight_bytes), "context": longest,
             "tokens_per_s": speeds, "first_s": first, "prefill_tokens_per_s": prompt / first,
         }  # fmt: skip
     return None
@@ -292,7 +303,8 @@ def picks_text(found: Picks) -> str:
     device = found.device
     head = f"{device.name}, {gigabytes(device.memory_bytes)}, {found.engine}: "
     if not found.picks:
-        return head + f"no model of the catalogue runs at {digits(found.at_least)} tokens/s"
+        asked = f"holds {found.context:,} tokens and runs at {digits(found.at_least)} tokens/s"
+        return head + f"no model of the catalogue {asked}"
     rows = [["model", "format", "params", "weights", "context", "tokens/s", "first", "prompt/s"]]
     for each in found.picks:
         low, expected, high = each.tokens_per_s
@@ -303,7 +315,8 @@ def picks_text(found: Picks) -> str:
             f"{digits(expected)} ({digits(low)}-{digits(high)})",
             seconds(each.first_s), digits(each.prefill_tokens_per_s),
         ])  # fmt: skip
-    sizes = f"first token of a prompt of {PROMPT:,}; (+n): n more names of the same sizes"
+    read = f"first token of a prompt of {_prompt(found.context):,}"
+    sizes = f"{read}; (+n): n more names of the same sizes"
     return "\n".join([head + f"by {found.sort}", "", table(rows, 2, least=LEAST), "", sizes])
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from thermoflop.base.record import replace
 from thermoflop.base.units import digits, seconds
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments
 from thermoflop.cost.inference.room import room_of
-from thermoflop.cost.plan.choice import Question, best_load, cost, nearest, replicated
+from thermoflop.cost.plan.blocked import REPLICA, Tried, blocked
+from thermoflop.cost.plan.choice import Question, best_load, cost, replicated
 from thermoflop.cost.plan.disaggregated import pooled
 from thermoflop.cost.plan.layouts import formats, layouts
 from thermoflop.cost.plan.outcome import Context, choice_of, frontier_of
@@ -58,7 +61,7 @@ def plan(
     max_devices: int = 8,
     dtypes: Sequence[str] | None = None,
     kv_dtype: str | None = None,
-    profile: str | Profile | None = "vllm",
+    profile: str | Profile | None = "auto",
     budget: int | None = None,
     disaggregate: bool = False,
     price: float | str | None = None,
@@ -88,8 +91,9 @@ def plan(
         dtypes: formats to try, as in ``estimate``. None: as published, and those that the device
             computes in.
         kv_dtype: number format of the cache. None: as wide as the activations.
-        profile: whose efficiency, policy and command: ``vllm`` (default), ``sglang``,
-            ``tensorrt-llm``, ``llama.cpp``, ...; None: all engines pooled.
+        profile: whose efficiency, policy and command: ``vllm``, ``sglang``, ``tensorrt-llm``,
+            ``llama.cpp``, ...; None: all engines pooled; ``auto`` (default): ``vllm``, or
+            ``llama.cpp`` where a device is Apple's.
         budget: tokens that a step runs at most. None: as the engine does.
         disaggregate: whether pools of prefill and decode replicas are tried as well; not by
             default.
@@ -122,7 +126,7 @@ def plan(
     )
     if not isinstance(prefix_hit, int | float) or not 0 <= prefix_hit < 1:
         raise UsageError(f"prefix_hit={prefix_hit!r:.40} makes no sense: expected 0 to below 1")
-    chosen = find_profile(profile)
+    chosen = find_profile(_engine(devices) if profile == "auto" else profile)
     targets = Targets(checked_target("ttft_s", ttft_s), checked_target("tpot_s", tpot_s))
     prices = prices_of(price, devices)
     question = Question(
@@ -130,29 +134,38 @@ def plan(
     )
     shape = lengths_of(workload.prompt, workload.generate, lengths)
     search = Search(known, devices, chosen, shape, float(prefix_hit), budget)
-    every, refused = search.units(max_devices, dtypes, kv_dtype)
-    found = [best for unit in every if (best := best_load(unit, targets)) is not None]
-    if disaggregate:
-        found += _pools(every, question)
+
+    def solve(most: int) -> Tried:
+        """On so many devices; replicas beyond what was asked for are of a bounded size."""
+        every = search.units(min(most, max(max_devices, REPLICA)), dtypes, kv_dtype)
+        wider = replace(context, question=replace(question, most=most))
+        return _tried(every, wider, disaggregate, top)
+
     context = Context(known, prices, question, asked(known, devices, shape, question))
-    return _result(context, every, found, refused, top)
+    tried = solve(max_devices)
+    return _result(context, tried, "" if tried.choices else blocked(question, tried, solve))
 
 
-def _result(
-    context: Context, every: list[Unit], found: list[Found], refused: int, top: int
-) -> PlanResult:
-    """The best of what was found."""
+def _tried(every: list[Unit], context: Context, pools: bool, top: int) -> Tried:
+    """The best of the units' loads."""
     question = context.question
+    found = [best for unit in every if (best := best_load(unit, question.targets)) is not None]
+    found += _pools(every, question) if pools else []
     enough = [each for one in found if (each := replicated(one, question)) is not None]
     enough.sort(key=lambda each: cost(each, question))
-    choices = []
+    choices: list[Choice] = []
     for each in _different(enough):
         choice = choice_of(each, context)
         choices += [] if choice is None else [choice]
         if len(choices) == top:
             break
-    tried = sum(len(unit.mixing.sequences) for unit in every if unit.mixing is not None)
-    notes = list(context.notes)
+    return Tried(every, found, choices)
+
+
+def _result(context: Context, tried: Tried, nearest: str) -> PlanResult:
+    """What was found, with what to know of it."""
+    notes, choices = list(context.notes), tried.choices
+    count = sum(len(unit.mixing.sequences) for unit in tried.units if unit.mixing is not None)
     if choices and choices[0].disaggregated:
         notes.append(
             "note: pools of prefill and decode are computed, not measured anywhere; their commands "
@@ -160,10 +173,8 @@ def _result(
         )
     if choices and _is_converted(choices[0], context.model):
         notes.append(f"note: the command takes a checkpoint in {choices[0].dtype}")
-    blocked = "" if choices else _blocked(context, every, found, refused)
-    return PlanResult(
-        context.asked, tuple(choices), frontier_of(every, question), blocked, tried, tuple(notes)
-    )
+    frontier = frontier_of(tried.units, context.question)
+    return PlanResult(context.asked, tuple(choices), frontier, nearest, count, tuple(notes))
 
 
 def _is_converted(choice: Choice, model: Model) -> bool:
@@ -200,6 +211,11 @@ def _devices(hardware: str | Device | Sequence[str | Device]) -> list[Device]:
     return list({device.name: device for device in devices}.values())
 
 
+def _engine(devices: list[Device]) -> str:
+    """The engine by default: vLLM has no GPU of Apple's, llama.cpp runs on every device."""
+    return "llama.cpp" if any(device.vendor == "Apple" for device in devices) else "vllm"
+
+
 class Search:
     """What all units share."""
 
@@ -209,6 +225,7 @@ class Search:
     ) -> None:  # fmt: skip
         self.model, self.devices, self.profile = model, devices, profile
         self.lengths, self.prefix = lengths, prefix
+        self._made: dict[int, list[Unit]] = {}
         if budget is not None:
             checked_whole("budget", budget, 16, 2**20)
         self.policies = {
@@ -216,25 +233,22 @@ class Search:
             for device in devices
         }
 
-    def units(
-        self, most: int, dtypes: Sequence[str] | None, kv_dtype: str | None
-    ) -> tuple[list[Unit], int]:
-        """Every unit that holds a sequence, and how many layouts did not divide the model."""
-        made: list[Unit] = []
-        refused = 0
+    def units(self, most: int, dtypes: Sequence[str] | None, kv_dtype: str | None) -> list[Unit]:
+        """Every unit that holds a sequence, on so many devices at most."""
+        if most in self._made:
+            return self._made[most]
+        made = self._made[most] = []
         for rooms in self._rooms(dtypes, kv_dtype):
             tried = dict.fromkeys(
                 layout for room in rooms for layout in layouts(self.model, room.device, most)
             )
             for layout in tried:
                 here = [room for room in rooms if _joins(room.device, layout)]
-                try:
+                with suppress(UsageError):  # the layout does not divide the model
                     made += units(
                         here, layout, self.profile, self.lengths, self.policies, self.prefix
                     )
-                except UsageError:
-                    refused += 1
-        return made, refused
+        return made
 
     def _rooms(self, dtypes: Sequence[str] | None, kv_dtype: str | None) -> list[list[Room]]:
         """The rooms of each format, on the devices that have it. UsageError where none has one
@@ -272,7 +286,7 @@ def asked(model: Model, devices: list[Device], lengths: Lengths, question: Quest
     targets = question.targets
     parts = []
     if question.users is not None:
-        parts.append(f"{question.users:,} users at once")
+        parts.append(f"{question.users:,} user{'s' * (question.users > 1)} at once")
     if question.rate is not None:
         parts.append(f"{digits(question.rate)} requests/s")
     if targets.token_s is not None:
@@ -282,34 +296,3 @@ def asked(model: Model, devices: list[Device], lengths: Lengths, question: Quest
     names = " or ".join(device.name for device in devices)
     sizes = f"{digits(lengths.prompt)} prompt + {digits(lengths.tokens)} output tokens"
     return ", ".join([f"{model.name} on up to {question.most:,} x {names}", sizes, *parts])
-
-
-def _blocked(context: Context, every: list[Unit], found: list[Found], refused: int) -> str:
-    """Why nothing meets what was asked, and what comes nearest."""
-    question = context.question
-    if not every:
-        most = f"{question.most:,} devices" if question.most > 1 else "one device"
-        return f"not one sequence fits on {most} in any layout ({refused} do not divide the model)"
-    if found:
-        best = min(found, key=lambda one: cost(one, question))
-        scale = question.users or question.rate or 1.0
-        each = best.users if question.users is not None else best.rate
-        need = -(-scale // each) * best.devices
-        name = best.unit.setting.device.name
-        return (
-            f"blocked by the number of devices: {int(need):,} x {name} would do "
-            f"({best.unit.layout.label}, {best.unit.setting.precision.name})"
-        )
-    missed = nearest(every, question.targets)
-    assert missed is not None  # noqa: S101 - there are units
-    unit, loads = missed
-    return (
-        f"nearest: {unit.devices} x {unit.setting.device.name} ({unit.layout.label}, "
-        f"{unit.setting.precision.name}) with one user: tokens {seconds(float(loads.token_s[0]))} "
-        f"apart, the first after {seconds(float(loads.first_s[0]))}; blocked by the "
-        + ("time between tokens" if _slow(loads, question.targets) else "time to first token")
-    )
-
-
-def _slow(loads: Any, targets: Targets) -> bool:
-    return targets.token_s is not None and float(loads.token_s[0]) > targets.token_s

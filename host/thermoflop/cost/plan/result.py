@@ -41,9 +41,9 @@ class Choice:
         token_s: seconds between a user's tokens: low end, expectation, high end (80 %).
         first_s: mean seconds to a first token, low end, expectation, high end.
         tokens_per_s: output tokens a second, in all.
-        per_device: output tokens a second and device: where tokens come as late as the interval
-            allows and the target is kept, expected, and as soon.
-        limit: what keeps it from more: memory, batch, prompts, target or first.
+        per_device: output tokens a second and device at these users: where tokens come as late as
+            the interval allows, expected, and as soon.
+        limit: what keeps it from more: users, rate, memory, batch, prompts, target or first.
         dollars_per_million: dollars for a million output tokens; None without a price.
         joules_per_million: joules for a million output tokens; None without a power.
         launch: the command that starts one replica; of pools one of each, a line each, to which the
@@ -155,7 +155,8 @@ def plan_text(found: PlanResult) -> str:
         each = "" if best.replicas == 1 else f" (each of {best.replicas} replicas)"
         lines += [f"start{each}:", *(command(f"  {line}") for line in best.launch.splitlines())]
     lines += [wrapped(note) for note in found.notes]
-    return "\n".join([*lines, f"{found.candidates:,} configurations evaluated"])
+    tried = [f"{found.candidates:,} configurations evaluated"] if found.candidates else []
+    return "\n".join([*lines, *tried])
 
 
 def _choices(found: PlanResult) -> str:

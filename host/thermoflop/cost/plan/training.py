@@ -13,7 +13,7 @@ from thermoflop.cost.training.train import RECOMPUTE, train
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from os import PathLike
     from typing import Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MICRO_BATCHES = (1, 2, 4, 8)
 ZERO = (1, 2, 3)
+MOST = 2**13  # devices that are tried where fewer do not do it
 SPREAD = (1, 4, 8, 16, 64)  # devices that experts are spread over
 
 
@@ -116,18 +117,22 @@ def plan_training(
     }  # fmt: skip
     train(known, device, dp=1, **{**fixed, "global_batch": 1})  # refuses what makes no sense
     counts = [max_devices] if max_days is None else powers(max_devices)
-    tried = 0
-    fitting: list[TrainingEstimate] = []
-    for count in counts:
-        for degrees in _layouts(known, device, count, global_batch):
-            best, number = _best(known, device, degrees, fixed, global_batch)
-            tried += number
-            fitting += [] if best is None else [best]
+
+    def on(count: int) -> tuple[list[TrainingEstimate], int]:
+        every = _layouts(known, device, count, global_batch)
+        found = [_best(known, device, degrees, fixed, global_batch) for degrees in every]
+        fits = [best for best, _ in found if best is not None]
+        return fits, sum(number for _, number in found)
+
+    made = [on(count) for count in counts]
+    fitting = [each for fits, _ in made for each in fits]
     asked = _asked(known, device, max_devices, tokens, max_days)
     within = [each for each in fitting if max_days is None or _days(each) <= max_days]
     within.sort(key=_days if max_days is None else _hours)
-    nearest = "" if within else _nearest(known, fitting, max_devices)
-    return TrainingPlan(asked, tuple(within[:top]), nearest, tried)
+    nearest = ""
+    if not within:
+        nearest = _nearest(known, fitting, max_devices) + _would(on, fitting, max_devices, max_days)
+    return TrainingPlan(asked, tuple(within[:top]), nearest, sum(number for _, number in made))
 
 
 def _layouts(model: Model, device: Device, count: int, batch: int) -> Iterator[Degrees]:
@@ -203,6 +208,26 @@ def _nearest(model: Model, fitting: list[TrainingEstimate], most: int) -> str:
     best = min(fitting, key=_days)
     where = f"{best.plan.devices:,} devices ({best.plan.label})"
     return f"nearest: {digits(_days(best))} days on {where}; blocked by the number of devices"
+
+
+def _would(
+    on: Callable[[int], tuple[list[TrainingEstimate], int]],
+    fitting: list[TrainingEstimate], most: int, max_days: float | None,
+) -> str:  # fmt: skip
+    """The least power of two above ``most`` that does what was asked, as the end of a sentence."""
+    limit = float("inf") if max_days is None else max_days
+    fits = fitting
+    for count in powers(MOST):
+        # half of what the least device hours come to: more devices recompute less, not much more
+        if count <= most or count < min(map(_hours, fits), default=0.0) / limit / 2:
+            continue
+        here, _ = on(count)
+        fits = fits + here
+        best = min(here, key=_days, default=None)
+        if best is not None and _days(best) <= limit:
+            how = f"{best.plan.label}, {digits(_days(best))} days"
+            return f"; {count:,} x {best.device.name} would do ({how})"
+    return f"; nor do up to {MOST:,} devices with this global batch"
 
 
 def training_plan_text(found: TrainingPlan) -> str:

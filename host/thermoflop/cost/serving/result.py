@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # What keeps a server from answering more requests a second.
 LIMITS = {
+    "users": "users: more could be served at once than ask",
+    "rate": "rate: more requests could be answered than come",
     "memory": "memory: no more sequences fit beside the weights",
     "batch": "batch: the engine runs no more sequences at once",
     "prompts": "prompts: more sequences would only wait for more prompts",
@@ -54,7 +56,8 @@ class Serving:
         prompt_share: share of a step's time that goes to prompts.
         most_requests_per_s: requests a second that can be kept up.
         load: ``rate`` over that.
-        limit: what keeps it from more: memory, batch, prompts or target.
+        limit: what keeps it from more, the first that is hit: users, rate, memory, batch, prompts
+            or target.
         meets: whether the targets are met; None without any.
         joules_per_token: joules of all devices for each output token; None without a power.
         unknown: what the closed form does not know of this state, as sentences.

@@ -266,7 +266,7 @@ def served_by(
         load.users, rate, saturated, shares * float(steady.sequences), dp * replica.largest_batch,
         dp * replica.slots, tokens, firsts, float(steady.queue_s),
         _benchmark_s(replica, load, steady), float(steady.prompt_share), most, rate / most,
-        _limit(replica, targets),
+        _limit(replica, targets, load, steady, saturated),
         targets.met(float("inf") if saturated else first_s, token_s),
         joules_of(setting, shape, replica.prefix, shares, steady),
         tuple(limits_of_trust(steady, shape)), simulation,
@@ -305,8 +305,10 @@ def _interval(setting: Setting, phase: str, value: float) -> tuple[float, float,
     return value * spread.low, value, value * spread.high
 
 
-def _limit(replica: Replica, targets: Targets) -> str:
-    """What keeps the server from answering more: see ``LIMITS``."""
+def _limit(
+    replica: Replica, targets: Targets, load: Arrivals, steady: Steady, saturated: bool
+) -> str:
+    """What keeps the server from answering more, the first that is hit: see ``LIMITS``."""
     import numpy as np
 
     shape, mixing = replica.lengths, replica.mixing()
@@ -314,7 +316,19 @@ def _limit(replica: Replica, targets: Targets) -> str:
     steps = max(shape.generate - 1, 1e-9)
     step = mixing.step_s(known / steps)
     rates = known / (steps * step)
-    if targets.token_s is not None and step[-1] / shape.step_tokens > targets.token_s:
+    slow = False
+    if targets.token_s is not None:
+        slow = step[-1] / shape.step_tokens > targets.token_s
+    if slow and float(steady.token_s) / shape.step_tokens > (targets.token_s or 0.0):
+        return "target"
+    if load.users is None:
+        free = not saturated
+    else:  # beyond the best number of sequences prompts crowd decoding out
+        free = load.users < replica.slots * replica.setting.plan.dp
+        free = free and float(steady.sequences) < 0.99 * float(known[int(np.argmax(rates))])
+    if free:
+        return "rate" if load.users is None else "users"
+    if slow:
         return "target"
     if float(rates.max()) > 1.001 * float(rates[-1]):
         return "prompts"
