@@ -238,3 +238,13 @@ def test_what_is_missing_on_unlike_cards_is_missing_on_all_together():
 def test_heads_that_do_not_divide_are_told_what_would():
     with pytest.raises(UsageError, match=r"expected a divisor of 128, or pp \(--pp\) instead"):
         tf.fit("llama-3.1-405b", "h100", devices=3, profile="vllm")
+
+
+@pytest.mark.parametrize("profile", [None, "vllm"])
+def test_stages_share_the_layers_of_the_text_and_the_tower_is_on_one(profile):
+    """Qwen2.5-VL-7B: of 8,292,166,656 weights 676,550,144 see; table and head have 544,997,376
+    each, of which a stage holds one."""
+    two = tf.fit("qwen2.5-vl-7b", "h100", pp=2, profile=profile)
+    text = (8_292_166_656 - 676_550_144 - 2 * 544_997_376) / 2
+    stage = 2 * (text + 544_997_376 + 676_550_144)
+    assert two.memory.weight_bytes == pytest.approx(stage, rel=1e-5)

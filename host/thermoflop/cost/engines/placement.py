@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
 from thermoflop.cost.memory import STATE_BYTES, uniform
-from thermoflop.cost.work.weights import weights_held
+from thermoflop.cost.work.weights import held_beside, is_beside, weights_held
 from thermoflop.model.architecture.cache import LayerCache, layer_caches
 from thermoflop.model.architecture.feedforward import Moe
 
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from thermoflop.cost.work.share import Share
-    from thermoflop.cost.work.weights import Held
 
 EXPERTS = "experts"
-TOWERS = ("image", "vision", "audio", "video")  # by their roles and by the words of ``Held.where``
 
 
 @record
@@ -74,22 +72,13 @@ def _placed_layers(share: Share) -> list[PlacedLayer]:
             caches = layer_caches(run.layer) if stack.causal else ()
             feed = run.layer.feed
             active = float(feed.top_k) / float(feed.experts) if isinstance(feed, Moe) else 1.0
-            for place_ in () if _beside(share, stack.role) else places:
+            for place_ in () if is_beside(share.description, stack.role) else places:
                 weights, experts = held.get(before + place_, (0.0, 0.0))
                 found.append((place_, PlacedLayer(weights, experts, min(1.0, active), caches)))
             first += int(run.times)
         placed += [layer for _, layer in sorted(found, key=lambda each: each[0])]
         before += first
     return placed
-
-
-def _beside(share: Share, name: str) -> bool:
-    """Whether that stack sees or hears for a text model."""
-    return name in TOWERS and any(s.role not in TOWERS for s in share.description.stacks)
-
-
-def _held_beside(share: Share, held: Held) -> bool:
-    return _beside(share, held.where.split()[0])
 
 
 def outside_bytes(share: Share) -> tuple[float, float, float]:
@@ -101,7 +90,7 @@ def outside_bytes(share: Share) -> tuple[float, float, float]:
 def _outside_bytes(share: Share) -> tuple[float, float, float]:
     tables = output = tower = 0.0
     for each in weights_held(share.description, share.checkpoint or uniform(share)):
-        if _held_beside(share, each):
+        if held_beside(share.description, each):
             tower += each.sets * each.bytes_each
         elif not each.layers and each.where.endswith("front"):
             tables += each.sets * each.bytes_each

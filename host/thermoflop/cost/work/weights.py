@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Products that run the expansion of a latent in two halves (DeepSeek-V2, section 2.1.2).
 _HALVES = ("absorb keys", "absorb values")
 _EXPANSION = "kv_b_proj"
+# What sees or hears, by its role and by the word of ``Held.where``.
+_BESIDE = ("image", "vision", "audio", "video")
 
 
 @record
@@ -163,12 +165,14 @@ def _outside(part: Part, where: str, role: str, formats: Formats) -> Iterator[He
 
 
 def weights_on_fullest(description: Description, pp: int, formats: Formats) -> float:
-    """Bytes on the fullest device: everything, or the largest stage of layers that follow one
-    another, with the largest part of what lies outside them."""
+    """Bytes on the fullest device: everything, or the largest stage of the text's layers that
+    follow one another, with towers and the largest part of what lies outside the layers."""
     held = list(weights_held(description, formats))
     if pp == 1:
         return sum(each.sets * each.bytes_each for each in held)
     layers: dict[int, float] = {}
+    towers = sum(each.sets * each.bytes_each for each in held if held_beside(description, each))
+    held = [each for each in held if not held_beside(description, each)]
     for each in held:
         for layer in each.layers:
             layers[layer] = layers.get(layer, 0.0) + each.bytes_each
@@ -176,7 +180,17 @@ def weights_on_fullest(description: Description, pp: int, formats: Formats) -> f
     sizes = [layers[number] for number in sorted(layers)]
     stage = -(-len(sizes) // pp) or 1
     stages = [sum(sizes[first : first + stage]) for first in range(0, len(sizes), stage)]
-    return max(stages, default=0.0) + outside
+    return max(stages, default=0.0) + outside + towers
+
+
+def is_beside(description: Description, name: str) -> bool:
+    """Whether a stack of that name sees or hears for a text model: stages share no layers of it."""
+    return name in _BESIDE and any(stack.role not in _BESIDE for stack in description.stacks)
+
+
+def held_beside(description: Description, held: Held) -> bool:
+    """Whether that lies in such a stack."""
+    return is_beside(description, held.where.split()[0])
 
 
 def stage_share(layers: int, pp: int) -> float:
@@ -185,8 +199,9 @@ def stage_share(layers: int, pp: int) -> float:
 
 
 def layers_of(description: Description) -> int:
-    """Layers of all stacks."""
-    return int(sum(run.times for stack in description.stacks for run in stack.runs))
+    """Layers of all stacks that stages share."""
+    stacks = [each for each in description.stacks if not is_beside(description, each.role)]
+    return int(sum(run.times for stack in stacks for run in stack.runs))
 
 
 def element_bytes(description: Description, checkpoint: Checkpoint) -> dict[tuple[str, str], float]:
