@@ -215,3 +215,8 @@ def test_the_command_writes_picture_and_csv_and_says_by_its_code(tmp_path, capsy
     assert len(lines) == 1 + len(printed["choices"])
     assert main(["plan", "llama-3-8b", "--tpot", "0.01ms"]) == 1
     assert "nothing meets that" in capsys.readouterr().out
+
+
+def test_one_engine_for_a_mac_and_another_gpu_is_said():
+    assert "every device is taken to run llama.cpp" in str(tf.plan("gpt2", "h100,m2 ultra", top=1))
+    assert "every device" not in str(tf.plan("gpt2", "m2 ultra", top=1))

@@ -165,6 +165,10 @@ def _tried(every: list[Unit], context: Context, pools: bool, top: int) -> Tried:
 def _result(context: Context, tried: Tried, nearest: str) -> PlanResult:
     """What was found, with what to know of it."""
     notes, choices = list(context.notes), tried.choices
+    kinds = {unit.setting.device.vendor == "Apple" for unit in tried.units}
+    if len(kinds) == 2:
+        engine = tried.units[0].setting.profile.engine.name
+        notes.append(f"note: every device is taken to run {engine}; plan them apart for others")
     count = sum(len(unit.mixing.sequences) for unit in tried.units if unit.mixing is not None)
     if choices and choices[0].disaggregated:
         notes.append(
