@@ -137,6 +137,17 @@ def replace_file(path: str, fill: Callable[[BinaryIO], T]) -> T:
     return done
 
 
+def check_folder(path: str) -> None:
+    """StorageError where no file of that name could be made: before minutes of work, not after."""
+    folder = os.path.dirname(path) or "."  # noqa: PTH120
+    if path.startswith("/dev/"):
+        return
+    if not os.path.isdir(folder):  # noqa: PTH112
+        raise StorageError(f"cannot write {path}: there is no folder {folder}")
+    if not os.access(folder, os.W_OK):
+        raise StorageError(f"cannot write {path}: no permission")
+
+
 def write_file(path: str, fill: Callable[[BinaryIO], T]) -> T:
     """What ``fill`` writes, whole or not at all. StorageError if it cannot be done.
 

@@ -73,12 +73,13 @@ def _measure_kernels(args: argparse.Namespace, backend: Backend) -> int:
     """Measure single kernels, keep them, and judge the carried rates by them."""
     import json
 
-    from thermoflop.base.files import write_text
+    from thermoflop.base.files import check_folder, write_text
     from thermoflop.bench.calibrate.kernels import measure_kernels
     from thermoflop.cost.validate.kernels import validate_kernels
 
     if not args.kernels.endswith(".json"):
         raise UsageError(f"--kernels {args.kernels} does not end in .json")
+    check_folder(args.kernels)
     raw = measure_kernels(backend, args.quick)
     write_text(args.kernels, f"{json.dumps(raw, indent=1)}\n")
     _say(f"kept as {args.kernels}")
@@ -92,7 +93,7 @@ def _say(text: str) -> None:
 
 def _fit_rows(args: argparse.Namespace) -> int:
     """Fit a profile to a file of rows, and print what it rests on."""
-    from thermoflop.base.files import read_json
+    from thermoflop.base.files import check_folder, read_json
     from thermoflop.cost.catalogue.profiles import find_profile
     from thermoflop.cost.fitting.profiles import write_own
 
@@ -102,6 +103,7 @@ def _fit_rows(args: argparse.Namespace) -> int:
     out = args.out or f"{args.name}.json"
     if not out.endswith(".json"):
         raise UsageError(f"{out} does not end in .json, so --profile would take it for a name")
+    check_folder(out)
     write_own(args.rows, out)
     profile = find_profile(out)
     devices, interval = ", ".join(profile.devices), profile.intervals["all"]

@@ -8,10 +8,11 @@ and ``train`` call. A row that the package carries is predicted with its group h
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from thermoflop.base.progress import part
-from thermoflop.base.record import replace
+from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.profiles import (
     find_profile,
     find_training_profile,
@@ -51,33 +52,48 @@ def validate_times(files: Sequence[str] = ()) -> TimesReport:
     A row of a file that is one of the carried ones gets its held-out prediction.
     """
     with part(0.0, 0.8):
-        serving = _report(carried_rows(), serving_row, files, lambda raw: not is_training(raw))
+        serving = _report(serving_row, files, lambda raw: not is_training(raw))
     with part(0.8, 1.0):
         return serving.joined(validate_training(files))
 
 
 def validate_training(files: Sequence[str] = ()) -> TimesReport:
     """The same for rows of training alone."""
-    return _report(published("training"), training_row, files, is_training)
+    return _report(training_row, files, is_training)
 
 
-def _report(
-    raw_rows: list[dict[str, Any]],
-    read: Read,
-    files: Sequence[str],
-    is_wanted: Callable[[object], bool],
-) -> TimesReport:
-    """The rows that the package carries, or those of files that are wanted."""
+@record
+class _Carried:
+    """The rows that the package carries, each predicted without its group; and judged by date."""
+
+    total: int
+    rows: tuple[Row, ...]
+    skipped: tuple[Any, ...]
+    compared: tuple[Compared, ...]
+    later: tuple[Compared, ...]
+
+
+@cache  # half a minute: a file of rows that are carried ones asks again
+def _carried(read: Read) -> _Carried:
+    raw_rows = carried_rows() if read is serving_row else published("training")
     rows, skipped = rows_of(raw_rows, read)
+    compared, later = _held_out(rows)
+    return _Carried(len(raw_rows), tuple(rows), tuple(skipped), tuple(compared), tuple(later))
+
+
+def _report(read: Read, files: Sequence[str], is_wanted: Callable[[object], bool]) -> TimesReport:
+    """The rows that the package carries, or those of files that are wanted."""
     if not files:
-        compared, later = _held_out(rows)
-        return TimesReport(len(raw_rows), tuple(compared), tuple(skipped), tuple(later))
+        carried = _carried(read)
+        return TimesReport(carried.total, carried.compared, carried.skipped, carried.later)
     raw_rows = [raw for path in files for raw in read_rows(path) if is_wanted(raw)]
     mine, skipped = rows_of(raw_rows, read)
+    rows, _ = rows_of(carried_rows() if read is serving_row else published("training"), read)
     known = {identity(row) for row in rows} & {identity(row) for row in mine}
     held = {}
     if known:
-        held = {identity(row): each for row, each in zip(rows, _held_out(rows)[0], strict=True)}
+        pairs = zip(_carried(read).rows, _carried(read).compared, strict=True)
+        held = {identity(row): each for row, each in pairs}
     compared = [
         replace(held[identity(row)], row_id=row.row_id) if identity(row) in held else _new(row)
         for row in mine
