@@ -249,7 +249,8 @@ def test_experts_over_replicas():
         for ep in (1, 8)
     }
     assert shares[8].mfu < 0.8
-    assert shares[8].iteration.expected_s > 0.5 * shares[1].iteration.expected_s
+    assert shares[8].iteration.bound_s == pytest.approx(shares[1].iteration.bound_s)
+    assert shares[8].iteration.expected_s > shares[8].iteration.bound_s
     experts = 32 * 8 * 3 * 4096 * 14336
     zero = tf.train("mixtral-8x7b", "h100", devices=8, ep=8, zero=1, profile="megatron-lm")
     assert zero.memory.optimizer_bytes > 12 * experts / 8
