@@ -30,14 +30,6 @@ SLOW = frozenset({
     "test_without_a_place_the_name_is_the_place",
 })  # fmt: skip
 
-# Their fixtures take seconds and serve the whole file: one worker of pytest-xdist runs all of it.
-TOGETHER = frozenset({
-    "cli/test_completion.py", "cost/fitting/test_fit.py", "cost/fitting/test_shipped_profiles.py",
-    "cost/kernels/test_kernel_rates.py", "cost/serving/test_steady_against_loop.py",
-    "cost/sweep/test_sweep_parts.py", "cost/validate/test_validate.py", "model/test_mappings.py",
-    "web/export/test_prometheus.py", "web/server/test_attacks.py",
-})  # fmt: skip
-
 # Small systems are solved by the thousand: threads of the linear algebra only add to that. And how
 # busy the machine is says nothing of a test's inputs.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -72,9 +64,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("quick")
         if getattr(item, "originalname", item.name) in SLOW:
             item.add_marker("slow")
-        place = item.path.relative_to(TESTS).as_posix()
-        if place in TOGETHER or place.startswith("browser/"):
-            item.add_marker(pytest.mark.xdist_group(place))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
