@@ -33,6 +33,7 @@ SLOW = frozenset({
 # Small systems are solved by the thousand: threads of the linear algebra only add to that. And how
 # busy the machine is says nothing of a test's inputs.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it: text would be cut to somebody's terminal
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
