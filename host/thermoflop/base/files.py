@@ -6,11 +6,12 @@ import errno
 import os
 import stat
 
-from thermoflop.errors import InputError, StorageError
+from thermoflop.errors import InputError, StorageError, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from typing import Any, BinaryIO, TypeVar
 
     T = TypeVar("T")
@@ -135,6 +136,20 @@ def replace_file(path: str, fill: Callable[[BinaryIO], T]) -> T:
         raise
     sync_folder(os.path.dirname(path) or ".")  # noqa: PTH120
     return done
+
+
+def read_toml(path: Path, most_bytes: int = 1 << 20) -> dict[str, Any]:
+    """What a TOML file says, of ``most_bytes`` at most. InputError in one sentence."""
+    import tomllib
+
+    name = printable(str(path))
+    try:
+        with path.open("rb") as file:
+            return tomllib.loads(file.read(most_bytes).decode())
+    except OSError as error:
+        raise InputError(f"cannot read {name}: {error.strerror}") from error
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are such
+        raise InputError(f"{name} is not TOML: {printable(str(error))}") from error
 
 
 def check_folder(path: str) -> None:

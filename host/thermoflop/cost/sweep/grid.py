@@ -10,11 +10,11 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from thermoflop.base.files import read_toml
 from thermoflop.base.record import fields_of, record
 from thermoflop.errors import InputError, UsageError, printable
 
@@ -22,7 +22,6 @@ ROWS = 100_000  # of a part: some 6 MB on disk, a second to make
 MOST_SIZES = 1_000_000  # of one list
 MOST_ROWS = 10**12
 PUBLISHED = "published"  # among the formats: that of the checkpoint
-_MOST_BYTES = 1 << 20
 
 
 @record
@@ -151,15 +150,7 @@ def grid_of(values: dict[str, Any], where: str = "the sweep") -> Grid:
 
 def read_grid(path: Path) -> Grid:
     """The grid in a TOML file. InputError for one that cannot be read or makes no sense."""
-    name = printable(str(path))
-    try:
-        with path.open("rb") as file:
-            values = tomllib.loads(file.read(_MOST_BYTES).decode())
-    except OSError as error:
-        raise InputError(f"cannot read {name}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{name} is not TOML: {printable(str(error))}") from error
-    return grid_of(values, name)
+    return grid_of(read_toml(path), printable(str(path)))
 
 
 def _names(where: str, value: Any) -> tuple[str | None, ...]:

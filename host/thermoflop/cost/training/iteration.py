@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STATEFUL = (Mamba, Mamba2, GatedDelta, KimiDelta, Lightning, GatedRecurrence, TimeMix)
 # Share of what replicas send that hides behind computing: nothing where gradients are summed when
 # the last micro-batch is done (Megatron-LM until 2023); else all but the first and last layers,
-# and what communication kernels take of the device. Chosen on published rows.
+# and what communication kernels take of the device. An assumption, not fitted.
 OVERLAP = {"megatron-lm": 0.0, "megatron-deepspeed": 0.0}
 USUAL_OVERLAP = 0.9
 

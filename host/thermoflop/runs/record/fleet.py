@@ -13,12 +13,12 @@ A board that is not there, or goes away for good, costs itself alone: it is aske
 from __future__ import annotations
 
 import threading
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from thermoflop.base.files import read_toml
 from thermoflop.errors import BoardError, InputError, StorageError, ThermoflopError
 from thermoflop.pico.client import ask
 from thermoflop.pico.ports import Target, list_ports
@@ -30,7 +30,6 @@ from thermoflop.runs.record.log import record
 MOST_BOARDS = 256
 RETRY_S = 5.0
 RECORDING = "is being recorded"
-_MOST_BYTES = 1 << 20
 _PLACES = ("serial", "port", "out")
 
 Notify = Callable[[str], None]
@@ -58,14 +57,7 @@ class FleetBoard:
 
 def read_fleet(path: Path) -> list[FleetBoard]:
     """The boards of a fleet file. InputError, naming the place, for what makes no sense."""
-    name = printable(str(path))
-    try:
-        with path.open("rb") as file:
-            data = tomllib.loads(file.read(_MOST_BYTES).decode())
-    except OSError as error:
-        raise InputError(f"cannot read {name}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(f"{name} is not TOML: {printable(str(error))}") from error
+    name, data = printable(str(path)), read_toml(path)
     unknown = sorted(set(data) - {"out", "boards"})
     tables = data.get("boards")
     if unknown or not isinstance(tables, dict) or not 0 < len(tables) <= MOST_BOARDS:
