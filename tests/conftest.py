@@ -34,7 +34,14 @@ SLOW = frozenset({
 # busy the machine is says nothing of a test's inputs.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it: text would be cut to somebody's terminal
-settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# The same examples each time: what is pushed is judged by its change, not by its luck. A search
+# afresh is ``THERMOFLOP_NEW_EXAMPLES=1 pytest``.
+settings.register_profile(
+    "house",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="THERMOFLOP_NEW_EXAMPLES" not in os.environ,
+)
 settings.load_profile("house")
 
 # A shell starts what it puts in the background with Ctrl-C and Ctrl-\ ignored, and every process

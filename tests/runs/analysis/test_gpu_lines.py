@@ -85,10 +85,14 @@ def test_what_is_not_finite_is_no_time_and_no_amount(key: bytes, text: bytes) ->
     assert parse(line) is None
 
 
-def test_a_gpu_or_a_reason_that_is_no_whole_number_is_none_of_ours() -> None:
+def test_a_gpu_an_amount_or_a_reason_that_is_no_whole_number_is_left_to_single_lines() -> None:
     """``"gpu":1.5`` is no GPU, whatever it looks like with its digits taken away."""
     good = encode(READING)[:-1]
-    bad = [good.replace(b'"gpu":3', b'"gpu":1.5'), good.replace(b'"reasons":4', b'"reasons":-4')]
+    bad = [
+        good.replace(b'"gpu":3', b'"gpu":1.5'),
+        good.replace(b'"reasons":4', b'"reasons":-4'),
+        good.replace(b'"mem_used_bytes":6871', b'"mem_used_bytes":6.71'),
+    ]
     table, others = GpuLines().read([*bad, good])
     assert others == [*bad, good]
     assert len(table) == 0

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from thermoflop.runs.analysis.readings import KEPT
 from thermoflop.runs.folder import usual
-from thermoflop.runs.gpu.sample import MEASURED
+from thermoflop.runs.gpu.sample import INTEGERS, MEASURED
 
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.columns import Column
 
 MARK = b',"src":"gpu",'  # in each of these lines
 ROW = ("mono_s", "gpu", *KEPT, "reasons")  # the columns of what is read
+_WHOLE = [ROW.index("gpu"), *(ROW.index(name) for name in sorted(INTEGERS))]
 _IN_NUMBERS = b"0123456789.-"
 _NOT_IN_NUMBERS = bytes(b for b in range(256) if b not in _IN_NUMBERS + b",")
 _MOST_LAYOUTS = 1000  # of which something is remembered
@@ -62,7 +63,7 @@ class GpuLines:
         for column, place in enumerate(known[1]):
             if place >= 0:
                 table[:, column] = numbers[:, place]
-        whole = table[:, [1, -1]]
+        whole = table[:, _WHOLE]
         is_whole = np.isnan(whole) | ((whole >= 0) & (whole < _EXACT) & (whole == np.floor(whole)))
         return table if is_whole.all() and (table[:, 1] < 10_000).all() else None
 
