@@ -127,3 +127,26 @@ def test_an_explanation_fills_in_what_its_figure_is(form):
     )
     ratio = page_why(PAGE, "speed_up")
     assert ratio.value == f"{total_ms('mha') / total_ms('mqa'):.4f}"
+
+
+@pytest.mark.parametrize("form", ["mha", "mqa"])
+def test_every_number_of_an_explanation_stands_where_it_belongs(form):
+    kept = WIDTH if form == "mha" else WIDTH // HEADS
+    params = LAYERS * (10 * WIDTH * WIDTH + 2 * WIDTH * kept)
+    layer = sum(
+        OCCURS[key] * max(busy_ms(*counts), FLOOR_MS) for key, counts in kernels(form, 11).items()
+    )
+    assert page_why(PAGE, f"{form}.total").formula[1:] == (
+        "  = 3 x sum of the layer's times, n = 10 .. 11",
+        f"  = {total_ms(form):.4f} ms",
+        f"at n = 11: 3 x {layer:.5f} ms = {3 * layer:.4f} ms",
+    )
+    assert page_why(PAGE, f"{form}.params").formula[1] == (
+        f"  = 3 x (2 x 32² + 2 x 32 x {kept} + 8 x 32²) = {params:,}"
+    )
+    assert page_why(PAGE, f"{form}.weights").formula[1].startswith(f"  = {params:,} x 2 B = ")
+    assert page_why(PAGE, f"{form}.kv").formula[1] == f"  = 2 x 2 x 3 x 2 x 12 x {kept}"
+    flops, size = kernels(form, END)["att1"]
+    lines = page_why(PAGE, f"{form}.att1").formula
+    assert f"compute = FLOP / (peak x efficiency) = {flops:,} / (2.00 GFLOP/s x 0.5)" in lines
+    assert f"memory = bytes / bandwidth = {size:,} / 10.0 MB/s" in lines
