@@ -12,7 +12,9 @@ the exit code is 0 only when every mutant was killed. Runs on CPython, no board 
 Mutants of the host are made by rule (``kit.host_mutants``) and run against the tests that import
 their module (``kit.campaign``), those marked slow left out; the exit code is 0 when at least 95 %
 of them were killed; fewer than 20 show that the campaign works, and nothing of a rate. Survivors
-are listed. ``--passed``: the tests were just run without a mutant, and need not be again.
+are listed; what the nearest tests do not notice within a minute of the processor is among them.
+``--of cost/plan`` draws in that folder only. ``--passed``: the tests were just run without a
+mutant, and need not be again.
 """
 
 from __future__ import annotations
@@ -233,11 +235,11 @@ def survivors(rule: int | None, everything: bool) -> int:
     return alive
 
 
-def host_campaign(count: int, seed: int, workers: int, *, passed: bool) -> int:
+def host_campaign(count: int, seed: int, room: str, workers: int, *, passed: bool) -> int:
     """Run mutants of the host and print what killed each; 0 when 95 % are killed."""
     from kit import campaign, host_mutants
 
-    drawn, of = host_mutants.sample(campaign.ROOT / "host" / campaign.PACKAGE, count, seed)
+    drawn, of = host_mutants.sample(campaign.ROOT / "host" / campaign.PACKAGE, count, seed, room)
     print(f"{len(drawn)} of {of} mutants of the host, seed {seed}", flush=True)
     alive, cpu_s, start_s = [], 0.0, time.monotonic()
     for mutant, outcome in campaign.outcomes(drawn, workers, passed=passed):
@@ -264,12 +266,13 @@ def main() -> int:
     parser.add_argument("--rule", type=int, help="only this rule's mutants, 1 to 11")
     parser.add_argument("--host", action="store_true", help="mutants of the model and its cost")
     parser.add_argument("--n", type=int, default=120, help="how many of the host's are drawn")
+    parser.add_argument("--of", default="", help="only of modules whose path begins so: cost/plan")
     parser.add_argument("--seed", type=int, default=7, help="what draws them")
     parser.add_argument("--passed", action="store_true", help="the tests pass without a mutant")
     parser.add_argument("--workers", type=int, default=2, help="how many run at once")
     args = parser.parse_args()
     if args.host:
-        return host_campaign(args.n, args.seed, args.workers, passed=args.passed)
+        return host_campaign(args.n, args.seed, args.of, args.workers, passed=args.passed)
     sound = list(failing(tests_of(args.rule if not args.all else None), {}))
     if sound:
         print(f"the unchanged firmware fails {len(sound)} tests, first {sound[0]}")

@@ -61,11 +61,12 @@ def modules(package: Path) -> list[Path]:
     return sorted(path for folder in FOLDERS for path in (package / folder).rglob("*.py"))
 
 
-def sample(package: Path, count: int, seed: int) -> tuple[list[HostMutant], int]:
-    """So many mutants of all there are, drawn with a seed, and how many there are."""
+def sample(package: Path, count: int, seed: int, room: str = "") -> tuple[list[HostMutant], int]:
+    """So many mutants of all there are in a room, drawn with a seed, and how many there are."""
     paths = modules(package)
     siblings = siblings_in(paths)
-    found = [mutant for path in paths for mutant in mutants_of(path, package, siblings)]
+    chosen = [path for path in paths if path.relative_to(package).as_posix().startswith(room)]
+    found = [mutant for path in chosen for mutant in mutants_of(path, package, siblings)]
     drawn = random.Random(seed).sample(found, min(count, len(found)))
     return drawn, len(found)
 
