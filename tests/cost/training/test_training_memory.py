@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import thermoflop as tf
 from kit.made_up import DEVICE, HEAD_MATRIX, LAYERS, MATRICES, NORMS, TOKENS, WIDTH, decoder
+from thermoflop.base.record import replace
 from thermoflop.cost.training.states import MOMENTS
 from thermoflop.errors import UsageError
 
@@ -29,7 +30,7 @@ MEASURED = [
     ("llama-3.1-8b", "h100", 83.9, 0.10, {"devices": 8, "sequence": 32768, "global_batch": 8}),
     ("llama-3.1-8b", "h100", 84.0, 0.10,
      {"devices": 8, "cp": 4, "sequence": 131072, "global_batch": 2}),
-    ("llama-3.1-70b", "h100", 71.9, 0.13,
+    ("llama-3.1-70b", "h100", 71.9, 0.10,
      {"devices": 256, "tp": 8, "sequence": 8192, "micro_batch": 16, "global_batch": 512}),
     # DeepSpeed's own estimate, DeepSpeed issue 4527
     ("llama-2-7b", "a100-40gb", 29.01, 0.10, {"devices": 4, "sequence": 512, "global_batch": 4}),
@@ -76,16 +77,22 @@ def test_a_fused_loss_makes_the_logits_of_one_chunk():
 
 
 @pytest.mark.parametrize(
-    ("trainer", "states"),
+    ("trainer", "dtype", "zero", "states"),
     [
-        (None, (2, 4, 12)),  # Megatron-LM issue 654: 18 bytes
-        ("megatron-lm", (2, 4, 12)),
-        ("megatron-deepspeed", (2, 2, 16)),  # 4 + 16/n, estimate_zero2_model_states_mem_needs
-        ("llm-foundry", (4, 4, 8)),  # FSDP: all in fp32
+        (None, "bf16", 0, (2, 4, 12)),  # Megatron-LM issue 654: 18 bytes
+        ("megatron-lm", "bf16", 0, (2, 4, 12)),
+        # 4 + 16/n, estimate_zero2_model_states_mem_needs
+        ("megatron-deepspeed", "fp16", 0, (2, 2, 16)),
+        ("megatron-deepspeed", "bf16", 2, (2, 2, 16)),
+        # bigscience: gradients summed in fp32, 4 bytes a parameter beside those in 16 bits
+        ("megatron-deepspeed", "bf16", 1, (2, 2 + 4, 12)),
+        ("llm-foundry", "bf16", 0, (4, 4, 8)),  # FSDP: all in fp32
     ],
 )
-def test_a_trainer_keeps_its_own_bytes_a_parameter(trainer, states):
-    found = tf.train(decoder(), DEVICE, global_batch=1, zero=0, profile=trainer).memory
+def test_a_trainer_keeps_its_own_bytes_a_parameter(trainer, dtype, zero, states):
+    device = replace(DEVICE, peaks={"bf16": 1e14, "fp16": 1e14})
+    options = {"global_batch": 1, "zero": zero, "profile": trainer, "dtype": dtype}
+    found = tf.train(decoder(), device, **options).memory
     held = (found.weight_bytes, found.gradient_bytes, found.optimizer_bytes)
     assert held == tuple(each * decoder().params for each in states)
 
@@ -184,6 +191,40 @@ def test_the_last_stage_has_the_logits_and_the_first_the_most_micro_batches():
     assert (first.activation_bytes, first.logit_bytes) == (2 * kept, 0)
     last = tf.train(decoder(vocab_size=100_000), DEVICE, **options).memory
     assert (last.activation_bytes, last.logit_bytes) == (kept, 6 * 1000 * 100_000)
+
+
+def test_a_loss_over_a_divided_vocabulary_holds_four_of_them_in_single_precision():
+    """PyTorch's loss_parallel: log-probabilities, exponentials, gradient and their sum, 16 bytes;
+    Megatron's overwrites its input, and sequence parallelism gathers the input of the head."""
+    options = {"devices": 2, "tp": 2, "global_batch": 1, "sequence": 1000}
+    gathered = 2 * 2 * 1000 * WIDTH
+    logits = 1000 * 100_000 / 2
+    for trainer, bytes_ in ((None, 2 + 4 + 2 + 4 + 4), ("megatron-lm", 2 + 4 + 2 + 4)):
+        found = tf.train(decoder(vocab_size=100_000), DEVICE, profile=trainer, **options).memory
+        assert found.logit_bytes + found.working_bytes == bytes_ * logits + gathered
+
+
+def test_every_other_product_is_kept_with_attentions_result_and_the_layers_input():
+    """torchtitan's policy ``op``: of q, k, v, o, gate, up and down the first, third, ..."""
+    options = {"global_batch": 1, "sequence": 1000}
+    found = tf.train(decoder(), DEVICE, recompute="operators", **options)
+    kept = WIDTH + (WIDTH + 128 + 512 + WIDTH) + WIDTH
+    assert found.memory.activation_bytes == LAYERS * 2 * 1000 * kept
+    split = tf.train(decoder(), DEVICE, recompute="operators", devices=2, tp=2, **options)
+    assert split.memory.activation_bytes == LAYERS * 2 * 1000 * kept / 2
+    half = tf.train(decoder(), DEVICE, recomputed=0.5, **options)
+    assert found.hardware_flops == half.hardware_flops
+    assert "recompute operators" in str(found)
+    with pytest.raises(UsageError, match="operators recomputes in all of them"):
+        tf.train(decoder(), DEVICE, recompute="operators", recomputed=0.5)
+
+
+def test_interleaved_stages_keep_no_more_micro_batches_than_there_are():
+    """Two stages of two chunks: 2 x (1 + 1/4) micro-batches alive of many, and 2 of two."""
+    options = {"devices": 2, "pp": 2, "virtual": 2, "sequence": 1000}
+    model = decoder(vocab_size=10, num_hidden_layers=4)
+    many, two = (tf.train(model, DEVICE, global_batch=batch, **options).memory for batch in (8, 2))
+    assert many.activation_bytes / two.activation_bytes == exactly(2 * (1 + 1 / 4) / 2)
 
 
 def test_gathered_weights_take_their_room_under_zero_3():

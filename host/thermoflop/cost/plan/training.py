@@ -9,7 +9,8 @@ from thermoflop.base.units import digits, gigabytes, scaled, table, wrapped
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.inference.arguments import as_model, checked_whole
 from thermoflop.cost.plan.layouts import has_experts, powers
-from thermoflop.cost.training.train import RECOMPUTE, train
+from thermoflop.cost.training.iteration import RECOMPUTE
+from thermoflop.cost.training.train import train
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from thermoflop.cost.hardware.nodes import with_network
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.published.names import config_of, model_of
 from thermoflop.cost.published.row import Row, Skipped
-from thermoflop.cost.training.iteration import Iteration, overlap_of
+from thermoflop.cost.training.iteration import HALF, Iteration, overlap_of
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import ThermoflopError
 
@@ -44,7 +44,7 @@ TRAINERS = (
 FORMATS = {
     "mxfp8": "fp8", "fp8-cs": "fp8", "fp8-mx": "fp8", "fp8-cs (fp8-mx)": "fp8", "fp8": "fp8",
     "nvfp4": "nvfp4", "amp_bf16": "bf16", "fp16/bf16": "bf16", "bf16": "bf16", "fp16": "fp16",
-    "bf16 + fp32 master": "bf16", "16-bit": "bf16", "fp16 or bf16 (16-bit mixed)": "bf16",
+    "bf16 + fp32 master": "bf16", "16-bit": "bf16", "fp16 or bf16 (16-bit mixed)": "fp16",
 }  # fmt: skip
 
 
@@ -55,9 +55,6 @@ SEQUENCE_PARALLEL = frozenset({"megatron-bridge", "torchtitan"})
 CLUSTERS = (("bigscience", 6.25),)
 # Builds that the catalogue's device differs from: bytes a second of memory, watts.
 BUILDS = (("llama3_h100_202412_torchtitan", 2.4e12, 500.0),)  # as it says: 96 GB of HBM2e, 500 W
-# torchtitan keeps the results of every other product (its policy for operators), or recomputes
-# every other layer: half of them either way.
-HALF = 0.5
 # What rows call models of the catalogue.
 NAMES = {
     "deepseekv3": "deepseek-v3", "nemotron-3-nano": "nemotron-3-nano-30b-a3b",
@@ -99,11 +96,12 @@ def training_row(raw: dict[str, Any]) -> Row:
         recompute = "full" if trainer in ("megatron-lm", "megatron-deepspeed") else "none"
         assumed.append("recomputation")
         known = recompute == "full"
-    half = trainer == "torchtitan" and recompute == "selective"
+    half = trainer == "torchtitan" and recompute == "selective"  # its policy for operators
     iteration = Iteration(
         trainer, model, device, plan, precision, batch,
         min(micro, batch / plan.dp), sequence, _interleaved(raw, model, plan),
         "none" if half else str(recompute), fused, _zero(raw, trainer), HALF if half else 0.0,
+        by_operator=half,
     )  # fmt: skip
     if not known:
         iteration = replace(iteration, recomputed=_recomputed(iteration))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
-from thermoflop.cost.training.states import MOMENTS, recipe_of
+from thermoflop.cost.training.states import MOMENTS
 from thermoflop.cost.work.weights import layers_of
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def left_on_device(
     offload = iteration.offload
     if offload is None:
         return weights, gradients, optimizer, activations
-    recipe = recipe_of(iteration.engine, iteration.precision, iteration.optimizer)
+    recipe = iteration.recipe
     if "optimizer" in offload.parts:
         optimizer = 0.0
         gradients = 0.0 if iteration.zero >= 2 else gradients

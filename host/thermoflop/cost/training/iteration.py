@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
+from thermoflop.cost.training.states import Recipe, recipe_of
+from thermoflop.errors import UsageError
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.linear import GatedDelta, KimiDelta, Lightning
 from thermoflop.model.architecture.mixers import Mamba, Mamba2
@@ -24,11 +26,30 @@ STATEFUL = (Mamba, Mamba2, GatedDelta, KimiDelta, Lightning, GatedRecurrence, Ti
 # and what communication kernels take of the device. An assumption, not fitted.
 OVERLAP = {"megatron-lm": 0.0, "megatron-deepspeed": 0.0}
 USUAL_OVERLAP = 0.9
+RECOMPUTE = ("none", "selective", "full")
+# Every other product, which comes to half of the layers.
+BY_OPERATOR, HALF = "operators", 0.5
 
 
 def overlap_of(trainer: str) -> float:
     """The share of the replicas' traffic that a trainer hides behind computing."""
     return OVERLAP.get(trainer, USUAL_OVERLAP)
+
+
+def recomputation(recompute: str, recomputed: float) -> tuple[str, float, bool]:
+    """``recompute``, ``recomputed`` and ``by_operator`` of an iteration, as asked. UsageError for
+    what is not known."""
+    if recompute not in (*RECOMPUTE, BY_OPERATOR):
+        known = ", ".join((*RECOMPUTE, BY_OPERATOR))
+        raise UsageError(f"recompute={recompute!r:.40}: expected one of {known}")
+    if recompute != BY_OPERATOR:
+        return recompute, recomputed, False
+    if recomputed:
+        raise UsageError(
+            f"recomputed={recomputed!r:.40} is a share of the layers, and {BY_OPERATOR} recomputes "
+            "in all of them: expected one of the two"
+        )
+    return "none", HALF, True
 
 
 @record
@@ -43,7 +64,8 @@ class Iteration:
     ``memory.LOSSES``. With ``lora`` adapters alone are trained. Attention meets the
     ``document`` tokens of a document (None: the sequence); a share ``padded`` of the tokens is
     padding. ``offload`` is what the host keeps. Not ``compiled``: norms, activations
-    and sums are kernels of their own, beside one of attention.
+    and sums are kernels of their own, beside one of attention. ``by_operator``: what is recomputed
+    is every other product of every layer, rather than a share of the layers.
     """
 
     engine: str
@@ -67,6 +89,7 @@ class Iteration:
     padded: float = 0.0
     offload: Offload | None = None
     compiled: bool = True
+    by_operator: bool = False
 
     @property
     def kind(self) -> str:
@@ -76,6 +99,16 @@ class Iteration:
         if any(isinstance(each, STATEFUL) for layer in layers for each in layer.mixers):
             return "stateful"
         return "experts" if any(isinstance(layer.feed, Moe) for layer in layers) else ""
+
+    @property
+    def asked(self) -> tuple[str, float]:
+        """``recompute`` and ``recomputed`` as they were asked for."""
+        return (BY_OPERATOR, 0.0) if self.by_operator else (self.recompute, self.recomputed)
+
+    @property
+    def recipe(self) -> Recipe:
+        """Bytes a parameter that the trainer keeps."""
+        return recipe_of(self.engine, self.precision, self.optimizer, self.zero)
 
     @property
     def micro_batches(self) -> float:

@@ -8,7 +8,7 @@ from thermoflop.base.record import record
 from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE, parameters_held
 from thermoflop.cost.training.activations import form_of, generalized_layer_bytes
 from thermoflop.cost.training.host import left_on_device
-from thermoflop.cost.training.states import ADAPTER_RECIPE, recipe_of, state_bytes
+from thermoflop.cost.training.states import ADAPTER_RECIPE, state_bytes
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.weights import layers_of, stage_share
 from thermoflop.errors import UsageError
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 # ``CEWithChunkedOutputLoss``); ``fused``: no logits but those of one chunk, of as many tokens as
 # make them as large as the hidden states (Liger kernels, Hsu et al. 2024).
 LOSSES = {"full": 1.0, "chunked": 1 / 8, "fused": 0.0}
+# A loss over a vocabulary that is divided has kernels of its own: its log-probabilities, their
+# exponentials, the gradient and the sum of both at once, in fp32 (PyTorch, ``loss_parallel``:
+# ``_nll_loss_and_log_softmax_backward``). Megatron's kernel overwrites its input.
+IN_PLACE = frozenset({"megatron-lm", "megatron-bridge", "megatron-deepspeed"})
 # What an allocator cannot use again of memory that comes and goes in other sizes: measured of
 # torchtitan on H100 and of BigScience's runs on A100 (see ``validate memory``).
 FRAGMENTED = 0.2
@@ -152,7 +156,7 @@ def _states(iteration: Iteration, share: Share) -> tuple[float, float, float]:
     on_stage = stage_share(layers_of(description), plan.pp)
     if iteration.lora is not None:
         return _adapter_states(iteration, iteration.lora, share, on_stage)
-    recipe = recipe_of(iteration.engine, iteration.precision, iteration.optimizer)
+    recipe = iteration.recipe
     experts = on_stage * float(
         sum(sets * expert_parameters(moe) for sets, moe in mixtures(description))
     )
@@ -214,7 +218,7 @@ def _layer_work(iteration: Iteration, share: Share, form: str) -> float:
     widest += 3 * _gathered(iteration)
     gathered = 0.0
     if iteration.zero == 3 and iteration.shared_by > 1:
-        recipe = recipe_of(iteration.engine, iteration.precision, iteration.optimizer)
+        recipe = iteration.recipe
         largest = max(sum(part.parameters for part in layer.parts()) for layer in layers)
         lora, width = iteration.lora, 2 * iteration.precision.activation_bytes + recipe.gradient
         gathered = largest * (width if lora is None else 2 * lora.base.weight_bytes)
@@ -238,14 +242,30 @@ def _loss_bytes(iteration: Iteration, share: Share) -> tuple[float, float]:
         return 0.0, 2 * (wide + 4) * tokens * head.inputs
     held = (wide + 4 * LOSSES[iteration.loss]) * tokens * head.outputs
     gradients = held + 2 * wide * tokens * _gathered(iteration)
+    if iteration.plan.tp > 1 and iteration.loss == "full" and iteration.engine not in IN_PLACE:
+        gradients += 4 * tokens * head.outputs
     if iteration.loss == "full" and not iteration.compiled:
         held += 4 * tokens * head.outputs  # transformers shifts them by a token, which copies them
     return held, gradients
 
 
+def _saved_by_operator(layer: Layer, iteration: Iteration) -> float:
+    """Bytes of a layer that keeps its input and the results of attention and of every other
+    product, the first of them included (torchtitan, ``_save_list``)."""
+    top = layer.feed.top_k if isinstance(layer.feed, Moe) else 1
+    products = [part for part in layer.parts() if isinstance(part, Linear)][::2]
+    inside = sum(float(part.outputs) * min(part.copies, top) for part in products)
+    inside += sum(mixer.q_width for mixer in layer.mixers if isinstance(mixer, Attention))
+    once = _layer_bytes(layer, "full", iteration)
+    tokens, wide = _tokens(iteration), iteration.precision.activation_bytes
+    return float(once + wide * tokens * inside / iteration.plan.tp)
+
+
 def _kept_bytes(iteration: Iteration, form: str) -> float:
     """What all layers keep of a micro-batch, a share of them recomputed entirely."""
     runs = [run for stack in iteration.model.description.stacks for run in stack.runs]
+    if iteration.by_operator:
+        return float(sum(run.times * _saved_by_operator(run.layer, iteration) for run in runs))
     share = 0.0 if form == "full" else iteration.recomputed
     return float(
         sum(
@@ -279,6 +299,7 @@ def training_memory(iteration: Iteration) -> TrainingMemory:
     alive = min(float(plan.pp), iteration.micro_batches)
     if iteration.virtual > 1:
         alive *= 1 + (plan.pp - 1) / (plan.pp * iteration.virtual)
+        alive = min(alive, iteration.micro_batches)
     work, (logits, more) = _layer_work(iteration, share, form), _loss_bytes(iteration, share)
     last = kept, logits, max(more, work - logits)
     first = (kept * alive, 0.0, work) if plan.pp > 1 else last

@@ -14,7 +14,7 @@ from math import ceil, log2
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.memory import parameters_held
-from thermoflop.cost.training.states import ADAPTER_RECIPE, optimizer_bytes, recipe_of
+from thermoflop.cost.training.states import ADAPTER_RECIPE, optimizer_bytes
 from thermoflop.cost.work.network import collective_work
 from thermoflop.cost.work.weights import layers_of, stage_share
 from thermoflop.cost.work.work import Work
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def optimizer_work(iteration: Iteration, share: Share) -> Work:
     """Reading and writing what the optimizer keeps, of the parameters that are the device's; none
     where the host does it."""
-    recipe = recipe_of(iteration.engine, iteration.precision, iteration.optimizer)
+    recipe = iteration.recipe
     recipe = recipe if iteration.lora is None else ADAPTER_RECIPE
     moved = owned_parameters(iteration, share) * optimizer_bytes(recipe, iteration.optimizer)
     if iteration.offload is not None and "optimizer" in iteration.offload.parts:

@@ -4,8 +4,9 @@ In mixed precision a parameter is a 16-bit weight, a gradient, and in fp32 a mas
 optimizer's moments. How wide gradients are is the trainer's habit: Megatron-LM sums them in fp32,
 which makes 18 bytes with Adam, 6 + 12/n where the states are shared by n replicas (Megatron-LM,
 issue 654); DeepSpeed keeps them in 16 bits and an fp32 copy beside its states, 4 + 16/n (its
-``estimate_zero2_model_states_mem_needs``); FSDP keeps weights, gradients and moments in fp32,
-16/n in all (PyTorch, ``MixedPrecision``).
+``estimate_zero2_model_states_mem_needs``), but its BF16_Optimizer, which bf16 has up to stage 1,
+sums them in fp32 beside the 16 bits, shared by nobody: 8 + 12/n; FSDP keeps weights, gradients and
+moments in fp32, 16/n in all (PyTorch, ``MixedPrecision``).
 """
 
 from __future__ import annotations
@@ -57,13 +58,17 @@ RECIPES = {
     "llm.c": Recipe(2, 2, 4),
 }
 
+# "accumulate gradients in fp32 ... The additional memory usage is 4bytes x params and it's not
+# sharded" (bigscience, train/tr11-176B-ml/chronicles-prequel.md, Rebalancing layers).
+SUMMED_IN_FP32 = {"megatron-deepspeed": Recipe(2, 2 + 4, 4)}
+
 # Adapters beside a frozen base: fp32 weights are their own masters (PEFT, autocast_adapter_dtype).
 ADAPTER_RECIPE = Recipe(4, 4, 0)
 
 
-def recipe_of(trainer: str, precision: Precision, optimizer: str) -> Recipe:
-    """What a trainer keeps for a parameter beside the moments. UsageError for an optimizer that is
-    not known."""
+def recipe_of(trainer: str, precision: Precision, optimizer: str, zero: int) -> Recipe:
+    """What a trainer keeps for a parameter beside the moments, under a stage of ZeRO. UsageError
+    for an optimizer that is not known."""
     if optimizer not in MOMENTS:
         known = ", ".join(MOMENTS)
         raise UsageError(f"optimizer={optimizer!r:.40} is not known: expected one of {known}")
@@ -71,6 +76,8 @@ def recipe_of(trainer: str, precision: Precision, optimizer: str) -> Recipe:
         return Recipe(2, 2, 0)
     if precision.activation_bytes >= 4:
         return Recipe(4, 4, 0)  # fp32 weights are their own masters
+    if trainer in SUMMED_IN_FP32 and zero <= 1 and precision.name != "fp16":
+        return SUMMED_IN_FP32[trainer]
     return RECIPES.get(trainer, RECIPES["default"])
 
 

@@ -17,7 +17,7 @@ from thermoflop.cost.roofline.rates import rates_of
 from thermoflop.cost.roofline.span import Span
 from thermoflop.cost.training.counts import document_tokens, training_flops, without_padding
 from thermoflop.cost.training.host import host_use
-from thermoflop.cost.training.iteration import Iteration, overlap_of
+from thermoflop.cost.training.iteration import Iteration, overlap_of, recomputation
 from thermoflop.cost.training.lora import ALL, choose_lora
 from thermoflop.cost.training.memory import kept_by_a_micro_batch, training_memory
 from thermoflop.cost.training.offload import choose_offload
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from thermoflop.cost.training.lora import Lora
     from thermoflop.model.model import Model
 
-RECOMPUTE = ("none", "selective", "full")
 SEQUENCE = 2048  # tokens, where nothing is said
 CONVENTIONS = ("windowed", "full", "causal")
 # Families of formats that products of a training step are computed in.
@@ -112,7 +111,8 @@ def train(
         sequence: tokens of each sequence. None: 2048, or as many as the model has positions.
         virtual: interleaved stages that a device holds, 1 by default.
         recompute: what the backward pass computes again: ``none`` (default), ``selective`` (scores,
-            softmax and values) or ``full`` (all layers).
+            softmax and values), ``operators`` (every other product and what lies between, as
+            torchtitan's selective checkpointing) or ``full`` (all layers).
         recomputed: share of the layers that are recomputed entirely, whatever ``recompute`` says of
             the others; 0.0 by default, 0.5 of every other layer.
         zero: stage of ZeRO, 0 to 3: what replicas share out of optimizer (1, the default),
@@ -176,20 +176,22 @@ def train(
              "virtual": virtual}  # fmt: skip
     _check_sizes(known, sizes)
     _check_model(known, precision)
-    _check_words(recompute, attention, tokens, price)
+    _check_words(attention, tokens, price)
     _check_shares({"overlap": overlap, "padded": padded, "recomputed": recomputed})
     plan = _training_plan(devices, tp, pp, dp, ep, cp, sequence=sequence_parallel)
     hidden = overlap_of(profile or "default") if overlap is None else overlap
     plan = replace(plan, overlap=hidden, node_size=device.network.node_size)
     _check_replicas(global_batch, plan.dp * micro_batch)
     _check_shard(shard, plan.dp * plan.cp)
+    again, share, by_operator = recomputation(recompute, recomputed)
     iteration = Iteration(
         profile or "default", known, device, plan, precision, float(global_batch),
-        float(micro_batch), sequence, virtual, recompute, flash, zero, recomputed,
+        float(micro_batch), sequence, virtual, again, flash, zero, share,
         optimizer=optimizer, loss=loss, shard=shard,
         lora=_adapters(known, device, lora, lora_targets, base_dtype),
         document=_document(lengths, sequence), padded=padded,
         offload=choose_offload(device, offload, host_gb_s, zero, plan.devices), compiled=compiled,
+        by_operator=by_operator,
     )  # fmt: skip
     return _estimated(iteration, attention, profile, tokens, price)
 
@@ -216,7 +218,7 @@ def _estimated(
     batch, micro = int(iteration.global_batch), int(iteration.micro_batch)
     iteration.device.peak(iteration.precision.compute)
     span, provenance = expect_training(iteration, find_training_profile(profile, iteration.kind))
-    recompute, lora = iteration.recompute, iteration.lora
+    (recompute, share), lora = iteration.asked, iteration.lora
     of_model, computed = training_flops(iteration, attention)
     host = offloaded(iteration, profile)
     bubble = bubble_share(plan.pp, batch / plan.dp / micro, iteration.virtual)
@@ -228,7 +230,7 @@ def _estimated(
         provenance, tokens, price, iteration, profile,
         model.params if lora is None else int(lora.parameters(model.description)),
         None if lora is None else lora.record(model.description), iteration.document,
-        iteration.padded, host, iteration.recomputed, iteration.compiled,
+        iteration.padded, host, share, iteration.compiled,
     )  # fmt: skip
 
 
@@ -313,10 +315,8 @@ def _check_shares(shares: dict[str, float | None]) -> None:
             )
 
 
-def _check_words(recompute: str, attention: str, tokens: float | None, price: float | None) -> None:
+def _check_words(attention: str, tokens: float | None, price: float | None) -> None:
     """UsageError for an option that is not one."""
-    if recompute not in RECOMPUTE:
-        raise UsageError(f"recompute={recompute!r:.40}: expected one of {', '.join(RECOMPUTE)}")
     if attention not in CONVENTIONS:
         raise UsageError(f"attention={attention!r:.40}: expected one of {', '.join(CONVENTIONS)}")
     for name, amount in (("tokens", tokens), ("price", price)):

@@ -190,7 +190,7 @@ def _training(raw: dict[str, Any]) -> TrainingMemory:
     return training_memory(
         Iteration(
             "megatron-lm", load_model(config_of(shape)), find_device(raw["gpu_key"]), layout,
-            choose_precision(raw["precision"]), micro * stages, micro, raw["seq_len"],
+            choose_precision(raw["precision"]), 2 * micro * stages, micro, raw["seq_len"],
             int(raw.get("interleave") or 1), str(raw.get("recompute", "none")), False, 0,
         )
     )  # fmt: skip
