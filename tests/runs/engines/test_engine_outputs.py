@@ -86,6 +86,21 @@ eval count:           1133 token(s)
 eval duration:        2m7.682s
 eval rate:            8.87 tokens/s
 """
+OLLAMA_API = """\
+{
+  "model": "gemma3",
+  "created_at": "2025-10-17T23:14:07.414671Z",
+  "response": "Hello! How can I help you today?",
+  "done": true,
+  "done_reason": "stop",
+  "total_duration": 174560334,
+  "load_duration": 101397084,
+  "prompt_eval_count": 11,
+  "prompt_eval_duration": 13074791,
+  "eval_count": 18,
+  "eval_duration": 52479709
+}
+"""
 LLAMA_CPP = """\
 llama_print_timings:        load time =   907.71 ms
 llama_print_timings:      sample time =   301.80 ms /   512 runs   (    0.59 ms per token,  1696.48 tokens per second)
@@ -135,6 +150,11 @@ Total Output Throughput (tokens/sec):             7517.2584
             {"prompt_tokens": 13, "ttft_s": 19.747, "generated_tokens": 1133,
              "token_s": 0.112693733}, id="ollama run --verbose",
         ),
+        pytest.param(  # docs.ollama.com/api/usage: 52.479709 ms / 18
+            OLLAMA_API, "Ollama's API",
+            {"requests": 1, "prompt_tokens": 11, "ttft_s": 0.013074791, "generated_tokens": 18,
+             "token_s": 0.00291553939}, id="Ollama's API",
+        ),
         pytest.param(  # github.com/ggml-org/llama.cpp/issues/2237: 115.22219 s / 510
             LLAMA_CPP, "llama.cpp",
             {"prompt_tokens": 271, "ttft_s": 6.29468, "generated_tokens": 510,
@@ -181,3 +201,18 @@ def test_only_the_end_of_a_long_output_is_read() -> None:
     assert result is not None
     assert result.values == {"total_s": 2.5}
     assert read_result(b"Avg latency: 2.5 seconds\n" + b"x\n" * (1 << 16)) is None
+
+
+def test_answers_of_ollama_add_up_and_what_the_model_says_of_itself_does_not() -> None:
+    """A stream's last chunk each: 10 tokens in 1 s and 30 in 1 s are 40 tokens of 50 ms."""
+    said = r'{"response":"{\"eval_count\": 999, \"eval_duration\": 5}","done":false}'
+    ends = [
+        f'{{"done":true,"prompt_eval_count":{n},"prompt_eval_duration":{ns},"eval_count":{tokens},'
+        '"eval_duration":1000000000}'
+        for n, ns, tokens in ((4, 100_000_000, 10), (6, 300_000_000, 30))
+    ]
+    result = read_result("\n".join([said, ends[0], said, ends[1], ""]).encode())
+    assert result is not None
+    assert result.values == pytest.approx({
+        "requests": 2, "prompt_tokens": 10, "ttft_s": 0.2, "generated_tokens": 40, "token_s": 0.05,
+    })  # fmt: skip

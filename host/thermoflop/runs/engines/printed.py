@@ -181,6 +181,31 @@ def _ollama(lines: list[str]) -> dict[str, float]:
     return counted
 
 
+def _ollama_api(lines: list[str]) -> dict[str, float]:
+    """The counters that end each answer of Ollama's API, in nanoseconds, as curl prints them
+    (docs.ollama.com/api/usage): the tokens of all, and the means. In a text of the model's own the
+    quotes would be escaped."""
+    sums: dict[str, list[float]] = {}
+    for line in lines:
+        for name, digits in re.findall(
+            r'"((?:prompt_)?eval_(?:count|duration))"\s*:\s*(\d+)', line
+        ):
+            sums.setdefault(name, []).append(float(digits))
+    decode_ns, tokens = sums.get("eval_duration", []), sum(sums.get("eval_count", []))
+    if not decode_ns or tokens <= 0:
+        return {}
+    values = {
+        "requests": float(len(decode_ns)),
+        "generated_tokens": tokens,
+        "token_s": sum(decode_ns) / 1e9 / tokens,
+    }
+    if prompts := sums.get("prompt_eval_count"):  # left out where all of it was cached
+        values["prompt_tokens"] = sum(prompts)
+    if prompt_ns := sums.get("prompt_eval_duration"):
+        values["ttft_s"] = sum(prompt_ns) / 1e9 / len(prompt_ns)
+    return values
+
+
 _UNITS_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
 
 
@@ -211,5 +236,6 @@ _READERS: dict[str, Reader] = {
     "trtllm-bench": _tensorrt_llm,
     "llama-bench": _llama_bench,
     "ollama": _ollama,
+    "Ollama's API": _ollama_api,
     "llama.cpp": _llama_cpp,
 }
