@@ -69,6 +69,7 @@ sys.exit(str(left) if left else 0)
         (["doctor", "--port", "sim://", "--listen", "1s"], 0, "good lines"),
         (["watch", "--port", "sim://?heat=off", "--duration", "1s"], 0, "°C  fan on"),
         (["pico", "--port", "sim://", "get", "on_c"], 0, "29"),
+        (["setup", "--port", "sim://?speed=20", "--yes"], 0, "passed: the board works"),
         (["simulate", "--duration", "1s"], 0, '"k":"t"'),
         (["flash", "--help"], 0, "MicroPython 1.22"),
         (["estimate", "llama-3-8b", "--gpu", "h100"], 0, "each token after it"),

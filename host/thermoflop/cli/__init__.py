@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "predict, run, record and report a benchmark; board and GPU simulated"),
     "ports": ("ports", "list serial ports, boards first"),
     "doctor": ("doctor", "why the board is not heard, and what to do about it"),
+    "setup": ("setup", "a first board, guided: MicroPython, wiring, firmware, finger test"),
     "flash": ("flash", "put the firmware on the board"),
     "watch": ("watch", "a board, live: temperature, fan, faults, losses"),
     "log": ("log", "record a board into a folder until Ctrl-C"),

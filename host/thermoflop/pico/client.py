@@ -58,18 +58,27 @@ def ask(target: Target, verb: str, args: Sequence[str] = (), reply_s: float = RE
 
     BoardError when there is no answer: the port is not a board's, or the board is not running.
     """
+    inbox = Latest()
+    encode_command(MAX_ID, verb, tuple(args))  # what cannot be encoded opens no port
+    with Link(target, inbox) as link:
+        return say(link, inbox, verb, args, reply_s)
+
+
+def say(
+    link: Link, inbox: Latest, verb: str, args: Sequence[str] = (), reply_s: float = REPLY_S
+) -> Answer:
+    """The same on a link that is open, whose items go into ``inbox``; samples meanwhile are lost to
+    who reads that."""
     command_id = secrets.randbelow(MAX_ID) + 1
     data = encode_command(command_id, verb, tuple(args))
-    inbox = Latest()
-    with Link(target, inbox) as link:
-        conversation = _Conversation(link, inbox, command_id)
-        reply = conversation.reply(data, reply_s)
-        if not reply.ok:
-            raise BoardRefused(f"the board refused: {printable(reply.err or 'no reason given')}")
-        mults = conversation.mults(COUNT_S) if verb == "mults" else ()
-        if verb in _SEVERAL and not args:
-            conversation.wait(SETTLE_S)
-        kinds = () if args else _SEVERAL.get(verb, ())
+    conversation = _Conversation(link, inbox, command_id)
+    reply = conversation.reply(data, reply_s)
+    if not reply.ok:
+        raise BoardRefused(f"the board refused: {printable(reply.err or 'no reason given')}")
+    mults = conversation.mults(COUNT_S) if verb == "mults" else ()
+    if verb in _SEVERAL and not args:
+        conversation.wait(SETTLE_S)
+    kinds = () if args else _SEVERAL.get(verb, ())
     return Answer(command_id, verb, dict(reply.detail), mults, _newest(conversation.heard, kinds))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from thermoflop.errors import UsageError
@@ -98,6 +98,13 @@ def parse_options(pairs: Iterable[tuple[str, str]]) -> Options:
         faults=parse_faults(faults),
         fingers=tuple(fingers),
     )
+
+
+def for_a_finger(options: Options) -> Options:
+    """The same board, ready for a finger and without other heat, unless those were said."""
+    usual = Options()
+    heat = "off" if options.heat == usual.heat else options.heat
+    return replace(options, heat=heat, uptime_s=options.uptime_s or READY_S)
 
 
 def parse_url(url: str) -> tuple[str, Options]:
