@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from kit.run_folder import trial, write
-from thermoflop.base.paper import command, fitted, paper
+from thermoflop.base.paper import command, filled, fitted, paper
 from thermoflop.base.units import table
 from thermoflop.bench.measure import OperatorRow, StepRow
 from thermoflop.bench.text import Lines
-from thermoflop.cli import main
+from thermoflop.cli import COMMANDS, build_parser, main
 from thermoflop.report.html import predicted
 from thermoflop.runs.analysis.analyze import analyze
 
@@ -127,3 +127,26 @@ def test_a_command_for_a_shell_is_broken_between_its_words() -> None:
     assert all(each.endswith(" \\") for each in lines[:-1])
     joined = " ".join(each.removesuffix(" \\").strip() for each in lines)
     assert joined == line.strip()
+
+
+def test_the_help_of_every_command_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A usage that argparse itself writes, and an example that must be whole, may pass 60."""
+    parser = build_parser(everything=True)
+    commands = dict(parser._actions[-1].choices or ())
+    assert commands.keys() == COMMANDS.keys()
+    for columns in (80, 60):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        for each in (parser, *commands.values()):
+            for line in each.format_help().splitlines():
+                whole = columns == 60 and ("{" in line or "--prefill" in line or ".filter(" in line)
+                assert len(line) <= columns or whole, (each.prog, line)
+
+
+def test_paragraphs_of_help_are_filled_and_what_is_indented_stays() -> None:
+    text = "One\nparagraph of words.\n\nTwo:\n  a   b c d e f g\n  thermoflop x --y z\n"
+    with paper(14):
+        filled_text = filled(text)
+    assert filled_text.split("\n") == [
+        "One paragraph", "of words.", "", "Two:", "  a   b c d e", "      f g", "  thermoflop \\",
+        "    x --y z", "",
+    ]  # fmt: skip

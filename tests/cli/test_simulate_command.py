@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from kit.commands import ENVIRONMENT, command, run, start
-from thermoflop.cli import simulate
+from thermoflop.cli import build_parser
 from thermoflop.pico.simulated.menu import MENU
 from thermoflop.pico.simulated.options import WORDS
 from thermoflop.pico.wire import Sample, decode
@@ -20,9 +19,7 @@ FAST = ("--speed", "max", "--heat", "off")
 
 
 def test_the_words_on_the_command_line_are_those_of_the_url() -> None:
-    parser = argparse.ArgumentParser()
-    simulate.configure(parser)
-    text = parser.format_help()
+    text = build_parser("simulate")._actions[-1].choices["simulate"].format_help()
     assert all(f"--{word}" in text for word in WORDS)
     assert all(f"\n  {kind} " in text for kind in MENU)
 

@@ -119,3 +119,48 @@ def command(line: str) -> str:
         else:
             lines[-1] += word
     return "\n".join(lines)
+
+
+def filled(text: str) -> str:
+    """Help for the page: paragraphs filled anew, indented lines left, and broken where too long.
+
+    A line that begins with a blank is none of a paragraph, nor is one behind a line that ends in a
+    colon.
+
+    Example:
+        >>> with paper(16):
+        ...     print(filled("One sentence" + chr(10) + "of two lines:" + chr(10) + "  go on"))
+        One sentence of
+        two lines:
+          go on
+    """
+    import textwrap
+
+    page = columns() or PARAGRAPH
+    lines: list[str] = []
+    paragraph: list[str] = []
+    for line in [*text.split("\n"), ""]:
+        is_prose = bool(line) and not line[0].isspace()
+        if is_prose:
+            paragraph.append(line)
+        if paragraph and (not is_prose or line.endswith(":")):
+            whole = " ".join(paragraph)
+            lines += textwrap.wrap(whole, page, break_long_words=False, break_on_hyphens=False)
+            paragraph = []
+        if not is_prose:
+            typed = line.lstrip().startswith("thermoflop ") and "  " not in line.strip()
+            lines.append(command(line) if typed else _hanging(line, page))
+    return "\n".join(lines[:-1])
+
+
+def _hanging(line: str, page: int) -> str:
+    """A line in two columns, the second one wrapped below itself; any other as ``fitted`` does."""
+    import re
+    import textwrap
+
+    two = re.match(r"\s*\S.*?\s{2,}(?=\S)", line)
+    if len(line) <= page or two is None or two.end() > 0.75 * page:
+        return fitted(line)
+    indent = " " * two.end()
+    rest = textwrap.wrap(line[two.end() :], page - two.end(), break_long_words=False)
+    return line[: two.end()] + ("\n" + indent).join(rest)

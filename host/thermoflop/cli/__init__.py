@@ -57,7 +57,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 EXIT_CODES = """\
-exit codes: 0 done; 1 a check found a difference, or it failed; 2 usage; 3 bad input;
+exit codes:
+  0 done; 1 a check found a difference, or it failed; 2 usage; 3 bad input;
   4 no board at that port; 5 the board refused; 6 disk full or read-only;
   7 an optional library is missing; 130 interrupted;
   record passes the exit code of its command through
@@ -88,8 +89,14 @@ class HelpFormatter(argparse.HelpFormatter):
         super().__init__(prog, width=(_columns() or 80) - 2)
 
 
-class RawHelpFormatter(HelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """The same, with the text after the arguments left as it is."""
+class RawHelpFormatter(HelpFormatter):
+    """The same, with examples in the text after the arguments left as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        from thermoflop.base.paper import filled, paper
+
+        with paper(width + 2 - len(indent)):
+            return filled(text).rstrip() + "\n"
 
 
 def build_parser(only: str | None = None, everything: bool = False) -> argparse.ArgumentParser:

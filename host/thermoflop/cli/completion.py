@@ -6,9 +6,12 @@ import argparse
 import re
 
 EPILOG = """\
-  bash: thermoflop completion bash > ~/.local/share/bash-completion/completions/thermoflop
-  zsh:  thermoflop completion zsh > a folder of $fpath, as _thermoflop
-  fish: thermoflop completion fish > ~/.config/fish/completions/thermoflop.fish
+  mkdir -p ~/.local/share/bash-completion/completions
+  cd ~/.local/share/bash-completion/completions
+  thermoflop completion bash > thermoflop
+  thermoflop completion zsh > FOLDER/_thermoflop      a FOLDER of $fpath
+  thermoflop completion fish > ~/.config/fish/completions/thermoflop.fish
+
 The script knows all commands and options, the models, GPUs and profiles of the catalogues, and the
 runs of the folder that --in names, and starts no Python. Make it again after an update.
 """

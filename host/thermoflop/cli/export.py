@@ -15,8 +15,9 @@ EPILOG = """\
 From nothing to a Grafana picture of a board, with Prometheus and Grafana installed:
   thermoflop export prometheus &
   thermoflop export prometheus --rules > alerts.yml
-  printf 'rule_files: [alerts.yml]\\nscrape_configs: [{job_name: desk, static_configs: \
-[{targets: ["localhost:9877"]}]}]\\n' > desk.yml
+  printf '%s\\n' 'rule_files: [alerts.yml]' 'scrape_configs:' \\
+    '- {job_name: desk, static_configs: [{targets: ["localhost:9877"]}]}' \\
+    > desk.yml
   prometheus --config.file=desk.yml --web.listen-address=localhost:9095 &
   thermoflop export prometheus --dashboard > desk.json
 then import desk.json in Grafana, with http://localhost:9095 as its Prometheus.

@@ -26,8 +26,8 @@ run is finished and the exit code is 4; a board that is unplugged is waited for.
 --fleet records many boards in one process, each under its name and with its settings:
   out = "runs"
   [boards.rack-1]
-  serial = "E6614103E7341A2B"     # `thermoflop ports` says it; or: port = "/dev/ttyACM0"
-  on_c = 40.0                     # any setting; what the board has not is set and saved there
+  serial = "E6614103E7341A2B"   # or port = "/dev/ttyACM0"; see `ports`
+  on_c = 40.0                   # settings: set and saved where they differ
 --systemd prints a unit for it, to be read and installed by hand.
 """
 

@@ -10,8 +10,7 @@ from thermoflop.cli.model_options import add_conventions, add_formats, add_model
 EPILOG = """\
 examples:
   thermoflop ops qwen3-8b --prefill 2048 --batch 8        a prompt of 2048 tokens, batch 8
-  thermoflop ops llama-3-70b --decode 32767 --weights int4
-                                                          one new token after 32,767
+  thermoflop ops llama-3-70b --decode 32767 --dtype int4  one new token after 32,767
   thermoflop ops deepseek-v3 --decode 4096 --mla latent   keys and values expanded in each step
   thermoflop explain gpt2                                 the formulas, derived
   thermoflop mults llama-3.1-70b --context 8192           published counts beside the exact one

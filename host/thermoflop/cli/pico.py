@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from thermoflop.pico.client import Answer
 
 EPILOG = """\
-verbs: id, get [key], set key value, save, defaults, fan auto | on [s] | off s, rate ms,
-  sync token, mults L h d_model d_head n_ctx d_ff [vocab], faults, clear, reset, bootsel, help,
-  cal r25 C | offset C
+verbs:
+  id, get [key], set key value, save, defaults, fan auto | on [s] | off s,
+  rate ms, sync token, mults L h d_model d_head n_ctx d_ff [vocab], faults,
+  clear, reset, bootsel, help, cal r25 C | offset C
+
 Settings last until the board restarts; `save` keeps them. Exit code 5 when the board refuses.
 """
 

@@ -32,7 +32,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     from thermoflop.pico.simulated.options import WORDS
 
     parser.epilog = EPILOG + menu_text() + "\n\nCtrl-C ends it: exit code 0.\n"
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     add, add_port = parser.add_argument, parser.add_mutually_exclusive_group().add_argument
     add_port("--pty", nargs="?", const="", metavar="LINK",
              help="serve on a pseudo-terminal and print its path; LINK is a symbolic link to make",

@@ -18,9 +18,11 @@ On a cluster: --shard 3/16 makes one share of the parts, for any batch scheduler
 Columns: model, device, dtype, tp, pp, dp, ep, batch, prompt, generate, fits, ttft_*, token_* and
 total_* (bound, expected, low, high; seconds), tokens_per_s, memory_bytes (of a device),
 joules_per_token, refused (why, where nothing was computed). Read them with any tool:
-  duckdb -c "select model, device, max(tokens_per_s) from 'sweep/*.parquet' where fits group by all"
-  python -c "import polars as pl; print(pl.scan_parquet('sweep/*.parquet').filter(pl.col('fits'))
-             .group_by('model', 'device').agg(pl.max('tokens_per_s')).collect())"
+  duckdb -c "select model, device, max(tokens_per_s)
+             from 'sweep/*.parquet' where fits group by all"
+  python -c "import polars as pl; print(
+      pl.scan_parquet('sweep/*.parquet').filter(pl.col('fits')).group_by(
+      'model', 'device').agg(pl.max('tokens_per_s')).collect())"
 
 examples:
   thermoflop sweep --models llama-3-8b,qwen3-8b --devices h100,rtx-4090 --batch 1:64 --out sweep
