@@ -5,7 +5,7 @@ from __future__ import annotations
 from thermoflop.base.record import replace
 from thermoflop.errors import UnknownModel, UsageError, printable
 from thermoflop.model.architecture.parts import Table
-from thermoflop.model.config.families import FAMILY_NAMES, find_family
+from thermoflop.model.config.families import FAMILY_NAMES, find_family, own_type
 from thermoflop.model.config.keys import Config
 from thermoflop.model.config.readers import modules_ahead, reader_of
 from thermoflop.model.config.source import QUANTIZATION_KEYS, read_source
@@ -142,7 +142,7 @@ def _family_of(
         own = raw.get("model_type")
         said = f"model_type {own!r:.60} is not known and is counted as {counted_as}, as asked"
         return family, () if own == counted_as else (said,)
-    name = _model_type(raw)
+    name = own_type(_model_type(raw), raw)
     known = find_family(name) if name in FAMILY_NAMES else None
     if known is None:
         raise _unknown_family(raw)

@@ -51,6 +51,7 @@ READ_ELSEWHERE = {
     "deepseek_v3": {"moe_layer_freq"},
     "minimax": {"attn_type_list"},
     "mpt": {"expansion_ratio", "no_bias"},
+    "nomic_bert": {"moe_top_k"},
     "nemotron_h": {"attention_bias", "n_shared_experts"},
     "qwen3_5_moe_text": {"attn_output_gate"},
     "qwen3_5_text": {"attn_output_gate"},

@@ -33,8 +33,10 @@ def test_every_wrapper_was_drawn() -> None:
     drawn = {entry["config"]["model_type"] for entry in DRAWN}
     modules = [names for module, names in MODULES.items() if module.endswith("wrappers")]
     named = {name for names in modules for name in names.split()}
-    # transformers 5.24 has no class of these that a configuration builds
-    assert named - drawn <= {"kimi_k3", "step3p7"}
+    # transformers 5.24 has no class of these that a configuration builds; those whose code lies
+    # beside their weights are held to published sizes in test_beside_weights.py
+    beside = set(MODULES["beside_wrappers"].split())
+    assert named - drawn - beside <= {"kimi_k3", "step3p7"}
 
 
 def test_the_text_of_a_wrapper_is_counted_as_its_family_alone() -> None:

@@ -179,8 +179,11 @@ def head_of(config: Config, traits: Traits, vocab: int, width: int) -> dict[str,
 
 def head_kind(config: Config) -> str:
     """The kind of head of a decoder, from the class in the file."""
+    traits = config.family.traits
+    if class_name(config, "") in traits.get("whole", ()):
+        return "causal"  # its name does not say so
     rewards = ("reward",) if config.family.name == "qwen2" else ()
-    return built(config, "ForCausalLM", KINDS + rewards)
+    return built(config, traits.get("class", "ForCausalLM"), KINDS + rewards)
 
 
 def norm_of(traits: Traits, name: str, width: int) -> Norm:

@@ -54,7 +54,7 @@ def read_section(config: Config, section: Section, **changes: Any) -> Config | N
         raw = beside if section.flat else {"model_type": section.family, **(section.init or {})}
     if section.merged:
         raw = {**(section.init or {}), **raw}
-    stated = raw.get("model_type") or section.family
+    stated = changes.get("model_type") or raw.get("model_type") or section.family
     name = section.family if section.fixed else stated
     family = find_family(name) if isinstance(name, str) else None
     if family is None:

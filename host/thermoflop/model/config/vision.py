@@ -10,12 +10,16 @@ from thermoflop.model.architecture.parts import Convolution, Linear, Table, Vect
 from thermoflop.model.config.architectures import built, class_name, label_count
 from thermoflop.model.config.blocks import biased_attention, biased_mlp, classifier, layer_norm
 from thermoflop.model.config.families import find_family
-from thermoflop.model.config.keys import Config, Traits
+from thermoflop.model.config.keys import Config, Traits, check_value
 
 
 def nested(config: Config, key: str, model_type: str) -> Config:
     """The configuration in a section, read by its own family, absent keys at its defaults."""
     raw = config[key] or {}
+    older = config.raw.get(f"{key}_dict") if config.family.name == "clip" else None
+    if older is not None:  # the class reads it in place of the other, its defaults included
+        check_value(f"{key}_dict", older, config.family.keys[key])
+        raw = older
     stated = raw.get("model_type", model_type)
     if stated != model_type:
         raise UnknownModel(f"{key} is of model_type {quote_value(stated)}: expected {model_type}")

@@ -23,6 +23,19 @@ if TYPE_CHECKING:
 
 # What the text part takes from the wrapper: its class, not its section, says which head there is.
 _HEAD_KEYS = ("architectures", "id2label", "num_labels")
+# Classes that build the text part alone, beside those whose names say so.
+_TEXT_ALONE = frozenset(
+    f"{name}ForCausalLM"
+    for name in (
+        *("Gemma3", "Gemma4", "Gemma4Unified", "Llama4", "MiniMaxM3VL"),
+        *("Mllama", "Qwen3_5", "Qwen3_5Moe"),
+    )
+)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a class of a wrapper's type builds the text part alone."""
+    return name.endswith("TextModel") or "TextFor" in name or name in _TEXT_ALONE
 
 
 def read_wrapper(config: Config) -> Description:
@@ -46,6 +59,8 @@ def read_wrapper(config: Config) -> Description:
     config.nested.update(text_config=text, **nested_sections(config))
     described = reader_of(text.family.reader)(text)
     text.check_all()
+    if _is_text(class_name(config, "")):
+        return described
     hidden = described.stacks[-1].hidden
     towers = [_tower(config, section, project, hidden) for section, project in traits["towers"]]
     stacks = (*(stack for tower in towers for stack in tower), *described.stacks)

@@ -9,6 +9,11 @@ from importlib import import_module
 
 from thermoflop.model.config.family import FAMILIES, Family
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
 # module -> the model_types that it defines; the test of families holds both lists equal
 MODULES = {
     "dense": "cohere cohere2 gemma gemma2 gemma3_text granite llama mistral olmo olmo2 olmo3 phi3"
@@ -35,6 +40,8 @@ MODULES = {
     "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h",
     "per_layer": "gemma3n_text gemma4_text gemma4_unified_text nemotron-nas",
     "hybrids": "bamba falcon_h1 granitemoehybrid lfm2 lfm2_moe lfm3 zamba2",
+    "beside_weights": "aquila baichuan bailing_moe chatglm internlm internlm2 llama_bidirec minicpm"
+    " orion phi3small qwen xverse",
     "encoders": "albert bert camembert distilbert electra roberta xlm-roberta",
     "vision": "clip clip_text_model clip_vision_model deit siglip_vision_model vit",
     "towers": "gemma4_vision idefics3_vision internvl_vision kimi_k25_vision llama4_vision_model"
@@ -58,6 +65,7 @@ MODULES = {
     " qwen2_audio voxtral",
     "early_wrappers": "aria blip blip-2 fuyu git idefics idefics2 instructblip instructblipvideo"
     " kosmos-2 kosmos-2.5",
+    "beside_wrappers": "intern_vit_6b internvl_chat minicpmv phi3_v",
     "document_wrappers": "deepseek_vl_hybrid got_ocr2 granite_docling pp_chart2table unlimited_ocr",
     "newer_wrappers": "cosmos3_edge ernie4_5_vl_moe gemma4_unified janus lfm3_vl minicpm_ocr"
     " minicpmv4_6 minicpmv4_7 molmo2 muse_glimmer muse_spark nemotron_h_omni ovis2 qianfan_ocr"
@@ -79,7 +87,8 @@ MODULES = {
     " unlimited_ocr_vision unlimited_ocr_vision_encoder",
     "bert_kin": "big_bird data2vec-text ernie flaubert ibert layoutlm megatron-bert rembert"
     " roberta-prelayernorm roc_bert roformer tapas xlm xlm-roberta-xl",
-    "embedders": "esm esmc eurobert gte jina_embeddings_v3 modernbert mpnet nomic_bert",
+    "embedders": "esm esmc eurobert gte jina_bert jina_embeddings_v3 modernbert mpnet new"
+    " nomic_bert",
     "deberta": "deberta deberta-v2",
     "speech": "hubert unispeech unispeech-sat wav2vec2",
     "seers": "dinov2 dinov2_with_registers dinov3_vit ijepa siglip siglip2 siglip2_text_model"
@@ -93,6 +102,7 @@ _TOWERS = (
 )
 # towers that are part of another model and are not counted alone
 _PARTS = {name for kind in _TOWERS for name in MODULES[kind].split()} - {"siglip2_vision_model"}
+_PARTS |= {"intern_vit_6b"}
 _HOME = {name: module for module, names in MODULES.items() for name in names.split()}
 
 FAMILY_NAMES = tuple(sorted(_HOME.keys() - _PARTS))
@@ -105,3 +115,12 @@ def find_family(name: str) -> Family | None:
         return None
     import_module(f"thermoflop.model.config.families.{module}")
     return FAMILIES[name]
+
+
+def own_type(name: str, raw: Mapping[str, Any]) -> str:
+    """The type that code beside the weights builds under another's name (jinaai's BERTs)."""
+    if name == "bert" and str(raw.get("architectures")).startswith("['JinaBert"):
+        return "jina_bert"
+    if name == "xlm-roberta" and raw.get("position_embedding_type") == "rotary":
+        return "jina_embeddings_v3"
+    return name

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed
-from thermoflop.model.architecture.parts import Linear
+from thermoflop.model.architecture.parts import Linear, Vector
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families import dense, encoders  # noqa: F401 - what entries are like
-from thermoflop.model.config.family import at_least_zero, family, use
+from thermoflop.model.config.family import at_least_zero, family, maybe_zero, names, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from thermoflop.model.config.keys import Config
 
 _POSITIONS_ARE_A_LIMIT = {"positions": 0, "rotary": True}
@@ -49,8 +51,61 @@ family(
         "bias_group": "lm_head",
         "untied_bias": False,
         "pooler": ("sequence",),
+        "encodings": ("absolute", "rope"),
     },
+    # of the code that lay beside weights before the class was there
+    ignored=(
+        *("layer_norm_type", "logn_attention_clip1", "logn_attention_scale", "pack_qkv"),
+        *("use_memory_efficient_attention"),
+    ),
 )
+family("new", "gte", keys={"vocab_size": 30528, "type_vocab_size": at_least_zero(2)})
+
+
+def _not_this_one(config: Config) -> bool:
+    """Whether the MLP is gated; with norms on queries and keys it is another model."""
+    if "qk-post-norm" in str(config.raw.get("auto_map")):
+        raise InputError("jina_bert with norms on queries and keys is not understood")
+    if config["position_embedding_type"] != "alibi":
+        raise InputError("jina_bert needs position_embedding_type alibi: others are not understood")
+    return bool(config["feed_forward_type"] in ("geglu", "reglu"))
+
+
+family(
+    "jina_bert",  # a class of its own under the model_type bert
+    "bert",
+    keys={
+        "vocab_size": 30528,
+        "feed_forward_type": "original",
+        "position_embedding_type": "absolute",
+    },
+    drop=("max_position_embeddings",),
+    traits={
+        "positions": 0,
+        "gated": _not_this_one,
+        "up_bias": lambda config: config["feed_forward_type"] == "original",
+        "down_bias": True,
+        "encodings": ("alibi",),
+    },
+    ignored=("emb_pooler", "model_max_length"),
+)
+
+
+def _nomic_kept(config: Config) -> list[dict[str, Any]] | None:
+    """The bias that the experts of a layer share."""
+    kept = {"kept": (Vector("expert_bias", "experts", config["hidden_size"], bias=True),)}
+    mixtures = _nomic_sparse(config)
+    return None if mixtures is None else [kept if mixture else {} for mixture in mixtures]
+
+
+def _nomic_sparse(config: Config) -> list[bool] | None:
+    """Every so many layers one is a mixture, in the version that has experts."""
+    step, layers = config["moe_every_n_layers"], config["num_hidden_layers"]
+    if not config["num_experts"] or not step:
+        return None
+    return [index % step == 1 for index in range(layers)]
+
+
 family(
     "nomic_bert",
     "bert",
@@ -58,14 +113,25 @@ family(
         "vocab_size": 30528,
         "hidden_act": "silu",
         "head_dim": None,
+        "qkv_proj_bias": False,
+        "mlp_fc1_bias": False,
+        "mlp_fc2_bias": False,
+        "num_experts": maybe_zero(None),
+        "moe_every_n_layers": at_least_zero(0),
+        "moe_top_k": 1,
     },
     drop=("max_position_embeddings",),
     traits={
         **_POSITIONS_ARE_A_LIMIT,
-        "gated": True,
-        "q_bias": False,
-        "o_bias": False,
-        "up_bias": False,
+        "gated": lambda config: not config["num_experts"],
+        "q_bias": use("qkv_proj_bias"),
+        "o_bias": use("qkv_proj_bias"),
+        "up_bias": use("mlp_fc1_bias"),
+        "down_bias": use("mlp_fc2_bias"),
+        "experts": lambda config: config["num_experts"] or 0,
+        "top_k": use("moe_top_k"),
+        "sparse": _nomic_sparse,
+        "shapes": _nomic_kept,
         "output_group": None,
         "pooler": ("sequence",),
     },
@@ -76,7 +142,23 @@ family(
         "n_inner": "intermediate_size",
         "activation_function": "hidden_act",
     },
+    ignored=(
+        *("add_pooling_layer", "dense_seq_output", "expert_choice_router", "ffn_div"),
+        *("max_trained_positions", "moe_impl", "moe_resid_pdrop", "num_shared_experts"),
+        *("pad_vocab_size_multiple", "parallel_block_tied_norm", "rotary_scaling_factor"),
+    ),
 )
+
+
+def _adapters(config: Config) -> tuple[Placed, ...]:
+    """Matrices of low rank beside every other, and beside tables, for each task."""
+    hidden, layers = config["hidden_size"], config["num_hidden_layers"]
+    ends = config["vocab_size"] + config["type_vocab_size"] + 4 * hidden  # tables, and the pooler
+    ends += layers * (8 * hidden + 2 * config["intermediate_size"])
+    count = config["lora_rank"] * len(config["lora_adaptations"] or ())
+    return (Placed(Vector("adapters", "other", count * ends), "none"),) if count else ()
+
+
 family(
     "jina_embeddings_v3",
     "gte",
@@ -86,6 +168,8 @@ family(
         "num_hidden_layers": 24,
         "num_attention_heads": 16,
         "intermediate_size": 4096,
+        "lora_adaptations": names(),
+        "lora_rank": 4,
     },
     traits={
         "gated": False,
@@ -93,7 +177,13 @@ family(
         "untied_bias": True,
         "classifier": "dense",
         "pooler": ("bare",),
+        "extras": _adapters,
+        "encodings": ("absolute", "rotary"),
     },
+    ignored=(
+        *("emb_pooler", "load_trained_adapters", "lora_alpha", "lora_main_params_trainable"),
+        *("task_instructions", "truncate_dim"),
+    ),
 )
 family(
     "modernbert",
@@ -124,6 +214,7 @@ family(
         "output_group": None,
         "transform_bias": use("classifier_bias"),
         "transform_always": True,
+        "encodings": ("absolute", "sans_pos"),
         "bias_group": lambda config: "lm_head" if config["decoder_bias"] else None,
         "untied_bias": False,
         "pooler": (),

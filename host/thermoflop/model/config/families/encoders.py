@@ -42,7 +42,16 @@ family(
     keys={"vocab_size": 50265},
     traits={"bias_group": "lm_head", "classifier": "dense", "pooler": ("bare", "choice")},
 )
-family("xlm-roberta", "roberta", keys={"vocab_size": 30522})
+family(
+    "xlm-roberta",
+    "roberta",
+    keys={"vocab_size": 30522},
+    # of jinaai's code, which runs it with another kernel
+    ignored=(
+        *("emb_pooler", "load_trained_adapters", "lora_alpha", "lora_main_params_trainable"),
+        *("lora_rank", "num_loras", "truncate_dim", "use_reentrant"),
+    ),
+)
 family("camembert", "roberta", keys={"vocab_size": 30522})
 
 

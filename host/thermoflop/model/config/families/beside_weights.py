@@ -1,0 +1,195 @@
+"""Decoders whose code lies beside their weights, and not in transformers.
+
+Each is read from the ``modeling_*.py`` of its repository; defaults are those of the
+``configuration_*.py`` there. Totals of published weights stand in tests/model/test_truth.py.
+"""
+
+from __future__ import annotations
+
+from thermoflop.model.config.families import dense, expert_kin  # noqa: F401 - parents are there
+from thermoflop.model.config.family import at_least_zero, family, maybe, use
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.model.config.keys import Config
+
+_NO_BIASES = ("attention_bias", "mlp_bias")
+_PLAIN = {"q_bias": False, "o_bias": False, "up_bias": False}
+
+family("llama_bidirec", "llama", traits={"class": "Model"}, ignored=("pooling",))
+family(
+    "xverse",
+    "llama",
+    keys={"vocab_size": 100278, "hidden_size": 5120},
+    traits=_PLAIN,
+    drop=_NO_BIASES,
+)
+family("aquila", "llama", keys={"vocab_size": 100008})
+family(
+    "orion",
+    "llama",
+    keys={"vocab_size": 84608, "intermediate_size": 15360},
+    traits={"norm": "layer", "norm_bias": True},
+)
+family(
+    "internlm2",
+    "llama",
+    keys={"vocab_size": 103168, "bias": True},
+    traits={"q_bias": use("bias"), "o_bias": use("bias"), "up_bias": False},
+    drop=_NO_BIASES,
+)
+family("internlm", "internlm2", ignored=("rotary",))
+family(
+    "baichuan",
+    "llama",
+    keys={"vocab_size": 125696},
+    # the model of 13 billion has slopes in place of rotations, and states no positions
+    traits={
+        **_PLAIN,
+        "kv_heads": None,
+        "rotary": lambda config: config.given("max_position_embeddings"),
+    },
+    drop=(*_NO_BIASES, "num_key_value_heads"),
+    ignored=("z_loss_weight",),
+)
+family(
+    "qwen",
+    "llama",
+    keys={
+        "vocab_size": 151936,
+        "intermediate_size": 22016,
+        "kv_channels": 128,
+        "no_bias": True,
+    },
+    traits={
+        "q_bias": True,
+        "o_bias": lambda config: not config["no_bias"],
+        "up_bias": lambda config: not config["no_bias"],
+        "inner": lambda config: config["intermediate_size"] // 2,
+        "head_dim": use("kv_channels"),
+        "kv_heads": None,
+        "activation": "silu",
+    },
+    drop=(*_NO_BIASES, "num_key_value_heads", "head_dim", "hidden_act"),
+    ignored=(
+        *("bf16", "fp16", "fp32", "use_cache_quantization", "use_cache_kernel"),
+        *("use_dynamic_ntk", "use_logn_attn", "softmax_in_fp32", "onnx_safe"),
+    ),
+)
+family(
+    "minicpm",
+    "llama",
+    keys={
+        "tie_word_embeddings": True,
+        "num_experts": at_least_zero(0),
+        "num_experts_per_tok": at_least_zero(0),
+    },
+    traits={
+        "up_bias": False,
+        "experts": use("num_experts"),
+        "top_k": use("num_experts_per_tok"),
+        "note": "its attention is counted in full, where it may choose blocks of keys",
+    },
+    drop=("mlp_bias", "head_dim"),
+    ignored=(
+        *("dim_model_base", "head_dim", "mup_denominator", "scale_depth", "scale_emb"),
+        *("sparse_config", "use_sparse_attn"),
+    ),
+)
+
+
+def _glm_key_heads(config: Config) -> int:
+    """Groups of keys where there are several; as many as heads elsewhere."""
+    shared = config["multi_query_attention"]
+    return int(config["multi_query_group_num" if shared else "num_attention_heads"])
+
+
+family(
+    "chatglm",
+    keys={
+        "padded_vocab_size": 65024,
+        "hidden_size": 4096,
+        "ffn_hidden_size": 13696,
+        "num_layers": 28,
+        "num_attention_heads": 32,
+        "kv_channels": 128,
+        "multi_query_attention": False,
+        "multi_query_group_num": 1,
+        "add_bias_linear": False,
+        "add_qkv_bias": False,
+        "rmsnorm": True,
+        "post_layer_norm": True,
+        "tie_word_embeddings": False,
+    },
+    traits={
+        "vocab": use("padded_vocab_size"),
+        "layers": use("num_layers"),
+        "inner": use("ffn_hidden_size"),
+        "head_dim": use("kv_channels"),
+        "kv_heads": _glm_key_heads,
+        "activation": "silu",
+        "norm": lambda config: "rms" if config["rmsnorm"] else "layer",
+        "norm_bias": lambda config: not config["rmsnorm"],
+        "final_norm": use("post_layer_norm"),
+        "q_bias": lambda config: config["add_bias_linear"] or config["add_qkv_bias"],
+        "o_bias": use("add_bias_linear"),
+        "up_bias": use("add_bias_linear"),
+        "whole": ("ChatGLMModel",),
+    },
+    aliases={"num_hidden_layers": "num_layers"},
+    ignored=(
+        *("fp32_residual_connection", "original_rope", "interleaved_qkv", "vocab_size"),
+        *("layernorm_epsilon", "pre_seq_len", "prefix_projection", "quantization_bit"),
+    ),
+)
+family(
+    "phi3small",
+    "phi3",
+    keys={
+        "vocab_size": 100352,
+        "hidden_size": 4096,
+        "ff_intermediate_size": 14336,
+        "num_key_value_heads": 8,
+        "tie_word_embeddings": True,
+    },
+    traits={
+        "inner": use("ff_intermediate_size"),
+        "norm": "layer",
+        "norm_bias": True,
+        "q_bias": True,
+        "o_bias": True,
+        "up_bias": True,
+        "kinds": None,
+        "window": None,
+        "note": "its block-sparse attention is counted in full",
+    },
+    drop=("intermediate_size", "sliding_window", "head_dim"),
+    ignored=(
+        *("blocksparse_block_size", "blocksparse_homo_head_pattern"),
+        *("blocksparse_num_local_blocks", "blocksparse_triton_kernel_block_size"),
+        *("blocksparse_vert_stride", "dense_attention_every_n_layers", "dummy_token_indices"),
+        *("ff_dim_multiplier", "gegelu_limit", "gegelu_pad_to_256", "mup_use_scaling"),
+        *("mup_attn_multiplier", "mup_embedding_multiplier", "mup_width_multiplier"),
+    ),
+)
+
+
+family(
+    "bailing_moe",
+    "sarvam_moe",
+    keys={
+        "vocab_size": 30592,
+        "hidden_size": 1024,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "num_key_value_heads": maybe(0),
+        "head_dim": None,
+        "first_k_dense_replace": at_least_zero(0),
+        "n_shared_experts": at_least_zero(0),
+        "use_qk_norm": False,
+        "use_bias": False,
+        "moe_intermediate_size": 1408,
+    },
+    traits={"o_bias": use("use_bias")},
+    ignored=("multi_gate", "norm_head", "norm_softmax", "score_function"),
+)

@@ -1,0 +1,156 @@
+"""Models whose code lies beside their weights, against the sizes of the published weights.
+
+The totals are the parameters that the safetensors of each repository hold, as its page on Hugging
+Face states them, without buffers; configurations are the published ones without the keys that say
+nothing about sizes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import thermoflop as tf
+from thermoflop.errors import InputError
+
+_LLAMA = {"num_attention_heads": 32, "num_hidden_layers": 32, "hidden_size": 4096}
+_QWEN2 = {
+    "hidden_size": 3584,
+    "intermediate_size": 18944,
+    "num_attention_heads": 28,
+    "num_hidden_layers": 28,
+    "num_key_value_heads": 4,
+    "use_sliding_window": False,
+    "tie_word_embeddings": False,
+}
+_GTE = {
+    "model_type": "new",
+    "layer_norm_type": "layer_norm",
+    "pack_qkv": True,
+    "position_embedding_type": "rope",
+}
+_INTERN = {"model_type": "intern_vit_6b", "hidden_size": 1024, "intermediate_size": 4096,
+           "num_attention_heads": 16, "num_hidden_layers": 24, "image_size": 448, "patch_size": 14,
+           "norm_type": "layer_norm", "qk_normalization": False, "qkv_bias": True}  # fmt: skip
+_SIGLIP = {"model_type": "siglip_vision_model", "hidden_size": 1152, "intermediate_size": 4304,
+           "num_attention_heads": 16, "num_hidden_layers": 27, "image_size": 980,
+           "patch_size": 14}  # fmt: skip
+PUBLISHED: list[tuple[str, int, dict[str, Any]]] = [
+    ("internlm/internlm2_5-7b", 7_737_708_544, {
+        "model_type": "internlm2", **_LLAMA, "intermediate_size": 14336, "num_key_value_heads": 8,
+        "vocab_size": 92544, "bias": False}),
+    ("baichuan-inc/Baichuan2-7B-Base", 7_505_973_248, {
+        "model_type": "baichuan", **_LLAMA, "max_position_embeddings": 4096}),
+    ("baichuan-inc/Baichuan2-13B-Base", 13_896_668_160, {
+        "model_type": "baichuan", "hidden_size": 5120, "intermediate_size": 13696,
+        "num_attention_heads": 40, "num_hidden_layers": 40, "model_max_length": 4096}),
+    ("Qwen/Qwen-7B", 7_721_324_544, {"model_type": "qwen", **_LLAMA}),
+    ("zai-org/chatglm3-6b", 6_243_584_000, {
+        "model_type": "chatglm", "architectures": ["ChatGLMModel"], "add_qkv_bias": True,
+        "multi_query_attention": True, "multi_query_group_num": 2, "num_layers": 28}),
+    ("zai-org/glm-4-9b-chat", 9_399_951_360, {
+        "model_type": "chatglm", "architectures": ["ChatGLMModel"], "add_qkv_bias": True,
+        "multi_query_attention": True, "multi_query_group_num": 2, "num_layers": 40,
+        "padded_vocab_size": 151552}),
+    ("openbmb/MiniCPM-2B-sft-bf16", 2_724_880_896, {
+        "model_type": "minicpm", "hidden_size": 2304, "intermediate_size": 5760,
+        "num_attention_heads": 36, "num_hidden_layers": 40, "vocab_size": 122753}),
+    ("microsoft/Phi-3-small-8k-instruct", 7_392_272_384, {"model_type": "phi3small"}),
+    ("inclusionAI/Ling-lite", 16_801_974_272, {
+        "model_type": "bailing_moe", "hidden_size": 2048, "intermediate_size": 5632,
+        "moe_intermediate_size": 1408, "num_attention_heads": 16, "num_key_value_heads": 4,
+        "num_hidden_layers": 28, "num_experts": 64, "num_experts_per_tok": 6,
+        "num_shared_experts": 2, "vocab_size": 126464, "head_dim": 128}),
+    ("nvidia/llama-3.2-nv-embedqa-1b-v2", 1_235_814_400, {
+        "model_type": "llama_bidirec", "architectures": ["LlamaBidirectionalModel"],
+        "hidden_size": 2048, "intermediate_size": 8192, "num_attention_heads": 32,
+        "num_hidden_layers": 16, "num_key_value_heads": 8, "vocab_size": 128256}),
+    ("Alibaba-NLP/gte-multilingual-base", 305_368_320, {
+        **_GTE, "architectures": ["NewModel"], "vocab_size": 250048, "type_vocab_size": 1}),
+    ("Alibaba-NLP/gte-multilingual-reranker-base", 305_959_681, {
+        **_GTE, "architectures": ["NewForSequenceClassification"], "vocab_size": 250048,
+        "type_vocab_size": 1, "id2label": {"0": "LABEL_0"}}),
+    ("Alibaba-NLP/gte-large-en-v1.5", 434_139_136, {
+        **_GTE, "architectures": ["NewModel"], "hidden_size": 1024, "intermediate_size": 4096,
+        "num_attention_heads": 16, "num_hidden_layers": 24}),
+    ("jinaai/jina-embeddings-v3", 572_310_396, {
+        "model_type": "xlm-roberta", "architectures": ["XLMRobertaModel"], "hidden_size": 1024,
+        "intermediate_size": 4096, "num_attention_heads": 16, "num_hidden_layers": 24,
+        "position_embedding_type": "rotary", "type_vocab_size": 1, "vocab_size": 250002,
+        "lora_adaptations": ["query", "passage", "separation", "classification", "matching"]}),
+    ("nomic-ai/nomic-embed-text-v2-moe", 475_292_928, {
+        "model_type": "nomic_bert", "architectures": ["NomicBertModel"], "n_embd": 768,
+        "activation_function": "gelu", "n_head": 12, "n_inner": 3072, "n_layer": 12,
+        "moe_every_n_layers": 2, "moe_top_k": 2, "num_experts": 8, "qkv_proj_bias": True,
+        "mlp_fc1_bias": True, "mlp_fc2_bias": True, "type_vocab_size": 1, "vocab_size": 250048}),
+    ("OpenGVLab/InternVL3-8B", 7_944_373_760, {
+        "model_type": "internvl_chat", "architectures": ["InternVLChatModel"],
+        "llm_config": {"model_type": "qwen2", **_QWEN2, "vocab_size": 151674},
+        "vision_config": _INTERN}),
+    ("OpenGVLab/InternVL2-8B", 8_075_365_376, {
+        "model_type": "internvl_chat", "architectures": ["InternVLChatModel"],
+        "llm_config": {"model_type": "internlm2", **_LLAMA, "intermediate_size": 14336,
+                       "num_key_value_heads": 8, "vocab_size": 92553, "bias": False},
+        "vision_config": _INTERN}),
+    ("openbmb/MiniCPM-V-2_6", 8_099_175_152, {
+        "model_type": "minicpmv", "architectures": ["MiniCPMV"], **_QWEN2, "vocab_size": 151666,
+        "query_num": 64, "version": 2.6, "vision_config": _SIGLIP}),
+    ("microsoft/Phi-3.5-vision-instruct", 4_146_621_440, {
+        "model_type": "phi3_v", "architectures": ["Phi3VForCausalLM"],
+        "img_processor": {"name": "clip_vision_model"}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "total", "config"), PUBLISHED, ids=[row[0] for row in PUBLISHED])
+def test_published_weights(name: str, total: int, config: dict[str, Any]) -> None:
+    assert tf.load_model(config).params == total, name
+
+
+def test_jinas_bert_has_gated_mlps_and_slopes() -> None:
+    """jinaai/jina-bert-implementation: added up by hand, with the head of ForMaskedLM."""
+    config = {"model_type": "bert", "architectures": ["JinaBertForMaskedLM"], "vocab_size": 30528,
+              "feed_forward_type": "geglu", "position_embedding_type": "alibi"}  # fmt: skip
+    attention, mlp = 4 * (768 * 768 + 768), 768 * 6144 + 3072 * 768 + 768
+    layers = 12 * (attention + mlp + 4 * 768)
+    tables = (30528 + 2) * 768 + 2 * 768
+    head = 768 * 768 + 768 + 2 * 768 + 30528
+    assert tf.load_model(config).params == tables + layers + head
+    with pytest.raises(InputError, match="norms on queries"):
+        tf.load_model({**config, "auto_map": {"AutoConfig": "jinaai/jina-bert-v2-qk-post-norm--x"}})
+
+
+def test_chatglm_without_shared_keys_has_a_key_head_for_each_head() -> None:
+    plain = tf.load_model({"model_type": "chatglm", "num_layers": 1})
+    assert plain.params_by_group["attn"] == 4 * 4096 * 4096
+
+
+def test_a_mixture_of_minicpm_has_a_router_and_experts() -> None:
+    config = {"model_type": "minicpm", "num_hidden_layers": 1, "hidden_size": 64,
+              "num_attention_heads": 4, "intermediate_size": 96, "num_experts": 8,
+              "num_experts_per_tok": 2}  # fmt: skip
+    groups = tf.load_model(config).params_by_group
+    assert groups["experts"] == 8 * 3 * 64 * 96
+    assert groups["router"] == 8 * 64
+
+
+def test_a_class_of_the_text_alone_leaves_the_tower_out() -> None:
+    config = {"model_type": "gemma3", "text_config": {"model_type": "gemma3_text"}}
+    whole = tf.load_model(config).params_by_group
+    alone = tf.load_model({**config, "architectures": ["Gemma3ForCausalLM"]})
+    text = tf.load_model({"model_type": "gemma3_text"})
+    assert "patch_embed" in whole
+    assert alone.params == text.params
+
+
+def test_clips_older_sections_are_read_in_place_of_the_newer() -> None:
+    """CLIPConfig builds what ``text_config_dict`` says, with its defaults (transformers 5.24)."""
+    older = {"hidden_size": 768, "num_attention_heads": 12}
+    newer = {**older, "num_hidden_layers": 6}
+    both = tf.load_model({"model_type": "clip", "text_config": newer, "text_config_dict": older})
+    assert both.params == tf.load_model({"model_type": "clip", "text_config": older}).params
+
+
+def test_another_version_of_minicpm_v_is_refused() -> None:
+    config = {"model_type": "minicpmv", "version": 2.0}
+    with pytest.raises(InputError, match=r"version is 2.0.*expected one of 2.5"):
+        tf.load_model(config)
