@@ -28,8 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--acceptance", type=float, metavar="A", help="share of them that is accepted (0.7)")
     add_shared(parser, "--why")
     add("--saturation", action="store_true", help="throughput against batch")
-    add("--svg", metavar="FILE", help="draw the latency against the batch")
-    add("--roofline", metavar="FILE", help="draw every operator under its roof")
+    add("--svg", metavar="FILE", help="draw milliseconds and tokens/s against the batch")
+    add("--roofline", metavar="FILE", help="draw every operator under the roofline")
     add_shared(parser, "--json")
 
 

@@ -16,11 +16,11 @@ From nothing to a Grafana picture of a board, with Prometheus and Grafana instal
   thermoflop export prometheus &
   thermoflop export prometheus --rules > alerts.yml
   printf '%s\\n' 'rule_files: [alerts.yml]' 'scrape_configs:' \\
-    '- {job_name: desk, static_configs: [{targets: ["localhost:9877"]}]}' \\
-    > desk.yml
-  prometheus --config.file=desk.yml --web.listen-address=localhost:9095 &
-  thermoflop export prometheus --dashboard > desk.json
-then import desk.json in Grafana, with http://localhost:9095 as its Prometheus.
+    '- {job_name: board, static_configs: [{targets: ["localhost:9877"]}]}' \\
+    > board.yml
+  prometheus --config.file=board.yml --web.listen-address=localhost:9095 &
+  thermoflop export prometheus --dashboard > board.json
+then import board.json in Grafana, with http://localhost:9095 as its Prometheus.
 
 The GPUs' names are those of dcgm-exporter. What is not heard has no series: a board that went away
 or a GPU that was lost disappears within 10 s, and `thermoflop_board_up` says 0. Counters begin

@@ -23,6 +23,7 @@ MAX_LINE_BYTES = 256  # newline included
 MAX_COMMAND_BYTES = 80  # newline included
 MAX_ID = 999_999_999
 SIMULATED = " (simulated)"  # at the end of its name, says a board that is none, on whatever port
+UNIT_LABELS = {"degC": "°C", "degC/s": "°C/s"}  # the wire is ASCII
 MODES = frozenset({"auto", "on", "off", "fault", "hot", "safe"})
 
 _CRC_TAIL_BYTES = len(',"crc":"5a3c"}')

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from thermoflop.pico.wire import UNIT_LABELS
+
 FAULT_LABELS = {
     "open": "sensor open",
     "short": "sensor shorted",
@@ -21,7 +23,7 @@ FAULT_LABELS = {
 }
 
 FAULT_HINTS = {
-    "cold": "a part of more ohm than set reads so: 100k on a board set to 10k shows -19 degC at 25",
+    "cold": "a part of more ohm than set reads so: 100k on a board set to 10k shows -19 °C at 25",
 }
 
 REASON_LABELS = {
@@ -65,7 +67,7 @@ def describe_event(ev: str, detail: Mapping[str, Any]) -> str:
         fault = describe_fault(str(detail["fault"]))
         if not detail.get("set"):
             return f"fault over: {fault}"
-        unit = detail.get("unit", "")
+        unit = UNIT_LABELS.get(str(detail.get("unit", "")), detail.get("unit", ""))
         hint = FAULT_HINTS.get(str(detail["fault"]))
         values = f"{detail.get('value')} {unit}, limit {detail.get('limit')} {unit}"
         return f"FAULT {fault}: {values}" + (f"; {hint}" if hint else "")

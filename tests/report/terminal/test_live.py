@@ -105,6 +105,6 @@ def test_a_stroke_joins_its_points_and_stays_inside() -> None:
 def test_a_reading_too_cold_to_be_true_says_what_a_wrong_part_looks_like() -> None:
     fault = {"fault": "cold", "set": 1, "value": -16.2, "limit": 0.0, "unit": "degC"}
     assert describe_event("fault", fault) == (
-        "FAULT colder than t_min_c (wrong part?): -16.2 degC, limit 0.0 degC; a part of more ohm "
-        "than set reads so: 100k on a board set to 10k shows -19 degC at 25"
+        "FAULT colder than t_min_c (wrong part?): -16.2 °C, limit 0.0 °C; a part of more ohm "
+        "than set reads so: 100k on a board set to 10k shows -19 °C at 25"
     )

@@ -48,7 +48,7 @@ class Options:
 WORDS = {
     "seed": "a whole number; the same one gives the same bytes",
     "speed": "simulated seconds per second, or max",
-    "ambient": "temperature of the air in degC",
+    "ambient": "temperature of the air in °C",
     "heat": "cpu, off, a script like '0 0W, 5 30W, 15 0W every 40', or a file with one",
     "watts": "power at full load, for the heat cpu",
     "finger": "START:SECONDS, a finger on the thermistor; several with commas; then there is no "

@@ -268,7 +268,7 @@
         ["memory temperature", state.mem_temp_c === null ? "–" : fixed(state.mem_temp_c, 0) + " °C"],
         ["power", fixed(state.power_w, 0) + " W" + (state.power_limit_w ? " of " + fixed(state.power_limit_w, 0) : "")],
         ["clock", fixed(state.sm_mhz, 0) + " MHz"],
-        ["busy", share(state.util)],
+        ["utilization", share(state.util)],
         ["memory used", gb(state.mem_used_bytes) + (state.memory_bytes ? " of " + gb(state.memory_bytes) : "")],
       ]);
     };
@@ -314,7 +314,7 @@
       const now = (name, unit) => `${what}, ${name} over the last ${time(windowS)}, now ${gpus.map((s) => fixed(s[unit], 0)).join(", ")}`;
       all.push({ id: "gpu-temp", curves: curves(1), levels, title: what + ", °C", unit: "°C", digits: 0, low: 30, high: 60, spare: 1, label: now("temperature", "temp_c") });
       all.push({ id: "gpu-power", curves: curves(2), levels: [], title: what + ", W", unit: "W", digits: 0, low: 0, high: 100, spare: 5, zero: true, label: now("power", "power_w") });
-      all.push({ id: "gpu-busy", curves: curves(3), levels: [], title: what + ", busy %", unit: "%", digits: 0, low: 0, high: 100, spare: 1, zero: true, most: 105, label: `${what}, share of the time that is computed` });
+      all.push({ id: "gpu-busy", curves: curves(3), levels: [], title: what + ", utilization %", unit: "%", digits: 0, low: 0, high: 100, spare: 1, zero: true, most: 105, label: `${what}, share of the time that is computed` });
       all.push({ id: "gpu-clock", curves: curves(4), levels: [], title: what + ", clock MHz", unit: "MHz", digits: 0, low: 0, high: 2000, spare: 20, zero: true, label: now("clock", "sm_mhz") });
       return all;
     };

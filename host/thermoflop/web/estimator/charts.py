@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, PINK, GREY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#808a99"
 _TITLES = {
     "memory": "Memory of the fullest GPU",
-    "roof": "Operators under the roof of the GPU",
+    "roof": "Operators under the GPU's roofline",
     "batches": "With more users at once",
 }
 # Named, not inherited: ECharts measures text before it draws it.
