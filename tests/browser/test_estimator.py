@@ -228,6 +228,21 @@ def test_an_operator_opens_its_formula_with_the_numbers_filled_in(page: Page) ->
     assert "time = times x (launch + max(compute, memory))" in text
 
 
+def test_the_first_answer_is_read_before_the_page_is_built_and_then_gives_way(page: Page) -> None:
+    held: list[Any] = []
+    page.route("**/vue.esm*", lambda route: held.append(route))
+    page.goto("/", wait_until="commit")
+    first = page.locator("#first")
+    first.wait_for()
+    assert "Fits: " in first.inner_text()
+    assert page.locator("#app *").count() == 0
+    page.unroute("**/vue.esm*")
+    for route in held:
+        route.continue_()
+    assert len(heads(page)) == 4
+    assert first.count() == 0
+
+
 def test_the_address_brings_the_same_page_back(page: Page) -> None:
     page.goto("/")
     heads(page)

@@ -165,14 +165,21 @@ def compare(
         8030261248
     """
     forms = forms_of(as_model(model), groups, rank)
-    return [_variant(name, form, hardware, options) for name, form in forms.items()]
+    return [variant_of(name, form, hardware, options) for name, form in forms.items()]
 
 
 _FIT = ("devices", "tp", "pp", "dp", "ep", "cp", "batch", "prompt", "generate", "dtype", "kv_dtype")
 
 
-def _variant(name: str, model: Model, hardware: str | Device, options: dict[str, Any]) -> Variant:
-    estimated = estimate(model, hardware, **options)
+def variant_of(
+    name: str,
+    model: Model,
+    hardware: str | Device,
+    options: dict[str, Any],
+    known: Estimate | None = None,
+) -> Variant:
+    """One form on a device; ``known`` is its estimate with these options where there is one."""
+    estimated = estimate(model, hardware, **options) if known is None else known
     capacity = fit(model, hardware, **{key: options[key] for key in _FIT if key in options})
     plan, precision = estimated.plan, estimated.precision
     share = estimated.setting.share

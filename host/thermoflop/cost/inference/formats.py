@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
@@ -23,6 +24,7 @@ from thermoflop.model.architecture.quantization import Quantization
 
 if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
+    from thermoflop.model.architecture.description import Description
     from thermoflop.model.architecture.quantization import Stored
     from thermoflop.model.model import Model
 
@@ -71,7 +73,7 @@ def choose_formats(
         return replace(precision, form=f"{precision.name} as stored"), checkpoint
     if quantization is None:
         return choose_precision(default_format(device) if dtype is None else dtype, kv_dtype), None
-    checkpoint = Checkpoint(quantization)
+    checkpoint = _as_published(quantization)
     precision = _precision(model, device, checkpoint, kv_dtype)
     asked = dtype is not None and not is_precision(dtype.lower())
     form = str(dtype).lower() if asked else f"{precision.name} as published"
@@ -86,7 +88,7 @@ def _quantization_of(model: Model, dtype: str | None) -> Quantization | None:
     if not isinstance(dtype, str):
         return None
     name = dtype.lower()
-    if own is not None and name == _name(own, _common(model, own)):
+    if own is not None and name == _name(own, _common(model.description, own)):
         return own
     if is_precision(name):
         return _published_sibling(model, name)
@@ -143,10 +145,17 @@ def _published_sibling(model: Model, dtype: str) -> Quantization | None:
     return sibling.quantization if sibling.description == model.description else None
 
 
-def _common(model: Model, quantization: Quantization) -> Stored | None:
+@lru_cache(maxsize=16)
+def _as_published(quantization: Quantization) -> Checkpoint:
+    """One for all who ask: it keeps what it found of each matrix."""
+    return Checkpoint(quantization)
+
+
+@lru_cache(maxsize=64)
+def _common(description: Description, quantization: Quantization) -> Stored | None:
     """The format that most of the quantized weights have."""
     sums: dict[Stored, float] = {}
-    for each in weights_held(model.description, Checkpoint(quantization)):
+    for each in weights_held(description, _as_published(quantization)):
         if each.stored is not None:
             sums[each.stored] = sums.get(each.stored, 0.0) + each.sets * float(each.part.parameters)
     return max(sums, key=lambda stored: sums[stored], default=None)
@@ -167,7 +176,7 @@ def _precision(
     model: Model, device: Device, checkpoint: Checkpoint, kv_dtype: str | None
 ) -> Precision:
     """Widths of the run: the mean of what is quantized, and what products are computed in."""
-    stored = _common(model, checkpoint.quantization)
+    stored = _common(model.description, checkpoint.quantization)
     if stored is None or stored.bits >= 16:
         width = checkpoint.wide if stored is None else stored.bits / 8
         name = default_format(device) if width < 4 else "fp32"

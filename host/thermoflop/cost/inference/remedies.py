@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from functools import cache
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
@@ -14,6 +16,7 @@ from thermoflop.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from thermoflop.cost.engines.budget import EngineMemory
     from thermoflop.cost.engines.footprint import Load
     from thermoflop.cost.engines.placement import Placement
     from thermoflop.cost.inference.room import Room
@@ -132,24 +135,29 @@ def _hosted(room: Room, share: Share, load: Load, host_gb_s: float | None) -> It
 
     engine = room.engine or engine_memory("llama.cpp", room.device, None)[0]
     layers = placed_layers(share)
-    options = engine.options
+    options, whole_s = engine.options, cache(lambda: _whole_s(room, load))
     trials = []
     if any(layer.expert_bytes for layer in layers) and not options["cpu_moe"]:
         trials.append(("experts on the host", "n_cpu_moe", range(1, len(layers) + 1)))
     trials.append(("layers on the host", "n_gpu_layers", range(len(layers), -1, -1)))
     for kind, name, values in trials:
-        for value in values:
-            tried = replace(engine, options={**options, name: value})
-            if tried.memory(share, load).fits:
-                placed = placement_of(share, tried.options, load.sequences)
-                found = _remedy(room, kind, value, len(layers), placed, load, share, host_gb_s)
-                yield from () if found is None else (found,)
-                break
+
+        def tried(value: int, name: str = name) -> EngineMemory:
+            return replace(engine, options={**options, name: value})
+
+        # each value leaves less on the device than the one before it
+        place = bisect_left(values, True, key=lambda value: tried(value).memory(share, load).fits)
+        if place < len(values):
+            placed = placement_of(share, tried(values[place]).options, load.sequences)
+            found = _remedy(
+                room, kind, values[place], len(layers), placed, load, share, host_gb_s, whole_s
+            )
+            yield from () if found is None else (found,)
 
 
 def _remedy(
     room: Room, kind: str, value: int, layers: int, placed: Placement, load: Load, share: Share,
-    host_gb_s: float | None,
+    host_gb_s: float | None, whole_s: Callable[[], float],
 ) -> Remedy | None:  # fmt: skip
     """None where no host has so much memory."""
     host_gb_s = HOST_BANDWIDTH_GB_S if host_gb_s is None else host_gb_s
@@ -157,7 +165,7 @@ def _remedy(
     cached = float(room.memory(share, load).kv_bytes) * (layers - placed.layers) / layers
     if placed.host_bytes + cached > MOST_HOST_BYTES:
         return None
-    speed = hosted_tokens_per_s(room, placed, load, host_gb_s, cached)
+    speed = hosted_tokens_per_s(placed, whole_s(), host_gb_s, cached)
     flag, many = f"-ngl {value}", f"{layers - value} of {layers} layers"
     if kind.startswith("experts"):
         flag, many = f"-ncmoe {value}", f"experts of {value} of {layers} layers"
@@ -170,23 +178,29 @@ def _remedy(
     return Remedy(kind, value, text, speed)
 
 
-def hosted_tokens_per_s(
-    room: Room, placed: Placement, load: Load, host_gb_s: float, cached: float = 0.0
-) -> float:
-    """Tokens a second of each sequence: the device's part of a decode step, as llama.cpp is
-    expected to run it, and what the host reads of its memory in the meantime, one after the other;
-    ``cached`` are bytes of the cache that it holds.
-    """
+def _whole_s(room: Room, load: Load) -> float:
+    """Seconds of a decode step as llama.cpp is expected to run it, if the device held it all."""
     from thermoflop.cost.inference.estimate import estimate
 
-    whole = estimate(
-        room.model, room.device, batch=load.sequences, prompt=load.prompt,
-        generate=max(2, load.context - load.prompt), dtype=room.dtype, kv_dtype=room.kv_dtype,
-        profile="llama.cpp",
-    ).per_token.expected_s  # fmt: skip
+    return float(
+        estimate(
+            room.model, room.device, batch=load.sequences, prompt=load.prompt,
+            generate=max(2, load.context - load.prompt), dtype=room.dtype, kv_dtype=room.kv_dtype,
+            profile="llama.cpp",
+        ).per_token.expected_s
+    )  # fmt: skip
+
+
+def hosted_tokens_per_s(
+    placed: Placement, whole_s: float, host_gb_s: float, cached: float = 0.0
+) -> float:
+    """Tokens a second of each sequence: the device's part of a decode step that takes ``whole_s``
+    there, and what the host reads of its memory in the meantime, one after the other; ``cached``
+    are bytes of the cache that it holds.
+    """
     on_device = 1 - placed.host_active_bytes / placed.active_bytes
     host_s = (placed.host_active_bytes + cached) / (HOST_SHARE * host_gb_s * 1e9)
-    return float(1 / (whole * on_device + host_s))
+    return float(1 / (whole_s * on_device + host_s))
 
 
 def checked_bandwidth(host_gb_s: float | None) -> None:

@@ -1,4 +1,10 @@
 "use strict";
+// The first answer stands in the page as it comes; it goes when the page that can be used is there.
+new MutationObserver((_, seen) => {
+  if (!document.querySelector("#app .est-head")) return;
+  document.getElementById("first")?.remove();
+  seen.disconnect();
+}).observe(document, {childList: true, subtree: true});
 // The boxes of models and GPUs: the best match comes first, and Enter takes what is typed.
 (() => {
   const plain = (text) => String(text).toLowerCase().replace(/[-_ :./]/g, "");

@@ -9,7 +9,7 @@ from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import custom_profile, find_profile
 from thermoflop.cost.inference.capacity import fit
-from thermoflop.cost.inference.compare import compare, forms_of
+from thermoflop.cost.inference.compare import forms_of, variant_of
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.mqa_page.page import Page
 from thermoflop.cost.reports.saturation import BATCHES
@@ -182,14 +182,14 @@ def growing_batches(computed: Computed) -> Estimate:
 
 def variants_of(inputs: Inputs, computed: Computed) -> list[Variant]:
     """The attention variants of the model; none if it has no heads to change."""
+    known = computed.estimate
     try:
-        return compare(
-            model_of(replace(inputs, attention="own")),
-            computed.estimate.device,
-            inputs.groups or None,
-            inputs.rank,
-            **computed.options,
-        )
+        own = model_of(replace(inputs, attention="own"))
+        return [
+            variant_of(name, form, known.device, computed.options,
+                       known if form.description == computed.model.description else None)
+            for name, form in forms_of(own, inputs.groups or None, inputs.rank).items()
+        ]  # fmt: skip
     except ThermoflopError as error:
         if owner(str(error)) in ("groups", "rank"):
             raise FieldError(owner(str(error)), str(error)) from None

@@ -41,38 +41,61 @@ class InputPanel:
         self.fields: dict[str, Any] = {}
         self.sliders: dict[str, Any] = {}
         self.boxes: dict[str, Any] = {}
-        self.quiet = False
+        self.quiet = self.unfolded = False
 
     def build(self, inputs: Inputs) -> None:
-        """Build the bar of the question, and the folded rest."""
+        """Build the bar of the question, and the frame of the folded rest.
+
+        A control is built when it is first needed: those of the other tab, and of groups that stay
+        folded, would be most of what the browser has to build before anything is seen.
+        """
         from nicegui import ui
 
         with ui.element("div").classes("est-bar"):
             for name in _BAR:
-                self._build_field(FIELDS[name], inputs)
+                self._place_field(name)
         with ui.element("details").classes("est-more") as self.more:
             with ui.element("summary"):
                 ui.label("More: engine, cache, price, several GPUs, attention, a config.json")
             with ui.element("div").classes("est-groups"):
                 for title, names in _MORE:
-                    self._build_group(title, names, inputs)
+                    self._build_group(title, names)
+        self.more.on("toggle", self._unfold)
         if any(getattr(inputs, name) != getattr(DEFAULTS, name) for name in self._folded()):
-            self.more.props["open"] = True
+            self._open()
         self.follow(inputs, "")
 
-    def _build_group(self, title: str, names: tuple[str, ...], inputs: Inputs) -> None:
+    def _open(self) -> None:
+        """Unfold what is folded away."""
+        self.more.props["open"] = True
+        self.unfolded = True
+
+    def _unfold(self) -> None:
+        """Build what was folded away, now that it is looked at."""
+        if not self.unfolded:
+            self.unfolded = True
+            self.follow(self.inputs, "")
+
+    def _build_group(self, title: str, names: tuple[str, ...]) -> None:
         from nicegui import ui
 
         with ui.element("fieldset"):
             with ui.element("legend"):
                 ui.label(title)
             for name in names:
-                self._build_field(FIELDS[name], inputs)
+                self._place_field(name)
             if "price" in names:
                 self._build_upload()
 
     def _folded(self) -> list[str]:
         return [name for _, names in _MORE for name in names]
+
+    def _place_field(self, name: str) -> None:
+        """The place of a field that is not built yet."""
+        from nicegui import ui
+
+        self.boxes[name] = ui.element("div").classes(f"field f-{name}")
+        self.boxes[name].set_visibility(False)
 
     def _build_field(self, field: Field, inputs: Inputs) -> None:
         from nicegui import ui
@@ -80,7 +103,7 @@ class InputPanel:
         label = field.label[0].upper() + field.label[1:]
         label += f" ({field.unit})" if field.unit else ""
         value = getattr(inputs, field.name)
-        with ui.element("div").classes(f"field f-{field.name}") as box:
+        with self.boxes[field.name]:
             if field.choices is not None:
                 known = field.choices()
                 made: Any = ui.select(
@@ -98,7 +121,7 @@ class InputPanel:
             made.props("outlined dense").without_auto_validation()
             if field.name in _SEARCHED:
                 self._search(field.name, made)
-            self.fields[field.name], self.boxes[field.name] = made, box
+            self.fields[field.name] = made
 
     def _search(self, name: str, made: Any) -> None:
         """Let a name be typed: the best match comes first, and Enter takes what is typed."""
@@ -142,12 +165,12 @@ class InputPanel:
 
     def refuse(self, name: str, message: str) -> None:
         """Show an error beside an input."""
-        field = self.fields.get(name)
-        if field is None:
-            field = self.fields["model"]
-        field.error = message
         if name in self._folded():
-            self.more.props["open"] = True
+            self._open()
+            self.follow(self.inputs, "")
+        field = self.fields.get(name) or self.fields.get("model")
+        if field is not None:
+            field.error = message
 
     def accept(self, name: str) -> None:
         """Clear the error of an input."""
@@ -156,8 +179,9 @@ class InputPanel:
 
     def follow(self, inputs: Inputs, typed: str) -> None:
         """Show these inputs; the field ``typed`` is left alone while the user types in it."""
-        self.quiet = True
+        self.quiet, self.inputs = True, inputs
         try:
+            self._build_used(inputs)
             self._follow_model(inputs)
             for name, made in self.fields.items():
                 value = getattr(inputs, name)
@@ -176,9 +200,18 @@ class InputPanel:
         finally:
             self.quiet = False
 
+    def _build_used(self, inputs: Inputs) -> None:
+        """Build the fields that these inputs use and that are not there yet."""
+        folded = () if self.unfolded else self._folded()
+        for name in (*_BAR, *self._folded()):
+            if name not in (*self.fields, *folded) and inputs.is_used(name):
+                self._build_field(FIELDS[name], inputs)
+
     def _follow_model(self, inputs: Inputs) -> None:
         """List the uploaded model under its name while there is one."""
-        made = self.fields["model"]
+        made = self.fields.get("model")
+        if made is None:  # on the tab of the original page
+            return
         known = FIELDS["model"].choices
         options = dict(known()) if known is not None else {}
         if inputs.config:

@@ -20,6 +20,7 @@ from thermoflop.web.estimator.answers import answer, formulas, why
 from thermoflop.web.estimator.changes import changed
 from thermoflop.web.estimator.fields import FIELDS, UPLOAD, FieldError
 from thermoflop.web.estimator.inputs import fits_address, from_query, to_query
+from thermoflop.web.estimator.markup import first_html
 from thermoflop.web.estimator.upload import LARGEST_BYTES, pack_config
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ async def estimator_page() -> None:
         view = Estimator(inputs, wrong)
         view.build()
         await view.work()
+    if view.answer is not None:
+        ui.add_body_html(first_html(view.answer))
 
 
 @lru_cache(maxsize=1)
@@ -66,6 +69,9 @@ def detected_device() -> str:
     return device.name if device else ""
 
 
+CONNECTED_S = 30.0  # how long a browser may take from the page to its connection
+SEEN_S = 0.05  # time for the browser to draw what it was sent
+MOST_WAITS = 5  # of so long, while one answer follows the other
 _TURNS = asyncio.Semaphore(1)  # of reading an uploaded file
 
 
@@ -75,7 +81,7 @@ class Estimator:
     def __init__(self, inputs: Inputs, wrong: list[str]) -> None:
         self.inputs, self.wrong = inputs, wrong
         self.answer: Answer | None = None
-        self.busy = False
+        self.busy = self.drawing = False
         self.refused: str | None = None  # the input that the last answer was refused for
 
     def build(self) -> None:
@@ -189,7 +195,10 @@ class Estimator:
             return
         first = self.answer is None
         self.answer = result
-        self.results.show(result)
+        self.results.show_headline(result)
+        if not self.drawing:
+            self.drawing = True
+            background_tasks.create(self._draw())
         if result.inputs.original:
             background_tasks.create(self._formulas())
         if not first:
@@ -200,6 +209,30 @@ class Estimator:
             if fits_address(result.inputs)
             else "This config.json is too long for the address: send the file along with the link."
         )
+
+    async def _draw(self) -> None:
+        """Show tables and charts of the newest answer, once its first numbers are on the screen.
+
+        While a slider is dragged they follow several times a second: each time costs the browser
+        more than all numbers above them.
+        """
+        drawn: Answer | None = None
+        try:
+            await self.client.connected(CONNECTED_S)
+            while drawn is not self.answer:
+                for _ in range(MOST_WAITS):
+                    drawn = self.answer
+                    await asyncio.sleep(SEEN_S)
+                    if drawn is self.answer:
+                        break
+                drawn = self.answer
+                if drawn is not None:
+                    with self.client:
+                        self.results.show_rest(drawn)
+        except TimeoutError:  # nobody looks
+            return
+        finally:
+            self.drawing = False
 
     async def _formulas(self) -> None:
         """Show the original's formulas once derived: sympy takes a second to load."""
