@@ -67,7 +67,9 @@ def open_room(
     names = {port: name for name, port in named if name}
     if len(set(names.values())) < len(names) or len({port for _, port in named}) < len(named):
         raise UsageError("--port names two boards alike, or one board twice")
-    sources = LiveSources(Site(runs, gpu=gpu), most_boards=max(MAX_BOARDS, len(named)))
+    sources = LiveSources(
+        Site(runs, gpu=gpu), most_boards=max(MAX_BOARDS, len(named)), history=False
+    )
     try:
         for _, port in named:
             if why := sources.watch(port):

@@ -49,12 +49,15 @@ _HOST_NEWS = {"lost", "reconnect", "reboot", "resync", "host_drops"}  # of the h
 class BoardSource:
     """A board being watched. Its methods may be called from any thread."""
 
-    def __init__(self, key: str, target: Target, simulated: SimBoard | None = None) -> None:
-        """Opens nothing; ``key`` names the board on the page."""
+    def __init__(
+        self, key: str, target: Target, simulated: SimBoard | None = None, *, history: bool = True
+    ) -> None:
+        """Opens nothing; ``key`` names the board on the page. Without ``history`` the newest
+        reading alone is kept: who exports a hundred boards shows no curves."""
         self.key = key
         self.target = target
         self.simulated = simulated
-        self.readings = Readings(KEPT_POINTS)
+        self.readings = Readings(KEPT_POINTS) if history else Readings(1, past=0)
         self.news: deque[tuple[str, str]] = deque(maxlen=KEPT_NEWS)
         self.version = 0  # of everything but the readings
         self.run: Path | None = None  # the run that is followed

@@ -21,10 +21,10 @@ class Readings:
     """A bounded buffer of points, whose first value is a time in seconds; a viewer that was away
     too long misses the oldest."""
 
-    def __init__(self, maxlen: int) -> None:
-        """Keeps the last ``maxlen`` points, and one every ``COARSE_S`` before them."""
+    def __init__(self, maxlen: int, past: int = COARSE_KEPT) -> None:
+        """Keeps the last ``maxlen`` points, and ``past`` before them, one every ``COARSE_S``."""
         self._points: deque[Point] = deque(maxlen=maxlen)
-        self._past: deque[Point] = deque(maxlen=COARSE_KEPT)
+        self._past: deque[Point] = deque(maxlen=past)
         self._lock = threading.Lock()  # one thread adds, another reads
         self.next = 0  # the number that the next point will get
 

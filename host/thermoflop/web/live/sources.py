@@ -30,9 +30,11 @@ SIMULATED = "sim://"
 class LiveSources:
     """All live sources. Methods may be called from any thread."""
 
-    def __init__(self, site: Site, most_boards: int = MAX_BOARDS) -> None:
-        """Opens nothing; ``most_boards`` at most will be open at once."""
+    def __init__(self, site: Site, most_boards: int = MAX_BOARDS, *, history: bool = True) -> None:
+        """Opens nothing; ``most_boards`` at most will be open at once, each with its past or with
+        its newest reading alone."""
         self._most_boards = most_boards
+        self._history = history
         self.boards: dict[str, BoardSource] = {}
         self.gpus = GpuSource(site.gpu)
         self.recordings = Recordings(site.runs)
@@ -107,7 +109,7 @@ class LiveSources:
         simulated = SimBoard(port) if port.startswith(SIMULATED) else None
         try:
             target = Target(simulated.address) if simulated else choose(port)
-            board = BoardSource(self._new_key(), target, simulated)
+            board = BoardSource(self._new_key(), target, simulated, history=self._history)
             board.open()
         except ThermoflopError:
             if simulated is not None:
@@ -121,7 +123,7 @@ class LiveSources:
         try:
             self.open(port)
         except BoardError as error:
-            board = BoardSource(self._new_key(), Target(port))
+            board = BoardSource(self._new_key(), Target(port), history=self._history)
             board.trouble(str(error))
             self._add(board)
             return str(error)
@@ -201,14 +203,16 @@ class LiveSources:
                 (f for f in self.boards.values() if f.target.url == port and not of_run), None
             )
             if board is None:
-                board = BoardSource(self._new_key(), Target(port, recording.serial_number))
+                board = BoardSource(
+                    self._new_key(), Target(port, recording.serial_number), history=self._history
+                )
                 board.of_run = of_run
                 self._add(board)
             recording.board = board.key
             board.follow(recording.folder)
 
     def _try_to_open(self, port: str) -> None:
-        board = BoardSource(self._new_key(), choose(port))
+        board = BoardSource(self._new_key(), choose(port), history=self._history)
         try:
             board.open()
         except BoardError as error:
