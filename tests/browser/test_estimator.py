@@ -231,12 +231,12 @@ def test_an_operator_opens_its_formula_with_the_numbers_filled_in(page: Page) ->
 def test_the_first_answer_is_read_before_the_page_is_built_and_then_gives_way(page: Page) -> None:
     held: list[Any] = []
     page.route("**/vue.esm*", lambda route: held.append(route))
-    page.goto("/", wait_until="commit")
+    with page.expect_request("**/vue.esm*"):
+        page.goto("/", wait_until="commit")
     first = page.locator("#first")
     first.wait_for()
     assert "Fits: " in first.inner_text()
     assert page.locator("#app *").count() == 0
-    page.unroute("**/vue.esm*")
     for route in held:
         route.continue_()
     assert len(heads(page)) == 4
