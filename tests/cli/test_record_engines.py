@@ -97,7 +97,18 @@ def test_a_benchmark_that_cannot_be_predicted_is_recorded_and_told_why(
     assert read_run(only_run(tmp_path))["predictions"] is None
 
 
-@pytest.mark.parametrize("words", ["true", "vllm bench serve --model gpt2"])
+def test_ollama_is_predicted_in_the_format_of_its_download(tmp_path: Path) -> None:
+    program(tmp_path, "ollama", "eval count:    100 token(s)\neval duration: 1s")
+    words = ("--model", "auto", "--hardware", "rtx-3060", "--prompt", "26", "--generate", "100")
+    record(tmp_path, *words, "--", "ollama", "run", "--verbose", "llama3.1:8b", "hello")
+    predicted = read_run(only_run(tmp_path))["predictions"]
+    assert predicted["dtype"] == "q4_k_m"
+    assert (predicted["prompt"], predicted["generate"]) == (26, 100)
+
+
+@pytest.mark.parametrize(
+    "words", ["true", "vllm bench serve --model gpt2", "ollama run llama3.1:8b hello"]
+)
 def test_model_auto_insists(tmp_path: Path, words: str) -> None:
     done = record(tmp_path, "--model", "auto", "--", *words.split())
     assert done.returncode == 2

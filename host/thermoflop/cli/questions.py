@@ -7,7 +7,7 @@ QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "70B on 2 x 24 GB?",
         "fit llama-3.3-70b --gpu rtx-3090 --devices 2 --dtype q4_k_m --profile llama.cpp",
-        ("longest context at this batch:    20,224",),
+        ("longest context at this batch:    19,456",),
     ),
     (
         "Qwen3-235B on a Mac of 128 GB?",
@@ -43,7 +43,7 @@ QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "Which format of a 32B for 24 GB?",
         "fit qwen3-32b --gpu rtx-4090 --profile llama.cpp",
-        ("weights in q5_k_m: 22.6 GB a device",),
+        ("weights in q5_k_m: 22.7 GB a device",),
     ),
     (
         "How long a context of an 8B on 24 GB?",
@@ -55,7 +55,7 @@ QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         'fit llama-3.3-70b --gpu "rtx-3060 + rtx-3090" --dtype q3_k_m --profile llama.cpp',
         (
             "RTX 3060 12GB: 27 layers, 12.4 GB of 12.9 GB",
-            "RTX 3090: 53 layers and the output, 23.9 GB of 25.8 GB",
+            "RTX 3090: 53 layers and the output, 24.1 GB of 25.8 GB",
         ),
     ),
     (

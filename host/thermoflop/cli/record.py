@@ -124,7 +124,8 @@ def _wish(args: argparse.Namespace, command: list[str]) -> Wish | None:
     if args.model not in (None, "auto"):
         sizes = {} if asked is None else {k: v for k, v in asked.options.items() if k in _SIZES}
         return Wish(args.model, args.hardware, {**_prediction_options(args), **sizes, **given})
-    if asked is not None and not asked.missing:
+    said = asked is not None and asked.needs and given.keys() >= set(asked.needs)
+    if asked is not None and (said or not asked.missing):
         options = {**asked.options, **given}
         return Wish(asked.model, args.hardware, options, is_guess=args.model is None)
     if args.model == "auto":

@@ -13,6 +13,7 @@ from thermoflop.base.number import maximum, minimum
 from thermoflop.base.record import plain, record
 from thermoflop.base.sheet import Figure, column, figure, figures_of
 from thermoflop.base.units import gigabytes
+from thermoflop.cost.work.gguf import Mix, is_mix
 from thermoflop.cost.work.network import replicated_latent
 from thermoflop.cost.work.weights import (
     Uniform,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from thermoflop.base.sheet import Grid
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.work.share import Share
+    from thermoflop.cost.work.weights import Formats
     from thermoflop.model.architecture.description import Layer
 
 RESERVE_BYTES = 0.7e9
@@ -168,8 +170,10 @@ def weight_bytes(share: Share) -> float:
     )
 
 
-def uniform(share: Share) -> Uniform:
+def uniform(share: Share) -> Formats:
     """The widths of a share without a checkpoint."""
+    if is_mix(share.precision.name):
+        return Mix(share.precision, share.description)
     return Uniform(share.precision.weight_bytes, share.precision.kept_bytes)
 
 

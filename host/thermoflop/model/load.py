@@ -128,6 +128,7 @@ def read_model(
         quantization,
         None if found is None else found.stored,
         None if found is None else found.named_format,
+        "" if found is None else found.format_said,
     )
 
 
@@ -159,8 +160,8 @@ def _quantization(
         lines = (found.stored.line,)
     elif found is not None and found.stored_fault:
         lines = (found.stored_fault,)
-    if found is not None and found.named_format is not None:
-        lines = (f"the name says {found.named_format}: fit and estimate count the weights so",)
+    if found is not None and found.format_said:
+        lines = (found.format_said,)
     if found is not None and found.formats is not None:
         return found.formats, lines
     inner = (value for key, value in raw.items() if key.endswith("_config"))

@@ -40,7 +40,9 @@ class Model(Sizes):
         stored: the weights as files beside the configuration hold them, by their headers; None
             where there are no such files.
         named_format: the number format that the name says by which it was asked for, such as
-            ``q4_k_m`` of ``llama3.1:8b-q4_K_M``; None where it says none.
+            ``q4_k_m`` of ``llama3.1:8b-q4_K_M``, or means as a name of Ollama's library; None
+            where it says none.
+        format_said: the sentence about ``named_format``; empty where there is none.
 
     Example:
         >>> import thermoflop as tf
@@ -64,6 +66,7 @@ class Model(Sizes):
     quantization: Quantization | None = None
     stored: StoredWeights | None = None
     named_format: str | None = None
+    format_said: str = ""
 
     def operators(
         self,

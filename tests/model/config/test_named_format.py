@@ -45,6 +45,57 @@ def test_weights_are_counted_in_it(name: str, stated_gb: float) -> None:
     assert any("the name says" in note for note in tf.load_model(name).notes)
 
 
+# Sizes that Ollama's README states of what it downloads, in GB.
+@pytest.mark.parametrize(
+    ("name", "format_", "stated_gb"),
+    [
+        ("llama3.3", "q4_k_m", 43), ("llama3.2:3b", "q4_k_m", 2.0), ("llama3.2:1b", "q8_0", 1.3),
+        ("phi4", "q4_k_m", 9.1), ("phi4-mini", "q4_k_m", 2.5), ("deepseek-r1:7b", "q4_k_m", 4.7),
+        ("deepseek-r1:671b", "q4_k_m", 404), ("gemma3:27b", "q4_k_m", 17),
+        ("gemma3", "q4_k_m", 3.3), ("gemma3:12b", "q4_k_m", 8.1), ("gemma3:1b", "q4_k_m", 0.815),
+        ("gemma2", "q4_0", 5.5),
+        ("gemma2:27b", "q4_0", 16), ("codellama:7b", "q4_0", 3.8),
+        ("ollama/llama3.3", "q4_k_m", 43), ("llama4:16x17b", "q4_k_m", 67),
+    ],
+)  # fmt: skip
+def test_a_name_of_ollamas_library_is_as_large_as_its_download(
+    name: str, format_: str, stated_gb: float
+) -> None:
+    capacity = tf.fit(name, "h200")
+    assert capacity.precision.name == format_
+    assert capacity.memory.weight_bytes / 1e9 == pytest.approx(stated_gb, rel=0.026)
+    said = f"is a name of Ollama's library, whose download is {format_}"
+    assert said in " ".join(str(capacity).split())
+
+
+@pytest.mark.parametrize(
+    ("name", "format_"),
+    [
+        ("llama3.1:8b-instruct-fp16", "bf16"), ("llama3.1:8b-instruct-q8_0", "q8_0"),
+        ("gemma3:27b-it-qat", "q4_0"), ("deepseek-r1:671b-fp16", "bf16"),
+        ("gpt-oss:20b", "mxfp4"), ("llama3.1-8b", "bf16"), ("gpt2", "bf16"),
+        ("meta-llama/Llama-3.1-8B", "bf16"), ("qwen3-8b", "bf16"), ("llama-3.1-8b", "bf16"),
+    ],
+)  # fmt: skip
+def test_a_tag_that_says_its_format_has_it_and_other_names_none(name: str, format_: str) -> None:
+    assert tf.fit(name, "h200").precision.name == format_
+
+
+def test_an_estimate_and_a_plan_say_that_the_format_is_ollamas() -> None:
+    text = " ".join(str(tf.estimate("qwen3:4b", "rtx 4090")).split())
+    assert "qwen3:4b is a name of Ollama's library, whose download is q4_k_m" in text
+    assert "Ollama" not in str(tf.estimate("qwen3:4b", "rtx 4090", dtype="bf16"))
+    found = tf.plan("qwen3:4b", "rtx 4090", max_devices=1)
+    assert {choice.dtype for choice in found.choices} == {"q4_k_m"}
+    assert found.choices[0].launch.startswith("llama-server")
+    assert any("qwen3:4b is a name of Ollama's library" in note for note in found.notes)
+
+
+def test_16_bits_are_those_that_the_device_has() -> None:
+    assert tf.fit("llama3.1:8b-instruct-fp16", "v100").precision.weight_bytes == 2
+    assert "says 16 bits" in str(tf.fit("llama3.1:8b-instruct-fp16", "v100"))
+
+
 def test_a_device_without_the_format_reads_it_and_computes_in_16_bits() -> None:
     precision = tf.fit("llama-3.1-70b-instruct-fp8", "a100", devices=8).precision
     assert (precision.compute, precision.family) == ("bf16", "8w")

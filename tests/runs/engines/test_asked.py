@@ -53,6 +53,7 @@ def test_a_benchmark_s_command_line_says_model_layout_and_sizes(
         (f"trtllm-bench --model {LLAMA} throughput --tp 2", "--concurrency is not given"),
         (f"llama-bench -m {LLAMA} -p 512,1024", "prompt is '512,1024', not one number"),
         (f"python -m sglang.bench_one_batch --model-path {LLAMA} --batch a", "batch is 'a'"),
+        (f"ollama run --verbose {LLAMA} hello", "say it with --prompt and --generate"),
     ],
 )
 def test_what_the_command_line_does_not_say_is_named(command: str, missing: str) -> None:

@@ -308,7 +308,7 @@ def _formats_of(capacity: Fit) -> str:
     if capacity.room is None:
         return ""
     room = capacity.room[0]
-    return formats_line(room.model, room.checkpoint)
+    return formats_line(room.model, room.checkpoint, room.precision)
 
 
 def _where(capacity: Fit) -> str:

@@ -62,6 +62,8 @@ def choose_formats(
         kv_dtype: a format of the cache. None: as wide as the activations.
     """
     named = model.named_format if dtype is None and model.stored is None else None
+    if named in _WIDE:  # whichever of them the device computes in
+        return choose_precision(default_format(device), kv_dtype), None
     dtype = dtype if named is None else named
     quantization = _quantization_of(model, dtype)
     if quantization is None and named in _FORMS:
@@ -108,10 +110,13 @@ def published_form(name: str) -> Quantization:
         ) from None
 
 
-def formats_line(model: Model, checkpoint: Checkpoint | None) -> str:
-    """A line on how the weights are kept; empty where all matrices in layers are alike."""
+def formats_line(model: Model, checkpoint: Checkpoint | None, precision: Precision) -> str:
+    """A line on how the weights are kept; empty where all matrices in layers are alike and the
+    model's name says nothing about it."""
     if checkpoint is None:
-        return ""
+        named = model.named_format
+        meant = precision.name == named or (named in _WIDE and precision.name in _WIDE)
+        return model.format_said if meant else ""
     if model.stored is not None and checkpoint.stored:
         return model.stored.line
     if model.stored is not None and checkpoint.quantization.method == _FILES:

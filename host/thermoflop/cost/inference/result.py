@@ -281,7 +281,8 @@ def _notes(estimate: Estimate) -> list[str]:
     rates = "data sheet" if estimate.device.source != CALIBRATED else "best rates it showed"
     bound = f"bound: {rates}, everything overlapped; no real run is faster"
     conventions = "; ".join(f"{name}: {choice}" for name, choice in estimate.conventions.items())
-    kept = formats_line(estimate.setting.model, estimate.setting.share.checkpoint)
+    share = estimate.setting.share
+    kept = formats_line(estimate.setting.model, share.checkpoint, share.precision)
     lines = (estimate.provenance, bound, conventions, *((kept,) if kept else ()))
     return [wrapped(text) for text in lines]
 

@@ -47,8 +47,11 @@ def powers(most: int) -> list[int]:
 
 
 def formats(model: Model, device: Device, engine: str) -> list[str | None]:
-    """Number formats to try: as published where that is narrow, else 16 bits and those that the
-    device computes in; 4-bit weights where it computes in nothing narrow. llama.cpp has its own."""
+    """Number formats to try: the one that the model's name says; as published where that is
+    narrow, else 16 bits and those that the device computes in; 4-bit weights where it computes in
+    nothing narrow. llama.cpp has its own."""
+    if model.named_format is not None:
+        return [None]
     if engine == "llama.cpp":
         return [*GGUF]
     if model.quantization is not None:

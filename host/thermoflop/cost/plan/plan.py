@@ -126,7 +126,7 @@ def plan(
     )
     if not isinstance(prefix_hit, int | float) or not 0 <= prefix_hit < 1:
         raise UsageError(f"prefix_hit={prefix_hit!r:.40} makes no sense: expected 0 to below 1")
-    chosen = find_profile(_engine(devices) if profile == "auto" else profile)
+    chosen = find_profile(_engine(devices, known) if profile == "auto" else profile)
     targets = Targets(checked_target("ttft_s", ttft_s), checked_target("tpot_s", tpot_s))
     prices = prices_of(price, devices)
     question = Question(
@@ -165,6 +165,8 @@ def _tried(every: list[Unit], context: Context, pools: bool, top: int) -> Tried:
 def _result(context: Context, tried: Tried, nearest: str) -> PlanResult:
     """What was found, with what to know of it."""
     notes, choices = list(context.notes), tried.choices
+    if choices and choices[0].dtype == context.model.named_format:
+        notes.append(f"note: {context.model.format_said}")
     kinds = {unit.setting.device.vendor == "Apple" for unit in tried.units}
     if len(kinds) == 2:
         engine = tried.units[0].setting.profile.engine.name
@@ -215,9 +217,14 @@ def _devices(hardware: str | Device | Sequence[str | Device]) -> list[Device]:
     return list({device.name: device for device in devices}.values())
 
 
-def _engine(devices: list[Device]) -> str:
-    """The engine by default: vLLM has no GPU of Apple's, llama.cpp runs on every device."""
-    return "llama.cpp" if any(device.vendor == "Apple" for device in devices) else "vllm"
+def _engine(devices: list[Device], model: Model) -> str:
+    """The engine by default: vLLM has no GPU of Apple's and no kernels of most GGUF formats,
+    llama.cpp runs on every device."""
+    from thermoflop.model.config.gguf_model import FILE_TYPES
+
+    gguf = model.named_format in FILE_TYPES.values()
+    apple = any(device.vendor == "Apple" for device in devices)
+    return "llama.cpp" if gguf or apple else "vllm"
 
 
 class Search:

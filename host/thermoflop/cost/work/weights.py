@@ -122,9 +122,17 @@ class Checkpoint:
 
 
 if TYPE_CHECKING:
-    from typing import TypeAlias, TypeGuard
+    from typing import Protocol, TypeAlias, TypeGuard
 
-    Formats: TypeAlias = Uniform | Checkpoint
+    class _Sizes(Protocol):
+        """What knows the bytes of every part."""
+
+        def sizes(
+            self, part: Part, role: str, layers: tuple[int, ...], inside: bool
+        ) -> Iterator[tuple[Stored | None, tuple[int, ...], float]]:
+            """Bytes of one set of a part in each of its formats, with the layers that have it."""
+
+    Formats: TypeAlias = Uniform | Checkpoint | _Sizes
 
 
 def is_matrix(part: Part) -> TypeGuard[Linear | Table]:

@@ -1,4 +1,5 @@
-"""The number format that a model's name says: ``llama-3.1-8b-awq``, ``qwen3-8b:q4_K_M``."""
+"""The number format that a model's name says: ``llama-3.1-8b-awq``, ``qwen3-8b:q4_K_M``; a name in
+Ollama's library that says none means the format of its download."""
 
 from __future__ import annotations
 
@@ -24,7 +25,34 @@ _WORDS: tuple[tuple[frozenset[str], str], ...] = tuple(
     )
 )  # fmt: skip
 
+# A name of Ollama's library: with a tag, with its owner, or as only Ollama spells it.
+_OLLAMA = re.compile(
+    r"(?P<owner>(?:registry\.ollama\.ai/)?library/|ollama/)?(?P<model>[\w.-]+?)(?::(?P<tag>[\w.-]+))?$"
+)
+_SPELLED = re.compile(r"(?:llama|gemma|qwen|phi|olmo)\d[\d.]*(?:n|vl)?(?:-mini|-coder|-vision)?")
+# What it downloads where no format is said: "The default is now q4_k_m" (ollama issue 1543, late
+# 2024; before, q4_0: issues 643 and 4626), beside the sizes in its README: 1.3 GB of Llama 3.2 1B,
+# 5.5 GB of Gemma 2 9B, 3.8 GB of Code Llama 7B. gpt-oss is as OpenAI published it.
+_DOWNLOAD = "q4_k_m"
+_DOWNLOADS = (
+    (re.compile(r"(gpt-oss|.*embed|bge|all-minilm|snowflake).*"), None),
+    (re.compile(r"llama3\.2:1b.*|gemma3:270m.*"), "q8_0"),
+    (re.compile(r"smollm2?:(135m|360m).*"), "fp16"),
+    (re.compile(r"(llama[23]|codellama|gemma2?|mixtral|qwen2?|phi3|llava|falcon)(:.*)?"), "q4_0"),
+    (re.compile(r"deepseek-(coder(-v2)?|llm|v2)(:.*)?"), "q4_0"),
+)
+_WIDE = ("fp16", "bf16", "f16", "fp32")
+_TRAINED_NARROW = "qat"  # Google's quantization-aware Gemma 3 is q4_0
+
 _MEDIUM = {"q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m"}
+
+
+def said_format(name: str) -> tuple[str | None, str]:
+    """The format that a name says or means, and the sentence about it; None and "" for neither."""
+    said = named_format(name)
+    if said is None:
+        return ollama_format(name)
+    return said, f"the name says {said}: fit and estimate count the weights so"
 
 
 def named_format(name: str) -> str | None:
@@ -37,6 +65,32 @@ def named_format(name: str) -> str | None:
     if "community" in words and "mlx" in words:
         words.add("mlx")
     return next((meant for needed, meant in _WORDS if needed <= words), None)
+
+
+def ollama_format(name: str) -> tuple[str | None, str]:
+    """The format that a name of Ollama's library means, and the sentence that says so; None and ""
+    where it is none, or where the model is as its maker published it.
+
+    ``fp16`` stands for 16 bits, whatever the device computes in.
+    """
+    match = _OLLAMA.match(name.lower())
+    if match is None or not (match["owner"] or match["tag"] or _SPELLED.fullmatch(match["model"])):
+        return None, ""
+    model, tag = match["model"], match["tag"] or ""
+    words = tag.split("-")
+    if any(word in _WIDE for word in words):
+        return "fp16", f"the tag {tag} says 16 bits: fit and estimate count the weights so"
+    whole = f"{model}:{tag}" if tag else model
+    if _TRAINED_NARROW in words:
+        means: str | None = "q4_0"
+    else:
+        means = next((form for names, form in _DOWNLOADS if names.fullmatch(whole)), _DOWNLOAD)
+    if means is None:
+        return None, ""
+    return means, (
+        f"{whole} is a name of Ollama's library, whose download is {means} where the tag says no "
+        "format: the weights are counted so; --dtype says another"
+    )
 
 
 def _gguf(word: str) -> str | None:

@@ -28,7 +28,8 @@ class Source:
     ``beside`` is the hf_quant_config.json in the same folder, where there is one; ``beside_fault``
     says why it could not be read. ``stored`` are the weights that lie there, ``stored_fault`` says
     why they do not count; ``formats`` are those of a GGUF file;
-    ``named_format`` is what a name in the catalogue says besides.
+    ``named_format`` is what a name in the catalogue says besides, ``format_said`` the sentence
+    about it.
     """
 
     raw: Mapping[str, Any]
@@ -40,6 +41,7 @@ class Source:
     stored_fault: str = ""
     formats: Quantization | None = None
     named_format: str | None = None
+    format_said: str = ""
 
 
 def read_source(source: str | PathLike[str] | Mapping[str, Any]) -> Source:
@@ -173,12 +175,14 @@ def _from_catalogue(name: str) -> Source | None:
     named = entry(name)
     if not named:
         return None
-    said = None
-    if name.rsplit("/", 1)[-1].lower() != named["name"]:
-        from thermoflop.model.config.named_format import named_format
+    found = Source(named["config"], named["name"], named["source"])
+    owner, _, short = name.lower().rpartition("/")
+    if short == named["name"] and owner != "ollama":
+        return found
+    from thermoflop.model.config.named_format import said_format
 
-        said = named_format(name)
-    return Source(named["config"], named["name"], named["source"], named_format=said)
+    said, why = said_format(name)
+    return replace(found, named_format=said, format_said=why)
 
 
 def _unknown(name: str) -> Source:

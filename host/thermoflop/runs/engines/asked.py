@@ -3,7 +3,7 @@
 Names and defaults of the options are those of the programs' own help: vLLM's ``vllm/benchmarks/``
 (latency.py, throughput.py, serve.py, datasets.py), SGLang's ``bench_one_batch.py``,
 ``bench_serving.py`` and ``server_args.py``, llama.cpp's ``tools/llama-bench``, TensorRT-LLM's
-``tensorrt_llm/bench``.
+``tensorrt_llm/bench``; of Ollama ``cmd/cmd.go``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ class EngineCommand:
     model: str
     options: Mapping[str, Any] = field(default_factory=dict)
     missing: str = ""  # what the command line does not say, without which nothing is predicted
+    needs: tuple[str, ...] = ()  # options that say what is missing, where some can
 
 
 # option of ``tf.estimate`` -> the names that a program has for it, its default last
@@ -61,6 +62,7 @@ class _Program:
     model: tuple[str, ...]
     numbers: _Names
     serves: bool = False  # a client: the layout is another command's
+    positional: str = ""  # the word before the model, where no option names it
 
 
 _PROGRAMS = (
@@ -93,6 +95,7 @@ _PROGRAMS = (
         "llama-bench", ("llama-bench",), "llama.cpp", ("-m", "--model"),
         {"prompt": (("-p", "--n-prompt"), 512), "generate": (("-n", "--n-gen"), 128)},
     ),
+    _Program("ollama run", ("ollama", "run"), "ollama", (), {}, positional="run"),
     _Program(
         "trtllm-bench", ("trtllm-bench", "throughput"), "tensorrt-llm", ("--model", "-m"),
         {"tp": (("--tp",), 1), "pp": (("--pp",), 1), "ep": (("--ep",), 1),
@@ -113,6 +116,9 @@ def read_command(argv: Sequence[str]) -> EngineCommand | None:
     for program in _PROGRAMS:
         given = _options(argv)
         model = next((given[name] for name in program.model if given.get(name)), None)
+        if program.positional and program.positional in argv:
+            after = argv[argv.index(program.positional) + 1 :]
+            model = next((word for word in after if not word.startswith("-")), None)
         if _stand_in_order(program.words, words) and model is not None:
             return _command(program, model, given)
     return None
@@ -140,7 +146,13 @@ def _command(program: _Program, model: str, given: dict[str, str]) -> EngineComm
     if "--enable-expert-parallel" in given:
         options["ep"] = options.get("tp", 1) * options.get("dp", 1)
     options["profile"] = program.profile
-    return EngineCommand(program.name, model, options, "; ".join(missing))
+    needs: tuple[str, ...] = ()
+    if program.positional:
+        needs = "prompt", "generate"
+        missing.append(
+            "how many tokens are read and generated: say it with --prompt and --generate"
+        )
+    return EngineCommand(program.name, model, options, "; ".join(missing), needs)
 
 
 def _stand_in_order(names: Sequence[str], words: Sequence[str]) -> bool:
