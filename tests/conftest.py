@@ -28,6 +28,7 @@ SLOW = frozenset({
     "test_the_interval_holds_80_percent", "test_the_old_module_still_makes_the_same_profile",
     "test_the_readme_says_what_an_unseen_model_gets",
     "test_the_profile_is_written_where_it_is_said_and_estimates_as_measured",
+    "test_layouts_are_chosen_by_rates_that_have_not_seen_the_model",
     "test_without_a_place_the_name_is_the_place",
 })  # fmt: skip
 

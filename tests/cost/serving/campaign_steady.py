@@ -2,6 +2,7 @@
 
     python tests/cost/serving/campaign_steady.py --settings 200 --requests 400000 --seed 1
 
+Each setting is run at one load, in turn, and with so many users who ask again once answered.
 Step times are those of a roofline: weights take ``w`` seconds to read, which is as long as
 ``ridge`` tokens take to compute; the cache of a full server takes up to twice as long as the
 weights. Loads are relative to the rate at which the event loop saturates.
@@ -11,12 +12,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 from thermoflop.cost.serving.lengths import Lengths, draw_lengths, lengths_of
 from thermoflop.cost.serving.loop import Requests, run_loop
 from thermoflop.cost.serving.mixing import mixing_of
 from thermoflop.cost.serving.policy import Policy
+from thermoflop.cost.serving.simulation import cut_short
 from thermoflop.cost.serving.steady import closed_loop, is_trusted, open_loop
 from thermoflop.cost.serving.table import step_table
 
@@ -84,7 +87,8 @@ def simulate(table, lengths: Lengths, policy, slots, requests, rate, seed):
 
 
 def compare(setting, requests, seed, loads=LOADS):
-    """One row a load: load, trusted, and the closed form over the event loop, minus 1."""
+    """One row a load: load, trusted, and the closed form over the event loop, minus 1; and the same
+    of users."""
     steps, lengths, policy, slots = setting
     table = step_table(steps, lengths, policy, slots)
     mixing = mixing_of(steps, lengths, policy, np.arange(1.0, slots + 1))
@@ -92,26 +96,34 @@ def compare(setting, requests, seed, loads=LOADS):
     rows = []
     for load in loads:
         token, first, _ = simulate(table, lengths, policy, slots, requests, load * most, seed)
-        found = open_loop(mixing, lengths, load * most, slots, policy)
+        found = open_loop(mixing, steps, lengths, load * most, slots, policy)
         if found is None:
             rows.append((load, False, np.nan, np.nan))
             continue
         trusted = is_trusted(found, lengths)
         rows.append((load, trusted, found.token_s / token - 1, found.first_s / first - 1))
-    return rows, closed(setting, mixing, table, requests, seed)
+    return rows, closed(setting, mixing, table, requests // 10, seed)
 
 
 def closed(setting, mixing, table, requests, seed):
-    """Throughput of half as many users as slots, closed form over event loop, minus 1."""
+    """Throughput, token time and first token of 1 to as many users as slots, closed form over event
+    loop, minus 1. They begin in the midst of their answers."""
     _, lengths, policy, slots = setting
-    users = max(1, slots // 2)
-    count = max(requests // 4, 60 * users)
+    random = np.random.default_rng(seed)
+    users = int(np.exp(random.uniform(0, np.log(slots))))
+    found = closed_loop(mixing, lengths, users, slots, policy)
+    count = max(requests, 60 * users)
     prompts, outputs = draw_lengths(lengths, count, seed)
+    outputs[:users] = cut_short(outputs[:users], seed)
     asked = Requests([0.0] * users, prompts, [0] * count, outputs)
     done = run_loop(table, asked, slots, policy.budget, passes=policy.name == "passes")
-    half = count // 2
-    rate = (count - 1 - half) / (done.first_s[-1] - done.first_s[half])
-    return float(closed_loop(mixing, lengths, users, slots, policy).requests_s / rate - 1)
+    first, last = np.array(done.first_s), np.array(done.last_s)
+    warm = slice(count // 2, count - users)  # the last ones have ever fewer beside them
+    rate = (warm.stop - 1 - warm.start) / (first[warm][-1] - first[warm][0])
+    token = (last - first)[warm].sum() / max(1, (np.array(outputs)[warm] - 1).sum())
+    wait = (first - np.array(done.arrivals_s))[warm].mean()
+    values = zip((found.requests_s, found.token_s, found.first_s), (rate, token, wait), strict=True)
+    return users, *(float(one / other - 1) for one, other in values)
 
 
 def percent(values):
@@ -122,46 +134,51 @@ def percent(values):
     return " / ".join(f"{100 * q:.1f}" for q in np.quantile(values, (0.5, 0.9, 1.0)))
 
 
+def one(entry):
+    """A setting's rows, for a pool of processes."""
+    number, setting, requests, seed = entry
+    rows, users = compare(setting, requests, seed + number, (LOADS[number % len(LOADS)],))
+    return number, setting, rows[0], users
+
+
+def line(number, setting, row, users):
+    """A setting and what was found, on one line."""
+    _, lengths, policy, slots = setting
+    load, trusted, token, first = row
+    sizes = f"{lengths.prompt:.0f}+{lengths.generate:.0f}, {slots} slots, budget {policy.budget}"
+    return (
+        f"{number} {policy.name} {lengths.shape} {sizes}: load {load} {'yes' if trusted else 'no'} "
+        f"token {token:+.3f} first {first:+.3f}; {users[0]} users: throughput {users[1]:+.3f} "
+        f"token {users[2]:+.3f} first {users[3]:+.3f}"
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--settings", type=int, default=200)
     parser.add_argument("--requests", type=int, default=400_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--each", action="store_true")
     args = parser.parse_args()
     print(f"{args.settings} settings, seed {args.seed}, {args.requests} requests a run; {RANGES}")
-    random = np.random.default_rng(args.seed)
-    rows, rates = [], []
-    for number in range(args.settings):
-        setting = draw_setting(random)
-        found, rate = compare(setting, args.requests, args.seed + number)
-        rates.append(rate)
-        rows += [(number, setting, *row) for row in found]
-        if args.each:
-            each = "; ".join(f"{a} {'y' if b else 'n'} {c:+.3f} {d:+.3f}" for a, b, c, d in found)
-            lengths, policy = setting[1], setting[2]
-            print(
-                number,
-                policy.name,
-                lengths.shape,
-                lengths.prompt,
-                lengths.generate,
-                setting[3],
-                policy.budget,
-                "|",
-                each,
-                "|",
-                f"{rate:+.3f}",
-                flush=True,
-            )
-    print(f"closed loop, throughput: {percent(rates)} % (median / p90 / most)")
+    random, made = np.random.default_rng(args.seed), []
+    entries = [(n, draw_setting(random), args.requests, args.seed) for n in range(args.settings)]
+    with ProcessPoolExecutor(args.jobs) as pool:
+        for found in pool.map(one, entries):
+            made.append(found)
+            if args.each:
+                print(line(*found), flush=True)
+    for at, name in enumerate(("throughput", "token time", "first token"), 1):
+        print(f"users, {name}: {percent([users[at] for *_, users in made])} % (median/p90/most)")
     for load in LOADS:
-        here = [row for row in rows if row[2] == load]
-        sure = [row for row in here if row[3]]
+        here = [row for *_, row, _ in made if row[0] == load]
+        sure = [row for row in here if row[1]]
         print(
-            f"load {load}: trusted {len(sure) / len(here):.0%}; of those token time "
-            f"{percent([row[4] for row in sure])}, first token {percent([row[5] for row in sure])} "
-            f"(all: {percent([row[4] for row in here])}, {percent([row[5] for row in here])})"
+            f"load {load}: {len(here)} settings, trusted {len(sure) / max(1, len(here)):.0%}; of "
+            f"those token time {percent([row[2] for row in sure])}, first token "
+            f"{percent([row[3] for row in sure])} (all: {percent([row[2] for row in here])}, "
+            f"{percent([row[3] for row in here])})"
         )
     return 0
 

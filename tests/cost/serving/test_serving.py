@@ -60,6 +60,27 @@ def test_simulated_and_closed_form_agree_where_it_is_trusted():
 
 
 @pytest.mark.parametrize(
+    "load",
+    [
+        {"users": 1, "prompt": 4000, "generate": 16},  # no prompt of its own between its tokens
+        {"users": 1, "dp": 2},  # fewer users than replicas
+        {"users": 3, "dp": 2},
+        {"users": 16, "profile": "sglang"},  # equal outputs: who begins together ends together
+        {"users": 4, "slots": 1, "prompt": 2000, "generate": 10},
+        {"rate": 0.5, "profile": "sglang"},
+        {"rate": 4, "lengths": "uniform"},
+    ],
+)
+def test_slots_that_never_fill_are_no_reason_to_disagree(load):
+    """The loop's own arrivals are what a rate is judged by: it draws a few more or less."""
+    served = tf.serving("llama-3-8b", "h100", **{"profile": "vllm", **load}, simulate=2000)
+    loop = served.simulation
+    assert served.token_s[1] == pytest.approx(loop.token_mean_s, rel=0.01)
+    assert served.first_s[1] == pytest.approx(loop.first_mean_s, rel=0.06)
+    assert served.rate == pytest.approx(loop.requests_per_s, rel=0.01 if "users" in load else 0.05)
+
+
+@pytest.mark.parametrize(
     ("asked", "said"),
     [
         ({"users": 3, "rate": 2}, "users and rate"),

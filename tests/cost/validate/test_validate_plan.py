@@ -28,7 +28,7 @@ def test_regret_is_what_the_chosen_layout_gives_less_than_the_best():
         Layout(2): [curve(80, 20), curve(90, 30), curve(150, 30)],
         Layout(4): [curve(50, 25), curve(60, 30), curve(200, 40)],
     }
-    chosen = _chosen("group", log(10), curves)
+    chosen = _chosen(("group", "vllm"), log(10), curves)
     assert chosen.best == "one device"
     assert chosen.chosen == "tp=2"
     expected, bound, fewest, most = chosen.regrets

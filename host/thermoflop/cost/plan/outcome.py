@@ -8,9 +8,10 @@ from thermoflop.base.record import record, replace
 from thermoflop.cost.plan.choice import at_load
 from thermoflop.cost.plan.launch import launch
 from thermoflop.cost.plan.result import Choice, Point
-from thermoflop.cost.serving.mixing import between, tabled
+from thermoflop.cost.serving.mixing import between
 from thermoflop.cost.serving.replica import joules_of
 from thermoflop.cost.serving.steady import Steady, open_loop
+from thermoflop.cost.serving.times import StepTimes
 
 if TYPE_CHECKING:
     from thermoflop.cost.plan.choice import Found, Question
@@ -94,13 +95,15 @@ def _at_random(found: Found, question: Question) -> Found | None:
     """Enough replicas for requests that arrive at random rather than evenly."""
     unit, rate = found.unit, question.rate or 0.0
     assert unit.mixing is not None  # noqa: S101 - found of a unit that holds a sequence
-    every = tabled(unit.mixing, unit.slots)
+    times = StepTimes(unit.setting)
     most = max(found.replicas + 1, int(found.replicas * MORE))
     for count in range(found.replicas, most + 1):
         if count * unit.devices > question.most:
             return None
         each = rate / (count * unit.groups)
-        state = open_loop(every, unit.lengths, each, unit.slots, unit.policy)
+        state = open_loop(
+            unit.mixing, times, unit.lengths, each, unit.slots, unit.policy, unit.prefix
+        )
         if state is None:
             continue
         if question.targets.met(float(state.first_s), float(state.token_s)) is False:

@@ -45,12 +45,13 @@ class Stream:
 @record
 class Mixing:
     """By the number of decoding ``sequences``: ``decode`` seconds of a step without prompts, and
-    what the streams of prompts add to it; ``alone`` is a prompt read by an empty server."""
+    what the streams of prompts add to it; ``fill`` of a step's room is taken by a mean prompt, 0
+    where prompts have steps of their own."""
 
     sequences: Any
     decode: Any
     streams: tuple[Stream, ...]
-    alone: float
+    fill: Any
 
     def added(self, prompts: Any) -> Any:
         """What so many prompts a step add to a mean step."""
@@ -82,16 +83,6 @@ class Mixing:
     def step_s(self, prompts: Any) -> Any:
         """A mean step that so many prompts are read in."""
         return self.decode + self.added(prompts)
-
-    def step_at_rate(self, rate: float) -> Any:
-        """A mean step while ``rate`` prompts arrive in a second; infinite where they pile up."""
-        import numpy as np
-
-        slope = self.mean(lambda each: np.where(each.long, each.lone, each.more))
-        step, stable = self.decode, rate * slope < 1
-        for _ in range(60):
-            step = np.where(stable, self.step_s(rate * step), step)
-        return np.where(stable, step, np.inf)
 
 
 def mixing_of(
@@ -125,16 +116,8 @@ def mixing_of(
         lone = chunks * first + steps.prompt_s
         more = chunks * np.maximum(second, 0.0) + steps.prompt_s
         streams.append(Stream(share, lone, more, chunks))
-    new = max(1.0, lengths.prompt * (1 - prefix))
-    alone = float(steps.prompts_s(new, lengths.prompt - new, 1.0)) + steps.prompt_s
-    return Mixing(sequences, decode, tuple(streams), alone)
-
-
-def tabled(mixing: Mixing, slots: int) -> Mixing:
-    """The same for every number of sequences from 1 to ``slots``."""
-    import numpy as np
-
-    return between(mixing, np.arange(1.0, slots + 1))
+    fill = 0.0 if apart else max(1.0, lengths.prompt * (1 - prefix)) / room
+    return Mixing(sequences, decode, tuple(streams), fill)
 
 
 def between(mixing: Mixing, sequences: Any) -> Mixing:
@@ -150,4 +133,6 @@ def between(mixing: Mixing, sequences: Any) -> Mixing:
         replace(each, lone=at(each.lone), more=at(each.more), chunks=at(each.chunks))
         for each in mixing.streams
     )
-    return replace(mixing, sequences=sequences, decode=at(mixing.decode), streams=streams)
+    return replace(
+        mixing, sequences=sequences, decode=at(mixing.decode), streams=streams, fill=at(mixing.fill)
+    )

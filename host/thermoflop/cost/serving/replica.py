@@ -14,7 +14,7 @@ from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.inference.speculative import tokens_per_check
 from thermoflop.cost.roofline.bound import sums_of
 from thermoflop.cost.serving.lengths import in_steps
-from thermoflop.cost.serving.mixing import mixing_of, tabled
+from thermoflop.cost.serving.mixing import mixing_of
 from thermoflop.cost.serving.steady import closed_loop, open_loop
 from thermoflop.cost.serving.times import StepTimes
 from thermoflop.cost.work.steps import decode_step, prefill_step
@@ -96,8 +96,10 @@ class Replica:
 
     def at_rate(self, rate: float) -> Steady | None:
         """The steady state of one group at requests a second in all; None where they pile up."""
-        every = tabled(self.mixing(), self.group_slots)
-        return open_loop(every, self.lengths, rate / self.shares, self.group_slots, self.policy)
+        return open_loop(
+            self.mixing(), self.steps, self.lengths, rate / self.shares, self.group_slots,
+            self.policy, self.prefix,
+        )  # fmt: skip
 
 
 def load_of(lengths: Lengths) -> Load:

@@ -253,7 +253,7 @@ def served_by(
 ) -> Serving:
     """The result for a replica under a load."""
     setting, shape, shares = replica.setting, replica.lengths, replica.shares
-    most = shares * float(capacity(replica.mixing(), shape, replica.group_slots))
+    most = shares * float(capacity(replica.mixing(), shape, replica.group_slots, replica.policy))
     steady, saturated = _steady(replica, load)
     rate = load.rate if load.users is None and load.rate else shares * float(steady.requests_s)
     token_s, first_s = float(steady.token_s) / shape.step_tokens, float(steady.first_s)

@@ -29,7 +29,8 @@ class Simulation:
     Attributes:
         requests: requests that were served.
         seed: of arrivals and lengths.
-        arrivals: ``poisson``, ``bursty``, ``trace`` or ``users``.
+        arrivals: ``poisson``, ``bursty``, ``trace`` or ``users``, who begin in the midst of their
+            answers.
         first_s: 50, 90 and 99 % of requests have their first token within.
         first_mean_s: its mean.
         token_s: the same quantiles of a request's mean time between tokens.
@@ -91,18 +92,31 @@ def simulate(
         )
     if replica.policy.name == "static":
         raise UsageError(f"{replica.policy.why}: there is no queue to simulate")
-    requests = _requests(replica, lengths, arrivals, count, seed)
-    slots = replica.group_slots
+    slots, passes = replica.group_slots, replica.policy.name == "passes"
     table = step_table(replica.steps, replica.lengths, replica.policy, slots)
-    timings = run_loop(
-        table, requests, slots, replica.policy.budget, passes=replica.policy.name == "passes"
-    )
-    return _summary(timings, requests, arrivals, seed, targets, replica.shares)
+    parts = []
+    for groups, users in _groups(arrivals.users, replica.shares):
+        share = 1.0 if users is None else groups * users / (arrivals.users or 1)
+        each = max(LEAST, round(count * share))
+        requests = _requests(replica, lengths, arrivals, each, seed, users)
+        timings = run_loop(table, requests, slots, replica.policy.budget, passes=passes)
+        parts.append(_part(timings, requests, groups, users or 0))
+    return _summary(parts, count, arrivals, seed, targets)
+
+
+def _groups(users: int | None, shares: int) -> list[tuple[int, int | None]]:
+    """How many groups have how many users each: as even as whole users go, none where there are
+    fewer users than groups."""
+    if users is None:
+        return [(shares, None)]
+    each, more = divmod(users, shares)
+    return [(n, count) for n, count in ((more, each + 1), (shares - more, each)) if n and count]
 
 
 def _requests(
-    replica: Replica, lengths: Lengths, arrivals: Arrivals, count: int, seed: int
-) -> Requests:
+    replica: Replica, lengths: Lengths, arrivals: Arrivals, count: int, seed: int,
+    users: int | None,
+) -> Requests:  # fmt: skip
     """Lengths and arrival times, drawn or recorded."""
     import numpy as np
 
@@ -117,8 +131,8 @@ def _requests(
     new = [prompt - old for prompt, old in zip(prompts, cached, strict=True)]
     if per_step != 1:
         outputs = [1 + max(0, round((output - 1) / per_step)) for output in outputs]
-    if arrivals.users is not None:
-        users = max(1, round(arrivals.users / replica.shares))
+    if users is not None:
+        outputs[:users] = cut_short(outputs[:users], seed)
         return Requests([0.0] * min(users, count), new, cached, outputs, per_step)
     if trace is not None:
         times = _repeated(trace, count, arrivals.rate, replica.shares)
@@ -128,6 +142,15 @@ def _requests(
         gaps = random.gamma(shape, replica.shares / (shape * float(arrivals.rate or 1)), count)
         times = np.cumsum(gaps).tolist()
     return Requests(times, new, cached, outputs, per_step)
+
+
+def cut_short(outputs: list[int], seed: int) -> list[int]:
+    """The first outputs of users who are met in the midst of them. Users who all begin one at once
+    end together for ever after, where outputs are alike; those of a steady state do not."""
+    import numpy as np
+
+    left = np.random.default_rng(seed + 2).uniform(0, 1, len(outputs))
+    return [max(1, round(output * share)) for output, share in zip(outputs, left, strict=True)]
 
 
 def _repeated(trace: Trace, count: int, rate: float | None, shares: int) -> list[float]:
@@ -145,33 +168,51 @@ def _repeated(trace: Trace, count: int, rate: float | None, shares: int) -> list
     return thinned
 
 
-def _summary(
-    timings: Timings, requests: Requests, arrivals: Arrivals, seed: int,
-    targets: tuple[float | None, float | None], shares: int,
-) -> Simulation:  # fmt: skip
+@record
+class _Part:
+    """What requests of alike groups saw, after the first: seconds, and requests a second of all."""
+
+    first_s: Any
+    decoding_s: Any
+    tokens: Any
+    rate: float
+    steps: int
+
+
+def _part(timings: Timings, requests: Requests, groups: int, users: int) -> _Part:
     import numpy as np
 
     count = len(requests.prompts)
-    warm = slice(int(WARM * count), count)
+    warm = slice(min(max(int(WARM * count), users), count // 2), count)
     started, ended = np.array(timings.first_s)[warm], np.array(timings.last_s)[warm]
     first = started - np.array(timings.arrivals_s)[warm]
     tokens = (np.array(requests.outputs)[warm] - 1) * requests.step_tokens
-    several = tokens > 0
-    token = (ended - started)[several] / tokens[several]
-    if not len(token):
-        token = np.zeros(1)
-    mean = float((ended - started)[several].sum() / max(1.0, tokens.sum()))
     span = float(started[-1] - started[0])
-    rate = shares * (len(started) - 1) / span if span > 0 else 0.0
-    within = None
+    rate = groups * (len(started) - 1) / span if span > 0 else 0.0
+    return _Part(first, ended - started, tokens, rate, timings.steps)
+
+
+def _summary(
+    parts: list[_Part], count: int, arrivals: Arrivals, seed: int,
+    targets: tuple[float | None, float | None],
+) -> Simulation:  # fmt: skip
+    import numpy as np
+
+    first, decoding, tokens = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("first_s", "decoding_s", "tokens")
+    )
+    each = decoding / np.maximum(tokens, 1)
+    token = each[tokens > 0] if (tokens > 0).any() else np.zeros(1)
+    mean = float(decoding.sum() / max(1.0, tokens.sum()))
+    rate, within = sum(part.rate for part in parts), None
     if targets != (None, None):
-        each = np.zeros(len(first))
-        each[several] = (ended - started)[several] / tokens[several]
         met = (first <= (targets[0] or np.inf)) & (each <= (targets[1] or np.inf))
         within = float(met.mean())
     return Simulation(
         count, seed, arrivals.kind, _quantiles(first), float(first.mean()), _quantiles(token),
-        mean, rate, within, None if within is None else within * rate, timings.steps,
+        mean, rate, within, None if within is None else within * rate,
+        sum(part.steps for part in parts),
     )  # fmt: skip
 
 

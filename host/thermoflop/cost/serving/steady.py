@@ -2,35 +2,39 @@
 
 Closed loop: so many users, each asking again as soon as it is answered (what benchmarks do). By
 Little's law the sequences in flight N and the mean step tau satisfy
-N = min(slots, C G tau / (first token + G tau)), tau = step with N/G prompts.
+N = min(C, slots) G tau / (first token + G tau), tau = step with the N/G prompts of the others: a
+sequence meets no prompt of its own while it decodes (Reiser and Lavenberg 1980: who arrives sees
+the system without itself).
 
 Open loop: requests arrive at random at a rate. The number of decoding sequences is that of a queue
 whose every server works at a speed that depends on how many are busy: with tau(n) the mean step at
 n sequences, pi(n) = product of rate (G-1) tau(i)/i (the machine-repair form of Kleinrock 1975),
-with a geometric tail beyond the slots. What a prompt waits for is the rest of the step in which it
-arrives (the inspection paradox), its own step, and those that are read with it.
+with a geometric tail beyond the slots. What prompts do beside n sequences is the chain of
+``backlog``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.record import record
+from thermoflop.base.record import record, replace
+from thermoflop.cost.serving.backlog import Prompts, waiting
 from thermoflop.cost.serving.mixing import between
+from thermoflop.cost.serving.table import step_table
 
 if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.cost.serving.lengths import Lengths
-    from thermoflop.cost.serving.mixing import Mixing, Stream
+    from thermoflop.cost.serving.mixing import Mixing
     from thermoflop.cost.serving.policy import Policy
+    from thermoflop.cost.serving.table import Steps
 
-# What fits the event loop: see ``short_steps`` and ``slot_wait``.
-CLUSTER, SLOT = 1.5, 2.0
+GRID = 9  # numbers of sequences that a chain of prompts is solved for
 # Rounds of the closed loop's fixed point; its map contracts, and 40 halve 1 to 1e-12.
 ROUNDS = 80
 # Beyond these the closed form and the event loop part: tests/cost/serving/campaign_steady.py.
-TRUSTED_LOAD, TRUSTED_SHARE, TRUSTED_OUTPUT = 0.9, 0.6, 20
+TRUSTED_LOAD, TRUSTED_SHARE, TRUSTED_OUTPUT = 0.9, 0.85, 20
 
 
 @record
@@ -62,16 +66,17 @@ def closed_loop(mixing: Mixing, lengths: Lengths, users: Any, slots: Any, policy
     most, beside = np.minimum(users, slots), policy.name != "passes"
     sequences = most * 1.0
     for _ in range(ROUNDS):
-        step, first, decode = at_sequences(mixing, steps, sequences, beside)
-        wanted = np.minimum(most, users * steps * step / (first + steps * step))
+        step, first, _ = at_sequences(mixing, steps, sequences, beside)
+        wanted = most * steps * step / (first + steps * step)
+        wanted = np.minimum(wanted, read_for(mixing, sequences, steps))
         sequences = 0.5 * (sequences + np.maximum(wanted, np.minimum(users, 1e-3)))
+    step, first, share = at_sequences(mixing, steps, sequences, beside)
     rate = sequences / (steps * step)
-    waiting = np.maximum(users / rate - steps * step - first, 0.0)
-    full = users > slots
-    queue = np.where(full, waiting, 0.0)
+    late = users / rate - steps * step - first
+    queue = np.where(late > 1e-6 * first, late, 0.0)
     return Steady(
-        sequences, step, first + queue, queue, rate, 1 - decode / step,
-        np.where(full, 1.0, rate / capacity(mixing, lengths, slots)),
+        sequences, step, first + queue, queue, rate, share,
+        np.where(users > slots, 1.0, rate / capacity(mixing, lengths, slots, policy)),
     )  # fmt: skip
 
 
@@ -98,7 +103,8 @@ def _static(mixing: Mixing, lengths: Lengths, users: Any, slots: Any) -> Steady:
 def at_sequences(
     mixing: Mixing, steps: float, sequences: Any, beside: bool
 ) -> tuple[Any, Any, Any]:
-    """Mean step, first token and step without prompts at so many sequences.
+    """Mean step that a sequence sees, first token, and the share of the time that goes to prompts,
+    at so many sequences.
 
     A client's request comes as a step ends, and waits for none: it is read in the next one, beside
     those that ended with it.
@@ -107,134 +113,109 @@ def at_sequences(
 
     at = between(mixing, sequences)
     prompts = np.maximum(sequences, 1e-9) / steps
-    step = at.step_s(prompts)
     short, _, more = at.short()
     own = at.mean(lambda each: each.lone + (each.chunks if beside else 0.0) * at.decode)
-    # where prompts wait for one another's chunks
-    busy = np.minimum(prompts * at.mean(lambda each: each.lone, long=True) / step, 0.98)
+    long = at.mean(lambda each: each.lone, long=True)
     square = at.mean(lambda each: each.lone**2, long=True)
-    wait = prompts / step * square / (2 * (1 - busy))
-    return step, own + prompts * short * more + wait, at.decode
+    step = at.step_s(prompts)
+    share, first = 1 - at.decode / step, own
+    for _ in range(3):
+        in_play = np.maximum(sequences, 1e-9) * (1 + first / (steps * step))
+        others = prompts * np.maximum(1 - 1 / in_play, 0.0)
+        step = at.step_s(others)
+        # where prompts wait for one another's chunks
+        busy = np.minimum(others * long / step, 0.98)
+        first = own + others * (short * more + square / (2 * step * (1 - busy)))
+    return step, first, share
 
 
-def capacity(mixing: Mixing, lengths: Lengths, slots: Any) -> Any:
-    """The highest rate of requests that can be kept up: all slots decoding, prompts at that rate.
+def read_for(mixing: Mixing, sequences: Any, steps: float) -> Any:
+    """How many sequences prompts are read for in time, as far as a step's room goes."""
+    import numpy as np
+
+    return steps / np.maximum(between(mixing, sequences).fill, 1e-12)
+
+
+def capacity(mixing: Mixing, lengths: Lengths, slots: Any, policy: Policy) -> Any:
+    """The highest rate of requests that can be kept up: all slots in use, prompts at that rate.
 
     Where prompts crowd decoding out before the slots are full, the best number of sequences.
     """
     import numpy as np
 
     steps = max(lengths.generate - 1, 1e-9)
-    known = np.asarray(mixing.sequences, float)
-    rates = known / (steps * mixing.step_s(known / steps))
-    best = np.maximum.accumulate(rates)
-    return np.interp(slots, known, best)
+    # fewer than one decode where the only slot is read into for a part of the time
+    known = np.array([0.25, 0.5, 0.7, 0.85, *np.asarray(mixing.sequences, float)])
+    known = np.minimum(known, read_for(mixing, known, steps))
+    step, first, _ = at_sequences(mixing, steps, known, policy.name != "passes")
+    in_play = known * (1 + first / (steps * step))
+    best = np.maximum.accumulate(known / (steps * step))
+    return np.interp(slots, np.maximum.accumulate(in_play), best)
 
 
 def open_loop(
-    mixing: Mixing, lengths: Lengths, rate: float, slots: int, policy: Policy
-) -> Steady | None:
-    """Requests that arrive at a rate; ``mixing`` is tabled for 1 to ``slots`` sequences. None where
-    they pile up."""
+    mixing: Mixing, times: Steps, lengths: Lengths, rate: float, slots: int, policy: Policy,
+    prefix: float = 0.0,
+) -> Steady | None:  # fmt: skip
+    """Requests that arrive at a rate, of whose prompts a share ``prefix`` is cached; ``mixing`` is
+    made of the same ``times``. None where requests pile up."""
     import numpy as np
 
-    most = float(capacity(mixing, lengths, slots))
+    most = float(capacity(mixing, lengths, slots, policy))
     if rate >= most:
         return None
-    steps = max(lengths.generate - 1, 1e-9)
-    step = mixing.step_at_rate(rate) + short_steps(mixing, lengths, rate)
-    if not np.isfinite(step).all():
-        step = np.where(np.isfinite(step), step, step[np.isfinite(step)].max(initial=0.0) * 1e3)
-    shares, tail, ratio = _occupied(mixing, rate, steps, step)
-    n = np.asarray(mixing.sequences, float)
-    sequences = float((shares * n).sum() + tail * n[-1])
-    shares = shares.copy()
+    grid = np.unique([0, *np.rint(np.geomspace(1, slots, GRID)), slots - 1, slots]).astype(int)
+    table = step_table(times, lengths, policy, grid[1:])
+    steps, prompts = max(lengths.generate - 1, 1e-9), Prompts(table, lengths, rate, prefix)
+    states = [
+        waiting(table, place, prompts, policy, int(count), lengths.context)
+        for place, count in enumerate(grid[:-1])
+    ]
+    # while all slots are taken no prompt is read
+    decode = float(np.interp(slots, mixing.sequences, mixing.decode))
+    states.append(replace(states[-1], token_s=decode, excess_s=0.0, share=0.0))
+    n = np.arange(slots + 1)
+
+    def at(values: list[float]) -> Any:
+        return np.interp(n, grid, values)
+
+    step = at([decode, *(each.token_s + each.excess_s / steps for each in states[1:])])
+    # a slot is taken while its prompt is read, too
+    own = at([each.first_s - each.queue_s for each in states])
+    taken, _ = _occupied(step[1:] + own[1:] / steps, rate * steps, rate / most)
+    slot = _slot_wait(taken[-1], rate / most, slots, lengths) / rate
+    shares, tail = _occupied(step[1:], rate * steps, rate / most)
+    sequences = float(shares @ n + tail * slots)
     shares[-1] += tail
-    empty = max(0.0, 1.0 - float(shares.sum()))
-    token_s = sequences / (rate * steps)
-    waits, owns = _first_token(mixing, rate, step, policy)
-    slot = _slot_wait(shares[-1] - tail, ratio, lengths, rate)
-    queue = float((shares * waits).sum()) + slot
-    own = float((shares * owns).sum()) + empty * mixing.alone
-    work = float((shares * (1 - mixing.decode / step)).sum())
-    return Steady(sequences, token_s, queue + own, queue, rate, work, rate / most)
+    queue = float(shares @ at([each.queue_s for each in states])) + slot
+    first = float(shares @ at([each.first_s for each in states])) + slot
+    work = float(shares @ at([each.share for each in states]))
+    return Steady(sequences, sequences / (rate * steps), first, queue, rate, work, rate / most)
 
 
-def short_steps(mixing: Mixing, lengths: Lengths, rate: float) -> Any:
-    """What a short output's steps are longer than the mean: they follow on its prompt's, whose
-    steps carry other prompts more often than not.
-
-    Steps with and without prompts alternate as a process of two states; a sequence begins in the
-    first of them, and forgets it in 1/x of its steps.
-    """
+def _occupied(step: Any, offered: float, load: float) -> tuple[Any, float]:
+    """How often 0, 1, ... sequences decode where ``offered`` is the rate of their steps, and how
+    often more would: a geometric tail, since then all go at the highest rate."""
     import numpy as np
 
-    full = mixing.mean(lambda each: each.lone / each.chunks) + mixing.decode
-    service = mixing.mean(lambda each: each.lone + each.chunks * mixing.decode)
-    busy = np.minimum(rate * service, 0.999)
-    leaves = (1 - busy) / service
-    weight = leaves * full + rate * mixing.decode
-    usual = rate * mixing.decode / weight
-    decay = np.maximum(weight * (lengths.generate - 1), 1e-9)
-    excess = (busy - usual) * (full - mixing.decode) * (1 - np.exp(-decay)) / decay
-    return CLUSTER * np.maximum(excess, 0.0)
+    logs = np.cumsum(np.log(offered * step / np.arange(1, len(step) + 1)))
+    weights = np.exp(np.append(0.0, logs) - max(0.0, float(logs.max())))
+    beyond = weights[-1] * load / (1 - load)
+    total = weights.sum() + beyond
+    return weights / total, float(beyond / total)
 
 
-def _occupied(mixing: Mixing, rate: float, steps: float, step: Any) -> tuple[Any, float, float]:
-    """How often so many sequences decode, how often more would, and the ratio of the tail."""
-    import numpy as np
-
-    n = np.asarray(mixing.sequences, float)
-    logs = np.cumsum(np.log(rate * steps * step / n))
-    high = max(0.0, float(logs.max()))
-    weights, none = np.exp(logs - high), np.exp(-high)
-    lone = mixing.mean(lambda each: each.lone)
-    burst = SLOT * (1.5 * mixing.decode[-1] + lone[-1])
-    ratio = min(0.999, rate * (steps * float(step[-1]) + float(burst)) / float(n[-1]))
-    beyond = weights[-1] * ratio / (1 - ratio)
-    total = none + weights.sum() + beyond
-    return weights / total, float(beyond / total), ratio
-
-
-def _slot_wait(at_most: float, ratio: float, lengths: Lengths, rate: float) -> float:
-    """Seconds of waiting for a slot: the tail's mean length over the rate (Little's law)."""
-    spread = lengths.generate_square / (2 * lengths.generate**2)
-    return at_most * ratio / (1 - ratio) ** 2 * spread / rate
-
-
-def _first_token(mixing: Mixing, rate: float, step: Any, policy: Policy) -> tuple[Any, Any]:
-    """What a prompt waits before it is begun, and how long it then takes."""
-    import numpy as np
-
-    short, lone, more = mixing.short()
-    if policy.name == "passes":  # M/G/1 with vacations, which are the decode steps
-        busy = np.minimum(rate * mixing.mean(_service), 0.99)
-        square = mixing.mean(lambda each: _service(each) ** 2)
-        wait = mixing.decode / 2 + rate * square / (2 * (1 - busy))
-        return wait, mixing.mean(lambda each: each.lone) + rate * short * more * wait
-
-    def full(each: Stream) -> Any:
-        return np.ceil(each.chunks) * mixing.decode + each.lone
-
-    # short ones hold up as well: they fill the steps that the long ones are read in
-    long = rate * mixing.mean(full, long=True)
-    busy = np.minimum(long + np.where(long > 0, rate * short * more, 0.0), 0.99)
-    wait = rate * mixing.mean(lambda each: full(each) ** 2, long=True) / (2 * (1 - busy))
-    prompts = rate * short * step
-    none, crowd = np.exp(-prompts), np.minimum(rate * short * more, 0.99)
-    square = mixing.mean(lambda each: each.more**2, long=False)
-    variance = rate * step * square + (lone - more) ** 2 * none * (1 - none)
-    square = step**2 + variance / (1 - crowd**2)
-    rest, met = square / (2 * step), rate * short * more * square / step
-    own = mixing.mean(full, long=True) + short * (mixing.decode + lone + met)
-    return wait + (1 - busy) * rest, own
-
-
-def _service(each: Stream) -> Any:
-    """What a prompt keeps the others waiting in passes."""
-    import numpy as np
-
-    return np.where(each.long, each.lone, each.more)
+def _slot_wait(at_most: float, load: float, slots: int, lengths: Lengths) -> float:
+    """How many requests wait for a slot: the mean of the geometric tail for exponential outputs,
+    less of it for equal ones (Cosmetatos 1975), in between as in Kimura 1986."""
+    exponential = at_most * load / (1 - load) ** 2
+    crowd = (1 - load) * (slots - 1) * ((4 + 5 * slots) ** 0.5 - 2) / (16 * load * slots)
+    equal = exponential / 2 * (1 + crowd)
+    spread = max(lengths.generate_square / lengths.generate**2 - 1, 0.0)
+    if spread >= 1:
+        return float(exponential * (1 + spread) / 2)
+    between_ = 2 * spread / max(exponential, 1e-300) + (1 - spread) / max(equal, 1e-300)
+    return float((1 + spread) / between_)
 
 
 def is_trusted(steady: Steady, lengths: Lengths) -> bool:
@@ -251,7 +232,10 @@ def limits_of_trust(steady: Steady, lengths: Lengths) -> list[str]:
             "to first token: simulate it"
         )
     if float(steady.prompt_share) > TRUSTED_SHARE:
-        beyond.append("prompts take more than half of the time: token times vary more than stated")
+        beyond.append(
+            f"prompts take more than {TRUSTED_SHARE:.0%} of the time: token times vary more than "
+            "stated"
+        )
     if lengths.generate < TRUSTED_OUTPUT:
         beyond.append("outputs are so short that tokens follow their own prompts' burst")
     return beyond

@@ -33,7 +33,7 @@ SHORT = (1.0, 8.0, 32.0, 64.0, 96.0, 128.0, 192.0, 256.0, 320.0, 384.0, 512.0, 7
 
 @record
 class StepTable:
-    """Seconds by the number of decoding sequences.
+    """Seconds by the place of a number of decoding sequences; at place 0 there are none.
 
     ``base`` and ``slope``: a decode step takes base + slope x mean context. ``rows``: what chunks
     of 0, ``spacing``, 2 x ``spacing``, ... tokens add to it; row 0 is a step of prompts alone.
@@ -49,11 +49,13 @@ class StepTable:
     prompt_s: float
 
 
-def step_table(steps: Steps, lengths: Lengths, policy: Policy, slots: int) -> StepTable:
-    """The table of a replica whose step holds up to ``slots`` sequences."""
+def step_table(steps: Steps, lengths: Lengths, policy: Policy, sequences: Any) -> StepTable:
+    """The table of a replica for none and each of these numbers of sequences, in rising order; an
+    integer stands for 1 to so many."""
     import numpy as np
 
-    counts = np.arange(1, slots + 1, dtype=float)
+    counts = np.arange(1, sequences + 1) if isinstance(sequences, int) else sequences
+    counts = np.asarray(counts, float)
     near = lengths.prompt
     far = lengths.prompt + max(1.0, lengths.generate_square / lengths.generate)
     first, last = steps.decode_s(counts, near), steps.decode_s(counts, far)
@@ -61,7 +63,7 @@ def step_table(steps: Steps, lengths: Lengths, policy: Policy, slots: int) -> St
     base = first - slope * near
     square = _square(steps, policy)
     columns = np.linspace(0, policy.budget, COLUMNS + 1)
-    rows = _rows(steps, lengths, policy, slots, square, columns)
+    rows = _rows(steps, lengths, policy, counts, square, columns)
     return StepTable(
         [0.0, *base.tolist()], [0.0, *slope.tolist()], rows, policy.budget / COLUMNS, square,
         float(steps.prompt_s),
@@ -77,9 +79,9 @@ def _square(steps: Steps, policy: Policy) -> float:
 
 
 def _rows(
-    steps: Steps, lengths: Lengths, policy: Policy, slots: int, square: float, columns: Any
+    steps: Steps, lengths: Lengths, policy: Policy, every: Any, square: float, columns: Any
 ) -> list[list[float]]:
-    """Chunk times beside 0 to ``slots`` sequences."""
+    """Chunk times beside none and each of these numbers of sequences."""
     import numpy as np
 
     most = float(policy.budget)
@@ -91,7 +93,7 @@ def _rows(
     alone[0] = 0.0
     if policy.name == "passes":
         return [alone.tolist()]
-    counts = np.unique(np.rint(np.geomspace(1, slots, GRID)))
+    counts = np.unique(np.rint(np.geomspace(1, every[-1], GRID)))
     context = lengths.context
     added = (
         steps.mixed_s(counts[:, None], context, tokens[None, :], 0.0, 1.0)
@@ -99,7 +101,6 @@ def _rows(
         - pairs[None, :]
     )
     known = np.array([np.interp(columns, tokens, row) for row in added])
-    every = np.arange(1, slots + 1, dtype=float)
     high = np.clip(np.searchsorted(counts, every), 1 if len(counts) > 1 else 0, len(counts) - 1)
     low = np.maximum(high - 1, 0)
     gap = np.maximum(counts[high] - counts[low], 1.0)

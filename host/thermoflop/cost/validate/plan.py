@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import plain, record
 from thermoflop.cost.catalogue.profiles import find_profile, profiles
-from thermoflop.cost.data import published
-from thermoflop.cost.fitting.crossval import Measured, hold_out
+from thermoflop.cost.fitting.profiles import carried_rows
 from thermoflop.cost.fitting.rows import engine_name
 from thermoflop.cost.inference.question import Question
 from thermoflop.cost.published.files import read_rows
 from thermoflop.cost.published.row import rows_of
 from thermoflop.cost.published.serving import serving_row
-from thermoflop.cost.validate.times import identity
+from thermoflop.cost.validate.times import held_out, identity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.published.row import Row
     from thermoflop.cost.roofline.span import Span
+    from thermoflop.cost.validate.compared import Compared
 
 LAYOUTS = 3  # that a group has at least
 SPEEDS = 5  # at which the layouts of a group are compared
@@ -39,9 +39,11 @@ CHOOSERS = ("expected", "bound", "fewest devices", "most devices")
 
 @record
 class Chosen:
-    """One choice: a group at a speed, and for each chooser what it gives less than the best."""
+    """One choice: a group of an engine at a speed, and for each chooser what it gives less than the
+    best."""
 
     group: str
+    engine: str
     tokens_per_s_user: float
     layouts: int
     best: str
@@ -72,11 +74,10 @@ class PlanReport:
             f"{'chosen by':<16}{'the best':>10}{'within 5 %':>12}{'mean regret':>13}{'p90':>8}",
         ]
         for number, name in enumerate(CHOOSERS):
-            lost = np.array([choice.regrets[number] for choice in self.choices])
-            lines.append(
-                f"{name:<16}{(lost <= 0).mean():>10.0%}{(lost <= NEAR).mean():>12.0%}"
-                f"{lost.mean():>13.1%}{np.quantile(lost, 0.9):>8.1%}"
-            )
+            lines.append(_line(name, [choice.regrets[number] for choice in self.choices]))
+        for engine in sorted({choice.engine for choice in self.choices}):
+            lost = [choice.regrets[0] for choice in self.choices if choice.engine == engine]
+            lines.append(_line(f"  {engine}", lost) + f"  (expected; {len(lost)} choices)")
         errors = np.abs([choice.error for choice in self.choices])
         median, most = np.quantile(errors, (0.5, 0.9))
         off = f"off by {median:.0%} at the median, {most:.0%} at p90"
@@ -96,16 +97,26 @@ class PlanReport:
         return json.dumps({"choosers": CHOOSERS, **plain(self)})
 
 
+def _line(name: str, regrets: list[float]) -> str:
+    """How often a chooser finds the best, and what it loses."""
+    import numpy as np
+
+    lost = np.array(regrets)
+    return (
+        f"{name:<16}{(lost <= 0).mean():>10.0%}{(lost <= NEAR).mean():>12.0%}"
+        f"{lost.mean():>13.1%}{np.quantile(lost, 0.9):>8.1%}"
+    )
+
+
 def validate_plan(files: Sequence[str] = ()) -> PlanReport:
     """The carried rows, or those of files; each by rates that were fitted without its model where
     it is one of the carried ones, else by the shipped profile of its engine."""
-    carried, _ = rows_of(published("times"), serving_row)
-    rows = carried
-    if files:
-        rows, _ = rows_of([raw for path in files for raw in read_rows(path)], serving_row)
-    rows = _once([row for row in rows if _is_serving(row)])
-    groups: dict[str, list[tuple[Row, Span]]] = {}
-    for row, span in zip(rows, _spans(rows, carried), strict=True):
+    raw = [raw for path in files for raw in read_rows(path)] if files else carried_rows()
+    rows = _once([row for row in rows_of(raw, serving_row)[0] if _is_serving(row)])
+    held = held_out(serving_row, rows)
+    groups: dict[str, list[tuple[Row, Span | Compared]]] = {}
+    for row in rows:
+        span = held.get(identity(row)) or row.predicted(_profile(row))
         groups.setdefault(_group(row), []).append((row, span))
     choices: list[Chosen] = []
     used = 0
@@ -148,30 +159,16 @@ def _once(rows: list[Row]) -> list[Row]:
     return kept
 
 
-def _spans(rows: list[Row], carried: list[Row]) -> list[Span]:
-    """The prediction of each row, held out where it is one that profiles are fitted to."""
-    fitted = [row for row in carried if row.expected]
-    known = {identity(row) for row in rows} & {identity(row) for row in fitted}
-    held: dict[Any, Span] = {}
-    if known:
-        spans = hold_out(Measured(fitted)).spans
-        held = {identity(row): span for row, span in zip(fitted, spans, strict=True)}
-    return [
-        held[identity(row)] if identity(row) in known else row.predicted(_profile(row))
-        for row in rows
-    ]
-
-
 def _profile(row: Row) -> Any:
     name = engine_name(row.question)
     return find_profile(name if name in profiles() else None)
 
 
-def _choices(name: str, members: list[tuple[Row, Span]]) -> list[Chosen]:
+def _choices(name: str, members: list[tuple[Row, Span | Compared]]) -> list[Chosen]:
     """The choices of a group, at speeds over the range that two layouts at least share."""
     import numpy as np
 
-    curves = _curves(members)
+    curves, engine = _curves(members), engine_name(members[0][0].question)
     if len(curves) < LAYOUTS:
         return []
     slow = sorted(curve[0][0][0] for curve in curves.values())
@@ -185,11 +182,11 @@ def _choices(name: str, members: list[tuple[Row, Span]]) -> list[Chosen]:
             plan for plan, curve in curves.items() if curve[0][0][0] <= speed <= curve[0][0][-1]
         ]
         if len(able) > 1:
-            found.append(_chosen(name, float(speed), {plan: curves[plan] for plan in able}))
+            found.append(_chosen((name, engine), float(speed), {p: curves[p] for p in able}))
     return found
 
 
-def _curves(members: list[tuple[Row, Span]]) -> dict[Any, list[tuple[Any, Any]]]:
+def _curves(members: list[tuple[Row, Span | Compared]]) -> dict[Any, list[tuple[Any, Any]]]:
     """By layout the measured, expected and bound curve: logarithms of both speeds, slow first."""
     import numpy as np
 
@@ -216,7 +213,9 @@ def _curve(speed: Any, rate: Any) -> tuple[Any, Any]:
     return speed[order], rate[order]
 
 
-def _chosen(name: str, speed: float, curves: dict[Any, list[tuple[Any, Any]]]) -> Chosen:
+def _chosen(
+    name: tuple[str, str], speed: float, curves: dict[Any, list[tuple[Any, Any]]]
+) -> Chosen:
     """What each chooser takes at a speed, and what that costs."""
     import numpy as np
 
@@ -230,7 +229,7 @@ def _chosen(name: str, speed: float, curves: dict[Any, list[tuple[Any, Any]]]) -
     regrets = tuple(float(1 - np.exp(measured[at] - measured[best])) for at in taken)
     error = float(np.exp(expected[best] - measured[best]) - 1)
     return Chosen(
-        name, float(np.exp(speed)), len(plans), plans[best].label, plans[taken[0]].label, regrets,
+        *name, float(np.exp(speed)), len(plans), plans[best].label, plans[taken[0]].label, regrets,
         error,
     )  # fmt: skip
 

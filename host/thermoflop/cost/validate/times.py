@@ -88,12 +88,7 @@ def _report(read: Read, files: Sequence[str], is_wanted: Callable[[object], bool
         return TimesReport(carried.total, carried.compared, carried.skipped, carried.later)
     raw_rows = [raw for path in files for raw in read_rows(path) if is_wanted(raw)]
     mine, skipped = rows_of(raw_rows, read)
-    rows, _ = rows_of(carried_rows() if read is serving_row else published("training"), read)
-    known = {identity(row) for row in rows} & {identity(row) for row in mine}
-    held = {}
-    if known:
-        pairs = zip(_carried(read).rows, _carried(read).compared, strict=True)
-        held = {identity(row): each for row, each in pairs}
+    held = held_out(read, mine)
     compared = [
         replace(held[identity(row)], row_id=row.row_id) if identity(row) in held else _new(row)
         for row in mine
@@ -101,8 +96,18 @@ def _report(read: Read, files: Sequence[str], is_wanted: Callable[[object], bool
     return TimesReport(len(raw_rows), tuple(compared), tuple(skipped))
 
 
+def held_out(read: Read, rows: Sequence[Row]) -> dict[tuple[Any, ...], Compared]:
+    """By ``identity`` the predictions of the carried rows without their groups; none where none of
+    ``rows`` is one of them."""
+    carried, _ = rows_of(carried_rows() if read is serving_row else published("training"), read)
+    if not {identity(row) for row in carried} & {identity(row) for row in rows}:
+        return {}
+    known = _carried(read)
+    return {identity(row): each for row, each in zip(known.rows, known.compared, strict=True)}
+
+
 def identity(row: Row) -> tuple[Any, ...]:
-    """What makes two rows the same measurement."""
+    """What makes two rows the same measurement, also where one of them was rounded."""
     question = row.question
     how: tuple[object, ...]
     if isinstance(question, Question):
@@ -111,7 +116,7 @@ def identity(row: Row) -> tuple[Any, ...]:
         how = (question.global_batch, question.micro_batch, question.sequence, question.recompute)
     return (
         engine_name(question), question.device.name, row.model_name, question.plan,
-        question.precision.name, *how, round(row.measured_s, 9),
+        question.precision.name, *how, float(f"{row.measured_s:.4g}"),
     )  # fmt: skip
 
 
