@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pytest
 import thermoflop as tf
-from thermoflop.errors import ThermoflopError, UsageError
+from thermoflop.errors import InputError, ThermoflopError, UsageError
 
 LOGGED = {"gpu_memory_utilization": 0.95, "version": "0.19"}
 MIB = 2**20
@@ -172,6 +172,13 @@ def test_cards_that_are_not_alike_share_layers_by_memory():
 def test_engines_that_divide_heads_take_the_smallest_card():
     found = tf.fit("llama-3-8b", "rtx-3090 + rtx-4090", profile="vllm")
     assert (found.plan.tp, found.device.name) == (2, "RTX 4090")
+
+
+def test_what_fit_alone_answers_of_several_cards_is_said():
+    with pytest.raises(InputError, match="names several cards: only fit divides a model over"):
+        tf.estimate("llama-3-8b", "2 x rtx-3090 + rtx-4090")
+    with pytest.raises(InputError, match="is not in the catalogue of devices"):
+        tf.estimate("llama-3-8b", "rtx-3090 + no-such-card")
 
 
 @pytest.mark.parametrize(

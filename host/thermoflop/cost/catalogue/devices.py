@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.hardware.device import Device, device_from
@@ -148,6 +149,12 @@ def _unknown(name: str) -> InputError:
     """The refusal of a name, with those that begin with it, or are nearest."""
     from difflib import get_close_matches
 
+    parts = [re.sub(r"^\s*\d+\s*x\s+", "", part).strip() for part in name.split("+")]
+    if len(parts) > 1 and all(part and is_known(part) for part in parts):
+        return InputError(
+            f"{name!r:.60} names several cards: only fit divides a model over cards that are not "
+            "alike; ask for the speed on the slowest of them, which every token waits for"
+        )
     plain_name, known = _plain(name), plain_names()
     starts = [key for key in known if plain_name and key.startswith(plain_name)]
     near = starts or get_close_matches(plain_name, [*known, *ALIASES], 3, 0.5)

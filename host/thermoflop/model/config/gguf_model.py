@@ -42,17 +42,31 @@ _LATENT = {
     "moe_intermediate_size": "expert_feed_forward_length",
     "first_k_dense_replace": "leading_dense_block_count",
 }
+_SPARSE = ("n_routed_experts", "n_shared_experts", "moe_intermediate_size", "first_k_dense_replace")
 # Architecture -> family, and what else it reads.
 _FAMILIES: dict[str, tuple[str, dict[str, str]]] = {
     "llama": ("llama", {}),
     "mistral": ("mistral", {}),
+    "mistral3": ("mistral", {}),
+    "llama4": (
+        "llama4_text",
+        {
+            **_LOCAL,
+            "intermediate_size": "expert_feed_forward_length",
+            "intermediate_size_mlp": "feed_forward_length",
+            "interleave_moe_layer_step": "interleave_moe_layer_step",
+        },
+    ),
     "qwen2": ("qwen2", {}),
     "qwen2moe": (
         "qwen2_moe",
         {**_EXPERTS, "shared_expert_intermediate_size": "expert_shared_feed_forward_length"},
     ),
+    "qwen2vl": ("qwen2", {}),
     "qwen3": ("qwen3", {}),
+    "qwen3vl": ("qwen3", {}),
     "qwen3moe": ("qwen3_moe", _EXPERTS),
+    "qwen3vlmoe": ("qwen3_moe", _EXPERTS),
     "gemma": ("gemma", {}),
     "gemma2": ("gemma2", {}),
     "gemma3": ("gemma3_text", {}),
@@ -66,6 +80,7 @@ _FAMILIES: dict[str, tuple[str, dict[str, str]]] = {
     "olmoe": ("olmoe", {"num_experts": "expert_count"}),
     "granite": ("granite", {}),
     "glm4": ("glm4", {}),
+    "glm4moe": ("glm4_moe", {key: _LATENT[key] for key in _SPARSE}),
     "exaone": ("exaone", {}),
     "smollm3": ("smollm3", {}),
     "seed_oss": ("seed_oss", {}),
@@ -106,8 +121,8 @@ def config_of(gguf: Gguf, path: str) -> dict[str, Any]:
         raise InputError(f"{path} names no general.architecture")
     if name not in _FAMILIES:
         raise UnknownModel(
-            f"the GGUF architecture {name[:40]!r} is not read: expected one of "
-            f"{', '.join(_FAMILIES)}"
+            f"the GGUF architecture {name[:40]!r} is not read, so nothing but its weights is known: "
+            f"{_weighed(gguf)}; expected one of {', '.join(_FAMILIES)}"
         )
     family, more = _FAMILIES[name]
     config: dict[str, Any] = {"model_type": family}
@@ -123,6 +138,12 @@ def config_of(gguf: Gguf, path: str) -> dict[str, Any]:
     if name in _SPECIAL:
         _SPECIAL[name](config, gguf)
     return config
+
+
+def _weighed(gguf: Gguf) -> str:
+    """What the tensors are and take, whatever they are for."""
+    elements = sum(tensor.elements for tensor in gguf.tensors)
+    return f"{elements:,} numbers in {sum(each.size_bytes for each in gguf.tensors):,} B"
 
 
 def _same(value: Any, key: str, path: str) -> Any:
@@ -194,8 +215,19 @@ def _phi3(config: dict[str, Any], _gguf: Gguf) -> None:
     config.pop("head_dim", None)
 
 
+def _glm4_moe(config: dict[str, Any], gguf: Gguf) -> None:
+    """Blocks that predict tokens further ahead are among the blocks; projections have biases, and
+    their heads norms, where there are tensors of them."""
+    ahead = gguf.metadata.get("glm4moe.nextn_predict_layers", 0)
+    config["num_hidden_layers"] -= ahead if type(ahead) is int else 0
+    names = {tensor.name for tensor in gguf.tensors}
+    config["attention_bias"] = "blk.0.attn_q.bias" in names
+    config["use_qk_norm"] = "blk.0.attn_q_norm.weight" in names
+
+
 _SPECIAL: dict[str, Callable[[dict[str, Any], Gguf], None]] = {
     "llama": _llama, "deepseek2": _deepseek, "gemma3": _gemma3, "phi3": _phi3,
+    "glm4moe": _glm4_moe,
 }  # fmt: skip
 
 

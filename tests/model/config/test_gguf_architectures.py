@@ -1,0 +1,217 @@
+"""GGUF files of the catalogue's own models, as convert_hf_to_gguf.py writes them: names by the
+``gguf`` library, sizes by the published config.json; the file says the same model as that."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import pytest
+import thermoflop as tf
+from thermoflop.cost.training.train import text_of
+from thermoflop.errors import UnknownModel
+from thermoflop.model.config.catalogue import entry
+
+ARCH, TENSOR = gguf.MODEL_ARCH, gguf.MODEL_TENSOR
+Shapes = dict[str, tuple[int, ...]]
+
+
+def config(name: str) -> dict[str, Any]:
+    found = entry(name)
+    assert found is not None
+    whole: dict[str, Any] = found["config"]
+    # what Gemma3TextConfig and Gemma3Config have where a file says nothing
+    gemma = {"vocab_size": 262_208, "max_position_embeddings": 131_072}
+    return {**gemma, **whole, **whole.get("text_config", {})}
+
+
+def written(path: Path, arch: str, keys: dict[str, Any], shapes: Shapes) -> Path:
+    """The file's header in fp16, and no data behind it but a hole."""
+    kind = ARCH[arch]
+    name = gguf.MODEL_ARCH_NAMES[kind]
+    allowed = {gguf.TENSOR_NAMES[tensor] for tensor in gguf.MODEL_TENSORS[kind]}
+    writer = gguf.GGUFWriter(path, name)
+    for key, value in keys.items():
+        writer.add_uint32(f"{name}.{key}", value)
+    for tensor, shape in shapes.items():
+        generic = tensor.rpartition(".")[0]
+        if generic.startswith("blk."):
+            generic = "blk.{bid}." + generic.split(".", 2)[2]
+        assert generic in allowed, tensor
+        size = 2 * int(np.prod(shape))
+        writer.add_tensor_info(tensor, shape, np.dtype(np.float16), size)  # type: ignore[arg-type]
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    writer.close()
+    sizes = [-(-2 * int(np.prod(shape)) // 32) * 32 for shape in shapes.values()]
+    os.truncate(path, -(-path.stat().st_size // 32) * 32 + sum(sizes))
+    return path
+
+
+def sizes(c: dict[str, Any]) -> dict[str, Any]:
+    """What the converter writes of every decoder."""
+    return {
+        "block_count": c["num_hidden_layers"], "context_length": c["max_position_embeddings"],
+        "embedding_length": c["hidden_size"], "feed_forward_length": c["intermediate_size"],
+        "attention.head_count": c["num_attention_heads"],
+        "attention.head_count_kv": c["num_key_value_heads"],
+        **({"attention.key_length": c["head_dim"]} if "head_dim" in c else {}),
+    }  # fmt: skip
+
+
+def attention(c: dict[str, Any], *, bias: str = "", norms: str = "", fused: bool = False) -> Shapes:
+    """Projections of attention: ``bias`` names those that have one; norms of a head, or all."""
+    h, heads, kv = c["hidden_size"], c["num_attention_heads"], c["num_key_value_heads"]
+    d = c.get("head_dim") or h // heads
+    rows = {"q": heads * d, "k": kv * d, "v": kv * d}
+    found: Shapes = {f"attn_{name}.weight": (size, h) for name, size in rows.items()}
+    if fused:
+        found = {"attn_qkv.weight": (sum(rows.values()), h)}
+    found |= {f"attn_{name}.bias": (rows[name],) for name in bias if name in rows}
+    if norms:
+        widths = rows if norms == "all" else dict.fromkeys(rows, d)
+        found |= {f"attn_{name}_norm.weight": (widths[name],) for name in "qk"}
+    found["attn_output.weight"] = (h, heads * d)
+    return found | ({"attn_output.bias": (h,)} if "o" in bias else {})
+
+
+def feed(
+    c: dict[str, Any], *, gate: bool = True, fused: bool = False, bias: bool = False
+) -> Shapes:
+    h, f = c["hidden_size"], c["intermediate_size"]
+    found: Shapes = {"ffn_down.weight": (h, f), "ffn_up.weight": (2 * f if fused else f, h)}
+    found |= {"ffn_gate.weight": (f, h)} if gate else {}
+    return found | ({"ffn_down.bias": (h,), "ffn_up.bias": (f,)} if bias else {})
+
+
+def experts(h: int, f: int, count: int, shared: int = 0, *, bias: bool = False) -> Shapes:
+    found: Shapes = {"ffn_gate_inp.weight": (count, h), "ffn_down_exps.weight": (count, h, f)}
+    found |= {f"ffn_{name}_exps.weight": (count, f, h) for name in ("gate", "up")}
+    if bias:
+        found |= {f"ffn_{name}_exps.bias": (count, f) for name in ("gate", "up")}
+        found |= {"ffn_down_exps.bias": (count, h), "ffn_gate_inp.bias": (count,)}
+    if shared:
+        found |= {f"ffn_{name}_shexp.weight": (shared, h) for name in ("gate", "up")}
+        found["ffn_down_shexp.weight"] = (h, shared)
+    return found
+
+
+def norms(c: dict[str, Any], *names: str, bias: bool = False) -> Shapes:
+    kinds = ("weight", "bias") if bias else ("weight",)
+    return {f"{name}.{kind}": (c["hidden_size"],) for name in names for kind in kinds}
+
+
+PRE = ("attn_norm", "ffn_norm")
+POST = ("post_attention_norm", "post_ffw_norm")
+
+
+def layers(name: str, c: dict[str, Any]) -> list[Shapes]:
+    """The tensors of each layer of a model."""
+    h, count = c["hidden_size"], c["num_hidden_layers"]
+    if name.startswith("gemma-3"):
+        one = attention(c, norms="head") | feed(c) | norms(c, *PRE, *POST)
+    elif name.startswith("phi"):
+        one = attention(c, fused=True) | feed(c, gate=False, fused=True) | norms(c, *PRE)
+    elif name == "gpt-oss-20b":
+        one = attention(c, bias="qkvo") | {"attn_sinks.weight": (c["num_attention_heads"],)}
+        one |= experts(h, c["intermediate_size"], 32, bias=True)
+        one |= norms(c, "attn_norm", "post_attention_norm")
+    elif name == "qwen1.5-moe-a2.7b":
+        one = attention(c, bias="qkv") | norms(c, *PRE) | {"ffn_gate_inp_shexp.weight": (1, h)}
+        one |= experts(h, c["moe_intermediate_size"], 60, c["shared_expert_intermediate_size"])
+    elif name == "command-r-v01":
+        one = attention(c) | feed(c) | norms(c, "attn_norm")
+    elif name == "olmo-2-7b":
+        one = attention(c, norms="all") | feed(c) | norms(c, *POST)
+    elif name == "olmoe-1b-7b":
+        one = attention(c, norms="all") | experts(h, 1024, 64) | norms(c, *PRE)
+    elif name == "glm-4-9b-0414":
+        one = attention(c, bias="qkv") | feed(c, gate=False, fused=True) | norms(c, *PRE, *POST)
+    elif name == "glm-4.5-air":
+        shared = c["moe_intermediate_size"]
+        sparse = experts(h, shared, 128, shared) | {"exp_probs_b.bias": (128,)}
+        block = attention(c, bias="qkv") | norms(c, "attn_norm", "post_attention_norm")
+        return [block | feed(c), *[block | sparse] * (count - 1)]
+    elif name == "starcoder2-3b":
+        one = attention(c, bias="qkvo") | feed(c, gate=False, bias=True) | norms(c, *PRE, bias=True)
+    elif name == "llama-4-scout-text":
+        one = attention(c) | experts(h, 8192, 16, 8192) | norms(c, *PRE)
+    else:
+        bias = {"qwen2.5-7b": "qkv"}.get(name, "")
+        has_norms = name.startswith(("qwen3", "hunyuan"))
+        one = attention(c, bias=bias, norms="head" if has_norms else "") | feed(c) | norms(c, *PRE)
+    return [one] * count
+
+
+# architecture, model of the catalogue, whether the head is its own, keys besides
+MODELS: tuple[tuple[str, str, bool, dict[str, int]], ...] = (
+    ("GEMMA3", "gemma-3-27b", False, {"attention.sliding_window": 1024}),
+    ("GEMMA3", "gemma-3-1b", False, {"attention.sliding_window": 512}),
+    ("PHI3", "phi-3-mini-4k", True, {"attention.sliding_window": 2047}),
+    ("PHI3", "phi-4", True, {"attention.sliding_window": 0}),
+    ("GPT_OSS", "gpt-oss-20b", True, {
+        "expert_count": 32, "expert_used_count": 4, "expert_feed_forward_length": 2880,
+        "attention.sliding_window": 128}),
+    ("QWEN2MOE", "qwen1.5-moe-a2.7b", True, {
+        "expert_count": 60, "expert_used_count": 4, "expert_feed_forward_length": 1408,
+        "expert_shared_feed_forward_length": 5632}),
+    ("COMMAND_R", "command-r-v01", False, {}),
+    ("OLMO2", "olmo-2-7b", True, {}),
+    ("OLMOE", "olmoe-1b-7b", True, {"expert_count": 64, "expert_used_count": 8}),
+    ("GRANITE", "granite-3.0-8b", False, {}),
+    ("GLM4", "glm-4-9b-0414", True, {}),
+    ("GLM4_MOE", "glm-4.5-air", True, {
+        "expert_count": 128, "expert_used_count": 8, "expert_shared_count": 1,
+        "expert_feed_forward_length": 1408, "leading_dense_block_count": 1}),
+    ("STARCODER2", "starcoder2-3b", False, {"attention.sliding_window": 4096}),
+    ("SMOLLM3", "smollm3-3b", False, {}),
+    ("HUNYUAN_DENSE", "hunyuan-7b", False, {}),
+    ("LLAMA", "llama-3.1-8b", True, {}),
+    ("MISTRAL3", "ministral-8b-2410", True, {}),
+    ("MISTRAL3", "mistral-small-3.1-24b", True, {}),
+    ("LLAMA4", "llama-4-scout-text", True, {
+        "expert_count": 16, "expert_used_count": 1, "expert_feed_forward_length": 8192,
+        "interleave_moe_layer_step": 1, "feed_forward_length": 16384}),
+    ("QWEN2", "qwen2.5-7b", True, {}),
+    ("QWEN3VL", "qwen3-vl-8b", True, {}),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("arch", "name", "head", "more"), MODELS)
+def test_a_file_says_the_model_of_its_configuration(
+    tmp_path: Path, arch: str, name: str, head: bool, more: dict[str, int]
+) -> None:
+    """Parameters, and the bytes of a cache and of weights, are those of the config.json."""
+    published = text_of(tf.load_model(name))
+    c = config(name)
+    table = (c["vocab_size"], c["hidden_size"])
+    shapes: Shapes = {"token_embd.weight": table} | norms(
+        c, "output_norm", bias=name == "starcoder2-3b"
+    )
+    shapes |= {"output.weight": table} if head else {}
+    for number, layer in enumerate(layers(name, c)):
+        shapes |= {f"blk.{number}.{tensor}": shape for tensor, shape in layer.items()}
+    path = written(tmp_path / "m.gguf", arch, {**sizes(c), **more}, shapes)
+    found = tf.load_model(path)
+    assert found.params == published.params
+    elements = sum(int(np.prod(shape)) for shape in shapes.values())
+    assert found.stored is not None
+    buffers = 128 * 45 if name == "glm-4.5-air" else 0  # a correction bias is no parameter
+    assert found.stored.size_bytes == 2 * elements == 2 * (published.params + buffers)
+    options: dict[str, Any] = {"prompt": 3000, "generate": 100}
+    mine, theirs = (
+        tf.fit(model, "h200", dtype=dtype, kv_dtype="fp16", **options).memory
+        for model, dtype in ((found, None), (published, "fp16"))
+    )
+    assert mine.kv_bytes == theirs.kv_bytes
+    assert mine.weight_bytes == pytest.approx(theirs.weight_bytes, rel=1e-6)
+
+
+def test_an_architecture_that_is_not_read_is_weighed_all_the_same(tmp_path: Path) -> None:
+    path = written(tmp_path / "m.gguf", "PLAMO", {"block_count": 1}, {"token_embd.weight": (7, 64)})
+    with pytest.raises(UnknownModel, match=r"'plamo' is not read.*: 448 numbers in 896 B; expe"):
+        tf.load_model(path)
