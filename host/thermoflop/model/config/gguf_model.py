@@ -121,8 +121,8 @@ def config_of(gguf: Gguf, path: str) -> dict[str, Any]:
         raise InputError(f"{path} names no general.architecture")
     if name not in _FAMILIES:
         raise UnknownModel(
-            f"the GGUF architecture {name[:40]!r} is not read, so nothing but its weights is known: "
-            f"{_weighed(gguf)}; expected one of {', '.join(_FAMILIES)}"
+            f"the GGUF architecture {name[:40]!r} is not read, and nothing but its weights is "
+            f"known: {_weighed(gguf)}; expected one of {', '.join(_FAMILIES)}"
         )
     family, more = _FAMILIES[name]
     config: dict[str, Any] = {"model_type": family}
