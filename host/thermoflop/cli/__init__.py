@@ -107,8 +107,9 @@ def build_parser(only: str | None = None, everything: bool = False) -> argparse.
         everything: whether every command has its options, as completion needs; else ``only`` has.
     """
     from thermoflop import __version__
+    from thermoflop.cli.arguments import Parser
 
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="thermoflop",
         description="What a transformer run should cost, and what heat did to it.",
         epilog=EXIT_CODES,

@@ -22,6 +22,40 @@ def duration_s(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def whole_number(text: str) -> int:
+    """The ``type`` of an option that is a whole number, ``1e6`` among them, or argparse's error."""
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        value = float(text)
+        if value == int(value):
+            return int(value)
+    except (ValueError, OverflowError):
+        pass
+    message = f"{text!r:.40} makes no sense: expected a whole number, such as 1024 or 1e6"
+    raise argparse.ArgumentTypeError(message)
+
+
+def any_number(text: str) -> float:
+    """The ``type`` of an option that is a number, or argparse's own error."""
+    try:
+        return float(text)
+    except ValueError:
+        message = f"{text!r:.40} makes no sense: expected a number, such as 0.5 or 2e3"
+        raise argparse.ArgumentTypeError(message) from None
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose refusal of a number says what was expected."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.register("type", int, whole_number)
+        self.register("type", float, any_number)
+
+
 def path(text: str) -> Path:
     """The ``type`` of an option that is a path; pathlib is imported when one is read."""
     from pathlib import Path

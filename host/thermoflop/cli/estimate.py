@@ -8,6 +8,11 @@ from thermoflop.cli.arguments import add_option, add_shared, show
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.model_options import add_model, load
 
+EPILOG = """\
+Exit code 1: the figures are printed, and the run does not fit in the device's memory (`fit` says
+what would help).
+"""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
@@ -34,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the estimate."""
+    """Print the estimate; 1 when what it needs does not fit in memory."""
     from thermoflop.cost.reports.estimate import ReportOptions, estimate_report
 
     model = load(args)
@@ -48,5 +53,6 @@ def run(args: argparse.Namespace) -> int:
     drafted = 4 if args.draft_tokens is None else args.draft_tokens
     drafting = (args.draft, drafted, 0.7 if args.acceptance is None else args.acceptance)
     extras = ReportOptions(args.why, args.saturation, args.svg, args.roofline, drafting, args.json)
-    show(estimate_report(model, args.hardware, options, extras))
-    return 0
+    text, fits = estimate_report(model, args.hardware, options, extras)
+    show(text)
+    return 0 if fits else 1

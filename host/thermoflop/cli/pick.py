@@ -14,7 +14,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--gpu", "--hardware", dest="hardware", metavar="NAME", type=hardware_named,
         default="auto", help="a GPU, a Mac or a processor (see `thermoflop gpus`), a TOML file, or "
         "auto for the GPU of this machine (auto)")  # fmt: skip
-    add("--dtype", metavar="F,G", help="formats, widest first (bf16,q8_0,q6_k,q4_k_m)")
+    add(
+        "--dtype",
+        metavar="F,G",
+        help="formats, widest first (bf16,q8_0,q6_k,q4_k_m; of vllm, "
+        "sglang, tensorrt-llm: bf16,fp8,awq)",
+    )
     add(
         "--context",
         type=int,
@@ -32,9 +37,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the models; 1 where none runs."""
-    from thermoflop.cost.plan.pick import FORMATS, pick, picks_json, picks_text
+    from thermoflop.cost.plan.pick import pick, picks_json, picks_text
 
-    dtypes = FORMATS if args.dtype is None else args.dtype.split(",")
+    dtypes = None if args.dtype is None else args.dtype.split(",")
     found = pick(
         args.hardware, dtypes=dtypes, context=args.context, at_least=args.at_least,
         sort=args.sort, pattern=args.name, profile=args.profile, top=args.top,

@@ -92,7 +92,7 @@ def _lengths(text: str) -> list[int]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the estimate."""
+    """Print the estimate; 1 when what it needs does not fit in memory."""
     from thermoflop.cost.training.result import training_json, training_text
     from thermoflop.cost.training.train import train
 
@@ -108,4 +108,4 @@ def run(args: argparse.Namespace) -> int:
         lambda: training_text(training) + (f"\n\n{training.why()}" if args.why else ""),
         indented=True,
     )
-    return 0
+    return 0 if training.memory.fits else 1

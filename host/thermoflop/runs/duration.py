@@ -18,5 +18,8 @@ def read_duration_s(text: str) -> float:
     except (ValueError, KeyError):
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise UsageError(f"{text!r} is not a duration like 60s, 5m or 1h")
+        raise UsageError(
+            f"{text!r:.40} is no duration: expected a number above 0 with its unit, such as 30ms, "
+            "60s, 5m or 1h"
+        )
     return seconds

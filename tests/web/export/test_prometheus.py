@@ -55,6 +55,15 @@ def metrics_of_a_board(url: str) -> str:
     return text
 
 
+def test_an_address_that_is_none_of_the_exporters_is_not_found(exporter: str) -> None:
+    assert exporter.endswith("/metrics")
+    for path in ("/foo", "/", "/metrics/board"):
+        assert get(exporter.removesuffix("/metrics") + path) == (
+            "nothing is here: the metrics are at /metrics\n"
+        )
+    assert "# TYPE" in get(exporter)
+
+
 @needs_prometheus
 def test_promtool_finds_nothing_wrong_with_metrics_and_rules(exporter: str, tmp_path: Path) -> None:
     (tmp_path / "alerts.yml").write_text(shipped("rules"))

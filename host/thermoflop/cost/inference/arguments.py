@@ -60,7 +60,7 @@ def validate_arguments(
     the model has room for.
     """
     known, media = perceived(as_model(model), images, audio)
-    device = as_device(hardware)
+    device, prompt_asked = as_device(hardware), prompt is not None
     prompt, generate = default_sizes(known, prompt, generate, media.tokens)
     sizes = {"batch": batch, "prompt": prompt, "generate": generate, "prefix": prefix}
     least = {"batch": 1, "prompt": 1, "generate": 0, "prefix": 0}
@@ -71,7 +71,7 @@ def validate_arguments(
     if known.is_encoder and _any(carried["generate"]):
         raise UsageError(f"{known.name} encodes in one step: it generates nothing, say generate=0")
     carried["prompt"] = carried["prompt"] + media.tokens
-    _check_positions(known, carried["prompt"], carried["generate"])
+    _check_positions(known, carried["prompt"], carried["generate"], asked=prompt_asked)
     if _any(carried["prefix"] >= carried["prompt"]) and _any(carried["prefix"]):
         raise UsageError(f"prefix={prefix!r:.40} is not shorter than prompt={prompt!r:.40}")
     return known, device, Workload(**carried, page=page, media=media)
@@ -175,11 +175,14 @@ def _any(condition: Number) -> bool:
     return bool(condition if reduce is None else reduce())
 
 
-def _check_positions(model: Model, prompt: Number, generate: Number) -> None:
+def _check_positions(model: Model, prompt: Number, generate: Number, *, asked: bool) -> None:
     """UsageError where prompt and generation pass the positions that the model has."""
     most = model.max_positions
     if most is not None and _any(prompt + generate > most):
+        sizes = f"generate={generate!r:.40}"
+        sizes = f"prompt={prompt!r:.40} + {sizes}" if asked else f"a prompt and {sizes}"
+        verb = "passes" if asked else "pass"
         raise UsageError(
-            f"prompt={prompt!r:.40} + generate={generate!r:.40} passes the {most} positions "
+            f"{sizes} {verb} the {most} positions "
             f"of {model.name}: expected no more than that together, or {BEYOND}"
         )

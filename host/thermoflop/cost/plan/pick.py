@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.hardware.device import Device
 
-# What llama.cpp runs, widest first; other engines and devices of their own are given formats.
+# What engines run, widest first: llama.cpp's own, and what the others load fast (vLLM's page of
+# supported hardware calls its GGUF experimental and slow, docs.vllm.ai, features/quantization).
 FORMATS = ("bf16", "q8_0", "q6_k", "q4_k_m")
+SERVED = ("bf16", "fp8", "awq")
+_NO_GGUF = ("vllm", "sglang", "tensorrt-llm", "transformers", "deepspeed", "autoawq", "tinychat")
 SORTS = ("size", "speed", "context")
 OPTIMISM = 1.25  # by which a model may miss the speed or the memory roughly and still be estimated
 PROMPT, GENERATE = 1024, 128
@@ -115,7 +118,7 @@ class Picks:
 def pick(
     hardware: str | Device,
     *,
-    dtypes: Sequence[str] = FORMATS,
+    dtypes: Sequence[str] | None = None,
     context: int = 4096,
     at_least: float = 10.0,
     sort: str = "size",
@@ -128,7 +131,9 @@ def pick(
 
     Args:
         hardware: a ``Device``, or what ``find_device`` takes: a GPU, a Mac, a processor.
-        dtypes: formats to choose from, widest first. Default: bf16, q8_0, q6_k and q4_k_m.
+        dtypes: formats to choose from, widest first. None: those that the profile's engine runs:
+            bf16, fp8 and awq of vLLM, SGLang, TensorRT-LLM and transformers, else bf16, q8_0, q6_k
+            and q4_k_m.
         context: tokens that must fit beside the weights, 4,096 by default; a model with fewer
             positions is left out.
         at_least: tokens a second that one user must see, 10.0 by default.
@@ -157,6 +162,8 @@ def pick(
         raise UsageError(f"at_least={at_least!r:.40} makes no sense: expected tokens a second")
     checked_whole("context", context, 1, 10**9)
     checked_whole("top", top, 1, 1000)
+    if dtypes is None:
+        dtypes = formats_of(profile)
     if isinstance(dtypes, str) or not dtypes:
         raise UsageError(f"dtypes={dtypes!r:.40} makes no sense: expected several formats")
     device = as_device(hardware)
@@ -176,6 +183,11 @@ def pick(
     order = {"size": _by_size, "speed": _by_speed, "context": _by_context}[sort]
     picks.sort(key=order)
     return Picks(device, profile, sort, at_least, tuple(picks), context)
+
+
+def formats_of(profile: str) -> tuple[str, ...]:
+    """The formats that a profile's engine is asked for where none are named."""
+    return SERVED if str(profile).lower().startswith(_NO_GGUF) else FORMATS
 
 
 def _by_size(each: Pick) -> tuple[float, ...]:

@@ -35,8 +35,9 @@ class ReportOptions:
 
 def estimate_report(
     model: Model, hardware: str, options: dict[str, Any], extras: ReportOptions | None = None
-) -> str:
-    """The text or JSON of an estimate, with what ``extras`` add; pictures go to their files."""
+) -> tuple[str, bool]:
+    """The text or JSON of an estimate with what ``extras`` add, and whether it fits in memory;
+    pictures go to their files."""
     extras = extras or ReportOptions()
     estimated = estimate(model, hardware, **options)
     rows = []
@@ -50,9 +51,8 @@ def estimate_report(
     if extras.svg is not None or extras.roofline is not None:
         _draw(extras, estimated, rows)
     drafted = _drafted(model, hardware, options, extras)
-    if extras.as_json:
-        return _as_json(extras, estimated, rows, drafted)
-    return _as_text(extras, estimated, rows, drafted)
+    write = _as_json if extras.as_json else _as_text
+    return write(extras, estimated, rows, drafted), bool(estimated.memory.fits)
 
 
 def explain_step(model: Model, hardware: str, batch: int, tokens: int | None) -> str:

@@ -12,7 +12,9 @@ from thermoflop.web.export.room import Room
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from typing import Any
+    from wsgiref.types import StartResponse, WSGIApplication
 
 DEFAULT_PORT = 9877  # among those that Prometheus' wiki lists for exporters none has it
 # How long a scrape may go on before a board's thread is let in: with a hundred of them it would
@@ -24,6 +26,18 @@ SHIPPED = {"dashboard": "grafana.json", "rules": "alerts.yml"}
 def shipped(what: str) -> str:
     """The text of a file that ships with the exporter: ``dashboard`` or ``rules``."""
     return (files(__package__) / "data" / SHIPPED[what]).read_text(encoding="utf-8")
+
+
+def _only_metrics(app: WSGIApplication) -> WSGIApplication:
+    """The library's application at /metrics alone; it would answer anywhere."""
+
+    def respond(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") == "/metrics":
+            return app(environ, start_response)
+        start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
+        return [b"nothing is here: the metrics are at /metrics\n"]
+
+    return respond
 
 
 def serve_metrics(
@@ -49,6 +63,8 @@ def serve_metrics(
     except OSError as error:
         why = error.strerror or str(error)
         raise BoardError(f"cannot listen at {host}:{port}: {why}") from error
+    if (app := server.get_app()) is not None:
+        server.set_app(_only_metrics(app))
     name = f"[{host}]" if ":" in host else host
     on_address(f"http://{name}:{server.server_port}/metrics")
     sys.setswitchinterval(SWITCH_S)
