@@ -11,6 +11,8 @@ from thermoflop.errors import UsageError, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from thermoflop.bench.backend import Backend
 
 EPILOG = """\
@@ -27,11 +29,17 @@ with an engine, in the format of `validate times FILE`.
 
 With --kernels single products and attention kernels are measured by the classes and sizes that
 `validate kernels` judges, extremes first, and kept in a file of that format:
-  thermoflop calibrate --kernels mine.json --backend torch --device cuda --dtype bf16
-  thermoflop validate kernels mine.json
+  thermoflop calibrate --kernels kernels.json --backend torch --device cuda --dtype bf16
+  thermoflop validate kernels kernels.json
+With --engine they become a profile: that engine's rates, and for each class with five kernels, in
+the formats that were measured, their rates instead. It holds on that device, for every command and
+the page. A file of kernels is taken by --rows as well, which measures nothing:
+  thermoflop calibrate --rows kernels.json --engine vllm --name mine-vllm
+  thermoflop estimate llama-3-8b --profile mine-vllm
 Everything at once on a machine with a GPU, in some ten minutes (it has run on none yet):
-  thermoflop record -- sh -c 'thermoflop calibrate --kernels kernels.json --backend torch \\
-    --device cuda --dtype bf16 && thermoflop bench --suite gpu --calibrate'
+  thermoflop record -- sh -c 'thermoflop calibrate --kernels kernels.json --engine vllm \\
+    --name mine-vllm --backend torch --device cuda --dtype bf16 && \\
+    thermoflop bench --suite gpu --calibrate'
 """
 _OF_MEASURING = ("quick", "backend", "device", "dtype", "kernels")
 
@@ -44,6 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_backend(parser)
     add("--rows", metavar="FILE", help="fit the profile to these rows instead of measuring")
     add("--kernels", metavar="FILE", help="measure single kernels alone, into this JSON file")
+    add("--engine", metavar="ENGINE", help="whose rates kernels replace, such as vllm")
     add("out", nargs="?", metavar="OUT.json", help="where a profile of --rows goes (NAME.json)")
     add_shared(parser, "--json", help="print the profile as JSON")
 
@@ -51,7 +60,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure or fit, keep the profile, and print it."""
     if args.rows is not None:
-        return _fit_rows(args)
+        return _from_rows(args)
+    if args.engine is not None and args.kernels is None:
+        raise UsageError("--engine is for kernels: expected --kernels FILE or --rows FILE with it")
     if args.out is not None:
         raise UsageError(f"{args.out} is where a profile of rows would go: expected --rows FILE")
     from thermoflop.bench.backends import open_backend
@@ -75,14 +86,22 @@ def _measure_kernels(args: argparse.Namespace, backend: Backend) -> int:
 
     from thermoflop.base.files import check_folder, write_text
     from thermoflop.bench.calibrate.kernels import measure_kernels
+    from thermoflop.cost.catalogue.profiles import find_profile
     from thermoflop.cost.validate.kernels import validate_kernels
 
     if not args.kernels.endswith(".json"):
         raise UsageError(f"--kernels {args.kernels} does not end in .json")
     check_folder(args.kernels)
+    if args.engine is not None:
+        find_profile(args.engine)
     raw = measure_kernels(backend, args.quick)
     write_text(args.kernels, f"{json.dumps(raw, indent=1)}\n")
     _say(f"kept as {args.kernels}")
+    if args.engine is not None:
+        from thermoflop.cost.catalogue.own_kernels import write_own
+        from thermoflop.cost.fitting.own import own_profile
+
+        _say(f"kept as {write_own(own_profile(raw, args.kernels, args.engine, args.name))}")
     print_result(args, lambda: raw, lambda: printable(validate_kernels([args.kernels]).text()))
     return 0
 
@@ -91,18 +110,71 @@ def _say(text: str) -> None:
     print(f"thermoflop calibrate: {text}", file=sys.stderr, flush=True)
 
 
+def _from_rows(args: argparse.Namespace) -> int:
+    """A profile from a file of rows or of kernels; print what it rests on."""
+    for option in _OF_MEASURING:
+        if getattr(args, option):
+            raise UsageError(f"--{option} is for measuring this machine: --rows measures nothing")
+    kernels = _kernels_in(args.rows)
+    if kernels is not None:
+        return _fit_kernels(args, kernels)
+    if args.engine is not None:
+        raise UsageError(f"--engine is for kernels: {args.rows} holds rows, which name their own")
+    return _fit_rows(args)
+
+
+def _kernels_in(path: str) -> dict[str, Any] | None:
+    """What a file holds that is one of kernels or a calibrated machine; None for rows."""
+    import json
+
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+            raw = json.load(file)
+    except (OSError, ValueError, RecursionError):
+        return None  # what reads rows says what is wrong with it
+    return raw if isinstance(raw, dict) and "tables" in raw else None
+
+
+def _fit_kernels(args: argparse.Namespace, kernels: dict[str, Any]) -> int:
+    """An engine's profile with the rates of a file of kernels, or of a calibrated machine."""
+    import json
+
+    from thermoflop.base.files import check_folder, write_text
+    from thermoflop.bench.calibrate.kernels import kernels_of_machine
+    from thermoflop.bench.calibrate.run import check_name
+    from thermoflop.cost.catalogue.machine import KIND, machine_profile_from
+    from thermoflop.cost.catalogue.own_kernels import write_own
+    from thermoflop.cost.fitting.own import own_profile, own_text
+
+    if args.out is not None:
+        _check_out(args.out)
+        check_folder(args.out)
+    else:
+        check_name(args.name)
+    if kernels.get("kind") == KIND:
+        machine_profile_from(kernels, args.rows)
+        kernels = kernels_of_machine(kernels)
+    raw = own_profile(kernels, args.rows, args.engine, args.name)
+    if args.out is not None:
+        write_text(args.out, f"{json.dumps(raw, indent=1)}\n")
+    _say(f"kept as {args.out or write_own(raw)}")
+    print_result(args, lambda: raw, lambda: own_text(raw))
+    return 0
+
+
+def _check_out(out: str) -> None:
+    if not out.endswith(".json"):
+        raise UsageError(f"{out} does not end in .json, so --profile would take it for a name")
+
+
 def _fit_rows(args: argparse.Namespace) -> int:
     """Fit a profile to a file of rows, and print what it rests on."""
     from thermoflop.base.files import check_folder, read_json
     from thermoflop.cost.catalogue.profiles import find_profile
     from thermoflop.cost.fitting.profiles import write_own
 
-    for option in _OF_MEASURING:
-        if getattr(args, option):
-            raise UsageError(f"--{option} is for measuring this machine: --rows measures nothing")
     out = args.out or f"{args.name}.json"
-    if not out.endswith(".json"):
-        raise UsageError(f"{out} does not end in .json, so --profile would take it for a name")
+    _check_out(out)
     check_folder(out)
     write_own(args.rows, out)
     profile = find_profile(out)

@@ -99,12 +99,14 @@ def inference_options(args: argparse.Namespace, hardware: str | None = "h100") -
 
 def _fill_defaults(args: argparse.Namespace, hardware: str | None) -> None:
     """Device and number format where none is given."""
-    machine, profile = None, getattr(args, "profile", None)
+    machine, own, profile = None, None, getattr(args, "profile", None)
     if profile is not None and (args.hardware is None or args.dtype is None):
         from thermoflop.cost.catalogue.profiles import find_profile
 
-        machine = find_profile(profile).machine
+        found = find_profile(profile)
+        machine, own = found.machine, found.own
     if args.hardware is None:
-        args.hardware = hardware if machine is None else machine.device
+        measured = machine or own
+        args.hardware = hardware if measured is None else measured.device
     if args.dtype is None and machine is not None:
         args.dtype = machine.dtype

@@ -21,7 +21,8 @@ from thermoflop.bench.kernels import kernel
 from thermoflop.bench.measure import Case
 from thermoflop.bench.numpy_backend import NumpyBackend
 from thermoflop.cli import main
-from thermoflop.cost.catalogue.machine import find_machine_profile, path_of, read_own
+from thermoflop.cost.catalogue.machine import path_of
+from thermoflop.cost.catalogue.own_kernels import find_own, read_own
 from thermoflop.cost.hardware.precision import choose_precision
 
 TINY = Grid((1, 8), (256, 1024), (1, 4), (8, 32), (64, 512), 1e6, 1e4)
@@ -101,7 +102,7 @@ def test_a_name_that_means_something_else_is_refused(
     """Before anything is measured."""
     assert main(["calibrate", "--name", name]) == 2
     assert sentence in capsys.readouterr().err
-    assert find_machine_profile("mine") is None
+    assert find_own("mine") is None
 
 
 @pytest.mark.parametrize("grid", [CPU, QUICK, GPU])

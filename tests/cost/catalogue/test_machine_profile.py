@@ -17,13 +17,12 @@ from kit.decode_loop import loop_decode_s
 from kit.machine import FLOPS_PER_S, LAUNCH_S, raw_profile
 from thermoflop.cli import main
 from thermoflop.cost.catalogue.machine import (
-    find_machine_profile,
     folder,
     machine_profile_from,
     machine_profile_names,
     path_of,
-    write_own,
 )
+from thermoflop.cost.catalogue.own_kernels import find_own, write_own
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.setting import Setting
@@ -241,9 +240,9 @@ def test_profiles_are_found_by_name_and_listed_when_there_is_none() -> None:
     """Names are those of the folder; nothing outside of it is read."""
     write_own(raw_profile("work-station"))
     assert machine_profile_names() == ["work-station"]
-    assert find_machine_profile("Work-Station") is not None
-    assert find_machine_profile("../mine") is None
-    assert find_machine_profile("mine") is None
+    assert find_own("Work-Station") is not None
+    assert find_own("../mine") is None
+    assert find_own("mine") is None
     with pytest.raises(UsageError, match="work-station"):
         find_profile("mine")
     with pytest.raises(UsageError, match="no name of a profile"):

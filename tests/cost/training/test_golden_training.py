@@ -20,7 +20,7 @@ from kit.made_up import (
     decoder,
 )
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.profiles import find_training_profile
+from thermoflop.cost.catalogue.trainers import find_training_profile
 from thermoflop.cost.hardware.precision import choose_precision
 
 SEQUENCE, BATCH = 1000, 32

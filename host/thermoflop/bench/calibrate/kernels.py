@@ -152,6 +152,60 @@ def measured_tables(
     return tables
 
 
+def kernels_of_machine(raw: dict[str, Any]) -> dict[str, Any]:
+    """The kernels that a calibration of a whole machine timed, as such a file's JSON object.
+
+    Its nodes are those of ``grid``: products of square matrices, in place of the two aspects whose
+    mean was kept, and attention of 8 key heads, or of a fourth of the heads for prompts.
+    """
+    made, number = raw["made"], FORMATS[raw["dtype"]]
+    gpu = made["machine"].get("gpu", "")
+    known = bool(gpu) and is_known(gpu)
+    device = find_device(gpu).name if known else raw["device"]["name"]
+    library = {
+        "gpu_key": device, "backend": made["backend"], "dtype": number,
+        "version": made["libraries"].get(made["backend"], ""), "kernel": made["backend"],
+    }  # fmt: skip
+    tables: dict[str, dict[str, list[Any]]] = {}
+    for key, (table, shape) in _NODES.items():
+        nodes = raw["tables"].get(key)
+        if nodes is None:
+            continue
+        kv = {} if table == "gemm" else {"kv_dtype": number, "head_dim": DIM}
+        rows = [
+            {**library, **kv, **shape(rows, size), "us": 1e6 * seconds}
+            for rows, line in zip(nodes["rows"], nodes["seconds"], strict=True)
+            for size, seconds in zip(nodes["sizes"], line, strict=True)
+        ]
+        tables[table] = {"columns": list(rows[0]), "rows": [list(row.values()) for row in rows]}
+    return {"made": made, "devices": {} if known else {device: raw["device"]}, "tables": tables}
+
+
+def _product_node(rows: float, size: float) -> dict[str, int]:
+    side = round(size**0.5)
+    return {"m": int(rows), "n": side, "k": side}
+
+
+def _decoding_node(group: float, size: float) -> dict[str, int]:
+    keys = max(8, min(512, int(size) // 1024))
+    batch = max(1, int(size) // (1024 * keys))
+    return {"batch": batch, "new": 1, "context": keys, "heads": 8 * int(group), "kv_heads": 8}
+
+
+def _prompt_node(queries: float, width: float) -> dict[str, int]:
+    heads = min(32, int(width) // DIM)
+    batch = int(width) // (heads * DIM)
+    return {"batch": batch, "new": int(queries), "context": int(queries), "heads": heads,
+            "kv_heads": heads // 4}  # fmt: skip
+
+
+_NODES = {
+    "matmul": ("gemm", _product_node),
+    "attention": ("attention_decode", _decoding_node),
+    "causal attention": ("attention_context", _prompt_node),
+}
+
+
 def _tables(kernels: Sequence[Kernel]) -> list[str]:
     return list(dict.fromkeys(each.table for each in kernels))
 

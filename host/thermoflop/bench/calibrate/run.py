@@ -23,8 +23,8 @@ from thermoflop.cost.catalogue.machine import (
     machine,
     machine_profile_from,
     path_of,
-    write_own,
 )
+from thermoflop.cost.catalogue.own_kernels import write_own
 from thermoflop.cost.catalogue.profiles import profile_of
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.errors import UsageError

@@ -128,11 +128,11 @@ def find_device(name: str) -> Device:
     called = devices_called(name)
     if called:
         return called[0]
-    from thermoflop.cost.catalogue.machine import find_machine_profile
+    from thermoflop.cost.catalogue.own_kernels import find_own
 
-    machine = find_machine_profile(name)
-    if machine is not None:
-        return machine.device
+    own = find_own(name)
+    if own is not None:
+        return own.device
     start = _plain(name)
     begin = {names[0] for key, names in plain_names().items() if key.startswith(start)}
     if len(begin) == 1 and len(start) >= SHORTEST_START:

@@ -11,14 +11,13 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from thermoflop.base.files import read_json, write_text
 from thermoflop.base.record import record
 from thermoflop.cost.engines.engine import Engine
 from thermoflop.cost.hardware.device import CALIBRATED, Device, device_from
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.roofline.curves import Curves, Table
 from thermoflop.cost.roofline.formula import Efficiency
-from thermoflop.errors import InputError, StorageError, UsageError
+from thermoflop.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from typing import Any
@@ -115,24 +114,6 @@ def machine_profile_names() -> list[str]:
     return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
 
-def find_machine_profile(name: str) -> MachineProfile | None:
-    """The kept profile of that name, or None. InputError for one that cannot be used."""
-    try:
-        path = path_of(name)
-    except UsageError:
-        return None
-    return read_own(path) if os.path.exists(path) else None  # noqa: PTH110
-
-
-def read_own(path: str) -> MachineProfile:
-    """A profile from its file. InputError, in a sentence, for what is not one."""
-    try:
-        raw = read_json(path, "a machine profile")
-    except InputError as error:
-        raise InputError(f"{error} ({_REMEDY})") from error
-    return machine_profile_from(raw, path)
-
-
 _OWN_ERRORS = (InputError, UsageError)
 _REMEDY = "make it again with 'thermoflop calibrate'"
 
@@ -192,20 +173,6 @@ def _within(value: Any, low: float, high: float) -> float:
     if not low <= number <= high:
         raise ValueError(f"{value!r:.40} is not between {low:g} and {high:g}")
     return number
-
-
-def write_own(raw: dict[str, Any]) -> str:
-    """Keep a profile under its name, whole or not at all; the path. StorageError if it cannot."""
-    import json
-
-    path, text = path_of(str(raw["name"])), json.dumps(raw, indent=1)
-    machine_profile_from(json.loads(text), path)  # what is written can be read
-    try:
-        os.makedirs(folder(), exist_ok=True)  # noqa: PTH103
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}") from error
-    write_text(path, f"{text}\n")
-    return path
 
 
 def machine(gpu: str = "") -> dict[str, Any]:

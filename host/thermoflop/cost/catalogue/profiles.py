@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.cost.catalogue.machine import MachineProfile
+    from thermoflop.cost.catalogue.own_kernels import OwnKernels
     from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.roofline.curves import Curves
@@ -59,8 +60,9 @@ class Profile:
     what they named it by. ``seen`` says what was measured: see ``catalogue.seen``. ``waiting`` is
     what a client waits for (``inference.steady.WAITING``).
 
-    ``machine``: it was measured on a machine of the user's, and everything comes from there.
-    ``fixed`` are rates of ``Efficiency`` that somebody set, whatever was fitted.
+    ``machine``: it was measured on a machine of the user's, and everything comes from there;
+    ``own``: kernels were, whose rates replace the fitted ones. ``fixed`` are rates of
+    ``Efficiency`` that somebody set, whatever was fitted.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Profile:
     asked: str = ""
     seen: Seen = Seen()
     waiting: dict[str, float] | None = None
+    own: OwnKernels | None = None
 
     @property
     def engine(self) -> Engine:
@@ -127,6 +130,8 @@ class Profile:
             for name, offset in self.group_offsets.get(group, {}).items():
                 points[name] += offset
         rates = {name: _value(name, point) for name, point in points.items()}
+        if self.own is not None:
+            rates |= self.own.rates(device, precision)
         rates |= {name: rates[other] for name, other in TIED.items() if name not in rates}
         return Efficiency(**{**rates, **(self.fixed or {})})
 
@@ -192,6 +197,15 @@ class Profile:
 
     def provenance(self, device: Device, precision: Precision, model: Model | None = None) -> str:
         """What the expectation rests on, in a sentence."""
+        parts = [self._rests()]
+        if self.devices and not self.fixed and self.machine is None:
+            parts += self._apart(device, precision, model)
+        if self.own is not None:
+            parts.append(self.own.sentence(device, precision))
+        return "; ".join(parts)
+
+    def _rests(self) -> str:
+        """The rows or the machine behind the rates."""
         if self.machine is not None:
             return self.machine.provenance
         if self.fixed:
@@ -211,7 +225,11 @@ class Profile:
         versions = f" of versions {generation.versions}" if generation is not None else ""
         if generation is not None and generation.together:
             versions += " and other engines of its time"
-        parts = [f"profile {self.name}: fitted to {rests}{versions}"]
+        return f"profile {self.name}: fitted to {rests}{versions}"
+
+    def _apart(self, device: Device, precision: Precision, model: Model | None) -> list[str]:
+        """What of a question none of the rows had, in parts of a sentence."""
+        parts = []
         unseen = self.unseen(device, precision, model)
         if not self.knows(device):
             new = f", nor any {architecture_of(device)}" if "architecture" in unseen else ""
@@ -227,7 +245,7 @@ class Profile:
         if device.confidence != "read":
             more = ": interval widened" if device.confidence == RECALLED else ""
             parts.append(f"data sheet of {device.name}: {device.confidence}, not read{more}")
-        return "; ".join(parts)
+        return parts
 
 
 def _value(name: str, point: float) -> float:
@@ -319,7 +337,8 @@ def find_profile(name: str | Profile | None) -> Profile:
     if name.endswith(".json"):
         return _read_profile(name)
     known = profiles()
-    from thermoflop.cost.catalogue.machine import find_machine_profile, machine_profile_names
+    from thermoflop.cost.catalogue.machine import machine_profile_names
+    from thermoflop.cost.catalogue.own_kernels import find_own
 
     low = name.strip().lower()
     found = next(
@@ -329,9 +348,9 @@ def find_profile(name: str | Profile | None) -> Profile:
         low = profile_name(low)
     if low in known:
         return _of_version(known[low], name)
-    machine = find_machine_profile(low)
-    if machine is not None:
-        return profile_of(machine)
+    own = find_own(low)
+    if own is not None:
+        return profile_of(own)
     names = ", ".join([*known, *machine_profile_names()])
     raise UsageError(
         f"{name!r:.60} is no profile: expected one of {names}, "
@@ -346,8 +365,13 @@ def _of_version(profile: Profile, name: str) -> Profile:
     return replace(profile, label=label, asked=name)
 
 
-def profile_of(machine: MachineProfile) -> Profile:
-    """A machine of one's own as a profile."""
+def profile_of(own: MachineProfile | OwnKernels) -> Profile:
+    """A machine of one's own as a profile, or an engine's with kernels of one's own."""
+    from thermoflop.cost.catalogue.own_kernels import OwnKernels
+
+    if isinstance(own, OwnKernels):
+        return replace(find_profile(own.engine), own=own)
+    machine = own
     spread = {phase: Spread(*ends) for phase, ends in machine.spread.items()}
     count, name = int(machine.made["measurements"]), machine.device.name
     return Profile(machine.name, {}, {}, spread, spread, count, 0, (name,), (), machine)
@@ -358,31 +382,7 @@ def _read_profile(path: str) -> Profile:
 
     raw = read_json(path, "a profile")
     if "made" in raw:
-        from thermoflop.cost.catalogue.machine import machine_profile_from
+        from thermoflop.cost.catalogue.own_kernels import own_from
 
-        return profile_of(machine_profile_from(raw, path))
+        return profile_of(own_from(raw, path))
     return profile_from(raw)
-
-
-def trainer_name(trainer: str, kind: str) -> str:
-    """The name of a trainer's profile for a kind of model: ``megatron-bridge/experts``."""
-    return f"{trainer}/{kind}" if kind else trainer
-
-
-def find_training_profile(name: str | None, kind: str = "") -> Profile:
-    """A profile by the name of a trainer, for a kind of model. UsageError, with those known, for
-    another name. What no profile of the trainer says of a kind, all others say."""
-    known, pooled = training_profiles(), training_profiles()["default"]
-    profile = known.get(name or "default")
-    if profile is None:
-        names = ", ".join(each for each in known if "/" not in each)
-        raise UsageError(f"{name!r:.60} is no trainer: expected one of {names}")
-    if not kind or name is None:
-        return profile
-    if trainer_name(name, kind) in known:
-        return known[trainer_name(name, kind)]
-    of_kind = {f"kind:{kind}": pooled.group_offsets.get(f"kind:{kind}", {})}
-    return replace(
-        profile, group_offsets={**profile.group_offsets, **of_kind},
-        intervals=pooled.intervals, intervals_unseen_device=pooled.intervals_unseen_device,
-    )  # fmt: skip

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.profiles import find_profile, trainer_name
+from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.catalogue.trainers import trainer_name
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.engines.generation import profile_name
 from thermoflop.cost.fitting.design_matrix import DesignMatrix

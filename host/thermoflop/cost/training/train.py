@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import as_device
-from thermoflop.cost.catalogue.profiles import find_training_profile
+from thermoflop.cost.catalogue.trainers import find_training_profile
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.nodes import network_text, with_network

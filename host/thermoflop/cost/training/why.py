@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits, scaled
-from thermoflop.cost.catalogue.profiles import find_training_profile
+from thermoflop.cost.catalogue.trainers import find_training_profile
 from thermoflop.cost.roofline.rates import rates_of
 from thermoflop.cost.training.work import trained
 from thermoflop.cost.why.table import network_lines, reasons, reasons_text

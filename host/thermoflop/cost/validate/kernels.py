@@ -14,13 +14,12 @@ import numpy as np
 from thermoflop.base.progress import tracked
 from thermoflop.base.record import record
 from thermoflop.base.units import seconds, table
-from thermoflop.cost.catalogue.devices import catalogue, find_device
+from thermoflop.cost.catalogue.devices import catalogue
+from thermoflop.cost.fitting.kernel_file import read_kernels
 from thermoflop.cost.fitting.kernels import calibrated, first_to_measure, fit_kernels, predicted_s
-from thermoflop.cost.hardware.device import device_from
-from thermoflop.cost.kernels.forms import FORMS, TABLES
+from thermoflop.cost.kernels.forms import FORMS
 from thermoflop.cost.kernels.rates import kernel_rates
-from thermoflop.cost.kernels.rows import carried_kernels, kernels_of
-from thermoflop.errors import InputError
+from thermoflop.cost.kernels.rows import carried_kernels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 OWN_COUNTS = (5, 20)
 SHIPPED = "carried rates"
-MOST_US = 1e12
 PARTS = 5  # of a file's kernels, each predicted by the others
 # Rows that no sheet explains, by device, class and microseconds.
 NAMED = {
@@ -125,7 +123,7 @@ def validate_kernels(files: Sequence[str] = ()) -> KernelsReport:
     """The carried rows, each way; or those of files by the rates that the package carries."""
     judged: list[Judged] = []
     if files:
-        tables = [kernels for path in files for kernels in _of_file(path)]
+        tables = [kernels for path in files for kernels in read_kernels(path).tables.values()]
         for kernels in tables:
             rates = kernel_rates()[kernels.form.name]
             judged += _by_device(kernels, rates, SHIPPED)
@@ -141,43 +139,6 @@ def validate_kernels(files: Sequence[str] = ()) -> KernelsReport:
             counts[reason] = counts.get(reason, 0) + count
     beaten = [line for kernels in tables for line in _beaten(kernels)]
     return KernelsReport(tuple(judged), left_out, tuple(beaten))
-
-
-def _of_file(path: str) -> list[Kernels]:
-    """The tables of a file in the format of published kernels. InputError for another."""
-    from thermoflop.base.files import read_json
-
-    raw = read_json(path, "measured kernels")
-    try:
-        tables = {
-            name: {
-                column: [row[place] for row in each["rows"]]
-                for place, column in enumerate(each["columns"])
-            }
-            for name, each in raw["tables"].items()
-            if each["rows"]
-        }
-        times = [us for columns in tables.values() for us in columns["us"]]
-        if not times or not all(0 < us < MOST_US for us in times):
-            raise ValueError("no times" if not times else "us must be above 0 and below 1e12")
-        names = {name for columns in tables.values() for name in columns["gpu_key"]}
-        sheets = raw.get("devices", {})
-        devices = {
-            name: device_from({"confidence": "own", **sheets[name]})
-            if name in sheets
-            else find_device(name)
-            for name in names
-        }
-        return [
-            kernels_of(FORMS[form], table, tables[table], devices)
-            for form, table in TABLES.items()
-            if table in tables
-        ]
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
-        raise InputError(
-            f"{path} holds no measured kernels: {error!r:.80} "
-            '(expected {"tables": {"gemm": {"columns": [...], "rows": [[...], ...]}, ...}})'
-        ) from error
 
 
 def _every_way(kernels: Kernels) -> Iterator[Judged]:

@@ -15,10 +15,10 @@ from thermoflop.base.progress import part
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.profiles import (
     find_profile,
-    find_training_profile,
     profiles,
     training_profiles,
 )
+from thermoflop.cost.catalogue.trainers import find_training_profile
 from thermoflop.cost.data import published
 from thermoflop.cost.fitting.crossval import Measured, hold_out
 from thermoflop.cost.fitting.profiles import carried_rows, separate

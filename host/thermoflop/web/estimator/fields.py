@@ -182,13 +182,19 @@ def _caches() -> dict[str, str]:
 
 
 def _profiles() -> dict[str, str]:
+    from thermoflop.cost.catalogue.machine import machine_profile_names
     from thermoflop.cost.catalogue.profiles import profiles
 
     named = {name: name for name in profiles() if name != "default"}
-    return {
-        "default": "pooled over all engines",
-        CUSTOM_RATES: "my own overhead and efficiency",
-    } | named
+    kept = {name: f"{name} (measured here)" for name in machine_profile_names()}
+    return (
+        kept
+        | {
+            "default": "pooled over all engines",
+            CUSTOM_RATES: "my own overhead and efficiency",
+        }
+        | named
+    )
 
 
 _LATER, _PAGE = ("estimate",), ("original",)

@@ -1,0 +1,36 @@
+"""The profile of a trainer, for a kind of model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.profiles import training_profiles
+from thermoflop.errors import UsageError
+
+if TYPE_CHECKING:
+    from thermoflop.cost.catalogue.profiles import Profile
+
+
+def trainer_name(trainer: str, kind: str) -> str:
+    """The name of a trainer's profile for a kind of model: ``megatron-bridge/experts``."""
+    return f"{trainer}/{kind}" if kind else trainer
+
+
+def find_training_profile(name: str | None, kind: str = "") -> Profile:
+    """A profile by the name of a trainer, for a kind of model. UsageError, with those known, for
+    another name. What no profile of the trainer says of a kind, all others say."""
+    known, pooled = training_profiles(), training_profiles()["default"]
+    profile = known.get(name or "default")
+    if profile is None:
+        names = ", ".join(each for each in known if "/" not in each)
+        raise UsageError(f"{name!r:.60} is no trainer: expected one of {names}")
+    if not kind or name is None:
+        return profile
+    if trainer_name(name, kind) in known:
+        return known[trainer_name(name, kind)]
+    of_kind = {f"kind:{kind}": pooled.group_offsets.get(f"kind:{kind}", {})}
+    return replace(
+        profile, group_offsets={**profile.group_offsets, **of_kind},
+        intervals=pooled.intervals, intervals_unseen_device=pooled.intervals_unseen_device,
+    )  # fmt: skip
