@@ -174,6 +174,20 @@ def test_engines_that_divide_heads_take_the_smallest_card():
     assert (found.plan.tp, found.device.name) == (2, "RTX 4090")
 
 
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        # 32 layers of 8 key heads of 128 in every layer; llama.cpp's llama knows no window
+        ("mistral-7b-v0.1", 32 * 2 * 8 * 128 * 2 * 16_384),
+        # Gemma 3 27B: 10 of 62 layers see all, the rest 1,024 tokens and a micro-batch of 512
+        ("gemma-3-27b", 2 * 16 * 128 * 2 * (10 * 16_384 + 52 * 1536)),
+    ],
+)
+def test_llama_cpp_keeps_windows_of_models_that_have_other_layers_besides(name, cells):
+    found = tf.fit(name, "h100", prompt=16_383, generate=1, profile="llama.cpp")
+    assert found.memory.kv_bytes == cells
+
+
 def test_what_fit_alone_answers_of_several_cards_is_said():
     with pytest.raises(InputError, match="names several cards: only fit divides a model over"):
         tf.estimate("llama-3-8b", "2 x rtx-3090 + rtx-4090")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.record import record
+from thermoflop.base.record import record, replace
 from thermoflop.cost.memory import STATE_BYTES, uniform
 from thermoflop.cost.work.weights import held_beside, is_beside, weights_held
 from thermoflop.model.architecture.cache import LayerCache, layer_caches
@@ -78,7 +78,20 @@ def _placed_layers(share: Share) -> list[PlacedLayer]:
             first += int(run.times)
         placed += [layer for _, layer in sorted(found, key=lambda each: each[0])]
         before += first
-    return placed
+    return _with_its_windows(placed)
+
+
+def _with_its_windows(layers: list[PlacedLayer]) -> list[PlacedLayer]:
+    """The layers with the windows that llama.cpp keeps: those of models that have others besides.
+    Where every layer has one (Mistral v0.1, Phi-3, StarCoder 2) its graphs know none
+    (``llama-model.cpp``: ``swa_type`` stays NONE for these), and caches hold every token."""
+    windows = [cache.window for layer in layers for cache in layer.caches if cache.elements]
+    if None in windows:
+        return layers
+    return [
+        replace(layer, caches=tuple(replace(cache, window=None) for cache in layer.caches))
+        for layer in layers
+    ]
 
 
 def outside_bytes(share: Share) -> tuple[float, float, float]:

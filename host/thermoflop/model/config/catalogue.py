@@ -19,7 +19,7 @@ _TUNED = frozenset(
     """
     instruct it chat hf base pt sft dpo thinking latest gguf ggml awq gptq exl2 bnb mlx fp16 bf16
     fp8 nvfp4 mxfp4 fp4 nf4 int4 int8 4bit 8bit w4a16 w8a8 w8a16 w4a8 dynamic block quantized
-    unsloth qat meta nvidia
+    unsloth qat meta nvidia text
     """.split()  # noqa: SIM905 - a list of words
 )
 # llama.cpp's names of its formats, as in q4_K_M, iq3_xxs, ud-q2_k_xl
