@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from kit import website
+from kit.run_folder import decoding
 from thermoflop.report.html.page import write_report
 from thermoflop.runs.folder.store import RunStore
 
@@ -38,11 +39,12 @@ def test_axe_finds_no_violation_on_any_page(
     store.write_run({"name": "axe", "command": ["true"], "ended": {"duration_s": 1.0}})
     store.close()
     report = write_report([store.folder], tmp_path / "report.html")
+    several = write_report([decoding(tmp_path, 50), decoding(tmp_path, 60)], tmp_path / "two.html")
     opened = browser.new_context(base_url=site.url, color_scheme=scheme, bypass_csp=True)
     opened.set_default_timeout(60_000)
     page = opened.new_page()
     found = {}
-    for address, ready in {**PAGES, report.as_uri(): "h1"}.items():
+    for address, ready in {**PAGES, report.as_uri(): "h1", several.as_uri(): ".chart svg"}.items():
         page.goto(address)
         page.locator(ready).first.wait_for(state="attached")
         page.evaluate(

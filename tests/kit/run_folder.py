@@ -10,6 +10,7 @@ from thermoflop.pico.track import BoardLine, HostEvent
 from thermoflop.pico.wire import Message, decode
 from thermoflop.runs.folder.records import Record
 from thermoflop.runs.folder.store import RunStore
+from thermoflop.runs.gpu.sample import GpuSample
 
 from kit.board_lines import sample_line, settings_line
 
@@ -65,3 +66,23 @@ def write(out: Path, records: Iterable[Record], **run: Any) -> Path:
     store.write_run({**head, "ended": {"end": "done"}, **run})
     store.close()
     return store.folder
+
+
+def readings(from_s: float, to_s: float, temp_c: float, power_w: float) -> list[Record]:
+    """Of GPU 0, ten a second, alternating by a degree and 2 W around these."""
+    return [
+        GpuSample(
+            START_S + from_s + n / 10, WALL_S, 0, temp_c=temp_c + (-1) ** n,
+            power_w=power_w + 2 * (-1) ** n, sm_mhz=1980.0,
+        )
+        for n in range(round(10 * (to_s - from_s)) + 1)
+    ]  # fmt: skip
+
+
+def decoding(out: Path, temp_c: float, idle_s: float = 1.0, **run: Any) -> Path:
+    """A run that idles at 30 degrees, then decodes for 20 s at 300 W, 8 tokens each half second."""
+    start, end = trial(0, idle_s + 20)
+    notes = [mark(idle_s + n / 2, tokens=8) for n in range(1, 41)]
+    cold = readings(0, idle_s - 0.1, 30.0, 50.0)
+    warm = readings(idle_s, idle_s + 20, temp_c, 300.0)
+    return write(out, [start, mark(idle_s, "decode"), *notes, end, *cold, *warm], **run)

@@ -84,8 +84,8 @@ def test_each_table_and_curve_of_the_page_says_it(
 def test_a_comparison_says_it_of_the_run_that_was_simulated(tmp_path: Path) -> None:
     """And not of the other."""
     runs = [analyze(a_run(tmp_path / "a", **REAL)), analyze(a_run(tmp_path / "b", **SIMULATED_GPU))]
-    rows = page(runs).split("<h2>")[0].split("<tr>")
-    assert ["(simulated)" in row for row in rows[-2:]] == [False, True]
+    named = page(runs).split("</ul>")[0].split("<li>")[1:]
+    assert ["GPU simulated" in each for each in named] == [False, True]
 
 
 def test_a_recording_says_it_before_the_command_starts(tmp_path: Path) -> None:

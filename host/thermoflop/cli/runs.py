@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
     from thermoflop.runs.folder.index import Entry
 
-_ACTIONS = ("list", "show", "export", "delete")
+_ACTIONS = ("list", "show", "compare", "export", "delete")
 EPILOG = """\
 examples:
   thermoflop runs                            all runs of the folder runs
   thermoflop runs --label gpu=h200 --failed
   thermoflop runs show last                  the figures of the newest run
+  thermoflop runs compare fp8 bf16           which was hotter, faster, and is that real?
   thermoflop runs export last --out last.csv
   thermoflop runs delete demo-a1b2c3         asks first; with --yes it does not
 """
@@ -30,28 +31,51 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     metavar = f"{{{','.join(_ACTIONS)}}}"
     add("action", nargs="?", choices=_ACTIONS, default="list", help="(list)", metavar=metavar)
-    add("which", nargs="?", metavar="RUN", help="folder, name, id, or last")
+    add("which", nargs="*", metavar="RUN", help="folder, name, id, or last")
     add_shared(parser, "--in")
     add("--name", metavar="TEXT", help="only runs whose folder's name has this in it")
     add_shared(parser, "--label", help="only runs with it")
     add("--failed", action="store_true", help="only runs that did not end with exit code 0")
     add("--out", type=path, metavar="FILE", help="of export: .csv or .parquet (RUN.csv, here)")
+    add("--phase", metavar="NAME", help="of compare: that phase (the longest that all runs have)")
     add("--yes", action="store_true", help="of delete: do not ask")
     add_shared(parser, "--json", help="print as JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    """List, show, export or delete."""
+    """List, show, compare, export or delete."""
     if args.action == "list":
         return _list(args)
     from thermoflop.runs.folder.index import find
 
-    if args.action == "delete" and args.which is None:
+    if args.action == "compare":
+        return _compare(args)
+    if len(args.which) > 1:
+        raise UsageError(f"{args.action} takes one run, not {len(args.which)}")
+    if args.action == "delete" and not args.which:
         raise UsageError("delete needs the name of a run: see `thermoflop runs`")
-    folder = find(args.which or "last", args.where)
+    folder = find(args.which[0] if args.which else "last", args.where)
     if args.action == "delete":
         return _delete(folder, args)
     return _show(folder, args) if args.action == "show" else _export(folder, args)
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from thermoflop.cli.streams import reading
+    from thermoflop.report.terminal.side_by_side import lines, to_json
+    from thermoflop.runs.analysis.analyze import analyze
+    from thermoflop.runs.analysis.side_by_side import MAX_RUNS
+    from thermoflop.runs.folder.index import find
+
+    folders = list(dict.fromkeys(find(word, args.where) for word in args.which))
+    if not 2 <= len(folders) <= MAX_RUNS:
+        raise UsageError(f"compare takes 2 to {MAX_RUNS} different runs, not {len(folders)}")
+    with reading(folders):
+        runs = [analyze(folder) for folder in folders]
+    print_result(
+        args, lambda: to_json(runs, args.phase), lambda: "\n".join(lines(runs, args.phase))
+    )
+    return 0
 
 
 def _list(args: argparse.Namespace) -> int:

@@ -107,7 +107,7 @@ def test_several_runs_share_a_page(tmp_path: Path, run: Path) -> None:
     other = full_run(tmp_path / "runs", name="other")
     text = write_report([run, other], tmp_path / "two.html").read_text()
     assert 'id="chart1"' in text
-    assert "2. other" in text
+    assert "All of other" in text
 
 
 def test_a_comparison_leaves_the_page_of_a_run_as_it_is(tmp_path: Path, run: Path) -> None:

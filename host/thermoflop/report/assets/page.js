@@ -128,7 +128,7 @@
           held.push([px, v]);
         }
         flush();
-        const path = make("path", { d: d || "M0 0", fill: "none", stroke: `var(--${c.color})`, "stroke-width": 1.8, "stroke-linejoin": "round", "clip-path": `url(#c${box.id}-${index})` });
+        const path = make("path", { d: d || "M0 0", fill: "none", stroke: `var(--${c.color})`, "stroke-width": 1.8, "stroke-linejoin": "round", "stroke-dasharray": c.dash || "none", "clip-path": `url(#c${box.id}-${index})` });
         svg.append(path);
       });
       const defs = make("defs", {}), hole = make("clipPath", { id: `c${box.id}-${index}` });
@@ -212,7 +212,7 @@
     };
     const legend = (p) => {
       const [row, entry] = legendRow("legend");
-      p.curves.forEach((c) => entry(`var(--${c.color})`, c.name + range(c)));
+      p.curves.forEach((c) => entry(`var(--${c.color})`, c.name + range(c), c.dash));
       p.levels.forEach((l) => entry("var(--soft)", `${l.name} ${+l.value.toPrecision(4)} ${p.unit}`, true));
       return row;
     };
@@ -234,5 +234,14 @@
     let known = body.clientWidth;
     new ResizeObserver(() => { if (body.clientWidth !== known) { known = body.clientWidth; draw(); } }).observe(body);
   }
+  // of several runs one phase is shown: the one that the address names, else the first
+  const sections = [...document.querySelectorAll("section.phase")];
+  const links = [...document.querySelectorAll("a[data-phase]")];
+  const choose = () => {
+    const chosen = Math.max(0, links.findIndex((each) => each.hash === location.hash));
+    sections.forEach((each, index) => { each.hidden = index !== chosen; });
+    links.forEach((each, index) => index === chosen ? each.setAttribute("aria-current", "true") : each.removeAttribute("aria-current"));
+  };
+  if (sections.length) { choose(); addEventListener("hashchange", choose); }
   runs.forEach((run, index) => Chart(run, document.getElementById("chart" + index)));
 })();

@@ -17,6 +17,7 @@ from thermoflop.base.files import open_plain, write_text
 from thermoflop.report.html import tables
 from thermoflop.report.html.predicted import predictions
 from thermoflop.report.html.series import run_series
+from thermoflop.report.html.side_by_side import SideBySide, chart
 from thermoflop.report.html.tables import escaped
 
 if TYPE_CHECKING:
@@ -42,18 +43,25 @@ def write_report(folders: Sequence[Path], path: Path | None = None) -> Path:
     return target
 
 
-def page(runs: Sequence[Analysis]) -> str:
-    """The HTML text of the page of these runs."""
-    title = ", ".join(analysis.data.name for analysis in runs)
-    several = len(runs) > 1
+def page(runs: Sequence[Analysis], links: Sequence[str] | None = None) -> str:
+    """The HTML text of the page of these runs.
+
+    Of several, ``links`` lead to the page of each ("" to none); None puts those pages into this.
+    """
+    title = runs[0].data.name
+    series: list[dict[str, Any]] = []
     body = [f"<h1>{escaped(title)}</h1>"]
-    if several:
-        body.append("<p class=soft>Times count from the start of each run's first trial.</p>")
-        body.append(tables.comparison(runs))
-    for number, analysis in enumerate(runs):
-        if several:
-            body.append(f"<h2>{number + 1}. {escaped(analysis.data.name)}</h2>")
-        body += _section(analysis, number)
+    if len(runs) > 1:
+        compared = SideBySide(runs)
+        title, series = compared.title, compared.series()
+        body = [f"<h1>{escaped(title)}</h1>", compared.html(links)]
+    for number, analysis in enumerate(runs if links is None or len(runs) == 1 else ()):
+        section = "\n".join(_section(analysis, len(series)))
+        series.append(run_series(analysis))
+        if len(runs) > 1:
+            name = escaped(compared.names[number])
+            section = f"<details><summary>All of {name}</summary>{section}</details>"
+        body.append(section)
     body.append(f"<footer>{_footer()}</footer>")
     return "\n".join(
         [
@@ -65,7 +73,7 @@ def page(runs: Sequence[Analysis]) -> str:
             f"<style>{_asset('page.css')}</style></head><body><main>",
             *body,
             "</main>",
-            f'<script type="application/json" id="series">{_island(runs)}</script>',
+            f'<script type="application/json" id="series">{_island(series)}</script>',
             f"<script>{_asset('page.js')}</script></body></html>",
             "",
         ]
@@ -81,7 +89,7 @@ def _section(analysis: Analysis, number: int) -> list[str]:
     parts.append(tables.figures(analysis))
     said = f" ({simulated(run)} simulated)" if simulated(run) else ""
     predicted = f"Predicted and measured{said}", predictions(analysis)
-    parts += [_titled(*predicted), _chart(number)] if analysis.predicted else [_chart(number)]
+    parts += [_titled(*predicted), chart(number)] if analysis.predicted else [chart(number)]
     for title, text in (
         predicted if not analysis.predicted else ("", ""),
         (f"Phases{said}", tables.windows(analysis.phases, phases=True)),
@@ -98,25 +106,6 @@ def _section(analysis: Analysis, number: int) -> list[str]:
 
 def _titled(title: str, text: str) -> str:
     return f"<h3>{title}</h3>{text}" if text else ""
-
-
-def _chart(number: int) -> str:
-    buttons = "".join(
-        f'<button type="button" data-do="{do}" aria-label="{label}">{sign}</button>'
-        for do, label, sign in (
-            ("in", "zoom in", "Zoom in"),
-            ("out", "zoom out", "Zoom out"),
-            ("left", "earlier", "←"),
-            ("right", "later", "→"),
-            ("all", "show all", "All"),
-        )
-    )
-    return (
-        f'<div class="chart" id="chart{number}"><div class="tools">{buttons}'
-        '<span>or drag over a stretch; double click shows all</span></div><div class="body">'
-        "<noscript>The curves need JavaScript; the tables below do not.</noscript></div>"
-        '<p class="reading soft" aria-live="off">Point at a curve to read it off.</p></div>'
-    )
 
 
 def _what(run: dict[str, Any]) -> str:
@@ -221,9 +210,9 @@ def _footer() -> str:
     )
 
 
-def _island(runs: Sequence[Analysis]) -> str:
+def _island(series: list[dict[str, Any]]) -> str:
     """The charts' data inside of a script element, which nothing in it can close."""
-    data = json.dumps([run_series(analysis) for analysis in runs], separators=(",", ":"))
+    data = json.dumps(series, separators=(",", ":"))
     return data.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

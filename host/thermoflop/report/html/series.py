@@ -159,8 +159,10 @@ def _curve(
     return {"name": name, "color": color, "points": thin(t_s, values, stretch)}
 
 
-def thin(t_s: Column, values: Column, stretch: Stretch | None = None) -> list[list[float | None]]:
-    """At most about ``MAX_POINTS`` points: the extremes of each group, nulls at gaps.
+def thin(
+    t_s: Column, values: Column, stretch: Stretch | None = None, most: int = MAX_POINTS
+) -> list[list[float | None]]:
+    """At most about ``most`` points: the extremes of each group, nulls at gaps.
 
     ``stretch`` numbers the unbroken stretches of a board's samples; a GPU's are found by time.
     """
@@ -174,7 +176,7 @@ def thin(t_s: Column, values: Column, stretch: Stretch | None = None) -> list[li
     t_s, values = t_s[good], values[good]
     gaps = np.diff(t_s) > longest_step_s(t_s) if part is None else np.diff(part) > 0
     holes = np.flatnonzero(gaps) + 1
-    group = max(1, math.ceil(2 * len(t_s) / MAX_POINTS))
+    group = max(1, math.ceil(2 * len(t_s) / most))
     points: list[list[float | None]] = []
     for part_t, part_v in zip(np.split(t_s, holes), np.split(values, holes), strict=True):
         if points:

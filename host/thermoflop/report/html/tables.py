@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from thermoflop.report.messages import visible
 from thermoflop.report.summary import duration
-from thermoflop.runs.analysis.data import simulated
 from thermoflop.runs.gpu.throttle import describe_reason
 
 if TYPE_CHECKING:
@@ -243,33 +242,6 @@ def effects(analysis: Analysis) -> str:
         "tendency, not a cause).</p>"
         for e in analysis.heat_effects
     )
-
-
-def comparison(runs: Sequence[Analysis]) -> str:
-    """Several runs, one a row."""
-    rows = []
-    for index, analysis in enumerate(runs, 1):
-        times = analysis.durations.get("A")
-        tokens = [t.tokens_per_s for t in analysis.trials if t.tokens_per_s is not None]
-        per = [t.joules_per_token for t in analysis.trials if t.joules_per_token is not None]
-        hottest = max((h.max_c for h in analysis.heat), default=None)
-        share = max(
-            (s for gpu, s in analysis.throttled_share.items() if gpu in analysis.data.own),
-            default=None,
-        )
-        rows.append(
-            [
-                f"{index}. {analysis.data.name}",
-                seconds(times.mean) + _times(times) if times else DASH,
-                number(sum(tokens) / len(tokens) if tokens else None),
-                quantity(_sum(analysis.trials, "joules"), "J") + analysis.data.label("GPU"),
-                number(sum(per) / len(per) if per else None),
-                _share(share),
-                number(hottest) + (" (simulated)" if simulated(analysis.data.run) else ""),
-            ]
-        )
-    head = ["run", "command A", "tokens/s", "GPU energy", "J/token", "throttled", "hottest °C"]
-    return table(head, rows)
 
 
 def quantity(value: float | None, unit: str) -> str:

@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.runs.analysis.compare import t_95
+from thermoflop.runs.analysis.difference import independent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -252,8 +253,7 @@ def _effective(residual: Column) -> float:
     """How many independent readings there are.
 
     The smaller of two estimates: correlations added up until one is negative, and those of a first-
-    order autoregression (Bartlett 1946) whose coefficient is freed of the bias that a fit brings
-    (Kendall 1954).
+    order autoregression.
     """
     n = len(residual)
     square = float(residual @ residual)
@@ -265,9 +265,7 @@ def _effective(residual: Column) -> float:
         if correlation <= 0:
             break
         total += 2 * correlation
-    first = float(residual[1:] @ residual[:-1]) / square
-    first = min(0.999, max(0.0, first + (1 + 3 * first) / n))
-    return min(n / total, n * (1 - first) / (1 + first))
+    return min(n / total, independent(residual))
 
 
 def _result(fits: list[_Found], data: tuple[Column, Column | None]) -> ThermalFit:

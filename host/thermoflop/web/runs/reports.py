@@ -16,14 +16,16 @@ from urllib.parse import parse_qs, quote, unquote_to_bytes
 
 from thermoflop.base.files import read_bytes
 from thermoflop.errors import InputError, ThermoflopError
+from thermoflop.runs.analysis.side_by_side import MAX_RUNS
 from thermoflop.runs.folder.index import is_run
 from thermoflop.runs.folder.store import RUN, SAMPLES, is_being_written
+from thermoflop.web.frame import THEME_COOKIE
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-MAX_COMPARED = 8
+DARK = "@media screen and (prefers-color-scheme:dark){"  # as the report's style has it
 _LARGEST_REPORT_BYTES = 256 << 20  # a report keeps curves of bounded length
 _AT_ONCE = 2  # analyses: each may take a processor for a while
 POLICY = (
@@ -59,22 +61,28 @@ def find_run(runs: Path, name: str) -> Path:
 class Reports:
     """Register the routes of the reports."""
 
-    def __init__(self, runs: Path) -> None:
-        """``runs`` is the folder with the runs."""
+    def __init__(self, runs: Path, linked: bool = True) -> None:
+        """``runs`` is the folder with the runs; ``linked``: a comparison leads to each report.
+
+        A sandboxed page is a stranger to the server, so its links do not carry the cookie of a
+        server that asks for one.
+        """
         self._runs = runs
+        self._linked = linked
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
     async def one(self, request: Request) -> Response:
         """The report of one run: the file that was written, or a new one."""
         path = unquote_to_bytes(request.scope["raw_path"])
-        return await self._answer([os.fsdecode(path[len(b"/runs/") : -len(b"/report")])])
+        return await self._answer(request, [os.fsdecode(path[len(b"/runs/") : -len(b"/report")])])
 
     async def compare(self, request: Request) -> Response:
-        """One report of several runs."""
+        """Several runs side by side."""
         query = request.scope["query_string"].decode("latin-1")
-        return await self._answer(parse_qs(query, errors="surrogateescape").get("run", []))
+        names = parse_qs(query, errors="surrogateescape").get("run", [])
+        return await self._answer(request, list(dict.fromkeys(names)))
 
-    async def _answer(self, names: list[str]) -> Response:
+    async def _answer(self, request: Request, names: list[str]) -> Response:
         from starlette.responses import HTMLResponse, PlainTextResponse
 
         headers = {"content-security-policy": POLICY, "cache-control": "no-store"}
@@ -83,18 +91,26 @@ class Reports:
                 text = await asyncio.to_thread(self._text, names)
         except ThermoflopError as error:
             return PlainTextResponse(sendable(f"{error}\n"), 404, headers)
+        text = _in_colours(text, request.cookies.get(THEME_COOKIE, ""))
         return HTMLResponse(text.encode("utf-8", "replace"), headers=headers)
 
     def _text(self, names: list[str]) -> str:
         from thermoflop.report.html.page import REPORT, page
         from thermoflop.runs.analysis.analyze import analyze
 
-        if not 1 <= len(names) <= MAX_COMPARED:
-            raise InputError(f"choose from 1 to {MAX_COMPARED} runs to look at, not {len(names)}")
+        if not 1 <= len(names) <= MAX_RUNS:
+            raise InputError(f"choose from 1 to {MAX_RUNS} runs to look at, not {len(names)}")
         folders = [find_run(self._runs, name) for name in names]
         if len(folders) == 1 and _is_fresh(folders[0] / REPORT):
             return _read_report(folders[0] / REPORT)
-        return page([analyze(folder) for folder in folders])
+        links = [f"/runs/{address(name)}/report" if self._linked else "" for name in names]
+        return page([analyze(folder) for folder in folders], links)
+
+
+def _in_colours(text: str, theme: str) -> str:
+    """A report follows the system's colours; where a theme was chosen on the page, that one."""
+    screen = {"dark": "@media screen{", "light": "@media not all{"}.get(theme)
+    return text if screen is None else text.replace(DARK, screen, 1)
 
 
 def _read_report(report: Path) -> str:

@@ -12,10 +12,11 @@ from urllib.parse import urlencode
 from thermoflop.errors import InputError, ThermoflopError
 from thermoflop.pico.wire import printable
 from thermoflop.report.summary import duration
+from thermoflop.runs.analysis.side_by_side import MAX_RUNS
 from thermoflop.runs.folder import index as run_index
 from thermoflop.runs.folder.store import is_being_written
 from thermoflop.web.frame import frame
-from thermoflop.web.runs.reports import MAX_COMPARED, address, find_run, sendable
+from thermoflop.web.runs.reports import address, find_run, sendable
 
 if TYPE_CHECKING:
     from thermoflop.runs.folder.index import Entry
@@ -131,7 +132,7 @@ class _RunsPage:
     def _chosen_changed(self) -> None:
         n = len(self._chosen)
         self._compare.text = f"Compare {n} runs" if n else "Compare"
-        self._compare.set_enabled(2 <= n <= MAX_COMPARED)
+        self._compare.set_enabled(2 <= n <= MAX_RUNS)
 
     def _open_compared(self) -> None:
         from nicegui import ui

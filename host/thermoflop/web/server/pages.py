@@ -34,6 +34,6 @@ def register(app: FastAPI, site: Site, sources: LiveSources) -> None:
         await runs_page(site.runs)
 
     app.router.routes.append(Route("/metrics", metrics_endpoint(sources)))
-    reports = Reports(site.runs)  # one for both: its turns are shared
+    reports = Reports(site.runs, site.token is None)  # one for both: its turns are shared
     app.router.routes.append(Route("/runs/compare", reports.compare))
     app.router.routes.append(Route("/runs/{name:path}/report", reports.one))

@@ -1,0 +1,109 @@
+"""Runs side by side in words: which was hotter, faster, thriftier, and whether that is real."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from thermoflop.runs.analysis.difference import Difference
+    from thermoflop.runs.analysis.side_by_side import PhaseComparison, Row
+
+DASH = "–"
+REAL, NOISE, UNKNOWN = "more than noise", "within the noise", "noise not known"
+ONE_IN_TWENTY = "Of twenty differences that are nothing but noise, one looks like more."
+MOST_DECIMALS = 4
+# figures that a sentence is made of: the unit of a difference, and what more, less and alike are
+_TOLD = {
+    "gpu_c": ("K", "was hotter", "was cooler", "was about as hot"),
+    "board_c": ("K", "was hotter", "was cooler", "was about as hot"),
+    "tokens_per_s": ("tokens/s", "was faster", "was slower", "was about as fast"),
+    "joules_per_token": (
+        "J/token", "took more energy a token", "took less energy a token", "was about as thrifty",
+    ),
+}  # fmt: skip
+
+
+def sentences(comparison: PhaseComparison, names: Sequence[str]) -> list[str]:
+    """One sentence for each of heat, speed and energy: the first run against the others.
+
+    Args:
+        comparison: of two or more runs.
+        names: what the runs are called, as many.
+
+    Returns:
+        Sentences, those about heat first; none where the runs share no such figure.
+    """
+    keys = [key for key in _TOLD if comparison.row(key) is not None]
+    if "gpu_c" in keys and "board_c" in keys:
+        keys.remove("board_c")
+    rows = [row for key in keys if (row := comparison.row(key)) is not None]
+    if len(names) > 2:
+        return [_of_many(row, names) for row in rows]
+    return [_sentence(row, apart, names) for row in rows if (apart := row.differences[1])]
+
+
+def _of_many(row: Row, names: Sequence[str]) -> str:
+    """Who is on which side of the first, in one sentence."""
+    unit, more, less, alike = _TOLD[row.key]
+    groups: dict[str, list[str]] = {}
+    for name, apart in zip(names[1:], row.differences[1:], strict=True):
+        if apart is not None:
+            side = more if apart.value > 0 else less
+            verb = "not known" if apart.is_real is None else side if apart.is_real else alike
+            size = f"{describe(apart)} {unit}"
+            groups.setdefault(verb, []).append(f"{name} ({size})")
+    parts = [f"{verb.removeprefix('was ')}: {', '.join(of)}" for verb, of in groups.items()]
+    value = f"{rounded(row.values[0], None)} {row.unit}"
+    return (
+        f"{row.name[:1].upper()}{row.name[1:]}, against {names[0]} ({value}): {'; '.join(parts)}."
+    )
+
+
+def _sentence(row: Row, apart: Difference, names: Sequence[str]) -> str:
+    unit, more, less, alike = _TOLD[row.key]
+    a, b = names
+    of = f" ({row.name.split()[0]})" if row.unit == "°C" else ""
+    values = [f"{rounded(value, apart.error)} {row.unit}" for value in reversed(row.values)]
+    both = " against ".join(values) + of
+    verb = more if apart.value > 0 else less
+    if apart.error is None:
+        return f"Whether {b} {verb} than {a} is not known: {both}; {apart.why}."
+    size, noise = (rounded(value, apart.error) for value in (abs(apart.value), apart.error))
+    if apart.is_real:
+        return f"{b} {verb} than {a}: {both}. The difference, {size} ± {noise} {unit}, is {REAL}."
+    return f"{b} {alike} as {a}: {both}. The difference, {size} ± {noise} {unit}, is {NOISE}."
+
+
+def describe(apart: Difference | None) -> str:
+    """A difference with its interval: "+6.2 ± 0.9"."""
+    if apart is None:
+        return DASH
+    value = rounded(abs(apart.value), apart.error)
+    sign = "" if not value.strip("0.") else "+" if apart.value > 0 else "-"
+    return f"{sign}{value}" + (
+        "" if apart.error is None else f" ± {rounded(apart.error, apart.error)}"
+    )
+
+
+def judge(apart: Difference | None) -> str:
+    """Whether it is more than noise, in three words."""
+    if apart is None:
+        return DASH
+    return UNKNOWN if apart.is_real is None else REAL if apart.is_real else NOISE
+
+
+def rounded(value: float | None, error: float | None) -> str:
+    """As many decimals as two digits of the error need; without an error three digits.
+
+    Example:
+        >>> rounded(61.2345, 0.12), rounded(1234.5, 30.0), rounded(0.01234, None)
+        ('61.23', '1234', '0.0123')
+    """
+    if value is None:
+        return DASH
+    if not error:
+        return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    places = 1 - math.floor(math.log10(error))
+    return f"{value:.{min(MOST_DECIMALS, max(0, places))}f}"

@@ -1,0 +1,149 @@
+"""What several runs were: names that tell them apart, and the settings in which they differ."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MISSING = "–"
+# what is read off run.json: the name that people know it by, and where it stands
+_FACTS = (
+    ("command", ("command",)),
+    ("second command", ("against",)),
+    ("model", ("predictions", "model")),
+    ("predicted for", ("predictions", "hardware")),
+    ("layout", ("predictions", "plan")),
+    ("format", ("predictions", "dtype")),
+    ("batch", ("predictions", "batch")),
+    ("prompt", ("predictions", "prompt")),
+    ("tokens generated", ("predictions", "generate")),
+    ("git revision", ("git", "revision")),
+    ("git: with changes", ("git", "changed")),
+    ("machine", ("host", "node")),
+    ("system", ("host", "release")),
+    ("Python", ("host", "python")),
+    ("thermoflop", ("host", "thermoflop")),
+    ("GPU driver", ("gpu", "driver")),
+    ("GPUs of the command", ("gpu", "own")),
+    ("GPU readings a second", ("gpu", "rate_hz")),
+    ("exit code", ("exit_code",)),
+    ("board", ("board", "hello", "uid")),
+    ("firmware", ("board", "hello", "fw")),
+)
+_OF_GPU = (
+    ("name", "name"), ("power limit W", "power_limit_w"), ("highest clock MHz", "sm_max_mhz"),
+    ("", "uuid"),
+)  # fmt: skip
+
+
+def differing(runs: Sequence[Mapping[str, Any]]) -> list[tuple[str, tuple[str, ...]]]:
+    """The settings and versions that are not the same in all runs, each with a value per run.
+
+    Args:
+        runs: what the runs' run.json hold; anything may stand there.
+
+    Returns:
+        Names with the text of each run's value, ``MISSING`` where it has none.
+
+    Example:
+        >>> differing([{"labels": {"fan": "on"}}, {"labels": {"fan": "off"}}])
+        [('label fan', ('on', 'off'))]
+    """
+    each = [_settings(run) for run in runs]
+    names = dict.fromkeys(name for settings in each for name in settings)
+    rows = [(name, tuple(settings.get(name, MISSING) for settings in each)) for name in names]
+    return [(name, values) for name, values in rows if len(set(values)) > 1]
+
+
+def distinct_names(runs: Sequence[Mapping[str, Any]], folders: Sequence[str]) -> list[str]:
+    """A name for each run by which it is told from the others.
+
+    That it was given; where others have it too, with the labels in which they differ, then with the
+    local time of its start, and at last the name of its folder.
+    """
+    names = [str(run.get("name") or folder) for run, folder in zip(runs, folders, strict=True)]
+    for add in (_differing_labels, _start, _folder):
+        for name in {each for each in names if names.count(each) > 1}:
+            alike = [n for n, each in enumerate(names) if each == name]
+            told = add([runs[n] for n in alike], [folders[n] for n in alike])
+            for n, text in zip(alike, told, strict=True):
+                names[n] = f"{name} · {text}" if text else name
+    return names
+
+
+def _differing_labels(runs: Sequence[Mapping[str, Any]], _: Sequence[str]) -> list[str]:
+    labels = [_labels(run) for run in runs]
+    keys = dict.fromkeys(key for each in labels for key in each)
+    told = [key for key in keys if len({each.get(key) for each in labels}) > 1]
+    return [" ".join(f"{key}={each[key]}" for key in told if key in each) for each in labels]
+
+
+def _start(runs: Sequence[Mapping[str, Any]], _: Sequence[str]) -> list[str]:
+    times = [local_time(run) for run in runs]
+    return times if len(set(times)) > 1 else [""] * len(runs)
+
+
+def _folder(_: Sequence[Mapping[str, Any]], folders: Sequence[str]) -> list[str]:
+    return list(folders)
+
+
+def local_time(run: Mapping[str, Any]) -> str:
+    """When a run began, on this machine's clock, to the minute; "" where that is not known."""
+    started = run.get("started")
+    wall_s = started.get("wall_s") if isinstance(started, dict) else None
+    utc = started.get("utc") if isinstance(started, dict) else None
+    try:
+        if not isinstance(wall_s, int | float):
+            wall_s = calendar_s(str(utc))
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(wall_s))
+    except (ValueError, OverflowError, OSError):
+        return ""
+
+
+def calendar_s(utc: str) -> float:
+    """Unix time of a text as run.json has it: 2026-01-31T12:00:00Z. ValueError for another."""
+    import calendar
+
+    return float(calendar.timegm(time.strptime(utc, "%Y-%m-%dT%H:%M:%SZ")))
+
+
+def _settings(run: Mapping[str, Any]) -> dict[str, str]:
+    known = {name: _at(run, path) for name, path in _FACTS}
+    known["git revision"] = known["git revision"] and str(known["git revision"])[:12]
+    known |= {f"label {key}": value for key, value in _labels(run).items()}
+    devices = _at(run, ("gpu", "devices"))
+    for number, device in enumerate(devices if isinstance(devices, list) else []):
+        if isinstance(device, dict):
+            known |= {f"GPU {number} {word}".strip(): device.get(key) for word, key in _OF_GPU}
+    trials = run.get("trials")
+    if isinstance(trials, list):
+        warm = [each for each in trials if isinstance(each, dict) and each.get("warmup")]
+        known |= {"repetitions": len(trials) - len(warm), "warm-ups": len(warm)}
+    settings = _at(run, ("board", "settings"))
+    if isinstance(settings, dict):
+        known |= {f"board's {key}": value for key, value in settings.items()}
+    environment = run.get("environment")
+    if isinstance(environment, dict):
+        known |= {str(key): value for key, value in environment.items()}
+    return {name: _text(value) for name, value in known.items() if value is not None}
+
+
+def _at(run: Any, path: Sequence[str]) -> Any:
+    for key in path:
+        run = run.get(key) if isinstance(run, dict) else None
+    return run
+
+
+def _labels(run: Mapping[str, Any]) -> dict[str, str]:
+    labels = run.get("labels")
+    return {str(k): str(v) for k, v in labels.items()} if isinstance(labels, dict) else {}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return shlex.join(str(each) for each in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,227 @@
+"""Two or more runs side by side, phase by phase: figures, differences with intervals, curves.
+
+A phase that every run repeated, trial by trial, is compared by its repetitions; any other by blocks
+of the first seconds that all have. The first run is the one that the others are held against.
+Warm-ups, a second command (``record --vs``) and phases without times do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from thermoflop.errors import InputError
+from thermoflop.runs.analysis.difference import (
+    REPETITIONS,
+    Difference,
+    between_blocks,
+    between_repetitions,
+)
+from thermoflop.runs.analysis.phases import Window
+from thermoflop.runs.analysis.stretch import FIGURES, Stretch, Sums
+
+if TYPE_CHECKING:
+    from thermoflop.runs.analysis.figures import Analysis
+
+WHOLE = "whole command"  # the name of all of a run, beside those of its phases
+MAX_RUNS = 8
+_BLOCKS = (32, 16)
+_LEAST_IN_BLOCK = 2  # readings or steps: fewer would be the same reading in several blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure of all runs; ``differences`` are from the first, whose own is None."""
+
+    key: str
+    name: str
+    unit: str
+    values: tuple[float | None, ...]
+    differences: tuple[Difference | None, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As a dictionary."""
+        apart = [None if each is None else each.to_json() for each in self.differences]
+        return {"key": self.key, "name": self.name, "unit": self.unit,
+                "values": list(self.values), "differences": apart}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseComparison:
+    """One phase of all runs: over ``length_s`` of each, or over the repetitions, if those count."""
+
+    phase: str
+    length_s: float
+    repetitions: tuple[int, ...]  # of each run
+    rows: tuple[Row, ...]
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether the spread is that between repetitions."""
+        return min(self.repetitions) > 1
+
+    def row(self, key: str) -> Row | None:
+        """The row of a figure, if the runs have it."""
+        return next((row for row in self.rows if row.key == key), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a dictionary."""
+        return {"phase": self.phase, "length_s": self.length_s,
+                "repetitions": list(self.repetitions),
+                "rows": [row.to_json() for row in self.rows]}  # fmt: skip
+
+
+def phases_of_all(runs: Sequence[Analysis]) -> list[str]:
+    """The phases that every run has with times, the longest first; then ``WHOLE``."""
+    lengths = [_lengths(analysis) for analysis in runs]
+    common = [name for name in lengths[0] if all(name in each for each in lengths[1:])]
+    return [*sorted(common, key=lambda name: -lengths[0][name]), WHOLE]
+
+
+def windows_of(analysis: Analysis, phase: str) -> list[Window]:
+    """The windows of a phase that count, in order of time; of ``WHOLE`` the trials."""
+    rows = analysis.trials if phase == WHOLE else analysis.phases
+    windows = [row.window for row in rows if phase == WHOLE or row.window.name == phase]
+    if phase == WHOLE and not windows:  # a log: no command, and the recording is one stretch
+        windows = [Window(WHOLE, 0.0, analysis.data.end_s, 0)]
+    return [
+        w
+        for w in windows
+        if not (w.warmup or w.untimed) and w.variant == "A" and w.end_s > w.start_s
+    ]
+
+
+def compare_phase(runs: Sequence[Analysis], phase: str) -> PhaseComparison:
+    """Compare one phase of these runs, the first of them with each other one.
+
+    Args:
+        runs: 2 to 8 analysed runs.
+        phase: a name of ``phases_of_all``.
+
+    Returns:
+        Figures that at least two of the runs have, and their differences.
+
+    Raises:
+        InputError: a run has no such phase.
+    """
+    windows = [windows_of(analysis, phase) for analysis in runs]
+    for analysis, each in zip(runs, windows, strict=True):
+        if not each:
+            known = ", ".join(phases_of_all(runs))
+            raise InputError(f"run {analysis.data.name!r} has no phase {phase!r}: all have {known}")
+    trials = [by_trial(each) for each in windows]
+    repetitions = tuple(len(each) for each in trials)
+    length_s = min(sum(w.end_s - w.start_s for w in each) for each in windows)
+    if min(repetitions) > 1:
+        rows = _of_repetitions(runs, trials)
+    else:
+        rows = _of_blocks(runs, windows, length_s)
+    rows.append(_seconds(trials))
+    return PhaseComparison(phase, length_s, repetitions, tuple(rows))
+
+
+def _lengths(analysis: Analysis) -> dict[str, float]:
+    lengths: dict[str, float] = {}
+    for row in analysis.phases:
+        if row.window in windows_of(analysis, row.window.name):
+            lengths[row.window.name] = lengths.get(row.window.name, 0.0) + row.window.duration_s
+    return lengths
+
+
+def by_trial(windows: Sequence[Window]) -> list[list[Window]]:
+    """The windows of each trial."""
+    trials: dict[int, list[Window]] = {}
+    for window in windows:
+        trials.setdefault(window.trial, []).append(window)
+    return list(trials.values())
+
+
+def _of_repetitions(
+    runs: Sequence[Analysis], trials: Sequence[Sequence[Sequence[Window]]]
+) -> list[Row]:
+    stretches = [
+        [Stretch(analysis, each, sum(w.end_s - w.start_s for w in each), 1) for each in mine]
+        for analysis, mine in zip(runs, trials, strict=True)
+    ]
+    sums = [[each.sums() for each in mine] for mine in stretches]
+    rows = []
+    for key, name, unit, times in FIGURES:
+        values = [[times * one[key].figure for one in mine if key in one] for mine in sums]
+        step = max((one[key].step for mine in sums for one in mine if key in one), default=0.0)
+        rows.append(_row((key, name, unit), values, step))
+    peaks = [[peak for each in mine if (peak := each.peak())] for mine in stretches]
+    step = max((each[1] for mine in peaks for each in mine), default=0.0)
+    rows.insert(1, _row(_PEAK, [[each[0] for each in mine] for mine in peaks], step))
+    return [row for row in rows if row is not None]
+
+
+_PEAK = ("peak_c", "hottest reading", "°C")
+
+
+def _of_blocks(
+    runs: Sequence[Analysis], windows: Sequence[Sequence[Window]], length_s: float
+) -> list[Row]:
+    stretches = [
+        Stretch(analysis, each, length_s, _BLOCKS[0])
+        for analysis, each in zip(runs, windows, strict=True)
+    ]
+    sums = [each.sums() for each in stretches]
+    rows = []
+    for key, name, unit, times in FIGURES:
+        known = [each.get(key) for each in sums]
+        if sum(each is not None for each in known) > 1:
+            values = tuple(None if each is None else times * each.figure for each in known)
+            apart = tuple(_blocks_apart(known[0], each, times) for each in known[1:])
+            rows.append(Row(key, name, unit, values, (None, *apart)))
+    peaks = [[] if (peak := each.peak()) is None else [peak[0]] for each in stretches]
+    peak_row = _row(_PEAK, peaks, 0.0)
+    return rows if peak_row is None else [*rows[:1], peak_row, *rows[1:]]
+
+
+def _blocks_apart(a: Sums | None, b: Sums | None, times: float) -> Difference | None:
+    if a is None or b is None:
+        return None
+    n = min(a.n, b.n)
+    blocks = next((k for k in _BLOCKS if n >= _LEAST_IN_BLOCK * k), 0)
+    if not blocks:
+        return Difference(times * (b.figure - a.figure), None, "blocks", "too few readings in it")
+    apart = between_blocks(a.merged(blocks), b.merged(blocks), max(a.step, b.step))
+    error = None if apart.error is None else times * apart.error
+    return Difference(times * apart.value, error, apart.how, apart.why)
+
+
+def _seconds(trials: Sequence[Sequence[Sequence[Window]]]) -> Row:
+    """How long the phase took, which one run alone says once."""
+    values = [[sum(w.duration_s for w in each) for each in mine] for mine in trials]
+    apart = [between_repetitions(values[0], each) for each in values[1:]]
+    return Row("seconds", "seconds it took", "s", tuple(map(fmean, values)), (None, *apart))
+
+
+def _row(about: tuple[str, str, str], values: Sequence[Sequence[float]], step: float) -> Row | None:
+    """Of values of each repetition; None where fewer than two runs have any."""
+    if sum(bool(each) for each in values) < 2:
+        return None
+    apart = tuple(
+        between_repetitions(values[0], each, step) if values[0] and each else None
+        for each in values[1:]
+    )
+    means = tuple(fmean(each) if each else None for each in values)
+    return Row(*about, means, (None, *apart))
+
+
+def how(comparison: PhaseComparison) -> str:
+    """What the intervals of a comparison are made of, in a sentence or two."""
+    if comparison.is_repeated:
+        counts = " and ".join(map(str, dict.fromkeys(comparison.repetitions)))
+        return (
+            f"Noise is the spread between repetitions ({counts} of each), as a 95 % interval of "
+            "the difference of their means (Welch 1947)."
+        )
+    return (
+        "Noise is the spread within each run, between blocks at the same time since the phase's "
+        "start, with their correlation, as a 95 % interval of the difference (batch means, "
+        "Schmeiser 1982). Whether another run of the same command would differ as much, only "
+        f"{REPETITIONS} tell: thermoflop record -n 5."
+    )

@@ -1,0 +1,255 @@
+"""A phase of a run cut into equal blocks, and what each figure adds up to in every block.
+
+Time within the phase is counted through: where it came several times in a trial, its windows lie
+one behind the other. Each figure is a sum over a sum (degrees over readings, tokens over seconds),
+so that blocks add up to the figure of the whole.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from thermoflop.runs.analysis.energy import Meter
+from thermoflop.runs.analysis.throughput import Step, steps
+
+if TYPE_CHECKING:
+    from thermoflop.runs.analysis.columns import Column
+    from thermoflop.runs.analysis.data import RunData
+    from thermoflop.runs.analysis.figures import Analysis
+    from thermoflop.runs.analysis.phases import Window
+
+# key, name, unit and how many of the unit make one of what is added up
+FIGURES = (
+    ("gpu_c", "GPU temperature, mean", "°C", 1.0),
+    ("board_c", "board temperature, mean", "°C", 1.0),
+    ("tokens_per_s", "tokens a second", "tokens/s", 1.0),
+    ("joules_per_token", "energy of a token", "J/token", 1.0),
+    ("power_w", "GPU power, mean", "W", 1.0),
+    ("clock_mhz", "GPU clock, mean", "MHz", 1.0),
+    ("throttled", "time throttled", "%", 100.0),
+)
+
+
+@dataclass(slots=True)
+class Sums:
+    """Of each block, the sum above and the one below; ``n`` readings or steps are in them."""
+
+    over: Column
+    under: Column
+    n: int
+    step: float = 0.0  # what the figure is rounded to, one might say
+
+    @property
+    def figure(self) -> float:
+        """That of all blocks together."""
+        return float(self.over.sum() / self.under.sum())
+
+    def merged(self, blocks: int) -> tuple[Column, Column]:
+        """The sums of fewer blocks; their number divides that of these."""
+        over, under = (each.reshape(blocks, -1).sum(axis=1) for each in (self.over, self.under))
+        return over, under
+
+
+class Stretch:
+    """The first ``length_s`` seconds of the windows of a phase, cut into ``blocks``."""
+
+    def __init__(
+        self, analysis: Analysis, windows: Sequence[Window], length_s: float, blocks: int
+    ) -> None:
+        """``windows`` are of one run, with times, in order."""
+        import numpy as np
+
+        self._data: RunData = analysis.data
+        self._blocks, self._length_s = blocks, length_s
+        self._spans = [span for span in analysis.spans if span.gpu in analysis.data.own]
+        self._windows: list[tuple[Window, float, float]] = []  # each with its offset and its end
+        edges_s = np.linspace(0.0, length_s, blocks + 1)
+        starts, ends, cells, offset_s = [], [], [], 0.0
+        for window in windows:
+            left_s = length_s - offset_s
+            if left_s <= 0:
+                break
+            end_s = min(window.end_s, window.start_s + left_s)
+            self._windows.append((window, offset_s, end_s))
+            inside = edges_s[(edges_s > offset_s) & (edges_s < offset_s + end_s - window.start_s)]
+            cuts_s = np.r_[window.start_s, inside - offset_s + window.start_s, end_s]
+            middles_s = (cuts_s[1:] + cuts_s[:-1]) / 2 - window.start_s + offset_s
+            starts.append(cuts_s[:-1])
+            ends.append(cuts_s[1:])
+            cells.append(np.minimum((middles_s / length_s * blocks).astype(int), blocks - 1))
+            offset_s += end_s - window.start_s
+        self._starts_s, self._ends_s = np.concatenate(starts), np.concatenate(ends)
+        self._cells = np.concatenate(cells)
+
+    def sums(self) -> dict[str, Sums]:
+        """By key of ``FIGURES``, what is known."""
+        known, seconds = dict[str, Sums](), self._seconds()
+        for key in ("gpu_c", "board_c", "power_w", "clock_mhz"):
+            columns = self._columns(key)
+            if columns is not None:
+                known |= self._readings(key, *columns)
+        made = [step for step in self._steps() if step.tokens > 0]
+        tokens = self._tokens()
+        if made and tokens.sum() > 0:
+            known["tokens_per_s"] = Sums(tokens, seconds, len(made))
+            joules = self._joules(known.get("power_w"))
+            if joules is not None:
+                power = known["power_w"]
+                # at both ends the energy is known no better than between two readings
+                edges_j = math.sqrt(2) * power.figure * float(seconds.sum()) / power.n
+                n = min(len(made), power.n)
+                known["joules_per_token"] = Sums(joules, tokens, n, edges_j / float(tokens.sum()))
+        if any(gpu in self._data.watched_s for gpu in self._data.own):
+            known["throttled"] = Sums(self._throttled(), seconds, self._blocks * 4)
+        return known
+
+    def peak(self) -> tuple[float, float] | None:
+        """The highest temperature of a GPU, or of the board, and what it is rounded to."""
+        import numpy as np
+
+        columns = self._columns("gpu_c") or self._columns("board_c")
+        if columns is None:
+            return None
+        inside = np.isfinite(columns[1]) & (self.places(columns[0]) >= 0)
+        values = columns[1][inside]
+        return (float(values.max()), _step(values)) if inside.any() else None
+
+    def curve(self, key: str) -> tuple[Column, Column] | None:
+        """What was read of a figure, at seconds of the phase; None where it was not."""
+        import numpy as np
+
+        columns = self._columns(key)
+        if key == "tokens_per_s":
+            made = [step for step in self._steps() if step.tokens > 0]
+            ends = [at for step in made[:1] for at in (step.start_s, step.end_s)]
+            middles = [(step.start_s + step.end_s) / 2 for step in made]
+            at_s = np.array(ends if len(made) == 1 else middles)
+            rates = np.array([step.tokens_per_s for step in made])
+            columns = (at_s, np.resize(rates, len(at_s))) if made else None
+        if columns is None:
+            return None
+        places = self.places(columns[0])
+        inside = places >= 0
+        return (places[inside], columns[1][inside]) if inside.any() else None
+
+    def _steps(self) -> list[Step]:
+        return [step for window, _, _ in self._windows for step in steps(window)]
+
+    def _columns(self, key: str) -> tuple[Column, Column] | None:
+        """A sensor's times on the run's axis and its values."""
+        data = self._data
+        if key == "board_c":
+            return None if data.board is None else (data.board.t_s, data.board.temp_c)
+        if key == "gpu_c":
+            hottest = self._hottest()
+            return None if hottest is None else (hottest["t_s"], hottest["temp_c"])
+        own = [data.gpus[gpu] for gpu in data.own if gpu in data.gpus]
+        if key == "power_w" and own and all(key in columns for columns in own):
+            return own[0]["t_s"], _total(own, key)
+        if key == "clock_mhz" and own and "sm_mhz" in own[0]:
+            return own[0]["t_s"], own[0]["sm_mhz"]
+        return None
+
+    def places(self, t_s: Column) -> Column:
+        """Where moments of the run lie within the phase, in its seconds; -1 outside."""
+        import numpy as np
+
+        places = np.full(len(t_s), -1.0)
+        for window, offset_s, end_s in self._windows:
+            first, last = np.searchsorted(t_s, [window.start_s, end_s])
+            places[first:last] = t_s[first:last] - window.start_s + offset_s
+        return places
+
+    def _hottest(self) -> dict[str, Column] | None:
+        """The command's own GPU that was hottest over the phase."""
+        import numpy as np
+
+        means = []
+        for gpu in self._data.own:
+            columns = self._data.gpus.get(gpu, {})
+            if "temp_c" in columns:
+                inside = np.isfinite(columns["temp_c"]) & (self.places(columns["t_s"]) >= 0)
+                if inside.any():
+                    means.append((float(columns["temp_c"][inside].mean()), gpu))
+        return self._data.gpus[max(means)[1]] if means else None
+
+    def _readings(self, key: str, t_s: Column, values: Column) -> dict[str, Sums]:
+        import numpy as np
+
+        places = self.places(t_s)
+        inside = np.isfinite(values) & (places >= 0)
+        if not inside.any():
+            return {}
+        cells = (places[inside] / self._length_s * self._blocks).astype(int)
+        cells = np.minimum(cells, self._blocks - 1)
+        over = np.bincount(cells, values[inside], self._blocks).astype(float)
+        under = np.bincount(cells, minlength=self._blocks).astype(float)
+        return {key: Sums(over, under, int(inside.sum()), _step(values[inside]))}
+
+    def _seconds(self) -> Column:
+        return self._summed(self._ends_s - self._starts_s)
+
+    def _summed(self, amounts: Column) -> Column:
+        import numpy as np
+
+        return np.bincount(self._cells, amounts, self._blocks).astype(float)
+
+    def _between(self, at_s: Sequence[float], reached: Sequence[float]) -> Column:
+        """Of what has grown to ``reached`` at these moments, the part that each block has."""
+        import numpy as np
+
+        ends, starts = (np.interp(t_s, at_s, reached) for t_s in (self._ends_s, self._starts_s))
+        return self._summed(ends - starts)
+
+    def _tokens(self) -> Column:
+        at_s, reached = [0.0], [0.0]
+        for step in self._steps():
+            at_s += [step.start_s, step.end_s]
+            reached += [reached[-1], reached[-1] + step.tokens]
+        return self._between(at_s, reached)
+
+    def _throttled(self) -> Column:
+        """Seconds in which any of the GPUs throttled."""
+        at_s, reached = [0.0], [0.0]
+        for span in sorted(self._spans, key=lambda span: span.start_s):
+            start_s = max(span.start_s, at_s[-1])
+            if span.end_s > start_s:
+                at_s += [start_s, span.end_s]
+                reached += [reached[-1], reached[-1] + span.end_s - start_s]
+        return self._between(at_s, reached)
+
+    def _joules(self, power: Sums | None) -> Column | None:
+        """The energy that was judged for the whole, over the blocks as the power was."""
+        if power is None or not (power.under > 0).all():
+            return None
+        own = [self._data.gpus[gpu] for gpu in self._data.own]
+        meters = [Meter(columns) for columns in own]
+        total_j = 0.0
+        for window, _, end_s in self._windows:
+            for meter in meters:
+                joules = meter.energy(window.start_s, end_s).joules
+                if joules is None:
+                    return None
+                total_j += joules
+        drawn: Column = power.over / power.under * self._seconds()
+        return drawn * (total_j / drawn.sum()) if drawn.sum() > 0 else None
+
+
+def _total(own: Sequence[dict[str, Column]], name: str) -> Column:
+    """The sum over GPUs, at the moments at which the first was read."""
+    import numpy as np
+
+    total: Column = own[0][name].copy()
+    for columns in own[1:]:
+        total += np.interp(own[0]["t_s"], columns["t_s"], columns[name])
+    return total
+
+
+def _step(values: Column) -> float:
+    """1 where all are whole, as a GPU's degrees are."""
+    import numpy as np
+
+    return 1.0 if (values == np.round(values)).all() else 0.0

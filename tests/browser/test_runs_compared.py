@@ -1,0 +1,117 @@
+"""Runs side by side in a real browser: the answer, the phases, an address that can be sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import pytest
+from kit import website
+from kit.run_folder import decoding, trial, write
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+EVIL = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[website.Site]:
+    """A server for four runs: two that differ by 8 degrees alone, one hostile, one empty."""
+    runs = tmp_path_factory.mktemp("compared") / "runs"
+    labels = {"suite": "nightly"}
+    for number, (name, temp_c) in enumerate((("cool", 60.0), ("warm", 68.0), (EVIL, 60.0))):
+        started = {"mono_s": 5000.0, "utc": f"2026-01-0{number + 1}T12:00:00Z"}
+        folder = decoding(runs, temp_c, name=name, labels=labels | {"fan": name}, started=started)
+        folder.rename(folder.with_name(f"run-{number}"))
+    write(runs, trial(0, 1), name="short").rename(runs / "run-9")
+    with website.Site(runs, "--gpu", "none") as running:
+        yield running
+
+
+def address(*names: str) -> str:
+    """That of a comparison."""
+    return "/runs/compare?" + urlencode([("run", name) for name in names])
+
+
+def test_which_run_was_hotter_and_whether_that_is_real_is_found_from_the_first_page(
+    page: Page,
+) -> None:
+    """By what stands there alone: Runs, two boxes, Compare, and the first sentence."""
+    page.goto("/")
+    page.get_by_role("link", name="Runs", exact=True).click()
+    for name in ("cool", "warm"):
+        row = page.locator("table.runs tbody tr").filter(has_text=f"fan={name}")
+        row.get_by_role("checkbox").click()
+    with page.context.expect_page() as opened:
+        page.get_by_role("button", name="Compare 2 runs").click()
+    first = opened.value.locator(".verdict p").first
+    text = first.inner_text()
+    assert re.search(r"was (hotter|cooler) than .*68.*60|.*60.*68", text)
+    assert "more than noise" in text
+
+
+def test_the_address_of_a_phase_opens_that_phase(page: Page) -> None:
+    page.goto(address("run-0", "run-1") + "#phase=whole%20command")
+    page.get_by_role("heading", level=2, name="whole command").wait_for()
+    assert page.get_by_role("heading", level=2, name="decode").count() == 0
+    page.get_by_role("link", name="decode", exact=True).click()
+    page.get_by_role("heading", level=2, name="decode").wait_for()
+    assert page.url.endswith("#phase=decode")
+    panel = page.get_by_role("img", name="GPU temperature in °C over time")
+    panel.hover()
+    reading = re.compile(r"^at .* s · cool (59|61) °C · warm (67|69) °C")
+    page.get_by_text(reading).wait_for()
+    for tail in ("%", "phase=<b>", "phase=nothing"):  # what is no phase shows the first
+        page.goto(address("run-0", "run-1") + f"#{tail}")
+        page.reload()
+        page.get_by_role("heading", level=2, name="decode").wait_for()
+
+
+def test_energy_and_settings_stand_beside_each_other(page: Page) -> None:
+    """16 tokens a second at 300 W are 18.75 J a token, in both."""
+    page.goto(address("run-0", "run-1"))
+    energy = page.get_by_role("row", name=re.compile("^energy of a token")).inner_text()
+    assert len(re.findall(r"18\.\d+ J/token", energy)) == 2
+    assert "within the noise" in energy
+    page.get_by_role("row", name=re.compile("^label fan cool warm")).wait_for()
+
+
+def test_a_hostile_name_is_text_and_a_run_without_readings_is_compared(page: Page) -> None:
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    page.goto(address("run-2", "run-9"))
+    page.get_by_role("row", name=re.compile("^seconds it took")).wait_for()
+    assert page.locator("img").count() == 0
+    assert EVIL in page.get_by_role("heading", level=1).inner_text()
+    assert dialogs == []
+
+
+def test_a_run_is_not_compared_with_itself(page: Page) -> None:
+    """Named twice it is one run, and its own report."""
+    page.goto(address("run-0", "run-0"))
+    page.get_by_role("heading", level=1, name="cool").wait_for()
+    assert page.locator("section.phase").count() == 0
+
+
+def test_the_theme_that_was_chosen_on_the_page_is_kept(page: Page) -> None:
+    """Whatever the system prefers."""
+    page.emulate_media(color_scheme="light")
+    page.goto("/runs")
+    page.evaluate("document.cookie = 'thermoflop-theme=dark; path=/'")
+    page.goto(address("run-0", "run-1"))
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 22, 29)"
+
+
+def test_eight_runs_fit_on_a_phone(page: Page, site: website.Site) -> None:
+    names = [f"more-{n}" for n in range(6)]
+    folders = [decoding(site.runs, 50 + n, name="more", labels={"n": str(n)}) for n in range(6)]
+    for folder, name in zip(folders, names, strict=True):
+        folder.rename(folder.with_name(name))
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(address("run-0", "run-1", *names))
+    page.get_by_role("heading", level=1, name="8 runs side by side").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert "hotter: warm" in page.locator(".verdict p").first.inner_text()

@@ -1,0 +1,138 @@
+"""Runs side by side: figures by arithmetic, phases from their start, what is told apart and how."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kit.run_folder import decoding, event, readings, trial, write
+from thermoflop.errors import InputError
+from thermoflop.runs.analysis.analyze import analyze
+from thermoflop.runs.analysis.figures import Analysis
+from thermoflop.runs.analysis.settings import differing, distinct_names
+from thermoflop.runs.analysis.side_by_side import WHOLE, compare_phase, phases_of_all
+from thermoflop.runs.folder.records import Record
+
+
+def test_a_phase_is_compared_from_its_own_start(tmp_path: Path) -> None:
+    """Five seconds of idling before it change nothing; 16 tokens a second at 300 W are 18.75 J."""
+    compared = compare_phase(
+        [analyze(decoding(tmp_path, 60.0)), analyze(decoding(tmp_path, 63.0, idle_s=6.0))], "decode"
+    )
+    heat, rate = compared.row("gpu_c"), compared.row("tokens_per_s")
+    energy = compared.row("joules_per_token")
+    assert heat
+    assert rate
+    assert energy
+    assert heat.values == pytest.approx((60, 63), abs=0.01)
+    (apart,) = heat.differences[1:]
+    assert apart
+    assert apart.value == pytest.approx(3)
+    assert apart.is_real
+    assert rate.values == pytest.approx((16, 16))
+    assert energy.values == pytest.approx((18.75, 18.75), rel=0.01)
+    assert energy.differences[1] is not None
+    assert energy.differences[1].is_real is False
+    assert compared.length_s == pytest.approx(20)
+
+
+def test_the_longer_run_is_looked_at_for_as_long_as_the_shorter(tmp_path: Path) -> None:
+    """10 s at 60 degrees, then 10 s at 90, beside 10 s at 60: no difference."""
+    long = analyze(
+        write(tmp_path, [*trial(0, 20), *readings(0, 9.9, 60.0, 1.0), *readings(10, 20, 90.0, 1.0)])
+    )
+    short = analyze(write(tmp_path, [*trial(0, 10), *readings(0, 9.9, 60.0, 1.0)]))
+    heat = compare_phase([short, long], WHOLE).row("gpu_c")
+    assert heat
+    assert heat.values == pytest.approx((60, 60), abs=0.1)
+
+
+def repeated(tmp_path: Path, temps_c: list[float]) -> Analysis:
+    """A run of several trials of 2 s, each at one temperature."""
+    records: list[Record] = []
+    for index, temp_c in enumerate(temps_c):
+        records += [
+            *trial(3 * index, 3 * index + 2, index),
+            *readings(3 * index, 3 * index + 2, temp_c, 1.0),
+        ]
+    return analyze(write(tmp_path, records))
+
+
+def test_repetitions_give_the_spread_where_both_have_them(tmp_path: Path) -> None:
+    """Means 61 and 71, standard deviation 1 each, so t of 4 degrees of freedom times sqrt(2 / 3);
+
+    and whole degrees: 1.96 times sqrt(2 / 12).
+    """
+    runs = [repeated(tmp_path, [60.0, 61.0, 62.0]), repeated(tmp_path, [70.0, 71.0, 72.0])]
+    compared = compare_phase(runs, WHOLE)
+    assert compared.is_repeated
+    heat, peak = compared.row("gpu_c"), compared.row("peak_c")
+    assert heat
+    assert peak
+    apart = heat.differences[1]
+    assert apart
+    assert apart.value == pytest.approx(10)
+    assert apart.error == pytest.approx(math.hypot(2.776 * (2 / 3) ** 0.5, 1.96 * (2 / 12) ** 0.5))
+    assert peak.values == pytest.approx((62, 72))
+
+
+def test_readings_that_are_too_few_have_no_interval(tmp_path: Path) -> None:
+    runs = [analyze(write(tmp_path, [*trial(0, 1), *readings(0, 1, t, 1.0)])) for t in (60.0, 70.0)]
+    heat = compare_phase(runs, WHOLE).row("gpu_c")
+    assert heat
+    assert heat.differences[1]
+    assert heat.differences[1].is_real is None
+    assert heat.differences[1].value == pytest.approx(10, abs=0.1)
+
+
+def test_a_phase_that_a_run_lacks_is_refused_with_those_that_all_have(tmp_path: Path) -> None:
+    runs = [analyze(decoding(tmp_path, 60.0)), repeated(tmp_path, [60.0])]
+    assert phases_of_all(runs) == [WHOLE]
+    with pytest.raises(InputError, match=r"no phase 'decode': all have whole command"):
+        compare_phase(runs, "decode")
+
+
+def test_a_recording_without_a_command_is_compared_as_a_whole(tmp_path: Path) -> None:
+    runs = [
+        analyze(write(tmp_path, [event(0, "x"), *readings(0, 20, t, 9.0)])) for t in (40.0, 50.0)
+    ]
+    heat = compare_phase(runs, WHOLE).row("gpu_c")
+    assert heat
+    assert heat.differences[1]
+    assert heat.differences[1].is_real
+
+
+def test_settings_and_versions_that_differ_are_named() -> None:
+    a = {
+        "host": {"python": "3.11.7"},
+        "gpu": {"devices": [{"name": "H100", "power_limit_w": 700.0}]},
+    }
+    b = {
+        "host": {"python": "3.12.1"},
+        "gpu": {"devices": [{"name": "H100", "power_limit_w": 500.0}]},
+    }
+    assert differing([a, b]) == [
+        ("Python", ("3.11.7", "3.12.1")), ("GPU 0 power limit W", ("700", "500")),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "odd", [{}, {"host": 7, "gpu": {"devices": [1]}, "labels": [], "trials": {}}]
+)
+def test_facts_that_make_no_sense_differ_as_missing(odd: dict[str, Any]) -> None:
+    assert differing([{"command": ["a", "b c"]}, odd]) == [("command", ("a 'b c'", "–"))]
+
+
+def test_runs_of_one_name_are_told_apart_by_label_then_by_time_then_by_folder() -> None:
+    def facts(name: str, minute: int, **labels: str) -> dict[str, Any]:
+        return {"name": name, "labels": labels, "started": {"wall_s": 1.75e9 + 60 * minute}}
+
+    assert distinct_names([facts("a", 0), facts("b", 0)], ["x", "y"]) == ["a", "b"]
+    told = distinct_names([facts("a", 0, fan="on"), facts("a", 0, fan="off")], ["x", "y"])
+    assert told == ["a · fan=on", "a · fan=off"]
+    first, second = distinct_names([facts("a", 0), facts("a", 1)], ["x", "y"])
+    assert first != second
+    assert first.startswith("a · 2025-06-")
+    assert len(set(distinct_names([facts("a", 0)] * 2, ["x", "y"]))) == 2
