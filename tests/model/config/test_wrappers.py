@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from thermoflop import load_model
-from thermoflop.errors import UnknownModel
+from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.config.families import MODULES
 
 PATH = Path(__file__).resolve().parents[2] / "data" / "wrappers.json.gz"
@@ -55,3 +55,8 @@ def test_a_class_without_a_head_has_none_and_a_part_that_is_unknown_is_named() -
         load_model({**sections, "text_config": {**LLAMA, "model_type": "zebra"}})
     with pytest.raises(UnknownModel, match="n_experts = 3 is not understood"):
         load_model({**sections, "vision_config": {**CLIP, "n_experts": 3}})
+
+
+def test_a_class_of_blip_with_another_half_is_refused() -> None:
+    with pytest.raises(InputError, match="BlipForQuestionAnswering, and its head is not"):
+        load_model({"model_type": "blip", "architectures": ["BlipForQuestionAnswering"]})

@@ -61,6 +61,7 @@ DEFAULTS: dict[str, Any] = {
     "discriminates": False,  # pre-trained to tell replaced tokens (ELECTRA)
     "class": "ForMaskedLM",  # what is built where the file names no class
     "classes": None,  # None: all of HEADS
+    "summaries": (),  # kinds of heads whose classes summarize the sequence by options
     "encodings": ("absolute",),  # kinds of positions that are described
 }
 _SCORES = ("sequence", "token", "question", "choice", "next sentence")
@@ -73,6 +74,7 @@ def read_encoder(config: Config) -> Description:
     _refuse_variants(config, traits)
     width = traits["embed_width"] or traits["hidden"]
     kind = built(config, traits["class"], traits["classes"] or HEADS)
+    _refuse_summaries(config, traits, kind)
     tail, head = _head_parts(config, traits, kind, width)
     runs = decoder.decoder_runs(traits)
     if not traits["first_norm"]:
@@ -108,6 +110,13 @@ def _refuse_variants(config: Config, traits: Traits) -> None:
         )
 
 
+def _refuse_summaries(config: Config, traits: Traits, kind: str) -> None:
+    """What a class makes of a sequence before its scores, in another way than by default."""
+    for key in ("summary_use_proj", "summary_proj_to_labels"):
+        if kind in traits["summaries"] and config.raw.get(key) is False:
+            raise UnknownModel(f"{key} = False is not understood for {config.family.name}")
+
+
 def _front(traits: Traits, width: int) -> tuple[Placed, ...]:
     """Tokens, positions, types, their norm, and the projection to the hidden width."""
     front = [Placed(Table("embed_tokens", "embed_tokens", traits["vocab"], width))]
@@ -141,7 +150,7 @@ def _head_parts(
     if kind == "pre-training" and traits["discriminates"]:
         dense = classifier("discriminator", hidden, hidden)
         return (*tail, Placed(dense), Placed(classifier("replaced", hidden, 1))), None
-    if kind in ("masked", "causal", "pre-training"):
+    if kind in ("masked", "causal", "pre-training", "decoder"):
         parts, head = _language_head(traits, traits["head_width"] or width)
         tail += parts
     tail += _score_parts(config, traits, kind)

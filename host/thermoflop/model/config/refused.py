@@ -4,8 +4,6 @@ from __future__ import annotations
 
 REFUSED = {
     "gemma3n": "its towers are not described here; pass its text_config (gemma3n_text) alone",
-    "mobilebert": "bottlenecks and stacked feed-forwards are not described here",
-    "longformer": "sliding attention with global tokens is not described here",
     "reformer": "hashed attention is not described here",
     "blt": "a patcher and three transformers on bytes and patches are not described here",
     "cpmant": "its prompt tokens, which lengthen every input, are not described here",
@@ -14,13 +12,9 @@ REFUSED = {
     "convbert": "convolutions whose kernels depend on the text are not described here",
     "convnext": "stages of convolutions that halve the image are not described here",
     "convnextv2": "stages of convolutions that halve the image are not described here",
-    "fnet": "mixing by a Fourier transform is not described here",
     "fsmt": "a vocabulary and a table of sines for each language are not described here",
     "funnel": "layers that pool the sequence are not described here",
-    "luke": "entities beside the tokens are not described here",
     "moonshine": "convolutions over samples before an encoder-decoder are not described here",
-    "mra": "attention in several resolutions is not described here",
-    "nystromformer": "attention by landmarks is not described here",
     "parakeet_ctc": "its subsampling and convolution modules are not described here",
     "pegasus_x": "global tokens that every layer carries along are not described here",
     "perceiver": "latents that attend to inputs of any kind are not described here",
@@ -30,6 +24,4 @@ REFUSED = {
     "swinv2": "windows in stages that merge patches are not described here",
     "t5gemma": "an encoder and a decoder with sections of their own are not described here",
     "wavlm": "its gated bias of relative positions is not described here",
-    "xmod": "adapters for each language are not described here",
-    "yoso": "attention by hashed sampling is not described here",
 }

@@ -98,13 +98,13 @@ def _tokens(traits: Traits) -> Placed:
 def _joined(config: Config, traits: Traits, encoder: Stack, decoder: Stack) -> Description:
     """What the class named in ``architectures`` makes of two sides that hold no tokens yet."""
     kind = built(config, traits["class"], traits["classes"])
-    hidden, tokens = traits["hidden"], _tokens(traits)
+    hidden, tokens, shared = traits["hidden"], _tokens(traits), traits["tables_tied"]
     extras: tuple[Placed, ...] = ()
     if kind in ("encoder", "token"):
         scores = [Placed(classifier("classifier", hidden, label_count(config)))]
         tail = (*encoder.tail, *(scores if kind == "token" else ()))
         front = (tokens, *encoder.front)
-        spare = traits["half_keeps_tokens"] and not traits["tables_tied"]
+        spare = traits["half_keeps_tokens"] and not shared
         extras = (replace(tokens, rows="none"),) if spare else ()
         return Description((replace(encoder, role="decoder", front=front, tail=tail),), extras)
     head = _head(traits, kind) if kind in ("generation", "causal") else None
@@ -116,7 +116,7 @@ def _joined(config: Config, traits: Traits, encoder: Stack, decoder: Stack) -> D
         decoder = replace(decoder, front=(tokens, *decoder.front))
     else:
         encoder = replace(encoder, front=(tokens, *encoder.front))
-        if not traits["tables_tied"]:
+        if not shared:
             decoder = replace(decoder, front=(tokens, *decoder.front))
             extras = (replace(tokens, rows="none"),)
     if kind == "sequence":

@@ -10,7 +10,7 @@ from thermoflop.base.record import replace
 from thermoflop.model.architecture.description import Description, Placed, Stack
 from thermoflop.model.architecture.grid import RESIZED
 from thermoflop.model.architecture.perceived import tower_on
-from thermoflop.model.config.architectures import class_name
+from thermoflop.model.config.architectures import built, class_name
 from thermoflop.model.config.readers import nested_sections, read_section, reader_of
 from thermoflop.model.config.tower import ANY_SIDE, read_tower
 
@@ -46,11 +46,13 @@ def read_wrapper(config: Config) -> Description:
     the wrapper's own keys where there is no section; ``tied``: ``outer`` (tie_word_embeddings of
     the wrapper decides), ``either`` (or that of the text) or ``text``; ``extras``, a function that
     gives parts that are only kept; ``head``, one that gives another shape of the head;
-    ``whole``, classes with a head whose names do not say so; ``shared``, a function that gives keys
+    ``ending``, of the one class that is described; ``whole``, classes with a head whose names do not say so; ``shared``, a function that gives keys
     of the text's section that the class takes from elsewhere.
     """
     traits = config.family.traits
     head = {key: config.raw.get(key) for key in _HEAD_KEYS}
+    if "ending" in traits:
+        built(config, traits["ending"], ("generation",))
     if class_name(config, "") in traits.get("whole", ()):
         head["architectures"] = None
     shared = traits["shared"](config) if "shared" in traits else {}

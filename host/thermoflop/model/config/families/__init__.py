@@ -66,6 +66,10 @@ MODULES = {
     "early_wrappers": "aria blip blip-2 fuyu git idefics idefics2 instructblip instructblipvideo"
     " kosmos-2 kosmos-2.5",
     "beside_wrappers": "intern_vit_6b internvl_chat minicpmv phi3_v",
+    "listening_wrappers": "audioflamingo3 glmasr moss_transcribe_diarize musicflamingo qwen3_asr"
+    " voxtral_realtime",
+    "listening_towers": "audioflamingo3_encoder glmasr_encoder moss_transcribe_diarize_audio"
+    " qwen3_asr_encoder voxtral_realtime_encoder voxtral_realtime_text",
     "document_wrappers": "deepseek_vl_hybrid got_ocr2 granite_docling pp_chart2table unlimited_ocr",
     "newer_wrappers": "cosmos3_edge ernie4_5_vl_moe gemma4_unified janus lfm3_vl minicpm_ocr"
     " minicpmv4_6 minicpmv4_7 molmo2 muse_glimmer muse_spark nemotron_h_omni ovis2 qianfan_ocr"
@@ -87,6 +91,8 @@ MODULES = {
     " unlimited_ocr_vision unlimited_ocr_vision_encoder",
     "bert_kin": "big_bird data2vec-text ernie flaubert ibert layoutlm megatron-bert rembert"
     " roberta-prelayernorm roc_bert roformer tapas xlm xlm-roberta-xl",
+    "bert_others": "bert-generation fnet longformer luke mobilebert mra nystromformer"
+    " tipsv2_text_model ultrabert xmod yoso",
     "embedders": "esm esmc eurobert gte jina_bert jina_embeddings_v3 modernbert mpnet new"
     " nomic_bert",
     "deberta": "deberta deberta-v2",
@@ -98,7 +104,7 @@ MODULES = {
 }
 _TOWERS = (
     *("towers", "qwen_towers", "other_towers"),
-    *("early_towers", "document_towers", "newer_towers"),
+    *("early_towers", "document_towers", "listening_towers", "newer_towers"),
 )
 # towers that are part of another model and are not counted alone
 _PARTS = {name for kind in _TOWERS for name in MODULES[kind].split()} - {"siglip2_vision_model"}

@@ -238,6 +238,7 @@ family(
         "transform": False,
         "pooler": (),
         "classifier": "plain",
+        "summaries": ("sequence",),
         "classes": ("masked", "causal", "sequence", "token", "bare"),
     },
     aliases={

@@ -145,6 +145,7 @@ wrapper(
     traits={
         "shared": lambda config: _width(config, "encoder_hidden_size", "hidden_size"),
         "extras": _second_bias,
+        "ending": "ForConditionalGeneration",
     },
     ignored=("projection_dim", "image_text_hidden_size", "label_smoothing"),
 )

@@ -136,6 +136,7 @@ family(
         "embed_width": use("embedding_size"),
         "pooler": (),
         "classifier": "dense",
+        "summaries": ("choice",),
         "discriminates": True,
     },
 )

@@ -67,6 +67,7 @@ family(
         "extras": lambda config: (Placed(Vector("mask_emb", "other", config["d_model"]), "none"),),
         "class": "LMHeadModel",
         "classes": ("causal", "bare"),
+        "pooler": (),
     },
     aliases={
         "n_token": "vocab_size",

@@ -1,0 +1,103 @@
+"""Towers that hear, of recognizers of speech after Whisper, and what one of them reads on with.
+
+Defaults and structure are those of the classes of transformers 5.24.
+"""
+
+from __future__ import annotations
+
+from thermoflop.model.architecture.description import Placed, Stack
+from thermoflop.model.architecture.parts import Convolution, Linear
+from thermoflop.model.config.families import dense, newer_towers, other_towers  # noqa: F401
+from thermoflop.model.config.family import family, maybe, use
+from thermoflop.model.config.keys import Traits
+from thermoflop.model.config.tower import DEFAULTS, layer_runs, norm_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.model.config.keys import Config
+
+
+family("audioflamingo3_encoder", "voxtral_encoder")
+family(
+    "moss_transcribe_diarize_audio",
+    "voxtral_encoder",
+    keys={"num_mel_bins": 80, "d_model": 1024, "encoder_layers": 24}
+    | {"encoder_attention_heads": 16, "encoder_ffn_dim": 4096},
+)
+family(
+    "qwen3_asr_encoder",
+    "qwen3_omni_moe_audio_encoder",
+    keys={"d_model": 1024, "encoder_layers": 24, "encoder_attention_heads": 16}
+    | {"encoder_ffn_dim": 4096},
+)
+
+
+def _rotating_ears(config: Config) -> Stack:
+    """Whisper's convolutions, then layers whose positions are rotations, and a norm."""
+    traits, role = Traits(config, DEFAULTS), "conv_frontend"
+    hidden, positions = traits["hidden"], config["max_position_embeddings"]
+    first = Convolution("conv1", role, role, config["num_mel_bins"], hidden, 3, bias=True)
+    second = Convolution("conv2", role, role, hidden, hidden, 3, bias=True)
+    front = (Placed(first, "frame"), Placed(second))
+    tail = (Placed(norm_of(traits, "final_norm", hidden)),)
+    runs = layer_runs(traits)
+    return Stack("audio", hidden, runs, front, tail, False, positions=positions, pooled=positions)
+
+
+family(
+    "glmasr_encoder",
+    reader="tower",
+    keys={
+        "num_mel_bins": 128,
+        "hidden_size": 1280,
+        "intermediate_size": 5120,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 20,
+        "num_key_value_heads": None,
+        "head_dim": None,
+        "hidden_act": "gelu",
+        "max_position_embeddings": 1500,
+    },
+    traits={
+        "stack": _rotating_ears,
+        "head_dim": use("head_dim"),
+        "kv_heads": use("num_key_value_heads"),
+        "k_bias": False,
+        "rotary": True,
+    },
+)
+family(
+    "voxtral_realtime_encoder",
+    "glmasr_encoder",
+    keys={"num_attention_heads": 32, "head_dim": maybe(64), "hidden_act": "silu"},
+    traits={
+        "kv_heads": None,
+        "gated": True,
+        "norm": "rms",
+        "up_bias": False,
+        "down_bias": True,
+    },
+    drop=("num_key_value_heads",),
+    ignored=("activation_function", "sliding_window", "vocab_size", "num_key_value_heads"),
+)
+family(
+    "voxtral_realtime_text",
+    "mistral",
+    keys={
+        "vocab_size": 131072,
+        "hidden_size": 3072,
+        "intermediate_size": 9216,
+        "num_hidden_layers": 26,
+        "num_attention_heads": 32,
+        "head_dim": 128,
+        "sliding_window": maybe(8192),
+        "tie_word_embeddings": True,
+    },
+    # how late it may answer scales every layer, by two matrices that run once for a stream
+    traits={
+        "kept": lambda config: (
+            Linear("delay 1", "norm", "norm", config["hidden_size"], 32),
+            Linear("delay 2", "norm", "norm", 32, config["hidden_size"]),
+        )
+    },
+)

@@ -1,0 +1,110 @@
+"""Wrappers that hear and have no eyes: recognizers of speech, as in transformers 5.24."""
+
+from __future__ import annotations
+
+from thermoflop.base.record import replace
+from thermoflop.model.config import projectors
+from thermoflop.model.config.blocks import layer_norm
+from thermoflop.model.config.families import listening_towers  # noqa: F401 - sections are there
+from thermoflop.model.config.families.sections import ears_of, text_of, wrapper
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from thermoflop.model.architecture.description import Stack
+    from thermoflop.model.config.keys import Config
+
+
+def _merged(
+    merge: int | str,
+    widths: Callable[[Config, Config, int, int], tuple[int, int]],
+    *,
+    bias: Any = True,
+) -> Callable[[Config, Config, Stack, int], Stack]:
+    """So many positions side by side, or their mean, through two matrices."""
+
+    def project(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+        several = config[merge] if isinstance(merge, str) else merge
+        inputs, inner = widths(config, tower, stack.hidden, hidden)
+        biased = config[bias] if isinstance(bias, str) else bias
+        maps = (
+            projectors.linear("linear_1", inputs, inner, biased),
+            projectors.linear("linear_2", inner, hidden, biased),
+        )
+        tail = projectors.pooled(*maps)
+        return replace(projectors.ending(stack, *tail), pooled=stack.pooled // several)
+
+    return project
+
+
+_FLAMINGO = _merged(2, lambda _config, _tower, seen, hidden: (seen, hidden), bias="projector_bias")
+for _name in ("audioflamingo3", "musicflamingo"):
+    wrapper(
+        _name,
+        text_of("qwen2"),
+        None,
+        ears=(ears_of("audioflamingo3_encoder"), _FLAMINGO),
+        keys={"projector_bias": True},
+        ignored=("audio_frame_step", "head_dim", "max_position_embeddings"),
+    )
+wrapper(
+    "glmasr",
+    text_of(
+        "llama",
+        {"vocab_size": 59264, "hidden_size": 2048, "intermediate_size": 6144}
+        | {"num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 4},
+    ),
+    None,
+    tie=True,
+    ears=(
+        ears_of("glmasr_encoder"),
+        _merged(4, lambda _config, tower, _seen, hidden: (tower["intermediate_size"], 2 * hidden)),
+    ),
+)
+wrapper(
+    "voxtral_realtime",
+    text_of("voxtral_realtime_text", fixed=True),
+    None,
+    tie=True,
+    keys={"downsample_factor": 4},
+    ears=(
+        ears_of("voxtral_realtime_encoder", fixed=True),
+        _merged(
+            "downsample_factor",
+            lambda config, _tower, seen, hidden: (seen * config["downsample_factor"], hidden),
+            bias=False,
+        ),
+    ),
+    ignored=("audio_length_per_tok", "default_num_delay_tokens"),
+)
+_PACKED = _merged(
+    "audio_merge_size",
+    lambda config, _tower, seen, hidden: (seen * config["audio_merge_size"], hidden),
+    bias="projector_bias",
+)
+
+
+def _packed_and_normed(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+    """MOSS: four positions side by side through two matrices, and a norm."""
+    norm = projectors.pooled(layer_norm("norm", hidden))
+    return projectors.ending(_PACKED(config, tower, stack, hidden), *norm)
+
+
+wrapper(
+    "moss_transcribe_diarize",
+    text_of("qwen3"),
+    None,
+    tie=True,
+    keys={"projector_bias": True, "audio_merge_size": 4},
+    ears=(ears_of("moss_transcribe_diarize_audio"), _packed_and_normed),
+    ignored=("audio_chunk_size",),
+)
+wrapper(
+    "qwen3_asr",
+    text_of("qwen3"),
+    None,
+    tie=True,
+    ears=(ears_of("qwen3_asr_encoder"), None),
+)
