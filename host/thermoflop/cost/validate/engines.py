@@ -2,7 +2,8 @@
 
 A row's kind says which line it is: ``engine_cache_gib`` and ``engine_cache_tokens`` (the pool, and
 tokens in it), ``engine_besides_gib`` (what a device holds besides weights and cache),
-``engine_laid_out_mib`` and ``engine_buffer_mib`` (llama.cpp's cache and compute buffer).
+``engine_laid_out_mib``, ``engine_buffer_mib`` and ``engine_host_mib`` (llama.cpp's cache, compute
+buffer, and what its device leaves to the host).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 # Engines by what rows call them; the last ones report what torch's allocator held at most.
 ENGINES = {
     "vLLM": "vllm", "SGLang": "sglang", "llama.cpp": "llama.cpp",
-    "HF transformers": "transformers", "AutoAWQ": "autoawq",
+    "TensorRT-LLM": "tensorrt-llm", "HF transformers": "transformers", "AutoAWQ": "autoawq",
 }  # fmt: skip
 ALLOCATED = ("transformers", "autoawq")
 
@@ -100,13 +101,20 @@ def _buffer(_found: Fit, budget: Budget) -> Predicted:
     return Predicted(value, 0.9 * value, 1.1 * value)
 
 
+def _host(_found: Fit, budget: Budget) -> Predicted:
+    value = budget.host_bytes
+    return Predicted(value, 0.995 * value, 1.005 * value)
+
+
 _LINES: dict[str, Callable[[Fit, Budget], Predicted]] = {
     "engine_besides_gib": _besides, "engine_cache_gib": _pool, "engine_cache_tokens": _tokens,
     "engine_laid_out_mib": _laid_out, "engine_buffer_mib": _buffer,
+    "engine_host_mib": _host,
 }  # fmt: skip
 UNITS = {
     "engine_besides_gib": 1024 * MIB, "engine_cache_gib": 1024 * MIB, "engine_cache_tokens": 1.0,
     "engine_laid_out_mib": MIB, "engine_buffer_mib": MIB,
+    "engine_host_mib": MIB,
 }  # fmt: skip
 
 
