@@ -46,8 +46,9 @@ def read_wrapper(config: Config) -> Description:
     the wrapper's own keys where there is no section; ``tied``: ``outer`` (tie_word_embeddings of
     the wrapper decides), ``either`` (or that of the text) or ``text``; ``extras``, a function that
     gives parts that are only kept; ``head``, one that gives another shape of the head;
-    ``ending``, of the one class that is described; ``whole``, classes with a head whose names do not say so; ``shared``, a function that gives keys
-    of the text's section that the class takes from elsewhere.
+    ``ending``, of the one class that is described; ``whole``, classes with a head whose names do
+    not say so; ``shared``, a function that gives keys of the text's section that the class takes
+    from elsewhere.
     """
     traits = config.family.traits
     head = {key: config.raw.get(key) for key in _HEAD_KEYS}
