@@ -301,6 +301,20 @@ def test_a_gpu_is_shown_with_its_reasons(page: Page) -> None:
     page.get_by_role("heading", name=re.compile("GPU 0: Simulated GPU")).wait_for()
     page.locator("[data-gpus] [role=status]").get_by_text(re.compile("hrottled")).wait_for()
     assert figure(page.locator("[data-gpus]"), "power").inner_text().endswith("of 300")
+    assert figure(page.locator("[data-gpus]"), "fan").inner_text().endswith(" %")
+    link = re.compile(r"PCIe (1.0 x16 of )?4.0 x16\s*[0-9,]+ in, [0-9,]+ out MB/s")
+    page.locator("[data-gpus] .facts div", has_text=link).wait_for()
+    page.locator("[data-gpus] summary", has_text="process").wait_for()
+
+
+def test_memory_fan_and_pcie_of_gpus_have_curves_of_their_own(page: Page) -> None:
+    """Kept by the server, on the same time axis as the board's."""
+    page.goto("/live")
+    page.locator("select[name=curves]").select_option("traffic")
+    for name in ("memory used %", "fan %", "PCIe in MB/s", "PCIe out MB/s"):
+        page.locator("[data-plots] text", has_text=f"GPU, {name}").wait_for(state="attached")
+    drawn = "[...document.querySelectorAll('.curve.line-0')].filter((c) => c.getAttribute('d'))"
+    page.wait_for_function(f"{drawn}.length > 3")
 
 
 def test_without_board_and_gpu_the_page_says_so_and_offers_simulated_ones(

@@ -86,11 +86,11 @@ class Gpu:
         """What does not change during a run, as far as the driver tells."""
         nvml, handle = self._nvml, self._handle
         queries: dict[str, Callable[[], Any]] = {
-            "name": lambda: _text(lambda: nvml.nvmlDeviceGetName(handle)),
-            "uuid": lambda: _text(lambda: nvml.nvmlDeviceGetUUID(handle)),
-            "memory_bytes": lambda: _number(nvml.nvmlDeviceGetMemoryInfo(handle).total),
-            "power_limit_w": lambda: _number(nvml.nvmlDeviceGetEnforcedPowerLimit(handle)) / 1e3,
-            "sm_max_mhz": lambda: _number(nvml.nvmlDeviceGetMaxClockInfo(handle, _CLOCK_SM)),
+            "name": lambda: as_text(lambda: nvml.nvmlDeviceGetName(handle)),
+            "uuid": lambda: as_text(lambda: nvml.nvmlDeviceGetUUID(handle)),
+            "memory_bytes": lambda: as_number(nvml.nvmlDeviceGetMemoryInfo(handle).total),
+            "power_limit_w": lambda: as_number(nvml.nvmlDeviceGetEnforcedPowerLimit(handle)) / 1e3,
+            "sm_max_mhz": lambda: as_number(nvml.nvmlDeviceGetMaxClockInfo(handle, _CLOCK_SM)),
             "mig": self._mig,
         }
         for name, threshold in _THRESHOLDS.items():
@@ -123,11 +123,11 @@ class Gpu:
         for index in range(min(_MAX_SLICES, nvml.nvmlDeviceGetMaxMigDeviceCount(self._handle))):
             with suppress(Exception):  # a place that is not filled
                 part = nvml.nvmlDeviceGetMigDeviceHandleByIndex(self._handle, index)
-                uuids.append(_text(partial(nvml.nvmlDeviceGetUUID, part)))
+                uuids.append(as_text(partial(nvml.nvmlDeviceGetUUID, part)))
         return uuids
 
     def _threshold_c(self, which: int) -> float:
-        return _number(self._nvml.nvmlDeviceGetTemperatureThreshold(self._handle, which))
+        return as_number(self._nvml.nvmlDeviceGetTemperatureThreshold(self._handle, which))
 
     def _ask(self, name: str, reader: Callable[[], dict[str, float | None]]) -> dict[str, Any]:
         try:
@@ -135,18 +135,11 @@ class Gpu:
         except Exception as error:
             if _code(error) in _LOST:
                 raise GpuLost(reason(error)) from error
-            never = self._never(error)
-            if never:
-                self._drop(name, never)
+            if why := never(error, self._nvml):
+                self._drop(name, why)
             else:
                 self._blame(name, error)
         return {}
-
-    def _never(self, error: Exception) -> str | None:
-        """Why a call will never succeed; None where it may the next time."""
-        if isinstance(error, AttributeError) and error.obj is self._nvml:
-            return "not in this version of nvidia-ml-py"
-        return _NEVER.get(_code(error))
 
     def _drop(self, name: str, why: str) -> None:
         self.missing[name] = why
@@ -163,13 +156,13 @@ class Gpu:
         try:
             return function()
         except Exception as error:
-            if not self._never(error):
+            if not never(error, self._nvml):
                 self._blame(name, error)
             return None
 
     def _temp(self) -> dict[str, float | None]:
         raw = self._nvml.nvmlDeviceGetTemperature(self._handle, _SENSOR_GPU)
-        values: dict[str, float | None] = {"temp_c": _number(raw, _LOWEST_C)}
+        values: dict[str, float | None] = {"temp_c": as_number(raw, _LOWEST_C)}
         if self._memory_temp:
             (value,) = self._fields((_FIELD_MEMORY_TEMP,))
             self._memory_temp = value is not None
@@ -188,7 +181,7 @@ class Gpu:
             if self._power_fields:
                 raise ValueError("fields 185 and 186 gave no number")
             self._power_fields = False
-        return {"power_w": _number(self._nvml.nvmlDeviceGetPowerUsage(self._handle)) / 1e3}
+        return {"power_w": as_number(self._nvml.nvmlDeviceGetPowerUsage(self._handle)) / 1e3}
 
     def _fields(self, ids: Sequence[int]) -> list[float | None]:
         """The fields' values, each None where it could not be had."""
@@ -203,18 +196,18 @@ class Gpu:
 
     def _energy(self) -> dict[str, float | None]:
         raw = self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)
-        return {"energy_j": _number(raw) / 1e3}
+        return {"energy_j": as_number(raw) / 1e3}
 
     def _clock(self, kind: int) -> float:
-        return _number(self._nvml.nvmlDeviceGetClockInfo(self._handle, kind))
+        return as_number(self._nvml.nvmlDeviceGetClockInfo(self._handle, kind))
 
     def _utilization(self) -> dict[str, float | None]:
         rates = self._nvml.nvmlDeviceGetUtilizationRates(self._handle)
-        return {"util": _number(rates.gpu) / 100, "mem_util": _number(rates.memory) / 100}
+        return {"util": as_number(rates.gpu) / 100, "mem_util": as_number(rates.memory) / 100}
 
     def _memory(self) -> dict[str, float | None]:
         used = self._nvml.nvmlDeviceGetMemoryInfo(self._handle).used
-        return {"mem_used_bytes": int(_number(used))}
+        return {"mem_used_bytes": int(as_number(used))}
 
     def _reasons(self) -> dict[str, float | None]:
         """The name of drivers since 535 first, the old name after that."""
@@ -226,7 +219,7 @@ class Gpu:
         if not self._reasons_name:
             raise AttributeError("no function for the reasons", obj=self._nvml)
         function = getattr(self._nvml, f"nvmlDeviceGetCurrentClocks{self._reasons_name}")
-        return {"reasons": int(_number(function(self._handle)))}
+        return {"reasons": int(as_number(function(self._handle)))}
 
     def _has_reasons(self, name: str) -> bool:
         function = getattr(self._nvml, f"nvmlDeviceGetCurrentClocks{name}", None)
@@ -235,7 +228,7 @@ class Gpu:
         try:
             function(self._handle)
         except Exception as error:
-            return self._never(error) is None
+            return never(error, self._nvml) is None
         return True
 
 
@@ -244,7 +237,7 @@ class Gpus:
 
     def __init__(self, library: Any = None) -> None:
         """Start NVML; NoGpu with the reason when there is nothing to read."""
-        self._nvml = library if library is not None else _real_library()
+        self.library = self._nvml = library if library is not None else _real_library()
         try:
             self._nvml.nvmlInit()
         except Exception as error:
@@ -252,7 +245,7 @@ class Gpus:
             also = f"; {other}" if other else ""
             raise NoGpu(f"NVML did not start: {reason(error)}{also}") from error
         try:
-            self.count = int(_number(self._nvml.nvmlDeviceGetCount()))
+            self.count = int(as_number(self._nvml.nvmlDeviceGetCount()))
         except Exception as error:
             self.close()
             raise NoGpu(f"NVML named no GPU: {reason(error)}") from error
@@ -268,6 +261,10 @@ class Gpus:
         except Exception as error:
             raise GpuLost(reason(error)) from error
 
+    def handle(self, index: int) -> Any:
+        """What the library calls the GPU ``index``; whatever it raises."""
+        return self._nvml.nvmlDeviceGetHandleByIndex(index)
+
     def facts(self) -> dict[str, Any]:
         """The versions of driver and library, for run.json."""
         known: dict[str, Any] = {}
@@ -276,7 +273,7 @@ class Gpus:
             ("nvml", "nvmlSystemGetNVMLVersion"),
         ):
             with suppress(Exception):
-                known[name] = _text(getattr(self._nvml, function))
+                known[name] = as_text(getattr(self._nvml, function))
         return known
 
     def close(self) -> None:
@@ -295,6 +292,13 @@ def _real_library() -> Any:
     return pynvml
 
 
+def never(error: Exception, library: Any) -> str | None:
+    """Why a call of ``library`` will never succeed; None where it may the next time."""
+    if isinstance(error, AttributeError) and error.obj is library:
+        return "not in this version of nvidia-ml-py"
+    return _NEVER.get(_code(error))
+
+
 def reason(error: BaseException) -> str:
     """Why a call failed: NVML's own text, else the kind of the error and its text."""
     text = str(error)
@@ -308,7 +312,7 @@ def _code(error: BaseException) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _number(raw: Any, least: float = 0) -> float:
+def as_number(raw: Any, least: float = 0) -> float:
     """A reading as the number that it is; ValueError when it stands for none."""
     is_number = isinstance(raw, int | float) and not isinstance(raw, bool)
     if not is_number or raw in _NO_VALUE or not least <= raw < math.inf:
@@ -324,10 +328,10 @@ def _field_value(value: Any) -> float | None:
     names = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
     if not 0 <= value.valueType < len(names):
         return None
-    return float(_number(getattr(value.value, names[value.valueType])))
+    return float(as_number(getattr(value.value, names[value.valueType])))
 
 
-def _text(function: Callable[[], str | bytes]) -> str:
+def as_text(function: Callable[[], str | bytes]) -> str:
     """What a function says; bytes that are not UTF-8 are replaced, also where pynvml trips."""
     try:
         value = function()

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from thermoflop.pico.track import HostEvent
 from thermoflop.pico.wire import printable
+from thermoflop.runs.gpu.details import DetailsSink, DetailsWatch
 from thermoflop.runs.gpu.nvml import Gpu, Gpus, reason
 from thermoflop.runs.gpu.sample import GpuSample
 
@@ -37,9 +38,14 @@ class Watch:
     """One GPU being read: a thread calls ``turn``, another one ``look``."""
 
     def __init__(
-        self, gpus: Gpus, index: int, sink: GpuSink, clock: Callable[[], float] = time.monotonic
+        self,
+        gpus: Gpus,
+        index: int,
+        sink: GpuSink,
+        clock: Callable[[], float] = time.monotonic,
+        is_run: bool = True,
     ) -> None:
-        """The GPU is opened at the first turn."""
+        """The GPU is opened at the first turn; of a run its processes are noted."""
         self.index = index
         self.facts: dict[str, Any] = {"index": index}
         self.why_lost: str | None = None  # None while it answers
@@ -50,6 +56,7 @@ class Watch:
         self._sink = sink
         self._clock = clock
         self._gpu: Gpu | None = None
+        self._is_run = is_run
         self._again_s = 0.0
         self._processes_s: float | None = None  # when to ask again who computes
         self._asked_s: float | None = clock()  # None while no answer is awaited
@@ -64,7 +71,8 @@ class Watch:
             sample = gpu.read()
             if self._gpu is None:
                 self.facts |= gpu.facts()
-            self._note_processes(gpu)
+            if self._is_run:
+                self._note_processes(gpu)
             self.facts |= {"missing": dict(gpu.missing), "faults": dict(gpu.faults)}
         except Exception as error:
             self._asked_s = self._gpu = None
@@ -124,11 +132,22 @@ class Watch:
 class GpuSampler:
     """The telemetry of all GPUs while it runs; a context manager."""
 
-    def __init__(self, library: Any, sink: GpuSink, rate_hz: float = RATE_HZ) -> None:
-        """``library`` stands in for pynvml, which None is; nothing is called yet."""
+    def __init__(
+        self,
+        library: Any,
+        sink: GpuSink,
+        rate_hz: float = RATE_HZ,
+        details: DetailsSink | None = None,
+    ) -> None:
+        """``library`` stands in for pynvml, which None is; nothing is called yet.
+
+        With ``details`` each GPU is asked for those, too, in a thread besides; its processes are
+        among them, and are then no fact of a run.
+        """
         self.rate_hz = min(MAX_RATE_HZ, max(0.1, rate_hz))
         self._library = library
         self._sink = sink
+        self._details = details
         self._stop = threading.Event()
         self._open = threading.Event()  # each GPU was asked, or there is none
         self._gpus: Gpus | None = None
@@ -214,12 +233,16 @@ class GpuSampler:
             self._why = reason(error)
             self._open.set()
             return
-        self._watches = [Watch(gpus, index, self._sink) for index in range(gpus.count)]
+        is_run = self._details is None
+        self._watches = [Watch(gpus, i, self._sink, is_run=is_run) for i in range(gpus.count)]
         for watch in self._watches:
             self._start(f"thermoflop-gpu{watch.index}", partial(self._read, watch))
+        details = [DetailsWatch(gpus, i, self._details) for i in range(gpus.count) if self._details]
+        self._threads += [each.start(self._stop) for each in details]
         while not self._stop.wait(_LOOK_S if self._open.is_set() else 0.01):
             for watch in self._watches:
                 watch.look()
+            self._threads += filter(None, [each.look(self._stop) for each in details])
             if all(watch.asked.is_set() for watch in self._watches):
                 self._open.set()
 

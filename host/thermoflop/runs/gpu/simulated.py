@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ class _Device:
         self._load = load
         self._random = random.Random(seed * 1000 + index)  # noqa: S311 - a simulation
         self._at_s: float | None = None
+        self._stepping = threading.Lock()  # several threads ask the same GPU
         self.temp_c = body.ambient_c + body.idle_w * body.k_per_w
         self.power_w = self.average_w = body.idle_w
         self.energy_j = 0.0
@@ -70,12 +72,13 @@ class _Device:
 
     def step_to(self, now_s: float) -> None:
         """Bring the state to ``now_s``, in small steps."""
-        if self._at_s is None:
-            self._at_s = now_s
-        self._at_s = max(self._at_s, now_s - _LONGEST_STEP_S)
-        while self._at_s + _STEP_S <= now_s:
-            self._at_s += _STEP_S
-            self._step(min(1.0, max(0.0, self._load(self._at_s))))
+        with self._stepping:
+            if self._at_s is None:
+                self._at_s = now_s
+            self._at_s = max(self._at_s, now_s - _LONGEST_STEP_S)
+            while self._at_s + _STEP_S <= now_s:
+                self._at_s += _STEP_S
+                self._step(min(1.0, max(0.0, self._load(self._at_s))))
 
     def noisy_w(self, power_w: float) -> int:
         """A power reading in milliwatts."""
@@ -219,6 +222,33 @@ class SimulatedNvml:
             code = 0 if field in known else 3
             values.append(SimpleNamespace(nvmlReturn=code, valueType=1, value=union))
         return values
+
+    def nvmlDeviceGetFanSpeed(self, handle: int) -> int:  # noqa: N802
+        return int(min(100, max(30, 30 + 1.5 * (self._at(handle).temp_c - 40))))
+
+    def nvmlDeviceGetCurrPcieLinkGeneration(self, handle: int) -> int:  # noqa: N802
+        return 4 if self._at(handle).load > 0.01 else 1  # an idle link saves power
+
+    def nvmlDeviceGetMaxPcieLinkGeneration(self, handle: int) -> int:  # noqa: N802
+        self._at(handle)
+        return 4
+
+    def nvmlDeviceGetCurrPcieLinkWidth(self, handle: int) -> int:  # noqa: N802
+        self._at(handle)
+        return 16
+
+    nvmlDeviceGetMaxPcieLinkWidth = nvmlDeviceGetCurrPcieLinkWidth  # noqa: N815
+
+    def nvmlDeviceGetPcieThroughput(self, handle: int, counter: int) -> int:  # noqa: N802
+        return int(self._at(handle).load * (300_000, 1_200_000)[counter])
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[Any]:  # noqa: N802
+        used = self.nvmlDeviceGetMemoryInfo(handle).used
+        busy = self._at(handle).load > 0.01
+        return [SimpleNamespace(pid=1, usedGpuMemory=used)] if busy else []
+
+    def nvmlSystemGetProcessName(self, pid: int) -> str:  # noqa: N802
+        return "/usr/bin/simulated-work" if pid == 1 else ""
 
     def _at(self, index: int) -> _Device:
         """The device, brought to this moment; the error of a device that is not there."""

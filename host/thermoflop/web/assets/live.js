@@ -5,7 +5,7 @@
   const NS = "http://www.w3.org/2000/svg";
   const KEEP = 14000, COARSE_S = 5, DRAW_MS = 200;
   const points = new Map(); // source -> [[seconds, value, ...], ...]
-  let frame = null, socket = null, retryMs = 500, drawn = 0, windowS = 120, asked = false, pointer = null;
+  let frame = null, socket = null, retryMs = 500, drawn = 0, windowS = 120, shown = "load", asked = false, pointer = null;
 
   const make = (tag, cls, text) => {
     const node = document.createElement(tag);
@@ -252,10 +252,29 @@
 
   // ---- a GPU
 
+  const pcie = ({ link, link_max: most }) => {
+    const name = ([generation, width]) => generation + ".0 x" + width;
+    return link === null ? "PCIe" : "PCIe " + name(link) + (String(link) === String(most) ? "" : " of " + name(most));
+  };
   const gpuView = (box) => {
     const title = make("h3"), reasons = make("div"), facts = make("div", "facts");
     reasons.setAttribute("role", "status");
-    box.replaceChildren(title, reasons, facts);
+    const processes = make("details", "fold"), heading = make("summary"), running = make("ul", "news");
+    running.tabIndex = 0; // it scrolls
+    processes.append(heading, running);
+    box.replaceChildren(title, reasons, facts, processes);
+    const tellProcesses = (all) => {
+      processes.hidden = !all;
+      const told = JSON.stringify(all);
+      if (!all || running.dataset.shown === told) return;
+      running.dataset.shown = told;
+      say(heading, all.length === 1 ? "1 process" : all.length + " processes");
+      running.replaceChildren(...all.map(([pid, name, bytes]) => {
+        const row = make("li");
+        row.append(make("span", "soft num", String(pid)), make("span", "", name || "name not told"), make("b", "num", bytes === null ? "–" : (bytes / 1e9).toFixed(2) + " GB"));
+        return row;
+      }));
+    };
     return (state) => {
       say(title, `GPU ${state.index}: ${state.name}`);
       const hot = state.throttled && state.throttled.length;
@@ -265,12 +284,14 @@
       const share = (part) => part === null ? "–" : (100 * part).toFixed(0) + " %";
       list(facts, [
         ["temperature", fixed(state.temp_c, 0) + " °C" + (state.limit_c ? " of " + fixed(state.limit_c, 0) : "")],
-        ["memory temperature", state.mem_temp_c === null ? "–" : fixed(state.mem_temp_c, 0) + " °C"],
+        ...(state.mem_temp_c === null ? [] : [["memory temperature", fixed(state.mem_temp_c, 0) + " °C"]]),
         ["power", fixed(state.power_w, 0) + " W" + (state.power_limit_w ? " of " + fixed(state.power_limit_w, 0) : "")],
-        ["clock", fixed(state.sm_mhz, 0) + " MHz"],
-        ["utilization", share(state.util)],
+        ["utilization", share(state.util) + " at " + fixed(state.sm_mhz, 0) + " MHz"],
         ["memory used", gb(state.mem_used_bytes) + (state.memory_bytes ? " of " + gb(state.memory_bytes) : "")],
+        ...(state.fan === null ? [] : [["fan", share(state.fan)]]),
+        ...(state.link === null && state.pcie_in === null ? [] : [[pcie(state), state.pcie_in === null ? "–" : `${count(state.pcie_in / 1e6)} in, ${count(state.pcie_out / 1e6)} out MB/s`]]),
       ]);
+      tellProcesses(state.processes);
     };
   };
 
@@ -311,6 +332,15 @@
       const near = gpus.filter((state) => state.limit_c && state.temp_c > state.limit_c - 15);
       const levels = near.length ? [{ value: near[0].limit_c, name: "slows down at " + near[0].limit_c + " °C", cls: "hot" }] : [];
       const what = gpus.length > 1 ? "GPUs" : "GPU";
+      if (shown === "traffic") {
+        const slow = (column) => gpus.map((state, i) => [state.key + " slow", column, "GPU " + state.index, "line-" + i % 8]);
+        const panel = (id, column, name, unit, more) => all.push({ id, curves: slow(column), levels: [], title: `${what}, ${name} ${unit}`, unit, digits: 0, low: 0, high: 100, spare: 1, zero: true, label: `${what}, ${name} over the last ${time(windowS)}`, ...more });
+        panel("gpu-memory", 1, "memory used", "%", { most: 105 });
+        panel("gpu-fan", 2, "fan", "%", { most: 105 });
+        panel("gpu-pcie-in", 3, "PCIe in", "MB/s");
+        panel("gpu-pcie-out", 4, "PCIe out", "MB/s");
+        return all;
+      }
       const now = (name, unit) => `${what}, ${name} over the last ${time(windowS)}, now ${gpus.map((s) => fixed(s[unit], 0)).join(", ")}`;
       all.push({ id: "gpu-temp", curves: curves(1), levels, title: what + ", °C", unit: "°C", digits: 0, low: 30, high: 60, spare: 1, label: now("temperature", "temp_c") });
       all.push({ id: "gpu-power", curves: curves(2), levels: [], title: what + ", W", unit: "W", digits: 0, low: 0, high: 100, spare: 5, zero: true, label: now("power", "power_w") });
@@ -361,6 +391,7 @@
   };
   document.addEventListener("change", (event) => {
     if (event.target.name === "window") windowS = Number(event.target.value);
+    if (event.target.name === "curves") shown = event.target.value;
   });
   connect();
 })();

@@ -7,6 +7,8 @@ from typing import Any
 
 from thermoflop.pico.track import HostEvent
 from thermoflop.pico.wire import printable
+from thermoflop.report.messages import visible
+from thermoflop.runs.gpu.details import GpuDetails
 from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.sampler import GpuSampler
 from thermoflop.runs.gpu.throttle import describe_reason, throttling
@@ -14,6 +16,7 @@ from thermoflop.runs.record.sources import NOT_ASKED, simulated_library
 from thermoflop.web.live.readings import Readings
 
 KEPT_POINTS = 6000
+MAX_NAME = 40  # letters of a process's name
 _FACTS = ("name", "memory_bytes", "power_limit_w", "slowdown_c", "shutdown_c", "gpu_max_c")
 _NOW = (
     "temp_c", "mem_temp_c", "power_w", "sm_mhz", "mem_mhz", "util", "mem_util", "mem_used_bytes",
@@ -27,7 +30,9 @@ class GpuSource:
         """``spec`` is auto, none or sim."""
         self.spec = spec
         self.readings: dict[int, Readings] = {}
+        self.slow: dict[int, Readings] = {}  # of memory, fan and PCIe, once a second
         self._latest: dict[int, GpuSample | None] = {}
+        self._details: dict[int, GpuDetails] = {}
         self._sampler: GpuSampler | None = None
         self._lock = threading.RLock()
 
@@ -45,7 +50,7 @@ class GpuSource:
             if self._sampler is not None or self.spec == "none":
                 return
             library = simulated_library() if self.spec == "sim" else None
-            self._sampler = sampler = GpuSampler(library, self._take)
+            self._sampler = sampler = GpuSampler(library, self._take, details=self._take_details)
         sampler.__enter__()  # not under the lock, which the readings take
 
     def stop(self) -> None:
@@ -73,6 +78,27 @@ class GpuSource:
                 elif item.ev == "gpu_lost":
                     self._latest[int(item.detail["gpu"])] = None
 
+    def _take_details(self, index: int, details: GpuDetails) -> None:
+        sample = self._latest.get(index)
+        if sample is None:
+            return
+        facts = {device["index"]: device for device in self._facts()}
+        total, used = facts.get(index, {}).get("memory_bytes"), sample.mem_used_bytes
+        point = (
+            round(sample.mono_s, 3),
+            _scaled(used, 100 / total) if total else None,
+            _scaled(details.fan, 100),
+            _scaled(details.pcie_in, 1e-6),
+            _scaled(details.pcie_out, 1e-6),
+        )
+        with self._lock:
+            self.slow.setdefault(index, Readings(KEPT_POINTS)).add(point)
+            self._details[index] = details
+
+    def _facts(self) -> list[dict[str, Any]]:
+        sampler = self._sampler
+        return [] if sampler is None else sampler.facts["devices"]
+
     def now(self) -> list[tuple[dict[str, Any], GpuSample]]:
         """Facts and newest reading of each GPU that answers."""
         sampler = self._sampler
@@ -83,9 +109,7 @@ class GpuSource:
 
     def states(self) -> list[dict[str, Any]]:
         """Facts and newest values of each GPU."""
-        sampler = self._sampler
-        devices = [] if sampler is None else sampler.facts["devices"]
-        facts = {device["index"]: device for device in devices}
+        facts = {device["index"]: device for device in self._facts()}
         with self._lock:
             return [self._state(index, facts.get(index, {})) for index in sorted(self.readings)]
 
@@ -102,4 +126,30 @@ class GpuSource:
         state["throttled"] = (
             None if reasons is None else [describe_reason(n) for n in throttling(reasons)]
         )
-        return state
+        return state | _shown(GpuDetails() if now is None else self._details.get(index))
+
+
+def _scaled(value: float | None, factor: float) -> float | None:
+    return None if value is None else round(value * factor, 1)
+
+
+def _shown(details: GpuDetails | None) -> dict[str, Any]:
+    """The details as the page shows them; names of processes may be anybody's text."""
+    details = details or GpuDetails()
+    processes = details.processes
+    return {
+        "fan": details.fan,
+        "link": details.link,
+        "link_max": details.link_max,
+        "pcie_in": details.pcie_in,
+        "pcie_out": details.pcie_out,
+        "processes": None
+        if processes is None
+        else [[each.pid, _program(each.name), each.used_bytes] for each in processes],
+    }
+
+
+def _program(name: str) -> str:
+    """The program's name without its folders, of a length to show."""
+    words = name.strip().replace("\\", "/").rstrip("/").rsplit("/", 1)
+    return visible(words[-1])[:MAX_NAME]

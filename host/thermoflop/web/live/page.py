@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.errors import ThermoflopError
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from thermoflop.web.live.sources import LiveSources
 
 WINDOWS = ((60, "1 min"), (120, "2 min"), (600, "10 min"), (3600, "1 h"), (28800, "8 h"))
+CURVES = (
+    ("load", "temperature, power, utilization, clock"),
+    ("traffic", "memory, fan, PCIe"),
+)
 LOOK_S = 0.5
 SIMULATED = "sim://?heat=cpu"  # this machine's own work is the heat
 
@@ -33,7 +37,8 @@ def live_page(sources: LiveSources) -> None:
             ui.label("The connection to the page's server is lost. Trying again …")
         with ui.element("div").classes("dash"):
             with ui.element("div").classes("dash-bar"):
-                _window_choice()
+                _choice("Curves show the last", "window", WINDOWS, 120)
+                _choice("of GPUs", "curves", CURVES, "load")
                 ui.label("").props("data-crosshair role=status").classes("soft crosshair-time")
                 for text, target in (("Record", "#record"), ("Add a board", "#more")):
                     ui.link(text, target).classes("tap")
@@ -64,16 +69,16 @@ def live_page(sources: LiveSources) -> None:
     ui.add_body_html(f'<script src="{ASSETS}/live.js?{__version__}" defer></script>')
 
 
-def _window_choice() -> None:
+def _choice(label: str, name: str, choices: Sequence[tuple[object, str]], chosen: object) -> None:
     from nicegui import ui
 
     with ui.element("label").classes("window"):
-        ui.label("Curves show the last")
-        with ui.element("select").props('name="window"'):
-            for seconds, name in WINDOWS:
-                chosen = " selected" if seconds == 120 else ""
-                with ui.element("option").props(f'value="{seconds}"{chosen}'):
-                    ui.label(name)
+        ui.label(label)
+        with ui.element("select").props(f'name="{name}"'):
+            for value, text in choices:
+                selected = " selected" if value == chosen else ""
+                with ui.element("option").props(f'value="{value}"{selected}'):
+                    ui.label(text)
 
 
 def _board_card(sources: LiveSources, board: BoardSource) -> nicegui_ui.element:

@@ -141,6 +141,8 @@ class Stream:
         self._sources = {key: board.readings for key, board in list(sources.boards.items())}
         for index, readings in list(sources.gpus.readings.items()):
             self._sources[f"gpu{index}"] = readings
+        for index, readings in list(sources.gpus.slow.items()):
+            self._sources[f"gpu{index} slow"] = readings
         boards = tuple(board.version for board in list(sources.boards.values()))
         return self.viewers, sources.version, boards, tuple(r.next for r in self._sources.values())
 
