@@ -22,7 +22,7 @@ RULES = """() => axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "w
   (found) => found.violations.map(
     (each) => [each.id, each.nodes.map((node) => node.html.slice(0, 160))]))"""
 PAGES = {
-    "/": ".headline .fig",
+    "/": ".chart-roof svg",
     "/?mode=original": ".formulas",
     "/live": ".curve.board[d]",
     "/runs": "table.runs",
@@ -50,6 +50,9 @@ def test_axe_finds_no_violation_on_any_page(
         page.evaluate(
             "document.querySelectorAll('details').forEach((each) => { each.open = true; })"
         )
+        if address == "/":  # what is built and drawn when it is unfolded
+            page.locator(".f-tp input").wait_for()
+            page.locator(".chart-frontier svg text").first.wait_for()
         page.wait_for_timeout(600)
         page.add_script_tag(path=AXE)
         found[address] = page.evaluate(RULES)

@@ -243,6 +243,15 @@ def test_the_first_answer_is_read_before_the_page_is_built_and_then_gives_way(pa
     assert first.count() == 0
 
 
+def test_the_frontier_of_plan_is_drawn_when_it_is_opened(page: Page) -> None:
+    page.goto("/?mode=estimate&model=gpt2&prompt=512&output=128")
+    page.locator("summary", has_text="What more GPUs and more users give").click()
+    chart = page.locator(".chart-frontier svg")
+    chart.locator("text", has_text="tokens/s a GPU").wait_for()
+    assert chart.locator("text", has_text="80 % interval").count() == 1
+    assert page.get_by_text("every layout of up to 8 GPUs").is_visible()
+
+
 def test_the_address_brings_the_same_page_back(page: Page) -> None:
     page.goto("/")
     heads(page)

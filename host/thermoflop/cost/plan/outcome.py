@@ -154,6 +154,8 @@ def frontier_of(units: list[Unit], question: Question) -> tuple[Point, ...]:
                 best = float(rate[at])
                 unit = here[int(owner[at])]
                 label = f"{unit.setting.precision.name} {unit.layout.label}"
-                front.append(Point(name, label, float(speed[at]), best, float(count[at])))
+                spread = unit.setting.spread("token")
+                ends = (1 / spread.high, 1 / spread.low)
+                front.append(Point(name, label, float(speed[at]), best, float(count[at]), ends))
         points += front[::-1]
     return tuple(points)

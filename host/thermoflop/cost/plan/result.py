@@ -96,6 +96,8 @@ class Point:
         tokens_per_s_user: tokens a second that a user sees.
         tokens_per_s_device: output tokens a second and device.
         users: users of one replica.
+        interval: what both speeds are to be multiplied by where tokens come as late, and as soon,
+            as the 80 % interval of a token's time allows.
 
     Example:
         >>> import thermoflop as tf
@@ -109,6 +111,7 @@ class Point:
     tokens_per_s_user: float
     tokens_per_s_device: float
     users: float
+    interval: tuple[float, float] = (1.0, 1.0)
 
 
 @record

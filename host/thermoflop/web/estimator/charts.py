@@ -6,6 +6,8 @@ so that nothing has to be drawn again when the theme changes.
 
 from __future__ import annotations
 
+import json
+from math import ceil, floor, log10
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.units import digits
@@ -34,21 +36,32 @@ def build_charts() -> dict[str, Any]:
         with ui.element("figure").classes(f"card picture picture-{name}"):
             with ui.element("h2"):
                 ui.label(title)
-            made[name] = ui.echart({}, renderer="svg").classes(f"chart chart-{name}")
-            made[name].props["role"] = "img"
-            made[name].props["aria-label"] = title
+            made[name] = build_chart(name, title)
     return made
+
+
+def build_chart(name: str, title: str) -> Any:
+    """Build one empty chart."""
+    from nicegui import ui
+
+    chart = ui.echart({}, renderer="svg").classes(f"chart chart-{name}")
+    chart.props["role"], chart.props["aria-label"] = "img", title
+    return chart
 
 
 def show_charts(charts: Mapping[str, Any], data: Mapping[str, Any]) -> None:
     """Draw the chart data of an answer."""
     makers = {"memory": memory_options, "batches": batch_options, "roof": roof_options}
     for name, make in makers.items():
-        options = make(data[name])
-        if charts[name].options != options:
-            charts[name].options.clear()
-            charts[name].options.update(options)
-            charts[name].update()
+        draw(charts[name], make(data[name]))
+
+
+def draw(chart: Any, options: dict[str, Any]) -> None:
+    """Give a chart its options where they are others."""
+    if chart.options != options:
+        chart.options.clear()
+        chart.options.update(options)
+        chart.update()
 
 
 def _base() -> dict[str, Any]:
@@ -207,6 +220,44 @@ def roof_options(data: Mapping[str, Any]) -> dict[str, Any]:
         "yAxis": _axis("TFLOP/s") | {"nameGap": 44},
         "series": series,
     }
+
+
+def frontier_options(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Tokens/s a GPU against tokens/s a user: the best of all layouts, its interval, and the
+    question's own place."""
+    points = [[_short(x), _short(y), label, _short(users)] for x, y, label, users in data["points"]]
+    corners = [[_short(x), _short(y)] for x, y in data["band"]]
+    here = [_short(each) for each in data["here"]]
+    xs, ys = zip(*(each[:2] for each in (*points, *corners, here)), strict=True)
+    columns = ["tokens/s a user", "tokens/s a GPU", "layout", "users"]
+    # a shape of its own: ECharts fills the room under a line, not that between two
+    drawn = (
+        f"(params, api) => ({{type: 'polygon', shape: {{points: {json.dumps(corners)}"
+        f".map((corner) => api.coord(corner))}}, style: {{fill: '{BLUE}', opacity: 0.22}}}})"
+    )
+    series: list[dict[str, Any]] = [
+        {"name": "80 % interval", "type": "custom", ":renderItem": drawn, "silent": True,
+         "color": BLUE, "data": [corners[0]], "clip": True, "z": 1},
+        {"name": "best of all layouts", "type": "line", "color": BLUE, "symbolSize": 7,
+         "dimensions": columns, "encode": {"x": 0, "y": 1, "tooltip": [2, 3, 0, 1]},
+         "data": points},
+        {"name": "this question", "type": "scatter", "color": ORANGE, "symbol": "diamond",
+         "symbolSize": 14, "dimensions": columns[:2], "data": [here]},
+    ]  # fmt: skip
+    return {
+        **_base(),
+        "grid": {"left": 26, "right": 34, "top": 64, "bottom": 30, "containLabel": True},
+        "xAxis": _axis("tokens/s a user", min=_decade(min(xs)), max=_decade(max(xs), up=True)),
+        "yAxis": _axis("tokens/s a GPU", min=_decade(min(ys)), max=_decade(max(ys), up=True))
+        | {"nameGap": 44},
+        "series": series,
+    }
+
+
+def _decade(value: float, *, up: bool = False) -> float:
+    """The power of ten below a value, or above it."""
+    power = log10(value)
+    return float(10.0 ** (ceil(power) if up else floor(power)))
 
 
 def _short(value: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.web.estimator.frontier_view import FrontierView
 from thermoflop.web.estimator.markup import (
     explained_html,
     formulas_html,
@@ -54,6 +55,7 @@ class Results:
 
         with ui.element("div") as box:
             self.pictures = ui.element("div").classes("pictures")
+            self.frontier = FrontierView()
             self.tables = ui.element("div").classes("tables")
             self.formulas = ui.element("div")
             with ui.element("div").classes("card") as self.rests:
@@ -84,6 +86,7 @@ class Results:
     def show_rest(self, answer: Answer) -> None:
         """Show its tables, charts and notes, updating only what has changed."""
         self._show_charts(answer)
+        self.frontier.follow(None if answer.inputs.original else answer.inputs)
         self._show_grids(answer)
         self._show_notes(answer)
         self.formulas.set_visibility(answer.inputs.original)
