@@ -7,7 +7,8 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from thermoflop.runs.analysis.readings import KEPT, AllReadings
+from thermoflop.runs.analysis.readings import AllReadings
+from thermoflop.runs.folder.gpu_lines import KEPT
 from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.throttle import (
     ThrottleSpan,

@@ -9,29 +9,21 @@ from ``samples.jsonl``; a run whose recorder was killed is read like any other.
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.errors import InputError
-from thermoflop.pico.clock import ClockFit, ClockFitter
-from thermoflop.pico.lines import Overlong
 from thermoflop.pico.ports import is_simulated
-from thermoflop.pico.settings import merge_settings
-from thermoflop.pico.track import BadLine, BoardLine, HostEvent
-from thermoflop.pico.wire import SIMULATED, Hello, Sample, Settings, frame_fault
+from thermoflop.pico.track import HostEvent
+from thermoflop.pico.wire import SIMULATED
 from thermoflop.runs.analysis.believed import disbelieve
 from thermoflop.runs.analysis.gaps import longest_step_s
-from thermoflop.runs.analysis.gpu_lines import MARK, GpuLines
-from thermoflop.runs.analysis.readings import KEPT, AllReadings
-from thermoflop.runs.folder import usual
+from thermoflop.runs.analysis.readings import AllReadings
+from thermoflop.runs.analysis.rows import BoardRows, read_rows
 from thermoflop.runs.folder.reader import ReadCounts, RunReader, read_run
-from thermoflop.runs.folder.records import FurtherLine, Record
-from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.throttle import ThrottleSpan
-from thermoflop.runs.summary import LONGEST_PERIOD_S
 
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.columns import Column, Stretch
@@ -113,128 +105,10 @@ class RunData:
         return mono_s - self.start_mono_s
 
 
-@dataclass(slots=True)
-class _Samples:
-    """The board's samples as numbers: a day of them takes a tenth of the memory of objects."""
-
-    boots: dict[str, int] = field(default_factory=dict)
-    boot: array[int] = field(default_factory=lambda: array("l"))
-    up_s: array[float] = field(default_factory=lambda: array("d"))
-    seq: array[int] = field(default_factory=lambda: array("q"))
-    mono_s: array[float] = field(default_factory=lambda: array("d"))
-    temp_c: array[float] = field(default_factory=lambda: array("d"))
-    fan: array[float] = field(default_factory=lambda: array("d"))
-
-    def add(self, boot: str, seq: int, up_s: float, mono_s: float, temp_c: float, fan: int) -> None:
-        self.boot.append(self.boots.setdefault(boot, len(self.boots)))
-        self.seq.append(seq)
-        self.up_s.append(up_s)
-        self.mono_s.append(mono_s)
-        self.temp_c.append(temp_c)
-        self.fan.append(fan)
-
-    def is_after_gap(self) -> Stretch:
-        """1 where a sample does not follow the one before: ``Sample.follows``."""
-        import numpy as np
-
-        seq, boot = np.array(self.seq), np.array(self.boot)
-        is_after_gap: Stretch = np.r_[0, (np.diff(seq) != 1) | (np.diff(boot) != 0)]
-        return is_after_gap
-
-    def fan_duty(self) -> float | None:
-        """The fan's share of the time that it was watched, as ``Summarizer`` has it."""
-        import numpy as np
-
-        steps_s = np.diff(np.array(self.up_s))
-        known = (self.is_after_gap()[1:] == 0) & (steps_s >= 0) & (steps_s <= LONGEST_PERIOD_S)
-        watched_s = float(steps_s[known].sum())
-        fan_s = float(steps_s[known] @ np.array(self.fan)[:-1][known])
-        return fan_s / watched_s if watched_s else None
-
-    def t_s(self, fits: dict[str, ClockFit]) -> Column:
-        """When they were taken; without a fit, or with a stamp later than that, when they came."""
-        import numpy as np
-
-        t_s, up_s, boot = np.array(self.mono_s), np.array(self.up_s), np.array(self.boot)
-        for name, number in self.boots.items():
-            if name in fits:
-                fit, came_s = fits[name], t_s[boot == number]
-                taken_s = fit.offset_s + fit.rate * up_s[boot == number]
-                is_late = taken_s > came_s + fit.error_s
-                t_s[boot == number] = np.where(is_late, came_s, taken_s)
-        return t_s
-
-
-@dataclass(slots=True)
-class _BoardRows:
-    """What was read of a board, before it becomes columns."""
-
-    samples: _Samples = field(default_factory=lambda: _Samples())
-    fitters: dict[str, ClockFitter] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    def take(self, item: BoardLine) -> None:
-        message = item.message
-        if isinstance(message, Sample):
-            temp_c = math.nan if message.temp_c is None else message.temp_c
-            place = (message.boot, message.seq, message.up_s, item.mono_s)
-            self.sample(*place, temp_c, message.fan)
-        elif isinstance(message, Hello):
-            self._stamp(message.boot, message.up_s, item.mono_s)
-        elif isinstance(message, Settings):
-            merge_settings(self.settings, message.values)
-
-    def sample(
-        self, boot: str, seq: int, up_s: float, mono_s: float, temp_c: float, fan: int
-    ) -> None:
-        self.samples.add(boot, seq, up_s, mono_s, temp_c, fan)
-        self._stamp(boot, up_s, mono_s)
-
-    def _stamp(self, boot: str, up_s: float, mono_s: float) -> None:
-        fitter = self.fitters.get(boot)
-        if fitter is None:
-            fitter = self.fitters[boot] = ClockFitter(boot)
-        fitter.add(up_s, mono_s)
-
-
-@dataclass(slots=True)
-class _Rows:
-    """What was read, before it becomes columns."""
-
-    boards: dict[int, _BoardRows] = field(default_factory=lambda: {0: _BoardRows()})
-    gpus: AllReadings = field(default_factory=AllReadings)
-    events: list[HostEvent] = field(default_factory=list)
-    bad_lines: int = 0
-    first_s: float = math.inf
-    last_s: float = -math.inf
-
-    def span(self, from_s: float, to_s: float) -> None:
-        """What was read reaches from there to there."""
-        self.first_s, self.last_s = min(self.first_s, from_s), max(self.last_s, to_s)
-
-    def take(self, item: Record) -> None:
-        """What is not usual, or of another board."""
-        match item:
-            case BoardLine():
-                self.boards[0].take(item)
-            case GpuSample():
-                values = [math.nan if (v := getattr(item, n)) is None else v for n in KEPT]
-                self.gpus.add(item.gpu, item.mono_s, values, item.reasons)
-            case HostEvent():
-                self.events.append(item)
-            case BadLine():
-                self.bad_lines += 1
-            case FurtherLine():
-                if isinstance(item.line, BoardLine):
-                    self.boards.setdefault(item.number, _BoardRows()).take(item.line)
-                else:
-                    self.bad_lines += 1
-
-
 def load(folder: Path) -> RunData:
     """Read the run in ``folder``; InputError when it is not one."""
     reader = RunReader(folder)
-    rows = _read(reader)
+    rows = read_rows(reader)
     try:
         run = read_run(folder)
     except InputError:
@@ -244,7 +118,6 @@ def load(folder: Path) -> RunData:
     start_s = _number(run.get("started"), "mono_s")
     start_s = start_s if start_s is not None else min(rows.first_s, rows.last_s)
     end_s = max(0.0, (rows.last_s if rows.last_s > -math.inf else start_s) - start_s)
-    rows.gpus.settle()
     gpus = {n: each.to_columns(start_s) for n, each in sorted(rows.gpus.gpus.items())}
     throttled, watched_s = _throttled(rows.gpus, gpus)
     rows.events.sort(key=lambda event: event.mono_s)
@@ -269,43 +142,6 @@ def load(folder: Path) -> RunData:
     )
 
 
-def _read(reader: RunReader) -> _Rows:
-    """All lines; the usual ones, which are nearly all, without an object for each."""
-    rows, gpu_lines = _Rows(), GpuLines()
-    for block in reader.blocks():
-        of_gpus, others = list[bytes](), list[bytes | Overlong]()
-        for line in block:
-            if isinstance(line, bytes) and MARK in line:
-                of_gpus.append(line)
-            else:
-                others.append(line)
-        readings, unusual = gpu_lines.read(of_gpus)
-        if len(readings):
-            rows.gpus.add_many(readings)
-            rows.span(float(readings[0, 0]), float(readings[-1, 0]))
-            reader.counts.records += len(readings)
-        for line in (*others, *unusual):
-            _read_line(rows, reader, line)
-    return rows
-
-
-def _read_line(rows: _Rows, reader: RunReader, line: bytes | Overlong) -> None:
-    """One line that is no usual reading of a GPU."""
-    match = usual.board_sample(line) if isinstance(line, bytes) else None
-    if match and frame_fault(match[2]) is None:
-        boot, seq, up_s, temp_c, _, fan = match.groups()[2:8]
-        mono_s = float(match[1])
-        rows.boards[0].sample(boot.decode(), int(seq), float(up_s), mono_s, float(temp_c), int(fan))
-        reader.counts.records += 1
-    else:
-        item = reader.item(line)
-        if item is None:
-            return
-        rows.take(item)
-        mono_s = item.mono_s
-    rows.span(mono_s, mono_s)
-
-
 def _throttled(
     readings: AllReadings, gpus: dict[int, dict[str, Column]]
 ) -> tuple[list[ThrottleSpan], dict[int, float]]:
@@ -327,7 +163,7 @@ def board_name(run: Mapping[str, Any], number: int) -> str:
     return name if isinstance(name, str) and name else f"board {number + 1}" if number else "board"
 
 
-def _board(rows: _BoardRows, start_s: float, name: str) -> BoardColumns | None:
+def _board(rows: BoardRows, start_s: float, name: str) -> BoardColumns | None:
     import numpy as np
 
     if not rows.samples.up_s:

@@ -11,14 +11,14 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
+from thermoflop.runs.folder.gpu_lines import KEPT
 from thermoflop.runs.gpu.throttle import ThrottleSpan, throttling
 
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.columns import Column
 
 MOST_READINGS = 3 << 18  # of all GPUs, at 56 bytes each; 48 minutes of eight at 10 Hz are 230,000
-_BLOCK = 1 << 18  # readings that are looked at together
-KEPT = ("temp_c", "power_w", "energy_j", "sm_mhz", "mem_used_bytes")  # of what a reading holds
+_BLOCK = 1 << 16  # readings that are looked at together
 _NAMES = ("t_s", *KEPT, "reasons")
 _HIGHEST, _FIRST = ("temp_c", "mem_used_bytes"), ("reasons",)
 
@@ -44,7 +44,7 @@ class GpuReadings:
             append(value)
 
     def add_many(self, rows: Column) -> None:
-        """Readings in order of time: "t_s", the GPU, KEPT and the reasons of each, NaN for none."""
+        """Readings: "t_s", the GPU, KEPT and the reasons of each, NaN for none."""
         import numpy as np
 
         known, which = np.unique(rows[:, -1], return_inverse=True)
@@ -133,20 +133,32 @@ class AllReadings:
         """Nothing yet: each is taken for itself."""
         self.gpus: dict[int, GpuReadings] = {}
         self.taken_as_one = 1
+        self._waiting: list[Column] = []
         self._newest = 0
 
     def add(self, gpu: int, t_s: float, values: list[float], reasons: int | None) -> None:
         """A reading of a GPU, as ``GpuReadings.add`` takes it."""
+        self._sort_in()
         self._of(gpu).add(t_s, values, reasons)
         self._count(1)
 
     def add_many(self, rows: Column) -> None:
-        """Readings of any GPUs in order of time, as ``GpuReadings.add_many`` takes them."""
+        """Readings of any GPUs, as ``GpuReadings.add_many`` takes them."""
+        while len(rows):  # in how many parts they come says nothing: what is taken as one would
+            free = _BLOCK - self._newest
+            self._waiting.append(rows[:free])
+            self._count(min(free, len(rows)))
+            rows = rows[free:]
+
+    def _sort_in(self) -> None:
+        """Give each GPU what waits."""
         import numpy as np
 
-        for gpu in np.unique(rows[:, 1]):
-            self._of(int(gpu)).add_many(rows[rows[:, 1] == gpu])
-        self._count(len(rows))
+        if self._waiting:
+            rows = np.concatenate(self._waiting)
+            self._waiting.clear()
+            for gpu in np.unique(rows[:, 1]):
+                self._of(int(gpu)).add_many(rows[rows[:, 1] == gpu])
 
     def _of(self, gpu: int) -> GpuReadings:
         readings = self.gpus.get(gpu)
@@ -161,6 +173,7 @@ class AllReadings:
 
     def settle(self, at_end: bool = True) -> None:
         """Take in the newest ones, and take more as one where they are too many."""
+        self._sort_in()
         self._newest = 0
         for readings in self.gpus.values():
             readings.settle(self.taken_as_one, at_end)

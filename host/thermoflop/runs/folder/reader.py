@@ -21,6 +21,7 @@ from thermoflop.errors import InputError
 from thermoflop.pico.lines import LineSplitter, Overlong
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
 from thermoflop.pico.wire import Bad, decode
+from thermoflop.runs.folder.gpu_table import GpuTable, Tabled
 from thermoflop.runs.folder.records import FurtherLine, Record
 from thermoflop.runs.folder.store import FORMAT, RUN, SAMPLES
 from thermoflop.runs.gpu.sample import parse_gpu
@@ -62,24 +63,30 @@ class RunReader:
 
     def __iter__(self) -> Iterator[Record]:
         """The items, oldest first."""
-        for lines in self.blocks():
-            for line in lines:
+        for block in self.blocks():
+            for line in block.others if isinstance(block, Tabled) else block:
                 item = self.item(line)
                 if item is not None:
                     yield item
 
-    def blocks(self) -> Iterator[list[bytes | Overlong]]:
-        """The lines as they stand there, many at once, for who reads the usual ones by himself."""
-        splitter = LineSplitter(_MAX_RECORD_BYTES)
+    def blocks(self, table: GpuTable | None = None) -> Iterator[list[bytes | Overlong] | Tabled]:
+        """The lines as they stand there, many at once, for who reads the usual ones by himself;
+        instead of them what ``table`` says that they are.
+        """
+        splitter, at = LineSplitter(_MAX_RECORD_BYTES), 0
         try:
             file = os.fdopen(open_plain(str(self.path)), "rb", buffering=0)
         except OSError as error:
             raise InputError(f"cannot read {self.path}: {error.strerror}") from error
         with file:
             while True:
-                chunk = file.read(_CHUNK_BYTES)
+                n_bytes = _CHUNK_BYTES if table is None else table.ahead(at, _CHUNK_BYTES)
+                chunk = file.read(n_bytes)
                 if chunk:
-                    yield splitter.feed(chunk)
+                    is_whole = not splitter.pending_bytes and chunk.endswith(b"\n")
+                    tabled = None if table is None else table.read(at, chunk)
+                    yield tabled if tabled and is_whole else splitter.feed(chunk)
+                    at += len(chunk)
                 elif not self._follow or self._stop.wait(_FOLLOW_EVERY_S):
                     break
         self.counts.torn = int(splitter.pending_bytes > 0)

@@ -19,6 +19,9 @@ fit a boot), lines_written and summary; ``boards`` is a list of the same where t
 
 ``mono_s`` is the host's monotonic clock, ``wall_s`` its wall clock (Unix time), both when the line
 arrived. The board's line stands there byte for byte, so that its crc can be checked again.
+
+``gpus.table`` (``gpu_table.py``) spares reports of long runs the reading of numbers; without it
+they say the same.
 """
 
 from __future__ import annotations
@@ -42,6 +45,7 @@ except ImportError:  # Windows: a run that goes on cannot be told from one that 
 from thermoflop.base.files import BINARY, open_plain, replace_file, sync_folder
 from thermoflop.errors import StorageError, UsageError
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent
+from thermoflop.runs.folder.gpu_table import TableWriter
 from thermoflop.runs.folder.records import FurtherLine, Record
 from thermoflop.runs.folder.reserve import Reserve
 from thermoflop.runs.gpu.sample import GpuSample, encode_gpu
@@ -65,6 +69,7 @@ class RunStore:
         utc = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         self.folder = out / f"{utc}-{safe_name(name)}-{self.run_id}"
         self.n_bytes = 0
+        self._table = TableWriter(self.folder)
         self._dirty = False
         self._synced_s = time.monotonic()
         try:
@@ -105,6 +110,7 @@ class RunStore:
             raise StorageError(_why(error, "write to", self.folder / SAMPLES)) from error
         self.n_bytes += len(data)
         self._dirty = True
+        self._table.add(data)
 
     def sync(self, now: bool = False) -> None:
         """Bring what was written to the disk itself, if a second has passed or ``now``."""
@@ -135,6 +141,7 @@ class RunStore:
 
     def close(self) -> None:
         """Sync and close; safe to call twice."""
+        self._table.close()
         if self._fd < 0:
             return
         try:
