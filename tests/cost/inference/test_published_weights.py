@@ -12,6 +12,7 @@ from thermoflop.cost.why.memory import explained, why_memory
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.steps import decode_step
 from thermoflop.errors import UsageError
+from thermoflop.model.config.catalogue import entry
 from thermoflop.model.load import load_model
 
 LLAMA = load_model("llama-3-8b")
@@ -157,3 +158,24 @@ def test_widths_of_a_plain_format_are_untouched() -> None:
     assert choose_formats(LLAMA, tf.find_device("h100"), "awq", None) == (
         choose_precision("awq"), None,
     )  # fmt: skip
+
+
+def test_nvfp4_with_its_head_and_the_layer_ahead_in_16_bits_is_as_large_as_published() -> None:
+    """CortexLM/GLM-5.1-NVFP4-MTP: about 441 GB with 19.9 GB of mtp.safetensors in bf16; lm_head is
+    wide, every other Linear in 4 bits with an fp8 scale for 16."""
+    ahead = tf.load_model("glm-5.1", mtp=True).params - tf.load_model("glm-5.1").params
+    assert 2 * ahead == pytest.approx(19.9e9, rel=1e-3)
+    held = tf.fit("glm-5.1", "b200", dtype="modelopt-nvfp4").memory.weight_bytes
+    assert held + 2 * ahead == pytest.approx(441e9, rel=2e-3)
+
+
+def test_nvfp4_with_all_of_attention_wide_is_as_large_as_published() -> None:
+    """AH22-neb/GLM-4.6-NVFP4: about 220 GB; MLP and experts in 4 bits, self-attention and lm_head
+    in bf16. GLM-4.6 has the shape of GLM-4.5."""
+    found = entry("glm-4.5")
+    assert found is not None
+    said = {"quant_method": "modelopt", "quant_algo": "NVFP4", "ignore": ["lm_head", "*self_attn*"]}
+    model = tf.load_model({**found["config"], "quantization_config": said})
+    fitted = tf.fit(model, "b200")
+    assert fitted.memory.weight_bytes == pytest.approx(220e9, rel=0.01)
+    assert "attn" in str(fitted).split("in nvfp4", 1)[1].split("wide")[0]
