@@ -209,3 +209,10 @@ def test_activations_on_the_host_leave_two_layers_on_the_device():
 )
 def test_the_link_to_the_host_is_the_data_sheets(device, gb_s):
     assert host_link_bytes_s(tf.find_device(device)) == gb_s * 1e9
+
+
+def test_adapters_of_a_name_of_ollamas_train_beside_16_bits() -> None:
+    """No trainer reads llama.cpp's files."""
+    options = {"lora": 8, "global_batch": 1}
+    tag, plain = (tf.train(name, "h100", **options).memory for name in ("phi4", "phi-4"))
+    assert tag.weight_bytes == plain.weight_bytes

@@ -43,6 +43,13 @@ def test_what_was_measured_is_met(model, gpu, gib, within, options):
     assert found.total_bytes == pytest.approx(gib * GIB, rel=within)
 
 
+def test_a_full_fine_tuning_in_16_bits_with_paged_moments_is_what_torchtune_states():
+    """README of torchtune: Llama 3.1 8B, 2 x 2048 tokens on one A6000: 37.4 GiB."""
+    found = memory("llama-3.1-8b", "a6000", devices=1, global_batch=2, micro_batch=2, sequence=2048,
+                   recompute="full", loss="chunked", optimizer="paged-adamw-8bit-bf16")  # fmt: skip
+    assert found.total_bytes == pytest.approx(37.4 * GIB, rel=0.05)
+
+
 def test_logits_are_16_bits_and_fp32_of_every_token():
     """8 x 4096 tokens of 224,000 more words: 44 GB more."""
     options = {"devices": 8, "zero": 3, "sequence": 4096, "micro_batch": 8, "global_batch": 64,
@@ -161,6 +168,8 @@ MATRIX = LAYERS * MATRICES
         ("adamw-8bit", (2 + 4 + 4 + 2 + 8 / 256) * (MATRIX + OUTSIDE)),
         ("paged-adamw-8bit", (2 + 4 + 4) * (MATRIX + OUTSIDE)),
         ("adamw-bf16", (2 + 2 + 4) * (MATRIX + OUTSIDE)),
+        ("adamw-8bit-bf16", (2 + 2 + 2 + 8 / 256) * (MATRIX + OUTSIDE)),
+        ("paged-adamw-8bit-bf16", (2 + 2) * (MATRIX + OUTSIDE)),
         ("adafactor", (2 + 4 + 4) * (MATRIX + OUTSIDE)),
         ("muon", (2 + 4 + 4) * (MATRIX + OUTSIDE) + 4 * MATRIX + 8 * OUTSIDE),
         ("sgd-momentum", (2 + 4 + 4 + 4) * (MATRIX + OUTSIDE)),

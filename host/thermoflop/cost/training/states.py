@@ -28,12 +28,15 @@ MOMENTS = {
     "adamw-8bit": (2 + 2 * 4 / 256, 2 + 2 * 4 / 256),
     "paged-adamw-8bit": (0.0, 0.0),  # in the host's memory where the device's is short
     "adamw-bf16": (4.0, 4.0),
+    "adamw-8bit-bf16": (2 + 2 * 4 / 256, 2 + 2 * 4 / 256),
+    "paged-adamw-8bit-bf16": (0.0, 0.0),
     "adafactor": (0.0, 0.0),
     "muon": (4.0, 8.0),
     "sgd-momentum": (4.0, 4.0),
     "sgd": (0.0, 0.0),
 }
-PURE = "adamw-bf16"  # everything in 16 bits, without a master weight
+# Weights and gradients in 16 bits, without a master weight (torchtune's single-device recipes).
+PURE = frozenset({"adamw-bf16", "adamw-8bit-bf16", "paged-adamw-8bit-bf16"})
 
 
 @record
@@ -72,7 +75,7 @@ def recipe_of(trainer: str, precision: Precision, optimizer: str, zero: int) -> 
     if optimizer not in MOMENTS:
         known = ", ".join(MOMENTS)
         raise UsageError(f"optimizer={optimizer!r:.40} is not known: expected one of {known}")
-    if optimizer == PURE:
+    if optimizer in PURE:
         return Recipe(2, 2, 0)
     if precision.activation_bytes >= 4:
         return Recipe(4, 4, 0)  # fp32 weights are their own masters

@@ -24,6 +24,7 @@ from thermoflop.cost.training.offload import choose_offload
 from thermoflop.cost.training.replicas import held_parameters, owned_parameters
 from thermoflop.cost.training.result import TrainingEstimate
 from thermoflop.cost.training.work import bound_training_s, share_of, trained
+from thermoflop.cost.work.gguf import is_mix
 from thermoflop.cost.work.share import Layout, choose_layout
 from thermoflop.cost.work.weights import layers_of, stage_share
 from thermoflop.errors import UsageError
@@ -120,7 +121,8 @@ def train(
         shard: devices over which ``zero`` shares, of those that hold the same weights (hybrid
             sharding). None: all of them.
         optimizer: what keeps states: ``adamw`` (default), ``adamw-8bit``, ``paged-adamw-8bit``,
-            ``adamw-bf16`` (all in 16 bits), ``adafactor``, ``muon``, ``sgd-momentum`` or ``sgd``.
+            ``adamw-bf16`` (all in 16 bits; of the 8-bit ones ``adamw-8bit-bf16`` and its paged
+            kin), ``adafactor``, ``muon``, ``sgd-momentum`` or ``sgd``.
         loss: how the loss holds its logits: ``full`` (default: 16 bits and fp32 of every token),
             ``chunked`` (fp32 of an eighth at a time) or ``fused`` (never as a whole).
         lora: rank of adapters beside frozen weights, which are not trained. None: all weights are.
@@ -287,6 +289,8 @@ def _adapters(
         if base_dtype is not None:
             raise UsageError(f"base_dtype={base_dtype!r:.40} needs lora: weights are frozen there")
         return None
+    if is_mix(model.named_format or ""):  # nothing is trained beside a file of llama.cpp's
+        model = replace(model, named_format=None)
     return choose_lora(
         model.description, rank, targets, *choose_formats(model, device, base_dtype, None)
     )
