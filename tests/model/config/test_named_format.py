@@ -73,7 +73,10 @@ def test_a_name_of_ollamas_library_is_as_large_as_its_download(
     [
         ("llama3.1:8b-instruct-fp16", "bf16"), ("llama3.1:8b-instruct-q8_0", "q8_0"),
         ("gemma3:27b-it-qat", "q4_0"), ("deepseek-r1:671b-fp16", "bf16"),
-        ("gpt-oss:20b", "mxfp4"), ("llama3.1-8b", "bf16"), ("gpt2", "bf16"),
+        ("gpt-oss:20b", "mxfp4"), ("llama3.1-8b", "bf16"),
+        ("hf.co/Qwen/Qwen3-8B-GGUF", "q4_k_m"), ("unsloth/gpt-oss-20b-GGUF", "mxfp4"),
+        ("hf.co/Qwen/Qwen3-8B-GGUF:Q8_0", "q8_0"), ("someone/llama3.1:8b", "q4_k_m"),
+        ("gpt2", "bf16"),
         ("meta-llama/Llama-3.1-8B", "bf16"), ("qwen3-8b", "bf16"), ("llama-3.1-8b", "bf16"),
     ],
 )  # fmt: skip

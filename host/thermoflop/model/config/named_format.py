@@ -25,10 +25,10 @@ _WORDS: tuple[tuple[frozenset[str], str], ...] = tuple(
     )
 )  # fmt: skip
 
-# A name of Ollama's library: with a tag, with its owner, or as only Ollama spells it.
-_OLLAMA = re.compile(
-    r"(?P<owner>(?:registry\.ollama\.ai/)?library/|ollama/)?(?P<model>[\w.-]+?)(?::(?P<tag>[\w.-]+))?$"
-)
+# A name that Ollama pulls: with a tag, which no other hub has, with its library as the owner, or as
+# only Ollama spells it.
+_OLLAMA = re.compile(r"(?P<owner>(?:[\w.-]+/)*)(?P<model>[\w.-]+?)(?::(?P<tag>[\w.-]+))?$")
+_LIBRARY = ("ollama/", "library/", "registry.ollama.ai/library/")
 _SPELLED = re.compile(r"(?:llama|gemma|qwen|phi|olmo)\d[\d.]*(?:n|vl)?(?:-mini|-coder|-vision)?")
 # What it downloads where no format is said: "The default is now q4_k_m" (ollama issue 1543, late
 # 2024; before, q4_0: issues 643 and 4626), beside the sizes in its README: 1.3 GB of Llama 3.2 1B,
@@ -74,22 +74,30 @@ def ollama_format(name: str) -> tuple[str | None, str]:
     ``fp16`` stands for 16 bits, whatever the device computes in.
     """
     match = _OLLAMA.match(name.lower())
-    if match is None or not (match["owner"] or match["tag"] or _SPELLED.fullmatch(match["model"])):
+    if match is None:
         return None, ""
-    model, tag = match["model"], match["tag"] or ""
+    owner, model, tag = match["owner"], match["model"], match["tag"] or ""
+    # of a repository of GGUF files it takes q4_k_m as well (huggingface.co/docs/hub/ollama)
+    files = model.endswith("-gguf")
+    spelled = not owner and _SPELLED.fullmatch(model)
+    if not (tag or files or spelled or owner in _LIBRARY):
+        return None, ""
     words = tag.split("-")
     if any(word in _WIDE for word in words):
         return "fp16", f"the tag {tag} says 16 bits: fit and estimate count the weights so"
     whole = f"{model}:{tag}" if tag else model
     if _TRAINED_NARROW in words:
         means: str | None = "q4_0"
+    elif files:
+        means = None if model.startswith("gpt-oss") else _DOWNLOAD
     else:
         means = next((form for names, form in _DOWNLOADS if names.fullmatch(whole)), _DOWNLOAD)
     if means is None:
         return None, ""
+    where = "GGUF files" if files else "Ollama's library"
     return means, (
-        f"{whole} is a name of Ollama's library, whose download is {means} where the tag says no "
-        "format: the weights are counted so; --dtype says another"
+        f"{whole} is a name of {where}, whose download is {means} where the tag says no format: "
+        "the weights are counted so; --dtype says another"
     )
 
 
