@@ -75,6 +75,7 @@ def test_without_a_board_it_is_exit_code_4_and_a_wrong_file_3(tmp_path: Path) ->
     (tmp_path / "a.uf2").write_bytes(b"PK" * 512)
     disk, words = ("--disk", str(tmp_path)), ("--port", "/dev/none")
     assert run(*words, "--yes", "--wait", "1s").returncode == 4
+    assert run("--disk", str(tmp_path / "none"), "--yes").returncode == 3
     assert run(*disk, "--yes", "--uf2", str(tmp_path / "a.uf2")).returncode == 3
 
 

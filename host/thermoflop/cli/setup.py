@@ -57,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
         talk.show("")
     fault = outcome.fault
     if fault is None:
-        text = "passed: the board works; `thermoflop watch` shows it, `thermoflop serve` too"
+        seen = "; nobody looked at the fan itself" if args.yes else ""
+        text = f"passed: the board works{seen}; `thermoflop watch` shows it, `thermoflop serve` too"
     else:
         text = f"FAULT {fault.name}: {fault.text}\n   -> {fault.remedy}"
     print_result(args, outcome.to_json, lambda: text)

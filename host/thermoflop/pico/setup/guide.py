@@ -13,14 +13,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from thermoflop.errors import BoardError, ThermoflopError, UsageError
+from thermoflop.errors import BoardError, InputError, ThermoflopError, UsageError
 from thermoflop.pico import firmware
 from thermoflop.pico.client import say
 from thermoflop.pico.flash import WAIT_S, Report, flash
 from thermoflop.pico.link import Latest, Link
 from thermoflop.pico.ports import Target, is_simulated
 from thermoflop.pico.setup import search
-from thermoflop.pico.setup.boot_disk import DOWNLOAD, PAGES, BootDisk, check_uf2, copy_uf2
+from thermoflop.pico.setup.boot_disk import (
+    DOWNLOAD,
+    PAGES,
+    BootDisk,
+    check_uf2,
+    copy_uf2,
+    read_disk,
+)
 from thermoflop.pico.setup.finger import DONE, HOLD, LET_GO, Fault, Figures, FingerTest
 from thermoflop.pico.track import BoardLine
 from thermoflop.pico.wire import Sample, printable
@@ -90,6 +97,8 @@ def set_up(request: Request, talk: Talk) -> Outcome:
     InputError for a .uf2 file that is none, BoardError where there is no board to go on with.
     """
     data = None if request.uf2 is None else check_uf2(request.uf2)
+    if request.disk is not None and read_disk(request.disk) is None:
+        raise InputError(f"{request.disk} is no boot loader's disk: it has no INFO_UF2.TXT")
     with _playing(request) as (port, touch):
         request = replace(request, port=port)
         talk.tell(_head(1, "the board"))
@@ -125,6 +134,8 @@ def _find(request: Request, data: bytes | None, talk: Talk) -> search.Situation:
         now = search.look(request.port, disks)
         if now.text != told:
             talk.tell(f"        {now.text}")
+            if now.kind == search.NONE or (now.kind == search.BOOT and now.disk is None):
+                talk.tell(f"        {now.remedy if now.kind == search.BOOT else _PLUG}")
             told = now.text
         if now.kind in (search.RUNS, search.OLD, search.BARE):
             return now
@@ -133,15 +144,13 @@ def _find(request: Request, data: bytes | None, talk: Talk) -> search.Situation:
         if now.kind == search.BOOT and now.disk is not None and not is_given:
             is_given = _give(data, now.disk, request, talk)
             end_s = time.monotonic() + request.wait_s
-        elif now.remedy:
-            talk.show(f"        {now.remedy if now.kind == search.BOOT else _PLUG}")
         if time.monotonic() > end_s:
-            remedy = now.remedy or "see `thermoflop doctor`"
+            remedy = now.remedy or "pull the cable, and plug it in without the button"
             raise BoardError(f"no board within {request.wait_s:g} s ({now.text}): {remedy}")
         time.sleep(LOOK_AGAIN_S)
 
 
-_PLUG = "plug the Pico in, a new one while holding its BOOTSEL button (Ctrl-C ends)"
+_PLUG = "plug the Pico in, a new one while its BOOTSEL button is held"
 
 
 def _give(data: bytes | None, disk: BootDisk, request: Request, talk: Talk) -> bool:
