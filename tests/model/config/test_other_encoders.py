@@ -51,3 +51,28 @@ def test_options_that_are_not_described_are_refused() -> None:
     with pytest.raises(UnknownModel, match="summary_use_proj = False"):
         read_model({"model_type": "electra", "summary_use_proj": False,
                     "architectures": ["ElectraForMultipleChoice"]})  # fmt: skip
+
+
+SIDE = {"model_type": "t5_gemma_module", "vocab_size": 90, "hidden_size": 32,
+        "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "head_dim": 8, "sliding_window": 64}  # fmt: skip
+
+
+def test_t5gemma_meets_an_encoder_of_another_width() -> None:
+    """As its class has and torch dispatches it (transformers 5.24.0), eager, 20 and 7 tokens."""
+    decoder = {**SIDE, "hidden_size": 48, "num_hidden_layers": 3}
+    model = read_model({"model_type": "t5gemma", "encoder": SIDE, "decoder": decoder})
+    assert model.params == 70_608
+    assert model.prefill(7, batch=2, encoder=20).flops == 3_171_200
+    assert model.encode(20, batch=2).flops == 1_433_600
+
+
+def test_wavlm_weighs_relative_positions_by_a_gate_for_each_head() -> None:
+    """As torch dispatches two clips of 4000 samples through the class, eager."""
+    config = {"model_type": "wavlm", "hidden_size": 32, "num_hidden_layers": 2,
+              "num_attention_heads": 4, "intermediate_size": 64, "conv_dim": [16] * 7,
+              "architectures": ["WavLMModel"]}  # fmt: skip
+    model = read_model(config)
+    assert model.encode(4000, batch=2).flops == 4_212_096
+    plain = read_model({**config, "model_type": "wav2vec2", "architectures": ["Wav2Vec2Model"]})
+    assert model.params - plain.params == 320 * 4 + 2 * (8 * 8 + 8 + 4)

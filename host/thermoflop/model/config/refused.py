@@ -22,6 +22,4 @@ REFUSED = {
     "squeezebert": "projections in groups are not described here",
     "swin": "windows in stages that merge patches are not described here",
     "swinv2": "windows in stages that merge patches are not described here",
-    "t5gemma": "an encoder and a decoder with sections of their own are not described here",
-    "wavlm": "its gated bias of relative positions is not described here",
 }

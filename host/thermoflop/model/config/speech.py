@@ -5,12 +5,14 @@ from __future__ import annotations
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
-from thermoflop.model.architecture.parts import Convolution, Linear, Vector
+from thermoflop.model.architecture.parts import Convolution, Linear, Table, Vector
 from thermoflop.model.config.architectures import built, label_count
 from thermoflop.model.config.blocks import biased_attention, biased_mlp, classifier, layer_norm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from thermoflop.model.config.keys import Config
 
 KINDS = ("bare", "characters", "sequence", "frame")
@@ -24,13 +26,14 @@ def read_speech(config: Config) -> Description:
     attention = biased_attention(hidden, config["num_attention_heads"])
     mlp = biased_mlp(hidden, config["intermediate_size"], config["hidden_act"])
     norms = (layer_norm("attention_norm", hidden), layer_norm("output_norm", hidden))
-    layer = Layer("attention + MLP", hidden, norms, attention, feed=mlp)
+    others, front = _gates(config)
+    layer = Layer("attention + MLP", hidden, norms, attention, feed=mlp, **others)
     kind = built(config, "ForCTC", KINDS)
     stack = Stack(
         "decoder",
         hidden,
         (Run(layer, config["num_hidden_layers"]),),
-        front=(*_features(config), *_positions(config)),
+        front=(*_features(config), *_positions(config), *front),
         tail=_scores(config, kind),
         causal=False,
         windows=tuple(
@@ -45,6 +48,17 @@ def read_speech(config: Config) -> Description:
         weights = Vector("layer_weights", "other", config["num_hidden_layers"] + 1)
         extras.append(Placed(weights, "none"))
     return Description((stack,), tuple(extras))
+
+
+def _gates(config: Config) -> tuple[dict[str, Any], tuple[Placed, ...]]:
+    """WavLM: scores of relative positions from one table, weighed in every layer by each head."""
+    if "num_buckets" not in config:
+        return {}, ()
+    heads, hidden = config["num_attention_heads"], config["hidden_size"]
+    gate = Linear("gru_rel_pos_linear", "attn", "attn_proj", hidden // heads, 8, bias=True)
+    table = Table("rel_attn_embed", "rel_pos_bias", config["num_buckets"], heads, lookups=0)
+    scales = (Vector("gru_rel_pos_const", "attn", heads),)
+    return {"kept": scales, "others": (Placed(gate, "token", heads),)}, (Placed(table, "none"),)
 
 
 def _sizes(config: Config) -> tuple[list[int], list[int]]:

@@ -96,9 +96,10 @@ MODULES = {
     "embedders": "esm esmc eurobert gte jina_bert jina_embeddings_v3 modernbert mpnet new"
     " nomic_bert",
     "deberta": "deberta deberta-v2",
-    "speech": "hubert unispeech unispeech-sat wav2vec2",
+    "speech": "hubert unispeech unispeech-sat wav2vec2 wavlm",
     "seers": "dinov2 dinov2_with_registers dinov3_vit ijepa siglip siglip2 siglip2_text_model"
     " siglip_text_model vit_msn",
+    "t5gemma": "t5_gemma_module t5gemma",
     "seq2seq": "bart bigbird_pegasus blenderbot blenderbot-small led longt5 m2m_100 marian mbart"
     " mt5 mvp nllb-moe pegasus plbart switch_transformers t5 umt5 whisper",
 }
@@ -108,7 +109,7 @@ _TOWERS = (
 )
 # towers that are part of another model and are not counted alone
 _PARTS = {name for kind in _TOWERS for name in MODULES[kind].split()} - {"siglip2_vision_model"}
-_PARTS |= {"intern_vit_6b"}
+_PARTS |= {"intern_vit_6b", "t5_gemma_module"}
 _HOME = {name: module for module, names in MODULES.items() for name in names.split()}
 
 FAMILY_NAMES = tuple(sorted(_HOME.keys() - _PARTS))

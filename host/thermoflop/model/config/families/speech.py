@@ -61,6 +61,7 @@ family(
     "wav2vec2",
     keys={"feat_proj_layer_norm": True},
 )
+family("wavlm", "wav2vec2", keys={"num_buckets": 320}, ignored=("max_bucket_distance",))
 # a token for what is masked is there whether anything is masked or not
 _MASKS = ("mask_time_prob", "mask_feature_prob")
 family("unispeech", "wav2vec2", drop=_MASKS, ignored=("num_ctc_classes", "replace_prob"))
