@@ -101,13 +101,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _names() -> dict[str, list[str]]:
     """What the catalogues know: models, GPUs as one word each, engines' and trainers' profiles."""
-    from thermoflop.cost.catalogue.devices import ALIASES, sheets
+    from thermoflop.cost.catalogue.devices import plain_names, sheets
     from thermoflop.cost.catalogue.machine import machine_profile_names
     from thermoflop.cost.catalogue.profiles import profiles, training_profiles
     from thermoflop.model.config.catalogue import names
 
     gpus = [re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-") for name in sheets()]
-    short = [name for name in ALIASES if len(name) <= SHORT_GPU]
+    short = [name for name in plain_names() if len(name) <= SHORT_GPU]
     return {
         "models": names(),
         "gpus": sorted({"auto", *gpus, *short}),

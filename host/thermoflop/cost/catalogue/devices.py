@@ -48,40 +48,6 @@ def plain_names() -> dict[str, list[str]]:
     return _names
 
 
-# What people call them, in lower case without spaces, dashes and brackets.
-ALIASES = {
-    "a100": "A100-SXM-80GB",
-    "a10080gb": "A100-SXM-80GB",
-    "a100sxm": "A100-SXM-80GB",
-    "a10040gb": "A100-SXM-40GB",
-    "a100pcie": "A100-PCIe-80GB",
-    "a10g": "A10G (AWS)",
-    "v100": "V100-SXM2-32GB",
-    "h100": "H100-SXM-80GB",
-    "h100sxm": "H100-SXM-80GB",
-    "h100pcie": "H100-PCIe-80GB",
-    "h100nvl": "H100-NVL-94GB",
-    "h200": "H200-SXM-141GB",
-    "h20": "H20-96GB",
-    "h800": "H800-SXM-80GB",
-    "b100": "B100-SXM",
-    "b200": "B200-SXM",
-    "b300": "B300-SXM",
-    "gb200": "GB200 (per GPU)",
-    "gb300": "GB300 (per GPU)",
-    "gh200": "GH200-96GB",
-    "a6000": "RTX A6000",
-    "30708gb": "RTX 3070",
-    "308010gb": "RTX 3080",
-    "3080ti12gb": "RTX 3080 Ti",
-    "rtx4000ada20gb": "RTX 4000 Ada",
-    "7900xtx": "RX 7900 XTX",
-    "jetsonorin": "Jetson AGX Orin 64GB",
-    "m2ultra": "Apple M2 Ultra (76c)",
-    "tpuv6e": "TPU v6e (Trillium)",
-}
-
-
 def _plain(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
@@ -91,13 +57,22 @@ def devices_called(name: str) -> list[Device]:
     plain_name = whole = _plain(name)
     for word in ("nvidia", "geforce", "amd"):
         plain_name = plain_name.removeprefix(word)
-    if plain_name in ALIASES:
-        return [device_from(sheets()[ALIASES[plain_name]])]
     known = plain_names()
-    for key in (whole, plain_name, f"rtx{plain_name}", f"apple{plain_name}"):
+    for key in (whole, plain_name, f"rtx{plain_name}", f"apple{plain_name}", _chip_of_mac(whole)):
         if key in known:
             return [device_from(sheets()[device]) for device in known[key]]
     return []
+
+
+def _chip_of_mac(plain_name: str) -> str:
+    """The chip in the name of a Mac, such as ``macbook air m2 2022``; empty where there is none."""
+    import re
+
+    if not re.search("mac(book|mini|studio|pro)|imac", plain_name):
+        return ""
+    # "macbook pro m3" has an M3, "macbook m3 pro" an M3 Pro
+    chip = re.search("m[1-9](pro|max|ultra)?", plain_name.replace("macmini", ""))
+    return f"apple{chip[0]}" if chip else ""
 
 
 def find_device(name: str) -> Device:
@@ -105,7 +80,8 @@ def find_device(name: str) -> Device:
 
     Args:
         name: a name of the catalogue (``thermoflop gpus``) or what people call it: case, spaces,
-            dashes and a leading NVIDIA or GeForce do not matter; the name of a machine that
+            dashes and a leading NVIDIA or GeForce do not matter, and a Mac may be named with its
+            chip (``macbook air m2``); the name of a machine that
             ``thermoflop calibrate`` measured; or the path of a TOML file.
 
     Returns:
@@ -157,8 +133,8 @@ def _unknown(name: str) -> InputError:
         )
     plain_name, known = _plain(name), plain_names()
     starts = [key for key in known if plain_name and key.startswith(plain_name)]
-    near = starts or get_close_matches(plain_name, [*known, *ALIASES], 3, 0.5)
-    names = [ALIASES[key] if key in ALIASES else known[key][0] for key in near]
+    near = starts or get_close_matches(plain_name, list(known), 3, 0.5)
+    names = [known[key][0] for key in near]
     hint = f"nearest: {', '.join(list(dict.fromkeys(names))[:5])}; " if names else ""
     return InputError(
         f"{name!r:.60} is not in the catalogue of devices; {hint}"
