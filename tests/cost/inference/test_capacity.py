@@ -96,3 +96,12 @@ def test_what_is_missing_is_said():
         "memory a device: 81.0 GB of 80.0 GB, DOES NOT FIT: 1.00 GB missing"
     )
     assert occupied_text(80e9, 80e9) == "memory a device: 80.0 GB of 80.0 GB, fits"
+
+
+def test_a_card_that_counts_as_a_smaller_one_is_named() -> None:
+    fitted = tf.fit("llama-3-8b", "rtx-4090 + rtx-3070", profile="vllm")
+    assert (fitted.device.name, fitted.larger) == ("RTX 3070", ("RTX 4090",))
+    assert "RTX 4090 counts as RTX 3070" in " ".join(str(fitted).split())
+    for alike in ("rtx-4090 + rtx-4090", "rtx-4090"):
+        assert tf.fit("llama-3-8b", alike, profile="vllm").larger == ()
+    assert tf.fit("llama-3-8b", "rtx-4090 + rtx-3070", profile="llama.cpp").larger == ()

@@ -57,6 +57,8 @@ class Fit:
         budget: what the engine makes of a device; None where none was named, or not in detail.
         cards: layers and memory of each card where they are not alike; (), the default: they are.
         room: what the answer was made of; remedies are read from it.
+        larger: cards that were named and are counted as ``device``, the smallest of those named,
+            where the engine gives every card the same share; (), the default: none.
 
     Example:
         >>> import thermoflop as tf
@@ -81,6 +83,7 @@ class Fit:
     budget: Budget | None = None
     cards: tuple[Card, ...] = ()
     room: tuple[Room, Load, float | None] | None = None
+    larger: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
@@ -216,6 +219,7 @@ def fit(
         room.memory(share, load), dp * room.most(share, load), room.longest(share, load),
         None if fewest is None else fewest.devices, fewest, copies_of_cache(share), budget,
         room=(room, load, host_bandwidth),
+        larger=tuple(card.name for card in cards if card.name != device.name),
     )  # fmt: skip
 
 
@@ -286,6 +290,12 @@ def fit_text(capacity: Fit) -> str:
     if capacity.budget is not None:
         lines += ["", *budget_text(capacity.budget)]
     lines += [_card_text(card) for card in capacity.cards]
+    if capacity.larger:
+        names = " and ".join(dict.fromkeys(capacity.larger))
+        lines += ["", wrapped(
+            f"{names} counts as {capacity.device.name}: the engine gives every card the same "
+            "share, so the smallest decides (llama.cpp divides layers by what each holds)"
+        )]  # fmt: skip
     if remedies := capacity.remedies:
         lines += ["", "it would fit with", *(f"  {remedy.text}" for remedy in remedies)]
     return "\n".join([*lines, "", wrapped(memory.assumption)])
