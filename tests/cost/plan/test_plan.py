@@ -66,6 +66,32 @@ def test_every_printed_flag_is_documented_by_its_engine(profile):
             assert choice.launch.count(" --") == len(set(flags)), "no flag twice"
 
 
+def test_a_long_prompt_is_split_over_devices_where_its_first_token_is_asked_soon():
+    """65,536 tokens within 4 s; vLLM alone is started so, and shorter prompts are never split."""
+    asked = {"ttft_s": 4.0, "max_devices": 16, "dtypes": ["fp8"], "generate": 512, "top": 1}
+    found = tf.plan("llama-3.1-70b", "h100", prompt=65_536, **asked)
+    choice = found.choices[0]
+    assert choice.plan.cp > 1
+    assert choice.first_s[1] <= 4.0
+    assert choice.devices == choice.replicas * choice.plan.tp * choice.plan.pp * choice.plan.cp
+    flags = re.findall(r"(?<!\S)--[a-z][\w-]*", choice.launch)
+    assert set(flags) <= set(FLAGS["vllm"]["flags"])
+    assert f"--prefill-context-parallel-size {choice.plan.cp}" in choice.launch
+    assert any("context parallel" in note for note in found.notes)
+    for other in ({"prompt": 65_536, "profile": "sglang"}, {"prompt": 16_000}):
+        choices = tf.plan("llama-3.1-70b", "h100", **asked, **other).choices
+        assert all(each.plan.cp == 1 for each in choices)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "name"), [("int4", "Q4_0"), ("q4_k_m", "Q4_K_M"), ("bf16", "BF16")]
+)
+def test_a_gguf_file_is_named_by_its_encoding(dtype, name):
+    """As ggml's docs/gguf.md names files: Model-ENCODING.gguf, of encodings that there are."""
+    launch = tf.plan("gpt2", "m2 ultra", dtypes=[dtype], top=1).choices[0].launch
+    assert f"--model gpt2-{name}.gguf " in launch
+
+
 def test_a_choice_keeps_its_targets_and_its_devices():
     found = tf.plan(
         "deepseek-v3", "h200", rate=2, ttft_s=1.5, tpot_s=0.06, max_devices=16, disaggregate=True

@@ -36,9 +36,11 @@ def transfer_s(prefill: Unit, decode: Unit) -> float:
     """Seconds in which a prompt's cache goes from one replica to the other, over all lanes of the
     side with fewer devices; within a machine over its links."""
     share, new = prefill.setting.share, prefill.lengths.prompt
-    copies = prefill.layout.tp * prefill.layout.pp
+    copies, others = (
+        each.layout.tp * each.layout.pp * each.layout.cp for each in (prefill, decode)
+    )
     total = float(kv_bytes(share, new, 1.0)) * copies
-    lanes = min(copies, decode.layout.tp * decode.layout.pp)
+    lanes = min(copies, others)
     device = prefill.setting.device
     near = prefill.devices + decode.devices <= device.network.node_size
     return total / (lanes * (device.fabric_bytes_s if near else device.network.bytes_s))

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 # What engines call the formats of a checkpoint that is quantized as it is loaded; what they read
 # from a checkpoint's own configuration needs no flag.
 QUANTIZATION = {"fp8": "fp8"}
+# Encodings in the names of GGUF files (ggml's docs/gguf.md: Model-ENCODING.gguf), where they are
+# not the format's own name in capitals.
+ENCODING = {"int4": "Q4_0", "int8": "Q8_0", "int8-wo": "Q8_0", "fp16": "F16", "fp32": "F32"}
 GGUF_CACHE = {1.0625: "q8_0", 0.75: "q5_1", 0.6875: "q5_0", 0.625: "q4_1", 0.5625: "q4_0"}
 
 
@@ -48,6 +51,7 @@ def _vllm(unit: Unit, model: str, slots: int) -> list[str]:
     parts = ["vllm serve", model, "--tensor-parallel-size", str(layout.tp)]
     parts += ["--pipeline-parallel-size", str(layout.pp)] if layout.pp > 1 else []
     parts += ["--data-parallel-size", str(layout.dp)] if layout.dp > 1 else []
+    parts += ["--prefill-context-parallel-size", str(layout.cp)] if layout.cp > 1 else []
     parts += ["--enable-expert-parallel"] if layout.ep > 1 else []
     parts += ["--max-num-seqs", str(slots), "--max-num-batched-tokens", str(unit.policy.budget)]
     parts += ["--max-model-len", str(_context(unit)), *_quantized(unit)]
@@ -83,7 +87,8 @@ def _tensorrt(unit: Unit, model: str, slots: int) -> list[str]:
 def _llama(unit: Unit, model: str, slots: int) -> list[str]:
     """The context is shared out to the slots; layers are split over several devices."""
     layout, precision = unit.layout, unit.setting.precision
-    parts = ["llama-server", "--model", f"{model}.{precision.name}.gguf", "--n-gpu-layers", "all"]
+    encoding = ENCODING.get(precision.name, precision.name.upper())
+    parts = ["llama-server", "--model", f"{model}-{encoding}.gguf", "--n-gpu-layers", "all"]
     parts += ["--split-mode", "row" if layout.tp > 1 else "layer"] if layout.devices > 1 else []
     parts += ["--ctx-size", str(slots * _context(unit)), "--parallel", str(slots)]
     parts += ["--batch-size", str(unit.policy.budget)]

@@ -2,7 +2,8 @@
 
 Tensor parallel stays within the devices that fast links join. Experts are divided by neurons like
 everything else (ep=1), or spread whole over the devices of a replica; where attention is under data
-parallelism, ``dp`` groups of ``tp`` devices hold a sequence each and share the experts.
+parallelism, ``dp`` groups of ``tp`` devices hold a sequence each and share the experts. Long
+prompts are split over ``cp`` devices besides.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from thermoflop.model.model import Model
 
 
+# Tokens of a prompt from which context parallel is tried: below, its parts are small for a device.
+LONG = 16_384
 GGUF = ("bf16", "q8_0", "q4_k_m")
 
 
@@ -27,12 +30,16 @@ def has_experts(model: Model) -> bool:
     return any(hasattr(run.layer.feed, "experts") for stack in stacks for run in stack.runs)
 
 
-def layouts(model: Model, device: Device, most: int) -> Iterator[Layout]:
-    """Every layout of one replica on at most so many devices; some may not divide the model."""
+def layouts(model: Model, device: Device, most: int, prompt: float = 0.0) -> Iterator[Layout]:
+    """Every layout of one replica on at most so many devices, for prompts of so many tokens; some
+    may not divide the model."""
     experts, node = has_experts(model), device.network.node_size
     for tp in powers(min(node, most)):
         for pp in powers(most // tp):
             yield Layout(tp, pp, node_size=node)
+            if prompt >= LONG:
+                for cp in powers(min(most // pp, node) // tp)[1:]:
+                    yield Layout(tp, pp, cp=cp, node_size=node)
             if not experts:
                 continue
             if tp > 1:

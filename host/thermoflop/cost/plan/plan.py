@@ -70,9 +70,10 @@ def plan(
     """The layouts that serve a load within targets at the least cost, best first.
 
     Every tensor-, pipeline- and expert-parallel layout, with attention under data parallelism for
-    models with experts, in every format that model and device have, is taken under every load up to
-    the most that fits. With ``users`` or a ``rate`` the fewest devices (or dollars) win; without,
-    the most tokens a second and device (or dollar).
+    models with experts and, on vLLM, prompts of 16,384 tokens and more split over devices (context
+    parallel), in every format that model and device have, is taken under every load up to the most
+    that fits. With ``users`` or a ``rate`` the fewest devices (or dollars) win; without, the most
+    tokens a second and device (or dollar).
 
     Args:
         model: a ``Model``, or what ``load_model`` takes: a path, a dictionary or a name.
@@ -177,6 +178,8 @@ def _result(context: Context, tried: Tried, nearest: str) -> PlanResult:
             "note: pools of prefill and decode are computed, not measured anywhere; their commands "
             "need the engine's settings for sending the cache besides"
         )
+    if choices and choices[0].plan.cp > 1:
+        notes.append("note: context parallel layouts are computed, not measured anywhere")
     if choices and _is_converted(choices[0], context.model):
         notes.append(f"note: the command takes a checkpoint in {choices[0].dtype}")
     frontier = frontier_of(tried.units, context.question)
@@ -198,7 +201,7 @@ def _different(found: list[Found]) -> Iterator[Found]:
     seen = set()
     for each in found:
         layout, setting = each.unit.layout, each.unit.setting
-        apart = layout.dp > 1, layout.ep > 1, each.pools is not None
+        apart = layout.dp > 1, layout.ep > 1, layout.cp > 1, each.pools is not None
         kind = setting.device.name, setting.precision.name, layout.tp, *apart
         if kind not in seen:
             seen.add(kind)
@@ -237,6 +240,8 @@ class Search:
         self.model, self.devices, self.profile = model, devices, profile
         self.lengths, self.prefix = lengths, prefix
         self._made: dict[int, list[Unit]] = {}
+        # of the engines that are started here, vLLM alone splits a prompt over devices
+        self._split_prompt = lengths.prompt if profile.engine.name == "vllm" else 0.0
         if budget is not None:
             checked_whole("budget", budget, 16, 2**20)
         self.policies = {
@@ -251,7 +256,9 @@ class Search:
         made = self._made[most] = []
         for rooms in self._rooms(dtypes, kv_dtype):
             tried = dict.fromkeys(
-                layout for room in rooms for layout in layouts(self.model, room.device, most)
+                layout
+                for room in rooms
+                for layout in layouts(self.model, room.device, most, self._split_prompt)
             )
             for layout in tried:
                 here = [room for room in rooms if _joins(room.device, layout)]

@@ -51,22 +51,36 @@ def write_part(grid: dict[str, Any], number: int, out: str) -> int:
     made = Grid(**lists)
     cell, sizes = made.part(number)
     columns = rows(made, cell, sizes)
-    text = pa.dictionary(pa.int32(), pa.string())
     arrays = [
-        pa.array(columns[name]).cast(text) if name in TEXTS else pa.array(columns[name])
+        _texts(columns[name], len(sizes)) if name in TEXTS else pa.array(columns[name])
         for name in COLUMNS
     ]
     table = pa.table(arrays, names=list(COLUMNS))
 
     def fill(file: BinaryIO) -> None:
-        pq.write_table(table, file, compression="zstd")
+        # figures hardly repeat: looking for repeats takes twice as long as writing them
+        pq.write_table(table, file, compression="zstd", use_dictionary=[*TEXTS, *WHOLE])
 
     replace_file(str(Path(out) / part_name(number)), fill)
     return len(sizes)
 
 
+def _texts(values: Any, count: int) -> Any:
+    """A column of texts: one for all rows, or one for each."""
+    import pyarrow as pa
+
+    if isinstance(values, list):
+        return pa.array(values, pa.string()).dictionary_encode()
+    known = [] if values is None else [values]
+    places = [0 if known else None] * count
+    return pa.DictionaryArray.from_arrays(
+        pa.array(places, pa.int32()), pa.array(known, pa.string())
+    )
+
+
 def rows(grid: Grid, cell: Cell, sizes: range) -> dict[str, Any]:
-    """The columns of a part. What the estimator refuses has its sentence and no figures."""
+    """The columns of a part; a text that all rows share stands once. What the estimator refuses has
+    its sentence and no figures."""
     import numpy as np
 
     shape = (len(grid.batch), len(grid.prompt), len(grid.generate))
@@ -77,9 +91,9 @@ def rows(grid: Grid, cell: Cell, sizes: range) -> dict[str, Any]:
     }
     n = len(sizes)
     columns |= {name: np.full(n, getattr(cell, name), dtype=np.int64) for name in WHOLE[:4]}
-    columns |= {"model": [cell.model] * n, "device": [cell.device] * n}
+    columns |= {"model": cell.model, "device": cell.device}
     figures, dtype, fits, why = _estimated(grid, cell, columns)
-    columns |= {"dtype": [dtype] * n, "fits": fits, "refused": why, **figures}
+    columns |= {"dtype": dtype, "fits": fits, "refused": why, **figures}
     return columns
 
 
