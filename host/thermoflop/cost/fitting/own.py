@@ -108,7 +108,7 @@ def own_text(raw: dict[str, Any]) -> str:
         f"{device.name}: rates of products of one's own kernels, and those of {raw['engine']} that "
         "they replace there in these formats. missed: half of the kernels, by more than that"
     )
-    return f"{table(rows, left=2)}\n\n{wrapped(note)}"
+    return f"{table(rows, left=2, least=('missed', 'kernels'))}\n\n{wrapped(note)}"
 
 
 def _of_engine(kernels: Kernels, engine: str) -> Kernels:
