@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.base.messages import quote_value
-from thermoflop.errors import InputError, UnknownModel
+from thermoflop.errors import InputError
 from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Norm, Vector
 from thermoflop.model.config.blocks import biased_attention, classifier, layer_norm
@@ -15,6 +15,8 @@ from thermoflop.model.config.families import (  # noqa: F401 - parents are defin
     towers,
     vision,
 )
+from thermoflop.model.config.families.encoders import BERT
+from thermoflop.model.config.families.patterns import layers_alone
 from thermoflop.model.config.families.towers import SPARE, VIT
 from thermoflop.model.config.family import at_least_zero, family, use
 
@@ -86,13 +88,7 @@ for _name in ("blip_2", "instructblip", "instructblipvideo"):
         f"{_name}_qformer",
         reader="tower",
         keys={
-            "vocab_size": 30522,
-            "hidden_size": 768,
-            "num_hidden_layers": 12,
-            "num_attention_heads": 12,
-            "intermediate_size": 3072,
-            "hidden_act": "gelu",
-            "max_position_embeddings": 512,
+            **BERT,
             "cross_attention_frequency": 2,
             "use_qformer_text_input": _name != "blip_2",
         },
@@ -166,19 +162,11 @@ family(
 )
 
 
-def _alone(config: Config) -> int:
-    """The layers, where none of them attends to an encoder."""
-    if config["add_cross_attention"]:
-        raise UnknownModel("add_cross_attention = true is not described for kosmos-2")
-    layers: int = config["layers"]
-    return layers
-
-
 family(
     "kosmos_2_text_model",
     "kosmos_2_5_text_model",
     keys={**_KOSMOS, "add_cross_attention": False},
-    traits={"layers": _alone, "extras": (), "attention_extras": _inner_norm},
+    traits={"layers": layers_alone("layers"), "extras": (), "attention_extras": _inner_norm},
 )
 family("kosmos_2_vision_model", "clip_vision_model", reader="tower", keys={
     "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,

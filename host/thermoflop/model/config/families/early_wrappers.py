@@ -97,24 +97,17 @@ wrapper(
     },
     ignored=("vision_feature_layer",),
 )
-wrapper(
-    "kosmos-2",
-    text_of("kosmos_2_text_model", fixed=True),
-    eyes_of("kosmos_2_vision_model", fixed=True),
-    connectors.latent_queries,
-    tied="either",
-    tie=True,
-    keys={"latent_query_num": 64},
-)
-wrapper(
-    "kosmos-2.5",
-    text_of("kosmos_2_5_text_model", fixed=True),
-    eyes_of("kosmos_2_5_vision_model", fixed=True),
-    connectors.latent_queries,
-    tied="either",
-    tie=True,
-    keys={"latent_query_num": 2048},
-)
+for _name, _queries in (("2", 64), ("2.5", 2048)):
+    _part = f"kosmos_{_name.replace('.', '_')}"
+    wrapper(
+        f"kosmos-{_name}",
+        text_of(f"{_part}_text_model", fixed=True),
+        eyes_of(f"{_part}_vision_model", fixed=True),
+        connectors.latent_queries,
+        tied="either",
+        tie=True,
+        keys={"latent_query_num": _queries},
+    )
 
 
 def _looked_at(_config: Config, _tower: Config, stack: Stack, _hidden: int) -> Stack:

@@ -8,20 +8,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.model.config.keys import Config
 
+BERT = {
+    "vocab_size": 30522,
+    "hidden_size": 768,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "intermediate_size": 3072,
+    "hidden_act": "gelu",
+    "max_position_embeddings": 512,
+}
 family(
     "bert",
     reader="encoder",
-    keys={
-        "vocab_size": 30522,
-        "hidden_size": 768,
-        "num_hidden_layers": 12,
-        "num_attention_heads": 12,
-        "intermediate_size": 3072,
-        "hidden_act": "gelu",
-        "max_position_embeddings": 512,
-        "type_vocab_size": at_least_zero(2),
-        "tie_word_embeddings": True,
-    },
+    keys={**BERT, "type_vocab_size": at_least_zero(2), "tie_word_embeddings": True},
     # transformers calls the attention's output projection attention.output.dense; the published
     # records count what is called output with the MLP
     traits={"bias_group": "head_transform", "untied_bias": True, "output_group": "mlp"},

@@ -9,7 +9,7 @@ from thermoflop.errors import UnknownModel
 from thermoflop.model.architecture.parts import Linear, Norm, Vector
 from thermoflop.model.config.architectures import class_name
 from thermoflop.model.config.families.classic import ALL_BIASES, LAYER_NORM
-from thermoflop.model.config.families.patterns import every
+from thermoflop.model.config.families.patterns import every, layers_alone
 from thermoflop.model.config.family import family, maybe, names, use
 
 TYPE_CHECKING = False
@@ -48,13 +48,6 @@ family(
 )
 
 
-def _xglm_cross(config: Config) -> int:
-    if config["add_cross_attention"]:
-        raise UnknownModel("add_cross_attention = true is not described for xglm")
-    layers: int = config["num_layers"]
-    return layers
-
-
 family(
     "xglm",
     keys={
@@ -71,7 +64,7 @@ family(
         **LAYER_NORM,
         **ALL_BIASES,
         "hidden": use("d_model"),
-        "layers": _xglm_cross,
+        "layers": layers_alone("num_layers"),
         "heads": use("attention_heads"),
         "kv_heads": None,
         "head_dim": None,

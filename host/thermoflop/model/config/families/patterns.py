@@ -6,7 +6,7 @@ Each rule is a function of the configuration that returns one word or one truth 
 from __future__ import annotations
 
 from thermoflop.base.messages import quote_value
-from thermoflop.errors import InputError
+from thermoflop.errors import InputError, UnknownModel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -168,3 +168,15 @@ def stated(key: str) -> Callable[[Config], int]:
         return count
 
     return read
+
+
+def layers_alone(key: str) -> Callable[[Config], int]:
+    """So many layers, where none of them attends to an encoder."""
+
+    def layers(config: Config) -> int:
+        if config["add_cross_attention"]:
+            name = config.family.name
+            raise UnknownModel(f"add_cross_attention = true is not described for {name}")
+        return int(config[key])
+
+    return layers
