@@ -154,3 +154,8 @@ def test_another_version_of_minicpm_v_is_refused() -> None:
     config = {"model_type": "minicpmv", "version": 2.0}
     with pytest.raises(InputError, match=r"version is 2.0.*expected one of 2.5"):
         tf.load_model(config)
+
+
+def test_an_odd_width_that_qwen_would_halve_is_refused() -> None:
+    with pytest.raises(InputError, match="intermediate_size is 22017: qwen halves it"):
+        tf.load_model({"model_type": "qwen", "intermediate_size": 22017})

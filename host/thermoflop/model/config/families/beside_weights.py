@@ -6,6 +6,7 @@ Each is read from the ``modeling_*.py`` of its repository; defaults are those of
 
 from __future__ import annotations
 
+from thermoflop.errors import InputError
 from thermoflop.model.config.families import dense, expert_kin  # noqa: F401 - parents are there
 from thermoflop.model.config.family import at_least_zero, family, maybe, use
 
@@ -52,6 +53,16 @@ family(
     drop=(*_NO_BIASES, "num_key_value_heads"),
     ignored=("z_loss_weight",),
 )
+
+
+def _halved(config: Config) -> int:
+    """Qwen 1 states the two inner matrices together."""
+    both: int = config["intermediate_size"]
+    if both % 2:
+        raise InputError(f"intermediate_size is {both}: qwen halves it, and it is odd")
+    return both // 2
+
+
 family(
     "qwen",
     "llama",
@@ -65,7 +76,7 @@ family(
         "q_bias": True,
         "o_bias": lambda config: not config["no_bias"],
         "up_bias": lambda config: not config["no_bias"],
-        "inner": lambda config: config["intermediate_size"] // 2,
+        "inner": _halved,
         "head_dim": use("kv_channels"),
         "kv_heads": None,
         "activation": "silu",
