@@ -21,6 +21,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--svg", type=path, metavar="FILE", help="also a still picture of RUN")
     add("--png", type=path, metavar="FILE", help="the same as PNG (extra: png)")
     add_shared(parser, "--json", help="the analysis as JSON; no page")
+    add(
+        "--markdown", action="store_true",
+        help="a summary to paste: what it should have cost, what it cost, what heat took; no page",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,6 +39,14 @@ def run(args: argparse.Namespace) -> int:
 
         analyses = [analyze(folder).to_json() for folder in folders]
         print(json_text(analyses if len(analyses) > 1 else analyses[0]))
+        return 0
+    if args.markdown:
+        from thermoflop.report.markdown import markdown
+        from thermoflop.runs.analysis.analyze import analyze
+
+        with reading(folders):
+            texts = [markdown(analyze(folder)) for folder in folders]
+        print("\n".join(texts), end="")
         return 0
     with reading(folders):
         page = write_report(folders, args.out)

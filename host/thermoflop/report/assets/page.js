@@ -243,5 +243,9 @@
     links.forEach((each, index) => index === chosen ? each.setAttribute("aria-current", "true") : each.removeAttribute("aria-current"));
   };
   if (sections.length) { choose(); addEventListener("hashchange", choose); }
+  // paper has no click: notes are printed whole
+  let opened = [];
+  addEventListener("beforeprint", () => { opened = [...document.querySelectorAll("details.notes:not([open])")]; opened.forEach((each) => { each.open = true; }); });
+  addEventListener("afterprint", () => opened.forEach((each) => { each.open = false; }));
   runs.forEach((run, index) => Chart(run, document.getElementById("chart" + index)));
 })();

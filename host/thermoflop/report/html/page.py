@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from thermoflop.base.files import open_plain, write_text
 from thermoflop.report.html import tables
 from thermoflop.report.html.predicted import predictions
+from thermoflop.report.html.sentences import sentences
 from thermoflop.report.html.series import run_series
 from thermoflop.report.html.side_by_side import SideBySide, chart
 from thermoflop.report.html.tables import escaped
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 REPORT = "report.html"
 COMPARISON = "compare.html"  # of its own name: a comparison takes no run's page away
 LOG_TAIL_BYTES = 8192
+NOTES_SHOWN = 2  # more would push the curves off the first screen
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
@@ -84,14 +86,14 @@ def _section(analysis: Analysis, number: int) -> list[str]:
     from thermoflop.runs.analysis.data import simulated
 
     run = analysis.data.run
-    parts = [f'<p class="soft">{escaped(_what(run))}</p>']
-    parts += [f'<p class="warn">{escaped(text)}</p>' for text in analysis.warnings]
-    parts.append(tables.figures(analysis))
+    parts = [f'<p class="soft">{escaped(_what(run))}</p>', '<div class="said">']
+    parts += [f"<p><b>{begins}</b> {escaped(rest)}</p>" for begins, rest in sentences(analysis)]
+    parts += ["</div>", _notes(analysis.warnings)]
     said = f" ({simulated(run)} simulated)" if simulated(run) else ""
     predicted = f"Predicted and measured{said}", predictions(analysis)
-    parts += [_titled(*predicted), chart(number)] if analysis.predicted else [chart(number)]
+    parts += [chart(number), tables.figures(analysis)]
     for title, text in (
-        predicted if not analysis.predicted else ("", ""),
+        predicted,
         (f"Phases{said}", tables.windows(analysis.phases, phases=True)),
         (f"Trials{said}", tables.windows(analysis.trials, phases=False)),
         (f"Heat{said}", tables.heat(analysis.heat)),
@@ -102,6 +104,15 @@ def _section(analysis: Analysis, number: int) -> list[str]:
         parts.append(_titled(title, text))
     parts.append(_raw(analysis))
     return parts
+
+
+def _notes(warnings: list[str]) -> str:
+    """What is to be known of the figures; of many, all but the first behind a click."""
+    notes = [f'<p class="warn">{escaped(text)}</p>' for text in warnings]
+    if len(notes) <= NOTES_SHOWN:
+        return "".join(notes)
+    more = f"<summary>{len(notes) - 1} more notes</summary>{''.join(notes[1:])}"
+    return f'{notes[0]}<details class="notes">{more}</details>'
 
 
 def _titled(title: str, text: str) -> str:

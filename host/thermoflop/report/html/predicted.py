@@ -52,13 +52,17 @@ def describe_prediction(predicted: dict[str, Any]) -> str:
     )
 
 
+def text_rows(analysis: Analysis) -> list[list[str]]:
+    """The comparison as rows of text, the first one its head."""
+    rows = [[f"{row.phase}: {row.name}", *_cells(row)] for row in analysis.predicted]
+    return [["predicted", *_HEAD], *rows]
+
+
 def lines(analysis: Analysis) -> list[str]:
-    """The comparison as the lines of a table; none where nothing was predicted."""
+    """The same as the lines of a table; none where nothing was predicted."""
     if not analysis.predicted:
         return []
-    rows = [["predicted", *_HEAD]]
-    rows += [[f"{row.phase}: {row.name}", *_cells(row)] for row in analysis.predicted]
-    return text_table(rows, least=(_HEAD[0], _HEAD[2])).splitlines()
+    return text_table(text_rows(analysis), least=(_HEAD[0], _HEAD[2])).splitlines()
 
 
 def _cells(row: Compared) -> list[str]:
