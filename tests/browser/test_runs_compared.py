@@ -115,3 +115,53 @@ def test_eight_runs_fit_on_a_phone(page: Page, site: website.Site) -> None:
     page.get_by_role("heading", level=1, name="8 runs side by side").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert "hotter: warm" in page.locator(".verdict p").first.inner_text()
+
+
+def names(page: Page) -> list[str]:
+    """The runs of the list, in order."""
+    texts = page.locator("table.runs .run-name").all_inner_texts()
+    return [text for text in texts if re.fullmatch(r"run-\d", text)]
+
+
+def test_the_list_is_sorted_by_each_figure_with_what_is_unknown_last(page: Page) -> None:
+    page.goto("/runs")
+    warm = page.locator("table.runs tbody tr").filter(has_text="run-1")
+    warm.get_by_text("69.0", exact=True).wait_for()  # its figures are read
+    page.get_by_role("button", name="peak °C").click()
+    page.locator("th[aria-sort=descending]", has_text="peak").wait_for()
+    assert names(page)[0] == "run-1"
+    assert names(page)[-1] == "run-9"
+    page.get_by_role("button", name="peak °C").click()
+    page.locator("th[aria-sort=ascending]", has_text="peak").wait_for()
+    assert names(page)[-2:] == ["run-1", "run-9"]
+    assert "15.2" in warm.inner_text()
+    assert re.search(r"2026-01-0[123] \d\d:00", warm.inner_text())  # on the viewer's clock
+
+
+def test_a_note_is_kept_and_found_and_is_text(page: Page, site: website.Site) -> None:
+    page.goto("/runs")
+    row = page.locator("table.runs tbody tr").filter(has_text="run-0")
+    row.get_by_role("button", name="note on run-0").click()
+    page.get_by_role("dialog").get_by_role("textbox").fill(f"new paste {EVIL}")
+    page.get_by_role("button", name="Keep the note").click()
+    row.get_by_text("new paste <img").wait_for()
+    assert (site.runs / "run-0" / "note.txt").read_text() == f"new paste {EVIL}\n"
+    assert page.locator("img").count() == 0
+    page.get_by_label("Filter").fill("new paste")
+    page.get_by_text(re.compile("^1 of")).wait_for()
+
+
+def test_the_trend_of_a_label_marks_where_a_figure_moved(page: Page, site: website.Site) -> None:
+    """Four runs at 50 degrees and one at 80."""
+    for number, temp_c in enumerate((50, 50, 50, 50, 80)):
+        started = {"mono_s": 5000.0, "utc": f"2026-02-0{number + 1}T12:00:00Z"}
+        folder = decoding(site.runs, temp_c, name="trend", labels={"job": "t"}, started=started)
+        folder.rename(folder.with_name(f"trend-{number}"))
+    page.goto("/runs")
+    page.get_by_label("Filter").fill("job=t")
+    page.get_by_label("Figure").click()
+    page.get_by_role("option", name="peak °C").click()
+    page.get_by_text("moved at trend-4: 81, expected").wait_for()
+    picture = page.get_by_role("img", name="peak °C of 5 runs in order of time")
+    assert picture.locator("circle").count() == 5
+    assert picture.locator("circle.dot-moved").count() == 1

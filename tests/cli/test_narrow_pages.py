@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from kit.run_folder import trial, write
+from kit.run_folder import decoding
 from thermoflop.base.paper import command, filled, fitted, paper
 from thermoflop.base.units import table
 from thermoflop.bench.measure import OperatorRow, StepRow
@@ -62,16 +62,23 @@ def test_no_line_is_longer_than_the_page_and_what_matters_stays(
             assert words in printed, columns
 
 
-def test_runs_are_listed_in_the_columns_that_there_are(
+def test_runs_are_listed_with_their_figures_in_the_columns_that_there_are(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = write(tmp_path, [*trial(0, 1)], command=["echo", "x" * 99])
-    for columns in (80, 60):
+    """320 tokens in 21 s, the last second of which is idle; 61 degrees; nothing throttled."""
+    folder = decoding(tmp_path, 60.0, command=["echo", "x" * 99], labels={"model": "gpt2"})
+    heads = {80: {"tokens/s", "peak °C", "throttled"}, 60: {"tokens/s", "peak °C"}}
+    for columns, least in heads.items():
         monkeypatch.setenv("COLUMNS", str(columns))
         assert main(["runs", "--in", str(tmp_path)]) == 0
-        (line,) = capsys.readouterr().out.splitlines()
-        assert len(line) == columns
+        head, line = capsys.readouterr().out.splitlines()
+        assert max(len(head), len(line)) <= columns
         assert line.startswith(folder.name)
+        assert {name for name in least if name not in head} == set()
+        assert {"15.2", "61.0"} <= set(line.split())
+    monkeypatch.delenv("COLUMNS")
+    assert main(["runs", "--in", str(tmp_path)]) == 0
+    assert "gpt2" in capsys.readouterr().out
 
 
 def test_rows_of_a_benchmark_are_told_in_the_columns_that_there_are() -> None:

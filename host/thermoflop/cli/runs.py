@@ -12,15 +12,15 @@ from thermoflop.errors import UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from thermoflop.runs.folder.index import Entry
 
-_ACTIONS = ("list", "show", "compare", "export", "delete")
+_ACTIONS = ("list", "show", "compare", "note", "export", "delete")
 EPILOG = """\
 examples:
   thermoflop runs                            all runs of the folder runs
   thermoflop runs --label gpu=h200 --failed
   thermoflop runs show last                  the figures of the newest run
   thermoflop runs compare fp8 bf16           which was hotter, faster, and is that real?
+  thermoflop runs note last "new paste"      keep a note in its folder; "" takes it away
   thermoflop runs export last --out last.csv
   thermoflop runs delete demo-a1b2c3         asks first; with --yes it does not
 """
@@ -50,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.action == "compare":
         return _compare(args)
+    if args.action == "note":
+        return _note(args)
     if len(args.which) > 1:
         raise UsageError(f"{args.action} takes one run, not {len(args.which)}")
     if args.action == "delete" and not args.which:
@@ -79,15 +81,38 @@ def _compare(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from thermoflop.base.progress import tracked
+    from thermoflop.report.terminal.run_list import lines
+    from thermoflop.runs.analysis.row import row_of
     from thermoflop.runs.folder.index import choose, entries
+    from thermoflop.runs.folder.notes import read_note
 
     labels = [read_label(text) for text in args.label]
     runs = choose(entries(args.where), name=args.name, labels=labels, failed=args.failed)
+    rows = [
+        (entry, row_of(entry.folder), read_note(entry.folder))
+        for entry in tracked(runs, "reading", lambda entry: entry.folder.name)
+    ]
     print_result(
-        args, lambda: [entry.to_json() for entry in runs], lambda: "\n".join(map(_line, runs))
+        args,
+        lambda: [entry.to_json() | asdict(row) | {"note": note} for entry, row, note in rows],
+        lambda: lines(rows),
     )
     if not (runs or args.json):
         print("no run is like that", file=sys.stderr)
+    return 0
+
+
+def _note(args: argparse.Namespace) -> int:
+    from thermoflop.runs.folder.index import find
+    from thermoflop.runs.folder.notes import read_note, write_note
+
+    if not 1 <= len(args.which) <= 2:
+        raise UsageError(f"note takes a run and a text in quotes, not {len(args.which)} words")
+    folder = find(args.which[0], args.where)
+    print(write_note(folder, args.which[1]) if len(args.which) == 2 else read_note(folder))
     return 0
 
 
@@ -125,22 +150,3 @@ def _delete(folder: Path, args: argparse.Namespace) -> int:
     delete(folder, args.where)
     print(f"deleted {folder}")
     return 0
-
-
-def _line(entry: Entry) -> str:
-    from thermoflop.report.messages import visible
-
-    length = "" if entry.duration_s is None else f"{entry.duration_s:.1f} s"
-    command = entry.run.get("command")
-    typed = " ".join(map(str, command)) if isinstance(command, list) else ""
-    labels = " ".join(f"{key}={value}" for key, value in entry.labels.items())
-    text = f"{entry.folder.name}  {length:>10}  {entry.state:<10}  {labels}  {typed}"
-    return _cut(visible(text[:200]).rstrip())
-
-
-def _cut(text: str) -> str:
-    """In a terminal, one line of it; whole where a program reads."""
-    from thermoflop.base.paper import columns
-
-    width = columns() or len(text)
-    return text if len(text) <= width else text[: width - 1] + "…"

@@ -40,6 +40,7 @@ def frame(title: str, active: str) -> Iterator[None]:
     ui.add_head_html(
         f'<link rel="stylesheet" href="{ASSETS}/site.css?{__version__}">'
         f'<script src="{ASSETS}/light.js?{__version__}" defer></script>'
+        f'<script src="{ASSETS}/local_time.js?{__version__}" defer></script>'
     )
     client = ui.context.client
     with client.layout:  # above the page, whose element is the main landmark

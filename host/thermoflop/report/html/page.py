@@ -37,8 +37,11 @@ def write_report(folders: Sequence[Path], path: Path | None = None) -> Path:
     Of one run it is ``report.html`` there, of several ``compare.html``.
     """
     from thermoflop.runs.analysis.analyze import analyze
+    from thermoflop.runs.analysis.row import keep
 
     analyses = [analyze(folder) for folder in folders]
+    for analysis in analyses:
+        keep(analysis)
     name = REPORT if len(folders) == 1 else COMPARISON
     target = path if path is not None else folders[0] / name
     write_text(str(target), page(analyses))

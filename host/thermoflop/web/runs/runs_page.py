@@ -1,29 +1,54 @@
-"""The page of recorded runs: search, open, compare, delete."""
+"""The page of recorded runs: search, sort, open, compare, note, delete, and their trend."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import shlex
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from thermoflop.errors import InputError, ThermoflopError
 from thermoflop.pico.wire import printable
+from thermoflop.report.html.tables import number
 from thermoflop.report.summary import duration
+from thermoflop.runs.analysis.data import simulated
+from thermoflop.runs.analysis.row import RunRow, kept_row, model_of, row_of
 from thermoflop.runs.analysis.side_by_side import MAX_RUNS
 from thermoflop.runs.folder import index as run_index
+from thermoflop.runs.folder.notes import MAX_LETTERS, read_note, write_note
 from thermoflop.runs.folder.store import is_being_written
 from thermoflop.web.frame import frame
 from thermoflop.web.runs.reports import address, find_run, sendable
+from thermoflop.web.runs.trend_view import TrendView
 
 if TYPE_CHECKING:
+    from nicegui.element import Element
+
     from thermoflop.runs.folder.index import Entry
 
+_TURNS = asyncio.Semaphore(1)  # one analysis at a time, however many look
+_TELL_S = 1.0
 SHOWN = 50  # at first, and more with each press of the button
 _STATES = {"time": "done", "no end": "cut off", "gone": "port went away"}
-_COLUMNS = ("", "name", "started (UTC)", "duration", "ended", "")
+# what a column is called, its class, and what the runs are sorted by
+_COLUMNS: tuple[tuple[str, str, Callable[[Entry, RunRow], Any] | None], ...] = (
+    ("", "box", None),
+    ("name", "what", lambda entry, _: sendable(entry.folder.name.partition("-")[2])),
+    ("model", "model", lambda entry, _: model_of(entry.run)),
+    ("tokens/s", "num", lambda _, row: row.tokens_per_s),
+    ("peak °C", "num", lambda _, row: row.peak_c),
+    ("J/token", "num", lambda _, row: row.joules_per_token),
+    ("throttled", "num", lambda _, row: row.throttled),
+    ("started", "when", lambda entry, _: entry.started),
+    ("took", "num", lambda entry, _: entry.duration_s),
+    ("ended", "state", lambda entry, _: entry.state),
+    ("", "actions", None),
+)
+_NEWEST_FIRST = ("started", True)
 
 
 async def runs_page(runs: Path) -> None:
@@ -42,6 +67,10 @@ class _RunsPage:
         self._entries: list[Entry] = []
         self._chosen: set[str] = set()
         self._limit = SHOWN
+        self._rows_of: dict[str, RunRow] = {}
+        self._notes: dict[str, str] = {}
+        self._sorted = _NEWEST_FIRST
+        self._reading: asyncio.Task[None] | None = None
 
     def build(self) -> None:
         from nicegui import ui
@@ -55,26 +84,55 @@ class _RunsPage:
                 "no-caps outline"
             )
             ui.button("Look again", on_click=self.look).props("no-caps flat")
+            ui.link("Trend", "#trend").classes("tap")
         self._status = ui.label("").classes("status-line soft").props("role=status")
-        self._table = ui.element("div")
+        self._table = ui.element("div").classes("runs-table")
         self._more = ui.button("Show more", on_click=self._show_more).props("no-caps outline")
+        self._trend = TrendView()
 
     async def look(self) -> None:
         """Read the folder again."""
         try:
-            self._entries = await asyncio.to_thread(_newest_first, self._runs)
+            read = await asyncio.to_thread(_read, self._runs)
+            self._entries, self._notes, self._rows_of = read
         except InputError:
-            self._entries = []
+            self._entries, self._notes, self._rows_of = [], {}, {}
         self._chosen &= {entry.folder.name for entry in self._entries}
         self._show()
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read_figures())
+
+    async def _read_figures(self) -> None:
+        """Fill in the figures, which each cost an analysis where they were not kept."""
+        from nicegui import Client
+
+        told_s = time.monotonic()
+        missing = [each for each in self._entries if each.folder.name not in self._rows_of]
+        for n, entry in enumerate(missing):
+            if self._table.client.id not in Client.instances:  # nobody looks any more
+                return
+            async with _TURNS:
+                row = await asyncio.to_thread(row_of, entry.folder)
+            self._rows_of[entry.folder.name] = row
+            if time.monotonic() - told_s > _TELL_S:
+                told_s = time.monotonic()
+                self._status.set_text(f"reading figures: {n + 1} of {len(missing)} runs")
+        if missing and self._table.client.id in Client.instances:
+            self._show()
 
     def _show(self) -> None:
         terms = (self._filter.value or "").lower().split()
-        matching = [entry for entry in self._entries if all(term in _text(entry) for term in terms)]
+        matching = [
+            entry
+            for entry in self._entries
+            if all(term in _text(entry, self._notes) for term in terms)
+        ]
+        matching = self._in_order(matching)
         self._table.clear()
         with self._table:
             if matching:
                 self._rows(matching[: self._limit])
+        self._trend.show([(each, self._row_of(each)) for each in matching])
         self._more.set_visibility(len(matching) > self._limit)
         if not self._entries:
             text = f"Nothing has been recorded in {printable(str(self._runs))} yet."
@@ -88,42 +146,128 @@ class _RunsPage:
 
         with ui.element("table").classes("runs"):
             with ui.element("thead"), ui.element("tr"):
-                for name in _COLUMNS:
-                    with ui.element("th"):
-                        ui.label(name)
+                for name, kind, key in _COLUMNS:
+                    with ui.element("th").classes(kind) as head:
+                        if key is not None:
+                            self._head(head, name)
             with ui.element("tbody"):
                 for entry in matching:
                     with ui.element("tr"):
                         self._row(entry)
 
+    def _head(self, head: Element, name: str) -> None:
+        """A column's name, which sorts by it; once more the other way round."""
+        from nicegui import ui
+
+        by, falls = self._sorted
+        sign = "" if by != name else " ▾" if falls else " ▴"
+        if sign:
+            head.props(f'aria-sort="{"descending" if falls else "ascending"}"')
+        button = ui.button(name + sign, on_click=lambda: self._sort_by(name))
+        button.props("no-caps flat dense color=inherit").classes("sort")
+
+    def _sort_by(self, name: str) -> None:
+        by, falls = self._sorted
+        self._sorted = (name, not falls if by == name else name not in ("name", "model", "ended"))
+        self._show()
+
+    def _in_order(self, entries: list[Entry]) -> list[Entry]:
+        """Sorted as chosen; runs without the figure come last, whichever way."""
+        name, falls = self._sorted
+        key = next(key for head, _, key in _COLUMNS if head == name and key is not None)
+        keyed = [(key(each, self._row_of(each)), each) for each in entries]
+        known = [pair for pair in keyed if pair[0] not in (None, "")]
+        known.sort(key=lambda pair: pair[0], reverse=falls)
+        return [each for _, each in known] + [e for value, e in keyed if value in (None, "")]
+
+    def _row_of(self, entry: Entry) -> RunRow:
+        return self._rows_of.get(entry.folder.name, RunRow())
+
     def _row(self, entry: Entry) -> None:
         from nicegui import ui
 
         name = entry.folder.name
-        plain = sendable(name)
-        going_on = is_being_written(entry.folder)
-        with ui.element("td"):
+        row, going_on = self._row_of(entry), is_being_written(entry.folder)
+        with ui.element("td").classes("box"):
             box = ui.checkbox(
                 value=name in self._chosen, on_change=lambda e: self._choose(name, e.value)
             )
-            box.props["aria-label"] = f"compare {plain}"
-        with ui.element("td").classes("what"):
-            ui.label(printable(name)).classes("run-name")
-            ui.label(_command(entry)).classes("soft command")
-        with ui.element("td"):
-            ui.label(printable(entry.started.replace("T", " ").rstrip("Z")) or "–")
-        with ui.element("td").classes("num"):
-            length = entry.duration_s
-            ui.label("–" if length is None else duration(length))
-        with ui.element("td"):
+            box.props["aria-label"] = f"compare {sendable(name)}"
+        self._what(entry)
+        share = None if row.throttled is None else 100 * row.throttled
+        length = entry.duration_s
+        for head, kind, text in (
+            ("model", "model", printable(model_of(entry.run)[:60])),
+            ("tokens/s", "num", number(row.tokens_per_s)),
+            ("peak °C", "num", "–" if row.peak_c is None else f"{row.peak_c:.1f}"),
+            ("J/token", "num", number(row.joules_per_token)),
+            ("throttled", "num", "–" if share is None else f"{share:.1f} %"),
+            ("started", "when", ""),
+            ("took", "num", "–" if length is None else duration(length)),
+        ):
+            with ui.element("td").classes(kind + (" none" if text == "–" else "")) as cell:
+                cell.props["data-label"] = head
+                if kind == "when":
+                    _local_time(entry.started)
+                else:
+                    ui.label(text)
+        with ui.element("td").classes("state"):
             state = "recording" if going_on else entry.state
             ui.label(printable(_STATES.get(state, state))).classes(_state_class(state))
-        with ui.element("td"), ui.element("div").classes("row-wrap"):
+        self._actions(name, going_on)
+
+    def _what(self, entry: Entry) -> None:
+        from nicegui import ui
+
+        note = self._notes.get(entry.folder.name, "")
+        said = simulated(entry.run)
+        with ui.element("td").classes("what"):
+            ui.label(printable(entry.folder.name)).classes("run-name")
+            ui.label(_command(entry)).classes("soft command")
+            if said:
+                ui.label(printable(f"{said} simulated")).classes("soft command")
+            if note:
+                ui.label(note).classes("note")
+
+    def _actions(self, name: str, going_on: bool) -> None:
+        from nicegui import ui
+
+        plain = sendable(name)
+        with ui.element("td").classes("actions"), ui.element("div").classes("row-wrap"):
             link = ui.link("Report", f"/runs/{address(name)}/report", new_tab=True)
             link.classes("tap").props["aria-label"] = f"report of {plain}"
+            button = ui.button("Note", on_click=lambda: self._ask_for_note(name))
+            button.props("no-caps flat").props["aria-label"] = f"note on {plain}"
             if not going_on:
                 button = ui.button("Delete", on_click=lambda: self._ask_to_delete(name))
                 button.props("no-caps flat color=negative").props["aria-label"] = f"delete {plain}"
+
+    def _ask_for_note(self, name: str) -> None:
+        from nicegui import ui
+
+        with ui.dialog(value=True) as dialog, ui.card().classes("note-card"):
+            with ui.element("h2"):
+                ui.label("Note on this run")
+            ui.label(printable(name)).classes("soft")
+            area = ui.textarea("Note", value=self._notes.get(name, ""))
+            area.props(f"outlined autofocus autogrow maxlength={MAX_LETTERS}").classes("wide")
+            problem = ui.label("").classes("hot").props("role=status")
+
+            async def keep() -> None:
+                try:
+                    folder = find_run(self._runs, name)
+                    note = await asyncio.to_thread(write_note, folder, str(area.value or ""))
+                except ThermoflopError as error:
+                    problem.set_text(printable(str(error)))
+                    return
+                self._notes[name] = note
+                dialog.close()
+                self._show()
+
+            with ui.element("div").classes("row-wrap"):
+                ui.button("Keep the note", on_click=keep).props("no-caps")
+                ui.button("Cancel", on_click=dialog.close).props("no-caps outline")
+        dialog.on("hide", dialog.delete)
 
     def _choose(self, name: str, chosen: bool) -> None:
         (self._chosen.add if chosen else self._chosen.discard)(name)
@@ -172,9 +316,21 @@ class _RunsPage:
         await self.look()
 
 
-def _newest_first(runs: Path) -> list[Entry]:
+def _read(runs: Path) -> tuple[list[Entry], dict[str, str], dict[str, RunRow]]:
+    """The runs, the newest first, the notes on them, and the figures that were kept."""
     entries = run_index.entries(runs)
-    return sorted(entries, key=lambda entry: (entry.started, entry.folder.name), reverse=True)
+    entries.sort(key=lambda entry: (entry.started, entry.folder.name), reverse=True)
+    notes = {each.folder.name: read_note(each.folder) for each in entries}
+    kept = {each.folder.name: kept_row(each.folder) for each in entries}
+    return entries, notes, {name: row for name, row in kept.items() if row is not None}
+
+
+def _local_time(utc: str) -> None:
+    """A moment on the viewer's own clock, which the browser knows; as it is where it is none."""
+    from nicegui import ui
+
+    element = ui.element("local-time")
+    element.props["utc"] = printable(utc[:40])
 
 
 def _command(entry: Entry) -> str:
@@ -185,10 +341,11 @@ def _command(entry: Entry) -> str:
     return "  ·  ".join(printable(text) for text in (line[:200], labels[:200]) if text)
 
 
-def _text(entry: Entry) -> str:
+def _text(entry: Entry, notes: Mapping[str, str]) -> str:
     """The text that the filter searches."""
     state = _STATES.get(entry.state, entry.state)
-    return f"{entry.folder.name} {_command(entry)} {state}".lower()
+    name = entry.folder.name
+    return f"{name} {_command(entry)} {model_of(entry.run)} {state} {notes.get(name, '')}".lower()
 
 
 def _state_class(state: str) -> str:

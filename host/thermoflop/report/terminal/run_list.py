@@ -1,0 +1,56 @@
+"""The runs of a folder as a table for a terminal: what they were, and their few figures."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from thermoflop.base.units import table
+from thermoflop.report.messages import visible
+from thermoflop.report.summary import duration
+from thermoflop.report.verdict import DASH
+from thermoflop.runs.analysis.data import simulated
+from thermoflop.runs.analysis.row import model_of
+from thermoflop.runs.analysis.settings import local_time
+
+if TYPE_CHECKING:
+    from thermoflop.runs.analysis.row import RunRow
+    from thermoflop.runs.folder.index import Entry
+
+_HEAD = ("run", "model", "tokens/s", "peak °C", "J/token", "throttled", "ended", "took", "started",
+         "label", "note", "command")  # fmt: skip
+# what a narrow page goes without, in this order; the folder's name says when it started
+_LEAST = ("command", "started", "label", "note", "took", "J/token", "model", "ended", "throttled")
+_MOST_LETTERS = 40
+
+
+def lines(runs: Sequence[tuple[Entry, RunRow, str]]) -> str:
+    """A table of runs, each with its figures and its note; "" of none."""
+    rows = [list(_HEAD), *(_cells(*each) for each in runs)]
+    return table(rows, left=len(_HEAD), least=_LEAST) if runs else ""
+
+
+def _cells(entry: Entry, row: RunRow, note: str) -> list[str]:
+    command = entry.run.get("command")
+    typed = shlex.join(map(str, command)) if isinstance(command, list) else ""
+    labels = " ".join(f"{key}={value}" for key, value in entry.labels.items())
+    peak = _number(row.peak_c, 1) + (" (sim)" if row.peak_c and simulated(entry.run) else "")
+    length = DASH if entry.duration_s is None else duration(entry.duration_s)
+    share = DASH if row.throttled is None else f"{100 * row.throttled:.1f} %"
+    texts = [model_of(entry.run), _number(row.tokens_per_s), peak, _number(row.joules_per_token),
+             share, entry.state, length, local_time(entry.run), labels, note, typed]  # fmt: skip
+    return [visible(entry.folder.name), *(visible(_cut(text)) for text in texts)]
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _MOST_LETTERS else line[: _MOST_LETTERS - 1] + "…"
+
+
+def _number(value: float | None, places: int | None = None) -> str:
+    if value is None:
+        return DASH
+    if places is not None:
+        return f"{value:.{places}f}"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"

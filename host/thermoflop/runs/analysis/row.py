@@ -1,0 +1,116 @@
+"""A run in a row: the few figures by which runs are listed, sorted and followed over time.
+
+They cost an analysis, so they are kept beside the run in ``.figures.json`` and taken from there as
+long as its files are the same; where the folder cannot be written to, they are made anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from thermoflop import __version__
+from thermoflop.base.files import read_json, write_text
+from thermoflop.errors import InputError, StorageError
+from thermoflop.runs.folder.store import RUN, SAMPLES, is_being_written
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from thermoflop.runs.analysis.figures import Analysis
+
+KEPT = ".figures.json"
+_MOST_BYTES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """What a run is listed with; None where it is not known. ``throttled`` is 0 to 1.
+
+    Tokens and energy are means over the trials, warm-ups apart; the peak is of the command's own
+    GPUs, without any of the boards.
+    """
+
+    tokens_per_s: float | None = None
+    peak_c: float | None = None
+    joules_per_token: float | None = None
+    throttled: float | None = None
+
+
+def row_of(folder: Path) -> RunRow:
+    """The figures of the run in a folder; none of one that goes on, or cannot be read."""
+    from thermoflop.runs.analysis.analyze import analyze
+
+    known = kept_row(folder)
+    if known is not None:
+        return known
+    if is_being_written(folder):
+        return RunRow()
+    try:
+        return keep(analyze(folder))
+    except InputError:
+        return RunRow()
+
+
+def keep(analysis: Analysis) -> RunRow:
+    """The figures of an analysed run, kept for the next time where that can be done."""
+    trials = [row for row in analysis.trials if not row.window.warmup and row.window.variant == "A"]
+    own = [h for h in analysis.heat if h.name.startswith("GPU") and "neighbour" not in h.name]
+    shares = [v for gpu, v in analysis.throttled_share.items() if gpu in analysis.data.own]
+    row = RunRow(
+        tokens_per_s=_mean([trial.tokens_per_s for trial in trials]),
+        peak_c=max((heat.max_c for heat in own or analysis.heat), default=None),
+        joules_per_token=_mean([trial.joules_per_token for trial in trials]),
+        throttled=max(shares, default=None),
+    )
+    folder = analysis.data.folder
+    of = _state(folder)
+    if of is not None and not is_being_written(folder):
+        with contextlib.suppress(StorageError, ValueError):
+            write_text(str(folder / KEPT), json.dumps({"of": of, **asdict(row)}, allow_nan=False))
+    return row
+
+
+def model_of(run: Mapping[str, Any]) -> str:
+    """The model of a run: the one predicted for, or its label; "" where neither is there."""
+    for facts in (run.get("predictions"), run.get("labels")):
+        name = facts.get("model") if isinstance(facts, dict) else None
+        if isinstance(name, str):
+            return name
+    return ""
+
+
+def kept_row(folder: Path) -> RunRow | None:
+    """The figures that were kept; None where there are none, or the run has changed since."""
+    try:
+        data = read_json(str(folder / KEPT), "a run's figures", _MOST_BYTES, links=False)
+    except InputError:
+        return None
+    if data.pop("of", None) != _state(folder):
+        return None
+    numbers = {key: data.get(key) for key in RunRow.__slots__}
+    known = (None if v is None else _number(v) for v in numbers.values())
+    return RunRow(*known)
+
+
+def _state(folder: Path) -> list[Any] | None:
+    """What the figures are of: when it is another, they are made anew."""
+    try:
+        files = [(folder / name).lstat() for name in (SAMPLES, RUN)]
+    except OSError:
+        return None
+    return [__version__, *(n for file in files for n in (file.st_size, file.st_mtime_ns))]
+
+
+def _number(value: Any) -> float | None:
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if known and math.isfinite(value) else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
