@@ -27,6 +27,7 @@ from thermoflop.web.runs.trend_view import TrendView
 
 if TYPE_CHECKING:
     from nicegui.element import Element
+    from nicegui.elements.button import Button
 
     from thermoflop.runs.folder.index import Entry
 
@@ -71,6 +72,7 @@ class _RunsPage:
         self._notes: dict[str, str] = {}
         self._sorted = _NEWEST_FIRST
         self._reading: asyncio.Task[None] | None = None
+        self._heads: dict[str, tuple[Element, Button]] = {}
 
     def build(self) -> None:
         from nicegui import ui
@@ -87,6 +89,13 @@ class _RunsPage:
             ui.link("Trend", "#trend").classes("tap")
         self._status = ui.label("").classes("status-line soft").props("role=status")
         self._table = ui.element("div").classes("runs-table")
+        with self._table, ui.element("table").classes("runs"):
+            with ui.element("thead"), ui.element("tr"):
+                for name, kind, key in _COLUMNS:
+                    with ui.element("th").classes(kind) as head:
+                        if key is not None:
+                            self._head(head, name)
+            self._body = ui.element("tbody")
         self._more = ui.button("Show more", on_click=self._show_more).props("no-caps outline")
         self._trend = TrendView()
 
@@ -121,6 +130,8 @@ class _RunsPage:
             self._show()
 
     def _show(self) -> None:
+        from nicegui import ui
+
         terms = (self._filter.value or "").lower().split()
         matching = [
             entry
@@ -128,10 +139,13 @@ class _RunsPage:
             if all(term in _text(entry, self._notes) for term in terms)
         ]
         matching = self._in_order(matching)
-        self._table.clear()
-        with self._table:
-            if matching:
-                self._rows(matching[: self._limit])
+        self._body.clear()
+        with self._body:
+            for entry in matching[: self._limit]:
+                with ui.element("tr"):
+                    self._row(entry)
+        self._table.set_visibility(bool(matching))
+        self._mark_sorted()
         self._trend.show([(each, self._row_of(each)) for each in matching])
         self._more.set_visibility(len(matching) > self._limit)
         if not self._entries:
@@ -141,30 +155,22 @@ class _RunsPage:
         self._status.set_text(text)
         self._chosen_changed()
 
-    def _rows(self, matching: list[Entry]) -> None:
-        from nicegui import ui
-
-        with ui.element("table").classes("runs"):
-            with ui.element("thead"), ui.element("tr"):
-                for name, kind, key in _COLUMNS:
-                    with ui.element("th").classes(kind) as head:
-                        if key is not None:
-                            self._head(head, name)
-            with ui.element("tbody"):
-                for entry in matching:
-                    with ui.element("tr"):
-                        self._row(entry)
-
     def _head(self, head: Element, name: str) -> None:
         """A column's name, which sorts by it; once more the other way round."""
         from nicegui import ui
 
-        by, falls = self._sorted
-        sign = "" if by != name else " ▾" if falls else " ▴"
-        if sign:
-            head.props(f'aria-sort="{"descending" if falls else "ascending"}"')
-        button = ui.button(name + sign, on_click=lambda: self._sort_by(name))
+        button = ui.button(name, on_click=lambda: self._sort_by(name))
         button.props("no-caps flat dense color=inherit").classes("sort")
+        self._heads[name] = head, button
+
+    def _mark_sorted(self) -> None:
+        by, falls = self._sorted
+        for name, (head, button) in self._heads.items():
+            button.set_text(name + ("" if by != name else " ▾" if falls else " ▴"))
+            if by == name:
+                head.props(f"aria-sort={'descending' if falls else 'ascending'}")
+            else:
+                head.props(remove="aria-sort")
 
     def _sort_by(self, name: str) -> None:
         by, falls = self._sorted
