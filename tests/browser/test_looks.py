@@ -72,7 +72,8 @@ LOW_CONTRAST = """() => {
 }"""
 
 
-WRAPPED = """() => [...document.querySelectorAll('.q-btn__content, nav a, .runs a, th, .facts b')]
+WRAPPED = """() => [...document.querySelectorAll(
+    '.q-btn__content, nav a, .runs a, th:not(:has(button)), .facts b')]
   .filter((node) => node.offsetParent !== null)
   .filter((node) => {
     const range = document.createRange();
