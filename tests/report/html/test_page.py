@@ -130,7 +130,7 @@ def test_a_list_keeps_to_the_lines_of_a_terminal_alone(
     assert "x" * 99 in capsys.readouterr().out
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["runs", "--in", str(tmp_path)]) == 0
-    assert [len(line) for line in capsys.readouterr().out.splitlines()] == [80]
+    assert max(len(line) for line in capsys.readouterr().out.splitlines()) <= 80
 
 
 def test_what_was_simulated_is_said(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from thermoflop.base.paper import columns
 from thermoflop.base.units import table
 from thermoflop.report.messages import visible
 from thermoflop.report.summary import duration
@@ -44,8 +45,11 @@ def _cells(entry: Entry, row: RunRow, note: str) -> list[str]:
 
 
 def _cut(text: str) -> str:
+    """One line, and on a terminal not much of it; a program that reads it gets the whole."""
     line = " ".join(text.split())
-    return line if len(line) <= _MOST_LETTERS else line[: _MOST_LETTERS - 1] + "…"
+    if columns() is None or len(line) <= _MOST_LETTERS:
+        return line
+    return line[: _MOST_LETTERS - 1] + "…"
 
 
 def _number(value: float | None, places: int | None = None) -> str:
