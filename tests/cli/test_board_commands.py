@@ -124,7 +124,7 @@ def test_a_pulled_board_that_cannot_return_is_exit_code_4(tmp_path: Path) -> Non
         (("watch", "--port", "nope://x"), 4, "not understood"),
         (("pico", "--port", "/dev/none", "id"), 4, "there is no port"),
         (("pico", "--port", "/dev/none", "set", "on_c", "x" * 80), 2, "bytes long"),
-        (("log", "--duration", "soon"), 2, "not a duration"),
+        (("log", "--duration", "soon"), 2, "is no duration"),
     ],
 )
 def test_bad_input_is_one_sentence_and_its_exit_code(

@@ -63,7 +63,7 @@ def test_the_ledger_says_what_was_done(tmp_path: Path) -> None:
         (("--fault", "fire@5"), 2, "fault 'fire@5' must begin with one of open"),
         (("--heat", "nowhere.txt"), 3, "nowhere.txt"),
         (("--finger", "now"), 2, "START:SECONDS"),
-        (("--duration", "soon"), 2, "not a duration"),
+        (("--duration", "soon"), 2, "is no duration"),
         (("--pty", "--tcp"), 2, "not allowed with"),
         (("--tcp", "x"), 2, "PORT or HOST:PORT"),
         (("--tcp", "999.1.1.1:0"), 4, "cannot listen"),
