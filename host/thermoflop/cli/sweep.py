@@ -75,9 +75,14 @@ def run(args: argparse.Namespace) -> int:
     data = {name: getattr(done, name) for name in type(done).__annotations__}
 
     def text() -> str:
+        refused = (
+            f"{done.refused_rows:,} of the rows made have no figures (column refused): "
+            f"{done.refusal}\n"
+        )
         return (
             f"{done.made_rows:,} rows in {done.made} parts made ({seconds:.1f} s{rate}), "
             f"{done.kept} parts kept; the whole sweep: {done.rows:,} rows in {done.parts} parts\n"
+            f"{refused if done.refused_rows else ''}"
             f"read them: duckdb -c \"from '{done.folder}/*.parquet' limit 5\""
         )
 

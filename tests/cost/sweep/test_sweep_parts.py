@@ -86,7 +86,9 @@ def test_what_is_refused_has_its_reason_and_no_figures(tmp_path: Path) -> None:
         "generate": 24,
         "tp": [1, 5],
     }
-    tf.sweep(grid, tmp_path, jobs=1)
+    done = tf.sweep(grid, tmp_path, jobs=1)
+    assert (done.made_rows, done.refused_rows) == (4, 3)
+    assert done.refusal == "longer than the model's context of 1024 tokens"
     long = [row for row in all_rows(tmp_path) if row["tp"] == 1]
     assert [row["refused"] for row in long] == [
         None, "longer than the model's context of 1024 tokens",

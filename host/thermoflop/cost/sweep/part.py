@@ -36,8 +36,9 @@ def part_name(number: int) -> str:
     return f"part-{number:07d}.parquet"
 
 
-def write_part(grid: dict[str, Any], number: int, out: str) -> int:
-    """Make a part's file, whole or not at all; how many rows it has.
+def write_part(grid: dict[str, Any], number: int, out: str) -> tuple[int, int, str | None]:
+    """Make a part's file, whole or not at all; how many rows it has, how many of them the estimator
+    refused, and why the first one.
 
     ``grid`` is ``Grid.to_json()``: what is passed to other processes. The same part has the same
     bytes whenever it is made. Raises MissingExtra without pyarrow, OSError.
@@ -62,7 +63,8 @@ def write_part(grid: dict[str, Any], number: int, out: str) -> int:
         pq.write_table(table, file, compression="zstd", use_dictionary=[*TEXTS, *WHOLE])
 
     replace_file(str(Path(out) / part_name(number)), fill)
-    return len(sizes)
+    refusals = [why for why in columns["refused"] if why is not None]
+    return len(sizes), len(refusals), next(iter(refusals), None)
 
 
 def _texts(values: Any, count: int) -> Any:

@@ -29,6 +29,7 @@ from thermoflop.model.load import load_model
 if TYPE_CHECKING:
     from os import PathLike
 
+Made = tuple[int, int, str | None]  # what write_part says of a part
 MANIFEST = "_sweep.json"  # readers of a folder of Parquet pass over what begins so
 FORMAT = 1
 MISSING_DASK = "--dask needs Dask: pip install 'thermoflop[dask]'"
@@ -46,6 +47,8 @@ class SweepResult:
         made: parts that were made now.
         made_rows: rows in them.
         kept: parts of this shard that were there already.
+        refused_rows: rows made now that have no figures, as the estimator refused them.
+        refusal: why the first of these; None where there is none.
 
     Example:
         >>> import tempfile
@@ -63,6 +66,8 @@ class SweepResult:
     made: int
     made_rows: int
     kept: int
+    refused_rows: int = 0
+    refusal: str | None = None
 
 
 def sweep(
@@ -112,17 +117,21 @@ def sweep(
     _claim(folder, known)
     mine = range(which - 1, known.parts, of)
     due = [number for number in mine if not (folder / part_name(number)).exists()]
-    made_rows = 0
+    made_rows = refused_rows = 0
+    refusal: str | None = None
     try:
         parts = _by_dask(known, folder, due, dask) if dask else _here(known, folder, due, jobs)
-        for done, n_rows in enumerate(parts, 1):
+        for done, (n_rows, n_refused, why) in enumerate(parts, 1):
             made_rows += n_rows
+            refused_rows += n_refused
+            refusal = refusal or why
             say(done, len(due), f"{made_rows:,} rows")
     except OSError as error:
         raise StorageError(f"cannot write into {folder}: {error.strerror or error}") from error
     return SweepResult(
-        str(folder), known.parts, known.total_rows, len(due), made_rows, len(mine) - len(due)
-    )
+        str(folder), known.parts, known.total_rows, len(due), made_rows, len(mine) - len(due),
+        refused_rows, refusal,
+    )  # fmt: skip
 
 
 def _check_names(grid: Grid) -> None:
@@ -156,8 +165,8 @@ def _claim(folder: Path, grid: Grid) -> None:
         raise StorageError(f"cannot write into {folder}: {error.strerror}") from error
 
 
-def _here(grid: Grid, folder: Path, due: Sequence[int], jobs: int | None) -> Iterator[int]:
-    """Rows of each part as it is done, by processes of this machine."""
+def _here(grid: Grid, folder: Path, due: Sequence[int], jobs: int | None) -> Iterator[Made]:
+    """What each part has as it is done, by processes of this machine."""
     n = min(jobs or _processors(), len(due))
     made, out = grid.to_json(), str(folder)
     if n <= 1:
@@ -165,7 +174,7 @@ def _here(grid: Grid, folder: Path, due: Sequence[int], jobs: int | None) -> Ite
         return
     context = multiprocessing.get_context("spawn")  # a fork would copy threads' locks
     with ProcessPoolExecutor(n, context) as pool:
-        rest, running = iter(due), set[Future[int]]()
+        rest, running = iter(due), set[Future[Made]]()
         try:
             while True:
                 while len(running) < n * _AHEAD and (number := next(rest, None)) is not None:
@@ -179,7 +188,7 @@ def _here(grid: Grid, folder: Path, due: Sequence[int], jobs: int | None) -> Ite
             raise
 
 
-def _by_dask(grid: Grid, folder: Path, due: Sequence[int], address: str) -> Iterator[int]:
+def _by_dask(grid: Grid, folder: Path, due: Sequence[int], address: str) -> Iterator[Made]:
     """The same by a Dask cluster. A worker that is lost has its parts made by another."""
     try:
         from distributed import Client, as_completed
