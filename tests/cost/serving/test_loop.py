@@ -72,13 +72,16 @@ def test_a_prompt_longer_than_the_budget_takes_several_steps():
 
 
 @pytest.mark.parametrize("passes", [False, True])
-@pytest.mark.parametrize("slope", [0.0, 1e-4])
+@pytest.mark.parametrize(
+    ("slope", "longest"), [(0.0, 150), (1e-4, 150), (0.02, 2)], ids=["even", "grows", "doubles"]
+)
 @pytest.mark.parametrize("clients", [0, 5])
-def test_jumping_over_steps_changes_no_time(passes, slope, clients):
+def test_jumping_over_steps_changes_no_time(passes, slope, longest, clients):
+    """Where a context doubles within a few steps, so does their time."""
     random = np.random.default_rng(3)
     count = 120
     arrivals = [0.0] * clients if clients else np.cumsum(random.exponential(0.12, count)).tolist()
-    prompts = random.integers(1, 150, count).tolist()
+    prompts = random.integers(1, longest, count).tolist()
     outputs = random.integers(1, 30, count).tolist()
     requests = Requests(arrivals, prompts, [0] * count, outputs)
     done = run_loop(table(slope), requests, SLOTS, BUDGET, passes=passes)
