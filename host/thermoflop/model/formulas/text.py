@@ -99,8 +99,8 @@ def explain_report(
     mla: str | None = None,
 ) -> str:
     """The formulas for a person, or as JSON."""
-    for name, value in (("batch", batch), ("tokens", 1 if tokens is None else tokens)):
-        if value < 1:
+    for name, value in (("batch", batch), ("tokens", tokens)):
+        if value is not None and value < 1:
             raise UsageError(f"--{name} {value} makes no sense: expected a whole number >= 1")
     explanation = explain(model, batch, tokens, mla)
     if as_json:
