@@ -231,7 +231,7 @@ def _run_tests(tree: Path, groups: tuple[tuple[str, ...], ...]) -> int:
     quiet = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(quiet, stream)
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))  # a sparse file may be mapped whole
     sys.dont_write_bytecode = True
     for name in [name for name in sys.modules if name.split(".")[0] in (PACKAGE, "kit", "vm")]:
         del sys.modules[name]  # these come from the copied tree

@@ -314,6 +314,19 @@ def count_relevant(config: dict[str, Any], key: str) -> bool:
     return excuse is None or not excuse(config)
 
 
+def meaning(config: dict[str, Any], key: str) -> object:
+    """What a value says: a layer named twice is that layer; of LFM2's width (Lfm2MLP) two thirds
+    are taken, rounded up to whole multiples."""
+    value = config[key]
+    if key in ("attn_layer_indices", "full_attn_idxs"):
+        return frozenset(value)
+    if key in ("block_ff_dim", "block_multiple_of"):
+        width, unit = config.get("block_ff_dim", 12288), config.get("block_multiple_of", 256)
+        kept = int(2 * width / 3) if config.get("block_auto_adjust_ff_dim", True) else width
+        return unit * -(-kept // unit)
+    return value
+
+
 def check(original: dict[str, Any], before: Any, rng: random.Random) -> str | None:
     """None, or what is wrong with one mutant of a configuration."""
     mutant, how, key = mutate(original, rng)
@@ -339,6 +352,7 @@ def check(original: dict[str, Any], before: Any, rng: random.Random) -> str | No
     if key == "image_size" and valid:  # what is left of an image beside whole patches is unused
         patch = original["patch_size"]
         valid = mutant[key] // patch != original[key] // patch
+    valid = valid and meaning(mutant, key) != meaning(original, key)
     if valid and count_relevant(original, key) and count_relevant(mutant, key) and after == before:
         return f"{how} {key}: {original[key]!r:.60} -> {mutant[key]!r:.60} changed nothing"
     return None
