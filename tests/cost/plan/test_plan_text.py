@@ -1,0 +1,80 @@
+"""What a plan prints: every number of its choices, each in its place. The numbers are made up."""
+
+from __future__ import annotations
+
+import pytest
+import thermoflop as tf
+from thermoflop.base.record import replace
+from thermoflop.cost.plan.result import Choice, PlanResult, plan_csv, plan_text
+from thermoflop.cost.work.share import Layout
+
+CHOICE = Choice(
+    "m", "D", "fp8", 6, 3, Layout(tp=2), "", 41.0, 7.25, (0.011, 0.012, 0.013),
+    (0.21, 0.22, 0.23), 3417.0, (510.0, 569.5, 620.0), "memory", 0.5, 2500.0, "vllm serve m",
+)  # fmt: skip
+
+
+def plan(*choices: Choice, nearest: str = "") -> PlanResult:
+    return PlanResult("m on D", choices, (), nearest, 1234, ("a note",))
+
+
+def test_a_row_holds_the_choice_in_the_units_of_its_head() -> None:
+    """12 ms a token, 220 ms to the first, 569.5 tokens/s a device, 2.5 kJ and half a dollar."""
+    lines = plan_text(plan(CHOICE)).splitlines()
+    (row,) = [line for line in lines if line.startswith("1  ")]
+    cells = [cell.strip() for cell in row.split("  ") if cell.strip()]
+    assert cells[:4] == ["1", "6 x D", "fp8", "3 x tp=2"]
+    assert cells[4:7] == ["41", "12.0", "220 ms"]
+    low, middle, high = (float(text) for text in cells[7].replace("(", "-").rstrip(")").split("-"))
+    assert (low, middle, high) == pytest.approx((569.5, 510, 620), rel=0.005)
+    assert [float(text) for text in cells[8:]] == [0.5, 2.5]
+    assert "1,234 configurations evaluated" in lines
+    assert "a note" in lines
+
+
+def test_one_replica_starts_once_and_three_say_so() -> None:
+    alone = replace(CHOICE, replicas=1, devices=2)
+    assert "start (each of 3 replicas):" in plan_text(plan(CHOICE)).splitlines()
+    assert "start:" in plan_text(plan(alone)).splitlines()
+
+
+def test_what_is_not_known_is_a_dash_or_has_no_column() -> None:
+    text = plan_text(plan(replace(CHOICE, dollars_per_million=None, joules_per_million=None)))
+    assert "$/M" not in text
+    (row,) = [line for line in text.splitlines() if line.startswith("1  ")]
+    assert row.split()[-1] == "-"
+
+
+def test_pools_are_said_instead_of_a_layout() -> None:
+    text = plan_text(plan(replace(CHOICE, disaggregated="2 that read, 1 that writes")))
+    assert "pools, 6 devices" in text
+    assert "pools: 2 that read, 1 that writes" in text.splitlines()
+
+
+def test_where_nothing_meets_the_target_the_nearest_stands() -> None:
+    text = plan_text(plan(nearest="tokens 40 ms apart"))
+    assert "nothing meets that" in text
+    assert "tokens 40 ms apart" in text
+    assert "start" not in text
+
+
+def test_a_line_of_csv_has_each_figure_under_its_head() -> None:
+    heads, row = (line.split(",") for line in plan_csv([plan(CHOICE)]).splitlines())
+    found = dict(zip(heads, row, strict=True))
+    assert (found["devices"], found["replicas"], found["users"]) == ("6", "3", "41.0")
+    numbers = {
+        "token_ms": 12, "token_low_ms": 11, "token_high_ms": 13, "first_s": 0.22,
+        "requests_per_s": 7.25, "tokens_per_s": 3417, "tokens_per_s_device": 569.5,
+        "device_low": 510, "device_high": 620, "dollars_per_million": 0.5,
+        "joules_per_million": 2500,
+    }  # fmt: skip
+    assert {name: float(found[name]) for name in numbers} == pytest.approx(numbers)
+
+
+def test_a_point_of_the_frontier_has_the_units_of_its_choice() -> None:
+    """At one user of one device, both speeds are the same."""
+    found = tf.plan("llama-3-8b", "h100", max_devices=1, dtypes=["bf16"])
+    for point in found.frontier:
+        assert point.tokens_per_s_device == pytest.approx(
+            point.users * point.tokens_per_s_user, rel=0.05
+        )
