@@ -1,0 +1,65 @@
+"""What `serving` prints: every figure in its place and unit. The figures are made up."""
+
+from __future__ import annotations
+
+import pytest
+import thermoflop as tf
+from thermoflop.base.record import replace
+from thermoflop.cost.serving.result import Serving, serving_text, simulation_text
+from thermoflop.cost.serving.simulation import Simulation
+
+SIMULATION = Simulation(
+    1800, 7, "poisson", (0.1, 0.2, 0.3), 0.15, (0.021, 0.022, 0.023), 0.0215, 3.5, 0.875, 3.0625,
+    4321,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def served() -> Serving:
+    """Two devices; 4 requests/s of 100 tokens."""
+    made = tf.serving("llama-3-8b", "h100", users=16, tp=2, dtype="bf16", profile="vllm")
+    return replace(
+        made, prompt=1000.0, generate=100.0, prefix_hit=0.25, rate=4.0, sequences=11.0,
+        largest_batch=77, most_sequences=64, token_s=(0.008, 0.01, 0.0125),
+        first_s=(0.31, 0.41, 0.51), queue_s=0.032, benchmark_first_s=0.62, prompt_share=0.45,
+        most_requests_per_s=5.0, load=0.8, joules_per_token=2.5, meets=True, unknown=("why",),
+    )  # fmt: skip
+
+
+def lines(served: Serving) -> list[str]:
+    return [" ".join(line.split()) for line in serving_text(served).splitlines()]
+
+
+def test_every_figure_stands_beside_its_name(served: Serving) -> None:
+    """10 ms are 100 tokens/s; 4 requests/s of 100 tokens are 400 tokens/s, 200 on each of two."""
+    said = lines(served)
+    assert said[0] == "llama-3-8b on 2 x H100-SXM-80GB (tp=2), bf16, vllm"
+    assert said[1].startswith("16 users at once, 4.00 requests/s; 1,000 prompt, 25% cached + 100")
+    assert "a user's tokens 10.0 ms apart (8.00 ms to 12.5 ms), 100 tokens/s" in said
+    assert "first token 410 ms (310 ms to 510 ms), 32.0 ms of it waiting" in said
+    assert "throughput 400 tokens/s, 200 a device" in said
+    assert "decoding at once 11.0 of 64 sequences (memory holds 77)" in said
+    assert "prompts take 45% of the time" in said
+    assert "load 80% of 5.00 requests/s" in said
+    assert "energy 2.50 J a token" in said
+    assert "first token in a benchmark that starts all users at once: 620 ms" in said
+    assert "targets: met" in said
+    assert "not known: why" in said
+
+
+def test_more_requests_than_are_answered_make_no_more_tokens(served: Serving) -> None:
+    """9 requests/s asked, 5 answered: 500 tokens/s."""
+    said = lines(replace(served, rate=9.0, saturated=True, meets=False))
+    assert "throughput 500 tokens/s, 250 a device" in said
+    assert "targets: MISSED" in said
+    assert any(line.startswith("OVERLOADED") for line in said)
+
+
+def test_a_simulation_prints_its_quantiles_and_means() -> None:
+    said = [" ".join(line.split()) for line in simulation_text(SIMULATION).splitlines()]
+    assert said == [
+        "simulated: 1,800 requests (poisson, seed 7), 3.50 requests/s",
+        "first token p50 100 ms, p90 200 ms, p99 300 ms; mean 150 ms",
+        "a user's tokens p50 21.0 ms, p90 22.0 ms, p99 23.0 ms; mean 21.5 ms",
+        "within the target 87.5%: goodput 3.06 requests/s",
+    ]
