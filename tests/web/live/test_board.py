@@ -15,6 +15,7 @@ from thermoflop.pico.link import Latest, Link
 from thermoflop.pico.ports import Target
 from thermoflop.web.live.board import BoardSource
 from thermoflop.web.live.recordings import Recording
+from thermoflop.web.live.simboard import SimBoard
 from thermoflop.web.live.sources import MAX_BOARDS, LiveSources
 from thermoflop.web.site import Site
 
@@ -153,3 +154,18 @@ def test_every_recording_of_sim_is_a_board_of_its_own(tmp_path: Path) -> None:
     finally:
         for board in boards:
             board.release()
+
+
+def test_whoever_takes_over_a_simulated_board_hears_what_it_is() -> None:
+    """A recorder has no port to tell it by, and is there after the board introduced itself."""
+    board = SimBoard("sim://?heat=off")
+    try:
+        for _ in range(2):
+            latest = Latest()
+            with Link(Target(board.address), latest) as link:
+                until(lambda link=link: link.tracker.board.hello is not None)
+                hello = link.tracker.board.hello
+            assert hello is not None
+            assert hello.board.endswith("(simulated)")
+    finally:
+        board.end()

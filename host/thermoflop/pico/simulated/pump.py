@@ -37,9 +37,12 @@ class Stream(HasFileno, Protocol):
 class Pump:
     """Serves one reader after another; each sees the board as a freshly opened port."""
 
-    def __init__(self, board: SimulatedBoard) -> None:
-        """``board`` must have been started; its time begins with the first reader."""
+    def __init__(self, board: SimulatedBoard, greeting: bytes = b"") -> None:
+        """``board`` must have been started; its time begins with the first reader. Every later one
+        says ``greeting`` to it first."""
         self.board = board
+        self._greeting = greeting
+        self._readers = 0
         self._wake_in, self._wake_out = socket.socketpair()
         self._wake_in.setblocking(False)
         self._wake_out.setblocking(False)
@@ -62,7 +65,8 @@ class Pump:
 
     def _carry(self, stream: Stream, ticket: int) -> None:
         cable = self.board.cable
-        to_host = to_board = b""
+        to_host, to_board = b"", self._greeting if self._readers else b""
+        self._readers += 1
         while True:
             if not to_host:
                 to_host = cable.read(ticket, CHUNK_BYTES)

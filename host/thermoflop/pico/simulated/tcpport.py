@@ -90,9 +90,13 @@ def is_loopback(host: str) -> bool:
 
 
 def serve_tcp(
-    board: SimulatedBoard, address: tuple[str, int], on_address: Callable[[str, int], None]
+    board: SimulatedBoard,
+    address: tuple[str, int],
+    on_address: Callable[[str, int], None],
+    greeting: bytes = b"",
 ) -> None:
-    """Serve ``board`` at ``address`` until it ends; ``on_address`` gets the address in use."""
+    """Serve ``board`` at ``address`` until it ends; ``on_address`` gets the address in use. Every
+    reader after the first says ``greeting`` to it."""
     family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
     try:
         server = socket.create_server(address, family=family, backlog=4)
@@ -101,7 +105,7 @@ def serve_tcp(
             f"cannot listen on {address[0]}:{address[1]}: {error.strerror or error}"
         ) from error
     board.start()
-    pump = Pump(board)
+    pump = Pump(board, greeting)
     try:
         server.settimeout(_LOOK_EVERY_S)
         on_address(*server.getsockname()[:2])

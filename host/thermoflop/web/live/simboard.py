@@ -85,12 +85,17 @@ def main(url: str) -> int:
     from thermoflop.pico.simulated.board import SimulatedBoard
     from thermoflop.pico.simulated.options import parse_url
     from thermoflop.pico.simulated.tcpport import LOOPBACK, serve_tcp
+    from thermoflop.pico.wire import encode_command
 
     try:
         board = SimulatedBoard(parse_url(url)[1])
         signal.signal(signal.SIGTERM, lambda *_: board.switch_off())
         threading.Thread(target=_orders, args=(board,), daemon=True).start()
-        serve_tcp(board, (LOOPBACK, 0), lambda host, port: print(f"socket://{host}:{port}"))
+        # a recorder that takes over has to hear that the board is simulated, and its settings
+        serve_tcp(
+            board, (LOOPBACK, 0), lambda host, port: print(f"socket://{host}:{port}"),
+            greeting=encode_command(0, "id"),
+        )  # fmt: skip
     except ThermoflopError as error:
         print(error, file=sys.stderr)
         return error.exit_code
