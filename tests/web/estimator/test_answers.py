@@ -163,7 +163,7 @@ def test_unknown_keys_of_an_address_are_named_in_one_sentence():
         ({"batch": "12"}, {"mode": "original", "batch": 12, "start": 1, "end": 1024}),
         ({"gpu": "V100", "model": "llama-3-8b"}, {"mode": "original", "gpu": "V100"}),
         ({}, {"mode": "estimate", "model": "llama-3-8b", "users": 1}),
-        ({"model": "llama3.1:8b", "users": "4"}, {"mode": "estimate", "model": "llama-3.1-8b"}),
+        ({"model": "llama3.1:8b", "users": "4"}, {"mode": "estimate", "model": "llama3.1:8b"}),
     ],
 )  # fmt: skip
 def test_an_address_of_the_first_version_still_opens_its_view(query, expected):
@@ -351,6 +351,20 @@ def test_the_original_is_answered_for_any_shape(
 def test_a_reason_that_is_not_there_is_refused_in_a_sentence(inputs, key):
     with pytest.raises(FieldError):
         why(inputs, key)
+
+
+def test_a_name_that_says_a_format_is_counted_as_on_the_command_line():
+    """A tag of Ollama means its download in q4_k_m; the catalogue's own name the published one."""
+    card = changed(DEFAULTS, "device", "rtx 4090")
+    tagged, plain = (
+        answer(changed(card, "model", name)) for name in ("llama3.1:8b", "llama-3.1-8b")
+    )
+    said = tf.estimate("llama3.1:8b", "rtx 4090", batch=card.users, prompt=card.prompt,
+                       generate=card.output)  # fmt: skip
+    value = figure(tagged, "head.user").value
+    assert value == pytest.approx(1 / said.per_token.expected_s, rel=0.01)
+    assert value > 2 * figure(plain, "head.user").value
+    assert any("Ollama" in note for note in tagged.notes)
 
 
 def test_images_are_asked_for_and_counted_where_the_model_sees_and_nowhere_else():

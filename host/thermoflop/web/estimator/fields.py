@@ -143,8 +143,8 @@ def _model_named(name: str) -> str:
 
     if name in (SHAPE, UPLOAD):
         return name
-    named_source(name)
-    return canonical(name) if canonical(name) in names() else name
+    says_format = named_source(name).named_format is not None  # the catalogue's name would not
+    return name if says_format or canonical(name) not in names() else canonical(name)
 
 
 def _gpus() -> dict[str, str]:
