@@ -49,3 +49,21 @@ def test_no_type_is_counted_wrong(found: list[tuple[dict[str, Any], str]]) -> No
 def test_as_many_types_are_exact_as_before(found: list[tuple[dict[str, Any], str]]) -> None:
     exact = Counter(name for each, what in found if what == "exact" for name in each["mappings"])
     assert {name: exact[name] for name in EXACT if exact[name] < EXACT[name]} == {}
+
+
+def test_what_a_configuration_leaves_out_is_what_its_class_takes(
+    found: list[tuple[dict[str, Any], str]],
+) -> None:
+    """Its type and its class alone make the same model as the library writes out in full."""
+    eyes_are_optional = {"step3p7"}  # without their section a model of text
+    for each, outcome in found:
+        config = each["config"]
+        if outcome != "exact" or config["model_type"] in eyes_are_optional:
+            continue
+        bare = {key: config[key] for key in ("model_type", "architectures") if key in config}
+        try:
+            params = read_model(bare).params
+        except ThermoflopError as error:
+            assert "needs" in str(error)  # noqa: PT017 - a refusal that names what is missing
+        else:
+            assert params == each["params"], config["model_type"]

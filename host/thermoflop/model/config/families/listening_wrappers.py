@@ -39,6 +39,10 @@ def _merged(
     return project
 
 
+# Qwen3's text of 0.6B and 1.7B, which differ in the two widths
+_SMALL_QWEN3 = {"num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8}
+_SMALL_QWEN3 |= {"head_dim": 128}
+
 _FLAMINGO = _merged(2, lambda _config, _tower, seen, hidden: (seen, hidden), bias="projector_bias")
 for _name in ("audioflamingo3", "musicflamingo"):
     wrapper(
@@ -94,7 +98,7 @@ def _packed_and_normed(config: Config, tower: Config, stack: Stack, hidden: int)
 
 wrapper(
     "moss_transcribe_diarize",
-    text_of("qwen3"),
+    text_of("qwen3", _SMALL_QWEN3 | {"hidden_size": 1024, "intermediate_size": 3072}),
     None,
     tie=True,
     keys={"projector_bias": True, "audio_merge_size": 4},
@@ -103,7 +107,7 @@ wrapper(
 )
 wrapper(
     "qwen3_asr",
-    text_of("qwen3"),
+    text_of("qwen3", _SMALL_QWEN3 | {"hidden_size": 2048, "intermediate_size": 6144}),
     None,
     tie=True,
     ears=(ears_of("qwen3_asr_encoder"), None),
