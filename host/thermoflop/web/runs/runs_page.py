@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shlex
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,16 +12,13 @@ from urllib.parse import urlencode
 
 from thermoflop.errors import InputError, ThermoflopError
 from thermoflop.pico.wire import printable
-from thermoflop.report.html.tables import number
-from thermoflop.report.summary import duration
-from thermoflop.runs.analysis.data import simulated
 from thermoflop.runs.analysis.row import RunRow, kept_row, model_of, row_of
 from thermoflop.runs.analysis.side_by_side import MAX_RUNS
 from thermoflop.runs.folder import index as run_index
 from thermoflop.runs.folder.notes import MAX_LETTERS, read_note, write_note
-from thermoflop.runs.folder.store import is_being_written
 from thermoflop.web.frame import frame
-from thermoflop.web.runs.reports import address, find_run, sendable
+from thermoflop.web.runs.reports import find_run, sendable
+from thermoflop.web.runs.run_row import RunView, command_line, state_words
 from thermoflop.web.runs.trend_view import TrendView
 
 if TYPE_CHECKING:
@@ -34,7 +30,6 @@ if TYPE_CHECKING:
 _TURNS = asyncio.Semaphore(1)  # one analysis at a time, however many look
 _TELL_S = 1.0
 SHOWN = 50  # at first, and more with each press of the button
-_STATES = {"time": "done", "no end": "cut off", "gone": "port went away"}
 # what a column is called, its class, and what the runs are sorted by
 _COLUMNS: tuple[tuple[str, str, Callable[[Entry, RunRow], Any] | None], ...] = (
     ("", "box", None),
@@ -68,6 +63,7 @@ class _RunsPage:
         self._entries: list[Entry] = []
         self._chosen: set[str] = set()
         self._limit = SHOWN
+        self._views: dict[str, RunView] = {}
         self._rows_of: dict[str, RunRow] = {}
         self._notes: dict[str, str] = {}
         self._sorted = _NEWEST_FIRST
@@ -123,6 +119,8 @@ class _RunsPage:
             async with _TURNS:
                 row = await asyncio.to_thread(row_of, entry.folder)
             self._rows_of[entry.folder.name] = row
+            if view := self._views.get(entry.folder.name):
+                view.show(entry, row, self._notes.get(entry.folder.name, ""))
             if time.monotonic() - told_s > _TELL_S:
                 told_s = time.monotonic()
                 self._status.set_text(f"reading figures: {n + 1} of {len(missing)} runs")
@@ -130,8 +128,6 @@ class _RunsPage:
             self._show()
 
     def _show(self) -> None:
-        from nicegui import ui
-
         terms = (self._filter.value or "").lower().split()
         matching = [
             entry
@@ -139,11 +135,7 @@ class _RunsPage:
             if all(term in _text(entry, self._notes) for term in terms)
         ]
         matching = self._in_order(matching)
-        self._body.clear()
-        with self._body:
-            for entry in matching[: self._limit]:
-                with ui.element("tr"):
-                    self._row(entry)
+        self._show_rows(matching[: self._limit])
         self._table.set_visibility(bool(matching))
         self._mark_sorted()
         self._trend.show([(each, self._row_of(each)) for each in matching])
@@ -189,64 +181,27 @@ class _RunsPage:
     def _row_of(self, entry: Entry) -> RunRow:
         return self._rows_of.get(entry.folder.name, RunRow())
 
-    def _row(self, entry: Entry) -> None:
-        from nicegui import ui
-
-        name = entry.folder.name
-        row, going_on = self._row_of(entry), is_being_written(entry.folder)
-        with ui.element("td").classes("box"):
-            box = ui.checkbox(
-                value=name in self._chosen, on_change=lambda e: self._choose(name, e.value)
-            )
-            box.props["aria-label"] = f"compare {sendable(name)}"
-        self._what(entry)
-        share = None if row.throttled is None else 100 * row.throttled
-        length = entry.duration_s
-        for head, kind, text in (
-            ("model", "model", printable(model_of(entry.run)[:60])),
-            ("tokens/s", "num", number(row.tokens_per_s)),
-            ("peak °C", "num", "–" if row.peak_c is None else f"{row.peak_c:.1f}"),
-            ("J/token", "num", number(row.joules_per_token)),
-            ("throttled", "num", "–" if share is None else f"{share:.1f} %"),
-            ("started", "when", ""),
-            ("took", "num", "–" if length is None else duration(length)),
-        ):
-            with ui.element("td").classes(kind + (" none" if text == "–" else "")) as cell:
-                cell.props["data-label"] = head
-                if kind == "when":
-                    _local_time(entry.started)
-                else:
-                    ui.label(text)
-        with ui.element("td").classes("state"):
-            state = "recording" if going_on else entry.state
-            ui.label(printable(_STATES.get(state, state))).classes(_state_class(state))
-        self._actions(name, going_on)
-
-    def _what(self, entry: Entry) -> None:
-        from nicegui import ui
-
-        note = self._notes.get(entry.folder.name, "")
-        said = simulated(entry.run)
-        with ui.element("td").classes("what"):
-            ui.label(printable(entry.folder.name)).classes("run-name")
-            ui.label(_command(entry)).classes("soft command")
-            if said:
-                ui.label(printable(f"{said} simulated")).classes("soft command")
-            if note:
-                ui.label(note).classes("note")
-
-    def _actions(self, name: str, going_on: bool) -> None:
-        from nicegui import ui
-
-        plain = sendable(name)
-        with ui.element("td").classes("actions"), ui.element("div").classes("row-wrap"):
-            link = ui.link("Report", f"/runs/{address(name)}/report", new_tab=True)
-            link.classes("tap").props["aria-label"] = f"report of {plain}"
-            button = ui.button("Note", on_click=lambda: self._ask_for_note(name))
-            button.props("no-caps flat").props["aria-label"] = f"note on {plain}"
-            if not going_on:
-                button = ui.button("Delete", on_click=lambda: self._ask_to_delete(name))
-                button.props("no-caps flat color=negative").props["aria-label"] = f"delete {plain}"
+    def _show_rows(self, shown: list[Entry]) -> None:
+        """Show these runs, in this order, each in the row that it has where it has one."""
+        views = {}
+        for entry in shown:
+            name = entry.folder.name
+            view = self._views.pop(name, None)
+            if view is None:
+                with self._body:
+                    chosen = name in self._chosen
+                    view = RunView(
+                        name, chosen, self._choose, self._ask_for_note, self._ask_to_delete
+                    )
+            views[name] = view
+            view.show(entry, self._row_of(entry), self._notes.get(name, ""))
+        for view in self._views.values():
+            view.element.delete()
+        self._views = views
+        ordered = [view.element for view in views.values()]
+        if self._body.default_slot.children != ordered:
+            self._body.default_slot.children[:] = ordered
+            self._body.update()
 
     def _ask_for_note(self, name: str) -> None:
         from nicegui import ui
@@ -331,30 +286,10 @@ def _read(runs: Path) -> tuple[list[Entry], dict[str, str], dict[str, RunRow]]:
     return entries, notes, {name: row for name, row in kept.items() if row is not None}
 
 
-def _local_time(utc: str) -> None:
-    """A moment on the viewer's own clock, which the browser knows; as it is where it is none."""
-    from nicegui import ui
-
-    element = ui.element("local-time")
-    element.props["utc"] = printable(utc[:40])
-
-
-def _command(entry: Entry) -> str:
-    """The command and the labels, as one line of plain text."""
-    command = entry.run.get("command")
-    line = shlex.join(str(word) for word in command) if isinstance(command, list) else ""
-    labels = "  ".join(f"{key}={value}" for key, value in entry.labels.items())
-    return "  ·  ".join(printable(text) for text in (line[:200], labels[:200]) if text)
-
-
 def _text(entry: Entry, notes: Mapping[str, str]) -> str:
     """The text that the filter searches."""
-    state = _STATES.get(entry.state, entry.state)
+    state = state_words(entry.state)
     name = entry.folder.name
-    return f"{name} {_command(entry)} {model_of(entry.run)} {state} {notes.get(name, '')}".lower()
-
-
-def _state_class(state: str) -> str:
-    if state in ("exit 0", "time", "stopped"):
-        return "good"
-    return "soft" if state == "recording" else "hot"
+    return (
+        f"{name} {command_line(entry)} {model_of(entry.run)} {state} {notes.get(name, '')}".lower()
+    )

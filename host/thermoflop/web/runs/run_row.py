@@ -1,0 +1,143 @@
+"""A run's row in the list: made once, and filled in as its figures, note and state are known.
+
+A row that is made anew loses a click that is under way, and the keyboard's place; so the list keeps
+each row as long as it shows the run.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from thermoflop.pico.wire import printable
+from thermoflop.report.html.tables import number
+from thermoflop.report.summary import duration
+from thermoflop.runs.analysis.data import simulated
+from thermoflop.runs.analysis.row import RunRow, model_of
+from thermoflop.runs.folder.store import is_being_written
+from thermoflop.web.runs.reports import address, sendable
+
+if TYPE_CHECKING:
+    from nicegui.element import Element
+    from nicegui.elements.label import Label
+
+    from thermoflop.runs.folder.index import Entry
+
+_STATES = {"time": "done", "no end": "cut off", "gone": "port went away"}
+_CELLS = (
+    ("model", "model"),
+    ("tokens/s", "num"),
+    ("peak °C", "num"),
+    ("J/token", "num"),
+    ("throttled", "num"),
+    ("started", "when"),
+    ("took", "num"),
+)
+
+
+class RunView:
+    """One row; what it shows is set by `show`."""
+
+    def __init__(
+        self,
+        name: str,
+        chosen: bool,
+        choose: Callable[[str, bool], None],
+        note: Callable[[str], None],
+        delete: Callable[[str], None],
+    ) -> None:
+        """Build it, empty, in the table's body, its box ticked if ``chosen``.
+
+        ``choose`` is told of its box, ``note`` and ``delete`` of their buttons, with the name.
+        """
+        from nicegui import ui
+
+        with ui.element("tr") as self.element:
+            with ui.element("td").classes("box"):
+                box = ui.checkbox(value=chosen, on_change=lambda event: choose(name, event.value))
+                box.props["aria-label"] = f"compare {sendable(name)}"
+            with ui.element("td").classes("what"):
+                ui.label(printable(name)).classes("run-name")
+                self._command = ui.label().classes("soft command")
+                self._simulated = ui.label().classes("soft command")
+                self._note = ui.label().classes("note")
+            self._cells: dict[str, tuple[Element, Label | None]] = {}
+            for head, kind in _CELLS:
+                with ui.element("td").classes(kind) as cell:
+                    cell.props["data-label"] = head
+                    if kind == "when":
+                        self._when = ui.element("local-time")
+                    self._cells[head] = cell, None if kind == "when" else ui.label()
+            with ui.element("td").classes("state"):
+                self._state = ui.label()
+            self._build_actions(name, note, delete)
+
+    def _build_actions(
+        self, name: str, note: Callable[[str], None], delete: Callable[[str], None]
+    ) -> None:
+        from nicegui import ui
+
+        plain = sendable(name)
+        with ui.element("td").classes("actions"), ui.element("div").classes("row-wrap"):
+            link = ui.link("Report", f"/runs/{address(name)}/report", new_tab=True)
+            link.classes("tap").props["aria-label"] = f"report of {plain}"
+            button = ui.button("Note", on_click=lambda: note(name))
+            button.props("no-caps flat").props["aria-label"] = f"note on {plain}"
+            self._delete = ui.button("Delete", on_click=lambda: delete(name))
+            self._delete.props("no-caps flat color=negative").props["aria-label"] = (
+                f"delete {plain}"
+            )
+
+    def show(self, entry: Entry, row: RunRow, note: str) -> None:
+        """Fill it in; what is the same as before costs nothing."""
+        said = simulated(entry.run)
+        _say(self._command, command_line(entry))
+        _say(self._simulated, printable(f"{said} simulated") if said else "")
+        _say(self._note, note)
+        share = None if row.throttled is None else 100 * row.throttled
+        length = entry.duration_s
+        self._fill("model", printable(model_of(entry.run)[:60]))
+        self._fill("tokens/s", number(row.tokens_per_s))
+        self._fill("peak °C", "–" if row.peak_c is None else f"{row.peak_c:.1f}")
+        self._fill("J/token", number(row.joules_per_token))
+        self._fill("throttled", "–" if share is None else f"{share:.1f} %")
+        self._fill("took", "–" if length is None else duration(length))
+        if self._when.props.get("utc") != (utc := printable(entry.started[:40])):
+            self._when.props["utc"] = utc
+            self._when.update()
+        going_on = is_being_written(entry.folder)
+        state = "recording" if going_on else entry.state
+        self._state.set_text(state_words(state))
+        self._state.classes(_state_class(state), remove="good soft hot")
+        self._delete.set_visibility(not going_on)
+
+    def _fill(self, head: str, text: str) -> None:
+        cell, label = self._cells[head]
+        if label is not None and label.text != text:
+            label.set_text(text)
+            cell.classes(**{"add" if text == "–" else "remove": "none"})
+
+
+def command_line(entry: Entry) -> str:
+    """The command and the labels, as one line of plain text."""
+    command = entry.run.get("command")
+    line = shlex.join(str(word) for word in command) if isinstance(command, list) else ""
+    labels = "  ".join(f"{key}={value}" for key, value in entry.labels.items())
+    return "  ·  ".join(printable(text) for text in (line[:200], labels[:200]) if text)
+
+
+def state_words(state: str) -> str:
+    """How a run ended, in words."""
+    return printable(_STATES.get(state, state))
+
+
+def _state_class(state: str) -> str:
+    if state in ("exit 0", "time", "stopped"):
+        return "good"
+    return "soft" if state == "recording" else "hot"
+
+
+def _say(label: Label, text: str) -> None:
+    label.set_text(text)
+    label.set_visibility(bool(text))
