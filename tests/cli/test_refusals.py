@@ -11,12 +11,12 @@ from thermoflop.cli import main
     [
         (
             "fit gpt2 --batch many",
-            "argument --batch: 'many' makes no sense: expected a whole number",
+            "--batch 'many' makes no sense: expected a whole number",
         ),
-        ("pick --context 4.5", "argument --context: '4.5' makes no sense: expected a whole number"),
-        ("pick --context inf", "argument --context: 'inf' makes no sense: expected a whole number"),
-        ("pick --at-least fast", "argument --at-least: 'fast' makes no sense: expected a number"),
-        ("plan gpt2 --ttft 0", "argument --ttft: '0' is no duration: expected a number above 0"),
+        ("pick --context 4.5", "--context '4.5' makes no sense: expected a whole number"),
+        ("pick --context inf", "--context 'inf' makes no sense: expected a whole number"),
+        ("pick --at-least fast", "--at-least 'fast' makes no sense: expected a number"),
+        ("plan gpt2 --ttft 0", "--ttft '0' is no duration: expected a number above 0"),
     ],
 )
 def test_a_refused_number_comes_with_what_was_expected(
@@ -26,6 +26,71 @@ def test_a_refused_number_comes_with_what_was_expected(
         main(typed.split())
     assert ended.value.code == 2
     assert said in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("estimat gpt2", "thermoflop: 'estimat' is no command; did you mean estimate?"),
+        ("estimate gpt2 --gup h100", "there is no option --gup; did you mean --gpu?"),
+        ("estimate gpt2 --bogus", "there is no option --bogus. See"),
+        ("estimate gpt2 h100", "'h100' is one word too many; did you mean --gpu h100?"),
+        ("estimate gpt2 --batch", "--batch needs a value."),
+        ("estimate", "MODEL is missing: a config.json"),
+        ("validate", "WHAT is missing: counts, times,"),
+        ("validate tims", "'tims' is none of counts, times, memory, training, plan, kernels; did "),
+        ("ops gpt2 --mla foo", "--mla 'foo' is none of latent, expanded, absorbed."),
+        ("record --repaet 2 -- ls", "there is no option --repaet; did you mean --repeat?"),
+        ("--gpu h100 estimate gpt2", "a command comes before '--gpu'."),
+    ],
+)
+def test_a_word_that_is_not_known_ends_in_one_sentence_without_the_usage(
+    typed: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(typed.split())
+    assert ended.value.code == 2
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert printed.count("\n") == 1
+    assert "--help`" in printed
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("fit gpt2 --dtype q4km", "did you mean q4_k_m?"),
+        ("fit gpt2 --profile vlm", "did you mean vllm?"),
+        ("fit gpt2 --gpu h1000", "nearest: H100-SXM-80GB"),
+        ("fit gtp2 --gpu h100", "the nearest name is gpt2"),
+        ("train gpt2 --optimizer adamv", "did you mean adamw?"),
+        ("train gpt2 --profile megatron", "did you mean megatron-lm?"),
+    ],
+)
+def test_a_name_that_is_not_known_comes_with_the_one_most_like_it(
+    typed: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(typed.split()) in (2, 3)
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert printed.out == ""
+
+
+def test_a_k_of_tokens_is_1024_and_said_so_and_one_of_anything_else_is_1000(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    typed = "fit llama-3.1-8b --gpu h100 --prompt 2k --generate 1_000 --batch 1k"
+    main(typed.split())
+    printed = capsys.readouterr()
+    assert "batch 1000, 2048 + 1000 tokens" in " ".join(printed.out.split())
+    assert printed.err == "thermoflop fit: --prompt 2k is 2,048 tokens (k is 1,024)\n"
+
+
+def test_help_is_a_word_too(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["help", "fit"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("usage: thermoflop fit")
 
 
 def test_a_whole_number_may_be_written_with_an_exponent(capsys: pytest.CaptureFixture[str]) -> None:

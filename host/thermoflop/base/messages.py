@@ -17,6 +17,16 @@ def quote_value(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
+def expected(word: str, known: Iterable[str]) -> str:
+    """What belongs in the place of a word: all that is known, or of many the one most like it."""
+    words = list(known)
+    near = nearest(word, words)
+    if near is None:
+        return f"expected one of {', '.join(words)}"
+    listed = f"expected one of {', '.join(words)}; " if len(words) <= 12 else ""
+    return f"{listed}did you mean {near}?"
+
+
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word most like ``word``, or None when nothing is close."""
     from difflib import get_close_matches

@@ -12,6 +12,7 @@ import os
 import sys
 from importlib import import_module
 
+from thermoflop.cli.parser import Parser
 from thermoflop.errors import StorageError, ThermoflopError
 
 # name -> (module in this package, one line of help), in the order the help page shows them
@@ -57,6 +58,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 EXIT_CODES = """\
+numbers: 1500, 1_500, 1.5k, 2e6, 300B, 15T; k is 1000, and 1024 in lengths in tokens, which are
+named so: a prompt of 32k is 32,768 (32000 is 32,000, 128Ki always 131,072)
+
 exit codes:
   0 done; 1 a check found a difference, or it failed; 2 usage; 3 bad input;
   4 no board at that port; 5 the board refused; 6 disk full or read-only;
@@ -99,7 +103,7 @@ class RawHelpFormatter(HelpFormatter):
             return filled(text).rstrip() + "\n"
 
 
-def build_parser(only: str | None = None, everything: bool = False) -> argparse.ArgumentParser:
+def build_parser(only: str | None = None, everything: bool = False) -> Parser:
     """Build the parser of the command line.
 
     Args:
@@ -107,7 +111,6 @@ def build_parser(only: str | None = None, everything: bool = False) -> argparse.
         everything: whether every command has its options, as completion needs; else ``only`` has.
     """
     from thermoflop import __version__
-    from thermoflop.cli.arguments import Parser
 
     parser = Parser(
         prog="thermoflop",
@@ -139,13 +142,22 @@ def _parse(typed: list[str]) -> argparse.Namespace:
     argparse's own subcommands cannot: they give up on a list of files that an option interrupts.
     What `record` runs keeps its options to itself.
     """
+    if typed[:1] == ["help"]:
+        typed = [*typed[1:], "--help"]
     name = typed[0] if typed and typed[0] in COMMANDS else None
     parser = build_parser(name)
-    if name is None or name == "record":
-        return parser.parse_args(typed)
+    if name is None:
+        if typed and typed[0].startswith("--") and typed[0] not in parser._option_string_actions:  # noqa: SLF001
+            parser.error(f"a command comes before {typed[0]!r:.60}")
+        args: argparse.Namespace = parser.parse_args(typed)
+        return args
     commands = parser._actions[-1].choices  # noqa: SLF001 - argparse has no other way in
-    command: argparse.ArgumentParser = dict(commands or ())[name]
-    return command.parse_intermixed_args(typed[1:], argparse.Namespace(command=name))
+    command: Parser = dict(commands or ())[name]
+    parse = command.parse_args if name == "record" else command.parse_intermixed_args
+    args = parse(typed[1:], argparse.Namespace(command=name))
+    for sentence in command.understood:
+        print(f"thermoflop {name}: {sentence}", file=sys.stderr)
+    return args
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from thermoflop.cli.parser import length
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,40 +22,6 @@ def duration_s(text: str) -> float:
         return read_duration_s(text)
     except UsageError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-def whole_number(text: str) -> int:
-    """The ``type`` of an option that is a whole number, ``1e6`` among them, or argparse's error."""
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        value = float(text)
-        if value == int(value):
-            return int(value)
-    except (ValueError, OverflowError):
-        pass
-    message = f"{text!r:.40} makes no sense: expected a whole number, such as 1024 or 1e6"
-    raise argparse.ArgumentTypeError(message)
-
-
-def any_number(text: str) -> float:
-    """The ``type`` of an option that is a number, or argparse's own error."""
-    try:
-        return float(text)
-    except ValueError:
-        message = f"{text!r:.40} makes no sense: expected a number, such as 0.5 or 2e3"
-        raise argparse.ArgumentTypeError(message) from None
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose refusal of a number says what was expected."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.register("type", int, whole_number)
-        self.register("type", float, any_number)
 
 
 def path(text: str) -> Path:
@@ -95,7 +63,7 @@ _SHARED: dict[str, dict[str, Any]] = {
         "type": int, "metavar": "N", "help": "devices that fast links join (default by device)",
     },
     "--out": {"type": path, "default": "runs", "metavar": "DIR", "help": "where runs go (runs)"},
-    "--page": {"type": int, "metavar": "N", "help": "tokens in a page of the cache"},
+    "--page": {"type": length, "metavar": "N", "help": "tokens in a page of the cache"},
     "--plain": {"action": "store_true", "help": "plain lines on a terminal, too"},
     "--port": {"metavar": "P", "help": "port, sim://... or socket://host:port"},
     "--profile": {"metavar": "P", "help": "vllm, llama.cpp, mine, ... or a JSON file"},

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from thermoflop.cli.arguments import add_shared, print_result, show
+from thermoflop.cli.parser import length
 
 if TYPE_CHECKING:
     from thermoflop.bench.measure import OperatorRow, StepRow
@@ -26,8 +27,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("models", nargs="*", metavar="MODEL", help="a config.json, its folder, or a known name")
     add("--suite", choices=("cpu", "gpu"), help="a set of models and sizes instead")
     add("--batch", type=int, nargs="+", metavar="N", help="sequences, one or more sizes (1)")
-    add("--prompt", type=int, nargs="+", metavar="N", help="tokens of the prompt (128)")
-    add("--generate", type=int, metavar="N", help="tokens generated after it (16)")
+    add("--prompt", type=length, nargs="+", metavar="N", help="tokens of the prompt (128)")
+    add("--generate", type=length, metavar="N", help="tokens generated after it (16)")
     add("--layers", type=int, metavar="N", help="of the decoder (all, or what fits into memory)")
     add("--only", choices=("operators", "decoder"), help="one of the two (both)")
     add_shared(parser, "--profile", help="expectations: what `thermoflop calibrate` made")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from thermoflop.cli.parser import length
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
@@ -64,8 +66,13 @@ def add_inference(
     add = parser.add_argument
     if one_run:
         add("--batch", type=int, default=1, metavar="B", help="sequences (default 1)")
-    add("--prompt", type=int, metavar="N", help="tokens (1024, or what the model has room for)")
-    add("--generate", type=int, metavar="N", help="new tokens (128; of an encoder 0)")
+    add(
+        "--prompt",
+        type=length,
+        metavar="N",
+        help="tokens, 32k is 32,768 (1024, or what the model has room for)",
+    )
+    add("--generate", type=length, metavar="N", help="new tokens (128; of an encoder 0)")
     add(
         "--dtype", metavar="F",
         help="bf16, fp16, fp8, int8, int8-wo, int4, int4-g64, mxfp4, q4_k_m, gptq-int4-g128, "

@@ -7,6 +7,7 @@ import argparse
 from thermoflop.cli.arguments import add_option, add_shared, show
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.model_options import add_model, load
+from thermoflop.cli.parser import length
 
 EPILOG = """\
 Exit code 1: the figures are printed, and the run does not fit in the device's memory (`fit` says
@@ -20,8 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add_inference(parser, otherwise="h100, or that of --profile")
     add_shared(parser, "--profile")
-    add("--prefix", type=int, default=0, metavar="N", help="prompt tokens cached")
-    add("--chunk", type=int, metavar="N", help="prompt tokens read at once")
+    add("--prefix", type=length, default=0, metavar="N", help="prompt tokens cached")
+    add("--chunk", type=length, metavar="N", help="prompt tokens read at once")
     add_shared(parser, "--page")
     add_shared(parser, "--images")
     add_shared(parser, "--audio")

@@ -6,6 +6,7 @@ import argparse
 
 from thermoflop.cli.arguments import add_shared, show
 from thermoflop.cli.model_options import AS_ENGINES_RUN_IT, add_model, load
+from thermoflop.cli.parser import length
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     add = parser.add_argument
     add("--batch", type=int, default=1, metavar="B", help="b (default 1)")
-    add("--tokens", type=int, metavar="S", help="s (default 1024 or the longest)")
+    add("--tokens", type=length, metavar="S", help="s (default 1024 or the longest)")
     add("--mla", choices=tuple(CONVENTIONS["mla"]),
         help=f"form of latent attention (default {AS_ENGINES_RUN_IT})")  # fmt: skip
     add("--gpu", "--hardware", metavar="NAME",

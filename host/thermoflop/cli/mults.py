@@ -6,12 +6,13 @@ import argparse
 
 from thermoflop.cli.arguments import add_shared, show
 from thermoflop.cli.model_options import add_model, load
+from thermoflop.cli.parser import length
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add_model(parser)
-    parser.add_argument("--context", type=int, metavar="N", help="n_ctx (default: the longest)")
+    parser.add_argument("--context", type=length, metavar="N", help="n_ctx (default: the longest)")
     parser.add_argument("--vocab", type=int, metavar="V", help="another vocabulary size")
     add_shared(parser, "--json")
 

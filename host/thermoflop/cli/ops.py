@@ -6,6 +6,7 @@ import argparse
 
 from thermoflop.cli.arguments import add_shared, show
 from thermoflop.cli.model_options import add_conventions, add_formats, add_model, load, options_of
+from thermoflop.cli.parser import length
 
 EPILOG = """\
 examples:
@@ -23,11 +24,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_model(parser)
     step = parser.add_argument_group("step (default: a prefill of 1024 tokens, or the longest)")
     one = step.add_mutually_exclusive_group()
-    one.add_argument("--prefill", type=int, metavar="N", help="read a prompt of N tokens")
-    one.add_argument("--decode", type=int, metavar="K", help="add one token to K cached ones")
-    one.add_argument("--encode", type=int, metavar="N", help="the encoder alone on N positions")
+    one.add_argument("--prefill", type=length, metavar="N", help="read a prompt of N tokens")
+    one.add_argument("--decode", type=length, metavar="K", help="add one token to K cached ones")
+    one.add_argument("--encode", type=length, metavar="N", help="the encoder alone on N positions")
     step.add_argument("--batch", type=int, default=1, metavar="B", help="sequences (default 1)")
-    step.add_argument("--encoder", type=int, metavar="N", help="source of an encoder-decoder")
+    step.add_argument("--encoder", type=length, metavar="N", help="source of an encoder-decoder")
     sees = "images, for a model that sees; 2x1024x768 adds their tokens"
     step.add_argument("--images", type=images, metavar="N[xWxH]", help=sees)
     add_shared(step, "--audio")

@@ -6,6 +6,7 @@ import argparse
 
 from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.cost_options import hardware_named
+from thermoflop.cli.parser import length
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--context",
-        type=int,
+        type=length,
         default=4096,
         metavar="N",
         help="tokens that must fit: models with fewer positions are left out (4096)",

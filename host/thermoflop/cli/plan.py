@@ -7,6 +7,7 @@ import argparse
 from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.cost_options import hardware_named
 from thermoflop.cli.model_options import add_model, load_all
+from thermoflop.cli.parser import length
 from thermoflop.cli.serving import add_targets
 
 TYPE_CHECKING = False
@@ -32,8 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=hardware_named,
         help="devices to choose from, or auto for the GPU of this machine (h100)")  # fmt: skip
     add("--max-devices", type=int, default=8, metavar="N", help="devices in all at most (8)")
-    add("--prompt", type=int, metavar="N", help="mean tokens of a prompt (1024)")
-    add("--generate", type=int, metavar="N", help="mean tokens of an output (256)")
+    add("--prompt", type=length, metavar="N", help="mean tokens of a prompt (1024)")
+    add("--generate", type=length, metavar="N", help="mean tokens of an output (256)")
     add("--lengths", choices=("fixed", "uniform", "lognormal"), default="fixed",
         help="how they spread (fixed)")  # fmt: skip
     add("--prefix-hit", type=float, default=0.0, metavar="S", help="share of prompts cached (0)")
@@ -43,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--dtype", metavar="F,G", help="formats to try (as published, and what the device does)")
     add("--kv-dtype", metavar="F", help="the cache: bf16, fp8, ...")
     add_shared(parser, "--profile", default="auto", help="whose engine (vllm; on a Mac llama.cpp)")
-    add("--budget", type=int, metavar="N", help="tokens in a step (the engine's)")
+    add("--budget", type=length, metavar="N", help="tokens in a step (the engine's)")
     add("--disaggregate", action="store_true", help="try pools of prefill and decode too")
     add("--price", metavar="P", help="dollars a device and hour, or a price list")
     add("--top", type=int, default=5, metavar="N", help="choices to print (5)")
@@ -55,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--tokens", type=float, metavar="T", help="tokens of the run: 1e12")
     add("--max-days", type=float, metavar="D", help="least device hours within these days")
     add("--global-batch", type=int, default=512, metavar="B", help="sequences an iteration (512)")
-    add("--sequence", type=int, metavar="N", help="tokens of each (2048)")
+    add("--sequence", type=length, metavar="N", help="tokens of each (2048)")
     add_shared(parser, "--json")
 
 

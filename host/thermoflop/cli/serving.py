@@ -7,6 +7,7 @@ import argparse
 from thermoflop.cli.arguments import add_option, add_shared, print_result
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.model_options import add_model, load
+from thermoflop.cli.parser import length
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--prefix-hit", type=float, default=0.0, metavar="S", help="share of prompts cached (0)")
     engine = parser.add_argument_group("engine")
     add = engine.add_argument
-    add("--budget", type=int, metavar="N", help="tokens in a step (the engine's)")
+    add("--budget", type=length, metavar="N", help="tokens in a step (the engine's)")
     add("--slots", type=int, metavar="N", help="sequences at once in a replica (the engine's)")
     add("--draft", metavar="MODEL", help="a model that drafts, or mtp")
     add_option(engine, "--draft-tokens", type=int, default=0, metavar="K", help="tokens drafted")

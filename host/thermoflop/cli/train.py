@@ -7,6 +7,7 @@ import argparse
 from thermoflop.cli.arguments import add_option, add_shared, print_result
 from thermoflop.cli.cost_options import add_hardware
 from thermoflop.cli.model_options import add_model, load
+from thermoflop.cli.parser import length
 
 _OPTIONS = (
     "devices", "tp", "pp", "dp", "ep", "cp", "global_batch", "micro_batch", "sequence",
@@ -23,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     _add_counts(parser, ("global-batch", 512, "sequences an iteration"),
                 ("micro-batch", 1, "sequences at once"))  # fmt: skip
-    add("--sequence", type=int, metavar="N", help="tokens (2048, or the model's longest)")
+    add("--sequence", type=length, metavar="N", help="tokens (2048, or the model's longest)")
     add("--lengths", type=_lengths, metavar="N[,N]", help="tokens of documents in a sequence")
     add("--padded", type=float, default=0.0, metavar="S", help="share of tokens that is padding")
     add("--dtype", default="bf16", metavar="F", help="bf16, fp16, fp8, nvfp4")
@@ -85,8 +86,8 @@ def _add_fine_tuning(group: argparse._ActionsContainer) -> None:
 def _lengths(text: str) -> list[int]:
     """Whole numbers with commas between them."""
     try:
-        return [int(word) for word in text.split(",")]
-    except ValueError:
+        return [length(word) for word in text.split(",")]
+    except argparse.ArgumentTypeError:
         message = f"{text!r:.60} is no length in tokens, nor several with commas"
         raise argparse.ArgumentTypeError(message) from None
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add = parser.add_argument
-    add("what", choices=("counts", "times", "memory", "training", "plan", "kernels"),
+    checks = ("counts", "times", "memory", "training", "plan", "kernels")
+    add("what", metavar="WHAT", choices=checks,
         help="counts: parameters and FLOPs of libraries; times (training among them), memory: what "
         "people measured and published; plan: the layout it would choose, among measured ones; "
         "kernels: single operators, with devices and architectures left out, and with a few "

@@ -11,6 +11,7 @@ from __future__ import annotations
 from math import exp
 from typing import TYPE_CHECKING
 
+from thermoflop.base.messages import expected
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.seen import (
     Seen,
@@ -351,11 +352,8 @@ def find_profile(name: str | Profile | None) -> Profile:
     own = find_own(low)
     if own is not None:
         return profile_of(own)
-    names = ", ".join([*known, *machine_profile_names()])
-    raise UsageError(
-        f"{name!r:.60} is no profile: expected one of {names}, "
-        "or one that 'thermoflop calibrate' made"
-    )
+    asked = expected(low, [*known, *machine_profile_names()])
+    raise UsageError(f"{name!r:.60} is no profile (`thermoflop profiles` lists them): {asked}")
 
 
 def _of_version(profile: Profile, name: str) -> Profile:

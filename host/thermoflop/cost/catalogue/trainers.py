@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.messages import expected
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import training_profiles
 from thermoflop.errors import UsageError
@@ -23,8 +24,8 @@ def find_training_profile(name: str | None, kind: str = "") -> Profile:
     known, pooled = training_profiles(), training_profiles()["default"]
     profile = known.get(name or "default")
     if profile is None:
-        names = ", ".join(each for each in known if "/" not in each)
-        raise UsageError(f"{name!r:.60} is no trainer: expected one of {names}")
+        asked = expected(str(name), [each for each in known if "/" not in each])
+        raise UsageError(f"{name!r:.60} is no trainer: {asked}")
     if not kind or name is None:
         return profile
     if trainer_name(name, kind) in known:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.messages import expected
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
 
@@ -134,8 +135,8 @@ def read_options(engine: str, given: Mapping[str, Any] | None) -> dict[str, Any]
     for name, value in (given or {}).items():
         option = by_name.get(_plain(str(name)))
         if option is None:
-            known = ", ".join(option.name for option in options) or "none at all"
-            raise UsageError(f"{engine} has no option {name!s:.60}: expected one of {known}")
+            asked = expected(str(name), [each.name for each in options] or ["none at all"])
+            raise UsageError(f"{engine} has no option {name!s:.60}: {asked}")
         values[option.name] = _read(option, value)
     return values
 

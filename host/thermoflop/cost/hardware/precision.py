@@ -15,8 +15,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.messages import expected
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
+from thermoflop.model.architecture.formats import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -145,15 +147,16 @@ def choose_precision(dtype: str = "bf16", kv_dtype: str | None = None) -> Precis
     ``int4-g64`` has a 16-bit scale and a 4-bit zero for 64 elements, ``exl2-4.5`` a mean of 4.5
     bits. The cache is as wide as the activations unless ``kv_dtype`` says otherwise.
     """
-    key = dtype.lower() if isinstance(dtype, str) else ""
+    key = spelled(dtype) if isinstance(dtype, str) else ""
     bits, kept, activation, compute, family = _PLAIN.get(key) or _parsed(key, dtype)
+    kv_dtype = spelled(kv_dtype) if isinstance(kv_dtype, str) else kv_dtype
     if kv_dtype is None:
         cache = activation
     elif kv_dtype in _CACHE_BYTES:
         cache = _CACHE_BYTES[kv_dtype]
     else:
-        known = ", ".join(_CACHE_BYTES)
-        raise UsageError(f"kv_dtype={kv_dtype!r:.40} is no format of a cache: expected {known}")
+        asked = expected(str(kv_dtype), _CACHE_BYTES)
+        raise UsageError(f"kv_dtype={kv_dtype!r:.40} is no format of a cache: {asked}")
     return Precision(key, bits, kept, activation, cache, compute, family)
 
 
@@ -166,7 +169,5 @@ def _parsed(key: str, shown: object) -> tuple[float, float, float, str, str]:
             return (bits, 16 if bits > 6 else 6, 2, "fp16", "4w" if bits < 6 else "8w")
     except ValueError:
         pass
-    known = ", ".join(_PLAIN)
-    raise UsageError(
-        f"{shown!r:.40} is not a number format: expected {known}, int4-g64 or exl2-4.0"
-    )
+    asked = expected(key, [*_PLAIN, "int4-g64", "exl2-4.0"])
+    raise UsageError(f"{shown!r:.40} is not a number format: {asked}")

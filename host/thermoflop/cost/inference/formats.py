@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from thermoflop.base.messages import expected
 from thermoflop.base.record import replace
 from thermoflop.cost.hardware.precision import (
     Precision,
@@ -20,6 +21,7 @@ from thermoflop.cost.work.weights import (
     weights_on_fullest,
 )
 from thermoflop.errors import UsageError
+from thermoflop.model.architecture.formats import spelled
 from thermoflop.model.architecture.quantization import Quantization
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ def choose_formats(
             this model.
         kv_dtype: a format of the cache. None: as wide as the activations.
     """
+    dtype = spelled(dtype) if isinstance(dtype, str) else dtype
     named = model.named_format if dtype is None and model.stored is None else None
     if named in _WIDE:  # whichever of them the device computes in
         return choose_precision(default_format(device), kv_dtype), None
@@ -77,8 +80,8 @@ def choose_formats(
         return choose_precision(default_format(device) if dtype is None else dtype, kv_dtype), None
     checkpoint = _as_published(quantization)
     precision = _precision(model, device, checkpoint, kv_dtype)
-    asked = dtype is not None and not is_precision(dtype.lower())
-    form = str(dtype).lower() if asked else f"{precision.name} as published"
+    asked = dtype is not None and not is_precision(dtype)
+    form = str(dtype) if asked else f"{precision.name} as published"
     return replace(precision, form=form), checkpoint
 
 
@@ -89,12 +92,9 @@ def _quantization_of(model: Model, dtype: str | None) -> Quantization | None:
         return own
     if not isinstance(dtype, str):
         return None
-    name = dtype.lower()
-    if own is not None and name == _name(own, _common(model.description, own)):
+    if own is not None and dtype == _name(own, _common(model.description, own)):
         return own
-    if is_precision(name):
-        return _published_sibling(model, name)
-    return published_form(name)
+    return _published_sibling(model, dtype) if is_precision(dtype) else published_form(dtype)
 
 
 def published_form(name: str) -> Quantization:
@@ -105,9 +105,7 @@ def published_form(name: str) -> Quantization:
         return published_forms.published_form(name)
     except UsageError:
         known = (*precision_names(), "int4-g64", "exl2-4.0", *published_forms.FORM_NAMES)
-        raise UsageError(
-            f"{name!r:.40} is not a number format: expected {', '.join(known)}"
-        ) from None
+        raise UsageError(f"{name!r:.40} is not a number format: {expected(name, known)}") from None
 
 
 def formats_line(model: Model, checkpoint: Checkpoint | None, precision: Precision) -> str:

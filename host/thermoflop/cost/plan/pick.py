@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.messages import expected
 from thermoflop.base.record import plain, record
 from thermoflop.base.units import digits, gigabytes, seconds, table
 from thermoflop.cost.catalogue.devices import as_device
@@ -156,7 +157,7 @@ def pick(
         True
     """
     if sort not in SORTS:
-        raise UsageError(f"sort={sort!r:.40} is no order: expected {', '.join(SORTS)}")
+        raise UsageError(f"sort={sort!r:.40} is no order: {expected(str(sort), SORTS)}")
     plain_number = isinstance(at_least, int | float) and not isinstance(at_least, bool)
     if not plain_number or not 0 <= at_least < float("inf"):
         raise UsageError(f"at_least={at_least!r:.40} makes no sense: expected tokens a second")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.messages import expected
 from thermoflop.base.record import record, replace
 from thermoflop.errors import InputError, UsageError
 
@@ -72,7 +73,8 @@ def lengths_of(prompt: float, generate: float, shape: str = "fixed") -> Lengths:
     import numpy as np
 
     if shape not in SHAPES:
-        raise UsageError(f"lengths={shape!r:.40} is no distribution: expected {', '.join(SHAPES)}")
+        asked = expected(str(shape), SHAPES)
+        raise UsageError(f"lengths={shape!r:.40} is no distribution: {asked}")
     points, shares, spread = np.ones(1), np.ones(1), 1.0
     if shape == "uniform":
         points, shares = np.polynomial.legendre.leggauss(3)

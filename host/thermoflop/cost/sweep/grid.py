@@ -16,6 +16,7 @@ from typing import Any
 
 from thermoflop.base.files import read_toml
 from thermoflop.base.record import fields_of, record
+from thermoflop.base.written import read_number
 from thermoflop.errors import InputError, UsageError, printable
 
 ROWS = 100_000  # of a part: some 6 MB on disk, a second to make
@@ -184,11 +185,14 @@ def _range(where: str, value: Any) -> Sequence[int]:
     first, *rest = text.split(":")
     last, step = (*rest, "1")[:2] if rest else (first, "1")
     factor = step.removeprefix("*")
-    if not all(each.isdecimal() and len(each) < 16 for each in (first, last, factor)):
+    kilo = 1024 if where.endswith((": prompt", ": generate")) else 1000
+    written = [read_number(each, kilo) for each in (first, last, factor)]
+    whole = [each for each in written if isinstance(each, int) and 0 <= each < 10**15]
+    if len(whole) < len(written):
         raise InputError(
             f"{where} is {json.dumps(value)[:60]}: expected whole numbers, or first:last:step"
         )
-    low, high, by = int(first), int(last), int(factor)
+    low, high, by = whole
     if len(rest) > 2 or by < 1 or low > high or (step != factor and (by < 2 or low < 1)):
         raise InputError(f"{where}: {text[:60]!r} is no range: expected first:last:step")
     if step == factor:

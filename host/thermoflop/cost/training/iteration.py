@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.messages import expected
 from thermoflop.base.record import record
 from thermoflop.cost.training.states import Recipe, recipe_of
 from thermoflop.errors import UsageError
@@ -40,8 +41,8 @@ def recomputation(recompute: str, recomputed: float) -> tuple[str, float, bool]:
     """``recompute``, ``recomputed`` and ``by_operator`` of an iteration, as asked. UsageError for
     what is not known."""
     if recompute not in (*RECOMPUTE, BY_OPERATOR):
-        known = ", ".join((*RECOMPUTE, BY_OPERATOR))
-        raise UsageError(f"recompute={recompute!r:.40}: expected one of {known}")
+        asked = expected(str(recompute), (*RECOMPUTE, BY_OPERATOR))
+        raise UsageError(f"recompute={recompute!r:.40} is not known: {asked}")
     if recompute != BY_OPERATOR:
         return recompute, recomputed, False
     if recomputed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.messages import expected
 from thermoflop.base.record import record
 from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE, parameters_held
 from thermoflop.cost.training.activations import form_of, generalized_layer_bytes
@@ -232,8 +233,8 @@ def _layer_work(iteration: Iteration, share: Share, form: str) -> float:
 def _loss_bytes(iteration: Iteration, share: Share) -> tuple[float, float]:
     """Bytes of the logits with their loss, and what their gradients take besides."""
     if iteration.loss not in LOSSES:
-        known = ", ".join(LOSSES)
-        raise UsageError(f"loss={iteration.loss!r:.40} is not known: expected one of {known}")
+        asked = expected(str(iteration.loss), LOSSES)
+        raise UsageError(f"loss={iteration.loss!r:.40} is not known: {asked}")
     head = share.description.head
     if head is None:
         return 0.0, 0.0

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.messages import expected
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
 
@@ -73,8 +74,8 @@ def recipe_of(trainer: str, precision: Precision, optimizer: str, zero: int) -> 
     """What a trainer keeps for a parameter beside the moments, under a stage of ZeRO. UsageError
     for an optimizer that is not known."""
     if optimizer not in MOMENTS:
-        known = ", ".join(MOMENTS)
-        raise UsageError(f"optimizer={optimizer!r:.40} is not known: expected one of {known}")
+        asked = expected(str(optimizer), MOMENTS)
+        raise UsageError(f"optimizer={optimizer!r:.40} is not known: {asked}")
     if optimizer in PURE:
         return Recipe(2, 2, 0)
     if precision.activation_bytes >= 4:

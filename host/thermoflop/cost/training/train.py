@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.messages import expected
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.catalogue.trainers import find_training_profile
@@ -322,7 +323,8 @@ def _check_shares(shares: dict[str, float | None]) -> None:
 def _check_words(attention: str, tokens: float | None, price: float | None) -> None:
     """UsageError for an option that is not one."""
     if attention not in CONVENTIONS:
-        raise UsageError(f"attention={attention!r:.40}: expected one of {', '.join(CONVENTIONS)}")
+        asked = expected(str(attention), CONVENTIONS)
+        raise UsageError(f"attention={attention!r:.40} is not known: {asked}")
     for name, amount in (("tokens", tokens), ("price", price)):
         if amount is not None and not 0 < amount < 1e30:
             raise UsageError(f"{name}={amount!r:.40} makes no sense: expected a number > 0")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from math import gcd
 
+from thermoflop.base.messages import expected
 from thermoflop.base.number import kind_of, scaled, whole
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
@@ -63,8 +64,21 @@ class Format:
         return scaled(elements, self.numerator, self.denominator)
 
 
+# What torch and people call them.
+_SPELLED = {
+    "bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32", "float": "fp32",
+}  # fmt: skip
+
+
+def spelled(name: str) -> str:
+    """A format's name in lower case, torch's names (``torch.bfloat16``) as ours."""
+    key = name.strip().lower().removeprefix("torch.")
+    return _SPELLED.get(key, key)
+
+
 def parse_format(text: str) -> Format:
     """The format of that name; ``int4-g64`` is int4 with groups of 64. UsageError if unknown."""
+    text = spelled(text) if isinstance(text, str) else text
     base, _, group_text = text.partition("-g") if isinstance(text, str) else ("", "", "")
     if base in _PLAIN_BITS and not group_text:
         return Format(text, *_reduced(_PLAIN_BITS[base], 1), quantized=base in QUANTIZED)
@@ -74,8 +88,8 @@ def parse_format(text: str) -> Format:
             group = int(group_text) if group_text.isdecimal() and len(group_text) < 7 else 0
         if group > 0:
             return Format(text, *_reduced(bits * group + scale_bits, group), quantized=True)
-    known = ", ".join(FORMAT_NAMES)
-    raise UsageError(f"{text!r} is not a number format: expected one of {known}, or int4-g64")
+    asked = expected(str(text).lower(), [*FORMAT_NAMES, "int4-g64"])
+    raise UsageError(f"{text!r:.40} is not a number format: {asked}")
 
 
 def _reduced(bits: int, elements: int) -> tuple[int, int]:

@@ -6,6 +6,7 @@ every output states it. ``CONVENTIONS`` says what each choice means.
 
 from __future__ import annotations
 
+from thermoflop.base.messages import expected
 from thermoflop.base.number import kind_of, maximum, minimum, where_zero
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
@@ -131,8 +132,8 @@ def checked(step: Step) -> Step:
     for name, choices in CONVENTIONS.items():
         value = getattr(step, name)
         if value not in choices:
-            known = ", ".join(choices)
-            raise UsageError(f"{name}={value!r} is not a convention: expected one of {known}")
+            asked = expected(str(value), choices)
+            raise UsageError(f"{name}={value!r:.40} is not a convention: {asked}")
     for name, least in (("batch", 1), ("new", 0), ("cached", 0), ("encoder", 0), ("audio", 0)):
         _check_size(name, getattr(step, name), least)
     if step.images is not None:

@@ -1,0 +1,154 @@
+"""The parser of the command line: numbers as people write them, and refusals in one sentence.
+
+argparse prints how a command is used before it says what is wrong; here the sentence comes alone,
+names what may have been meant, and says where the rest stands.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, NoReturn
+
+_REQUIRED = "the following arguments are required: "
+
+
+def whole_number(text: str, kilo: int = 1000) -> int:
+    """The ``type`` of an option that is a whole number, ``2k`` and ``1e6`` among them."""
+    try:
+        return int(text)
+    except ValueError:
+        from thermoflop.base.written import read_number
+
+        number = read_number(text, kilo)
+    if not isinstance(number, int):
+        message = f"{text!r:.40} makes no sense: expected a whole number, such as 1024, 32k or 1e6"
+        raise argparse.ArgumentTypeError(message)
+    return number
+
+
+def length(text: str) -> int:
+    """The ``type`` of an option that is a length in tokens, where 32k is 32,768."""
+    return whole_number(text, 1024)
+
+
+def any_number(text: str) -> float:
+    """The ``type`` of an option that is a number, ``1.5T`` among them."""
+    try:
+        return float(text)
+    except ValueError:
+        from thermoflop.base.written import read_number
+
+        number = read_number(text)
+    try:
+        return float(number)  # type: ignore[arg-type]
+    except (TypeError, OverflowError):
+        message = f"{text!r:.40} makes no sense: expected a number, such as 0.5, 2e3 or 1.5T"
+        raise argparse.ArgumentTypeError(message) from None
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose refusals are one sentence; ``understood`` says how k was read."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.register("type", int, whole_number)
+        self.register("type", float, any_number)
+        self.understood: list[str] = []
+
+    def _get_value(self, action: argparse.Action, text: str) -> Any:
+        """The value, with a sentence where a k of tokens was read as 1024."""
+        value = super()._get_value(action, text)
+        if action.type is length:
+            from thermoflop.base.written import is_ambiguous
+
+            if is_ambiguous(text):
+                self.understood.append(f"{_name(action)} {text} is {value:,} tokens (k is 1,024)")
+        return value
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse what is none of the choices, with the one that is most like it."""
+        if action.choices is None or value in action.choices:
+            return
+        choices = [str(choice) for choice in action.choices]
+        near = _meant(str(value), choices)
+        meant = f"; did you mean {near}?" if near else ""
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            raise argparse.ArgumentError(None, f"{value!r:.60} is no command{meant}")
+        option = "".join(f"{name} " for name in action.option_strings[-1:])
+        listed = f"none of {', '.join(choices)}" if len(choices) < 15 else "not known"
+        raise argparse.ArgumentError(None, f"{option}{value!r:.60} is {listed}{meant}")
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """The arguments; words that nothing takes are refused with what may have been meant."""
+        found, left = self.parse_known_args(args, namespace)
+        if left:
+            self.error(self._not_taken(left))
+        return found
+
+    def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """The same, where options may stand between operands."""
+        found, left = self.parse_known_intermixed_args(args, namespace)
+        if left:
+            self.error(self._not_taken(left))
+        return found
+
+    def _not_taken(self, words: Sequence[str]) -> str:
+        """What is wrong with words that are left over."""
+        actions = self._option_string_actions.items()
+        known = [key for key, action in actions if action.help != argparse.SUPPRESS]
+        option = next((word for word in words if word.startswith("-")), None)
+        if option is not None:
+            name = option.partition("=")[0]
+            near = _meant(name.strip("-"), [key.strip("-") for key in known if key[:2] == "--"])
+            return f"there is no option {name[:60]}" + (f"; did you mean --{near}?" if near else "")
+        if "--gpu" in known:
+            from thermoflop.cost.catalogue.devices import is_known
+
+            if is_known(words[0]):
+                return f"{words[0]!r:.60} is one word too many; did you mean --gpu {words[0]}?"
+        return f"{words[0]!r:.60} is one word too many"
+
+    def error(self, message: str) -> NoReturn:
+        """End with one sentence and where the usage stands."""
+        from thermoflop.errors import printable
+
+        sentence = message.removeprefix("argument ")
+        option, colon, said = sentence.partition(": ")
+        if message is not sentence and colon:
+            option = option.rpartition("/")[2]
+            gap = " " if said.startswith(("'", '"')) else ": "
+            sentence = f"{option}{gap}{said}"
+            if said == "expected one argument":
+                sentence = f"{option} needs a value"
+        if sentence.startswith(_REQUIRED):
+            sentence = self._missing(sentence.removeprefix(_REQUIRED))
+        end = "" if sentence.endswith("?") else "."
+        self.exit(2, printable(f"{self.prog}: {sentence}{end} See `{self.prog} --help`") + "\n")
+
+    def _missing(self, names: str) -> str:
+        """What the first of the operands that have to be given is."""
+        needed = [each for each in self._actions if each.required and _name(each) in names]
+        if not needed:
+            return f"{names} is missing"
+        choices = ", ".join(map(str, needed[0].choices or ()))
+        return f"{_name(needed[0])} is missing: {choices or needed[0].help}"
+
+
+def _name(action: argparse.Action) -> str:
+    """The option, or what its operand is called."""
+    shown = action.option_strings[-1:] or [str(action.metavar or action.dest)]
+    return shown[0]
+
+
+def _meant(word: str, known: Sequence[str]) -> str | None:
+    """The known word that is most like one: of those that begin with it the shortest."""
+    from difflib import get_close_matches
+
+    begun = [name for name in known if len(word) > 2 and name.startswith(word)]
+    return (
+        min(begun, key=len) if begun else next(iter(get_close_matches(word[:60], known, 1)), None)
+    )
