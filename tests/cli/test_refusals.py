@@ -143,3 +143,19 @@ def test_pick_tries_the_formats_that_the_engine_runs() -> None:
     }
     assert {formats_of(name) for name in ("llama.cpp", "ollama", "mine")} == {FORMATS}
     assert not [name for name in SERVED if name.startswith("q")]
+
+
+@pytest.mark.parametrize("command", ["estimate", "serving", "plan", "train", "fit", "compare"])
+def test_a_device_that_nobody_named_is_said_first(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load = ["--rate", "1"] if command == "plan" else []
+    assert main([command, "gpt2", *load]) == 0
+    assert capsys.readouterr().out.startswith("no --gpu given, so for the H100-SXM-80GB;")
+    assert main([command, "gpt2", *load, "--gpu", "h100"]) == 0
+    assert "no --gpu" not in capsys.readouterr().out
+
+
+def test_json_of_an_assumed_device_names_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit", "gpt2", "--json"]) == 0
+    assert '"device": "H100-SXM-80GB"' in capsys.readouterr().out

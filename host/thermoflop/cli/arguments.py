@@ -127,4 +127,10 @@ def print_result(
     if args.json:
         print(json_text(data(), indented=indented), file=file)
     elif printed := text():
-        show(printed, file)
+        show(with_assumed(args, printed), file)
+
+
+def with_assumed(args: argparse.Namespace, text: str) -> str:
+    """A text below the sentence on what was assumed, where something was."""
+    assumed = getattr(args, "assumed", "")
+    return f"{assumed}\n\n{text}" if assumed else text

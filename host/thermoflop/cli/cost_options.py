@@ -15,7 +15,7 @@ _INFERENCE = (
     "devices", "tp", "pp", "dp", "ep", "cp", "batch", "prompt", "generate", "dtype", "kv_dtype",
     "profile", "page", "images", "audio",
 )  # fmt: skip
-_HARDWARE = ("--hardware", "--gpu")
+_HARDWARE = ("--gpu", "--hardware")
 
 
 def add_hardware(
@@ -47,11 +47,23 @@ def hardware_named(name: str) -> str | Device:
         facts = gpus.open(0).facts()
         gpus.close()
     except NoGpu as error:
-        raise ArgumentTypeError(f"auto finds no GPU here: {error}") from error
+        raise ArgumentTypeError(
+            f"auto finds no GPU here ({error}); name one, such as rtx-4090"
+        ) from error
     device = catalogue_device(str(facts.get("name")), facts.get("memory_bytes"))
     if device is None:
         raise ArgumentTypeError(f"auto finds {facts.get('name')}, which is not in the catalogue")
     return device
+
+
+def assume_device(args: argparse.Namespace, name: str = "h100") -> None:
+    """Fill in a device where none was named, and say so above what is printed."""
+    if args.hardware is None:
+        from thermoflop.cost.catalogue.devices import find_device
+
+        args.hardware = name
+        full = find_device(name).name
+        args.assumed = f"no --gpu given, so for the {full}; `thermoflop gpus` lists all"
 
 
 def add_inference(
@@ -114,6 +126,9 @@ def _fill_defaults(args: argparse.Namespace, hardware: str | None) -> None:
         machine, own = found.machine, found.own
     if args.hardware is None:
         measured = machine or own
-        args.hardware = hardware if measured is None else measured.device
+        if measured is None and hardware is not None:
+            assume_device(args, hardware)
+        else:
+            args.hardware = None if measured is None else measured.device
     if args.dtype is None and machine is not None:
         args.dtype = machine.dtype

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.arguments import add_option, add_shared, show
+from thermoflop.cli.arguments import add_option, add_shared, show, with_assumed
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.model_options import add_model, load
 from thermoflop.cli.parser import length
@@ -55,5 +55,5 @@ def run(args: argparse.Namespace) -> int:
     drafting = (args.draft, drafted, 0.7 if args.acceptance is None else args.acceptance)
     extras = ReportOptions(args.why, args.saturation, args.svg, args.roofline, drafting, args.json)
     text, fits = estimate_report(model, args.hardware, options, extras)
-    show(text)
+    show(text if args.json else with_assumed(args, text))
     return 0 if fits else 1

@@ -78,7 +78,7 @@ class Parser(argparse.ArgumentParser):
         meant = f"; did you mean {near}?" if near else ""
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             raise argparse.ArgumentError(None, f"{value!r:.60} is no command{meant}")
-        option = "".join(f"{name} " for name in action.option_strings[-1:])
+        option = f"{_name(action)} " if action.option_strings else ""
         listed = f"none of {', '.join(choices)}" if len(choices) < 15 else "not known"
         raise argparse.ArgumentError(None, f"{option}{value!r:.60} is {listed}{meant}")
 
@@ -119,7 +119,7 @@ class Parser(argparse.ArgumentParser):
         sentence = message.removeprefix("argument ")
         option, colon, said = sentence.partition(": ")
         if message is not sentence and colon:
-            option = option.rpartition("/")[2]
+            option = next((each for each in option.split("/") if each[:2] == "--"), option)
             gap = " " if said.startswith(("'", '"')) else ": "
             sentence = f"{option}{gap}{said}"
             if said == "expected one argument":
@@ -140,8 +140,8 @@ class Parser(argparse.ArgumentParser):
 
 def _name(action: argparse.Action) -> str:
     """The option, or what its operand is called."""
-    shown = action.option_strings[-1:] or [str(action.metavar or action.dest)]
-    return shown[0]
+    names = action.option_strings or [str(action.metavar or action.dest)]
+    return next((name for name in names if name[:2] == "--"), names[0])
 
 
 def _meant(word: str, known: Sequence[str]) -> str | None:

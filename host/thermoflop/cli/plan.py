@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from thermoflop.cli.arguments import add_shared, print_result
-from thermoflop.cli.cost_options import hardware_named
+from thermoflop.cli.cost_options import assume_device, hardware_named
 from thermoflop.cli.model_options import add_model, load_all
 from thermoflop.cli.parser import length
 from thermoflop.cli.serving import add_targets
@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add = parser.add_argument
     add_model(parser, several=True)
-    add("--gpu", "--hardware", dest="hardware", metavar="A,B", default="h100",
+    add("--gpu", "--hardware", dest="hardware", metavar="A,B",
         type=hardware_named,
         help="devices to choose from, or auto for the GPU of this machine (h100)")  # fmt: skip
     add("--max-devices", type=int, default=8, metavar="N", help="devices in all at most (8)")
@@ -62,6 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the choices; 1 where nothing meets what was asked."""
+    assume_device(args)
     if args.train:
         return _train(args)
     from thermoflop.cost.plan.plan import plan

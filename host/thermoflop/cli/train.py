@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from thermoflop.cli.arguments import add_option, add_shared, print_result
-from thermoflop.cli.cost_options import add_hardware
+from thermoflop.cli.cost_options import add_hardware, assume_device
 from thermoflop.cli.model_options import add_model, load
 from thermoflop.cli.parser import length
 
@@ -102,7 +102,8 @@ def run(args: argparse.Namespace) -> int:
     options["compiled"] = not args.eager
     options |= {"virtual": args.interleave, "overlap": args.comm_overlap}
     options |= {"sequence_parallel": not args.no_sequence_parallel, "flash": not args.no_flash}
-    training = train(model, args.hardware or "h100", **options)
+    assume_device(args)
+    training = train(model, args.hardware, **options)
     print_result(
         args,
         lambda: training_json(training, why=args.why),

@@ -52,7 +52,15 @@ def test_more_requests_than_are_answered_make_no_more_tokens(served: Serving) ->
     said = lines(replace(served, rate=9.0, saturated=True, meets=False))
     assert "throughput 500 tokens/s, 250 a device" in said
     assert "targets: MISSED" in said
-    assert any(line.startswith("OVERLOADED") for line in said)
+    assert any(line.startswith("OVERLOADED: 9.00 requests/s come and 5.00 can be") for line in said)
+    assert "first token 410 ms (310 ms to 510 ms), and a wait that grows" in said
+
+
+def test_the_verdict_stands_before_the_figures(served: Serving) -> None:
+    said = lines(replace(served, rate=9.0, saturated=True, meets=False, simulation=SIMULATION))
+    starts = ("OVERLOADED", "targets: MISSED", "a user's tokens 10.0 ms", "simulated")
+    at = [next(n for n, line in enumerate(said) if line.startswith(start)) for start in starts]
+    assert at == sorted(at)
 
 
 def test_a_simulation_prints_its_quantiles_and_means() -> None:

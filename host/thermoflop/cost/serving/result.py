@@ -130,6 +130,7 @@ def serving_text(served: Serving) -> str:
     lines = [
         head + f"{served.precision.name}, {served.engine}",
         f"{asked}{digits(served.rate)} requests/s; {sizes}",
+        *_verdict(served),
         "",
         *("  ".join(row) for row in _aligned(rows)),
     ]
@@ -139,28 +140,41 @@ def serving_text(served: Serving) -> str:
             f"{seconds(served.benchmark_first_s)}"
         )
     lines += ["", f"limit: {LIMITS[served.limit]}", wrapped(f"engine: {served.policy}")]
-    if served.meets is not None:
-        lines.append(f"targets: {'met' if served.meets else 'MISSED'}")
-    if served.saturated:
-        lines.append(
-            "OVERLOADED: requests pile up; times are those of a full server, without queue"
-        )
-    lines += [wrapped(f"not known: {sentence}") for sentence in served.unknown]
+    done = served.simulation is not None
+    for sentence in served.unknown:
+        said = sentence.replace(": simulate it", ", as simulated below") if done else sentence
+        lines.append(wrapped(f"not known: {said}"))
     if served.simulation is not None:
         lines += ["", simulation_text(served.simulation)]
     return "\n".join(lines)
+
+
+def _verdict(served: Serving) -> list[str]:
+    """What matters more than any figure, which stands before them."""
+    lines = []
+    if served.saturated:
+        come, most = digits(served.rate), digits(served.most_requests_per_s)
+        lines.append(wrapped(
+            f"OVERLOADED: {come} requests/s come and {most} can be answered: the wait grows "
+            "without end; the times below are those of a full server, without that wait"
+        ))  # fmt: skip
+    if served.meets is not None:
+        lines.append(f"targets: {'met' if served.meets else 'MISSED'}")
+    return ["", *lines] if lines else []
 
 
 def _figures(served: Serving) -> list[tuple[str, str, str]]:
     """Name, value and what else to know of each figure."""
     low, token, high = served.token_s
     soon, first, late = served.first_s
+    waiting = f"{seconds(served.queue_s)} of it waiting"
+    waiting = "and a wait that grows" if served.saturated else waiting
     slots, fitting = f"{served.most_sequences:,}", f"{served.largest_batch:,}"
     figures = [
         ("a user's tokens", seconds(token),
          f"apart ({seconds(low)} to {seconds(high)}), {digits(1 / token)} tokens/s"),
         ("first token", seconds(first),
-         f"({seconds(soon)} to {seconds(late)}), {seconds(served.queue_s)} of it waiting"),
+         f"({seconds(soon)} to {seconds(late)}), {waiting}"),
         ("throughput", digits(served.tokens_per_s),
          f"tokens/s, {digits(served.tokens_per_s_device)} a device"),
         ("decoding at once", digits(served.sequences),
