@@ -47,6 +47,9 @@ class _Frozen:
 
 
 _SHARED = ("__setattr__", "__delattr__", "__eq__", "__hash__", "__repr__")
+# writing out an ``__init__`` takes as long as making some hundred instances without one, and of
+# most of the classes that a command touches it makes fewer than these
+_MADE_FIRST = 16
 
 
 def _make_init(names: tuple[str, ...], defaults: dict[str, Any]) -> Any:
@@ -63,8 +66,19 @@ def _decorate(cls: Any) -> Any:
     names = tuple(vars(cls).get("__annotations__", {}))
     defaults = {name: cls.__dict__[name] for name in names if name in cls.__dict__}
 
+    made = 0
+
     def first_init(self: Any, *args: Any, **kwargs: Any) -> None:
-        """Write the real ``__init__`` when the first instance is made."""
+        """Fill in the first instances field by field, and then write the real ``__init__``."""
+        nonlocal made
+        made += 1
+        values = {**dict(zip(names, args, strict=False)), **kwargs}
+        if made <= _MADE_FIRST and len(values) == len(args) + len(kwargs):
+            fields = {**defaults, **values}
+            if len(fields) == len(names) and all(name in fields for name in names):
+                self.__dict__.update((name, fields[name]) for name in names)
+                return
+        # many of them, or wrong arguments: the real one raises as Python does
         cls.__init__ = _make_init(names, defaults)
         cls.__init__(self, *args, **kwargs)
 

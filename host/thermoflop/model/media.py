@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from thermoflop.base.record import record, replace
 from thermoflop.errors import UsageError
-from thermoflop.model.architecture.perceived import tower_hearing, tower_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,6 +71,9 @@ def with_media(
     ``images`` that are no text are a number of images, which has no size. UsageError for a size
     that makes no sense, or where the model ``name`` does not see or hear.
     """
+    # here, because a question without images must not wait for the grids of towers
+    from thermoflop.model.architecture.perceived import tower_hearing, tower_on
+
     count, clips, tokens = 0, 0, 0
     if isinstance(images, str):
         count, width, height = parse_images(images)
