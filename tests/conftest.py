@@ -36,6 +36,7 @@ SLOW = frozenset({
 # Small systems are solved by the thousand: threads of the linear algebra only add to that. And how
 # busy the machine is says nothing of a test's inputs.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's, whose matrices are small here as well
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it: text would be cut to somebody's terminal
 # The same examples each time: what is pushed is judged by its change, not by its luck. A search
 # afresh is ``THERMOFLOP_NEW_EXAMPLES=1 pytest``.

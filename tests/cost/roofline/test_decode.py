@@ -56,8 +56,8 @@ def rates(draw):
     )  # fmt: skip
 
 
-@settings(max_examples=120, deadline=None)
-@given(models(), rates(), st.integers(1, 16), st.integers(0, 600), st.integers(0, 300))
+@settings(max_examples=100, deadline=None)
+@given(models(), rates(), st.integers(1, 16), st.integers(0, 600), st.integers(0, 100))
 def test_closed_form_equals_loop(model, speeds, batch, start, steps):
     """On random models, hardware and lengths, within 1e-9."""
     share = Share(model.description, Layout(), choose_precision("bf16", "int4"))
@@ -92,7 +92,7 @@ def test_closed_form_of_every_kind_of_layer(name, start):
     assert closed == pytest.approx(loop_decode_s(works_at, start, 40, 3, speeds), rel=1e-9)
 
 
-@pytest.mark.parametrize("host_us", [0.1, 3, 10, 20, 25, 28, 30, 40, 100])
+@pytest.mark.parametrize("host_us", [0.1, 20, 25, 28, 100])
 def test_a_host_that_is_slower_at_first_is_waited_for_until_the_context_is_long(host_us):
     """The sum of max(host, device) over steps, wherever the two cross: scalar, loop and array."""
     model = tf.load_model("gemma-3-4b")
