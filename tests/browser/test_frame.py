@@ -25,6 +25,18 @@ def test_each_page_has_its_landmarks_and_marks_itself_in_the_navigation(
     assert page.locator("nav [aria-current=page]").inner_text() == name
 
 
+@pytest.mark.parametrize("path", ["/nowhere/<b>", "/runs/nobody/report", "/runs/compare"])
+def test_what_is_not_there_is_said_in_the_frame_with_ways_back(page: Page, path: str) -> None:
+    answer = page.request.get(path)
+    assert answer.status == 404
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    page.set_content(answer.text())
+    links = page.get_by_role("navigation").get_by_role("link")
+    assert links.all_inner_texts() == [name for _, name in PAGES]
+    assert page.get_by_role("main").get_by_role("link").count() == len(PAGES)
+    assert page.locator("b").count() == 0
+
+
 def test_the_first_tab_stop_skips_to_the_content(page: Page) -> None:
     page.goto("/live")
     page.get_by_role("heading", level=1).wait_for()

@@ -76,6 +76,15 @@ def test_energy_and_settings_stand_beside_each_other(page: Page) -> None:
     energy = page.get_by_role("row", name=re.compile("^energy of a token")).inner_text()
     assert len(re.findall(r"18\.\d+ J/token", energy)) == 2
     assert "within the noise" in energy
+    shown = page.locator("table.compared:visible")
+    heads = shown.locator("thead th").all()
+    values = shown.locator("tbody tr").first.locator("td b").all()
+    assert len(heads) == 2
+    for head, value in zip(heads, values, strict=True):  # each name stands over its own figures
+        above, below = head.bounding_box(), value.bounding_box()
+        assert above is not None
+        assert below is not None
+        assert abs(above["x"] - below["x"]) < 3
     page.get_by_role("row", name=re.compile("^label fan cool warm")).wait_for()
 
 

@@ -108,11 +108,21 @@ def test_what_a_pointer_reads_off_a_report_stays_on_the_screen(
     page.goto(write_report([folder]).as_uri())
     panel = page.get_by_label("GPU temperature in °C over time")
     panel.scroll_into_view_if_needed()
-    panel.hover()
-    reading = page.get_by_text(re.compile(r"^at .* · GPU 0 4[0-9] °C · "))
-    box = reading.bounding_box()
-    assert box is not None
-    assert 0 <= box["y"] <= height - box["height"]
+    reading = page.locator(".reading")
+    assert not reading.is_visible()
+    for y in (20, height - 20):  # wherever the panel is, the reading is not over it
+        bounds = panel.bounding_box()
+        assert bounds is not None
+        page.mouse.wheel(0, bounds["y"] + 40 - y)
+        page.wait_for_timeout(100)
+        page.mouse.move(640, y)
+        reading.get_by_text(re.compile(r"^at .* · GPU 0 4[0-9] °C · ")).wait_for()
+        box = reading.bounding_box()
+        assert box is not None
+        assert 0 <= box["y"] <= height - box["height"]
+        assert not box["y"] - 8 <= y <= box["y"] + box["height"] + 8
+    page.mouse.move(2, 2)
+    assert not reading.is_visible()
     page.close()
 
 

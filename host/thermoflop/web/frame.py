@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,29 @@ def frame(title: str, active: str) -> Iterator[None]:
     with ui.element("h1"):
         ui.label(title)
     yield
+
+
+def plain_page(title: str, sentence: str, theme: str) -> str:
+    """The frame around one sentence, as HTML that needs no connection: for what is not there.
+
+    ``theme`` is the value of the cookie.
+    """
+    from thermoflop import __version__
+
+    sentence = sentence[:1].upper() + sentence[1:]
+    links = "".join(f'<a href="{path}">{name}</a>' for path, name in PAGES)
+    colours = f' class="body--{theme}"' if theme in THEMES[1:] else ""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)} · thermoflop</title>"
+        f'<link rel="stylesheet" href="{ASSETS}/site.css?{__version__}"></head><body{colours}>'
+        '<header class="top"><a class="brand" href="/">thermoflop</a>'
+        f'<nav aria-label="Pages">{links}</nav></header><main class="nicegui-content">'
+        f'<h1 class="seen">{escape(title)}</h1><p>{escape(sentence)}</p>'
+        '<p>From here: <a href="/">estimate a model on a GPU</a>, <a href="/live">look at this '
+        'machine</a>, or <a href="/runs">see what was recorded</a>.</p></main></body></html>'
+    )
 
 
 def _theme_switch() -> None:

@@ -161,6 +161,24 @@ def test_a_run_without_board_gpu_and_trials_has_a_page(tmp_path: Path) -> None:
     assert lines(analyze(folder))
 
 
+@pytest.mark.parametrize(
+    ("tokens", "panels"),
+    [
+        # 500 in a second against 10 a second: a curve of the one would lie on the other's axis
+        (500, ["Throughput of prefill", "Throughput of decode"]),
+        (30, ["Throughput"]),
+    ],
+)
+def test_rates_that_are_far_apart_have_panels_of_their_own(
+    tmp_path: Path, tokens: int, panels: list[str]
+) -> None:
+    notes = [mark(1.0 + n, tokens=10) for n in range(1, 4)]
+    steps = [mark(0, "prefill"), mark(1.0, "decode", tokens=0)]
+    records = [*trial(0, 4), steps[0], mark(0.99, tokens=tokens), steps[1], *notes]
+    drawn = run_series(analyze(write(tmp_path, records)))["panels"]
+    assert [panel["title"] for panel in drawn] == panels
+
+
 def test_a_still_picture_is_well_formed(run: Path, tmp_path: Path) -> None:
     """XML that parses, with every panel that has data."""
     root = ElementTree.parse(write_still(run, tmp_path / "still.svg")).getroot()  # noqa: S314

@@ -262,7 +262,7 @@ def test_a_name_longer_than_names_can_be_is_no_run(site: website.Site) -> None:
     for path in (f"/runs/{'a' * 300}/report", f"/runs/compare?run={'a' * 5000}&run=b"):
         status, _, text = ask(site, path)
         assert status == 404
-        assert "there is no run" in text
+        assert "There is no run" in text
         assert len(text) < 200
 
 

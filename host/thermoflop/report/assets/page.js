@@ -28,7 +28,7 @@
   function Chart(run, box) {
     const full = [Math.min(run.start, 0), Math.max(run.end, run.start + 0.001)];
     let view = full.slice();
-    let drag = null;
+    let drag = null, lines = [];
     const left = 62, right = 10;
     const body = box.querySelector(".body");
     const reading = box.querySelector(".reading");
@@ -164,18 +164,24 @@
       run.throttle.forEach((s) => { if (t >= s.start && t < s.end) parts.push(s.text); });
       reading.textContent = parts.join(" · ");
     };
+    const rest = () => { reading.hidden = true; lines.forEach((move) => move(null)); };
+    document.addEventListener("pointerdown", (e) => { if (!body.contains(e.target)) rest(); });
     const timeText = (t) => { const [unit, seconds] = timeUnit(full[1] - full[0]); return `at ${+(t / seconds).toPrecision(5)} ${unit}`; };
 
     const follow = (svg, top, bottom) => {
       const line = make("path", { stroke: "var(--soft)", fill: "none", d: "M0 0" });
       const choice = make("rect", { y: top, height: bottom - top, width: 0, x: 0, fill: "var(--gpu0)", "fill-opacity": 0.15 });
       svg.append(choice, line);
+      lines.push((at) => line.setAttribute("d", at === null ? "M0 0" : `M${at.toFixed(1)} ${top}V${bottom}`));
       const px = (e) => (e.clientX - svg.getBoundingClientRect().left) * width() / svg.getBoundingClientRect().width;
       svg.addEventListener("pointerdown", (e) => { if (e.button === 0) { drag = px(e); svg.setPointerCapture(e.pointerId); } });
       svg.addEventListener("pointermove", (e) => {
         const at = Math.max(left, Math.min(width() - right, px(e)));
-        line.setAttribute("d", `M${at.toFixed(1)} ${top}V${bottom}`);
+        lines.forEach((move) => move(at));
         read(when(at));
+        // at the screen's other end: it never lies on the curve that is pointed at
+        reading.classList.toggle("above", e.clientY > innerHeight / 2);
+        reading.hidden = false;
         if (drag !== null) { choice.setAttribute("x", Math.min(drag, at)); choice.setAttribute("width", Math.abs(at - drag)); }
       });
       svg.addEventListener("pointerup", (e) => {
@@ -183,6 +189,7 @@
         choice.setAttribute("width", 0);
         if (from !== null && Math.abs(to - from) > 6) set(when(Math.min(from, to)), when(Math.max(from, to)));
       });
+      svg.addEventListener("pointerleave", (e) => { if (e.pointerType === "mouse") rest(); });
       svg.addEventListener("pointercancel", () => { drag = null; choice.setAttribute("width", 0); });
       svg.addEventListener("dblclick", () => set(full[0], full[1]));
     };
@@ -224,6 +231,7 @@
 
     function draw() {
       body.replaceChildren();
+      lines = [];
       const top = strip();
       if (top) body.append(top);
       if (phaseNames.length) body.append(phaseLegend());

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from thermoflop.runs.analysis.figures import Analysis
 
 MAX_POINTS = 3000  # of a curve: more than the pixels of a wide page
+FAR_APART = 5.0  # times: the lower curve would lie on the axis
+MOST_APART = 3  # panels of throughput
 MAX_BANDS = 400  # and marks: more cannot be told apart, and would make the page large
 _MARKED = {
     "paused": "stopped (Ctrl-Z)",
@@ -66,7 +68,7 @@ def _panels(analysis: Analysis, zero: float) -> list[dict[str, Any]]:
         {"title": "Board temperature", "unit": "°C", **_board(analysis, zero)},
         {"title": "GPU power", "unit": "W", **_gpu(analysis, zero, "power_w", ("power_limit_w",))},
         {"title": "GPU clock", "unit": "MHz", **_gpu(analysis, zero, "sm_mhz", ())},
-        {"title": "Throughput", "unit": "tokens/s", **_rates(analysis, zero)},
+        *_rates(analysis, zero),
         {"title": "Share of peak", "unit": "%", **_shares(analysis, zero)},
     ]
 
@@ -121,15 +123,32 @@ def _devices(gpu: Any) -> list[dict[str, Any]]:
     return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
 
 
-def _rates(analysis: Analysis, zero: float) -> dict[str, Any]:
-    points: list[list[float | None]] = []
+def _rates(analysis: Analysis, zero: float) -> list[dict[str, Any]]:
+    """Tokens a second; prefill reads hundreds of times what decode writes, so where the phases'
+    rates are far apart each has a panel of its own."""
+    of: dict[str, list[list[float | None]]] = {}
+    highest: dict[str, float] = {}
     for figures in analysis.phases or analysis.trials:
+        name = figures.window.name if analysis.phases else ""
+        points = of.setdefault(name, [])
         for step in steps(figures.window):
             if step.tokens > 0:
                 rate = _round(step.tokens_per_s)
+                highest[name] = max(rate, highest.get(name, 0.0))
                 points += [[_round(step.start_s - zero), rate], [_round(step.end_s - zero), rate]]
         points.append([_round(figures.window.end_s - zero), None])
-    return {"curves": _listed("tokens/s", "rate", points), "levels": []}
+    apart = max(highest.values(), default=0.0) > FAR_APART * min(highest.values(), default=0.0)
+    if not apart or len(highest) > MOST_APART:
+        of, highest = {"": [point for points in of.values() for point in points]}, {"": 0.0}
+    return [
+        {
+            "title": f"Throughput of {name}" if name else "Throughput",
+            "unit": "tokens/s",
+            "curves": _listed(name or "tokens/s", "rate", of[name]),
+            "levels": [],
+        }
+        for name in highest
+    ]
 
 
 def _shares(analysis: Analysis, zero: float) -> dict[str, Any]:

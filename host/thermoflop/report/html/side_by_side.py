@@ -176,10 +176,13 @@ class SideBySide:
         )
 
     def _curves(self, comparison: PhaseComparison) -> dict[str, Any]:
+        # over phases of their own a rate jumps between reading and writing, and shows neither
+        mixed = comparison is self._comparisons[-1] and len(self._comparisons) > 2
         panels = [
             {"title": title, "unit": unit, "levels": [], "curves": curves}
             for title, unit, source in _PANELS
-            if len(curves := self._of(comparison, source)) > 0
+            if not (mixed and source == "tokens_per_s")
+            and len(curves := self._of(comparison, source)) > 0
         ]
         longest = max(
             sum(w.end_s - w.start_s for w in trial)
@@ -254,7 +257,8 @@ def chart(number: int) -> str:
     )
     return (
         f'<div class="chart" id="chart{number}"><div class="tools">{buttons}'
-        '<span>or drag over a stretch; double click shows all</span></div><div class="body">'
+        "<span>Point at a curve to read it off, drag over a stretch to see it alone; double click "
+        'shows all.</span></div><div class="body">'
         "<noscript>The curves need JavaScript; the tables do not.</noscript></div>"
-        '<p class="reading soft" aria-live="off">Point at a curve to read it off.</p></div>'
+        '<p class="reading" aria-live="off" hidden></p></div>'
     )

@@ -19,7 +19,7 @@ from thermoflop.errors import InputError, ThermoflopError
 from thermoflop.runs.analysis.side_by_side import MAX_RUNS
 from thermoflop.runs.folder.index import is_run
 from thermoflop.runs.folder.store import RUN, SAMPLES, is_being_written
-from thermoflop.web.frame import THEME_COOKIE
+from thermoflop.web.frame import THEME_COOKIE, plain_page
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -83,15 +83,17 @@ class Reports:
         return await self._answer(request, list(dict.fromkeys(names)))
 
     async def _answer(self, request: Request, names: list[str]) -> Response:
-        from starlette.responses import HTMLResponse, PlainTextResponse
+        from starlette.responses import HTMLResponse
 
-        headers = {"content-security-policy": POLICY, "cache-control": "no-store"}
+        theme = request.cookies.get(THEME_COOKIE, "")
         try:
             async with self._turns:
                 text = await asyncio.to_thread(self._text, names)
         except ThermoflopError as error:
-            return PlainTextResponse(sendable(f"{error}\n"), 404, headers)
-        text = _in_colours(text, request.cookies.get(THEME_COOKIE, ""))
+            text = plain_page("No report", f"{sendable(str(error))}.", theme)
+            return HTMLResponse(text, 404, {"cache-control": "no-store"})
+        headers = {"content-security-policy": POLICY, "cache-control": "no-store"}
+        text = _in_colours(text, theme)
         return HTMLResponse(text.encode("utf-8", "replace"), headers=headers)
 
     def _text(self, names: list[str]) -> str:

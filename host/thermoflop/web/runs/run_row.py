@@ -116,7 +116,7 @@ class RunView:
         cell, label = self._cells[head]
         if label is not None and label.text != text:
             label.set_text(text)
-            cell.classes(**{"add" if text == "–" else "remove": "none"})
+            cell.classes(**{"add" if text in ("", "–") else "remove": "none"})
 
 
 def command_line(entry: Entry) -> str:

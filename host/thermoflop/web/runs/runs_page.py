@@ -210,8 +210,8 @@ class _RunsPage:
             with ui.element("h2"):
                 ui.label("Note on this run")
             ui.label(printable(name)).classes("soft")
-            area = ui.textarea("Note", value=self._notes.get(name, ""))
-            area.props(f"outlined autofocus autogrow maxlength={MAX_LETTERS}").classes("wide")
+            area = ui.textarea(value=self._notes.get(name, ""))
+            area.props(f'outlined autofocus autogrow maxlength={MAX_LETTERS} aria-label="Note"')
             problem = ui.label("").classes("hot").props("role=status")
 
             async def keep() -> None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.pico.wire import printable
+from thermoflop.web.frame import THEME_COOKIE, plain_page
+
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.requests import Request
+    from starlette.responses import Response
 
     from thermoflop.web.live.sources import LiveSources
     from thermoflop.web.site import Site
@@ -13,6 +18,7 @@ if TYPE_CHECKING:
 
 def register(app: FastAPI, site: Site, sources: LiveSources) -> None:
     """Register the route of every page."""
+    from nicegui import app as framework
     from nicegui import ui
     from starlette.routing import Route, WebSocketRoute
 
@@ -37,3 +43,17 @@ def register(app: FastAPI, site: Site, sources: LiveSources) -> None:
     reports = Reports(site.runs, site.token is None)  # one for both: its turns are shared
     app.router.routes.append(Route("/runs/compare", reports.compare))
     app.router.routes.append(Route("/runs/{name:path}/report", reports.one))
+    framework.add_exception_handler(404, _missing)
+
+
+async def _missing(request: Request, error: Exception) -> Response:
+    """Say in the site's frame that there is no such page."""
+    from fastapi.exception_handlers import http_exception_handler
+    from starlette.exceptions import HTTPException
+    from starlette.responses import HTMLResponse
+
+    if request.url.path.startswith("/_nicegui") and isinstance(error, HTTPException):
+        return await http_exception_handler(request, error)
+    sentence = f"There is no page at {printable(request.url.path[:100])}."
+    theme = request.cookies.get(THEME_COOKIE, "")
+    return HTMLResponse(plain_page("Not found", sentence, theme), 404)
