@@ -89,7 +89,8 @@ def test_bash_offers_models_gpus_profiles_and_runs(
 def test_every_gpu_that_is_offered_is_that_gpu() -> None:
     """One word a device, which the options take for it."""
     from thermoflop.cli.completion import _names
-    from thermoflop.cost.catalogue.devices import find_device, sheets
+    from thermoflop.cost.catalogue.devices import find_device
+    from thermoflop.cost.catalogue.sheets import sheets
 
     gpus = [name for name in _names()["gpus"] if name != "auto"]
     assert {find_device(name).name for name in gpus} == set(sheets())

@@ -101,9 +101,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _names() -> dict[str, list[str]]:
     """What the catalogues know: models, GPUs as one word each, engines' and trainers' profiles."""
-    from thermoflop.cost.catalogue.devices import plain_names, sheets
+    from thermoflop.cost.catalogue.devices import plain_names
     from thermoflop.cost.catalogue.machine import machine_profile_names
     from thermoflop.cost.catalogue.profiles import profiles, training_profiles
+    from thermoflop.cost.catalogue.sheets import sheets
     from thermoflop.model.config.catalogue import names
 
     gpus = [re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-") for name in sheets()]

@@ -56,14 +56,28 @@ def hardware_named(name: str) -> str | Device:
     return device
 
 
-def assume_device(args: argparse.Namespace, name: str = "h100") -> None:
-    """Fill in a device where none was named, and say so above what is printed."""
+def choose_device(args: argparse.Namespace, name: str = "h100", many: str = "devices") -> None:
+    """Where no device was named, fill one in and say so above what is printed; where several were,
+    as in ``2x3090``, fill in ``many``, the option that says how many."""
     if args.hardware is None:
         from thermoflop.cost.catalogue.devices import find_device
 
-        args.hardware = name
-        full = find_device(name).name
+        args.hardware, full = name, find_device(name).name
         args.assumed = f"no --gpu given, so for the {full}; `thermoflop gpus` lists all"
+    if not isinstance(args.hardware, str):
+        return
+    from thermoflop.cost.catalogue.typed_names import counted
+
+    count, one = counted(args.hardware)
+    if count is None:
+        return
+    if getattr(args, many) not in (None, count):
+        from thermoflop.errors import UsageError
+
+        other = f"--{many.replace('_', '-')} {getattr(args, many)}"
+        raise UsageError(f"--gpu {args.hardware!r:.60} and {other} say two numbers of devices")
+    args.hardware = one
+    setattr(args, many, count)
 
 
 def add_inference(
@@ -126,9 +140,9 @@ def _fill_defaults(args: argparse.Namespace, hardware: str | None) -> None:
         machine, own = found.machine, found.own
     if args.hardware is None:
         measured = machine or own
-        if measured is None and hardware is not None:
-            assume_device(args, hardware)
-        else:
-            args.hardware = None if measured is None else measured.device
+        if measured is not None:
+            args.hardware = measured.device
+    if hardware is not None:
+        choose_device(args, hardware)
     if args.dtype is None and machine is not None:
         args.dtype = machine.dtype

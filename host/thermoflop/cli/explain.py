@@ -28,10 +28,14 @@ def run(args: argparse.Namespace) -> int:
     """Print the formulas."""
     from thermoflop.model.formulas.text import explain_report
 
-    model = load(args)
+    model, device = load(args), None
+    if args.gpu is not None:
+        from thermoflop.cost.catalogue.devices import find_device
+
+        device = find_device(args.gpu)
     show(explain_report(model, args.batch, args.tokens, args.json, args.mla))
-    if args.gpu is not None and not args.json:
+    if device is not None and not args.json:
         from thermoflop.cost.reports.estimate import explain_step
 
-        show(f"\n{explain_step(model, args.gpu, args.batch, args.tokens)}")
+        show(f"\n{explain_step(model, device, args.batch, args.tokens)}")
     return 0

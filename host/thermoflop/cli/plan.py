@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from thermoflop.cli.arguments import add_shared, print_result
-from thermoflop.cli.cost_options import assume_device, hardware_named
+from thermoflop.cli.cost_options import choose_device, hardware_named
 from thermoflop.cli.model_options import add_model, load_all
 from thermoflop.cli.parser import length
 from thermoflop.cli.serving import add_targets
@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--gpu", "--hardware", dest="hardware", metavar="A,B",
         type=hardware_named,
         help="devices to choose from, or auto for the GPU of this machine (h100)")  # fmt: skip
-    add("--max-devices", type=int, default=8, metavar="N", help="devices in all at most (8)")
+    add("--max-devices", type=int, metavar="N", help="devices in all at most (8)")
     add("--prompt", type=length, metavar="N", help="mean tokens of a prompt (1024)")
     add("--generate", type=length, metavar="N", help="mean tokens of an output (256)")
     add("--lengths", choices=("fixed", "uniform", "lognormal"), default="fixed",
@@ -62,7 +62,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the choices; 1 where nothing meets what was asked."""
-    assume_device(args)
+    choose_device(args, many="max_devices")
+    if args.max_devices is None:
+        args.max_devices = 8
     if args.train:
         return _train(args)
     from thermoflop.cost.plan.plan import plan

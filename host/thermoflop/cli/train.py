@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from thermoflop.cli.arguments import add_option, add_shared, print_result
-from thermoflop.cli.cost_options import add_hardware, assume_device
+from thermoflop.cli.cost_options import add_hardware, choose_device
 from thermoflop.cli.model_options import add_model, load
 from thermoflop.cli.parser import length
 
@@ -97,12 +97,12 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.cost.training.result import training_json, training_text
     from thermoflop.cost.training.train import train
 
+    choose_device(args)
     options = {name: getattr(args, name) for name in _OPTIONS}
     model = load(args)
     options["compiled"] = not args.eager
     options |= {"virtual": args.interleave, "overlap": args.comm_overlap}
     options |= {"sequence_parallel": not args.no_sequence_parallel, "flash": not args.no_flash}
-    assume_device(args)
     training = train(model, args.hardware, **options)
     print_result(
         args,

@@ -6,26 +6,15 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from thermoflop.cost.catalogue.sheets import sheets
 from thermoflop.cost.hardware.device import Device, device_from
 from thermoflop.errors import InputError, printable
 
 if TYPE_CHECKING:
-    from typing import Any
+    pass
 
 SHORTEST_START = 3  # letters that a name may be cut to, where one device begins with them
-_sheets: dict[str, dict[str, Any]] = {}
 _names: dict[str, list[str]] = {}
-
-
-def sheets() -> dict[str, dict[str, Any]]:
-    """What the catalogue says of each device, by name."""
-    if not _sheets:
-        from thermoflop.cost.data import read_data
-
-        data = read_data("devices")
-        for raw in data["devices"]:
-            _sheets[raw["name"]] = {**raw, "source": data["sources"][raw["source"]]}
-    return _sheets
 
 
 def catalogue() -> dict[str, Device]:
@@ -40,11 +29,14 @@ def plain_names() -> dict[str, list[str]]:
     if not _names:
         for name in sheets():
             _names[_plain(name)] = [name]
-        for name, raw in sheets().items():
-            for other in (name.partition("(")[0], *raw.get("aliases", ())):
-                devices = _names.setdefault(_plain(other), [])
-                if name not in devices:
-                    devices.append(name)
+        others = [
+            (other, name) for name, raw in sheets().items() for other in raw.get("aliases", ())
+        ]
+        others += [(name.partition("(")[0], name) for name in sheets()]
+        for other, name in others:
+            devices = _names.setdefault(_plain(other), [])
+            if name not in devices:
+                devices.append(name)
     return _names
 
 
@@ -58,19 +50,11 @@ def devices_called(name: str) -> list[Device]:
     for word in ("nvidia", "geforce", "amd"):
         plain_name = plain_name.removeprefix(word)
     known = plain_names()
-    for key in (whole, plain_name, f"rtx{plain_name}", f"apple{plain_name}", _chip_of_mac(whole)):
+    chip = whole.removeprefix("apple")  # "Apple M5 Max" is the one called "M5 Max"
+    for key in (chip, whole, plain_name, f"rtx{plain_name}", f"apple{plain_name}"):
         if key in known:
             return [device_from(sheets()[device]) for device in known[key]]
     return []
-
-
-def _chip_of_mac(plain_name: str) -> str:
-    """The chip in the name of a Mac, such as ``macbook air m2 2022``; empty where there is none."""
-    if not re.search("mac(book|mini|studio|pro)|imac", plain_name):
-        return ""
-    # "macbook pro m3" has an M3, "macbook m3 pro" an M3 Pro
-    chip = re.search("m[1-9](pro|max|ultra)?", plain_name.replace("macmini", ""))
-    return f"apple{chip[0]}" if chip else ""
 
 
 def find_device(name: str) -> Device:
@@ -78,9 +62,10 @@ def find_device(name: str) -> Device:
 
     Args:
         name: a name of the catalogue (``thermoflop gpus``) or what people call it: case, spaces,
-            dashes and a leading NVIDIA or GeForce do not matter, and a Mac may be named with its
-            chip (``macbook air m2``); the name of a machine that
-            ``thermoflop calibrate`` measured; or the path of a TOML file.
+            dashes and a maker's name do not matter; a memory (``a100 80gb pcie``) chooses among
+            devices of one name, and of a Mac or a processor (``macbook pro m3 max 36gb``) is the
+            one that it has; the name of a machine that ``thermoflop calibrate`` measured; or the
+            path of a TOML file.
 
     Returns:
         The device.
@@ -103,10 +88,18 @@ def find_device(name: str) -> Device:
     if called:
         return called[0]
     from thermoflop.cost.catalogue.own_kernels import find_own
+    from thermoflop.cost.catalogue.typed_names import counted, find_typed
 
     own = find_own(name)
     if own is not None:
         return own.device
+    count, one = counted(name)
+    if count is not None and is_known(one):
+        devices = "1 device" if count == 1 else f"{count} devices"
+        raise InputError(f"{name!r:.60} names {devices}: expected {one!r} and devices={count}")
+    typed = find_typed(name)
+    if typed:
+        return typed[0]
     start = _plain(name)
     begin = {names[0] for key, names in plain_names().items() if key.startswith(start)}
     if len(begin) == 1 and len(start) >= SHORTEST_START:
@@ -115,14 +108,26 @@ def find_device(name: str) -> Device:
 
 
 def is_known(name: str) -> bool:
-    """Whether the catalogue has a device of that name or alias."""
-    return bool(devices_called(name))
+    """Whether the catalogue has a device of that name, or of what people type for it."""
+    from thermoflop.cost.catalogue.typed_names import find_typed
+
+    try:
+        return bool(devices_called(name) or find_typed(name))
+    except InputError:
+        return False
 
 
 def _unknown(name: str) -> InputError:
     """The refusal of a name, with those that begin with it, or are nearest."""
     from difflib import get_close_matches
 
+    if name.lower() in ("gpu", "cuda", "cpu", "mps", "metal"):
+        return InputError(
+            f"{name!r} is no device: expected its name, such as rtx-4090, or auto for the GPU of "
+            "this machine"
+        )
+    if re.match(r"i?mac(\b|book)", name.lower()):
+        return InputError(f"{name!r:.60} lacks its chip: expected such as mac studio m3 ultra 96gb")
     parts = [re.sub(r"^\s*\d+\s*x\s+", "", part).strip() for part in name.split("+")]
     if len(parts) > 1 and all(part and is_known(part) for part in parts):
         return InputError(
@@ -131,7 +136,7 @@ def _unknown(name: str) -> InputError:
         )
     plain_name, known = _plain(name), plain_names()
     starts = [key for key in known if plain_name and key.startswith(plain_name)]
-    near = starts or get_close_matches(plain_name, list(known), 3, 0.5)
+    near = starts or get_close_matches(plain_name[:60], list(known), 3, 0.6)
     names = [known[key][0] for key in near]
     hint = f"nearest: {', '.join(list(dict.fromkeys(names))[:5])}; " if names else ""
     return InputError(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
-from thermoflop.cost.catalogue.devices import find_device, sheets
+from thermoflop.cost.catalogue.devices import find_device
+from thermoflop.cost.catalogue.sheets import sheets
 from thermoflop.cost.hardware.device import device_from
 from thermoflop.cost.kernels.forms import FORMS, TABLES
 from thermoflop.cost.kernels.rows import kernels_of

@@ -12,7 +12,8 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
-from thermoflop.cost.catalogue.devices import find_device
+from thermoflop.cost.catalogue.devices import find_device, is_known
+from thermoflop.cost.catalogue.typed_names import counted
 from thermoflop.cost.engines.budget import engine_memory
 from thermoflop.cost.engines.footprint import visible_bytes
 from thermoflop.cost.engines.placement import cache_bytes, outside_bytes, placed_layers
@@ -59,13 +60,14 @@ def named_cards(hardware: str | Device) -> list[Device]:
     """The cards that a text names, ``2 x rtx-3090 + rtx-4090``; none where it names no several."""
     if not isinstance(hardware, str) or "+" not in hardware or hardware.endswith(".toml"):
         return []
+    if is_known(hardware):  # AMD's "AI Max+ 395" is one
+        return []
     cards: list[Device] = []
     for part in hardware.split("+"):
-        many, sign, name = part.strip().partition(" x ")
-        count = int(many) if sign and many.isdecimal() and len(many) < 4 else 1
-        if not part.strip() or (sign and not many.isdecimal()) or count < 1:
+        count, name = counted(part.strip())
+        if not name:
             raise UsageError(f"{hardware!r:.60} is no list of cards: expected such as a + 2 x b")
-        cards += [find_device(name if sign else part.strip())] * count
+        cards += [find_device(name)] * (count or 1)
     if len(cards) > MOST_CARDS:
         raise UsageError(f"{len(cards)} cards are more than a machine has: expected {MOST_CARDS}")
     return cards

@@ -11,6 +11,7 @@ from thermoflop.cost.inference.result import Estimate, estimate_json, estimate_t
 if TYPE_CHECKING:
     from typing import Any
 
+    from thermoflop.cost.hardware.device import Device
     from thermoflop.cost.inference.speculative import Speculation
     from thermoflop.cost.reports.saturation import Saturation
     from thermoflop.model.model import Model
@@ -55,7 +56,7 @@ def estimate_report(
     return write(extras, estimated, rows, drafted), bool(estimated.memory.fits)
 
 
-def explain_step(model: Model, hardware: str, batch: int, tokens: int | None) -> str:
+def explain_step(model: Model, hardware: str | Device, batch: int, tokens: int | None) -> str:
     """Why reading ``tokens`` tokens and adding one takes what it takes on a device."""
     from thermoflop.cost.why.table import why_text
 

@@ -167,8 +167,8 @@ def _device_named(name: str) -> str:
 
     if name.endswith(".toml") or os.sep in name:
         raise UsageError(f"GPU {quote_value(name)} is a file, and the page reads none")
-    device = find_device(name).name
-    return device if device in catalogue() else name
+    device = find_device(name)
+    return device.name if catalogue().get(device.name) == device else name
 
 
 def _formats() -> dict[str, str]:
