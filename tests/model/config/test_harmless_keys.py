@@ -49,6 +49,8 @@ def test_a_key_of_other_classes_is_not_believed_where_it_may_mean_a_size(key: st
 READ_ELSEWHERE = {
     "deepseek_v2": {"moe_layer_freq"},
     "deepseek_v3": {"moe_layer_freq"},
+    # the class takes all swa_ keys in a loop
+    "dots3_note_text": {"swa_head_dim", "swa_num_attention_heads", "swa_v_head_dim"},
     "minimax": {"attn_type_list"},
     "mpt": {"expansion_ratio", "no_bias"},
     "nomic_bert": {"moe_top_k"},

@@ -44,7 +44,7 @@ def elements_per_token(mixer: Attention | LatentAttention, mla: str = "latent") 
     if isinstance(mixer, LatentAttention):
         if mla == "expanded":
             return mixer.heads * (mixer.key_dim + mixer.value_dim) + index
-        return mixer.kv_rank + mixer.rope + index
+        return index + (0 if mixer.shares else mixer.kv_rank + mixer.rope)
     if mixer.projects == "q":
         return 0
     return mixer.kv_width + mixer.kv_heads * mixer.value_width + index
@@ -101,7 +101,7 @@ def cache_elements(
     total: Number = 0
     for times, mixer in _attending(description):
         if isinstance(mixer, LatentAttention):
-            held = held_tokens(tokens, None, block_size)
+            held = held_tokens(tokens, mixer.window if windowed else None, block_size)
         elif isinstance(mixer, Attention):
             window = mixer.window if mixer.chunk is None else mixer.chunk
             length = encoder if mixer.cross else tokens
@@ -152,7 +152,7 @@ def layer_caches(layer: Layer) -> tuple[LayerCache, ...]:
     found = []
     for mixer in (*layer.mixers, layer.cross):
         if isinstance(mixer, LatentAttention):
-            found.append(LayerCache(elements_per_token(mixer)))
+            found.append(LayerCache(elements_per_token(mixer), mixer.window))
         elif isinstance(mixer, Attention):
             window = mixer.window if mixer.chunk is None else mixer.chunk
             found.append(LayerCache(elements_per_token(mixer), window))

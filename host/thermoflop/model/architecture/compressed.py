@@ -90,17 +90,18 @@ class Streams:
     """``count`` residual streams: each block reads a weighted sum of them, and adds to all.
 
     The weights come from the streams themselves; the ones by which streams are mixed are made
-    doubly stochastic in ``iterations`` steps.
+    doubly stochastic in ``iterations`` steps. Without ``mixing`` there are none of those (Hy 4).
     """
 
     hidden: Number
     count: Number
-    iterations: int
+    iterations: int = 0
+    mixing: bool = True
 
     @property
     def weights(self) -> Number:
         """Weights for each token: to read, to add, and to mix."""
-        return (2 + self.count) * self.count
+        return (2 + self.count) * self.count if self.mixing else 2 * self.count
 
     def mapping(self, group: str, role: str) -> Linear:
         """From all streams to the weights, never quantized."""
@@ -108,6 +109,7 @@ class Streams:
         return Linear("stream weights", group, role, width, self.weights, unquantized=True)
 
     def parts(self, group: str) -> tuple[Part, ...]:
-        """Everything here that holds parameters: the mapping, its bias and three scales."""
-        bias = Vector("stream base, scale", group, self.weights + 3, bias=True)
+        """Everything here that holds parameters: the mapping, its bias and a scale for each use."""
+        scales = self.weights + 2 + int(self.mixing)
+        bias = Vector("stream base, scale", group, scales, bias=True)
         return (self.mapping(group, group), bias)

@@ -75,8 +75,8 @@ class GatedDelta:
 class KimiDelta:
     """The delta rule with a decay for every key channel: ``heads`` states of ``dim`` x ``dim``.
 
-    Decay and output gate go through ``dim`` elements, the gate in one matrix where ``full_gate``
-    (Kimi K3).
+    Decay and output gate go through ``dim`` elements; the gate is one matrix where ``full_gate``
+    (Kimi K3), the decay where ``full_decay`` (Ling 3).
     """
 
     hidden: Number
@@ -84,6 +84,7 @@ class KimiDelta:
     dim: Number
     kernel: Number
     full_gate: bool = False
+    full_decay: bool = False
 
     @property
     def inner(self) -> Number:
@@ -109,10 +110,14 @@ class KimiDelta:
         wide = (GROUP, ROLE, self.hidden, self.inner)
         narrow, decay = (GROUP, ROLE, self.hidden, self.dim), ("forget_gate", "forget_gate")
         gates = (Linear("g_a_proj", *narrow), Linear("g_b_proj", GROUP, ROLE, self.dim, self.inner))
-        return (
-            *(Linear(f"{name}_proj", *wide) for name in "qkv"),
+        decays = (
             Linear("f_a_proj", *decay, self.hidden, self.dim),
             Linear("f_b_proj", *decay, self.dim, self.inner),
+        )
+        full_decay = (Linear("f_proj", *decay, self.hidden, self.inner),)
+        return (
+            *(Linear(f"{name}_proj", *wide) for name in "qkv"),
+            *(full_decay if self.full_decay else decays),
             Linear("b_proj", GROUP, ROLE, self.hidden, self.heads),
             *((Linear("g_proj", *wide),) if self.full_gate else gates),
             Linear("o_proj", GROUP, ROLE, self.inner, self.hidden),

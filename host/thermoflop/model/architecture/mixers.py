@@ -156,7 +156,10 @@ class LatentAttention:
     by all heads) and ``value_dim`` value dimensions. ``q_rank`` None: queries are not compressed.
     ``limit`` keys at most are attended (None: all), those that the ``indexer`` chooses, or that of
     a layer before, where there is none here (GLM-5). ``gate`` multiplies the heads' results by a
-    projection of the hidden state (Kimi K3); without ``rotation`` the shared key is a plain one.
+    projection of the hidden state (Kimi K3), ``head_gate`` each head's by one number; without
+    ``rotation`` the shared key is a plain one. ``extras`` are sinks, scales, and norms that run.
+    The last ``window`` tokens at most are attended (None: all); a layer that ``shares`` takes the
+    latent of a layer before (Mistral Large 4).
     """
 
     hidden: Number
@@ -172,11 +175,15 @@ class LatentAttention:
     indexer: Indexer | None = None
     gate: bool = False
     rotation: bool = True
+    head_gate: bool = False
+    extras: tuple[Part, ...] = ()
+    window: Number | None = None
+    shares: bool = False
 
     @property
     def limits(self) -> tuple[Number, ...]:
         """Lengths of a context from which on a query meets no more keys."""
-        return () if self.limit is None else (self.limit,)
+        return tuple(each for each in (self.limit, self.window) if each is not None)
 
     @property
     def key_dim(self) -> Number:
@@ -205,8 +212,10 @@ class LatentAttention:
 
     def gates(self) -> tuple[Linear, ...]:
         """The projection to the output gate, where there is one."""
-        width = self.heads * self.value_dim
-        return (Linear("g_proj", "attn", "attn_proj", self.hidden, width),) if self.gate else ()
+        if not (self.gate or self.head_gate):
+            return ()
+        width = self.heads * (1 if self.head_gate else self.value_dim)
+        return (Linear("g_proj", "attn", "attn_proj", self.hidden, width),)
 
     def output(self) -> Linear:
         """Values of every head back to the hidden state."""
@@ -214,17 +223,21 @@ class LatentAttention:
         return Linear("o_proj", "attn", "attn_proj", width, self.hidden, self.bias)
 
     def norms(self) -> tuple[Norm, ...]:
-        """The norms on the latents."""
-        kv_norm = Norm("kv_a_norm", self.kv_rank, self.norm_kind)
+        """The norms on the latents, and those of one family alone."""
+        more = (part for part in self.extras if isinstance(part, Norm))
+        own = () if self.shares else (Norm("kv_a_norm", self.kv_rank, self.norm_kind),)
+        norms = (*own, *more)
         if self.q_rank is None:
-            return (kv_norm,)
-        return (Norm("q_a_norm", self.q_rank, self.norm_kind), kv_norm)
+            return norms
+        return (Norm("q_a_norm", self.q_rank, self.norm_kind), *norms)
 
     def parts(self) -> tuple[Part, ...]:
         """Everything here that holds parameters."""
         indexer = self.indexer.parts() if self.indexer else ()
-        linears = (*self.queries(), self.compress(), self.expand(), *self.gates(), self.output())
-        return (*linears, *self.norms(), *indexer)
+        latent = () if self.shares else (self.compress(),)
+        linears = (*self.queries(), *latent, self.expand(), *self.gates(), self.output())
+        rest = (part for part in self.extras if not isinstance(part, Norm))
+        return (*linears, *self.norms(), *rest, *indexer)
 
 
 @record

@@ -20,7 +20,8 @@ class Compressor:
     """One entry of ``dim`` elements for every ``ratio`` tokens: their sum, weighted by gates.
 
     ``series`` is 2 where the windows of neighbouring entries overlap, each token then adding to
-    two of them (DeepSeek-V4, eq. 9 to 17), else 1. ``group`` and ``role`` as in ``parts.Linear``.
+    two of them (DeepSeek-V4, eq. 9 to 17), else 1. ``group`` and ``role`` as in ``parts.Linear``,
+    ``norm_kind`` as in ``parts.Norm``.
     """
 
     hidden: Number
@@ -29,6 +30,7 @@ class Compressor:
     series: int = 1
     group: str = "attn"
     role: str = "attn_proj"
+    norm_kind: str = "rms"
 
     def linears(self) -> tuple[Linear, Linear]:
         """What each token adds, and its gate."""
@@ -37,7 +39,8 @@ class Compressor:
 
     def norm(self) -> Norm:
         """The norm on the entries."""
-        return Norm("compress_norm", self.dim)
+        kind = self.norm_kind
+        return Norm("compress_norm", self.dim, kind, bias=kind == "layer")
 
     def parts(self) -> tuple[Part, ...]:
         """Everything here that holds parameters."""
@@ -55,7 +58,8 @@ class Indexer:
     rotated. ``weighted`` sums up the heads with weights of the token (DeepSeek), else each group of
     query heads chooses for itself, ``block`` keys at a time (MiniMax). ``norm`` is the kind of
     norm on the keys, on the queries too where ``q_norm``. With a ``compressor`` the keys are
-    compressed entries.
+    compressed entries, each of which stands for ``block`` tokens (GLM-5.3). ``extras`` are scales,
+    and norms that run.
     """
 
     hidden: Number
@@ -69,6 +73,7 @@ class Indexer:
     norm: str = "layer"
     q_norm: bool = False
     compressor: Compressor | None = None
+    extras: tuple[Part, ...] = ()
 
     @property
     def chosen(self) -> Number:
@@ -93,15 +98,17 @@ class Indexer:
         return (Linear("index_weights", "indexer", "indexer_proj", self.hidden, self.heads),)
 
     def norms(self) -> tuple[Norm, ...]:
-        """The norms on queries and keys."""
+        """The norms on queries and keys, and those of one family alone."""
         if self.compressor is not None:
             return (self.compressor.norm(),)
         keys = Norm("index_k_norm", self.dim, self.norm, bias=self.norm == "layer")
         queries = Norm("index_q_norm", self.dim, self.norm, vectors=self.heads)
-        return (queries, keys) if self.q_norm else (keys,)
+        more = (part for part in self.extras if isinstance(part, Norm))
+        return (*((queries, keys) if self.q_norm else (keys,)), *more)
 
     def parts(self) -> tuple[Part, ...]:
         """Everything here that holds parameters."""
         if self.compressor is not None:
             return (self.queries(), *self.compressor.parts(), *self.weights())
-        return (self.queries(), *self.key_linears(), *self.weights(), *self.norms())
+        rest = (part for part in self.extras if not isinstance(part, Norm))
+        return (self.queries(), *self.key_linears(), *self.weights(), *self.norms(), *rest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.base.number import minimum
+from thermoflop.base.number import ceil_div, minimum
 from thermoflop.base.record import replace
 from thermoflop.model.architecture.mixers import KEY_MAPS, Attention, LatentAttention
 from thermoflop.model.architecture.parts import Linear, Norm
@@ -106,7 +106,11 @@ def _index(indexer: Indexer | None, scope: EmitContext) -> Iterator[Operator]:
     from thermoflop.model.operators.sparse import index_operators
 
     keys, pairs = scope.cached + scope.new, pairs_under(scope, None, None)
-    yield from index_operators(indexer, scope, keys, scope.new * keys if pairs is None else pairs)
+    pairs = scope.new * keys if pairs is None else pairs
+    if indexer.compressor is not None:  # a key for as many tokens
+        ratio = indexer.compressor.ratio
+        keys, pairs = ceil_div(keys, ratio), ceil_div(pairs, ratio)
+    yield from index_operators(indexer, scope, keys, pairs)
 
 
 def _chosen(scope: EmitContext, limit: Number) -> tuple[Number, Number]:
@@ -161,15 +165,16 @@ def _latent(mla: LatentAttention, scope: EmitContext) -> Iterator[Operator]:
     tokens = scope.tokens
     for linear in mla.queries():
         yield scope.linear(linear, tokens)
-    yield scope.linear(mla.compress(), tokens, "activations" if _expanded(scope) else "kv")
+    if not mla.shares:
+        yield scope.linear(mla.compress(), tokens, "activations" if _expanded(scope) else "kv")
     for norm in mla.norms():
         yield normalize(norm, scope)
     if mla.rotation:
         yield elementwise("rotary", scope, tokens, (mla.heads + 1) * mla.rope, 3)
-    held = scope.cached + scope.new
+    held = keys_held(scope.cached, scope.new, mla.window)
     yield from _index(mla.indexer, scope)
     if mla.limit is None:
-        keys, pairs = held, pairs_under(scope, None, None)
+        keys, pairs = held, pairs_under(scope, mla.window, None)
     else:
         keys, pairs = _chosen(scope, mla.limit)
     if scope.step.mla == "absorbed":

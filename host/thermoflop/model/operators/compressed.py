@@ -105,5 +105,6 @@ def write_streams(streams: Streams, scope: EmitContext) -> Iterator[Operator]:
     """Streams mixed with one another, and the block's result added to each."""
     width, tokens = streams.count * streams.hidden, scope.tokens
     where = (scope.part, "streams", scope.times, tokens, streams.count, width)
-    yield Product("mix streams", *where, (width + streams.hidden) * tokens, width * tokens)
+    if streams.mixing:
+        yield Product("mix streams", *where, (width + streams.hidden) * tokens, width * tokens)
     yield elementwise("write streams", scope, tokens, width, 2)

@@ -51,8 +51,9 @@ def index_operators(
 ) -> Iterator[Operator]:
     """The indexer on ``keys`` keys: ``pairs`` of query and key in each head of a sequence.
 
-    Where keys are compressed entries, the class sums up the heads element by element, and
-    FlopCounterMode sees no product; else it is one multiplication more for each head and pair.
+    Where keys are compressed entries that attention meets as well, the class sums up the heads
+    element by element, and FlopCounterMode sees no product; else it is one multiplication more for
+    each head and pair.
     """
     tokens, heads, sequences = scope.tokens, indexer.heads, scope.sequences
     yield scope.linear(indexer.queries(), tokens)
@@ -63,7 +64,7 @@ def index_operators(
     for norm in indexer.norms():
         yield normalize(norm, scope)
     yield elementwise("index rotary", scope, tokens, (heads + 1) * indexer.rotary, 3)
-    weighing = int(indexer.weighted and indexer.compressor is None)
+    weighing = int(indexer.weighted and (indexer.compressor is None or indexer.block != 1))
     where = (scope.part, "indexer_score", scope.times, heads * sequences, indexer.dim + weighing)
     scores = pairs if indexer.weighted else heads * ceil_div(pairs, indexer.block)
     queries, stored = heads * indexer.dim * tokens, indexer.dim * sequences * keys

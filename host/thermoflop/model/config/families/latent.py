@@ -38,7 +38,7 @@ def latent_attention(config: Config) -> LatentAttention:
         config["qk_nope_head_dim"],
         config["qk_rope_head_dim"],
         config["v_head_dim"],
-        config["q_lora_rank"],
+        config.get("q_lora_rank"),
         config["attention_bias"],
     )
 
@@ -117,7 +117,7 @@ family(
 )
 
 
-def _indexed(config: Config) -> LatentAttention:
+def indexed(config: Config) -> LatentAttention:
     """Latent attention to the keys that an indexer on the query latent chooses."""
     rotary, dim = config["qk_rope_head_dim"], config["index_head_dim"]
     if rotary > dim:
@@ -128,7 +128,7 @@ def _indexed(config: Config) -> LatentAttention:
         dim,
         config["index_topk"],
         rotary,
-        config["q_lora_rank"],
+        config.get("q_lora_rank"),
     )
     return replace(latent_attention(config), limit=indexer.chosen, indexer=indexer)
 
@@ -143,14 +143,14 @@ family(
         "index_topk": 2048,
         "mlp_layer_types": names(),
     },
-    traits={"mla": _indexed, "sparse": sparse_by_mlp_types},
+    traits={"mla": indexed, "sparse": sparse_by_mlp_types},
     drop=("moe_layer_freq",),
     # every layer has an indexer, whatever layer_types calls it; mlp_bias is read nowhere
     ignored=("layer_types", "mlp_bias", "moe_layer_freq"),
 )
 
 
-def _indexer_kinds(config: Config) -> Sequence[str]:
+def indexer_kinds(config: Config) -> Sequence[str]:
     """Layers that choose keys (full), and those that take the choice of the one before (shared).
 
     GLM-5.2's ``index_topk_freq`` and ``index_skip_topk_offset`` say it by a rule.
@@ -188,12 +188,12 @@ family(
         "index_skip_topk_offset": at_least_zero(2),
     },
     traits={
-        "kinds": _indexer_kinds,
+        "kinds": indexer_kinds,
         "ahead": [[("full", True, {})]],  # it chooses keys for itself
         "mla": None,
         "mixers": lambda config: {
-            "full": (_indexed(config), "indexed attention"),
-            "shared": (replace(_indexed(config), indexer=None), "attention to the same keys"),
+            "full": (indexed(config), "indexed attention"),
+            "shared": (replace(indexed(config), indexer=None), "attention to the same keys"),
         },
     },
     ignored=("index_share_for_mtp_iteration", "indexer_rope_interleave"),

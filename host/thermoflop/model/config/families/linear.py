@@ -65,7 +65,7 @@ def _kimi_kinds(config: Config) -> Sequence[str]:
     return [found[number] for number in range(1, layers + 1)]
 
 
-def _kimi_delta(config: Config) -> KimiDelta:
+def kimi_delta(config: Config) -> KimiDelta:
     full_gate = (config["linear_attn_config"] or {}).get("use_full_rank_gate", False)
     return KimiDelta(
         config["hidden_size"],
@@ -119,7 +119,7 @@ family(
     },
     traits={
         "kinds": _kimi_kinds,
-        "recurrent": _kimi_delta,
+        "recurrent": kimi_delta,
         "mla": lambda config: replace(
             latent_attention(config), gate=config["mla_use_output_gate"], rotation=False
         ),

@@ -263,3 +263,30 @@ wrapper(
     traits={"whole": ("NemotronH_Omni_Reasoning_V3",)},
     ignored=("force_image_size", "video_pruning_rate", "video_temporal_patch_size"),
 )
+wrapper(
+    "mistral_large4",
+    text_of("mistral_large4_text", fixed=True),
+    eyes_of(
+        "pixtral",
+        {
+            "hidden_size": 2048,
+            "intermediate_size": 6144,
+            "patch_size": 14,
+            "image_size": 1540,
+            "num_hidden_layers": 30,
+            "num_attention_heads": 16,
+        },
+    ),
+    projectors.mistral3,
+    keys={
+        "vision_feature_layer": Key("any", -1),
+        "multimodal_projector_bias": False,
+        "spatial_merge_size": 2,
+    },
+    traits={"grid": lambda _config: {"breaks": True}},
+)
+wrapper(
+    "glm5_next",
+    text_of("glm5_next_text", fixed=True, flat=True),
+    eyes_of("glm5_next_vision", fixed=True),
+)

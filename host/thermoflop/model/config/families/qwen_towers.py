@@ -148,6 +148,7 @@ def _glm_merger(config: Config) -> tuple[Placed, ...]:
     hidden, out = config["hidden_size"], config["out_hidden_size"]
     ocr = config.family.name == "glm_ocr_vision"
     inner = out * config["in_channels"] if ocr else config["intermediate_size"]
+    inner = config.get("projection_intermediate_size", inner)
     where = ("downsample", "patch_embed", "patch_embed")
     taps = config["spatial_merge_size"] ** 2
     convolution = Convolution(*where, hidden, out, taps, bias=True)
@@ -205,6 +206,12 @@ family(
         "pre_norm": False,
         "positions": 0,
     },
+)
+family(
+    "glm5_next_vision",
+    "glm_ocr_vision",
+    keys={"projection_intermediate_size": 10240},
+    ignored=("swiglu_limit",),
 )
 family("qwen2_5_omni_vision_encoder", "qwen2_5_vl_vision")
 family("qwen3_omni_moe_vision_encoder", "qwen3_vl_vision")

@@ -93,7 +93,7 @@ def _v4_attention(config: Config, kind: str) -> CompressedAttention:
     )
 
 
-def _v4_collapse(config: Config) -> tuple[Linear, Vector]:
+def collapsed_streams(config: Config) -> tuple[Linear, Vector]:
     """The weights by which the streams become one state, with their bias and scale."""
     count, group = config["hc_mult"], "streams"
     width = count * config["hidden_size"]
@@ -152,7 +152,7 @@ family(
         "streams": lambda config: Streams(
             config["hidden_size"], config["hc_mult"], config["hc_sinkhorn_iters"]
         ),
-        "collapse": _v4_collapse,
+        "collapse": collapsed_streams,
     },
     aliases={
         "intermediate_size": "moe_intermediate_size",
