@@ -47,6 +47,18 @@ def test_services_that_differ_wait_for_their_squares(busy):
     assert found.first_s > alone, "who is read beside others waits for them"
 
 
+def test_a_queue_of_prompts_of_many_passes_is_held_whole():
+    """Lognormal prompts of 40 passes: own service and rate E[s^2] / (2 (1 - busy)); the longest
+    are 15 times the mean."""
+    lengths, busy = lengths_of(40 * 1024.0, 100.0, "lognormal"), 0.6
+    shares, prompts = np.array(lengths.prompts).T
+    service = prompts * 1e-4
+    rate = busy / float(shares @ service)
+    found = state("passes", rate, sequences=0, lengths=lengths)
+    wait = rate * float(shares @ service**2) / (2 * (1 - busy))
+    assert found.first_s == pytest.approx(float(shares @ service) + wait, rel=0.05)
+
+
 def test_decode_steps_are_vacations_of_passes():
     """Vacations v of equal length make services wait v / 2 longer (Levy and Yechiali 1975); a
     token comes with each vacation, which take what services leave of the time."""

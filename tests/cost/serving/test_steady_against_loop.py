@@ -7,10 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from thermoflop.cost.serving.lengths import lengths_of
-from thermoflop.cost.serving.mixing import mixing_of
+from thermoflop.cost.serving.lengths import Lengths, lengths_of
+from thermoflop.cost.serving.mixing import Mixing, Stream, mixing_of
 from thermoflop.cost.serving.policy import Policy
-from thermoflop.cost.serving.steady import capacity, closed_loop, open_loop
+from thermoflop.cost.serving.steady import (
+    at_sequences,
+    capacity,
+    closed_loop,
+    limits_of_trust,
+    open_loop,
+)
 
 PATH = Path(__file__).with_name("campaign_steady.py")
 
@@ -77,3 +83,75 @@ def test_no_steady_state_beyond_capacity(roofline):
     assert state.load == pytest.approx(0.5)
     # Little: sequences in flight = rate x time in flight
     assert state.sequences == pytest.approx(0.5 * most * 199 * state.token_s)
+
+
+def test_few_users_with_long_prompts_see_what_the_event_loop_sees(campaign):
+    """Prompts of up to 16 steps' room, 1 to 8 users; an open queue would have them wait for ever
+    where few users ask again only when they are answered."""
+    random, off = np.random.default_rng(3), []
+    for number, (name, users) in enumerate((n, u) for n in ("mixed", "passes") for u in (1, 3, 8)):
+        policy = Policy(name, int(random.integers(1024, 4096)), 8, "")
+        prompt, generate = policy.budget * random.uniform(0.5, 16), random.uniform(60, 400)
+        lengths = lengths_of(prompt, generate, "uniform" if number % 2 else "lognormal")
+        steps = campaign.Roofline(0.01, 300.0, 0.0, 0.0)
+        mixing = mixing_of(steps, lengths, policy, np.arange(1.0, 9))
+        found = closed_loop(mixing, lengths, users, 8, policy)
+        assert not limits_of_trust(found, lengths) or float(found.prompt_share) > 0.5
+        setting, table = (
+            (steps, lengths, policy, users),
+            campaign.step_table(steps, lengths, policy, 8),
+        )
+        off += campaign.closed(setting, mixing, table, 2000, number)[1:]
+    assert np.median(np.abs(off)) < 0.02
+    assert np.max(np.abs(off)) < 0.2
+
+
+def seen(fill, lone, more, sequences, beside, square=101.0**2):
+    """Decode steps of 10 ms and outputs of 101 tokens; prompts of one length."""
+    known = np.arange(1.0, 202)
+    at = np.ones(201)
+    mixing = Mixing(known, 0.01 * at, (Stream(1.0, lone * at, more * at, fill * at),))
+    lengths = Lengths(1000.0, 101.0, square, ((1.0, 1000.0),))
+    return at_sequences(mixing, lengths, np.array(float(sequences)), beside)
+
+
+def test_prompts_read_apart_meet_those_that_ended_with_the_same_step():
+    """Of 5 users the 4 others end in a step of 100; half of them are before it."""
+    few = seen(2.0, 0.5, 0.5, 5, beside=False)
+    assert float(few.step_s) == pytest.approx(0.01 + 0.04 * 0.5)
+    assert float(few.first_s) == pytest.approx(0.5 + 0.04 * 0.5 / 2)
+    assert float(few.rate) == pytest.approx(5 / (0.51 + 100 * 0.03))
+
+
+@pytest.mark.parametrize(("fill", "part"), [(0.1, 1.0), (0.8, 0.625)])
+def test_short_prompts_are_read_in_one_pass_as_far_as_it_goes(fill, part):
+    """Of 101 users one other ends in each step: two prompts of 0.8 passes fill 1.6, and the first
+    waits for a full one: 0.8 of a pass and (1.6 - 0.8) 0.625 make the mean of 1 and 1.6."""
+    many = seen(fill, 0.05, 0.03, 101, beside=False)
+    assert float(many.first_s) == pytest.approx(0.05 + part * 0.03)
+
+
+def test_equal_outputs_keep_their_distance_and_wait_for_nobody():
+    """2.5 steps' room is read in 3 steps."""
+    assert float(seen(2.5, 0.4, 0.4, 10, beside=True).first_s) == pytest.approx(0.4 + 3 * 0.01)
+
+
+@pytest.mark.parametrize("fill", [2.5, 0.5])
+def test_unequal_outputs_make_prompts_wait_as_in_pollaczeks_queue_of_a_client_less(fill):
+    """In steps: load x service / (2 (1 - load)), each unit of service a step and its prompt's part;
+    what takes half a step waits as often as a queue's work exceeds the other half."""
+    wait, others, square = 0.0, 0.0, 2 * 101.0**2
+    for _ in range(50):
+        users = 10 * (1 + (np.ceil(fill) + wait) / 100)
+        others = 10 / 100 * (1 - 1 / users)
+        load = others * fill
+        wait = load * fill / (2 * (1 - load)) * 101**2 / (101**2 + fill**2)
+        if fill < 1:
+            wait *= np.exp(-2 * (1 - load) * (1 - fill) / fill)
+    found = seen(fill, 0.4, 0.3, 10, beside=True, square=square)
+    beside = others * 0.3 if fill < 1 else 0.0
+    own = 0.4 + np.ceil(fill) * 0.01
+    assert float(found.users) == pytest.approx(users, rel=1e-4)
+    assert float(found.first_s) == pytest.approx(
+        own + beside + wait / fill * (0.4 + fill * 0.01), rel=1e-3
+    )

@@ -75,12 +75,9 @@ class Unit:
         return self._at(between(mixing, sequences), sequences)
 
     def _at(self, mixing: Mixing, sequences: Any) -> Loads:
-        steps = max(self.lengths.generate - 1, 1e-9)
-        beside = self.policy.name != "passes"
-        step, first, _ = at_sequences(mixing, steps, sequences, beside)
-        rate = sequences / (steps * step)
-        users = rate * (first + steps * step)
-        return Loads(sequences, step, first, rate * self.groups, users * self.groups)
+        seen = at_sequences(mixing, self.lengths, sequences, self.policy.name != "passes")
+        groups = self.groups
+        return Loads(sequences, seen.step_s, seen.first_s, seen.rate * groups, seen.users * groups)
 
 
 def largest_batch(room: Room, share: Share, lengths: Lengths, grid: Any) -> int:

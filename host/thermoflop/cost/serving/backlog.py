@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from thermoflop.cost.serving.policy import Policy
     from thermoflop.cost.serving.table import StepTable
 
-STATES = 160  # of a chain: units that may wait
-UNITS = 4  # of a mean prompt at least, and half as many of a step's room
+STATES = 160  # of a chain: units that may wait; more where prompts fill many steps
+MOST_STATES = 640
+DEEP = 8  # mean prompts, as they are met in a queue (by their squares), that may wait at least
+UNITS = 4  # of a mean prompt at least, and half as many of a step's room but where it fills DEEP
 
 
 @record
@@ -56,12 +58,15 @@ class Prompts:
         self.work = self.new * (slope + each / self.new) / (slope + self.token_s)
 
     def sizes(self, unit: float) -> Any:
-        """How often a prompt has so many units of tokens; between two, it is either."""
+        """How often a prompt has so many units of tokens, of as many as may wait; between two, it
+        is either."""
         import numpy as np
 
-        at = np.clip(self.work / unit, 1.0, STATES - 2.0)
+        met = float((self.shares * self.work**2).sum() / (self.shares * self.work).sum())
+        states = int(min(max(STATES, DEEP * met / unit), MOST_STATES))
+        at = np.clip(self.work / unit, 1.0, states - 2.0)
         low = at.astype(int)
-        chances = np.zeros(STATES)
+        chances = np.zeros(states)
         np.add.at(chances, low, self.shares * (1 - (at - low)))
         np.add.at(chances, low + 1, self.shares * (at - low))
         return chances
@@ -76,11 +81,11 @@ def waiting(
 
     apart = policy.name == "passes"
     room = float(policy.budget if apart else max(1, policy.budget - sequences))
-    most = max(2, int(np.ceil(UNITS * room / prompts.mean)))
+    most = max(1 if prompts.mean > DEEP * room else 2, int(np.ceil(UNITS * room / prompts.mean)))
     unit = room / most
     sizes = prompts.sizes(unit)
     row = table.rows[0 if apart else place]
-    tokens = unit * np.arange(min(most, STATES - 1) + 1)
+    tokens = unit * np.arange(min(most, len(sizes) - 1) + 1)
     steps = np.interp(tokens, table.spacing * np.arange(len(row)), row) + prompts.token_s * tokens
     decode = table.base[place] + table.slope[place] * context
     steps = steps + (0.0 if apart else decode)
@@ -95,14 +100,14 @@ class _Chain:
         import numpy as np
 
         self.steps, self.sizes, self.rate, self.idle, self.apart = steps, sizes, rate, idle, apart
-        self.most = len(steps) - 1
-        states = np.arange(STATES)
+        self.most, self.count = len(steps) - 1, len(sizes)
+        states = np.arange(self.count)
         self.read = np.minimum(states, self.most)
         self.seconds = steps[self.read]
         self.units = rate * float(sizes @ states)  # that come in a second
-        spectrum = np.fft.rfft(sizes, 2 * STATES)
+        spectrum = np.fft.rfft(sizes, 2 * self.count)
         counts = np.exp(rate * steps[:, None] * (spectrum - 1))
-        came = np.maximum(np.fft.irfft(counts, 2 * STATES)[:, :STATES], 0.0)
+        came = np.maximum(np.fft.irfft(counts, 2 * self.count)[:, : self.count], 0.0)
         if idle:
             came[0] = sizes
         self.left = states - self.read
@@ -110,15 +115,15 @@ class _Chain:
         moves = np.where(arrived >= 0, came[self.read[:, None], np.maximum(arrived, 0)], 0.0)
         moves[:, -1] += np.maximum(1 - moves.sum(axis=1), 0.0)
         self.moves = moves / moves.sum(axis=1, keepdims=True)
-        self.decodes = (states == 0) if apart else np.ones(STATES, bool)
+        self.decodes = (states == 0) if apart else np.ones(self.count, bool)
 
 
 def _solved(chain: _Chain) -> Waiting:
     """The figures of a chain."""
     import numpy as np
 
-    inverse = np.linalg.inv(np.eye(STATES) - chain.moves + 1.0 / STATES)
-    often = np.maximum(inverse.sum(axis=0) / STATES, 0.0)
+    inverse = np.linalg.inv(np.eye(chain.count) - chain.moves + 1.0 / chain.count)
+    often = np.maximum(inverse.sum(axis=0) / chain.count, 0.0)
     often /= often.sum()
     time, decodes = often * chain.seconds, often * chain.decodes
     token = float(time.sum() / decodes.sum())
@@ -129,7 +134,7 @@ def _solved(chain: _Chain) -> Waiting:
     excess = read.after @ after - float((decodes @ after) / decodes.sum())
     idle = float(time[0]) if chain.idle else 0.0
     first = float((time * chain.seconds).sum() - idle * chain.steps[0]) / 2 + read.seconds
-    alone, _ = _until_read(chain, np.arange(STATES), 0.0, 0.0)
+    alone, _ = _until_read(chain, np.arange(chain.count), 0.0, 0.0)
     queue = max(0.0, first - float(chain.sizes @ alone))
     without = idle if chain.idle else float(chain.steps[0]) / token
     return Waiting(token, float(excess), first, queue, 1 - without)
@@ -152,17 +157,17 @@ def _read_times(chain: _Chain, time: Any) -> _Read:
     """
     import numpy as np
 
-    states, seen = np.arange(STATES), chain.moves.copy()
+    states, seen = np.arange(chain.count), chain.moves.copy()
     came = chain.units * chain.seconds
     if chain.idle:  # who wakes the server finds nobody
         came[0], seen[0] = 0.0, states == 0
-    total = np.convolve(time @ seen, chain.sizes)[:STATES]
+    total = np.convolve(time @ seen, chain.sizes)[: chain.count]
     late, final = _until_read(chain, states, 0.0, chain.units)
-    after = np.zeros(STATES)
-    np.add.at(after, np.clip(np.rint(final), 0, STATES - 1).astype(int), total)
+    after = np.zeros(chain.count)
+    np.add.at(after, np.clip(np.rint(final), 0, chain.count - 1).astype(int), total)
     # at once in the next step, whoever else is in it; else as far as is known on the average
     short = np.where(states <= chain.most, chain.sizes, 0.0)
-    at_once = np.convolve((time * (chain.left == 0)) @ seen, short)[:STATES]
+    at_once = np.convolve((time * (chain.left == 0)) @ seen, short)[: chain.count]
     soon = float(at_once @ chain.seconds)
     ahead, behind = (_ahead(chain, weights, short) for weights in (time, time * came))
     more = behind / np.maximum(ahead, 1e-300)
@@ -176,8 +181,8 @@ def _ahead(chain: _Chain, weights: Any, short: Any) -> Any:
     """How often so many units are ahead of a request and its own, but where all fit in a step."""
     import numpy as np
 
-    left = np.bincount(chain.left, weights, STATES)
-    every = np.convolve(left, chain.sizes)[:STATES]
+    left = np.bincount(chain.left, weights, chain.count)
+    every = np.convolve(left, chain.sizes)[: chain.count]
     fit = float(weights[chain.left == 0].sum())
     return np.maximum(every - fit * short, 0.0)
 

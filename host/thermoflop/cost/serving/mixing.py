@@ -29,29 +29,27 @@ if TYPE_CHECKING:
 class Stream:
     """Prompts of one length, a ``share`` of all: by the number of decoding sequences, in seconds
     what one adds to a step alone (``lone``) and to a step with another (``more``), and the steps
-    that it takes (``chunks``, 1 or more)."""
+    whose room it takes (``fill``)."""
 
     share: float
     lone: Any
     more: Any
-    chunks: Any
+    fill: Any
 
     @property
     def long(self) -> Any:
         """Where a prompt takes more than a step."""
-        return self.chunks > 1
+        return self.fill > 1
 
 
 @record
 class Mixing:
     """By the number of decoding ``sequences``: ``decode`` seconds of a step without prompts, and
-    what the streams of prompts add to it; ``fill`` of a step's room is taken by a mean prompt, 0
-    where prompts have steps of their own."""
+    what the streams of prompts add to it."""
 
     sequences: Any
     decode: Any
     streams: tuple[Stream, ...]
-    fill: Any
 
     def added(self, prompts: Any) -> Any:
         """What so many prompts a step add to a mean step."""
@@ -115,9 +113,8 @@ def mixing_of(
             second = steps.mixed_s(sequences, lengths.context, chunk, cached, 2.0) - beside
         lone = chunks * first + steps.prompt_s
         more = chunks * np.maximum(second, 0.0) + steps.prompt_s
-        streams.append(Stream(share, lone, more, chunks))
-    fill = 0.0 if apart else max(1.0, lengths.prompt * (1 - prefix)) / room
-    return Mixing(sequences, decode, tuple(streams), fill)
+        streams.append(Stream(share, lone, more, new / room))
+    return Mixing(sequences, decode, tuple(streams))
 
 
 def between(mixing: Mixing, sequences: Any) -> Mixing:
@@ -130,9 +127,7 @@ def between(mixing: Mixing, sequences: Any) -> Mixing:
         return np.interp(sequences, known, np.broadcast_to(values, known.shape))
 
     streams = tuple(
-        replace(each, lone=at(each.lone), more=at(each.more), chunks=at(each.chunks))
+        replace(each, lone=at(each.lone), more=at(each.more), fill=at(each.fill))
         for each in mixing.streams
     )
-    return replace(
-        mixing, sequences=sequences, decode=at(mixing.decode), streams=streams, fill=at(mixing.fill)
-    )
+    return replace(mixing, sequences=sequences, decode=at(mixing.decode), streams=streams)

@@ -269,7 +269,7 @@ def served_by(
         _limit(replica, targets, load, steady, saturated),
         targets.met(float("inf") if saturated else first_s, token_s),
         joules_of(setting, shape, replica.prefix, shares, steady),
-        tuple(limits_of_trust(steady, shape)), simulation,
+        tuple(limits_of_trust(steady, shape, at_rate=load.users is None)), simulation,
     )  # fmt: skip
 
 

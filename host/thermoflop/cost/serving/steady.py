@@ -1,10 +1,9 @@
 """Steady state in closed form.
 
-Closed loop: so many users, each asking again as soon as it is answered (what benchmarks do). By
-Little's law the sequences in flight N and the mean step tau satisfy
-N = min(C, slots) G tau / (first token + G tau), tau = step with the N/G prompts of the others: a
-sequence meets no prompt of its own while it decodes (Reiser and Lavenberg 1980: who arrives sees
-the system without itself).
+Closed loop: so many users C, each asking again as soon as it is answered (what benchmarks do). By
+Little's law the sequences in a decode step N satisfy N = min(C, slots) G / (R + G), counted in
+steps: G of an output, R until its prompt is read. A request meets what C - 1 users leave, and no
+prompt of its own while it decodes (Reiser and Lavenberg 1980).
 
 Open loop: requests arrive at random at a rate. The number of decoding sequences is that of a queue
 whose every server works at a speed that depends on how many are busy: with tau(n) the mean step at
@@ -35,6 +34,10 @@ GRID = 9  # numbers of sequences that a chain of prompts is solved for
 ROUNDS = 80
 # Beyond these the closed form and the event loop part: tests/cost/serving/campaign_steady.py.
 TRUSTED_LOAD, TRUSTED_SHARE, TRUSTED_OUTPUT = 0.9, 0.85, 20
+ROUGH_LOAD = 0.75  # beyond, a tenth of its first tokens are off by more than a fifth
+TRUSTED_READ = (
+    0.3  # of an output's time that its own prompt is read for, where requests come at a rate
+)
 
 
 @record
@@ -62,21 +65,22 @@ def closed_loop(mixing: Mixing, lengths: Lengths, users: Any, slots: Any, policy
 
     if policy.name == "static":
         return _static(mixing, lengths, users, slots)
-    users, steps = np.asarray(users, float), max(lengths.generate - 1, 1e-9)
-    most, beside = np.minimum(users, slots), policy.name != "passes"
+    users, beside = np.asarray(users, float), policy.name != "passes"
+    most = np.minimum(users, slots)
     sequences = most * 1.0
     for _ in range(ROUNDS):
-        step, first, _ = at_sequences(mixing, steps, sequences, beside)
-        wanted = most * steps * step / (first + steps * step)
-        wanted = np.minimum(wanted, read_for(mixing, sequences, steps))
+        seen = at_sequences(mixing, lengths, sequences, beside)
+        wanted = most * sequences / seen.users
+        if beside:
+            wanted = np.minimum(wanted, read_for(mixing, sequences, seen.steps))
         sequences = 0.5 * (sequences + np.maximum(wanted, np.minimum(users, 1e-3)))
-    step, first, share = at_sequences(mixing, steps, sequences, beside)
-    rate = sequences / (steps * step)
-    late = users / rate - steps * step - first
-    queue = np.where(late > 1e-6 * first, late, 0.0)
+    seen = at_sequences(mixing, lengths, sequences, beside)
+    late = users / seen.rate - seen.steps * seen.step_s - seen.first_s
+    queue = np.where(late > 1e-6 * seen.first_s, late, 0.0)
+    load = np.where(users > slots, 1.0, seen.rate / capacity(mixing, lengths, slots, policy))
     return Steady(
-        sequences, step, first + queue, queue, rate, share,
-        np.where(users > slots, 1.0, rate / capacity(mixing, lengths, slots, policy)),
+        seen.rate * seen.steps * seen.step_s, seen.step_s, seen.first_s + queue, queue, seen.rate,
+        seen.share, load,
     )  # fmt: skip
 
 
@@ -100,40 +104,91 @@ def _static(mixing: Mixing, lengths: Lengths, users: Any, slots: Any) -> Steady:
     )
 
 
-def at_sequences(
-    mixing: Mixing, steps: float, sequences: Any, beside: bool
-) -> tuple[Any, Any, Any]:
-    """Mean step that a sequence sees, first token, and the share of the time that goes to prompts,
-    at so many sequences.
+@record
+class Seen:
+    """What a user sees of a server: mean seconds of a step and to the first token, ``rate`` of
+    requests, ``share`` of the time that goes to prompts, ``users`` in flight; an output has so many
+    ``steps``."""
 
-    A client's request comes as a step ends, and waits for none: it is read in the next one, beside
-    those that ended with it.
+    steps: float
+    step_s: Any
+    first_s: Any
+    rate: Any
+    share: Any
+    users: Any
+
+
+def at_sequences(mixing: Mixing, lengths: Lengths, sequences: Any, beside: bool) -> Seen:
+    """What users see where so many sequences are in a decode step on the average.
+
+    A client's request comes as a step ends, and waits for none. What it meets is what a client
+    less would leave (Reiser and Lavenberg 1980). Prompts ``beside`` decoding are a queue that is
+    served a step's room at a time: counted in steps, whatever those last, its wait is Pollaczek's
+    and Khinchine's. Apart from decoding they meet only those that ended with the same step.
     """
     import numpy as np
 
-    at = between(mixing, sequences)
-    prompts = np.maximum(sequences, 1e-9) / steps
+    steps, at = max(lengths.generate - 1, 1e-9), between(mixing, sequences)
+    prompts, users = np.maximum(sequences, 1e-9) / steps, np.maximum(sequences, 1e-9)
     short, _, more = at.short()
-    own = at.mean(lambda each: each.lone + (each.chunks if beside else 0.0) * at.decode)
-    long = at.mean(lambda each: each.lone, long=True)
-    square = at.mean(lambda each: each.lone**2, long=True)
-    step = at.step_s(prompts)
-    share, first = 1 - at.decode / step, own
-    for _ in range(3):
-        in_play = np.maximum(sequences, 1e-9) * (1 + first / (steps * step))
-        others = prompts * np.maximum(1 - 1 / in_play, 0.0)
-        step = at.step_s(others)
-        # where prompts wait for one another's chunks
-        busy = np.minimum(others * long / step, 0.98)
-        first = own + others * (short * more + square / (2 * step * (1 - busy)))
-    return step, first, share
+    own = at.mean(lambda each: each.lone + (np.ceil(each.fill) if beside else 0.0) * at.decode)
+    others = prompts * np.maximum(1 - 1 / users, 0.0)
+    if beside:
+        chunks = at.mean(lambda each: np.ceil(each.fill))
+        for _ in range(3):
+            waits, wait_s = _behind(at, lengths, others)
+            users = np.maximum(sequences, 1e-9) * (1 + (chunks + waits) / steps)
+            others = prompts * np.maximum(1 - 1 / users, 0.0)
+        first = own + others * short * more + wait_s
+    else:
+        first = own + others * _together(at, others)
+    step = at.step_s(others)
+    rate = users / (first + steps * step)
+    return Seen(steps, step, first, rate, 1 - at.decode / at.step_s(prompts), users)
+
+
+def _behind(at: Mixing, lengths: Lengths, others: Any) -> tuple[Any, Any]:
+    """Steps, and seconds, that a request waits for the prompts before it.
+
+    Those that take less than a step wait only where several fill one. Equal outputs keep their
+    distance once they have it: nobody waits for long.
+    """
+    import numpy as np
+
+    free = np.maximum(1 - others * at.mean(lambda each: each.fill), 1e-3)
+    spread = max(lengths.generate_square - lengths.generate**2, 0.0)
+
+    def weight(each: Any) -> Any:
+        spare = np.maximum(1 - each.fill, 0.0) / np.maximum(each.fill, 1e-9)
+        return each.fill * np.exp(-2 * free * spare)
+
+    chance = others / (2 * free) * spread / (spread + at.mean(lambda each: each.fill) ** 2)
+    waits = chance * at.mean(lambda each: weight(each) * each.fill)
+    return waits, chance * at.mean(lambda each: weight(each) * (each.lone + each.fill * at.decode))
+
+
+def _together(at: Mixing, others: Any) -> Any:
+    """Seconds that each of the prompts adds which are read together with the own one."""
+    import numpy as np
+
+    passes = np.maximum((1 + others) * at.mean(lambda each: each.fill), 1.0)
+
+    def each_s(each: Any) -> Any:
+        part = np.minimum(each.fill, 1.0)
+        full = np.where(each.long, each.lone, each.more)
+        return (
+            full * (1 + np.where(part < 1, (1 - part) / np.maximum(passes - part, 1e-9), 0.0)) / 2
+        )
+
+    return at.mean(each_s)
 
 
 def read_for(mixing: Mixing, sequences: Any, steps: float) -> Any:
     """How many sequences prompts are read for in time, as far as a step's room goes."""
     import numpy as np
 
-    return steps / np.maximum(between(mixing, sequences).fill, 1e-12)
+    fill = between(mixing, sequences).mean(lambda each: each.fill)
+    return steps / np.maximum(fill, 1e-12)
 
 
 def capacity(mixing: Mixing, lengths: Lengths, slots: Any, policy: Policy) -> Any:
@@ -143,14 +198,14 @@ def capacity(mixing: Mixing, lengths: Lengths, slots: Any, policy: Policy) -> An
     """
     import numpy as np
 
-    steps = max(lengths.generate - 1, 1e-9)
+    beside = policy.name != "passes"
     # fewer than one decode where the only slot is read into for a part of the time
     known = np.array([0.25, 0.5, 0.7, 0.85, *np.asarray(mixing.sequences, float)])
-    known = np.minimum(known, read_for(mixing, known, steps))
-    step, first, _ = at_sequences(mixing, steps, known, policy.name != "passes")
-    in_play = known * (1 + first / (steps * step))
-    best = np.maximum.accumulate(known / (steps * step))
-    return np.interp(slots, np.maximum.accumulate(in_play), best)
+    if beside:
+        known = np.minimum(known, read_for(mixing, known, max(lengths.generate - 1, 1e-9)))
+    seen = at_sequences(mixing, lengths, known, beside)
+    best = np.maximum.accumulate(seen.rate)
+    return np.interp(slots, np.maximum.accumulate(seen.users), best)
 
 
 def open_loop(
@@ -185,12 +240,16 @@ def open_loop(
     taken, _ = _occupied(step[1:] + own[1:] / steps, rate * steps, rate / most)
     slot = _slot_wait(taken[-1], rate / most, slots, lengths) / rate
     shares, tail = _occupied(step[1:], rate * steps, rate / most)
-    sequences = float(shares @ n + tail * slots)
+    # where requests wait for a slot, a server is as full as that many users keep it
+    full = closed_loop(mixing, lengths, slots, slots, policy)
+    many, each_s = float(full.sequences), float(full.token_s)
+    made = float(shares[1:] @ (n[1:] / step[1:])) + tail * many / each_s
+    token = (float(shares @ n) + tail * many) / made
     shares[-1] += tail
     queue = float(shares @ at([each.queue_s for each in states])) + slot
     first = float(shares @ at([each.first_s for each in states])) + slot
     work = float(shares @ at([each.share for each in states]))
-    return Steady(sequences, sequences / (rate * steps), first, queue, rate, work, rate / most)
+    return Steady(rate * steps * token, token, first, queue, rate, work, rate / most)
 
 
 def _occupied(step: Any, offered: float, load: float) -> tuple[Any, float]:
@@ -220,21 +279,33 @@ def _slot_wait(at_most: float, load: float, slots: int, lengths: Lengths) -> flo
 
 def is_trusted(steady: Steady, lengths: Lengths) -> bool:
     """Whether the closed form was found to hold there: see ``limits_of_trust``."""
-    return not limits_of_trust(steady, lengths)
+    other = limits_of_trust(replace(steady, load=0.0), lengths, at_rate=True)
+    return float(steady.load) <= TRUSTED_LOAD and not other
 
 
-def limits_of_trust(steady: Steady, lengths: Lengths) -> list[str]:
-    """What the closed form does not know of a state, as sentences; none where it holds."""
-    beyond = []
-    if float(steady.load) > TRUSTED_LOAD:
+def limits_of_trust(steady: Steady, lengths: Lengths, *, at_rate: bool = False) -> list[str]:
+    """What the closed form does not know of a state, as sentences; none where it holds. Users who
+    wait for their answers wait for slots as Little's law says, those who come ``at_rate`` do not.
+    """
+    beyond, load = [], float(steady.load)
+    if at_rate and load > ROUGH_LOAD:
+        doubt = (
+            "decides the time" if load > TRUSTED_LOAD else "leaves a quarter of doubt on the time"
+        )
         beyond.append(
-            f"at {float(steady.load):.0%} of the highest rate, waiting for a slot decides the time "
-            "to first token: simulate it"
+            f"at {load:.0%} of the highest rate, waiting for a slot {doubt} to first token: "
+            "simulate it"
         )
     if float(steady.prompt_share) > TRUSTED_SHARE:
         beyond.append(
             f"prompts take more than {TRUSTED_SHARE:.0%} of the time: token times vary more than "
             "stated"
+        )
+    own = float(steady.first_s - steady.queue_s)
+    if own > (TRUSTED_READ if at_rate else 1.0) * (lengths.generate - 1) * float(steady.token_s):
+        beyond.append(
+            "prompts are read for so long beside what outputs take that how they meet decides both "
+            "times: simulate it"
         )
     if lengths.generate < TRUSTED_OUTPUT:
         beyond.append("outputs are so short that tokens follow their own prompts' burst")
