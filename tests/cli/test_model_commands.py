@@ -114,7 +114,9 @@ def test_validate(command, tmp_path: Path) -> None:
     path.write_text(json.dumps([record]))
     code, out, _ = command("validate", "counts", str(path))
     assert code == 1
-    assert "DIFFERS" in out
+    total = record["params_total"]
+    assert f"parameters: counted {total - 1}, recorded {total}" in out.splitlines()[-1]
+    assert out.splitlines()[-1].startswith(f"DIFFERS {record['name']} #2 ")
     code, out, _ = command("validate", "counts", str(path), "--json")
     assert len(json.loads(out)["differences"]) == 1
 

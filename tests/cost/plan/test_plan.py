@@ -129,6 +129,16 @@ def test_pools_of_prefill_and_decode_keep_pace():
             found.unit.layout.tp * found.unit.layout.pp,
         )
         assert pools.transfer_s == pytest.approx(4096 * 131072 / (lanes * device.link_bytes_s))
+        # half the mean wait of M/G/1 with equal prompts, the prompt, its way, half a step's wait
+        waits = load * pools.prompt_s / (2 * (1 - load))
+        first = waits + pools.prompt_s + pools.transfer_s + found.token_s / 2
+        assert found.first_s == pytest.approx(first)
+        # Little: whoever came within the time to an answer's end is there
+        assert found.users == pytest.approx(found.rate * (first + 256 * found.token_s))
+        spread = found.unit.setting.spread("token")
+        middle = found.rate * 256 / found.devices
+        assert found.low * spread.high == pytest.approx(middle) == found.high * spread.low
+        assert found.limit == ("memory" if found.sequences >= found.unit.slots else "target")
 
 
 def test_what_blocks_is_said():

@@ -159,3 +159,10 @@ def test_zero_3_takes_longer_than_zero_1_and_a_slow_network_is_felt():
     assert seconds(zero=1) < seconds(zero=3) < seconds(zero=3, network_gb_s=5)
     assert seconds(zero=3, overlap=1.0) < seconds(zero=3, overlap=0.0)
     assert seconds(zero=3, shard=8, network_gb_s=5) < seconds(zero=3, network_gb_s=5)
+
+
+def test_a_layout_is_called_by_every_degree_above_one() -> None:
+    assert Layout(tp=2, pp=3, dp=4, ep=5, cp=6).label == "tp=2 pp=3 dp=4 ep=5 cp=6"
+    assert Layout(dp=4).label == "dp=4"
+    assert Layout(tp=2, cp=3).devices == 6
+    assert Layout().label == "one device"

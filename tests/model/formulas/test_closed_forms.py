@@ -10,6 +10,7 @@ sympy = pytest.importorskip("sympy")
 
 import thermoflop as tf  # noqa: E402
 from thermoflop.base.record import replace  # noqa: E402
+from thermoflop.errors import UsageError  # noqa: E402
 from thermoflop.model.architecture.feedforward import Mlp  # noqa: E402
 from thermoflop.model.architecture.mixers import Attention  # noqa: E402
 from thermoflop.model.config.catalogue import names  # noqa: E402
@@ -183,6 +184,14 @@ def test_every_formula_gives_the_count_when_filled_in(name: str) -> None:
     if not model.is_encoder:
         per_token = numbers["cache elements for each token"]
         assert per_token * 2 == model.kv_bytes(1, windowed=False)
+
+
+@pytest.mark.parametrize("option", ["batch", "tokens"])
+def test_formulas_are_filled_in_for_one_or_more_and_never_for_none(option: str) -> None:
+    model = tf.load_model("gpt2")
+    assert explain_report(model, **{option: 3}) != explain_report(model, **{option: 1})
+    with pytest.raises(UsageError, match=f"--{option} 0 makes no sense: expected a whole number"):
+        explain_report(model, **{option: 0})
 
 
 def test_formulas_are_written_as_in_a_textbook() -> None:
