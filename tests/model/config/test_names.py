@@ -164,3 +164,51 @@ def test_a_name_that_is_no_id_finds_nothing(cache: Path, name: str) -> None:
     (cache.parent.parent / "outside").mkdir()
     with pytest.raises(UnknownModel):
         tf.load_model(name)
+
+
+@pytest.mark.parametrize(
+    ("pasted", "name"),
+    [
+        ("https://huggingface.co/Qwen/Qwen3-8B", "qwen3-8b"),
+        ("https://huggingface.co/Qwen/Qwen3-8B/tree/main", "qwen3-8b"),
+        ("https://huggingface.co/qwen/QWEN3-8b/blob/main/config.json?raw=1", "qwen3-8b"),
+        ("huggingface.co/gpt2/", "gpt2"),
+        ("hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M", "llama-3.2-3b"),
+        ("Qwen/Qwen3-8B/", "qwen3-8b"),
+        ("https://ollama.com/library/mistral", "mistral-7b-v0.3"),
+        ("ollama run llama3.1:8b --verbose", "llama-3.1-8b"),
+        ("ollama pull hf.co/Qwen/Qwen3-8B-GGUF", "qwen3-8b"),
+        ("devstral", "mistral-small-24b"),
+        ("wizardlm2:8x22b", "mixtral-8x22b"),
+    ],
+)
+def test_an_address_or_a_command_that_is_pasted_means_its_model(pasted: str, name: str) -> None:
+    assert tf.load_model(pasted).name == name
+
+
+@pytest.mark.parametrize(
+    ("pasted", "form"),
+    [
+        ("https://ollama.com/library/mistral", "q4_k_m"),
+        ("ollama run zephyr", "q4_0"),
+        ("https://huggingface.co/a/b/blob/main/Qwen3-8B-Q5_K_M.gguf", "q5_k_m"),
+        ("https://huggingface.co/Qwen/Qwen3-8B", None),
+    ],
+)
+def test_a_pasted_name_means_the_format_of_its_download(pasted: str, form: str | None) -> None:
+    assert tf.load_model(pasted).named_format == form
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("gpt-4o", "its configuration is not published"),
+        ("anthropic/claude-3", "its configuration is not published"),
+        ("nowhere/config.json", "does not exist: expected a file, a folder or a name"),
+        ("./nowhere", "does not exist: expected a file, a folder or a name"),
+        ("meta-llama/Lama-3-8B", "the nearest name is llama-3-8b"),
+    ],
+)
+def test_what_means_no_model_is_refused_with_the_reason(name: str, said: str) -> None:
+    with pytest.raises(UnknownModel, match=said):
+        tf.load_model(name)

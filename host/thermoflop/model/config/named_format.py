@@ -39,6 +39,13 @@ _DOWNLOADS = (
     (re.compile(r"llama3\.2:1b.*|gemma3:270m.*"), "q8_0"),
     (re.compile(r"smollm2?:(135m|360m).*"), "fp16"),
     (re.compile(r"(llama[23]|codellama|gemma2?|mixtral|qwen2?|phi3|llava|falcon)(:.*)?"), "q4_0"),
+    (
+        re.compile(
+            r"(zephyr|neural-chat|wizardlm2|llama2-uncensored|llama3-chatqa|qwen2-math|yi-coder)"
+            r"(:.*)?"
+        ),
+        "q4_0",
+    ),
     (re.compile(r"deepseek-(coder(-v2)?|llm|v2)(:.*)?"), "q4_0"),
 )
 _WIDE = ("fp16", "bf16", "f16", "fp32")

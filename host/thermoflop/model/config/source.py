@@ -60,6 +60,10 @@ def read_source(source: str | PathLike[str] | Mapping[str, Any]) -> Source:
 
 def named_source(name: str) -> Source:
     """The configuration that a name or a Hugging Face id stands for, never a path."""
+    if "/" in name or " " in name:
+        from thermoflop.model.config.pasted import plain
+
+        name = plain(name)
     # an id with its owner is more exact in the user's own cache than in the catalogue
     cached = _from_cache(name) if "/" in name else None
     return cached or _from_catalogue(name) or _from_cache(name) or _unknown(name)
@@ -189,8 +193,13 @@ def _unknown(name: str) -> Source:
     """UnknownModel, with the name that may be meant."""
     from thermoflop.base.messages import nearest
     from thermoflop.model.config.catalogue import names
+    from thermoflop.model.config.pasted import is_closed
 
-    near = nearest(name.lower(), names())
+    if is_closed(name):
+        raise UnknownModel(f"{name[:80]!r} cannot be counted: its configuration is not published")
+    if name.endswith((".json", ".gguf", ".safetensors")) or name.startswith((".", "/", "~")):
+        raise UnknownModel(f"{name[:200]!r} does not exist: expected a file, a folder or a name")
+    near = nearest(name.rpartition("/")[2].lower(), names())
     hint = f"; the nearest name is {near}" if near else ""
     raise UnknownModel(
         f"{name[:80]!r} is no file, no folder and no name in the catalogue{hint}; "
