@@ -112,8 +112,18 @@ def test_what_makes_no_sense_is_said_beside_its_input_and_the_last_answer_stays(
     good = heads(page)
     field(page, USERS).fill("many")
     error_of(page, USERS).get_by_text("users 'many' makes no sense").wait_for()
+    struck = page.locator("section.stale", has=page.locator(".headline"))
+    struck.locator(".est-state", has_text="Not answered: users 'many' makes no sense").wait_for()
+    field(page, "Prompt (tokens)").fill("1k")  # as people write it; the other still stands there
+    page.locator(".est-title", has_text="1,024 tokens read").wait_for()
+    assert field(page, USERS).input_value() == "many"
+    assert error_of(page, USERS).is_visible()
+    assert struck.count() == 1
+    good = heads(page)
     field(page, USERS).fill("8")
     page.wait_for_function("!document.querySelector('.field [role=alert]')")
+    page.locator(".est-state.good", has_text="Fits: ").wait_for()
+    assert struck.count() == 0
     page.get_by_text("More: engine").click()
     field(page, TP).fill("3")
     error_of(page, TP).get_by_text("tp=3 does not divide").wait_for()

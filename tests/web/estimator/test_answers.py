@@ -146,6 +146,22 @@ def test_an_address_names_no_file_and_nonsense_keeps_the_default(name, value):
     assert FIELDS[name].label in wrong[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "written", "value"),
+    [
+        ("prompt", "32k", 32_768),  # a context of 32k is 32 x 1024 tokens
+        ("prompt", "128K", 131_072),
+        ("prompt", "1_024", 1024),
+        ("output", "1e3", 1000),
+        ("users", "1k", 1000),
+        ("users", "2,048", 2048),
+        ("price", ".5", 0.5),
+    ],
+)
+def test_a_field_takes_numbers_as_people_write_them(name, written, value):
+    assert FIELDS[name].read(written) == value
+
+
 def test_unknown_keys_of_an_address_are_named_in_one_sentence():
     _, wrong = from_query([(f"key{n}", "x") for n in range(5)])
     assert wrong == [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.messages import nearest
 from thermoflop.base.messages import quote_value as shortened
 from thermoflop.base.record import record
+from thermoflop.base.written import read_number
 from thermoflop.errors import ThermoflopError, UsageError, printable
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Field:
         """Parse a raw value. Raises FieldError naming it when it makes no sense."""
         if self.choices is not None:
             return self._chosen(raw)
-        number = _number(raw)
+        number = _number(raw, 1024 if self.unit == "tokens" else 1000)
         fits = number is not None and self.least <= number <= self.most
         if number is None or not fits or (self.whole and number != int(number)):
             kind = "a whole number" if self.whole else "a number"
@@ -98,13 +99,15 @@ def _plain(value: float) -> str:
     return f"{int(value):,}" if value == int(value) else f"{value:g}"
 
 
-def _number(raw: object) -> float | None:
+def _number(raw: object, kilo: int) -> float | None:
+    """A number as people write it; ``k`` is a thousand of ``kilo``."""
     if isinstance(raw, bool) or not isinstance(raw, int | float | str) or raw == "":
         return None
     if isinstance(raw, str) and len(raw) > 30:
         return None
     try:
-        number = float(raw)
+        written = read_number(raw, kilo) if isinstance(raw, str) else None
+        number = float(raw) if written is None else written
     except (ValueError, OverflowError):
         return None
     return number if abs(number) < 1e15 else None

@@ -10,7 +10,7 @@ from thermoflop.web.estimator.inputs import DEFAULTS
 from thermoflop.web.estimator.upload import LARGEST_BYTES, read_packed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from thermoflop.web.estimator.fields import Field
     from thermoflop.web.estimator.inputs import Inputs
@@ -177,13 +177,16 @@ class InputPanel:
         if name in self.fields:
             self.fields[name].error = None
 
-    def follow(self, inputs: Inputs, typed: str) -> None:
-        """Show these inputs; the field ``typed`` is left alone while the user types in it."""
+    def follow(self, inputs: Inputs, typed: str, unread: Collection[str] = ()) -> None:
+        """Show these inputs; the field ``typed`` is left alone while the user types in it, and
+        those that are ``unread`` keep what was typed in them beside the reason."""
         self.quiet, self.inputs = True, inputs
         try:
             self._build_used(inputs)
             self._follow_model(inputs)
             for name, made in self.fields.items():
+                if name in unread:
+                    continue
                 value = getattr(inputs, name)
                 slider = self.sliders.get(name)
                 if slider is not None:
@@ -194,8 +197,8 @@ class InputPanel:
                     made.value = value
                 elif name != typed or _differs(FIELDS[name], made.value, value):
                     made.value = _written(value)
-                if name in self.boxes:
-                    self.boxes[name].set_visibility(inputs.is_used(name))
+            for name in self.fields:
+                self.boxes[name].set_visibility(inputs.is_used(name))
             self.more.set_visibility(not inputs.original)
         finally:
             self.quiet = False

@@ -83,6 +83,7 @@ class Estimator:
         self.answer: Answer | None = None
         self.busy = self.drawing = False
         self.refused: str | None = None  # the input that the last answer was refused for
+        self.unread: dict[str, str] = {}  # what stands in a field and makes no sense: the sentence
 
     def build(self) -> None:
         """Build the page before the first answer."""
@@ -100,7 +101,7 @@ class Estimator:
             with ui.element("section").classes("est-inputs").props('aria-label="Question"'):
                 self.panel = InputPanel(self.change, self.upload, self.too_large)
                 self.panel.build(self.inputs)
-            with ui.element("section").props('aria-label="Answer"'):
+            with ui.element("section").props('aria-label="Answer"') as results.section:
                 results.build_headline()
                 results.build()
         self.results = results
@@ -147,15 +148,26 @@ class Estimator:
         try:
             inputs = changed(self.inputs, name, raw)
         except FieldError as error:
+            self.unread[name] = str(error)
             self.panel.refuse(name, str(error))
+            self._mark()
             return
+        self.unread.pop(name, None)
         self.panel.accept(name)
         if inputs != self.inputs:
             self.inputs = inputs
-            self.panel.follow(inputs, name)
+            self.panel.follow(inputs, name, self.unread)
             self._show_tab()
             self._start()
         elif self.answer is not None and self.answer.inputs == inputs:
+            self._mark()
+
+    def _mark(self) -> None:
+        """Say whether the answer is one to all that stands in the fields."""
+        said = [text for name, text in self.unread.items() if self.inputs.is_used(name)]
+        if said:
+            self.results.stale(said[0])
+        else:
             self.results.fresh()
 
     def _start(self) -> None:
@@ -196,6 +208,7 @@ class Estimator:
         first = self.answer is None
         self.answer = result
         self.results.show_headline(result)
+        self._mark()
         if not self.drawing:
             self.drawing = True
             background_tasks.create(self._draw())

@@ -35,7 +35,8 @@ class Results:
         self.explain = explain
         self.grids: dict[str, GridView] = {}
         self.order: tuple[str, ...] = ()
-        self.answered = False
+        self.answer: Answer | None = None
+        self.section: Any = None  # everything of the answer
         self.charts: dict[str, Any] = {}
 
     def build_headline(self) -> None:
@@ -74,14 +75,10 @@ class Results:
 
     def show_headline(self, answer: Answer) -> None:
         """Show the first numbers of an answer."""
-        self.answered = True
-        self.fresh()
+        self.answer = answer
         self.title.text = answer.title
         self.headline.set_visibility(True)
         self.headline.content = "".join(map(headline_html, answer.headline))
-        if answer.verdict:
-            self.state.text = answer.verdict
-            self.state.classes(replace=f"est-state {'good' if answer.fits else 'bad'}")
 
     def show_rest(self, answer: Answer) -> None:
         """Show its tables, charts and notes, updating only what has changed."""
@@ -139,14 +136,19 @@ class Results:
 
     def stale(self, reason: str) -> None:
         """Mark the numbers on the page as those of an earlier answer."""
-        below = " Below is the last good answer." if self.answered else ""
+        below = " Struck out below is the last good answer." if self.answer else ""
         self.state.text = f"Not answered: {reason}.{below}"
         self.state.classes(replace="est-state bad")
+        self.section.classes("stale")
 
     def fresh(self) -> None:
-        """Mark the numbers on the page as current."""
-        self.state.text = ""
-        self.state.classes(replace="est-state")
+        """Mark the numbers on the page as current, under their verdict."""
+        answer = self.answer
+        verdict = answer.verdict if answer is not None else ""
+        mark = " good" if answer is not None and answer.fits else " bad"
+        self.state.text = verdict
+        self.state.classes(replace=f"est-state{mark if verdict else ''}")
+        self.section.classes(remove="stale")
 
     def open_explanation(self, explanation: Explanation) -> None:
         """Open the dialog that explains a number."""
