@@ -98,7 +98,12 @@ def add_inference(
         metavar="N",
         help="tokens, 32k is 32,768 (1024, or what the model has room for)",
     )
-    add("--generate", type=length, metavar="N", help="new tokens (128; of an encoder 0)")
+    add(
+        "--generate",
+        type=length,
+        metavar="N",
+        help=f"new tokens ({128 if one_run else 256}; of an encoder 0)",
+    )
     add(
         "--dtype", metavar="F",
         help="bf16, fp16, fp8, int8, int8-wo, int4, int4-g64, mxfp4, q4_k_m, gptq-int4-g128, "

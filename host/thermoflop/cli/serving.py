@@ -28,8 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--rate", type=float, metavar="R", help="requests a second, at random")
     add("--lengths", choices=("fixed", "uniform", "lognormal"), default="fixed",
         help="how prompts and outputs spread around their means (fixed)")  # fmt: skip
-    add("--trace", metavar="FILE", help="recorded requests: CSV or JSON lines (Azure, Mooncake, "
-        "BurstGPT, or arrival_s, prompt, generate)")  # fmt: skip
+    add("--trace", metavar="FILE", help="recorded requests: a CSV or JSON (Azure, Mooncake, "
+        "BurstGPT, Vidur, or columns such as arrival_s, prompt, generate)")  # fmt: skip
     add("--prefix-hit", type=float, default=0.0, metavar="S", help="share of prompts cached (0)")
     engine = parser.add_argument_group("engine")
     add = engine.add_argument

@@ -186,6 +186,18 @@ def test_a_small_load_is_served_by_one_device_that_could_do_more():
     assert int(re.search(r"--max-num-seqs (\d+)", choice.launch)[1]) > 8
 
 
+def test_requests_at_random_leave_a_tenth_of_a_replica_free():
+    """Users are those in flight: the rate times how long an answer takes (Little 1961)."""
+    most = tf.serving("llama-3-8b", "h100", dtype="bf16", profile="vllm").most_requests_per_s
+    one, two = (
+        tf.plan("llama-3-8b", "h100", rate=load * most, dtypes=["bf16"], max_devices=2).choices[0]
+        for load in (0.85, 0.95)
+    )
+    assert (one.devices, two.devices) == (1, 2)
+    answer_s = one.first_s[1] + 255 * one.token_s[1]
+    assert one.users == pytest.approx(one.requests_per_s * answer_s)
+
+
 def test_dollars_are_price_over_tokens():
     choice = tf.plan("llama-3-8b", "h100", price=3.6).choices[0]
     assert choice.dollars_per_million == pytest.approx(3.6 / 3600 / choice.per_device[1] * 1e6)

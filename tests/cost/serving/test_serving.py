@@ -7,7 +7,8 @@ import json
 import pytest
 import thermoflop as tf
 from thermoflop.cli import main
-from thermoflop.cost.serving.lengths import draw_lengths, lengths_of, lengths_of_trace, read_trace
+from thermoflop.cost.serving.lengths import draw_lengths, lengths_of, lengths_of_trace
+from thermoflop.cost.serving.trace import read_trace
 from thermoflop.errors import InputError, UsageError
 
 
@@ -162,7 +163,57 @@ def test_published_traces_are_read(tmp_path, text):
     assert served.simulation.arrivals == "trace"
 
 
-@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "{\n", "arrival_s,prompt,generate\n0,x,1\n"])
+USAGE = {"prompt_tokens": 100, "completion_tokens": 50}
+ZONES = "\n\n".join(
+    json.dumps({"created_at": f"2024-10-27T0{n}:30:00+0{n}:00", "usage": USAGE}) for n in (2, 1)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "arrivals", "prompts"),
+    [
+        ("\ufeffArrival Time (s);Input Tokens;Output Tokens\r\n4;100;50\r\n\r\n1.5;200;60\r\n",
+         [0, 2.5], [200, 100]),
+        ("timestamp_ms\tprompt_len\toutput_len\n1000\t100.0\t0\n2000\t200\t60\n;\n"[:-2],
+         [0, 1], [100, 200]),
+        ("\narrived_at,num_prefill_tokens,num_decode_tokens\n1700000000123,9,5\n1700000001623,20,6\n",
+         [0, 1.5], [9, 20]),
+        (ZONES, [0, 0], [100, 100]),
+        (json.dumps([{"time": "2024-03-31 01:59:59.123456789", "isl": 9, "osl": 8},
+                     {"time": "2024-03-31 03:00:00", "isl": 7, "osl": 6}]),
+         [0, 3600.876544], [9, 7]),
+        ("prompt,generate\n100,50\n200,60\n", [], [100, 200]),
+    ],
+    ids=["semicolons", "milliseconds", "epoch", "zones", "list", "no times"],
+)  # fmt: skip
+def test_traces_are_read_as_people_have_them(tmp_path, text, arrivals, prompts):
+    path = tmp_path / "trace"
+    path.write_text(text, encoding="utf-8")
+    trace = read_trace(str(path))
+    assert trace.arrivals_s == pytest.approx(arrivals)
+    assert trace.prompts == prompts
+    assert min(trace.outputs) >= 1, "a failed request counts one token"
+
+
+def test_a_trace_without_times_needs_a_load_and_lengths_have_one_source(tmp_path):
+    path = tmp_path / "trace.csv"
+    path.write_text("prompt,generate\n100,50\n9000,60\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="users or a rate"):
+        tf.serving("llama-3-8b", "h100", trace=str(path))
+    with pytest.raises(UsageError, match="no prompt or generate"):
+        tf.serving("llama-3-8b", "h100", trace=str(path), users=2, prompt=10)
+    served = tf.serving("llama-3-8b", "h100", trace=str(path), rate=2.0, simulate=20)
+    assert (served.prompt, served.simulation.arrivals) == (4550, "poisson")
+    assert "9,060 tokens pass the 8,192 positions" in served.unknown[-1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "a,b\n1,2\n", "{\n", "[", "[1, 2]", "arrival_s,prompt,generate\n0,x,1\n",
+        "arrival_s,prompt,generate\n0,-5,1\n1,2,3\n", "time,prompt,generate\nnoon,5,1\n1,2,3\n",
+    ],
+)  # fmt: skip
 def test_what_is_no_trace_is_refused(tmp_path, text):
     path = tmp_path / "trace"
     path.write_text(text, encoding="utf-8")

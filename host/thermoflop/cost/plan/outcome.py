@@ -10,7 +10,7 @@ from thermoflop.cost.plan.launch import launch
 from thermoflop.cost.plan.result import Choice, Point
 from thermoflop.cost.serving.mixing import between
 from thermoflop.cost.serving.replica import joules_of
-from thermoflop.cost.serving.steady import Steady, open_loop
+from thermoflop.cost.serving.steady import TRUSTED_LOAD, Steady, open_loop
 from thermoflop.cost.serving.times import StepTimes
 
 if TYPE_CHECKING:
@@ -104,14 +104,15 @@ def _at_random(found: Found, question: Question) -> Found | None:
         state = open_loop(
             unit.mixing, times, unit.lengths, each, unit.slots, unit.policy, unit.prefix
         )
-        if state is None:
+        if state is None or float(state.load) > TRUSTED_LOAD:  # beyond, queues decide
             continue
         if question.targets.met(float(state.first_s), float(state.token_s)) is False:
             continue
-        moved = at_load(found, question, count)
+        token, first = float(state.token_s), float(state.first_s)
+        users = rate * (first + (unit.lengths.generate - 1) * token)  # Little's law
         return replace(
-            moved, sequences=float(state.sequences), token_s=float(state.token_s),
-            first_s=float(state.first_s), rate=rate,
+            at_load(found, question, count), sequences=float(state.sequences), token_s=token,
+            first_s=first, rate=rate, users=users,
         )  # fmt: skip
     return None
 

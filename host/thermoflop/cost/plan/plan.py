@@ -85,7 +85,8 @@ def plan(
             ``serving``.
         prefix_hit: share of each prompt that the cache holds already, 0.0 (default) to below 1.0.
         users: users at once who must be served. None: see above.
-        rate: requests a second that must be answered. None: see above.
+        rate: requests a second that must be answered, at random: replicas are loaded to 90 % at
+            most. None: see above.
         ttft_s: mean seconds to a first token at most. None: any.
         tpot_s: mean seconds between a user's tokens at most. None: any.
         max_devices: devices in all at most, 8 by default.

@@ -14,7 +14,7 @@ from thermoflop.cost.inference.arguments import (
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.serving.drafting import drafting_of
-from thermoflop.cost.serving.lengths import lengths_of, lengths_of_trace, read_trace
+from thermoflop.cost.serving.lengths import lengths_of, lengths_of_trace
 from thermoflop.cost.serving.mixing import between
 from thermoflop.cost.serving.policy import policy_of, with_policy
 from thermoflop.cost.serving.replica import Replica, joules_of
@@ -22,6 +22,7 @@ from thermoflop.cost.serving.result import Serving
 from thermoflop.cost.serving.simulation import Arrivals
 from thermoflop.cost.serving.simulation import simulate as run_simulation
 from thermoflop.cost.serving.steady import capacity, limits_of_trust
+from thermoflop.cost.serving.trace import read_trace
 from thermoflop.cost.work.share import choose_layout
 from thermoflop.errors import InputError, UsageError
 
@@ -110,8 +111,9 @@ def serving(
         lengths: how they spread: ``fixed`` (default), ``uniform`` (0.8 to 1.2 of the mean) or
             ``lognormal`` (as chats do, 0.8 in the logarithm).
         trace: a file of recorded requests that says lengths, arrivals and, unless given, the rate:
-            a CSV or JSON lines with the columns of Azure's, Mooncake's or BurstGPT's traces, or
-            ``arrival_s``, ``prompt`` and ``generate``. None: none.
+            a CSV, JSON lines or a JSON list with the columns of published traces (Azure's,
+            Mooncake's, BurstGPT's, Vidur's), or others that say arrival, prompt and output tokens,
+            such as ``arrival_s``, ``prompt`` and ``generate``. None: none.
         prefix_hit: share of each prompt that the cache holds already, 0.0 (default) to below 1.0.
         devices: how many devices. None: the product of the degrees below.
         tp: tensor-parallel degree, which splits heads and MLPs. None: what ``devices`` leaves over.
@@ -158,6 +160,8 @@ def serving(
     known, device, workload = validate_arguments(known, hardware, 1, prompt, output)
     shape = lengths_of(workload.prompt, workload.generate, lengths)
     if load.trace is not None:
+        if prompt is not None or generate is not None:
+            raise UsageError("a trace says its own lengths: expected no prompt or generate besides")
         shape = lengths_of_trace(load.trace)
         if shape.generate <= 1:
             raise InputError(f"{trace} generates one token a request: expected more")
@@ -213,8 +217,10 @@ def _load(users: int | None, rate: float | None, burstiness: float, trace: str |
         raise UsageError(f"burstiness={burstiness!r:.40} makes no sense: expected a number above 0")
     recorded = None if trace is None else read_trace(trace)
     if recorded is not None and users is None and rate is None:
-        span = recorded.arrivals_s[-1]
-        rate = (len(recorded.arrivals_s) - 1) / span if span > 0 else None
+        span = recorded.arrivals_s[-1] if recorded.arrivals_s else 0.0
+        if span <= 0:
+            raise UsageError(f"{trace} says no times: expected users or a rate besides")
+        rate = (len(recorded.arrivals_s) - 1) / span
     if users is None and rate is None:
         users = 1
     return Arrivals(rate, users, burstiness, recorded)
@@ -269,8 +275,18 @@ def served_by(
         _limit(replica, targets, load, steady, saturated),
         targets.met(float("inf") if saturated else first_s, token_s),
         joules_of(setting, shape, replica.prefix, shares, steady),
-        tuple(limits_of_trust(steady, shape, at_rate=load.users is None)), simulation,
+        (*limits_of_trust(steady, shape, at_rate=load.users is None), *_too_long(replica)),
+        simulation,
     )  # fmt: skip
+
+
+def _too_long(replica: Replica) -> list[str]:
+    """A sentence where a trace holds requests that an engine would refuse."""
+    model, longest = replica.setting.model, replica.lengths.longest
+    if model.max_positions is None or longest <= model.max_positions:
+        return []
+    most = f"{model.max_positions:,} positions of {model.name}"
+    return [f"requests of up to {longest:,.0f} tokens pass the {most}: an engine refuses those"]
 
 
 def _benchmark_s(replica: Replica, load: Arrivals, steady: Steady) -> float | None:

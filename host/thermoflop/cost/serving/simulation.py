@@ -13,9 +13,10 @@ from thermoflop.errors import UsageError
 if TYPE_CHECKING:
     from typing import Any
 
-    from thermoflop.cost.serving.lengths import Lengths, Trace
+    from thermoflop.cost.serving.lengths import Lengths
     from thermoflop.cost.serving.loop import Timings
     from thermoflop.cost.serving.replica import Replica
+    from thermoflop.cost.serving.trace import Trace
 
 WARM = 0.1  # of the requests, which find the server emptier than later ones do
 QUANTILES = (0.5, 0.9, 0.99)
@@ -76,7 +77,7 @@ class Arrivals:
         """What it is called."""
         if self.users is not None:
             return "users"
-        if self.trace is not None:
+        if self.trace is not None and self.trace.arrivals_s:
             return "trace"
         return "poisson" if self.burstiness == 1 else "bursty"
 
@@ -134,7 +135,7 @@ def _requests(
     if users is not None:
         outputs[:users] = cut_short(outputs[:users], seed)
         return Requests([0.0] * min(users, count), new, cached, outputs, per_step)
-    if trace is not None:
+    if trace is not None and trace.arrivals_s:
         times = _repeated(trace, count, arrivals.rate, replica.shares)
     else:
         random = np.random.default_rng(seed + 1)
