@@ -284,8 +284,8 @@ def test_an_unknown_family_is_refused_with_the_nearest_one() -> None:
         read_model({"model_type": "qwen4"})
     with pytest.raises(UnknownModel, match="CONTRIBUTING"):
         read_model({"model_type": "zebra"})
-    with pytest.raises(UnknownModel, match="towers"):
-        read_model({"model_type": "gemma3n"})
+    with pytest.raises(UnknownModel, match="patcher"):
+        read_model({"model_type": "blt"})
     with pytest.raises(UnknownModel, match="text_config"):
         read_model({"model_type": "llava_of_mine", "text_config": LLAMA})
     with pytest.raises(UnknownModel, match="model_type is missing"):

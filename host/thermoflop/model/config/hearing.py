@@ -193,13 +193,16 @@ def _phi_layer(config: Config) -> Layer:
 
 
 def gemma_stack(config: Config) -> Stack:
-    """Gemma 4's Conformer: two strided convolutions, and layers that attend within chunks."""
-    hidden, out = config["hidden_size"], config["output_proj_dims"]
+    """Gemma 4's Conformer: two strided convolutions, and layers that attend within chunks.
+
+    Gemma 3n's has no map behind it, and leaves every fourth position.
+    """
+    hidden, out = config["hidden_size"], config.get("output_proj_dims")
     key = "subsampling_conv_channels"
     first, second = sides([128, 32] if config[key] is None else config[key], key)
     where = ("conv_frontend", "conv_frontend")
     # a quarter of the mel bins is left, in as many channels as the second convolution has
-    width = first // 4 * second
+    width = config.get("input_feat_size", first) // 4 * second
     front = (
         Placed(Convolution("conv1", *where, 1, first, 9), "token", 2 * 64),
         Placed(Norm("conv1_norm", first, "layer"), "token", 2 * 64),
@@ -207,14 +210,15 @@ def gemma_stack(config: Config) -> Stack:
         Placed(Norm("conv2_norm", second, "layer"), "token", 32),
         Placed(Linear("input_proj", *where, width, hidden)),
     )
-    tail = (Placed(Linear("output_proj", "projector", "projector", hidden, out, bias=True)),)
-    positions = 750  # 30 s: four mel frames a position
+    project = Linear("output_proj", "projector", "projector", hidden, out or 0, bias=True)
+    tail = (Placed(project),) if out else ()
+    positions, fewer = 750, config.get("reduction_factor", 1)  # 30 s: four mel frames a position
     chunk = config["attention_chunk_size"]
     seen = chunk + config["attention_context_left"] - 1 + config["attention_context_right"]
     return Stack(
         "audio", hidden, (Run(_gemma_layer(config), config["num_hidden_layers"]),), front, tail,
-        False, positions=positions, patches=positions, pooled=positions, near=positions * seen,
-        grid=Grid("fixed", (4, 1)),
+        False, positions=positions, patches=positions, pooled=-(-positions // fewer),
+        near=-(-positions // chunk) * chunk * seen, grid=Grid("fixed", (4, 1), merge=fewer),
     )  # fmt: skip
 
 
@@ -234,10 +238,14 @@ def _gemma_layer(config: Config) -> Layer:
     norms = [Norm(f"{name}_norm", hidden) for name in ("attention", "post_attention")]
     norms.append(Norm("second_after_norm", hidden))
     dim = head_width(hidden, heads)
-    # of the distances within a chunk, not of the sound
+    # of the distances that a query meets, not of the sound; products of activations have no weights
+    distances = config["attention_context_left"] + config["attention_context_right"]
     relative = Linear("relative_k_proj", "attn", "attn_proj", hidden, hidden)
+    scores = Linear("relative scores", "attn", "attn_score", hidden, distances, tied=True)
     return Layer(
         "Conformer", hidden, tuple(norms[:1]), Attention(hidden, heads, heads, dim, near=True),
-        feed=mlp, kept=(*norms[1:], relative, Vector("per_dim_scale", "other", dim)),
-        others=tuple(Placed(part) for part in others),
+        feed=mlp, kept=(*norms[1:], Vector("per_dim_scale", "other", dim)),
+        others=(
+            *(Placed(part) for part in (*others, scores)), Placed(relative, "sequence", distances)
+        ),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed
-from thermoflop.model.architecture.parts import Linear, Norm, Vector
+from thermoflop.model.architecture.parts import Linear, Norm, Table, Vector
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.tower import sides
 
@@ -177,6 +177,23 @@ def embedder(_config: Config, _tower: Config, stack: Stack, hidden: int) -> Stac
     norm = Norm("embedding_pre_projection_norm", stack.hidden, weight=False)
     project = linear("embedding_projection", stack.hidden, hidden, False, "patch_embed")
     return ending(stack, *pooled(norm, project))
+
+
+def gemma3n(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+    """Gemma 3n: a norm, one matrix, a norm without weights; and a table of what stands for it.
+
+    A clip of sound always takes as many tokens, filled up with one of that table.
+    """
+    seen, rows = tower["hidden_size"], tower["vocab_size"]
+    table = Table("embedding", "other", rows, seen)
+    hard = Placed(Norm("hard_embedding_norm", seen), "none")
+    post = Norm("embedding_post_projection_norm", hidden, weight=False)
+    project = linear("embedding_projection", seen, hidden, False)
+    tail = pooled(Norm("soft_embedding_norm", seen), project, post)
+    ended = ending(stack, Placed(table, "none"), hard, *tail)
+    if stack.role == "image":
+        return ended
+    return replace(ended, tokens=config["audio_soft_tokens_per_image"])
 
 
 def aside(_config: Config, _tower: Config, stack: Stack, _hidden: int) -> Stack:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 REFUSED = {
-    "gemma3n": "its towers are not described here; pass its text_config (gemma3n_text) alone",
     "reformer": "hashed attention is not described here",
     "blt": "a patcher and three transformers on bytes and patches are not described here",
     "cpmant": "its prompt tokens, which lengthen every input, are not described here",

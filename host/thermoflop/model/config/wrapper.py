@@ -27,7 +27,7 @@ _HEAD_KEYS = ("architectures", "id2label", "num_labels")
 _TEXT_ALONE = frozenset(
     f"{name}ForCausalLM"
     for name in (
-        *("Gemma3", "Gemma4", "Gemma4Unified", "Llama4", "MiniMaxM3VL"),
+        *("Gemma3", "Gemma3n", "Gemma4", "Gemma4Unified", "Llama4", "MiniMaxM3VL"),
         *("Mllama", "Qwen3_5", "Qwen3_5Moe"),
     )
 )

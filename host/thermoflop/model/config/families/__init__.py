@@ -71,9 +71,10 @@ MODULES = {
     " voxtral_realtime",
     "listening_towers": "audioflamingo3_encoder glmasr_encoder moss_transcribe_diarize_audio"
     " qwen3_asr_encoder voxtral_realtime_encoder voxtral_realtime_text",
+    "gemma3n_towers": "gemma3n_audio gemma3n_vision",
     "document_wrappers": "deepseek_vl_hybrid got_ocr2 granite_docling pp_chart2table unlimited_ocr",
-    "newer_wrappers": "cosmos3_edge ernie4_5_vl_moe gemma4_unified glm5_next janus lfm3_vl"
-    " minicpm_ocr minicpmv4_6 minicpmv4_7 mistral_large4 molmo2 muse_glimmer muse_spark"
+    "newer_wrappers": "cosmos3_edge ernie4_5_vl_moe gemma3n gemma4_unified glm5_next janus"
+    " lfm3_vl minicpm_ocr minicpmv4_6 minicpmv4_7 mistral_large4 molmo2 muse_glimmer muse_spark"
     " nemotron_h_omni ovis2 qianfan_ocr qwen3_omni_moe_thinker shieldgemma2",
     "newer_texts": "cosmos3_edge_text ernie4_5_vl_moe_text molmo2_text muse_glimmer_text"
     " muse_spark_text qwen3_omni_moe_text",
@@ -105,7 +106,7 @@ MODULES = {
     " mt5 mvp nllb-moe pegasus plbart switch_transformers t5 umt5 whisper",
 }
 _TOWERS = (
-    *("towers", "qwen_towers", "other_towers"),
+    *("towers", "qwen_towers", "other_towers", "gemma3n_towers"),
     *("early_towers", "document_towers", "listening_towers", "newer_towers"),
 )
 # towers that are part of another model and are not counted alone

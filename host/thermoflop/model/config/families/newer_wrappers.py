@@ -290,3 +290,12 @@ wrapper(
     text_of("glm5_next_text", fixed=True, flat=True),
     eyes_of("glm5_next_vision", fixed=True),
 )
+wrapper(
+    "gemma3n",
+    text_of("gemma3n_text", fixed=True),
+    eyes_of("gemma3n_vision", fixed=True),
+    projectors.gemma3n,
+    tie=True,
+    keys={"audio_soft_tokens_per_image": 188},
+    ears=(ears_of("gemma3n_audio", fixed=True), projectors.gemma3n),
+)

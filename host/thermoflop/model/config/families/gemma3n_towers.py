@@ -1,0 +1,74 @@
+"""The towers of Gemma 3n: MobileNetV5 sees, a Conformer hears, as transformers 5.24 has them."""
+
+from __future__ import annotations
+
+from thermoflop.errors import UnknownModel
+from thermoflop.model.config.families.towers import SPARE
+from thermoflop.model.config.family import anything, at_least_zero, family, indices, mapping
+from thermoflop.model.config.hearing import gemma_stack
+from thermoflop.model.config.mobilenet import NAME, mobilenet_stack
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.model.architecture.description import Stack
+    from thermoflop.model.config.keys import Config
+
+family(
+    "gemma3n_vision",
+    reader="tower",
+    keys={
+        "architecture": NAME,
+        "do_pooling": False,
+        "model_args": mapping(),
+        "hidden_size": 2048,
+        "vocab_size": 128,
+    },
+    traits={"stack": mobilenet_stack},
+    ignored=(*SPARE, "vocab_offset", "label_names", "num_classes", "pretrained_cfg"),
+)
+
+
+def _ears(config: Config) -> Stack:
+    """The Conformer behind two convolutions of 3 x 3 taps with a step of two."""
+    for key, size in (("sscp_conv_kernel_size", 3), ("sscp_conv_stride_size", 2)):
+        pairs = [[size, size]] * 2
+        if config[key] is not None and [list(pair) for pair in config[key]] != pairs:
+            raise UnknownModel(f"{key} other than {pairs} is not described for gemma3n_audio")
+    return gemma_stack(config)
+
+
+family(
+    "gemma3n_audio",
+    reader="tower",
+    keys={
+        "hidden_size": 1536,
+        "vocab_size": 128,
+        "input_feat_size": 128,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 8,
+        "subsampling_conv_channels": indices(),
+        "sscp_conv_kernel_size": anything(),
+        "sscp_conv_stride_size": anything(),
+        "conv_kernel_size": 5,
+        "reduction_factor": 4,
+        "attention_chunk_size": 12,
+        "attention_context_left": 13,
+        "attention_context_right": at_least_zero(0),
+    },
+    traits={"stack": _ears},
+    aliases={
+        "sscp_conv_channel_size": "subsampling_conv_channels",
+        **{
+            f"conf_{key}": key
+            for key in (
+                *("num_hidden_layers", "num_attention_heads", "conv_kernel_size"),
+                *("reduction_factor", "attention_chunk_size"),
+                *("attention_context_left", "attention_context_right"),
+            )
+        },
+    },
+    ignored=(
+        *(*SPARE, "vocab_offset", "gradient_clipping", "conf_attention_logit_cap"),
+        *("conf_residual_weight", "sscp_conv_group_norm_eps"),
+    ),
+)
