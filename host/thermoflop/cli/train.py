@@ -11,6 +11,7 @@ from thermoflop.cli.parser import length
 
 _OPTIONS = (
     "devices", "tp", "pp", "dp", "ep", "cp", "global_batch", "micro_batch", "sequence",
+    "encoder",
     "recompute", "recomputed", "zero", "shard", "optimizer", "loss", "lora", "lora_targets",
     "base_dtype", "offload", "host_gb_s", "lengths", "padded", "node_size", "network_gb_s",
     "attention", "dtype", "tokens", "price", "profile",
@@ -25,6 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _add_counts(parser, ("global-batch", 512, "sequences an iteration"),
                 ("micro-batch", 1, "sequences at once"))  # fmt: skip
     add("--sequence", type=length, metavar="N", help="tokens (2048, or the model's longest)")
+    add("--encoder", type=length, metavar="N",
+        help="positions of an encoder's source beside each sequence (as many)")  # fmt: skip
     add("--lengths", type=_lengths, metavar="N[,N]", help="tokens of documents in a sequence")
     add("--padded", type=float, default=0.0, metavar="S", help="share of tokens that is padding")
     add("--dtype", default="bf16", metavar="F", help="bf16, fp16, fp8, nvfp4")

@@ -38,19 +38,20 @@ def form_of(recompute: str, tp: int, *, sequence: bool, fused: bool) -> str:
 
 def generalized_layer_bytes(
     form: str, tokens: Number, hidden: Number, attention: Number, feed: Number, scores: Number,
-    t: Number = 1, wide: float = 2.0,
+    t: Number = 1, wide: float = 2.0, blocks: int = 2,
 ) -> Number:  # fmt: skip
     """Bytes of a layer whose parts keep ``attention``, ``feed`` and ``scores`` elements a token.
 
     What tensor parallelism divides is the inside of both blocks; their inputs, the norms' inputs
     and the dropout masks (10 bytes a token and element, of Korthikanti's 34) are on every device
-    unless the sequence is divided too. For a = heads, h and 4h this is Korthikanti's formula.
+    unless the sequence is divided too: 5 a block, which are attention, feed-forward and
+    a decoder's cross attention. For a = heads, h and 4h this is Korthikanti's formula.
     """
     if form == "full":
         return wide * tokens * hidden
     inside = tokens * (attention + feed) * wide
     kept = 0 if form.endswith("selective") else tokens * scores * 2.5 * wide
-    outside = tokens * hidden * 5 * wide
+    outside = tokens * hidden * 2.5 * blocks * wide
     if form == "none" or form.startswith("tensor+sequence"):
         return (inside + kept + outside) / t
     return (inside + kept) / t + outside

@@ -30,11 +30,14 @@ def training_flops(iteration: Iteration, attention: str) -> tuple[int, int]:
     model, lora = iteration.model, iteration.lora
     tokens = int(iteration.global_batch) * iteration.sequence
     document = iteration.document or iteration.sequence
-    counts = model.training(document, 1, recompute=iteration.recompute, attention=attention)
+    counts = model.training(
+        document, 1, recompute=iteration.recompute, attention=attention,
+        encoder=iteration.source or 0,
+    )  # fmt: skip
     of_model, of_hardware = counts.model_flops, counts.flops
     if lora is not None:
         frozen = sum(each.flops for each in counts.forward if isinstance(each, MatMul))
-        beside = lora.flops(model.description, document)
+        beside = lora.flops(model.description, document, iteration.source or 0)
         of_model += 3 * beside - frozen
         of_hardware += (4 if iteration.recompute == "full" else 3) * beside - frozen
     if iteration.recomputed and iteration.recompute != "full":

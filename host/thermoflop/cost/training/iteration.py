@@ -66,7 +66,8 @@ class Iteration:
     ``document`` tokens of a document (None: the sequence); a share ``padded`` of the tokens is
     padding. ``offload`` is what the host keeps. Not ``compiled``: norms, activations
     and sums are kernels of their own, beside one of attention. ``by_operator``: what is recomputed
-    is every other product of every layer, rather than a share of the layers.
+    is every other product of every layer, rather than a share of the layers. ``source`` are the
+    positions that an encoder reads beside each sequence; None without one.
     """
 
     engine: str
@@ -91,6 +92,12 @@ class Iteration:
     offload: Offload | None = None
     compiled: bool = True
     by_operator: bool = False
+    source: int | None = None
+
+    def tokens(self, role: str = "decoder") -> float:
+        """Tokens of a micro-batch on a device that run through a stack of that role."""
+        length = self.sequence if role != "encoder" or self.source is None else self.source
+        return self.micro_batch * length / self.plan.cp
 
     @property
     def kind(self) -> str:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TypeGuard
 
-    from thermoflop.base.number import Number
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.work.share import Share
     from thermoflop.model.architecture.description import Description, Layer
@@ -73,7 +72,7 @@ class Lora:
 
     def record(self, description: Description) -> Adapters:
         """What a result says of it."""
-        names = dict.fromkeys(part.name for _, _, part in self.beside(description))
+        names = dict.fromkeys(part.name for _, _, part, _ in self.beside(description))
         return Adapters(self.rank, tuple(names), self.base.label)
 
     def aims_at(self, part: Part) -> TypeGuard[Linear]:
@@ -82,20 +81,22 @@ class Lora:
             return False
         return part.name in self.targets or short(part.name) in self.targets
 
-    def beside(self, description: Description) -> Iterator[tuple[float, float, Linear]]:
-        """The matrices with adapters: how often a step runs one, how many there are, and it."""
+    def beside(self, description: Description) -> Iterator[tuple[float, float, Linear, bool]]:
+        """The matrices with adapters: how often a step runs one, how many there are, it, and
+        whether it runs on the source of an encoder."""
         for stack in description.stacks:
             for run in stack.runs:
                 for part in run.layer.parts():
                     if self.aims_at(part):
-                        yield float(run.times), float(run.sets), part
+                        on_source = is_on_source(stack.role, run.layer, part)
+                        yield float(run.times), float(run.sets), part, on_source
 
     def parameters(self, description: Description) -> float:
         """Parameters of all adapters: r x (inputs + outputs) for each matrix."""
         return float(
             sum(
                 sets * part.copies * self.rank * (part.inputs + part.outputs)
-                for _, sets, part in self.beside(description)
+                for _, sets, part, _ in self.beside(description)
             )
         )
 
@@ -120,13 +121,13 @@ class Lora:
         inner = 0.0 if feed is None or "down" in names else _inner(feed)
         return hidden * entering + hidden * (upward and feed is not None) + inner
 
-    def works(self, share: Share, tokens: Number, wide: float) -> list[Work]:
-        """The forward pass of the adapters of a micro-batch: two products, and their sum with the
-        result of the frozen matrix."""
+    def works(self, share: Share, tokens: tuple[float, float], wide: float) -> list[Work]:
+        """The forward pass of the adapters of a micro-batch, of so many tokens and those of a
+        source: two products, and their sum with the result of the frozen matrix."""
         works = []
-        for times, _, part in self.beside(share.description):
+        for times, _, part, on_source in self.beside(share.description):
             each, outputs = self.rank * (part.inputs + part.outputs), part.outputs
-            seen = tokens * (1.0 if part.copies == 1 else _routed(share.description))
+            seen = tokens[on_source] * (1.0 if part.copies == 1 else _routed(share.description))
             moved = seen * (part.inputs + 2 * self.rank + outputs) * wide
             weights = ADAPTER_RECIPE.weight * each * part.copies
             works.append(
@@ -140,14 +141,14 @@ class Lora:
             )  # fmt: skip
         return works
 
-    def flops(self, description: Description, tokens: int) -> int:
-        """FLOPs of a forward pass of the adapters for so many tokens."""
+    def flops(self, description: Description, tokens: int, source: int = 0) -> int:
+        """FLOPs of a forward pass of the adapters for so many tokens, and those of a source."""
         each = sum(
-            times * (1 if part.copies == 1 else _routed(description)) * self.rank
-            * (part.inputs + part.outputs)
-            for times, _, part in self.beside(description)
+            (source if on_source else tokens) * times * self.rank * (part.inputs + part.outputs)
+            * (1 if part.copies == 1 else _routed(description))
+            for times, _, part, on_source in self.beside(description)
         )  # fmt: skip
-        return 2 * int(each) * tokens
+        return 2 * int(each)
 
     def dequantized(self, works: list[Work]) -> list[Work]:
         """Products in layers as two kernels where the frozen matrix is narrow."""
@@ -165,6 +166,14 @@ class Lora:
                 work = replace(work, weight_bytes=2.0 * elements)
             done.append(work)
         return done
+
+
+def is_on_source(role: str, layer: Layer, part: Part) -> bool:
+    """Whether a part of a layer runs on the source: all of an encoder, and what makes keys and
+    values of cross attention."""
+    if role == "encoder":
+        return True
+    return layer.cross is not None and part in layer.cross.projections()[1:-1]
 
 
 def short(name: str) -> str:

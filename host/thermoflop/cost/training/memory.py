@@ -9,6 +9,8 @@ from thermoflop.base.record import record
 from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE, parameters_held
 from thermoflop.cost.training.activations import form_of, generalized_layer_bytes
 from thermoflop.cost.training.host import left_on_device
+from thermoflop.cost.training.lora import is_on_source
+from thermoflop.cost.training.source import cross_elements, encoder_bytes
 from thermoflop.cost.training.states import ADAPTER_RECIPE, state_bytes
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.weights import layers_of, stage_share
@@ -100,11 +102,6 @@ class TrainingMemory:
         return max(0.0, self.total_bytes - self.capacity_bytes)
 
 
-def _tokens(iteration: Iteration) -> float:
-    """Tokens of a micro-batch on a device."""
-    return iteration.micro_batch * iteration.sequence / iteration.plan.cp
-
-
 def _gathered(iteration: Iteration) -> float:
     """Elements a token that sequence parallelism gathers for a product: its whole input, which
     stays for the backward pass of the product, and a gradient as large."""
@@ -112,17 +109,21 @@ def _gathered(iteration: Iteration) -> float:
     return hidden if iteration.plan.sequence else 0.0
 
 
-def _layer_bytes(layer: Layer, form: str, iteration: Iteration) -> float:
-    """What one layer keeps of a micro-batch."""
+def _layer_bytes(layer: Layer, form: str, iteration: Iteration, role: str = "decoder") -> float:
+    """What one layer of a stack keeps of a micro-batch."""
     hidden, plan = layer.hidden, iteration.plan
     wide = iteration.precision.activation_bytes
     attention, scores = 4.0 * hidden, 0.0
     for mixer in (each for each in layer.mixers if isinstance(each, Attention)):
         attention = 2.0 * mixer.q_width + 2.0 * mixer.kv_width
-        scores = float(mixer.heads * (iteration.document or iteration.sequence))
-    inner = _inner(layer)
-    tokens = _tokens(iteration)
-    kept = generalized_layer_bytes(form, tokens, hidden, attention, inner, scores, plan.tp, wide)
+        keys = iteration.source if role == "encoder" else iteration.document
+        scores = float(mixer.heads * (keys or iteration.sequence))
+    across, met = cross_elements(layer, iteration)
+    inner, tokens = _inner(layer), iteration.tokens(role)
+    blocks = 2 if layer.cross is None else 3
+    kept = generalized_layer_bytes(
+        form, tokens, hidden, attention + across, inner, scores + met, plan.tp, wide, blocks
+    )
     if iteration.lora is not None and form != "full":
         kept -= tokens * wide * iteration.lora.dropped_elements(layer) / plan.tp
     if not iteration.compiled and form != "full":
@@ -210,13 +211,17 @@ def _layer_work(iteration: Iteration, share: Share, form: str) -> float:
     its gradients before they are shared out; of a narrow frozen base a matrix in 16 bits."""
     plan = iteration.plan
     layers = [run.layer for stack in share.description.stacks for run in stack.runs]
-    whole = [run.layer for stack in iteration.model.description.stacks for run in stack.runs]
+    stacks = iteration.model.description.stacks
+    whole = [(run.layer, stack.role) for stack in stacks for run in stack.runs]
     again = 0.0
     if form == "full" or iteration.recomputed:
         kept = form_of("none", plan.tp, sequence=plan.sequence, fused=iteration.fused)
-        again = max(_layer_bytes(layer, kept, iteration) for layer in whole)
-    widest = max(2 * layer.hidden + _inner(layer) / plan.tp for layer in whole)
-    widest += 3 * _gathered(iteration)
+        again = max(_layer_bytes(layer, kept, iteration, role) for layer, role in whole)
+    more = 3 * _gathered(iteration)
+    widest = max(
+        iteration.tokens(role) * (2 * layer.hidden + _inner(layer) / plan.tp + more)
+        for layer, role in whole
+    )
     gathered = 0.0
     if iteration.zero == 3 and iteration.shared_by > 1:
         recipe = iteration.recipe
@@ -226,8 +231,7 @@ def _layer_work(iteration: Iteration, share: Share, form: str) -> float:
     if iteration.lora is not None and iteration.lora.is_narrow:
         linears = (part for layer in layers for part in layer.parts() if isinstance(part, Linear))
         gathered += 2.0 * max(part.inputs * part.outputs for part in linears)
-    wide = iteration.precision.activation_bytes
-    return float(again + wide * _tokens(iteration) * widest + gathered)
+    return float(again + iteration.precision.activation_bytes * widest + gathered)
 
 
 def _loss_bytes(iteration: Iteration, share: Share) -> tuple[float, float]:
@@ -238,7 +242,7 @@ def _loss_bytes(iteration: Iteration, share: Share) -> tuple[float, float]:
     head = share.description.head
     if head is None:
         return 0.0, 0.0
-    tokens, wide = _tokens(iteration), iteration.precision.activation_bytes
+    tokens, wide = iteration.tokens(), iteration.precision.activation_bytes
     if iteration.loss == "fused":
         return 0.0, 2 * (wide + 4) * tokens * head.inputs
     held = (wide + 4 * LOSSES[iteration.loss]) * tokens * head.outputs
@@ -250,28 +254,36 @@ def _loss_bytes(iteration: Iteration, share: Share) -> tuple[float, float]:
     return held, gradients
 
 
-def _saved_by_operator(layer: Layer, iteration: Iteration) -> float:
+def _saved_by_operator(layer: Layer, iteration: Iteration, role: str) -> float:
     """Bytes of a layer that keeps its input and the results of attention and of every other
     product, the first of them included (torchtitan, ``_save_list``)."""
     top = layer.feed.top_k if isinstance(layer.feed, Moe) else 1
     products = [part for part in layer.parts() if isinstance(part, Linear)][::2]
-    inside = sum(float(part.outputs) * min(part.copies, top) for part in products)
-    inside += sum(mixer.q_width for mixer in layer.mixers if isinstance(mixer, Attention))
-    once = _layer_bytes(layer, "full", iteration)
-    tokens, wide = _tokens(iteration), iteration.precision.activation_bytes
-    return float(once + wide * tokens * inside / iteration.plan.tp)
+    inside = sum(
+        iteration.tokens("encoder" if is_on_source(role, layer, part) else role)
+        * part.outputs * min(part.copies, top)
+        for part in products
+    )  # fmt: skip
+    attending = [mixer for mixer in layer.mixers if isinstance(mixer, Attention)]
+    attending += [] if layer.cross is None else [layer.cross]
+    inside += iteration.tokens(role) * sum(mixer.q_width for mixer in attending)
+    once = _layer_bytes(layer, "full", iteration, role)
+    return float(once + iteration.precision.activation_bytes * inside / iteration.plan.tp)
 
 
 def _kept_bytes(iteration: Iteration, form: str) -> float:
     """What all layers keep of a micro-batch, a share of them recomputed entirely."""
-    runs = [run for stack in iteration.model.description.stacks for run in stack.runs]
+    stacks = iteration.model.description.stacks
+    runs = [(run, stack.role) for stack in stacks for run in stack.runs]
+    outside = encoder_bytes(iteration)
     if iteration.by_operator:
-        return float(sum(run.times * _saved_by_operator(run.layer, iteration) for run in runs))
+        each = (run.times * _saved_by_operator(run.layer, iteration, role) for run, role in runs)
+        return float(sum(each)) + outside
     share = 0.0 if form == "full" else iteration.recomputed
-    return float(
+    return outside + float(
         sum(
-            part * run.times * _layer_bytes(run.layer, kept_as, iteration)
-            for run in runs
+            part * run.times * _layer_bytes(run.layer, kept_as, iteration, role)
+            for run, role in runs
             for part, kept_as in ((1 - share, form), (share, "full"))
             if part
         )

@@ -55,6 +55,8 @@ class TrainingEstimate:
         host: what the host keeps and does for a device; None (default): nothing.
         recomputed: share of the layers that are recomputed entirely besides; 0.0 by default.
         compiled: whether small operators are fused; True by default.
+        encoder: positions that an encoder reads beside each sequence, whose tokens are the
+            decoder's; None (default) without one.
 
     Example:
         >>> import thermoflop as tf
@@ -95,6 +97,7 @@ class TrainingEstimate:
     host: HostUse | None = None
     recomputed: float = 0.0
     compiled: bool = True
+    encoder: int | None = None
 
     @property
     def counted_tokens(self) -> float:
@@ -214,6 +217,11 @@ def _special(estimate: TrainingEstimate) -> list[str]:
         lines.append(
             f"LoRA of rank {lora.rank} beside {beside}: {estimate.trained_params:,} parameters are "
             f"trained ({share:.2g} %), the base is frozen in {lora.base}"
+        )
+    if estimate.encoder is not None:
+        lines.append(
+            f"an encoder reads {estimate.encoder:,} positions beside each sequence; tokens are the "
+            "decoder's"
         )
     if estimate.document is not None or estimate.padded:
         document = estimate.document or estimate.sequence

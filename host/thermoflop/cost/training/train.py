@@ -24,6 +24,7 @@ from thermoflop.cost.training.memory import kept_by_a_micro_batch, training_memo
 from thermoflop.cost.training.offload import choose_offload
 from thermoflop.cost.training.replicas import held_parameters, owned_parameters
 from thermoflop.cost.training.result import TrainingEstimate
+from thermoflop.cost.training.source import check_source, hears, six_n, source_of, text_of
 from thermoflop.cost.training.work import bound_training_s, share_of, trained
 from thermoflop.cost.work.gguf import is_mix
 from thermoflop.cost.work.share import Layout, choose_layout
@@ -68,6 +69,7 @@ def train(
     global_batch: int = 512,
     micro_batch: int = 1,
     sequence: int | None = None,
+    encoder: int | None = None,
     virtual: int = 1,
     recompute: str = "none",
     recomputed: float = 0.0,
@@ -111,6 +113,8 @@ def train(
         global_batch: sequences of an iteration in all replicas, 512 by default.
         micro_batch: sequences that run at once in a replica, 1 by default.
         sequence: tokens of each sequence. None: 2048, or as many as the model has positions.
+        encoder: positions that an encoder-decoder's encoder reads beside each sequence, which is
+            then the decoder's. None: as many as the sequence, or those that the model always has.
         virtual: interleaved stages that a device holds, 1 by default.
         recompute: what the backward pass computes again: ``none`` (default), ``selective`` (scores,
             softmax and values), ``operators`` (every other product and what lies between, as
@@ -194,19 +198,10 @@ def train(
         lora=_adapters(known, device, lora, lora_targets, base_dtype),
         document=_document(lengths, sequence), padded=padded,
         offload=choose_offload(device, offload, host_gb_s, zero, plan.devices), compiled=compiled,
-        by_operator=by_operator,
+        by_operator=by_operator, source=source_of(known, encoder, sequence),
     )  # fmt: skip
+    check_source(iteration)
     return _estimated(iteration, attention, profile, tokens, price)
-
-
-def text_of(model: Model) -> Model:
-    """The part of a model that reads tokens: without towers that run on images or sounds alone."""
-    stacks = model.description.stacks
-    towers = [stack for stack in stacks if stack.role not in ("decoder", "encoder")]
-    if not towers or len(towers) == len(stacks):
-        return model
-    text = tuple(stack for stack in stacks if stack not in towers)
-    return replace(model, description=replace(model.description, stacks=text))
 
 
 def _estimated(
@@ -228,25 +223,21 @@ def _estimated(
     return TrainingEstimate(
         model.name, model.params, iteration.device, plan, iteration.precision, batch, micro,
         sequence, recompute, attention, of_model, computed,
-        without_padding(6 * model.active_params * batch * sequence, iteration.padded), span, bubble,
+        without_padding(six_n(iteration), iteration.padded), span, bubble,
         training_memory(iteration),
         provenance, tokens, price, iteration, profile,
         model.params if lora is None else int(lora.parameters(model.description)),
         None if lora is None else lora.record(model.description), iteration.document,
-        iteration.padded, host, share, iteration.compiled,
+        iteration.padded, host, share, iteration.compiled, iteration.source,
     )  # fmt: skip
 
 
 def _check_model(known: Model, precision: Precision) -> None:
     """UsageError for a model that reads no text, or a format that no gradient is computed in."""
-    fronts = (placed.part for stack in known.description.stacks for placed in stack.front)
+    stacks = [stack for stack in known.description.stacks if not hears(stack)]
+    fronts = (placed.part for stack in stacks for placed in stack.front)
     if known.description.needs_images or any(isinstance(part, Convolution) for part in fronts):
         raise UsageError(f"{known.name} reads no tokens: train is for models of text")
-    if known.is_encoder_decoder:
-        raise UsageError(
-            f"{known.name} has an encoder and a decoder, and train counts one sequence: expected a "
-            "model of one stack"
-        )
     if precision.family not in TRAINABLE or precision.name == "int8":
         raise UsageError(
             f"dtype={precision.name!r} is no format to train in: expected bf16, fp16, fp32, tf32, "
@@ -364,6 +355,8 @@ def expect_training(iteration: Iteration, profile: Profile) -> tuple[Span, str]:
     spread = profile.interval("iteration", device)
     ends = max(expected * spread.low, bound), max(expected * spread.high, bound)
     rests = profile.provenance(device, precision)
+    if iteration.source is not None:
+        rests += "; no run of an encoder with a decoder was measured"
     if devices > 1:
         hides = f"{iteration.plan.overlap:.0%} of what replicas send hides behind computing"
         rests += f"; {network_text(device, devices, rates.link_bytes_s)}; {hides}"

@@ -59,11 +59,15 @@ def backward_factor(work: Work, recompute: str, recomputed: float = 0.0) -> floa
     return 4.0 if again or (recompute == "selective" and work.kind == "attention") else 3.0
 
 
-def micro_step(sequence: Number, micro_batch: Number, *, fused: bool) -> Step:
+def micro_step(
+    sequence: Number, micro_batch: Number, source: int | None = None, *, fused: bool
+) -> Step:
     """The forward step of one micro-batch; eager attention computes under the mask too."""
     kernels = "fused" if fused else "eager"
     attention = "causal" if fused else "full"
-    return Step(micro_batch, sequence, 0, attention=attention, kernels=kernels, mla="expanded")
+    return Step(
+        micro_batch, sequence, 0, source or 0, attention=attention, kernels=kernels, mla="expanded"
+    )
 
 
 def share_of(iteration: Iteration, lora: Lora | None = None) -> Share:
@@ -83,13 +87,13 @@ def trained(iteration: Iteration) -> list[Phase]:
     plan, lora, share = iteration.plan, iteration.lora, share_of(iteration)
     document = iteration.document or iteration.sequence
     documents = iteration.micro_batch * iteration.sequence / document
-    step = micro_step(document, documents, fused=iteration.fused)
+    step = micro_step(document, documents, iteration.source, fused=iteration.fused)
     kernels = "fused" if iteration.compiled or not iteration.fused else "attention"
     works = share.works(step, kernels)
     if lora is not None:
         frozen = share_of(iteration, lora)
-        tokens = iteration.micro_batch * iteration.sequence / plan.cp
-        adapters = lora.works(share, tokens, iteration.precision.activation_bytes)
+        seen = iteration.tokens(), iteration.tokens("encoder")
+        adapters = lora.works(share, seen, iteration.precision.activation_bytes)
         works = [*lora.dequantized(frozen.works(step, kernels)), *adapters]
     micro = [replace(work, times=work.times * _executions(work, iteration)) for work in works]
     micro += cast_works(works, iteration)
@@ -148,8 +152,7 @@ def _sends(share: Share, iteration: Iteration) -> list[Work]:
     direction (Narayanan et al. 2021, section 3.2), over t where each tensor-parallel device sends
     its part (section 4.1)."""
     stack, plan = share.description.stacks[-1], iteration.plan
-    tokens = iteration.micro_batch * iteration.sequence / plan.cp
-    size = tokens * stack.hidden * iteration.precision.activation_bytes / plan.tp
+    size = iteration.tokens() * stack.hidden * iteration.precision.activation_bytes / plan.tp
     far = size if 0 < plan.node_size < plan.devices else 0.0
     return [network_work("send", iteration.virtual, size, far=far)]
 
@@ -162,7 +165,7 @@ def bound_training_s(iteration: Iteration) -> float:
     """
     share = Share(iteration.model.description, Layout(), iteration.precision)
     document = iteration.document or iteration.sequence
-    step = micro_step(document, iteration.sequence / document, fused=True)
+    step = micro_step(document, iteration.sequence / document, iteration.source, fused=True)
     peak = fastest_peak(iteration.device, iteration.precision)
     limits = limits_of(iteration.device, peak)
     flops = [replace(work, weight_bytes=0.0, kv_bytes=0.0) for work in share.works(step)]

@@ -98,9 +98,11 @@ def collective_work(
 
 
 def tensor_parallel_works(
-    description: Description, tokens: Number, wide_bytes: float, tp: int, node_size: int = 0
-) -> list[Work]:
-    """The all-reduces of a forward pass: one after each mixer and each feed-forward.
+    description: Description, tokens: Number, wide_bytes: float, tp: int, node_size: int = 0,
+    source: Number = 0,
+) -> list[Work]:  # fmt: skip
+    """The all-reduces of a forward pass: one after each mixer and each feed-forward; those of an
+    encoder have the tokens of its ``source``.
 
     2 b s h (t-1)/t elements each on every device, so 4 b s h (t-1)/t per layer forward and
     8 with the backward pass (Narayanan et al. 2021, section 3.2).
@@ -109,10 +111,12 @@ def tensor_parallel_works(
         return []
     works = []
     for stack in description.stacks:
-        if stack.role not in ("decoder", "mtp"):
+        reads = stack.role == "encoder" and type(source) in (int, float) and source > 0
+        if stack.role not in ("decoder", "mtp") and not reads:
             continue
+        seen = source if reads else tokens
         for run in stack.runs:
-            times, message = run.times * run.layer.branches, tokens * stack.hidden * wide_bytes
+            times, message = run.times * run.layer.branches, seen * stack.hidden * wide_bytes
             steps = float(ceil(log2(tp)))
             works.append(
                 collective_work("all-reduce", times, "all-reduce", message, tp, steps=steps,
@@ -122,9 +126,11 @@ def tensor_parallel_works(
 
 
 def expert_parallel_works(
-    description: Description, tokens: Number, wide_bytes: float, ep: int, node_size: int = 0
-) -> list[Work]:
-    """Tokens sent to their experts and back: two all-to-alls of k h elements a token and layer.
+    description: Description, tokens: Number, wide_bytes: float, ep: int, node_size: int = 0,
+    source: Number = 0,
+) -> list[Work]:  # fmt: skip
+    """Tokens sent to their experts and back: two all-to-alls of k h elements a token and layer;
+    those of an encoder are its ``source``'s, where there is one.
 
     To another node a token goes once, whatever number of its experts are there, and is handed on
     over the links (DeepSeek-V3, section 3.2.2; DeepEP). Of m nodes it meets m (1 - (1 - 1/m)^k)
@@ -134,10 +140,11 @@ def expert_parallel_works(
     nodes = ceil(ep / within)
     works = []
     for stack in description.stacks:
+        reads = stack.role == "encoder" and type(source) in (int, float) and source > 0
         for run in stack.runs:
             feed = run.layer.feed
             if isinstance(feed, Moe):
-                once = tokens * feed.expert.hidden * wide_bytes
+                once = (source if reads else tokens) * feed.expert.hidden * wide_bytes
                 far = once * (nodes - 1) * (1 - (1 - 1 / nodes) ** feed.top_k)
                 wire = far + wire_bytes("all-to-all", once * feed.top_k, within)
                 works.append(network_work("all-to-all", 2 * run.times, wire, log2(ep), far))

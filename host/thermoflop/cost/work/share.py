@@ -193,17 +193,21 @@ class Share:
         step, joined = as_run(step, kernels)
         operators = self.operators(step)
         works = works_of(operators, self.precision, self.element_bytes, joined=joined)
-        tokens = step.batch * step.new
+        tokens, source = step.batch * step.new, step.batch * step.encoder
         if plan.cp > 1:
             split = step.encode is not False
             works = [_context_share(work, plan.cp, split) for work in works]
             context = _ring_works(works, plan) if split else _merged_works(works, plan)
             tokens = tokens / plan.cp if split else tokens
         if plan.tp > 1:
-            works += tensor_parallel_works(self.description, tokens, wide, plan.tp, plan.node_size)
+            works += tensor_parallel_works(
+                self.description, tokens, wide, plan.tp, plan.node_size, source
+            )
         if plan.ep > plan.tp:
             share = tokens / plan.tp
-            works += expert_parallel_works(self.whole, share, wide, plan.ep, plan.node_size)
+            works += expert_parallel_works(
+                self.whole, share, wide, plan.ep, plan.node_size, source / plan.tp
+            )
         if plan.cp > 1:
             works += context
         if plan.pp > 1:
