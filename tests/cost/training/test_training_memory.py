@@ -281,7 +281,10 @@ def vision_parameters(name: str) -> int:
         ({"optimizer": "lion"}, "optimizer='lion' is not known: expected one of adamw"),
         ({"loss": "none"}, "loss='none' is not known: expected one of full, chunked, fused"),
         ({"shard": 0}, "shard=0 does not divide"),
-        ({"attention": "sparse"}, "attention='sparse' is not known: expected one of windowed, full, causal"),
+        (
+            {"attention": "sparse"},
+            "attention='sparse' is not known: expected one of windowed, full, causal",
+        ),
     ],
 )
 def test_an_option_that_is_none_is_named(option, said):

@@ -60,7 +60,7 @@ def named_cards(hardware: str | Device) -> list[Device]:
     """The cards that a text names, ``2 x rtx-3090 + rtx-4090``; none where it names no several."""
     if not isinstance(hardware, str) or "+" not in hardware or hardware.endswith(".toml"):
         return []
-    if is_known(hardware):  # AMD's "AI Max+ 395" is one
+    if hardware.strip()[-1] != "+" and is_known(hardware):  # AMD's "AI Max+ 395" is one
         return []
     cards: list[Device] = []
     for part in hardware.split("+"):
