@@ -6,6 +6,8 @@ Counts are made of ``+``, ``*`` and, here, ``minimum``, ``maximum``, ``where_zer
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -49,9 +51,7 @@ def minimum(left: Number, right: Number) -> Number:
         import numpy
 
         return numpy.minimum(left, right)
-    import sympy
-
-    return sympy.Min(left, right)
+    return _extreme("Min", left, right)
 
 
 def maximum(left: Number, right: Number) -> Number:
@@ -63,9 +63,16 @@ def maximum(left: Number, right: Number) -> Number:
         import numpy
 
         return numpy.maximum(left, right)
+    return _extreme("Max", left, right)
+
+
+@lru_cache(
+    maxsize=256, typed=True
+)  # sympy compares all their terms, and every layer asks for the same ones
+def _extreme(name: str, left: Number, right: Number) -> Number:
     import sympy
 
-    return sympy.Max(left, right)
+    return getattr(sympy, name)(left, right)
 
 
 def where_zero(test: Number, if_zero: Number, otherwise: Number) -> Number:

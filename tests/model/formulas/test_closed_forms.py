@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from thermoflop.base.record import replace  # noqa: E402
 from thermoflop.errors import UsageError  # noqa: E402
 from thermoflop.model.architecture.feedforward import Mlp  # noqa: E402
 from thermoflop.model.architecture.mixers import Attention  # noqa: E402
-from thermoflop.model.config.catalogue import names  # noqa: E402
+from thermoflop.model.config.catalogue import entry, names  # noqa: E402
 from thermoflop.model.formulas.explain import explain, layer_scope, step_symbols  # noqa: E402
 from thermoflop.model.formulas.symbolic import symbolize  # noqa: E402
 from thermoflop.model.formulas.text import explain_report, written  # noqa: E402
@@ -170,7 +171,18 @@ def test_seed_counts_to_the_digit(
         assert found["parameters"] == 70_553_706_496
 
 
-@pytest.mark.parametrize("name", [name for name in names() if "opt" not in name or "125" in name])
+def of_one_shape() -> list[str]:
+    """The names of the catalogue, one for all that differ in how their numbers are stored."""
+    shapes: dict[str, str] = {}
+    for name in names():
+        found = entry(name)
+        assert found is not None
+        shape = {key: value for key, value in found["config"].items() if "quant" not in key}
+        shapes.setdefault(json.dumps(shape, sort_keys=True), name)
+    return list(shapes.values())
+
+
+@pytest.mark.parametrize("name", of_one_shape())
 def test_every_formula_gives_the_count_when_filled_in(name: str) -> None:
     model = tf.load_model(name)
     tokens = max(17, model.description.stacks[0].shortest)  # samples, of a model that hears
