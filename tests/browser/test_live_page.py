@@ -68,6 +68,7 @@ def test_the_simulated_finger_starts_the_fan_and_its_end_stops_it(page: Page) ->
     card.get_by_text("fan off", exact=True).wait_for()
     card.get_by_role("button", name="Put a finger on the simulated thermistor").click()
     card.get_by_text("fan on", exact=True).wait_for()
+    assert card.get_by_text("simulated", exact=True).is_visible()
     assert card.locator("svg.turns").count() == 1
     assert float(card.locator(".big").inner_text()) >= 28.0
     card.get_by_text("Events").click()
@@ -234,6 +235,26 @@ def test_closing_the_page_stops_nothing_that_was_asked_for(
     assert run["ended"]["duration_s"] >= 4
 
 
+def test_a_recording_that_runs_operators_ends_when_its_time_is_over(
+    page: Page, site: website.Site
+) -> None:
+    """They would take minutes; and the list says what was chosen, not what waits."""
+    page.goto("/live")
+    page.get_by_label("Name").fill("operators")
+    page.get_by_label("Duration").fill("1s")
+    page.get_by_label("Meanwhile").click()
+    page.get_by_role("option", name="run the operators of a model").click()
+    page.get_by_role("button", name="Start recording").click()
+    page.get_by_text(re.compile("-operators-.* has ended")).wait_for()
+    (folder,) = site.runs.glob("*-operators-*")
+    run = json.loads((folder / "run.json").read_text())
+    assert (run["ended"]["end"], run["exit_code"]) == ("done", 0)
+    assert re.search(r"--gpu sim:\d+ ", " ".join(run["recorder"]))  # as warm as the page's own
+    page.goto("/runs")
+    row = page.locator("table.runs tr").filter(has_text="-operators-")
+    row.get_by_text("recorded from the page for 1 s, meanwhile: thermoflop bench gpt2").wait_for()
+
+
 def is_sample(item: Record) -> bool:
     """Whether a record of a run is a board's sample."""
     return isinstance(item, BoardLine) and isinstance(item.message, Sample)
@@ -300,6 +321,8 @@ def test_a_gpu_is_shown_with_its_reasons(page: Page) -> None:
     page.goto("/live")
     page.get_by_role("heading", name=re.compile("GPU 0: Simulated GPU")).wait_for()
     page.locator("[data-gpus] [role=status]").get_by_text(re.compile("hrottled")).wait_for()
+    # one limit, where its driver slows it down, and not the chip's own at 92
+    assert figure(page.locator("[data-gpus]"), "temperature").inner_text().endswith(" °C of 83")
     assert figure(page.locator("[data-gpus]"), "power").inner_text().endswith("of 300")
     assert figure(page.locator("[data-gpus]"), "fan").inner_text().endswith(" %")
     link = re.compile(r"PCIe (1.0 x16 of )?4.0 x16\s*[0-9,]+ in, [0-9,]+ out MB/s")
@@ -312,7 +335,8 @@ def test_memory_fan_and_pcie_of_gpus_have_curves_of_their_own(page: Page) -> Non
     page.goto("/live")
     page.locator("select[name=curves]").select_option("traffic")
     for name in ("memory used %", "fan %", "PCIe in MB/s", "PCIe out MB/s"):
-        page.locator("[data-plots] text", has_text=f"GPU, {name}").wait_for(state="attached")
+        title = page.locator("[data-plots] text", has_text=f"GPU (simulated), {name}")
+        title.wait_for(state="attached")
     drawn = "[...document.querySelectorAll('.curve.line-0')].filter((c) => c.getAttribute('d'))"
     page.wait_for_function(f"{drawn}.length > 3")
 

@@ -75,8 +75,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--gpu",
         choices=_Gpus(("auto", "none", "sim")),
         metavar="GPU",
-        help="auto, none, sim, or the command's own GPUs, as 0,3 (auto: those of "
-        "CUDA_VISIBLE_DEVICES)",
+        help="auto, none, sim (sim:70 begins at 70 °C), or the command's own GPUs, as 0,3 (auto: "
+        "those of CUDA_VISIBLE_DEVICES)",
     )
     add("--rate", type=float, default=10.0, metavar="HZ", help="GPU readings a second (10)")
     add_shared(parser, "--out")

@@ -13,6 +13,7 @@ from thermoflop.report.html.predicted import text_rows
 from thermoflop.report.html.sentences import sentences
 from thermoflop.report.html.tables import DASH, number, quantity, seconds, window_name
 from thermoflop.report.messages import visible
+from thermoflop.runs.command import command_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,10 +37,9 @@ def markdown(analysis: Analysis) -> str:
     started = run.get("started")
     utc = started.get("utc") if isinstance(started, dict) else None
     parts = [f"### {plain(analysis.data.name)}", ""]
-    command = run.get("command")
-    if isinstance(command, list):
+    if command := command_text(run.get("command")):
         when = f", {plain(str(utc))}" if utc else ""
-        parts += [f"{plain(' '.join(map(str, command)))}{when}", ""]
+        parts += [f"{plain(command)}{when}", ""]
     parts += [f"- **{begins}** {plain(rest)}" for begins, rest in sentences(analysis)]
     head, *predicted = text_rows(analysis)
     parts += _table(head, predicted)

@@ -3,6 +3,7 @@ its reason where that is not known."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,8 @@ def test_markdown_shows_hostile_words_and_obeys_none(
     assert "\x1b" not in text
     assert "@team" not in text
     shown = plain(evil)
-    assert text.startswith(f"### {shown}\n\necho {shown}, ")
+    typed = plain(shlex.join(["echo", evil]))
+    assert text.startswith(f"### {shown}\n\n{typed}, ")
     for sign in "<>|[]`*&$!":
         assert shown.count(sign) == shown.count("\\" + sign)
     assert "http://" not in shown.lower()

@@ -15,7 +15,9 @@ from thermoflop.runs.gpu.own import asked_gpus, own_gpus
 from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.simulated import Body, SimulatedNvml
 from thermoflop.runs.record.plan import Plan
+from thermoflop.runs.record.queue import ItemQueue
 from thermoflop.runs.record.session import record_command
+from thermoflop.runs.record.sources import open_gpus, simulated_library
 
 DEVICES: list[dict[str, Any]] = [
     {"index": 0, "uuid": "GPU-aa10", "name": "H100"},
@@ -186,3 +188,11 @@ def test_who_computes_is_written_down_at_start_and_end() -> None:
     processes = watch.facts["processes"]
     assert [each["pid"] for each in processes["start"]] == [17]
     assert [each["pid"] for each in processes["end"]] == [17, 19]
+
+
+def test_a_simulated_gpu_begins_as_warm_as_it_is_told() -> None:
+    """A recording that a page starts goes on where the page's own simulation is."""
+    assert simulated_library(start_c=70.0).nvmlDeviceGetTemperature(0, 0) == 70
+    for spec, named in (("sim:hot", "sim:hot"), ("sim:500", "sim:500"), ("sim:", "sim:")):
+        with pytest.raises(UsageError, match=named):
+            open_gpus(spec, ItemQueue(), 10.0)

@@ -6,6 +6,7 @@ import sys
 import time
 
 import pytest
+from thermoflop.runs.command import command_text
 from thermoflop.web.live import wait
 from thermoflop.web.live.recordings import RecordingRequest
 
@@ -46,3 +47,22 @@ def test_the_duration_goes_along_with_the_operators(
 ) -> None:
     """The command that is recorded knows both."""
     assert request_.command()[3:] == end
+
+
+@pytest.mark.parametrize(
+    ("request_", "text"),
+    [
+        (RecordingRequest(), "recorded from the page until it was stopped"),
+        (RecordingRequest(duration_s=30), "recorded from the page for 30 s"),
+        (RecordingRequest(bench="gpt2"), "thermoflop bench gpt2"),
+        (
+            RecordingRequest(bench="gpt2", duration_s=30),
+            "recorded from the page for 30 s, meanwhile: thermoflop bench gpt2",
+        ),
+    ],
+)
+def test_a_recording_of_the_page_is_listed_by_what_was_chosen(
+    request_: RecordingRequest, text: str
+) -> None:
+    """Not by the module that waits."""
+    assert command_text(request_.command()) == text

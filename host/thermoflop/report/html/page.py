@@ -20,6 +20,7 @@ from thermoflop.report.html.sentences import sentences
 from thermoflop.report.html.series import run_series
 from thermoflop.report.html.side_by_side import SideBySide, chart
 from thermoflop.report.html.tables import escaped
+from thermoflop.runs.command import command_text
 
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.figures import Analysis
@@ -125,9 +126,9 @@ def _titled(title: str, text: str) -> str:
 def _what(run: dict[str, Any]) -> str:
     facts = []
     if run.get("command"):
-        facts.append(_command(run["command"]))
+        facts.append(command_text(run["command"]))
     if run.get("against"):
-        facts.append(f"against {_command(run['against'])}")
+        facts.append(f"against {command_text(run['against'])}")
     started = run.get("started")
     if isinstance(started, dict) and started.get("utc"):
         facts.append(str(started["utc"]).replace("T", " ").replace("Z", " UTC"))
@@ -135,12 +136,6 @@ def _what(run: dict[str, Any]) -> str:
     if isinstance(labels, dict):
         facts += [f"{key}={value}" for key, value in labels.items()]
     return "  ·  ".join(facts)
-
-
-def _command(argv: Any) -> str:
-    import shlex
-
-    return shlex.join(str(argument) for argument in argv) if isinstance(argv, list) else str(argv)
 
 
 def _provenance(analysis: Analysis) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from thermoflop.report.verdict import DASH
 from thermoflop.runs.analysis.data import simulated
 from thermoflop.runs.analysis.row import model_of
 from thermoflop.runs.analysis.settings import local_time
+from thermoflop.runs.command import command_text
 
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.row import RunRow
@@ -33,8 +33,7 @@ def lines(runs: Sequence[tuple[Entry, RunRow, str]]) -> str:
 
 
 def _cells(entry: Entry, row: RunRow, note: str) -> list[str]:
-    command = entry.run.get("command")
-    typed = shlex.join(map(str, command)) if isinstance(command, list) else ""
+    typed = command_text(entry.run.get("command"))
     labels = " ".join(f"{key}={value}" for key, value in entry.labels.items())
     peak = _number(row.peak_c, 1) + (" (sim)" if row.peak_c and simulated(entry.run) else "")
     length = DASH if entry.duration_s is None else duration(entry.duration_s)

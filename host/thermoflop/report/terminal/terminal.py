@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from thermoflop.report.html import predicted
 from thermoflop.report.html.tables import DASH, fans, quantity
 from thermoflop.report.messages import visible
+from thermoflop.runs.command import command_text
 from thermoflop.runs.gpu.throttle import describe_reason
 
 if TYPE_CHECKING:
@@ -18,9 +19,8 @@ MAX_WINDOWS = 40  # trials and phases, about a screen
 def lines(analysis: Analysis) -> list[str]:
     """The figures of a run, aligned."""
     rows: list[tuple[str, str]] = [("run", str(analysis.data.folder))]
-    command = analysis.data.run.get("command")
-    if isinstance(command, list):
-        rows.append(("command", " ".join(str(word) for word in command)))
+    if command := command_text(analysis.data.run.get("command")):
+        rows.append(("command", command))
     for variant, figures in analysis.durations.items():
         error = f" ± {figures.error:.3f}" if figures.error is not None else ""
         rows.append((f"time {variant}", f"{figures.mean:.3f}{error} s, {len(figures.values)}x"))

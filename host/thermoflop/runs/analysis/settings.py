@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from thermoflop.runs.command import command_text
 
 MISSING = "–"
 # what is read off run.json: the name that people know it by, and where it stands
@@ -143,7 +144,7 @@ def _labels(run: Mapping[str, Any]) -> dict[str, str]:
 
 def _text(value: Any) -> str:
     if isinstance(value, list):
-        return shlex.join(str(each) for each in value)
+        return command_text(value)
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)

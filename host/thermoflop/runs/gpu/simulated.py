@@ -34,6 +34,7 @@ class Body:
     full_w: float = 330.0  # at full load and full clock, before any limit
     limit_w: float = 300.0
     ambient_c: float = 30.0
+    start_c: float | None = None  # None: as warm as it is without work
     k_per_w: float = 0.19
     tau_s: float = 14.0
     slowdown_c: float = 83.0
@@ -63,7 +64,8 @@ class _Device:
         self._random = random.Random(seed * 1000 + index)  # noqa: S311 - a simulation
         self._at_s: float | None = None
         self._stepping = threading.Lock()  # several threads ask the same GPU
-        self.temp_c = body.ambient_c + body.idle_w * body.k_per_w
+        idle_c = body.ambient_c + body.idle_w * body.k_per_w
+        self.temp_c = idle_c if body.start_c is None else body.start_c
         self.power_w = self.average_w = body.idle_w
         self.energy_j = 0.0
         self.mhz = body.idle_mhz

@@ -204,7 +204,8 @@
     temp.append(value, unit);
     const wheel = draw("svg", { viewBox: "-26 -26 52 52", width: 40, height: 40, "aria-hidden": "true" });
     wheel.append(draw("path", { d: FAN, class: "blades" }));
-    const words = make("div"), fanText = make("b", "fan-text", "fan –"), mode = make("div", "soft");
+    const words = make("div"), fanText = make("b", "fan-text", "fan –"), mode = make("div", "soft"), tag = make("b", "tag", "simulated");
+    tag.hidden = true;
     words.append(fanText, mode);
     fan.append(wheel, words);
     now.append(temp, fan);
@@ -217,7 +218,9 @@
     const counters = make("details", "fold"), events = make("details", "fold");
     counters.append(make("summary", "", "Link counters"), facts);
     events.append(make("summary", "", "Events"), news);
-    box.replaceChildren(now, faults, trouble, counters, events);
+    const health = make("div", "row-wrap");
+    health.append(faults, tag);
+    box.replaceChildren(now, health, trouble, counters, events);
     return (state) => {
       say(value, state.heard ? state.temp_c === null ? "no valid reading" : state.temp_c.toFixed(2) : "listening");
       value.classList.toggle("words", !state.heard || state.temp_c === null);
@@ -226,6 +229,7 @@
       say(fanText, state.fan === null ? "fan –" : state.fan ? "fan on" : "fan off");
       fanText.classList.toggle("on", state.fan === 1);
       say(mode, state.mode ? "mode " + state.mode : "");
+      tag.hidden = !state.simulated;
       const bad = state.faults.length ? "Fault: " + state.faults.join(", ") : state.heard ? "no fault" : "";
       say(faults, bad);
       faults.className = state.faults.length ? "faults bad" : "faults good";
@@ -323,7 +327,7 @@
         const levels = [];
         if (state.on_c !== null) levels.push({ value: state.on_c, name: "fan on at " + fixed(state.on_c, 1) + " °C", cls: "hot" });
         if (state.off_c !== null) levels.push({ value: state.off_c, name: "off at " + fixed(state.off_c, 1) + " °C", cls: "cool", below: true });
-        const which = frame.boards.length > 1 ? " at " + state.port : "";
+        const which = (frame.boards.length > 1 ? " at " + state.port : "") + (state.simulated ? " (simulated)" : "");
         all.push({ id: state.key, curves: [[state.key, 1, "board", "board"]], levels, title: "board" + which + ", °C", unit: "°C", digits: 2, fan: true, low: 20, high: 30, spare: 0.3, label: `board temperature over the last ${time(windowS)}, now ${fixed(state.temp_c, 1)} °C` });
       }
       const gpus = frame.gpus;
@@ -331,7 +335,7 @@
       const curves = (column) => gpus.map((state, i) => [state.key, column, "GPU " + state.index, "line-" + i % 8]);
       const near = gpus.filter((state) => state.limit_c && state.temp_c > state.limit_c - 15);
       const levels = near.length ? [{ value: near[0].limit_c, name: "slows down at " + near[0].limit_c + " °C", cls: "hot" }] : [];
-      const what = gpus.length > 1 ? "GPUs" : "GPU";
+      const what = (gpus.length > 1 ? "GPUs" : "GPU") + (gpus[0].simulated ? " (simulated)" : "");
       if (shown === "traffic") {
         const slow = (column) => gpus.map((state, i) => [state.key + " slow", column, "GPU " + state.index, "line-" + i % 8]);
         const panel = (id, column, name, unit, more) => all.push({ id, curves: slow(column), levels: [], title: `${what}, ${name} ${unit}`, unit, digits: 0, low: 0, high: 100, spare: 1, zero: true, label: `${what}, ${name} over the last ${time(windowS)}`, ...more });

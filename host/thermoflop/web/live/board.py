@@ -23,6 +23,7 @@ from thermoflop.pico.ports import Target
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item, Tracker
 from thermoflop.pico.wire import (
     MAX_ID,
+    SIMULATED,
     Message,
     Mults,
     Reply,
@@ -209,6 +210,8 @@ class BoardSource:
                 "key": self.key,
                 "port": printable(self.simulated.url if self.simulated else self.target.url),
                 "name": printable(hello.board) if hello else "",
+                "simulated": self.simulated is not None
+                or (hello is not None and hello.board.endswith(SIMULATED)),
                 "firmware": printable(hello.fw) if hello else "",
                 "up_s": last.up_s if last else None,
                 "temp_c": last.temp_c if last else None,

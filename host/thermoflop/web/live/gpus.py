@@ -60,6 +60,13 @@ class GpuSource:
         if sampler is not None:
             sampler.__exit__()
 
+    @property
+    def recorder_spec(self) -> str:
+        """``--gpu`` of a recorder: a simulated GPU goes on there as warm as it is here."""
+        sample = self._latest.get(0)
+        warm = self.spec == "sim" and sample is not None and sample.temp_c is not None
+        return f"sim:{sample.temp_c:g}" if warm and sample is not None else self.spec
+
     def simulate(self) -> None:
         """Show a simulated GPU, as busy as this machine, where there is no other."""
         self.stop()
@@ -117,6 +124,7 @@ class GpuSource:
         now = self._latest.get(index)
         known = {key: facts.get(key) for key in _FACTS}
         state: dict[str, Any] = {**known, "key": f"gpu{index}", "index": index, "lost": now is None}
+        state["simulated"] = self.spec == "sim"
         state["name"] = printable(str(known["name"] or "GPU"))
         # the driver slows a GPU down from the first limit on, the chip itself from the second
         state["limit_c"] = known["gpu_max_c"] or known["slowdown_c"]

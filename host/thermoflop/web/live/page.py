@@ -51,8 +51,8 @@ def live_page(sources: LiveSources) -> None:
             recording = RecordingCard(sources)
         with ui.element("section").classes("card").props('aria-labelledby="more"'):
             _more_boards(sources)
-        with ui.element("section").classes("card").props('aria-labelledby="gpus"'):
-            _gpus(sources)
+        with ui.element("section").classes("card").props('aria-labelledby="gpus"') as gpus:
+            _gpus(sources, gpus)
 
         def look() -> None:
             """Add the cards of new boards, take away those of closed ones."""
@@ -87,11 +87,10 @@ def _board_card(sources: LiveSources, board: BoardSource) -> nicegui_ui.element:
     title = board.state()["port"]
     with ui.element("div").classes("card") as card:
         with ui.element("div").classes("head"):
-            with ui.element("h2"):
-                ui.label(
-                    f"Board at {title}"
-                    + (f", {board.run.name}" if board.of_run and board.run else "")
-                )
+            title += f", {board.run.name}" if board.of_run and board.run else ""
+            with ui.element("h2") as heading:
+                ui.label(f"Board at {title}")
+            heading.props["title"] = title
             if board.simulated is not None:
                 ui.button("Finger", on_click=lambda: notify_errors(board.simulated.touch)).props(
                     'no-caps outline aria-label="Put a finger on the simulated thermistor"'
@@ -172,7 +171,8 @@ async def _examine(sources: LiveSources, port: str, report: nicegui_ui.element) 
     findings(report, results)
 
 
-def _gpus(sources: LiveSources) -> None:
+def _gpus(sources: LiveSources, section: nicegui_ui.element) -> None:
+    """Where there is none yet, a simulated one is offered."""
     from nicegui import ui
 
     with ui.element("h2").props('id="gpus"'):
@@ -185,7 +185,8 @@ def _gpus(sources: LiveSources) -> None:
 
     button = ui.button("Show a simulated GPU", on_click=simulate).props("no-caps outline")
     button.visible = sources.gpus.spec != "sim"
-    ui.timer(1.0, lambda: button.set_visibility(not sources.gpus.readings))
+    section.visible = not sources.gpus.readings
+    ui.timer(1.0, lambda: section.set_visibility(not sources.gpus.readings))
 
 
 def notify_errors(action: Callable[[], Any]) -> None:

@@ -111,7 +111,9 @@ class RecordingCard:
         text = (self._how_long.value or "").strip()
         seconds = read_duration_s(text) if text else None
         bench = self._model.value if self._what.value == BENCH else None
-        return RecordingRequest(self._name.value or "", seconds, self._live.gpus.spec, bench)
+        return RecordingRequest(
+            self._name.value or "", seconds, self._live.gpus.recorder_spec, bench
+        )
 
     async def _end(self, recording: Recording) -> None:
         try:

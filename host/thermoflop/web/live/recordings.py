@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from thermoflop.errors import InputError, StorageError, ThermoflopError
 from thermoflop.pico.wire import printable
+from thermoflop.runs.command import WAIT
 from thermoflop.runs.folder import control
 from thermoflop.runs.folder.reader import read_run
 from thermoflop.runs.folder.store import RUN, is_being_written, safe_name
@@ -48,7 +49,7 @@ class RecordingRequest:
         if bench and self.duration_s is None:
             return bench
         duration = [] if self.duration_s is None else [f"{self.duration_s:g}"]
-        return [*PYTHON, "thermoflop.web.live.wait", *duration, *bench]
+        return [*PYTHON, WAIT, *duration, *bench]
 
 
 @dataclass

@@ -6,7 +6,6 @@ each row as long as it shows the run.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from thermoflop.report.html.tables import number
 from thermoflop.report.summary import duration
 from thermoflop.runs.analysis.data import simulated
 from thermoflop.runs.analysis.row import RunRow, model_of
+from thermoflop.runs.command import command_text
 from thermoflop.runs.folder.store import is_being_written
 from thermoflop.web.runs.reports import address, sendable
 
@@ -121,8 +121,7 @@ class RunView:
 
 def command_line(entry: Entry) -> str:
     """The command and the labels, as one line of plain text."""
-    command = entry.run.get("command")
-    line = shlex.join(str(word) for word in command) if isinstance(command, list) else ""
+    line = command_text(entry.run.get("command"))
     labels = "  ".join(f"{key}={value}" for key, value in entry.labels.items())
     return "  ·  ".join(printable(text) for text in (line[:200], labels[:200]) if text)
 
