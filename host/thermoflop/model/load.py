@@ -118,7 +118,8 @@ def read_model(
         description = with_ahead(config, description)
     quantization, formats = _quantization(raw, description, found)
     name = printable(name or str(raw.get("_name_or_path") or family.name))
-    return Model(
+    stored = None if found is None else found.stored
+    model = Model(
         f"{name} as {family.name}" if asked else name,
         family.name,
         description,
@@ -126,10 +127,18 @@ def read_model(
         origin,
         (*asked, *_notes(config, description), *formats),
         quantization,
-        None if found is None else found.stored,
+        stored,
         None if found is None else found.named_format,
         "" if found is None else found.format_said,
     )
+    if found is None or found.metadata is None:
+        return model
+    from thermoflop.model.config.gguf_model import numbers_said, stored_of
+
+    if mtp:
+        return replace(model, stored=stored_of(found.metadata, ahead=True))
+    counted = (model.params, model.params_by_group.get("pooler", 0))
+    return replace(model, notes=(*model.notes, *numbers_said(found.metadata, raw, *counted)))
 
 
 def _family_of(

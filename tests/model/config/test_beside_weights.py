@@ -56,6 +56,13 @@ PUBLISHED: list[tuple[str, int, dict[str, Any]]] = [
         "model_type": "minicpm", "hidden_size": 2304, "intermediate_size": 5760,
         "num_attention_heads": 36, "num_hidden_layers": 40, "vocab_size": 122753}),
     ("microsoft/Phi-3-small-8k-instruct", 7_392_272_384, {"model_type": "phi3small"}),
+    ("deepseek-ai/deepseek-moe-16b-base", 16_375_728_128, {
+        "model_type": "deepseek", "hidden_size": 2048, "intermediate_size": 10944,
+        "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 16,
+        "n_routed_experts": 64, "n_shared_experts": 2, "num_experts_per_tok": 6,
+        "moe_intermediate_size": 1408, "first_k_dense_replace": 1, "moe_layer_freq": 1,
+        "scoring_func": "softmax", "norm_topk_prob": False, "aux_loss_alpha": 0.001,
+        "seq_aux": True, "vocab_size": 102400}),
     ("inclusionAI/Ling-lite", 16_801_974_272, {
         "model_type": "bailing_moe", "hidden_size": 2048, "intermediate_size": 5632,
         "moe_intermediate_size": 1408, "num_attention_heads": 16, "num_key_value_heads": 4,

@@ -3,20 +3,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
-import gguf
 import numpy as np
 import pytest
 import thermoflop as tf
+from kit.gguf_layouts import Shapes, written
 from thermoflop.cost.training.train import text_of
 from thermoflop.errors import UnknownModel
 from thermoflop.model.config.catalogue import entry
-
-ARCH, TENSOR = gguf.MODEL_ARCH, gguf.MODEL_TENSOR
-Shapes = dict[str, tuple[int, ...]]
 
 
 def config(name: str) -> dict[str, Any]:
@@ -26,30 +22,6 @@ def config(name: str) -> dict[str, Any]:
     # what Gemma3TextConfig and Gemma3Config have where a file says nothing
     gemma = {"vocab_size": 262_208, "max_position_embeddings": 131_072}
     return {**gemma, **whole, **whole.get("text_config", {})}
-
-
-def written(path: Path, arch: str, keys: dict[str, Any], shapes: Shapes) -> Path:
-    """The file's header in fp16, and no data behind it but a hole."""
-    kind = ARCH[arch]
-    name = gguf.MODEL_ARCH_NAMES[kind]
-    allowed = {gguf.TENSOR_NAMES[tensor] for tensor in gguf.MODEL_TENSORS[kind]}
-    writer = gguf.GGUFWriter(path, name)
-    for key, value in keys.items():
-        writer.add_uint32(f"{name}.{key}", value)
-    for tensor, shape in shapes.items():
-        generic = tensor.rpartition(".")[0]
-        if generic.startswith("blk."):
-            generic = "blk.{bid}." + generic.split(".", 2)[2]
-        assert generic in allowed, tensor
-        size = 2 * int(np.prod(shape))
-        writer.add_tensor_info(tensor, shape, np.dtype(np.float16), size)  # type: ignore[arg-type]
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_ti_data_to_file()
-    writer.close()
-    sizes = [-(-2 * int(np.prod(shape)) // 32) * 32 for shape in shapes.values()]
-    os.truncate(path, -(-path.stat().st_size // 32) * 32 + sum(sizes))
-    return path
 
 
 def sizes(c: dict[str, Any]) -> dict[str, Any]:

@@ -224,7 +224,7 @@ def _devices(hardware: str | Device | Sequence[str | Device]) -> list[Device]:
 def _engine(devices: list[Device], model: Model) -> str:
     """The engine by default: vLLM has no GPU of Apple's and no kernels of most GGUF formats,
     llama.cpp runs on every device."""
-    from thermoflop.model.config.gguf_model import FILE_TYPES
+    from thermoflop.model.config.gguf_formats import FILE_TYPES
 
     gguf = model.named_format in FILE_TYPES.values()
     apple = any(device.vendor == "Apple" for device in devices)

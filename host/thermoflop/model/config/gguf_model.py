@@ -1,258 +1,193 @@
-"""A GGUF file as a model: its metadata as the configuration of a family, its tensors as formats.
-
-Keys are those of ggml's docs/gguf.md, names of architectures and tensors those of llama.cpp's
-src/llama-arch.cpp and gguf-py/gguf/constants.py; what each key holds is written by
-convert_hf_to_gguf.py, family by family.
-"""
+"""A GGUF file as a model: its metadata as a family's configuration, held against its tensors."""
 
 from __future__ import annotations
 
-import re
-
+from thermoflop.base.messages import nearest
 from thermoflop.errors import InputError, UnknownModel
-from thermoflop.model.architecture.quantization import Quantization, Stored
-from thermoflop.model.config.gguf_header import GGML_TYPES
+from thermoflop.model.config.families import find_family
+from thermoflop.model.config.gguf_architectures import (
+    BESIDE,
+    COMMON,
+    NAMES,
+    TYPES,
+    find_architecture,
+)
+from thermoflop.model.config.gguf_header import Gguf
+from thermoflop.model.config.gguf_layers import SPECIAL, sliding_layers
+from thermoflop.model.config.gguf_metadata import Metadata
+from thermoflop.model.config.gguf_others import OTHERS
+from thermoflop.model.config.stored_files import summed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from thermoflop.model.config.gguf_header import Gguf
+    from thermoflop.model.config.stored_files import StoredTensor, StoredWeights
 
-# Keys of configurations and what they are called in GGUF behind the architecture's name.
-_COMMON = {
-    "hidden_size": "embedding_length",
-    "num_hidden_layers": "block_count",
-    "intermediate_size": "feed_forward_length",
-    "num_attention_heads": "attention.head_count",
-    "num_key_value_heads": "attention.head_count_kv",
-    "max_position_embeddings": "context_length",
-    "sliding_window": "attention.sliding_window",
-    "num_experts_per_tok": "expert_used_count",
-}
-_EXPERTS = {"num_experts": "expert_count", "moe_intermediate_size": "expert_feed_forward_length"}
-_LOCAL = {"num_local_experts": "expert_count"}
-_LATENT = {
-    "q_lora_rank": "attention.q_lora_rank",
-    "kv_lora_rank": "attention.kv_lora_rank",
-    "qk_rope_head_dim": "rope.dimension_count",
-    "n_routed_experts": "expert_count",
-    "n_shared_experts": "expert_shared_count",
-    "moe_intermediate_size": "expert_feed_forward_length",
-    "first_k_dense_replace": "leading_dense_block_count",
-}
-_SPARSE = ("n_routed_experts", "n_shared_experts", "moe_intermediate_size", "first_k_dense_replace")
-# Architecture -> family, and what else it reads.
-_FAMILIES: dict[str, tuple[str, dict[str, str]]] = {
-    "llama": ("llama", {}),
-    "mistral": ("mistral", {}),
-    "mistral3": ("mistral", {}),
-    "llama4": (
-        "llama4_text",
-        {
-            **_LOCAL,
-            "intermediate_size": "expert_feed_forward_length",
-            "intermediate_size_mlp": "feed_forward_length",
-            "interleave_moe_layer_step": "interleave_moe_layer_step",
-        },
-    ),
-    "qwen2": ("qwen2", {}),
-    "qwen2moe": (
-        "qwen2_moe",
-        {**_EXPERTS, "shared_expert_intermediate_size": "expert_shared_feed_forward_length"},
-    ),
-    "qwen2vl": ("qwen2", {}),
-    "qwen3": ("qwen3", {}),
-    "qwen3vl": ("qwen3", {}),
-    "qwen3moe": ("qwen3_moe", _EXPERTS),
-    "qwen3vlmoe": ("qwen3_moe", _EXPERTS),
-    "gemma": ("gemma", {}),
-    "gemma2": ("gemma2", {}),
-    "gemma3": ("gemma3_text", {}),
-    "phi3": ("phi3", {}),
-    "deepseek2": ("deepseek_v2", _LATENT),
-    "gpt-oss": ("gpt_oss", {**_LOCAL, "intermediate_size": "expert_feed_forward_length"}),
-    "starcoder2": ("starcoder2", {}),
-    "command-r": ("cohere", {}),
-    "cohere2": ("cohere2", {}),
-    "olmo2": ("olmo2", {}),
-    "olmoe": ("olmoe", {"num_experts": "expert_count"}),
-    "granite": ("granite", {}),
-    "glm4": ("glm4", {}),
-    "glm4moe": ("glm4_moe", {key: _LATENT[key] for key in _SPARSE}),
-    "exaone": ("exaone", {}),
-    "smollm3": ("smollm3", {}),
-    "seed_oss": ("seed_oss", {}),
-    "ernie4_5": ("ernie4_5", {}),
-    "hunyuan-dense": ("hunyuan_v1_dense", {}),
-}
-# Tensors of a layer and of what lies outside: the matrices here, as published files call them.
-_MATRICES = {
-    "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
-    "attn_output": "self_attn.o_proj", "attn_qkv": "self_attn.qkv_proj",
-    "attn_q_a": "self_attn.q_a_proj", "attn_q_b": "self_attn.q_b_proj",
-    "attn_kv_a_mqa": "self_attn.kv_a_proj", "attn_kv_b": "self_attn.kv_b_proj",
-    "attn_k_b": "self_attn.kv_b_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj", "ffn_gate_inp": "mlp.gate",
-    "ffn_gate_exps": "mlp.experts.0.gate_proj", "ffn_up_exps": "mlp.experts.0.up_proj",
-    "ffn_down_exps": "mlp.experts.0.down_proj", "ffn_gate_shexp": "mlp.shared_expert.gate_proj",
-    "ffn_up_shexp": "mlp.shared_expert.up_proj", "ffn_down_shexp": "mlp.shared_expert.down_proj",
-    "ffn_gate_inp_shexp": "mlp.shared_expert_gate",
-}  # fmt: skip
-_OUTSIDE = {"token_embd": "embed_tokens", "output": "lm_head"}
-_TENSOR = re.compile(r"^(?:blk\.(\d{1,5})\.)?([a-z0-9_]+)\.weight$")
-_BITS = {name: 8 * size / block for name, block, size in GGML_TYPES.values()}
-# Numbers of ``general.file_type`` (llama.h, enum llama_ftype) and what quantize calls them.
-FILE_TYPES = {
-    0: "fp32", 1: "fp16", 2: "q4_0", 3: "q4_1", 7: "q8_0", 8: "q5_0", 9: "q5_1", 10: "q2_k",
-    11: "q3_k_s", 12: "q3_k_m", 13: "q3_k_l", 14: "q4_k_s", 15: "q4_k_m", 16: "q5_k_s",
-    17: "q5_k_m", 18: "q6_k", 19: "iq2_xxs", 20: "iq2_xs", 21: "q2_k_s", 22: "iq3_xs",
-    23: "iq3_xxs", 24: "iq1_s", 25: "iq4_nl", 26: "iq3_s", 27: "iq3_m", 28: "iq2_s", 29: "iq2_m",
-    30: "iq4_xs", 31: "iq1_m", 32: "bf16", 36: "tq1_0", 37: "tq2_0", 38: "mxfp4", 39: "nvfp4",
-}  # fmt: skip
+# Beyond this share, the tensors are those of another model than the metadata says.
+CLOSE = 0.02
+XIELU = ("alpha_p", "alpha_n")
 
 
-def config_of(gguf: Gguf, path: str) -> dict[str, Any]:
+def config_of(data: Metadata) -> dict[str, Any]:
     """The configuration that the metadata states. UnknownModel for an architecture that is none
     of those that are read, InputError for a file without its sizes."""
-    name = gguf.metadata.get("general.architecture")
-    if not isinstance(name, str) or not name:
-        raise InputError(f"{path} names no general.architecture")
-    if name not in _FAMILIES:
-        raise UnknownModel(
-            f"the GGUF architecture {name[:40]!r} is not read, and nothing but its weights is "
-            f"known: {_weighed(gguf)}; expected one of {', '.join(_FAMILIES)}"
-        )
-    family, more = _FAMILIES[name]
+    found = find_architecture(data.name)
+    if found is None:
+        raise _refused(data)
+    family, keys, present = found
     config: dict[str, Any] = {"model_type": family}
-    for key, behind in {**_COMMON, **more}.items():
-        value = _same(gguf.metadata.get(f"{name}.{behind}"), f"{name}.{behind}", path)
+    read = {**COMMON, **keys}
+    for key, behind in read.items():
+        value = data.one(behind)
         if value is not None:
             config[key] = value
-    for key in ("hidden_size", "num_hidden_layers", "num_attention_heads"):
-        if key not in config:
-            raise InputError(f"{path} has no {name}.{_COMMON[key]}")
-    _vocabulary(config, gguf, name)
-    _heads(config, gguf, name)
-    if name in _SPECIAL:
-        _SPECIAL[name](config, gguf)
+    config["num_hidden_layers"] = data.layers
+    if data.ahead:
+        config["num_nextn_predict_layers"] = data.ahead
+    _vocabulary(config, data)
+    if data.tensors:
+        config |= {key: data.has(tensor) for key, tensor in present.items()}
+    width = data.one("attention.key_length")
+    if width is not None:
+        config["head_dim"] = width
+    special = SPECIAL.get(data.name) or OTHERS.get(data.name)
+    if special is not None:
+        special(config, data)
+    _keep_what_is_read(config, data, read)
     return config
 
 
-def _weighed(gguf: Gguf) -> str:
-    """What the tensors are and take, whatever they are for."""
-    elements = sum(tensor.elements for tensor in gguf.tensors)
-    return f"{elements:,} numbers in {sum(each.size_bytes for each in gguf.tensors):,} B"
-
-
-def _same(value: Any, key: str, path: str) -> Any:
-    """A number, or the one that an array of layers has throughout."""
-    if not isinstance(value, list):
-        return value
-    kinds = set(value)
-    if len(kinds) == 1:
-        return value[0]
-    raise UnknownModel(f"{path}: {key} differs from layer to layer, which is not read of GGUF")
-
-
-def _vocabulary(config: dict[str, Any], gguf: Gguf, name: str) -> None:
-    """Rows of the embedding, which is the head's as well where that has no tensor."""
-    names = {tensor.name: tensor for tensor in gguf.tensors}
-    embedding = names.get("token_embd.weight")
-    words = gguf.lengths.get("tokenizer.ggml.tokens")
-    if embedding is not None and len(embedding.shape) == 2:
-        words = embedding.shape[1]
-    config["vocab_size"] = words or gguf.metadata.get(f"{name}.vocab_size")
-    config["tie_word_embeddings"] = bool(names) and "output.weight" not in names
-    if "blk.0.attn_q.bias" in names and "blk.0.attn_output.bias" in names:
-        config["attention_bias"] = True
-
-
-def _heads(config: dict[str, Any], gguf: Gguf, name: str) -> None:
-    """Width of a head, where it is stated and not of a latent."""
-    width = gguf.metadata.get(f"{name}.attention.key_length")
-    if width is not None and name != "deepseek2":
-        config["head_dim"] = width
-
-
-def _llama(config: dict[str, Any], gguf: Gguf) -> None:
-    """Mixtral is a llama with experts; Mistral one without biases either way."""
-    experts = gguf.metadata.get("llama.expert_count", 0)
-    if experts:
-        config.update(model_type="mixtral", num_local_experts=experts)
-
-
-def _deepseek(config: dict[str, Any], gguf: Gguf) -> None:
-    """Heads of the expanded latent; V3 chooses experts by a sigmoid (2) with a bias."""
-    data = gguf.metadata
-    key = data.get("deepseek2.attention.key_length_mla", data.get("deepseek2.attention.key_length"))
-    value = data.get(
-        "deepseek2.attention.value_length_mla", data.get("deepseek2.attention.value_length")
-    )
-    rope = config.get("qk_rope_head_dim")
-    if type(key) is not int or type(value) is not int or type(rope) is not int:
-        raise InputError(
-            "deepseek2 lacks attention.key_length, value_length or rope.dimension_count"
+def _refused(data: Metadata) -> UnknownModel:
+    """What a file is that is no model known here."""
+    beside = BESIDE.get(data.name)
+    if beside is not None:
+        return UnknownModel(
+            f"{data.path} is {beside}: {_weighed(data.gguf.tensors)}; expected the model's file"
         )
-    config.update(qk_nope_head_dim=key - rope, v_head_dim=value)
-    config.setdefault("q_lora_rank", None)
-    config.pop("num_key_value_heads", None)
-    if data.get("deepseek2.expert_gating_func") == 2 or any(
-        tensor.name.endswith("exp_probs_b.bias") for tensor in gguf.tensors
-    ):
-        config["model_type"] = "deepseek_v3"
+    near = nearest(data.name, NAMES) or "llama"
+    return UnknownModel(
+        f"the GGUF architecture {data.name[:40]!r} is not read, and nothing but its weights is "
+        f"known: {_weighed(data.gguf.tensors)}; expected one of {len(NAMES)} such as {near}"
+    )
 
 
-def _gemma3(config: dict[str, Any], _gguf: Gguf) -> None:
-    config.setdefault("sliding_window", None)
+def metadata_of(gguf: Gguf, path: str) -> Metadata:
+    """The file as one architecture's. InputError for a file that names none or is no model."""
+    name, kind = (gguf.metadata.get(f"general.{key}") for key in ("architecture", "type"))
+    if kind in TYPES and isinstance(kind, str):
+        raise UnknownModel(
+            f"{path} is {TYPES[kind]}: {_weighed(gguf.tensors)}; expected the model's file"
+        )
+    if not isinstance(name, str) or not name:
+        raise InputError(f"{path} names no general.architecture")
+    if find_architecture(name) is None:
+        return Metadata(Gguf({}, {}, gguf.tensors), path, name)
+    return Metadata(gguf, path, name)
 
 
-def _phi3(config: dict[str, Any], _gguf: Gguf) -> None:
-    """A head is the model's width by their number; a window of no tokens is none."""
-    if not config.get("sliding_window"):
+def _weighed(tensors: Iterable[StoredTensor]) -> str:
+    """What tensors are and take, whatever they are for."""
+    sizes = [(tensor.elements, tensor.size_bytes) for tensor in tensors]
+    return f"{sum(each for each, _ in sizes):,} numbers in {sum(each for _, each in sizes):,} B"
+
+
+def _vocabulary(config: dict[str, Any], data: Metadata) -> None:
+    """Rows of the embedding, which is the head's as well where that has no tensor."""
+    table = data.sides("token_embd.weight")
+    words = table[1] if len(table) == 2 else data.gguf.lengths.get("tokenizer.ggml.tokens")
+    words = words or data.get("vocab_size")
+    if words is not None:
+        config["vocab_size"] = words
+    if data.tensors:
+        config["tie_word_embeddings"] = "output.weight" not in data.tensors
+
+
+def _keep_what_is_read(config: dict[str, Any], data: Metadata, read: Mapping[str, str]) -> None:
+    """Take out what the family does not read, and refuse what it reads and the file has not.
+
+    An array of layers that are not alike is refused where nothing has read it; windows and biases
+    are those that the file says, or none."""
+    family = find_family(config["model_type"])
+    assert family is not None  # noqa: S101 - the table names families that there are
+    own = {*family.keys, *family.aliases, *family.overriding}
+    for key in (*COMMON, "head_dim", "tie_word_embeddings"):
+        if key not in own and key != "max_position_embeddings":
+            config.pop(key, None)
+        elif key in COMMON and key not in config and read[key] not in data.by_layer_read:
+            data.refuse_differing(read[key])
+    for key in ("hidden_size", "num_hidden_layers", "num_attention_heads"):
+        if key in own and not config.get(key):
+            raise InputError(f"{data.path} has no {data.name}.{COMMON[key]}")
+    kinds = sliding_layers(data)
+    if kinds is not None and "layer_types" in own:
+        config.setdefault("layer_types", kinds)
+    window = family.keys.get("sliding_window")
+    if window is not None and window.nullable and not config.get("sliding_window"):
         config["sliding_window"] = None
-    config.pop("head_dim", None)
+        config.pop("layer_types", None)
+    if data.tensors and "attention_bias" in own:
+        config["attention_bias"] = data.has("attn_q.bias") or data.has("attn_qkv.bias")
+    if data.tensors and "mlp_bias" in own:
+        config["mlp_bias"] = data.has("ffn_up.bias")
 
 
-def _glm4_moe(config: dict[str, Any], gguf: Gguf) -> None:
-    """Blocks that predict tokens further ahead are among the blocks; projections have biases, and
-    their heads norms, where there are tensors of them."""
-    ahead = gguf.metadata.get("glm4moe.nextn_predict_layers", 0)
-    config["num_hidden_layers"] -= ahead if type(ahead) is int else 0
-    names = {tensor.name for tensor in gguf.tensors}
-    config["attention_bias"] = "blk.0.attn_q.bias" in names
-    config["use_qk_norm"] = "blk.0.attn_q_norm.weight" in names
+def numbers_said(
+    data: Metadata, config: Mapping[str, Any], params: int, pooler: int
+) -> tuple[str, ...]:
+    """Sentences on tensors that are not counted; none where they are the parameters, one by one.
+
+    Tensors state how many numbers a model has. What a class has and no file (a pooler, the numbers
+    of xIELU, which are metadata), and what a file has and no class, is allowed for.
+
+    Raises:
+        UnknownModel: where both numbers are those of two models.
+    """
+    if not data.tensors:
+        return (f"{data.path} holds no tensors: its metadata alone is read",)
+    said = []
+    seeing = [tensor for tensor in data.gguf.tensors if data.sees(tensor)]
+    if seeing:
+        said.append(f"what sees or hears in the file is not counted: {_weighed(seeing)}")
+    own = data.own()
+    most = sum(tensor.elements for tensor in own)
+    least = most - sum(tensor.elements for tensor in own if _is_beside(data, config, tensor))
+    absent = pooler + sum(len(data.gguf.metadata.get(f"xielu.{key}") or ()) for key in XIELU)
+    if least - most * CLOSE <= params and params - absent <= most * (1 + CLOSE):
+        if not least <= params <= most and not least <= params - absent <= most:
+            said.append(
+                f"the file's tensors hold {most:,} numbers where {params:,} are counted: "
+                "weights have the file's bytes"
+            )
+        return tuple(said)
+    raise UnknownModel(
+        f"{data.path} is not understood: its metadata says {params:,} parameters of a "
+        f"{data.name} where its tensors hold {most:,} numbers, and nothing but its weights is "
+        f"known: {_weighed(own)}"
+    )
 
 
-_SPECIAL: dict[str, Callable[[dict[str, Any], Gguf], None]] = {
-    "llama": _llama, "deepseek2": _deepseek, "gemma3": _gemma3, "phi3": _phi3,
-    "glm4moe": _glm4_moe,
-}  # fmt: skip
+def _is_beside(data: Metadata, config: Mapping[str, Any], tensor: StoredTensor) -> bool:
+    """Whether no class counts a tensor, or not every one: buffers, keys that later layers have and
+    never read, halves of a matrix that is there as a whole too, what follows an embedding."""
+    part = tensor.name.partition(".")[2].partition(".")[2]
+    if data.is_buffer(tensor) or tensor.name.startswith(("dense_2.", "dense_3.", "cls.")):
+        return True
+    if part in ("attn_k_b.weight", "attn_v_b.weight"):
+        return data.has("attn_kv_b.weight")
+    if part in ("attn_k.weight", "attn_v.weight", "attn_k_norm.weight"):
+        block = int(tensor.name.split(".")[1])
+        shared: int = config.get("num_kv_shared_layers", 0)
+        return block >= data.layers - shared
+    return False
 
 
-def formats_of(gguf: Gguf) -> Quantization:
-    """The format of every matrix by its tensor."""
-    targets: dict[Stored, list[str]] = {}
-    sizes: dict[Stored, int] = {}
-    for tensor in gguf.tensors:
-        match = _TENSOR.match(tensor.name)
-        if match is None:
-            continue
-        layer, matrix = match[1], match[2]
-        module = _OUTSIDE.get(matrix) if layer is None else _MATRICES.get(matrix)
-        if module is None:
-            continue
-        stored = Stored(tensor.dtype.lower(), _BITS[tensor.dtype])
-        place = "" if layer is None else f"layers.{layer}."
-        targets.setdefault(stored, []).append(f"{place}{module}")
-        sizes[stored] = sizes.get(stored, 0) + tensor.size_bytes
-    common = max(sizes, key=lambda stored: sizes[stored], default=None)
-    listed = tuple((stored, tuple(modules)) for stored, modules in targets.items())
-    return Quantization(_method(gguf, common), common, listed)
-
-
-def _method(gguf: Gguf, common: Stored | None) -> str:
-    """What the file is called by: its file type, or the format of most of it."""
-    named = FILE_TYPES.get(gguf.metadata.get("general.file_type", -1))
-    return named or ("gguf" if common is None else common.name)
+def stored_of(data: Metadata, ahead: bool = False) -> StoredWeights | None:
+    """The weights of the model itself, ``ahead``: with those of what predicts further ahead."""
+    own = data.own()
+    if ahead:
+        own += [each for each in data.gguf.tensors if data.is_ahead(each) and not data.sees(each)]
+    if not own:
+        return None
+    return summed(((each.dtype, each.elements, each.size_bytes) for each in own), data.gguf.files)

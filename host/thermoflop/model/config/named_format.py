@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from thermoflop.model.config.gguf_model import FILE_TYPES
+from thermoflop.model.config.gguf_formats import FILE_TYPES
 
 _GGUF = re.compile(r"[-_.:](?:ud[-_])?((?:i|t)?q\d(?:_[a-z0-9]+)*|mxfp4_moe)$")
 # Words of a name, the first that is there, and the format that they mean. The groups and scales are

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.model.architecture.quantization import Quantization
+    from thermoflop.model.config.gguf_metadata import Metadata
     from thermoflop.model.config.stored_files import StoredWeights
 
 # Where a configuration speaks of its number formats; the second is an older name, the third MLX's.
@@ -27,7 +28,7 @@ class Source:
 
     ``beside`` is the hf_quant_config.json in the same folder, where there is one; ``beside_fault``
     says why it could not be read. ``stored`` are the weights that lie there, ``stored_fault`` says
-    why they do not count; ``formats`` are those of a GGUF file;
+    why they do not count; ``formats`` are those of a GGUF file, ``metadata`` what it states;
     ``named_format`` is what a name in the catalogue says besides, ``format_said`` the sentence
     about it.
     """
@@ -40,6 +41,7 @@ class Source:
     stored: StoredWeights | None = None
     stored_fault: str = ""
     formats: Quantization | None = None
+    metadata: Metadata | None = None
     named_format: str | None = None
     format_said: str = ""
 
@@ -118,15 +120,17 @@ def _begins_as_gguf(path: str) -> bool:
 
 def _from_gguf(path: str) -> Source:
     """The model that a GGUF file's metadata states, with the weights that it holds."""
+    from thermoflop.model.config.gguf_formats import formats_of
     from thermoflop.model.config.gguf_header import read_gguf
-    from thermoflop.model.config.gguf_model import config_of, formats_of
-    from thermoflop.model.config.stored_files import summed
+    from thermoflop.model.config.gguf_model import config_of, metadata_of, stored_of
 
     gguf = read_gguf(path)
+    data = metadata_of(gguf, path)
     name = os.path.splitext(os.path.basename(path))[0]  # noqa: PTH119, PTH122
-    sizes = ((tensor.dtype, tensor.elements, tensor.size_bytes) for tensor in gguf.tensors)
-    stored = summed(sizes, gguf.files)
-    return Source(config_of(gguf, path), name, path, stored=stored, formats=formats_of(gguf))
+    formats = formats_of(gguf) if gguf.tensors else None
+    return Source(
+        config_of(data), name, path, stored=stored_of(data), formats=formats, metadata=data
+    )
 
 
 def _with_beside(path: str, name: str, origin: str, cached: bool = False) -> Source:

@@ -40,8 +40,8 @@ MODULES = {
     "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h",
     "per_layer": "gemma3n_text gemma4_text gemma4_unified_text nemotron-nas",
     "hybrids": "bamba falcon_h1 granitemoehybrid lfm2 lfm2_moe lfm3 zamba2",
-    "beside_weights": "aquila baichuan bailing_moe chatglm internlm internlm2 llama_bidirec minicpm"
-    " orion phi3small qwen xverse",
+    "beside_weights": "aquila baichuan bailing_moe chatglm deepseek internlm internlm2"
+    " llama_bidirec minicpm orion phi3small qwen xverse",
     "encoders": "albert bert camembert distilbert electra roberta xlm-roberta",
     "vision": "clip clip_text_model clip_vision_model deit siglip_vision_model vit",
     "towers": "gemma4_vision idefics3_vision internvl_vision kimi_k25_vision llama4_vision_model"

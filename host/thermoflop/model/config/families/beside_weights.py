@@ -204,3 +204,18 @@ family(
     traits={"o_bias": use("use_bias")},
     ignored=("multi_gate", "norm_head", "norm_softmax", "score_function"),
 )
+# the first DeepSeek mixture (deepseek-moe-16b) has the same layers, with other names of its keys
+family(
+    "deepseek",
+    "bailing_moe",
+    keys={
+        "vocab_size": 102400,
+        "hidden_size": 4096,
+        "intermediate_size": 11008,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 32,
+        "num_key_value_heads": maybe(32),
+        "moe_intermediate_size": 1407,
+        "moe_layer_freq": 1,
+    },
+)

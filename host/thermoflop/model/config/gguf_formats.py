@@ -1,0 +1,67 @@
+"""The number formats of a GGUF file: each matrix's by its tensor, and the file's by its type.
+
+Names of tensors are those of llama.cpp's gguf-py/gguf/constants.py.
+"""
+
+from __future__ import annotations
+
+import re
+
+from thermoflop.model.architecture.quantization import Quantization, Stored
+from thermoflop.model.config.gguf_header import GGML_TYPES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.model.config.gguf_header import Gguf
+
+# Tensors of a layer and of what lies outside: the matrices here, as published files call them.
+_MATRICES = {
+    "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj", "attn_qkv": "self_attn.qkv_proj",
+    "attn_q_a": "self_attn.q_a_proj", "attn_q_b": "self_attn.q_b_proj",
+    "attn_kv_a_mqa": "self_attn.kv_a_proj", "attn_kv_b": "self_attn.kv_b_proj",
+    "attn_k_b": "self_attn.kv_b_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj", "ffn_gate_inp": "mlp.gate",
+    "ffn_gate_exps": "mlp.experts.0.gate_proj", "ffn_up_exps": "mlp.experts.0.up_proj",
+    "ffn_down_exps": "mlp.experts.0.down_proj", "ffn_gate_shexp": "mlp.shared_expert.gate_proj",
+    "ffn_up_shexp": "mlp.shared_expert.up_proj", "ffn_down_shexp": "mlp.shared_expert.down_proj",
+    "ffn_gate_inp_shexp": "mlp.shared_expert_gate",
+}  # fmt: skip
+_OUTSIDE = {"token_embd": "embed_tokens", "output": "lm_head"}
+_TENSOR = re.compile(r"^(?:blk\.(\d{1,5})\.)?([a-z0-9_]+)\.weight$")
+_BITS = {name: 8 * size / block for name, block, size in GGML_TYPES.values()}
+# Numbers of ``general.file_type`` (llama.h, enum llama_ftype) and what quantize calls them.
+FILE_TYPES = {
+    0: "fp32", 1: "fp16", 2: "q4_0", 3: "q4_1", 7: "q8_0", 8: "q5_0", 9: "q5_1", 10: "q2_k",
+    11: "q3_k_s", 12: "q3_k_m", 13: "q3_k_l", 14: "q4_k_s", 15: "q4_k_m", 16: "q5_k_s",
+    17: "q5_k_m", 18: "q6_k", 19: "iq2_xxs", 20: "iq2_xs", 21: "q2_k_s", 22: "iq3_xs",
+    23: "iq3_xxs", 24: "iq1_s", 25: "iq4_nl", 26: "iq3_s", 27: "iq3_m", 28: "iq2_s", 29: "iq2_m",
+    30: "iq4_xs", 31: "iq1_m", 32: "bf16", 36: "tq1_0", 37: "tq2_0", 38: "mxfp4", 39: "nvfp4",
+}  # fmt: skip
+
+
+def formats_of(gguf: Gguf) -> Quantization:
+    """The format of every matrix by its tensor."""
+    targets: dict[Stored, list[str]] = {}
+    sizes: dict[Stored, int] = {}
+    for tensor in gguf.tensors:
+        match = _TENSOR.match(tensor.name)
+        if match is None:
+            continue
+        layer, matrix = match[1], match[2]
+        module = _OUTSIDE.get(matrix) if layer is None else _MATRICES.get(matrix)
+        if module is None:
+            continue
+        stored = Stored(tensor.dtype.lower(), _BITS[tensor.dtype])
+        place = "" if layer is None else f"layers.{layer}."
+        targets.setdefault(stored, []).append(f"{place}{module}")
+        sizes[stored] = sizes.get(stored, 0) + tensor.size_bytes
+    common = max(sizes, key=lambda stored: sizes[stored], default=None)
+    listed = tuple((stored, tuple(modules)) for stored, modules in targets.items())
+    return Quantization(_method(gguf, common), common, listed)
+
+
+def _method(gguf: Gguf, common: Stored | None) -> str:
+    """What the file is called by: its file type, or the format of most of it."""
+    named = FILE_TYPES.get(gguf.metadata.get("general.file_type", -1))
+    return named or ("gguf" if common is None else common.name)
