@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import thermoflop as tf
-from thermoflop.errors import InputError
+from thermoflop.errors import InputError, UnknownModel
 
 _LLAMA = {"num_attention_heads": 32, "num_hidden_layers": 32, "hidden_size": 4096}
 _QWEN2 = {
@@ -105,6 +105,31 @@ PUBLISHED: list[tuple[str, int, dict[str, Any]]] = [
     ("microsoft/Phi-3.5-vision-instruct", 4_146_621_440, {
         "model_type": "phi3_v", "architectures": ["Phi3VForCausalLM"],
         "img_processor": {"name": "clip_vision_model"}}),
+    ("rednote-hilab/dots.ocr", 3_039_179_264, {
+        "model_type": "dots_ocr", "architectures": ["DotsOCRForCausalLM"], "attention_bias": True,
+        "hidden_size": 1536, "intermediate_size": 8960, "num_attention_heads": 12,
+        "num_hidden_layers": 28, "num_key_value_heads": 2, "tie_word_embeddings": False,
+        "vocab_size": 151936, "vision_config": {
+            "embed_dim": 1536, "intermediate_size": 4224, "num_hidden_layers": 42,
+            "num_attention_heads": 12, "post_norm": True, "temporal_patch_size": 1,
+            "use_bias": False, "init_merger_std": 0.02, "is_causal": False}}),
+    ("deepseek-ai/DeepSeek-OCR", 3_336_106_240, {
+        "model_type": "deepseek_vl_v2", "architectures": ["DeepseekOCRForCausalLM"],
+        "projector_config": {"input_dim": 2048, "n_embed": 1280, "projector_type": "linear"},
+        "vision_config": {"model_name": "deeplip_b_l", "mlp_ratio": 3.7362, "image_size": 1024,
+                          "width": {"sam_vit_b": {"downsample_channels": [512, 1024], "heads": 12,
+                                                  "layers": 12, "width": 768}}},
+        "language_config": {"use_mla": False, "kv_lora_rank": None, "v_head_dim": 0},
+        "use_mla": False, "num_hidden_layers": 12}),
+    ("MiniMaxAI/MiniMax-M1-80k", 456_089_655_296, {
+        "model_type": "minimax_m1", "hidden_size": 6144, "intermediate_size": 9216,
+        "num_attention_heads": 64, "num_hidden_layers": 80, "num_key_value_heads": 8,
+        "head_dim": 128, "num_local_experts": 32, "num_experts_per_tok": 2, "vocab_size": 200064,
+        "attn_type_list": [0, 0, 0, 0, 0, 0, 0, 1] * 10, "shared_intermediate_size": 0,
+        "layernorm_mlp_alpha": 3.55, "shared_moe_mode": "sigmoid", "postnorm": True}),
+    ("Dream-org/Dream-v0-Instruct-7B", 7_615_616_512, {
+        "model_type": "Dream", "architectures": ["DreamModel"], **_QWEN2, "vocab_size": 152064,
+        "mask_token_id": 151666}),
 ]  # fmt: skip
 
 
@@ -155,6 +180,41 @@ def test_clips_older_sections_are_read_in_place_of_the_newer() -> None:
     newer = {**older, "num_hidden_layers": 6}
     both = tf.load_model({"model_type": "clip", "text_config": newer, "text_config_dict": older})
     assert both.params == tf.load_model({"model_type": "clip", "text_config": older}).params
+
+
+def test_kimi_vl_is_moonlight_behind_moonvit() -> None:
+    """Moonlight-16B-A3B as published, and a ViT of Kimi K2.5's kind, added up by hand."""
+    text = {"model_type": "deepseek_v3", "vocab_size": 163840, "hidden_size": 2048,
+            "intermediate_size": 11264, "moe_intermediate_size": 1408, "num_hidden_layers": 27,
+            "num_attention_heads": 16, "n_shared_experts": 2, "n_routed_experts": 64,
+            "num_experts_per_tok": 6, "q_lora_rank": None, "first_k_dense_replace": 1}  # fmt: skip
+    moonlight = tf.load_model(text).params
+    assert moonlight == 15_960_110_208 - 26 * 64  # without the correction of its routers
+    model = {
+        "model_type": "kimi_vl",
+        "text_config": text,
+        "vision_config": {
+            "model_type": "moonvit",
+            "merge_kernel_size": [2, 2],
+            "init_pos_emb_height": 64,
+        },
+    }
+    layer = 4 * (1152**2 + 1152) + 2 * 1152 * 4304 + 4304 + 1152 + 4 * 1152
+    tower = 27 * layer + 2 * 1152 + 64 * 64 * 1152 + 588 * 1152 + 1152
+    project = 2 * 1152 + 4608**2 + 4608 + 4608 * 2048 + 2048
+    assert tf.load_model(model).params == moonlight + tower + project
+
+
+@pytest.mark.parametrize("change", [
+    {"architectures": ["DeepseekVLV2ForCausalLM"]},
+    {"vision_config": {"model_name": "siglip_large_patch16_384"}},
+    {"language_config": {"use_mla": True}},
+    {"language_config": {"use_mla": False, "kv_lora_rank": 512}},
+])  # fmt: skip
+def test_another_model_of_deepseek_ocrs_type_is_refused(change: dict[str, Any]) -> None:
+    config = next(config for name, _, config in PUBLISHED if name.endswith("DeepSeek-OCR"))
+    with pytest.raises(UnknownModel, match="deepseek_vl_v2"):
+        tf.load_model({**config, **change})
 
 
 def test_another_version_of_minicpm_v_is_refused() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 REFUSED = {
+    "qwen2_5_omni": "what speaks is not described here; pass its thinker_config alone",
+    "qwen3_omni_moe": "what speaks is not described here; pass its thinker_config alone",
     "reformer": "hashed attention is not described here",
     "blt": "a patcher and three transformers on bytes and patches are not described here",
     "cpmant": "its prompt tokens, which lengthen every input, are not described here",

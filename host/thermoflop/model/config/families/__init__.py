@@ -66,6 +66,8 @@ MODULES = {
     " qwen2_audio voxtral",
     "early_wrappers": "aria blip blip-2 fuyu git idefics idefics2 instructblip instructblipvideo"
     " kosmos-2 kosmos-2.5",
+    "served": "Dream minimax_m1 minimax_text_01 sdar sdar_moe",
+    "served_wrappers": "deepseek_ocr_vision deepseek_vl_v2 dots_ocr dots_vision kimi_vl",
     "beside_wrappers": "intern_vit_6b internvl_chat minicpmv phi3_v",
     "listening_wrappers": "audioflamingo3 glmasr moss_transcribe_diarize musicflamingo qwen3_asr"
     " voxtral_realtime",
@@ -111,7 +113,7 @@ _TOWERS = (
 )
 # towers that are part of another model and are not counted alone
 _PARTS = {name for kind in _TOWERS for name in MODULES[kind].split()} - {"siglip2_vision_model"}
-_PARTS |= {"intern_vit_6b", "t5_gemma_module"}
+_PARTS |= {"deepseek_ocr_vision", "dots_vision", "intern_vit_6b", "t5_gemma_module"}
 _HOME = {name: module for module, names in MODULES.items() for name in names.split()}
 
 FAMILY_NAMES = tuple(sorted(_HOME.keys() - _PARTS))

@@ -78,9 +78,7 @@ wrapper(
 )
 
 
-def _side_by_side(
-    _config: Config, tower: Config, _stack: Stack, hidden: int
-) -> tuple[Stack, Stack]:
+def side_by_side(_config: Config, tower: Config, _stack: Stack, hidden: int) -> tuple[Stack, Stack]:
     """Both towers' states side by side through one matrix; rows and views end in learned ones."""
     first, second, width = two_readers(tower)
     project = Placed(linear("multi_modal_projector", second.hidden + width, hidden), "pooled")
@@ -93,7 +91,7 @@ wrapper(
     "unlimited_ocr",
     text_of("unlimited_ocr_text", fixed=True),
     _TWO,
-    _side_by_side,
+    side_by_side,
     traits={"note": "its attention within a window beyond the prompt is counted in full"},
 )
 

@@ -105,10 +105,13 @@ wrapper(
     ears=(ears_of("moss_transcribe_diarize_audio"), _packed_and_normed),
     ignored=("audio_chunk_size",),
 )
+_SCORED = ("token_classification_bias",)
 wrapper(
     "qwen3_asr",
     text_of("qwen3", _SMALL_QWEN3 | {"hidden_size": 2048, "intermediate_size": 6144}),
     None,
     tie=True,
     ears=(ears_of("qwen3_asr_encoder"), None),
+    # of a class that scores each token
+    traits={"shared": lambda config: {key: config.raw.get(key, False) for key in _SCORED}},
 )

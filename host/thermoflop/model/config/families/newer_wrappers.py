@@ -24,6 +24,7 @@ wrapper(
     projectors.gemma3,
     tied="either",
     keys={"mm_tokens_per_image": 256},
+    traits={"whole": ("ShieldGemma2ForImageClassification",)},
 )
 wrapper(
     "qianfan_ocr",
