@@ -150,7 +150,10 @@ def test_a_finger_a_fan_and_a_recording_need_no_mouse(page: Page) -> None:
                 "document.activeElement.textContent).trim()"
             )
         )
-        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        outline = page.evaluate(
+            "getComputedStyle(document.activeElement.closest('.q-field--focused .q-field__control')"
+            " || document.activeElement).outlineStyle"
+        )
         assert outline != "none", reached[-1]
     names = ["Put a finger on the simulated thermistor", "Control this board", "Start recording"]
     assert [name for name in names if name not in reached] == []
