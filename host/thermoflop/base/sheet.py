@@ -6,11 +6,10 @@ so that no two of them can say different things.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.record import record
 from thermoflop.base.units import digits, seconds
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -9,12 +9,11 @@ models. In steady state a device is ``power * thermal resistance`` warmer than i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.number import maximum, minimum
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.cost.hardware.device import Device

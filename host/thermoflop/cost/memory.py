@@ -7,8 +7,6 @@ fragmentation) is an assumption, stated with every result: ``RESERVE_BYTES`` and
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.number import maximum, minimum
 from thermoflop.base.record import plain, record
 from thermoflop.base.sheet import Figure, column, figure, figures_of
@@ -25,6 +23,7 @@ from thermoflop.cost.work.weights import (
 from thermoflop.model.architecture.cache import cache_elements, states_kept
 from thermoflop.model.architecture.feedforward import Moe
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

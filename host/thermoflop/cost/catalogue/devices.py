@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
 
 from thermoflop.cost.catalogue.sheets import sheets
 from thermoflop.cost.hardware.device import Device, device_from
 from thermoflop.errors import InputError, printable
-
-if TYPE_CHECKING:
-    pass
 
 SHORTEST_START = 3  # letters that a name may be cut to, where one device begins with them
 _names: dict[str, list[str]] = {}

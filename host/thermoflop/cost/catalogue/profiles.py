@@ -9,7 +9,6 @@ profile knows, of other devices (wider) on those that it does not.
 from __future__ import annotations
 
 from math import exp
-from typing import TYPE_CHECKING
 
 from thermoflop.base.messages import expected
 from thermoflop.base.record import record, replace
@@ -25,6 +24,7 @@ from thermoflop.cost.engines.generation import GENERATIONS, Generation, profile_
 from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, TIED, Efficiency
 from thermoflop.errors import InputError, UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

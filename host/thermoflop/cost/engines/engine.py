@@ -5,10 +5,9 @@ Rates are fitted for an engine; the label (a version, a kernel) may move them a 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.record import record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
 

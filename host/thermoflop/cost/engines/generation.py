@@ -8,11 +8,11 @@ between or before them is spoken for by the next generation, one that is newer b
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
 from thermoflop.cost.engines.engine import find_engine
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     Version = tuple[int, ...]
 

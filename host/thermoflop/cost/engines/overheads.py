@@ -7,12 +7,11 @@ nothing of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.number import kind_of
 from thermoflop.base.record import replace
 from thermoflop.cost.work.work import Work
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.cost.engines.engine import Engine

@@ -15,12 +15,11 @@ A machine that ``thermoflop calibrate`` measured is a device under the name of i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.record import record
 from thermoflop.cost.hardware.fabric import Network, default_network
 from thermoflop.errors import InputError, UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits
 from thermoflop.cost.hardware.device import UNKNOWN_BYTES_S, pcie_bytes_s
 from thermoflop.cost.hardware.fabric import bridged
 from thermoflop.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
 

@@ -13,13 +13,12 @@ with groups of 128 (16-bit scale and 4-bit zero: 4.16 bits), QLoRA (NF4 with 64 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.messages import expected
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.formats import spelled
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.number import kind_of
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.devices import as_device
@@ -11,6 +9,7 @@ from thermoflop.cost.hardware.device import Device
 from thermoflop.errors import UsageError
 from thermoflop.model.media import Media, with_media
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from os import PathLike
     from typing import Any

@@ -7,8 +7,6 @@ blocks that stay in the processor's cache.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.number import kind_of, maximum
 from thermoflop.base.record import is_record, replace
 from thermoflop.cost.catalogue.profiles import find_profile
@@ -25,6 +23,7 @@ from thermoflop.cost.work.share import choose_layout
 from thermoflop.cost.work.steps import CONVENTIONS, middle_context
 from thermoflop.errors import UsageError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from os import PathLike

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from thermoflop.base.messages import expected
 from thermoflop.base.record import replace
@@ -24,6 +23,7 @@ from thermoflop.errors import UsageError
 from thermoflop.model.architecture.formats import spelled
 from thermoflop.model.architecture.quantization import Quantization
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
     from thermoflop.model.architecture.description import Description

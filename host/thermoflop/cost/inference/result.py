@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.number import maximum
 from thermoflop.base.record import fields_of, plain, record
 from thermoflop.base.sheet import Figure, Grid, Row, column, figure, figures_of
@@ -12,6 +10,7 @@ from thermoflop.cost.hardware.device import CALIBRATED
 from thermoflop.cost.inference.formats import formats_line
 from thermoflop.cost.memory import memory_json, memory_parts, memory_sheet, occupied_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.number import maximum
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.overheads import apply_engine
@@ -17,6 +15,7 @@ from thermoflop.cost.work.work import window_ends
 from thermoflop.model.media import Media
 from thermoflop.model.operators.step import Step
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.record import plain, record
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.result import Estimate, estimate_json, estimate_text
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

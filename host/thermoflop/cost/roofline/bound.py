@@ -9,13 +9,12 @@ sequences may be in different stages at once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.number import maximum, minimum
 from thermoflop.base.record import record
 from thermoflop.cost.hardware.device import is_switched
 from thermoflop.cost.roofline.decode import positive_sum, segments
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 

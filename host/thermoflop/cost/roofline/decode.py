@@ -11,11 +11,11 @@ loop over steps to rounding. Everything works element by element on numpy arrays
 from __future__ import annotations
 
 from math import ceil, floor
-from typing import TYPE_CHECKING
 
 from thermoflop.base.number import kind_of, maximum, minimum
 from thermoflop.base.record import record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 

@@ -19,13 +19,27 @@ Computers, 1981): a product of m rows runs at m/(m + m_half) of its best rate.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
-
 from thermoflop.base.record import record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from thermoflop.base.number import Number
     from thermoflop.cost.work.work import Work
+
+    class DataSheet(Protocol):
+        """The rates of a device in one format, under the names that ``Term.rate`` has, and what is
+        expected of them: see ``rates.Rates``."""
+
+        peak_flops_s: float
+        attention_flops_s: float
+        bandwidth_bytes_s: float
+        link_bytes_s: float
+        network_bytes_s: float
+        core_hz: float
+        efficiency: Efficiency
+
 
 COMPUTE, MEMORY, GAP = "compute", "memory", "gap"
 
@@ -90,19 +104,6 @@ PROFILE_KEYS = {
     "q_half": "pad_queries",
     "tile_penalty": "uneven",
 }
-
-
-class DataSheet(Protocol):
-    """The rates of a device in one format, under the names that ``Term.rate`` has, and what is
-    expected of them: see ``rates.Rates``."""
-
-    peak_flops_s: float
-    attention_flops_s: float
-    bandwidth_bytes_s: float
-    link_bytes_s: float
-    network_bytes_s: float
-    core_hz: float
-    efficiency: Efficiency
 
 
 @record

@@ -5,14 +5,13 @@ The form of the time is ``roofline.formula``; here it meets a device, a number f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.number import maximum, minimum
 from thermoflop.cost.engines.engine import DEFAULT, attention_peak_of, peak_of
 from thermoflop.cost.hardware.nodes import joining_bytes_s
 from thermoflop.cost.roofline.formula import COMPUTE, GAP, MEMORY, NETWORK, PASSES, Coefficients
 from thermoflop.cost.work.work import launches_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -7,11 +7,10 @@ of 256 fill in a type of blocks of 32. What sees or hears is a file of its own, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.cost.work.weights import is_beside
 from thermoflop.model.architecture.parts import Linear, Table
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -6,11 +6,10 @@ prompt carries the decoding of others along); attention is computed for each par
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.number import maximum
 from thermoflop.base.record import record, replace
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

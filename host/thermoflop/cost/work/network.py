@@ -14,7 +14,6 @@ together as many as a ring.
 from __future__ import annotations
 
 from math import ceil, log2
-from typing import TYPE_CHECKING
 
 from thermoflop.cost.work.work import Work
 from thermoflop.errors import UsageError
@@ -22,6 +21,7 @@ from thermoflop.model.architecture.compressed import CompressedAttention
 from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.architecture.mixers import LatentAttention
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.base.number import Number
     from thermoflop.model.architecture.description import Description

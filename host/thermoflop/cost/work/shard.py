@@ -12,8 +12,6 @@ come from the same builder.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.record import replace
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.compressed import CompressedAttention
@@ -30,6 +28,7 @@ from thermoflop.model.architecture.parts import Linear, Table
 from thermoflop.model.architecture.recurrences import GatedRecurrence, TimeMix
 from thermoflop.model.architecture.side_by_side import ShortConvolution, SideBySide
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.model.architecture.feedforward import FeedForward
     from thermoflop.model.architecture.mixers import Mixer

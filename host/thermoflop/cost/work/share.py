@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
-
 from thermoflop.base.record import fields_of, record, replace
 from thermoflop.cost.work.network import (
     collective_work,
@@ -21,6 +19,7 @@ from thermoflop.cost.work.work import as_run, works_of
 from thermoflop.errors import UsageError
 from thermoflop.model.operators.build import build_operators
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
@@ -177,7 +176,8 @@ class Share:
         """What depends on nothing but the share, such as its bytes: built once."""
         if name not in self._facts:
             self._facts[name] = build()
-        return cast("T", self._facts[name])
+        found: T = self._facts[name]
+        return found
 
     def _kept(self, key: tuple[object, ...] | None, build: Callable[[], list[T]]) -> list[T]:
         if key is None:

@@ -4,11 +4,10 @@ fits, predictions and explanations are made of, under the conventions that fused
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.number import kind_of, maximum
 from thermoflop.model.operators.step import Step
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
 

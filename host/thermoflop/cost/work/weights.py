@@ -6,12 +6,11 @@ The same formats make the memory, the bytes that operators read, and what ``--wh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.record import record
 from thermoflop.model.architecture.parts import Convolution, Linear, Table
 from thermoflop.model.operators.build import TOWERS
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

@@ -8,8 +8,6 @@ that. Counts are floats and may be numpy arrays; bytes cover one occurrence, ``t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from thermoflop.base.record import record, replace
 from thermoflop.model.architecture.cache import limits
 from thermoflop.model.operators.build import build_operators
@@ -22,6 +20,7 @@ from thermoflop.model.operators.kinds import (
     Softmax,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import TypeAlias
