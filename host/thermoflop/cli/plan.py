@@ -21,6 +21,7 @@ A price list is a TOML file that you keep; the latest price of a device counts:
   dollars_per_hour = 2.49
   date = 2026-11-01
   source = "our contract"
+kJ/M is kJ per million tokens, of all devices; with a price, $/M dollars likewise.
 Exit code 1 where nothing meets what was asked; then the nearest is said, and what blocks it.
 """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.run_folder import decoding, event, readings, trial, write
+from kit.run_folder import START_S, decoding, event, readings, trial, write
 from thermoflop.errors import InputError
 from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.analysis.figures import Analysis
@@ -136,3 +136,31 @@ def test_runs_of_one_name_are_told_apart_by_label_then_by_time_then_by_folder() 
     assert first != second
     assert first.startswith("a · 2025-06-")
     assert len(set(distinct_names([facts("a", 0)] * 2, ["x", "y"]))) == 2
+
+
+def test_hottest_is_one_figure_in_list_report_and_comparison(tmp_path: Path) -> None:
+    """GPU 0 reaches 71 in its command, GPU 1 63 on average and 67; a neighbour stands at 90."""
+    from thermoflop.report.html.sentences import sentences
+    from thermoflop.runs.analysis.row import row_of
+    from thermoflop.runs.gpu.sample import GpuSample
+
+    def made(more_c: float) -> Path:
+        records: list[Record] = [*trial(0, 4)]
+        for n in range(41):
+            temps_c = (70.0 if n == 20 else 50.0, 63.0 if n < 39 else 67.0, 90.0)
+            records += [
+                GpuSample(START_S + n / 10, 0.0, gpu, temp_c=temp_c + more_c)
+                for gpu, temp_c in enumerate(temps_c)
+            ]
+        own = {"own": [0, 1], "own_from": "CUDA_VISIBLE_DEVICES"}
+        return write(tmp_path, records, gpu=own)
+
+    folders = [made(1.0), made(2.0)]
+    runs = [analyze(each) for each in folders]
+    assert list(runs[0].data.own) == [0, 1]
+    peak = compare_phase(runs, WHOLE).row("peak_c")
+    assert peak is not None
+    assert peak.values == (71.0, 72.0)
+    assert [row_of(each).peak_c for each in folders] == [71.0, 72.0]
+    assert [each.trials[0].max_gpu_c for each in runs] == [71.0, 72.0]
+    assert "hottest was GPU 0 with 71.0 °C" in " ".join(sentences(runs[0])[2])

@@ -144,13 +144,20 @@ class PlanResult:
         return plan_text(self)
 
 
+UNITS = (("$/M", "dollars"), ("kJ/M", "kJ"))
+
+
 def plan_text(found: PlanResult) -> str:
     """A report, at most 100 columns wide but for the commands."""
     lines = [wrapped(found.question), ""]
+    tried = [f"{found.candidates:,} configurations evaluated"] if found.candidates else []
     if not found.choices:
         lines += ["nothing meets that", wrapped(found.nearest)]
     else:
-        lines += [_choices(found), ""]
+        choices = _choices(found)
+        lines += [choices, ""]
+        shown = choices.partition("\n")[0].split()
+        tried += [f"{head} is {what} per million tokens" for head, what in UNITS if head in shown]
         best = found.choices[0]
         lines.append(wrapped(f"limit: {LIMITS[best.limit]}"))
         if best.disaggregated:
@@ -158,8 +165,7 @@ def plan_text(found: PlanResult) -> str:
         each = "" if best.replicas == 1 else f" (each of {best.replicas} replicas)"
         lines += [f"start{each}:", *(command(f"  {line}") for line in best.launch.splitlines())]
     lines += [wrapped(note) for note in found.notes]
-    tried = [f"{found.candidates:,} configurations evaluated"] if found.candidates else []
-    return "\n".join([*lines, *tried])
+    return "\n".join([*lines, *([wrapped("; ".join(tried))] if tried else [])])
 
 
 def _choices(found: PlanResult) -> str:

@@ -100,7 +100,7 @@ def _counted(analysis: Analysis) -> list[WindowFigures]:
 
 def _heat(analysis: Analysis) -> tuple[str, str]:
     data = analysis.data
-    hottest = max(analysis.heat, key=lambda heat: heat.max_c, default=None)
+    hottest = analysis.hottest
     ends = ""
     if hottest is not None:
         the = "" if hottest.name.startswith("GPU") else "the "

@@ -161,6 +161,14 @@ class Analysis:
     warnings: list[str] = field(default_factory=list)
     predicted: list[Compared] = field(default_factory=list)
 
+    @property
+    def hottest(self) -> Heat | None:
+        """The sensor with the run's peak temperature: of the GPUs that the command can use, or
+        else of whatever was read. Every place that says how hot a run was asks here."""
+        own = {f"GPU {gpu}" for gpu in self.data.own}
+        sensors = [heat for heat in self.heat if heat.name in own] or self.heat
+        return max(sensors, key=lambda heat: heat.max_c, default=None)
+
     def to_json(self) -> dict[str, Any]:
         """As a dictionary of plain values, NaN and infinity as null."""
         board, boards = self.data.board, self.data.boards.values()

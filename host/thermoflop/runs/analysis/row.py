@@ -59,11 +59,11 @@ def row_of(folder: Path) -> RunRow:
 def keep(analysis: Analysis) -> RunRow:
     """The figures of an analysed run, kept for the next time where that can be done."""
     trials = [row for row in analysis.trials if not row.window.warmup and row.window.variant == "A"]
-    own = [h for h in analysis.heat if h.name.startswith("GPU") and "neighbour" not in h.name]
+    hottest = analysis.hottest
     shares = [v for gpu, v in analysis.throttled_share.items() if gpu in analysis.data.own]
     row = RunRow(
         tokens_per_s=_mean([trial.tokens_per_s for trial in trials]),
-        peak_c=max((heat.max_c for heat in own or analysis.heat), default=None),
+        peak_c=None if hottest is None else hottest.max_c,
         joules_per_token=_mean([trial.joules_per_token for trial in trials]),
         throttled=max(shares, default=None),
     )

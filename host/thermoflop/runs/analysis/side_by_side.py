@@ -138,6 +138,10 @@ def by_trial(windows: Sequence[Window]) -> list[list[Window]]:
     return list(trials.values())
 
 
+_PEAK = ("peak_c", "hottest in the phase", "°C")  # the run's own peak may lie outside
+_MEAN_PEAK = ("peak_c", "hottest in the phase, mean", "°C")
+
+
 def _of_repetitions(
     runs: Sequence[Analysis], trials: Sequence[Sequence[Sequence[Window]]]
 ) -> list[Row]:
@@ -153,11 +157,8 @@ def _of_repetitions(
         rows.append(_row((key, name, unit), values, step))
     peaks = [[peak for each in mine if (peak := each.peak())] for mine in stretches]
     step = max((each[1] for mine in peaks for each in mine), default=0.0)
-    rows.insert(1, _row(_PEAK, [[each[0] for each in mine] for mine in peaks], step))
+    rows.insert(1, _row(_MEAN_PEAK, [[each[0] for each in mine] for mine in peaks], step))
     return [row for row in rows if row is not None]
-
-
-_PEAK = ("peak_c", "hottest reading", "°C")
 
 
 def _of_blocks(

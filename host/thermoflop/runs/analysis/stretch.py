@@ -107,15 +107,19 @@ class Stretch:
         return known
 
     def peak(self) -> tuple[float, float] | None:
-        """The highest temperature of a GPU, or of the board, and what it is rounded to."""
+        """The highest temperature of the command's own GPUs, or of the board, and what it is
+        rounded to: within one repetition that which its report has."""
         import numpy as np
 
-        columns = self._columns("gpu_c") or self._columns("board_c")
-        if columns is None:
-            return None
-        inside = np.isfinite(columns[1]) & (self.places(columns[0]) >= 0)
-        values = columns[1][inside]
-        return (float(values.max()), _step(values)) if inside.any() else None
+        own = [self._data.gpus[gpu] for gpu in self._data.own if gpu in self._data.gpus]
+        read = [(each["t_s"], each["temp_c"]) for each in own if "temp_c" in each]
+        board = None if read else self._columns("board_c")
+        peaks = []
+        for t_s, temp_c in read or [each for each in (board,) if each is not None]:
+            values = temp_c[np.isfinite(temp_c) & (self.places(t_s) >= 0)]
+            if len(values):
+                peaks.append((float(values.max()), _step(values)))
+        return max(peaks, default=None)
 
     def curve(self, key: str) -> tuple[Column, Column] | None:
         """What was read of a figure, at seconds of the phase; None where it was not."""
