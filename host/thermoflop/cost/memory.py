@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 RESERVE_BYTES = 0.7e9
 RESERVE_SHARE = 0.02
+# No row is of a larger device, and a processor's memory is what its board could hold.
+LARGEST_DEVICE = 300e9
 # 80 % of what was reported besides weights and cache lies within these factors of the assumption
 # (rows of transformers, AutoAWQ, ExLlama and FasterTransformer, ``validate memory``).
 SPREAD = (0.5, 2.0)
@@ -92,7 +94,7 @@ class Memory:
     @property
     def high_bytes(self) -> Number:
         """High end of it, with what the device may have less than stated."""
-        less = RECALLED_SHARE * self.capacity_bytes if self.recalled else 0.0
+        less = RECALLED_SHARE * shared_bytes(self.capacity_bytes) if self.recalled else 0.0
         return self.total_bytes + (self.spread[1] - 1) * self._uncertain_bytes + less
 
     @property
@@ -231,6 +233,11 @@ def activation_bytes(share: Share, prompt: Number, batch: Number) -> Number:
     return tokens * widest * share.precision.activation_bytes / share.plan.cp + logits
 
 
+def shared_bytes(memory_bytes: Number) -> Number:
+    """What a share of a device's memory is taken of: all, as far as devices were measured."""
+    return minimum(memory_bytes, LARGEST_DEVICE)
+
+
 def memory_of(
     share: Share,
     device: Device,
@@ -244,7 +251,7 @@ def memory_of(
         weight_bytes(share),
         kv_bytes(share, prompt + generate, batch, page),
         activation_bytes(share, prompt, batch),
-        RESERVE_BYTES + RESERVE_SHARE * device.memory_bytes,
+        RESERVE_BYTES + RESERVE_SHARE * shared_bytes(device.memory_bytes),
         device.memory_bytes,
         page,
         recalled=device.recalls("memory"),

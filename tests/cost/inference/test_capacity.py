@@ -57,6 +57,15 @@ def test_memory_is_weights_cache_widest_layer_logits_and_reserve():
     assert found.total_bytes == WEIGHTS + found.kv_bytes + found.activation_bytes + RESERVE
 
 
+def test_a_board_of_terabytes_reserves_no_more_than_the_largest_device():
+    """0.7 GB and 2 % of 300 GB, no 124 GB of 6,144."""
+    large = replace(DEVICE, memory_bytes=6.144e12, confidence="recalled")
+    found = tf.fit(decoder(), large, prompt=100, generate=28).memory
+    assert found.reserve_bytes == 0.7e9 + 0.02 * 300e9
+    uncertain = found.activation_bytes + found.reserve_bytes
+    assert found.high_bytes == pytest.approx(found.total_bytes + uncertain + 300e9 / 16)
+
+
 def test_only_a_chunk_of_a_long_prompt_is_in_flight():
     found = tf.fit(decoder(), DEVICE, batch=2, prompt=50_000, generate=0).memory
     assert found.activation_bytes == 8192 * (2 * WIDTH + 2 * 512) * 2 + 4 * 1000 * 2

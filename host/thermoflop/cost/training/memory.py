@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.messages import expected
 from thermoflop.base.record import record
-from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE, parameters_held
+from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE, parameters_held, shared_bytes
 from thermoflop.cost.training.activations import form_of, generalized_layer_bytes
 from thermoflop.cost.training.host import left_on_device
 from thermoflop.cost.training.lora import is_on_source
@@ -318,7 +318,9 @@ def training_memory(iteration: Iteration) -> TrainingMemory:
     first = (kept * alive, 0.0, work) if plan.pp > 1 else last
     passing = max(first, last, key=sum)
     capacity = iteration.device.memory_bytes
-    reserve = RESERVE_BYTES + RESERVE_SHARE * capacity + BUFFERS.get(iteration.engine, 0.0)
+    reserve = (
+        RESERVE_BYTES + RESERVE_SHARE * shared_bytes(capacity) + BUFFERS.get(iteration.engine, 0.0)
+    )
     states, (activations, logits, working) = _states(iteration, share), passing
     *_, stays = left_on_device(iteration, states, activations)
     reserve += FRAGMENTED * (stays + logits + working)

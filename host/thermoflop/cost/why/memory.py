@@ -12,6 +12,7 @@ from thermoflop.cost.memory import (
     RESERVE_SHARE,
     STATE_BYTES,
     TOKENS_IN_FLIGHT,
+    shared_bytes,
     uniform,
 )
 from thermoflop.cost.work.weights import layers_of, stage_share, weights_held
@@ -145,7 +146,7 @@ def _activations(estimate: Estimate, _key: str) -> Explanation:
 def _reserve(estimate: Estimate, _key: str) -> Explanation:
     setting = estimate.setting
     value = gigabytes(estimate.memory.reserve_bytes)
-    whole = gigabytes(setting.device.memory_bytes)
+    whole = gigabytes(shared_bytes(setting.device.memory_bytes))
     lines = (
         f"reserve = {RESERVE_BYTES / 1e9:g} GB + {RESERVE_SHARE:.0%} of the device's memory",
         f"  = {RESERVE_BYTES / 1e9:g} GB + {RESERVE_SHARE:g} x {whole} = {value}",
