@@ -202,7 +202,8 @@ family(
         "moe_intermediate_size": 1408,
     },
     traits={"o_bias": use("use_bias")},
-    ignored=("multi_gate", "norm_head", "norm_softmax", "score_function"),
+    # max_window_layers belongs to use_sliding_window, which is false wherever it is published
+    ignored=("multi_gate", "norm_head", "norm_softmax", "score_function", "max_window_layers"),
 )
 # the first DeepSeek mixture (deepseek-moe-16b) has the same layers, with other names of its keys
 family(

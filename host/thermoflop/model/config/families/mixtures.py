@@ -288,7 +288,14 @@ def _llama4_kinds(config: Config) -> Sequence[str]:
 def _llama4_sparse(config: Config) -> Sequence[bool]:
     """The layers named in ``moe_layers``, or every ``interleave_moe_layer_step``-th."""
     layers, step = config["num_hidden_layers"], config["interleave_moe_layer_step"]
-    if config["moe_layers"] is None:
+    experts, top_k = config["num_local_experts"], config["num_experts_per_tok"]
+    named = config["moe_layers"]
+    if named != [] and not (step and experts and top_k):
+        raise InputError(
+            f"interleave_moe_layer_step {step}, num_local_experts {experts} and num_experts_per_tok "
+            f"{top_k}: 0 makes sense where moe_layers is an empty list alone"
+        )
+    if named is None:
         return [(index + 1) % step == 0 for index in range(layers)]
     chosen = set(layer_indices(config, "moe_layers"))
     return [index in chosen for index in range(layers)]
@@ -306,10 +313,10 @@ family(
         "num_attention_heads": 40,
         "num_key_value_heads": maybe(8),
         "head_dim": maybe(128),
-        "num_local_experts": 16,
-        "num_experts_per_tok": 1,
+        "num_local_experts": at_least_zero(16),
+        "num_experts_per_tok": at_least_zero(1),
         "moe_layers": indices(),
-        "interleave_moe_layer_step": 1,
+        "interleave_moe_layer_step": at_least_zero(1),  # 0 of Llama Guard 4, which is dense
         "use_qk_norm": True,
         "no_rope_layers": indices(),
         "no_rope_layer_interval": 4,

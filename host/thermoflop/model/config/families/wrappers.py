@@ -241,7 +241,7 @@ def _qwen(name: str, text: str, eyes: str, tied: str = "outer", **more: Any) -> 
     wrapper(name, *sections, tied=tied, **more)
 
 
-for _name in ("qwen2_vl", "qwen2_5_vl"):
+for _name in ("qwen2_vl", "qwen2_5_vl", "glm4v", "glm4v_moe"):
     # published before classes had sections: the text's keys lie beside those of the wrapper
     wrapper(
         _name,
@@ -254,8 +254,6 @@ _qwen("qwen3_vl", "qwen3_vl_text", "qwen3_vl_vision")
 _qwen("qwen3_vl_moe", "qwen3_vl_moe_text", "qwen3_vl_vision")
 _qwen("qwen3_5", "qwen3_5_text", "qwen3_5_vision")
 _qwen("qwen3_5_moe", "qwen3_5_moe_text", "qwen3_5_vision")
-_qwen("glm4v", "glm4v_text", "glm4v_vision", tied="either")
-_qwen("glm4v_moe", "glm4v_moe_text", "glm4v_moe_vision", tied="either")
 wrapper("exaone4_5", text_of("exaone4"), eyes_of("exaone4_5_vision", fixed=True))
 wrapper(
     "mllama",

@@ -1,0 +1,55 @@
+"""Files as they are downloaded, with keys of another time, beside the totals of their weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from thermoflop import load_model
+from thermoflop.errors import InputError
+
+LLAMA_GUARD = {
+    "model_type": "llama4_text", "hidden_size": 5120, "intermediate_size": 8192,
+    "intermediate_size_mlp": 8192, "interleave_moe_layer_step": 0, "moe_layers": [],
+    "num_attention_heads": 40, "num_key_value_heads": 8, "num_hidden_layers": 48,
+    "num_local_experts": 0, "num_experts_per_tok": 0, "vocab_size": 202048, "head_dim": 128,
+}  # fmt: skip
+PUBLISHED: list[tuple[str, int, dict[str, Any]]] = [
+    # dense, so its counts of experts are 0
+    ("meta-llama/Llama-Guard-4-12B", 12_001_097_216, {
+        "model_type": "llama4", "text_config": LLAMA_GUARD, "vision_config": {
+            "model_type": "llama4_vision_model", "hidden_size": 1408, "image_size": 336,
+            "intermediate_size": 5632, "num_attention_heads": 16, "num_hidden_layers": 34,
+            "projector_input_dim": 4096, "projector_output_dim": 4096, "vision_output_dim": 4096}}),
+    # published before its class had sections
+    ("zai-org/GLM-4.1V-9B-Thinking", 10_292_777_472, {
+        "model_type": "glm4v", "attention_bias": True, "hidden_size": 4096,
+        "intermediate_size": 13696, "num_attention_heads": 32, "num_hidden_layers": 40,
+        "num_key_value_heads": 2, "vocab_size": 151552, "tie_word_embeddings": False,
+        "vision_config": {"hidden_size": 1536, "depth": 24, "num_heads": 12,
+                          "intermediate_size": 13696, "out_hidden_size": 4096}}),
+    # the correction of a router, one number for each expert, is a buffer
+    ("inclusionAI/Ling-mini-2.0", 16_255_643_392 - 19 * 256, {
+        "model_type": "bailing_moe", "first_k_dense_replace": 1, "head_dim": 128,
+        "hidden_size": 2048, "intermediate_size": 5120, "max_window_layers": 20,
+        "moe_intermediate_size": 512, "num_attention_heads": 16, "num_experts": 256,
+        "num_experts_per_tok": 8, "num_hidden_layers": 20, "num_key_value_heads": 4,
+        "num_shared_experts": 1, "use_qk_norm": True, "use_sliding_window": False,
+        "vocab_size": 157184, "tie_word_embeddings": False}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "total", "config"), PUBLISHED, ids=[row[0] for row in PUBLISHED])
+def test_a_published_file_has_the_parameters_of_its_weights(
+    name: str, total: int, config: dict[str, Any]
+) -> None:
+    assert load_model(config).params == total, name
+
+
+@pytest.mark.parametrize("change", [
+    {"moe_layers": None}, {"moe_layers": [1]}, {"moe_layers": [1], "num_local_experts": 16},
+    {"moe_layers": None, "interleave_moe_layer_step": 1, "num_local_experts": 16},
+])  # fmt: skip
+def test_no_experts_make_sense_where_no_layer_has_any(change: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="moe_layers is an empty list alone"):
+        load_model({**LLAMA_GUARD, **change})
