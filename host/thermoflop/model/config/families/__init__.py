@@ -100,6 +100,7 @@ MODULES = {
     "embedders": "esm esmc eurobert gte jina_bert jina_embeddings_v3 modernbert mpnet new"
     " nomic_bert",
     "deberta": "deberta deberta-v2",
+    "pairs": "encoder-decoder trocr vision-encoder-decoder",
     "speech": "hubert unispeech unispeech-sat wav2vec2 wavlm",
     "seers": "dinov2 dinov2_with_registers dinov3_vit ijepa siglip siglip2 siglip2_text_model"
     " siglip_text_model vit_msn",

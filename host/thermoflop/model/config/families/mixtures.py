@@ -292,7 +292,7 @@ def _llama4_sparse(config: Config) -> Sequence[bool]:
     named = config["moe_layers"]
     if named != [] and not (step and experts and top_k):
         raise InputError(
-            f"interleave_moe_layer_step {step}, num_local_experts {experts} and num_experts_per_tok "
+            f"interleave_moe_layer_step {step}, num_local_experts {experts}, num_experts_per_tok "
             f"{top_k}: 0 makes sense where moe_layers is an empty list alone"
         )
     if named is None:
