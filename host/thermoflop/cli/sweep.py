@@ -76,8 +76,8 @@ def run(args: argparse.Namespace) -> int:
 
     def text() -> str:
         refused = (
-            f"{done.refused_rows:,} of the rows made have no figures (column refused): "
-            f"{done.refusal}\n"
+            f"{done.refused_rows:,} of the rows made have no figures (see column refused), the "
+            f"first: {done.refusal}\n"
         )
         return (
             f"{done.made_rows:,} rows in {done.made} parts made ({seconds:.1f} s{rate}), "

@@ -120,6 +120,7 @@ def test_prompts_read_apart_meet_those_that_ended_with_the_same_step():
     few = seen(2.0, 0.5, 0.5, 5, beside=False)
     assert float(few.step_s) == pytest.approx(0.01 + 0.04 * 0.5)
     assert float(few.first_s) == pytest.approx(0.5 + 0.04 * 0.5 / 2)
+    assert float(few.wait_s) == pytest.approx(0.04 * 0.5 / 2)
     assert float(few.rate) == pytest.approx(5 / (0.51 + 100 * 0.03))
 
 

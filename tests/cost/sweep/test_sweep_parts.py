@@ -181,11 +181,15 @@ def test_another_sweep_s_folder_is_refused(swept: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("values", "numbers"),
-    [(3, (3,)), ([1, 2], (1, 2)), ("1:4", (1, 2, 3, 4)), ("0:10:5", (0, 5, 10)),
+    [(3, (3,)), ([1, 2], (1, 2)), ("1:4", (1, 2, 3, 4)), ("5:15:5", (5, 10, 15)),
      ("128:1000:*2", (128, 256, 512)), (["1", "8:10"], (1, 8, 9, 10))],
 )  # fmt: skip
 def test_sizes_are_numbers_lists_and_ranges(values: Any, numbers: tuple[int, ...]) -> None:
     assert grid_of({"models": "a", "devices": "b", "batch": values}).batch == numbers
+
+
+def test_an_encoder_is_swept_with_nothing_to_generate() -> None:
+    assert grid_of({"models": "a", "devices": "b", "generate": "0:10:5"}).generate == (0, 5, 10)
 
 
 @pytest.mark.parametrize(
@@ -204,6 +208,7 @@ def test_sizes_are_numbers_lists_and_ranges(values: Any, numbers: tuple[int, ...
         ({"batch": -1}, "expected whole numbers"),
         ({"batch": True}, "expected whole numbers"),
         ({"batch": [1, 1]}, "a value twice"),
+        ({"batch": [1, 0]}, "batch has 0: expected whole numbers of 1 or more"),
         ({"batch": "1:999999999999"}, "more than 1,000,000"),
         ({"bach": 1}, "'bach' is not known"),
         ({"batch": "1:999999", "prompt": "1:999999", "tp": "1:9"}, "rows: expected at most"),

@@ -301,7 +301,7 @@ def _benchmark_s(replica: Replica, load: Arrivals, steady: Steady) -> float | No
     new = replica.lengths.prompt * (1 - replica.prefix)
     crowd = burst * min(load.users / replica.shares, replica.group_slots) * lone
     own = fixed + each * new + step * beside + token * float(steady.token_s)
-    return own + crowd + float(steady.queue_s)
+    return own + crowd + float(steady.slot_s)
 
 
 def _steady(replica: Replica, load: Arrivals) -> tuple[Steady, bool]:

@@ -47,7 +47,7 @@ class Steady:
     ``sequences`` decode at once, ``token_s`` apart come a sequence's tokens, ``first_s`` after a
     request comes its first, ``queue_s`` of that before its prompt is begun, ``requests_s`` are
     answered in a second. ``prompt_share`` of the time goes to prompts; ``load`` is the rate over
-    the highest that can be kept up.
+    the highest that can be kept up; ``slot_s`` of the queue is for a slot.
     """
 
     sequences: Any
@@ -57,6 +57,7 @@ class Steady:
     requests_s: Any
     prompt_share: Any
     load: Any
+    slot_s: Any = 0.0
 
 
 def closed_loop(mixing: Mixing, lengths: Lengths, users: Any, slots: Any, policy: Policy) -> Steady:
@@ -79,8 +80,8 @@ def closed_loop(mixing: Mixing, lengths: Lengths, users: Any, slots: Any, policy
     queue = np.where(late > 1e-6 * seen.first_s, late, 0.0)
     load = np.where(users > slots, 1.0, seen.rate / capacity(mixing, lengths, slots, policy))
     return Steady(
-        seen.rate * seen.steps * seen.step_s, seen.step_s, seen.first_s + queue, queue, seen.rate,
-        seen.share, load,
+        seen.rate * seen.steps * seen.step_s, seen.step_s, seen.first_s + queue,
+        seen.wait_s + queue, seen.rate, seen.share, load, queue,
     )  # fmt: skip
 
 
@@ -100,19 +101,20 @@ def _static(mixing: Mixing, lengths: Lengths, users: Any, slots: Any) -> Steady:
     longest = full.mean(lambda each: each.lone + (most - 1) * each.more) + steps * full.decode
     decoding = batch * steps * at.decode / cycle
     return Steady(
-        decoding, at.decode, read + queue, queue, rate, read / cycle, rate * longest / most
+        decoding, at.decode, read + queue, queue, rate, read / cycle, rate * longest / most, queue
     )
 
 
 @record
 class Seen:
-    """What a user sees of a server: mean seconds of a step and to the first token, ``rate`` of
-    requests, ``share`` of the time that goes to prompts, ``users`` in flight; an output has so many
-    ``steps``."""
+    """What a user sees of a server: mean seconds of a step and to the first token, ``wait_s`` of
+    that for others' prompts, ``rate`` of requests, ``share`` of the time that goes to prompts,
+    ``users`` in flight; an output has so many ``steps``."""
 
     steps: float
     step_s: Any
     first_s: Any
+    wait_s: Any
     rate: Any
     share: Any
     users: Any
@@ -139,12 +141,12 @@ def at_sequences(mixing: Mixing, lengths: Lengths, sequences: Any, beside: bool)
             waits, wait_s = _behind(at, lengths, others)
             users = np.maximum(sequences, 1e-9) * (1 + (chunks + waits) / steps)
             others = prompts * np.maximum(1 - 1 / users, 0.0)
-        first = own + others * short * more + wait_s
+        wait = others * short * more + wait_s
     else:
-        first = own + others * _together(at, others)
+        wait = others * _together(at, others)
     step = at.step_s(others)
-    rate = users / (first + steps * step)
-    return Seen(steps, step, first, rate, 1 - at.decode / at.step_s(prompts), users)
+    rate, share = users / (own + wait + steps * step), 1 - at.decode / at.step_s(prompts)
+    return Seen(steps, step, own + wait, wait, rate, share, users)
 
 
 def _behind(at: Mixing, lengths: Lengths, others: Any) -> tuple[Any, Any]:
@@ -301,8 +303,8 @@ def limits_of_trust(steady: Steady, lengths: Lengths, *, at_rate: bool = False) 
             f"prompts take more than {TRUSTED_SHARE:.0%} of the time: token times vary more than "
             "stated"
         )
-    own = float(steady.first_s - steady.queue_s)
-    if own > (TRUSTED_READ if at_rate else 1.0) * (lengths.generate - 1) * float(steady.token_s):
+    read = float(steady.first_s - (steady.queue_s if at_rate else steady.slot_s))
+    if read > (TRUSTED_READ if at_rate else 1.0) * (lengths.generate - 1) * float(steady.token_s):
         beyond.append(
             "prompts are read for so long beside what outputs take that how they meet decides both "
             "times: simulate it"

@@ -174,6 +174,8 @@ def _numbers(where: str, value: Any) -> tuple[int, ...]:
         raise InputError(f"{where}: {len(numbers):,} values; expected 1 to {MOST_SIZES:,}")
     if len(set(numbers)) < len(numbers):
         raise InputError(f"{where} has a value twice")
+    if min(numbers) < 1 and not where.endswith(": generate"):
+        raise InputError(f"{where} has {min(numbers)}: expected whole numbers of 1 or more")
     return tuple(numbers)
 
 
