@@ -12,6 +12,7 @@ from thermoflop.model.operators.context import EmitContext, normalize, residual
 from thermoflop.model.operators.feedforward import feed_operators
 from thermoflop.model.operators.kinds import Attend, Convolve, Lookup, MatMul, Pass
 from thermoflop.model.operators.operator import Operator
+from thermoflop.model.operators.step import convolved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -144,6 +145,9 @@ def layer_operators(layer: Layer, scope: EmitContext) -> Iterator[Operator]:
             yield from write_streams(layer.streams, scope)
     for placed in layer.others:
         rows = scope.sequences if placed.rows == "sequence" else scope.tokens
+        if placed.rows == "convolved" and isinstance(placed.part, Convolution):
+            taps, step = placed.part.kernel, scope.step.convolution
+            rows = scope.sequences * convolved(scope.cached, scope.new, taps, step)
         yield from _placed_operators(placed, placed.times * rows, scope)
     if layer.branches and layer.streams is None:
         yield residual(layer.hidden, layer.branches, scope)

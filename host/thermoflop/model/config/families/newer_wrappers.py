@@ -300,3 +300,21 @@ wrapper(
     keys={"audio_soft_tokens_per_image": 188},
     ears=(ears_of("gemma3n_audio", fixed=True), projectors.gemma3n),
 )
+
+
+def _one_matrix(config: Config, _tower: Config, stack: Stack, hidden: int) -> Stack:
+    """ModernVBERT: neighbouring patches side by side through one matrix."""
+    merge = config["pixel_shuffle_factor"]
+    project = projectors.linear("modality_projection", stack.hidden * merge**2, hidden, False)
+    return projectors.ending(stack, *projectors.pooled(project), merge=merge)
+
+
+wrapper(
+    "modernvbert",
+    text_of("modernbert"),
+    eyes_of("siglip_vision_model"),
+    _one_matrix,
+    keys={"pixel_shuffle_factor": 4},
+    traits={"grid": lambda _config: {"rule": "cut"}},
+    ignored=("classifier_pooling", "classifier_bias", "initializer_cutoff_factor"),
+)
