@@ -9,7 +9,7 @@ from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.setting import Setting
-from thermoflop.cost.inference.steady import steady_s, steady_steps
+from thermoflop.cost.inference.steady import client_s, steady_s, steady_steps
 from thermoflop.cost.work.mixed import Mixed
 from thermoflop.cost.work.share import Layout
 from thermoflop.cost.work.steps import decode_step, prefill_step
@@ -63,3 +63,10 @@ def test_passes_stand_between_the_steps():
     passes = setting.rates.step_s(works, 1, recorded=True) + setting.rates.efficiency.prompt_s
     assert expected == pytest.approx(setting.step_s(decode_step(2250, 64)) + 64 / 500 * passes)
     assert bound < expected
+
+
+def test_a_prompt_that_the_server_holds_back_waits_for_so_many_mean_steps():
+    setting, load = setting_of("tensorrt-llm"), (16, 1000, 500, 1250)
+    (bound, at_once), (same, later) = (client_s(setting, *load, held=held) for held in (0, 20))
+    assert bound == same
+    assert later - at_once == pytest.approx(20 * steady_s(setting, *load)[1])

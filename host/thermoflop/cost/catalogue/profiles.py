@@ -19,7 +19,7 @@ from thermoflop.cost.catalogue.seen import (
     kind_of_model,
     widened,
 )
-from thermoflop.cost.engines.engine import ENGINES, Engine, find_engine
+from thermoflop.cost.engines.engine import COMPILED, ENGINES, Engine, find_engine
 from thermoflop.cost.engines.generation import GENERATIONS, Generation, profile_name, version_of
 from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, TIED, Efficiency
 from thermoflop.errors import InputError, UsageError
@@ -93,7 +93,8 @@ class Profile:
         generation = self.generation
         if generation is None or generation.together or engine.reads == "passes":
             return engine
-        return replace(engine, reads="passes")  # chunks came with the next generation
+        # chunks came with the next generation
+        return replace(engine, reads="passes", **COMPILED.get(engine.name, {}))
 
     @property
     def counts_prompts(self) -> bool:

@@ -29,6 +29,8 @@ class Engine:
     ``dequantizes``: from this many rows on narrow weights are first written out in 16 bits.
     ``reads``: how a full server reads prompts: in ``chunks`` that join the steps of those who
     decode, of at most ``budget`` tokens together, or in ``passes`` of their own between them.
+    ``eager_chunks``: a step that carries a chunk is launched kernel by kernel, though those that
+    only decode are graphs.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Engine:
     dequantizes: int | None = None
     reads: str = "passes"
     budget: int = 8192
+    eager_chunks: bool = False
 
 
 # An operator of a Python module dispatches several kernels through the interpreter: tens of
@@ -53,13 +56,15 @@ PYTHON = 8.0
 # transformers: DynamicCache is grown by torch.cat, keys and values pass repeat_kv before the scores
 # are made (cache_utils.py and modeling_llama.py of 4.51); llama.cpp: ggml runs one kernel for each
 # node of its graph, and hands quantized products of many rows to cuBLAS in 16 bits, as ExLlama does
-# from 8 rows on (ggml-cuda.cu of May 2024, q4_matmul.cu).
+# from 8 rows on (ggml-cuda.cu of May 2024, q4_matmul.cu). TensorRT-LLM since 1.0 runs on PyTorch,
+# with graphs of steps that only decode (tensorrt_llm/_torch/pyexecutor/cuda_graph_runner.py); first
+# tokens of short prompts are as slow as its launches. Before, it was compiled (``COMPILED``).
 ENGINES = (
     Engine("fastertransformer-encoder", ("fastertransformer 5.x tensorflow",
            "fastertransformer 5.x pytorch"), "heads"),
     Engine("fastertransformer", ("fastertransformer", "triton/fastertransformer"), "heads"),
     Engine("tensorrt-llm", ("tensorrt-llm", "tensorrt", "nvidia nim"), "heads", graphs=True,
-           merges=True, reads="chunks"),
+           host=PYTHON, merges=True, reads="chunks", eager_chunks=True),
     Engine("vllm", ("vllm",), "heads", graphs=True, host=PYTHON,
            merges=True, reads="chunks"),
     Engine("sglang", ("sglang",), "heads", graphs=True, host=PYTHON,
@@ -78,6 +83,7 @@ ENGINES = (
     Engine("litgpt", ("litgpt",), host=PYTHON),
     Engine("jax", ("jax", "pope"), "heads", graphs=True),
 )  # fmt: skip
+COMPILED = {"tensorrt-llm": {"host": 1.0, "eager_chunks": False}}
 DEFAULT = Engine("default", (), "heads", graphs=True, merges=True)
 
 

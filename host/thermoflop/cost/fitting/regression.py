@@ -64,6 +64,7 @@ OFFSETS = {
     "kernel": {"matmul": 0.4, "weights": 0.3, "cache": 0.5, "launch_overhead_s": 0.4},
     "kind": {"matmul": 1.0, "activations": 1.0, "attention": 1.0, "link": 0.4},
 }  # fmt: skip
+NONE_KNOWN: Mapping[str, Mapping[str, float]] = {}
 # No efficiency passes these. 1/e = 1/limit + u, and it is log u that has a normal prior.
 LIMITS = np.array([HIGHEST.get(name, np.inf) for name in PARAMETERS])
 HUBER = 1.5
@@ -123,10 +124,12 @@ def fit(
     spread: float = 1.0,
     weights: Array | None = None,
     offsets: Mapping[str, Mapping[str, float]] = OFFSETS,
+    means: Mapping[str, Mapping[str, float]] = NONE_KNOWN,
 ) -> Regression:
     """The most likely parameters. ``spread`` scales how far the base may leave ``centre``;
-    ``offsets`` are the groups, or kinds of them, that may move parameters, and how far."""
-    unknowns, problem = _posed(matrix, measured_s, groups, centre, spread, weights, offsets)
+    ``offsets`` are the groups, or kinds of them, that may move parameters, and how far; ``means``
+    what is known of a group before, 0 where nothing is."""
+    unknowns, problem = _posed(matrix, measured_s, groups, centre, spread, weights, offsets, means)
     return _fit_at(unknowns, solve(problem, problem.prior.copy()))
 
 
@@ -164,21 +167,23 @@ def _posed(
     spread: float,
     weights: Array | None,
     offsets: Mapping[str, Mapping[str, float]] = OFFSETS,
+    means: Mapping[str, Mapping[str, float]] = NONE_KNOWN,
 ) -> tuple[Unknowns, Problem]:
     """The unknowns, whose parameter each is, and the posterior over them."""
     names = sorted({name for row in groups for name in row})
     unknowns: Unknowns = [(None, index) for index in range(len(PARAMETERS))]
     widths = [START[name][1] * spread for name in PARAMETERS]
+    prior = list(centre)
     for name in names:
         moved = offsets.get(name) or offsets.get(name.partition(":")[0]) or {}
         for parameter, width in moved.items():
             unknowns.append((name, PARAMETERS.index(parameter)))
             widths.append(width)
+            prior.append(means.get(name, {}).get(parameter, 0.0))
     member = _membership(unknowns, groups)
     columns = np.array([column for _, column in unknowns])
-    prior = np.concatenate([centre, np.zeros(len(unknowns) - len(PARAMETERS))])
     logs, reach = np.log(measured_s), np.array(widths)
-    return unknowns, Problem(matrix, logs, member, columns, prior, reach, weights)
+    return unknowns, Problem(matrix, logs, member, columns, np.array(prior), reach, weights)
 
 
 def _fit_at(unknowns: Unknowns, point: Array) -> Regression:

@@ -55,7 +55,7 @@ def _add_run(matrix: DesignMatrix, number: int, question: Question) -> None:
     matrix.bound_s[number] = answer(question, profile).bound_s
     matrix.prompts[number] = question.prompts(profile)
     for weight, step in question.steps(setting):
-        recorded = engine.graphs and (step.encode is False or question.phase == "token")
+        recorded = setting.records(step) and (step.encode is False or question.phase == "token")
         matrix.add(
             number, weight, setting.works(step), setting.rates, 0.0 if recorded else engine.host
         )

@@ -37,6 +37,7 @@ class Question:
 
     ``mixes_prefill``: each decode step carries its share of the prompts of other sequences, as it
     does while a server is full. ``date``: when it was measured, such as ``2026-04``, or empty.
+    ``held``: steps for which the server holds a prompt back: see ``steady.client_s``.
     """
 
     engine: str
@@ -48,6 +49,7 @@ class Question:
     phase: str
     mixes_prefill: bool = False
     date: str = ""
+    held: float = 0.0
 
     def setting(self, profile: Profile) -> Setting:
         """What the answer is made of. UsageError for a layout that does not divide the model."""
@@ -107,7 +109,7 @@ def answer(question: Question, profile: Profile) -> Span:
     if question.phase == "prefill":
         return setting.span("prefill", *prompt_s(setting, workload, prompt_sums(setting, workload)))
     if question.phase == "client":
-        return setting.span("client", *client_s(setting, *question.in_flight))
+        return setting.span("client", *client_s(setting, *question.in_flight, question.held))
     if question.mixes:
         return setting.span("token", *steady_s(setting, *question.in_flight))
     workload = replace(workload, prompt=question.context, prefix=0, generate=2)

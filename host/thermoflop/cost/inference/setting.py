@@ -134,8 +134,14 @@ class Setting:
 
     def step_s(self, step: Step | Mixed) -> Number:
         """Seconds expected of one step; one that decodes runs as a recorded graph."""
-        recorded = self.rates.graphs and step.encode is False
+        recorded = step.encode is False and self.records(step)
         return self.rates.step_s(self.works(step), step.batch, recorded=recorded)
+
+    def records(self, step: Step | Mixed) -> bool:
+        """Whether a full server does not wait for the host to launch a step: it is a graph, or its
+        launches hide behind those that are."""
+        eager = self.profile.engine.eager_chunks and isinstance(step, Mixed)
+        return self.rates.graphs and not eager
 
     def spread(self, phase: str) -> Spread:
         """The interval of a phase."""

@@ -83,9 +83,9 @@ def steady_s(
     expected: Number = 0.0
     if setting.profile.counts_prompts:
         expected = sequences / maximum(generate, 1) * setting.rates.efficiency.prompt_s
-    rates = setting.rates
-    for share, step in steps:  # behind steps that run as graphs, launches of a prompt hide
-        each = rates.step_s(setting.works(step), step.batch, recorded=rates.graphs)
+    for share, step in steps:
+        works, recorded = setting.works(step), setting.records(step)
+        each = setting.rates.step_s(works, step.batch, recorded=recorded)
         expected = expected + share * each
     return steady_bound_s(setting, sequences, prompt, generate, context, cached), expected
 
@@ -113,17 +113,20 @@ def waiting_parts(
 
 def client_s(
     setting: Setting, clients: Number, prompt: Number, generate: Number, context: Number,
-    cached: Number = 0,
+    cached: Number = 0, held: Number = 0,
 ) -> tuple[Number, Number]:  # fmt: skip
     """Bound and expectation of the seconds from a request to its first token at the client.
 
     Besides the prefill it holds the request's way through the server, waiting for a step of the
     others, and the prompts of those that came at once: benchmarks start all clients together.
-    ``clients`` are the requests in flight; other arguments as in ``steady_steps``.
+    ``clients`` are the requests in flight; ``held`` the steps for which the server holds a prompt
+    back to read it with others (``batch_wait_timeout_iters`` of TensorRT-LLM); other arguments as
+    in ``steady_steps``.
     """
     parts = waiting_parts(setting, clients, prompt, generate, context, cached)
     waiting = setting.profile.waiting or dict(zip(WAITING, UNMEASURED, strict=True))
     expected = sum(waiting[name] * part for name, part in zip(WAITING, parts, strict=True))
+    expected = expected + held * parts[WAITING.index("mean_step")]
     read = sums_of(setting.least_works(prefill_step(prompt, 1, cached)))
     return bound_s(read, setting.limits, 1), expected
 

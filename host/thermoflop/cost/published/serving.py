@@ -36,6 +36,12 @@ PREFILL_METRICS = frozenset({
     "median_ttft_ms", "mean_ttft_ms", "prefill_ms", "prefill_latency_ms",
 })  # fmt: skip
 
+# Steps for which InferenceX's recipes of Llama 3 70B on TensorRT-LLM hold prompts back at 1,024 +
+# 1,024 tokens and fewer than 8 devices (batch_wait_timeout_iters in 70b_fp8_b200_trt_slurm.sh,
+# 70b_fp8_h200_trt_slurm.sh and 70b_fp4_b200_trt_slurm.sh of SemiAnalysisAI/InferenceX; those of
+# other models set none). Their lengths are drawn from 0.8 to 1 of the nominal ones.
+HELD, HELD_LENGTHS = 20, range(900, 1025)
+
 # What one row's metric gives: phase, seconds, whether a step carries its share of prefills.
 Measured = tuple[str, float, bool]
 
@@ -68,11 +74,22 @@ def serving_row(raw: dict[str, Any]) -> Row:
     question = Question(
         str(raw.get("engine", "")), model, device, layout, precision, workload,
         "prefill" if model.is_encoder else phase, mixes, str(raw.get("measured") or ""),
+        _held(raw, layout, workload),
     )  # fmt: skip
     return Row(
         str(raw.get("id", "")), str(raw.get("source", "")), str(raw.get("model", "")), phase,
         seconds, question, expected, reason,
     )  # fmt: skip
+
+
+def _held(row: dict[str, Any], layout: Layout, load: Workload) -> float:
+    """Steps for which the server held prompts back, as the row or its recipe says."""
+    if row.get("batch_wait_iters") is not None:
+        return float(row["batch_wait_iters"])
+    label, model = str(row.get("engine")).lower(), str(row.get("model")).lower()
+    known = label.startswith("tensorrt-llm") and "inferencex" in label
+    alike = load.prompt in HELD_LENGTHS and load.generate in HELD_LENGTHS
+    return HELD * float(known and alike and layout.tp < 8 and "llama-3" in model and "70b" in model)
 
 
 def _batch(row: dict[str, Any]) -> float:

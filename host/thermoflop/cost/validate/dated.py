@@ -46,22 +46,24 @@ def _date(row: Row) -> str:
 def predicted_later(together: Together, border: str = BORDER) -> list[tuple[Row, Span]]:
     """The rows from ``border`` on, each by the fit to those before it.
 
-    The interval is what those rows show when each of their models is left out.
+    The interval is what those rows show when each of their models is left out, wider for a version
+    that none of them ran.
     """
     before = np.array([month < border for month in months_of(together.rows)])
     later = np.flatnonzero(~before)
     if not len(later) or not before.any():
         return []
     fitted = together.fitted(before)
-    intervals = together.left_out(before)[0].intervals()
+    left, _ = together.left_out(before)
     bounds = together.bounds()
-    return [
-        (
-            row,
-            spanned(
-                row, replace(fitted[1][name_of(row)], intervals=intervals), seconds, bounds[at]
-            ),
-        )
-        for at, seconds in zip(later, together.expected(fitted, later).tolist(), strict=True)
-        for row in (together.rows[at],)
-    ]
+    versions = {_version(together.rows[at]) for at in np.flatnonzero(before)}
+    profiles = {
+        name: replace(profile, intervals=left.intervals(name))
+        for name, profile in fitted[1].items()
+    }
+    found = []
+    for at, seconds in zip(later, together.expected(fitted, later).tolist(), strict=True):
+        row = together.rows[at]
+        unseen = () if _version(row) in versions else ("version",)
+        found.append((row, spanned(row, profiles[name_of(row)], seconds, bounds[at], unseen)))
+    return found
