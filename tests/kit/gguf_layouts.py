@@ -46,6 +46,10 @@ PARTS = {
     " layer_output_norm.bias h",
     "$fours": "attn_q h,h; attn_q.bias h; attn_k h,h; attn_k.bias h; attn_v h,h; attn_v.bias h",
     "$embed": "token_embd_norm h; token_embd_norm.bias h",
+    "$pool1": "attn_compressor_kv d,h; attn_compressor_gate d,h; attn_compressor_ape 128,d;"
+    " attn_compressor_norm d",
+    "$pool2": "attn_compressor_kv 2*d,h; attn_compressor_gate 2*d,h; attn_compressor_ape 4,2*d;"
+    " attn_compressor_norm d",
     "$latents": "attention.kv_lora_rank=c rope.dimension_count=r attention.key_length=c+r"
     " attention.value_length=c attention.key_length_mla=p+r attention.value_length_mla=v"
     " attention.head_count_kv=1",
@@ -128,9 +132,10 @@ def written(
 ) -> Path:
     """The file's header in fp16, and no data behind it but a hole; ``known``: with tensors that the
     library has for the architecture alone."""
-    kind = gguf.MODEL_ARCH[arch]
-    name = gguf.MODEL_ARCH_NAMES[kind]
-    allowed = {gguf.TENSOR_NAMES[tensor] for tensor in gguf.MODEL_TENSORS[kind]}
+    kind = getattr(gguf.MODEL_ARCH, arch, None)
+    name = arch if kind is None else gguf.MODEL_ARCH_NAMES[kind]
+    known = known and kind is not None
+    allowed = {gguf.TENSOR_NAMES[each] for each in (gguf.MODEL_TENSORS[kind] if kind else ())}
     writer = gguf.GGUFWriter(path, name)
     for key, value in keys.items():
         add: Any = writer.add_array if isinstance(value, list) else writer.add_uint32

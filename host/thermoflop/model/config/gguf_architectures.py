@@ -26,7 +26,8 @@ _GROUPS = {
     "routed": "n_routed_experts=expert_count n_shared_experts=expert_shared_count"
     " moe_intermediate_size=expert_feed_forward_length"
     " first_k_dense_replace=leading_dense_block_count",
-    "latent": "@routed q_lora_rank=attention.q_lora_rank kv_lora_rank=attention.kv_lora_rank"
+    "latent": "@routed @mla",
+    "mla": "q_lora_rank=attention.q_lora_rank kv_lora_rank=attention.kv_lora_rank"
     " qk_rope_head_dim=rope.dimension_count",
     "indexer": "index_n_heads=attention.indexer.head_count"
     " index_head_dim=attention.indexer.key_length index_topk=attention.indexer.top_k",
@@ -88,7 +89,7 @@ _ENTRIES = {
     " o_lora_rank=attention.output_lora_rank hc_mult=hyper_connection.count",
     "kimi-linear": "kimi_linear @latent linear_head_dim=kda.head_dim"
     " linear_conv_kernel_dim=ssm.conv_kernel",
-    "minicpm3": "minicpm3 @latent",
+    "minicpm3": "minicpm3 @mla",
     "glm4": "glm4",
     "glm4moe": "glm4_moe @routed use_qk_norm?attn_q_norm.weight",
     "glm-dsa": "glm_moe_dsa @latent @indexer",

@@ -34,6 +34,8 @@ GGML_TYPES: dict[int, tuple[str, int, int]] = {
     30: ("BF16", 1, 2), 34: ("TQ1_0", 256, 54), 35: ("TQ2_0", 256, 66), 39: ("MXFP4", 32, 17),
     40: ("NVFP4", 64, 36), 41: ("Q1_0", 128, 18),
 }  # fmt: skip
+# Q4_2, Q4_3, and forms of Q4_0 and IQ4_NL for one kind of processor
+REMOVED = frozenset((4, 5, 31, 32, 33, 36, 37, 38))
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q",
             11: "<q", 12: "<d"}  # fmt: skip
 _STRING, _ARRAY = 8, 9
@@ -126,8 +128,9 @@ class _Reader:
             raise self.fault("it does not begin with GGUF")
         version = self.number("<I")
         if version not in (2, 3):
-            said = "big-endian" if version in (2 << 24, 3 << 24) else f"version {version:,}"
-            raise self.fault(f"{said}, where version 2 or 3 is expected")
+            if version in (2 << 24, 3 << 24):
+                raise self.fault("its numbers are big-endian, where little-endian is expected")
+            raise self.fault(f"version {version:,}, where version 2 or 3 is expected")
         tensors, keys = self.number("<Q"), self.number("<Q")
         for count, most, what in ((tensors, MOST_TENSORS, "tensors"), (keys, MOST_KEYS, "keys")):
             if count > most:
@@ -210,7 +213,8 @@ class _Reader:
         shape = tuple(self.number("<Q") for _ in range(sides))
         kind, place = self.number("<I"), self.number("<Q")
         if kind not in GGML_TYPES:
-            raise self.fault(f"tensor {name[:60]!r} has type {kind:,}, which is not known")
+            whose = "llama.cpp has taken out" if kind in REMOVED else "is a fork's, or later"
+            raise self.fault(f"tensor {name[:60]!r} has type {kind:,}, which {whose}")
         dtype, block, block_bytes = GGML_TYPES[kind]
         elements = 1
         for side in shape:
@@ -231,7 +235,8 @@ class _Reader:
             at = place + tensor.size_bytes
             if at > self.size - start:
                 raise self.fault(
-                    f"tensor {tensor.name[:60]!r} ends at byte {start + at:,} of {self.size:,}"
+                    f"it is cut off: tensor {tensor.name[:60]!r} ends at byte {start + at:,} of "
+                    f"{self.size:,}"
                 )
 
 

@@ -77,7 +77,8 @@ def _deepseek(config: dict[str, Any], data: Metadata) -> None:
 def _sparse_latent(config: dict[str, Any], data: Metadata) -> None:
     """Layers whose indexer chooses keys for those that follow, where some have none."""
     _latent(config, data)
-    dense = config.pop("first_k_dense_replace", 0)
+    config.pop("first_k_dense_replace", None)
+    dense = data.count("leading_dense_block_count", 0)
     config["mlp_layer_types"] = _dense_first(dense, data.layers)
     indexed = data.get("attention.indexer.types")
     if isinstance(indexed, list) and data.name == "glm-dsa":
@@ -97,7 +98,7 @@ def _dense_first(dense: int, layers: int) -> list[str]:
 def _compressed(config: dict[str, Any], data: Metadata) -> None:
     """DeepSeek V4: how many keys become one, layer by layer."""
     config["compress_ratios"] = data.by_layer("attention.compress_ratios")
-    config.pop("num_key_value_heads", None)
+    config.pop("intermediate_size", None)
 
 
 def _kimi_linear(config: dict[str, Any], data: Metadata) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from thermoflop.errors import InputError, UnknownModel
+from thermoflop.model.config.keys import LARGEST_LAYER_COUNT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Metadata:
     def __init__(self, gguf: Gguf, path: str, name: str) -> None:
         self.gguf, self.path, self.name = gguf, path, name
         self.tensors = {tensor.name: tensor for tensor in gguf.tensors}
+        self.layers = 0
         self.parts: dict[str, list[int]] = {}
         self.by_layer_read: set[str] = set()
         for tensor in gguf.tensors:
@@ -45,6 +47,8 @@ class Metadata:
             if found is not None:
                 self.parts.setdefault(found[2], []).append(int(found[1]))
         blocks = self.count("block_count", 0)
+        if blocks > LARGEST_LAYER_COUNT:
+            raise InputError(f"{path}: {name}.block_count is {blocks:,}, more than any model has")
         self.ahead = min(self.count("nextn_predict_layers", 0), max(blocks - 1, 0))
         self.layers = blocks - self.ahead
 

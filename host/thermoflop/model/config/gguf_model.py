@@ -97,9 +97,7 @@ def _vocabulary(config: dict[str, Any], data: Metadata) -> None:
     """Rows of the embedding, which is the head's as well where that has no tensor."""
     table = data.sides("token_embd.weight")
     words = table[1] if len(table) == 2 else data.gguf.lengths.get("tokenizer.ggml.tokens")
-    words = words or data.get("vocab_size")
-    if words is not None:
-        config["vocab_size"] = words
+    config["vocab_size"] = words or data.count("vocab_size")
     if data.tensors:
         config["tie_word_embeddings"] = "output.weight" not in data.tensors
 
@@ -117,9 +115,17 @@ def _keep_what_is_read(config: dict[str, Any], data: Metadata, read: Mapping[str
             config.pop(key, None)
         elif key in COMMON and key not in config and read[key] not in data.by_layer_read:
             data.refuse_differing(read[key])
-    for key in ("hidden_size", "num_hidden_layers", "num_attention_heads"):
-        if key in own and not config.get(key):
-            raise InputError(f"{data.path} has no {data.name}.{COMMON[key]}")
+    needed = {"hidden_size", "num_hidden_layers", "num_attention_heads"} & own
+    for key in (*sorted(needed), *({"intermediate_size"} & set(family.keys))):
+        if not config.get(key) and read[key] not in data.by_layer_read:
+            raise InputError(f"{data.path} has no {data.name}.{read[key]}")
+    # where the file says nothing, as many key heads as heads, and all together as wide as the model
+    heads, dim = config.get("num_attention_heads"), family.keys.get("head_dim")
+    if type(heads) is int and heads > 0:
+        if "num_key_value_heads" in own and read["num_key_value_heads"] not in data.by_layer_read:
+            config.setdefault("num_key_value_heads", heads)
+        if dim is not None and dim.default is not None:
+            config.setdefault("head_dim", data.count("embedding_length") // heads)
     kinds = sliding_layers(data)
     if kinds is not None and "layer_types" in own:
         config.setdefault("layer_types", kinds)

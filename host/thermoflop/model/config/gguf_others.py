@@ -41,7 +41,7 @@ def _dbrx(config: dict[str, Any], data: Metadata) -> None:
 
 
 def _chatglm(config: dict[str, Any], data: Metadata) -> None:
-    config["padded_vocab_size"] = config.pop("vocab_size")
+    config["padded_vocab_size"] = config["vocab_size"]
     config["kv_channels"] = data.count("embedding_length") // (data.count(_HEADS) or 1)
     bias = data.has("attn_qkv.bias") or data.has("attn_q.bias")
     config.update(multi_query_attention=True, add_qkv_bias=bias)

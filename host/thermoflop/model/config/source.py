@@ -101,7 +101,8 @@ def _in_folder(folder: str) -> str:
     if os.path.isfile(path):  # noqa: PTH113
         return path
     files = sorted(name for name in os.listdir(folder) if name.endswith(".gguf"))  # noqa: PTH208
-    whole = [name for name in files if "-of-" not in name or "-00001-of-" in name]
+    first = [name for name in files if "-of-" not in name or "-00001-of-" in name]
+    whole = [name for name in first if "mmproj" not in name.lower()]  # what sees for another
     if len(whole) == 1:
         return os.path.join(folder, whole[0])  # noqa: PTH118
     some = f", and not {len(whole)} GGUF files" if whole else ""
@@ -127,6 +128,8 @@ def _from_gguf(path: str) -> Source:
     gguf = read_gguf(path)
     data = metadata_of(gguf, path)
     name = os.path.splitext(os.path.basename(path))[0]  # noqa: PTH119, PTH122
+    if name.startswith("sha256-"):  # a blob of Ollama
+        name = str(gguf.metadata.get("general.name") or name[:19])
     formats = formats_of(gguf) if gguf.tensors else None
     return Source(
         config_of(data), name, path, stored=stored_of(data), formats=formats, metadata=data

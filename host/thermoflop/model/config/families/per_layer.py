@@ -220,6 +220,8 @@ def _gemma3n_others(config: Config) -> tuple[Placed, ...]:
 def _streams(name: str, config: Config) -> tuple[Placed, ...]:
     """The projections between the embedding or the last state and AltUp's other streams."""
     hidden, streams = config["hidden_size"], config["altup_num_inputs"]
+    if streams > 1000:
+        raise InputError(f"altup_num_inputs is {streams:,}: expected at most 1,000")
     return tuple(
         Placed(Linear(f"{name}_{index}", "altup", "altup", hidden, hidden))
         for index in range(1, streams)
