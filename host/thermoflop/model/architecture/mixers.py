@@ -159,7 +159,8 @@ class LatentAttention:
     projection of the hidden state (Kimi K3), ``head_gate`` each head's by one number; without
     ``rotation`` the shared key is a plain one. ``extras`` are sinks, scales, and norms that run.
     The last ``window`` tokens at most are attended (None: all); a layer that ``shares`` takes the
-    latent of a layer before (Mistral Large 4).
+    latent of a layer before (Mistral Large 4). With a ``query_gate`` queries and gate are one map
+    of the latent before and behind its norm (A.X K2).
     """
 
     hidden: Number
@@ -179,6 +180,7 @@ class LatentAttention:
     extras: tuple[Part, ...] = ()
     window: Number | None = None
     shares: bool = False
+    query_gate: bool = False
 
     @property
     def limits(self) -> tuple[Number, ...]:
@@ -195,9 +197,12 @@ class LatentAttention:
         width = self.heads * self.key_dim
         if self.q_rank is None:
             return (Linear("q_proj", "attn", "attn_proj", self.hidden, width),)
+        inputs = self.q_rank
+        if self.query_gate:
+            inputs, width = 2 * inputs, width + self.heads * self.value_dim
         return (
             Linear("q_a_proj", "attn", "attn_proj", self.hidden, self.q_rank, self.bias),
-            Linear("q_b_proj", "attn", "attn_proj", self.q_rank, width),
+            Linear("q_b_proj", "attn", "attn_proj", inputs, width),
         )
 
     def compress(self) -> Linear:

@@ -183,8 +183,8 @@ def _latent(mla: LatentAttention, scope: EmitContext) -> Iterator[Operator]:
         yield _expansion(mla, scope, held)
         shape = (mla.heads, mla.heads, mla.key_dim, mla.value_dim)
         yield from attend(scope, "attn", shape, keys, pairs, cached=_expanded(scope))
-    for linear in mla.gates():
-        yield scope.linear(linear, tokens)
+    yield from (scope.linear(linear, tokens) for linear in mla.gates())
+    if mla.query_gate or mla.gates():
         yield elementwise("output gate", scope, tokens, mla.heads * mla.value_dim, 5, 2)
     yield scope.linear(mla.output(), tokens)
 

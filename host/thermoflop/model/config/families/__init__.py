@@ -48,7 +48,8 @@ MODULES = {
     " minimax_m3_vl_vision paddleocr_vl_vision pixtral siglip2_vision_model smolvlm_vision"
     " video_llama_3_vision",
     "inkling": "inkling_text",
-    "newest": "bailing_hybrid dots3_note_text glm5_next_text hy_v4 mistral_large4_text olmo_hybrid",
+    "newest": "axk2 dots3_note_text hy_v4 mistral_large4_text",
+    "newest_hybrids": "bailing_hybrid glm5_next_text olmo_hybrid",
     "qwen_towers": "exaone4_5_vision glm4v_moe_vision glm4v_vision glm5_next_vision glm_ocr_vision"
     " qwen2_5_omni_vision_encoder qwen2_5_vl_vision qwen3_omni_moe_vision_encoder"
     " qwen2_vl_vision qwen3_5_vision qwen3_vl_vision",

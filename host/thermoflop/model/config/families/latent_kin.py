@@ -13,8 +13,8 @@ from thermoflop.model.config.families.expert_kin import experts
 from thermoflop.model.config.families.latent import latent_attention
 from thermoflop.model.config.families.own_parts import output_gate
 from thermoflop.model.config.families.patterns import (
+    either_sparse,
     from_layer_types,
-    sparse_after_first,
     sparse_by_mlp_types,
 )
 from thermoflop.model.config.family import at_least_zero, family, maybe, names, use
@@ -123,9 +123,7 @@ family(
     },
     traits={
         "moe_norms": 1,
-        "sparse": lambda config: (
-            sparse_by_mlp_types(config) if config["mlp_layer_types"] else sparse_after_first(config)
-        ),
+        "sparse": either_sparse,
     },
 )
 

@@ -1,4 +1,4 @@
-"""Families of autumn 2026: latent and linear attention in one model, choices that layers share.
+"""Latent attention of autumn 2026: choices that layers share, gates, windows.
 
 Defaults and structure are those of the classes of transformers 5.24.
 """
@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from thermoflop.base.messages import quote_value
 from thermoflop.base.record import replace
-from thermoflop.errors import InputError, UnknownModel
+from thermoflop.errors import InputError
 from thermoflop.model.architecture.compressed import Streams
-from thermoflop.model.architecture.linear import GatedDelta, KimiDelta
-from thermoflop.model.architecture.parts import Norm, Vector
-from thermoflop.model.architecture.sparse import Compressor
-from thermoflop.model.config.families import linear, sparse  # noqa: F401 - parents are there
+from thermoflop.model.architecture.description import Placed
+from thermoflop.model.architecture.parts import Linear, Norm, Vector
+from thermoflop.model.config.families import sparse  # noqa: F401 - its parent module is loaded with it
 from thermoflop.model.config.families.latent import indexed, indexer_kinds, latent_attention
 from thermoflop.model.config.families.patterns import (
-    every,
-    from_layer_types,
+    either_sparse,
     rotated_layers,
     sparse_by_mlp_types,
     words,
@@ -35,114 +33,12 @@ from thermoflop.model.config.family import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from thermoflop.model.architecture.mixers import LatentAttention, Mixer
     from thermoflop.model.config.keys import Config
 
 _MLP_TYPES = {"drop": ("moe_layer_freq",), "ignored": ("moe_layer_freq",)}
-
-
-def _bailing_kinds(config: Config) -> Sequence[str]:
-    """``layer_types``, or full attention at the end of each group of layers."""
-    if str(config.raw.get("architectures")).startswith("['BailingMoeV2"):
-        # Ling 2.5 has the same model_type, and Lightning attention by code beside its weights
-        raise UnknownModel("bailing_hybrid with Lightning attention (Ling 2.5) is not described")
-    layers, group = config["num_hidden_layers"], config["layer_group_size"]
-    return from_layer_types(config, layers) or [
-        "linear" if (index + 1) % group else "full" for index in range(layers)
-    ]
-
-
-def _ling_delta(config: Config) -> KimiDelta:
-    """Sizes of attention, or under names of their own, as the class writes them itself."""
-    own = {"linear_num_heads": "num_attention_heads", "linear_head_dim": "head_dim"}
-    own["linear_conv_kernel_dim"] = "short_conv_kernel_size"
-    heads, dim, taps = (config[key] or config[other] for key, other in own.items())
-    return KimiDelta(config["hidden_size"], heads, dim, taps, full_gate=True, full_decay=True)
-
-
-family(
-    "bailing_hybrid",
-    "deepseek_v3",
-    keys={
-        "vocab_size": 157184,
-        "hidden_size": 2560,
-        "intermediate_size": 6144,
-        "moe_intermediate_size": 768,
-        "num_hidden_layers": 42,
-        "num_attention_heads": 32,
-        "q_lora_rank": None,
-        "n_routed_experts": 512,
-        "first_k_dense_replace": at_least_zero(2),
-        "head_dim": 128,
-        "short_conv_kernel_size": 4,
-        "linear_head_dim": None,
-        "linear_num_heads": None,
-        "linear_conv_kernel_dim": None,
-        "layer_group_size": 6,
-        "layer_types": names(),
-        "mlp_layer_types": names(),
-    },
-    traits={
-        "kinds": _bailing_kinds,
-        "sparse": sparse_by_mlp_types,
-        "recurrent": _ling_delta,
-        "mla": lambda config: replace(latent_attention(config), head_gate=True),
-        "tied": False,  # the class ties nothing
-    },
-    aliases={
-        "num_experts_per_token": "num_experts_per_tok",
-        "num_shared_experts": "n_shared_experts",
-    },
-    drop=("moe_layer_freq",),
-    ignored=(
-        *("moe_layer_freq", "kda_safe_gate", "kda_lower_bound", "mtp_loss_scaling_factor"),
-        *("moe_renormalize", "num_expert_group", "model_max_length", "num_mtp_layers"),
-        "qk_head_dim",
-    ),
-)
-
-
-def _olmo_delta(config: Config) -> GatedDelta:
-    """Keys take three quarters of the hidden state, values twice as much, where nothing is said."""
-    hidden, heads = config["hidden_size"], config["num_attention_heads"]
-    keys = config["linear_num_key_heads"] or heads
-    dim = config["linear_key_head_dim"] or int(0.75 * hidden / keys)
-    return GatedDelta(
-        hidden,
-        keys,
-        config["linear_num_value_heads"] or heads,
-        dim,
-        config["linear_value_head_dim"] or 2 * dim,
-        config["linear_conv_kernel_dim"],
-    )
-
-
-def _olmo_kinds(config: Config) -> Sequence[str]:
-    kinds = every(4, others="linear")(config)
-    return kinds if "full" in kinds else [*kinds[:-1], "full"]
-
-
-family(
-    "olmo_hybrid",
-    "olmo2",
-    keys={
-        "vocab_size": 100352,
-        "hidden_size": 3840,
-        "num_attention_heads": 30,
-        "layer_types": names(),
-        "linear_num_key_heads": None,
-        "linear_num_value_heads": None,
-        "linear_key_head_dim": None,
-        "linear_value_head_dim": None,
-        "linear_conv_kernel_dim": 4,
-    },
-    traits={"kinds": _olmo_kinds, "recurrent": _olmo_delta},
-    ignored=(
-        *("linear_a_log_min", "linear_a_log_max", "linear_dt_min", "linear_dt_max"),
-        *("linear_dt_init_floor", "linear_allow_neg_eigval"),
-    ),
-)
 
 
 def _mistral_kinds(config: Config) -> Sequence[str]:
@@ -210,6 +106,45 @@ family(
 )
 
 
+def _norm_gates(config: Config) -> list[dict[str, Any]]:
+    """A gate of low rank behind each norm, but the second one of a dense layer."""
+    hidden, rank = config["hidden_size"], config["gated_norm_rank"]
+    gate = tuple(
+        Placed(Linear(name, "norm_gate", "norm_gate", *sizes))
+        for name, *sizes in (("gate down", hidden, rank), ("gate up", rank, hidden))
+    )
+    return [{"others": gate * (2 if mixture else 1)} for mixture in either_sparse(config)]
+
+
+family(
+    "axk2",
+    "deepseek_v32",
+    keys={
+        "vocab_size": 163840,
+        "hidden_size": 2048,
+        "intermediate_size": 5120,
+        "moe_intermediate_size": 512,
+        "num_hidden_layers": 48,
+        "num_attention_heads": 32,
+        "n_routed_experts": 128,
+        "kv_lora_rank": 128,
+        "q_lora_rank": 384,
+        "qk_rope_head_dim": 32,
+        "qk_nope_head_dim": 64,
+        "v_head_dim": 64,
+        "first_k_dense_replace": at_least_zero(1),
+        "moe_layer_freq": 1,
+        "index_n_heads": 16,
+        "gated_norm_rank": 16,
+    },
+    traits={
+        "mla": lambda config: replace(indexed(config), query_gate=True),
+        "sparse": either_sparse,
+        "shapes": _norm_gates,
+    },
+)
+
+
 def _hy_kinds(config: Config) -> Sequence[str]:
     if config["indexer_types"] is not None:
         return words(config, "indexer_types", ("full", "shared"))
@@ -253,79 +188,6 @@ family(
     ignored=("hc_magnitude", "hc_eps", "learnable_sink_init", "swiglu_limit"),
 )
 
-
-def _glm_kinds(config: Config) -> Sequence[str]:
-    """Three layers of linear attention, then one that chooses keys or takes a choice."""
-    layers = config["num_hidden_layers"]
-    kinds = ["linear" if index % 4 != 3 else "full" for index in range(layers)]
-    if config["layer_types"] is not None:
-        table = {"linear_attention": "linear"}
-        table.update(full_attention="full", indexed_attention="full")
-        kinds = [table[kind] for kind in words(config, "layer_types", table)]
-    chosen = zip(kinds, indexer_kinds(config), strict=True)
-    return [kind if kind == "linear" else chooses for kind, chooses in chosen]
-
-
-def _glm_sparse(config: Config) -> Sequence[bool]:
-    if config["mlp_layer_types"]:
-        return sparse_by_mlp_types(config)
-    return [index > 2 for index in range(config["num_hidden_layers"])]
-
-
-def _pooled_indexer(config: Config) -> LatentAttention:
-    """GLM 5.3: the indexer chooses pools of tokens, and the last ones, which fill no pool yet."""
-    whole, pool = indexed(config), config["index_kpool"]
-    dim, top_k = config["index_head_dim"], config["index_topk"]
-    if config["qk_rope_head_dim"] or top_k % pool:
-        raise InputError(
-            f"glm5_next with qk_rope_head_dim {config['qk_rope_head_dim']}, index_topk {top_k} and "
-            f"index_kpool {pool}: its class wants no rotation, and whole pools"
-        )
-    keys = Compressor(config["hidden_size"], dim, pool, 1, "indexer", "indexer_proj", "layer")
-    assert whole.indexer is not None  # noqa: S101 - it has just been made
-    indexer = replace(whole.indexer, top_k=top_k // pool, block=pool, compressor=keys)
-    tail = pool - 1 if config["index_kpool_always_select_tail"] else 0
-    return replace(whole, indexer=indexer, limit=top_k + tail, rotation=False)
-
-
-family(
-    "glm5_next_text",
-    "glm_moe_dsa",
-    keys={
-        "hidden_size": 4096,
-        "num_hidden_layers": 45,
-        "n_routed_experts": 288,
-        "q_lora_rank": 1536,
-        "qk_rope_head_dim": at_least_zero(0),
-        "qk_nope_head_dim": 256,
-        "layer_types": names(),
-        "linear_attn_config": mapping(),
-        "linear_head_dim": 128,
-        "linear_num_heads": 64,
-        "linear_conv_kernel_dim": 4,
-        "hc_mult": 4,
-        "hc_sinkhorn_iters": at_least_zero(20),
-        "index_kpool": 16,
-        "index_kpool_always_select_tail": True,
-    },
-    traits={
-        "kinds": _glm_kinds,
-        "sparse": _glm_sparse,
-        "recurrent": linear.kimi_delta,
-        "mixers": lambda config: {
-            "full": (_pooled_indexer(config), "indexed attention"),
-            "shared": (
-                replace(_pooled_indexer(config), indexer=None),
-                "attention to the same keys",
-            ),
-        },
-        "streams": lambda config: Streams(
-            config["hidden_size"], config["hc_mult"], config["hc_sinkhorn_iters"]
-        ),
-    },
-    drop=("first_k_dense_replace",),
-    ignored=("hc_eps", "swiglu_limit", "linear_lower_bound", "first_k_dense_replace"),
-)
 
 _SWA = {
     "num_attention_heads": 64,

@@ -136,6 +136,12 @@ def sparse_by_mlp_types(config: Config) -> Sequence[bool]:
     return [kind == "sparse" for kind in words(config, "mlp_layer_types", ("dense", "sparse"))]
 
 
+def either_sparse(config: Config) -> Sequence[bool]:
+    """``mlp_layer_types``, or DeepSeek's rule where they are absent."""
+    stated = config["mlp_layer_types"]
+    return sparse_by_mlp_types(config) if stated else sparse_after_first(config)
+
+
 def words(config: Config, key: str, allowed: Container[str]) -> Sequence[str]:
     """A list of one word for each layer, all of which are known; what is beyond the last is cut."""
     layers, found = config["num_hidden_layers"], config[key]
