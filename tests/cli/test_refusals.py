@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from thermoflop.cli import main
 
@@ -37,7 +39,7 @@ def test_a_refused_number_comes_with_what_was_expected(
         ("estimate gpt2 h100", "'h100' is one word too many; did you mean --gpu h100?"),
         ("estimate gpt2 --batch", "--batch needs a value."),
         ("estimate", "MODEL is missing: a config.json"),
-        ("validate", "WHAT is missing: counts, times,"),
+        ("validate", "a word is missing: expected one of counts, times,"),
         ("validate tims", "'tims' is none of counts, times, memory, training, plan, kernels; did "),
         ("ops gpt2 --mla foo", "--mla 'foo' is none of latent, expanded, absorbed."),
         ("record --repaet 2 -- ls", "there is no option --repaet; did you mean --repeat?"),
@@ -159,3 +161,45 @@ def test_a_device_that_nobody_named_is_said_first(
 def test_json_of_an_assumed_device_names_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "gpt2", "--json"]) == 0
     assert '"device": "H100-SXM-80GB"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "said"),
+    [
+        ("ops {empty}", 3, "is not valid JSON: it is empty"),
+        ("mults t5-base", 2, "the published formulas have no place for its source"),
+        (
+            "estimate gpt2 --gpu {folder}/x.toml",
+            3,
+            "is no device in TOML: No such file or directory",
+        ),
+        ("serving gpt2 --gpu l4 --trace {folder}", 3, "cannot be read as a trace: Is a directory"),
+        (
+            "plan gpt2 --gpu l4 --rate 1 --price {empty}",
+            3,
+            "has no prices: expected [[price]]",
+        ),
+        ("pick --gpu 2x3090", 3, "names 2 devices"),
+    ],
+)
+def test_a_file_that_is_none_ends_in_one_sentence(
+    typed: str, code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = tmp_path / "empty.json"
+    empty.touch()
+    assert main(typed.format(empty=empty, folder=tmp_path).split()) == code
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert "[Errno" not in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+
+
+@pytest.mark.parametrize(("model", "says"), [("t5-small", True), ("whisper-tiny", False)])
+@pytest.mark.parametrize("command", ["estimate", "fit"])
+def test_an_encoder_that_no_step_runs_is_said(
+    command: str, model: str, says: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, model, "--gpu", "l4"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert ("what the decoder keeps of its source, are not counted" in said) is says

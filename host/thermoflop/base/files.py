@@ -85,7 +85,8 @@ def load_json(data: bytes | str, name: str, expected: str, **hooks: Any) -> Any:
     except RecursionError:
         raise InputError(f"{name} is nested too deeply to be {expected}") from None
     except ValueError as error:
-        raise InputError(f"{name} is not valid JSON: {error}") from None
+        fault = str(error) if data.strip() else "it is empty"
+        raise InputError(f"{name} is not valid JSON: {fault}") from None
 
 
 def read_json(

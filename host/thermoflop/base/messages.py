@@ -17,6 +17,11 @@ def quote_value(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
+def reason(error: Exception) -> str:
+    """What went wrong, without the system's number and a second naming of the file."""
+    return str(getattr(error, "strerror", None) or error)
+
+
 def expected(word: str, known: Iterable[str]) -> str:
     """What belongs in the place of a word: all that is known, or of many the one most like it."""
     words = list(known)

@@ -134,8 +134,9 @@ class Parser(argparse.ArgumentParser):
         needed = [each for each in self._actions if each.required and _name(each) in names]
         if not needed:
             return f"{names} is missing"
-        choices = ", ".join(map(str, needed[0].choices or ()))
-        return f"{_name(needed[0])} is missing: {choices or needed[0].help}"
+        if needed[0].choices:
+            return f"a word is missing: expected one of {', '.join(map(str, needed[0].choices))}"
+        return f"{_name(needed[0])} is missing: {needed[0].help}"
 
 
 def _name(action: argparse.Action) -> str:

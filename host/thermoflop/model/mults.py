@@ -86,6 +86,10 @@ def shape_of(
     Raises UsageError for a model without plain attention, MLP or head: the formulas have no place
     for it.
     """
+    if model.is_encoder_decoder:
+        raise UsageError(
+            f"{model.name} has an encoder, and the published formulas have no place for its source"
+        )
     stack, head = model.description.stack("decoder"), model.description.head
     run = stack.runs[0] if stack is not None and stack.runs else None
     mixer = run.layer.mixer if run is not None else None

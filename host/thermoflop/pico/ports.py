@@ -132,9 +132,8 @@ def _named(port: str, ports: list[PortInfo]) -> Target:
         return Target(port)
     if os.name == "posix" and not os.path.exists(port):  # noqa: PTH110 - no error, whatever it is
         there = ", ".join(p.device for p in ports) or "none"
-        raise BoardError(
-            f"there is no port {printable(port)[:100]}; the ports of this machine: {there}"
-        )
+        named = printable(port)[:100] or "''"
+        raise BoardError(f"there is no port {named}; the ports of this machine: {there}")
     real = os.path.realpath(port)
     serial_number = next((p.serial_number for p in ports if p.device in (port, real)), None)
     return Target(port, serial_number)

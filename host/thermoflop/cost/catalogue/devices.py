@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 
+from thermoflop.base.messages import reason
 from thermoflop.cost.catalogue.sheets import sheets
 from thermoflop.cost.hardware.device import Device, device_from
 from thermoflop.errors import InputError, printable
@@ -149,7 +150,7 @@ def read_device(path: str) -> Device:
         with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs more than reading it
             raw = tomllib.load(file)
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path} is no device in TOML: {error}") from error
+        raise InputError(f"{path} is no device in TOML: {reason(error)}") from error
     name = os.path.splitext(os.path.basename(path))[0]  # noqa: PTH119, PTH122
     shown = {key: printable(value) if type(value) is str else value for key, value in raw.items()}
     return device_from({"confidence": "own", "source": path, **shown}, printable(name))

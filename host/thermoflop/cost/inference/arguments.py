@@ -92,6 +92,16 @@ def default_sizes(
     return prompt, generate
 
 
+def unread_source(model: Model) -> tuple[str, ...]:
+    """A sentence where a model reads a source of any length, which no step of a run has."""
+    encoder = model.description.stack("encoder")
+    if encoder is None or encoder.positions is not None:
+        return ()
+    counted = "prompt and generated tokens are the decoder's"
+    source = f"the encoder of {model.name}, and what the decoder keeps of its source"
+    return (f"{source}, are not counted: {counted}",)
+
+
 def _most(size: Number) -> int:
     """The largest of a size; 0 of what is none."""
     largest = size.max() if getattr(size, "size", 0) and size.dtype.kind in "iuf" else size

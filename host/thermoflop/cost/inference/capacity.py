@@ -9,7 +9,7 @@ from thermoflop.base.sheet import Row, column, figure, figures_of
 from thermoflop.base.units import gigabytes, wrapped
 from thermoflop.cost.engines.budget import Budget, budget_text
 from thermoflop.cost.engines.footprint import Load
-from thermoflop.cost.inference.arguments import checked_whole, validate_arguments
+from thermoflop.cost.inference.arguments import checked_whole, unread_source, validate_arguments
 from thermoflop.cost.inference.formats import formats_line
 from thermoflop.cost.inference.remedies import (
     Remedy,
@@ -283,8 +283,9 @@ def fit_text(capacity: Fit) -> str:
         f"{context.label + ':':<34}{capacity.longest_context:,}",
         f"{devices.label + ':':<34}{describe_devices(capacity)}",
     ]
-    if kept := _formats_of(capacity):
-        lines += ["", wrapped(kept)]
+    beside = () if capacity.room is None else unread_source(capacity.room[0].model)
+    for said in (_formats_of(capacity), *beside):
+        lines += ["", wrapped(said)] if said else []
     if capacity.cache_copies > 1:
         lines.append(f"the cache is kept {capacity.cache_copies:g} times over the devices")
     if capacity.budget is not None:

@@ -7,6 +7,7 @@ from thermoflop.base.record import fields_of, plain, record
 from thermoflop.base.sheet import Figure, Grid, Row, column, figure, figures_of
 from thermoflop.base.units import digits, scaled, seconds, table, wrapped
 from thermoflop.cost.hardware.device import CALIBRATED
+from thermoflop.cost.inference.arguments import unread_source
 from thermoflop.cost.inference.formats import formats_line
 from thermoflop.cost.memory import memory_json, memory_parts, memory_sheet, occupied_text
 
@@ -282,7 +283,8 @@ def _notes(estimate: Estimate) -> list[str]:
     conventions = "; ".join(f"{name}: {choice}" for name, choice in estimate.conventions.items())
     share = estimate.setting.share
     kept = formats_line(estimate.setting.model, share.checkpoint, share.precision)
-    lines = (estimate.provenance, bound, conventions, *((kept,) if kept else ()))
+    beside = unread_source(estimate.setting.model)
+    lines = (*beside, estimate.provenance, bound, conventions, *((kept,) if kept else ()))
     return [wrapped(text) for text in lines]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.messages import reason
 from thermoflop.base.record import record
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.errors import InputError, UsageError
@@ -13,13 +14,9 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.hardware.device import Device
 
-EXAMPLE = """\
-[[price]]
-device = "h100"
-dollars_per_hour = 2.49
-date = 2026-11-01
-source = "our contract"
-"""
+ENTRIES = (
+    "[[price]] with device, dollars_per_hour, date and source, as `thermoflop plan --help` shows"
+)
 
 
 @record
@@ -40,9 +37,7 @@ def prices_of(price: float | str | None, devices: list[Device]) -> dict[str, Pri
         listed = read_prices(price)
         missing = [device.name for device in devices if device.name not in listed]
         if missing:
-            raise InputError(
-                f"{price} has no price of {missing[0]}: expected an entry such as\n{EXAMPLE}"
-            )
+            raise InputError(f"{price} has no price of {missing[0]}: expected {ENTRIES}")
         return {device.name: listed[device.name] for device in devices}
     if isinstance(price, bool) or not isinstance(price, int | float) or not 0 < price < 1e6:
         raise UsageError(f"price={price!r:.40} makes no sense: expected dollars above 0, or a file")
@@ -57,10 +52,10 @@ def read_prices(path: str) -> dict[str, Price]:
     try:
         raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no price list in TOML: {error}") from error
+        raise InputError(f"{path} is no price list in TOML: {reason(error)}") from error
     entries = raw.get("price")
     if not isinstance(entries, list) or not entries:
-        raise InputError(f"{path} has no prices: expected entries such as\n{EXAMPLE}")
+        raise InputError(f"{path} has no prices: expected {ENTRIES}")
     prices: dict[str, Price] = {}
     for entry in entries:
         name, price = _entry(path, entry)
@@ -72,7 +67,7 @@ def read_prices(path: str) -> dict[str, Price]:
 def _entry(path: str, entry: Any) -> tuple[str, Price]:
     dollars = entry.get("dollars_per_hour") if isinstance(entry, dict) else None
     if isinstance(dollars, bool) or not isinstance(dollars, int | float) or not 0 < dollars < 1e6:
-        raise InputError(f"{path}: {entry!r:.60} is no price: expected an entry such as\n{EXAMPLE}")
+        raise InputError(f"{path}: {entry!r:.60} is no price: expected {ENTRIES}")
     device = find_device(str(entry.get("device", "")))
     return device.name, Price(
         float(dollars), str(entry.get("date", "")), str(entry.get("source", ""))

@@ -122,7 +122,7 @@ class Serving:
 def serving_text(served: Serving) -> str:
     """A report, at most 100 columns wide."""
     plan, users = served.plan, served.users
-    asked = "" if users is None else f"{users:,} users at once, "
+    asked = "" if users is None else f"{users:,} user{'s' * (users != 1)} at once, "
     cached = f", {served.prefix_hit:.0%} cached" if served.prefix_hit else ""
     head = f"{served.model_name} on {plan.devices} x {served.device.name} ({plan.label}), "
     sizes = f"{digits(served.prompt)} prompt{cached} + {digits(served.generate)} output tokens"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.messages import reason
 from thermoflop.base.record import record
 from thermoflop.errors import InputError
 
@@ -75,7 +76,7 @@ def read_trace(path: str) -> Trace:
                 columns = columns or _columns(row, path)
                 requests.append(_request(row, columns, path, number))
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a trace: {error}") from error
+        raise InputError(f"{path} cannot be read as a trace: {reason(error)}") from error
     if len(requests) < 2:
         raise InputError(
             f"{path} holds {len(requests)} requests: expected at least 2, in {EXPECTED}"
