@@ -70,7 +70,7 @@ def choose_device(args: argparse.Namespace, name: str = "h100", many: str = "dev
 
     if devices_called(args.hardware):  # what people type otherwise takes longer to read
         return
-    from thermoflop.cost.catalogue.typed_names import counted
+    from thermoflop.cost.catalogue.devices import counted
 
     count, one = counted(args.hardware)
     if count is None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from thermoflop.cli import main
-from thermoflop.cost.catalogue.devices import find_device
-from thermoflop.cost.catalogue.typed_names import counted
+from thermoflop.cost.catalogue.devices import counted, find_device
 from thermoflop.errors import InputError
 
 GIB = 2**30

@@ -10,6 +10,8 @@ from thermoflop.cost.catalogue.sheets import sheets
 from thermoflop.cost.hardware.device import Device, device_from
 from thermoflop.errors import InputError, printable
 
+# "2x3090", "h100 x8"
+_COUNT = r"\s*(\d{1,3})\s*[x×*]\s*(?=\D|\d{3})(.+)|(.*[\d\s])[x×*]\s*(\d{1,3})\s*"
 SHORTEST_START = 3  # letters that a name may be cut to, where one device begins with them
 _names: dict[str, list[str]] = {}
 
@@ -54,6 +56,20 @@ def devices_called(name: str) -> list[Device]:
     return []
 
 
+def counted(name: str) -> tuple[int | None, str]:
+    """How many devices a text asks for, None where it does not say, and the name of one.
+
+    Example:
+        >>> counted("2x3090"), counted("h100 x8"), counted("MI300X")
+        ((2, '3090'), (8, 'h100'), (None, 'MI300X'))
+    """
+    found = None if "+" in name or name.endswith(".toml") else re.fullmatch(_COUNT, name, re.I)
+    if found is None:
+        return None, name
+    count = int(found[1] or found[4])
+    return (count, (found[2] or found[3]).strip()) if count else (None, name)
+
+
 def find_device(name: str) -> Device:
     """The data sheet of a device, by name.
 
@@ -85,7 +101,7 @@ def find_device(name: str) -> Device:
     if called:
         return called[0]
     from thermoflop.cost.catalogue.own_kernels import find_own
-    from thermoflop.cost.catalogue.typed_names import counted, find_typed
+    from thermoflop.cost.catalogue.typed_names import find_typed
 
     own = find_own(name)
     if own is not None:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from thermoflop.cost.hardware.device import Device
 
 GIB = 2**30
-_COUNT = re.compile(r"\s*(\d{1,3})\s*[x×*]\s*(?=\D|\d{3})(.+)|(.*[\d\s])[x×*]\s*(\d{1,3})\s*", re.I)
 _MEMORY = re.compile(r"(?<![a-z0-9.])(\d{1,4})\s*g(?:i?b)?(?![a-z0-9])")
 _MAC_MEMORY = re.compile(r"\bm\d+\s*(?:pro|max|ultra)?\s+(\d{1,3})$")
 _CORES = re.compile(r"(\d+)[ -]*cores?( gpu)?")
@@ -34,20 +33,6 @@ _TOLERANCE = 0.04  # of a memory: a driver keeps some for itself, and 141 GB of 
 # specifications of the MacBook Pro of 2023 and 2024, recalled).
 _SMALLER = {"Apple M3 Max (30c)": (36, 96), "Apple M4 Max (32c)": (36,)}
 _words: dict[str, list[str]] = {}
-
-
-def counted(name: str) -> tuple[int | None, str]:
-    """How many devices a text asks for, None where it does not say, and the name of one.
-
-    Example:
-        >>> counted("2x3090"), counted("h100 x8"), counted("MI300X")
-        ((2, '3090'), (8, 'h100'), (None, 'MI300X'))
-    """
-    found = None if "+" in name or name.endswith(".toml") else _COUNT.fullmatch(name)
-    if found is None:
-        return None, name
-    count = int(found[1] or found[4])
-    return (count, (found[2] or found[3]).strip()) if count else (None, name)
 
 
 def find_typed(name: str) -> list[Device]:

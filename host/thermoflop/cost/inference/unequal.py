@@ -12,8 +12,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
-from thermoflop.cost.catalogue.devices import find_device, is_known
-from thermoflop.cost.catalogue.typed_names import counted
+from thermoflop.cost.catalogue.devices import counted, find_device, is_known
 from thermoflop.cost.engines.budget import engine_memory
 from thermoflop.cost.engines.footprint import visible_bytes
 from thermoflop.cost.engines.placement import cache_bytes, outside_bytes, placed_layers
