@@ -69,7 +69,7 @@ def test_the_ledger_says_what_was_done(tmp_path: Path) -> None:
         (("--tcp", "999.1.1.1:0"), 4, "cannot listen"),
         (("--ledger", "/nowhere/at/all"), 6, "cannot write /nowhere/at/all"),
         (("--speed", "fast"), 2, "speed must be a number"),
-        (("--sped", "2"), 2, "unrecognized arguments"),
+        (("--sped", "2"), 2, "there is no option --sped; did you mean --speed?"),
     ],
 )
 def test_nonsense_is_one_sentence_and_an_exit_code(

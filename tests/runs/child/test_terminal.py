@@ -90,9 +90,9 @@ import os, signal, sys
 def say(*_):
     print("size", *os.get_terminal_size(), flush=True)
 signal.signal(signal.SIGWINCH, say)
-say()
-print("all", all(os.isatty(fd) for fd in range(3)), os.isatty(os.open("/dev/tty", os.O_RDWR)))
 try:
+    say()
+    print("all", all(os.isatty(fd) for fd in range(3)), os.isatty(os.open("/dev/tty", os.O_RDWR)))
     for line in sys.stdin:
         print("heard", line.strip())
 except KeyboardInterrupt:
