@@ -144,6 +144,8 @@ def _parse(typed: list[str]) -> argparse.Namespace:
     """
     if typed[:1] == ["help"]:
         typed = [*typed[1:], "--help"]
+    if typed == ["version"]:
+        typed = ["--version"]
     name = typed[0] if typed and typed[0] in COMMANDS else None
     parser = build_parser(name)
     if name is None:

@@ -26,8 +26,8 @@ def add_hardware(
     """Add the device and how many of them; ``otherwise`` is the default that the help names."""
     parser.add_argument(
         *flags, dest="hardware", metavar="NAME", type=hardware_named,
-        help="the device to compute for, here or not (see `thermoflop gpus`), auto for the GPU of "
-        f"this machine, or a TOML file (default {otherwise})",
+        help="the device to compute for, here or not (see `thermoflop gpus`; 2x3090 are two), auto "
+        f"for the GPU of this machine, or a TOML file (default {otherwise})",
     )  # fmt: skip
     parser.add_argument("--devices", type=int, metavar="N", help="how many (default tp x pp x dp)")
 

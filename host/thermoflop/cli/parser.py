@@ -14,6 +14,24 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 _REQUIRED = "the following arguments are required: "
+# What other programs call an option, and what it is here: the first that the command has.
+_ELSEWHERE = {
+    "prompt": "input input-len input-tokens context context-length ctx ctx-size seq-len isl",
+    "generate": "output output-len output-tokens max-tokens max-new-tokens tokens osl n-gen new",
+    "sequence": "seq seq-len seq-length context context-length max-seq-len max-length",
+    "dtype": "quant quantization quantize precision format weights",
+    "kv-dtype": "kv-cache-dtype cache-dtype cache-type",
+    "profile": "engine backend framework runtime server trainer",
+    "users": "concurrency max-concurrency clients",
+    "rate": "request-rate qps rps",
+    "batch": "batch-size bs users concurrency",
+    "micro-batch": "micro-batch-size per-device-train-batch-size batch batch-size bs",
+    "devices": "gpus num-gpus ngpu world-size n-gpus",
+    "tp": "tensor-parallel tensor-parallel-size tensor-parallelism",
+    "pp": "pipeline-parallel pipeline-parallel-size",
+    "dp": "data-parallel data-parallel-size replicas",
+    "gpu": "device card accelerator hw",
+}
 
 
 def whole_number(text: str, kilo: int = 1000) -> int:
@@ -103,14 +121,18 @@ class Parser(argparse.ArgumentParser):
         option = next((word for word in words if word.startswith("-")), None)
         if option is not None:
             name = option.partition("=")[0]
-            near = _meant(name.strip("-"), [key.strip("-") for key in known if key[:2] == "--"])
+            if name == "--model":
+                return "there is no option --model: MODEL stands alone, without one"
+            near = _option_meant(name.strip("-"), [key[2:] for key in known if key[:2] == "--"])
             return f"there is no option {name[:60]}" + (f"; did you mean --{near}?" if near else "")
         if "--gpu" in known:
             from thermoflop.cost.catalogue.devices import is_known
 
             if is_known(words[0]):
                 return f"{words[0]!r:.60} is one word too many; did you mean --gpu {words[0]}?"
-        return f"{words[0]!r:.60} is one word too many"
+        named = any(action.dest == "model" for action in self._actions)
+        quotes = "; a name with spaces stands in quotes" if named else ""
+        return f"{words[0]!r:.60} is one word too many{quotes}"
 
     def error(self, message: str) -> NoReturn:
         """End with one sentence and where the usage stands."""
@@ -143,6 +165,15 @@ def _name(action: argparse.Action) -> str:
     """The option, or what its operand is called."""
     names = action.option_strings or [str(action.metavar or action.dest)]
     return next((name for name in names if name[:2] == "--"), names[0])
+
+
+def _option_meant(word: str, known: Sequence[str]) -> str | None:
+    """The option that is called so elsewhere, or is most like it."""
+    low = word.lower().replace("_", "-")
+    if low in known:
+        return low
+    called = (here for here, others in _ELSEWHERE.items() if low in others.split())
+    return next((here for here in called if here in known), None) or _meant(low, known)
 
 
 def _meant(word: str, known: Sequence[str]) -> str | None:
