@@ -116,9 +116,12 @@ def read_model(
         from thermoflop.model.config.ahead import with_ahead
 
         description = with_ahead(config, description)
+        if found is not None and found.metadata is not None:
+            from thermoflop.model.config.gguf_model import stored_of
+
+            found = replace(found, stored=stored_of(found.metadata, ahead=True))
     quantization, formats = _quantization(raw, description, found)
     name = printable(name or str(raw.get("_name_or_path") or family.name))
-    stored = None if found is None else found.stored
     model = Model(
         f"{name} as {family.name}" if asked else name,
         family.name,
@@ -127,16 +130,14 @@ def read_model(
         origin,
         (*asked, *_notes(config, description), *formats),
         quantization,
-        stored,
+        None if found is None else found.stored,
         None if found is None else found.named_format,
         "" if found is None else found.format_said,
     )
-    if found is None or found.metadata is None:
+    if found is None or found.metadata is None or mtp:
         return model
-    from thermoflop.model.config.gguf_model import numbers_said, stored_of
+    from thermoflop.model.config.gguf_model import numbers_said
 
-    if mtp:
-        return replace(model, stored=stored_of(found.metadata, ahead=True))
     counted = (model.params, model.params_by_group.get("pooler", 0))
     return replace(model, notes=(*model.notes, *numbers_said(found.metadata, raw, *counted)))
 

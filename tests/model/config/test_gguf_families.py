@@ -51,6 +51,18 @@ def test_a_file_of_another_architecture_says_its_model(tmp_path: Path, layout: s
         assert mine == theirs
 
 
+def test_what_predicts_further_ahead_counts_with_its_tensors_where_it_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    name = "nemotron-3-super-120b-a12b"
+    keys, shapes = laid_out(configuration(name), LAYOUTS[f"NEMOTRON_H_MOE {name}"])
+    found = tf.load_model(written(tmp_path / "m.gguf", "NEMOTRON_H_MOE", keys, shapes), mtp=True)
+    everything = 2 * sum(int(np.prod(shape)) for shape in shapes.values())
+    assert found.stored is not None
+    assert found.stored.size_bytes == everything
+    assert [note for note in found.notes if f"weights as stored: {everything:,} B" in note]
+
+
 def published_layers(keys: dict[str, Any]) -> int:
     ahead: int = keys.get("nextn_predict_layers", 0)
     layers: int = keys["block_count"]
