@@ -48,7 +48,7 @@ MODULES = {
     " minimax_m3_vl_vision paddleocr_vl_vision pixtral siglip2_vision_model smolvlm_vision"
     " video_llama_3_vision",
     "inkling": "inkling_text",
-    "newest": "axk2 dots3_note_text hy_v4 mistral_large4_text",
+    "newest": "axk2 dots3_note_text hy_v4 hy_v4_vl_text mistral_large4_text",
     "newest_hybrids": "bailing_hybrid glm5_next_text olmo_hybrid",
     "qwen_towers": "exaone4_5_vision glm4v_moe_vision glm4v_vision glm5_next_vision glm_ocr_vision"
     " qwen2_5_omni_vision_encoder qwen2_5_vl_vision qwen3_omni_moe_vision_encoder"
@@ -75,11 +75,12 @@ MODULES = {
     " voxtral_realtime",
     "listening_towers": "audioflamingo3_encoder glmasr_encoder moss_transcribe_diarize_audio"
     " qwen3_asr_encoder voxtral_realtime_encoder voxtral_realtime_text",
-    "gemma3n_towers": "gemma3n_audio gemma3n_vision",
+    "single_towers": "gemma3n_audio gemma3n_vision hy_v4_vl_vision",
     "document_wrappers": "deepseek_vl_hybrid got_ocr2 granite_docling pp_chart2table unlimited_ocr",
-    "newer_wrappers": "cosmos3_edge ernie4_5_vl_moe gemma3n gemma4_unified glm5_next janus"
-    " lfm3_vl minicpm_ocr minicpmv4_6 minicpmv4_7 mistral_large4 modernvbert molmo2 muse_glimmer"
-    " muse_spark nemotron_h_omni ovis2 qianfan_ocr qwen3_omni_moe_thinker shieldgemma2",
+    "newer_wrappers": "cosmos3_edge ernie4_5_vl_moe gemma3n gemma4_unified glm5_next hy_v4_vl"
+    " janus lfm3_vl minicpm_ocr minicpmv4_6 minicpmv4_7 mistral_large4 modernvbert molmo2"
+    " muse_glimmer muse_spark nemotron_h_omni ovis2 qianfan_ocr qwen3_omni_moe_thinker"
+    " shieldgemma2",
     "newer_texts": "cosmos3_edge_text ernie4_5_vl_moe_text molmo2_text muse_glimmer_text"
     " muse_spark_text qwen3_omni_moe_text",
     "newer_towers": "cosmos3_edge_vision ernie4_5_vl_moe_vision gemma4_unified_audio"
@@ -111,7 +112,7 @@ MODULES = {
     " mt5 mvp nllb-moe pegasus plbart switch_transformers t5 umt5 whisper",
 }
 _TOWERS = (
-    *("towers", "qwen_towers", "other_towers", "gemma3n_towers"),
+    *("towers", "qwen_towers", "other_towers", "single_towers"),
     *("early_towers", "document_towers", "listening_towers", "newer_towers"),
 )
 # towers that are part of another model and are not counted alone

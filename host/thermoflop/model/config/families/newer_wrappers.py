@@ -318,3 +318,9 @@ wrapper(
     traits={"grid": lambda _config: {"rule": "cut"}},
     ignored=("classifier_pooling", "classifier_bias", "initializer_cutoff_factor"),
 )
+wrapper(
+    "hy_v4_vl",
+    text_of("hy_v4_vl_text", fixed=True),
+    eyes_of("hy_v4_vl_vision", fixed=True),
+    traits={"grid": lambda _config: {"breaks": True}},
+)

@@ -189,6 +189,20 @@ family(
 )
 
 
+family(
+    "hy_v4_vl_text",
+    "hy_v4",
+    keys={
+        "hidden_size": 6144,
+        "intermediate_size": 18432,
+        "moe_intermediate_size": 2048,
+        "num_hidden_layers": 78,
+        "num_attention_heads": 64,
+        "q_lora_rank": 2048,
+        "index_n_heads": 32,
+    },
+)
+
 _SWA = {
     "num_attention_heads": 64,
     "q_lora_rank": 1024,

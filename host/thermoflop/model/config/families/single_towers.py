@@ -1,12 +1,15 @@
-"""The towers of Gemma 3n: MobileNetV5 sees, a Conformer hears, as transformers 5.24 has them."""
+"""Towers of Gemma 3n (MobileNetV5 sees, a Conformer hears) and Hy 4, as in transformers 5.24."""
 
 from __future__ import annotations
 
 from thermoflop.errors import UnknownModel
+from thermoflop.model.architecture.description import Placed
+from thermoflop.model.architecture.parts import Convolution, Norm, Vector
 from thermoflop.model.config.families.towers import SPARE
-from thermoflop.model.config.family import anything, at_least_zero, family, indices, mapping
+from thermoflop.model.config.family import anything, at_least_zero, family, indices, mapping, use
 from thermoflop.model.config.hearing import gemma_stack
 from thermoflop.model.config.mobilenet import NAME, mobilenet_stack
+from thermoflop.model.config.projectors import linear, pooled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,4 +74,43 @@ family(
         *(*SPARE, "vocab_offset", "gradient_clipping", "conf_attention_logit_cap"),
         *("conf_residual_weight", "sscp_conv_group_norm_eps"),
     ),
+)
+
+
+def _hy_merger(config: Config) -> tuple[Placed, ...]:
+    """A norm, a convolution that keeps all elements, a map; rows end in a learned one."""
+    hidden, out, side = (config[key] for key in ("hidden_size", "out_hidden_size", _MERGE))
+    seen, role = hidden * side**2, "projector"
+    merge = Convolution("proj_conv", role, role, hidden, seen, side**2, bias=True)
+    newline = Placed(Vector("image_newline", "other", out), "none")
+    norm = Placed(Norm("before_rms", hidden), "patch")
+    return (norm, *pooled(merge, linear("proj_out", seen, out)), newline)
+
+
+_MERGE = "spatial_merge_size"
+family(
+    "hy_v4_vl_vision",
+    reader="tower",
+    keys={
+        "hidden_size": 1536,
+        "intermediate_size": 6144,
+        "num_attention_heads": 16,
+        "num_channels": 3,
+        "num_hidden_layers": 40,
+        "out_hidden_size": 6144,
+        "patch_size": 16,
+        _MERGE: 2,
+        "max_image_size": 2048,
+        "hidden_act": "gelu",
+    },
+    traits={
+        "image": None,
+        "rule": ("smart", 512 * 512, 2048 * 2048),
+        "merge": use(_MERGE),
+        # and one more row than patches
+        "positions": lambda config: (config["max_image_size"] // config["patch_size"]) ** 2 + 1,
+        "tail": _hy_merger,
+    },
+    aliases={"attention_heads": "num_attention_heads"},
+    ignored=(*SPARE, "interpolate_mode", "num_key_value_heads"),
 )
