@@ -74,6 +74,15 @@ def test_more_users_mean_more_throughput_and_slower_tokens(roofline):
     assert answered == pytest.approx(400, rel=0.02)
 
 
+def test_no_number_of_users_gets_more_than_the_capacity(roofline):
+    """A budget of 20 tokens reads 4,000 in as many steps as an output of 256 takes: one sequence
+    and a fifth are kept fed, between two that are tabled."""
+    lengths, policy = lengths_of(4000.0, 256.0), Policy("mixed", 20, 8, "")
+    mixing = mixing_of(roofline, lengths, policy, np.arange(1.0, 9))
+    state = closed_loop(mixing, lengths, np.arange(1, 9), 8, policy)
+    assert (state.requests_s <= 1.001 * capacity(mixing, lengths, 8, policy)).all()
+
+
 def test_no_steady_state_beyond_capacity(roofline):
     lengths, policy = lengths_of(500.0, 200.0), Policy("mixed", 8192, 128, "")
     mixing = mixing_of(roofline, lengths, policy, np.arange(1.0, 129))

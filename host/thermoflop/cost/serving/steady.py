@@ -204,7 +204,9 @@ def capacity(mixing: Mixing, lengths: Lengths, slots: Any, policy: Policy) -> An
     # fewer than one decode where the only slot is read into for a part of the time
     known = np.array([0.25, 0.5, 0.7, 0.85, *np.asarray(mixing.sequences, float)])
     if beside:
-        known = np.minimum(known, read_for(mixing, known, max(lengths.generate - 1, 1e-9)))
+        most = known
+        for _ in range(5):  # fewer sequences leave more room
+            known = np.minimum(most, read_for(mixing, known, max(lengths.generate - 1, 1e-9)))
     seen = at_sequences(mixing, lengths, known, beside)
     best = np.maximum.accumulate(seen.rate)
     return np.interp(slots, np.maximum.accumulate(seen.users), best)
