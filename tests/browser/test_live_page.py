@@ -245,7 +245,7 @@ def test_a_recording_that_runs_operators_ends_when_its_time_is_over(
     page.get_by_label("Meanwhile").click()
     page.get_by_role("option", name="run the operators of a model").click()
     page.get_by_role("button", name="Start recording").click()
-    page.get_by_text(re.compile("-operators-.* has ended")).wait_for()
+    page.get_by_text(re.compile("-operators-[0-9a-f]+ has ended")).wait_for()
     (folder,) = site.runs.glob("*-operators-*")
     run = json.loads((folder / "run.json").read_text())
     assert (run["ended"]["end"], run["exit_code"]) == ("done", 0)
