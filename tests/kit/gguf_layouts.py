@@ -102,7 +102,7 @@ def tensors(text: str, found: dict[str, Any], block: str = "") -> Shapes:
     return shapes
 
 
-def laid_out(config: dict[str, Any], lines: dict[str, str]) -> tuple[dict[str, Any], Shapes]:
+def laid_out(config: dict[str, Any], lines: dict[str, Any]) -> tuple[dict[str, Any], Shapes]:
     """The metadata and the tensors of a layout."""
     found = numbers(config, lines.get("let", ""))
     keys: dict[str, Any] = {

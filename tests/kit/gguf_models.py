@@ -388,34 +388,3 @@ LAYOUTS: dict[str, Lines] = {
         ),
     },
 }  # fmt: skip
-# Architectures that the library has not yet, by their names in llama.cpp's src/llama-arch.cpp.
-LAYOUTS |= {
-    "deepseek32 deepseek-v3.2": {
-        "let": "s=m", "kinds": _FIRST,
-        "keys": "$latents $routed expert_shared_count=1 attention.q_lora_rank=a"
-        " attention.indexer.head_count=i attention.indexer.key_length=128"
-        " attention.indexer.top_k=2048",
-        "all": "$norms; $mla; $q_a; $indexer", "dense": "$ffn",
-        "sparse": "$exps; $shexp; exp_probs_b.bias e",
-    },
-    "deepseek4 deepseek-v4-flash": {
-        "let": "s=m kv=1 o=8*1024 mix=24",
-        "kinds": "[f'x{compress_ratios[i]} ' + ('hash' if i < 3 else 'bias') for i in range(L)]",
-        "keys": "attention.compress_ratios=compress_ratios attention.key_length=d"
-        " attention.q_lora_rank=a rope.dimension_count=r attention.sliding_window=128"
-        " attention.indexer.head_count=i attention.indexer.key_length=128"
-        " attention.indexer.top_k=512 attention.output_group_count=8"
-        " attention.output_lora_rank=1024 hyper_connection.count=4 expert_count=e"
-        " expert_used_count=6 expert_feed_forward_length=m expert_shared_count=1",
-        "outside": "token_embd V,h; output V,h; output_norm h; hc_head_fn 4,4*h; hc_head_base 4;"
-        " hc_head_scale 1",
-        "all": "attn_norm h; ffn_norm h; attn_sinks n; attn_q_a a,h; attn_q_a_norm a;"
-        " attn_q_b q,a; attn_kv d,h; attn_kv_norm d; attn_output_a o,q//8; attn_output_b h,o;"
-        " hc_attn_fn mix,4*h; hc_attn_base mix; hc_attn_scale 3; hc_ffn_fn mix,4*h;"
-        " hc_ffn_base mix; hc_ffn_scale 3; $exps; $shexp",
-        "x128": "$pool1", "x4": "$pool2; indexer.proj i,h; indexer.attn_q_b i*128,a;"
-        " indexer_compressor_kv 256,h; indexer_compressor_gate 256,h;"
-        " indexer_compressor_ape 4,256; indexer_compressor_norm 128",
-        "hash": "ffn_gate_tid2eid V,6", "bias": "exp_probs_b.bias e",
-    },
-}  # fmt: skip
