@@ -53,3 +53,42 @@ def test_a_published_file_has_the_parameters_of_its_weights(
 def test_no_experts_make_sense_where_no_layer_has_any(change: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="moe_layers is an empty list alone"):
         load_model({**LLAMA_GUARD, **change})
+
+
+DOTS = {"model_type": "dots3_note_text", "num_hidden_layers": 3}
+SLIDING = {**DOTS, "layer_types": ["sliding_attention"] * 3}
+
+
+@pytest.mark.parametrize("config", [
+    {"model_type": "deepseek_vl_v2", "architectures": ["DeepseekOCRForCausalLM"],
+     "language_config": True},
+    {"model_type": "deepseek_vl_v2", "architectures": ["DeepseekOCRForCausalLM"],
+     "language_config": {"use_mla": False}, "vision_config": {"width": {"sam_vit_b": 12}}},
+    {"model_type": "gemma3n", "audio_config": {"sscp_conv_kernel_size": 3}},
+    {**DOTS, "n_shared_experts": None},
+    {**DOTS, "moe_layer_freq": 0},
+    {**DOTS, "moe_layer_freq": [1]},
+    {**SLIDING, "per_layer_config": {"1": {"v_head_dim": 2}}},
+    {**SLIDING, "per_layer_config": {"0": 1, "1": 1, "2": 1}},
+    {"model_type": "mistral_large4_text", "kv_source_layers": [0]},
+    {"model_type": "glm5_next_text", "index_topk": 100},
+    {"model_type": "bailing_hybrid", "architectures": ["BailingMoeV2_5ForCausalLM"]},
+    {"model_type": "minimax_m1", "shared_intermediate_size": 64},
+])  # fmt: skip
+def test_a_file_that_is_not_understood_is_refused_in_a_sentence(config: dict[str, Any]) -> None:
+    with pytest.raises(InputError):
+        load_model(config)
+
+
+def test_layers_that_slide_differ_as_either_way_of_saying_it_has_it() -> None:
+    """Under names of their own, as published, or by layer, as the class writes it."""
+    sizes = {"num_attention_heads": 32, "kv_lora_rank": 256, "qk_nope_head_dim": 96}
+    own = {f"swa_{key}": value for key, value in sizes.items()}
+    own.update(swa_head_dim=160, swa_v_head_dim=128, swa_q_lora_rank=1024)
+    kinds = ["indexed_attention", "sliding_attention", "sliding_attention"]
+    by_layer = {f"0{index}": sizes for index in (1, 2)}
+    said = load_model({**DOTS, "layer_types": kinds, **own})
+    written = load_model({**DOTS, "layer_types": kinds, "per_layer_config": by_layer})
+    # and what the class takes where nothing is said
+    whole = load_model({**DOTS, "layer_types": kinds})
+    assert said.params == written.params < whole.params

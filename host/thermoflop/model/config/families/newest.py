@@ -278,9 +278,14 @@ def _dots_sparse(config: Config) -> Sequence[bool]:
     )
     if config["mlp_layer_types"] is not None:
         return sparse_by_mlp_types(config)
-    flags = step if isinstance(step, list) else [index % step == 0 for index in range(layers)]
-    if len(flags) < layers:
-        raise InputError(f"moe_layer_freq names {len(flags)} of {layers} layers")
+    flags = step
+    if type(step) is int and step > 0:
+        flags = [index % step == 0 for index in range(layers)]
+    if not isinstance(flags, list) or len(flags) < layers:
+        raise InputError(
+            f"moe_layer_freq is {quote_value(step)} where a whole number from 1 is expected, or "
+            f"a list for {layers} layers"
+        )
     return [index >= first and bool(flags[index]) for index in range(layers)]
 
 
@@ -302,6 +307,7 @@ family(
         "sliding_window": maybe(512),
         "sliding_window_size": 512,
         "per_layer_config": mapping(),
+        "n_shared_experts": 1,
         "shared_experts_intermediate_size": 1536,
         "swa_head_dim": 256,
         "swa_qk_rope_head_dim": None,

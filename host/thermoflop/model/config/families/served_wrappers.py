@@ -104,13 +104,15 @@ def _clip_and_sam(config: Config, tower: Config, _stack: Stack, hidden: int) -> 
     return first, replace(second, front=(Placed(idle, "none"), *second.front))
 
 
+_SAM = {"downsample_channels": [512, 1024], "heads": 12, "layers": 12, "width": 768}
+
+
 def _deepseek_eyes(config: Config) -> Stack:
     """The published file names both towers and not their sizes, but for what is checked here."""
     width = config["width"] or {}
-    sam = width.get("sam_vit_b") or {}
-    said = {key: sam.get(key) for key in ("downsample_channels", "heads", "layers", "width")}
-    usual = {"downsample_channels": [512, 1024], "heads": 12, "layers": 12, "width": 768}
-    if config["model_name"] != "deeplip_b_l" or (sam and said != usual):
+    sam = width.get("sam_vit_b", _SAM)
+    usual = isinstance(sam, dict) and all(sam.get(key) == value for key, value in _SAM.items())
+    if config["model_name"] != "deeplip_b_l" or not usual:
         raise UnknownModel("deepseek_vl_v2 with a vision_config other than DeepSeek-OCR's")
     return two_readers(config)[0]
 
@@ -126,7 +128,7 @@ _NOT_LATENT = ("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_
 
 
 def _deepseek_text(config: Config) -> dict[str, None]:
-    inner = config.raw.get("language_config") or {}
+    inner = config["language_config"] or {}
     if not str(config.raw.get("architectures")).startswith("['DeepseekOCRFor"):
         raise UnknownModel("deepseek_vl_v2 needs architectures DeepseekOCRForCausalLM here")
     if inner.get("use_mla") is not False or any(inner.get(key) for key in _NOT_LATENT):

@@ -34,8 +34,8 @@ family(
 def _ears(config: Config) -> Stack:
     """The Conformer behind two convolutions of 3 x 3 taps with a step of two."""
     for key, size in (("sscp_conv_kernel_size", 3), ("sscp_conv_stride_size", 2)):
-        pairs = [[size, size]] * 2
-        if config[key] is not None and [list(pair) for pair in config[key]] != pairs:
+        pairs, stated = [[size, size]] * 2, config[key]
+        if stated not in (None, pairs, [tuple(pair) for pair in pairs]):
             raise UnknownModel(f"{key} other than {pairs} is not described for gemma3n_audio")
     return gemma_stack(config)
 
