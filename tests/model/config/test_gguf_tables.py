@@ -11,6 +11,7 @@ import pytest
 import thermoflop as tf
 from kit.gguf_layouts import laid_out
 from kit.gguf_models import LAYOUTS
+from thermoflop.base.record import replace
 from thermoflop.errors import ThermoflopError, UnknownModel
 from thermoflop.model.config import gguf_architectures, gguf_formats
 from thermoflop.model.config.catalogue import entry
@@ -18,6 +19,7 @@ from thermoflop.model.config.families import FAMILY_NAMES, find_family
 from thermoflop.model.config.gguf_header import GGML_TYPES, Gguf
 from thermoflop.model.config.gguf_metadata import Metadata
 from thermoflop.model.config.gguf_model import config_of
+from thermoflop.model.config.stored_files import StoredTensor
 from thermoflop.model.load import load_model
 
 # Keys that the library has not yet: llama.cpp's src/llama-arch.cpp, LLM_KV_NAMES.
@@ -191,3 +193,44 @@ def test_a_wrong_value_of_any_key_is_a_sentence_or_another_model(layout: str) ->
             config_of(Metadata(Gguf(stated, {}, ()), "x.gguf", name))
         except ThermoflopError as error:
             assert "\n" not in str(error)  # noqa: PT017
+
+
+def test_general_keys_of_another_kind_are_passed_over(tmp_path: Path) -> None:
+    """A list where a word or a number is expected is neither a type of file nor a format."""
+    writer = gguf.GGUFWriter(tmp_path / "x.gguf", "plamo")
+    writer.add_array("general.type", [1, 2])
+    writer.add_tensor("token_embd.weight", np.zeros((4, 8), np.float16))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(UnknownModel, match="'plamo' is not read"):
+        tf.load_model(tmp_path / "x.gguf")
+    assert gguf_formats.formats_of(Gguf({"general.file_type": [1, 2]}, {}, ())).method == "gguf"
+
+
+def test_experts_that_lie_one_by_one_have_the_format_of_the_first() -> None:
+    """Mixtral's files of early 2024: ``blk.0.ffn_gate.0.weight`` to ``.7``."""
+    tensors = tuple(
+        StoredTensor(f"blk.0.{name}.{expert}.weight", "Q4_K", 256, 144, (256, 1))
+        for name in ("ffn_gate", "ffn_up", "ffn_down")
+        for expert in range(8)
+    )
+    found = gguf_formats.formats_of(Gguf({}, {}, tensors))
+    for matrix in ("expert gate", "expert up", "expert down"):
+        stored = replace(found, default=None).format_of("experts", matrix, 0)
+        assert stored is not None
+        assert (stored.name, stored.bits) == ("q4_k", 8 * 144 / 256)
+
+
+def test_the_width_of_experts_may_be_that_of_the_feed_forward() -> None:
+    """As Ollama writes gpt-oss."""
+    keys = {
+        "gptoss.block_count": 1, "gptoss.embedding_length": 64, "gptoss.attention.head_count": 2,
+        "gptoss.feed_forward_length": 96, "gptoss.vocab_size": 10, "gptoss.expert_count": 4,
+    }  # fmt: skip
+    data = Metadata(Gguf(keys, {}, ()), "x.gguf", "gptoss")
+    assert config_of(data)["intermediate_size"] == 96
+    stated = {**keys, "gptoss.expert_feed_forward_length": 32}
+    data = Metadata(Gguf(stated, {}, ()), "x.gguf", "gptoss")
+    assert config_of(data)["intermediate_size"] == 32

@@ -45,6 +45,8 @@ _OUTSIDE = {
     "per_layer_token_embd": "embed_per_layer", "per_layer_model_proj": "per_layer_model_proj",
 }  # fmt: skip
 _TENSOR = re.compile(r"^(?:(enc|dec)\.)?(?:blk\.(\d{1,5})\.)?([a-z0-9_.]+)\.weight$")
+# experts that lie one by one, as in files of early 2024: the first stands for all
+_FIRST_EXPERT = re.compile(r"^(ffn_\w+)\.0$")
 _BITS = {name: 8 * size / block for name, block, size in GGML_TYPES.values()}
 # Numbers of ``general.file_type`` (llama.h, enum llama_ftype) and what quantize calls them.
 FILE_TYPES = {
@@ -67,6 +69,7 @@ def formats_of(gguf: Gguf) -> Quantization:
         if match is None:
             continue
         side, layer, matrix = match.groups()
+        matrix = _FIRST_EXPERT.sub(r"\1_exps", matrix)
         modules = _OUTSIDE.get(matrix) if layer is None else _MATRICES.get(matrix)
         if modules is None:
             continue
@@ -84,5 +87,6 @@ def formats_of(gguf: Gguf) -> Quantization:
 
 def _method(gguf: Gguf, common: Stored | None) -> str:
     """What the file is called by: its file type, or the format of most of it."""
-    named = FILE_TYPES.get(gguf.metadata.get("general.file_type", -1))
+    number = gguf.metadata.get("general.file_type")
+    named = FILE_TYPES.get(number) if type(number) is int else None
     return named or ("gguf" if common is None else common.name)

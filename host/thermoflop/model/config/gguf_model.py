@@ -41,6 +41,8 @@ def config_of(data: Metadata) -> dict[str, Any]:
     read = {**COMMON, **keys}
     for key, behind in read.items():
         value = data.one(behind)
+        if value is None and key in COMMON and data.get(behind) is None:
+            value = data.one(COMMON[key])  # as Ollama writes the width of experts
         if value is not None:
             config[key] = value
     config["num_hidden_layers"] = data.layers
@@ -76,7 +78,7 @@ def _refused(data: Metadata) -> UnknownModel:
 def metadata_of(gguf: Gguf, path: str) -> Metadata:
     """The file as one architecture's. InputError for a file that names none or is no model."""
     name, kind = (gguf.metadata.get(f"general.{key}") for key in ("architecture", "type"))
-    if kind in TYPES and isinstance(kind, str):
+    if isinstance(kind, str) and kind in TYPES:
         raise UnknownModel(
             f"{path} is {TYPES[kind]}: {_weighed(gguf.tensors)}; expected the model's file"
         )
