@@ -66,10 +66,6 @@ def choose_device(args: argparse.Namespace, name: str = "h100", many: str = "dev
         args.assumed = f"no --gpu given, so for the {full}; `thermoflop gpus` lists all"
     if not isinstance(args.hardware, str):
         return
-    from thermoflop.cost.catalogue.devices import devices_called
-
-    if devices_called(args.hardware):  # what people type otherwise takes longer to read
-        return
     from thermoflop.cost.catalogue.devices import counted
 
     count, one = counted(args.hardware)
