@@ -114,3 +114,31 @@ def test_equal_outputs_wait_half_as_long_at_one_slot():
     equal = lengths_of(100.0, 100.0)
     assert _slot_wait(0.25, 0.5, 1, equal) == pytest.approx(0.25 * 0.5 / 0.25 / 2)
     assert _slot_wait(0.25, 0.5, 60, equal) > 0.6 * 0.25 * 0.5 / 0.25
+
+
+def test_outputs_of_long_contexts_make_all_others_wait():
+    """Outputs of 50 tokens and, a third, of 200. Where caches take 0.6 of a step, an output weighs
+    G + 0.6 (R - r G) / r over the mean, with R = 50 G + G^2 / 2 the sum of its contexts."""
+    values, chances = np.array([50.0, 200.0]), np.array([2 / 3, 1 / 3])
+    mean = float(chances @ values)
+    square, *higher = (float(chances @ (values / mean) ** power) for power in (2, 3, 4))
+    prompts = ((1.0, 50.0),)
+    lengths = Lengths(50.0, mean, square * mean**2, prompts, "trace", 0.0, 1.0, tuple(higher))
+    rewards = 50 * values + values**2 / 2
+    rate = float(chances @ rewards) / mean
+    assert rate == pytest.approx(lengths.context)
+    weighed = values / mean + 0.6 * (rewards - rate * values) / (rate * mean)
+    equal = (1 + 0.5 * 7 * (44**0.5 - 2) / (16 * 0.5 * 8)) / 2
+
+    def kimura(spread):
+        return (1 + spread) / (2 * spread + (1 - spread) / equal)
+
+    waits = [_slot_wait(0.1, 0.5, 8, lengths, caches) for caches in (0.6, 0.0)]
+    longer = kimura(float(chances @ weighed**2) - 1) / kimura(square - 1)
+    assert waits[0] / waits[1] == pytest.approx(longer)
+
+
+def test_a_lognormals_moments_follow_from_its_mean_square():
+    """E[G^k] / E[G]^k = exp(k (k - 1) sigma^2 / 2), sigma 0.8; equal outputs have moments of 1."""
+    assert lengths_of(9.0, 9.0, "lognormal").higher == pytest.approx((np.exp(1.92), np.exp(3.84)))
+    assert lengths_of(9.0, 9.0).higher == (1, 1)

@@ -20,7 +20,8 @@ SHAPES = ("fixed", "uniform", "lognormal")
 class Lengths:
     """Moments of prompts and outputs in tokens: means, and mean squares. ``prompts`` are a few
     lengths, each with its share, that have the prompts' mean. Outputs are counted in steps where a
-    step gives ``step_tokens``."""
+    step gives ``step_tokens``. ``recorded`` are the third and fourth moment of a trace's outputs,
+    over the mean to that power."""
 
     prompt: float
     generate: float
@@ -29,6 +30,14 @@ class Lengths:
     shape: str = "fixed"
     longest: float = 0.0
     step_tokens: float = 1.0
+    recorded: tuple[float, float] | None = None
+
+    @property
+    def higher(self) -> tuple[float, float]:
+        """Third and fourth moment of outputs over the mean to that power: those that are recorded,
+        else a lognormal's of the same mean square (equal and uniform ones differ by 0.2 %)."""
+        square = self.generate_square / self.generate**2
+        return self.recorded or (square**3, square**6)
 
     @property
     def context(self) -> float:
@@ -98,9 +107,11 @@ def lengths_of_trace(trace: Trace) -> Lengths:
     import numpy as np
 
     prompts, outputs = np.array(trace.prompts, float), np.array(trace.outputs, float)
+    ratios = outputs / outputs.mean()
     parts = [part for part in np.array_split(np.sort(prompts), 8) if len(part)]
     shares = tuple((len(part) / len(prompts), float(part.mean())) for part in parts)
     return Lengths(
         float(prompts.mean()), float(outputs.mean()), float((outputs**2).mean()), shares, "trace",
-        float((prompts + outputs).max()),
+        float((prompts + outputs).max()), 1.0,
+        (float((ratios**3).mean()), float((ratios**4).mean())),
     )  # fmt: skip

@@ -242,7 +242,8 @@ def open_loop(
     # a slot is taken while its prompt is read, too
     own = at([each.first_s - each.queue_s for each in states])
     taken, _ = _occupied(step[1:] + own[1:] / steps, rate * steps, rate / most)
-    slot = _slot_wait(taken[-1], rate / most, slots, lengths) / rate
+    caches = table.slope[-1] * lengths.context / decode  # share of a full step
+    slot = _slot_wait(taken[-1], rate / most, slots, lengths, caches) / rate
     shares, tail = _occupied(step[1:], rate * steps, rate / most)
     # where requests wait for a slot, a server is as full as that many users keep it
     full = closed_loop(mixing, lengths, slots, slots, policy)
@@ -268,17 +269,33 @@ def _occupied(step: Any, offered: float, load: float) -> tuple[Any, float]:
     return weights / total, float(beyond / total)
 
 
-def _slot_wait(at_most: float, load: float, slots: int, lengths: Lengths) -> float:
+def _slot_wait(
+    at_most: float, load: float, slots: int, lengths: Lengths, caches: float = 0.0
+) -> float:
     """How many requests wait for a slot: the mean of the geometric tail for exponential outputs,
-    less of it for equal ones (Cosmetatos 1975), in between as in Kimura 1986."""
+    less of it for equal ones (Cosmetatos 1975), in between as in Kimura 1986. ``caches`` is the
+    share of a full step that reads them."""
     exponential = at_most * load / (1 - load) ** 2
     crowd = (1 - load) * (slots - 1) * ((4 + 5 * slots) ** 0.5 - 2) / (16 * load * slots)
     equal = exponential / 2 * (1 + crowd)
-    spread = max(lengths.generate_square / lengths.generate**2 - 1, 0.0)
+    spread = _spread(lengths, caches)
     if spread >= 1:
         return float(exponential * (1 + spread) / 2)
     between_ = 2 * spread / max(exponential, 1e-300) + (1 - spread) / max(equal, 1e-300)
     return float((1 + spread) / between_)
+
+
+def _spread(lengths: Lengths, caches: float) -> float:
+    """The squared coefficient of variation of what an output takes of a full server: its steps G,
+    and that all others' steps are longer while its context is. With R the sum of its contexts and
+    r their mean it is the variance of G / E[G] + caches (R - r G) / (r E[G]): the asymptotic
+    variance of renewals and of their rewards (Smith 1955)."""
+    mean = lengths.generate
+    square = lengths.generate_square / mean**2
+    cube, fourth = lengths.higher
+    own = caches * lengths.step_tokens * mean / (2 * lengths.context)
+    longer = fourth - 2 * square * cube + square**3
+    return max(square - 1 + 2 * own * (cube - square**2) + own**2 * longer, 0.0)
 
 
 def is_trusted(steady: Steady, lengths: Lengths) -> bool:
