@@ -255,7 +255,19 @@ def _notes(config: Config, description: Description) -> tuple[str, ...]:
         )
     if "note" in config.family.traits:
         notes.append(config.family.traits["note"])
-    return (*notes, *_tower_notes(description))
+    return (*notes, *_tie_notes(config, description), *_tower_notes(description))
+
+
+def _tie_notes(config: Config, description: Description) -> list[str]:
+    """Files of transformers 4 leave out whose tie holds, and its classes asked the text (Mistral
+    Small 3: weights with a head of their own)."""
+    head, text = description.head, config.nested.get("text_config")
+    older = str(config.raw.get("transformers_version")).startswith("4.")
+    stated = "tie_word_embeddings" in config.raw or not older
+    if stated or head is None or not head.tied or text is None or text.get("tie_word_embeddings"):
+        return []
+    more = f"weights with one of its own hold {head.matrix_parameters:,} more"
+    return [f"tie_word_embeddings is absent, so the head is taken for the embedding's: {more}"]
 
 
 def _tower_notes(description: Description) -> list[str]:

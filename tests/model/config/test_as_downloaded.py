@@ -92,3 +92,17 @@ def test_layers_that_slide_differ_as_either_way_of_saying_it_has_it() -> None:
     # and what the class takes where nothing is said
     whole = load_model({**DOTS, "layer_types": kinds})
     assert said.params == written.params < whole.params
+
+
+def test_a_file_of_transformers_4_that_leaves_the_tie_out_is_said_to() -> None:
+    """Mistral Small 3.1 (2503): its weights have a head, and its class of today ties it."""
+    text = {"model_type": "mistral", "hidden_size": 64, "vocab_size": 100, "head_dim": 16,
+            "intermediate_size": 96, "num_attention_heads": 4, "num_hidden_layers": 1,
+            "num_key_value_heads": 2}  # fmt: skip
+    file = {"model_type": "mistral3", "text_config": text, "transformers_version": "4.50.0.dev0"}
+    tied = load_model(file)
+    assert any("6,400 more" in note for note in tied.notes)
+    apart = load_model({**file, "tie_word_embeddings": False})
+    assert apart.params == tied.params + 6400
+    for other in (apart, load_model({**file, "transformers_version": "5.24.0"})):
+        assert not any("tie_word_embeddings" in note for note in other.notes)
