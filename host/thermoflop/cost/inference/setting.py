@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from thermoflop.base.number import maximum
 from thermoflop.base.record import replace
-from thermoflop.cost.engines.overheads import apply_engine
+from thermoflop.cost.engines.overheads import apply_engine, as_sent
 from thermoflop.cost.roofline.bound import limits_of
 from thermoflop.cost.roofline.rates import fastest_peak, rates_of
 from thermoflop.cost.roofline.span import Span
@@ -115,7 +115,7 @@ class Setting:
 
     def least_works(self, step: Step) -> list[Work]:
         """The operators of a step where nothing is wasted: what the bound is made of."""
-        return self.share.works(step)
+        return as_sent(self.share.works(step), self.precision)
 
     def decoding(self, batch: Number) -> Callable[[Number], list[Work]]:
         """The operators of a decode step, by the number of cached tokens."""
