@@ -183,6 +183,27 @@ def test_every_method_names_its_format(
     assert (str(stored), stored.activations) == (says, inputs)
 
 
+@pytest.mark.parametrize(
+    ("method", "says"),
+    [
+        # the defaults of transformers' src/transformers/utils/quantization_config.py, and of mlx_lm
+        ("awq", "int4 in groups of 128"), ("awq_marlin", "int4 in groups of 128"),
+        ("marlin", "int4 in groups of 128"), ("auto-round", "int4 in groups of 128"),
+        ("intel/auto-round", "int4 in groups of 128"), ("hqq", "int4 in groups of 64"),
+        ("sinq", "int4 in groups of 64"), ("metal", "int4 in groups of 64"),
+        ("mlx", "int4 in groups of 64"), ("higgs", "int4 in groups of 256"),
+        ("spqr", "int3 in groups of 16"), ("gemma", "int4"),
+    ],
+)  # fmt: skip
+def test_a_method_alone_means_its_own_bits_and_groups(method: str, says: str) -> None:
+    assert str(read({"quant_method": method}).default) == says
+
+
+@pytest.mark.parametrize("method", ["gptq", "gptq_marlin"])
+def test_groups_of_gptq_are_128_where_its_bits_alone_are_said(method: str) -> None:
+    assert str(read({"quant_method": method, "bits": 4}).default) == "int4 in groups of 128"
+
+
 def test_bits_of_a_codebook_are_of_its_group() -> None:
     block = {"quant_method": "aqlm", "num_codebooks": 1, "nbits_per_codebook": 16}
     default = read(block).default

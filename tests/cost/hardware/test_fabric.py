@@ -1,0 +1,40 @@
+"""The network of each device: its rate is the one that its sentence names, shared by its node."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from thermoflop.cost.hardware.fabric import CARDS, GBIT_S, NETWORKS, Network, bridged
+
+SAID = [(start, network) for start, network in NETWORKS if "Gbit/s" in network.what]
+
+
+def gbit_s(network: Network) -> float:
+    """Of one device: as the sentence says it, of ports times what each does, or of a node."""
+    found = re.search(r"(?:(\d+) x )?(?:of |at )?(\d+) Gbit/s(?: for (\d+))?", network.what)
+    assert found is not None
+    return int(found[1] or 1) * int(found[2]) / int(found[3] or 1)
+
+
+@pytest.mark.parametrize(("start", "network"), [*SAID, ("cards", CARDS)])
+def test_a_network_is_as_fast_as_its_sentence_says(start: str, network: Network) -> None:
+    assert network.bytes_s == gbit_s(network) * GBIT_S
+
+
+def test_a_gigabit_is_an_eighth_of_a_gigabyte() -> None:
+    assert GBIT_S == 1e9 / 8
+
+
+def test_devices_of_a_node_are_those_of_the_machine_that_is_named() -> None:
+    """72 in an NVL72, 8 in a DGX, HGX or on a board of OAM, 16 in a DGX-2, one in an MGX."""
+    sizes = {"NVL72": 72, "DGX-2": 16, "DGX": 8, "HGX": 8, "8 OAM": 8, "MGX": 1, "HLS": 8}
+    for start, network in SAID:
+        named = next((size for word, size in sizes.items() if word in network.what), None)
+        assert named in (None, network.node_size), start
+
+
+def test_a_bridge_joins_as_many_cards_as_the_sheet_says() -> None:
+    assert bridged("NVLink bridge, 2- or 4-way") == 4
+    assert bridged("NVLink bridge for a pair") == 2
+    assert bridged("PCIe 5.0 x16") is None
