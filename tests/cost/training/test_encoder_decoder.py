@@ -145,3 +145,11 @@ def test_experts_of_an_encoder_meet_the_tokens_of_its_source() -> None:
         (300 * 768 * 2 / 2, 12),
         (100 * 768 * 2 / 2, 12),
     ]
+
+
+def test_activations_of_products_in_8_bits_are_kept_in_16() -> None:
+    wide, narrow = (
+        tf.train("t5-base", "h100", sequence=T, encoder=S, dtype=dtype) for dtype in ("bf16", "fp8")
+    )
+    assert narrow.precision.weight_bytes < narrow.precision.activation_bytes == 2
+    assert narrow.memory.activation_bytes == wide.memory.activation_bytes
