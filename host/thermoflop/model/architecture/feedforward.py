@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.base.record import record
-from thermoflop.model.architecture.parts import Linear, Norm, Vector
+from thermoflop.model.architecture.parts import Linear, Norm, Vector, in_groups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ class Mlp:
 
     Gated: down(act(gate x) * up x), three matrices (Shazeer 2020). Plain: two. ``copies`` of it
     exist when it is the expert of a mixture. ``extras`` are parts of one family alone: a norm runs
-    before the down projection, a map on every token, vectors do no matrix work.
+    before the down projection, a map on every token, vectors do no matrix work. Plain maps read
+    their inputs in so many ``groups`` each.
     """
 
     hidden: Number
@@ -36,6 +37,7 @@ class Mlp:
     group: str = "mlp"
     copies: Number = 1
     extras: tuple[Part, ...] = ()
+    groups: tuple[int, ...] = ()
 
     def linears(self) -> tuple[Linear, ...]:
         """Gate (where there is one), up and down projections."""
@@ -44,7 +46,7 @@ class Mlp:
         up = Linear(name("up"), group, group, self.hidden, self.inner, self.up_bias, copies)
         down = Linear(name("down"), group, group, self.inner, self.hidden, self.down_bias, copies)
         if not self.gated:
-            return (up, down)
+            return in_groups((up, down), self.groups)
         gate = Linear(name("gate"), group, group, self.hidden, self.inner, self.up_bias, copies)
         return (gate, up, down)
 

@@ -8,7 +8,7 @@ Sources: Vaswani 2017 (multi-head), Shazeer 2019 (multi-query), Ainslie 2023 (gr
 from __future__ import annotations
 
 from thermoflop.base.record import record
-from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Vector
+from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Vector, in_groups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Attention:
     head attends, each time to a part of the values (DiffLlama). It ``projects`` queries, keys
     and values (``qkv``), queries and keys that are the values too (``qk``, Gemma 4), or queries
     alone, to keys and values of a layer before (``q``, Gemma 3n). Its result has ``outputs``
-    elements (None: as the hidden state).
+    elements (None: as the hidden state). Its maps read their inputs in so many ``groups`` each.
     """
 
     hidden: Number
@@ -78,6 +78,7 @@ class Attention:
     source: Number | None = None
     itself: bool = False
     padded: Number | None = None
+    groups: tuple[int, ...] = ()
 
     @property
     def group(self) -> str:
@@ -117,7 +118,7 @@ class Attention:
             Linear("k_proj", group, role, keys, self.kv_width, self.k_bias),
             Linear("v_proj", group, role, keys, self.kv_heads * values, self.v_bias),
         )
-        return (
+        linears = (
             *inward[: len(self.projects)],
             Linear(
                 "o_proj",
@@ -128,6 +129,7 @@ class Attention:
                 self.o_bias,
             ),
         )
+        return in_groups(linears, self.groups)
 
     def gates(self) -> tuple[Linear, ...]:
         """The projection to one gate for each head, where there is one."""

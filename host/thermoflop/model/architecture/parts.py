@@ -8,7 +8,7 @@ array or a sympy symbol. ``group`` names the row of ``Model.params_by_group``, `
 
 from __future__ import annotations
 
-from thermoflop.base.record import record
+from thermoflop.base.record import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +48,14 @@ class Linear:
     def parameters(self) -> Number:
         """Elements that this part adds to the model."""
         return self.bias_parameters + (0 if self.tied else self.matrix_parameters)
+
+
+def in_groups(linears: tuple[Linear, ...], groups: tuple[int, ...]) -> tuple[Linear, ...]:
+    """Maps of which each output reads the inputs of its group alone: so many groups for each."""
+    if not groups:
+        return linears
+    pairs = zip(linears, groups, strict=True)
+    return tuple(replace(linear, inputs=linear.inputs // count) for linear, count in pairs)
 
 
 @record

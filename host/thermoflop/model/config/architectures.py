@@ -26,6 +26,7 @@ ENDINGS = {
     "ForQuestionAnswering": "question",
     "ForMultipleChoice": "choice",
     "ForNextSentencePrediction": "next sentence",
+    "ForRetrieval": "retrieval",
     "ForRewardModel": "reward",
     "ForProcessRewardModel": "reward",
     "ForImageClassification": "image",

@@ -65,6 +65,8 @@ DEFAULTS: dict[str, Any] = {
     "output_gate": False,
     "head_gate": False,  # one gate for each head
     "value_dim": None,  # None: as head_dim
+    "groups": (),  # in how many the attention's four maps read their inputs; none: in one
+    "mlp_groups": (),
     "output_group": None,  # where the attention's output projection is counted
     "attention_extras": None,  # parts of one family alone, a function of heads and dimensions
     "attention_calls": 1,  # times that a head attends
@@ -316,6 +318,7 @@ def attention_of(traits: Traits) -> Attention:
         value_dim=traits["value_dim"],
         head_gate=traits["head_gate"],
         indexer=traits["indexer"],
+        groups=traits["groups"],
     )
 
 
@@ -352,6 +355,7 @@ def mlp_of(traits: Traits) -> Mlp:
         activation_kind(traits["activation"]),
         traits["mlp_group"],
         extras=traits["mlp_extras"],
+        groups=traits["mlp_groups"],
     )
 
 

@@ -38,6 +38,7 @@ DEFAULTS: dict[str, Any] = {
     "positions": use("max_position_embeddings"),
     "types": use("type_vocab_size"),
     "embed_norm": True,
+    "embed_bias": True,  # of the projection from a narrower embedding
     "final_norm": False,
     "final_norm_bias": None,  # None: as the other norms
     "buckets": 0,  # of relative positions, whose bias the layers share
@@ -55,6 +56,7 @@ DEFAULTS: dict[str, Any] = {
     "pooler": ("bare", "pre-training", "next sentence", "choice", "sequence"),  # heads on one
     # of sequences: pooled, dense (on a layer more), tokens (so, on each token), plain
     "classifier": "pooled",
+    "choice_dense": True,  # a dense layer before the score of a choice that is not pooled
     "span_labels": None,  # None: as of a classifier
     "pair_labels": False,  # the order of sentences is told in as many classes as labels (ALBERT)
     "extras": (),  # parts that do no work in a step
@@ -129,7 +131,8 @@ def _front(traits: Traits, width: int) -> tuple[Placed, ...]:
         front.append(Placed(decoder.norm_of(traits, "embed_norm", width)))
     hidden = traits["hidden"]
     if width != hidden or traits["always_projects"]:
-        project = Linear("embed_projection", "embed_proj", "embed_proj", width, hidden, bias=True)
+        names = ("embed_projection", "embed_proj", "embed_proj")
+        project = Linear(*names, width, hidden, bias=traits["embed_bias"])
         front.append(Placed(project))
     if traits["buckets"]:
         bias = ("relative_attention_bias", "rel_pos_bias", traits["buckets"], traits["heads"])
@@ -168,7 +171,7 @@ def _score_parts(config: Config, traits: Traits, kind: str) -> list[Placed]:
     elif kind in traits["pooler"]:
         tail.append(Placed(classifier("pooler", hidden, hidden, "pooler"), "sequence"))
     apart = kind == "sequence" and traits["classifier"] in ("dense", "tokens")
-    if apart or (kind == "choice" and not tail):
+    if apart or (kind == "choice" and not tail and traits["choice_dense"]):
         tail.append(Placed(classifier("dense", hidden, hidden), rows))
     if kind in ("pre-training", "next sentence"):
         pairs = label_count(config) if traits["pair_labels"] else 2

@@ -10,7 +10,6 @@ REFUSED = {
     "cpmant": "its prompt tokens, which lengthen every input, are not described here",
     "jetmoe": "attention whose projections are a mixture of experts is not described here",
     "longcat_flash": "experts that compute nothing make the work of a token depend on the token",
-    "convbert": "convolutions whose kernels depend on the text are not described here",
     "convnext": "stages of convolutions that halve the image are not described here",
     "convnextv2": "stages of convolutions that halve the image are not described here",
     "fsmt": "a vocabulary and a table of sines for each language are not described here",
@@ -20,7 +19,6 @@ REFUSED = {
     "pegasus_x": "global tokens that every layer carries along are not described here",
     "perceiver": "latents that attend to inputs of any kind are not described here",
     "prophetnet": "a decoder that predicts several tokens in streams is not described here",
-    "squeezebert": "projections in groups are not described here",
     "swin": "windows in stages that merge patches are not described here",
     "swinv2": "windows in stages that merge patches are not described here",
 }

@@ -80,7 +80,7 @@ MODULES = {
     "newer_wrappers": "cosmos3_edge ernie4_5_vl_moe gemma3n gemma4_unified glm5_next hy_v4_vl"
     " janus lfm3_vl minicpm_ocr minicpmv4_6 minicpmv4_7 mistral_large4 modernvbert molmo2"
     " muse_glimmer muse_spark nemotron_h_omni ovis2 qianfan_ocr qwen3_omni_moe_thinker"
-    " shieldgemma2",
+    " shieldgemma2 ultravbert",
     "newer_texts": "cosmos3_edge_text ernie4_5_vl_moe_text molmo2_text muse_glimmer_text"
     " muse_spark_text qwen3_omni_moe_text",
     "newer_towers": "cosmos3_edge_vision ernie4_5_vl_moe_vision gemma4_unified_audio"
@@ -102,6 +102,7 @@ MODULES = {
     " tipsv2_text_model ultrabert xmod yoso",
     "embedders": "esm esmc eurobert gte jina_bert jina_embeddings_v3 modernbert mpnet new"
     " nomic_bert",
+    "own_encoders": "convbert neomme squeezebert",
     "deberta": "deberta deberta-v2",
     "pairs": "encoder-decoder trocr vision-encoder-decoder",
     "speech": "hubert unispeech unispeech-sat wav2vec2 wavlm",

@@ -309,6 +309,12 @@ def _one_matrix(config: Config, _tower: Config, stack: Stack, hidden: int) -> St
     return projectors.ending(stack, *projectors.pooled(project), merge=merge)
 
 
+def _matrix_and_norm(config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+    """UltraVBERT: the same, and a norm."""
+    stack = _one_matrix(config, tower, stack, hidden)
+    return replace(stack, tail=(*stack.tail, *projectors.pooled(Norm("connector_norm", hidden))))
+
+
 wrapper(
     "modernvbert",
     text_of("modernbert"),
@@ -317,6 +323,15 @@ wrapper(
     keys={"pixel_shuffle_factor": 4},
     traits={"grid": lambda _config: {"rule": "cut"}},
     ignored=("classifier_pooling", "classifier_bias", "initializer_cutoff_factor"),
+)
+wrapper(
+    "ultravbert",
+    text_of("ultrabert"),
+    eyes_of("siglip_vision_model", {"vision_use_head": False}),
+    _matrix_and_norm,
+    keys={"pixel_shuffle_factor": 4},
+    traits={"grid": lambda _config: {"rule": "cut"}},
+    ignored=("classifier_pooling", "initializer_cutoff_factor"),
 )
 wrapper(
     "hy_v4_vl",

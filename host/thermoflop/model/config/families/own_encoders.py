@@ -1,0 +1,226 @@
+"""Encoders of text that mix or map tokens in their own way: kernels of the text, groups, gates.
+
+Defaults and structure are those of the classes of transformers 5.24.
+"""
+
+from __future__ import annotations
+
+from thermoflop.errors import InputError
+from thermoflop.model.architecture.description import Placed
+from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table, Vector
+from thermoflop.model.config.architectures import class_name
+from thermoflop.model.config.decoder import head_width
+from thermoflop.model.config.families import encoders  # noqa: F401 - a parent is there
+from thermoflop.model.config.family import family, use
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.model.architecture.parts import Part
+    from thermoflop.model.config.keys import Config
+
+_CLASSES = ("masked", "sequence", "token", "question", "choice", "bare")
+
+
+def _even_groups(config: Config, sizes: dict[str, tuple[str, ...]]) -> None:
+    """InputError unless every size divides into the groups of its map."""
+    for key, widths in sizes.items():
+        for width in widths:
+            if config[width] % config[key]:
+                raise InputError(
+                    f"{width} {config[width]} does not divide into {config[key]} groups ({key})"
+                )
+
+
+def _attending(config: Config) -> int:
+    """ConvBERT's heads that attend; the others are convolutions."""
+    heads: int = config["num_attention_heads"] // config["head_ratio"]
+    return max(1, heads)
+
+
+def _half_width(config: Config) -> int:
+    """Elements of each of those heads: half of the hidden state is theirs."""
+    heads, hidden = _attending(config), int(config["hidden_size"])
+    if head_width(hidden, heads) % 2:
+        raise InputError(f"a hidden size of {hidden} does not halve into {heads} heads")
+    return hidden // heads // 2
+
+
+def _convolved(config: Config) -> tuple[Placed, ...]:
+    """The other half of the heads: convolutions whose kernels are made of queries and neighbours.
+
+    Jiang et al. 2020 (ConvBERT), section 3: the kernel of each token and head is a softmax over
+    taps; the half's part of the output map has no second bias.
+    """
+    hidden, taps, half = config["hidden_size"], config["conv_kernel_size"], _half_width(config)
+    if taps % 2 == 0:
+        raise InputError(f"conv_kernel_size {taps} is even: its convolutions would add a token")
+    half, names = half * _attending(config), ("attn", "attn_proj")
+    parts: list[Part] = [
+        Convolution("key_conv depthwise", *names, 1, hidden, taps),
+        Linear("key_conv pointwise", *names, hidden, half, bias=True),
+        Linear("conv_kernel", *names, half, taps * _attending(config), bias=True),
+        Linear("conv_out", *names, hidden, half, bias=True),
+        # every element sums over its taps; the kernel is the token's, not the model's
+        Linear("conv_of_taps", *names, taps, half, tied=True),
+        Linear("o_proj of the rest", *names, half, hidden),
+    ]
+    return tuple(Placed(part) for part in parts)
+
+
+def _feed_groups(config: Config) -> tuple[int, int]:
+    """Groups of ConvBERT's feed-forward."""
+    _even_groups(config, {"num_groups": ("hidden_size", "intermediate_size")})
+    return config["num_groups"], config["num_groups"]
+
+
+family(
+    "convbert",
+    "electra",
+    keys={
+        "hidden_size": 768,
+        "embedding_size": 768,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "head_ratio": 2,
+        "conv_kernel_size": 9,
+        "num_groups": 1,
+    },
+    traits={
+        "heads": _attending,
+        "head_dim": _half_width,
+        "others": _convolved,
+        "mlp_groups": _feed_groups,
+        "output_group": None,
+        "choice_dense": lambda config: config.raw.get("summary_use_proj") is True,
+        "discriminates": False,
+        "classes": _CLASSES,
+    },
+    ignored=("add_cross_attention",),
+)
+
+
+def _projection_groups(config: Config) -> tuple[int, ...]:
+    """Groups of queries, keys, values and output."""
+    keys = ("q_groups", "k_groups", "v_groups", "post_attention_groups")
+    _even_groups(config, dict.fromkeys(keys, ("hidden_size",)))
+    width = config["embedding_size"]
+    if width != config["hidden_size"]:
+        raise InputError(f"embedding_size {width} is not hidden_size, which squeezebert needs")
+    return tuple(config[key] for key in keys)
+
+
+def _squeezed_groups(config: Config) -> tuple[int, ...]:
+    """Groups of SqueezeBERT's feed-forward."""
+    keys = ("intermediate_groups", "output_groups")
+    _even_groups(config, dict.fromkeys(keys, ("hidden_size", "intermediate_size")))
+    return tuple(config[key] for key in keys)
+
+
+family(
+    "squeezebert",
+    "bert",
+    keys={
+        "embedding_size": 768,
+        "q_groups": 4,
+        "k_groups": 4,
+        "v_groups": 4,
+        "post_attention_groups": 1,
+        "intermediate_groups": 4,
+        "output_groups": 4,
+    },
+    traits={
+        "groups": _projection_groups,
+        "mlp_groups": _squeezed_groups,
+        "output_group": None,
+        "pooler": _CLASSES,
+        "classes": _CLASSES,
+    },
+)
+
+
+def _of_words(config: Config) -> tuple[Placed, ...]:
+    """A second embedding, which the first and the last full layer add to their values."""
+    width = config["num_key_value_heads"] * config["head_dim"]
+    return (Placed(Table("value_embeddings", "embed_tokens", config["vocab_size"], width)),)
+
+
+def _gates(config: Config, heads: int, _kv_heads: int, dim: int) -> tuple[Part, ...]:
+    """A gate of each element, and how much of its own value a head's result leaves out."""
+    gate = Linear("gate_proj", "attn", "attn_proj", config["hidden_size"], heads * dim)
+    return (gate, Vector("alpha", "attn", heads))
+
+
+def _unembedding(config: Config) -> tuple[Placed, ...]:
+    """What follows the last norm: the embedding's projection backwards, or a retriever's map."""
+    name, hidden, role = class_name(config, "ForMaskedLM"), config["hidden_size"], "head_transform"
+    if name.endswith("ForRetrieval"):
+        role = "classifier"
+        return (Placed(Linear("multi_vector_head", role, role, hidden, config["embedding_dim"])),)
+    if not name.endswith("ForMaskedLM"):
+        return ()
+    rank, tied = config["embedding_rank"], config["tie_word_embeddings"]
+    return (Placed(Linear("unembedding", role, role, hidden, rank, tied=tied)),)
+
+
+def _of_patches(config: Config) -> tuple[Placed, ...]:
+    """What makes states of image patches, three colours each; no text runs through it."""
+    pixels, hidden, role = 3 * config["patch_size"] ** 2, config["hidden_size"], "embed_patch"
+    parts: list[Part] = [
+        Norm("patch_norm", pixels, "layer", bias=True),
+        Linear("patch_up", role, role, pixels, 2 * hidden),
+        Linear("patch_down", role, role, 2 * hidden, hidden, bias=True),
+    ]
+    return tuple(Placed(part, "none") for part in parts)
+
+
+family(
+    "neomme",
+    reader="encoder",
+    keys={
+        "vocab_size": 131072,
+        "embedding_rank": 256,
+        "hidden_size": 1024,
+        "intermediate_size": 3584,
+        "hidden_act": "relu2",
+        "mlp_bias": False,
+        "num_hidden_layers": 17,
+        "num_attention_heads": 16,
+        "num_key_value_heads": 4,
+        "head_dim": 64,
+        "attention_bias": False,
+        "patch_size": 32,
+        "embedding_dim": 128,
+        "tie_word_embeddings": True,
+    },
+    traits={
+        "norm": "rms",
+        "norm_weight": False,
+        "norm_bias": False,
+        "qk_norm": "head",
+        "rotary": True,
+        "q_bias": use("attention_bias"),
+        "o_bias": use("attention_bias"),
+        "up_bias": use("mlp_bias"),
+        "positions": 0,
+        "types": 0,
+        "embed_width": use("embedding_rank"),
+        "always_projects": True,
+        "embed_bias": False,
+        "extra_tables": _of_words,
+        "attention_extras": _gates,
+        "kept": lambda _config: (Vector("lambdas", "norm", 2),),
+        "final_norm": True,
+        "after": _unembedding,
+        "transform": False,
+        "bias_group": None,
+        "extras": _of_patches,
+        "pooler": (),
+        "classes": ("masked", "retrieval", "bare"),
+        "note": "a text without images is counted",
+    },
+    # windows narrow what is attended, not what is counted: every query meets every key
+    ignored=(
+        *("layer_types", "sliding_window", "per_layer_config", "rope_parameters"),
+        *("residual_multiplier", "max_position_embeddings"),
+    ),
+)
