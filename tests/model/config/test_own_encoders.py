@@ -24,6 +24,9 @@ GROUPS = {"q_groups": 2, "k_groups": 4, "v_groups": 8, "post_attention_groups": 
 NEO = {"vocab_size": 90, "hidden_size": 48, "embedding_rank": 20, "num_hidden_layers": 2,
        "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 96,
        "patch_size": 4}  # fmt: skip
+HASHED = {"vocab_size": 90, "hidden_size": 24, "axial_pos_embds_dim": [8, 16],
+          "axial_pos_shape": [4, 5], "feed_forward_size": 40, "attention_head_size": 6,
+          "num_attention_heads": 3, "attn_layers": ["local", "lsh", "lsh"]}  # fmt: skip
 BUILT: list[tuple[str, str, dict[str, Any], int, int]] = [
     ("convbert", "ConvBertForMaskedLM", CONV, 36398, 1010880),
     ("convbert", "ConvBertForMultipleChoice", CHOICE, 26842, 270848),
@@ -32,6 +35,9 @@ BUILT: list[tuple[str, str, dict[str, Any], int, int]] = [
     ("neomme", "NeoMMEForMaskedLM", {**NEO, "tie_word_embeddings": False}, 60780, 1765152),
     ("neomme", "NeoMMEForRetrieval", {**NEO, "embedding_dim": 12, "attention_bias": True},
      58948, 1686528),
+    ("reformer", "ReformerForMaskedLM", HASHED, 17428, 553392),
+    ("reformer", "ReformerForSequenceClassification",
+     {**HASHED, "axial_pos_embds": False, "max_position_embeddings": 12}, 14330, 402672),
 ]  # fmt: skip
 
 
@@ -52,8 +58,11 @@ def test_as_the_class_builds_and_torch_counts(
         ("convbert", "conv_kernel_size", 4),
         ("convbert", "num_groups", 7),
         ("convbert", "hidden_size", 15),
+        ("reformer", "axial_pos_embds_dim", [64, 193]),
+        ("reformer", "axial_pos_shape", [64, 0]),
+        ("reformer", "attn_layers", ["full"]),
     ],
 )
-def test_sizes_that_the_class_cannot_multiply_are_refused(name: str, key: str, value: int) -> None:
-    with pytest.raises(InputError, match=str(value)):
+def test_sizes_that_the_class_cannot_multiply_are_refused(name: str, key: str, value: Any) -> None:
+    with pytest.raises(InputError, match=str(value) if isinstance(value, int) else key):
         read_model({"model_type": name, "num_attention_heads": 6, key: value})

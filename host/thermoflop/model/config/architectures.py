@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ENDINGS = {
     "ForCausalLM": "causal",
     "LMHeadModel": "causal",
+    "ModelWithLMHead": "causal",
     "ForConditionalGeneration": "generation",
     "MTModel": "generation",
     "ForMaskedLM": "masked",

@@ -56,6 +56,7 @@ DEFAULTS: dict[str, Any] = {
     "pooler": ("bare", "pre-training", "next sentence", "choice", "sequence"),  # heads on one
     # of sequences: pooled, dense (on a layer more), tokens (so, on each token), plain
     "classifier": "pooled",
+    "scored": None,  # the width that scores are made of; None: hidden
     "choice_dense": True,  # a dense layer before the score of a choice that is not pooled
     "span_labels": None,  # None: as of a classifier
     "pair_labels": False,  # the order of sentences is told in as many classes as labels (ALBERT)
@@ -163,6 +164,7 @@ def _head_parts(
 def _score_parts(config: Config, traits: Traits, kind: str) -> list[Placed]:
     """The pooler, and the heads that score a sequence or each token."""
     hidden, tail = traits["hidden"], list[Placed]()
+    scored = traits["scored"] or hidden
     rows = (
         "token" if traits["classifier"] == "tokens" or kind in ("token", "question") else "sequence"
     )
@@ -172,7 +174,8 @@ def _score_parts(config: Config, traits: Traits, kind: str) -> list[Placed]:
         tail.append(Placed(classifier("pooler", hidden, hidden, "pooler"), "sequence"))
     apart = kind == "sequence" and traits["classifier"] in ("dense", "tokens")
     if apart or (kind == "choice" and not tail and traits["choice_dense"]):
-        tail.append(Placed(classifier("dense", hidden, hidden), rows))
+        tail.append(Placed(classifier("dense", scored, hidden), rows))
+        scored = hidden
     if kind in ("pre-training", "next sentence"):
         pairs = label_count(config) if traits["pair_labels"] else 2
         tail.append(Placed(classifier("seq_relationship", hidden, pairs), "sequence"))
@@ -180,7 +183,7 @@ def _score_parts(config: Config, traits: Traits, kind: str) -> list[Placed]:
         labels = 1 if kind == "choice" else label_count(config)
         if kind == "question":
             labels = traits["span_labels"] or labels
-        tail.append(Placed(classifier("classifier", hidden, labels), rows))
+        tail.append(Placed(classifier("classifier", scored, labels), rows))
     return tail
 
 

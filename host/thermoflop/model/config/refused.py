@@ -5,7 +5,6 @@ from __future__ import annotations
 REFUSED = {
     "qwen2_5_omni": "what speaks is not described here; pass its thinker_config alone",
     "qwen3_omni_moe": "what speaks is not described here; pass its thinker_config alone",
-    "reformer": "hashed attention is not described here",
     "blt": "a patcher and three transformers on bytes and patches are not described here",
     "cpmant": "its prompt tokens, which lengthen every input, are not described here",
     "jetmoe": "attention whose projections are a mixture of experts is not described here",

@@ -1,4 +1,4 @@
-"""Encoders of text that mix or map tokens in their own way: kernels of the text, groups, gates.
+"""Encoders of text that mix or map tokens in their own way: kernels of the text, groups, hashes.
 
 Defaults and structure are those of the classes of transformers 5.24.
 """
@@ -11,10 +11,12 @@ from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table
 from thermoflop.model.config.architectures import class_name
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families import encoders  # noqa: F401 - a parent is there
-from thermoflop.model.config.family import family, use
+from thermoflop.model.config.family import family, indices, names, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
 
@@ -222,5 +224,89 @@ family(
     ignored=(
         *("layer_types", "sliding_window", "per_layer_config", "rope_parameters"),
         *("residual_multiplier", "max_position_embeddings"),
+    ),
+)
+
+
+def _own_attention(config: Config) -> list[dict[str, Any]]:
+    """Reformer's layers: hashed ones have one map for queries and keys, and one for values."""
+    kinds = config["attn_layers"]
+    if kinds is None:
+        kinds = ["local", "lsh"] * 3
+    if not kinds or not set(kinds) <= {"local", "lsh"}:
+        raise InputError("attn_layers names something else than local and lsh layers")
+    return [{"projects": "qk" if kind == "lsh" else "qkv"} for kind in kinds]
+
+
+def _axial(config: Config) -> tuple[Placed, ...]:
+    """Positions in two tables, one for each axis of an area that the text is laid on."""
+    if not config["axial_pos_embds"]:
+        return ()
+    sides = config["axial_pos_shape"] or (64, 64)
+    widths = config["axial_pos_embds_dim"] or (64, 192)
+    if len(sides) != 2 or len(widths) != 2 or not all(0 < n < 10**6 for n in (*sides, *widths)):
+        raise InputError("axial_pos_shape and axial_pos_embds_dim are not two counts each")
+    if sum(widths) != config["hidden_size"]:
+        raise InputError(f"axial_pos_embds_dim adds up to {sum(widths)}, not to hidden_size")
+    pairs = enumerate(zip(sides, widths, strict=True))
+    return tuple(Placed(Table(f"axis {n + 1}", "embed_pos", *each)) for n, each in pairs)
+
+
+def _both_streams(config: Config) -> int:
+    """The two streams of a reversible model side by side."""
+    width: int = 2 * config["hidden_size"]
+    return width
+
+
+family(
+    "reformer",
+    "bert",
+    keys={
+        "vocab_size": 320,
+        "hidden_size": 256,
+        "feed_forward_size": 512,
+        "hidden_act": "relu",
+        "max_position_embeddings": 4096,
+        "attention_head_size": 64,
+        "attn_layers": names(),
+        "axial_pos_embds": True,
+        "axial_pos_shape": indices(),
+        "axial_pos_embds_dim": indices(),
+    },
+    traits={
+        "layers": lambda config: len(_own_attention(config)),
+        "shapes": _own_attention,
+        "head_dim": use("attention_head_size"),
+        "inner": use("feed_forward_size"),
+        "q_bias": False,
+        "o_bias": False,
+        "up_bias": True,
+        "output_group": None,
+        "positions": lambda config: (
+            0 if config["axial_pos_embds"] else config["max_position_embeddings"]
+        ),
+        "types": 0,
+        "extra_tables": _axial,
+        "embed_norm": False,
+        "after": lambda config: (
+            Placed(Norm("final_norm", _both_streams(config), "layer", bias=True)),
+        ),
+        "transform": False,
+        "head_width": _both_streams,
+        "scored": _both_streams,
+        "classifier": "dense",
+        "pooler": (),
+        "tied": False,
+        "classes": ("masked", "causal", "sequence", "question", "bare"),
+        "note": "its attention by hashes and within chunks is counted in full, with keys and values"
+        " kept",
+    },
+    drop=("intermediate_size", "num_hidden_layers", "type_vocab_size", "tie_word_embeddings"),
+    ignored=(
+        *("num_hidden_layers", "tie_word_embeddings", "hash_seed", "num_hashes", "num_buckets"),
+        *("axial_norm_std", "chunk_size_lm_head", "lsh_attn_chunk_length"),
+        *("local_attn_chunk_length", "local_num_chunks_before", "local_num_chunks_after"),
+        *("lsh_num_chunks_before", "lsh_num_chunks_after", "lsh_attention_probs_dropout_prob"),
+        "local_attention_probs_dropout_prob",
     ),
 )
