@@ -84,6 +84,7 @@ class Placed:
     """A part outside the layers and what it runs on.
 
     ``rows`` is ``token`` (every position), ``sequence`` (once a sequence: poolers, classifiers),
+    ``text`` (every new token, where the stack has positions of its own),
     ``token / 4`` (one for each four), ``patch`` (every image patch), ``pooled`` (every image token
     left for the decoder; ``pooled x 4``: four for each), ``frame`` (every mel frame, two for each
     position), ``window 0`` and so on (what a window of the stack leaves), ``token and one`` (one
@@ -107,7 +108,9 @@ class Stack:
     ``patches`` is the number of image patches, ``pooled`` what is left of them for the decoder. An
     image of some size is ``tiles`` of them by the rule of ``grid``, ``tokens`` of a prompt (None:
     ``pooled``), and ``near`` pairs of patches that share a window. Where the new tokens are
-    samples of sound, ``windows`` are the taps and steps of the convolutions that shorten them.
+    samples of sound, ``windows`` are the taps and steps of the convolutions that shorten them; or
+    of the pooling of a text (Funnel). A ``decoder`` with ``windows`` or ``positions`` of its own
+    (Perceiver) attends, across, to those of the stack before it, or to the text.
     An ``image`` stack after the first works on the same tiles, and its cross attention meets the
     positions of the first; it has as many ``positions`` (a resampler's learned queries), or one for
     each ``shared`` patches of the first.

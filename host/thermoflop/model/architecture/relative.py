@@ -19,7 +19,8 @@ class Relative:
     ``keys``: queries of the content meet projected positions; ``queries``: projected positions
     meet keys of the content. The projections to ``width`` are the attention's own where they are
     ``shared``. Of a sequence shorter than the positions reach, ``clipped`` projects what it needs.
-    ``rows`` None: two for each token, computed anew and projected for every sequence (XLNet).
+    ``rows`` None: two for each token, computed anew and projected for every sequence (XLNet), or
+    ``once`` for all (Funnel).
     """
 
     hidden: Number
@@ -30,6 +31,7 @@ class Relative:
     shared: bool = False
     key_bias: bool = True
     clipped: bool = False
+    once: bool = False
 
     def linears(self) -> tuple[Linear, ...]:
         """The projections of positions; both where they are the attention's own."""

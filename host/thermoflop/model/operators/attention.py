@@ -76,11 +76,12 @@ def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
 
 
 def _positions(
-    relative: Relative, scope: EmitContext, shape: tuple[Number, ...]
+    relative: Relative, scope: EmitContext, shape: tuple[Number, ...], more: Number = 0
 ) -> Iterator[Operator]:
     """Relative positions are projected once a layer, and met by every query and key."""
-    rows, (heads, _, dim, _) = relative.met(scope.new), shape
-    projected = rows if relative.rows is not None else scope.sequences * rows
+    rows, (heads, _, dim, _) = relative.met(scope.new) + more, shape
+    once = relative.once or relative.rows is not None
+    projected = rows if once else scope.sequences * rows
     yield from (scope.linear(linear, projected) for linear in relative.linears())
     where = (scope.part, "attn_score", scope.times)
     sizes = (scope.sequences, heads, heads, scope.new, rows, dim, scope.new * rows, scope.fused)
@@ -155,7 +156,9 @@ def _cross(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
     if scope.step.runs_encoder or not cached:
         stored = "kv" if cached else "activations"
         yield from (scope.linear(linear, scope.sequences * keys, stored) for linear in kept)
-    shape = (attention.heads, attention.kv_heads, attention.head_dim, attention.head_dim)
+    shape = (attention.heads, attention.kv_heads, attention.head_dim, attention.value_width)
+    if attention.relative is not None:  # of pooled queries: two for each, and one for each key
+        yield from _positions(attention.relative, scope, shape, keys)
     yield from attend(scope, attention.group, shape, keys, None, cached=cached)
     yield scope.linear(output, tokens)
 

@@ -69,6 +69,8 @@ def _stack_scope(description: Description, stack: Stack, step: Step) -> EmitCont
     else:
         where = (step.batch, _positions(stack, step), step.cached)
         source = source if description.stack("image") is None else _looked_at(description, step)
+        if stack.positions is not None or stack.windows:
+            where, source = (*where[:2], 0), _met(description, stack, step)
         runs = not _is_zero(step.new)
     if not runs:
         return None
@@ -78,8 +80,16 @@ def _stack_scope(description: Description, stack: Stack, step: Step) -> EmitCont
     return EmitContext(step, TOWERS[stack.role], 1, *shape)
 
 
+def _met(description: Description, stack: Stack, step: Step) -> Number:
+    """Positions that a stack of another length may attend to: of the stack before, or the text."""
+    index = description.stacks.index(stack)
+    return _positions(description.stacks[index - 1], step) if index else step.new
+
+
 def _positions(stack: Stack, step: Step) -> Number:
-    """The new tokens, or what the windows of the stack leave of as many samples."""
+    """The new tokens, what the windows of the stack leave of them, or its own learned ones."""
+    if stack.positions is not None:
+        return stack.positions
     if not stack.windows or _is_zero(step.new):
         return step.new
     return stack.lengths(step.new)[-1]
@@ -194,6 +204,8 @@ def _rows(placed: Placed, stack: Stack, scope: EmitContext) -> Number:
     """How many rows a placed part runs on."""
     if placed.rows == "sequence":
         return scope.sequences
+    if placed.rows == "text":
+        return scope.sequences * scope.step.new
     if placed.rows == "frame":
         return 2 * scope.tokens
     if placed.rows == "patch":

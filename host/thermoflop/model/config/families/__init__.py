@@ -103,6 +103,7 @@ MODULES = {
     "embedders": "esm esmc eurobert gte jina_bert jina_embeddings_v3 modernbert mpnet new"
     " nomic_bert",
     "own_encoders": "convbert neomme reformer squeezebert",
+    "resized": "funnel perceiver",
     "deberta": "deberta deberta-v2",
     "pairs": "encoder-decoder trocr vision-encoder-decoder",
     "speech": "hubert unispeech unispeech-sat wav2vec2 wavlm",
