@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from thermoflop.model.architecture.parts import Part
     from thermoflop.model.config.keys import Config
 
 # The traits of an encoder-decoder that names no other.
@@ -36,10 +37,13 @@ DEFAULTS: dict[str, Any] = {
     "position_offset": 0,  # rows of a table of positions before the first one
     "mixtures": None,  # of both sides: layers that are mixtures, experts, experts for each token
     "router_bias": False,
+    "source_vocab": None,  # of a table of the encoder's own (FSMT); None: vocab
+    "carried": (),  # parts of the encoder that tokens of every layer's own run through (Pegasus X)
     "watches": False,  # the encoder keeps projections for tokens that see everything (LED)
     "causal_tied": use("tie_word_embeddings"),
     "half_keeps_tokens": False,  # an encoder alone has a second table unless they are tied
     "embed_norm": False,
+    "extras": (),  # parts of the whole that are kept
     "final_norm": True,
     "labels": 2,  # classes of a classifier whose file names none
     "span_labels": 2,  # None: as of a classifier
@@ -57,12 +61,13 @@ def _tower(config: Config, traits: Traits, side: str) -> tuple[Run, ...]:
     mlp = biased_mlp(hidden, config[f"{side}_ffn_dim"], config["activation_function"])
     norms = tuple(layer_norm(f"{name}_norm", hidden) for name in ("self", "cross", "output"))
     runs = _side(traits, side, attention, mlp, norms, config[f"{side}_layers"])
-    if not traits["watches"] or side == "decoder":
+    kept: tuple[Part, ...] = traits["carried"]
+    if traits["watches"]:
+        linears = attention.projections()[:3]
+        kept = tuple(replace(linear, name=f"global {linear.name}") for linear in linears)
+    if not kept or side == "decoder":
         return runs
-    kept = tuple(
-        replace(linear, name=f"global {linear.name}") for linear in attention.projections()
-    )
-    return tuple(replace(run, layer=replace(run.layer, kept=kept[:3])) for run in runs)
+    return tuple(replace(run, layer=replace(run.layer, kept=kept)) for run in runs)
 
 
 def _side(
@@ -91,8 +96,9 @@ def _side(
     )
 
 
-def _tokens(traits: Traits) -> Placed:
-    return Placed(Table("embed_tokens", "embed_tokens", traits["vocab"], traits["hidden"]))
+def _tokens(traits: Traits, rows: int | None = None) -> Placed:
+    rows = rows or traits["vocab"]
+    return Placed(Table("embed_tokens", "embed_tokens", rows, traits["hidden"]))
 
 
 def _joined(config: Config, traits: Traits, encoder: Stack, decoder: Stack) -> Description:
@@ -115,10 +121,12 @@ def _joined(config: Config, traits: Traits, encoder: Stack, decoder: Stack) -> D
     if encoder.positions is not None:  # Whisper's encoder hears, and has no tokens
         decoder = replace(decoder, front=(tokens, *decoder.front))
     else:
-        encoder = replace(encoder, front=(tokens, *encoder.front))
+        source = traits["source_vocab"]
+        read = tokens if source is None else _tokens(traits, source)
+        encoder = replace(encoder, front=(read, *encoder.front))
         if not shared:
             decoder = replace(decoder, front=(tokens, *decoder.front))
-            extras = (replace(tokens, rows="none"),)
+            extras = (replace(tokens, rows="none"),) if source is None else ()
     if kind == "sequence":
         dense = Placed(classifier("dense", hidden, hidden), "sequence")
         labels = label_count(config, traits["labels"])
@@ -128,7 +136,7 @@ def _joined(config: Config, traits: Traits, encoder: Stack, decoder: Stack) -> D
         labels = traits["span_labels"] or label_count(config)
         span = Placed(classifier("span", hidden, labels))
         decoder = replace(decoder, tail=(*decoder.tail, span))
-    return Description((encoder, decoder), extras, head)
+    return Description((encoder, decoder), (*extras, *traits["extras"]), head)
 
 
 def _head(traits: Traits, kind: str) -> Linear:

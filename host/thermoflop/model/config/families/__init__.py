@@ -110,8 +110,8 @@ MODULES = {
     "seers": "dinov2 dinov2_with_registers dinov3_vit ijepa siglip siglip2 siglip2_text_model"
     " siglip_text_model vit_msn",
     "t5gemma": "t5_gemma_module t5gemma",
-    "seq2seq": "bart bigbird_pegasus blenderbot blenderbot-small led longt5 m2m_100 marian mbart"
-    " mt5 mvp nllb-moe pegasus plbart switch_transformers t5 umt5 whisper",
+    "seq2seq": "bart bigbird_pegasus blenderbot blenderbot-small fsmt led longt5 m2m_100 marian"
+    " mbart mt5 mvp nllb-moe pegasus pegasus_x plbart switch_transformers t5 umt5 whisper",
 }
 _TOWERS = (
     *("towers", "qwen_towers", "other_towers", "single_towers"),

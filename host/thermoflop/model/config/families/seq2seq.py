@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from thermoflop.errors import InputError
+from thermoflop.model.architecture.description import Placed
+from thermoflop.model.architecture.parts import Table
+from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.family import Key, at_least_zero, family, maybe, maybe_zero, use
 
 TYPE_CHECKING = False
@@ -312,4 +315,56 @@ family(
     },
     # the window narrows what is attended, not what is counted: every query meets every key
     ignored=("attention_window",),
+)
+
+
+def _own_tables(config: Config) -> bool:
+    """A table for each language, or one for both, which then have one vocabulary."""
+    tied = config["tie_word_embeddings"]
+    if tied and config["src_vocab_size"] != config["tgt_vocab_size"]:
+        raise InputError("fsmt with tie_word_embeddings needs one size of both vocabularies")
+    return bool(tied)
+
+
+family(
+    "fsmt",
+    "bart",
+    keys={
+        "src_vocab_size": 42024,
+        "tgt_vocab_size": 42024,
+        "pad_token_id": at_least_zero(1),
+        "activation_function": "relu",
+        "tie_word_embeddings": False,
+    },
+    drop=("vocab_size",),
+    aliases={"vocab_size": "tgt_vocab_size"},
+    traits={
+        "vocab": use("tgt_vocab_size"),
+        "source_vocab": use("src_vocab_size"),
+        "tables_tied": _own_tables,
+        # positions start behind the padding's number
+        "position_offset": lambda config: config["pad_token_id"] + 1,
+        "embed_norm": False,
+        "classes": ("generation",),
+    },
+    ignored=("langs", "max_length", "num_beams", "length_penalty", "early_stopping", "decoder"),
+)
+family(
+    "pegasus_x",
+    "pegasus",
+    keys={"vocab_size": 96103, "num_global_tokens": 32, **_sides(16)},
+    traits={
+        "note": "its local attention is counted in full, without its global tokens",
+        "bias": (False, False),
+        "positions": (0, 0),
+        "carried": lambda config: (layer_norm("global_norm", config["d_model"]),),
+        "extras": lambda config: (
+            Placed(
+                Table("embed_global", "embed_pos", config["num_global_tokens"], config["d_model"]),
+                "none",
+            ),
+        ),
+        "classes": ("generation", "bare"),
+    },
+    ignored=("block_size", "stagger_local_blocks"),
 )
