@@ -33,6 +33,7 @@ class FrontierView:
             self.note = ui.label("").classes("soft note").props("role=status")
             self.place = ui.element("div")
         self.box.on("toggle", self._toggled, js_handler="(event) => emit(event.target.open)")
+        self.box.set_visibility(False)  # until there is an answer of whose inputs it is
 
     def follow(self, inputs: Inputs | None) -> None:
         """Belong to these inputs; None: to a page that has no layouts."""
