@@ -50,6 +50,19 @@ def test_as_the_class_builds_and_torch_counts(
     assert model.encode(9, batch=2).flops == flops
 
 
+def test_keys_of_published_files_that_no_class_reads_are_no_reason_to_refuse() -> None:
+    older = (
+        ("convbert", "linear_groups"),
+        ("squeezebert", "four_groups"),
+        ("reformer", "num_chunks_before"),
+        ("funnel", "rel_attn_type"),
+        ("pegasus_x", "separate_layernorm_for_global"),
+    )
+    for name, key in older:
+        plain = read_model({"model_type": name}).params
+        assert read_model({"model_type": name, key: 1}).params == plain
+
+
 @pytest.mark.parametrize(
     ("name", "key", "value"),
     [

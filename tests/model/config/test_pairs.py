@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from thermoflop import load_model
-from thermoflop.errors import UnknownModel
+from thermoflop.errors import InputError, UnknownModel
 
 SMALL = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,
          "intermediate_size": 48}  # fmt: skip
@@ -68,3 +68,18 @@ def test_trocr_base_has_the_parameters_of_its_weights() -> None:
 def test_a_pair_that_was_not_tried_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(UnknownModel):
         load_model({"model_type": "vision-encoder-decoder", **change})
+
+
+def test_pix2struct_reads_patches_of_screens_as_its_class_does() -> None:
+    """Built and counted in transformers 5.24.0: 2 sequences of 7 tokens, 11 patches each."""
+    text = {"vocab_size": 51, "hidden_size": 4, "d_kv": 4, "d_ff": 24, "num_layers": 2,
+            "num_heads": 1}  # fmt: skip
+    eyes = {"hidden_size": 4, "patch_embed_hidden_size": 15, "d_ff": 5, "d_kv": 9,
+            "num_hidden_layers": 2, "num_attention_heads": 3, "seq_len": 19}  # fmt: skip
+    config = {"model_type": "pix2struct", "text_config": text, "vision_config": eyes}
+    model = load_model({**config, "text_config": {**text, "tie_word_embeddings": True}})
+    assert model.params == 2520
+    assert model.prefill(7, 2, encoder=11).flops == 136_304
+    assert load_model({**config, "tie_word_embeddings": True}).params == 2316
+    with pytest.raises(InputError, match="fill 8"):
+        load_model({**config, "text_config": {**text, "hidden_size": 8}})

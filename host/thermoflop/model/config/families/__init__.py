@@ -105,7 +105,8 @@ MODULES = {
     "own_encoders": "convbert neomme reformer squeezebert",
     "resized": "funnel perceiver",
     "deberta": "deberta deberta-v2",
-    "pairs": "encoder-decoder trocr vision-encoder-decoder",
+    "pairs": "encoder-decoder pix2struct pix2struct_text_model pix2struct_vision_model trocr"
+    " vision-encoder-decoder",
     "speech": "hubert unispeech unispeech-sat wav2vec2 wavlm",
     "seers": "dinov2 dinov2_with_registers dinov3_vit ijepa siglip siglip2 siglip2_text_model"
     " siglip_text_model vit_msn",
@@ -119,6 +120,7 @@ _TOWERS = (
 )
 # towers that are part of another model and are not counted alone
 _PARTS = {name for kind in _TOWERS for name in MODULES[kind].split()} - {"siglip2_vision_model"}
+_PARTS |= {"pix2struct_text_model", "pix2struct_vision_model"}
 _PARTS |= {"deepseek_ocr_vision", "dots_vision", "intern_vit_6b", "t5_gemma_module"}
 _HOME = {name: module for module, names in MODULES.items() for name in names.split()}
 

@@ -97,7 +97,10 @@ family(
         "discriminates": False,
         "classes": _CLASSES,
     },
-    ignored=("add_cross_attention",),
+    ignored=(
+        "add_cross_attention",
+        "linear_groups",
+    ),  # an older name, which the class does not read
 )
 
 
@@ -137,6 +140,7 @@ family(
         "pooler": _CLASSES,
         "classes": _CLASSES,
     },
+    ignored=("four_groups",),
 )
 
 
@@ -242,8 +246,9 @@ def _axial(config: Config) -> tuple[Placed, ...]:
     """Positions in two tables, one for each axis of an area that the text is laid on."""
     if not config["axial_pos_embds"]:
         return ()
-    sides = config["axial_pos_shape"] or (64, 64)
-    widths = config["axial_pos_embds_dim"] or (64, 192)
+    sides, widths = config["axial_pos_shape"], config["axial_pos_embds_dim"]
+    sides = (64, 64) if sides is None else sides
+    widths = (64, 192) if widths is None else widths
     if len(sides) != 2 or len(widths) != 2 or not all(0 < n < 10**6 for n in (*sides, *widths)):
         raise InputError("axial_pos_shape and axial_pos_embds_dim are not two counts each")
     if sum(widths) != config["hidden_size"]:
@@ -307,6 +312,6 @@ family(
         *("axial_norm_std", "chunk_size_lm_head", "lsh_attn_chunk_length"),
         *("local_attn_chunk_length", "local_num_chunks_before", "local_num_chunks_after"),
         *("lsh_num_chunks_before", "lsh_num_chunks_after", "lsh_attention_probs_dropout_prob"),
-        "local_attention_probs_dropout_prob",
+        *("local_attention_probs_dropout_prob", "num_chunks_before", "num_chunks_after"),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.family import family, mapping
+from thermoflop.model.config.family import Section, family, mapping
 
 for _name in ("encoder-decoder", "vision-encoder-decoder"):
     family(
@@ -34,4 +34,48 @@ family(
         "num_hidden_layers": "decoder_layers",
     },
     ignored=("decoder_layerdrop", "scale_embedding", "activation_dropout", "init_std"),
+)
+family(
+    "pix2struct_text_model",
+    reader="pix2struct",
+    keys={
+        "vocab_size": 50244,
+        "hidden_size": 768,
+        "d_kv": 64,
+        "d_ff": 2048,
+        "num_layers": 12,
+        "num_heads": 12,
+        "relative_attention_num_buckets": 32,
+        "dense_act_fn": "gelu_new",
+    },
+    aliases={"num_attention_heads": "num_heads", "num_hidden_layers": "num_layers"},
+    ignored=("tie_word_embeddings",),
+)
+family(
+    "pix2struct_vision_model",
+    reader="pix2struct",
+    keys={
+        "hidden_size": 768,
+        "patch_embed_hidden_size": 768,
+        "d_ff": 2048,
+        "d_kv": 64,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "dense_act_fn": "gelu_new",
+        "seq_len": 4096,
+    },
+    ignored=("relative_attention_num_buckets",),
+)
+family(
+    "pix2struct",
+    reader="pix2struct",
+    # the whole decides about the tie, whatever the text says
+    keys={"text_config": mapping(), "vision_config": mapping(), "tie_word_embeddings": False},
+    traits={
+        "sections": tuple(
+            Section(f"{name}_config", f"pix2struct_{name}_model") for name in ("text", "vision")
+        ),
+        "note": "an image is 2,048 patches, as its processor cuts it, or as many as encoder= says",
+    },
+    ignored=("is_vqa", "initializer_factor"),
 )

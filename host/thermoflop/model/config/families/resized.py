@@ -79,7 +79,11 @@ family(
         "classes": ("masked", "pre-training", "sequence", "token", "question", "choice", "bare"),
     },
     aliases={"hidden_size": "d_model", "num_attention_heads": "n_head"},
-    ignored=("pooling_type", "initializer_std", "hidden_dropout"),
+    # the last three are those of published files, and no class reads them
+    ignored=(
+        *("pooling_type", "initializer_std", "hidden_dropout"),
+        *("rel_attn_type", "base", "type_vocab_size"),
+    ),
 )
 family(
     "perceiver",

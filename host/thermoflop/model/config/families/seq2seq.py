@@ -366,5 +366,5 @@ family(
         ),
         "classes": ("generation", "bare"),
     },
-    ignored=("block_size", "stagger_local_blocks"),
+    ignored=("block_size", "stagger_local_blocks", "separate_layernorm_for_global"),
 )
