@@ -59,6 +59,7 @@ def test_a_class_that_only_makes_states_has_no_tables_of_text() -> None:
     [
         ("funnel", {"attention_type": "factorized"}, UnknownModel, "attention_type"),
         ("funnel", {"block_repeats": [1]}, InputError, "of one length"),
+        ("funnel", {"block_sizes": [1] * 41}, InputError, "up to 40"),
         ("funnel", {"block_sizes": [0, 1]}, InputError, "makes no sense"),
         ("perceiver", {"v_channels": 64}, InputError, "v_channels 64"),
         ("perceiver", {"qk_channels": 12}, InputError, "12 does not divide into 8 heads"),

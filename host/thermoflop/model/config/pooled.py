@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from thermoflop.model.architecture.description import Layer
     from thermoflop.model.config.keys import Config
 
+# halved so often, no text has more than one position left: a bound on work
+MOST_BLOCKS = 40
+
 
 def block_sizes(config: Config) -> list[tuple[int, int]]:
     """Layers of each block, and how often each of them runs."""
@@ -23,8 +26,10 @@ def block_sizes(config: Config) -> list[tuple[int, int]]:
     sizes = [4, 4, 4] if sizes is None else sizes
     repeats = config["block_repeats"]
     repeats = [1] * len(sizes) if repeats is None else repeats
-    if len(sizes) != len(repeats) or not sizes:
-        raise InputError("block_sizes and block_repeats are not lists of one length")
+    if len(sizes) != len(repeats) or not 0 < len(sizes) <= MOST_BLOCKS:
+        raise InputError(
+            f"block_sizes and block_repeats are not lists of one length, up to {MOST_BLOCKS}"
+        )
     if not all(0 < each < 10**4 for each in (*sizes, *repeats)):
         raise InputError("block_sizes and block_repeats hold a count that makes no sense")
     return list(zip(sizes, repeats, strict=True))
