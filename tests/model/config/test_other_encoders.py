@@ -53,6 +53,16 @@ def test_options_that_are_not_described_are_refused() -> None:
                     "architectures": ["ElectraForMultipleChoice"]})  # fmt: skip
 
 
+def test_a_mobilebert_without_an_activation_of_its_classifier_has_no_pooler() -> None:
+    """As built in transformers 5.24.0; the pooler is a matrix of 512 x 512 and its bias."""
+    for name, pooled in (("Model", 1), ("ForSequenceClassification", 1), ("ForMaskedLM", 0)):
+        config = {"model_type": "mobilebert", "architectures": [f"MobileBert{name}"]}
+        active, plain = (
+            read_model({**config, "classifier_activation": each}).params for each in (True, False)
+        )
+        assert active - plain == pooled * (512 * 512 + 512)
+
+
 SIDE = {"model_type": "t5_gemma_module", "vocab_size": 90, "hidden_size": 32,
         "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
         "num_key_value_heads": 2, "head_dim": 8, "sliding_window": 64}  # fmt: skip

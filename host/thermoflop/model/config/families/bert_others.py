@@ -9,6 +9,7 @@ from __future__ import annotations
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Convolution, Linear, Table, Vector
+from thermoflop.model.config import encoder
 from thermoflop.model.config.architectures import class_name
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.families import embedders, encoders  # noqa: F401 - parents are there
@@ -206,7 +207,7 @@ family(
 
 def _bottleneck(config: Config) -> list[dict[str, Any]]:
     """MobileBERT: every layer narrows the hidden state, feeds it several times, widens it."""
-    flags = ("use_bottleneck", "key_query_shared_bottleneck", "classifier_activation")
+    flags = ("use_bottleneck", "key_query_shared_bottleneck")
     if not all(config[key] for key in flags) or config["use_bottleneck_attention"]:
         raise InputError("mobilebert needs bottlenecks whose queries and keys share one")
     if config["true_hidden_size"] not in (None, config["intra_bottleneck_size"]):
@@ -224,7 +225,8 @@ def _bottleneck(config: Config) -> list[dict[str, Any]]:
         )
     ]
     parts: list[Part] = [
-        *(Linear(f"bottleneck {n}", "mlp", "mlp", hidden, width, bias=True) for n in range(2)),
+        Linear("bottleneck", "bottleneck", "bottleneck", hidden, width, bias=True),
+        Linear("bottleneck of attention", "attn", "attn_proj", hidden, width, bias=True),
         *(layer_norm(f"bottleneck_norm {n}", width) for n in range(2)),
         # values are made of the wide state: what the narrow one's matrix is short of
         Linear("v_proj of the rest", "attn", "attn_proj", hidden - width, width),
@@ -253,9 +255,16 @@ def _rest_of_head(config: Config) -> tuple[Placed, ...]:
         return ()
     rows, tied = config["vocab_size"], config["tie_word_embeddings"]
     rest = config["hidden_size"] - (config["embedding_size"] if tied else 0)
-    second = () if tied else (Vector("second head_bias", "lm_head", rows, bias=True),)
-    parts = (Table("head_rest", "lm_head", rows, rest, 0), *second)
+    role = "head_transform"
+    second = () if tied else (Vector("second head_bias", role, rows, bias=True),)
+    parts = (Table("head_rest", role, rows, rest, 0), *second)
     return tuple(Placed(part, "none") for part in parts)
+
+
+def _pooled(config: Config) -> tuple[str, ...]:
+    """The heads that read the first token through a dense layer: none without an activation."""
+    heads: tuple[str, ...] = encoder.DEFAULTS["pooler"] if config["classifier_activation"] else ()
+    return heads
 
 
 family(
@@ -288,7 +297,9 @@ family(
         "head_width": use("hidden_size"),
         "tied": True,
         "untied_bias": False,
-        "bias_group": "lm_head",
+        "head_role": "head_transform",
+        "bias_group": "head_transform",
+        "pooler": _pooled,
         "extras": _rest_of_head,
     },
     ignored=("normalization_type",),
