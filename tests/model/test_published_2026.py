@@ -24,7 +24,6 @@ NOT_YET = frozenset({
     # sparse attention
     # hybrids
     # with eyes or ears
-    "swin-tiny",
     # encoders, and encoders with decoders
     "moonshine-tiny",
     "parakeet-ctc-1.1b",

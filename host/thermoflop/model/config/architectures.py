@@ -31,6 +31,7 @@ ENDINGS = {
     "ForRewardModel": "reward",
     "ForProcessRewardModel": "reward",
     "ForImageClassification": "image",
+    "ForMaskedImageModeling": "masked image",
     "ForImageClassificationWithTeacher": "image with teacher",
     "ForCTC": "characters",
     "ForAudioFrameClassification": "frame",

@@ -14,6 +14,5 @@ REFUSED = {
     "moonshine": "convolutions over samples before an encoder-decoder are not described here",
     "parakeet_ctc": "its subsampling and convolution modules are not described here",
     "prophetnet": "a decoder that predicts several tokens in streams is not described here",
-    "swin": "windows in stages that merge patches are not described here",
     "swinv2": "windows in stages that merge patches are not described here",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.family import family, mapping, use
+from thermoflop.model.config.family import Key, anything, family, mapping, use
 
 _TOWER = {
     "hidden_size": 768,
@@ -71,4 +71,28 @@ family(
     reader="vision.clip",
     keys={"projection_dim": 512, "text_config": mapping(), "vision_config": mapping()},
     ignored=("text_config_dict", "vision_config_dict", "tie_word_embeddings"),
+)
+family(
+    "swin",
+    reader="swin",
+    keys={
+        "image_size": anything(224),
+        "patch_size": anything(4),
+        "num_channels": 3,
+        "embed_dim": 96,
+        "depths": Key("indices", (2, 2, 6, 2)),
+        "num_heads": Key("indices", (3, 6, 12, 24)),
+        "window_size": 7,
+        "mlp_ratio": anything(4.0),
+        "qkv_bias": True,
+        "hidden_act": "gelu",
+        "use_absolute_embeddings": False,
+        "encoder_stride": 32,
+    },
+    aliases={"num_attention_heads": "num_heads"},
+    # the class makes them of depths and embed_dim; path_norm is of the original code
+    ignored=(
+        *("num_layers", "num_hidden_layers", "hidden_size", "num_labels", "drop_path_rate"),
+        *("path_norm", "out_features", "out_indices", "stage_names"),
+    ),
 )

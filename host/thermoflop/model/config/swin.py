@@ -1,0 +1,107 @@
+"""Swin: attention within windows that shift, in stages that merge two by two patches into one.
+
+Liu et al. 2021, as the classes of transformers 5.24 build it: what does not fill a window, a patch
+or a square of four patches is filled up with zeros, and windows are computed whole.
+"""
+
+from __future__ import annotations
+
+from thermoflop.base.record import replace
+from thermoflop.errors import InputError
+from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
+from thermoflop.model.architecture.parts import Convolution, Linear, Table, Vector
+from thermoflop.model.config.architectures import built, label_count
+from thermoflop.model.config.blocks import biased_attention, biased_mlp, classifier, layer_norm
+from thermoflop.model.config.tower import ratio_of, sides
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.model.config.keys import Config
+
+# stages of a tower: none has as many, a bound on work
+MOST_STAGES = 16
+_KINDS = ("bare", "image", "masked image")
+
+
+def read_swin(config: Config) -> Description:
+    """A stack for each stage, each on a quarter of the positions of the one before."""
+    kind = built(config, "SwinForImageClassification", _KINDS)
+    stages, (height, width) = _stages(config), _grid(config)
+    stacks = []
+    for index, (depth, heads) in enumerate(stages):
+        stacks.append(_stage(config, index, (height, width), depth, heads))
+        height, width = -(-height // 2), -(-width // 2)
+    hidden, last = stacks[-1].hidden, stacks[-1]
+    tail = [Placed(layer_norm("final_norm", hidden))]
+    extras = []
+    if kind == "image":
+        tail.append(Placed(classifier("classifier", hidden, label_count(config)), "sequence"))
+    elif kind == "masked image":
+        outputs, role = config["encoder_stride"] ** 2 * config["num_channels"], "classifier"
+        tail.append(Placed(Convolution("pixels", role, role, hidden, outputs, 1, bias=True)))
+        extras.append(Placed(Vector("mask token", "embed_pos", config["embed_dim"]), "none"))
+    stacks[-1] = replace(last, tail=tuple(tail))
+    return Description(tuple(stacks), tuple(extras), needs_images=True)
+
+
+def _stages(config: Config) -> list[tuple[int, int]]:
+    """Layers and heads of each stage."""
+    depths, heads = config["depths"], config["num_heads"]
+    if not 0 < len(depths) == len(heads) <= MOST_STAGES:
+        raise InputError("depths and num_heads do not name as many stages each")
+    if not all(0 < count < 10**5 for count in (*depths, *heads)):
+        raise InputError("depths and num_heads hold a count that makes no sense")
+    return list(zip(depths, heads, strict=True))
+
+
+def _grid(config: Config) -> tuple[int, int]:
+    """Rows and columns of patches; a patch at the edge is filled up."""
+    pairs = zip(*(sides(config[key], key) for key in ("image_size", "patch_size")), strict=True)
+    rows, columns = (-(-pixels // patch) for pixels, patch in pairs)
+    return rows, columns
+
+
+def _stage(config: Config, index: int, grid: tuple[int, int], depth: int, heads: int) -> Stack:
+    """Patches or the merging of four, then layers that attend within windows."""
+    hidden, window, positions = config["embed_dim"] * 2**index, config["window_size"], 1
+    filled = window**2
+    for side in grid:
+        positions, filled = positions * side, filled * -(-side // window)
+    bias = config["qkv_bias"]
+    attention = biased_attention(hidden, heads, q_bias=bias, k_bias=bias, v_bias=bias)
+    table = Vector("relative_position_bias", "attn", (2 * window - 1) ** 2 * heads)
+    attention = replace(attention, near=True, padded=filled, extras=(table,))
+    norms = (layer_norm("norm 1", hidden), layer_norm("norm 2", hidden))
+    feed = biased_mlp(hidden, int(ratio_of(config) * hidden), config["hidden_act"])
+    layer = Layer("windowed attention + MLP", hidden, norms, attention, feed=feed)
+    return Stack(
+        "image",
+        hidden,
+        (Run(layer, depth),),
+        _merging(hidden) if index else _patches(config, positions),
+        causal=False,
+        positions=positions,
+        patches=positions,
+        pooled=positions,
+        near=filled * window**2,
+    )
+
+
+def _patches(config: Config, positions: int) -> tuple[Placed, ...]:
+    """Patches and their norm, with a table of positions where there is one."""
+    (height, width), hidden = sides(config["patch_size"], "patch_size"), config["embed_dim"]
+    role, sizes = "patch_embed", (config["num_channels"], hidden, height * width)
+    front = (
+        Placed(Convolution(role, role, role, *sizes, bias=True)),
+        Placed(layer_norm("embed_norm", hidden)),
+    )
+    if not config["use_absolute_embeddings"]:
+        return front
+    return (*front, Placed(Table("embed_positions", "embed_pos", positions, hidden, 0)))
+
+
+def _merging(hidden: int) -> tuple[Placed, ...]:
+    """Four patches of half the width side by side, normed and mapped."""
+    role, inputs = "patch_merging", 2 * hidden
+    return (Placed(layer_norm("merging_norm", inputs)),
+            Placed(Linear(role, role, role, inputs, hidden)))  # fmt: skip
