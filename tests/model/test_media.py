@@ -53,6 +53,10 @@ CASES = [
     ("llama4", model("llama4", {**TEXT, "head_dim": 16, "intermediate_size_mlp": 96},
                      {**EYES, "image_size": 336, "patch_size": 14, "intermediate_size": 128}),
      640, 480, 5 * 144),
+    # at most 12,845,056 pixels: smaller by sqrt(32,000,000 / 12,845,056) = 1.578, rounded down
+    ("qwen2_5_vl", model("qwen2_5_vl", TEXT, QWEN), 8000, 4000, 181 * 90),
+    # at least 3,136 pixels: larger by sqrt(3,136 / 1,200) = 1.617, rounded up
+    ("qwen2_5_vl", model("qwen2_5_vl", TEXT, QWEN), 40, 30, 3 * 2),
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import thermoflop as tf  # noqa: E402
 from thermoflop.model.formulas.explain import explain, layer_scope, step_symbols  # noqa: E402
 from thermoflop.model.formulas.symbolic import symbolize  # noqa: E402
 from thermoflop.model.operators.build import layer_operators  # noqa: E402
+from thermoflop.model.operators.compressed import _met  # noqa: E402
 from thermoflop.model.operators.step import Step  # noqa: E402
 
 letters = step_symbols()
@@ -127,3 +128,14 @@ def test_a_generation_is_the_sum_of_its_steps(attention: str) -> None:
         assert found.kv_read == sum(
             item.times * item.moved.kv_read for step in steps for item in step
         )
+
+
+@pytest.mark.parametrize("chosen", [None, 3])
+@pytest.mark.parametrize("tokens", [7, 40])
+def test_entries_met_are_the_sum_over_queries_in_symbols_too(tokens: int, chosen: Any) -> None:
+    """The x-th query meets floor(x / 4) entries, at most the chosen ones."""
+    most = tokens if chosen is None else chosen
+    right = sum(min(x // 4, most) for x in range(1, tokens + 1))
+    letter = sympy.Symbol("n", positive=True, integer=True)
+    assert _met(tokens, 4, chosen) == right
+    assert _met(letter, 4, chosen).subs(letter, tokens) == right
