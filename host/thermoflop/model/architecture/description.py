@@ -109,7 +109,8 @@ class Stack:
     image of some size is ``tiles`` of them by the rule of ``grid``, ``tokens`` of a prompt (None:
     ``pooled``), and ``near`` pairs of patches that share a window. Where the new tokens are
     samples of sound, ``windows`` are the taps and steps of the convolutions that shorten them; or
-    of the pooling of a text (Funnel). A ``decoder`` with ``windows`` or ``positions`` of its own
+    of the pooling of a text (Funnel). An ``encoder`` behind ``windows`` is told what they
+    leave. A ``decoder`` with ``windows`` or ``positions`` of its own
     (Perceiver) attends, across, to those of the stack before it, or to the text.
     An ``image`` stack after the first works on the same tiles, and its cross attention meets the
     positions of the first; it has as many ``positions`` (a resampler's learned queries), or one for
@@ -149,13 +150,17 @@ class Stack:
         whole: Stack = replace(here, positions=left, patches=left)
         return whole
 
-    @property
-    def shortest(self) -> int:
-        """Samples that leave one position behind all windows."""
-        samples = 1
+    def needed(self, positions: Number) -> list[Number]:
+        """Samples, and positions after each window, of the shortest clip that leaves so many."""
+        needed = [positions]
         for taps, step in reversed(self.windows):
-            samples = (samples - 1) * step + taps
-        return samples
+            needed.insert(0, (needed[0] - 1) * step + taps)
+        return needed
+
+    @property
+    def shortest(self) -> Number:
+        """Samples that leave one position behind all windows; an encoder is told its positions."""
+        return 0 if self.role == "encoder" else self.needed(1)[0]
 
     def parts(self) -> Iterator[tuple[Number, Part]]:
         """Every part that holds parameters, with the number of sets of its weights."""

@@ -46,6 +46,7 @@ class Attention:
     and values (``qkv``), queries and keys that are the values too (``qk``, Gemma 4), or queries
     alone, to keys and values of a layer before (``q``, Gemma 3n). Its result has ``outputs``
     elements (None: as the hidden state). Its maps read their inputs in so many ``groups`` each.
+    Heads are ``filled`` up with so many zeros where queries meet keys (Moonshine).
     """
 
     hidden: Number
@@ -79,6 +80,7 @@ class Attention:
     itself: bool = False
     padded: Number | None = None
     groups: tuple[int, ...] = ()
+    filled: int = 0
 
     @property
     def group(self) -> str:
@@ -94,6 +96,12 @@ class Attention:
     def value_width(self) -> Number:
         """Elements of a value head."""
         return self.head_dim if self.value_dim is None else self.value_dim
+
+    @property
+    def met(self) -> tuple[Number, Number, Number, Number]:
+        """Heads, key heads, and the key and value dimensions in which they meet."""
+        dims = (self.head_dim + self.filled, self.value_width + self.filled)
+        return (self.heads * self.calls, self.kv_heads, *dims)
 
     @property
     def kv_width(self) -> Number:

@@ -54,8 +54,7 @@ def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
         pairs = pairs_under(scope, attention.window, attention.chunk)
         if attention.near:
             pairs = scope.near
-    heads = attention.heads * attention.calls
-    shape = (heads, attention.kv_heads, attention.head_dim, attention.value_width)
+    shape = attention.met
     if attention.relative is not None:
         yield from _positions(attention.relative, scope, shape)
     yield from attend(scope, attention.group, shape, keys, pairs, cached=scope.causal)
@@ -156,7 +155,7 @@ def _cross(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
     if scope.step.runs_encoder or not cached:
         stored = "kv" if cached else "activations"
         yield from (scope.linear(linear, scope.sequences * keys, stored) for linear in kept)
-    shape = (attention.heads, attention.kv_heads, attention.head_dim, attention.value_width)
+    shape = attention.met
     if attention.relative is not None:  # of pooled queries: two for each, and one for each key
         yield from _positions(attention.relative, scope, shape, keys)
     yield from attend(scope, attention.group, shape, keys, None, cached=cached)

@@ -217,7 +217,9 @@ def _rows(placed: Placed, stack: Stack, scope: EmitContext) -> Number:
     if placed.rows == "token and one":
         return scope.tokens + scope.sequences
     if placed.rows.startswith("window"):
-        return scope.sequences * stack.lengths(scope.step.new)[int(placed.rows[6:])]
+        encodes, new = stack.role == "encoder", scope.new
+        left = stack.needed(new)[1:] if encodes else stack.lengths(scope.step.new)
+        return scope.sequences * left[int(placed.rows[6:])]
     return scope.tokens
 
 

@@ -66,3 +66,32 @@ family("wavlm", "wav2vec2", keys={"num_buckets": 320}, ignored=("max_bucket_dist
 _MASKS = ("mask_time_prob", "mask_feature_prob")
 family("unispeech", "wav2vec2", drop=_MASKS, ignored=("num_ctc_classes", "replace_prob"))
 family("unispeech-sat", "unispeech", ignored=("num_clusters",))
+family(
+    "moonshine",
+    reader="moonshine",
+    keys={
+        "vocab_size": 32768,
+        "hidden_size": 288,
+        "intermediate_size": 1152,
+        "encoder_num_hidden_layers": 6,
+        "decoder_num_hidden_layers": 6,
+        "encoder_num_attention_heads": 8,
+        "decoder_num_attention_heads": 8,
+        "encoder_num_key_value_heads": None,
+        "decoder_num_key_value_heads": None,
+        "pad_head_dim_to_multiple_of": None,
+        "encoder_hidden_act": "gelu",
+        "decoder_hidden_act": "silu",
+        "attention_bias": False,
+        "tie_word_embeddings": True,
+    },
+    traits={"note": "encoder= is positions behind its convolutions, one for each 384 samples"},
+    aliases={
+        "num_key_value_heads": "decoder_num_key_value_heads",
+        "num_attention_heads": "decoder_num_attention_heads",
+        "num_hidden_layers": "decoder_num_hidden_layers",
+        "hidden_act": "decoder_hidden_act",
+    },
+    # sizes of its positions, which are rotations
+    ignored=("max_position_embeddings", "rope_parameters"),
+)
