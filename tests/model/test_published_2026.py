@@ -25,7 +25,6 @@ NOT_YET = frozenset({
     # hybrids
     # with eyes or ears
     # encoders, and encoders with decoders
-    "parakeet-ctc-1.1b",
 })  # fmt: skip
 
 

@@ -20,7 +20,7 @@ class Relative:
     meet keys of the content. The projections to ``width`` are the attention's own where they are
     ``shared``. Of a sequence shorter than the positions reach, ``clipped`` projects what it needs.
     ``rows`` None: two for each token, computed anew and projected for every sequence (XLNet), or
-    ``once`` for all (Funnel).
+    ``once`` for all (Funnel); ``fewer`` of them where a distance of none is met once (Parakeet).
     """
 
     hidden: Number
@@ -32,6 +32,7 @@ class Relative:
     key_bias: bool = True
     clipped: bool = False
     once: bool = False
+    fewer: int = 0
 
     def linears(self) -> tuple[Linear, ...]:
         """The projections of positions; both where they are the attention's own."""
@@ -44,7 +45,7 @@ class Relative:
     def met(self, tokens: Number) -> Number:
         """Relative positions that sequences of so many tokens meet."""
         if self.rows is None:
-            return 2 * tokens
+            return 2 * tokens - self.fewer
         return minimum(self.rows, 2 * tokens) if self.clipped else self.rows
 
     def parts(self) -> tuple[Part, ...]:

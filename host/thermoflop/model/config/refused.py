@@ -11,7 +11,6 @@ REFUSED = {
     "longcat_flash": "experts that compute nothing make the work of a token depend on the token",
     "convnext": "stages of convolutions that halve the image are not described here",
     "convnextv2": "stages of convolutions that halve the image are not described here",
-    "parakeet_ctc": "its subsampling and convolution modules are not described here",
     "prophetnet": "a decoder that predicts several tokens in streams is not described here",
     "swinv2": "windows in stages that merge patches are not described here",
 }

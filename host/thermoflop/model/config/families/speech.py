@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from thermoflop.model.config.family import Key, family
+from thermoflop.model.config.family import Key, Section, family, mapping
+
+_FRAMES = "what it reads is mel frames, 100 of them a second"
 
 
 def _list(default: list[int]) -> Key:
@@ -94,4 +96,33 @@ family(
     },
     # sizes of its positions, which are rotations
     ignored=("max_position_embeddings", "rope_parameters"),
+)
+family(
+    "parakeet_encoder",
+    reader="parakeet",
+    keys={
+        "hidden_size": 1024,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 8,
+        "intermediate_size": 4096,
+        "hidden_act": "silu",
+        "attention_bias": True,
+        "convolution_bias": True,
+        "conv_kernel_size": 9,
+        "subsampling_factor": 8,
+        "subsampling_conv_channels": 256,
+        "num_mel_bins": 80,
+        "subsampling_conv_kernel_size": 3,
+        "subsampling_conv_stride": 2,
+    },
+    traits={"note": _FRAMES},
+    # the class sets the key heads to the heads, and computes its positions
+    ignored=("num_key_value_heads", "max_position_embeddings", "dropout_positions", "scale_input"),
+)
+family(
+    "parakeet_ctc",
+    reader="parakeet.characters",
+    keys={"vocab_size": 1025, "encoder_config": mapping()},
+    traits={"sections": (Section("encoder_config", "parakeet_encoder"),), "note": _FRAMES},
+    ignored=("ctc_loss_reduction", "ctc_zero_infinity"),
 )
