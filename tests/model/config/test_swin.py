@@ -32,6 +32,28 @@ def test_as_the_class_builds_and_torch_counts(
     assert (model.params, model.operators(2, 0, images=2).flops) == (params, flops)
 
 
+# 32 x 56 pixels: a window as high as the rows that a stage has left
+WIDE = {"image_size": [32, 56], "embed_dim": 8, "depths": [2, 2, 1], "num_heads": [1, 2, 4]}
+SECOND = [
+    (DEEP, "ForImageClassification", 73_358, 11_281_664),
+    (DEEP, "Model", 73_260, 11_281_280),
+    (DEEP, "ForMaskedImageModeling", 223_800, 20_718_464),
+    (WIDE, "ForImageClassification", 36_932, 5_133_056),
+]
+
+
+@pytest.mark.parametrize(("keys", "name", "params", "flops"), SECOND)
+def test_the_second_version_too(keys: dict[str, Any], name: str, params: int, flops: int) -> None:
+    model = read_model({"model_type": "swinv2", "architectures": [f"Swinv2{name}"], **keys})
+    assert (model.params, model.operators(2, 0, images=2).flops) == (params, flops)
+
+
+@pytest.mark.parametrize("keys", [{"use_absolute_embeddings": True}, {"image_size": 16}])
+def test_a_second_version_that_its_class_cannot_run_is_refused(keys: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"can run|no rows"):
+        read_model({"model_type": "swinv2", **keys})
+
+
 @pytest.mark.parametrize(
     ("keys", "why"),
     [

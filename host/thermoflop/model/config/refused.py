@@ -12,5 +12,4 @@ REFUSED = {
     "convnext": "stages of convolutions that halve the image are not described here",
     "convnextv2": "stages of convolutions that halve the image are not described here",
     "prophetnet": "a decoder that predicts several tokens in streams is not described here",
-    "swinv2": "windows in stages that merge patches are not described here",
 }

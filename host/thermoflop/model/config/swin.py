@@ -1,7 +1,8 @@
 """Swin: attention within windows that shift, in stages that merge two by two patches into one.
 
-Liu et al. 2021, as the classes of transformers 5.24 build it: what does not fill a window, a patch
-or a square of four patches is filled up with zeros, and windows are computed whole.
+Liu et al. 2021, and 2022 for the second version, as the classes of transformers 5.24 build them:
+what does not fill a window, a patch or a square of four patches is filled up with zeros, and
+windows are computed whole.
 """
 
 from __future__ import annotations
@@ -61,24 +62,50 @@ def _grid(config: Config) -> tuple[int, int]:
     return rows, columns
 
 
+def _second(config: Config) -> bool:
+    """Swin's second version: scores of positions that a small MLP makes, once for all windows."""
+    return config.family.name == "swinv2"
+
+
+def _window(config: Config, index: int) -> int:
+    """Patches of a side of a stage's windows; the second version has none beyond its rows."""
+    window: int = config["window_size"]
+    if not _second(config):
+        return window
+    if config["use_absolute_embeddings"]:  # a row too many for the class to add
+        raise InputError("swinv2 with use_absolute_embeddings is nothing that its class can run")
+    rows = sides(config["image_size"], "image_size")[0]
+    rows = rows // sides(config["patch_size"], "patch_size")[0] >> index
+    if not rows:
+        raise InputError(f"an image of {config['image_size']} pixels leaves stage {index} no rows")
+    return min(window, rows)
+
+
 def _stage(config: Config, index: int, grid: tuple[int, int], depth: int, heads: int) -> Stack:
     """Patches or the merging of four, then layers that attend within windows."""
-    hidden, window, positions = config["embed_dim"] * 2**index, config["window_size"], 1
+    hidden, window, positions = config["embed_dim"] * 2**index, _window(config, index), 1
     filled = window**2
     for side in grid:
         positions, filled = positions * side, filled * -(-side // window)
     bias = config["qkv_bias"]
     attention = biased_attention(hidden, heads, q_bias=bias, k_bias=bias, v_bias=bias)
-    table = Vector("relative_position_bias", "attn", (2 * window - 1) ** 2 * heads)
-    attention = replace(attention, near=True, padded=filled, extras=(table,))
+    distances, others = (2 * window - 1) ** 2, tuple[Placed, ...]()
+    scores = Vector("relative_position_bias", "attn", distances * heads)
+    if _second(config):
+        attention = replace(attention, k_bias=False)
+        scores = Vector("logit_scale", "attn", heads)
+        where = ("attn", "position_bias")
+        made = (Linear("cpb 1", *where, 2, 512, bias=True), Linear("cpb 2", *where, 512, heads))
+        others = tuple(Placed(part, "once", distances) for part in made)
+    attention = replace(attention, near=True, padded=filled, extras=(scores,))
     norms = (layer_norm("norm 1", hidden), layer_norm("norm 2", hidden))
     feed = biased_mlp(hidden, int(ratio_of(config) * hidden), config["hidden_act"])
-    layer = Layer("windowed attention + MLP", hidden, norms, attention, feed=feed)
+    layer = Layer("windowed attention + MLP", hidden, norms, attention, feed=feed, others=others)
     return Stack(
         "image",
         hidden,
         (Run(layer, depth),),
-        _merging(hidden) if index else _patches(config, positions),
+        _merging(config, hidden) if index else _patches(config, positions),
         causal=False,
         positions=positions,
         patches=positions,
@@ -100,8 +127,10 @@ def _patches(config: Config, positions: int) -> tuple[Placed, ...]:
     return (*front, Placed(Table("embed_positions", "embed_pos", positions, hidden, 0)))
 
 
-def _merging(hidden: int) -> tuple[Placed, ...]:
-    """Four patches of half the width side by side, normed and mapped."""
+def _merging(config: Config, hidden: int) -> tuple[Placed, ...]:
+    """Four patches of half the width side by side, normed before they are mapped, or after it."""
     role, inputs = "patch_merging", 2 * hidden
-    return (Placed(layer_norm("merging_norm", inputs)),
-            Placed(Linear(role, role, role, inputs, hidden)))  # fmt: skip
+    reduced = Placed(Linear(role, role, role, inputs, hidden))
+    if _second(config):
+        return (reduced, Placed(layer_norm("merging_norm", hidden)))
+    return (Placed(layer_norm("merging_norm", inputs)), reduced)

@@ -155,6 +155,7 @@ def layer_operators(layer: Layer, scope: EmitContext) -> Iterator[Operator]:
             yield from write_streams(layer.streams, scope)
     for placed in layer.others:
         rows = scope.sequences if placed.rows == "sequence" else scope.tokens
+        rows = 1 if placed.rows == "once" else rows
         if placed.rows == "convolved" and isinstance(placed.part, Convolution):
             taps, step = placed.part.kernel, scope.step.convolution
             rows = scope.sequences * convolved(scope.cached, scope.new, taps, step)

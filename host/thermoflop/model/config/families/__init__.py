@@ -43,7 +43,7 @@ MODULES = {
     "beside_weights": "aquila baichuan bailing_moe chatglm deepseek internlm internlm2"
     " llama_bidirec minicpm orion phi3small qwen xverse",
     "encoders": "albert bert camembert distilbert electra roberta xlm-roberta",
-    "vision": "clip clip_text_model clip_vision_model deit siglip_vision_model swin vit",
+    "vision": "clip clip_text_model clip_vision_model deit siglip_vision_model swin swinv2 vit",
     "towers": "gemma4_vision idefics3_vision internvl_vision kimi_k25_vision llama4_vision_model"
     " minimax_m3_vl_vision paddleocr_vl_vision pixtral siglip2_vision_model smolvlm_vision"
     " video_llama_3_vision",

@@ -96,3 +96,4 @@ family(
         *("path_norm", "out_features", "out_indices", "stage_names"),
     ),
 )
+family("swinv2", "swin", ignored=("pretrained_window_sizes",))
