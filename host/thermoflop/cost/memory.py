@@ -193,9 +193,13 @@ def kv_bytes(share: Share, tokens: Number, batch: Number, page: int | None = Non
     """Bytes of cache and recurrent states on the fullest device, in whole pages of ``page``.
 
     KV heads that are fewer than the devices are kept more than once, MLA's latent on every device.
+    Of an encoder with a number of positions of its own (Whisper) the keys and values that its
+    decoder attends to are kept as well, whatever the ``tokens``.
     """
     description, plan = share.description, share.plan
-    cached = cache_elements(description, tokens, 0, page) * share.precision.kv_bytes
+    encoder = description.stack("encoder")
+    source = (encoder.positions if encoder is not None else 0) or 0
+    cached = cache_elements(description, tokens, source, page) * share.precision.kv_bytes
     on_stage = stage_share(layers_of(description), plan.pp)
     return (cached + STATE_BYTES * states_kept(description)) * batch * on_stage / plan.cp
 

@@ -24,6 +24,12 @@ def test_a_cache_in_q8_0_has_34_bytes_for_32_elements():
     assert found.memory.kv_bytes == pytest.approx(5712 * MIB, rel=1e-3)
 
 
+def test_whisper_keeps_what_its_decoder_attends_to_of_the_encoder():
+    """Large v3: 32 layers of 1,280, keys and values in 2 bytes, of 448 tokens, 1,500 positions."""
+    found = tf.fit("whisper-large-v3", "rtx-4090", prompt=320, generate=128)
+    assert found.memory.kv_bytes == 32 * 2 * 1280 * 2 * (448 + 1500)
+
+
 def test_exllamas_q4_has_half_a_bit_besides():
     """exllamav2 issue 425: 108 KiB for each token of Phi-3-mini: 32 layers of 32 heads of 96."""
     found = tf.fit("phi-3-mini-4k", "h100", prompt=1, generate=0, kv_dtype="q4")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 
+from thermoflop.errors import InputError
 from thermoflop.model.config.gguf_formats import FILE_TYPES
 
 _GGUF = re.compile(r"[-_.:](?:ud[-_])?((?:i|t)?q\d(?:_[a-z0-9]+)*|mxfp4_moe)$")
@@ -101,6 +102,11 @@ def ollama_format(name: str) -> tuple[str | None, str]:
         means = next((form for names, form in _DOWNLOADS if names.fullmatch(whole)), _DOWNLOAD)
     if means is None:
         return None, ""
+    said = _GGUF.search(whole)
+    if tag and said is not None:
+        raise InputError(
+            f"{said[1]} of {name!r:.60} is no format of GGUF files: expected one such as q4_k_m"
+        )
     where = "GGUF files" if files else "Ollama's library"
     return means, (
         f"{whole} is a name of {where}, whose download is {means} where the tag says no format: "

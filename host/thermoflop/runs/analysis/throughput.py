@@ -1,8 +1,9 @@
 """Tokens a second over time, what heat and throttling did to them, and MFU and MBU.
 
 A run says its tokens with ``tf.note(tokens=...)`` after a step (they were made since the note
-before), or with the mark that begins a phase (they are made over all of it). FLOPs and bytes come
-the same way, as ``flops=`` and ``bytes=``, or as ``flops_per_token=`` and ``bytes_per_token=``.
+before), before each step (they are made until the next note), or once with the mark that begins a
+phase (they are made over all of it). FLOPs and bytes come the same way, as ``flops=`` and
+``bytes=``, or as ``flops_per_token=`` and ``bytes_per_token=``.
 """
 
 from __future__ import annotations
@@ -67,23 +68,39 @@ def steps(window: Window) -> list[Step]:
     """The stretches of a phase that have tokens, FLOPs or bytes; none where it has no times."""
     if window.untimed:
         return []
-    inner = [
+    noted = [
         (note.t_s, amounts)
         for note in window.notes
-        if note.t_s - window.start_s > _AT_START_S
-        and (amounts := _amounts(note.sums, window.last)) != (0, 0, 0)
+        if (amounts := _amounts(note.sums, window.last)) != (0, 0, 0)
     ]
-    if not inner:
+    if not any(t_s - window.start_s > _AT_START_S for t_s, _ in noted):
         whole = _amounts({**window.last, **window.sums}, window.last)
         if whole == (0, 0, 0) or window.duration_s <= 0:
             return []
         return [Step(window.name, window.start_s, window.end_s, *whole)]
     at_s: dict[float, tuple[float, ...]] = {}
-    for t_s, amounts in inner:
+    for t_s, amounts in _at_their_ends(noted, window):
         before = at_s.get(t_s, (0.0, 0.0, 0.0))
         at_s[t_s] = tuple(a + b for a, b in zip(before, amounts, strict=True))
     ends_s = [window.start_s, *at_s]
     return [Step(window.name, start_s, end_s, *at_s[end_s]) for start_s, end_s in pairwise(ends_s)]
+
+
+def _at_their_ends(
+    noted: list[tuple[float, tuple[float, float, float]]], window: Window
+) -> list[tuple[float, tuple[float, float, float]]]:
+    """Amounts with the moments at which they were made; none is left out.
+
+    A phase whose first note stands at its start and whose last one does not stand at its end notes
+    what comes next: each amount is made by the next note. Else what stands at the start belongs to
+    the first stretch.
+    """
+    later = [t_s for t_s, _ in noted if t_s - window.start_s > _AT_START_S]
+    early = len(noted) - len(later)
+    ends_s = [later[0]] * early + later
+    if early and window.end_s - later[-1] > _AT_START_S:
+        ends_s = [later[0]] * early + [*later[1:], window.end_s]
+    return [(t_s, amounts) for t_s, (_, amounts) in zip(ends_s, noted, strict=True)]
 
 
 # what is drawn as a share of a peak: its name, the amount of a step, the noted peak, its words
