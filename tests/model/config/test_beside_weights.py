@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import thermoflop as tf
 from thermoflop.errors import InputError, UnknownModel
+from thermoflop.model.media import with_media
 
 _LLAMA = {"num_attention_heads": 32, "num_hidden_layers": 32, "hidden_size": 4096}
 _QWEN2 = {
@@ -221,6 +222,25 @@ def test_another_version_of_minicpm_v_is_refused() -> None:
     config = {"model_type": "minicpmv", "version": 2.0}
     with pytest.raises(InputError, match=r"version is 2.0.*expected one of 2.5"):
         tf.load_model(config)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "slices"),
+    [
+        (448, 448, 0),  # one tile's worth of pixels: the image alone
+        (1000, 1000, 4),  # 4.98 tiles, so 4 to 6, of which 2 x 2 is square
+        (1000, 500, 2),  # 2.49 tiles, so 2 to 4, of which 2 x 1 has the shape
+        (1920, 1080, 8),  # 10.3 tiles, so 8 or 9: log 4/2 is nearer to log 16/9 than log 3/3
+        (500, 3000, 7),  # 7.5 tiles, so 7 to 9: log 1/7 is the nearest to log 1/6
+    ],
+)
+def test_minicpm_v_cuts_an_image_into_slices_and_sees_it_whole_besides(
+    width: int, height: int, slices: int
+) -> None:
+    config = next(config for name, _, config in PUBLISHED if name.endswith("MiniCPM-V-2_6"))
+    description = tf.load_model(config).description
+    _, media = with_media(description, "minicpm-v", f"1x{width}x{height}")
+    assert media.tokens == 64 * (slices + 1)
 
 
 def test_an_odd_width_that_qwen_would_halve_is_refused() -> None:

@@ -7,7 +7,7 @@ class. Tokens that only mark where an image starts or ends are not counted.
 
 from __future__ import annotations
 
-from math import ceil, floor, sqrt
+from math import ceil, floor, log, sqrt
 
 from thermoflop.base.record import record
 
@@ -72,6 +72,8 @@ def see(grid: Grid, height: int, width: int, pooled: int) -> Seen:
     tiles = 1
     if grid.rule == "shape":
         tiles = _shape(grid, height, width, grid.limits[0])
+    elif grid.rule == "slices":
+        tiles = _slices(grid, height, width)
     elif grid.rule == "cut":
         longest = 4 * max(grid.side) / max(height, width)
         down, across = (-(-int(side * longest) // grid.side[0]) for side in (height, width))
@@ -151,6 +153,19 @@ def _shape(grid: Grid, height: int, width: int, most: int) -> int:
         if difference < least or (difference == least and enough):
             best, least = pair, difference
     return best[0] * best[1]
+
+
+def _slices(grid: Grid, height: int, width: int) -> int:
+    """``get_sliced_grid`` of MiniCPM-V (image_processing_minicpmv.py beside its weights): as many
+    tiles as the image is large, one fewer or one more, of the shape nearest by its logarithm."""
+    most = grid.limits[0]
+    wanted = min(ceil(height * width / (grid.side[0] * grid.side[1])), most)
+    if wanted <= 1:
+        return 1
+    counts = [n for n in (wanted - 1, wanted, wanted + 1) if n != 1 and n <= most]
+    shapes = [(a, n // a) for n in counts for a in range(1, n + 1) if n % a == 0]
+    across, down = min(shapes, key=lambda pair: abs(log(width / height) - log(pair[0] / pair[1])))
+    return across * down
 
 
 def _canvas(grid: Grid, height: int, width: int) -> int:
