@@ -228,6 +228,10 @@ _TOP_K = WITHOUT["num_experts_per_tok"]
 WITHOUT["num_experts_per_tok"] = lambda config: (
     config.get("model_type") == "phimoe" or _TOP_K(config)
 )
+# of MobileBERT: whether there is a pooler, which the class that fills in words has not
+WITHOUT["classifier_activation"] = lambda config: (
+    config.get("architectures", ["MobileBertForMaskedLM"]) == ["MobileBertForMaskedLM"]
+)
 
 
 def seeds() -> list[dict[str, Any]]:
