@@ -41,3 +41,13 @@ def test_what_means_one_thing_alone_is_not_ambiguous() -> None:
         "32k",
         "1M",
     ]
+
+
+@pytest.mark.parametrize("text", ["9" * 400 + ".5", "9" * 5000, "1" * 61])
+def test_what_no_person_writes_is_no_number_and_no_error(text: str) -> None:
+    assert read_number(text) is None
+
+
+def test_a_fraction_of_fifty_digits_is_the_nearest_float() -> None:
+    assert read_number("9" * 50 + ".5") == float("9" * 50 + ".5")
+    assert read_number("1e-999") == 0.0

@@ -66,9 +66,8 @@ def maximum(left: Number, right: Number) -> Number:
     return _extreme("Max", left, right)
 
 
-@lru_cache(
-    maxsize=256, typed=True
-)  # sympy compares all their terms, and every layer asks for the same ones
+# sympy compares all terms of both, and every layer asks for the same ones
+@lru_cache(maxsize=256, typed=True)
 def _extreme(name: str, left: Number, right: Number) -> Number:
     import sympy
 

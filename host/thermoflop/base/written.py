@@ -9,6 +9,9 @@ _FORM = re.compile(r"([+-]?)(\d+|\d{1,3}(?:[,_ ]\d{3})+)(?:\.(\d*))?(?:e([+-]?\d
                    r" ?([kmgbt]?)(i?)")  # fmt: skip
 
 
+_LONGEST = 60  # letters: what is longer was not written by a person, and passes every float
+
+
 def read_number(text: str, kilo: int = 1000) -> int | float | None:
     """The number that a text says, None where it says none.
 
@@ -25,7 +28,7 @@ def read_number(text: str, kilo: int = 1000) -> int | float | None:
         >>> read_number("32k", 1024), read_number("2.5M"), read_number("1e6"), read_number("many")
         (32768, 2500000, 1000000, None)
     """
-    found = _FORM.fullmatch(text.strip().lower())
+    found = _FORM.fullmatch(text.strip().lower()) if len(text) <= _LONGEST else None
     if found is None or (found[6] and not found[5]):
         return None
     decimals, exponent = found[3] or "", int(found[4] or 0)
@@ -36,7 +39,7 @@ def read_number(text: str, kilo: int = 1000) -> int | float | None:
     times: int = 10 ** abs(power)
     if power >= 0:
         return value * times
-    return value / times if value % times else value // times
+    return value // times if value % times == 0 else float(f"{value}e-{abs(power)}")
 
 
 def is_ambiguous(text: str) -> bool:
