@@ -36,3 +36,11 @@ def test_every_token_is_made_in_a_stretch(
         (step.start_s - 10, step.end_s - 10, step.tokens) for step in steps(window(end_s, *notes))
     ]
     assert found == made
+
+
+def test_flops_that_the_mark_alone_says_are_made_over_all_of_the_phase() -> None:
+    """400 in four seconds, of which the first stretch is one and the second three."""
+    notes = [Note(10.0, {}, {"flops": 400.0}, {"flops": 1})]
+    notes += [Note(at_s, {}, {"tokens": 5.0}, {"tokens": 1}) for at_s in (11.0, 14.0)]
+    made = steps(Window("decode", 10.0, 14.5, 0, sums={"tokens": 10.0}, notes=notes))
+    assert [(step.tokens, step.flops) for step in made] == [(5.0, 100.0), (5.0, 300.0)]

@@ -78,12 +78,27 @@ def steps(window: Window) -> list[Step]:
         if whole == (0, 0, 0) or window.duration_s <= 0:
             return []
         return [Step(window.name, window.start_s, window.end_s, *whole)]
+    over_all = _over_all(noted, window)
     at_s: dict[float, tuple[float, ...]] = {}
     for t_s, amounts in _at_their_ends(noted, window):
         before = at_s.get(t_s, (0.0, 0.0, 0.0))
-        at_s[t_s] = tuple(a + b for a, b in zip(before, amounts, strict=True))
+        own = (0.0 if over else a for a, over in zip(amounts, over_all, strict=True))
+        at_s[t_s] = tuple(a + b for a, b in zip(before, own, strict=True))
     ends_s = [window.start_s, *at_s]
-    return [Step(window.name, start_s, end_s, *at_s[end_s]) for start_s, end_s in pairwise(ends_s)]
+    all_s = ends_s[-1] - window.start_s
+    made = []
+    for start_s, end_s in pairwise(ends_s):
+        share = (end_s - start_s) / all_s
+        spread = (a + share * over for a, over in zip(at_s[end_s], over_all, strict=True))
+        made.append(Step(window.name, start_s, end_s, *spread))
+    return made
+
+
+def _over_all(noted: list[tuple[float, tuple[float, float, float]]], window: Window) -> list[float]:
+    """What is noted with the mark that begins a phase and never after it: made over all of it."""
+    late = [amounts for t_s, amounts in noted if t_s - window.start_s > _AT_START_S]
+    total = [sum(each) for each in zip(*(amounts for _, amounts in noted), strict=True)]
+    return [0.0 if any(each[kind] for each in late) else total[kind] for kind in range(3)]
 
 
 def _at_their_ends(
@@ -91,14 +106,16 @@ def _at_their_ends(
 ) -> list[tuple[float, tuple[float, float, float]]]:
     """Amounts with the moments at which they were made; none is left out.
 
-    A phase whose first note stands at its start and whose last one does not stand at its end notes
-    what comes next: each amount is made by the next note. Else what stands at the start belongs to
-    the first stretch.
+    A phase that notes tokens as it begins, and no longer as it ends, notes what comes next: each
+    amount is made by the next note. Else what stands at the start belongs to the first stretch.
     """
     later = [t_s for t_s, _ in noted if t_s - window.start_s > _AT_START_S]
     early = len(noted) - len(later)
     ends_s = [later[0]] * early + later
-    if early and window.end_s - later[-1] > _AT_START_S:
+    if (
+        any(tokens for _, (tokens, _, _) in noted[:early])
+        and window.end_s - later[-1] > _AT_START_S
+    ):
         ends_s = [later[0]] * early + [*later[1:], window.end_s]
     return [(t_s, amounts) for t_s, (_, amounts) in zip(ends_s, noted, strict=True)]
 
