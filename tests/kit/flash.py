@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import time
 from pathlib import Path
 
-import serial
 from thermoflop.pico import firmware
 from vm.repl_board import ReplBoard
 from vm.runner import FIRMWARE
@@ -55,12 +56,19 @@ def on_flash(files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def first_line(port_name: str, limit_s: float = 20.0) -> str:
-    """The first line that a board says, without its end; what there is when none comes."""
+    """The first line that a board says, without its end; what there is when none comes.
+
+    The terminal is read as a file: pyserial throws away what was said before it opened the port.
+    """
     said = b""
     deadline = time.monotonic() + limit_s
-    with serial.Serial(port_name, timeout=0.05) as port:
-        while b"\n" not in said and time.monotonic() < deadline:
-            said += port.read(port.in_waiting or 1)
+    port = os.open(port_name, os.O_RDONLY | os.O_NOCTTY)
+    try:
+        while b"\n" not in said and (left_s := deadline - time.monotonic()) > 0:
+            if select.select([port], [], [], left_s)[0]:
+                said += os.read(port, 4096)
+    finally:
+        os.close(port)
     return said.decode().split("\n")[0].strip()
 
 

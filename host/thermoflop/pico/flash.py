@@ -23,6 +23,7 @@ from thermoflop.pico.wire import Hello, decode, encode_command, printable
 OLDEST = (1, 22)  # from there on a write to USB says how many bytes it took
 WAIT_S = 20.0  # for the hello after a restart that first moves the files
 _BLOCK_BYTES = 4096  # of littlefs on the chip: a file takes whole ones
+_RESET_QUIET_S = 8.0  # after a failure; to start mpremote alone takes seconds on a busy computer
 _ASK_EVERY_S = 2.0  # REPLY_S of the client: one question at a time
 
 OLD_KEPT = "the board keeps its old firmware"
@@ -87,7 +88,7 @@ def flash(
             _install(remote, changed, progress)
     except BaseException:
         with suppress(BoardError):
-            Mpremote(port, quiet_s=1.5).run("reset")  # its own firmware cools again
+            Mpremote(port, quiet_s=_RESET_QUIET_S).run("reset")  # its own firmware cools again
         raise
     progress("restarting the board")
     with suppress(BoardError):  # the port may go before mpremote has closed it
