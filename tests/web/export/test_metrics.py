@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kit.board_lines import Pty, sample_line, seal, settings_line
 from kit.run_folder import mark, write
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from thermoflop.pico.ports import Target
 from thermoflop.pico.track import HostEvent
@@ -17,7 +20,8 @@ from thermoflop.runs.folder.phase import PhaseFollower
 from thermoflop.runs.folder.store import encode
 from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.web.export import room as room_module
-from thermoflop.web.export.metrics import registry_of
+from thermoflop.web.export.exposition import Exposition
+from thermoflop.web.export.metrics import RoomCollector, registry_of
 from thermoflop.web.export.room import Room
 from thermoflop.web.live import board as board_module
 from thermoflop.web.live.board import BoardSource
@@ -28,11 +32,16 @@ from thermoflop.web.site import Site
 Series = dict[tuple[str, ...], float]
 
 
-def scraped(registry: CollectorRegistry) -> dict[str, Series]:
+def exposition(room: Room) -> Exposition:
+    """What answers the scrapes of a room."""
+    return Exposition(RoomCollector(room))
+
+
+def scraped(page: Exposition) -> dict[str, Series]:
     """name -> the values of its labels, in order of their names -> value; read by Prometheus' own
     parser."""
     series: dict[str, Series] = {}
-    for family in text_string_to_metric_families(generate_latest(registry).decode()):
+    for family in text_string_to_metric_families(page.answer("", "")[1].decode()):
         for sample in family.samples:
             labels = tuple(value for _, value in sorted(sample.labels.items()))
             assert labels not in series.setdefault(sample.name, {})
@@ -74,13 +83,13 @@ def hello(text: str, boot: str = "3fa2c1") -> bytes:
 
 
 def test_a_board_that_is_heard_has_its_state_in_base_units(sources: LiveSources, port: Pty) -> None:
-    registry = registry_of(Room(sources, {port.path: "rack 1"}))
+    page = exposition(Room(sources, {port.path: "rack 1"}))
     port.say(hello("Pico W") + settings_line(on_c=29, off_c=28))
     port.say(
         sample_line(0) + sample_line(4, temp_c=31.5, fan=1, flags=("hot",), drops=1, mode="hot")
     )
-    until(lambda: scraped(registry)["thermoflop_board_samples_total"][("rack 1",)] == 2)
-    now = scraped(registry)
+    until(lambda: scraped(page)["thermoflop_board_samples_total"][("rack 1",)] == 2)
+    now = scraped(page)
     assert now["thermoflop_board_up"] == {("rack 1",): 1}
     assert now["thermoflop_board_temperature_celsius"] == {("rack 1",): 31.5}
     assert now["thermoflop_board_fan_on"] == {("rack 1",): 1}
@@ -102,10 +111,10 @@ def test_a_board_that_is_heard_has_its_state_in_base_units(sources: LiveSources,
 
 
 def test_an_invalid_reading_is_no_temperature(sources: LiveSources, port: Pty) -> None:
-    registry = registry_of(Room(sources))
+    page = exposition(Room(sources))
     port.say(sample_line(0, temp_c=None, fan=1, flags=("open",), mode="fault"))
-    until(lambda: scraped(registry)["thermoflop_board_samples_total"][(port.path,)] == 1)
-    now = scraped(registry)
+    until(lambda: scraped(page)["thermoflop_board_samples_total"][(port.path,)] == 1)
+    now = scraped(page)
     assert "thermoflop_board_temperature_celsius" not in now
     assert now["thermoflop_board_fault"][(port.path, "open")] == 1
 
@@ -116,11 +125,11 @@ def test_a_board_that_falls_silent_loses_its_series_and_keeps_its_counters(
     """Within 8 s as shipped; here within 0.2."""
     assert board_module.STALE_S < 10
     monkeypatch.setattr(board_module, "STALE_S", 0.2)
-    registry = registry_of(Room(sources))
+    page = exposition(Room(sources))
     port.say(sample_line(0))
-    until(lambda: "thermoflop_board_temperature_celsius" in scraped(registry))
-    until(lambda: "thermoflop_board_temperature_celsius" not in scraped(registry))
-    now = scraped(registry)
+    until(lambda: "thermoflop_board_temperature_celsius" in scraped(page))
+    until(lambda: "thermoflop_board_temperature_celsius" not in scraped(page))
+    now = scraped(page)
     assert now["thermoflop_board_up"] == {(port.path,): 0}
     assert now["thermoflop_board_samples_total"] == {(port.path,): 1}
     assert "thermoflop_board_mode" not in now
@@ -145,21 +154,21 @@ def test_what_a_board_says_of_itself_is_escaped_and_makes_few_series(
 ) -> None:
     """Twenty names and boots; one with quotes, a backslash and an escape."""
     room = Room(sources, {port.path: 'my "rack"\\1'})
-    registry = registry_of(room)
+    page = exposition(room)
     port.say(hello('\\"} 1\\n evil{\\\\') + sample_line(0))
-    until(lambda: scraped(registry).get("thermoflop_board_info"))
-    (labels,) = scraped(registry)["thermoflop_board_info"]
+    until(lambda: scraped(page).get("thermoflop_board_info"))
+    (labels,) = scraped(page)["thermoflop_board_info"]
     assert labels[0] == 'my "rack"\\1'
     seen = {labels}
     for n in range(20):
         port.say(hello(f"Pico {n}", boot=f"{0xA000 + n:04x}"))
         port.say(sample_line(n, boot=f"{0xA000 + n:04x}"))
         until(lambda n=n: sources.boards["board1"].tracker.boot == f"{0xA000 + n:04x}")
-        until(lambda: scraped(registry).get("thermoflop_board_info"))
-        seen |= set(scraped(registry)["thermoflop_board_info"])
+        until(lambda: scraped(page).get("thermoflop_board_info"))
+        seen |= set(scraped(page)["thermoflop_board_info"])
     assert len(seen) == room_module._MOST_TEXTS + 1
     assert any(room_module.MANY in each for each in seen)
-    assert len(scraped(registry)["thermoflop_board_samples_total"]) == 1
+    assert len(scraped(page)["thermoflop_board_samples_total"]) == 1
 
 
 class GpusNow:
@@ -177,14 +186,44 @@ class GpusNow:
         return [({"name": "NVIDIA H100", "uuid": f"GPU-{s.gpu}"}, s) for s in self.each]
 
 
+@pytest.mark.parametrize(
+    ("accept", "written"),
+    [
+        ("", generate_latest),
+        ("text/plain;version=1.0.0;escaping=allow-utf-8", generate_latest),
+        (
+            "application/openmetrics-text;version=1.0.0,text/plain;q=0.5",
+            lambda registry: openmetrics.generate_latest(registry, version="1.0.0"),
+        ),
+    ],
+)
+def test_a_scrape_is_to_the_byte_what_the_library_writes(
+    sources: LiveSources, port: Pty, monkeypatch: pytest.MonkeyPatch, accept: str, written: Any
+) -> None:
+    """Also the second one, whose lines are known, and when series came and went."""
+    monkeypatch.setattr(sources, "gpus", GpusNow())
+    collector = RoomCollector(Room(sources, {port.path: 'a "b"\\ c'}))
+    page, board = Exposition(collector), sources.boards["board1"]
+    lines = [hello("Pico"), sample_line(0), settings_line(), sample_line(1, temp_c=None)]
+    for line in lines:
+        said = board.tracker.counters.lines
+        port.say(line)
+        until(lambda said=said: board.tracker.counters.lines == said + 1)
+        assert page.answer(accept, "")[1] == written(registry_of(collector))
+        assert page.answer(accept, "")[1] == written(registry_of(collector))
+    headers, body = page.answer(accept, "gzip, deflate")
+    assert gzip.decompress(body) == page.answer(accept, "")[1]
+    assert dict(headers)["Content-Encoding"] == "gzip"
+
+
 def test_gpus_have_the_names_and_units_of_dcgm_exporter(
     sources: LiveSources, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """etc/default-counters.csv of NVIDIA/dcgm-exporter: C, W, mJ, MHz, %, MiB."""
     gpus = GpusNow()
     monkeypatch.setattr(sources, "gpus", gpus)
-    registry = registry_of(Room(sources))
-    now = scraped(registry)
+    page = exposition(Room(sources))
+    now = scraped(page)
     keys = [key for key in now["DCGM_FI_DEV_GPU_TEMP"] if "GPU-0" in key]
     (key,) = keys  # Hostname, UUID, device, gpu, modelName
     assert key[1:] == ("GPU-0", "nvidia0", "0", "NVIDIA H100")
@@ -197,7 +236,7 @@ def test_gpus_have_the_names_and_units_of_dcgm_exporter(
     held = {each[-1] for each, value in now["thermoflop_gpu_throttled"].items() if value}
     assert held == {"power_cap", "sw_thermal"}  # 0x4 and 0x20 of nvml.h
     del gpus.each[0]
-    assert set(scraped(registry)["DCGM_FI_DEV_GPU_TEMP"]) == {
+    assert set(scraped(page)["DCGM_FI_DEV_GPU_TEMP"]) == {
         each for each in now["DCGM_FI_DEV_GPU_TEMP"] if "GPU-1" in each
     }
 
@@ -208,14 +247,14 @@ def test_a_recording_is_named_with_its_phase_while_it_goes_on(
     folder = write(tmp_path / "runs", [mark(1.0, "prefill")])
     recordings = sources.recordings.now
     recordings[folder.name] = Recording(folder, {"name": "my run"})
-    registry = registry_of(Room(sources))
-    assert scraped(registry)["thermoflop_run_info"] == {("my run", "prefill", folder.name): 1}
+    page = exposition(Room(sources))
+    assert scraped(page)["thermoflop_run_info"] == {("my run", "prefill", folder.name): 1}
     with (folder / "samples.jsonl").open("ab") as samples:
         samples.write(encode(mark(2.0, "decode")))
         samples.write(encode(HostEvent(3.0, 4.0, "mark", {"by": "mark", "values": {"tokens": 3}})))
-    assert scraped(registry)["thermoflop_run_info"] == {("my run", "decode", folder.name): 1}
+    assert scraped(page)["thermoflop_run_info"] == {("my run", "decode", folder.name): 1}
     recordings.clear()
-    assert "thermoflop_run_info" not in scraped(registry)
+    assert "thermoflop_run_info" not in scraped(page)
 
 
 def test_the_phase_of_a_long_run_is_read_from_its_end(tmp_path: Path) -> None:
@@ -235,5 +274,5 @@ def test_a_run_whose_folder_went_away_has_no_phase_and_stops_no_scrape(
     sources: LiveSources, tmp_path: Path
 ) -> None:
     sources.recordings.now["x"] = Recording(tmp_path / "gone", {"name": "gone"})
-    now = scraped(registry_of(Room(sources)))
+    now = scraped(exposition(Room(sources)))
     assert now["thermoflop_run_info"] == {("gone", "", "gone"): 1}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.errors import MissingExtra
-from thermoflop.web.export.metrics import registry_of
+from thermoflop.web.export.exposition import Exposition
+from thermoflop.web.export.metrics import RoomCollector
 from thermoflop.web.export.room import Room
 
 if TYPE_CHECKING:
@@ -21,16 +22,15 @@ def metrics_endpoint(sources: LiveSources) -> Callable[[Request], Response]:
     """What answers a scrape; 501 where prometheus-client is not installed."""
     from starlette.responses import Response
 
-    room = Room(sources)
+    try:
+        exposition = Exposition(RoomCollector(Room(sources)))
+    except MissingExtra as error:
+        missing = f"{error}\n"
+        return lambda _: Response(missing, 501, media_type="text/plain")
 
-    def metrics(_: Request) -> Response:
-        try:
-            registry = registry_of(room)
-        except MissingExtra as error:
-            return Response(f"{error}\n", 501, media_type="text/plain")
-        from prometheus_client import generate_latest
-        from prometheus_client.exposition import CONTENT_TYPE_LATEST
-
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+    def metrics(request: Request) -> Response:
+        asked = [request.headers.get(name, "") for name in ("Accept", "Accept-Encoding")]
+        headers, body = exposition.answer(*asked)
+        return Response(body, headers=dict(headers))
 
     return metrics

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from thermoflop.errors import MissingExtra
 from thermoflop.pico.wire import MODES
@@ -21,7 +21,7 @@ from thermoflop.web.export.room import BoardNow, GpuNow, Room
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
-    from prometheus_client.core import GaugeMetricFamily, Metric, UnknownMetricFamily
+    from prometheus_client.core import Metric
 
 MISSING = "metrics need prometheus-client: pip install 'thermoflop[export]'"
 BOARD = "thermoflop_board_"
@@ -42,6 +42,7 @@ _BOARD_COUNTERS: tuple[tuple[str, str, Callable[[Any], int]], ...] = (
     ("reboots", "Starts of the board that were seen", lambda c: c.reboots),
     ("reconnects", "Times that the port came back", lambda c: c.reconnects),
 )
+_MODES = sorted(MODES)
 _MIB = 1 << 20
 # name, help, value of a reading
 _GPU: tuple[tuple[str, str, Callable[[Any], float | None]], ...] = (
@@ -72,6 +73,16 @@ _GPU_LABELS = ("gpu", "UUID", "device", "modelName", "Hostname")
 _THROTTLING = sorted({name for mask in REASONS for name in throttling(mask)})
 
 
+class Family(NamedTuple):
+    """One metric and its series; ``kind`` is gauge, counter or unknown."""
+
+    kind: str
+    name: str
+    text: str
+    labels: tuple[str, ...]
+    series: Sequence[tuple[tuple[str, ...], float]]  # the labels' values, and what is measured
+
+
 class RoomCollector:
     """A collector for a registry of prometheus-client; asked anew for every scrape."""
 
@@ -81,7 +92,11 @@ class RoomCollector:
             from prometheus_client import core
         except ImportError as error:
             raise MissingExtra(MISSING) from error
-        self._core = core
+        self._makers: dict[str, Callable[..., Any]] = {
+            "gauge": core.GaugeMetricFamily,
+            "counter": core.CounterMetricFamily,
+            "unknown": core.UnknownMetricFamily,
+        }
         self._room = room
         self._lock = threading.Lock()
         self._host = socket.gethostname()
@@ -92,74 +107,57 @@ class RoomCollector:
 
     def collect(self) -> Iterator[Metric]:
         """Every metric family with the series that there are now."""
+        return map(self.metric_of, self.families())
+
+    def metric_of(self, family: Family) -> Metric:
+        """A family as prometheus-client has it."""
+        metric = self._makers[family.kind](family.name, family.text, labels=family.labels)
+        for labels, value in family.series:
+            metric.add_metric(labels, value)
+        return cast("Metric", metric)
+
+    def families(self) -> list[Family]:
+        """Every family with the series that there are now."""
         with self._lock:  # two scrapes at once
-            families = list(self._collect())
-        yield from families
+            boards = self._room.boards()
+            runs = [(run.folder, run.name, run.phase) for run in self._room.runs()]
+            return [
+                *_board_families(boards),
+                self._who(boards),
+                *self._gpus(self._room.gpus()),
+                _info("thermoflop_run", "A recording that goes on, and its phase",
+                      ("run", "name", "phase"), runs),
+            ]  # fmt: skip
 
-    def _collect(self) -> Iterator[Metric]:
-        boards = self._room.boards()
-        yield from self._boards(boards)
-        yield from self._gpus(self._room.gpus())
-        yield self._info(
-            "thermoflop_run", "A recording that goes on, and its phase", ("run", "name", "phase"),
-            [(run.folder, run.name, run.phase) for run in self._room.runs()],
-        )  # fmt: skip
-
-    def _boards(self, boards: list[BoardNow]) -> Iterator[Metric]:
-        heard = [(board.name, board.sample) for board in boards if board.sample is not None]
-        yield self._gauge(
-            BOARD + "up", "1 while the board is heard", ("board",),
-            [((board.name,), board.sample is not None) for board in boards],
-        )  # fmt: skip
-        for name, text, value in _BOARD_GAUGES:
-            yield self._gauge(
-                BOARD + name, text, ("board",), [((b,), value(sample)) for b, sample in heard]
-            )
-        yield self._gauge(
-            BOARD + "mode", "1 for the mode that the board is in", ("board", "mode"),
-            [((b, mode), sample.mode == mode) for b, sample in heard for mode in sorted(MODES)],
-        )  # fmt: skip
-        yield self._gauge(
-            BOARD + "fault", "1 for each fault that the board reports", ("board", "fault"),
-            [((b, each), each in sample.flags) for b, sample in heard for each in FAULT_LABELS],
-        )  # fmt: skip
-        yield self._gauge(
-            BOARD + "threshold_celsius", "Temperatures that the board is set to",
-            ("board", "threshold"),
-            [
-                ((board.name, label), _number(board.settings.get(key)))
-                for board in boards
-                if board.sample is not None
-                for label, key in THRESHOLDS.items()
-            ],
-        )  # fmt: skip
-        for name, text, count in _BOARD_COUNTERS:
-            values = [((board.name,), count(board.counters)) for board in boards]
-            yield self._counter(BOARD + name, text, ("board",), values)
-        yield self._info(
+    def _who(self, boards: list[BoardNow]) -> Family:
+        said = self._room.said
+        return _info(
             BOARD.rstrip("_"), "Who the board says it is", ("board", "model", "firmware", "uid"),
             [
                 (
                     board.name,
-                    self._room.said(board, "model", board.hello.board),
-                    self._room.said(board, "firmware", board.hello.fw),
-                    self._room.said(board, "uid", board.hello.uid),
+                    said(board, "model", board.hello.board),
+                    said(board, "firmware", board.hello.fw),
+                    said(board, "uid", board.hello.uid),
                 )
                 for board in boards
                 if board.hello is not None and board.sample is not None
             ],
         )  # fmt: skip
 
-    def _gpus(self, gpus: list[GpuNow]) -> Iterator[Metric]:
+    def _gpus(self, gpus: list[GpuNow]) -> Iterator[Family]:
         known = [(self._gpu_labels(gpu), gpu.sample) for gpu in gpus]
         for name, text, value in _GPU:
+            # dcgm-exporter's counter of energy has no _total, which prometheus-client gives each
+            # counter: it is declared to be of no type, and rate() takes it as it is
+            kind = "unknown" if name in _NO_GAUGES else "gauge"
             values = [(labels, value(sample)) for labels, sample in known]
-            yield self._gauge(name, text, _GPU_LABELS, values)
-        yield self._gauge(
-            "thermoflop_gpu_throttled", "1 for each reason that holds the clock down now",
+            yield Family(kind, name, text, _GPU_LABELS, _known(values))
+        yield Family(
+            "gauge", "thermoflop_gpu_throttled", "1 for each reason that holds the clock down now",
             (*_GPU_LABELS, "reason"),
             [
-                ((*labels, reason), reason in throttling(sample.reasons))
+                ((*labels, reason), float(reason in throttling(sample.reasons)))
                 for labels, sample in known
                 if sample.reasons is not None
                 for reason in _THROTTLING
@@ -170,48 +168,62 @@ class RoomCollector:
         name, uuid = (str(gpu.facts.get(key) or "") for key in ("name", "uuid"))
         return (str(gpu.index), uuid, f"nvidia{gpu.index}", name, self._host)
 
-    def _gauge(
-        self,
-        name: str,
-        text: str,
-        labels: tuple[str, ...],
-        values: Iterable[tuple[tuple[str, ...], float | None]],
-    ) -> Metric:
-        # dcgm-exporter's counter of energy has no _total, which prometheus-client gives each
-        # counter: it is declared to be of no type, and rate() takes it as it is
-        core = self._core
-        family: GaugeMetricFamily | UnknownMetricFamily = (
-            core.UnknownMetricFamily(name, text, labels=labels)
-            if name in _NO_GAUGES
-            else core.GaugeMetricFamily(name, text, labels=labels)
-        )
-        for each, value in values:
-            if value is not None:
-                family.add_metric(each, float(value))
-        return family
 
-    def _counter(
-        self,
-        name: str,
-        text: str,
-        labels: tuple[str, ...],
-        values: Iterable[tuple[tuple[str, ...], float | None]],
-    ) -> Metric:
-        family = self._core.CounterMetricFamily(name, text, labels=labels)
-        for each, value in values:
-            if value is not None:
-                family.add_metric(each, float(value))
-        return family
+def _board_families(boards: list[BoardNow]) -> Iterator[Family]:
+    heard = [(board.name, board.sample) for board in boards if board.sample is not None]
+    label = ("board",)
+    yield Family(
+        "gauge", BOARD + "up", "1 while the board is heard", label,
+        [((board.name,), float(board.sample is not None)) for board in boards],
+    )  # fmt: skip
+    for name, text, value in _BOARD_GAUGES:
+        values = _known([((b,), value(sample)) for b, sample in heard])
+        yield Family("gauge", BOARD + name, text, label, values)
+    yield Family(
+        "gauge", BOARD + "mode", "1 for the mode that the board is in", ("board", "mode"),
+        [
+            ((b, mode), 1.0 if sample.mode == mode else 0.0)
+            for b, sample in heard
+            for mode in _MODES
+        ],
+    )  # fmt: skip
+    yield Family(
+        "gauge", BOARD + "fault", "1 for each fault that the board reports", ("board", "fault"),
+        [
+            ((b, each), 1.0 if each in sample.flags else 0.0)
+            for b, sample in heard
+            for each in FAULT_LABELS
+        ],
+    )  # fmt: skip
+    yield Family(
+        "gauge", BOARD + "threshold_celsius", "Temperatures that the board is set to",
+        ("board", "threshold"),
+        _known([
+            ((board.name, name), _number(board.settings.get(key)))
+            for board in boards
+            if board.sample is not None
+            for name, key in THRESHOLDS.items()
+        ]),
+    )  # fmt: skip
+    for name, text, count in _BOARD_COUNTERS:
+        counts = [((board.name,), float(count(board.counters))) for board in boards]
+        yield Family("counter", BOARD + name, text, label, counts)
 
-    def _info(
-        self, name: str, text: str, labels: tuple[str, ...], values: Iterable[tuple[str, ...]]
-    ) -> Metric:
-        return self._gauge(name + "_info", text, labels, [(each, 1.0) for each in values])
+
+def _known(
+    values: list[tuple[tuple[str, ...], float | None]],
+) -> list[tuple[tuple[str, ...], float]]:
+    return [(labels, float(value)) for labels, value in values if value is not None]
 
 
-def registry_of(room: Room) -> CollectorRegistry:
-    """A registry that holds a room and nothing else. Raises MissingExtra."""
-    collector = RoomCollector(room)
+def _info(
+    name: str, text: str, labels: tuple[str, ...], values: Iterable[tuple[str, ...]]
+) -> Family:
+    return Family("gauge", name + "_info", text, labels, [(each, 1.0) for each in values])
+
+
+def registry_of(collector: RoomCollector) -> CollectorRegistry:
+    """A registry that holds a room and nothing else."""
     from prometheus_client import CollectorRegistry
 
     registry = CollectorRegistry(auto_describe=False)

@@ -7,14 +7,16 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from thermoflop.errors import BoardError, UsageError
-from thermoflop.web.export.metrics import registry_of
-from thermoflop.web.export.room import Room
+from thermoflop.web.export.exposition import Exposition
+from thermoflop.web.export.metrics import RoomCollector, registry_of
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable
     from typing import Any
     from wsgiref.types import StartResponse, WSGIApplication
+
+    from thermoflop.web.export.room import Room
 
 DEFAULT_PORT = 9877  # among those that Prometheus' wiki lists for exporters none has it
 # How long a scrape may go on before a board's thread is let in: with a hundred of them it would
@@ -28,14 +30,20 @@ def shipped(what: str) -> str:
     return (files(__package__) / "data" / SHIPPED[what]).read_text(encoding="utf-8")
 
 
-def _only_metrics(app: WSGIApplication) -> WSGIApplication:
-    """The library's application at /metrics alone; it would answer anywhere."""
+def _only_metrics(app: WSGIApplication, exposition: Exposition) -> WSGIApplication:
+    """The metrics at /metrics alone; the library's application would answer anywhere, and answers
+    whoever wants some of the metrics, or none."""
 
     def respond(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        if environ.get("PATH_INFO") == "/metrics":
+        if environ.get("PATH_INFO") != "/metrics":
+            start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
+            return [b"nothing is here: the metrics are at /metrics\n"]
+        if environ["REQUEST_METHOD"] != "GET" or environ.get("QUERY_STRING"):
             return app(environ, start_response)
-        start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
-        return [b"nothing is here: the metrics are at /metrics\n"]
+        asked = [environ.get(name, "") for name in ("HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING")]
+        headers, body = exposition.answer(*asked)
+        start_response("200 OK", headers)
+        return [body]
 
     return respond
 
@@ -51,7 +59,7 @@ def serve_metrics(
     Raises MissingExtra without prometheus-client, BoardError when the address is taken or not of
     this machine.
     """
-    registry = registry_of(room)
+    collector = RoomCollector(room)
     before_s = sys.getswitchinterval()
     from prometheus_client import start_http_server
 
@@ -59,12 +67,12 @@ def serve_metrics(
     if not 0 <= port < 1 << 16:
         raise UsageError(f"--http-port {port} is no port: expected 0 to 65535")
     try:
-        server, thread = start_http_server(port, host, registry)
+        server, thread = start_http_server(port, host, registry_of(collector))
     except OSError as error:
         why = error.strerror or str(error)
         raise BoardError(f"cannot listen at {host}:{port}: {why}") from error
     if (app := server.get_app()) is not None:
-        server.set_app(_only_metrics(app))
+        server.set_app(_only_metrics(app, Exposition(collector)))
     name = f"[{host}]" if ":" in host else host
     on_address(f"http://{name}:{server.server_port}/metrics")
     sys.setswitchinterval(SWITCH_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record
@@ -151,5 +152,6 @@ class Room:
         )
 
 
+@functools.lru_cache(maxsize=4096)  # a hundred boards say the same in every scrape
 def _text(text: str) -> str:
     return printable(text)[:_MOST_LETTERS]
