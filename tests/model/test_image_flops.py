@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 from thermoflop import load_model
+from thermoflop.model.media import with_media
+from thermoflop.model.operators.build import build_operators
+from thermoflop.model.operators.step import Step
 
 TINY = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1,
         "num_attention_heads": 4, "num_key_value_heads": 4, "vocab_size": 100}  # fmt: skip
@@ -44,3 +47,38 @@ def test_an_image_costs_what_its_class_multiplies(
         return 2 * sum(operator.multiplications for operator in table)
 
     assert products(1) - products(0) == flops
+
+
+MINICPM = {
+    "text_config": {**TINY, "layer_types": ["full_attention"]},
+    "vision_config": {
+        **ARIA,
+        "intermediate_size": 96,
+        "num_hidden_layers": 4,
+        "patch_size": 14,
+        "image_size": 448,
+    },
+    "insert_layer_id": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "size", "tokens", "flops"),
+    [
+        # 3.5 tiles, so 2 x 2: each 28 x 40 patches, as the whole image, of which 16 are a token
+        ("minicpmv4_6", "16x", "1000x700", 5 * 28 * 40 // 16, 5226905600),
+        # less than a tile is made larger: 448 / sqrt(1.5) = 365 high and 547 wide, of 56
+        ("minicpmv4_7", "16x", "300x200", 7 * 10, 1045381120),
+        # 7.5 tiles, so 7 below each other of 30 x 34, and 78 x 12 of the whole: 4 are a token
+        ("minicpm_ocr", "4x", "500x3000", 39 * 6 + 7 * 15 * 17, 11145775104),
+    ],
+)
+def test_minicpm_packs_slices_of_their_own_size(
+    name: str, mode: str, size: str, tokens: int, flops: int
+) -> None:
+    model = load_model({"model_type": name, "downsample_mode": mode, **MINICPM})
+    seeing, media = with_media(model.description, name, f"1x{size}")
+    operators = build_operators(seeing, Step(batch=1, new=media.tokens, images=1))
+    seen = [each for each in operators if each.part.startswith("vision")]
+    assert media.tokens == tokens
+    assert 2 * sum(each.multiplications for each in seen) == flops

@@ -243,6 +243,14 @@ def test_minicpm_v_cuts_an_image_into_slices_and_sees_it_whole_besides(
     assert media.tokens == 64 * (slices + 1)
 
 
+def test_minicpm_v_pads_every_slice_to_the_largest() -> None:
+    config = next(config for name, _, config in PUBLISHED if name.endswith("MiniCPM-V-2_6"))
+    seeing, _ = with_media(tf.load_model(config).description, "minicpm-v", "1x1000x500")
+    eyes = seeing.stack("image")
+    # whole: 448 / sqrt(2) = 316 x 632 pixels, 23 x 45 patches of 14; two slices have 32 x 32
+    assert (eyes.tiles, eyes.patches, eyes.pooled) == (3, 23 * 45, 64)
+
+
 def test_an_odd_width_that_qwen_would_halve_is_refused() -> None:
     with pytest.raises(InputError, match="intermediate_size is 22017: qwen halves it"):
         tf.load_model({"model_type": "qwen", "intermediate_size": 22017})

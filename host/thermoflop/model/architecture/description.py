@@ -148,7 +148,8 @@ class Stack:
         if self.shared is None:
             return here
         left = eyes.patches // self.shared
-        whole: Stack = replace(here, positions=left, patches=left)
+        near = None if eyes.near is None else eyes.near // self.shared**2
+        whole: Stack = replace(here, positions=left, patches=left, near=near)
         return whole
 
     def needed(self, positions: Number) -> list[Number]:

@@ -7,9 +7,10 @@ class. Tokens that only mark where an image starts or ends are not counted.
 
 from __future__ import annotations
 
-from math import ceil, floor, log, sqrt
+from math import ceil, floor, sqrt
 
 from thermoflop.base.record import record
+from thermoflop.model.architecture.slices import sliced
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ class Grid:
     ``limits`` tiles as near as possible to its shape (InternVL); ``canvas``, the smallest canvas
     that it fits on (Llama 4); ``pinpoints``, the canvas of ``sizes`` that fits best (LLaVA-NeXT).
     ``cut``: resized until its longest side is four tiles, then cut (Idefics 3). ``split``:
-    ``smart`` while that is not much smaller, else ``shape`` (LFM2-VL).
+    ``smart`` while that is not much smaller, else ``shape`` (LFM2-VL). ``slices``: pieces that keep
+    the image's shape, all padded to the largest (MiniCPM-V); ``packed``: the same end to end, each
+    patch meeting those of its piece, ``limits`` patches of a side becoming one token.
     ``breaks``: each row of tokens ends in one more. ``window``: patches of a side of a window.
     """
 
@@ -44,12 +47,16 @@ class Grid:
 
 @record
 class Seen:
-    """One image: ``tiles`` of ``rows`` x ``columns`` patches each, ``tokens`` for the text."""
+    """One image: ``tiles`` of ``rows`` x ``columns`` patches each, ``tokens`` for the text.
+
+    ``pairs`` of patches meet, where not all of a tile do.
+    """
 
     tiles: int
     rows: int
     columns: int
     tokens: int
+    pairs: int | None = None
 
 
 def see(grid: Grid, height: int, width: int, pooled: int) -> Seen:
@@ -66,14 +73,14 @@ def see(grid: Grid, height: int, width: int, pooled: int) -> Seen:
         )
         across = columns // grid.merge + int(grid.breaks)
         return Seen(1, rows, columns, rows // grid.merge * across)
+    if grid.rule in ("slices", "packed"):
+        return _pieces(grid, height, width, pooled)
     rows, columns = grid.side[0] // grid.patch[0], grid.side[1] // grid.patch[1]
     if grid.rule == "pinpoints":
         return _pinpoints(grid, height, width, (rows, columns))
     tiles = 1
     if grid.rule == "shape":
         tiles = _shape(grid, height, width, grid.limits[0])
-    elif grid.rule == "slices":
-        tiles = _slices(grid, height, width)
     elif grid.rule == "cut":
         longest = 4 * max(grid.side) / max(height, width)
         down, across = (-(-int(side * longest) // grid.side[0]) for side in (height, width))
@@ -155,17 +162,18 @@ def _shape(grid: Grid, height: int, width: int, most: int) -> int:
     return best[0] * best[1]
 
 
-def _slices(grid: Grid, height: int, width: int) -> int:
-    """``get_sliced_grid`` of MiniCPM-V (image_processing_minicpmv.py beside its weights): as many
-    tiles as the image is large, one fewer or one more, of the shape nearest by its logarithm."""
-    most = grid.limits[0]
-    wanted = min(ceil(height * width / (grid.side[0] * grid.side[1])), most)
-    if wanted <= 1:
-        return 1
-    counts = [n for n in (wanted - 1, wanted, wanted + 1) if n != 1 and n <= most]
-    shapes = [(a, n // a) for n in counts for a in range(1, n + 1) if n % a == 0]
-    across, down = min(shapes, key=lambda pair: abs(log(width / height) - log(pair[0] / pair[1])))
-    return across * down
+def _pieces(grid: Grid, height: int, width: int, pooled: int) -> Seen:
+    """MiniCPM-V: the image whole, and its slices."""
+    packed = grid.rule == "packed"
+    step = grid.limits[0] if packed else 1
+    pieces = sliced(height, width, grid.patch[0], step)
+    if packed:
+        patches = sum(count * rows * columns for count, rows, columns in pieces)
+        pairs = sum(count * (rows * columns) ** 2 for count, rows, columns in pieces)
+        return Seen(1, patches, 1, patches // step**2, pairs)
+    tiles = sum(count for count, _, _ in pieces)
+    _, rows, columns = max(pieces, key=lambda piece: piece[1] * piece[2])
+    return Seen(tiles, rows, columns, tiles * pooled)
 
 
 def _canvas(grid: Grid, height: int, width: int) -> int:

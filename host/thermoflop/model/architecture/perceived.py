@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import ceil, isqrt
 
 from thermoflop.base.record import replace
-from thermoflop.model.architecture.grid import near_pairs, see
+from thermoflop.model.architecture.grid import RESIZED, near_pairs, see
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ def tower_on(stack: Stack, height: int, width: int) -> Stack:
         stack,
         positions=patches + stack.positions - stack.patches,
         patches=patches,
-        pooled=stack.pooled if patches == stack.patches else patches // grid.merge**2,
+        pooled=patches // grid.merge**2 if grid.rule in (*RESIZED, "packed") else stack.pooled,
         tiles=seen.tiles,
         tokens=0 if stack.tokens == 0 else seen.tokens,  # what the text attends to is no token
-        near=near_pairs(seen.rows, seen.columns, window) if window else None,
+        near=near_pairs(seen.rows, seen.columns, window) if window else seen.pairs,
     )
     return whole
 

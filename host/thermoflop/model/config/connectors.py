@@ -14,7 +14,7 @@ from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.description import Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp
 from thermoflop.model.architecture.mixers import Attention
-from thermoflop.model.architecture.parts import Convolution, Norm, Table, Vector
+from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table, Vector
 from thermoflop.model.config.blocks import biased_attention, biased_mlp, layer_norm
 from thermoflop.model.config.decoder import activation_kind
 from thermoflop.model.config.projectors import linear
@@ -216,13 +216,17 @@ def _window_merger(layer: Layer, tower: Config, share: int) -> tuple[Placed, ...
     """Attention within windows, whose patches then become one by two matrices."""
     width = layer.hidden
     seen, inner = width * share, tower["intermediate_size"] * share
-    attention = layer.mixer.projections()  # type: ignore[union-attr]
+    *ins, out = layer.mixer.projections()  # type: ignore[union-attr]
+    products = (
+        Linear(role, "attn", role, inputs, outputs, tied=True)
+        for role, inputs, outputs in (("attn_score", width, share), ("attn_value", share, width))
+    )
     merger = (
         layer_norm("pre_norm", seen),
         linear("linear_1", seen, inner),
         linear("linear_2", inner, width),
     )
-    parts = (layer_norm("merger_norm", width), *attention)
+    parts = (layer_norm("merger_norm", width), *ins, *products, out)
     return (
         *(Placed(each) for each in parts),
         *(Placed(each, f"token / {share}") for each in merger),

@@ -118,7 +118,7 @@ wrapper(
     traits={
         "shared": _minicpm_text,
         "whole": ("MiniCPMV",),
-        "grid": lambda _config: {"rule": "slices", "limits": (9,), "side": (448, 448)},
+        "grid": lambda _config: {"rule": "slices"},
     },
     ignored=_MINICPM_SPARE,
 )

@@ -132,8 +132,8 @@ for _name in ("minicpmv4_6_vision", "minicpm_ocr_vision", "minicpmv4_7_vision"):
             "insert_layer_id": Key("any", 6),  # the wrapper's own decides
             "window_kernel_size": Key("indices", (2, 2)),
         },
-        # the table holds an image of its own size; images keep theirs
-        traits={"post_norm": True},
+        # the table holds an image of its own size; images keep theirs, and meet no other piece
+        traits={"post_norm": True, "windowed": use("num_hidden_layers")},
         ignored=SPARE,
     )
 

@@ -159,6 +159,13 @@ wrapper(
     tie=True,
     traits={"note": "tokens of images are counted as if they ran through the experts for words"},
 )
+
+
+def _minicpm_pieces(config: Config) -> dict[str, Any]:
+    """The settings of the processor of MiniCPM-V 4.6: 2 x 2 patches become one, or 4 x 4."""
+    return {"rule": "packed", "limits": (2 if config["downsample_mode"] == "4x" else 4,)}
+
+
 for _name in ("minicpmv4_6", "minicpmv4_7", "minicpm_ocr"):
     wrapper(
         _name,
@@ -172,7 +179,7 @@ for _name in ("minicpmv4_6", "minicpmv4_7", "minicpm_ocr"):
             "merger_times": 1,
             "downsample_mode": "4x" if _name == "minicpm_ocr" else "16x",
         },
-        traits={"grid": lambda _config: {"rule": "shape", "limits": (9,)}},
+        traits={"grid": _minicpm_pieces},
         ignored=("drop_vision_last_layer", "image_size", "patch_size"),
     )
 wrapper(
