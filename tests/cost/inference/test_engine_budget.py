@@ -54,6 +54,30 @@ def test_sglangs_cache_is_what_it_prints(model, device, options, tokens):
     assert found.cache_tokens == pytest.approx(tokens, rel=0.01)
 
 
+def test_cards_without_links_hold_a_smaller_communicator():
+    """0.15 GiB on each of four L4 (SGLang's log: 0.13 after init), 65,536 B of Qwen2.5-32B a token:
+    0.85 of it is a share of the cache."""
+    options = {"mem_fraction_static": 0.85, "chunked_prefill_size": 2048}
+    cards = tf.fit("qwen2.5-32b", "l4", devices=4, profile="sglang", engine_options=options).budget
+    alone = tf.fit("qwen2.5-32b", "l4", profile="sglang", engine_options=options).budget
+    assert alone.usable_bytes - alone.activation_bytes - (
+        cards.usable_bytes - cards.activation_bytes
+    ) == pytest.approx(0.85 * 0.15 * 2**30)
+
+
+@pytest.mark.parametrize(("sequences", "fraction"), [(64, 0.9), (2048, 0.5)])
+def test_tensorrts_engines_hold_logits_of_every_sequence(sequences, fraction):
+    """22 B of 128,256 logits a sequence, less what the PyTorch backend holds: 0.85 GiB."""
+    asked = {"max_batch_size": sequences, "free_gpu_memory_fraction": fraction}
+
+    def pool(backend):
+        return tf.fit("llama-3.1-8b", "h100", profile="tensorrt-llm",
+                      engine_options={**asked, "backend": backend}).budget.cache_bytes  # fmt: skip
+
+    beside = 22 * 128_256 * sequences - 0.85 * 2**30
+    assert pool("pytorch") - pool("tensorrt") == pytest.approx(fraction * beside)
+
+
 def test_sglangs_share_is_its_own_rule():
     """H200, tp=8: 143,771 MiB less 512 + 1.5 x 8192 + 2 x 512 + 1024: 0.897."""
     found = tf.fit("llama-3.1-70b", "h200", devices=8, profile="sglang").budget

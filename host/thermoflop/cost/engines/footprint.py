@@ -37,6 +37,9 @@ METAL_SHARE, METAL_LARGE_SHARE, METAL_LARGE_BYTES = 2 / 3, 3 / 4, 34 * GIB
 # A context of CUDA with its libraries, and NCCL's on cards with links (init memory snapshots of
 # vLLM 0.19: 0.51 GiB alone, 1.53 with tp=2 or 4).
 CONTEXT_BYTES, GROUP_CONTEXT_BYTES = 0.51 * GIB, 1.02 * GIB
+# NCCL's on cards without links: "Init torch distributed ends. mem usage=0.13 GB" of SGLang on four
+# L4, 0.16 on four cards of another log.
+UNLINKED_CONTEXT_BYTES = 0.15 * GIB
 # vLLM's non-torch memory after its forward pass: 0.25 GiB alone (0.13 before 0.18), 2.1 with
 # tensor parallelism (0.55 before), where its all-reduce has buffers of its own.
 VLLM_ALONE, VLLM_GROUP = {0.18: 0.25 * GIB, 0.0: 0.13 * GIB}, {0.17: 2.1 * GIB, 0.0: 0.55 * GIB}
@@ -61,6 +64,11 @@ SGLANG_SIZES = (
     (20 * 1024, 2048, 8, 8), (35 * 1024, 2048, 24, 80), (60 * 1024, 4096, 32, 160),
     (90 * 1024, 8192, 256, 512), (160 * 1024, 8192, 256, 512), (float("inf"), 16384, 512, 512),
 )  # fmt: skip
+# TensorRT-LLM's engines hold logits and what is sorted of them for every sequence that may run:
+# 4.35 GB "for decoder" and 1.14 "for runtime buffers" of 4,096 (perf-benchmarking.md of 0.12), 5.0
+# of 2,048 and Llama 3's vocabulary (0.19, issue 4275). Its PyTorch backend, the default from 1.0,
+# has none of that; warm-up and workspaces take 1.0 GiB on an H100 and 0.7 on an RTX 4070 Super.
+DECODED_BYTES, TORCH_BYTES = 22.0, 0.85 * GIB
 # Eager attention holds a score in 16 bits, in fp32 for the softmax, and in 16 bits again.
 SCORE_BYTES = 8.0
 # What llama.cpp's CUDA backend takes besides its buffers: context, cuBLAS, graphs.
@@ -172,8 +180,9 @@ def _captured(largest: int) -> int:
 
 
 def _contexts(share: Share, device: Device) -> float:
-    grouped = share.plan.devices > share.plan.dp and device.link_bytes_s
-    return CONTEXT_BYTES + (GROUP_CONTEXT_BYTES if grouped else 0.0)
+    if share.plan.devices == share.plan.dp:
+        return CONTEXT_BYTES
+    return CONTEXT_BYTES + (GROUP_CONTEXT_BYTES if device.link_bytes_s else UNLINKED_CONTEXT_BYTES)
 
 
 def _vllm(share: Share, device: Device, options: Mapping[str, Any], _load: Load) -> Footprint:
@@ -238,11 +247,15 @@ def _tensorrt(share: Share, device: Device, options: Mapping[str, Any], _load: L
     ``max_num_tokens`` (``estimate_max_kv_cache_tokens`` of ``_torch/pyexecutor/_util.py``)."""
     tokens = options["max_num_tokens"]
     peak = forward_bytes(share, tokens) + experts_bytes(share, tokens)
-    taken = weight_bytes(share) + peak
-    free = visible_bytes(device) - _contexts(share, device) - taken
+    beside = TORCH_BYTES
+    if options["backend"] == "tensorrt":
+        beside = DECODED_BYTES * options["max_batch_size"] * _vocabulary(share)
+    overhead = _contexts(share, device) + beside
+    taken = weight_bytes(share) + peak + overhead
+    free = visible_bytes(device) - taken
     usable = taken + options["free_gpu_memory_fraction"] * max(0.0, free)
     return Footprint(
-        usable if free > 0 else taken + free, weight_bytes(share), peak,
+        usable if free > 0 else taken + free, weight_bytes(share), peak, overhead,
         sequences=options["max_batch_size"],
     )  # fmt: skip
 

@@ -84,6 +84,7 @@ OPTIONS: Mapping[str, tuple[Option, ...]] = {
         Option("max_batch_size", "whole", 2048),
         Option("max_num_tokens", "whole", 8192),
         Option("tokens_per_block", "whole", 32),
+        Option("backend", "choice", "pytorch", (), 1, ("pytorch", "tensorrt")),
         Option("kv_cache_dtype", "format", None, ("dtype",), 1, _CACHE),
     ),
     "llama.cpp": _LLAMA,
