@@ -38,6 +38,11 @@ BUILT: list[tuple[str, str, dict[str, Any], int, int]] = [
     ("reformer", "ReformerForMaskedLM", HASHED, 17428, 553392),
     ("reformer", "ReformerForSequenceClassification",
      {**HASHED, "axial_pos_embds": False, "max_position_embeddings": 12}, 14330, 402672),
+    # a number of layers takes the first kinds; the last has 3 maps of 24 x 18, 2 of 24 x 40, their
+    # biases and two norms, and meets 9 x 9 keys in 3 heads of 6
+    ("reformer", "ReformerForMaskedLM", {**HASHED, "num_hidden_layers": 2},
+     17428 - (3 * 432 + 2 * 960 + 64 + 96),
+     553392 - 4 * (9 * (3 * 432 + 2 * 960) + 81 * 3 * 12)),
 ]  # fmt: skip
 
 
@@ -74,6 +79,7 @@ def test_keys_of_published_files_that_no_class_reads_are_no_reason_to_refuse() -
         ("reformer", "axial_pos_embds_dim", [64, 193]),
         ("reformer", "axial_pos_shape", [64, 0]),
         ("reformer", "attn_layers", ["full"]),
+        ("reformer", "num_hidden_layers", 7),
     ],
 )
 def test_sizes_that_the_class_cannot_multiply_are_refused(name: str, key: str, value: Any) -> None:

@@ -48,6 +48,17 @@ def test_a_pair_counts_as_its_class(
     assert model.prefill(7, 2, **read).flops == flops
 
 
+def test_a_decoder_that_says_nothing_of_attention_to_the_encoder_has_none() -> None:
+    """In each layer: four maps of 40 x 40 or 32 x 40, their biases, and a norm."""
+    decoder = {"model_type": "bert", **TEXT, "hidden_size": 40}
+    pair = {"model_type": "encoder-decoder", "encoder": {"model_type": "bert", **TEXT}}
+    found = load_model({**pair, "decoder": decoder}).params
+    assert found == 62_635 - 2 * (4 * 40 * 40 + 4 * 40 + 2 * 40)
+    assert (
+        load_model({**pair, "decoder": {**decoder, "add_cross_attention": False}}).params == found
+    )
+
+
 def test_trocr_base_has_the_parameters_of_its_weights() -> None:
     """microsoft/trocr-base-printed, and the decoder alone as its class builds it."""
     encoder = {"model_type": "vit", "image_size": 384, "qkv_bias": False}

@@ -1,8 +1,9 @@
 """An encoder and a decoder of families of their own (EncoderDecoderModel and its kin), and TrOCR's
 decoder.
 
-The decoder is the causal class of its family with attention to the encoder in every layer; what
-the encoder leaves goes through one matrix where the widths differ and the decoder says nothing.
+The decoder is the causal class of its family with attention to the encoder in every layer, unless
+it says ``add_cross_attention`` false, or nothing, where its class has none otherwise; what the
+encoder leaves goes through one matrix where the widths differ and the decoder says nothing.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ def read_pair(config: Config) -> Description:
         tail = (*source.tail, Placed(Linear(*maps, second.stacks[0].hidden, bias=True)))
         source = replace(source, tail=tail)
     target = second.stacks[0]
-    runs = tuple(replace(run, layer=_attending(run.layer)) for run in target.runs)
+    # a pair without a decoder's section takes one with it (EncoderDecoderConfig of transformers 5)
+    attends = (config["decoder"] or {"add_cross_attention": True}).get("add_cross_attention")
+    runs = tuple(replace(run, layer=_attending(run.layer, bool(attends))) for run in target.runs)
     # what sees is an encoder of as many positions as its image has, for each sequence
     stacks = (replace(source, role="encoder", causal=False), replace(target, runs=runs))
     extras = (*first.extras, *second.extras)
@@ -73,11 +76,14 @@ def _half(config: Config, section: Section, ending: str, **more: bool) -> Config
     return inner
 
 
-def _attending(layer: Layer) -> Layer:
-    """A layer with attention to the encoder: that which it kept idle, or one like its own."""
+def _attending(layer: Layer, added: bool) -> Layer:
+    """A layer with attention to the encoder: that which it kept idle, or, if ``added``, one like
+    its own."""
     kind = layer.kind.replace(" + MLP", " + cross + MLP")
     if layer.idle is not None:
         return replace(layer, kind=kind, cross=layer.idle, idle=None)
+    if not added:
+        return layer
     heads = layer.mixer.heads  # type: ignore[union-attr]
     cross = biased_attention(layer.hidden, heads, cross=True)
     norms = (*layer.norms, layer_norm("cross_norm", layer.hidden))

@@ -239,6 +239,11 @@ def _own_attention(config: Config) -> list[dict[str, Any]]:
         kinds = ["local", "lsh"] * 3
     if not kinds or not set(kinds) <= {"local", "lsh"}:
         raise InputError("attn_layers names something else than local and lsh layers")
+    # a number of layers that a file states stands, and takes the first of these kinds
+    layers = config["num_hidden_layers"] or len(kinds)
+    if layers > len(kinds):
+        raise InputError(f"num_hidden_layers is {layers}, and attn_layers names {len(kinds)}")
+    kinds = kinds[:layers]
     return [{"projects": "qk" if kind == "lsh" else "qkv"} for kind in kinds]
 
 
@@ -274,6 +279,7 @@ family(
         "max_position_embeddings": 4096,
         "attention_head_size": 64,
         "attn_layers": names(),
+        "num_hidden_layers": None,
         "axial_pos_embds": True,
         "axial_pos_shape": indices(),
         "axial_pos_embds_dim": indices(),
@@ -306,9 +312,9 @@ family(
         "note": "its attention by hashes and within chunks is counted in full, with keys and values"
         " kept",
     },
-    drop=("intermediate_size", "num_hidden_layers", "type_vocab_size", "tie_word_embeddings"),
+    drop=("intermediate_size", "type_vocab_size", "tie_word_embeddings"),
     ignored=(
-        *("num_hidden_layers", "tie_word_embeddings", "hash_seed", "num_hashes", "num_buckets"),
+        *("tie_word_embeddings", "hash_seed", "num_hashes", "num_buckets"),
         *("axial_norm_std", "chunk_size_lm_head", "lsh_attn_chunk_length"),
         *("local_attn_chunk_length", "local_num_chunks_before", "local_num_chunks_after"),
         *("lsh_num_chunks_before", "lsh_num_chunks_after", "lsh_attention_probs_dropout_prob"),
