@@ -13,13 +13,14 @@ Mutants of the host are made by rule (``kit.host_mutants``) and run against the 
 their module (``kit.campaign``), those marked slow left out; the exit code is 0 when at least 95 %
 of them were killed; fewer than 20 show that the campaign works, and nothing of a rate. Survivors
 are listed; what the nearest tests do not notice within a minute of the processor is among them.
-``--of cost/plan`` draws in that folder only. ``--passed``: the tests were just run without a
-mutant, and need not be again.
+``--of cost/plan`` draws in that folder only. ``--passed FILE``: the test files that passed without
+a mutant, with the time that each took, are kept there and need not run so again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -235,22 +236,26 @@ def survivors(rule: int | None, everything: bool) -> int:
     return alive
 
 
-def host_campaign(count: int, seed: int, room: str, workers: int, *, passed: bool) -> int:
+def host_campaign(count: int, seed: int, room: str, workers: int, passed: Path | None) -> int:
     """Run mutants of the host and print what killed each; 0 when 95 % are killed."""
     from kit import campaign, host_mutants
 
     drawn, of = host_mutants.sample(campaign.ROOT / "host" / campaign.PACKAGE, count, seed, room)
     print(f"{len(drawn)} of {of} mutants of the host, seed {seed}", flush=True)
     alive, cpu_s, start_s = [], 0.0, time.monotonic()
-    for mutant, outcome in campaign.outcomes(drawn, workers, passed=passed):
+    costs = json.loads(passed.read_text()) if passed is not None and passed.exists() else {}
+    for what, outcome in campaign.outcomes(drawn, workers, costs):
         cpu_s += outcome.cpu_s
-        if mutant is None:
+        if isinstance(what, str):
             if outcome.failed:
                 raise SystemExit(f"the unchanged host fails {outcome.failed}")
+            costs[what] = outcome.cpu_s
+            if passed is not None:
+                passed.write_text(json.dumps(costs))
             continue
         verdict = f"killed by {outcome.failed}" if outcome.failed else "SURVIVED"
-        print(f"{mutant}: {verdict} ({outcome.cpu_s:.1f} s)", flush=True)
-        alive += [] if outcome.failed else [mutant]
+        print(f"{what}: {verdict} ({outcome.cpu_s:.1f} s)", flush=True)
+        alive += [] if outcome.failed else [what]
     killed = len(drawn) - len(alive)
     print("\n".join(["", *(f"survived: {mutant}" for mutant in alive)]))
     print(
@@ -268,11 +273,11 @@ def main() -> int:
     parser.add_argument("--n", type=int, default=120, help="how many of the host's are drawn")
     parser.add_argument("--of", default="", help="only of modules whose path begins so: cost/plan")
     parser.add_argument("--seed", type=int, default=7, help="what draws them")
-    parser.add_argument("--passed", action="store_true", help="the tests pass without a mutant")
+    parser.add_argument("--passed", type=Path, help="a file of what passes without a mutant")
     parser.add_argument("--workers", type=int, default=2, help="how many run at once")
     args = parser.parse_args()
     if args.host:
-        return host_campaign(args.n, args.seed, args.of, args.workers, passed=args.passed)
+        return host_campaign(args.n, args.seed, args.of, args.workers, args.passed)
     sound = list(failing(tests_of(args.rule if not args.all else None), {}))
     if sound:
         print(f"the unchanged firmware fails {len(sound)} tests, first {sound[0]}")

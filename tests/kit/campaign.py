@@ -31,6 +31,9 @@ TEST_CPU_S, RUN_WALL_S, MEMORY = 40.0, 900, 6 * 2**30
 # What the nearest tests do not notice in this time of the processor counts as survived: the others
 # would be asked for minutes, for the few that they notice.
 NEAREST_CPU_S = 60.0
+GROUP_CPU_S = 5.0  # of files that are collected and run together
+SLOW_CPU_S = (5.0, 20.0)  # a file that takes longer comes after those that do not
+Costs = dict[str, float]  # test file -> processor seconds without a mutant
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,8 @@ class Outcome:
 class Run:
     """Test files, and the mutant that they run against.
 
-    They come in groups, each run only where those before it passed: most mutants are killed in
-    their own room, and need not wait until all the others have been collected.
+    They come in groups, each run only where those before it passed: most mutants are killed by a
+    quick test of their own room, and need not wait until all the others have been collected.
     """
 
     groups: tuple[tuple[str, ...], ...]
@@ -81,20 +84,30 @@ class Imports:
             for path in sorted([*found, *tests.glob("test_*.py")])
         }
 
-    def groups_of(self, module: str) -> tuple[tuple[str, ...], ...]:
-        """The test files that reach a module, those of its own room before all others."""
-        tests = self.tests_of(module)
-        room = tuple(path for path in tests if _shared(path, module))
-        return tuple(group for group in (room, tuple(tests[len(room) :])) if group)
+    def groups_of(self, module: str, costs: Costs) -> tuple[tuple[str, ...], ...]:
+        """The test files that reach a module, the likeliest to notice first, in groups."""
+        groups: list[list[str]] = []
+        room_s = 0.0
+        for path in self.tests_of(module, costs):
+            if not groups or room_s + costs.get(path, 0.0) > GROUP_CPU_S:
+                groups.append([])
+                room_s = 0.0
+            groups[-1].append(path)
+            room_s += costs.get(path, 0.0)
+        return tuple(map(tuple, groups))
 
-    def tests_of(self, module: str) -> list[str]:
-        """The test files that reach a module: its own room's first, of these the nearest."""
+    def tests_of(self, module: str, costs: Costs) -> list[str]:
+        """The test files that reach a module: its room's first, of these the quick, then the near.
+
+        One file of forms in symbols takes longer than all others of its room together.
+        """
         name = _dotted(Path(PACKAGE) / module, Path())
         near = {path: reached[name] for path, reached in self.tests.items() if name in reached}
 
-        def order(path: str) -> tuple[bool, int, int, str]:
+        def order(path: str) -> tuple[bool, int, int, int, str]:
             shared = _shared(path, module)
-            return shared == 0, near[path], -shared, path
+            slow = sum(costs.get(path, 0.0) > limit_s for limit_s in SLOW_CPU_S)
+            return shared == 0, slow, -shared, near[path], path
 
         return sorted(near, key=order)
 
@@ -147,23 +160,26 @@ def warm() -> None:
 
 
 def outcomes(
-    drawn: list[HostMutant], workers: int, *, passed: bool = False
-) -> Iterator[tuple[HostMutant | None, Outcome]]:
-    """First the unchanged tree, unless its tests ``passed``, then each mutant; as they are done."""
+    drawn: list[HostMutant], workers: int, known: Costs
+) -> Iterator[tuple[HostMutant | str, Outcome]]:
+    """First each test file on the unchanged tree, unless its cost is known; then each mutant."""
     warm()
     imports = Imports()
-    runs = [Run(imports.groups_of(mutant.module), mutant) for mutant in drawn]
-    needed = sorted({path for run in runs for group in run.groups for path in group})
+    costs = dict(known)
+    needed = {path for mutant in drawn for path in imports.tests_of(mutant.module, costs)}
     with tempfile.TemporaryDirectory() as folder:
         trees = [copy_tree(Path(folder) / str(number)) for number in range(workers)]
-        if not passed:
-            yield from _side_by_side(trees, [Run(((path,),)) for path in needed])
-        yield from _side_by_side(trees, runs)
+        alone = [Run(((path,),)) for path in sorted(needed - costs.keys())]
+        for run, outcome in _side_by_side(trees, alone):
+            costs[run.groups[0][0]] = outcome.cpu_s
+            yield run.groups[0][0], outcome
+        runs = [Run(imports.groups_of(mutant.module, costs), mutant) for mutant in drawn]
+        for run, outcome in _side_by_side(trees, runs):
+            assert run.mutant is not None
+            yield run.mutant, outcome
 
 
-def _side_by_side(
-    trees: list[Path], runs: list[Run]
-) -> Iterator[tuple[HostMutant | None, Outcome]]:
+def _side_by_side(trees: list[Path], runs: list[Run]) -> Iterator[tuple[Run, Outcome]]:
     """A fork for each run, as many at a time as there are trees."""
     free, waiting = list(trees), list(reversed(runs))
     running: dict[int, tuple[Path, Run]] = {}
@@ -180,7 +196,7 @@ def _side_by_side(
         if run.mutant is not None:
             shutil.copy2(_source(ROOT, run.mutant.module), _source(tree, run.mutant.module))
         code = os.waitstatus_to_exitcode(status)
-        yield run.mutant, Outcome(_failed(tree, code), used.ru_utime + used.ru_stime)
+        yield run, Outcome(_failed(tree, code), used.ru_utime + used.ru_stime)
 
 
 def _source(tree: Path, module: str) -> Path:
