@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from kit.run_folder import decoding
+from kit.run_folder import decoding, mark, trial, write
 from thermoflop.base.paper import command, filled, fitted, paper
 from thermoflop.base.units import table
 from thermoflop.bench.measure import OperatorRow, StepRow
@@ -67,18 +67,35 @@ def test_runs_are_listed_with_their_figures_in_the_columns_that_there_are(
 ) -> None:
     """320 tokens in 21 s, the last second of which is idle; 61 degrees; nothing throttled."""
     folder = decoding(tmp_path, 60.0, command=["echo", "x" * 99], labels={"model": "gpt2"})
-    heads = {80: {"tokens/s", "peak °C", "throttled"}, 60: {"tokens/s", "peak °C"}}
+    heads = {
+        80: {"decode/s", "all tokens/s", "peak °C", "throttled"},
+        60: {"decode/s", "peak °C"},
+    }
     for columns, least in heads.items():
         monkeypatch.setenv("COLUMNS", str(columns))
         assert main(["runs", "--in", str(tmp_path)]) == 0
-        head, line = capsys.readouterr().out.splitlines()
+        head, line, _, *said = capsys.readouterr().out.splitlines()
+        assert " ".join(" ".join(said).split()).endswith("prompts too, over all of its time")
         assert max(len(head), len(line)) <= columns
         assert line.startswith(folder.name)
         assert {name for name in least if name not in head} == set()
-        assert {"15.2", "61.0"} <= set(line.split())
+        assert {"16", "61.0"} <= set(line.split())  # 320 in the 20 s of decode
     monkeypatch.delenv("COLUMNS")
     assert main(["runs", "--in", str(tmp_path)]) == 0
     assert "gpt2" in capsys.readouterr().out
+
+
+def test_tokens_of_prompts_and_those_made_are_not_told_as_one_rate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """100 read in 4 s and 40 made in 20 s are 140 in the trial's 25 s."""
+    marks = [mark(1, "prefill", tokens=100), mark(5, "decode", tokens=40)]
+    folder = write(tmp_path, [*trial(0, 25), *marks])
+    assert main(["runs", "show", str(folder)]) == 0
+    said = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert said["trial"].endswith("5.6 tokens/s with prompts")
+    assert said["prefill"].endswith("25 tokens/s")
+    assert said["decode"].endswith("2 tokens/s")
 
 
 def test_rows_of_a_benchmark_are_told_in_the_columns_that_there_are() -> None:

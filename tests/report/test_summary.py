@@ -89,7 +89,7 @@ def test_losses_are_said_in_words() -> None:
     """Each kind by name; none is said, too."""
     counters = Counters(gaps=1, gap_samples=3, board_drops=1, bad={"crc": 2}, reboots=1)
     assert losses(counters.to_json()) == (
-        "2 samples lost, 1 dropped by the board, 1 gap, 2 bad lines, 1 reboot (crc 2)"
+        "2 samples lost, 1 dropped by the board, 1 gap, 2 bad lines, 1 reboot (wrong checksum 2)"
     )
     assert losses(Counters().to_json()) == "none"
 

@@ -64,9 +64,9 @@ def _windows(analysis: Analysis) -> tuple[list[str], list[list[str]]]:
     head = [
         "phase" if of_phases else "trial",
         "time",
-        "tokens/s",
+        "tokens/s" if of_phases else "all tokens/s",
         "energy",
-        "J/token",
+        "J/token" if of_phases else "J/token of all",
         "GPU max °C",
     ]
     gpu = analysis.data.label("GPU")

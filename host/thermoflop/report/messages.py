@@ -26,6 +26,30 @@ FAULT_HINTS = {
     "cold": "a part of more ohm than set reads so: 100k on a board set to 10k shows -19 °C at 25",
 }
 
+# Why a line was not believed.
+BAD_LINES = {
+    "no_crc": "no checksum",
+    "crc": "wrong checksum",
+    "not_json": "no JSON",
+    "not_ascii": "foreign bytes",
+    "fields": "fields missing or wrong",
+    "kind": "of an unknown kind",
+    "too_long": "too long",
+}
+
+# Events that the host notices, with their details.
+HOST_EVENTS = {
+    "torn_at_open": "joined in the middle of a line, as usual: its last {bytes} bytes are left out",
+    "reboot": "the board restarted",
+    "gap": "samples lost: {missing}",
+    "gap_events": "events of the board lost: {missing}",
+    "resync": "the board counts anew",
+    "stale": "a line from before is left out",
+    "lost": "the board's port went away: {why}",
+    "reconnect": "the board is back after {down_s} s",
+    "host_drops": "lines dropped here, {total} in all: {why}",
+}
+
 REASON_LABELS = {
     "on_c": "warm enough to start",
     "off_c": "cool enough to stop",
@@ -54,6 +78,20 @@ def describe_fault(flag: str) -> str:
 def switches(n: int) -> str:
     """How often the fan was switched."""
     return "1 switch" if n == 1 else f"{n or 'no'} switches"
+
+
+def describe_bad_line(reason: str) -> str:
+    """Why a line of the board was not believed."""
+    return BAD_LINES.get(reason, reason)
+
+
+def describe_host_event(ev: str, detail: Mapping[str, Any]) -> str:
+    """An event of the host as a person would say it; one without words as it is."""
+    try:
+        return HOST_EVENTS[ev].format_map(detail)
+    except KeyError:  # of another version, or none that a person sees
+        rest = ", ".join(f"{key} {value}" for key, value in detail.items() if key != "text")
+        return f"{ev}: {rest}"
 
 
 def describe_event(ev: str, detail: Mapping[str, Any]) -> str:

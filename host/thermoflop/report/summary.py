@@ -9,7 +9,7 @@ from typing import Any
 from thermoflop.pico.settings import merge_settings
 from thermoflop.pico.track import BoardLine
 from thermoflop.pico.wire import Sample, Settings
-from thermoflop.report.messages import switches
+from thermoflop.report.messages import describe_bad_line, switches
 from thermoflop.runs.folder.reader import RunReader
 from thermoflop.runs.folder.records import Record
 from thermoflop.runs.summary import Summarizer, Summary
@@ -64,7 +64,7 @@ def losses(counters: dict[str, Any]) -> str:
         _count(counters["host_drops"], "item the disk was too slow for", "items dropped here"),
     ]
     text = ", ".join(part for part in parts if part)
-    bad = ", ".join(f"{reason} {n}" for reason, n in counters["bad"].items())
+    bad = ", ".join(f"{describe_bad_line(why)} {n}" for why, n in counters["bad"].items())
     return (text or "none") + (f" ({bad})" if bad else "")
 
 

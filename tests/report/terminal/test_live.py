@@ -6,7 +6,7 @@ import pytest
 from kit.board_lines import event_line, introduction, sample_line, seal
 from rich.cells import cell_len
 from thermoflop.pico.track import Tracker
-from thermoflop.report.messages import describe_event
+from thermoflop.report.messages import describe_event, describe_host_event
 from thermoflop.report.terminal.braille import Canvas
 from thermoflop.report.terminal.live import Live
 from thermoflop.report.terminal.plain import PlainLines, plain_line
@@ -67,9 +67,22 @@ def test_plain_lines_say_the_same() -> None:
     lines = [plain_line(item) for item in tracker.feed(data, 0.0, 1.75e9)]
     assert [line for line in lines if line] == [
         "15:06:40  25.310 °C  fan on  auto  FAULT too hot",
-        "15:06:40  bad line (no_crc, 1 bytes)",
+        "15:06:40  bad line (no checksum, 1 bytes)",
         "15:06:40  fan on: warm enough to start at 29.01 °C",
     ]
+
+
+def test_what_the_host_notices_is_said_in_words() -> None:
+    """A port opened in the middle of a line, samples that were lost: no names of events."""
+    tracker = Tracker()
+    tracker.opened()
+    data = b'5,"fan":0}\n' + introduction() + sample_line(0) + sample_line(5)
+    said = [line for item in tracker.feed(data, 0.0, 1.75e9) if (line := plain_line(item))]
+    assert said[0] == (
+        "15:06:40  joined in the middle of a line, as usual: its last 10 bytes are left out"
+    )
+    assert said[-2] == "15:06:40  samples lost: 4"  # 1 to 4
+    assert describe_host_event("of_tomorrow", {"n": 1}) == "of_tomorrow: n 1"
 
 
 def test_a_flood_of_bad_lines_is_one_line_a_second() -> None:
@@ -80,9 +93,9 @@ def test_a_flood_of_bad_lines_is_one_line_a_second() -> None:
     first = list(plain.add(tracker.feed(introduction() + b"x\n", 0.0, 1.75e9)))
     rest = list(plain.add(tracker.feed(b"x\n" * 500 + b"\xff\n" * 7, 0.5, 1.75e9)))
     late = list(plain.add(tracker.feed(b"x\n", 1.5, 1.75e9)))
-    assert [line for line in first if "bad" in line] == ["15:06:40  1 bad line (no_crc 1)"]
+    assert [line for line in first if "bad" in line] == ["15:06:40  1 bad line (no checksum 1)"]
     assert rest == []
-    assert late == ["15:06:40  508 bad lines (no_crc 501, not_ascii 7)"]
+    assert late == ["15:06:40  508 bad lines (no checksum 501, foreign bytes 7)"]
 
 
 def test_events_are_said_as_people_say_them() -> None:

@@ -17,6 +17,7 @@ def test_the_figures_of_a_run_are_those_of_its_trial(tmp_path: Path) -> None:
     """320 tokens in 21 s; 0.9 s at 50 W, 20 s at 300 W and the step between them; 61 degrees."""
     figures = row.row_of(decoding(tmp_path, 60.0))
     assert figures.tokens_per_s == pytest.approx(320 / 21)
+    assert figures.decode_tokens_per_s == pytest.approx(16)  # 320 in the phase's 20 s
     assert figures.joules_per_token == pytest.approx((0.9 * 50 + 0.1 * 175 + 20 * 300) / 320, 0.01)
     assert (figures.peak_c, figures.throttled) == (61.0, None)  # no reason was read
 
@@ -27,7 +28,12 @@ def test_what_is_kept_is_taken_until_the_run_changes(tmp_path: Path) -> None:
     assert row.kept_row(folder) == first
     kept = json.loads((folder / row.KEPT).read_text())
     (folder / row.KEPT).write_text(json.dumps(kept | {"peak_c": "<b>", "tokens_per_s": 1e999}))
-    assert row.kept_row(folder) == row.RunRow(None, None, first.joules_per_token, first.throttled)
+    assert row.kept_row(folder) == row.RunRow(
+        None, None, first.joules_per_token, first.throttled, first.decode_tokens_per_s
+    )
+    (folder / row.KEPT).write_text(json.dumps({"of": kept["of"]}))  # as an older version kept it
+    assert row.kept_row(folder) is None
+    (folder / row.KEPT).write_text(json.dumps(kept))
     with (folder / "samples.jsonl").open("ab") as file:
         file.write(b"{}\n")
     assert row.kept_row(folder) is None

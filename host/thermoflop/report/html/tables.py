@@ -108,14 +108,15 @@ def windows(rows: Sequence[WindowFigures], *, phases: bool) -> str:
 
 def _windows(head: str, names: list[str], rows: Sequence[WindowFigures]) -> str:
     """One a row; columns without a single value are left out."""
+    of = "all " if head == "trial" else ""  # tokens of prompts and those made, together
     columns: list[tuple[str, list[str]]] = [
         (head, names),
         ("seconds", [_plain_s(f.duration_s) for f in rows]),
         ("why", [f.window.untimed or DASH for f in rows]),
-        ("tokens/s", [number(f.tokens_per_s) for f in rows]),
+        (f"{of}tokens/s", [number(f.tokens_per_s) for f in rows]),
         ("energy", [_energy(f) for f in rows]),
         ("neighbours' energy", [quantity(f.neighbours_joules, "J") for f in rows]),
-        ("J/token", [number(f.joules_per_token) for f in rows]),
+        ("J/token of all" if of else "J/token", [number(f.joules_per_token) for f in rows]),
         ("MFU", [_of_peak(f.mfu) for f in rows]),
         ("MBU", [_of_peak(f.mbu) for f in rows]),
         ("throttled", [_part(f.throttled_s, f.duration_s or 0.0) for f in rows]),

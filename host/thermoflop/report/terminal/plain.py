@@ -8,7 +8,12 @@ from collections.abc import Iterable, Iterator
 
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
 from thermoflop.pico.wire import Event, Log, Sample, printable
-from thermoflop.report.messages import describe_event, describe_fault
+from thermoflop.report.messages import (
+    describe_bad_line,
+    describe_event,
+    describe_fault,
+    describe_host_event,
+)
 
 _TALLY_S = 1.0  # at a wrong baud rate every line is bad: they would flood a terminal
 
@@ -16,10 +21,9 @@ _TALLY_S = 1.0  # at a wrong baud rate every line is bad: they would flood a ter
 def news(item: Item) -> str:
     """An item that is no sample in a few words; empty when there is nothing to tell."""
     if isinstance(item, BadLine):
-        return f"bad line ({item.reason}, {item.n_bytes} bytes)"
+        return f"bad line ({describe_bad_line(item.reason)}, {item.n_bytes} bytes)"
     if isinstance(item, HostEvent):
-        details = ", ".join(f"{key} {value}" for key, value in item.detail.items() if key != "text")
-        return printable(f"{item.ev}: {details}")
+        return printable(describe_host_event(item.ev, item.detail))
     message = item.message
     if isinstance(message, Event):
         return printable(describe_event(message.ev, message.detail))
@@ -64,6 +68,8 @@ class PlainLines:
 
     def _tally(self) -> str:
         total = self._bad.total()
-        reasons = ", ".join(f"{reason} {count}" for reason, count in self._bad.most_common())
+        reasons = ", ".join(
+            f"{describe_bad_line(reason)} {count}" for reason, count in self._bad.most_common()
+        )
         self._bad.clear()
         return f"{total} bad line{'s' if total > 1 else ''} ({reasons})"

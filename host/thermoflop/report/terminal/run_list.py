@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from thermoflop.base.paper import columns
-from thermoflop.base.units import table
+from thermoflop.base.units import table, wrapped
 from thermoflop.report.messages import visible
 from thermoflop.report.summary import duration
 from thermoflop.report.verdict import DASH
@@ -19,17 +19,24 @@ if TYPE_CHECKING:
     from thermoflop.runs.analysis.row import RunRow
     from thermoflop.runs.folder.index import Entry
 
-_HEAD = ("run", "model", "tokens/s", "peak °C", "J/token", "throttled", "ended", "took", "started",
-         "label", "note", "command")  # fmt: skip
+_HEAD = ("run", "model", "decode/s", "all tokens/s", "peak °C", "J/token", "throttled", "ended",
+         "took", "started", "label", "note", "command")  # fmt: skip
 # what a narrow page goes without, in this order; the folder's name says when it started
-_LEAST = ("command", "started", "label", "note", "took", "J/token", "model", "ended", "throttled")
+_LEAST = ("command", "started", "label", "note", "took", "J/token", "model", "ended", "throttled",
+          "all tokens/s")  # fmt: skip
+_MEANT = ("decode/s: tokens/s of the phases named so; all tokens/s and J/token: all tokens that the run "
+          "counted, prompts too, over all of its time")  # fmt: skip
 _MOST_LETTERS = 40
 
 
 def lines(runs: Sequence[tuple[Entry, RunRow, str]]) -> str:
     """A table of runs, each with its figures and its note; "" of none."""
     rows = [list(_HEAD), *(_cells(*each) for each in runs)]
-    return table(rows, left=len(_HEAD), least=_LEAST) if runs else ""
+    if not runs:
+        return ""
+    text = table(rows, left=len(_HEAD), least=_LEAST)
+    counted = any(row.tokens_per_s is not None for _, row, _ in runs)
+    return f"{text}\n\n{wrapped(_MEANT)}" if counted else text
 
 
 def _cells(entry: Entry, row: RunRow, note: str) -> list[str]:
@@ -38,8 +45,9 @@ def _cells(entry: Entry, row: RunRow, note: str) -> list[str]:
     peak = _number(row.peak_c, 1) + (" (sim)" if row.peak_c and simulated(entry.run) else "")
     length = DASH if entry.duration_s is None else duration(entry.duration_s)
     share = DASH if row.throttled is None else f"{100 * row.throttled:.1f} %"
-    texts = [model_of(entry.run), _number(row.tokens_per_s), peak, _number(row.joules_per_token),
-             share, entry.state, length, local_time(entry.run), labels, note, typed]  # fmt: skip
+    texts = [model_of(entry.run), _number(row.decode_tokens_per_s), _number(row.tokens_per_s), peak,
+             _number(row.joules_per_token), share, entry.state, length, local_time(entry.run),
+             labels, note, typed]  # fmt: skip
     return [visible(entry.folder.name), *(visible(_cut(text)) for text in texts)]
 
 

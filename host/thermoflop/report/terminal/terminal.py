@@ -58,7 +58,7 @@ def _window(figures: WindowFigures, analysis: Analysis) -> str:
         return f"{DASH} ({figures.window.untimed}){counted}"
     text = f"{figures.window.duration_s:.3f} s"
     if figures.tokens_per_s is not None:
-        text += f", {figures.tokens_per_s:.4g} tokens/s"
+        text += f", {figures.tokens_per_s:.4g} tokens/s{_with_prompts(figures, analysis)}"
     if figures.joules is not None:
         text += f", {quantity(figures.joules, 'J')}{simulated}"
         if figures.neighbours_energy:
@@ -70,7 +70,18 @@ def _window(figures: WindowFigures, analysis: Analysis) -> str:
         others = quantity(figures.neighbours_joules, "J")
         text += f" (neighbours {', '.join(map(str, neighbours))}: {others})"
     if figures.joules_per_token is not None:
-        text += f", {figures.joules_per_token:.3g} J/token"
+        text += f", {figures.joules_per_token:.3g} J/token{_with_prompts(figures, analysis)}"
     if figures.throttled_s > 0:
         text += f", throttled {100 * figures.throttled_s / figures.window.duration_s:.0f} %"
     return text
+
+
+def _with_prompts(figures: WindowFigures, analysis: Analysis) -> str:
+    """What to say where the tokens of a window are those of prompts and those made together."""
+    names = {
+        phase.window.name.lower()
+        for phase in analysis.phases
+        if phase.window.trial == figures.window.trial and phase.window.sums.get("tokens")
+    }
+    is_trial = all(phase is not figures for phase in analysis.phases)
+    return " with prompts" if is_trial and "prefill" in names else ""

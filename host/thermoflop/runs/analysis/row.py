@@ -32,13 +32,16 @@ class RunRow:
     """What a run is listed with; None where it is not known. ``throttled`` is 0 to 1.
 
     Tokens and energy are means over the trials, warm-ups apart; the peak is of the command's own
-    GPUs, without any of the boards.
+    GPUs, without any of the boards. ``tokens_per_s`` and ``joules_per_token`` are of all tokens
+    that a run counted, prompts too, over all of its time; ``decode_tokens_per_s`` is of the tokens
+    and the time of its phases named decode.
     """
 
     tokens_per_s: float | None = None
     peak_c: float | None = None
     joules_per_token: float | None = None
     throttled: float | None = None
+    decode_tokens_per_s: float | None = None
 
 
 def row_of(folder: Path) -> RunRow:
@@ -66,6 +69,7 @@ def keep(analysis: Analysis) -> RunRow:
         peak_c=None if hottest is None else hottest.max_c,
         joules_per_token=_mean([trial.joules_per_token for trial in trials]),
         throttled=max(shares, default=None),
+        decode_tokens_per_s=_decoding(analysis),
     )
     folder = analysis.data.folder
     of = _state(folder)
@@ -73,6 +77,15 @@ def keep(analysis: Analysis) -> RunRow:
         with contextlib.suppress(StorageError, ValueError):
             write_text(str(folder / KEPT), json.dumps({"of": of, **asdict(row)}, allow_nan=False))
     return row
+
+
+def _decoding(analysis: Analysis) -> float | None:
+    """Tokens over seconds of all phases named decode whose times are known."""
+    phases = [phase.window for phase in analysis.phases if phase.window.name.lower() == "decode"]
+    timed = [w for w in phases if not (w.untimed or w.warmup) and w.variant == "A"]
+    tokens = sum(window.sums.get("tokens", 0.0) for window in timed)
+    seconds = sum(window.duration_s for window in timed)
+    return tokens / seconds if tokens > 0 and seconds > 0 else None
 
 
 def model_of(run: Mapping[str, Any]) -> str:
@@ -90,11 +103,9 @@ def kept_row(folder: Path) -> RunRow | None:
         data = read_json(str(folder / KEPT), "a run's figures", _MOST_BYTES, links=False)
     except InputError:
         return None
-    if data.pop("of", None) != _state(folder):
+    if data.pop("of", None) != _state(folder) or data.keys() != set(RunRow.__slots__):
         return None
-    numbers = {key: data.get(key) for key in RunRow.__slots__}
-    known = (None if v is None else _number(v) for v in numbers.values())
-    return RunRow(*known)
+    return RunRow(*(_number(data[key]) for key in RunRow.__slots__))
 
 
 def _state(folder: Path) -> list[Any] | None:
