@@ -7,6 +7,8 @@ import pytest
 from kit.made_up import DEVICE
 from thermoflop.base.record import replace
 from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.inference.estimate import estimate
+from thermoflop.cost.reports.roofline import roofline
 from thermoflop.cost.roofline.curves import Curves, Table
 from thermoflop.cost.roofline.formula import Efficiency
 from thermoflop.cost.roofline.rates import Rates, fastest_peak
@@ -150,3 +152,14 @@ def test_without_a_table_an_operator_streams_its_bytes():
     assert measured.memory_s(work("contraction")) == pytest.approx(slow)
     assert measured.compute_s(work("contraction")) == pytest.approx(slow * 4 / 28)
     assert measured.compute_s(work("normalization")) == 0
+
+
+def test_bound_and_roof_have_one_peak_which_is_named():
+    """An RTX 4090's bf16 and fp16: 165.2 summed in fp32, 330.3 in fp16 (Ada whitepaper v2.02)."""
+    estimated = estimate("gpt2", "rtx-4090", batch=8)
+    roof = roofline(estimated)
+    assert max(y for _, y in roof.corners) == pytest.approx(330.3)
+    assert estimated.setting.limits.peak_flops_s == pytest.approx(330.3e12)
+    assert roof.name == "roof: data sheet, 330 TFLOP/s fp16 summed in fp16"
+    assert "bound: data sheet (330 TFLOP/s fp16 summed in fp16)" in str(estimated)
+    assert "(989 TFLOP/s bf16)" in str(estimate("gpt2", "h100"))  # H100 data sheet: 1,979 sparse

@@ -10,6 +10,7 @@ from thermoflop.cost.hardware.device import CALIBRATED
 from thermoflop.cost.inference.arguments import unread_source
 from thermoflop.cost.inference.formats import formats_line
 from thermoflop.cost.memory import memory_json, memory_parts, memory_sheet, occupied_text
+from thermoflop.cost.roofline.rates import peak_said
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -279,7 +280,8 @@ def _spanned(estimate: Estimate) -> str:
 
 def _notes(estimate: Estimate) -> list[str]:
     rates = "data sheet" if estimate.device.source != CALIBRATED else "best rates it showed"
-    bound = f"bound: {rates}, everything overlapped; no real run is faster"
+    peak = peak_said(estimate.device, estimate.precision)
+    bound = f"bound: {rates} ({peak}), everything overlapped; no real run is faster"
     conventions = "; ".join(f"{name}: {choice}" for name, choice in estimate.conventions.items())
     share = estimate.setting.share
     kept = formats_line(estimate.setting.model, share.checkpoint, share.precision)

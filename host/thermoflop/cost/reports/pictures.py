@@ -70,5 +70,5 @@ def roofline_picture(estimate: Estimate) -> str:
         for title, dots in roof.dots.items()
     ]
     title = f"{estimate.model_name} on {estimate.device.name}, {estimate.precision.label}"
-    lines = [chart.Curve("roof: data sheet", roof.corners), *curves]
+    lines = [chart.Curve(roof.name, roof.corners), *curves]
     return chart.log_log(title, "FLOP/byte", "TFLOP/s", lines)

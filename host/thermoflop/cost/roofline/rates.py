@@ -138,14 +138,27 @@ def rates_of(
 
 
 def fastest_peak(device: Device, precision: Precision) -> float:
-    """The highest peak that any engine may use for these weights: what the bound is made with.
+    """The highest peak that any engine may use for these weights: what the bound is made with."""
+    return fastest_products(device, precision)[0]
+
+
+def fastest_products(device: Device, precision: Precision) -> tuple[float, str]:
+    """That peak, and what products it is of.
 
     Weights of 8 bits and fewer may be multiplied in 8 bits, and half-precision products may be
     accumulated in half precision where that is faster (consumer cards).
     """
-    peak = device.peak(precision.compute)
+    known = [(device.peak(precision.compute), precision.compute)]
     if precision.family == "16" and device.half_accumulate_flops_s:
-        peak = max(peak, device.half_accumulate_flops_s)
+        known.append((device.half_accumulate_flops_s, "fp16 summed in fp16"))
     if precision.family in ("4", "8", "8w", "4w"):
-        peak = max(peak, *(device.peaks.get(name, 0.0) for name in ("int8", "fp8", "fp4")))
-    return peak
+        known += [(device.peaks.get(name, 0.0), name) for name in ("int8", "fp8", "fp4")]
+    return max(known, key=lambda each: each[0])
+
+
+def peak_said(device: Device, precision: Precision) -> str:
+    """That peak in words: ``330 TFLOP/s fp16 summed in fp16``."""
+    from thermoflop.base.units import scaled
+
+    peak, products = fastest_products(device, precision)
+    return f"{scaled(peak, 'FLOP/s')} {products}"

@@ -35,6 +35,7 @@ def charts_of(estimate: Estimate, grown: Estimate, memory: Sequence[Figure]) -> 
 def _roof(estimate: Estimate) -> dict[str, Any]:
     roof = roofline(estimate)
     return {
+        "name": roof.name,
         "corners": [list(corner) for corner in roof.corners],
         "steps": {title: _merged(dots) for title, dots in roof.dots.items()},
     }

@@ -181,7 +181,7 @@ def roof_options(data: Mapping[str, Any]) -> dict[str, Any]:
     """Roofline: TFLOP/s reached against FLOP/byte."""
     series: list[dict[str, Any]] = [
         {
-            "name": "roof: data sheet",
+            "name": data["name"],
             "type": "line",
             "color": GREY,
             "symbol": "none",

@@ -11,6 +11,7 @@ from thermoflop.cost.inference.capacity import fit_sheet
 from thermoflop.cost.inference.compare import token_bytes, variant_figures
 from thermoflop.cost.inference.result import estimate_sheet
 from thermoflop.cost.memory import memory_sheet
+from thermoflop.cost.roofline.rates import peak_said
 from thermoflop.cost.why.steps import parts_shown
 from thermoflop.web.estimator.answer import Answer
 from thermoflop.web.estimator.chart_data import charts_of
@@ -43,7 +44,8 @@ def estimate_answer(inputs: Inputs) -> Answer:
     conventions = "; ".join(f"{name}: {choice}" for name, choice in estimate.conventions.items())
     notes = (
         estimate.provenance,
-        "Bound: the data sheet with everything overlapped; no real run is faster.",
+        f"Bound: the data sheet ({peak_said(estimate.device, estimate.precision)}) with everything "
+        "overlapped; no real run is faster.",
         f"Memory: {computed.capacity.memory.assumption}.",
         f"Conventions: {conventions}.",
         *computed.model.notes,
