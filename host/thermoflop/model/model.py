@@ -43,6 +43,7 @@ class Model(Sizes):
             ``q4_k_m`` of ``llama3.1:8b-q4_K_M``, or means as a name of Ollama's library; None
             where it says none.
         format_said: the sentence about ``named_format``; empty where there is none.
+        hub_id: the Hugging Face id by which it was asked for; empty where it was not.
 
     Example:
         >>> import thermoflop as tf
@@ -67,6 +68,7 @@ class Model(Sizes):
     stored: StoredWeights | None = None
     named_format: str | None = None
     format_said: str = ""
+    hub_id: str = ""
 
     def operators(
         self,

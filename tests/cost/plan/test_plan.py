@@ -268,3 +268,35 @@ def test_the_command_writes_picture_and_csv_and_says_by_its_code(tmp_path, capsy
 def test_one_engine_for_a_mac_and_another_gpu_is_said():
     assert "every device is taken to run llama.cpp" in str(tf.plan("gpt2", "h100,m2 ultra", top=1))
     assert "every device" not in str(tf.plan("gpt2", "m2 ultra", top=1))
+
+
+@pytest.mark.parametrize(
+    ("asked", "named", "note"),
+    [
+        ("qwen3-8b", "vllm serve Qwen/Qwen3-8B ", None),
+        ("llama3.1-8b", "vllm serve meta-llama/Llama-3.1-8B ", None),
+        ("Qwen/Qwen3-8B-Base", "vllm serve Qwen/Qwen3-8B-Base ", None),  # as it was asked for
+        ("qwen3-8b-awq", "vllm serve qwen3-8b ", "the model's Hugging Face id or its folder"),
+        ("qwen3:8b", "llama-server --model qwen3-8b-Q4_K_M.gguf ", "the path of your file"),
+    ],
+)
+def test_a_command_names_what_its_engine_can_load_or_says_what_to_put_there(asked, named, note):
+    """Ids as Hugging Face has them; a checkpoint in AWQ has another, which nobody said."""
+    found = tf.plan(asked, "h100", max_devices=1, top=1)
+    assert found.choices[0].launch.startswith(named)
+    stands = [each for each in found.notes if "stands for" in each]
+    assert len(stands) == (note is not None)
+    assert all(note in each for each in stands)
+
+
+def test_every_hugging_face_id_belongs_to_a_name_of_the_catalogue():
+    from thermoflop.base.files import read_json
+    from thermoflop.model.config import catalogue
+
+    ids = read_json(catalogue._beside("hub_ids.json"))
+    assert ids.keys() <= set(catalogue.names())
+    for name, hub_id in ids.items():
+        assert re.fullmatch(r"[\w-]+/[\w.-]+", hub_id)
+        assert catalogue.hub_id(name) == hub_id
+        source = re.search(r"config\.json of ([\w-]+/[\w.-]*\w)$", catalogue.entry(name)["source"])
+        assert source is None or source[1].rpartition("/")[2] == hub_id.rpartition("/")[2]

@@ -84,6 +84,17 @@ def test_a_tag_that_says_its_format_has_it_and_other_names_none(name: str, forma
     assert tf.fit(name, "h200").precision.name == format_
 
 
+@pytest.mark.parametrize("name", ["mistral", "qwen3", "mixtral", "codellama", "qwq", "phi4-mini"])
+def test_a_name_without_a_size_is_ollamas_download_whatever_else_it_may_be(name: str) -> None:
+    """One rule: ``mistral`` as ``qwen3``; a name of the catalogue is as it was published."""
+    model = tf.load_model(name)
+    assert (model.named_format or "").startswith("q4_")
+    assert f"{name} is a name of Ollama's library" in model.format_said
+    assert tf.load_model(model.name).named_format is None
+    for other in ("gpt-2", "bert", "t5", "roberta", "pythia"):
+        assert tf.load_model(other).named_format is None
+
+
 def test_an_estimate_and_a_plan_say_that_the_format_is_ollamas() -> None:
     text = " ".join(str(tf.estimate("qwen3:4b", "rtx 4090")).split())
     assert "qwen3:4b is a name of Ollama's library, whose download is q4_k_m" in text

@@ -3,12 +3,15 @@ each engine documents, with where; a test holds every printed one against it."""
 
 from __future__ import annotations
 
+import os
+import shlex
 from math import ceil
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.plan.unit import Unit
+    from thermoflop.model.model import Model
 
 # What engines call the formats of a checkpoint that is quantized as it is loaded; what they read
 # from a checkpoint's own configuration needs no flag.
@@ -19,11 +22,49 @@ ENCODING = {"int4": "Q4_0", "int8": "Q8_0", "int8-wo": "Q8_0", "fp16": "F16", "f
 GGUF_CACHE = {1.0625: "q8_0", 0.75: "q5_1", 0.6875: "q5_0", 0.625: "q4_1", 0.5625: "q4_0"}
 
 
-def launch(unit: Unit, model: str, slots: int) -> str:
+def checkpoint(model: Model) -> tuple[str, str]:
+    """What a command calls the weights of a model, and a sentence where a person has to put
+    something else in its place."""
+    from thermoflop.model.config.catalogue import hub_id
+
+    if model.hub_id:
+        return model.hub_id, ""
+    if model.stored is not None:
+        return os.path.dirname(model.source) or ".", ""  # noqa: PTH120
+    # a file that is called like a model need not be that one
+    is_named = model.named_format is None and not os.path.exists(model.source)  # noqa: PTH110
+    known = hub_id(model.name) if is_named else None
+    if known is not None:
+        return known, ""
+    return model.name, f"note: {model.name} stands for the model's Hugging Face id or its folder"
+
+
+def _gguf(model: Model, precision: Precision) -> str:
+    """The model's own file, or what files of its format are called."""
+    if model.source.endswith(".gguf"):
+        return model.source
+    encoding = ENCODING.get(precision.name, precision.name.upper())
+    return f"{model.name}-{encoding}.gguf"
+
+
+def launch(unit: Unit, model: Model, slots: int) -> str:
     """The command line of one replica for so many sequences at once."""
     engine = unit.setting.profile.engine.name
-    parts = {"sglang": _sglang, "tensorrt-llm": _tensorrt, "llama.cpp": _llama}.get(engine, _vllm)
-    return " ".join(parts(unit, model, slots))
+    if engine == "llama.cpp":
+        return shlex.join(_llama(unit, _gguf(model, unit.setting.precision), slots))
+    parts = {"sglang": _sglang, "tensorrt-llm": _tensorrt}.get(engine, _vllm)
+    return " ".join(parts(unit, shlex.quote(checkpoint(model)[0]), slots))
+
+
+def launch_notes(command: str, model: Model) -> list[str]:
+    """Sentences on what a person has to put into the command."""
+    if not command.startswith("llama-server"):
+        said = checkpoint(model)[1]
+    elif model.source.endswith(".gguf"):
+        said = ""
+    else:
+        said = f"note: {shlex.split(command)[2]} stands for the path of your file in that format"
+    return [said] if said else []
 
 
 def _context(unit: Unit) -> int:
@@ -87,8 +128,7 @@ def _tensorrt(unit: Unit, model: str, slots: int) -> list[str]:
 def _llama(unit: Unit, model: str, slots: int) -> list[str]:
     """The context is shared out to the slots; layers are split over several devices."""
     layout, precision = unit.layout, unit.setting.precision
-    encoding = ENCODING.get(precision.name, precision.name.upper())
-    parts = ["llama-server", "--model", f"{model}-{encoding}.gguf", "--n-gpu-layers", "all"]
+    parts = ["llama-server", "--model", model, "--n-gpu-layers", "all"]
     parts += ["--split-mode", "row" if layout.tp > 1 else "layer"] if layout.devices > 1 else []
     parts += ["--ctx-size", str(slots * _context(unit)), "--parallel", str(slots)]
     parts += ["--batch-size", str(unit.policy.budget)]

@@ -66,11 +66,11 @@ def choice_of(found: Found, context: Context) -> Choice | None:
         (found.token_s * token.low, found.token_s, found.token_s * token.high),
         (found.first_s * first.low, found.first_s, found.first_s * first.high),
         tokens_per_s, (found.low, found.per_device, found.high), found.limit, dollars,
-        None if joules is None else joules * 1e6, _launch(found, context.model.name, slots),
+        None if joules is None else joules * 1e6, _launch(found, context.model, slots),
     )  # fmt: skip
 
 
-def _launch(found: Found, model: str, slots: int) -> str:
+def _launch(found: Found, model: Model, slots: int) -> str:
     """The command of a replica; of pools one of each, prefill first, a line each."""
     decode = launch(found.unit, model, slots)
     if found.pools is None:

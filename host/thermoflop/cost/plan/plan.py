@@ -14,6 +14,7 @@ from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.plan.blocked import REPLICA, Tried, blocked
 from thermoflop.cost.plan.choice import Question, best_load, cost, replicated
 from thermoflop.cost.plan.disaggregated import pooled
+from thermoflop.cost.plan.launch import launch_notes
 from thermoflop.cost.plan.layouts import formats, layouts
 from thermoflop.cost.plan.outcome import Context, choice_of, frontier_of
 from thermoflop.cost.plan.prices import prices_of
@@ -181,6 +182,8 @@ def _result(context: Context, tried: Tried, nearest: str) -> PlanResult:
         )
     if choices and choices[0].plan.cp > 1:
         notes.append("note: context parallel layouts are computed, not measured anywhere")
+    if choices:
+        notes += launch_notes(choices[0].launch, context.model)
     if choices and _is_converted(choices[0], context.model):
         notes.append(f"note: the command takes a checkpoint in {choices[0].dtype}")
     frontier = frontier_of(tried.units, context.question)

@@ -43,6 +43,18 @@ def canonical(name: str) -> str:
     return _by_other_name(short) or short
 
 
+def hub_id(name: str) -> str | None:
+    """The Hugging Face id of a model of the catalogue by its name there, where it is known."""
+    from thermoflop.base.files import read_json
+
+    found: str | None = read_json(_beside("hub_ids.json")).get(name)
+    return found
+
+
+def _beside(file: str) -> str:
+    return os.path.join(os.path.dirname(_FOLDER), file)  # noqa: PTH118, PTH120
+
+
 def _path_of(name: str) -> str:
     return os.path.join(_FOLDER, f"{name}.json")  # noqa: PTH118
 
@@ -53,7 +65,7 @@ def _by_other_name(name: str) -> str | None:
 
     from thermoflop.base.files import read_json
 
-    other = read_json(os.path.join(os.path.dirname(_FOLDER), "names.json"))  # noqa: PTH118, PTH120
+    other = read_json(_beside("names.json"))
     known = {_squashed(key): value for key, value in other.items()}
     known.update((_squashed(each), each) for each in names())
     words = re.split(r"[-_ :]+|(?<=quantized)\.", re.sub(_GGUF_FORMAT, "", name))

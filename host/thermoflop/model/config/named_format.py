@@ -26,11 +26,21 @@ _WORDS: tuple[tuple[frozenset[str], str], ...] = tuple(
     )
 )  # fmt: skip
 
-# A name that Ollama pulls: with a tag, which no other hub has, with its library as the owner, or as
-# only Ollama spells it.
+# A name that Ollama pulls: with a tag, which no other hub has, with its library as the owner, or
+# without a size and in its library. (A name of our catalogue is the model as it was published.)
 _OLLAMA = re.compile(r"(?P<owner>(?:[\w.-]+/)*)(?P<model>[\w.-]+?)(?::(?P<tag>[\w.-]+))?$")
 _LIBRARY = ("ollama/", "library/", "registry.ollama.ai/library/")
 _SPELLED = re.compile(r"(?:llama|gemma|qwen|phi|olmo)\d[\d.]*(?:n|vl)?(?:-mini|-coder|-vision)?")
+_BARE = frozenset(
+    """
+    athene-v2 codegemma codellama codestral cogito command-r deepscaler deepseek-coder
+    deepseek-coder-v2 deepseek-llm deepseek-v2.5 deepseek-v3.1 devstral devstral-2 devstral-small-2
+    falcon falcon3 gemma glm4 hermes3 internlm2 llama-guard3 llama2-uncensored llama3-chatqa llava
+    magistral marco-o1 minicpm-v mistral mistral-large mistral-nemo mistral-small mistral-small3.1
+    mistral-small3.2 mixtral nemotron nemotron-mini neural-chat phi qwen2-math qwen3-vl qwq smollm2
+    solar stablelm2 starcoder2 tinyllama vicuna wizardlm2 yi yi-coder zephyr
+    """.split()  # noqa: SIM905 - a list of words
+)
 # What it downloads where no format is said: "The default is now q4_k_m" (ollama issue 1543, late
 # 2024; before, q4_0: issues 643 and 4626), beside the sizes in its README: 1.3 GB of Llama 3.2 1B,
 # 5.5 GB of Gemma 2 9B, 3.8 GB of Code Llama 7B. gpt-oss is as OpenAI published it.
@@ -87,7 +97,7 @@ def ollama_format(name: str) -> tuple[str | None, str]:
     owner, model, tag = match["owner"], match["model"], match["tag"] or ""
     # of a repository of GGUF files it takes q4_k_m as well (huggingface.co/docs/hub/ollama)
     files = model.endswith("-gguf")
-    spelled = not owner and _SPELLED.fullmatch(model)
+    spelled = not owner and (model in _BARE or _SPELLED.fullmatch(model))
     if not (tag or files or spelled or owner in _LIBRARY):
         return None, ""
     words = tag.split("-")

@@ -30,7 +30,7 @@ class Source:
     says why it could not be read. ``stored`` are the weights that lie there, ``stored_fault`` says
     why they do not count; ``formats`` are those of a GGUF file, ``metadata`` what it states;
     ``named_format`` is what a name in the catalogue says besides, ``format_said`` the sentence
-    about it.
+    about it; ``hub_id`` the Hugging Face id that was asked for.
     """
 
     raw: Mapping[str, Any]
@@ -44,6 +44,7 @@ class Source:
     metadata: Metadata | None = None
     named_format: str | None = None
     format_said: str = ""
+    hub_id: str = ""
 
 
 def read_source(source: str | PathLike[str] | Mapping[str, Any]) -> Source:
@@ -68,7 +69,10 @@ def named_source(name: str) -> Source:
         name = plain(name)
     # an id with its owner is more exact in the user's own cache than in the catalogue
     cached = _from_cache(name) if "/" in name else None
-    return cached or _from_catalogue(name) or _from_cache(name) or _unknown(name)
+    found = cached or _from_catalogue(name) or _from_cache(name) or _unknown(name)
+    owner, slash, _ = name.rpartition("/")
+    asked = slash and "/" not in owner and owner.lower() not in ("ollama", "library")
+    return replace(found, hub_id=name) if asked else found
 
 
 def _is_path(path: str) -> bool:

@@ -24,8 +24,10 @@ _HEAD = ("run", "model", "decode/s", "all tokens/s", "peak °C", "J/token", "thr
 # what a narrow page goes without, in this order; the folder's name says when it started
 _LEAST = ("command", "started", "label", "note", "took", "J/token", "model", "ended", "throttled",
           "all tokens/s")  # fmt: skip
-_MEANT = ("decode/s: tokens/s of the phases named so; all tokens/s and J/token: all tokens that the run "
-          "counted, prompts too, over all of its time")  # fmt: skip
+_MEANT = (
+    "decode/s: tokens/s of the phases named so; all tokens/s and J/token: all tokens that the run "
+    "counted, prompts too, over all of its time"
+)
 _MOST_LETTERS = 40
 
 

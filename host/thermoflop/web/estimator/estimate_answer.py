@@ -41,11 +41,11 @@ def estimate_answer(inputs: Inputs) -> Answer:
     grids.append(_variants(variants_of(inputs, computed)))
     for phase, part in parts_shown(estimate).items():
         grids.append(_operators(estimate, phase, part))
+    peak = peak_said(estimate.device, estimate.precision)
     conventions = "; ".join(f"{name}: {choice}" for name, choice in estimate.conventions.items())
     notes = (
         estimate.provenance,
-        f"Bound: the data sheet ({peak_said(estimate.device, estimate.precision)}) with everything "
-        "overlapped; no real run is faster.",
+        f"Bound: the data sheet ({peak}) with everything overlapped; no real run is faster.",
         f"Memory: {computed.capacity.memory.assumption}.",
         f"Conventions: {conventions}.",
         *computed.model.notes,
