@@ -1,9 +1,9 @@
-"""The link: one thread that drains a port, whatever else is slow, and never writes to it unasked.
+"""The link: drains a port, whatever else is slow, and never writes to it unasked.
 
 It opens the port, hands every chunk to the tracker, gives the items to a sink, and when the port
 goes away waits for it to come back, by USB serial number where there is one. The sink is called in
-the link's own thread and must not wait for anything; a recorder puts the items in a queue that
-keeps them all, a viewer in a ``Latest`` that drops the oldest.
+a thread that may read other boards too, and must not wait for anything; a recorder puts the items
+in a queue that keeps them all, a viewer in a ``Latest`` that drops the oldest.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Self
 
 from thermoflop.errors import BoardError
+from thermoflop.pico.drain import DRAIN
 from thermoflop.pico.ports import Target, open_port
 from thermoflop.pico.track import HostEvent, Item, Tracker
 from thermoflop.pico.wire import printable
@@ -25,7 +26,7 @@ Sink = Callable[[list[Item]], None]
 
 FIRST_LINE_S = 5.0  # how long a port may stay without one line that a board would send
 
-_CHUNK_BYTES = 65536
+_CHUNK_BYTES = 16384  # more than the system keeps of a serial port
 _POLL_S = 0.1  # how long a stop may take to be noticed
 _RETRY_FROM_S, _RETRY_TO_S = 0.2, 2.0  # a replugged board is enumerated within about a second
 
@@ -65,20 +66,23 @@ class Link:
         self._port_lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._handle: int | None = None  # of the port
 
     def start(self) -> None:
         """Open the port, BoardError when that fails, and start to drain it."""
         self._port = open_port(self.target.find())
         self.tracker.opened()
         self.connected = True
-        self._thread = threading.Thread(target=self._run, name="thermoflop-link", daemon=True)
-        self._thread.start()
+        if not self._is_shared():
+            self._go(None)
 
     def stop(self) -> None:
         """Stop draining and close the port; what was read has been given to the sink."""
         self._stop.set()
+        self._leave()
         if self._thread is not None:
             self._thread.join(timeout=5.0)
+            self._leave()  # the port may have come back meanwhile
         self._close()
 
     def __enter__(self) -> Self:
@@ -126,36 +130,70 @@ class Link:
             "not a board that runs this firmware (`thermoflop doctor` looks closer)"
         )
 
-    def _run(self) -> None:
+    def _is_shared(self) -> bool:
+        """Whether the port is read in the thread of all ports from now on."""
+        self._handle = handle = _handle(self._port)
+        return handle is not None and DRAIN.add(handle, self._read_ready)
+
+    def _leave(self) -> None:
+        if self._handle is not None:
+            DRAIN.remove(self._handle, self._read_ready)
+
+    def _go(self, error: Exception | None) -> None:
+        self._thread = threading.Thread(
+            target=self._run, args=(error,), name="thermoflop-link", daemon=True
+        )
+        self._thread.start()
+
+    def _read_ready(self) -> None:
+        """Read what came; what goes wrong, and the wait for the port's return, has a thread."""
+        try:
+            # pyserial would wait for more; of an end it has the words
+            self._take(os.read(self._handle or 0, _CHUNK_BYTES) or self._port.read(_CHUNK_BYTES))
+        except BlockingIOError:
+            return
+        except Exception as error:
+            self._leave()
+            if not self._stop.is_set():
+                self._go(error)
+
+    def _run(self, error: Exception | None) -> None:
         try:
             while not self._stop.is_set():
-                reason = self._drain()
-                if self._stop.is_set():
+                error = error or self._drain()
+                if self._stop.is_set() or error is None:
                     return
+                if not isinstance(error, OSError | TypeError | ValueError):
+                    raise error
+                reason = _why_ended(error)  # pyserial: SerialException is an OSError
                 self._lost(reason)
                 if not self.target.may_return:
                     self.gone = reason
                     return
                 self._reopen()
+                error = None
+                if not self._stop.is_set() and self._is_shared():
+                    return
         except Exception as error:  # a thread that dies in silence would look like a quiet board
             self.gone = f"{type(error).__name__}: {error}"
             raise
 
-    def _drain(self) -> str:
-        """Read until the port fails or we are stopped; why it ended."""
-        wait = _waiter(self._port)
+    def _drain(self) -> Exception | None:
+        """Read until the port fails, and with what, or until we are stopped."""
+        wait = _waiter(self._port, self._handle)
         try:
             while not self._stop.is_set():
-                if not wait():
-                    continue
-                chunk = self._port.read(_CHUNK_BYTES)
-                if chunk:
-                    items = self.tracker.feed(chunk, time.monotonic(), time.time())
-                    if items:
-                        self._sink(items)
-        except (OSError, TypeError, ValueError) as error:  # pyserial: SerialException is an OSError
-            return _why_ended(error)
-        return "stopped"
+                if wait():
+                    self._take(self._port.read(_CHUNK_BYTES))
+        except Exception as error:
+            return error
+        return None
+
+    def _take(self, chunk: bytes) -> None:
+        if chunk:
+            items = self.tracker.feed(chunk, time.monotonic(), time.time())
+            if items:
+                self._sink(items)
 
     def _lost(self, reason: str) -> None:
         self.connected = False
@@ -201,13 +239,19 @@ def _why_ended(error: Exception) -> str:
     return "the device went away" if "returned no data" in text or "Errno 5]" in text else text
 
 
-def _waiter(port: Any) -> Callable[[], bool]:
-    """A function that waits until ``port`` has something to read, at most 0.1 s."""
+def _handle(port: Any) -> int | None:
+    """The file descriptor on which the system can wait, if there is one."""
+    if os.name != "posix":
+        return None
     try:
-        handle = port.fileno()
+        return int(port.fileno())
     except (OSError, AttributeError, ValueError):
-        handle = None
-    if handle is not None and os.name == "posix":
+        return None
+
+
+def _waiter(port: Any, handle: int | None) -> Callable[[], bool]:
+    """A function that waits until ``port`` has something to read, at most 0.1 s."""
+    if handle is not None:
         return lambda: bool(select.select([handle], [], [], _POLL_S)[0])
 
     def poll() -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from kit.board_lines import Pty, event_line, introduction, sample_line, seal, settings_line
 from thermoflop.errors import BoardError, StorageError, UsageError
+from thermoflop.pico.drain import DRAIN
 from thermoflop.pico.track import BadLine, BoardLine, HostEvent, Item
 from thermoflop.pico.wire import Sample
 from thermoflop.runs.folder import store
@@ -25,7 +26,8 @@ from thermoflop.runs.record.queue import ItemQueue
 
 def links() -> int:
     """How many ports are open and being drained."""
-    return sum(thread.name == "thermoflop-link" for thread in threading.enumerate())
+    own = sum(thread.name == "thermoflop-link" for thread in threading.enumerate())
+    return own + len(DRAIN._ready)
 
 
 class Recording:

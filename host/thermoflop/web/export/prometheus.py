@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from thermoflop.web.export.room import Room
 
 DEFAULT_PORT = 9877  # among those that Prometheus' wiki lists for exporters none has it
-# How long a scrape may go on before a board's thread is let in: with a hundred of them it would
-# wait longer than it works (89 ms instead of 42 on two busy cores). Lines wait in their ports.
-SWITCH_S = 0.05
 SHIPPED = {"dashboard": "grafana.json", "rules": "alerts.yml"}
 
 
@@ -60,7 +56,6 @@ def serve_metrics(
     this machine.
     """
     collector = RoomCollector(room)
-    before_s = sys.getswitchinterval()
     from prometheus_client import start_http_server
 
     host, port = address
@@ -75,9 +70,7 @@ def serve_metrics(
         server.set_app(_only_metrics(app, Exposition(collector)))
     name = f"[{host}]" if ":" in host else host
     on_address(f"http://{name}:{server.server_port}/metrics")
-    sys.setswitchinterval(SWITCH_S)
     stop.wait()
-    sys.setswitchinterval(before_s)
     server.shutdown()
     server.server_close()
     thread.join()
