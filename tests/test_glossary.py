@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from thermoflop.cli import build_parser
+from thermoflop.report.words import MEANINGS
 
 ROOT = Path(__file__).parents[1]
 HOST = ROOT / "host" / "thermoflop"
@@ -82,3 +83,9 @@ def test_users_see_the_word_and_none_of_those_that_mean_the_same(row: list[str])
     for word in words(others):
         assert not is_said(word, help_text()), f"help says {word}, not {name}"
         assert not is_said(word, page_text()), f"the page says {word}, not {name}"
+
+
+def test_what_a_word_means_on_the_page_is_what_the_glossary_says() -> None:
+    """Letter by letter, for each that the page explains."""
+    table = {row[0].split(" (")[0]: row[1] for row in rows()}
+    assert {word: table.get(word) for word in MEANINGS} == MEANINGS

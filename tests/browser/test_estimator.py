@@ -120,6 +120,9 @@ def test_what_makes_no_sense_is_said_beside_its_input_and_the_last_answer_stays(
     assert error_of(page, USERS).is_visible()
     assert struck.count() == 1
     good = heads(page)
+    field(page, "Prompt (tokens)").fill("8k")  # of its 8,192 positions the output takes 511
+    struck.get_by_text("at most 7,681 of prompt with this output").first.wait_for()
+    field(page, "Prompt (tokens)").fill("1k")
     field(page, USERS).fill("8")
     page.wait_for_function("!document.querySelector('.field [role=alert]')")
     page.locator(".est-state.good", has_text="Fits: ").wait_for()
@@ -149,8 +152,12 @@ def test_the_page_opens_on_the_question_with_its_answer_above_the_fold(
     answer = page.locator(".est-head").bounding_box()
     assert answer is not None
     assert answer["y"] + answer["height"] < 720
-    labels = page.locator(".est-fig:visible > .soft:first-child").all_inner_texts()
-    assert labels == ["Each user gets", "All users together", "First token", "Whole answer"]
+    labels = page.locator(".est-fig:visible > .soft:first-child")
+    assert labels.all_inner_texts() == [
+        "Each user gets", "All users together", "First token", "Whole answer",
+    ]  # fmt: skip
+    hover = "first token: time from a request to its first token (TTFT)"
+    assert labels.nth(2).get_attribute("title") == hover
     assert page.locator(".band:visible").count() == 4
     assert not field(page, TP).is_visible()
     page.get_by_text("More: engine").click()
@@ -177,6 +184,8 @@ def test_a_name_that_is_typed_is_found_as_on_the_command_line_or_refused_in_a_se
         field(page, "Model").fill(typed)
         page.keyboard.press("Enter")
         page.locator(".est-title", has_text=f"{model} on 1 ×").wait_for()
+        if model == "gpt2":
+            page.get_by_text("768 and 256 tokens: this model has 1,024 positions").wait_for()
     field(page, "Model").click()
     field(page, "Model").fill("gpt2")
     assert page.get_by_role("option").first.inner_text() == "gpt2"
@@ -326,6 +335,11 @@ def test_a_bad_upload_is_refused_by_name_and_the_answer_stays(
     upload(page, "bad.json", content)
     error_of(page, "Model").get_by_text(message).wait_for()
     assert heads(page) == good
+    struck = page.locator("section.stale .est-state.bad", has_text=message)
+    struck.wait_for()  # so nobody takes them for the file's
+    field(page, USERS).fill("2")  # another question
+    page.locator(".est-state.good").wait_for()
+    assert struck.count() == error_of(page, "Model").count() == 0
 
 
 def test_the_exports_hold_the_inputs_and_every_number(page: Page) -> None:

@@ -14,6 +14,16 @@ from kit.run_folder import decoding, trial, write
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
+MOVED_BY_FIGURES = """() => {
+  const places = () => [...document.querySelectorAll('.runs .box')]
+    .map((each) => JSON.stringify(each.getBoundingClientRect()));
+  const cells = [...document.querySelectorAll('.runs td.num > *')];
+  const before = places(), texts = cells.map((cell) => cell.textContent);
+  for (const cell of cells) cell.textContent = '…';
+  const moved = places().filter((place, n) => place !== before[n]);
+  cells.forEach((cell, n) => { cell.textContent = texts[n]; });
+  return moved;
+}"""
 EVIL = "<img src=x onerror=alert(1)></script><script>alert(2)</script>"
 
 
@@ -146,6 +156,9 @@ def test_the_list_is_sorted_by_each_figure_with_what_is_unknown_last(page: Page)
     assert names(page)[-2:] == ["run-1", "run-9"]
     assert page.locator("tr.the-same").count() == 1  # moved, not made anew under a click
     assert "15.2" in warm.inner_text()
+    for width in (1280, 390):  # no figure that arrives moves a row that somebody points at
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate(MOVED_BY_FIGURES) == []
     assert re.search(r"2026-01-0[123] \d\d:00", warm.inner_text())  # on the viewer's clock
 
 

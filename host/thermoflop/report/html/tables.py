@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.report.messages import visible
 from thermoflop.report.summary import duration
+from thermoflop.report.words import titled
 from thermoflop.runs.gpu.throttle import describe_reason
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def table(
     kept = list(rows)
     if not kept:
         return ""
-    names = "".join(f"<th>{escaped(name)}</th>" for name in head)
+    names = "".join(f'<th scope="col"{titled(name)}>{escaped(name)}</th>' for name in head)
     body = []
     for row in kept[:MAX_ROWS]:
         cells = zip(head, row, strict=True)

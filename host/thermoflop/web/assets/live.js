@@ -108,7 +108,7 @@
     const kids = [];
     if (options.fan && lines.length) kids.push(...fanBands(lines[0].seen, x, top, bottom));
     kids.push(draw("text", { x: LEFT, y: 14, class: "strong" }, options.title));
-    const step = niceStep(high - low, Math.max(2, Math.floor((bottom - top) / 34)));
+    const step = niceStep(high - low, Math.max(3, Math.floor((bottom - top) / 30)));
     for (let v = Math.ceil(low / step) * step; v <= high + 1e-9; v += step) {
       kids.push(draw("path", { d: `M${LEFT} ${y(v).toFixed(1)}H${width - RIGHT}`, class: "rule" }));
       kids.push(draw("text", { x: LEFT - 6, y: (y(v) + 4).toFixed(1), "text-anchor": "end" }, v.toFixed(step < 0.3 ? 2 : step < 1 || step === 2.5 ? 1 : 0)));
@@ -117,11 +117,11 @@
       const t = from + windowS * i / 2, ago = windowS - windowS * i / 2;
       kids.push(draw("text", { x: x(t).toFixed(1), y: height - 6, "text-anchor": i === 0 ? "start" : i === 2 ? "end" : "middle" }, i === 2 ? "now" : "−" + time(ago)));
     }
-    for (const level of levels) {
-      kids.push(draw("path", { d: `M${LEFT} ${y(level.value).toFixed(1)}H${width - RIGHT}`, class: "level " + level.cls }));
+    for (const level of levels) kids.push(draw("path", { d: `M${LEFT} ${y(level.value).toFixed(1)}H${width - RIGHT}`, class: "level " + level.cls }));
+    for (const line of lines) kids.push(draw("path", { d: outline(line.seen, line.column, x, y, now), class: "curve " + line.cls }));
+    for (const level of levels) { // on the curves, so that their ground keeps them legible
       kids.push(draw("text", { x: width - RIGHT - 2, y: (y(level.value) + (level.below ? 13 : -4)).toFixed(1), "text-anchor": "end", class: "level-name" }, level.name));
     }
-    for (const line of lines) kids.push(draw("path", { d: outline(line.seen, line.column, x, y, now), class: "curve " + line.cls }));
     if (pointer !== null) kids.push(...crosshair(lines, options, width, top, bottom, from));
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     svg.setAttribute("height", height);

@@ -33,3 +33,14 @@ def with_room(inputs: Inputs) -> Inputs:
         output=output if generates else inputs.output,
         prompt=max(1, min(inputs.prompt, most - output)),
     )
+
+
+def shortened(before: Inputs, after: Inputs) -> str:
+    """What another model's room has changed, as a sentence; empty where nothing was."""
+    if (before.prompt, before.output) == (after.prompt, after.output):
+        return ""
+    most, _ = positions_of(after)
+    return (
+        f"Prompt and output are now {after.prompt:,} and {after.output:,} tokens: this model has "
+        f"{most:,} positions for both together."
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log10
+from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.reports.roofline import roofline
@@ -34,10 +34,12 @@ def charts_of(estimate: Estimate, grown: Estimate, memory: Sequence[Figure]) -> 
 
 def _roof(estimate: Estimate) -> dict[str, Any]:
     roof = roofline(estimate)
+    steps = {title: _merged(dots) for title, dots in roof.dots.items()}
+    place_labels([dot for dots in steps.values() for dot in dots], roof.corners)
     return {
         "name": roof.name,
         "corners": [list(corner) for corner in roof.corners],
-        "steps": {title: _merged(dots) for title, dots in roof.dots.items()},
+        "steps": steps,
     }
 
 
@@ -54,6 +56,48 @@ def _merged(dots: Iterable[Dot]) -> list[list[Any]]:
         first = group[0]
         merged.append([first.intensity, first.tflops_s, ", ".join(names), first.binds, label])
     return merged
+
+
+_PLOT_PX = 640, 260  # the plot as a screen has it; on a phone labels that meet are hidden
+_LETTER_PX, _LINE_PX, _DOT_PX = 6.3, 13.0, 6.0
+
+
+def place_labels(dots: Sequence[list[Any]], corners: Iterable[tuple[float, float]]) -> None:
+    """Append to each dot the side on which its label stands: the first on which it meets neither
+    another dot nor a label; "" where there is none, and pointing at the dot tells its names."""
+    points = [(log10(dot[0]), log10(dot[1])) for dot in dots]
+    ends = points + [(log10(x), log10(y)) for x, y in corners]
+    places = []
+    for axis, length in enumerate(_PLOT_PX):
+        first, last = floor(min(e[axis] for e in ends)), ceil(max(e[axis] for e in ends))
+        places.append([length * (p[axis] - first) / max(1, last - first) for p in points])
+    centres = list(zip(*places, strict=True))
+    taken = [(x - _DOT_PX, y - _DOT_PX, x + _DOT_PX, y + _DOT_PX) for x, y in centres]
+    for dot, (x, y), own in zip(dots, centres, list(taken), strict=True):
+        wide, high = _LETTER_PX * len(dot[4]), _LINE_PX / 2
+        boxes = {
+            "right": (x + 7, y - high, x + 7 + wide, y + high),
+            "left": (x - 7 - wide, y - high, x - 7, y + high),
+            "top": (x - wide / 2, y + 7, x + wide / 2, y + 7 + _LINE_PX),
+            "bottom": (x - wide / 2, y - 7 - _LINE_PX, x + wide / 2, y - 7),
+        }
+        side = next((side for side, box in boxes.items() if _is_free(box, taken, own)), "")
+        taken += [boxes[side]] if side else []
+        dot.append(side)
+
+
+_Box = tuple[float, float, float, float]
+
+
+def _is_free(box: _Box, taken: Iterable[_Box], own: _Box) -> bool:
+    """Whether a label stands inside the plot and on nothing but its own dot."""
+    left, low, right, high = box
+    inside = left >= 0 and low >= 0 and right <= _PLOT_PX[0] and high <= _PLOT_PX[1]
+    return inside and not any(
+        left < other[2] and other[0] < right and low < other[3] and other[1] < high
+        for other in taken
+        if other != own
+    )
 
 
 def _batches(grown: Estimate, *, later: bool) -> dict[str, Any]:

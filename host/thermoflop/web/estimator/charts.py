@@ -157,7 +157,7 @@ def batch_options(data: Mapping[str, Any]) -> dict[str, Any]:
     options = _base()
     options["tooltip"]["trigger"] = "axis"
     options["legend"]["data"] = [each["name"] for each in series if each["name"]]
-    sides = {"left": 26, "right": 14, "containLabel": True}
+    sides = {"left": 34, "right": 14, "containLabel": True}
     both = {"link": [{"xAxisIndex": "all"}]}
     return {
         **options,
@@ -170,8 +170,8 @@ def batch_options(data: Mapping[str, Any]) -> dict[str, Any]:
             _axis("users at once", "category", data=users, gridIndex=1),
         ],
         "yAxis": [
-            _axis(f"{what}, ms", gridIndex=0) | {"nameGap": 44},
-            _axis("tokens/s of all", gridIndex=1) | {"nameGap": 44},
+            _axis(f"{what}, ms", gridIndex=0) | {"nameGap": 54},
+            _axis("tokens/s of all", gridIndex=1) | {"nameGap": 54},
         ],
         "series": series,
     }  # fmt: skip
@@ -202,22 +202,27 @@ def roof_options(data: Mapping[str, Any]) -> dict[str, Any]:
                 "color": colour,
                 "label": {
                     "show": True,
-                    "position": "right",
                     "fontSize": 11,
                     "distance": 6,
                     "formatter": "{@[4]}",
                 },
-                "labelLayout": {"hideOverlap": True, "moveOverlap": "shiftY"},
+                "labelLayout": {"hideOverlap": True},
                 "dimensions": ["FLOP/byte", "TFLOP/s", "operators", "bound by", "label"],
                 "encode": {"x": 0, "y": 1, "tooltip": [2, 0, 1, 3]},
-                "data": [[_short(dot[0]), _short(dot[1]), *dot[2:]] for dot in dots],
+                "data": [
+                    {
+                        "value": [_short(dot[0]), _short(dot[1]), *dot[2:5]],
+                        "label": {"position": dot[5]} if dot[5] else {"show": False},
+                    }
+                    for dot in dots
+                ],
             }
         )
     return {
         **_base(),
-        "grid": {"left": 26, "right": 34, "top": 64, "bottom": 30, "containLabel": True},
+        "grid": {"left": 34, "right": 34, "top": 64, "bottom": 30, "containLabel": True},
         "xAxis": _axis("FLOP/byte"),
-        "yAxis": _axis("TFLOP/s") | {"nameGap": 44},
+        "yAxis": _axis("TFLOP/s") | {"nameGap": 54},
         "series": series,
     }
 
@@ -246,10 +251,10 @@ def frontier_options(data: Mapping[str, Any]) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         **_base(),
-        "grid": {"left": 26, "right": 34, "top": 64, "bottom": 30, "containLabel": True},
+        "grid": {"left": 34, "right": 34, "top": 64, "bottom": 30, "containLabel": True},
         "xAxis": _axis("tokens/s a user", min=_decade(min(xs)), max=_decade(max(xs), up=True)),
         "yAxis": _axis("tokens/s a GPU", min=_decade(min(ys)), max=_decade(max(ys), up=True))
-        | {"nameGap": 44},
+        | {"nameGap": 54},
         "series": series,
     }
 

@@ -157,6 +157,7 @@ def device_of(inputs: Inputs) -> Device:
 def _compute(inputs: Inputs) -> Computed:
     model, device, profile = model_of(inputs), device_of(inputs), profile_of(inputs)
     generate = 0 if model.is_encoder else inputs.output  # an encoder reads, and that is all
+    _check_positions(model, inputs.prompt, generate)
     placed: dict[str, Any] = {
         "tp": inputs.tp, "pp": inputs.pp, "dp": inputs.dp, "ep": inputs.ep, "batch": inputs.users,
         "prompt": inputs.prompt, "generate": generate,
@@ -168,6 +169,18 @@ def _compute(inputs: Inputs) -> Computed:
         model, estimate(model, device, **options), fit(model, device, **options), options,
         inputs.price,
     )  # fmt: skip
+
+
+def _check_positions(model: Model, prompt: int, output: int) -> None:
+    """The estimator's own check, in the words of the page's fields."""
+    most = model.max_positions
+    if most is not None and prompt + output > most:
+        room = f": at most {most - output:,} of prompt with this output" if output < most else ""
+        raise FieldError(
+            "prompt",
+            f"{prompt:,} tokens of prompt and {output:,} of output pass the {most:,} positions "
+            f"that {model.name} has for both together{room}",
+        )
 
 
 def growing_batches(computed: Computed) -> Estimate:

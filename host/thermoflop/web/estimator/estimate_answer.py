@@ -15,7 +15,7 @@ from thermoflop.cost.roofline.rates import peak_said
 from thermoflop.cost.why.steps import parts_shown
 from thermoflop.web.estimator.answer import Answer
 from thermoflop.web.estimator.chart_data import charts_of
-from thermoflop.web.estimator.computed import compute, growing_batches, variants_of
+from thermoflop.web.estimator.computed import compute, growing_batches, positions_of, variants_of
 
 if TYPE_CHECKING:
     from thermoflop.cost.inference.compare import Variant
@@ -52,7 +52,7 @@ def estimate_answer(inputs: Inputs) -> Answer:
     )
     figures = {each.key: each for each in figures_of(grids)}
     return Answer(
-        inputs, _title(estimate), _headline(computed, figures),
+        inputs, _title(inputs, computed), _headline(computed, figures),
         tuple(grid for grid in grids if grid.rows), _verdict(computed, figures),
         computed.capacity.fits, tuple(_sentence(note) for note in notes),
         charts=charts_of(estimate, growing_batches(computed), figures_of([memory])),
@@ -75,12 +75,14 @@ def _sentence(text: str) -> str:
     return text[0].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
-def _title(estimate: Estimate) -> str:
+def _title(inputs: Inputs, computed: Computed) -> str:
+    estimate, most = computed.estimate, positions_of(inputs)[0]
     plan, prompt = estimate.plan, estimate.prompt
+    room = f", of the model's {most:,} positions" if most is not None else ""
     return (
         f"{estimate.model_name} on {plan.devices} × {estimate.device.name} ({plan.label}), "
         f"{estimate.precision.label}, {estimate.batch:,} user{'s' if estimate.batch > 1 else ''}, "
-        f"{prompt:,} token{'s' if prompt > 1 else ''} read, {estimate.generate:,} generated"
+        f"{prompt:,} token{'s' if prompt > 1 else ''} read, {estimate.generate:,} generated{room}"
     )
 
 
@@ -92,7 +94,7 @@ def _verdict(computed: Computed, figures: dict[str, Figure]) -> str:
         return f"Fits: {of}."
     missing = gigabytes(capacity.memory.shortfall_bytes)
     remedies = [remedy.text for remedy in capacity.remedies]
-    would = f" It would fit with {', or '.join(remedies)}." if remedies else " Nothing helps."
+    would = f" It would fit with {', or '.join(remedies)}." if remedies else " No remedy is known."
     return f"Does not fit: {of}, {missing} missing.{would}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
+from thermoflop.report.words import meaning
 from thermoflop.web.estimator.fields import FIELDS, UPLOAD
 from thermoflop.web.estimator.inputs import DEFAULTS
 from thermoflop.web.estimator.upload import LARGEST_BYTES, read_packed
@@ -119,6 +120,8 @@ class InputPanel:
                         f"debounce={int(1000 * _TYPING_S)}")  # fmt: skip
                 self._build_slider(field, label, value)
             made.props("outlined dense").without_auto_validation()
+            if text := meaning(field.label):
+                made.props["title"] = text
             if field.name in _SEARCHED:
                 self._search(field.name, made)
             self.fields[field.name] = made

@@ -11,6 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from thermoflop.base.units import digits, seconds
+from thermoflop.report.words import titled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,7 +39,7 @@ def button_html(figure: Figure) -> str:
 def headline_html(figure: Figure) -> str:
     """One number of the answer, with its interval as a band."""
     return (
-        f'<div class="est-fig"><div class="soft">{escape(figure.label)}</div>'
+        f'<div class="est-fig"><div class="soft"{titled(figure.label)}>{escape(figure.label)}</div>'
         f"{button_html(figure)}{_band_html(figure)}"
         f'<div class="soft detail">{escape(figure.detail)}</div></div>'
     )
@@ -71,17 +72,18 @@ def _band_html(figure: Figure) -> str:
     value, low, high = (float(each or 0) for each in (figure.value, figure.low, figure.high))
     bound = float(figure.bound) if figure.bound is not None else None
     scale = 100 / (1.04 * max(value, high, bound or 0) or 1)
-    between = f"80 %: {spoken(low, figure.unit)} to {spoken(high, figure.unit)}"
+    between = [f"80 %: {spoken(low, figure.unit)} to {spoken(high, figure.unit)}"]
     left, width = scale * low, scale * (high - low)
     marks = [f'<span class="band-range" style="left: {left:.1f}%; width: {width:.1f}%"></span>']
     if bound is not None:
         marks.append(f'<span class="band-bound" style="left: {scale * bound:.1f}%"></span>')
-        between += f", bound {spoken(bound, figure.unit)}"
+        between.append(f"bound {spoken(bound, figure.unit)}")
     marks.append(f'<span class="band-value" style="left: {scale * value:.1f}%"></span>')
-    label = escape(f"{figure.label}: {figure.text}; {between}")
+    label = escape(f"{figure.label}: {figure.text}; {', '.join(between)}")
+    parts = ", ".join(f"<span>{escape(part)}</span>" for part in between)
     return (
         f'<div class="band" role="img" aria-label="{label}">{"".join(marks)}</div>'
-        f'<div class="soft between">{escape(between)}</div>'
+        f'<div class="soft between"{titled("interval")}>{parts}</div>'
     )
 
 
@@ -133,9 +135,9 @@ def table_html(
     ``head`` are the titles over all columns, or nothing; ``columns`` those of the cells, which each
     cell repeats where rows become ``cards`` on a narrow screen; ``cell`` is the class of each.
     """
-    titles = "".join(f'<th scope="col">{escape(title)}</th>' for title in head)
+    titles = "".join(f'<th scope="col"{titled(title)}>{escape(title)}</th>' for title in head)
     body = "".join(
-        f'<tr><th scope="row">{escape(label)}</th>'
+        f'<tr><th scope="row"{titled(label)}>{escape(label)}</th>'
         + "".join(
             f'<td data-label="{escape(column)}"' + (f' class="{cell}"' if cell else "")
             + f">{each}</td>"

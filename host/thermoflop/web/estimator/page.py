@@ -17,7 +17,7 @@ from thermoflop.base.explanation import Explanation
 from thermoflop.base.record import replace
 from thermoflop.web.estimator.answer import as_csv, as_json
 from thermoflop.web.estimator.answers import answer, formulas, why
-from thermoflop.web.estimator.changes import changed
+from thermoflop.web.estimator.changes import changed, shortened, with_room
 from thermoflop.web.estimator.fields import FIELDS, UPLOAD, FieldError
 from thermoflop.web.estimator.inputs import fits_address, from_query, to_query
 from thermoflop.web.estimator.markup import first_html
@@ -84,6 +84,7 @@ class Estimator:
         self.busy = self.drawing = False
         self.refused: str | None = None  # the input that the last answer was refused for
         self.unread: dict[str, str] = {}  # what stands in a field and makes no sense: the sentence
+        self.notice = ""  # what else a change has changed
 
     def build(self) -> None:
         """Build the page before the first answer."""
@@ -152,9 +153,9 @@ class Estimator:
             self.panel.refuse(name, str(error))
             self._mark()
             return
-        self.unread.pop(name, None)
-        self.panel.accept(name)
+        self._accept(name)
         if inputs != self.inputs:
+            self.notice = shortened(self.inputs, inputs) if name == "model" else ""
             self.inputs = inputs
             self.panel.follow(inputs, name, self.unread)
             self._show_tab()
@@ -162,9 +163,20 @@ class Estimator:
         elif self.answer is not None and self.answer.inputs == inputs:
             self._mark()
 
+    def _accept(self, name: str) -> None:
+        """An input makes sense; a file that was refused is over with whatever is changed next."""
+        self.unread.pop(name, None)
+        self.panel.accept(name)
+        if self.unread.pop(UPLOAD, None) and "model" not in self.unread:
+            self.panel.accept("model")
+
     def _mark(self) -> None:
         """Say whether the answer is one to all that stands in the fields."""
-        said = [text for name, text in self.unread.items() if self.inputs.is_used(name)]
+        said = [
+            text
+            for name, text in self.unread.items()
+            if name == UPLOAD or self.inputs.is_used(name)
+        ]
         if said:
             self.results.stale(said[0])
         else:
@@ -218,7 +230,7 @@ class Estimator:
             query = urlencode(to_query(result.inputs))
             ui.navigate.history.replace(f"/?{query}")
         self.status.text = (
-            ""
+            self.notice
             if fits_address(result.inputs)
             else "This config.json is too long for the address: send the file along with the link."
         )
@@ -277,18 +289,26 @@ class Estimator:
         if packed is None:
             return
         if isinstance(packed, FieldError):
-            self.panel.refuse("model", str(packed))
+            self._refuse_file(str(packed))
             return
-        self.panel.accept("model")
-        self.inputs = replace(self.inputs, model=UPLOAD, config=packed)
+        self._accept("model")
+        before = replace(self.inputs, model=UPLOAD, config=packed)
+        self.inputs = with_room(before)
+        self.notice = shortened(before, self.inputs)
         self.panel.follow(self.inputs, "")
         self._start()
 
     def too_large(self, _: object = None) -> None:
         """Refuse a file that is too large."""
-        self.panel.refuse(
-            "model", f"the file has more than {LARGEST_BYTES:,} bytes: a config.json is smaller"
+        self._refuse_file(
+            f"the file has more than {LARGEST_BYTES:,} bytes: a config.json is smaller"
         )
+
+    def _refuse_file(self, sentence: str) -> None:
+        """Say so beside the model, and that what is answered is not the file."""
+        self.unread[UPLOAD] = sentence
+        self.panel.refuse("model", sentence)
+        self._mark()
 
     async def copy_link(self) -> None:
         """Copy the URL of this view to the clipboard, or say where it is."""

@@ -25,12 +25,10 @@ if TYPE_CHECKING:
     from thermoflop.runs.folder.index import Entry
 
 _STATES = {"time": "done", "no end": "cut off", "gone": "port went away"}
+_FIGURES = ("tokens/s", "peak °C", "J/token", "throttled")
 _CELLS = (
     ("model", "model"),
-    ("tokens/s", "num"),
-    ("peak °C", "num"),
-    ("J/token", "num"),
-    ("throttled", "num"),
+    *((figure, "num") for figure in _FIGURES),
     ("started", "when"),
     ("took", "num"),
 )
@@ -89,19 +87,16 @@ class RunView:
                 f"delete {plain}"
             )
 
-    def show(self, entry: Entry, row: RunRow, note: str) -> None:
-        """Fill it in; what is the same as before costs nothing."""
+    def show(self, entry: Entry, row: RunRow | None, note: str) -> None:
+        """Fill it in; what is the same as before costs nothing. No row: it is still read."""
         said = simulated(entry.run)
         _say(self._command, command_line(entry))
         _say(self._simulated, printable(f"{said} simulated") if said else "")
         _say(self._note, note)
-        share = None if row.throttled is None else 100 * row.throttled
         length = entry.duration_s
-        self._fill("model", printable(model_of(entry.run)[:60]))
-        self._fill("tokens/s", number(row.tokens_per_s))
-        self._fill("peak °C", "–" if row.peak_c is None else f"{row.peak_c:.1f}")
-        self._fill("J/token", number(row.joules_per_token))
-        self._fill("throttled", "–" if share is None else f"{share:.1f} %")
+        self._fill("model", printable(model_of(entry.run)[:60]) or "–")
+        for head, text in zip(_FIGURES, figure_texts(row), strict=True):
+            self._fill(head, text)
         self._fill("took", "–" if length is None else duration(length))
         if self._when.props.get("utc") != (utc := printable(entry.started[:40])):
             self._when.props["utc"] = utc
@@ -116,7 +111,20 @@ class RunView:
         cell, label = self._cells[head]
         if label is not None and label.text != text:
             label.set_text(text)
-            cell.classes(**{"add" if text in ("", "–") else "remove": "none"})
+            cell.classes(**{"add" if text == "–" else "remove": "none"})
+
+
+def figure_texts(row: RunRow | None) -> tuple[str, ...]:
+    """What stands under ``_FIGURES``."""
+    if row is None:
+        return ("…",) * len(_FIGURES)
+    share = None if row.throttled is None else 100 * row.throttled
+    return (
+        number(row.tokens_per_s),
+        "–" if row.peak_c is None else f"{row.peak_c:.1f}",
+        number(row.joules_per_token),
+        "–" if share is None else f"{share:.1f} %",
+    )
 
 
 def command_line(entry: Entry) -> str:

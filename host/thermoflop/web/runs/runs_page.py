@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from thermoflop.errors import InputError, ThermoflopError
 from thermoflop.pico.wire import printable
+from thermoflop.report.words import meaning
 from thermoflop.runs.analysis.row import RunRow, kept_row, model_of, row_of
 from thermoflop.runs.analysis.side_by_side import MAX_RUNS
 from thermoflop.runs.folder import index as run_index
@@ -141,7 +142,12 @@ class _RunsPage:
         self._trend.show([(each, self._row_of(each)) for each in matching])
         self._more.set_visibility(len(matching) > self._limit)
         if not self._entries:
-            text = f"Nothing has been recorded in {printable(str(self._runs))} yet."
+            text = (
+                f"Nothing has been recorded in {printable(str(self._runs))} yet: start a recording "
+                "on the page Live, or run `thermoflop record -- COMMAND`."
+            )
+        elif not matching:
+            text = f"None of {len(self._entries)} runs has that in its name, label, command or note"
         else:
             text = f"{len(matching)} of {len(self._entries)} runs"
         self._status.set_text(text)
@@ -153,6 +159,8 @@ class _RunsPage:
 
         button = ui.button(name, on_click=lambda: self._sort_by(name))
         button.props("no-caps flat dense color=inherit").classes("sort")
+        if text := meaning(name):
+            button.props["title"] = text
         self._heads[name] = head, button
 
     def _mark_sorted(self) -> None:
@@ -194,7 +202,7 @@ class _RunsPage:
                         name, chosen, self._choose, self._ask_for_note, self._ask_to_delete
                     )
             views[name] = view
-            view.show(entry, self._row_of(entry), self._notes.get(name, ""))
+            view.show(entry, self._rows_of.get(name), self._notes.get(name, ""))
         for view in self._views.values():
             view.element.delete()
         self._views = views

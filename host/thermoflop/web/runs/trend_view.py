@@ -23,7 +23,7 @@ _FIGURES = {
     "joules_per_token": ("J/token", 0.0),
     "throttled": ("share of the time throttled", 0.001),
 }
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BASE = 900, 240, 70, 890, 16, 204
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BASE = 900, 256, 70, 890, 24, 204
 _MOST = 200  # runs: the newest
 
 
@@ -111,7 +111,7 @@ def picture(points: Sequence[Point], names: Sequence[str], figure: str) -> str:
     pad = 0.08 * (high - low) or abs(high) * 0.05 or 1.0
     y = Axis(low - pad, high + pad, _BASE, _TOP)
     x = Axis(0.0, len(points) - 1.0, _LEFT + 12, _RIGHT - 12)
-    parts = []
+    parts = [_text(_LEFT, 12, escaped(figure), "start")]
     for value, label in y.ticks(5):
         parts.append(f'<path class="rule" d="M{_LEFT} {y(value):.1f}H{_RIGHT}"/>')
         parts.append(_text(_LEFT - 8, y(value) + 4, label, "end"))
@@ -127,10 +127,11 @@ def picture(points: Sequence[Point], names: Sequence[str], figure: str) -> str:
         for n, (point, name) in enumerate(zip(points, names, strict=True))
     ]
     step = max(1, int(nice_step(len(points), 10)))
-    parts += [_text(x(n), _HEIGHT - 4, str(n + 1), "middle") for n in range(0, len(points), step)]
+    parts += [_text(x(n), _BASE + 32, str(n + 1), "middle") for n in range(0, len(points), step)]
+    parts.append(_text(_LEFT, _HEIGHT - 4, "runs in order of time", "start"))
     about = f'role="img" aria-label="{escaped(figure)} of {len(points)} runs in order of time"'
     size = f'viewBox="0 0 {_WIDTH} {_HEIGHT}"'
-    return f'<div class="chart"><svg {size} {about}>{"".join(parts)}</svg></div>'
+    return f'<div class="chart" tabindex="0"><svg {size} {about}>{"".join(parts)}</svg></div>'
 
 
 def _dot(x: float, y: float, point: Point, name: str) -> str:
