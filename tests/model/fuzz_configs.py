@@ -43,6 +43,7 @@ HARMLESS: dict[str, Any] = {
     "internal_version": 2,
     "is_llama_config": True,
     "mamba_ssm_cache_dtype": "float32",
+    "max_model_len": 196608,
     "matryoshka_dimensions": [64, 128],
     "moe_shared_expert_overlap": True,
     "neuron": {"auto_cast": None, "batch_size": 4, "num_cores": 2},
@@ -50,6 +51,7 @@ HARMLESS: dict[str, Any] = {
     "sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity", "version": 5},
     "transformers.js_config": {"kv_cache_dtype": {"q4f16": "float16"}},
     "unsloth_fixed": True,
+    "use_flash_attention_2": True,
     "use_associative_scan": True,
 }
 NEW_KEYS = ["num_widgets", "extra_layers", "use_magic", "moe_depth", "note", "conv_width", "x"]

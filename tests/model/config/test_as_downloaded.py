@@ -106,3 +106,41 @@ def test_a_file_of_transformers_4_that_leaves_the_tie_out_is_said_to() -> None:
     assert apart.params == tied.params + 6400
     for other in (apart, load_model({**file, "transformers_version": "5.24.0"})):
         assert not any("tie_word_embeddings" in note for note in other.notes)
+
+
+QWEN3 = {"model_type": "qwen3", "hidden_size": 64, "intermediate_size": 96, "head_dim": 16,
+         "num_attention_heads": 4, "num_key_value_heads": 2, "num_hidden_layers": 1,
+         "vocab_size": 100, "tie_word_embeddings": False}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("exaone4", "reorder_and_qk_norm", True),
+        ("nemotron_h", "is_mamba2", True),
+        ("minimax_m2", "layernorm_mlp_beta", 1.0),
+        ("ernie4_5_moe", "freq_allocation", 20),
+        ("lfm2-vl", "max_num_patches", 1024),
+    ],
+)
+def test_a_key_of_published_files_that_no_class_reads_changes_nothing(
+    name: str, key: str, value: Any
+) -> None:
+    file = {"model_type": name, "layers_block_type": ["mamba"]} if key == "is_mamba2" else {}
+    plain = {"model_type": name, **file}
+    assert load_model({**plain, key: value}).params == load_model(plain).params
+
+
+@pytest.mark.parametrize(
+    ("older", "name", "keys"),
+    [
+        ("lfm2-vl", "lfm2_vl", {}),
+        ("bailing_moe_v2", "bailing_moe", {}),
+        ("interns1", "internvl", {"text_config": QWEN3, "tie_word_embeddings": False}),
+    ],
+)
+def test_an_older_name_means_the_newer(older: str, name: str, keys: dict[str, Any]) -> None:
+    # of Intern-S1 the text decides about the tie, as transformers 4 had it
+    told = {key: value for key, value in keys.items() if key != "tie_word_embeddings"}
+    newer = load_model({"model_type": name, **keys})
+    assert load_model({"model_type": older, **told}).params == newer.params

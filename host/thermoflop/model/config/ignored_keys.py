@@ -78,6 +78,18 @@ _IGNORED = frozenset(
     remove_padding scale_decoder_outputs sequence_parallel tensor_model_parallel_size
     torch_compile use_associative_scan use_mambapy use_mem_eff_path use_recompute
     classifier_from_token dual_chunk_attention_config is_original_qwen3_reranker
+
+    bf16 context_length dp_size enable_thinking eval_batch_size eval_steps expert_parallel_size
+    fp16 fp32 fps fuse_rms_norm fuse_rope global_batch_size gradient_accumulation_steps
+    is_quantized keep_attention_mask logging_steps lora_merged max_batch_size max_input_len
+    max_input_length max_model_len max_num_batched_tokens max_output_len max_pixels
+    max_prefill_tokens max_seq_length max_source_length max_target_length micro_batch_size
+    min_pixels model_max_len model_parallel_size model_size_in_b normalize_embeddings num_ctx
+    num_train_epochs num_workers pipeline_parallel_size pp_size random_seed return_legacy_cache
+    safe_serialization save_steps seed seq_len tp_size train_batch_size train_seq_len
+    training_steps truncate_dim use_dynamic_ntk use_fast use_flash_attention_2 use_flash_attn_2
+    use_fused_rms_norm use_kv_cache use_liger_kernel use_logn_attn use_safetensors use_sdpa
+    video_fps warmup_steps world_size
     """.split()  # noqa: SIM905 - one name a line would be 250 lines
 )
 _IGNORED_ENDINGS = (

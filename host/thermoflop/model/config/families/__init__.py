@@ -40,8 +40,8 @@ MODULES = {
     "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h",
     "per_layer": "gemma3n_text gemma4_text gemma4_unified_text nemotron-nas",
     "hybrids": "bamba falcon_h1 granitemoehybrid lfm2 lfm2_moe lfm3 zamba2",
-    "beside_weights": "aquila baichuan bailing_moe chatglm deepseek internlm internlm2"
-    " llama_bidirec minicpm orion phi3small qwen xverse",
+    "beside_weights": "aquila baichuan bailing_moe bailing_moe_v2 chatglm deepseek internlm"
+    " internlm2 llama_bidirec minicpm orion phi3small qwen xverse",
     "encoders": "albert bert camembert distilbert electra roberta xlm-roberta",
     "vision": "clip clip_text_model clip_vision_model deit siglip_vision_model swin swinv2 vit",
     "towers": "gemma4_vision idefics3_vision internvl_vision kimi_k25_vision llama4_vision_model"
@@ -62,15 +62,15 @@ MODULES = {
     "more_wrappers": "aya_vision cohere2_vision cosmos3_omni deepseek_vl glm46v glm_ocr glmga"
     " hyperclovax_vision_v2 kimi_k3 lighton_ocr paddleocr_vl qwen2_5_omni_thinker"
     " step3p7 video_llama_3 vipllava",
-    "wrappers": "exaone4_5 gemma3 gemma4 glm4v glm4v_moe idefics3 internvl kimi_k25 lfm2_vl llama4"
-    " llava llava_next llava_next_video llava_onevision minimax_m3_vl mistral3 paligemma qwen2_5_vl"
-    " qwen2_vl qwen3_5 qwen3_5_moe qwen3_vl qwen3_vl_moe smolvlm video_llava mllama phi4_multimodal"
-    " qwen2_audio voxtral",
+    "wrappers": "exaone4_5 gemma3 gemma4 glm4v glm4v_moe idefics3 internvl kimi_k25"
+    " lfm2_vl llama4 llava llava_next llava_next_video llava_onevision minimax_m3_vl"
+    " mistral3 mllama paligemma phi4_multimodal qwen2_5_vl qwen2_audio qwen2_vl qwen3_5"
+    " qwen3_5_moe qwen3_vl qwen3_vl_moe smolvlm video_llava voxtral",
     "early_wrappers": "aria blip blip-2 fuyu git idefics idefics2 instructblip instructblipvideo"
     " kosmos-2 kosmos-2.5",
     "served": "Dream minimax_m1 minimax_text_01 sdar sdar_moe",
     "served_wrappers": "deepseek_ocr_vision deepseek_vl_v2 dots_ocr dots_vision kimi_vl",
-    "beside_wrappers": "intern_vit_6b internvl_chat minicpmv phi3_v",
+    "beside_wrappers": "intern_vit_6b interns1 internvl_chat lfm2-vl minicpmv phi3_v",
     "listening_wrappers": "audioflamingo3 glmasr moss_transcribe_diarize musicflamingo qwen3_asr"
     " voxtral_realtime",
     "listening_towers": "audioflamingo3_encoder glmasr_encoder moss_transcribe_diarize_audio"

@@ -205,6 +205,7 @@ family(
     # max_window_layers belongs to use_sliding_window, which is false wherever it is published
     ignored=("multi_gate", "norm_head", "norm_softmax", "score_function", "max_window_layers"),
 )
+family("bailing_moe_v2", "bailing_moe")  # Ling 2.0, of the same code
 # the first DeepSeek mixture (deepseek-moe-16b) has the same layers, with other names of its keys
 family(
     "deepseek",

@@ -149,3 +149,6 @@ wrapper(
         "grid": lambda _config: {"rule": "shape", "limits": (16,)},
     },
 )
+# the name in the first files published
+family("lfm2-vl", "lfm2_vl", ignored=("max_num_patches",))
+family("interns1", "internvl", traits={"tied": "text"})  # of transformers 4, of the same parts

@@ -164,6 +164,7 @@ family(
         "window": use("sliding_window"),
     },
     drop=("attention_bias", "mlp_bias"),
+    ignored=("reorder_and_qk_norm",),  # as published; the class always does
 )
 family(
     "granitemoeshared",
@@ -216,6 +217,9 @@ family(
     drop=("sliding_window",),
     ignored=(
         "attn_type_list",
+        "layernorm_full_attention_beta",
+        "layernorm_linear_attention_beta",
+        "layernorm_mlp_beta",
         "mtp_transformer_layers",
         "num_mtp_modules",
         "qk_norm_type",

@@ -129,8 +129,7 @@ family(
     aliases={"num_experts": "moe_num_experts", "num_experts_per_tok": "moe_k"},
     ignored=(
         "compression_ratio",
-        "fuse_rms_norm",
-        "micro_batch_size",
+        "freq_allocation",
         "moe_capacity",
         "moe_dense_experts_token_type_id",
         "moe_gate",

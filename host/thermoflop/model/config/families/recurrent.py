@@ -296,7 +296,7 @@ family(
     },
     aliases={"attention_head_dim": "head_dim", "layer_types": "layers_block_type"},
     ignored=(
-        *("expand", "sliding_window", "mamba_proj_bias", "mamba_ssm_cache_dtype"),
+        *("expand", "is_mamba2", "sliding_window", "mamba_proj_bias", "mamba_ssm_cache_dtype"),
         *("mtp_hybrid_override_pattern", "mtp_layers_block_type", "moe_shared_expert_overlap"),
     ),
 )
