@@ -62,6 +62,8 @@ class Serving:
         joules_per_token: joules of all devices for each output token; None without a power.
         unknown: what the closed form does not know of this state, as sentences.
         simulation: the event loop on the same question, or None.
+        most_within: where the targets are missed, the most users (or requests a second) that would
+            meet them, 0 where not one would; else None.
 
     Example:
         >>> import thermoflop as tf
@@ -99,6 +101,7 @@ class Serving:
     joules_per_token: float | None
     unknown: tuple[str, ...]
     simulation: Simulation | None = None
+    most_within: float | None = None
 
     @property
     def tokens_per_s(self) -> float:
@@ -159,8 +162,20 @@ def _verdict(served: Serving) -> list[str]:
             "without end; the times below are those of a full server, without that wait"
         ))  # fmt: skip
     if served.meets is not None:
-        lines.append(f"targets: {'met' if served.meets else 'MISSED'}")
+        lines.append(f"targets: {'met' if served.meets else _missed(served)}")
     return ["", *lines] if lines else []
+
+
+def _missed(served: Serving) -> str:
+    """By whom the targets would be met."""
+    most = served.most_within or 0
+    if served.users is None:
+        would = f"up to {digits(most)} requests/s would meet them" if most else "no rate meets them"
+    elif most:
+        would = f"up to {most:,.0f} user{'s' * (most != 1)} would meet them"
+    else:
+        would = "not even one user meets them"
+    return f"MISSED: {would}"
 
 
 def _figures(served: Serving) -> list[tuple[str, str, str]]:
