@@ -3,8 +3,9 @@
 ::
 
     ThermoflopError          1   anything below, and a check that found a difference
-    ├── UsageError           2   a word on the command line makes no sense
-    ├── InputError           3   a file or a value read from one is not what it should be
+    ├── UsageError           2   an option, or a value that it cannot have: one of few, a number
+    ├── InputError           3   a name that nothing has (device, profile, run), or a file that is
+    │   │                        not there or not what it should be
     │   └── UnknownModel     3   a model, a family or a key that is not understood
     ├── BoardError           4   a port is missing, busy, or not a board
     │   └── BoardRefused     5   the board answered, and said no
@@ -46,7 +47,7 @@ class UsageError(ThermoflopError):
 
 
 class InputError(ThermoflopError):
-    """A file, or a value read from one, is not what it should be."""
+    """A name stands for nothing that is known; a file, or a value in it, is not what it should."""
 
     exit_code = 3
 

@@ -235,7 +235,6 @@ def test_sizes_multiply_and_a_suite_takes_changes() -> None:
         (["bench", "gpt2", "--dtype", "bf16"], "numpy computes in fp32"),
         (["bench", "gpt2", "--device", "cuda"], "numpy runs on the cpu"),
         (["bench", "gpt2", "--profile", "vllm"], "rests on published rows"),
-        (["bench", "gpt2", "--profile", "nobody"], "is no profile"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_a_sentence(

@@ -196,7 +196,7 @@ def test_nobody_reading_our_output_does_not_end_the_log(tmp_path: Path) -> None:
         (["--label", "x", "--", "true"], 2, "KEY=VALUE"),
         (["--batch", "3", "--", "true"], 2, "--batch 3 needs --model"),
         (["--model", "gpt2", "--gpu", "none", "--", "true"], 2, "no GPU to predict for"),
-        (["--model", "gpt2", "--hardware", "x", "--", "true"], 2, "no prediction can be made"),
+        (["--model", "gpt2", "--hardware", "x", "--", "true"], 3, "no prediction can be made"),
         (["--rate", "5000", "--", "true"], 2, "not between 0 and 200 Hz"),
         (["--", "thermoflop-no-such"], 127, "there is no command"),
     ],

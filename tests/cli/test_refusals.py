@@ -35,6 +35,15 @@ def test_a_refused_number_comes_with_what_was_expected(
     [
         ("estimat gpt2", "thermoflop: 'estimat' is no command; did you mean estimate?"),
         ("estimate gpt2 --gup h100", "there is no option --gup; did you mean --gpu?"),
+        ("estimate gpt2 --gpus h100", "there is no option --gpus; did you mean --gpu?"),
+        ("estimate gpt2 --gpus=2x4090", "there is no option --gpus; did you mean --gpu?"),
+        ("estimate gpt2 --gpus 4", "there is no option --gpus; did you mean --devices?"),
+        ("plan gpt2 --gpus 4", "there is no option --gpus; did you mean --max-devices?"),
+        ("plan gpt2 --devices h100,h200", "there is no option --devices; did you mean --gpu?"),
+        ("estimate gpt2 --devices h100", "or 1e6; did you mean --gpu h100?"),
+        ("plan gpt2 --gpu 4", "--gpu '4' is no device; did you mean --max-devices 4?"),
+        ("pick --bogus", "there is no option --bogus."),
+        ("sweep --gpu h100", "there is no option --gpu; did you mean --devices?"),
         ("estimate gpt2 --bogus", "there is no option --bogus. See"),
         ("estimate gpt2 --GPU h100", "there is no option --GPU; did you mean --gpu?"),
         ("estimate gpt2 --context 8k", "did you mean --prompt?"),
@@ -212,3 +221,53 @@ def test_an_encoder_that_no_step_runs_is_said(
     assert main([command, model, "--gpu", "l4"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert ("what the decoder keeps of its source, are not counted" in said) is says
+
+
+COSTS = ("estimate", "fit", "serving", "plan", "compare", "train")
+UNKNOWN = (
+    # whatever stands for a model, a device, a profile or a run: 3
+    *((f"{name} nobody", 3) for name in
+      (*COSTS, "ops", "explain", "mults", "bench", "report", "gpus")),
+    *((f"{name} gpt2 --gpu nobody", 3) for name in
+      (*COSTS, "explain")),
+    *((f"{name} gpt2 --profile nobody", 3) for name in
+      (*COSTS, "bench")),
+    ("pick --gpu nobody", 3), ("pick --gpu h100 --profile nobody", 3), ("models nobody", 0),
+    ("runs show nobody", 3), ("runs export nobody", 3), ("runs delete nobody", 3),
+    ("runs note nobody x", 3), ("runs compare nobody nothing", 3), ("sweep nobody", 3),
+    ("record --model nobody --hardware h100 -- true", 3),
+    ("record --model gpt2 --hardware nobody -- true", 3),
+    ("record --model gpt2 --hardware h100 --profile nobody -- true", 3),
+    ("calibrate --kernels k.json --engine nobody", 3), ("estimate gpt2 --draft nobody", 3),
+    ("ops gpt2 --as nobody", 3), ("train gpt2 --lora 4 --base nobody", 2),
+    ("sweep --models nobody --devices h100 --out t", 3),
+    ("sweep --models gpt2 --devices nobody --out t", 3),
+    ("sweep --models gpt2 --devices h100 --profile nobody --out t", 3),
+    # one of few: 2
+    *((f"{name} gpt2 --dtype nobody", 2) for name in COSTS),
+    ("nobody", 2), ("runs nobody", 2), ("validate nobody", 2), ("completion nobody", 2),
+    ("bench gpt2 --backend nobody", 2), ("ops gpt2 --mla nobody", 2), ("export nobody", 2),
+    ("simulate --fault nobody", 2), ("train gpt2 --optimizer nobody", 2),
+    # a board: 4
+    ("watch --port nobody", 4), ("log --port nobody", 4), ("pico --port nobody get", 4),
+    ("flash --port nobody", 4),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("typed", "code"), UNKNOWN)
+def test_a_name_that_nothing_has_ends_with_the_same_code_in_every_command(
+    typed: str, code: int, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """As `thermoflop --help` says: 3 for a name, 2 for a word of few, 4 for a port; a sentence."""
+    monkeypatch.chdir(tmp_path)
+    try:
+        ended = main(typed.split())
+    except SystemExit as error:
+        ended = int(str(error.code))
+    out, err = capsys.readouterr()
+    assert ended == code
+    assert len(err.splitlines()) == 1 or code == 0
+    assert "nobody" in err + out
+    assert not out or code == 0
+    assert not list(tmp_path.iterdir())

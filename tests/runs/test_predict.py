@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from thermoflop.errors import UsageError
+from thermoflop.errors import InputError, UsageError
 from thermoflop.pico.track import HostEvent
 from thermoflop.runs.folder.reader import RunReader, read_run
 from thermoflop.runs.gpu.known import catalogue_device
@@ -120,11 +120,11 @@ def test_a_tokens_work_is_that_of_the_exact_counter() -> None:
 def test_a_prediction_that_cannot_be_made_is_one_sentence(
     wish: Wish, gpus: list[dict[str, Any]], words: str
 ) -> None:
-    """A usage error, whatever part of it was wrong."""
-    with pytest.raises(UsageError, match="no prediction can be made") as refused:
+    """With the code of what was wrong: 3 for a name that nothing has, else 2."""
+    with pytest.raises((InputError, UsageError), match="no prediction can be made") as refused:
         predict(wish, gpus)
     assert words in str(refused.value)
-    assert refused.value.exit_code == 2
+    assert refused.value.exit_code == (3 if words.startswith("no-such") else 2)
 
 
 def record(out: Path, wish: Wish, command: list[str], name: str = "NVIDIA H200") -> Any:

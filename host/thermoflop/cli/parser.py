@@ -29,11 +29,13 @@ _ELSEWHERE = {
     "rate": "request-rate qps rps",
     "batch": "batch-size bs users concurrency",
     "micro-batch": "micro-batch-size per-device-train-batch-size batch batch-size bs",
-    "devices": "gpus num-gpus ngpu world-size n-gpus",
-    "tp": "tensor-parallel tensor-parallel-size tensor-parallelism",
-    "pp": "pipeline-parallel pipeline-parallel-size",
-    "dp": "data-parallel data-parallel-size replicas",
-    "gpu": "device card accelerator hw",
+    "devices": "gpus num-gpus ngpu gpu-count world-size n-gpus gpu hardware",
+    "max-devices": "devices gpus num-gpus ngpu gpu-count world-size n-gpus",
+    "models": "model",
+    "tp": "tensor-parallel tensor-parallel-size tensor-parallelism tp-size",
+    "pp": "pipeline-parallel pipeline-parallel-size pp-size",
+    "dp": "data-parallel data-parallel-size dp-size replicas",
+    "gpu": "gpus devices device card accelerator hw",
 }
 
 
@@ -82,7 +84,18 @@ class Parser(argparse.ArgumentParser):
 
     def _get_value(self, action: argparse.Action, text: str) -> Any:
         """The value, with a sentence where a k of tokens was read as 1024."""
-        value = super()._get_value(action, text)
+        try:
+            value = super()._get_value(action, text)
+        except argparse.ArgumentError as error:
+            if action.dest in ("devices", "max_devices") and _is_device(text):
+                error.message += f"; did you mean --gpu {text}?"
+            raise
+        if action.dest == "hardware" and text.isdecimal() and not _is_device(text):
+            many = _option_meant("gpus", [key[2:] for key in self._option_string_actions], text)
+            if many in ("devices", "max-devices"):
+                raise argparse.ArgumentError(
+                    action, f"{text!r:.40} is no device; did you mean --{many} {text}?"
+                )
         if action.type is length:
             from thermoflop.base.written import is_ambiguous
 
@@ -121,19 +134,19 @@ class Parser(argparse.ArgumentParser):
         """What is wrong with words that are left over."""
         actions = self._option_string_actions.items()
         known = [key for key, action in actions if action.help != argparse.SUPPRESS]
-        option = next((word for word in words if word.startswith("-")), None)
-        if option is not None:
-            name = option.partition("=")[0]
-            if name == "--model":
-                return "there is no option --model: MODEL stands alone, without one"
-            near = _option_meant(name.strip("-"), [key[2:] for key in known if key[:2] == "--"])
-            return f"there is no option {name[:60]}" + (f"; did you mean --{near}?" if near else "")
-        if "--gpu" in known:
-            from thermoflop.cost.catalogue.devices import is_known
-
-            if is_known(words[0]):
-                return f"{words[0]!r:.60} is one word too many; did you mean --gpu {words[0]}?"
         named = any(action.dest == "model" for action in self._actions)
+        at = next((n for n, word in enumerate(words) if word.startswith("-")), None)
+        if at is not None:
+            name, _, value = words[at].partition("=")
+            if name == "--model" and named:
+                return "there is no option --model: MODEL stands alone, without one"
+            value = value or " ".join(words[at + 1 : at + 2])
+            near = _option_meant(
+                name.strip("-"), [key[2:] for key in known if key[:2] == "--"], value
+            )
+            return f"there is no option {name[:60]}" + (f"; did you mean --{near}?" if near else "")
+        if "--gpu" in known and _is_device(words[0]):
+            return f"{words[0]!r:.60} is one word too many; did you mean --gpu {words[0]}?"
         quotes = "; a name with spaces stands in quotes" if named else ""
         return f"{words[0]!r:.60} is one word too many{quotes}"
 
@@ -170,13 +183,23 @@ def _name(action: argparse.Action) -> str:
     return next((name for name in names if name[:2] == "--"), names[0])
 
 
-def _option_meant(word: str, known: Sequence[str]) -> str | None:
-    """The option that is called so elsewhere, or is most like it."""
+def _option_meant(word: str, known: Sequence[str], value: str = "") -> str | None:
+    """The option that is called so elsewhere, or is most like it; of one that says which device
+    and one that says how many, the one that takes the value."""
     low = word.lower().replace("_", "-")
     if low in known:
         return low
-    called = (here for here, others in _ELSEWHERE.items() if low in others.split())
-    return next((here for here in called if here in known), None) or _meant(low, known)
+    called = [here for here, others in _ELSEWHERE.items() if low in others.split()]
+    meant = [here for here in called if here in known]
+    if len(meant) > 1 and "gpu" in meant and _is_device(value.partition(",")[0]):
+        return "gpu"
+    return next(iter(meant), None) or _meant(low, known)
+
+
+def _is_device(text: str) -> bool:
+    from thermoflop.cost.catalogue.devices import counted, is_known
+
+    return is_known(counted(text)[1])
 
 
 def _meant(word: str, known: Sequence[str]) -> str | None:

@@ -7,13 +7,14 @@ import argparse
 from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.cost_options import hardware_named
 from thermoflop.cli.parser import length
+from thermoflop.errors import UsageError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add = parser.add_argument
     add("--gpu", "--hardware", dest="hardware", metavar="NAME", type=hardware_named,
-        default="auto", help="a GPU, a Mac or a processor (see `thermoflop gpus`), a TOML file, or "
+        help="a GPU, a Mac or a processor (see `thermoflop gpus`), a TOML file, or "
         "auto for the GPU of this machine (auto)")  # fmt: skip
     add(
         "--dtype",
@@ -40,6 +41,11 @@ def run(args: argparse.Namespace) -> int:
     """Print the models; 1 where none runs."""
     from thermoflop.cost.plan.pick import pick, picks_json, picks_text
 
+    if args.hardware is None:
+        try:
+            args.hardware = hardware_named("auto")
+        except argparse.ArgumentTypeError as error:
+            raise UsageError(f"no --gpu given, and {error}") from error
     dtypes = None if args.dtype is None else args.dtype.split(",")
     found = pick(
         args.hardware, dtypes=dtypes, context=args.context, at_least=args.at_least,

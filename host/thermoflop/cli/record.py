@@ -153,13 +153,15 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _prediction_options(args: argparse.Namespace) -> dict[str, Any]:
-    """What is predicted, device and format filled in; UsageError where they cannot be."""
-    from thermoflop.errors import ThermoflopError
+    """What is predicted, device and format filled in; InputError or UsageError where they cannot
+    be."""
+    from thermoflop.errors import InputError
 
     try:
         return inference_options(args, None)
-    except ThermoflopError as error:
-        raise UsageError(f"no prediction can be made: {error}") from error
+    except (InputError, UsageError) as error:
+        kind = InputError if isinstance(error, InputError) else UsageError
+        raise kind(f"no prediction can be made: {error}") from error
 
 
 def run(args: argparse.Namespace) -> int:

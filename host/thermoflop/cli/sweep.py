@@ -65,6 +65,11 @@ def run(args: argparse.Namespace) -> int:
     given |= {} if args.profile is None else {"profile": args.profile}
     if args.grid is not None and given:
         raise UsageError(f"--{next(iter(given))} and a GRID file: expected one of the two")
+    if args.grid is None and not given.get("models") and not given.get("devices"):
+        raise UsageError(
+            "a sweep is of --models and --devices, or of a GRID file: "
+            "thermoflop sweep --models gpt2,llama-3-8b --devices h100 --batch 1:8"
+        )
     start_s = time.monotonic()
     done = sweep(
         args.grid if args.grid is not None else given,

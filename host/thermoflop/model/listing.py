@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.base.units import table, wrapped
-from thermoflop.model.config.catalogue import entry, names
+from thermoflop.model.config.catalogue import canonical, entry, names
 from thermoflop.model.config.families import FAMILY_NAMES
 from thermoflop.model.load import read_model
 from thermoflop.model.operators.table_text import short
@@ -18,13 +18,17 @@ _SOURCES = (
     "and memory: the published config.json, from memory, held against the published total of "
     "parameters where one is known (see --json)."
 )
+_OLLAMA = (
+    "A name of these is the model as it was published; a name of Ollama's library (mistral, qwen3, "
+    "qwen3:4b) is what Ollama downloads, in 4 bits as a rule."
+)
 
 
 def model_rows(pattern: str = "") -> list[dict[str, Any]]:
-    """Every named model whose name contains ``pattern``: family, sizes, source."""
-    rows = []
+    """The named models whose names contain ``pattern``, or that it means: sizes, source."""
+    rows, meant = [], canonical(pattern)
     for name in names():
-        if pattern.lower() not in name:
+        if pattern.lower() not in name and name != meant:
             continue
         named = entry(name) or {}
         model = read_model(named["config"], name, named["source"])
@@ -50,6 +54,8 @@ def models_text(pattern: str = "", as_json: bool = False) -> str:
         import json
 
         return json.dumps({"models": rows}, indent=2)
+    if not rows:
+        return _none(pattern)
     wide = max([6, *(len(_where(row)) for row in rows)])
     source = "source".ljust(wide)  # to the left, unlike figures
     cells = [["name", "family", "parameters", "active", "KV/token", source]]
@@ -58,8 +64,17 @@ def models_text(pattern: str = "", as_json: bool = False) -> str:
         active, cache = short(row["active_parameters"]), short(row["kv_bytes_per_token_bf16"])
         cells.append([row["name"], row["family"], f"{row['parameters']:,}", active, cache, where])
     lines = table(cells, left=2, gap=" ", least=(source, "family", "KV/token")).splitlines()
-    count = f"{len(rows)} models; KV/token: bytes in bf16."
-    return "\n".join([*lines, count, wrapped(_SOURCES, indent="")])
+    count = f"{len(rows)} model{'s' * (len(rows) != 1)}; KV/token: bytes in bf16."
+    return "\n".join([*lines, count, wrapped(_SOURCES, indent=""), wrapped(_OLLAMA, indent="")])
+
+
+def _none(pattern: str) -> str:
+    """That no model is called so, with the name that may be meant."""
+    from thermoflop.base.messages import nearest
+
+    near = nearest(pattern.lower(), names())
+    hint = f"; the nearest name is {near}" if near else ""
+    return f"no model has {pattern!r:.60} in its name{hint}"
 
 
 def _where(row: dict[str, Any]) -> str:

@@ -53,9 +53,10 @@ def load_model(
 
     Raises:
         InputError: for what is no configuration, or a value that is not what it should be.
-        UnknownModel: an InputError, for a name, a ``model_type`` or a key that is not understood.
-        UsageError: for an ``ignore`` that is no key of the configuration, a ``family`` that is
-            none, or is said of a type that is known, ``mtp`` where there are no such layers, or
+        UnknownModel: an InputError, for a name, a ``model_type``, a ``family`` or a key that is
+            not understood.
+        UsageError: for an ``ignore`` that is no key of the configuration, a ``family`` that is said
+            of a type that is known, ``mtp`` where there are no such layers, or
             ``beyond_context`` where positions are rows of a table.
 
     Example:

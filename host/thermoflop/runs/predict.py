@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.errors import ThermoflopError, UsageError
+from thermoflop.errors import InputError, ThermoflopError, UsageError
 from thermoflop.runs.facts import now
 from thermoflop.runs.gpu.known import catalogue_device
 
@@ -70,7 +70,8 @@ def predict(
             "shortfall_bytes": float(estimated.memory.shortfall_bytes),
         }
     except ThermoflopError as error:
-        raise UsageError(f"no prediction can be made: {error}") from error
+        kind = InputError if isinstance(error, InputError) else UsageError
+        raise kind(f"no prediction can be made: {error}") from error
 
 
 def _device(

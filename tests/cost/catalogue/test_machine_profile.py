@@ -243,7 +243,7 @@ def test_profiles_are_found_by_name_and_listed_when_there_is_none() -> None:
     assert find_own("Work-Station") is not None
     assert find_own("../mine") is None
     assert find_own("mine") is None
-    with pytest.raises(UsageError, match="work-station"):
+    with pytest.raises(InputError, match="work-station"):
         find_profile("mine")
     with pytest.raises(UsageError, match="no name of a profile"):
         path_of("a/b")

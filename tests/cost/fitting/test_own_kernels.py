@@ -195,7 +195,7 @@ def test_kernels_that_say_too_little_are_refused(change, sentence):
 
 
 def test_an_engine_that_is_none_is_refused():
-    with pytest.raises(UsageError, match="is no profile"):
+    with pytest.raises(InputError, match="is no profile"):
         own_profile(kernels("gemm"), "kernels.json", "nobody", "mine")
 
 

@@ -354,7 +354,7 @@ def find_profile(name: str | Profile | None) -> Profile:
     if own is not None:
         return profile_of(own)
     asked = expected(low, [*known, *machine_profile_names()])
-    raise UsageError(f"{name!r:.60} is no profile (`thermoflop profiles` lists them): {asked}")
+    raise InputError(f"{name!r:.60} is no profile (`thermoflop profiles` lists them): {asked}")
 
 
 def _of_version(profile: Profile, name: str) -> Profile:

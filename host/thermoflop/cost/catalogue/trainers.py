@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.messages import expected
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import training_profiles
-from thermoflop.errors import UsageError
+from thermoflop.errors import InputError
 
 if TYPE_CHECKING:
     from thermoflop.cost.catalogue.profiles import Profile
@@ -19,13 +19,13 @@ def trainer_name(trainer: str, kind: str) -> str:
 
 
 def find_training_profile(name: str | None, kind: str = "") -> Profile:
-    """A profile by the name of a trainer, for a kind of model. UsageError, with those known, for
+    """A profile by the name of a trainer, for a kind of model. InputError, with those known, for
     another name. What no profile of the trainer says of a kind, all others say."""
     known, pooled = training_profiles(), training_profiles()["default"]
     profile = known.get(name or "default")
     if profile is None:
         asked = expected(str(name), [each for each in known if "/" not in each])
-        raise UsageError(f"{name!r:.60} is no trainer: {asked}")
+        raise InputError(f"{name!r:.60} is no trainer: {asked}")
     if not kind or name is None:
         return profile
     if trainer_name(name, kind) in known:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.messages import expected
 from thermoflop.base.record import record
+from thermoflop.base.written import read_number
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -177,11 +178,10 @@ def _share(_option: Option, value: Any) -> float | None:
 
 
 def _whole(option: Option, value: Any) -> int | None:
-    text = str(value).strip()
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole and not (isinstance(value, str) and text.isdecimal() and len(text) < 11):
+    number = read_number(value, 1024) if isinstance(value, str) else value  # 8k tokens are 8192
+    if not isinstance(number, int) or isinstance(number, bool):
         return None
-    return int(text) if option.least <= int(text) <= LARGEST else None
+    return number if option.least <= number <= LARGEST else None
 
 
 def _flag(_option: Option, value: Any) -> bool | None:

@@ -26,14 +26,14 @@ _PLAIN = ("llama", "gpt2", "gpt_neox", "mixtral", "deepseek_v3", "bert")
 def chosen_family(raw: Mapping[str, Any], wanted: str, ignored: frozenset[str]) -> Family:
     """The family that the user says an unknown type is of.
 
-    UsageError for a name that is no family, or a type that is known; UnknownModel for keys that
-    are not exactly the family's.
+    UsageError for a type that is known; UnknownModel for a name that is no family, and for keys
+    that are not exactly the family's.
     """
     from thermoflop.base.messages import nearest
 
     if wanted not in FAMILY_NAMES:
         near = nearest(str(wanted), FAMILY_NAMES) or "llama"
-        raise UsageError(f"{wanted!r:.60} is no family that is known; the nearest is {near}")
+        raise UnknownModel(f"{wanted!r:.60} is no family that is known; the nearest is {near}")
     own = raw.get("model_type")
     if own in FAMILY_NAMES and own != wanted:
         raise UsageError(f"model_type {own!r} is known and counted as what it is, not as {wanted}")

@@ -18,7 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from thermoflop.errors import BoardError, CommandNotRunnable, ThermoflopError, UsageError
+from thermoflop.errors import (
+    BoardError,
+    CommandNotRunnable,
+    InputError,
+    ThermoflopError,
+    UsageError,
+)
 from thermoflop.marks import ENVIRONMENT
 from thermoflop.pico.ports import is_simulated
 from thermoflop.pico.track import HostEvent
@@ -139,7 +145,7 @@ class _Session:
         devices = [] if self._gpus is None else self._gpus.facts["devices"]
         try:
             return predict(self._plan.wish, devices, no_gpu)
-        except UsageError as error:
+        except (InputError, UsageError) as error:
             if not self._plan.wish.is_guess:
                 raise
             self._say(str(error))
