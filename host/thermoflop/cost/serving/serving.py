@@ -286,19 +286,19 @@ def _most_within(replica: Replica, load: Arrivals, targets: Targets) -> float:
     """The most users, or requests a second, that would meet the targets; 0 where not one would."""
 
     def meets(asked: float) -> bool:
-        users = load.users is not None
-        steady = replica.with_users(asked) if users else replica.at_rate(asked)
+        of_users = load.users is not None
+        steady = replica.with_users(asked) if of_users else replica.at_rate(asked)
         if steady is None:
             return False
         token_s = float(steady.token_s) / replica.lengths.step_tokens
         return targets.met(float(steady.first_s), token_s) is True
 
     if load.users is not None:
-        fits, misses = 0, load.users
-        while misses - fits > 1:
-            middle = (fits + misses) // 2
-            fits, misses = (middle, misses) if meets(middle) else (fits, middle)
-        return fits
+        most, misses = 0, load.users
+        while misses - most > 1:
+            users = (most + misses) // 2
+            most, misses = (users, misses) if meets(users) else (most, users)
+        return most
     low, high = 0.0, load.rate or 1.0
     for _ in range(HALVINGS):
         middle = (low + high) / 2
