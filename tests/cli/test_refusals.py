@@ -197,7 +197,7 @@ def test_json_of_an_assumed_device_names_it(capsys: pytest.CaptureFixture[str]) 
             3,
             "has no prices: expected [[price]]",
         ),
-        ("pick --gpu 2x3090", 3, "names 2 devices"),
+        ("pick --gpu 0x3090", 3, "asks for 0 devices: expected 1 to 999"),
     ],
 )
 def test_a_file_that_is_none_ends_in_one_sentence(

@@ -1,4 +1,4 @@
-"""``thermoflop pick --gpu NAME``: which models run on one device."""
+"""``thermoflop pick --gpu NAME``: which models run on a device, or on several together."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add = parser.add_argument
     add("--gpu", "--hardware", dest="hardware", metavar="NAME", type=hardware_named,
-        help="a GPU, a Mac or a processor (see `thermoflop gpus`), a TOML file, or "
-        "auto for the GPU of this machine (auto)")  # fmt: skip
+        help="a GPU, a Mac or a processor (see `thermoflop gpus`; 2x3090 share each model), a TOML "
+        "file, or auto for the GPU of this machine (auto)")  # fmt: skip
     add(
         "--dtype",
         metavar="F,G",

@@ -212,9 +212,9 @@ def test_llama_cpp_keeps_windows_of_models_that_have_other_layers_besides(name, 
     assert found.memory.kv_bytes == cells
 
 
-def test_what_fit_alone_answers_of_several_cards_is_said():
-    with pytest.raises(InputError, match="names several cards: only fit divides a model over"):
-        tf.estimate("llama-3-8b", "2 x rtx-3090 + rtx-4090")
+def test_cards_in_a_command_that_takes_one_are_named():
+    with pytest.raises(InputError, match="names several cards: expected one here; fit, estimate"):
+        tf.plan("llama-3-8b", "2 x rtx-3090 + rtx-4090")
     with pytest.raises(InputError, match="is not in the catalogue of devices"):
         tf.estimate("llama-3-8b", "rtx-3090 + no-such-card")
 

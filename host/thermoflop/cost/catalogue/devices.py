@@ -143,11 +143,13 @@ def _unknown(name: str) -> InputError:
         )
     if re.match(r"i?mac(\b|book)", name.lower()):
         return InputError(f"{name!r:.60} lacks its chip: expected such as mac studio m3 ultra 96gb")
+    if (many := re.fullmatch(r"\s*(\d+)\s*[x×*]\s*(.+)", name)) and is_known(many[2]):
+        return InputError(f"{name!r:.60} asks for {many[1]:.20} devices: expected 1 to 999")
     parts = [re.sub(r"^\s*\d+\s*x\s+", "", part).strip() for part in name.split("+")]
     if len(parts) > 1 and all(part and is_known(part) for part in parts):
         return InputError(
-            f"{name!r:.60} names several cards: only fit divides a model over cards that are not "
-            "alike; ask for the speed on the slowest of them, which every token waits for"
+            f"{name!r:.60} names several cards: expected one here; fit, estimate, serving and "
+            "train divide a model over cards that are not alike"
         )
     plain_name, known = _plain(name), plain_names()
     starts = [key for key in known if plain_name and key.startswith(plain_name)]

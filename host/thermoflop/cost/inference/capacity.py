@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import fields_of, plain, record, replace
 from thermoflop.base.sheet import Row, column, figure, figures_of
 from thermoflop.base.units import gigabytes, wrapped
+from thermoflop.cost.catalogue.cards import alike, named_cards
 from thermoflop.cost.engines.budget import Budget, budget_text
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.inference.arguments import checked_whole, unread_source, validate_arguments
@@ -18,7 +19,7 @@ from thermoflop.cost.inference.remedies import (
     remedies_over_cards,
 )
 from thermoflop.cost.inference.room import LARGEST, MOST_DEVICES, Room, largest, room_of
-from thermoflop.cost.inference.unequal import Card, Split, named_cards
+from thermoflop.cost.inference.unequal import Card, Split
 from thermoflop.cost.memory import copies_of_cache, memory_json, memory_sheet
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
@@ -193,6 +194,7 @@ def fit(
         if size is not None or name == "batch":
             checked_whole(name, size, least)
     checked_bandwidth(host_bandwidth)
+    hardware, devices = alike(hardware, devices)
     cards = named_cards(hardware)
     known, device, workload = validate_arguments(
         model, min(cards, key=lambda card: card.memory_bytes) if cards else hardware, batch,

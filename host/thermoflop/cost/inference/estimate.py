@@ -138,6 +138,10 @@ def estimate(
         validate_arguments,
     )
 
+    if isinstance(hardware, str) or devices is not None:
+        from thermoflop.cost.catalogue.cards import pooled
+
+        hardware, devices, tp, pp = pooled(hardware, devices, tp, pp, profile, dp=dp * cp)
     known, device, workload = validate_arguments(
         model, hardware, batch, prompt, generate, prefix, page, images=images, audio=audio
     )

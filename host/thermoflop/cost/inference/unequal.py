@@ -12,12 +12,10 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
-from thermoflop.cost.catalogue.devices import counted, find_device, is_known
 from thermoflop.cost.engines.budget import engine_memory
 from thermoflop.cost.engines.footprint import visible_bytes
 from thermoflop.cost.engines.placement import cache_bytes, outside_bytes, placed_layers
 from thermoflop.cost.work.share import Layout
-from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
     from thermoflop.cost.inference.room import Room
     from thermoflop.cost.memory import Memory
     from thermoflop.cost.work.share import Share
-
-MOST_CARDS = 64
 
 
 @record
@@ -53,23 +49,6 @@ class Card:
     layers: int
     memory: Memory
     output: bool
-
-
-def named_cards(hardware: str | Device) -> list[Device]:
-    """The cards that a text names, ``2 x rtx-3090 + rtx-4090``; none where it names no several."""
-    if not isinstance(hardware, str) or "+" not in hardware or hardware.endswith(".toml"):
-        return []
-    if hardware.strip()[-1] != "+" and is_known(hardware):  # AMD's "AI Max+ 395" is one
-        return []
-    cards: list[Device] = []
-    for part in hardware.split("+"):
-        count, name = counted(part.strip())
-        if not name:
-            raise UsageError(f"{hardware!r:.60} is no list of cards: expected such as a + 2 x b")
-        cards += [find_device(name)] * (count or 1)
-    if len(cards) > MOST_CARDS:
-        raise UsageError(f"{len(cards)} cards are more than a machine has: expected {MOST_CARDS}")
-    return cards
 
 
 @record

@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.messages import expected
-from thermoflop.base.record import plain, record
+from thermoflop.base.record import plain, record, replace
 from thermoflop.base.units import digits, gigabytes, seconds, table
+from thermoflop.cost.catalogue.cards import pooled, splits_layers
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.arguments import checked_whole
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.room import room_of
-from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class Picks:
         at_least: tokens a second below which a model is left out.
         picks: the models, best first.
         context: tokens, prompt and generated, that each holds at least.
+        devices: how many of the device share each model; 1, the default: it runs on one.
 
     Example:
         >>> import thermoflop as tf
@@ -111,6 +112,7 @@ class Picks:
     at_least: float
     picks: tuple[Pick, ...]
     context: int
+    devices: int = 1
 
     def __str__(self) -> str:
         return picks_text(self)
@@ -126,12 +128,14 @@ def pick(
     pattern: str = "",
     profile: str = "llama.cpp",
     top: int = 12,
+    devices: int | None = None,
 ) -> Picks:
-    """Which models of the catalogue run on one device, each in the widest format that is as fast
-    as asked for.
+    """Which models of the catalogue run on a device, or on several together, each in the widest
+    format that is as fast as asked for.
 
     Args:
-        hardware: a ``Device``, or what ``find_device`` takes: a GPU, a Mac, a processor.
+        hardware: a ``Device``, or what ``find_device`` takes: a GPU, a Mac, a processor; or
+            several, ``2x4090`` or ``rtx-3090 + rtx-4090``, which share each model.
         dtypes: formats to choose from, widest first. None: those that the profile's engine runs:
             bf16, fp8 and awq of vLLM, SGLang, TensorRT-LLM and transformers, else bf16, q8_0, q6_k
             and q4_k_m.
@@ -142,6 +146,7 @@ def pick(
         pattern: a part of the names to choose from; "" (default): all.
         profile: whose rates and memory, ``llama.cpp`` by default.
         top: models to return, 12 by default.
+        devices: how many devices share each model. None: as many as ``hardware`` names, or one.
 
     Returns:
         The models, best first; none where nothing fits.
@@ -167,7 +172,8 @@ def pick(
         dtypes = formats_of(profile)
     if isinstance(dtypes, str) or not dtypes:
         raise UsageError(f"dtypes={dtypes!r:.40} makes no sense: expected several formats")
-    device = as_device(hardware)
+    hardware, devices, _, stages = pooled(hardware, devices, None, 1, profile)
+    device, count = as_device(hardware), checked_whole("devices", devices or stages, 1, 1024)
     if not device.peaks:
         raise UsageError(
             f"the peaks of {device.name} are not known, so no speed is: describe it in a TOML file "
@@ -175,15 +181,18 @@ def pick(
         )
     picks: list[Pick] = []
     known = [each for each in totals() if pattern.lower() in each.name and _reads(each, context)]
-    for each, alike, names in _ranked(device, dtypes, sort, at_least, known):
-        found = _first_that_runs(device, each, names, (context, at_least, profile))
+    faster = 1 if splits_layers(profile) else count
+    room = replace(device, memory_bytes=count * device.memory_bytes,
+                   bandwidth_bytes_s=faster * device.bandwidth_bytes_s)  # fmt: skip
+    for each, alike, names in _ranked(room, dtypes, sort, at_least, known):
+        found = _first_that_runs(device, count, each, names, (context, at_least, profile))
         if found is not None:
             picks.append(Pick(**{**found, "alike": alike}))
         if len(picks) == top:
             break
     order = {"size": _by_size, "speed": _by_speed, "context": _by_context}[sort]
     picks.sort(key=order)
-    return Picks(device, profile, sort, at_least, tuple(picks), context)
+    return Picks(device, profile, sort, at_least, tuple(picks), context, count)
 
 
 def formats_of(profile: str) -> tuple[str, ...]:
@@ -250,7 +259,7 @@ def _promise(device: Device, each: Totals, formats: list[str], sort: str) -> flo
 
 
 def _first_that_runs(
-    device: Device, each: Totals, names: list[str], asked: tuple[int, float, str]
+    device: Device, count: int, each: Totals, names: list[str], asked: tuple[int, float, str]
 ) -> dict[str, Any] | None:
     """The widest format in which a model runs as asked, estimated."""
     from thermoflop.model.load import load_model
@@ -263,15 +272,17 @@ def _first_that_runs(
     for name in kept:
         try:
             room = room_of(model, device, name, None, None, profile, None)
-            share = room.share(Layout())
+            plan = room.plan(count, None, 1, 1, 1, 1)
+            share = room.share(plan)
             load = Load(1, max(1, wanted - 1), wanted)
             if not room.memory(share, load).fits or (longest := room.longest(share, load)) < wanted:
                 continue
             prompt = _prompt(wanted)
             generate = max(2, min(GENERATE, wanted - prompt))
             run = estimate(
-                model, device, prompt=prompt, generate=generate, dtype=name, profile=profile
-            )
+                model, device, tp=plan.tp, pp=plan.pp, prompt=prompt, generate=generate,
+                dtype=name, profile=profile,
+            )  # fmt: skip
         except UsageError:
             continue
         token, first = run.per_token, float(run.first_token.expected_s)
@@ -314,7 +325,8 @@ LEAST = ("prompt/s", "params", "weights", "first")  # what a narrow page goes wi
 def picks_text(found: Picks) -> str:
     """The models as a table, at most 100 columns wide."""
     device = found.device
-    head = f"{device.name}, {gigabytes(device.memory_bytes)}, {found.engine}: "
+    many = "" if found.devices == 1 else f"{found.devices} x "
+    head = f"{many}{device.name}, {gigabytes(device.memory_bytes)}, {found.engine}: "
     if not found.picks:
         asked = f"holds {found.context:,} tokens and runs at {digits(found.at_least)} tokens/s"
         return head + f"no model of the catalogue {asked}"

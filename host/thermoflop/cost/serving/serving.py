@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
+from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.inference.arguments import (
     as_model,
@@ -158,6 +159,7 @@ def serving(
     load = _load(users, rate, burstiness, trace)
     known = generating(as_model(model), generate)
     output = OUTPUT if generate is None else generate
+    hardware, devices, tp, pp = pooled(hardware, devices, tp, pp, profile, dp=dp)
     known, device, workload = validate_arguments(known, hardware, 1, prompt, output)
     shape = lengths_of(workload.prompt, workload.generate, lengths)
     if load.trace is not None:

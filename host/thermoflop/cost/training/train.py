@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.messages import expected
 from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.catalogue.trainers import find_training_profile
 from thermoflop.cost.engines.engine import find_engine
@@ -175,6 +176,7 @@ def train(
         True
     """
     known = text_of(as_model(model))
+    hardware, devices, tp, pp = pooled(hardware, devices, tp, pp, evenly=True)
     device = with_network(as_device(hardware), node_size, network_gb_s)
     precision = choose_precision(dtype)
     if sequence is None:

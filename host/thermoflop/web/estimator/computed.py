@@ -6,7 +6,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
-from thermoflop.cost.catalogue.devices import find_device
+from thermoflop.cost.catalogue.cards import alike
+from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.catalogue.profiles import custom_profile, find_profile
 from thermoflop.cost.inference.capacity import fit
 from thermoflop.cost.inference.compare import forms_of, variant_of
@@ -151,7 +152,19 @@ def profile_of(inputs: Inputs) -> Profile:
 
 def device_of(inputs: Inputs) -> Device:
     """The device; the field has seen to it that no file is read."""
-    return find_device(inputs.device)
+    return as_device(alike(inputs.device, None)[0])
+
+
+def _placed(inputs: Inputs) -> dict[str, Any]:
+    """Devices and degrees: several that the name says go to what the engine splits, unless degrees
+    say so too."""
+    degrees: dict[str, Any] = {
+        "tp": inputs.tp, "pp": inputs.pp, "dp": inputs.dp, "ep": inputs.ep,
+    }  # fmt: skip
+    count = alike(inputs.device, None)[1]
+    if count is None or inputs.tp * inputs.pp * inputs.dp == count:
+        return degrees
+    return {**degrees, "devices": count, "tp": None if inputs.tp == 1 else inputs.tp}
 
 
 def _compute(inputs: Inputs) -> Computed:
@@ -159,7 +172,7 @@ def _compute(inputs: Inputs) -> Computed:
     generate = 0 if model.is_encoder else inputs.output  # an encoder reads, and that is all
     _check_positions(model, inputs.prompt, generate)
     placed: dict[str, Any] = {
-        "tp": inputs.tp, "pp": inputs.pp, "dp": inputs.dp, "ep": inputs.ep, "batch": inputs.users,
+        **_placed(inputs), "batch": inputs.users,
         "prompt": inputs.prompt, "generate": generate,
         "dtype": None if inputs.dtype == PUBLISHED else inputs.dtype,
         "kv_dtype": None if inputs.kv_dtype == SAME else inputs.kv_dtype, **_perceived(inputs),
