@@ -49,7 +49,8 @@ class Remedy:
 
     Attributes:
         kind: ``dtype``, ``kv_dtype``, ``devices``, ``batch``, ``context``, ``experts on the host``
-            or ``layers on the host``.
+            or ``layers on the host``; of training ``micro_batch``, ``loss``, ``recompute``,
+            ``zero``, ``offload``, ``optimizer``, ``together``, ``devices`` or ``lora``.
         value: the format, or how many.
         text: what to change, in words.
         tokens_per_s: tokens a second of each sequence while decoding; None where the change costs

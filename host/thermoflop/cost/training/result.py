@@ -18,6 +18,7 @@ from thermoflop.cost.work.share import Layout
 if TYPE_CHECKING:
     from typing import Any
 
+    from thermoflop.cost.inference.remedies import Remedy
     from thermoflop.cost.roofline.span import Span
     from thermoflop.cost.training.iteration import Iteration
 
@@ -163,6 +164,15 @@ class TrainingEstimate:
         assert self.question is not None  # noqa: S101 - every estimate that train makes has one
         return training_why_text(self.question, self.profile)
 
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """What would make it fit, the least change first; () where it does."""
+        if self.question is None or self.memory.fits:
+            return ()
+        from thermoflop.cost.training.remedies import training_remedies
+
+        return training_remedies(self.question)
+
     def __str__(self) -> str:
         return training_text(self)
 
@@ -195,11 +205,19 @@ def training_text(estimate: TrainingEstimate) -> str:
             f"while working {gigabytes(memory.working_bytes)}, "
             f"reserve {gigabytes(memory.reserve_bytes)} assumed"
         ),
+        *_remedies(estimate),
         *_run(estimate),
         "",
         wrapped(estimate.provenance),
     ]
     return "\n".join(lines)
+
+
+def _remedies(estimate: TrainingEstimate) -> list[str]:
+    if estimate.memory.fits:
+        return []
+    found = [f"  {remedy.text}" for remedy in estimate.remedies]
+    return ["it would fit with", *found] if found else ["nothing that train knows makes it fit"]
 
 
 def _share(estimate: TrainingEstimate) -> str:
@@ -289,6 +307,7 @@ def training_json(estimate: TrainingEstimate, *, why: bool = False) -> dict[str,
         **plain(fields),
         "device": estimate.device.name,
         "memory": memory_json(estimate.memory),
+        "remedies": plain(estimate.remedies),
     }
     if why:
         from thermoflop.cost.training.why import training_reasons
