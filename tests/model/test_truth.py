@@ -83,6 +83,14 @@ TOTALS = [
     ("clip-vit-large-patch14", 427_616_513, "checkpoint of openai/clip-vit-large-patch14"),
     ("mamba-2.8b", 2_768_345_600, "checkpoint of state-spaces/mamba-2.8b-hf"),
     ("nemotron-nano-9b-v2", 8_888_227_328, "checkpoint of nvidia/NVIDIA-Nemotron-Nano-9B-v2"),
+    ("ministral-3-8b", 8_918_026_240, "checkpoint of mistralai/Ministral-3-8B-Instruct-2512-BF16"),
+    ("llama-3.2-11b-vision", 10_670_220_835, "checkpoint of meta-llama/Llama-3.2-11B-Vision"),
+    ("deepseek-ocr", 3_336_106_240, "checkpoint of deepseek-ai/DeepSeek-OCR"),
+    ("internvl3.5-8b", 8_528_318_464, "checkpoint of OpenGVLab/InternVL3_5-8B"),
+    ("command-a", 111_057_580_032, "checkpoint of CohereLabs/c4ai-command-a-03-2025"),
+    ("command-r7b", 8_028_033_024, "checkpoint of CohereLabs/c4ai-command-r7b-12-2024"),
+    ("seed-oss-36b", 36_151_104_512, "checkpoint of ByteDance-Seed/Seed-OSS-36B-Instruct"),
+    ("multilingual-e5-large", 559_890_432, "checkpoint of intfloat/multilingual-e5-large"),
 ]
 
 
@@ -96,6 +104,12 @@ def test_helium_as_its_class_makes_it() -> None:
     """HeliumConfig() of transformers 5, added up by hand: 48000 2560 (2) + 24 layers + norm."""
     layer = 4 * 2560 * 2560 + 3 * 2560 * 7040 + 2 * 2560
     assert tf.load_model({"model_type": "helium"}).params == 2 * 48_000 * 2560 + 24 * layer + 2560
+
+
+def test_a_hybrid_of_granite_may_have_no_experts_to_choose_from() -> None:
+    """Granite 4.0 Micro, added up by hand: 40 layers of attention, shared MLP and two norms."""
+    layer = 2 * 2560 * (40 + 8) * 64 + 3 * 2560 * 8192 + 2 * 2560
+    assert tf.load_model("granite-4.0-micro").params == 100_352 * 2560 + 40 * layer + 2560
 
 
 def test_the_catalogue_has_sixty_models_and_states_what_it_knows() -> None:

@@ -75,6 +75,13 @@ def lay(cache: Path, name: str, text: str) -> Path:
         ("cyankiwi/Kimi-Linear-48B-A3B-Instruct-AWQ-4bit", "kimi-linear-48b-a3b"),
         ("gemma3:27b", "gemma-3-27b"),
         ("gemma3:27b-it-qat", "gemma-3-27b"),
+        ("mistralai/Ministral-3-14B-Instruct-2512", "ministral-3-14b"),
+        ("ministral-3:8b", "ministral-3-8b"),
+        ("Qwen/Qwen3-Coder-Next", "qwen3-next-80b-a3b"),
+        ("openai/gpt-oss-safeguard-20b", "gpt-oss-20b"),
+        ("CohereLabs/c4ai-command-a-03-2025", "command-a"),
+        ("zai-org/GLM-4.6V", "glm-4.5v"),
+        ("llama3.2-vision", "llama-3.2-11b-vision"),
     ],
 )
 def test_what_people_write_leads_to_the_shape(said: str, name: str) -> None:

@@ -288,6 +288,7 @@ family(
     keys={
         **MAMBA2_KEYS,
         "num_local_experts": at_least_zero(8),
+        "num_experts_per_tok": at_least_zero(2),
         "shared_intermediate_size": 1024,
         "layer_types": names(),
         "position_embedding_type": anything(),
