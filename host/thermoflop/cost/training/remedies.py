@@ -7,6 +7,7 @@ and adapters beside frozen weights, which train something else.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
@@ -20,7 +21,7 @@ from thermoflop.cost.work.gguf import is_mix
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from thermoflop.cost.training.iteration import Iteration
 
@@ -116,18 +117,15 @@ def _optimizer(iteration: Iteration) -> Iterator[Change]:
             yield Change("optimizer", name, f"--optimizer {name}", narrow)
 
 
-KINDS: tuple[Callable[[Iteration], Iterator[Change]], ...] = (
-    _micro_batch, _loss, _recompute, _zero, _offload, _optimizer,
-)  # fmt: skip
+Kinds = tuple[Callable[["Iteration"], "Iterator[Change]"], ...]
+KINDS: Kinds = (_micro_batch, _loss, _recompute, _zero, _offload, _optimizer)
 # What goes together: a host that keeps states, and moments in 8 bits, are two ways to one end.
-JOINED = (_micro_batch, _loss, _recompute, _zero, _optimizer)
+JOINED: Kinds = (_micro_batch, _loss, _recompute, _zero, _optimizer)
 
 
-def _together(
-    iteration: Iteration, kinds: tuple[Callable[[Iteration], Iterator[Change]], ...] = JOINED
-) -> Change:
+def _together(iteration: Iteration, kinds: Kinds = JOINED) -> Change:
     """The last change of each kind, all at once."""
-    texts = []
+    texts: list[str] = []
     for kind in kinds:
         for last in list(kind(iteration))[-1:]:
             iteration, texts = last.iteration, [*texts, last.text]
@@ -136,7 +134,7 @@ def _together(
 
 def _needed(iteration: Iteration) -> Change:
     """Of all kinds together those that cannot be done without, the largest left out first."""
-    kinds = JOINED
+    kinds: Kinds = JOINED
     for kind in reversed(JOINED):
         fewer = tuple(each for each in kinds if each is not kind)
         if _fits(_together(iteration, fewer)):
