@@ -271,3 +271,22 @@ def test_a_name_that_nothing_has_ends_with_the_same_code_in_every_command(
     assert "nobody" in err + out
     assert not out or code == 0
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("typed", "first", "figures"),
+    [
+        ("estimate llama-3-70b --gpu 4090", "DOES NOT FIT: 143 GB of 25.8 GB", "first token"),
+        ("estimate t5-small", "the encoder of t5-small, and what", "first token"),
+        ("train llama-3-70b --devices 8", "DOES NOT FIT: ", "an iteration"),
+        ("serving gpt2 --users 9 --tpot 0.001ms", "targets: MISSED", "a user's tokens"),
+        ("serving gpt2 --rate 1e5 --slots 8", "OVERLOADED: ", "a user's tokens"),
+    ],
+)
+def test_what_changes_the_meaning_of_figures_stands_before_them(
+    typed: str, first: str, figures: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(typed.split())
+    said = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    at = [next(n for n, line in enumerate(said) if line.startswith(w)) for w in (first, figures)]
+    assert at == sorted(at)

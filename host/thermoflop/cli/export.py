@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 
 from thermoflop.cli.arguments import add_shared, duration_s, path
 from thermoflop.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from thermoflop.web.export.room import Room
+
+EMPTY_S = 2.0  # boards and GPUs that are there are found by then
 
 EPILOG = """\
 `export prometheus` answers scrapes at http://127.0.0.1:9877/metrics until Ctrl-C (exit code 0).
@@ -85,7 +94,7 @@ def _to_mqtt(args: argparse.Namespace) -> int:
     if not args.every > 0:
         raise UsageError(f"--every {args.every:g}: expected more than 0 s")
     stop = stop_on_signals()
-    with open_room(_ports(args), args.gpu, args.where, _notify) as room:
+    with open_room(_ports(args), args.gpu, args.where, _notify) as room, _said_where_empty(room):
         exporter = MqttExporter(room, broker, Topics(args.prefix), args.control, _notify)
         exporter.run(stop, args.every)
     return 0
@@ -106,9 +115,31 @@ def _to_prometheus(args: argparse.Namespace) -> int:
     def print_address(url: str) -> None:
         print(f"metrics are at {url}", flush=True)
 
-    with open_room(_ports(args), args.gpu, args.where, _notify) as room:
+    with open_room(_ports(args), args.gpu, args.where, _notify) as room, _said_where_empty(room):
         serve_metrics(room, (args.host, args.http_port), stop, print_address)
     return 0
+
+
+@contextlib.contextmanager
+def _said_where_empty(room: Room) -> Iterator[None]:
+    """Say it where nothing is found to export in the first seconds, as an answer without a series
+    says nothing."""
+    from threading import Timer
+
+    def say() -> None:
+        if not (room.boards() or room.gpus() or room.runs()):
+            _notify(
+                "no board, no GPU and no recording is found here: what comes later is exported "
+                "then (`thermoflop doctor` looks for a board, --port sim:// is a simulated one)"
+            )
+
+    timer = Timer(EMPTY_S, say)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _ports(args: argparse.Namespace) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from thermoflop.base.number import maximum, minimum
 from thermoflop.base.record import plain, record
 from thermoflop.base.sheet import Figure, column, figure, figures_of
-from thermoflop.base.units import gigabytes
+from thermoflop.base.units import gigabytes, wrapped
 from thermoflop.cost.work.gguf import Mix, is_mix
 from thermoflop.cost.work.network import replicated_latent
 from thermoflop.cost.work.weights import (
@@ -153,6 +153,14 @@ def occupied_text(total_bytes: float, capacity_bytes: float) -> str:
     missing = total_bytes - capacity_bytes
     fits = f"DOES NOT FIT: {gigabytes(missing)} missing" if missing > 0 else "fits"
     return f"memory a device: {gigabytes(total_bytes)} of {gigabytes(capacity_bytes)}, {fits}"
+
+
+def too_little(total_bytes: float, capacity_bytes: float) -> list[str]:
+    """What is said before times that no such device shows; nothing where there is room."""
+    if total_bytes <= capacity_bytes:
+        return []
+    sizes = f"{gigabytes(total_bytes)} of {gigabytes(capacity_bytes)} a device"
+    return [wrapped(f"DOES NOT FIT: {sizes}; the times are those of a device with room for it")]
 
 
 def memory_json(memory: Any) -> dict[str, Any]:

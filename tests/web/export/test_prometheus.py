@@ -148,3 +148,19 @@ def test_a_port_that_is_taken_is_one_sentence() -> None:
     assert done.returncode == 4
     assert f"cannot listen at 127.0.0.1:{port}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_exporter_that_finds_nothing_says_so_and_goes_on(tmp_path: Path) -> None:
+    """In a sentence, on standard error; the address alone would look as if all were well."""
+    words = ("export", "prometheus", "--http-port", "0", "--gpu", "none", "--in", str(tmp_path))
+    process = subprocess.Popen(
+        command(*words), env=ENVIRONMENT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    said = process.stderr.readline()
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    process.stderr.close()
+    assert "no board, no GPU and no recording is found here" in said

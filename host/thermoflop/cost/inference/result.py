@@ -9,7 +9,13 @@ from thermoflop.base.units import digits, scaled, seconds, table, wrapped
 from thermoflop.cost.hardware.device import CALIBRATED
 from thermoflop.cost.inference.arguments import unread_source
 from thermoflop.cost.inference.formats import formats_line
-from thermoflop.cost.memory import memory_json, memory_parts, memory_sheet, occupied_text
+from thermoflop.cost.memory import (
+    memory_json,
+    memory_parts,
+    memory_sheet,
+    occupied_text,
+    too_little,
+)
 from thermoflop.cost.roofline.rates import peak_said
 
 TYPE_CHECKING = False
@@ -223,6 +229,7 @@ def estimate_text(estimate: Estimate) -> str:
             f"batch {estimate.batch}, prompt {estimate.prompt}{_brought(estimate)}, "
             f"{estimate.generate} generated"
         ),
+        *_told_first(estimate),
         "",
         table([["", "bound", "expected", "80 % interval"], *time_rows], least=("bound",)),
         "",
@@ -240,6 +247,15 @@ def estimate_text(estimate: Estimate) -> str:
         *_notes(estimate),
     ]
     return "\n".join(lines)
+
+
+def _told_first(estimate: Estimate) -> list[str]:
+    """What changes the meaning of the figures, which stand below it."""
+    memory, beside = estimate.memory, unread_source(estimate.setting.model)
+    return [
+        *(wrapped(text) for text in beside),
+        *too_little(memory.total_bytes, memory.capacity_bytes),
+    ]
 
 
 def _client_lines(estimate: Estimate) -> list[str]:
@@ -285,8 +301,7 @@ def _notes(estimate: Estimate) -> list[str]:
     conventions = "; ".join(f"{name}: {choice}" for name, choice in estimate.conventions.items())
     share = estimate.setting.share
     kept = formats_line(estimate.setting.model, share.checkpoint, share.precision)
-    beside = unread_source(estimate.setting.model)
-    lines = (*beside, estimate.provenance, bound, conventions, *((kept,) if kept else ()))
+    lines = (estimate.provenance, bound, conventions, *((kept,) if kept else ()))
     return [wrapped(text) for text in lines]
 
 

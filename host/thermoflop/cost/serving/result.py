@@ -143,10 +143,6 @@ def serving_text(served: Serving) -> str:
             f"{seconds(served.benchmark_first_s)}"
         )
     lines += ["", f"limit: {LIMITS[served.limit]}", wrapped(f"engine: {served.policy}")]
-    done = served.simulation is not None
-    for sentence in served.unknown:
-        said = sentence.replace(": simulate it", ", as simulated below") if done else sentence
-        lines.append(wrapped(f"not known: {said}"))
     if served.simulation is not None:
         lines += ["", simulation_text(served.simulation)]
     return "\n".join(lines)
@@ -163,6 +159,11 @@ def _verdict(served: Serving) -> list[str]:
         ))  # fmt: skip
     if served.meets is not None:
         lines.append(f"targets: {'met' if served.meets else _missed(served)}")
+    for sentence in served.unknown:
+        done = served.simulation is not None
+        how = ", as simulated below" if done else ": simulate it (--simulate)"
+        said = sentence.replace(": simulate it", how)
+        lines.append(wrapped(f"not known: {said}"))
     return ["", *lines] if lines else []
 
 

@@ -8,7 +8,7 @@ from thermoflop.base.record import fields_of, plain, record
 from thermoflop.base.units import digits, gigabytes, scaled, seconds, wrapped
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision
-from thermoflop.cost.memory import memory_json, occupied_text
+from thermoflop.cost.memory import memory_json, occupied_text, too_little
 from thermoflop.cost.training.host import HOST_MEMORY_BYTES_S, HostUse
 from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.lora import Adapters
@@ -190,6 +190,7 @@ def training_text(estimate: TrainingEstimate) -> str:
             f"micro-batch {estimate.micro_batch}, recompute {estimate.recompute}{_share(estimate)}"
         ),
         *_special(estimate),
+        *too_little(memory.total_bytes, memory.capacity_bytes),
         "",
         *_iteration(estimate),
         "",
