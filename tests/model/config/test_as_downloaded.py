@@ -144,3 +144,30 @@ def test_an_older_name_means_the_newer(older: str, name: str, keys: dict[str, An
     told = {key: value for key, value in keys.items() if key != "tie_word_embeddings"}
     newer = load_model({"model_type": name, **keys})
     assert load_model({"model_type": older, **told}).params == newer.params
+
+
+ERNIE = {"model_type": "ernie4_5_moe_vl", "num_hidden_layers": 3, "moe_num_experts": [8, 8],
+         "moe_intermediate_size": [96, 32], "moe_layer_start_index": [2, 2],
+         "moe_layer_end_index": [29, 28], "hidden_size": 2560, "rope_3d": True,
+         "vision_config": {"embed_dim": 640, "mlp_ratio": 3, "depth": 2}}  # fmt: skip
+
+
+def test_ernie_with_eyes_is_the_same_under_the_names_of_its_own_code() -> None:
+    eyes = {"hidden_size": 640, "intermediate_size": 1920, "depth": 2}
+    text = {"num_hidden_layers": 3, "moe_num_experts": 8, "moe_intermediate_size": [96, 32],
+            "mlp_layer_types": ["dense", "dense", "sparse"], "hidden_size": 2560}  # fmt: skip
+    same = {"model_type": "ernie4_5_vl_moe", "text_config": text, "vision_config": eyes}
+    beside, inside = load_model(ERNIE), load_model(same)
+    assert beside.params_by_group == inside.params_by_group
+    assert beside.prefill(600, images=1).flops == inside.prefill(600, images=1).flops
+
+
+@pytest.mark.parametrize("change", [
+    {"moe_num_experts": [8, 16]}, {"moe_layer_start_index": [1, 2]}, {"moe_num_experts": [8]},
+    {"moe_layer_end_index": [1, 28]}, {"temporal_conv_size": 4}, {"moe_num_experts": "8"},
+])  # fmt: skip
+def test_ernie_with_other_layers_for_words_than_for_images_is_refused(
+    change: dict[str, Any],
+) -> None:
+    with pytest.raises(InputError, match="experts|moe_|temporal"):
+        load_model({**ERNIE, **change})

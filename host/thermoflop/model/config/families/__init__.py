@@ -81,6 +81,7 @@ MODULES = {
     " janus lfm3_vl minicpm_ocr minicpmv4_6 minicpmv4_7 mistral_large4 modernvbert molmo2"
     " muse_glimmer muse_spark nemotron_h_omni ovis2 qianfan_ocr qwen3_omni_moe_thinker"
     " shieldgemma2 ultravbert",
+    "ernie_beside": "DFNRope_vision_transformer ernie4_5_moe_vl",
     "newer_texts": "cosmos3_edge_text ernie4_5_vl_moe_text molmo2_text muse_glimmer_text"
     " muse_spark_text qwen3_omni_moe_text",
     "newer_towers": "cosmos3_edge_vision ernie4_5_vl_moe_vision gemma4_unified_audio"
@@ -122,7 +123,13 @@ _TOWERS = (
 # towers that are part of another model and are not counted alone
 _PARTS = {name for kind in _TOWERS for name in MODULES[kind].split()} - {"siglip2_vision_model"}
 _PARTS |= {"pix2struct_text_model", "pix2struct_vision_model"}
-_PARTS |= {"deepseek_ocr_vision", "dots_vision", "intern_vit_6b", "t5_gemma_module"}
+_PARTS |= {
+    "DFNRope_vision_transformer",
+    "deepseek_ocr_vision",
+    "dots_vision",
+    "intern_vit_6b",
+    "t5_gemma_module",
+}
 _HOME = {name: module for module, names in MODULES.items() for name in names.split()}
 
 FAMILY_NAMES = tuple(sorted(_HOME.keys() - _PARTS))

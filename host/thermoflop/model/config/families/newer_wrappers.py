@@ -133,7 +133,10 @@ wrapper(
 )
 
 
-def _ernie(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
+ERNIE_NOTE = "tokens of images are counted as if they ran through the experts for words"
+
+
+def joined_moments(_config: Config, tower: Config, stack: Stack, hidden: int) -> Stack:
     """Ernie 4.5 VL: neighbouring patches side by side, then moments of a film, to the text."""
     merge = tower["spatial_merge_size"]
     seen = stack.hidden * merge**2
@@ -155,9 +158,9 @@ wrapper(
     "ernie4_5_vl_moe",
     text_of("ernie4_5_vl_moe_text", fixed=True),
     eyes_of("ernie4_5_vl_moe_vision", fixed=True),
-    _ernie,
+    joined_moments,
     tie=True,
-    traits={"note": "tokens of images are counted as if they ran through the experts for words"},
+    traits={"note": ERNIE_NOTE},
 )
 
 
