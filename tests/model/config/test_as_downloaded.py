@@ -169,5 +169,5 @@ def test_ernie_with_eyes_is_the_same_under_the_names_of_its_own_code() -> None:
 def test_ernie_with_other_layers_for_words_than_for_images_is_refused(
     change: dict[str, Any],
 ) -> None:
-    with pytest.raises(InputError, match="experts|moe_|temporal"):
+    with pytest.raises(InputError, match=r"experts|moe_|temporal"):
         load_model({**ERNIE, **change})
