@@ -41,6 +41,13 @@ def read_label(text: str) -> tuple[str, str]:
     return key, value
 
 
+class _Gpus(tuple[str, ...]):
+    """What completion offers; others are taken too, and judged where GPUs are read."""
+
+    def __contains__(self, value: object) -> bool:
+        return True
+
+
 # option -> its description, as ``add_argument`` takes it
 _SHARED: dict[str, dict[str, Any]] = {
     "--duration": {
@@ -48,7 +55,8 @@ _SHARED: dict[str, dict[str, Any]] = {
         "help": "stop after 60s, 5m or 1h",
     },
     "--gpu": {
-        "choices": ("auto", "none", "sim"), "default": "auto", "help": "GPU telemetry (auto)",
+        "choices": _Gpus(("auto", "none", "sim")), "default": "auto", "metavar": "GPU",
+        "help": "auto, none, sim, or so many simulated as in 8xsim (auto)",
     },
     "--in": {"dest": "where", "type": path, "default": "runs", "metavar": "DIR", "help": "(runs)"},
     "--audio": {"metavar": "S", "help": "a clip in each prompt, such as 30s"},

@@ -17,7 +17,7 @@ from thermoflop.runs.gpu.simulated import Body, SimulatedNvml
 from thermoflop.runs.record.plan import Plan
 from thermoflop.runs.record.queue import ItemQueue
 from thermoflop.runs.record.session import record_command
-from thermoflop.runs.record.sources import open_gpus, simulated_library
+from thermoflop.runs.record.sources import open_gpus, simulated_gpus, simulated_library
 
 DEVICES: list[dict[str, Any]] = [
     {"index": 0, "uuid": "GPU-aa10", "name": "H100"},
@@ -193,6 +193,12 @@ def test_who_computes_is_written_down_at_start_and_end() -> None:
 def test_a_simulated_gpu_begins_as_warm_as_it_is_told() -> None:
     """A recording that a page starts goes on where the page's own simulation is."""
     assert simulated_library(start_c=70.0).nvmlDeviceGetTemperature(0, 0) == 70
+    row = simulated_gpus("8xsim:70")
+    assert row.nvmlDeviceGetCount() == 8
+    assert row.nvmlDeviceGetTemperature(7, 0) == 70
+    for wrong in ("0xsim", "17xsim", "8xsim:hot", "sim:900"):
+        with pytest.raises(UsageError, match="--gpu"):
+            simulated_gpus(wrong)
     for spec, named in (("sim:hot", "sim:hot"), ("sim:500", "sim:500"), ("sim:", "sim:")):
         with pytest.raises(UsageError, match=named):
             open_gpus(spec, ItemQueue(), 10.0)

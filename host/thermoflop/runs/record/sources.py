@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from thermoflop.errors import UsageError
@@ -15,8 +17,10 @@ from thermoflop.runs.gpu.sampler import GpuSampler
 from thermoflop.runs.record.queue import ItemQueue
 
 NOT_ASKED = "not asked for"
-SIM = "sim"  # or with the temperature that it begins at, as sim:70
-GPU_SPECS = ("auto", "none", SIM)
+GPU_SPECS = ("auto", "none", "sim")
+MOST_SIMULATED = 16
+_SIMULATED = re.compile(r"(?:(\d{1,9})x)?sim(?::(.*))?", re.DOTALL)  # 8xsim, sim:70, 8xsim:70
+_WARMER_C = 1.0  # the air at each further GPU of a row, so that no two curves are one
 
 
 def is_urgent(item: Record) -> bool:
@@ -35,17 +39,14 @@ def open_gpus(
 
     Where NVML has not answered yet, it is given nevertheless: GPUs join when they do.
     """
-    start_c = None
-    if spec.startswith(f"{SIM}:"):
-        spec, start_c = SIM, _start_c(spec.removeprefix(f"{SIM}:"))
     asked = asked_gpus(spec)
-    if spec not in GPU_SPECS and asked is None:
+    simulated = simulated_gpus(spec)
+    if spec not in GPU_SPECS and simulated is None and asked is None:
         known = ", ".join(GPU_SPECS)
         raise UsageError(f"--gpu {spec!r} is none of {known}, and no list of GPUs such as 0,3")
     if spec == "none":
         return None, NOT_ASKED
-    if spec == SIM and library is None:
-        library = simulated_library(start_c=start_c)
+    library = library or simulated
     sampler = GpuSampler(library, queue, rate_hz).__enter__()
     there = {device["index"] for device in sampler.facts["devices"]}
     not_there = set(asked or ()) - there if there else None
@@ -66,12 +67,26 @@ def _start_c(text: str) -> float:
     return float(start_c)
 
 
-def simulated_library(
-    load: Callable[[float], float] | None = None, start_c: float | None = None
-) -> Any:
-    """One simulated GPU that is as busy as ``load`` says, 0 to 1; else as this machine is.
+def simulated_gpus(spec: str) -> Any:
+    """The library of the GPUs that ``sim``, ``8xsim`` or ``sim:70`` (°C at the start) asks for.
 
-    It begins at ``start_c``, or as warm as it is without work.
+    None where ``spec`` asks for others; UsageError for a number that makes no sense.
+    """
+    found = _SIMULATED.fullmatch(spec)
+    if found is None:
+        return None
+    n = int(found[1] or 1)
+    if not 1 <= n <= MOST_SIMULATED:
+        raise UsageError(f"--gpu {spec!r}: expected 1 to {MOST_SIMULATED} simulated GPUs")
+    return simulated_library(start_c=None if found[2] is None else _start_c(found[2]), n=n)
+
+
+def simulated_library(
+    load: Callable[[float], float] | None = None, start_c: float | None = None, n: int = 1
+) -> Any:
+    """``n`` simulated GPUs that are as busy as ``load`` says, 0 to 1; else as this machine is.
+
+    Each begins at ``start_c``, or as warm as it is without work; the next one gets warmer air.
     It is made so that it stays below its power limit: nothing that it slowed down would be slower.
     """
     from thermoflop.pico.simulated.heat import MachineLoad
@@ -80,4 +95,5 @@ def simulated_library(
     by = "this machine's load" if load is None else "the benchmark"
     body = Body(name=f"Simulated GPU (warmed by {by})", tau_s=6.0, k_per_w=0.2, full_w=290.0,
                 start_c=start_c)  # fmt: skip
-    return SimulatedNvml([body], load or MachineLoad(full_w=1.0).watts)
+    bodies = [replace(body, ambient_c=body.ambient_c + _WARMER_C * i) for i in range(n)]
+    return SimulatedNvml(bodies, load or MachineLoad(full_w=1.0).watts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from thermoflop.errors import UsageError
 from thermoflop.pico.track import HostEvent
 from thermoflop.pico.wire import printable
 from thermoflop.report.messages import visible
@@ -12,7 +13,7 @@ from thermoflop.runs.gpu.details import GpuDetails
 from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.sampler import GpuSampler
 from thermoflop.runs.gpu.throttle import describe_reason, throttling
-from thermoflop.runs.record.sources import NOT_ASKED, simulated_library
+from thermoflop.runs.record.sources import GPU_SPECS, NOT_ASKED, simulated_gpus
 from thermoflop.web.live.readings import Readings
 
 KEPT_POINTS = 6000
@@ -27,8 +28,12 @@ class GpuSource:
     """All GPUs."""
 
     def __init__(self, spec: str) -> None:
-        """``spec`` is auto, none or sim."""
+        """``spec`` is auto, none, sim, 8xsim or sim:70; UsageError for another."""
         self.spec = spec
+        self.simulated = simulated_gpus(spec)
+        if spec not in GPU_SPECS and self.simulated is None:
+            known = ", ".join(GPU_SPECS)
+            raise UsageError(f"--gpu {spec!r} is none of {known}, and not such as 8xsim")
         self.readings: dict[int, Readings] = {}
         self.slow: dict[int, Readings] = {}  # of memory, fan and PCIe, once a second
         self._latest: dict[int, GpuSample | None] = {}
@@ -49,8 +54,9 @@ class GpuSource:
         with self._lock:
             if self._sampler is not None or self.spec == "none":
                 return
-            library = simulated_library() if self.spec == "sim" else None
-            self._sampler = sampler = GpuSampler(library, self._take, details=self._take_details)
+            self._sampler = sampler = GpuSampler(
+                self.simulated, self._take, details=self._take_details
+            )
         sampler.__enter__()  # not under the lock, which the readings take
 
     def stop(self) -> None:
@@ -64,13 +70,15 @@ class GpuSource:
     def recorder_spec(self) -> str:
         """``--gpu`` of a recorder: a simulated GPU goes on there as warm as it is here."""
         sample = self._latest.get(0)
-        warm = self.spec == "sim" and sample is not None and sample.temp_c is not None
-        return f"sim:{sample.temp_c:g}" if warm and sample is not None else self.spec
+        if self.simulated is None or sample is None or sample.temp_c is None:
+            return self.spec
+        return f"{self.spec.partition(':')[0]}:{sample.temp_c:g}"
 
     def simulate(self) -> None:
         """Show a simulated GPU, as busy as this machine, where there is no other."""
         self.stop()
         self.spec = "sim"
+        self.simulated = simulated_gpus(self.spec)
         self.start()
 
     def _take(self, items: list[GpuSample | HostEvent]) -> None:
@@ -124,7 +132,7 @@ class GpuSource:
         now = self._latest.get(index)
         known = {key: facts.get(key) for key in _FACTS}
         state: dict[str, Any] = {**known, "key": f"gpu{index}", "index": index, "lost": now is None}
-        state["simulated"] = self.spec == "sim"
+        state["simulated"] = self.simulated is not None
         state["name"] = printable(str(known["name"] or "GPU"))
         # the driver slows a GPU down from the first limit on, the chip itself from the second
         state["limit_c"] = known["gpu_max_c"] or known["slowdown_c"]

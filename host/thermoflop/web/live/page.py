@@ -184,7 +184,7 @@ def _gpus(sources: LiveSources, section: nicegui_ui.element) -> None:
         button.visible = False
 
     button = ui.button("Show a simulated GPU", on_click=simulate).props("no-caps outline")
-    button.visible = sources.gpus.spec != "sim"
+    button.visible = sources.gpus.simulated is None
     section.visible = not sources.gpus.readings
     ui.timer(1.0, lambda: section.set_visibility(not sources.gpus.readings))
 
