@@ -109,9 +109,20 @@ def _most(size: Number) -> int:
 
 
 def default_format(device: Device) -> str:
-    """The number format where none is given: bf16, or fp32 on a device known to do no other."""
+    """The number format where none is given: bf16, fp16 on a device that lacks it, or fp32 on one
+    known to do no other."""
     peaks = device.peaks
-    return "fp32" if "fp32" in peaks and not {"bf16", "fp16"} & set(peaks) else "bf16"
+    if "fp32" in peaks and not {"bf16", "fp16"} & set(peaks):
+        return "fp32"
+    return in_16_bits(device, "bf16")
+
+
+def in_16_bits(device: Device, dtype: str) -> str:
+    """The format that a name means on a device: fp16 for bf16 where that is lacking, as engines
+    have it on V100, T4, GTX 10, RTX 20, Radeon RX 6000 and MI50. Sheets of others (Apple, Intel)
+    name one format of 16 bits for both."""
+    lacks = device.vendor in ("NVIDIA", "AMD") and "bf16" not in device.peaks
+    return "fp16" if dtype == "bf16" and lacks and "fp16" in device.peaks else dtype
 
 
 def as_model(model: Model | str | PathLike[str] | dict[str, Any]) -> Model:

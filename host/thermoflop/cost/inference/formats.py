@@ -12,7 +12,7 @@ from thermoflop.cost.hardware.precision import (
     is_precision,
     precision_names,
 )
-from thermoflop.cost.inference.arguments import default_format
+from thermoflop.cost.inference.arguments import default_format, in_16_bits
 from thermoflop.cost.work.weights import (
     Checkpoint,
     is_matrix,
@@ -63,7 +63,7 @@ def choose_formats(
             this model.
         kv_dtype: a format of the cache. None: as wide as the activations.
     """
-    dtype = spelled(dtype) if isinstance(dtype, str) else dtype
+    dtype = in_16_bits(device, spelled(dtype)) if isinstance(dtype, str) else dtype
     named = model.named_format if dtype is None and model.stored is None else None
     if named in _WIDE:  # whichever of them the device computes in
         return choose_precision(default_format(device), kv_dtype), None

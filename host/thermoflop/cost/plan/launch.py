@@ -81,10 +81,13 @@ def _narrow_cache(precision: Precision) -> bool:
 
 
 def _quantized(unit: Unit) -> list[str]:
-    """Weights that are made narrow while they are loaded: of a model that is not already."""
+    """The format of the weights where it is not the checkpoint's: made narrow while they are
+    loaded, or fp16."""
     name = QUANTIZATION.get(unit.setting.precision.name)
     published = unit.setting.model.quantization is not None
-    return [] if name is None or published else ["--quantization", name]
+    # the checkpoint's bf16 is refused by engines where the device lacks it
+    half = ["--dtype", "half"] if unit.setting.precision.name == "fp16" else []
+    return half if name is None or published else ["--quantization", name]
 
 
 def _vllm(unit: Unit, model: str, slots: int) -> list[str]:

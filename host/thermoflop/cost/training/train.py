@@ -13,7 +13,7 @@ from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.nodes import network_text, with_network
 from thermoflop.cost.hardware.precision import Precision, choose_precision
-from thermoflop.cost.inference.arguments import BEYOND, as_model, checked_whole
+from thermoflop.cost.inference.arguments import BEYOND, as_model, checked_whole, in_16_bits
 from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.roofline.rates import rates_of
 from thermoflop.cost.roofline.span import Span
@@ -178,7 +178,7 @@ def train(
     known = text_of(as_model(model))
     hardware, devices, tp, pp = pooled(hardware, devices, tp, pp, evenly=True)
     device = with_network(as_device(hardware), node_size, network_gb_s)
-    precision = choose_precision(dtype)
+    precision = choose_precision(in_16_bits(device, dtype))
     if sequence is None:
         sequence = min(SEQUENCE, known.max_positions or SEQUENCE)
     sizes = {"global_batch": global_batch, "micro_batch": micro_batch, "sequence": sequence,

@@ -1,0 +1,46 @@
+"""What 16 bits are on devices that lack bf16: fp16, whether bf16 is the default or asked for.
+
+CUDA C++ Programming Guide, compute capabilities: bf16 from 8.0 (Ampere) on; T4 and RTX 20 are 7.5,
+V100 7.0, GTX 10 6.1, P100 6.0.
+"""
+
+from __future__ import annotations
+
+import pytest
+import thermoflop as tf
+from thermoflop.cost.catalogue.devices import catalogue
+
+OLD = ("t4", "v100", "rtx 2080 ti", "gtx 1080 ti", "p100", "quadro rtx 6000", "rx 6900 xt")
+
+
+@pytest.mark.parametrize("name", OLD)
+@pytest.mark.parametrize("dtype", [None, "bf16"])
+def test_nothing_is_headed_bf16_on_a_device_without_it(name, dtype):
+    asked = {} if dtype is None else {"dtype": dtype}
+    found = [
+        tf.fit("gpt2", name, **asked), tf.estimate("gpt2", name, **asked),
+        tf.train("gpt2", name, **asked), tf.serving("gpt2", name, users=1, **asked),
+    ]  # fmt: skip
+    for answer in found:
+        assert "bf16" not in str(answer).partition("\n\n")[0]
+        assert "fp16" in str(answer).partition("\n\n")[0]
+    assert found[0].memory.weight_bytes == tf.fit("gpt2", name, dtype="fp16").memory.weight_bytes
+
+
+@pytest.mark.parametrize("name", ["rtx 3060", "m2 ultra", "h100", "rx 7900 xtx", "arc b580"])
+def test_devices_that_have_it_compute_in_bf16(name):
+    assert tf.fit("gpt2", name).precision.name == "bf16"
+
+
+def test_no_card_before_ampere_has_bf16():
+    old = ("GTX ", "RTX 206", "RTX 207", "RTX 208", "V100", "P100", "T4", "TITAN", "Quadro")
+    assert not [name for name, device in catalogue().items()
+                if name.startswith(old) and "bf16" in device.peaks]  # fmt: skip
+
+
+def test_a_plans_command_asks_for_what_the_device_has():
+    """vLLM refuses bf16 below compute capability 8.0 and names --dtype=half."""
+    found = tf.plan("qwen3-0.6b", "t4", users=2, max_devices=1, profile="vllm", dtypes=["bf16"])
+    assert "--dtype half" in found.choices[0].launch
+    assert "--dtype" not in tf.plan("qwen3-0.6b", "l4", users=2, max_devices=1, profile="vllm",
+                                    dtypes=["bf16"]).choices[0].launch  # fmt: skip
