@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from thermoflop.runs.engines.printed import read_result
 
@@ -121,6 +123,117 @@ Average Output Length (tokens): 1024.0000
 Request Throughput (req/sec):                     7.3411
 Total Output Throughput (tokens/sec):             7517.2584
 """  # noqa: W291
+LLAMA_BENCH_CSV = """\
+build_commit,build_number,cpu_info,gpu_info,backends,model_filename,model_type,n_prompt,n_gen,\
+n_depth,test_time,avg_ns,stddev_ns,avg_ts,stddev_ts
+"8cf427ff","5163","AMD Ryzen 7 7800X3D 8-Core Processor","NVIDIA GeForce RTX 4080","CUDA",\
+"models/Qwen2.5-7B-Instruct-Q4_K_M.gguf","qwen2 7B Q4_K - Medium","512","0","0",\
+"2025-04-24T11:57:09Z","70285660","982040","7285.676949","100.064434"
+"8cf427ff","5163","AMD Ryzen 7 7800X3D 8-Core Processor","NVIDIA GeForce RTX 4080","CUDA",\
+"models/Qwen2.5-7B-Instruct-Q4_K_M.gguf","qwen2 7B Q4_K - Medium","0","128","0",\
+"2025-04-24T11:57:10Z","1067431600","3834831","119.915244","0.430617"
+"""
+LLAMA_BENCH_JSON = """\
+[
+  {
+    "backends": "CUDA",
+    "model_type": "qwen2 7B Q4_K - Medium",
+    "n_prompt": 512,
+    "n_gen": 0,
+    "n_depth": 0,
+    "test_time": "2025-04-24T11:58:50Z",
+    "avg_ns": 72135640,
+    "stddev_ns": 1453752,
+    "avg_ts": 7100.002165,
+    "stddev_ts": 140.341520,
+    "samples_ns": [ 74601900, 71632900, 71745200, 71952700, 70745500 ],
+    "samples_ts": [ 6863.1, 7147.55, 7136.37, 7115.79, 7237.21 ]
+  },
+  {
+    "backends": "CUDA",
+    "model_type": "qwen2 7B Q4_K - Medium",
+    "n_prompt": 0,
+    "n_gen": 128,
+    "n_depth": 0,
+    "test_time": "2025-04-24T11:58:51Z",
+    "avg_ns": 1076767880,
+    "stddev_ns": 9449585,
+    "avg_ts": 118.881588,
+    "stddev_ts": 1.041811,
+    "samples_ns": [ 1075361300, 1065089400, 1071761200, 1081934900, 1089692600 ],
+    "samples_ts": [ 119.03, 120.178, 119.43, 118.307, 117.464 ]
+  }
+]
+"""
+LLAMA_BENCH_OLD = """\
+| model                          |       size |     params | backend    | ngl | test       |              t/s |
+| ------------------------------ | ---------: | ---------: | ---------- | --: | ---------- | ---------------: |
+| llama 7B mostly Q4_0           |   3.56 GiB |     6.74 B | CUDA       |  -1 | pp 512     |  2368.80 ± 93.24 |
+| llama 7B mostly Q4_0           |   3.56 GiB |     6.74 B | CUDA       |  -1 | tg 128     |    131.42 ± 0.59 |
+"""  # noqa: E501
+GENAI_PERF = """\
+                              NVIDIA GenAI-Perf | LLM Metrics
+┏━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━┳━━━━━━━━┳━━━━━━━━┳━━━━━━━━┳━━━━━━━━┳━━━━━━━━┓
+┃                         Statistic ┃    avg ┃    min ┃    max ┃    p99 ┃    p90 ┃    p75 ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━╇━━━━━━━━╇━━━━━━━━╇━━━━━━━━╇━━━━━━━━╇━━━━━━━━┩
+│          Time to first token (ms) │  16.26 │  12.39 │  17.25 │  17.09 │  16.68 │  16.56 │
+│          Inter token latency (ms) │   1.85 │   1.55 │   2.04 │   2.02 │   1.97 │   1.92 │
+│              Request latency (ms) │ 499.20 │ 451.01 │ 554.61 │ 548.69 │ 526.13 │ 514.19 │
+│            Output sequence length │ 261.90 │ 256.00 │ 298.00 │ 296.60 │ 270.00 │ 265.00 │
+│             Input sequence length │ 550.06 │ 550.00 │ 553.00 │ 551.60 │ 550.00 │ 550.00 │
+│ Output token throughput (per sec) │ 520.87 │    N/A │    N/A │    N/A │    N/A │    N/A │
+│      Request throughput (per sec) │   1.99 │    N/A │    N/A │    N/A │    N/A │    N/A │
+└───────────────────────────────────┴────────┴────────┴────────┴────────┴────────┴────────┘
+"""
+GENAI_PERF_OLD = """\
+                                LLM Metrics                                 \n\
+┏━━━━━━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━┳━━━━━━━┳━━━━━━━┳━━━━━━━┳━━━━━━━┳━━━━━━━┓
+┃                Statistic ┃   avg ┃   min ┃   max ┃   p99 ┃   p90 ┃   p75 ┃
+┡━━━━━━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━╇━━━━━━━╇━━━━━━━╇━━━━━━━╇━━━━━━━╇━━━━━━━┩
+│     Request latency (ms) │  5.00 │  4.00 │  6.00 │  5.98 │  5.80 │  5.50 │
+│ Time to first token (ms) │  8.00 │  7.00 │  9.00 │  8.98 │  8.80 │  8.50 │
+│ Inter token latency (ms) │ 11.00 │ 10.00 │ 12.00 │ 11.98 │ 11.80 │ 11.50 │
+│   Output sequence length │  2.00 │  1.00 │  3.00 │  2.98 │  2.80 │  2.50 │
+│    Input sequence length │  6.00 │  5.00 │  7.00 │  6.98 │  6.80 │  6.50 │
+└──────────────────────────┴───────┴───────┴───────┴───────┴───────┴───────┘
+Request throughput (requests/sec): 123.00
+Output token throughput (tokens/sec): 456.00
+"""
+AIPERF = """\
+                                     NVIDIA AIPerf | LLM Metrics
+┏━━━━━━━━━━━━━━━━━━━━━┳━━━━━━━━━━┳━━━━━━━━━━┳━━━━━━━━━━━┳━━━━━━━━━━┳━━━━━━━━━━┳━━━━━━━━━━┳━━━━━━━━━━┓
+┃              Metric ┃      avg ┃      min ┃       max ┃      p99 ┃      p90 ┃      p50 ┃      std ┃
+┡━━━━━━━━━━━━━━━━━━━━━╇━━━━━━━━━━╇━━━━━━━━━━╇━━━━━━━━━━━╇━━━━━━━━━━╇━━━━━━━━━━╇━━━━━━━━━━╇━━━━━━━━━━┩
+│ Time to First Token │    17.73 │    12.25 │     53.21 │    53.17 │    19.85 │    14.63 │     9.90 │
+│                (ms) │          │          │           │          │          │          │          │
+│       Time to First │    17.73 │    12.25 │     53.21 │    53.17 │    19.85 │    14.63 │     9.90 │
+│   Output Token (ms) │          │          │           │          │          │          │          │
+│ Inter Token Latency │     3.81 │     3.53 │      4.17 │     4.15 │     3.97 │     3.79 │     0.12 │
+│                (ms) │          │          │           │          │          │          │          │
+│        Output Token │   262.66 │   239.55 │    283.24 │   279.36 │   270.36 │   264.13 │     8.25 │
+│ Throughput Per User │          │          │           │          │          │          │          │
+│   (tokens/sec/user) │          │          │           │          │          │          │          │
+│        Output Token │ 1,007.36 │      N/A │       N/A │      N/A │      N/A │      N/A │      N/A │
+│          Throughput │          │          │           │          │          │          │          │
+│        (tokens/sec) │          │          │           │          │          │          │          │
+│       Request Count │    50.00 │      N/A │       N/A │      N/A │      N/A │      N/A │      N/A │
+│          (requests) │          │          │           │          │          │          │          │
+└─────────────────────┴──────────┴──────────┴───────────┴──────────┴──────────┴──────────┴──────────┘
+"""  # noqa: E501
+SGLANG_OFFLINE = """\
+====== Offline Throughput Benchmark Result =======
+Backend:                                 engine    
+Successful requests:                     2000      
+Benchmark duration (s):                  350.25    
+Total input tokens:                      626729    
+Total generated tokens:                  388685    
+Last generation throughput (tok/s):      33.36     
+Request throughput (req/s):              5.71      
+Input token throughput (tok/s):          1789.23   
+Output token throughput (tok/s):         1109.45   
+Total token throughput (tok/s):          2898.68   
+==================================================
+"""  # noqa: W291
 
 
 @pytest.mark.parametrize(
@@ -144,6 +257,46 @@ Total Output Throughput (tokens/sec):             7517.2584
             LLAMA_BENCH, "llama-bench",
             {"prompt_tokens": 512, "ttft_s": 27.7356446, "generated_tokens": 128,
              "token_s": 1.4285714, "format": "fp16"}, id="llama-bench",
+        ),
+        # ggml-org/llama.cpp tools/llama-bench/README.md, some of its columns; of before the tables
+        # without the blank
+        pytest.param(
+            LLAMA_BENCH_CSV, "llama-bench",
+            {"prompt_tokens": 512, "ttft_s": 512 / 7285.676949, "generated_tokens": 128,
+             "token_s": 1 / 119.915244, "format": "q4_k_m"}, id="llama-bench -o csv",
+        ),
+        pytest.param(
+            LLAMA_BENCH_JSON, "llama-bench",
+            {"prompt_tokens": 512, "ttft_s": 512 / 7100.002165, "generated_tokens": 128,
+             "token_s": 1 / 118.881588, "format": "q4_k_m"}, id="llama-bench -o json",
+        ),
+        pytest.param(  # an object a line
+            re.sub(r"\s*\n\s*", "", LLAMA_BENCH_JSON).replace("},", "}\n"), "llama-bench",
+            {"prompt_tokens": 512, "ttft_s": 512 / 7100.002165, "generated_tokens": 128,
+             "token_s": 1 / 118.881588, "format": "q4_k_m"}, id="llama-bench -o jsonl",
+        ),
+        pytest.param(
+            LLAMA_BENCH_OLD, "llama-bench",
+            {"prompt_tokens": 512, "ttft_s": 512 / 2368.80, "generated_tokens": 128,
+             "token_s": 1 / 131.42, "format": "q4_0"}, id="llama-bench, older",
+        ),
+        pytest.param(  # triton-inference-server/perf_analyzer genai-perf/README.md
+            GENAI_PERF, "genai-perf",
+            {"tokens_per_s": 520.87, "ttft_s": 0.01626, "token_s": 0.00185}, id="genai-perf",
+        ),
+        pytest.param(  # the same, genai-perf/tests/test_console_exporter.py
+            GENAI_PERF_OLD, "genai-perf",
+            {"tokens_per_s": 456, "ttft_s": 0.008, "token_s": 0.011}, id="genai-perf, older",
+        ),
+        pytest.param(  # ai-dynamo/aiperf docs/tutorials/custom-dataset.md, some of its rows
+            AIPERF, "genai-perf",
+            {"requests": 50, "tokens_per_s": 1007.36, "ttft_s": 0.01773, "token_s": 0.00381},
+            id="aiperf",
+        ),
+        pytest.param(  # printed by sgl-project/sglang python/sglang/bench_offline_throughput.py
+            SGLANG_OFFLINE, "a serving benchmark",
+            {"requests": 2000, "prompt_tokens": 626729, "generated_tokens": 388685,
+             "tokens_per_s": 1109.45}, id="sglang.bench_offline_throughput",
         ),
         pytest.param(  # github.com/taketwo/llm-ollama/issues/32: 127.682 s / 1133
             OLLAMA, "ollama",

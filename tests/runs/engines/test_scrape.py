@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -53,6 +55,13 @@ def test_a_stretch_has_the_tokens_of_its_own_and_the_means_of_its_own() -> None:
 
 def test_a_server_that_was_started_anew_says_nothing_of_that_stretch() -> None:
     assert since({"tokens": 10.0}, {"tokens": 3.0}) == {}
+
+
+def test_where_one_counter_fell_those_that_passed_what_they_were_say_nothing_either() -> None:
+    """A server that made more tokens since its restart than before it, in fewer requests."""
+    before = {"tokens": 10.0, "ttft_s.sum": 5.0, "ttft_s.count": 50.0}
+    now = {"tokens": 90.0, "ttft_s.sum": 0.1, "ttft_s.count": 2.0, "batch": 3.0}
+    assert since(before, now) == {"batch": 3.0}
 
 
 def test_llama_cpp_s_seconds_are_those_of_its_tokens() -> None:
@@ -158,7 +167,47 @@ def test_a_server_that_is_not_there_is_said() -> None:
     assert "refused" in (scraper.notice() or "")
 
 
-@pytest.mark.parametrize("url", ["", "8000", "file:///etc/passwd", "localhost:8000", "http://"])
-def test_what_is_no_address_is_one_sentence(url: str) -> None:
-    with pytest.raises(UsageError, match="--scrape"):
+def test_a_server_that_changes_its_names_is_set_against_itself_alone(server: Server) -> None:
+    """vLLM, then SGLang behind the same address, whose counter is a thousand ahead."""
+    events: list[HostEvent] = []
+    server.body = vllm(100, 1)
+    with Scraper(server.url, events.extend, every_s=0.02) as scraper:
+        until(lambda: events)
+        seen = scraper.answers
+        server.body = b"sglang:generation_tokens_total 1100\nsglang:num_running_reqs 1\n"
+        until(lambda: scraper.answers >= seen + 3)
+    assert {event.detail["values"]["tokens"] for event in events} == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nvllm:generation_tokens_total 1", "early"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nvllm:", "IncompleteRead"),
+        (b"\0\1no server of this kind\r\n\r\n", "no server of this kind"),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b"vllm:generation_tokens_total 1\n" * 140_000, "longer than"),
+    ],
+)
+def test_an_answer_that_is_not_whole_is_none(answer: bytes, why: str) -> None:
+    """A number that was cut short is another number."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        with Scraper(f"http://127.0.0.1:{port}", lambda _: None, every_s=9.0) as scraper:
+            peer, _ = listening.accept()
+            with peer, contextlib.suppress(OSError):
+                peer.recv(4096)
+                peer.sendall(answer)
+            until(lambda: scraper.failures + scraper.answers)
+        assert scraper.answers == 0
+        assert why in (scraper.notice() or "")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "8000", "file:///etc/passwd", "localhost:8000", "http://", "http://[::1/metrics",
+     "http://h:99999/metrics", "http://h/a b", "http://ann:secret@h/metrics"],
+)  # fmt: skip
+def test_what_is_no_address_is_one_sentence_and_shows_no_password(url: str) -> None:
+    with pytest.raises(UsageError, match="--scrape") as refused:
         Scraper(url, lambda _: None)
+    assert "secret" not in str(refused.value)

@@ -9,6 +9,7 @@ printed twice, as after a warm-up, the last one. Verbatim outputs with their sou
 
 from __future__ import annotations
 
+import csv
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -18,7 +19,8 @@ from thermoflop.base.record import record
 
 MOST_BYTES = 64 << 10  # of the end of an output: results come last
 _NUMBER = r"(\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)"
-_MARKED = re.compile("[:=|]").search  # each line that is read has one of these
+_FIELD = re.compile(r'"(model_type|n_prompt|n_gen|n_depth|avg_ts)":\s*"?([^",}]+)')
+_MARKED = re.compile("[:=|│,]").search  # each line that is read has one of these
 _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 
 
@@ -70,8 +72,10 @@ def _labelled(label: str) -> str:
 
 
 def _serving(lines: list[str]) -> dict[str, float]:
-    """The block that `vllm bench serve` prints, and sglang.bench_serving after it."""
-    if not any(re.fullmatch(r"=+ Serving Benchmark Result =+", line) for line in lines):
+    """The block that `vllm bench serve` prints, and sglang.bench_serving after it; that of
+    sglang.bench_offline_throughput has fewer lines."""
+    head = re.compile(r"=+ (?:Serving|Offline Throughput) Benchmark Result =+")
+    if not any(map(head.fullmatch, lines)):
         return {}
     values = _matched(lines, {
         "requests": (_labelled("Successful requests"), 1),
@@ -119,12 +123,38 @@ def _tensorrt_llm(lines: list[str]) -> dict[str, float]:
     })  # fmt: skip
 
 
+def _genai_perf(lines: list[str]) -> dict[str, float]:
+    """The table of genai-perf, and of aiperf after it: a metric's mean is in the second column.
+    A long name goes on in further rows, which have nothing else."""
+    means: dict[str, str] = {}
+    name = mean = ""
+    for line in lines:
+        cells = ["".join(cell.split()).lower() for cell in line.strip("│").split("│")]
+        if not line.startswith("│") or len(cells) < 2:
+            continue
+        if any(cells[1:]):
+            name, mean = cells[0], cells[1].replace(",", "")
+        else:
+            means.pop(name, None)
+            name += cells[0]
+        means[name] = mean
+    if "timetofirsttoken(ms)" not in means and "requestlatency(ms)" not in means:
+        return {}
+    below = ["".join(line.split()).lower() for line in lines]  # older ones have the rates there
+    return _matched([*(f"{name}:{mean}" for name, mean in means.items()), *below], {
+        "requests": (_labelled(r"requestcount\((?:count|requests)\)"), 1),
+        "tokens_per_s": (_labelled(r"outputtokenthroughput\((?:per|tokens/)sec\)"), 1),
+        "ttft_s": (_labelled(r"timetofirsttoken\(ms\)"), 1e-3),
+        "token_s": (_labelled(r"intertokenlatency\(ms\)"), 1e-3),
+    })  # fmt: skip
+
+
 def _llama_bench(lines: list[str]) -> dict[str, float]:
-    """The table of llama-bench: ``pp512`` reads 512 tokens, ``tg128`` generates 128; one sequence.
+    """What llama-bench prints: ``pp512`` reads 512 tokens, ``tg128`` generates 128; one sequence.
     Where it ran several sizes none of them is the run's."""
     tests: dict[str, set[tuple[int, float]]] = {"pp": set(), "tg": set()}
-    for cells in _rows(lines, "test", "t/s"):
-        match = re.fullmatch(r"(pp|tg)(\d+)", cells["test"])
+    for cells in _tests(lines):
+        match = re.fullmatch(r"(pp|tg) ?(\d+)", cells["test"])  # with a space in older ones
         rate = re.fullmatch(rf"{_NUMBER}(?: ± [\d.]+)?", cells["t/s"])
         if match and rate and float(rate[1]) > 0:
             tests[match[1]].add((int(match[2]), float(rate[1])))
@@ -141,12 +171,42 @@ def _llama_bench(lines: list[str]) -> dict[str, float]:
 def _format(lines: list[str]) -> dict[str, str]:
     """The format in the model's name, as llama.cpp writes it: ``llama 8B Q4_K - Medium``."""
     sizes = {"Small": "_s", "Medium": "_m", "Large": "_l", None: ""}
-    for cells in _rows(lines, "test", "t/s"):
+    for cells in _tests(lines):
         match = re.search(r" (B?F16|I?Q\w+)(?: - (Small|Medium|Large))?$", cells.get("model", ""))
         if match:
             name = match[1].lower() + sizes[match[2]]
             return {"format": {"f16": "fp16"}.get(name, name)}
     return {}
+
+
+def _tests(lines: list[str]) -> Iterator[dict[str, str]]:
+    """The rows of llama-bench's table; those of its -o csv, json and jsonl as such."""
+    yield from _rows(lines, "test", "t/s")
+    for each in (*_objects(lines), *_comma_separated(lines)):
+        read, made = each.get("n_prompt", ""), each.get("n_gen", "")
+        if "0" in (read, made) and each.get("n_depth", "0") == "0":
+            test = f"tg{made}" if read == "0" else f"pp{read}"
+            yield {"test": test, "t/s": each["avg_ts"], "model": each.get("model_type", "")}
+
+
+def _objects(lines: list[str]) -> Iterator[dict[str, str]]:
+    """What stands in JSON objects, on one line or on many; the rate comes after the sizes."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        for name, value in _FIELD.findall(line):
+            fields[name] = value.strip()
+            if name == "avg_ts":
+                yield fields
+                fields = {}
+
+
+def _comma_separated(lines: list[str]) -> Iterator[dict[str, str]]:
+    names: list[str] = []
+    for cells in csv.reader(lines):
+        if {"n_prompt", "n_gen", "avg_ts"} <= set(cells):
+            names = cells
+        elif len(cells) == len(names):
+            yield dict(zip(names, cells, strict=True))
 
 
 def _rows(lines: list[str], *columns: str) -> Iterator[dict[str, str]]:
@@ -234,6 +294,7 @@ _READERS: dict[str, Reader] = {
     "vllm bench throughput": _vllm_throughput,
     "sglang.bench_one_batch": _sglang_one_batch,
     "trtllm-bench": _tensorrt_llm,
+    "genai-perf": _genai_perf,
     "llama-bench": _llama_bench,
     "ollama": _ollama,
     "Ollama's API": _ollama_api,

@@ -6,12 +6,12 @@ stretch, requests that run. A server that does not answer costs these notes and 
 
 from __future__ import annotations
 
+import http.client
 import json
 import math
 import re
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -59,33 +59,38 @@ def read_metrics(text: str) -> dict[str, float]:
     return sums
 
 
-def quantities(sums: dict[str, float]) -> dict[str, float]:
-    """What an engine says of itself, under our names; empty where no engine is known by them.
+def named(sums: dict[str, float]) -> dict[str, str]:
+    """Under which of an engine's names each quantity stands; empty where no engine is known.
 
     Of a mean there are two: ``ttft_s.sum`` and ``ttft_s.count``.
     """
     for engine in engines():
-        known: dict[str, float] = {}
+        known: dict[str, str] = {}
         for key, names in engine.items():
             for name in names if isinstance(names, list) else ():
                 if key in _MEANS and f"{name}_sum" in sums:
-                    known[f"{key}.sum"] = sums[f"{name}_sum"]
-                    known[f"{key}.count"] = sums.get(f"{name}_count", 0.0)
+                    known |= {f"{key}.sum": f"{name}_sum", f"{key}.count": f"{name}_count"}
                     break
                 if name in sums:
-                    known[key] = sums[name]
+                    known[key] = name
                     break
         if known:
             return known
     return {}
 
 
+def quantities(sums: dict[str, float]) -> dict[str, float]:
+    """What an engine says of itself, under our names; empty where no engine is known by them."""
+    return {key: sums.get(name, 0.0) for key, name in named(sums).items()}
+
+
 def since(before: dict[str, float], now: dict[str, float]) -> dict[str, float]:
-    """What happened between two answers; a counter that fell began anew, and says nothing."""
+    """What happened between two answers. Where one counter fell the server began anew, and none of
+    the others, which may have passed what they were before, says anything."""
     values = {key: now[key] for key in _GAUGES if key in now}
-    grown = {
-        key: now[key] - before[key] for key in now if key in before and now[key] >= before[key]
-    }
+    grown = {key: now[key] - before[key] for key in now if key in before and key not in _GAUGES}
+    if any(by < 0 for by in grown.values()):
+        grown = {}
     values |= {key: grown[key] for key in _COUNTERS if key in grown}
     for key in _MEANS:
         n = grown.get(f"{key}.count", 0.0)
@@ -106,11 +111,19 @@ class Scraper:
         sink: Callable[[Sequence[HostEvent]], None],
         every_s: float = EVERY_S,
     ) -> None:
-        """UsageError for what is no address of a server."""
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        """UsageError for what is no address of a server, or shows a password to all."""
+        try:
+            parts = urlsplit(url)
+            is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # of a bracket that is not closed, or a port that is none
+            is_address = False
+        if not is_address or not url.isprintable() or " " in url:
+            shown = printable(url.rpartition("@")[2])[:100]
+            raise UsageError(f"--scrape {shown!r}: expected http://HOST:PORT/metrics")
+        if "@" in parts.netloc:
             raise UsageError(
-                f"--scrape {printable(url)[:100]!r}: expected http://HOST:PORT/metrics"
+                "--scrape holds credentials, which every user of this machine can see while it "
+                "runs, and which would stand in the run: name an address without"
             )
         self._url = url if parts.path.strip("/") else url.rstrip("/") + "/metrics"
         self._sink = sink
@@ -119,7 +132,9 @@ class Scraper:
         self._thread = threading.Thread(target=self._run, name="thermoflop-scrape", daemon=True)
         self._is_serving = False
         self.answers = self.failures = 0
-        self.why = "it was not asked yet"
+        self.why = "it has not answered"
+        self._names: dict[str, str] = {}
+        self._before: dict[str, float] | None = None
 
     def __enter__(self) -> Self:
         """Start."""
@@ -133,36 +148,56 @@ class Scraper:
 
     def notice(self) -> str | None:
         """What went wrong, in a sentence; None where nothing did."""
-        if not self.failures:
-            return None
         of = self.failures + self.answers
-        return f"{self._url} gave no metrics {self.failures} of {of} times: {self.why}"
+        if self.failures or not of:
+            return (
+                f"{self._url} gave no metrics {self.failures or 1} of {of or 1} times: {self.why}"
+            )
+        return None
 
     def _run(self) -> None:
-        before: dict[str, float] | None = None
         due_s = time.monotonic()
         while not self._stop.wait(max(0.0, due_s - time.monotonic())):
             due_s = max(due_s + self._every_s, time.monotonic())
             now = self._ask()
-            if now is not None and before is not None:
-                self._note(since(before, now))
-            before = now if now is not None else before
+            if now is not None and self._before is not None:
+                self._note(since(self._before, now))
+            self._before = self._before if now is None else now
 
     def _ask(self) -> dict[str, float] | None:
         try:
-            with urllib.request.urlopen(self._url, timeout=TIMEOUT_S) as answer:  # noqa: S310
-                text = answer.read(MOST_BYTES).decode("utf-8", "replace")
-        except (OSError, ValueError, urllib.error.URLError) as error:
+            sums = read_metrics(self._text())
+        except (OSError, ValueError, http.client.HTTPException) as error:  # URLError is an OSError
             self.failures += 1
-            self.why = printable(str(getattr(error, "reason", error)))[:200]
+            said = str(getattr(error, "reason", error)) or type(error).__name__
+            self.why = printable(said)[:200]
             return None
-        known = quantities(read_metrics(text))
-        if not known:
+        names = named(sums)
+        if not names:
             self.failures += 1
             self.why = "there is no metric of vLLM, SGLang, llama.cpp or TensorRT-LLM in it"
             return None
         self.answers += 1
-        return known
+        if names != self._names:  # another engine or version: its counters are others
+            self._names, self._before = names, None
+        return quantities(sums)
+
+    def _text(self) -> str:
+        """The answer, whole and in time; a piece of one would hold numbers that are cut short."""
+        end_s = time.monotonic() + TIMEOUT_S
+        parts: list[bytes] = []
+        left = MOST_BYTES
+        with urllib.request.urlopen(self._url, timeout=TIMEOUT_S) as answer:  # noqa: S310
+            while part := answer.read1(left):
+                parts.append(part)
+                left -= len(part)
+                if left <= 0:
+                    raise ValueError(f"its answer is longer than {MOST_BYTES >> 20} MiB")
+                if time.monotonic() > end_s:
+                    raise ValueError(f"its answer took longer than {TIMEOUT_S:g} s")
+            if answer.length:
+                raise ValueError(f"its answer ended {answer.length} bytes early")
+        return b"".join(parts).decode("utf-8", "replace")
 
     def _note(self, values: dict[str, float]) -> None:
         """A phase begins with the first tokens or requests, and ends when there are none."""
