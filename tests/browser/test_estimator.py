@@ -189,12 +189,14 @@ def test_a_name_that_is_typed_is_found_as_on_the_command_line_or_refused_in_a_se
     field(page, "Model").click()
     field(page, "Model").fill("gpt2")
     assert page.get_by_role("option").first.inner_text() == "gpt2"
+    field(page, "Model").fill("llama 8b")  # words, in a name that has more of them
+    page.get_by_role("option", name="llama-3-8b", exact=True).wait_for()
     field(page, "Model").fill("lama-3-8b")
     page.keyboard.press("Enter")
     error_of(page, "Model").get_by_text("the nearest name is llama-3-8b").wait_for()
-    field(page, "GPU").fill("rtx 4090")
+    field(page, "GPU").fill("2x4090")
     page.keyboard.press("Enter")
-    page.locator(".est-title", has_text="4090").wait_for()
+    page.locator(".est-title", has_text="2 × RTX 4090").wait_for()
 
 
 def test_a_model_is_found_by_searching_and_what_does_not_fit_says_what_would(page: Page) -> None:

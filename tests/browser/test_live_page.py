@@ -197,6 +197,8 @@ def test_a_killed_server_costs_a_recording_nothing_and_the_next_one_shows_it(
         while samples.read_bytes().count(b'"k":"t"') < 10:  # it ends by itself: 20 lines a second
             page.wait_for_timeout(50)
         first.stop(signal.SIGKILL)
+        page.locator(".dash.lost").wait_for()  # what was last heard looks old
+        assert page.locator(".curve.board[d]").count() == 1
         page.close()
     folder = samples.parent
     acknowledged = samples.read_bytes()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.run_folder import START_S, decoding, event, readings, trial, write
+from kit.run_folder import START_S, board_sample, decoding, event, readings, trial, write
 from thermoflop.errors import InputError
 from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.analysis.figures import Analysis
@@ -164,3 +164,17 @@ def test_hottest_is_one_figure_in_list_report_and_comparison(tmp_path: Path) -> 
     assert [row_of(each).peak_c for each in folders] == [71.0, 72.0]
     assert [each.trials[0].max_gpu_c for each in runs] == [71.0, 72.0]
     assert "hottest was GPU 0 with 71.0 °C" in " ".join(sentences(runs[0])[2])
+
+
+def test_the_peak_of_a_gpu_is_never_set_against_that_of_a_board(tmp_path: Path) -> None:
+    """One run has a GPU at 71 degrees, the other a board at 30 alone: nothing is compared."""
+    board = [board_sample(n / 5, n, temp_c=30.0) for n in range(50)]
+    runs = [
+        analyze(write(tmp_path, [*trial(0, 10), *readings(0, 10, 70.0, 200.0)])),
+        analyze(write(tmp_path, [*trial(0, 10), *board])),
+    ]
+    assert compare_phase(runs, WHOLE).row("peak_c") is None
+    boards = [analyze(write(tmp_path, [*trial(0, 10), *board])) for _ in range(2)]
+    peak = compare_phase(boards, WHOLE).row("peak_c")
+    assert peak is not None
+    assert peak.values == (30.0, 30.0)

@@ -200,6 +200,19 @@ def test_another_model_takes_the_sizes_along_as_far_as_it_has_room():
         answer(inputs)
 
 
+def test_several_devices_are_named_as_people_write_them():
+    two = changed(DEFAULTS, "device", "2x4090")
+    assert (two.device, two.tp) == ("RTX 4090", 2)
+    assert changed(two, "device", "h100").tp == 2
+
+
+def test_a_part_of_a_name_is_answered_with_the_names_that_have_it():
+    with pytest.raises(
+        FieldError, match=r"'8b' is no name in the catalogue; those with it are .*8b"
+    ):
+        changed(DEFAULTS, "model", "8b")
+
+
 def test_the_original_stands_beside_what_the_estimator_says_of_its_shape():
     result = answer(ORIGINAL)
     model = tf.load_model(

@@ -104,6 +104,7 @@ def _gpu(analysis: Analysis, zero: float, field: str, levels: tuple[str, ...]) -
             columns["t_s"] - zero,
             columns[field],
         )
+        | ({"dash": "6 4"} if gpu % 8 > 3 else {})  # four colours, and again with dashes
         for gpu, columns in analysis.data.gpus.items()
         if field in columns
     ]

@@ -122,10 +122,7 @@ class SideBySide:
         )
 
     def _table(self, comparison: PhaseComparison) -> str:
-        heads = "".join(
-            f'<th scope="col">{self._swatch(n)}{escaped(name)}</th>'
-            for n, name in enumerate(self.names)
-        )
+        heads = "".join(map(self._head, range(len(self.names))))
         rows = "".join(
             f'<tr><th scope="row">{escaped(row.name)}</th>{self._cells(row)}</tr>'
             for row in comparison.rows
@@ -136,6 +133,13 @@ class SideBySide:
             f'<table class="cards compared{many}"><thead><tr><td></td>{heads}</tr></thead>'
             f"<tbody>{rows}</tbody></table></div>"
         )
+
+    def _head(self, number: int) -> str:
+        """A run's name over its values; where there is room, what stands beside them, too."""
+        name = f"<b>{self._swatch(number)}{escaped(self.names[number])}</b>"
+        if number and len(self.names) <= MOST_IN_LINE:
+            name += "<small>difference to the first</small><small>is it noise?</small>"
+        return f'<th scope="col"><div>{name}</div></th>'
 
     def _cells(self, row: Row) -> str:
         known = [each for each in row.differences if each is not None]

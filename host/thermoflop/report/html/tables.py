@@ -211,16 +211,18 @@ def heat(rows: Sequence[Heat]) -> str:
 
 
 def _sensor(row: Heat) -> list[str]:
-    tau = resistance = DASH
+    tau = per_watt = DASH
     if row.fit is not None:
         fit = row.fit
         high = "∞" if math.isinf(fit.tau_high_s) else f"{fit.tau_high_s:.1f}"
         tau = f"{fit.tau_s:.1f} s ({fit.tau_low_s:.1f} to {high})"
-        if fit.r_k_per_w is not None and fit.r_error_k_per_w is not None:
-            resistance = f"{fit.r_k_per_w:.3f} ± {fit.r_error_k_per_w:.3f}"
+        resistance, error = fit.r_k_per_w, fit.r_error_k_per_w
+        if resistance is not None and error is not None:
+            known = error < resistance  # else the run was too short for it to be told from nothing
+            per_watt = f"{resistance:.3f} ± {error:.3f}" if known else "not known"
     steady = "never" if row.steady is None else f"{row.steady.mean_c:.1f} °C"
     values = (row.min_c, row.mean_c, row.max_c, row.rise_c)
-    return [row.name, *(f"{v:.1f}" for v in values), tau, resistance, steady]
+    return [row.name, *(f"{v:.1f}" for v in values), tau, per_watt, steady]
 
 
 def throttling(analysis: Analysis) -> str:

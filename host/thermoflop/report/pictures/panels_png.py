@@ -79,7 +79,8 @@ def _panel(axes: Axes, run: dict[str, Any], panel: dict[str, Any]) -> None:
         t_s = [point[0] for point in curve["points"]]
         values = [float("nan") if point[1] is None else point[1] for point in curve["points"]]
         known = [value for value in values if value == value]
-        axes.plot(t_s, values, color=color, linewidth=1.2,
+        style = "--" if "dash" in curve else "-"
+        axes.plot(t_s, values, color=color, linewidth=1.2, linestyle=style,
                   label=f"{curve['name']}: {min(known):.4g} to {max(known):.4g}")  # fmt: skip
     low, high = axes.get_ylim()
     near = high - low + 1

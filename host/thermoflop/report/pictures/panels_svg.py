@@ -22,6 +22,7 @@ COLORS = {
 }  # fmt: skip
 _PHASE_COLORS = ("gpu0", "board", "gpu1", "gpu2", "rate", "gpu3")
 _MOST_NAMES = 6
+_MOST_NAMED = 3  # curves whose names have room beside a title
 
 
 def phase_colors(run: dict[str, Any]) -> dict[str, str]:
@@ -81,10 +82,15 @@ def _panel(run: dict[str, Any], panel: dict[str, Any], top: float, x: chart.Axis
         *chart.y_grid(x, y, 4),
         *_levels(panel, y),
     ]
+    if many := len(panel["curves"]) > _MOST_NAMED:
+        reached = f"{len(panel['curves'])} curves: {min(values):.4g} to {max(values):.4g}"
+        parts.append(chart.text(_RIGHT, top + 18, reached, anchor="end"))
     for place, curve in enumerate(panel["curves"], 1 - len(panel["curves"])):
         color = COLORS.get(curve["color"], chart.INK)
         parts += chart.line(curve["points"], x, y, color, 1.6)
         known = [v for _, v in curve["points"] if v is not None]
+        if many:
+            continue
         reached = f"{curve['name']}: {min(known):.4g} to {max(known):.4g}"
         parts.append(chart.text(_RIGHT + 230 * place, top + 18, reached, color, anchor="end"))
     return parts

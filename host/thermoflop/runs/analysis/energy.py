@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.base.units import scaled
 from thermoflop.runs.analysis.gaps import longest_step_s
 
 if TYPE_CHECKING:
@@ -129,7 +130,8 @@ class Meter:
         if apart_j <= allowed_j + self._stands_s * power.max_w:
             stood = f"{_STILL} for {self._stands_s:.1f} s while it drew power"
             return "integral", None, f"{stood}: the integral of its power is shown"
-        why = f"its counter says {counted_j:.4g} J, the integral of its power {power.joules:.4g} J"
+        counted, integral = scaled(counted_j, "J"), scaled(power.joules, "J")
+        why = f"its counter says {counted}, the integral of its power {integral}"
         return None, why, None
 
     def _power(self, start_s: float, end_s: float) -> _Power:

@@ -155,10 +155,16 @@ def _of_repetitions(
         values = [[times * one[key].figure for one in mine if key in one] for mine in sums]
         step = max((one[key].step for mine in sums for one in mine if key in one), default=0.0)
         rows.append(_row((key, name, unit), values, step))
-    peaks = [[peak for each in mine if (peak := each.peak())] for mine in stretches]
+    peaks = _peaks(stretches)
     step = max((each[1] for mine in peaks for each in mine), default=0.0)
     rows.insert(1, _row(_MEAN_PEAK, [[each[0] for each in mine] for mine in peaks], step))
     return [row for row in rows if row is not None]
+
+
+def _peaks(stretches: Sequence[Sequence[Stretch]]) -> list[list[tuple[float, float]]]:
+    """Each run's peaks, all of GPUs where one has any: a board is never set against a GPU."""
+    of_gpus = any(each.own_gpus for mine in stretches for each in mine)
+    return [[peak for each in mine if (peak := each.peak(of_gpus=of_gpus))] for mine in stretches]
 
 
 def _of_blocks(
@@ -176,8 +182,8 @@ def _of_blocks(
             values = tuple(None if each is None else times * each.figure for each in known)
             apart = tuple(_blocks_apart(known[0], each, times) for each in known[1:])
             rows.append(Row(key, name, unit, values, (None, *apart)))
-    peaks = [[] if (peak := each.peak()) is None else [peak[0]] for each in stretches]
-    peak_row = _row(_PEAK, peaks, 0.0)
+    peaks = _peaks([[each] for each in stretches])
+    peak_row = _row(_PEAK, [[each[0] for each in mine] for mine in peaks], 0.0)
     return rows if peak_row is None else [*rows[:1], peak_row, *rows[1:]]
 
 

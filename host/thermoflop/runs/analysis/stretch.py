@@ -106,16 +106,20 @@ class Stretch:
             known["throttled"] = Sums(self._throttled(), seconds, self._blocks * 4)
         return known
 
-    def peak(self) -> tuple[float, float] | None:
+    @property
+    def own_gpus(self) -> list[tuple[Column, Column]]:
+        """Times and temperatures of the command's own GPUs."""
+        own = [self._data.gpus[gpu] for gpu in self._data.own if gpu in self._data.gpus]
+        return [(each["t_s"], each["temp_c"]) for each in own if "temp_c" in each]
+
+    def peak(self, *, of_gpus: bool) -> tuple[float, float] | None:
         """The highest temperature of the command's own GPUs, or of the board, and what it is
         rounded to: within one repetition that which its report has."""
         import numpy as np
 
-        own = [self._data.gpus[gpu] for gpu in self._data.own if gpu in self._data.gpus]
-        read = [(each["t_s"], each["temp_c"]) for each in own if "temp_c" in each]
-        board = None if read else self._columns("board_c")
+        board = self._columns("board_c")
         peaks = []
-        for t_s, temp_c in read or [each for each in (board,) if each is not None]:
+        for t_s, temp_c in self.own_gpus if of_gpus else [] if board is None else [board]:
             values = temp_c[np.isfinite(temp_c) & (self.places(t_s) >= 0)]
             if len(values):
                 peaks.append((float(values.max()), _step(values)))

@@ -8,10 +8,10 @@ new MutationObserver((_, seen) => {
 // The boxes of models and GPUs: the best match comes first, and Enter takes what is typed.
 (() => {
   const plain = (text) => String(text).toLowerCase().replace(/[-_ :./]/g, "");
-  // 0 the name itself, 1 begins with it, 2 a word of it does, 3 somewhere in it
-  const rank = (label, needle) => {
-    const name = plain(label), place = name.indexOf(needle);
-    if (place < 0) return -1;
+  // 0 the name itself, 1 begins with it, 2 a word of it does, 3 somewhere in it, 4 each word is
+  const rank = (label, typed) => {
+    const needle = plain(typed), name = plain(label), place = name.indexOf(needle);
+    if (place < 0) return typed.split(/[-_ :./]+/).every((word) => name.includes(plain(word))) ? 4 : -1;
     if (name === needle) return 0;
     if (place === 0) return 1;
     return String(label).toLowerCase().split(/[-_ :./]/).some((word) => plain(word).startsWith(needle)) ? 2 : 3;
@@ -21,7 +21,7 @@ new MutationObserver((_, seen) => {
     if (box.ranked) return;
     box.ranked = true;
     box.findFilteredOptions = () => {
-      const needle = plain(box.$el.querySelector("input[type=search]")?.value ?? "");
+      const needle = box.$el.querySelector("input[type=search]")?.value ?? "";
       return box.initialOptions
         .map((option) => [rank(option.label, needle), String(option.label).length, option])
         .filter(([place]) => place >= 0)

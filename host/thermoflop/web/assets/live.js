@@ -5,7 +5,7 @@
   const NS = "http://www.w3.org/2000/svg";
   const KEEP = 14000, COARSE_S = 5, DRAW_MS = 200;
   const points = new Map(); // source -> [[seconds, value, ...], ...]
-  let frame = null, socket = null, retryMs = 500, drawn = 0, windowS = 120, shown = "load", asked = false, pointer = null;
+  let frame = null, socket = null, retryMs = 500, drawn = 0, windowS = 120, shown = "load", asked = false, pointer = null, lost = false;
 
   const make = (tag, cls, text) => {
     const node = document.createElement(tag);
@@ -54,10 +54,18 @@
 
   // ---- the socket
 
+  // what was last heard stays to be read, grey; the server sends its past with the first frame
+  const tellLost = (now) => {
+    lost = now;
+    if (!now) points.clear();
+    document.querySelectorAll("[data-lost]").forEach((n) => { n.hidden = !now; });
+    document.querySelectorAll(".dash").forEach((n) => n.classList.toggle("lost", now));
+  };
   const connect = () => {
     socket = new WebSocket((location.protocol === "https:" ? "wss://" : "ws://") + location.host + "/live/stream");
     socket.onmessage = (event) => {
       retryMs = 500;
+      if (lost) tellLost(false);
       frame = JSON.parse(event.data);
       for (const [key, past] of Object.entries(frame.past || {})) points.set(key, past);
       for (const [key, news] of Object.entries(frame.points)) {
@@ -68,12 +76,10 @@
       if (!asked) { asked = true; requestAnimationFrame(show); }
     };
     socket.onclose = () => {
-      document.querySelectorAll("[data-lost]").forEach((n) => { n.hidden = false; });
-      points.clear();
+      tellLost(true);
       setTimeout(connect, retryMs);
       retryMs = Math.min(5000, retryMs * 1.6);
     };
-    socket.onopen = () => document.querySelectorAll("[data-lost]").forEach((n) => { n.hidden = true; });
   };
 
   // ---- a plot

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.devices import counted
 from thermoflop.web.estimator.computed import positions_of
 from thermoflop.web.estimator.fields import FIELDS
 
@@ -15,8 +16,12 @@ if TYPE_CHECKING:
 def changed(inputs: Inputs, name: str, raw: object) -> Inputs:
     """The inputs with one of them changed. Raises FieldError for a value it does not take.
 
-    Another model takes prompt and output along as far as it has room for them.
+    Several devices, as in ``2x4090``, share each matrix (tp). Another model takes prompt and output
+    along as far as it has room for them.
     """
+    if name == "device" and isinstance(raw, str) and len(raw) <= 100:
+        count, raw = counted(raw.strip())  # of "2x4090", as people write it
+        inputs = inputs if count is None else replace(inputs, tp=FIELDS["tp"].read(count))
     after = replace(inputs, **{name: FIELDS[name].read(raw)})
     return with_room(after) if name == "model" and after.model != inputs.model else after
 

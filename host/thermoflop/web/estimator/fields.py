@@ -11,7 +11,7 @@ from thermoflop.base.written import read_number
 from thermoflop.errors import ThermoflopError, UsageError, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 MODES = ("estimate", "original")
 SHAPE, UPLOAD = "shape", "upload"
@@ -85,7 +85,16 @@ class Field:
         except ThermoflopError as error:
             text = printable(str(error)).replace("no file, no folder and no name", "no name")
             sentence = text.partition("; `thermoflop")[0].partition("; see 'thermoflop")[0]
-            raise FieldError(self.name, f"{self.label} {sentence}") from None
+            known = () if "nearest" in sentence or self.choices is None else self.choices()
+            raise FieldError(self.name, f"{self.label} {sentence}{_with(raw, known)}") from None
+
+
+def _with(raw: str, names: Iterable[str]) -> str:
+    """Some of the names that have what was typed in them, the shortest first, as a clause."""
+    typed = raw.strip().lower()
+    having = sorted((name for name in names if typed in name.lower()), key=len)
+    more = ", …" if having[4:] else ""
+    return f"; those with it are {', '.join(having[:4])}{more}" if having else ""
 
 
 def quote_value(raw: object) -> str:

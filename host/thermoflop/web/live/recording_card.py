@@ -98,11 +98,11 @@ class RecordingCard:
         try:
             request = self._request()
             self._start.disable()
-            self._status.set_text("Starting …")
+            self._say("Starting …")
             await asyncio.to_thread(self._live.record, request, self._board.value or None)
-            self._status.set_text("")
+            self._say("")
         except ThermoflopError as error:
-            self._status.set_text(str(error))
+            self._say(str(error), "bad")
         finally:
             self._start.enable()
         self.look()
@@ -118,6 +118,10 @@ class RecordingCard:
     async def _end(self, recording: Recording) -> None:
         try:
             await asyncio.to_thread(recording.stop)
-            self._status.set_text(STOPPING)
+            self._say(STOPPING)
         except ThermoflopError as error:
-            self._status.set_text(str(error))
+            self._say(str(error), "bad")
+
+    def _say(self, text: str, kind: str = "") -> None:
+        self._status.set_text(text)
+        self._status.classes(replace=f"status-line {kind}")
