@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 import thermoflop as tf
+from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import catalogue
 
 OLD = ("t4", "v100", "rtx 2080 ti", "gtx 1080 ti", "p100", "quadro rtx 6000", "rx 6900 xt")
@@ -44,3 +45,30 @@ def test_a_plans_command_asks_for_what_the_device_has():
     assert "--dtype half" in found.choices[0].launch
     assert "--dtype" not in tf.plan("qwen3-0.6b", "l4", users=2, max_devices=1, profile="vllm",
                                     dtypes=["bf16"]).choices[0].launch  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "form"),
+    [
+        ("phi-4", {}, "q4_k_m"),
+        ("deepseek-r1", {}, "q4_k_m"),  # which is published in fp8
+        ("gpt-oss-20b", {}, "mxfp4"),
+        ("phi-4", {"dtype": "q8_0"}, "q8_0"),
+        ("phi4:14b-fp16", {}, "bf16"),  # as wide as its tag says
+    ],
+)
+def test_ollamas_profile_means_ollamas_download(model, asked, form):
+    """Ollama pulls q4_K_M where no tag says another format (docs.ollama.com; issue 1543)."""
+    for found in (tf.fit(model, "h200", profile="ollama", **asked),
+                  tf.estimate(model, "h200", profile="ollama", **asked)):  # fmt: skip
+        assert found.precision.name == form
+
+
+@pytest.mark.parametrize("all_of_them", [-1, "all", "auto", 999])
+def test_llama_cpps_words_for_all_layers_are_taken(all_of_them):
+    whole = tf.fit("gpt2", "rtx 4090", profile="llama.cpp").memory
+    options = {"ngl": all_of_them}
+    assert tf.fit("gpt2", "rtx 4090", profile="llama.cpp", engine_options=options).memory == (
+        replace(whole, assumed=tf.fit("gpt2", "rtx 4090", profile="llama.cpp",
+                                      engine_options=options).memory.assumed)
+    )  # fmt: skip

@@ -151,7 +151,9 @@ def _read(option: Option, value: Any) -> Any:
     """The value of an option. UsageError, saying what was expected."""
     read = {"share": _share, "whole": _whole, "version": _version, "flag": _flag}.get(option.kind)
     found = _choice(option, value) if read is None else read(option, value)
-    if found is not None or (option.kind == "format" and str(value).lower() == "auto"):
+    words = {"format": ("auto",), "whole": ("auto", "all", "-1")}.get(option.kind, ())
+    left = option.default is None and str(value).strip().lower() in words  # to the engine
+    if found is not None or left:
         return found
     expected = {
         "share": "a share above 0, up to 1", "flag": "true or false", "version": "such as 0.19",

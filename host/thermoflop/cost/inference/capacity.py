@@ -11,7 +11,7 @@ from thermoflop.cost.catalogue.cards import alike, named_cards
 from thermoflop.cost.engines.budget import Budget, budget_text
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.inference.arguments import checked_whole, unread_source, validate_arguments
-from thermoflop.cost.inference.formats import formats_line
+from thermoflop.cost.inference.formats import as_downloaded, formats_line
 from thermoflop.cost.inference.remedies import (
     Remedy,
     checked_bandwidth,
@@ -202,6 +202,7 @@ def fit(
     )  # fmt: skip
     if batch % dp:
         raise UsageError(f"dp={dp} does not divide batch={batch}")
+    known = as_downloaded(known, profile)
     room = room_of(known, device, dtype, kv_dtype, page, profile, engine_options)
     prompt, generate, batch = workload.prompt, workload.generate, workload.batch
     load = Load(batch // dp, prompt, prompt + generate)

@@ -12,7 +12,7 @@ from thermoflop.base.record import is_record, replace
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.energy import energy_of
 from thermoflop.cost.hardware.nodes import network_text, with_network
-from thermoflop.cost.inference.formats import choose_formats
+from thermoflop.cost.inference.formats import as_downloaded, choose_formats
 from thermoflop.cost.inference.result import Estimate
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.memory import memory_of
@@ -148,6 +148,7 @@ def estimate(
     device = with_network(device, node_size, network_gb_s)
     nodes = device.network.node_size
     plan = choose_layout(devices, tp, pp, dp, ep, cp, overlap=overlap, node_size=nodes)
+    known = as_downloaded(known, profile)
     precision, checkpoint = choose_formats(known, device, dtype, kv_dtype)
     if chunk is not None:
         checked_size("chunk", chunk, 1)

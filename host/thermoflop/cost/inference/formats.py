@@ -85,6 +85,18 @@ def choose_formats(
     return replace(precision, form=form), checkpoint
 
 
+def as_downloaded(model: Model, profile: object) -> Model:
+    """The model in the format of Ollama's downloads where its profile is asked for and nothing says
+    another: q4_k_m, and mxfp4 of those that are published in it."""
+    own = model.quantization
+    kept = model.stored is not None or (own is not None and _name(own, own.default) == "mxfp4")
+    ollama = isinstance(profile, str) and profile.strip().lower().startswith("ollama")
+    if not ollama or kept or model.named_format is not None:
+        return model
+    said = "Ollama's downloads are q4_k_m where no tag says another format: --dtype says others"
+    return replace(model, named_format="q4_k_m", format_said=said)
+
+
 def _quantization_of(model: Model, dtype: str | None) -> Quantization | None:
     """The published formats that a name means, or None where it means one width for all."""
     own = model.quantization
