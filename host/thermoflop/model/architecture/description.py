@@ -115,7 +115,8 @@ class Stack:
     (Perceiver) attends, across, to those of the stack before it, or to the text.
     An ``image`` stack after the first works on the same tiles, and its cross attention meets the
     positions of the first; it has as many ``positions`` (a resampler's learned queries), or one for
-    each ``shared`` patches of the first.
+    each ``shared`` patches of the first. An ``audio`` stack after the first runs on each ``window``
+    of so many positions of it.
     """
 
     role: str
@@ -133,6 +134,7 @@ class Stack:
     grid: Grid | None = None
     windows: tuple[tuple[int, int], ...] = ()
     shared: int | None = None
+    window: int | None = None
 
     def lengths(self, samples: Number) -> list[Number]:
         """Positions after each window: as many as fit, none padded, and one at least."""

@@ -46,7 +46,9 @@ class Attention:
     and values (``qkv``), queries and keys that are the values too (``qk``, Gemma 4), or queries
     alone, to keys and values of a layer before (``q``, Gemma 3n). Its result has ``outputs``
     elements (None: as the hidden state). Its maps read their inputs in so many ``groups`` each.
-    Heads are ``filled`` up with so many zeros where queries meet keys (Moonshine).
+    Heads are ``filled`` up with so many zeros where queries meet keys (Moonshine). Each ``block``
+    of so many tokens, the last filled up, meets itself alone, by content and by distance (Granite).
+    ``once``: tokens are the same in every sequence until they have met others, and work once.
     """
 
     hidden: Number
@@ -81,6 +83,8 @@ class Attention:
     padded: Number | None = None
     groups: tuple[int, ...] = ()
     filled: int = 0
+    block: Number | None = None
+    once: bool = False
 
     @property
     def group(self) -> str:

@@ -48,6 +48,8 @@ def tower_hearing(stack: Stack, seconds: float) -> Stack:
         return pieces
     positions = max(1, ceil(seconds * FRAMES_PER_S / stack.grid.patch[0]))
     pooled = max(1, ceil(positions / stack.grid.merge))
+    if stack.grid.window:  # so many queries on each window
+        pooled = ceil(positions / stack.grid.window) * stack.grid.merge
     near = None if stack.near is None else stack.near * positions // stack.positions
     longer: Stack = replace(stack, positions=positions, patches=positions, pooled=pooled, near=near)
     return longer

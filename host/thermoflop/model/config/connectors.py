@@ -95,26 +95,29 @@ def latent_queries(
     return queries_behind(seeing, (Run(layer, 1),), config["latent_query_num"])
 
 
-def qformer(config: Config, _tower: Config, stack: Stack, hidden: int) -> tuple[Stack, Stack]:
-    """BLIP-2: a BERT on learned queries, some of whose layers attend to the image."""
-    own = config.nested["qformer_config"]
+def query_layers(own: Config, source: int) -> tuple[Run, ...]:
+    """The layers of a Q-Former, of which every so manieth attends to states ``source`` wide."""
     width, every = own["hidden_size"], own["cross_attention_frequency"]
     layers, heads = own["num_hidden_layers"], own["num_attention_heads"]
     attention = biased_attention(width, heads)
-    look = replace(attention, cross=True, source=stack.hidden)
+    look = replace(attention, cross=True, source=source)
     mlp = biased_mlp(width, own["intermediate_size"], own["hidden_act"])
-    told, apart = own["use_qformer_text_input"], config.family.name == "blip-2"
     # a second MLP for the words of a question, which stand beside the queries
+    told = own["use_qformer_text_input"]
     words = (*mlp.parts(), layer_norm("text_norm", width)) if told else ()
     norms = tuple(layer_norm(f"{name}_norm", width) for name in ("self", "cross", "output"))
     seeing = Layer("attention + cross + MLP", width, norms, attention, look, mlp, kept=words)
     plain = replace(seeing, kind="attention + MLP", cross=None, norms=(norms[0], norms[2]))
     crossing = -(-layers // every)
-    runs = tuple(
-        Run(each, count)
-        for each, count in ((seeing, crossing), (plain, layers - crossing))
-        if count
-    )
+    counts = ((seeing, crossing), (plain, layers - crossing))
+    return tuple(Run(each, count) for each, count in counts if count)
+
+
+def qformer(config: Config, _tower: Config, stack: Stack, hidden: int) -> tuple[Stack, Stack]:
+    """BLIP-2: a BERT on learned queries, some of whose layers attend to the image."""
+    own = config.nested["qformer_config"]
+    width, apart = own["hidden_size"], config.family.name == "blip-2"
+    runs = query_layers(own, stack.hidden)
     tables = (
         Table("words", "embed_tokens", own["vocab_size"], width),
         Table("places", "embed_pos", own["max_position_embeddings"], width),

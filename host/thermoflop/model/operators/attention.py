@@ -27,12 +27,16 @@ def attention_operators(
     """The operators of attention to the tokens, or to an encoder's."""
     if isinstance(mixer, LatentAttention):
         yield from _latent(mixer, scope)
+    elif mixer.block is not None:
+        yield from _in_blocks(mixer, mixer.block, scope)
     else:
         yield from _cross(mixer, scope) if mixer.cross else _attention(mixer, scope)
 
 
 def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
     """Projections, norms, rotation, scores, softmax, values, output."""
+    if attention.once:
+        scope = replace(scope, sequences=1, tokens=scope.new)
     if attention.padded is not None:
         scope = replace(scope, new=attention.padded, tokens=scope.sequences * attention.padded)
     query, *kept, output = attention.projections()
@@ -72,6 +76,19 @@ def _attention(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
         yield scope.linear(linear, tokens)
         yield elementwise("head gate", scope, tokens, attention.heads * attention.value_width, 5, 2)
     yield scope.linear(output, tokens)
+
+
+def _in_blocks(attention: Attention, block: Number, scope: EmitContext) -> Iterator[Operator]:
+    """Whole blocks of tokens, each query meeting the keys and the distances of its own."""
+    new = ceil_div(scope.new, block) * block
+    whole = replace(scope, new=new, tokens=scope.sequences * new)
+    *maps, output = attention.projections()
+    yield from (whole.linear(linear, whole.tokens) for linear in maps)
+    heads, dim = attention.heads, attention.head_dim
+    where = (scope.part, "attn_score", scope.times, scope.sequences, heads, heads)
+    yield Attend("position keys", *where, new, block, dim, new * block, scope.fused, cached=False)
+    yield from attend(whole, attention.group, attention.met, new, new * block, cached=False)
+    yield scope.linear(output, scope.tokens)
 
 
 def _positions(
@@ -151,7 +168,7 @@ def _cross(attention: Attention, scope: EmitContext) -> Iterator[Operator]:
     query, *kept, output = attention.projections()
     tokens, cached = scope.tokens, scope.causal
     keys = scope.source + (scope.new if attention.itself else 0)
-    yield scope.linear(query, tokens)
+    yield scope.linear(query, scope.new if attention.once else tokens)
     if scope.step.runs_encoder or not cached:
         stored = "kv" if cached else "activations"
         yield from (scope.linear(linear, scope.sequences * keys, stored) for linear in kept)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.base.number import kind_of
+from thermoflop.base.number import ceil_div, kind_of
 from thermoflop.base.record import replace
 from thermoflop.model.architecture.feedforward import Mlp, Moe
 from thermoflop.model.architecture.mixers import Attention, LatentAttention
@@ -35,8 +35,10 @@ TOWERS = {
 def build_operators(description: Description, step: Step) -> tuple[Operator, ...]:
     """Every operator of one forward step, in the order in which they run."""
     built: list[Operator] = []
-    eyes = description.stack("image")
+    eyes, ears = description.stack("image"), description.stack("audio")
     for stack in description.stacks:
+        if stack.window is not None and ears is not None:
+            stack = replace(stack, tiles=ceil_div(ears.positions, stack.window))
         if stack.role == "image" and eyes is not None and stack is not eyes:
             stack = stack.after(eyes)
         scope = _stack_scope(description, stack, step)
@@ -61,7 +63,7 @@ def _stack_scope(description: Description, stack: Stack, step: Step) -> EmitCont
         inputs = image_count(description, step) if stack.role == "image" else step.audio
         where = (inputs * stack.tiles, stack.positions, 0)
         eyes = description.stack("image")
-        source = 0 if eyes is None else eyes.positions
+        source = stack.window or (0 if eyes is None else eyes.positions)
         runs = not _is_zero(inputs)
     elif stack.role == "encoder":
         where = (step.batch, source, 0)

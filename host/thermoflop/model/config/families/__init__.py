@@ -81,6 +81,8 @@ MODULES = {
     " janus lfm3_vl minicpm_ocr minicpmv4_6 minicpmv4_7 mistral_large4 modernvbert molmo2"
     " muse_glimmer muse_spark nemotron_h_omni ovis2 qianfan_ocr qwen3_omni_moe_thinker"
     " shieldgemma2 ultravbert",
+    "granite_ears": "granite_speech granite_speech_encoder granite_speech_plus"
+    " granite_speech_projector",
     "ernie_beside": "DFNRope_vision_transformer ernie4_5_moe_vl",
     "newer_texts": "cosmos3_edge_text ernie4_5_vl_moe_text molmo2_text muse_glimmer_text"
     " muse_spark_text qwen3_omni_moe_text",
@@ -130,6 +132,7 @@ _PARTS |= {
     "intern_vit_6b",
     "t5_gemma_module",
 }
+_PARTS |= {"granite_speech_encoder", "granite_speech_projector"}
 _HOME = {name: module for module, names in MODULES.items() for name in names.split()}
 
 FAMILY_NAMES = tuple(sorted(_HOME.keys() - _PARTS))
