@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from thermoflop.cli import build_parser
-from thermoflop.report.words import MEANINGS
+from thermoflop.report.words import MEANINGS, explained, meaning, titled
 
 ROOT = Path(__file__).parents[1]
 HOST = ROOT / "host" / "thermoflop"
@@ -89,3 +89,12 @@ def test_what_a_word_means_on_the_page_is_what_the_glossary_says() -> None:
     """Letter by letter, for each that the page explains."""
     table = {row[0].split(" (")[0]: row[1] for row in rows()}
     assert {word: table.get(word) for word in MEANINGS} == MEANINGS
+
+
+def test_a_label_is_explained_by_its_word_and_a_text_by_all_of_its_words() -> None:
+    assert meaning("Tensor parallel") == "tp: tensor parallel: devices that share each matrix"
+    assert meaning("colour") == titled("colour") == ""
+    said = explained("the first token: expected")  # and not tp, which `output` has, too
+    assert [text.split(":")[0] for text in said] == ["expected", "first token"]
+    assert explained("output") == []
+    assert titled("Bound").startswith(' title="bound: the least time that the data sheet')

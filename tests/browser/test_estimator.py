@@ -233,6 +233,7 @@ def test_a_number_opens_its_why_and_gives_the_focus_back(page: Page) -> None:
     page.keyboard.press("Enter")
     dialog = page.get_by_role("dialog")
     dialog.get_by_text("Bound by: memory").wait_for()
+    dialog.get_by_text("Expected: what the fitted rates say that it takes").wait_for()
     assert "step = operators + host and scheduler" in dialog.inner_text()
     page.keyboard.press("Escape")
     dialog.wait_for(state="hidden")

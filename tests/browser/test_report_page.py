@@ -79,6 +79,10 @@ def test_paper_has_the_sentences_and_every_note(report: Page) -> None:
     assert report.locator(".said").is_visible()
     assert report.get_by_text(MANY[5], exact=True).is_visible()
     assert report.locator(".tools").first.is_hidden()
+    samples = "[...document.querySelectorAll('.legend i')].map((each) => getComputedStyle(each))"
+    inks = f"{samples}.map((style) => style.printColorAdjust + ' ' + style.backgroundColor)"
+    assert {ink.split()[0] for ink in report.evaluate(inks)} == {"exact"}
+    assert not [ink for ink in report.evaluate(inks) if ink.endswith("rgba(0, 0, 0, 0)")]
     report.evaluate("window.dispatchEvent(new Event('afterprint'))")
     report.emulate_media(media="screen")
     assert report.get_by_text(MANY[5], exact=True).is_hidden()

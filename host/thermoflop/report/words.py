@@ -6,6 +6,7 @@ The meanings are those of the glossary in CONTRIBUTING.md, letter by letter, as
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 MEANINGS = {
@@ -51,6 +52,20 @@ def meaning(label: str) -> str:
     word = label.lower()
     word = _SAID.get(word, word)
     return f"{word}: {MEANINGS[word]}" if word in MEANINGS else ""
+
+
+def explained(text: str) -> list[str]:
+    """The meanings of the glossary's words in a text, for where nothing can rest on them.
+
+    Example:
+        >>> explained("the first token: expected")[0]
+        'expected: what the fitted rates say that it takes'
+    """
+    return [
+        f"{word}: {said}"
+        for word, said in MEANINGS.items()
+        if re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE)
+    ]
 
 
 def titled(label: str) -> str:

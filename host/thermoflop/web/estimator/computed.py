@@ -9,6 +9,7 @@ from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.cards import alike
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.catalogue.profiles import custom_profile, find_profile
+from thermoflop.cost.inference.arguments import BEYOND
 from thermoflop.cost.inference.capacity import fit
 from thermoflop.cost.inference.compare import forms_of, variant_of
 from thermoflop.cost.inference.estimate import estimate
@@ -69,7 +70,8 @@ def compute(inputs: Inputs) -> Computed:
     except FieldError:
         raise
     except ThermoflopError as error:
-        raise FieldError(owner(str(error)), str(error)) from None
+        text = str(error).replace(f", or {BEYOND}", "")  # which is an option of the command line
+        raise FieldError(owner(text), text) from None
 
 
 def owner(message: str) -> str:

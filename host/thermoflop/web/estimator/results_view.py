@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from thermoflop.report.words import explained
 from thermoflop.web.estimator.frontier_view import FrontierView
 from thermoflop.web.estimator.markup import (
     explained_html,
@@ -159,6 +160,8 @@ class Results:
             with ui.element("h2"):
                 ui.label(explanation.title)
             ui.label(explanation.value).classes("why-value")
+            for said in explained(explanation.title):
+                ui.label(said[:1].upper() + said[1:]).classes("soft")
             if explanation.binds:
                 ui.label(f"Bound by: {explanation.binds}").classes("why-binds")
             html_box().classes("why-rest").content = explained_html(explanation)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _TURNS = asyncio.Semaphore(1)  # one analysis at a time, however many look
 _TELL_S = 1.0
-SHOWN = 50  # at first, and more with each press of the button
+SHOWN = 30  # at first, and more with each press of the button
 # what a column is called, its class, and what the runs are sorted by
 _COLUMNS: tuple[tuple[str, str, Callable[[Entry, RunRow], Any] | None], ...] = (
     ("", "box", None),
