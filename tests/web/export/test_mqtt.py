@@ -308,6 +308,34 @@ def test_a_broker_that_refuses_is_said_once_and_asked_again(tmp_path: Path) -> N
         closed.kill()
 
 
+def test_a_refusal_is_one_sentence_however_often_it_comes(tmp_path: Path) -> None:
+    """CONNACK with return code 5, not authorized (MQTT 3.1.1, 3.2.2.3), and the end, twice."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        desk = Desk(tmp_path, listening.getsockname()[1])
+        try:
+            for _ in range(2):
+                peer, _ = listening.accept()
+                with peer:
+                    peer.recv(4096)
+                    peer.sendall(b"\x20\x02\x00\x05")
+            listening.accept()[0].close()  # it comes a third time: both were heard
+            assert len(desk.said) == 1
+            assert "it refuses: Not authorized" in desk.said[0]
+            until(lambda: any("mqtts://" in text for text in desk.said))  # closed, unanswered
+        finally:
+            desk.end()
+
+
+def test_no_connection_is_said_with_the_reason_of_the_system(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        desk = Desk(tmp_path, taken.getsockname()[1])
+        try:
+            until(lambda: any("(Connection refused)" in text for text in desk.said))
+        finally:
+            desk.end()
+
+
 @pytest.mark.parametrize(
     ("url", "address", "tls"),
     [

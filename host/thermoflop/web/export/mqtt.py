@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import queue
+import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 MISSING = "MQTT needs paho-mqtt: pip install 'thermoflop[export]'"
 MOST_QUEUED = 10_000  # states of 100 boards for 100 s; 300 bytes each
 MOST_ORDERS = 32
+UNANSWERED = "it closes the connection without an answer; a broker that wants TLS is mqtts://"
 _RETRY_FROM_S, _RETRY_TO_S = 1, 10
 _MOST_UNANSWERED = 500  # of 100 boards, five seconds of a broker that is slow to answer
 _CLOSE_S = 2.0
@@ -69,6 +72,8 @@ class MqttExporter:
         self._discovery = Discovery(topics, room, control)
         self._announced: dict[str, str] = {}
         self._available: dict[str, str] = {}
+        self._why_lost: str | None = None
+        self._answered = False  # this connection, with a yes or a no
         self._client = self._make_client(most_queued)
 
     def _make_client(self, most_queued: int) -> Any:
@@ -92,10 +97,10 @@ class MqttExporter:
                 raise InputError(f"--ca {broker.ca}: {error}") from error
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
-        client.on_connect_fail = lambda *_: self._lost("it does not answer")
+        # called while the error is handled, which is passed to nobody
+        client.on_connect_fail = lambda *_: self._lost(_why(sys.exception()))
         client.on_publish = self._taken
         client.on_message = self._heard
-        self._why_lost: str | None = None
         return client
 
     def run(self, stop: threading.Event, every_s: float) -> None:
@@ -165,6 +170,7 @@ class MqttExporter:
     # what the broker says -----------------------------------------------------------------------
 
     def _connected(self, client: Any, _: Any, __: Any, reason: Any, ___: Any) -> None:
+        self._answered = True
         if reason.is_failure:
             self._lost(f"it refuses: {printable(str(reason))}")
             return
@@ -180,8 +186,10 @@ class MqttExporter:
         self.taken += 1
 
     def _disconnected(self, _: Any, __: Any, ___: Any, reason: Any, ____: Any) -> None:
-        if reason.is_failure:
-            self._lost(printable(str(reason)))
+        answered, self._answered = self._answered, False
+        if not reason.is_failure or (answered and self._why_lost):
+            return  # a refusal was said, and ends in this as well
+        self._lost(printable(str(reason)) if answered else UNANSWERED)
 
     def _lost(self, why: str) -> None:
         if self._why_lost != why:
@@ -209,3 +217,13 @@ class MqttExporter:
                     obey(board, what, payload)
             except ThermoflopError as error:
                 self._notify(f"{thing}: {error}")
+
+
+def _why(error: BaseException | None) -> str:
+    """Why no connection came about."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not trusted ({error.verify_message}); --ca names one that is"
+    if isinstance(error, ssl.SSLError):
+        return f"it does not speak TLS as expected ({error.reason})"
+    reason = error.strerror if isinstance(error, OSError) else None
+    return f"it does not answer ({printable(reason)})" if reason else "it does not answer"
