@@ -133,7 +133,7 @@ def read_model(
         quantization,
         None if found is None else found.stored,
         None if found is None else found.named_format,
-        "" if found is None else found.format_said,
+        "" if found is None else found.format_said or found.stored_fault,
         "" if found is None else found.hub_id,
     )
     if found is None or found.metadata is None or mtp:

@@ -42,7 +42,8 @@ class Model(Sizes):
         named_format: the number format that the name says by which it was asked for, such as
             ``q4_k_m`` of ``llama3.1:8b-q4_K_M``, or means as a name of Ollama's library; None
             where it says none.
-        format_said: the sentence about ``named_format``; empty where there is none.
+        format_said: the sentence about ``named_format``, or about files of weights that are not
+            all there; empty where there is none.
         hub_id: the Hugging Face id by which it was asked for; empty where it was not.
 
     Example:

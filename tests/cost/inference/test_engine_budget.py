@@ -293,3 +293,9 @@ def test_stages_share_the_layers_of_the_text_and_the_tower_is_on_one(profile):
     text = (8_292_166_656 - 676_550_144 - 2 * 544_997_376) / 2
     stage = 2 * (text + 544_997_376 + 676_550_144)
     assert two.memory.weight_bytes == pytest.approx(stage, rel=1e-5)
+
+
+def test_a_narrower_cache_over_unlike_cards_is_one_of_llama_cpp():
+    found = tf.fit("qwen3-next-80b-a3b", "rtx-3090 + rtx-4090", dtype="q4_k_m", prompt=100_000)
+    [cache] = [remedy.value for remedy in found.remedies if remedy.kind == "kv_dtype"]
+    assert cache in ("q8_0", "q4_0")

@@ -426,3 +426,22 @@ def refused(path: Path) -> None:
         tf.load_model(path)
     except ThermoflopError as error:
         assert "\n" not in str(error)  # noqa: PT017
+
+
+def test_files_that_their_names_count_and_that_are_not_there_are_said(tmp_path):
+    """Two of three parts, without an index: 12,800 B are no weights of the model."""
+    config = {"model_type": "llama", "hidden_size": 64, "intermediate_size": 128,
+              "num_attention_heads": 4, "num_hidden_layers": 2, "vocab_size": 100}  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    for part in (1, 3):
+        name = f"model-{part:05}-of-00003.safetensors"
+        save_file({f"a{part}": np.zeros((100, 64), np.float16)}, tmp_path / name)
+    model = tf.load_model(str(tmp_path))
+    found = tf.fit(model, "h100")
+    assert model.stored is None
+    assert found.memory.weight_bytes == 2 * model.params
+    assert "2 of the 3 files that their names count are there" in str(found)
+    (tmp_path / "model-00002-of-00003.safetensors").write_bytes(
+        (tmp_path / "model-00001-of-00003.safetensors").read_bytes().replace(b"a1", b"a2")
+    )
+    assert tf.load_model(str(tmp_path)).stored.files == 3

@@ -126,12 +126,14 @@ def formats_line(model: Model, checkpoint: Checkpoint | None, precision: Precisi
     if checkpoint is None:
         named = model.named_format
         meant = precision.name == named or (named in _WIDE and precision.name in _WIDE)
+        meant = meant or named is None  # files that are not all there
         return model.format_said if meant else ""
     if model.stored is not None and checkpoint.stored:
         return model.stored.line
     if model.stored is not None and checkpoint.quantization.method == _FILES:
         return f"the files hold {model.stored.size_bytes:,} B, which are not those of this model"
-    return checkpoint.quantization.line(model.description)
+    line = checkpoint.quantization.line(model.description)
+    return line if model.named_format or not model.format_said else f"{line}; {model.format_said}"
 
 
 def stored_checkpoint(model: Model, quantization: Quantization | None) -> Checkpoint:

@@ -98,7 +98,7 @@ def remedies_over_cards(split: Split, load: Load, batch: int, context: int) -> I
         weights = gigabytes(sum(card.memory.weight_bytes for card in cards))
         return f"{weights} on all cards" if all(card.memory.fits for card in cards) else None
 
-    yield from _formats(split.room, _GGUF, held)
+    yield from _formats(split.room, _GGUF, held, _CACHES["layers"])
     if batch:
         yield Remedy("batch", batch, f"at most {batch:,} sequences at this context")
     if context:
@@ -106,10 +106,13 @@ def remedies_over_cards(split: Split, load: Load, batch: int, context: int) -> I
 
 
 def _formats(
-    room: Room, names: Sequence[str], held: Callable[[Room], str | None]
+    room: Room,
+    names: Sequence[str],
+    held: Callable[[Room], str | None],
+    caches: Sequence[str] = (),
 ) -> Iterator[Remedy]:
     """The widest cache and the widest weights that fit; ``held`` says where, None where not."""
-    for name in _CACHES[room.splits]:
+    for name in caches or _CACHES[room.splits]:
         narrow = room.in_format(room.dtype, name)
         if narrow.precision.kv_bytes < room.precision.kv_bytes and held(narrow):
             yield Remedy("kv_dtype", name, f"a cache in {name}")

@@ -8,6 +8,7 @@ to ``LARGEST_HEADER``: what publishers split into files has some 0.1 to 2 MB in 
 from __future__ import annotations
 
 import os
+import re
 from math import prod
 
 from thermoflop.base.files import load_json, open_reading, read_json
@@ -29,6 +30,9 @@ _BITS = {
     "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16,
     "I32": 32, "U32": 32, "F32": 32, "C64": 64, "F64": 64, "I64": 64, "U64": 64,
 }  # fmt: skip
+
+
+_PART = re.compile(r"-\d{5}-of-(\d{5})\.safetensors$")
 
 
 def read_folder(folder: str, check: Callable[[str], None]) -> tuple[StoredWeights | None, str]:
@@ -74,6 +78,12 @@ def _files_of(folder: str, check: Callable[[str], None]) -> tuple[list[str], str
         return [SINGLE], ""
     plain = sorted(name for name in there if not name.startswith(("adapter", "consolidated")))
     whole = plain or sorted(name for name in there if name.startswith("consolidated"))
+    counts = [int(match[1]) for name in whole if (match := _PART.search(name))]
+    if counts and len(counts) == len(whole) != max(counts):
+        return [], (
+            f"{len(whole)} of the {max(counts):,} files that their names count are there: weights "
+            "are counted from the configuration"
+        )
     if len(whole) > MOST_FILES:
         raise InputError(
             f"{folder} has {len(whole):,} safetensors: at most {MOST_FILES:,} are read"
