@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from math import exp
+
 import pytest
 import thermoflop as tf
 from thermoflop.cost.catalogue.profiles import find_profile
-from thermoflop.cost.engines.generation import profile_name
+from thermoflop.cost.engines.generation import age_of, profile_name
+from thermoflop.cost.hardware.precision import choose_precision
 
 
 @pytest.mark.parametrize(
@@ -30,6 +33,36 @@ from thermoflop.cost.engines.generation import profile_name
 )
 def test_a_label_has_one_profile(label, date, name):
     assert profile_name(label, date) == name
+
+
+@pytest.mark.parametrize(
+    ("label", "date", "old"),
+    [
+        ("vllm", "", False),
+        ("vllm 0.13", "", True),
+        ("vllm 0.14", "2025-12", False),  # the version says more than the date
+        ("vLLM (InferenceX)", "2025-10-29", True),
+        ("vLLM (InferenceX)", "2026-01", False),
+        ("SGLang 0.5.6.post2", "", True),
+        ("SGLang 0.5.7", "", False),
+        ("TensorRT-LLM 1.1", "", True),
+        ("vllm@0.6", "", False),  # a profile of its own
+        ("llama.cpp", "2024-05", False),
+    ],
+)
+def test_versions_of_before_2026_are_known_by_number_or_date(label, date, old):
+    assert age_of(label, date) == ("before 2026" if old else "")
+
+
+def test_an_older_version_of_todays_engine_takes_longer_between_kernels():
+    """By as much as its profile says, in one that is newer not at all."""
+    moves = find_profile("vllm").group_offsets["age:before 2026"]
+    device, precision = tf.find_device("h200"), choose_precision("fp8")
+    old, new = (find_profile(f"vllm {version}").efficiency(device, precision)
+                for version in ("0.13", "0.19"))  # fmt: skip
+    assert old.kernel_gap_s / new.kernel_gap_s == pytest.approx(exp(moves["kernel_gap_s"]))
+    assert moves["kernel_gap_s"] > 0.1
+    assert old.matmul == new.matmul
 
 
 def spread_of(model, gpu, **options):

@@ -196,9 +196,10 @@ def test_the_fit_times_a_row_as_the_estimate_does(engine):
     ][::23]  # fmt: skip
     assert rows
     for row in rows:
-        profile = replace(find_profile(engine), label=row.question.engine)
         question = row.question
-        efficiency = profile.efficiency(question.device, question.precision, ep=question.plan.ep)
+        asked = f"{question.engine} {question.date}"
+        profile = replace(find_profile(engine), label=question.engine, asked=asked)
+        efficiency = profile.efficiency(question.device, question.precision)
         logs = np.log([[getattr(efficiency, name) for name in PARAMETERS]])
         matrix = matrix_of([row])
         fitted = max(matrix.seconds(logs)[0][0], matrix.bound_s[0])

@@ -20,7 +20,13 @@ from thermoflop.cost.catalogue.seen import (
     widened,
 )
 from thermoflop.cost.engines.engine import COMPILED, ENGINES, Engine, find_engine
-from thermoflop.cost.engines.generation import GENERATIONS, Generation, profile_name, version_of
+from thermoflop.cost.engines.generation import (
+    GENERATIONS,
+    Generation,
+    age_of,
+    profile_name,
+    version_of,
+)
 from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, TIED, Efficiency
 from thermoflop.errors import InputError, UsageError
 
@@ -91,10 +97,10 @@ class Profile:
         named = (engine for engine in ENGINES if engine.name == self.name)
         engine = next(named, None) or find_engine(self.name)
         generation = self.generation
-        if generation is None or generation.together or engine.reads == "passes":
+        if generation is None or generation.together:
             return engine
         # chunks came with the next generation
-        return replace(engine, reads="passes", **COMPILED.get(engine.name, {}))
+        return replace(engine, reads="passes", narrows=False, **COMPILED.get(engine.name, {}))
 
     @property
     def counts_prompts(self) -> bool:
@@ -121,14 +127,15 @@ class Profile:
         return "by itself" if alone else "with others of its time"
 
     def efficiency(
-        self, device: Device, precision: Precision, label: str = "", kind: str = "", ep: int = 1
+        self, device: Device, precision: Precision, label: str = "", kind: str = ""
     ) -> Efficiency:
-        """The rates for a device and a family of formats, of one version where it is named, for
-        a kind of model that is trained, and for experts that are spread over ``ep`` devices."""
+        """The rates for a device and a family of formats, of one version where it is named, and for
+        a kind of model that is trained."""
         if self.machine is not None:
             return self.machine.efficiency
         points = dict(self.log_params)
-        for group in group_names(device, precision, label or self.label, kind, ep):
+        age = age_of(self.asked)
+        for group in group_names(device, precision, label or self.label, kind, age):
             for name, offset in self.group_offsets.get(group, {}).items():
                 points[name] += offset
         rates = {name: _value(name, point) for name, point in points.items()}

@@ -81,17 +81,17 @@ def widened(low: float, high: float, unseen: tuple[str, ...]) -> tuple[float, fl
 
 
 def group_names(
-    device: Device, precision: Precision, label: str, kind: str = "", ep: int = 1
+    device: Device, precision: Precision, label: str, kind: str = "", age: str = ""
 ) -> tuple[str, ...]:
-    """What may move the rates of an engine: the family of formats, the device and its architecture,
-    the version, the kernels that this version has for this format, experts that are spread, and the
-    kind of model where it is unusual."""
-    names = (
+    """What may move the rates of an engine: the family of formats, the device, the version, the
+    kernels that this version has for this format, the kind of model where it is unusual, and how
+    old the version is."""
+    names: tuple[str, ...] = (
         f"family:{precision.family}",
-        f"architecture:{architecture_of(device)}",
-        f"layout:{'experts' if ep > 1 else 'whole'}",
         f"device:{device.name}",
         f"label:{label}",
         f"kernel:{label}/{precision.name}",
     )
-    return (*names, f"kind:{kind}") if kind else names
+    if kind:
+        names += (f"kind:{kind}",)
+    return (*names, f"age:{age}") if age else names

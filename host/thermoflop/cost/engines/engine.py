@@ -29,6 +29,9 @@ class Engine:
     ``dequantizes``: from this many rows on narrow weights are first written out in 16 bits.
     ``reads``: how a full server reads prompts: in ``chunks`` that join the steps of those who
     decode, of at most ``budget`` tokens together, or in ``passes`` of their own between them.
+    ``narrows``: where products are narrow, their inputs are narrowed by kernels beside them, both
+    halves of a latent are one product, and all devices wait for that whose experts are chosen most
+    (rates of older generations were fitted without).
     ``eager_chunks``: a step that carries a chunk is launched kernel by kernel, though those that
     only decode are graphs.
     """
@@ -48,6 +51,7 @@ class Engine:
     reads: str = "passes"
     budget: int = 8192
     eager_chunks: bool = False
+    narrows: bool = False
 
 
 # An operator of a Python module dispatches several kernels through the interpreter: tens of
@@ -64,11 +68,11 @@ ENGINES = (
            "fastertransformer 5.x pytorch"), "heads"),
     Engine("fastertransformer", ("fastertransformer", "triton/fastertransformer"), "heads"),
     Engine("tensorrt-llm", ("tensorrt-llm", "tensorrt", "nvidia nim"), "heads", graphs=True,
-           host=PYTHON, merges=True, reads="chunks", eager_chunks=True),
+           host=PYTHON, merges=True, reads="chunks", eager_chunks=True, narrows=True),
     Engine("vllm", ("vllm",), "heads", graphs=True, host=PYTHON,
-           merges=True, reads="chunks"),
+           merges=True, reads="chunks", narrows=True),
     Engine("sglang", ("sglang",), "heads", graphs=True, host=PYTHON,
-           merges=True),
+           merges=True, narrows=True),
     Engine("transformers", ("transformers", "hf transformers", "huggingface", "hf accelerate",
            "accelerate", "autogptq"), host=PYTHON, regrows=True),
     Engine("llama.cpp", ("llama.cpp", "ollama"), chunk=512, half_accumulate=True, unfused=True,

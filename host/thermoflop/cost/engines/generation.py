@@ -22,7 +22,7 @@ class Generation:
     """``first`` and ``last``: its versions; ``until``: the month of its last measured row.
 
     ``together``: fitted with the other engines of its time, since each of them was measured with
-    few models.
+    few models; ``aged``: the last of its versions that came before ``YEAR``.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Generation:
     last: Version
     until: str
     together: bool = False
+    aged: Version = ()
 
     def holds(self, version: Version) -> bool:
         """Whether a version lies in its range."""
@@ -42,14 +43,17 @@ class Generation:
         return f"{text_of(self.first)} .. {text_of(self.last)}"
 
 
+# From here on versions of the engines that are fitted together count as of today: before, they took
+# longer between kernels, by what the fit says (``age_of``).
+YEAR = "2026"
 # The older ones first. Versions and dates are those of the rows that the package carries.
 GENERATIONS = (
     Generation("vllm@0.11", "vllm", (0, 2), (0, 11), "2025-09"),
-    Generation("vllm", "vllm", (0, 12), (0, 19), "2026-04", together=True),
+    Generation("vllm", "vllm", (0, 12), (0, 19), "2026-04", True, (0, 13)),
     Generation("sglang@0.4", "sglang", (0, 4), (0, 4), "2025-04"),
-    Generation("sglang", "sglang", (0, 5), (0, 5), "2026-04", together=True),
+    Generation("sglang", "sglang", (0, 5), (0, 5), "2026-04", True, (0, 5, 6)),
     Generation("tensorrt-llm@0.17", "tensorrt-llm", (0, 5), (0, 17), "2025-06"),
-    Generation("tensorrt-llm", "tensorrt-llm", (1, 0), (1, 3), "2026-02", together=True),
+    Generation("tensorrt-llm", "tensorrt-llm", (1, 0), (1, 3), "2026-02", True, (1, 1)),
 )
 # Labels that name no version of the engine, or another product's, and what they ran: the ML.ENERGY
 # Benchmark v3 is of 2025 (released that December); NIM 1.8 holds TensorRT-LLM 0.17; build 9515 of
@@ -96,6 +100,25 @@ def find_generation(label: str, date: str = "") -> Generation | None:
         if version is None and dated and dated[0] <= each.until[: len(dated[0])]:
             return each
     return known[-1]
+
+
+def age_of(label: str, date: str = "") -> str:
+    """``before 2026`` for a version, or else a date, of before that year in a generation of today;
+    "" for all others, and where neither is known.
+
+    Example:
+        >>> age_of("vllm 0.13"), age_of("vllm")
+        ('before 2026', '')
+    """
+    generation, version = find_generation(label, date), version_of(label)
+    if generation is None or not generation.aged:
+        return ""
+    if version is not None:
+        old = version[: len(generation.aged)] <= generation.aged
+    else:
+        dated = _DATE.search(date) or _DATE.search(label)
+        old = dated is not None and dated[0] < YEAR
+    return f"before {YEAR}" if old else ""
 
 
 def profile_name(label: str, date: str = "") -> str:

@@ -7,7 +7,9 @@ of one alone: tokens that travel to their experts in 8 bits.
 
 from __future__ import annotations
 
-from thermoflop.base.number import kind_of
+from math import log2
+
+from thermoflop.base.number import kind_of, maximum, minimum
 from thermoflop.base.record import replace
 from thermoflop.cost.work.work import Work
 
@@ -26,21 +28,36 @@ ROUTING_LAUNCHES = 5
 KEYS = frozenset({"k_proj", "v_proj"})
 UPWARD = frozenset({"up_proj", "expert up", "shared up"})
 GATED = " x up"
+# Both halves of a latent attention's way down are one product (``fused_qkv_a_proj`` of vLLM, SGLang
+# and TensorRT-LLM).
+LATENTS = ("q_a_proj", "kv_a_proj")
+# Products whose inputs are narrowed where their weights are, and those among them that stay wide.
+NARROWED = frozenset({"attn_proj", "cross_attn_proj", "linear_attn_proj", "mlp", "experts",
+                      "shared_experts", "ssm_proj", "short_conv_proj"})  # fmt: skip
+KEPT_WIDE = frozenset({"absorb keys", "absorb values", "in_proj_ba", "b_proj"})
+# Expected maximum of 1, 2, 4, ... 256 standard normal variables (Tippett 1925; Harter 1961).
+HIGHEST_OF = (0.0, 0.564, 1.029, 1.424, 1.766, 2.070, 2.343, 2.594, 2.826)
 # An activation that is sent to its expert in 8 bits, with a scale of 32 for 128 of them; results
 # come back in 16 bits (DeepEP's README: FP8 dispatching and BF16 combining).
 SENT_BYTES = 1 + 4 / 128
 
 
-def apply_engine(works: list[Work], engine: Engine, precision: Precision) -> list[Work]:
-    """The operators of a step as an engine runs them."""
+def apply_engine(
+    works: list[Work], engine: Engine, precision: Precision, held: float = 0.0, ep: int = 1
+) -> list[Work]:
+    """The operators of a step as an engine runs them; ``held`` experts lie on each of ``ep``
+    devices."""
     if engine.merges:
         works = as_sent(works, precision)
-        gated = any(work.name.endswith(GATED) for work in works)
-        counts = [_launches(work, gated) for work in works]
-        works = [
-            work if count == work.launches else replace(work, launches=count)
-            for work, count in zip(works, counts, strict=True)
-        ]
+        if ep > 1 and engine.narrows:
+            works = [_of_fullest(work, held, ep) for work in works]
+        names, merged = {work.name for work in works}, set(KEYS)
+        if any(name.endswith(GATED) for name in names):
+            merged |= UPWARD
+        if engine.narrows and LATENTS[0] in names:
+            merged.add(LATENTS[1])
+        narrows = engine.narrows and _narrows(works, precision)
+        works = [_as_launched(work, merged, narrows) for work in works]
     if engine.regrows:
         works = [_with_cache_copies(work) if work.kind == "attention" else work for work in works]
     if engine.dequantizes is not None and precision.family in ("4w", "8w"):
@@ -70,13 +87,49 @@ def apply_engine_to(work: Work, engine: Engine, *, written: bool) -> Work:
     return replace(work, weight_bytes=work.weight_bytes * (WIDE_BYTES / work.element_bytes))
 
 
-def _launches(work: Work, gated: bool) -> int:
-    """The kernels that a serving engine has for one operator."""
+def _narrows(works: list[Work], precision: Precision) -> bool:
+    """Whether narrowing the inputs of products is a kernel beside each of them.
+
+    Checkpoints of experts in 8 bits have scales for blocks of 128, and their inputs for 128 of a
+    token (DeepSeek-V3, section 3.3): ``per_token_group_quant`` of vLLM and SGLang and
+    ``fp8_quantize_1x128`` of TensorRT-LLM. One scale for a whole matrix lets the kernel before it
+    narrow. In 4 bits it is a kernel of its own for dense models (``scaled_fp4_quant``); kernels of
+    experts do it themselves, and the rest of those checkpoints stays wide.
+    """
+    experts = any(work.group == "experts" for work in works)
+    return precision.family == ("8" if experts else "4")
+
+
+def _as_launched(work: Work, merged: set[str], narrows: bool) -> Work:
+    """An operator with the kernels that a serving engine has for it."""
+    count, narrow = work.launches, work.group in NARROWED and work.name not in KEPT_WIDE
     if work.name.startswith("routing"):
-        return ROUTING_LAUNCHES
-    if work.name == "combine experts" or work.name.endswith(GATED):
-        return 1
-    return 0 if work.name in KEYS or (gated and work.name in UPWARD) else work.launches
+        count = ROUTING_LAUNCHES
+    elif work.name == "combine experts" or work.name.endswith(GATED):
+        count = 1
+    elif work.name in merged:
+        count = 0
+    elif narrows and narrow and work.element_bytes < WIDE_BYTES:
+        return replace(work, launches=count + 1, followers=1)
+    return work if count == work.launches else replace(work, launches=count)
+
+
+def _of_fullest(work: Work, held: float, ep: int) -> Work:
+    """The products of experts on that of ``ep`` devices which reads the most of them, for which the
+    others wait.
+
+    Of the ``held`` experts of a device a mean number is chosen, with the variance of as many
+    independent ones; the highest of ep such numbers is that of normal ones.
+    """
+    if work.rated != "experts" or work.operator is None:
+        return work
+    met = maximum(getattr(work.operator, "sets", held), 1e-9)
+    spread = maximum(met * (1 - met / held), 0.0) ** 0.5
+    power = min(log2(ep), len(HIGHEST_OF) - 1.001)
+    below, share = int(power), power % 1
+    highest = HIGHEST_OF[below] + share * (HIGHEST_OF[below + 1] - HIGHEST_OF[below])
+    most = minimum(held, met + highest * spread)
+    return replace(work, weight_bytes=work.weight_bytes * (most / met))
 
 
 def _with_cache_copies(work: Work) -> Work:

@@ -16,6 +16,7 @@ from thermoflop.base.progress import tracked
 from thermoflop.base.record import record
 from thermoflop.cost.catalogue.profiles import Profile, Spread
 from thermoflop.cost.catalogue.seen import group_names
+from thermoflop.cost.engines.generation import age_of
 from thermoflop.cost.fitting.regression import Regression, fit, fits_without, start
 from thermoflop.cost.fitting.rows import engine_name, matrix_of
 from thermoflop.cost.roofline.formula import PARAMETERS, TIED
@@ -105,8 +106,11 @@ class Measured:
 def groups_of(row: Row) -> tuple[str, ...]:
     """What may move the rates of an engine: see ``profiles.group_names``."""
     question = row.question
-    kind, ep = getattr(question, "kind", ""), question.plan.ep
-    return group_names(question.device, question.precision, question.engine, kind, ep)
+    kind, age = (
+        getattr(question, "kind", ""),
+        age_of(question.engine, getattr(question, "date", "")),
+    )
+    return group_names(question.device, question.precision, question.engine, kind, age)
 
 
 def folds_of(measured: Measured, engine: str, by: str = "model") -> list[Indices]:

@@ -93,7 +93,7 @@ class DesignMatrix:
             self._lines.append(tuple(count * term.at_data_sheet(work, rates) for term in TERMS))
             self._owner.append(step)
             self._behind.append(hides)
-            launched += count * work.launches
+            launched += count * (work.launches - work.followers)
         self._step_row.append(row)
         self._hosted.append(launched * host)
 

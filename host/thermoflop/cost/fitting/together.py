@@ -1,9 +1,9 @@
 """Engines of one time fitted together: each of them was measured with a few models only.
 
 The logarithm of a parameter is a base that all engines share and an engine's own deviation from it,
-and a few factors that hold for all of them: formats of 16 and 4 bits, experts that are spread over
-devices. Each model is left out under every engine at once; what the fits then miss is
-pooled over the engines for the interval, since no engine has models enough to tell its own.
+and a few factors that hold for all of them: formats of 16 and 4 bits, versions of before 2026. Each
+model is left out under every engine at once; what the fits then miss is pooled over the engines for
+the interval, since no engine has models enough to tell its own.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ if TYPE_CHECKING:
 
 # How far the base may leave what is known before, and an engine the base, as fractions of the
 # prior's own width, and a factor 1. Chosen where each model, each device and the rows after 2026-03
-# are left out: without factors of an architecture, whose data sheet tells it apart better than a
-# few devices do, and with half the width, tokens miss by 10.1, 9.1 and 12.9 % at the median instead
-# of 10.5, 9.9 and 13.6, by 25, 21 and 30 % at p90 instead of 27, 23 and 32.
-BASE, ENGINE, FACTOR = 0.5, 0.05, 0.2
-# How much more an engine's own models say of its intervals than those of others: 81, 83 and 85 % of
-# tokens lie within where a model is left out (81, 84 and 92 where all weigh alike).
-OWN = 3.0
+# are left out: of widths from 0.35 to 1.0 for the base, 0.02 to 0.1 for engines and 0.1 to 0.3 for
+# factors these miss least over the three, by 8.3, 7.2 and 11.2 % of tokens at the median.
+BASE, ENGINE, FACTOR = 0.7, 0.05, 0.2
+# How much more of an engine's intervals its own models say than those of others: of tokens, 80,
+# 77 and 89 % of tokens lie within where a model is left out (80, 77 and 92 where all weigh alike).
+# Of what its clients wait for, one or two models of an engine say no more than the others.
+OWN = 4.0
 OFFSETS = {
     "engine": {name: ENGINE * START[name][1] for name in PARAMETERS},
     "family:16": {"matmul": FACTOR},
     "family:4": dict.fromkeys(("matmul", "weights", "expert_weights"), FACTOR),
     "family:4w": dict.fromkeys(("weights", "expert_weights"), FACTOR),
-    "layout:experts": {"expert_weights": FACTOR},
+    "age": dict.fromkeys(("kernel_gap_s", "collective_s", "step_s", "sequence_s"), FACTOR),
 }
 # What products in nvfp4 add in measured kernels: compute and weights of ``format:nvfp4`` under
 # ``gemm`` in data/kernel_rates.json. No dense model in 4 bits but one was measured in serving.
@@ -208,16 +208,18 @@ class LeftOut:
 
     def _ends(self, chosen: npt.NDArray[np.bool_], engine: str) -> Spread:
         """The 80 % that lie in the middle; every model of an engine weighs the same, those of the
-        engine itself ``OWN`` times as much."""
+        engine itself ``OWN`` times as much where they tell of steps."""
         logs, engines = self.logs[chosen], self.engines[chosen]
         groups = np.char.add(engines, self.models[chosen])
         _, which, counts = np.unique(groups, return_inverse=True, return_counts=True)
         order = np.argsort(logs)
-        weights = (np.where(engines == engine, OWN, 1.0) / counts[which])[order]
+        waits = bool(self.client[chosen].all())
+        own = (engines == engine) & (not waits)
+        weights = (np.where(own, OWN, 1.0) / counts[which])[order]
         reached = (np.cumsum(weights) - weights / 2) / np.sum(weights)
         low, high = np.interp([TAIL, 1 - TAIL], reached, logs[order])
         grown = np.sqrt(1 + 1 / len(counts))  # the new model's own
-        if self.client[chosen].all():  # one or two models of an engine say what its clients wait
+        if waits:  # one or two models of an engine say what its clients wait
             grown = student(len(counts))
         ends = np.exp([min(low * grown, 0.0), max(high * grown, 0.0)])
         return Spread(round(float(ends[0]), 4), round(float(ends[1]), 4), len(logs))

@@ -70,7 +70,7 @@ class Setting:
         self.profile, self.prefix, self.media = profile, prefix, media or Media()
         self.chunk = profile.engine.chunk if chunk is None else chunk
         self.share = share or Share(model.description, plan, precision, checkpoint)
-        efficiency = profile.efficiency(device, precision, ep=plan.ep)
+        efficiency = profile.efficiency(device, precision)
         curves = profile.curves(device, precision)
         self.rates = rates_of(device, precision, efficiency, profile.engine, curves)
         self.limits = limits_of(device, fastest_peak(device, precision), plan.pp)
@@ -111,7 +111,9 @@ class Setting:
         engine = self.profile.engine
         if engine.unfused:
             step = replace(step, kernels="eager")
-        return apply_engine(self.share.works(step, engine.kernels), engine, self.precision)
+        works = self.share.works(step, engine.kernels)
+        held = self.share.experts_held if self.plan.ep > 1 else 0.0
+        return apply_engine(works, engine, self.precision, held, self.plan.ep)
 
     def least_works(self, step: Step) -> list[Work]:
         """The operators of a step where nothing is wasted: what the bound is made of."""

@@ -38,9 +38,10 @@ class Row:
 
     def predicted(self, profile: Profile) -> Span:
         """Bound, expectation and interval, through the functions that ``estimate`` and ``train``
-        call; the version of the engine is that of the row."""
+        call; the version of the engine, and its age, are those of the row."""
         label = self.question.engine
-        labelled = replace(profile, label=label, asked=label)
+        asked = f"{label} {getattr(self.question, 'date', '')}"
+        labelled = replace(profile, label=label, asked=asked)
         if isinstance(self.question, Question):
             return answer(self.question, labelled)
         return expect_training(self.question, labelled)[0]

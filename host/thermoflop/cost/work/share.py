@@ -172,6 +172,12 @@ class Share:
             _key(step, "operators"), lambda: list(build_operators(self.description, step))
         )
 
+    @property
+    def experts_held(self) -> float:
+        """The experts of a layer that lie on a device; 0 for a model without."""
+        runs = (run for stack in self.description.stacks for run in stack.runs)
+        return float(max(getattr(run.layer.feed, "experts", 0) for run in runs))
+
     def fact(self, name: str, build: Callable[[], T]) -> T:
         """What depends on nothing but the share, such as its bytes: built once."""
         if name not in self._facts:

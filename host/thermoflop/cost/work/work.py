@@ -45,8 +45,9 @@ class Work:
     ``row_flops`` are the FLOPs that one more row of the left matrix costs: what padding to whole
     tiles is charged by. In attention the queries of all heads that share a key are rows of one
     tile, as kernels for decoding lay them (FlashInfer, Ye et al. 2025; FlashMLA). ``launches``
-    kernels are started for each occurrence. ``element_flops`` are operations on single elements,
-    which no time is made of. ``sharing`` query heads read one head of the cache. ``uneven`` is 1
+    kernels are started for each occurrence; ``followers`` of them cost the host nothing, since
+    another one's dispatch starts them. ``element_flops`` are operations on single elements, which
+    no time is made of. ``sharing`` query heads read one head of the cache. ``uneven`` is 1
     where a matrix is no multiple of ``TILE`` wide or deep. ``operator`` is what it was made from,
     for its shape; attention's parts carry the scores. ``element_bytes`` are those of an element of
     its matrix. ``far_bytes`` of a collective's bytes go to other nodes.
@@ -69,6 +70,7 @@ class Work:
     uneven: float = 0.0
     element_bytes: float = 0.0
     far_bytes: Number = 0.0
+    followers: int = 0
 
     @property
     def near_bytes(self) -> Number:
@@ -235,4 +237,4 @@ def window_ends(description: Description) -> tuple[int, ...]:
 
 def launches_of(works: Sequence[Work]) -> Number:
     """Kernels that the host launches in a step."""
-    return sum(work.times * work.launches for work in works)
+    return sum(work.times * (work.launches - work.followers) for work in works)
