@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from kit.run_folder import write
+from thermoflop.cli.record import _warmed
 from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.folder.index import choose, entries
 from thermoflop.runs.folder.reader import RunReader, read_run
@@ -371,3 +372,18 @@ def test_who_is_silent_and_holds_the_output_is_named_when_it_is_closed(tmp_path:
     worker = int(ready.read_text())
     assert f"(process {worker}), not of the command's session" in err
     os.kill(worker, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("port", "read"),
+    [
+        ("sim://", "sim://?heat=cpu"),
+        ("sim://?seed=3", "sim://?seed=3&heat=cpu"),
+        ("sim://?heat=off", "sim://?heat=off"),  # as was said
+        ("sim://?finger=6:10", "sim://?finger=6:10"),  # a finger is the heat
+        ("/dev/ttyACM0", "/dev/ttyACM0"),
+    ],
+)
+def test_a_simulated_board_is_warmed_by_the_work_that_is_recorded(port: str, read: str) -> None:
+    """The script that it has by itself is no part of any command's heat."""
+    assert _warmed(port) == read

@@ -290,3 +290,35 @@ def test_what_changes_the_meaning_of_figures_stands_before_them(
     said = [line.strip() for line in capsys.readouterr().out.splitlines()]
     at = [next(n for n, line in enumerate(said) if line.startswith(w)) for w in (first, figures)]
     assert at == sorted(at)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("plan gpt2 --max-devices -1", "plan: --max-devices -1 makes no sense"),
+        ("serving gpt2 --tpot 1e13", "serving: --tpot 10000000000000.0 makes no sense"),
+        ("fit gpt2 --kv-dtype x", "fit: --kv-dtype 'x' is no format of a cache"),
+        ("train gpt2 --global-batch 0", "train: --global-batch 0 makes no sense"),
+    ],
+)
+def test_a_refusal_names_the_option_as_it_is_typed(
+    typed: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And not the argument of the function behind it."""
+    assert main(typed.split()) == 2
+    assert capsys.readouterr().err.startswith(f"thermoflop {said}")
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [("train", "[options] MODEL"), ("record", "[options] -- COMMAND [ARG ...]")],
+)
+def test_usage_is_a_line_where_options_are_many(
+    command: str, usage: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [f"usage: thermoflop {command} {usage}", ""]
+    assert max(map(len, lines)) <= 60

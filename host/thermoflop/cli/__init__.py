@@ -19,6 +19,10 @@ from thermoflop.errors import StorageError, ThermoflopError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # name -> (module in this package, one line of help), in the order the help page shows them
@@ -63,6 +67,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("validate", "check counts, times and memory against what others found"),
 }
 
+MANY_OPTIONS = 6
 EXIT_CODES = """\
 numbers: 1500, 1_500, 1.5k, 2e6, 300B, 15T; k is 1000, and 1024 in lengths in tokens, which are
 named so: a prompt of 32k is 32,768 (32000 is 32,000, 128Ki always 131,072)
@@ -98,6 +103,14 @@ class HelpFormatter(argparse.HelpFormatter):
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=(_columns() or 80) - 2)
+
+    def _format_usage(self, usage: Any, actions: Any, groups: Any, prefix: Any) -> str:
+        """Operands alone, where there are many options: those are listed below."""
+        operands = [each for each in actions if not each.option_strings]
+        if usage is not None or len(actions) - len(operands) < MANY_OPTIONS:
+            return super()._format_usage(usage, actions, groups, prefix)
+        text = super()._format_usage(usage, operands, [], prefix)
+        return text.replace(self._prog, f"{self._prog} [options]", 1)
 
 
 class RawHelpFormatter(HelpFormatter):
@@ -164,6 +177,7 @@ def _parse(typed: list[str]) -> argparse.Namespace:
     command: Parser = dict(commands or ())[name]
     parse = command.parse_args if name == "record" else command.parse_intermixed_args
     args = parse(typed[1:], argparse.Namespace(command=name))
+    args.spoken = command.spoken
     for sentence in command.understood:
         print(f"thermoflop {name}: {sentence}", file=sys.stderr)
     return args
@@ -212,7 +226,7 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except ThermoflopError as error:
-        print(f"thermoflop {args.command}: {error}", file=sys.stderr)
+        print(f"thermoflop {args.command}: {args.spoken(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130

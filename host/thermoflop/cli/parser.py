@@ -167,6 +167,16 @@ class Parser(argparse.ArgumentParser):
         end = "" if sentence.endswith("?") else "."
         self.exit(2, printable(f"{self.prog}: {sentence}{end} See `{self.prog} --help`") + "\n")
 
+    def spoken(self, sentence: str) -> str:
+        """A sentence that begins with an argument of a function, with the option in its place:
+        ``--max-devices -1`` for ``max_devices=-1``."""
+        name, sign, rest = sentence.partition("=")
+        if not sign or not name.replace("_", "").isalpha():
+            return sentence
+        meant = (name, name.removesuffix("_s"), name.removesuffix("s"))
+        found = [a for a in self._actions if a.dest in meant and a.option_strings]
+        return f"{_name(found[0])} {rest}" if found else sentence
+
     def _missing(self, names: str) -> str:
         """What the first of the operands that have to be given is."""
         needed = [each for each in self._actions if each.required and _name(each) in names]

@@ -236,7 +236,7 @@ def checked_load(users: int | None, rate: float | None) -> None:
     if users is not None:
         checked_whole("users", users, 1, 10**9)
     if rate is not None and not _positive(rate):
-        raise UsageError(f"rate={rate!r:.40} makes no sense: expected requests a second above 0")
+        raise UsageError(f"rate={rate!r:.40} makes no sense: expected requests/s, 0 < rate < 10^12")
 
 
 def _positive(value: object) -> bool:
@@ -253,7 +253,7 @@ def _checked(budget: int | None, slots: int | None) -> tuple[int | None, int | N
 def checked_target(name: str, value: float | None) -> float | None:
     """A target as it is. UsageError for one that makes no sense."""
     if value is not None and not _positive(value):
-        raise UsageError(f"{name}={value!r:.40} makes no sense: expected seconds above 0")
+        raise UsageError(f"{name}={value!r:.40} makes no sense: expected seconds, 0 < s < 10^12")
     return value
 
 

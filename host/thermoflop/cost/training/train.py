@@ -320,7 +320,7 @@ def _check_words(attention: str, tokens: float | None, price: float | None) -> N
         raise UsageError(f"attention={attention!r:.40} is not known: {asked}")
     for name, amount in (("tokens", tokens), ("price", price)):
         if amount is not None and not 0 < amount < 1e30:
-            raise UsageError(f"{name}={amount!r:.40} makes no sense: expected a number > 0")
+            raise UsageError(f"{name}={amount!r:.40} makes no sense: expected above 0, below 10^30")
 
 
 def _training_plan(
