@@ -163,7 +163,7 @@ def _parse(typed: list[str]) -> argparse.Namespace:
     What `record` runs keeps its options to itself.
     """
     if typed[:1] == ["help"]:
-        typed = [*typed[1:], "--help"]
+        typed = [*(word for word in typed[1:] if word != "help"), "--help"]
     if typed == ["version"]:
         typed = ["--version"]
     name = typed[0] if typed and typed[0] in COMMANDS else None
@@ -173,11 +173,9 @@ def _parse(typed: list[str]) -> argparse.Namespace:
             parser.error(f"a command comes before {typed[0]!r:.60}")
         args: argparse.Namespace = parser.parse_args(typed)
         return args
-    commands = parser._actions[-1].choices  # noqa: SLF001 - argparse has no other way in
-    command: Parser = dict(commands or ())[name]
+    command = _of(parser, name)
     parse = command.parse_args if name == "record" else command.parse_intermixed_args
     args = parse(typed[1:], argparse.Namespace(command=name))
-    args.spoken = command.spoken
     for sentence in command.understood:
         print(f"thermoflop {name}: {sentence}", file=sys.stderr)
     return args
@@ -198,6 +196,13 @@ def _seldom_collecting() -> Iterator[None]:
 
 
 @_seldom_collecting()
+def _of(parser: Parser, name: str) -> Parser:
+    """The parser of one command."""
+    commands = parser._actions[-1].choices  # noqa: SLF001 - argparse has no other way in
+    command: Parser = dict(commands or ())[name]
+    return command
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; an error becomes one sentence on standard error.
 
@@ -226,7 +231,8 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except ThermoflopError as error:
-        print(f"thermoflop {args.command}: {args.spoken(str(error))}", file=sys.stderr)
+        said = _of(build_parser(args.command), args.command).spoken(str(error))
+        print(f"thermoflop {args.command}: {said}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130

@@ -87,7 +87,7 @@ def _to_mqtt(args: argparse.Namespace) -> int:
     from thermoflop.web.export.room import open_room
 
     if args.broker is None:
-        raise UsageError("export mqtt: expected --broker mqtt://HOST[:PORT]")
+        raise UsageError("mqtt needs a broker: --broker mqtt://HOST[:PORT]")
     broker = read_broker(args.broker, args.credentials, args.ca)
     if slug(args.prefix) != args.prefix or not args.prefix:
         raise UsageError(f"--prefix {args.prefix!r}: expected letters, digits, - and _")

@@ -108,7 +108,7 @@ class Parser(argparse.ArgumentParser):
         if action.choices is None or value in action.choices:
             return
         choices = [str(choice) for choice in action.choices]
-        near = _meant(str(value), choices)
+        near = _meant(str(value), choices) or _meant(str(value).lower(), choices)
         meant = f"; did you mean {near}?" if near else ""
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             raise argparse.ArgumentError(None, f"{value!r:.60} is no command{meant}")
@@ -160,6 +160,9 @@ class Parser(argparse.ArgumentParser):
             option = next((each for each in option.split("/") if each[:2] == "--"), option)
             gap = " " if said.startswith(("'", '"')) else ": "
             sentence = f"{option}{gap}{said}"
+            if said.startswith("not allowed with argument "):
+                other = said.removeprefix("not allowed with argument ").split("/")[-1]
+                sentence = f"{option} and {other} exclude each other"
             if said == "expected one argument":
                 sentence = f"{option} needs a value"
         if sentence.startswith(_REQUIRED):
@@ -168,14 +171,18 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, printable(f"{self.prog}: {sentence}{end} See `{self.prog} --help`") + "\n")
 
     def spoken(self, sentence: str) -> str:
-        """A sentence that begins with an argument of a function, with the option in its place:
-        ``--max-devices -1`` for ``max_devices=-1``."""
-        name, sign, rest = sentence.partition("=")
-        if not sign or not name.replace("_", "").isalpha():
-            return sentence
-        meant = (name, name.removesuffix("_s"), name.removesuffix("s"))
-        found = [a for a in self._actions if a.dest in meant and a.option_strings]
-        return f"{_name(found[0])} {rest}" if found else sentence
+        """A sentence with options in the place of a function's arguments: ``--max-devices -1`` for
+        ``max_devices=-1``."""
+        import re
+
+        options = {a.dest: _name(a) for a in self._actions if a.option_strings}
+
+        def named(found: re.Match[str]) -> str:
+            option = options.get(found[1]) or options.get(found[1].removesuffix("_s"))
+            return f"{option} " if option else found[0]
+
+        sentence = re.sub(r"\b[a-z_]+ \((--[a-z-]+)\)", r"\1", sentence)  # once is enough
+        return re.sub(r"(?<![\w?&./'\"`-])([a-z]\w*)=(?=\S)", named, sentence)
 
     def _missing(self, names: str) -> str:
         """What the first of the operands that have to be given is."""

@@ -137,6 +137,10 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
 
 def _price(text: str | None) -> float | str | None:
     """A number as one; else the path of a list."""
+    from thermoflop.errors import UsageError
+
+    if text == "":
+        raise UsageError("--price '' is neither a number nor a file")
     try:
         return None if text is None else float(text)
     except ValueError:

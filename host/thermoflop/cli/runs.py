@@ -86,11 +86,13 @@ def _list(args: argparse.Namespace) -> int:
     from thermoflop.base.progress import tracked
     from thermoflop.report.terminal.run_list import lines
     from thermoflop.runs.analysis.row import row_of
-    from thermoflop.runs.folder.index import choose, entries
+    from thermoflop.runs.folder.index import MAKE_ONE, choose, entries
     from thermoflop.runs.folder.notes import read_note
 
     labels = [read_label(text) for text in args.label]
-    runs = choose(entries(args.where), name=args.name, labels=labels, failed=args.failed)
+    is_new = str(args.where) == "runs" and not args.where.exists()  # nothing was recorded yet
+    known = [] if is_new else entries(args.where)
+    runs = choose(known, name=args.name, labels=labels, failed=args.failed)
     rows = [
         (entry, row_of(entry.folder), read_note(entry.folder))
         for entry in tracked(runs, "reading", lambda entry: entry.folder.name)
@@ -101,7 +103,8 @@ def _list(args: argparse.Namespace) -> int:
         lambda: lines(rows),
     )
     if not (runs or args.json):
-        print("no run is like that", file=sys.stderr)
+        asked = args.name or args.failed or labels
+        print("no run is like that" if asked else f"no run yet: {MAKE_ONE}", file=sys.stderr)
     return 0
 
 

@@ -115,17 +115,22 @@ def choose(
     ]
 
 
+MAKE_ONE = "`thermoflop demo` makes one, or `thermoflop record -- COMMAND`"
+
+
 def find(word: str, where: Path) -> Path:
     """A run by its folder, or by a part of its folder's name; "last" is the newest."""
     path = Path(word)
     if is_run(path):
         return path
-    if path.is_dir():
+    if word and path.is_dir():
         raise InputError(f"{word} is not a run: there is no {SAMPLES} in it")
     known = entries(where) if where.is_dir() else []
     if word == "last" and known:
         return max(known, key=lambda entry: (entry.started, entry.folder.name)).folder
-    matches = [entry.folder for entry in known if word in entry.folder.name]
+    if word == "last":
+        raise InputError(f"there is no run in {where} yet: {MAKE_ONE}")
+    matches = [entry.folder for entry in known if word and word in entry.folder.name]
     if len(matches) == 1:
         return matches[0]
     if not matches:

@@ -1,0 +1,51 @@
+"""What a person meets who has nothing yet: no run, no board, no idea of the words."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from thermoflop.cli import main
+
+
+def test_where_nothing_was_recorded_the_way_to_a_run_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["runs"]) == 0
+    assert "no run yet: `thermoflop demo` makes one" in capsys.readouterr().err
+    assert main(["runs", "--json"]) == 0
+    assert capsys.readouterr().out == "[]\n"
+    (tmp_path / "runs").mkdir()
+    assert main(["runs", "--failed"]) == 0
+    assert "no run is like that" in capsys.readouterr().err
+    assert main(["runs", "--in", "nowhere"]) == 3
+    assert main(["runs", "show", ""]) == 3
+    assert "there is no run ''" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("typed", ["help", "--help", "-h", "help help", ""])
+def test_every_way_to_ask_for_help_lists_the_commands(
+    typed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) if typed else contextlib.nullcontext():
+        assert main(typed.split()) == 0
+    out = capsys.readouterr().out
+    assert "estimate  time, memory and energy" in out
+    assert "3 bad input: a model, device, profile, engine or run" in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("estimate gpt2 --prompt 9 --generate 1016", "expected no more than that together, or --b"),
+        ("estimate gpt2 --tp 5", "--tp 5 does not divide the attention heads (12)"),
+        ("fit llama-3-8b --tp 4 --devices 6", "--tp 4 x --pp 1 x --dp 1 x --cp 1 is not --devices"),
+    ],
+)
+def test_no_refusal_speaks_of_arguments_that_nobody_typed(
+    typed: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*typed.split(), "--gpu", "h100"]) == 2
+    assert said in capsys.readouterr().err
