@@ -64,7 +64,7 @@ def test_the_ledger_says_what_was_done(tmp_path: Path) -> None:
         (("--heat", "nowhere.txt"), 3, "nowhere.txt"),
         (("--finger", "now"), 2, "START:SECONDS"),
         (("--duration", "soon"), 2, "is no duration"),
-        (("--pty", "--tcp"), 2, "not allowed with"),
+        (("--pty", "--tcp"), 2, "exclude each other"),
         (("--tcp", "x"), 2, "PORT or HOST:PORT"),
         (("--tcp", "999.1.1.1:0"), 4, "cannot listen"),
         (("--ledger", "/nowhere/at/all"), 6, "cannot write /nowhere/at/all"),

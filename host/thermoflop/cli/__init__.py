@@ -109,8 +109,8 @@ class HelpFormatter(argparse.HelpFormatter):
         operands = [each for each in actions if not each.option_strings]
         if usage is not None or len(actions) - len(operands) < MANY_OPTIONS:
             return super()._format_usage(usage, actions, groups, prefix)
-        text = super()._format_usage(usage, operands, [], prefix)
-        return text.replace(self._prog, f"{self._prog} [options]", 1)
+        shown = HelpFormatter(f"{self._prog} [options]")
+        return super(HelpFormatter, shown)._format_usage(None, operands, [], prefix)
 
 
 class RawHelpFormatter(HelpFormatter):

@@ -253,4 +253,4 @@ def test_the_limit_is_the_first_that_is_hit(load, limit):
 
 def test_no_requests_are_no_simulation(capsys):
     assert main(["serving", "gpt2", "--gpu", "h100", "--simulate", "0"]) == 2
-    assert "simulate=0 makes no sense" in capsys.readouterr().err
+    assert "--simulate 0 makes no sense" in capsys.readouterr().err

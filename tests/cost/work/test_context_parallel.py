@@ -127,7 +127,7 @@ def test_keys_to_ignore_must_be_there(capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["ops", "llama-3-8b", "--images", "3"], "images=3"),
+        (["ops", "llama-3-8b", "--images", "3"], "--images 3"),
         (["ops", "llama-3-8b", "--weights", ""], "not a number format"),
     ],
 )

@@ -75,7 +75,7 @@ def test_a_known_type_is_what_it_is() -> None:
 
 
 def test_what_is_no_family_is_refused_with_the_nearest() -> None:
-    with pytest.raises(UsageError, match="the nearest is llama"):
+    with pytest.raises(UnknownModel, match="the nearest is llama"):
         tf.load_model(OTHER, family="lama")
 
 
