@@ -137,7 +137,7 @@ def fit(
     Args:
         model: a ``Model``, or what ``load_model`` takes: a path, a dictionary or a name.
         hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
-            of a TOML file; or cards that are not alike, ``rtx-3090 + 2 x rtx-4090``, over which
+            of a TOML file; or several: ``2x4090``, or ``rtx-3090 + 2 x rtx-4090``, over which
             layers are spread by memory as llama.cpp does it.
         devices: how many devices. None: the product of the degrees below.
         tp: tensor-parallel degree, which splits heads and MLPs. None: what ``devices`` leaves over.

@@ -77,7 +77,9 @@ def estimate(
     Args:
         model: a ``Model``, or what ``load_model`` takes: a path, a dictionary or a name.
         hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
-            of a TOML file.
+            of a TOML file; or several: ``2x4090``, or cards that are not alike,
+            ``rtx-3090 + rtx-4090``: layers by memory, one card after the other, or as fast as the
+            slowest where the profile's engine gives each the same share.
         devices: how many devices. None: the product of the degrees below.
         tp: tensor-parallel degree, which splits heads and MLPs. None: what ``devices`` leaves over.
         pp: pipeline stages, which split the layers; 1 by default.

@@ -105,7 +105,8 @@ def serving(
     Args:
         model: a ``Model``, or what ``load_model`` takes: a path, a dictionary or a name.
         hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
-            of a TOML file.
+            of a TOML file; or several: ``2x4090``, or cards that are not alike,
+            ``rtx-3090 + rtx-4090``: as in ``estimate``.
         users: users of all replicas together. None: see above.
         rate: requests a second to all replicas together. None: see above.
         prompt: mean tokens of a prompt. None: 1024, or as many as the model has room for.

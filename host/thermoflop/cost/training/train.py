@@ -103,7 +103,8 @@ def train(
     Args:
         model: a ``Model``, or what ``load_model`` takes: a path, a dictionary or a name.
         hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
-            of a TOML file.
+            of a TOML file; or several: ``2x4090``, or cards that are not alike,
+            ``rtx-3090 + rtx-4090``: as fast and as large as the least of them.
         devices: how many devices. None: the product of the degrees below.
         tp: tensor-parallel degree, which splits heads and MLPs. None: 1.
         pp: pipeline stages, which split the layers; 1 by default.
