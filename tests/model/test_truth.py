@@ -83,6 +83,7 @@ TOTALS = [
     ("clip-vit-large-patch14", 427_616_513, "checkpoint of openai/clip-vit-large-patch14"),
     ("mamba-2.8b", 2_768_345_600, "checkpoint of state-spaces/mamba-2.8b-hf"),
     ("nemotron-nano-9b-v2", 8_888_227_328, "checkpoint of nvidia/NVIDIA-Nemotron-Nano-9B-v2"),
+    ("zamba-7b-v1", 7_232_490_496, "ZambaForCausalLM of transformers 5.24 from its defaults"),
     ("ministral-3-8b", 8_918_026_240, "checkpoint of mistralai/Ministral-3-8B-Instruct-2512-BF16"),
     ("llama-3.2-11b-vision", 10_670_220_835, "checkpoint of meta-llama/Llama-3.2-11B-Vision"),
     ("deepseek-ocr", 3_336_106_240, "checkpoint of deepseek-ai/DeepSeek-OCR"),

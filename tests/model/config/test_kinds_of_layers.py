@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import thermoflop as tf
-from thermoflop.errors import InputError
+from thermoflop.errors import InputError, ThermoflopError
 
 M3: dict[str, Any] = {
     "model_type": "minimax_m3",
@@ -165,3 +165,26 @@ def test_steps_eyes_halve_an_image_twice() -> None:
     flops = whole.operators(1, 30, images=1).by_group()
     assert flops["downsample"] == 2 * (16 * 9 * 48 * 96 + 4 * 9 * 96 * 192)
     assert flops["projector"] == 2 * 4 * 192 * 80
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"num_hidden_layers": 2}, "fewer than 3 layers"),
+        ({"n_mamba_heads": 3}, "n_mamba_heads 3"),
+        ({"num_key_value_heads": 5}, "5 for keys"),
+        ({"attention_hidden_size": 3712}, "attention_hidden_size 3712"),
+        ({"mamba_dt_rank": "full"}, "mamba_dt_rank is 'full'"),
+        ({"tie_word_embeddings": False}, "tie_word_embeddings"),
+    ],
+)
+def test_a_zamba_that_its_class_cannot_run_is_refused(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(ThermoflopError, match=said):
+        tf.load_model({"model_type": "zamba", **change})
+
+
+def test_zamba_without_a_list_has_its_block_in_the_third_layer_and_once_a_period() -> None:
+    """Of 76: layer 2, and those of the other 73 that leave 4 when divided by 6: 12 of them."""
+    stack = tf.load_model({"model_type": "zamba"}).description.stacks[-1]
+    assert [run.times for run in stack.runs] == [76, 13, 13]
+    assert [run.sets for run in stack.runs] == [76, 1, 13]

@@ -1,4 +1,4 @@
-"""Zamba 2: a state space in every layer, and blocks of attention that several layers share."""
+"""Zamba: a state space in every layer, and blocks of attention that several layers share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.architecture.description import Description, Layer, Placed, Run, Stack
 from thermoflop.model.architecture.feedforward import Mlp
-from thermoflop.model.architecture.mixers import Attention, Mamba2
+from thermoflop.model.architecture.mixers import Attention, Mamba, Mamba2
 from thermoflop.model.architecture.parts import Linear, Norm, Table
 from thermoflop.model.config.decoder import DEFAULTS, activation_kind, head_of
 from thermoflop.model.config.keys import Traits
@@ -21,20 +21,72 @@ if TYPE_CHECKING:
 def read_zamba2(config: Config) -> Description:
     """Layers of a state space; the hybrid ones run a shared block before it, with maps of their
     own beside it."""
-    hidden = config["hidden_size"]
+    at = _hybrid(_kinds(config))
+    parts = (_mamba(config), _shared(config), tuple(_own_maps(config)))
+    return _described(config, at, parts, min(config["num_mem_blocks"], len(at)))
+
+
+def read_zamba(config: Config) -> Description:
+    """Zamba 1: Mamba's state space (its heads change no count), one block for all."""
+    hidden, heads = config["hidden_size"], config["num_attention_heads"]
+    wide, kv_heads = config["attention_hidden_size"] or 2 * hidden, config["num_key_value_heads"]
+    inner, rank = config["mamba_expand"] * hidden, config["mamba_dt_rank"]
+    if inner % config["n_mamba_heads"] or heads % kv_heads or wide != 2 * hidden:
+        raise InputError(
+            f"zamba of hidden_size {hidden} with n_mamba_heads {config['n_mamba_heads']}, "
+            f"{heads} heads and {kv_heads} for keys, attention_hidden_size {wide}: expected heads "
+            "that divide evenly, and twice the width"
+        )
+    rank = -(-hidden // 16) if rank in (None, "auto") else rank
+    if type(rank) is not int or rank < 1:
+        raise InputError(f"mamba_dt_rank is {quote_value(rank)} where a number or auto is expected")
+    own = (config["mamba_d_state"], config["mamba_d_conv"], rank)
+    mamba = Mamba(hidden, inner, *own, config["mamba_proj_bias"], config["mamba_conv_bias"])
+    dim = config["attention_head_dim"] or wide // heads
+    attention = Attention(wide, heads, kv_heads, dim, outputs=hidden)
+    feed = Mlp(
+        hidden, config["intermediate_size"], activation=activation_kind(config["hidden_act"])
+    )
+    norms = (Norm("norm 1", wide), Norm("norm 2", hidden))
+    shared = Layer("shared attention + MLP", hidden, norms, attention, feed=feed)
+    maps = (Placed(Linear("hybrid_proj", "hybrid_proj", "hybrid_proj", hidden, hidden)),)
+    return _described(config, _periodic(config), (mamba, shared, maps), 1)
+
+
+def _periodic(config: Config) -> tuple[int, ...]:
+    """Hybrid layers of Zamba 1: the third, and one of each period of the rest."""
+    if config["layers_block_type"] is not None:
+        return _hybrid(_kinds(config))
+    step, first = config["attn_layer_period"], config["attn_layer_offset"]
+    if config["num_hidden_layers"] < 3:
+        raise InputError("zamba with fewer than 3 layers needs layers_block_type")
+    rest = range(config["num_hidden_layers"] - 3)
+    return (2, *(at + 3 for at in rest if at % step == first))
+
+
+def _hybrid(kinds: Sequence[str]) -> tuple[int, ...]:
+    """Where the hybrid layers are."""
+    return tuple(index for index, kind in enumerate(kinds) if kind == "hybrid")
+
+
+def _described(
+    config: Config,
+    at: tuple[int, ...],
+    parts: tuple[Mamba | Mamba2, Layer, tuple[Placed, ...]],
+    blocks: int,
+) -> Description:
+    """The whole, of a state space, a shared block, and what a hybrid layer has beside it."""
+    hidden, (space, shared, maps) = config["hidden_size"], parts
     if not config["tie_word_embeddings"]:
         raise UnknownModel(
             f"tie_word_embeddings = false is not understood for {config.family.name}: the class "
             "then unties the shared blocks, too"
         )
-    kinds = _kinds(config)
-    at = tuple(index for index, kind in enumerate(kinds) if kind == "hybrid")
-    mamba = Layer("state space", hidden, (Norm("norm", hidden),), _mamba(config))
-    runs = [Run(mamba, len(kinds))]
+    mamba = Layer("state space", hidden, (Norm("norm", hidden),), space)
+    runs = [Run(mamba, config["num_hidden_layers"])]
     if at:
-        blocks = min(config["num_mem_blocks"], len(at))
-        own = Layer("maps of a hybrid layer", hidden, (), others=tuple(_own_maps(config)))
-        runs += [Run(_shared(config), len(at), blocks), Run(own, len(at))]
+        own = Layer("maps of a hybrid layer", hidden, (), others=maps)
+        runs += [Run(shared, len(at), blocks), Run(own, len(at))]
     table = Table("embed_tokens", "embed_tokens", config["vocab_size"], hidden)
     tail = (Placed(Norm("final_norm", hidden)),)
     stack = Stack("decoder", hidden, tuple(runs), front=(Placed(table),), tail=tail)

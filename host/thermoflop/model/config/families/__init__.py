@@ -39,7 +39,7 @@ MODULES = {
     "gpt_kin": "ctrl gpt-sw3 gpt_neox_japanese modernbert-decoder openai-gpt xglm",
     "recurrent": "falcon_mamba jamba mamba mamba2 nemotron_h",
     "per_layer": "gemma3n_text gemma4_text gemma4_unified_text nemotron-nas",
-    "hybrids": "bamba falcon_h1 granitemoehybrid lfm2 lfm2_moe lfm3 zamba2",
+    "hybrids": "bamba falcon_h1 granitemoehybrid lfm2 lfm2_moe lfm3 zamba zamba2",
     "beside_weights": "aquila baichuan bailing_moe bailing_moe_v2 chatglm deepseek internlm"
     " internlm2 llama_bidirec minicpm orion phi3small qwen xverse",
     "encoders": "albert bert camembert distilbert electra roberta xlm-roberta",

@@ -309,6 +309,35 @@ family(
 
 
 family(
+    "zamba",
+    reader="zamba.zamba",
+    keys={
+        "vocab_size": 32000,
+        "hidden_size": 3712,
+        "attention_hidden_size": None,
+        "intermediate_size": 14848,
+        "num_hidden_layers": 76,
+        "num_attention_heads": 16,
+        "attention_head_dim": None,
+        "num_key_value_heads": 16,
+        "n_mamba_heads": 2,
+        "hidden_act": "gelu",
+        "attn_layer_period": 6,
+        "attn_layer_offset": at_least_zero(4),
+        "mamba_d_state": 16,
+        "mamba_d_conv": 4,
+        "mamba_expand": 2,
+        "mamba_dt_rank": anything("auto"),
+        "mamba_conv_bias": True,
+        "mamba_proj_bias": False,
+        "layers_block_type": names(),
+        "tie_word_embeddings": True,
+    },
+    traits={"head_dim": None, "inner": None, "kv_heads": None},
+    aliases={"layer_types": "layers_block_type", "head_dim": "attention_head_dim"},
+    ignored=("hidden_mamba_act",),
+)
+family(
     "zamba2",
     reader="zamba.zamba2",
     keys={
