@@ -33,6 +33,8 @@ def test_every_way_to_ask_for_help_lists_the_commands(
         assert main(typed.split()) == 0
     out = capsys.readouterr().out
     assert "estimate  time, memory and energy" in out
+    assert "thermoflop pick --gpu 4090" in out  # where to begin
+    assert "None" not in out.split()
     assert "3 bad input: a model, device, profile, engine or run" in " ".join(out.split())
 
 

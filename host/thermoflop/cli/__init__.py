@@ -67,6 +67,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "validate": ("validate", "check counts, times and memory against what others found"),
 }
 
+DESCRIPTION = """\
+What a transformer run should cost, and what heat did to it.
+
+to begin:
+  thermoflop demo                              see it work, in half a minute
+  thermoflop pick --gpu 4090                   which models run on a GPU
+  thermoflop estimate llama-3-8b --gpu 4090    what a run should cost
+  thermoflop record -- python bench.py         what it cost, with its heat
+"""
 MANY_OPTIONS = 6
 EXIT_CODES = """\
 numbers: 1500, 1_500, 1.5k, 2e6, 300B, 15T; k is 1000, and 1024 in lengths in tokens, which are
@@ -134,7 +143,7 @@ def build_parser(only: str | None = None, everything: bool = False) -> Parser:
 
     parser = Parser(
         prog="thermoflop",
-        description="What a transformer run should cost, and what heat did to it.",
+        description=DESCRIPTION,
         epilog=EXIT_CODES,
         formatter_class=RawHelpFormatter,
     )

@@ -20,8 +20,8 @@ def add_model(parser: argparse.ArgumentParser, *, several: bool = False) -> None
     """Add MODEL, or ``several`` of them, and how configurations are read."""
     add = parser.add_argument
     add("model", metavar="MODEL", nargs="+" if several else None,
-        help="a config.json, its folder, a GGUF file, a Hugging Face id, or a name "
-        "(see `models`)")  # fmt: skip
+        help="a config.json, its folder, a GGUF file, a Hugging Face id, or a name such as "
+        "llama-3-8b (see `models`)")  # fmt: skip
     add("--ignore", metavar="KEY", action="append", default=[],
         help="a config key that changes no count, although it looks like it; may be repeated",
     )  # fmt: skip

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # argparse looks for a translation of each of its words in the folders of the locale: there is none,
 # and what is refused here reads in English anywhere.
-argparse._ = str  # type: ignore[attr-defined]
+argparse._ = lambda text: text  # type: ignore[attr-defined]
 _REQUIRED = "the following arguments are required: "
 # What other programs call an option, and what it is here: the first that the command has.
 _ELSEWHERE = {

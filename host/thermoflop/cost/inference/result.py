@@ -252,8 +252,10 @@ def estimate_text(estimate: Estimate) -> str:
 def _told_first(estimate: Estimate) -> list[str]:
     """What changes the meaning of the figures, which stand below it."""
     memory, beside = estimate.memory, unread_source(estimate.setting.model)
+    share = estimate.setting.share
+    kept = formats_line(estimate.setting.model, share.checkpoint, share.precision)
     return [
-        *(wrapped(text) for text in beside),
+        *(wrapped(text) for text in (*beside, *((kept,) if kept else ()))),
         *too_little(memory.total_bytes, memory.capacity_bytes),
     ]
 
@@ -299,10 +301,7 @@ def _notes(estimate: Estimate) -> list[str]:
     peak = peak_said(estimate.device, estimate.precision)
     bound = f"bound: {rates} ({peak}), everything overlapped; no real run is faster"
     conventions = "; ".join(f"{name}: {choice}" for name, choice in estimate.conventions.items())
-    share = estimate.setting.share
-    kept = formats_line(estimate.setting.model, share.checkpoint, share.precision)
-    lines = (estimate.provenance, bound, conventions, *((kept,) if kept else ()))
-    return [wrapped(text) for text in lines]
+    return [wrapped(text) for text in (estimate.provenance, bound, conventions)]
 
 
 def estimate_json(estimate: Estimate) -> dict[str, Any]:
