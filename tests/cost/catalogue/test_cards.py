@@ -75,3 +75,9 @@ def test_pick_shares_models_over_cards():
 def test_degrees_besides_cards_that_are_not_alike_are_refused(asked):
     with pytest.raises(UsageError):
         tf.estimate("gpt2", "rtx-3090 + rtx-4090", **asked)
+
+
+def test_drafts_are_taken_over_several_cards():
+    alone = tf.speculate("llama-3-8b", "llama-3.2-1b", "rtx-4090", profile="llama.cpp")
+    both = tf.speculate("llama-3-8b", "llama-3.2-1b", "4090 + rtx-3090", profile="llama.cpp")
+    assert both.plain_step_s > alone.plain_step_s

@@ -204,6 +204,8 @@ def test_several_devices_are_named_as_people_write_them():
     two = changed(DEFAULTS, "device", "2x4090")
     assert (two.device, two.tp) == ("RTX 4090", 2)
     assert changed(two, "device", "h100").tp == 2
+    layers = changed(changed(DEFAULTS, "profile", "llama.cpp"), "device", "rtx-4090 + rtx-4090")
+    assert (layers.device, layers.tp, layers.pp) == ("RTX 4090", 1, 2)
 
 
 def test_a_part_of_a_name_is_answered_with_the_names_that_have_it():

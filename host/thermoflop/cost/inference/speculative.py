@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
 from thermoflop.base.units import digits, seconds
+from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.inference.arguments import checked_size, validate_arguments
 from thermoflop.cost.inference.formats import choose_formats
@@ -158,6 +159,7 @@ def speculate(
     ahead = draft == "mtp"
     if ahead and not isinstance(model, Model):
         model = load_model(model, mtp=True)
+    hardware, devices, tp, pp = pooled(hardware, devices, None, 1, profile)
     large, device, workload = validate_arguments(model, hardware, batch, prompt, generate)
     large, own = _halves(large, ahead)
     small, _, _ = validate_arguments(
@@ -166,7 +168,7 @@ def speculate(
     checked_size("drafted", drafted, 1)
     rates = find_profile(profile)
     formats = choose_formats(large, device, dtype, None)
-    big = Setting(large, device, choose_layout(devices), formats[0], rates, formats[1])
+    big = Setting(large, device, choose_layout(devices, tp, pp), formats[0], rates, formats[1])
     layout = choose_layout(devices if ahead else 1)
     formats = choose_formats(small, device, dtype, None)
     little = Setting(small, device, layout, formats[0], rates, formats[1])

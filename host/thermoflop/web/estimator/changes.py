@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.devices import counted
+from thermoflop.cost.catalogue.cards import alike, splits_layers
 from thermoflop.web.estimator.computed import positions_of
-from thermoflop.web.estimator.fields import FIELDS
+from thermoflop.web.estimator.fields import CUSTOM_RATES, FIELDS
 
 if TYPE_CHECKING:
     from thermoflop.web.estimator.inputs import Inputs
@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 def changed(inputs: Inputs, name: str, raw: object) -> Inputs:
     """The inputs with one of them changed. Raises FieldError for a value it does not take.
 
-    Several devices, as in ``2x4090``, share each matrix (tp). Another model takes prompt and output
+    Several devices, as in ``2x4090``, go to what the engine splits: matrices (tp) or layers (pp).
+    Another model takes prompt and output
     along as far as it has room for them.
     """
     if name == "device" and isinstance(raw, str) and len(raw) <= 100:
-        count, raw = counted(raw.strip())  # of "2x4090", as people write it
-        inputs = inputs if count is None else replace(inputs, tp=FIELDS["tp"].read(count))
+        one, count = alike(raw.strip(), None)  # of "2x4090", as people write it
+        raw = one if isinstance(one, str) else one.name
+        own = inputs.profile == CUSTOM_RATES
+        split = "tp" if own or not splits_layers(inputs.profile) else "pp"
+        inputs = inputs if count is None else replace(inputs, **{split: FIELDS[split].read(count)})
     after = replace(inputs, **{name: FIELDS[name].read(raw)})
     return with_room(after) if name == "model" and after.model != inputs.model else after
 

@@ -6,8 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
-from thermoflop.cost.catalogue.cards import alike
-from thermoflop.cost.catalogue.devices import as_device
+from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import custom_profile, find_profile
 from thermoflop.cost.inference.arguments import BEYOND
 from thermoflop.cost.inference.capacity import fit
@@ -154,19 +153,7 @@ def profile_of(inputs: Inputs) -> Profile:
 
 def device_of(inputs: Inputs) -> Device:
     """The device; the field has seen to it that no file is read."""
-    return as_device(alike(inputs.device, None)[0])
-
-
-def _placed(inputs: Inputs) -> dict[str, Any]:
-    """Devices and degrees: several that the name says go to what the engine splits, unless degrees
-    say so too."""
-    degrees: dict[str, Any] = {
-        "tp": inputs.tp, "pp": inputs.pp, "dp": inputs.dp, "ep": inputs.ep,
-    }  # fmt: skip
-    count = alike(inputs.device, None)[1]
-    if count is None or inputs.tp * inputs.pp * inputs.dp == count:
-        return degrees
-    return {**degrees, "devices": count, "tp": None if inputs.tp == 1 else inputs.tp}
+    return find_device(inputs.device)
 
 
 def _compute(inputs: Inputs) -> Computed:
@@ -174,7 +161,7 @@ def _compute(inputs: Inputs) -> Computed:
     generate = 0 if model.is_encoder else inputs.output  # an encoder reads, and that is all
     _check_positions(model, inputs.prompt, generate)
     placed: dict[str, Any] = {
-        **_placed(inputs), "batch": inputs.users,
+        "tp": inputs.tp, "pp": inputs.pp, "dp": inputs.dp, "ep": inputs.ep, "batch": inputs.users,
         "prompt": inputs.prompt, "generate": generate,
         "dtype": None if inputs.dtype == PUBLISHED else inputs.dtype,
         "kv_dtype": None if inputs.kv_dtype == SAME else inputs.kv_dtype, **_perceived(inputs),

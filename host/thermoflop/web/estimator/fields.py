@@ -172,19 +172,14 @@ def _devices() -> dict[str, str]:
 
 
 def _device_named(name: str) -> str:
-    """A device of the catalogue or a calibrated machine, or several, as ``2x RTX 3090``; a file is
-    never read."""
+    """A device of the catalogue or a calibrated machine; a file is never read."""
     import os
 
-    from thermoflop.cost.catalogue.cards import alike
-    from thermoflop.cost.catalogue.devices import as_device, catalogue
+    from thermoflop.cost.catalogue.devices import catalogue, find_device
 
     if name.endswith(".toml") or os.sep in name:
         raise UsageError(f"GPU {quote_value(name)} is a file, and the page reads none")
-    one, count = alike(name, None)
-    device = as_device(one)
-    if count not in (None, 1):
-        return f"{count}x {device.name}"
+    device = find_device(name)
     return device.name if catalogue().get(device.name) == device else name
 
 
