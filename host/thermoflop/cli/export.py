@@ -12,6 +12,7 @@ from thermoflop.errors import UsageError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from thermoflop.web.export.room import Room
 
@@ -24,7 +25,8 @@ EPILOG = """\
 From nothing to a Grafana picture of a board, with Prometheus and Grafana installed:
   thermoflop export prometheus &
   thermoflop export prometheus --rules > alerts.yml
-  printf '%s\\n' 'rule_files: [alerts.yml]' 'scrape_configs:' \\
+  printf '%s\\n' 'global: {scrape_interval: 5s}' \\
+    'rule_files: [alerts.yml]' 'scrape_configs:' \\
     '- {job_name: board, static_configs: [{targets: ["localhost:9877"]}]}' \\
     > board.yml
   prometheus --config.file=board.yml --web.listen-address=localhost:9095 &
@@ -84,7 +86,6 @@ def _to_mqtt(args: argparse.Namespace) -> int:
     from thermoflop.web.export.broker import read_broker
     from thermoflop.web.export.home_assistant import Topics, slug
     from thermoflop.web.export.mqtt import MqttExporter
-    from thermoflop.web.export.room import open_room
 
     if args.broker is None:
         raise UsageError("mqtt needs a broker: --broker mqtt://HOST[:PORT]")
@@ -94,7 +95,7 @@ def _to_mqtt(args: argparse.Namespace) -> int:
     if not args.every > 0:
         raise UsageError(f"--every {args.every:g}: expected more than 0 s")
     stop = stop_on_signals()
-    with open_room(_ports(args), args.gpu, args.where, _notify) as room, _said_where_empty(room):
+    with _open(args) as room, _said_where_empty(room):
         exporter = MqttExporter(room, broker, Topics(args.prefix), args.control, _notify)
         exporter.run(stop, args.every)
     return 0
@@ -108,14 +109,13 @@ def _to_prometheus(args: argparse.Namespace) -> int:
             sys.stdout.write(shipped(what))
             return 0
     from thermoflop.cli.signals import stop_on_signals
-    from thermoflop.web.export.room import open_room
 
     stop = stop_on_signals()
 
     def print_address(url: str) -> None:
         print(f"metrics are at {url}", flush=True)
 
-    with open_room(_ports(args), args.gpu, args.where, _notify) as room, _said_where_empty(room):
+    with _open(args) as room, _said_where_empty(room):
         serve_metrics(room, (args.host, args.http_port), stop, print_address)
     return 0
 
@@ -142,20 +142,13 @@ def _said_where_empty(room: Room) -> Iterator[None]:
         timer.cancel()
 
 
-def _ports(args: argparse.Namespace) -> list[str]:
-    """The boards that are named: one by one, or in a fleet's file."""
-    if args.fleet is None:
-        return list(args.port)
-    from thermoflop.errors import BoardError
+def _open(args: argparse.Namespace) -> AbstractContextManager[Room]:
+    """The boards that are named, one by one and in a fleet's file, and the rest of the room."""
     from thermoflop.runs.record.fleet import read_fleet
+    from thermoflop.web.export.room import open_room
 
-    ports = list(args.port)
-    for board in read_fleet(args.fleet):
-        try:
-            ports.append(f"{board.name}={board.find()}")
-        except BoardError as error:
-            _notify(f"{board.name}: {error}")
-    return ports
+    fleet = [] if args.fleet is None else read_fleet(args.fleet)
+    return open_room(args.port, args.gpu, args.where, _notify, fleet)
 
 
 def _notify(text: str) -> None:

@@ -14,15 +14,17 @@ from kit.run_folder import mark, write
 from prometheus_client import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
-from thermoflop.pico.ports import Target
+from thermoflop.pico import ports as ports_module
+from thermoflop.pico.ports import PortInfo, Target
 from thermoflop.pico.track import HostEvent
 from thermoflop.runs.folder.phase import PhaseFollower
 from thermoflop.runs.folder.store import encode
 from thermoflop.runs.gpu.sample import GpuSample
+from thermoflop.runs.record.fleet import FleetBoard
 from thermoflop.web.export import room as room_module
 from thermoflop.web.export.exposition import Exposition
 from thermoflop.web.export.metrics import RoomCollector, registry_of
-from thermoflop.web.export.room import Room
+from thermoflop.web.export.room import Room, open_room
 from thermoflop.web.live import board as board_module
 from thermoflop.web.live.board import BoardSource
 from thermoflop.web.live.recordings import Recording
@@ -276,3 +278,23 @@ def test_a_run_whose_folder_went_away_has_no_phase_and_stops_no_scrape(
     sources.recordings.now["x"] = Recording(tmp_path / "gone", {"name": "gone"})
     now = scraped(exposition(Room(sources)))
     assert now["thermoflop_run_info"] == {("gone", "", "gone"): 1}
+
+
+def test_a_board_of_a_fleet_that_is_not_plugged_in_is_down_until_it_is(
+    port: Pty, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An alert on ``up`` needs the series; the number finds the board when it comes."""
+    said: list[str] = []
+    fleet = [FleetBoard("rack-2", "E6614103E7341A2B", None, tmp_path)]
+    with open_room([], "none", tmp_path, said.append, fleet) as room:
+        page = exposition(room)
+        assert scraped(page)["thermoflop_board_up"] == {("rack-2",): 0}
+        assert "E6614103E7341A2B" in said[0]
+        found = PortInfo(port.path, "Board in FS mode", 0x2E8A, 5, "E6614103E7341A2B")
+        monkeypatch.setattr(ports_module, "list_ports", lambda: [found])
+        ((name, board),) = room.sources()
+        until(lambda: not board.is_idle)  # ports are looked for every few seconds
+        port.say(sample_line(0, temp_c=31.5))
+        until(lambda: scraped(page)["thermoflop_board_up"] == {("rack-2",): 1})
+        assert name == "rack-2"
+        assert scraped(page)["thermoflop_board_temperature_celsius"] == {("rack-2",): 31.5}

@@ -7,17 +7,18 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.base.record import record
-from thermoflop.errors import ThermoflopError, UsageError
+from thermoflop.errors import BoardError, ThermoflopError, UsageError
 from thermoflop.pico.wire import printable
 from thermoflop.runs.folder.phase import PhaseFollower
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from thermoflop.pico.track import Counters
     from thermoflop.pico.wire import Hello, Sample
     from thermoflop.runs.gpu.sample import GpuSample
+    from thermoflop.runs.record.fleet import FleetBoard
     from thermoflop.web.live.board import BoardSource
     from thermoflop.web.live.sources import LiveSources
 
@@ -57,29 +58,43 @@ class RunNow:
 
 @contextlib.contextmanager
 def open_room(
-    ports: list[str], gpu: str, runs: Path, notify: Callable[[str], None]
+    ports: list[str],
+    gpu: str,
+    runs: Path,
+    notify: Callable[[str], None],
+    fleet: Sequence[FleetBoard] = (),
 ) -> Iterator[Room]:
-    """Open the boards at ``ports`` (``NAME=PORT``, or a port; none: the only board there is), the
-    GPUs and the runs that go on in a folder. What cannot be opened is told, and tried again."""
+    """Open the boards at ``ports`` (``NAME=PORT``, or a port; none: the only board there is) and of
+    a fleet, the GPUs and the runs that go on in a folder. What cannot be opened is told, and tried
+    again; until then it is a board that is not heard."""
     from thermoflop.web.live.sources import MAX_BOARDS, LiveSources
     from thermoflop.web.site import Site
 
-    named = [_named(port) for port in ports]
-    names = {port: name for name, port in named if name}
-    if len(set(names.values())) < len(names) or len({port for _, port in named}) < len(named):
+    named: list[tuple[str, str, str | None]] = [(*_named(port), None) for port in ports]
+    named += [(board.name, _place(board), board.serial) for board in fleet]
+    names = {port: name for name, port, _ in named if name}
+    if len(set(names.values())) < len(names) or len({port for _, port, _ in named}) < len(named):
         raise UsageError("--port names two boards alike, or one board twice")
     sources = LiveSources(
         Site(runs, gpu=gpu), most_boards=max(MAX_BOARDS, len(named)), history=False
     )
     try:
-        for _, port in named:
-            if why := sources.watch(port):
+        for _, port, serial in named:
+            if why := sources.watch(port, serial):
                 notify(f"no board at {printable(port)} yet: {why}")
         sources.start(None)
         sources.gpus.start()
         yield Room(sources, names)
     finally:
         sources.stop()
+
+
+def _place(board: FleetBoard) -> str:
+    """Its port; of a board that is not plugged in, and will be known by its number, that."""
+    try:
+        return board.find()
+    except BoardError:
+        return f"serial {board.serial}"
 
 
 def _named(text: str) -> tuple[str, str]:

@@ -118,12 +118,13 @@ class LiveSources:
         self._add(board)
         return board
 
-    def watch(self, port: str) -> str:
-        """Read the board at ``port`` from when it can be opened; why not now, or nothing."""
+    def watch(self, port: str, serial: str | None = None) -> str:
+        """Read the board at ``port``, or wherever one of this number is, from when it can be
+        opened; why not now, or nothing."""
         try:
             self.open(port)
         except BoardError as error:
-            board = BoardSource(self._new_key(), Target(port), history=self._history)
+            board = BoardSource(self._new_key(), Target(port, serial), history=self._history)
             board.trouble(str(error))
             self._add(board)
             return str(error)
