@@ -206,7 +206,8 @@ def roof_options(data: Mapping[str, Any]) -> dict[str, Any]:
                     "distance": 6,
                     "formatter": "{@[4]}",
                 },
-                "labelLayout": {"hideOverlap": True},
+                # on a phone the plot is narrower than labels were placed for: none on the axis
+                ":labelLayout": "(p) => p.labelRect.x < 66 ? {x: -9999} : {hideOverlap: true}",
                 "dimensions": ["FLOP/byte", "TFLOP/s", "operators", "bound by", "label"],
                 "encode": {"x": 0, "y": 1, "tooltip": [2, 0, 1, 3]},
                 "data": [
