@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 
 import pytest
 import thermoflop as tf
@@ -17,6 +18,7 @@ from thermoflop.cost.catalogue.profiles import custom_profile
 from thermoflop.web.estimator.answer import as_csv, as_json
 from thermoflop.web.estimator.answers import answer, formulas, why
 from thermoflop.web.estimator.changes import changed
+from thermoflop.web.estimator.charts import roof_options
 from thermoflop.web.estimator.fields import FIELDS, FieldError
 from thermoflop.web.estimator.inputs import DEFAULTS, from_query, to_query
 
@@ -213,6 +215,22 @@ def test_a_part_of_a_name_is_answered_with_the_names_that_have_it():
         FieldError, match=r"'8b' is no name in the catalogue; those with it are .*8b"
     ):
         changed(DEFAULTS, "model", "8b")
+
+
+def test_what_encodes_images_is_a_step_of_its_own_beside_the_chunks_of_the_prompt():
+    """Four steps: the tower, the middle chunk of 512 tokens, the rest, and one more token."""
+    seen = answer(replace(DEFAULTS, model="qwen2.5-vl-7b", images=2, profile="llama.cpp"))
+    phases = [grid.key for grid in seen.grids if grid.key.startswith("ops.")]
+    assert phases == ["ops.media", "ops.prefill", "ops.remainder", "ops.decode"]
+    assert len(seen.charts["roof"]["steps"]) == 4
+    series = roof_options(seen.charts["roof"])["series"]
+    assert len({(each["color"], each.get("symbol")) for each in series}) == 5  # and the roof
+    text = "\n".join(why(seen.inputs, "first.expected").formula)
+    for said in ("encoding the images", "reading 512 tokens", "reading the last"):
+        assert said in text
+    factors = re.findall(r"([\d.]+) x [\d.]+ ", text)
+    # 1,024 tokens and two images of 37 x 27 tokens, in chunks of 512, after one pass of the tower
+    assert [float(factor) for factor in factors] == [1, (1024 + 2 * 37 * 27) // 512, 1]
 
 
 def test_the_original_stands_beside_what_the_estimator_says_of_its_shape():

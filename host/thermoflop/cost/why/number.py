@@ -95,9 +95,8 @@ def _expected(estimate: Estimate, kind: str) -> Explanation:
 def _step_lines(parts: dict[str, Part], phase: str, setting: Setting) -> list[str]:
     """The step of a phase filled in, and how often it and a shorter last one run."""
     lines, times = [], []
-    chosen = [parts[phase]]
-    if phase == "prefill" and "remainder" in parts:
-        chosen.append(parts["remainder"])
+    of_prompt = ("media", "prefill", "remainder") if phase == "prefill" else (phase,)
+    chosen = [parts[each] for each in of_prompt if each in parts]
     for part in chosen:
         busy = part.operators_s(setting)
         step = seconds(busy + part.overhead_s)

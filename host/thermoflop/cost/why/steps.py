@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from thermoflop.cost.inference.setting import Setting
     from thermoflop.cost.work.work import Work
 
-# ``remainder``: what is left of a prompt after its whole chunks.
-PHASES = ("prefill", "remainder", "decode")
+# ``media``: the towers on what a prompt brings; ``remainder``: what is left of a prompt after its
+# whole chunks.
+PHASES = ("media", "prefill", "remainder", "decode")
 
 
 @record
@@ -66,7 +67,8 @@ def _prompt_parts(estimate: Estimate, batch: float) -> list[Part]:
         works = tuple(setting.works(step))
         overhead_s = float(rates.overhead_s(batch)) + rates.waiting_s(works) + once_s / weight
         once_s = 0.0
-        phase = "remainder" if parts else "prefill"
+        read = any(part.new for part in parts)
+        phase = "media" if not step.new else "remainder" if read else "prefill"
         label = _label(estimate, step.new)
         parts.append(
             Part(phase, works, batch, step.new, step.cached, float(weight), label, overhead_s)
@@ -78,6 +80,8 @@ def _label(estimate: Estimate, tokens: int) -> str:
     """What a step of reading the prompt is called."""
     setting = estimate.setting
     new = estimate.prompt - setting.prefix
+    if not tokens:
+        return "encoding the images and sound of each prompt"
     if tokens == new:
         return "reading the prompt" + (
             f" after {setting.prefix:,} cached" if setting.prefix else ""

@@ -189,9 +189,9 @@ def roof_options(data: Mapping[str, Any]) -> dict[str, Any]:
             "data": [[_short(x), _short(y)] for x, y in data["corners"]],
         }
     ]
-    shapes = ("circle", "triangle")
+    shapes = ("circle", "triangle", "diamond", "rect")
     for (title, dots), colour, shape in zip(
-        data["steps"].items(), (BLUE, ORANGE), shapes, strict=False
+        data["steps"].items(), (BLUE, ORANGE, GREEN, PINK), shapes, strict=False
     ):
         series.append(
             {

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from thermoflop.web.estimator.inputs import Inputs
 
 _PHASES = {
+    "media": "Operators that encode images and sound",
     "prefill": "Operators that read the prompt",
     "remainder": "Operators that read what is left of it",
     "decode": "Operators of one more token",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from thermoflop.base.sheet import Grid
     from thermoflop.web.estimator.answer import Answer
 
-_FOLDED = ("ops.prefill", "ops.remainder", "ops.decode")
+_FOLDED = ("ops.media", "ops.prefill", "ops.remainder", "ops.decode")
 _SEND_KEY = (
     "(event) => { const found = event.target.closest('[data-why]');"
     " if (found) emit(found.dataset.why); }"
