@@ -69,6 +69,11 @@ def choose_device(args: argparse.Namespace, name: str = "h100", many: str = "dev
     from thermoflop.cost.catalogue.devices import counted
 
     count, one = counted(args.hardware)
+    if count is None and "+" in args.hardware:
+        from thermoflop.cost.catalogue.cards import alike
+
+        found, count = alike(args.hardware, None)
+        one = found if isinstance(found, str) else found.name
     if count is None:
         return
     if getattr(args, many) not in (None, count):
