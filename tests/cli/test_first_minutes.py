@@ -38,6 +38,16 @@ def test_every_way_to_ask_for_help_lists_the_commands(
     assert "3 bad input: a model, device, profile, engine or run" in " ".join(out.split())
 
 
+@pytest.mark.parametrize("command", ["estimate", "serving", "compare", "fit"])
+def test_a_name_that_means_a_format_says_so_in_every_command(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "mistral", "--gpu", "h100"]) == 0
+    assert "mistral is a name of Ollama's library, whose" in capsys.readouterr().out
+    assert main([command, "mistral", "--gpu", "h100", "--dtype", "bf16"]) == 0
+    assert "Ollama" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [

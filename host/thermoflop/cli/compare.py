@@ -32,6 +32,7 @@ def run(args: argparse.Namespace) -> int:
         page = Page(peak_flops_s=peak, bandwidth_bytes_s=bandwidth)
         print_result(args, lambda: page_numbers(page), lambda: page_text(page), indented=True)
         return 0
+    from thermoflop.cli.model_options import say_format
     from thermoflop.cost.inference.compare import compare, compare_json, compare_text
     from thermoflop.errors import UsageError
     from thermoflop.model.load import load_model
@@ -40,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("no MODEL: expected a name, a config.json, or --mqa-page")
     model = load_model(args.model)
     options = inference_options(args)
+    say_format(args, model)
     forms = compare(model, args.hardware, args.gqa, args.mla, **options)
     print_result(args, lambda: compare_json(forms), lambda: compare_text(forms), indented=True)
     return 0

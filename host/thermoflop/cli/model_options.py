@@ -53,6 +53,13 @@ def _load(args: argparse.Namespace, source: str) -> Model:
     return load_model(source, **{name: getattr(args, name) for name in names})
 
 
+def say_format(args: argparse.Namespace, model: Model) -> None:
+    """Say above what is printed that the name of a model means a format, without a --dtype."""
+    if args.dtype is None and model.format_said:
+        said = [getattr(args, "assumed", ""), model.format_said]
+        args.assumed = "\n".join(sentence for sentence in said if sentence)
+
+
 def add_conventions(parser: argparse.ArgumentParser) -> None:
     """Add an option for each convention of counting, with its choices."""
     from thermoflop.model.operators.step import CONVENTIONS, Step

@@ -6,7 +6,7 @@ import argparse
 
 from thermoflop.cli.arguments import add_option, add_shared, print_result
 from thermoflop.cli.cost_options import add_inference, inference_options
-from thermoflop.cli.model_options import add_model, load
+from thermoflop.cli.model_options import add_model, load, say_format
 from thermoflop.cli.parser import length
 
 TYPE_CHECKING = False
@@ -65,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
     model = load(args)
     options = _options(args)
+    say_format(args, model)
     served = serving(model, args.hardware, **options)
     print_result(args, lambda: serving_json(served), lambda: serving_text(served), indented=True)
     return int(served.saturated or served.meets is False)

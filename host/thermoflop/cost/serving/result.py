@@ -126,12 +126,13 @@ def serving_text(served: Serving) -> str:
     """A report, at most 100 columns wide."""
     plan, users = served.plan, served.users
     asked = "" if users is None else f"{users:,} user{'s' * (users != 1)} at once, "
+    engine = "no engine named" if served.engine == "default" else served.engine
     cached = f", {served.prefix_hit:.0%} cached" if served.prefix_hit else ""
     head = f"{served.model_name} on {plan.devices} x {served.device.name} ({plan.label}), "
     sizes = f"{digits(served.prompt)} prompt{cached} + {digits(served.generate)} output tokens"
     rows = [[f"  {name}", value, more] for name, value, more in _figures(served)]
     lines = [
-        head + f"{served.precision.name}, {served.engine}",
+        head + f"{served.precision.name}, {engine}",
         f"{asked}{digits(served.rate)} requests/s; {sizes}",
         *_verdict(served),
         "",
