@@ -33,6 +33,7 @@ from kit import website  # noqa: E402
 from kit.commands import ENVIRONMENT  # noqa: E402
 
 BOARD = "sim://?heat=off&uptime=60&speed=2"  # five samples a second of its own, twice as fast
+ARRIVE_S = 0.2  # between two viewers: each has a page built
 SLOW_S = 10.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -79,8 +80,9 @@ async def watch(url: str, seconds: float, pause_s: float = 0.0) -> Viewer:
     )
     viewer = Viewer()
     address = f"ws://{urlsplit(url).netloc}/live/stream"
-    queue = 1 if pause_s else 16  # frames that the library takes ahead
-    async with connect(address, compression=None, max_size=None, max_queue=queue) as stream:
+    # so many frames does the library take ahead; one that takes none sees no answer to its pings
+    options: dict[str, Any] = {"max_queue": 1, "ping_interval": None} if pause_s else {}
+    async with connect(address, compression=None, max_size=None, **options) as stream:
         end_s = time.monotonic() + seconds
         last_s = time.monotonic()
         while time.monotonic() < end_s:
@@ -98,7 +100,7 @@ async def watch_all(url: str, viewers: int, slow: int, seconds: float) -> list[V
     for number in range(viewers):
         pause_s = SLOW_S if number < slow else 0.0
         tasks.append(asyncio.create_task(watch(url, seconds, pause_s)))
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(ARRIVE_S)
     return await asyncio.gather(*tasks)
 
 
@@ -121,9 +123,9 @@ def measured(pid: int, seconds: float, url: str, viewers: int, slow: int = 0) ->
         words = [sys.executable, __file__, "--watch", url, "--viewers", str(viewers)]
         words += ["--slow", str(slow), "--seconds", str(seconds)]
         watchers = subprocess.Popen(words, stdout=subprocess.PIPE, env=ENVIRONMENT)
-        time.sleep(0.05 * viewers + 3)
+        time.sleep(ARRIVE_S * viewers + 3)
     before, start_s, memory = cpu_s(pid), time.monotonic(), []
-    while time.monotonic() - start_s < max(1.0, seconds - 0.05 * viewers - 5):
+    while time.monotonic() - start_s < max(1.0, seconds - ARRIVE_S * viewers - 5):
         time.sleep(1.0)
         memory.append((time.monotonic() - start_s, memory_mb(pid)))
     share = (cpu_s(pid) - before) / (time.monotonic() - start_s)
