@@ -267,7 +267,10 @@
     return link === null ? "PCIe" : "PCIe " + name(link) + (String(link) === String(most) ? "" : " of " + name(most));
   };
   const gpuView = (box) => {
-    const title = make("h3"), reasons = make("div"), facts = make("div", "facts");
+    const title = make("h3"), name = make("span"), reasons = make("div"), facts = make("div", "facts");
+    const key = draw("svg", { width: 24, height: 8, class: "key", "aria-hidden": "true" }), stroke = draw("path", { d: "M0 4H16" });
+    key.append(stroke);
+    title.append(key, name);
     reasons.setAttribute("role", "status");
     const processes = make("details", "fold"), heading = make("summary"), running = make("ul", "news");
     running.tabIndex = 0; // it scrolls
@@ -286,7 +289,9 @@
       }));
     };
     return (state) => {
-      say(title, `GPU ${state.index}: ${state.name}`);
+      say(name, `GPU ${state.index}: ${state.name}`);
+      key.toggleAttribute("hidden", frame.gpus.length < 2); // which of the curves is its
+      stroke.setAttribute("class", "line-" + frame.gpus.indexOf(state) % 8);
       const hot = state.throttled && state.throttled.length;
       say(reasons, state.lost ? "this GPU stopped answering" : hot ? "Throttled: " + state.throttled.join(", ") : state.throttled ? "not throttled" : "the driver gives no reasons of throttling");
       reasons.className = state.lost || hot ? "bad" : state.throttled ? "good" : "soft";
