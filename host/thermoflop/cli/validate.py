@@ -18,8 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     checks = ("counts", "times", "memory", "training", "plan", "kernels")
     add("what", metavar="WHAT", choices=checks,
-        help="counts: parameters and FLOPs of libraries; times (training among them), memory: what "
-        "people measured and published; plan: the layout it would choose, among measured ones; "
+        help="counts: parameters and FLOPs of libraries; times (training among them): what people "
+        "measured and published, each fitted without its model, device or date; memory: "
+        "what they measured; plan: the layout it would choose, among measured ones; "
         "kernels: single operators, with devices and architectures left out, and with a few "
         "kernels of their own",
     )  # fmt: skip

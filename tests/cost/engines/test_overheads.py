@@ -59,6 +59,13 @@ def test_inputs_of_narrow_products_are_narrowed_by_a_kernel_that_the_host_does_n
     assert launches_of(works) == dispatched
 
 
+def test_a_matrix_that_its_checkpoint_leaves_wide_has_no_kernel_before_it():
+    """Of two products of experts in fp8, one is kept in 16 bits."""
+    works = [product("expert up", "experts", width) for width in (1.0, 2.0)]
+    found = apply_engine(works, find_profile("sglang").engine, choose_precision("fp8"))
+    assert [work.launches for work in found] == [2, 1]
+
+
 @pytest.mark.parametrize(
     ("sets", "ep", "most"),
     [

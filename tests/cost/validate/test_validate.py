@@ -88,6 +88,11 @@ def test_generations_of_today(report):
         assert found["p90_abs_error"] <= 0.35, engine
         assert 0.75 <= round(found["coverage_80"], 2) <= 0.90, engine  # TensorRT-LLM: 90.07 %
         assert found["width_median"] <= 1.8, engine
+        elsewhere = accuracy(report.elsewhere)[f"{engine}: each token"]
+        assert elsewhere["rows"] == found["rows"], engine
+        assert elsewhere["median_abs_error"] <= 0.12, engine
+        assert elsewhere["p90_abs_error"] <= 0.30, engine
+        assert 0.75 <= elsewhere["coverage_80"] <= 0.96, engine
     clients = [each for each in report.compared if each.phase == "client"]
     assert figures(clients)["median_abs_error"] <= 0.30
 
@@ -95,7 +100,8 @@ def test_generations_of_today(report):
 def test_the_readme_says_what_an_unseen_model_gets(report):
     """To a percent, for which the order of sums on another machine may be too much."""
     shown = README.read_text("utf-8")
-    for part in sentence(accuracy(report.compared), accuracy(report.later)).split("; "):
+    groups = map(accuracy, (report.compared, report.later, report.elsewhere))
+    for part in sentence(*groups).split("; "):
         name = re.sub(r" \d+%.*", "", part.rstrip("."))
         said = re.search(re.escape(name) + r" \d+%[^;.]*", shown)
         assert said is not None, name
@@ -358,5 +364,5 @@ if __name__ == "__main__":  # write the list into the README anew
     old = re.search(r"(?<=for every row\)\. )llama\.cpp: each token .*", page)
     if old is None:
         sys.exit("the README has no list of accuracy")
-    new = sentence(accuracy(made.compared), accuracy(made.later))
+    new = sentence(*map(accuracy, (made.compared, made.later, made.elsewhere)))
     README.write_text(page.replace(old[0], new), encoding="utf-8")

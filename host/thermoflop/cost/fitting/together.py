@@ -9,6 +9,7 @@ the interval, since no engine has models enough to tell its own.
 from __future__ import annotations
 
 from collections import Counter
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,6 +77,7 @@ class Together:
         self.at_load = np.array([asked(row).mixes_prefill for row in self.measured.measured])
         self.engines = sorted(set(names))
         self.models = np.array([str(row.question.model.params) for row in rows])
+        self.devices = np.array([row.question.device.name for row in rows])
 
     def regression(self, places: Indices) -> Regression:
         """The fit to some of the rows that timed steps; an engine's model weighs by n^-1/4."""
@@ -140,17 +142,21 @@ class Together:
             seconds[number] = float(row.predicted(profile).expected_s)
         return seconds
 
-    def left_out(self, part: npt.NDArray[np.bool_] | None = None) -> tuple[LeftOut, list[Profile]]:
-        """Every row without its model: what is missed, and the profile that the row was not in.
+    def left_out(
+        self, part: npt.NDArray[np.bool_] | None = None, by: npt.NDArray[np.str_] | None = None
+    ) -> tuple[LeftOut, list[Profile]]:
+        """Every row without its model, or what it is ``by``: what is missed, and the profile that
+        the row was not in.
 
         ``part``: only these rows are fitted to and predicted; those of others stay at 1 s.
         """
         part = np.full(len(self.rows), True) if part is None else part
+        by = self.models if by is None else by
         seconds = np.ones(len(self.rows))
         profiles: dict[int, Profile] = {}
-        for model in tracked(sorted(set(self.models[part])), "leaving out a model"):
-            fitted = self.fitted(part & (self.models != model))
-            judged = np.flatnonzero(part & (self.models == model))
+        for name in tracked(sorted(set(by[part])), "leaving out a model or device"):
+            fitted = self.fitted(part & (by != name))
+            judged = np.flatnonzero(part & (by == name))
             seconds[judged] = self.expected(fitted, judged)
             profiles |= {int(place): fitted[1][name_of(self.rows[place])] for place in judged}
         chosen = np.flatnonzero(part)
@@ -158,12 +164,29 @@ class Together:
             profiles[int(place)] for place in chosen
         ]
 
+    @cached_property
+    def by_model(self) -> tuple[LeftOut, list[Profile]]:
+        """All rows, each without its model."""
+        return self.left_out()
+
+    def elsewhere(self) -> list[Span]:
+        """Every row predicted without its device, in the order of the rows: a model that was seen
+        on other devices. The interval is what models show when they are left out, wider for a
+        device that none of the rows had."""
+        left, profiles = self.left_out(by=self.devices)
+        intervals = {name: self.by_model[0].intervals(name) for name in self.engines}
+        rows = zip(self.rows, profiles, left.seconds, self.bounds(), strict=True)
+        return [
+            spanned(row, replace(each, intervals=intervals[name_of(row)]), float(seconds), bound)
+            for row, each, seconds, bound in rows
+        ]
+
     def spans(self) -> list[Span]:
         """Every row predicted without its model, in the order of the rows.
 
         The interval of a model comes from what the others show when they are left out.
         """
-        left, profiles = self.left_out()
+        left, profiles = self.by_model
         pairs = set(zip(map(name_of, self.rows), self.models, strict=True))
         intervals = {pair: left.intervals(*pair) for pair in pairs}
         return [
@@ -254,7 +277,7 @@ def spanned(
 def built_together(rows: Sequence[Row]) -> list[Profile]:
     """The profiles of the generations that are fitted together, each with its intervals."""
     together = Together(rows)
-    left, _ = together.left_out()
+    left, _ = together.by_model
     _, profiles = together.fitted(np.full(len(together.rows), True))
     return [replace(profile, intervals=left.intervals(name)) for name, profile in profiles.items()]
 

@@ -79,13 +79,19 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f} %"
 
 
-def sentence(left_out: dict[str, dict[str, Any]], later: dict[str, dict[str, Any]]) -> str:
-    """README's list: what a model that no fit has seen gets, engine by engine."""
+def sentence(
+    left_out: dict[str, dict[str, Any]],
+    later: dict[str, dict[str, Any]],
+    elsewhere: dict[str, dict[str, Any]],
+) -> str:
+    """README's list: what a model or a device that no fit has seen gets, engine by engine."""
     parts = []
     for name, each in left_out.items():
         engine = name.partition(":")[0].partition("@")[0]
         if engine in SHOWN and not name.endswith(WHAT["prefill"]):
             after = f", later {_whole(later[name])}" if name in later else ""
+            if name in elsewhere:
+                after += f", elsewhere {_whole(elsewhere[name])}"
             parts.append(f"{name} {_whole(each)} ({each['coverage_80']:.0%}){after}")
     return "; ".join(parts) + "."
 

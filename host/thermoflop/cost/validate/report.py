@@ -25,12 +25,13 @@ class TimesReport:
     compared: tuple[Compared, ...]
     skipped: tuple[tuple[str, str], ...]
     later: tuple[Compared, ...] = ()
+    elsewhere: tuple[Compared, ...] = ()
 
     def joined(self, other: TimesReport) -> TimesReport:
         """Both together."""
         return TimesReport(
             self.rows + other.rows, self.compared + other.compared, self.skipped + other.skipped,
-            self.later + other.later,
+            self.later + other.later, self.elsewhere + other.elsewhere,
         )  # fmt: skip
 
     @property
@@ -54,6 +55,7 @@ class TimesReport:
             "violations": violating,
             "model_left_out": accuracy(self.compared),
             "later_than_the_fit": accuracy(self.later),
+            "device_left_out": accuracy(self.elsewhere),
             "by_engine": by(self.compared, lambda each: each.engine),
             "by_device": by(self.compared, lambda each: each.device),
             "by_phase": by(self.compared, lambda each: each.phase),
@@ -124,8 +126,10 @@ def report_text(report: TimesReport, *, each: bool = False) -> str:
     if report.later:
         title = f"fitted to rows before {BORDER}, held against those after"
         blocks += [
-            accuracy_text(title, accuracy(report.later)), beside_before(report.compared)
-        ]  # fmt: skip
+            accuracy_text(title, accuracy(report.later)),
+            accuracy_text("each device left out, of engines of today", accuracy(report.elsewhere)),
+            beside_before(report.compared),
+        ]
     if each:
         blocks.insert(0, rows_text(report))
     if report.violations:

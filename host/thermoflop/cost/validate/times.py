@@ -64,28 +64,30 @@ def validate_training(files: Sequence[str] = ()) -> TimesReport:
 
 @record
 class _Carried:
-    """The rows that the package carries, each predicted without its group; and judged by date."""
+    """The rows that the package carries, each predicted without its group; and judged by date, and
+    without their device."""
 
     total: int
     rows: tuple[Row, ...]
     skipped: tuple[Any, ...]
     compared: tuple[Compared, ...]
     later: tuple[Compared, ...]
+    elsewhere: tuple[Compared, ...]
 
 
 @cache  # half a minute: a file of rows that are carried ones asks again
 def _carried(read: Read) -> _Carried:
     raw_rows = carried_rows() if read is serving_row else published("training")
     rows, skipped = rows_of(raw_rows, read)
-    compared, later = _held_out(rows)
-    return _Carried(len(raw_rows), tuple(rows), tuple(skipped), tuple(compared), tuple(later))
+    return _Carried(len(raw_rows), tuple(rows), tuple(skipped), *map(tuple, _held_out(rows)))
 
 
 def _report(read: Read, files: Sequence[str], is_wanted: Callable[[object], bool]) -> TimesReport:
     """The rows that the package carries, or those of files that are wanted."""
     if not files:
         carried = _carried(read)
-        return TimesReport(carried.total, carried.compared, carried.skipped, carried.later)
+        judged = carried.later, carried.elsewhere
+        return TimesReport(carried.total, carried.compared, carried.skipped, *judged)
     raw_rows = [raw for path in files for raw in read_rows(path) if is_wanted(raw)]
     mine, skipped = rows_of(raw_rows, read)
     held = held_out(read, mine)
@@ -120,24 +122,29 @@ def identity(row: Row) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _held_out(rows: Sequence[Row]) -> tuple[list[Compared], list[Compared]]:
+def _held_out(rows: Sequence[Row]) -> tuple[list[Compared], list[Compared], list[Compared]]:
     """Rows that profiles are fitted to, each with its own group held out, in their order.
 
-    Besides those of generations that are fitted together, by what was measured before them.
+    Besides those of generations that are fitted together, by what was measured before them, and by
+    what was measured on other devices.
     """
     apart, alike = separate([row for row in rows if row.expected])
     known: dict[int, Span] = {}
     later: list[Compared] = []
+    elsewhere: list[Compared] = []
     with part(0.0, 0.5 if alike else 1.0):
         known |= zip(map(id, apart), hold_out(Measured(apart)).spans, strict=True)
     if alike:
         with part(0.5, 0.8):
             together = Together(alike)
             known |= zip(map(id, alike), together.spans(), strict=True)
-        with part(0.8, 1.0):
+        with part(0.8, 0.9):
             later = [_compared(row, span) for row, span in predicted_later(together)]
+        with part(0.9, 1.0):
+            spans = zip(alike, together.elsewhere(), strict=True)
+            elsewhere = [_compared(row, span) for row, span in spans]
     held = [_compared(row, known[id(row)]) if id(row) in known else _new(row) for row in rows]
-    return held, later
+    return held, later, elsewhere
 
 
 def _new(row: Row) -> Compared:
