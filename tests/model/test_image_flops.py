@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from thermoflop import load_model
+from thermoflop.errors import InputError
 from thermoflop.model.media import with_media
 from thermoflop.model.operators.build import build_operators
 from thermoflop.model.operators.step import Step
@@ -82,3 +83,8 @@ def test_minicpm_packs_slices_of_their_own_size(
     seen = [each for each in operators if each.part.startswith("vision")]
     assert media.tokens == tokens
     assert 2 * sum(each.multiplications for each in seen) == flops
+
+
+def test_more_merges_than_an_image_has_patches_for_are_refused_at_once() -> None:
+    with pytest.raises(InputError, match="merger_times is 1000000000"):
+        load_model({"model_type": "minicpmv4_6", **MINICPM, "merger_times": 10**9})

@@ -183,6 +183,10 @@ def halved(*channels: int) -> list[Placed]:
     return [Placed(part, where) for part, where in zip(parts, rows, strict=True)]
 
 
+# each leaves a quarter of the patches, and no image has 4**16 of them
+MOST_MERGES = 16
+
+
 def merged_inside(config: Config, tower: Config, stack: Stack, hidden: int) -> tuple[Stack, ...]:
     """MiniCPM-V: neighbouring patches merge between two layers, and again behind the tower."""
     at, mode = config["insert_layer_id"], config["downsample_mode"]
@@ -191,6 +195,8 @@ def merged_inside(config: Config, tower: Config, stack: Stack, hidden: int) -> t
     early = min(run.times, max(0, at + 1)) if type(at) is int else run.times
     merges = _window_merger(run.layer, tower, height * width)
     seen, times = 4 * stack.hidden, config["merger_times"]
+    if times > MOST_MERGES:
+        raise InputError(f"merger_times is {times}: expected at most {MOST_MERGES}")
     outs = [stack.hidden] * (times - 1) + [hidden]
     maps = [
         part
