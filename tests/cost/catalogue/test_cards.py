@@ -38,6 +38,17 @@ def test_one_question_in_three_spellings_has_one_answer():
     assert times[0].plan.label == "pp=2"  # llama.cpp divides layers
 
 
+def test_plan_reads_cards_that_are_alike_in_every_spelling(capsys):
+    from thermoflop.cli import main
+
+    printed = []
+    for name in ("2x4090", "rtx-4090 + rtx-4090"):
+        assert main(["plan", "llama-3.1-8b", "--gpu", name]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+    assert "2 x RTX 4090" in printed[0]
+
+
 def test_layers_by_memory_take_the_mean_of_the_seconds_that_each_card_takes():
     """1 layer in 4 at 100 GB/s and 3 at 400: 1 / (1/400 + 3/1600) GB/s = 228.6; 1 / (1/40 + 3/160)
     TFLOP/s = 22.86; and cores x clock, 10e9 and 80e9: 1 / (1/40 + 3/320) = 29.09."""
