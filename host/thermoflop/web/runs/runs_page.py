@@ -147,7 +147,7 @@ class _RunsPage:
                 "on the page Live, or run `thermoflop record -- COMMAND`."
             )
         elif not matching:
-            text = f"None of {len(self._entries)} runs has that in its name, label, command or note"
+            text = f"0 of {len(self._entries)} runs: none has that in name, model, label or note"
         else:
             text = f"{len(matching)} of {len(self._entries)} runs"
         self._status.set_text(text)
