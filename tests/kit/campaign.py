@@ -15,7 +15,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -33,7 +34,6 @@ TEST_CPU_S, RUN_WALL_S, MEMORY = 40.0, 900, 6 * 2**30
 NEAREST_CPU_S = 60.0
 GROUP_CPU_S = 5.0  # of files that are collected and run together
 SLOW_CPU_S = (5.0, 20.0)  # a file that takes longer comes after those that do not
-Costs = dict[str, float]  # test file -> processor seconds without a mutant
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,18 @@ def copy_tree(into: Path) -> Path:
     return into
 
 
+class Known:
+    """What a campaign has learned of the test files: what each takes, and has noticed."""
+
+    def __init__(self, costs: Mapping[str, float]) -> None:
+        self.costs = dict(costs)  # processor seconds without a mutant, in a process of its own
+        self.kills: Counter[str] = Counter()
+
+    def own_s(self, path: str) -> float:
+        """What a file takes in a process that has imported the package already."""
+        return self.costs.get(path, 0.0) - min(self.costs.values(), default=0.0)
+
+
 class Imports:
     """Which test files reach a module, and how many imports lie between."""
 
@@ -84,30 +96,32 @@ class Imports:
             for path in sorted([*found, *tests.glob("test_*.py")])
         }
 
-    def groups_of(self, module: str, costs: Costs) -> tuple[tuple[str, ...], ...]:
+    def groups_of(self, module: str, known: Known) -> tuple[tuple[str, ...], ...]:
         """The test files that reach a module, the likeliest to notice first, in groups."""
         groups: list[list[str]] = []
         room_s = 0.0
-        for path in self.tests_of(module, costs):
-            if not groups or room_s + costs.get(path, 0.0) > GROUP_CPU_S:
+        for path in self.tests_of(module, known):
+            cpu_s = known.own_s(path)
+            if not groups or room_s + cpu_s > GROUP_CPU_S:
                 groups.append([])
                 room_s = 0.0
             groups[-1].append(path)
-            room_s += costs.get(path, 0.0)
+            room_s += cpu_s
         return tuple(map(tuple, groups))
 
-    def tests_of(self, module: str, costs: Costs) -> list[str]:
-        """The test files that reach a module: its room's first, of these the quick, then the near.
+    def tests_of(self, module: str, known: Known) -> list[str]:
+        """The test files that reach a module: its room's first, of these the quick ones, those
+        that have noticed most so far, and the near.
 
         One file of forms in symbols takes longer than all others of its room together.
         """
         name = _dotted(Path(PACKAGE) / module, Path())
         near = {path: reached[name] for path, reached in self.tests.items() if name in reached}
 
-        def order(path: str) -> tuple[bool, int, int, int, str]:
+        def order(path: str) -> tuple[bool, int, int, int, int, str]:
             shared = _shared(path, module)
-            slow = sum(costs.get(path, 0.0) > limit_s for limit_s in SLOW_CPU_S)
-            return shared == 0, slow, -shared, near[path], path
+            slow = sum(known.own_s(path) > limit_s for limit_s in SLOW_CPU_S)
+            return shared == 0, slow, -known.kills[path], -shared, near[path], path
 
         return sorted(near, key=order)
 
@@ -160,36 +174,37 @@ def warm() -> None:
 
 
 def outcomes(
-    drawn: list[HostMutant], workers: int, known: Costs
+    drawn: list[HostMutant], workers: int, costs: Mapping[str, float]
 ) -> Iterator[tuple[HostMutant | str, Outcome]]:
     """First each test file on the unchanged tree, unless its cost is known; then each mutant."""
     warm()
-    imports = Imports()
-    costs = dict(known)
-    needed = {path for mutant in drawn for path in imports.tests_of(mutant.module, costs)}
+    imports, learned = Imports(), Known(costs)
+    needed = {path for mutant in drawn for path in imports.tests_of(mutant.module, learned)}
     with tempfile.TemporaryDirectory() as folder:
         trees = [copy_tree(Path(folder) / str(number)) for number in range(workers)]
-        alone = [Run(((path,),)) for path in sorted(needed - costs.keys())]
+        alone = (Run(((path,),)) for path in sorted(needed - learned.costs.keys()))
         for run, outcome in _side_by_side(trees, alone):
-            costs[run.groups[0][0]] = outcome.cpu_s
+            learned.costs[run.groups[0][0]] = outcome.cpu_s
             yield run.groups[0][0], outcome
-        runs = [Run(imports.groups_of(mutant.module, costs), mutant) for mutant in drawn]
+        runs = (Run(imports.groups_of(mutant.module, learned), mutant) for mutant in drawn)
         for run, outcome in _side_by_side(trees, runs):
             assert run.mutant is not None
+            learned.kills[(outcome.failed or "").partition("::")[0]] += 1
             yield run.mutant, outcome
 
 
-def _side_by_side(trees: list[Path], runs: list[Run]) -> Iterator[tuple[Run, Outcome]]:
+def _side_by_side(trees: list[Path], runs: Iterator[Run]) -> Iterator[tuple[Run, Outcome]]:
     """A fork for each run, as many at a time as there are trees."""
-    free, waiting = list(trees), list(reversed(runs))
-    running: dict[int, tuple[Path, Run]] = {}
-    while waiting or running:
-        while waiting and free:
-            tree, run = free.pop(), waiting.pop()
+    free, running = list(trees), dict[int, tuple[Path, Run]]()
+    while True:
+        while free and (run := next(runs, None)):
+            tree = free.pop()
             child = os.fork()
             if not child:
                 _become(tree, run)
             running[child] = tree, run
+        if not running:
+            return
         child, status, used = os.wait4(-1, 0)
         tree, run = running.pop(child)
         free.append(tree)
