@@ -14,7 +14,15 @@ from thermoflop.cost.fitting.crossval import (
     student,
 )
 from thermoflop.cost.fitting.design_matrix import DesignMatrix
-from thermoflop.cost.fitting.regression import START, fit, fits_without, logs_of, start
+from thermoflop.cost.fitting.regression import (
+    HUBER,
+    START,
+    Problem,
+    fit,
+    fits_without,
+    logs_of,
+    start,
+)
 from thermoflop.cost.fitting.rows import matrix_of
 from thermoflop.cost.fitting.together import LeftOut, name_of
 from thermoflop.cost.fitting.waiting import _fit
@@ -196,3 +204,62 @@ def test_an_engines_own_models_say_most_of_its_intervals():
     grown = np.sqrt(1 + 1 / groups)
     assert 0.08 * grown < np.log(near.high) < np.log(far.high) < 0.4 * grown
     assert 0.08 * grown < -np.log(near.low) < -np.log(far.low) < 0.45 * grown
+
+
+class _Sum:
+    """Two parts that each take a size through a rate: seconds, and their logarithm's slopes."""
+
+    sizes = np.array([[2.0, 1.0], [0.5, 4.0], [3.0, 3.0]])
+
+    def seconds(self, logs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        parts = self.sizes * np.exp(-logs)
+        return parts.sum(axis=1), -parts / parts.sum(axis=1)[:, None]
+
+
+def test_the_slope_of_a_posterior_is_that_of_its_value_for_weighted_rows_near_and_far() -> None:
+    """d(cost)/d(unknown) = -2 J'r, by differences; the second row is far out, and weighs twice."""
+    problem = Problem(
+        _Sum(),
+        target=np.log([3.1, 40.0, 6.2]),
+        member=np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]),
+        columns=np.array([0, 1, 0]),
+        prior=np.array([0.2, 0.1, 0.0]),
+        widths=np.array([0.5, 0.8, 0.3]),
+        weights=np.array([1.0, 2.0, 0.5]),
+        limits=np.array([0.9]),
+        noise=0.1,
+    )
+    point = np.array([-0.3, 0.4, 0.2])
+    value, jacobian, residual = problem.at(point)
+    beyond = (np.log(40.0) - np.log(_Sum().seconds(_logs(problem, point))[0][1])) / 0.1
+    assert beyond > HUBER
+    step = 1e-6
+    for place, slope in enumerate(-2 * jacobian.T @ residual):
+        moved = point.copy()
+        moved[place] += step
+        assert (problem.at(moved)[0] - value) / step == pytest.approx(slope, rel=1e-3)
+
+
+def test_a_posterior_is_the_sum_of_squares_near_and_of_lines_far_from_its_rows() -> None:
+    """Huber (1964): z^2 up to 1.5, 3z - 2.25 beyond; weighted, and the priors' squares added."""
+    problem = Problem(
+        _Sum(),
+        target=np.log([3.1, 40.0, 6.2]),
+        member=np.ones((3, 2)),
+        columns=np.array([0, 1]),
+        prior=np.array([0.5, 0.0]),
+        widths=np.array([0.5, 2.0]),
+        weights=np.array([1.0, 2.0, 0.5]),
+        limits=np.array([np.inf]),
+        noise=0.1,
+    )
+    # rates of 1: seconds are the sums of the sizes 3, 4.5 and 6
+    near, far, third = (np.log(a / b) / 0.1 for a, b in ((3.1, 3.0), (40.0, 4.5), (6.2, 6.0)))
+    assert near < 1.5 < far
+    expected = near**2 + 2 * (3 * far - 2.25) + 0.5 * third**2 + (0.5 / 0.5) ** 2
+    assert problem.at(np.zeros(2))[0] == pytest.approx(expected)
+
+
+def _logs(problem: Problem, point: np.ndarray) -> np.ndarray:
+    """The logarithms of each row's parameters."""
+    return logs_of(problem.points(point), problem.limits)[0]
