@@ -254,3 +254,12 @@ def test_the_limit_is_the_first_that_is_hit(load, limit):
 def test_no_requests_are_no_simulation(capsys):
     assert main(["serving", "gpt2", "--gpu", "h100", "--simulate", "0"]) == 2
     assert "--simulate 0 makes no sense" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("slots", [2, 8])
+def test_a_server_that_is_nearly_always_full_gives_the_tokens_of_one_that_is_full(slots):
+    """At 98 % of what it can keep up, all slots are taken nearly always."""
+    server = {"model": "llama-3-8b", "hardware": "h100", "slots": slots}
+    most = tf.serving(**server, rate=1).most_requests_per_s
+    full, nearly = tf.serving(**server, users=slots), tf.serving(**server, rate=0.98 * most)
+    assert nearly.token_s[1] == pytest.approx(full.token_s[1], rel=0.01)
