@@ -127,3 +127,25 @@ OPENELM: dict[str, Any] = {
 def test_openelm_is_counted_as_its_checkpoint() -> None:
     """The checkpoint of apple/OpenELM-270M holds 271,527,168 parameters."""
     assert tf.load_model(OPENELM).params == 271_527_168
+
+
+def test_step_3_5_is_read_as_its_config_json_is_written_and_its_gates_are_asked_for() -> None:
+    """Attention 64 x (2 heads + 2 x 2) x 8 and a gate of 64 x heads, with 4 heads or 6."""
+    as_published = {
+        **{key: value for key, value in TINY.items() if key != "num_key_value_heads"},
+        "model_type": "step3p5",
+        "num_attention_groups": 2,
+        "layer_types": ["full_attention", "sliding_attention"] * 2,
+        "attention_other_setting": {"num_attention_heads": 6, "num_attention_groups": 2},
+        "moe_layers_enum": "",
+        "use_moe": True,
+        "att_impl_type": "GQA",
+        "yarn_only_types": ["full_attention"],
+        "zero_centered": True,
+        "need_fp32_gate": True,
+        "use_qk_norm": False,
+    }
+    attention = 2 * sum(64 * (2 * heads + 2 * 2) * 8 for heads in (4, 6))
+    gates = 2 * (64 * 4 + 64 * 6)
+    for said, size in (({}, attention + gates), ({"use_head_wise_attn_gate": False}, attention)):
+        assert tf.load_model({**as_published, **said}).params_by_group["attn"] == size

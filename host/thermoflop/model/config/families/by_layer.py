@@ -156,6 +156,8 @@ family(
         "layer_types": names(),
         "mlp_layer_types": names(),
         "moe_layers_enum": anything(),
+        # the code beside the weights asks for it; the class of transformers always has it
+        "use_head_wise_attn_gate": True,
     },
     traits={
         "kinds": _step_kinds,
@@ -163,7 +165,7 @@ family(
         "shapes": lambda config: of_sliding(_step_kinds(config), **_step_sliding(config)),
         "ahead": _step_ahead,
         "qk_norm": "head",
-        "head_gate": True,
+        "head_gate": use("use_head_wise_attn_gate"),
         "experts": use("n_routed_experts"),
         "top_k": use("num_experts_per_tok"),
         "expert_inner": use("moe_intermediate_size"),
@@ -187,6 +189,16 @@ family(
         "swiglu_limits",
         "swiglu_limits_shared",
         "partial_rotary_factors",
+        # written in config.json of Step 3.5 and read by none of its classes, or not for a shape
+        "att_impl_type",
+        "max_position_embedding",
+        "moe_every_n_layer",
+        "moe_router_activation",
+        "need_fp32_gate",
+        "norm_expert_weight",
+        "use_moe",
+        "yarn_only_types",
+        "zero_centered",
     ),
 )
 
