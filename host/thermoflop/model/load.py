@@ -240,6 +240,9 @@ def _notes(config: Config, description: Description) -> tuple[str, ...]:
         notes.append(f"{ahead:,} of the parameters predict tokens further ahead (mtp)")
     elif modules_ahead(config.raw):
         notes.append("the layers that predict tokens further ahead are not counted")
+    aside = sum(each.part.parameters for each in description.extras if each.rows == "aside")
+    if aside:
+        notes.append(f"{aside:,} of the parameters speak; they are held, their work is not counted")
     if config.raw.get("topk_method") == "noaux_tc":
         notes.append("the router's correction bias is a buffer, not a parameter")
     if any(part.group == "indexer" for part in parts):
@@ -285,6 +288,8 @@ def _tower_notes(description: Description) -> list[str]:
 def _max_positions(config: Config, description: Description) -> int | None:
     """The longest sequence that the configuration states, or that its table of positions holds."""
     inner = config.raw.get("text_config")
+    if inner is None and "text_config" in config.nested:
+        inner = config.nested["text_config"].raw
     for key in POSITION_KEYS:
         value = config[key] if key in config else config.raw.get(key)
         if value is None and isinstance(inner, dict):

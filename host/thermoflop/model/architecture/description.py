@@ -89,8 +89,9 @@ class Placed:
     left for the decoder; ``pooled x 4``: four for each), ``frame`` (every mel frame, two for each
     position), ``window 0`` and so on (what a window of the stack leaves), ``token and one`` (one
     position more in a sequence), ``convolved`` (those of a short causal convolution, in a layer),
-    ``once`` (for all sequences, in a layer) or
-    ``none`` (it is kept, and does no work). It runs ``times`` on each.
+    ``once`` (for all sequences, in a layer),
+    ``none`` (it is kept, and does no work) or ``aside`` (it works on no token of text: what
+    speaks). It runs ``times`` on each.
     """
 
     part: Part

@@ -72,7 +72,8 @@ def active(description: Description) -> Number:
         else:
             idle = experts - experts * moe.top_k / moe.experts
         count = count - sets * idle
-    return count
+    aside = (each.part.parameters for each in description.extras if each.rows == "aside")
+    return count - sum(aside)
 
 
 def stored_bytes(description: Description, weights: Format, unquantized: Format) -> Number:

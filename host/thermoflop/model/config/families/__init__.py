@@ -83,6 +83,8 @@ MODULES = {
     " shieldgemma2 ultravbert",
     "granite_ears": "granite_speech granite_speech_encoder granite_speech_plus"
     " granite_speech_projector",
+    "speaking": "qwen3_omni_moe qwen3_omni_moe_code2wav qwen3_omni_moe_talker"
+    " qwen3_omni_moe_talker_code_predictor qwen3_omni_moe_talker_text",
     "ernie_beside": "DFNRope_vision_transformer ernie4_5_moe_vl",
     "newer_texts": "cosmos3_edge_text ernie4_5_vl_moe_text molmo2_text muse_glimmer_text"
     " muse_spark_text qwen3_omni_moe_text",
@@ -132,6 +134,7 @@ _PARTS |= {
     "intern_vit_6b",
     "t5_gemma_module",
 }
+_PARTS |= set(MODULES["speaking"].split()) - {"qwen3_omni_moe"}
 _PARTS |= {"granite_speech_encoder", "granite_speech_projector"}
 _HOME = {name: module for module, names in MODULES.items() for name in names.split()}
 

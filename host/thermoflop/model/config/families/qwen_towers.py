@@ -214,4 +214,5 @@ family(
     ignored=("swiglu_limit",),
 )
 family("qwen2_5_omni_vision_encoder", "qwen2_5_vl_vision")
-family("qwen3_omni_moe_vision_encoder", "qwen3_vl_vision")
+# its table of positions is there whatever the published key says
+family("qwen3_omni_moe_vision_encoder", "qwen3_vl_vision", ignored=("apply_vit_abs_pos_embed",))
