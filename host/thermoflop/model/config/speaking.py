@@ -47,7 +47,7 @@ def _body(config: Config) -> int:
     described = reader_of(config.family.reader)(config)
     config.check_all()
     tables = 1 if config["tie_word_embeddings"] else 2
-    return int(total(described)) - tables * config["vocab_size"] * config["hidden_size"]
+    return int(total(described) - tables * config["vocab_size"] * config["hidden_size"])
 
 
 def _qwen3_voice(config: Config) -> dict[str, int]:
