@@ -121,7 +121,7 @@ def read_model(
             from thermoflop.model.config.gguf_model import stored_of
 
             found = replace(found, stored=stored_of(found.metadata, ahead=True))
-    quantization, formats = _quantization(raw, description, found)
+    quantization, formats, unread = _quantization(raw, description, found)
     name = printable(name or str(raw.get("_name_or_path") or family.name))
     model = Model(
         f"{name} as {family.name}" if asked else name,
@@ -133,7 +133,7 @@ def read_model(
         quantization,
         None if found is None else found.stored,
         None if found is None else found.named_format,
-        "" if found is None else found.format_said or found.stored_fault,
+        unread if found is None else found.format_said or found.stored_fault or unread,
         "" if found is None else found.hub_id,
     )
     if found is None or found.metadata is None or mtp:
@@ -164,8 +164,8 @@ def _family_of(
 
 def _quantization(
     raw: Mapping[str, Any], description: Description, found: Source | None
-) -> tuple[Quantization | None, tuple[str, ...]]:
-    """What is said of number formats, here or beside it, and sentences about it."""
+) -> tuple[Quantization | None, tuple[str, ...], str]:
+    """What is said of number formats, here or beside it, sentences about it, and what is unread."""
     beside, fault = (found.beside, found.beside_fault) if found is not None else (None, "")
     lines: tuple[str, ...] = ()
     if found is not None and found.stored is not None:
@@ -175,7 +175,7 @@ def _quantization(
     if found is not None and found.format_said:
         lines = (found.format_said,)
     if found is not None and found.formats is not None:
-        return found.formats, lines
+        return found.formats, lines, ""
     inner = (value for key, value in raw.items() if key.endswith("_config"))
     places = (raw, *(value for value in inner if isinstance(value, dict)))
     if (
@@ -183,12 +183,12 @@ def _quantization(
         and not fault
         and not any(place.get(key) for place in places for key in QUANTIZATION_KEYS)
     ):
-        return None, lines
+        return None, lines, ""
     from thermoflop.model.config.quantization import read_quantization
 
     quantization, unread = read_quantization(raw, beside, fault)
     said = () if quantization is None else (quantization.line(description),)
-    return quantization, (*said, *((unread,) if unread else ()), *lines)
+    return quantization, (*said, *((unread,) if unread else ()), *lines), unread
 
 
 def _model_type(raw: Mapping[str, Any]) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import thermoflop as tf
 from thermoflop.model.architecture.module_names import matches, names_of
-from thermoflop.model.architecture.quantization import Quantization
+from thermoflop.model.architecture.parts import Linear
+from thermoflop.model.architecture.quantization import Quantization, matrices
 from thermoflop.model.config.quantization import read_quantization
 
 DATA = Path(__file__).resolve().parents[2] / "data"
@@ -216,7 +217,35 @@ def test_the_older_name_and_a_block_inside_a_text_config_are_read() -> None:
     assert read_quantization({"compression_config": block})[0] == read(block)
     for key in ("compression_config", "quantization", "quantization_config"):
         assert tf.load_model({**LLAMA, key: block}).quantization == read(block)
-    assert read_quantization({"text_config": {"quantization_config": block}})[0] == read(block)
+    inside = read_quantization({"text_config": {"quantization_config": block}})[0]
+    assert inside is not None
+    assert inside.default == read(block).default
+
+
+def test_a_block_inside_a_text_config_says_nothing_of_what_sees() -> None:
+    """Of the seven matrices of a layer, those of the tower and what is between stay wide."""
+    block = {"quant_method": "eetq"}
+    text = {**LLAMA, "quantization_config": block}
+    model = tf.load_model({"model_type": "llava", "text_config": text})
+    of_text = sum(tf.load_model(LLAMA).params_by_group[group] for group in ("attn", "mlp"))
+    assert model.quantization is not None
+    narrow = [
+        sets * part.matrix_parameters
+        for part, sets, stored in matrices(model.description, model.quantization)
+        if stored is not None and isinstance(part, Linear)
+    ]
+    assert sum(narrow) == of_text
+
+
+def test_sixteen_bits_of_a_module_leave_it_as_it_is() -> None:
+    """AutoRound says so of routers and heads; eight bits are a format of their own."""
+    said = {"lm_head": {"bits": 16, "data_type": "float"}, "up_proj": {"bits": 8}}
+    found = read({"quant_method": "auto-round", "bits": 4, "group_size": 128, "extra_config": said})
+    assert found.format_of("lm_head", "lm_head") is None
+    up, down = (found.format_of("mlp", name, 0) for name in ("up_proj", "down_proj"))
+    assert up is not None
+    assert down is not None
+    assert (up.name, down.name) == ("int8", "int4")
 
 
 @pytest.mark.parametrize(
@@ -240,6 +269,7 @@ def test_what_is_not_understood_is_a_note_and_changes_no_count(block: Any, words
     assert model.quantization is None
     assert words in model.notes[-1]
     assert model.notes[-1].startswith("the quantization is left out: ")
+    assert model.format_said == model.notes[-1]  # so that fit and estimate say it as well
 
 
 def test_the_file_beside_is_read_and_a_broken_one_is_a_note(tmp_path: Path) -> None:

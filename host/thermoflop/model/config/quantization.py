@@ -43,6 +43,9 @@ _WIDE_KEYS = (
     "llm_int8_skip_modules", "skip_modules", "linear_weights_not_to_quantize",
 )  # fmt: skip
 
+# set in a block that stood in the text model's section, and says nothing of what sees or hears
+_TEXT_ALONE = "of the text alone"
+
 
 def read_quantization(
     raw: Block, beside: Block | None = None, fault: str = ""
@@ -60,14 +63,15 @@ def read_quantization(
 def _block_of(raw: Block, beside: Block | None) -> dict[str, Any] | None:
     """The block, with what the file beside it alone says of the cache."""
     found: dict[str, Any] | None = None
-    inner = [value for key, value in raw.items() if key.endswith("_config")]
-    for each in (raw, *(value for value in inner if isinstance(value, dict))):
+    inner = [(key, value) for key, value in raw.items() if key.endswith("_config")]
+    for place, each in (("", raw), *((key, value) for key, value in inner if type(value) is dict)):
         for key in QUANTIZATION_KEYS:
             if found is None and each.get(key) not in (None, {}, False):
                 block = each[key]
                 if not isinstance(block, dict):
                     raise InputError(f"{key} is {quote_value(block)}: expected an object")
                 found = {"quant_method": "mlx" if "bits" in block else None, **block}
+                found[_TEXT_ALONE] = place == "text_config"
     if beside is None:
         return found
     other = beside.get("quantization")
@@ -97,7 +101,9 @@ def _read(block: Block, raw: Block) -> Quantization:
     wide = tuple(name for key in _WIDE_KEYS if key not in _OVERLAID.get(str(method), ())
                  for name in texts(block, key))  # fmt: skip
     wide += _TOWERS if method == "mlx" else ()
+    wide += (*_TOWERS, "multi_modal_projector") if block.get(_TEXT_ALONE) else ()
     skipped = tuple(f"re:{key[2:]}" for key in mapping(block, "dynamic") if key.startswith("-:"))
+    skipped += tuple(module for module, said in _of_modules(block) if _left_wide(said))
     named = tuple((stored, modules) for stored, modules in targets if modules)
     if default is None and not named:
         raise InputError(f"{method} names no format of weights")
@@ -161,17 +167,31 @@ def _of_overrides(block: Block) -> list[tuple[Stored, tuple[str, ...]]]:
         stored = of_quark(said) if isinstance(said, dict) else None
         if stored is not None:
             found.append((stored, (module,)))
+    for module, said in _of_modules(block):
+        if not _left_wide(said):
+            found.append((grouped(method, {**block, **said}), (module,)))
+    return found
+
+
+def _of_modules(block: Block) -> list[tuple[str, dict[str, Any]]]:
+    """What GPTQ's ``dynamic``, AutoRound and MLX say of single modules' bits, each by its name."""
+    method = str(block.get("quant_method"))
     if method not in GROUPED:
-        return found
+        return []
     own = {**mapping(block, "dynamic"), **mapping(block, "extra_config")}
     if method == "mlx":
         own.update({key: value for key, value in block.items() if isinstance(value, dict)})
-    for module, said in own.items():
-        if isinstance(said, dict) and "bits" in said and not module.startswith("-:"):
-            stored = grouped(method, {**block, **said})
-            expression = f"re:{module.removeprefix('+:')}" if method.startswith("gptq") else module
-            found.append((stored, (expression,)))
-    return found
+    regular = method.startswith("gptq")
+    return [
+        (f"re:{module.removeprefix('+:')}" if regular else module, said)
+        for module, said in own.items()
+        if isinstance(said, dict) and "bits" in said and not module.startswith("-:")
+    ]
+
+
+def _left_wide(said: dict[str, Any]) -> bool:
+    """Whether so many bits mean that a module is left as it is, as AutoRound says it."""
+    return type(said["bits"]) is int and said["bits"] >= 16
 
 
 def _outside(
