@@ -240,9 +240,10 @@ def _notes(config: Config, description: Description) -> tuple[str, ...]:
         notes.append(f"{ahead:,} of the parameters predict tokens further ahead (mtp)")
     elif modules_ahead(config.raw):
         notes.append("the layers that predict tokens further ahead are not counted")
-    aside = sum(each.part.parameters for each in description.extras if each.rows == "aside")
+    aside = [each.part for each in description.extras if each.rows == "aside"]
     if aside:
-        notes.append(f"{aside:,} of the parameters speak; they are held, their work is not counted")
+        held, named = sum(part.parameters for part in aside), " and ".join(p.name for p in aside)
+        notes.append(f"{held:,} of the parameters are held, and their work is not counted: {named}")
     if config.raw.get("topk_method") == "noaux_tc":
         notes.append("the router's correction bias is a buffer, not a parameter")
     if any(part.group == "indexer" for part in parts):

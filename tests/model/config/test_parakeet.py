@@ -45,3 +45,36 @@ def test_as_the_class_builds_and_torch_counts(
 def test_what_the_class_cannot_run_is_refused(keys: dict[str, int], why: str) -> None:
     with pytest.raises(InputError, match=why):
         read_model({"model_type": "parakeet_encoder", **keys})
+
+
+# what the classes build: ParakeetForTDT of 0.6B v3, of few words and durations, ParakeetForRNNT
+LARGE = {"attention_bias": False, "convolution_bias": False, "num_mel_bins": 128}
+TRANSDUCERS: list[tuple[dict[str, Any], int]] = [
+    ({"model_type": "parakeet_tdt"}, 627_008_134),
+    (
+        {"model_type": "parakeet_tdt", "decoder_hidden_size": 48, "num_decoder_layers": 3,
+         "vocab_size": 77, "durations": [0, 1]},
+        608_995_183,
+    ),
+    (
+        {"model_type": "parakeet_rnnt", "decoder_hidden_size": 40, "num_decoder_layers": 1,
+         "vocab_size": 99},
+        608_943_395,
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("keys", "params"), TRANSDUCERS)
+def test_transducers_have_the_parameters_of_their_classes(
+    keys: dict[str, Any], params: int
+) -> None:
+    assert read_model({**keys, "encoder_config": LARGE}).params == params
+
+
+def test_the_work_of_a_transducer_is_that_of_its_encoder_and_a_map_of_each_position() -> None:
+    """Two clips of 160 frames leave 2 x 20 positions; what chooses tokens is held and said."""
+    alone = read_model({"model_type": "parakeet_encoder", **EIGHTH}).encode(160, batch=2).flops
+    file = {"model_type": "parakeet_tdt", "decoder_hidden_size": 10, "encoder_config": EIGHTH}
+    model = read_model(file)
+    assert model.encode(160, batch=2).flops == alone + 2 * 40 * 24 * 10
+    assert model.notes[0].endswith("held, and their work is not counted: prediction and joint")

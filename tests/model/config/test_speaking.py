@@ -43,7 +43,7 @@ def test_what_is_published_is_counted_whole() -> None:
     # the card's 3B active, its towers of 1.19 billion and its table of words beside them
     assert 3e9 < model.active_params - 1_186_558_576 < 3.5e9
     assert model.max_positions == 65536
-    assert any("3,540,613,057 of the parameters speak" in note for note in model.notes)
+    assert any("3,540,613,057 of the parameters are held" in note for note in model.notes)
 
 
 # the class's numbers for the same keys

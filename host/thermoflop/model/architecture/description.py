@@ -90,7 +90,7 @@ class Placed:
     position), ``window 0`` and so on (what a window of the stack leaves), ``token and one`` (one
     position more in a sequence), ``convolved`` (those of a short causal convolution, in a layer),
     ``once`` (for all sequences, in a layer),
-    ``none`` (it is kept, and does no work) or ``aside`` (it works on no token of text: what
+    ``none`` (it is kept, and does no work) or ``aside`` (it works on no token of a step: what
     speaks). It runs ``times`` on each.
     """
 

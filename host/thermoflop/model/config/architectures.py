@@ -34,6 +34,8 @@ ENDINGS = {
     "ForMaskedImageModeling": "masked image",
     "ForImageClassificationWithTeacher": "image with teacher",
     "ForCTC": "characters",
+    "ForRNNT": "transducer",
+    "ForTDT": "transducer",
     "ForAudioFrameClassification": "frame",
     "TextModel": "text half",
     "VisionModel": "image half",

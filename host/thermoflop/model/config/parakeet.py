@@ -42,6 +42,27 @@ def read_characters(config: Config) -> Description:
     )
 
 
+def read_transducer(config: Config) -> Description:
+    """The encoder, and a map of every position for what chooses tokens beside it.
+
+    That (an LSTM over the tokens so far, and a joint network of both) works once for every token
+    and every blank, as many as there are: it is held.
+    """
+    built(config, "ParakeetForTDT", ("transducer",))
+    config.nested.update(nested_sections(config))
+    encoder = config.nested["encoder_config"]
+    hidden, words = config["decoder_hidden_size"], config["vocab_size"]
+    out = Linear("encoder_projector", "other", "other", encoder["hidden_size"], hidden, bias=True)
+    # four gates of inputs and states, with two biases each
+    cell = 4 * (2 * hidden * hidden + 2 * hidden)
+    held = {
+        "prediction": words * hidden + config["num_decoder_layers"] * cell + (hidden + 1) * hidden,
+        "joint": (hidden + 1) * (words + len(config.get("durations") or ())),
+    }
+    kept = (Placed(Vector(name, name, count), "aside") for name, count in held.items())
+    return Description((_stack(encoder, (Placed(out),)),), tuple(kept))
+
+
 def _stack(config: Config, tail: tuple[Placed, ...]) -> Stack:
     """Convolutions that leave one position of so many frames, and the layers."""
     front, windows = _subsampling(config)

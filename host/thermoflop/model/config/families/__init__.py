@@ -112,8 +112,8 @@ MODULES = {
     "deberta": "deberta deberta-v2",
     "pairs": "encoder-decoder pix2struct pix2struct_text_model pix2struct_vision_model trocr"
     " vision-encoder-decoder",
-    "speech": "moonshine hubert parakeet_ctc parakeet_encoder unispeech unispeech-sat"
-    " wav2vec2 wavlm",
+    "speech": "moonshine hubert parakeet_ctc parakeet_encoder parakeet_rnnt parakeet_tdt"
+    " unispeech unispeech-sat wav2vec2 wavlm",
     "seers": "dinov2 dinov2_with_registers dinov3_vit ijepa siglip siglip2 siglip2_text_model"
     " siglip_text_model vit_msn",
     "t5gemma": "t5_gemma_module t5gemma",

@@ -126,3 +126,16 @@ family(
     traits={"sections": (Section("encoder_config", "parakeet_encoder"),), "note": _FRAMES},
     ignored=("ctc_loss_reduction", "ctc_zero_infinity"),
 )
+family(
+    "parakeet_rnnt",
+    reader="parakeet.transducer",
+    keys={
+        "vocab_size": 8193,
+        "decoder_hidden_size": 640,
+        "num_decoder_layers": 2,
+        "encoder_config": mapping(),
+    },
+    traits={"sections": (Section("encoder_config", "parakeet_encoder"),), "note": _FRAMES},
+    ignored=("max_symbols_per_step",),
+)
+family("parakeet_tdt", "parakeet_rnnt", keys={"durations": _list([0, 1, 2, 3, 4])})
