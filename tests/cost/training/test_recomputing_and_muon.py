@@ -52,3 +52,28 @@ def test_products_in_narrow_formats_cast_their_inputs_and_gradients(dtype, casts
     cast = [work for phase in phases for work in phase.works if work.name == "cast"]
     moved = sum(work.times * work.activation_bytes for work in cast) / len(phases[:2])
     assert moved == casts * LAYERS * 1000 * 5 * elements
+
+
+def test_a_trainer_that_stops_early_leaves_out_the_last_product_of_a_layer():
+    """Forward, two backward, and again: but not what the layer ends with. All of it without."""
+    for trainer, last in (("torchtitan", 3), ("megatron-lm", 4)):
+        found = train(recompute="full", profile=trainer).question
+        times = {work.name: work.times for work in trained(found)[1].works}
+        assert times["up_proj"] == 4 * LAYERS
+        assert times["down_proj"] == last * LAYERS
+
+
+@pytest.mark.parametrize(("compiled", "moved", "kernels"), [(True, 6, 2), (False, 36, 5)])
+def test_the_loss_moves_bytes_for_each_element_of_the_logits(compiled, moved, kernels):
+    """1000 tokens over the 1000 words of the made-up vocabulary, once a micro-batch."""
+    (loss,) = (
+        work for work in trained(train(compiled=compiled).question)[1].works if work.name == "loss"
+    )
+    assert (loss.times, loss.launches) == (1, kernels)
+    assert loss.activation_bytes == moved * 1000 * 1000
+
+
+def test_pytorch_as_it_is_runs_norms_and_sums_alone():
+    """What llm-foundry's rates were fitted to, whether it is asked for or not."""
+    assert not train(profile="llm-foundry").compiled
+    assert train(profile="torchtitan").compiled

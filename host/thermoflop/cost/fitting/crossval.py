@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 
     Indices = npt.NDArray[np.int64]
 
-# The groups whose offsets all engines share.
+# The groups whose offsets all engines share; of trainers, which have a device or two each, also the
+# device's and the trainer's own: without them, what is common to all would be what the trainer with
+# most rows does on its device. (Of engines for inference this was tried, and made prompts worse.)
 POOLED = ("family:", "kind:")
+OF_TRAINERS = (*POOLED, "device:", "label:")
 # How far an engine may leave the pooled value, as a fraction of the prior's own width.
 SPREAD = 0.7
 
@@ -67,8 +70,9 @@ class Measured:
                 name: int((self.engine[rows] == name).sum()) for name in set(self.engine[rows])
             }
             weights = np.array([counts[name] ** -0.5 for name in self.engine[rows]])
+            shared = OF_TRAINERS if set(self.phase) == {"iteration"} else POOLED
             families = [
-                tuple(name for name in self.groups[row] if name.startswith(POOLED)) for row in rows
+                tuple(name for name in self.groups[row] if name.startswith(shared)) for row in rows
             ]
             self._pooled[without] = fit(
                 self.matrix.pick(rows),

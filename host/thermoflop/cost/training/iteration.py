@@ -27,6 +27,12 @@ STATEFUL = (Mamba, Mamba2, GatedDelta, KimiDelta, Lightning, GatedRecurrence, Ti
 # and what communication kernels take of the device. An assumption, not fitted.
 OVERLAP = {"megatron-lm": 0.0, "megatron-deepspeed": 0.0}
 USUAL_OVERLAP = 0.9
+# Trainers whose recomputation of a layer ends with what its backward pass needs last: PyTorch's
+# checkpoints that are not reentrant stop there since 2.1 (torch.utils.checkpoint,
+# ``set_checkpoint_early_stop``), and XLA drops what nothing needs.
+STOPS_EARLY = frozenset({"llm-foundry", "torchtitan", "maxtext"})
+# Trainers that run PyTorch as it is, whose norms, activations and sums are kernels of their own.
+EAGER = frozenset({"llm-foundry"})
 RECOMPUTE = ("none", "selective", "full")
 # Every other product, which comes to half of the layers.
 BY_OPERATOR, HALF = "operators", 0.5

@@ -19,7 +19,7 @@ from thermoflop.cost.roofline.rates import rates_of
 from thermoflop.cost.roofline.span import Span
 from thermoflop.cost.training.counts import document_tokens, training_flops, without_padding
 from thermoflop.cost.training.host import host_use
-from thermoflop.cost.training.iteration import Iteration, overlap_of, recomputation
+from thermoflop.cost.training.iteration import EAGER, Iteration, overlap_of, recomputation
 from thermoflop.cost.training.lora import ALL, choose_lora
 from thermoflop.cost.training.memory import kept_by_a_micro_batch, training_memory
 from thermoflop.cost.training.offload import choose_offload
@@ -152,7 +152,8 @@ def train(
         flash: whether attention is one kernel that keeps no scores (default).
         compiled: whether norms, activations and sums are fused into few kernels (default), as
             torch.compile and the fused kernels of Megatron do; False: each is one of its own that
-            writes its result, and keeps inputs of norms in fp32 (PyTorch, transformers, PEFT).
+            writes its result, and keeps inputs of norms in fp32 (PyTorch, transformers, PEFT), as
+            under the profile ``llm-foundry``.
         attention: how MFU counts attention: ``windowed`` (default: as many keys as a window holds,
             as the time does), ``full`` (all keys) or ``causal`` (those before a query).
         dtype: number format of the products: bf16 (default), fp16, fp32, tf32, fp8 or nvfp4.
@@ -200,8 +201,9 @@ def train(
         optimizer=optimizer, loss=loss, shard=shard,
         lora=_adapters(known, device, lora, lora_targets, base_dtype),
         document=_document(lengths, sequence), padded=padded,
-        offload=choose_offload(device, offload, host_gb_s, zero, plan.devices), compiled=compiled,
-        by_operator=by_operator, source=source_of(known, encoder, sequence),
+        offload=choose_offload(device, offload, host_gb_s, zero, plan.devices),
+        compiled=compiled and profile not in EAGER, by_operator=by_operator,
+        source=source_of(known, encoder, sequence),
     )  # fmt: skip
     check_source(iteration)
     return _estimated(iteration, attention, profile, tokens, price)

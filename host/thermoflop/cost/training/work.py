@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import record, replace
 from thermoflop.cost.roofline.bound import bound_step_s, limits_of
 from thermoflop.cost.roofline.rates import fastest_peak
+from thermoflop.cost.training.iteration import STOPS_EARLY
 from thermoflop.cost.training.lora import ADAPTERS, WRITTEN_OUT
 from thermoflop.cost.training.replicas import muon_works, optimizer_work, replica_works
 from thermoflop.cost.work.network import network_work
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.weights import layers_of, stage_share
 from thermoflop.cost.work.work import Work
+from thermoflop.model.operators.kinds import MatMul
 from thermoflop.model.operators.step import Step
 
 if TYPE_CHECKING:
@@ -30,6 +32,11 @@ if TYPE_CHECKING:
 
 NARROW = ("8", "4")  # families of formats that products are computed in
 CAST_BYTES = 5.0  # that casting an element moves
+# What the loss moves of an element of the logits. One kernel each way reads 16 bits for the sum,
+# and for the gradient that it writes. PyTorch casts to 32 bits (2 + 4 bytes), makes logarithms
+# (4 + 4), fills their gradient (4), makes that of the logits (8 + 4), and casts it back (4 + 2).
+LOSS_BYTES, LOSS_BYTES_ALONE = 6.0, 36.0
+LAST = "down_proj"
 
 
 @record
@@ -48,14 +55,20 @@ class Phase:
         return float(self.weight * max(computing + (1 - self.overlap) * sending, sending))
 
 
-def backward_factor(work: Work, recompute: str, recomputed: float = 0.0) -> float:
-    """Executions that a micro-batch stands for: forward, two of them backward, recomputation."""
+def backward_factor(
+    work: Work, recompute: str, recomputed: float = 0.0, *, early: bool = False
+) -> float:
+    """Executions that a micro-batch stands for: forward, two of them backward, recomputation.
+
+    Where that stops ``early``, it leaves out what a layer ends with: nothing needs its result.
+    """
     if recomputed and recompute != "full":
-        some, all_of_it = backward_factor(work, recompute), backward_factor(work, "full")
-        return some + recomputed * (all_of_it - some)
+        some = backward_factor(work, recompute)
+        return some + recomputed * (backward_factor(work, "full", early=early) - some)
     if work.kind == "network":
         return 3.0 if recompute == "full" and work.name != "send" else 2.0
-    again = recompute == "full" and "head" not in work.part
+    left_out = "head" in work.part or (early and work.name == LAST and work.group == "mlp")
+    again = recompute == "full" and not left_out
     return 4.0 if again or (recompute == "selective" and work.kind == "attention") else 3.0
 
 
@@ -96,7 +109,7 @@ def trained(iteration: Iteration) -> list[Phase]:
         adapters = lora.works(share, seen, iteration.precision.activation_bytes)
         works = [*lora.dequantized(frozen.works(step, kernels)), *adapters]
     micro = [replace(work, times=work.times * _executions(work, iteration)) for work in works]
-    micro += cast_works(works, iteration)
+    micro += [*cast_works(works, iteration), *loss_works(works, iteration)]
     slots, overlap = slots_of(iteration), plan.overlap
     each, once = replica_works(iteration, share)
     if each:
@@ -127,8 +140,21 @@ def cast_works(works: list[Work], iteration: Iteration) -> list[Work]:
     ]  # fmt: skip
 
 
+def loss_works(works: list[Work], iteration: Iteration) -> list[Work]:
+    """The loss and its gradient, over the elements that the head computes."""
+    alone = not (iteration.compiled and iteration.fused)
+    moved, kernels = (LOSS_BYTES_ALONE, 5) if alone else (LOSS_BYTES, 2)
+    return [
+        Work("loss", work.part, work.group, "element-wise", work.times, 0.0, 0.0, 0.0, 0.0,
+             moved * work.flops / (2 * work.operator.k), kernels)
+        for work in works
+        if "head" in work.part and isinstance(work.operator, MatMul)
+    ]  # fmt: skip
+
+
 def _executions(work: Work, iteration: Iteration) -> float:
-    factor = backward_factor(work, iteration.recompute, iteration.recomputed)
+    how = iteration.recompute, iteration.recomputed
+    factor = backward_factor(work, *how, early=iteration.engine in STOPS_EARLY)
     # a frozen matrix passes gradients on, and has none of its own
     return factor - 1.0 if is_frozen(work, iteration) else factor
 
