@@ -355,7 +355,7 @@ def test_commands(words, capsys):
         (["estimate", "nothing-7b"], 3, "nothing-7b"),
         (["fit", "llama-3-70b", "--gpu", "t4"], 1, ""),
         (["compare"], 2, "no MODEL"),
-        (["estimate", "gpt2", "--prompt", "9", "--tp", "5"], 2, "tp=5"),
+        (["estimate", "gpt2", "--prompt", "9", "--tp", "5"], 2, "--tp 5"),
     ],
 )
 def test_commands_that_refuse(words, code, said, capsys):
