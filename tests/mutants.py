@@ -13,8 +13,9 @@ Mutants of the host are made by rule (``kit.host_mutants``) and run against the 
 their module (``kit.campaign``), those marked slow left out; the exit code is 0 when at least 95 %
 of them were killed; fewer than 20 show that the campaign works, and nothing of a rate. Survivors
 are listed; what the nearest tests do not notice within a minute of the processor is among them.
-``--of cost/plan`` draws in that folder only. ``--passed FILE``: the test files that passed without
-a mutant, with the time that each took, are kept there and need not run so again.
+``--of cost/plan`` draws in that folder only. ``--passed``: the tests were just run without a
+mutant, and need not be again. ``--times FILE``: what each test file that passed without a mutant
+took is kept there, for the order in which they are asked; those in it are not run so again.
 """
 
 from __future__ import annotations
@@ -236,31 +237,33 @@ def survivors(rule: int | None, everything: bool) -> int:
     return alive
 
 
-def host_campaign(count: int, seed: int, room: str, workers: int, passed: Path | None) -> int:
+def host_campaign(args: argparse.Namespace) -> int:
     """Run mutants of the host and print what killed each; 0 when 95 % are killed."""
     from kit import campaign, host_mutants
 
-    drawn, of = host_mutants.sample(campaign.ROOT / "host" / campaign.PACKAGE, count, seed, room)
-    print(f"{len(drawn)} of {of} mutants of the host, seed {seed}", flush=True)
+    package = campaign.ROOT / "host" / campaign.PACKAGE
+    drawn, of = host_mutants.sample(package, args.n, args.seed, args.of)
+    print(f"{len(drawn)} of {of} mutants of the host, seed {args.seed}", flush=True)
     alive, cpu_s, start_s = [], 0.0, time.monotonic()
-    costs = json.loads(passed.read_text()) if passed is not None and passed.exists() else {}
-    for what, outcome in campaign.outcomes(drawn, workers, costs):
+    times = json.loads(args.times.read_text()) if args.times and args.times.exists() else {}
+    for what, outcome in campaign.outcomes(drawn, args.workers, times, passed=args.passed):
         cpu_s += outcome.cpu_s
         if isinstance(what, str):
             if outcome.failed:
                 raise SystemExit(f"the unchanged host fails {outcome.failed}")
-            costs[what] = outcome.cpu_s
-            if passed is not None:
-                passed.write_text(json.dumps(costs))
+            times[what] = outcome.cpu_s
+            if args.times:
+                args.times.write_text(json.dumps(times))
             continue
         verdict = f"killed by {outcome.failed}" if outcome.failed else "SURVIVED"
         print(f"{what}: {verdict} ({outcome.cpu_s:.1f} s)", flush=True)
         alive += [] if outcome.failed else [what]
     killed = len(drawn) - len(alive)
     print("\n".join(["", *(f"survived: {mutant}" for mutant in alive)]))
+    took_s = time.monotonic() - start_s
     print(
-        f"{killed} of {len(drawn)} mutants killed ({killed / len(drawn):.1%}), seed {seed}: "
-        f"{cpu_s:.0f} s of processor time, {time.monotonic() - start_s:.0f} s on {workers} workers"
+        f"{killed} of {len(drawn)} mutants killed ({killed / len(drawn):.1%}), seed {args.seed}: "
+        f"{cpu_s:.0f} s of processor time, {took_s:.0f} s on {args.workers} workers"
     )
     return int(len(drawn) >= 20 and len(alive) > 0.05 * len(drawn))
 
@@ -273,11 +276,12 @@ def main() -> int:
     parser.add_argument("--n", type=int, default=120, help="how many of the host's are drawn")
     parser.add_argument("--of", default="", help="only of modules whose path begins so: cost/plan")
     parser.add_argument("--seed", type=int, default=7, help="what draws them")
-    parser.add_argument("--passed", type=Path, help="a file of what passes without a mutant")
+    parser.add_argument("--passed", action="store_true", help="the tests pass without a mutant")
+    parser.add_argument("--times", type=Path, help="a file of what each test file takes")
     parser.add_argument("--workers", type=int, default=2, help="how many run at once")
     args = parser.parse_args()
     if args.host:
-        return host_campaign(args.n, args.seed, args.of, args.workers, args.passed)
+        return host_campaign(args)
     sound = list(failing(tests_of(args.rule if not args.all else None), {}))
     if sound:
         print(f"the unchanged firmware fails {len(sound)} tests, first {sound[0]}")

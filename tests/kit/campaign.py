@@ -73,13 +73,14 @@ def copy_tree(into: Path) -> Path:
 class Known:
     """What a campaign has learned of the test files: what each takes, and has noticed."""
 
-    def __init__(self, costs: Mapping[str, float]) -> None:
-        self.costs = dict(costs)  # processor seconds without a mutant, in a process of its own
+    def __init__(self, times: Mapping[str, float]) -> None:
+        self.times = dict(times)  # processor seconds without a mutant, in a process of its own
         self.kills: Counter[str] = Counter()
 
     def own_s(self, path: str) -> float:
         """What a file takes in a process that has imported the package already."""
-        return self.costs.get(path, 0.0) - min(self.costs.values(), default=0.0)
+        least = min(self.times.values(), default=0.0)
+        return self.times.get(path, least + 1.0) - least
 
 
 class Imports:
@@ -174,17 +175,19 @@ def warm() -> None:
 
 
 def outcomes(
-    drawn: list[HostMutant], workers: int, costs: Mapping[str, float]
+    drawn: list[HostMutant], workers: int, times: Mapping[str, float], *, passed: bool
 ) -> Iterator[tuple[HostMutant | str, Outcome]]:
-    """First each test file on the unchanged tree, unless its cost is known; then each mutant."""
+    """First each test file on the unchanged tree, unless all ``passed`` or its time is known; then
+    each mutant."""
     warm()
-    imports, learned = Imports(), Known(costs)
+    imports, learned = Imports(), Known(times)
     needed = {path for mutant in drawn for path in imports.tests_of(mutant.module, learned)}
     with tempfile.TemporaryDirectory() as folder:
         trees = [copy_tree(Path(folder) / str(number)) for number in range(workers)]
-        alone = (Run(((path,),)) for path in sorted(needed - learned.costs.keys()))
+        unknown = set[str]() if passed else needed - learned.times.keys()
+        alone = (Run(((path,),)) for path in sorted(unknown))
         for run, outcome in _side_by_side(trees, alone):
-            learned.costs[run.groups[0][0]] = outcome.cpu_s
+            learned.times[run.groups[0][0]] = outcome.cpu_s
             yield run.groups[0][0], outcome
         runs = (Run(imports.groups_of(mutant.module, learned), mutant) for mutant in drawn)
         for run, outcome in _side_by_side(trees, runs):
