@@ -56,7 +56,8 @@ def test_products_in_narrow_formats_cast_their_inputs_and_gradients(dtype, casts
 
 def test_a_trainer_that_stops_early_leaves_out_the_last_product_of_a_layer():
     """Forward, two backward, and again: but not what the layer ends with. All of it without."""
-    for trainer, last in (("torchtitan", 3), ("megatron-lm", 4)):
+    lasts = {"torchtitan": 3, "llm-foundry": 3, "maxtext": 3, "megatron-lm": 4}
+    for trainer, last in lasts.items():
         found = train(recompute="full", profile=trainer).question
         times = {work.name: work.times for work in trained(found)[1].works}
         assert times["up_proj"] == 4 * LAYERS

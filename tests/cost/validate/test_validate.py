@@ -16,7 +16,6 @@ from thermoflop.cli import main
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.data import published
-from thermoflop.cost.fitting.crossval import Measured, hold_out
 from thermoflop.cost.fitting.profiles import carried_rows
 from thermoflop.cost.fitting.rows import engine_name, matrix_of
 from thermoflop.cost.hardware.precision import choose_precision
@@ -25,7 +24,6 @@ from thermoflop.cost.inference.question import Question, answer
 from thermoflop.cost.published.files import read_rows
 from thermoflop.cost.published.row import Skipped, rows_of
 from thermoflop.cost.published.serving import serving_row
-from thermoflop.cost.published.training import training_row
 from thermoflop.cost.roofline.formula import PARAMETERS
 from thermoflop.cost.validate.accuracy import accuracy, figures, sentence
 from thermoflop.cost.validate.compared import summary
@@ -126,14 +124,11 @@ def test_the_interval_holds_80_percent(report):
 
 def test_a_trainer_that_no_fit_has_seen():
     """Each trainer left out of the fit: 12 % at the median, 40 % nine times in ten."""
-    rows, _ = rows_of(published("training"), training_row)
-    errors = [
-        abs(span.expected_s / row.measured_s - 1)
-        for row, span in zip(rows, hold_out(Measured(rows), "engine").spans, strict=True)
-    ]
-    assert len(errors) > 390
-    assert np.median(errors) <= 0.12
-    assert np.quantile(errors, 0.9) <= 0.40
+    found = validate_training().trainers
+    assert len(found) > 390
+    assert figures(found)["median_abs_error"] <= 0.12
+    assert figures(found)["p90_abs_error"] <= 0.40
+    assert 0.75 <= figures(found)["coverage_80"] <= 0.95
 
 
 def test_training_rows():

@@ -47,6 +47,11 @@ def figures(rows: Sequence[Compared]) -> dict[str, Any]:
     }
 
 
+def trainers(compared: Sequence[Compared]) -> dict[str, dict[str, Any]]:
+    """What a trainer that no fit has seen gets: all of them, and those with rows enough."""
+    return {"all": figures(compared), **accuracy(compared)} if compared else {}
+
+
 def beside_before(compared: Sequence[Compared]) -> str:
     """Engines whose rows the package carried before there were generations, beside what it said of
     them then, each model left out as well."""

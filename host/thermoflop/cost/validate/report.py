@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import record
 from thermoflop.base.units import seconds, shortened, table
 from thermoflop.cost.published.row import by_reason
-from thermoflop.cost.validate.accuracy import accuracy, accuracy_text, beside_before
+from thermoflop.cost.validate.accuracy import accuracy, accuracy_text, beside_before, trainers
 from thermoflop.cost.validate.compared import by, summary
 from thermoflop.cost.validate.dated import BORDER
 
@@ -26,12 +26,14 @@ class TimesReport:
     skipped: tuple[tuple[str, str], ...]
     later: tuple[Compared, ...] = ()
     elsewhere: tuple[Compared, ...] = ()
+    trainers: tuple[Compared, ...] = ()
 
     def joined(self, other: TimesReport) -> TimesReport:
         """Both together."""
         return TimesReport(
             self.rows + other.rows, self.compared + other.compared, self.skipped + other.skipped,
             self.later + other.later, self.elsewhere + other.elsewhere,
+            self.trainers + other.trainers,
         )  # fmt: skip
 
     @property
@@ -56,6 +58,7 @@ class TimesReport:
             "model_left_out": accuracy(self.compared),
             "later_than_the_fit": accuracy(self.later),
             "device_left_out": accuracy(self.elsewhere),
+            "trainer_left_out": trainers(self.trainers),
             "by_engine": by(self.compared, lambda each: each.engine),
             "by_device": by(self.compared, lambda each: each.device),
             "by_phase": by(self.compared, lambda each: each.phase),
@@ -130,6 +133,8 @@ def report_text(report: TimesReport, *, each: bool = False) -> str:
             accuracy_text("each device left out, of engines of today", accuracy(report.elsewhere)),
             beside_before(report.compared),
         ]
+    if report.trainers:
+        blocks.append(accuracy_text("each trainer left out", trainers(report.trainers)))
     if each:
         blocks.insert(0, rows_text(report))
     if report.violations:

@@ -64,8 +64,8 @@ def validate_training(files: Sequence[str] = ()) -> TimesReport:
 
 @record
 class _Carried:
-    """The rows that the package carries, each predicted without its group; and judged by date, and
-    without their device."""
+    """The rows that the package carries, each predicted without its group; and judged by date,
+    without their device, and without their trainer."""
 
     total: int
     rows: tuple[Row, ...]
@@ -73,6 +73,7 @@ class _Carried:
     compared: tuple[Compared, ...]
     later: tuple[Compared, ...]
     elsewhere: tuple[Compared, ...]
+    trainers: tuple[Compared, ...]
 
 
 @cache  # half a minute: a file of rows that are carried ones asks again
@@ -86,7 +87,7 @@ def _report(read: Read, files: Sequence[str], is_wanted: Callable[[object], bool
     """The rows that the package carries, or those of files that are wanted."""
     if not files:
         carried = _carried(read)
-        judged = carried.later, carried.elsewhere
+        judged = carried.later, carried.elsewhere, carried.trainers
         return TimesReport(carried.total, carried.compared, carried.skipped, *judged)
     raw_rows = [raw for path in files for raw in read_rows(path) if is_wanted(raw)]
     mine, skipped = rows_of(raw_rows, read)
@@ -122,18 +123,23 @@ def identity(row: Row) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _held_out(rows: Sequence[Row]) -> tuple[list[Compared], list[Compared], list[Compared]]:
+def _held_out(rows: Sequence[Row]) -> list[list[Compared]]:
     """Rows that profiles are fitted to, each with its own group held out, in their order.
 
     Besides those of generations that are fitted together, by what was measured before them, and by
-    what was measured on other devices.
+    what was measured on other devices; and iterations, by what other trainers showed.
     """
     apart, alike = separate([row for row in rows if row.expected])
     known: dict[int, Span] = {}
     later: list[Compared] = []
     elsewhere: list[Compared] = []
+    trainers: list[Compared] = []
     with part(0.0, 0.5 if alike else 1.0):
-        known |= zip(map(id, apart), hold_out(Measured(apart)).spans, strict=True)
+        measured = Measured(apart)
+        known |= zip(map(id, apart), hold_out(measured).spans, strict=True)
+        if all(row.phase == "iteration" for row in apart):
+            spans = zip(apart, hold_out(measured, "engine").spans, strict=True)
+            trainers = [_compared(row, span) for row, span in spans]
     if alike:
         with part(0.5, 0.8):
             together = Together(alike)
@@ -144,7 +150,7 @@ def _held_out(rows: Sequence[Row]) -> tuple[list[Compared], list[Compared], list
             spans = zip(alike, together.elsewhere(), strict=True)
             elsewhere = [_compared(row, span) for row, span in spans]
     held = [_compared(row, known[id(row)]) if id(row) in known else _new(row) for row in rows]
-    return held, later, elsewhere
+    return [held, later, elsewhere, trainers]
 
 
 def _new(row: Row) -> Compared:
