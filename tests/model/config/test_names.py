@@ -227,3 +227,13 @@ def test_a_pasted_name_means_the_format_of_its_download(pasted: str, form: str |
 def test_what_means_no_model_is_refused_with_the_reason(name: str, said: str) -> None:
     with pytest.raises(UnknownModel, match=said):
         tf.load_model(name)
+
+
+@pytest.mark.parametrize("name", ["kimi-k2.5", "kimi-k2.6"])
+def test_kimi_k2s_routed_experts_alone_are_int4_in_groups_of_32(name: str) -> None:
+    """595 GB, as published: 4 bits and a 16-bit scale for 32 of an expert, 2 bytes of all else."""
+    model = tf.load_model(name)
+    experts = model.params_by_group["experts"]
+    published = experts * (4 + 16 / 32) / 8 + (model.params - experts) * 2
+    assert published == pytest.approx(595e9, rel=1e-3)
+    assert tf.fit(name, "h200").memory.weight_bytes == pytest.approx(published, rel=1e-5)
