@@ -142,6 +142,7 @@ WITHOUT: dict[str, Any] = {
         or config.get("num_local_experts") == 0  # Granite hybrids: it is an expert's
     ),
     "intermediate_size_mlp": lambda config: True,
+    "audio_soft_tokens_per_image": lambda config: True,  # the probes hear nothing
     "mlp_bias": lambda config: (
         any(_has(config, key) for key in _MOE) or "hybrid_override_pattern" in config
     ),
