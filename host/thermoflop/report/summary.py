@@ -90,7 +90,7 @@ def _samples(summary: Summary, counters: dict[str, Any]) -> str:
 def _temperature(summary: Summary) -> str:
     if summary.min_c is None or summary.mean_c is None or summary.max_c is None:
         return "no valid reading"
-    return f"{summary.min_c:.2f} min, {summary.mean_c:.2f} mean, {summary.max_c:.2f} max °C"
+    return f"min {summary.min_c:.2f}, mean {summary.mean_c:.2f}, max {summary.max_c:.2f} °C"
 
 
 def _setpoint(summary: Summary) -> str:

@@ -114,3 +114,26 @@ def test_a_card_that_counts_as_a_smaller_one_is_named() -> None:
     for alike in ("rtx-4090 + rtx-4090", "rtx-4090"):
         assert tf.fit("llama-3-8b", alike, profile="vllm").larger == ()
     assert tf.fit("llama-3-8b", "rtx-4090 + rtx-3070", profile="llama.cpp").larger == ()
+
+
+def test_estimate_says_what_fit_says_of_an_engines_memory() -> None:
+    """By the sum two cards hold 70B in AWQ; vLLM leaves too little of each, in halves of heads."""
+    run = {"devices": 2, "dtype": "awq", "profile": "vllm"}
+    estimate = tf.estimate("llama-3-70b", "4090", **run)
+    fit = tf.fit("llama-3-70b", "4090", **run)
+    assert (bool(estimate.memory.fits), fit.fits) == (True, False)
+    assert "DOES NOT FIT as vllm divides memory" in str(estimate)
+    assert "DOES NOT FIT" not in str(tf.estimate("llama-3-70b", "4090", **run, pp=2, tp=1))
+
+
+def test_another_layout_of_the_same_devices_is_a_remedy() -> None:
+    fit = tf.fit("llama-3-70b", "4090", devices=2, dtype="awq", profile="vllm")
+    assert fit.plan.label == "tp=2"
+    assert "2 devices (pp=2)" in [remedy.text for remedy in fit.remedies]
+    assert tf.fit("llama-3-70b", "4090", tp=1, pp=2, dtype="awq", profile="vllm").fits
+
+
+def test_an_encoder_is_not_said_to_be_causal_nor_to_have_a_first_token() -> None:
+    said = str(tf.estimate("bge-m3", "4090"))
+    assert "attention: full" in said
+    assert "causal" not in said and "first token" not in said  # noqa: PT018

@@ -300,3 +300,12 @@ def test_every_hugging_face_id_belongs_to_a_name_of_the_catalogue():
         assert catalogue.hub_id(name) == hub_id
         source = re.search(r"config\.json of ([\w-]+/[\w.-]*\w)$", catalogue.entry(name)["source"])
         assert source is None or source[1].rpartition("/")[2] == hub_id.rpartition("/")[2]
+
+
+def test_a_plan_that_holds_nothing_says_in_which_formats() -> None:
+    """70B in 8 bits are 70 GB, on 2 x 25.8; in 4 bits 40."""
+    refused = tf.plan("llama-3-70b", "4090", max_devices=2)
+    assert "in any layout, in bf16 or fp8 (--dtype tries others)" in refused.nearest
+    named = tf.plan("llama-3-70b", "4090", max_devices=2, dtypes=["fp8"])
+    assert "--dtype" not in named.nearest
+    assert tf.plan("llama-3-70b", "4090", max_devices=2, dtypes=["int4"]).choices

@@ -20,7 +20,7 @@ from thermoflop.cost.roofline.bound import bound_decode_s, bound_s, sums_of
 from thermoflop.cost.roofline.decode import decode_s
 from thermoflop.cost.roofline.span import Span
 from thermoflop.cost.work.share import choose_layout
-from thermoflop.cost.work.steps import CONVENTIONS, middle_context
+from thermoflop.cost.work.steps import CONVENTIONS, OF_ENCODERS, middle_context
 from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
@@ -249,7 +249,7 @@ def one(setting: Setting, workload: Workload) -> Estimate:
         setting.model.name, setting.device, setting.plan, setting.precision, workload.batch,
         workload.prompt, workload.generate, first_span, later_span, total,
         _memory(setting, workload), _energy(setting, workload, sums, total),
-        _provenance(setting), CONVENTIONS, setting,
+        _provenance(setting), OF_ENCODERS if setting.model.is_encoder else CONVENTIONS, setting,
     )  # fmt: skip
 
 

@@ -84,7 +84,7 @@ def remedies_of(
         yield Remedy("batch", most, f"at most {most:,} sequences at this context")
     if tokens := room.longest(share, load):
         yield Remedy("context", tokens, f"at most {tokens:,} tokens at this batch")
-    if fewest is not None and fewest.devices > plan.devices:
+    if fewest is not None:  # also as many or fewer, in another layout
         yield Remedy("devices", fewest.devices, f"{fewest.devices} devices ({fewest.label})")
     if plan.devices == 1 and _goes_to_host(room):
         yield from _hosted(room, share, load, host_gb_s)

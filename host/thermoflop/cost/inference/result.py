@@ -5,7 +5,7 @@ from __future__ import annotations
 from thermoflop.base.number import maximum
 from thermoflop.base.record import fields_of, plain, record
 from thermoflop.base.sheet import Figure, Grid, Row, column, figure, figures_of
-from thermoflop.base.units import digits, scaled, seconds, table, wrapped
+from thermoflop.base.units import digits, gigabytes, scaled, seconds, table, wrapped
 from thermoflop.cost.hardware.device import CALIBRATED
 from thermoflop.cost.inference.arguments import unread_source
 from thermoflop.cost.inference.formats import formats_line
@@ -136,7 +136,8 @@ def estimate_sheet(estimate: Estimate) -> tuple[Grid, Grid, Grid, Grid]:
 
 
 def _times(estimate: Estimate) -> Grid:
-    spans = [("first", "first token", estimate.first_token)]
+    encodes = estimate.setting.model.is_encoder
+    spans = [("first", "the result" if encodes else "first token", estimate.first_token)]
     if estimate.generate > 1:
         spans.append(("token", "each token after it", estimate.per_token))
         spans.append(("total", "all", estimate.total))
@@ -257,6 +258,27 @@ def _told_first(estimate: Estimate) -> list[str]:
     return [
         *(wrapped(text) for text in (*beside, *((kept,) if kept else ()))),
         *too_little(memory.total_bytes, memory.capacity_bytes),
+        *_engine_differs(estimate),
+    ]
+
+
+def _engine_differs(estimate: Estimate) -> list[str]:
+    """What the engine's own rule says of the memory, where the sum says otherwise."""
+    from thermoflop.cost.engines.budget import engine_memory, has_options
+    from thermoflop.cost.engines.footprint import Load
+
+    setting, name = estimate.setting, estimate.setting.profile.engine.name
+    if not has_options(name):
+        return []
+    sequences, tokens = int(estimate.batch // estimate.plan.dp), int(estimate.prompt)
+    load = Load(sequences, tokens, tokens + int(estimate.generate))
+    own = engine_memory(name, estimate.device, None)[0].memory(setting.share, load)
+    if bool(own.fits) == bool(estimate.memory.fits):
+        return []
+    sizes = f"{gigabytes(own.total_bytes)} of {gigabytes(own.capacity_bytes)} a device"
+    verdict = "it fits" if own.fits else "DOES NOT FIT"
+    return [
+        wrapped(f"{verdict} as {name} divides memory: {sizes}; `fit --profile {name}` says why")
     ]
 
 

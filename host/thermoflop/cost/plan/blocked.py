@@ -9,7 +9,7 @@ from thermoflop.base.units import seconds
 from thermoflop.cost.plan.choice import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
     from thermoflop.cost.plan.choice import Found, Question
@@ -31,13 +31,16 @@ class Tried:
     choices: list[Choice]
 
 
-def blocked(question: Question, tried: Tried, solve: Callable[[int], Tried]) -> str:
-    """One sentence or two; ``solve`` tries a number of devices."""
+def blocked(
+    question: Question, tried: Tried, solve: Callable[[int], Tried], formats: Sequence[str]
+) -> str:
+    """One sentence or two; ``solve`` tries a number of devices in the ``formats``."""
     least, choice = _enough(question.most, solve)
     would = "" if choice is None else f"{_named(choice)} would do"
     many = f"{question.most:,} devices" if question.most > 1 else "one device"
     if not tried.units:
-        said = f"not one sequence fits on {many} in any layout"
+        tried_in = f", in {' or '.join(formats)} (--dtype tries others)" if formats else ""
+        said = f"not one sequence fits on {many} in any layout{tried_in}"
         holds = "" if least is None else (
             f"{least.devices:,} x {least.setting.device.name} would hold the model "
             f"({least.layout.label}, {least.setting.precision.name})"

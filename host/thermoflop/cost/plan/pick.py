@@ -325,8 +325,8 @@ LEAST = ("prompt/s", "params", "weights", "first")  # what a narrow page goes wi
 def picks_text(found: Picks) -> str:
     """The models as a table, at most 100 columns wide."""
     device = found.device
-    many = "" if found.devices == 1 else f"{found.devices} x "
-    head = f"{many}{device.name}, {gigabytes(device.memory_bytes)}, {found.engine}: "
+    many, each_of = ("", "") if found.devices == 1 else (f"{found.devices} x ", " each")
+    head = f"{many}{device.name}, {gigabytes(device.memory_bytes)}{each_of}, {found.engine}: "
     if not found.picks:
         asked = f"holds {found.context:,} tokens and runs at {digits(found.at_least)} tokens/s"
         return head + f"no model of the catalogue {asked}"
@@ -342,6 +342,7 @@ def picks_text(found: Picks) -> str:
         ])  # fmt: skip
     read = f"first token of a prompt of {_prompt(found.context):,}"
     sizes = f"{read}; (+n): n more names of the same sizes"
+    sizes += "; weights: of each device" if each_of else ""
     return "\n".join([head + f"by {found.sort}", "", table(rows, 2, least=LEAST), "", sizes])
 
 

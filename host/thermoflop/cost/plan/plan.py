@@ -146,7 +146,9 @@ def plan(
 
     context = Context(known, prices, question, asked(known, devices, shape, question))
     tried = solve(max_devices)
-    return _result(context, tried, "" if tried.choices else blocked(question, tried, solve))
+    chosen_for = () if dtypes else search.formats()
+    lacks = "" if tried.choices else blocked(question, tried, solve, chosen_for)
+    return _result(context, tried, lacks)
 
 
 def _tried(every: list[Unit], context: Context, pools: bool, top: int) -> Tried:
@@ -271,6 +273,12 @@ class Search:
                         here, layout, self.profile, self.lengths, self.policies, self.prefix
                     )
         return made
+
+    def formats(self) -> list[str]:
+        """The formats that are tried where none is named, if more than the published one."""
+        engine = self.profile.engine.name
+        names = (name for each in self.devices for name in formats(self.model, each, engine))
+        return [name for name in dict.fromkeys(names) if name is not None]
 
     def _rooms(self, dtypes: Sequence[str] | None, kv_dtype: str | None) -> list[list[Room]]:
         """The rooms of each format, on the devices that have it. UsageError where none has one

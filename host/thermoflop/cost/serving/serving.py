@@ -202,8 +202,10 @@ def serving(
 
 def generating(model: Model, generate: int | None) -> Model:
     """The model. UsageError for one that generates nothing from a prompt alone."""
-    if model.is_encoder or generate == 0:
-        raise UsageError(f"{model.name} generates nothing (generate={generate}): no users to serve")
+    if model.is_encoder:
+        raise UsageError(f"{model.name} generates nothing: no users to serve, `estimate` times it")
+    if generate == 0:
+        raise UsageError("generate=0 generates nothing: no users to serve")
     if generate == 1:
         raise UsageError("generate=1 leaves no time between tokens: expected at least 2")
     if model.is_encoder_decoder:

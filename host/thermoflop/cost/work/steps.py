@@ -21,6 +21,11 @@ CONVENTIONS = {
     "mla": "expanded in the prompt, absorbed in decoding",
     "expert_reads": "expected distinct experts, E(1-(1-k/E)^T)",
 }
+OF_ENCODERS = {
+    "attention": "full, fused: scores stay on the chip",
+    "logits": "not computed",
+    "expert_reads": CONVENTIONS["expert_reads"],
+}
 
 
 def prefill_step(prompt: Number, batch: Number, cached: Number = 0, logits: str = "last") -> Step:

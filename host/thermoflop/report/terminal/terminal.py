@@ -36,7 +36,7 @@ def lines(analysis: Analysis) -> list[str]:
         of = f", trial {phase.window.trial}" if repeated else ""
         rows.append((phase.window.name, _window(phase, analysis) + of))
     for heat in analysis.heat:
-        text = f"{heat.min_c:.1f} min, {heat.mean_c:.1f} mean, {heat.max_c:.1f} max °C"
+        text = f"min {heat.min_c:.1f}, mean {heat.mean_c:.1f}, max {heat.max_c:.1f} °C"
         if heat.fit is not None:
             text += f", time constant {heat.fit.tau_s:.1f} s"
         rows.append((heat.name, text + analysis.data.label(heat.name)))
