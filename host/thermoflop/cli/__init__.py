@@ -19,11 +19,8 @@ from thermoflop.errors import StorageError, ThermoflopError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 # name -> (module in this package, one line of help), in the order the help page shows them
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -204,7 +201,6 @@ def _seldom_collecting() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-@_seldom_collecting()
 def _of(parser: Parser, name: str) -> Parser:
     """The parser of one command."""
     commands = parser._actions[-1].choices  # noqa: SLF001 - argparse has no other way in
@@ -212,6 +208,7 @@ def _of(parser: Parser, name: str) -> Parser:
     return command
 
 
+@_seldom_collecting()
 def main(argv: list[str] | None = None) -> int:
     """Run one command; an error becomes one sentence on standard error.
 
