@@ -159,12 +159,12 @@ class Link:
 
     def _run(self, error: Exception | None) -> None:
         try:
-            while not self._stop.is_set():
+            while error or not self._stop.is_set():
                 error = error or self._drain()
+                if error and not isinstance(error, OSError | TypeError | ValueError):
+                    raise error
                 if self._stop.is_set() or error is None:
                     return
-                if not isinstance(error, OSError | TypeError | ValueError):
-                    raise error
                 reason = _why_ended(error)  # pyserial: SerialException is an OSError
                 self._lost(reason)
                 if not self.target.may_return:
