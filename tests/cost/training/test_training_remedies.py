@@ -12,6 +12,7 @@ ASKED = [
     ("llama-3-8b", "rtx-4090", {}),
     ("llama-3-8b", "h100", {"devices": 8, "sequence": 8192, "micro_batch": 4, "global_batch": 128}),
     ("llama-3.1-70b", "h100", {"devices": 8, "zero": 3}),
+    ("llama-3.1-405b", "h100", {"devices": 8}),  # all together, on more devices
     ("t5-large", "rtx-3060", {}),
     ("mixtral-8x7b", "rtx-4090", {}),
     ("llama-3-8b", "rtx-4090", {"lora": 64, "micro_batch": 4, "sequence": 8192}),
@@ -36,17 +37,17 @@ def test_every_remedy_makes_the_run_fit_by_its_own_options(model, device, asked)
     assert not found.memory.fits
     assert found.remedies
     for remedy in found.remedies:
+        assert "  " not in remedy.text
         again = tf.train(model, device, **{**asked, **options(remedy.text)})
         assert again.memory.fits, remedy.text
 
 
 def test_the_least_change_comes_first_and_no_smaller_one_of_its_kind_fits():
-    """GPT-2 on 12 GB with 16 sequences at once: 8 fit; the whole batch of a replica is 512."""
+    """GPT-2 on 12 GB with 16 sequences at once: 8 fit, the next that the 512 of a replica divide
+    into."""
     found = tf.train("gpt2", "rtx-3060", micro_batch=16).remedies
     assert [remedy.kind for remedy in found[:2]] == ["micro_batch", "loss"]
     assert found[0].value == 8
-    for size in (9, 10, 11, 12, 13, 14, 15):  # 512 divides into none of these
-        assert 512 % size
 
 
 def test_one_device_less_does_not_hold_it():

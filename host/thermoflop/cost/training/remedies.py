@@ -148,8 +148,8 @@ def _devices(iteration: Iteration, besides: str = "") -> Iterator[Change]:
     for dp in range(plan.dp + 1, MOST_DEVICES // inner + 1):
         if iteration.global_batch % (dp * iteration.micro_batch) == 0:
             more = replace(iteration, plan=replace(plan, dp=dp), zero=3, shard=None)
-            text = f"--devices {dp * inner} --zero 3 {besides.replace('--zero 3', '')}".rstrip()
-            yield Change("devices", dp * inner, text, more)
+            text = f"--devices {dp * inner} --zero 3 {besides.replace('--zero 3', '')}"
+            yield Change("devices", dp * inner, " ".join(text.split()), more)
 
 
 def _adapters(iteration: Iteration, besides: str = "") -> Iterator[Change]:
