@@ -318,9 +318,9 @@ def test_a_refusal_is_one_sentence_however_often_it_comes(tmp_path: Path) -> Non
                 with peer:
                     peer.recv(4096)
                     peer.sendall(b"\x20\x02\x00\x05")
-            listening.accept()[0].close()  # it comes a third time: both were heard
-            assert len(desk.said) == 1
-            assert "it refuses: Not authorized" in desk.said[0]
+            with listening.accept()[0]:  # it comes a third time: both were heard
+                assert len(desk.said) == 1
+                assert "it refuses: Not authorized" in desk.said[0]
             until(lambda: any("mqtts://" in text for text in desk.said))  # closed, unanswered
         finally:
             desk.end()
