@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +64,31 @@ def test_no_refusal_speaks_of_arguments_that_nobody_typed(
 ) -> None:
     assert main([*typed.split(), "--gpu", "h100"]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_ollamas_format_is_said_where_its_profile_is_asked_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = ["serving", "phi-4", "--gpu", "h100", "--users", "1", "--profile", "ollama"]
+    assert main(asked) == 0
+    assert "Ollama's downloads are q4_k_m" in capsys.readouterr().out
+    assert main([*asked, "--dtype", "q8_0"]) == 0
+    assert "Ollama" not in capsys.readouterr().out
+
+
+def test_garbage_is_seldom_looked_for_while_a_command_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Looking for it in what is imported took a seventh of a short command."""
+    seen = set()
+
+    class Out(io.StringIO):
+        def write(self, text: str) -> int:
+            seen.add(gc.get_threshold()[0])
+            return super().write(text)
+
+    before = gc.get_threshold()
+    monkeypatch.setattr(sys, "stdout", Out())
+    assert main(["gpus"]) == 0
+    assert seen == {50_000}
+    assert gc.get_threshold() == before

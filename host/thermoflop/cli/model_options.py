@@ -54,9 +54,13 @@ def _load(args: argparse.Namespace, source: str) -> Model:
 
 
 def say_format(args: argparse.Namespace, model: Model) -> None:
-    """Say above what is printed that the name of a model means a format, without a --dtype."""
-    if args.dtype is None and model.format_said:
-        said = [getattr(args, "assumed", ""), model.format_said]
+    """Say above what is printed that the name of a model, or Ollama's, means a format, without a
+    --dtype."""
+    from thermoflop.cost.inference.formats import as_downloaded
+
+    meant = as_downloaded(model, args.profile).format_said
+    if args.dtype is None and meant:
+        said = [getattr(args, "assumed", ""), meant]
         args.assumed = "\n".join(sentence for sentence in said if sentence)
 
 

@@ -59,9 +59,10 @@ def test_a_plans_command_asks_for_what_the_device_has():
 )
 def test_ollamas_profile_means_ollamas_download(model, asked, form):
     """Ollama pulls q4_K_M where no tag says another format (docs.ollama.com; issue 1543)."""
-    for found in (tf.fit(model, "h200", profile="ollama", **asked),
-                  tf.estimate(model, "h200", profile="ollama", **asked)):  # fmt: skip
-        assert found.precision.name == form
+    asked = {**asked, "profile": "ollama"}
+    answers = [tf.fit(model, "8xh200", **asked), tf.estimate(model, "8xh200", **asked)]
+    answers.append(tf.serving(model, "8xh200", users=1, **asked))
+    assert [found.precision.name for found in answers] == [form] * 3
 
 
 @pytest.mark.parametrize("all_of_them", [-1, "all", "auto", 999])

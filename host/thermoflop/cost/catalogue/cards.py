@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import counted, find_device, is_known
+from thermoflop.cost.engines.engine import is_ollama
 from thermoflop.cost.hardware.device import Device, pcie_bytes_s
 from thermoflop.errors import UsageError
 
@@ -95,7 +96,7 @@ def splits_layers(profile: str | Profile | None) -> bool:
     llama.cpp does."""
     from thermoflop.cost.catalogue.profiles import find_profile
 
-    if profile is None or (isinstance(profile, str) and profile.lower().startswith("ollama")):
+    if profile is None or is_ollama(profile):
         return True
     return find_profile(profile).engine.splits == "layers"
 

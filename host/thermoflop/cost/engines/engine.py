@@ -100,6 +100,11 @@ def find_engine(label: str) -> Engine:
     return DEFAULT
 
 
+def is_ollama(profile: object) -> bool:
+    """Whether a profile is asked for by the name of Ollama, which runs llama.cpp its own way."""
+    return isinstance(profile, str) and profile.strip().lower().startswith("ollama")
+
+
 def peak_of(engine: Engine, device: Device, compute: str) -> float:
     """FLOP/s that an engine's products are measured against on a device."""
     peak = device.peak(compute)

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from thermoflop.base.messages import expected
 from thermoflop.base.record import replace
+from thermoflop.cost.engines.engine import is_ollama
 from thermoflop.cost.hardware.precision import (
     Precision,
     choose_precision,
@@ -90,8 +91,7 @@ def as_downloaded(model: Model, profile: object) -> Model:
     another: q4_k_m, and mxfp4 of those that are published in it."""
     own = model.quantization
     kept = model.stored is not None or (own is not None and _name(own, own.default) == "mxfp4")
-    ollama = isinstance(profile, str) and profile.strip().lower().startswith("ollama")
-    if not ollama or kept or model.named_format is not None:
+    if not is_ollama(profile) or kept or model.named_format is not None:
         return model
     said = "Ollama's downloads are q4_k_m where no tag says another format: --dtype says others"
     return replace(model, named_format="q4_k_m", format_said=said)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.profiles import Profile, find_profile
 from thermoflop.cost.engines.budget import EngineMemory, engine_memory, has_options
+from thermoflop.cost.engines.engine import is_ollama
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.formats import choose_formats
@@ -168,7 +169,7 @@ def room_of(
 
 def _engine_of(profile: str | Profile) -> tuple[str, str]:
     """The engine of a profile, and how it uses several devices."""
-    if isinstance(profile, str) and profile.strip().lower().startswith("ollama"):
+    if is_ollama(profile):
         return "ollama", "layers"
     found = find_profile(profile).engine
     return found.name, found.splits

@@ -12,6 +12,7 @@ from thermoflop.cost.inference.arguments import (
     checked_whole,
     validate_arguments,
 )
+from thermoflop.cost.inference.formats import as_downloaded
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.serving.drafting import drafting_of
@@ -171,6 +172,7 @@ def serving(
             raise InputError(f"{trace} generates one token a request: expected more")
     if not isinstance(prefix_hit, int | float) or not 0 <= prefix_hit < 1:
         raise UsageError(f"prefix_hit={prefix_hit!r:.40} makes no sense: expected 0 to below 1")
+    known = as_downloaded(known, profile)
     room, chosen = (
         room_of(known, device, dtype, kv_dtype, None, profile, None),
         find_profile(profile),

@@ -44,7 +44,11 @@ def canonical(name: str) -> str:
 
 
 def hub_id(name: str) -> str | None:
-    """The Hugging Face id of a model of the catalogue by its name there, where it is known."""
+    """The Hugging Face id of a model of the catalogue by its name there, where it is known.
+
+    Where the source of an entry names the id, a test holds this one to it; the others were written
+    down from memory.
+    """
     from thermoflop.base.files import read_json
 
     found: str | None = read_json(_beside("hub_ids.json")).get(name)
