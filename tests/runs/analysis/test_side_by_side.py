@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.run_folder import START_S, board_sample, decoding, event, readings, trial, write
+from kit.run_folder import START_S, board_sample, decoding, event, mark, readings, trial, write
 from thermoflop.errors import InputError
 from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.analysis.figures import Analysis
@@ -178,3 +178,17 @@ def test_the_peak_of_a_gpu_is_never_set_against_that_of_a_board(tmp_path: Path) 
     peak = compare_phase(boards, WHOLE).row("peak_c")
     assert peak is not None
     assert peak.values == (30.0, 30.0)
+
+
+def test_tokens_that_come_with_a_phases_mark_are_made_after_it_in_the_whole_too(
+    tmp_path: Path,
+) -> None:
+    """Of 100 from 2 s to 4 s and 30 from then to 10 s, 100 lie in the first 4 s, 25 a second."""
+    marks = [mark(2, "prefill", tokens=100), mark(4, "decode", tokens=30)]
+    start, end = trial(0, 10)
+    warm = readings(0, 10, 60.0, 300.0)
+    long = analyze(write(tmp_path, [start, *marks, end, *warm]))
+    short = analyze(write(tmp_path, [*trial(0, 4), mark(3.5, tokens=40), *readings(0, 4, 60.0, 1)]))
+    rate = compare_phase([long, short], WHOLE).row("tokens_per_s")
+    assert rate
+    assert rate.values == pytest.approx((25, 10))

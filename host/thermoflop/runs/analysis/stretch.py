@@ -64,6 +64,7 @@ class Stretch:
 
         self._data: RunData = analysis.data
         self._blocks, self._length_s = blocks, length_s
+        self._phases = [row.window for row in analysis.phases]
         self._spans = [span for span in analysis.spans if span.gpu in analysis.data.own]
         self._windows: list[tuple[Window, float, float]] = []  # each with its offset and its end
         edges_s = np.linspace(0.0, length_s, blocks + 1)
@@ -144,7 +145,20 @@ class Stretch:
         return (places[inside], columns[1][inside]) if inside.any() else None
 
     def _steps(self) -> list[Step]:
-        return [step for window, _, _ in self._windows for step in steps(window)]
+        return [step for window, _, _ in self._windows for step in self._steps_of(window)]
+
+    def _steps_of(self, window: Window) -> list[Step]:
+        """Those of the phases inside, where they make all of its tokens: what comes with the mark
+        that begins a phase is made after it, as one would not see from the notes alone."""
+        own = steps(window)
+        inside = [
+            step
+            for phase in self._phases
+            if window.start_s <= phase.start_s and phase.end_s <= window.end_s
+            for step in steps(phase)
+        ]
+        sums = [sum(step.tokens for step in each) for each in (own, inside)]
+        return inside if inside and math.isclose(*sums) else own
 
     def _columns(self, key: str) -> tuple[Column, Column] | None:
         """A sensor's times on the run's axis and its values."""
