@@ -302,6 +302,7 @@ def test_what_changes_the_meaning_of_figures_stands_before_them(
         ("serving gpt2 --tpot 1e13", "serving: --tpot 10000000000000.0 makes no sense"),
         ("fit gpt2 --kv-dtype x", "fit: --kv-dtype 'x' is no format of a cache"),
         ("train gpt2 --global-batch 0", "train: --global-batch 0 makes no sense"),
+        ("train gpt2 --loss tp=3", "train: --loss 'tp=3'"),  # what was typed stays
     ],
 )
 def test_a_refusal_names_the_option_as_it_is_typed(

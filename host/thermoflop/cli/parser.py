@@ -172,17 +172,18 @@ class Parser(argparse.ArgumentParser):
 
     def spoken(self, sentence: str) -> str:
         """A sentence with options in the place of a function's arguments: ``--max-devices -1`` for
-        ``max_devices=-1``."""
+        ``max_devices=-1``. What was typed stands in quotes, and stays as it is."""
         import re
 
         options = {a.dest: _name(a) for a in self._actions if a.option_strings}
 
         def named(found: re.Match[str]) -> str:
-            option = options.get(found[1]) or options.get(found[1].removesuffix("_s"))
+            name = found[1] or ""
+            option = options.get(name) or options.get(name.removesuffix("_s"))
             return f"{option} " if option else found[0]
 
         sentence = re.sub(r"\b[a-z_]+ \((--[a-z-]+)\)", r"\1", sentence)  # once is enough
-        return re.sub(r"(?<![\w?&./'\"`-])([a-z]\w*)=(?=\S)", named, sentence)
+        return re.sub(r"(?<!\w)'[^']*'|(?<![\w?&./'\"`-])([a-z]\w*)=(?=\S)", named, sentence)
 
     def _missing(self, names: str) -> str:
         """What the first of the operands that have to be given is."""

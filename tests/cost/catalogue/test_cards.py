@@ -82,7 +82,9 @@ def test_pick_shares_models_over_cards():
     assert not tf.pick("4090", pattern="llama-3.1-70b", top=1).picks
 
 
-@pytest.mark.parametrize("asked", [{"devices": 3}, {"tp": 2, "profile": "llama.cpp"}, {"pp": 3}])
+@pytest.mark.parametrize(
+    "asked", [{"devices": 3}, {"tp": 2, "profile": "llama.cpp"}, {"pp": 3}, {"dp": 2, "batch": 2}]
+)
 def test_degrees_besides_cards_that_are_not_alike_are_refused(asked):
     with pytest.raises(UsageError):
         tf.estimate("gpt2", "rtx-3090 + rtx-4090", **asked)

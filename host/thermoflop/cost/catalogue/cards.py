@@ -85,8 +85,8 @@ def pooled(
     if devices not in (None, count) or pp not in (1, count):
         raise UsageError(f"{hardware!r:.60} are {count} devices: give no devices and no degrees")
     if not evenly and splits_layers(profile):
-        if tp not in (None, 1):
-            raise UsageError(f"{hardware!r:.60} share layers: give no tp")
+        if tp not in (None, 1) or dp != 1:  # one replica's layers lie on all of them
+            raise UsageError(f"{hardware!r:.60} share layers: give no degrees")
         return mean_card(cards), None, 1, count
     return slowest_card(cards), count, tp, pp
 
