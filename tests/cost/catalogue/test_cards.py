@@ -94,3 +94,11 @@ def test_drafts_are_taken_over_several_cards():
     alone = tf.speculate("llama-3-8b", "llama-3.2-1b", "rtx-4090", profile="llama.cpp")
     both = tf.speculate("llama-3-8b", "llama-3.2-1b", "4090 + rtx-3090", profile="llama.cpp")
     assert both.plain_step_s > alone.plain_step_s
+
+
+def test_drafts_under_ollamas_profile_are_of_its_downloads():
+    asked = "llama-3-8b", "llama-3.2-1b", "rtx-4090"
+    narrow = tf.speculate(*asked, profile="llama.cpp", dtype="q4_k_m")
+    found = tf.speculate(*asked, profile="ollama")
+    assert found.plain_step_s == pytest.approx(narrow.plain_step_s, rel=1e-3)
+    assert found.draft_step_s == pytest.approx(narrow.draft_step_s, rel=1e-3)

@@ -14,7 +14,7 @@ from thermoflop.base.units import digits, seconds
 from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.inference.arguments import checked_size, validate_arguments
-from thermoflop.cost.inference.formats import choose_formats
+from thermoflop.cost.inference.formats import as_downloaded, choose_formats
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.work.share import choose_layout
 from thermoflop.cost.work.steps import decode_step, middle_context
@@ -129,7 +129,7 @@ def speculate(
         draft: the small model, likewise; it runs on one of the devices. ``mtp``: the large model's
             own layer that predicts a token further ahead, on all of its devices.
         hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``, or the path
-            of a TOML file.
+            of a TOML file; or several, as in ``estimate``.
         drafted: tokens drafted for one check, 4 by default.
         acceptance: probability that a drafted token is accepted, 0 to 1; 0.7 by default.
         batch: sequences, 1 by default.
@@ -138,7 +138,8 @@ def speculate(
             there is room for.
         dtype: number format of both models, as in ``estimate``. None: bf16, or fp32 where the
             device does no other.
-        devices: devices over which the large model's heads are split. None: one.
+        devices: devices over which the large model is split: its layers where the profile's engine
+            does so, else its heads. None: as many as ``hardware`` names, or one.
         profile: whose efficiency, as in ``estimate``. None: all engines pooled.
 
     Returns:
@@ -165,6 +166,7 @@ def speculate(
     small, _, _ = validate_arguments(
         own or draft, device, batch, workload.prompt, workload.generate
     )
+    large, small = (as_downloaded(each, profile) for each in (large, small))
     checked_size("drafted", drafted, 1)
     rates = find_profile(profile)
     formats = choose_formats(large, device, dtype, None)
