@@ -66,14 +66,9 @@ def choose_device(args: argparse.Namespace, name: str = "h100", many: str = "dev
         args.assumed = f"no --gpu given, so for the {full}; `thermoflop gpus` lists all"
     if not isinstance(args.hardware, str):
         return
-    from thermoflop.cost.catalogue.devices import counted
+    from thermoflop.cost.catalogue.cards import alike
 
-    count, one = counted(args.hardware)
-    if count is None and "+" in args.hardware:
-        from thermoflop.cost.catalogue.cards import alike
-
-        found, count = alike(args.hardware, None)
-        one = found if isinstance(found, str) else found.name
+    found, count = alike(args.hardware, None)
     if count is None:
         return
     if getattr(args, many) not in (None, count):
@@ -81,7 +76,7 @@ def choose_device(args: argparse.Namespace, name: str = "h100", many: str = "dev
 
         other = f"--{many.replace('_', '-')} {getattr(args, many)}"
         raise UsageError(f"--gpu {args.hardware!r:.60} and {other} say two numbers of devices")
-    args.hardware = one
+    args.hardware = found if isinstance(found, str) else found.name
     setattr(args, many, count)
 
 
