@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from thermoflop.model.config.source import Source
 
 TOWER_ROLES = frozenset({"image", "audio", "video"})
+# families whose positions begin behind that of the padding
+_FROM_PADDING = frozenset([
+    "camembert", "data2vec-text", "ibert", "lilt", "longformer", "luke", "mpnet", "roberta",
+    "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
+])  # fmt: skip
 POSITION_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length")
 
 
@@ -296,9 +301,18 @@ def _max_positions(config: Config, description: Description) -> int | None:
         if value is None and isinstance(inner, dict):
             value = inner.get(key)
         if type(value) is int and value > 0:
-            return value
+            return value - _passed_over(config, value)
     stack = description.stack("decoder")
     for placed in stack.front if stack is not None else ():
         if isinstance(placed.part, Table) and placed.part.group == "embed_pos":
             return int(placed.part.rows)
     return None
+
+
+def _passed_over(config: Config, rows: int) -> int:
+    """Rows of the table of positions that no token uses: RoBERTa and its kin count from behind
+    that of the padding (``create_position_ids_from_input_ids`` of transformers)."""
+    padding = config.raw.get("pad_token_id", 1)
+    if config.family.name not in _FROM_PADDING or type(padding) is not int:
+        return 0
+    return padding + 1 if 0 <= padding < rows - 1 else 0

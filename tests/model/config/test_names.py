@@ -229,7 +229,7 @@ def test_what_means_no_model_is_refused_with_the_reason(name: str, said: str) ->
         tf.load_model(name)
 
 
-@pytest.mark.parametrize("name", ["kimi-k2.5", "kimi-k2.6"])
+@pytest.mark.parametrize("name", ["kimi-k2.5", "kimi-k2.6", "kimi-k2.7-code"])
 def test_kimi_k2s_routed_experts_alone_are_int4_in_groups_of_32(name: str) -> None:
     """595 GB, as published: 4 bits and a 16-bit scale for 32 of an expert, 2 bytes of all else."""
     model = tf.load_model(name)

@@ -6,6 +6,8 @@ Two sequences of 64 tokens through the defaults of transformers 5.24.0 on the me
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.load import read_model
@@ -86,3 +88,19 @@ def test_wavlm_weighs_relative_positions_by_a_gate_for_each_head() -> None:
     assert model.encode(4000, batch=2).flops == 4_212_096
     plain = read_model({**config, "model_type": "wav2vec2", "architectures": ["Wav2Vec2Model"]})
     assert model.params - plain.params == 320 * 4 + 2 * (8 * 8 + 8 + 4)
+
+
+@pytest.mark.parametrize(
+    ("keys", "longest"),
+    [
+        ({"model_type": "bert"}, 512),
+        ({"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}, 512),
+        ({"model_type": "xlm-roberta", "max_position_embeddings": 8194}, 8192),
+        ({"model_type": "camembert", "max_position_embeddings": 514, "pad_token_id": 0}, 513),
+    ],
+)
+def test_robertas_positions_begin_behind_that_of_the_padding(
+    keys: dict[str, Any], longest: int
+) -> None:
+    """As their published cards say: 512 tokens of 514 rows, BGE-M3 8192 of 8194."""
+    assert read_model(keys).max_positions == longest

@@ -216,3 +216,13 @@ def test_formulas_are_written_as_in_a_textbook() -> None:
     assert (
         max(len(line) for line in explain_report(tf.load_model("deepseek-v3")).split("\n")) <= 100
     )
+
+
+def test_an_encoders_layers_are_called_so_and_its_heads_bias_is_as_long_as_the_vocabulary() -> None:
+    """BERT: V of them, beside the table of V rows."""
+    formulas = {
+        each.title: each.expression for each in explain(tf.load_model("bert-base")).formulas
+    }
+    assert "parameters of an encoder layer (attention + MLP)" in formulas
+    terms = {str(term) for term in formulas["parameters of the model"].args}
+    assert {"V", "V*h"} <= terms

@@ -78,7 +78,7 @@ def explain(
     values = {**symbolic.values, letters["b"]: batch, letters["s"]: length, letters["t"]: length}
     values[letters["S"]] = length
     kinds = [
-        _parameter_formulas(symbolic),
+        _parameter_formulas(model, symbolic),
         _flop_formulas(model, symbolic, letters, mla),
         _cache_formulas(model, symbolic, letters["t"]),
     ]
@@ -86,13 +86,19 @@ def explain(
     return Explanation(model.name, formulas, values)
 
 
-def _parameter_formulas(symbolic: Symbolic) -> Iterator[Formula]:
+def _a_layer(model: Model, role: str) -> str:
+    """A layer in words: the only stack of an encoder is called as a decoder's is."""
+    named = "encoder" if model.is_encoder and role == "decoder" else role
+    return f"{'an' if named[0] in 'aeiou' else 'a'} {named} layer"
+
+
+def _parameter_formulas(model: Model, symbolic: Symbolic) -> Iterator[Formula]:
     """Parameters of each kind of layer, and of the model."""
     sympy = require_sympy()
     for stack in symbolic.description.stacks:
         for run in stack.runs:
             count = sum(part.parameters for part in run.layer.parts())
-            title = f"parameters of a {stack.role} layer ({run.layer.kind})"
+            title = f"parameters of {_a_layer(model, stack.role)} ({run.layer.kind})"
             yield Formula(title, sympy.expand(count), "parameters")
     whole = parameters.total(symbolic.description)
     yield Formula("parameters of the model", sympy.expand(whole), "parameters")
@@ -111,7 +117,7 @@ def _flop_formulas(
         for run in stack.runs:
             scope = layer_scope(prefill, stack.causal)
             flops = sum(operator.flops for operator in layer_operators(run.layer, scope))
-            title = f"forward FLOPs of a {stack.role} layer ({run.layer.kind})"
+            title = f"forward FLOPs of {_a_layer(model, stack.role)} ({run.layer.kind})"
             yield Formula(title, sympy.expand(flops), "FLOP")
     forward = build_operators(symbolic.description, prefill)
     logits = sum(operator.flops for operator in forward if operator.group == "lm_head")

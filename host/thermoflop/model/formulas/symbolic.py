@@ -360,5 +360,7 @@ def _part(letters: _Letters, part: Any, sizes: dict[Any, Any]) -> Any:
         return replace(part, inputs=_known(letters, part.inputs, sizes, "e"), outputs=outputs)
     if isinstance(part, Convolution):
         return replace(part, outputs=_known(letters, part.outputs, sizes, "e"))
+    if isinstance(part, Vector) and part.name == "head_bias":
+        return replace(part, elements=letters.letter("V", part.elements))
     assert isinstance(part, Vector | Probe)  # noqa: S101 - there is no other kind
     return part
