@@ -38,7 +38,6 @@ from thermoflop.runs.folder.reader import RunReader
 from thermoflop.web.live.readings import Readings
 from thermoflop.web.live.simboard import SimBoard
 
-KEPT_POINTS = 6000  # ten minutes at ten a second
 KEPT_NEWS = 40
 SILENT_S = 3.0
 STALE_S = 8.0  # a reading so old is none for other programs
@@ -58,7 +57,7 @@ class BoardSource:
         self.key = key
         self.target = target
         self.simulated = simulated
-        self.readings = Readings(KEPT_POINTS) if history else Readings(1, past=0)
+        self.readings = Readings() if history else Readings(1, past=0)
         self.news: deque[tuple[str, str]] = deque(maxlen=KEPT_NEWS)
         self.version = 0  # of everything but the readings
         self.run: Path | None = None  # the run that is followed

@@ -16,7 +16,6 @@ from thermoflop.runs.gpu.throttle import describe_reason, throttling
 from thermoflop.runs.record.sources import GPU_SPECS, NOT_ASKED, simulated_gpus
 from thermoflop.web.live.readings import Readings
 
-KEPT_POINTS = 6000
 MAX_NAME = 40  # letters of a process's name
 _FACTS = ("name", "memory_bytes", "power_limit_w", "slowdown_c", "shutdown_c", "gpu_max_c")
 _NOW = (
@@ -85,7 +84,7 @@ class GpuSource:
         with self._lock:
             for item in items:
                 if isinstance(item, GpuSample):
-                    readings = self.readings.setdefault(item.gpu, Readings(KEPT_POINTS))
+                    readings = self.readings.setdefault(item.gpu, Readings())
                     at_s, share = round(item.mono_s, 3), item.util
                     busy = None if share is None else round(100 * share)
                     readings.add((at_s, item.temp_c, item.power_w, busy, item.sm_mhz))
@@ -107,7 +106,7 @@ class GpuSource:
             _scaled(details.pcie_out, 1e-6),
         )
         with self._lock:
-            self.slow.setdefault(index, Readings(KEPT_POINTS)).add(point)
+            self.slow.setdefault(index, Readings()).add(point)
             self._details[index] = details
 
     def _facts(self) -> list[dict[str, Any]]:

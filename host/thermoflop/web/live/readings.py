@@ -13,6 +13,7 @@ from itertools import islice
 
 Point = Sequence[float | int | None]
 
+KEPT_POINTS = 2000  # more than a new viewer gets at once; what is older is of the past
 COARSE_S = 5.0  # between two readings of the past
 COARSE_KEPT = 7200  # ten hours
 
@@ -21,7 +22,7 @@ class Readings:
     """A bounded buffer of points, whose first value is a time in seconds; a viewer that was away
     too long misses the oldest."""
 
-    def __init__(self, maxlen: int, past: int = COARSE_KEPT) -> None:
+    def __init__(self, maxlen: int = KEPT_POINTS, past: int = COARSE_KEPT) -> None:
         """Keeps the last ``maxlen`` points, and ``past`` before them, one every ``COARSE_S``."""
         self._points: deque[Point] = deque(maxlen=maxlen)
         self._past: deque[Point] = deque(maxlen=past)
