@@ -162,9 +162,9 @@ def test_the_report_names_each_board_with_its_figures(tmp_path: Path) -> None:
     folder = write(tmp_path, [*trial(0, 4), *samples, reboot], boards=boards)
     analysis = analyze(folder)
     rows_of = {line[:14].strip(): line for line in lines(analysis)}
-    assert "26.0 max" in rows_of["board E661"]
+    assert "max 26.0" in rows_of["board E661"]
     assert "(simulated)" not in rows_of["board E661"]
-    assert "51.0 max" in rows_of["board sim://"]
+    assert "max 51.0" in rows_of["board sim://"]
     assert "(simulated)" in rows_of["board sim://"]
     assert "the board sim:// restarted 1 time during the run" in analysis.warnings
     text = page([analysis])
