@@ -8,7 +8,6 @@ stands. Only the module of the command that runs is imported, so that starting s
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gc
 import os
 import sys
@@ -19,8 +18,9 @@ from thermoflop.errors import StorageError, ThermoflopError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
+
+SELDOM = 50_000  # new objects between two looks for garbage, where Python looks after 700
 
 # name -> (module in this package, one line of help), in the order the help page shows them
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -187,20 +187,6 @@ def _parse(typed: list[str]) -> argparse.Namespace:
     return args
 
 
-@contextlib.contextmanager
-def _seldom_collecting() -> Iterator[None]:
-    """Garbage is looked for after 50,000 new objects, not after every 700.
-
-    What importing makes is no garbage: looking for it took a seventh of a short command's time.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(50_000, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
 def _of(parser: Parser, name: str) -> Parser:
     """The parser of one command."""
     commands = parser._actions[-1].choices  # noqa: SLF001 - argparse has no other way in
@@ -208,7 +194,6 @@ def _of(parser: Parser, name: str) -> Parser:
     return command
 
 
-@_seldom_collecting()
 def main(argv: list[str] | None = None) -> int:
     """Run one command; an error becomes one sentence on standard error.
 
@@ -226,6 +211,9 @@ def main(argv: list[str] | None = None) -> int:
     from thermoflop.cli import streams
 
     streams.prepare()
+    if argv is None:  # the process is the command's own
+        # importing makes no garbage: to look for it took a seventh of a short command's time
+        gc.set_threshold(SELDOM)
     typed = sys.argv[1:] if argv is None else argv
     args = _parse(typed)
     if args.command is None:

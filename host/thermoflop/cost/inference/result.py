@@ -6,6 +6,7 @@ from thermoflop.base.number import maximum
 from thermoflop.base.record import fields_of, plain, record
 from thermoflop.base.sheet import Figure, Grid, Row, column, figure, figures_of
 from thermoflop.base.units import digits, gigabytes, scaled, seconds, table, wrapped
+from thermoflop.cost.engines.engine import DEFAULT
 from thermoflop.cost.hardware.device import CALIBRATED
 from thermoflop.cost.inference.arguments import unread_source
 from thermoflop.cost.inference.formats import formats_line
@@ -264,10 +265,12 @@ def _told_first(estimate: Estimate) -> list[str]:
 
 def _engine_differs(estimate: Estimate) -> list[str]:
     """What the engine's own rule says of the memory, where the sum says otherwise."""
+    setting, name = estimate.setting, estimate.setting.profile.engine.name
+    if name == DEFAULT.name:
+        return []
     from thermoflop.cost.engines.budget import engine_memory, has_options
     from thermoflop.cost.engines.footprint import Load
 
-    setting, name = estimate.setting, estimate.setting.profile.engine.name
     if not has_options(name):
         return []
     sequences, tokens = int(estimate.batch // estimate.plan.dp), int(estimate.prompt)
