@@ -90,10 +90,10 @@ def test_every_gpu_that_is_offered_is_that_gpu() -> None:
     """One word a device, which the options take for it."""
     from thermoflop.cli.completion import _names
     from thermoflop.cost.catalogue.devices import find_device
-    from thermoflop.cost.catalogue.sheets import sheets
+    from thermoflop.cost.catalogue.sheets import device_names
 
     gpus = [name for name in _names()["gpus"] if name != "auto"]
-    assert {find_device(name).name for name in gpus} == set(sheets())
+    assert {find_device(name).name for name in gpus} == set(device_names())
 
 
 def test_fish_has_a_script_with_the_same_names() -> None:

@@ -85,16 +85,37 @@ def fitted(text: str) -> str:
     page = columns()
     if page is None or all(len(line) <= page for line in text.split("\n")):
         return text
-    import textwrap
-
     lines = []
     for line in text.split("\n"):
         indent = " " * min(len(line) - len(line.lstrip()) + 2, page // 2)
-        parts = textwrap.wrap(
-            line, page, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        )
-        lines += [line] if len(line) <= page else parts
+        lines += [line] if len(line) <= page else broken(line, page, indent)
     return "\n".join(lines)
+
+
+def broken(text: str, page: int, indent: str = "", word: str = r"\s*\S+") -> list[str]:
+    """One paragraph as lines of at most ``page`` characters, broken between words.
+
+    ``textwrap`` does this too; importing it takes longer than all that a command prints.
+
+    Args:
+        text: without line ends.
+        page: characters in a line; a word that is longer stays whole, on a line of its own.
+        indent: what stands before every line but the first.
+        word: what a word is, with the blanks before it, as a regular expression.
+
+    Example:
+        >>> broken("  a sentence  that goes on", 12, "- ")
+        ['  a sentence', '- that goes', '- on']
+    """
+    import re
+
+    lines = [""]
+    for each in re.findall(word, text):
+        if lines[-1].strip() and len(lines[-1] + each) > page:
+            lines.append(indent + each.lstrip())
+        else:
+            lines[-1] += each
+    return lines
 
 
 def command(line: str) -> str:
@@ -106,19 +127,11 @@ def command(line: str) -> str:
         serve gpt2 \
           --say 'a b'
     """
-    import re
-
     page = columns()
     if page is None or len(line) <= page:
         return line
-    lines = [""]
-    for word in re.findall(r"\s*(?:[^\s'\"]|'[^']*'|\"[^\"]*\")+", line):
-        if lines[-1] and len(lines[-1]) + len(word) + 2 > page:
-            lines[-1] += " \\"
-            lines.append("  " + " " * (len(line) - len(line.lstrip())) + word.lstrip())
-        else:
-            lines[-1] += word
-    return "\n".join(lines)
+    indent = "  " + " " * (len(line) - len(line.lstrip()))
+    return " \\\n".join(broken(line, page - 2, indent, r"\s*(?:[^\s'\"]|'[^']*'|\"[^\"]*\")+"))
 
 
 def filled(text: str) -> str:
@@ -134,8 +147,6 @@ def filled(text: str) -> str:
         two lines:
           go on
     """
-    import textwrap
-
     page = columns() or PARAGRAPH
     lines: list[str] = []
     paragraph: list[str] = []
@@ -144,8 +155,7 @@ def filled(text: str) -> str:
         if is_prose:
             paragraph.append(line)
         if paragraph and (not is_prose or line.endswith(":")):
-            whole = " ".join(paragraph)
-            lines += textwrap.wrap(whole, page, break_long_words=False, break_on_hyphens=False)
+            lines += broken(" ".join(paragraph), page)
             paragraph = []
         if not is_prose:
             typed = line.lstrip().startswith("thermoflop ") and "  " not in line.strip()
@@ -156,11 +166,9 @@ def filled(text: str) -> str:
 def _hanging(line: str, page: int) -> str:
     """A line in two columns, the second one wrapped below itself; any other as ``fitted`` does."""
     import re
-    import textwrap
 
     two = re.match(r"\s*\S.*?\s{2,}(?=\S)", line)
     if len(line) <= page or two is None or two.end() > 0.75 * page:
         return fitted(line)
     indent = " " * two.end()
-    rest = textwrap.wrap(line[two.end() :], page - two.end(), break_long_words=False)
-    return line[: two.end()] + ("\n" + indent).join(rest)
+    return line[: two.end()] + ("\n" + indent).join(broken(line[two.end() :], page - two.end()))

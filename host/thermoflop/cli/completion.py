@@ -104,10 +104,10 @@ def _names() -> dict[str, list[str]]:
     from thermoflop.cost.catalogue.devices import plain_names
     from thermoflop.cost.catalogue.machine import machine_profile_names
     from thermoflop.cost.catalogue.profiles import profiles, training_profiles
-    from thermoflop.cost.catalogue.sheets import sheets
+    from thermoflop.cost.catalogue.sheets import device_names
     from thermoflop.model.config.catalogue import names
 
-    gpus = [re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-") for name in sheets()]
+    gpus = [re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-") for name in device_names()]
     short = [name for name in plain_names() if len(name) <= SHORT_GPU]
     return {
         "models": names(),

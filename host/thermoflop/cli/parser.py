@@ -125,6 +125,9 @@ class Parser(argparse.ArgumentParser):
 
     def parse_intermixed_args(self, args: Any = None, namespace: Any = None) -> Any:
         """The same, where options may stand between operands."""
+        operands = [action for action in self._actions if not action.option_strings]
+        if all(action.nargs is None for action in operands):
+            return self.parse_args(args, namespace)  # quicker: the usage is not written out
         found, left = self.parse_known_intermixed_args(args, namespace)
         if left:
             self.error(self._not_taken(left))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from thermoflop.base.units import wrapped
 from thermoflop.model.operators.table_text import csv_text, short
 
 TYPE_CHECKING = False
@@ -32,16 +33,8 @@ def table_report(model: Model, table: OperatorTable, form: str) -> str:
     sizes = sorted(model.params_by_group.items(), key=lambda item: -item[1])
     listed = ", ".join(f"{group} {short(count)}" for group, count in sizes)
     head = f"{model.params:,} parameters ({model.active_params:,} active on a token): {listed}"
-    from textwrap import fill
-
-    from thermoflop.base.paper import columns
-
-    page = min(100, columns() or 100)
-    notes = "".join(
-        fill(f"note: {note}", page, initial_indent="\n  ", subsequent_indent="    ")
-        for note in (*model.notes, *_beyond(model, table))
-    )
-    return f"{fill(head, page, subsequent_indent='  ')}\n{table}{notes}"
+    notes = (wrapped(f"  note: {note}", "    ") for note in (*model.notes, *_beyond(model, table)))
+    return "\n".join([wrapped(head), str(table), *notes])
 
 
 def _beyond(model: Model, table: OperatorTable) -> Iterator[str]:

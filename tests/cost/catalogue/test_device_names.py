@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from thermoflop.cost.catalogue.devices import catalogue, find_device, is_known, plain_names
+from thermoflop.cost.catalogue.sheets import device_names, sheet
+from thermoflop.cost.data import read_data, read_lines
 from thermoflop.errors import InputError
 
 
@@ -47,6 +51,14 @@ def test_the_first_of_several_devices_of_a_name_is_found_and_no_name_hides_anoth
     for name in catalogue():
         assert find_device(name).name == name
     assert plain_names()["gtx1060"] == ["GTX 1060 6GB"]
+
+
+def test_every_device_of_the_catalogue_has_a_line_and_names_and_no_line_has_none() -> None:
+    lines = [json.loads(line) for line in read_lines("devices")]
+    assert [raw["name"] for raw in lines] == list(device_names()) == list(catalogue())
+    assert [sheet(raw["name"])["memory_gb"] for raw in lines] == [raw["memory_gb"] for raw in lines]
+    used = {raw["source"] for raw in lines}
+    assert used == set(range(len(read_data("device_sources"))))
 
 
 def test_cards_without_tensor_cores_have_the_peaks_of_their_cores() -> None:

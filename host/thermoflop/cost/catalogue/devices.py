@@ -6,7 +6,7 @@ import os
 import re
 
 from thermoflop.base.messages import reason
-from thermoflop.cost.catalogue.sheets import sheets
+from thermoflop.cost.catalogue.sheets import device_names, sheet
 from thermoflop.cost.hardware.device import Device, device_from
 from thermoflop.errors import InputError, printable
 
@@ -18,7 +18,7 @@ _names: dict[str, list[str]] = {}
 
 def catalogue() -> dict[str, Device]:
     """Every device of the catalogue by name."""
-    return {name: device_from(raw) for name, raw in sheets().items()}
+    return {name: device_from(sheet(name)) for name in device_names()}
 
 
 def plain_names() -> dict[str, list[str]]:
@@ -26,12 +26,12 @@ def plain_names() -> dict[str, list[str]]:
     before a bracket, what drivers call it and what people do. Cards of several memory sizes may
     share a name; the first is the one that was there first."""
     if not _names:
-        called = {name: (name, *raw.get("aliases", ())) for name, raw in sheets().items()}
+        called = device_names()
         pairs = [(name, name) for name in called]
-        pairs += [(other, name) for name, others in called.items() for other in others[1:]]
+        pairs += [(other, name) for name, others in called.items() for other in others]
         pairs += [(name.partition("(")[0], name) for name in called]
-        # all in one text: a call of the pattern for each takes five times as long
-        plain = re.sub(r"[^\w\n]+|_", "", "\n".join(other for other, _ in pairs).lower())
+        # all in one text: letter by letter of each takes five times as long
+        plain = _plain("\n".join(other for other, _ in pairs), keep="\n")
         for other, (_, name) in zip(plain.split("\n"), pairs, strict=True):
             devices = _names.setdefault(other, [])
             if name not in devices:
@@ -39,8 +39,11 @@ def plain_names() -> dict[str, list[str]]:
     return _names
 
 
-def _plain(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name.lower())  # a third of the time of letter by letter
+def _plain(name: str, keep: str = "") -> str:
+    low = name.lower()
+    return low.translate(
+        {ord(each): None for each in set(low) if not each.isalnum() and each != keep}
+    )
 
 
 def devices_called(name: str) -> list[Device]:
@@ -52,7 +55,7 @@ def devices_called(name: str) -> list[Device]:
     chip = whole.removeprefix("apple")  # "Apple M5 Max" is the one called "M5 Max"
     for key in (chip, whole, plain_name, f"rtx{plain_name}", f"apple{plain_name}"):
         if key in known:
-            return [device_from(sheets()[device]) for device in known[key]]
+            return [device_from(sheet(device)) for device in known[key]]
     return []
 
 
@@ -118,7 +121,7 @@ def find_device(name: str) -> Device:
     start = _plain(name)
     begin = {names[0] for key, names in plain_names().items() if key.startswith(start)}
     if len(begin) == 1 and len(start) >= SHORTEST_START:
-        return device_from(sheets()[begin.pop()])
+        return device_from(sheet(begin.pop()))
     raise _unknown(name)
 
 

@@ -268,26 +268,35 @@ HIGHEST = {
     "link": 0.95, "expert_matmul": 0.95, "expert_weights": 0.96,
 }  # fmt: skip
 
-_read: dict[str, dict[str, Profile]] = {}
+_ENGINES_FILE, _TRAINERS_FILE = "profiles", "training_profiles"
+_read: dict[str, dict[str, Any]] = {}
+_made: dict[tuple[str, str], Profile] = {}
 
 
 def profiles() -> dict[str, Profile]:
     """Every profile of an inference engine that the package carries, by name."""
-    return dict(_carried("profiles"))
+    return {name: _carried(_ENGINES_FILE, name) for name in _carried_names(_ENGINES_FILE)}
 
 
 def training_profiles() -> dict[str, Profile]:
     """Every trainer's profile, and the pooled ``default``."""
-    return dict(_carried("training_profiles"))
+    return {name: _carried(_TRAINERS_FILE, name) for name in _carried_names(_TRAINERS_FILE)}
 
 
-def _carried(file: str) -> dict[str, Profile]:
-    """The profiles of one data file, read once."""
+def _carried_names(file: str) -> dict[str, Any]:
+    """What one data file says of each profile, read once."""
     if file not in _read:
         from thermoflop.cost.data import read_data
 
-        _read[file] = {raw["name"]: profile_from(raw) for raw in read_data(file)}
+        _read[file] = {raw["name"]: raw for raw in read_data(file)}
     return _read[file]
+
+
+def _carried(file: str, name: str) -> Profile:
+    """A profile that the package carries, made when it is asked for."""
+    if (file, name) not in _made:
+        _made[file, name] = profile_from(_carried_names(file)[name])
+    return _made[file, name]
 
 
 def profile_from(raw: dict[str, Any]) -> Profile:
@@ -340,12 +349,12 @@ def find_profile(name: str | Profile | None) -> Profile:
     if isinstance(name, Profile):
         return name
     if name is None:
-        return profiles()["default"]
+        return _carried(_ENGINES_FILE, "default")
     if not isinstance(name, str):
         raise UsageError(f"profile={name!r:.60} is no profile: expected a name or a file")
     if name.endswith(".json"):
         return _read_profile(name)
-    known = profiles()
+    known = _carried_names(_ENGINES_FILE)
     from thermoflop.cost.catalogue.machine import machine_profile_names
     from thermoflop.cost.catalogue.own_kernels import find_own
 
@@ -356,7 +365,7 @@ def find_profile(name: str | Profile | None) -> Profile:
     if found is not None:
         low = profile_name(low)
     if low in known:
-        return _of_version(known[low], name)
+        return _of_version(_carried(_ENGINES_FILE, low), name)
     own = find_own(low)
     if own is not None:
         return profile_of(own)

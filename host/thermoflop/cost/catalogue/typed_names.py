@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
-from thermoflop.cost.catalogue.sheets import sheets
+from thermoflop.cost.catalogue.sheets import device_names, sheet
 from thermoflop.cost.hardware.device import device_from
 from thermoflop.errors import InputError
 
@@ -44,7 +44,7 @@ def find_typed(name: str) -> list[Device]:
     said = _MEMORY.search(low) or _MAC_MEMORY.search(low)
     rest = low if said is None else f"{low[: said.start(1)]} {low[said.end() :]}"
     known, word = _called(), _key(rest)
-    devices = [device_from(sheets()[key]) for key in known.get(word, ()) if word]
+    devices = [device_from(sheet(key)) for key in known.get(word, ()) if word]
     if said is None or not devices:
         return devices
     gib = int(said[1])
@@ -52,9 +52,9 @@ def find_typed(name: str) -> list[Device]:
     if exact:
         return [_with_memory(each, gib) for each in exact]
     longer = {key for begun, keys in known.items() if begun.startswith(word) for key in keys}
-    longer = {key for key in longer if _holds(device_from(sheets()[key]), gib)}
+    longer = {key for key in longer if _holds(device_from(sheet(key)), gib)}
     if len(longer) == 1:
-        return [device_from(sheets()[longer.pop()])]
+        return [device_from(sheet(longer.pop()))]
     largest = max(devices, key=lambda each: each.memory_bytes)
     if _is_sold_with_several(largest) and gib * GIB < largest.memory_bytes:
         return [_with_memory(devices[0], gib)]
@@ -88,9 +88,9 @@ def _called() -> dict[str, list[str]]:
     """The devices behind each name without fillers and memory, those that are called so first."""
 
     if not _words:
-        names = [(other, key) for key, raw in sheets().items() for other in raw.get("aliases", ())]
-        names += [(key, key) for key in sheets()]
-        names += [(key.partition("(")[0], key) for key in sheets()]
+        names = [(other, key) for key, others in device_names().items() for other in others]
+        names += [(key, key) for key in device_names()]
+        names += [(key.partition("(")[0], key) for key in device_names()]
         for other, key in names:
             devices = _words.setdefault(_key(_MEMORY.sub(" ", other.lower())), [])
             if key not in devices:

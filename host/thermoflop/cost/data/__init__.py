@@ -23,6 +23,13 @@ def read_data(name: str) -> Any:
         return json.load(file)
 
 
+def read_lines(name: str) -> list[str]:
+    """The lines of the file of that name beside this module that has a JSON object in each."""
+    path = os.path.join(os.path.dirname(__file__), f"{name}.jsonl")  # noqa: PTH118, PTH120
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs more than reading it
+        return file.readlines()
+
+
 def published(name: str) -> list[dict[str, Any]]:
     """The published rows of that name: ``times``, ``serving_2026``, ``training`` or ``memory``.
 

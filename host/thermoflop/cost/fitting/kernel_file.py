@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
 from thermoflop.cost.catalogue.devices import find_device
-from thermoflop.cost.catalogue.sheets import sheets
+from thermoflop.cost.catalogue.sheets import sheet
 from thermoflop.cost.hardware.device import device_from
 from thermoflop.cost.kernels.forms import FORMS, TABLES
 from thermoflop.cost.kernels.rows import kernels_of
@@ -75,4 +75,4 @@ def kernels_from(raw: Any, path: str) -> KernelFile:
 
 def _sheet(name: str, own: dict[str, Any]) -> dict[str, Any]:
     """The data sheet of a device: the file's own, or the catalogue's."""
-    return {"confidence": "own", **own[name]} if name in own else sheets()[find_device(name).name]
+    return {"confidence": "own", **own[name]} if name in own else sheet(find_device(name).name)

@@ -1,7 +1,7 @@
 """Devices: what a data sheet promises, with where each number was read.
 
 Peaks are dense (no sparsity) and per device; bandwidth is of device memory; ``link_bytes_s`` is one
-direction of the links to other devices. GB is 1e9 bytes. The catalogue is ``data/devices.json``; a
+direction of the links to other devices. GB is 1e9 bytes. The catalogue is ``data/devices.jsonl``; a
 device of one's own is a few lines of TOML::
 
     name = "My accelerator"

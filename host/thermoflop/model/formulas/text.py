@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from thermoflop.base.paper import broken
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.mixers import LatentAttention
 from thermoflop.model.formulas.explain import Explanation, explain
@@ -137,9 +138,4 @@ def _symbols(expression: Any) -> set[Any]:
 
 def _wrapped(lines: list[str]) -> list[str]:
     """Long formulas broken at their sums, within 100 columns."""
-    from textwrap import wrap
-
-    out: list[str] = []
-    for line in lines:
-        out += wrap(line, 100, subsequent_indent="      ") if len(line) > 100 else [line]
-    return out
+    return [part for line in lines for part in broken(line, 100, " " * 6)]
