@@ -26,9 +26,12 @@ ARITHMETIC = {
 }
 
 
+_PLAIN = frozenset((int, float))  # most of what an estimate compares, millions of times in a fit
+
+
 def kind_of(value: Number) -> str:
     """``"int"``, ``"numpy"`` or ``"sympy"``, from the type alone."""
-    if type(value) is int:
+    if type(value) in _PLAIN:
         return "int"
     module = type(value).__module__
     if module.startswith("sympy"):
@@ -44,6 +47,8 @@ def common_kind(*values: Number) -> str:
 
 def minimum(left: Number, right: Number) -> Number:
     """The smaller of two numbers, element by element for arrays."""
+    if type(left) in _PLAIN and type(right) in _PLAIN:
+        return left if left <= right else right
     kind = common_kind(left, right)
     if kind == "int":
         return left if left <= right else right
@@ -56,6 +61,8 @@ def minimum(left: Number, right: Number) -> Number:
 
 def maximum(left: Number, right: Number) -> Number:
     """The larger of two numbers, element by element for arrays."""
+    if type(left) in _PLAIN and type(right) in _PLAIN:
+        return left if left >= right else right
     kind = common_kind(left, right)
     if kind == "int":
         return left if left >= right else right

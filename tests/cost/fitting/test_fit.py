@@ -175,9 +175,9 @@ def test_what_clients_wait_for_stays_at_what_was_known_where_that_explains_it():
 def test_a_group_starts_at_what_is_known_of_it_and_leaves_it_for_rows():
     """Times of a product are W / e: a group whose e is known to be half as good, and is not."""
     matrix = DesignMatrix(1)
-    matrix.columns = np.zeros((1, len(TERMS)))
+    matrix.columns = np.zeros((len(TERMS), 1))
     place = next(n for n, term in enumerate(TERMS) if term.parameter == "matmul")
-    matrix.columns[0, place], matrix.owner = 1.0, np.array([0])
+    matrix.columns[place, 0], matrix.owner = 1.0, np.array([0])
     matrix.step_row, matrix.hosted = np.array([0]), np.zeros(1)
     matrix.behind = np.zeros(1, bool)
     known = {"family:4": {"matmul": -0.5}}

@@ -31,6 +31,11 @@ _SIDES = {
     side: np.array([column for column, term in enumerate(TERMS) if term.side == side])
     for side in (COMPUTE, MEMORY, GAP)
 }
+# The terms that hold for a kind of work, with their places; all others are 0.
+_OF_KIND = {
+    kind: [(column, term) for column, term in enumerate(TERMS) if kind in term.kinds]
+    for kind in {kind for term in TERMS for kind in term.kinds}
+}
 # A cost that runs at the rate of an efficiency: its column, and that of the efficiency's parameter.
 _OVER = [(column, _AT[term.over]) for column, term in enumerate(TERMS) if term.over is not None]
 # The columns of experts alone, and those of other matrices that stand for the same quantity.
@@ -51,9 +56,10 @@ SIGNS[[place for place, divides in zip(_PLACES, _DIVIDES, strict=True) if divide
 class DesignMatrix:
     """Seconds at the data sheet's rates, one line for each operator of each step of each row.
 
-    ``owner`` is the step of a line, ``step_row`` the row of a step, ``hosted`` how many
-    launches the host pays for in it. Lines that are ``behind`` run beside the others of their
-    step, of which the longer counts.
+    ``columns`` holds a term in each row and a line in each column: sums go over terms. ``owner`` is
+    the step of a line, rising, ``step_row`` the row of a step, ``hosted`` how many launches the
+    host pays for in it. Lines that are ``behind`` run beside the others of their step, of which the
+    longer counts.
     """
 
     def __init__(self, rows: int) -> None:
@@ -62,7 +68,7 @@ class DesignMatrix:
         self.steps: Array = np.zeros(rows)
         self.sequence_steps: Array = np.zeros(rows)
         self.prompts: Array = np.zeros(rows)
-        self._lines: list[tuple[float, ...]] = []
+        self._lines: list[list[float]] = []
         self._owner: list[int] = []
         self._step_row: list[int] = []
         self._hosted: list[float] = []
@@ -71,7 +77,7 @@ class DesignMatrix:
         self.step_row: Indices = np.zeros(0, np.int64)
         self.hosted: Array = np.zeros(0)
         self.behind: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
-        self.columns: Array = np.zeros((0, len(TERMS)))
+        self.columns: Array = np.zeros((len(TERMS), 0))
 
     def add(
         self, row: int, weight: float, works: Sequence[Work], rates: Rates, host: float,
@@ -90,7 +96,10 @@ class DesignMatrix:
             *((work, 1.0, True) for work in behind),
         ):  # fmt: skip
             count = weight * work.times * share
-            self._lines.append(tuple(count * term.at_data_sheet(work, rates) for term in TERMS))
+            line = [0.0] * len(TERMS)
+            for column, term in _OF_KIND.get(work.rated, ()):
+                line[column] = count * term.at_data_sheet(work, rates)
+            self._lines.append(line)
             self._owner.append(step)
             self._behind.append(hides)
             launched += count * (work.launches - work.followers)
@@ -99,7 +108,8 @@ class DesignMatrix:
 
     def close(self) -> DesignMatrix:
         """Turn the lines into arrays."""
-        self.columns = np.array(self._lines, dtype=float).reshape(-1, len(TERMS))
+        lines = np.array(self._lines, dtype=float).reshape(-1, len(TERMS))
+        self.columns = np.ascontiguousarray(lines.T)
         self.owner = np.array(self._owner, dtype=np.int64)
         self.step_row = np.array(self._step_row, dtype=np.int64)
         self.hosted = np.array(self._hosted)
@@ -110,8 +120,8 @@ class DesignMatrix:
     def tied(self) -> DesignMatrix:
         """With the rates of experts as those of other matrices (``formula.TIED``)."""
         for apart, into in _TIED:
-            self.columns[:, into] += self.columns[:, apart]
-            self.columns[:, apart] = 0.0
+            self.columns[into] += self.columns[apart]
+            self.columns[apart] = 0.0
         return self
 
     def pick(self, rows: Indices) -> DesignMatrix:
@@ -123,7 +133,7 @@ class DesignMatrix:
         number = np.full(len(self.step_row), -1)
         number[steps] = np.arange(len(steps))
         keep = number[self.owner] >= 0
-        chosen.owner, chosen.columns = number[self.owner[keep]], self.columns[keep]
+        chosen.owner, chosen.columns = number[self.owner[keep]], self.columns[:, keep]
         chosen.behind = self.behind[keep]
         chosen.step_row, chosen.hosted = place[self.step_row[steps]], self.hosted[steps]
         chosen.bound_s, chosen.steps = self.bound_s[rows], self.steps[rows]
@@ -133,13 +143,18 @@ class DesignMatrix:
     def _by_step(self, parts: Array, steps: int) -> Array:
         """Seconds of each step by term: its operators, or what runs behind them where longer."""
         if not self.behind.any():
-            return np.stack([np.bincount(self.owner, part, steps) for part in parts.T], axis=1)
-        one, other = (
-            np.stack([np.bincount(self.owner, part * chosen, steps) for part in parts.T], axis=1)
-            for chosen in (~self.behind, self.behind)
-        )
-        longer = other.sum(axis=1) > one.sum(axis=1)
-        return np.where(longer[:, None], other, one)
+            return self._summed(parts, steps)
+        one = self._summed(parts * ~self.behind, steps)
+        other = self._summed(parts * self.behind, steps)
+        return np.where(other.sum(axis=0) > one.sum(axis=0), other, one)
+
+    def _summed(self, parts: Array, steps: int) -> Array:
+        """The lines of each step added up; a step may have none."""
+        by_step = np.zeros((len(parts), steps))
+        if len(self.owner):
+            begins = np.flatnonzero(np.diff(self.owner, prepend=-1))
+            by_step[:, self.owner[begins]] = np.add.reduceat(parts, begins, axis=1)
+        return by_step
 
     def seconds(self, logs: Array) -> tuple[Array, Array]:
         """Seconds of every row, and how much of them each parameter stands for.
@@ -152,16 +167,18 @@ class DesignMatrix:
         factors = np.where(_DIVIDES, 1 / factors, factors)
         for column, efficiency in _OVER:
             factors[:, column] /= values[:, efficiency]
-        parts = self.columns * factors[self.step_row][self.owner]
-        faster = parts[:, _SIDES[COMPUTE]].sum(axis=1) > parts[:, _SIDES[MEMORY]].sum(axis=1)
-        parts[:, _SIDES[COMPUTE]] *= faster[:, None]
-        parts[:, _SIDES[MEMORY]] *= ~faster[:, None]
+        parts = np.ascontiguousarray(factors.T).take(self.step_row[self.owner], axis=1)
+        parts *= self.columns
+        faster = parts[_SIDES[COMPUTE]].sum(axis=0) > parts[_SIDES[MEMORY]].sum(axis=0)
+        for side, counts in ((COMPUTE, faster), (MEMORY, ~faster)):
+            for column in _SIDES[side]:
+                parts[column] *= counts
         steps = len(self.step_row)
         by_step = self._by_step(parts, steps)
         host = self.hosted * values[self.step_row, _AT["launch_overhead_s"]]
-        waits = host > by_step.sum(axis=1)
-        by_step[waits] = 0.0
-        by_row = [np.bincount(self.step_row, part, self.rows) for part in by_step.T]
+        waits = host > by_step.sum(axis=0)
+        by_step[:, waits] = 0.0
+        by_row = [np.bincount(self.step_row, part, self.rows) for part in by_step]
         shares = np.zeros((self.rows, len(PARAMETERS)))
         for place, part in zip(_PLACES, by_row, strict=True):
             shares[:, place] += part
