@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.cost_options import add_inference, inference_options
@@ -10,6 +11,12 @@ from thermoflop.cli.model_options import add_model, load
 from thermoflop.cli.questions import questions_text
 
 EPILOG = questions_text()
+# Options that engines have for the share of a device that they take; the first is told in the help.
+_SHARES = {
+    "gpu_memory_utilization": "the share of a device that vLLM takes (0.92)",
+    "mem_fraction_static": argparse.SUPPRESS,
+    "free_gpu_memory_fraction": argparse.SUPPRESS,
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,8 +27,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
                "whose memory")  # fmt: skip
     parser.add_argument(
         "--engine-option", action="append", default=[], metavar="NAME=VALUE",
-        help="an option of that engine, such as gpu_memory_utilization=0.85; may be repeated",
+        help="an option of that engine, such as max_num_seqs=64; may be repeated",
     )  # fmt: skip
+    for option, said in _SHARES.items():
+        flag = option.replace("_", "-")
+        parser.add_argument(
+            f"--{flag}", f"--{option}", dest="engine_option", action="append", metavar="S",
+            type=partial("{}={}".format, option), help=said,
+        )  # fmt: skip
     parser.add_argument(
         "--host-bandwidth", type=float, metavar="GB/S",
         help="of the host's memory, for layers left there (89.6)",

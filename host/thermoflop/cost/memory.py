@@ -233,13 +233,22 @@ def _layer_width(layer: Layer) -> float:
     return float(2 * layer.hidden + max(inner, 4 * layer.hidden / 2))
 
 
+def tokens_in_flight(share: Share, prompt: Number, batch: Number) -> Number:
+    """Tokens that are computed at once: a chunk of the prompts, or a token of every sequence; of an
+    encoder, which has one step, all that the batch has."""
+    decoder = share.description.stack("decoder")
+    if decoder is None or not decoder.causal:
+        return prompt * batch
+    return minimum(prompt * batch, maximum(TOKENS_IN_FLIGHT, batch))
+
+
 def activation_bytes(share: Share, prompt: Number, batch: Number) -> Number:
     """Bytes of activations in flight: the widest layer, and every sequence's logits in fp32."""
     description = share.description
     widest = max(
         (_layer_width(run.layer) for stack in description.stacks for run in stack.runs), default=0.0
     )
-    tokens = minimum(prompt * batch, maximum(TOKENS_IN_FLIGHT, batch))
+    tokens = tokens_in_flight(share, prompt, batch)
     head = description.head
     logits = 0 if head is None else 4 * head.outputs * batch
     return tokens * widest * share.precision.activation_bytes / share.plan.cp + logits

@@ -137,3 +137,31 @@ def test_an_encoder_is_not_said_to_be_causal_nor_to_have_a_first_token() -> None
     said = str(tf.estimate("bge-m3", "4090"))
     assert "attention: full" in said
     assert "causal" not in said and "first token" not in said  # noqa: PT018
+
+
+def test_an_encoder_reads_all_of_its_batch_at_once() -> None:
+    """BERT's widest layer holds 2 x 768 + 3,072 elements of 2 bytes for each of 512 tokens: a
+    sequence takes 4.7 MB, and an H100 no millions of them. Its head gives 30,522 logits."""
+    found = tf.fit("bert-base-uncased", "h100", batch=100)
+    assert found.memory.activation_bytes == 100 * (512 * (2 * 768 + 3072) * 2 + 4 * 30522)
+    assert 10_000 < found.largest_batch < 20_000
+    assert tf.fit("bert-base-uncased", "h100", batch=found.largest_batch).fits
+    assert not tf.fit("bert-base-uncased", "h100", batch=found.largest_batch + 1).fits
+
+
+@pytest.mark.parametrize(
+    ("engine", "most", "runs"),
+    [
+        ("sglang", "no limit: read in chunks, nothing kept", "any number"),
+        ("vllm", "1,024", "1,024"),
+    ],
+)
+def test_of_an_encoder_an_engine_keeps_nothing(engine: str, most: str, runs: str) -> None:
+    said = str(tf.fit("bert-base-uncased", "h100", profile=engine))
+    assert f"largest batch at this context:    {most}\n" in said
+    assert f"{engine}: no cache to hold; it runs {runs} at once\n" in said
+
+
+def test_how_weights_are_kept_is_said_before_the_figures() -> None:
+    said = str(tf.fit("gpt-oss-20b", "h100"))
+    assert said.index("mxfp4 in groups of 32") < said.index("activations")

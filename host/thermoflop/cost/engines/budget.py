@@ -212,6 +212,9 @@ def budget_text(budget: Budget) -> list[str]:
     if budget.engine in ("transformers", "autoawq"):
         attention = budget.options.get("attn_implementation", "eager")
         return [f"{budget.engine}: the whole prompt at once, {attention} attention"]
+    if room is None and not budget.cache_tokens:  # an encoder
+        most = "any number" if budget.most_sequences is None else f"{budget.most_sequences:,}"
+        return [f"{budget.engine}: no cache to hold; it runs {most} at once"]
     words = (
         f"{budget.engine}: KV cache {budget.cache_tokens:,} tokens; {at_once} sequences of "
         f"{budget.context:,} at once"

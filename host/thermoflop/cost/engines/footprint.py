@@ -81,7 +81,8 @@ class Footprint:
 
     ``sequences`` is how many the engine runs at once at most; None where it has no such limit.
     ``in_flight`` are the tokens of a step, ``host_bytes`` the weights that stay on the host,
-    ``settled`` the options that were left to the engine.
+    ``settled`` the options that were left to the engine, ``outside_bytes`` what it takes of the
+    device outside of what an option lets it use.
     """
 
     usable_bytes: float
@@ -93,6 +94,7 @@ class Footprint:
     in_flight: int = 0
     host_bytes: float = 0.0
     settled: dict[str, Any] | None = None
+    outside_bytes: float = 0.0
 
     @property
     def cache_bytes(self) -> float:
@@ -201,29 +203,36 @@ def _vllm(share: Share, device: Device, options: Mapping[str, Any], _load: Load)
     sampled += tokens * _hidden(share) * wide
     peak = max(sampled, forward_bytes(share, tokens)) + experts_bytes(share, tokens)
     group = share.plan.tp > 1
-    outside = _from(VLLM_GROUP if group else VLLM_ALONE, version)
+    beside_torch = _from(VLLM_GROUP if group else VLLM_ALONE, version)
     layers = -(-layers_of(share.whole) // share.plan.pp)
     sizes = _captured(min(2 * sequences, LARGEST_GRAPH)) + _captured(min(sequences, LARGEST_GRAPH))
-    graphs = 0.0 if options["enforce_eager"] or not counted else GRAPH_BYTES * layers * sizes
+    graphs = 0.0 if options["enforce_eager"] else GRAPH_BYTES * layers * sizes
+    outside = _contexts(share, device) + (0.0 if counted else graphs)  # both before it measures
     settled = {"gpu_memory_utilization": part, "max_num_seqs": sequences,
                "max_num_batched_tokens": tokens}  # fmt: skip
     return Footprint(
-        part * visible_bytes(device), weight_bytes(share), peak, outside, graphs, sequences,
-        tokens, settled=settled,
+        part * visible_bytes(device), weight_bytes(share), peak, beside_torch,
+        graphs if counted else 0.0, sequences, tokens, settled=settled, outside_bytes=outside,
     )  # fmt: skip
 
 
 def sglang_share(device: Device, tp: int, pp: int, options: Mapping[str, Any]) -> float:
     """SGLang's ``mem_fraction_static`` where none is given."""
     memory = device.memory_bytes / MIB
-    chunk, alone, group = next(sizes[1:] for sizes in SGLANG_SIZES if memory < sizes[0])
     constant, token, sequence, eight, least = SGLANG_RESERVE
-    chunk = options["chunked_prefill_size"] or chunk
-    graphs = options["cuda_graph_max_bs"] or (group if tp >= 4 else alone)
+    chunk, graphs = _sglang_sizes(device, tp, options)
     reserved = constant + token * max(chunk, 2048) + sequence * graphs + tp * pp / 8 * eight
     if memory > 60 * 1024:
         reserved = max(reserved, least)
     return float(round((memory - reserved) / memory, 3))
+
+
+def _sglang_sizes(device: Device, tp: int, options: Mapping[str, Any]) -> tuple[int, int]:
+    """Tokens of a chunk, and sequences of the largest graph."""
+    memory = device.memory_bytes / MIB
+    chunk, alone, group = next(sizes[1:] for sizes in SGLANG_SIZES if memory < sizes[0])
+    graphs = options["cuda_graph_max_bs"] or (group if tp >= 4 else alone)
+    return options["chunked_prefill_size"] or chunk, graphs
 
 
 def _sglang(share: Share, device: Device, options: Mapping[str, Any], _load: Load) -> Footprint:
@@ -235,10 +244,13 @@ def _sglang(share: Share, device: Device, options: Mapping[str, Any], _load: Loa
     if plan.tp > 1 and device.link_bytes_s:
         free -= GROUP_CONTEXT_BYTES  # all-reduce buffers: 2.0 GB with init (sglang 11716)
     tokens = options["chunked_prefill_size"] or 2048
-    rest = min(forward_bytes(share, tokens) + experts_bytes(share, tokens), free * (1 - part))
+    work = forward_bytes(share, tokens) + experts_bytes(share, tokens)
+    rest = min(work, free * (1 - part))
+    graphs = SGLANG_RESERVE[2] * _sglang_sizes(device, plan.tp, options)[1]
+    outside = visible_bytes(device) - free + work - rest + (SGLANG_RESERVE[0] + graphs) * MIB
     return Footprint(
         part * free + rest, weight_bytes(share), rest, sequences=options["max_running_requests"],
-        settled={"mem_fraction_static": part},
+        settled={"mem_fraction_static": part}, outside_bytes=outside,
     )  # fmt: skip
 
 

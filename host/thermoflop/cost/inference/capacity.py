@@ -36,6 +36,10 @@ if TYPE_CHECKING:
     from thermoflop.model.model import Model
 
 
+# What an engine that reads a chunk at a time keeps of an encoder's sequences: nothing.
+NO_LIMIT = "no limit: read in chunks, nothing kept"
+
+
 @record
 class Fit:
     """What fits in memory, made by ``fit``. Print it for a report. Numbers are scalars.
@@ -252,7 +256,8 @@ def fit_sheet(capacity: Fit) -> Grid:
     """The largest batch, the longest context and the fewest devices."""
     batch, context = capacity.largest_batch, capacity.longest_context
     devices = describe_devices(capacity)
-    batches = figure("fit.batch", "largest batch", batch, "sequences", f"{batch:,}")
+    held = NO_LIMIT if batch >= LARGEST else f"{batch:,}"
+    batches = figure("fit.batch", "largest batch", batch, "sequences", held)
     tokens = figure("fit.context", "longest context", context, "tokens", f"{context:,} tokens")
     number = capacity.fewest_devices
     lines = (
@@ -271,24 +276,23 @@ def fit_text(capacity: Fit) -> str:
     *parts, has = figures_of([memory_sheet(memory)])
     sizes = [f"  {part.label:<13}{part.text:>10}" for part in parts]
     batch, context, devices = fit_sheet(capacity).rows
+    beside = () if capacity.room is None else unread_source(capacity.room[0].model)
     low, high = gigabytes(float(memory.low_bytes)), gigabytes(float(memory.high_bytes))
     lines = [
         wrapped(
             f"{capacity.model_name} on {_where(capacity)}, {capacity.precision.label}, "
             f"batch {capacity.batch}, {capacity.prompt} + {capacity.generate} tokens: {verdict}"
         ),
+        *(wrapped(said) for said in (*beside, _formats_of(capacity)) if said),
         "",
         *sizes[:-1],
         f"{sizes[-1]} of {has.text} a device (GB is 1e9 bytes)",
         f"  80 % interval {low} .. {high}",
         "",
-        f"{batch.label + ':':<34}{capacity.largest_batch:,}",
+        f"{batch.label + ':':<34}{batch.cells[0].text}",
         f"{context.label + ':':<34}{capacity.longest_context:,}",
         f"{devices.label + ':':<34}{describe_devices(capacity)}",
     ]
-    beside = () if capacity.room is None else unread_source(capacity.room[0].model)
-    for said in (_formats_of(capacity), *beside):
-        lines += ["", wrapped(said)] if said else []
     if capacity.cache_copies > 1:
         lines.append(f"the cache is kept {capacity.cache_copies:g} times over the devices")
     if capacity.budget is not None:

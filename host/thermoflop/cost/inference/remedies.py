@@ -10,6 +10,7 @@ from thermoflop.base.record import record, replace
 from thermoflop.base.units import gigabytes
 from thermoflop.cost.engines.budget import engine_memory
 from thermoflop.cost.engines.footprint import placement_of
+from thermoflop.cost.engines.raised import raised
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
 
@@ -48,9 +49,10 @@ class Remedy:
     """A change by which a run fits.
 
     Attributes:
-        kind: ``dtype``, ``kv_dtype``, ``devices``, ``batch``, ``context``, ``experts on the host``
-            or ``layers on the host``; of training ``micro_batch``, ``loss``, ``recompute``,
-            ``zero``, ``offload``, ``optimizer``, ``together``, ``devices`` or ``lora``.
+        kind: ``engine option``, ``dtype``, ``kv_dtype``, ``devices``, ``batch``, ``context``,
+            ``experts on the host`` or ``layers on the host``; of training ``micro_batch``,
+            ``loss``, ``recompute``, ``zero``, ``offload``, ``optimizer``, ``together``,
+            ``devices`` or ``lora``.
         value: the format, or how many.
         text: what to change, in words.
         tokens_per_s: tokens a second of each sequence while decoding; None where the change costs
@@ -78,6 +80,8 @@ def remedies_of(
         memory = other.memory(other.share(plan), load)
         return f"{gigabytes(memory.weight_bytes)} a device" if memory.fits else None
 
+    if room.engine is not None and (more := raised(room.engine, share, load)) is not None:
+        yield Remedy("engine option", f"{more.option}={more.value:g}", more.text)
     served = _SERVED if room.engine is not None else (*_SERVED, *_NARROWER)
     yield from _formats(room, _GGUF if room.splits == "layers" else served, held)
     if load.sequences > 1 and (most := room.most(share, load)):

@@ -270,19 +270,22 @@ def _engine_differs(estimate: Estimate) -> list[str]:
         return []
     from thermoflop.cost.engines.budget import engine_memory, has_options
     from thermoflop.cost.engines.footprint import Load
+    from thermoflop.cost.engines.raised import raised
 
     if not has_options(name):
         return []
     sequences, tokens = int(estimate.batch // estimate.plan.dp), int(estimate.prompt)
     load = Load(sequences, tokens, tokens + int(estimate.generate))
-    own = engine_memory(name, estimate.device, None)[0].memory(setting.share, load)
+    engine = engine_memory(name, estimate.device, None)[0]
+    own = engine.memory(setting.share, load)
     if bool(own.fits) == bool(estimate.memory.fits):
         return []
     sizes = f"{gigabytes(own.total_bytes)} of {gigabytes(own.capacity_bytes)} a device"
     verdict = "it fits" if own.fits else "DOES NOT FIT"
-    return [
-        wrapped(f"{verdict} as {name} divides memory: {sizes}; `fit --profile {name}` says why")
-    ]
+    said = f"{verdict} as {name} divides memory: {sizes}; `fit --profile {name}` says why"
+    if not own.fits and (more := raised(engine, setting.share, load)) is not None:
+        said += f"; it would fit with {more.flag} {more.value:g}"
+    return [wrapped(said)]
 
 
 def _client_lines(estimate: Estimate) -> list[str]:

@@ -13,6 +13,7 @@ from thermoflop.cost.memory import (
     STATE_BYTES,
     TOKENS_IN_FLIGHT,
     shared_bytes,
+    tokens_in_flight,
     uniform,
 )
 from thermoflop.cost.work.weights import layers_of, stage_share, weights_held
@@ -134,12 +135,15 @@ def _cache(estimate: Estimate, _key: str) -> Explanation:
 
 def _activations(estimate: Estimate, _key: str) -> Explanation:
     value = gigabytes(estimate.memory.activation_bytes)
-    tokens = min(estimate.prompt * estimate.batch / estimate.plan.dp, TOKENS_IN_FLIGHT)
+    share, batch = estimate.setting.share, estimate.batch / estimate.plan.dp
+    tokens = tokens_in_flight(share, estimate.prompt, batch)
     lines = (
         "activations = tokens in flight x widest layer x bytes + logits in fp32",
         f"  = {value}, with {tokens:,.0f} tokens in flight",
     )
-    notes = (f"serving engines read at most {TOKENS_IN_FLIGHT:,} prompt tokens at once",)
+    read = f"serving engines read at most {TOKENS_IN_FLIGHT:,} prompt tokens at once"
+    encodes = estimate.setting.model.is_encoder
+    notes = ("an encoder reads all of its batch at once" if encodes else read,)
     return Explanation("activations", value, lines, notes=notes)
 
 
