@@ -118,8 +118,24 @@ def broken(text: str, page: int, indent: str = "", word: str = r"\s*\S+") -> lis
     return lines
 
 
+def hanging(head: str, text: str) -> str:
+    """A text behind its head, its further lines below it where the page is too narrow for one.
+
+    Example:
+        >>> with paper(20):
+        ...     print(hanging("load  50 %  ", "of 8 requests/s"))
+        load  50 %  of 8
+                    requests/s
+    """
+    page = columns()
+    if page is None or len(head) > 0.75 * page:
+        return head + text
+    return "\n".join(broken(head + text, page, " " * len(head)))
+
+
 def command(line: str) -> str:
-    r"""A line for a shell that can be copied from the page: broken between words, with a ``\``.
+    r"""A line for a shell that can be copied from the page: broken between words, with a ``\``,
+    an option left with its value.
 
     Example:
         >>> with paper(16):
@@ -131,7 +147,9 @@ def command(line: str) -> str:
     if page is None or len(line) <= page:
         return line
     indent = "  " + " " * (len(line) - len(line.lstrip()))
-    return " \\\n".join(broken(line, page - 2, indent, r"\s*(?:[^\s'\"]|'[^']*'|\"[^\"]*\")+"))
+    word = r"\s*(?:[^\s'\"]|'[^']*'|\"[^\"]*\")+"
+    option = rf"\s*--?[a-z][\w-]*(?=\s+[^\s-]){word}"
+    return " \\\n".join(broken(line, page - 2, indent, f"{option}|{word}"))
 
 
 def filled(text: str) -> str:

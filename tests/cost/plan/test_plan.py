@@ -6,12 +6,14 @@ import json
 import re
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import thermoflop as tf
 from thermoflop.cli import main
 from thermoflop.cost.data import read_data
 from thermoflop.cost.plan.layouts import powers
 from thermoflop.cost.plan.prices import read_prices
+from thermoflop.cost.plan.unit import Loads, up_to
 from thermoflop.errors import InputError, UsageError
 
 FLAGS = read_data("launch_flags")
@@ -177,6 +179,27 @@ def test_a_mac_is_started_with_llama_cpp_unless_an_engine_is_named():
     assert tf.plan("gpt2", "m2 ultra", top=1).choices[0].launch.startswith("llama-server")
     named = tf.plan("gpt2", "m2 ultra", top=1, profile="vllm")
     assert named.choices[0].launch.startswith("vllm serve")
+
+
+@pytest.mark.parametrize(
+    "asked", [{"tpot_s": 0.03}, {}, {"users": 64, "tpot_s": 0.035}, {"ttft_s": 0.1}]
+)
+def test_every_user_that_is_promised_has_a_slot(asked):
+    """Those whose prompt is read have one as well as those that decode."""
+    for choice in tf.plan("llama-3-70b", "h100", max_devices=8, **asked).choices:
+        slots = int(re.search(r"--max-num-seqs (\d+)", choice.launch)[1])
+        assert slots * choice.replicas * choice.plan.dp >= choice.users > 0
+
+
+def test_loads_end_where_every_slot_is_taken():
+    """Half way between 8 and 12 users there are 10."""
+    rising = np.array([4.0, 8.0, 12.0])
+    loads = Loads(rising / 2, rising / 100, rising / 10, rising / 4, rising)
+    cut = up_to(loads, 10.0)
+    assert cut.users.tolist() == [4.0, 8.0, 10.0]
+    assert cut.rate.tolist() == [1.0, 2.0, 2.5]
+    assert up_to(loads, 12.0) is loads
+    assert up_to(loads, 3.0).users.tolist() == [3.0]
 
 
 def test_a_small_load_is_served_by_one_device_that_could_do_more():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import thermoflop as tf
+from thermoflop.base.paper import fitted, paper
 from thermoflop.base.record import replace
 from thermoflop.cost.serving.result import Serving, serving_text, simulation_text
 from thermoflop.cost.serving.simulation import Simulation
@@ -54,6 +55,22 @@ def test_more_requests_than_are_answered_make_no_more_tokens(served: Serving) ->
     assert any(line.startswith("targets: MISSED") for line in said)
     assert any(line.startswith("OVERLOADED: 9.00 requests/s come and 5.00 can be") for line in said)
     assert "first token 410 ms (310 ms to 510 ms), and a wait that grows" in said
+
+
+def test_users_that_wait_for_a_slot_are_said_before_the_figures(served: Serving) -> None:
+    """Of 100 users 64 are served at once."""
+    said = lines(replace(served, users=100))
+    full = next(n for n, line in enumerate(said) if line.startswith("FULL: of 100 users 36 wait"))
+    assert full < said.index("throughput 400 tokens/s, 200 a device")
+    assert not any(line.startswith("FULL") for line in lines(replace(served, users=64)))
+
+
+def test_a_narrow_page_keeps_what_is_to_know_of_a_figure_in_its_column(served: Serving) -> None:
+    with paper(60):
+        text = fitted(serving_text(served)).splitlines()
+    assert max(map(len, text)) <= 60
+    at = next(n for n, line in enumerate(text) if line.startswith("  a user's tokens"))
+    assert text[at].index("apart") == len(text[at + 1]) - len(text[at + 1].lstrip())
 
 
 def test_the_verdict_stands_before_the_figures(served: Serving) -> None:

@@ -42,7 +42,7 @@ class Pools:
 
 @record
 class Found:
-    """A unit at a load, ``replicas`` times, of the ``allowed`` sequences that keep the targets.
+    """A unit at a load, ``replicas`` times, of the ``allowed`` users a group that keep the targets.
     ``low`` and ``high`` are its tokens/s a device where tokens come as late and as soon as its
     interval says, at the same load: a target cuts nothing off."""
 
@@ -82,10 +82,12 @@ def best_load(unit: Unit, targets: Targets) -> Found | None:
     assert at is not None  # noqa: S101 - the first of them is the point before
     rate = float(fine.rate[at]) * unit.lengths.tokens / unit.devices
     count = float(fine.sequences[at])
+    is_full = count >= loads.sequences[-1]
+    users = min(float(fine.users[at]), float(unit.slots * unit.groups))
     return Found(
         unit, 1, count, float(fine.token_s[at]), float(fine.first_s[at]), float(fine.rate[at]),
-        float(fine.users[at]), rate / spread.high, rate / spread.low,
-        _limit(unit, targets, fine, at, count), count,
+        users, rate / spread.high, rate / spread.low, _limit(unit, targets, fine, at, is_full),
+        users / unit.groups,
     )  # fmt: skip
 
 
@@ -109,12 +111,13 @@ def _refined(unit: Unit, loads: Loads, index: int) -> Loads:
 
     known = loads.sequences
     first, last = known[index], known[min(index + 1, len(known) - 1)]
-    return unit.loads(np.unique(np.rint(np.linspace(first, last, REFINED))))
+    points = np.append(np.rint(np.linspace(first, last, REFINED)), last)
+    return unit.loads(np.unique(np.clip(points, first, last)))
 
 
-def _limit(unit: Unit, targets: Targets, loads: Loads, at: int, count: float) -> str:
+def _limit(unit: Unit, targets: Targets, loads: Loads, at: int, is_full: bool) -> str:
     """What keeps it from a higher load: see ``serving.result.LIMITS``."""
-    if count >= unit.slots:
+    if is_full:
         layout = unit.layout
         return "memory" if unit.largest_batch // layout.pp <= unit.slots else "batch"
     after = min(at + 1, len(loads.rate) - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
@@ -59,7 +60,7 @@ def choice_of(found: Found, context: Context) -> Choice | None:
         dollars = price.dollars * found.devices / 3600 / tokens_per_s * 1e6
     joules = _joules(found)
     token, first = setting.spread("token"), setting.spread("prefill")
-    slots = max(1, round(found.allowed * unit.layout.pp))
+    slots = ceil(found.allowed * unit.layout.pp - 1e-6)  # a prompt that is read has one, too
     return Choice(
         setting.model.name, setting.device.name, setting.precision.name, found.devices,
         found.replicas, unit.layout, _pools(found), found.users, found.rate,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.record import record
+from thermoflop.base.record import fields_of, record
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.memory import memory_of
 from thermoflop.cost.serving.mixing import between, mixing_of
@@ -64,20 +64,37 @@ class Unit:
             self.mixing = mixing_of(times, lengths, policy, grid, prefix)
 
     def loads(self, sequences: Any = None) -> Loads:
-        """The steady states of so many sequences a group; those of the table without."""
+        """The steady states of so many sequences a group; those of the table without, up to the
+        load at which every slot is taken: a prompt that is read has one, too."""
         import numpy as np
 
         assert self.mixing is not None  # noqa: S101 - asked of units that hold a sequence
         mixing = self.mixing
-        if sequences is None:
-            known = mixing.sequences
-            sequences = np.append(known[known < self.slots], float(self.slots))
-        return self._at(between(mixing, sequences), sequences)
+        if sequences is not None:
+            return self._at(between(mixing, sequences), sequences)
+        known = mixing.sequences
+        sequences = np.append(known[known < self.slots], float(self.slots))
+        return up_to(self._at(between(mixing, sequences), sequences), self.slots * self.groups)
 
     def _at(self, mixing: Mixing, sequences: Any) -> Loads:
         seen = at_sequences(mixing, self.lengths, sequences, self.policy.name != "passes")
         groups = self.groups
         return Loads(sequences, seen.step_s, seen.first_s, seen.rate * groups, seen.users * groups)
+
+
+def up_to(loads: Loads, users: float) -> Loads:
+    """The loads of at most so many users, the last one of as many."""
+    import numpy as np
+
+    if loads.users[-1] <= users:
+        return loads
+    kept = loads.users < users
+    ends = {
+        name: np.append(values[kept], np.interp(users, loads.users, values))
+        for name, values in fields_of(loads).items()
+    }
+    ends["users"][-1] = users
+    return Loads(**ends)
 
 
 def largest_batch(room: Room, share: Share, lengths: Lengths, grid: Any) -> int:

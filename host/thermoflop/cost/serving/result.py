@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.paper import hanging
 from thermoflop.base.record import plain, record
 from thermoflop.base.units import digits, seconds, wrapped
 
@@ -136,13 +137,13 @@ def serving_text(served: Serving) -> str:
         f"{asked}{digits(served.rate)} requests/s; {sizes}",
         *_verdict(served),
         "",
-        *("  ".join(row) for row in _aligned(rows)),
+        *(hanging(f"{name}  {value}  ", more) for name, value, more in _aligned(rows)),
     ]
     if served.benchmark_first_s is not None:
-        lines.append(
-            f"  first token in a benchmark that starts all users at once: "
-            f"{seconds(served.benchmark_first_s)}"
-        )
+        lines.append(wrapped(
+            "  first token in a benchmark that starts all users at once: "
+            f"{seconds(served.benchmark_first_s)}", "    "
+        ))  # fmt: skip
     lines += ["", f"limit: {LIMITS[served.limit]}", wrapped(f"engine: {served.policy}")]
     if served.simulation is not None:
         lines += ["", simulation_text(served.simulation)]
@@ -157,6 +158,12 @@ def _verdict(served: Serving) -> list[str]:
         lines.append(wrapped(
             f"OVERLOADED: {come} requests/s come and {most} can be answered: the wait grows "
             "without end; the times below are those of a full server, without that wait"
+        ))  # fmt: skip
+    elif served.users is not None and served.users > served.most_sequences:
+        wait = served.users - served.most_sequences
+        lines.append(wrapped(
+            f"FULL: of {served.users:,} users {wait:,} wait for a slot at any time, each "
+            f"{seconds(served.queue_s)} of the time to its first token"
         ))  # fmt: skip
     if served.meets is not None:
         lines.append(f"targets: {'met' if served.meets else _missed(served)}")
