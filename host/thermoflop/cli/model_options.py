@@ -81,7 +81,9 @@ def add_conventions(parser: argparse.ArgumentParser) -> None:
 def add_formats(parser: argparse.ArgumentParser) -> None:
     """Add the number formats of weights, activations and cache."""
     group = parser.add_argument_group(
-        "formats", "fp32, tf32, bf16, fp16, fp8, int8, int4 (groups of 128; int4-g64), mxfp4"
+        "formats",
+        "fp32, tf32, bf16, fp16, fp8, int8, int4 (groups of 128; int4-g64), mxfp4; of "
+        "weights alone awq, gptq, int8-wo, nf4, nf4-dq, nvfp4, q4_k, q8_0 and GGUF's other types",
     )
     group.add_argument("--dtype", default="bf16", help="of everything (default bf16)")
     group.add_argument("--weights", metavar="DTYPE", help="of weights in layers")

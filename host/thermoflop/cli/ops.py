@@ -7,6 +7,7 @@ import argparse
 from thermoflop.cli.arguments import add_shared, show
 from thermoflop.cli.model_options import add_conventions, add_formats, add_model, load, options_of
 from thermoflop.cli.parser import length
+from thermoflop.errors import UsageError
 
 EPILOG = """\
 examples:
@@ -51,9 +52,34 @@ def run(args: argparse.Namespace) -> int:
     model = load(args)
     mla = "expanded" if args.decode is None else "absorbed"
     options = {"mla": mla, **options_of(args), "images": args.images, "audio": args.audio}
+    _check_one_width(args)
     table = model.step_table(
         args.prefill, args.decode, args.encode, args.batch, args.encoder, **options
     )
     form = "json" if args.json else "csv" if args.csv else "text"
     show(table_report(model, table, form))
     return 0
+
+
+def _check_one_width(args: argparse.Namespace) -> None:
+    """UsageError for a format that other commands know and that is a mix, with what shows it."""
+    from thermoflop.model.architecture.formats import parse_format, spelled
+
+    for option in ("dtype", "weights"):
+        name = getattr(args, option)
+        try:
+            parse_format(name or "bf16")
+        except UsageError:
+            from thermoflop.cost.hardware.precision import is_precision
+            from thermoflop.model.config.published_forms import published_form
+
+            if not is_precision(key := spelled(name)):
+                try:
+                    published_form(key)
+                except UsageError:
+                    continue  # nobody's: the table says what there is
+            raise UsageError(
+                f"{option}={name} gives each matrix a format of its own, and this table has one "
+                f"width for all, such as q4_k, gptq or nf4; `thermoflop fit {args.model} "
+                f"--dtype {name} --why` has them by group"
+            ) from None

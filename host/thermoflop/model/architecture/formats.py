@@ -1,9 +1,11 @@
 """Number formats: how many bytes an element takes, scales of its group included, exactly.
 
 Sources: OCP Microscaling Formats v1.0 (mxfp4: 32 elements of 4 bits share a scale of 8 bits); GPTQ
-and AWQ as published (int4: 128 elements share a 16-bit scale, zero points left out); int8 and fp8
-scales are one a tensor, channel or 128 x 128 block, below 0.1 %, and not counted. tf32 is a way
-to multiply: it is stored in 32 bits.
+and AWQ as published (128 elements share a 16-bit scale and a zero point of 4 bits, which int4
+leaves out); NF4 of QLoRA (64 elements share a scale of 32 bits; nf4-dq: of 8, and 256 of those one
+of 32); NVFP4 (16 share one of 8); blocks of GGUF (ggml-common.h: scales and minima of 16 bits each
+a block, 6 or 8 a part of one). int8 and fp8 scales are one a tensor, channel or 128 x 128 block,
+below 0.1 %, and not counted. tf32 is a way to multiply: it is stored in 32 bits.
 """
 
 from __future__ import annotations
@@ -20,7 +22,16 @@ if TYPE_CHECKING:
     from thermoflop.base.number import Number
 
 _PLAIN_BITS = {"fp32": 32, "tf32": 32, "bf16": 16, "fp16": 16, "fp8": 8, "int8": 8}
+# bits of an element, bits that a group shares, its elements
 _GROUPED = {"int4": (4, 16, 128), "mxfp4": (4, 8, 32)}
+# Formats that only weights have: what is computed stays in 16 bits.
+_OF_WEIGHTS = {
+    "awq": (4, 20, 128), "gptq": (4, 20, 128), "int8-wo": (8, 16, 128), "nvfp4": (4, 8, 16),
+    "nf4": (4, 32, 64), "nf4-dq": (4, 256 * 8 + 32, 256 * 64),
+    "q2_k": (2, 160, 256), "q3_k": (3, 112, 256), "q4_0": (4, 16, 32), "q4_1": (4, 32, 32),
+    "q4_k": (4, 128, 256), "q5_0": (5, 16, 32), "q5_1": (5, 32, 32), "q5_k": (5, 128, 256),
+    "q6_k": (6, 144, 256), "q8_0": (8, 16, 32), "iq4_nl": (4, 16, 32), "iq4_xs": (4, 64, 256),
+}  # fmt: skip
 QUANTIZED = frozenset({"fp8", "int8", "int4", "mxfp4"})
 FORMAT_NAMES = (*_PLAIN_BITS, *_GROUPED)
 
@@ -82,13 +93,16 @@ def parse_format(text: str) -> Format:
     base, _, group_text = text.partition("-g") if isinstance(text, str) else ("", "", "")
     if base in _PLAIN_BITS and not group_text:
         return Format(text, *_reduced(_PLAIN_BITS[base], 1), quantized=base in QUANTIZED)
+    if text in _OF_WEIGHTS:
+        bits, shared, group = _OF_WEIGHTS[text]
+        return Format(text, *_reduced(bits * group + shared, group), quantized=True)
     if base in _GROUPED:
         bits, scale_bits, group = _GROUPED[base]
         if group_text:
             group = int(group_text) if group_text.isdecimal() and len(group_text) < 7 else 0
         if group > 0:
             return Format(text, *_reduced(bits * group + scale_bits, group), quantized=True)
-    asked = expected(str(text).lower(), [*FORMAT_NAMES, "int4-g64"])
+    asked = expected(str(text).lower(), [*FORMAT_NAMES, "int4-g64", *_OF_WEIGHTS])
     raise UsageError(f"{text!r:.40} is not a number format: {asked}")
 
 
@@ -138,7 +152,8 @@ def choose_formats(
     """Formats by name, ``dtype`` where no other is given.
 
     A quantized ``weights`` with no other given leaves them in ``dtype``; a quantized
-    ``dtype`` holds for all three.
+    ``dtype`` holds for all three, but for one that only weights have (awq, q8_0, ...).
     """
-    chosen = (weights, activations, cache)
-    return Formats(*(parse_format(dtype if name is None else name) for name in chosen))
+    wide = "bf16" if isinstance(dtype, str) and spelled(dtype) in _OF_WEIGHTS else dtype
+    chosen = ((weights, dtype), (activations, wide), (cache, wide))
+    return Formats(*(parse_format(other if name is None else name) for name, other in chosen))
