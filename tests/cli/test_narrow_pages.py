@@ -75,7 +75,9 @@ def test_runs_are_listed_with_their_figures_in_the_columns_that_there_are(
         monkeypatch.setenv("COLUMNS", str(columns))
         assert main(["runs", "--in", str(tmp_path)]) == 0
         head, line, _, *said = capsys.readouterr().out.splitlines()
-        assert " ".join(" ".join(said).split()).endswith("prompts too, over all of its time")
+        assert " ".join(" ".join(said).split()).endswith(
+            "over all of its time; J/token: of the same tokens"
+        )
         assert max(len(head), len(line)) <= columns
         assert line.startswith(folder.name)
         assert {name for name in least if name not in head} == set()
@@ -83,6 +85,22 @@ def test_runs_are_listed_with_their_figures_in_the_columns_that_there_are(
     monkeypatch.delenv("COLUMNS")
     assert main(["runs", "--in", str(tmp_path)]) == 0
     assert "gpt2" in capsys.readouterr().out
+
+
+def test_a_run_is_called_the_same_wherever_one_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, there = decoding(tmp_path, 60.0), ["--in", str(tmp_path)]
+    said = set()
+    for word in ("last", folder.name, folder.name[-6:], str(folder)):
+        for typed in (["runs", word], ["runs", "show", word], ["report", word, "--json"]):
+            assert main([*typed, *there]) == 0
+            said.add(typed[0] + capsys.readouterr().out)
+    assert len(said) == 2
+    with pytest.raises(SystemExit):  # a word that is nearly one of what can be done with runs
+        main(["runs", "--shwo"])
+    assert main(["runs", "shwo", "last", *there]) == 2
+    assert "did you mean show?" in capsys.readouterr().err
 
 
 def test_tokens_of_prompts_and_those_made_are_not_told_as_one_rate(
@@ -109,6 +127,12 @@ def test_rows_of_a_benchmark_are_told_in_the_columns_that_there_are() -> None:
         head = text.splitlines()[1].split()
         assert {"operator", "expected", "measured", "against"} <= set(head)
         assert "+25.0 %" in text  # 2.5 ms of 2 ms
+
+
+def test_an_option_stays_with_its_value_where_a_command_is_broken() -> None:
+    with paper(40):
+        lines = command("serve m --tp 2 --max-num-batched-tokens 8192 --fast 'a b'").split("\n")
+    assert lines == ["serve m --tp 2 \\", "  --max-num-batched-tokens 8192 \\", "  --fast 'a b'"]
 
 
 def test_a_recorded_prediction_keeps_its_verdict_at_60_columns() -> None:

@@ -45,6 +45,11 @@ def scaled(value: float, unit: str) -> str:
     return f"{digits(value)} {unit}"
 
 
+def degrees(value: float | None) -> str:
+    """A temperature in tenths of a degree, the same wherever it stands; a dash for none."""
+    return "–" if value is None else f"{value:.1f}"
+
+
 def gigabytes(value: float) -> str:
     """Bytes in GB = 1e9."""
     return f"{digits(value / 1e9)} GB"

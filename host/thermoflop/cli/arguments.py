@@ -41,8 +41,8 @@ def read_label(text: str) -> tuple[str, str]:
     return key, value
 
 
-class _Gpus(tuple[str, ...]):
-    """What completion offers; others are taken too, and judged where GPUs are read."""
+class Offered(tuple[str, ...]):
+    """What completion offers; others are taken too, and judged where they are used."""
 
     def __contains__(self, value: object) -> bool:
         return True
@@ -55,7 +55,7 @@ _SHARED: dict[str, dict[str, Any]] = {
         "help": "stop after 60s, 5m or 1h",
     },
     "--gpu": {
-        "choices": _Gpus(("auto", "none", "sim")), "default": "auto", "metavar": "GPU",
+        "choices": Offered(("auto", "none", "sim")), "default": "auto", "metavar": "GPU",
         "help": "auto, none, sim, or so many simulated as in 8xsim (auto)",
     },
     "--in": {"dest": "where", "type": path, "default": "runs", "metavar": "DIR", "help": "(runs)"},

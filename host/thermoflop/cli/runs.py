@@ -6,19 +6,19 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from thermoflop.cli.arguments import add_shared, path, print_result, read_label
-from thermoflop.errors import UsageError
+from thermoflop.cli.arguments import Offered, add_shared, path, print_result, read_label
+from thermoflop.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-_ACTIONS = ("list", "show", "compare", "note", "export", "delete")
+_ACTIONS = Offered(("list", "show", "compare", "note", "export", "delete"))
 EPILOG = """\
 examples:
   thermoflop runs                            all runs of the folder runs
   thermoflop runs --label gpu=h200 --failed
-  thermoflop runs show last                  the figures of the newest run
+  thermoflop runs show last                  the figures of the newest run; `runs last` too
   thermoflop runs compare fp8 bf16           which was hotter, faster, and is that real?
   thermoflop runs note last "new paste"      keep a note in its folder; "" takes it away
   thermoflop runs export last --out last.csv
@@ -48,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
         return _list(args)
     from thermoflop.runs.folder.index import find
 
+    if args.action not in tuple(_ACTIONS):
+        _take_as_run(args)
     if args.action == "compare":
         return _compare(args)
     if args.action == "note":
@@ -60,6 +62,21 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "delete":
         return _delete(folder, args)
     return _show(folder, args) if args.action == "show" else _export(folder, args)
+
+
+def _take_as_run(args: argparse.Namespace) -> None:
+    """A run in the place of a word that says what to do means to show it. UsageError for none."""
+    from thermoflop.base.messages import expected
+    from thermoflop.runs.folder.index import find
+
+    try:
+        find(args.action, args.where)
+    except InputError as error:
+        if args.action == "last":
+            raise
+        asked = expected(args.action, _ACTIONS)
+        raise UsageError(f"{args.action!r:.60} is no run in {args.where}: {asked}") from error
+    args.action, args.which = "show", [args.action, *args.which]
 
 
 def _compare(args: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from thermoflop.base.units import degrees
 from thermoflop.report.html.predicted import text_rows
 from thermoflop.report.html.sentences import sentences
 from thermoflop.report.html.tables import DASH, number, quantity, seconds, window_name
@@ -81,7 +82,7 @@ def _window(row: WindowFigures, phase: bool, repeated: bool, gpu: str) -> list[s
         number(row.tokens_per_s),
         energy if energy == DASH else energy + gpu,
         number(row.joules_per_token),
-        number(row.max_gpu_c),
+        degrees(row.max_gpu_c),
     ]
 
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from thermoflop.base.units import degrees
+
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.difference import Difference
     from thermoflop.runs.analysis.side_by_side import PhaseComparison, Row
@@ -55,7 +57,7 @@ def _of_many(row: Row, names: Sequence[str]) -> str:
             size = f"{describe(apart)} {unit}"
             groups.setdefault(verb, []).append(f"{name} ({size})")
     parts = [f"{verb.removeprefix('was ')}: {', '.join(of)}" for verb, of in groups.items()]
-    value = f"{rounded(row.values[0], None)} {row.unit}"
+    value = figure(row.values[0], None, row.unit)
     return (
         f"{row.name[:1].upper()}{row.name[1:]}, against {names[0]} ({value}): {'; '.join(parts)}."
     )
@@ -65,12 +67,12 @@ def _sentence(row: Row, apart: Difference, names: Sequence[str]) -> str:
     unit, more, less, alike = _TOLD[row.key]
     a, b = names
     of = f" ({row.name.split()[0]})" if row.unit == "°C" else ""
-    values = [f"{rounded(value, apart.error)} {row.unit}" for value in reversed(row.values)]
+    values = [figure(value, apart.error, row.unit) for value in reversed(row.values)]
     both = " against ".join(values) + of
     verb = more if apart.value > 0 else less
     if apart.error is None:
         return f"Whether {b} {verb} than {a} is not known: {both}; {apart.why}."
-    size, noise = (rounded(value, apart.error) for value in (abs(apart.value), apart.error))
+    size, noise = _sizes(apart)
     if apart.is_real:
         return f"{b} {verb} than {a}: {both}. The difference, {size} ± {noise} {unit}, is {REAL}."
     return f"{b} {alike} as {a}: {both}. The difference, {size} ± {noise} {unit}, is {NOISE}."
@@ -80,11 +82,21 @@ def describe(apart: Difference | None) -> str:
     """A difference with its interval: "+6.2 ± 0.9"."""
     if apart is None:
         return DASH
-    value = rounded(abs(apart.value), apart.error)
+    value, noise = _sizes(apart)
     sign = "" if not value.strip("0.") else "+" if apart.value > 0 else "-"
-    return f"{sign}{value}" + (
-        "" if apart.error is None else f" ± {rounded(apart.error, apart.error)}"
-    )
+    return f"{sign}{value}" + (f" ± {noise}" if noise else "")
+
+
+def _sizes(apart: Difference) -> tuple[str, str]:
+    """A difference without its sign and its interval, "" where that is not known; in as many
+    decimals as show which is the larger: "86.2 ± 85.9" where "86 ± 86" would say nothing."""
+    size, error = abs(apart.value), apart.error
+    value, noise = rounded(size, error), "" if error is None else rounded(error, error)
+    places = len(noise.partition(".")[2])
+    while noise and apart.is_real and float(value) <= float(noise):
+        places += 1
+        value, noise = f"{size:.{places}f}", f"{error:.{places}f}"
+    return value, noise
 
 
 def judge(apart: Difference | None) -> str:
@@ -92,6 +104,14 @@ def judge(apart: Difference | None) -> str:
     if apart is None:
         return DASH
     return UNKNOWN if apart.is_real is None else REAL if apart.is_real else NOISE
+
+
+def figure(value: float | None, error: float | None, unit: str) -> str:
+    """A run's figure with its unit; a temperature has a tenth at least, as everywhere."""
+    if value is None:
+        return DASH
+    in_tenths = unit == "°C" and (not error or error >= 1)
+    return f"{degrees(value) if in_tenths else rounded(value, error)} {unit}"
 
 
 def rounded(value: float | None, error: float | None) -> str:

@@ -10,11 +10,13 @@ import re
 from html import escape
 
 MEANINGS = {
+    "all tokens/s": "tokens/s of all that a run counted, prompts too, over all of its time",
     "bound": "the least time that the data sheet allows with everything overlapped; no run beats "
     "it",
     "cache": "keys and values, or the state, that a decode step reads; its unit of allocation is "
     "a page or block",
     "decode": "steps that make one new token of each sequence",
+    "decode/s": "tokens/s of a run's phases named decode",
     "dp": "data parallel: replicas",
     "engine": "the program that serves or trains: vLLM, llama.cpp, Megatron-LM",
     "ep": "expert parallel: devices that share the experts",

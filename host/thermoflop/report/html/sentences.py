@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.units import degrees
 from thermoflop.report.html.tables import DASH, number, quantity, seconds
 from thermoflop.runs.gpu.throttle import describe_reason
 
@@ -105,7 +106,7 @@ def _heat(analysis: Analysis) -> tuple[str, str]:
     if hottest is not None:
         the = "" if hottest.name.startswith("GPU") else "the "
         name = f"{the}{hottest.name}{data.label(hottest.name)}"
-        ends = f"; hottest was {name} with {hottest.max_c:.1f} °C"
+        ends = f"; hottest was {name} with {degrees(hottest.max_c)} °C"
     watched_s = sum(data.watched_s.get(gpu, 0.0) for gpu in data.own)
     if watched_s <= 0:
         return "Heat took", f"{DASH} (no GPU said whether it throttled){ends}."

@@ -13,14 +13,13 @@ from urllib.parse import quote
 from thermoflop.report.html.series import thin
 from thermoflop.report.html.tables import escaped, table
 from thermoflop.report.verdict import (
-    DASH,
     NOISE,
     ONE_IN_TWENTY,
     REAL,
     UNKNOWN,
     describe,
+    figure,
     judge,
-    rounded,
     sentences,
 )
 from thermoflop.runs.analysis.data import simulated
@@ -147,8 +146,7 @@ class SideBySide:
         least = min((d.error for d in known if d.error), default=None)
         cells = []
         for name, value, apart in zip(self.names, row.values, row.differences, strict=True):
-            text = DASH if value is None else f"{rounded(value, least)} {escaped(row.unit)}"
-            text = f"<b>{text}</b>"
+            text = f"<b>{escaped(figure(value, least, row.unit))}</b>"
             if apart is not None:
                 verdict = judge(apart)
                 why = f' title="{escaped(apart.why)}"' if apart.why else ""

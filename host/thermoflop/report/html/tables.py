@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from thermoflop.base.units import degrees
 from thermoflop.report.messages import visible
 from thermoflop.report.summary import duration
 from thermoflop.report.words import titled
@@ -67,7 +68,7 @@ def figures(analysis: Analysis) -> str:
             (quantity(_sum(analysis.trials, "joules"), "J"), f"GPU energy, all trials{gpu}")
         )
     entries += [
-        (f"{h.max_c:.1f} °C", f"{h.name}, hottest{analysis.data.label(h.name)}")
+        (f"{degrees(h.max_c)} °C", f"{h.name}, hottest{analysis.data.label(h.name)}")
         for h in analysis.heat
     ]
     shares = [share for gpu, share in analysis.throttled_share.items() if gpu in analysis.data.own]
@@ -121,9 +122,9 @@ def _windows(head: str, names: list[str], rows: Sequence[WindowFigures]) -> str:
         ("MFU", [_of_peak(f.mfu) for f in rows]),
         ("MBU", [_of_peak(f.mbu) for f in rows]),
         ("throttled", [_part(f.throttled_s, f.duration_s or 0.0) for f in rows]),
-        ("GPU max °C", [number(f.max_gpu_c) for f in rows]),
+        ("GPU max °C", [degrees(f.max_gpu_c) for f in rows]),
         *(
-            (f"{name} max °C", [number(f.max_boards_c.get(name)) for f in rows])
+            (f"{name} max °C", [degrees(f.max_boards_c.get(name)) for f in rows])
             for name in dict.fromkeys(name for f in rows for name in f.max_boards_c)
         ),
     ]
@@ -171,8 +172,8 @@ def _gathered(rows: Sequence[WindowFigures]) -> str:
             ("energy", [quantity(_sum(g, "joules"), "J") for g in kept]),
             ("MFU", [_of_peak(_mean(g, "mfu")) for g in kept]),
             ("MBU", [_of_peak(_mean(g, "mbu")) for g in kept]),
-            ("GPU max °C", [number(_most(g, "max_gpu_c")) for g in kept]),
-            ("board max °C", [number(_most(g, "max_board_c")) for g in kept]),
+            ("GPU max °C", [degrees(_most(g, "max_gpu_c")) for g in kept]),
+            ("board max °C", [degrees(_most(g, "max_board_c")) for g in kept]),
         ]
     )
 
@@ -220,7 +221,7 @@ def _sensor(row: Heat) -> list[str]:
         if resistance is not None and error is not None:
             known = error < resistance  # else the run was too short for it to be told from nothing
             per_watt = f"{resistance:.3f} ± {error:.3f}" if known else "not known"
-    steady = "never" if row.steady is None else f"{row.steady.mean_c:.1f} °C"
+    steady = "never" if row.steady is None else f"{degrees(row.steady.mean_c)} °C"
     values = (row.min_c, row.mean_c, row.max_c, row.rise_c)
     return [row.name, *(f"{v:.1f}" for v in values), tau, per_watt, steady]
 

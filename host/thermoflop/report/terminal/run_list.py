@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from thermoflop.base.paper import columns
-from thermoflop.base.units import table, wrapped
+from thermoflop.base.units import degrees, table, wrapped
 from thermoflop.report.messages import visible
 from thermoflop.report.summary import duration
 from thermoflop.report.verdict import DASH
+from thermoflop.report.words import meaning
 from thermoflop.runs.analysis.data import simulated
 from thermoflop.runs.analysis.row import model_of
 from thermoflop.runs.analysis.settings import local_time
@@ -24,10 +25,7 @@ _HEAD = ("run", "model", "decode/s", "all tokens/s", "peak °C", "J/token", "thr
 # what a narrow page goes without, in this order; the folder's name says when it started
 _LEAST = ("command", "started", "label", "note", "took", "J/token", "model", "ended", "throttled",
           "all tokens/s")  # fmt: skip
-_MEANT = (
-    "decode/s: tokens/s of the phases named so; all tokens/s and J/token: all tokens that the run "
-    "counted, prompts too, over all of its time"
-)
+_MEANT = "; ".join([*map(meaning, ("decode/s", "all tokens/s")), "J/token: of the same tokens"])
 _MOST_LETTERS = 40
 
 
@@ -44,7 +42,7 @@ def lines(runs: Sequence[tuple[Entry, RunRow, str]]) -> str:
 def _cells(entry: Entry, row: RunRow, note: str) -> list[str]:
     typed = command_text(entry.run.get("command"))
     labels = " ".join(f"{key}={value}" for key, value in entry.labels.items())
-    peak = _number(row.peak_c, 1) + (" (sim)" if row.peak_c and simulated(entry.run) else "")
+    peak = degrees(row.peak_c) + (" (sim)" if row.peak_c and simulated(entry.run) else "")
     length = DASH if entry.duration_s is None else duration(entry.duration_s)
     share = DASH if row.throttled is None else f"{100 * row.throttled:.1f} %"
     texts = [model_of(entry.run), _number(row.decode_tokens_per_s), _number(row.tokens_per_s), peak,
@@ -61,9 +59,7 @@ def _cut(text: str) -> str:
     return line[: _MOST_LETTERS - 1] + "…"
 
 
-def _number(value: float | None, places: int | None = None) -> str:
+def _number(value: float | None) -> str:
     if value is None:
         return DASH
-    if places is not None:
-        return f"{value:.{places}f}"
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"

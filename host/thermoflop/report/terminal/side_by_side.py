@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from thermoflop.base.paper import fitted
 from thermoflop.base.units import table
 from thermoflop.report.messages import visible
-from thermoflop.report.verdict import DASH, ONE_IN_TWENTY, describe, judge, rounded, sentences
+from thermoflop.report.verdict import ONE_IN_TWENTY, describe, figure, judge, sentences
 from thermoflop.runs.analysis.settings import differing, distinct_names
 from thermoflop.runs.analysis.side_by_side import compare_phase, how, phases_of_all
 
@@ -72,8 +72,7 @@ def _rows(comparison: PhaseComparison, names: Sequence[str], n: int) -> list[lis
     for row in comparison.rows:
         apart = row.differences[n]
         error = None if apart is None else apart.error
-        values = [DASH if v is None else f"{rounded(v, error)} {row.unit}"
-                  for v in (row.values[0], row.values[n])]  # fmt: skip
+        values = [figure(v, error, row.unit) for v in (row.values[0], row.values[n])]
         rows.append([row.name, *values, describe(apart), judge(apart)])
     return rows
 

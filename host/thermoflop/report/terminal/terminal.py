@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.base.units import degrees
 from thermoflop.report.html import predicted
 from thermoflop.report.html.tables import DASH, fans, quantity
 from thermoflop.report.messages import visible
@@ -36,7 +37,8 @@ def lines(analysis: Analysis) -> list[str]:
         of = f", trial {phase.window.trial}" if repeated else ""
         rows.append((phase.window.name, _window(phase, analysis) + of))
     for heat in analysis.heat:
-        text = f"min {heat.min_c:.1f}, mean {heat.mean_c:.1f}, max {heat.max_c:.1f} °C"
+        low, mean, high = map(degrees, (heat.min_c, heat.mean_c, heat.max_c))
+        text = f"min {low}, mean {mean}, max {high} °C"
         if heat.fit is not None:
             text += f", time constant {heat.fit.tau_s:.1f} s"
         rows.append((heat.name, text + analysis.data.label(heat.name)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from thermoflop.base.units import degrees
 from thermoflop.pico.wire import printable
 from thermoflop.report.html.tables import number
 from thermoflop.report.summary import duration
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from thermoflop.runs.folder.index import Entry
 
 _STATES = {"time": "done", "no end": "cut off", "gone": "port went away"}
-_FIGURES = ("tokens/s", "peak °C", "J/token", "throttled")
+_FIGURES = ("decode/s", "all tokens/s", "peak °C", "J/token", "throttled")
 _CELLS = (
     ("model", "model"),
     *((figure, "num") for figure in _FIGURES),
@@ -120,8 +121,9 @@ def figure_texts(row: RunRow | None) -> tuple[str, ...]:
         return ("…",) * len(_FIGURES)
     share = None if row.throttled is None else 100 * row.throttled
     return (
+        number(row.decode_tokens_per_s),
         number(row.tokens_per_s),
-        "–" if row.peak_c is None else f"{row.peak_c:.1f}",
+        degrees(row.peak_c),
         number(row.joules_per_token),
         "–" if share is None else f"{share:.1f} %",
     )

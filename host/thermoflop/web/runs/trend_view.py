@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 Rows = Sequence[tuple["Entry", RunRow]]
 # the figure, its unit, and what it is rounded to
 _FIGURES = {
-    "tokens_per_s": ("tokens/s", 0.0),
+    "decode_tokens_per_s": ("decode/s", 0.0),
+    "tokens_per_s": ("all tokens/s", 0.0),
     "peak_c": ("peak °C", 1.0),
     "joules_per_token": ("J/token", 0.0),
     "throttled": ("share of the time throttled", 0.001),

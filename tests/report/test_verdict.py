@@ -1,0 +1,51 @@
+"""What is printed of a difference agrees with what is said of it."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from thermoflop.report.verdict import REAL, describe, figure, judge
+from thermoflop.runs.analysis.difference import Difference
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "said"),
+    [
+        (-86.2, 85.9, "-86.2 ± 85.9"),  # as "-86 ± 86" nobody would believe that it is more
+        (-85.9, 86.2, "-86 ± 86"),
+        (6.24, 0.912, "+6.24 ± 0.91"),
+        (0.99996, 0.99994, "+1.0000 ± 0.9999"),
+        (3.0, 0.0, "+3 ± 0"),
+        (-3.0, None, "-3"),
+        (0.001, 12.0, "0 ± 12"),
+    ],
+)
+def test_decimals_show_which_is_larger(value: float, error: float | None, said: str) -> None:
+    assert describe(Difference(value, error, "blocks")) == said
+
+
+def test_a_difference_that_is_real_is_printed_larger_than_its_noise_and_another_is_not() -> None:
+    drawn = random.Random(5)
+    for _ in range(500):
+        error = 10 ** drawn.uniform(-5, 5)
+        apart = Difference(error * drawn.choice((0.999, 0.9999999, 1.001, 1.0000001, 3)), error, "")
+        value, noise = map(float, describe(apart).lstrip("+").split(" ± "))
+        assert (value > noise) is (judge(apart) == REAL), apart
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "unit", "said"),
+    [
+        (61.27, None, "°C", "61.3 °C"),
+        (61.27, 14.0, "°C", "61.3 °C"),  # in whole degrees it would be another than in the list
+        (61.27, 0.31, "°C", "61.27 °C"),
+        (104.46, None, "°C", "104.5 °C"),
+        (1234.5, 30.0, "tokens/s", "1234 tokens/s"),
+        (None, 30.0, "J", "–"),
+    ],
+)
+def test_a_temperature_has_a_tenth_wherever_it_stands(
+    value: float | None, error: float | None, unit: str, said: str
+) -> None:
+    assert figure(value, error, unit) == said
