@@ -43,7 +43,9 @@ class Explanation:
     def value_of(self, formula: Formula) -> Any:
         """The formula with every symbol filled in, exact."""
         sympy = require_sympy()
-        return sympy.nsimplify(sympy.sympify(formula.expression).subs(self.values))
+        numbers = {symbol: sympy.Integer(value) for symbol, value in self.values.items()}
+        # not subs, which asks of each part of an expression whether it is one of the letters
+        return sympy.nsimplify(sympy.sympify(formula.expression).xreplace(numbers))
 
     def meaning(self, symbol: Any) -> str:
         """What a letter stands for."""
