@@ -78,6 +78,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """The tests of a file in one process, files in their order: what many tests of a file share, a
+    browser, a fit of all rows, the cases on the VM, is made once and not in each process."""
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """With THERMOFLOP_NO_SKIPS set, as CI does after installing everything, a skip is a failure."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

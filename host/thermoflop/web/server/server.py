@@ -21,6 +21,7 @@ from thermoflop.web.server.patience import bounded_protocol
 from thermoflop.web.site import Site
 
 if TYPE_CHECKING:
+    import uvicorn
     from fastapi import FastAPI
 
 # HTTP clients and another server that Socket.IO imports if they are there, and that a server of our
@@ -42,6 +43,29 @@ def serve(
     ``stop`` is set by a signal that came before the server took them over. MissingExtra without
     NiceGUI, BoardError when the address is taken or not of this machine.
     """
+    with _listen(site.host, site.port) as listener, ExitStack() as opened:
+        site.port = listener.getsockname()[1]
+        site.protect()
+        sources = LiveSources(site)
+
+        def answers() -> None:
+            on_address(site.url)
+            threading.Thread(target=_answer_first, daemon=True).start()
+            if open_browser:
+                opened.enter_context(open_page(site.url, private=site.token is not None))
+
+        try:
+            # before a second of imports: a board that cannot be opened ends it here
+            sources.start(site.board_port)
+            _server(site, sources, stop, answers).run(sockets=[listener])
+        finally:
+            sources.stop()
+
+
+def _server(
+    site: Site, sources: LiveSources, stop: threading.Event, answers: Callable[[], None]
+) -> uvicorn.Server:
+    """uvicorn with all pages; calls ``answers`` when it does. MissingExtra without NiceGUI."""
     _quiet_logs()  # first: a logger of Socket.IO without a level gets an output of its own
     # NiceGUI would read what it kept from ./.nicegui, which may be anybody's; we keep nothing there
     os.environ["NICEGUI_STORAGE_PATH"] = os.path.join(os.devnull, "nothing")  # noqa: PTH118
@@ -55,17 +79,11 @@ def serve(
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
-            on_address(site.url)
-            threading.Thread(target=_answer_first, daemon=True).start()
-            if open_browser:
-                opened.enter_context(open_page(site.url, private=site.token is not None))
+            answers()
             self.should_exit |= stop.is_set()
 
-    with _listen(site.host, site.port) as listener, ExitStack() as opened:
-        site.port = listener.getsockname()[1]
-        site.protect()
-        sources = LiveSources(site)
-        config = uvicorn.Config(
+    return Server(
+        uvicorn.Config(
             Guard(build_app(site, sources), site),
             log_config=None,
             access_log=False,
@@ -78,11 +96,7 @@ def serve(
             lifespan="on",
             timeout_graceful_shutdown=STOP_S,
         )
-        try:
-            sources.start(site.board_port)
-            Server(config).run(sockets=[listener])
-        finally:
-            sources.stop()
+    )
 
 
 @contextmanager
