@@ -63,6 +63,7 @@ class _Device:
         self._load = load
         self._random = random.Random(seed * 1000 + index)  # noqa: S311 - a simulation
         self._at_s: float | None = None
+        self._nearer = 1 - math.exp(-_STEP_S / body.tau_s)  # of the way to where it ends, a step
         self._stepping = threading.Lock()  # several threads ask the same GPU
         idle_c = body.ambient_c + body.idle_w * body.k_per_w
         self.temp_c = idle_c if body.start_c is None else body.start_c
@@ -74,6 +75,8 @@ class _Device:
 
     def step_to(self, now_s: float) -> None:
         """Bring the state to ``now_s``, in small steps."""
+        if self._at_s is not None and now_s < self._at_s + _STEP_S:
+            return  # one reading is some ten calls
         with self._stepping:
             if self._at_s is None:
                 self._at_s = now_s
@@ -110,7 +113,7 @@ class _Device:
         self.energy_j += self.power_w * _STEP_S
         self.average_w += (self.power_w - self.average_w) * _STEP_S / _AVERAGE_S
         end_c = body.ambient_c + body.k_per_w * self.power_w
-        self.temp_c += (end_c - self.temp_c) * (1 - math.exp(-_STEP_S / body.tau_s))
+        self.temp_c += (end_c - self.temp_c) * self._nearer
 
 
 class SimulatedNvml:
@@ -133,18 +136,13 @@ class SimulatedNvml:
         ``lost`` says, by GPU, after how many seconds it falls off the bus and after how many more
         it answers again (infinity: never).
         """
-        self._without = frozenset(without)
+        for name in without:  # the driver lacks it: it is in the module, and fails when called
+            setattr(self, name, _not_found)
         self._clock = clock
         self._start_s = clock()
         self._lost = lost or {}
         self._devices = [_Device(i, body, load, seed) for i, body in enumerate(bodies)]
         self.started = 0
-
-    def __getattribute__(self, name: str) -> Any:
-        """A function that the driver lacks exists in the module and fails when called."""
-        if name.startswith("nvml") and name in object.__getattribute__(self, "_without"):
-            return _not_found
-        return object.__getattribute__(self, name)
 
     def nvmlInit(self) -> None:  # noqa: N802 - NVML's own names from here on
         self.started += 1
