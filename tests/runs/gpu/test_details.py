@@ -165,5 +165,7 @@ def test_a_hostile_name_of_a_process_is_shown_as_text_and_short() -> None:
     assert shown[2].startswith("x\\x1b[2J\\u202egpj\\ny")
     assert len(shown[2]) <= 40
     assert all(name.isprintable() for name in shown)
-    (_, (point,)) = source.slow[0].since(0)
-    assert point == (1.0, None, 50.0, 2.0, 1.0)  # without the GPU's memory no share of it
+    assert source.slow[0].since(0, 1) == (
+        0,
+        "[[1,null,50,2,1]]",
+    )  # without the GPU's memory no share of it

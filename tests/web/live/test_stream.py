@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ class Viewer:
 
     def numbers(self) -> list[float]:
         """The readings of the one board that came, in order."""
-        return [p[1] for frame in self.frames for p in frame["points"].get("board1", {})["points"]]
+        told = [frame["points"]["board1"] for frame in self.frames if "board1" in frame["points"]]
+        return [point[1] for news in told for point in news["points"]]
 
 
 class FakeBoard:
@@ -51,9 +53,10 @@ class FakeBoard:
     def __init__(self) -> None:
         self.readings = Readings(6000)
         self.version = 0
+        self.said = ""
 
     def state(self) -> dict[str, Any]:
-        return {"key": "board1"}
+        return {"key": "board1", "said": self.said}
 
 
 def make(tmp_path: Path) -> tuple[Stream, FakeBoard]:
@@ -95,27 +98,67 @@ def test_a_slow_viewer_holds_up_nobody_and_misses_nothing(tmp_path: Path) -> Non
     asyncio.run(run())
 
 
-def test_a_viewer_who_was_away_for_long_gets_what_is_kept(tmp_path: Path) -> None:
-    del tmp_path
+def test_a_viewer_who_was_away_for_long_gets_what_is_kept() -> None:
+    """A hundred of 250 are kept, and which they are does not hang on where the buffer turned."""
     readings = Readings(100)
     for number in range(250):
         readings.add((number,))
-    assert readings.since(0) == (150, [(n,) for n in range(150, 250)])
-    assert readings.since(240) == (240, [(n,) for n in range(240, 250)])
-    assert readings.since(250) == (250, [])
-    assert readings.since(9999) == (250, [])
+    for number, until, first in ((0, 250, 150), (160, 240, 160), (240, 250, 240), (250, 250, 250)):
+        start, text = readings.since(number, until)
+        assert (start, json.loads(text)) == (first, [[n] for n in range(first, until)])
+    assert readings.since(0, 99) == (99, "[]")  # said of a turn whose readings are gone by now
 
 
-def test_hours_of_the_past_are_kept_a_reading_every_few_seconds(tmp_path: Path) -> None:
-    """Four hours at ten a second: of what the newest do not hold, one every 5 s."""
-    del tmp_path
-    readings = Readings(6000)
-    for tick in range(4 * 36000):
-        readings.add((tick / 10, tick))
-    past = readings.before(readings.next - 1500)
-    assert [point[0] for point in past[:3]] == [0.0, 5.0, 10.0]
-    assert len(past) == (4 * 3600 - 150) / 5
-    assert past[-1][0] < (4 * 36000 - 1500) / 10
+def test_readings_are_told_as_they_were_and_what_is_no_number_as_null() -> None:
+    """Milliwatts of a GPU after a year: eleven digits and three more; JSON has no infinity."""
+    readings = Readings(2)
+    rows = [[31536000.123, 45, 123.456, None, -0.5], [31536000.223, None, 1e-7, 1980, 2**40]]
+    for row in ([0.0] * 5, *rows):
+        readings.add(row)
+    assert json.loads(readings.since(1, 3)[1]) == rows
+    readings.add([31536001.0, math.inf, -math.inf, math.nan, 1])
+    assert json.loads(readings.since(3, 4)[1]) == [[31536001.0, None, None, None, 1]]
+
+
+def test_hours_of_the_past_are_kept_a_reading_every_few_seconds() -> None:
+    """Four hours, two a second: of what the newest do not hold, one every 5 s; of three kept hours
+    the first is gone."""
+    for kept, first_s in ((7200, 0.0), (3 * 720, 3600.0)):
+        readings = Readings(6000, kept)
+        for tick in range(4 * 7200):
+            readings.add((tick / 2, tick))
+        past = json.loads(readings.before(readings.next - 1500))
+        assert [point[0] for point in past[:3]] == [first_s, first_s + 5, first_s + 10]
+        assert past[-1][0] == 4 * 3600 - 750 - 5
+        assert len(past) == (past[-1][0] - first_s) / 5 + 1
+    assert json.loads(readings.before(readings.next))[-1][0] == 4 * 3600 - 5
+    assert Readings(1, past=0).before(0) == Readings(1).before(0) == "[]"
+
+
+def test_a_frame_says_of_the_state_what_changed_since_the_viewer_s_last(tmp_path: Path) -> None:
+    """The first all of it; the GPUs, of which a second's news is enough, not with every reading."""
+
+    async def run() -> None:
+        stream, board = make(tmp_path)
+        early, late = Viewer(), Viewer()
+        tasks = [asyncio.create_task(stream.serve(early))]  # type: ignore[arg-type]
+        await until(lambda: early.frames)
+        for number in range(3):
+            board.readings.add((number, number, 0))
+            await until(lambda n=number: len(early.numbers()) > n)
+        tasks.append(asyncio.create_task(stream.serve(late)))  # type: ignore[arg-type]
+        await until(lambda: late.frames)
+        everything = {"now_s", "boards", "recordings", "gpus", "gpu_absent", "past", "points"}
+        assert set(early.frames[0]) == set(late.frames[0]) == everything
+        assert {name for frame in early.frames[1:] for name in frame} == {"now_s", "points"}
+        board.said = "something new"
+        await until(lambda: "boards" in early.frames[-1] and "boards" in late.frames[-1])
+        assert early.frames[-1]["boards"] == [{"key": "board1", "said": "something new"}]
+        for viewer in (early, late):
+            viewer.gone.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(run())
 
 
 def test_viewers_in_step_share_their_text_and_new_ones_get_a_bounded_past(tmp_path: Path) -> None:

@@ -3,9 +3,9 @@
 // All text goes in through textContent; nothing here makes HTML from what a board said.
 (() => {
   const NS = "http://www.w3.org/2000/svg";
-  const KEEP = 14000, COARSE_S = 5, DRAW_MS = 200;
+  const KEEP = 14000, COARSE_S = 5, DRAW_MS = 200, SILENT_MS = 30000; // the server says something every second
   const points = new Map(); // source -> [[seconds, value, ...], ...]
-  let frame = null, socket = null, retryMs = 500, drawn = 0, windowS = 120, shown = "load", asked = false, pointer = null, lost = false;
+  let frame = null, socket = null, retryMs = 500, heardMs = 0, drawn = 0, windowS = 120, shown = "load", asked = false, pointer = null, lost = false;
 
   const make = (tag, cls, text) => {
     const node = document.createElement(tag);
@@ -62,25 +62,35 @@
     document.querySelectorAll(".dash").forEach((n) => n.classList.toggle("lost", now));
   };
   const connect = () => {
+    heardMs = performance.now();
     socket = new WebSocket((location.protocol === "https:" ? "wss://" : "ws://") + location.host + "/live/stream");
     socket.onmessage = (event) => {
       retryMs = 500;
+      heardMs = performance.now();
       if (lost) tellLost(false);
-      frame = JSON.parse(event.data);
-      for (const [key, past] of Object.entries(frame.past || {})) points.set(key, past);
-      for (const [key, news] of Object.entries(frame.points)) {
+      const { past, points: fresh, ...state } = JSON.parse(event.data);
+      frame = { ...frame, ...state }; // what did not change is not said again
+      for (const [key, all] of Object.entries(past || {})) points.set(key, all);
+      for (const [key, news] of Object.entries(fresh)) {
         const kept = points.get(key) || [];
         kept.push(...news.points);
         points.set(key, kept.length > KEEP ? thinned(kept) : kept);
       }
       if (!asked) { asked = true; requestAnimationFrame(show); }
     };
-    socket.onclose = () => {
-      tellLost(true);
-      setTimeout(connect, retryMs);
-      retryMs = Math.min(5000, retryMs * 1.6);
-    };
+    socket.onclose = again;
   };
+  const again = () => {
+    tellLost(true);
+    setTimeout(connect, retryMs);
+    retryMs = Math.min(5000, retryMs * 1.6);
+  };
+  setInterval(() => { // a machine that slept is not told that its connection has ended
+    if (socket.readyState > WebSocket.OPEN || performance.now() - heardMs < SILENT_MS) return;
+    socket.onclose = socket.onmessage = null;
+    socket.close();
+    again();
+  }, SILENT_MS / 4);
 
   // ---- a plot
 
@@ -338,7 +348,8 @@
         const levels = [];
         if (state.on_c !== null) levels.push({ value: state.on_c, name: "fan on at " + fixed(state.on_c, 1) + " °C", cls: "hot" });
         if (state.off_c !== null) levels.push({ value: state.off_c, name: "off at " + fixed(state.off_c, 1) + " °C", cls: "cool", below: true });
-        const which = (frame.boards.length > 1 ? " at " + state.port : "") + (state.simulated ? " (simulated)" : "");
+        const run = frame.boards.some((other) => other !== state && other.port === state.port) && state.recording ? ", " + state.recording : "";
+        const which = (frame.boards.length > 1 ? " at " + state.port + run : "") + (state.simulated ? " (simulated)" : "");
         all.push({ id: state.key, curves: [[state.key, 1, "board", "board"]], levels, title: "board" + which + ", °C", unit: "°C", digits: 2, fan: true, low: 20, high: 30, spare: 0.3, label: `board temperature over the last ${time(windowS)}, now ${fixed(state.temp_c, 1)} °C` });
       }
       const gpus = frame.gpus;

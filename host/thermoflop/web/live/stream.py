@@ -1,9 +1,10 @@
 """Live data over a websocket for each viewer, at most ten frames a second.
 
-A frame is one JSON object: the state of every board, GPU and recording, and the readings that this
-viewer has not had yet. A viewer's next frame is made when it has taken the last one, so that a slow
-viewer costs one frame of memory, gets fewer and longer frames, and misses nothing that is still
-kept. Viewers who are in step share the text of their frames.
+A frame is one JSON object: the moment, the readings since the turn that this viewer had last, and
+of the state of boards, GPUs and recordings what changed since then; a viewer's first frame holds
+all of it. A viewer's next frame is made when it has taken the last one, so that a slow viewer costs
+one frame of memory, gets fewer and longer frames, and misses nothing that is still kept. Viewers
+who are in step share the text of their frames.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import contextlib
 import json
 import logging
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.web.live.readings import Readings
@@ -25,10 +27,19 @@ if TYPE_CHECKING:
 PATH = "/live/stream"
 FRAME_S = 0.1
 HEARTBEAT_S = 1.0
+GPUS_S = 1.0  # between two looks at what is said of the GPUs besides their readings
 SEND_S = 30.0  # a viewer that takes nothing for so long is let go
 MAX_VIEWERS = 200
 FIRST_POINTS = 1500  # of each source, for a viewer who has just come
 _TRY_AGAIN_LATER = 1013
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of all viewers, and how far the readings of each source had come."""
+
+    number: int = 0
+    reached: dict[str, int] = field(default_factory=dict)
 
 
 class Stream:
@@ -37,15 +48,15 @@ class Stream:
     def __init__(self, sources: LiveSources) -> None:
         """Frames are made only while there are viewers."""
         self.viewers = 0
-        self.frames = 0
         self.held_back = 0  # turns that a viewer missed because it was still taking the last frame
         self._live = sources
-        self._tick: asyncio.Future[int] | None = None
-        self._turn = 0
+        self._come = asyncio.Event()  # the next turn
+        self._turn = Turn()
         self._ticker: asyncio.Task[None] | None = None
-        self._head = ""
         self._sources: dict[str, Readings] = {}
-        self._texts: dict[tuple[str, int], tuple[str, int]] = {}
+        self._state: dict[str, tuple[int, str]] = {}  # by name: the turn it changed in, its text
+        self._gpus_s = float("-inf")
+        self._frames: dict[int, str] = {}  # of this turn, by the turn that a viewer had last
 
     async def serve(self, websocket: WebSocket) -> None:
         """Serve one viewer until it disconnects."""
@@ -54,7 +65,8 @@ class Stream:
             await websocket.close(_TRY_AGAIN_LATER, "too many viewers")
             return
         self.viewers += 1
-        self._begin()
+        if self._ticker is None:
+            self._ticker = asyncio.create_task(self._run())
         listener = asyncio.create_task(_until_gone(websocket))
         try:
             await self._feed(websocket, listener)
@@ -65,51 +77,40 @@ class Stream:
                 await websocket.close()
 
     async def _feed(self, websocket: WebSocket, listener: asyncio.Task[None]) -> None:
-        cursors: dict[str, int] = {}
-        while not listener.done() and self._tick is not None:
-            turn = await asyncio.shield(self._tick)
-            text = self.frame(cursors)
-            self.frames += 1
+        had = Turn()
+        while not listener.done():
+            await self._come.wait()
+            text, had = self.frame(had), self._turn
             try:
-                await asyncio.wait_for(websocket.send_text(text), SEND_S)
+                async with asyncio.timeout(SEND_S):
+                    await websocket.send_text(text)
             except Exception:  # it went away, or takes nothing: each server of sockets has its own
                 return
-            self.held_back += max(0, self._turn - turn)
+            self.held_back += self._turn.number - had.number
 
-    def frame(self, cursors: dict[str, int]) -> str:
-        """The next frame of a viewer; advances its cursors."""
-        parts: list[str] = []
-        past: list[str] = []
-        for key, readings in self._sources.items():
-            if key not in cursors:
-                cursors[key] = max(0, readings.next - FIRST_POINTS)
-                past.append(self._past(key, readings, cursors[key]))
-            text, cursors[key] = self._points(key, readings, cursors[key])
-            parts.append(text)
-        of_past = f',"past":{{{",".join(past)}}}' if past else ""
-        return f'{self._head}{of_past},"points":{{{",".join(parts)}}}}}'
+    def frame(self, had: Turn) -> str:
+        """What is new since the turn that a viewer had last, for all who had that one."""
+        text = self._frames.get(had.number)
+        if text is None:
+            text = self._frames[had.number] = self._text(had)
+        return text
 
-    def _past(self, key: str, readings: Readings, number: int) -> str:
-        """The hours before a new viewer's first point, cached for all who come in this turn."""
-        known = self._texts.get((f"past {key}", number))
-        if known is None:
-            body = json.dumps(readings.before(number), separators=(",", ":"))
-            known = self._texts[f"past {key}", number] = (f"{json.dumps(key)}:{body}", number)
-        return known[0]
-
-    def _points(self, key: str, readings: Readings, number: int) -> tuple[str, int]:
-        """The readings from ``number`` on as JSON, cached for all viewers at that number."""
-        known = self._texts.get((key, number))
-        if known is None:
-            first, points = readings.since(number)
-            body = json.dumps({"from": first, "points": points}, separators=(",", ":"))
-            known = self._texts[key, number] = (f"{json.dumps(key)}:{body}", first + len(points))
-        return known
-
-    def _begin(self) -> None:
-        if self._ticker is None:
-            self._tick = asyncio.get_running_loop().create_future()
-            self._ticker = asyncio.create_task(self._run())
+    def _text(self, had: Turn) -> str:
+        parts = [f'"now_s":{time.monotonic():.3f}']
+        parts += [text for changed, text in self._state.values() if changed > had.number]
+        past, points = [], []
+        for key, until in self._turn.reached.items():
+            readings, name = self._sources[key], json.dumps(key)
+            number = had.reached.get(key)
+            if number is None:
+                number = max(0, until - FIRST_POINTS)
+                past.append(f"{name}:{readings.before(number)}")
+            if number < until:
+                first, news = readings.since(number, until)
+                points.append(f'{name}:{{"from":{first},"points":{news}}}')
+        if past:
+            parts.append(f'"past":{{{",".join(past)}}}')
+        return f'{{{",".join(parts)},"points":{{{",".join(points)}}}}}'
 
     async def _run(self) -> None:
         """Ten turns a second while there are viewers and news."""
@@ -128,12 +129,15 @@ class Stream:
                 logging.getLogger(__name__).exception("a frame could not be made")
 
     def _next_turn(self) -> None:
-        self._texts.clear()
-        self._head = json.dumps(self._state(), separators=(",", ":"), allow_nan=False)[:-1]
-        self._turn += 1
-        tick, self._tick = self._tick, asyncio.get_running_loop().create_future()
-        if tick is not None and not tick.done():
-            tick.set_result(self._turn)
+        number = self._turn.number + 1
+        for name, value in self._told().items():
+            text = f'"{name}":{json.dumps(value, separators=(",", ":"), allow_nan=False)}'
+            if self._state.get(name, (0, ""))[1] != text:
+                self._state[name] = (number, text)
+        self._turn = Turn(number, {key: each.next for key, each in self._sources.items()})
+        self._frames.clear()
+        come, self._come = self._come, asyncio.Event()
+        come.set()
 
     def _look(self) -> Any:
         """A value that changes whenever there is something new to send."""
@@ -146,14 +150,11 @@ class Stream:
         boards = tuple(board.version for board in list(sources.boards.values()))
         return self.viewers, sources.version, boards, tuple(r.next for r in self._sources.values())
 
-    def _state(self) -> dict[str, Any]:
+    def _told(self) -> dict[str, Any]:
+        """The state of boards and recordings, and now and then of GPUs."""
         sources = self._live
-        return {
-            "now_s": round(time.monotonic(), 3),
-            "sources": sources.version,
+        told: dict[str, Any] = {
             "boards": [board.state() for board in list(sources.boards.values())],
-            "gpus": sources.gpus.states(),
-            "gpu_absent": sources.gpus.absent,
             "recordings": [
                 {
                     "name": r.folder.name,
@@ -163,6 +164,10 @@ class Stream:
                 for r in list(sources.recordings.now.values())
             ],
         }
+        if time.monotonic() - self._gpus_s >= GPUS_S:
+            self._gpus_s = time.monotonic()
+            told |= {"gpus": sources.gpus.states(), "gpu_absent": sources.gpus.absent}
+        return told
 
 
 async def _until_gone(websocket: WebSocket) -> None:
