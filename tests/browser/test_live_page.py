@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,10 +24,10 @@ from thermoflop.model.mults import (
     script_params,
 )
 from thermoflop.pico.track import BoardLine
-from thermoflop.pico.wire import Sample
+from thermoflop.pico.wire import Sample, decode
 from thermoflop.runs.folder.reader import RunReader
 from thermoflop.runs.folder.records import Record
-from thermoflop.runs.folder.store import is_being_written
+from thermoflop.runs.folder.store import RunStore, is_being_written
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -291,6 +292,37 @@ def test_board_and_gpu_fill_one_screen_with_a_crosshair_at_the_same_moment_in_al
         arg=seen,
     )
     page.close()
+
+
+def test_two_recordings_of_one_address_are_two_boards_and_two_curves(
+    page: Page, site: website.Site
+) -> None:
+    """One says 20 °C all the time and the other 40: a curve of both would jump between them."""
+    stores = [RunStore(site.runs) for _ in range(2)]
+    try:
+        for store, temp_c in zip(stores, (20.0, 40.0), strict=True):
+            store.write_run({"format": 1, "port": {"url": "sim://"}})
+            for seq in range(20):
+                line = sample_line(seq, temp_c=temp_c).rstrip(b"\n")
+                message = decode(line)
+                assert isinstance(message, Sample)
+                at_s = time.monotonic() - 5 + seq / 5
+                store.write(BoardLine(at_s, time.time(), line, message))
+        page.goto("/live")
+        for store in stores:
+            page.get_by_role("heading", name=f"Board at sim://, {store.folder.name}").wait_for()
+            title = f"board at sim://, {store.folder.name}, °C"
+            chart = page.locator("[data-plots] .chart", has=page.get_by_text(title, exact=True))
+            curve = chart.locator(".curve[d*=L]")
+            curve.wait_for(state="attached")
+            heights = re.findall(r"[ML][0-9.]+ ([0-9.]+)", curve.get_attribute("d") or "")
+            assert len(heights) > 2
+            assert len(set(heights)) == 1
+    finally:
+        for store in stores:
+            store.close()
+    for store in stores:
+        page.get_by_text(f"{store.folder.name} has ended").wait_for()
 
 
 def test_a_light_in_the_header_of_every_page_says_what_is_recorded(

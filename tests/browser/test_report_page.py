@@ -4,6 +4,7 @@ and on paper, too."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -86,3 +87,20 @@ def test_paper_has_the_sentences_and_every_note(report: Page) -> None:
     report.evaluate("window.dispatchEvent(new Event('afterprint'))")
     report.emulate_media(media="screen")
     assert report.get_by_text(MANY[5], exact=True).is_hidden()
+
+
+def test_a_share_above_its_peak_is_told_and_stands_on_no_axis(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """50 tokens of 10 bytes in 4 s, then in 1 s, at 400 bytes/s at most: 31.25 %, 125 %."""
+    known = {"bytes_per_token": 10.0, "peak_bytes_per_s": 400.0}
+    records = [*trial(0, 10), mark(1, "decode", **known), mark(5, tokens=50), mark(6, tokens=50)]
+    opened = browser.new_page()
+    opened.goto(write_report([write(tmp_path, [*records, mark(6, None)])]).as_uri())
+    opened.get_by_text("1 of 2 stretches show up to 125 % of the peak bandwidth").wait_for()
+    panel = opened.get_by_role("img", name="Share of peak in % over time")
+    words = panel.locator("text[text-anchor=end]").all_text_contents()
+    levels = [float(word) for word in words if word.replace(".", "").isdigit()]
+    assert levels
+    assert min(levels) < 31.25 < max(levels) < 100
+    opened.close()
