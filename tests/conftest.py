@@ -26,9 +26,10 @@ SLOW = frozenset({
     "test_a_profile_of_ones_own", "test_expectations_of_engines", "test_generations_of_today",
     "test_latency_of_all_rows",
     "test_mutated_configurations_are_counted_or_refused", "test_no_row_beats_its_bound",
-    "test_the_interval_holds_80_percent", "test_the_old_module_still_makes_the_same_profile",
+    "test_the_interval_holds_80_percent",
+    "test_the_old_module_still_makes_the_same_profile_where_it_is_said",
     "test_the_readme_says_what_an_unseen_model_gets",
-    "test_the_profile_is_written_where_it_is_said_and_estimates_as_measured",
+    "test_the_profile_estimates_as_measured",
     "test_layouts_are_chosen_by_rates_that_have_not_seen_the_model",
     "test_without_a_place_the_name_is_the_place",
 })  # fmt: skip

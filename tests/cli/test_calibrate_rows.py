@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import chdir, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from kit.commands import ENVIRONMENT
 from thermoflop.cli import main
+from thermoflop.cli.calibrate import rests_on
 
 # milliseconds a token that one might measure on an H100, at 128 tokens in and out
 ROWS = [
@@ -22,34 +25,49 @@ ROWS = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file of rows, in the folder where the command runs."""
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "rows.json"
+def put(folder: Path) -> Path:
+    """A file of rows in a folder."""
+    path = folder / "rows.json"
     path.write_text(json.dumps(ROWS), encoding="utf-8")
     return path
 
 
-def test_the_profile_is_written_where_it_is_said_and_estimates_as_measured(
-    rows: Path, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of rows, in the folder where the command runs."""
+    monkeypatch.chdir(tmp_path)
+    return put(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with a profile fitted to the rows, which takes seconds, and what was printed."""
+    folder = tmp_path_factory.mktemp("fitted")
+    put(folder)
+    with chdir(folder), redirect_stdout(StringIO()) as printed:
+        assert main(["calibrate", "--rows", "rows.json", "--name", "mine", "--json"]) == 0
+    return folder / "mine.json", printed.getvalue()
+
+
+def test_without_a_place_the_name_is_the_place(fitted: tuple[Path, str]) -> None:
+    written = json.loads(fitted[0].read_text(encoding="utf-8"))
+    assert json.loads(fitted[1]) == written
+    assert (written["name"], written["rows"]) == ("mine", 6)
+    low, high = (f"{end:g}" for end in written["spread"]["all"][:2])
+    said = rests_on(str(fitted[0]))
+    assert said.endswith(
+        "mine.json: fitted to 6 rows of 3 models on H100-SXM-80GB; "
+        f"80 % interval {low} .. {high} times what is expected"
+    )
+
+
+def test_the_profile_estimates_as_measured(
+    fitted: tuple[Path, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["calibrate", "--rows", str(rows), "fast.json"]) == 0
-    text = capsys.readouterr().out
-    assert text.startswith("fast.json: fitted to 6 rows of 3 models on H100")
-    words = ["estimate", "llama-3-8b", "--batch", "8", "--prompt", "128", "--profile", "fast.json"]
-    assert main([*words, "--json"]) == 0
+    words = ["estimate", "llama-3-8b", "--batch", "8", "--prompt", "128", "--json"]
+    assert main([*words, "--profile", str(fitted[0])]) == 0
     estimate = json.loads(capsys.readouterr().out)
     assert estimate["per_token"]["expected_s"] == pytest.approx(9.5e-3, rel=0.15)
-
-
-def test_without_a_place_the_name_is_the_place(
-    rows: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["calibrate", "--rows", str(rows), "--name", "slow", "--json"]) == 0
-    written = json.loads((rows.parent / "slow.json").read_text(encoding="utf-8"))
-    assert json.loads(capsys.readouterr().out) == written
-    assert (written["name"], written["rows"]) == ("slow", 6)
 
 
 @pytest.mark.parametrize(
@@ -72,13 +90,13 @@ def test_what_makes_no_sense_is_refused_in_one_sentence(
     assert said.count("\n") == 1
 
 
-def test_the_old_module_still_makes_the_same_profile(rows: Path) -> None:
-    assert main(["calibrate", "--rows", str(rows), "mine.json"]) == 0
-    new = (rows.parent / "mine.json").read_text(encoding="utf-8")
-    (rows.parent / "mine.json").unlink()
+def test_the_old_module_still_makes_the_same_profile_where_it_is_said(
+    rows: Path, fitted: tuple[Path, str]
+) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "thermoflop.cost.calibrate", "rows.json", "mine.json"],
         cwd=rows.parent, env=ENVIRONMENT, capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
+    new = fitted[0].read_text(encoding="utf-8")
     assert (rows.parent / "mine.json").read_text(encoding="utf-8") == new
     assert "thermoflop calibrate --rows" in done.stderr

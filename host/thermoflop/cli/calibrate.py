@@ -170,18 +170,23 @@ def _check_out(out: str) -> None:
 def _fit_rows(args: argparse.Namespace) -> int:
     """Fit a profile to a file of rows, and print what it rests on."""
     from thermoflop.base.files import check_folder, read_json
-    from thermoflop.cost.catalogue.profiles import find_profile
     from thermoflop.cost.fitting.profiles import write_own
 
     out = args.out or f"{args.name}.json"
     _check_out(out)
     check_folder(out)
     write_own(args.rows, out)
+    print_result(args, lambda: read_json(out), lambda: rests_on(out))
+    return 0
+
+
+def rests_on(out: str) -> str:
+    """What a profile in a file was fitted to, in a sentence."""
+    from thermoflop.cost.catalogue.profiles import find_profile
+
     profile = find_profile(out)
     devices, interval = ", ".join(profile.devices), profile.intervals["all"]
-    text = (
+    return (
         f"{out}: fitted to {profile.rows} rows of {profile.models} models on {devices}; "
         f"80 % interval {interval.low:g} .. {interval.high:g} times what is expected"
     )
-    print_result(args, lambda: read_json(out), lambda: text)
-    return 0
