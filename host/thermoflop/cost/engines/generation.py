@@ -63,8 +63,9 @@ KNOWN = (
     ("vllm (nightly benchmark, build 9515", (0, 8)),
     ("nvidia nim 1.8", (0, 17)),
 )
-_VERSION = re.compile(r"[@ v-](\d{1,3}(?:\.\d{1,4})+)")
-_DATE = re.compile(r"(20\d\d)(-\d\d)?")
+# Not compiled before they are asked for: most labels name an engine alone.
+_VERSION = r"[@ v-](\d{1,3}(?:\.\d{1,4})+)"
+_DATE = r"(20\d\d)(-\d\d)?"
 
 
 def version_of(label: str) -> Version | None:
@@ -73,7 +74,7 @@ def version_of(label: str) -> Version | None:
     for start, version in KNOWN:
         if low.startswith(start):
             return version
-    found = _VERSION.search(low)
+    found = re.search(_VERSION, low)
     return tuple(int(part) for part in found[1].split(".")) if found else None
 
 
@@ -93,7 +94,7 @@ def find_generation(label: str, date: str = "") -> Generation | None:
     if not known:
         return None
     version = version_of(label)
-    dated = _DATE.search(date) or _DATE.search(label)
+    dated = re.search(_DATE, date) or re.search(_DATE, label)
     for each in known:
         if version is not None and version[: len(each.last)] <= each.last:
             return each
@@ -116,7 +117,7 @@ def age_of(label: str, date: str = "") -> str:
     if version is not None:
         old = version[: len(generation.aged)] <= generation.aged
     else:
-        dated = _DATE.search(date) or _DATE.search(label)
+        dated = re.search(_DATE, date) or re.search(_DATE, label)
         old = dated is not None and dated[0] < YEAR
     return f"before {YEAR}" if old else ""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from thermoflop.base.record import record
-from thermoflop.model.architecture.module_names import matches, names_of
 from thermoflop.model.architecture.parts import Linear, Table
 
 TYPE_CHECKING = False
@@ -139,6 +138,9 @@ class Quantization:
             >>> str(model.quantization.format_of("attn", "q_proj", layer=3))
             'int4 in groups of 64'
         """
+        # of the quantized models alone: most have none, and start without it
+        from thermoflop.model.architecture.module_names import matches, names_of
+
         names = names_of(role, group, matrix, layer is not None)
         if matches(self.wide, names, layer):
             return None
