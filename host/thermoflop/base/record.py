@@ -49,7 +49,7 @@ class _Frozen:
 _SHARED = ("__setattr__", "__delattr__", "__eq__", "__hash__", "__repr__")
 # writing out an ``__init__`` takes as long as making some hundred instances without one, and of
 # most of the classes that a command touches it makes fewer than these
-_MADE_FIRST = 16
+_MADE_FIRST = 100
 
 
 def _make_init(names: tuple[str, ...], defaults: dict[str, Any]) -> Any:
@@ -67,16 +67,17 @@ def _decorate(cls: Any) -> Any:
     defaults = {name: cls.__dict__[name] for name in names if name in cls.__dict__}
 
     made = 0
+    fields, required = {**dict.fromkeys(names), **defaults}, set(names) - set(defaults)
 
     def first_init(self: Any, *args: Any, **kwargs: Any) -> None:
-        """Fill in the first instances field by field, and then write the real ``__init__``."""
+        """Fill in the first instances from what is known, and then write the real ``__init__``."""
         nonlocal made
         made += 1
         values = {**dict(zip(names, args, strict=False)), **kwargs}
         if made <= _MADE_FIRST and len(values) == len(args) + len(kwargs):
-            fields = {**defaults, **values}
-            if len(fields) == len(names) and all(name in fields for name in names):
-                self.__dict__.update((name, fields[name]) for name in names)
+            filled = {**fields, **values}  # in the order of the fields
+            if len(filled) == len(names) and required <= values.keys():
+                self.__dict__.update(filled)
                 return
         # many of them, or wrong arguments: the real one raises as Python does
         cls.__init__ = _make_init(names, defaults)
