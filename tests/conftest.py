@@ -23,7 +23,7 @@ QUICK = frozenset({
 # Those that take more than some 5 s of it each: all published rows fitted again, many mutations.
 SLOW = frozenset({
     "test_a_carried_row_in_a_file_stays_held_out", "test_closed_form_equals_loop",
-    "test_a_profile_of_ones_own", "test_expectations_of_engines", "test_generations_of_today",
+    "test_expectations_of_engines", "test_generations_of_today",
     "test_latency_of_all_rows",
     "test_mutated_configurations_are_counted_or_refused", "test_no_row_beats_its_bound",
     "test_the_interval_holds_80_percent",

@@ -68,6 +68,7 @@ def test_the_profile_estimates_as_measured(
     assert main([*words, "--profile", str(fitted[0])]) == 0
     estimate = json.loads(capsys.readouterr().out)
     assert estimate["per_token"]["expected_s"] == pytest.approx(9.5e-3, rel=0.15)
+    assert "mine" in estimate["provenance"]
 
 
 @pytest.mark.parametrize(

@@ -101,14 +101,6 @@ def test_drafting_options_need_a_draft(words, capsys):
     assert "need --draft" in capsys.readouterr().err
 
 
-def test_each_row_of_training_is_listed(capsys):
-    """``--each`` counts for times too."""
-    assert main(["validate", "training", "--each"]) == 0
-    shown = capsys.readouterr().out
-    assert "tra-0001" in shown or "tra-0264" in shown
-    assert max(len(line) for line in shown.splitlines()) <= 120
-
-
 @pytest.mark.parametrize(
     ("name", "most", "shown"),
     [

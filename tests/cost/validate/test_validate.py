@@ -142,6 +142,13 @@ def test_training_rows():
     assert 0.75 <= summary(found.compared)["coverage_80"] <= 0.90
 
 
+def test_each_row_of_training_is_listed(capsys):
+    assert main(["validate", "training", "--each"]) == 0
+    shown = capsys.readouterr().out
+    assert "tra-0001" in shown or "tra-0264" in shown
+    assert max(len(line) for line in shown.splitlines()) <= 120
+
+
 @pytest.fixture(scope="module")
 def memory():
     """Every row of memory."""
