@@ -1,11 +1,9 @@
-"""Read every GPU at a steady rate, each in a thread of its own, and give the readings to a sink.
+"""Read every GPU at a steady rate, and give the readings to a sink.
 
 A driver may take its time, fail or never return, so nothing here is called by who records: NVML is
-loaded and started in a thread, and each GPU is asked in another. Whoever waits, waits for a set
-time; what comes later joins in. A thread keeps to its schedule by the monotonic clock: a reading
-that takes long makes the next one late, not all that follow, and turns that were missed are
-counted. A GPU that is lost or does not answer is said so once, the others go on, and every few
-seconds it is asked whether it is back.
+loaded and started in a thread, and GPUs are asked in others: for a run each in its own. Whoever
+waits, waits for a set time; what comes later joins in. A GPU that is lost or does not answer is
+said so once, the others go on, and every few seconds it is asked whether it is back.
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ from thermoflop.pico.track import HostEvent
 from thermoflop.pico.wire import printable
 from thermoflop.runs.gpu.details import DetailsSink, DetailsWatch
 from thermoflop.runs.gpu.nvml import Gpu, Gpus, reason
+from thermoflop.runs.gpu.rounds import Round
 from thermoflop.runs.gpu.sample import GpuSample
 
 RATE_HZ = 10.0  # as often as most drivers renew their power
@@ -90,17 +89,6 @@ class Watch:
             self._lose(f"no answer for {HANG_S:g} s", 0.0)
             self.asked.set()
 
-    def run(self, every_s: float, stop: threading.Event) -> None:
-        """Turns, ``every_s`` seconds apart, until ``stop`` is set."""
-        due_s = self._clock()
-        while not stop.wait(max(0.0, due_s - self._clock())):
-            self.turn()
-            due_s += every_s
-            late = int((self._clock() - due_s) / every_s)
-            if late > 0:
-                self.missed += late
-                due_s += late * every_s
-
     def _note_processes(self, gpu: Gpu) -> None:
         """Who computes on it: the first answer is the start's, the last one the end's."""
         known = self.facts.get("processes", {"start": None})
@@ -142,7 +130,7 @@ class GpuSampler:
         """``library`` stands in for pynvml, which None is; nothing is called yet.
 
         With ``details`` each GPU is asked for those, too, in a thread besides; its processes are
-        among them, and are then no fact of a run.
+        among them, and are then no fact of a run: all GPUs that answer at once share a thread.
         """
         self.rate_hz = min(MAX_RATE_HZ, max(0.1, rate_hz))
         self._library = library
@@ -235,19 +223,21 @@ class GpuSampler:
             return
         is_run = self._details is None
         self._watches = [Watch(gpus, i, self._sink, is_run=is_run) for i in range(gpus.count)]
-        for watch in self._watches:
-            self._start(f"thermoflop-gpu{watch.index}", partial(self._read, watch))
+        apart = [[watch] for watch in self._watches] if is_run else [self._watches]
+        rounds = [self._read(Round(watches, 1.0 / self.rate_hz)) for watches in apart]
         details = [DetailsWatch(gpus, i, self._details) for i in range(gpus.count) if self._details]
         self._threads += [each.start(self._stop) for each in details]
         while not self._stop.wait(_LOOK_S if self._open.is_set() else 0.01):
             for watch in self._watches:
                 watch.look()
+            rounds += [self._read(rest) for each in list(rounds) if (rest := each.rest())]
             self._threads += filter(None, [each.look(self._stop) for each in details])
             if all(watch.asked.is_set() for watch in self._watches):
                 self._open.set()
 
-    def _read(self, watch: Watch) -> None:
-        watch.run(1.0 / self.rate_hz, self._stop)
+    def _read(self, each: Round) -> Round:
+        self._start("thermoflop-gpus", partial(each.run, self._stop))
+        return each
 
 
 def _event(ev: str, detail: dict[str, Any]) -> HostEvent:

@@ -1,0 +1,86 @@
+"""GPUs read in turn by one thread, at a steady rate by the monotonic clock.
+
+A reading that takes long makes the next one late, not all that follow, and turns that were missed
+are counted. A thread that wakes ten times a second for each of eight GPUs costs more than all else
+that it does; so where nobody's energy hangs on a reading, one thread reads them all, until one of
+them keeps the others waiting: that one stays alone with its thread, and another reads the rest.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+WAIT_S = 0.5  # for one GPU, until the others are read without it: a busy machine is no lost GPU
+LONG = 5  # so many rounds in a row
+
+
+class Turning(Protocol):
+    """Whatever has turns."""
+
+    missed: int
+
+    def turn(self) -> None:
+        """Take one; it may never return."""
+
+
+class Round:
+    """Some GPUs, read in turn: a thread calls ``run``, another one now and then ``rest``."""
+
+    def __init__(
+        self,
+        watches: Sequence[Turning],
+        every_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """A turn of each, ``every_s`` seconds apart."""
+        self.watches = watches
+        self._every_s = every_s
+        self._clock = clock
+        self._lock = threading.Lock()  # of who is read by which thread
+        self._reading = watches[0]
+        self._since_s = math.inf  # while nobody is read
+        self._long = 0  # rounds in a row, which took more than their time
+
+    def run(self, stop: threading.Event) -> None:
+        """Turns until ``stop`` is set."""
+        due_s = self._clock()
+        while not stop.wait(max(0.0, due_s - self._clock())):
+            begun_s = self._clock()
+            self.turn()
+            self._long = self._long + 1 if self._clock() - begun_s > self._every_s else 0
+            due_s += self._every_s
+            late = int((self._clock() - due_s) / self._every_s)
+            if late > 0:
+                for watch in self.watches:
+                    watch.missed += late
+                due_s += late * self._every_s
+
+    def turn(self) -> None:
+        """One turn of each that is still of this round when it comes to it."""
+        watches = self.watches
+        for watch in watches:
+            with self._lock:
+                if self.watches is not watches:
+                    break
+                self._reading, self._since_s = watch, self._clock()
+            watch.turn()
+        self._since_s = math.inf
+
+    def rest(self) -> Round | None:
+        """Those for another thread: all others where one keeps them waiting, and half of them
+        where all together take too long."""
+        with self._lock:
+            watches = self.watches
+            if self._clock() - self._since_s > WAIT_S:
+                stay = [self._reading]
+            else:
+                n = len(watches)
+                stay = [*watches[: (n + 1) // 2 if self._long >= LONG else n]]
+            others = [watch for watch in watches if watch not in stay]
+            if others:
+                self.watches, self._long = stay, 0
+            return Round(others, self._every_s, self._clock) if others else None
