@@ -190,6 +190,14 @@ def test_the_help_of_every_command_fits_the_terminal(monkeypatch: pytest.MonkeyP
                 assert len(line) <= columns or whole, (each.prog, line)
 
 
+def test_what_a_group_of_options_is_stands_below_its_name_two_columns_in(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["plan", "--help"])
+    assert "\ntargets:\n  seconds, or 500ms\n" in capsys.readouterr().out
+
+
 def test_paragraphs_of_help_are_filled_and_what_is_indented_stays() -> None:
     text = "One\nparagraph of words.\n\nTwo:\n  a   b c d e f g\n  thermoflop x --y z\n"
     with paper(14):

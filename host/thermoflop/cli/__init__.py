@@ -126,7 +126,8 @@ class RawHelpFormatter(HelpFormatter):
         from thermoflop.base.paper import filled, paper
 
         with paper(width + 2 - len(indent)):
-            return filled(text).rstrip() + "\n"
+            lines = filled(text).rstrip().split("\n")
+        return "".join(f"{indent}{line}".rstrip() + "\n" for line in lines)
 
 
 def build_parser(only: str | None = None, everything: bool = False) -> Parser:
