@@ -82,6 +82,15 @@ def test_a_word_that_is_not_known_ends_in_one_sentence_without_the_usage(
     ("typed", "said"),
     [
         ("fit gpt2 --dtype q4km", "did you mean q4_k_m?"),
+        ("fit gpt2 --dtype 4bit", "of 4 bits are awq, gptq, int4, mxfp4"),
+        ("fit gpt2 --dtype FP4", "of 4 bits are awq, gptq, int4, mxfp4"),
+        ("estimate gpt2 --dtype int2", "of 2 bits are q2_k, iq2_xxs"),
+        ("plan gpt2 --dtype w8", "of 8 bits are fp8, int8"),
+        ("estimate h100 --gpu gpt2", "; it is a device: MODEL --gpu h100"),
+        ("serving gpt2 --gpu llama-3-8b", "; it is a model: serving llama-3-8b --gpu NAME"),
+        ("fit gpt2 --gpu 24gb", "is how much memory a device has: expected which, such as A30"),
+        ("fit gpt2 --gpu 5gb", "is how much memory a device has: expected which\n"),
+        ("fit gpt2 --profile vllm --gpu-memory-utilization 90", "a share above 0, up to 1"),
         ("fit gpt2 --profile vlm", "did you mean vllm?"),
         ("fit gpt2 --gpu h1000", "nearest: H100-SXM-80GB"),
         ("fit gtp2 --gpu h100", "the nearest name is gpt2"),
@@ -165,6 +174,21 @@ def test_pick_tries_the_formats_that_the_engine_runs() -> None:
     }
     assert {formats_of(name) for name in ("llama.cpp", "ollama", "mine")} == {FORMATS}
     assert not [name for name in SERVED if name.startswith("q")]
+
+
+def test_a_share_of_the_device_is_the_option_of_one_engine(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And may be a percentage."""
+    assert main(["fit", "llama-3-8b", "--gpu", "h100", "--gpu-memory-utilization", "85%"]) == 0
+    assert "vllm: gpu_memory_utilization=0.85" in capsys.readouterr().out
+
+
+def test_models_are_found_by_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "llama", "8b"]) == 0
+    said = capsys.readouterr().out
+    assert "llama-3.1-8b" in said
+    assert "llama-3-70b" not in said
 
 
 @pytest.mark.parametrize("command", ["estimate", "serving", "plan", "train", "fit", "compare"])

@@ -14,7 +14,7 @@ import sys
 from importlib import import_module
 
 from thermoflop.cli.parser import Parser
-from thermoflop.errors import StorageError, ThermoflopError
+from thermoflop.errors import InputError, StorageError, ThermoflopError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -195,6 +195,20 @@ def _of(parser: Parser, name: str) -> Parser:
     return command
 
 
+def _in_the_others_place(args: argparse.Namespace, said: str) -> str:
+    """What a refused name is, where a device stands for a model, or a model for a device."""
+    from thermoflop.cost.catalogue.devices import is_known
+    from thermoflop.model.config.catalogue import canonical, names
+
+    model, device = (getattr(args, name, None) for name in ("model", "hardware"))
+    if isinstance(model, str) and said.startswith(repr(model)) and is_known(model):
+        return f"; it is a device: MODEL --gpu {model}"
+    is_device = isinstance(device, str) and said.startswith(repr(device))
+    if is_device and canonical(str(device)) in names():
+        return f"; it is a model: {args.command} {device} --gpu NAME"
+    return ""
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; an error becomes one sentence on standard error.
 
@@ -227,6 +241,8 @@ def main(argv: list[str] | None = None) -> int:
         return code
     except ThermoflopError as error:
         said = _of(build_parser(args.command), args.command).spoken(str(error))
+        if isinstance(error, InputError):
+            said += _in_the_others_place(args, said)
         print(f"thermoflop {args.command}: {said}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:

@@ -52,12 +52,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print what fits; 1 when the run of these sizes does not."""
     from thermoflop.cost.engines.options import parse_options
+    from thermoflop.cost.engines.raised import SHARES
     from thermoflop.cost.inference.capacity import fit, fit_json, fit_text
 
-    model = load(args)
+    model, given = load(args), parse_options(args.engine_option)
+    if args.profile is None:  # the option of one engine alone
+        args.profile = next((key for key, (option, _) in SHARES.items() if option in given), None)
     options = inference_options(args)
     capacity = fit(
-        model, args.hardware, engine_options=parse_options(args.engine_option),
+        model, args.hardware, engine_options=given,
         host_bandwidth=args.host_bandwidth, **options,
     )  # fmt: skip
     if args.svg is not None:

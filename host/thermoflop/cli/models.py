@@ -9,7 +9,7 @@ from thermoflop.cli.arguments import add_shared, show
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("pattern", nargs="?", default="", metavar="TEXT", help="names with this")
+    parser.add_argument("pattern", nargs="*", metavar="TEXT", help="names with all of these")
     parser.add_argument("--families", action="store_true", help="the model_types instead")
     add_shared(parser, "--json")
 
@@ -19,5 +19,5 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.model.listing import families_text, models_text
 
     report = families_text if args.families else models_text
-    show(report(args.pattern, as_json=args.json))
+    show(report(" ".join(args.pattern), as_json=args.json))
     return 0

@@ -25,10 +25,11 @@ _OLLAMA = (
 
 
 def model_rows(pattern: str = "") -> list[dict[str, Any]]:
-    """The named models whose names contain ``pattern``, or that it means: sizes, source."""
-    rows, meant = [], canonical(pattern)
+    """The named models whose names contain each word of ``pattern``, or that it means: sizes,
+    source."""
+    rows, meant, words = [], canonical(pattern), pattern.lower().split()
     for name in names():
-        if pattern.lower() not in name and name != meant:
+        if name != meant and not all(word in name for word in words):
             continue
         named = entry(name) or {}
         model = read_model(named["config"], name, named["source"])

@@ -74,7 +74,8 @@ def say(
     conversation = _Conversation(link, inbox, command_id)
     reply = conversation.reply(data, reply_s)
     if not reply.ok:
-        raise BoardRefused(f"the board refused: {printable(reply.err or 'no reason given')}")
+        why = printable(reply.err or "no reason given").replace("usage: ", "it takes ", 1)
+        raise BoardRefused(f"the board refused: {why}")
     mults = conversation.mults(COUNT_S) if verb == "mults" else ()
     if verb in _SEVERAL and not args:
         conversation.wait(SETTLE_S)

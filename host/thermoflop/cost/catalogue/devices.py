@@ -154,6 +154,11 @@ def _unknown(name: str) -> InputError:
             f"{name!r:.60} names several cards: expected one here; fit, estimate, serving and "
             "train divide a model over cards that are not alike"
         )
+    if size := re.fullmatch(r"\s*(\d{1,4})\s*gi?b(?: (?:gpu|card|vram))?\s*", name.lower()):
+        such = [each.name for each in catalogue().values()
+                if abs(each.memory_bytes / 2**30 - int(size[1])) < 0.5]  # fmt: skip
+        more = f", such as {', '.join(such[:6])}" if such else ""
+        return InputError(f"{name!r:.60} is how much memory a device has: expected which{more}")
     plain_name, known = _plain(name), plain_names()
     starts = [key for key in known if plain_name and key.startswith(plain_name)]
     near = starts or get_close_matches(plain_name[:60], list(known), 3, 0.6)

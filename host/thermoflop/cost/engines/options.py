@@ -172,10 +172,12 @@ def _version(_option: Option, value: Any) -> float | None:
 
 
 def _share(_option: Option, value: Any) -> float | None:
+    percent = isinstance(value, str) and value.endswith("%")
     try:
-        number = 0.0 if isinstance(value, bool) else float(value)
+        number = 0.0 if isinstance(value, bool) else float(value[:-1] if percent else value)
     except (TypeError, ValueError):
         return None
+    number = number / 100 if percent else number
     return number if 0 < number <= 1 else None
 
 

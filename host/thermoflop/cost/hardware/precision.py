@@ -13,6 +13,8 @@ with groups of 128 (16-bit scale and 4-bit zero: 4.16 bits), QLoRA (NF4 with 64 
 
 from __future__ import annotations
 
+import re
+
 from thermoflop.base.messages import expected
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
@@ -20,7 +22,7 @@ from thermoflop.model.architecture.formats import spelled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 # name -> (bits of a weight, bits of heads and tables, bytes of an activation, computes in, family)
 _PLAIN: Mapping[str, tuple[float, float, float, str, str]] = {
@@ -168,5 +170,18 @@ def _parsed(key: str, shown: object) -> tuple[float, float, float, str, str]:
             return (bits, 16 if bits > 6 else 6, 2, "fp16", "4w" if bits < 6 else "8w")
     except ValueError:
         pass
-    asked = expected(key, [*_PLAIN, "int4-g64", "exl2-4.0"])
+    asked = asked_for(key, [*_PLAIN, "int4-g64", "exl2-4.0"])
     raise UsageError(f"{shown!r:.40} is not a number format: {asked}")
+
+
+_BITS = re.compile(r"(?:u?int|fp|float|[wq])?[-_ ]?(\d{1,2})[-_ ]?(?:bits?|b)?")
+
+
+def asked_for(name: str, known: Sequence[str]) -> str:
+    """What belongs in the place of a name that is no format: where it says only how many bits,
+    the formats of so many."""
+    said = _BITS.fullmatch(name.lower())
+    bits = "" if said is None else said[1]
+    named = [each for each in known if bits and re.search(r"(?<!exl)\d+|$", each)[0] == bits]  # type: ignore[index]
+    named = ["awq", "gptq", *named] if bits == "4" else named
+    return f"of {bits} bits are {', '.join(named[:10])}" if named else expected(name, known)

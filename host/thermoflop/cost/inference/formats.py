@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from thermoflop.base.messages import expected
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.engine import is_ollama
 from thermoflop.cost.hardware.precision import (
     Precision,
+    asked_for,
     choose_precision,
     is_precision,
     precision_names,
@@ -117,7 +117,7 @@ def published_form(name: str) -> Quantization:
         return published_forms.published_form(name)
     except UsageError:
         known = (*precision_names(), "int4-g64", "exl2-4.0", *published_forms.FORM_NAMES)
-        raise UsageError(f"{name!r:.40} is not a number format: {expected(name, known)}") from None
+        raise UsageError(f"{name!r:.40} is not a number format: {asked_for(name, known)}") from None
 
 
 def formats_line(model: Model, checkpoint: Checkpoint | None, precision: Precision) -> str:

@@ -306,7 +306,9 @@ def _share(value: float | None) -> str:
 
 
 def _of_peak(value: float | None) -> str:
-    return _share(value) + (" (above the peak)" if value is not None and value > 1 else "")
+    """A share; above 1, which no device does, that alone is told: the noted peak is too low, or
+    the time."""
+    return "above the peak" if value is not None and value > 1 else _share(value)
 
 
 def _part(part_s: float, whole_s: float) -> str:
