@@ -114,6 +114,12 @@ def test_what_makes_no_sense_is_said_beside_its_input_and_the_last_answer_stays(
     error_of(page, USERS).get_by_text("users 'many' makes no sense").wait_for()
     struck = page.locator("section.stale", has=page.locator(".headline"))
     struck.locator(".est-state", has_text="Not answered: users 'many' makes no sense").wait_for()
+    for part in (".est-title", ".detail", ".headline .fig"):  # nothing of it looks like an answer
+        line = struck.locator(part).first.evaluate("e => getComputedStyle(e).textDecorationLine")
+        assert line == "line-through"
+    with page.expect_download():
+        page.get_by_text("Export JSON").click()
+    page.locator(".est-status", has_text="The file holds the last good answer").wait_for()
     field(page, "Prompt (tokens)").fill("1k")  # as people write it; the other still stands there
     page.locator(".est-title", has_text="1,024 tokens read").wait_for()
     assert field(page, USERS).input_value() == "many"

@@ -17,6 +17,7 @@ from thermoflop.cli import main
         ),
         ("pick --context 4.5", "--context '4.5' makes no sense: expected a whole number"),
         ("pick --context inf", "--context 'inf' makes no sense: expected a whole number"),
+        ("serving gpt2 --prefix-hit half%", "expected a number, such as 0.5, 50%"),
         ("pick --at-least fast", "--at-least 'fast' makes no sense: expected a number"),
         ("plan gpt2 --ttft 0", "--ttft '0' is no duration: expected a number above 0"),
     ],
@@ -179,7 +180,11 @@ def test_pick_tries_the_formats_that_the_engine_runs() -> None:
 def test_a_share_of_the_device_is_the_option_of_one_engine(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """And may be a percentage."""
+    """And may be a percentage, as every share."""
+    served = "serving gpt2 --gpu l4 --users 4 --prompt 100 --prefix-hit"
+    for share in ("50%", "0.5"):
+        assert main([*served.split(), share]) == 0
+        assert "100 prompt, 50% cached" in capsys.readouterr().out
     assert main(["fit", "llama-3-8b", "--gpu", "h100", "--gpu-memory-utilization", "85%"]) == 0
     assert "vllm: gpu_memory_utilization=0.85" in capsys.readouterr().out
 

@@ -65,11 +65,12 @@ def any_number(text: str) -> float:
     except ValueError:
         from thermoflop.base.written import read_number
 
-        number = read_number(text)
+        number = read_number(text.removesuffix("%"))
     try:
-        return float(number)  # type: ignore[arg-type]
+        value = float(number)  # type: ignore[arg-type]
+        return value / 100 if text.endswith("%") else value
     except (TypeError, OverflowError):
-        message = f"{text!r:.40} makes no sense: expected a number, such as 0.5, 2e3 or 1.5T"
+        message = f"{text!r:.40} makes no sense: expected a number, such as 0.5, 50%, 2e3 or 1.5T"
         raise argparse.ArgumentTypeError(message) from None
 
 

@@ -340,6 +340,8 @@ class Estimator:
         text = as_json(self.answer) if kind == "json" else as_csv(self.answer)
         media = "application/json" if kind == "json" else "text/csv;charset=utf-8"
         ui.download.content(text.encode(), f"thermoflop-estimate.{kind}", media)
+        if self.results.is_stale:
+            self.status.text = "The file holds the last good answer, not what stands in the fields."
 
 
 def _caught(function: Callable[..., Any], *values: Any) -> Any:

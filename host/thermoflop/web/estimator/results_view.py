@@ -39,6 +39,7 @@ class Results:
         self.answer: Answer | None = None
         self.section: Any = None  # everything of the answer
         self.charts: dict[str, Any] = {}
+        self.is_stale = False
 
     def build_headline(self) -> None:
         """Build the headline, which stays in view."""
@@ -137,6 +138,7 @@ class Results:
 
     def stale(self, reason: str) -> None:
         """Mark the numbers on the page as those of an earlier answer."""
+        self.is_stale = True
         below = " Struck out below is the last good answer." if self.answer else ""
         self.state.text = f"Not answered: {reason}.{below}"
         self.state.classes(replace="est-state bad")
@@ -144,7 +146,7 @@ class Results:
 
     def fresh(self) -> None:
         """Mark the numbers on the page as current, under their verdict."""
-        answer = self.answer
+        answer, self.is_stale = self.answer, False
         verdict = answer.verdict if answer is not None else ""
         mark = " good" if answer is not None and answer.fits else " bad"
         self.state.text = verdict
