@@ -1,23 +1,24 @@
 """The readings of one source, numbered so that a viewer gets only new ones, and hours of its past.
 
 The newest are kept as they came; of older ones every few seconds one, for as many hours. Whoever
-opens the page gets both. Their memory is claimed with the first: a page that is left open for days
-takes no more of it.
+opens the page gets both. The newest have their memory from the first on, so that it does not grow.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 from array import array
-from bisect import bisect_left
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 
 Point = Sequence[float | None]
 
 KEPT_POINTS = 2000  # more than a new viewer gets at once; what is older is of the past
 COARSE_S = 5.0  # between two readings of the past
 COARSE_KEPT = 7200  # ten hours
+CHUNK = 60  # rows of the past that are one text
 
 
 class Ring:
@@ -62,6 +63,38 @@ class Ring:
         return "[" + rows.replace("nan", "null") + "]"
 
 
+class Past:
+    """Rows, one every ``COARSE_S``, as the JSON that a new viewer gets: ten hours of eight GPUs are
+    four megabytes of it, and nobody waits until they are written."""
+
+    def __init__(self, kept: int) -> None:
+        """Keeps the last ``kept`` rows, and up to a chunk more."""
+        self._chunks: deque[tuple[float, str]] = deque(maxlen=kept // CHUNK)  # with their last time
+        self._open: list[tuple[float, str]] = []
+        self._last_s = -math.inf
+
+    def add(self, at_s: float, row: Callable[[], str]) -> None:
+        """Keep a row if it is time for one."""
+        if at_s - self._last_s < COARSE_S:
+            return
+        self._last_s = at_s
+        self._open.append((at_s, row()))
+        if len(self._open) == CHUNK:
+            self._chunks.append((at_s, ",".join(text for _, text in self._open)))
+            self._open.clear()
+
+    def before(self, end_s: float) -> str:
+        """The rows before this moment."""
+        parts = []
+        for last_s, text in self._chunks:
+            if last_s >= end_s:
+                rows = [row for row in json.loads(f"[{text}]") if row[0] < end_s]
+                text = json.dumps(rows, separators=(",", ":"))[1:-1]
+            parts.append(text)
+        parts += [text for at_s, text in self._open if at_s < end_s]
+        return "[" + ",".join(filter(None, parts)) + "]"
+
+
 class Readings:
     """A bounded buffer of points, whose first value is a time in seconds; a viewer that was away
     too long misses the oldest."""
@@ -69,7 +102,8 @@ class Readings:
     def __init__(self, maxlen: int = KEPT_POINTS, past: int = COARSE_KEPT) -> None:
         """Keeps the last ``maxlen`` points, and ``past`` before them, one every ``COARSE_S``."""
         self._points = Ring(maxlen)
-        self._past = Ring(past) if past else None
+        self._past = Past(past)
+        self._is_kept = past > 0
         self._lock = threading.Lock()  # one thread adds, another reads
 
     @property
@@ -80,12 +114,11 @@ class Readings:
     def add(self, point: Point) -> None:
         """Append a point."""
         with self._lock:
-            self._points.add(point)
-            past = self._past
-            if past is not None:
-                last_s = past.start(past.next - 1) if past.next else -math.inf
-                if self._points.start(self._points.next - 1) - last_s >= COARSE_S:
-                    past.add(point)
+            points = self._points
+            points.add(point)
+            if self._is_kept:
+                number = points.next - 1
+                self._past.add(points.start(number), lambda: points.text(number, number + 1)[1:-1])
 
     def since(self, number: int, until: int) -> tuple[int, str]:
         """The number of the first point kept from ``number`` on, and the points from there to the
@@ -97,10 +130,6 @@ class Readings:
     def before(self, number: int) -> str:
         """The past up to the point with that number, a reading every ``COARSE_S``, as JSON."""
         with self._lock:
-            points, past = self._points, self._past
-            if past is None:
-                return "[]"
+            points = self._points
             first = max(number, points.first)
-            end_s = points.start(first) if first < points.next else math.inf
-            until = bisect_left(range(past.next), end_s, lo=past.first, key=past.start)
-            return past.text(past.first, until)
+            return self._past.before(points.start(first) if first < points.next else math.inf)
