@@ -76,12 +76,16 @@ async def watch(url: str, seconds: float, pause_s: float = 0.0) -> Viewer:
     words = "&".join(f"{key}={value}" for key, value in query.items())
     page = socketio.AsyncClient(reconnection=False)
     await page.connect(
-        f"{url}?{words}", socketio_path="/_nicegui_ws/socket.io", transports=["websocket"]
+        f"{url}?{words}",
+        socketio_path="/_nicegui_ws/socket.io",
+        transports=["websocket"],
+        wait_timeout=60,  # all viewers are one process, which is the busiest here
     )
     viewer = Viewer()
     address = f"ws://{urlsplit(url).netloc}/live/stream"
     # so many frames does the library take ahead; one that takes none sees no answer to its pings
     options: dict[str, Any] = {"max_queue": 1, "ping_interval": None} if pause_s else {}
+    options["open_timeout"] = 60
     async with connect(address, compression=None, max_size=None, **options) as stream:
         end_s = time.monotonic() + seconds
         last_s = time.monotonic()
