@@ -292,7 +292,8 @@ def _tower_notes(description: Description) -> list[str]:
 
 
 def _max_positions(config: Config, description: Description) -> int | None:
-    """The longest sequence that the configuration states, or that its table of positions holds."""
+    """The longest sequence that the configuration states, or that its table of positions holds; of
+    a model that reads nothing but images the tokens of one."""
     inner = config.raw.get("text_config")
     if inner is None and "text_config" in config.nested:
         inner = config.nested["text_config"].raw
@@ -306,7 +307,8 @@ def _max_positions(config: Config, description: Description) -> int | None:
     for placed in stack.front if stack is not None else ():
         if isinstance(placed.part, Table) and placed.part.group == "embed_pos":
             return int(placed.part.rows)
-    return None
+    image = description.stack("image") if stack is None else None
+    return None if image is None else image.positions
 
 
 def _passed_over(config: Config, rows: int) -> int:

@@ -165,3 +165,14 @@ def test_of_an_encoder_an_engine_keeps_nothing(engine: str, most: str, runs: str
 def test_how_weights_are_kept_is_said_before_the_figures() -> None:
     said = str(tf.fit("gpt-oss-20b", "h100"))
     assert said.index("mxfp4 in groups of 32") < said.index("activations")
+
+
+def test_a_model_that_reads_nothing_but_images_has_their_tokens_for_a_prompt() -> None:
+    """(224 / 16)^2 patches and a class token."""
+    found = tf.estimate("vit-base-patch16-224", "l4", batch=8)
+    assert found.prompt == 14 * 14 + 1
+    assert found.prefill_tokens_per_s == 8 * 197 / found.first_token.expected_s
+    capacity = tf.fit("vit-base-patch16-224", "l4", batch=8)
+    assert capacity.longest_context == 197
+    assert capacity.memory.activation_bytes == 8 * 197 * (2 * 768 + 3072) * 2
+    assert str(tf.estimate("vit-base-patch16-224", "l4", batch=8, prompt=1024)) == str(found)

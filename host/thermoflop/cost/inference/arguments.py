@@ -69,6 +69,9 @@ def validate_arguments(
         page = checked_whole("page", page, 1, LARGEST_PAGE)
     if known.is_encoder and _any(carried["generate"]):
         raise UsageError(f"{known.name} encodes in one step: it generates nothing, say generate=0")
+    own = known.description.stack("image") if known.description.stack("decoder") is None else None
+    if own is not None and own.positions:  # it reads nothing else, whatever was asked
+        carried["prompt"] = carried["prompt"] * 0 + own.positions
     carried["prompt"] = carried["prompt"] + media.tokens
     _check_positions(known, carried["prompt"], carried["generate"], asked=prompt_asked)
     if _any(carried["prefix"] >= carried["prompt"]) and _any(carried["prefix"]):
