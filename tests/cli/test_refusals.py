@@ -189,6 +189,25 @@ def test_a_share_of_the_device_is_the_option_of_one_engine(
     assert "vllm: gpu_memory_utilization=0.85" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "has", "lacks"),
+    [
+        ("amd", "MI300X", "RTX 4090"),
+        ("24gb", "RTX 3090", "RTX 3080"),
+        ("rtx ada", "RTX 6000 Ada", "RTX 4090"),
+        ("RTX", "RTX 4090", "H100"),
+    ],
+)
+def test_devices_are_found_by_maker_memory_and_words(
+    words: str, has: str, lacks: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["gpus", *words.split()]) == 0
+    said = capsys.readouterr().out
+    assert has in said
+    assert lacks not in said
+    assert "ridge" in said  # a table
+
+
 def test_models_are_found_by_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "llama", "8b"]) == 0
     said = capsys.readouterr().out

@@ -19,7 +19,12 @@ A device of your own is a TOML file, for `--gpu mine.toml`:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("names", nargs="*", metavar="NAME", help="a name, an alias, or a TOML file")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="a name or a TOML file: all that is known; rtx, amd or 24gb: those",
+    )
     add_shared(parser, "--json", help="one JSON array")
 
 
@@ -32,7 +37,10 @@ def run(args: argparse.Namespace) -> int:
         devices_text,
     )
 
-    devices = devices_named(args.names)
-    full_text = "\n\n".join(map(device_text, devices)) if args.names else devices_text(devices)
-    print_result(args, lambda: devices_json(devices), lambda: full_text, indented=True)
+    devices, listed = devices_named(args.names)
+
+    def text() -> str:
+        return devices_text(devices) if listed else "\n\n".join(map(device_text, devices))
+
+    print_result(args, lambda: devices_json(devices), text, indented=True)
     return 0

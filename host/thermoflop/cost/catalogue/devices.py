@@ -135,6 +135,21 @@ def is_known(name: str) -> bool:
         return False
 
 
+_SIZE = re.compile(r"\s*(\d{1,4})\s*gi?b(?: (?:gpu|card|vram))?\s*")
+
+
+def devices_like(words: str) -> list[Device]:
+    """The devices of a maker, with so much memory (``24gb``), or with all words in their names."""
+    low = words.lower()
+    if size := _SIZE.fullmatch(low):
+        return [d for d in catalogue().values() if abs(d.memory_bytes / 2**30 - int(size[1])) < 0.5]
+    return [
+        device
+        for device in catalogue().values()
+        if device.vendor.lower() == low or all(word in device.name.lower() for word in low.split())
+    ]
+
+
 def _unknown(name: str) -> InputError:
     """The refusal of a name, with those that begin with it, or are nearest."""
     from difflib import get_close_matches
@@ -154,10 +169,9 @@ def _unknown(name: str) -> InputError:
             f"{name!r:.60} names several cards: expected one here; fit, estimate, serving and "
             "train divide a model over cards that are not alike"
         )
-    if size := re.fullmatch(r"\s*(\d{1,4})\s*gi?b(?: (?:gpu|card|vram))?\s*", name.lower()):
-        such = [each.name for each in catalogue().values()
-                if abs(each.memory_bytes / 2**30 - int(size[1])) < 0.5]  # fmt: skip
-        more = f", such as {', '.join(such[:6])}" if such else ""
+    if _SIZE.fullmatch(name.lower()):
+        such = [device.name for device in devices_like(name)[:6]]
+        more = f", such as {', '.join(such)}" if such else ""
         return InputError(f"{name!r:.60} is how much memory a device has: expected which{more}")
     plain_name, known = _plain(name), plain_names()
     starts = [key for key in known if plain_name and key.startswith(plain_name)]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import plain
 from thermoflop.base.units import digits, shortened, table, wrapped
-from thermoflop.cost.catalogue.devices import as_device, catalogue
+from thermoflop.cost.catalogue.devices import as_device, catalogue, devices_like
+from thermoflop.errors import InputError
 
 if TYPE_CHECKING:
     from typing import Any
@@ -65,9 +66,18 @@ def device_text(device: Device) -> str:
     return "\n".join(wrapped(line, "    ") for line in lines)
 
 
-def devices_named(names: list[str]) -> list[Device]:
-    """The devices of those names, or all."""
-    return [as_device(name) for name in names] if names else list(catalogue().values())
+def devices_named(names: list[str]) -> tuple[list[Device], bool]:
+    """The devices of those names, or all; and whether they are a list: all, or those of a maker,
+    of a size of memory, or with words in common."""
+    if not names:
+        return list(catalogue().values()), True
+    try:
+        return [as_device(name) for name in names], False
+    except InputError:
+        like = devices_like(" ".join(names))
+        if not like:
+            raise
+        return like, True
 
 
 def devices_json(devices: list[Device]) -> list[dict[str, Any]]:
