@@ -91,6 +91,7 @@ wrapper(
             "num_attention_heads": 16,
             "num_hidden_layers": 24,
             "patch_size": 14,
+            "hidden_act": "silu",
         },
     ),
     projectors.mistral3,

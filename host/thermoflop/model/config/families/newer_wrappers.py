@@ -283,6 +283,7 @@ wrapper(
             "hidden_size": 2048,
             "intermediate_size": 6144,
             "patch_size": 14,
+            "hidden_act": "silu",
             "image_size": 1540,
             "num_hidden_layers": 30,
             "num_attention_heads": 16,

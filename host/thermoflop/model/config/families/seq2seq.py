@@ -226,7 +226,7 @@ family(
 family(
     "m2m_100",
     "pegasus",
-    keys={"vocab_size": 128112},
+    keys={"vocab_size": 128112, "activation_function": "relu"},
     traits={"positions": (0, 0), "classes": ("generation", "bare", "encoder", "decoder")},
 )
 family(
