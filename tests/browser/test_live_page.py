@@ -325,6 +325,21 @@ def test_two_recordings_of_one_address_are_two_boards_and_two_curves(
         page.get_by_text(f"{store.folder.name} has ended").wait_for()
 
 
+def test_a_page_whose_machine_slept_connects_again(page: Page) -> None:
+    """Nobody tells it that the connection ended meanwhile; what it shows is of now again."""
+    page.clock.install()
+    streams: list[str] = []
+    page.on("websocket", lambda s: streams.append(s.url) if s.url.endswith("/stream") else None)
+    page.goto("/live")
+    drawn = page.locator(".curve.board[d*=L]")
+    drawn.wait_for(state="attached")
+    page.clock.fast_forward(60_000)
+    page.locator(".dash.lost").wait_for()
+    page.locator(".dash:not(.lost)").wait_for()
+    drawn.wait_for(state="attached")
+    assert len(streams) == 2
+
+
 def test_a_light_in_the_header_of_every_page_says_what_is_recorded(
     browser: Browser, tmp_path: Path
 ) -> None:
