@@ -15,6 +15,10 @@ from thermoflop.runs.child.keys import MAX_RAW_BYTES, KeyLines, parse_keys
         (b"phase=decode tokens=1", {"phase": "decode", "tokens": 1.0}),
         (b"loss=2.31 lr=1e-4", {"loss": 2.31, "lr": 1e-4}),
         (b"x=nan", {"x": "nan"}),
+        (b"tokens=32k flops=1.5T", {"tokens": 32_000.0, "flops": 1.5e12}),
+        (b"prompt_tokens=2Ki tokens_per_s=1.2k", {"prompt_tokens": 2048.0, "tokens_per_s": 1200.0}),
+        (b"model=8b tokens=many", {"model": "8b", "tokens": "many"}),  # a name, and no number
+        (b"tokens=9e999T bytes=nan", {"tokens": "9e999T", "bytes": "nan"}),
         (b"the x=3 of it", None),
         (b"a == b", None),
         (b"=3", None),

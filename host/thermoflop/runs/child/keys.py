@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 import re
 
+from thermoflop.base.written import read_number
+
 MAX_LINE_BYTES = 512  # a line of figures is shorter; a dump of a tensor is not
 MAX_RAW_BYTES = 4096  # the same with its colours
 MAX_WORDS = 16  # more is prose or a table
@@ -19,6 +21,7 @@ _MAX_KNOWN = 4096  # lines whose meaning is remembered: a flood says few differe
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-~])")
 _IS_LINE = re.compile(rb"(?:[A-Za-z_][A-Za-z0-9_.]{0,63}=[\x21-\x7e]{1,128})(?:[ \t]+|$)").match
 _WORD = re.compile(r"([A-Za-z_][A-Za-z0-9_.]{0,63})=([\x21-\x7e]{1,128}?)[,;]?")
+_COUNTS = ("tokens", "flops", "bytes", "_per_s", "requests", "steps")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?(?:[eE][+-]?\d+)?").fullmatch
 
 Keys = dict[str, float | str]
@@ -38,13 +41,20 @@ def parse_keys(line: bytes) -> Keys | None:
     matches = [_WORD.fullmatch(word) for word in words]
     if len(words) > MAX_WORDS or not all(matches):
         return None
-    return {match[1]: _value(match[2]) for match in matches if match}
+    return {match[1]: _value(match[1], match[2]) for match in matches if match}
 
 
-def _value(text: str) -> float | str:
+def _value(key: str, text: str) -> float | str:
+    """A number, also one that is written ``32k`` or ``1.5M`` where the key is that of a count or a
+    rate (k is 1,000: nothing here is a length); elsewhere a letter may be part of a name."""
+    written = None
+    if key.lower().endswith(_COUNTS) and text[-1].isalpha():
+        written = read_number(text)
     try:
-        number = float(text.replace(",", "") if _GROUPED(text) else text)
-    except ValueError:
+        if written is None:
+            written = float(text.replace(",", "") if _GROUPED(text) else text)
+        number = float(written)
+    except (ValueError, OverflowError):
         return text
     return number if math.isfinite(number) else text
 
