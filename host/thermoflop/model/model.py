@@ -114,7 +114,8 @@ class Model(Sizes):
             experts: ``routed`` to the top-k, or ``all``.
             expert_reads: weights read of the ``expected`` number of experts, or of ``all``.
             convolution: ``padded`` as the reference code runs it, or ``needed``.
-            dtype: number format of all three that follow, as in ``weight_bytes``.
+            dtype: number format of all three that follow, as in ``weight_bytes``; one that only
+                weights have (``awq``, ``q8_0``, ``nf4``, ...) leaves the other two in bf16.
             weights: format of weights. None: ``dtype``.
             activations: format of activations. None: ``dtype``.
             cache: format of keys, values and states. None: ``dtype``.
