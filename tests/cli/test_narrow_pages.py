@@ -90,13 +90,13 @@ def test_runs_are_listed_with_their_figures_in_the_columns_that_there_are(
 def test_a_run_is_called_the_same_wherever_one_is_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, there = decoding(tmp_path, 60.0), ["--in", str(tmp_path)]
-    said = set()
-    for word in ("last", folder.name, folder.name[-6:], str(folder)):
-        for typed in (["runs", word], ["runs", "show", word], ["report", word, "--json"]):
-            assert main([*typed, *there]) == 0
-            said.add(typed[0] + capsys.readouterr().out)
-    assert len(said) == 2
+    made, there = write(tmp_path, [*trial(0, 2)]), ["--in", str(tmp_path)]
+    for typed in (["runs"], ["runs", "show"], ["report", "--json"]):
+        said = []
+        for word in ("last", made.name, made.name[-6:], str(made)):
+            assert main([*typed, word, *there]) == 0
+            said.append(capsys.readouterr().out)
+        assert said == [said[0]] * 4
     with pytest.raises(SystemExit):  # a word that is nearly one of what can be done with runs
         main(["runs", "--shwo"])
     assert main(["runs", "shwo", "last", *there]) == 2

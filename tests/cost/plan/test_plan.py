@@ -181,9 +181,7 @@ def test_a_mac_is_started_with_llama_cpp_unless_an_engine_is_named():
     assert named.choices[0].launch.startswith("vllm serve")
 
 
-@pytest.mark.parametrize(
-    "asked", [{"tpot_s": 0.03}, {}, {"users": 64, "tpot_s": 0.035}, {"ttft_s": 0.1}]
-)
+@pytest.mark.parametrize("asked", [{"tpot_s": 0.03}, {}])
 def test_every_user_that_is_promised_has_a_slot(asked):
     """Those whose prompt is read have one as well as those that decode."""
     for choice in tf.plan("llama-3-70b", "h100", max_devices=8, **asked).choices:
