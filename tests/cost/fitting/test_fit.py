@@ -118,7 +118,8 @@ def test_few_groups_widen_an_interval_as_students_quantile_does(
 ) -> None:
     """Student's t at 90 % for groups - 1 degrees of freedom, from its tables."""
     wider = quantile / 1.28155 * (1 + 1 / groups) ** 0.5
-    assert student(groups) == pytest.approx(wider, rel=0.01)
+    # of three terms of the series: what the fourth would add is a tenth of the third at most
+    assert student(groups) == pytest.approx(wider, rel=0.0035 if groups == 3 else 0.0005)
 
 
 def test_the_ends_are_the_tenths_of_groups_that_weigh_the_same() -> None:

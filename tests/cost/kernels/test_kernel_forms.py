@@ -107,6 +107,12 @@ def test_an_expert_that_nobody_chose_is_not_read():
     sizes = {**EXPERTS, "peak": NEVER, "skewed": 1.0}
     passed = 12 * (4 * 3 + 6 * 5)
     assert seconds("experts", sizes) == pytest.approx(45 * 3 + passed)
+    # exponent 2: 4 (1 - 1/(1 + 3/2)^2) are
+    chosen = 4 * (1 - 1 / 2.5**2)
+    assert seconds("experts", sizes, spread=2) == pytest.approx(45 * chosen + passed)
+    halved = {**sizes, "ep": 2.0}  # 2 experts and 6 rows, which skew makes 9
+    chosen = 2 * (1 - 1 / (1 + 9 / 2))
+    assert seconds("experts", halved, skew=0.5) == pytest.approx(45 * chosen + passed * 9 / 12)
 
 
 def test_an_all_reduce_sends_twice_what_a_gather_does():

@@ -66,6 +66,38 @@ def test_every_printed_flag_is_documented_by_its_engine(profile):
             assert flags
             assert set(flags) <= set(known["flags"]), choice.launch
             assert choice.launch.count(" --") == len(set(flags)), "no flag twice"
+            held = {flag: choice.launch.partition(f" {flag} ")[2].split(" ")[0] for flag in flags}
+            assert held.items() >= started_with(profile, choice).items(), choice.launch
+
+
+def started_with(profile, choice):
+    """What a command says of a layout, and of the longest sequence: inputs of 1024 and outputs of
+    256 tokens that are a quarter longer at most. TensorRT-LLM's and SGLang's tensor parallelism
+    counts the copies of attention, too."""
+    layout = choice.plan
+    names = {
+        "vllm": ("--tensor-parallel-size", "--pipeline-parallel-size", "--data-parallel-size"),
+        "sglang": ("--tp-size", "--pp-size", "--dp-size", "--ep-size"),
+        "tensorrt-llm": ("--tp_size", "--pp_size", "", "--ep_size"),
+    }.get(profile)
+    longest = (1024 + 256) * 5 // 4
+    if names is None:
+        slots = int(choice.launch.partition("--parallel ")[2].split(" ")[0])
+        return {"--ctx-size": str(slots * longest)}
+    over = layout.tp if profile == "vllm" else layout.tp * layout.dp
+    degrees = (layout.pp, layout.dp, layout.ep)
+    said = {name: str(each) for name, each in zip(names[1:], degrees, strict=False)
+            if name and each > 1}  # fmt: skip
+    if layout.dp > 1 and profile == "tensorrt-llm":
+        said["--config"] = "enable_attention_dp.yaml"
+    length = {"vllm": "--max-model-len", "sglang": "--context-length"}
+    return {names[0]: str(over), length.get(profile, "--max_seq_len"): str(longest), **said}
+
+
+@pytest.mark.parametrize(("lengths", "times"), [("fixed", 1), ("lognormal", 4)])
+def test_the_longest_sequence_is_that_of_the_lengths(lengths, times):
+    found = tf.plan("llama-3-8b", "h100", max_devices=1, lengths=lengths, profile="vllm", top=1)
+    assert f"--max-model-len {times * (1024 + 256)} " in f"{found.choices[0].launch} "
 
 
 def test_a_long_prompt_is_split_over_devices_where_its_first_token_is_asked_soon():

@@ -94,6 +94,11 @@ def test_saturation_says_what_binds_at_each_batch_and_where_computing_begins_to(
         return tf.estimate(decoder(), slower, batch=batch, prompt=10, generate=3, profile=rates())
 
     rows = saturation(at)
+    assert [row.batch for row in rows] == [2**power for power in range(12)]
+    for row in (rows[0], rows[3]):
+        one = at(row.batch)
+        assert row.per_token_s == one.per_token.expected_s
+        assert (row.memory_bytes, row.fits) == (one.memory.total_bytes, True)
     turn = next(row.batch for row in rows if row.binds == "compute")
     assert all(row.binds == "memory" for row in rows if row.batch < turn)
     assert saturation_text(rows).endswith(f"computing binds from batch {turn} on")
