@@ -5,11 +5,15 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import find_profile
-from thermoflop.cost.engines.overheads import apply_engine, as_sent
+from thermoflop.cost.engines.overheads import apply_engine, apply_engine_to, as_sent
 from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.work.network import network_work
+from thermoflop.cost.work.share import Layout
 from thermoflop.cost.work.work import Work, launches_of
+from thermoflop.model.load import load_model
 
 
 @pytest.mark.parametrize(("dtype", "bytes_sent"), [("bf16", 4.0), ("fp8", 3 + 4 / 128), ("awq", 4)])
@@ -82,3 +86,70 @@ def test_devices_wait_for_the_one_whose_experts_are_chosen_most(sets, ep, most):
     engine = find_profile("vllm").engine
     (read,) = apply_engine(works, engine, choose_precision("bf16"), 64.0, ep)
     assert read.weight_bytes == pytest.approx(most, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("engine", "kind", "sharing", "rows"),
+    [
+        ("sglang@0.4", "attention", 5.0, 3.0 * 5),  # a group of five heads, each padded by itself
+        ("sglang@0.4", "attention", 16.0, 3.0 * 16),
+        ("sglang@0.4", "attention", 128.0, 3.0),  # a latent of all heads: rows of one tile
+        ("sglang@0.4", "scan", 5.0, 3.0),
+        ("sglang", "attention", 5.0, 3.0),
+        ("vllm@0.11", "attention", 5.0, 3.0 * 5),
+        ("vllm", "attention", 16.0, 3.0),
+    ],
+)
+def test_an_older_engine_pads_each_query_head_of_a_group_by_itself(engine, kind, sharing, rows):
+    work = Work(
+        "attention", "layers", "attn_score", kind, 1, 9.0, 3.0, 0, 1.0, 1.0, sharing=sharing
+    )
+    habits = find_profile(engine).engine
+    (run,) = apply_engine([work], habits, choose_precision("bf16"))
+    assert run.row_flops == rows
+
+
+@pytest.mark.parametrize(
+    ("engine", "group", "kind", "bytes_moved"),
+    [
+        # 32 bits for 16; a score: 4 written, 4 read, 4 written, 4 read, 2 written and read for 8
+        ("llama.cpp", "mlp", "contraction", 16.0), ("llama.cpp", "attn_score", "attention", 20.0),
+        ("llama.cpp", "network", "network", 8.0), ("exllama", "attn_score", "attention", 8.0),
+    ],
+)  # fmt: skip
+def test_an_engine_that_fuses_nothing_keeps_its_results_in_32_bits(
+    engine, group, kind, bytes_moved
+):
+    work = Work("w", "layers", group, kind, 1, 9.0, 3.0, 0, 0.0, 8.0)
+    habits = find_profile(engine).engine
+    (run,) = apply_engine([work], habits, choose_precision("fp16"))
+    assert run.activation_bytes == bytes_moved
+    assert apply_engine_to(work, habits, written=False).activation_bytes == bytes_moved
+
+
+def test_weights_that_are_written_out_stream_as_weights_do():
+    """Of 64 rows 4 elements of half a byte are read and 16 bits of each written, then read."""
+    work = Work("q_proj", "layers", "attn_proj", "contraction", 1, 64.0, 1.0, 2.0, 0.0, 0.0,
+                element_bytes=0.5)  # fmt: skip
+    written, product = apply_engine([work], find_profile("exllama").engine, choose_precision("awq"))
+    assert (written.weight_bytes, written.activation_bytes) == (4 * 2.5, 0.0)
+    assert product.weight_bytes == 4 * 2.0
+
+
+@pytest.mark.parametrize(
+    ("engine", "stages", "share"),
+    [
+        ("llama.cpp", 8, (4 + 1) / (4 * 2)),  # 2 chunks are in flight, whatever stages there are
+        ("llama.cpp", 2, (4 + 1) / (4 * 2)),
+        ("llama.cpp", 1, 1.0),
+        ("vllm", 8, 1.0),  # a prompt at once
+    ],
+)
+def test_chunks_of_a_prompt_that_are_in_flight_over_stages(engine, stages, share):
+    """Of 4 whole chunks of 512 tokens, each over ``stages`` of a model of 32 layers."""
+    setting = Setting(
+        load_model("llama-2-7b"), find_device("h100"), Layout(pp=stages), choose_precision("fp16"),
+        find_profile(engine),
+    )  # fmt: skip
+    ((weight, step),) = setting.prompt_steps(2048, 1)
+    assert weight * step.new == pytest.approx(2048 * share)

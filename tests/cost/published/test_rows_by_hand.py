@@ -114,6 +114,39 @@ def test_a_serving_row_that_cannot_be_used_says_why(change, reason):
     assert by_reason(skipped) == {reason: 1}
 
 
+@pytest.mark.parametrize(
+    ("change", "drafted"),
+    [
+        # nvidia-master.yaml of InferenceX: qwen3.5-fp8-b200-sglang-mtp has tp 4 and ep 1, the plain
+        # recipe tp 8 and ep 1, or tp 4 and ep 4; other versions and cards have plain ones of tp 4
+        ({}, True), ({"engine": "SGLang 0.5.9 (NVIDIA gap analysis)"}, True),
+        ({"tp": 8, "gpu_count": 8}, False), ({"ep": 4}, False), ({"precision": "nvfp4"}, False),
+        ({"gpu_key": "B300-SXM"}, False), ({"engine": "SGLang 0.5.10.post1"}, False),
+        ({"model": "DeepSeek-V3"}, False), ({"tp": 8, "drafts": 3}, True),
+    ],
+)  # fmt: skip
+def test_a_recipe_that_drafts_tokens_is_not_compared(change, drafted):
+    plain = {"metric": "tpot_ms", "value": 9, "engine": "SGLang 0.5.9 (InferenceX)", "gpu_count": 4,
+             "gpu_key": "B200-SXM", "precision": "fp8", "tp": 4, "ep": 1, "shape": None,
+             "model": "Qwen3.5-397B-A17B"}  # fmt: skip
+    rows, skipped = rows_of([{**SERVED, **plain, **change}], serving_row)
+    assert bool(rows) is not drafted
+    assert [reason[:24] for _, reason in skipped] == ["its tokens were drafted,"] * drafted
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("Falcon 40 B", "falcon-40b"), ("Llama 2 70 B", "llama-2-70b"),
+        ("phi-1.5 1.3 B", "phi-1.5"),
+        ("DeepSeek 33B", "deepseek-coder-33b"), ("meta/Llama-2-70b-chat-hf", "llama-2-70b"),
+    ],
+)  # fmt: skip
+def test_a_model_is_known_whatever_its_size_is_written_like(name, known):
+    row = serving_row({**SERVED, "model": name, "shape": None, "metric": "tpot_ms", "value": 9})
+    assert row.question.model.params == load_model(known).params
+
+
 def test_throughput_at_its_highest_and_unknown_formats_check_the_bound_alone():
     reading = {"metric": "output_tokens_per_s", "value": 9}
     assert serving_row({**SERVED, **reading}).expected

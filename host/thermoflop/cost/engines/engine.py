@@ -20,7 +20,8 @@ class Engine:
     half-precision numbers are summed in half precision where the device is faster at that.
     ``kernels``: ``fused``, ``eager`` (every operator alone, all pairs of the mask computed), or
     ``attention`` (eager but for one attention kernel).
-    ``unfused``: every operator is a kernel that writes its result to memory, scores among them.
+    ``unfused``: every operator is a kernel that writes its result to memory, scores among them, in
+    32 bits. ``in_flight``: chunks of a prompt that pipeline stages work on at once (None: all).
     ``graphs``: a decode step is one launch of a recorded graph, so that the host does not slow it.
     ``host``: what launching an operator costs the host, in launches from compiled code.
     ``merges``: one product for queries, keys and values, one for gate and up; the activation is a
@@ -30,8 +31,8 @@ class Engine:
     ``reads``: how a full server reads prompts: in ``chunks`` that join the steps of those who
     decode, of at most ``budget`` tokens together, or in ``passes`` of their own between them.
     ``narrows``: where products are narrow, their inputs are narrowed by kernels beside them, both
-    halves of a latent are one product, and all devices wait for that whose experts are chosen most
-    (rates of older generations were fitted without).
+    halves of a latent are one product, all devices wait for that whose experts are chosen most, and
+    attention lays the query heads of a group as rows of one tile. Older generations do without.
     ``eager_chunks``: a step that carries a chunk is launched kernel by kernel, though those that
     only decode are graphs.
     """
@@ -52,6 +53,7 @@ class Engine:
     budget: int = 8192
     eager_chunks: bool = False
     narrows: bool = False
+    in_flight: int | None = None
 
 
 # An operator of a Python module dispatches several kernels through the interpreter: tens of
@@ -60,9 +62,12 @@ PYTHON = 8.0
 # transformers: DynamicCache is grown by torch.cat, keys and values pass repeat_kv before the scores
 # are made (cache_utils.py and modeling_llama.py of 4.51); llama.cpp: ggml runs one kernel for each
 # node of its graph, and hands quantized products of many rows to cuBLAS in 16 bits, as ExLlama does
-# from 8 rows on (ggml-cuda.cu of May 2024, q4_matmul.cu). TensorRT-LLM since 1.0 runs on PyTorch,
-# with graphs of steps that only decode (tensorrt_llm/_torch/pyexecutor/cuda_graph_runner.py); first
-# tokens of short prompts are as slow as its launches. Before, it was compiled (``COMPILED``).
+# from 8 rows on (ggml-cuda.cu of May 2024, q4_matmul.cu); over 4 A100 it reads 2, 8 and 16 chunks
+# of a 70B's prompt 1.35, 1.74 and 1.82 times as fast as on one, where 2 in flight give 1.33, 1.78
+# and 1.88 (llama-bench rows of May 2024; of 8B up to 2.9 times). TensorRT-LLM since 1.0 runs on
+# PyTorch, with graphs of steps that only decode (tensorrt_llm/_torch/pyexecutor/
+# cuda_graph_runner.py); first tokens of short prompts are as slow as its launches. Before, it was
+# compiled (``COMPILED``).
 ENGINES = (
     Engine("fastertransformer-encoder", ("fastertransformer 5.x tensorflow",
            "fastertransformer 5.x pytorch"), "heads"),
@@ -76,7 +81,7 @@ ENGINES = (
     Engine("transformers", ("transformers", "hf transformers", "huggingface", "hf accelerate",
            "accelerate", "autogptq"), host=PYTHON, regrows=True),
     Engine("llama.cpp", ("llama.cpp", "ollama"), chunk=512, half_accumulate=True, unfused=True,
-           dequantizes=32),
+           dequantizes=32, in_flight=2),
     Engine("exllama", ("exllama",), half_accumulate=True, host=PYTHON,
            dequantizes=8),
     Engine("autoawq", ("autoawq",), host=PYTHON),

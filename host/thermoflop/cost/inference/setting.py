@@ -85,8 +85,9 @@ class Setting:
 
     def prompt_steps(self, new: Number, batch: Number, cached: Number = 0) -> Weighted:
         """The steps that read a prompt, each with how often it runs."""
+        stages = min(self.plan.pp, self.profile.engine.in_flight or self.plan.pp)
         steps = prompt_steps(
-            new, batch, cached, chunk=self.chunk, stages=self.plan.pp, logits=self.logits
+            new, batch, cached, chunk=self.chunk, stages=stages, logits=self.logits
         )
         return [(1.0, self._perceived(Step(batch, 0), batch)), *steps] if self.media else steps
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from thermoflop.cost.published.row import Skipped
@@ -102,6 +103,8 @@ NAMES = {
     "llama-4-maverick-17b-128e-instruct-fp8": "llama-4-maverick-text",
     "deepseek-v3.1": "deepseek-v3",
     "deepseek-v3-0324-awq": "deepseek-v3",
+    "deepseek-33b": "deepseek-coder-33b",
+    "phi-1.5-1.3b": "phi-1.5",
 }
 
 # Words in a name that change no shape.
@@ -135,7 +138,7 @@ def _named(name: str) -> Model:
     from thermoflop.model.config.catalogue import names
     from thermoflop.model.load import load_model
 
-    short = name.rsplit("/", 1)[-1].lower().replace(" ", "-")
+    short = re.sub(r"(?<=\d)-b\b", "b", name.rsplit("/", 1)[-1].lower().replace(" ", "-"))
     words = [word for word in short.split("-") if word not in TUNED]
     plain = [word for word in words if not word.startswith("v0.")]
     known = set(names())
