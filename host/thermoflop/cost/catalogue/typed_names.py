@@ -75,7 +75,7 @@ def _holds(device: Device, gib: int) -> bool:
 
 
 def _is_sold_with_several(device: Device) -> bool:
-    return device.vendor in ("Apple", "CPU") or device.memory_kind.startswith("LPDDR")
+    return device.vendor in ("Apple", "CPU") or device.name.startswith("AMD Ryzen")
 
 
 def _with_memory(device: Device, gib: int) -> Device:

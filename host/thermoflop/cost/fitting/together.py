@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 # How far the base may leave what is known before, and an engine the base, as fractions of the
 # prior's own width, and a factor 1. Chosen where each model, each device and the rows after 2026-03
 # are left out: of widths from 0.35 to 1.0 for the base, 0.02 to 0.1 for engines and 0.1 to 0.3 for
-# factors these miss tokens least over the three: by 8.3, 7.2 and 11.2 % at the median.
+# factors these miss tokens least over the three: by 8.3, 6.8 and 11.0 % at the median.
 BASE, ENGINE, FACTOR = 0.5, 0.05, 0.2
 # How much more of an engine's intervals its own models say than those of others: 80, 77 and
 # 89 % of tokens lie within where a model is left out (80, 77 and 92 where all weigh alike).
