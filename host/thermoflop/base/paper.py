@@ -88,11 +88,11 @@ def fitted(text: str) -> str:
     lines = []
     for line in text.split("\n"):
         indent = " " * min(len(line) - len(line.lstrip()) + 2, page // 2)
-        lines += [line] if len(line) <= page else broken(line, page, indent)
+        lines += [line] if len(line) <= page else wrap(line, page, indent)
     return "\n".join(lines)
 
 
-def broken(text: str, page: int, indent: str = "", word: str = r"\s*\S+") -> list[str]:
+def wrap(text: str, page: int, indent: str = "", word: str = r"\s*\S+") -> list[str]:
     """One paragraph as lines of at most ``page`` characters, broken between words.
 
     ``textwrap`` does this too; importing it takes longer than all that a command prints.
@@ -104,7 +104,7 @@ def broken(text: str, page: int, indent: str = "", word: str = r"\s*\S+") -> lis
         word: what a word is, with the blanks before it, as a regular expression.
 
     Example:
-        >>> broken("  a sentence  that goes on", 12, "- ")
+        >>> wrap("  a sentence  that goes on", 12, "- ")
         ['  a sentence', '- that goes', '- on']
     """
     import re
@@ -130,7 +130,7 @@ def hanging(head: str, text: str) -> str:
     page = columns()
     if page is None or len(head) > 0.75 * page:
         return head + text
-    return "\n".join(broken(head + text, page, " " * len(head)))
+    return "\n".join(wrap(head + text, page, " " * len(head)))
 
 
 def command(line: str) -> str:
@@ -149,7 +149,7 @@ def command(line: str) -> str:
     indent = "  " + " " * (len(line) - len(line.lstrip()))
     word = r"\s*(?:[^\s'\"]|'[^']*'|\"[^\"]*\")+"
     option = rf"\s*--?[a-z][\w-]*(?=\s+[^\s-]){word}"
-    return " \\\n".join(broken(line, page - 2, indent, f"{option}|{word}"))
+    return " \\\n".join(wrap(line, page - 2, indent, f"{option}|{word}"))
 
 
 def filled(text: str) -> str:
@@ -173,7 +173,7 @@ def filled(text: str) -> str:
         if is_prose:
             paragraph.append(line)
         if paragraph and (not is_prose or line.endswith(":")):
-            lines += broken(" ".join(paragraph), page)
+            lines += wrap(" ".join(paragraph), page)
             paragraph = []
         if not is_prose:
             typed = line.lstrip().startswith("thermoflop ") and "  " not in line.strip()
@@ -188,5 +188,4 @@ def _hanging(line: str, page: int) -> str:
     two = re.match(r"\s*\S.*?\s{2,}(?=\S)", line)
     if len(line) <= page or two is None or two.end() > 0.75 * page:
         return fitted(line)
-    indent = " " * two.end()
-    return line[: two.end()] + ("\n" + indent).join(broken(line[two.end() :], page - two.end()))
+    return "\n".join(wrap(line, page, " " * two.end()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
-from thermoflop.base.paper import NARROWEST, PARAGRAPH, broken, columns, kept
+from thermoflop.base.paper import NARROWEST, PARAGRAPH, columns, kept, wrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,4 +101,4 @@ def _over(widths: list[int], stay: list[int], gap: str, page: int) -> int:
 
 def wrapped(text: str, indent: str = "  ") -> str:
     """A paragraph of at most 98 columns, fewer on a narrower page."""
-    return "\n".join(broken(text, min(PARAGRAPH, columns() or PARAGRAPH), indent))
+    return "\n".join(wrap(text, min(PARAGRAPH, columns() or PARAGRAPH), indent))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.base.paper import broken
+from thermoflop.base.paper import wrap
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.mixers import LatentAttention
 from thermoflop.model.formulas.explain import Explanation, explain
@@ -138,4 +138,4 @@ def _symbols(expression: Any) -> set[Any]:
 
 def _wrapped(lines: list[str]) -> list[str]:
     """Long formulas broken at their sums, within 100 columns."""
-    return [part for line in lines for part in broken(line, 100, " " * 6)]
+    return [part for line in lines for part in wrap(line, 100, " " * 6)]
