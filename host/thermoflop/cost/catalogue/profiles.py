@@ -8,6 +8,7 @@ profile knows, of other devices (wider) on those that it does not.
 
 from __future__ import annotations
 
+from functools import cache
 from math import exp
 
 from thermoflop.base.messages import expected
@@ -269,34 +270,30 @@ HIGHEST = {
 }  # fmt: skip
 
 _ENGINES_FILE, _TRAINERS_FILE = "profiles", "training_profiles"
-_read: dict[str, dict[str, Any]] = {}
-_made: dict[tuple[str, str], Profile] = {}
 
 
 def profiles() -> dict[str, Profile]:
     """Every profile of an inference engine that the package carries, by name."""
-    return {name: _carried(_ENGINES_FILE, name) for name in _carried_names(_ENGINES_FILE)}
+    return {name: _carried(_ENGINES_FILE, name) for name in _raw_profiles(_ENGINES_FILE)}
 
 
 def training_profiles() -> dict[str, Profile]:
     """Every trainer's profile, and the pooled ``default``."""
-    return {name: _carried(_TRAINERS_FILE, name) for name in _carried_names(_TRAINERS_FILE)}
+    return {name: _carried(_TRAINERS_FILE, name) for name in _raw_profiles(_TRAINERS_FILE)}
 
 
-def _carried_names(file: str) -> dict[str, Any]:
-    """What one data file says of each profile, read once."""
-    if file not in _read:
-        from thermoflop.cost.data import read_data
+@cache
+def _raw_profiles(file: str) -> dict[str, Any]:
+    """What one data file says of each profile, by name."""
+    from thermoflop.cost.data import read_data
 
-        _read[file] = {raw["name"]: raw for raw in read_data(file)}
-    return _read[file]
+    return {raw["name"]: raw for raw in read_data(file)}
 
 
+@cache
 def _carried(file: str, name: str) -> Profile:
     """A profile that the package carries, made when it is asked for."""
-    if (file, name) not in _made:
-        _made[file, name] = profile_from(_carried_names(file)[name])
-    return _made[file, name]
+    return profile_from(_raw_profiles(file)[name])
 
 
 def profile_from(raw: dict[str, Any]) -> Profile:
@@ -354,7 +351,7 @@ def find_profile(name: str | Profile | None) -> Profile:
         raise UsageError(f"profile={name!r:.60} is no profile: expected a name or a file")
     if name.endswith(".json"):
         return _read_profile(name)
-    known = _carried_names(_ENGINES_FILE)
+    known = _raw_profiles(_ENGINES_FILE)
     from thermoflop.cost.catalogue.machine import machine_profile_names
     from thermoflop.cost.catalogue.own_kernels import find_own
 
