@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from thermoflop.pico.track import HostEvent
-from thermoflop.runs.gpu.rounds import LONG, WAIT_S, Round
+from thermoflop.runs.gpu.rounds import LATE_ROUNDS, WAIT_S, Round
 from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.sampler import GpuSampler
 from thermoflop.runs.gpu.simulated import Body, SimulatedNvml
@@ -56,7 +56,7 @@ def test_a_round_that_is_too_long_again_and_again_is_halved() -> None:
     """Five times 30 ms are more than 100 ms: three stay, two go, and then each half is in time."""
     turns = [Turns(0.03) for _ in range(5)]
     each, stop = Round(turns, 0.1, clock), threading.Event()
-    turns[-1].during = lambda: stop.set() if turns[-1].taken > LONG * 2 else None
+    turns[-1].during = lambda: stop.set() if turns[-1].taken > LATE_ROUNDS * 2 else None
     each.run(stop)
     assert [one.missed for one in turns] == [16 - 11] * 5  # of 16 that 1.65 s have room for
     rest = each.rest()

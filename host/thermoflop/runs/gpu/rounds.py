@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 WAIT_S = 0.5  # for one GPU, until the others are read without it: a busy machine is no lost GPU
-LONG = 5  # so many rounds in a row
+LATE_ROUNDS = 5  # in a row that took more than their time, until they are halved
 
 
 class Turning(Protocol):
@@ -43,7 +43,7 @@ class Round:
         self._lock = threading.Lock()  # of who is read by which thread
         self._reading = watches[0]
         self._since_s = math.inf  # while nobody is read
-        self._long = 0  # rounds in a row, which took more than their time
+        self._late = 0  # rounds in a row that took more than their time
 
     def run(self, stop: threading.Event) -> None:
         """Turns until ``stop`` is set."""
@@ -51,7 +51,7 @@ class Round:
         while not stop.wait(max(0.0, due_s - self._clock())):
             begun_s = self._clock()
             self.turn()
-            self._long = self._long + 1 if self._clock() - begun_s > self._every_s else 0
+            self._late = self._late + 1 if self._clock() - begun_s > self._every_s else 0
             due_s += self._every_s
             late = int((self._clock() - due_s) / self._every_s)
             if late > 0:
@@ -79,8 +79,8 @@ class Round:
                 stay = [self._reading]
             else:
                 n = len(watches)
-                stay = [*watches[: (n + 1) // 2 if self._long >= LONG else n]]
+                stay = [*watches[: (n + 1) // 2 if self._late >= LATE_ROUNDS else n]]
             others = [watch for watch in watches if watch not in stay]
             if others:
-                self.watches, self._long = stay, 0
+                self.watches, self._late = stay, 0
             return Round(others, self._every_s, self._clock) if others else None
