@@ -131,7 +131,7 @@ def test_a_recipe_that_drafts_tokens_is_not_compared(change, drafted):
              "model": "Qwen3.5-397B-A17B"}  # fmt: skip
     rows, skipped = rows_of([{**SERVED, **plain, **change}], serving_row)
     assert bool(rows) is not drafted
-    assert [reason[:24] for _, reason in skipped] == ["its tokens were drafted,"] * drafted
+    assert [reason for _, reason in skipped] == ["its tokens were drafted"] * drafted
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def _unknown(name: str) -> InputError:
     if _SIZE.fullmatch(name.lower()):
         such = [device.name for device in devices_like(name)[:6]]
         more = f", such as {', '.join(such)}" if such else ""
-        return InputError(f"{name!r:.60} is how much memory a device has: expected which{more}")
+        return InputError(f"{name!r:.60} is how much memory a device has: expected its name{more}")
     plain_name, known = _plain(name), plain_names()
     starts = [key for key in known if plain_name and key.startswith(plain_name)]
     near = starts or get_close_matches(plain_name[:60], list(known), 3, 0.6)

@@ -26,7 +26,8 @@ def devices_text(devices: list[Device]) -> str:
         "peaks in dense TFLOP/s; link in GB/s, one way; ridge in FLOP/byte at bf16 or fp16;\n"
         "r: numbers of the data sheet partly recalled, not read. GB is 1e9 bytes."
     )
-    return f"{table(rows, gap=' ', least=LEAST)}\n\n{len(devices)} devices; {notes}"
+    number = "1 device" if len(devices) == 1 else f"{len(devices)} devices"
+    return f"{table(rows, gap=' ', least=LEAST)}\n\n{number}; {notes}"
 
 
 def _row(device: Device) -> list[str]:

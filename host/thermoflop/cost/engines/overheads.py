@@ -37,10 +37,11 @@ NARROWED = frozenset({"attn_proj", "cross_attn_proj", "linear_attn_proj", "mlp",
 KEPT_WIDE = frozenset({"absorb keys", "absorb values", "in_proj_ba", "b_proj"})
 # Expected maximum of 1, 2, 4, ... 256 standard normal variables (Tippett 1925; Harter 1961).
 HIGHEST_OF = (0.0, 0.564, 1.029, 1.424, 1.766, 2.070, 2.343, 2.594, 2.826)
-# Heads that share a key where queries are grouped, each padded by itself in kernels of before 2025
-# (FlashInfer's without tensor cores: should_use_tensor_core in SGLang's flashinfer_backend.py): so
-# sizes of Qwen3 with 2 to 5 of them on SGLang 0.4.6 are missed by 6 % where one is left out, and by
-# 11 as rows of one tile. More of them share a latent, or the only key.
+# Heads that share a key where queries are grouped, each padded by itself in engines of before
+# 2025-10 (FlashInfer without tensor cores: should_use_tensor_core in SGLang's
+# flashinfer_backend.py): so sizes of Qwen3 with 2 to 5 of them on SGLang 0.4.6 are missed by 6 %
+# where one is left out, and by 11 as rows of one tile. More of them share a latent, or the only
+# key.
 LARGEST_GROUP = 16
 # An unfused score in 32 bits: written, read and written by the softmax, and read, written and read
 # in 16 bits by the product with the values (ggml-cuda.cu), where 16 bits throughout are 8 bytes.

@@ -184,4 +184,6 @@ def asked_for(name: str, known: Sequence[str]) -> str:
     bits = "" if said is None else said[1]
     named = [each for each in known if bits and re.search(r"(?<!exl)\d+|$", each)[0] == bits]  # type: ignore[index]
     named = ["awq", "gptq", *named] if bits == "4" else named
-    return f"of {bits} bits are {', '.join(named[:10])}" if named else expected(name, known)
+    if not named:
+        return expected(name, known)
+    return f"expected one of {bits} bits, such as {', '.join(named[:10])}"

@@ -53,7 +53,7 @@ class Remedy:
             ``experts on the host`` or ``layers on the host``; of training ``micro_batch``,
             ``loss``, ``recompute``, ``zero``, ``offload``, ``optimizer``, ``together``,
             ``devices`` or ``lora``.
-        value: the format, or how many.
+        value: the format, the option as ``NAME=VALUE``, or how many.
         text: what to change, in words.
         tokens_per_s: tokens a second of each sequence while decoding; None where the change costs
             no speed.

@@ -66,7 +66,7 @@ def serving_row(raw: dict[str, Any]) -> Row:
     precision = _precision(raw, device, model)
     layout = _layout(raw)
     if raw.get("drafts") or _recipe(raw, layout) == DRAFTED:
-        raise Skipped("its tokens were drafted, by how many it does not say")
+        raise Skipped("its tokens were drafted")
     batch = _batch(raw)
     prompt, generate = _lengths(raw)
     phase, seconds, mixes = _measured(raw, batch, prompt, generate)
