@@ -17,7 +17,11 @@ from thermoflop.cli import main
         ),
         ("pick --context 4.5", "--context '4.5' makes no sense: expected a whole number"),
         ("pick --context inf", "--context 'inf' makes no sense: expected a whole number"),
-        ("serving gpt2 --prefix-hit half%", "expected a number, such as 0.5, 50%"),
+        (
+            "serving gpt2 --prefix-hit half%",
+            "'half%' makes no sense: expected a share, such as 0.5 or 50%",
+        ),
+        ("serving gpt2 --rate 50%", "--rate '50%' makes no sense: expected a number"),
         ("pick --at-least fast", "--at-least 'fast' makes no sense: expected a number"),
         ("plan gpt2 --ttft 0", "--ttft '0' is no duration: expected a number above 0"),
     ],

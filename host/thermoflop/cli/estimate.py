@@ -7,7 +7,7 @@ import argparse
 from thermoflop.cli.arguments import add_option, add_shared, show, with_assumed
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.model_options import add_model, load
-from thermoflop.cli.parser import length
+from thermoflop.cli.parser import length, share
 
 EPILOG = """\
 Exit code 1: the figures are printed, and the run does not fit in the device's memory (`fit` says
@@ -27,11 +27,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--images")
     add_shared(parser, "--audio")
     overlap = "share of the network's time that hides behind computing (0)"
-    add_option(parser, "--comm-overlap", type=float, default=0.0, metavar="S", help=overlap)
+    add_option(parser, "--comm-overlap", type=share, default=0.0, metavar="S", help=overlap)
     add_shared(parser, "--node-size", "--network-bandwidth")
     add("--draft", metavar="MODEL", help="draft tokens with a smaller model, or with --mtp by mtp")
     add_option(parser, "--draft-tokens", type=int, metavar="K", help="tokens a draft (4)")
-    add("--acceptance", type=float, metavar="A", help="share of them that is accepted (0.7)")
+    add("--acceptance", type=share, metavar="A", help="share of them that is accepted (0.7)")
     add_shared(parser, "--why")
     add("--saturation", action="store_true", help="throughput against batch")
     add("--svg", metavar="FILE", help="draw milliseconds and tokens/s against the batch")

@@ -65,12 +65,20 @@ def any_number(text: str) -> float:
     except ValueError:
         from thermoflop.base.written import read_number
 
-        number = read_number(text.removesuffix("%"))
+        number = read_number(text)
     try:
-        value = float(number)  # type: ignore[arg-type]
-        return value / 100 if text.endswith("%") else value
+        return float(number)  # type: ignore[arg-type]
     except (TypeError, OverflowError):
-        message = f"{text!r:.40} makes no sense: expected a number, such as 0.5, 50%, 2e3 or 1.5T"
+        message = f"{text!r:.40} makes no sense: expected a number, such as 0.5, 2e3 or 1.5T"
+        raise argparse.ArgumentTypeError(message) from None
+
+
+def share(text: str) -> float:
+    """The ``type`` of an option that is a share, ``50%`` among them."""
+    try:
+        return any_number(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except argparse.ArgumentTypeError:
+        message = f"{text!r:.40} makes no sense: expected a share, such as 0.5 or 50%"
         raise argparse.ArgumentTypeError(message) from None
 
 

@@ -7,7 +7,7 @@ import argparse
 from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.cost_options import choose_device, hardware_named
 from thermoflop.cli.model_options import add_model, load_all
-from thermoflop.cli.parser import length
+from thermoflop.cli.parser import length, share
 from thermoflop.cli.serving import add_targets
 
 TYPE_CHECKING = False
@@ -38,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--generate", type=length, metavar="N", help="mean tokens of an output (256)")
     add("--lengths", choices=("fixed", "uniform", "lognormal"), default="fixed",
         help="how they spread (fixed)")  # fmt: skip
-    add("--prefix-hit", type=float, default=0.0, metavar="S", help="share of prompts cached (0)")
+    add("--prefix-hit", type=share, default=0.0, metavar="S", help="share of prompts cached (0)")
     add("--users", type=int, metavar="N", help="users at once who must be served")
     add("--rate", type=float, metavar="R", help="requests a second that must be answered")
     add_targets(parser)

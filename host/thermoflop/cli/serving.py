@@ -7,7 +7,7 @@ import argparse
 from thermoflop.cli.arguments import add_option, add_shared, print_result
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.model_options import add_model, load, say_format
-from thermoflop.cli.parser import length
+from thermoflop.cli.parser import length, share
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="how prompts and outputs spread around their means (fixed)")  # fmt: skip
     add("--trace", metavar="FILE", help="recorded requests: a CSV or JSON (Azure, Mooncake, "
         "BurstGPT, Vidur, or columns such as arrival_s, prompt, generate)")  # fmt: skip
-    add("--prefix-hit", type=float, default=0.0, metavar="S", help="share of prompts cached (0)")
+    add("--prefix-hit", type=share, default=0.0, metavar="S", help="share of prompts cached (0)")
     engine = parser.add_argument_group("engine")
     add = engine.add_argument
     add("--budget", type=length, metavar="N", help="tokens in a step (the engine's)")
     add("--slots", type=int, metavar="N", help="sequences at once in a replica (the engine's)")
     add("--draft", metavar="MODEL", help="a model that drafts, or mtp")
     add_option(engine, "--draft-tokens", type=int, default=0, metavar="K", help="tokens drafted")
-    add("--acceptance", type=float, default=0.7, metavar="A", help="of them accepted (0.7)")
+    add("--acceptance", type=share, default=0.7, metavar="A", help="of them accepted (0.7)")
     add_targets(parser)
     simulation = parser.add_argument_group("simulation")
     add = simulation.add_argument

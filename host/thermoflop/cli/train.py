@@ -7,7 +7,7 @@ import argparse
 from thermoflop.cli.arguments import add_option, add_shared, print_result
 from thermoflop.cli.cost_options import add_hardware, choose_device
 from thermoflop.cli.model_options import add_model, load
-from thermoflop.cli.parser import length
+from thermoflop.cli.parser import length, share
 
 _OPTIONS = (
     "devices", "tp", "pp", "dp", "ep", "cp", "global_batch", "micro_batch", "sequence",
@@ -29,14 +29,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--encoder", type=length, metavar="N",
         help="positions of an encoder's source beside each sequence (as many)")  # fmt: skip
     add("--lengths", type=_lengths, metavar="N[,N]", help="tokens of documents in a sequence")
-    add("--padded", type=float, default=0.0, metavar="S", help="share of tokens that is padding")
+    add("--padded", type=share, default=0.0, metavar="S", help="share of tokens that is padding")
     add("--dtype", default="bf16", metavar="F", help="bf16, fp16, fp8, nvfp4")
     add("--optimizer", default="adamw", metavar="NAME",
         help="adamw, adamw-8bit, adamw-bf16, adafactor, muon, sgd, ...")  # fmt: skip
     add("--loss", default="full", metavar="HOW", help="logits: full, chunked or fused")
     add("--recompute", choices=("none", "selective", "operators", "full"),
         default="none", help="operators: every other product, as torchtitan")  # fmt: skip
-    add("--recompute-share", dest="recomputed", type=float, default=0.0, metavar="S",
+    add("--recompute-share", dest="recomputed", type=share, default=0.0, metavar="S",
         help="share of the layers that is recomputed entirely (0.5: every other)")  # fmt: skip
     add("--no-flash", action="store_true", help="attention keeps its scores")
     add("--eager", action="store_true", help="every operator a kernel: PyTorch, not compiled")
@@ -69,7 +69,7 @@ def _add_layout(group: argparse._ActionsContainer) -> None:
     add("--shard", type=int, metavar="N", help="devices that share states (default: all alike)")
     add("--no-sequence-parallel", action="store_true", help="norms undivided")
     overlap = "share of what replicas send that hides behind computing (default by --profile)"
-    add_option(group, "--comm-overlap", type=float, metavar="S", help=overlap)
+    add_option(group, "--comm-overlap", type=share, metavar="S", help=overlap)
     add_shared(group, "--node-size", "--network-bandwidth")
 
 
