@@ -130,7 +130,7 @@ class GpuSampler:
         """``library`` stands in for pynvml, which None is; nothing is called yet.
 
         With ``details`` each GPU is asked for those, too, in a thread besides; its processes are
-        among them, and are then no fact of a run: all GPUs that answer at once share a thread.
+        among them, and are then no fact of a run; and GPUs that answer at once share a thread.
         """
         self.rate_hz = min(MAX_RATE_HZ, max(0.1, rate_hz))
         self._library = library
@@ -213,7 +213,7 @@ class GpuSampler:
         return thread
 
     def _run(self) -> None:
-        """Start NVML and a thread for each GPU, then look whether they answer."""
+        """Start NVML and the threads that read its GPUs, then look whether they answer."""
         try:
             self._gpus = gpus = Gpus(self._library)
             self._versions = gpus.facts()
@@ -224,18 +224,19 @@ class GpuSampler:
         is_run = self._details is None
         self._watches = [Watch(gpus, i, self._sink, is_run=is_run) for i in range(gpus.count)]
         apart = [[watch] for watch in self._watches] if is_run else [self._watches]
-        rounds = [self._read(Round(watches, 1.0 / self.rate_hz)) for watches in apart]
+        rounds = [self._begin(Round(watches, 1.0 / self.rate_hz)) for watches in apart]
         details = [DetailsWatch(gpus, i, self._details) for i in range(gpus.count) if self._details]
         self._threads += [each.start(self._stop) for each in details]
         while not self._stop.wait(_LOOK_S if self._open.is_set() else 0.01):
             for watch in self._watches:
                 watch.look()
-            rounds += [self._read(rest) for each in list(rounds) if (rest := each.rest())]
+            rounds += [self._begin(rest) for each in list(rounds) if (rest := each.rest())]
             self._threads += filter(None, [each.look(self._stop) for each in details])
             if all(watch.asked.is_set() for watch in self._watches):
                 self._open.set()
 
-    def _read(self, each: Round) -> Round:
+    def _begin(self, each: Round) -> Round:
+        """Give some GPUs a thread that reads them."""
         self._start("thermoflop-gpus", partial(each.run, self._stop))
         return each
 
