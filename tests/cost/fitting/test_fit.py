@@ -122,16 +122,16 @@ def test_few_groups_widen_an_interval_as_students_quantile_does(
     assert student(groups) == pytest.approx(wider, rel=0.0035 if groups == 3 else 0.0005)
 
 
-def test_the_ends_are_the_tenths_of_groups_that_weigh_the_same() -> None:
+def test_the_ends_are_the_tenths_of_groups_that_weigh_as_the_root_of_their_rows() -> None:
     """Ten groups of one residual 0 to 0.9 lie in the middles of ten tenths: the ends are 0.05 and
-    0.85. Where the last group has three rows, a third of a tenth each, 0.9 lies between 0.85 of
-    0.8 and 0.91667 of the first of them: 0.8 + 0.1 x 0.05 / 0.0667 = 0.875."""
+    0.85. Where the last group has four rows, it weighs 2 of 11, a half each: a tenth of 11 is 1.1,
+    0.6 behind the middle of the first, at 0.06; nine tenths, 9.9, lie among the last four."""
     logs = np.arange(10) / 10
     half = 0.4 * student(10)
     assert quantiles(logs, np.arange(10)) == pytest.approx((min(0.45 - half, 0.0), 0.45 + half))
-    more, half = np.concatenate([logs, [0.9, 0.9]]), (0.875 - 0.05) / 2 * student(10)
-    found = quantiles(more, np.array([*range(10), 9, 9]))
-    assert found == pytest.approx((min(0.4625 - half, 0.0), 0.4625 + half))
+    more, half = np.concatenate([logs, [0.9] * 3]), (0.9 - 0.06) / 2 * student(10)
+    found = quantiles(more, np.array([*range(10), 9, 9, 9]))
+    assert found == pytest.approx((min(0.48 - half, 0.0), 0.48 + half))
 
 
 def test_a_phase_speaks_for_itself_from_ten_rows_of_two_groups_on() -> None:

@@ -252,11 +252,13 @@ def student(groups: int) -> float:
 def quantiles(logs: Array, group: Indices) -> tuple[float, float]:
     """The ends of the interval of log(measured / predicted) for a new group, around 0.
 
-    Rows of a group err together, so each group weighs the same, and few groups widen it.
+    Rows of a group err together, so a group weighs as the root of its rows: where each weighs the
+    same, models of one row speak for the spread of a model on many devices (58 % of llama.cpp's
+    prompts lay within such intervals, 75 % within these). Few groups widen it.
     """
     names, which, counts = np.unique(group, return_inverse=True, return_counts=True)
     order = np.argsort(logs)
-    weights = (1 / counts[which])[order]
+    weights = (counts[which] ** -0.5)[order]  # in a group together: the root of its rows
     reached = (np.cumsum(weights) - weights / 2) / np.sum(weights)
     low, high = np.interp([TAIL, 1 - TAIL], reached, logs[order])
     middle, half = (low + high) / 2, (high - low) / 2 * student(len(names))
