@@ -93,7 +93,7 @@ def test_a_word_that_is_not_known_ends_in_one_sentence_without_the_usage(
         ("plan gpt2 --dtype w8", "one of 8 bits, such as fp8, int8"),
         ("estimate h100 --gpu gpt2", "; it is a device: MODEL --gpu h100"),
         ("serving gpt2 --gpu llama-3-8b", "; it is a model: serving llama-3-8b --gpu NAME"),
-        ("fit gpt2 --gpu 24gb", "is how much memory a device has: expected its name, such as A30"),
+        ("fit gpt2 --gpu 24gb", "is how much memory a device has: expected its name, such as A10"),
         ("fit gpt2 --gpu 5gb", "is how much memory a device has: expected its name\n"),
         ("fit gpt2 --profile vllm --gpu-memory-utilization 90", "a share above 0, up to 1"),
         ("fit gpt2 --profile vlm", "did you mean vllm?"),
@@ -198,6 +198,10 @@ def test_a_share_of_the_device_is_the_option_of_one_engine(
     [
         ("amd", "MI300X", "RTX 4090"),
         ("24gb", "RTX 3090", "RTX 3080"),
+        ("24gb", "L4 ", "L40S"),  # ECC keeps a sixteenth: 22.5 GiB are left
+        ("141gb", "H200-SXM", "B200-SXM"),  # of which 140.4 GiB are left
+        ("288gb", "B300-SXM", "GB300"),  # of 1e9 bytes
+        ("12gb", "RTX 3060", "GTX 1080 Ti"),  # 11 GiB are 11.8e9 bytes
         ("rtx ada", "RTX 6000 Ada", "RTX 4090"),
         ("RTX", "RTX 4090", "H100"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from math import ceil
 
 from thermoflop.base.messages import reason
 from thermoflop.cost.catalogue.sheets import device_names, sheet
@@ -142,12 +143,20 @@ def devices_like(words: str) -> list[Device]:
     """The devices of a maker, with so much memory (``24gb``), or with all words in their names."""
     low = words.lower()
     if size := _SIZE.fullmatch(low):
-        return [d for d in catalogue().values() if abs(d.memory_bytes / 2**30 - int(size[1])) < 0.5]
+        return [d for d in catalogue().values() if _is_sold_as(d.memory_bytes, int(size[1]))]
     return [
         device
         for device in catalogue().values()
         if device.vendor.lower() == low or all(word in device.name.lower() for word in low.split())
     ]
+
+
+def _is_sold_as(memory_bytes: float, gb: int) -> bool:
+    """Whether a memory is called so many GB: of 2^30 bytes, of which a driver keeps a part (an H200
+    of 141 has 140.4) and ECC a sixteenth (an L4 of 24 has 22.5), or of 1e9 (288 of a B300)."""
+    told = (memory_bytes / (15 * 2**26), memory_bytes / 1e9)
+    is_told = any(abs(each - gb) < 0.005 * gb for each in told)
+    return is_told or ceil(memory_bytes / 2**30 - 0.01) == gb
 
 
 def _unknown(name: str) -> InputError:
