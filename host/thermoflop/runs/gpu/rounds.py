@@ -74,13 +74,14 @@ class Round:
         """Those for another thread: all others where one keeps them waiting, and half of them
         where all together take too long."""
         with self._lock:
-            watches = self.watches
             if self._clock() - self._since_s > WAIT_S:
                 stay = [self._reading]
+            elif self._late >= LATE_ROUNDS:
+                stay = [*self.watches[: (len(self.watches) + 1) // 2]]
             else:
-                n = len(watches)
-                stay = [*watches[: (n + 1) // 2 if self._late >= LATE_ROUNDS else n]]
-            others = [watch for watch in watches if watch not in stay]
-            if others:
-                self.watches, self._late = stay, 0
-            return Round(others, self._every_s, self._clock) if others else None
+                return None
+            others = [watch for watch in self.watches if watch not in stay]
+            if not others:
+                return None
+            self.watches, self._late = stay, 0
+            return Round(others, self._every_s, self._clock)
