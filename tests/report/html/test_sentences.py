@@ -3,6 +3,7 @@ its reason where that is not known."""
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,24 @@ def test_each_sentence_has_its_figures(tmp_path: Path) -> None:
     assert heat.startswith("Heat took 23.1")
     assert "% of the throughput of decode: too hot (hardware) for 4 s; hottest was" in heat
     assert heat.endswith("GPU 0 with 80.0 °C.")
+
+
+def test_two_commands_are_named_and_what_throttling_took_is_of_one_of_them(tmp_path: Path) -> None:
+    """A makes 20 tokens/s and never throttles; B 10, and 5 in the 4 s from 15 s on, of its 10:
+    20 of its 100 tokens. Against A's rate it would seem to be more."""
+    records: list[Any] = [*trial(0, 5, 0, "A"), mark(0, "decode"), *trial(9, 19, 1, "B")]
+    records += [*(mark(n, tokens=20) for n in range(1, 6)), mark(9, "decode")]
+    records += [mark(9 + n, tokens=10 if n <= 6 else 5) for n in range(1, 11)]
+    records += [
+        GpuSample(START_S + n / 10, 0.0, 0, temp_c=60.0, reasons=0x40 if n >= 150 else 0)
+        for n in range(191)
+    ]
+    _, did, heat = said(write(tmp_path, records))
+    assert did.startswith("It cost 5 s of time")
+    assert did.endswith("; B took 10 s, +100.0 % against A.")
+    found = re.match(r"Heat took ([0-9.]+) ± [0-9.]+ % of the throughput of decode \(B\):", heat)
+    assert found
+    assert float(found[1]) == pytest.approx(20, abs=0.5)
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.units import degrees
-from thermoflop.report.html.tables import DASH, number, quantity, seconds
+from thermoflop.report.html.tables import DASH, number, percent, quantity, seconds
 from thermoflop.runs.gpu.throttle import describe_reason
 
 if TYPE_CHECKING:
+    from thermoflop.runs.analysis.compare import Spread
     from thermoflop.runs.analysis.figures import Analysis, WindowFigures
     from thermoflop.runs.analysis.quantity import Compared
 
 _HEAT = ("sw_thermal", "hw_thermal", "hw_slowdown")  # the last may be power, too: NVML's own words
 _COSTS = ("total_s", "decode_tokens_per_s", "tokens_per_s", "joules_per_token")
-_MOST_PHASES = 3
+_MOST_PHASES = 4  # prefill and decode of two commands
 
 
 def sentences(analysis: Analysis) -> list[tuple[str, str]]:
@@ -70,17 +71,30 @@ def _did(analysis: Analysis) -> tuple[str, str]:
         parts.append(f"{_with_unit(row.measured, row)}{label} ({off}{row.verdict})")
     if not any(row.key == "joules_per_token" and row.measured is not None for row in costs):
         parts.append(_energy(analysis) + simulated)
-    return "It cost", _listed(parts) + "."
+    return "It cost", f"{_listed(parts)}{_against(analysis)}."
+
+
+def _against(analysis: Analysis) -> str:
+    """What the second command took, if there is one, and how that is from the first."""
+    second, ratio = analysis.durations.get("B"), analysis.b_over_a
+    if second is None:
+        return ""
+    apart = "" if ratio is None else f", {percent(ratio)} against A"
+    return f"; B took {_mean(second)}{apart}"
 
 
 def _duration(analysis: Analysis) -> str:
     figures = analysis.durations.get("A")
     if figures is not None:
-        n = len(figures.values)
-        return f"{seconds(figures.mean)} of time" + (f" (mean of {n})" if n > 1 else "")
+        return _mean(figures, " of time")
     if analysis.data.end_s > 0:
         return f"{seconds(analysis.data.end_s)} of time"
     return f"{DASH} of time (nothing was recorded)"
+
+
+def _mean(figures: Spread, of: str = "") -> str:
+    n = len(figures.values)
+    return f"{seconds(figures.mean)}{of}" + (f" (mean of {n})" if n > 1 else "")
 
 
 def _energy(analysis: Analysis) -> str:

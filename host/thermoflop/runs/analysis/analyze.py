@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from thermoflop.runs.analysis.thermal import (
 )
 from thermoflop.runs.analysis.throughput import (
     HeatEffect,
+    Step,
     heat_effect,
     lost_to_throttling,
     over_peak,
@@ -57,7 +59,7 @@ def analyze_data(data: RunData) -> Analysis:
     phases = phase_windows(data, trials)
     for window in phases:
         assume_work(window, data.run.get("predictions"))
-    made = [step for window in phases or trials for step in steps(window) if not window.warmup]
+    made = _made(phases or trials)
     first = next((data.gpus[gpu] for gpu in data.own if gpu in data.gpus), None)
     own_spans = [span for span in data.throttled if span.gpu in data.own]
     meters = {gpu: Meter(columns) for gpu, columns in data.gpus.items()}
@@ -82,6 +84,17 @@ def analyze_data(data: RunData) -> Analysis:
     analysis.predicted = compared(analysis)
     analysis.warnings += unlike(analysis)
     return analysis
+
+
+def _made(windows: list[Window]) -> list[Step]:
+    """The steps that count; a phase of two commands is two, each with rates of its own."""
+    several = len({window.variant for window in windows}) > 1
+    return [
+        replace(step, phase=f"{step.phase} ({window.variant})") if several else step
+        for window in windows
+        for step in steps(window)
+        if not window.warmup
+    ]
 
 
 def _shares(spans: list[ThrottleSpan], watched_s: dict[int, float]) -> dict[int, float]:
