@@ -63,7 +63,13 @@ def shortened(name: str, most: int) -> str:
     return whole if len(whole) <= most else whole[: most - 2].rstrip() + ".."
 
 
-def table(rows: list[list[str]], left: int = 1, gap: str = "  ", least: Sequence[str] = ()) -> str:
+def table(
+    rows: list[list[str]],
+    left: int = 1,
+    gap: str = "  ",
+    least: Sequence[str] = (),
+    alike: Sequence[str] = (),
+) -> str:
     """Columns as wide as their widest cell, as many of them as the page has room for.
 
     Args:
@@ -72,16 +78,22 @@ def table(rows: list[list[str]], left: int = 1, gap: str = "  ", least: Sequence
         gap: what is between two columns.
         least: heads of the columns that a narrow page goes without, the least important first.
             After them the first column is shortened, and then the last ones go.
+        alike: heads of columns that a narrow page goes without before those, where all rows say
+            the same: it is said once, above them.
     """
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    stay = kept(rows[0], widths, len(gap), least)
+    once = {head: cells[0] for head, *cells in zip(*rows, strict=True)
+            if head in alike and len(set(cells)) == 1}  # fmt: skip
+    stay = kept(rows[0], widths, len(gap), [*(head for head in alike if head in once), *least])
+    said = [f"{head} {once[head]}" for n, head in enumerate(rows[0])
+            if head in once and n not in stay]  # fmt: skip
     page = columns()
     while page is not None and (over := _over(widths, stay, gap, page)) > 0 and len(stay) > 1:
         if widths[0] - over >= min(NARROWEST, widths[0]):
             widths[0] -= over
         else:
             stay.pop()
-    lines = []
+    lines = [wrapped(f"all rows: {', '.join(said)}"), ""] if said else []
     for row in rows:
         cells = [shortened(row[0], widths[0]), *row[1:]]
         aligned = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import thermoflop as tf
+from thermoflop.base.paper import paper
 from thermoflop.base.record import replace
 from thermoflop.cost.plan.result import Choice, PlanResult, plan_csv, plan_text
 from thermoflop.cost.work.share import Layout
@@ -31,6 +32,20 @@ def test_a_row_holds_the_choice_in_the_units_of_its_head() -> None:
     said = "1,234 configurations evaluated; $/M is dollars per million tokens; kJ/M is kJ per"
     assert lines[-1].startswith(said)
     assert "a note" in lines
+
+
+def test_a_narrow_page_says_once_what_all_rows_share_and_keeps_users_and_energy() -> None:
+    """Two rows of one device and layout; 54 columns hold most others, 26 the two that answer."""
+    other = replace(CHOICE, dtype="bf16", users=33.0)
+    with paper(54):
+        lines = plan_text(plan(CHOICE, other)).splitlines()
+    assert lines[2] == "all rows: device 6 x D, layout 3 x tp=2"
+    assert lines[4].split() == ["format", "users", "ms/token", "tok/s/device", "$/M", "kJ/M"]
+    assert lines[6].split()[:3] == ["2", "bf16", "33"]
+    assert lines[-1].split()[-3:] == ["per", "million", "tokens"]
+    with paper(26):
+        lines = plan_text(plan(CHOICE, other)).splitlines()
+    assert ["users", "tok/s/device"] in [line.split() for line in lines]
 
 
 def test_one_replica_starts_once_and_three_say_so() -> None:

@@ -319,7 +319,7 @@ def totals_of(name: str) -> list[int]:
     return [int(model.params), int(model.active_params), int(model.kv_bytes(1)), int(positions)]
 
 
-LEAST = ("prompt/s", "params", "weights", "first")  # what a narrow page goes without, in order
+LEAST = ("params", "weights", "first", "prompt/s")  # what a narrow page goes without, in order
 
 
 def picks_text(found: Picks) -> str:
@@ -343,7 +343,9 @@ def picks_text(found: Picks) -> str:
     read = f"first token of a prompt of {_prompt(found.context):,}"
     sizes = f"{read}; (+n): n more names of the same sizes"
     sizes += "; weights: of each device" if each_of else ""
-    return "\n".join([head + f"by {found.sort}", "", table(rows, 2, least=LEAST), "", sizes])
+    return "\n".join(
+        [head + f"by {found.sort}", "", table(rows, 2, least=LEAST, alike=("format",)), "", sizes]
+    )
 
 
 def picks_json(found: Picks) -> dict[str, Any]:

@@ -144,6 +144,7 @@ class PlanResult:
         return plan_text(self)
 
 
+LEAST = ("first", "ms/token", "layout", "kJ/M", "$/M", "device", "format")  # goes first
 UNITS = (("$/M", "dollars"), ("kJ/M", "kJ"))
 
 
@@ -156,7 +157,7 @@ def plan_text(found: PlanResult) -> str:
     else:
         choices = _choices(found)
         lines += [choices, ""]
-        shown = choices.partition("\n")[0].split()
+        shown = choices.split()
         tried += [f"{head} is {what} per million tokens" for head, what in UNITS if head in shown]
         best = found.choices[0]
         lines.append(wrapped(f"limit: {LIMITS[best.limit]}"))
@@ -186,7 +187,7 @@ def _choices(found: PlanResult) -> str:
             *([digits(choice.dollars_per_million or 0)] if priced else []),
             "-" if joules is None else digits(joules / 1e3),
         ])  # fmt: skip
-    return table(rows, 4, least=("kJ/M", "users", "first", "layout", "ms/token"))
+    return table(rows, 4, least=LEAST, alike=("device", "layout", "format"))
 
 
 def plan_json(found: PlanResult) -> dict[str, Any]:
