@@ -329,7 +329,8 @@ def test_one_engine_for_a_mac_and_another_gpu_is_said():
         ("qwen3-8b", "vllm serve Qwen/Qwen3-8B ", None),
         ("llama3.1-8b", "vllm serve meta-llama/Llama-3.1-8B ", None),
         ("Qwen/Qwen3-8B-Base", "vllm serve Qwen/Qwen3-8B-Base ", None),  # as it was asked for
-        ("qwen3-8b-awq", "vllm serve qwen3-8b ", "the model's Hugging Face id or its folder"),
+        ("qwen3-8b-awq", "vllm serve YOUR-AWQ-CHECKPOINT-OF/Qwen3-8B ", "folder of weights in awq"),
+        ("qwen3-8b-fp8", "vllm serve Qwen/Qwen3-8B ", None),  # made narrow as it is loaded
         ("qwen3:8b", "llama-server --model qwen3-8b-Q4_K_M.gguf ", "the path of your file"),
     ],
 )
@@ -340,6 +341,23 @@ def test_a_command_names_what_its_engine_can_load_or_says_what_to_put_there(aske
     stands = [each for each in found.notes if "stands for" in each]
     assert len(stands) == (note is not None)
     assert all(note in each for each in stands)
+
+
+@pytest.mark.parametrize(
+    ("engine", "dtype", "named"),
+    [
+        ("vllm", "q4_k_m", "vllm serve YOUR-Q4_K_M-CHECKPOINT-OF/gpt2 "),
+        ("vllm", "fp8", "vllm serve openai-community/gpt2 "),
+        ("sglang", "int8", "--model-path YOUR-INT8-CHECKPOINT-OF/gpt2 "),
+        ("tensorrt-llm", "fp8", "trtllm-serve YOUR-FP8-CHECKPOINT-OF/gpt2 "),
+        ("tensorrt-llm", "bf16", "trtllm-serve openai-community/gpt2 "),
+    ],
+)
+def test_a_format_that_an_engine_cannot_make_has_a_checkpoint_of_its_own(engine, dtype, named):
+    """vLLM and SGLang make fp8 of 16 bits (--quantization fp8), TensorRT-LLM reads it alone."""
+    found = tf.plan("gpt2", "h100", max_devices=1, dtypes=[dtype], profile=engine, top=1)
+    assert named in found.choices[0].launch
+    assert ("YOUR-" in named) == any("stands for" in note for note in found.notes)
 
 
 def test_every_hugging_face_id_belongs_to_a_name_of_the_catalogue():

@@ -22,18 +22,27 @@ ENCODING = {"int4": "Q4_0", "int8": "Q8_0", "int8-wo": "Q8_0", "fp16": "F16", "f
 GGUF_CACHE = {1.0625: "q8_0", 0.75: "q5_1", 0.6875: "q5_0", 0.625: "q4_1", 0.5625: "q4_0"}
 
 
-def checkpoint(model: Model) -> tuple[str, str]:
-    """What a command calls the weights of a model, and a sentence where a person has to put
-    something else in its place."""
+# Formats that every engine makes of a checkpoint in 16 bits, without a further one.
+PLAIN = ("bf16", "fp16", "fp32")
+
+
+def checkpoint(model: Model, dtype: str, engine: str) -> tuple[str, str]:
+    """What a command calls the weights of a model in a format, and a sentence where a person has to
+    put something else in its place."""
     from thermoflop.model.config.catalogue import hub_id
 
+    published = None if model.quantization is None else model.quantization.default
+    made = PLAIN if engine == "tensorrt-llm" else (*PLAIN, *QUANTIZATION)  # it reads fp8, no more
+    if dtype not in (*made, published and published.name):
+        plain = (model.hub_id or hub_id(model.name) or model.name).rstrip("/").rpartition("/")[2]
+        placeholder = f"YOUR-{dtype.upper()}-CHECKPOINT-OF/{plain}"
+        return placeholder, f"note: {placeholder} stands for the id or folder of weights in {dtype}"
     if model.hub_id:
         return model.hub_id, ""
     if model.stored is not None:
         return os.path.dirname(model.source) or ".", ""  # noqa: PTH120
     # a file that is called like a model need not be that one
-    is_named = model.named_format is None and not os.path.exists(model.source)  # noqa: PTH110
-    known = hub_id(model.name) if is_named else None
+    known = None if os.path.exists(model.source) else hub_id(model.name)  # noqa: PTH110
     if known is not None:
         return known, ""
     return model.name, f"note: {model.name} stands for the model's Hugging Face id or its folder"
@@ -53,13 +62,15 @@ def launch(unit: Unit, model: Model, slots: int) -> str:
     if engine == "llama.cpp":
         return shlex.join(_llama(unit, _gguf(model, unit.setting.precision), slots))
     parts = {"sglang": _sglang, "tensorrt-llm": _tensorrt}.get(engine, _vllm)
-    return " ".join(parts(unit, shlex.quote(checkpoint(model)[0]), slots))
+    weights = checkpoint(model, unit.setting.precision.name, engine)[0]
+    return " ".join(parts(unit, shlex.quote(weights), slots))
 
 
-def launch_notes(command: str, model: Model) -> list[str]:
-    """Sentences on what a person has to put into the command."""
+def launch_notes(command: str, model: Model, dtype: str) -> list[str]:
+    """Sentences on what a person has to put into the command, for weights in a format."""
     if not command.startswith("llama-server"):
-        said = checkpoint(model)[1]
+        engine = "tensorrt-llm" if command.startswith("trtllm-serve") else ""
+        said = checkpoint(model, dtype, engine)[1]
     elif model.source.endswith(".gguf"):
         said = ""
     else:

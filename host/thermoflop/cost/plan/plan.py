@@ -185,21 +185,9 @@ def _result(context: Context, tried: Tried, nearest: str) -> PlanResult:
     if choices and choices[0].plan.cp > 1:
         notes.append("note: context parallel layouts are computed, not measured anywhere")
     if choices:
-        notes += launch_notes(choices[0].launch, context.model)
-    if choices and _is_converted(choices[0], context.model):
-        notes.append(f"note: the command takes a checkpoint in {choices[0].dtype}")
+        notes += launch_notes(choices[0].launch, context.model, choices[0].dtype)
     frontier = frontier_of(tried.units, context.question)
     return PlanResult(context.asked, tuple(choices), frontier, nearest, count, tuple(notes))
-
-
-def _is_converted(choice: Choice, model: Model) -> bool:
-    """Whether the weights are in a format that they were not published in, and that no engine
-    makes while it loads them."""
-    published = None if model.quantization is None else model.quantization.default
-    name = "" if published is None else published.name
-    return (
-        choice.dtype not in (name, "bf16", "fp16", "fp32", "fp8") and ".gguf" not in choice.launch
-    )
 
 
 def _different(found: list[Found]) -> Iterator[Found]:
