@@ -100,7 +100,8 @@ class Estimate:
 
         ``first_token`` is the prefill of the whole batch on an idle device; a client of a full
         server waits for HTTP and scheduling, for a step of the others and for prompts that came
-        with its own. None for an engine whose clients nobody measured, or without generation.
+        with its own, and never for less than its own prompt takes alone. None for an engine whose
+        clients nobody measured, or without generation.
         """
         if self.setting.profile.waiting is None or not _any(self.generate > 1):
             return None
@@ -108,11 +109,11 @@ class Estimate:
         from thermoflop.cost.work.steps import middle_context
 
         clients, context = self.batch / self.plan.dp, middle_context(self.prompt, self.generate)
-        prefix = self.setting.prefix
-        return self.setting.span(
-            "client",
-            *client_s(self.setting, clients, self.prompt - prefix, self.generate, context, prefix),
-        )
+        setting, prefix, new = self.setting, self.setting.prefix, self.prompt - self.setting.prefix
+        bound, expected = client_s(setting, clients, new, self.generate, context, prefix)
+        read_s = setting.steps_s(setting.prompt_steps(new, 1, prefix))
+        alone = setting.span("prefill", bound, setting.rates.efficiency.prompt_s + read_s)
+        return setting.span("client", bound, expected).at_least(alone)
 
     @property
     def prefill_tokens_per_s(self) -> Number:
@@ -217,8 +218,15 @@ def estimate_text(estimate: Estimate) -> str:
         return _spanned(estimate)
     plan, memory = estimate.plan, estimate.memory
     times, rates, _, energy = estimate_sheet(estimate)
+    # the step reads the prompts of all sequences; a client waits for its own, and is told below
+    together = f" of all {estimate.batch} prompts" if estimate.batch > 1 else ""
     time_rows = [
-        [row.label, bound.text, expected.text, f"{low.text} .. {high.text}"]
+        [
+            row.label.replace("first token", f"first token{together}"),
+            bound.text,
+            expected.text,
+            f"{low.text} .. {high.text}",
+        ]
         for row in times.rows
         for bound, expected, low, high in (row.cells,)
     ]
@@ -295,10 +303,8 @@ def _client_lines(estimate: Estimate) -> list[str]:
         return []
     each = seconds(span.expected_s)
     ends = f"{seconds(span.low_s)} .. {seconds(span.high_s)}"
-    return [
-        f"first token at a client with {estimate.batch} requests in flight: {each} ({ends})",
-        "",
-    ]
+    flying = "1 request" if estimate.batch == 1 else f"{estimate.batch} requests"
+    return [wrapped(f"first token at a client with {flying} in flight: {each} ({ends})"), ""]
 
 
 def _energy_lines(estimate: Estimate, figures: list[Figure]) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from thermoflop.base.record import record
+from thermoflop.base.number import maximum
+from thermoflop.base.record import fields_of, record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,3 +31,8 @@ class Span:
     expected_s: Number
     low_s: Number
     high_s: Number
+
+    def at_least(self, other: Span) -> Span:
+        """The span, no part of it below that of another."""
+        mine, others = fields_of(self).values(), fields_of(other).values()
+        return Span(*(maximum(own, least) for own, least in zip(mine, others, strict=True)))
