@@ -50,6 +50,11 @@ def degrees(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f}"
 
 
+def kwh_per_million(joules: float) -> str:
+    """The energy of a million of what takes so many joules: a kWh is 3.6e6 J."""
+    return f"{digits(joules / 3.6)} kWh"
+
+
 def gigabytes(value: float) -> str:
     """Bytes in GB = 1e9."""
     return f"{digits(value / 1e9)} GB"

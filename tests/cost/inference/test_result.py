@@ -76,6 +76,7 @@ def test_memory_is_its_parts_and_their_sum(estimate):
 
 
 def test_the_terminal_shows_the_sheet(estimate):
+    """1800 J of 96 tokens are 18.75 J each, and 18.75 / 3.6 kWh a million."""
     text = re.sub(r" +", " ", str(estimate))
     for line in (
         "batch 4, prompt 100, 24 generated",
@@ -87,7 +88,7 @@ def test_the_terminal_shows_the_sheet(estimate):
         "overall 16.0 tokens/s",
         "memory a device: 7.50 GB of 10.0 GB, fits",
         "weights 4.00 GB, cache 2.00 GB, activations 1.00 GB, reserve 0.5 GB",
-        "power a device: 300 W (250 .. 360); 18.8 J a generated token",
+        "power a device: 300 W (250 .. 360); 18.8 J a generated token, 5.21 kWh a million",
         "settles 30.0 °C above its coolant",
     ):
         assert line in text or pytest.fail(f"{line!r} is not in\n{text}")

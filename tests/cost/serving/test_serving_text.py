@@ -42,7 +42,7 @@ def test_every_figure_stands_beside_its_name(served: Serving) -> None:
     assert "decoding at once 11.0 of 64 sequences (memory holds 77)" in said
     assert "prompts take 45% of the time" in said
     assert "load 80% of 5.00 requests/s" in said
-    assert "energy 2.50 J a token" in said
+    assert "energy 2.50 J a token, 0.694 kWh a million" in said  # 2.5e6 J / 3.6e6
     assert "first token in a benchmark that starts all users at once: 620 ms" in said
     assert "targets: met" in said
     assert "not known: why" in said

@@ -5,7 +5,15 @@ from __future__ import annotations
 from thermoflop.base.number import maximum
 from thermoflop.base.record import fields_of, plain, record
 from thermoflop.base.sheet import Figure, Grid, Row, column, figure, figures_of
-from thermoflop.base.units import digits, gigabytes, scaled, seconds, table, wrapped
+from thermoflop.base.units import (
+    digits,
+    gigabytes,
+    kwh_per_million,
+    scaled,
+    seconds,
+    table,
+    wrapped,
+)
 from thermoflop.cost.engines.engine import DEFAULT
 from thermoflop.cost.hardware.device import CALIBRATED
 from thermoflop.cost.inference.arguments import unread_source
@@ -314,7 +322,10 @@ def _energy_lines(estimate: Estimate, figures: list[Figure]) -> list[str]:
     between = f"{digits(estimate.energy.power_low_w)} .. {digits(estimate.energy.power_high_w)}"
     unit = "generated token" if estimate.generate else "sequence"
     return [
-        f"power a device: {power.text} ({between}); {token.text} a {unit}",
+        wrapped(
+            f"power a device: {power.text} ({between}); {token.text} a {unit}, "
+            f"{kwh_per_million(estimate.energy.per_token_j)} a million"
+        ),
         *(f"  settles {each.text} {each.label}" for each in rise),
     ]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.paper import hanging
 from thermoflop.base.record import plain, record
-from thermoflop.base.units import digits, seconds, wrapped
+from thermoflop.base.units import digits, kwh_per_million, seconds, wrapped
 
 if TYPE_CHECKING:
     from typing import Any
@@ -207,7 +207,9 @@ def _figures(served: Serving) -> list[tuple[str, str, str]]:
         ("load", f"{served.load:.0%}", f"of {digits(served.most_requests_per_s)} requests/s"),
     ]  # fmt: skip
     if served.joules_per_token is not None:
-        figures.append(("energy", digits(served.joules_per_token), "J a token"))
+        joules = served.joules_per_token
+        said = f"J a token, {kwh_per_million(joules)} a million"
+        figures.append(("energy", digits(joules), said))
     return figures
 
 
