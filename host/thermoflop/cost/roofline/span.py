@@ -32,7 +32,8 @@ class Span:
     low_s: Number
     high_s: Number
 
-    def at_least(self, other: Span) -> Span:
-        """The span, no part of it below that of another."""
-        mine, others = fields_of(self).values(), fields_of(other).values()
-        return Span(*(maximum(own, least) for own, least in zip(mine, others, strict=True)))
+
+def not_before(span: Span, other: Span) -> Span:
+    """The span, no part of it below that of another."""
+    mine, others = fields_of(span).values(), fields_of(other).values()
+    return Span(*(maximum(own, least) for own, least in zip(mine, others, strict=True)))
