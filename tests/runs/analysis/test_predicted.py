@@ -123,6 +123,22 @@ def test_energy_power_and_memory_come_from_the_gpu_that_drew_most(tmp_path: Path
     assert rows(analysis)["memory_bytes"].verdict == "no interval"
 
 
+def test_a_simulated_gpu_is_judged_by_no_prediction(tmp_path: Path) -> None:
+    """Its memory and power are made up: whether they are as a real card's says nothing."""
+    readings = [
+        GpuSample(START_S + n / 10, 0.0, 0, power_w=100.0, mem_used_bytes=10**9) for n in range(101)
+    ]
+    made_up = {"gpu": {"driver": "simulated", "devices": [{"index": 0}]}}
+    analysis = run(tmp_path, mark(1, "prefill", tokens=200), mark(2, "decode", tokens=20),
+                   mark(4, None), *readings, **made_up)  # fmt: skip
+    for key in ("power_w", "joules_per_token", "memory_bytes"):
+        assert (rows(analysis)[key].off, rows(analysis)[key].verdict) == (None, "not measured")
+    assert "W a device" in page([analysis])
+    (line,) = (line for line in lines(analysis) if "W a device" in line)
+    assert "not measured: the GPU is simulated" in line
+    assert "token_s" in measured(analysis)
+
+
 def test_mfu_and_mbu_follow_from_tokens_alone(tmp_path: Path) -> None:
     """FLOPs and bytes of a token come from the prediction; what the run says goes before."""
     analysis = run(tmp_path, mark(1, "decode", tokens=20), mark(3, None),

@@ -54,7 +54,11 @@ def describe_prediction(predicted: dict[str, Any]) -> str:
 
 def text_rows(analysis: Analysis) -> list[list[str]]:
     """The comparison as rows of text, the first one its head."""
-    rows = [[f"{row.phase}: {row.name}", *_cells(row)] for row in analysis.predicted]
+    rows = []
+    for row in analysis.predicted:
+        why = f": {row.how}" if row.measured is None and row.how else ""
+        *cells, against = _cells(row)
+        rows.append([f"{row.phase}: {row.name}", *cells, against + why])
     return [["predicted", *_HEAD], *rows]
 
 

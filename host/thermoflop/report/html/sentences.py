@@ -61,16 +61,14 @@ def _should(analysis: Analysis) -> tuple[str, str]:
 def _did(analysis: Analysis) -> tuple[str, str]:
     costs = _costs(analysis)
     parts = [_duration(analysis)]
-    simulated = analysis.data.label("GPU")
     for row in costs:
         if row.measured is None:
             parts.append(f"{row.name} {DASH} ({row.how or 'not measured'})")
             continue
         off = "" if row.off is None or row.beats_bound else f"{100 * row.off:+.0f} %, "
-        label = simulated if row.key == "joules_per_token" else ""
-        parts.append(f"{_with_unit(row.measured, row)}{label} ({off}{row.verdict})")
+        parts.append(f"{_with_unit(row.measured, row)} ({off}{row.verdict})")
     if not any(row.key == "joules_per_token" and row.measured is not None for row in costs):
-        parts.append(_energy(analysis) + simulated)
+        parts.append(_energy(analysis) + analysis.data.label("GPU"))
     return "It cost", f"{_listed(parts)}{_against(analysis)}."
 
 

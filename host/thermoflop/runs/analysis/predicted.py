@@ -5,8 +5,8 @@ times; with ``tokens=`` (of all sequences together) they are scaled to the predi
 prompt, without it one prompt, and one generation less its first token, are assumed. ``ttft_s=``,
 ``token_s=``, ``total_s=`` and ``tokens_per_s=`` are taken as they were said (their mean). Energy,
 power and memory come from the GPUs that drew most, as many as the prediction has, and only if the
-prediction was for such GPUs. Warm-ups and a
-second command do not count. ``how`` says in words where a measured value is from.
+prediction was for such GPUs and they are real. Warm-ups and a second command do not count.
+``how`` says in words where a measured value is from.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def compared(analysis: Analysis) -> list[Compared]:
             bound, expected, low, high = (
                 _number(given.get(end)) for end in ("bound", "expected", "low", "high")
             )
-            value, how = measured.get(key, (None, _why_not(key, predicted)))
+            value, how = measured.get(key, (None, _why_not(key, analysis)))
             rows.append(Compared(key, phase, name, unit, bound, expected, low, high, value, how))
     return rows
 
@@ -67,9 +67,12 @@ def unlike(analysis: Analysis) -> list[str]:
     return [f"predicted is another run: {text}" for text in dict.fromkeys(texts)]
 
 
-def _why_not(key: str, predicted: dict[str, Any]) -> str:
-    by_gpu = key in ("joules_per_token", "power_w", "rise_c", "memory_bytes")
-    return "" if predicted.get("reads_gpus", True) or not by_gpu else "no such GPU here"
+def _why_not(key: str, analysis: Analysis) -> str:
+    if key not in ("joules_per_token", "power_w", "rise_c", "memory_bytes"):
+        return ""
+    if analysis.data.label("GPU"):
+        return "the GPU is simulated"
+    return "" if analysis.data.run["predictions"].get("reads_gpus", True) else "no such GPU here"
 
 
 def assume_work(window: Window, predictions: Any) -> None:
@@ -98,7 +101,8 @@ class _Measured:
         self._batch = _number(predicted.get("batch")) or 1.0
         self._prompt = _number(predicted.get("prompt")) or 1.0
         self._generate = _number(predicted.get("generate")) or 0.0
-        self._reads_gpus = bool(predicted.get("reads_gpus", True))
+        is_real = not analysis.data.label("GPU")
+        self._reads_gpus = is_real and bool(predicted.get("reads_gpus", True))
         self._devices = int(_number(predicted.get("devices")) or 1)
         self._trials = [t for t in analysis.trials if _counts(t.window)]
         phases = [p for p in analysis.phases if _counts(p.window) and not p.window.untimed]
