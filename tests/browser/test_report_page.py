@@ -19,6 +19,11 @@ VISIBLE = """(selector) => [...document.querySelectorAll(selector)].map((node) =
   const box = node.getBoundingClientRect();
   return box.height > 0 && box.top >= 0 && box.bottom <= innerHeight && box.right <= innerWidth;
 })"""
+LINES = """(selector) => [...document.querySelectorAll(selector)].map((node) => {
+  const text = document.createRange();
+  text.selectNodeContents(node);
+  return text.getClientRects().length;
+})"""
 MANY = [f"note {n}: something that whoever reads the figures has to know of" for n in range(9)]
 
 
@@ -64,6 +69,14 @@ def test_the_sentences_and_the_first_curve_need_no_scrolling(report: Page) -> No
     assert report.get_by_text(MANY[5], exact=True).is_hidden()
     report.get_by_text("more notes").click()
     assert report.get_by_text(MANY[5], exact=True).is_visible()
+
+
+def test_no_figure_breaks_between_its_number_and_its_unit(report: Page) -> None:
+    """At 1280 there is room: each short cell is one line, and the page is no wider."""
+    lines = report.evaluate(LINES, "td.num")
+    assert len(lines) > 10
+    assert set(lines) == {1}
+    assert report.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_a_phone_shows_the_sentences_first_and_nothing_wider_than_itself(report: Page) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAX_ROWS = 300  # of a table; the run's folder has them all
 MAX_PHASES = 12  # shown one by one; more are gathered by name
 DASH = "–"
+_SHORT = 22  # letters: a figure with its unit and what it is against, "+151 %, no interval"
 
 
 def escaped(text: str) -> str:
@@ -52,8 +53,11 @@ def table(
 
 
 def _cell(label: str, text: str) -> str:
-    empty = ' class="none"' if text == DASH else ""  # a card leaves it out
-    return f'<td data-label="{escaped(label)}"{empty}>{escaped(text)}</td>'
+    kind = "none" if text == DASH else ""  # a card leaves it out
+    if len(text) <= _SHORT and any(letter.isdigit() for letter in text):
+        kind = "num"  # stays on one line
+    kind = kind and f' class="{kind}"'
+    return f'<td data-label="{escaped(label)}"{kind}>{escaped(text)}</td>'
 
 
 def figures(analysis: Analysis) -> str:
