@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from kit.run_folder import START_S, event, mark, trial, write
 from thermoflop.report.html.page import page
+from thermoflop.report.html.sentences import sentences
 from thermoflop.report.terminal.terminal import lines
 from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.analysis.figures import Analysis
@@ -71,6 +72,39 @@ def test_phases_with_tokens_are_scaled_to_the_predicted_sizes(tmp_path: Path) ->
     assert rows(analysis)["token_s"].off == pytest.approx(1.0)
     assert rows(analysis)["decode_tokens_per_s"].verdict == "below"
     assert rows(analysis)["power_w"].verdict == "not measured"
+
+
+def test_a_generation_of_another_length_is_named_wherever_it_is_scaled(tmp_path: Path) -> None:
+    """4 steps of 2 sequences in 2 s where 10 were asked for: 1 s for the prompt, 0.5 s a step."""
+    said = "the command made 4 tokens where 11 were asked for: scaled from 4"
+    phases = [mark(1, "prefill", tokens=200), mark(2, "decode", tokens=8), mark(4, None)]
+    analysis = run(tmp_path, *phases)
+    assert measured(analysis)["total_s"] == pytest.approx(1 + 10 * 0.5)
+    for key, row in rows(analysis).items():
+        assert row.scaled == (said if key in ("total_s", "tokens_per_s") else "")
+    (line,) = (line for line in lines(analysis) if "prompt and all tokens" in line)
+    assert "6 s (scaled)" in line
+    assert f"scaled: {said}" in lines(analysis)
+    assert f"6 s for prompt and all tokens (+200 %, above; {said})" in sentences(analysis)[1][1]
+
+
+def test_a_prompt_of_another_length_is_named_too(tmp_path: Path) -> None:
+    """24 tokens of 2 sequences in 0.3 s: 2.5 s for 200, and the rest of the run with it."""
+    analysis = run(tmp_path, mark(1, "prefill", tokens=24), mark(1.3, "decode", tokens=20),
+                   mark(3.3, None))  # fmt: skip
+    assert measured(analysis)["ttft_s"] == pytest.approx(2.5)
+    said = "the command read 12 tokens where 100 were asked for: scaled from 12"
+    assert [rows(analysis)[key].scaled for key in ("ttft_s", "total_s")] == [said, said]
+
+
+@pytest.mark.parametrize("tokens", [20, 22])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_generation_that_was_asked_for_is_not_scaled(
+    tmp_path: Path, tokens: int, times: int
+) -> None:
+    """With its first token or without, and of several in one phase, as their prompts tell."""
+    phases = [mark(1, "prefill", tokens=200 * times), mark(2, "decode", tokens=tokens * times)]
+    assert not any(row.scaled for row in run(tmp_path, *phases).predicted)
 
 
 def test_phases_without_tokens_are_one_prompt_and_one_generation(tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ def lines(analysis: Analysis) -> list[str]:
     """The same as the lines of a table; none where nothing was predicted."""
     if not analysis.predicted:
         return []
-    return text_table(text_rows(analysis), least=(_HEAD[0], _HEAD[2])).splitlines()
+    scaled = dict.fromkeys(f"scaled: {row.scaled}" for row in analysis.predicted if row.scaled)
+    return [*text_table(text_rows(analysis), least=(_HEAD[0], _HEAD[2])).splitlines(), *scaled]
 
 
 def _cells(row: Compared) -> list[str]:
@@ -76,7 +77,8 @@ def _cells(row: Compared) -> list[str]:
     against = row.verdict
     if row.off is not None and not row.beats_bound:
         against = f"{100 * row.off:+.0f} %, {row.verdict}"
-    return [bound, expected, between, _value(row.measured, row.unit), against]
+    measured = _value(row.measured, row.unit) + (" (scaled)" if row.scaled else "")
+    return [bound, expected, between, measured, against]
 
 
 def _value(value: float | None, unit: str) -> str:

@@ -66,7 +66,8 @@ def _did(analysis: Analysis) -> tuple[str, str]:
             parts.append(f"{row.name} {DASH} ({row.how or 'not measured'})")
             continue
         off = "" if row.off is None or row.beats_bound else f"{100 * row.off:+.0f} %, "
-        parts.append(f"{_with_unit(row.measured, row)} ({off}{row.verdict})")
+        scaled = f"; {row.scaled}" if row.scaled else ""
+        parts.append(f"{_with_unit(row.measured, row)} ({off}{row.verdict}{scaled})")
     if not any(row.key == "joules_per_token" and row.measured is not None for row in costs):
         parts.append(_energy(analysis) + analysis.data.label("GPU"))
     return "It cost", f"{_listed(parts)}{_against(analysis)}."

@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from thermoflop.runs.analysis.quantity import NAMES, Compared
+from thermoflop.runs.analysis.quantity import NAMES, SCALED, Compared
 
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.figures import Analysis, WindowFigures
@@ -134,7 +134,8 @@ class _Measured:
         rate = _noted([p.window for p in self._prefill], "tokens_per_s")
         if rate is not None:
             return self._batch * self._prompt / rate[0], rate[1]
-        return _per(self._prefill, self._batch * self._prompt, "one prompt a phase assumed")
+        per = _per(self._prefill, self._batch * self._prompt, "one prompt a phase assumed")
+        return None if per is None else (per[0], per[1] + self._scaled_prompt())
 
     def _token_s(self) -> tuple[float, str] | None:
         noted = _noted([t.window for t in self._trials], "token_s")
@@ -155,7 +156,27 @@ class _Measured:
         noted = _noted([t.window for t in self._trials], "total_s")
         if noted is not None or first is None or token is None or self._generate < 1:
             return noted
-        return first[0] + (self._generate - 1) * token[0], "from prefill and decode"
+        how = "from prefill and decode" + self._scaled()
+        return first[0] + (self._generate - 1) * token[0], how
+
+    def _scaled(self) -> str:
+        """That what is said of a whole generation is scaled from another number of tokens."""
+        phases = min(map(len, filter(None, (self._prefill, self._decode))), default=1)
+        tokens = _tokens(self._decode) / self._batch / (self._prompts() or phases)
+        if not tokens or self._generate - 1.5 < tokens < self._generate + 0.5:
+            return self._scaled_prompt()  # the first is made by the prompt, and counted or not
+        return _scaled("made", tokens, self._generate) + self._scaled_prompt()
+
+    def _scaled_prompt(self) -> str:
+        """The same of a prompt."""
+        tokens = _tokens(self._prefill) / self._batch / max(1, len(self._prefill))
+        is_other = tokens and not self._prompts()
+        return _scaled("read", tokens, self._prompt) if is_other else ""
+
+    def _prompts(self) -> int:
+        """How many predicted prompts were read; 0 where they were others."""
+        prompts = _tokens(self._prefill) / (self._batch * self._prompt)
+        return round(prompts) if abs(prompts - round(prompts)) <= _SAME else 0
 
     def _tokens_per_s(self, total: tuple[float, str] | None) -> tuple[float, str] | None:
         inside = [p.window for p in (*self._prefill, *self._decode)]
@@ -177,7 +198,8 @@ class _Measured:
             rest = self._joules(self._decode, steps, 1.0)
             if first is None or rest is None:
                 return None
-            return (first + rest) / (self._batch * self._generate), "from prefill and decode"
+            how = "from prefill and decode" + self._scaled()
+            return (first + rest) / (self._batch * self._generate), how
         if self._analysis.phases:
             return None
         tokens = _tokens(self._trials)
@@ -234,6 +256,11 @@ class _Measured:
         ]
         highest = [float(np.nanmax(column)) for column in used if np.isfinite(column).any()]
         return (max(highest), "most in use, by whomever") if highest else None
+
+
+def _scaled(did: str, tokens: float, asked: float) -> str:
+    n = f"{tokens:,.0f}" if tokens >= 100 else f"{tokens:.3g}"
+    return f"; the command {did} {n} tokens where {asked:,.0f} were asked for: {SCALED} {n}"
 
 
 def _counts(window: Window) -> bool:

@@ -18,6 +18,9 @@ NAMES = {
 }
 
 
+SCALED = "scaled from"  # in ``how`` of a value that another number of tokens was measured for
+
+
 _RATES = frozenset({"decode_tokens_per_s", "tokens_per_s"})
 
 
@@ -38,6 +41,11 @@ class Compared:
     high: float | None
     measured: float | None
     how: str
+
+    @property
+    def scaled(self) -> str:
+        """From which other number of tokens the measured value was scaled, in words, or ""."""
+        return self.how.partition("; ")[2] if SCALED in self.how else ""
 
     @property
     def beats_bound(self) -> bool:
