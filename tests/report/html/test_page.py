@@ -309,6 +309,21 @@ def test_parquet_needs_its_extra_and_says_so(
         export(run, tmp_path / "run.xlsx")
 
 
+def test_a_whole_name_goes_before_a_beginning_and_that_before_a_part(tmp_path: Path) -> None:
+    """A name of one letter is in that of other runs, too, and may be in an id."""
+    given = {"x": "1", "xy": "2", "zxy": "3", "w": "nightly"}
+    made = {
+        name: write(tmp_path, [event(0, "x")], name=name, labels={"gpu": label})
+        for name, label in given.items()
+    }
+    for word, name in [("x", "x"), ("xy", "xy"), ("zx", "zxy"), ("nightly", "w"), ("gpu=2", "xy")]:
+        assert find(word, tmp_path) == made[name], word
+    again = write(tmp_path, [event(0, "x")], name="x")
+    with pytest.raises(InputError, match="'x' means 2 runs") as refused:
+        find("x", tmp_path)
+    assert all(folder.name in str(refused.value) for folder in (made["x"], again))
+
+
 def test_the_shelf_finds_and_filters(tmp_path: Path) -> None:
     """By label, by a part of the name, by failure; two matches are refused by name."""
     shelf = tmp_path / "runs"

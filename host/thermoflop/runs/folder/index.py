@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,13 @@ class Entry:
         """The labels it was given."""
         labels = self.run.get("labels")
         return {str(k): str(v) for k, v in labels.items()} if isinstance(labels, dict) else {}
+
+    @property
+    def names(self) -> list[str]:
+        """What it may be called: its folder, the name it was given, its id, its labels."""
+        labels = [text for key, value in self.labels.items() for text in (value, f"{key}={value}")]
+        folder = self.folder.name
+        return [folder, str(self.run.get("name", "")), folder.rpartition("-")[2], *labels]
 
     def to_json(self) -> dict[str, Any]:
         """The line as data."""
@@ -119,7 +126,8 @@ MAKE_ONE = "`thermoflop demo` makes one, or `thermoflop record -- COMMAND`"
 
 
 def find(word: str, where: Path) -> Path:
-    """A run by its folder, or by a part of its folder's name; "last" is the newest."""
+    """A run by its folder, its name, id or label, or a part of its folder's name, the whole before
+    the beginning and that before what is inside; "last" is the newest."""
     path = Path(word)
     if is_run(path):
         return path
@@ -130,13 +138,22 @@ def find(word: str, where: Path) -> Path:
         return max(known, key=lambda entry: (entry.started, entry.folder.name)).folder
     if word == "last":
         raise InputError(f"there is no run in {where} yet: {MAKE_ONE}")
-    matches = [entry.folder for entry in known if word and word in entry.folder.name]
+    matches = _called(word, known) if word else []
     if len(matches) == 1:
         return matches[0]
     if not matches:
         raise InputError(f"there is no run {word!r}, neither as a folder nor in {where}")
     names = ", ".join(folder.name for folder in matches[:5])
     raise InputError(f"{word!r} means {len(matches)} runs of {where}: {names}")
+
+
+def _called(word: str, runs: Sequence[Entry]) -> list[Path]:
+    """The runs that a word means best: those called so, else those that begin so, else the rest."""
+    ways: tuple[Callable[[str], bool], ...] = (word.__eq__, lambda name: name.startswith(word))
+    for fits in ways:
+        if found := [run.folder for run in runs if any(map(fits, run.names))]:
+            return found
+    return [run.folder for run in runs if word in run.folder.name]
 
 
 def delete(folder: Path, where: Path) -> None:
