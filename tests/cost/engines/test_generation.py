@@ -6,6 +6,7 @@ from math import exp
 
 import pytest
 import thermoflop as tf
+from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.engines.generation import age_of, profile_name
 from thermoflop.cost.hardware.precision import choose_precision
@@ -88,3 +89,36 @@ def test_what_was_never_seen_widens_the_interval_and_is_said():
 
 def test_a_version_inside_a_generation_is_not_new():
     assert find_profile("vllm@0.15").unseen(find_profile and tf.find_device("h200")) == ()
+
+
+# Prompts of 2,048 tokens of Llama 3 8B in Q4_K_S on an RTX 4090, tokens/s by the tokens that are
+# read at once: github.com/ggml-org/llama.cpp/pull/7860 (June 2024).
+READ_AT_ONCE = {16: 1946.01, 64: 5349.26, 256: 8555.10, 512: 9278.55}
+
+
+@pytest.mark.parametrize("tokens", READ_AT_ONCE)
+def test_llama_cpp_of_today_multiplies_quantized_weights_as_they_are(tokens: int) -> None:
+    question = {"prompt": tokens, "generate": 1, "dtype": "q4_k_s"}
+    today = tf.estimate("llama-3-8b", "rtx-4090", profile="llama.cpp", **question).first_token
+    rate = tokens / READ_AT_ONCE[tokens]
+    assert today.low_s <= rate <= today.high_s
+    assert today.expected_s == pytest.approx(rate, rel=0.35)
+
+
+def test_llama_cpp_of_today_answers_thirty_two_users_no_slower_than_thirty_one() -> None:
+    made = [
+        batch / tf.estimate("llama-3-8b", "rtx-4090", batch=batch, prompt=1024, generate=128,
+                            dtype="q4_k_m", profile="llama.cpp").per_token.expected_s
+        for batch in (16, 31, 32, 64)
+    ]  # fmt: skip
+    assert made == sorted(made)
+
+
+def test_llama_cpp_of_before_wrote_its_weights_out_and_kept_its_scores() -> None:
+    for label, writes, kernels in (
+        ("llama.cpp (2023-11)", 32, "fused"), ("llama.cpp llama-bench (May 2024)", 32, "fused"),
+        ("llama.cpp (2025-01)", None, "fused"), ("llama.cpp b7825 (2026-02)", None, "attention"),
+        ("llama.cpp", None, "attention"), ("ollama", None, "attention"),
+    ):  # fmt: skip
+        engine = replace(find_profile("llama.cpp"), label=label, asked=label).engine
+        assert (engine.dequantizes, engine.kernels) == (writes, kernels), label

@@ -20,12 +20,13 @@ from thermoflop.cost.catalogue.seen import (
     kind_of_model,
     widened,
 )
-from thermoflop.cost.engines.engine import COMPILED, ENGINES, Engine, find_engine
+from thermoflop.cost.engines.engine import COMPILED, ENGINES, RENEWED, Engine, find_engine
 from thermoflop.cost.engines.generation import (
     GENERATIONS,
     Generation,
     age_of,
     profile_name,
+    renewed,
     version_of,
 )
 from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, TIED, Efficiency
@@ -95,11 +96,10 @@ class Profile:
         """The habits of the engine."""
         if self.machine is not None:
             return self.machine.engine
-        named = (engine for engine in ENGINES if engine.name == self.name)
-        engine = next(named, None) or find_engine(self.name)
+        engine = next((each for each in ENGINES if each.name == self.name), find_engine(self.name))
         generation = self.generation
         if generation is None or generation.together:
-            return engine
+            return renewed(engine, f"{self.label} {self.asked}")
         # chunks came with the next generation
         return replace(engine, reads="passes", narrows=False, **COMPILED.get(engine.name, {}))
 
@@ -185,15 +185,13 @@ class Profile:
         generation, version = self.generation, version_of(self.asked)
         if generation is not None and version is not None and not generation.holds(version):
             names.append("version")
-        return tuple(names)
+        renewed_since = self.engine.name in RENEWED and self.engine not in ENGINES
+        return (*names, *(["kernels"] if renewed_since else []))
 
     def interval(
-        self,
-        phase: str,
-        device: Device,
-        precision: Precision | None = None,
+        self, phase: str, device: Device, precision: Precision | None = None,
         model: Model | None = None,
-    ) -> Spread:
+    ) -> Spread:  # fmt: skip
         """The spread that holds for a phase of a question, wider for what was never seen."""
         known = self.knows(device) or not self.intervals_unseen_device
         table = self.intervals if known else self.intervals_unseen_device
@@ -250,6 +248,8 @@ class Profile:
             parts.append(f"none of them in {precision.name}")
         if model is not None and "kind" in unseen:
             parts.append(f"none of them a model of its kind ({kind_of_model(model)}): widened")
+        if "kernels" in unseen:
+            parts.append("most of them of before its kernels of today: interval widened")
         if "version" in unseen:
             parts.append(f"version {self.asked} is none of them: interval widened")
         if device.confidence != "read":

@@ -4,9 +4,9 @@ An interval comes from models that were left out of a fit. It holds for a questi
 rows behind it; each thing that none of them had adds an error of its own, and errors that do not
 know of each other add by their squares. ``EXTRA`` are logarithms of factors at one standard
 deviation, measured on serving rows of 2025-26 by leaving out, besides the model, a device (0.11),
-an architecture (0.14), a format (0.12) or the months after a date. Experts in a format that was
-never seen run on kernels of another family: where one is left out, kernels miss by 0.25
-(AIConfigurator's MoE tables).
+an architecture (0.14), a format (0.12) or the months after a date, which kernels of another date
+are taken to be like. Experts in a format that was never seen run on kernels of another family:
+where one is left out, kernels miss by 0.25 (AIConfigurator's MoE tables).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ EXTRA = {
     "expert format": 0.25,
     "kind": 0.12,
     "version": 0.12,
+    "kernels": 0.12,
 }
 # The normal quantile at the ends of an 80 % interval.
 END = 1.2815515655446004

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-from thermoflop.base.record import record
-from thermoflop.cost.engines.engine import find_engine
+from thermoflop.base.record import record, replace
+from thermoflop.cost.engines.engine import RENEWED, Engine, find_engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,6 +120,23 @@ def age_of(label: str, date: str = "") -> str:
         dated = re.search(_DATE, date) or re.search(_DATE, label)
         old = dated is not None and dated[0] < YEAR
     return f"before {YEAR}" if old else ""
+
+
+def renewed(engine: Engine, label: str) -> Engine:
+    """An engine as of the date in a label, such as ``(May 2024)`` or ``2026-02``; as of today where
+    there is none.
+
+    Example:
+        >>> from thermoflop.cost.engines.engine import find_engine
+        >>> llama = find_engine("llama.cpp")
+        >>> renewed(llama, "llama.cpp (2023-11)").dequantizes, renewed(llama, "").dequantizes
+        (32, None)
+    """
+    dated = re.search(_DATE, label)
+    for month, changes in RENEWED.get(engine.name, ()):
+        if dated is None or dated[0] >= month:
+            engine = replace(engine, **changes)
+    return engine
 
 
 def profile_name(label: str, date: str = "") -> str:

@@ -50,7 +50,8 @@ def matrix_of(rows: Sequence[Row]) -> DesignMatrix:
 
 def _add_run(matrix: DesignMatrix, number: int, question: Question) -> None:
     """The same steps as ``question.answer`` adds up, as the engine runs them."""
-    profile = replace(find_profile(None), name=engine_name(question))
+    label = f"{question.engine} {question.date}"
+    profile = replace(find_profile(None), name=engine_name(question), asked=label)
     setting, engine = question.setting(profile), profile.engine
     matrix.bound_s[number] = answer(question, profile).bound_s
     matrix.prompts[number] = question.prompts(profile)
