@@ -53,7 +53,7 @@ class Serving:
         first_s: mean seconds to a request's first token, likewise; waiting included.
         queue_s: seconds of that before its prompt is begun.
         benchmark_first_s: the same as a benchmark of ten requests a user sees that starts them all
-            at once; None where a rate is given.
+            at once, the mean of all requests; None where a rate is given.
         prompt_share: share of a step's time that goes to prompts.
         most_requests_per_s: requests a second that can be kept up.
         load: ``rate`` over that.
@@ -141,8 +141,8 @@ def serving_text(served: Serving) -> str:
     ]
     if served.benchmark_first_s is not None:
         lines.append(wrapped(
-            "  first token in a benchmark that starts all users at once: "
-            f"{seconds(served.benchmark_first_s)}", "    "
+            "  first token in a benchmark that starts all users at once and asks ten times each, "
+            f"mean of all: {seconds(served.benchmark_first_s)}", "    "
         ))  # fmt: skip
     lines += ["", f"limit: {LIMITS[served.limit]}", wrapped(f"engine: {served.policy}")]
     if served.simulation is not None:
@@ -204,7 +204,7 @@ def _figures(served: Serving) -> list[tuple[str, str, str]]:
         ("decoding at once", digits(served.sequences),
          f"of {slots} sequences (memory holds {fitting})"),
         ("prompts take", f"{served.prompt_share:.0%}", "of the time"),
-        ("load", f"{served.load:.0%}", f"of {digits(served.most_requests_per_s)} requests/s"),
+        ("load", f"{served.load:.0%}", f"of {digits(served.most_requests_per_s)} requests/s, the most that it keeps up"),
     ]  # fmt: skip
     if served.joules_per_token is not None:
         joules = served.joules_per_token

@@ -275,6 +275,7 @@ def served_by(
     tokens = _interval(setting, "token", token_s)
     firsts = _interval(setting, "prefill", first_s)
     dp = setting.plan.dp
+    random = load.users is None and not saturated  # a full server's times are those of users
     return Serving(
         setting.model.name, setting.device, setting.plan, setting.precision, setting.profile.name,
         replica.policy.why, replica.policy.budget, shape.prompt, shape.tokens, replica.prefix,
@@ -284,7 +285,7 @@ def served_by(
         _limit(replica, targets, load, steady, saturated),
         met,
         joules_of(setting, shape, replica.prefix, shares, steady),
-        (*limits_of_trust(steady, shape, at_rate=load.users is None), *_too_long(replica)),
+        (*limits_of_trust(steady, shape, at_rate=random), *_too_long(replica)),
         simulation, None if met is not False else _most_within(replica, load, targets),
     )  # fmt: skip
 
