@@ -24,7 +24,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--profile")
     load_group = parser.add_argument_group("load")
     add = load_group.add_argument
-    add("--users", type=int, metavar="N", help="users who ask again once answered (1)")
+    add(
+        "--users",
+        type=int,
+        metavar="N",
+        help="users who ask again once answered (as many as meet the targets, else 1)",
+    )
     add("--rate", type=float, metavar="R", help="requests a second, at random")
     add("--lengths", choices=("fixed", "uniform", "lognormal"), default="fixed",
         help="how prompts and outputs spread around their means (fixed)")  # fmt: skip

@@ -145,7 +145,7 @@ def test_pools_of_prefill_and_decode_keep_pace():
     from thermoflop.cost.plan.disaggregated import pooled, read_s
     from thermoflop.cost.plan.plan import Search
     from thermoflop.cost.serving.lengths import lengths_of
-    from thermoflop.cost.serving.serving import Targets
+    from thermoflop.cost.serving.targets import Targets
 
     model, device = tf.load_model("llama-3-8b"), tf.find_device("h100")
     search = Search(model, [device], find_profile("vllm"), lengths_of(4096, 256), 0.0, None)

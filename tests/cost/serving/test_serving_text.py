@@ -117,3 +117,27 @@ def test_an_overload_is_said_once() -> None:
     said = str(tf.serving("llama-3.1-8b", "rtx-4090", rate=50, profile="vllm"))
     assert "OVERLOADED: 50.0 requests/s come" in said
     assert "of the highest rate" not in said
+
+
+@pytest.mark.parametrize(("tpot_s", "full"), [(0.03, False), (9.0, True)])
+def test_targets_without_a_load_ask_how_many_users_meet_them(tpot_s: float, full: bool) -> None:
+    """One more than these misses them, or has no slot; where nobody meets them it says so."""
+    asked = {"profile": "vllm", "dtype": "bf16", "tpot_s": tpot_s}
+    served = tf.serving("llama-3.1-8b", "rtx-4090", **asked)
+    assert served.users == served.most_within
+    assert served.users > 1
+    assert (served.users == served.most_sequences) is full
+    more = tf.serving("llama-3.1-8b", "rtx-4090", users=served.users + 1, **asked)
+    assert full or more.meets is False
+    assert f"targets: met by up to {served.users} users" in str(served)
+    assert ("more would wait for a slot" in str(served)) is full
+    assert served.limit == ("memory" if full else "target")
+    missed = tf.serving("gpt2", "h100", tpot_s=1e-9)
+    assert (missed.users, missed.most_within, missed.meets) == (1, 0, False)
+
+
+def test_a_first_token_that_more_users_would_delay_is_the_limit() -> None:
+    asked = {"profile": "vllm", "dtype": "bf16", "ttft_s": 0.145}
+    served = tf.serving("llama-3.1-8b", "rtx-4090", **asked)
+    assert (served.limit, served.meets) == ("first", True)
+    assert tf.serving("llama-3.1-8b", "rtx-4090", users=served.users + 1, **asked).meets is False

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.plan.choice import Found, Question
     from thermoflop.cost.plan.result import Choice
     from thermoflop.cost.plan.unit import Unit
-    from thermoflop.cost.serving.serving import Targets
+    from thermoflop.cost.serving.targets import Targets
 
 REPLICA = 64  # devices of one replica at most where more devices than asked for are tried
 MOST = 4096  # devices in all, as ``plan`` takes at most

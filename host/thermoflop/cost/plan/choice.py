@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from thermoflop.cost.plan.unit import Loads, Unit
-    from thermoflop.cost.serving.serving import Targets
+    from thermoflop.cost.serving.targets import Targets
 
 REFINED = 33  # points between two of the grid
 

@@ -16,7 +16,7 @@ from thermoflop.cost.serving.times import StepTimes
 if TYPE_CHECKING:
     from thermoflop.cost.plan.choice import Question
     from thermoflop.cost.plan.unit import Unit
-    from thermoflop.cost.serving.serving import Targets
+    from thermoflop.cost.serving.targets import Targets
 
 BUSY = 0.8  # of the time a prefill replica reads; beyond, prompts wait for each other
 MOST_POOL = 64  # replicas of a pool that are tried

@@ -24,11 +24,11 @@ from thermoflop.cost.serving.lengths import lengths_of
 from thermoflop.cost.serving.policy import policy_of, with_policy
 from thermoflop.cost.serving.serving import (
     OUTPUT,
-    Targets,
     checked_load,
     checked_target,
     generating,
 )
+from thermoflop.cost.serving.targets import Targets
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.paper import command
 from thermoflop.base.record import plain, record
 from thermoflop.base.units import digits, seconds, table, wrapped
-from thermoflop.cost.serving.result import LIMITS as SERVING_LIMITS
+from thermoflop.cost.serving.result import LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.work.share import Layout
 
-LIMITS = {**SERVING_LIMITS, "first": "target: more sequences would make the first token come late"}
 COLUMNS = (
     "model", "device", "dtype", "devices", "replicas", "layout", "disaggregated", "users",
     "requests_per_s", "token_ms", "token_low_ms", "token_high_ms", "first_s", "tokens_per_s",

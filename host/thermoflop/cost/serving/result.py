@@ -24,6 +24,7 @@ LIMITS = {
     "batch": "batch: the engine runs no more sequences at once",
     "prompts": "prompts: more sequences would only wait for more prompts",
     "target": "target: more sequences would make tokens slower than asked",
+    "first": "target: more sequences would make the first token come late",
 }
 
 
@@ -57,14 +58,14 @@ class Serving:
         prompt_share: share of a step's time that goes to prompts.
         most_requests_per_s: requests a second that can be kept up.
         load: ``rate`` over that.
-        limit: what keeps it from more, the first that is hit: users, rate, memory, batch, prompts
-            or target.
+        limit: what keeps it from more, the first that is hit: users, rate, memory, batch, prompts,
+            target or first.
         meets: whether the targets are met; None without any.
         joules_per_token: joules of all devices for each output token; None without a power.
         unknown: what the closed form does not know of this state, as sentences.
         simulation: the event loop on the same question, or None.
-        most_within: where the targets are missed, the most users (or requests a second) that would
-            meet them, 0 where not one would; else None.
+        most_within: where the targets are missed, or no load was named, the most users (or requests
+            a second) that meet them, 0 where not one does; else None.
 
     Example:
         >>> import thermoflop as tf
@@ -166,13 +167,21 @@ def _verdict(served: Serving) -> list[str]:
             f"{seconds(served.queue_s)} of the time to its first token"
         ))  # fmt: skip
     if served.meets is not None:
-        lines.append(f"targets: {'met' if served.meets else _missed(served)}")
+        lines.append(f"targets: {_met(served) if served.meets else _missed(served)}")
     for sentence in served.unknown:
         done = served.simulation is not None
         how = ", as simulated below" if done else ": simulate it (--simulate)"
         said = sentence.replace(": simulate it", how)
         lines.append(wrapped(f"not known: {said}"))
     return ["", *lines] if lines else []
+
+
+def _met(served: Serving) -> str:
+    """That they are met; where no load was named, by the most users, of whom the figures are."""
+    if served.most_within is None:
+        return "met"
+    full = "; more would wait for a slot" if served.users == served.most_sequences else ""
+    return f"met by up to {served.most_within:,.0f} user{'s' * (served.most_within != 1)}{full}"
 
 
 def _missed(served: Serving) -> str:
@@ -204,7 +213,8 @@ def _figures(served: Serving) -> list[tuple[str, str, str]]:
         ("decoding at once", digits(served.sequences),
          f"of {slots} sequences (memory holds {fitting})"),
         ("prompts take", f"{served.prompt_share:.0%}", "of the time"),
-        ("load", f"{served.load:.0%}", f"of {digits(served.most_requests_per_s)} requests/s, the most that it keeps up"),
+        ("load", f"{served.load:.0%}",
+         f"of {digits(served.most_requests_per_s)} requests/s, the most that it keeps up"),
     ]  # fmt: skip
     if served.joules_per_token is not None:
         joules = served.joules_per_token

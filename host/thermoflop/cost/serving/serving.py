@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from thermoflop.base.record import record
+from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.inference.arguments import (
@@ -24,6 +24,7 @@ from thermoflop.cost.serving.result import Serving
 from thermoflop.cost.serving.simulation import Arrivals
 from thermoflop.cost.serving.simulation import simulate as run_simulation
 from thermoflop.cost.serving.steady import capacity, limits_of_trust
+from thermoflop.cost.serving.targets import Targets, limit_beyond, most_users, most_within
 from thermoflop.cost.serving.trace import read_trace
 from thermoflop.cost.work.share import choose_layout
 from thermoflop.errors import InputError, UsageError
@@ -48,22 +49,6 @@ BENCHMARKS = {
 }
 OTHERS = (0.0, 0.0, 1.0, 1.0, 0.067)
 OUTPUT = 256  # tokens where nothing is said
-HALVINGS = 11  # of a rate that misses its target, to a part in 2,048
-
-
-@record
-class Targets:
-    """Seconds that a first token and the time between tokens may take; None: any."""
-
-    first_s: float | None = None
-    token_s: float | None = None
-
-    def met(self, first_s: float, token_s: float) -> bool | None:
-        """Whether both are kept; None where there are none."""
-        if self.first_s is None and self.token_s is None:
-            return None
-        first = self.first_s is None or first_s <= self.first_s
-        return first and (self.token_s is None or token_s <= self.token_s)
 
 
 def serving(
@@ -99,9 +84,9 @@ def serving(
     """What users of a server with continuous batching see, in steady state, in closed form.
 
     With ``users`` each of them asks again as soon as it is answered; with ``rate`` requests arrive
-    at random. Where neither is given, one user. Sources: Agrawal et al. 2023 (chunked prefill),
-    Little 1961, Kleinrock 1975 (queues); held against an event loop by
-    ``tests/cost/serving/campaign_steady.py``.
+    at random. Where neither is given, as many users as meet the targets, or one. Sources: Agrawal
+    et al. 2023 (chunked prefill), Little 1961, Kleinrock 1975 (queues); held against an event loop
+    by ``tests/cost/serving/campaign_steady.py``.
 
     Args:
         model: a ``Model``, or what ``load_model`` takes: a path, a dictionary or a name.
@@ -194,12 +179,20 @@ def serving(
         )
     targets = Targets(checked_target("ttft_s", ttft_s), checked_target("tpot_s", tpot_s))
     checked_whole("seed", seed, 0, 2**32)
+    within = None
+    if users is None and load.rate is None and targets.met(0, 0):
+        within = most_users(replica, targets)
+        load = replace(load, users=int(within) or 1)
     simulation = None
     if simulate:
         both = (targets.first_s, targets.token_s)
         count = checked_whole("simulate", simulate, 10)
         simulation = run_simulation(replica, shape, load, count, seed, both)
-    return served_by(replica, load, targets, simulation)
+    served = served_by(replica, load, targets, simulation)
+    if within is None:
+        return served
+    limit = limit_beyond(replica, targets, within) or served.limit
+    return replace(served, most_within=within, limit=limit)
 
 
 def generating(model: Model, generate: int | None) -> Model:
@@ -286,32 +279,8 @@ def served_by(
         met,
         joules_of(setting, shape, replica.prefix, shares, steady),
         (*limits_of_trust(steady, shape, at_rate=random), *_too_long(replica)),
-        simulation, None if met is not False else _most_within(replica, load, targets),
+        simulation, None if met is not False else most_within(replica, load, targets),
     )  # fmt: skip
-
-
-def _most_within(replica: Replica, load: Arrivals, targets: Targets) -> float:
-    """The most users, or requests a second, that would meet the targets; 0 where not one would."""
-
-    def meets(asked: float) -> bool:
-        of_users = load.users is not None
-        steady = replica.with_users(asked) if of_users else replica.at_rate(asked)
-        if steady is None:
-            return False
-        token_s = float(steady.token_s) / replica.lengths.step_tokens
-        return targets.met(float(steady.first_s), token_s) is True
-
-    if load.users is not None:
-        most, misses = 0, load.users
-        while misses - most > 1:
-            users = (most + misses) // 2
-            most, misses = (users, misses) if meets(users) else (most, users)
-        return most
-    low, high = 0.0, load.rate or 1.0
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if meets(middle) else (low, middle)
-    return low
 
 
 def _too_long(replica: Replica) -> list[str]:
