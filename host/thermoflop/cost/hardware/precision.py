@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import re
 
-from thermoflop.base.messages import expected
+from thermoflop.base.messages import expected, nearest
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
-from thermoflop.model.architecture.formats import spelled
+from thermoflop.model.architecture.formats import USUAL, spelled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -174,6 +174,7 @@ def _parsed(key: str, shown: object) -> tuple[float, float, float, str, str]:
     raise UsageError(f"{shown!r:.40} is not a number format: {asked}")
 
 
+COMMON = ("bf16", "fp8", "awq", "q8_0", "q4_k_m")  # what is said where nothing is like a name
 _BITS = re.compile(r"(?:u?int|fp|float|[wq])?[-_ ]?(\d{1,2})[-_ ]?(?:bits?|b)?")
 
 
@@ -185,5 +186,9 @@ def asked_for(name: str, known: Sequence[str]) -> str:
     named = [each for each in known if bits and re.search(r"(?<!exl)\d+|$", each)[0] == bits]  # type: ignore[index]
     named = ["awq", "gptq", *named] if bits == "4" else named
     if not named:
-        return expected(name, known)
+        near = nearest(name, known)
+        few = ", ".join(each for each in COMMON if each in known)
+        return f"did you mean {near}?" if near else f"expected one such as {few}; --help has more"
+    usual = USUAL.get(bits, named[0])
+    named = [usual, *(each for each in named if each != usual)]
     return f"expected one of {bits} bits, such as {', '.join(named[:10])}"

@@ -75,6 +75,10 @@ class Format:
         return scaled(elements, self.numerator, self.denominator)
 
 
+# What most people mean who say no more than how many bits: GGUF's mix of that many.
+USUAL = {
+    "2": "q2_k", "3": "q3_k_m", "4": "q4_k_m", "5": "q5_k_m", "6": "q6_k", "8": "q8_0",
+}  # fmt: skip
 # What torch and people call them.
 _SPELLED = {
     "bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32", "float": "fp32",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 
 from thermoflop.errors import InputError
+from thermoflop.model.architecture.formats import USUAL
 from thermoflop.model.config.gguf_formats import FILE_TYPES
 
 _GGUF = re.compile(r"[-_.:](?:ud[-_])?((?:i|t)?q\d(?:_[a-z0-9]+)*|mxfp4_moe)$")
@@ -115,7 +116,8 @@ def ollama_format(name: str) -> tuple[str | None, str]:
     said = _GGUF.search(whole)
     if tag and said is not None:
         raise InputError(
-            f"{said[1]} of {name!r:.60} is no format of GGUF files: expected one such as q4_k_m"
+            f"{said[1]} of {name!r:.60} is no format of GGUF files: expected one such as "
+            + USUAL.get(said[1].lstrip("itq")[:1], "q4_k_m")
         )
     where = "GGUF files" if files else "Ollama's library"
     return means, (
