@@ -70,16 +70,16 @@ def lay(cache: Path, name: str, text: str) -> Path:
         ("deepseek v3", "deepseek-v3"),
         ("mistralai/Mistral-7B-Instruct-v0.3", "mistral-7b-v0.3"),
         ("nvidia/Qwen3-235B-A22B-NVFP4", "qwen3-235b-a22b-nvfp4"),  # its formats are known
-        ("RedHatAI/Qwen3-235B-A22B-Instruct-2507-FP8-dynamic", "qwen3-235b-a22b"),
+        ("RedHatAI/Qwen3-235B-A22B-Instruct-2507-FP8-dynamic", "qwen3-235b-a22b-2507"),
         ("nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16", "nemotron-3-nano-30b-a3b"),
         ("unsloth/gpt-oss-20b-GGUF", "gpt-oss-20b"),
         ("deepseek-ai/DeepSeek-R1-Distill-Llama-70B", "llama-3.3-70b"),
         ("deepseek-r1:14b", "qwen2.5-14b"),
-        ("Qwen/Qwen3-Coder-30B-A3B-Instruct", "qwen3-30b-a3b"),
+        ("Qwen/Qwen3-Coder-30B-A3B-Instruct", "qwen3-30b-a3b-2507"),
         ("Qwen/Qwen3-VL-30B-A3B-Thinking", "qwen3-vl-30b-a3b"),
         ("google/gemma-4-26B-A4B-it", "gemma-4-26b-a4b"),
         ("mistralai/Mistral-Small-24B-Instruct-2501", "mistral-small-24b"),
-        ("zai-org/GLM-4.6-FP8", "glm-4.5"),
+        ("zai-org/GLM-4.6-FP8", "glm-4.6"),
         ("cyankiwi/Kimi-Linear-48B-A3B-Instruct-AWQ-4bit", "kimi-linear-48b-a3b"),
         ("gemma3:27b", "gemma-3-27b"),
         ("gemma3:27b-it-qat", "gemma-3-27b"),
@@ -237,3 +237,15 @@ def test_kimi_k2s_routed_experts_alone_are_int4_in_groups_of_32(name: str) -> No
     published = experts * (4 + 16 / 32) / 8 + (model.params - experts) * 2
     assert published == pytest.approx(595e9, rel=1e-3)
     assert tf.fit(name, "h200").memory.weight_bytes == pytest.approx(published, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "positions"),
+    [  # max_position_embeddings of their config.json, recalled
+        ("Qwen/Qwen3-4B-Instruct-2507", 262144), ("Qwen/Qwen3-4B", 40960),
+        ("Qwen/Qwen3-235B-A22B-Thinking-2507-FP8", 262144), ("qwen3-coder:30b", 262144),
+        ("zai-org/GLM-4.6", 202752), ("zai-org/GLM-4.5", 131072),
+    ],
+)  # fmt: skip
+def test_a_later_release_of_a_shape_holds_its_own_context(name: str, positions: int) -> None:
+    assert tf.load_model(name).max_positions == positions
