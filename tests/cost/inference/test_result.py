@@ -135,3 +135,11 @@ def test_no_client_sees_its_first_token_before_its_prompt_is_read(engine, batch,
     client = tf.estimate("llama-3.1-8b", "rtx-4090", batch=batch, **asked).client_first_token
     for part in ("bound_s", "expected_s", "low_s", "high_s"):
         assert getattr(client, part) >= getattr(alone, part) * (1 - 1e-12)
+
+
+def test_an_estimate_says_what_fit_counts_for_its_engine() -> None:
+    text = str(tf.estimate("llama-3.1-8b", "rtx-4090", dtype="awq", profile="vllm"))
+    fit = tf.fit("llama-3.1-8b", "rtx-4090", dtype="awq", profile="vllm")
+    together = fit.memory.total_bytes / 1e9
+    assert f"\n  as vllm divides it {together:.2f} GB: `fit --profile vllm`\n" in text
+    assert "divides it" not in str(tf.estimate("llama-3.1-8b", "rtx-4090", dtype="awq"))

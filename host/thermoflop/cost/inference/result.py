@@ -261,6 +261,7 @@ def estimate_text(estimate: Estimate) -> str:
         occupied_text(memory.total_bytes, memory.capacity_bytes),
         "  " + ", ".join(f"{part.label} {part.text}" for part in memory_parts(memory)),
         f"  {memory.assumption}",
+        *_divided_line(estimate),
         *_energy_lines(estimate, figures_of([energy])),
         "",
         *_notes(estimate),
@@ -282,27 +283,43 @@ def _told_first(estimate: Estimate) -> list[str]:
 
 def _engine_differs(estimate: Estimate) -> list[str]:
     """What the engine's own rule says of the memory, where the sum says otherwise."""
-    setting, name = estimate.setting, estimate.setting.profile.engine.name
-    if name == DEFAULT.name:
+    own, engine, load = _as_divided(estimate)
+    if own is None or bool(own.fits) == bool(estimate.memory.fits):
         return []
-    from thermoflop.cost.engines.budget import engine_memory, has_options
-    from thermoflop.cost.engines.footprint import Load
     from thermoflop.cost.engines.raised import raised
 
-    if not has_options(name):
-        return []
-    sequences, tokens = int(estimate.batch // estimate.plan.dp), int(estimate.prompt)
-    load = Load(sequences, tokens, tokens + int(estimate.generate))
-    engine = engine_memory(name, estimate.device, None)[0]
-    own = engine.memory(setting.share, load)
-    if bool(own.fits) == bool(estimate.memory.fits):
-        return []
+    name, share = estimate.setting.profile.engine.name, estimate.setting.share
     sizes = f"{gigabytes(own.total_bytes)} of {gigabytes(own.capacity_bytes)} a device"
     verdict = "it fits" if own.fits else "DOES NOT FIT"
     said = f"{verdict} as {name} divides memory: {sizes}; `fit --profile {name}` says why"
-    if not own.fits and (more := raised(engine, setting.share, load)) is not None:
+    if not own.fits and (more := raised(engine, share, load)) is not None:
         said += f"; it would fit with {more.flag} {more.value:g}"
     return [wrapped(said)]
+
+
+def _as_divided(estimate: Estimate) -> tuple[Any, Any, Any]:
+    """The memory of a device as the engine divides it, by which engine and for which load; None
+    three times where no engine is named, or how it divides memory is not known."""
+    setting, name = estimate.setting, estimate.setting.profile.engine.name
+    if name == DEFAULT.name:
+        return None, None, None
+    from thermoflop.cost.engines.budget import engine_memory, has_options
+    from thermoflop.cost.engines.footprint import Load
+
+    if not has_options(name):
+        return None, None, None
+    sequences, tokens = int(estimate.batch // estimate.plan.dp), int(estimate.prompt)
+    load = Load(sequences, tokens, tokens + int(estimate.generate))
+    engine = engine_memory(name, estimate.device, None)[0]
+    return engine.memory(setting.share, load), engine, load
+
+
+def _divided_line(estimate: Estimate) -> list[str]:
+    """What ``fit`` counts for the engine, below the sum of what the model needs."""
+    own, name = _as_divided(estimate)[0], estimate.setting.profile.engine.name
+    if own is None:
+        return []
+    return [f"  as {name} divides it {gigabytes(own.total_bytes)}: `fit --profile {name}`"]
 
 
 def _client_lines(estimate: Estimate) -> list[str]:
