@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from thermoflop.cli import main
+from thermoflop.cli.serving import first_s, token_s
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,10 @@ from thermoflop.cli import main
         ),
         ("serving gpt2 --rate 50%", "--rate '50%' makes no sense: expected a number"),
         ("pick --at-least fast", "--at-least 'fast' makes no sense: expected a number"),
+        ("plan gpt2 --ttft 2000", "--ttft '2000' would be 33.3 min; did you mean 2000ms?"),
+        ("plan gpt2 --ttft 20m", "--ttft '20m' would be 20.0 min; did you mean 20ms?"),
+        ("serving gpt2 --tpot 50", "--tpot '50' would be 50.0 s; did you mean 50ms?"),
+        ("plan gpt2 --tpot 0tok/s", "--tpot '0tok/s' is no duration"),
         ("plan gpt2 --ttft 0", "--ttft '0' is no duration: expected a number above 0"),
     ],
 )
@@ -47,6 +52,10 @@ def test_a_refused_number_comes_with_what_was_expected(
         ("plan gpt2 --devices h100,h200", "there is no option --devices; did you mean --gpu?"),
         ("estimate gpt2 --devices h100", "or 1e6; did you mean --gpu h100?"),
         ("plan gpt2 --gpu 4", "--gpu '4' is no device; did you mean --max-devices 4?"),
+        ("estimate gpt2 --gpu 4909", "--gpu '4909' is no device; did you mean --gpu 4090?"),
+        ("estimate gpt2 --device 4090", "'4090' is a device's name; did you mean --gpu 4090?"),
+        ("plan gpt2 --max-devices 3090", "'3090' is a device's name; did you mean --gpu 3090?"),
+        ("train gpt2 --gpu 1024", "--gpu '1024' is no device; did you mean --devices 1024?"),
         ("ESTIMATE gpt2", "'ESTIMATE' is no command; did you mean estimate?"),
         ("simulate --pty --tcp", "--tcp and --pty exclude each other."),
         ("pick --bogus", "there is no option --bogus."),
@@ -385,3 +394,9 @@ def test_usage_is_a_line_where_options_are_many(
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == [f"usage: thermoflop {command} {usage}", ""]
     assert max(map(len, lines)) <= 60
+
+
+def test_a_target_may_be_said_as_tokens_a_second_and_in_long_units() -> None:
+    """20 tokens a second are 50 ms apart; who writes s or h means it."""
+    assert [token_s(text) for text in ("20tok/s", "8 tokens/s", ".5t/s")] == [0.05, 0.125, 2.0]
+    assert [first_s(text) for text in ("2000s", "1h", "600", "20min")] == [2000, 3600, 600, 1200]

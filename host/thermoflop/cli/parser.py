@@ -99,7 +99,16 @@ class Parser(argparse.ArgumentParser):
             if action.dest in ("devices", "max_devices") and _is_device(text):
                 error.message += f"; did you mean --gpu {text}?"
             raise
+        counts, is_card = action.dest in ("devices", "max_devices"), text.isdecimal()
+        is_card = is_card and len(text) == len("4090") and _is_device(text)
+        if counts and is_card:
+            said = f"{text!r} is a device's name; did you mean --gpu {text}?"
+            raise argparse.ArgumentError(action, said)
         if action.dest == "hardware" and text.isdecimal() and not _is_device(text):
+            card = _card_like(text)
+            if card is not None:
+                said = f"{text!r:.40} is no device; did you mean --gpu {card}?"
+                raise argparse.ArgumentError(action, said)
             many = _option_meant("gpus", [key[2:] for key in self._option_string_actions], text)
             if many in ("devices", "max-devices"):
                 raise argparse.ArgumentError(
@@ -230,6 +239,18 @@ def _is_device(text: str) -> bool:
     from thermoflop.cost.catalogue.devices import counted, is_known
 
     return is_known(counted(text)[1])
+
+
+def _card_like(number: str) -> str | None:
+    """The number of a card that one of four digits is most like: 4090 for 4909."""
+    from difflib import get_close_matches
+
+    if len(number) != len("4090"):
+        return None
+    from thermoflop.cost.catalogue.devices import plain_names
+
+    cards = [name[-4:] for name in plain_names() if name[-4:].isdecimal()]
+    return next(iter(get_close_matches(number, cards, 1, 0.75)), None)
 
 
 def _meant(word: str, known: Sequence[str]) -> str | None:

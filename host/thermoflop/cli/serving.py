@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.arguments import add_option, add_shared, print_result
+from thermoflop.cli.arguments import add_option, add_shared, duration_s, print_result
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.model_options import add_model, load, say_format
 from thermoflop.cli.parser import length, share
@@ -56,11 +56,36 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def add_targets(parser: argparse.ArgumentParser) -> None:
     """Add what users are promised."""
-    from thermoflop.cli.arguments import duration_s
+    add = parser.add_argument_group("targets", "seconds, or 500ms").add_argument
+    add("--ttft", type=first_s, metavar="T", help="first token at most")
+    add("--tpot", type=token_s, metavar="T",
+        help="time between a user's tokens at most, or 20tok/s")  # fmt: skip
 
-    group = parser.add_argument_group("targets", "seconds, or 500ms")
-    for name, what in (("ttft", "first token"), ("tpot", "time between a user's tokens")):
-        group.add_argument(f"--{name}", type=duration_s, metavar="T", help=f"{what} at most")
+
+def first_s(text: str) -> float:
+    """The ``type`` of a target of the first token."""
+    return _target_s(text, 600.0)
+
+
+def token_s(text: str) -> float:
+    """The ``type`` of a target of the time between tokens, which ``20tok/s`` says too."""
+    import re
+
+    rate = re.fullmatch(r"(\d*\.?\d+) ?(?:t|toks?|tokens?)/s", text)
+    if rate is not None and float(rate[1]) > 0:
+        return 1 / float(rate[1])
+    return _target_s(text, 10.0)
+
+
+def _target_s(text: str, most_s: float) -> float:
+    """Seconds; what is too long and has no unit, or a minute's, was meant in ms."""
+    from thermoflop.base.units import seconds
+
+    value, number = duration_s(text), text.removesuffix("m")
+    if most_s < value <= 1000 * most_s and number[-1:].isdigit():
+        said = f"{text!r:.40} would be {seconds(value)}; did you mean {number}ms?"
+        raise argparse.ArgumentTypeError(said)
+    return value
 
 
 def run(args: argparse.Namespace) -> int:
