@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from kit.run_folder import trial, write
 from thermoflop.cli import main
 
 
@@ -16,7 +17,7 @@ def test_where_nothing_was_recorded_the_way_to_a_run_is_said(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["runs"]) == 0
-    assert "no run yet: `thermoflop demo` makes one" in capsys.readouterr().err
+    assert "no run in runs yet: `thermoflop demo` makes one" in capsys.readouterr().err
     assert main(["runs", "--json"]) == 0
     assert capsys.readouterr().out == "[]\n"
     (tmp_path / "runs").mkdir()
@@ -25,6 +26,22 @@ def test_where_nothing_was_recorded_the_way_to_a_run_is_said(
     assert main(["runs", "--in", "nowhere"]) == 3
     assert main(["runs", "show", ""]) == 3
     assert "there is no run ''" in capsys.readouterr().err
+
+
+def test_the_folder_of_runs_is_told_as_record_tells_it_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--out of runs is where runs go; of export and report it is a file."""
+    folder = write(tmp_path, [*trial(0, 1)], name="one")
+    for words in (["runs"], ["runs", "show", "one"], ["runs", "one"]):
+        assert main([*words, "--out", str(tmp_path)]) == 0
+        assert folder.name in capsys.readouterr().out
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert main(["runs", "--out", str(empty)]) == 0
+    assert f"no run in {empty} yet" in capsys.readouterr().err
+    assert main(["report", "one", "--out", str(tmp_path)]) == 2
+    assert "--in says where runs are" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("typed", ["help", "--help", "-h", "help help", ""])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from thermoflop.cli.arguments import add_shared, json_text, path
+from thermoflop.errors import UsageError
 
 EPILOG = "The page is one file that opens offline. Exit code 3 when RUN is not a run."
 
@@ -33,6 +34,10 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.report.html.page import write_report
     from thermoflop.runs.folder.index import find
 
+    if args.out is not None and args.out.is_dir():
+        raise UsageError(
+            f"--out {args.out} is a folder: name the page's file; --in says where runs are"
+        )
     folders = [find(word, args.where) for word in args.runs]
     if args.json:
         from thermoflop.runs.analysis.analyze import analyze

@@ -44,6 +44,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """List, show, compare, export or delete."""
+    if args.out is not None and args.action != "export":
+        args.where = args.out  # as record calls the folder that runs are in
     if args.action == "list":
         return _list(args)
     from thermoflop.runs.folder.index import find
@@ -121,7 +123,10 @@ def _list(args: argparse.Namespace) -> int:
     )
     if not (runs or args.json):
         asked = args.name or args.failed or labels
-        print("no run is like that" if asked else f"no run yet: {MAKE_ONE}", file=sys.stderr)
+        print(
+            "no run is like that" if asked else f"no run in {args.where} yet: {MAKE_ONE}",
+            file=sys.stderr,
+        )
     return 0
 
 
