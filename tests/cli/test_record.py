@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from kit.run_folder import write
-from thermoflop.cli.record import _warmed
+from thermoflop.cli.record import _degrees_c, _warmed
 from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.folder.index import choose, entries
 from thermoflop.runs.folder.reader import RunReader, read_run
@@ -198,6 +198,8 @@ def test_nobody_reading_our_output_does_not_end_the_log(tmp_path: Path) -> None:
         (["--batch", "3", "--", "true"], 2, "--batch 3 needs --model"),
         (["--model", "gpt2", "--gpu", "none", "--", "true"], 2, "no GPU to predict for"),
         (["--model", "gpt2", "--hardware", "x", "--", "true"], 3, "no prediction can be made"),
+        (["--wait-below", "40F", "--", "true"], 2, "--wait-below '40F' makes no sense"),
+        (["--gpu", "4090", "--", "true"], 2, "record --gpu-model 4090"),
         (["--rate", "5000", "--", "true"], 2, "not between 0 and 200 Hz"),
         (["--", "thermoflop-no-such"], 127, "there is no command"),
     ],
@@ -210,6 +212,11 @@ def test_what_makes_no_sense_is_one_sentence(
     assert (got, text in err) == (code, True), err
     assert "Traceback" not in err
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("typed", ["40", "40c", "40C", "40°C", "40 °C", "4e1"])
+def test_a_temperature_may_have_its_unit(typed: str) -> None:
+    assert _degrees_c(typed) == 40
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,7 @@ def test_a_refused_number_comes_with_what_was_expected(
         ("validate tims", "'tims' is none of counts, times, memory, training, plan, kernels; did "),
         ("ops gpt2 --mla foo", "--mla 'foo' is none of latent, expanded, absorbed."),
         ("record --repaet 2 -- ls", "there is no option --repaet; did you mean --repeat?"),
+        ("record --in x -- ls", "there is no option --in; did you mean --out?"),
         ("--gpu h100 estimate gpt2", "a command comes before '--gpu'."),
     ],
 )

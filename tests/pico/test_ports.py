@@ -174,6 +174,14 @@ def test_a_port_s_address_writes_no_file(tmp_path: Path) -> None:
     assert kept.read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("sim", "sim"), ("SIM:", "sim"), ("socket", "socket")]
+)
+def test_a_scheme_without_its_slashes_is_named_with_them(typed: str, meant: str) -> None:
+    with pytest.raises(BoardError, match=rf"there is no port {typed}; .*did you mean {meant}://\?"):
+        choose(typed)
+
+
 def test_a_name_longer_than_names_can_be_is_no_port() -> None:
     with pytest.raises(BoardError, match="there is no port a"):
         choose("a" * 5000)

@@ -35,6 +35,8 @@ _ELSEWHERE = {
     "tp": "tensor-parallel tensor-parallel-size tensor-parallelism tp-size",
     "pp": "pipeline-parallel pipeline-parallel-size pp-size",
     "dp": "data-parallel data-parallel-size dp-size replicas",
+    "in": "out runs dir folder",
+    "out": "in runs dir folder output-dir",
     "gpu": "gpus devices device card accelerator hw",
 }
 

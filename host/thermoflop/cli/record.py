@@ -77,7 +77,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("-n", "--repeat", type=int, default=1, metavar="N", help="run the command N times (1)")
     add("--warmup", type=int, default=0, metavar="N", help="N more times first, flagged (0)")
     add("--vs", metavar="COMMAND", help="a second command, run in turn with the first: A B A B")
-    add("--wait-below", type=float, metavar="C", help="before each time wait until it is cooler")
+    add(
+        "--wait-below",
+        type=_degrees_c,
+        metavar="C",
+        help="before each time wait until it is cooler",
+    )
     add("--sensor", choices=("auto", "board", "gpu"), default="auto", help="what must be cool")
     add("--timeout", type=duration_s, default=600.0, metavar="T", help="wait that long (10m)")
     add("--before", type=duration_s, default=0.0, metavar="T", help="record that long before")
@@ -92,6 +97,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--json", help="the result as JSON; the command's output to stderr")
     _configure_prediction(parser)
     add("cmd", nargs=argparse.REMAINDER, metavar="-- CMD", help="the command and its arguments")
+
+
+def _degrees_c(text: str) -> float:
+    """The ``type`` of a temperature: 40, 40c or "40 °C"."""
+    from thermoflop.cli.parser import any_number
+
+    return any_number(re.sub(r"\s*°?\s*[cC]?$", "", text))
 
 
 def _configure_prediction(parser: argparse.ArgumentParser) -> None:

@@ -133,7 +133,9 @@ def _named(port: str, ports: list[PortInfo]) -> Target:
     if os.name == "posix" and not os.path.exists(port):  # noqa: PTH110 - no error, whatever it is
         there = ", ".join(p.device for p in ports) or "none"
         named = printable(port)[:100] or "''"
-        raise BoardError(f"there is no port {named}; the ports of this machine: {there}")
+        scheme = next((each for each in SCHEMES if port.lower().split(":")[0] == each), "")
+        meant = f"; did you mean {scheme}://?" if scheme else ""
+        raise BoardError(f"there is no port {named}; the ports of this machine: {there}{meant}")
     real = os.path.realpath(port)
     serial_number = next((p.serial_number for p in ports if p.device in (port, real)), None)
     return Target(port, serial_number)

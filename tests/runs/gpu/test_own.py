@@ -156,6 +156,13 @@ def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path, spec: str, text: str
         record_command(plan(tmp_path, spec))
 
 
+@pytest.mark.parametrize("spec", ["4090", "0,5090", "h100"])
+def test_a_model_in_place_of_an_index_is_refused_where_no_gpu_is_either(spec: str) -> None:
+    """Without NVML nothing else would contradict it, and the run would be of no GPU."""
+    with pytest.raises(UsageError, match=f"record --gpu-model {spec}"):
+        open_gpus(spec, ItemQueue(), 10.0, None)
+
+
 def plan(out: Path, spec: str) -> Plan:
     """A command that does nothing on a machine of four GPUs."""
     library = SimulatedNvml([Body()] * 4)

@@ -20,6 +20,8 @@ NOT_ASKED = "not asked for"
 GPU_SPECS = ("auto", "none", "sim")
 MOST_SIMULATED = 16
 _SIMULATED = re.compile(r"(?:(\d{1,9})x)?sim(?::(.*))?", re.DOTALL)  # 8xsim, sim:70, 8xsim:70
+_MOST_INDEX = 99  # the largest boxes have 16 to 72 GPUs; from here on it is a model's number
+_MODEL = "; what is predicted for is named with record --gpu-model {}"
 _WARMER_C = 1.0  # the air at each further GPU of a row, so that no two curves are one
 
 
@@ -43,7 +45,12 @@ def open_gpus(
     simulated = simulated_gpus(spec)
     if spec not in GPU_SPECS and simulated is None and asked is None:
         known = ", ".join(GPU_SPECS)
-        raise UsageError(f"--gpu {spec!r} is none of {known}, and no list of GPUs such as 0,3")
+        raise UsageError(
+            f"--gpu {spec!r} is none of {known}, and no list of GPUs such as 0,3"
+            f"{_MODEL.format(spec)}"
+        )
+    if asked and max(asked) > _MOST_INDEX:
+        raise UsageError(f"--gpu {spec}: no machine has a GPU {max(asked)}{_MODEL.format(spec)}")
     if spec == "none":
         return None, NOT_ASKED
     library = library or simulated
