@@ -9,8 +9,9 @@ without what ``run.json`` says. Floats may differ by 1e-5: that code took the st
 middle of a generation for its energy. A device has the memory that its driver reports, where that
 code took 80e9 bytes: capacity and the 2 % of it in reserve were changed by hand. A clock's error
 may differ by 0.1 ms: a board's time stamp counts once the next one confirms it, which the last one
-never is. What was simulated is said to be beside each figure, a bound names its peak, and a trial's
-figures say that they count prompts: these words were added by hand.
+never is. What was simulated is said to be beside each figure and set against no prediction, a bound
+names its peak, energy is said for a million tokens too, and a trial's figures say that they count
+prompts: these words were added by hand.
 """
 
 from __future__ import annotations
