@@ -54,11 +54,7 @@ def describe_prediction(predicted: dict[str, Any]) -> str:
 
 def text_rows(analysis: Analysis) -> list[list[str]]:
     """The comparison as rows of text, the first one its head."""
-    rows = []
-    for row in analysis.predicted:
-        why = f": {row.how}" if row.measured is None and row.how else ""
-        *cells, against = _cells(row)
-        rows.append([f"{row.phase}: {row.name}", *cells, against + why])
+    rows = [[f"{row.phase}: {row.name}", *_cells(row)] for row in analysis.predicted]
     return [["predicted", *_HEAD], *rows]
 
 
@@ -66,8 +62,12 @@ def lines(analysis: Analysis) -> list[str]:
     """The same as the lines of a table; none where nothing was predicted."""
     if not analysis.predicted:
         return []
-    scaled = dict.fromkeys(f"scaled: {row.scaled}" for row in analysis.predicted if row.scaled)
-    return [*text_table(text_rows(analysis), least=(_HEAD[0], _HEAD[2])).splitlines(), *scaled]
+    notes = [f"scaled: {row.scaled}" for row in analysis.predicted if row.scaled]
+    notes += [
+        f"not measured: {row.how}" for row in analysis.predicted if row.measured is None and row.how
+    ]
+    table = text_table(text_rows(analysis), least=(_HEAD[0], _HEAD[2])).splitlines()
+    return [*table, *dict.fromkeys(notes)]
 
 
 def _cells(row: Compared) -> list[str]:
