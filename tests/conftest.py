@@ -82,11 +82,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """The tests of a file in one process, files in their order: what many tests of a file share, a
-    browser, a fit of all rows, the cases on the VM, is made once and not in each process."""
+    fit of all rows, the cases on the VM, is made once and not in each process. Those of the browser
+    are one file: several browsers at once only wait for each other."""
     from xdist.scheduler import LoadFileScheduling
 
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            is_browser = nodeid.startswith("tests/browser/")
+            return "tests/browser" if is_browser else str(super()._split_scope(nodeid))
+
     config.option.loadscopereorder = False
-    return LoadFileScheduling(config, log)
+    return Scheduling(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
