@@ -334,8 +334,8 @@ def test_ctrl_z_stops_command_and_recorder_and_the_pause_is_a_span_of_the_record
     analysis = analyze(the_run(tmp_path))
     for window in (analysis.trials[0].window, analysis.phases[0].window):
         assert window.duration_s == pytest.approx(window.end_s - window.start_s - window.paused_s)
-        # the command may end before it is written down that it goes on
-        assert window.paused_s == pytest.approx(continued.mono_s - paused.mono_s, abs=0.2)
+        # on a busy machine the command may end well before it is written down that it goes on
+        assert 1.5 <= window.paused_s <= continued.mono_s - paused.mono_s + 0.2
     assert any("Ctrl-Z" in warning for warning in analysis.warnings)
 
 
