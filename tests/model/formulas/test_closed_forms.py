@@ -188,6 +188,9 @@ def test_every_formula_gives_the_count_when_filled_in(name: str) -> None:
     tokens = max(17, model.description.stacks[0].shortest)  # samples, of a model that hears
     found = explain(model, batch=3, tokens=tokens)
     numbers = {item.title: int(found.value_of(item)) for item in found.formulas}
+    for item in found.formulas:
+        if item.parts:
+            assert sympy.expand(sum(flops for _, flops in item.parts) - item.expression) == 0
     source = tokens if model.is_encoder_decoder else 0
     table = model.operators(3, tokens, 0, source)
     if model.description.stack("image") is None and model.family != "whisper":
@@ -212,6 +215,13 @@ def test_formulas_are_written_as_in_a_textbook() -> None:
     text = explain_report(tf.load_model("gpt2"))
     assert "12h² + 13h" in text
     assert "24bsh² + 4bs²h" in text
+    derived = (
+        "    8bsh²: q_proj, k_proj, v_proj, o_proj",
+        "    2bs²h: scores",
+        "    2bs²h: values",
+        "    16bsh²: up_proj, down_proj",
+    )
+    assert "\n  = 24bsh² + 4bs²h\n" + "\n".join(derived) + "\n" in text
     assert "2Ldg" in explain_report(tf.load_model("llama-3-8b"))
     assert (
         max(len(line) for line in explain_report(tf.load_model("deepseek-v3")).split("\n")) <= 100

@@ -17,19 +17,22 @@ from thermoflop.model.operators.training import in_layers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from thermoflop.model.model import Model
+    from thermoflop.model.operators.operator import Operator
 
 
 @record
 class Formula:
-    """One derived expression: what it counts, the expression, its unit."""
+    """One derived expression: what it counts, the expression, its unit; of a layer's FLOPs also
+    the names of each group of operators, with what they have of it."""
 
     title: str
     expression: Any
     unit: str
+    parts: tuple[tuple[tuple[str, ...], Any], ...] = ()
 
 
 @record
@@ -118,9 +121,10 @@ def _flop_formulas(
     for stack in symbolic.description.stacks:
         for run in stack.runs:
             scope = layer_scope(prefill, stack.causal)
-            flops = sum(operator.flops for operator in layer_operators(run.layer, scope))
+            operators = [each for each in layer_operators(run.layer, scope) if each.flops != 0]
+            flops = sum(operator.flops for operator in operators)
             title = f"forward FLOPs of {_a_layer(model, stack.role)} ({run.layer.kind})"
-            yield Formula(title, sympy.expand(flops), "FLOP")
+            yield Formula(title, sympy.expand(flops), "FLOP", _by_group(operators))
     forward = build_operators(symbolic.description, prefill)
     logits = sum(operator.flops for operator in forward if operator.group == "lm_head")
     if logits != 0:
@@ -135,6 +139,18 @@ def _flop_formulas(
     again = sum(operator.flops for operator in forward if in_layers(operator))
     yield Formula("training FLOPs, nothing recomputed", sympy.expand(3 * whole), "FLOP")
     yield Formula("training FLOPs, layers recomputed", sympy.expand(3 * whole + again), "FLOP")
+
+
+def _by_group(operators: Sequence[Operator]) -> tuple[tuple[tuple[str, ...], Any], ...]:
+    """The names of each group of operators, and their FLOPs together."""
+    sympy = require_sympy()
+    groups: dict[str, list[Operator]] = {}
+    for operator in operators:
+        groups.setdefault(operator.group, []).append(operator)
+    return tuple(
+        (tuple(each.name for each in some), sympy.expand(sum(each.flops for each in some)))
+        for some in groups.values()
+    )
 
 
 def _cache_formulas(model: Model, symbolic: Symbolic, cached: Any) -> Iterator[Formula]:

@@ -115,6 +115,8 @@ def explain_report(
             lines.append(f"  {symbol!s:<4} = {value:>12,}  {explanation.meaning(symbol)}")
     for formula in explanation.formulas:
         lines += ["", formula.title, f"  = {written(formula.expression)}"]
+        if len(formula.parts) > 1:
+            lines += [f"    {written(flops)}: {', '.join(names)}" for names, flops in formula.parts]
         filled = written(formula.expression, explanation.values)
         if len(filled) <= 94:
             lines.append(f"  = {filled}")
