@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import signal
-import threading
 from typing import TYPE_CHECKING
+
+from thermoflop.base.signal_event import SignalEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
 
-def stop_on_signals(on_stop: Callable[[], None] = lambda: None) -> threading.Event:
+def stop_on_signals(on_stop: Callable[[], None] = lambda: None) -> SignalEvent:
     """An event that the first Ctrl-C, SIGTERM or SIGHUP sets, calling ``on_stop``; a second Ctrl-C
     interrupts. Under nohup, SIGHUP stays ignored."""
-    stop = threading.Event()
+    stop = SignalEvent()
 
     def handle(number: int, _: FrameType | None) -> None:
         if stop.is_set() and number == signal.SIGINT:

@@ -16,6 +16,7 @@ import time
 from types import FrameType
 from typing import Any, Self
 
+from thermoflop.base.signal_event import SignalEvent
 from thermoflop.runs.child.process import KILL, Child
 
 _STOP = getattr(signal, "SIGTSTP", None)  # Windows has no such thing
@@ -31,7 +32,7 @@ class Signals:
         if hasattr(signal, name)
     )
 
-    def __init__(self, wake: threading.Event, grace_s: float) -> None:
+    def __init__(self, wake: SignalEvent, grace_s: float) -> None:
         self.child: Child | None = None
         self.received: int | None = None
         self.kill_at_s: float | None = None

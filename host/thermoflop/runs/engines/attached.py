@@ -10,16 +10,17 @@ import math
 import os
 import signal
 import sys
-import threading
 import time
 from pathlib import Path
+
+from thermoflop.base.signal_event import SignalEvent
 
 LOOK_EVERY_S = 0.2
 
 
 def main(pid: int, seconds: float = math.inf) -> int:
     """Wait until the process has ended, ``seconds`` have passed, or SIGINT or SIGTERM comes."""
-    stop = threading.Event()
+    stop = SignalEvent()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     began = started_at(pid)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from thermoflop.base.signal_event import SignalEvent
 from thermoflop.errors import (
     BoardError,
     CommandNotRunnable,
@@ -80,7 +80,7 @@ class _Session:
         self._plan = plan
         self._say = say
         self._queue = ItemQueue()
-        self._wake = threading.Event()
+        self._wake = SignalEvent()
         self._signals = Signals(self._wake, plan.grace_s)
         self._trials = trials(plan)
         self._clocks = ClockWatch()

@@ -12,11 +12,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from thermoflop.base.signal_event import SignalEvent
 from thermoflop.marks import ENVIRONMENT
 from thermoflop.runs.folder.store import KNOWS_LOCKS, is_being_written
 
@@ -29,7 +29,7 @@ def main(seconds: float | None, command: Sequence[str] = ()) -> int:
 
     With a command: until it ends, if that comes sooner; then the exit code is its own.
     """
-    stop = threading.Event()
+    stop = SignalEvent()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     end_s = time.monotonic() + (seconds or math.inf)
