@@ -44,7 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "explain": ("explain", "the formulas of a model, derived from its operators"),
     "mults": (
         "mults",
-        "multiplications for one new token: the page's, the script's, the exact one",
+        "multiplications for one new token: two published formulas, and the exact count",
     ),
     "models": ("models", "the models that are known by name"),
     "estimate": ("estimate", "time, memory and energy of a run: bound, expectation, interval"),

@@ -162,8 +162,8 @@ def mults_report(
     shape = counts["shape"]
     sizes = ", ".join(f"{name} {value:,}" for name, value in shape.items())
     rows = [
-        ("the page's formula", counts["page"], PAGE),
-        ("the script's formula", counts["script"], SCRIPT),
+        ("cirosantilli.github.io, page", counts["page"], PAGE),
+        ("cirosantilli.github.io, script", counts["script"], SCRIPT),
         ("the same network, exactly", counts["exact_plain"], EXACT),
         ("this model, from its operators", counts["exact_model"], "sum of batch*m*k*n"),
     ]
@@ -172,7 +172,7 @@ def mults_report(
         lines += ["", f"{title:<32} {count:>24,}", f"  {formula}"]
     lines += [
         "",
-        f"{'parameters, by the script':<32} {counts['script_parameters']:>24,}",
+        f"{'parameters, by that script':<32} {counts['script_parameters']:>24,}",
         f"{'parameters of this model':<32} {counts['parameters']:>24,}",
         "",
         *_why(counts),
@@ -190,7 +190,7 @@ def _why(counts: dict[str, Any]) -> list[str]:
     head = width * shape["vocab"]
     lines = [
         "Why they differ:",
-        "  The page and the script charge n_ctx*d_model for each head, where a head sums over",
+        "  That page and script charge n_ctx*d_model for each head, where a head sums over",
         f"  d_head alone: {over:,} too many in both.",
         "  The page charges d_model^2 for each head where the other two projections of a head take",
         f"  2*d_model*d_head: {output:,} too many; and it has no logits: {head:,} too few.",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from thermoflop.pico.track import HostEvent
-from thermoflop.runs.gpu.rounds import LATE_ROUNDS, WAIT_S, Round
+from thermoflop.runs.gpu.rounds import CALM_S, LATE_ROUNDS, WAIT_S, Round
 from thermoflop.runs.gpu.sample import GpuSample
 from thermoflop.runs.gpu.sampler import GpuSampler
 from thermoflop.runs.gpu.simulated import Body, SimulatedNvml
@@ -64,6 +64,28 @@ def test_a_round_that_is_too_long_again_and_again_is_halved() -> None:
     assert (list(each.watches), list(rest.watches)) == (turns[:3], turns[3:])
     assert each.rest() is None
     assert rest.rest() is None
+
+
+@pytest.mark.parametrize(("took_s", "calm_s", "is_one"), [
+    (0.02, CALM_S + 1, True), (0.02, CALM_S - 1, False), (0.03, CALM_S + 1, False),
+])  # fmt: skip
+def test_those_who_were_quick_for_long_are_read_by_one_thread_again(
+    took_s: float, calm_s: float, is_one: bool
+) -> None:
+    """A quarter of 100 ms is 25 ms; the thread of those who left ends by itself."""
+    turns = [Turns(), Turns(took_s)]
+    one, other = (Round([turn], 0.1, clock) for turn in turns)
+    turns[0].during = lambda: asked.append(one.join(other))
+    asked: list[bool] = []
+    Turns.now_s += calm_s
+    other.turn()
+    one.turn()
+    assert asked == [False]  # not while one is being read
+    assert one.join(other) is is_one
+    assert len(one.watches) == (2 if is_one else 1)
+    if is_one:
+        other.run(threading.Event())
+        assert turns[1].taken == 1
 
 
 def test_a_gpu_that_hangs_costs_the_page_no_reading_of_the_others_from_then_on() -> None:

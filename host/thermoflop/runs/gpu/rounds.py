@@ -4,6 +4,7 @@ A reading that takes long makes the next one late, not all that follow, and turn
 are counted. A thread that wakes ten times a second for each of eight GPUs costs more than all else
 that it does; so where nobody's energy hangs on a reading, one thread reads them all, until one of
 them keeps the others waiting: that one stays alone with its thread, and another reads the rest.
+When that is long past, one thread reads them all again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Protocol
 
 WAIT_S = 0.5  # for one GPU, until the others are read without it: a busy machine is no lost GPU
 LATE_ROUNDS = 5  # in a row that took more than their time, until they are halved
+CALM_S = 30.0  # of rounds in a quarter of their time each, until two become one
 
 
 class Turning(Protocol):
@@ -44,14 +46,13 @@ class Round:
         self._reading = watches[0]
         self._since_s = math.inf  # while nobody is read
         self._late = 0  # rounds in a row that took more than their time
+        self._busy_s = clock()  # when a round last took more than a quarter of it
 
     def run(self, stop: threading.Event) -> None:
-        """Turns until ``stop`` is set."""
+        """Turns until ``stop`` is set, or another round has all of them."""
         due_s = self._clock()
-        while not stop.wait(max(0.0, due_s - self._clock())):
-            begun_s = self._clock()
+        while self.watches and not stop.wait(max(0.0, due_s - self._clock())):
             self.turn()
-            self._late = self._late + 1 if self._clock() - begun_s > self._every_s else 0
             due_s += self._every_s
             late = int((self._clock() - due_s) / self._every_s)
             if late > 0:
@@ -61,13 +62,17 @@ class Round:
 
     def turn(self) -> None:
         """One turn of each that is still of this round when it comes to it."""
-        watches = self.watches
+        watches, begun_s = self.watches, self._clock()
         for watch in watches:
             with self._lock:
                 if self.watches is not watches:
                     break
                 self._reading, self._since_s = watch, self._clock()
             watch.turn()
+        took_s = self._clock() - begun_s
+        self._late = self._late + 1 if took_s > self._every_s else 0
+        if took_s > self._every_s / 4:
+            self._busy_s = self._clock()
         self._since_s = math.inf
 
     def rest(self) -> Round | None:
@@ -85,3 +90,17 @@ class Round:
                 return None
             self.watches, self._late = stay, 0
             return Round(others, self._every_s, self._clock)
+
+    def join(self, other: Round) -> bool:
+        """Take over those of another round, whose thread then ends; whether it did.
+
+        Only when both were quick for long, and between two rounds of either: nobody is asked by two
+        threads at once.
+        """
+        with self._lock, other._lock:
+            if min(self._since_s, other._since_s) < math.inf:
+                return False
+            if self._clock() - max(self._busy_s, other._busy_s) <= CALM_S:
+                return False
+            self.watches, other.watches = [*self.watches, *other.watches], []
+            return True

@@ -231,6 +231,8 @@ class GpuSampler:
             for watch in self._watches:
                 watch.look()
             rounds += [self._begin(rest) for each in list(rounds) if (rest := each.rest())]
+            if not is_run:  # a run's energy hangs on each
+                rounds = [rounds[0], *(each for each in rounds[1:] if not rounds[0].join(each))]
             self._threads += filter(None, [each.look(self._stop) for each in details])
             if all(watch.asked.is_set() for watch in self._watches):
                 self._open.set()
