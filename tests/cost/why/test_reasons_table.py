@@ -39,6 +39,8 @@ def test_shares_of_classes_are_of_all_flops_and_of_all_time(found):
     assert shares["normalization"] == pytest.approx((6 / 22, 6 / 26))
     assert shares["network"] == pytest.approx((0, 2 / 26))
     assert shares_by_class([]) == {}
+    twice = shares_by_class([*found, found[0]])
+    assert twice["contraction"] == pytest.approx((32 / 38, 36 / 44))
 
 
 def test_a_table_of_a_step_adds_the_host_to_its_operators(found):

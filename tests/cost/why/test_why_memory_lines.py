@@ -45,6 +45,17 @@ def test_the_cache_is_its_elements_times_sequences_and_bytes(estimate):
     assert why_number(estimate, "model.kv").formula[1] == f"  = {token} x 2 B = {2 * token:,} B"
 
 
+def test_the_cache_of_a_stage_is_its_share_of_the_layers_and_of_a_replica_its_sequences():
+    two = tf.estimate(decoder(), DEVICE, batch=4, prompt=100, generate=5, pp=2, dp=2)
+    held = LAYERS * 2 * KEY_WIDTH * 105
+    lines = why_number(two, "memory.cache").formula
+    assert lines[0].endswith(" x sequences x share of the fullest stage")
+    assert lines[1] == f"  = ({held:,} x 2 B + 0 x 4 B) x 2 x 0.5"
+    assert lines[2].startswith(f"  = {held * 2:,} B = ")
+    notes = why_number(two, "memory.weights").notes
+    assert notes[-1] == "the fullest pipeline stage; the table is all stages together"
+
+
 def test_the_weights_are_the_parameters_in_two_bytes(estimate):
     rows = why_number(estimate, "memory.weights").rows
     assert sum(int(count.replace(",", "")) for _, count, _ in rows) == PARAMS

@@ -66,16 +66,16 @@ def limits_of(form: Form) -> Array:
     return np.array([each.limit for each in form.parameters.values() if each.limit is not None])
 
 
-def fit_kernels(kernels: Kernels, kinds: Sequence[str] | None = None) -> KernelRates:
-    """The rates of one class; ``kinds`` of groups that may move, those of the form by default."""
-    form, names = kernels.form, list(kernels.form.parameters)
+def posed(kernels: Kernels, kinds: Sequence[str] | None = None) -> tuple[Problem, list[str]]:
+    """The posterior over the points of a form, then of each group's moves, and these groups;
+    ``kinds`` of groups that may move, those of the form by default."""
+    form, count = kernels.form, len(kernels.form.parameters)
     kinds = form.offsets if kinds is None else kinds
     rows = [
         tuple(name for name in groups if name.partition(":")[0] in kinds)
         for groups in kernels.groups()
     ]
     chosen, member = _membership(rows)
-    count = len(names)
     columns = np.tile(np.arange(count), len(chosen) + 1)
     starts = np.array([each.start for each in form.parameters.values()])
     prior = np.concatenate([points_of(starts, limits_of(form)), np.zeros(count * len(chosen))])
@@ -89,7 +89,14 @@ def fit_kernels(kernels: Kernels, kinds: Sequence[str] | None = None) -> KernelR
         FormMatrix(kernels), np.log(kernels.measured_s), np.repeat(member, count, axis=1), columns,
         prior, widths, limits=limits_of(form), noise=NOISE,
     )  # fmt: skip
-    point = solve(problem, prior.copy()).reshape(-1, count)
+    return problem, chosen
+
+
+def fit_kernels(kernels: Kernels, kinds: Sequence[str] | None = None) -> KernelRates:
+    """The rates of one class; ``kinds`` as in ``posed``."""
+    problem, chosen = posed(kernels, kinds)
+    form, names = kernels.form, list(kernels.form.parameters)
+    point = solve(problem, problem.prior.copy()).reshape(-1, len(names))
     offsets = {
         name: dict(zip(names, map(float, line), strict=True))
         for name, line in zip(chosen, point[1:], strict=True)

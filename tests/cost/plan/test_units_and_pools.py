@@ -1,0 +1,243 @@
+"""Loads of one replica and pools of several, on a made-up device, each beside its arithmetic."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from kit.made_up import DEVICE, KEY_WIDTH, LAYERS, LINK, decoder, rates
+from thermoflop.base.record import replace
+from thermoflop.cost.inference.room import room_of
+from thermoflop.cost.inference.setting import Setting
+from thermoflop.cost.plan.choice import (
+    Found,
+    Pools,
+    Question,
+    at_load,
+    best_load,
+    cost,
+    nearest,
+    replicated,
+)
+from thermoflop.cost.plan.disaggregated import (
+    _busy,
+    _decoding,
+    _paired,
+    _per_device,
+    pooled,
+    read_s,
+    transfer_s,
+)
+from thermoflop.cost.plan.unit import Loads, Unit, grid, up_to
+from thermoflop.cost.serving.lengths import lengths_of
+from thermoflop.cost.serving.policy import Policy
+from thermoflop.cost.serving.targets import Targets
+from thermoflop.cost.work.share import Layout
+
+PROMPT, OUTPUT = 1000, 101
+# Steps of 21 kernels of 1 ms each, and a prompt's own 3 ms: nothing else takes time.
+STEP_S, PROMPT_S = 21e-3, 3e-3
+FREE = {"matmul": 1e12, "attention": 1e12, "weights": 1e12, "cache": 1e12, "activations": 1e12,
+        "link": 1e12}  # fmt: skip
+SLOW = replace(DEVICE, peaks={"bf16": 1e24}, bandwidth_bytes_s=1e24,
+               node_devices=2, network_bytes_s=10e9)  # fmt: skip
+ANY = Targets()
+
+
+def unit_of(tp=1, pp=1, dp=1, slots=16, budget=4000, prefix=0.0, name="mixed", **changes):
+    model = decoder(num_key_value_heads=4, **changes)
+    profile = rates(**FREE, kernel_gap_s=1e-3, prompt_s=PROMPT_S)
+    room = room_of(model, SLOW, None, None, None, None, None)
+    setting = Setting(model, SLOW, Layout(tp, pp, dp), room.precision, profile)
+    lengths = lengths_of(PROMPT, OUTPUT)
+    return Unit(setting, room, lengths, Policy(name, budget, slots, ""), prefix, grid())
+
+
+@pytest.fixture(scope="module")
+def unit():
+    return unit_of()
+
+
+def test_the_numbers_of_sequences_that_are_tried_go_to_4096():
+    tried = grid()
+    assert (tried[0], tried[-1]) == (1, 4096)
+    assert 25 < len(tried) <= 40
+    assert (np.diff(tried) > 0).all()
+
+
+def test_a_unit_has_slots_in_each_of_its_groups(unit):
+    assert (unit.devices, unit.groups, unit.slots) == (1, 1, 16)
+    two = unit_of(pp=2)
+    assert (two.devices, two.groups, two.slots) == (2, 2, 8)
+    assert unit_of(dp=2).groups == 2
+    loads = unit.loads()
+    # a request has a slot while it is read, too: 16 users, of whom 100 of 101 steps decode
+    assert loads.users[-1] == 16
+    assert loads.sequences[-1] == pytest.approx(16 * 100 / 101, rel=0.02)
+    assert loads.users[0] == pytest.approx(1.01, rel=1e-3)
+    assert loads.rate[0] == pytest.approx(1.01 / (101 * STEP_S + PROMPT_S), rel=0.02)
+
+
+def test_loads_end_at_so_many_users():
+    known = np.array([1.0, 2.0, 4.0])
+    loads = Loads(known, 0.01 * known, 0.1 * known, 10 * known, 2 * known)
+    cut = up_to(loads, 6.0)
+    assert cut.users.tolist() == [2, 4, 6]
+    assert cut.sequences.tolist() == [1, 2, 3]
+    assert cut.rate.tolist() == [10, 20, 30]
+    assert cut.token_s.tolist() == pytest.approx([0.01, 0.02, 0.03])
+    assert up_to(loads, 8.0) is loads
+    assert up_to(loads, 4.0).users.tolist() == [2, 4]
+
+
+def test_a_replica_reads_a_prompt_in_chunks_of_its_budget(unit):
+    """One step of 21 ms and the prompt's own 3; four of a budget of 250."""
+    assert read_s(unit) == pytest.approx(STEP_S + PROMPT_S)
+    assert read_s(unit_of(budget=250)) == pytest.approx(4 * STEP_S + PROMPT_S)
+    # 0.6 of it is cached: 400 tokens are 1.6 chunks of 250
+    assert read_s(unit_of(budget=250, prefix=0.6)) == pytest.approx(1.6 * STEP_S + PROMPT_S)
+
+
+def test_a_cache_travels_over_the_lanes_of_the_smaller_side():
+    """4 key heads of 64 in 2 layers, keys and values in 2 bytes; links within a machine of two."""
+    size = PROMPT * 2 * 2 * LAYERS * 2 * KEY_WIDTH
+    one, two, stages = unit_of(), unit_of(tp=2), unit_of(pp=2)
+    assert transfer_s(one, one) == pytest.approx(size / LINK)
+    assert transfer_s(two, one) == pytest.approx(size / 10e9)  # three devices: two machines
+    assert transfer_s(two, two) == pytest.approx(size / (2 * 10e9))
+    assert transfer_s(stages, two) == pytest.approx(size / (2 * 10e9))
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.4])
+@pytest.mark.parametrize("left", [0.02, 0.1])
+def test_a_prefill_replica_is_as_busy_as_its_wait_allows(seconds, left):
+    """M/G/1 with equal prompts waits s load / (2 (1 - load)); up to 0.8 of the time."""
+    own = 0.2
+    load = _busy(seconds, own, own + left)
+    assert load == pytest.approx(0.8) or (seconds * load / (2 * (1 - load)) == pytest.approx(left))
+    assert load <= 0.8
+    assert (_busy(seconds, own, own), _busy(seconds, own, own - 0.01)) == (0, 0)
+    assert _busy(seconds, own, None) == 0.8
+    assert _busy(0.1, 0.2, 9.0) == 0.8
+
+
+def test_prefill_units_are_tried_by_what_a_device_reads_in_a_group():
+    two = unit_of(dp=2)
+    assert _per_device((0.3, two)) == pytest.approx(0.3 * 2 / 2)
+    assert _per_device((0.3, unit_of(tp=2))) == pytest.approx(0.3 * 2)
+
+
+def test_a_decoding_replica_takes_all_its_slots_within_the_target(unit):
+    assert _decoding(unit, ANY) == (16.0, pytest.approx(STEP_S))
+    assert _decoding(unit, Targets(None, STEP_S * 1.001)) == (16.0, pytest.approx(STEP_S))
+    assert _decoding(unit, Targets(None, STEP_S * 0.999)) is None
+
+
+def test_pools_are_the_best_whole_numbers_of_both_kinds(unit):
+    """16 sequences of 100 steps answer 7.62 requests a second, a reader at 0.8 reads 33.3: four
+    or five decoders for each."""
+    question = Question(ANY, None, None, 6, {})
+    found = _paired(unit, (16.0, STEP_S), unit, STEP_S + PROMPT_S, question)
+    answers, reads = 16 / (100 * STEP_S), 0.8 / (STEP_S + PROMPT_S)
+    best = max(
+        ((min(d * answers, r * reads) / (d + r), d, r) for d in range(1, 6)
+         for r in range(1, 6) if d + r <= 6),
+    )  # fmt: skip
+    assert (found.pools.decode_replicas, found.pools.prefill_replicas) == best[1:]
+    rate = best[0] * sum(best[1:])
+    assert found.rate == pytest.approx(rate)
+    assert found.devices == sum(best[1:])
+    assert found.per_device == pytest.approx(rate * OUTPUT / sum(best[1:]))
+    spread = unit.setting.spread("token")
+    assert found.low == pytest.approx(found.per_device / spread.high)
+    assert found.high == pytest.approx(found.per_device / spread.low)
+    read, sent = STEP_S + PROMPT_S, transfer_s(unit, unit)
+    load = rate / best[2] * read
+    assert found.first_s == pytest.approx(load * read / (2 * (1 - load)) + read + sent + STEP_S / 2)
+    assert found.users == pytest.approx(rate * (found.first_s + OUTPUT * STEP_S))
+    assert (found.limit, found.token_s) == ("memory", STEP_S)
+    assert _paired(unit, (9.0, STEP_S), unit, read, question).limit == "target"
+    assert _paired(unit, (16.0, STEP_S), unit, read, replace(question, most=1)) is None
+    late = Question(Targets(read, None), None, None, 6, {})
+    assert _paired(unit, (16.0, STEP_S), unit, read, late) is None
+    # with one that reads in half the time a device, that one is taken
+    half = unit_of(budget=500)
+    (both,) = pooled([unit], question)
+    assert both.pools.prefill is unit
+    assert {each.pools.prefill for each in pooled([unit, half], question)} == {unit}
+    assert pooled([unit], Question(Targets(read, None), None, None, 6, {})) == []
+
+
+def test_the_best_load_is_the_last_within_both_targets(unit):
+    found = best_load(unit, ANY)
+    assert (found.replicas, found.users, found.allowed) == (1, 16, 16)
+    assert found.limit == "batch"
+    assert found.rate == pytest.approx(16 / (101 * STEP_S + PROMPT_S), rel=0.04)
+    assert found.per_device == pytest.approx(found.rate * OUTPUT)
+    spread = unit.setting.spread("token")
+    assert found.low * spread.high == pytest.approx(found.per_device)
+    assert found.high * spread.low == pytest.approx(found.per_device)
+    loads = unit.loads()
+    between = float(loads.token_s[2] + loads.token_s[3]) / 2
+    slower = best_load(unit, Targets(None, between))
+    assert slower.token_s <= between
+    assert slower.limit == "target"
+    assert loads.sequences[2] <= slower.sequences < loads.sequences[3] + 1
+    assert best_load(unit, Targets(None, STEP_S / 2)) is None
+    sooner = best_load(unit, Targets(float(loads.first_s[3]), None))
+    assert sooner.first_s <= float(loads.first_s[3])
+    assert sooner.limit in ("first", "batch")
+
+
+def found_of(unit, **changes):
+    plain = Found(unit, 1, 4.0, 0.02, 0.1, 2.0, 8.0, 90.0, 110.0, "batch", 8.0)
+    return replace(plain, **changes)
+
+
+@pytest.mark.parametrize(
+    ("users", "rate", "most", "replicas"),
+    [(8, None, 9, 1), (9, None, 9, 2), (16, None, 9, 2), (None, 2.0, 9, 1), (None, 2.1, 9, 2),
+     (None, None, 9, 9), (80, None, 9, None), (72, None, 9, 9), (None, None, 0, None)],
+)  # fmt: skip
+def test_replicas_are_as_few_as_bear_the_load(unit, users, rate, most, replicas):
+    made = replicated(found_of(unit), Question(ANY, users, rate, most, {}))
+    assert (made and made.replicas) == replicas
+    if replicas and users is None and rate is None:
+        assert (made.rate, made.users) == (18, 72)
+
+
+def test_under_the_load_that_is_asked_for_a_replica_has_its_part(unit):
+    full = best_load(unit, ANY)
+    half = at_load(full, Question(ANY, 16, None, 9, {}), 2)  # 8 users each, of 16
+    loads = unit.loads()
+    assert half.users == pytest.approx(16)
+    assert half.rate == pytest.approx(2 * np.interp(8, loads.users, loads.rate), rel=0.02)
+    assert half.limit == "users"
+    assert half.low / half.high == pytest.approx(full.low / full.high)
+    middle = half.rate * OUTPUT / 2
+    assert half.low * unit.setting.spread("token").high == pytest.approx(middle)
+    whole = at_load(full, Question(ANY, 16, None, 9, {}), 1)
+    assert whole.limit == full.limit
+    slow = at_load(full, Question(ANY, None, full.rate, 9, {}), 2)
+    assert slow.rate == pytest.approx(full.rate)
+    assert slow.limit == "rate"
+    assert slow.users == pytest.approx(full.users, rel=0.05)
+
+
+def test_choices_are_ordered_by_dollars_and_devices_for_a_load_else_for_a_token(unit):
+    found, name = found_of(unit, replicas=3), SLOW.name
+    assert cost(found, Question(ANY, 8, None, 9, {})) == pytest.approx(3 * (1 + 1e-3 * 0.02))
+    assert cost(found, Question(ANY, None, 1.0, 9, {name: 2.0})) == pytest.approx(6.00012)
+    each = 2.0 * OUTPUT / 3
+    assert cost(found, Question(ANY, None, None, 9, {name: 2.0})) == pytest.approx(2 / each)
+    pools = Pools(unit, 1, 2, 0.1, 0.1, 5)
+    assert found_of(unit, replicas=2, pools=pools).devices == 10
+    assert found.devices == 3
+
+
+def test_the_nearest_misses_its_targets_least(unit):
+    slower = unit_of(num_hidden_layers=4)
+    owner, loads = nearest([slower, unit], Targets(None, STEP_S / 2))
+    assert owner is unit
+    assert loads.token_s[0] == pytest.approx(STEP_S, rel=0.01)
+    assert nearest([slower, unit], Targets(1e-3, None))[0] is unit
+    assert nearest([], ANY) is None
