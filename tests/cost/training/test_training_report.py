@@ -81,7 +81,8 @@ def test_a_report_carries_every_figure_of_its_record(found: tf.TrainingEstimate)
             f"6N is {100 * found.six_n_flops / found.model_flops:.1f} % of it"
         ),
         (
-            f"weights {gigabytes(memory.weight_bytes)}, gradients {gigabytes(memory.gradient_bytes)}, "
+            f"weights {gigabytes(memory.weight_bytes)}, "
+            f"gradients {gigabytes(memory.gradient_bytes)}, "
             f"optimizer {gigabytes(memory.optimizer_bytes)}, "
             f"activations {gigabytes(memory.activation_bytes)} ({memory.form})"
         ),
