@@ -23,6 +23,15 @@ LLAMA = {
 }  # fmt: skip
 
 
+# a file let go anywhere over the page; the browser's own answer would be to leave for it
+DROP = """([name, text]) => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([text], name, {type: 'application/json'}));
+  const drop = new DragEvent('drop', {dataTransfer, bubbles: true, cancelable: true});
+  if (document.body.dispatchEvent(drop)) throw new Error('left for the file');
+}"""
+
+
 def heads(page: Page) -> list[str]:
     """The numbers of the answer."""
     page.locator(".headline .fig").first.wait_for()
@@ -47,9 +56,12 @@ def choose(page: Page, label: str, option: str) -> None:
 
 
 def upload(page: Page, name: str, content: bytes) -> None:
-    page.locator(".chooser input[type=file]").set_input_files(
-        {"name": name, "mimeType": "application/json", "buffer": content}
-    )
+    heads(page)
+    if not page.get_by_role("button", name="Upload a config.json").is_visible():
+        page.get_by_text("More: engine").click()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Upload a config.json").click()
+    chooser.value.set_files({"name": name, "mimeType": "application/json", "buffer": content})
 
 
 def test_the_defaults_show_the_originals_numbers_on_both_gpus(page: Page) -> None:
@@ -208,14 +220,20 @@ def test_a_name_that_is_typed_is_found_as_on_the_command_line_or_refused_in_a_se
 def test_a_model_is_found_by_searching_and_what_does_not_fit_says_what_would(page: Page) -> None:
     page.goto("/")
     heads(page)
+    field(page, "Model").fill("8b")
+    page.get_by_role("option", name="granite-3.0-8b", exact=True).wait_for()
+    offered = page.get_by_role("option").all_inner_texts()
+    assert all("8b" in name.split("-") for name in offered[:8]), offered
     field(page, "Model").fill("llama-3-70")
     page.get_by_role("option", name="llama-3-70b", exact=True).click()
     bad = page.locator(".est-state.bad", has_text="Does not fit")
     bad.wait_for()
     assert "It would fit with weights in fp8" in bad.inner_text()
     assert "or 2 devices (tp=2)" in bad.inner_text()
-    choose(page, "Format", "int4")
+    page.get_by_role("button", name="2 GPUs (tp=2)").click()
     page.locator(".est-state.good", has_text="Fits").wait_for()
+    page.locator(".est-title", has_text="on 2 × H100").wait_for()
+    assert page.locator(".est-remedies button").count() == 0
     assert page.get_by_role("button", name="parameters: 70,553,706,496").is_visible()
 
 
@@ -317,7 +335,8 @@ def test_an_address_that_cannot_be_answered_says_why_and_is_mended_in_its_field(
 
 def test_an_uploaded_config_is_answered_and_travels_in_the_address(page: Page) -> None:
     page.goto("/?mode=corrected")
-    upload(page, "<i>mine</i>.json", json.dumps(LLAMA).encode())
+    heads(page)
+    page.evaluate(DROP, ["<i>mine</i>.json", json.dumps(LLAMA)])
     page.locator(".est-title", has_text="i> on 1 × A100").wait_for()
     page.get_by_role("button", name="parameters: 1,235,814,400").wait_for()
     assert "uploaded" in field(page, "Model").input_value()
@@ -333,7 +352,7 @@ def test_an_uploaded_config_is_answered_and_travels_in_the_address(page: Page) -
         (b'{"model_type": "gpt9"}', "model_type 'gpt9' is not known; the nearest family is gptj"),
         (b'{"model_type": "gpt2", "n_lair": 3}', "n_lair = 3 is not understood"),
         (b"\x89PNG", "bad.json is not text in UTF-8"),
-        (b"{" + b" " * 1_000_001 + b"}", "more than 1,000,000 bytes"),
+        (b"{" + b" " * 1_000_001 + b"}", "expected a .json file of at most 1,000,000 bytes"),
     ],
 )
 def test_a_bad_upload_is_refused_by_name_and_the_answer_stays(

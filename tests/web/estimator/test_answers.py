@@ -17,8 +17,8 @@ from thermoflop.cost.catalogue.devices import catalogue
 from thermoflop.cost.catalogue.profiles import custom_profile
 from thermoflop.web.estimator.answer import as_csv, as_json
 from thermoflop.web.estimator.answers import answer, formulas, why
-from thermoflop.web.estimator.changes import changed
-from thermoflop.web.estimator.charts import roof_options
+from thermoflop.web.estimator.changes import changed, shortened
+from thermoflop.web.estimator.charts import batch_options, roof_options
 from thermoflop.web.estimator.fields import FIELDS, FieldError
 from thermoflop.web.estimator.inputs import DEFAULTS, from_query, to_query
 
@@ -198,8 +198,37 @@ def test_another_model_takes_the_sizes_along_as_far_as_it_has_room():
     assert (small.prompt, small.output) == (512, 512)
     encoder = changed(wide, "model", "bert-base-uncased")  # 512, and nothing is generated
     assert encoder.prompt == 512
+    assert shortened(wide, encoder) == "The prompt is now 512 tokens: this model has 512 positions."
+    assert not encoder.is_used("output")
+    assert small.is_used("output")
     for inputs in (small, encoder):
         answer(inputs)
+
+
+def test_what_does_not_fit_fits_with_each_remedy_that_the_page_offers():
+    large = answer(replace(DEFAULTS, model="qwen3-30b-a3b", device="RTX 4090", profile="llama.cpp"))
+    assert "Below: as if it fitted." in large.verdict
+    assert [text for text, _ in large.remedies][1:] == ["3 GPUs (pp=3)"]
+    for _, changes in large.remedies:
+        assert answer(replace(large.inputs, **changes)).fits
+    many = answer(replace(DEFAULTS, device="RTX 4090", users=64))
+    assert {key for _, changes in many.remedies for key in changes} >= {"users", "kv_dtype"}
+    assert many.charts["batches"]["rows"][0][6]  # one user fits: only from here on it is grey
+
+
+def test_the_chart_of_users_says_too_where_nothing_is_grey():
+    """ECharts keeps what it is not told anew: the grey of the answer before."""
+    rows = [[1024, 2.0, 1.0, 3.0, 0.5, 9e5, True], [2048, 3.0, 2.0, 4.0, 0.6, 9e5, True]]
+    fitting = batch_options({"what": "each token", "rows": rows})
+    assert fitting["xAxis"][0]["data"] == ["1,024", "2,048"]
+    rows[1][6] = False
+    grey = batch_options({"what": "each token", "rows": rows})
+    for place in (0, -1):
+        assert fitting["series"][place]["markArea"]["data"] == []
+        (((begin, end),),) = [grey["series"][place]["markArea"]["data"]]
+        assert begin == end == {"xAxis": "2,048"}
+    times, rates = (axis["nameGap"] for axis in fitting["yAxis"])
+    assert rates - times > 6 * (len("1,000,000") - len("10"))  # each name clears its labels
 
 
 def test_several_devices_are_named_as_people_write_them():
@@ -342,7 +371,9 @@ def test_the_original_refuses_what_it_cannot_compute(changes):
 
 def test_an_encoder_is_answered_without_tokens_to_generate():
     result = answer(replace(SHAPED, model="bert-base-uncased", prompt=128, output=77))
-    assert [each.label for each in result.headline] == ["First token", "Throughput"]
+    assert [each.label for each in result.headline] == ["The result", "Throughput"]
+    assert result.charts["batches"]["what"] == "the result"
+    assert figure(result, "form.MHA.first.expected").label == "MHA the result"
     assert not any(each.key.startswith("token.") for each in result.figures())
 
 

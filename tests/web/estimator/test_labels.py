@@ -6,7 +6,7 @@ from typing import Any
 
 from thermoflop.web.estimator.chart_data import place_labels
 
-CORNERS = [(1.0, 1.0), (100.0, 100.0)]  # two decades each way: 320 by 130 px a decade
+CORNERS = [(1.0, 1.0), (100.0, 100.0)]  # two decades each way: 295 by 130 px a decade
 
 
 def sides(*dots: tuple[float, float, str]) -> list[str]:
@@ -21,10 +21,17 @@ def test_a_label_stands_to_the_right_of_its_dot_where_there_is_room() -> None:
 
 
 def test_a_label_gives_way_to_dots_to_labels_and_to_the_edge() -> None:
-    assert sides((10, 10, "attention"), (11, 10, "norm")) == ["left", "right"]  # 13 px apart
+    assert sides((10, 10, "attention"), (11, 10, "norm")) == ["left", "right"]  # 12 px apart
     # 10 px above each other: the second finds the right taken by a label and the bottom by a dot
     assert sides((10, 10, "attention"), (10, 12, "norm")) == ["right", "left"]
     assert sides((99, 10, "attention")) == ["left"]
+
+
+def test_a_label_stands_off_the_roof_where_it_can() -> None:
+    """From (1, 1) to (100, 100), 10 px below a dot of (10, 12): it rises through its right."""
+    assert sides((10, 12, "above it")) == ["left"]
+    assert sides((10, 3, "below it")) == ["right"]
+    assert sides((10, 10, "a long one on it")) == ["right"]  # where no side is off it
 
 
 def test_a_label_that_fits_nowhere_is_left_out() -> None:

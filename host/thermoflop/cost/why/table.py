@@ -181,7 +181,7 @@ def steps_of(estimate: Estimate) -> dict[str, tuple[list[Reason], float]]:
     setting = estimate.setting
     steps = {}
     for part in parts_shown(estimate).values():
-        title = part.label if part.phase != "decode" else f"one token after {part.cached}"
+        title = part.label if part.phase != "decode" else f"one token after {part.cached:,}"
         if part.factor != 1:
             title = f"{digits(part.factor)} x {title}"
         steps[title] = (reasons(part.works, setting.rates), part.overhead_s)

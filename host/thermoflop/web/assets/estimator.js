@@ -8,14 +8,28 @@ new MutationObserver((_, seen) => {
 // The boxes of models and GPUs: the best match comes first, and Enter takes what is typed.
 (() => {
   const plain = (text) => String(text).toLowerCase().replace(/[-_ :./]/g, "");
-  // 0 the name itself, 1 begins with it, 2 a word of it does, 3 somewhere in it, 4 each word is
+  // 0 the name itself, 1 begins with it, 2 a word of it is it ("8b", not "2.8b"), 3 begins with it,
+  // 4 somewhere in it, 5 each word is
   const rank = (label, typed) => {
     const needle = plain(typed), name = plain(label), place = name.indexOf(needle);
-    if (place < 0) return typed.split(/[-_ :./]+/).every((word) => name.includes(plain(word))) ? 4 : -1;
+    if (place < 0) return typed.split(/[-_ :./]+/).every((word) => name.includes(plain(word))) ? 5 : -1;
     if (name === needle) return 0;
     if (place === 0) return 1;
-    return String(label).toLowerCase().split(/[-_ :./]/).some((word) => plain(word).startsWith(needle)) ? 2 : 3;
+    const words = String(label).toLowerCase().split(/[-_ :/]/).map(plain);
+    return words.includes(needle) ? 2 : words.some((word) => word.startsWith(needle)) ? 3 : 4;
   };
+  window.thermoflopUploader = () => getElement(Number(document.querySelector(".chooser").id.slice(1))).$refs.qRef;
+  // A file that is dropped anywhere is the config.json; without this the browser leaves the page for it.
+  const isFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  const show = (on) => document.body.classList.toggle("dropping", on);
+  addEventListener("dragover", (event) => { if (isFile(event)) { event.preventDefault(); show(true); } });
+  addEventListener("dragleave", (event) => { if (!event.relatedTarget) show(false); });
+  addEventListener("drop", (event) => {
+    if (!isFile(event)) return;
+    event.preventDefault();
+    show(false);
+    thermoflopUploader().addFiles([event.dataTransfer.files[0]]);
+  });
   window.thermoflopSearch = (id) => {
     const box = getElement(id);
     if (box.ranked) return;

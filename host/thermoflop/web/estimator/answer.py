@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 @record
 class Answer:
-    """Everything that the page shows for its inputs; ``charts`` holds the data of the charts."""
+    """Everything that the page shows for its inputs; ``charts`` holds the data of the charts,
+    ``remedies`` what would make it fit, each in words and as inputs to change."""
 
     inputs: Inputs
     title: str
@@ -30,6 +31,7 @@ class Answer:
     fits: bool | None = None
     notes: tuple[str, ...] = ()
     charts: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    remedies: tuple[tuple[str, dict[str, Any]], ...] = ()
 
     def figures(self) -> list[Figure]:
         """All figures of the headline and the tables."""

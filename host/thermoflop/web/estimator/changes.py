@@ -48,7 +48,9 @@ def shortened(before: Inputs, after: Inputs) -> str:
     """What another model's room has changed, as a sentence; empty where nothing was."""
     if (before.prompt, before.output) == (after.prompt, after.output):
         return ""
-    most, _ = positions_of(after)
+    most, generates = positions_of(after)
+    if not generates:
+        return f"The prompt is now {after.prompt:,} tokens: this model has {most:,} positions."
     return (
         f"Prompt and output are now {after.prompt:,} and {after.output:,} tokens: this model has "
         f"{most:,} positions for both together."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING
 
@@ -16,15 +17,18 @@ if TYPE_CHECKING:
     from thermoflop.cost.reports.roofline import Dot
 
 
-def charts_of(estimate: Estimate, grown: Estimate, memory: Sequence[Figure]) -> dict[str, Any]:
+def charts_of(
+    estimate: Estimate, grown: Estimate, memory: Sequence[Figure], first: str
+) -> dict[str, Any]:
     """Plain lists and numbers: points of the roof and of the operators, curves, parts of a bar.
 
-    ``grown`` is the estimate at growing batches; ``memory`` are the figures of the memory's grid.
+    ``grown`` is the estimate at growing batches; ``memory`` are the figures of the memory's grid;
+    ``first`` is what comes of a prompt that was read.
     """
     *parts, _, capacity = memory
     return {
         "roof": _roof(estimate),
-        "batches": _batches(grown, later=estimate.generate > 1),
+        "batches": _batches(grown, "each token" if estimate.generate > 1 else first),
         "memory": {
             "parts": [[part.label, part.value] for part in parts],
             "capacity_gb": capacity.value,
@@ -58,20 +62,22 @@ def _merged(dots: Iterable[Dot]) -> list[list[Any]]:
     return merged
 
 
-_PLOT_PX = 640, 260  # the plot as a screen has it; on a phone labels that meet are hidden
+_PLOT_PX = 590, 260  # on a screen of 1280; on a phone labels that meet are hidden
 _LETTER_PX, _LINE_PX, _DOT_PX = 6.3, 13.0, 6.0
 
 
 def place_labels(dots: Sequence[list[Any]], corners: Iterable[tuple[float, float]]) -> None:
     """Append to each dot the side on which its label stands: the first on which it meets neither
-    another dot nor a label; "" where there is none, and pointing at the dot tells its names."""
+    another dot nor a label, and not the roof if there is one such; "" where there is none, and
+    pointing at the dot tells its names."""
     points = [(log10(dot[0]), log10(dot[1])) for dot in dots]
     ends = points + [(log10(x), log10(y)) for x, y in corners]
     places = []
     for axis, length in enumerate(_PLOT_PX):
         first, last = floor(min(e[axis] for e in ends)), ceil(max(e[axis] for e in ends))
-        places.append([length * (p[axis] - first) / max(1, last - first) for p in points])
-    centres = list(zip(*places, strict=True))
+        places.append([length * (e[axis] - first) / max(1, last - first) for e in ends])
+    all_centres = list(zip(*places, strict=True))
+    centres, roof = all_centres[: len(dots)], _boxes_along(all_centres[len(dots) :])
     taken = [(x - _DOT_PX, y - _DOT_PX, x + _DOT_PX, y + _DOT_PX) for x, y in centres]
     for dot, (x, y), own in zip(dots, centres, list(taken), strict=True):
         wide, high = _LETTER_PX * len(dot[4]), _LINE_PX / 2
@@ -81,12 +87,25 @@ def place_labels(dots: Sequence[list[Any]], corners: Iterable[tuple[float, float
             "top": (x - wide / 2, y + 7, x + wide / 2, y + 7 + _LINE_PX),
             "bottom": (x - wide / 2, y - 7 - _LINE_PX, x + wide / 2, y - 7),
         }
-        side = next((side for side, box in boxes.items() if _is_free(box, taken, own)), "")
+        free = [side for side, box in boxes.items() if _is_free(box, taken, own)]
+        clear = [side for side in free if _is_free(boxes[side], roof, own)]
+        side = next(iter(clear or free), "")
         taken += [boxes[side]] if side else []
         dot.append(side)
 
 
 _Box = tuple[float, float, float, float]
+
+
+def _boxes_along(corners: Sequence[tuple[float, float]]) -> list[_Box]:
+    """Small boxes on a line, closer together than a label is high."""
+    boxes = []
+    for (x, y), (to_x, to_y) in pairwise(corners):
+        steps = ceil(max(abs(to_x - x), abs(to_y - y)) / 4)
+        for step in range(steps + 1):
+            at_x, at_y = x + (to_x - x) * step / steps, y + (to_y - y) * step / steps
+            boxes.append((at_x - 1, at_y - 1, at_x + 1, at_y + 1))
+    return boxes
 
 
 def _is_free(box: _Box, taken: Iterable[_Box], own: _Box) -> bool:
@@ -100,8 +119,9 @@ def _is_free(box: _Box, taken: Iterable[_Box], own: _Box) -> bool:
     )
 
 
-def _batches(grown: Estimate, *, later: bool) -> dict[str, Any]:
+def _batches(grown: Estimate, what: str) -> dict[str, Any]:
     """Latency and rate against the batch: of decoding if there is any, else of the prompt."""
+    later = what == "each token"
     span = grown.per_token if later else grown.first_token
     rate = grown.decode_tokens_per_s if later else grown.prefill_tokens_per_s
     rows = zip(
@@ -109,7 +129,7 @@ def _batches(grown: Estimate, *, later: bool) -> dict[str, Any]:
         span.bound_s.tolist(), rate.tolist(), grown.memory.fits.tolist(), strict=True,
     )  # fmt: skip
     return {
-        "what": "each token" if later else "first token",
+        "what": what,
         "rows": [
             [int(batch), 1e3 * expected, 1e3 * low, 1e3 * high, 1e3 * bound, tokens_s, bool(fits)]
             for batch, expected, low, high, bound, tokens_s, fits in rows

@@ -23,6 +23,8 @@ _TITLES = {
 }
 # Named, not inherited: ECharts measures text before it draws it.
 _FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif'
+_LINE = "path://M0 0h20v3h-20z"
+_DASHES = "path://M0 0h8v3h-8zM12 0h8v3h-8z"
 _AXIS = {"axisLine": {"lineStyle": {"color": GREY}}, "splitLine": {"lineStyle": {
     "color": GREY, "opacity": 0.3}}}  # fmt: skip
 
@@ -118,7 +120,7 @@ def memory_options(data: Mapping[str, Any]) -> dict[str, Any]:
 def batch_options(data: Mapping[str, Any]) -> dict[str, Any]:
     """Time above and throughput below, each with its own axis, against the users at once."""
     rows, what = data["rows"], data["what"]
-    users = [str(row[0]) for row in rows]
+    users = [f"{row[0]:,}" for row in rows]
 
     def line(name: str, values: Sequence[float], colour: str, panel: int, **more: Any) -> Any:
         return {
@@ -145,18 +147,21 @@ def batch_options(data: Mapping[str, Any]) -> dict[str, Any]:
         line("bound, ms", bound, GREY, 0, **dashed),
         line("tokens/s of all", [row[5] for row in rows], ORANGE, 1),
     ]
-    too_large = next((str(row[0]) for row in rows if not row[6]), None)
-    if too_large is not None:
-        for place in (0, -1):
-            series[place]["markArea"] = {
-                "silent": True,
-                "itemStyle": {"color": GREY, "opacity": 0.18},
-                "label": {"formatter": "does not fit", "position": "insideBottom"},
-                "data": [[{"xAxis": too_large}, {"xAxis": users[-1]}]],
-            }
+    too_large = next((user for user, row in zip(users, rows, strict=True) if not row[6]), None)
+    for place in (0, -1):
+        series[place]["markArea"] = {
+            "silent": True,
+            "itemStyle": {"color": GREY, "opacity": 0.18},
+            "label": {"formatter": "does not fit", "position": "insideBottom"},
+            # said where all fit, too: ECharts keeps what it is not told anew
+            "data": [[{"xAxis": too_large}, {"xAxis": users[-1]}]] if too_large else [],
+        }
     options = _base()
     options["tooltip"]["trigger"] = "axis"
-    options["legend"]["data"] = [each["name"] for each in series if each["name"]]
+    icons = {"80 % interval": "rect", "bound, ms": _DASHES}
+    options["legend"]["data"] = [
+        {"name": name, "icon": icons.get(name)} for each in series if (name := each["name"])
+    ]
     sides = {"left": 34, "right": 14, "containLabel": True}
     both = {"link": [{"xAxisIndex": "all"}]}
     return {
@@ -170,8 +175,8 @@ def batch_options(data: Mapping[str, Any]) -> dict[str, Any]:
             _axis("users at once", "category", data=users, gridIndex=1),
         ],
         "yAxis": [
-            _axis(f"{what}, ms", gridIndex=0) | {"nameGap": 54},
-            _axis("tokens/s of all", gridIndex=1) | {"nameGap": 54},
+            _upright(f"{what}, ms", [*low, *high], gridIndex=0),
+            _upright("tokens/s of all", [row[5] for row in rows], gridIndex=1),
         ],
         "series": series,
     }  # fmt: skip
@@ -219,11 +224,13 @@ def roof_options(data: Mapping[str, Any]) -> dict[str, Any]:
                 ],
             }
         )
+    base = _base()
+    base["legend"]["data"] = [{"name": data["name"], "icon": _LINE}, *data["steps"]]
     return {
-        **_base(),
+        **base,
         "grid": {"left": 34, "right": 34, "top": 64, "bottom": 30, "containLabel": True},
         "xAxis": _axis("FLOP/byte"),
-        "yAxis": _axis("TFLOP/s") | {"nameGap": 54},
+        "yAxis": _upright("TFLOP/s", [dot[1] for dots in data["steps"].values() for dot in dots]),
         "series": series,
     }
 
@@ -254,10 +261,18 @@ def frontier_options(data: Mapping[str, Any]) -> dict[str, Any]:
         **_base(),
         "grid": {"left": 34, "right": 34, "top": 64, "bottom": 30, "containLabel": True},
         "xAxis": _axis("tokens/s a user", min=_decade(min(xs)), max=_decade(max(xs), up=True)),
-        "yAxis": _axis("tokens/s a GPU", min=_decade(min(ys)), max=_decade(max(ys), up=True))
-        | {"nameGap": 54},
+        "yAxis": _upright(
+            "tokens/s a GPU", ys, min=_decade(min(ys)), max=_decade(max(ys), up=True)
+        ),
         "series": series,
     }
+
+
+def _upright(name: str, values: Sequence[float], **more: Any) -> dict[str, Any]:
+    """A vertical axis whose name stands beside the widest of its labels, the powers of ten."""
+    powers = (_decade(min(values)), _decade(max(values), up=True))
+    widest = max(len(f"{power:,.10g}") for power in powers)
+    return _axis(name, **more) | {"nameGap": 14 + 6.7 * widest}
 
 
 def _decade(value: float, *, up: bool = False) -> float:

@@ -109,7 +109,7 @@ def model_of(inputs: Inputs) -> Model:
 
 def _perceived(inputs: Inputs) -> dict[str, str | float]:
     """What each prompt brings for a model that sees or hears."""
-    sees, hears = senses_of(inputs.model, inputs.config)
+    sees, hears, _ = senses_of(inputs.model, inputs.config)
     brought: dict[str, str | float] = {}
     if sees and inputs.images:
         brought["images"] = f"{inputs.images}x{inputs.image_width}x{inputs.image_height}"

@@ -16,11 +16,17 @@ from thermoflop.cost.why.steps import parts_shown
 from thermoflop.web.estimator.answer import Answer
 from thermoflop.web.estimator.chart_data import charts_of
 from thermoflop.web.estimator.computed import compute, growing_batches, positions_of, variants_of
+from thermoflop.web.estimator.fields import FIELDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
     from thermoflop.cost.inference.compare import Variant
+    from thermoflop.cost.inference.remedies import Remedy
     from thermoflop.cost.inference.result import Estimate
     from thermoflop.cost.why.steps import Part
+    from thermoflop.model.model import Model
     from thermoflop.web.estimator.computed import Computed
     from thermoflop.web.estimator.inputs import Inputs
 
@@ -39,7 +45,7 @@ def estimate_answer(inputs: Inputs) -> Answer:
     times, rates, _, energy = estimate_sheet(estimate)
     memory = _memory(computed)
     grids = [times, rates, memory, fit_sheet(computed.capacity), energy, _model(computed)]
-    grids.append(_variants(variants_of(inputs, computed)))
+    grids.append(_variants(variants_of(inputs, computed), _first_of(computed.model)))
     for phase, part in parts_shown(estimate).items():
         grids.append(_operators(estimate, phase, part))
     peak = peak_said(estimate.device, estimate.precision)
@@ -52,12 +58,21 @@ def estimate_answer(inputs: Inputs) -> Answer:
         *computed.model.notes,
     )
     figures = {each.key: each for each in figures_of(grids)}
+    drawn = charts_of(
+        estimate, growing_batches(computed), figures_of([memory]), _first_of(computed.model)
+    )
+    remedies = computed.capacity.remedies
     return Answer(
         inputs, _title(inputs, computed), _headline(computed, figures),
-        tuple(grid for grid in grids if grid.rows), _verdict(computed, figures),
-        computed.capacity.fits, tuple(_sentence(note) for note in notes),
-        charts=charts_of(estimate, growing_batches(computed), figures_of([memory])),
+        tuple(grid for grid in grids if grid.rows), _verdict(computed, figures, remedies),
+        computed.capacity.fits, tuple(_sentence(note) for note in notes), charts=drawn,
+        remedies=tuple(_changes(computed, remedies)),
     )  # fmt: skip
+
+
+def _first_of(model: Model) -> str:
+    """What comes of a prompt that was read: an encoder has no first token."""
+    return "the result" if model.is_encoder else "first token"
 
 
 def _memory(computed: Computed) -> Grid:
@@ -87,22 +102,40 @@ def _title(inputs: Inputs, computed: Computed) -> str:
     )
 
 
-def _verdict(computed: Computed, figures: dict[str, Figure]) -> str:
+def _verdict(computed: Computed, figures: dict[str, Figure], remedies: Sequence[Remedy]) -> str:
     """Whether it fits, and what would make it fit."""
     of = f"{figures['memory.total'].text} of {figures['memory.capacity'].text} a GPU"
     capacity = computed.capacity
     if capacity.fits:
         return f"Fits: {of}."
     missing = gigabytes(capacity.memory.shortfall_bytes)
-    remedies = [remedy.text for remedy in capacity.remedies]
-    would = f" It would fit with {', or '.join(remedies)}." if remedies else " No remedy is known."
-    return f"Does not fit: {of}, {missing} missing.{would}"
+    texts = [remedy.text for remedy in remedies]
+    would = f" It would fit with {', or '.join(texts)}." if texts else " No remedy is known."
+    return f"Does not fit: {of}, {missing} missing.{would} Below: as if it fitted."
+
+
+def _changes(
+    computed: Computed, remedies: Sequence[Remedy]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The remedies that the page has inputs for, in words and as what they change."""
+    plan, caches = computed.capacity.fewest_plan, FIELDS["kv_dtype"].choices
+    for remedy in remedies:
+        if remedy.kind == "dtype":
+            yield f"Weights in {remedy.value}", {"dtype": remedy.value}
+        elif remedy.kind == "kv_dtype" and caches is not None and remedy.value in caches():
+            yield f"Cache in {remedy.value}", {"kv_dtype": remedy.value}
+        elif remedy.kind == "batch":
+            yield f"{remedy.value:,} users", {"users": remedy.value}
+        elif remedy.kind == "devices" and plan is not None:
+            degrees = {name: getattr(plan, name) for name in ("tp", "pp", "dp", "ep")}
+            yield f"{plan.devices} GPUs ({plan.label})", degrees
 
 
 def _headline(computed: Computed, figures: dict[str, Figure]) -> tuple[Figure, ...]:
     """The answer in four or five figures, each with its interval."""
     estimate = computed.estimate
-    first = ("first", "First token", figures["first.expected"], "after the prompt is sent")
+    named = _first_of(computed.model).capitalize()
+    first = ("first", named, figures["first.expected"], "after the prompt is sent")
     heads = [first]
     if estimate.generate > 1:
         span = estimate.per_token
@@ -150,15 +183,16 @@ def _model(computed: Computed) -> Grid:
 
 _VARIANT_ROWS = (
     ("parameters", "model.params"), ("cache a token", "model.kv"),
-    ("cache a device", "memory.cache"), ("first token", "first.expected"),
+    ("cache a device", "memory.cache"), ("", "first.expected"),
     ("each token", "token.expected"), ("bound of it", "token.bound"),
     ("throughput", "rate.decode"), ("times faster than MHA", "faster"),
     ("largest batch", "fit.batch"),
 )  # fmt: skip
 
 
-def _variants(variants: list[Variant]) -> Grid:
-    """The attention variants in columns; a grid without rows if there are none."""
+def _variants(variants: list[Variant], first: str) -> Grid:
+    """The attention variants in columns; a grid without rows if there are none. ``first`` is what
+    comes of a prompt that was read."""
     named = list(zip((f"form.{each.name}" for each in variants), variant_figures(variants),
                      strict=True))  # fmt: skip
     columns = tuple(variant.name for variant in variants)
@@ -168,7 +202,7 @@ def _variants(variants: list[Variant]) -> Grid:
                     label=f"{form.removeprefix('form.')} {label}")
             for form, figures in named
         ))
-        for label, key in _VARIANT_ROWS
+        for label, key in ((label or first, key) for label, key in _VARIANT_ROWS)
         if named and key in named[0][1]
     ]  # fmt: skip
     return Grid("forms", "Attention what-ifs", columns, tuple(rows))

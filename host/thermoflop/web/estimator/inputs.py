@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 PACKED = "config"
 MOST_SHOWN = 3
-# inputs that models have that see or hear
-PERCEIVED = ("images", "image_width", "image_height", "audio_s")
+# inputs that models have that see, hear or generate
+PERCEIVED = ("images", "image_width", "image_height", "audio_s", "output")
 
 
 @record
@@ -77,7 +77,9 @@ class Inputs:
 
     def _perceives(self, name: str) -> bool:
         """Whether the chosen model sees or hears what an input says."""
-        sees, hears = senses_of(self.model, self.config)
+        sees, hears, generates = senses_of(self.model, self.config)
+        if name == "output":
+            return generates
         if name in ("image_width", "image_height"):
             return sees and self.images > 0
         return sees if name == "images" else hears

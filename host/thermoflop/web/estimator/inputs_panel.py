@@ -128,6 +128,7 @@ class InputPanel:
 
     def _search(self, name: str, made: Any) -> None:
         """Let a name be typed: the best match comes first, and Enter takes what is typed."""
+        made.props("input-debounce=0")  # a list that comes later opens over the answer
         made.on("focus", js_handler=f"() => thermoflopSearch({made.id})")
         made.on(
             "keydown", lambda event: self._changed(name, event.args),
@@ -155,7 +156,7 @@ class InputPanel:
             ).props("accept=.json,application/json").classes("chooser")  # fmt: skip
             chooser.props["aria-label"] = "config.json"
             button = ui.button("Upload a config.json").props("outline no-caps").classes("est-wide")
-            button.on("click", js_handler=f"() => getElement({chooser.id}).pickFiles()")
+            button.on("click", js_handler="() => thermoflopUploader().pickFiles()")
         self.boxes["upload"] = box
 
     def _slid(self, field: Field, index: float | None) -> None:

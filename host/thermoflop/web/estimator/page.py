@@ -96,7 +96,7 @@ class Estimator:
         self.client = ui.context.client
         for message in self.wrong:
             ui.label(message).classes("warn").props("role=status")
-        results = Results(self.explain)
+        results = Results(self.explain, self.take)
         with ui.element("div").classes("est"):
             self._build_tabs()
             with ui.element("section").classes("est-inputs").props('aria-label="Question"'):
@@ -162,6 +162,14 @@ class Estimator:
             self._start()
         elif self.answer is not None and self.answer.inputs == inputs:
             self._mark()
+
+    def take(self, changes: dict[str, Any]) -> None:
+        """Take over what makes a run fit."""
+        for name in changes:
+            self._accept(name)
+        self.notice, self.inputs = "", replace(self.inputs, **changes)
+        self.panel.follow(self.inputs, "", self.unread)
+        self._start()
 
     def _accept(self, name: str) -> None:
         """An input makes sense; a file that was refused is over with whatever is changed next."""
@@ -299,9 +307,9 @@ class Estimator:
         self._start()
 
     def too_large(self, _: object = None) -> None:
-        """Refuse a file that is too large."""
+        """Refuse a file that is too large, or of another kind."""
         self._refuse_file(
-            f"the file has more than {LARGEST_BYTES:,} bytes: a config.json is smaller"
+            f"that is no config.json: expected a .json file of at most {LARGEST_BYTES:,} bytes"
         )
 
     def _refuse_file(self, sentence: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.report.words import explained
@@ -30,10 +31,14 @@ _SEND_KEY = (
 
 
 class Results:
-    """The results side of the page; ``explain`` is called with the key of a clicked number."""
+    """The results side of the page; ``explain`` is called with the key of a clicked number,
+    ``take`` with the inputs that a remedy changes."""
 
-    def __init__(self, explain: Callable[[str], Awaitable[None]]) -> None:
-        self.explain = explain
+    def __init__(
+        self, explain: Callable[[str], Awaitable[None]], take: Callable[[dict[str, Any]], None]
+    ) -> None:
+        self.explain, self.take = explain, take
+        self.remedies: tuple[tuple[str, dict[str, Any]], ...] = ()  # whose buttons stand there
         self.grids: dict[str, GridView] = {}
         self.order: tuple[str, ...] = ()
         self.answer: Answer | None = None
@@ -47,6 +52,7 @@ class Results:
 
         with ui.element("div").classes("est-head") as head:
             self.state = ui.label("").classes("est-state").props("role=status aria-live=polite")
+            self.remedy_row = ui.element("div").classes("row-wrap est-remedies")
             self.headline = html_box().classes("headline")
             self.title = ui.label("").classes("est-title soft")
         head.on("click", self._clicked, js_handler=_SEND_KEY)
@@ -152,6 +158,20 @@ class Results:
         self.state.text = verdict
         self.state.classes(replace=f"est-state{mark if verdict else ''}")
         self.section.classes(remove="stale")
+        self._show_remedies(answer.remedies if answer is not None else ())
+
+    def _show_remedies(self, remedies: tuple[tuple[str, dict[str, Any]], ...]) -> None:
+        """A button for each change that makes it fit."""
+        from nicegui import ui
+
+        if remedies == self.remedies:
+            return
+        self.remedies = remedies
+        self.remedy_row.clear()
+        with self.remedy_row:
+            for text, changes in remedies:
+                act = partial(self.take, changes)
+                ui.button(text, on_click=act).props("outline no-caps")
 
     def open_explanation(self, explanation: Explanation) -> None:
         """Open the dialog that explains a number."""

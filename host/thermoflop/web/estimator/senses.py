@@ -1,4 +1,4 @@
-"""What the chosen model perceives, which decides about inputs of the page."""
+"""What the chosen model perceives and makes, which decides about inputs of the page."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from thermoflop.web.estimator.upload import read_packed
 
 
 @lru_cache(maxsize=64)
-def senses_of(model: str, packed: str) -> tuple[bool, bool]:
-    """Whether a model sees, and whether it hears; neither where it is not understood.
+def senses_of(model: str, packed: str) -> tuple[bool, bool, bool]:
+    """Whether a model sees, whether it hears, and whether it generates; the last alone where it is
+    not understood.
 
     ``model`` is an entry of the page's list, ``packed`` the uploaded configuration or nothing.
     """
@@ -19,11 +20,10 @@ def senses_of(model: str, packed: str) -> tuple[bool, bool]:
     from thermoflop.model.load import read_model
 
     if model == SHAPE or (model == UPLOAD and not packed):
-        return False, False
+        return False, False, True
     try:
         known = read_packed(packed) if model == UPLOAD else read_model(named_source(model).raw)
     except ThermoflopError:
-        return False, False
-    return known.description.stack("image") is not None, (
-        known.description.stack("audio") is not None
-    )
+        return False, False, True
+    stacks = (known.description.stack(name) is not None for name in ("image", "audio"))
+    return (*stacks, not known.is_encoder)
