@@ -25,5 +25,5 @@ def senses_of(model: str, packed: str) -> tuple[bool, bool, bool]:
         known = read_packed(packed) if model == UPLOAD else read_model(named_source(model).raw)
     except ThermoflopError:
         return False, False, True
-    stacks = (known.description.stack(name) is not None for name in ("image", "audio"))
-    return (*stacks, not known.is_encoder)
+    image, audio = map(known.description.stack, ("image", "audio"))
+    return image is not None, audio is not None, not known.is_encoder
