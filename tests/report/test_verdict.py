@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 
 import pytest
-from thermoflop.report.verdict import REAL, describe, figure, judge
+from thermoflop.report.verdict import REAL, describe, figure, judge, sentences
 from thermoflop.runs.analysis.difference import Difference
+from thermoflop.runs.analysis.side_by_side import PhaseComparison, Row
 
 
 @pytest.mark.parametrize(
@@ -49,3 +50,28 @@ def test_a_temperature_has_a_tenth_wherever_it_stands(
     value: float | None, error: float | None, unit: str, said: str
 ) -> None:
     assert figure(value, error, unit) == said
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (0.05, "b was faster than a: 12.000 tokens/s against 10.000 tokens/s. The difference, "),
+        (3.0, "b was faster than a, by 20 %: 12.0 tokens/s against 10.0 tokens/s. But the "),
+        (None, "b was faster than a, by 20 %: 12 tokens/s against 10 tokens/s. Whether that is "),
+    ],
+)
+def test_runs_are_called_alike_only_where_the_interval_is_narrow(
+    error: float | None, said: str
+) -> None:
+    """2 ± 3 of 10 tokens a second may as well be half more."""
+    apart = Difference(2.0, error, "blocks", "too few")
+    row = Row("tokens_per_s", "tokens a second", "tokens/s", (10.0, 12.0), (None, apart))
+    (sentence,) = sentences(PhaseComparison("decode", 5.0, (1, 1), (row,)), ["a", "b"])
+    assert sentence.startswith(said)
+
+
+def test_a_small_difference_within_a_narrow_interval_is_none() -> None:
+    apart = Difference(0.2, 0.5, "blocks")
+    row = Row("tokens_per_s", "tokens a second", "tokens/s", (10.0, 10.2), (None, apart))
+    (sentence,) = sentences(PhaseComparison("decode", 5.0, (1, 1), (row,)), ["a", "b"])
+    assert sentence.startswith("b was about as fast as a: ")

@@ -16,6 +16,7 @@ DASH = "–"
 REAL, NOISE, UNKNOWN = "more than noise", "within the noise", "noise not known"
 ONE_IN_TWENTY = "Of twenty differences that are nothing but noise, one looks like more."
 MOST_DECIMALS = 4
+ALIKE = 0.1  # of the first run's figure: runs within a wider interval are not called alike
 # figures that a sentence is made of: the unit of a difference, and what more, less and alike are
 _TOLD = {
     "gpu_c": ("K", "was hotter", "was cooler", "was about as hot"),
@@ -70,12 +71,29 @@ def _sentence(row: Row, apart: Difference, names: Sequence[str]) -> str:
     values = [figure(value, apart.error, row.unit) for value in reversed(row.values)]
     both = " against ".join(values) + of
     verb = more if apart.value > 0 else less
+    times = _times(row.values[0], row.values[1], row.unit)
     if apart.error is None:
-        return f"Whether {b} {verb} than {a} is not known: {both}; {apart.why}."
+        return (
+            f"{b} {verb} than {a}{times}: {both}. Whether that is more than noise is not known: "
+            f"{apart.why}."
+        )
     size, noise = _sizes(apart)
     if apart.is_real:
         return f"{b} {verb} than {a}: {both}. The difference, {size} ± {noise} {unit}, is {REAL}."
+    if times and apart.error > ALIKE * abs(row.values[0] or 0.0):
+        return (
+            f"{b} {verb} than {a}{times}: {both}. But the difference, {size} ± {noise} {unit}, is "
+            f"{NOISE}: longer, or repeated (record -n 5), they would tell."
+        )
     return f"{b} {alike} as {a}: {both}. The difference, {size} ± {noise} {unit}, is {NOISE}."
+
+
+def _times(a: float | None, b: float | None, unit: str) -> str:
+    """How many times one figure the other is, in words; "" where a ratio means nothing."""
+    if unit == "°C" or not a or not b or min(a, b) <= 0:
+        return ""
+    ratio = max(a, b) / min(a, b)
+    return f", {ratio:.2g}-fold" if ratio >= 1.5 else f", by {100 * (ratio - 1):.2g} %"
 
 
 def describe(apart: Difference | None) -> str:

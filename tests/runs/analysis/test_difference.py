@@ -31,7 +31,7 @@ def test_whole_degrees_are_known_no_better_than_rounding_leaves_them() -> None:
 
 def test_a_first_order_series_carries_as_much_as_bartlett_says() -> None:
     """1000 values with a correlation of 0.9: 1000 * 0.1 / 1.9, within what chance does."""
-    assert independent(_series(np.random.default_rng(5), 1000, 0.9)) == pytest.approx(53, rel=0.3)
+    assert independent([_series(np.random.default_rng(5), 1000, 0.9)]) == pytest.approx(53, rel=0.3)
 
 
 def test_blocks_weigh_by_what_is_below() -> None:
@@ -75,6 +75,33 @@ def test_95_of_100_intervals_hold_the_true_difference_of_autocorrelated_runs(
             held += abs(apart.value - truth) <= apart.error
     assert intervals >= given * runs
     assert held / intervals >= 0.92
+
+
+def test_of_a_few_blocks_student_s_t_has_few_degrees_of_freedom() -> None:
+    """24, 26, 25 and 25 against 10, 10, 11 and 9: residuals -1, 1, 0, 0 and 0, 0, 1, -1, whose
+    correlation of -1/2 counts as none: of 3 degrees half of four blocks, of both runs 4; 2.776
+    times the root of 4 / (4 * 2)."""
+    under = np.ones(4)
+    a, b = np.array([10.0, 10.0, 11.0, 9.0]), np.array([24.0, 26.0, 25.0, 25.0])
+    apart = between_blocks((a, under), (b, under))
+    assert (apart.value, apart.degrees) == (15.0, 4)
+    assert apart.error == pytest.approx(2.776 * math.sqrt(4 / 8))
+
+
+def test_what_a_few_blocks_of_both_runs_have_in_common_is_no_noise() -> None:
+    """Both rise by 30; of the difference residuals 1, -1, 0 and 0 are left: 2 degrees."""
+    under, a = np.ones(4), np.array([10.0, 20.0, 30.0, 40.0])
+    apart = between_blocks((a, under), (a + np.array([6.0, 4.0, 5.0, 5.0]), under))
+    assert (apart.value, apart.degrees) == (5.0, 2)
+    assert apart.error == pytest.approx(4.303 * math.sqrt(2 / 8))
+
+
+def test_a_few_blocks_that_follow_each_other_carry_less() -> None:
+    """Residuals 1, 1, -1, -1: a correlation of 1/4, freed of its bias 11/16, so 4 * 5/27 of them,
+    which is less than a mean and its spread need."""
+    under, b = np.ones(4), np.array([6.0, 6.0, 4.0, 4.0])
+    apart = between_blocks((np.ones(4), under), (b, under))
+    assert (apart.error, apart.degrees) == (None, None)
 
 
 def test_a_difference_that_wanders_has_no_interval() -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from kit.run_folder import START_S, board_sample, decoding, event, mark, readings, trial, write
 from thermoflop.errors import InputError
+from thermoflop.report.verdict import sentences
 from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.analysis.figures import Analysis
 from thermoflop.runs.analysis.settings import differing, distinct_names
-from thermoflop.runs.analysis.side_by_side import WHOLE, compare_phase, phases_of_all
+from thermoflop.runs.analysis.side_by_side import WHOLE, compare_phase, how, phases_of_all
 from thermoflop.runs.folder.records import Record
 
 
@@ -79,12 +80,51 @@ def test_repetitions_give_the_spread_where_both_have_them(tmp_path: Path) -> Non
 
 
 def test_readings_that_are_too_few_have_no_interval(tmp_path: Path) -> None:
-    runs = [analyze(write(tmp_path, [*trial(0, 1), *readings(0, 1, t, 1.0)])) for t in (60.0, 70.0)]
+    runs = [
+        analyze(write(tmp_path, [*trial(0, 0.2), *readings(0, 0.2, t, 1.0)])) for t in (60.0, 70.0)
+    ]
     heat = compare_phase(runs, WHOLE).row("gpu_c")
     assert heat
     assert heat.differences[1]
     assert heat.differences[1].is_real is None
     assert heat.differences[1].value == pytest.approx(10, abs=0.1)
+
+
+def decoded(tmp_path: Path, tokens: list[int]) -> Analysis:
+    """A run that decodes so many tokens in each half second."""
+    notes = [mark((n + 1) / 2, tokens=each) for n, each in enumerate(tokens)]
+    start, end = trial(0, len(tokens) / 2)
+    return analyze(write(tmp_path, [start, mark(0, "decode"), *notes, end]))
+
+
+def test_a_few_steps_tell_a_difference_with_an_interval_and_its_degrees(tmp_path: Path) -> None:
+    """22, 26, 24 and 24 tokens a second against 10: four blocks, residuals -2, 2, 0 and 0, and four
+    degrees of freedom of both."""
+    runs = [decoded(tmp_path, [5] * 4), decoded(tmp_path, [11, 13, 12, 12])]
+    compared = compare_phase(runs, "decode")
+    rate = compared.row("tokens_per_s")
+    assert rate
+    apart = rate.differences[1]
+    assert apart
+    assert (apart.value, apart.degrees) == (pytest.approx(14), 4)
+    assert apart.error == pytest.approx(2.776 * math.sqrt(8 / 8))
+    assert "degrees of freedom are few: tokens a second 4" in how(compared)
+
+
+def test_a_few_steps_that_drift_tell_what_would(tmp_path: Path) -> None:
+    runs = [decoded(tmp_path, [5] * 4), decoded(tmp_path, [16, 16, 8, 8])]
+    (said,) = sentences(compare_phase(runs, "decode"), ["a", "b"])
+    assert said.endswith("its 4 values in 2 s drift: 4 s or longer, or record -n 5, would tell.")
+
+
+def test_fewer_steps_tell_the_ratio_and_what_would_tell(tmp_path: Path) -> None:
+    """24 tokens a second against 10 over three steps of half a second: four take 2 s."""
+    runs = [decoded(tmp_path, [5] * 3), decoded(tmp_path, [12] * 3)]
+    (said,) = sentences(compare_phase(runs, "decode"), ["a", "b"])
+    assert said.startswith("b was faster than a, 2.4-fold: 24 tokens/s against 10 tokens/s. ")
+    assert said.endswith(
+        " 3 values in 1.5 s are too few: 2 s or longer, or record -n 5, would tell."
+    )
 
 
 def test_a_phase_that_a_run_lacks_is_refused_with_those_that_all_have(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from thermoflop.runs.analysis.side_by_side import (
     PhaseComparison,
     by_trial,
     compare_phase,
+    extent,
     how,
     phases_of_all,
     windows_of,
@@ -107,15 +108,13 @@ class SideBySide:
         return f'<i class="swatch {kind}" style="color:var(--{_COLOURS[number % 4]})"></i>'
 
     def _section(self, number: int, comparison: PhaseComparison) -> str:
-        of = f"Over the first {comparison.length_s:.4g} s, which all have."
-        if comparison.is_repeated:
-            of = "Means of the repetitions."
+        of = extent(comparison)
         said = "".join(f"<p>{escaped(text)}</p>" for text in sentences(comparison, self.names))
         return (
             '<section class="phase">'
             f"<h2>{escaped(comparison.phase)}</h2>"
             f'<div class="verdict">{said}</div>'
-            f'<p class="soft">{of}</p>{self._table(comparison)}'
+            f'<p class="soft">{escaped(of[0].upper() + of[1:])}.</p>{self._table(comparison)}'
             f'<p class="soft">{escaped(how(comparison))} {ONE_IN_TWENTY}</p>'
             f"{chart(number)}</section>"
         )

@@ -8,9 +8,22 @@ from typing import TYPE_CHECKING, Any
 from thermoflop.base.paper import fitted
 from thermoflop.base.units import table
 from thermoflop.report.messages import visible
-from thermoflop.report.verdict import ONE_IN_TWENTY, describe, figure, judge, sentences
+from thermoflop.report.verdict import (
+    DASH,
+    NOISE,
+    ONE_IN_TWENTY,
+    REAL,
+    UNKNOWN,
+    describe,
+    figure,
+    judge,
+    sentences,
+)
 from thermoflop.runs.analysis.settings import differing, distinct_names
-from thermoflop.runs.analysis.side_by_side import compare_phase, how, phases_of_all
+from thermoflop.runs.analysis.side_by_side import compare_phase, extent, how, phases_of_all
+
+_IN_NAMES = ("tokens/s", "s")  # units that the figures' names say
+_SHORT = {REAL: "yes", NOISE: "no", UNKNOWN: "not known", DASH: DASH}
 
 if TYPE_CHECKING:
     from thermoflop.runs.analysis.figures import Analysis
@@ -33,10 +46,7 @@ def lines(runs: Sequence[Analysis], phase: str | None = None) -> list[str]:
     names, known = _names(runs), phases_of_all(runs)
     comparison = compare_phase(runs, phase or known[0])
     others = [name for name in known if name != comparison.phase]
-    of = f"over the first {comparison.length_s:.4g} s, which all have"
-    if comparison.is_repeated:
-        of = "means of the repetitions"
-    parts = [f"{visible(comparison.phase)}, {of}", ""]
+    parts = [f"{visible(comparison.phase)}, {extent(comparison)}", ""]
     parts += [visible(text) for text in sentences(comparison, names)]
     for n in range(1, len(runs)):
         parts += [
@@ -72,8 +82,10 @@ def _rows(comparison: PhaseComparison, names: Sequence[str], n: int) -> list[lis
     for row in comparison.rows:
         apart = row.differences[n]
         error = None if apart is None else apart.error
-        values = [figure(v, error, row.unit) for v in (row.values[0], row.values[n])]
-        rows.append([row.name, *values, describe(apart), judge(apart)])
+        both = (row.values[0], row.values[n])
+        values = [figure(v, error, row.unit).removesuffix(f" {row.unit}") for v in both]
+        unit = "" if row.unit in _IN_NAMES else f", {row.unit.partition('/')[0]}"
+        rows.append([f"{row.name}{unit}", *values, describe(apart), _SHORT[judge(apart)]])
     return rows
 
 

@@ -10,7 +10,10 @@ would be far too narrow. Two kinds of spread are honest:
   both runs lie at the same time since the start, so what both have in common, such as warming up,
   cancels. Where one warms further than the other, their difference follows the first-order course
   ``a + b * exp(-t / tau)`` (as in ``thermal``): that is no noise, and is taken off. Correlation
-  that is left reduces the number of blocks (Bartlett 1946); of too few there is no interval.
+  that is left reduces the number of blocks (Bartlett 1946); of too few there is no interval. Of
+  fewer than 16 blocks no course is taken off, which widens the interval where there is one, the
+  correlation is that of both runs together, and of each run at most half as many degrees of freedom
+  as blocks count: so few hardly show their correlation.
   A block is a sum over a sum (tokens over seconds, joules over tokens), and its part in the spread
   that of the ratio estimator (Cochran 1977, "Sampling Techniques", 6.3).
 
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from thermoflop.runs.analysis.columns import Column
 
 _FITTED = 3  # a, b and tau
-LEAST_INDEPENDENT = _FITTED + 1.0  # blocks
+_FEW = 16  # blocks: of fewer nothing but the mean is taken off
 # tau of the course, in lengths of the stretch: shorter is over at once, longer a straight line
 _TAUS = (0.05, 0.07, 0.1, 0.14, 0.2, 0.28, 0.4, 0.56, 0.8, 1.1, 1.5, 2.0)
 _NORMAL_95 = 1.96
@@ -44,14 +47,15 @@ REPETITIONS, BLOCKS = "repetitions", "blocks"
 class Difference:
     """``value`` is the second run's figure less the first one's.
 
-    ``error`` is its 95 % half-width, from ``how``: repetitions or blocks; where that is not known
-    it is None, and ``why`` says so.
+    ``error`` is its 95 % half-width, from ``how``: repetitions or blocks, by Student's t of so many
+    ``degrees`` of freedom; where that is not known it is None, and ``why`` says so.
     """
 
     value: float
     error: float | None
     how: str
     why: str = ""
+    degrees: int | None = None
 
     @property
     def is_real(self) -> bool | None:
@@ -61,7 +65,7 @@ class Difference:
     def to_json(self) -> dict[str, Any]:
         """As a dictionary."""
         return {"value": self.value, "error": self.error, "how": self.how, "why": self.why,
-                "is_real": self.is_real}  # fmt: skip
+                "is_real": self.is_real, "degrees": self.degrees}  # fmt: skip
 
 
 def between_repetitions(a: Sequence[float], b: Sequence[float], step: float = 0.0) -> Difference:
@@ -81,8 +85,9 @@ def between_repetitions(a: Sequence[float], b: Sequence[float], step: float = 0.
         degrees = total**2 / sum(
             part**2 / (len(each) - 1) for part, each in zip(parts, (a, b), strict=True)
         )
-    half = t_95(max(1, math.floor(degrees + 1e-9))) * math.sqrt(total)
-    return Difference(value, _with_rounding(half, step), REPETITIONS)
+    whole = max(1, math.floor(degrees + 1e-9))
+    half = t_95(whole) * math.sqrt(total)
+    return Difference(value, _with_rounding(half, step), REPETITIONS, degrees=whole)
 
 
 def between_blocks(
@@ -99,13 +104,19 @@ def between_blocks(
         (over - ratio * under) * len(under) / np.sum(under)
         for ratio, (over, under) in zip(ratios, (a, b), strict=True)
     ]
-    value, noise = ratios[1] - ratios[0], _off_course(parts[1] - parts[0])
-    n = min(len(noise), independent(noise, _FITTED))
-    if n < LEAST_INDEPENDENT:
+    value, apart, n = ratios[1] - ratios[0], parts[1] - parts[0], len(parts[0])
+    if n < _FEW:
+        # what both runs have in common, their difference has not; else each has a spread of its own
+        noise = parts if float(apart @ apart) > sum(float(p @ p) for p in parts) / 2 else [apart]
+        free = min(independent(noise) - 1, n / 2)
+    else:
+        noise = [_off_course(apart)]
+        free = min(n, independent(noise, _FITTED)) - _FITTED
+    degrees = int(free * len(noise)) if free > 0 else 0
+    if degrees < 1:
         return Difference(value, None, BLOCKS, "it changed all along: see the curves")
-    free = n - _FITTED
-    half = t_95(int(free)) * math.sqrt(float(noise @ noise) / len(noise) / free)
-    return Difference(value, _with_rounding(half, step), BLOCKS)
+    half = t_95(degrees) * math.sqrt(sum(float(p @ p) for p in noise) / n / free)
+    return Difference(value, _with_rounding(half, step), BLOCKS, degrees=degrees)
 
 
 def _off_course(values: Column) -> Column:
@@ -123,17 +134,18 @@ def _courses(n: int) -> list[Column]:
     return [np.linalg.qr(np.column_stack([t**0, np.exp(-t / tau)]))[0] for tau in _TAUS]
 
 
-def independent(residual: Column, fitted: int = 1) -> float:
-    """How many independent values carry what these carry, as a first-order autoregression.
+def independent(residuals: Sequence[Column], fitted: int = 1) -> float:
+    """How many independent values carry what each of these series carries, as first-order
+    autoregressions alike.
 
     By Bartlett (1946), with the coefficient r freed of the bias that taking off ``fitted`` columns
     brings: of a mean (1 + 3r) / n (Kendall 1954), of a line (2 + 4r) / n (Orcutt and Winokur 1969),
     and as much more of each further one.
     """
-    n, square = len(residual), float(residual @ residual)
+    n, square = len(residuals[0]), sum(float(each @ each) for each in residuals)
     if square <= 0:
         return float(n)
-    first = float(residual[1:] @ residual[:-1]) / square
+    first = sum(float(each[1:] @ each[:-1]) for each in residuals) / square
     first = min(0.999, max(0.0, first + (fitted + (fitted + 2) * first) / n))
     return n * (1 - first) / (1 + first)
 

@@ -8,12 +8,13 @@ Warm-ups, a second command (``record --vs``) and phases without times do not cou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from thermoflop.errors import InputError
 from thermoflop.runs.analysis.difference import (
+    BLOCKS,
     REPETITIONS,
     Difference,
     between_blocks,
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 
 WHOLE = "whole command"  # the name of all of a run, beside those of its phases
 MAX_RUNS = 8
-_BLOCKS = (32, 16)
-_LEAST_IN_BLOCK = 2  # readings or steps: fewer would be the same reading in several blocks
+# Blocks, and readings or steps that they need: of the course that is taken off from many blocks,
+# the same reading in several would be an error; of few, it shows as correlation.
+_BLOCKS = ((32, 64), (16, 32), (8, 8), (4, 4))
+_FEW_DEGREES = 10  # of freedom: fewer are told, for Student's t makes the interval wider
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,7 @@ def _of_blocks(
     runs: Sequence[Analysis], windows: Sequence[Sequence[Window]], length_s: float
 ) -> list[Row]:
     stretches = [
-        Stretch(analysis, each, length_s, _BLOCKS[0])
+        Stretch(analysis, each, length_s, _BLOCKS[0][0])
         for analysis, each in zip(runs, windows, strict=True)
     ]
     sums = [each.sums() for each in stretches]
@@ -180,23 +183,45 @@ def _of_blocks(
         known = [each.get(key) for each in sums]
         if sum(each is not None for each in known) > 1:
             values = tuple(None if each is None else times * each.figure for each in known)
-            apart = tuple(_blocks_apart(known[0], each, times) for each in known[1:])
+            apart = tuple(_blocks_apart(known[0], each, times, length_s) for each in known[1:])
             rows.append(Row(key, name, unit, values, (None, *apart)))
     peaks = _peaks([[each] for each in stretches])
     peak_row = _row(_PEAK, [[each[0] for each in mine] for mine in peaks], 0.0)
     return rows if peak_row is None else [*rows[:1], peak_row, *rows[1:]]
 
 
-def _blocks_apart(a: Sums | None, b: Sums | None, times: float) -> Difference | None:
+def _blocks_apart(
+    a: Sums | None, b: Sums | None, times: float, length_s: float
+) -> Difference | None:
     if a is None or b is None:
         return None
     n = min(a.n, b.n)
-    blocks = next((k for k in _BLOCKS if n >= _LEAST_IN_BLOCK * k), 0)
+    blocks = next((k for k, least in _BLOCKS if n >= least and a.fills(k) and b.fills(k)), 0)
     if not blocks:
-        return Difference(times * (b.figure - a.figure), None, "blocks", "too few readings in it")
+        return Difference(times * (b.figure - a.figure), None, BLOCKS, _too_few(n, length_s))
     apart = between_blocks(a.merged(blocks), b.merged(blocks), max(a.step, b.step))
     error = None if apart.error is None else times * apart.error
-    return Difference(times * apart.value, error, apart.how, apart.why)
+    why = apart.why and (apart.why if n >= _BLOCKS[1][1] else _drifting(n, length_s))
+    return replace(apart, value=times * apart.value, error=error, why=why)
+
+
+def _too_few(n: int, length_s: float) -> str:
+    """What would tell: more seconds at this rate of readings, or repetitions."""
+    if n < 2:
+        return "one value a run: record with -n 5"
+    longer_s = length_s * _BLOCKS[-1][1] / n
+    return (
+        f"{n} values in {length_s:.2g} s are too few: {longer_s:.2g} s or longer, "
+        "or record -n 5, would tell"
+    )
+
+
+def _drifting(n: int, length_s: float) -> str:
+    """The same where values were enough, but each is like the one before it."""
+    return (
+        f"its {n} values in {length_s:.2g} s drift: {2 * length_s:.2g} s or longer, or record "
+        "-n 5, would tell"
+    )
 
 
 def _seconds(trials: Sequence[Sequence[Sequence[Window]]]) -> Row:
@@ -218,6 +243,17 @@ def _row(about: tuple[str, str, str], values: Sequence[Sequence[float]], step: f
     return Row(*about, means, (None, *apart))
 
 
+def extent(comparison: PhaseComparison) -> str:
+    """What of the phase the figures are of, and why a list of runs may have others."""
+    if comparison.is_repeated:
+        return "means of the repetitions"
+    took = comparison.row("seconds")
+    longest = max((each or 0.0 for each in took.values), default=0.0) if took else 0.0
+    of = f"over the first {comparison.length_s:.4g} s, which all have"
+    whole = longest < 1.005 * comparison.length_s
+    return of if whole else f"{of}; `runs` and reports count each run's whole"
+
+
 def how(comparison: PhaseComparison) -> str:
     """What the intervals of a comparison are made of, in a sentence or two."""
     if comparison.is_repeated:
@@ -226,9 +262,17 @@ def how(comparison: PhaseComparison) -> str:
             f"Noise is the spread between repetitions ({counts} of each), as a 95 % interval of "
             "the difference of their means (Welch 1947)."
         )
+    few = [
+        f"{row.name} {each.degrees}"
+        for row in comparison.rows
+        for each in row.differences
+        if each is not None and each.degrees is not None and each.degrees < _FEW_DEGREES
+    ]
     return (
         "Noise is the spread within each run, between blocks at the same time since the phase's "
         "start, with their correlation, as a 95 % interval of the difference (batch means, "
-        "Schmeiser 1982). Whether another run of the same command would differ as much, only "
-        f"{REPETITIONS} tell: thermoflop record -n 5."
+        "Schmeiser 1982). "
+        + (f"It is wide where degrees of freedom are few: {'; '.join(few)}. " if few else "")
+        + f"Whether another run of the same command would differ as much, only {REPETITIONS} tell: "
+        "thermoflop record -n 5."
     )

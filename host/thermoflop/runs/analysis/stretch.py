@@ -47,6 +47,10 @@ class Sums:
         """That of all blocks together."""
         return float(self.over.sum() / self.under.sum())
 
+    def fills(self, blocks: int) -> bool:
+        """Whether each of so many blocks has something below."""
+        return bool((self.merged(blocks)[1] > 0).all())
+
     def merged(self, blocks: int) -> tuple[Column, Column]:
         """The sums of fewer blocks; their number divides that of these."""
         over, under = (each.reshape(blocks, -1).sum(axis=1) for each in (self.over, self.under))

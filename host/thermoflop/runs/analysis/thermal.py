@@ -265,7 +265,7 @@ def _effective(residual: Column) -> float:
         if correlation <= 0:
             break
         total += 2 * correlation
-    return min(n / total, independent(residual))
+    return min(n / total, independent([residual]))
 
 
 def _result(fits: list[_Found], data: tuple[Column, Column | None]) -> ThermalFit:
