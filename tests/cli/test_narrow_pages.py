@@ -28,7 +28,7 @@ ASKED = {
     "gpus H100-SXM-80GB": ("source",),
     "profiles": ("rows", "token, 80 %"),
     "estimate llama-3-8b --gpu h100": ("expected", "80 % interval", "first token"),
-    "estimate llama-3-8b --gpu h100 --why": ("operator", "time", "binds"),
+    "estimate llama-3-8b --gpu h100 --why": ("operator", "time", "binds", "counted: attention"),
     "estimate llama-3-8b --gpu h100 --saturation": ("batch", "tokens/s", "bound by"),
     "fit llama-3-8b --gpu h100": ("it fits",),
     "fit llama-3-8b --gpu h100 --why": ("group", "bytes"),

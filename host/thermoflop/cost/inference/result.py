@@ -225,7 +225,7 @@ def estimate_text(estimate: Estimate) -> str:
     """The whole estimate, at most 100 columns wide; of arrays of them, what they span."""
     if getattr(estimate.batch, "ndim", 0):
         return _spanned(estimate)
-    plan, memory = estimate.plan, estimate.memory
+    plan, memory, divided = estimate.plan, estimate.memory, _as_divided(estimate)
     times, rates, _, energy = estimate_sheet(estimate)
     # the step reads the prompts of all sequences; a client waits for its own, and is told below
     together = f" of all {estimate.batch} prompts" if estimate.batch > 1 else ""
@@ -248,7 +248,7 @@ def estimate_text(estimate: Estimate) -> str:
             f"batch {estimate.batch}, prompt {estimate.prompt}{_brought(estimate)}, "
             f"{estimate.generate} generated"
         ),
-        *_told_first(estimate),
+        *_told_first(estimate, divided),
         "",
         table([["", "bound", "expected", "80 % interval"], *time_rows], least=("bound",)),
         "",
@@ -261,7 +261,7 @@ def estimate_text(estimate: Estimate) -> str:
         occupied_text(memory.total_bytes, memory.capacity_bytes),
         "  " + ", ".join(f"{part.label} {part.text}" for part in memory_parts(memory)),
         f"  {memory.assumption}",
-        *_divided_line(estimate),
+        *_divided_line(estimate, divided),
         *_energy_lines(estimate, figures_of([energy])),
         "",
         *_notes(estimate),
@@ -269,7 +269,7 @@ def estimate_text(estimate: Estimate) -> str:
     return "\n".join(lines)
 
 
-def _told_first(estimate: Estimate) -> list[str]:
+def _told_first(estimate: Estimate, divided: tuple[Any, Any, Any]) -> list[str]:
     """What changes the meaning of the figures, which stand below it."""
     memory, beside = estimate.memory, unread_source(estimate.setting.model)
     share = estimate.setting.share
@@ -277,13 +277,12 @@ def _told_first(estimate: Estimate) -> list[str]:
     return [
         *(wrapped(text) for text in (*beside, *((kept,) if kept else ()))),
         *too_little(memory.total_bytes, memory.capacity_bytes),
-        *_engine_differs(estimate),
+        *_engine_differs(estimate, *divided),
     ]
 
 
-def _engine_differs(estimate: Estimate) -> list[str]:
+def _engine_differs(estimate: Estimate, own: Any, engine: Any, load: Any) -> list[str]:
     """What the engine's own rule says of the memory, where the sum says otherwise."""
-    own, engine, load = _as_divided(estimate)
     if own is None or bool(own.fits) == bool(estimate.memory.fits):
         return []
     from thermoflop.cost.engines.raised import raised
@@ -314,9 +313,9 @@ def _as_divided(estimate: Estimate) -> tuple[Any, Any, Any]:
     return engine.memory(setting.share, load), engine, load
 
 
-def _divided_line(estimate: Estimate) -> list[str]:
+def _divided_line(estimate: Estimate, divided: tuple[Any, Any, Any]) -> list[str]:
     """What ``fit`` counts for the engine, below the sum of what the model needs."""
-    own, name = _as_divided(estimate)[0], estimate.setting.profile.engine.name
+    own, name = divided[0], estimate.setting.profile.engine.name
     if own is None:
         return []
     return [f"  as {name} divides it {gigabytes(own.total_bytes)}: `fit --profile {name}`"]
@@ -363,8 +362,7 @@ def _notes(estimate: Estimate) -> list[str]:
     rates = "data sheet" if estimate.device.source != CALIBRATED else "best rates it showed"
     peak = peak_said(estimate.device, estimate.precision)
     bound = f"bound: {rates} ({peak}), everything overlapped; no real run is faster"
-    conventions = "; ".join(f"{name}: {choice}" for name, choice in estimate.conventions.items())
-    return [wrapped(text) for text in (estimate.provenance, bound, conventions)]
+    return [wrapped(text) for text in (estimate.provenance, bound)]
 
 
 def estimate_json(estimate: Estimate) -> dict[str, Any]:

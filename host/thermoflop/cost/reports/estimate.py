@@ -112,7 +112,8 @@ def _as_json(
 def _as_text(
     extras: ReportOptions, estimated: Estimate, rows: list[Saturation], drafted: Speculation | None
 ) -> str:
-    blocks = [estimate_text(estimated)]
+    counted = "" if extras.why else "\nhow operators are counted, and what binds each: --why"
+    blocks = [estimate_text(estimated) + counted]
     if drafted is not None:
         blocks.append(str(drafted))
     if extras.why:

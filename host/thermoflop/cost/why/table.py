@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
-from thermoflop.base.units import digits, scaled, seconds, table
+from thermoflop.base.units import digits, scaled, seconds, table, wrapped
 from thermoflop.cost.why.memory import explained, why_memory
 from thermoflop.cost.why.steps import parts_shown
 
@@ -193,6 +193,8 @@ def why_text(estimate: Estimate) -> str:
     setting = estimate.setting
     blocks = [formula_text(setting)]
     blocks += [reasons_text(title, *why) for title, why in steps_of(estimate).items()]
+    counted = "; ".join(f"{name}: {choice}" for name, choice in estimate.conventions.items())
+    blocks.append(wrapped(f"counted: {counted}"))
     if setting.share.checkpoint is not None:
         blocks.append(explained(why_memory(estimate, "memory.weights")))
     return "\n\n".join(blocks)
