@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from thermoflop.cli import main
+from thermoflop.cli.parser import bandwidth
 from thermoflop.cli.serving import first_s, token_s
 
 
@@ -57,6 +58,8 @@ def test_a_refused_number_comes_with_what_was_expected(
         ("plan gpt2 --max-devices 3090", "'3090' is a device's name; did you mean --gpu 3090?"),
         ("train gpt2 --gpu 1024", "--gpu '1024' is no device; did you mean --devices 1024?"),
         ("ESTIMATE gpt2", "'ESTIMATE' is no command; did you mean estimate?"),
+        ("pick --vram 24GB", "no option --vram: the device says its memory: --gpu rtx-4090"),
+        ("train gpt2 --epochs 3", "no option --epochs: the tokens of the data times the epochs"),
         ("simulate --pty --tcp", "--tcp and --pty exclude each other."),
         ("pick --bogus", "there is no option --bogus."),
         ("sweep --gpu h100", "there is no option --gpu; did you mean --devices?"),
@@ -112,6 +115,8 @@ def test_a_word_that_is_not_known_ends_in_one_sentence_without_the_usage(
         ("fit gpt2 --profile vlm", "did you mean vllm?"),
         ("fit gpt2 --gpu h1000", "nearest: H100-SXM-80GB"),
         ("fit gtp2 --gpu h100", "the nearest name is gpt2"),
+        ("fit org/own --gpu h100", "the config.json of a repository is read by its path"),
+        ("record --timeout 60 -- true", "record -- timeout 60 COMMAND"),
         ("train gpt2 --optimizer adamv", "did you mean adamw?"),
         ("train gpt2 --profile megatron", "did you mean megatron-lm?"),
     ],
@@ -123,6 +128,35 @@ def test_a_name_that_is_not_known_comes_with_the_one_most_like_it(
     printed = capsys.readouterr()
     assert said in printed.err
     assert printed.out == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "gb_s"),
+    [
+        ("89.6", 89.6), ("89.6GB", 89.6), ("900 GB/s", 900.0), ("900GBps", 900.0),
+        ("1.8TB/s", 1800.0), ("400Gbit/s", 50.0), ("400Gb/s", 50.0), ("400gbps", 50.0),
+    ],
+)  # fmt: skip
+def test_a_bandwidth_is_read_with_its_unit_and_networks_in_bits(typed: str, gb_s: float) -> None:
+    """NVIDIA: ConnectX-7 is 400 Gb/s, 50 GB/s in a direction."""
+    assert bandwidth(typed) == pytest.approx(gb_s)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("fit deepseek-v4 --gpu h100", "deepseek-v4 is deepseek-v4-flash here; others are called"),
+        ("fit deepseek-v4-flash --gpu h100", ""),
+        ("fit gpt2 --gpu h100", ""),
+    ],
+)
+def test_a_name_that_several_models_share_says_which_it_means(
+    typed: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(typed.split())
+    printed = " ".join(capsys.readouterr().out.split())
+    assert ("others are called" in printed) is bool(said)
+    assert said in printed
 
 
 def test_a_k_of_tokens_is_1024_and_said_so_and_one_of_anything_else_is_1000(

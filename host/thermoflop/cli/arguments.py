@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from thermoflop.cli.parser import length
+from thermoflop.cli.parser import bandwidth, length
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ _SHARED: dict[str, dict[str, Any]] = {
     "--json": {"action": "store_true", "help": "one JSON object"},
     "--label": {"action": "append", "default": [], "metavar": "KEY=VALUE"},
     "--network-bandwidth": {
-        "type": float, "dest": "network_gb_s", "metavar": "GB/s",
+        "type": bandwidth, "dest": "network_gb_s", "metavar": "GB/s",
         "help": "of a device to other nodes (default by device, 50 of an H100)",
     },
     "--node-size": {
@@ -136,6 +136,12 @@ def print_result(
         print(json_text(data(), indented=indented), file=file)
     elif printed := text():
         show(with_assumed(args, printed), file)
+
+
+def assume(args: argparse.Namespace, sentence: str) -> None:
+    """Note a sentence on what was assumed, which is printed above the text of a result."""
+    said = getattr(args, "assumed", "")
+    args.assumed = f"{said}\n{sentence}" if said else sentence
 
 
 def with_assumed(args: argparse.Namespace, text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from thermoflop.cli.arguments import assume
 from thermoflop.cli.parser import length
 
 TYPE_CHECKING = False
@@ -63,7 +64,7 @@ def choose_device(args: argparse.Namespace, name: str = "h100", many: str = "dev
         from thermoflop.cost.catalogue.devices import find_device
 
         args.hardware, full = name, find_device(name).name
-        args.assumed = f"no --gpu given, so for the {full}; `thermoflop gpus` lists all"
+        assume(args, f"no --gpu given, so for the {full}; `thermoflop gpus` lists all")
     if not isinstance(args.hardware, str):
         return
     from thermoflop.cost.catalogue.cards import alike

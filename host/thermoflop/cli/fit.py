@@ -8,6 +8,7 @@ from functools import partial
 from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.model_options import add_model, load
+from thermoflop.cli.parser import bandwidth
 from thermoflop.cli.questions import questions_text
 
 EPILOG = questions_text()
@@ -36,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             type=partial("{}={}".format, option), help=said,
         )  # fmt: skip
     parser.add_argument(
-        "--host-bandwidth", type=float, metavar="GB/S",
+        "--host-bandwidth", type=bandwidth, metavar="GB/S",
         help="of the host's memory, for layers left there (89.6)",
     )  # fmt: skip
     add_shared(parser, "--page")

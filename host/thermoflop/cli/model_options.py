@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from thermoflop.cli.arguments import assume
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
@@ -50,7 +52,15 @@ def _load(args: argparse.Namespace, source: str) -> Model:
     from thermoflop.model.load import load_model
 
     names = ("ignore", "family", "mtp", "beyond_context")
-    return load_model(source, **{name: getattr(args, name) for name in names})
+    model = load_model(source, **{name: getattr(args, name) for name in names})
+    if model.name != source:
+        from thermoflop.model.config.catalogue import others_of
+
+        meant, others = others_of(source)
+        if others and model.name == meant:
+            few = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+            assume(args, f"{source} is {meant} here; others are called {few}")
+    return model
 
 
 def say_format(args: argparse.Namespace, model: Model) -> None:
@@ -60,8 +70,7 @@ def say_format(args: argparse.Namespace, model: Model) -> None:
 
     meant = as_downloaded(model, args.profile).format_said
     if args.dtype is None and meant:
-        said = [getattr(args, "assumed", ""), meant]
-        args.assumed = "\n".join(sentence for sentence in said if sentence)
+        assume(args, meant)
 
 
 def add_conventions(parser: argparse.ArgumentParser) -> None:

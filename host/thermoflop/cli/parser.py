@@ -39,6 +39,12 @@ _ELSEWHERE = {
     "out": "in runs dir folder output-dir",
     "gpu": "gpus devices device card accelerator hw",
 }
+# What no command has under any name, and what says the same.
+_OF_DEVICE = "the device says its memory: --gpu rtx-4090, or a TOML file (`gpus --help` has one)"
+_INSTEAD = {
+    "vram": _OF_DEVICE, "memory": _OF_DEVICE, "ram": _OF_DEVICE,
+    "epochs": "the tokens of the data times the epochs are --tokens of `train`",
+}  # fmt: skip
 
 
 def whole_number(text: str, kilo: int = 1000) -> int:
@@ -73,6 +79,18 @@ def any_number(text: str) -> float:
     except (TypeError, OverflowError):
         message = f"{text!r:.40} makes no sense: expected a number, such as 0.5, 2e3 or 1.5T"
         raise argparse.ArgumentTypeError(message) from None
+
+
+def bandwidth(text: str) -> float:
+    """The ``type`` of an option in GB a second: ``89.6``, ``89.6GB/s``, ``1.8TB/s``, and networks'
+    bits, ``400Gbit/s`` or ``400Gb/s``."""
+    import re
+
+    found = re.fullmatch(r"(.+?) ?([GTgt])([Bb]|bit)(/s|ps)?", text.strip())
+    if found is None:
+        return any_number(text)
+    is_bits = found[3] == "bit" or (found[3] == "b" and (found[2] in "GT" or found[4] == "ps"))
+    return any_number(found[1]) * (1000 if found[2] in "Tt" else 1) / (8 if is_bits else 1)
 
 
 def share(text: str) -> float:
@@ -121,6 +139,8 @@ class Parser(argparse.ArgumentParser):
 
             if is_ambiguous(text):
                 self.understood.append(f"{_name(action)} {text} is {value:,} tokens (k is 1,024)")
+        if action.type is bandwidth and "b" in text:
+            self.understood.append(f"{_name(action)} {text} is {value:g} GB/s")
         return value
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -164,6 +184,8 @@ class Parser(argparse.ArgumentParser):
             if name == "--model" and named:
                 return "there is no option --model: MODEL stands alone, without one"
             value = value or " ".join(words[at + 1 : at + 2])
+            if name.strip("-") in _INSTEAD:
+                return f"there is no option {name}: {_INSTEAD[name.strip('-')]}"
             near = _option_meant(
                 name.strip("-"), [key[2:] for key in known if key[:2] == "--"], value
             )

@@ -84,7 +84,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="before each time wait until it is cooler",
     )
     add("--sensor", choices=("auto", "board", "gpu"), default="auto", help="what must be cool")
-    add("--timeout", type=duration_s, default=600.0, metavar="T", help="wait that long (10m)")
+    add("--timeout", type=duration_s, metavar="T", help="of --wait-below: wait that long (10m)")
     add("--before", type=duration_s, default=0.0, metavar="T", help="record that long before")
     add("--after", type=duration_s, default=0.0, metavar="T", help="and that long after (0)")
     add("--grace", type=duration_s, default=10.0, metavar="T", help="from SIGTERM to SIGKILL (10s)")
@@ -230,7 +230,12 @@ def plan(args: argparse.Namespace) -> Plan:
     if args.wait_below is not None:
         if not -273.15 < args.wait_below < 1000:
             raise UsageError(f"--wait-below {args.wait_below:g} is no temperature in °C")
-        gate = Gate(args.wait_below, args.sensor, args.timeout)
+        gate = Gate(args.wait_below, args.sensor, 600.0 if args.timeout is None else args.timeout)
+    elif args.timeout is not None:
+        raise UsageError(
+            "--timeout is of --wait-below: a command is ended by "
+            f"`thermoflop record -- timeout {args.timeout:g} COMMAND`"
+        )
     labels = dict(read_label(text) for text in args.label)
     if args.attach is not None:
         labels.setdefault("attached", f"process {args.attach}")

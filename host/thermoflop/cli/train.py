@@ -7,7 +7,7 @@ import argparse
 from thermoflop.cli.arguments import add_option, add_shared, print_result
 from thermoflop.cli.cost_options import add_hardware, choose_device
 from thermoflop.cli.model_options import add_model, load
-from thermoflop.cli.parser import length, share
+from thermoflop.cli.parser import bandwidth, length, share
 
 _OPTIONS = (
     "devices", "tp", "pp", "dp", "ep", "cp", "global_batch", "micro_batch", "sequence",
@@ -82,7 +82,7 @@ def _add_fine_tuning(group: argparse._ActionsContainer) -> None:
     add("--base", dest="base_dtype", metavar="F",
         help="frozen weights in nf4, int8, ... (default as published, else bf16)")  # fmt: skip
     add("--offload", metavar="PARTS", help="to the host: optimizer,parameters,activations")
-    add("--host-bandwidth", type=float, dest="host_gb_s", metavar="GB/s",
+    add("--host-bandwidth", type=bandwidth, dest="host_gb_s", metavar="GB/s",
         help="of a device and its host, in one direction (default its PCIe)")  # fmt: skip
 
 

@@ -74,7 +74,8 @@ def load_model(
         Traceback (most recent call last):
         ...
         thermoflop.errors.UnknownModel: 'lama-3-8b' is no file, no folder and no name in the \
-catalogue; the nearest name is llama-3-8b; `thermoflop models` lists the names
+catalogue; the nearest name is llama-3-8b; `thermoflop models` lists the names, and the \
+config.json of a repository is read by its path
     """
     found = read_source(source)
     raw, name = found.raw, found.name

@@ -175,6 +175,17 @@ def test_a_run_that_does_not_fit_says_what_would():
     assert experts.tokens_per_s > 1.3 * kinds["layers on the host"].tokens_per_s
 
 
+def test_experts_on_the_host_are_counted_by_the_layers_that_have_them():
+    """DeepSeek-V3: 61 layers, the first three without experts (its config's first_k_dense_replace),
+    which -ncmoe counts all the same."""
+    found = tf.fit(
+        "deepseek-v3", "rtx 5090", dtype="q4_k_m", profile="llama.cpp", host_bandwidth=80
+    )
+    (experts,) = [each for each in found.remedies if each.kind == "experts on the host"]
+    said = f"experts of {experts.value - 3} of 58 layers on the host of 80 GB/s (-ncmoe"
+    assert experts.text.startswith(f"{said} {experts.value}, which counts those without experts, ")
+
+
 def test_twice_the_bandwidth_of_the_host_is_nearly_twice_as_fast():
     slow, fast = (
         tf.fit("llama-3-70b", "rtx 3090", profile="llama.cpp", host_bandwidth=gb).remedies[-1]

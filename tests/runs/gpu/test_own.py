@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -163,6 +164,20 @@ def test_a_model_in_place_of_an_index_is_refused_where_no_gpu_is_either(spec: st
         open_gpus(spec, ItemQueue(), 10.0, None)
 
 
+def test_a_gpu_by_number_is_refused_where_no_driver_answers() -> None:
+    """A run that somebody wants of GPU 0 is none without it; auto records without."""
+
+    def fail() -> None:
+        raise OSError("no driver")
+
+    broken = SimpleNamespace(NVMLError=OSError, nvmlInit=fail)
+    with pytest.raises(UsageError, match=r"--gpu 0: there is none to read: .*no driver"):
+        open_gpus("0", ItemQueue(), 10.0, broken)
+    sampler, why = open_gpus("auto", ItemQueue(), 10.0, broken)
+    assert sampler is None
+    assert "no driver" in str(why)
+
+
 def plan(out: Path, spec: str) -> Plan:
     """A command that does nothing on a machine of four GPUs."""
     library = SimulatedNvml([Body()] * 4)
@@ -177,8 +192,6 @@ class WithProcesses(SimulatedNvml):
     pids = (17,)
 
     def nvmlDeviceGetComputeRunningProcesses(self, _: int) -> list[Any]:  # noqa: N802
-        from types import SimpleNamespace
-
         return [SimpleNamespace(pid=pid, usedGpuMemory=1 << 30) for pid in self.pids]
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.engines.budget import EngineMemory
     from thermoflop.cost.engines.footprint import Load
-    from thermoflop.cost.engines.placement import Placement
+    from thermoflop.cost.engines.placement import PlacedLayer, Placement
     from thermoflop.cost.inference.room import Room
     from thermoflop.cost.inference.unequal import Split
     from thermoflop.cost.work.share import Share
@@ -158,17 +158,18 @@ def _hosted(room: Room, share: Share, load: Load, host_gb_s: float | None) -> It
         if place < len(values):
             placed = placement_of(share, tried(values[place]).options, load.sequences)
             found = _remedy(
-                room, kind, values[place], len(layers), placed, load, share, host_gb_s, whole_s
+                room, kind, values[place], layers, placed, load, share, host_gb_s, whole_s
             )
             yield from () if found is None else (found,)
 
 
 def _remedy(
-    room: Room, kind: str, value: int, layers: int, placed: Placement, load: Load, share: Share,
-    host_gb_s: float | None, whole_s: Callable[[], float],
+    room: Room, kind: str, value: int, every: Sequence[PlacedLayer], placed: Placement,
+    load: Load, share: Share, host_gb_s: float | None, whole_s: Callable[[], float],
 ) -> Remedy | None:  # fmt: skip
     """None where no host has so much memory."""
     host_gb_s = HOST_BANDWIDTH_GB_S if host_gb_s is None else host_gb_s
+    layers = len(every)
     # a layer's cache lies where the layer does
     cached = float(room.memory(share, load).kv_bytes) * (layers - placed.layers) / layers
     if placed.host_bytes + cached > MOST_HOST_BYTES:
@@ -176,7 +177,10 @@ def _remedy(
     speed = hosted_tokens_per_s(placed, whole_s(), host_gb_s, cached)
     flag, many = f"-ngl {value}", f"{layers - value} of {layers} layers"
     if kind.startswith("experts"):
-        flag, many = f"-ncmoe {value}", f"experts of {value} of {layers} layers"
+        flag, expert = f"-ncmoe {value}", [layer.expert_bytes > 0 for layer in every]
+        # llama.cpp counts from the first layer, and DeepSeek's first three have no experts
+        counts = "" if all(expert) else ", which counts those without experts"
+        flag, many = flag + counts, f"experts of {sum(expert[:value])} of {sum(expert)} layers"
     elif value == layers:
         many = "the output layer"
     text = (

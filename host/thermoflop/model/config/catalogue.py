@@ -43,6 +43,19 @@ def canonical(name: str) -> str:
     return _by_other_name(short) or short
 
 
+def others_of(name: str) -> tuple[str, list[str]]:
+    """For a name that several models share, such as deepseek-v4: the one that it means, and the
+    others that begin with it; none for a name that one model has."""
+    short, meant = name.rsplit("/", 1)[-1].lower(), canonical(name)
+    every = names()
+    if short == meant or meant not in every or not meant.startswith(f"{short}-"):
+        return meant, []
+    # fp8 and the like are the same model
+    return meant, [
+        each for each in every if each.startswith(f"{short}-") and not each.startswith(meant)
+    ]
+
+
 def hub_id(name: str) -> str | None:
     """The Hugging Face id of a model of the catalogue by its name there, where it is known.
 

@@ -214,5 +214,6 @@ def _unknown(name: str) -> Source:
     hint = f"; the nearest name is {near}" if near else ""
     raise UnknownModel(
         f"{name[:80]!r} is no file, no folder and no name in the catalogue{hint}; "
-        "`thermoflop models` lists the names"
+        "`thermoflop models` lists the names, and the config.json of a repository is read by its "
+        "path"
     )

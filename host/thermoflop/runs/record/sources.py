@@ -62,6 +62,8 @@ def open_gpus(
     if not_there:
         raise UsageError(f"--gpu {spec}: there is no GPU {min(not_there)}, NVML names {len(there)}")
     is_coming = sampler.absent is None or sampler.is_waiting
+    if asked and not is_coming:
+        raise UsageError(f"--gpu {spec}: there is none to read: {sampler.absent}")
     return (sampler, None) if is_coming else (None, sampler.absent)
 
 
