@@ -49,6 +49,19 @@ def test_arrays_that_do_not_fit_each_other_are_named(model):
         tf.estimate(model, "h100", batch=np.array([1, 2]), prompt=np.array([1, 2, 3]), generate=2)
 
 
+def test_sizes_may_be_written_as_on_the_command_line():
+    """2k tokens are 2,048, as those of a context of 32k; a batch of 1k is a thousand."""
+    written = {"prompt": "2k", "generate": "1_000", "batch": "1k"}
+    plain = {"prompt": 2048, "generate": 1000, "batch": 1000}
+    for ask in (tf.estimate, tf.fit):
+        first, second = (ask("llama-3.1-8b", "h100", **sizes) for sizes in (written, plain))
+        assert str(first) == str(second)
+    assert tf.train("gpt2", "h100", sequence="1k").sequence == 1024
+    assert tf.serving("llama-3.1-8b", "h100", users=2, prompt="2k", generate="1k").prompt == 2048
+    with pytest.raises(UsageError, match="prompt='many' makes no sense: expected a whole number"):
+        tf.estimate("gpt2", "h100", prompt="many")
+
+
 def test_a_scalar_of_numpy_is_a_number(model):
     """It prints as one, too."""
     one = tf.estimate(model, "h100", batch=np.int64(4), prompt=np.int32(9), generate=np.int64(3))

@@ -374,9 +374,13 @@ def test_every_hugging_face_id_belongs_to_a_name_of_the_catalogue():
 
 
 def test_a_plan_that_holds_nothing_says_in_which_formats() -> None:
-    """70B in 8 bits are 70 GB, on 2 x 25.8; in 4 bits 40."""
-    refused = tf.plan("llama-3-70b", "4090", max_devices=2)
-    assert "in any layout, in bf16 or fp8 (--dtype tries others)" in refused.nearest
+    """70B in 8 bits are 70 GB, on 2 x 25.8; in 4 bits 40, which is tried where nothing else is."""
+    refused = tf.plan("llama-3-70b", "4090", max_devices=1)
+    assert "in any layout, in bf16 or fp8 or int4 (--dtype tries others)" in refused.nearest
+    narrow = tf.plan("llama-3-70b", "4090", max_devices=2)
+    assert {each.dtype for each in narrow.choices} == {"int4"}
+    assert narrow.notes[0] == "note: nothing in bf16 or fp8 fits: so in 4 bits"
+    assert "int4" not in {each.dtype for each in tf.plan("llama-3-8b", "4090").choices}
     named = tf.plan("llama-3-70b", "4090", max_devices=2, dtypes=["fp8"])
     assert "--dtype" not in named.nearest
     assert tf.plan("llama-3-70b", "4090", max_devices=2, dtypes=["int4"]).choices

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import thermoflop as tf
 from kit.made_up import DEVICE, HEAD_MATRIX, LAYERS, MATRICES, WIDTH, decoder
@@ -209,6 +211,32 @@ def test_activations_on_the_host_leave_two_layers_on_the_device():
 )
 def test_the_link_to_the_host_is_the_data_sheets(device, gb_s):
     assert host_link_bytes_s(tf.find_device(device)) == gb_s * 1e9
+
+
+def test_what_no_run_was_measured_of_is_said_where_the_expectation_rests() -> None:
+    """Of 395 rows none trains adapters, and none is of a 4090; H100s are among them."""
+    options = {"sequence": 512, "global_batch": 1}
+    home = tf.train("gpt2", "rtx 4090", lora=16, base_dtype="nf4", **options).provenance
+    assert "none of them on RTX 4090; no run of adapters beside frozen weights" in home
+    cluster = tf.train("gpt2", "h100", **options).provenance
+    assert "none of them" not in cluster
+    assert "LoRA" not in cluster
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({}, "all but attention's scores"),
+        ({"flash": False}, "attention's scores too"),
+        ({"recompute": "full"}, "inputs of layers alone"),
+        ({"devices": 2, "tp": 2}, "all but attention's scores, norms divided too"),
+    ],
+)
+def test_what_is_kept_and_of_which_peak_mfu_is_are_told_in_words(options: Any, kept: str) -> None:
+    """165 TFLOP/s is NVIDIA's bf16 of a 4090, summed in fp32; "selective" was said beside none."""
+    printed = str(tf.train("gpt2", "rtx 4090", sequence=512, global_batch=2, **options))
+    assert f"({kept})" in printed
+    assert "% of 165 TFLOP/s bf16 (attention windowed)" in printed
 
 
 def test_adapters_of_a_name_of_ollamas_train_beside_16_bits() -> None:

@@ -58,6 +58,8 @@ def validate_arguments(
     The tokens of ``images`` and ``audio`` are added to the prompt. A size that is None becomes what
     the model has room for.
     """
+    sizes = {"batch": batch, "prompt": prompt, "generate": generate, "prefix": prefix}
+    batch, prompt, generate, prefix = (written(name, size) for name, size in sizes.items())
     known, media = perceived(as_model(model), images, audio)
     device, prompt_asked = as_device(hardware), prompt is not None
     prompt, generate = default_sizes(known, prompt, generate, media.tokens)
@@ -77,6 +79,17 @@ def validate_arguments(
     if _any(carried["prefix"] >= carried["prompt"]) and _any(carried["prefix"]):
         raise UsageError(f"prefix={prefix!r:.40} is not shorter than prompt={prompt!r:.40}")
     return known, device, Workload(**carried, page=page, media=media)
+
+
+def written(name: str, size: Any) -> Any:
+    """A size as a number where it is written as on the command line: ``32k`` tokens are 32,768, a
+    batch of ``2k`` is 2,000. What says no number is left for its check to refuse."""
+    if not isinstance(size, str):
+        return size
+    from thermoflop.base.written import read_number
+
+    number = read_number(size, 1000 if name.endswith("batch") else 1024)
+    return size if number is None else number
 
 
 def default_sizes(

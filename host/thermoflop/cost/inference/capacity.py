@@ -10,7 +10,12 @@ from thermoflop.base.units import gigabytes, wrapped
 from thermoflop.cost.catalogue.cards import alike, named_cards
 from thermoflop.cost.engines.budget import Budget, budget_text
 from thermoflop.cost.engines.footprint import Load
-from thermoflop.cost.inference.arguments import checked_whole, unread_source, validate_arguments
+from thermoflop.cost.inference.arguments import (
+    checked_whole,
+    unread_source,
+    validate_arguments,
+    written,
+)
 from thermoflop.cost.inference.formats import as_downloaded, formats_line
 from thermoflop.cost.inference.remedies import (
     Remedy,
@@ -122,9 +127,9 @@ def fit(
     dp: int = 1,
     ep: int = 1,
     cp: int = 1,
-    batch: int = 1,
-    prompt: int | None = None,
-    generate: int | None = None,
+    batch: int | str = 1,
+    prompt: int | str | None = None,
+    generate: int | str | None = None,
     dtype: str | None = None,
     kv_dtype: str | None = None,
     page: int | None = None,
@@ -150,7 +155,8 @@ def fit(
         ep: expert-parallel degree, 1 by default: devices of a stage over which experts are spread.
         cp: context-parallel degree, 1 by default, which splits the sequence.
         batch: sequences in all replicas, 1 by default.
-        prompt: tokens of each prompt. None: 1024, or as many as the model has room for.
+        prompt: tokens of each prompt; ``32k`` is 32,768. None: 1024, or as many as the model has
+            room for.
         generate: tokens generated after each. None: 128, or what the model has room for; 0 for an
             encoder.
         dtype: number format of weights and arithmetic. None: each matrix as the model is published;
@@ -196,7 +202,7 @@ def fit(
         ("generate", generate, 0),
     ):
         if size is not None or name == "batch":
-            checked_whole(name, size, least)
+            checked_whole(name, written(name, size), least)
     checked_bandwidth(host_bandwidth)
     hardware, devices = alike(hardware, devices)
     cards = named_cards(hardware)
@@ -204,12 +210,12 @@ def fit(
         model, min(cards, key=lambda card: card.memory_bytes) if cards else hardware, batch,
         prompt, generate, 0, page, images=images, audio=audio,
     )  # fmt: skip
-    if batch % dp:
-        raise UsageError(f"dp={dp} does not divide batch={batch}")
+    sequences = workload.batch
+    if sequences % dp:
+        raise UsageError(f"dp={dp} does not divide batch={sequences}")
     known = as_downloaded(known, profile)
     room = room_of(known, device, dtype, kv_dtype, page, profile, engine_options)
-    prompt, generate, batch = workload.prompt, workload.generate, workload.batch
-    load = Load(batch // dp, prompt, prompt + generate)
+    load = Load(sequences // dp, workload.prompt, workload.prompt + workload.generate)
     if room.engine is not None:
         room.engine.check(load)
     if cards and (room.splits == "layers" or profile is None):
@@ -219,10 +225,10 @@ def fit(
     devices = len(cards) if cards and devices is None else devices
     plan = room.plan(devices, tp, pp, dp, ep, cp)
     share = room.share(plan)
-    fewest = room.fewest(replace(load, sequences=batch))
+    fewest = room.fewest(replace(load, sequences=sequences))
     budget = None if room.engine is None else room.engine.budget(share, load)
     return Fit(
-        known.name, device, plan, room.precision, batch, prompt, generate,
+        known.name, device, plan, room.precision, sequences, workload.prompt, workload.generate,
         room.memory(share, load), dp * room.most(share, load), room.longest(share, load),
         None if fewest is None else fewest.devices, fewest, copies_of_cache(share), budget,
         room=(room, load, host_bandwidth),

@@ -88,8 +88,8 @@ def estimate(
         cp: context-parallel degree, 1 by default, which splits the sequence.
         batch: sequences that run together, in all replicas; a whole number or an array, 1 by
             default.
-        prompt: tokens of each prompt; a whole number or an array. None: 1024, or as many as the
-            model has room for.
+        prompt: tokens of each prompt; a whole number, an array, or as on the command line
+            (``32k`` is 32,768). None: 1024, or as many as the model has room for.
         generate: tokens generated after each prompt; the prefill gives the first. A whole number or
             an array. None: 128, or what the model has room for; 0 for an encoder.
         dtype: number format of weights and arithmetic. None: each matrix as the model is published;

@@ -15,7 +15,7 @@ from thermoflop.cost.catalogue.cards import pooled, splits_layers
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.inference.arguments import checked_whole
+from thermoflop.cost.inference.arguments import checked_whole, written
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.room import room_of
 from thermoflop.errors import UsageError
@@ -122,7 +122,7 @@ def pick(
     hardware: str | Device,
     *,
     dtypes: Sequence[str] | None = None,
-    context: int = 4096,
+    context: int | str = 4096,
     at_least: float = 10.0,
     sort: str = "size",
     pattern: str = "",
@@ -139,8 +139,8 @@ def pick(
         dtypes: formats to choose from, widest first. None: those that the profile's engine runs:
             bf16, fp8 and awq of vLLM, SGLang, TensorRT-LLM and transformers, else bf16, q8_0, q6_k
             and q4_k_m.
-        context: tokens that must fit beside the weights, 4,096 by default; a model with fewer
-            positions is left out.
+        context: tokens that must fit beside the weights, 4,096 by default, or ``32k``; a model
+            with fewer positions is left out.
         at_least: tokens a second that one user must see, 10.0 by default.
         sort: ``size`` (default: most parameters first), ``speed`` or ``context``.
         pattern: a part of the names to choose from; "" (default): all.
@@ -166,7 +166,7 @@ def pick(
     plain_number = isinstance(at_least, int | float) and not isinstance(at_least, bool)
     if not plain_number or not 0 <= at_least < float("inf"):
         raise UsageError(f"at_least={at_least!r:.40} makes no sense: expected tokens a second")
-    checked_whole("context", context, 1, 10**9)
+    room_for = checked_whole("context", written("context", context), 1, 10**9)
     checked_whole("top", top, 1, 1000)
     if dtypes is None:
         dtypes = formats_of(profile)
@@ -180,19 +180,19 @@ def pick(
             "with its dense_tflops, or measure it with `thermoflop calibrate`"
         )
     picks: list[Pick] = []
-    known = [each for each in totals() if pattern.lower() in each.name and _reads(each, context)]
+    known = [each for each in totals() if pattern.lower() in each.name and _reads(each, room_for)]
     faster = 1 if splits_layers(profile) else count
     room = replace(device, memory_bytes=count * device.memory_bytes,
                    bandwidth_bytes_s=faster * device.bandwidth_bytes_s)  # fmt: skip
     for each, alike, names in _ranked(room, dtypes, sort, at_least, known):
-        found = _first_that_runs(device, count, each, names, (context, at_least, profile))
+        found = _first_that_runs(device, count, each, names, (room_for, at_least, profile))
         if found is not None:
             picks.append(Pick(**{**found, "alike": alike}))
         if len(picks) == top:
             break
     order = {"size": _by_size, "speed": _by_speed, "context": _by_context}[sort]
     picks.sort(key=order)
-    return Picks(device, profile, sort, at_least, tuple(picks), context, count)
+    return Picks(device, profile, sort, at_least, tuple(picks), room_for, count)
 
 
 def formats_of(profile: str) -> tuple[str, ...]:
@@ -344,7 +344,13 @@ def picks_text(found: Picks) -> str:
     sizes = f"{read}; (+n): n more names of the same sizes"
     sizes += "; weights: of each device" if each_of else ""
     return "\n".join(
-        [head + f"by {found.sort}", "", table(rows, 2, least=LEAST, alike=("format",)), "", sizes]
+        [
+            head + f"by {found.sort}, in the widest format that does",
+            "",
+            table(rows, 2, least=LEAST, alike=("format",)),
+            "",
+            sizes,
+        ]
     )
 
 

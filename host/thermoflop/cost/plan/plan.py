@@ -9,7 +9,12 @@ from thermoflop.base.record import replace
 from thermoflop.base.units import digits, seconds
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.catalogue.profiles import find_profile
-from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments
+from thermoflop.cost.inference.arguments import (
+    as_model,
+    checked_whole,
+    validate_arguments,
+    written,
+)
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.plan.blocked import REPLICA, Tried, blocked
 from thermoflop.cost.plan.choice import Question, best_load, cost, replicated
@@ -51,8 +56,8 @@ def plan(
     model: Model | str | PathLike[str] | dict[str, Any],
     hardware: str | Device | Sequence[str | Device],
     *,
-    prompt: int | None = None,
-    generate: int | None = None,
+    prompt: int | str | None = None,
+    generate: int | str | None = None,
     lengths: str = "fixed",
     prefix_hit: float = 0.0,
     users: int | None = None,
@@ -80,7 +85,8 @@ def plan(
         model: a ``Model``, or what ``load_model`` takes: a path, a dictionary or a name.
         hardware: a device or several: ``Device``, or what ``find_device`` takes; names may be
             joined by commas.
-        prompt: mean tokens of a prompt. None: 1024, or as many as the model has room for.
+        prompt: mean tokens of a prompt; ``32k`` is 32,768. None: 1024, or as many as the model has
+            room for.
         generate: mean tokens of an output. None: 256.
         lengths: how they spread: ``fixed`` (default), ``uniform`` or ``lognormal``, as in
             ``serving``.
@@ -92,7 +98,7 @@ def plan(
         tpot_s: mean seconds between a user's tokens at most. None: any.
         max_devices: devices in all at most, 8 by default.
         dtypes: formats to try, as in ``estimate``. None: as published, and those that the device
-            computes in.
+            computes in; where none of these fits, weights in 4 bits.
         kv_dtype: number format of the cache. None: as wide as the activations.
         profile: whose efficiency, policy and command: ``vllm``, ``sglang``, ``tensorrt-llm``,
             ``llama.cpp``, ...; None: all engines pooled; ``auto`` (default): ``vllm``, or
@@ -123,7 +129,7 @@ def plan(
     checked_whole("max_devices", max_devices, 1, 4096)
     checked_whole("top", top, 1, 1000)
     devices = _devices(hardware)
-    known = generating(as_model(model), generate)
+    known = generating(as_model(model), written("generate", generate))
     known, _, workload = validate_arguments(
         known, devices[0], 1, prompt, OUTPUT if generate is None else generate
     )
@@ -138,17 +144,26 @@ def plan(
     shape = lengths_of(workload.prompt, workload.generate, lengths)
     search = Search(known, devices, chosen, shape, float(prefix_hit), budget)
 
+    wanted: Sequence[str | None] | None = dtypes
+
     def solve(most: int) -> Tried:
         """On so many devices; replicas beyond what was asked for are of a bounded size."""
-        every = search.units(min(most, max(max_devices, REPLICA)), dtypes, kv_dtype)
+        every = search.units(min(most, max(max_devices, REPLICA)), wanted, kv_dtype)
         wider = replace(context, question=replace(question, most=most))
         return _tried(every, wider, disaggregate, top)
 
     context = Context(known, prices, question, asked(known, devices, shape, question))
-    tried = solve(max_devices)
-    chosen_for = () if dtypes else search.formats()
-    lacks = "" if tried.choices else blocked(question, tried, solve, chosen_for)
-    return _result(context, tried, lacks)
+    tried, usual = solve(max_devices), [] if dtypes else search.formats()
+    if not tried.units and not dtypes and (narrower := search.in_4_bits(usual)):
+        wanted = narrower
+        tried = solve(max_devices)
+    named = [name or "the published format" for name in wanted or usual]
+    lacks = "" if tried.choices else blocked(question, tried, solve, () if dtypes else named)
+    result = _result(context, tried, lacks)
+    if wanted is dtypes or not tried.choices:
+        return result
+    said = f"note: nothing in {' or '.join(named[:-1])} fits: so in 4 bits"
+    return replace(result, notes=(said, *result.notes))
 
 
 def _tried(every: list[Unit], context: Context, pools: bool, top: int) -> Tried:
@@ -233,7 +248,7 @@ class Search:
     ) -> None:  # fmt: skip
         self.model, self.devices, self.profile = model, devices, profile
         self.lengths, self.prefix = lengths, prefix
-        self._made: dict[int, list[Unit]] = {}
+        self._made: dict[tuple[int, tuple[str | None, ...]], list[Unit]] = {}
         # of the engines that are started here, vLLM alone splits a prompt over devices
         self._split_prompt = lengths.prompt if profile.engine.name == "vllm" else 0.0
         if budget is not None:
@@ -243,11 +258,14 @@ class Search:
             for device in devices
         }
 
-    def units(self, most: int, dtypes: Sequence[str] | None, kv_dtype: str | None) -> list[Unit]:
+    def units(
+        self, most: int, dtypes: Sequence[str | None] | None, kv_dtype: str | None
+    ) -> list[Unit]:
         """Every unit that holds a sequence, on so many devices at most."""
-        if most in self._made:
-            return self._made[most]
-        made = self._made[most] = []
+        key = most, tuple(dtypes or ())
+        if key in self._made:
+            return self._made[key]
+        made = self._made[key] = []
         for rooms in self._rooms(dtypes, kv_dtype):
             tried = dict.fromkeys(
                 layout
@@ -262,13 +280,24 @@ class Search:
                     )
         return made
 
-    def formats(self) -> list[str]:
-        """The formats that are tried where none is named, if more than the published one."""
+    def formats(self) -> list[str | None]:
+        """The formats that are tried where none is named; None is the published one."""
         engine = self.profile.engine.name
         names = (name for each in self.devices for name in formats(self.model, each, engine))
-        return [name for name in dict.fromkeys(names) if name is not None]
+        return list(dict.fromkeys(names))
 
-    def _rooms(self, dtypes: Sequence[str] | None, kv_dtype: str | None) -> list[list[Room]]:
+    def in_4_bits(self, usual: Sequence[str | None]) -> list[str | None]:
+        """The usual formats and 4-bit weights beside 16-bit inputs, where all of them are wider
+        and the engine loads such; else none."""
+        if self.model.named_format is not None or self.profile.engine.name == "llama.cpp":
+            return []
+        rooms = [
+            room_of(self.model, self.devices[0], name, None, None, self.profile, None)
+            for name in usual
+        ]
+        return [] if any(each.precision.weight_bits < 5 for each in rooms) else [*usual, "int4"]
+
+    def _rooms(self, dtypes: Sequence[str | None] | None, kv_dtype: str | None) -> list[list[Room]]:
         """The rooms of each format, on the devices that have it. UsageError where none has one
         that was asked for."""
         groups: dict[str | None, list[Room]] = {}

@@ -11,6 +11,7 @@ from thermoflop.cost.inference.arguments import (
     as_model,
     checked_whole,
     validate_arguments,
+    written,
 )
 from thermoflop.cost.inference.formats import as_downloaded
 from thermoflop.cost.inference.room import room_of
@@ -57,8 +58,8 @@ def serving(
     *,
     users: int | None = None,
     rate: float | None = None,
-    prompt: int | None = None,
-    generate: int | None = None,
+    prompt: int | str | None = None,
+    generate: int | str | None = None,
     lengths: str = "fixed",
     trace: str | None = None,
     prefix_hit: float = 0.0,
@@ -95,7 +96,8 @@ def serving(
             ``rtx-3090 + rtx-4090``: as in ``estimate``.
         users: users of all replicas together. None: see above.
         rate: requests a second to all replicas together. None: see above.
-        prompt: mean tokens of a prompt. None: 1024, or as many as the model has room for.
+        prompt: mean tokens of a prompt; ``32k`` is 32,768. None: 1024, or as many as the model has
+            room for.
         generate: mean tokens of an output, of which the prompt gives the first. None: 256.
         lengths: how they spread: ``fixed`` (default), ``uniform`` (0.8 to 1.2 of the mean) or
             ``lognormal`` (as chats do, 0.8 in the logarithm).
@@ -144,7 +146,7 @@ def serving(
         (True, True)
     """
     load = _load(users, rate, burstiness, trace)
-    known = generating(as_model(model), generate)
+    known = generating(as_model(model), written("generate", generate))
     output = OUTPUT if generate is None else generate
     hardware, devices, tp, pp = pooled(hardware, devices, tp, pp, profile, dp=dp)
     known, device, workload = validate_arguments(known, hardware, 1, prompt, output)

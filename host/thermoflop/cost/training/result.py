@@ -199,7 +199,7 @@ def training_text(estimate: TrainingEstimate) -> str:
             f"  weights {gigabytes(memory.weight_bytes)}, "
             f"gradients {gigabytes(memory.gradient_bytes)}, "
             f"optimizer {gigabytes(memory.optimizer_bytes)}, "
-            f"activations {gigabytes(memory.activation_bytes)} ({memory.form})"
+            f"activations {gigabytes(memory.activation_bytes)} ({_kept(memory.form)})"
         ),
         (
             f"  logits {gigabytes(memory.logit_bytes)}, "
@@ -212,6 +212,14 @@ def training_text(estimate: TrainingEstimate) -> str:
         wrapped(estimate.provenance),
     ]
     return "\n".join(lines)
+
+
+def _kept(form: str) -> str:
+    """What is kept of a layer for the backward pass, in words: see ``activations.form_of``."""
+    if form == "full":
+        return "inputs of layers alone"
+    kept = "all but attention's scores" if form.endswith("selective") else "attention's scores too"
+    return kept + (", norms divided too" if form.startswith("tensor+sequence") else "")
 
 
 def _remedies(estimate: TrainingEstimate) -> list[str]:
@@ -262,6 +270,8 @@ def _special(estimate: TrainingEstimate) -> list[str]:
 
 def _iteration(estimate: TrainingEstimate) -> list[str]:
     span, ratio = estimate.iteration, estimate.six_n_flops / estimate.model_flops
+    computed = estimate.precision.compute
+    peak = f"{scaled(estimate.device.peak(computed), 'FLOP/s')} {computed}"
     return [
         (
             f"an iteration  {seconds(span.expected_s)} expected, {seconds(span.low_s)} .. "
@@ -272,7 +282,7 @@ def _iteration(estimate: TrainingEstimate) -> list[str]:
             f"{digits(estimate.tokens_per_s / estimate.plan.devices)} a device"
         ),
         (
-            f"MFU {100 * estimate.mfu:.1f} %, HFU {100 * estimate.hfu:.1f} % "
+            f"MFU {100 * estimate.mfu:.1f} %, HFU {100 * estimate.hfu:.1f} % of {peak} "
             f"(attention {estimate.attention}); pipeline bubble {100 * estimate.bubble:.1f} %"
         ),
         (

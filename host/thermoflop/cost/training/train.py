@@ -13,7 +13,13 @@ from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.nodes import network_text, with_network
 from thermoflop.cost.hardware.precision import Precision, choose_precision
-from thermoflop.cost.inference.arguments import BEYOND, as_model, checked_whole, in_16_bits
+from thermoflop.cost.inference.arguments import (
+    BEYOND,
+    as_model,
+    checked_whole,
+    in_16_bits,
+    written,
+)
 from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.roofline.rates import rates_of
 from thermoflop.cost.roofline.span import Span
@@ -69,7 +75,7 @@ def train(
     sequence_parallel: bool = True,
     global_batch: int = 512,
     micro_batch: int = 1,
-    sequence: int | None = None,
+    sequence: int | str | None = None,
     encoder: int | None = None,
     virtual: int = 1,
     recompute: str = "none",
@@ -114,7 +120,7 @@ def train(
         sequence_parallel: whether norms and residuals are split along with ``tp`` (default).
         global_batch: sequences of an iteration in all replicas, 512 by default.
         micro_batch: sequences that run at once in a replica, 1 by default.
-        sequence: tokens of each sequence. None: 2048, or as many as the model has positions.
+        sequence: tokens of each; ``8k`` is 8,192. None: 2048, or the positions of the model.
         encoder: positions that an encoder-decoder's encoder reads beside each sequence, which is
             then the decoder's. None: as many as the sequence, or those that the model always has.
         virtual: interleaved stages that a device holds, 1 by default.
@@ -181,9 +187,10 @@ def train(
     hardware, devices, tp, pp = pooled(hardware, devices, tp, pp, evenly=True)
     device = with_network(as_device(hardware), node_size, network_gb_s)
     precision = choose_precision(in_16_bits(device, dtype))
-    if sequence is None:
-        sequence = min(SEQUENCE, known.max_positions or SEQUENCE)
-    sizes = {"global_batch": global_batch, "micro_batch": micro_batch, "sequence": sequence,
+    length = written("sequence", sequence)
+    if length is None:
+        length = min(SEQUENCE, known.max_positions or SEQUENCE)
+    sizes = {"global_batch": global_batch, "micro_batch": micro_batch, "sequence": length,
              "virtual": virtual}  # fmt: skip
     _check_sizes(known, sizes)
     _check_model(known, precision)
@@ -197,13 +204,13 @@ def train(
     again, share, by_operator = recomputation(recompute, recomputed)
     iteration = Iteration(
         profile or "default", known, device, plan, precision, float(global_batch),
-        float(micro_batch), sequence, virtual, again, flash, zero, share,
+        float(micro_batch), length, virtual, again, flash, zero, share,
         optimizer=optimizer, loss=loss, shard=shard,
         lora=_adapters(known, device, lora, lora_targets, base_dtype),
-        document=_document(lengths, sequence), padded=padded,
+        document=_document(lengths, length), padded=padded,
         offload=choose_offload(device, offload, host_gb_s, zero, plan.devices),
         compiled=compiled and profile not in EAGER, by_operator=by_operator,
-        source=source_of(known, encoder, sequence),
+        source=source_of(known, encoder, length),
     )  # fmt: skip
     check_source(iteration)
     return _estimated(iteration, attention, profile, tokens, price)
@@ -360,6 +367,10 @@ def expect_training(iteration: Iteration, profile: Profile) -> tuple[Span, str]:
     spread = profile.interval("iteration", device)
     ends = max(expected * spread.low, bound), max(expected * spread.high, bound)
     rests = profile.provenance(device, precision)
+    if not profile.devices and f"device:{device.name}" not in profile.group_offsets:
+        rests += f"; none of them on {device.name}"
+    if iteration.lora is not None:
+        rests += "; no run of adapters beside frozen weights (LoRA) was measured"
     if iteration.source is not None:
         rests += "; no run of an encoder with a decoder was measured"
     if devices > 1:
