@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kit.made_up import DEVICE, decoder, rates
+from kit.made_up_rows import OTHER, TRUTH, row, rows_of_engine, served
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import profile_from
 from thermoflop.cost.fitting.crossval import (
@@ -18,38 +18,11 @@ from thermoflop.cost.fitting.profiles import built_from, profile_from_rows, sepa
 from thermoflop.cost.fitting.regression import START, fit, start
 from thermoflop.cost.fitting.rows import matrix_of
 from thermoflop.cost.fitting.together import OFFSETS, Together, built_together, is_together
-from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.arguments import Workload
-from thermoflop.cost.inference.question import Question, answer
+from thermoflop.cost.inference.question import answer
 from thermoflop.cost.inference.steady import UNMEASURED, WAITING
-from thermoflop.cost.published.row import Row
 from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, TIED
-from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
-
-MODELS = {layers: decoder(num_hidden_layers=layers) for layers in (2, 4, 8, 16)}
-OTHER = replace(DEVICE, name="other", bandwidth_bytes_s=2e12, cores=100, boost_mhz=1500.0)
-TRUTH = rates(matmul=0.6, attention=0.3, weights=0.7, cache=0.5, activations=0.5, kernel_gap_s=8e-6,
-              step_s=2e-4)  # fmt: skip
-
-
-def row(engine, layers, phase, batch=4, prompt=200, factor=1.0, device=DEVICE, mixes=False):
-    """A time that the made-up rates give, by a factor off."""
-    load = Workload(batch, prompt, 50, 0)
-    question = Question(engine, MODELS[layers], device, Layout(), choose_precision("bf16"), load,
-                        phase, mixes, "2026-04")  # fmt: skip
-    seconds = answer(question, TRUTH).expected_s * factor
-    return Row(f"{engine} {layers} {phase}", "made up", f"{layers} layers", phase, seconds,
-               question)  # fmt: skip
-
-
-def rows_of_engine(engine, layers, factor=1.0, **options):
-    """Tokens and prompts of each model, at two batches."""
-    return [
-        row(engine, each, phase, batch, factor=factor, **options)
-        for each in layers for phase in ("prefill", "token") for batch in (1, 16)
-    ]  # fmt: skip
-
 
 # three engines that nobody knows: of three models, of two (twice as slow), and of one
 ROWS = [*rows_of_engine("alpha", (2, 4, 8)), *rows_of_engine("beta", (2, 16), 2.0),
@@ -152,14 +125,6 @@ def test_a_profile_of_ones_own_needs_five_rows():
     first = {**raw, "metric": "ttft_ms", "max_concurrency": 2}  # what a client waits for is none
     with pytest.raises(UsageError, match="4 rows"):
         profile_from_rows([raw] * 4 + [first] * 3, "mine")
-
-
-def served(engine, layers, factor=1.0, **options):
-    """Steps of a full server of each model, and first tokens that clients saw."""
-    return [
-        row(engine, each, phase, batch, 400, factor, mixes=True, **options)
-        for each in layers for phase in ("token", "client") for batch in (4, 32)
-    ]  # fmt: skip
 
 
 SERVED = [*served("vllm", (2, 4, 8), 1.1), *served("sglang", (2, 16), 0.9, device=OTHER),

@@ -5,7 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
-from thermoflop.cost.hardware.fabric import CARDS, GBIT_S, NETWORKS, Network, bridged
+from thermoflop.cost.hardware.fabric import (
+    CARDS,
+    GBIT_S,
+    NETWORKS,
+    Network,
+    bridged,
+    default_network,
+)
 
 SAID = [(start, network) for start, network in NETWORKS if "Gbit/s" in network.what]
 
@@ -32,6 +39,23 @@ def test_devices_of_a_node_are_those_of_the_machine_that_is_named() -> None:
     for start, network in SAID:
         named = next((size for word, size in sizes.items() if word in network.what), None)
         assert named in (None, network.node_size), start
+
+
+@pytest.mark.parametrize(
+    ("device", "node", "gbit_s"),
+    [
+        # Frontier's nodes have 4 MI250X with a port of Slingshot each; AWS's instances 16 chips
+        ("MI250X", 4, 200), ("Trainium1", 16, 800 / 16), ("Trainium2", 16, 3200 / 16),
+        # pods, and GB/s beyond them: JAX, How To Scale Your Model, chapter 2
+        ("TPU v3", 1024, 25), ("TPU v4", 4096, 50), ("TPU v5e", 256, 25), ("TPU v5p", 8960, 50),
+        ("TPU v6e", 256, 100), ("TPU v7", 9216, 100),
+        ("DGX Spark", 1, 200), ("Jetson AGX Orin 64GB", 1, 10), ("Apple M2 Ultra", 1, 40),
+        ("RTX 4090", 8, 100),
+    ],
+)  # fmt: skip
+def test_devices_of_other_makers_are_in_nodes_and_pods(device, node, gbit_s) -> None:
+    network = default_network(device)
+    assert (network.node_size, network.bytes_s) == (node, gbit_s * 1e9 / 8)
 
 
 def test_a_bridge_joins_as_many_cards_as_the_sheet_says() -> None:
