@@ -57,9 +57,9 @@ class RunView:
                 box = ui.checkbox(value=chosen, on_change=lambda event: choose(name, event.value))
                 box.props["aria-label"] = f"compare {sendable(name)}"
             with ui.element("td").classes("what"):
-                ui.label(printable(name)).classes("run-name")
+                self._name = ui.label().classes("run-name")
                 self._command = ui.label().classes("soft command")
-                self._simulated = ui.label().classes("soft command")
+                self._folder = ui.label().classes("soft run-folder")
                 self._note = ui.label().classes("note")
             self._cells: dict[str, tuple[Element, Label | None]] = {}
             for head, kind in _CELLS:
@@ -91,8 +91,13 @@ class RunView:
     def show(self, entry: Entry, row: RunRow | None, note: str) -> None:
         """Fill it in; what is the same as before costs nothing. No row: it is still read."""
         said = simulated(entry.run)
+        folder = printable(entry.folder.name)
+        _say(self._name, printable(str(entry.run.get("name") or "")[:60]) or folder)
         _say(self._command, command_line(entry))
-        _say(self._simulated, printable(f"{said} simulated") if said else "")
+        folder += f"  ·  {printable(said)} simulated" if said else ""
+        if self._folder.text != folder:
+            self._folder.props["title"] = folder
+            _say(self._folder, folder)
         _say(self._note, note)
         length = entry.duration_s
         self._fill("model", printable(model_of(entry.run)[:60]) or "–")

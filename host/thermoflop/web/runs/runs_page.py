@@ -75,7 +75,7 @@ class _RunsPage:
     def build(self) -> None:
         from nicegui import ui
 
-        with ui.element("div").classes("fields"):
+        with ui.element("div").classes("fields runs-bar"):
             self._filter = ui.input("Filter", on_change=self._show).props(
                 'outlined dense clearable debounce=200 placeholder="name, label, command, state"'
             )
