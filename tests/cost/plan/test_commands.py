@@ -1,0 +1,154 @@
+"""Commands that start a choice, word for word as the engines document them; plans of training."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import thermoflop as tf
+from kit.made_up import DEVICE, decoder
+from thermoflop.base.record import replace
+from thermoflop.base.units import gigabytes
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.plan.launch import checkpoint, launch, launch_notes
+from thermoflop.cost.plan.training import TrainingPlan, training_plan_text
+from thermoflop.cost.serving.lengths import lengths_of
+from thermoflop.cost.work.share import Layout
+
+MODEL = replace(decoder(), name="made-up", hub_id="someone/made-up")
+
+
+def unit(engine, layout, dtype="bf16", kv_dtype=None, shape="fixed", model=MODEL):
+    setting = SimpleNamespace(
+        profile=SimpleNamespace(engine=SimpleNamespace(name=engine)), model=model,
+        precision=choose_precision(dtype, kv_dtype),
+    )  # fmt: skip
+    return SimpleNamespace(setting=setting, layout=layout, policy=SimpleNamespace(budget=4096),
+                           lengths=lengths_of(1000, 24, shape))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("engine", "layout", "options", "words"),
+    [
+        ("vllm", Layout(2), {},
+         ("vllm serve someone/made-up --tensor-parallel-size 2 --max-num-seqs 8 "
+         "--max-num-batched-tokens 4096 --max-model-len 1024")),
+        ("vllm", Layout(1, 2, 2, 2, 2), {"dtype": "fp8", "kv_dtype": "fp8"},
+         ("vllm serve someone/made-up --tensor-parallel-size 1 --pipeline-parallel-size 2 "
+         "--data-parallel-size 2 --prefill-context-parallel-size 2 --enable-expert-parallel "
+         "--max-num-seqs 8 --max-num-batched-tokens 4096 --max-model-len 1024 --quantization fp8 "
+         "--kv-cache-dtype fp8")),
+        ("vllm", Layout(), {"dtype": "fp16", "shape": "uniform"},
+         ("vllm serve someone/made-up --tensor-parallel-size 1 --max-num-seqs 8 "
+         "--max-num-batched-tokens 4096 --max-model-len 1280 --dtype half")),
+        ("vllm", Layout(), {"dtype": "fp32", "shape": "lognormal"},
+         ("vllm serve someone/made-up --tensor-parallel-size 1 --max-num-seqs 8 "
+         "--max-num-batched-tokens 4096 --max-model-len 4096")),
+        ("sglang", Layout(2, 2, 2, 2), {"kv_dtype": "fp8"},
+         ("python -m sglang.launch_server --model-path someone/made-up --tp-size 4 --pp-size 2 "
+         "--dp-size 2 --enable-dp-attention --ep-size 2 --max-running-requests 16 "
+         "--chunked-prefill-size 4096 --context-length 1024 --kv-cache-dtype fp8_e4m3")),
+        ("sglang", Layout(), {},
+         ("python -m sglang.launch_server --model-path someone/made-up --tp-size 1 "
+         "--max-running-requests 8 --chunked-prefill-size 4096 --context-length 1024")),
+        ("tensorrt-llm", Layout(2, 2, 2, 2), {},
+         ("trtllm-serve someone/made-up --tp_size 4 --pp_size 2 --ep_size 2 --max_batch_size 8 "
+         "--max_num_tokens 4096 --max_seq_len 1024 --enable_chunked_prefill --config "
+         "enable_attention_dp.yaml")),
+        ("tensorrt-llm", Layout(), {},
+         ("trtllm-serve someone/made-up --tp_size 1 --max_batch_size 8 --max_num_tokens 4096 "
+         "--max_seq_len 1024 --enable_chunked_prefill")),
+        ("llama.cpp", Layout(), {"dtype": "q4_k_m", "kv_dtype": "q8_0"},
+         ("llama-server --model made-up-Q4_K_M.gguf --n-gpu-layers all --ctx-size 8192 "
+         "--parallel 8 --batch-size 4096 --cache-type-k q8_0 --cache-type-v q8_0")),
+        ("llama.cpp", Layout(1, 2), {"dtype": "int4"},
+         ("llama-server --model made-up-Q4_0.gguf --n-gpu-layers all --split-mode layer "
+         "--ctx-size 8192 --parallel 8 --batch-size 4096")),
+        ("llama.cpp", Layout(2), {"dtype": "fp16"},
+         ("llama-server --model made-up-F16.gguf --n-gpu-layers all --split-mode row "
+         "--ctx-size 8192 --parallel 8 --batch-size 4096")),
+    ],
+)  # fmt: skip
+def test_a_command_has_the_flags_of_its_layout_formats_and_lengths(engine, layout, options, words):
+    """1,000 and 24 tokens; a quarter more where they are drawn evenly, four times where wider."""
+    assert launch(unit(engine, layout, **options), options.get("model", MODEL), 8) == words
+
+
+def test_no_sequence_is_longer_than_the_model_has_positions():
+    short = decoder(max_position_embeddings=1100)
+    said = launch(unit("vllm", Layout(), shape="lognormal", model=short), short, 8)
+    assert "--max-model-len 1100" in said
+
+
+def test_weights_of_a_format_that_no_engine_makes_have_a_name_to_be_replaced():
+    name, note = checkpoint(MODEL, "awq", "vllm")
+    assert name == "YOUR-AWQ-CHECKPOINT-OF/made-up"
+    assert note == f"note: {name} stands for the id or folder of weights in awq"
+    assert checkpoint(MODEL, "fp8", "vllm") == ("someone/made-up", "")
+    # TensorRT-LLM reads weights in 8 bits, and makes none
+    assert checkpoint(MODEL, "fp8", "tensorrt-llm")[0] == "YOUR-FP8-CHECKPOINT-OF/made-up"
+    nameless = replace(MODEL, hub_id="")
+    assert checkpoint(nameless, "bf16", "vllm") == (
+        "made-up", "note: made-up stands for the model's Hugging Face id or its folder",
+    )  # fmt: skip
+    assert launch_notes("llama-server --model made-up-F16.gguf", MODEL, "fp16") == [
+        "note: made-up-F16.gguf stands for the path of your file in that format"
+    ]
+    assert launch_notes("vllm serve x", MODEL, "bf16") == []
+    assert launch_notes("vllm serve x", MODEL, "awq") == [note]
+    assert "FP8-CHECKPOINT" in launch_notes("trtllm-serve x", MODEL, "fp8")[0]
+
+
+ASKED = {"tokens": 1e9, "global_batch": 8, "sequence": 1000}
+
+
+@pytest.fixture(scope="module")
+def planned() -> TrainingPlan:
+    return tf.plan_training(decoder(), DEVICE, max_devices=2, price=3.0, **ASKED)
+
+
+def test_the_fastest_layout_of_two_devices_is_the_fastest_of_all_that_train_knows(planned):
+    every = [
+        tf.train(decoder(), DEVICE, tp=tp, pp=pp, dp=dp, micro_batch=micro, tokens=1e9,
+                 global_batch=8, sequence=1000, zero=zero).days[0]
+        for tp, pp, dp in ((2, 1, 1), (1, 2, 1), (1, 1, 2))
+        for micro in (1, 2, 4, 8) if 8 % (dp * micro) == 0
+        for zero in ((0, 1) if dp == 2 else (1,))
+    ]  # fmt: skip
+    assert planned.choices[0].days[0] == min(every)
+    assert [each.plan.devices for each in planned.choices] == [2] * len(planned.choices)
+    assert [each.days for each in planned.choices] == sorted(each.days for each in planned.choices)
+    assert {each.plan.label for each in planned.choices} == {"tp=2", "pp=2", "dp=2"}
+    # micro-batches of 1, 2, 4 and 8, and of two replicas to 4: all fit without recomputation
+    assert planned.candidates == 4 + 4 + 3
+    assert "trained on 1.00 G tokens, on up to 2 x made-up" in planned.question
+
+
+def test_within_days_the_fewest_device_hours_come_first(planned):
+    fast = planned.choices[0].days[0]
+    both = tf.plan_training(decoder(), DEVICE, max_devices=2, max_days=2.5 * fast, **ASKED)
+    hours = [each.device_hours for each in both.choices]
+    assert hours == sorted(hours)
+    assert {each.plan.devices for each in both.choices} == {1, 2}
+    assert all(each.days[0] <= 2.5 * fast for each in both.choices)
+    soon = tf.plan_training(decoder(), DEVICE, max_devices=1, max_days=fast, **ASKED)
+    assert not soon.choices
+    assert soon.nearest.startswith("nearest: ")
+    assert " on 1 devices (one device); blocked by the number of devices; 2 x" in soon.nearest
+
+
+def test_a_plan_of_training_prints_each_choice(planned):
+    lines = training_plan_text(planned).splitlines()
+    for number, each in enumerate(planned.choices, 1):
+        (row,) = [line for line in lines if line.startswith(f"{number}  ")]
+        days, low, high = each.days
+        cells = row.split()
+        assert cells[1:4] == [each.plan.label, "2", str(each.micro_batch)]
+        assert cells[4:6] == [each.recompute, str(each.question.zero)]
+        assert cells[6] == gigabytes(each.memory.total_bytes).split()[0]
+        assert cells[8] == f"{each.mfu:.0%}"
+        said = [float(text) for text in " ".join(cells[9:11]).replace("(", "-").rstrip(")")
+                .replace(" ", "").split("-")]  # fmt: skip
+        assert said == pytest.approx([days, low, high], rel=0.006)
+        assert float(cells[11]) == pytest.approx(each.price, rel=0.006)
+    assert lines[-1] == f"{planned.candidates:,} tried"
