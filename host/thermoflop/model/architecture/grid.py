@@ -61,7 +61,7 @@ class Seen:
 
 def see(grid: Grid, height: int, width: int, pooled: int) -> Seen:
     """An image of ``height`` x ``width`` pixels; ``pooled`` tokens are left of a whole tile."""
-    if grid.rule == "split" and height * width > 2 * grid.limits[1]:
+    if grid.rule == "split" and _is_large(grid, height, width):
         tiles = _shape(grid, height, width, grid.limits[2])
         small = see(grid, *_smart(grid, height, width, grid.patch[0] * grid.merge), pooled)
         rows, columns = grid.side[0] // grid.patch[0], grid.side[1] // grid.patch[1]
@@ -92,9 +92,10 @@ def see(grid: Grid, height: int, width: int, pooled: int) -> Seen:
 
 
 def _smart(grid: Grid, height: int, width: int, step: int) -> tuple[int, int]:
-    """``smart_resize`` of Qwen2-VL."""
+    """``smart_resize`` of Qwen2-VL, and of LFM2-VL, which keeps a token a side."""
     least, most = grid.limits[:2]
-    tall, wide = round(height / step) * step, round(width / step) * step
+    shortest = step if grid.rule == "split" else 0
+    tall, wide = (max(shortest, round(side / step) * step) for side in (height, width))
     if tall * wide > most:
         beta = sqrt(height * width / most)
         return max(step, floor(height / beta / step) * step), max(
@@ -104,6 +105,13 @@ def _smart(grid: Grid, height: int, width: int, step: int) -> tuple[int, int]:
         beta = sqrt(least / (height * width))
         return ceil(height * beta / step) * step, ceil(width * beta / step) * step
     return tall, wide
+
+
+def _is_large(grid: Grid, height: int, width: int) -> bool:
+    """``_is_image_too_large`` of LFM2-VL: twice what one image may have, in whole tokens."""
+    step = grid.patch[0] * grid.merge
+    tall, wide = (max(grid.patch[0], round(side / step) * step) for side in (height, width))
+    return tall * wide > 2 * grid.limits[1]
 
 
 def _padded(grid: Grid, height: int, width: int, step: int) -> tuple[int, int]:
