@@ -136,11 +136,10 @@ def _budget(grid: Grid, height: int, width: int, step: int) -> tuple[int, int]:
     """``get_aspect_ratio_preserving_size`` of Gemma 4."""
     factor = sqrt(grid.limits[0] * grid.patch[0] ** 2 / (height * width))
     tall, wide = (floor(factor * side / step) * step for side in (height, width))
+    # less than a token high, it is wider by more tokens than there may be: all of them in a row
     longest = grid.limits[0] // grid.merge**2 * step
-    if tall == 0:
-        return step, min(max(1, width // height) * step, longest)
-    if wide == 0:
-        return min(max(1, height // width) * step, longest), step
+    if tall == 0 or wide == 0:
+        return (step, longest) if tall == 0 else (longest, step)
     return tall, wide
 
 
