@@ -59,6 +59,8 @@ def test_a_refused_number_comes_with_what_was_expected(
         ("train gpt2 --gpu 1024", "--gpu '1024' is no device; did you mean --devices 1024?"),
         ("ESTIMATE gpt2", "'ESTIMATE' is no command; did you mean estimate?"),
         ("pick --vram 24GB", "no option --vram: the device says its memory: --gpu rtx-4090"),
+        ("serving gpt2 --slo 100ms", "no option --slo: targets are --ttft"),
+        ("ops gpt2 --prompt 1024", "there is no option --prompt; did you mean --prefill?"),
         ("train gpt2 --epochs 3", "no option --epochs: the tokens of the data times the epochs"),
         ("simulate --pty --tcp", "--tcp and --pty exclude each other."),
         ("pick --bogus", "there is no option --bogus."),
@@ -115,6 +117,7 @@ def test_a_word_that_is_not_known_ends_in_one_sentence_without_the_usage(
         ("fit gpt2 --profile vlm", "did you mean vllm?"),
         ("fit gpt2 --gpu h1000", "nearest: H100-SXM-80GB"),
         ("fit gtp2 --gpu h100", "the nearest name is gpt2"),
+        ("compare gpt2 qwen3-8b", "for several models there is `thermoflop plan`, for runs"),
         ("fit org/own --gpu h100", "the config.json of a repository is read by its path"),
         ("record --timeout 60 -- true", "record -- timeout 60 COMMAND"),
         ("train gpt2 --optimizer adamv", "did you mean adamw?"),
@@ -189,6 +192,7 @@ def test_a_whole_number_may_be_written_with_an_exponent(capsys: pytest.CaptureFi
     [
         ("--generate 1000000", "a prompt and --generate 1000000 pass the 1024 positions of gpt2"),
         ("--prompt 9 --generate 1016", "--prompt 9 + --generate 1016 passes the 1024 positions"),
+        ("--prompt 1k", "that together, such as --prompt 896, or --beyond-context"),
     ],
 )
 def test_sizes_that_pass_the_positions_are_named_as_they_were_asked_for(
@@ -261,6 +265,34 @@ def test_devices_are_found_by_maker_memory_and_words(
     assert has in said
     assert lacks not in said
     assert "ridge" in said  # a table
+
+
+def test_what_is_known_of_a_device_is_told_in_gb_with_its_kin(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """NVIDIA's data sheet of the A100 SXM: 80 GiB at 2,039 GB/s; it is sold in four forms."""
+    assert main(["gpus", "a100"]) == 0
+    said = capsys.readouterr().out
+    for line in ("memory: 85.9 GB", "bandwidth: 2,039 GB/s", "link bandwidth: 300 GB/s",
+                 "others of this kind: A100-SXM-40GB, A100-PCIe-40GB, A100-PCIe-80GB"):  # fmt: skip
+        assert f"  {line}\n" in said
+
+
+@pytest.mark.parametrize("typed", ["8xh100", "h100 x8", "h100:8", "gpu:h100:8"])
+def test_a_number_of_devices_is_read_as_clusters_write_it(
+    typed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """h100:8 was one H100."""
+    main(["fit", "llama-3-8b", "--gpu", typed])
+    assert " on 8 x H100-SXM-80GB (" in capsys.readouterr().out
+
+
+def test_a_format_that_was_asked_for_is_not_told_as_ollama_s(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for asked, told in (([], True), (["--dtype", "q4_k_m"], False)):
+        main(["fit", "gpt2", "--gpu", "3090", "--profile", "ollama", *asked])
+        assert ("Ollama's downloads are" in capsys.readouterr().out) is told
 
 
 def test_models_are_found_by_words(capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,6 +70,16 @@ def test_runs_are_called_alike_only_where_the_interval_is_narrow(
     assert sentence.startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("error", "said"), [(1.5, "b was about as hot"), (5.6, "b was hotter than a: ")]
+)
+def test_runs_are_called_as_hot_only_within_two_kelvin(error: float, said: str) -> None:
+    apart = Difference(0.3, error, "blocks")
+    row = Row("gpu_c", "GPU temperature, mean", "°C", (38.4, 38.7), (None, apart))
+    (sentence,) = sentences(PhaseComparison("decode", 5.0, (1, 1), (row,)), ["a", "b"])
+    assert sentence.startswith(said)
+
+
 def test_a_small_difference_within_a_narrow_interval_is_none() -> None:
     apart = Difference(0.2, 0.5, "blocks")
     row = Row("tokens_per_s", "tokens a second", "tokens/s", (10.0, 10.2), (None, apart))

@@ -11,7 +11,7 @@ from thermoflop.cli.cost_options import add_inference, inference_options
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     add = parser.add_argument
-    add("model", metavar="MODEL", nargs="?", help="a config.json, a folder with one, or a name")
+    add("model", metavar="MODEL", nargs="*", help="a config.json, a folder with one, or a name")
     add_inference(parser, otherwise="h100, or that of --profile")
     add("--gqa", type=int, metavar="G", help="key heads of GQA (the model's own)")
     add("--mla", type=int, default=512, metavar="R", help="rank of MLA (512)")
@@ -37,9 +37,14 @@ def run(args: argparse.Namespace) -> int:
     from thermoflop.errors import UsageError
     from thermoflop.model.load import load_model
 
-    if args.model is None:
+    if not args.model:
         raise UsageError("no MODEL: expected a name, a config.json, or --mqa-page")
-    model = load_model(args.model)
+    if len(args.model) > 1:
+        raise UsageError(
+            "one MODEL alone: its forms of attention stand side by side; for several models there "
+            "is `thermoflop plan`, for runs `thermoflop runs compare`"
+        )
+    model = load_model(args.model[0])
     options = inference_options(args)
     say_format(args, model)
     forms = compare(model, args.hardware, args.gqa, args.mla, **options)

@@ -21,6 +21,7 @@ _REQUIRED = "the following arguments are required: "
 _ELSEWHERE = {
     "prompt": "input input-len input-tokens context context-length ctx ctx-size seq-len isl",
     "generate": "output output-len output-tokens max-tokens max-new-tokens tokens osl n-gen new",
+    "prefill": "prompt input input-len input-tokens tokens",
     "sequence": "seq seq-len seq-length context context-length max-seq-len max-length",
     "dtype": "quant quantization quantize precision format weights",
     "kv-dtype": "kv-cache-dtype cache-dtype cache-type",
@@ -43,6 +44,7 @@ _ELSEWHERE = {
 _OF_DEVICE = "the device says its memory: --gpu rtx-4090, or a TOML file (`gpus --help` has one)"
 _INSTEAD = {
     "vram": _OF_DEVICE, "memory": _OF_DEVICE, "ram": _OF_DEVICE,
+    "slo": "targets are --ttft (a first token) and --tpot (between a user's tokens)",
     "epochs": "the tokens of the data times the epochs are --tokens of `train`",
 }  # fmt: skip
 
@@ -155,6 +157,13 @@ class Parser(argparse.ArgumentParser):
         option = f"{_name(action)} " if action.option_strings else ""
         listed = f"none of {', '.join(choices)}" if len(choices) < 15 else "not known"
         raise argparse.ArgumentError(None, f"{option}{value!r:.60} is {listed}{meant}")
+
+    def _get_option_tuples(self, option_string: str) -> list[Any]:
+        """What an option may be short for: nothing where it has a meaning of its own elsewhere."""
+        if option_string.partition("=")[0].strip("-") in _INSTEAD:
+            return []
+        found: list[Any] = super()._get_option_tuples(option_string)  # type: ignore[misc]
+        return found
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """The arguments; words that nothing takes are refused with what may have been meant."""

@@ -16,7 +16,8 @@ DASH = "–"
 REAL, NOISE, UNKNOWN = "more than noise", "within the noise", "noise not known"
 ONE_IN_TWENTY = "Of twenty differences that are nothing but noise, one looks like more."
 MOST_DECIMALS = 4
-ALIKE = 0.1  # of the first run's figure: runs within a wider interval are not called alike
+# K, and of the first run's figure: runs within a wider interval are not called alike
+ALIKE_K, ALIKE = 2.0, 0.1
 # figures that a sentence is made of: the unit of a difference, and what more, less and alike are
 _TOLD = {
     "gpu_c": ("K", "was hotter", "was cooler", "was about as hot"),
@@ -80,7 +81,7 @@ def _sentence(row: Row, apart: Difference, names: Sequence[str]) -> str:
     size, noise = _sizes(apart)
     if apart.is_real:
         return f"{b} {verb} than {a}: {both}. The difference, {size} ± {noise} {unit}, is {REAL}."
-    if times and apart.error > ALIKE * abs(row.values[0] or 0.0):
+    if apart.error > (ALIKE_K if row.unit == "°C" else ALIKE * abs(row.values[0] or 0.0)):
         return (
             f"{b} {verb} than {a}{times}: {both}. But the difference, {size} ± {noise} {unit}, is "
             f"{NOISE}: longer, or repeated (record -n 5), they would tell."

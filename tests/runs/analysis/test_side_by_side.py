@@ -13,7 +13,7 @@ from thermoflop.report.verdict import sentences
 from thermoflop.runs.analysis.analyze import analyze
 from thermoflop.runs.analysis.figures import Analysis
 from thermoflop.runs.analysis.settings import differing, distinct_names
-from thermoflop.runs.analysis.side_by_side import WHOLE, compare_phase, how, phases_of_all
+from thermoflop.runs.analysis.side_by_side import WHOLE, compare_phase, extent, how, phases_of_all
 from thermoflop.runs.folder.records import Record
 
 
@@ -45,7 +45,11 @@ def test_the_longer_run_is_looked_at_for_as_long_as_the_shorter(tmp_path: Path) 
         write(tmp_path, [*trial(0, 20), *readings(0, 9.9, 60.0, 1.0), *readings(10, 20, 90.0, 1.0)])
     )
     short = analyze(write(tmp_path, [*trial(0, 10), *readings(0, 9.9, 60.0, 1.0)]))
-    heat = compare_phase([short, long], WHOLE).row("gpu_c")
+    compared = compare_phase([short, long], WHOLE)
+    assert extent(compared).endswith(
+        "10 s, which all have; `runs` and reports count each run's whole"
+    )
+    heat = compared.row("gpu_c")
     assert heat
     assert heat.values == pytest.approx((60, 60), abs=0.1)
 

@@ -12,7 +12,10 @@ from thermoflop.cost.hardware.device import Device, device_from
 from thermoflop.errors import InputError, printable
 
 # "2x3090", "h100 x8"
-_COUNT = r"\s*(\d{1,3})\s*[x×*]\s*(?=\D|\d{3})(.+)|(.*[\d\s])[x×*]\s*(\d{1,3})\s*"
+_COUNT = (
+    r"\s*(\d{1,3})\s*[x×*]\s*(?=\D|\d{3})(.+)|(.*[\d\s])[x×*]\s*(\d{1,3})\s*"
+    r"|(?:gpu:)?([^:]+):(\d{1,3})\s*"  # SLURM's and SkyPilot's
+)
 SHORTEST_START = 3  # letters that a name may be cut to, where one device begins with them
 _names: dict[str, list[str]] = {}
 
@@ -64,16 +67,16 @@ def counted(name: str) -> tuple[int | None, str]:
     """How many devices a text asks for, None where it does not say, and the name of one.
 
     Example:
-        >>> counted("2x3090"), counted("h100 x8"), counted("MI300X")
-        ((2, '3090'), (8, 'h100'), (None, 'MI300X'))
+        >>> counted("2x3090"), counted("h100 x8"), counted("h100:8"), counted("MI300X")
+        ((2, '3090'), (8, 'h100'), (8, 'h100'), (None, 'MI300X'))
     """
-    if "+" in name or name.endswith(".toml") or not any(times in name for times in "xX×*"):
+    if "+" in name or name.endswith(".toml") or not any(times in name for times in "xX×*:"):
         return None, name
     found = re.fullmatch(_COUNT, name, re.I)
     if found is None:
         return None, name
-    count = int(found[1] or found[4])
-    return (count, (found[2] or found[3]).strip()) if count else (None, name)
+    count = int(found[1] or found[4] or found[6])
+    return (count, (found[2] or found[3] or found[5]).strip()) if count else (None, name)
 
 
 def find_device(name: str) -> Device:

@@ -60,11 +60,24 @@ def device_text(device: Device) -> str:
             peaks = ", ".join(f"{key} {digits(peak / 1e12)}" for key, peak in value.items())
             lines.append(f"  dense TFLOP/s: {peaks}")
         else:
-            text = f"{value:g}" if isinstance(value, float) else value
-            lines.append(f"  {name}: {text}")
+            lines.append(f"  {_said(name, value)}")
+    kind = device.name.partition("-")[0]
+    alike = [name for name in catalogue() if name.startswith(kind) and name != device.name]
+    if "-" in device.name and alike:
+        lines.append(f"  others of this kind: {', '.join(alike)}")
     lines.append(f"  read in the source: {', '.join(device.read) or 'nothing'}")
     lines.append(f"  source: {device.source}")
     return "\n".join(wrapped(line, "    ") for line in lines)
+
+
+def _said(name: str, value: Any) -> str:
+    """A fact of a device, sizes and rates in GB."""
+    if name.endswith("_bytes_s"):
+        what = name.removesuffix("_bytes_s").removesuffix("bandwidth")
+        return f"{what} bandwidth: {digits(value / 1e9)} GB/s".lstrip()
+    if name.endswith("_bytes"):
+        return f"{name.removesuffix('_bytes')}: {digits(value / 1e9)} GB"
+    return f"{name}: {value:g}" if isinstance(value, float) else f"{name}: {value}"
 
 
 def devices_named(names: list[str]) -> tuple[list[Device], bool]:

@@ -39,8 +39,8 @@ class Generation:
 
     @property
     def versions(self) -> str:
-        """``0.12 .. 0.19``."""
-        return f"{text_of(self.first)} .. {text_of(self.last)}"
+        """``0.12 .. 0.19``, or ``0.5``."""
+        return " .. ".join(dict.fromkeys(map(text_of, (self.first, self.last))))
 
 
 # From here on versions of the engines that are fitted together count as of today: before, they took

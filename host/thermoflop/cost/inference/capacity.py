@@ -213,7 +213,7 @@ def fit(
     sequences = workload.batch
     if sequences % dp:
         raise UsageError(f"dp={dp} does not divide batch={sequences}")
-    known = as_downloaded(known, profile)
+    known = known if dtype else as_downloaded(known, profile)
     room = room_of(known, device, dtype, kv_dtype, page, profile, engine_options)
     load = Load(sequences // dp, workload.prompt, workload.prompt + workload.generate)
     if room.engine is not None:

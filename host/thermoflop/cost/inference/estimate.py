@@ -150,7 +150,7 @@ def estimate(
     device = with_network(device, node_size, network_gb_s)
     nodes = device.network.node_size
     plan = choose_layout(devices, tp, pp, dp, ep, cp, overlap=overlap, node_size=nodes)
-    known = as_downloaded(known, profile)
+    known = known if dtype else as_downloaded(known, profile)
     precision, checkpoint = choose_formats(known, device, dtype, kv_dtype)
     if chunk is not None:
         checked_size("chunk", chunk, 1)

@@ -9,12 +9,7 @@ from thermoflop.base.record import replace
 from thermoflop.base.units import digits, seconds
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.catalogue.profiles import find_profile
-from thermoflop.cost.inference.arguments import (
-    as_model,
-    checked_whole,
-    validate_arguments,
-    written,
-)
+from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.plan.blocked import REPLICA, Tried, blocked
 from thermoflop.cost.plan.choice import Question, best_load, cost, replicated
@@ -27,12 +22,7 @@ from thermoflop.cost.plan.result import PlanResult
 from thermoflop.cost.plan.unit import units
 from thermoflop.cost.serving.lengths import lengths_of
 from thermoflop.cost.serving.policy import policy_of, with_policy
-from thermoflop.cost.serving.serving import (
-    OUTPUT,
-    checked_load,
-    checked_target,
-    generating,
-)
+from thermoflop.cost.serving.serving import OUTPUT, checked_load, checked_target, generating
 from thermoflop.cost.serving.targets import Targets
 from thermoflop.errors import UsageError
 

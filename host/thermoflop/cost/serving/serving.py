@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.catalogue.profiles import find_profile
-from thermoflop.cost.inference.arguments import (
-    as_model,
-    checked_whole,
-    validate_arguments,
-    written,
-)
+from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
 from thermoflop.cost.inference.formats import as_downloaded
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
@@ -159,7 +154,7 @@ def serving(
             raise InputError(f"{trace} generates one token a request: expected more")
     if not isinstance(prefix_hit, int | float) or not 0 <= prefix_hit < 1:
         raise UsageError(f"prefix_hit={prefix_hit!r:.40} makes no sense: expected 0 to below 1")
-    known = as_downloaded(known, profile)
+    known = known if dtype else as_downloaded(known, profile)
     room, chosen = (
         room_of(known, device, dtype, kv_dtype, None, profile, None),
         find_profile(profile),

@@ -13,13 +13,7 @@ from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.nodes import network_text, with_network
 from thermoflop.cost.hardware.precision import Precision, choose_precision
-from thermoflop.cost.inference.arguments import (
-    BEYOND,
-    as_model,
-    checked_whole,
-    in_16_bits,
-    written,
-)
+from thermoflop.cost.inference.arguments import BEYOND, as_model, checked_whole, in_16_bits, written
 from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.roofline.rates import rates_of
 from thermoflop.cost.roofline.span import Span

@@ -53,12 +53,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class PhaseComparison:
-    """One phase of all runs: over ``length_s`` of each, or over the repetitions, if those count."""
+    """One phase of all runs: over ``length_s`` of each, or over the repetitions, if those count;
+    the longest run has ``longest_s`` of it, one repetition after the other."""
 
     phase: str
     length_s: float
     repetitions: tuple[int, ...]  # of each run
     rows: tuple[Row, ...]
+    longest_s: float = 0.0
 
     @property
     def is_repeated(self) -> bool:
@@ -116,13 +118,14 @@ def compare_phase(runs: Sequence[Analysis], phase: str) -> PhaseComparison:
             raise InputError(f"run {analysis.data.name!r} has no phase {phase!r}: all have {known}")
     trials = [by_trial(each) for each in windows]
     repetitions = tuple(len(each) for each in trials)
-    length_s = min(sum(w.end_s - w.start_s for w in each) for each in windows)
+    lengths_s = [sum(w.end_s - w.start_s for w in each) for each in windows]
+    length_s = min(lengths_s)
     if min(repetitions) > 1:
         rows = _of_repetitions(runs, trials)
     else:
         rows = _of_blocks(runs, windows, length_s)
     rows.append(_seconds(trials))
-    return PhaseComparison(phase, length_s, repetitions, tuple(rows))
+    return PhaseComparison(phase, length_s, repetitions, tuple(rows), max(lengths_s))
 
 
 def _lengths(analysis: Analysis) -> dict[str, float]:
@@ -247,10 +250,8 @@ def extent(comparison: PhaseComparison) -> str:
     """What of the phase the figures are of, and why a list of runs may have others."""
     if comparison.is_repeated:
         return "means of the repetitions"
-    took = comparison.row("seconds")
-    longest = max((each or 0.0 for each in took.values), default=0.0) if took else 0.0
     of = f"over the first {comparison.length_s:.4g} s, which all have"
-    whole = longest < 1.005 * comparison.length_s
+    whole = comparison.longest_s < 1.005 * comparison.length_s
     return of if whole else f"{of}; `runs` and reports count each run's whole"
 
 
