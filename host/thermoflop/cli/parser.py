@@ -162,7 +162,7 @@ class Parser(argparse.ArgumentParser):
         """What an option may be short for: nothing where it has a meaning of its own elsewhere."""
         if option_string.partition("=")[0].strip("-") in _INSTEAD:
             return []
-        found: list[Any] = super()._get_option_tuples(option_string)  # type: ignore[misc]
+        found: list[Any] = super()._get_option_tuples(option_string)
         return found
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:

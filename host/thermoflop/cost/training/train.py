@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.roofline.rates import Rates
-    from thermoflop.cost.roofline.span import Span
     from thermoflop.cost.training.host import HostUse
     from thermoflop.cost.training.lora import Lora
     from thermoflop.model.model import Model
@@ -211,13 +210,10 @@ def train(
 
 
 def _estimated(
-    iteration: Iteration,
-    attention: str,
-    profile: str | None,
-    tokens: float | None,
+    iteration: Iteration, attention: str, profile: str | None, tokens: float | None,
     price: float | None,
-) -> TrainingEstimate:
-    """The estimate that answers a iteration."""
+) -> TrainingEstimate:  # fmt: skip
+    """The estimate that answers an iteration."""
     model, plan, sequence = iteration.model, iteration.plan, iteration.sequence
     batch, micro = int(iteration.global_batch), int(iteration.micro_batch)
     iteration.device.peak(iteration.precision.compute)
