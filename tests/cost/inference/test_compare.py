@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import thermoflop as tf
-from thermoflop.cost.inference.compare import compare_text
+from thermoflop.cost.inference.compare import compare_text, variant_figures
 
 # Llama-3-8B: 32 layers, 8 key heads of 128; a token's keys and values in all layers.
 ELEMENTS = 2 * 32 * 8 * 128
@@ -65,3 +65,20 @@ def test_the_table_says_the_format_and_whose_bytes_they_are() -> None:
     text = compare_text(tf.compare(tf.load_model("llama-3-8b"), "h100", dtype="fp8", tp=2))
     assert text.splitlines()[0].endswith(", fp8; bytes are of one device")
     assert "bf16" not in text
+
+
+def test_a_form_is_as_many_times_faster_as_a_token_of_mha_takes_longer() -> None:
+    forms = tf.compare("llama-3-8b", "h100", batch=16, prompt=4096)
+    figures = variant_figures(forms)
+    mha = forms[0].estimate.per_token.expected_s
+    for form, found in zip(forms, figures, strict=True):
+        assert found["faster"].value == mha / form.estimate.per_token.expected_s
+        assert found["faster"].text == f"{mha / form.estimate.per_token.expected_s:.2f} ×"
+        assert found["fit.batch"].value == form.largest_batch
+        assert found["model.params"].value == form.params
+        assert found["model.kv"].value == form.kv_bytes_per_token
+    assert figures[0]["faster"].value == 1 < figures[2]["faster"].value
+    text = " ".join(compare_text(forms).split())
+    assert f"parameters {forms[0].params / 1e9:.3f} G" in text
+    assert "batch 16, 4096 + 128 tokens" in text
+    assert "faster" not in variant_figures(tf.compare("llama-3-8b", "h100", generate=1))[0]

@@ -152,3 +152,13 @@ def test_a_plan_of_training_prints_each_choice(planned):
         assert said == pytest.approx([days, low, high], rel=0.006)
         assert float(cells[11]) == pytest.approx(each.price, rel=0.006)
     assert lines[-1] == f"{planned.candidates:,} tried"
+
+
+@pytest.mark.parametrize(
+    ("vendors", "said"),
+    [(("NVIDIA", "Apple"), True), (("NVIDIA", "AMD"), False), (("Apple",), False)],
+)
+def test_an_engine_that_apples_and_others_share_is_said(vendors, said):
+    devices = [replace(DEVICE, name=vendor, vendor=vendor) for vendor in vendors]
+    found = tf.plan(decoder(), devices, max_devices=1, dtypes=["bf16"], generate=64, prompt=64)
+    assert any("every device is taken to run" in note for note in found.notes) is said

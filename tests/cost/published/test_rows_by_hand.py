@@ -243,6 +243,36 @@ def test_batches_that_are_not_stated_are_assumed(change, batch, micro):
 
 
 @pytest.mark.parametrize(
+    ("layers", "pp", "change", "chunks"),
+    [
+        (8, 4, {}, 2), (12, 4, {}, 3), (16, 4, {}, 2), (15, 1, {}, 1), (18, 2, {}, 3),
+        (4, 4, {}, 1), (10, 2, {}, 5), (8, 4, {"vp": 7}, 7), (8, 4, {"interleave": 4}, 4),
+        (8, 4, {"source": "Korthikanti"}, 1),
+    ],
+)  # fmt: skip
+def test_narayanans_stages_are_in_as_few_chunks_as_divide_them(layers, pp, change, chunks):
+    """Of two layers a stage two, of three three, of nine three; one where it is one layer."""
+    shape = {**TRAINED["shape"], "layers": layers}
+    raw = {**TRAINED, "shape": shape, "pp": pp, "gpu_count": 2 * pp, **change}
+    row = training_row({**raw, "metric": "iteration_time_s", "value": 1})
+    assert row.question.virtual == chunks
+
+
+def test_a_run_that_fits_in_no_memory_recomputed_all_of_its_layers():
+    """Where a source does not say, as little as its memory allows: from none to everything."""
+    known = {**TRAINED, "source": "MaxText", "precision": "bf16", "tp": 1, "pp": 1, "gpu_count": 1,
+             "metric": "iteration_time_s", "value": 1, "global_batch": 4}  # fmt: skip
+    shares = [
+        training_row({**known, "micro_batch": 1, "shape": {**TRAINED["shape"], "hidden": hidden,
+                      "layers": 24, "ffn": 4 * hidden}, "seq_len": tokens}).question.recomputed
+        for hidden, tokens in ((1024, 1000), (1024, 60_000), (8192, 8000))
+    ]  # fmt: skip
+    assert shares[0] == 0
+    assert 0 < shares[1] <= 1
+    assert shares[2] == 1
+
+
+@pytest.mark.parametrize(
     ("shape", "layers", "heads"),
     [
         ({"hidden": 1024, "vocab": 50304, "ffn": 4096}, 8, 8),  # (0.1522e9 - V h) / 12 h^2

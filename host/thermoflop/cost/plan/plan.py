@@ -177,8 +177,8 @@ def _result(context: Context, tried: Tried, nearest: str) -> PlanResult:
     notes, choices = list(context.notes), tried.choices
     if choices and choices[0].dtype == context.model.named_format:
         notes.append(f"note: {context.model.format_said}")
-    kinds = {unit.setting.device.vendor == "Apple" for unit in tried.units}
-    if len(kinds) == 2:
+    vendors = {unit.setting.device.vendor for unit in tried.units}
+    if "Apple" in vendors and len(vendors) > 1:
         engine = tried.units[0].setting.profile.engine.name
         notes.append(f"note: every device is taken to run {engine}; plan them apart for others")
     count = sum(len(unit.mixing.sequences) for unit in tried.units if unit.mixing is not None)

@@ -119,7 +119,7 @@ def _interleaved(raw: dict[str, Any], model: Model, plan: Layout) -> int:
         return int(stated or 1)
     layers = sum(run.times for stack in model.description.stacks for run in stack.runs)
     each = max(1, int(layers) // plan.pp)
-    return next((chunks for chunks in range(2, each + 1) if each % chunks == 0), 1)
+    return next((chunks for chunks in range(2, each) if each % chunks == 0), each)
 
 
 def _zero(raw: dict[str, Any], trainer: str) -> int:

@@ -189,7 +189,7 @@ def _inner(feed: FeedForward) -> float:
 def _routed(description: Description) -> float:
     """Experts that a token is routed to."""
     feeds = (run.layer.feed for stack in description.stacks for run in stack.runs)
-    return next((float(feed.top_k) for feed in feeds if isinstance(feed, Moe)), 1.0)
+    return next(float(feed.top_k) for feed in feeds if isinstance(feed, Moe))
 
 
 def choose_lora(
