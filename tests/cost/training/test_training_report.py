@@ -72,7 +72,8 @@ def test_a_report_carries_every_figure_of_its_record(found: tf.TrainingEstimate)
         ),
         f"throughput {digits(found.tokens_per_s)} tokens/s, {digits(found.tokens_per_s / 4)} a",
         (
-            f"MFU {100 * found.mfu:.1f} %, HFU {100 * found.hfu:.1f} % (attention windowed); "
+            f"MFU {100 * found.mfu:.1f} %, HFU {100 * found.hfu:.1f} % of 100 TFLOP/s "
+            "bf16 (attention windowed); "
             f"pipeline bubble {100 * found.bubble:.1f} %"
         ),
         (
@@ -84,7 +85,7 @@ def test_a_report_carries_every_figure_of_its_record(found: tf.TrainingEstimate)
             f"weights {gigabytes(memory.weight_bytes)}, "
             f"gradients {gigabytes(memory.gradient_bytes)}, "
             f"optimizer {gigabytes(memory.optimizer_bytes)}, "
-            f"activations {gigabytes(memory.activation_bytes)} ({memory.form})"
+            f"activations {gigabytes(memory.activation_bytes)}"
         ),
         (
             f"logits {gigabytes(memory.logit_bytes)}, while working "
