@@ -66,7 +66,7 @@ def test_as_many_types_are_exact_as_before(
 # has its own class's (transformers 5.24, configuration_llava.py: CLIPVisionConfig of these sizes).
 SIZED_SECTIONS = {
     "text_config": "got_ocr2 moss_transcribe_diarize lighton_ocr mistral3 paligemma pp_chart2table"
-    " glmasr qwen3_asr",
+    " glmasr qwen3_asr voxtral_realtime",
     "vision_config": "cohere2_vision lighton_ocr llava llava_next llava_next_video llava_onevision"
     " mistral3 mistral_large4 paligemma video_llava vipllava ultravbert",
 }

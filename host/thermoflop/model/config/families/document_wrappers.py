@@ -31,8 +31,6 @@ _GOT = {
     "num_attention_heads": 16,
     "num_key_value_heads": 16,
     "tie_word_embeddings": True,
-    "sliding_window": 4096,
-    "max_window_layers": 21,
 }
 for _name in ("got_ocr2", "pp_chart2table"):
     wrapper(

@@ -301,6 +301,7 @@ family(
         "patch_size": 14,
         "num_hidden_layers": 32,
         "num_attention_heads": 16,
+        "hidden_act": "gelu",
     },
     traits={"hidden": use("embed_dim")},
     drop=("hidden_size",),

@@ -56,6 +56,7 @@ family(
     "llama",
     keys={
         **MLA_KEYS,
+        "vocab_size": 102400,
         "n_routed_experts": 64,
         "n_shared_experts": maybe_zero(2),
         "num_experts_per_tok": None,

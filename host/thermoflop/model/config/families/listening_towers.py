@@ -83,16 +83,7 @@ family(
 family(
     "voxtral_realtime_text",
     "mistral",
-    keys={
-        "vocab_size": 131072,
-        "hidden_size": 3072,
-        "intermediate_size": 9216,
-        "num_hidden_layers": 26,
-        "num_attention_heads": 32,
-        "head_dim": 128,
-        "sliding_window": maybe(8192),
-        "tie_word_embeddings": True,
-    },
+    keys={"tie_word_embeddings": True},
     # how late it may answer scales every layer, by two matrices that run once for a stream
     traits={
         "kept": lambda config: (

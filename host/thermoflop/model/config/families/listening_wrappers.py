@@ -69,7 +69,12 @@ wrapper(
 )
 wrapper(
     "voxtral_realtime",
-    text_of("voxtral_realtime_text", fixed=True),
+    text_of(
+        "voxtral_realtime_text",
+        {"vocab_size": 131072, "hidden_size": 3072, "intermediate_size": 9216}
+        | {"num_hidden_layers": 26, "head_dim": 128, "sliding_window": 8192},
+        fixed=True,
+    ),
     None,
     tie=True,
     keys={"downsample_factor": 4},

@@ -352,7 +352,12 @@ family(
 family(
     "pegasus_x",
     "pegasus",
-    keys={"vocab_size": 96103, "num_global_tokens": 32, **_sides(16)},
+    keys={
+        "vocab_size": 96103,
+        "max_position_embeddings": 16384,
+        "num_global_tokens": 32,
+        **_sides(16),
+    },
     traits={
         "note": "its local attention is counted in full, without its global tokens",
         "bias": (False, False),

@@ -36,6 +36,7 @@ family(
         "num_hidden_layers": 5,
         "num_attention_heads": 16,
         "num_key_value_heads": maybe(8),
+        "sliding_window": None,
         "num_code_groups": 32,
     },
 )
