@@ -82,7 +82,7 @@ def see(grid: Grid, height: int, width: int, pooled: int) -> Seen:
     if grid.rule == "shape":
         tiles = _shape(grid, height, width, grid.limits[0])
     elif grid.rule == "cut":
-        longest = 4 * max(grid.side) / max(height, width)
+        longest = 4 * grid.side[0] / max(height, width)
         down, across = (-(-int(side * longest) // grid.side[0]) for side in (height, width))
         tiles = max(1, down) * max(1, across)
     elif grid.rule == "canvas":
@@ -160,8 +160,9 @@ def _arrangements(most: int) -> list[tuple[int, int]]:
 
 def _shape(grid: Grid, height: int, width: int, most: int) -> int:
     """``get_optimal_tiled_canvas`` of GOT-OCR2, which InternVL has: tiles of the nearest shape."""
-    tile, best, least = grid.side[0] * grid.side[1], (1, 1), float("inf")
-    for pair in _arrangements(most):
+    tile, least = grid.side[0] * grid.side[1], float("inf")
+    best, *_ = arrangements = _arrangements(most)
+    for pair in arrangements:
         difference = abs(width / height - pair[0] / pair[1])
         enough = height * width > 0.5 * tile * pair[0] * pair[1]
         if difference < least or (difference == least and enough):

@@ -1,0 +1,77 @@
+"""How formulas are written: letters, powers and numbers in the order of textbooks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import thermoflop as tf
+from thermoflop.errors import UsageError
+
+sympy = pytest.importorskip("sympy")
+
+from thermoflop.model.formulas.explain import explain  # noqa: E402
+from thermoflop.model.formulas.text import explain_report, written  # noqa: E402
+
+L, b, s, t, h, V, P, d, S_e = sympy.symbols("L b s t h V P d S_e", positive=True, integer=True)
+VALUES = {L: 11, b: 2, s: 3, t: 4, h: 5, V: 7, P: 17, d: 19, S_e: 13}
+# layers, batch and tokens first, hidden size and vocabulary last; higher powers first
+CASES: list[tuple[Any, str, str]] = [
+    (13 * h + 12 * h**2, "12h² + 13h", "12·5² + 13·5"),
+    (24 * b * s * h**2 + 4 * b * s**2 * h, "24bsh² + 4bs²h", "24·2·3·5² + 4·2·3²·5"),
+    (2 * h**2 - h, "2h² - 1h", "2·5² - 1·5"),
+    (P * V * h * d * S_e * t * s * b * L, "L·b·s·t·S_e·d·h·V·P", "11·2·3·4·13·19·5·7·17"),
+    (h * s**2 + s * h**2 + h**3, "h³ + sh² + s²h", "5³ + 3·5² + 3²·5"),
+    (d**2 + d * h + b * d, "dh + bd + d²", "19·5 + 2·19 + 19²"),
+    (b / h, "b/h", "2/5"),
+    (3 * b / (2 * h**2), "3/2b/h²", "3/2·2/5²"),
+    (sympy.Integer(7), "7", "7"),
+    (sympy.ceiling(h / 2), "ceiling(h/2)", "ceiling(h/2)"),
+]
+
+
+@pytest.mark.parametrize(("expression", "letters", "numbers"), CASES)
+def test_a_formula_is_written_as_in_a_textbook(expression: Any, letters: str, numbers: str) -> None:
+    assert (written(expression), written(expression, VALUES)) == (letters, numbers)
+
+
+TOKENS = 123_456
+LLAMA = {"model_type": "llama", "hidden_size": 22, "num_attention_heads": 6, "head_dim": 5,
+         "num_key_value_heads": 2, "num_hidden_layers": 3, "intermediate_size": 7,
+         "vocab_size": 17}  # fmt: skip
+
+
+def test_the_report_fills_in_numbers_where_they_fit_a_line() -> None:
+    """Each formula, its letters' values, and what it comes to: as by whole numbers."""
+    model = tf.load_model(LLAMA)
+    explanation = explain(model, 2, TOKENS)
+    lines = explain_report(model, 2, TOKENS).splitlines()
+    assert max(map(len, lines)) <= 100
+    for symbol, value in explanation.values.items():
+        stated = f"  {symbol!s:<4} = {value:>12,}  {explanation.meaning(symbol)}"
+        assert (stated in lines) == (str(symbol) != "S")  # no source: no formula has it
+    lengths = set()
+    for formula in explanation.formulas:
+        filled = written(formula.expression, explanation.values)
+        lengths.add(len(filled) <= 94)
+        assert any(line.startswith(f"  = {filled[:60]}") for line in lines) == (len(filled) <= 94)
+        assert f"  = {int(explanation.value_of(formula)):,} {formula.unit}" in lines
+    assert lengths == {True, False}
+    values = {each.title: int(explanation.value_of(each)) for each in explanation.formulas}
+    assert values["parameters of the model"] == model.params
+    assert values["forward FLOPs of the model"] == model.prefill(TOKENS, 2).flops
+    assert values["FLOPs of a decode step"] == model.decode(TOKENS, 2).flops
+    assert values["training FLOPs, nothing recomputed"] == 3 * model.prefill(TOKENS, 2).flops
+    head = 2 * 2 * TOKENS * 22 * 17
+    assert values["forward FLOPs of the logits"] == head
+    again = 4 * model.prefill(TOKENS, 2).flops - head  # layers once more
+    assert values["training FLOPs, layers recomputed"] == again
+    assert values["cache elements for each token"] == 3 * 2 * 2 * 5
+
+
+@pytest.mark.parametrize("wrong", [{"batch": 0}, {"tokens": 0}])
+def test_a_size_below_one_makes_no_sense(wrong: dict[str, int]) -> None:
+    model = tf.load_model(LLAMA)
+    assert explain_report(model, 1, 1)
+    with pytest.raises(UsageError, match=f"--{next(iter(wrong))} 0 makes no sense"):
+        explain_report(model, **wrong)
