@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[website.Site]:
     """One server for all tests that leave it as it was."""
     runs = tmp_path_factory.mktemp("site") / "runs"
-    with website.Site(runs, "--port", "sim://", "--gpu", "sim") as running:
+    with website.Site(runs, "--port", "sim://", "--gpu", "8xsim") as running:
         yield running
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -139,6 +140,12 @@ def test_text_stands_out_from_its_ground(page: Page, path: str, scheme: str) -> 
 def test_a_finger_a_fan_and_a_recording_need_no_mouse(page: Page) -> None:
     page.goto("/live")
     page.locator(".curve.board[d]").wait_for(state="attached")
+    lines = page.locator(".gpu-fold > summary")
+    lines.nth(7).wait_for()
+    box = lines.nth(7).bounding_box()
+    assert box is not None
+    assert box["y"] + box["height"] <= 720  # a board and eight GPUs, with nothing to scroll for
+    assert re.match(r"7 *[0-9]+ °C", lines.nth(7).inner_text().replace("\n", " "))
     reached = []
     for _ in range(60):
         page.keyboard.press("Tab")
@@ -160,3 +167,5 @@ def test_a_finger_a_fan_and_a_recording_need_no_mouse(page: Page) -> None:
     page.get_by_role("switch", name="Control this board").focus()
     page.keyboard.press("Space")
     page.get_by_role("button", name="Self-check").first.wait_for()
+    lines.nth(7).click()
+    page.locator(".gpu-fold[open] .facts", has_text="temperature").wait_for()

@@ -127,11 +127,11 @@
     const step = niceStep(high - low, Math.max(3, Math.floor((bottom - top) / 30)));
     for (let v = Math.ceil(low / step) * step; v <= high + 1e-9; v += step) {
       kids.push(draw("path", { d: `M${LEFT} ${y(v).toFixed(1)}H${width - RIGHT}`, class: "rule" }));
-      kids.push(draw("text", { x: LEFT - 6, y: (y(v) + 4).toFixed(1), "text-anchor": "end" }, v.toFixed(step < 0.3 ? 2 : step < 1 || step === 2.5 ? 1 : 0)));
+      kids.push(draw("text", { x: LEFT - 6, y: (y(v) + 4).toFixed(1), "text-anchor": "end" }, step < 1 || step === 2.5 ? v.toFixed(step < 0.3 ? 2 : 1) : count(v + 0)));
     }
     if (options.axis) for (let i = 0; i <= 2; i += 1) {
       const t = from + windowS * i / 2, ago = windowS - windowS * i / 2;
-      kids.push(draw("text", { x: x(t).toFixed(1), y: height - 6, "text-anchor": i === 0 ? "start" : i === 2 ? "end" : "middle" }, i === 2 ? "now" : "−" + time(ago)));
+      kids.push(draw("text", { x: x(t).toFixed(1), y: height - 6, "text-anchor": i === 0 ? "start" : i === 2 ? "end" : "middle" }, i === 2 ? "now" : "−" + (ago === 60 ? "1 min" : time(ago))));
     }
     for (const level of levels) kids.push(draw("path", { d: `M${LEFT} ${y(level.value).toFixed(1)}H${width - RIGHT}`, class: "level " + level.cls }));
     for (const line of lines) kids.push(draw("path", { d: outline(line.seen, line.column, x, y, now), class: "curve " + line.cls }));
@@ -277,15 +277,18 @@
     return link === null ? "PCIe" : "PCIe " + name(link) + (String(link) === String(most) ? "" : " of " + name(most));
   };
   const gpuView = (box) => {
-    const title = make("h3"), name = make("span"), reasons = make("div"), facts = make("div", "facts");
+    const title = make("h3"), reasons = make("div"), facts = make("div", "facts");
+    // of several each is a line, so that all are seen at once; what else is known unfolds
+    const fold = make("details", "gpu-fold"), line = make("summary"), values = Array.from({ length: 6 }, () => make("span", "num"));
     const key = draw("svg", { width: 24, height: 8, class: "key", "aria-hidden": "true" }), stroke = draw("path", { d: "M0 4H16" });
     key.append(stroke);
-    title.append(key, name);
-    reasons.setAttribute("role", "status");
+    line.append(key, ...values);
+    let several = null;
     const processes = make("details", "fold"), heading = make("summary"), running = make("ul", "news");
     running.tabIndex = 0; // it scrolls
     processes.append(heading, running);
-    box.replaceChildren(title, reasons, facts, processes);
+    fold.append(line, title, reasons, facts, processes);
+    box.replaceChildren(fold);
     const tellProcesses = (all) => {
       processes.hidden = !all;
       const told = JSON.stringify(all);
@@ -299,14 +302,24 @@
       }));
     };
     return (state) => {
-      say(name, `GPU ${state.index}: ${state.name}`);
-      key.toggleAttribute("hidden", frame.gpus.length < 2); // which of the curves is its
-      stroke.setAttribute("class", "line-" + frame.gpus.indexOf(state) % 8);
+      if (several !== frame.gpus.length > 1) {
+        several = frame.gpus.length > 1;
+        line.hidden = !several;
+        fold.open = !several;
+        box.classList.toggle("one-line", several);
+        (several ? values[5] : reasons).setAttribute("role", "status");
+        (several ? reasons : values[5]).removeAttribute("role");
+      }
+      say(title, several ? state.name : `GPU ${state.index}: ${state.name}`);
+      stroke.setAttribute("class", "line-" + frame.gpus.indexOf(state) % 8); // which of the curves is its
       const hot = state.throttled && state.throttled.length;
       say(reasons, state.lost ? "this GPU stopped answering" : hot ? "Throttled: " + state.throttled.join(", ") : state.throttled ? "not throttled" : "the driver gives no reasons of throttling");
       reasons.className = state.lost || hot ? "bad" : state.throttled ? "good" : "soft";
       const gb = (bytes) => bytes === null ? "–" : (bytes / 1e9).toFixed(1) + " GB";
       const share = (part) => part === null ? "–" : (100 * part).toFixed(0) + " %";
+      const short = !several ? "" : state.lost ? "lost" : hot ? "throttled" : "";
+      [state.index, fixed(state.temp_c, 0) + " °C", fixed(state.power_w, 0) + " W", share(state.util), gb(state.mem_used_bytes), short].forEach((text, i) => say(values[i], String(text)));
+      values[5].className = short && "hot";
       list(facts, [
         ["temperature", fixed(state.temp_c, 0) + " °C" + (state.limit_c ? " of " + fixed(state.limit_c, 0) : "")],
         ...(state.mem_temp_c === null ? [] : [["memory temperature", fixed(state.mem_temp_c, 0) + " °C"]]),
