@@ -63,7 +63,7 @@ def _merged(dots: Iterable[Dot]) -> list[list[Any]]:
 
 
 _PLOT_PX = 590, 260  # on a screen of 1280; on a phone labels that meet are hidden
-_LETTER_PX, _LINE_PX, _DOT_PX = 6.3, 13.0, 6.0
+_LETTER_PX, _LINE_PX, _DOT_PX = 7.0, 13.0, 6.0
 
 
 def place_labels(dots: Sequence[list[Any]], corners: Iterable[tuple[float, float]]) -> None:
