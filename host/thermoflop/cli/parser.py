@@ -44,6 +44,7 @@ _ELSEWHERE = {
 _OF_DEVICE = "the device says its memory: --gpu rtx-4090, or a TOML file (`gpus --help` has one)"
 _INSTEAD = {
     "vram": _OF_DEVICE, "memory": _OF_DEVICE, "ram": _OF_DEVICE,
+    "qlora": "it is --lora 16 --base nf4",
     "slo": "targets are --ttft (a first token) and --tpot (between a user's tokens)",
     "epochs": "the tokens of the data times the epochs are --tokens of `train`",
 }  # fmt: skip

@@ -40,6 +40,17 @@ def test_its_speed_is_that_of_an_estimate():
     assert each.first_s == run.first_token.expected_s
 
 
+def test_a_model_that_a_name_was_given_for_is_shown_in_every_format_that_runs():
+    """8 GB hold an 8B model of 8.19e9 parameters in 4 and in 6 bits, not in 8."""
+    found = tf.pick(LAPTOP, pattern="qwen3-8b")
+    assert [each.dtype for each in found.picks if each.model_name == "qwen3-8b"] == [
+        "q6_k",
+        "q4_k_m",
+    ]
+    assert "widest" not in str(found)
+    assert "in the widest format that does" in str(tf.pick(LAPTOP, top=2))
+
+
 def test_no_larger_model_that_runs_is_left_out():
     """All larger ones, in the narrowest format: too large or too slow."""
     picks = tf.pick(LAPTOP, top=1, pattern="qwen").picks

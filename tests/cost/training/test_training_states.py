@@ -64,3 +64,16 @@ def test_a_stage_of_a_pipeline_holds_its_layers_and_as_many_micro_batches_as_the
     """Two stages of one layer each: half of the layers' states, two micro-batches alive."""
     whole, staged = memory(devices=1), memory(devices=2, pp=2)
     assert staged.activation_bytes == pytest.approx(whole.activation_bytes * 0.5 * 2)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("adamw_torch_fused", "adamw"), ("adamw_bnb_8bit", "adamw-8bit"), ("AdamW", "adamw"),
+        ("paged_adamw_8bit", "paged-adamw-8bit"), ("adafactor", "adafactor"),
+    ],
+)  # fmt: skip
+def test_optimizers_are_known_by_the_names_of_transformers(theirs: str, ours: str) -> None:
+    """``OptimizerNames`` of transformers' training_args.py."""
+    named, plain = (tf.train("gpt2", "a100", optimizer=each).memory for each in (theirs, ours))
+    assert named.optimizer_bytes == plain.optimizer_bytes

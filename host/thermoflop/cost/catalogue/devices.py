@@ -169,7 +169,7 @@ def _unknown(name: str) -> InputError:
     if name.lower() in ("gpu", "cuda", "cpu", "mps", "metal"):
         return InputError(
             f"{name!r} is no device: expected its name, such as rtx-4090, or auto for the GPU of "
-            "this machine"
+            "this machine; `thermoflop calibrate` measures its processor"
         )
     if re.match(r"i?mac(\b|book)", name.lower()):
         return InputError(f"{name!r:.60} lacks its chip: expected such as mac studio m3 ultra 96gb")

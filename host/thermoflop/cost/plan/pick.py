@@ -34,6 +34,7 @@ _NO_GGUF = ("vllm", "sglang", "tensorrt-llm", "transformers", "deepspeed", "auto
 SORTS = ("size", "speed", "context")
 OPTIMISM = 1.25  # by which a model may miss the speed or the memory roughly and still be estimated
 PROMPT, GENERATE = 1024, 128
+FEW = 3  # models asked for by name that are shown in every format
 UNBOUNDED = 2**39  # tokens: a state that does not grow holds any number
 
 
@@ -131,7 +132,7 @@ def pick(
     devices: int | None = None,
 ) -> Picks:
     """Which models of the catalogue run on a device, or on several together, each in the widest
-    format that is as fast as asked for.
+    format that is as fast as asked for; three and fewer that ``pattern`` names in every format.
 
     Args:
         hardware: a ``Device``, or what ``find_device`` takes: a GPU, a Mac, a processor; or
@@ -184,12 +185,16 @@ def pick(
     faster = 1 if splits_layers(profile) else count
     room = replace(device, memory_bytes=count * device.memory_bytes,
                    bandwidth_bytes_s=faster * device.bandwidth_bytes_s)  # fmt: skip
-    for each, alike, names in _ranked(room, dtypes, sort, at_least, known):
-        found = _first_that_runs(device, count, each, names, (room_for, at_least, profile))
-        if found is not None:
-            picks.append(Pick(**{**found, "alike": alike}))
-        if len(picks) == top:
+    ranked = list(_ranked(room, dtypes, sort, at_least, known))
+    apart = bool(pattern) and len(ranked) <= FEW
+    for each, alike, names in ranked:
+        for tried in [[name] for name in names] if apart else [names]:
+            found = _first_that_runs(device, count, each, tried, (room_for, at_least, profile))
+            made = None if found is None else Pick(**{**found, "alike": alike})
+            picks += [] if made is None or made in picks else [made]
+        if len(picks) >= top:
             break
+    del picks[top:]
     order = {"size": _by_size, "speed": _by_speed, "context": _by_context}[sort]
     picks.sort(key=order)
     return Picks(device, profile, sort, at_least, tuple(picks), room_for, count)
@@ -340,12 +345,14 @@ def picks_text(found: Picks) -> str:
             f"{digits(expected)} ({digits(low)}-{digits(high)})",
             seconds(each.first_s), digits(each.prefill_tokens_per_s),
         ])  # fmt: skip
+    names = [each.model_name for each in found.picks]
+    how = ", in the widest format that does" if len({*names}) == len(names) else ""
     read = f"first token of a prompt of {_prompt(found.context):,}"
     sizes = f"{read}; (+n): n more names of the same sizes"
     sizes += "; weights: of each device" if each_of else ""
     return "\n".join(
         [
-            head + f"by {found.sort}, in the widest format that does",
+            head + f"by {found.sort}{how}",
             "",
             table(rows, 2, least=LEAST, alike=("format",)),
             "",

@@ -11,6 +11,7 @@ moments in fp32, 16/n in all (PyTorch, ``MixedPrecision``).
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from thermoflop.base.messages import expected
@@ -68,6 +69,15 @@ SUMMED_IN_FP32 = {"megatron-deepspeed": Recipe(2, 2 + 4, 4)}
 
 # Adapters beside a frozen base: fp32 weights are their own masters (PEFT, autocast_adapter_dtype).
 ADAPTER_RECIPE = Recipe(4, 4, 0)
+
+
+def optimizer_named(name: str) -> str:
+    """The name of an optimizer as it is called here, from transformers' (``adamw_torch_fused``,
+    ``paged_adamw_8bit``: ``OptimizerNames`` of its ``training_args.py``) or another spelling."""
+    if not isinstance(name, str) or name in MOMENTS:
+        return name
+    plain = re.sub(r"-(torch|hf|apex|bnb|fused|32bit)(?=-|$)", "", name.lower().replace("_", "-"))
+    return plain if plain in MOMENTS else name
 
 
 def recipe_of(trainer: str, precision: Precision, optimizer: str, zero: int) -> Recipe:

@@ -26,6 +26,7 @@ from thermoflop.cost.training.offload import choose_offload
 from thermoflop.cost.training.replicas import held_parameters, owned_parameters
 from thermoflop.cost.training.result import TrainingEstimate
 from thermoflop.cost.training.source import check_source, hears, six_n, source_of, text_of
+from thermoflop.cost.training.states import optimizer_named
 from thermoflop.cost.training.work import bound_training_s, share_of, trained
 from thermoflop.cost.work.gguf import is_mix
 from thermoflop.cost.work.share import Layout, choose_layout
@@ -198,7 +199,7 @@ def train(
     iteration = Iteration(
         profile or "default", known, device, plan, precision, float(global_batch),
         float(micro_batch), length, virtual, again, flash, zero, share,
-        optimizer=optimizer, loss=loss, shard=shard,
+        optimizer=optimizer_named(optimizer), loss=loss, shard=shard,
         lora=_adapters(known, device, lora, lora_targets, base_dtype),
         document=_document(lengths, length), padded=padded,
         offload=choose_offload(device, offload, host_gb_s, zero, plan.devices),
