@@ -132,7 +132,7 @@ def _of_fullest(work: Work, held: float, ep: int) -> Work:
     """
     if work.rated != "experts" or work.operator is None:
         return work
-    met = maximum(getattr(work.operator, "sets", held), 1e-9)
+    met = getattr(work.operator, "sets", held)
     spread = maximum(met * (1 - met / held), 0.0) ** 0.5
     power = min(log2(ep), len(HIGHEST_OF) - 1.001)
     below, share = int(power), power % 1

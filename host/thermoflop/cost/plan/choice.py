@@ -136,9 +136,9 @@ def replicated(found: Found, question: Question) -> Found | None:
 
     count = question.most // found.devices
     if question.users is not None:
-        count = ceil(question.users / max(found.users, 1e-9))
+        count = ceil(question.users / found.users)
     elif question.rate is not None:
-        count = ceil(question.rate / max(found.rate, 1e-12))
+        count = ceil(question.rate / found.rate)
     if count < 1 or found.devices * count > question.most:
         return None
     if question.users is None and question.rate is None:
@@ -163,7 +163,7 @@ def at_load(found: Found, question: Question, count: int) -> Found:
 
     rate = at(loads.rate) * count if question.rate is None else question.rate
     lower = rate * found.unit.lengths.tokens / (count * found.unit.devices)
-    scale = lower / max(found.per_device, 1e-12)
+    scale = lower / found.per_device
     idle = each < 0.99 * (found.users if question.users is not None else found.rate)
     limit = ("users" if question.users is not None else "rate") if idle else found.limit
     return replace(

@@ -95,7 +95,7 @@ def _paired(
     alone comes too late."""
     sequences, step = decode
     lengths, targets = unit.lengths, question.targets
-    answers = sequences * unit.groups / ((lengths.generate - 1 or 1) * step)
+    answers = sequences * unit.groups / ((lengths.generate - 1) * step)
     sent = transfer_s(reader, unit)
     busy = _busy(seconds, seconds + sent + step / 2, targets.first_s)
     reads = reader.groups * busy / seconds

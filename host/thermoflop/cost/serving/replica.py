@@ -115,8 +115,8 @@ def joules_of(
     ``shares`` groups that each are in this state; None without a design power."""
     if setting.device.power_w is None:
         return None
-    step, count = max(float(steady.token_s), 1e-12), max(float(steady.sequences), 1e-3)
-    each = sums_of(setting.least_works(decode_step(lengths.context, max(count, 1.0))))
+    step, count = float(steady.token_s), max(float(steady.sequences), 1.0)
+    each = sums_of(setting.least_works(decode_step(lengths.context, count)))
     new = max(1.0, lengths.prompt * (1 - prefix))
     prompt = sums_of(setting.least_works(prefill_step(new, 1.0, lengths.prompt - new)))
     rate = float(steady.requests_s)

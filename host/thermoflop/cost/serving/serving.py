@@ -329,7 +329,7 @@ def _limit(
 
     shape, mixing = replica.lengths, replica.mixing()
     known = np.asarray(mixing.sequences, float)
-    steps = max(shape.generate - 1, 1e-9)
+    steps = shape.generate - 1
     step = mixing.step_s(known / steps)
     rates = known / (steps * step)
     slow = False

@@ -89,7 +89,7 @@ def _static(mixing: Mixing, lengths: Lengths, users: Any, slots: Any) -> Steady:
     """Batches of all users that fit: their prompts are read at once, then all are generated."""
     import numpy as np
 
-    users, steps = np.asarray(users, float), max(lengths.generate - 1, 1e-9)
+    users, steps = np.asarray(users, float), lengths.generate - 1
     batch = np.minimum(users, slots)
     at = between(mixing, batch)
     read = at.mean(lambda each: each.lone) + (batch - 1) * at.mean(lambda each: each.more)
@@ -130,8 +130,8 @@ def at_sequences(mixing: Mixing, lengths: Lengths, sequences: Any, beside: bool)
     """
     import numpy as np
 
-    steps, at = max(lengths.generate - 1, 1e-9), between(mixing, sequences)
-    prompts, users = np.maximum(sequences, 1e-9) / steps, np.maximum(sequences, 1e-9)
+    steps, at = lengths.generate - 1, between(mixing, sequences)
+    prompts, users = sequences / steps, sequences
     short, _, more = at.short()
     own = at.mean(lambda each: each.lone + (np.ceil(each.fill) if beside else 0.0) * at.decode)
     others = prompts * np.maximum(1 - 1 / users, 0.0)
@@ -139,7 +139,7 @@ def at_sequences(mixing: Mixing, lengths: Lengths, sequences: Any, beside: bool)
         chunks = at.mean(lambda each: np.ceil(each.fill))
         for _ in range(3):
             waits, wait_s = _behind(at, lengths, others)
-            users = np.maximum(sequences, 1e-9) * (1 + (chunks + waits) / steps)
+            users = sequences * (1 + (chunks + waits) / steps)
             others = prompts * np.maximum(1 - 1 / users, 0.0)
         wait = others * short * more + wait_s
     else:
@@ -161,7 +161,7 @@ def _behind(at: Mixing, lengths: Lengths, others: Any) -> tuple[Any, Any]:
     spread = max(lengths.generate_square - lengths.generate**2, 0.0)
 
     def weight(each: Any) -> Any:
-        spare = np.maximum(1 - each.fill, 0.0) / np.maximum(each.fill, 1e-9)
+        spare = np.maximum(1 - each.fill, 0.0) / each.fill
         return each.fill * np.exp(-2 * free * spare)
 
     chance = others / (2 * free) * spread / (spread + at.mean(lambda each: each.fill) ** 2)
@@ -187,10 +187,9 @@ def _together(at: Mixing, others: Any) -> Any:
 
 def read_for(mixing: Mixing, sequences: Any, steps: float) -> Any:
     """How many sequences prompts are read for in time, as far as a step's room goes."""
-    import numpy as np
 
     fill = between(mixing, sequences).mean(lambda each: each.fill)
-    return steps / np.maximum(fill, 1e-12)
+    return steps / fill
 
 
 def capacity(mixing: Mixing, lengths: Lengths, slots: Any, policy: Policy) -> Any:
@@ -206,7 +205,7 @@ def capacity(mixing: Mixing, lengths: Lengths, slots: Any, policy: Policy) -> An
     if beside:
         most = known
         for _ in range(5):  # fewer sequences leave more room
-            known = np.minimum(most, read_for(mixing, known, max(lengths.generate - 1, 1e-9)))
+            known = np.minimum(most, read_for(mixing, known, lengths.generate - 1))
     seen = at_sequences(mixing, lengths, known, beside)
     best = np.maximum.accumulate(seen.rate)
     return np.interp(slots, np.maximum.accumulate(seen.users), best)
@@ -225,7 +224,7 @@ def open_loop(
         return None
     grid = np.unique([0, *np.rint(np.geomspace(1, slots, GRID)), slots - 1, slots]).astype(int)
     table = step_table(times, lengths, policy, grid[1:])
-    steps, prompts = max(lengths.generate - 1, 1e-9), Prompts(table, lengths, rate, prefix)
+    steps, prompts = lengths.generate - 1, Prompts(table, lengths, rate, prefix)
     states = [
         waiting(table, place, prompts, policy, int(count), lengths.context)
         for place, count in enumerate(grid[:-1])
