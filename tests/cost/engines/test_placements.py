@@ -1,0 +1,145 @@
+"""Where llama.cpp puts layers, experts and the output, on a made-up model, byte for byte."""
+
+from __future__ import annotations
+
+import pytest
+from kit.made_up import HEAD_MATRIX, INNER, KEY_WIDTH, MATRICES, NORMS, WIDTH, decoder
+from thermoflop.cost.engines.placement import cache_bytes, cells_of, outside_bytes, place
+from thermoflop.cost.engines.pools import Kind, Layout, _blocks, _blocks_of, kinds_of, paged_layout
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.work.share import Layout as Spread
+from thermoflop.cost.work.share import Share
+from thermoflop.model.architecture.cache import LayerCache
+
+LAYERS = 6
+LAYER = 2 * (MATRICES + NORMS)
+OUTPUT, TABLE = 2 * (HEAD_MATRIX + WIDTH), 2 * HEAD_MATRIX
+
+
+def share(layers=LAYERS, **changes):
+    description = decoder(num_hidden_layers=layers, **changes).description
+    return Share(description, Spread(), choose_precision("bf16"))
+
+
+@pytest.mark.parametrize(
+    ("gpu_layers", "devices", "on_device", "on_host", "read_of_host", "layers"),
+    [
+        # all layers and the output; the table of tokens stays on the host
+        (None, 1, 6 * LAYER + OUTPUT, TABLE, 0, 6),
+        (7, 1, 6 * LAYER + OUTPUT, TABLE, 0, 6),
+        # as many as there are, but not the output
+        (6, 1, 6 * LAYER, TABLE + OUTPUT, OUTPUT, 6),
+        (2, 1, 2 * LAYER, TABLE + 4 * LAYER + OUTPUT, 4 * LAYER + OUTPUT, 2),
+        (0, 1, 0, TABLE + 6 * LAYER + OUTPUT, 6 * LAYER + OUTPUT, 0),
+        (None, 2, 3 * LAYER + OUTPUT, TABLE, 0, 6),
+        (None, 4, 2 * LAYER + OUTPUT, TABLE, 0, 6),  # two layers a card, as far as they go
+        (5, 2, 3 * LAYER, TABLE + LAYER + OUTPUT, LAYER + OUTPUT, 5),
+    ],
+)
+def test_the_last_layers_are_on_the_devices(
+    gpu_layers, devices, on_device, on_host, read_of_host, layers
+):
+    found = place(share(), gpu_layers, 0, devices)
+    assert (found.device_bytes, found.host_bytes) == (on_device, on_host)
+    assert (found.host_active_bytes, found.layers) == (read_of_host, layers)
+    assert found.active_bytes == 6 * LAYER + OUTPUT
+    assert len(found.caches) == -(-layers // devices)
+
+
+def test_a_tied_output_is_the_table_again():
+    tied = share(tie_word_embeddings=True)
+    assert outside_bytes(share()) == (TABLE, OUTPUT, 0)
+    assert outside_bytes(tied) == (TABLE, 2 * WIDTH + TABLE, 0)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_experts_of_the_first_layers_stay_on_the_host_and_are_read_as_they_are_chosen(batch):
+    """Of 8 experts a token has 2: three tokens meet 8 (1 - (3/4)^3) of them."""
+    mixture = share(model_type="mixtral", num_local_experts=8, num_experts_per_tok=2)
+    experts = 2 * 8 * 3 * WIDTH * INNER
+    dense = 2 * (2 * WIDTH * WIDTH + 2 * WIDTH * KEY_WIDTH + NORMS + 8 * WIDTH)
+    met = experts * (1 - (3 / 4) ** batch)
+    found = place(mixture, None, 4, 1, batch)
+    assert found.device_bytes == 6 * dense + 2 * experts + OUTPUT
+    assert found.host_bytes == TABLE + 4 * experts
+    assert found.host_active_bytes == pytest.approx(4 * met)
+    assert found.active_bytes == pytest.approx(6 * (dense + met) + OUTPUT)
+    both = place(mixture, 3, 4, 1, batch)  # three layers whole, and the experts of a fourth
+    assert both.host_bytes == TABLE + 3 * (dense + experts) + experts + OUTPUT
+    assert both.host_active_bytes == pytest.approx(3 * (dense + met) + met + OUTPUT)
+
+
+@pytest.mark.parametrize(
+    ("context", "window", "ubatch", "cells"),
+    [(1, None, 512, 256), (256, None, 512, 256), (257, None, 512, 512), (9000, 1024, 512, 1536),
+     (9000, 1000, 512, 1536), (9000, 1025, 512, 1792), (700, 1024, 512, 768)],
+)  # fmt: skip
+def test_rows_are_of_256_and_a_window_has_a_micro_batch_besides(context, window, ubatch, cells):
+    assert cells_of(context, window, ubatch) == cells
+
+
+def test_a_cache_is_its_cells_and_states_in_fp32():
+    caches = [LayerCache(elements=10, window=None), LayerCache(elements=20, window=1024),
+              LayerCache(elements=0, window=None, state_elements=7)]  # fmt: skip
+    found = cache_bytes(caches, 1.5, 3000, 512)
+    assert found == 3072 * 10 * 1.5 + 1536 * 20 * 1.5 + 7 * 4
+    assert cache_bytes(caches, 1.5, 3000, 512, True) == 3072 * 30 * 1.5 + 28
+
+
+TOKEN = 2 * 2 * KEY_WIDTH
+
+
+def test_layers_that_keep_every_token_are_one_kind_and_stages_share_them():
+    (kind,) = kinds_of(share())
+    assert (kind.layers, kind.token_bytes, kind.window, kind.state_bytes) == (6, TOKEN, None, 0)
+    description = decoder(num_hidden_layers=LAYERS).description
+    stages = Share(description, Spread(1, 4), choose_precision("bf16"))
+    assert kinds_of(stages)[0].layers == 2
+    context = Share(description, Spread(cp=2), choose_precision("bf16"))
+    assert kinds_of(context)[0].token_bytes == TOKEN / 2
+    windows = kinds_of(share(model_type="mistral", sliding_window=64))
+    assert [(each.layers, each.window) for each in windows] == [(6, 64)]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "block", "page", "groups"),
+    [
+        ([Kind(30, 100.0)], (16, 16), 30 * 16 * 100, [1]),
+        # Gemma 3 12B: 8 layers keep everything, 40 a window: five groups of 8 beside one
+        ([Kind(8, 100.0), Kind(40, 100.0, 1024.0)], (16, 16), 8 * 16 * 100, [1, 5]),
+        # up to a quarter more are padded to the larger kind
+        ([Kind(10, 100.0), Kind(12, 100.0, 64.0)], (16, 16), 12 * 16 * 100, [1, 1]),
+        ([Kind(10, 100.0), Kind(13, 100.0, 64.0)], (16, 16), 10 * 16 * 100, [1, 2]),
+        # blocks of attention are as large as a state: 5,000 bytes are 50 tokens, four blocks
+        ([Kind(4, 100.0), Kind(12, 0.0, None, 5000.0)], (16, 64), 4 * 64 * 100, [1, 3]),
+        ([Kind(4, 100.0), Kind(4, 0.0, None, 900.0)], (16, 16), 4 * 16 * 100, [1, 1]),
+        ([], (16, 16), 0.0, []),
+    ],
+)
+def test_a_block_holds_as_many_layers_as_the_smallest_kind_has(kinds, block, page, groups):
+    assert _blocks(kinds, block[0]) == (block[1], page, groups)
+
+
+@pytest.mark.parametrize(
+    ("kind", "context", "blocks"),
+    [
+        (Kind(1, 1.0), 160, 10), (Kind(1, 1.0), 161, 11),
+        # a window of 64 with 32 in flight holds 95 tokens: six blocks and one for where it begins
+        (Kind(1, 1.0, 64.0), 1000, 7), (Kind(1, 1.0, 64.0), 40, 4), (Kind(1, 0.0, None, 9.0), 9, 1),
+    ],
+)  # fmt: skip
+def test_a_sequence_takes_blocks_of_its_context_or_window_and_one_of_a_state(kind, context, blocks):
+    assert _blocks_of(kind, context, 16, 32) == blocks
+
+
+def test_a_pool_has_room_for_whole_blocks_and_sequences():
+    """1,000 bytes are 33 units of 30; two a block, and three and a half a sequence."""
+    layout = Layout(30.0, 16, 2.0, 3.5)
+    assert layout.sequence_bytes == 105
+    assert layout.tokens(1000.0) == 16 * 16
+    assert layout.sequences(1000.0) == pytest.approx(1000 / 105)
+    assert Layout(0.0, 16, 2.0, 3.5).tokens(1000.0) == 0
+    assert Layout(30.0, 16, 0.0, 0.0).tokens(1000.0) == 0
+    assert Layout(30.0, 16, 0.0, 0.0).sequences(1000.0) is None
+    made = paged_layout(share(), 161, 16, 8192)
+    assert (made.unit_bytes, made.token_units, made.sequence_units) == (6 * 16 * TOKEN, 1, 11)

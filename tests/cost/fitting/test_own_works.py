@@ -1,0 +1,61 @@
+"""Measured kernels as works of a step: FLOPs, bytes and rows of each class by hand."""
+
+from __future__ import annotations
+
+import pytest
+from thermoflop.cost.catalogue.profiles import training_profiles
+from thermoflop.cost.catalogue.trainers import find_training_profile, trainer_name
+from thermoflop.cost.fitting.own import WORKS
+
+ATTENTION = {"batch": 2.0, "context": 7.0, "new": 5.0, "heads": 6.0, "kv_heads": 3.0, "dim": 4.0,
+             "out_dim": 3.0, "cache_bytes": 1.5}  # fmt: skip
+EXPERTS = {"tokens": 6.0, "topk": 2.0, "experts": 8.0, "ep": 2.0, "tp": 2.0, "hidden": 3.0,
+           "inner": 10.0, "matrices": 3.0, "weight_bytes": 0.5}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "counts"),
+    [
+        # two FLOPs a weight and row; rows in, and 16 bits of each result
+        ("gemm", {"m": 2.0, "n": 3.0, "k": 5.0, "weight_bytes": 0.5, "activation_bytes": 1.5},
+         (2 * 2 * 15, 2 * 15, 7.5, 0, 2 * (5 * 1.5 + 2 * 3))),
+        # 14 positions: scores and values of six heads, cache of three; queries in, results out
+        ("decode attention", ATTENTION,
+         (4 * 14 * 6 * 4, 4 * 14 * 6 * 4 * 3 / 6, 0, 2 * 14 * 3 * 4 * 1.5, 4 * 2 * 6 * 4)),
+        # 15 pairs a head under the mask, of 4 + 3 dimensions; written and read once
+        ("prompt attention", ATTENTION,
+         (2 * 2 * 15 * 6 * 7, 2 * 2 * 15 * 6 * 7 * 3 / (5 * 6), 0, 2 * 10 * 3 * 7 * 1.5,
+          2 * 10 * 6 * 7)),
+        # 6 rows of 4 experts on a device, of which 4 (1 - (3/4)^6) are met
+        ("experts", EXPERTS,
+         (2 * 45 * 6, 2 * 45 * 4 * (1 - 0.75**6), 45 * 0.5 * 4 * (1 - 0.75**6), 0,
+          6 * (4 * 3 + 6 * 5))),
+        ("experts", {**EXPERTS, "experts": 2.0, "tokens": 0.5},  # half a row of one expert
+         (2 * 45 * 0.5, 2 * 45 * 0.5, 45 * 0.5 * 0.5, 0, 0.5 * 42)),
+        # three steps of a tree of 8; twice 7/8 of the message
+        ("all-reduce", {"devices": 8.0, "passes": 2.0, "message_bytes": 80.0}, (3, 0, 0, 0, 140)),
+    ],
+)  # fmt: skip
+def test_a_kernel_is_the_work_that_a_step_would_count(name, sizes, counts):
+    made = WORKS[name](sizes)
+    found = made.flops, made.row_flops, made.weight_bytes, made.kv_bytes, made.activation_bytes
+    assert found == pytest.approx(counts)
+    assert made.times == 1
+    assert made.rated == {"gemm": "contraction", "experts": "experts",
+                          "all-reduce": "network"}.get(name, "attention")  # fmt: skip
+
+
+def test_a_trainer_without_rows_of_a_kind_has_what_all_others_show_of_it():
+    """Both intervals of the pooled profile, its moves for the kind, all else its own."""
+    known = training_profiles()
+    pooled, plain = known["default"], known["llm-foundry"]
+    assert trainer_name("llm-foundry", "experts") == "llm-foundry/experts" not in known
+    found = find_training_profile("llm-foundry", "experts")
+    assert found.intervals == pooled.intervals != plain.intervals
+    assert found.intervals_unseen_device == pooled.intervals_unseen_device
+    assert found.group_offsets["kind:experts"] == pooled.group_offsets["kind:experts"]
+    assert found.log_params == plain.log_params
+    assert find_training_profile(None, "experts") == pooled
+    assert find_training_profile("llm-foundry") == plain
+    own = next(name for name in known if "/" in name)
+    assert find_training_profile(*own.split("/")) == known[own]
