@@ -19,7 +19,12 @@
     const power = Math.floor(Math.log10(step) + 1e-9);
     return Math.max(0, -power + (Math.abs(step / Math.pow(10, power) - 2.5) < 1e-6 ? 1 : 0));
   };
-  const show = (value, step) => value.toFixed(Math.min(6, digits(step)));
+  const show = (value, step) => {
+    const places = Math.min(6, digits(step));
+    return (value + 0).toLocaleString("en-US", { minimumFractionDigits: places, maximumFractionDigits: places });
+  };
+  // an end of a curve's range: three digits, and every one of a number from 100 on
+  const told = (value) => Math.abs(value) >= 100 ? Math.round(value).toLocaleString("en-US") : String(+value.toPrecision(3));
   const clip = (text, width) => {
     const most = Math.floor(width / 6.9);
     return text.length <= most ? text : most < 3 ? "" : text.slice(0, most - 1) + "…";
@@ -226,7 +231,7 @@
     const range = (c) => {
       let low = Infinity, high = -Infinity;
       for (const [, v] of c.points) if (v !== null) { low = Math.min(low, v); high = Math.max(high, v); }
-      return low > high ? "" : low === high ? `: ${+low.toPrecision(4)}` : `: ${+low.toPrecision(4)} to ${+high.toPrecision(4)}`;
+      return low > high ? "" : low === high ? `: ${told(low)}` : `: ${told(low)} to ${told(high)}`;
     };
 
     function draw() {

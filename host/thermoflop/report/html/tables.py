@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAX_ROWS = 300  # of a table; the run's folder has them all
 MAX_PHASES = 12  # shown one by one; more are gathered by name
 DASH = "–"
+_ROUNDED = 0.9995  # of a unit, from which three digits are a thousand of the one below
 _SHORT = 22  # letters: a figure with its unit and what it is against, "+151 %, no interval"
 
 
@@ -258,7 +259,7 @@ def quantity(value: float | None, unit: str) -> str:
     if value is None:
         return DASH
     for size, prefix in ((1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
+        if abs(value) >= _ROUNDED * size:
             return f"{value / size:.3g} {prefix}{unit}"
     return f"{value:.3g} {unit}"
 
@@ -280,7 +281,7 @@ def seconds(value: float | None) -> str:
     if value >= 100:
         return duration(value)
     for size, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
-        if value >= size:
+        if value >= _ROUNDED * size:
             return f"{value / size:.3g} {unit}"
     return f"{value * 1e9:.3g} ns" if value else "0 s"
 
@@ -303,7 +304,7 @@ def number(value: float | None) -> str:
     """Three significant digits, or every digit of a number from 1000 on."""
     if value is None:
         return DASH
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 999.5 else f"{value:.3g}"
 
 
 def _share(value: float | None) -> str:
