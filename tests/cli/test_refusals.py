@@ -13,6 +13,7 @@ from thermoflop.cli.serving import first_s, token_s
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
+        ("fit gpt2 --batch 1,2,4", "or 1e6; `thermoflop sweep` takes several"),
         (
             "fit gpt2 --batch many",
             "--batch 'many' makes no sense: expected a whole number",
@@ -120,6 +121,7 @@ def test_a_word_that_is_not_known_ends_in_one_sentence_without_the_usage(
         ("compare gpt2 qwen3-8b", "for several models there is `thermoflop plan`, for runs"),
         ("fit org/own --gpu h100", "the config.json of a repository is read by its path"),
         ("record --timeout 60 -- true", "record -- timeout 60 COMMAND"),
+        ("train gpt2 --devices 3", "no multiple of dp x --micro-batch 3: expected such as 513"),
         ("train gpt2 --optimizer adamv", "did you mean adamw?"),
         ("train gpt2 --profile megatron", "did you mean megatron-lm?"),
     ],
@@ -293,6 +295,15 @@ def test_a_format_that_was_asked_for_is_not_told_as_ollama_s(
     for asked, told in (([], True), (["--dtype", "q4_k_m"], False)):
         main(["fit", "gpt2", "--gpu", "3090", "--profile", "ollama", *asked])
         assert ("Ollama's downloads are" in capsys.readouterr().out) is told
+
+
+def test_profiles_are_found_by_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profiles", "vllm"]) == 0
+    said = capsys.readouterr().out
+    assert "vllm@0.11" in said
+    assert "\nmlc" not in said
+    assert main(["profiles", "vlm"]) == 3
+    assert "did you mean vllm?" in capsys.readouterr().err
 
 
 def test_models_are_found_by_words(capsys: pytest.CaptureFixture[str]) -> None:

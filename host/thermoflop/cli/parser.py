@@ -44,6 +44,7 @@ _ELSEWHERE = {
 _OF_DEVICE = "the device says its memory: --gpu rtx-4090, or a TOML file (`gpus --help` has one)"
 _INSTEAD = {
     "vram": _OF_DEVICE, "memory": _OF_DEVICE, "ram": _OF_DEVICE,
+    "full-finetune": "all weights are trained where no --lora is given",
     "qlora": "it is --lora 16 --base nf4",
     "slo": "targets are --ttft (a first token) and --tpot (between a user's tokens)",
     "epochs": "the tokens of the data times the epochs are --tokens of `train`",
@@ -121,6 +122,8 @@ class Parser(argparse.ArgumentParser):
         except argparse.ArgumentError as error:
             if action.dest in ("devices", "max_devices") and _is_device(text):
                 error.message += f"; did you mean --gpu {text}?"
+            elif text.replace(",", "").isdecimal():
+                error.message += "; `thermoflop sweep` takes several"
             raise
         counts, is_card = action.dest in ("devices", "max_devices"), text.isdecimal()
         is_card = is_card and len(text) == len("4090") and _is_device(text)

@@ -8,6 +8,7 @@ from thermoflop.base.units import shortened, table, wrapped
 from thermoflop.cost.catalogue.profiles import PHASES, profiles
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from thermoflop.cost.catalogue.profiles import Profile
@@ -19,9 +20,9 @@ NOTE = (
 )
 
 
-def profiles_json() -> list[dict[str, Any]]:
-    """One object a profile."""
-    return [_as_json(profile) for profile in profiles().values()]
+def profiles_json(named: Callable[[str], bool] = bool) -> list[dict[str, Any]]:
+    """One object a profile, of those whose name is one that is asked for."""
+    return [_as_json(profile) for name, profile in profiles().items() if named(name)]
 
 
 def _as_json(profile: Profile) -> dict[str, Any]:
@@ -43,10 +44,10 @@ def _as_json(profile: Profile) -> dict[str, Any]:
     }
 
 
-def profiles_text() -> str:
-    """A table, the newest generation of an engine before the older ones."""
+def profiles_text(named: Callable[[str], bool] = bool) -> str:
+    """A table of the same, the newest generation of an engine before the older ones."""
     rows = [["", "versions", "until", "fitted", "rows", "models", "devices", "token, 80 %"]]
-    for name, profile in sorted(profiles().items()):
+    for name, profile in sorted(each for each in profiles().items() if named(each[0])):
         generation = profile.generation
         spread = profile.intervals.get("token") or profile.intervals["all"]
         rows.append(

@@ -218,7 +218,7 @@ def _kept(form: str) -> str:
     """What is kept of a layer for the backward pass, in words: see ``activations.form_of``."""
     if form == "full":
         return "inputs of layers alone"
-    kept = "all but attention's scores" if form.endswith("selective") else "attention's scores too"
+    kept = "no attention scores" if form.endswith("selective") else "attention scores too"
     return kept + (", norms divided too" if form.startswith("tensor+sequence") else "")
 
 

@@ -264,7 +264,8 @@ def _check_replicas(global_batch: int, replica: int) -> None:
     """UsageError where the batch cannot be shared out in whole micro-batches."""
     if global_batch % replica:
         raise UsageError(
-            f"global_batch={global_batch} is no multiple of dp x micro_batch={replica}"
+            f"global_batch={global_batch} is no multiple of dp x micro_batch={replica}: expected "
+            f"such as {max(1, round(global_batch / replica)) * replica}"
         )
 
 
