@@ -64,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
     given = {name: getattr(args, name).split(",") for name in _LISTS if getattr(args, name)}
     given |= {} if args.profile is None else {"profile": args.profile}
     if args.grid is not None and given:
+        if args.grid.suffix != ".toml" and "models" not in given:
+            raise UsageError(f"GRID is a TOML file; a model is --models {args.grid}")
         raise UsageError(f"--{next(iter(given))} and a GRID file: expected one of the two")
     if args.grid is None and not given.get("models") and not given.get("devices"):
         raise UsageError(
@@ -85,8 +87,8 @@ def run(args: argparse.Namespace) -> int:
             f"first: {done.refusal}\n"
         )
         return (
-            f"{done.made_rows:,} rows in {done.made} parts made ({seconds:.1f} s{rate}), "
-            f"{done.kept} parts kept; the whole sweep: {done.rows:,} rows in {done.parts} parts\n"
+            f"rows made {done.made_rows:,}, parts {done.made} ({seconds:.1f} s{rate}), "
+            f"parts kept {done.kept}; the whole sweep: rows {done.rows:,}, parts {done.parts}\n"
             f"{refused if done.refused_rows else ''}"
             f"read them: duckdb -c \"from '{done.folder}/*.parquet' limit 5\""
         )

@@ -237,6 +237,7 @@ def test_what_is_kept_and_of_which_peak_mfu_is_are_told_in_words(options: Any, k
     printed = str(tf.train("gpt2", "rtx 4090", sequence=512, global_batch=2, **options))
     assert f"({kept})" in printed
     assert "% of 165 TFLOP/s bf16 (attention windowed)" in printed
+    assert " (330 TFLOP/s fp16 summed in fp16)\n" in printed  # the bound's
 
 
 def test_adapters_of_a_name_of_ollamas_train_beside_16_bits() -> None:

@@ -9,6 +9,7 @@ from thermoflop.base.units import digits, gigabytes, scaled, seconds, wrapped
 from thermoflop.cost.hardware.device import Device
 from thermoflop.cost.hardware.precision import Precision
 from thermoflop.cost.memory import memory_json, occupied_text, too_little
+from thermoflop.cost.roofline.rates import peak_said
 from thermoflop.cost.training.host import HOST_MEMORY_BYTES_S, HostUse
 from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.lora import Adapters
@@ -272,10 +273,12 @@ def _iteration(estimate: TrainingEstimate) -> list[str]:
     span, ratio = estimate.iteration, estimate.six_n_flops / estimate.model_flops
     computed = estimate.precision.compute
     peak = f"{scaled(estimate.device.peak(computed), 'FLOP/s')} {computed}"
+    least = peak_said(estimate.device, estimate.precision)  # a card may sum faster than it trains
+    at = "" if least == peak else f" ({least})"
     return [
         (
             f"an iteration  {seconds(span.expected_s)} expected, {seconds(span.low_s)} .. "
-            f"{seconds(span.high_s)} in 80 %, bound {seconds(span.bound_s)}"
+            f"{seconds(span.high_s)} in 80 %, bound {seconds(span.bound_s)}{at}"
         ),
         (
             f"throughput    {digits(estimate.tokens_per_s)} tokens/s, "

@@ -62,4 +62,4 @@ def _cut(text: str) -> str:
 def _number(value: float | None) -> str:
     if value is None:
         return DASH
-    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
