@@ -63,6 +63,9 @@ def test_a_refused_number_comes_with_what_was_expected(
         ("serving gpt2 --slo=100ms", "no option --slo: targets are --ttft"),
         ("serving gpt2 --slo 100ms", "no option --slo: targets are --ttft"),
         ("ops gpt2 --prompt 1024", "there is no option --prompt; did you mean --prefill?"),
+        ("train gpt2 --fsdp", "no option --fsdp: it is --zero 3"),
+        ("train gpt2 --nodes 8", "no option --nodes: --devices counts those of all nodes"),
+        ("fit gpt2 --max-model-len 512", "there is no option --max-model-len; did you mean --prom"),
         ("train gpt2 --epochs 3", "no option --epochs: the tokens of the data times the epochs"),
         ("simulate --pty --tcp", "--tcp and --pty exclude each other."),
         ("pick --bogus", "there is no option --bogus."),
@@ -153,6 +156,8 @@ def test_a_bandwidth_is_read_with_its_unit_and_networks_in_bits(typed: str, gb_s
     ("typed", "said"),
     [
         ("fit deepseek-v4 --gpu h100", "deepseek-v4 is deepseek-v4-flash here; others are called"),
+        ("fit llama3 --gpu h100", "llama3 is llama-3-8b here; others are called llama-3-70b"),
+        ("fit llama3:8b --gpu h100", ""),
         ("fit deepseek-v4-flash --gpu h100", ""),
         ("fit gpt2 --gpu h100", ""),
     ],

@@ -19,7 +19,8 @@ argparse._ = lambda text: text  # type: ignore[attr-defined]
 _REQUIRED = "the following arguments are required: "
 # What other programs call an option, and what it is here: the first that the command has.
 _ELSEWHERE = {
-    "prompt": "input input-len input-tokens context context-length ctx ctx-size seq-len isl",
+    "prompt": "max-model-len num-ctx n-ctx input input-len input-tokens context context-length ctx "
+    "ctx-size seq-len isl",
     "generate": "output output-len output-tokens max-tokens max-new-tokens tokens osl n-gen new",
     "prefill": "prompt input input-len input-tokens tokens",
     "sequence": "seq seq-len seq-length context context-length max-seq-len max-length",
@@ -42,9 +43,12 @@ _ELSEWHERE = {
 }
 # What no command has under any name, and what says the same.
 _OF_DEVICE = "the device says its memory: --gpu rtx-4090, or a TOML file (`gpus --help` has one)"
+_OF_NODES = "--devices counts those of all nodes: eight nodes of eight are --devices 64"
 _INSTEAD = {
     "vram": _OF_DEVICE, "memory": _OF_DEVICE, "ram": _OF_DEVICE,
     "full-finetune": "all weights are trained where no --lora is given",
+    "fsdp": "it is --zero 3",
+    "nodes": _OF_NODES, "num-nodes": _OF_NODES, "nnodes": _OF_NODES,
     "qlora": "it is --lora 16 --base nf4",
     "slo": "targets are --ttft (a first token) and --tpot (between a user's tokens)",
     "epochs": "the tokens of the data times the epochs are --tokens of `train`",

@@ -46,14 +46,17 @@ def canonical(name: str) -> str:
 def others_of(name: str) -> tuple[str, list[str]]:
     """For a name that several models share, such as deepseek-v4: the one that it means, and the
     others that begin with it; none for a name that one model has."""
-    short, meant = name.rsplit("/", 1)[-1].lower(), canonical(name)
-    every = names()
-    if short == meant or meant not in every or not meant.startswith(f"{short}-"):
+    import re
+
+    def spaced(text: str) -> str:  # llama3:8b as llama-3-8b
+        return re.sub(r"(?<=[a-z])(?=\d)|[_: ]", "-", text)
+
+    meant, begun = canonical(name), spaced(name.rsplit("/", 1)[-1].lower()) + "-"
+    if not spaced(meant).startswith(begun):
         return meant, []
     # fp8 and the like are the same model
-    return meant, [
-        each for each in every if each.startswith(f"{short}-") and not each.startswith(meant)
-    ]
+    like = (each for each in names() if spaced(each).startswith(begun))
+    return meant, [each for each in like if not each.startswith(meant)]
 
 
 def hub_id(name: str) -> str | None:
