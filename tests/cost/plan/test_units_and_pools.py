@@ -167,6 +167,19 @@ def test_pools_are_the_best_whole_numbers_of_both_kinds(unit):
     assert pooled([unit], Question(Targets(read, None), None, None, 6, {})) == []
 
 
+@pytest.mark.parametrize(("seconds", "most"), [(0.2, 5), (0.2, 7), (0.5, 7), (0.03, 9)])
+def test_readers_are_as_many_as_pay_off(unit, seconds, most):
+    """16 sequences of 100 steps answer 7.6 requests a second, a reader 0.8 / seconds."""
+    question = Question(ANY, None, None, most, {})
+    found = _paired(unit, (16.0, STEP_S), unit, seconds, question)
+    answers, reads = 16 / (100 * STEP_S), 0.8 / seconds
+    best = max(
+        min(d * answers, r * reads) / (d + r)
+        for d in range(1, most) for r in range(1, most) if d + r <= most
+    )  # fmt: skip
+    assert found.rate / found.devices == pytest.approx(best)
+
+
 def test_the_best_load_is_the_last_within_both_targets(unit):
     found = best_load(unit, ANY)
     assert (found.replicas, found.users, found.allowed) == (1, 16, 16)

@@ -8,6 +8,7 @@ import thermoflop as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kit.decode_loop import loop_decode_s
+from kit.made_up import decoder
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.roofline.decode import decode_s, positive_sum
 from thermoflop.cost.roofline.formula import Efficiency
@@ -71,31 +72,15 @@ def test_closed_form_equals_loop(model, speeds, batch, start, steps):
     assert closed == pytest.approx(loop, rel=1e-9, abs=1e-18)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["gemma-3-4b", "deepseek-v2-lite", "mixtral-8x7b", "mamba-130m", "jamba-v0.1", "whisper-tiny",
-     "llama-4-scout-text", "gpt-oss-20b", "t5-small", "qwen3-next-80b-a3b"],
-)  # fmt: skip
-@pytest.mark.parametrize("start", [0, 1, 127, 1023, 8190])
-def test_closed_form_of_every_kind_of_layer(name, start):
-    """Windows, chunks, latents, mixtures, recurrences and cross attention, across their borders."""
-    model = tf.load_model(name)
-    share = Share(model.description, Layout(), choose_precision("bf16"))
-    speeds = Rates(
-        1e14, 2e12, 1e11, 1e11, 1e14, Efficiency(matmul=0.6, attention=0.2, kernel_gap_s=3e-6)
-    )
-
-    def works_at(cached):
-        return share.works(decode_step(cached, 3))
-
-    closed = decode_s(works_at, start, 40, 3, speeds, window_ends(model.description))
-    assert closed == pytest.approx(loop_decode_s(works_at, start, 40, 3, speeds), rel=1e-9)
+# The host takes so long for a launch: less than the device, as long after some steps, or longer.
+# A step of two sequences takes 0.108 us a launch after 20 tokens and 0.172 where a window is full.
+HOST_US = (0.01, 0.12, 0.15, 0.1721, 1.0)
 
 
-@pytest.mark.parametrize("host_us", [0.1, 20, 25, 28, 100])
+@pytest.mark.parametrize("host_us", HOST_US)
 def test_a_host_that_is_slower_at_first_is_waited_for_until_the_context_is_long(host_us):
     """The sum of max(host, device) over steps, wherever the two cross: scalar, loop and array."""
-    model = tf.load_model("gemma-3-4b")
+    model = decoder(model_type="mistral", sliding_window=60)
     share = Share(model.description, Layout(), choose_precision("bf16"))
     efficiency = Efficiency(
         weights=0.8, cache=0.05, attention=0.001, launch_overhead_s=host_us * 1e-6
@@ -106,9 +91,9 @@ def test_a_host_that_is_slower_at_first_is_waited_for_until_the_context_is_long(
         return share.works(decode_step(cached, 2))
 
     ends = window_ends(model.description)
-    loop = loop_decode_s(works_at, 500, 900, 2, speeds)
-    assert decode_s(works_at, 500, 900, 2, speeds, ends) == pytest.approx(loop, rel=1e-9)
-    starts, steps = np.array([500.0, 500.0]), np.array([900.0, 900.0])
+    loop = loop_decode_s(works_at, 20, 90, 2, speeds)
+    assert decode_s(works_at, 20, 90, 2, speeds, ends) == pytest.approx(loop, rel=1e-9)
+    starts, steps = np.array([20.0, 20.0]), np.array([90.0, 90.0])
     arrays = decode_s(works_at, starts, steps, 2, speeds, ends)
     assert arrays == pytest.approx(loop, rel=1e-9)
 

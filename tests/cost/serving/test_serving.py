@@ -60,6 +60,7 @@ def test_a_rate_beyond_capacity_is_said_to_pile_up():
     assert served.meets is False
     assert "OVERLOADED" in str(served)
     assert served.tokens_per_s == pytest.approx(most * 256)
+    assert (served.rate, served.load) == (2 * most, pytest.approx(2))
 
 
 def test_simulated_and_closed_form_agree_where_it_is_trusted():

@@ -103,8 +103,8 @@ def _paired(
         return None
     best: tuple[float, int, int, float] | None = None
     for count in range(1, MOST_POOL + 1):
-        needed = max(1, round(count * answers / reads))
-        for readers in {needed, max(1, needed - 1), needed + 1}:
+        needed = int(count * answers / reads)  # as many as keep pace, or one fewer
+        for readers in {max(1, needed), needed + 1}:
             devices = count * unit.devices + readers * reader.devices
             rate = min(count * answers, readers * reads)
             if devices <= question.most and (best is None or rate / devices > best[0]):

@@ -1,0 +1,34 @@
+"""The formulas behind operators, in symbols: apart from the other reasons, for their time."""
+
+from __future__ import annotations
+
+import pytest
+import sympy
+import thermoflop as tf
+from thermoflop.cost.why.operator import symbolic_work
+from thermoflop.cost.why.steps import parts_shown
+
+CASES = [
+    ("llama-3-70b", {"tp": 4, "batch": 8}),
+    ("mixtral-8x7b", {"profile": "llama.cpp", "batch": 4, "prompt": 2000}),
+    ("deepseek-v3", {"tp": 8, "ep": 8, "batch": 16, "dtype": "fp8"}),
+    ("gemma-3-27b", {"batch": 3, "prompt": 3000, "dtype": "int4", "kv_dtype": "fp8"}),
+    ("jamba-v0.1", {"batch": 2}),
+    ("bert-large-uncased", {"batch": 2, "prompt": 128, "generate": 0}),
+    ("llama-3-8b", {"pp": 4, "batch": 8}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_the_formulas_of_operators_come_to_their_counts(name, options):
+    found = tf.estimate(name, "h100", **options)
+    setting = found.setting
+    for part in parts_shown(found).values():
+        for index, work in enumerate(part.works):
+            if work.kind == "network":
+                continue
+            symbolic, values = symbolic_work(setting, part, index)
+            for field in ("flops", "weight_bytes", "kv_bytes", "activation_bytes"):
+                expression = sympy.sympify(getattr(symbolic, field))
+                count = float(expression.subs(values))
+                assert count == pytest.approx(getattr(work, field), rel=1e-9), (work.name, field)
