@@ -384,3 +384,21 @@ def test_a_plan_that_holds_nothing_says_in_which_formats() -> None:
     named = tf.plan("llama-3-70b", "4090", max_devices=2, dtypes=["fp8"])
     assert "--dtype" not in named.nearest
     assert tf.plan("llama-3-70b", "4090", max_devices=2, dtypes=["int4"]).choices
+
+
+@pytest.mark.parametrize(
+    ("model", "gpu", "tried"),
+    [
+        ("llama-3.1-405b", "b200", "in bf16 or fp8 or nvfp4 (--dtype"),  # nvfp4 has 4.5 bits
+        ("gpt-oss-120b", "4090", "in the published format (--dtype"),  # mxfp4: 4.25 bits
+    ],
+)
+def test_what_is_in_4_bits_already_is_tried_in_no_others(model: str, gpu: str, tried: str) -> None:
+    assert tried in tf.plan(model, gpu, max_devices=1).nearest
+
+
+def test_a_model_published_in_8_bits_is_tried_in_4() -> None:
+    """671B are 671 GB of 8 x 85.5 GB, and half of that in 4 bits."""
+    found = tf.plan("deepseek-r1", "h100", max_devices=8, top=1)
+    assert [each.dtype for each in found.choices] == ["int4"]
+    assert found.notes[0] == "note: nothing in the published format fits: so in 4 bits"

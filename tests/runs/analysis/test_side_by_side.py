@@ -112,7 +112,7 @@ def test_a_few_steps_tell_a_difference_with_an_interval_and_its_degrees(tmp_path
     assert apart
     assert (apart.value, apart.degrees) == (pytest.approx(14), 4)
     assert apart.error == pytest.approx(2.776 * math.sqrt(8 / 8))
-    assert "degrees of freedom are few: tokens a second 4" in how(compared)
+    assert "degrees of freedom are few: 4 of tokens a second. " in how(compared)
 
 
 def test_a_few_steps_that_drift_tell_what_would(tmp_path: Path) -> None:

@@ -263,17 +263,17 @@ def how(comparison: PhaseComparison) -> str:
             f"Noise is the spread between repetitions ({counts} of each), as a 95 % interval of "
             "the difference of their means (Welch 1947)."
         )
-    few = [
-        f"{row.name} {each.degrees}"
-        for row in comparison.rows
-        for each in row.differences
-        if each is not None and each.degrees is not None and each.degrees < _FEW_DEGREES
-    ]
+    few: dict[int, list[str]] = {}
+    for row in comparison.rows:
+        known = [each.degrees for each in row.differences if each is not None and each.degrees]
+        if known and min(known) < _FEW_DEGREES:
+            few.setdefault(min(known), []).append(row.name.partition(",")[0])
+    told = "; ".join(f"{degrees} of {', '.join(names)}" for degrees, names in sorted(few.items()))
     return (
         "Noise is the spread within each run, between blocks at the same time since the phase's "
         "start, with their correlation, as a 95 % interval of the difference (batch means, "
         "Schmeiser 1982). "
-        + (f"It is wide where degrees of freedom are few: {'; '.join(few)}. " if few else "")
+        + (f"It is wide where degrees of freedom are few: {told}. " if told else "")
         + f"Whether another run of the same command would differ as much, only {REPETITIONS} tell: "
         "thermoflop record -n 5."
     )
