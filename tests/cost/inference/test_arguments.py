@@ -56,10 +56,15 @@ def test_sizes_may_be_written_as_on_the_command_line():
     for ask in (tf.estimate, tf.fit):
         first, second = (ask("llama-3.1-8b", "h100", **sizes) for sizes in (written, plain))
         assert str(first) == str(second)
-    assert tf.train("gpt2", "h100", sequence="1k").sequence == 1024
+    trained = tf.train("gpt2", "h100", sequence="1k", tokens="1.5T")
+    assert (trained.sequence, trained.train_tokens) == (1024, 1.5e12)
+    read = tf.estimate("gpt2", "h100", prompt=512, chunk="0.25k", generate=1).first_token
+    assert read == tf.estimate("gpt2", "h100", prompt=512, chunk=256, generate=1).first_token
     assert tf.serving("llama-3.1-8b", "h100", users=2, prompt="2k", generate="1k").prompt == 2048
     with pytest.raises(UsageError, match="prompt='many' makes no sense: expected a whole number"):
         tf.estimate("gpt2", "h100", prompt="many")
+    with pytest.raises(UsageError, match="tokens='many' makes no sense: expected above 0"):
+        tf.train("gpt2", "h100", tokens="many")
 
 
 def test_a_scalar_of_numpy_is_a_number(model):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 LARGEST = 10**12
 # Tokens of a prompt and after it where nothing is said, as far as the model has room for them.
 PROMPT, GENERATE = 1024, 128
+# Sizes of which 1k is 1,024.
+_LENGTHS = ("prompt", "generate", "prefix", "sequence", "context", "chunk", "budget")
 # Tokens in a page of the cache; engines have 1 to a few thousand.
 LARGEST_PAGE = 2**20
 # What to do where a context is longer than the configuration states.
@@ -88,7 +90,7 @@ def written(name: str, size: Any) -> Any:
         return size
     from thermoflop.base.written import read_number
 
-    number = read_number(size, 1000 if name.endswith("batch") else 1024)
+    number = read_number(size, 1024 if name in _LENGTHS else 1000)
     return size if number is None else number
 
 

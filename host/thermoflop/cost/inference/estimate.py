@@ -138,6 +138,7 @@ def estimate(
     from thermoflop.cost.inference.arguments import (
         checked_size,
         validate_arguments,
+        written,
     )
 
     if isinstance(hardware, str) or devices is not None:
@@ -152,8 +153,7 @@ def estimate(
     plan = choose_layout(devices, tp, pp, dp, ep, cp, overlap=overlap, node_size=nodes)
     known = known if dtype else as_downloaded(known, profile)
     precision, checkpoint = choose_formats(known, device, dtype, kv_dtype)
-    if chunk is not None:
-        checked_size("chunk", chunk, 1)
+    chunk = None if chunk is None else checked_size("chunk", written("chunk", chunk), 1)
     setting = Setting(
         known, device, plan, precision, find_profile(profile), checkpoint,
         prefix=workload.prefix, chunk=chunk, media=workload.media,

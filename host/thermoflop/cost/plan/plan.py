@@ -242,7 +242,7 @@ class Search:
         # of the engines that are started here, vLLM alone splits a prompt over devices
         self._split_prompt = lengths.prompt if profile.engine.name == "vllm" else 0.0
         if budget is not None:
-            checked_whole("budget", budget, 16, 2**20)
+            budget = checked_whole("budget", written("budget", budget), 16, 2**20)
         self.policies = {
             device.name: with_policy(policy_of(profile.engine, device), budget, None)
             for device in devices

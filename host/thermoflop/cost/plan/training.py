@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from thermoflop.base.record import record
 from thermoflop.base.units import digits, gigabytes, scaled, table, wrapped
 from thermoflop.cost.catalogue.devices import as_device
-from thermoflop.cost.inference.arguments import as_model, checked_whole
+from thermoflop.cost.inference.arguments import as_model, checked_whole, written
 from thermoflop.cost.plan.layouts import has_experts, powers
 from thermoflop.cost.training.iteration import RECOMPUTE
 from thermoflop.cost.training.train import train
@@ -61,7 +61,7 @@ def plan_training(
     model: Model | str | PathLike[str] | dict[str, Any],
     hardware: str | Device,
     *,
-    tokens: float,
+    tokens: float | str,
     max_devices: int = 8,
     max_days: float | None = None,
     global_batch: int = 512,
@@ -80,7 +80,7 @@ def plan_training(
     Args:
         model: a ``Model``, or what ``load_model`` takes: a path, a dictionary or a name.
         hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``.
-        tokens: tokens of the whole run.
+        tokens: tokens of the whole run, as a number or ``15T``.
         max_devices: devices at most, 8 by default; with ``max_days`` fewer are tried as well.
         max_days: days that the run may take. None: as few as can be.
         global_batch: sequences of an iteration in all replicas, 512 by default.
@@ -113,7 +113,8 @@ def plan_training(
         raise UsageError(f"max_days={max_days!r:.40} makes no sense: expected days above 0")
     known, device = as_model(model), as_device(hardware)
     fixed: dict[str, Any] = {
-        "global_batch": global_batch, "sequence": sequence, "dtype": dtype, "tokens": tokens,
+        "global_batch": global_batch, "sequence": sequence, "dtype": dtype,
+        "tokens": written("tokens", tokens),
         "optimizer": optimizer, "price": price, "profile": profile,
     }  # fmt: skip
     train(known, device, dp=1, **{**fixed, "global_batch": 1})  # refuses what makes no sense
@@ -127,7 +128,7 @@ def plan_training(
 
     made = [on(count) for count in counts]
     fitting = [each for fits, _ in made for each in fits]
-    asked = _asked(known, device, max_devices, tokens, max_days)
+    asked = _asked(known, device, max_devices, fixed["tokens"], max_days)
     within = [each for each in fitting if max_days is None or _days(each) <= max_days]
     within.sort(key=_days if max_days is None else _hours)
     nearest = ""

@@ -92,7 +92,7 @@ def train(
     compiled: bool = True,
     attention: str = "windowed",
     dtype: str = "bf16",
-    tokens: float | None = None,
+    tokens: float | str | None = None,
     price: float | None = None,
     profile: str | None = None,
 ) -> TrainingEstimate:
@@ -157,7 +157,7 @@ def train(
         attention: how MFU counts attention: ``windowed`` (default: as many keys as a window holds,
             as the time does), ``full`` (all keys) or ``causal`` (those before a query).
         dtype: number format of the products: bf16 (default), fp16, fp32, tf32, fp8 or nvfp4.
-        tokens: tokens of the whole run, for days and device hours. None: an iteration alone.
+        tokens: tokens of the whole run, ``15T``, for days and device hours. None: no whole run.
         price: price of a device hour, in any currency. None: no price of the run.
         profile: whose efficiency: ``megatron-lm``, ``llm-foundry``, ... None: all trainers pooled.
 
@@ -188,7 +188,7 @@ def train(
              "virtual": virtual}  # fmt: skip
     _check_sizes(known, sizes)
     _check_model(known, precision)
-    _check_words(attention, tokens, price)
+    _check_words(attention, total := written("tokens", tokens), price)
     _check_shares({"overlap": overlap, "padded": padded, "recomputed": recomputed})
     plan = _training_plan(devices, tp, pp, dp, ep, cp, sequence=sequence_parallel)
     hidden = overlap_of(profile or "default") if overlap is None else overlap
@@ -207,7 +207,7 @@ def train(
         source=source_of(known, encoder, length),
     )  # fmt: skip
     check_source(iteration)
-    return _estimated(iteration, attention, profile, tokens, price)
+    return _estimated(iteration, attention, profile, total, price)
 
 
 def _estimated(
@@ -321,7 +321,7 @@ def _check_words(attention: str, tokens: float | None, price: float | None) -> N
         asked = expected(str(attention), CONVENTIONS)
         raise UsageError(f"attention={attention!r:.40} is not known: {asked}")
     for name, amount in (("tokens", tokens), ("price", price)):
-        if amount is not None and not 0 < amount < 1e30:
+        if amount is not None and not (isinstance(amount, int | float) and 0 < amount < 1e30):
             raise UsageError(f"{name}={amount!r:.40} makes no sense: expected above 0, below 10^30")
 
 
