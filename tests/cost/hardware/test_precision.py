@@ -64,3 +64,26 @@ def test_the_cache_has_a_format_of_its_own(name, size):
 def test_activations_are_16_bits_wide_but_in_single_precision(name):
     """Whatever the weights are kept in: kernels take and give 16-bit rows (32 in fp32 and tf32)."""
     assert choose_precision(name).activation_bytes == (4 if name in ("fp32", "tf32") else 2)
+
+
+# The types of llama.cpp by their blocks: bytes of 256 elements.
+BLOCKS = {
+    "q2_k": 84, "q3_k": 110, "q4_k": 144, "q5_k": 176, "q6_k": 210, "q8_0": 8 * 34, "q4_0": 8 * 18,
+    "q4_1": 8 * 20, "q5_0": 8 * 22, "q5_1": 8 * 24, "iq1_s": 50, "iq1_m": 56, "iq2_xxs": 66,
+    "iq2_xs": 74, "iq2_s": 82, "iq2_m": 82, "iq3_xxs": 98, "iq3_xs": 110, "iq3_s": 110,
+    "iq3_m": 110, "iq4_xs": 136, "iq4_nl": 8 * 18, "tq1_0": 54, "tq2_0": 66,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [n for n in precision_names() if n.startswith(tuple(BLOCKS))])
+def test_a_mix_is_about_as_wide_as_the_type_that_it_is_named_after(name):
+    """Its layers by 0.8 bits at most, since some matrices have a wider type, a fifth narrower where
+    some have a narrower one; tables and heads lie between that type and q6_k, or its next one; what
+    is not above 6 bits multiplies as 4 do."""
+    start = next(each for each in BLOCKS if name.startswith(each))
+    bits = BLOCKS[start] * 8 / 256
+    precision = choose_precision(name)
+    assert bits - 0.2 < precision.weight_bits <= bits + 0.8
+    assert max(bits, 4.4) - 0.05 <= precision.kept_bits <= max(6.5625, bits)
+    assert (precision.compute, precision.activation_bytes) == ("fp16", 2)
+    assert precision.family == ("4w" if precision.weight_bits < 6.1 else "8w")
