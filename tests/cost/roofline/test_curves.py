@@ -13,6 +13,7 @@ from thermoflop.cost.roofline.curves import Curves, Shape, Table, shape_of
 from thermoflop.cost.roofline.formula import Efficiency
 from thermoflop.cost.roofline.rates import Rates
 from thermoflop.cost.work.work import Work, works
+from thermoflop.model.operators.kinds import Pass
 from thermoflop.model.operators.step import Step
 
 BF16 = choose_precision("bf16")
@@ -152,3 +153,9 @@ def test_a_measured_time_is_shared_as_the_roofline_says():
     assert (rates.compute_s(norm), rates.memory_s(norm)) == (0, 16)
     quick = Work("w", "l", "g", "normalization", 3, 0.0, 0.0, 0.0, 0.0, 10.0)
     assert rates.binding(quick) == "launch"
+
+
+def test_a_sum_with_an_adapter_is_one_residual():
+    one = Pass("add q", "layer", "adapter", 1, 6, 7, 1)
+    work = Work("add q", "layer", "adapter", "element-wise", 1, 0, 0, 0, 0, 8.0, operator=one)
+    assert shape_of(work) == Shape("residual", 1, 1, 1, 42)
