@@ -3,7 +3,10 @@
 (() => {
   const LOOK_MS = 2000;
   const number = (n) => n >= 100 ? Math.round(n).toLocaleString("en-US") : n.toPrecision(3);
-  const clock = (s) => s < 60 ? Math.round(s) + " s" : Math.floor(s / 60) + " min " + String(Math.round(s % 60)).padStart(2, "0") + " s";
+  const clock = (exact) => {
+    const s = Math.round(exact);
+    return s < 60 ? s + " s" : Math.floor(s / 60) + " min " + String(s % 60).padStart(2, "0") + " s";
+  };
   const words = (run) => [
     "Recording " + clock(run.elapsed_s),
     run.phase,

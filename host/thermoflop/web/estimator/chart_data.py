@@ -88,8 +88,8 @@ def place_labels(dots: Sequence[list[Any]], corners: Iterable[tuple[float, float
             "bottom": (x - wide / 2, y - 7 - _LINE_PX, x + wide / 2, y - 7),
         }
         free = [side for side, box in boxes.items() if _is_free(box, taken, own)]
-        clear = [side for side in free if _is_free(boxes[side], roof, own)]
-        side = next(iter(clear or free), "")
+        clear = (side for side in free if _is_free(boxes[side], roof, own))
+        side = next(clear, next(iter(free), ""))
         taken += [boxes[side]] if side else []
         dot.append(side)
 
@@ -101,7 +101,7 @@ def _boxes_along(corners: Sequence[tuple[float, float]]) -> list[_Box]:
     """Small boxes on a line, closer together than a label is high."""
     boxes = []
     for (x, y), (to_x, to_y) in pairwise(corners):
-        steps = ceil(max(abs(to_x - x), abs(to_y - y)) / 4)
+        steps = ceil(max(abs(to_x - x), abs(to_y - y)) / 12)
         for step in range(steps + 1):
             at_x, at_y = x + (to_x - x) * step / steps, y + (to_y - y) * step / steps
             boxes.append((at_x - 1, at_y - 1, at_x + 1, at_y + 1))

@@ -122,7 +122,7 @@ def _more_boards(sources: LiveSources) -> None:
             if not ports:
                 which = "No further board" if sources.boards else "No board"
                 ui.label(
-                    f"{which} is plugged in. A board is a Pico W; `thermoflop setup` guides "
+                    f"{which} is plugged in. A board is a Pico W; thermoflop setup guides "
                     "through the first one."
                 ).classes("soft")
             for port in ports:

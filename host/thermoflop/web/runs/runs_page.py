@@ -145,7 +145,7 @@ class _RunsPage:
         if not self._entries:
             text = (
                 f"Nothing has been recorded in {printable(str(self._runs))} yet: start a recording "
-                "on the page Live, or run `thermoflop record -- COMMAND`."
+                "on the page Live, or run thermoflop record -- COMMAND."
             )
         elif not matching:
             text = f"0 of {len(self._entries)} runs: none has that in name, model, label or note"
