@@ -190,6 +190,8 @@ def test_the_page_opens_on_the_question_with_its_answer_above_the_fold(
 def test_a_name_that_is_typed_is_found_as_on_the_command_line_or_refused_in_a_sentence(
     page: Page,
 ) -> None:
+    from playwright.sync_api import expect
+
     page.goto("/")
     heads(page)
     for typed, model in (
@@ -202,6 +204,8 @@ def test_a_name_that_is_typed_is_found_as_on_the_command_line_or_refused_in_a_se
         field(page, "Model").fill(typed)
         page.keyboard.press("Enter")
         page.locator(".est-title", has_text=f"{model} on 1 ×").wait_for()
+        expect(field(page, "Model")).to_have_value(model)
+        expect(page.get_by_role("option")).to_have_count(0)  # no list over the answer
         if model == "gpt2":
             page.get_by_text("768 and 256 tokens: this model has 1,024 positions").wait_for()
     field(page, "Model").click()

@@ -44,6 +44,7 @@ new MutationObserver((_, seen) => {
     };
     box.$el.querySelector("input[type=search]")?.select();
   };
+  window.thermoflopShow = (id, label) => getElement(id).$refs.qRef.updateInputValue(label, true);
   // An option counts when the arrow keys have gone to it, not when the mouse rests on it.
   const arrows = new Set(["ArrowUp", "ArrowDown"]);
   window.thermoflopTyped = (event, id, emit) => {
@@ -58,5 +59,6 @@ new MutationObserver((_, seen) => {
     event.preventDefault();
     emit(event.target.value);
     list.hidePopup();
+    setTimeout(() => list.hidePopup(), 50); // what was typed last opens it from a timer
   };
 })();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
 
@@ -131,9 +132,19 @@ class InputPanel:
         made.props("input-debounce=0")  # a list that comes later opens over the answer
         made.on("focus", js_handler=f"() => thermoflopSearch({made.id})")
         made.on(
-            "keydown", lambda event: self._changed(name, event.args),
+            "keydown", lambda event: self._typed(name, event.args),
             js_handler=f"(event) => thermoflopTyped(event, {made.id}, emit)",
         )  # fmt: skip
+
+    def _typed(self, name: str, raw: object) -> None:
+        """Take a name that was typed, and show the one that it means; a refused one stays."""
+        from nicegui import ui
+
+        self._changed(name, raw)
+        made = self.fields[name]
+        if not made.error:
+            shown = json.dumps(made.options[made.value])
+            ui.run_javascript(f"thermoflopShow({made.id}, {shown})")
 
     def _build_slider(self, field: Field, label: str, value: float) -> None:
         from nicegui import ui
