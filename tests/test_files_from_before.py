@@ -11,7 +11,8 @@ code took 80e9 bytes: capacity and the 2 % of it in reserve were changed by hand
 may differ by 0.1 ms: a board's time stamp counts once the next one confirms it, which the last one
 never is. What was simulated is said to be beside each figure and set against no prediction, a bound
 names its peak, energy is said for a million tokens too, and a trial's figures say that they count
-prompts: these words were added by hand. How operators are counted is told with ``--why``.
+prompts: these words were added by hand, and the commas of thousands. How operators are counted is
+told with ``--why``.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ ASKED = {
     "ops mixtral-8x7b --decode 1000": ("operator", "mults", "FLOPs", "share"),
     "explain llama-3-8b --gpu h100": ("ridge",),
     "mults gpt2": ("parameters",),
+    "explain deepseek-v3": ("parameters of the model",),
     "models llama": ("name", "parameters", "active"),
     "gpus": ("device", "GB", "GB/s", "bf16"),
     "gpus H100-SXM-80GB": ("source",),

@@ -10,6 +10,7 @@ computes the same digits with ``//`` and no floats.
 from __future__ import annotations
 
 from thermoflop.base.record import record
+from thermoflop.base.units import wrapped
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.mixers import Attention
 
@@ -190,18 +191,22 @@ def _why(counts: dict[str, Any]) -> list[str]:
     head = width * shape["vocab"]
     lines = [
         "Why they differ:",
-        "  That page and script charge n_ctx*d_model for each head, where a head sums over",
-        f"  d_head alone: {over:,} too many in both.",
-        "  The page charges d_model^2 for each head where the other two projections of a head take",
-        f"  2*d_model*d_head: {output:,} too many; and it has no logits: {head:,} too few.",
+        (
+            "  That page and script charge n_ctx*d_model for each head, where a head sums over "
+            f"d_head alone: {over:,} too many in both."
+        ),
+        (
+            "  The page charges d_model^2 for each head where the other two projections of a head "
+            f"take 2*d_model*d_head: {output:,} too many; and it has no logits: {head:,} too few."
+        ),
     ]
     rest = counts["exact_model"] - counts["exact_plain"]
     if rest:
         lines.append(
-            "  This model is not that network: grouped heads, a gated MLP, windows, experts"
+            "  This model is not that network: grouped heads, a gated MLP, windows, experts "
+            f"or another vocabulary make {rest:+,} multiplications."
         )
-        lines.append(f"  or another vocabulary make {rest:+,} multiplications.")
     else:
         lines.append("  This model is exactly that network, so both exact counts agree.")
     lines.append("A multiplication comes with an addition: FLOPs are twice as many.")
-    return lines
+    return [wrapped(line, "    ") for line in lines]

@@ -65,3 +65,10 @@ def test_the_command_plans_training_and_several_models(capsys):
     assert [bool(each["choices"]) for each in plans] == [True, True]
     assert main([*options, "--train"]) == 2
     assert "--tokens" in capsys.readouterr().err
+
+
+def test_what_no_device_trains_whole_may_have_adapters() -> None:
+    """1.56B with AdamW's 16 bytes a parameter are 25 GB, on 16; 4 bits and adapters of it fit."""
+    said = tf.plan_training("gpt2-xl", "t4", tokens=1e9, max_devices=1).nearest
+    assert said.endswith("; one trains adapters: train gpt2-xl --lora 16 --base nf4")
+    assert tf.train("gpt2-xl", "t4", lora=16, base_dtype="nf4", global_batch=1).memory.fits

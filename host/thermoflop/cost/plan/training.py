@@ -10,6 +10,7 @@ from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.inference.arguments import as_model, checked_whole, written
 from thermoflop.cost.plan.layouts import has_experts, powers
 from thermoflop.cost.training.iteration import RECOMPUTE
+from thermoflop.cost.training.remedies import RANK
 from thermoflop.cost.training.train import train
 from thermoflop.errors import UsageError
 
@@ -134,6 +135,7 @@ def plan_training(
     nearest = ""
     if not within:
         nearest = _nearest(known, fitting, max_devices) + _would(on, fitting, max_devices, max_days)
+        nearest += "" if fitting else _adapted(known, device, fixed)
     return TrainingPlan(asked, tuple(within[:top]), nearest, sum(number for _, number in made))
 
 
@@ -210,6 +212,16 @@ def _nearest(model: Model, fitting: list[TrainingEstimate], most: int) -> str:
     best = min(fitting, key=_days)
     where = f"{best.plan.devices:,} devices ({best.plan.label})"
     return f"nearest: {digits(_days(best))} days on {where}; blocked by the number of devices"
+
+
+def _adapted(model: Model, device: Device, fixed: dict[str, Any]) -> str:
+    """How adapters beside weights in 4 bits fit on one device, as the end of a sentence."""
+    for how in ("none", "full"):
+        options = {**fixed, "global_batch": 1, "lora": RANK, "base_dtype": "nf4", "recompute": how}
+        if train(model, device, dp=1, **options).memory.fits:
+            said = f"train {model.name} --lora {RANK} --base nf4"
+            return f"; one trains adapters: {said}{' --recompute full' * (how == 'full')}"
+    return ""
 
 
 def _would(

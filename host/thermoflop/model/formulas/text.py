@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.base.paper import wrap
+from thermoflop.base.paper import columns, wrap
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.mixers import LatentAttention
 from thermoflop.model.formulas.explain import Explanation, explain
@@ -123,9 +123,11 @@ def explain_report(
         lines.append(f"  = {int(explanation.value_of(formula)):,} {formula.unit}")
     lines += [
         "",
-        "Attention counted full, logits at every position, 2 FLOPs for each multiply-add;",
-        "norms, softmax and other element-wise work not included. Bytes of cache: elements times",
-        "2 for bf16. Backward is twice forward.",
+        (
+            "Attention counted full, logits at every position, 2 FLOPs for each multiply-add; "
+            "norms, softmax and other element-wise work not included. Bytes of cache: elements "
+            "times 2 for bf16. Backward is twice forward."
+        ),
     ]
     runs = (run for stack in model.description.stacks for run in stack.runs)
     if any(isinstance(run.layer.mixer, LatentAttention) for run in runs):
@@ -139,5 +141,6 @@ def _symbols(expression: Any) -> set[Any]:
 
 
 def _wrapped(lines: list[str]) -> list[str]:
-    """Long formulas broken at their sums, within 100 columns."""
-    return [part for line in lines for part in wrap(line, 100, " " * 6)]
+    """Long formulas broken at their sums, within 100 columns, or those of the page."""
+    page = min(100, columns() or 100)
+    return [part for line in lines for part in wrap(line, page, " " * 6)]
