@@ -57,6 +57,8 @@ def test_a_load_takes_its_prompt_and_what_is_generated_after_it():
     assert found.kv_bytes == 3 * 110 * TOKEN
     width = 2 * (2 * WIDTH + max(2 * 512, 2 * WIDTH))
     assert found.activation_bytes == 300 * width + 3 * 4 * TOKENS
+    for prompt in (0, 1):  # a step reads a token at least
+        assert one.memory(share, Load(3, prompt, 110)).activation_bytes == 3 * width + 12 * TOKENS
     short = one.memory(share, Load(3, 200, 110))  # a prompt is no longer than the context
     assert (short.kv_bytes, short.activation_bytes) == (
         3 * 110 * TOKEN, 330 * width + 3 * 4 * TOKENS,

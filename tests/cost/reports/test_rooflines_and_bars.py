@@ -106,6 +106,16 @@ def test_a_report_holds_what_was_asked_for_besides(tmp_path):
     assert "what binds each: --why" not in said
 
 
+def test_only_the_pictures_that_have_a_file_are_drawn(tmp_path):
+    options = {"batch": 1, "prompt": 10, "generate": 2}
+    for name in ("svg", "roofline"):
+        file = tmp_path / f"{name}.svg"
+        said, _ = estimate_report(decoder(), DEVICE, options, ReportOptions(**{name: str(file)}))
+        assert [each.name for each in tmp_path.iterdir()] == [file.name]
+        assert "computing binds" not in said
+        file.unlink()
+
+
 def test_a_picture_of_batches_has_milliseconds_and_tokens(estimate):
     rows = [Saturation(1, 0.5, 2.0, "memory", 1e9, True), Saturation(8, 1.0, 8.0, "compute", 1e9,
             True)]  # fmt: skip

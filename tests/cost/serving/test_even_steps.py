@@ -11,6 +11,7 @@ from thermoflop.cost.serving.mixing import Mixing, Stream, between, mixing_of
 from thermoflop.cost.serving.policy import Policy
 from thermoflop.cost.serving.steady import (
     Steady,
+    _occupied,
     capacity,
     closed_loop,
     limits_of_trust,
@@ -76,6 +77,15 @@ def test_requests_at_a_rate_wait_for_slots_as_erlang_says(slots, load):
     assert found.queue_s == pytest.approx(0.5 * STEP_S + wait, rel=2e-3)
     assert found.requests_s == rate
     assert found.prompt_share == pytest.approx(0, abs=1e-6)
+
+
+def test_thousands_of_slots_are_counted_without_overflow():
+    """M/M/c of 3,000 servers: 2,500 of them are busy, hardly ever all."""
+    shares, tail = _occupied(np.ones(3000), 2500.0, 2500 / 3000)
+    assert shares.sum() + tail == pytest.approx(1)
+    assert float(shares @ np.arange(3001)) == pytest.approx(2500, rel=1e-3)
+    few, beyond = _occupied(np.ones(1), 0.5, 0.5)  # M/M/1: a half, a quarter, and a quarter more
+    assert (few.tolist(), beyond) == (pytest.approx([0.5, 0.25]), pytest.approx(0.25))
 
 
 def test_a_rate_that_slots_cannot_keep_up_has_no_steady_state():
