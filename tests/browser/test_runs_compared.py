@@ -146,6 +146,11 @@ def test_the_list_is_sorted_by_each_figure_with_what_is_unknown_last(page: Page)
     page.goto("/runs")
     warm = page.locator("table.runs tbody tr").filter(has_text="run-1")
     assert warm.locator(".run-name").inner_text() == "warm"  # as it is called where it is compared
+    for width in (1010, 1280):  # beside all figures, or above them
+        page.set_viewport_size({"width": width, "height": 800})
+        box = warm.locator("td.what").bounding_box()
+        assert box is not None
+        assert box["width"] > 150
     warm.evaluate("row => row.classList.add('the-same')")
     warm.get_by_text("69.0", exact=True).wait_for()  # its figures are read
     page.get_by_role("button", name="peak °C").click()

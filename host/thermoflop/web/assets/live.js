@@ -305,7 +305,7 @@
       if (several !== frame.gpus.length > 1) {
         several = frame.gpus.length > 1;
         line.hidden = !several;
-        fold.open = !several;
+        fold.open = !several || (frame.gpus.length === 2 && innerHeight > 980); // where both have room
         box.classList.toggle("one-line", several);
         (several ? values[5] : reasons).setAttribute("role", "status");
         (several ? reasons : values[5]).removeAttribute("role");
