@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from kit.made_up import decoder
 from kit.made_up_rows import OTHER, TRUTH, row, rows_of_engine, served
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import profile_from
@@ -15,7 +16,7 @@ from thermoflop.cost.fitting.crossval import (
 )
 from thermoflop.cost.fitting.profiles import _as_json as as_json
 from thermoflop.cost.fitting.profiles import built_from, profile_from_rows, separate
-from thermoflop.cost.fitting.regression import START, fit, start
+from thermoflop.cost.fitting.regression import START, fit, logs_of, start
 from thermoflop.cost.fitting.rows import matrix_of
 from thermoflop.cost.fitting.together import OFFSETS, Together, built_together, is_together
 from thermoflop.cost.inference.arguments import Workload
@@ -32,6 +33,26 @@ ROWS = [*rows_of_engine("alpha", (2, 4, 8)), *rows_of_engine("beta", (2, 16), 2.
 @pytest.fixture(scope="module")
 def measured() -> Measured:
     return Measured(ROWS)
+
+
+def test_tied_experts_run_at_the_rates_of_other_matrices():
+    """Where both have the same rates it is all one; once they are tied, whatever experts' are."""
+    one = row("vllm", 2, "token", 16)
+    mixture = decoder(model_type="mixtral", num_local_experts=8, num_experts_per_tok=2)
+    rows = [replace(one, question=replace(one.question, model=mixture))]
+    points = dict(zip(PARAMETERS, logs_of(start())[0], strict=True))
+    alike = points | {name: points[other] for name, other in TIED.items()}
+    apart = points | dict.fromkeys(TIED, -9.0)
+    matrix = matrix_of(rows)
+    seconds = {
+        name: matrix.seconds(np.array([list(each.values())]))[0][0]
+        for name, each in (("alike", alike), ("apart", apart))
+    }
+    tied = matrix.tied()
+    for each in (alike, apart):
+        found = tied.seconds(np.array([list(each.values())]))[0][0]
+        assert found == pytest.approx(seconds["alike"])
+    assert seconds["apart"] > 1.1 * seconds["alike"]
 
 
 def test_the_pooled_fit_weighs_an_engine_by_the_root_of_its_rows(measured):

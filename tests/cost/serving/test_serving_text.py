@@ -6,7 +6,12 @@ import pytest
 import thermoflop as tf
 from thermoflop.base.paper import fitted, paper
 from thermoflop.base.record import replace
-from thermoflop.cost.serving.result import Serving, serving_text, simulation_text
+from thermoflop.cost.serving.result import (
+    Serving,
+    serving_json,
+    serving_text,
+    simulation_text,
+)
 from thermoflop.cost.serving.simulation import Simulation
 
 SIMULATION = Simulation(
@@ -47,6 +52,13 @@ def test_every_figure_stands_beside_its_name(served: Serving) -> None:
     assert benchmark[2].startswith(" and asks ten times each, mean of all: 620 ms")
     assert "targets: met" in said
     assert "not known: why" in said
+
+
+def test_the_object_has_the_rates_that_follow(served: Serving) -> None:
+    found = serving_json(served)
+    assert (found["tokens_per_s"], found["tokens_per_s_device"]) == (400, 200)
+    assert found["tokens_per_s_user"] == pytest.approx(100)
+    assert (found["device"], found["rate"]) == ("H100-SXM-80GB", 4.0)
 
 
 def test_more_requests_than_are_answered_make_no_more_tokens(served: Serving) -> None:
