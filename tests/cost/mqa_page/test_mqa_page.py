@@ -7,7 +7,7 @@ takes 1e-6 ms at half the peak, one byte 1e-4 ms, and no kernel less than 0.5 ms
 from __future__ import annotations
 
 import pytest
-from thermoflop.cost.mqa_page.page import Page, page_numbers
+from thermoflop.cost.mqa_page.page import Page, page_numbers, page_text
 from thermoflop.cost.mqa_page.sheet import page_sheet
 from thermoflop.cost.mqa_page.why import page_why
 
@@ -144,9 +144,30 @@ def test_every_number_of_an_explanation_stands_where_it_belongs(form):
     assert page_why(PAGE, f"{form}.params").formula[1] == (
         f"  = 3 x (2 x 32² + 2 x 32 x {kept} + 8 x 32²) = {params:,}"
     )
-    assert page_why(PAGE, f"{form}.weights").formula[1].startswith(f"  = {params:,} x 2 B = ")
+    assert page_why(PAGE, f"{form}.weights").formula[1] == (
+        f"  = {params:,} x 2 B = {2 * params:,} B = {2 * params / 1e9:.3f} GB"
+    )
     assert page_why(PAGE, f"{form}.kv").formula[1] == f"  = 2 x 2 x 3 x 2 x 12 x {kept}"
     flops, size = kernels(form, END)["att1"]
     lines = page_why(PAGE, f"{form}.att1").formula
     assert f"compute = FLOP / (peak x efficiency) = {flops:,} / (2.00 GFLOP/s x 0.5)" in lines
     assert f"memory = bytes / bandwidth = {size:,} / 10.0 MB/s" in lines
+
+
+def test_the_page_as_it_is_has_170_million_parameters_in_0_34_gb():
+    """24 layers of 12 x 768^2; one head of 16 keeps 48 of the 768 dimensions."""
+    params = 24 * 12 * 768**2
+    assert page_why(Page(), "mha.weights").value == f"{2 * params / 1e9:.3f} GB" == "0.340 GB"
+    assert page_why(Page(), "mha.params").value == f"{params:,}"
+    fewer = 24 * (10 * 768**2 + 2 * 768 * 48)
+    assert page_why(Page(), "mqa.params").value == f"{fewer:,}"
+    cache = 2 * 2 * 24 * 10 * 1024 * 768
+    assert page_why(Page(), "mha.kv").formula[-1].startswith(f"  = {cache:,} B = 755 MB")
+    text = " ".join(page_text(Page()).split())
+    for form in ("mha", "mqa"):
+        figures = page_numbers(Page())[form]
+        assert f"{form}: total_ms {figures['total_ms']!r}, parameters" in text
+        assert f"kv_bytes {figures['kv_bytes']!r}" in text
+    config = Page(end=2000).config()
+    assert (config["n_embd"], config["n_layer"], config["n_head"]) == (768, 24, 16)
+    assert (config["n_positions"], Page().config()["n_positions"]) == (2000, 1024)

@@ -11,6 +11,7 @@ from thermoflop.base.record import replace
 from thermoflop.base.units import gigabytes
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.plan.launch import checkpoint, launch, launch_notes
+from thermoflop.cost.plan.plan import _result
 from thermoflop.cost.plan.training import TrainingPlan, training_plan_text
 from thermoflop.cost.serving.lengths import lengths_of
 from thermoflop.cost.work.share import Layout
@@ -162,3 +163,14 @@ def test_an_engine_that_apples_and_others_share_is_said(vendors, said):
     devices = [replace(DEVICE, name=vendor, vendor=vendor) for vendor in vendors]
     found = tf.plan(decoder(), devices, max_devices=1, dtypes=["bf16"], generate=64, prompt=64)
     assert any("every device is taken to run" in note for note in found.notes) is said
+
+
+@pytest.mark.parametrize(("cp", "pools"), [(1, ""), (2, ""), (1, "two pools")])
+def test_what_was_never_measured_is_noted(cp, pools):
+    choice = SimpleNamespace(dtype="bf16", plan=Layout(cp=cp), disaggregated=pools,
+                             launch="vllm serve x")  # fmt: skip
+    context = SimpleNamespace(model=MODEL, notes=("prices",), question=None, asked="asked")
+    found = _result(context, SimpleNamespace(units=[], choices=[choice]), "")
+    assert any("context parallel" in note for note in found.notes) is (cp > 1)
+    assert any("pools of prefill and decode" in note for note in found.notes) is bool(pools)
+    assert found.notes[0] == "prices"

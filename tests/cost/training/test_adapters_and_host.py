@@ -50,6 +50,21 @@ def test_adapters_alone_have_gradients_and_an_optimizer():
     assert found.memory.optimizer_bytes == 8 * adapters
 
 
+def test_every_expert_has_its_own_adapters_and_a_token_runs_those_of_two():
+    """Beside four matrices of attention and three of each of eight experts; routers have none."""
+    model = decoder(model_type="mixtral", num_local_experts=8, num_experts_per_tok=2)
+    found = tf.train(model, DEVICE, **SIZES, lora=4)
+    attention = 2 * (WIDTH + WIDTH) + 2 * (WIDTH + 128)
+    experts = 3 * (WIDTH + 512)
+    assert found.trained_params == LAYERS * 4 * (attention + 8 * experts)
+    plain = tf.train(model, DEVICE, **SIZES, lora=4, lora_targets="q,k,v,o")
+    assert plain.trained_params == LAYERS * 4 * attention
+    more = found.model_flops - plain.model_flops
+    assert more == SEEN * 6 * LAYERS * 4 * 2 * experts
+    held = found.memory.weight_bytes - plain.memory.weight_bytes
+    assert held == 4 * LAYERS * 4 * 8 * experts
+
+
 def test_a_frozen_matrix_costs_4_flops_a_weight_and_an_adapter_6():
     adapters = LAYERS * 2 * 4 * (WIDTH + WIDTH)
     attention = 3 * 4 * LAYERS * WIDTH * 1000

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import thermoflop as tf
 from kit.made_up import (
@@ -17,7 +19,10 @@ from kit.made_up import (
 )
 from thermoflop.base.record import replace
 from thermoflop.cost.reports.saturation import saturation, saturation_text
+from thermoflop.cost.why.memory import _stored_notes
 from thermoflop.cost.why.number import why_number
+from thermoflop.cost.why.operator import derived
+from thermoflop.cost.why.steps import parts_shown
 from thermoflop.cost.why.table import formula_text
 
 BATCH, PROMPT, GENERATE = 4, 100, 5
@@ -118,3 +123,37 @@ def test_saturation_says_what_binds_at_each_batch_and_where_computing_begins_to(
         decoder(), DEVICE, batch=batch, prompt=10, generate=3, profile=rates(step_s=1.0)
     ))  # fmt: skip
     assert saturation_text(slow).endswith("computing binds at none of these batches")
+
+
+@pytest.mark.parametrize(("count", "more"), [(8, ""), (9, " and 1 more"), (20, " and 12 more")])
+def test_eight_of_what_a_checkpoint_leaves_wide_are_named(count, more):
+    names = tuple(f"part{number}" for number in range(count))
+    quantization = SimpleNamespace(method="gptq", wide=names)
+    scales, wide = _stored_notes(SimpleNamespace(quantization=quantization))
+    assert scales == "quantized by gptq, scales and zero points included"
+    assert wide == f"left wide by name: {', '.join(names[:8])}{more}"
+    plain = SimpleNamespace(quantization=SimpleNamespace(method="gptq", wide=()))
+    assert _stored_notes(plain) == [scales]
+    assert _stored_notes(None) == []
+
+
+def test_an_operator_is_derived_in_the_letters_that_it_has(estimate):
+    """A product of 4 sequences: its sizes, and no others; a collective has bytes alone."""
+    part = parts_shown(estimate)["decode"]
+    place = next(n for n, work in enumerate(part.works) if work.name == "up_proj")
+    lines, letters = derived(estimate.setting, part, place)
+    work = part.works[place]
+    assert lines[1].endswith(f" = {work.flops:,.0f}")
+    assert [line.split(" = ")[0] for line in lines[::2]] == [
+        "FLOP", "bytes of weights", "bytes of activations",
+    ]  # fmt: skip
+    named = {letter.split(" = ")[0]: letter.split(" = ")[1].split(":")[0] for letter in letters}
+    assert named["b"] == "4"
+    assert {"256", "512"} <= set(named.values())
+    assert "t" not in named
+    sent = part.works[place].__class__(
+        "all-reduce", "n", "n", "network", 1, 1.0, 0.0, 0.0, 0.0, 1234.0
+    )
+    assert derived(estimate.setting, replace(part, works=(sent,)), 0) == (
+        ("bytes sent = 1,234",), (),
+    )  # fmt: skip

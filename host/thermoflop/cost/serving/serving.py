@@ -310,7 +310,7 @@ def _steady(replica: Replica, load: Arrivals) -> tuple[Steady, bool]:
         return replica.with_users(load.users), False
     if replica.policy.name == "static":
         raise UsageError(f"{replica.policy.why}: ask for users, not for a rate")
-    steady = replica.at_rate(float(load.rate or 1))
+    steady = replica.at_rate(float(load.rate or 0))
     if steady is not None:
         return steady, False
     return replica.with_users(replica.group_slots * replica.shares), True

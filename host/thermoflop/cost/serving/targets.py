@@ -59,7 +59,7 @@ def most_within(replica: Replica, load: Arrivals, targets: Targets) -> float:
             users = (most + misses) // 2
             most, misses = (users, misses) if meets(users) else (most, users)
         return most
-    low, high = 0.0, load.rate or 1.0
+    low, high = 0.0, load.rate or 0.0
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         low, high = (middle, high) if meets(middle) else (low, middle)
