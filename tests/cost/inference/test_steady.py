@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import pytest
 import thermoflop as tf
+from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.setting import Setting
-from thermoflop.cost.inference.steady import client_s, steady_s, steady_steps
+from thermoflop.cost.inference.steady import (
+    WAITING,
+    client_s,
+    steady_s,
+    steady_steps,
+    waiting_parts,
+)
 from thermoflop.cost.work.mixed import Mixed
 from thermoflop.cost.work.share import Layout
 from thermoflop.cost.work.steps import decode_step, prefill_step
@@ -70,3 +77,33 @@ def test_a_prompt_that_the_server_holds_back_waits_for_so_many_mean_steps():
     (bound, at_once), (same, later) = (client_s(setting, *load, held=held) for held in (0, 20))
     assert bound == same
     assert later - at_once == pytest.approx(20 * steady_s(setting, *load)[1])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "read", "cached", "times"), [(1000, 1000, 0, 1.0), (20000, 8000, 6000, 2.5)]
+)
+def test_a_client_waits_for_parts_that_the_steps_give(prompt, read, cached, times):
+    """192 clients leave room for 8,000 tokens in a step: a longer prompt takes several, for which
+    the middle one stands."""
+    setting = setting_of("vllm")
+    decode = decode_step(1000, 192)
+    alone = setting.step_s(decode)
+    both = setting.step_s(Mixed(decode, prefill_step(read, 1, cached)))
+    carrying = alone + times * (both - alone)
+    found = waiting_parts(setting, 192, prompt, 1920, 1000)
+    mean = steady_s(setting, 192, prompt, 1920, 1000)[1]
+    expected = (1.0, prompt, carrying, mean, 192 * (carrying - alone))
+    assert found == pytest.approx(expected)
+    apart = setting_of("sglang")  # prompts are read in passes of their own
+    step = apart.step_s(decode_step(1000, 8))
+    reading = apart.step_s(prefill_step(500, 1, 100))
+    parts = waiting_parts(apart, 8, 500, 100, 1000, 100)
+    assert parts[2] == pytest.approx(step + reading)
+    assert parts[4] == pytest.approx(8 * reading)
+    numbers = replace(
+        setting.profile, waiting=dict(zip(WAITING, (1.0, 2.0, 3.0, 5.0, 7.0), strict=True))
+    )
+    own = Setting(setting.model, setting.device, Layout(), setting.precision, numbers)
+    _, seconds = client_s(own, 192, prompt, 1920, 1000, held=11)
+    weighed = 1 + 2 * prompt + 3 * carrying + 5 * mean + 7 * 192 * (carrying - alone) + 11 * mean
+    assert seconds == pytest.approx(weighed)

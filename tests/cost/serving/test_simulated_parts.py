@@ -22,7 +22,8 @@ from thermoflop.cost.serving.simulation import (
 )
 from thermoflop.cost.serving.steady import Steady
 from thermoflop.cost.serving.targets import Targets, limit_beyond, most_users, most_within
-from thermoflop.cost.serving.trace import Trace
+from thermoflop.cost.serving.trace import Trace, read_trace
+from thermoflop.errors import InputError
 
 
 def replica(prefix=0.0, step_tokens=1.0, shares=1):
@@ -161,3 +162,57 @@ def test_the_highest_rate_within_targets_is_found_to_a_part_in_two_thousand():
 def test_a_request_of_mean_lengths_is_a_load_of_one():
     load = load_of(lengths_of(100.4, 20.6))
     assert (load.sequences, load.prompt, load.context) == (1, 100, 121)
+
+
+def traced(tmp_path, text):
+    path = tmp_path / "trace.csv"
+    path.write_text(text, encoding="utf-8")
+    return read_trace(str(path))
+
+
+@pytest.mark.parametrize(
+    ("column", "first", "second", "seconds"),
+    [
+        ("arrival_s", "3", "5.5", 2.5), ("arrival_ms", "3000", "5500", 2.5),
+        ("time_us", "1000000", "3000000", 2), ("start_ns", "1000000000", "4000000000", 3),
+        ("arrival seconds", "0", "7", 7),
+        # since 1970: ten digits are seconds, thirteen milli-, sixteen micro-, nineteen nanoseconds
+        ("timestamp", "1700000000", "1700000004", 4),
+        ("timestamp", "1700000000000", "1700000004000", 4),
+        ("timestamp", "1700000000000000", "1700000004000000", 4),
+        ("timestamp", "1700000000000000000", "1700000004000000000", 4),
+        ("timestamp", "99999999999", "100000000000", 1),
+    ],
+)  # fmt: skip
+def test_a_time_of_a_trace_has_the_unit_of_its_name_or_its_digits(
+    tmp_path, column, first, second, seconds
+):
+    found = traced(tmp_path, f"{column},prompt,generate\n{second},7,8\n{first},5,6\n")
+    assert found.arrivals_s == pytest.approx([0, seconds])
+    assert (found.prompts, found.outputs) == ([5, 7], [6, 8])
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("0,1,2\n1,x,2\n", "request 2 of the trace: prompt='x' is no number of tokens"),
+        ("0,1,2\n1,2,1e12\n", "request 2 of the trace: generate='1e12' is no number"),
+        ("inf,1,2\n1,2,3\n", "request 1 of the trace: 'inf' is no time"),
+        ("0,1,2\n", "holds 1 requests: expected at least 2"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_numbered(tmp_path, rows, said):
+    with pytest.raises(InputError, match=said):
+        traced(tmp_path, f"arrival,prompt,generate\n{rows}")
+
+
+def test_objects_in_a_list_or_in_lines_are_numbered_too(tmp_path):
+    one = '{"time": 0, "isl": 3, "osl": 4}'
+    for text, said in ((f"[{one}, 7]", "request 2: expected an object"),
+                       (f"{one}\n7\n", "request 2: expected an object"),
+                       (f"{one}\n\n{{\n", "line 3: no JSON object"),
+                       (f"[{one}", "is no JSON list")):  # fmt: skip
+        with pytest.raises(InputError, match=said):
+            traced(tmp_path, text)
+    found = traced(tmp_path, f"[{one}, {one.replace('0', '9', 1)}]")
+    assert (found.arrivals_s, found.prompts, found.outputs) == ([0, 9], [3, 3], [4, 4])
