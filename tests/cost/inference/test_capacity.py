@@ -134,8 +134,9 @@ def test_another_layout_of_the_same_devices_is_a_remedy() -> None:
 
 
 def test_an_encoder_is_not_said_to_be_causal_nor_to_have_a_first_token() -> None:
-    said = str(tf.estimate("bge-m3", "4090"))
-    assert "attention: full" in said
+    estimated = tf.estimate("bge-m3", "4090")
+    said = str(estimated)
+    assert estimated.conventions["attention"].startswith("full")
     assert "causal" not in said and "first token" not in said  # noqa: PT018
 
 
