@@ -12,7 +12,7 @@ from the defaults, and every key), and in a few random variations with fewer lay
 every total that is counted is equal, those of the defaults among them; ``refused``: the defaults
 are refused, with the reason; ``wrong``: any total differs; ``unbuilt``: the class itself does not
 build from its defaults. ``tests/data/mappings.json.gz`` is what ``--keep`` writes with
-``--variations 0``; tests/model/test_mappings.py counts it without transformers.
+``--variations 0``; tests/model/config/families/test_mappings.py counts it without transformers.
 """
 
 from __future__ import annotations

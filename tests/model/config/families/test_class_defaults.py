@@ -36,7 +36,7 @@ def differing(ours: dict[str, Any], stated: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", [name for name in STATED if name not in SECTIONS])
 def test_a_default_is_the_one_that_the_class_states(name: str) -> None:
-    """Where a family has none, it works out what the class does (tests/model/test_mappings.py)."""
+    """Where a family has none, it works out what the class does (see test_mappings.py)."""
     family = find_family(name)
     assert family is not None
     keys = {key: rule.default for key, rule in family.keys.items() if key in STATED[name]}

@@ -133,6 +133,15 @@ def test_windows_ends_of_rows_and_canvases() -> None:
     assert eyes_of("llava_onevision")[1].sizes == canvases
 
 
+def test_llama_sees_four_tiles_of_whole_eights_of_positions() -> None:
+    """448 / 14 patches of a side and one for the class: 1025 of 1032 positions of each tile; what
+    the text attends to is one token of its prompt."""
+    eyes = read_model({"model_type": "mllama"}).description.stack("image")
+    assert eyes is not None
+    found = (eyes.positions, eyes.patches, eyes.pooled, eyes.tokens)
+    assert found == (4 * 1032, 4 * 32**2, 4 * 1025, 1)
+
+
 # frames to a position, positions to a token, positions of a window; positions, tokens of 30 s
 EARS: dict[str, tuple[tuple[int, int, int] | None, int, int]] = {
     # Whisper's two frames a position: two or four positions to a token

@@ -1,7 +1,7 @@
 """Wrappers whose code lies beside their weights: InternVL, MiniCPM-V and Phi-3 Vision.
 
 Each is read from the ``modeling_*.py`` of its repository; totals of published weights stand in
-tests/model/config/test_beside_weights.py.
+tests/model/config/families/test_beside_weights.py.
 """
 
 from __future__ import annotations

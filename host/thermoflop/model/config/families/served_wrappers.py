@@ -1,5 +1,5 @@
 """Readers of documents and images whose code lies beside their weights: dots.ocr, Kimi-VL,
-DeepSeek-OCR. Totals of published weights stand in tests/model/config/test_beside_weights.py.
+DeepSeek-OCR. Totals of published weights: tests/model/config/families/test_beside_weights.py.
 """
 
 from __future__ import annotations

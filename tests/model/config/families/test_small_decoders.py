@@ -19,7 +19,7 @@ from thermoflop.errors import UsageError
 from thermoflop.model.architecture.parameters import total
 from thermoflop.model.load import load_model
 
-DATA = Path(__file__).resolve().parents[1] / "data" / "small_decoders.json.gz"
+DATA = Path(__file__).resolve().parents[3] / "data" / "small_decoders.json.gz"
 RECORDS = json.loads(gzip.decompress(DATA.read_bytes()))
 TYPES = sorted({record["config"]["model_type"] for record in RECORDS})
 

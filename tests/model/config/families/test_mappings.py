@@ -20,7 +20,7 @@ from thermoflop.model.model import Model
 
 TYPES: list[dict[str, Any]] = json.loads(
     gzip.decompress(
-        (Path(__file__).resolve().parents[1] / "data" / "mappings.json.gz").read_bytes()
+        (Path(__file__).resolve().parents[3] / "data" / "mappings.json.gz").read_bytes()
     )
 )
 # How many types of each mapping are exact at least; only ever more.

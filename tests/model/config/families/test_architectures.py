@@ -15,7 +15,7 @@ import pytest
 from thermoflop.errors import InputError, UsageError
 from thermoflop.model.load import read_model
 
-DATA = Path(__file__).resolve().parents[2] / "data" / "classes.json.gz"
+DATA = Path(__file__).resolve().parents[3] / "data" / "classes.json.gz"
 ROWS = json.loads(gzip.decompress(DATA.read_bytes()))["rows"]
 SMALL = {"hidden_size": 32, "num_attention_heads": 2, "num_key_value_heads": 2, "vocab_size": 50}
 

@@ -15,7 +15,7 @@ from thermoflop.model.validate import compare_record, read_records, validate_cou
 RECORDS = {
     str(entry["name"]): entry
     for entry in read_records(
-        str(Path(__file__).resolve().parents[1] / "data" / "published_2026.json.gz")
+        str(Path(__file__).resolve().parents[3] / "data" / "published_2026.json.gz")
     )
 }
 # One name a line, by kind, so that two changes at once meet on no line.

@@ -16,7 +16,7 @@ from thermoflop import load_model
 from thermoflop.errors import InputError, UnknownModel
 from thermoflop.model.config.families import MODULES
 
-PATH = Path(__file__).resolve().parents[2] / "data" / "wrappers.json.gz"
+PATH = Path(__file__).resolve().parents[3] / "data" / "wrappers.json.gz"
 DRAWN = json.loads(gzip.decompress(PATH.read_bytes()))
 LLAMA = {"model_type": "llama", "hidden_size": 64, "intermediate_size": 96,
          "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 100}  # fmt: skip
