@@ -1,0 +1,59 @@
+"""The catalogue and the families as lists: which rows a word finds, and what each says."""
+
+from __future__ import annotations
+
+import json
+
+from thermoflop.model.config.catalogue import entry
+from thermoflop.model.config.families import FAMILY_NAMES
+from thermoflop.model.listing import families_text, model_rows, models_text
+
+
+def test_a_row_has_the_sizes_of_its_model() -> None:
+    rows = {row["name"]: row for row in model_rows("gpt2")}
+    assert set(rows) == {"distilgpt2", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"}
+    row = rows["gpt2-xl"]
+    # 2 (keys, values) x 48 layers x 1600 x 2 bytes
+    assert row["parameters"] == row["active_parameters"] == 1_557_611_200
+    assert row["kv_bytes_per_token_bf16"] == 2 * 48 * 1600 * 2
+    assert (row["family"], row["quantization"]) == ("gpt2", None)
+    named = entry("gpt2-xl")
+    assert named is not None
+    assert row["source"] == named["source"]
+    assert row["recalled"] == bool(named.get("recalled"))
+
+
+def test_every_word_has_to_be_in_a_name() -> None:
+    assert {row["name"] for row in model_rows("gpt2 large")} == {"gpt2-large"}
+    assert model_rows("gpt2 zebra") == []
+    assert {row["name"] for row in model_rows("bert uncased base")} == {
+        "bert-base-uncased", "distilbert-base-uncased",
+    }  # fmt: skip
+
+
+def test_the_list_says_how_many_there_are_and_where_each_is_from() -> None:
+    text = models_text("gpt2")
+    assert "\n5 models; KV/token: bytes in bf16.\n" in text
+    line = next(each for each in text.splitlines() if each.startswith("gpt2-xl "))
+    assert line.split()[:5] == ["gpt2-xl", "gpt2", "1,557,611,200", "1.558G", "307.2k"]
+    assert "\n1 model; KV/token" in models_text("gpt2-xl")
+    assert max(map(len, text.splitlines())) <= 100
+    found = json.loads(models_text("gpt2-xl", as_json=True))["models"]
+    assert [each["name"] for each in found] == ["gpt2-xl"]
+    for name, where in (("gpt-oss-20b", "mxfp4; "), ("gpt2", "")):
+        text = models_text(name)
+        line = next(each for each in text.splitlines() if each.startswith(f"{name} "))
+        source = line.split(maxsplit=5)[5].strip()
+        assert source.startswith(where)
+        assert source.removeprefix(where) in ("measured", "published", "memory")
+
+
+def test_a_name_that_is_none_names_the_nearest() -> None:
+    assert models_text("gpt2-xxl").startswith("no model has 'gpt2-xxl' in its name; the nearest")
+    assert models_text("?" * 80).endswith("in its name")
+
+
+def test_families_are_counted() -> None:
+    lines = families_text("gpt2").splitlines()
+    assert (lines[0], lines[-1]) == ("gpt2", f"{len(lines) - 1} families")
+    assert json.loads(families_text(as_json=True)) == {"families": list(FAMILY_NAMES)}
