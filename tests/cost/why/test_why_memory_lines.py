@@ -18,6 +18,7 @@ from kit.made_up import (
     rates,
 )
 from thermoflop.base.record import replace
+from thermoflop.base.units import digits, gigabytes
 from thermoflop.cost.reports.saturation import saturation, saturation_text
 from thermoflop.cost.why.memory import _stored_notes
 from thermoflop.cost.why.number import why_number
@@ -157,3 +158,47 @@ def test_an_operator_is_derived_in_the_letters_that_it_has(estimate):
     assert derived(estimate.setting, replace(part, works=(sent,)), 0) == (
         ("bytes sent = 1,234",), (),
     )  # fmt: skip
+
+
+def test_every_figure_of_memory_and_energy_stands_where_it_belongs(estimate):
+    memory, energy = estimate.memory, estimate.energy
+    parts = (memory.weight_bytes, memory.kv_bytes, memory.activation_bytes, memory.reserve_bytes)
+    together = why_number(estimate, "memory.total")
+    sizes = [gigabytes(part) for part in parts]
+    assert len(set(sizes)) == 4
+    assert together.formula[1] == f"  = {' + '.join(sizes)} = {gigabytes(memory.total_bytes)}"
+    assert [why_number(estimate, f"memory.{name}").value for name in (
+        "weights", "cache", "activations", "reserve")] == sizes  # fmt: skip
+    small = replace(DEVICE, memory_bytes=0.5e9)
+    crowded = tf.estimate(decoder(), small, batch=BATCH, prompt=PROMPT, generate=GENERATE)
+    missing = crowded.memory.total_bytes - 0.5e9
+    assert why_number(crowded, "memory.total").formula[2] == (
+        f"{gigabytes(crowded.memory.total_bytes)} > 0.5 GB: {gigabytes(missing)} missing"
+    )
+    power = why_number(estimate, "energy.power")
+    ends = f"{digits(energy.power_low_w)} .. {digits(energy.power_high_w)} W"
+    assert power.notes[0] == f"80 % interval {ends}"
+    assert power.formula[1] == f"  = {digits(energy.power_w)} W"
+    run = why_number(estimate, "energy.run")
+    between = f"{digits(energy.energy_low_j)} .. {digits(energy.energy_high_j)} J"
+    assert run.notes[0] == f"80 % interval of the run {between}"
+    each = why_number(estimate, "energy.token")
+    whole = f"{digits(energy.energy_j)} J"
+    assert each.formula[3] == (f"  = {whole} / {BATCH * GENERATE} = {digits(energy.per_token_j)} J")
+    rise = why_number(estimate, "energy.rise").formula[1]
+    assert rise == f"  = {digits(energy.power_w)} W x 0.1 °C/W = {digits(energy.rise_c)} °C"
+    params = why_number(estimate, "model.params")
+    assert params.formula[1] == f"  = {PARAMS:,}"
+    assert sum(int(count.replace(",", "")) for _, count in params.rows) == PARAMS
+    active = decoder().active_params
+    assert params.notes[0] == f"{active:,} of them are active on a token"
+
+
+def test_an_encoder_reads_all_of_its_batch_at_once():
+    notes = [
+        why_number(tf.estimate(model, DEVICE, batch=2, prompt=20, generate=tokens, dtype="bf16"),
+                   "memory.activations").notes[0]
+        for model, tokens in (("bert-base", 0), (decoder(), 5))
+    ]  # fmt: skip
+    assert notes == ["an encoder reads all of its batch at once",
+                     "serving engines read at most 8,192 prompt tokens at once"]  # fmt: skip
