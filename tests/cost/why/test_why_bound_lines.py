@@ -19,7 +19,8 @@ from kit.made_up import (
 from thermoflop.base.record import replace
 from thermoflop.base.units import scaled, seconds
 from thermoflop.cost.reports.estimate import explain_step
-from thermoflop.cost.why.number import why_number
+from thermoflop.cost.why.number import operator_rows, why_number
+from thermoflop.cost.why.steps import parts_shown
 from thermoflop.cost.why.table import why_text
 
 BATCH, PROMPT, GENERATE = 4, 100, 5
@@ -144,3 +145,48 @@ def test_the_text_of_the_reasons_holds_every_step(estimate):
     text = why_text(estimate)
     assert "lm_head" in text
     assert "attention" in text
+
+
+def test_stages_are_noted_where_there_are_two(estimate):
+    two = tf.estimate(decoder(), CHIP, pp=2, batch=2, prompt=100, generate=5, profile=rates())
+    assert "2 pipeline stages work on different sequences at once" in (
+        why_number(two, "token.bound").notes
+    )
+    assert not any("stages" in note for note in why_number(estimate, "token.bound").notes)
+
+
+def test_the_table_of_a_step_has_its_longest_operators_and_what_is_left(estimate):
+    """Thirteen kinds of operators, of which the longest are shown; times of all add up."""
+    part = parts_shown(estimate)["decode"]
+    rows, binds = operator_rows(part, estimate.setting)
+    timed = sorted(
+        ((float(estimate.setting.rates.operator_s(work)), work) for work in part.works),
+        key=lambda each: -each[0],
+    )  # fmt: skip
+    shown = [row for row in rows if row[0] not in ("host and scheduler",) and row[1]]
+    assert [row[0] for row in shown] == [work.name for _, work in timed[: len(shown)]]
+    for row, (time, work) in zip(shown, timed, strict=False):
+        assert row[1] == f"{work.times:g}"
+        assert row[2] == (scaled(work.times * work.flops, "FLOP") if work.flops else "")
+        assert row[3:5] == (scaled(work.times * work.bytes, "B"), seconds(time))
+    rest = sum(time for time, _ in timed[len(shown) :])
+    if rest > 0:
+        assert rows[-2][:1] + rows[-2][4:5] == (
+            f"{len(timed) - len(shown)} smaller ones", seconds(rest),
+        )  # fmt: skip
+    assert rows[-1] == ("host and scheduler", "", "", "", seconds(part.overhead_s), "host")
+    assert binds == "memory"
+    waits = tf.estimate(decoder(), CHIP, batch=1, prompt=9, generate=2, profile=rates(step_s=1.0))
+    assert operator_rows(parts_shown(waits)["decode"], waits.setting)[1] == "host"
+
+
+def test_the_whole_runs_interval_is_its_phases_ends_added_up(estimate):
+    first, each, whole = estimate.first_token, estimate.per_token, estimate.total
+    why = why_number(estimate, "total.interval")
+    assert why.value == f"{seconds(whole.low_s)} .. {seconds(whole.high_s)}"
+    for end in ("low_s", "high_s"):
+        parts = getattr(first, end) + (GENERATE - 1) * getattr(each, end)
+        assert getattr(whole, end) == pytest.approx(parts)
+    token = why_number(estimate, "token.expected")
+    mean = f"{seconds(each.expected_s)} is the mean of {GENERATE - 1} steps over the growing"
+    assert token.notes[0].startswith(mean)
