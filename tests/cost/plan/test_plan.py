@@ -402,3 +402,4 @@ def test_a_model_published_in_8_bits_is_tried_in_4() -> None:
     found = tf.plan("deepseek-r1", "h100", max_devices=8, top=1)
     assert [each.dtype for each in found.choices] == ["int4"]
     assert found.notes[0] == "note: nothing in the published format fits: so in 4 bits"
+    assert any(note.endswith("of weights in int4, such as AWQ or GPTQ") for note in found.notes)

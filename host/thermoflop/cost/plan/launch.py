@@ -36,7 +36,8 @@ def checkpoint(model: Model, dtype: str, engine: str) -> tuple[str, str]:
     if dtype not in (*made, published and published.name):
         plain = (model.hub_id or hub_id(model.name) or model.name).rstrip("/").rpartition("/")[2]
         placeholder = f"YOUR-{dtype.upper()}-CHECKPOINT-OF/{plain}"
-        return placeholder, f"note: {placeholder} stands for the id or folder of weights in {dtype}"
+        kind = "int4, such as AWQ or GPTQ" if dtype == "int4" else dtype
+        return placeholder, f"note: {placeholder} stands for the id or folder of weights in {kind}"
     if model.hub_id:
         return model.hub_id, ""
     if model.stored is not None:
