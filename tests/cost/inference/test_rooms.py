@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import thermoflop as tf
 from kit.made_up import DEVICE, KEY_WIDTH, LAYERS, TOKENS, WIDTH, decoder
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.footprint import Load
+from thermoflop.cost.inference.arguments import default_sizes
 from thermoflop.cost.inference.room import LARGEST, largest, room_of
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
@@ -120,3 +122,27 @@ def test_a_cache_is_as_an_engines_options_say():
         room(profile="vllm", kv_dtype="bf16", options={"kv_cache_dtype": "fp8"})
     assert room(profile="vllm 0.11").engine.options["version"] == pytest.approx(0.11)
     assert room(profile="vllm").engine.options["version"] is None
+
+
+@pytest.mark.parametrize(
+    ("positions", "asked", "sizes"),
+    [
+        (100_000, (None, None), (1024, 128)), (100_000, (9, None), (9, 128)),
+        (100_000, (None, 9), (1024, 9)), (1152, (None, None), (1024, 128)),
+        (1151, (None, None), (1023, 128)), (200, (None, None), (100, 100)),
+        (200, (150, None), (150, 50)), (200, (None, 150), (50, 150)),
+        # none is left: what is asked for is for its check to refuse
+        (200, (200, None), (200, 128)), (200, (None, 200), (1, 200)), (200, (9, 9), (9, 9)),
+    ],
+)  # fmt: skip
+def test_sizes_nobody_gave_fit_the_positions(positions, asked, sizes):
+    model = decoder(max_position_embeddings=positions)
+    assert default_sizes(model, *asked) == sizes
+    assert default_sizes(decoder(max_position_embeddings=positions + 7), *asked, 7) == sizes
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"), [("bert-base-uncased", (512, 0)), ("t5-small", (384, 128))]
+)
+def test_an_encoder_alone_generates_nothing(name, sizes):
+    assert default_sizes(tf.load_model(name), None, None) == sizes

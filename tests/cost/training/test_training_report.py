@@ -150,10 +150,10 @@ def test_the_reasons_add_up_to_the_iteration_with_what_the_step_costs_besides() 
 
 
 def test_the_formula_of_an_iteration_has_every_rate_in_its_own_place() -> None:
-    one = train(devices=4, pp=2, micro_batch=2, virtual=1, overlap=0.25)
+    one = train(devices=2, pp=2, micro_batch=2, virtual=1, overlap=0.25)
     text, e = plainly(one.why()), training_rates(one.question, None).efficiency
     for said in (
-        "x = layers x (4.00 micro-batches + 1.00 of a bubble) / pp=2",
+        "x = layers x (8.00 micro-batches + 1.00 of a bubble) / pp=2",
         (
             f"compute = (FLOP + {e.m_half:.0f} rows of padding) / (100 TFLOP/s x e), "
             f"e = {e.matmul:.2f} in products, {e.attention:.2f} in attention; sides that are no "
