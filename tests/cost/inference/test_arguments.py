@@ -63,6 +63,8 @@ def test_sizes_may_be_written_as_on_the_command_line():
     assert tf.serving("llama-3.1-8b", "h100", users=2, prompt="2k", generate="1k").prompt == 2048
     with pytest.raises(UsageError, match="prompt='many' makes no sense: expected a whole number"):
         tf.estimate("gpt2", "h100", prompt="many")
+    with pytest.raises(UsageError, match="of several sizes make a numpy array"):
+        tf.estimate("gpt2", "h100", batch=[1, 2], prompt=9, generate=2)
     with pytest.raises(UsageError, match="tokens='many' makes no sense: expected above 0"):
         tf.train("gpt2", "h100", tokens="many")
 

@@ -177,6 +177,8 @@ def checked_size(name: str, value: Number, least: int) -> Number:
         if not (whole and (array >= least).all() and (array <= LARGEST).all()):
             raise UsageError(f"{name} must be whole numbers of {least} to 10^12 throughout")
         return array
+    if isinstance(value, list | tuple):
+        raise UsageError(f"{name}={value!r:.40}: of several sizes make a numpy array")
     return checked_whole(name, value, least)
 
 
