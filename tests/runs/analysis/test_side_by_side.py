@@ -47,7 +47,7 @@ def test_the_longer_run_is_looked_at_for_as_long_as_the_shorter(tmp_path: Path) 
     short = analyze(write(tmp_path, [*trial(0, 10), *readings(0, 9.9, 60.0, 1.0)]))
     compared = compare_phase([short, long], WHOLE)
     assert extent(compared).endswith(
-        "10 s, which all have; `runs` and reports count each run's whole"
+        "10 s, which all have; lists and reports count all of each run"
     )
     heat = compared.row("gpu_c")
     assert heat

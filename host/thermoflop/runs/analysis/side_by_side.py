@@ -252,7 +252,7 @@ def extent(comparison: PhaseComparison) -> str:
         return "means of the repetitions"
     of = f"over the first {comparison.length_s:.4g} s, which all have"
     whole = comparison.longest_s < 1.005 * comparison.length_s
-    return of if whole else f"{of}; `runs` and reports count each run's whole"
+    return of if whole else f"{of}; lists and reports count all of each run"
 
 
 def how(comparison: PhaseComparison) -> str:
