@@ -43,7 +43,14 @@ def test_gemma_4_sees_and_hears_without_a_tower() -> None:
     # 280 tokens of four patches: sqrt(1120 x 16) = 133.9 pixels a side, 16 tokens of 8
     assert (image.patches, image.pooled) == (32 * 32, 16 * 16)
     assert image.grid is not None
-    assert image.grid.limits == (280 * 4,)
+    assert (image.grid.limits, image.grid.side) == ((280 * 4,), (1024, 1024))
+    # whole tokens of 24 pixels, one at least
+    for patch, side in ((12, 42 * 24), (600, 1200)):
+        wide = read_model({**blind, "vision_config": {**eyes, "patch_size": patch}})
+        tower = wide.description.stack("image")
+        assert tower is not None
+        assert tower.grid is not None
+        assert tower.grid.side == (side, side)
     # 30 s of 16,000 samples, 640 a token in the class: 40 ms, four frames of 10 ms
     assert (sound.positions, sound.grid and sound.grid.patch) == (750, (4, 1))
 
