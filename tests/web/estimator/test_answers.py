@@ -207,6 +207,8 @@ def test_another_model_takes_the_sizes_along_as_far_as_it_has_room():
 
 def test_what_does_not_fit_fits_with_each_remedy_that_the_page_offers():
     large = answer(replace(DEFAULTS, model="qwen3-30b-a3b", device="RTX 4090", profile="llama.cpp"))
+    # 30.5 G parameters of 2 bytes and what is beside them, in 24 GiB
+    assert re.match(r"Does not fit: it takes 6[1-3]\.\d GB and a GPU has 25\.8 GB, ", large.verdict)
     assert "Below: as if it fitted." in large.verdict
     assert [text for text, _ in large.remedies][1:] == ["3 GPUs (pp=3)"]
     for _, changes in large.remedies:

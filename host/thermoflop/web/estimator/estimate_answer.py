@@ -104,14 +104,17 @@ def _title(inputs: Inputs, computed: Computed) -> str:
 
 def _verdict(computed: Computed, figures: dict[str, Figure], remedies: Sequence[Remedy]) -> str:
     """Whether it fits, and what would make it fit."""
-    of = f"{figures['memory.total'].text} of {figures['memory.capacity'].text} a GPU"
+    total, has = figures["memory.total"].text, figures["memory.capacity"].text
     capacity = computed.capacity
     if capacity.fits:
-        return f"Fits: {of}."
+        return f"Fits: {total} of {has} a GPU."
     missing = gigabytes(capacity.memory.shortfall_bytes)
     texts = [remedy.text for remedy in remedies]
     would = f" It would fit with {', or '.join(texts)}." if texts else " No remedy is known."
-    return f"Does not fit: {of}, {missing} missing.{would} Below: as if it fitted."
+    return (
+        f"Does not fit: it takes {total} and a GPU has {has}, {missing} are missing.{would} "
+        "Below: as if it fitted."
+    )
 
 
 def _changes(
