@@ -115,10 +115,43 @@ def test_llama_cpp_of_today_answers_thirty_two_users_no_slower_than_thirty_one()
 
 
 def test_llama_cpp_of_before_wrote_its_weights_out_and_kept_its_scores() -> None:
-    for label, writes, kernels in (
-        ("llama.cpp (2023-11)", 32, "fused"), ("llama.cpp llama-bench (May 2024)", 32, "fused"),
-        ("llama.cpp (2025-01)", None, "fused"), ("llama.cpp b7825 (2026-02)", None, "attention"),
-        ("llama.cpp", None, "attention"), ("ollama", None, "attention"),
-    ):  # fmt: skip
+    for label, writes, kernels, since in (
+        ("llama.cpp (2023-11)", 32, "fused", ""),
+        ("llama.cpp llama-bench (May 2024)", 32, "fused", ""),
+        ("llama.cpp (2025-01)", None, "fused", "since 2024-06"),
+        ("llama.cpp b7825 (2026-02)", None, "attention", "since 2025-08"),
+        ("llama.cpp", None, "attention", "since 2025-08"),
+        ("ollama", None, "attention", "since 2025-08"),
+    ):
         engine = replace(find_profile("llama.cpp"), label=label, asked=label).engine
-        assert (engine.dequantizes, engine.kernels) == (writes, kernels), label
+        made = engine.dequantizes, engine.kernels, engine.graphs, age_of(label)
+        assert made == (writes, kernels, bool(since), since), label
+
+
+# Tokens/s that one user gets of llama.cpp in Q4_0, after a prompt of so many tokens: pull requests
+# 17505 (November 2025), 15631 and 15802 (August and September 2025) of github.com/ggml-org/
+# llama.cpp.
+DECODED = (
+    ("llama-3.1-8b", "rtx-4090", 32768, 102.76), ("qwen3-30b-a3b", "rtx-4090", 2048, 205.87),
+    ("llama-3.1-8b", "rtx-3090", 256, 156.56),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "gpu", "prompt", "rate"), DECODED)
+def test_llama_cpp_of_today_decodes_as_its_pull_requests_say(
+    model: str, gpu: str, prompt: int, rate: float
+) -> None:
+    question = {"prompt": prompt, "generate": 2, "dtype": "q4_0", "profile": "llama.cpp"}
+    found = tf.estimate(model, gpu, **question).per_token
+    assert found.low_s <= 1 / rate <= found.high_s
+    assert found.expected_s == pytest.approx(1 / rate, rel=0.25)
+
+
+def test_llama_cpp_reads_its_cache_faster_since_attention_is_one_kernel() -> None:
+    device, precision = tf.find_device("rtx-4090"), choose_precision("q4_k_m")
+    old, new = (
+        find_profile(label).efficiency(device, precision)
+        for label in ("llama.cpp (2024-05)", "llama.cpp")
+    )
+    assert old.cache < 0.5 < 0.75 < new.cache  # kernels of decode attention: 0.75 to 0.9
+    assert new.kernel_gap_s < old.kernel_gap_s

@@ -153,3 +153,19 @@ def test_chunks_of_a_prompt_that_are_in_flight_over_stages(engine, stages, share
     )  # fmt: skip
     ((weight, step),) = setting.prompt_steps(2048, 1)
     assert weight * step.new == pytest.approx(2048 * share)
+
+
+@pytest.mark.parametrize(("dtype", "products"), [("fp32", 8), ("tf32", 8), ("fp16", 6)])
+def test_an_encoder_of_fastertransformer_has_one_kernel_for_attention_in_16_bits_alone(
+    dtype, products
+):
+    """docs/bert_guide.md: 8 or 6 products in a layer, where TensorRT's kernel is for attention."""
+    profile = find_profile("fastertransformer 5.x pytorch op")
+    bert, device = load_model("bert-base"), find_device("a100")
+    setting = Setting(bert, device, Layout(), choose_precision(dtype), profile)
+    ((_, step),) = setting.prompt_steps(384, 8)
+    layer = [work for work in setting.works(step) if work.times == 12]
+    assert sum(work.kind == "contraction" for work in layer) == 6
+    attention = [work.name for work in layer if work.kind == "attention"]
+    assert attention == (["scores", "values"] if products == 8 else ["attention"])
+    assert all(work.launches == 1 for work in layer)

@@ -135,7 +135,7 @@ class Profile:
         if self.machine is not None:
             return self.machine.efficiency
         points = dict(self.log_params)
-        age = age_of(self.asked)
+        age = age_of(self.asked or self.name)
         for group in group_names(device, precision, label or self.label, kind, age):
             for name, offset in self.group_offsets.get(group, {}).items():
                 points[name] += offset

@@ -21,7 +21,7 @@ class Engine:
     ``chunk`` prompt tokens are read at once (None: all of them). ``half_accumulate``: products of
     half-precision numbers are summed in half precision where the device is faster at that.
     ``kernels``: ``fused``, ``eager`` (every operator alone, all pairs of the mask computed), or
-    ``attention`` (eager but for one attention kernel).
+    ``attention`` (eager but for one attention kernel); ``wide_kernels`` in formats of 32 bits.
     ``unfused``: every operator is a kernel that writes its result to memory, scores among them, in
     32 bits. ``in_flight``: chunks of a prompt that pipeline stages work on at once (None: all).
     ``graphs``: a decode step is one launch of a recorded graph, so that the host does not slow it.
@@ -45,6 +45,7 @@ class Engine:
     chunk: int | None = None
     half_accumulate: bool = False
     kernels: str = "fused"
+    wide_kernels: str = ""
     unfused: bool = False
     graphs: bool = False
     host: float = 1.0
@@ -57,10 +58,16 @@ class Engine:
     narrows: bool = False
     in_flight: int | None = None
 
+    def kernels_in(self, family: str) -> str:
+        """The ``kernels`` that a family of formats (``hardware.precision``) is run with."""
+        return self.wide_kernels or self.kernels if family in ("32", "tf32") else self.kernels
+
 
 # An operator of a Python module dispatches several kernels through the interpreter: tens of
 # microseconds against a few for a launch from compiled code.
 PYTHON = 8.0
+# FasterTransformer's encoder runs 6 products and 6 kernels of its own in a layer, and 8 where
+# attention is not TensorRT's one kernel, which is of 16 and 8 bits (docs/bert_guide.md, 5.3).
 # transformers: DynamicCache is grown by torch.cat, keys and values pass repeat_kv before the scores
 # are made (cache_utils.py and modeling_llama.py of 4.51); llama.cpp: ggml runs one kernel for each
 # node of its graph, and hands quantized products of many rows to cuBLAS in 16 bits, as ExLlama does
@@ -72,7 +79,7 @@ PYTHON = 8.0
 # compiled (``COMPILED``).
 ENGINES = (
     Engine("fastertransformer-encoder", ("fastertransformer 5.x tensorflow",
-           "fastertransformer 5.x pytorch"), "heads"),
+           "fastertransformer 5.x pytorch"), "heads", kernels="attention", wide_kernels="eager"),
     Engine("fastertransformer", ("fastertransformer", "triton/fastertransformer"), "heads"),
     Engine("tensorrt-llm", ("tensorrt-llm", "tensorrt", "nvidia nim"), "heads", graphs=True,
            host=PYTHON, merges=True, reads="chunks", eager_chunks=True, narrows=True),
@@ -98,9 +105,13 @@ COMPILED = {"tensorrt-llm": {"host": 1.0, "eager_chunks": False}}
 # What an engine without versions has done since a month. llama.cpp: tensor cores multiply quantized
 # weights as they are (github.com/ggml-org/llama.cpp/pull/7676 and 7860, June 2024: an 8B in Q4_K_S
 # reads 9,279 tokens/s on a 4090 by 512 at once and 3,358 by 32; as before it would be 7,114 and
-# 824), and attention is one kernel unless it is told otherwise (pull/15434, August 2025).
+# 824), and a decode step is one graph (pull/6766, May 2024); attention is one kernel unless it is
+# told otherwise (pull/15434, August 2025).
 RENEWED: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
-    "llama.cpp": (("2024-06", {"dequantizes": None}), ("2025-08", {"kernels": "attention"})),
+    "llama.cpp": (
+        ("2024-06", {"dequantizes": None, "graphs": True}),
+        ("2025-08", {"kernels": "attention"}),
+    ),
 }
 DEFAULT = Engine("default", (), "heads", graphs=True, merges=True)
 

@@ -14,6 +14,8 @@ from thermoflop.cost.engines.engine import RENEWED, Engine, find_engine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     Version = tuple[int, ...]
 
 
@@ -105,21 +107,30 @@ def find_generation(label: str, date: str = "") -> Generation | None:
 
 def age_of(label: str, date: str = "") -> str:
     """``before 2026`` for a version, or else a date, of before that year in a generation of today;
-    "" for all others, and where neither is known.
+    ``since 2025-08`` where an engine without versions was renewed by then (``RENEWED``); "" for all
+    others, and for a version of today.
 
     Example:
-        >>> age_of("vllm 0.13"), age_of("vllm")
-        ('before 2026', '')
+        >>> age_of("vllm 0.13"), age_of("vllm"), age_of("llama.cpp"), age_of("llama.cpp (2023-11)")
+        ('before 2026', '', 'since 2025-08', '')
     """
     generation, version = find_generation(label, date), version_of(label)
     if generation is None or not generation.aged:
-        return ""
+        months = [month for month, _ in _renewals(find_engine(label), f"{label} {date}")]
+        return f"since {months[-1]}" if months else ""
     if version is not None:
         old = version[: len(generation.aged)] <= generation.aged
     else:
         dated = re.search(_DATE, date) or re.search(_DATE, label)
         old = dated is not None and dated[0] < YEAR
     return f"before {YEAR}" if old else ""
+
+
+def _renewals(engine: Engine, label: str) -> list[tuple[str, dict[str, Any]]]:
+    """The changes of an engine by the date in a label; all of them where there is none."""
+    dated = re.search(_DATE, label)
+    known = RENEWED.get(engine.name, ())
+    return [each for each in known if dated is None or dated[0] >= each[0]]
 
 
 def renewed(engine: Engine, label: str) -> Engine:
@@ -132,10 +143,8 @@ def renewed(engine: Engine, label: str) -> Engine:
         >>> renewed(llama, "llama.cpp (2023-11)").dequantizes, renewed(llama, "").dequantizes
         (32, None)
     """
-    dated = re.search(_DATE, label)
-    for month, changes in RENEWED.get(engine.name, ()):
-        if dated is None or dated[0] >= month:
-            engine = replace(engine, **changes)
+    for _, changes in _renewals(engine, label):
+        engine = replace(engine, **changes)
     return engine
 
 

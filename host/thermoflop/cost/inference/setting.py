@@ -112,7 +112,7 @@ class Setting:
         engine = self.profile.engine
         if engine.unfused:
             step = replace(step, kernels="eager")
-        works = self.share.works(step, engine.kernels)
+        works = self.share.works(step, engine.kernels_in(self.precision.family))
         held = self.share.experts_held if self.plan.ep > 1 else 0.0
         return apply_engine(works, engine, self.precision, held, self.plan.ep)
 
