@@ -18,7 +18,13 @@ from thermoflop.cost.fitting.profiles import _as_json as as_json
 from thermoflop.cost.fitting.profiles import built_from, profile_from_rows, separate
 from thermoflop.cost.fitting.regression import START, fit, logs_of, start
 from thermoflop.cost.fitting.rows import matrix_of
-from thermoflop.cost.fitting.together import OFFSETS, Together, built_together, is_together
+from thermoflop.cost.fitting.together import (
+    KNOWN,
+    OFFSETS,
+    Together,
+    built_together,
+    is_together,
+)
 from thermoflop.cost.inference.arguments import Workload
 from thermoflop.cost.inference.question import answer
 from thermoflop.cost.inference.steady import UNMEASURED, WAITING
@@ -180,18 +186,21 @@ def test_an_engines_model_weighs_by_the_fourth_root_of_its_rows(together):
     groups = [together.groups[n] for n in places]
     assert groups[0][0] == "engine:vllm"
     assert set(groups[0][1:]) >= {"family:16", "device:made-up", "label:vllm"}
-    alone = fit(matrix_of([steps[n] for n in places]), seconds, groups, start(), 0.5,
-                weights=weights / weights.mean(), offsets=OFFSETS)  # fmt: skip
+    alone = fit(matrix_of([steps[n] for n in places]), seconds, groups, start(KNOWN), 0.5,
+                weights=weights / weights.mean(), offsets=OFFSETS, known=KNOWN)  # fmt: skip
     assert found.log_params == pytest.approx(alone.log_params, abs=1e-6)
-    assert OFFSETS["engine"] == {name: pytest.approx(START[name][1] / 20) for name in PARAMETERS}
+    assert OFFSETS["engine"] == {name: pytest.approx(KNOWN[name][1] / 20) for name in PARAMETERS}
+    # of tiles of 16 queries half are empty; those of older engines hold 16 or 64
+    assert KNOWN == {**START, "q_half": (16 / 2, 0.8)}
+    assert START["q_half"] == ((16 * 64) ** 0.5, 1.0)
     uneven = np.array([0, 1, 2, 3, 4, 6, 7, 8])  # one of vllm's 8 layers
     once = together.regression(uneven)
     counts = [2, 2, 2, 2, 1, 2, 2, 1]
     weights = np.array(counts) ** -0.25
     alone = fit(matrix_of([steps[n] for n in uneven]),
                 np.array([steps[n].measured_s for n in uneven]),
-                [together.groups[n] for n in uneven], start(), 0.5,
-                weights=weights / weights.mean(), offsets=OFFSETS)  # fmt: skip
+                [together.groups[n] for n in uneven], start(KNOWN), 0.5,
+                weights=weights / weights.mean(), offsets=OFFSETS, known=KNOWN)  # fmt: skip
     assert once.log_params == pytest.approx(alone.log_params, abs=1e-6)
 
 
