@@ -175,3 +175,22 @@ def test_a_gguf_file_of_any_name_is_told_by_its_first_bytes(tmp_path: Path) -> N
     plain = tmp_path / "x"
     plain.write_text('{"model_type": "gpt2"}')
     assert load_model(plain).family == "gpt2"
+
+
+@pytest.mark.parametrize(
+    ("name", "cls", "more"),
+    [
+        # a span's start and end; a dense layer and three labels: BartConfig has 1024 elements
+        ("bart", "BartForQuestionAnswering", linear(1024, 2)),
+        ("bart", "BartForSequenceClassification", linear(1024, 1024) + linear(1024, 3)),
+        ("mbart", "MBartForQuestionAnswering", linear(1024, 2)),
+        ("t5", "T5ForQuestionAnswering", linear(512, 2)),
+    ],
+)
+def test_a_head_behind_a_decoder_is_all_that_its_class_adds(name: str, cls: str, more: int) -> None:
+    bare = f"{cls.partition('For')[0]}Model"
+    headed = read_model({"model_type": name, "architectures": [cls]})
+    alone = read_model({"model_type": name, "architectures": [bare]})
+    assert headed.params - alone.params == more
+    tails = [len(each.description.stacks[-1].tail) for each in (headed, alone)]
+    assert tails[0] - tails[1] == (2 if "Sequence" in cls else 1)

@@ -9,7 +9,7 @@ import thermoflop as tf
 from thermoflop.errors import UsageError
 from thermoflop.model.load import load_model, stretched
 from thermoflop.model.report import table_report
-from thermoflop.model.validate import Comparison, Report
+from thermoflop.model.validate import Comparison, Report, compare_record
 
 LLAMA = {"model_type": "llama", "hidden_size": 22, "num_attention_heads": 6, "head_dim": 5,
          "num_key_value_heads": 2, "num_hidden_layers": 3, "intermediate_size": 7, "vocab_size": 17,
@@ -141,3 +141,25 @@ def test_two_hundred_differences_are_listed(differ: int, more: int) -> None:
     lines = Report(tuple(found(*[(1, 2)] * differ))).text().splitlines()
     assert sum(line.startswith("DIFFERS") for line in lines) == 200
     assert lines[-1].startswith("DIFFERS" if more == 0 else f"... and {more} more differences")
+
+
+@pytest.mark.parametrize(
+    ("kind", "taken", "equal"),
+    [("decode", 7, True), ("decode", 2, True), ("decode", 6, False), ("prefill", 7, False)],
+)
+def test_a_window_that_a_class_fills_with_zeros_is_counted_as_it_ran(
+    kind: str, taken: int, equal: bool
+) -> None:
+    """Of four taps, 2 x 4 - 1 positions in the place of two, in a decode step alone."""
+    mamba = {"model_type": "mamba", "vocab_size": 17, "hidden_size": 22, "num_hidden_layers": 2,
+             "state_size": 3, "expand": 2, "conv_kernel": 4, "time_step_rank": 5}  # fmt: skip
+    model = tf.load_model(mamba)
+    groups = dict(model.decode(3, 2).by_group())
+    assert groups["ssm_conv"] == 2 * 2 * 2 * 2 * 4 * 44  # layers, FLOPs, sequences, positions
+    groups["ssm_conv"] = groups["ssm_conv"] // 2 * taken
+    case = {"kind": kind, "batch": 2, "q_len": 1, "kv_len_before": 3, "by_group": groups,
+            "total_without_rope": sum(groups.values())}  # fmt: skip
+    record = {"name": "m", "config": mamba, "params_total": model.params,
+              "params_by_group": model.params_by_group, "flops": {"step": case}}  # fmt: skip
+    found = {each.what: each.equal for each in compare_record(record)}
+    assert found["step.flops.ssm_conv"] is equal
