@@ -146,3 +146,8 @@ def test_sizes_nobody_gave_fit_the_positions(positions, asked, sizes):
 )
 def test_an_encoder_alone_generates_nothing(name, sizes):
     assert default_sizes(tf.load_model(name), None, None) == sizes
+
+
+def test_a_fit_says_what_was_asked_for():
+    found = tf.fit(decoder(), DEVICE, batch=3, prompt=30, generate=7)
+    assert (found.batch, found.prompt, found.generate) == (3, 30, 7)
