@@ -84,9 +84,9 @@ def test_a_report_carries_every_figure_of_its_record(found: tf.TrainingEstimate)
         (
             f"weights {gigabytes(memory.weight_bytes)}, "
             f"gradients {gigabytes(memory.gradient_bytes)}, "
-            f"optimizer {gigabytes(memory.optimizer_bytes)}, "
-            f"activations {gigabytes(memory.activation_bytes)}"
+            f"optimizer {gigabytes(memory.optimizer_bytes)}"
         ),
+        f"activations {gigabytes(memory.activation_bytes)} (",
         (
             f"logits {gigabytes(memory.logit_bytes)}, while working "
             f"{gigabytes(memory.working_bytes)}, reserve {gigabytes(memory.reserve_bytes)} assumed"

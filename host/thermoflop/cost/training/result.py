@@ -199,9 +199,9 @@ def training_text(estimate: TrainingEstimate) -> str:
         (
             f"  weights {gigabytes(memory.weight_bytes)}, "
             f"gradients {gigabytes(memory.gradient_bytes)}, "
-            f"optimizer {gigabytes(memory.optimizer_bytes)}, "
-            f"activations {gigabytes(memory.activation_bytes)} ({_kept(memory.form)})"
+            f"optimizer {gigabytes(memory.optimizer_bytes)}"
         ),
+        f"  activations {gigabytes(memory.activation_bytes)} ({_kept(memory.form)})",
         (
             f"  logits {gigabytes(memory.logit_bytes)}, "
             f"while working {gigabytes(memory.working_bytes)}, "
