@@ -45,6 +45,15 @@ def test_a_token_meets_its_share_of_the_experts_here():
     assert (feed.experts, feed.top_k, feed.expert.copies) == (2, 2 / 4, 2)
 
 
+def test_every_device_scores_all_experts():
+    """A router of 4096 x 8 in each of 32 layers, on however many devices its experts lie."""
+    description = tf.load_model("mixtral-8x7b").description
+    for ep in (1, 2, 8):
+        assert groups("mixtral-8x7b", 1, ep)["router"] == 32 * 4096 * 8
+        feed = shard(description, 1, ep).stacks[0].runs[0].layer.feed
+        assert (feed.experts, feed.scored) == (8 // ep, 8)
+
+
 def test_the_latent_is_everywhere_and_its_heads_are_divided():
     """DeepSeek-V2-Lite: 27 layers of 16 heads of 128 + 64 and 128, a latent of 512 + 64."""
     whole = 2048 * 16 * 192 + 512 * 16 * 256 + 16 * 128 * 2048

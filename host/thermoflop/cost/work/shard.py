@@ -157,7 +157,10 @@ def _feed(feed: FeedForward, tp: int, ep: int) -> FeedForward:
     inner = replace(feed.expert, copies=copies)
     expert = inner if ep >= tp else _mlp(inner, divided(tp, ep, "tp", "ep"))
     top_k = feed.top_k / min(tp, ep)
-    return replace(feed, experts=experts, top_k=top_k, expert=expert, shared=shared)
+    elsewhere = feed.experts - experts
+    return replace(
+        feed, experts=experts, top_k=top_k, expert=expert, shared=shared, elsewhere=elsewhere
+    )
 
 
 def _mlp(mlp: Mlp, tp: int) -> Mlp:

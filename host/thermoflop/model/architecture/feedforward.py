@@ -67,7 +67,7 @@ class Moe:
     ``latent``: the experts work on a latent, into which the hidden state is projected and out of
     which their sum comes back (Nemotron 3), after a norm where ``latent_norm`` (Kimi K3).
     ``router_scales``: a scale of the hidden state before the router, and one of each expert's
-    weight (Gemma 4).
+    weight (Gemma 4). ``elsewhere``: experts of other devices, which the router scores as well.
     """
 
     hidden: Number
@@ -81,6 +81,12 @@ class Moe:
     latent_bias: bool = False
     latent_norm: bool = False
     router_scales: bool = False
+    elsewhere: Number = 0
+
+    @property
+    def scored(self) -> Number:
+        """The experts that the router chooses from."""
+        return self.experts + self.elsewhere
 
     def latents(self) -> tuple[Linear, ...]:
         """The projections into the latent of the experts and back, where there is one."""
@@ -100,7 +106,7 @@ class Moe:
         """The map from hidden state to one score per expert, never quantized."""
         bias = self.router_bias
         return Linear(
-            "router", "router", "router", self.hidden, self.experts, bias, unquantized=True
+            "router", "router", "router", self.hidden, self.scored, bias, unquantized=True
         )
 
     def gate(self) -> Linear:
@@ -112,7 +118,7 @@ class Moe:
         """Everything here that holds parameters."""
         shared = self.shared.parts() if self.shared else ()
         gate = (self.gate(),) if self.shared_gate else ()
-        scales = self.hidden + self.experts
+        scales = self.hidden + self.scored
         vectors = (Vector("router_scales", "router", scales),) if self.router_scales else ()
         latents = (*self.latents(), *self.norms())
         return (self.router(), *vectors, *latents, *self.expert.parts(), *shared, *gate)

@@ -51,7 +51,7 @@ def _mixture(moe: Moe, scope: EmitContext) -> Iterator[Operator]:
     tokens, step = scope.tokens, scope.step
     yield scope.linear(moe.router(), tokens)
     # the operations of a softmax; choosing the top-k compares and computes nothing
-    yield elementwise("routing softmax", scope, tokens, moe.experts, SOFTMAX_OPERATIONS)
+    yield elementwise("routing softmax", scope, tokens, moe.scored, SOFTMAX_OPERATIONS)
     everyone = step.experts == "all"
     fan_out = moe.experts if everyone else moe.top_k
     sets = (
