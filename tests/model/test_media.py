@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from thermoflop import estimate, fit, load_model
 from thermoflop.errors import UsageError
-from thermoflop.model.media import parse_images, parse_seconds, with_media
+from thermoflop.model.media import Media, parse_images, parse_seconds, with_media
 
 TEXT = {
     "hidden_size": 64,
@@ -117,6 +117,15 @@ def test_the_length_of_a_clip_is_seconds(given: Any, seconds: float) -> None:
 def test_what_is_no_length_is_refused_by_name(given: Any) -> None:
     with pytest.raises(UsageError, match="such as 30s"):
         parse_seconds(given)
+
+
+@pytest.mark.parametrize(("brought", "is_some"), [
+    (Media(), False), (Media(images=1), True), (Media(clips=1), True), (Media(tokens=9), False),
+])  # fmt: skip
+def test_a_prompt_brings_something_when_it_brings_an_image_or_a_clip(
+    brought: Media, is_some: bool
+) -> None:
+    assert bool(brought) is is_some
 
 
 def test_a_model_of_text_is_told_that_it_sees_and_hears_nothing() -> None:

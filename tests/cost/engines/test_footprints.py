@@ -111,6 +111,7 @@ FULLEST = 4 * WIDTH + max(3 * INNER, 2 * WIDTH + 2 * KEY_WIDTH)
 def test_a_forward_pass_holds_the_fullest_moment_of_its_widest_layer():
     assert forward_bytes(share(), 100.0) == 2 * 100 * FULLEST
     assert forward_bytes(share(dtype="fp32"), 100.0) == 4 * 100 * FULLEST
+    assert forward_bytes(share(dtype="awq"), 100.0) == 2 * 100 * FULLEST
     narrow = share(intermediate_size=64)
     assert forward_bytes(narrow, 1.0) == 2 * (4 * WIDTH + 2 * WIDTH + 2 * KEY_WIDTH)
     assert forward_bytes(share(tp=2), 1.0) == 2 * (4 * WIDTH + 3 * INNER / 2)
@@ -119,6 +120,8 @@ def test_a_forward_pass_holds_the_fullest_moment_of_its_widest_layer():
 def test_fused_experts_hold_input_gate_and_up_of_every_chosen_one():
     mixture = {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}
     assert experts_bytes(share(**mixture), 10.0) == 2 * 10 * 2 * (WIDTH + 2 * INNER)
+    # hidden states stay in 16 bits where weights are narrow
+    assert experts_bytes(share(dtype="awq", **mixture), 10.0) == 2 * 10 * 2 * (WIDTH + 2 * INNER)
     assert experts_bytes(share(dtype="mxfp4", **mixture), 10.0) == 0
     assert experts_bytes(share(), 10.0) == 0
     # outside its experts a layer of a mixture is no wider than its attention

@@ -127,6 +127,17 @@ def test_an_engine_that_fuses_nothing_keeps_its_results_in_32_bits(
     assert apply_engine_to(work, habits, written=False).activation_bytes == bytes_moved
 
 
+@pytest.mark.parametrize(("sharing", "kind", "passes"), [
+    # read, written anew and read; with 4 queries a key head read, 4 times written, 4 times read
+    (1, "attention", 3.0), (4, "attention", 3.0 + 2 * 4), (4, "contraction", 1.0),
+])  # fmt: skip
+def test_a_cache_that_grows_by_copies_is_read_and_written_anew(sharing, kind, passes):
+    work = Work("w", "layers", "attn_score", kind, 1, 9.0, 3.0, 0, 5.0, 1.0, sharing=sharing)
+    habits = find_profile("transformers").engine
+    (run,) = apply_engine([work], habits, choose_precision("bf16"))
+    assert run.kv_bytes == passes * 5.0
+
+
 def test_weights_that_are_written_out_stream_as_weights_do():
     """Of 64 rows 4 elements of half a byte are read and 16 bits of each written, then read."""
     work = Work("q_proj", "layers", "attn_proj", "contraction", 1, 64.0, 1.0, 2.0, 0.0, 0.0,

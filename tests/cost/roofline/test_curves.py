@@ -68,8 +68,8 @@ def test_a_mixture_multiplies_the_experts_that_are_met_and_a_layer_norm_has_more
     assert (key, inner, columns) == ("matmul", WIDTH, INNER)
     assert loops == pytest.approx(met)
     assert rows * loops == pytest.approx(10)
-    for name, each in (("routing softmax", 5), ("combine experts", 10)):
-        assert found[name][:3] == (name, 1, each)
+    assert found["routing softmax"] == ("routing softmax", 1, 5, 1, 8)
+    assert found["combine experts"] == ("combine experts", 1, 10, 1, WIDTH)
     gpt2 = tf.load_model({"model_type": "gpt2", "n_embd": WIDTH, "n_layer": 2, "n_head": HEADS})
     plain = [shape_of(work).key for work in works(gpt2.description, Step(5, 1, 10), BF16)
              if shape_of(work)]  # fmt: skip

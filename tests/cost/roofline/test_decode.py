@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kit.decode_loop import loop_decode_s
 from kit.made_up import decoder
 from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.roofline.decode import decode_s, positive_sum
+from thermoflop.cost.roofline.decode import Line, Pace, decode_s, positive_sum
 from thermoflop.cost.roofline.formula import Efficiency
 from thermoflop.cost.roofline.rates import Rates
 from thermoflop.cost.work.share import Layout, Share
@@ -130,6 +130,18 @@ def test_positive_sum(first, last, count):
     assert positive_sum(first, last, count) == pytest.approx(expected, abs=scale)
     arrays = (np.array([float(value)]) for value in (first, last, count))
     assert positive_sum(*arrays)[0] == pytest.approx(expected, abs=scale)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_step_takes_its_slower_line_and_a_gap_of_each_of_its_operators(turned):
+    """1 to 5 s against 3 s always, with 0.5 s between: 3.5, 3.5, 3.5, 4.5 and 5.5, twice."""
+    lines = (Line(1.0, 5.0, 5), Line(3.0, 3.0, 5))
+    pace = Pace(2.0, *(lines[::-1] if turned else lines), 0.5)
+    assert [pace.at(step)[0] for step in range(5)] == [7.0, 7.0, 7.0, 9.0, 11.0]
+    assert [pace.at(step)[1] for step in (0, 1, 3, 4)] == [0.0, 0.0, 2.0, 2.0]
+    assert pace.total() == 41.0
+    assert [pace.until(count).total() for count in (1, 3, 4)] == [7.0, 21.0, 30.0]
+    assert pace.until(4).at(3) == pace.at(3)
 
 
 def test_no_steps_take_no_time():

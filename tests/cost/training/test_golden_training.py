@@ -52,6 +52,16 @@ def test_model_flops_are_three_times_the_forward_pass_and_six_n_leaves_attention
     assert causal.iteration.bound_s == exactly(causal.model_flops / PEAK)
 
 
+def test_frozen_matrices_have_no_gradient_and_below_the_first_adapter_none_is_passed_on() -> None:
+    """Three passes, of frozen matrices one and a half: back to the first of two layers. The bound
+    leaves out what adapters take themselves."""
+    frozen = 2 * (LAYERS * MATRICES + HEAD_MATRIX) * SEQUENCE
+    under_mask = 4 * LAYERS * WIDTH * SEQUENCE * (SEQUENCE + 1) // 2
+    found = train(attention="causal", lora=4, lora_targets="q,o")
+    least = 3 * (frozen + under_mask) - (1 + 1 / LAYERS) * frozen
+    assert found.iteration.bound_s == exactly(BATCH * least / PEAK)
+
+
 def test_recomputing_runs_the_layers_a_fourth_time_or_attention_alone() -> None:
     attention = 4 * LAYERS * WIDTH * SEQUENCE * SEQUENCE * BATCH
     layers = 2 * LAYERS * MATRICES * SEQUENCE * BATCH
