@@ -14,9 +14,9 @@ from thermoflop.cost.catalogue.profiles import find_profile, profile_of
 from thermoflop.cost.fitting.own import own_profile
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.errors import InputError, UsageError
+from thermoflop.web.estimator.address import from_query
 from thermoflop.web.estimator.computed import device_of
 from thermoflop.web.estimator.computed import profile_of as profile_on_page
-from thermoflop.web.estimator.inputs import from_query
 
 # A device that nobody makes, and what its kernels reach of it.
 PEAK, BANDWIDTH, LINK, GAP_S = 400e12, 2e12, 100e9, 4e-6

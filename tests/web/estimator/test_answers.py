@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import catalogue
 from thermoflop.cost.catalogue.profiles import custom_profile
+from thermoflop.web.estimator.address import from_query, to_query
 from thermoflop.web.estimator.answer import as_csv, as_json
 from thermoflop.web.estimator.answers import answer, formulas, why
 from thermoflop.web.estimator.changes import changed, shortened
 from thermoflop.web.estimator.charts import batch_options, roof_options
 from thermoflop.web.estimator.fields import FIELDS, FieldError
-from thermoflop.web.estimator.inputs import DEFAULTS, from_query, to_query
+from thermoflop.web.estimator.inputs import DEFAULTS
 
 # The shape of the original page as the estimator takes it, by an address of the first version.
 SHAPED, _ = from_query([("mode", "corrected")])
@@ -188,6 +189,27 @@ def test_an_address_of_the_first_version_still_opens_its_view(query, expected):
     inputs, wrong = from_query(query.items())
     assert wrong == []
     assert {name: getattr(inputs, name) for name in expected} == expected
+    answer(inputs)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"model": "llama-3-8b", "gpu": "rtx-4090"}, {"device": "RTX 4090", "model": "llama-3-8b"}),
+        ({"mode": "estimate", "gpu": "rtx-4090"}, {"device": "RTX 4090", "gpu": "A100"}),
+        ({"mode": "estimate", "gpu": "V100"}, {"device": DEFAULTS.device, "gpu": "V100"}),
+        ({"gpu": "2x4090", "batch": "8"}, {"device": "RTX 4090", "tp": 2, "users": 8}),
+        ({"model": "gpt2", "batch": "4", "generate": "16", "kv-dtype": "fp8"},
+         {"users": 4, "output": 16, "kv_dtype": "fp8"}),
+        ({"model": "bert-base-uncased"}, {"prompt": 512}),  # of its 512 positions
+        ({"model": "gpt2"}, {"prompt": 768, "output": 256}),  # which has 1024
+    ],
+)  # fmt: skip
+def test_an_address_that_is_written_by_hand_opens_the_estimator(query, expected):
+    inputs, wrong = from_query(query.items())
+    assert wrong == []
+    assert {name: getattr(inputs, name) for name in expected} == expected
+    assert not inputs.original
     answer(inputs)
 
 

@@ -13,14 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from thermoflop.base.record import replace
 from thermoflop.model.config.catalogue import entry
+from thermoflop.web.estimator.address import fits_address, from_query, to_query
 from thermoflop.web.estimator.answer import as_csv
 from thermoflop.web.estimator.answers import answer
 from thermoflop.web.estimator.fields import FieldError
-from thermoflop.web.estimator.inputs import (
-    fits_address,
-    from_query,
-    to_query,
-)
 from thermoflop.web.estimator.upload import (
     LARGEST_BYTES,
     LONGEST_PACKED,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import fields_of, record
 from thermoflop.base.sheet import COLUMNS, figures_of
-from thermoflop.web.estimator.inputs import PACKED, fits_address, to_query
+from thermoflop.web.estimator.address import PACKED, fits_address, to_query
 
 if TYPE_CHECKING:
     from typing import Any

@@ -15,11 +15,11 @@ from urllib.parse import urlencode
 
 from thermoflop.base.explanation import Explanation
 from thermoflop.base.record import replace
+from thermoflop.web.estimator.address import fits_address, from_query, to_query
 from thermoflop.web.estimator.answer import as_csv, as_json
 from thermoflop.web.estimator.answers import answer, formulas, why
 from thermoflop.web.estimator.changes import changed, shortened, with_room
 from thermoflop.web.estimator.fields import FIELDS, UPLOAD, FieldError
-from thermoflop.web.estimator.inputs import fits_address, from_query, to_query
 from thermoflop.web.estimator.markup import first_html
 from thermoflop.web.estimator.upload import LARGEST_BYTES, pack_config
 
