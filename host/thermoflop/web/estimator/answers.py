@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,24 @@ if TYPE_CHECKING:
     from thermoflop.web.estimator.inputs import Inputs
 
 
-@lru_cache(maxsize=64)
+_FIRST = threading.Lock()
+
+
+def answer_first(inputs: Inputs) -> None:
+    """Answer what the page opens with while nobody waits: importing alone takes a second."""
+    with _FIRST:
+        _answer(inputs)
+
+
 def answer(inputs: Inputs) -> Answer:
     """Answer the inputs. Raises FieldError naming the input that makes no sense."""
+    with _FIRST:  # who comes before the first is there waits for it, and makes it not once more
+        pass
+    return _answer(inputs)
+
+
+@lru_cache(maxsize=64)
+def _answer(inputs: Inputs) -> Answer:
     if inputs.original:
         from thermoflop.web.estimator.original import original_answer
 

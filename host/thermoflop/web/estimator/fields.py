@@ -166,9 +166,9 @@ def _gpus() -> dict[str, str]:
 
 
 def _devices() -> dict[str, str]:
-    from thermoflop.cost.catalogue.devices import catalogue
+    from thermoflop.cost.catalogue.sheets import device_names
 
-    return {name: name for name in catalogue()}
+    return {name: name for name in device_names()}
 
 
 def _device_named(name: str) -> str:

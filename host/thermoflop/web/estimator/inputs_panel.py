@@ -102,13 +102,15 @@ class InputPanel:
     def _build_field(self, field: Field, inputs: Inputs) -> None:
         from nicegui import ui
 
+        from thermoflop.web.estimator.choice import Choice
+
         label = field.label[0].upper() + field.label[1:]
         label += f" ({field.unit})" if field.unit else ""
         value = getattr(inputs, field.name)
         with self.boxes[field.name]:
             if field.choices is not None:
                 known = field.choices()
-                made: Any = ui.select(
+                made: Any = Choice(
                     known if value in known else {**known, value: value}, label=label, value=value,
                     with_input=field.name in _SEARCHED,
                     on_change=lambda event: self._changed(field.name, event.value),

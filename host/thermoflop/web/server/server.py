@@ -49,8 +49,11 @@ def serve(
         sources = LiveSources(site)
 
         def answers() -> None:
+            from thermoflop.web.estimator.answers import answer_first
+            from thermoflop.web.estimator.inputs import DEFAULTS
+
             on_address(site.url)
-            threading.Thread(target=_answer_first, daemon=True).start()
+            threading.Thread(target=answer_first, args=(DEFAULTS,), daemon=True).start()
             if open_browser:
                 opened.enter_context(open_page(site.url, private=site.token is not None))
 
@@ -110,14 +113,6 @@ def absent(*names: str) -> Iterator[None]:
     finally:
         for name in left_out:
             del loaded[name]
-
-
-def _answer_first() -> None:
-    """Answer what the page opens with while nobody waits: importing alone takes a second."""
-    from thermoflop.web.estimator.answers import answer
-    from thermoflop.web.estimator.inputs import DEFAULTS
-
-    answer(DEFAULTS)
 
 
 def build_app(site: Site, sources: LiveSources) -> Any:
