@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from kit.made_up import DEVICE, KEY_WIDTH, LAYERS, LINK, decoder, rates
@@ -27,11 +29,15 @@ from thermoflop.cost.plan.disaggregated import (
     read_s,
     transfer_s,
 )
+from thermoflop.cost.plan.outcome import Context, _joules, choice_of
 from thermoflop.cost.plan.unit import Loads, Unit, grid, up_to
+from thermoflop.cost.roofline.bound import sums_of
 from thermoflop.cost.serving.lengths import lengths_of
 from thermoflop.cost.serving.policy import Policy
 from thermoflop.cost.serving.targets import Targets
+from thermoflop.cost.serving.times import StepTimes
 from thermoflop.cost.work.share import Layout
+from thermoflop.cost.work.steps import decode_step, prefill_step
 
 PROMPT, OUTPUT = 1000, 101
 # Steps of 21 kernels of 1 ms each, and a prompt's own 3 ms: nothing else takes time.
@@ -130,6 +136,68 @@ def test_a_decoding_replica_takes_all_its_slots_within_the_target(unit):
     assert _decoding(unit, ANY) == (16.0, pytest.approx(STEP_S))
     assert _decoding(unit, Targets(None, STEP_S * 1.001)) == (16.0, pytest.approx(STEP_S))
     assert _decoding(unit, Targets(None, STEP_S * 0.999)) is None
+
+
+def test_what_a_reader_reads_after_is_what_is_cached_and_half_of_what_it_read_before():
+    """0.6 of 1,000 tokens are cached: chunks of 250 of the other 400 begin behind 600 to 750."""
+    profile = rates(**{**FREE, "attention": 1e-12}, prompt_s=PROMPT_S)
+    made = unit_of(budget=250, prefix=0.6)
+    made.setting = Setting(
+        made.setting.model, replace(SLOW, peaks={"bf16": 1e20}), Layout(),
+        made.setting.precision, profile,
+    )  # fmt: skip
+    chunk = StepTimes(made.setting).prompts_s(250.0, 675.0, 1.0)
+    assert chunk > 1.01 * StepTimes(made.setting).prompts_s(250.0, 75.0, 1.0)
+    assert read_s(made) == pytest.approx(chunk * 1.6 + PROMPT_S)
+
+
+def test_a_decoding_replica_takes_as_many_sequences_as_answer_most():
+    """Beyond four a step grows faster than what it gives: 1, 1.33, 2 and 0.9 tokens a second."""
+    made = unit_of(slots=8)
+    known = np.array([1.0, 2.0, 4.0, 8.0])
+    made.mixing = replace(made.mixing, sequences=known, decode=np.array([1.0, 1.5, 2.0, 9.0]))
+    assert _decoding(made, ANY) == (4.0, 2.0)
+    assert _decoding(made, Targets(None, 1.6)) == (2.0, 1.5)
+    assert _decoding(made, Targets(None, 0.9)) is None
+
+
+def test_a_choice_has_the_intervals_of_its_phases_and_its_dollars(unit):
+    """Tokens 20 ms apart and the first after 0.1 s, each by the interval of its phase; three
+    replicas of one device at 2 dollars an hour."""
+    found = found_of(unit, replicas=3)
+    price = SimpleNamespace(dollars=2.0, date="", source="")
+    question = Question(ANY, None, None, 9, {SLOW.name: 2.0})
+    made = choice_of(found, Context(unit.setting.model, {SLOW.name: price}, question, "asked"))
+    token, first = unit.setting.spread("token"), unit.setting.spread("prefill")
+    assert (token.low, token.high) != (first.low, first.high)
+    assert made.token_s == pytest.approx((0.02 * token.low, 0.02, 0.02 * token.high))
+    assert made.first_s == pytest.approx((0.1 * first.low, 0.1, 0.1 * first.high))
+    assert (made.devices, made.replicas, made.users, made.requests_per_s) == (3, 3, 8.0, 2.0)
+    assert made.tokens_per_s == 2.0 * OUTPUT
+    assert made.per_device == pytest.approx((90.0, 2.0 * OUTPUT / 3, 110.0))
+    assert made.dollars_per_million == pytest.approx(3 * 2.0 / 3600 / (2.0 * OUTPUT) * 1e6)
+    free = choice_of(found, Context(unit.setting.model, {}, question, "asked"))
+    assert free.dollars_per_million is None
+
+
+def test_the_energy_of_a_choice_is_that_of_its_steps_and_prompts(unit):
+    """Four sequences a step of 20 ms, two requests a second: their FLOPs and bytes in a second, by
+    the formula of the power; two replicas of one device share the load."""
+    found = found_of(unit, replicas=2)
+    setting = unit.setting
+    step = sums_of(setting.least_works(decode_step(PROMPT + OUTPUT / 2, 4.0)))
+    prompt = sums_of(setting.least_works(prefill_step(PROMPT, 1.0, 0.0)))
+    flops = step.flops / 0.02 + prompt.flops
+    moved = (step.weight_bytes + step.kv_bytes) / 0.02 + prompt.kv_bytes
+    slow = replace(setting.device, power_w=400.0, bandwidth_bytes_s=1e12)
+    unit = unit_of()
+    unit.setting.device = slow
+    unit.setting.limits = replace(setting.limits, peak_flops_s=1e13)
+    watts = 400 * (0.516 + 1.514 * flops / 1e13 + 0.272 * moved / 1e12)
+    assert watts < 400
+    joules = _joules(replace(found, unit=unit))
+    assert joules == pytest.approx(watts / (1.0 * OUTPUT))
+    assert _joules(replace(found, unit=unit, pools=Pools(unit, 1, 1, 0.1, 0.1, 2))) is None
 
 
 def test_pools_are_the_best_whole_numbers_of_both_kinds(unit):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from thermoflop.base.record import replace
 from thermoflop.cost.published.names import config_of, precision_of
 from thermoflop.cost.published.row import Skipped, by_reason, rows_of
 from thermoflop.cost.published.serving import serving_row
-from thermoflop.cost.published.training import narayanan_flops, training_row
+from thermoflop.cost.published.training import is_training, narayanan_flops, training_row
+from thermoflop.cost.training.memory import training_memory
 from thermoflop.model.load import load_model
 
 SERVED = {
@@ -270,6 +272,126 @@ def test_a_run_that_fits_in_no_memory_recomputed_all_of_its_layers():
     assert shares[0] == 0
     assert 0 < shares[1] <= 1
     assert shares[2] == 1
+
+
+def test_what_must_have_been_recomputed_makes_a_run_just_fit():
+    """The memory of the share that is found is the device's; between none and all it is a line."""
+    raw = {**TRAINED, "source": "MaxText", "precision": "bf16", "tp": 1, "pp": 1, "gpu_count": 1,
+           "global_batch": 4, "micro_batch": 1, "metric": "iteration_time_s", "value": 1,
+           "shape": {**TRAINED["shape"], "layers": 24}}  # fmt: skip
+    found = [training_row({**raw, "seq_len": tokens}).question for tokens in (60_000, 80_000)]
+    for each in found:
+        assert 0 < each.recomputed < 1
+        none, every = (training_memory(replace(each, recomputed=share)) for share in (0.0, 1.0))
+        left = none.total_bytes - each.recomputed * (none.total_bytes - every.total_bytes)
+        assert left == pytest.approx(none.capacity_bytes)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [  # trainer, scores on the chip, ZeRO, parts of norms, GB/s, compiled, recomputed, share
+        ("bigscience", ("megatron-deepspeed", False, 0, False, 6.25, True, "full", 0.0)),
+        ("llm-foundry", ("llm-foundry", True, 3, False, 25.0, False, "none", 0.0)),
+        ("torchtitan", ("torchtitan", True, 0, True, 25.0, True, "none", 0.0)),
+        ("Megatron-Bridge", ("megatron-bridge", True, 1, True, 25.0, True, "none", 0.0)),
+        ("Megatron-LM README", ("megatron-bridge", True, 1, True, 25.0, True, "none", 0.0)),
+        ("Narayanan", ("megatron-lm", False, 0, False, 25.0, True, "full", 0.0)),
+        ("MaxText", ("maxtext", True, 0, False, 25.0, True, "none", 0.0)),
+        ("LLMQ", ("llmq", True, 0, False, 25.0, True, "none", 0.0)),
+        ("somebody", ("other", True, 0, False, 25.0, True, "none", 0.0)),
+    ],
+)
+def test_a_source_is_a_trainer_with_its_habits(source, expected):
+    """What each divides, keeps, fuses and recomputes where the row does not say; the network of an
+    A100's node has 200 Gbit/s a device, that of Jean Zay 4 x 100 for 8 of them."""
+    made = training_row(
+        {**TRAINED, "source": source, "metric": "iteration_time_s", "value": 1}
+    ).question
+    network = made.device.network.bytes_s / 1e9
+    assert (
+        made.engine, made.fused, made.zero, made.plan.sequence, network, made.compiled,
+        made.recompute, made.recomputed,
+    ) == expected  # fmt: skip
+    assert made.plan.overlap == (0.0 if source in ("bigscience", "Narayanan") else 0.9)
+
+
+def trained(**changes):
+    return training_row({**TRAINED, "metric": "iteration_time_s", "value": 1, **changes}).question
+
+
+def test_a_build_that_differs_from_the_sheet_has_its_own_memory_and_clock():
+    """96 GB of HBM2e at 500 W in place of 700: dynamic power goes with the clock's third power."""
+    here, usual = (
+        trained(source=source, gpu_key="H100-SXM-80GB").device
+        for source in ("llama3_h100_202412_torchtitan", "torchtitan")
+    )
+    assert (here.bandwidth_bytes_s, usual.bandwidth_bytes_s) == (2.4e12, 3.352e12)
+    for name, peak in usual.peaks.items():
+        assert here.peaks[name] == pytest.approx((500 / 700) ** (1 / 3) * peak)
+    assert usual.peaks["bf16"] == 989.4e12
+
+
+def test_torchtitans_habits_are_those_of_its_source():
+    """As many micro-batches as stages where a row assumes one; one product in two with selective
+    recomputation; norms are not divided where nothing is."""
+    shape = {**TRAINED["shape"], "experts": 8, "experts_per_token": 2, "gated": True}
+    known = {"source": "torchtitan", "micro_batch_confidence": "assumed", "ep": 2, "shape": shape}
+    assert trained(**known).micro_batch == 64 / 2 / 4
+    assert trained(**{**known, "source": "MaxText"}).micro_batch == 2
+    assert trained(source="torchtitan").micro_batch == 2
+    half = trained(source="torchtitan", activation_recompute="selective")
+    assert (half.recompute, half.recomputed, half.by_operator) == ("none", 0.5, True)
+    other = trained(source="MaxText", activation_recompute="selective")
+    assert (other.recompute, other.recomputed, other.by_operator) == ("selective", 0.0, False)
+    whole = trained(source="torchtitan", activation_recompute="full")
+    assert (whole.recompute, whole.recomputed, whole.by_operator) == ("full", 0.0, False)
+    assert not trained(source="torchtitan", tp=1).plan.sequence
+    assert not trained(compiled=False).compiled
+
+
+def test_what_a_row_says_of_sharding_and_format_is_taken():
+    assert trained(fsdp=True).zero == 3
+    assert trained(zero_stage=2).zero == 2
+    assert trained(fsdp=True, zero_stage=2).zero == 3
+    formats = {"fp16": "fp16", "amp_bf16": "bf16", "16-bit": "bf16"}
+    assert {each: trained(precision=each).precision.compute for each in formats} == formats
+    older = trained(precision="bf16", gpu_key="V100-SXM2-32GB").precision
+    assert older.compute == "fp16", "it has no bf16"
+
+
+@pytest.mark.parametrize(
+    ("shape", "tp", "heads"),
+    [
+        ({"hidden": 1152}, None, 9),  # nine of 128
+        ({"hidden": 1152}, 2, 8),  # ten do not divide it: eight of 144 are nearer than six or 12
+        ({"hidden": 1024}, 3, 1),  # nothing that three divides
+        ({"hidden": 1152, "heads": 7}, None, 9),  # seven cannot be
+        ({"hidden": 1152, "heads": 7, "head_dim": 128, "gated": True}, None, 7),
+    ],
+)
+def test_heads_that_are_not_stated_are_of_some_128_dimensions(shape, tp, heads):
+    found = trained(shape={"layers": 2, **shape}, tp=tp, gpu_count=12, pp=None)
+    layer = found.model.description.stacks[0].runs[0].layer
+    assert layer.mixer.heads == heads
+    assert layer.feed.inner == 4 * shape["hidden"]
+    assert sum(found.model.params_by_group.values()) >= 50304 * shape["hidden"]
+    # what stands beside the shape, not in it, counts as well
+    beside = trained(shape={"hidden": 1152, "layers": 2}, heads=12, vocab=100, gated=True)
+    assert beside.model.description.stacks[0].runs[0].layer.mixer.heads == 12
+    assert beside.model.family == "llama"
+    rest = trained(shape={"hidden": 1024}, params_b=50304 * 1024 / 1e9 + 12 * 1024**2 * 5 / 1e9)
+    assert sum(run.times for run in rest.model.description.stacks[0].runs) == 5
+
+
+@pytest.mark.parametrize(
+    ("raw", "is_one"),
+    [
+        ({"metric": "iteration_time_s"}, True), ({"global_batch": 8, "metric": "ttft_ms"}, True),
+        ({"train_tokens_b": 3}, True), ({"metric": "ttft_ms"}, False), ({}, False), ("text", False),
+    ],
+)  # fmt: skip
+def test_a_row_is_of_training_by_its_metric_or_its_keys(raw, is_one):
+    assert is_training(raw) == is_one
 
 
 @pytest.mark.parametrize(

@@ -17,31 +17,51 @@ def table(slope=0.0, per_prompt=0.0):
     return StepTable([0.0] + [W] * SLOTS, [0.0] + [slope] * SLOTS, rows, 1.0, 0.0, per_prompt)
 
 
-def plainly(requests, slots, budget, slope, passes):
-    """The same rules, one step at a time."""
-    count = len(requests.prompts)
+def every_cost():
+    """What a step takes differs by the sequences beside it, in columns of 4 tokens; pairs of tokens
+    within a prompt and prompts themselves take time, too."""
+    places = range(SLOTS + 1)
+    rows = [[(1 + n / 5) * 4 * CHUNK * column**1.5 for column in range(17)] for n in places]
+    return StepTable([0.0, *(W * (1 + n / 7) for n in places[1:])],
+                     [0.0, *(1e-4 * n for n in places[1:])], rows, 4.0, 3e-6, 2e-3)  # fmt: skip
+
+
+def plainly(table, requests, slots, budget, passes):
+    """The same rules, one step at a time: first and last tokens, steps that decode, and seconds of
+    decoding sequences together."""
+    count, given = len(requests.prompts), requests.step_tokens
     first, last = [None] * count, [None] * count
     arrivals = list(requests.arrivals_s)
-    running, now, head, read = {}, 0.0, 0, 0  # index -> [tokens left, context]
+    running, now, head, read = {}, 0.0, 0, 0  # index -> [steps left, context]
+    steps, decoding_s = 0, 0.0
     while None in last:
         room = budget - (0 if passes else len(running))
-        taken, done, free = 0, [], slots - len(running)
+        taken, done, free, pairs = 0, [], slots - len(running), 0.0
         while head < len(arrivals) and arrivals[head] <= now and room and len(done) < free:
             took = min(room, requests.prompts[head] - read)
+            # each token meets what is cached, what was read, and the mean half of its own chunk
+            pairs += took * (requests.cached[head] + read + took / 2)
             taken, room, read = taken + took, room - took, read + took
             if read < requests.prompts[head]:
                 break
             done.append(head)
             head, read = head + 1, 0
-        decodes = running and not (passes and taken)
+        decodes = len(running) if not (passes and taken) else 0
         if not decodes and not taken:
             now = arrivals[head]
             continue
-        mean = np.mean([context for _, context in running.values()]) if decodes else 0.0
-        now += taken * CHUNK + (W + slope * mean if decodes else 0.0)
+        row = table.rows[0 if passes else len(running)]
+        step_s = np.interp(taken, table.spacing * np.arange(len(row)), row)
+        step_s += table.square * pairs + table.prompt_s * len(done)
+        if decodes:
+            mean = np.mean([context for _, context in running.values()])
+            step_s += table.base[decodes] + table.slope[decodes] * mean
+            steps += 1
+        now += step_s
+        decoding_s += len(running) * step_s
         for index in list(running) if decodes else []:
             running[index][0] -= 1
-            running[index][1] += 1
+            running[index][1] += given
             if running[index][0] == 0:
                 last[index] = now
                 del running[index]
@@ -49,13 +69,14 @@ def plainly(requests, slots, budget, slope, passes):
                     arrivals.append(now)
         for index in done:
             first[index] = now
-            running[index] = [requests.outputs[index] - 1, requests.prompts[index]]
+            held = requests.cached[index] + requests.prompts[index]
+            running[index] = [requests.outputs[index] - 1, held]
             if requests.outputs[index] == 1:
                 last[index] = now
                 del running[index]
                 if len(arrivals) < count:
                     arrivals.append(now)
-    return first, last
+    return first, last, steps, decoding_s
 
 
 def test_one_request_alone_takes_its_prompt_and_its_steps():
@@ -85,9 +106,28 @@ def test_jumping_over_steps_changes_no_time(passes, slope, longest, clients):
     outputs = random.integers(1, 30, count).tolist()
     requests = Requests(arrivals, prompts, [0] * count, outputs)
     done = run_loop(table(slope), requests, SLOTS, BUDGET, passes=passes)
-    first, last = plainly(requests, SLOTS, BUDGET, slope, passes)
+    same(done, plainly(table(slope), requests, SLOTS, BUDGET, passes))
+
+
+def same(done, plain):
+    first, last, steps, decoding_s = plain
     np.testing.assert_allclose(done.first_s, first, rtol=1e-9)
     np.testing.assert_allclose(done.last_s, last, rtol=1e-9)
+    assert done.steps == steps
+    assert done.decoding_s == pytest.approx(decoding_s, rel=1e-9)
+
+
+@pytest.mark.parametrize("passes", [False, True])
+@pytest.mark.parametrize("clients", [0, 6])
+def test_every_cost_of_a_step_is_counted_as_it_comes(passes, clients):
+    """Prompts of several chunks behind what is cached of them, and steps of three tokens each."""
+    random = np.random.default_rng(5)
+    count = 80
+    arrivals = [0.0] * clients if clients else np.cumsum(random.exponential(0.4, count)).tolist()
+    sizes = [random.integers(*ends, count).tolist() for ends in ((1, 200), (0, 90), (1, 25))]
+    requests = Requests(arrivals, *sizes, step_tokens=3.0)
+    done = run_loop(every_cost(), requests, SLOTS, BUDGET, passes=passes)
+    same(done, plainly(every_cost(), requests, SLOTS, BUDGET, passes))
 
 
 def test_a_full_server_runs_no_more_than_its_slots():

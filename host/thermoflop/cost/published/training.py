@@ -89,7 +89,7 @@ def training_row(raw: dict[str, Any]) -> Row:
     if raw.get("micro_batch_confidence") == "assumed" and trainer == "torchtitan":
         micro = batch / plan.dp / plan.pp  # as many as stages, its default at the time
     if not micro:
-        micro = min(4.0, max(1.0, batch / plan.dp))
+        micro = 4.0
         assumed.append("micro batch")
     recompute, known = raw.get("activation_recompute"), True
     if recompute is None:
@@ -136,8 +136,8 @@ def _recomputed(iteration: Iteration) -> float:
 
     kept = training_memory(iteration)
     least = training_memory(replace(iteration, recompute="full"))
-    saved = max(kept.total_bytes - least.total_bytes, 1.0)
-    return min(1.0, kept.shortfall_bytes / saved)
+    saved = kept.total_bytes - least.total_bytes
+    return kept.shortfall_bytes / saved if kept.shortfall_bytes < saved else 1.0
 
 
 def trainer_of(source: str) -> tuple[str, bool]:
@@ -193,7 +193,7 @@ def _shape(row: dict[str, Any]) -> dict[str, Any]:
     hidden, params = shape.get("hidden"), row.get("params_b")
     if hidden and params and not shape.get("layers"):
         rest = params * 1e9 - shape.get("vocab", 50304) * hidden
-        shape["layers"] = max(1, round(rest / (12 * hidden**2)))
+        shape["layers"] = round(rest / (12 * hidden**2))
     if not hidden or not shape.get("layers"):
         raise Skipped("shape unknown")
     if not shape.get("experts_per_token") and (shape.get("experts") or (row.get("ep") or 1) > 1):
@@ -208,7 +208,7 @@ def _shape(row: dict[str, Any]) -> dict[str, Any]:
 
 def _likely_heads(hidden: int, tp: int) -> int:
     """A number of heads that divides the width and ``tp`` divides, nearest to 128 dimensions."""
-    possible = [heads for heads in range(tp, hidden // 16 + 1, tp) if hidden % heads == 0]
+    possible = [heads for heads in range(tp, hidden, tp) if hidden % heads == 0]
     return min(possible or [1], key=lambda heads: abs(heads - hidden / 128))
 
 
@@ -234,9 +234,7 @@ def _plan(row: dict[str, Any], assumed: list[str], *, sequence: bool) -> Layout:
     tp, pp, cp = (int(row.get(name) or 1) for name in ("tp", "pp", "cp"))
     if row.get("tp") is None and row.get("pp") is None and row.get("dp") is None:
         assumed.append("parallelism")
-    dp = int(row.get("dp") or 0) or max(1, devices // (tp * pp * cp))
-    if tp * pp * cp * dp != devices:
-        dp = max(1, devices // (tp * pp * cp))
+    dp = max(1, devices // (tp * pp * cp))
     return Layout(tp, pp, dp, int(row.get("ep") or 1), cp, sequence and tp > 1)
 
 

@@ -1,0 +1,173 @@
+"""What a plan says where nothing does what was asked, and how many devices are tried for it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from thermoflop.cost.plan import training
+from thermoflop.cost.plan.blocked import Tried, blocked
+from thermoflop.cost.plan.choice import Question
+from thermoflop.cost.plan.training import ZERO, _best, _layouts, _would
+from thermoflop.cost.serving.targets import Targets
+from thermoflop.cost.work.share import Layout
+from thermoflop.errors import UsageError
+
+NOTHING = Tried([], [], [])
+
+
+def unit(devices, token_s=0.03, first_s=0.5):
+    loads = SimpleNamespace(
+        token_s=np.array([token_s, 9.0]), first_s=np.array([first_s, 9.0]), rate=np.ones(2)
+    )
+    setting = SimpleNamespace(
+        device=SimpleNamespace(name="D"), precision=SimpleNamespace(name="fp8")
+    )
+    layout = Layout(tp=devices)
+    return SimpleNamespace(devices=devices, layout=layout, setting=setting, loads=lambda: loads)
+
+
+def choice(devices, replicas=1, disaggregated=""):
+    return SimpleNamespace(
+        devices=devices, replicas=replicas, plan=Layout(tp=2), device="D", dtype="bf16",
+        disaggregated=disaggregated,
+    )  # fmt: skip
+
+
+def said(most, tried, given, targets=None, formats=("bf16", "fp8")):
+    """What is said, and the numbers of devices that were tried."""
+    counts = []
+
+    def solve(count):
+        counts.append(count)
+        return given.get(count, given.get(None, NOTHING))
+
+    question = Question(targets or Targets(), 5, None, most, {})
+    return blocked(question, tried, solve, formats), counts
+
+
+def test_devices_are_tried_by_powers_of_two_until_some_do():
+    holds = Tried([unit(8), unit(4)], [], [])
+    does = Tried([unit(2)], [object()], [choice(32), choice(16, 8)])
+    text, counts = said(3, NOTHING, {8: holds, 16: does})
+    assert counts == [4, 8, 16]
+    assert text == (
+        "not one sequence fits on 3 devices in any layout, in bf16 or fp8 (--dtype tries others); "
+        "16 x D (8 x tp=2, bf16) would do"
+    )
+    alone, _ = said(1, NOTHING, {4: Tried([unit(4)], [object()], [choice(4)])}, formats=())
+    assert alone == (
+        "not one sequence fits on one device in any layout; 4 x D (tp=2, bf16) would do"
+    )
+    pools, _ = said(1, NOTHING, {4: Tried([unit(4)], [object()], [choice(4, 1, "pools")])})
+    assert pools.endswith("4 x D (pools of prefill and decode, bf16) would do")
+
+
+def test_what_would_hold_a_model_is_said_where_nothing_would_do():
+    """A replica of more than 64 is not tried: more replicas hold no more."""
+    text, counts = said(
+        2, NOTHING, {8: Tried([unit(8), unit(4)], [], []), 16: Tried([unit(2)], [], [])}
+    )
+    assert counts == [4, 8, 16, 32, 64]
+    assert text.endswith("; 4 x D would hold the model (tp=4, fp8)")
+    text, counts = said(1, NOTHING, {})
+    assert counts == [2, 4, 8, 16, 32, 64]
+    assert text.endswith("; nor on 64")
+
+
+def test_too_few_devices_are_said_with_how_many_are_tried():
+    found = Tried([unit(2)], [object()], [])
+    text, counts = said(512, found, {None: found})
+    assert counts == [1024, 2048, 4096]
+    assert text == "blocked by the number of devices: more than 4,096 are needed"
+    text, _ = said(8, found, {16: Tried([unit(2)], [object()], [choice(16, 8)])})
+    assert text == "blocked by the number of devices: 16 x D (8 x tp=2, bf16) would do"
+
+
+@pytest.mark.parametrize(
+    ("targets", "by"),
+    [(Targets(None, 0.02), "time between tokens"), (Targets(0.4, None), "time to first token"),
+     (Targets(0.4, 0.03), "time to first token")],
+)  # fmt: skip
+def test_the_nearest_says_which_target_it_misses(targets, by):
+    text, _ = said(2, Tried([unit(2)], [], []), {}, targets)
+    assert text == (
+        "nearest: 2 x D (tp=2, fp8) with one user: tokens 30.0 ms apart, the first after 500 ms; "
+        f"blocked by the {by}"
+    )
+
+
+def trained(devices, days, micro=1):
+    plan = SimpleNamespace(devices=devices, label=f"dp={devices}")
+    return SimpleNamespace(
+        plan=plan, days=(days, days, days), device=SimpleNamespace(name="D"), micro=micro,
+        memory=SimpleNamespace(fits=True),
+    )  # fmt: skip
+
+
+def test_training_tries_no_number_of_devices_that_cannot_be_enough():
+    """80 device days in one are 80 devices; half of them may do where less is recomputed."""
+    asked, given = [], {64: 1.5, 128: 0.9}
+
+    def on(count):
+        asked.append(count)
+        return [trained(count, given[count]), trained(count, 3.0)] if count in given else [], 1
+
+    text = _would(on, [trained(8, 10.0)], 8, 1.0)
+    assert asked == [64, 128]
+    assert text == "; 128 x D would do (dp=128, 0.9 days)"
+    asked.clear()
+    given.clear()
+    assert _would(on, [trained(8, 10.0)], 8, 1.0).startswith("; nor do up to 8,192 devices")
+    assert asked == [64, 128, 256, 512, 1024, 2048, 4096, 8192]
+    asked.clear()
+    given[16] = 2.0
+    assert _would(on, [], 8, None) == "; 16 x D would do (dp=16, 2.00 days)"
+    assert asked == [16]
+
+
+@pytest.mark.parametrize(("count", "batch"), [(8, 8), (12, 6), (16, 512)])
+@pytest.mark.parametrize("experts", [False, True])
+def test_every_layout_of_powers_of_two_that_divides_the_batch_is_tried(
+    monkeypatch, count, batch, experts
+):
+    monkeypatch.setattr(training, "has_experts", lambda _: experts)
+    device = SimpleNamespace(network=SimpleNamespace(node_size=4))
+    powers = [1, 2, 4, 8, 16]
+    wanted = [
+        {"tp": tp, "pp": pp, "dp": count // (tp * pp), "ep": ep}
+        for tp in powers[:3] for pp in powers
+        if count % (tp * pp) == 0 and batch % (count // (tp * pp)) == 0
+        for ep in ((1, 4, 8, 16, 64) if experts else (1,)) if count // pp % ep == 0
+    ]  # fmt: skip
+    assert list(_layouts(None, device, count, batch)) == wanted
+
+
+def test_of_a_layout_what_computes_least_is_tried_first(monkeypatch):
+    """Micro-batches that divide a replica's part; of each the first way that fits."""
+    asked = []
+
+    def train(_model, _device, *, micro_batch, recompute, zero, dp, **_options):
+        asked.append((micro_batch, recompute, zero))
+        made = trained(dp, 10.0 - micro_batch, micro_batch)
+        made.memory.fits = recompute == "full" and zero >= min(dp, 2)
+        return made
+
+    monkeypatch.setattr(training, "train", train)
+    best, tried = _best(None, None, {"dp": 2}, {}, 4)
+    ways = [(how, zero) for how in ("none", "selective") for zero in ZERO]
+    each = [*ways, ("full", 1), ("full", 2)]
+    assert asked == [(micro, *way) for micro in (1, 2) for way in each]
+    assert (best.micro, tried) == (2, 16)
+    asked.clear()
+    best, tried = _best(None, None, {"dp": 1}, {}, 8)
+    # one replica has nobody to share states with
+    assert asked == [(m, how, 1) for m in (1, 2, 4, 8) for how in ("none", "selective", "full")]
+    assert (best.micro, tried) == (8, 12)
+
+    def refuses(*_arguments, **_options):
+        raise UsageError("does not divide")
+
+    monkeypatch.setattr(training, "train", refuses)
+    assert _best(None, None, {"dp": 2}, {}, 4) == (None, 1)
