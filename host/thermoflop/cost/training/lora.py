@@ -35,6 +35,10 @@ WRITTEN_OUT = "write out in 16 bits"
 # Words for several matrices.
 GROUPS = {"attention": "q,k,v,o", "mlp": "gate,up,down"}
 HIGHEST_RANK = 65536
+# What reads the input of a layer's mixer, as ``short`` calls it.
+ENTERING = frozenset({
+    "q", "k", "v", "kv", "qkv", "q_a", "kv_a", "in", "in_proj_qkvz", "in_proj_ba",
+})  # fmt: skip
 
 
 @record
@@ -116,7 +120,7 @@ class Lora:
         linears = [part for part in layer.parts() if isinstance(part, Linear)]
         names = {short(part.name) for part in linears if self.aims_at(part)}
         hidden, feed = float(layer.hidden), layer.feed
-        entering = not names & {"q", "k", "v", "q_a", "kv_a", "in_proj"}
+        entering = not names & ENTERING
         upward = not names & {"gate", "up"}
         inner = 0.0 if feed is None or "down" in names else _inner(feed)
         return hidden * entering + hidden * (upward and feed is not None) + inner

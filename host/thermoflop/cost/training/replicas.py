@@ -150,7 +150,7 @@ class _Sender:
         self.plan = iteration.plan
         self.wide = iteration.precision.activation_bytes
         layers = layers_of(iteration.model.description)
-        self.layers = max(1.0, layers * stage_share(layers, iteration.plan.pp))
+        self.layers = layers * stage_share(layers, iteration.plan.pp)
 
     def __call__(
         self, name: str, times: int, collective: str, params: float, ranks: int, apart: int = 1
