@@ -187,7 +187,6 @@ class _Doubts:
 
     def __init__(self, marks: list[HostEvent], trial: Window, data: RunData) -> None:
         self.begin: HostEvent | None = None  # the mark of the phase that runs
-        self._trial = trial
         self._reads: dict[int, dict[str, Any]] = {}
         printed = [mark for mark in marks if mark.detail.get("by") == "output"]
         together = Counter(mark.mono_s for mark in printed)

@@ -106,11 +106,6 @@ family(
 )
 
 
-def _all_full(config: Config) -> list[str]:
-    """Every token may attend to the image and the prompt, beyond the window: counted in full."""
-    return ["full"] * int(config["num_hidden_layers"])
-
-
 family(
     "unlimited_ocr_text",
     "deepseek_v2",
