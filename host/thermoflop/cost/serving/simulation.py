@@ -97,7 +97,7 @@ def simulate(
     table = step_table(replica.steps, replica.lengths, replica.policy, slots)
     parts = []
     for groups, users in _groups(arrivals.users, replica.shares):
-        share = 1.0 if users is None else groups * users / (arrivals.users or 1)
+        share = 1.0 if not arrivals.users or users is None else groups * users / arrivals.users
         each = max(LEAST, round(count * share))
         requests = _requests(replica, lengths, arrivals, each, seed, users)
         timings = run_loop(table, requests, slots, replica.policy.budget, passes=passes)
@@ -160,12 +160,12 @@ def _repeated(trace: Trace, count: int, rate: float | None, shares: int) -> list
     import numpy as np
 
     once = np.array(trace.arrivals_s)
-    span = float(once[-1]) * (1 + 1 / max(1, len(once) - 1))
+    span = float(once[-1]) * len(once) / (len(once) - 1)
     again = -(-count // len(once))
     times = np.concatenate([once + span * number for number in range(again)])[:count]
-    recorded = len(once) / span if span > 0 else 1.0
-    factor = recorded / rate if rate else 1.0
-    thinned: list[float] = (times * factor * shares).tolist()
+    if rate and span:
+        times = times * len(once) / (span * rate)
+    thinned: list[float] = (times * shares).tolist()
     return thinned
 
 
@@ -203,9 +203,10 @@ def _summary(
         np.concatenate([getattr(part, name) for part in parts])
         for name in ("first_s", "decoding_s", "tokens")
     )
-    each = decoding / np.maximum(tokens, 1)
-    token = each[tokens > 0] if (tokens > 0).any() else np.zeros(1)
-    mean = float(decoding.sum() / max(1.0, tokens.sum()))
+    several = tokens > 0
+    each = np.divide(decoding, tokens, out=np.zeros(len(tokens)), where=several)
+    token = each[several] if several.any() else np.zeros(1)
+    mean = float(decoding.sum() / tokens.sum()) if several.any() else 0.0
     rate, within = sum(part.rate for part in parts), None
     if targets != (None, None):
         met = (first <= (targets[0] or np.inf)) & (each <= (targets[1] or np.inf))

@@ -1,0 +1,150 @@
+"""Every figure of a server beside the steady state of one of its groups, on a made-up device."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from kit.made_up import DEVICE, decoder, rates
+from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.inference.room import room_of
+from thermoflop.cost.inference.setting import Setting
+from thermoflop.cost.roofline.bound import sums_of
+from thermoflop.cost.serving.lengths import lengths_of
+from thermoflop.cost.serving.mixing import between
+from thermoflop.cost.serving.policy import Policy
+from thermoflop.cost.serving.replica import Replica
+from thermoflop.cost.serving.serving import served_by
+from thermoflop.cost.serving.simulation import Arrivals
+from thermoflop.cost.serving.steady import capacity
+from thermoflop.cost.serving.targets import Targets
+from thermoflop.cost.work.share import Layout
+from thermoflop.cost.work.steps import decode_step, prefill_step
+
+PROMPT, OUTPUT, PREFIX = 600, 51, 0.25
+RATES = rates(matmul=0.05, weights=0.05, cache=0.05, activations=0.1, step_s=1e-3, prompt_s=4e-3)
+# the first token of a benchmark: what is fixed, a token, the carrying step, a mean step, the burst
+FIRST = {"vllm": (0.006, 1e-5, 0.71, 4.2, 0.067), "sglang": (0.26, 1e-5, 0, 0, 0.107),
+         "tensorrt-llm": (0.038, 1e-5, 0.72, 2.5, 0.067),
+         "gpt-fast": (0, 0, 1, 1, 0.067)}  # fmt: skip
+
+
+def replica_of(engine="vllm", slots=64, budget=2048, name="mixed", drafted=0, layout=None):
+    model = decoder(num_key_value_heads=4)
+    profile = replace(find_profile(None), name=engine, fixed=RATES.fixed)
+    room = room_of(model, DEVICE, None, None, None, None, None)
+    layout = layout or Layout(1, 2, 2)
+    setting = Setting(model, DEVICE, layout, room.precision, profile)
+    policy = Policy(name, budget, slots, "why")
+    return Replica(setting, room, lengths_of(PROMPT, OUTPUT), policy, prefix=PREFIX,
+                   drafted=drafted, acceptance=1.0)  # fmt: skip
+
+
+@pytest.mark.parametrize("drafted", [0, 3])
+def test_every_figure_is_that_of_a_group_times_the_groups(drafted):
+    """Two replicas of two stages: four groups, which share sixteen users; a token comes 1 + 3 times
+    a step where three are drafted and all are right."""
+    replica = replica_of(drafted=drafted)
+    group, per_step = replica.with_users(16), 1 + drafted
+    found = served_by(replica, Arrivals(users=16), Targets(None, 1.0))
+    assert (replica.shares, replica.group_slots, replica.checked) == (4, 32, per_step)
+    assert replica.lengths.generate == 1 + 50 / per_step
+    each = float(group.token_s) / per_step
+    token, first = (replica.setting.spread(name) for name in ("token", "prefill"))
+    assert (token.low, token.high) != (first.low, first.high)
+    assert found.token_s == pytest.approx((each * token.low, each, each * token.high))
+    soon = float(group.first_s)
+    assert found.first_s == pytest.approx((soon * first.low, soon, soon * first.high))
+    assert found.rate == pytest.approx(4 * float(group.requests_s))
+    assert found.sequences == pytest.approx(4 * float(group.sequences))
+    assert found.largest_batch == 2 * replica.largest_batch
+    assert found.most_sequences == 2 * 64
+    assert (found.queue_s, found.prompt_share) == (
+        pytest.approx(float(group.queue_s)), pytest.approx(float(group.prompt_share)),
+    )  # fmt: skip
+    most = 4 * float(capacity(replica.mixing(), replica.lengths, 32, replica.policy))
+    assert found.most_requests_per_s == pytest.approx(most)
+    assert found.load == pytest.approx(found.rate / most)
+    assert (found.prompt, found.generate, found.prefix_hit) == (PROMPT, OUTPUT, PREFIX)
+    assert (found.users, found.saturated, found.meets, found.limit) == (16, False, True, "users")
+    assert found.tokens_per_s == pytest.approx(found.rate * OUTPUT)
+    assert found.tokens_per_s_device == pytest.approx(found.rate * OUTPUT / 4)
+    # Little: sixteen users are so many answers a second times what each takes
+    answer_s = soon + each * (OUTPUT - 1)
+    assert found.rate * answer_s == pytest.approx(16, rel=1e-4)
+
+
+def test_joules_of_a_token_are_what_a_group_computes_and_moves_for_it():
+    """450 of 600 tokens are read behind the 150 that are cached; the watts of four devices over
+    the tokens of four groups."""
+    replica = replica_of()
+    group = replica.with_users(16)
+    found = served_by(replica, Arrivals(users=16), Targets())
+    works = replica.setting.least_works
+    step = sums_of(works(decode_step(PROMPT + OUTPUT / 2, float(group.sequences))))
+    prompt = sums_of(works(prefill_step(450, 1, 150)))
+    rate, every = float(group.requests_s), 1 / float(group.token_s)
+    flops = step.flops * every + prompt.flops * rate
+    moved = (step.weight_bytes + step.kv_bytes) * every + prompt.kv_bytes * rate
+    watts = DEVICE.power_w * (0.516 + 1.514 * flops / 100e12 + 0.272 * moved / 1e12)
+    assert 0.518 * DEVICE.power_w < watts < DEVICE.power_w
+    assert found.joules_per_token == pytest.approx(watts * 4 / (4 * rate * OUTPUT))
+    assert found.meets is None
+
+
+@pytest.mark.parametrize("engine", FIRST)
+@pytest.mark.parametrize("name", ["mixed", "passes"])
+def test_a_benchmarks_first_token_is_the_fitted_sum_of_its_engine(engine, name):
+    """Four users a group of two slots: the burst is of those who have one, the others wait."""
+    replica = replica_of(engine, slots=4, name=name)
+    group = replica.with_users(16)
+    at = between(replica.mixing(), float(group.sequences))
+    lone = float(at.streams[0].lone)
+    fixed, token, carrying, mean, burst = FIRST[engine]
+    step = lone + (float(at.decode) if name == "mixed" else 0.0)
+    expected = fixed + token * 450 + carrying * step + mean * float(group.token_s)
+    found = served_by(replica, Arrivals(users=16), Targets())
+    waits = found.benchmark_first_s - expected - burst * 2 * lone
+    assert waits == pytest.approx(float(group.slot_s))
+    assert waits > 0
+    assert served_by(replica, Arrivals(0.1), Targets()).benchmark_first_s is None
+
+
+def test_at_a_rate_each_group_has_its_part_and_beyond_the_most_all_slots_are_taken():
+    replica = replica_of(slots=16)
+    most = served_by(replica, Arrivals(users=1), Targets()).most_requests_per_s
+    half = served_by(replica, Arrivals(most / 2), Targets(9.0, 9.0))
+    group = replica.at_rate(most / 2)
+    assert (half.rate, half.load) == (most / 2, pytest.approx(0.5))
+    assert half.sequences == pytest.approx(4 * float(group.sequences))
+    assert (half.limit, half.saturated, half.meets) == ("rate", False, True)
+    over = served_by(replica, Arrivals(2 * most), Targets(9.0, 9.0))
+    full = replica.with_users(4 * 8)
+    assert (over.saturated, over.meets) == (True, False)
+    assert over.token_s[1] == pytest.approx(float(full.token_s))
+    assert over.tokens_per_s == pytest.approx(most * OUTPUT)
+
+
+@pytest.mark.parametrize(
+    ("slots", "budget", "users", "targets", "limit"),
+    [
+        (8, 2048, 7, Targets(), "users"), (8, 2048, 100, Targets(), "batch"),
+        (10**9, 2**20, 10**8, Targets(), "memory"),
+        (64, 80, 10_000, Targets(), "prompts"),
+        (64, 2048, 1, Targets(None, 0.0001), "target"),
+        (64, 2048, 10_000, Targets(None, 0.0001), "target"),
+        (64, 2048, 1, Targets(9.0, 9.0), "users"),
+    ],
+)  # fmt: skip
+def test_what_limits_a_server_is_the_first_that_is_hit(slots, budget, users, targets, limit):
+    replica = replica_of(slots=slots, budget=budget, layout=Layout())
+    assert served_by(replica, Arrivals(users=users), targets).limit == limit
+
+
+def test_a_group_has_a_table_of_at_most_48_numbers_of_sequences():
+    known = replica_of(slots=1000, layout=Layout()).mixing().sequences
+    assert len(known) <= 48
+    assert (known[0], known[-1]) == (1, 1000)
+    assert (np.diff(known) >= 1).all()
+    few = replica_of(slots=48, layout=Layout()).mixing().sequences
+    assert few.tolist() == list(range(1, 49))
