@@ -7,6 +7,8 @@ takes 1e-6 ms at half the peak, one byte 1e-4 ms, and no kernel less than 0.5 ms
 from __future__ import annotations
 
 import pytest
+from thermoflop.base.record import replace
+from thermoflop.base.units import digits
 from thermoflop.cost.mqa_page.page import Page, page_numbers, page_text
 from thermoflop.cost.mqa_page.sheet import page_sheet
 from thermoflop.cost.mqa_page.why import page_why
@@ -70,6 +72,7 @@ def test_the_figures_of_the_page_are_its_arithmetic(form):
 def test_the_sheet_shows_each_kernel_at_the_last_context(form):
     _, (_, *grids) = page_sheet(PAGE)
     (grid,) = [grid for grid in grids if grid.key == f"{form}.kernels"]
+    assert grid.title.endswith("kernels of one layer at 12 tokens")
     shown = {figure.key: figure for row in grid.rows for figure in row.cells}
     for key, (flops, size) in kernels(form, END).items():
         busy = busy_ms(flops, size)
@@ -81,6 +84,16 @@ def test_the_sheet_shows_each_kernel_at_the_last_context(form):
         for cell, value in expected.items():
             assert shown[f"{form}.{key}.{cell}"].value == pytest.approx(value, abs=1e-12), cell
         assert shown[f"{form}.{key}.binds"].value == ("overhead" if busy < FLOOR_MS else binds)
+
+
+def test_a_cell_has_its_decimals_below_a_million_and_three_digits_beyond():
+    """8 x 2 x 32^2 FLOPs at 20 and at 10 a second: 819,200 and 1,638,400 ms."""
+    shown = []
+    for peak in (40.0, 20.0):
+        _, (_, *grids) = page_sheet(replace(PAGE, peak_flops_s=peak))
+        shown += [each.text for each in grids[0].rows[-1].cells if each.key == "mha.mlp.time"]
+    assert shown == ["819,200.00000", digits(1_638_400.0)]
+    assert "." not in shown[1]
 
 
 def test_the_sheet_shows_the_totals_and_the_memory():

@@ -29,11 +29,12 @@ from thermoflop.cost.plan.disaggregated import (
     read_s,
     transfer_s,
 )
-from thermoflop.cost.plan.outcome import Context, _joules, choice_of
+from thermoflop.cost.plan.outcome import Context, _at_random, _joules, choice_of
 from thermoflop.cost.plan.unit import Loads, Unit, grid, up_to
 from thermoflop.cost.roofline.bound import sums_of
 from thermoflop.cost.serving.lengths import lengths_of
 from thermoflop.cost.serving.policy import Policy
+from thermoflop.cost.serving.steady import capacity, open_loop
 from thermoflop.cost.serving.targets import Targets
 from thermoflop.cost.serving.times import StepTimes
 from thermoflop.cost.work.share import Layout
@@ -246,6 +247,43 @@ def test_readers_are_as_many_as_pay_off(unit, seconds, most):
         for d in range(1, most) for r in range(1, most) if d + r <= most
     )  # fmt: skip
     assert found.rate / found.devices == pytest.approx(best)
+
+
+def test_readers_that_may_not_wait_are_as_busy_as_the_target_allows(unit):
+    """M/G/1 at a tenth of the time waits s x 0.1 / 1.8; one reader feeds one decoder."""
+    read, sent = STEP_S + PROMPT_S, transfer_s(unit, unit)
+    within = read + sent + STEP_S / 2 + read * 0.1 / 1.8
+    question = Question(Targets(within, None), None, None, 2, {})
+    found = _paired(unit, (16.0, STEP_S), unit, read, question)
+    assert found.rate == pytest.approx(0.1 / read)
+    assert found.first_s == pytest.approx(within)
+    assert (found.pools.prefill_replicas, found.pools.decode_replicas) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("share", "start", "most", "replicas"),
+    [(0.5, 1, 9, 1), (0.89, 1, 9, 1), (0.95, 1, 9, 2), (1.7, 1, 9, 2), (1.9, 1, 9, None),
+     (0.95, 1, 3, None), (2.8, 3, 20, 4), (3.5, 3, 20, 4), (3.7, 3, 20, None), (3.2, 4, 20, 4),
+     (5.2, 4, 20, 6), (5.5, 4, 20, None)],
+)  # fmt: skip
+def test_requests_at_random_have_replicas_that_are_loaded_to_nine_tenths(
+    share, start, most, replicas
+):
+    """In the load that one replica of two devices bears; up to half as many again are tried."""
+    two = unit_of(tp=2, slots=4)
+    table, times = two.mixing, StepTimes(two.setting)
+    bears = float(capacity(table, two.lengths, two.slots, two.policy))
+    rate = share * bears
+    found = _at_random(found_of(two, replicas=start), Question(ANY, None, rate, most, {}))
+    assert (found and found.replicas) == replicas
+    if replicas:
+        state = open_loop(table, times, two.lengths, rate / replicas, 4, two.policy)
+        assert found.token_s == pytest.approx(float(state.token_s))
+        assert found.first_s == pytest.approx(float(state.first_s))
+        assert found.sequences == pytest.approx(float(state.sequences))
+        assert found.rate == rate
+        answer_s = found.first_s + (OUTPUT - 1) * found.token_s
+        assert found.users == pytest.approx(rate * answer_s)
 
 
 def test_the_best_load_is_the_last_within_both_targets(unit):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from thermoflop.cost.serving.loop import Requests, run_loop
+from thermoflop.cost.serving.loop import Requests, _Scheduler, run_loop
 from thermoflop.cost.serving.table import StepTable
 
 W, CHUNK = 0.01, 0.002  # seconds of a decode step, and what each prompt token adds
@@ -128,6 +128,23 @@ def test_every_cost_of_a_step_is_counted_as_it_comes(passes, clients):
     requests = Requests(arrivals, *sizes, step_tokens=3.0)
     done = run_loop(every_cost(), requests, SLOTS, BUDGET, passes=passes)
     same(done, plainly(every_cost(), requests, SLOTS, BUDGET, passes))
+
+
+@pytest.mark.parametrize("slope", [0.0, 1e-5, 1e-3])
+def test_steps_between_two_events_are_one_jump(monkeypatch, slope):
+    """The steps until the second request comes, those beside it, and those after it."""
+    jumps = []
+    jump = _Scheduler._jump
+
+    def counted(self, most, until):
+        jumps.append(most)
+        jump(self, most, until)
+
+    monkeypatch.setattr(_Scheduler, "_jump", counted)
+    requests = Requests([0.0, 20.5 * W], [10, 10], [0, 0], [2001, 101])
+    done = run_loop(table(slope), requests, SLOTS, BUDGET)
+    same(done, plainly(table(slope), requests, SLOTS, BUDGET, passes=False))
+    assert len(jumps) == 3
 
 
 def test_a_full_server_runs_no_more_than_its_slots():

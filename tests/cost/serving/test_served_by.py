@@ -18,6 +18,8 @@ from thermoflop.cost.serving.serving import served_by
 from thermoflop.cost.serving.simulation import Arrivals
 from thermoflop.cost.serving.steady import capacity
 from thermoflop.cost.serving.targets import Targets
+from thermoflop.cost.serving.times import StepTimes
+from thermoflop.cost.work.mixed import Mixed
 from thermoflop.cost.work.share import Layout
 from thermoflop.cost.work.steps import decode_step, prefill_step
 
@@ -148,3 +150,21 @@ def test_a_group_has_a_table_of_at_most_48_numbers_of_sequences():
     assert (np.diff(known) >= 1).all()
     few = replica_of(slots=48, layout=Layout()).mixing().sequences
     assert few.tolist() == list(range(1, 49))
+
+
+def test_a_step_that_checks_drafted_tokens_has_their_drafts_before_it():
+    """Three drafts, each a step of the small model, then a step of the large one on four tokens."""
+    large, small = replica_of(layout=Layout()).setting, replica_of(layout=Layout()).setting
+    times = StepTimes(large, 4, StepTimes(small))
+    check = replace(decode_step(500.0, 8.0), new=4)
+    drafts = 3 * small.step_s(decode_step(500.0, 8.0))
+    assert times.decode_s(8.0, 500.0) == pytest.approx(large.step_s(check) + drafts)
+    both = Mixed(check, prefill_step(200.0, 2.0, 50.0))
+    found = times.mixed_s(8.0, 500.0, 200.0, 50.0, 2.0)
+    assert found == pytest.approx(large.step_s(both) + drafts)
+    alone = large.step_s(prefill_step(200.0, 2.0, 50.0))
+    assert times.prompts_s(200.0, 50.0, 2.0) == pytest.approx(alone)
+    one = large.step_s(prefill_step(200.0, 1.0, 50.0))
+    assert StepTimes(large).prompts_s(200.0, 50.0) == pytest.approx(one)
+    assert StepTimes(large).decode_s(8.0, 500.0) == large.step_s(decode_step(500.0, 8.0))
+    assert times.prompt_s == 4e-3

@@ -52,6 +52,14 @@ def test_what_is_no_range_is_refused(value):
         grid_of({"models": "m", "devices": "d", "batch": value})
 
 
+@pytest.mark.parametrize("value", [["m", "n", "m"], [], 7, [None], ["m", 7]])
+def test_names_that_are_none_or_stand_twice_are_refused(value):
+    for key in ("models", "devices"):
+        with pytest.raises(InputError, match=key):
+            grid_of({"models": "m", "devices": "d", key: value})
+    assert grid_of({"models": ["m", "n"], "devices": "d"}).models == ("m", "n")
+
+
 @pytest.mark.parametrize(
     ("text", "found"), [("3/16", (3, 16)), ("1/1", (1, 1)), ("0/4", None), ("5/4", None)]
 )

@@ -17,7 +17,7 @@ from kit.made_up import (
     rates,
 )
 from thermoflop.base.record import replace
-from thermoflop.base.units import scaled, seconds
+from thermoflop.base.units import digits, scaled, seconds
 from thermoflop.cost.reports.estimate import explain_step
 from thermoflop.cost.why.number import operator_rows, why_number
 from thermoflop.cost.why.steps import parts_shown
@@ -93,6 +93,10 @@ def test_rates_are_tokens_over_times(estimate):
     whole = estimate.total.expected_s
     assert why_number(estimate, "rate.prefill").formula[1] == f"  = 4 x 100 / {seconds(first)}"
     assert why_number(estimate, "rate.decode").formula[1] == f"  = 4 / {seconds(each)}"
+    for which, rate in (("prefill", 4 * 100 / first), ("decode", 4 / each), ("all", 20 / whole)):
+        why = why_number(estimate, f"rate.{which}")
+        assert why.value == f"{digits(rate)} tokens/s"
+        assert why.formula[2] == f"  = {why.value}"
     assert why_number(estimate, "rate.all").formula[1] == f"  = 4 x 5 / {seconds(whole)}"
 
 

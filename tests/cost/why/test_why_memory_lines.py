@@ -18,7 +18,7 @@ from kit.made_up import (
     rates,
 )
 from thermoflop.base.record import replace
-from thermoflop.base.units import digits, gigabytes
+from thermoflop.base.units import digits, gigabytes, scaled
 from thermoflop.cost.reports.saturation import saturation, saturation_text
 from thermoflop.cost.why.memory import _stored_notes
 from thermoflop.cost.why.number import why_number
@@ -65,6 +65,7 @@ def test_the_cache_of_a_stage_is_its_share_of_the_layers_and_of_a_replica_its_se
 def test_the_weights_are_the_parameters_in_two_bytes(estimate):
     rows = why_number(estimate, "memory.weights").rows
     assert sum(int(count.replace(",", "")) for _, count, _ in rows) == PARAMS
+    assert all(size == scaled(2.0 * int(count.replace(",", "")), "B") for _, count, size in rows)
     assert why_number(estimate, "model.params").value == f"{PARAMS:,}"
     assert estimate.memory.weight_bytes == 2 * PARAMS
 

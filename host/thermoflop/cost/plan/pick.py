@@ -259,8 +259,9 @@ def _promise(device: Device, each: Totals, formats: list[str], sort: str) -> flo
         return -each.params
     if sort == "speed":
         return each.active * choose_precision(formats[0]).weight_bytes
-    room = max(device.memory_bytes - each.params * narrow, 0.0)
-    return -min(room / max(each.kv_bytes, 1), each.positions or 1e12)
+    room = device.memory_bytes - each.params * narrow
+    holds = room / each.kv_bytes if each.kv_bytes else UNBOUNDED
+    return -min(holds, each.positions or UNBOUNDED)
 
 
 def _first_that_runs(

@@ -193,7 +193,7 @@ def _until_read(chain: _Chain, ahead: Any, more: Any, units: Any) -> tuple[Any, 
     import numpy as np
 
     most, full_s = chain.most, float(chain.steps[-1])
-    full = np.maximum(np.ceil(ahead / most - 1e-9) - 1, 0.0)
+    full = np.maximum((ahead - 1) // most, 0)
     final = ahead + more - full * most + units * full_s * full
     last = np.interp(np.minimum(final, most), np.arange(most + 1), chain.steps)
     return full * full_s + last, final

@@ -142,10 +142,7 @@ class _Scheduler:
         taken = steps * each + growth * steps * (steps - 1) / 2
         if until is not None and self.now + taken > until:
             gap, linear = until - self.now, each - growth / 2
-            if growth > 0:
-                exact = 2 * gap / (linear + sqrt(linear * linear + 2 * growth * gap))
-            else:
-                exact = gap / each
+            exact = 2 * gap / (linear + sqrt(linear * linear + 2 * growth * gap))
             steps = min(most, max(1, ceil(exact)))
             taken = steps * each + growth * steps * (steps - 1) / 2
         self.now += taken

@@ -1,0 +1,135 @@
+"""What an answer is made of before anything is computed, and what stands beside it, by hand."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import thermoflop as tf
+from kit.made_up import DEVICE, decoder, rates
+from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.devices import find_device
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.inference.arguments import default_format, default_sizes, in_16_bits, written
+from thermoflop.cost.inference.remedies import hosted_tokens_per_s
+from thermoflop.cost.inference.setting import Setting
+from thermoflop.cost.inference.steady import chunk_of
+from thermoflop.cost.sweep.grid import Grid
+from thermoflop.cost.why.table import _measured_text
+from thermoflop.cost.work.share import Layout
+from thermoflop.errors import UsageError
+from thermoflop.model.media import Media
+
+
+@pytest.mark.parametrize(
+    ("gpu", "default", "bf16", "fp32"),
+    [
+        ("h100", "bf16", "bf16", "fp32"),
+        ("v100", "fp16", "fp16", "fp32"),  # NVIDIA's before Ampere and AMD's MI50 lack bf16
+        ("MI50 16GB", "fp16", "fp16", "fp32"),
+        ("Apple M1", "bf16", "bf16", "fp32"),  # one name for both
+        ("Arc A750", "bf16", "bf16", "fp32"),
+        ("AMD EPYC 7742", "fp32", "bf16", "fp32"),  # no other
+    ],
+)
+def test_a_device_has_its_format_where_none_is_given(gpu, default, bf16, fp32):
+    device = find_device(gpu)
+    assert default_format(device) == default
+    assert (in_16_bits(device, "bf16"), in_16_bits(device, "fp32")) == (bf16, fp32)
+
+
+def positions(most, encoder=False):
+    return SimpleNamespace(max_positions=most, is_encoder=encoder)
+
+
+@pytest.mark.parametrize(
+    ("most", "prompt", "generate", "media", "found"),
+    [
+        (None, None, None, 0, (1024, 128)),
+        (10**6, None, None, 0, (1024, 128)),
+        (512, None, None, 0, (512 - 128, 128)),
+        (512, None, None, 100, (412 - 128, 128)),
+        (200, None, None, 0, (100, 100)),  # half of what is left
+        (512, 500, None, 0, (500, 12)),
+        (512, 300, None, 200, (300, 12)),
+        (512, 600, None, 0, (600, 128)),  # too many are refused later
+        (512, None, 500, 0, (12, 500)),
+        (512, None, 600, 0, (1, 600)),
+        (None, 7, 9, 0, (7, 9)),
+    ],
+)
+def test_sizes_that_are_not_given_are_what_there_is_room_for(most, prompt, generate, media, found):
+    assert default_sizes(positions(most), prompt, generate, media) == found
+    _, nothing = default_sizes(positions(most, encoder=True), prompt, None, media)
+    assert nothing == 0
+
+
+def test_a_page_has_up_to_two_to_the_twentieth_tokens():
+    sizes = {"batch": 1, "prompt": 10, "generate": 2}
+    assert tf.fit(decoder(), DEVICE, page=2**20, **sizes).memory.kv_bytes > 0
+    for page in (2**20 + 1, 0):
+        with pytest.raises(UsageError, match=r"expected a whole number from 1 to 1,048,576"):
+            tf.fit(decoder(), DEVICE, page=page, **sizes)
+    assert (written("prompt", "2k"), written("batch", "2k")) == (2048, 2000)
+
+
+def test_layers_on_the_host_are_read_at_two_fifths_of_its_bandwidth_after_the_device():
+    """Three of four GB on the host, and one of cache, at 40 of 100 GB/s: a tenth of a second; a
+    quarter of 40 ms on the device."""
+    placed = SimpleNamespace(host_active_bytes=3e9, active_bytes=4e9)
+    assert hosted_tokens_per_s(placed, 0.04, 100, 1e9) == pytest.approx(1 / (0.01 + 0.1))
+    assert hosted_tokens_per_s(placed, 0.04, 100) == pytest.approx(1 / (0.01 + 0.075))
+
+
+def test_what_prompts_bring_is_brought_by_each_sequence():
+    setting = Setting(
+        decoder(), DEVICE, Layout(), choose_precision("bf16"), rates(), media=Media(2, 3, 50)
+    )
+    whole = setting.whole_prompt(100, 4, 10)
+    assert (whole.images, whole.audio, whole.new, whole.batch, whole.cached) == (8, 12, 100, 4, 10)
+    (weight, first), *steps = setting.prompt_steps(100, 4, 10)
+    assert (weight, first.images, first.audio, first.new) == (1.0, 8, 12, 0)
+    assert sum(times * step.new for times, step in steps) == 100
+    plain = Setting(decoder(), DEVICE, Layout(), choose_precision("bf16"), rates())
+    assert not plain.whole_prompt(100, 4).images
+    assert len(plain.prompt_steps(100, 4)) == len(steps)
+    assert plain.check_step(5, 4, 10).new == 5
+
+
+@pytest.mark.parametrize(
+    ("prompt", "cached", "tokens", "chunk"),
+    [(100, 20, 100, (1, 100, 20)), (100, 20, 250, (2.5, 100, 20)), (100, 20, 40, (1, 40, 50))],
+)
+def test_a_chunk_is_of_whole_prompts_or_from_the_middle_of_one(prompt, cached, tokens, chunk):
+    step = chunk_of(prompt, cached, tokens)
+    assert (step.batch, step.new, step.cached) == chunk
+
+
+def test_a_draft_is_four_tokens_of_which_seven_in_ten_are_right():
+    sizes = {"prompt": 10, "generate": 2, "profile": rates()}
+    plain = tf.speculate(decoder(), decoder(), DEVICE, **sizes)
+    assert plain == tf.speculate(decoder(), decoder(), DEVICE, drafted=4, acceptance=0.7, **sizes)
+    assert (plain.drafted, plain.acceptance) == (4, 0.7)
+    two = tf.speculate(decoder(), decoder(), DEVICE, batch=2, **sizes)
+    again = tf.speculate(decoder(), decoder(), DEVICE, batch=2, devices=1, **sizes)
+    assert two == again
+    assert two.plain_step_s > plain.plain_step_s
+
+
+def test_a_grid_asks_for_one_sequence_of_1024_and_128_tokens():
+    grid = Grid(("m",), ("d",))
+    assert (grid.batch, grid.prompt, grid.generate) == ((1,), (1024,), (128,))
+    assert (grid.tp, grid.pp, grid.dp, grid.ep, grid.dtypes) == ((1,), (1,), (1,), (1,), (None,))
+
+
+def test_measured_times_are_explained_by_their_own_numbers():
+    efficiency = replace(rates().efficiency(DEVICE, choose_precision("bf16")),
+                         kernel_gap_s=5e-6, step_s=1e-3)  # fmt: skip
+    made = SimpleNamespace(rates=SimpleNamespace(
+        curves=SimpleNamespace(tables=[1, 2, 3], scale=1.25), peak_flops_s=2e12,
+        bandwidth_bytes_s=3e10, efficiency=efficiency,
+    ))  # fmt: skip
+    text = _measured_text(made)
+    assert "classes: 3," in text
+    assert "times 1.25:" in text
+    assert "launch = 5.00 µs; best rates 2.00 TFLOP/s, 30.0 GB/s:" in text
