@@ -85,8 +85,8 @@ def test_a_sheets_numbers_lie_above_nothing_and_below_a_billion(field):
 def test_fields_of_a_sheet_keep_their_names_and_units():
     sheet = {"memory_gb": 48, "bandwidth_gb_s": 900, "dense_tflops": {"bf16": 200}}
     given = {"vendor": "a", "memory_kind": "b", "link": "c", "pcie": "d", "note": "e",
-             "source": "f", "confidence": "read", "cores": 3, "boost_mhz": 5.0, "power_w": 7.0, "idle_w": 11.0,
-             "max_c": 13.0, "slowdown_c": 17.0, "shutdown_c": 19.0,
+             "source": "f", "confidence": "read", "cores": 3, "boost_mhz": 5.0, "power_w": 7.0,
+             "idle_w": 11.0, "max_c": 13.0, "slowdown_c": 17.0, "shutdown_c": 19.0,
              "thermal_resistance_c_per_w": 0.23, "node_devices": 29}  # fmt: skip
     scaled = {"half_accumulate_tflops": 31, "link_gb_s": 37, "network_gb_s": 41, "cache_mb": 43}
     found = device_from({**sheet, **given, **scaled, "read": ["memory_gb", "link"]})

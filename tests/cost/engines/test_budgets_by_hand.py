@@ -1,0 +1,304 @@
+"""The memory of a device as each engine divides it, field by field, and the options that it has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from kit.made_up import DEVICE, HEADS, INNER, KEY_WIDTH, LAYERS, TOKENS, WIDTH, decoder
+from thermoflop.base.record import replace
+from thermoflop.cost.engines.budget import (
+    DEVICE_SLACK,
+    SPREAD,
+    WEIGHTS_SLACK,
+    EngineMemory,
+    engine_memory,
+)
+from thermoflop.cost.engines.footprint import Footprint, Load
+from thermoflop.cost.engines.options import LARGEST, OPTIONS, options_of, read_options
+from thermoflop.cost.engines.pools import Layout as Pool
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.memory import kv_bytes, weight_bytes
+from thermoflop.cost.work.share import Layout, Share
+from thermoflop.errors import UsageError
+
+GIB, MIB = 2.0**30, 2.0**20
+CARD = replace(DEVICE, name="H100", vendor="NVIDIA", memory_bytes=80 * GIB, confidence="read")
+SMALL = replace(CARD, name="card", memory_bytes=24 * GIB)
+LOAD = Load(4, 1000, 1100)
+# What CUDA sees, and the fullest moment of a token in a layer: see ``test_footprints``.
+VISIBLE = (80 * 0.998 - 0.3) * GIB
+FULLEST = 4 * WIDTH + max(3 * INNER, 2 * WIDTH + 2 * KEY_WIDTH)
+MIXTURE: Any = {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}
+
+
+def share(layout: Layout | None = None, **changes: Any) -> Share:
+    return Share(decoder(**changes).description, layout or Layout(), choose_precision("bf16"))
+
+
+def footprint(engine: str, device: Any = CARD, part: Share | None = None, **options: Any) -> Any:
+    memory, _ = engine_memory(engine, device, options)
+    return memory.divide(part or share(), LOAD)[0]
+
+
+def exactly(value: float) -> object:
+    return pytest.approx(value, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("device", "tokens", "sequences"),
+    [(CARD, 8192, 1024), (replace(CARD, name="A100"), 2048, 256), (SMALL, 2048, 256)],
+)
+def test_vllm_reads_and_samples_by_the_card(device, tokens, sequences):
+    """get_batch_defaults: large cards but A100 read 8,192 tokens and run 1,024 sequences."""
+    found = footprint("vllm", device)
+    assert (found.in_flight, found.sequences) == (tokens, sequences)
+    assert found.settled == {"gpu_memory_utilization": 0.92, "max_num_seqs": sequences,
+                             "max_num_batched_tokens": tokens}  # fmt: skip
+
+
+def test_vllms_footprint_of_today_is_its_forward_pass_or_its_sampling_and_graphs():
+    """Sampling: 14.8 bytes a logit of 1,024 sequences and the hidden states; of graphs 51 sizes in
+    two kinds, of each layer 0.265 MiB; outside of torch 0.25 GiB."""
+    plain = footprint("vllm")
+    assert plain.usable_bytes == exactly(0.92 * VISIBLE)
+    assert plain.activation_bytes == exactly(2 * 8192 * FULLEST)
+    assert plain.overhead_bytes == exactly(0.25 * GIB)
+    assert plain.graph_bytes == exactly(0.265 * MIB * LAYERS * 2 * 51)
+    assert plain.outside_bytes == exactly(0.51 * GIB)
+    large = footprint("vllm", part=share(vocab_size=100_000))
+    assert large.activation_bytes == exactly(14.8 * 100_000 * 1024 + 8192 * WIDTH * 2)
+    few = footprint("vllm", part=share(vocab_size=100_000), max_num_seqs=9,
+                    max_num_batched_tokens=4)  # fmt: skip
+    assert few.activation_bytes == exactly(14.8 * 100_000 * 4 + 4 * WIDTH * 2)
+    assert few.graph_bytes == exactly(0.265 * MIB * LAYERS * (5 + 4))  # 1 to 16, and 1 to 8
+    assert footprint("vllm", enforce_eager=True).graph_bytes == 0
+    mixture = footprint("vllm", part=share(**MIXTURE))
+    dense = 2 * 8192 * (4 * WIDTH + 2 * WIDTH + 2 * KEY_WIDTH)
+    sampled = 14.8 * TOKENS * 1024 + 8192 * WIDTH * 2
+    experts = 2 * 8192 * 2 * (WIDTH + 2 * INNER)
+    assert mixture.activation_bytes == exactly(max(dense, sampled) + experts)
+    assert plain.cache_bytes == exactly(
+        0.92 * VISIBLE - weight_bytes(share()) - plain.activation_bytes - 0.25 * GIB
+        - plain.graph_bytes
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("version", "part", "logit", "beside", "counts"),
+    [("0.16", 0.9, 38.6, 0.13, False), ("0.17", 0.9, 14.8, 0.13, False),
+     ("0.18", 0.9, 14.8, 0.25, False), ("0.20", 0.9, 14.8, 0.25, False),
+     ("0.21", 0.92, 14.8, 0.25, True)],
+)  # fmt: skip
+def test_vllms_versions_differ_in_what_they_count(version, part, logit, beside, counts):
+    found = footprint("vllm", part=share(vocab_size=100_000), version=version)
+    graphs = 0.265 * MIB * LAYERS * 2 * 51
+    assert found.usable_bytes == exactly(part * VISIBLE)
+    assert found.activation_bytes == exactly(logit * 100_000 * 1024 + 8192 * WIDTH * 2)
+    assert found.overhead_bytes == exactly(beside * GIB)
+    assert found.graph_bytes == exactly(graphs if counts else 0)
+    assert found.outside_bytes == exactly(0.51 * GIB + (0 if counts else graphs))
+
+
+def test_vllms_groups_hold_buffers_of_their_own_and_stages_capture_their_layers():
+    """2.1 GiB from 0.17 on, 0.55 before; a communicator of 1.02 with links, 0.15 without."""
+    two = share(Layout(tp=2))
+    assert footprint("vllm", part=two).overhead_bytes == exactly(2.1 * GIB)
+    assert footprint("vllm", part=two, version="0.16").overhead_bytes == exactly(0.55 * GIB)
+    assert footprint("vllm", part=two).outside_bytes == exactly((0.51 + 1.02) * GIB)
+    apart = replace(CARD, link_bytes_s=None)
+    assert footprint("vllm", apart, two).outside_bytes == exactly((0.51 + 0.15) * GIB)
+    assert footprint("vllm", part=share(Layout(dp=4))).outside_bytes == exactly(0.51 * GIB)
+    stages = footprint("vllm", part=share(Layout(pp=2)))
+    assert stages.graph_bytes == exactly(0.265 * MIB * 1 * 2 * 51)
+    assert stages.overhead_bytes == exactly(0.25 * GIB)
+
+
+@pytest.mark.parametrize("link", [True, False])
+@pytest.mark.parametrize("tp", [1, 2])
+def test_sglangs_static_part_is_of_what_is_free_before_loading(tp, link):
+    """Reserved are 512 MiB, 1.5 for each of 8,192 tokens, 2 for each of 256 sequences and an
+    eighth of 1,024 a device; buffers of an all-reduce as much again as a communicator."""
+    device = CARD if link else replace(CARD, link_bytes_s=None)
+    part = share(Layout(tp=tp), **MIXTURE)
+    reserved = 512 + 1.5 * 8192 + 2 * 256 + tp / 8 * 1024
+    static = round((81_920 - reserved) / 81_920, 3)
+    group = (2 * 1.02 if link else 0.15) if tp > 1 else 0.0
+    free = VISIBLE - (0.51 + group) * GIB
+    work = 2 * 2048 * (4 * WIDTH + (2 * WIDTH + 2 * KEY_WIDTH) / tp)
+    work += 2 * 2048 * 2 * (WIDTH + 2 * INNER / tp)
+    found = footprint("sglang", device, part)
+    assert found.settled == {"mem_fraction_static": static}
+    assert found.activation_bytes == exactly(work)
+    assert found.usable_bytes == exactly(static * free + work)
+    assert found.outside_bytes == exactly(VISIBLE - free + (512 + 2 * 256) * MIB)
+    assert (found.sequences, found.overhead_bytes, found.graph_bytes) == (None, 0, 0)
+    # all static: what is computed lives outside of it
+    whole = footprint("sglang", device, part, mem_fraction_static=1.0, chunked_prefill_size=100)
+    assert (whole.activation_bytes, whole.usable_bytes) == (0, exactly(free))
+    assert whole.outside_bytes == exactly(
+        VISIBLE - free + work * 100 / 2048 + (512 + 2 * 256) * MIB
+    )
+
+
+def test_tensorrt_takes_a_share_of_what_is_free_after_a_dry_run():
+    """Its PyTorch backend holds 0.85 GiB besides; its engines 22 bytes a logit of 2,048."""
+    part = share(**MIXTURE)
+    work = 2 * 8192 * (4 * WIDTH + 2 * WIDTH + 2 * KEY_WIDTH) + 2 * 8192 * 2 * (WIDTH + 2 * INNER)
+    for backend, beside in (("pytorch", 0.85 * GIB), ("tensorrt", 22 * 2048 * TOKENS)):
+        found = footprint("tensorrt-llm", part=part, backend=backend)
+        taken = weight_bytes(part) + work + 0.51 * GIB + beside
+        assert found.activation_bytes == exactly(work)
+        assert found.overhead_bytes == exactly(0.51 * GIB + beside)
+        assert found.usable_bytes == exactly(taken + 0.9 * (VISIBLE - taken)), backend
+        assert found.cache_bytes == exactly(0.9 * (VISIBLE - taken))
+        assert found.sequences == 2048
+    tiny = replace(CARD, memory_bytes=1 * GIB)
+    full = footprint("tensorrt-llm", tiny, part)
+    assert full.usable_bytes == exactly((0.998 - 0.3) * GIB)
+    assert full.cache_bytes == 0
+
+
+def test_llama_cpps_footprint_is_its_layers_one_buffer_and_a_backend():
+    """Table of tokens on the host; of CUDA 0.5 GB, of Metal nothing."""
+    table = 2 * TOKENS * WIDTH
+    for vendor, backend in (("NVIDIA", 0.5e9), ("AMD", 0.5e9), ("Apple", 0.0)):
+        found = footprint("llama.cpp", replace(CARD, vendor=vendor), parallel=3)
+        assert found.overhead_bytes == backend
+        assert found.weight_bytes == exactly(weight_bytes(share()) - table)
+        assert (found.host_bytes, found.sequences) == (table, 3)
+        assert found.activation_bytes == 4 * 512 * (TOKENS + WIDTH)
+    eager = footprint("llama.cpp", flash_attn=False, ubatch_size=2048)
+    assert eager.activation_bytes == 4 * 2048 * max(TOKENS + WIDTH, 1100 * (HEADS + 1))
+
+
+def made(**changes: Any) -> EngineMemory:
+    """An engine with a footprint and a pool of round numbers."""
+    memory, _ = engine_memory("vllm", CARD, changes)
+    return memory
+
+
+def test_a_budget_is_its_footprint_with_an_interval_of_what_is_left(monkeypatch):
+    """Work of 7 + 3 + 11 GB within factors of 0.95 and 1.07, 0.4 % of weights, and of the device
+    0.15 % besides."""
+    found = Footprint(90e9, 20e9, 7e9, 3e9, 11e9, 64, 100, 5e9, {"max_num_seqs": 64})
+    pool = Pool(1e6, 16, 2.0, 400.0)
+    monkeypatch.setattr(EngineMemory, "divide", lambda *_: (found, pool))
+    budget = made().budget(share(), LOAD)
+    left, work, slack = 49e9, 21e9, 0.004 * 20e9 + 0.0015 * 80 * GIB
+    assert budget.cache_bytes == exactly(left)
+    assert budget.cache_low_bytes == exactly(left - 0.07 * work - slack)
+    assert budget.cache_high_bytes == exactly(left + 0.05 * work + slack)
+    assert budget.cache_tokens == 49_000 // 2 * 16
+    assert budget.sequences == exactly(49e9 / 400e6)
+    assert (budget.usable_bytes, budget.weight_bytes, budget.activation_bytes) == (90e9, 20e9, 7e9)
+    assert (budget.overhead_bytes, budget.graph_bytes, budget.host_bytes) == (3e9, 11e9, 5e9)
+    assert (budget.block_size, budget.context, budget.most_sequences) == (16, 1100, 64)
+    memory = made().memory(share(), LOAD)
+    assert memory.kv_bytes == 4 * 400e6
+    assert memory.activation_bytes == 7e9
+    assert memory.reserve_bytes == exactly(80 * GIB - 90e9 + 14e9)
+    assert (memory.spread, memory.spread_bytes) == ((0.95, 1.07), exactly(21e9))
+    assert memory.low_bytes == exactly(memory.total_bytes - 0.05 * 21e9)
+    assert memory.high_bytes == exactly(memory.total_bytes + 0.07 * 21e9)
+    assert memory.total_bytes == exactly(20e9 + 1.6e9 + 7e9 + memory.reserve_bytes)
+    assert "max_num_seqs=64" in memory.assumption
+    recalled = replace(memory, recalled=True)
+    assert recalled.high_bytes == exactly(memory.high_bytes + 80 * GIB / 16)
+    assert "; the device's memory is recalled, not read" in recalled.assumption
+    assert recalled.low_bytes == memory.low_bytes
+
+
+def test_what_engines_held_lies_on_both_sides_of_what_is_predicted():
+    """No spread is wider than a factor of two, nor any slack than a hundredth."""
+    assert set(SPREAD) == set(OPTIONS)
+    for low, high in SPREAD.values():
+        assert 0.5 < low < 1 < high < 2
+    for slack in (WEIGHTS_SLACK, *DEVICE_SLACK.values()):
+        assert 0 < slack <= 0.01
+
+
+# What each engine has where nothing is said: config/cache.py of vLLM, server_args.py of SGLang,
+# llmapi/llm_args.py of TensorRT-LLM, common/arg.cpp of llama.cpp, envconfig of Ollama.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "vllm": {"block_size": 16, "enforce_eager": False},
+    "sglang": {"page_size": 1, "swa_full_tokens_ratio": 0.8},
+    "tensorrt-llm": {"free_gpu_memory_fraction": 0.9, "max_batch_size": 2048,
+                     "max_num_tokens": 8192, "tokens_per_block": 32, "backend": "pytorch"},
+    "llama.cpp": {"ubatch_size": 512, "batch_size": 2048, "flash_attn": True, "swa_full": False,
+                  "n_cpu_moe": 0, "cpu_moe": False},
+    "ollama": {"num_batch": 512, "flash_attention": True},
+    "transformers": {"attn_implementation": "sdpa"}, "autoawq": {},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", DEFAULTS)
+def test_options_that_are_not_given_are_the_engines_own(engine):
+    found = {name: value for name, value in read_options(engine, None).items() if value is not None}
+    assert found == DEFAULTS[engine]
+
+
+def whole_options() -> list[tuple[str, str]]:
+    return [(engine, option.name) for engine in OPTIONS for option in options_of(engine)
+            if option.kind == "whole"]  # fmt: skip
+
+
+# None of these is meant by zero; of all others one is the least.
+FROM_ZERO = {"n_gpu_layers", "ctx_size", "n_cpu_moe", "num_gpu"}
+
+
+@pytest.mark.parametrize(("engine", "name"), whole_options())
+def test_whole_options_begin_at_one_or_nothing_and_end_with_32_bits(engine, name):
+    least = 0 if name in FROM_ZERO else 1
+    for value in (least, LARGEST, str(LARGEST)):
+        assert read_options(engine, {name: value})[name] == int(value)
+    for value in (-2, LARGEST + 1, 1.5, True):
+        with pytest.raises(UsageError, match=f"{name}="):
+            read_options(engine, {name: value})
+    assert LARGEST == 2**31 - 1
+    if least:
+        with pytest.raises(UsageError, match="expected a whole number from 1"):
+            read_options(engine, {name: 0})
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [("0.9", 0.09), ("0.11.2", 0.11), ("v0.19", 0.19), ("1.0", 1.0), ("999.99", 999.99)],
+)
+def test_a_version_is_a_number_that_compares_as_versions_do(text, version):
+    assert read_options("vllm", {"version": text})["version"] == exactly(version)
+
+
+@pytest.mark.parametrize("text", ["1", "1000.1", "0.100", "newest", ""])
+def test_what_is_no_version_is_refused(text):
+    with pytest.raises(UsageError, match=r"version=.* makes no sense: expected such as 0\.19"):
+        read_options("vllm", {"version": text})
+
+
+@pytest.mark.parametrize(
+    ("value", "share_"), [("90%", 0.9), ("0.9", 0.9), (1, 1.0), ("100%", 1.0), ("0.5%", 0.005)]
+)
+def test_a_share_may_be_written_in_hundredths(value, share_):
+    found = read_options("vllm", {"gpu_memory_utilization": value})
+    assert found["gpu_memory_utilization"] == exactly(share_)
+    for bad in ("0", "101%", "1.01", True, "nan"):
+        with pytest.raises(UsageError, match="expected a share above 0, up to 1"):
+            read_options("vllm", {"gpu_memory_utilization": bad})
+
+
+def test_ollamas_context_is_that_of_each_slot_and_its_names_are_llama_cpps():
+    given = {"num_ctx": 4096, "num_parallel": 3, "kv_cache_type": "q8_0", "num_gpu": 7}
+    memory, asked = engine_memory("ollama", CARD, given)
+    assert (memory.options["ctx_size"], memory.options["n_gpu_layers"]) == (3 * 4096, 7)
+    assert asked == ("q8_0", "q8_0")
+    assert memory.longest(LOAD) == 4096
+    alone, _ = engine_memory("ollama", CARD, {"num_ctx": 4096})
+    assert alone.options["ctx_size"] == 4096
+    shared, halves = engine_memory("llama.cpp", CARD, {"ctx_size": 4096, "ctk": "q8_0"})
+    assert shared.longest(LOAD) == 4096 // 4
+    assert halves == ("q8_0", "fp16")
+    assert engine_memory("vllm", CARD, {"max_model_len": 77})[0].longest(LOAD) == 77
+    assert engine_memory("vllm", CARD, None)[0].longest(LOAD) is None
+    with pytest.raises(UsageError, match="ctx_size=4096 takes 1,024 tokens a sequence: 1,100 are"):
+        shared.check(LOAD)
+    assert float(kv_bytes(share(), 1100, 1)) == 1100 * 2 * 2 * LAYERS * KEY_WIDTH
