@@ -15,6 +15,9 @@ def test_a_figure_says_its_value_in_three_digits_with_its_unit() -> None:
     assert figure("b", "b", 79.94, "GB").text == "79.9 GB"
     assert figure("c", "c", 7, "devices", "7 (tp=7)").text == "7 (tp=7)"
     assert figure("c", "c", 7, "devices").why == "c"
+    assert figure("d", "d", 98_758, "tokens").text == "98,758 tokens"
+    # what is known within an interval has no more digits than that
+    assert figure("d", "d", 98_758, "tokens/s", ends=(None, 5e4, 2e5)).text == "98,800 tokens/s"
 
 
 def test_a_column_has_a_line_for_each_figure_and_files_name_its_cells() -> None:

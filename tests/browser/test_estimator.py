@@ -393,8 +393,13 @@ def test_the_exports_hold_the_inputs_and_every_number(page: Page) -> None:
 def test_the_link_is_copied(page: Page, site: Site) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/?batch=12")
+    heads(page)
+    shown = "[...document.querySelectorAll('.actions button, .est-bar, .est-head')]"
+    places = f"{shown}.map((each) => each.getBoundingClientRect().top)"
+    before = page.evaluate(places)
     page.get_by_role("button", name="Copy link").click()
     page.get_by_text("The link is on the clipboard.").wait_for()
+    assert page.evaluate(places) == before  # nothing moves for it
     assert page.evaluate("navigator.clipboard.readText()") == (
         f"{site.url}?mode=original&model=shape&device=A100-PCIe-80GB&dtype=fp16&batch=12"
     )
@@ -442,6 +447,9 @@ def test_a_phone_shows_it_all_without_sideways_scrolling_and_with_targets_for_a_
     page = opened.new_page()
     page.goto(address)
     page.locator(".headline .fig").first.wait_for()
+    answer = page.locator(".headline").bounding_box()
+    assert answer is not None
+    assert answer["y"] + answer["height"] <= 844 or "original" in address  # on the first screen
     for summary in page.locator("summary:visible").all():
         summary.click()
     assert page.evaluate("document.documentElement.scrollWidth") == 390

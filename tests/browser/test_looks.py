@@ -93,6 +93,10 @@ WRAPPED = """() => [...document.querySelectorAll(
   .map((node) => node.textContent)"""
 
 
+CUT = """() => [...document.querySelectorAll('.run-folder')]
+  .filter((node) => node.scrollWidth > node.clientWidth).map((node) => node.textContent)"""
+
+
 @pytest.fixture(scope="module", autouse=True)
 def runs(site: website.Site) -> None:
     """Something to show on the runs page, with a name as long as names get."""
@@ -127,6 +131,7 @@ def test_nothing_overlaps_and_nothing_sticks_out(page: Page, path: str, width: i
     assert page.evaluate(WIDTH) <= width
     assert page.evaluate(OVERLAPS) == []
     assert page.evaluate(WRAPPED) == []
+    assert page.evaluate(CUT) == []
 
 
 @pytest.mark.parametrize("path", PAGES)

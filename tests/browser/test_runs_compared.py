@@ -61,6 +61,9 @@ def test_which_run_was_hotter_and_whether_that_is_real_is_found_from_the_first_p
     text = first.inner_text()
     assert re.search(r"was (hotter|cooler) than .*68.*60|.*60.*68", text)
     assert "more than noise" in text
+    # each difference has its unit: of temperatures kelvin, whose zero is no matter
+    apart = opened.value.locator(".compared tr:visible", has_text="GPU temperature").first
+    assert re.search(r"[+-]8\.\d* ± [0-9.]+ K", apart.inner_text())
 
 
 def test_the_address_of_a_phase_opens_that_phase(page: Page) -> None:

@@ -7,7 +7,7 @@ so that no two of them can say different things.
 from __future__ import annotations
 
 from thermoflop.base.record import record
-from thermoflop.base.units import digits, seconds
+from thermoflop.base.units import digits, seconds, three_digits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def figure(
     """
     if not text:
         number = float(value or 0)
-        text = seconds(number) if unit == "s" else f"{digits(number)} {unit}"
+        written = digits if ends[1] is None else three_digits  # what has an interval
+        text = seconds(number) if unit == "s" else f"{written(number)} {unit}"
     return Figure(key, label, text, value, unit, key if why is None else why, detail, *ends)
 
 

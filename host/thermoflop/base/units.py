@@ -29,6 +29,11 @@ def digits(value: float) -> str:
     return f"{value:.3g}"
 
 
+def three_digits(value: float) -> str:
+    """Three significant digits at any size, zeros after them: what an estimate supports."""
+    return digits(float(f"{value:.3g}"))
+
+
 def seconds(value: float) -> str:
     """``12.3 ms``; days and hours only from three of them on."""
     for size, unit in _TIMES:

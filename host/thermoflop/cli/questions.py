@@ -61,7 +61,12 @@ QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "gpt-oss-120b on 32 GB, experts in the host's memory?",
         "fit gpt-oss-120b --gpu rtx-5090 --profile llama.cpp --host-bandwidth 80",
-        ("experts of 19 of 36 layers on the host of 80 GB/s (-ncmoe 19, 33.3 GB): 27 tokens/s",),
+        (
+            (
+                "experts of 19 of 36 layers in the computer's memory "
+                "(-ncmoe 19: 33.3 GB at 80 GB/s): 27 tokens/s"
+            ),
+        ),
     ),
 )
 

@@ -182,8 +182,8 @@ def test_experts_on_the_host_are_counted_by_the_layers_that_have_them():
         "deepseek-v3", "rtx 5090", dtype="q4_k_m", profile="llama.cpp", host_bandwidth=80
     )
     (experts,) = [each for each in found.remedies if each.kind == "experts on the host"]
-    said = f"experts of {experts.value - 3} of 58 layers on the host of 80 GB/s (-ncmoe"
-    assert experts.text.startswith(f"{said} {experts.value}, which counts those without experts, ")
+    said = f"experts of {experts.value - 3} of 58 layers in the computer's memory (-ncmoe"
+    assert experts.text.startswith(f"{said} {experts.value}, which counts those without experts: ")
 
 
 def test_twice_the_bandwidth_of_the_host_is_nearly_twice_as_fast():

@@ -227,6 +227,12 @@ def test_another_model_takes_the_sizes_along_as_far_as_it_has_room():
         answer(inputs)
 
 
+def test_an_encoder_is_asked_for_a_prompt_alone():
+    long = replace(DEFAULTS, model="bert-base-uncased")
+    with pytest.raises(FieldError, match=r"^1,024 tokens of prompt pass the 512 positions of"):
+        answer(long)
+
+
 def test_what_does_not_fit_fits_with_each_remedy_that_the_page_offers():
     large = answer(replace(DEFAULTS, model="qwen3-30b-a3b", device="RTX 4090", profile="llama.cpp"))
     # 30.5 G parameters of 2 bytes and what is beside them, in 24 GiB

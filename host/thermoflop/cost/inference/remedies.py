@@ -184,8 +184,8 @@ def _remedy(
     elif value == layers:
         many = "the output layer"
     text = (
-        f"{many} on the host of {host_gb_s:g} GB/s ({flag}, "
-        f"{gigabytes(placed.host_bytes + cached)}): {speed:.2g} tokens/s"
+        f"{many} in the computer's memory ({flag}: "
+        f"{gigabytes(placed.host_bytes + cached)} at {host_gb_s:g} GB/s): {speed:.2g} tokens/s"
     )
     return Remedy(kind, value, text, speed)
 

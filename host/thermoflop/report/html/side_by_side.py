@@ -47,6 +47,7 @@ MAX_POINTS = 800  # of a curve: eight runs' curves lie over each other, phase by
 _COLOURS = ("gpu0", "board", "gpu2", "gpu3")
 _DASHES = ("", "6 4")
 _SIGNS = {REAL: "●", NOISE: "○", UNKNOWN: "?"}
+_UNITS_APART = {"°C": "K", "%": "points"}  # of a difference, where they are others
 
 
 class SideBySide:
@@ -149,8 +150,9 @@ class SideBySide:
             if apart is not None:
                 verdict = judge(apart)
                 why = f' title="{escaped(apart.why)}"' if apart.why else ""
+                size = f"{describe(apart)} {_UNITS_APART.get(row.unit, row.unit)}"
                 text += (
-                    f"<small>{_bar(apart, reach)} {escaped(describe(apart))}</small>"
+                    f"<small>{_bar(apart, reach)} {escaped(size)}</small>"
                     f'<small class="{verdict.split()[0]}"{why}>{_SIGNS[verdict]} {verdict}</small>'
                 )
             cells.append(f'<td data-label="{escaped(name)}"><div>{text}</div></td>')

@@ -177,6 +177,9 @@ def _check_positions(model: Model, prompt: int, output: int) -> None:
     """The estimator's own check, in the words of the page's fields."""
     most = model.max_positions
     if most is not None and prompt + output > most:
+        if model.is_encoder:
+            sentence = f"{prompt:,} tokens of prompt pass the {most:,} positions of {model.name}"
+            raise FieldError("prompt", sentence)
         room = f": at most {most - output:,} of prompt with this output" if output < most else ""
         raise FieldError(
             "prompt",

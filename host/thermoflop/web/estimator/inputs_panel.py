@@ -58,7 +58,7 @@ class InputPanel:
                 self._place_field(name)
         with ui.element("details").classes("est-more") as self.more:
             with ui.element("summary"):
-                ui.label("More: engine, cache, price, several GPUs, attention, a config.json")
+                ui.label("More: engine, price, several GPUs, config.json")
             with ui.element("div").classes("est-groups"):
                 for title, names in _MORE:
                     self._build_group(title, names)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from thermoflop.base.units import digits, seconds
+from thermoflop.base.units import seconds, three_digits
 from thermoflop.report.words import titled
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _band_html(figure: Figure) -> str:
 
 def spoken(value: float, unit: str) -> str:
     """A number of a band: time in its own unit, else three digits, whose unit stands above."""
-    return seconds(value) if unit == "s" else digits(value)
+    return seconds(value) if unit == "s" else three_digits(value)
 
 
 def grid_html(grid: Grid) -> str:

@@ -72,6 +72,7 @@ def detected_device() -> str:
 CONNECTED_S = 30.0  # how long a browser may take from the page to its connection
 SEEN_S = 0.05  # time for the browser to draw what it was sent
 MOST_WAITS = 5  # of so long, while one answer follows the other
+SAID_S = 10.0  # how long it stands what a button has done
 _TURNS = asyncio.Semaphore(1)  # of reading an uploaded file
 
 
@@ -119,6 +120,7 @@ class Estimator:
                 )
                 for mode, title in (modes() if modes is not None else {}).items()
             }
+            self.status = ui.label("").classes("soft est-status").props("role=status")
             self._build_actions()
         self.about = ui.label(
             "A page on the web compares multi-head with multi-query attention on an A100 or a "
@@ -142,7 +144,6 @@ class Estimator:
                 ("Export CSV", lambda: self.export("csv")),
             ):
                 ui.button(text, on_click=act).props("outline no-caps")
-        self.status = ui.label("").classes("soft est-status").props("role=status")
 
     def change(self, name: str, raw: object) -> None:
         """Handle a change of one input by the user."""
@@ -237,7 +238,7 @@ class Estimator:
         if not first:
             query = urlencode(to_query(result.inputs))
             ui.navigate.history.replace(f"/?{query}")
-        self.status.text = (
+        self.results.note.text = (
             self.notice
             if fits_address(result.inputs)
             else "This config.json is too long for the address: send the file along with the link."
@@ -333,11 +334,23 @@ class Estimator:
         done = False
         with suppress(TimeoutError):
             done = bool(await ui.run_javascript(f"return (async () => {{ {script} }})()"))
-        self.status.text = (
+        self._say(
             "The link is on the clipboard."
             if done
             else "The browser does not let a page copy here: the link is in its address bar."
         )
+
+    def _say(self, text: str) -> None:
+        """Say what a button has done, for a while."""
+        from nicegui import background_tasks
+
+        async def unsaid() -> None:
+            await asyncio.sleep(SAID_S)
+            if self.status.text == text:
+                self.status.text = ""
+
+        self.status.text = text
+        background_tasks.create(unsaid())
 
     def export(self, kind: str) -> None:
         """Download the current answer as a file."""
@@ -349,7 +362,7 @@ class Estimator:
         media = "application/json" if kind == "json" else "text/csv;charset=utf-8"
         ui.download.content(text.encode(), f"thermoflop-estimate.{kind}", media)
         if self.results.is_stale:
-            self.status.text = "The file holds the last good answer, not what stands in the fields."
+            self._say("The file holds the last good answer, not what stands in the fields.")
 
 
 def _caught(function: Callable[..., Any], *values: Any) -> Any:

@@ -53,6 +53,7 @@ class Results:
         with ui.element("div").classes("est-head") as head:
             self.state = ui.label("").classes("est-state").props("role=status aria-live=polite")
             self.remedy_row = ui.element("div").classes("row-wrap est-remedies")
+            self.note = ui.label("").classes("est-note").props("role=status")
             self.headline = html_box().classes("headline")
             self.title = ui.label("").classes("est-title soft")
         head.on("click", self._clicked, js_handler=_SEND_KEY)

@@ -110,7 +110,8 @@ def picture(points: Sequence[Point], names: Sequence[str], figure: str) -> str:
     ends = [v for p in points for v in (p.value, p.low, p.high) if v is not None]
     low, high = min(ends), max(ends)
     pad = 0.08 * (high - low) or abs(high) * 0.05 or 1.0
-    y = Axis(low - pad, high + pad, _BASE, _TOP)
+    floor = 0.0 if min(point.value for point in points) >= 0 else low  # none falls below nothing
+    y = Axis(max(floor, low - pad), high + pad, _BASE, _TOP)
     x = Axis(0.0, len(points) - 1.0, _LEFT + 12, _RIGHT - 12)
     parts = [_text(_LEFT, 12, escaped(figure), "start")]
     for value, label in y.ticks(5):
@@ -119,8 +120,9 @@ def picture(points: Sequence[Point], names: Sequence[str], figure: str) -> str:
     half = (_RIGHT - _LEFT) / len(points) / 2
     for n, point in enumerate(points):
         if point.low is not None and point.high is not None:
+            base = y(max(point.low, floor))
             box = f'x="{x(n) - half:.1f}" width="{2 * half:.1f}" y="{y(point.high):.1f}"'
-            parts.append(f'<rect class="band" {box} height="{y(point.low) - y(point.high):.1f}"/>')
+            parts.append(f'<rect class="band" {box} height="{base - y(point.high):.1f}"/>')
     line = " ".join(f"{x(n):.1f},{y(point.value):.1f}" for n, point in enumerate(points))
     parts.append(f'<polyline class="curve board" points="{line}"/>')
     parts += [
