@@ -11,6 +11,7 @@ import thermoflop as tf
 from kit.made_up import DEVICE, decoder, rates
 from thermoflop.base.record import replace
 from thermoflop.base.sheet import figures_of
+from thermoflop.base.units import seconds
 from thermoflop.cost.energy import Energy
 from thermoflop.cost.inference.result import estimate_json, estimate_sheet
 from thermoflop.cost.memory import Memory
@@ -135,6 +136,14 @@ def test_no_client_sees_its_first_token_before_its_prompt_is_read(engine, batch,
     client = tf.estimate("llama-3.1-8b", "rtx-4090", batch=batch, **asked).client_first_token
     for part in ("bound_s", "expected_s", "low_s", "high_s"):
         assert getattr(client, part) >= getattr(alone, part) * (1 - 1e-12)
+
+
+@pytest.mark.parametrize(("batch", "flying"), [(1, "1 request"), (2, "2 requests")])
+def test_a_clients_first_token_is_told_with_what_is_in_flight(batch, flying):
+    made = tf.estimate("gpt2", "rtx-4090", batch=batch, prompt=100, generate=9, profile="vllm")
+    span = made.client_first_token
+    ends = f"{seconds(span.expected_s)} ({seconds(span.low_s)} .. {seconds(span.high_s)})"
+    assert f"first token at a client with {flying} in flight: {ends}" in str(made)
 
 
 def test_an_estimate_says_what_fit_counts_for_its_engine() -> None:

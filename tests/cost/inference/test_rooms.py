@@ -8,7 +8,7 @@ from kit.made_up import DEVICE, KEY_WIDTH, LAYERS, TOKENS, WIDTH, decoder
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.inference.arguments import default_sizes
-from thermoflop.cost.inference.room import LARGEST, largest, room_of
+from thermoflop.cost.inference.room import LARGEST, Room, largest, room_of
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
 
@@ -98,6 +98,24 @@ def test_the_fewest_devices_are_those_of_which_one_fewer_does_not_hold_it():
     # no device holds more than its reserve
     none = room(decoder(), replace(DEVICE, memory_bytes=0.7e9))
     assert none.fewest(load) is None
+
+
+def test_numbers_of_devices_are_tried_from_what_bytes_need_and_by_whole_nodes_from_64(monkeypatch):
+    """Weights and cache of 3.4 times what a device has beside its reserve: three may do, spread
+    evenly; beyond 64 devices they come by eights, up to 1,024."""
+    asked, one = [], room()
+    memory = one.memory(one.share(Layout()), Load(1, 10, 20))
+    left = memory.capacity_bytes - memory.reserve_bytes
+    full = replace(memory, weight_bytes=3 * left, kv_bytes=0.4 * left)
+    monkeypatch.setattr(Room, "memory", lambda *_: full)
+    monkeypatch.setattr(Room, "layouts", lambda _, devices: asked.append(devices) or [])
+    assert one.fewest(Load(1, 10, 20)) is None
+    assert asked == [*range(3, 64), *range(64, 1025, 8)]
+    asked.clear()
+    small = replace(memory, weight_bytes=0.0, kv_bytes=0.4 * left)
+    monkeypatch.setattr(Room, "memory", lambda *_: small)
+    assert one.fewest(Load(1, 10, 20)) is None
+    assert asked[:3] == [1, 2, 3]
 
 
 def test_devices_without_a_degree_go_to_what_the_engine_splits():

@@ -9,11 +9,13 @@ import thermoflop as tf
 from kit.made_up import DEVICE, decoder, rates
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
+from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.arguments import default_format, default_sizes, in_16_bits, written
-from thermoflop.cost.inference.remedies import hosted_tokens_per_s
+from thermoflop.cost.inference.remedies import _goes_to_host, hosted_tokens_per_s
+from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
-from thermoflop.cost.inference.steady import chunk_of
+from thermoflop.cost.inference.steady import chunk_of, steady_steps
 from thermoflop.cost.sweep.grid import Grid
 from thermoflop.cost.why.table import _measured_text
 from thermoflop.cost.work.share import Layout
@@ -105,6 +107,25 @@ def test_a_chunk_is_of_whole_prompts_or_from_the_middle_of_one(prompt, cached, t
     assert (step.batch, step.new, step.cached) == chunk
 
 
+@pytest.mark.parametrize(
+    ("vendor", "engine", "goes"),
+    [("NVIDIA", None, True), ("NVIDIA", "llama.cpp", True), ("NVIDIA", "vllm", False),
+     ("Apple", None, False), ("Apple", "llama.cpp", False)],
+)  # fmt: skip
+def test_weights_go_to_a_host_that_has_memory_of_its_own(vendor, engine, goes):
+    device = replace(find_device("rtx-4090"), vendor=vendor)
+    room = room_of(decoder(), device, None, None, None, engine, None)
+    assert _goes_to_host(room) is goes
+
+
+@pytest.mark.parametrize("generate", [0, 1, 4])
+def test_prompts_end_as_often_as_sequences_do(generate):
+    """Eight sequences of four tokens: two a step; of one token or none, eight."""
+    steps = steady_steps(find_engine("sglang"), 8, 100, generate, 500, 30)
+    assert [share for share, _ in steps] == [1.0, 8 / max(generate, 1)]
+    assert (steps[1][1].new, steps[1][1].cached) == (100, 30)
+
+
 def test_a_draft_is_four_tokens_of_which_seven_in_ten_are_right():
     sizes = {"prompt": 10, "generate": 2, "profile": rates()}
     plain = tf.speculate(decoder(), decoder(), DEVICE, **sizes)
@@ -119,6 +140,7 @@ def test_a_draft_is_four_tokens_of_which_seven_in_ten_are_right():
 def test_a_grid_asks_for_one_sequence_of_1024_and_128_tokens():
     grid = Grid(("m",), ("d",))
     assert (grid.batch, grid.prompt, grid.generate) == ((1,), (1024,), (128,))
+    assert grid.rows == 100_000
     assert (grid.tp, grid.pp, grid.dp, grid.ep, grid.dtypes) == ((1,), (1,), (1,), (1,), (None,))
 
 

@@ -14,6 +14,7 @@ from thermoflop.cost.plan.choice import (
     Found,
     Pools,
     Question,
+    _limit,
     at_load,
     best_load,
     cost,
@@ -305,6 +306,22 @@ def test_the_best_load_is_the_last_within_both_targets(unit):
     sooner = best_load(unit, Targets(float(loads.first_s[3]), None))
     assert sooner.first_s <= float(loads.first_s[3])
     assert sooner.limit in ("first", "batch")
+
+
+@pytest.mark.parametrize(
+    ("targets", "limit"),
+    [(ANY, "prompts"), (Targets(9.0, 0.05), "prompts"), (Targets(0.15, 0.05), "first"),
+     (Targets(0.15, 0.015), "target"), (Targets(None, 0.015), "target"),
+     (Targets(0.2, 0.02), "prompts")],
+)  # fmt: skip
+def test_what_limits_a_load_is_what_the_next_one_would_miss(unit, targets, limit):
+    two = np.array([1.0, 2.0])
+    loads = Loads(two, 0.01 * two, 0.1 * two, two, two)
+    assert _limit(unit, targets, loads, 0, False) == limit
+    assert _limit(unit, targets, loads, 1, False) == limit
+    for held, slots, full in ((16, 16, "memory"), (15, 16, "memory"), (40, 16, "batch")):
+        made = SimpleNamespace(layout=Layout(1, 2), largest_batch=2 * held, slots=slots)
+        assert _limit(made, targets, loads, 1, True) == full
 
 
 def found_of(unit, **changes):

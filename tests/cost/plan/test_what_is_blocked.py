@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from kit.made_up import decoder
+from thermoflop.cost.catalogue.devices import find_device
+from thermoflop.cost.plan import layouts as plan_layouts
 from thermoflop.cost.plan import training
 from thermoflop.cost.plan.blocked import Tried, blocked
 from thermoflop.cost.plan.choice import Question
@@ -13,6 +17,7 @@ from thermoflop.cost.plan.training import _best, _layouts, _would
 from thermoflop.cost.serving.targets import Targets
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
+from thermoflop.model.load import load_model
 
 NOTHING = Tried([], [], [])
 
@@ -114,7 +119,7 @@ def test_training_tries_no_number_of_devices_that_cannot_be_enough():
         asked.append(count)
         return [trained(count, given[count]), trained(count, 3.0)] if count in given else [], 1
 
-    text = _would(on, [trained(8, 10.0)], 8, 1.0)
+    text = _would(on, [trained(8, 10.0), trained(4, 60.0)], 8, 1.0)
     assert asked == [64, 128]
     assert text == "; 128 x D would do (dp=128, 0.9 days)"
     asked.clear()
@@ -125,6 +130,45 @@ def test_training_tries_no_number_of_devices_that_cannot_be_enough():
     given[16] = 2.0
     assert _would(on, [], 8, None) == "; 16 x D would do (dp=16, 2.00 days)"
     assert asked == [16]
+
+
+@pytest.mark.parametrize("experts", [False, True])
+@pytest.mark.parametrize(("most", "node"), [(1, 8), (8, 8), (12, 8), (16, 4)])
+@pytest.mark.parametrize("prompt", [16_383, 16_384])
+def test_every_replica_of_powers_of_two_is_tried(monkeypatch, experts, most, node, prompt):
+    """Heads within a node, stages, long prompts over the devices of a node; of experts all of a
+    replica's devices share them, whose attention goes over tp of these."""
+    monkeypatch.setattr(plan_layouts, "has_experts", lambda _: experts)
+    device = SimpleNamespace(network=SimpleNamespace(node_size=node))
+    powers = [2**n for n in range(5)]
+    wanted = set()
+    for tp, pp in product(powers, powers):
+        if tp > node or tp * pp > most:
+            continue
+        wanted.add((tp, pp, 1, 1, 1))
+        if prompt >= 16_384:
+            wanted |= {(tp, pp, 1, 1, cp) for cp in powers[1:]
+                       if tp * cp <= node and tp * cp * pp <= most}  # fmt: skip
+        if experts:
+            wanted |= {(tp, pp, n, tp * n, 1) for n in powers if 1 < tp * n <= most / pp}
+    found = list(plan_layouts.layouts(None, device, most, prompt))
+    assert {(each.tp, each.pp, each.dp, each.ep, each.cp) for each in found} == wanted
+    assert len(found) == len(wanted)
+    assert {each.node_size for each in found} == {node}
+
+
+@pytest.mark.parametrize(
+    ("gpu", "engine", "tried"),
+    [
+        ("h100", "vllm", ["bf16", "fp8"]), ("b200", "vllm", ["bf16", "fp8", "nvfp4"]),
+        ("a100", "vllm", ["bf16", "int4"]), ("v100", "vllm", ["bf16", "int4"]),
+        ("AMD EPYC 7742", "vllm", ["fp32"]), ("h100", "llama.cpp", ["bf16", "q8_0", "q4_k_m"]),
+    ],
+)  # fmt: skip
+def test_formats_are_those_that_a_device_computes_in(gpu, engine, tried):
+    assert plan_layouts.formats(decoder(), find_device(gpu), engine) == tried
+    published = load_model("gpt-oss-20b")
+    assert plan_layouts.formats(published, find_device(gpu), "vllm") == [None]
 
 
 @pytest.mark.parametrize(("count", "batch"), [(8, 8), (12, 6), (16, 512)])

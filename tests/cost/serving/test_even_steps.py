@@ -171,6 +171,43 @@ def test_a_table_of_steps_holds_what_they_take():
     assert len(apart.rows) == 1
 
 
+class Beside(Even):
+    """Prompts take a tenth longer for each sequence that decodes beside them."""
+
+    def mixed_s(self, sequences, context, tokens, cached, prompts=1.0):
+        pairs = self.pair_s * tokens * (cached + tokens / 2)
+        each = self.token_s * tokens * (1 + sequences / 10)
+        return self.decode_s(sequences, context) + prompts * (each + pairs)
+
+
+@pytest.mark.parametrize("most", [1, 2, 14, 60])
+def test_a_row_of_a_table_is_that_of_its_number_of_sequences(most):
+    """What grows evenly with the sequences is read between those that were computed."""
+    steps = Beside(token_s=2e-5, grows=1e-3, cached=1e-6, pair_s=3e-9)
+    lengths = lengths_of(100.0, 40.0)
+    table = step_table(steps, lengths, Policy("mixed", 512, most, ""), most)
+    assert len(table.rows) == most + 1
+    for count, row in enumerate(table.rows):
+        assert row[0] == 0
+        assert row[128] == pytest.approx(256 * 2e-5 * (1 + count / 10), rel=1e-6)
+        assert row[256] == pytest.approx(512 * 2e-5 * (1 + count / 10), rel=1e-6)
+    some = step_table(steps, lengths, Policy("mixed", 512, most, ""), np.array([1, most]))
+    assert some.rows[-1] == pytest.approx(table.rows[-1])
+    assert (some.base[-1], some.slope[-1]) == pytest.approx((table.base[-1], table.slope[-1]))
+
+
+def test_a_budget_of_few_tokens_has_its_columns_all_the_same():
+    for budget in (16, 700, 3000):
+        steps = Even(token_s=2e-5, pair_s=3e-9)
+        table = step_table(steps, lengths_of(9.0, 40.0), Policy("passes", budget, 8, ""), 2)
+        assert table.spacing == budget / 256
+        (row,) = table.rows
+        assert row[256] == pytest.approx(budget * 2e-5, rel=1e-6)
+        # below eight tokens it is a line between nothing and what one token takes
+        assert row[128] == pytest.approx(budget / 2 * 2e-5, rel=1e-3)
+        assert table.square == pytest.approx(3e-9)
+
+
 def test_streams_are_prompts_alone_and_beside_another_in_chunks_of_the_room():
     """A room of 100 tokens beside 24 sequences; prompts of 50 and 250 tokens, half of each."""
     steps = Even(token_s=1e-5, pair_s=1e-8, prompt_s=3e-4)

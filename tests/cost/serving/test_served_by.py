@@ -10,6 +10,7 @@ from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.roofline.bound import sums_of
+from thermoflop.cost.serving.drafting import drafting_of
 from thermoflop.cost.serving.lengths import lengths_of
 from thermoflop.cost.serving.mixing import between
 from thermoflop.cost.serving.policy import Policy
@@ -22,6 +23,7 @@ from thermoflop.cost.serving.times import StepTimes
 from thermoflop.cost.work.mixed import Mixed
 from thermoflop.cost.work.share import Layout
 from thermoflop.cost.work.steps import decode_step, prefill_step
+from thermoflop.errors import UsageError
 
 PROMPT, OUTPUT, PREFIX = 600, 51, 0.25
 RATES = rates(matmul=0.05, weights=0.05, cache=0.05, activations=0.1, step_s=1e-3, prompt_s=4e-3)
@@ -110,6 +112,22 @@ def test_a_benchmarks_first_token_is_the_fitted_sum_of_its_engine(engine, name):
     assert waits == pytest.approx(float(group.slot_s))
     assert waits > 0
     assert served_by(replica, Arrivals(0.1), Targets()).benchmark_first_s is None
+
+
+def test_a_draft_is_a_small_model_on_a_device_of_its_own_rates():
+    large, small = decoder(num_hidden_layers=8), decoder()
+    profile, precision = find_profile(None), replica_of().setting.precision
+    known = large, small, 3, DEVICE, precision, profile, Layout(2)
+    checks, drafts = drafting_of(*known)
+    assert (checks, drafts.model, drafts.plan) == (large, small, Layout())
+    assert (drafts.device, drafts.precision) == (DEVICE, precision)
+    assert drafting_of(large, None, 3, *known[3:]) == (large, None)
+    for drafted in (-1, 65):
+        with pytest.raises(UsageError, match="draft_tokens"):
+            drafting_of(large, None, drafted, *known[3:])
+    assert drafting_of(large, None, 64, *known[3:]) == (large, None)
+    with pytest.raises(UsageError, match="expected at least 1"):
+        drafting_of(large, small, 0, *known[3:])
 
 
 def test_at_a_rate_each_group_has_its_part_and_beyond_the_most_all_slots_are_taken():

@@ -97,6 +97,7 @@ def test_slots_that_never_fill_are_no_reason_to_disagree(load):
     [
         ({"users": 3, "rate": 2}, "users and rate"),
         ({"users": 0}, "users=0"),
+        ({"users": 10**9 + 1}, "from 1 to 1,000,000,000"),
         ({"rate": -1}, "rate=-1"),
         ({"rate": float("nan")}, "rate=nan"),
         ({"prefix_hit": 1}, "prefix_hit=1"),
@@ -109,6 +110,7 @@ def test_slots_that_never_fill_are_no_reason_to_disagree(load):
         ({"generate": 0}, "generates nothing"),
         ({"generate": 1}, "generate=1"),
         ({"seed": -1}, "seed=-1"),
+        ({"seed": 2**32 + 1}, "from 0 to 4,294,967,296"),
         ({"dtype": "fp32", "hardware": "rtx 4070"}, "does not fit"),
     ],
 )  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 from thermoflop.cost.serving.lengths import in_steps, lengths_of
 from thermoflop.cost.serving.loop import Requests, Timings
 from thermoflop.cost.serving.replica import load_of
+from thermoflop.cost.serving.serving import _load
 from thermoflop.cost.serving.simulation import (
     Arrivals,
     _groups,
@@ -23,7 +24,7 @@ from thermoflop.cost.serving.simulation import (
 from thermoflop.cost.serving.steady import Steady
 from thermoflop.cost.serving.targets import Targets, limit_beyond, most_users, most_within
 from thermoflop.cost.serving.trace import Trace, read_trace
-from thermoflop.errors import InputError
+from thermoflop.errors import InputError, UsageError
 
 
 def replica(prefix=0.0, step_tokens=1.0, shares=1):
@@ -63,6 +64,16 @@ def test_arrivals_at_random_come_at_the_rate_of_a_group():
              Arrivals(1.0, trace=Trace([0.0, 1.0], [1, 1], [2, 2])),
              Arrivals(1.0, trace=Trace([], [1], [2]))]  # fmt: skip
     assert [each.kind for each in kinds] == ["users", "poisson", "bursty", "trace", "poisson"]
+
+
+def test_every_seed_from_zero_on_draws_another_run():
+    lengths = lengths_of(100, 41, "lognormal")
+    runs = [_requests(replica(), lengths, Arrivals(1.0), 50, seed, None) for seed in (0, 1, 0)]
+    assert runs[0] == runs[2]
+    for name in ("arrivals_s", "prompts", "outputs"):
+        assert getattr(runs[0], name) != getattr(runs[1], name)
+    cuts = [cut_short([100] * 50, seed) for seed in (0, 1, 0)]
+    assert cuts[0] == cuts[2] != cuts[1]
 
 
 def test_first_outputs_are_cut_evenly():
@@ -190,6 +201,21 @@ def test_a_time_of_a_trace_has_the_unit_of_its_name_or_its_digits(
     found = traced(tmp_path, f"{column},prompt,generate\n{second},7,8\n{first},5,6\n")
     assert found.arrivals_s == pytest.approx([0, seconds])
     assert (found.prompts, found.outputs) == ([5, 7], [6, 8])
+
+
+def test_a_trace_alone_is_served_at_its_own_rate(tmp_path):
+    """Three requests in four seconds are two gaps: one every two seconds."""
+    path = tmp_path / "trace.csv"
+    path.write_text("arrival,prompt,generate\n0,1,2\n1,1,2\n4,1,2\n", encoding="utf-8")
+    alone = _load(None, None, 1.0, str(path))
+    assert (alone.rate, alone.users, alone.kind) == (0.5, None, "trace")
+    assert _load(None, 3.0, 1.0, str(path)).rate == 3.0
+    users = _load(7, None, 1.0, str(path))
+    assert (users.rate, users.users) == (None, 7)
+    assert (_load(None, None, 1.0, None).users, _load(None, 2.0, 0.5, None).kind) == (1, "bursty")
+    path.write_text("prompt,generate\n1,2\n1,2\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="says no times"):
+        _load(None, None, 1.0, str(path))
 
 
 @pytest.mark.parametrize(

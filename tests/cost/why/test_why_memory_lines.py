@@ -19,6 +19,7 @@ from kit.made_up import (
 )
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits, gigabytes, scaled
+from thermoflop.cost.reports import saturation as saturation_module
 from thermoflop.cost.reports.saturation import saturation, saturation_text
 from thermoflop.cost.why.memory import _stored_notes
 from thermoflop.cost.why.number import why_number
@@ -60,6 +61,8 @@ def test_the_cache_of_a_stage_is_its_share_of_the_layers_and_of_a_replica_its_se
     assert lines[2].startswith(f"  = {held * 2:,} B = ")
     notes = why_number(two, "memory.weights").notes
     assert notes[-1] == "the fullest pipeline stage; the table is all stages together"
+    replicas = tf.estimate(decoder(), DEVICE, batch=4, prompt=100, generate=5, dp=2)
+    assert "stage" not in " ".join(why_number(replicas, "memory.weights").notes)
 
 
 def test_the_weights_are_the_parameters_in_two_bytes(estimate):
@@ -127,6 +130,25 @@ def test_saturation_says_what_binds_at_each_batch_and_where_computing_begins_to(
     assert saturation_text(slow).endswith("computing binds at none of these batches")
 
 
+def test_what_binds_a_batch_takes_most_of_the_step_in_all(monkeypatch):
+    """Two operators of one second each move bytes, one of a second and a half computes; whatever
+    the step takes besides is its own. Of a prompt and a token the token counts."""
+    times = (("memory", 1.0), ("compute", 1.5), ("memory", 1.0))
+    reasons = [SimpleNamespace(binds=binds, time_s=time_s) for binds, time_s in times]
+    for overhead, binds in ((0.1, "memory"), (1.9, "memory"), (2.1, "step")):
+        steps = {"prompt": ([SimpleNamespace(binds="compute", time_s=99.0)], 0.0),
+                 "token": (reasons, overhead)}  # fmt: skip
+        monkeypatch.setattr(saturation_module, "steps_of", lambda _, steps=steps: steps)
+        assert saturation_module._binding(None) == binds
+
+
+def test_weights_beside_quantized_ones_are_of_16_bits():
+    rows = why_number(tf.estimate("gpt-oss-20b", "h100"), "memory.weights").rows
+    kept = {row[0]: row[-1] for row in rows}
+    assert kept["embed_tokens"] == "16 bits"
+    assert kept["experts"].startswith("mxfp4")
+
+
 @pytest.mark.parametrize(("count", "more"), [(8, ""), (9, " and 1 more"), (20, " and 12 more")])
 def test_eight_of_what_a_checkpoint_leaves_wide_are_named(count, more):
     names = tuple(f"part{number}" for number in range(count))
@@ -153,6 +175,10 @@ def test_an_operator_is_derived_in_the_letters_that_it_has(estimate):
     assert named["b"] == "4"
     assert {"256", "512"} <= set(named.values())
     assert "t" not in named
+    assert "one device" not in " ".join(letters)
+    two = tf.estimate(decoder(), DEVICE, tp=2, batch=4, prompt=100, generate=5)
+    _, halves = derived(two.setting, parts_shown(two)["decode"], place)
+    assert halves[0] == "sizes are those of one device"
     sent = part.works[place].__class__(
         "all-reduce", "n", "n", "network", 1, 1.0, 0.0, 0.0, 0.0, 1234.0
     )

@@ -56,8 +56,7 @@ def step_table(steps: Steps, lengths: Lengths, policy: Policy, sequences: Any) -
 
     counts = np.arange(1, sequences + 1) if isinstance(sequences, int) else sequences
     counts = np.asarray(counts, float)
-    near = lengths.prompt
-    far = lengths.prompt + max(1.0, lengths.generate_square / lengths.generate)
+    near, far = lengths.prompt, lengths.prompt + lengths.generate_square / lengths.generate
     first, last = steps.decode_s(counts, near), steps.decode_s(counts, far)
     slope = (last - first) / (far - near)
     base = first - slope * near
@@ -101,10 +100,10 @@ def _rows(
         - pairs[None, :]
     )
     known = np.array([np.interp(columns, tokens, row) for row in added])
-    high = np.clip(np.searchsorted(counts, every), 1 if len(counts) > 1 else 0, len(counts) - 1)
+    high = np.searchsorted(counts, every)
     low = np.maximum(high - 1, 0)
     gap = np.maximum(counts[high] - counts[low], 1.0)
-    share = np.clip((every - counts[low]) / gap, 0.0, 1.0)[:, None]
+    share = ((every - counts[low]) / gap)[:, None]
     rows = known[low] * (1 - share) + known[high] * share
     rows[:, 0] = 0.0
     return [alone.tolist(), *rows.tolist()]

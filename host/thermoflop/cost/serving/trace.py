@@ -186,7 +186,7 @@ def _tokens(row: dict[str, Any], name: str) -> int:
     try:
         tokens = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        tokens = -1.0
+        tokens = float("nan")
     if not 0 <= tokens < 1e12:
         raise ValueError(f"{name}={value!r:.40} is no number of tokens")
     return max(1, round(tokens))
