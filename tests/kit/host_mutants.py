@@ -3,7 +3,9 @@
 A mutant is one change of one expression: a constant doubled, + for -, * for /, a term of a sum
 left out, a comparison turned round, min for max, or another field of the same record read. What
 cannot change a result is not mutated: texts, annotations, what is only for the type checker, the
-wording of errors, widths of printed columns, and guards against a division by zero.
+wording of errors, widths of printed columns, where the words of a picture stand, guards against a
+division by zero, how much is worked on at once, and how often a fixed point is gone over again that
+has been reached long before.
 """
 
 from __future__ import annotations
@@ -16,8 +18,14 @@ from pathlib import Path
 
 FOLDERS = ("model", "cost")
 SMALLEST = 1e-20  # constants below stand in for zero in a divisor
+FLOOR = 1e-8  # so do these as the least of a value, ``max(value, 1e-9)``
 # Calls whose numbers lay a text out, and those that only word an error.
 LAYOUT = frozenset({"wrap", "wrapped", "fill", "indent", "ljust", "rjust", "shorten", "round"})
+# Functions of ``base/chart.py`` that put words at a place of a picture.
+WORDS = frozenset({"text", "legend", "y_title"})
+# Constants whose double changes no figure: ``cost.inference.estimate`` works on a grid in blocks,
+# each element by itself; ``cost.serving.steady`` halves what is left of an error in each round.
+EFFORT = frozenset({"BLOCK", "ROUNDS"})
 ARITHMETIC = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
 TURNED = {
     ast.Lt: ast.Gt, ast.Gt: ast.Lt, ast.LtE: ast.GtE, ast.GtE: ast.LtE, ast.Eq: ast.NotEq,
@@ -129,9 +137,17 @@ def _expressions(node: ast.AST) -> Iterator[tuple[ast.AST, Put]]:
                 yield from _expressions(value)
         elif isinstance(value, list):
             for place, child in enumerate(value):
-                if isinstance(child, ast.AST) and not isinstance(child, ast.Raise | ast.Assert):
+                if isinstance(child, ast.AST) and not _is_left_alone(node, child):
                     yield child, lambda new, at=place, into=value: into.__setitem__(at, new)
                     yield from _expressions(child)
+
+
+def _is_left_alone(node: ast.AST, child: ast.AST) -> bool:
+    """Whether a child is an error's wording, or stands in for zero as the least of a value."""
+    least = isinstance(node, ast.Call) and _name(node.func) in ("max", "maximum")
+    if least and isinstance(child, ast.Constant) and isinstance(child.value, float):
+        return abs(child.value) < FLOOR
+    return isinstance(child, ast.Raise | ast.Assert)
 
 
 def _is_text(node: ast.AST, field: str) -> bool:
@@ -140,9 +156,17 @@ def _is_text(node: ast.AST, field: str) -> bool:
         return True
     if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
         return field in ("test", "body")
-    if isinstance(node, ast.Call) and _name(node.func) in LAYOUT:
+    if isinstance(node, ast.Call) and (_name(node.func) in LAYOUT or _puts_words(node.func)):
         return field in ("args", "keywords")
+    if isinstance(node, ast.Assign):
+        return field == "value" and any(_name(target) in EFFORT for target in node.targets)
     return isinstance(node, ast.Subscript) and field == "slice"
+
+
+def _puts_words(node: ast.AST) -> bool:
+    """Whether a function puts words at a place of a picture."""
+    of_chart = isinstance(node, ast.Attribute) and _name(node.value) == "chart"
+    return of_chart and _name(node) in WORDS
 
 
 def _name(node: ast.AST) -> str:
