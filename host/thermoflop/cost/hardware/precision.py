@@ -164,7 +164,7 @@ def choose_precision(dtype: str = "bf16", kv_dtype: str | None = None) -> Precis
 def _parsed(key: str, shown: object) -> tuple[float, float, float, str, str]:
     """Names that carry a number: ``int4-g64`` and ``exl2-4.0``."""
     try:
-        if key.startswith("int4-g") and key[6:].isdecimal() and 1 <= int(key[6:][:9]) < 1_000_000:
+        if key.startswith("int4-g") and key[6:].isdecimal() and 1 <= int(key[6:]) < 1_000_000:
             return (4 + 20 / int(key[6:]), 16, 2, "fp16", "4w")
         if key.startswith("exl2-") and 1 < (bits := float(key[5:])) <= 8:
             return (bits, 16 if bits > 6 else 6, 2, "fp16", "4w" if bits < 6 else "8w")

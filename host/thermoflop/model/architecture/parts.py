@@ -94,14 +94,14 @@ class Norm:
 class Table:
     """A table of ``rows`` vectors of ``width`` elements, read by index.
 
-    ``lookups`` rows are read per token (0: the table is read whole and added, or is only kept).
+    ``lookups``: a row is read per token; else the table is read whole and added, or is only kept.
     """
 
     name: str
     group: str
     rows: Number
     width: Number
-    lookups: int = 1
+    lookups: bool = True
 
     @property
     def parameters(self) -> Number:

@@ -137,7 +137,7 @@ def _front(traits: Traits, width: int) -> tuple[Placed, ...]:
         front.append(Placed(project))
     if traits["buckets"]:
         bias = ("relative_attention_bias", "rel_pos_bias", traits["buckets"], traits["heads"])
-        front.append(Placed(Table(*bias, lookups=0), "none"))
+        front.append(Placed(Table(*bias, lookups=False), "none"))
     return tuple(front)
 
 

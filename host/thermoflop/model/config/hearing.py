@@ -28,7 +28,7 @@ def whisper_stack(config: Config) -> Stack:
     front = (
         Placed(Convolution("conv1", role, role, config["num_mel_bins"], hidden, 3, True), "frame"),
         Placed(Convolution("conv2", role, role, hidden, hidden, 3, bias=True)),
-        Placed(Table("embed_positions", "embed_pos", source, hidden, lookups=0)),
+        Placed(Table("embed_positions", "embed_pos", source, hidden, lookups=False)),
     )
     attention = biased_attention(hidden, config["encoder_attention_heads"], k_bias=False)
     mlp = biased_mlp(hidden, config["encoder_ffn_dim"], config["activation_function"])
@@ -44,7 +44,7 @@ def omni_stack(config: Config) -> Stack:
     stack = whisper_stack(config)
     first, second, _ = stack.front
     out = config["output_dim"]
-    ends = Placed(Table("audio ends", "embed_tokens", 2, out, lookups=0), "none")
+    ends = Placed(Table("audio ends", "embed_tokens", 2, out, lookups=False), "none")
     project = Linear("proj", "projector", "projector", stack.hidden, out, bias=True)
     positions = config["max_source_positions"]
     return replace(
@@ -134,7 +134,7 @@ def phi_stack(config: Config) -> Stack:
     runs = (Run(_phi_layer(config), config["num_blocks"]),)
     # a bias for each distance: as many as 1,000 and their negatives
     distances = config["bias_max_distance"] * (1 if config["bias_symmetric"] else 2)
-    table = Table("relative bias", "embed_tokens", distances, heads, lookups=0)
+    table = Table("relative bias", "embed_tokens", distances, heads, lookups=False)
     front = (*_phi_front(config), Placed(table, "none"))
     grid = Grid("fixed", (PHI_REDUCTION, 1))
     return Stack(

@@ -68,7 +68,7 @@ def _decoder(text: Config, source: int) -> Stack:
     bias = ("relative_attention_bias", "rel_pos_bias", text["relative_attention_num_buckets"])
     front = (
         Placed(Table("embed_tokens", "embed_tokens", text["vocab_size"], hidden)),
-        Placed(Table(*bias, heads, lookups=0), "none"),
+        Placed(Table(*bias, heads, lookups=False), "none"),
     )
     tail = (Placed(Norm("final_norm", hidden)),)
     return Stack("decoder", hidden, (Run(layer, text["num_layers"]),), front, tail)

@@ -177,7 +177,7 @@ def read_whisper(config: Config) -> Description:
     front = (
         Placed(first, "frame"),
         Placed(second),
-        Placed(Table("embed_positions", "embed_pos", source, hidden, lookups=0)),
+        Placed(Table("embed_positions", "embed_pos", source, hidden, lookups=False)),
     )
     final = (Placed(layer_norm("final_norm", hidden)),)
     runs = _tower(config, traits, "encoder")
@@ -206,7 +206,7 @@ def read_t5(config: Config) -> Description:
         if traits["summaries"] and side == "encoder":
             rows, norm = 2 * rows, Norm("summary_norm", hidden)
             runs = tuple(replace(run, layer=replace(run.layer, kept=(norm,))) for run in runs)
-        bias = Table("relative_attention_bias", "rel_pos_bias", rows, heads, lookups=0)
+        bias = Table("relative_attention_bias", "rel_pos_bias", rows, heads, lookups=False)
         stacks.append(Stack(side, hidden, runs, (Placed(bias, "none"),), final, side == "decoder"))
     return _joined(config, traits, stacks[0], stacks[1])
 

@@ -56,7 +56,7 @@ def _gates(config: Config) -> tuple[dict[str, Any], tuple[Placed, ...]]:
         return {}, ()
     heads, hidden = config["num_attention_heads"], config["hidden_size"]
     gate = Linear("gru_rel_pos_linear", "attn", "attn_proj", hidden // heads, 8, bias=True)
-    table = Table("rel_attn_embed", "rel_pos_bias", config["num_buckets"], heads, lookups=0)
+    table = Table("rel_attn_embed", "rel_pos_bias", config["num_buckets"], heads, lookups=False)
     scales = (Vector("gru_rel_pos_const", "attn", heads),)
     return {"kept": scales, "others": (Placed(gate, "token", heads),)}, (Placed(table, "none"),)
 

@@ -59,7 +59,7 @@ def image_stack(
     kernel = config["patch_size"] ** 2
     where = ("patch_embed", "patch_embed", "patch_embed")
     patch = Convolution(*where, config["num_channels"], hidden, kernel, patch_bias)
-    positions = Table("embed_positions", "embed_pos", patches + extra, hidden, lookups=0)
+    positions = Table("embed_positions", "embed_pos", patches + extra, hidden, lookups=False)
     front = [Placed(patch, "patch"), Placed(positions)]
     if extra:
         front.append(Placed(Vector("class tokens", "embed_pos", extra * hidden), "none"))

@@ -55,7 +55,7 @@ def _tables(config: Config) -> tuple[Placed, ...]:
     """The embeddings of relative positions, and their norm."""
     hidden, placed = config["hidden_size"], []
     if config["relative_attention"]:
-        table = Table("rel_embeddings", "rel_pos_bias", 2 * _span(config), hidden, lookups=0)
+        table = Table("rel_embeddings", "rel_pos_bias", 2 * _span(config), hidden, lookups=False)
         placed.append(Placed(table, "none"))
     if "layer_norm" in config.get("norm_rel_ebd", "").lower():
         placed.append(Placed(Norm("rel_norm", hidden, "layer", bias=True), "none"))

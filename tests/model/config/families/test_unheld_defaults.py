@@ -1,0 +1,34 @@
+"""What a few families have where their files say nothing: kinds of layers, loops, learned sums."""
+
+from __future__ import annotations
+
+import pytest
+import thermoflop as tf
+
+DORY = {"model_type": "dory", "hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 100, "sliding_window": 10,
+        "num_hidden_layers": 9, "n_input_layers": 2, "n_output_layers": 3,
+        "n_recurrent_loops": 5}  # fmt: skip
+
+
+def test_every_fourth_layer_of_dory_attends_to_all_and_the_middle_runs_several_times() -> None:
+    """Of nine layers the fourth and the eighth; two and three run once, four between five times."""
+    (stack,) = tf.load_model(DORY).description.stacks
+    full = sum(run.sets for run in stack.runs if run.layer.mixer.window is None)
+    sliding = sum(run.sets for run in stack.runs if run.layer.mixer.window == 10)
+    assert (full, sliding) == (2, 7)
+    assert sum(run.times for run in stack.runs) == 2 + 4 * 5 + 3
+    runs_of_full = sum(run.times for run in stack.runs if run.layer.mixer.window is None)
+    assert runs_of_full == 5 + 1  # the fourth is in the middle, the eighth behind it
+
+
+@pytest.mark.parametrize("layers", [2, 5])
+def test_a_learned_sum_of_layers_has_a_weight_for_each_and_for_what_enters_them(layers) -> None:
+    """Wav2Vec2ForSequenceClassification: ``num_hidden_layers + 1``."""
+    config = {"model_type": "wav2vec2", "architectures": ["Wav2Vec2ForSequenceClassification"],
+              "num_hidden_layers": layers, "hidden_size": 64, "num_attention_heads": 4,
+              "intermediate_size": 96}  # fmt: skip
+    plain, summed = (
+        tf.load_model({**config, "use_weighted_layer_sum": used}).params for used in (False, True)
+    )
+    assert summed - plain == layers + 1
