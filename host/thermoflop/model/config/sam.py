@@ -65,7 +65,7 @@ def _layers(config: Config, count: int, seen: tuple[int, int], positions: int) -
     if config["use_rel_pos"]:
         dim = head_width(hidden, heads)
         # of both directions: a row for each distance; every query meets one for each row and column
-        table = Table("relative positions", "rel_pos_bias", 2 * sum(seen) - 2, dim, 0)
+        table = Table("relative positions", "rel_pos_bias", 2 * sum(seen) - 2, dim, lookups=False)
         role = ("rel_pos_bias", "attn_score")
         scores = Linear("relative scores", *role, dim, sum(seen), tied=True)
         more = {"kept": (table,), "others": (Placed(scores, "sequence", heads * positions),)}

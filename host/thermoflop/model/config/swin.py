@@ -124,7 +124,7 @@ def _patches(config: Config, positions: int) -> tuple[Placed, ...]:
     )
     if not config["use_absolute_embeddings"]:
         return front
-    return (*front, Placed(Table("embed_positions", "embed_pos", positions, hidden, 0)))
+    return (*front, Placed(Table("embed_positions", "embed_pos", positions, hidden, lookups=False)))
 
 
 def _merging(config: Config, hidden: int) -> tuple[Placed, ...]:

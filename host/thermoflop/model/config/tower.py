@@ -102,7 +102,7 @@ def patches_alone(config: Config) -> Stack:
         layer_norm("patch_norm_1", seen),
         Linear("patch_dense", "patch_embed", "patch_embed", seen, width, bias=True),
         layer_norm("patch_norm_2", width),
-        Table("positions", "embed_pos", 2 * config["mm_posemb_size"], width, 0),
+        Table("positions", "embed_pos", 2 * config["mm_posemb_size"], width, lookups=False),
         layer_norm("positions_norm", width),
     )
     patches = (side // patch) ** 2
@@ -153,7 +153,9 @@ def tower_front(traits: Traits, patches: int) -> tuple[Placed, ...]:
     front = [Placed(embed, "patch")]
     if rows:
         count = patches + extra if rows == "grid" else rows
-        front.append(Placed(Table("embed_positions", traits["position_group"], count, hidden, 0)))
+        front.append(
+            Placed(Table("embed_positions", traits["position_group"], count, hidden, lookups=False))
+        )
     kept = extra + int(traits["mask_token"])
     if kept:
         front.append(Placed(Vector("learned tokens", "embed_pos", kept * hidden), "none"))

@@ -172,7 +172,7 @@ def _entities(config: Config) -> tuple[Placed, ...]:
         parts.append(Linear("entity_transform", role, role, hidden, width, bias=True))
         parts += [layer_norm("entity_head_norm", width), Vector("entity_bias", role, count, True)]
         if not config["tie_word_embeddings"]:
-            parts.append(Table("entity_head", role, count, width, 0))
+            parts.append(Table("entity_head", role, count, width, lookups=False))
             parts.append(Vector("second head_bias", role, config["vocab_size"], True))
     return tuple(Placed(part, "none") for part in parts)
 
@@ -257,7 +257,7 @@ def _rest_of_head(config: Config) -> tuple[Placed, ...]:
     rest = config["hidden_size"] - (config["embedding_size"] if tied else 0)
     role = "head_transform"
     second = () if tied else (Vector("second head_bias", role, rows, bias=True),)
-    parts = (Table("head_rest", role, rows, rest, 0), *second)
+    parts = (Table("head_rest", role, rows, rest, lookups=False), *second)
     return tuple(Placed(part, "none") for part in parts)
 
 

@@ -124,8 +124,8 @@ def _mllama_stack(config: Config) -> Stack:
     )
     front, *rest = tower_front(local, places - 1)
     tables = (
-        Table("tile positions", "embed_tokens", shapes, tiles * places * hidden, 0),
-        Table("tile embeddings", "embed_tokens", shapes, 2 * tiles * hidden, 0),
+        Table("tile positions", "embed_tokens", shapes, tiles * places * hidden, lookups=False),
+        Table("tile embeddings", "embed_tokens", shapes, 2 * tiles * hidden, lookups=False),
         Vector("gates", "embed_pos", 3),
     )
     kept = tuple(Placed(part, "none") for part in tables)
