@@ -19,6 +19,7 @@ from kit.made_up import (
     decoder,
 )
 from thermoflop.base.record import replace
+from thermoflop.cost.engines.placement import outside_bytes, place, placed_layers
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.memory import (
     Memory,
@@ -77,18 +78,39 @@ def test_the_fullest_stage_has_the_most_layers_and_the_larger_of_table_and_head(
     assert parameters_held(share(model)) == model.params
 
 
+# A dense layer of 2048 neurons, then three with 4 experts of 64.
+UNLIKE: Any = {
+    "model_type": "qwen3_moe", "vocab_size": 10, "hidden_size": WIDTH, "head_dim": 64,
+    "intermediate_size": 2048, "num_hidden_layers": 4, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "mlp_only_layers": [0], "num_experts": 4,
+    "num_experts_per_tok": 2, "moe_intermediate_size": 64, "tie_word_embeddings": False,
+}  # fmt: skip
+OF_ATTENTION = 2 * WIDTH * WIDTH + 2 * WIDTH * KEY_WIDTH + NORMS + 2 * 64
+DENSE, SPARSE = OF_ATTENTION + 3 * WIDTH * 2048, OF_ATTENTION + 4 * WIDTH + 4 * 3 * WIDTH * 64
+
+
 def test_a_stage_of_unlike_layers_is_the_largest_run_of_them() -> None:
-    """A dense layer of 2048 neurons, then three with 4 experts of 64: the first two are more."""
-    model = tf.load_model({
-        "model_type": "qwen3_moe", "vocab_size": 10, "hidden_size": WIDTH, "head_dim": 64,
-        "intermediate_size": 2048, "num_hidden_layers": 4, "num_attention_heads": 4,
-        "num_key_value_heads": 2, "mlp_only_layers": [0], "num_experts": 4,
-        "num_experts_per_tok": 2, "moe_intermediate_size": 64, "tie_word_embeddings": False,
-    })  # fmt: skip
-    attention = 2 * WIDTH * WIDTH + 2 * WIDTH * KEY_WIDTH + NORMS + 2 * 64
-    dense, sparse = attention + 3 * WIDTH * 2048, attention + 4 * WIDTH + 4 * 3 * WIDTH * 64
+    model = tf.load_model(UNLIKE)
     found = weights_on_fullest(model.description, 2, Uniform(1.0, 1.0))
-    assert found == dense + sparse + 10 * WIDTH
+    assert found == DENSE + SPARSE + 10 * WIDTH
+    assert float(activation_bytes(share(model), 10, 3)) == (
+        30 * 2 * (2 * WIDTH + 2 * 2048) + 4 * 10 * 3
+    )
+
+
+def test_the_fullest_card_has_the_largest_layers_with_the_output_or_what_sees() -> None:
+    """Two cards of two layers each, the head and a last norm; a tower lies on the first."""
+    output, two = 2 * (10 * WIDTH + WIDTH), share(tf.load_model(UNLIKE))
+    assert place(two, devices=2).device_bytes == 2 * (DENSE + SPARSE) + output
+    assert place(two, devices=3).device_bytes == 2 * (DENSE + SPARSE) + output
+    assert place(two, devices=4).device_bytes == 2 * DENSE + output
+    seen = share(tf.load_model("gemma-3-4b"))
+    tables, head, tower = outside_bytes(seen)
+    layers = sum(each.weight_bytes for each in placed_layers(seen))
+    assert tower > head / 2 > 0 < tables
+    assert place(seen).device_bytes == exactly(layers + head + tower)
+    half = layers / 2
+    assert place(seen, devices=2).device_bytes == exactly(half + max(head, tower))
 
 
 def test_a_checkpoint_holds_its_matrices_in_their_formats_and_biases_and_norms_wide() -> None:

@@ -14,7 +14,7 @@ from kit.made_up import DEVICE, decoder
 from thermoflop.base.record import replace
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.roofline.bound import Limits, bound_decode_s, sums_of
-from thermoflop.cost.roofline.decode import Line, decode_s, segments
+from thermoflop.cost.roofline.decode import Line, decode_s, positive_sum, segments
 from thermoflop.cost.roofline.formula import Efficiency
 from thermoflop.cost.roofline.rates import Rates, fastest_products, peak_said
 from thermoflop.cost.work.share import Layout, Share
@@ -136,6 +136,18 @@ def test_a_line_is_an_arithmetic_series():
     ]
     one = Line(3.0, 3.0, 1)
     assert (one.total(), one.rise, one.until(0).total()) == (3.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[5, 3, 1, -1, -3], [-3, -1, 1, 3, 5], [4, 0, -4], [-4, 0, 4], [2, -1], [-1, 2], [7], [-7],
+     [1, 2, 3], [-1, -2], [3, 1, -1]],
+)  # fmt: skip
+def test_the_positive_part_of_a_falling_or_rising_line_is_summed(values):
+    summed = sum(max(value, 0) for value in values)
+    assert positive_sum(float(values[0]), float(values[-1]), len(values)) == summed
+    arrays = (np.array([float(each)]) for each in (values[0], values[-1], len(values)))
+    assert list(positive_sum(*arrays)) == [summed]
 
 
 def test_pieces_of_a_generation_meet_at_the_windows():

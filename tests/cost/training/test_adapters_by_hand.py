@@ -296,3 +296,26 @@ def test_stages_gather_weights_and_gradients_of_all_their_experts_under_zero_3()
     found = tf.train(model, DEVICE, **options).memory
     assert found.gradient_bytes == exactly(4 * held)
     assert found.weight_bytes == exactly(2 * held / 2 + 2 * held)
+
+
+@pytest.mark.parametrize(("recompute", "runs"), [("none", 3), ("full", 4)])
+def test_documents_that_do_not_fill_the_sequences_count_their_part(
+    recompute: str, runs: int
+) -> None:
+    """Of 2,000 tokens in documents of 300 six are whole and a seventh two thirds."""
+    found = tf.train(decoder(), DEVICE, global_batch=2, sequence=TOKENS, lengths=300,
+                     recompute=recompute)  # fmt: skip
+    layers = 2 * LAYERS * MATRICES + 4 * LAYERS * WIDTH * 300
+    head = 2 * HEAD_MATRIX
+    assert found.model_flops == pytest.approx(2000 * 3 * (layers + head), rel=1e-9)
+    assert found.hardware_flops == pytest.approx(2000 * (runs * layers + 3 * head), rel=1e-9)
+
+
+def test_of_the_layers_of_a_stage_two_keep_their_activations_on_the_device() -> None:
+    """Eight layers in two stages of three replicas: half of what four keep."""
+    options: Any = {"devices": 6, "pp": 2, "global_batch": 6, "sequence": TOKENS}
+    whole, away = (
+        tf.train(decoder(num_hidden_layers=8, vocab_size=10), DEVICE, **options, offload=offload)
+        for offload in (None, "activations")
+    )
+    assert away.memory.activation_bytes == exactly(whole.memory.activation_bytes * 2 / 4)
