@@ -262,3 +262,17 @@ def test_the_last_steps_are_kept_and_large_arrays_are_not():
     for cached in range(2, 100):
         share.works(decode_step(cached, 1))
     assert share.works(decode_step(1, 1))[0] is not first
+
+
+def test_operations_on_single_elements_are_those_of_the_conventions():
+    """Of thirty tokens: 4 an element of an RMSNorm with weights, 7 of a LayerNorm with both, 5 for
+    a gate's activation and product, 2 for the sums of a layer, 3 for turning queries and keys."""
+    works = {work.name: work for work in Share(decoder().description, Layout(), BF16).works(
+        prefill_step(10, 3))}  # fmt: skip
+    assert works["norm 1"].element_flops == 4 * TOKENS * WIDTH
+    assert works["silu x up"].element_flops == 5 * TOKENS * INNER
+    assert works["residual"].element_flops == 2 * TOKENS * WIDTH
+    assert works["rotary"].element_flops == 3 * TOKENS * (WIDTH + KEY_WIDTH)
+    gpt2 = tf.load_model({"model_type": "gpt2", "n_embd": WIDTH, "n_layer": 2, "n_head": 4})
+    works = {w.name: w for w in Share(gpt2.description, Layout(), BF16).works(prefill_step(10, 3))}
+    assert works["norm 1"].element_flops == 7 * TOKENS * WIDTH
