@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 import thermoflop as tf
-from thermoflop.cost.inference.compare import compare_text, variant_figures
+from kit.made_up import LAYERS, decoder
+from thermoflop.cost.inference.compare import compare_text, forms_of, variant_figures
+from thermoflop.errors import UsageError
 
 # Llama-3-8B: 32 layers, 8 key heads of 128; a token's keys and values in all layers.
 ELEMENTS = 2 * 32 * 8 * 128
@@ -59,6 +61,26 @@ def test_a_step_reads_the_weights_in_their_format_and_the_cache_of_one_device(
     weights = MATRICES * matrix_bytes / tp + HEAD * 2 / tp + NORMS * 2
     cache = prompt * ELEMENTS * cache_bytes / tp
     assert run.decode_bytes == pytest.approx(weights + cache, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("heads", "kv_heads", "asked", "groups"),
+    [(16, 16, None, 2), (16, 4, None, 4), (16, 1, None, 2), (4, 4, None, 1), (16, 16, 8, 8)],
+)
+def test_every_form_has_the_matrices_of_its_heads(heads, kv_heads, asked, groups):
+    """Width 256, heads of 256 / heads; of a latent of 32, half of a head's dimensions rotate."""
+    model = decoder(num_attention_heads=heads, num_key_value_heads=kv_heads)
+    forms = forms_of(model, asked, 32)
+    assert list(forms) == ["MHA", f"GQA({groups})", "MQA", "MLA(32)"]
+    head, rest = 256 // heads, decoder(num_attention_heads=heads, num_key_value_heads=heads).params
+    for form, kept in zip(forms.values(), (heads, groups, 1), strict=False):
+        assert form.params == rest - LAYERS * 2 * 256 * (heads - kept) * head
+        assert form.kv_bytes(1) == LAYERS * 2 * 2 * kept * head
+    assert forms["MLA(32)"].kv_bytes(1) == LAYERS * 2 * (32 + head // 2)
+    with pytest.raises(UsageError, match="gqa=3 does not divide the 16 heads"):
+        forms_of(decoder(num_attention_heads=16, num_key_value_heads=16), 3)
+    with pytest.raises(UsageError, match="gqa=0"):
+        forms_of(model, 0)
 
 
 def test_the_table_says_the_format_and_whose_bytes_they_are() -> None:

@@ -7,9 +7,10 @@ from itertools import pairwise
 
 import pytest
 import thermoflop as tf
+from thermoflop.base.record import replace
 from thermoflop.cli import main
 from thermoflop.cost.data import read_data
-from thermoflop.cost.plan.pick import totals, totals_of
+from thermoflop.cost.plan.pick import UNBOUNDED, Totals, _promise, _ranked, totals, totals_of
 from thermoflop.errors import UsageError
 
 LAPTOP = "rtx 4060 laptop"
@@ -51,6 +52,81 @@ def test_a_model_that_a_name_was_given_for_is_shown_in_every_format_that_runs():
     assert "in the widest format that does" in str(tf.pick(LAPTOP, top=2))
 
 
+@pytest.mark.parametrize(("context", "prompt", "generate"), [(1, 1, 2), (100, 50, 50),
+                         (600, 300, 128), (1024, 512, 128)])  # fmt: skip
+def test_every_figure_of_a_pick_is_that_of_a_run_of_its_context(context, prompt, generate):
+    """Half of the context is the prompt, at most 128 tokens are generated: two at least."""
+    (each,) = [one for one in tf.pick(LAPTOP, pattern="gpt2", context=context, dtypes=["bf16"],
+                                      top=20).picks if one.model_name == "gpt2"]  # fmt: skip
+    run = tf.estimate("gpt2", LAPTOP, prompt=prompt, generate=generate, dtype="bf16",
+                      profile="llama.cpp")  # fmt: skip
+    token = run.per_token
+    assert each.tokens_per_s == (1 / token.high_s, 1 / token.expected_s, 1 / token.low_s)
+    assert each.first_s == run.first_token.expected_s
+    assert each.prefill_tokens_per_s == prompt / each.first_s
+    assert each.weight_bytes == run.memory.weight_bytes
+    model = tf.load_model("gpt2")
+    assert (each.params, each.active_params) == (model.params, model.active_params)
+    assert (each.dtype, each.context) == ("bf16", 1024)
+
+
+def ranked(known, sort="size", at_least=10.0, dtypes=("bf16", "q8_0")):
+    """Names in order with their formats, on 10 GB at 100 GB/s."""
+    found = _ranked(DEVICE_OF_TEN, dtypes, sort, at_least, known)
+    return [(each.name, alike, formats) for each, alike, formats in found]
+
+
+DEVICE_OF_TEN = tf.Device("ten", 10e9, 100e9, {"bf16": 1e14})
+
+
+def test_models_are_tried_in_the_formats_that_may_hold_and_be_fast_enough():
+    """Up to a quarter more than memory; up to a quarter slower than asked: 5 GB of weights are read
+    20 times a second. Of the same sizes the one with the most positions stands for all."""
+    large, small = Totals("large", 6_200_000_000, 6_200_000_000, 100, 4096), Totals("small",
+        2_000_000_000, 2_000_000_000, 100, 4096)  # fmt: skip
+    moe = Totals("moe", 5_000_000_000, 500_000_000, 200, 0)
+    assert ranked([small, large, moe]) == [
+        ("large", (), ["bf16", "q8_0"]), ("moe", (), ["bf16", "q8_0"]),
+        ("small", (), ["bf16", "q8_0"]),
+    ]  # fmt: skip
+    # 12.4 and 6.6 GB are read 8.1 and 15.2 times a second
+    assert ranked([large], at_least=10.0) == [("large", (), ["bf16", "q8_0"])]
+    assert ranked([large], at_least=10.2) == [("large", (), ["q8_0"])]
+    assert ranked([large], at_least=19.5) == []
+    wide = Totals("wide", 6_300_000_000, 6_300_000_000, 100, 4096)
+    assert ranked([wide], at_least=0.1) == [("wide", (), ["q8_0"])]
+    assert [each[0] for each in ranked([small, large, moe], "speed")] == ["moe", "small", "large"]
+    twice = [replace(small, name=name, positions=positions)
+             for name, positions in (("few", 10), ("many", 30), ("some", 20))]  # fmt: skip
+    assert ranked(twice) == [("many", ("few", "some"), ["bf16", "q8_0"])]
+
+
+def test_contexts_are_guessed_from_what_is_left_and_the_positions():
+    """Of 10 GB in q8_0, 34 / 32 bytes a weight: 2e9 weights leave 7.875 GB, of 100 bytes a token
+    78.75 million tokens; what keeps nothing of a token holds any number."""
+    each = Totals("m", 2_000_000_000, 1, 100, 4096)
+
+    def promise(**changes):
+        return _promise(DEVICE_OF_TEN, replace(each, **changes), ["bf16", "q8_0"], "context")
+
+    assert promise() == -4096
+    assert promise(positions=0) == pytest.approx(-7.875e9 / 100)
+    assert promise(positions=0, kv_bytes=0) == -UNBOUNDED == -(2**39)
+    assert promise(positions=10**9, kv_bytes=1) == -(10**9)
+    assert _promise(DEVICE_OF_TEN, each, ["bf16"], "size") == -2e9
+    assert _promise(DEVICE_OF_TEN, replace(each, active=7), ["bf16"], "speed") == 14
+
+
+def test_a_state_that_never_grows_holds_any_context():
+    found = tf.pick(LAPTOP, pattern="gpt2", context=512, top=1)
+    for context, said in ((2**39, "any"), (2**39 - 1, "549,755,813,887"), (2**40, "any")):
+        text = str(replace(found, picks=(replace(found.picks[0], context=context),)))
+        assert f" {said} " in text
+    two = replace(found.picks[0], alike=("a", "b"), params=2_500_000_000)
+    assert f"{two.model_name} (+2)" in str(replace(found, picks=(two,)))
+    assert "2.50B" in str(replace(found, picks=(two,)))
+
+
 def test_no_larger_model_that_runs_is_left_out():
     """All larger ones, in the narrowest format: too large or too slow."""
     picks = tf.pick(LAPTOP, top=1, pattern="qwen").picks
@@ -83,7 +159,9 @@ def test_orders_and_floors_hold():
 
 @pytest.mark.parametrize(
     ("asked", "said"),
-    [({"sort": "taste"}, "taste"), ({"at_least": -1}, "at_least=-1"), ({"dtypes": []}, "dtypes"),
+    [({"top": 1001}, "from 1 to 1,000"), ({"context": 10**9 + 1}, "from 1 to 1,000,000,000"),
+     ({"devices": 1025}, "from 1 to 1,024"),
+     ({"sort": "taste"}, "taste"), ({"at_least": -1}, "at_least=-1"), ({"dtypes": []}, "dtypes"),
      ({"context": 0}, "context=0"), ({"top": 0}, "top=0")],
 )  # fmt: skip
 def test_nonsense_is_named(asked, said):

@@ -293,6 +293,9 @@ def test_the_frontier_trades_one_speed_for_the_other():
     [
         ({"users": 1, "rate": 1}, "users and rate"),
         ({"max_devices": 0}, "max_devices=0"),
+        ({"max_devices": 4097}, "from 1 to 4,096"),
+        ({"top": 1001}, "from 1 to 1,000"),
+        ({"budget": 2**20 + 1}, "from 16 to 1,048,576"),
         ({"tpot_s": -1}, "tpot_s=-1"),
         ({"price": -3}, "price=-3"),
         ({"dtypes": ["fp7"]}, "fp7"),

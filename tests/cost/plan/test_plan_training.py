@@ -50,7 +50,9 @@ def test_the_devices_that_would_train_it_do():
 
 @pytest.mark.parametrize(
     ("asked", "said"),
-    [({"tokens": -1}, "tokens=-1"), ({"tokens": 1, "max_days": 0}, "max_days=0"),
+    [({"tokens": 1, "max_devices": 2**17 + 1}, "from 1 to 131,072"),
+     ({"tokens": 1, "top": 1001}, "from 1 to 1,000"), ({"tokens": 1, "max_days": 1e6}, "max_days"),
+     ({"tokens": -1}, "tokens=-1"), ({"tokens": 1, "max_days": 0}, "max_days=0"),
      ({"tokens": 1, "max_devices": 0}, "max_devices=0"), ({"tokens": 1, "dtype": "int4"}, "int4")],
 )  # fmt: skip
 def test_nonsense_is_named(asked, said):

@@ -13,10 +13,12 @@ from thermoflop.cost.plan import layouts as plan_layouts
 from thermoflop.cost.plan import training
 from thermoflop.cost.plan.blocked import Tried, blocked
 from thermoflop.cost.plan.choice import Question
+from thermoflop.cost.plan.plan import _different
+from thermoflop.cost.plan.prices import prices_of
 from thermoflop.cost.plan.training import _best, _layouts, _would
 from thermoflop.cost.serving.targets import Targets
 from thermoflop.cost.work.share import Layout
-from thermoflop.errors import UsageError
+from thermoflop.errors import InputError, UsageError
 from thermoflop.model.load import load_model
 
 NOTHING = Tried([], [], [])
@@ -130,6 +132,35 @@ def test_training_tries_no_number_of_devices_that_cannot_be_enough():
     given[16] = 2.0
     assert _would(on, [], 8, None) == "; 16 x D would do (dp=16, 2.00 days)"
     assert asked == [16]
+
+
+def test_of_layouts_that_differ_in_stages_or_groups_alone_the_first_is_kept():
+    def found(layout, gpu="D", dtype="bf16", pools=None):
+        setting = SimpleNamespace(
+            device=SimpleNamespace(name=gpu), precision=SimpleNamespace(name=dtype)
+        )
+        return SimpleNamespace(unit=SimpleNamespace(layout=layout, setting=setting), pools=pools)
+
+    kept = [found(Layout(2)), found(Layout(4)), found(Layout(2, dp=2)), found(Layout(2, ep=2)),
+            found(Layout(2, cp=2)), found(Layout(2), "E"), found(Layout(2), "D", "fp8"),
+            found(Layout(2), pools=object())]  # fmt: skip
+    alike = [found(Layout(2, 2)), found(Layout(2, dp=4)), found(Layout(2, ep=4)),
+             found(Layout(2, cp=4)), found(Layout(2), pools=object())]  # fmt: skip
+    assert list(_different([*kept, *alike])) == kept
+
+
+@pytest.mark.parametrize(("price", "refused"), [(999_999, False), (1e6, True), (0.01, False),
+                         (0, True), (True, True)])  # fmt: skip
+def test_a_price_is_above_nothing_and_below_a_million(price, refused, tmp_path):
+    device = find_device("h100")
+    path = tmp_path / "prices.toml"
+    path.write_text(f'[[price]]\ndevice = "h100"\ndollars_per_hour = {str(price).lower()}\n')
+    for asked, kind in ((price, UsageError), (str(path), InputError)):
+        if refused:
+            with pytest.raises(kind):
+                prices_of(asked, [device])
+        else:
+            assert prices_of(asked, [device])[device.name].dollars == price
 
 
 @pytest.mark.parametrize("experts", [False, True])

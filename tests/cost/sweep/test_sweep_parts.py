@@ -67,9 +67,12 @@ def test_a_row_is_what_estimate_says(swept: Path, at: int) -> None:
     row = all_rows(swept)[at]
     sizes = {name: row[name] for name in ("batch", "prompt", "generate", "tp")}
     made = tf.estimate(row["model"], row["device"], dtype=row["dtype"], profile="vllm", **sizes)
-    assert row["ttft_expected_s"] == pytest.approx(made.first_token.expected_s, rel=1e-12)
-    assert row["total_bound_s"] == pytest.approx(made.total.bound_s, rel=1e-12)
-    assert row["total_high_s"] == pytest.approx(made.total.high_s, rel=1e-12)
+    spans = {"ttft": made.first_token, "token": made.per_token, "total": made.total}
+    for name, span in spans.items():
+        for end in ("bound", "expected", "low", "high"):
+            seconds = getattr(span, f"{end}_s")
+            assert row[f"{name}_{end}_s"] == pytest.approx(seconds, rel=1e-12)
+    assert row["tokens_per_s"] == pytest.approx(made.tokens_per_s, rel=1e-12)
     assert row["memory_bytes"] == pytest.approx(made.memory.total_bytes, rel=1e-12)
     assert made.energy is not None
     assert row["joules_per_token"] == pytest.approx(made.energy.per_token_j, rel=1e-12)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
+from thermoflop.base.record import replace
+from thermoflop.base.units import seconds
 from thermoflop.cost.roofline.formula import Efficiency
 from thermoflop.cost.roofline.rates import Rates
+from thermoflop.cost.why.operator import time_lines
 from thermoflop.cost.why.table import reasons, reasons_text, shares_by_class
 from thermoflop.cost.work.work import Work
 
@@ -15,6 +20,20 @@ WORKS = [
     Work("norm", "layer", "norm", "normalization", 1, 0.0, 0.0, 0.0, 0.0, 5.0, 1, 6.0),
     Work("send", "network", "network", "network", 1, 4.0, 0.0, 0.0, 0.0, 2.0, 0),
 ]
+
+
+@pytest.mark.parametrize(("near", "far"), [(8.0, 2.0), (2.0, 8.0)])
+def test_a_collective_takes_the_slower_of_its_links_and_its_steps(near, far):
+    """1 ms a byte on either; six steps of half a second."""
+    rates = Rates(1e3, 1e3, 1e3, 1e3, 1e3, Efficiency(collective_s=0.5),
+                  network_bytes_s=1e3)  # fmt: skip
+    work = Work("send", "network", "network", "network", 3, 6.0, 0.0, 0.0, 0.0, near + far, 0,
+                far_bytes=far)  # fmt: skip
+    lines = time_lines(work, SimpleNamespace(rates=rates))
+    once = rates.operator_s(replace(work, times=1))
+    assert once == pytest.approx(max(rates.compute_s(work), rates.memory_s(work)) + 3.0)
+    assert rates.compute_s(work) != rates.memory_s(work)
+    assert lines[-1] == f"time = 3 x {seconds(once)} = {seconds(3 * once)}"
 
 
 @pytest.fixture(scope="module")

@@ -84,7 +84,10 @@ def test_an_interval_is_multiples_of_the_expectation(estimate):
         f"low = {spread.low:.2f} x expected = {spread.low:.2f} x {seconds(time)}"
         f" = {seconds(spread.low * time)}"
     )
-    assert why.formula[1].endswith(f" x {seconds(time)} = {seconds(spread.high * time)}")
+    assert why.formula[1] == (
+        f"high = {spread.high:.2f} x expected = {spread.high:.2f} x {seconds(time)}"
+        f" = {seconds(spread.high * time)}"
+    )
     assert f"80 % of {spread.rows:,} published rows" in why.notes[0]
 
 
@@ -180,6 +183,14 @@ def test_the_table_of_a_step_has_its_longest_operators_and_what_is_left(estimate
         )  # fmt: skip
     assert rows[-1] == ("host and scheduler", "", "", "", seconds(part.overhead_s), "host")
     assert binds == "memory"
+    # twice the operators, each once again: fourteen are shown
+    twice = replace(part, works=part.works * 2)
+    rows, _ = operator_rows(twice, estimate.setting)
+    assert len(twice.works) > 17
+    assert len([row for row in rows if row[1]]) == 14
+    assert rows[14][0] == f"{len(twice.works) - 14} smaller ones"
+    left = sorted(2 * [time for time, _ in timed])[:-14]
+    assert rows[14][4] == seconds(sum(left))
     waits = tf.estimate(decoder(), CHIP, batch=1, prompt=9, generate=2, profile=rates(step_s=1.0))
     assert operator_rows(parts_shown(waits)["decode"], waits.setting)[1] == "host"
 

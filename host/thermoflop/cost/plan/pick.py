@@ -280,7 +280,7 @@ def _first_that_runs(
             room = room_of(model, device, name, None, None, profile, None)
             plan = room.plan(count, None, 1, 1, 1, 1)
             share = room.share(plan)
-            load = Load(1, max(1, wanted - 1), wanted)
+            load = Load(1, wanted - 1, wanted)
             if not room.memory(share, load).fits or (longest := room.longest(share, load)) < wanted:
                 continue
             prompt = _prompt(wanted)
