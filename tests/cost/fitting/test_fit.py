@@ -13,7 +13,7 @@ from thermoflop.cost.fitting.crossval import (
     quantiles,
     student,
 )
-from thermoflop.cost.fitting.design_matrix import DesignMatrix
+from thermoflop.cost.fitting.design_matrix import DesignMatrix, shares_of
 from thermoflop.cost.fitting.regression import (
     HUBER,
     START,
@@ -66,6 +66,32 @@ def test_a_fit_gives_back_the_seconds_that_rows_were_made_with(rows: list[Row]) 
     fitted_s = matrix.seconds(found.logs([()] * len(rows)))[0]
     assert np.median(np.abs(np.log(fitted_s / made_s))) < 0.01
     assert np.max(np.abs(np.log(fitted_s / made_s))) < 0.05
+
+
+def test_the_longer_of_two_times_counts_or_is_rounded_by_a_power() -> None:
+    """(3^2 + 4^2)^(1/2) = 5, of which 9/25 move with the 3 and 16/25 with the 4."""
+    one, other = np.array([3.0, 4.0, 2.0, 0.0]), np.array([4.0, 3.0, 0.0, 0.0])
+    sharp = shares_of(one, other, None)
+    assert [list(shares) for shares in sharp] == [[0, 1, 1, 1], [1, 0, 0, 0]]
+    rounded = shares_of(one, other, 2.0)
+    assert one * rounded[0] == pytest.approx([5 * 9 / 25, 5 * 16 / 25, 2, 0])
+    assert other * rounded[1] == pytest.approx([5 * 16 / 25, 5 * 9 / 25, 0, 0])
+
+
+def test_a_rounded_roofline_has_the_slopes_of_its_seconds(rows: list[Row]) -> None:
+    """By differences, and above the sharp one."""
+    matrix, small = matrix_of(rows), 1e-6
+    logs = np.tile(logs_of(start())[0], (len(rows), 1))
+    rounded = matrix.rounded(4.0)
+    seconds, slopes = rounded.seconds(logs)
+    assert (seconds >= matrix.seconds(logs)[0] * (1 - 1e-12)).all()
+    assert seconds.sum() > 1.001 * matrix.seconds(logs)[0].sum()
+    for place in range(len(PARAMETERS)):
+        moved = logs.copy()
+        moved[:, place] += small
+        assert np.log(rounded.seconds(moved)[0] / seconds) / small == pytest.approx(
+            slopes[:, place], abs=1e-4
+        )
 
 
 def test_one_wrong_row_moves_a_fit_little(rows: list[Row]) -> None:
@@ -205,6 +231,24 @@ def test_an_engines_own_models_say_most_of_its_intervals():
     grown = np.sqrt(1 + 1 / groups)
     assert 0.08 * grown < np.log(near.high) < np.log(far.high) < 0.4 * grown
     assert 0.08 * grown < -np.log(near.low) < -np.log(far.low) < 0.45 * grown
+
+
+def test_a_model_weighs_in_the_intervals_as_the_root_of_its_rows() -> None:
+    """Many rows that are 20 % slow, few that are fast: 1 of 1 + 96^(1/2) is less than the tenth
+    that lies below, 4^(1/2) of 2 + 64^(1/2) a fifth (alike both are halves, by rows 1 and 6 %).
+    """
+    of_model: dict[int, list[Row]] = {}
+    for row in rows_of(published("serving_2026"), serving_row)[0]:
+        if name_of(row) == "vllm" and row.phase == "token":
+            of_model.setdefault(row.question.model.params, []).append(row)
+    few, many = sorted(of_model.values(), key=len)[-2:]
+    lows = []
+    for slow, fast in ((96, 1), (64, 4)):
+        chosen = [*many[:slow], *few[:fast]]
+        off = np.repeat([0.2, -0.2], (slow, fast))
+        left = LeftOut(chosen, np.array([row.measured_s for row in chosen]) / np.exp(off))
+        lows.append(left.intervals("vllm")["all"].low)
+    assert lows == [1.0, pytest.approx(np.exp(-0.2 * np.sqrt(1 + 1 / 2)), abs=1e-4)]
 
 
 class _Sum:

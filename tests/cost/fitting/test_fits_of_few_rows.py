@@ -21,6 +21,7 @@ from thermoflop.cost.fitting.rows import matrix_of
 from thermoflop.cost.fitting.together import (
     KNOWN,
     OFFSETS,
+    POWERS,
     Together,
     built_together,
     is_together,
@@ -187,7 +188,8 @@ def test_an_engines_model_weighs_by_the_fourth_root_of_its_rows(together):
     assert groups[0][0] == "engine:vllm"
     assert set(groups[0][1:]) >= {"family:16", "device:made-up", "label:vllm"}
     alone = fit(matrix_of([steps[n] for n in places]), seconds, groups, start(KNOWN), 0.5,
-                weights=weights / weights.mean(), offsets=OFFSETS, known=KNOWN)  # fmt: skip
+                weights=weights / weights.mean(), offsets=OFFSETS, known=KNOWN,
+                powers=POWERS)  # fmt: skip
     assert found.log_params == pytest.approx(alone.log_params, abs=1e-6)
     assert OFFSETS["engine"] == {name: pytest.approx(KNOWN[name][1] / 20) for name in PARAMETERS}
     # of tiles of 16 queries half are empty; those of older engines hold 16 or 64
@@ -200,7 +202,8 @@ def test_an_engines_model_weighs_by_the_fourth_root_of_its_rows(together):
     alone = fit(matrix_of([steps[n] for n in uneven]),
                 np.array([steps[n].measured_s for n in uneven]),
                 [together.groups[n] for n in uneven], start(KNOWN), 0.5,
-                weights=weights / weights.mean(), offsets=OFFSETS, known=KNOWN)  # fmt: skip
+                weights=weights / weights.mean(), offsets=OFFSETS, known=KNOWN,
+                powers=POWERS)  # fmt: skip
     assert once.log_params == pytest.approx(alone.log_params, abs=1e-6)
 
 

@@ -7,6 +7,7 @@ derivative of its logarithm, so the Jacobian costs nothing more.
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -59,11 +60,12 @@ class DesignMatrix:
     ``columns`` holds a term in each row and a line in each column: sums go over terms. ``owner`` is
     the step of a line, rising, ``step_row`` the row of a step, ``hosted`` how many launches the
     host pays for in it. Lines that are ``behind`` run beside the others of their step, of which the
-    longer counts.
+    longer counts. ``power`` rounds what is the longer of two times (``shares_of``).
     """
 
     def __init__(self, rows: int) -> None:
         self.rows = rows
+        self.power: float | None = None
         self.bound_s: Array = np.zeros(rows)
         self.steps: Array = np.zeros(rows)
         self.sequence_steps: Array = np.zeros(rows)
@@ -124,6 +126,12 @@ class DesignMatrix:
             self.columns[apart] = 0.0
         return self
 
+    def rounded(self, power: float | None) -> DesignMatrix:
+        """The same lines under a roofline that is rounded, or for None the sharp one."""
+        same = copy(self)
+        same.power = power
+        return same
+
     def pick(self, rows: Indices) -> DesignMatrix:
         """The terms of some rows alone, renumbered in that order."""
         chosen = DesignMatrix(len(rows))
@@ -146,7 +154,8 @@ class DesignMatrix:
             return self._summed(parts, steps)
         one = self._summed(parts * ~self.behind, steps)
         other = self._summed(parts * self.behind, steps)
-        return np.where(other.sum(axis=0) > one.sum(axis=0), other, one)
+        counts, behind = shares_of(one.sum(axis=0), other.sum(axis=0), self.power)
+        return one * counts + other * behind
 
     def _summed(self, parts: Array, steps: int) -> Array:
         """The lines of each step added up; a step may have none."""
@@ -169,15 +178,16 @@ class DesignMatrix:
             factors[:, column] /= values[:, efficiency]
         parts = np.ascontiguousarray(factors.T).take(self.step_row[self.owner], axis=1)
         parts *= self.columns
-        faster = parts[_SIDES[COMPUTE]].sum(axis=0) > parts[_SIDES[MEMORY]].sum(axis=0)
-        for side, counts in ((COMPUTE, faster), (MEMORY, ~faster)):
+        moving, computing = (parts[_SIDES[side]].sum(axis=0) for side in (MEMORY, COMPUTE))
+        longer = shares_of(moving, computing, self.power)
+        for side, counts in zip((MEMORY, COMPUTE), longer, strict=True):
             for column in _SIDES[side]:
                 parts[column] *= counts
         steps = len(self.step_row)
         by_step = self._by_step(parts, steps)
         host = self.hosted * values[self.step_row, _AT["launch_overhead_s"]]
-        waits = host > by_step.sum(axis=0)
-        by_step[:, waits] = 0.0
+        counts, waits = shares_of(by_step.sum(axis=0), host, self.power)
+        by_step *= counts
         by_row = [np.bincount(self.step_row, part, self.rows) for part in by_step]
         shares = np.zeros((self.rows, len(PARAMETERS)))
         for place, part in zip(_PLACES, by_row, strict=True):
@@ -191,3 +201,19 @@ class DesignMatrix:
         for column, efficiency in _OVER:
             shares[:, efficiency] += by_row[column]
         return total, SIGNS * shares / np.maximum(total, 1e-12)[:, None]
+
+
+def shares_of(one: Array, other: Array, power: float | None) -> tuple[Array, Array]:
+    """What each of two times is multiplied by where the longer one counts: 1 or 0.
+
+    With a ``power`` p the longer one is rounded to (one^p + other^p)^(1/p), which has a slope where
+    both are as long: then each is multiplied so that it stands for the share that the rounded one
+    moves with it.
+    """
+    longer = other > one
+    if power is None:
+        return (~longer).astype(float), longer.astype(float)
+    ratio = np.minimum(one, other) / np.maximum(np.maximum(one, other), 1e-300)
+    most = (1 + ratio**power) ** (1 / power - 1)
+    least = most * ratio ** (power - 1)
+    return np.where(longer, least, most), np.where(longer, most, least)

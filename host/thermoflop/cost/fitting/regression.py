@@ -78,6 +78,7 @@ NOISE = 0.1
 MOST_STEPS = 200
 # Share of the posterior that a step must gain: at 3e-4 what a fit says depended on its start.
 CONVERGED = 1e-6
+MOST_ROUNDED = 15  # steps on each roofline that is rounded
 
 
 @record
@@ -133,14 +134,20 @@ def fit(
     offsets: Mapping[str, Mapping[str, float]] = OFFSETS,
     means: Mapping[str, Mapping[str, float]] = MEANS,
     known: Mapping[str, tuple[float, float]] = START,
+    powers: Sequence[float] = (),
 ) -> Regression:
     """The most likely parameters. ``spread`` scales how far the base may leave ``centre``;
     ``offsets`` are the groups, or kinds of them, that may move parameters, and how far; ``means``
-    what is known of a group before, 0 where nothing is; ``known`` as in ``START``."""
+    what is known of a group before, 0 where nothing is; ``known`` as in ``START``; ``powers`` of
+    rounded rooflines (``design_matrix.shares_of``) lead to the sharp one."""
     unknowns, problem = _posed(
         matrix, measured_s, groups, centre, spread, weights, offsets, means, known
     )
-    return _fit_at(unknowns, solve(problem, problem.prior.copy()))
+    point = problem.prior.copy()
+    for power in (*powers, None):
+        problem.matrix = matrix.rounded(power)
+        point = solve(problem, point, MOST_STEPS if power is None else MOST_ROUNDED)
+    return _fit_at(unknowns, point)
 
 
 def fits_without(
@@ -277,11 +284,11 @@ def _huber_cost(size: Array) -> Array:
     return np.where(size <= HUBER, size**2, 2 * HUBER * size - HUBER**2)
 
 
-def solve(problem: Problem, point: Array) -> Array:
-    """Damped Gauss-Newton on the posterior."""
+def solve(problem: Problem, point: Array, most: int = MOST_STEPS) -> Array:
+    """Damped Gauss-Newton on the posterior, in at ``most`` so many steps."""
     damping = 1e-3
     value, jacobian, residual = problem.at(point)
-    for _ in range(MOST_STEPS):
+    for _ in range(most):
         normal = jacobian.T @ jacobian
         damped = normal + damping * np.diag(np.diag(normal))
         step = np.linalg.solve(damped, jacobian.T @ residual)
