@@ -10,6 +10,7 @@ from thermoflop.cost.memory import RESERVE_BYTES, RESERVE_SHARE, parameters_held
 from thermoflop.cost.training.activations import form_of, generalized_layer_bytes
 from thermoflop.cost.training.host import left_on_device
 from thermoflop.cost.training.lora import is_on_source
+from thermoflop.cost.training.replicas import experts_shared_by
 from thermoflop.cost.training.source import cross_elements, encoder_bytes
 from thermoflop.cost.training.states import ADAPTER_RECIPE, state_bytes
 from thermoflop.cost.work.share import Layout, Share
@@ -177,7 +178,7 @@ def _states(iteration: Iteration, share: Share) -> tuple[float, float, float]:
         - experts
     )
     replicas = iteration.shared_by
-    fewer = max(1, replicas // max(1, plan.ep // plan.tp))
+    fewer = experts_shared_by(iteration, replicas)
     of_dense = state_bytes(
         matrices, dense - matrices, recipe, iteration.optimizer, iteration.zero, replicas
     )

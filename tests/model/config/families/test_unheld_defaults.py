@@ -32,3 +32,16 @@ def test_a_learned_sum_of_layers_has_a_weight_for_each_and_for_what_enters_them(
         tf.load_model({**config, "use_weighted_layer_sum": used}).params for used in (False, True)
     )
     assert summed - plain == layers + 1
+
+
+def test_every_language_of_xmod_has_an_adapter_in_every_layer() -> None:
+    """Down to half of 64 and up again, with biases; one where no language is named."""
+    config = {"model_type": "xmod", "hidden_size": 64, "num_hidden_layers": 3,
+              "num_attention_heads": 4, "intermediate_size": 96, "vocab_size": 100}  # fmt: skip
+    counts = [
+        tf.load_model({**config, "languages": languages}).params
+        for languages in ([], ["en_XX"], ["en_XX", "de_DE", "fr_XX"])
+    ]
+    adapter = 64 * 32 + 32 + 32 * 64 + 64
+    assert counts[1] == counts[0]
+    assert counts[2] - counts[0] == 3 * 2 * adapter

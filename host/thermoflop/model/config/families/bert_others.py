@@ -129,7 +129,7 @@ def _adapter(config: Config) -> list[Part]:
 
 def _languages(config: Config) -> tuple[Part, ...]:
     """Norms of adapters, and the adapters of all languages but the one that runs."""
-    others = max(1, len(config["languages"] or [""])) - 1
+    others = len(config["languages"] or [""]) - 1
     norm = (layer_norm("adapter_norm", config["hidden_size"]),)
     return (*(norm if config["adapter_layer_norm"] else ()), *(others * _adapter(config)))
 

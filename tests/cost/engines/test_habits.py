@@ -1,0 +1,154 @@
+"""What each engine is known to do, its changes by version and month, and many devices."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from kit.made_up import DEVICE
+from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.engines.engine import (
+    DEFAULT,
+    ENGINES,
+    PYTHON,
+    Engine,
+    attention_peak_of,
+    find_engine,
+    peak_of,
+)
+from thermoflop.cost.engines.generation import renewed
+from thermoflop.cost.engines.overheads import HIGHEST_OF, apply_engine, apply_engine_to
+from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.work.work import Work
+
+# Whose operators a Python module dispatches, and which are compiled (their own sources).
+INTERPRETED = {"tensorrt-llm", "vllm", "sglang", "transformers", "exllama", "autoawq", "tinychat",
+               "deepspeed", "litgpt"}  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", [*ENGINES, DEFAULT], ids=lambda each: each.name)
+def test_a_launch_through_the_interpreter_costs_the_host_several(engine: Engine) -> None:
+    assert engine.host == (PYTHON if engine.name in INTERPRETED else 1.0)
+    # tens of microseconds against a few
+    assert 5 <= PYTHON <= 10
+    assert engine.budget == 8192  # max_num_batched_tokens of vLLM on a large card
+
+
+def test_an_engine_reads_chunks_and_writes_out_weights_as_its_sources_say() -> None:
+    """ubatch of llama.cpp: 512; from 32 rows on cuBLAS in 16 bits (ggml-cuda.cu of May 2024),
+    ExLlama from 8 (q4_matmul.cu); two chunks in flight over cards."""
+    chunks = {each.name: each.chunk for each in ENGINES if each.chunk}
+    assert chunks == {"llama.cpp": 512}
+    written = {each.name: each.dequantizes for each in ENGINES if each.dequantizes}
+    assert written == {"llama.cpp": 32, "exllama": 8}
+    assert {each.name: each.in_flight for each in ENGINES if each.in_flight} == {"llama.cpp": 2}
+
+
+def test_tensorrt_was_compiled_before_it_ran_on_pytorch() -> None:
+    """Since 1.0 its steps that carry a chunk are launched kernel by kernel."""
+    old, new = (find_profile(name).engine for name in ("tensorrt-llm@0.17", "tensorrt-llm"))
+    assert (old.host, old.eager_chunks, old.reads, old.narrows) == (1.0, False, "passes", False)
+    assert (new.host, new.eager_chunks, new.reads, new.narrows) == (PYTHON, True, "chunks", True)
+
+
+@pytest.mark.parametrize(
+    ("label", "dequantizes", "graphs", "kernels"),
+    [
+        ("llama.cpp (2024-05)", 32, False, "fused"), ("llama.cpp (2024-06)", None, True, "fused"),
+        ("llama.cpp (2025-07)", None, True, "fused"), ("llama.cpp", None, True, "attention"),
+        ("llama.cpp (2025-08)", None, True, "attention"), ("llama.cpp (2023)", 32, False, "fused"),
+    ],
+)  # fmt: skip
+def test_llama_cpp_changed_in_june_2024_and_in_august_2025(
+    label: str, dequantizes: int | None, graphs: bool, kernels: str
+) -> None:
+    """Pulls 7676 and 6766: quantized products on tensor cores, steps as graphs; 15434: attention as
+    one kernel by default."""
+    found = renewed(find_engine(label), label)
+    assert (found.dequantizes, found.graphs, found.kernels) == (dequantizes, graphs, kernels)
+
+
+@pytest.mark.parametrize(
+    ("name", "compute", "peak", "attention"),
+    [
+        ("vllm", "bf16", 1e14, 1e14),
+        ("vllm", "fp16", 2e14, 2e14),
+        ("vllm", "fp8", 4e14, 1e14),
+        ("llama.cpp", "fp16", 3e14, 3e14),
+        ("llama.cpp", "bf16", 1e14, 1e14),
+        ("llama.cpp", "int8", 5e14, 1e14),
+    ],
+)
+def test_products_in_half_precision_may_be_summed_so_and_attention_stays_in_16_bits(
+    name: str, compute: str, peak: float, attention: float
+) -> None:
+    peaks = {"bf16": 1e14, "fp16": 2e14, "fp8": 4e14, "int8": 5e14}
+    device = replace(DEVICE, peaks=peaks, half_accumulate_flops_s=3e14)
+    engine = find_engine(name)
+    assert peak_of(engine, device, compute) == peak
+    assert attention_peak_of(engine, device, compute) == attention
+    slower = replace(device, half_accumulate_flops_s=None)
+    assert peak_of(engine, slower, compute) == peaks[compute]
+    narrow = replace(device, peaks={"fp16": 2e14, "fp8": 4e14})
+    assert attention_peak_of(engine, narrow, "fp8") == 2e14
+    assert attention_peak_of(engine, replace(device, peaks={"fp8": 4e14}), "fp8") == 4e14
+
+
+@pytest.mark.parametrize("power", range(len(HIGHEST_OF)))
+def test_the_highest_of_so_many_normal_numbers(power: int) -> None:
+    """The mean of a maximum is the sum of x times the growth of the n-th power of the normal
+    distribution, here in steps of a thousandth from -9 to 9."""
+    x = np.linspace(-9, 9, 18_001)
+    density = np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
+    below = np.minimum(np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2000)]), 1.0)
+    grown = np.diff(below ** (2.0**power))
+    mean = float(np.sum((x[1:] + x[:-1]) / 2 * grown))
+    assert HIGHEST_OF[power] == pytest.approx(mean, abs=1.5e-3)
+
+
+@pytest.mark.parametrize(("ep", "most"), [(256, 2.826), (1024, 2.826), (128, 2.594), (1, 0.0)])
+def test_beyond_256_devices_the_fullest_is_that_of_256(ep: int, most: float) -> None:
+    """Of 400 experts of a device 100 are met: the variance is 100 x 3/4."""
+    from types import SimpleNamespace
+
+    one = Work("expert up", "layers", "experts", "contraction", 1.0, 1.0, 1.0, 100.0, 0.0, 0.0,
+               operator=SimpleNamespace(sets=100.0), element_bytes=2.0)  # fmt: skip
+    (found,) = apply_engine([one], find_profile("vllm").engine, choose_precision("bf16"), 400.0, ep)
+    assert found.weight_bytes == pytest.approx(100 + most * 75**0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("rows", "written"), [(31.0, False), (32.0, True), (33.0, True), (500.0, True)]
+)
+def test_weights_are_written_out_from_32_rows_on(rows: float, written: bool) -> None:
+    """A hundred elements of half a byte: 250 bytes to write them out, 200 to read; the head and a
+    matrix that is wide stay as they are."""
+    engine, narrow = find_engine("llama.cpp"), choose_precision("q4_0")
+    one = Work("q_proj", "layers", "attn_proj", "contraction", 1.0, 7 * rows, 7.0, 50.0, 0.0, 0.0,
+               element_bytes=0.5)  # fmt: skip
+    works = apply_engine([one], engine, narrow)
+    sizes = [(work.kind, work.weight_bytes) for work in works]
+    expected = [("element-wise", 250.0), ("contraction", 200.0)]
+    assert sizes == (expected if written else [("contraction", 50.0)])
+    many = replace(one, flops=np.array([7 * rows, 7 * 99.0]))
+    first, second = apply_engine([many], engine, narrow)
+    assert list(first.weight_bytes) == [250.0 * written, 250.0]
+    assert list(second.weight_bytes) == [200.0 if written else 50.0, 200.0]
+    for other in (replace(one, part="head"), replace(one, element_bytes=2.0)):
+        assert [work.weight_bytes for work in apply_engine([other], engine, narrow)] == [50.0]
+    assert apply_engine_to(one, engine, written=True).weight_bytes == 200.0
+    assert apply_engine_to(one, engine, written=False).weight_bytes == 50.0
+
+
+def test_experts_are_chosen_by_five_kernels_and_a_gate_is_one() -> None:
+    engine = find_profile("vllm@0.11").engine
+    works = [
+        Work(name, "layers", "experts", kind, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, launches=launches)
+        for name, kind, launches in (
+            ("routing softmax", "element-wise", 1), ("combine experts", "element-wise", 3),
+            ("silu x up", "element-wise", 0), ("expert up", "contraction", 1),
+            ("expert down", "contraction", 1), ("k_proj", "contraction", 1),
+        )
+    ]  # fmt: skip
+    found = apply_engine(works, engine, choose_precision("bf16"))
+    assert [work.launches for work in found] == [5, 1, 1, 0, 1, 0]
