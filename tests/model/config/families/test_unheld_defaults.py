@@ -45,3 +45,15 @@ def test_every_language_of_xmod_has_an_adapter_in_every_layer() -> None:
     adapter = 64 * 32 + 32 + 32 * 64 + 64
     assert counts[1] == counts[0]
     assert counts[2] - counts[0] == 3 * 2 * adapter
+
+
+@pytest.mark.parametrize(("tail", "keys"), [(True, 512 + 15), (False, 512)])
+def test_glm_5_3_attends_to_whole_pools_and_the_tokens_that_fill_none_yet(tail, keys) -> None:
+    config = {"model_type": "glm5_next_text", "num_hidden_layers": 4, "index_topk": 512,
+              "index_kpool": 16, "index_kpool_always_select_tail": tail}  # fmt: skip
+    stacks = tf.load_model(config).description.stacks
+    mixers = {m for stack in stacks for run in stack.runs for m in run.layer.mixers}
+    limited = [each for each in mixers if getattr(each, "limit", None)]
+    assert {each.limit for each in limited} == {keys}
+    indexers = {each.indexer for each in limited if each.indexer is not None}
+    assert {(each.top_k, each.block) for each in indexers} == {(512 // 16, 16)}
