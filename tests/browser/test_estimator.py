@@ -194,15 +194,15 @@ def test_a_name_that_is_typed_is_found_as_on_the_command_line_or_refused_in_a_se
 
     page.goto("/")
     heads(page)
-    for typed, model in (
-        ("llama-3-70b", "llama-3-70b"),
-        ("meta-llama/Llama-3.1-8B-Instruct", "llama-3.1-8b"),
-        ("gpt2", "gpt2"),  # which has fewer positions than were asked for
-        ("bert-base-uncased", "bert-base-uncased"),  # which generates nothing
+    for typed, model, key in (
+        ("llama-3-70b", "llama-3-70b", "Enter"),
+        ("meta-llama/Llama-3.1-8B-Instruct", "llama-3.1-8b", "Tab"),
+        ("gpt2", "gpt2", "Enter"),  # which has fewer positions than were asked for
+        ("bert-base-uncased", "bert-base-uncased", "Tab"),  # which generates nothing
     ):
         field(page, "Model").click()
         field(page, "Model").fill(typed)
-        page.keyboard.press("Enter")
+        page.keyboard.press(key)
         page.locator(".est-title", has_text=f"{model} on 1 ×").wait_for()
         expect(field(page, "Model")).to_have_value(model)
         expect(page.get_by_role("option")).to_have_count(0)  # no list over the answer

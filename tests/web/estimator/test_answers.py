@@ -203,6 +203,7 @@ def test_an_address_of_the_first_version_still_opens_its_view(query, expected):
          {"users": 4, "output": 16, "kv_dtype": "fp8"}),
         ({"model": "bert-base-uncased"}, {"prompt": 512}),  # of its 512 positions
         ({"model": "gpt2"}, {"prompt": 768, "output": 256}),  # which has 1024
+        ({"model": "gpt2", "prompt": "1000", "engine": "vllm"}, {"output": 24, "profile": "vllm"}),
     ],
 )  # fmt: skip
 def test_an_address_that_is_written_by_hand_opens_the_estimator(query, expected):
@@ -225,6 +226,27 @@ def test_another_model_takes_the_sizes_along_as_far_as_it_has_room():
     assert small.is_used("output")
     for inputs in (small, encoder):
         answer(inputs)
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "said"),
+    [
+        ("device", "/etc/passwd", "GPU '/etc/passwd' is a file, and the page reads none"),
+        ("model", "  ", "model (empty) is not known"),
+        ("model", "../../etc/passwd", "model '../../etc/passwd' does not exist: expected a name"),
+    ],
+)
+def test_a_name_that_is_none_is_refused_as_of_a_page_that_reads_no_files(name, raw, said):
+    with pytest.raises(FieldError) as refused:
+        FIELDS[name].read(raw)
+    assert str(refused.value) == said
+
+
+def test_what_a_list_shows_may_be_typed_and_no_option_of_the_command_line_is_named():
+    assert FIELDS["model"].read("a shape of my own") == "shape"
+    with pytest.raises(FieldError) as refused:
+        answer(replace(DEFAULTS, tp=3))
+    assert "or pp instead, which splits layers" in str(refused.value)
 
 
 def test_an_encoder_is_asked_for_a_prompt_alone():

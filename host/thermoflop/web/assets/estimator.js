@@ -30,10 +30,23 @@ new MutationObserver((_, seen) => {
     show(false);
     thermoflopUploader().addFiles([event.dataTransfer.files[0]]);
   });
-  window.thermoflopSearch = (id) => {
+  // What was typed counts too when the field is left without Enter, unless an option was chosen.
+  const typing = (box) => {
+    const input = box.$el.querySelector("input[type=search]");
+    input?.addEventListener("input", () => { box.typed = input.value; });
+    input?.addEventListener("blur", () => setTimeout(() => {
+      if (!box.typed?.trim() || box.modelValueChanged) return;
+      box.emitTyped(box.typed);
+      box.typed = "";
+      box.$refs.qRef.hidePopup(); // which what was typed last opened
+    }, 200));
+  };
+  window.thermoflopSearch = (id, emit) => {
     const box = getElement(id);
+    box.emitTyped = emit;
     if (box.ranked) return;
     box.ranked = true;
+    typing(box);
     box.findFilteredOptions = () => {
       const needle = box.$el.querySelector("input[type=search]")?.value ?? "";
       return box.initialOptions
@@ -49,12 +62,14 @@ new MutationObserver((_, seen) => {
   const arrows = new Set(["ArrowUp", "ArrowDown"]);
   window.thermoflopTyped = (event, id, emit) => {
     const box = getElement(id), list = box.$refs.qRef;
+    if (event.key === "Escape") box.typed = "";
     if (event.key !== "Enter") {
       if (event.key.length === 1 || event.key === "Backspace") box.went = false;
       if (arrows.has(event.key)) box.went = true;
       return;
     }
     if (box.went && list.getOptionIndex() >= 0) { box.went = false; return; }
+    box.typed = "";
     event.qKeyEvent = true; // Quasar leaves it alone
     event.preventDefault();
     emit(event.target.value);

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 PACKED = "config"
 MOST_SHOWN = 3
 # What people write who know the command line: its options, for the page's inputs.
-BY_HAND = {"gpu": "device", "batch": "users", "generate": "output", "devices": "tp"}
+BY_HAND = {"gpu": "device", "batch": "users", "generate": "output", "devices": "tp",
+           "engine": "profile"}  # fmt: skip
 # What an address of the first version left out: its page opened on the original, and its other mode
 # on the same shape.
 FIRST_VERSION = replace(
@@ -123,8 +124,8 @@ def _with_room(inputs: Inputs, said: set[str]) -> Inputs:
     if "prompt" not in said:
         output = inputs.output if generates else 0
         return replace(inputs, prompt=max(1, min(inputs.prompt, most - output)))
-    if "output" not in said:
-        return replace(inputs, output=max(0, min(inputs.output, most - inputs.prompt)))
+    if "output" not in said and inputs.prompt < most:
+        return replace(inputs, output=min(inputs.output, most - inputs.prompt))
     return inputs
 
 

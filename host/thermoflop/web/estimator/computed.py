@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,8 @@ def compute(inputs: Inputs) -> Computed:
     except FieldError:
         raise
     except ThermoflopError as error:
-        text = str(error).replace(f", or {BEYOND}", "")  # which is an option of the command line
+        # options are the command line's
+        text = re.sub(r" \(--[a-z-]+\)", "", str(error).replace(f", or {BEYOND}", ""))
         raise FieldError(owner(text), text) from None
 
 

@@ -64,9 +64,11 @@ class Field:
         return int(number) if self.whole else number
 
     def _chosen(self, raw: object) -> str:
-        if self.resolve is not None and isinstance(raw, str) and 0 < len(raw) <= 100:
-            return self._resolved(raw)
         known = self.choices() if self.choices is not None else {}
+        raw = raw.strip() if isinstance(raw, str) else raw
+        if self.resolve is not None and isinstance(raw, str) and 0 < len(raw) <= 100:
+            shown = {label: name for name, label in known.items()}
+            return self._resolved(shown.get(raw, raw))
         if isinstance(raw, str) and raw in known:
             return raw
         if isinstance(raw, str) and len(raw) <= 100:
@@ -81,9 +83,10 @@ class Field:
         """The name that is meant, as the command line finds it."""
         assert self.resolve is not None  # noqa: S101 - the caller has looked
         try:
-            return self.resolve(raw.strip())
+            return self.resolve(raw)
         except ThermoflopError as error:
             text = printable(str(error)).replace("no file, no folder and no name", "no name")
+            text = text.replace("expected a file, a folder or a name", "expected a name")
             sentence = text.partition("; `thermoflop")[0].partition("; see 'thermoflop")[0]
             known = () if "nearest" in sentence or self.choices is None else self.choices()
             raise FieldError(self.name, f"{self.label} {sentence}{_with(raw, known)}") from None
@@ -178,7 +181,7 @@ def _device_named(name: str) -> str:
     from thermoflop.cost.catalogue.devices import catalogue, find_device
 
     if name.endswith(".toml") or os.sep in name:
-        raise UsageError(f"GPU {quote_value(name)} is a file, and the page reads none")
+        raise UsageError(f"{quote_value(name)} is a file, and the page reads none")
     device = find_device(name)
     return device.name if catalogue().get(device.name) == device else name
 

@@ -132,7 +132,10 @@ class InputPanel:
     def _search(self, name: str, made: Any) -> None:
         """Let a name be typed: the best match comes first, and Enter takes what is typed."""
         made.props("input-debounce=0")  # a list that comes later opens over the answer
-        made.on("focus", js_handler=f"() => thermoflopSearch({made.id})")
+        made.on(
+            "focus", lambda event: self._typed(name, event.args),
+            js_handler=f"() => thermoflopSearch({made.id}, emit)",
+        )  # fmt: skip
         made.on(
             "keydown", lambda event: self._typed(name, event.args),
             js_handler=f"(event) => thermoflopTyped(event, {made.id}, emit)",
@@ -144,9 +147,8 @@ class InputPanel:
 
         self._changed(name, raw)
         made = self.fields[name]
-        if not made.error:
-            shown = json.dumps(made.options[made.value])
-            ui.run_javascript(f"thermoflopShow({made.id}, {shown})")
+        shown = raw if made.error else made.options[made.value]
+        ui.run_javascript(f"thermoflopShow({made.id}, {json.dumps(shown)})")
 
     def _build_slider(self, field: Field, label: str, value: float) -> None:
         from nicegui import ui

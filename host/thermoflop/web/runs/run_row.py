@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from thermoflop.base.units import degrees
-from thermoflop.pico.wire import printable
+from thermoflop.errors import printable
 from thermoflop.report.html.tables import number
 from thermoflop.report.summary import duration
 from thermoflop.runs.analysis.data import simulated
@@ -94,7 +94,8 @@ class RunView:
         folder = printable(entry.folder.name)
         _say(self._name, printable(str(entry.run.get("name") or "")[:60]) or folder)
         _say(self._command, command_line(entry))
-        folder += f"  ·  {printable(said)} simulated" if said else ""
+        if said:  # in one piece: at the end of the line, or on one of its own
+            folder += "  ·  " + f"{printable(said)} simulated".replace(" ", "\u00a0")
         if self._folder.text != folder:
             self._folder.props["title"] = folder
             _say(self._folder, folder)

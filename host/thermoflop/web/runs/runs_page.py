@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from thermoflop.errors import InputError, ThermoflopError
-from thermoflop.pico.wire import printable
+from thermoflop.errors import InputError, ThermoflopError, printable
 from thermoflop.report.words import meaning
 from thermoflop.runs.analysis.row import RunRow, kept_row, model_of, row_of
 from thermoflop.runs.analysis.side_by_side import MAX_RUNS

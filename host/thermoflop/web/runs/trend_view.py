@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from thermoflop.base.chart import Axis, nice_step
-from thermoflop.pico.wire import printable
+from thermoflop.errors import printable
 from thermoflop.report.html.tables import escaped, number
 from thermoflop.runs.analysis.row import RunRow, model_of
 from thermoflop.runs.analysis.trend import LEAST_BEFORE, Point, trend
