@@ -9,7 +9,7 @@ models. In steady state a device is ``power * thermal resistance`` warmer than i
 
 from __future__ import annotations
 
-from thermoflop.base.number import maximum, minimum
+from thermoflop.base.number import minimum
 from thermoflop.base.record import record
 from thermoflop.errors import UsageError
 
@@ -89,7 +89,7 @@ def energy_of(
     most = device.power_w
     known = device.name in FITTED
     ends = (LOW, HIGH) if known else (LOW_ELSEWHERE, HIGH_ELSEWHERE)
-    low, high = maximum(power * ends[0], most * 0.05), minimum(power * ends[1], most)
+    low, high = power * ends[0], minimum(power * ends[1], most)
     joules = devices * seconds
     resistance = device.thermal_resistance_c_per_w
     formula = f"{IDLE:.2f} + {PER_FLOP:.2f} f/f_peak + {PER_BYTE:.2f} b/b_peak of {most:g} W"

@@ -14,7 +14,7 @@ from thermoflop.base.sheet import figures_of
 from thermoflop.base.units import seconds
 from thermoflop.cost.energy import Energy
 from thermoflop.cost.inference.result import estimate_json, estimate_sheet
-from thermoflop.cost.memory import Memory
+from thermoflop.cost.memory import Memory, too_little
 from thermoflop.cost.roofline.span import Span
 
 ENERGY = Energy(300.0, 250.0, 360.0, 1800.0, 1500.0, 2160.0, 18.75, 30.0, "as assumed")
@@ -93,6 +93,15 @@ def test_the_terminal_shows_the_sheet(estimate):
         "settles 30.0 °C above its coolant",
     ):
         assert line in text or pytest.fail(f"{line!r} is not in\n{text}")
+
+
+def test_that_it_does_not_fit_stands_before_the_times(estimate):
+    """14 and 3.5 GB on a device of 10."""
+    text = str(replace(estimate, memory=replace(MEMORY, weight_bytes=14e9)))
+    for line in too_little(17.5e9, 10e9):
+        assert text.index(line) < text.index("first token")
+    assert too_little(17.5e9, 10e9)
+    assert too_little(7.5e9, 10e9) == []
 
 
 def test_what_generates_nothing_has_a_first_token_alone(estimate):

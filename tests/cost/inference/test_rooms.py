@@ -112,6 +112,11 @@ def test_numbers_of_devices_are_tried_from_what_bytes_need_and_by_whole_nodes_fr
     assert one.fewest(Load(1, 10, 20)) is None
     assert asked == [*range(3, 64), *range(64, 1025, 8)]
     asked.clear()
+    many = replace(memory, weight_bytes=70 * left, kv_bytes=5.4 * left)
+    monkeypatch.setattr(Room, "memory", lambda *_: many)
+    assert one.fewest(Load(1, 10, 20)) is None
+    assert asked == [75, *range(80, 1025, 8)]
+    asked.clear()
     small = replace(memory, weight_bytes=0.0, kv_bytes=0.4 * left)
     monkeypatch.setattr(Room, "memory", lambda *_: small)
     assert one.fewest(Load(1, 10, 20)) is None

@@ -10,16 +10,20 @@ from kit.made_up import DEVICE, decoder, rates
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.engines.engine import find_engine
+from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.arguments import default_format, default_sizes, in_16_bits, written
+from thermoflop.cost.inference.formats import choose_formats, stored_checkpoint
 from thermoflop.cost.inference.remedies import _goes_to_host, hosted_tokens_per_s
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.steady import chunk_of, steady_steps
+from thermoflop.cost.inference.unequal import Split, _filled
 from thermoflop.cost.sweep.grid import Grid
 from thermoflop.cost.why.table import _measured_text
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
+from thermoflop.model.config.stored_files import StoredWeights
 from thermoflop.model.media import Media
 
 
@@ -118,12 +122,68 @@ def test_weights_go_to_a_host_that_has_memory_of_its_own(vendor, engine, goes):
     assert _goes_to_host(room) is goes
 
 
+@pytest.mark.parametrize(
+    ("share", "formats", "wide", "factor"),
+    [
+        (1.1, {"BF16": 9}, 2.0, 1.1), (1.24, {"BF16": 9}, 2.0, 1.24), (0.81, {"F16": 9}, 2.0, 0.81),
+        (1.26, {"BF16": 9}, 2.0, None), (0.79, {"BF16": 9}, 2.0, None),
+        (1.1, {"BF16": 8, "F32": 9}, 4.0, 1.1), (1.1, {"F64": 9, "Q4_K": 99}, 8.0, 1.1),
+        (1.1, {"Q4_K": 99}, 2.0, 1.1),
+    ],
+)  # fmt: skip
+def test_files_of_another_size_than_is_counted_are_not_the_models(share, formats, wide, factor):
+    """Up to a quarter more or less; what most of what is not quantized has is the wide format."""
+    model = decoder()
+    files = StoredWeights(round(share * wide * model.params), 1, {}, formats)
+    found = stored_checkpoint(replace(model, stored=files), None)
+    assert (found.wide, found.stored) == (wide, factor is not None)
+    assert found.factor == pytest.approx(factor or 1.0)
+
+
+@pytest.mark.parametrize(("bits", "name"), [(2.0, "bf16"), (4.0, "fp32"), (8.0, "fp32")])
+def test_files_wider_than_16_bits_run_in_fp32(bits, name):
+    model = decoder()
+    formats = {"BF16" if bits == 2 else "F32" if bits == 4 else "F64": 9}
+    files = StoredWeights(int(bits * model.params), 1, {}, formats)
+    precision, checkpoint = choose_formats(replace(model, stored=files), DEVICE, None, None)
+    assert (precision.name, checkpoint.wide) == (name, bits)
+    assert precision.form == f"{name} as stored"
+
+
 @pytest.mark.parametrize("generate", [0, 1, 4])
 def test_prompts_end_as_often_as_sequences_do(generate):
     """Eight sequences of four tokens: two a step; of one token or none, eight."""
     steps = steady_steps(find_engine("sglang"), 8, 100, generate, 500, 30)
     assert [share for share, _ in steps] == [1.0, 8 / max(generate, 1)]
     assert (steps[1][1].new, steps[1][1].cached) == (100, 30)
+
+
+@pytest.mark.parametrize(
+    ("rooms", "counts"),
+    [((10, 9, 6), [2, 2, 2]), ((10, 9, 5.9), None), ((22, 1, 1), [6, 0, 0]), ((12, 12, 1), [3, 3, 0]),
+     ((3, 22, 0), [0, 6, 0])],
+)  # fmt: skip
+def test_each_card_takes_as_many_layers_as_it_holds(rooms, counts):
+    """Five layers of 3 and a cache of 1, and an output of 2, beside 100 that are taken already."""
+    parts = [(3.0, 1.0)] * 5 + [(2.0, 0.0)]
+    memories = [SimpleNamespace(capacity_bytes=100.0 + room, total_bytes=100.0) for room in rooms]
+    assert _filled(parts, memories) == counts
+
+
+@pytest.mark.parametrize(
+    ("layers", "fewest"), [(2, 1), (800, 1), (1700, 2), (2600, 3), (4000, None)]
+)
+def test_the_fewest_of_several_cards_are_the_largest_that_hold_it(layers, fewest):
+    """Layers of 1.18 MB in bf16 on cards of 3, 2 and 1 GB."""
+    model = decoder(num_hidden_layers=layers)
+    cards = tuple(replace(DEVICE, memory_bytes=each * 1e9) for each in (1, 3, 2))
+    room = room_of(model, cards[0], None, None, None, "llama.cpp", None)
+    split = Split(room, cards, room.share(Layout()))
+    assert split.fewest(Load(1, 10, 20)) == fewest
+    placed = split.place(Load(1, 10, 20))
+    assert sum(card.layers for card in placed) == layers
+    assert sum(card.output for card in placed) == 1
+    assert sum(card.memory.kv_bytes for card in placed) > 0
 
 
 def test_a_draft_is_four_tokens_of_which_seven_in_ten_are_right():

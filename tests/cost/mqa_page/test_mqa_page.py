@@ -122,6 +122,13 @@ def test_an_explanation_fills_in_what_its_figure_is(form):
     assert f"{cache:,} B" in explained.formula[-1]
     assert page_why(PAGE, f"{form}.total").value == f"{total_ms(form):.4f} ms"
     last = {each[0]: each for each in page_why(PAGE, f"{form}.total").rows}
+    layer = {key: OCCURS[key] * max(busy_ms(*counts), FLOOR_MS)
+             for key, counts in kernels(form, 11).items()}  # fmt: skip
+    busiest = max(layer, key=lambda key: layer[key])
+    flops, size = kernels(form, 11)[busiest]
+    binds = "compute" if flops * MS_FLOP > size * MS_BYTE else "memory"
+    binds = "overhead" if busy_ms(flops, size) < FLOOR_MS else binds
+    assert page_why(PAGE, f"{form}.total").binds == binds
     for key, name in (("mlp", "MLP matrix"), ("ln", "norm, residual, GELU")):
         time_ms = max(busy_ms(*kernels(form, 11)[key]), FLOOR_MS)
         assert last[name][1:4] == (

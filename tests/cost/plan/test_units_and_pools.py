@@ -182,23 +182,22 @@ def test_a_choice_has_the_intervals_of_its_phases_and_its_dollars(unit):
     assert free.dollars_per_million is None
 
 
-def test_the_energy_of_a_choice_is_that_of_its_steps_and_prompts(unit):
+def test_the_energy_of_a_choice_is_that_of_its_steps_and_prompts():
     """Four sequences a step of 20 ms, two requests a second: their FLOPs and bytes in a second, by
-    the formula of the power; two replicas of one device share the load."""
-    found = found_of(unit, replicas=2)
-    setting = unit.setting
+    the formula of the power; two replicas of two devices share the load."""
+    unit = unit_of(tp=2)
+    found, setting = found_of(unit, replicas=2), unit.setting
     step = sums_of(setting.least_works(decode_step(PROMPT + OUTPUT / 2, 4.0)))
     prompt = sums_of(setting.least_works(prefill_step(PROMPT, 1.0, 0.0)))
     flops = step.flops / 0.02 + prompt.flops
     moved = (step.weight_bytes + step.kv_bytes) / 0.02 + prompt.kv_bytes
     slow = replace(setting.device, power_w=400.0, bandwidth_bytes_s=1e12)
-    unit = unit_of()
     unit.setting.device = slow
     unit.setting.limits = replace(setting.limits, peak_flops_s=1e13)
     watts = 400 * (0.516 + 1.514 * flops / 1e13 + 0.272 * moved / 1e12)
     assert watts < 400
     joules = _joules(replace(found, unit=unit))
-    assert joules == pytest.approx(watts / (1.0 * OUTPUT))
+    assert joules == pytest.approx(2 * watts / (1.0 * OUTPUT))
     assert _joules(replace(found, unit=unit, pools=Pools(unit, 1, 1, 0.1, 0.1, 2))) is None
 
 

@@ -26,6 +26,67 @@ def state(name, rate, prompt=1024.0, token_s=1e-4, sequences=1, lengths=None, sq
     return waiting(made, sequences, prompts, policy, sequences, prompt)
 
 
+def simulated(name, rate, sizes, sequences, steps, cost_s):
+    """The rule itself, step by step: means of the time between tokens and to a first one, the share
+    of the time that prompts take, and by how much twenty steps after an own prompt are longer."""
+    random = np.random.default_rng(7)
+    room = BUDGET if name == "passes" else max(1, BUDGET - sequences)
+    now, coming, queue, firsts = 0.0, random.exponential(1 / rate), [], []
+    busy_s, decoded, begun = 0.0, [], []
+    for _ in range(steps):
+        if not queue and not sequences:
+            now = max(now, coming)
+        while coming <= now:
+            queue.append([coming, int(random.choice(sizes))])
+            coming += random.exponential(1 / rate)
+        left, done = room, []
+        for each in queue:
+            took = min(left, each[1])
+            each[1] -= took
+            left -= took
+            done += [each[0]] if not each[1] else []
+            if not left:
+                break
+        del queue[: len(done)]
+        read = room - left
+        decodes = bool(sequences) and not (name == "passes" and read)
+        lasts = read * cost_s + (DECODE if decodes else 0.0)
+        now += lasts
+        busy_s += lasts - (DECODE if decodes else 0.0)
+        decoded += [now] if decodes else []
+        begun += [(now, len(decoded))] * len(done)
+        firsts += [now - arrival for arrival in done]
+    token = now / max(len(decoded), 1)
+    later = [decoded[at + 19] - since for since, at in begun if at + 19 < len(decoded)]
+    excess = float(np.mean(later)) - 20 * token if later else 0.0
+    return token, float(np.mean(firsts)), busy_s / now, excess
+
+
+@pytest.mark.parametrize("name", ["mixed", "passes"])
+@pytest.mark.parametrize(
+    ("sizes", "busy", "sequences"),
+    [((256,), 0.5, 1), ((2600,), 0.4, 1), ((200, 1800), 0.5, 1), ((256,), 0.5, 0),
+     ((2600,), 0.4, 0)],
+)  # fmt: skip
+def test_a_chain_has_the_times_of_its_rule_gone_through_step_by_step(name, sizes, busy, sequences):
+    """Thousands of steps with arrivals at random; prompts take a quarter of a step to three."""
+    mean, cost = float(np.mean(sizes)), 1e-4
+    rate = busy / (mean * cost + (DECODE * mean / BUDGET if name == "mixed" else 0.0))
+    lengths = Lengths(mean, 100.0, 1e4, tuple((1 / len(sizes), float(each)) for each in sizes))
+    found = state(name, rate, mean, cost, sequences, lengths)
+    steps = 24_000 if sequences else 5000
+    token, first, share, excess = simulated(name, rate, sizes, sequences, steps, cost)
+    assert found.share == pytest.approx(share, rel=0.05)
+    assert found.first_s == pytest.approx(first, rel=0.08)
+    if sequences:
+        assert found.token_s == pytest.approx(token, rel=0.05)
+        assert found.excess_s == pytest.approx(excess, abs=0.06)
+    # alone it is read in full steps and one of what is left, beside decoding where mixed
+    steps = np.ceil(np.array(sizes) / (BUDGET - sequences)) if name == "mixed" else 0.0
+    own = mean * cost + sequences * DECODE * float(np.mean(steps))
+    assert found.queue_s == pytest.approx(found.first_s - own, rel=0.03)
+
+
 @pytest.mark.parametrize("busy", [0.2, 0.5, 0.8])
 def test_passes_of_an_idle_server_are_a_queue_of_equal_services(busy):
     """Pollaczek and Khinchine: services s wait busy s / (2 (1 - busy)) for each other."""

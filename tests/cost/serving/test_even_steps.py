@@ -221,6 +221,8 @@ def test_streams_are_prompts_alone_and_beside_another_in_chunks_of_the_room():
     cached = mixing_of(steps, lengths, Policy("mixed", 124, 24, ""), np.array([24.0]), 0.6)
     assert float(cached.streams[0].fill[0]) == pytest.approx(0.2)
     assert float(cached.streams[0].lone[0]) == pytest.approx(20e-5 + 20 * (30 + 10) * 1e-8 + 3e-4)
+    full = mixing_of(steps, lengths, Policy("mixed", 24, 24, ""), np.array([24.0, 30.0]))
+    assert full.streams[0].fill.tolist() == [50, 50], "a step has room for a token at least"
     grown = mixing_of(steps, lengths, Policy("mixed", 124, 24, ""), np.array([24.0]), growth=3.0)
     assert float(grown.streams[0].fill[0]) == pytest.approx(50 / 52)
     apart = mixing_of(steps, lengths, Policy("passes", 100, 24, ""), np.array([24.0]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from kit.made_up import DEVICE, decoder, rates
@@ -15,7 +17,7 @@ from thermoflop.cost.serving.lengths import lengths_of
 from thermoflop.cost.serving.mixing import between
 from thermoflop.cost.serving.policy import Policy
 from thermoflop.cost.serving.replica import Replica
-from thermoflop.cost.serving.serving import served_by
+from thermoflop.cost.serving.serving import _limit, served_by
 from thermoflop.cost.serving.simulation import Arrivals
 from thermoflop.cost.serving.steady import capacity
 from thermoflop.cost.serving.targets import Targets
@@ -159,6 +161,40 @@ def test_at_a_rate_each_group_has_its_part_and_beyond_the_most_all_slots_are_tak
 def test_what_limits_a_server_is_the_first_that_is_hit(slots, budget, users, targets, limit):
     replica = replica_of(slots=slots, budget=budget, layout=Layout())
     assert served_by(replica, Arrivals(users=users), targets).limit == limit
+
+
+@pytest.mark.parametrize(
+    ("steps_s", "limit"),
+    [([1.0, 1.1, 1.2, 1.3], "batch"), ([1.0, 1.1, 1.2, 1.7], "prompts"),
+     ([1.0, 1.5, 1.9, 4.1], "prompts")],
+)  # fmt: skip
+def test_prompts_limit_a_server_whose_best_rate_is_of_fewer_sequences(steps_s, limit):
+    """One to four sequences of 40 steps bring a fortieth of a prompt each a step."""
+    known = np.arange(1.0, 5.0)
+    asked = []
+
+    def step_s(prompts):
+        asked.append(prompts.tolist())
+        return np.array(steps_s)
+
+    replica = SimpleNamespace(
+        lengths=lengths_of(100.0, 41.0), slots=4, largest_batch=9, policy=Policy("", 1, 4, ""),
+        mixing=lambda: SimpleNamespace(sequences=known, step_s=step_s),
+        setting=SimpleNamespace(plan=SimpleNamespace(dp=1)),
+    )  # fmt: skip
+    state = SimpleNamespace(sequences=4.0, token_s=steps_s[-1])
+    assert _limit(replica, Targets(), Arrivals(users=9), state, False) == limit
+    assert asked == [[0.025, 0.05, 0.075, 0.1]]
+    best = float(known[np.argmax(known / steps_s)])
+    for sequences, free in ((0.98 * best, True), (0.995 * best, False)):
+        made = SimpleNamespace(sequences=sequences, token_s=1.0)
+        found = _limit(replica, Targets(), Arrivals(users=3), made, False)
+        assert (found == "users") is free
+    within = Targets(None, steps_s[-1] * 0.99)
+    assert _limit(replica, within, Arrivals(users=9), state, False) == "target"
+    assert _limit(replica, within, Arrivals(9.0), state, False) == "target"
+    assert _limit(replica, Targets(), Arrivals(9.0), state, False) == "rate"
+    assert _limit(replica, Targets(), Arrivals(9.0), state, True) == limit
 
 
 def test_a_group_has_a_table_of_at_most_48_numbers_of_sequences():

@@ -130,6 +130,22 @@ def test_saturation_says_what_binds_at_each_batch_and_where_computing_begins_to(
     assert saturation_text(slow).endswith("computing binds at none of these batches")
 
 
+def test_batches_go_on_to_the_second_that_does_not_fit():
+    """2 GB, of which 0.74 are the reserve: tokens of 1,024 bytes, 20,000 of each sequence."""
+    small = replace(DEVICE, memory_bytes=2e9)
+    rows = saturation(lambda batch: tf.estimate(
+        decoder(), small, batch=batch, prompt=20_000, generate=3, profile=rates()
+    ))  # fmt: skip
+    fitting = [row.fits for row in rows]
+    assert fitting == sorted(fitting, reverse=True)
+    assert (fitting.count(False), fitting.count(True)) == (2, len(rows) - 2)
+    assert 2 < len(rows) < 12
+    threes = saturation(lambda batch: tf.estimate(
+        decoder(), DEVICE, batch=batch, dp=4, prompt=10, generate=3, profile=rates()
+    ), 4)  # fmt: skip
+    assert [row.batch for row in threes] == [2**power for power in range(2, 12)]
+
+
 def test_what_binds_a_batch_takes_most_of_the_step_in_all(monkeypatch):
     """Two operators of one second each move bytes, one of a second and a half computes; whatever
     the step takes besides is its own. Of a prompt and a token the token counts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.base.record import plain, record
+from thermoflop.cost.inference.arguments import default_sizes
 from thermoflop.cost.inference.estimate import estimate
 from thermoflop.cost.inference.result import Estimate, estimate_json, estimate_text
 
@@ -59,8 +60,7 @@ def explain_step(model: Model, hardware: str | Device, batch: int, tokens: int |
     """Why reading ``tokens`` tokens and adding one takes what it takes on a device."""
     from thermoflop.cost.why.table import why_text
 
-    most = (model.max_positions or 1026) - 2
-    prompt = tokens or max(1, min(1024, most))
+    prompt = tokens or default_sizes(model, None, 2)[0]
     generate = 0 if model.is_encoder else 2
     estimated = estimate(model, hardware, batch=batch, prompt=prompt, generate=generate)
     return why_text(estimated)

@@ -176,7 +176,7 @@ def _together(at: Mixing, others: Any) -> Any:
     passes = np.maximum((1 + others) * at.mean(lambda each: each.fill), 1.0)
 
     def each_s(each: Any) -> Any:
-        part = np.minimum(each.fill, 1.0)
+        part = each.fill
         full = np.where(each.long, each.lone, each.more)
         return (
             full * (1 + np.where(part < 1, (1 - part) / np.maximum(passes - part, 1e-9), 0.0)) / 2

@@ -84,7 +84,7 @@ def _rows(
     import numpy as np
 
     most = float(policy.budget)
-    longer = np.geomspace(SHORT[-1], max(most, SHORT[-1] + 1), 10)
+    longer = np.geomspace(SHORT[-1], max(most, SHORT[-1]), 10)
     tokens = np.unique(np.array([*SHORT, *longer, most]))
     tokens = tokens[tokens <= most]
     pairs = square * tokens**2 / 2
