@@ -17,6 +17,7 @@ from thermoflop.cost.engines.budget import (
 from thermoflop.cost.engines.footprint import Footprint, Load
 from thermoflop.cost.engines.options import LARGEST, OPTIONS, options_of, read_options
 from thermoflop.cost.engines.pools import Layout as Pool
+from thermoflop.cost.engines.raised import raised
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.memory import kv_bytes, weight_bytes
 from thermoflop.cost.work.share import Layout, Share
@@ -207,6 +208,43 @@ def test_a_budget_is_its_footprint_with_an_interval_of_what_is_left(monkeypatch)
     assert recalled.high_bytes == exactly(memory.high_bytes + 80 * GIB / 16)
     assert "; the device's memory is recalled, not read" in recalled.assumption
     assert recalled.low_bytes == memory.low_bytes
+
+
+@pytest.mark.parametrize(
+    ("needed", "outside", "value"),
+    [(0.925, 5.5e9, 0.93), (0.925, 5.6e9, None), (0.905, 0.0, 0.91), (0.985, 0.0, 0.99),
+     (0.995, 0.0, None)],
+)  # fmt: skip
+def test_a_share_is_raised_to_the_least_that_fits_and_leaves_room_outside(
+    monkeypatch, needed, outside, value
+):
+    """Of 85.4 GB, 0.93 are 79.4: 6.0 GB are left, of which 0.42 may be work beyond what is
+    expected."""
+
+    def divide(self: EngineMemory, *_: object) -> tuple[Footprint, Pool]:
+        part = self.options["gpu_memory_utilization"] or 0.9
+        weights = needed * VISIBLE - 6e9 - 4 * 1e6
+        settled = {"gpu_memory_utilization": part}
+        found = Footprint(part * VISIBLE, weights, 1e9, 2e9, 3e9, settled=settled,
+                          outside_bytes=outside)  # fmt: skip
+        return found, Pool(1e6, 16, 1.0, 1.0)
+
+    monkeypatch.setattr(EngineMemory, "divide", divide)
+    found = raised(made(), share(), LOAD)
+    assert (found and found.value) == value
+    if found is not None:
+        assert found.text == f"--gpu-memory-utilization {value} in place of 0.9"
+
+
+def test_activations_of_products_in_8_bits_are_in_16():
+    part = Share(decoder(vocab_size=100_000).description, Layout(), choose_precision("fp8"))
+    found = footprint("vllm", part=part)
+    assert found.activation_bytes == exactly(14.8 * 100_000 * 1024 + 8192 * WIDTH * 2)
+    small = Share(decoder().description, Layout(), choose_precision("fp8"))
+    assert footprint("vllm", part=small).activation_bytes == exactly(2 * 8192 * FULLEST)
+    wide = Share(decoder(vocab_size=100_000).description, Layout(), choose_precision("fp32"))
+    found = footprint("vllm", part=wide)
+    assert found.activation_bytes == exactly((14.8 + 2) * 100_000 * 1024 + 8192 * WIDTH * 4)
 
 
 def test_what_engines_held_lies_on_both_sides_of_what_is_predicted():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
+from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.fitting.kernels import predicted_s
 from thermoflop.cost.fitting.own import _replaced as fitted_class
 from thermoflop.cost.kernels.forms import FORMS, TABLES
@@ -191,8 +192,6 @@ def test_what_groups_and_a_machine_add_moves_the_points_of_a_form():
 def test_what_rates_of_ones_own_miss_is_the_median_of_their_errors():
     """Products that take what half of the peak gives, every other one a tenth longer: they lie
     between, and miss the half of them by some 5 %."""
-    from thermoflop.cost.catalogue.profiles import find_profile
-
     sizes = [(2 ** (7 + place % 5), 8192, 8192) for place in range(20)]
     columns: dict[str, Any] = {
         "gpu_key": ["h100"] * 20, "backend": ["x"] * 20, "version": ["1"] * 20,
@@ -205,3 +204,21 @@ def test_what_rates_of_ones_own_miss_is_the_median_of_their_errors():
     found = fitted_class(kernels, "16", DEVICES["h100"], find_profile("vllm"))
     assert 0.03 < found["missed"] < 0.12
     assert (found["kernels"], found["number"], found["alike"]) == (20, "bfloat16", "16")
+
+
+def test_rates_of_a_cache_are_named_by_its_format_and_of_other_classes_by_the_products() -> None:
+    """Reading keys and values of 8 bits at 0.6 of the bandwidth, beside queries of 16."""
+    places = range(8)
+    columns: dict[str, Any] = {
+        "gpu_key": ["h100"] * 8, "backend": ["x"] * 8, "version": ["1"] * 8, "kernel": ["k"] * 8,
+        "dtype": ["bfloat16"] * 8, "kv_dtype": ["fp8"] * 8, "batch": [8] * 8, "new": [1] * 8,
+        "context": [10_000 + 5000 * each for each in places], "heads": [8] * 8,
+        "kv_heads": [8] * 8, "head_dim": [128] * 8,
+        "us": [1e6 * (5e-6 + 2 * 8 * (10_000 + 5000 * each) * 8 * 128 / (0.6 * 3.35e12))
+               for each in places],
+    }  # fmt: skip
+    kernels = kernels_of(FORMS["decode attention"], TABLES["decode attention"], columns, DEVICES)
+    found = fitted_class(kernels, 1.0, DEVICES["h100"], find_profile("vllm"))
+    assert (found["number"], found["alike"]) == ("fp8", 1.0)
+    assert found["rates"]["cache"] == pytest.approx(0.6, rel=0.05)
+    assert found["missed"] < 0.02
