@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from kit.made_up import decoder
 from thermoflop.cost.fitting.design_matrix import DesignMatrix
+from thermoflop.cost.fitting.waiting import _fit as fit_waiting
 from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.inference.steady import UNMEASURED, WAITING
 from thermoflop.cost.roofline.formula import PARAMETERS, Efficiency
 from thermoflop.cost.roofline.rates import Rates
 from thermoflop.cost.training.work import Phase
@@ -93,3 +95,22 @@ def test_tied_experts_take_the_rates_of_other_matrices_in_every_term() -> None:
     assert any(work.uneven for work in PROMPT)
     assert any(work.far_bytes for work in SENT)
     assert isinstance(PROMPT[0], Work)
+
+
+def test_how_wrong_a_wait_is_does_not_matter_beyond_a_point() -> None:
+    """Huber (1964): three times too long pulls as far as thirty times, and no further; a tenth too
+    long pulls less."""
+    parts = np.array([[1.0, 900.0, 0.05, 0.01, 0.1], [1.0, 7000.0, 0.3, 0.02, 1.0]] * 5)
+    plain = parts @ np.array(UNMEASURED)
+
+    def moved(factor: float) -> np.ndarray:
+        seconds = plain.copy()
+        seconds[3] *= factor
+        found = fit_waiting(parts, seconds, np.zeros(len(parts)))
+        return np.log(
+            [found[name] / value for name, value in zip(WAITING, UNMEASURED, strict=True)]
+        )
+
+    little, far, farther = (moved(factor) for factor in (1.1, 3.0, 30.0))
+    assert farther == pytest.approx(far, abs=1e-3)
+    assert 0 < np.abs(little).max() < 0.5 * np.abs(far).max() < 0.5

@@ -1,0 +1,26 @@
+"""Rows of layouts that do not divide a model: held against an even share of its bound."""
+
+from __future__ import annotations
+
+import pytest
+from kit.made_up_rows import row
+from thermoflop.base.record import replace
+from thermoflop.cost.validate.times import _bound_only, _new
+from thermoflop.cost.work.share import Layout
+
+
+@pytest.mark.parametrize(
+    ("plan", "alike"), [(Layout(3), 3), (Layout(3, dp=2), 6), (Layout(3, ep=7), 7)]
+)
+def test_no_device_does_less_than_its_even_share_of_the_whole(plan: Layout, alike: int) -> None:
+    """Four heads over three devices: each has at least a third of what one alone would have."""
+    one = row("vllm", 2, "token", 16)
+    whole = replace(one, expected=False, question=replace(one.question, plan=Layout()))
+    odd = replace(whole, question=replace(one.question, plan=plan))
+    bound = _bound_only(whole).bound_s
+    found = _new(odd)
+    assert found.bound_s == pytest.approx(bound / alike, rel=1e-12)
+    assert found.bound_s == found.expected_s == found.low_s == found.high_s
+    assert (found.has_expectation, found.held_out) == (False, False)
+    halves = replace(odd, question=replace(one.question, plan=Layout(2)))
+    assert bound / 2 <= _bound_only(halves).bound_s < bound
