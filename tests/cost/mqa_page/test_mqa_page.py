@@ -177,6 +177,7 @@ def test_every_number_of_an_explanation_stands_where_it_belongs(form):
 def test_the_page_as_it_is_has_170_million_parameters_in_0_34_gb():
     """24 layers of 12 x 768^2; one head of 16 keeps 48 of the 768 dimensions."""
     params = 24 * 12 * 768**2
+    assert Page() == Page(10, 16, 768, 24, 1, 1024, 312e12, 1935e9, 0.5, 0.005)
     assert page_why(Page(), "mha.weights").value == f"{2 * params / 1e9:.3f} GB" == "0.340 GB"
     assert page_why(Page(), "mha.params").value == f"{params:,}"
     fewer = 24 * (10 * 768**2 + 2 * 768 * 48)

@@ -286,6 +286,17 @@ def test_requests_at_random_have_replicas_that_are_loaded_to_nine_tenths(
         assert found.users == pytest.approx(rate * answer_s)
 
 
+def test_requests_at_random_keep_each_target_by_its_own_time():
+    """Tokens come 21 ms apart, and the first after 30 at least."""
+    two = unit_of(tp=2, slots=4)
+    found = found_of(two, replicas=1)
+    for targets, kept in ((Targets(9.0, 0.025), True), (Targets(0.025, 9.0), False),
+                          (Targets(9.0, 0.02), False), (Targets(0.2, 9.0), True)):  # fmt: skip
+        made = _at_random(found, Question(targets, None, 0.5, 9, {}))
+        assert (made is not None) is kept
+        assert made is None or 0.02 < made.token_s < 0.025 < made.first_s < 0.2
+
+
 def test_the_best_load_is_the_last_within_both_targets(unit):
     found = best_load(unit, ANY)
     assert (found.replicas, found.users, found.allowed) == (1, 16, 16)

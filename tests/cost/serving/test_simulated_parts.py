@@ -187,6 +187,7 @@ def traced(tmp_path, text):
         ("arrival_s", "3", "5.5", 2.5), ("arrival_ms", "3000", "5500", 2.5),
         ("time_us", "1000000", "3000000", 2), ("start_ns", "1000000000", "4000000000", 3),
         ("arrival seconds", "0", "7", 7),
+        ("arrival sec", "0", "7", 7),
         # since 1970: ten digits are seconds, thirteen milli-, sixteen micro-, nineteen nanoseconds
         ("timestamp", "1700000000", "1700000004", 4),
         ("timestamp", "1700000000000", "1700000004000", 4),

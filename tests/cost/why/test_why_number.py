@@ -21,6 +21,7 @@ from thermoflop.cost.mqa_page.page import Page
 from thermoflop.cost.why.number import why_number
 from thermoflop.cost.why.steps import parts_shown
 from thermoflop.cost.why.table import steps_of
+from thermoflop.cost.work.steps import decode_step
 from thermoflop.errors import UsageError
 
 CASES = [
@@ -67,6 +68,19 @@ def test_the_steps_that_are_shown_add_up_to_the_estimate(name, options):
     assert prompt_s == pytest.approx(found.first_token.expected_s, rel=1e-6)
     if found.generate > 1:
         assert total(parts["decode"]) == pytest.approx(found.per_token.expected_s, rel=0.02)
+
+
+@pytest.mark.parametrize("engine", ["transformers", "llama.cpp", "vllm", "sglang", None])
+@pytest.mark.parametrize("batch", [1, 8])
+def test_the_middle_step_is_its_operators_and_what_it_waits_for(engine, batch):
+    """Also where a host launches each kernel by itself, which small models wait for."""
+    found, setting, _ = asked("gpt2", {"prompt": 100, "generate": 22, "batch": batch,
+                                       "profile": engine})  # fmt: skip
+    part = parts_shown(found)["decode"]
+    step_s = setting.step_s(decode_step(100 + 21 / 2, batch))
+    assert part.cached == pytest.approx(100 + 21 / 2, abs=1)
+    assert part.operators_s(setting) + part.overhead_s == pytest.approx(step_s, rel=1e-3)
+    assert part.overhead_s >= setting.rates.overhead_s(batch)
 
 
 @pytest.mark.parametrize(
