@@ -8,8 +8,10 @@ import pytest
 import thermoflop as tf
 from kit.made_up import DEVICE, HEAD_MATRIX, INNER, KEY_WIDTH, LAYERS, MATRICES, WIDTH, decoder
 from thermoflop.cost.training.iteration import Iteration
+from thermoflop.cost.training.remedies import _devices, _micro_batch
 from thermoflop.cost.training.replicas import muon_works, optimizer_work, replica_works
 from thermoflop.cost.training.work import micro_step, share_of, trained
+from thermoflop.errors import UsageError
 
 RANK, TOKENS = 4, 1000
 MIXTURE: Any = {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}
@@ -319,3 +321,17 @@ def test_of_the_layers_of_a_stage_two_keep_their_activations_on_the_device() -> 
         for offload in (None, "activations")
     )
     assert away.memory.activation_bytes == exactly(whole.memory.activation_bytes * 2 / 4)
+
+
+def test_a_rank_is_at_most_65536() -> None:
+    assert asked(lora=65_536).lora is not None
+    for rank in (65_537, 0, -1, 4.0):
+        with pytest.raises(UsageError, match="expected a rank, a whole number from 1 to 65,536"):
+            asked(lora=rank)
+
+
+def test_a_smaller_micro_batch_divides_what_a_replica_has() -> None:
+    """Four replicas of two expert-parallel devices have six sequences each."""
+    one = asked(decoder(**MIXTURE), lora=None, devices=4, ep=2, global_batch=24, micro_batch=3)
+    assert [each.value for each in _micro_batch(one)] == [2, 1]
+    assert [each.value for each in _devices(one)] == [8]
