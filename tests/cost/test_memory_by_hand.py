@@ -33,6 +33,7 @@ from thermoflop.cost.memory import (
     too_little,
 )
 from thermoflop.cost.work.share import Layout, Share
+from thermoflop.cost.work.steps import decode_step
 from thermoflop.cost.work.weights import (
     Checkpoint,
     Uniform,
@@ -248,3 +249,15 @@ def test_what_is_taken_of_a_device_is_said_with_what_is_missing() -> None:
     assert occupied_text(90e9, 80e9).endswith("DOES NOT FIT: 10.0 GB missing")
     assert too_little(80e9, 80e9) == []
     assert "90.0 GB of 80.0 GB a device" in too_little(90e9, 80e9)[0]
+
+
+def test_a_step_reads_what_a_checkpoint_holds_with_biases_wide_and_one_row_of_the_table() -> None:
+    model = decoder(attention_bias=True)
+    formats = Checkpoint(Quantization("x", FOUR))
+    works = Share(model.description, Layout(), BF16, formats).works(decode_step(10, 1))
+    read = sum(work.times * work.weight_bytes for work in works)
+    held = weights_on_fullest(model.description, 1, formats)
+    assert read == exactly(held - 2 * TABLE + 2 * WIDTH)
+    queries = next(work for work in works if work.name == "q_proj")
+    assert queries.weight_bytes == exactly(WIDTH * WIDTH * NARROW + 8 + 2 * WIDTH)
+    assert queries.element_bytes == exactly(NARROW + 8 / WIDTH**2)
