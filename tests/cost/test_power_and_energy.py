@@ -36,6 +36,8 @@ def test_energy_is_power_of_all_devices_for_the_time():
         (15 * 0.67 * watts, 15 * POWER)
     )
     assert "none of this device" in found.assumption
+    idle = energy_of(DEVICE, 1, PEAK, 0.0, 0.0, 1.0, 1)
+    assert idle.power_high_w == pytest.approx(1.41 * 0.516 * POWER)
 
 
 def test_a_device_that_was_fitted_has_the_narrower_interval():

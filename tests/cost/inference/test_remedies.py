@@ -1,0 +1,110 @@
+"""A remedy makes a run fit, and the next smaller change does not."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import thermoflop as tf
+from kit.made_up import DEVICE, decoder
+from thermoflop.base.record import replace
+from thermoflop.cost.inference.remedies import _GGUF, _SERVED
+
+# 40 layers of 25.6 MB in bf16, and 1.02 GB of them all, on a device of 1.2 GB with a reserve
+SMALL = replace(DEVICE, memory_bytes=1.2e9)
+ASKED = {"batch": 4, "prompt": 400, "generate": 96}
+MIXTURE = {
+    "model_type": "mixtral", "vocab_size": 1000, "hidden_size": 256, "intermediate_size": 4096,
+    "num_hidden_layers": 40, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "num_local_experts": 4, "num_experts_per_tok": 2, "tie_word_embeddings": False,
+    "max_position_embeddings": 100_000,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def dense():
+    return decoder(num_hidden_layers=40, intermediate_size=16_384)
+
+
+def by_kind(fitted):
+    assert not fitted.fits
+    found = {each.kind: each for each in fitted.remedies}
+    assert len(found) == len(fitted.remedies)
+    return found
+
+
+@pytest.mark.parametrize("profile", [None, "llama.cpp"])
+def test_each_remedy_is_the_least_change_of_its_kind(dense, profile):
+    asked = {**ASKED, "profile": profile}
+    found = by_kind(tf.fit(dense, SMALL, **asked))
+    names = _GGUF if profile else (*_SERVED, *_GGUF[_GGUF.index("q3_k_m") :])
+    value = found["dtype"].value
+    fits = [name for name in names if tf.fit(dense, SMALL, dtype=name, **asked).fits]
+    assert fits[0] == value
+    weights = tf.fit(dense, SMALL, dtype=value, **asked).memory.weight_bytes
+    assert f"weights in {value}: {weights / 1e9:.3g} GB a device" in found["dtype"].text
+    if "kv_dtype" in found:
+        assert tf.fit(dense, SMALL, kv_dtype=found["kv_dtype"].value, **asked).fits
+    fewest = found["devices"].value
+    assert fewest == tf.fit(dense, SMALL, **asked).fewest_devices > 1
+
+
+def test_fewer_sequences_or_tokens_are_as_many_as_fit(dense):
+    """2 GB hold the weights, and some of the cache of 400 sequences."""
+    large = replace(DEVICE, memory_bytes=2.4e9)
+    asked = {"prompt": 300, "generate": 20}
+    found = by_kind(tf.fit(dense, large, batch=400, **asked))
+    most = found["batch"].value
+    assert tf.fit(dense, large, batch=most, **asked).fits
+    assert not tf.fit(dense, large, batch=most + 1, **asked).fits
+    assert f"at most {most:,} sequences" in found["batch"].text
+    longest = found["context"].value
+    assert tf.fit(dense, large, batch=400, prompt=longest - 1, generate=1).fits
+    assert not tf.fit(dense, large, batch=400, prompt=longest, generate=1).fits
+    one = tf.fit(dense, large, batch=1, prompt=90_000, generate=20).remedies
+    assert "batch" not in [each.kind for each in one]
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("host", [None, 50.0])
+def test_as_few_layers_as_do_not_fit_go_to_the_host(dense, sparse, host):
+    """Of a mixture the experts of as few; each token reads the host's memory at two fifths of its
+    bandwidth, 89.6 GB/s where none is given, behind what the device has."""
+    model = tf.load_model(MIXTURE) if sparse else dense
+    asked = {"prompt": 500, "generate": 11, "profile": "llama.cpp", "dtype": "bf16"}
+    found = by_kind(tf.fit(model, SMALL, host_bandwidth=host, **asked))
+    options = {"layers on the host": ("n_gpu_layers", 1), "experts on the host": ("n_cpu_moe", -1)}
+    kinds = [kind for kind in found if kind in options]
+    assert kinds == ([*reversed(options)] if sparse else ["layers on the host"])
+    for kind in kinds:
+        (name, less), value = options[kind], found[kind].value
+
+        def fits(value, name=name):
+            return tf.fit(model, SMALL, engine_options={name: value}, **asked).fits
+
+        assert fits(value)
+        assert not fits(value + less)
+        assert f" at {host or 89.6:g} GB/s): " in found[kind].text
+    speeds = [found[kind].tokens_per_s for kind in kinds]
+    whole = tf.estimate(model, SMALL, **asked).per_token.expected_s
+    assert all(0 < speed < 1 / whole for speed in speeds)
+    text = found["layers on the host"].text
+    (gone,) = re.findall(r"^(\d+) of 40 layers", text)
+    assert int(gone) == 40 - found["layers on the host"].value
+    if not sparse:
+        # a layer's share of what a token reads, on the host and on the device
+        share = 25_560_064 / (40 * 25_560_064 + 2 * 256 * 1000)
+        read = int(gone) * 25_560_064 / (0.4e9 * (host or 89.6))
+        slow = 1 / (whole * (1 - int(gone) * share) + read)
+        assert speeds[0] == pytest.approx(slow, rel=0.02)
+
+
+def test_a_mixture_whose_experts_all_have_to_go_says_so():
+    """The engine takes half a GB of 0.53, and a layer's experts are 50 MB."""
+    model = tf.load_model({**MIXTURE, "num_hidden_layers": 8, "intermediate_size": 8192})
+    asked = {"prompt": 50, "generate": 11, "profile": "llama.cpp", "dtype": "bf16"}
+    found = by_kind(tf.fit(model, replace(DEVICE, memory_bytes=0.53e9), **asked))
+    assert found["experts on the host"].value == 8
+    assert found["experts on the host"].text.startswith(
+        "experts of 8 of 8 layers in the computer's"
+    )
