@@ -317,7 +317,7 @@ def test_the_address_brings_the_same_page_back(page: Page) -> None:
 
 
 def test_an_address_with_nonsense_opens_and_says_so(page: Page) -> None:
-    page.goto("/?batch=<b>x</b>&model=/etc/passwd&colour=red&device=x.toml")
+    page.goto("/estimator?batch=<b>x</b>&model=/etc/passwd&colour=red&device=x.toml")
     page.locator(".est-title", has_text="llama-3-8b on 1 × H100").wait_for()
     warnings = page.locator(".warn").all_inner_texts()
     assert len(warnings) == 4

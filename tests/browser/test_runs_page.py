@@ -145,9 +145,9 @@ def test_a_run_is_deleted_only_after_it_was_confirmed(page: Page, runs: Path) ->
     page.get_by_role("button", name="Keep it").click()
     page.get_by_role("dialog").wait_for(state="hidden")
     assert sorted(path.name for path in runs.iterdir()) == before
-    rows(page).nth(0).get_by_role("button", name=re.compile("delete")).click()
+    rows(page).nth(0).get_by_role("button", name=re.compile("delete")).dblclick()
     assert before[1] in page.get_by_role("dialog").inner_text()
-    page.get_by_role("button", name="Delete for good").click()
+    page.get_by_role("button", name="Delete for good").click()  # asked once
     page.get_by_text("1 of 1 runs").wait_for()
     assert [path.name for path in runs.iterdir()] == before[:1]
 

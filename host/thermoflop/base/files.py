@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # The largest published config.json is below 200 kB; checkpoints begin well above this.
 LARGEST_FILE_BYTES = 8 * 2**20
+_KINDS = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}
 BINARY = getattr(os, "O_BINARY", 0)  # without it Windows writes two bytes for each line's end
 
 
@@ -103,7 +104,8 @@ def parse_json(data: bytes | str, name: str, expected: str = "a config.json") ->
     """The JSON object in a text; InputError, calling it ``name``, for anything else."""
     content = load_json(data, name, expected, object_pairs_hook=_without_contradiction)
     if not isinstance(content, dict):
-        raise InputError(f"{name} holds a {type(content).__name__}: expected an object with keys")
+        kind = _KINDS.get(type(content), "a number")
+        raise InputError(f"{name} holds {kind}: expected an object with keys")
     return content
 
 

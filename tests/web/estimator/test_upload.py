@@ -52,6 +52,7 @@ def test_an_uploaded_config_counts_like_the_catalogue_and_travels_in_the_address
     [
         (b"{", "not valid JSON"),
         (b"[1]", "holds a list"),
+        (b"null", "holds null: expected an object with keys"),
         (b"", "not valid JSON"),
         (b"\xff\xfe{}", "not text in UTF-8"),
         (b"{}", "model_type is missing"),

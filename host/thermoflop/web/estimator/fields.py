@@ -248,7 +248,7 @@ FIELDS: dict[str, Field] = {
         Field("ep", "expert parallel", "GPUs", 1, 1024, _doubled(1, 64), modes=_LATER),
         Field("profile", "engine", "", modes=_LATER, choices=_profiles),
         Field("attention", "attention", "", modes=_LATER, choices=lambda: dict(ATTENTION)),
-        Field("groups", "key heads of GQA", "0: its own", 0, 1024, (0, *_doubled(1, 128)),
+        Field("groups", "key heads of GQA", "0: own", 0, 1024, (0, *_doubled(1, 128)),
               modes=_LATER),
         Field("images", "images", "a prompt", 0, 1000, (0, *_doubled(1, 64)), modes=_LATER),
         Field("image_width", "image width", "pixels", 16, 16_384, _with_halves(128, 4096),

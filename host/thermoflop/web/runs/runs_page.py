@@ -69,6 +69,7 @@ class _RunsPage:
         self._notes: dict[str, str] = {}
         self._sorted = _NEWEST_FIRST
         self._reading: asyncio.Task[None] | None = None
+        self._question: Element | None = None
         self._heads: dict[str, tuple[Element, Button]] = {}
 
     def build(self) -> None:
@@ -211,9 +212,15 @@ class _RunsPage:
             self._body.default_slot.children[:] = ordered
             self._body.update()
 
+    def _asks(self) -> bool:
+        """Whether a question is open: the second press of a double click asks no other."""
+        return self._question is not None and not self._question.is_deleted
+
     def _ask_for_note(self, name: str) -> None:
         from nicegui import ui
 
+        if self._asks():
+            return
         with ui.dialog(value=True) as dialog, ui.card().classes("note-card"):
             with ui.element("h2"):
                 ui.label("Note on this run")
@@ -237,6 +244,7 @@ class _RunsPage:
                 ui.button("Keep the note", on_click=keep).props("no-caps")
                 ui.button("Cancel", on_click=dialog.close).props("no-caps outline")
         dialog.on("hide", dialog.delete)
+        self._question = dialog
 
     def _choose(self, name: str, chosen: bool) -> None:
         (self._chosen.add if chosen else self._chosen.discard)(name)
@@ -260,6 +268,8 @@ class _RunsPage:
     def _ask_to_delete(self, name: str) -> None:
         from nicegui import ui
 
+        if self._asks():
+            return
         with ui.dialog(value=True) as dialog, ui.card():
             with ui.element("h2"):
                 ui.label("Delete this run for good?")
@@ -273,6 +283,7 @@ class _RunsPage:
                 ui.button("Delete for good", on_click=delete).props("no-caps color=negative")
                 ui.button("Keep it", on_click=dialog.close).props("no-caps outline autofocus")
         dialog.on("hide", dialog.delete)
+        self._question = dialog
 
     async def _delete(self, name: str) -> None:
         try:

@@ -92,7 +92,9 @@ def describe(points: Sequence[Point], names: Sequence[str], figure: str) -> str:
     if len(points) < 2:
         return f"Fewer than two of these runs have {figure}."
     if len(points) <= LEAST_BEFORE:
-        return f"{len(points)} runs: what is beyond their spread is known from {LEAST_BEFORE} on."
+        return (
+            f"{len(points)} runs: what is beyond their spread is known from {LEAST_BEFORE + 1} on."
+        )
     said = [
         f"{'moved' if point.mark == 'moved' else 'stands apart'} at {name}: "
         f"{number(point.value)}, expected {number(point.low)} to {number(point.high)}"

@@ -39,11 +39,20 @@ def register(app: FastAPI, site: Site, sources: LiveSources) -> None:
     async def runs() -> None:
         await runs_page(site.runs)
 
+    for guessed in ("/estimator", "/estimate"):  # as it is called in the navigation, and typed
+        app.router.routes.append(Route(guessed, _to_estimator))
     app.router.routes.append(Route("/metrics", metrics_endpoint(sources)))
     reports = Reports(site.runs, site.token is None)  # one for both: its turns are shared
     app.router.routes.append(Route("/runs/compare", reports.compare))
     app.router.routes.append(Route("/runs/{name:path}/report", reports.one))
     framework.add_exception_handler(404, _missing)
+
+
+async def _to_estimator(request: Request) -> Response:
+    """Lead to the estimator, with what the address asks."""
+    from starlette.responses import RedirectResponse
+
+    return RedirectResponse(f"/?{request.url.query}" if request.url.query else "/")
 
 
 async def _missing(request: Request, error: Exception) -> Response:
