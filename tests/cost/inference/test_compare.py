@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import thermoflop as tf
-from kit.made_up import LAYERS, decoder
-from thermoflop.cost.inference.compare import compare_text, forms_of, variant_figures
+from kit.made_up import DEVICE, LAYERS, decoder
+from thermoflop.cost.inference.compare import compare, compare_text, forms_of, variant_figures
 from thermoflop.errors import UsageError
 
 # Llama-3-8B: 32 layers, 8 key heads of 128; a token's keys and values in all layers.
@@ -61,6 +61,19 @@ def test_a_step_reads_the_weights_in_their_format_and_the_cache_of_one_device(
     weights = MATRICES * matrix_bytes / tp + HEAD * 2 / tp + NORMS * 2
     cache = prompt * ELEMENTS * cache_bytes / tp
     assert run.decode_bytes == pytest.approx(weights + cache, rel=2e-3)
+
+
+def test_a_replica_reads_for_its_own_sequences_and_a_part_of_a_context_its_own_cache() -> None:
+    """All decode the same context; over two devices of it each has half of the cache."""
+    model, asked = decoder(num_hidden_layers=8), {"prompt": 50_000, "generate": 1}
+    (one, *_), (two, *_), (half, *_) = (
+        compare(model, DEVICE, batch=batch, **how, **asked)
+        for batch, how in ((2, {}), (4, {"dp": 2}), (2, {"cp": 2}))
+    )
+    assert two.decode_bytes == pytest.approx(one.decode_bytes)
+    cache = 2 * 50_000 * 8 * 2 * 256 * 2  # MHA: four heads of 64, keys and values
+    assert one.decode_bytes - half.decode_bytes == pytest.approx(cache / 2, rel=1e-3)
+    assert half.kv_bytes_per_token == one.kv_bytes_per_token / 2
 
 
 @pytest.mark.parametrize(

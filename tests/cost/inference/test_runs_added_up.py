@@ -121,6 +121,28 @@ def test_a_share_of_a_prompt_is_read_a_step_and_each_ends_with_its_own_cost():
     assert steady_s(setting, 8, 400, 40, 500)[1] == pytest.approx(mean)
 
 
+def test_a_client_of_a_replica_waits_for_those_who_share_it():
+    """Twelve over three replicas are four; 240 of 300 tokens are new; never less than its own
+    prompt takes alone."""
+    asked = {"prompt": 300, "generate": 21, "prefix": 60}
+    profile = replace(find_profile("vllm"), fixed={**SLOW.fixed, "prompt_s": 3e-3})
+    made = tf.estimate(decoder(), DEVICE, profile=profile, batch=12, dp=3, **asked)
+    setting = made.setting
+    bound, expected = client_s(setting, 4, 240, 21, 300 + 20 / 2, 60)
+    client = setting.span("client", bound, expected)
+    own = setting.steps_s(setting.prompt_steps(240, 1, 60)) + 3e-3
+    alone = setting.span("prefill", bound, own)
+    found = made.client_first_token
+    for part in ("bound_s", "expected_s", "low_s", "high_s"):
+        most = max(getattr(client, part), getattr(alone, part))
+        assert getattr(found, part) == pytest.approx(most, rel=1e-3)
+    one = tf.estimate(decoder(), DEVICE, profile=profile, prompt=9, generate=1)
+    assert one.client_first_token is None
+    assert made.tokens_per_s == 12 * 21 / made.total.expected_s
+    assert made.decode_tokens_per_s == pytest.approx(12 / made.per_token.expected_s)
+    assert made.prefill_tokens_per_s == 12 * 300 / made.first_token.expected_s
+
+
 def test_of_cards_that_are_not_alike_the_smallest_is_the_device():
     found = tf.fit("gpt2", "rtx-3060 + rtx-4090")
     assert found.device.memory_bytes == find_device("rtx-3060").memory_bytes

@@ -10,7 +10,15 @@ import thermoflop as tf
 from thermoflop.base.record import replace
 from thermoflop.cli import main
 from thermoflop.cost.data import read_data
-from thermoflop.cost.plan.pick import UNBOUNDED, Totals, _promise, _ranked, totals, totals_of
+from thermoflop.cost.plan.pick import (
+    UNBOUNDED,
+    Totals,
+    _first_that_runs,
+    _promise,
+    _ranked,
+    totals,
+    totals_of,
+)
 from thermoflop.errors import UsageError
 
 LAPTOP = "rtx 4060 laptop"
@@ -68,6 +76,19 @@ def test_every_figure_of_a_pick_is_that_of_a_run_of_its_context(context, prompt,
     model = tf.load_model("gpt2")
     assert (each.params, each.active_params) == (model.params, model.active_params)
     assert (each.dtype, each.context) == ("bf16", 1024)
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "dtype"),
+    [("gpt-oss-20b", ["bf16"], "mxfp4"), ("qwen3-0.6b", ["q8_0", "bf16"], "q8_0"),
+     ("gpt2", ["bf16", "q8_0"], "bf16")],
+)  # fmt: skip
+def test_what_is_published_in_four_bits_is_tried_in_no_other_format(name, names, dtype):
+    (row,) = [each for each in totals() if each.name == name]
+    device = tf.find_device("h100")
+    found = _first_that_runs(device, 1, row, names, (512, 1.0, "llama.cpp"))
+    assert (found["model_name"], found["dtype"]) == (name, dtype)
+    assert _first_that_runs(device, 1, row, names, (512, 1e6, "llama.cpp")) is None
 
 
 def ranked(known, sort="size", at_least=10.0, dtypes=("bf16", "q8_0")):
