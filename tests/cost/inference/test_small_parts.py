@@ -140,6 +140,31 @@ def test_files_of_another_size_than_is_counted_are_not_the_models(share, formats
     assert found.factor == pytest.approx(factor or 1.0)
 
 
+@pytest.mark.parametrize(
+    ("gpu", "named", "dtype", "computed", "bits", "by_matrix"),
+    [
+        ("h100", None, None, "bf16", 16, False), ("v100", None, None, "fp16", 16, False),
+        ("h100", None, "fp8", "fp8", 8, False), ("v100", None, "bf16", "fp16", 16, False),
+        # what a name says, in the device's own 16 bits, or as a form that a device may lack
+        ("v100", "bf16", None, "fp16", 16, False), ("h100", "fp16", None, "bf16", 16, False),
+        ("h100", "fp8", None, "fp8", 8, True), ("a100", "fp8", None, "bf16", 8, True),
+        ("h100", "q4_k_m", None, "fp16", None, False), ("h100", "fp8", "bf16", "bf16", 16, False),
+    ],
+)  # fmt: skip
+def test_a_run_is_in_the_format_that_is_asked_for_or_named(
+    gpu, named, dtype, computed, bits, by_matrix
+):
+    model = replace(decoder(), named_format=named)
+    precision, checkpoint = choose_formats(model, find_device(gpu), dtype, None)
+    assert precision.compute in ((computed, "bf16") if named == "q4_k_m" else (computed,))
+    assert bits is None or precision.weight_bits == pytest.approx(bits, rel=0.01)
+    assert (checkpoint is not None) is by_matrix
+    files = StoredWeights(2 * model.params, 1, {}, {"BF16": 9})
+    kept, checkpoint = choose_formats(replace(model, stored=files), find_device(gpu), dtype, None)
+    assert (checkpoint is not None) is (dtype is None), "files say it where nothing is asked for"
+    assert kept.weight_bits == pytest.approx(precision.weight_bits if dtype else 16, rel=0.01)
+
+
 @pytest.mark.parametrize(("bits", "name"), [(2.0, "bf16"), (4.0, "fp32"), (8.0, "fp32")])
 def test_files_wider_than_16_bits_run_in_fp32(bits, name):
     model = decoder()

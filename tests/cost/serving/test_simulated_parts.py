@@ -166,6 +166,7 @@ def test_the_most_users_are_found_and_what_one_more_would_miss(targets, most, li
 def test_the_highest_rate_within_targets_is_found_to_a_part_in_two_thousand():
     found = most_within(Grows(), Arrivals(100.0), Targets(None, 0.0305))
     assert found == pytest.approx(30.5, rel=0.002)
+    assert found * 2048 / 100 == int(30.5 * 2048 / 100)
     assert most_within(Grows(), Arrivals(100.0), Targets(9.0, None)) == pytest.approx(64, rel=1e-3)
     assert most_within(Grows(), Arrivals(users=10), Targets(None, 0.0305)) == 9
 
