@@ -46,6 +46,7 @@ def test_a_generation_is_cut_where_a_chunk_begins_under_its_mask_and_where_a_win
     starts = {start for start, _ in pieces}
     assert {8192, 16_384} <= starts
     assert 16_384 not in {start for start, _ in even_pieces(scout, 5000, 20_000, False)}
+    assert even_pieces(scout, 16_000, 16_384, True)[-1] == (16_384, 16_384)
     mistral = tf.load_model("mistral-7b-v0.1").description
     assert even_pieces(mistral, 4000, 5000, True) == [(4000, 4094), (4095, 5000)]
     assert even_pieces(mistral, 100, 200, True) == [(100, 200)]
