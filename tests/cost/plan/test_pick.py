@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from itertools import pairwise
 
 import pytest
@@ -20,6 +21,7 @@ from thermoflop.cost.plan.pick import (
     totals_of,
 )
 from thermoflop.errors import UsageError
+from thermoflop.model.config.catalogue import entry, names
 
 LAPTOP = "rtx 4060 laptop"
 
@@ -30,6 +32,20 @@ def test_the_table_says_what_the_models_say():
     assert len(known) > 300
     for name in sorted(known)[::10]:
         assert known[name] == totals_of(name), f"{name}: python tests/cost/plan/make_totals.py"
+
+
+EMBEDS = re.compile(r"embed|rerank|gte-|e5-|bge-|minilm|mpnet|bert")
+
+
+def test_a_model_that_embeds_or_ranks_is_never_picked_and_knows_its_positions():
+    generating = {each.name for each in totals()}
+    embedding = [name for name in names() if EMBEDS.search(name)]
+    assert len(embedding) > 50
+    assert not generating & {*embedding}
+    decoders = [name for name in embedding if (entry(name) or {}).get("generates") is False]
+    assert all(tf.load_model(name).max_positions for name in decoders)
+    # "supports a substantial 2048-token context window" (card of EmbeddingGemma)
+    assert tf.fit("embeddinggemma-300m", LAPTOP).longest_context == 2048
 
 
 def test_what_is_picked_fits_with_its_context_and_no_more():

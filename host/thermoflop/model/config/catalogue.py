@@ -2,7 +2,8 @@
 
 A file holds ``name``, ``source``, ``config`` (the keys of the published config.json that say
 something about the shape), ``recalled`` where the configuration was written from memory and not
-read or measured, and ``params``, a published total that the tests hold the count against.
+read or measured, ``params``, a published total that the tests hold the count against, and
+``generates``, which is false where a decoder is trained to embed or to rank.
 """
 
 from __future__ import annotations
