@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -134,3 +135,25 @@ def test_a_model_of_text_is_told_that_it_sees_and_hears_nothing() -> None:
         text.step_table(images="1x2x3")
     with pytest.raises(UsageError, match="gpt2 hears nothing"):
         estimate(text, "h100", audio="30s")
+
+
+def test_a_clip_that_the_source_holds_is_the_source_and_a_longer_one_is_several_runs() -> None:
+    """Whisper's 1,500 positions are 3,000 mel frames of 10 ms, padded (its feature extractor)."""
+    whisper = load_model("whisper-tiny")
+    whole = whisper.prefill(4)
+    assert whisper.prefill(4, audio="30s").flops == whole.flops
+    assert whisper.prefill(4, audio="3s").flops == whole.flops
+    with pytest.raises(UsageError, match="hears 30 s at a time"):
+        estimate(whisper, "h100", audio="31s")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("wav2vec2-base-960h", "in samples (16,000 a second): say prompt=48000"),
+        ("parakeet-ctc-1.1b", "in mel frames (100 a second): say prompt=300"),
+    ],
+)
+def test_a_model_whose_prompt_is_sound_says_how_long_a_clip_is_in_it(name: str, said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        estimate(name, "h100", audio="3s")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 LARGEST_SIDE = 100_000
 LARGEST_COUNT = 100_000
 LONGEST_S = 10**6
+SAMPLES_PER_S = 16_000
 
 
 @record
@@ -81,13 +82,50 @@ def with_media(
         seeing = tower_on(stack, height, width)
         description = _with(description, stack, seeing)
         tokens += count * tokens_of(seeing)
-    if audio is not None:
+    if audio is not None and description.stack("audio") is None and _hears(description):
+        _check_source(description, name, audio)
+    elif audio is not None:
         clips, seconds = 1, parse_seconds(audio)
         stack = _tower(description, "audio", f"{name} hears nothing: audio={audio!r:.40}")
         hearing = tower_hearing(stack, seconds)
         description = _with(description, stack, hearing)
         tokens += tokens_of(hearing)
     return description, Media(count, clips, tokens)
+
+
+def _hears(description: Description) -> bool:
+    """Whether the source, or the prompt itself, is sound: convolutions come before the layers."""
+    first = description.stacks[0]
+    return first.role != "image" and any(
+        placed.part.group in ("conv_frontend", "patch_embed") for placed in first.front
+    )
+
+
+def _check_source(description: Description, name: str, audio: str | float) -> None:
+    """UsageError where a clip is not the source that is counted in any case: Whisper's, which is
+    padded to 30 s."""
+    from thermoflop.model.architecture.perceived import FRAMES_PER_S
+
+    seconds, first = parse_seconds(audio), description.stacks[0]
+    if first.positions is not None:
+        heard_s = 2 * int(first.positions) / FRAMES_PER_S
+        if seconds > heard_s:
+            raise UsageError(
+                f"{name} hears {heard_s:g} s at a time, shorter ones padded to that: "
+                f"audio={audio!r:.40} is a run for each"
+            )
+    elif first.role == "encoder":
+        raise UsageError(f"{name} hears its source: audio={audio!r:.40} is for a prompt")
+    else:
+        steps = 1
+        for _, step in first.windows:
+            steps *= step
+        # a position is 20 to 80 ms long: 320 samples and more, or 8 frames
+        unit, rate = ("samples", SAMPLES_PER_S) if steps > 100 else ("mel frames", FRAMES_PER_S)
+        raise UsageError(
+            f"the prompt of {name} is the sound itself, in {unit} ({rate:,} a second): say "
+            f"prompt={max(1, round(seconds * rate))} in place of audio={audio!r:.40}"
+        )
 
 
 def _tower(description: Description, role: str, refusal: str) -> Stack:
