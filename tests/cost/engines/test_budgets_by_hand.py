@@ -11,7 +11,9 @@ from thermoflop.cost.engines.budget import (
     DEVICE_SLACK,
     SPREAD,
     WEIGHTS_SLACK,
+    Budget,
     EngineMemory,
+    budget_text,
     engine_memory,
 )
 from thermoflop.cost.engines.footprint import Footprint, Load
@@ -340,3 +342,33 @@ def test_ollamas_context_is_that_of_each_slot_and_its_names_are_llama_cpps():
     with pytest.raises(UsageError, match="ctx_size=4096 takes 1,024 tokens a sequence: 1,100 are"):
         shared.check(LOAD)
     assert float(kv_bytes(share(), 1100, 1)) == 1100 * 2 * 2 * LAYERS * KEY_WIDTH
+
+
+BUDGET = Budget("vllm", {}, 70e9, 16e9, 512 * MIB, 3e9, 1e9, 40e9, 36e9, 41e9, 80_000, 16, 1000,
+                80.9, 256, 300 * MIB)  # fmt: skip
+
+
+POOL, ENDS = "vllm: KV cache 80,000 tokens", "80 % interval 72,000 .. 82,000 tokens"
+BUFFER, ON_HOST = "llama.cpp: compute buffer 512 MiB", "300 MiB stay on the host"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, [f"{POOL}; 80 sequences of 1,000 at once", ENDS]),  # two tokens a MB
+        ({"sequences": 256.0}, [f"{POOL}; 256 sequences of 1,000 at once", ENDS]),
+        ({"sequences": 300.0},
+         [f"{POOL}; 300 sequences of 1,000 at once (it runs at most 256)", ENDS]),
+        ({"engine": "llama.cpp"}, [f"{BUFFER}; room for 80 slots of 1,000; {ON_HOST}"]),
+        ({"engine": "ollama", "host_bytes": 0.0, "sequences": None},
+         ["ollama: compute buffer 512 MiB; room for any number of slots of 1,000"]),
+        ({"engine": "transformers", "options": {"attn_implementation": "sdpa"}},
+         ["transformers: the whole prompt at once, sdpa attention"]),
+        ({"sequences": None, "cache_tokens": 0},
+         ["vllm: no cache to hold; it runs 256 at once"]),
+        ({"sequences": None, "cache_tokens": 0, "most_sequences": None},
+         ["vllm: no cache to hold; it runs any number at once"]),
+    ],
+)  # fmt: skip
+def test_a_budget_is_told_in_the_engines_own_words(changes, said):
+    assert budget_text(replace(BUDGET, **changes)) == said

@@ -335,3 +335,11 @@ def test_a_smaller_micro_batch_divides_what_a_replica_has() -> None:
     one = asked(decoder(**MIXTURE), lora=None, devices=4, ep=2, global_batch=24, micro_batch=3)
     assert [each.value for each in _micro_batch(one)] == [2, 1]
     assert [each.value for each in _devices(one)] == [8]
+
+
+def test_adapters_beside_products_in_8_bits_move_16() -> None:
+    """The sum of a result with its adapter's: two of a thousand rows read and one written."""
+    found = tf.train(decoder(), "h100", global_batch=8, sequence=TOKENS, lora=RANK, dtype="fp8")
+    assert found.question is not None
+    added = next(work for work in trained(found.question)[1].works if work.name == "add q")
+    assert added.activation_bytes == 3 * TOKENS * WIDTH * 2

@@ -1,11 +1,13 @@
-"""Rows of layouts that do not divide a model: held against an even share of its bound."""
+"""Rows that no fit has seen: by the profile of their engine, or an even share of a bound."""
 
 from __future__ import annotations
+
+from types import SimpleNamespace
 
 import pytest
 from kit.made_up_rows import row
 from thermoflop.base.record import replace
-from thermoflop.cost.validate.times import _bound_only, _new
+from thermoflop.cost.validate.times import _bound_only, _new, _profile_of
 from thermoflop.cost.work.share import Layout
 
 
@@ -24,3 +26,24 @@ def test_no_device_does_less_than_its_even_share_of_the_whole(plan: Layout, alik
     assert (found.has_expectation, found.held_out) == (False, False)
     halves = replace(odd, question=replace(one.question, plan=Layout(2)))
     assert bound / 2 <= _bound_only(halves).bound_s < bound
+
+
+@pytest.mark.parametrize(
+    ("trainer", "profile"),
+    [("megatron-lm", "megatron-lm"), ("torchtitan", "torchtitan"), ("mine", "default")],
+)
+def test_an_iteration_is_expected_by_its_trainer_and_one_of_nobodys_by_all(
+    trainer: str, profile: str
+) -> None:
+    question = SimpleNamespace(engine=trainer, kind="")
+    assert _profile_of(SimpleNamespace(question=question)).name == profile
+
+
+@pytest.mark.parametrize(
+    ("engine", "profile"),
+    [("vllm 0.19", "vllm"), ("vllm 0.6", "vllm@0.11"), ("mine", "default")],
+)
+def test_a_step_is_expected_by_its_engine_and_one_of_nobodys_by_all(
+    engine: str, profile: str
+) -> None:
+    assert _profile_of(row(engine, 2, "token")).name == profile

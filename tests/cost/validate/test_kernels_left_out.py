@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -222,3 +223,27 @@ def test_rates_of_a_cache_are_named_by_its_format_and_of_other_classes_by_the_pr
     assert (found["number"], found["alike"]) == ("fp8", 1.0)
     assert found["rates"]["cache"] == pytest.approx(0.6, rel=0.05)
     assert found["missed"] < 0.02
+
+
+def test_what_two_tables_of_a_class_leave_out_is_counted_together(monkeypatch) -> None:
+    """Of all-reduces three of one file and four of another, launched one by one."""
+    from thermoflop.cost.validate import kernels as validated
+
+    one = all_reduces({"h100": 3}, {"h100": 1.0})
+    tables = {
+        "a": {"x": replace(one, left_out={"time of the host": 3})},
+        "b": {"y": replace(one, left_out={"time of the host": 4, "no links but PCIe": 2})},
+    }
+    monkeypatch.setattr(
+        validated, "read_kernels", lambda path: SimpleNamespace(tables=tables[path])
+    )
+    report = validated.validate_kernels(["a", "b"])
+    assert report.left_out == {"all-reduce": {"time of the host": 7, "no links but PCIe": 2}}
+    text = " ".join(report.text().split())
+    assert "not judged in all-reduce of engines, NVLink: 7 time of the host, 2 no links" in text
+    lines = report.text(each=True).splitlines()
+    assert any(line.startswith("all-reduce of engines, NVLink") for line in lines)
+    head = report.text(each=True).splitlines()[0]
+    assert [head.index(name) for name in ("how", "rows", "median", "p90", "bias")] == sorted(
+        head.index(name) for name in ("how", "rows", "median", "p90", "bias")
+    )
