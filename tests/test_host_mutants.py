@@ -43,6 +43,7 @@ def test_an_expression_is_changed_by_rule(text, changes):
         "a = b(1e-300)",
         "chart.text(b + 3, 4 * c, d)",
         "chart.legend(b, c - 12, sample_px=10)",
+        "a = table(b, 2, least=c)",
         "BLOCK = 16384",
         "ROUNDS = 80",
     ],

@@ -143,7 +143,10 @@ def _expressions(node: ast.AST) -> Iterator[tuple[ast.AST, Put]]:
 
 
 def _is_left_alone(node: ast.AST, child: ast.AST) -> bool:
-    """Whether a child is an error's wording, or stands in for zero as the least of a value."""
+    """Whether a child is an error's wording, a column's side, or stands in for zero as the least of
+    a value."""
+    if isinstance(node, ast.Call) and _name(node.func) == "table":
+        return isinstance(child, ast.Constant)  # how many columns stand to the left
     least = isinstance(node, ast.Call) and _name(node.func) in ("max", "maximum")
     if least and isinstance(child, ast.Constant) and isinstance(child.value, float):
         return abs(child.value) < FLOOR

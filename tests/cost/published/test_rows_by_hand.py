@@ -32,6 +32,8 @@ READINGS = [
     ({"metric": "output_tokens_per_s", "value": 160}, "total", 0.5, False),
     ({"metric": "output_tokens_per_s_per_gpu", "value": 10, "tp": 2, "pp": 3}, "total",
      4 * 20 / (10 * 2 * 3), False),
+    ({"metric": "output_tokens_per_s_per_gpu", "value": 10}, "total", 4 * 20 / 10, False),
+    ({"metric": "output_tokens_per_s_per_gpu", "value": 10, "tp": 2}, "total", 4 * 20 / 20, False),
     ({"metric": "output_tokens_per_s", "value": 1, "mean_step_ms_from_throughput": 7}, "token",
      0.007, True),
     ({"metric": "output_tokens_per_s", "value": 1, "itl_ms": 9}, "token", 0.009, False),
@@ -66,6 +68,7 @@ def test_prompts_are_held_back_as_the_recipe_of_a_benchmark_says(change, steps):
 @pytest.mark.parametrize(
     ("split", "engine", "layout"),
     [
+        ({"gpu_count": 2}, "vllm", (2, 1, 1)),
         ({"gpu_count": 4}, "vllm", (4, 1, 1)),  # serving engines divide the heads
         ({"gpu_count": 4}, "llama.cpp", (1, 4, 1)),  # llama.cpp the layers
         ({"gpu_count": 4, "tp": 2, "pp": 2}, "vllm", (2, 2, 1)),
@@ -86,6 +89,8 @@ def test_a_layout_that_is_not_stated_is_what_the_engine_does(split, engine, layo
         ({"input_len": None, "context_len": 300, "output_len": None}, 300, 128, 0),
         ({"input_len": 64, "cached_len": 1000, "output_len": 0}, 1064, 0, 1000),
         ({"task": "no such task", "mean_output_len": 41.6}, 500, 42, 0),
+        ({"task": "lm-arena-chat", "mean_output_len": 0.3}, 100, 1, 0),
+        ({"input_len": None, "output_len": 9}, 16, 9, 0),
     ],
 )
 def test_lengths_that_are_not_stated_are_assumed(lengths, prompt, generate, cached):
@@ -114,6 +119,23 @@ def test_a_serving_row_that_cannot_be_used_says_why(change, reason):
     rows, skipped = rows_of([{**SERVED, "metric": "tpot_ms", "value": 9, **change}], serving_row)
     assert not rows
     assert by_reason(skipped) == {reason: 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"tp": 4}, True), ({"tp": 5}, False),  # of 12 heads
+        ({"tp": 4, "experts": 6}, True), ({"tp": 4, "ep": 4, "experts": 6}, False),
+        ({"tp": 4, "ep": 4, "experts": 8}, True),
+    ],
+)  # fmt: skip
+def test_a_layout_that_does_not_divide_the_model_checks_the_bound_alone(change, expected):
+    experts = {"experts": change.pop("experts"), "experts_per_token": 2, "gated": True} if (
+        "experts" in change) else {}  # fmt: skip
+    row = serving_row({**SERVED, "metric": "tpot_ms", "value": 9, "gpu_count": 4, **change,
+                       "shape": {**SERVED["shape"], **experts}})  # fmt: skip
+    assert row.expected is expected
+    assert row.reason.startswith("checks the bound only: ") is not expected
 
 
 @pytest.mark.parametrize(
@@ -474,3 +496,6 @@ def test_a_shape_is_the_family_that_has_it(shape, family, parameters):
     )  # fmt: skip
     biases = 5 * (4 * 64 + 64 + 256) if family in ("gpt2", "bert") else 0
     assert matrices == 5 * parameters + biases
+    if family == "bert":  # positions and two segments
+        groups = model.params_by_group
+        assert (groups["embed_pos"], groups["embed_type"]) == (512 * 64, 2 * 64)

@@ -55,9 +55,7 @@ def precision_of(
     precision = choose_precision(name, kv_label if kv_label in ("fp8", "int8", "fp16") else None)
     if weights_gib and params:
         bits = weights_gib * 2**30 * 8 / params
-        precision = replace(
-            precision, weight_bits=bits, kept_bits=max(bits, min(precision.kept_bits, bits))
-        )
+        precision = replace(precision, weight_bits=bits, kept_bits=bits)
     return precision
 
 
