@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import thermoflop as tf
 from kit.made_up import DEVICE, LAYERS, decoder
+from thermoflop.base.record import replace
 from thermoflop.cost.inference.compare import compare, compare_text, forms_of, variant_figures
 from thermoflop.errors import UsageError
 
@@ -61,6 +62,19 @@ def test_a_step_reads_the_weights_in_their_format_and_the_cache_of_one_device(
     weights = MATRICES * matrix_bytes / tp + HEAD * 2 / tp + NORMS * 2
     cache = prompt * ELEMENTS * cache_bytes / tp
     assert run.decode_bytes == pytest.approx(weights + cache, rel=2e-3)
+
+
+def test_activations_that_are_read_are_as_wide_as_they_are() -> None:
+    """Besides weights and cache; of four sequences four times, in fp32 twice those in bf16."""
+    rests = []
+    for batch, dtype, width in ((1, "bf16", 2), (4, "bf16", 2), (1, "fp32", 4)):
+        run = compare(decoder(), replace(DEVICE, peaks={"bf16": 1e14, "fp32": 1e13}), prompt=100,
+                      generate=1, batch=batch, dtype=dtype)[0]  # fmt: skip
+        matrices = run.params - 1000 * 256  # the table is looked up
+        cache = batch * 100 * LAYERS * 2 * 256
+        rests.append(run.decode_bytes - width * (matrices + cache))
+    assert rests[0] > 0
+    assert rests[1:] == pytest.approx([4 * rests[0], 2 * rests[0]], rel=0.05)
 
 
 def test_a_replica_reads_for_its_own_sequences_and_a_part_of_a_context_its_own_cache() -> None:

@@ -30,7 +30,7 @@ from thermoflop.cost.plan.disaggregated import (
     read_s,
     transfer_s,
 )
-from thermoflop.cost.plan.outcome import Context, _at_random, _joules, choice_of
+from thermoflop.cost.plan.outcome import Context, _at_random, _joules, _pools, choice_of
 from thermoflop.cost.plan.unit import Loads, Unit, grid, up_to
 from thermoflop.cost.roofline.bound import sums_of
 from thermoflop.cost.serving.lengths import lengths_of
@@ -180,6 +180,14 @@ def test_a_choice_has_the_intervals_of_its_phases_and_its_dollars(unit):
     assert made.dollars_per_million == pytest.approx(3 * 2.0 / 3600 / (2.0 * OUTPUT) * 1e6)
     free = choice_of(found, Context(unit.setting.model, {}, question, "asked"))
     assert free.dollars_per_million is None
+
+
+def test_pools_are_said_with_what_a_prompt_and_its_cache_take(unit):
+    pools = Pools(unit_of(tp=2), 3, 4, 0.1234, 0.0056, 10)
+    assert _pools(found_of(unit, pools=pools)) == (
+        "3 x prefill on tp=2, 4 x decode on one device; a prompt takes 123 ms, its cache 5.6 ms"
+    )
+    assert _pools(found_of(unit)) == ""
 
 
 def test_the_energy_of_a_choice_is_that_of_its_steps_and_prompts():
