@@ -75,6 +75,31 @@ def test_a_command_has_the_flags_of_its_layout_formats_and_lengths(engine, layou
     assert launch(unit(engine, layout, **options), options.get("model", MODEL), 8) == words
 
 
+FLAGS = {
+    "vllm": {"pp": "--pipeline-parallel-size 3", "dp": "--data-parallel-size 3",
+             "cp": "--prefill-context-parallel-size 3", "ep": "--enable-expert-parallel"},
+    "sglang": {"pp": "--pp-size 3", "dp": "--dp-size 3 --enable-dp-attention", "ep": "--ep-size 3"},
+    "tensorrt-llm": {"pp": "--pp_size 3", "ep": "--ep_size 3",
+                     "dp": "--config enable_attention_dp.yaml"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", FLAGS)
+@pytest.mark.parametrize("degree", ["tp", "pp", "dp", "ep", "cp"])
+def test_each_degree_has_its_own_flag_and_no_other(engine, degree):
+    """Attention of replicas is counted in the width of SGLang and TensorRT-LLM."""
+    said = launch(unit(engine, Layout(**{degree: 3})), MODEL, 8)
+    for name, flag in FLAGS[engine].items():
+        assert (flag in said) is (name == degree)
+        assert (flag.split()[0] in said) is (name == degree)
+    wide = 3 if degree == "tp" or (degree == "dp" and engine != "vllm") else 1
+    width = {"vllm": "--tensor-parallel-size", "sglang": "--tp-size", "tensorrt-llm": "--tp_size"}
+    assert f"{width[engine]} {wide} " in said
+    both = launch(unit(engine, Layout(2, 1, 3, 5)), MODEL, 8)
+    assert f"{width[engine]} {2 if engine == 'vllm' else 6} " in both
+    assert ("--max-running-requests 24" in both) is (engine == "sglang")
+
+
 def test_no_sequence_is_longer_than_the_model_has_positions():
     short = decoder(max_position_embeddings=1100)
     said = launch(unit("vllm", Layout(), shape="lognormal", model=short), short, 8)
