@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import pytest
 from kit.made_up_rows import row
 from thermoflop.base.record import replace
+from thermoflop.cost.validate import times
+from thermoflop.cost.validate.compared import Compared
 from thermoflop.cost.validate.times import _bound_only, _new, _profile_of
 from thermoflop.cost.work.share import Layout
 
@@ -47,3 +49,18 @@ def test_a_step_is_expected_by_its_engine_and_one_of_nobodys_by_all(
     engine: str, profile: str
 ) -> None:
     assert _profile_of(row(engine, 2, "token")).name == profile
+
+
+def test_a_carried_row_in_a_file_is_judged_by_the_fit_without_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And another one by the profile of its engine, under its own name in the file."""
+    known, new = row("vllm", 2, "token"), row("vllm", 4, "token")
+    held = Compared("carried", "e", "d", "m", "token", 1.0, 2.0, 3.0, 4.0, 5.0, True, True)
+    monkeypatch.setattr(times, "read_rows", lambda _: [1, 2, 3])
+    monkeypatch.setattr(times, "rows_of", lambda raw, _: ([known, new], [("x", "why")] * len(raw)))
+    monkeypatch.setattr(times, "held_out", lambda *_: {times.identity(known): held})
+    report = times._report(SimpleNamespace, ["file"], lambda raw: raw < 3)  # type: ignore[arg-type]
+    assert (report.rows, len(report.skipped)) == (2, 2)
+    assert report.compared[0] == replace(held, row_id=known.row_id)
+    assert report.compared[1] == times._new(new)
