@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import thermoflop as tf
 from kit.made_up import decoder
+from thermoflop.base.paper import paper
 from thermoflop.errors import UsageError
 from thermoflop.model.operators.step import Step
 from thermoflop.model.operators.totals import even_pieces
@@ -51,3 +52,17 @@ def test_a_generation_is_cut_where_a_chunk_begins_under_its_mask_and_where_a_win
     assert even_pieces(mistral, 4000, 5000, True) == [(4000, 4094), (4095, 5000)]
     assert even_pieces(mistral, 100, 200, True) == [(100, 200)]
     assert even_pieces(decoder().description, 3, 9, True) == [(3, 9)]
+
+
+def test_a_table_of_operators_fills_a_hundred_columns_and_lacks_its_least_in_fewer() -> None:
+    """16 + 8 + 20 + 6 x 6 + 2 x 5 and ten blanks are 100; F/B goes first."""
+    table = decoder().operators(1, 1, 10)
+    heads = {}
+    for width in (100, 99):
+        with paper(width):
+            lines = str(table).splitlines()
+        (heads[width],) = (line for line in lines if line.startswith("operator"))
+    assert len(heads[100]) == 100
+    assert heads[100].split() == ["operator", "class", "shape", "mults", "FLOPs", "weight",
+                                  "activ.", "KV", "in", "KV", "out", "F/B", "share"]  # fmt: skip
+    assert heads[99].split() == [each for each in heads[100].split() if each != "F/B"]
