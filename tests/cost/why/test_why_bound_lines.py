@@ -17,7 +17,7 @@ from kit.made_up import (
     rates,
 )
 from thermoflop.base.record import replace
-from thermoflop.base.units import digits, scaled, seconds
+from thermoflop.base.units import scaled, seconds
 from thermoflop.cost.reports.estimate import explain_step
 from thermoflop.cost.why.number import operator_rows, why_number
 from thermoflop.cost.why.steps import parts_shown
@@ -98,7 +98,7 @@ def test_rates_are_tokens_over_times(estimate):
     assert why_number(estimate, "rate.decode").formula[1] == f"  = 4 / {seconds(each)}"
     for which, rate in (("prefill", 4 * 100 / first), ("decode", 4 / each), ("all", 20 / whole)):
         why = why_number(estimate, f"rate.{which}")
-        assert why.value == f"{digits(rate)} tokens/s"
+        assert why.value == f"{float(f'{rate:.3g}'):,.0f} tokens/s"  # as the table says it
         assert why.formula[2] == f"  = {why.value}"
     assert why_number(estimate, "rate.all").formula[1] == f"  = 4 x 5 / {seconds(whole)}"
 

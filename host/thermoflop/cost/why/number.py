@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thermoflop.base.explanation import Explanation
-from thermoflop.base.units import digits, scaled, seconds
+from thermoflop.base.units import scaled, seconds, three_digits
 from thermoflop.cost.roofline.bound import parts_of, sums_of
 from thermoflop.cost.why.operator import why_operator
 from thermoflop.cost.why.steps import PHASES, Part, parts_shown
@@ -236,19 +236,19 @@ _OF_SPAN: dict[str, Callable[[Estimate, str], Explanation]] = {
 def _rate(estimate: Estimate, which: str) -> Explanation:
     batch = f"{estimate.batch:,}"
     if which == "prefill":
-        value = f"{digits(estimate.prefill_tokens_per_s)} tokens/s"
+        value = f"{three_digits(estimate.prefill_tokens_per_s)} tokens/s"
         time = seconds(estimate.first_token.expected_s)
         lines = ("batch x prompt / first token", f"  = {batch} x {estimate.prompt:,} / {time}")
         return Explanation("prompt tokens a second", value, (*lines, f"  = {value}"))
     if estimate.generate < 2:
         raise UsageError(f"rate.{which} has no number: fewer than two tokens are generated")
     if which == "decode":
-        value = f"{digits(estimate.decode_tokens_per_s)} tokens/s"
+        value = f"{three_digits(estimate.decode_tokens_per_s)} tokens/s"
         lines = ("batch / each token", f"  = {batch} / {seconds(estimate.per_token.expected_s)}")
         return Explanation(
             "generated tokens a second while decoding", value, (*lines, f"  = {value}")
         )
-    value = f"{digits(estimate.tokens_per_s)} tokens/s"
+    value = f"{three_digits(estimate.tokens_per_s)} tokens/s"
     time = seconds(estimate.total.expected_s)
     lines = ("batch x generated / all", f"  = {batch} x {estimate.generate:,} / {time}")
     return Explanation(

@@ -49,6 +49,7 @@ new MutationObserver((_, seen) => {
     typing(box);
     box.findFilteredOptions = () => {
       const needle = box.$el.querySelector("input[type=search]")?.value ?? "";
+      setTimeout(() => box.$refs.qRef.scrollTo(0)); // the list opened at the chosen one
       return box.initialOptions
         .map((option) => [rank(option.label, needle), String(option.label).length, option])
         .filter(([place]) => place >= 0)
