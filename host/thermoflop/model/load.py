@@ -271,15 +271,22 @@ def _notes(config: Config, description: Description) -> tuple[str, ...]:
 
 
 def _tie_notes(config: Config, description: Description) -> list[str]:
-    """Files of transformers 4 leave out whose tie holds, and its classes asked the text (Mistral
-    Small 3: weights with a head of their own)."""
+    """Where the wrapper says nothing of the tie, and what its text says is not what is counted, or
+    is (Mistral Small 3.1, of transformers 4: weights with a head of their own)."""
+    from thermoflop.model.config.wrapper import left_out_by_version_4
+
     head, text = description.head, config.nested.get("text_config")
-    older = str(config.raw.get("transformers_version")).startswith("4.")
-    stated = "tie_word_embeddings" in config.raw or not older
-    if stated or head is None or not head.tied or text is None or text.get("tie_word_embeddings"):
+    if head is None or text is None or "tie_word_embeddings" in config.raw:
         return []
-    more = f"weights with one of its own hold {head.matrix_parameters:,} more"
-    return [f"tie_word_embeddings is absent, so the head is taken for the embedding's: {more}"]
+    own = text.get("tie_word_embeddings")
+    said = "tie_word_embeddings" in text.raw or "transformers_version" not in config.raw
+    if head.tied and own is False and said:
+        more = f"weights with one of its own hold {head.matrix_parameters:,} more"
+        return [f"tie_word_embeddings is absent, so the head is taken for the embedding's: {more}"]
+    if not head.tied and own is False and left_out_by_version_4(config.raw):
+        held = f"{head.matrix_parameters:,} of the parameters"
+        return [f"tie_word_embeddings is absent, so the text's decides: a head of its own, {held}"]
+    return []
 
 
 def _tower_notes(description: Description) -> list[str]:

@@ -94,18 +94,27 @@ def test_layers_that_slide_differ_as_either_way_of_saying_it_has_it() -> None:
     assert said.params == written.params < whole.params
 
 
-def test_a_file_of_transformers_4_that_leaves_the_tie_out_is_said_to() -> None:
-    """Mistral Small 3.1 (2503): its weights have a head, and its class of today ties it."""
+def test_where_the_wrapper_leaves_the_tie_out_the_text_decides_in_a_file_of_transformers_4() -> (
+    None
+):
+    """Mistral Small 3.1 (2503) holds a head; the class of transformers 5 ties, which is said."""
     text = {"model_type": "mistral", "hidden_size": 64, "vocab_size": 100, "head_dim": 16,
             "intermediate_size": 96, "num_attention_heads": 4, "num_hidden_layers": 1,
             "num_key_value_heads": 2}  # fmt: skip
-    file = {"model_type": "mistral3", "text_config": text, "transformers_version": "4.50.0.dev0"}
-    tied = load_model(file)
-    assert any("6,400 more" in note for note in tied.notes)
+    file = {"model_type": "mistral3", "text_config": text}
+    rows = 100 * 64
+    tied = load_model({**file, "tie_word_embeddings": True})
     apart = load_model({**file, "tie_word_embeddings": False})
-    assert apart.params == tied.params + 6400
-    for other in (apart, load_model({**file, "transformers_version": "5.24.0"})):
-        assert not any("tie_word_embeddings" in note for note in other.notes)
+    assert apart.params == tied.params + rows
+    older = load_model({**file, "transformers_version": "4.50.0.dev0"})
+    assert older.params == apart.params
+    said = {**text, "tie_word_embeddings": False}
+    today = load_model({**file, "text_config": said})
+    assert today.params == tied.params
+    for model in (older, today, load_model(file)):
+        assert any(f"{rows:,}" in note for note in model.notes)
+    for model in (tied, apart, load_model({**file, "transformers_version": "5.24.0"})):
+        assert not any("tie_word_embeddings" in note for note in model.notes)
 
 
 QWEN3 = {"model_type": "qwen3", "hidden_size": 64, "intermediate_size": 96, "head_dim": 16,

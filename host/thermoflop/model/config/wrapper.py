@@ -16,6 +16,7 @@ from thermoflop.model.config.tower import ANY_SIDE, read_tower
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
     from thermoflop.model.config.family import Section
@@ -98,6 +99,13 @@ def _sized(config: Config, stack: Stack) -> Stack:
     return tower_on(stack, ANY_SIDE, ANY_SIDE) if any_size else stack
 
 
+def left_out_by_version_4(raw: Mapping[str, Any]) -> bool:
+    """Whether a file of transformers 4 leaves the tie out: its classes asked the text's section
+    (``tie_weights`` by ``get_text_config``), where those of 5 ask the wrapper."""
+    written = str(raw.get("transformers_version"))
+    return "tie_word_embeddings" not in raw and written.startswith("4.")
+
+
 def _tied(config: Config, rule: str, text: Config, described: Description) -> Description:
     """Whether the head is the embedding's matrix, as the wrapper's class decides it."""
     if described.head is None or described.head.group != "lm_head" or rule == "text":
@@ -106,6 +114,9 @@ def _tied(config: Config, rule: str, text: Config, described: Description) -> De
         inputs, outputs = config.family.traits["head"](config)
         described = replace(described, head=replace(described.head, inputs=inputs, outputs=outputs))
     tied = bool(config["tie_word_embeddings"]) and rule != "none"
+    own = text.get("tie_word_embeddings")
+    if rule == "outer" and own is not None and left_out_by_version_4(config.raw):
+        tied = bool(own)
     if rule == "either":
         tied = tied or bool(text.get("tie_word_embeddings"))
     return replace(described, head=replace(described.head, tied=tied))
