@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import thermoflop as tf
+from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.model.config.named_format import named_format
 
 
@@ -27,6 +28,59 @@ from thermoflop.model.config.named_format import named_format
 )
 def test_the_word_and_what_it_means(name: str, meant: str | None) -> None:
     assert named_format(name) == meant
+
+
+# Of a matrix of 4,096 x 4,096 and its scales: fp8 in blocks of 128, a scale of 4 bytes each; fp8
+# with one scale a matrix and one of its inputs; 16 bits.
+_SIDE = 4096
+_BLOCKS, _TENSOR, _WIDE = _SIDE**2 + 4 * 32**2, _SIDE**2 + 8, 2 * _SIDE**2
+
+
+@pytest.mark.parametrize(
+    ("name", "matrix_bytes"),
+    [
+        # Qwen's cards: "fine-grained fp8 quantization with block size of 128"
+        ("Qwen/Qwen3-8B-FP8", _BLOCKS), ("Qwen3-32B-FP8", _BLOCKS),
+        ("Qwen/Qwen3-235B-A22B-Instruct-2507-FP8", _BLOCKS),
+        ("Qwen/Qwen3-Next-80B-A3B-Instruct-FP8", _BLOCKS), ("Qwen/Qwen3.5-27B-FP8", _BLOCKS),
+        ("Qwen/Qwen3-VL-8B-Instruct-FP8", _BLOCKS), ("RedHatAI/Qwen3-8B-FP8-block", _BLOCKS),
+        ("nvidia/Qwen3-8B-FP8", _TENSOR),
+        # Mistral's: "post-trained version in FP8", beside base and reasoning in BF16
+        ("mistralai/Mistral-Large-3-675B-Instruct-2512", _TENSOR),
+        ("mistralai/Ministral-3-3B-Instruct-2512", _TENSOR), ("ministral-3-14b", _TENSOR),
+        ("mistralai/Ministral-3-8B-Instruct-2512", _TENSOR),
+        ("mistralai/Ministral-3-8B-Base-2512", _WIDE),
+        ("mistralai/Ministral-3-14B-Reasoning-2512", _WIDE),
+        ("mistralai/Mistral-Large-3-675B-Instruct-2512-BF16", _WIDE),
+        ("unsloth/DeepSeek-V3-bf16", _WIDE),
+    ],
+)  # fmt: skip
+def test_a_published_repository_is_counted_in_the_format_of_its_card(
+    name: str, matrix_bytes: int
+) -> None:
+    model = tf.load_model(name)
+    _, checkpoint = choose_formats(model, tf.find_device("h200"), None, None)
+    stored = None if checkpoint is None else checkpoint.quantization.format_of("attn", "q_proj", 0)
+    assert (_WIDE if stored is None else stored.bytes_of(_SIDE, _SIDE)) == matrix_bytes
+
+
+@pytest.mark.parametrize(
+    ("name", "narrow"),
+    [
+        # "this checkpoint additionally quantizes the wo module in attention layers" (of v2)
+        ("nvidia/DeepSeek-R1-0528-FP4", {"experts"}),
+        ("nvidia/DeepSeek-R1-NVFP4", {"experts"}),
+        ("nvidia/DeepSeek-R1-FP4-v2", {"experts", "o_proj"}),
+        ("nvidia/DeepSeek-R1-0528-NVFP4-v2", {"experts", "o_proj"}),
+    ],
+)
+def test_attention_stays_wide_where_nvidias_deepseek_keeps_it(name: str, narrow: set[str]) -> None:
+    _, checkpoint = choose_formats(tf.load_model(name), tf.find_device("b200"), None, None)
+    assert checkpoint is not None
+    of = checkpoint.quantization.format_of
+    groups = {"q_a_proj": "attn", "kv_b_proj": "attn", "o_proj": "attn", "experts": "experts"}
+    found = {name for name, group in groups.items() if of(group, name, 5) is not None}
+    assert found == narrow
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ _TUNED = frozenset(
 )
 # llama.cpp's names of its formats, as in q4_K_M, iq3_xxs, ud-q2_k_xl
 _GGUF_FORMAT = r"[-_.:](ud[-_])?i?q\d(_[a-z0-9]+)*$"
+# that, and which attempt at a format it is: DeepSeek-R1-FP4-v2
+_NOT_SHAPE = rf"{_GGUF_FORMAT}|(?<=fp[48])-v\d$"
 
 
 def names() -> list[str]:
@@ -89,7 +91,7 @@ def _by_other_name(name: str) -> str | None:
     other = read_json(_beside("names.json"))
     known = {_squashed(key): value for key, value in other.items()}
     known.update((_squashed(each), each) for each in names())
-    words = re.split(r"[-_ :]+|(?<=quantized)\.", re.sub(_GGUF_FORMAT, "", name))
+    words = re.split(r"[-_ :]+|(?<=quantized)\.", re.sub(_NOT_SHAPE, "", name))
     # without a size, "flan-t5-base" would lose the word that says which one it is
     tuned = (
         _TUNED

@@ -8,6 +8,12 @@ import re
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.formats import USUAL
 from thermoflop.model.config.gguf_formats import FILE_TYPES
+from thermoflop.model.config.repositories import form_of, is_wide
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 _GGUF = re.compile(r"[-_.:](?:ud[-_])?((?:i|t)?q\d(?:_[a-z0-9]+)*|mxfp4_moe)$")
 # Words of a name, the first that is there, and the format that they mean. The groups and scales are
@@ -22,6 +28,7 @@ _WORDS: tuple[tuple[frozenset[str], str], ...] = tuple(
         ("bnb 8bit", "bnb-int8"), ("bnb 4bit unsloth", "bnb-nf4-dq"), ("bnb 4bit", "bnb-nf4"),
         ("w4a16", "w4a16-g128"), ("w8a16", "w8a16"), ("w8a8", "w8a8"), ("nvfp4", "nvfp4"),
         ("mxfp4", "mxfp4"), ("mxfp8", "mxfp8"), ("nf4", "nf4"), ("fp8 dynamic", "fp8-dynamic"),
+        ("fp8 block", "fp8-block128"),
         ("fp8", "fp8"), ("fp4", "nvfp4"), ("int4", "int4"), ("4bit", "int4"), ("int8", "int8-wo"),
         ("8bit", "int8-wo"),
     )
@@ -66,9 +73,12 @@ _TRAINED_NARROW = "qat"  # Google's quantization-aware Gemma 3 is q4_0
 _MEDIUM = {"q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m"}
 
 
-def said_format(name: str) -> tuple[str | None, str]:
-    """The format that a name says or means, and the sentence about it; None and "" for neither."""
-    said = named_format(name)
+def said_format(name: str, config: Mapping[str, Any]) -> tuple[str | None, str]:
+    """The format that a name says or means of a model with that configuration, and the sentence
+    about it; None and "" for neither. ``fp16`` stands for 16 bits."""
+    if is_wide(name, config):
+        return "fp16", "the name means 16 bits: fit and estimate count the weights so"
+    said = form_of(name) or named_format(name)
     if said is None:
         return ollama_format(name)
     return said, f"the name says {said}: fit and estimate count the weights so"

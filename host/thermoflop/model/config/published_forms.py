@@ -25,6 +25,8 @@ _BITS = {"hqq": "nbits"}
 # compressed-tensors by what weights and activations are: w4a16-g128, w8a16, w8a8, w4a16-asym-g32.
 _WIDTHS = re.compile(r"w([2-8])a(8|16)(-asym)?(?:-g(\d{1,6}))?")
 _FP8 = re.compile(r"fp8-block(\d{1,4})(?:x(\d{1,4}))?")
+# Cards of such repositories leave wide what sees, and the small inputs of Qwen's linear attention.
+_WIDE_BESIDE = ["visual", "vision_tower", "multi_modal_projector", "lm_head", "in_proj_ba"]
 _SCHEMES: dict[str, dict[str, Any]] = {
     "bnb-nf4": {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"},
     "bnb-nf4-dq": {
@@ -40,6 +42,11 @@ _SCHEMES: dict[str, dict[str, Any]] = {
     "fp8-dynamic": {"quant_method": "ptpc_fp8"},
     "mxfp8": {"quant_method": "mxfp8"},
     "modelopt-nvfp4": {"quant_algo": "NVFP4"},
+    "modelopt-nvfp4-mlp": {"quant_algo": "NVFP4", "exclude_modules": ["self_attn", "lm_head"]},
+    "modelopt-nvfp4-o": {
+        "quant_algo": "NVFP4",
+        "exclude_modules": ["q_a_proj", "q_b_proj", "kv_a_proj", "kv_b_proj", "q_proj", "lm_head"],
+    },
     "modelopt-nvfp4-wo": {"quant_algo": "W4A16_NVFP4"},
     "eetq-int8": {"quant_method": "eetq"},
     "quanto-int8": {"quant_method": "quanto", "weights": "int8"},
@@ -93,4 +100,5 @@ def _fp8(name: str) -> dict[str, Any] | None:
     if match is None:
         return None
     rows = int(match[1])
-    return {"quant_method": "fp8", "weight_block_size": [rows, int(match[2] or rows)]}
+    block: dict[str, Any] = {"quant_method": "fp8", "modules_to_not_convert": _WIDE_BESIDE}
+    return {**block, "weight_block_size": [rows, int(match[2] or rows)]}

@@ -196,7 +196,7 @@ def _from_catalogue(name: str) -> Source | None:
         return found
     from thermoflop.model.config.named_format import said_format
 
-    said, why = said_format(name)
+    said, why = said_format(name, found.raw)
     return replace(found, named_format=said, format_said=why)
 
 
