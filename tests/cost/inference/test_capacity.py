@@ -18,6 +18,7 @@ from kit.made_up import (
 from thermoflop.base.record import replace
 from thermoflop.cost.inference.room import largest
 from thermoflop.cost.memory import occupied_text
+from thermoflop.cost.work.share import Layout
 
 RESERVE = 0.7e9 + 0.02 * MEMORY
 WEIGHTS = 2 * (LAYERS * (MATRICES + NORMS) + WIDTH + 2 * HEAD_MATRIX)
@@ -110,6 +111,9 @@ def test_what_is_missing_is_said():
 def test_a_card_that_counts_as_a_smaller_one_is_named() -> None:
     fitted = tf.fit("llama-3-8b", "rtx-4090 + rtx-3070", profile="vllm")
     assert (fitted.device.name, fitted.larger) == ("RTX 3070", ("RTX 4090",))
+    assert fitted.plan == Layout(2)
+    one = tf.fit("llama-3-8b", "rtx-4090 + rtx-3070", devices=4, profile="vllm")
+    assert one.plan.devices == 4
     assert "RTX 4090 counts as RTX 3070" in " ".join(str(fitted).split())
     for alike in ("rtx-4090 + rtx-4090", "rtx-4090"):
         assert tf.fit("llama-3-8b", alike, profile="vllm").larger == ()

@@ -30,7 +30,14 @@ from thermoflop.cost.plan.disaggregated import (
     read_s,
     transfer_s,
 )
-from thermoflop.cost.plan.outcome import Context, _at_random, _joules, _pools, choice_of
+from thermoflop.cost.plan.outcome import (
+    Context,
+    _at_random,
+    _joules,
+    _pools,
+    choice_of,
+    frontier_of,
+)
 from thermoflop.cost.plan.unit import Loads, Unit, grid, up_to
 from thermoflop.cost.roofline.bound import sums_of
 from thermoflop.cost.serving.lengths import lengths_of
@@ -180,6 +187,35 @@ def test_a_choice_has_the_intervals_of_its_phases_and_its_dollars(unit):
     assert made.dollars_per_million == pytest.approx(3 * 2.0 / 3600 / (2.0 * OUTPUT) * 1e6)
     free = choice_of(found, Context(unit.setting.model, {}, question, "asked"))
     assert free.dollars_per_million is None
+
+
+@pytest.mark.parametrize("first_s", [None, 0.05])
+def test_the_frontier_is_every_load_that_no_other_beats_in_both_speeds(first_s):
+    units = [unit_of(tp=2, slots=6), unit_of(budget=300, slots=24), unit_of(pp=2, slots=10)]
+    asked = Question(Targets(first_s, None), None, None, 8, {})
+    loads = [
+        (1 / token, rate * OUTPUT / unit.devices, users, unit)
+        for unit in units
+        for at in (unit.loads(),)
+        for token, first, rate, users in zip(at.token_s, at.first_s, at.rate, at.users, strict=True)
+        if first_s is None or first <= first_s
+    ]
+    best = [each for each in loads if not any(
+        (other[0] >= each[0] and other[1] > each[1]) or (other[0] > each[0] and other[1] >= each[1])
+        for other in loads)]  # fmt: skip
+    found = frontier_of(units, asked)
+    assert [(each.tokens_per_s_user, each.tokens_per_s_device) for each in found] == sorted(
+        {(speed, rate) for speed, rate, _, _ in best}
+    )
+    assert len(found) > 3
+    spread = units[0].setting.spread("token")
+    for point in found:
+        owners = [each for each in best if each[:2] == (
+            point.tokens_per_s_user, point.tokens_per_s_device)]  # fmt: skip
+        assert point.users in [each[2] for each in owners]
+        assert point.label in [f"bf16 {each[3].layout.label}" for each in owners]
+        assert point.interval == (1 / spread.high, 1 / spread.low)
+        assert point.device == SLOW.name
 
 
 def test_pools_are_said_with_what_a_prompt_and_its_cache_take(unit):
