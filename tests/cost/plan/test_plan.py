@@ -51,7 +51,8 @@ def test_what_serving_says_of_a_choice_is_what_the_plan_said():
 def test_every_printed_flag_is_documented_by_its_engine(profile):
     known = FLAGS[profile]
     assert known["source"]
-    asked = [("llama-3-8b", "h100", 2, None), ("mixtral-8x7b", "h100", 4, "fp8")]
+    narrow = "q8_0" if profile == "llama.cpp" else "fp8"
+    asked = [("llama-3-8b", "h100", 2, None), ("mixtral-8x7b", "h100", 4, narrow)]
     for model, gpu, devices, cache in asked:
         found = tf.plan(
             model, gpu, max_devices=devices, profile=profile, kv_dtype=cache, lengths="uniform",
@@ -209,8 +210,8 @@ def test_a_loose_target_leaves_the_interval_as_it_is():
 
 def test_a_mac_is_started_with_llama_cpp_unless_an_engine_is_named():
     assert tf.plan("gpt2", "m2 ultra", top=1).choices[0].launch.startswith("llama-server")
-    named = tf.plan("gpt2", "m2 ultra", top=1, profile="vllm")
-    assert named.choices[0].launch.startswith("vllm serve")
+    with pytest.raises(UsageError, match=r"vllm runs on .*M2 Ultra.* through vLLM-Metal alone"):
+        tf.plan("gpt2", "m2 ultra", top=1, profile="vllm")
 
 
 @pytest.mark.parametrize("asked", [{"tpot_s": 0.03}, {}])

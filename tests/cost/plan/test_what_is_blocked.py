@@ -193,13 +193,16 @@ def test_every_replica_of_powers_of_two_is_tried(monkeypatch, experts, most, nod
     [
         ("h100", "vllm", ["bf16", "fp8"]), ("b200", "vllm", ["bf16", "fp8", "nvfp4"]),
         ("a100", "vllm", ["bf16", "int4"]), ("v100", "vllm", ["bf16", "int4"]),
+        ("mi355x", "vllm", ["bf16", "fp8", "quark-mxfp4"]),  # OCP's 4 bits, not NVIDIA's
+        ("h100", "exllama", ["bf16", "int4"]),
         ("AMD EPYC 7742", "vllm", ["fp32"]), ("h100", "llama.cpp", ["bf16", "q8_0", "q4_k_m"]),
     ],
 )  # fmt: skip
 def test_formats_are_those_that_a_device_computes_in(gpu, engine, tried):
     assert plan_layouts.formats(decoder(), find_device(gpu), engine) == tried
     published = load_model("gpt-oss-20b")
-    assert plan_layouts.formats(published, find_device(gpu), "vllm") == [None]
+    for each in ("vllm", "llama.cpp"):  # mxfp4 is a type of GGUF files
+        assert plan_layouts.formats(published, find_device(gpu), each) == [None]
 
 
 @pytest.mark.parametrize(("count", "batch"), [(8, 8), (12, 6), (16, 512)])

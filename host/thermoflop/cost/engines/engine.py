@@ -37,6 +37,9 @@ class Engine:
     attention lays the query heads of a group as rows of one tile. Older generations do without.
     ``eager_chunks``: a step that carries a chunk is launched kernel by kernel, though those that
     only decode are graphs.
+    ``vendors``: whose devices it has kernels for (empty: any), and ``plugins`` whose work it is on
+    those of others; ``lacks``: degrees of parallelism, and kinds of weights, that it has none of
+    (``engines.abilities``). ``serves``: whether the command that starts it as a server is known.
     """
 
     name: str
@@ -57,6 +60,10 @@ class Engine:
     eager_chunks: bool = False
     narrows: bool = False
     in_flight: int | None = None
+    vendors: tuple[str, ...] = ()
+    plugins: tuple[tuple[str, str], ...] = ()
+    lacks: tuple[str, ...] = ()
+    serves: bool = False
 
     def kernels_in(self, family: str) -> str:
         """The ``kernels`` that a family of formats (``hardware.precision``) is run with."""
@@ -77,22 +84,41 @@ PYTHON = 8.0
 # PyTorch, with graphs of steps that only decode (tensorrt_llm/_torch/pyexecutor/
 # cuda_graph_runner.py); first tokens of short prompts are as slow as its launches. Before, it was
 # compiled (``COMPILED``).
+#
+# Devices: docs/getting_started/installation of vLLM (0.8 to 0.32; TPU, Gaudi and Neuron by plugins
+# of the makers, Apple's GPUs by vLLM-Metal), docs.sglang.io/docs/hardware-platforms (Apple's by
+# MLX on one device), README of llama.cpp (CUDA, HIP, Metal, Vulkan, SYCL, ...: no TPU, no
+# Trainium); TensorRT-LLM and FasterTransformer are NVIDIA's alone, ExLlama runs on CUDA and ROCm.
+# llama.cpp reads GGUF files, and splits layers or rows, neither experts nor sequences.
+_NVIDIA = ("NVIDIA",)
+_NO_PYTORCH = ("bitsandbytes", "HQQ", "quanto", "eetq", "torchao", "MLX")
+_NOT_GGUF = ("fp8", "AWQ", "GPTQ", "groups", "EXL2", *_NO_PYTORCH)
+_SERVED = ("EXL2", "MLX")  # kinds that servers of PyTorch have no kernels of
 ENGINES = (
     Engine("fastertransformer-encoder", ("fastertransformer 5.x tensorflow",
-           "fastertransformer 5.x pytorch"), "heads", kernels="attention", wide_kernels="eager"),
-    Engine("fastertransformer", ("fastertransformer", "triton/fastertransformer"), "heads"),
+           "fastertransformer 5.x pytorch"), "heads", kernels="attention", wide_kernels="eager",
+           vendors=_NVIDIA),
+    Engine("fastertransformer", ("fastertransformer", "triton/fastertransformer"), "heads",
+           vendors=_NVIDIA),
     Engine("tensorrt-llm", ("tensorrt-llm", "tensorrt", "nvidia nim"), "heads", graphs=True,
-           host=PYTHON, merges=True, reads="chunks", eager_chunks=True, narrows=True),
+           host=PYTHON, merges=True, reads="chunks", eager_chunks=True, narrows=True,
+           vendors=_NVIDIA, lacks=("GGUF", "EXL2", *_NO_PYTORCH), serves=True),
     Engine("vllm", ("vllm",), "heads", graphs=True, host=PYTHON,
-           merges=True, reads="chunks", narrows=True),
+           merges=True, reads="chunks", narrows=True, lacks=_SERVED, serves=True,
+           vendors=("NVIDIA", "AMD", "Intel", "Google", "AWS", "CPU"),
+           plugins=(("Apple", "vLLM-Metal"),)),
     Engine("sglang", ("sglang",), "heads", graphs=True, host=PYTHON,
-           merges=True, narrows=True),
+           merges=True, narrows=True, lacks=_SERVED, serves=True,
+           vendors=("NVIDIA", "AMD", "Intel", "Google", "CPU"),
+           plugins=(("Apple", "its MLX backend"),)),
     Engine("transformers", ("transformers", "hf transformers", "huggingface", "hf accelerate",
-           "accelerate", "autogptq"), host=PYTHON, regrows=True),
+           "accelerate", "autogptq"), host=PYTHON, regrows=True, lacks=_SERVED),
     Engine("llama.cpp", ("llama.cpp", "ollama"), chunk=512, half_accumulate=True, unfused=True,
-           dequantizes=32, in_flight=2),
+           dequantizes=32, in_flight=2, lacks=("ep", "cp", *_NOT_GGUF), serves=True,
+           vendors=("NVIDIA", "AMD", "Apple", "Intel", "CPU")),
     Engine("exllama", ("exllama",), half_accumulate=True, host=PYTHON,
-           dequantizes=8),
+           dequantizes=8, vendors=("NVIDIA", "AMD"),
+           lacks=("ep", "cp", "fp8", "AWQ", "GGUF", "nvfp4", "mxfp4", *_NO_PYTORCH)),
     Engine("autoawq", ("autoawq",), host=PYTHON),
     Engine("tinychat", ("tinychat",), half_accumulate=True, host=PYTHON),
     Engine("mlc", ("mlc",), "heads"),
@@ -113,7 +139,7 @@ RENEWED: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
         ("2025-08", {"kernels": "attention"}),
     ),
 }
-DEFAULT = Engine("default", (), "heads", graphs=True, merges=True)
+DEFAULT = Engine("default", (), "heads", graphs=True, merges=True, serves=True)
 
 
 def find_engine(label: str) -> Engine:
@@ -123,6 +149,11 @@ def find_engine(label: str) -> Engine:
         if low.startswith(engine.prefixes):
             return engine
     return DEFAULT
+
+
+def named_engine(name: str) -> Engine:
+    """The engine of exactly this name, or ``DEFAULT``."""
+    return next((engine for engine in ENGINES if engine.name == name), DEFAULT)
 
 
 def is_ollama(profile: object) -> bool:

@@ -17,6 +17,7 @@ from thermoflop.cost.inference.arguments import (
     written,
 )
 from thermoflop.cost.inference.formats import as_downloaded, formats_line
+from thermoflop.cost.inference.held_to import check_layout
 from thermoflop.cost.inference.remedies import (
     Remedy,
     checked_bandwidth,
@@ -224,6 +225,7 @@ def fit(
         )
     devices = len(cards) if cards and devices is None else devices
     plan = room.plan(devices, tp, pp, dp, ep, cp)
+    check_layout(profile, plan)
     share = room.share(plan)
     fewest = room.fewest(replace(load, sequences=sequences))
     budget = None if room.engine is None else room.engine.budget(share, load)

@@ -13,6 +13,7 @@ from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.energy import energy_of
 from thermoflop.cost.hardware.nodes import network_text, with_network
 from thermoflop.cost.inference.formats import as_downloaded, choose_formats
+from thermoflop.cost.inference.held_to import check_engine, check_layout
 from thermoflop.cost.inference.result import Estimate
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.memory import memory_of
@@ -152,6 +153,8 @@ def estimate(
     nodes = device.network.node_size
     plan = choose_layout(devices, tp, pp, dp, ep, cp, overlap=overlap, node_size=nodes)
     known = known if dtype else as_downloaded(known, profile)
+    check_engine(profile, device, dtype, kv_dtype, known)
+    check_layout(profile, plan)
     precision, checkpoint = choose_formats(known, device, dtype, kv_dtype)
     chunk = None if chunk is None else checked_size("chunk", written("chunk", chunk), 1)
     setting = Setting(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from thermoflop.base.record import replace
+from thermoflop.cost.engines.abilities import no_weights
 from thermoflop.cost.engines.engine import is_ollama
 from thermoflop.cost.hardware.precision import (
     Precision,
@@ -44,6 +45,7 @@ _FORMS = {"fp8": "fp8-tensor", "nvfp4": "modelopt-nvfp4"}
 _APART = 1.25
 _FILES = "safetensors"  # as a method: what nothing is said of but by the files
 _WIDE = ("bf16", "fp16", "fp32")
+NARROWEST_8 = 6.0  # bits of a weight: what is wider is as wide as q8_0
 # Bytes of an element in formats of files that are not quantized; what a file has most of is first.
 _PLAIN_BYTES = {"BF16": 2.0, "F16": 2.0, "F32": 4.0, "F64": 8.0}
 
@@ -88,13 +90,32 @@ def choose_formats(
 
 def as_downloaded(model: Model, profile: object) -> Model:
     """The model in the format of Ollama's downloads where its profile is asked for and nothing says
-    another: q4_k_m, and mxfp4 of those that are published in it."""
+    another: q4_k_m, and mxfp4 of those that are published in it; for llama.cpp in one that GGUF
+    files have."""
     own = model.quantization
+    converted = profile is not None and not is_ollama(profile) and model.named_format is None
+    if converted and own is not None:
+        model = _as_converted(model, own, profile)
     kept = model.stored is not None or (own is not None and _name(own, own.default) == "mxfp4")
     if not is_ollama(profile) or kept or model.named_format is not None:
         return model
     said = "Ollama's downloads are q4_k_m where no tag says another format: --dtype says others"
     return replace(model, named_format="q4_k_m", format_said=said)
+
+
+def _as_converted(model: Model, own: Quantization, profile: object) -> Model:
+    """The model in the GGUF format that is about as wide as the published one, where the engine
+    reads GGUF files and these have no such format."""
+    from thermoflop.cost.catalogue.profiles import find_profile
+
+    engine = find_profile(profile).engine  # type: ignore[arg-type]
+    common = _common(model.description, own)
+    name = _name(own, common)
+    if common is None or "GGUF" in engine.lacks or not no_weights(engine, name):
+        return model
+    means = "q8_0" if common.bits > NARROWEST_8 else "q4_k_m"
+    said = f"no GGUF file is in {name}, as it is published: counted as {means}, --dtype says others"
+    return replace(model, named_format=means, format_said=said, stored=None)
 
 
 def _quantization_of(model: Model, dtype: str | None) -> Quantization | None:

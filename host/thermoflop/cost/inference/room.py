@@ -11,6 +11,7 @@ from thermoflop.cost.engines.engine import is_ollama
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.formats import choose_formats
+from thermoflop.cost.inference.held_to import check_engine
 from thermoflop.cost.memory import memory_of
 from thermoflop.cost.work.share import Layout, Share, choose_layout
 from thermoflop.errors import UsageError
@@ -157,6 +158,7 @@ def room_of(
     precision, checkpoint = choose_formats(model, device, dtype, kv_dtype)
     engine, splits = None, "heads"
     if profile is not None:
+        check_engine(profile, device, dtype, kv_dtype, model)
         name, splits = _engine_of(profile)
         if options or has_options(name):
             engine, formats = engine_memory(name, device, _with_version(name, profile, options))

@@ -15,6 +15,7 @@ from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.inference.arguments import checked_size, validate_arguments
 from thermoflop.cost.inference.formats import as_downloaded, choose_formats
+from thermoflop.cost.inference.held_to import check_engine
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.work.share import choose_layout
 from thermoflop.cost.work.steps import decode_step, middle_context
@@ -169,6 +170,7 @@ def speculate(
     large, small = (as_downloaded(each, profile) for each in (large, small))
     checked_size("drafted", drafted, 1)
     rates = find_profile(profile)
+    check_engine(profile, device, dtype, None, large)
     formats = choose_formats(large, device, dtype, None)
     big = Setting(large, device, choose_layout(devices, tp, pp), formats[0], rates, formats[1])
     layout = choose_layout(devices if ahead else 1)

@@ -8,6 +8,8 @@ import shlex
 from math import ceil
 from typing import TYPE_CHECKING
 
+from thermoflop.cost.engines.engine import named_engine
+
 if TYPE_CHECKING:
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.plan.unit import Unit
@@ -58,8 +60,11 @@ def _gguf(model: Model, precision: Precision) -> str:
 
 
 def launch(unit: Unit, model: Model, slots: int) -> str:
-    """The command line of one replica for so many sequences at once."""
+    """The command line of one replica for so many sequences at once; "" for an engine that is not
+    known as a server."""
     engine = unit.setting.profile.engine.name
+    if not named_engine(engine).serves:
+        return ""
     if engine == "llama.cpp":
         return shlex.join(_llama(unit, _gguf(model, unit.setting.precision), slots))
     parts = {"sglang": _sglang, "tensorrt-llm": _tensorrt}.get(engine, _vllm)
@@ -69,6 +74,8 @@ def launch(unit: Unit, model: Model, slots: int) -> str:
 
 def launch_notes(command: str, model: Model, dtype: str) -> list[str]:
     """Sentences on what a person has to put into the command, for weights in a format."""
+    if not command.strip():
+        return ["note: no command is known that starts this engine as a server: none is printed"]
     if not command.startswith("llama-server"):
         engine = "tensorrt-llm" if command.startswith("trtllm-serve") else ""
         said = checkpoint(model, dtype, engine)[1]

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from thermoflop.cost.engines.abilities import no_layout, no_weights
+from thermoflop.cost.engines.engine import DEFAULT, named_engine
 from thermoflop.cost.work.share import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from thermoflop.cost.engines.engine import Engine
     from thermoflop.cost.hardware.device import Device
     from thermoflop.model.model import Model
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 # Tokens of a prompt from which context parallel is tried: below, its parts are small for a device.
 LONG = 16_384
 GGUF = ("bf16", "q8_0", "q4_k_m")
+# The 4 bits that a maker's tensor cores multiply: OCP's MX on AMD (CDNA 4), NVIDIA's own.
+IN_4_BITS = {"AMD": "quark-mxfp4"}
 
 
 def has_experts(model: Model) -> bool:
@@ -30,9 +35,18 @@ def has_experts(model: Model) -> bool:
     return any(hasattr(run.layer.feed, "experts") for stack in stacks for run in stack.runs)
 
 
-def layouts(model: Model, device: Device, most: int, prompt: float = 0.0) -> Iterator[Layout]:
-    """Every layout of one replica on at most so many devices, for prompts of so many tokens; some
-    may not divide the model."""
+def layouts(
+    model: Model, device: Device, most: int, prompt: float = 0.0, engine: Engine = DEFAULT
+) -> Iterator[Layout]:
+    """Every layout of one replica that an engine has on at most so many devices, for prompts of so
+    many tokens; some may not divide the model."""
+    for layout in _layouts(model, device, most, prompt):
+        if not no_layout(engine, layout):
+            yield layout
+
+
+def _layouts(model: Model, device: Device, most: int, prompt: float) -> Iterator[Layout]:
+    """The same of an engine that has all."""
     experts, node = has_experts(model), device.network.node_size
     for tp in powers(min(node, most)):
         for pp in powers(most // tp):
@@ -54,16 +68,21 @@ def powers(most: int) -> list[int]:
 
 
 def formats(model: Model, device: Device, engine: str) -> list[str | None]:
-    """Number formats to try: the one that the model's name says; as published where that is
-    narrow, else 16 bits and those that the device computes in; 4-bit weights where it computes in
-    nothing narrow. llama.cpp has its own."""
-    if model.named_format is not None:
+    """Number formats to try, of those that the engine reads: the one that the model's name says; as
+    published where that is narrow, else 16 bits and those that the device computes in; 4-bit
+    weights where it computes in nothing narrow. llama.cpp has its own; mxfp4 as published is one of
+    them."""
+    reads, own = named_engine(engine), model.quantization
+    published = None if own is None or own.default is None else own.default.name
+    if model.named_format is not None or (published == "mxfp4" and "mxfp4" not in reads.lacks):
         return [None]
     if engine == "llama.cpp":
         return [*GGUF]
-    if model.quantization is not None:
+    if own is not None:
         return [None]
     peaks = device.peaks
     usual = ["bf16"] if {"bf16", "fp16"} & set(peaks) else ["fp32"]
-    narrow = [name for name, unit in (("fp8", "fp8"), ("nvfp4", "fp4")) if unit in peaks]
+    in_4_bits = IN_4_BITS.get(device.vendor, "nvfp4")
+    computed = (("fp8", "fp8"), (in_4_bits, "fp4"))
+    narrow = [name for name, unit in computed if unit in peaks and not no_weights(reads, name)]
     return [*usual, *(narrow or (["int4"] if "fp16" in peaks or "bf16" in peaks else []))]

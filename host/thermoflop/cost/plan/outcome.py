@@ -25,22 +25,24 @@ MORE = 1.5  # times the replicas of the mean load that are tried for requests at
 
 @record
 class Context:
-    """The model, prices, the question, and the question as a sentence."""
+    """The model, prices, the question, and the question as a sentence; a sentence for each device
+    that is left out."""
 
     model: Model
     prices: dict[str, Price]
     question: Question
     asked: str
+    left_out: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Where prices are from."""
+        """Where prices are from, and what is left out."""
         dated = [
             f"{name} ${price.dollars:g} an hour"
             + (f" ({', '.join(filter(None, (price.date, price.source)))})" if price.date else "")
             for name, price in self.prices.items()
         ]
-        return (f"prices: {'; '.join(dated)}",) if dated else ()
+        return (f"prices: {'; '.join(dated)}", *self.left_out) if dated else self.left_out
 
 
 def choice_of(found: Found, context: Context) -> Choice | None:
@@ -76,7 +78,8 @@ def _launch(found: Found, model: Model, slots: int) -> str:
     decode = launch(found.unit, model, slots)
     if found.pools is None:
         return decode
-    return launch(found.pools.prefill, model, found.pools.prefill.groups) + "\n" + decode
+    prefill = launch(found.pools.prefill, model, found.pools.prefill.groups)
+    return "\n".join(filter(None, (prefill, decode)))
 
 
 def _pools(found: Found) -> str:

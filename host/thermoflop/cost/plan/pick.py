@@ -17,6 +17,7 @@ from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.arguments import checked_whole, written
 from thermoflop.cost.inference.estimate import estimate
+from thermoflop.cost.inference.held_to import check_engine
 from thermoflop.cost.inference.room import room_of
 from thermoflop.errors import UsageError
 
@@ -175,6 +176,7 @@ def pick(
         raise UsageError(f"dtypes={dtypes!r:.40} makes no sense: expected several formats")
     hardware, devices, _, stages = pooled(hardware, devices, None, 1, profile)
     device, count = as_device(hardware), checked_whole("devices", devices or stages, 1, 1024)
+    check_engine(profile, device, dtypes, None)
     if not device.peaks:
         raise UsageError(
             f"the peaks of {device.name} are not known, so no speed is: describe it in a TOML file "

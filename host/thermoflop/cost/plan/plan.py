@@ -9,6 +9,7 @@ from thermoflop.base.record import replace
 from thermoflop.base.units import digits, seconds
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.engines.abilities import no_device
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.plan.blocked import REPLICA, Tried, blocked
@@ -126,6 +127,7 @@ def plan(
     if not isinstance(prefix_hit, int | float) or not 0 <= prefix_hit < 1:
         raise UsageError(f"prefix_hit={prefix_hit!r:.40} makes no sense: expected 0 to below 1")
     chosen = find_profile(_engine(devices, known) if profile == "auto" else profile)
+    devices, left_out = _run_by(chosen, devices)
     targets = Targets(checked_target("ttft_s", ttft_s), checked_target("tpot_s", tpot_s))
     prices = prices_of(price, devices)
     question = Question(
@@ -142,7 +144,7 @@ def plan(
         wider = replace(context, question=replace(question, most=most))
         return _tried(every, wider, disaggregate, top)
 
-    context = Context(known, prices, question, asked(known, devices, shape, question))
+    context = Context(known, prices, question, asked(known, devices, shape, question), left_out)
     tried, usual = solve(max_devices), [] if dtypes else search.formats()
     if not tried.units and not dtypes and (narrower := search.in_4_bits(usual)):
         wanted = narrower
@@ -219,6 +221,22 @@ def _devices(hardware: str | Device | Sequence[str | Device]) -> list[Device]:
     return list({device.name: device for device in devices}.values())
 
 
+def _run_by(profile: Profile, devices: list[Device]) -> tuple[list[Device], tuple[str, ...]]:
+    """The devices that a profile's engine runs on, and a sentence for each that is left out.
+    UsageError where all are."""
+    kept, left_out = [], []
+    for device in devices:
+        known = profile.knows(device)
+        reason = "" if known else no_device(profile.engine, device, plugins=False)
+        if reason:
+            left_out.append(reason)
+        else:
+            kept.append(device)
+    if not kept:
+        raise UsageError("; ".join(left_out))
+    return kept, tuple(f"note: {reason}: left out" for reason in left_out)
+
+
 def _engine(devices: list[Device], model: Model) -> str:
     """The engine by default: vLLM has no GPU of Apple's and no kernels of most GGUF formats,
     llama.cpp runs on every device."""
@@ -255,12 +273,12 @@ class Search:
         key = most, tuple(dtypes or ())
         if key in self._made:
             return self._made[key]
-        made = self._made[key] = []
+        made, engine = self._made.setdefault(key, []), self.profile.engine
         for rooms in self._rooms(dtypes, kv_dtype):
             tried = dict.fromkeys(
                 layout
                 for room in rooms
-                for layout in layouts(self.model, room.device, most, self._split_prompt)
+                for layout in layouts(self.model, room.device, most, self._split_prompt, engine)
             )
             for layout in tried:
                 here = [room for room in rooms if _joins(room.device, layout)]

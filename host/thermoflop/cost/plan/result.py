@@ -45,7 +45,8 @@ class Choice:
         limit: what keeps it from more: users, rate, memory, batch, prompts, target or first.
         dollars_per_million: dollars for a million output tokens; None without a price.
         joules_per_million: joules for a million output tokens; None without a power.
-        launch: the command that starts one replica; of pools one of each, a line each, to which the
+        launch: the command that starts one replica, "" where none is known of the engine; of pools
+            one of each, a line each, to which the
             engine's own settings for sending the cache are to be added.
 
     Example:
@@ -163,7 +164,8 @@ def plan_text(found: PlanResult) -> str:
         if best.disaggregated:
             lines.append(wrapped(f"pools: {best.disaggregated}"))
         each = "" if best.replicas == 1 else f" (each of {best.replicas} replicas)"
-        lines += [f"start{each}:", *(command(f"  {line}") for line in best.launch.splitlines())]
+        commands = [command(f"  {line}") for line in best.launch.splitlines()]
+        lines += [f"start{each}:", *commands] if commands else []
     lines += [wrapped(note) for note in found.notes]
     return "\n".join([*lines, *([wrapped("; ".join(tried))] if tried else [])])
 

@@ -9,6 +9,7 @@ from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
 from thermoflop.cost.inference.formats import as_downloaded
+from thermoflop.cost.inference.held_to import check_layout
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.serving.drafting import drafting_of
@@ -161,6 +162,7 @@ def serving(
     )
     precision = room.precision
     layout = choose_layout(devices, tp, pp, dp, ep, node_size=device.network.node_size)
+    check_layout(profile, layout)
     policy = with_policy(policy_of(chosen.engine, device), *_checked(budget, slots))
     known, drafting = drafting_of(known, draft, draft_tokens, device, precision, chosen, layout)
     setting = Setting(known, device, layout, precision, chosen, room.checkpoint)

@@ -48,6 +48,17 @@ _SCHEMES: dict[str, dict[str, Any]] = {
         "exclude_modules": ["q_a_proj", "q_b_proj", "kv_a_proj", "kv_b_proj", "q_proj", "lm_head"],
     },
     "modelopt-nvfp4-wo": {"quant_algo": "W4A16_NVFP4"},
+    # AMD Quark: weights and inputs in OCP's MXFP4, as amd/Llama-3.3-70B-Instruct-MXFP4-Preview
+    "quark-mxfp4": {
+        "quant_method": "quark",
+        "global_quant_config": {
+            "weight": {"dtype": "fp4", "qscheme": "per_group", "group_size": 32,
+                       "scale_format": "e8m0"},
+            "input_tensors": {"dtype": "fp4", "qscheme": "per_group", "group_size": 32,
+                              "scale_format": "e8m0", "is_dynamic": True},
+        },
+        "exclude": ["lm_head"],
+    },
     "eetq-int8": {"quant_method": "eetq"},
     "quanto-int8": {"quant_method": "quanto", "weights": "int8"},
     "quanto-int4": {"quant_method": "quanto", "weights": "int4", "group_size": 128},

@@ -1,0 +1,88 @@
+"""What an engine runs: on whose devices, in which layouts and formats. ``engine.ENGINES`` says it
+once, and every question that names an engine is held against that.
+
+What was measured and published is not: a row is read as it is (``inference.question``), and a
+device that a profile was fitted to runs its engine.
+"""
+
+from __future__ import annotations
+
+from thermoflop.cost.engines.options import FORMATS, OPTIONS
+from thermoflop.model.architecture.formats import spelled
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from thermoflop.cost.engines.engine import Engine
+    from thermoflop.cost.hardware.device import Device
+    from thermoflop.cost.work.share import Layout
+
+# Kinds of weights by how the names of formats start; others are of the kind that they are called.
+_KINDS = (
+    ("exl2", "EXL2"), ("bnb", "bitsandbytes"), ("nf4", "bitsandbytes"), ("hqq", "HQQ"),
+    ("quanto", "quanto"), ("eetq", "eetq"), ("torchao", "torchao"), ("mlx", "MLX"), ("awq", "AWQ"),
+    ("gptq", "GPTQ"), ("int4-g", "groups"), ("int8-g", "groups"), ("w4a", "groups"),
+    ("w8a", "groups"), ("modelopt-nvfp4", "nvfp4"), ("quark-mxfp4", "mxfp4"),
+    ("fp8", "fp8"), ("mxfp8", "fp8"),
+    ("q", "GGUF"), ("iq", "GGUF"), ("tq", "GGUF"),
+)  # fmt: skip
+_WORDS = {"ep": "expert parallel", "cp": "context parallel"}
+_GGUF = "a format of GGUF files, such as q4_k_m, q8_0 or bf16"
+
+
+def kind_of_weights(dtype: str) -> str:
+    """The kind that a format is of: ``GGUF`` of q4_k_m, ``AWQ`` of awq-int4-g64."""
+    name = spelled(dtype)
+    return next((kind for start, kind in _KINDS if name.startswith(start)), name)
+
+
+def no_device(engine: Engine, device: Device, *, plugins: bool = True) -> str:
+    """Why an engine does not run on a device, as a sentence; "" where it does, or where nothing is
+    known of the device's maker. ``plugins``: those of others count."""
+    plugin = dict(engine.plugins).get(device.vendor)
+    if not engine.vendors or device.vendor in ("", *engine.vendors) or (plugin and plugins):
+        return ""
+    if plugin:
+        return (
+            f"{engine.name} runs on {device.name} through {plugin} alone, whose layouts and memory "
+            "are its own"
+        )
+    return f"{engine.name} does not run on {device.name}: it is for {_listed(engine.vendors)}"
+
+
+def no_layout(engine: Engine, layout: Layout) -> str:
+    """Why an engine has no such layout, as a sentence; "" where it has."""
+    for degree, words in _WORDS.items():
+        if getattr(layout, degree) > 1 and degree in engine.lacks:
+            return f"{engine.name} has no {words}: {degree}={getattr(layout, degree)}"
+    return ""
+
+
+def no_weights(engine: Engine, dtype: str) -> str:
+    """Why an engine reads no weights in a format, as a sentence; "" where it does."""
+    if kind_of_weights(dtype) not in engine.lacks:
+        return ""
+    other = f": expected {_GGUF}" if engine.name == "llama.cpp" else ""
+    return f"{engine.name} reads no weights in {dtype}{other}"
+
+
+def no_cache(engine: Engine, kv_dtype: str) -> str:
+    """Why an engine keeps no cache in a format, as a sentence; "" where it does, or where its
+    options say nothing of the cache."""
+    name = spelled(kv_dtype)
+    options = OPTIONS.get(engine.name, ())
+    values = [each for option in options if option.kind == "format" for each in option.values]
+    if not values or FORMATS.get(name, name) in (None, *values):
+        return ""
+    return (
+        f"{engine.name} keeps no cache in {kv_dtype}: expected {', '.join(dict.fromkeys(values))}"
+    )
+
+
+def _listed(vendors: tuple[str, ...]) -> str:
+    """``NVIDIA's devices``; ``devices of NVIDIA, AMD and Intel``."""
+    makers = ["processors" if each == "CPU" else each for each in vendors]
+    if len(makers) == 1:
+        return f"{makers[0]}'s devices"
+    return f"devices of {', '.join(makers[:-1])} and {makers[-1]}".replace(
+        " and processors", ", and processors"
+    )

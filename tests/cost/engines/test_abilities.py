@@ -1,0 +1,121 @@
+"""An engine is asked for what it has: devices, layouts and formats."""
+
+from __future__ import annotations
+
+import pytest
+import thermoflop as tf
+from kit.made_up import decoder
+from thermoflop.base.record import replace
+from thermoflop.cost.catalogue.devices import find_device
+from thermoflop.cost.catalogue.profiles import find_profile, profiles
+from thermoflop.cost.engines.abilities import no_cache, no_device, no_layout, no_weights
+from thermoflop.cost.engines.engine import ENGINES, named_engine
+from thermoflop.cost.work.share import Layout
+from thermoflop.errors import UsageError
+from thermoflop.model.config.gguf_formats import FILE_TYPES
+
+LLAMA = named_engine("llama.cpp")
+
+
+@pytest.mark.parametrize(
+    ("engine", "gpu", "runs"),
+    [
+        ("tensorrt-llm", "h100", True), ("tensorrt-llm", "mi300x", False),
+        ("tensorrt-llm", "m4 max", False), ("vllm", "mi300x", True), ("vllm", "tpu v5e", True),
+        ("vllm", "m4 max", True), ("vllm", "trainium2", True), ("llama.cpp", "m4 max", True),
+        ("llama.cpp", "tpu v5e", False), ("exllama", "7900 xtx", True), ("exllama", "b580", False),
+        ("transformers", "m4 max", True), ("gpt-fast", "mi300x", True), ("jax", "tpu v4", True),
+    ],
+)  # fmt: skip
+def test_an_engine_runs_where_it_has_kernels(engine, gpu, runs):
+    assert (no_device(named_engine(engine), find_device(gpu)) == "") is runs
+
+
+def test_a_plugin_of_others_runs_an_engine_but_is_not_planned():
+    mac = find_device("m4 max")
+    assert "vLLM-Metal" in no_device(named_engine("vllm"), mac, plugins=False)
+    assert "MLX" in no_device(named_engine("sglang"), mac, plugins=False)
+
+
+def test_a_device_of_an_unknown_maker_is_never_refused():
+    own = find_device("h100")
+    own = replace(own, vendor="")
+    assert not any(no_device(engine, own) for engine in ENGINES)
+
+
+def test_a_profile_runs_on_every_device_that_it_was_fitted_to():
+    for name, profile in ((name, find_profile(name)) for name in profiles()):
+        lacking = [no_device(profile.engine, find_device(gpu)) for gpu in profile.devices]
+        assert not any(lacking), name
+
+
+@pytest.mark.parametrize(
+    ("engine", "layout", "has"),
+    [
+        ("llama.cpp", Layout(2, 2), True), ("llama.cpp", Layout(dp=2), True),  # two servers
+        ("llama.cpp", Layout(dp=2, ep=2), False), ("llama.cpp", Layout(cp=2), False),
+        ("vllm", Layout(2, 2, 2, 4, 2), True), ("exllama", Layout(2, ep=2), False),
+    ],
+)  # fmt: skip
+def test_llama_cpp_splits_layers_or_rows_and_nothing_else(engine, layout, has):
+    assert (no_layout(named_engine(engine), layout) == "") is has
+
+
+def test_gguf_files_have_the_types_of_ggml_and_no_others():
+    assert not any(no_weights(LLAMA, name) for name in (*FILE_TYPES.values(), "int4", "int8"))
+    others = "fp8", "fp8-block128", "awq", "gptq", "gptq-int4-g128", "nf4", "exl2-4.0", "w4a16-g128"
+    assert all(no_weights(LLAMA, name) for name in others)
+    assert no_weights(named_engine("tensorrt-llm"), "q4_k_m")
+    assert not no_weights(named_engine("vllm"), "q4_k_m")
+
+
+@pytest.mark.parametrize(
+    ("engine", "kv_dtype", "has"),
+    [
+        ("llama.cpp", "fp8", False), ("llama.cpp", "q8_0", True), ("llama.cpp", "F16", True),
+        ("vllm", "q8_0", False), ("vllm", "fp8", True), ("transformers", "int4", True),
+    ],
+)  # fmt: skip
+def test_a_cache_is_in_a_format_of_the_engines_option(engine, kv_dtype, has):
+    assert (no_cache(named_engine(engine), kv_dtype) == "") is has
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda m: tf.fit(m, "mi300x", profile="tensorrt-llm"), "does not run on MI300X"),
+        (lambda m: tf.estimate(m, "mi300x", profile="tensorrt-llm"), "does not run on MI300X"),
+        (lambda m: tf.serving(m, "mi300x", profile="tensorrt-llm"), "does not run on MI300X"),
+        (lambda m: tf.plan(m, "mi300x", profile="tensorrt-llm"), "does not run on MI300X"),
+        (lambda m: tf.pick("mi300x", profile="tensorrt-llm"), "does not run on MI300X"),
+        (lambda m: tf.fit(m, "h100", profile="llama.cpp", dtype="fp8"), "no weights in fp8"),
+        (lambda m: tf.estimate(m, "h100", profile="llama.cpp", dtype="awq"), "no weights in awq"),
+        (lambda m: tf.plan(m, "h100", profile="llama.cpp", dtypes=["fp8"]), "no weights in fp8"),
+        (lambda m: tf.fit(m, "h100", profile="vllm", kv_dtype="q8_0"), "no cache in q8_0"),
+        (lambda m: tf.estimate(m, "h100", profile="llama.cpp", cp=2), "no context parallel"),
+        (lambda m: tf.fit(m, "h100", profile="ollama", cp=2), "no context parallel"),
+    ],
+)
+def test_every_question_refuses_by_name_what_its_engine_lacks(ask, said):
+    with pytest.raises(UsageError, match=said):
+        ask(decoder())
+
+
+def test_a_plan_leaves_out_devices_that_its_engine_does_not_run_on():
+    found = tf.plan(decoder(), "mi300x,h100", profile="tensorrt-llm", max_devices=1)
+    assert {each.device for each in found.choices} == {"H100-SXM-80GB"}
+    assert any("does not run on MI300X" in note for note in found.notes)
+
+
+def test_an_engine_that_is_no_server_is_planned_without_a_command():
+    found = tf.plan(decoder(), "h100", profile="exllama", max_devices=1)
+    assert {each.launch for each in found.choices} == {""}
+    assert "start" not in str(found).split("note")[0]
+    assert any("no command is known" in note for note in found.notes)
+
+
+def test_llama_cpp_counts_a_published_format_that_gguf_lacks_in_one_about_as_wide():
+    model = tf.load_model("deepseek-v3")
+    assert tf.fit(model, "8xh200", profile="llama.cpp").precision.name == "q8_0"
+    assert tf.fit(model, "8xh200", profile="vllm").precision.name == "fp8"
+    assert tf.fit("gpt-oss-20b", "h100", profile="llama.cpp").precision.name == "mxfp4"
