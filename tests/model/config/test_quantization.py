@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import thermoflop as tf
+from thermoflop.errors import UsageError
 from thermoflop.model.architecture.module_names import matches, names_of
 from thermoflop.model.architecture.parts import Linear
 from thermoflop.model.architecture.quantization import Quantization, matrices
@@ -269,7 +271,19 @@ def test_what_is_not_understood_is_a_note_and_changes_no_count(block: Any, words
     assert model.quantization is None
     assert words in model.notes[-1]
     assert model.notes[-1].startswith("the quantization is left out: ")
-    assert model.format_said == model.notes[-1]  # so that fit and estimate say it as well
+    assert model.format_said == model.notes[-1]
+    # bytes do depend on it: refused, by what is not understood, where no format is named
+    for refused in (lambda: tf.fit(model, "h100"), lambda: tf.plan(model, ["h100"])):
+        with pytest.raises(UsageError, match=re.escape(words)):
+            refused()
+    assert tf.fit(model, "h100", dtype="int4").fits
+
+
+def test_a_block_that_names_no_format_of_weights_leaves_them_wide() -> None:
+    block = {"quant_method": "modelopt", "quant_algo": None, "kv_cache_quant_algo": "FP8"}
+    model = tf.load_model({**LLAMA, "quantization_config": block})
+    assert "names no format of weights" in model.notes[-1]
+    assert tf.fit(model, "h100").precision.name == "bf16"
 
 
 def test_the_file_beside_is_read_and_a_broken_one_is_a_note(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ METHODS: list[tuple[str, dict[str, Any], Stored]] = [
     ("awq", {}, Stored("int4", 4, 128, None, None, 16 + 4)),
     ("awq_marlin", {"bits": 8}, Stored("int8", 8, 128, None, None, 16 + 8)),
     ("gptq", {"bits": 3}, Stored("int3", 3, 128, None, None, 16 + 3)),
-    ("gptq_marlin", {"bits": 16, "group_size": 0}, Stored("int16", 16, None, None, None, 32)),
+    ("gptq_marlin", {"bits": 8, "group_size": 0}, Stored("int8", 8, None, None, None, 16 + 8)),
     ("auto-round", {}, Stored("int4", 4, 128, None, None, 16 + 4)),
     ("intel/auto-round", {}, Stored("int4", 4, 128, None, None, 16 + 4)),
     # Marlin and HIGGS without zero points
@@ -143,10 +143,17 @@ def test_a_scheme_of_compressed_tensors_is_its_format(
 
 def test_what_no_file_holds_is_refused_from_the_first_value_beyond() -> None:
     for method, good, bad in (
-        ("awq", {"bits": 16}, {"bits": 17}),
-        ("awq", {"bits": 1}, {"bits": 0}),
-        ("awq", {"group_size": 10**6}, {"group_size": 10**6 + 1}),
-        ("awq", {"group_size": 1}, {"group_size": -2}),
+        ("auto-round", {"bits": 16}, {"bits": 17}),
+        ("auto-round", {"bits": 1}, {"bits": 0}),
+        # "Only support quantization to [2,3,4,8] bits" (GPTQConfig of transformers)
+        ("gptq", {"bits": 3}, {"bits": 5}),
+        ("awq", {"bits": 4}, {"bits": 5}),
+        ("mlx", {"bits": 5}, {"bits": 7}),
+        ("hqq", {"nbits": 6}, {"nbits": 7}),
+        # packed into words of 32 bits, 8 of 4 bits each
+        ("gptq", {"bits": 4, "group_size": 72}, {"bits": 4, "group_size": 77}),
+        ("awq", {"group_size": 10**6}, {"group_size": 10**6 + 8}),
+        ("awq", {"group_size": 8}, {"group_size": -2}),
         ("fp8", {"weight_block_size": [1, 1]}, {"weight_block_size": [0, 1]}),
         ("fp8", {"weight_block_size": [1, 1]}, {"weight_block_size": [1, 1, 1]}),
         ("aqlm", {"nbits_per_codebook": 32}, {"nbits_per_codebook": 33}),

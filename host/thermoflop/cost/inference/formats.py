@@ -23,7 +23,7 @@ from thermoflop.cost.work.weights import (
 )
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.formats import spelled
-from thermoflop.model.architecture.quantization import Quantization
+from thermoflop.model.architecture.quantization import LEFT_OUT, Quantization
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ def choose_formats(
     if named in _WIDE:  # whichever of them the device computes in
         return choose_precision(default_format(device), kv_dtype), None
     dtype = dtype if named is None else named
+    if dtype is None:
+        check_understood(model)
     quantization = _quantization_of(model, dtype)
     if quantization is None and named in _FORMS:
         quantization, dtype = published_form(_FORMS[named]), _FORMS[named]
@@ -86,6 +88,15 @@ def choose_formats(
     asked = dtype is not None and not is_precision(dtype)
     form = str(dtype) if asked else f"{precision.name} as published"
     return replace(precision, form=form), checkpoint
+
+
+def check_understood(model: Model) -> None:
+    """UsageError where the configuration says a format of weights that nobody here can count."""
+    if model.stored is None and model.format_said.startswith(LEFT_OUT):
+        raise UsageError(
+            f"{model.name} says of its weights what is not understood "
+            f"({model.format_said.removeprefix(LEFT_OUT)}): say their format, such as dtype=int4"
+        )
 
 
 def as_downloaded(model: Model, profile: object) -> Model:

@@ -11,6 +11,7 @@ from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.engines.abilities import no_device
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
+from thermoflop.cost.inference.formats import check_understood
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.plan.blocked import REPLICA, Tried, blocked
 from thermoflop.cost.plan.choice import Question, best_load, cost, replicated
@@ -290,6 +291,7 @@ class Search:
 
     def formats(self) -> list[str | None]:
         """The formats that are tried where none is named; None is the published one."""
+        check_understood(self.model)
         engine = self.profile.engine.name
         names = (name for each in self.devices for name in formats(self.model, each, engine))
         return list(dict.fromkeys(names))

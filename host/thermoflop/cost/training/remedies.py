@@ -19,6 +19,7 @@ from thermoflop.cost.training.memory import training_memory
 from thermoflop.cost.training.offload import choose_offload
 from thermoflop.cost.work.gguf import is_mix
 from thermoflop.errors import UsageError
+from thermoflop.model.architecture.quantization import LEFT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,7 +158,8 @@ def _adapters(iteration: Iteration, besides: str = "") -> Iterator[Change]:
     model, device = iteration.model, iteration.device
     if is_mix(model.named_format or ""):
         model = replace(model, named_format=None)
-    for base in (None, "nf4") if iteration.lora is None else ("nf4",):
+    understood = not model.format_said.startswith(LEFT_OUT)
+    for base in (None, "nf4") if iteration.lora is None and understood else ("nf4",):
         formats = choose_formats(model, device, base, None)
         rank = RANK if iteration.lora is None else iteration.lora.rank
         lora = choose_lora(model.description, rank, ALL, *formats)

@@ -16,7 +16,7 @@ import re
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.module_names import OTHER_EXPERTS
-from thermoflop.model.architecture.quantization import Quantization, Stored
+from thermoflop.model.architecture.quantization import LEFT_OUT, Quantization, Stored
 from thermoflop.model.config.quantization_formats import (
     GROUPED,
     algorithm,
@@ -53,11 +53,12 @@ def read_quantization(
     """What is said of number formats, and a sentence on what of it is not understood."""
     try:
         block = _block_of(raw, beside)
-        if block is None:
-            return None, fault
-        return _read(block, raw), fault
+        found = None if block is None else _read(block, raw)
+        if block is not None and found is None:
+            return None, fault or "what is said of quantization names no format of weights"
+        return found, fault
     except InputError as error:
-        return None, f"the quantization is left out: {error}"
+        return None, f"{LEFT_OUT}{error}"
 
 
 def _block_of(raw: Block, beside: Block | None) -> dict[str, Any] | None:
@@ -84,8 +85,8 @@ def _block_of(raw: Block, beside: Block | None) -> dict[str, Any] | None:
     }}  # fmt: skip
 
 
-def _read(block: Block, raw: Block) -> Quantization:
-    """The quantization of one block."""
+def _read(block: Block, raw: Block) -> Quantization | None:
+    """The quantization of one block; None where all weights stay wide."""
     method = block.get("quant_method")
     if block.get("load_in_4bit") or block.get("load_in_8bit"):
         method = "bitsandbytes"
@@ -106,7 +107,7 @@ def _read(block: Block, raw: Block) -> Quantization:
     skipped += tuple(module for module, said in _of_modules(block) if _left_wide(said))
     named = tuple((stored, modules) for stored, modules in targets if modules)
     if default is None and not named:
-        raise InputError(f"{method} names no format of weights")
+        return None
     _check_length([*wide, *skipped, *(module for _, modules in named for module in modules)])
     outside = _outside(str(method), block, targets)
     return Quantization(str(method), default, named, wide + skipped, _cache(block), outside)

@@ -69,6 +69,16 @@ GROUPED: dict[str, tuple[str, int | None, str, int, int, bool]] = {
     "exl3": ("bits", None, "group_size", -1, 0, False),
     "gemma": ("num_bits", 4, "group_size", -1, 0, False),
 }
+# Bits that a method's own code takes, where it takes few: GPTQConfig of transformers, vLLM's
+# kernels for AWQ, MLX's affine mode, HQQ's list of supported bits without its 1.58.
+_BITS_TAKEN: dict[str, tuple[int, ...]] = {
+    **dict.fromkeys(("gptq", "gptq_marlin"), (2, 3, 4, 8)),
+    **dict.fromkeys(("awq", "awq_marlin"), (4, 8)),
+    "mlx": (2, 3, 4, 5, 6, 8),
+    "hqq": (1, 2, 3, 4, 5, 6, 8),
+}
+# What elements of a group are a multiple of: no kernel reads fewer at once.
+_GROUP_STEP = 8
 # Methods with one format: name, bits, elements that share a scale, format of inputs, and the
 # bits of a scale: without a group it is a row's.
 _FIXED: dict[str, tuple[str, float, int | None, str | None, int]] = {
@@ -105,6 +115,10 @@ def grouped(method: str, block: Block) -> Stored:
     found = block.get(bits_key, block.get(old.get(bits_key, ""), bits))
     if isinstance(found, bool) or not isinstance(found, int | float) or not 0 < found <= 16:
         raise InputError(f"{bits_key} is {quote_value(found)} where 1 to 16 bits are expected")
+    taken = _BITS_TAKEN.get(method)
+    if taken and found not in taken:
+        listed = ", ".join(map(str, taken))
+        raise InputError(f"{bits_key} is {quote_value(found)} where {method} has {listed}")
     name = f"int{found}" if isinstance(found, int) else method
     size = block.get(group_key, block.get(old.get(group_key, ""), group))
     if method == "mlx" and block.get("mode") in _SCALE_BITS:
@@ -119,6 +133,8 @@ def _group(key: str, size: Any) -> int | None:
         return None
     if type(size) is not int or not 0 < size <= 10**6:
         raise InputError(f"{key} is {quote_value(size)} where a whole number is expected")
+    if size % _GROUP_STEP:
+        raise InputError(f"{key} is {size} where a multiple of {_GROUP_STEP} is expected")
     return size
 
 
