@@ -208,6 +208,37 @@ def test_a_budget_of_few_tokens_has_its_columns_all_the_same():
         assert table.square == pytest.approx(3e-9)
 
 
+BENDS = (1, 8, 32, 64, 96, 128, 192, 256, 320, 384, 512, 768)
+
+
+class Bends(Even):
+    """A chunk takes longer from each of these numbers of tokens on."""
+
+    def prompts_s(self, tokens, cached, prompts=1.0):
+        each = sum(np.maximum(np.asarray(tokens, float) - bend, 0.0) for bend in BENDS)
+        return prompts * 1e-6 * each
+
+    def mixed_s(self, sequences, context, tokens, cached, prompts=1.0):
+        return self.decode_s(sequences, context) + self.prompts_s(tokens, cached, prompts)
+
+
+@pytest.mark.parametrize("budget", [256, 1024])
+def test_a_table_has_the_times_of_chunks_where_they_bend(budget):
+    """Up to 768 tokens, where kernels change their shapes; beyond it grows evenly here."""
+    table = step_table(Bends(), lengths_of(9.0, 40.0), Policy("mixed", budget, 2, ""), 2)
+    tokens = budget / 256 * np.arange(257)
+    bent = sum(np.maximum(tokens - bend, 0.0) for bend in BENDS)
+    plain = table.rows[0] + np.array(table.square) * tokens**2 / 2
+    assert table.square == pytest.approx(
+        max(0.0, 1e-6 * sum(max(budget - b, 0) - 2 * max(budget / 2 - b, 0) for b in BENDS))
+        / (budget**2 / 4)
+    )
+    at = [int(bend * 256 / budget) for bend in BENDS if bend * 256 % budget == 0 and bend <= budget]
+    assert len(at) > 6
+    assert plain[at] == pytest.approx(1e-6 * bent[at], rel=1e-9)
+    assert table.rows[2] == pytest.approx(table.rows[0])
+
+
 def test_streams_are_prompts_alone_and_beside_another_in_chunks_of_the_room():
     """A room of 100 tokens beside 24 sequences; prompts of 50 and 250 tokens, half of each."""
     steps = Even(token_s=1e-5, pair_s=1e-8, prompt_s=3e-4)
