@@ -104,11 +104,11 @@ def test_the_bound_of_a_mean_step_is_a_decode_step_and_its_share_of_prompts(boun
 
 def test_before_anything_was_measured_a_client_waits_as_is_assumed():
     """0.03 s, 10 us a token, 0.7 of the step that carries the prompt, a mean step, and a tenth of
-    all requests behind half of the others' prompts."""
+    all requests behind half of the others' prompts; and what a lone request takes."""
     setting = served()
     setting.profile = replace(setting.profile, waiting={})
-    parts = waiting_parts(setting, 8, 400, 40, 500)
-    expected = 0.03 + 1e-5 * 400 + 0.7 * parts[2] + parts[3] + 0.05 * parts[4]
+    parts, own = waiting_parts(setting, 8, 400, 40, 500)
+    expected = 0.03 + 1e-5 * 400 + 0.7 * parts[2] + parts[3] + 0.05 * parts[4] + own
     assert client_s(setting, 8, 400, 40, 500)[1] == pytest.approx(expected)
 
 

@@ -12,6 +12,7 @@ from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.steady import (
     WAITING,
+    alone_s,
     client_s,
     steady_s,
     steady_steps,
@@ -76,7 +77,8 @@ def test_a_prompt_that_the_server_holds_back_waits_for_so_many_mean_steps():
     setting, load = setting_of("tensorrt-llm"), (16, 1000, 500, 1250)
     (bound, at_once), (same, later) = (client_s(setting, *load, held=held) for held in (0, 20))
     assert bound == same
-    assert later - at_once == pytest.approx(20 * steady_s(setting, *load)[1])
+    # of 16 requests in flight 15 are others', whose steps it waits for
+    assert later - at_once == pytest.approx(20 * 15 / 16 * steady_s(setting, *load)[1])
 
 
 @pytest.mark.parametrize(
@@ -90,20 +92,50 @@ def test_a_client_waits_for_parts_that_the_steps_give(prompt, read, cached, time
     alone = setting.step_s(decode)
     both = setting.step_s(Mixed(decode, prefill_step(read, 1, cached)))
     carrying = alone + times * (both - alone)
-    found = waiting_parts(setting, 192, prompt, 1920, 1000)
+    # all clients' prompts are read in steps that are full
+    full = setting.step_s(Mixed(decode, prefill_step(read, 8000 / read, cached)))
+    burst = (full - alone) * 192 * prompt / 8000
+    (fixed, tokens, *others), own = waiting_parts(setting, 192, prompt, 1920, 1000)
     mean = steady_s(setting, 192, prompt, 1920, 1000)[1]
-    expected = (1.0, prompt, carrying, mean, 192 * (carrying - alone))
-    assert found == pytest.approx(expected)
+    assert (fixed, tokens) == (1.0, prompt)
+    # of 192 requests one is met alone
+    assert others == pytest.approx([each * 191 / 192 for each in (carrying, mean, burst)])
+    assert own == pytest.approx(alone_s(setting, prompt) / 192)
     apart = setting_of("sglang")  # prompts are read in passes of their own
     step = apart.step_s(decode_step(1000, 8))
     reading = apart.step_s(prefill_step(500, 1, 100))
-    parts = waiting_parts(apart, 8, 500, 100, 1000, 100)
-    assert parts[2] == pytest.approx(step + reading)
-    assert parts[4] == pytest.approx(8 * reading)
+    parts, _ = waiting_parts(apart, 8, 500, 100, 1000, 100)
+    assert parts[2] == pytest.approx((step + reading) * 7 / 8)
+    assert parts[4] == pytest.approx(8 * reading * 7 / 8)
     numbers = replace(
         setting.profile, waiting=dict(zip(WAITING, (1.0, 2.0, 3.0, 5.0, 7.0), strict=True))
     )
-    own = Setting(setting.model, setting.device, Layout(), setting.precision, numbers)
-    _, seconds = client_s(own, 192, prompt, 1920, 1000, held=11)
-    weighed = 1 + 2 * prompt + 3 * carrying + 5 * mean + 7 * 192 * (carrying - alone) + 11 * mean
-    assert seconds == pytest.approx(weighed)
+    numbered = Setting(setting.model, setting.device, Layout(), setting.precision, numbers)
+    _, seconds = client_s(numbered, 192, prompt, 1920, 1000, held=11)
+    weighed = 3 * carrying + 5 * mean + 7 * burst + 11 * mean
+    assert seconds == pytest.approx(1 + 2 * prompt + weighed * 191 / 192 + own)
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "tensorrt-llm"])
+def test_a_client_that_is_alone_waits_for_its_own_prompt_and_its_way(engine):
+    """It meets nobody's steps: what is fixed, what each token brings, and the first token."""
+    found = tf.estimate("llama-3-8b", "h100", profile=engine, prompt=6000)
+    waiting = found.setting.profile.waiting
+    on_the_way = waiting["request_s"] + waiting["token_s"] * 6000
+    assert found.client_first_token.expected_s == pytest.approx(
+        on_the_way + found.first_token.expected_s
+    )
+
+
+@pytest.mark.parametrize("clients", [4, 512])
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "tensorrt-llm"])
+def test_a_longer_prompt_is_never_answered_sooner(engine, clients):
+    """Short prompts leave a step at its floor, where more tokens take no longer: with the cost of
+    a whole step for each, their burst would fall as the step beside it grows."""
+    waits = [
+        tf.estimate(
+            "gpt-oss-120b", "b200", profile=engine, batch=clients, prompt=prompt
+        ).client_first_token.expected_s
+        for prompt in (16, 64, 128, 256, 384, 512, 1024)
+    ]
+    assert waits == sorted(waits)

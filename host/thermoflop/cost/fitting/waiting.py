@@ -1,8 +1,8 @@
 """What a client waits for besides the prefill, fitted to first tokens that clients saw.
 
 The time is a sum of parts that the steps give (``inference.steady.waiting_parts``), each times a
-number of the engine's. Like rates, the numbers are positive, their logarithms have a normal prior,
-and the fit is the mode of the posterior under a Huber loss.
+number of the engine's, and of reading a lone prompt. Like rates, the numbers are positive, their
+logarithms have a normal prior, and the fit is the mode of the posterior under a Huber loss.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def fitted_waiting(profiles: dict[str, Profile], rows: Sequence[Row]) -> dict[st
         question = asked(row)
         name = profile_name(question.engine, question.date)
         setting = question.setting(profiles[name])
-        values = waiting_parts(setting, *question.in_flight)
+        values, own = waiting_parts(setting, *question.in_flight)
         parts[name].append(tuple(float(value) for value in values))
         seconds[name].append(row.measured_s)
-        held[name].append(question.held * float(values[WAITING.index("mean_step")]))
+        held[name].append(float(own + question.held * values[WAITING.index("mean_step")]))
     return {
         name: replace(
             profile, waiting=_fit(*map(np.array, (parts[name], seconds[name], held[name])))

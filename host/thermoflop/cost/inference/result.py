@@ -113,15 +113,14 @@ class Estimate:
         """
         if self.setting.profile.waiting is None or not _any(self.generate > 1):
             return None
-        from thermoflop.cost.inference.steady import client_s
+        from thermoflop.cost.inference.steady import alone_s, client_s
         from thermoflop.cost.roofline.span import not_before
         from thermoflop.cost.work.steps import middle_context
 
         clients, context = self.batch / self.plan.dp, middle_context(self.prompt, self.generate)
         setting, prefix, new = self.setting, self.setting.prefix, self.prompt - self.setting.prefix
         bound, expected = client_s(setting, clients, new, self.generate, context, prefix)
-        read_s = setting.steps_s(setting.prompt_steps(new, 1, prefix))
-        alone = setting.span("prefill", bound, setting.rates.efficiency.prompt_s + read_s)
+        alone = setting.span("prefill", bound, alone_s(setting, new, prefix))
         return not_before(setting.span("client", bound, expected), alone)
 
     @property

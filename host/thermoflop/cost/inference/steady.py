@@ -93,22 +93,41 @@ def steady_s(
 def waiting_parts(
     setting: Setting, clients: Number, prompt: Number, generate: Number, context: Number,
     cached: Number = 0,
-) -> tuple[Number, ...]:  # fmt: skip
-    """What the time to a client's first token is made of, one part for each of ``WAITING``:
-    1, tokens of the prompt, seconds of the step that carries it, of a mean step, and by how much
-    all clients' prompts at once prolong their steps.
+) -> tuple[tuple[Number, ...], Number]:  # fmt: skip
+    """What the time to a client's first token is made of: one part for each of ``WAITING``, and
+    seconds that no engine multiplies.
+
+    The parts are 1, tokens of the prompt, seconds of the step that carries it, of a mean step, and
+    by how much all clients' prompts at once prolong their steps. These three are met in the share
+    of the requests that are others', of C requests (C - 1) / C; the rest reads its prompt alone.
     """
     engine = setting.profile.engine
     decode = setting.step_s(decode_step(context, clients))
     if engine.reads == "passes":
-        carrying = decode + setting.step_s(prefill_step(prompt, 1, cached))
+        read = setting.step_s(prefill_step(prompt, 1, cached))
+        carrying, burst = decode + read, clients * read
     else:
         room = maximum(engine.budget - clients, 1.0)
-        chunk = chunk_of(prompt, cached, minimum(prompt, room))
-        alone = setting.step_s(Mixed(decode_step(context, clients), chunk)) - decode
-        carrying = decode + alone * maximum(prompt / room, 1.0)
+
+        def read_s(tokens: Number) -> Number:
+            chunk = chunk_of(prompt, cached, tokens)
+            return setting.step_s(Mixed(decode_step(context, clients), chunk)) - decode
+
+        carrying = decode + read_s(minimum(prompt, room)) * maximum(prompt / room, 1.0)
+        several = minimum(clients * prompt, room)  # short prompts of several share a step
+        burst = read_s(several) * clients * prompt / several
     _, mean = steady_s(setting, clients, prompt, generate, context, cached)
-    return 1.0, prompt, carrying, mean, clients * (carrying - decode)
+    alone = 1 / maximum(clients, 1)
+    others = 1 - alone
+    parts = (1.0, prompt, others * carrying, others * mean, others * burst)
+    return parts, alone * alone_s(setting, prompt, cached)
+
+
+def alone_s(setting: Setting, prompt: Number, cached: Number = 0) -> Number:
+    """Seconds to read one prompt where nothing else runs."""
+    return setting.rates.efficiency.prompt_s + setting.steps_s(
+        setting.prompt_steps(prompt, 1, cached)
+    )
 
 
 def client_s(
@@ -123,10 +142,12 @@ def client_s(
     back to read it with others (``batch_wait_timeout_iters`` of TensorRT-LLM); other arguments as
     in ``steady_steps``.
     """
-    parts = waiting_parts(setting, clients, prompt, generate, context, cached)
+    parts, own = waiting_parts(setting, clients, prompt, generate, context, cached)
     waiting = setting.profile.waiting or dict(zip(WAITING, UNMEASURED, strict=True))
-    expected = sum(waiting[name] * part for name, part in zip(WAITING, parts, strict=True))
-    expected = expected + held * parts[WAITING.index("mean_step")]
+    expected = own + held * parts[WAITING.index("mean_step")]
+    expected = expected + sum(
+        waiting[name] * part for name, part in zip(WAITING, parts, strict=True)
+    )
     read = sums_of(setting.least_works(prefill_step(prompt, 1, cached)))
     return bound_s(read, setting.limits, 1), expected
 
