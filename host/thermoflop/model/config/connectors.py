@@ -17,6 +17,7 @@ from thermoflop.model.architecture.mixers import Attention
 from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Table, Vector
 from thermoflop.model.config.blocks import biased_attention, biased_mlp, layer_norm
 from thermoflop.model.config.decoder import activation_kind
+from thermoflop.model.config.keys import is_count
 from thermoflop.model.config.projectors import linear
 
 TYPE_CHECKING = False
@@ -161,8 +162,7 @@ def _query_counts(config: Config) -> dict[int, int]:
         sizes = {int(patches): queries for patches, queries in counts.items()}
     except ValueError:
         sizes = {}
-    wrong = any(type(queries) is not int or not 0 < queries < 10**6 for queries in sizes.values())
-    if wrong or not sizes:
+    if not sizes or not all(map(is_count, sizes.values())):
         raise InputError(f"{key} is {quote_value(counts)} where counts of queries are expected")
     return sizes
 

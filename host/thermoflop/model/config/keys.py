@@ -10,13 +10,18 @@ from thermoflop.model.config.ignored_keys import changes_nothing
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
+    from typing import Any, TypeGuard
 
 # No published dimension comes near; beyond it a typing error is likelier than a model.
 LARGEST_COUNT = 10**12
 # Layers are listed one by one before equal ones are merged: a bound on time and memory.
 LARGEST_LAYER_COUNT = 10**5
 LAYER_KEYS = ("layers", "layer")
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Whether a value is a whole number that something may be as many as."""
+    return type(value) is int and 0 < value < LARGEST_COUNT
 
 
 class Config:

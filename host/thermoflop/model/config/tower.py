@@ -11,7 +11,7 @@ from thermoflop.model.architecture.parts import Convolution, Linear, Norm, Probe
 from thermoflop.model.config import decoder
 from thermoflop.model.config.blocks import biased_mlp, layer_norm
 from thermoflop.model.config.family import use
-from thermoflop.model.config.keys import Traits
+from thermoflop.model.config.keys import Traits, is_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,11 +116,7 @@ def patches_alone(config: Config) -> Stack:
 def sides(value: Any, key: str) -> tuple[int, int]:
     """Height and width from a number or a pair of them."""
     pair = (value, value) if type(value) is int else value
-    if (
-        not isinstance(pair, list | tuple)
-        or len(pair) != 2
-        or any(type(side) is not int or not 0 < side < 10**6 for side in pair)
-    ):
+    if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(map(is_count, pair)):
         raise InputError(f"{key} is {quote_value(value)} where one or two whole numbers are needed")
     return pair[0], pair[1]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import thermoflop as tf
+from thermoflop.errors import InputError
+from thermoflop.model.config.keys import is_count
 
 DORY = {"model_type": "dory", "hidden_size": 64, "intermediate_size": 96, "num_attention_heads": 4,
         "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 100, "sliding_window": 10,
@@ -57,3 +59,20 @@ def test_glm_5_3_attends_to_whole_pools_and_the_tokens_that_fill_none_yet(tail, 
     assert {each.limit for each in limited} == {keys}
     indexers = {each.indexer for each in limited if each.indexer is not None}
     assert {(each.top_k, each.block) for each in indexers} == {(512 // 16, 16)}
+
+
+def test_a_count_is_a_whole_number_from_one_below_a_million_million() -> None:
+    assert [is_count(each) for each in (1, 10**12 - 1)] == [True, True]
+    assert not any(map(is_count, (0, -1, 10**12, True, 1.0, "1", None)))
+
+
+def test_hunyuan_has_one_number_of_experts_a_token_in_all_layers() -> None:
+    config = {"model_type": "hunyuan_v1_moe", "num_experts": 8, "num_hidden_layers": 2}
+    for given in (2, [2, 2]):
+        (feed,) = {
+            run.layer.feed
+            for run in tf.load_model({**config, "moe_topk": given}).description.stacks[0].runs
+        }
+        assert feed.top_k == 2
+    with pytest.raises(InputError, match="moe_topk differs between layers"):
+        tf.load_model({**config, "moe_topk": [2, 3]})

@@ -19,6 +19,7 @@ from thermoflop.model.config.family import (
     names,
     use,
 )
+from thermoflop.model.config.keys import is_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ def _per_layer(config: Config, key: str, default: int) -> int:
     """One number for all layers; a list of equal ones is the same."""
     given = config[key]
     values = [default] if given is None else given if isinstance(given, list) else [given]
-    if not values or any(type(value) is not int or not 0 < value < 10**6 for value in values):
+    if not values or not all(map(is_count, values)):
         raise InputError(f"{key} is {quote_value(given)} where a whole number from 1 is expected")
     if len({*values}) > 1:
         raise InputError(f"{key} differs between layers, and its experts are of one number here")

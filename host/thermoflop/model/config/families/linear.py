@@ -27,6 +27,7 @@ from thermoflop.model.config.family import (
     names,
     use,
 )
+from thermoflop.model.config.keys import is_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 def _linear_key(config: Config, key: str, nested: str) -> int:
     """A size of the linear layers: in ``linear_attn_config``, or under a key of its own."""
     count = (config["linear_attn_config"] or {}).get(nested, config[key])
-    if type(count) is not int or not 0 < count < 10**9:
+    if not is_count(count):
         raise InputError(f"{nested} is {quote_value(count)} where a whole number is expected")
     return count
 

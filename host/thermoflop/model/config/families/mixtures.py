@@ -28,6 +28,7 @@ from thermoflop.model.config.family import (
     names,
     use,
 )
+from thermoflop.model.config.keys import is_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -237,7 +238,7 @@ def _dbrx(section: str, key: str, default: int) -> Any:
 
     def read(config: Config) -> int:
         count = (config[section] or {}).get(key, default)
-        if type(count) is not int or not 0 < count < 10**9:
+        if not is_count(count):
             raise InputError(
                 f"{section}.{key} is {quote_value(count)} where a whole number is expected"
             )

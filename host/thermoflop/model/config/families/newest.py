@@ -29,6 +29,7 @@ from thermoflop.model.config.family import (
     maybe,
     names,
 )
+from thermoflop.model.config.keys import is_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ def _dots_sliding(config: Config) -> dict[str, int]:
     if not isinstance(first, dict) or any(each != first for each in stated):
         raise InputError("per_layer_config says different things of layers that slide")
     sizes = {key: first.get(key, config[key]) for key in (*_SWA, "qk_rope_head_dim")}
-    wrong = next((n for n in sizes.values() if type(n) is not int or not 0 < n < 10**6), None)
+    wrong = next((n for n in sizes.values() if not is_count(n)), None)
     if wrong is not None:
         raise InputError(f"per_layer_config holds {quote_value(wrong)} where a count is expected")
     return sizes

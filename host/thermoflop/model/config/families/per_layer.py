@@ -20,6 +20,7 @@ from thermoflop.model.config.family import (
     mapping,
     use,
 )
+from thermoflop.model.config.keys import is_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -318,7 +319,7 @@ def _nas_kinds(config: Config) -> Sequence[str]:
 
 def _nas_count(block: Mapping[str, Any], key: str, default: int | None = None) -> int:
     count = block.get(key, default)
-    if type(count) is not int or not 0 < count < 10**9:
+    if not is_count(count):
         raise InputError(f"{key} is {quote_value(count)} in block_configs: expected a whole number")
     return count
 

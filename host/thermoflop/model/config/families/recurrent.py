@@ -12,6 +12,7 @@ from thermoflop.model.architecture.mixers import Mamba, Mamba2
 from thermoflop.model.config.families import mixtures  # noqa: F401 - parents are defined there
 from thermoflop.model.config.families.patterns import LAYER_KINDS
 from thermoflop.model.config.family import anything, at_least_zero, family, maybe, names, use
+from thermoflop.model.config.keys import is_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def _rank(value: Any, hidden: int) -> int:
     """``time_step_rank``: a number, or ``auto`` for hidden / 16 rounded up."""
     if value is None or value == "auto":
         return -(-hidden // 16)
-    if type(value) is not int or not 0 < value < 10**9:
+    if not is_count(value):
         raise InputError(f"a time step rank of {quote_value(value)} makes no sense")
     return value
 

@@ -21,6 +21,7 @@ from thermoflop.model.config.family import (
     names,
     use,
 )
+from thermoflop.model.config.keys import is_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _v4_ratio(config: Config, kind: str, key: str, default: int) -> int:
     """Tokens of one entry: in ``compress_rates`` by kind of layer, or under a key of its own."""
     rates = config["compress_rates"] or {}
     ratio = config[key] if config[key] is not None else rates.get(kind, default)
-    if type(ratio) is not int or not 0 < ratio <= 10**6:
+    if not is_count(ratio):
         raise InputError(f"a compression of {quote_value(ratio)} tokens makes no sense")
     return ratio
 
@@ -214,7 +215,7 @@ def _m3_indexer(config: Config) -> Indexer:
     """Four small heads, each of which chooses blocks of keys for its group of query heads."""
     nested = config["sparse_attention_config"] or {}
     sizes = {key: nested.get(name, config[key]) for key, name in _M3_NESTED.items()}
-    wrong = next((key for key, n in sizes.items() if type(n) is not int or not 0 < n < 10**9), None)
+    wrong = next((key for key, n in sizes.items() if not is_count(n)), None)
     if wrong is not None:
         raise InputError(f"{wrong} is {quote_value(sizes[wrong])} where a count is expected")
     heads, dim, block, blocks = sizes.values()
