@@ -76,3 +76,17 @@ def test_hunyuan_has_one_number_of_experts_a_token_in_all_layers() -> None:
         assert feed.top_k == 2
     with pytest.raises(InputError, match="moe_topk differs between layers"):
         tf.load_model({**config, "moe_topk": [2, 3]})
+
+
+@pytest.mark.parametrize("kinds", [["local"], ["lsh", "lsh"], ["local", "lsh", "local"]])
+def test_reformer_may_have_layers_of_one_kind(kinds) -> None:
+    """A hashed layer has one map for queries and keys."""
+    config = {"model_type": "reformer", "attn_layers": kinds, "num_hidden_layers": None}
+    stacks = tf.load_model(config).description.stacks
+    named = [part.name for stack in stacks for run in stack.runs for part in run.layer.parts()
+             for _ in range(int(run.times))]  # fmt: skip
+    assert sum(run.times for stack in stacks for run in stack.runs) == len(kinds)
+    assert named.count("o_proj") == named.count("k_proj") == len(kinds)
+    assert named.count("v_proj") == kinds.count("local")  # else the second of two maps
+    with pytest.raises(InputError, match="something else than local and lsh"):
+        tf.load_model({**config, "attn_layers": [*kinds, "full"]})
