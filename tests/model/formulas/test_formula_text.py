@@ -26,13 +26,46 @@ CASES: list[tuple[Any, str, str]] = [
     (b / h, "b/h", "2/5"),
     (3 * b / (2 * h**2), "3/2b/h²", "3/2·2/5²"),
     (sympy.Integer(7), "7", "7"),
-    (sympy.ceiling(h / 2), "ceiling(h/2)", "ceiling(h/2)"),
+    (sympy.ceiling(h / 2), "ceiling(h/2)", "ceiling(5/2)"),
+    (4 * b * h**2 * sympy.Min(t, P - 1), "4·b·min(t, P-1)·h²", "4·2·min(4, 17-1)·5²"),
+    (sympy.Max(h, 2 * s) ** 2, "max(h, 2·s)²", "max(5, 2·3)²"),
 ]
 
 
 @pytest.mark.parametrize(("expression", "letters", "numbers"), CASES)
 def test_a_formula_is_written_as_in_a_textbook(expression: Any, letters: str, numbers: str) -> None:
     assert (written(expression), written(expression, VALUES)) == (letters, numbers)
+
+
+def test_no_formula_of_a_model_is_written_as_code() -> None:
+    """Windows, chosen keys and shared experts: smaller of two, powers, products."""
+    for name in ("gemma-3-4b", "gpt-oss-20b", "deepseek-v3.2"):
+        texts = [written(each.expression) for each in explain(tf.load_model(name)).formulas]
+        assert any("min(" in text for text in texts)
+        assert not any("*" in text or "Min" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "length", "hidden"),
+    [
+        ("clip-vit-large-patch14", "image", 257, 1024),  # (224 / 14)^2 patches and their class
+        ("clip-vit-large-patch14", "encoder", 77, 768),
+        ("whisper-tiny", "encoder", 1500, 384),
+    ],
+)
+def test_a_layer_works_on_the_positions_of_its_own_tower(
+    name: str, role: str, length: int, hidden: int
+) -> None:
+    """24sh² + 4s²h of a layer of attention and an MLP four times as wide."""
+    found = explain(tf.load_model(name))
+    title = f"forward FLOPs of an {role} layer (attention + MLP)"
+    (formula,) = [each for each in found.formulas if each.title == title]
+    assert found.value_of(formula) == 24 * length * hidden**2 + 4 * length**2 * hidden
+
+
+def test_windows_are_said_to_count_in_a_decode_step_alone() -> None:
+    assert "A window counts in a decode step" in explain_report(tf.load_model("gpt-oss-20b"))
+    assert "A window counts" not in explain_report(tf.load_model("gpt2"))
 
 
 TOKENS = 123_456

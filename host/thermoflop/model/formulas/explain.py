@@ -7,10 +7,10 @@ Nothing here is a formula. The builder that counts with whole numbers is given s
 from __future__ import annotations
 
 from thermoflop.base.progress import tracked
-from thermoflop.base.record import record
+from thermoflop.base.record import record, replace
 from thermoflop.model.architecture import cache, parameters
 from thermoflop.model.formulas.symbolic import MEANINGS, Symbolic, require_sympy, symbolize
-from thermoflop.model.operators.build import build_operators, layer_operators
+from thermoflop.model.operators.build import build_operators, layer_operators, stack_scopes
 from thermoflop.model.operators.context import EmitContext
 from thermoflop.model.operators.step import Step
 from thermoflop.model.operators.training import in_layers
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
+    from thermoflop.model.architecture.description import Description, Stack
     from thermoflop.model.model import Model
     from thermoflop.model.operators.operator import Operator
 
@@ -81,10 +82,12 @@ def explain(
     letters = step_symbols()
     length = model.default_tokens if tokens is None else tokens
     values = {**symbolic.values, letters["b"]: batch, letters["s"]: length, letters["t"]: length}
-    values[letters["S"]] = length
+    encoder = model.description.stack("encoder")
+    fixed = None if encoder is None else encoder.positions
+    values[letters["S"]] = length if fixed is None else int(fixed)
     kinds = [
         _parameter_formulas(model, symbolic),
-        _flop_formulas(model, symbolic, letters, mla),
+        _flop_formulas(model, symbolic, letters, mla, values),
         _cache_formulas(model, symbolic, letters["t"]),
     ]
     formulas = tuple(formula for kind in tracked(kinds, "deriving") for formula in kind)
@@ -109,8 +112,38 @@ def _parameter_formulas(model: Model, symbolic: Symbolic) -> Iterator[Formula]:
     yield Formula("parameters of the model", sympy.expand(whole), "parameters")
 
 
+def _layer_scopes(
+    description: Description, prefill: Step, values: dict[Any, int]
+) -> Iterator[tuple[Stack, EmitContext]]:
+    """Every stack with the tokens of its own: of an image or a clip for each sequence, of what its
+    convolutions leave. A length that is no letter gets one, and its value."""
+    sympy = require_sympy()
+    seen = replace(prefill, images=prefill.batch, audio=prefill.batch)
+    for stack, scope in stack_scopes(description, seen):
+        if scope is None:
+            yield stack, layer_scope(prefill, stack.causal)
+            continue
+        if not getattr(scope.new, "is_Symbol", False):
+            length = int(sympy.sympify(scope.new).xreplace(values))
+            name = f"s_{_OWN_LENGTH.get(stack.role, 'c')}"
+            letter, count = sympy.Symbol(name, positive=True, integer=True), 1
+            while values.setdefault(letter, length) != length:
+                count += 1
+                letter = sympy.Symbol(f"{name}_{count}", positive=True, integer=True)
+            scope = replace(scope, new=letter, tokens=scope.sequences * letter)
+        yield stack, scope
+
+
+# what a letter of a stack's own length has behind it
+_OWN_LENGTH = {"image": "i", "audio": "a", "encoder": "e"}
+
+
 def _flop_formulas(
-    model: Model, symbolic: Symbolic, letters: dict[str, Any], mla: str | None
+    model: Model,
+    symbolic: Symbolic,
+    letters: dict[str, Any],
+    mla: str | None,
+    values: dict[Any, int],
 ) -> Iterator[Formula]:
     """FLOPs of each kind of layer, of the logits, of prefill, decode step and training."""
     sympy = require_sympy()
@@ -118,9 +151,8 @@ def _flop_formulas(
     length = source if model.is_encoder_decoder else 0
     form = mla or "expanded"
     prefill = Step(batch=batch, new=new, encoder=length, encode=True, mla=form)
-    for stack in symbolic.description.stacks:
+    for stack, scope in _layer_scopes(symbolic.description, prefill, values):
         for run in stack.runs:
-            scope = layer_scope(prefill, stack.causal)
             operators = [each for each in layer_operators(run.layer, scope) if each.flops != 0]
             flops = sum(operator.flops for operator in operators)
             title = f"forward FLOPs of {_a_layer(model, stack.role)} ({run.layer.kind})"

@@ -23,19 +23,16 @@ def written(expression: Any, values: dict[Any, int] | None = None) -> str:
     """An expression as in a textbook: 12h² + 13h, 24bsh² + 4bs²h; or with its numbers filled in."""
     sympy = require_sympy()
     expanded = sympy.expand(expression)
-    if not expanded.is_number and not expanded.is_rational_function():
-        return str(sympy.sstr(expanded))
     terms = sorted(sympy.Add.make_args(expanded), key=_weight)
     long_names = any(len(str(symbol)) > 1 for symbol in expanded.free_symbols)
+    long_names = long_names or expanded.has(*_called(sympy))
     dot = "·" if long_names or values is not None else ""
     return " + ".join(_term(term, dot, values) for term in terms).replace("+ -", "- ")
 
 
 def _weight(term: Any) -> tuple[int, str]:
     """Higher powers first; equal ones by the letters that textbooks put last, so h² before s²."""
-    powers = {
-        str(base): int(power) for base, power in term.as_powers_dict().items() if base.is_Symbol
-    }
+    powers = {str(base): power for base, power in term.as_powers_dict().items() if base.is_Symbol}
     return (-sum(powers.values()), f"{-powers.get('h', 0) + 9}{sorted(powers)}")
 
 
@@ -47,6 +44,22 @@ def _rank(name: str) -> tuple[int, int, str]:
     return (1, 0, name)
 
 
+def _called(sympy: Any) -> tuple[Any, ...]:
+    """What is written as a call: the smaller of two, the larger, whole parts."""
+    return sympy.Min, sympy.Max, sympy.floor, sympy.ceiling
+
+
+def _base(base: Any, values: dict[Any, int] | None) -> str:
+    """What a power is of: a letter or its number, or what is written as a call or a sum."""
+    if base.is_Symbol:
+        return str(base) if values is None else str(values[base])
+    # without spaces, at which long formulas are broken
+    inner = [written(each, values).replace(" ", "") for each in base.args]
+    if base.func in _called(require_sympy()):
+        return f"{base.func.__name__.lower()}({', '.join(inner)})"
+    return f"({written(base, values)})" if base.is_Add else str(base)
+
+
 def _term(term: Any, dot: str, values: dict[Any, int] | None) -> str:
     """One product: coefficient, letters with powers, and what it is divided by."""
     coefficient, factors = term.as_coeff_Mul()
@@ -54,12 +67,14 @@ def _term(term: Any, dot: str, values: dict[Any, int] | None) -> str:
     below: list[str] = []
     bases = factors.as_powers_dict()
     for base in sorted(
-        (base for base in bases if base.is_Symbol), key=lambda base: _rank(str(base))
+        (base for base in bases if not base.is_number), key=lambda base: _rank(str(base))
     ):
         power = int(bases[base])
-        text = str(base) if values is None else str(values[base])
+        text = _base(base, values)
         raised = f"{text}{str(abs(power)).translate(_POWERS)}" if abs(power) != 1 else text
         (above if power > 0 else below).append(raised)
+    if abs(coefficient.p) == 1 and coefficient.q > 1 and above and not below:
+        below, coefficient = [str(coefficient.q)], coefficient * coefficient.q
     number = "" if coefficient == 1 and above else f"{coefficient}"
     product = dot.join(part for part in (number, *above) if part)
     return f"{product}/{dot.join(below)}" if below else product
@@ -129,7 +144,9 @@ def explain_report(
             "times 2 for bf16. Backward is twice forward."
         ),
     ]
-    runs = (run for stack in model.description.stacks for run in stack.runs)
+    runs = [run for stack in model.description.stacks for run in stack.runs]
+    if any(str(symbol).partition("_")[0] == "w" for symbol in used):
+        lines.append("A window counts in a decode step; a prompt's attention is counted whole.")
     if any(isinstance(run.layer.mixer, LatentAttention) for run in runs):
         form = mla or "expanded in a prompt, absorbed in a decode step"
         lines.append(f"Latent attention {form}.")

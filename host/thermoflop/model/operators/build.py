@@ -35,19 +35,26 @@ TOWERS = {
 def build_operators(description: Description, step: Step) -> tuple[Operator, ...]:
     """Every operator of one forward step, in the order in which they run."""
     built: list[Operator] = []
-    eyes, ears = description.stack("image"), description.stack("audio")
-    for stack in description.stacks:
-        if stack.window is not None and ears is not None:
-            stack = replace(stack, tiles=ceil_div(ears.positions, stack.window))
-        if stack.role == "image" and eyes is not None and stack is not eyes:
-            stack = stack.after(eyes)
-        scope = _stack_scope(description, stack, step)
+    for stack, scope in stack_scopes(description, step):
         if scope is not None:
             operators = _stack_operators(stack, scope)
             grouped = stack.role == "mtp"
             built.extend(replace(one, group="mtp") if grouped else one for one in operators)
     built.extend(_head_operators(description, step))
     return tuple(built)
+
+
+def stack_scopes(
+    description: Description, step: Step
+) -> Iterator[tuple[Stack, EmitContext | None]]:
+    """Every stack with what runs through it in a step, or None where nothing does."""
+    eyes, ears = description.stack("image"), description.stack("audio")
+    for stack in description.stacks:
+        if stack.window is not None and ears is not None:
+            stack = replace(stack, tiles=ceil_div(ears.positions, stack.window))
+        if stack.role == "image" and eyes is not None and stack is not eyes:
+            stack = stack.after(eyes)
+        yield stack, _stack_scope(description, stack, step)
 
 
 def _is_zero(value: Number) -> bool:
