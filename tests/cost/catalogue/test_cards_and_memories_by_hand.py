@@ -96,6 +96,7 @@ def test_devices_are_listed_by_the_memory_that_they_are_sold_with():
     assert {"RTX 4090", "RTX 3090", "A10"} <= names
     assert not {name for name in names if "80GB" in name or "48GB" in name or "16GB" in name}
     assert {device.vendor for device in devices_like("apple")} == {"Apple"}
+    assert "H100-SXM-80GB" in {device.name for device in devices_like("nvidia")}
 
 
 def test_a_memory_that_is_named_is_the_devices_within_what_a_driver_keeps():
@@ -202,6 +203,14 @@ def test_an_interval_is_widened_by_what_was_never_seen():
     read = replace(ONE, confidence="read")
     plain = profile.interval("token", read)
     assert (plain.low, plain.high) == (0.8, 1.5)
+    other = replace(read, name="other")
+    assert profile.unseen(other) == ("device", "architecture")
+    extra = 1.2815515655446004 * hypot(EXTRA["device"], EXTRA["architecture"])
+    wider = profile.interval("token", other)
+    assert (log(wider.low), log(wider.high)) == (
+        pytest.approx(-hypot(log(0.8), extra)),
+        pytest.approx(hypot(log(1.5), extra)),
+    )
     recalled = profile.interval("token", replace(ONE, confidence="recalled"))
     assert (recalled.low, recalled.high) == (
         pytest.approx(0.8 / RECALLED_RATE), pytest.approx(1.5 * RECALLED_RATE),

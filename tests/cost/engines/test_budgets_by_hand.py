@@ -372,3 +372,16 @@ BUFFER, ON_HOST = "llama.cpp: compute buffer 512 MiB", "300 MiB stay on the host
 )  # fmt: skip
 def test_a_budget_is_told_in_the_engines_own_words(changes, said):
     assert budget_text(replace(BUDGET, **changes)) == said
+
+
+@pytest.mark.parametrize(
+    ("engine", "rows"), [("transformers", 1100), ("autoawq", 1100), ("llama.cpp", 5 * 256)]
+)
+def test_a_cache_that_is_laid_out_at_once_has_room_for_whole_sequences(engine, rows):
+    """Of three and a half sequences three have room, in rows of 256 where llama.cpp lays them."""
+    memory, _ = engine_memory(engine, CARD, {})
+    layout = memory.divide(share(), LOAD)[1]
+    each = rows * 2 * 2 * LAYERS * KEY_WIDTH
+    assert layout.sequence_bytes == each
+    assert layout.tokens(3.5 * each) == 3 * rows
+    assert layout.sequences(3.5 * each) == exactly(3.5)
