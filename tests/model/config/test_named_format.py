@@ -172,3 +172,26 @@ def test_a_device_without_the_format_reads_it_and_computes_in_16_bits() -> None:
 def test_an_own_entry_of_the_catalogue_says_it_by_itself() -> None:
     for name in ("qwen3-32b-fp8", "llama-3.1-8b"):
         assert tf.load_model(name).named_format is None
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "format_"),
+    [
+        ("DeepSeek-V3.1", {}, "fp8"), ("deepseek-v3.1", {}, "q4_k_m"),
+        ("deepseek-v3.1", {"profile": "vllm"}, "fp8"),
+        ("deepseek-v3.1", {"profile": "llama.cpp"}, "q4_k_m"),
+        ("deepseek-v3.1", {"profile": "ollama"}, "q4_k_m"),
+        ("DeepSeek-V3.1:671b", {}, "q4_k_m"), ("Qwen3-Coder", {}, "bf16"),
+        ("qwen3-coder:30b", {"profile": "vllm"}, "q4_k_m"),
+    ],
+)  # fmt: skip
+def test_a_makers_spelling_or_a_servers_profile_means_the_model_as_published(
+    name: str, asked: dict[str, str], format_: str
+) -> None:
+    assert tf.fit(name, "8xh200", **asked).precision.name == format_
+
+
+def test_a_plan_of_a_makers_name_serves_it_as_published() -> None:
+    for name, profile in (("DeepSeek-V3.1", "auto"), ("deepseek-v3.1", "sglang")):
+        found = tf.plan(name, "h200", max_devices=8, users=64, profile=profile)
+        assert {choice.dtype for choice in found.choices} == {"fp8"}

@@ -103,6 +103,7 @@ def as_downloaded(model: Model, profile: object) -> Model:
     """The model in the format of Ollama's downloads where its profile is asked for and nothing says
     another: q4_k_m, and mxfp4 of those that are published in it; for llama.cpp in one that GGUF
     files have."""
+    model = as_named(model, profile)
     own = model.quantization
     converted = profile is not None and not is_ollama(profile) and model.named_format is None
     if converted and own is not None:
@@ -112,6 +113,21 @@ def as_downloaded(model: Model, profile: object) -> Model:
         return model
     said = "Ollama's downloads are q4_k_m where no tag says another format: --dtype says others"
     return replace(model, named_format="q4_k_m", format_said=said)
+
+
+def as_named(model: Model, profile: object) -> Model:
+    """The model as published where it has the download's format only because Ollama has its name,
+    and another engine than Ollama's is asked for."""
+    from thermoflop.model.config.named_format import means_download
+
+    if profile is None or not means_download(model.format_said):
+        return model
+    from thermoflop.cost.catalogue.profiles import find_profile
+
+    engine = find_profile(profile).engine  # type: ignore[arg-type]
+    if engine.name in ("llama.cpp", "default"):
+        return model
+    return replace(model, named_format=None, format_said="")
 
 
 def _as_converted(model: Model, own: Quantization, profile: object) -> Model:

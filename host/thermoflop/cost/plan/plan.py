@@ -11,7 +11,7 @@ from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.engines.abilities import no_device
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
-from thermoflop.cost.inference.formats import check_understood
+from thermoflop.cost.inference.formats import as_named, check_understood
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.plan.blocked import REPLICA, Tried, blocked
 from thermoflop.cost.plan.choice import Question, best_load, cost, replicated
@@ -128,6 +128,7 @@ def plan(
     if not isinstance(prefix_hit, int | float) or not 0 <= prefix_hit < 1:
         raise UsageError(f"prefix_hit={prefix_hit!r:.40} makes no sense: expected 0 to below 1")
     chosen = find_profile(_engine(devices, known) if profile == "auto" else profile)
+    known = as_named(known, chosen)
     devices, left_out = _run_by(chosen, devices)
     targets = Targets(checked_target("ttft_s", ttft_s), checked_target("tpot_s", tpot_s))
     prices = prices_of(price, devices)

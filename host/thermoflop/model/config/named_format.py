@@ -67,6 +67,7 @@ _DOWNLOADS = (
     ),
     (re.compile(r"deepseek-(coder(-v2)?|llm|v2)(:.*)?"), "q4_0"),
 )
+_SAID = " is a name of Ollama's library"
 _WIDE = ("fp16", "bf16", "f16", "fp32")
 _TRAINED_NARROW = "qat"  # Google's quantization-aware Gemma 3 is q4_0
 
@@ -98,7 +99,8 @@ def named_format(name: str) -> str | None:
 
 def ollama_format(name: str) -> tuple[str | None, str]:
     """The format that a name of Ollama's library means, and the sentence that says so; None and ""
-    where it is none, or where the model is as its maker published it.
+    where it is none, or where the model is as its maker published it. Ollama writes its names
+    small: without a tag, ``DeepSeek-V3.1`` is what its maker calls it.
 
     ``fp16`` stands for 16 bits, whatever the device computes in.
     """
@@ -108,7 +110,8 @@ def ollama_format(name: str) -> tuple[str | None, str]:
     owner, model, tag = match["owner"], match["model"], match["tag"] or ""
     # of a repository of GGUF files it takes q4_k_m as well (huggingface.co/docs/hub/ollama)
     files = model.endswith("-gguf")
-    spelled = not owner and (model in _BARE or _SPELLED.fullmatch(model))
+    spelled = not owner and name == name.lower()
+    spelled = spelled and (model in _BARE or _SPELLED.fullmatch(model) is not None)
     if not (tag or files or spelled or owner in _LIBRARY):
         return None, ""
     words = tag.split("-")
@@ -129,11 +132,17 @@ def ollama_format(name: str) -> tuple[str | None, str]:
             f"{said[1]} of {name!r:.60} is no format of GGUF files: expected one such as "
             + USUAL.get(said[1].lstrip("itq")[:1], "q4_k_m")
         )
-    where = "GGUF files" if files else "Ollama's library"
+    where = " is a name of GGUF files" if files else _SAID
     return means, (
-        f"{whole} is a name of {where}, whose download is {means} where the tag says no format: "
+        f"{whole}{where}, whose download is {means} where the tag says no format: "
         "the weights are counted so; --dtype says another"
     )
+
+
+def means_download(sentence: str) -> bool:
+    """Whether a sentence of ``ollama_format`` is about a name that says nothing but a model: other
+    engines than Ollama's run it as published."""
+    return _SAID in sentence and ":" not in sentence.partition(_SAID)[0]
 
 
 def _gguf(word: str) -> str | None:
