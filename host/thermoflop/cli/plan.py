@@ -66,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     choose_device(args, many="max_devices")
     if args.max_devices is None:
         args.max_devices = 8
+    _check_one_question(args)
     if args.train:
         return _train(args)
     from thermoflop.cost.plan.plan import plan
@@ -79,6 +80,25 @@ def run(args: argparse.Namespace) -> int:
         _write(args.csv, plan_csv(found))
     _print(args, [plan_json(each) for each in found], [plan_text(each) for each in found])
     return 0 if all(each.choices for each in found) else 1
+
+
+# Options of one of both questions alone, with what they are where they are not given.
+SERVING = {
+    "prompt": None, "generate": None, "lengths": "fixed", "prefix_hit": 0.0, "users": None,
+    "rate": None, "ttft": None, "tpot": None, "kv_dtype": None, "budget": None,
+    "disaggregate": False, "svg": None, "csv": None,
+}  # fmt: skip
+TRAINING = {"tokens": None, "max_days": None, "global_batch": 512, "sequence": None}
+
+
+def _check_one_question(args: argparse.Namespace) -> None:
+    """UsageError for an option that the question does not read."""
+    from thermoflop.errors import UsageError
+
+    others, of = (SERVING, "serving") if args.train else (TRAINING, "training: say --train")
+    for name, default in others.items():
+        if getattr(args, name) != default:
+            raise UsageError(f"--{name.replace('_', '-')} is of a plan of {of}")
 
 
 def _write(path: str, text: str) -> None:

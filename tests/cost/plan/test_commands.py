@@ -160,7 +160,7 @@ def test_within_days_the_fewest_device_hours_come_first(planned):
     soon = tf.plan_training(decoder(), DEVICE, max_devices=1, max_days=fast, **ASKED)
     assert not soon.choices
     assert soon.nearest.startswith("nearest: ")
-    assert " on 1 devices (one device); blocked by the number of devices; 2 x" in soon.nearest
+    assert " on 1 x made-up (one device); blocked by the number of devices; 2 x" in soon.nearest
 
 
 def test_a_plan_of_training_prints_each_choice(planned):
@@ -169,14 +169,14 @@ def test_a_plan_of_training_prints_each_choice(planned):
         (row,) = [line for line in lines if line.startswith(f"{number}  ")]
         days, low, high = each.days
         cells = row.split()
-        assert cells[1:4] == [each.plan.label, "2", str(each.micro_batch)]
-        assert cells[4:6] == [each.recompute, str(each.question.zero)]
-        assert cells[6] == gigabytes(each.memory.total_bytes).split()[0]
-        assert cells[8] == f"{each.mfu:.0%}"
-        said = [float(text) for text in " ".join(cells[9:11]).replace("(", "-").rstrip(")")
+        assert cells[1:6] == ["2", "x", "made-up", each.plan.label, str(each.micro_batch)]
+        assert cells[6:8] == [each.recompute, str(each.question.zero)]
+        assert cells[8] == gigabytes(each.memory.total_bytes).split()[0]
+        assert cells[10] == f"{each.mfu:.0%}"
+        said = [float(text) for text in " ".join(cells[11:13]).replace("(", "-").rstrip(")")
                 .replace(" ", "").split("-")]  # fmt: skip
         assert said == pytest.approx([days, low, high], rel=0.006)
-        assert float(cells[11]) == pytest.approx(each.price, rel=0.006)
+        assert float(cells[13]) == pytest.approx(each.price, rel=0.006)
     assert lines[-1] == f"{planned.candidates:,} tried"
 
 

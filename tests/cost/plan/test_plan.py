@@ -222,6 +222,16 @@ def test_every_user_that_is_promised_has_a_slot(asked):
         assert slots * choice.replicas * choice.plan.dp >= choice.users > 0
 
 
+@pytest.mark.parametrize("asked", [{"users": 5}, {"rate": 2.0}])
+def test_a_server_is_started_for_the_load_that_is_asked_for(asked):
+    """Five users have five slots; requests at random three deviations more than their mean."""
+    for profile, flag in (("vllm", "--max-num-seqs"), ("llama.cpp", "--parallel")):
+        for choice in tf.plan("gpt2", "h100", max_devices=2, profile=profile, **asked).choices:
+            mean = asked.get("users", choice.users) / choice.replicas
+            slots = int(re.search(rf"{flag} (\d+)", choice.launch)[1])
+            assert mean <= slots <= mean + 3 * mean**0.5 * ("rate" in asked) + 2
+
+
 def test_loads_end_where_every_slot_is_taken():
     """Half way between 8 and 12 users there are 10."""
     rising = np.array([4.0, 8.0, 12.0])
@@ -237,7 +247,8 @@ def test_a_small_load_is_served_by_one_device_that_could_do_more():
     choice = tf.plan("llama-3-8b", "h100", rate=0.01, tpot_s=0.02).choices[0]
     assert (choice.devices, choice.requests_per_s) == (1, 0.01)
     assert choice.per_device[0] <= choice.per_device[1] <= choice.per_device[2]
-    assert int(re.search(r"--max-num-seqs (\d+)", choice.launch)[1]) > 8
+    assert choice.limit == "rate"
+    assert "--max-num-seqs 2 " in choice.launch
 
 
 def test_requests_at_random_leave_a_tenth_of_a_replica_free():

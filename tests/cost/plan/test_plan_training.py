@@ -74,3 +74,26 @@ def test_what_no_device_trains_whole_may_have_adapters() -> None:
     said = tf.plan_training("gpt2-xl", "t4", tokens=1e9, max_devices=1).nearest
     assert said.endswith("; one trains adapters: train gpt2-xl --lora 16 --base nf4")
     assert tf.train("gpt2-xl", "t4", lora=16, base_dtype="nf4", global_batch=1).memory.fits
+
+
+def test_training_is_planned_on_the_best_of_several_devices() -> None:
+    asked = {"tokens": 1e9, "max_devices": 1, "global_batch": 8}
+    both = tf.plan_training("gpt2", "a100,h100", **asked)
+    each = [tf.plan_training("gpt2", gpu, **asked) for gpu in ("a100", "h100")]
+    days = sorted(choice.days for found in each for choice in found.choices)
+    assert [choice.days for choice in both.choices] == days[:5]
+    assert "1 x H100-SXM-80GB" in str(both).splitlines()[3]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--train", "--tokens", "1e9", "--users", "3"], "--users is of a plan of serving"),
+        (["--train", "--tokens", "1e9", "--kv-dtype", "fp8"], "--kv-dtype is of a plan of serving"),
+        (["--tokens", "1e12"], "--tokens is of a plan of training"),
+        (["--max-days", "2"], "--max-days is of a plan of training"),
+    ],
+)
+def test_an_option_of_the_other_question_is_refused(options, named, capsys) -> None:
+    assert main(["plan", "gpt2", "--gpu", "a100", *options]) == 2
+    assert named in capsys.readouterr().err

@@ -9,7 +9,11 @@ from math import ceil
 from thermoflop.base.messages import reason
 from thermoflop.cost.catalogue.sheets import device_names, sheet
 from thermoflop.cost.hardware.device import Device, device_from
-from thermoflop.errors import InputError, printable
+from thermoflop.errors import InputError, UsageError, printable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # "2x3090", "h100 x8"
 _COUNT = (
@@ -213,3 +217,15 @@ def read_device(path: str) -> Device:
 def as_device(hardware: str | Device) -> Device:
     """A Device, from itself or its name."""
     return hardware if isinstance(hardware, Device) else find_device(hardware)
+
+
+def as_devices(hardware: str | Device | Sequence[str | Device]) -> list[Device]:
+    """One device or several. UsageError for none."""
+    if isinstance(hardware, str) and not hardware.endswith(".toml"):
+        hardware = [name.strip() for name in hardware.split(",") if name.strip()]
+    elif not isinstance(hardware, list | tuple):
+        hardware = [hardware]  # type: ignore[list-item]
+    devices = [as_device(each) for each in hardware]
+    if not devices:
+        raise UsageError("no device is named: expected one such as h100, or several: h100,h200")
+    return list({device.name: device for device in devices}.values())

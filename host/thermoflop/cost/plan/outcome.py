@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, sqrt
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
@@ -62,7 +62,7 @@ def choice_of(found: Found, context: Context) -> Choice | None:
         dollars = price.dollars * found.devices / 3600 / tokens_per_s * 1e6
     joules = _joules(found)
     token, first = setting.spread("token"), setting.spread("prefill")
-    slots = ceil(found.allowed * unit.layout.pp - 1e-6)  # a prompt that is read has one, too
+    slots = _slots(found, question)
     return Choice(
         setting.model.name, setting.device.name, setting.precision.name, found.devices,
         found.replicas, unit.layout, _pools(found), found.users, found.rate,
@@ -71,6 +71,19 @@ def choice_of(found: Found, context: Context) -> Choice | None:
         tokens_per_s, (found.low, found.per_device, found.high), found.limit, dollars,
         None if joules is None else joules * 1e6, _launch(found, context.model, slots),
     )  # fmt: skip
+
+
+def _slots(found: Found, question: Question) -> int:
+    """Sequences that a copy of attention is started for: of a load that is asked for as many as it
+    brings, of requests at random with three deviations of their number (Poisson) and one more; at
+    most those that keep the targets. A prompt that is read has a slot, too."""
+    copies, most = found.replicas * found.unit.layout.dp, found.allowed * found.unit.layout.pp
+    if found.pools is None and question.users is not None:
+        most = min(most, question.users / copies)
+    elif found.pools is None and question.rate is not None:
+        mean = found.users / copies
+        most = min(most, mean + 3 * sqrt(mean) + 1)
+    return max(1, ceil(most - 1e-6))
 
 
 def _launch(found: Found, model: Model, slots: int) -> str:

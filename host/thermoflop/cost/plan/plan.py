@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits, seconds
-from thermoflop.cost.catalogue.devices import as_device
+from thermoflop.cost.catalogue.devices import as_devices
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.engines.abilities import no_device
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
@@ -120,7 +120,7 @@ def plan(
     checked_load(users, rate)
     checked_whole("max_devices", max_devices, 1, 4096)
     checked_whole("top", top, 1, 1000)
-    devices = _devices(hardware)
+    devices = as_devices(hardware)
     known = generating(as_model(model), written("generate", generate))
     known, _, workload = validate_arguments(
         known, devices[0], 1, prompt, OUTPUT if generate is None else generate
@@ -209,18 +209,6 @@ def _different(found: list[Found]) -> Iterator[Found]:
         if kind not in seen:
             seen.add(kind)
             yield each
-
-
-def _devices(hardware: str | Device | Sequence[str | Device]) -> list[Device]:
-    """One device or several. UsageError for none."""
-    if isinstance(hardware, str) and not hardware.endswith(".toml"):
-        hardware = [name.strip() for name in hardware.split(",") if name.strip()]
-    elif not isinstance(hardware, list | tuple):
-        hardware = [hardware]  # type: ignore[list-item]
-    devices = [as_device(each) for each in hardware]
-    if not devices:
-        raise UsageError("no device is named: expected one such as h100, or several: h100,h200")
-    return list({device.name: device for device in devices}.values())
 
 
 def _run_by(profile: Profile, devices: list[Device]) -> tuple[list[Device], tuple[str, ...]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
 from thermoflop.base.units import digits, gigabytes, scaled, table, wrapped
-from thermoflop.cost.catalogue.devices import as_device
+from thermoflop.cost.catalogue.devices import as_devices
 from thermoflop.cost.inference.arguments import as_model, checked_whole, written
 from thermoflop.cost.plan.layouts import has_experts, powers
 from thermoflop.cost.training.iteration import RECOMPUTE
@@ -15,7 +16,7 @@ from thermoflop.cost.training.train import train
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from os import PathLike
     from typing import Any
 
@@ -60,7 +61,7 @@ class TrainingPlan:
 
 def plan_training(
     model: Model | str | PathLike[str] | dict[str, Any],
-    hardware: str | Device,
+    hardware: str | Device | Sequence[str | Device],
     *,
     tokens: float | str,
     max_devices: int = 8,
@@ -80,7 +81,8 @@ def plan_training(
 
     Args:
         model: a ``Model``, or what ``load_model`` takes: a path, a dictionary or a name.
-        hardware: a ``Device``, or what ``find_device`` takes: a name such as ``h100``.
+        hardware: a device or several to choose from: ``Device``, or what ``find_device`` takes;
+            names may be joined by commas. Each choice is of one kind.
         tokens: tokens of the whole run, as a number or ``15T``.
         max_devices: devices at most, 8 by default; with ``max_days`` fewer are tried as well.
         max_days: days that the run may take. None: as few as can be.
@@ -112,30 +114,34 @@ def plan_training(
     checked_whole("global_batch", global_batch, 1)
     if max_days is not None and not 0 < max_days < 1e6:
         raise UsageError(f"max_days={max_days!r:.40} makes no sense: expected days above 0")
-    known, device = as_model(model), as_device(hardware)
+    known, devices = as_model(model), as_devices(hardware)
     fixed: dict[str, Any] = {
         "global_batch": global_batch, "sequence": sequence, "dtype": dtype,
         "tokens": written("tokens", tokens),
         "optimizer": optimizer, "price": price, "profile": profile,
     }  # fmt: skip
-    train(known, device, dp=1, **{**fixed, "global_batch": 1})  # refuses what makes no sense
+    for device in devices:  # refuses what makes no sense
+        train(known, device, dp=1, **{**fixed, "global_batch": 1})
     counts = [max_devices] if max_days is None else powers(max_devices)
 
     def on(count: int) -> tuple[list[TrainingEstimate], int]:
-        every = _layouts(known, device, count, global_batch)
-        found = [_best(known, device, degrees, fixed, global_batch) for degrees in every]
+        found = [
+            _best(known, device, degrees, fixed, global_batch)
+            for device in devices
+            for degrees in _layouts(known, device, count, global_batch)
+        ]
         fits = [best for best, _ in found if best is not None]
         return fits, sum(number for _, number in found)
 
     made = [on(count) for count in counts]
     fitting = [each for fits, _ in made for each in fits]
-    asked = _asked(known, device, max_devices, fixed["tokens"], max_days)
+    asked = _asked(known, devices, max_devices, fixed["tokens"], max_days)
     within = [each for each in fitting if max_days is None or _days(each) <= max_days]
     within.sort(key=_days if max_days is None else _hours)
     nearest = ""
     if not within:
         nearest = _nearest(known, fitting, max_devices) + _would(on, fitting, max_devices, max_days)
-        nearest += "" if fitting else _adapted(known, device, fixed)
+        nearest += "" if fitting else _adapted(known, devices, fixed)
     return TrainingPlan(asked, tuple(within[:top]), nearest, sum(number for _, number in made))
 
 
@@ -198,11 +204,14 @@ def _hours(each: TrainingEstimate) -> float:
     return _days(each) * each.plan.devices
 
 
-def _asked(model: Model, device: Device, most: int, tokens: float, max_days: float | None) -> str:
+def _asked(
+    model: Model, devices: list[Device], most: int, tokens: float, max_days: float | None
+) -> str:
     """What was asked, as a sentence."""
     within = "" if max_days is None else f" within {digits(max_days)} days"
     amount = scaled(tokens, "").strip()
-    return f"{model.name} trained on {amount} tokens{within}, on up to {most:,} x {device.name}"
+    names = " or ".join(device.name for device in devices)
+    return f"{model.name} trained on {amount} tokens{within}, on up to {most:,} x {names}"
 
 
 def _nearest(model: Model, fitting: list[TrainingEstimate], most: int) -> str:
@@ -210,17 +219,18 @@ def _nearest(model: Model, fitting: list[TrainingEstimate], most: int) -> str:
         many = f"{most:,} devices" if most > 1 else "one device"
         return f"{model.name} with its states fits on {many} in no layout"
     best = min(fitting, key=_days)
-    where = f"{best.plan.devices:,} devices ({best.plan.label})"
+    where = f"{best.plan.devices:,} x {best.device.name} ({best.plan.label})"
     return f"nearest: {digits(_days(best))} days on {where}; blocked by the number of devices"
 
 
-def _adapted(model: Model, device: Device, fixed: dict[str, Any]) -> str:
+def _adapted(model: Model, devices: list[Device], fixed: dict[str, Any]) -> str:
     """How adapters beside weights in 4 bits fit on one device, as the end of a sentence."""
-    for how in ("none", "full"):
+    for how, device in product(("none", "full"), devices):
         options = {**fixed, "global_batch": 1, "lora": RANK, "base_dtype": "nf4", "recompute": how}
         if train(model, device, dp=1, **options).memory.fits:
+            gpu = "" if len(devices) == 1 else f"{device.name} "
             said = f"train {model.name} --lora {RANK} --base nf4"
-            return f"; one trains adapters: {said}{' --recompute full' * (how == 'full')}"
+            return f"; one {gpu}trains adapters: {said}{' --recompute full' * (how == 'full')}"
     return ""
 
 
@@ -250,7 +260,7 @@ def training_plan_text(found: TrainingPlan) -> str:
     if not found.choices:
         return "\n".join([*lines, "nothing does that", wrapped(found.nearest)])
     priced = found.choices[0].price_per_device_hour is not None
-    heads = ["", "layout", "devices", "micro", "recompute", "zero", "memory", "MFU", "days"]
+    heads = ["", "device", "layout", "micro", "recompute", "zero", "memory", "MFU", "days"]
     rows = [[*heads, *(["price"] if priced else [])]]
     for number, each in enumerate(found.choices, 1):
         assert each.days is not None  # noqa: S101 - every question here has tokens
@@ -258,13 +268,14 @@ def training_plan_text(found: TrainingPlan) -> str:
         days, low, high = each.days
         price = [] if each.price is None else [digits(each.price)]
         rows.append([
-            str(number), each.plan.label, str(each.plan.devices), str(each.micro_batch),
-            each.recompute, str(each.question.zero), gigabytes(each.memory.total_bytes),
-            f"{each.mfu:.0%}", f"{digits(days)} ({digits(low)}-{digits(high)})", *price,
+            str(number), f"{each.plan.devices:,} x {each.device.name}", each.plan.label,
+            str(each.micro_batch), each.recompute, str(each.question.zero),
+            gigabytes(each.memory.total_bytes), f"{each.mfu:.0%}",
+            f"{digits(days)} ({digits(low)}-{digits(high)})", *price,
         ])  # fmt: skip
     best = found.choices[0]
     basis = wrapped(best.provenance)
-    shown = table(rows, 2, least=("micro", "zero", "recompute", "MFU", "memory"))
+    shown = table(rows, 3, least=("micro", "zero", "recompute", "MFU", "memory"))
     return "\n".join([*lines, shown, "", basis, f"{found.candidates:,} tried"])
 
 
