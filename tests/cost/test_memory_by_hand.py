@@ -261,3 +261,23 @@ def test_a_step_reads_what_a_checkpoint_holds_with_biases_wide_and_one_row_of_th
     queries = next(work for work in works if work.name == "q_proj")
     assert queries.weight_bytes == exactly(WIDTH * WIDTH * NARROW + 8 + 2 * WIDTH)
     assert queries.element_bytes == exactly(NARROW + 8 / WIDTH**2)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "base", "fallback", "head"),
+    [
+        # llama.cpp's tensor_type_fallback: types of blocks of 32 stay, others take the next of them
+        ("q3_k_m", 3.4375, 4.5, 8.5), ("q4_1", 5.0, 5.0, 8.5), ("q5_0", 5.5, 5.5, 8.5),
+        ("q5_1", 6.0, 6.0, 8.5), ("iq1_s", 1.75, 4.5, 6.0), ("iq3_m", 3.44, 4.5, 8.5),
+        ("iq4_xs", 4.25, 4.5, 8.5), ("iq4_nl", 4.5, 4.5, 8.5), ("tq2_0", 2.06, 4.5, 8.5),
+    ],
+)  # fmt: skip
+def test_rows_of_576_take_a_type_of_blocks_of_32(dtype, base, fallback, head) -> None:
+    """Rows of o and down, of 512 and 1024, are filled by blocks of 256."""
+    model = decoder(hidden_size=576, head_dim=128, num_key_value_heads=4, intermediate_size=1024)
+    narrow = choose_precision(dtype).weight_bits
+    odd, even = 3 * 512 * 576 + 2 * 576 * 1024, 512 * 576 + 1024 * 576
+    bits = LAYERS * (odd * narrow * fallback / base + even * narrow)
+    bits += TOKENS * 576 * (fallback + head) + (2 * LAYERS + 1) * 576 * 32
+    found = tf.fit(model, "h100", dtype=dtype).memory.weight_bytes
+    assert found == exactly(bits / 8)

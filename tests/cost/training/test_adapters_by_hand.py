@@ -343,3 +343,13 @@ def test_adapters_beside_products_in_8_bits_move_16() -> None:
     assert found.question is not None
     added = next(work for work in trained(found.question)[1].works if work.name == "add q")
     assert added.activation_bytes == 3 * TOKENS * WIDTH * 2
+
+
+@pytest.mark.parametrize(("zero", "shared"), [(0, 1), (1, 1), (2, 1), (3, 4)])
+def test_a_frozen_base_is_shared_out_with_the_weights_alone(zero: int, shared: int) -> None:
+    """Four replicas: under ZeRO-3 each holds a quarter of the base, and of the adapters."""
+    adapters = LAYERS * RANK * sum(i + o for i, o, _, _ in ADAPTED.values())
+    found = tf.train(decoder(), DEVICE, global_batch=8, sequence=TOKENS, devices=4, zero=zero,
+                     lora=RANK).memory  # fmt: skip
+    assert found.weight_bytes == exactly((2 * decoder().params + 4 * adapters) / shared)
+    assert found.gradient_bytes == exactly(4 * adapters / (4 if zero >= 2 else 1))
