@@ -12,6 +12,7 @@ from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.inference import setting as setting_module
 from thermoflop.cost.inference.arguments import default_format, default_sizes, in_16_bits, written
 from thermoflop.cost.inference.formats import choose_formats, stored_checkpoint
 from thermoflop.cost.inference.remedies import _goes_to_host, hosted_tokens_per_s
@@ -22,6 +23,7 @@ from thermoflop.cost.inference.unequal import Split, _filled
 from thermoflop.cost.sweep.grid import Grid
 from thermoflop.cost.why.table import _measured_text
 from thermoflop.cost.work.share import Layout
+from thermoflop.cost.work.steps import decode_step
 from thermoflop.errors import UsageError
 from thermoflop.model.config.stored_files import StoredWeights
 from thermoflop.model.media import Media
@@ -100,6 +102,24 @@ def test_what_prompts_bring_is_brought_by_each_sequence():
     assert not plain.whole_prompt(100, 4).images
     assert len(plain.prompt_steps(100, 4)) == len(steps)
     assert plain.check_step(5, 4, 10).new == 5
+
+
+@pytest.mark.parametrize(("layout", "spread"), [(Layout(2), False), (Layout(2, ep=2), True)])
+def test_an_engine_knows_the_experts_of_a_device_where_they_are_spread(monkeypatch, layout, spread):
+    asked = []
+    monkeypatch.setattr(
+        setting_module, "apply_engine", lambda works, *more: asked.append(more[-2:]) or works
+    )
+    model = tf.load_model({
+        "model_type": "mixtral", "vocab_size": 1000, "hidden_size": 256, "intermediate_size": 512,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "num_local_experts": 4, "num_experts_per_tok": 2, "tie_word_embeddings": False,
+    })  # fmt: skip
+    setting = Setting(model, DEVICE, layout, choose_precision("bf16"), rates())
+    setting.works(decode_step(10, 4))
+    held = setting.share.experts_held
+    assert held > 0
+    assert asked == [(held, 2)] if spread else asked == [(0.0, 1)]
 
 
 @pytest.mark.parametrize(
