@@ -53,7 +53,7 @@ def test_the_cache_is_its_elements_times_sequences_and_bytes(estimate):
 
 
 def test_the_cache_of_a_stage_is_its_share_of_the_layers_and_of_a_replica_its_sequences():
-    two = tf.estimate(decoder(), DEVICE, batch=4, prompt=100, generate=5, pp=2, dp=2)
+    two = tf.estimate(decoder(), DEVICE, batch=8, prompt=100, generate=5, pp=2, dp=4)
     held = LAYERS * 2 * KEY_WIDTH * 105
     lines = why_number(two, "memory.cache").formula
     assert lines[0].endswith(" x sequences x share of the fullest stage")
