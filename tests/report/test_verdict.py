@@ -85,3 +85,12 @@ def test_a_small_difference_within_a_narrow_interval_is_none() -> None:
     row = Row("tokens_per_s", "tokens a second", "tokens/s", (10.0, 10.2), (None, apart))
     (sentence,) = sentences(PhaseComparison("decode", 5.0, (1, 1), (row,)), ["a", "b"])
     assert sentence.startswith("b was about as fast as a: ")
+
+
+def test_a_wide_noise_rounds_away_no_figure_of_the_sentence() -> None:
+    """18.51 to 18.46 is 0.27 %, not the 5 % of 19 to 18, and 0.05, not 0."""
+    apart = Difference(-0.05, 35.0, "blocks")
+    row = Row("tokens_per_s", "tokens a second", "tokens/s", (18.51, 18.46), (None, apart))
+    (sentence,) = sentences(PhaseComparison("decode", 5.0, (1, 1), (row,)), ["a", "b"])
+    assert sentence.startswith("b was slower than a, by 0.27 %: 18.5 tokens/s against 18.5 ")
+    assert "the difference, 0.05 ± 35 tokens/s," in sentence

@@ -69,7 +69,7 @@ def _sentence(row: Row, apart: Difference, names: Sequence[str]) -> str:
     unit, more, less, alike = _TOLD[row.key]
     a, b = names
     of = f" ({row.name.split()[0]})" if row.unit == "°C" else ""
-    values = [figure(value, apart.error, row.unit) for value in reversed(row.values)]
+    values = [_told(value, apart.error, row.unit) for value in reversed(row.values)]
     both = " against ".join(values) + of
     verb = more if apart.value > 0 else less
     times = _times(row.values[0], row.values[1], row.unit)
@@ -81,12 +81,20 @@ def _sentence(row: Row, apart: Difference, names: Sequence[str]) -> str:
     size, noise = _sizes(apart)
     if apart.is_real:
         return f"{b} {verb} than {a}: {both}. The difference, {size} ± {noise} {unit}, is {REAL}."
+    if not float(size):  # a noise so wide hides the difference that was named
+        size = f"{abs(apart.value):.2g}"
     if apart.error > (ALIKE_K if row.unit == "°C" else ALIKE * abs(row.values[0] or 0.0)):
         return (
             f"{b} {verb} than {a}{times}: {both}. But the difference, {size} ± {noise} {unit}, is "
             f"{NOISE}: longer, or repeated (record -n 5), they would tell."
         )
     return f"{b} {alike} as {a}: {both}. The difference, {size} ± {noise} {unit}, is {NOISE}."
+
+
+def _told(value: float | None, error: float | None, unit: str) -> str:
+    """A run's figure in a sentence that names a difference: in three digits at least, for 18.46 and
+    18.51 are not 18 and 19, however wide the noise is."""
+    return max(figure(value, error, unit), figure(value, None, unit), key=len)
 
 
 def _times(a: float | None, b: float | None, unit: str) -> str:

@@ -119,3 +119,26 @@ def test_llama_cpp_counts_a_published_format_that_gguf_lacks_in_one_about_as_wid
     assert tf.fit(model, "8xh200", profile="llama.cpp").precision.name == "q8_0"
     assert tf.fit(model, "8xh200", profile="vllm").precision.name == "fp8"
     assert tf.fit("gpt-oss-20b", "h100", profile="llama.cpp").precision.name == "mxfp4"
+
+
+def test_what_no_row_had_is_said_of_a_served_load_and_of_a_plan():
+    said = "none of them on MI300X, nor any AMD: interval widened"
+    asked = {"users": 4, "profile": "vllm"}
+    assert said in tf.serving(decoder(), "mi300x", **asked).provenance
+    assert any(said in note for note in tf.plan(decoder(), "mi300x", max_devices=1, **asked).notes)
+    known = tf.plan("llama-3-8b", "h100", max_devices=1, dtypes=["bf16"], **asked)
+    assert not any("fitted to" in note for note in known.notes)
+
+
+@pytest.mark.parametrize("ask", [tf.fit, tf.estimate])
+def test_replicas_that_do_not_share_the_sequences_evenly_are_told_how_many_would(ask):
+    with pytest.raises(UsageError, match=r"dp=4 does not divide batch=5: .* batch=8"):
+        ask(decoder(), "h100", dp=4, batch=5)
+
+
+@pytest.mark.parametrize(
+    ("model", "prompt", "less"), [("gpt-oss-20b", 100_000, True), ("llama-3-8b", 7000, False)]
+)
+def test_a_pool_that_holds_more_than_its_tokens_says_why(model, prompt, less):
+    text = str(tf.fit(model, "h100", profile="vllm", prompt=prompt, generate=1000))
+    assert ("keep less of a long sequence" in text) is less

@@ -192,7 +192,7 @@ def test_an_engine_that_apples_and_others_share_is_said(vendors, said):
 
 @pytest.mark.parametrize(("cp", "pools"), [(1, ""), (2, ""), (1, "two pools")])
 def test_what_was_never_measured_is_noted(cp, pools):
-    choice = SimpleNamespace(dtype="bf16", plan=Layout(cp=cp), disaggregated=pools,
+    choice = SimpleNamespace(dtype="bf16", device="", plan=Layout(cp=cp), disaggregated=pools,
                              launch="vllm serve x")  # fmt: skip
     context = SimpleNamespace(model=MODEL, notes=("prices",), question=None, asked="asked")
     found = _result(context, SimpleNamespace(units=[], choices=[choice]), "")

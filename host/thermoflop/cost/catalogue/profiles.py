@@ -205,9 +205,7 @@ class Profile:
 
     def provenance(self, device: Device, precision: Precision, model: Model | None = None) -> str:
         """What the expectation rests on, in a sentence."""
-        parts = [self._rests()]
-        if self.devices and not self.fixed and self.machine is None:
-            parts += self._apart(device, precision, model)
+        parts = [self._rests(), *self.unmeasured(device, precision, model)]
         if self.own is not None:
             parts.append(self.own.sentence(device, precision))
         return "; ".join(parts)
@@ -235,8 +233,10 @@ class Profile:
             versions += " and other engines of its time"
         return f"profile {self.name}: fitted to {rests}{versions}"
 
-    def _apart(self, device: Device, precision: Precision, model: Model | None) -> list[str]:
+    def unmeasured(self, device: Device, precision: Precision, model: Model | None) -> list[str]:
         """What of a question none of the rows had, in parts of a sentence."""
+        if not self.devices or self.fixed or self.machine is not None:
+            return []
         parts = []
         unseen = self.unseen(device, precision, model)
         if not self.knows(device):

@@ -224,4 +224,8 @@ def budget_text(budget: Budget) -> list[str]:
     between = f"80 % interval {digits(low)} .. {digits(high)} tokens"
     if budget.most_sequences is not None and (room is None or room > budget.most_sequences):
         words += f" (it runs at most {budget.most_sequences:,})"
-    return [words, between]
+    lines = [words, between]
+    if room is not None and int(room) * budget.context > budget.cache_tokens:
+        # tokens are printed as if every layer kept each; those of a window or a state do not
+        lines.append("layers of a window or a state keep less of a long sequence than its tokens")
+    return lines

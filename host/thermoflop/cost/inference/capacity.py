@@ -213,7 +213,8 @@ def fit(
     )  # fmt: skip
     sequences = workload.batch
     if sequences % dp:
-        raise UsageError(f"dp={dp} does not divide batch={sequences}")
+        multiple = f"expected a multiple, such as batch={-(-sequences // dp) * dp}"
+        raise UsageError(f"dp={dp} does not divide batch={sequences}: {multiple}")
     known = known if dtype else as_downloaded(known, profile)
     room = room_of(known, device, dtype, kv_dtype, page, profile, engine_options)
     load = Load(sequences // dp, workload.prompt, workload.prompt + workload.generate)

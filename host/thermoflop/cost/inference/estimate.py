@@ -168,7 +168,8 @@ def estimate(
 def _check_replicas(batch: Number, dp: int) -> None:
     """UsageError where sequences cannot be shared out evenly."""
     if kind_of(batch) == "int" and batch % dp:
-        raise UsageError(f"dp={dp} does not divide batch={batch}")
+        multiple = f"expected a multiple, such as batch={-(-batch // dp) * dp}"
+        raise UsageError(f"dp={dp} does not divide batch={batch}: {multiple}")
 
 
 def in_blocks(setting: Setting, workload: Workload) -> Estimate:

@@ -189,14 +189,26 @@ def _result(context: Context, tried: Tried, nearest: str) -> PlanResult:
     if choices and choices[0].disaggregated:
         notes.append(
             "note: pools of prefill and decode are computed, not measured anywhere; their commands "
-            "need the engine's settings for sending the cache besides"
+            "need the engine's settings for sending the cache besides; their energy is not counted"
         )
     if choices and choices[0].plan.cp > 1:
         notes.append("note: context parallel layouts are computed, not measured anywhere")
     if choices:
         notes += launch_notes(choices[0].launch, context.model, choices[0].dtype)
+        notes += _unmeasured(tried.units, choices[0])
     frontier = frontier_of(tried.units, context.question)
     return PlanResult(context.asked, tuple(choices), frontier, nearest, count, tuple(notes))
+
+
+def _unmeasured(units: list[Unit], best: Choice) -> list[str]:
+    """A sentence on what no row of the profile had of the best choice, where there is something."""
+    asked = best.device, best.dtype
+    for setting in (unit.setting for unit in units):
+        about = setting.device, setting.precision, setting.model
+        if (setting.device.name, setting.precision.name) == asked:
+            unmeasured = setting.profile.unmeasured(*about)
+            return [f"note: {setting.profile.provenance(*about)}"] if unmeasured else []
+    return []
 
 
 def _different(found: list[Found]) -> Iterator[Found]:

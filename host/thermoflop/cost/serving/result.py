@@ -66,6 +66,7 @@ class Serving:
         simulation: the event loop on the same question, or None.
         most_within: where the targets are missed, or no load was named, the most users (or requests
             a second) that meet them, 0 where not one does; else None.
+        provenance: what the times rest on, as a sentence.
 
     Example:
         >>> import thermoflop as tf
@@ -104,6 +105,7 @@ class Serving:
     unknown: tuple[str, ...]
     simulation: Simulation | None = None
     most_within: float | None = None
+    provenance: str = ""
 
     @property
     def tokens_per_s(self) -> float:
@@ -146,6 +148,7 @@ def serving_text(served: Serving) -> str:
             f"mean of all: {seconds(served.benchmark_first_s)}", "    "
         ))  # fmt: skip
     lines += ["", f"limit: {LIMITS[served.limit]}", wrapped(f"engine: {served.policy}")]
+    lines += [wrapped(served.provenance)] if served.provenance else []
     if served.simulation is not None:
         lines += ["", simulation_text(served.simulation)]
     return "\n".join(lines)

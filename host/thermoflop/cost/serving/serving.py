@@ -279,6 +279,7 @@ def served_by(
         joules_of(setting, shape, replica.prefix, shares, steady),
         (*limits_of_trust(steady, shape, at_rate=random), *_too_long(replica)),
         simulation, None if met is not False else most_within(replica, load, targets),
+        setting.profile.provenance(setting.device, setting.precision, setting.model),
     )  # fmt: skip
 
 
