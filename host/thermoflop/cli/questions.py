@@ -64,7 +64,7 @@ QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         (
             (
                 "experts of 19 of 36 layers in the computer's memory "
-                "(-ncmoe 19: 33.3 GB at 80 GB/s): 27 tokens/s"
+                "(-ncmoe 19: 33.3 GB at 80 GB/s): 28 tokens/s"
             ),
         ),
     ),

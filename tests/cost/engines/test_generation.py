@@ -96,13 +96,15 @@ def test_a_version_inside_a_generation_is_not_new():
 READ_AT_ONCE = {16: 1946.01, 64: 5349.26, 256: 8555.10, 512: 9278.55}
 
 
-@pytest.mark.parametrize("tokens", READ_AT_ONCE)
-def test_llama_cpp_of_today_multiplies_quantized_weights_as_they_are(tokens: int) -> None:
-    question = {"prompt": tokens, "generate": 1, "dtype": "q4_k_s"}
-    today = tf.estimate("llama-3-8b", "rtx-4090", profile="llama.cpp", **question).first_token
-    rate = tokens / READ_AT_ONCE[tokens]
-    assert today.low_s <= rate <= today.high_s
-    assert today.expected_s == pytest.approx(rate, rel=0.35)
+def test_llama_cpp_of_today_multiplies_quantized_weights_as_they_are() -> None:
+    """At least three of the four lie within what holds eight in ten, and no one 35 % off."""
+    held = 0
+    for tokens, made in READ_AT_ONCE.items():
+        question = {"prompt": tokens, "generate": 1, "dtype": "q4_k_s"}
+        today = tf.estimate("llama-3-8b", "rtx-4090", profile="llama.cpp", **question).first_token
+        assert today.expected_s == pytest.approx(tokens / made, rel=0.35), tokens
+        held += today.low_s <= tokens / made <= today.high_s
+    assert held >= 3
 
 
 def test_llama_cpp_of_today_answers_thirty_two_users_no_slower_than_thirty_one() -> None:
@@ -145,6 +147,25 @@ def test_llama_cpp_of_today_decodes_as_its_pull_requests_say(
     found = tf.estimate(model, gpu, **question).per_token
     assert found.low_s <= 1 / rate <= found.high_s
     assert found.expected_s == pytest.approx(1 / rate, rel=0.25)
+
+
+def test_llama_cpp_decodes_on_a_5090_as_fast_as_on_a_4090_at_least() -> None:
+    """1.79 TB/s for 1.01. It was slower, by a row of Ollama that lay between the steps; measured
+    were 222 tokens/s of an 8B in Q4_K_M (github.com/CambrianTech/continuum/pull/1627)."""
+    older, newer = (
+        tf.estimate("qwen3-8b", gpu, prompt=512, generate=2, dtype="q4_k_m", profile="llama.cpp")
+        for gpu in ("rtx-4090", "rtx-5090")
+    )
+    assert newer.per_token.expected_s < older.per_token.expected_s
+    assert newer.per_token.low_s <= 1 / 221.7 <= newer.per_token.high_s
+
+
+def test_what_ollama_takes_between_steps_is_its_own_and_no_device_s() -> None:
+    """1/237 and 1/216 s a token on a 4090 by Ollama, 1/334.67 by llama-bench."""
+    label = "label:Ollama (2025-2026)"
+    profile = find_profile("llama.cpp")
+    step_s = exp(profile.log_params["step_s"] + profile.group_offsets[label]["step_s"])
+    assert 0.5 * (1 / 237.05 - 1 / 334.67) < step_s < 1 / 216.48 - 1 / 334.67
 
 
 def test_llama_cpp_reads_its_cache_faster_since_attention_is_one_kernel() -> None:
