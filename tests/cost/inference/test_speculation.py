@@ -67,3 +67,12 @@ def test_a_check_reads_the_weights_once_whatever_was_drafted():
     assert found.plain_step_s == pytest.approx(read / BANDWIDTH, rel=0.01)
     assert found.check_s == pytest.approx(found.plain_step_s, rel=0.01)
     assert found.draft_step_s == found.plain_step_s
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [((128256, 151936), True), ((152064, 151936), False), ((32000,), False), ((), False)],
+)
+def test_a_draft_of_another_vocabulary_is_said_and_padding_is_none(sizes, said):
+    found = Speculation("large", "small", 4, 0.75, 3.0, 0.002, 0.022, 0.02, sizes)
+    assert ("vocabularies differ" in str(found)) is said

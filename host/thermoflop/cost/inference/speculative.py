@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from thermoflop.cost.catalogue.profiles import Profile
     from thermoflop.cost.hardware.device import Device
 
+PADDED = 1.01  # of a vocabulary's size, which makers round up
+
 
 @record
 class Speculation:
@@ -45,6 +47,8 @@ class Speculation:
         draft_step_s: expected seconds of a step of the small model.
         check_s: expected seconds of the large model on the drafted tokens.
         plain_step_s: expected seconds of a step of the large model without a draft.
+        vocabularies: tokens that the large and the small model choose from; (), the default: not
+            known.
 
     Example:
         >>> import thermoflop as tf
@@ -63,6 +67,7 @@ class Speculation:
     draft_step_s: float
     check_s: float
     plain_step_s: float
+    vocabularies: tuple[int, ...] = ()
 
     @property
     def per_token_s(self) -> float:
@@ -80,7 +85,19 @@ class Speculation:
             f"accepted:\n  {seconds(self.per_token_s)} a token instead of "
             f"{seconds(self.plain_step_s)}, {digits(self.speed_up)} times as fast\n"
             f"  {digits(self.tokens_per_check)} tokens a check of {seconds(self.check_s)}, a draft "
-            f"step {seconds(self.draft_step_s)}"
+            f"step {seconds(self.draft_step_s)}{self._apart}"
+        )
+
+    @property
+    def _apart(self) -> str:
+        """A line where the models do not choose from the same tokens: the sizes of one vocabulary
+        differ by its padding alone (152,064 and 151,936 of Qwen2.5)."""
+        if len(self.vocabularies) < 2 or max(self.vocabularies) <= PADDED * min(self.vocabularies):
+            return ""
+        large, small = self.vocabularies
+        return (
+            f"\n  vocabularies differ ({large:,} and {small:,} tokens): most engines check no "
+            "drafts of another"
         )
 
 
@@ -183,4 +200,5 @@ def speculate(
         float(little.steps_s([(1.0, decode_step(middle, batch))])),
         float(big.rates.step_s(check, batch, recorded=big.rates.graphs)),
         float(big.steps_s([(1.0, decode_step(middle, batch))])),
+        tuple(each.head.outputs for each in (large.description, small.description) if each.head),
     )  # fmt: skip
