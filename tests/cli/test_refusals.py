@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,9 @@ from thermoflop.cli.serving import first_s, token_s
         ("plan gpt2 --ttft 20m", "--ttft '20m' would be 20.0 min; did you mean 20ms?"),
         ("serving gpt2 --tpot 50", "--tpot '50' would be 50.0 s; did you mean 50ms?"),
         ("plan gpt2 --tpot 0tok/s", "--tpot '0tok/s' is no duration"),
+        ("plan gpt2 --tpot 20xps", "60s, 5m or 1h, or a rate such as 20tok/s"),
+        ("fit gpt2 --svg x.png", "--svg 'x.png' is no .svg: pictures are written as SVG"),
+        ("estimate gpt2 --roofline a.b/x.pdf", "'a.b/x.pdf' is no .svg"),
         ("plan gpt2 --ttft 0", "--ttft '0' is no duration: expected a number above 0"),
     ],
 )
@@ -56,6 +60,7 @@ def test_a_refused_number_comes_with_what_was_expected(
         ("plan gpt2 --gpu 4", "--gpu '4' is no device; did you mean --max-devices 4?"),
         ("estimate gpt2 --gpu 4909", "--gpu '4909' is no device; did you mean --gpu 4090?"),
         ("estimate gpt2 --device 4090", "'4090' is a device's name; did you mean --gpu 4090?"),
+        ("estimate gpt2 --gpu 4900", "--gpu '4900' is no device; did you mean --gpu 4090?"),
         ("plan gpt2 --max-devices 3090", "'3090' is a device's name; did you mean --gpu 3090?"),
         ("train gpt2 --gpu 1024", "--gpu '1024' is no device; did you mean --devices 1024?"),
         ("ESTIMATE gpt2", "'ESTIMATE' is no command; did you mean estimate?"),
@@ -104,6 +109,23 @@ def test_a_word_that_is_not_known_ends_in_one_sentence_without_the_usage(
 
 
 @pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"peft_type": "LORA", "base_model_name_or_path": "a/b"}, "an adapter's file: pass the"),
+        ({"dim": 8, "n_layers": 2, "n_heads": 2}, "a params.json, in its maker's own keys"),
+        ({"model_type": "llama", "my_width": 7}, "say --ignore 'my_width' if it does not"),
+    ],
+)
+def test_a_file_that_is_no_config_is_called_what_it_is_and_an_option_stands_once(
+    config: dict[str, object], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "x.json"
+    file.write_text(json.dumps(config))
+    assert main(["ops", str(file)]) in (2, 3)
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("typed", "said"),
     [
         ("fit gpt2 --dtype q4km", "did you mean q4_k_m?"),
@@ -128,6 +150,10 @@ def test_a_word_that_is_not_known_ends_in_one_sentence_without_the_usage(
         ("record --timeout 60 -- true", "record -- timeout 60 COMMAND"),
         ("train gpt2 --devices 3", "no multiple of dp x --micro-batch 3: expected such as 513"),
         ("train gpt2 --optimizer adamv", "did you mean adamw?"),
+        ("plan gpt2 --gpu h100 --price free", "--price 'free' makes no sense: expected dollars an"),
+        ("estimate gpt2 --gpu h100 --draft mtp", "that predict further, and no draft of its own"),
+        ("estimate deepseek-v3 --gpu h100 --draft mtp", "further: load it with --mtp\n"),
+        ("ops -", "'-' is a pipe, which is not read: save it and give its path"),
         ("train gpt2 --profile megatron", "did you mean megatron-lm?"),
     ],
 )

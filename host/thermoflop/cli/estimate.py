@@ -7,7 +7,7 @@ import argparse
 from thermoflop.cli.arguments import add_option, add_shared, show, with_assumed
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.model_options import add_model, load
-from thermoflop.cli.parser import length, share
+from thermoflop.cli.parser import length, share, svg_path
 
 EPILOG = """\
 Exit code 1: the figures are printed, and the run does not fit in the device's memory (`fit` says
@@ -34,8 +34,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--acceptance", type=share, metavar="A", help="share of them that is accepted (0.7)")
     add_shared(parser, "--why")
     add("--saturation", action="store_true", help="throughput against batch")
-    add("--svg", metavar="FILE", help="draw milliseconds and tokens/s against the batch")
-    add("--roofline", metavar="FILE", help="draw every operator under the roofline")
+    add(
+        "--svg",
+        type=svg_path,
+        metavar="FILE",
+        help="draw milliseconds and tokens/s against the batch",
+    )
+    add("--roofline", type=svg_path, metavar="FILE", help="draw every operator under the roofline")
     add_shared(parser, "--json")
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.cost_options import add_inference, inference_options
 from thermoflop.cli.model_options import add_model, load
-from thermoflop.cli.parser import bandwidth
+from thermoflop.cli.parser import bandwidth, svg_path
 from thermoflop.cli.questions import questions_text
 
 EPILOG = questions_text()
@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--why", action="store_true", help="what the weights are made of, and what stays wide"
     )
-    parser.add_argument("--svg", metavar="FILE", help="draw the memory as a bar")
+    parser.add_argument("--svg", type=svg_path, metavar="FILE", help="draw the memory as a bar")
     add_shared(parser, "--json")
 
 

@@ -101,6 +101,13 @@ def bandwidth(text: str) -> float:
     return any_number(found[1]) * (1000 if found[2] in "Tt" else 1) / (8 if is_bits else 1)
 
 
+def svg_path(text: str) -> str:
+    """The ``type`` of an option that names a picture to write, which is SVG."""
+    if "." in text.rpartition("/")[2] and not text.lower().endswith(".svg"):
+        raise argparse.ArgumentTypeError(f"{text!r:.60} is no .svg: pictures are written as SVG")
+    return text
+
+
 def share(text: str) -> float:
     """The ``type`` of an option that is a share, ``50%`` among them."""
     try:
@@ -245,7 +252,13 @@ class Parser(argparse.ArgumentParser):
             return f"{option} " if option else found[0]
 
         sentence = re.sub(r"\b[a-z_]+ \((--[a-z-]+)\)", r"\1", sentence)  # once is enough
-        return re.sub(r"(?<!\w)'[^']*'|(?<![\w?&./'\"`-])([a-z]\w*)=(?=\S)", named, sentence)
+        flags = [a.dest for a in self._actions if a.nargs == 0 and a.option_strings]
+        for name in flags:  # mtp=True is --mtp
+            sentence = sentence.replace(f"{name}=True", options[name])
+        words = r"(?<!\w)'[^']*'|(?<![\w?&./'\"`-])([a-z]\w*)=(?=\S)"
+        sentence = re.sub(words, named, sentence)
+        twice = r"((--[a-z-]+)(?: (?!\()\S+)?) \(\2(?: [^()]*)?\)"
+        return re.sub(twice, r"\1", sentence)
 
     def _missing(self, names: str) -> str:
         """What the first of the operands that have to be given is."""
@@ -291,6 +304,9 @@ def _card_like(number: str) -> str | None:
     from thermoflop.cost.catalogue.devices import plain_names
 
     cards = [name[-4:] for name in plain_names() if name[-4:].isdecimal()]
+    swapped = [card for card in cards if sorted(card) == sorted(number)]
+    if swapped:
+        return swapped[0]
     return next(iter(get_close_matches(number, cards, 1, 0.75)), None)
 
 

@@ -7,7 +7,7 @@ import argparse
 from thermoflop.cli.arguments import add_shared, print_result
 from thermoflop.cli.cost_options import choose_device, hardware_named
 from thermoflop.cli.model_options import add_model, load_all
-from thermoflop.cli.parser import length, share
+from thermoflop.cli.parser import length, share, svg_path
 from thermoflop.cli.serving import add_targets
 
 TYPE_CHECKING = False
@@ -49,7 +49,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--disaggregate", action="store_true", help="try pools of prefill and decode too")
     add("--price", metavar="P", help="dollars a device and hour, or a price list")
     add("--top", type=int, default=5, metavar="N", help="choices to print (5)")
-    add("--svg", metavar="FILE", help="draw the frontier: tokens/s a device against a user's")
+    add(
+        "--svg",
+        type=svg_path,
+        metavar="FILE",
+        help="draw the frontier: tokens/s a device against a user's",
+    )
     add("--csv", metavar="FILE", help="write the choices as CSV")
     training = parser.add_argument_group("training, instead of serving")
     add = training.add_argument

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from thermoflop.cli.arguments import add_shared, json_text, path
+from thermoflop.cli.parser import svg_path
 from thermoflop.errors import UsageError
 
 EPILOG = "The page is one file that opens offline. Exit code 3 when RUN is not a run."
@@ -19,7 +20,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="default: RUN/report.html; of several runs, compare.html in the first one's folder",
     )  # fmt: skip
     add_shared(parser, "--in", help="where runs are")
-    add("--svg", type=path, metavar="FILE", help="also a still picture of RUN")
+    add(
+        "--svg",
+        type=lambda text: path(svg_path(text)),
+        metavar="FILE",
+        help="also a still picture of RUN",
+    )
     add("--png", type=path, metavar="FILE", help="the same as PNG (extra: png)")
     add_shared(parser, "--json", help="the analysis as JSON; no page")
     add(

@@ -71,10 +71,15 @@ def token_s(text: str) -> float:
     """The ``type`` of a target of the time between tokens, which ``20tok/s`` says too."""
     import re
 
-    rate = re.fullmatch(r"(\d*\.?\d+) ?(?:t|toks?|tokens?)/s", text)
+    rate = re.fullmatch(r"(\d*\.?\d+) ?(?:(?:t|toks?|tokens?)/s|t(?:ok)?ps)", text.lower())
     if rate is not None and float(rate[1]) > 0:
         return 1 / float(rate[1])
-    return _target_s(text, 10.0)
+    try:
+        return _target_s(text, 10.0)
+    except argparse.ArgumentTypeError as error:
+        if "is no duration" not in str(error):
+            raise
+        raise argparse.ArgumentTypeError(f"{error}, or a rate such as 20tok/s") from None
 
 
 def _target_s(text: str, most_s: float) -> float:

@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from thermoflop.model.config.source import Source
 
 TOWER_ROLES = frozenset({"image", "audio", "video"})
+# Files that lie beside a config.json, by keys that each has, and what is meant instead.
+_OTHER_FILES: tuple[tuple[frozenset[str], str], ...] = (
+    (frozenset(["peft_type"]), "an adapter's file: pass the model that it is for"),
+    (
+        frozenset(["dim", "n_layers", "n_heads"]),
+        "a params.json, in its maker's own keys: pass the config.json beside it, or the name",
+    ),
+    (frozenset(["_class_name"]), "a file of diffusers, whose models are not counted"),
+    (frozenset(["tokenizer_class"]), "a tokenizer's file: pass the config.json beside it"),
+)  # fmt: skip
 # families whose positions begin behind that of the padding
 _FROM_PADDING = frozenset([
     "camembert", "data2vec-text", "ibert", "lilt", "longformer", "luke", "mpnet", "roberta",
@@ -201,6 +211,11 @@ def _model_type(raw: Mapping[str, Any]) -> str:
     """The ``model_type``, which every configuration has to state."""
     model_type = raw.get("model_type")
     if not isinstance(model_type, str) or not model_type:
+        other = next((what for keys, what in _OTHER_FILES if keys <= raw.keys()), "")
+        if other:
+            base = raw.get("base_model_name_or_path")
+            named = f" ({base!r:.80})" if isinstance(base, str) and base else ""
+            raise UnknownModel(f"model_type is missing: this is {other}{named}")
         raise UnknownModel(
             "model_type is missing, so the family of the model is not known; "
             f"expected one of {len(FAMILY_NAMES)} such as llama, gpt2 or bert"

@@ -67,6 +67,7 @@ def test_a_sheet_is_read_in_its_units():
         ({"power_w": "much"}, "power_w"),
         ({"dense_tflops": {"bf16": 0}}, "bf16"),
         ({"dense_tflops": 5}, "dense_tflops"),
+        ({"dense_tflops": {"bf17": 165}}, "'bf17', which is no format"),
         ({"colour": "red"}, "colour"),
     ],
 )

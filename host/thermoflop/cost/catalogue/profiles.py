@@ -240,7 +240,8 @@ class Profile:
         parts = []
         unseen = self.unseen(device, precision, model)
         if not self.knows(device):
-            new = f", nor any {architecture_of(device)}" if "architecture" in unseen else ""
+            kind = architecture_of(device)
+            new = f", nor any {kind}" if "architecture" in unseen and kind != device.name else ""
             parts.append(f"none of them on {device.name}{new}: interval widened")
         if {"format", "expert format"} & {*unseen}:
             parts.append(f"none of them in {precision.name}: interval widened")

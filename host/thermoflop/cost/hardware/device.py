@@ -15,6 +15,7 @@ A machine that ``thermoflop calibrate`` measured is a device under the name of i
 
 from __future__ import annotations
 
+from thermoflop.base.messages import expected
 from thermoflop.base.record import record
 from thermoflop.cost.hardware.fabric import Network, default_network
 from thermoflop.errors import InputError, UsageError
@@ -30,6 +31,10 @@ PCIE_3_LANE_BYTES_S = 1e9  # in one direction; each generation doubles it
 UNKNOWN_BYTES_S = 16e9  # between devices of which neither links nor PCIe are known
 # Formats whose work runs on the unit of another one when a device does not name it.
 SAME_UNIT = {"bf16": "fp16", "fp16": "bf16", "tf32": "fp32", "mxfp4": "fp4", "nvfp4": "fp4"}
+# Formats that a peak may be stated of: those that a weight is multiplied in.
+_PEAKS = frozenset(
+    ["fp64", "fp32", "tf32", "bf16", "fp16", "fp8", "fp6", "fp4", "int8", "int4", *SAME_UNIT]
+)
 _REQUIRED = ("memory_gb", "bandwidth_gb_s", "dense_tflops")
 _NUMBERS = frozenset({
     "memory_gb", "bandwidth_gb_s", "half_accumulate_tflops", "link_gb_s", "cache_mb", "cores",
@@ -265,6 +270,11 @@ def _check_field(where: str, key: str, value: Any) -> None:
         if not isinstance(value, dict):
             raise InputError(f"{where}: dense_tflops={value!r:.40} is no table of format = TFLOP/s")
         for name, peak in value.items():
+            if name not in _PEAKS:
+                raise InputError(
+                    f"{where}: dense_tflops of {name!r:.40}, which is no format: "
+                    f"{expected(name, sorted(_PEAKS))}"
+                )
             if isinstance(peak, bool) or not isinstance(peak, int | float) or not 0 < peak < 1e9:
                 raise InputError(f"{where}: {name}={peak!r:.40} TFLOP/s makes no sense")
     elif key not in _WORDS and key not in ("read", "aliases"):

@@ -114,9 +114,9 @@ def _halves(model: Model, ahead: bool) -> tuple[Model, Model | None]:
     """The model without its layers that predict further, and one of them where it is to draft."""
     draft = draft_of(model.description) if ahead else None
     if ahead and draft is None:
-        raise UsageError(
-            f"{model.name} has no layers that predict further: load it with mtp=True (--mtp)"
-        )
+        has = any(note.startswith("the layers that predict tokens further") for note in model.notes)
+        how = ": load it with mtp=True (--mtp)" if has else ", and no draft of its own"
+        raise UsageError(f"{model.name} has no layers that predict further{how}")
     large = replace(model, description=without_ahead(model.description))
     if draft is None:
         return large, None

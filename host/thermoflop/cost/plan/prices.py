@@ -49,6 +49,10 @@ def read_prices(path: str) -> dict[str, Price]:
     import tomllib
     from pathlib import Path
 
+    if not Path(path).exists():
+        raise UsageError(
+            f"price={path!r:.40} makes no sense: expected dollars an hour, or a TOML file"
+        )
     try:
         raw = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -79,6 +79,8 @@ def _is_path(path: str) -> bool:
     """Whether something lies there; a folder without a config.json gives way to a known name."""
     if not os.path.exists(path):  # noqa: PTH110 - pathlib costs more than this whole module
         return False
+    if path.startswith(("/dev/stdin", "/dev/fd/", "/proc/self/fd/")):
+        return False
     if not os.path.isdir(path) or os.path.exists(os.path.join(path, "config.json")):  # noqa: PTH110, PTH112, PTH118
         return True
     from thermoflop.model.config.catalogue import entry
@@ -206,6 +208,8 @@ def _unknown(name: str) -> Source:
     from thermoflop.model.config.catalogue import names
     from thermoflop.model.config.pasted import is_closed
 
+    if name in ("-", "/dev/stdin") or name.startswith("/dev/fd/"):
+        raise UnknownModel(f"{name!r} is a pipe, which is not read: save it and give its path")
     if is_closed(name):
         raise UnknownModel(f"{name[:80]!r} cannot be counted: its configuration is not published")
     if name.endswith((".json", ".gguf", ".safetensors")) or name.startswith((".", "/", "~")):
