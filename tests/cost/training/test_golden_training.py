@@ -95,7 +95,9 @@ def test_the_bubble_is_p_minus_1_over_the_micro_batches() -> None:
     assert train(pp=2, devices=2).bubble == exactly(1 / 32)
     assert train(pp=2, devices=2, micro_batch=4).bubble == exactly(1 / 8)
     assert train(pp=2, devices=4, micro_batch=4).bubble == exactly(1 / 4)
-    assert train(pp=2, devices=2, virtual=2).bubble == exactly(1 / 64)
+    deep = decoder(num_hidden_layers=4)
+    sizes = {"global_batch": BATCH, "sequence": SEQUENCE, "devices": 2}
+    assert tf.train(deep, DEVICE, pp=2, virtual=2, **sizes).bubble == exactly(1 / 64)
 
 
 @pytest.mark.parametrize(
@@ -112,10 +114,10 @@ def test_states_are_2_4_and_12_bytes_a_parameter_divided_by_zero(
     assert memory.optimizer_bytes == exactly(optimizer * params)
 
 
-def gpt2() -> tf.Model:
+def gpt2(layers: int = LAYERS) -> tf.Model:
     """Attention of all heads and a plain feed-forward of 4h, as in Korthikanti's table."""
     return tf.load_model({
-        "model_type": "gpt2", "vocab_size": TOKENS, "n_embd": WIDTH, "n_layer": LAYERS,
+        "model_type": "gpt2", "vocab_size": TOKENS, "n_embd": WIDTH, "n_layer": layers,
         "n_head": HEADS, "n_positions": 4096,
     })  # fmt: skip
 
@@ -138,7 +140,8 @@ def test_activations_are_korthikantis() -> None:
     assert kept(2, **not_split) == exactly(LAYERS * sbh * (10 + 24 / 2))
     assert kept(2, **not_split, flash=False) == exactly(LAYERS * sbh * (10 + 24 / 2 + scores / 2))
     assert kept(2, pp=2) == exactly(LAYERS * sbh * 34)
-    assert kept(2, pp=2, virtual=2) == exactly(LAYERS * sbh * 34 * (1 + 1 / (2 * 2)))
+    deep = tf.train(gpt2(4), DEVICE, devices=2, pp=2, virtual=2, **options)
+    assert deep.memory.activation_bytes == exactly(4 * sbh * 34 * (1 + 1 / (2 * 2)))
     assert kept(recompute="full") == exactly(LAYERS * sbh * 2)
 
 

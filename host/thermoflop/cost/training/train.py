@@ -17,6 +17,7 @@ from thermoflop.cost.inference.arguments import BEYOND, as_model, checked_whole,
 from thermoflop.cost.inference.formats import choose_formats
 from thermoflop.cost.roofline.rates import rates_of
 from thermoflop.cost.roofline.span import Span
+from thermoflop.cost.training.checks import check_interleaved, check_replicas, check_shard
 from thermoflop.cost.training.counts import document_tokens, training_flops, without_padding
 from thermoflop.cost.training.host import host_use
 from thermoflop.cost.training.iteration import EAGER, Iteration, overlap_of, recomputation
@@ -193,8 +194,9 @@ def train(
     plan = _training_plan(devices, tp, pp, dp, ep, cp, sequence=sequence_parallel)
     hidden = overlap_of(profile or "default") if overlap is None else overlap
     plan = replace(plan, overlap=hidden, node_size=device.network.node_size)
-    _check_replicas(global_batch, plan.dp * micro_batch)
-    _check_shard(shard, plan.dp * plan.cp)
+    check_replicas(global_batch, plan.dp * micro_batch)
+    check_shard(shard, plan.dp * plan.cp)
+    check_interleaved(layers_of(known.description), plan.pp, virtual)
     again, share, by_operator = recomputation(recompute, recomputed)
     iteration = Iteration(
         profile or "default", known, device, plan, precision, float(global_batch),
@@ -257,23 +259,6 @@ def _check_sizes(known: Model, sizes: dict[str, int]) -> None:
         raise UsageError(
             f"sequence={sequence} passes the {known.max_positions} positions of {known.name}: "
             f"expected no more, or {BEYOND}"
-        )
-
-
-def _check_replicas(global_batch: int, replica: int) -> None:
-    """UsageError where the batch cannot be shared out in whole micro-batches."""
-    if global_batch % replica:
-        raise UsageError(
-            f"global_batch={global_batch} is no multiple of dp x micro_batch={replica}: expected "
-            f"such as {max(1, round(global_batch / replica)) * replica}"
-        )
-
-
-def _check_shard(shard: int | None, alike: int) -> None:
-    """UsageError where states cannot be shared over so many devices."""
-    if shard is not None and (type(shard) is not int or shard < 1 or alike % shard):
-        raise UsageError(
-            f"shard={shard!r:.40} does not divide the {alike} devices that hold the same weights"
         )
 
 
