@@ -349,6 +349,7 @@ BUDGET = Budget("vllm", {}, 70e9, 16e9, 512 * MIB, 3e9, 1e9, 40e9, 36e9, 41e9, 8
 
 
 POOL, ENDS = "vllm: KV cache 80,000 tokens", "80 % interval 72,000 .. 82,000 tokens"
+LESS = "layers of a window or a state keep less of a long sequence than its tokens"
 BUFFER, ON_HOST = "llama.cpp: compute buffer 512 MiB", "300 MiB stay on the host"
 
 
@@ -356,9 +357,9 @@ BUFFER, ON_HOST = "llama.cpp: compute buffer 512 MiB", "300 MiB stay on the host
     ("changes", "said"),
     [
         ({}, [f"{POOL}; 80 sequences of 1,000 at once", ENDS]),  # two tokens a MB
-        ({"sequences": 256.0}, [f"{POOL}; 256 sequences of 1,000 at once", ENDS]),
-        ({"sequences": 300.0},
-         [f"{POOL}; 300 sequences of 1,000 at once (it runs at most 256)", ENDS]),
+        ({"sequences": 256.0}, [f"{POOL}; 256 sequences of 1,000 at once", ENDS, LESS]),
+        ({"sequences": 300.0},  # 300,000 tokens in room for 80,000
+         [f"{POOL}; 300 sequences of 1,000 at once (it runs at most 256)", ENDS, LESS]),
         ({"engine": "llama.cpp"}, [f"{BUFFER}; room for 80 slots of 1,000; {ON_HOST}"]),
         ({"engine": "ollama", "host_bytes": 0.0, "sequences": None},
          ["ollama: compute buffer 512 MiB; room for any number of slots of 1,000"]),
