@@ -28,6 +28,7 @@ CASES: list[tuple[Any, str, str]] = [
     (sympy.Integer(7), "7", "7"),
     (sympy.ceiling(h / 2), "ceiling(h/2)", "ceiling(5/2)"),
     (4 * b * h**2 * sympy.Min(t, P - 1), "4·b·min(t, P-1)·h²", "4·2·min(4, 17-1)·5²"),
+    (b * (1 - s / h) ** t, "b*(1 - s/h)**t", "b*(1 - s/h)**t"),
     (sympy.Max(h, 2 * s) ** 2, "max(h, 2s)²", "max(5, 2·3)²"),
 ]
 

@@ -240,9 +240,11 @@ class Profile:
         parts = []
         unseen = self.unseen(device, precision, model)
         if not self.knows(device):
-            kind = architecture_of(device)
-            new = f", nor any {kind}" if "architecture" in unseen and kind != device.name else ""
-            parts.append(f"none of them on {device.name}{new}: interval widened")
+            new = {
+                device.name: 1,
+                **({architecture_of(device): 1} if "architecture" in unseen else {}),
+            }
+            parts.append(f"none of them on {', nor any '.join(new)}: interval widened")
         if {"format", "expert format"} & {*unseen}:
             parts.append(f"none of them in {precision.name}: interval widened")
         elif f"family:{precision.family}" not in self.group_offsets and not self.seen.formats:

@@ -23,6 +23,8 @@ def written(expression: Any, values: dict[Any, int] | None = None) -> str:
     """An expression as in a textbook: 12h² + 13h, 24bsh² + 4bs²h; or with its numbers filled in."""
     sympy = require_sympy()
     expanded = sympy.expand(expression)
+    if any(not power.exp.is_Integer for power in expanded.atoms(sympy.Pow)):
+        return str(sympy.sstr(expanded))  # experts that no token chooses: (1 - k/E)**(b*s)
     terms = sorted(sympy.Add.make_args(expanded), key=_weight)
     long_names = any(len(str(symbol)) > 1 for symbol in expanded.free_symbols)
     long_names = long_names or expanded.has(*_called(sympy))
