@@ -237,14 +237,11 @@ class Profile:
         """What of a question none of the rows had, in parts of a sentence."""
         if not self.devices or self.fixed or self.machine is not None:
             return []
-        parts = []
-        unseen = self.unseen(device, precision, model)
+        parts, unseen = list[str](), self.unseen(device, precision, model)
         if not self.knows(device):
-            new = {
-                device.name: 1,
-                **({architecture_of(device): 1} if "architecture" in unseen else {}),
-            }
-            parts.append(f"none of them on {', nor any '.join(new)}: interval widened")
+            kind = architecture_of(device) if "architecture" in unseen else device.name
+            new = ", nor any ".join(dict.fromkeys([device.name, kind]))
+            parts.append(f"none of them on {new}: interval widened")
         if {"format", "expert format"} & {*unseen}:
             parts.append(f"none of them in {precision.name}: interval widened")
         elif f"family:{precision.family}" not in self.group_offsets and not self.seen.formats:
