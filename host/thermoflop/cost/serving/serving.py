@@ -12,6 +12,7 @@ from thermoflop.cost.inference.formats import as_downloaded
 from thermoflop.cost.inference.held_to import check_layout
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
+from thermoflop.cost.inference.steady import alone_s
 from thermoflop.cost.serving.drafting import drafting_of
 from thermoflop.cost.serving.lengths import lengths_of, lengths_of_trace
 from thermoflop.cost.serving.mixing import between
@@ -294,7 +295,8 @@ def _too_long(replica: Replica) -> list[str]:
 
 def _benchmark_s(replica: Replica, load: Arrivals, steady: Steady) -> float | None:
     """The first token of a benchmark that starts all its users at once; waiting for a slot comes on
-    top. None where a rate is given."""
+    top. A single user meets nobody, and waits as ``client_first_token`` says: the fit is of two and
+    more. None where a rate is given."""
     if load.users is None or replica.policy.name == "static":
         return None
     at = between(replica.mixing(), float(steady.sequences))
@@ -302,9 +304,14 @@ def _benchmark_s(replica: Replica, load: Arrivals, steady: Steady) -> float | No
     beside = lone + (float(at.decode) if replica.policy.name == "mixed" else 0.0)
     fixed, each, step, token, burst = BENCHMARKS.get(replica.setting.profile.engine.name, OTHERS)
     new = replica.lengths.prompt * (1 - replica.prefix)
-    crowd = burst * min(load.users / replica.shares, replica.group_slots) * lone
-    own = fixed + each * new + step * beside + token * float(steady.token_s)
-    return own + crowd + float(steady.slot_s)
+    users = load.users / replica.shares
+    crowd = burst * min(users, replica.group_slots) * lone
+    among = fixed + each * new + step * beside + token * float(steady.token_s) + crowd
+    waiting = replica.setting.profile.waiting
+    way = waiting["request_s"] + waiting["token_s"] * new if waiting else 0.0
+    read = float(alone_s(replica.setting, new, replica.lengths.prompt - new))
+    single = min(1.0, max(0.0, 2 - users))
+    return single * (way + read) + (1 - single) * among + float(steady.slot_s)
 
 
 def _steady(replica: Replica, load: Arrivals) -> tuple[Steady, bool]:
