@@ -147,6 +147,11 @@ def test_a_clip_that_the_source_holds_is_the_source_and_a_longer_one_is_several_
         estimate(whisper, "h100", audio="31s")
 
 
+def test_an_encoder_that_sees_hears_nothing() -> None:
+    with pytest.raises(UsageError, match="hears nothing: audio='3s'"):
+        load_model({"model_type": "vision-encoder-decoder"}).prefill(4, audio="3s")
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [

@@ -94,9 +94,10 @@ def with_media(
 
 
 def _hears(description: Description) -> bool:
-    """Whether the source, or the prompt itself, is sound: convolutions come before the layers."""
+    """Whether the source, or the prompt itself, is sound: convolutions come before the layers, and
+    they make no patches of an image."""
     first = description.stacks[0]
-    return first.role != "image" and any(
+    return not first.patches and any(
         placed.part.group in ("conv_frontend", "patch_embed") for placed in first.front
     )
 
@@ -104,15 +105,15 @@ def _hears(description: Description) -> bool:
 def _check_source(description: Description, name: str, audio: str | float) -> None:
     """UsageError where a clip is not the source that is counted in any case: Whisper's, which is
     padded to 30 s."""
-    from thermoflop.model.architecture.perceived import FRAMES_PER_S
+    from thermoflop.model.architecture.perceived import FRAMES_PER_POSITION, FRAMES_PER_S
 
     seconds, first = parse_seconds(audio), description.stacks[0]
     if first.positions is not None:
-        heard_s = 2 * int(first.positions) / FRAMES_PER_S
+        heard_s = FRAMES_PER_POSITION * int(first.positions) / FRAMES_PER_S
         if seconds > heard_s:
             raise UsageError(
                 f"{name} hears {heard_s:g} s at a time, shorter ones padded to that: "
-                f"audio={audio!r:.40} is a run for each"
+                f"audio={audio!r:.40} takes several runs"
             )
     elif first.role == "encoder":
         raise UsageError(f"{name} hears its source: audio={audio!r:.40} is for a prompt")

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Mel frames a second: a hop of 160 samples of 16,000 (Radford et al. 2022, section 2.2).
 FRAMES_PER_S = 100
+# Frames of a position of Whisper's encoder: the stride of its second convolution (section 2.2).
+FRAMES_PER_POSITION = 2
 
 
 def tower_on(stack: Stack, height: int, width: int) -> Stack:
@@ -43,7 +45,7 @@ def tower_hearing(stack: Stack, seconds: float) -> Stack:
     """
     assert stack.positions is not None  # noqa: S101 - towers know how many they have
     if stack.grid is None:
-        piece_s = 2 * stack.positions / FRAMES_PER_S
+        piece_s = FRAMES_PER_POSITION * stack.positions / FRAMES_PER_S
         pieces: Stack = replace(stack, tiles=max(1, ceil(seconds / piece_s)))
         return pieces
     positions = max(1, ceil(seconds * FRAMES_PER_S / stack.grid.patch[0]))
