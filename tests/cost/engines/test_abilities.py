@@ -10,6 +10,7 @@ from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import find_profile, profiles
 from thermoflop.cost.engines.abilities import no_cache, no_device, no_layout, no_weights
 from thermoflop.cost.engines.engine import ENGINES, named_engine
+from thermoflop.cost.inference.formats import lacking
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
 from thermoflop.model.config.gguf_formats import FILE_TYPES
@@ -94,11 +95,92 @@ def test_a_cache_is_in_a_format_of_the_engines_option(engine, kv_dtype, has):
         (lambda m: tf.fit(m, "h100", profile="vllm", kv_dtype="q8_0"), "no cache in q8_0"),
         (lambda m: tf.estimate(m, "h100", profile="llama.cpp", cp=2), "no context parallel"),
         (lambda m: tf.fit(m, "h100", profile="ollama", cp=2), "no context parallel"),
+        (lambda m: tf.compare(m, "mi300x", profile="tensorrt-llm"), "does not run on MI300X"),
+        (lambda m: tf.speculate(m, m, "h100", profile="llama.cpp", dtype="awq"), "weights in awq"),
     ],
 )
 def test_every_question_refuses_by_name_what_its_engine_lacks(ask, said):
     with pytest.raises(UsageError, match=said):
         ask(decoder())
+
+
+def published(**block):
+    """A decoder whose configuration says how its weights are quantized."""
+    return decoder(quantization_config=block)
+
+
+FOUR = {"bits": 4, "group_size": 64}
+PUBLISHED = {
+    "exl2": published(quant_method="exl2", bits=4.0), "mlx": published(**FOUR),
+    "awq": published(quant_method="awq", **FOUR), "gptq": published(quant_method="gptq", **FOUR),
+    "fp8": published(quant_method="fp8"), "bitsandbytes": published(load_in_8bit=True),
+    "named": replace(decoder(), named_format="fp8-block128"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("engine", "reads"),
+    [  # formats in the documentation of each (``engine.ENGINES``)
+        ("vllm", {"awq", "gptq", "fp8", "bitsandbytes", "named"}),
+        ("sglang", {"awq", "gptq", "fp8", "bitsandbytes", "named"}),
+        ("transformers", {"awq", "gptq", "fp8", "bitsandbytes", "named"}),
+        ("tensorrt-llm", {"awq", "gptq", "fp8", "named"}),
+        ("exllama", {"exl2", "gptq"}),
+        ("llama.cpp", set()),
+        ("default", {*PUBLISHED}),
+    ],
+)
+def test_weights_as_published_are_held_against_the_engine_by_method_and_format(engine, reads):
+    found = {
+        name for name, model in PUBLISHED.items() if not lacking(named_engine(engine), model)[0]
+    }
+    assert found == reads
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda m: tf.fit(m, "h100", profile="vllm"),
+        lambda m: tf.estimate(m, "h100", profile="vllm"),
+        lambda m: tf.serving(m, "h100", users=2, profile="vllm"),
+        lambda m: tf.plan(m, "h100", profile="vllm", max_devices=1),
+        lambda m: tf.compare(m, "h100", profile="vllm"),
+        lambda m: tf.speculate(m, decoder(), "h100", profile="vllm"),
+        lambda m: tf.speculate(decoder(), m, "h100", profile="vllm"),
+    ],
+)
+def test_every_question_refuses_a_publication_that_its_engine_does_not_read(ask):
+    with pytest.raises(UsageError, match="vllm reads no weights in exl2, as it is published"):
+        ask(PUBLISHED["exl2"])
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("profile", ["llama.cpp", "ollama"])
+def test_what_gguf_files_have_no_format_of_is_counted_in_one_about_as_wide(name, profile):
+    """Ollama's downloads are q4_k_m, whatever was published."""
+    wide = name in ("fp8", "bitsandbytes", "named") and profile == "llama.cpp"
+    found = tf.fit(PUBLISHED[name], "h100", profile=profile)
+    assert found.precision.name == ("q8_0" if wide else "q4_k_m")
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("gpu", ["h100", "m4 max"])
+def test_an_engine_that_nobody_named_always_finds_a_format(name, gpu):
+    assert tf.plan(PUBLISHED[name], gpu, max_devices=1).choices
+
+
+def test_mlx_is_read_by_what_plugins_run_on_apples_devices():
+    for engine in (named_engine("vllm"), named_engine("sglang")):
+        assert lacking(engine, PUBLISHED["mlx"], find_device("m4 max")) == ("", "")
+        assert lacking(engine, PUBLISHED["mlx"], find_device("h100"))[0] == "mlx"
+
+
+def test_makers_are_listed_as_a_person_would():
+    """Without a maker that is none: processors come behind an "or"."""
+    tpu, mac = find_device("tpu v5e"), find_device("m4 max")
+    assert no_device(LLAMA, tpu).endswith("devices of NVIDIA, AMD, Apple and Intel, or processors")
+    assert no_device(named_engine("exllama"), mac).endswith("it is for devices of NVIDIA and AMD")
+    assert no_device(named_engine("tensorrt-llm"), mac).endswith("it is for NVIDIA's devices")
 
 
 def test_a_plan_leaves_out_devices_that_its_engine_does_not_run_on():

@@ -21,7 +21,7 @@ MODEL = replace(decoder(), name="made-up", hub_id="someone/made-up")
 
 def unit(engine, layout, dtype="bf16", kv_dtype=None, shape="fixed", model=MODEL):
     setting = SimpleNamespace(
-        profile=SimpleNamespace(engine=SimpleNamespace(name=engine)), model=model,
+        profile=SimpleNamespace(engine=SimpleNamespace(name=engine, serves=True)), model=model,
         precision=choose_precision(dtype, kv_dtype),
     )  # fmt: skip
     return SimpleNamespace(setting=setting, layout=layout, policy=SimpleNamespace(budget=4096),

@@ -23,10 +23,12 @@ _KINDS = (
     ("gptq", "GPTQ"), ("int4-g", "groups"), ("int8-g", "groups"), ("w4a", "groups"),
     ("w8a", "groups"), ("modelopt-nvfp4", "nvfp4"), ("quark-mxfp4", "mxfp4"),
     ("fp8", "fp8"), ("mxfp8", "fp8"),
-    ("q", "GGUF"), ("iq", "GGUF"), ("tq", "GGUF"),
+    ("quark", "Quark"), ("q", "GGUF"), ("iq", "GGUF"), ("tq", "GGUF"),
 )  # fmt: skip
 _WORDS = {"ep": "expert parallel", "cp": "context parallel"}
-_GGUF = "a format of GGUF files, such as q4_k_m, q8_0 or bf16"
+_FORMATS = {"GGUF": "a format of GGUF files, such as q4_k_m, q8_0 or bf16"}
+# What vLLM-Metal and SGLang's MLX backend read besides.
+_OF_PLUGINS = {"Apple": "MLX"}
 
 
 def kind_of_weights(dtype: str) -> str:
@@ -57,11 +59,21 @@ def no_layout(engine: Engine, layout: Layout) -> str:
     return ""
 
 
-def no_weights(engine: Engine, dtype: str) -> str:
-    """Why an engine reads no weights in a format, as a sentence; "" where it does."""
-    if kind_of_weights(dtype) not in engine.lacks:
+def no_weights(engine: Engine, dtype: str, device: Device | None = None) -> str:
+    """Why an engine reads no weights in a format, as a sentence; "" where it does.
+
+    Args:
+        engine: the engine.
+        dtype: a format, or the method of a publication.
+        device: what it runs on, where another's plugin may read it there. None: any.
+    """
+    kind = kind_of_weights(dtype)
+    vendor = "" if device is None else device.vendor
+    if kind not in engine.lacks:
         return ""
-    other = f": expected {_GGUF}" if engine.name == "llama.cpp" else ""
+    if vendor in dict(engine.plugins) and kind == _OF_PLUGINS.get(vendor):
+        return ""
+    other = f": expected {_FORMATS[engine.alone]}" if engine.alone else ""
     return f"{engine.name} reads no weights in {dtype}{other}"
 
 
@@ -79,10 +91,9 @@ def no_cache(engine: Engine, kv_dtype: str) -> str:
 
 
 def _listed(vendors: tuple[str, ...]) -> str:
-    """``NVIDIA's devices``; ``devices of NVIDIA, AMD and Intel``."""
-    makers = ["processors" if each == "CPU" else each for each in vendors]
-    if len(makers) == 1:
+    """``NVIDIA's devices``; ``devices of NVIDIA and AMD``; ``devices of AMD, or processors``."""
+    makers = [each for each in vendors if each != "CPU"]
+    if makers == [*vendors] and len(makers) == 1:
         return f"{makers[0]}'s devices"
-    return f"devices of {', '.join(makers[:-1])} and {makers[-1]}".replace(
-        " and processors", ", and processors"
-    )
+    named = " and ".join([", ".join(makers[:-1]), *makers[-1:]]).removeprefix(" and ")
+    return f"devices of {named}" + (", or processors" if "CPU" in vendors else "")

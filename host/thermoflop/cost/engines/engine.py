@@ -39,7 +39,8 @@ class Engine:
     only decode are graphs.
     ``vendors``: whose devices it has kernels for (empty: any), and ``plugins`` whose work it is on
     those of others; ``lacks``: degrees of parallelism, and kinds of weights, that it has none of
-    (``engines.abilities``). ``serves``: whether the command that starts it as a server is known.
+    (``engines.abilities``), and ``alone`` the one kind of files that it reads. ``serves``: whether
+    the command that starts it as a server is known.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Engine:
     vendors: tuple[str, ...] = ()
     plugins: tuple[tuple[str, str], ...] = ()
     lacks: tuple[str, ...] = ()
+    alone: str = ""
     serves: bool = False
 
     def kernels_in(self, family: str) -> str:
@@ -115,7 +117,7 @@ ENGINES = (
            "accelerate", "autogptq"), host=PYTHON, regrows=True, lacks=_SERVED),
     Engine("llama.cpp", ("llama.cpp", "ollama"), chunk=512, half_accumulate=True, unfused=True,
            dequantizes=32, in_flight=2, lacks=("ep", "cp", *_NOT_GGUF), serves=True,
-           vendors=("NVIDIA", "AMD", "Apple", "Intel", "CPU")),
+           alone="GGUF", vendors=("NVIDIA", "AMD", "Apple", "Intel", "CPU")),
     Engine("exllama", ("exllama",), half_accumulate=True, host=PYTHON,
            dequantizes=8, vendors=("NVIDIA", "AMD"),
            lacks=("ep", "cp", "fp8", "AWQ", "GGUF", "nvfp4", "mxfp4", *_NO_PYTORCH)),

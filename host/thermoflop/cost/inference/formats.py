@@ -27,6 +27,7 @@ from thermoflop.model.architecture.quantization import LEFT_OUT, Quantization
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from thermoflop.cost.engines.engine import Engine
     from thermoflop.cost.hardware.device import Device
     from thermoflop.model.architecture.description import Description
     from thermoflop.model.architecture.quantization import Stored
@@ -101,17 +102,19 @@ def check_understood(model: Model) -> None:
 
 def as_downloaded(model: Model, profile: object) -> Model:
     """The model in the format of Ollama's downloads where its profile is asked for and nothing says
-    another: q4_k_m, and mxfp4 of those that are published in it; for llama.cpp in one that GGUF
-    files have."""
+    another that it reads: q4_k_m, and mxfp4 of those that are published in it; for llama.cpp in one
+    that GGUF files have."""
     model = as_named(model, profile)
-    own = model.quantization
-    converted = profile is not None and not is_ollama(profile) and model.named_format is None
-    if converted and own is not None:
-        model = _as_converted(model, own, profile)
-    kept = model.stored is not None or (own is not None and _name(own, own.default) == "mxfp4")
-    if not is_ollama(profile) or kept or model.named_format is not None:
+    if profile is None:
         return model
-    said = "Ollama's downloads are q4_k_m where no tag says another format: --dtype says others"
+    engine = _engine_of(profile)
+    if not is_ollama(profile):
+        return _as_converted(model, engine)
+    own, named = model.quantization, model.named_format
+    kept = model.stored is not None or (own is not None and _name(own, own.default) == "mxfp4")
+    if kept or (named is not None and not no_weights(engine, named)):
+        return model
+    said = "Ollama's downloads are q4_k_m where no tag says another format: --dtype names another"
     return replace(model, named_format="q4_k_m", format_said=said)
 
 
@@ -122,27 +125,60 @@ def as_named(model: Model, profile: object) -> Model:
 
     if profile is None or not means_download(model.format_said):
         return model
-    from thermoflop.cost.catalogue.profiles import find_profile
-
-    engine = find_profile(profile).engine  # type: ignore[arg-type]
-    if engine.name in ("llama.cpp", "default"):
+    if _engine_of(profile).name in ("llama.cpp", "default"):
         return model
     return replace(model, named_format=None, format_said="")
 
 
-def _as_converted(model: Model, own: Quantization, profile: object) -> Model:
-    """The model in the GGUF format that is about as wide as the published one, where the engine
-    reads GGUF files and these have no such format."""
+def lacking(engine: Engine, model: Model, device: Device | None = None) -> tuple[str, str]:
+    """What the weights are in that an engine does not read, by the name of the model or else as it
+    is published, and why, as a sentence; "" twice where it reads them."""
+    own, named = model.quantization, model.named_format
+    names: tuple[str, ...] = ()
+    if named is not None and model.stored is None:
+        names = (named,)
+    elif own is not None:
+        names = (own.method, _name(own, _common(model.description, own)))
+    why = ((name, no_weights(engine, name, device)) for name in names)
+    return next((each for each in why if each[1]), ("", ""))
+
+
+def as_planned(model: Model, engine: Engine) -> tuple[Model, str]:
+    """The model without the format that its name means where the engine reads one kind of files
+    alone, of which none is in it, and a sentence on that: all formats of those are tried."""
+    name = lacking(engine, model)[0] if engine.alone else ""
+    if not name:
+        return model, ""
+    plain = replace(model, named_format=None, format_said="")
+    return plain, f"no {engine.alone} file is in {name}: other formats are tried"
+
+
+def _as_converted(model: Model, engine: Engine) -> Model:
+    """The model in the GGUF format that is about as wide as its own, where the engine reads GGUF
+    files alone and these have no such format."""
+    name = lacking(engine, model)[0] if engine.alone == "GGUF" else ""
+    if not name:
+        return model
+    published = model.named_format is None or model.stored is not None
+    means = "q8_0" if _bits(model, None if published else name) > NARROWEST_8 else "q4_k_m"
+    source = "as it is published" if published else "as its name means"
+    said = f"no GGUF file is in {name}, {source}: counted as {means}, --dtype names another"
+    return replace(model, named_format=means, format_said=said, stored=None)
+
+
+def _bits(model: Model, dtype: str | None) -> float:
+    """Bits of most of the weights in a format; None: as published."""
+    quantization = _quantization_of(model, dtype)
+    if quantization is None:
+        return choose_precision(dtype or "bf16").weight_bits
+    common = _common(model.description, quantization)
+    return 16.0 if common is None else common.bits
+
+
+def _engine_of(profile: object) -> Engine:
     from thermoflop.cost.catalogue.profiles import find_profile
 
-    engine = find_profile(profile).engine  # type: ignore[arg-type]
-    common = _common(model.description, own)
-    name = _name(own, common)
-    if common is None or "GGUF" in engine.lacks or not no_weights(engine, name):
-        return model
-    means = "q8_0" if common.bits > NARROWEST_8 else "q4_k_m"
-    said = f"no GGUF file is in {name}, as it is published: counted as {means}, --dtype says others"
-    return replace(model, named_format=means, format_said=said, stored=None)
+    return find_profile(profile).engine  # type: ignore[arg-type]
 
 
 def _quantization_of(model: Model, dtype: str | None) -> Quantization | None:

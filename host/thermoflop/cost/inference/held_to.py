@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.engines.abilities import no_cache, no_device, no_layout, no_weights
+from thermoflop.cost.inference.formats import lacking
 from thermoflop.errors import UsageError
 
 TYPE_CHECKING = False
@@ -20,19 +21,26 @@ def check_engine(
     profile: str | Profile | None, device: Device, dtypes: str | Sequence[str] | None,
     kv_dtype: str | None, model: Model | None = None,
 ) -> None:  # fmt: skip
-    """UsageError for a device or a format that a profile's engine does not have, the format of the
-    model's name where no other is asked for. A device that the profile was fitted to it has."""
+    """UsageError for a device or a format that a profile's engine does not have, the format that
+    the model's name means, or that it is published in, where no other is asked for."""
     if profile is None:
         return
     found = find_profile(profile)
     engine = found.engine
-    _refuse("" if found.knows(device) else no_device(engine, device))
+    _refuse(not_run(found, device))
     for name in [dtypes] if isinstance(dtypes, str) else dtypes or ():
-        _refuse(no_weights(engine, name))
-    named = None if dtypes or model is None or model.stored is not None else model.named_format
-    if named is not None and (said := no_weights(engine, named)):
-        _refuse(f"{said}, which the name of the model means; --dtype says another")
+        _refuse(no_weights(engine, name, device))
+    if not dtypes and model is not None:
+        name, said = lacking(engine, model, device)
+        where = "which its name means" if name == model.named_format else "as it is published"
+        _refuse(said and f"{said}, {where}: --dtype names another")
     _refuse(no_cache(engine, kv_dtype) if isinstance(kv_dtype, str) else "")
+
+
+def not_run(profile: Profile, device: Device, *, plugins: bool = True) -> str:
+    """Why a profile's engine does not run on a device, as a sentence, "" where it does: on one that
+    the profile was fitted to it does."""
+    return "" if profile.knows(device) else no_device(profile.engine, device, plugins=plugins)
 
 
 def check_layout(profile: str | Profile | None, layout: Layout) -> None:

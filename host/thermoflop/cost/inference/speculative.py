@@ -187,7 +187,8 @@ def speculate(
     large, small = (as_downloaded(each, profile) for each in (large, small))
     checked_size("drafted", drafted, 1)
     rates = find_profile(profile)
-    check_engine(profile, device, dtype, None, large)
+    for each in (large, small):
+        check_engine(profile, device, dtype, None, each)
     formats = choose_formats(large, device, dtype, None)
     big = Setting(large, device, choose_layout(devices, tp, pp), formats[0], rates, formats[1])
     layout = choose_layout(devices if ahead else 1)

@@ -8,8 +8,6 @@ import shlex
 from math import ceil
 from typing import TYPE_CHECKING
 
-from thermoflop.cost.engines.engine import named_engine
-
 if TYPE_CHECKING:
     from thermoflop.cost.hardware.precision import Precision
     from thermoflop.cost.plan.unit import Unit
@@ -62,9 +60,9 @@ def _gguf(model: Model, precision: Precision) -> str:
 def launch(unit: Unit, model: Model, slots: int) -> str:
     """The command line of one replica for so many sequences at once; "" for an engine that is not
     known as a server."""
-    engine = unit.setting.profile.engine.name
-    if not named_engine(engine).serves:
+    if not unit.setting.profile.engine.serves:
         return ""
+    engine = unit.setting.profile.engine.name
     if engine == "llama.cpp":
         return shlex.join(_llama(unit, _gguf(model, unit.setting.precision), slots))
     parts = {"sglang": _sglang, "tensorrt-llm": _tensorrt}.get(engine, _vllm)

@@ -9,9 +9,10 @@ from thermoflop.base.record import replace
 from thermoflop.base.units import digits, seconds
 from thermoflop.cost.catalogue.devices import as_devices
 from thermoflop.cost.catalogue.profiles import find_profile
-from thermoflop.cost.engines.abilities import no_device
+from thermoflop.cost.engines.engine import named_engine
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
-from thermoflop.cost.inference.formats import as_named, check_understood
+from thermoflop.cost.inference.formats import as_named, as_planned, check_understood, lacking
+from thermoflop.cost.inference.held_to import not_run
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.plan.blocked import REPLICA, Tried, blocked
 from thermoflop.cost.plan.choice import Question, best_load, cost, replicated
@@ -127,9 +128,12 @@ def plan(
     )
     if not isinstance(prefix_hit, int | float) or not 0 <= prefix_hit < 1:
         raise UsageError(f"prefix_hit={prefix_hit!r:.40} makes no sense: expected 0 to below 1")
-    chosen = find_profile(_engine(devices, known) if profile == "auto" else profile)
+    chosen = find_profile(_engine(devices, known, dtypes) if profile == "auto" else profile)
     known = as_named(known, chosen)
     devices, left_out = _run_by(chosen, devices)
+    if not dtypes:
+        known, other = as_planned(known, chosen.engine)
+        left_out += (f"note: {other}",) if other else ()
     targets = Targets(checked_target("ttft_s", ttft_s), checked_target("tpot_s", tpot_s))
     prices = prices_of(price, devices)
     question = Question(
@@ -228,25 +232,25 @@ def _run_by(profile: Profile, devices: list[Device]) -> tuple[list[Device], tupl
     UsageError where all are."""
     kept, left_out = [], []
     for device in devices:
-        known = profile.knows(device)
-        reason = "" if known else no_device(profile.engine, device, plugins=False)
+        reason = not_run(profile, device, plugins=False)
         if reason:
             left_out.append(reason)
         else:
             kept.append(device)
     if not kept:
         raise UsageError("; ".join(left_out))
-    return kept, tuple(f"note: {reason}: left out" for reason in left_out)
+    return kept, tuple(f"note: left out, as {reason}" for reason in left_out)
 
 
-def _engine(devices: list[Device], model: Model) -> str:
-    """The engine by default: vLLM has no GPU of Apple's and no kernels of most GGUF formats,
-    llama.cpp runs on every device."""
+def _engine(devices: list[Device], model: Model, dtypes: Sequence[str] | None) -> str:
+    """The engine by default: vLLM has no GPU of Apple's and no kernels of most GGUF formats, nor of
+    EXL2 and MLX, which llama.cpp's files stand for; llama.cpp runs on every device."""
     from thermoflop.model.config.gguf_formats import FILE_TYPES
 
     gguf = model.named_format in FILE_TYPES.values()
     apple = any(device.vendor == "Apple" for device in devices)
-    return "llama.cpp" if gguf or apple else "vllm"
+    unread = not dtypes and lacking(named_engine("vllm"), model)[0]
+    return "llama.cpp" if gguf or apple or unread else "vllm"
 
 
 class Search:
@@ -275,7 +279,8 @@ class Search:
         key = most, tuple(dtypes or ())
         if key in self._made:
             return self._made[key]
-        made, engine = self._made.setdefault(key, []), self.profile.engine
+        made = self._made.setdefault(key, [])
+        engine = self.profile.engine
         for rooms in self._rooms(dtypes, kv_dtype):
             tried = dict.fromkeys(
                 layout
