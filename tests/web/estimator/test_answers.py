@@ -201,6 +201,10 @@ def test_an_address_of_the_first_version_still_opens_its_view(query, expected):
         ({"gpu": "2x4090", "batch": "8"}, {"device": "RTX 4090", "tp": 2, "users": 8}),
         ({"model": "gpt2", "batch": "4", "generate": "16", "kv-dtype": "fp8"},
          {"users": 4, "output": 16, "kv_dtype": "fp8"}),
+        ({"batch": "4", "prompt": "512"}, {"users": 4, "prompt": 512}),
+        ({"engine": "vllm", "batch": "8"}, {"users": 8, "profile": "vllm"}),
+        ({"tp": "8", "gpu": "2x4090"}, {"tp": 8, "device": "RTX 4090"}),
+        ({"gpu": "2x4090", "tp": "8"}, {"tp": 8, "device": "RTX 4090"}),
         ({"model": "bert-base-uncased"}, {"prompt": 512}),  # of its 512 positions
         ({"model": "gpt2"}, {"prompt": 768, "output": 256}),  # which has 1024
         ({"model": "gpt2", "prompt": "1000", "engine": "vllm"}, {"output": 24, "profile": "vllm"}),

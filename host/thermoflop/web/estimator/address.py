@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PACKED = "config"
 MOST_SHOWN = 3
+# What only the first version's page had inputs for, or called so.
+OF_THE_ORIGINAL = frozenset({"heads", "width", "layers", "start", "end", "overhead_ms"})
 # What people write who know the command line: its options, for the page's inputs.
 BY_HAND = {"gpu": "device", "batch": "users", "generate": "output", "devices": "tp",
            "engine": "profile"}  # fmt: skip
@@ -59,16 +61,18 @@ def from_query(pairs: Iterable[tuple[str, str]]) -> tuple[Inputs, list[str]]:
     if not first_version:
         last = _under_our_names(last)
     inputs, wrong, unknown = FIRST_VERSION if first_version else DEFAULTS, [], []
-    for name, raw in last.items():
+    # the GPUs first, since they bring a degree that may be said besides
+    for name, raw in sorted(last.items(), key=lambda pair: pair[0] != "device"):
         if name == PACKED or (first_version and name == "mode"):
             continue
         if name not in FIELDS:
             unknown.append(quote_value(name))
             continue
         try:
-            device = name == "device" and not first_version  # of which there may be several
-            value = {} if device else {name: FIELDS[name].read(raw)}
-            inputs = changed(inputs, name, raw) if device else replace(inputs, **value)
+            if name == "device" and not first_version:  # of which there may be several
+                inputs = changed(inputs, name, raw)
+            else:
+                inputs = replace(inputs, **{name: FIELDS[name].read(raw)})
         except FieldError as error:
             wrong.append(f"the address: {error}")
     if first_version:
@@ -88,14 +92,15 @@ def from_query(pairs: Iterable[tuple[str, str]]) -> tuple[Inputs, list[str]]:
 def _is_first_version(query: dict[str, str]) -> bool:
     """Whether an address is one that the page's first version made: it had two modes, of which the
     one it opened on was not said, and batch, start and end in both. Of GPUs that one knew two, and
-    said the second."""
+    said the second; with any other name beside them an address was written by hand."""
     mode = query.get("mode")
     if mode is not None:
         return mode == "corrected"
-    if {"heads", "width", "layers", "start", "end", "overhead_ms"} & set(query):
+    if OF_THE_ORIGINAL & set(query):
         return True
-    by_hand = {"model", "device"} & set(query)
-    return query["gpu"] == "V100" if "gpu" in query else "batch" in query and not by_hand
+    if "gpu" in query:
+        return query["gpu"] == "V100"
+    return set(query) == {"batch"}
 
 
 def _under_our_names(query: dict[str, str]) -> dict[str, str]:

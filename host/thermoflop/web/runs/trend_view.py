@@ -112,7 +112,8 @@ def picture(points: Sequence[Point], names: Sequence[str], figure: str) -> str:
     ends = [v for p in points for v in (p.value, p.low, p.high) if v is not None]
     low, high = min(ends), max(ends)
     pad = 0.08 * (high - low) or abs(high) * 0.05 or 1.0
-    floor = 0.0 if min(point.value for point in points) >= 0 else low  # none falls below nothing
+    # what has never been negative has no axis below nothing
+    floor = 0.0 if min(point.value for point in points) >= 0 else float("-inf")
     y = Axis(max(floor, low - pad), high + pad, _BASE, _TOP)
     x = Axis(0.0, len(points) - 1.0, _LEFT + 12, _RIGHT - 12)
     parts = [_text(_LEFT, 12, escaped(figure), "start")]
