@@ -183,8 +183,9 @@ def _remedy(
         flag, many = flag + counts, f"experts of {sum(expert[:value])} of {sum(expert)} layers"
     elif value == layers:
         many = "the output layer"
+    whose = "llama.cpp's " if room.engine is None else ""
     text = (
-        f"{many} in the computer's memory ({flag}: "
+        f"{many} in the computer's memory ({whose}{flag}: "
         f"{gigabytes(placed.host_bytes + cached)} at {host_gb_s:g} GB/s): {speed:.2g} tokens/s"
     )
     return Remedy(kind, value, text, speed)

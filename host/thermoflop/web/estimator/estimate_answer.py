@@ -109,8 +109,7 @@ def _verdict(computed: Computed, figures: dict[str, Figure], remedies: Sequence[
     if capacity.fits:
         return f"Fits: {total} of {has} a GPU."
     missing = gigabytes(capacity.memory.shortfall_bytes)
-    # a page without an engine named says whose options these are
-    texts = [remedy.text.replace("(-n", "(llama.cpp's -n") for remedy in remedies]
+    texts = [remedy.text for remedy in remedies]
     would = f" It would fit with {', or '.join(texts)}." if texts else " No remedy is known."
     return (
         f"Does not fit: it takes {total} and a GPU has {has}, {missing} are missing.{would} "
