@@ -441,6 +441,11 @@ def test_a_shape_that_is_half_stated_is_filled_in(shape, layers, heads):
         ({"precision": "int3"}, "format unknown"),
         ({"gpu_key": "abacus"}, "device unknown, or not in the catalogue"),
         ({"shape": {"layers": 3}}, "shape unknown"),
+        (
+            {"shape": {"hidden": 4096}, "params_b": 0.3},
+            "its width leaves no layer",
+        ),  # 0.2 the table
+        ({"shape": {"hidden": 4096}, "params_b": 0.01}, "its width leaves no layer"),
         ({"ep": 2}, "mixtures of experts: shape incomplete"),
         ({"metric": "iteration_time_s", "value": -1}, "no measured value"),
         ({"metric": "mfu_pct"}, "metric 'mfu_pct' is not a time, or its convention is not known"),

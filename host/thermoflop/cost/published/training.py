@@ -193,6 +193,8 @@ def _shape(row: dict[str, Any]) -> dict[str, Any]:
     hidden, params = shape.get("hidden"), row.get("params_b")
     if hidden and params and not shape.get("layers"):
         rest = params * 1e9 - shape.get("vocab", 50304) * hidden
+        if rest < 6 * hidden**2:  # half a layer
+            raise Skipped("its width leaves no layer of its parameters")
         shape["layers"] = round(rest / (12 * hidden**2))
     if not hidden or not shape.get("layers"):
         raise Skipped("shape unknown")
