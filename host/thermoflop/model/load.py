@@ -137,7 +137,7 @@ def read_model(
             from thermoflop.model.config.gguf_model import stored_of
 
             found = replace(found, stored=stored_of(found.metadata, ahead=True))
-    quantization, formats, unread = _quantization(raw, description, found)
+    quantization, formats, uncounted, unknown = _quantization(raw, description, found)
     name = printable(name or str(raw.get("_name_or_path") or family.name))
     model = Model(
         f"{name} as {family.name}" if asked else name,
@@ -149,8 +149,9 @@ def read_model(
         quantization,
         None if found is None else found.stored,
         None if found is None else found.named_format,
-        unread if found is None else found.format_said or found.stored_fault or unread,
+        uncounted if found is None else found.format_said or found.stored_fault or uncounted,
         "" if found is None else found.hub_id,
+        unknown,
     )
     if found is None or found.metadata is None or mtp:
         return model
@@ -180,8 +181,9 @@ def _family_of(
 
 def _quantization(
     raw: Mapping[str, Any], description: Description, found: Source | None
-) -> tuple[Quantization | None, tuple[str, ...], str]:
-    """What is said of number formats, here or beside it, sentences about it, and what is unread."""
+) -> tuple[Quantization | None, tuple[str, ...], str, str]:
+    """What is said of number formats, here or beside it, sentences about it, one on what of it is
+    not counted, and what of it is not understood."""
     beside, fault = (found.beside, found.beside_fault) if found is not None else (None, "")
     lines: tuple[str, ...] = ()
     if found is not None and found.stored is not None:
@@ -191,7 +193,7 @@ def _quantization(
     if found is not None and found.format_said:
         lines = (found.format_said,)
     if found is not None and found.formats is not None:
-        return found.formats, lines, ""
+        return found.formats, lines, "", ""
     inner = (value for key, value in raw.items() if key.endswith("_config"))
     places = (raw, *(value for value in inner if isinstance(value, dict)))
     if (
@@ -199,12 +201,12 @@ def _quantization(
         and not fault
         and not any(place.get(key) for place in places for key in QUANTIZATION_KEYS)
     ):
-        return None, lines, ""
+        return None, lines, "", ""
     from thermoflop.model.config.quantization import read_quantization
 
-    quantization, unread = read_quantization(raw, beside, fault)
+    quantization, uncounted, unknown = read_quantization(raw, beside, fault)
     said = () if quantization is None else (quantization.line(description),)
-    return quantization, (*said, *((unread,) if unread else ()), *lines), unread
+    return quantization, (*said, *((uncounted,) if uncounted else ()), *lines), uncounted, unknown
 
 
 def _model_type(raw: Mapping[str, Any]) -> str:
@@ -286,15 +288,18 @@ def _notes(config: Config, description: Description) -> tuple[str, ...]:
 
 
 def _tie_notes(config: Config, description: Description) -> list[str]:
-    """Where the wrapper says nothing of the tie, and what its text says is not what is counted, or
-    is (Mistral Small 3.1, of transformers 4: weights with a head of their own)."""
-    from thermoflop.model.config.wrapper import left_out_by_version_4
+    """Where the wrapper says nothing of the tie, whose word it is that is counted: its own default,
+    though the text's is another, or the text's (Mistral Small 3.1, of transformers 4: weights with
+    a head of their own)."""
+    from thermoflop.model.config.wrapper import left_out_by_version_4, says_tie
 
     head, text = description.head, config.nested.get("text_config")
-    if head is None or text is None or "tie_word_embeddings" in config.raw:
+    if head is None or text is None or says_tie(config.raw):
         return []
     own = text.get("tie_word_embeddings")
-    said = "tie_word_embeddings" in text.raw or "transformers_version" not in config.raw
+    # transformers leaves out of a file what its class takes anyway, so that the wrapper's default
+    # is its word; of a file that somebody else wrote nobody knows
+    said = says_tie(text.raw) or "transformers_version" not in config.raw
     if head.tied and own is False and said:
         more = f"weights with one of its own hold {head.matrix_parameters:,} more"
         return [f"tie_word_embeddings is absent, so the head is taken for the embedding's: {more}"]

@@ -45,6 +45,8 @@ class Model(Sizes):
         format_said: the sentence about ``named_format``, or about files of weights that are not
             all there; empty where there is none.
         hub_id: the Hugging Face id by which it was asked for; empty where it was not.
+        format_unknown: what its configuration says of the format of its weights that is not
+            understood; empty where nothing is.
 
     Example:
         >>> import thermoflop as tf
@@ -70,6 +72,7 @@ class Model(Sizes):
     named_format: str | None = None
     format_said: str = ""
     hub_id: str = ""
+    format_unknown: str = ""
 
     def operators(
         self,

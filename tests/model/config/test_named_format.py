@@ -96,7 +96,7 @@ def test_weights_are_counted_in_it(name: str, stated_gb: float) -> None:
     capacity = tf.fit(name, "h100")
     assert capacity.memory.weight_bytes / 1e9 == pytest.approx(stated_gb, rel=0.012)
     assert tf.fit(name, "h100", dtype="bf16").precision.label == "bf16"
-    assert any("the name says" in note for note in tf.load_model(name).notes)
+    assert any("the name means" in note for note in tf.load_model(name).notes)
 
 
 # Sizes that Ollama's README states of what it downloads, in GB.

@@ -107,7 +107,7 @@ SAYS: list[tuple[str, tuple[str, str], int | None, str | None]] = [
 
 
 def read(block: dict[str, Any], **more: Any) -> Quantization:
-    found, note = read_quantization({"quantization_config": block, **more})
+    found, note, _ = read_quantization({"quantization_config": block, **more})
     assert found is not None, note
     assert note == ""
     return found
@@ -115,7 +115,7 @@ def read(block: dict[str, Any], **more: Any) -> Quantization:
 
 @pytest.mark.parametrize("name", sorted(BLOCKS))
 def test_every_published_block_is_understood(name: str) -> None:
-    found, note = read_quantization(BLOCKS[name]["config"], BLOCKS[name]["beside"])
+    found, note, _ = read_quantization(BLOCKS[name]["config"], BLOCKS[name]["beside"])
     assert found is not None
     assert note == ""
     assert {said for said, *_ in SAYS if said == name} == {name}, "say something of it above"
@@ -125,7 +125,7 @@ def test_every_published_block_is_understood(name: str) -> None:
 def test_a_matrix_is_stored_as_the_file_says(
     name: str, matrix: tuple[str, str], layer: int | None, says: str | None
 ) -> None:
-    found, _ = read_quantization(BLOCKS[name]["config"], BLOCKS[name]["beside"])
+    found, *_ = read_quantization(BLOCKS[name]["config"], BLOCKS[name]["beside"])
     assert found is not None
     stored = found.format_of(*matrix, layer=layer)
     assert (None if stored is None else str(stored)) == says
@@ -142,7 +142,7 @@ def test_a_matrix_is_stored_as_the_file_says(
     ],
 )
 def test_the_format_of_the_cache(name: str, cache: str | None) -> None:
-    found, _ = read_quantization(BLOCKS[name]["config"], BLOCKS[name]["beside"])
+    found, *_ = read_quantization(BLOCKS[name]["config"], BLOCKS[name]["beside"])
     assert found is not None
     assert found.kv_cache == cache
 
@@ -272,11 +272,17 @@ def test_what_is_not_understood_is_a_note_and_changes_no_count(block: Any, words
     assert words in model.notes[-1]
     assert model.notes[-1].startswith("the quantization is left out: ")
     assert model.format_said == model.notes[-1]
+    assert model.notes[-1].endswith(model.format_unknown)
     # bytes do depend on it: refused, by what is not understood, where no format is named
     for refused in (lambda: tf.fit(model, "h100"), lambda: tf.plan(model, ["h100"])):
         with pytest.raises(UsageError, match=re.escape(words)):
             refused()
     assert tf.fit(model, "h100", dtype="int4").fits
+    # what is trained is as wide whatever was published; what is frozen is not
+    trained = tf.train(model, "h100", devices=8)
+    assert "are published in a format that is not understood" in str(trained)
+    with pytest.raises(UsageError, match=re.escape(words)):
+        tf.train(model, "h100", devices=8, lora=8)
 
 
 def test_a_block_that_names_no_format_of_weights_leaves_them_wide() -> None:

@@ -150,7 +150,7 @@ def test_every_form_is_one_and_what_is_none_is_refused() -> None:
     ],
 )
 def test_a_method_that_is_not_named_is_told_by_its_keys(block: dict[str, Any], method: str) -> None:
-    found, note = read_quantization({"quantization_config": block})
+    found, note, _ = read_quantization({"quantization_config": block})
     assert (found and found.method, note) == (method, "")
 
 
@@ -159,7 +159,7 @@ def test_quark_says_the_format_of_single_modules() -> None:
     block = {"quant_method": "quark", "layer_quant_config": {"*up_proj": int8, "*down_proj": {}},
              "global_quant_config": {"weight": {"dtype": "int4", "qscheme": "per_group",
                                                 "group_size": 32}}}  # fmt: skip
-    found, _ = read_quantization({"quantization_config": block})
+    found, *_ = read_quantization({"quantization_config": block})
     assert found is not None
     said = [found.format_of("mlp", name, 0) for name in ("up_proj", "down_proj")]
     assert [str(each) for each in said] == ["int8", "int4 in groups of 32"]

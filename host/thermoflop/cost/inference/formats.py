@@ -23,7 +23,7 @@ from thermoflop.cost.work.weights import (
 )
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.formats import spelled
-from thermoflop.model.architecture.quantization import LEFT_OUT, Quantization
+from thermoflop.model.architecture.quantization import Quantization
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,11 +93,17 @@ def choose_formats(
 
 def check_understood(model: Model) -> None:
     """UsageError where the configuration says a format of weights that nobody here can count."""
-    if model.stored is None and model.format_said.startswith(LEFT_OUT):
+    if not is_understood(model):
         raise UsageError(
             f"{model.name} says of its weights what is not understood "
-            f"({model.format_said.removeprefix(LEFT_OUT)}): say their format, such as dtype=int4"
+            f"({model.format_unknown}): say their format, such as dtype=int4"
         )
+
+
+def is_understood(model: Model) -> bool:
+    """Whether a format of the weights is known, by the configuration, files or the model's name."""
+    known = model.stored is not None or model.named_format is not None
+    return known or not model.format_unknown
 
 
 def as_downloaded(model: Model, profile: object) -> Model:

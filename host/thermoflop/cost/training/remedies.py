@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
 from thermoflop.base.units import gigabytes
-from thermoflop.cost.inference.formats import choose_formats
+from thermoflop.cost.inference.formats import choose_formats, is_understood
 from thermoflop.cost.inference.remedies import Remedy
 from thermoflop.cost.training.lora import ALL, choose_lora
 from thermoflop.cost.training.memory import training_memory
 from thermoflop.cost.training.offload import choose_offload
 from thermoflop.cost.work.gguf import is_mix
 from thermoflop.errors import UsageError
-from thermoflop.model.architecture.quantization import LEFT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,8 +157,7 @@ def _adapters(iteration: Iteration, besides: str = "") -> Iterator[Change]:
     model, device = iteration.model, iteration.device
     if is_mix(model.named_format or ""):
         model = replace(model, named_format=None)
-    understood = not model.format_said.startswith(LEFT_OUT)
-    for base in (None, "nf4") if iteration.lora is None and understood else ("nf4",):
+    for base in (None, "nf4") if iteration.lora is None and is_understood(model) else ("nf4",):
         formats = choose_formats(model, device, base, None)
         rank = RANK if iteration.lora is None else iteration.lora.rank
         lora = choose_lora(model.description, rank, ALL, *formats)

@@ -236,6 +236,17 @@ def _share(estimate: TrainingEstimate) -> str:
     return (share if estimate.recomputed else "") + ("" if estimate.compiled else ", not compiled")
 
 
+def _published(estimate: TrainingEstimate) -> str:
+    """In what format weights are published that are quantized, or that nobody here knows."""
+    model = None if estimate.question is None else estimate.question.model
+    if model is None:
+        return ""
+    if model.quantization is not None:
+        return f"in {model.quantization.default or model.quantization.method}"
+    unknown = model.format_unknown
+    return f"in a format that is not understood ({unknown})" if unknown else ""
+
+
 def _special(estimate: TrainingEstimate) -> list[str]:
     """Adapters, documents and the host, where there are any."""
     lora, host, lines = estimate.lora, estimate.host, []
@@ -245,6 +256,10 @@ def _special(estimate: TrainingEstimate) -> list[str]:
         lines.append(
             f"LoRA of rank {lora.rank} beside {beside}: {estimate.trained_params:,} parameters are "
             f"trained ({share:.2g} %), the base is frozen in {lora.base}"
+        )
+    if lora is None and (published := _published(estimate)):
+        lines.append(
+            f"weights are published {published}: all are trained, in {estimate.precision.name}"
         )
     if estimate.encoder is not None:
         lines.append(

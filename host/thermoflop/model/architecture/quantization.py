@@ -27,9 +27,6 @@ _WIDE_GROUPS = frozenset(
     ]
 )
 
-# how a sentence begins that says which part of what is said of formats is not understood
-LEFT_OUT = "the quantization is left out: "
-
 
 @record
 class Stored:

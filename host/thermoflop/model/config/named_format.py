@@ -8,7 +8,7 @@ import re
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.formats import USUAL
 from thermoflop.model.config.gguf_formats import FILE_TYPES
-from thermoflop.model.config.repositories import form_of, is_wide
+from thermoflop.model.config.repositories import form_of, means_16_bits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,12 +77,12 @@ _MEDIUM = {"q3_k": "q3_k_m", "q4_k": "q4_k_m", "q5_k": "q5_k_m"}
 def said_format(name: str, config: Mapping[str, Any]) -> tuple[str | None, str]:
     """The format that a name says or means of a model with that configuration, and the sentence
     about it; None and "" for neither. ``fp16`` stands for 16 bits."""
-    if is_wide(name, config):
+    if means_16_bits(name, config):
         return "fp16", "the name means 16 bits: fit and estimate count the weights so"
     said = form_of(name) or named_format(name)
     if said is None:
         return ollama_format(name)
-    return said, f"the name says {said}: fit and estimate count the weights so"
+    return said, f"the name means {said}: fit and estimate count the weights so"
 
 
 def named_format(name: str) -> str | None:

@@ -16,7 +16,7 @@ import re
 from thermoflop.base.messages import quote_value
 from thermoflop.errors import InputError
 from thermoflop.model.architecture.module_names import OTHER_EXPERTS
-from thermoflop.model.architecture.quantization import LEFT_OUT, Quantization, Stored
+from thermoflop.model.architecture.quantization import Quantization, Stored
 from thermoflop.model.config.quantization_formats import (
     GROUPED,
     algorithm,
@@ -49,16 +49,17 @@ _TEXT_ALONE = "of the text alone"
 
 def read_quantization(
     raw: Block, beside: Block | None = None, fault: str = ""
-) -> tuple[Quantization | None, str]:
-    """What is said of number formats, and a sentence on what of it is not understood."""
+) -> tuple[Quantization | None, str, str]:
+    """What is said of number formats, a sentence on what of it is not counted, and what of it is
+    not understood, so that nobody knows the format of the weights: "" where it is known."""
     try:
         block = _block_of(raw, beside)
         found = None if block is None else _read(block, raw)
         if block is not None and found is None:
-            return None, fault or "what is said of quantization names no format of weights"
-        return found, fault
+            return None, fault or "what is said of quantization names no format of weights", ""
+        return found, fault, ""
     except InputError as error:
-        return None, f"{LEFT_OUT}{error}"
+        return None, f"the quantization is left out: {error}", str(error)
 
 
 def _block_of(raw: Block, beside: Block | None) -> dict[str, Any] | None:

@@ -33,7 +33,7 @@ def form_of(name: str) -> str | None:
     return next((form for names, form in _FORMS if names.fullmatch(low)), None)
 
 
-def is_wide(name: str, config: Mapping[str, Any]) -> bool:
+def means_16_bits(name: str, config: Mapping[str, Any]) -> bool:
     """Whether a name means 16 bits where the model of that configuration is stored in fewer."""
     inner = config.get("text_config")
     stored = config.get("quantization_config") or (inner or {}).get("quantization_config")

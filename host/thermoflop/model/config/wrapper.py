@@ -103,7 +103,12 @@ def left_out_by_version_4(raw: Mapping[str, Any]) -> bool:
     """Whether a file of transformers 4 leaves the tie out: its classes asked the text's section
     (``tie_weights`` by ``get_text_config``), where those of 5 ask the wrapper."""
     written = str(raw.get("transformers_version"))
-    return "tie_word_embeddings" not in raw and written.startswith("4.")
+    return not says_tie(raw) and written.startswith("4.")
+
+
+def says_tie(raw: Mapping[str, Any]) -> bool:
+    """Whether a section says itself if its head is the embedding's matrix."""
+    return "tie_word_embeddings" in raw
 
 
 def _tied(config: Config, rule: str, text: Config, described: Description) -> Description:
