@@ -406,6 +406,8 @@ def test_rates_of_ones_own_are_used_and_said():
         ({"ep": 2}, "ep"),
         ({"pp": 25}, "pp"),
         ({"dtype": "fp8"}, "dtype"),
+        ({"profile": "llama.cpp", "dtype": "fp8"}, "dtype"),
+        ({"profile": "tensorrt-llm", "device": "MI300X"}, "device"),
         ({"attention": "gqa", "groups": 3}, "groups"),
         ({"model": "deepseek-v3", "attention": "mqa"}, "attention"),
         ({"model": "gpt2", "output": 5000}, "prompt"),

@@ -33,7 +33,7 @@ def check_engine(
     if not dtypes and model is not None:
         name, said = lacking(engine, model, device)
         where = "which its name means" if name == model.named_format else "as it is published"
-        _refuse(said and f"{said}, {where}: --dtype names another")
+        _refuse(said and f"{said}, {where}: expected another dtype")
     _refuse(no_cache(engine, kv_dtype) if isinstance(kv_dtype, str) else "")
 
 

@@ -48,6 +48,11 @@ _OWNERS = {
     "efficiency": "efficiency", "launch_s": "overhead_ms", "gqa": "groups", "mla": "rank",
     "images": "images", "audio": "audio_s",
 }  # fmt: skip
+# And by words within it.
+_WITHIN = {
+    "does not compute in": "dtype", "number format": "dtype", "reads no weights in": "dtype",
+    "does not run on": "device", "no attention with heads": "attention",
+}  # fmt: skip
 
 
 @record
@@ -80,9 +85,8 @@ def owner(message: str) -> str:
     first = message.split("=", 1)[0]
     if first in _OWNERS:
         return _OWNERS[first]
-    if "does not compute in" in message or "number format" in message:
-        return "dtype"
-    return "attention" if "no attention with heads" in message else "model"
+    within = (field for words, field in _WITHIN.items() if words in message)
+    return next(within, "model")
 
 
 def model_of(inputs: Inputs) -> Model:
