@@ -164,7 +164,7 @@ def test_what_gguf_files_have_no_format_of_is_counted_in_one_about_as_wide(name,
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-@pytest.mark.parametrize("gpu", ["h100", "m4 max"])
+@pytest.mark.parametrize("gpu", ["h100", "m4 max", "tpu v5e"])
 def test_an_engine_that_nobody_named_always_finds_a_format(name, gpu):
     assert tf.plan(PUBLISHED[name], gpu, max_devices=1).choices
 

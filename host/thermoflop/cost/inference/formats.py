@@ -149,14 +149,16 @@ def lacking(engine: Engine, model: Model, device: Device | None = None) -> tuple
     return next((each for each in why if each[1]), ("", ""))
 
 
-def as_planned(model: Model, engine: Engine) -> tuple[Model, str]:
-    """The model without the format that its name means where the engine reads one kind of files
-    alone, of which none is in it, and a sentence on that: all formats of those are tried."""
-    name = lacking(engine, model)[0] if engine.alone else ""
+def as_planned(model: Model, engine: Engine, *, named: bool) -> tuple[Model, str]:
+    """The model without the format that its name means, or that it is published in, where the
+    engine reads another kind of files alone, or reads it not and nobody named that engine; and a
+    sentence on that: the engine's other formats are tried."""
+    name = lacking(engine, model)[0] if engine.alone or not named else ""
     if not name:
         return model, ""
-    plain = replace(model, named_format=None, format_said="")
-    return plain, f"no {engine.alone} file is in {name}: other formats are tried"
+    plain = replace(model, quantization=None, stored=None, named_format=None, format_said="")
+    why = f"no {engine.alone} file is" if engine.alone else f"{engine.name} reads no weights"
+    return plain, f"{why} in {name}: other formats are tried"
 
 
 def _as_converted(model: Model, engine: Engine) -> Model:

@@ -9,6 +9,7 @@ from thermoflop.base.record import replace
 from thermoflop.base.units import digits, seconds
 from thermoflop.cost.catalogue.devices import as_devices
 from thermoflop.cost.catalogue.profiles import find_profile
+from thermoflop.cost.engines.abilities import no_device
 from thermoflop.cost.engines.engine import named_engine
 from thermoflop.cost.inference.arguments import as_model, checked_whole, validate_arguments, written
 from thermoflop.cost.inference.formats import as_named, as_planned, check_understood, lacking
@@ -132,7 +133,7 @@ def plan(
     known = as_named(known, chosen)
     devices, left_out = _run_by(chosen, devices)
     if not dtypes:
-        known, other = as_planned(known, chosen.engine)
+        known, other = as_planned(known, chosen.engine, named=profile != "auto")
         left_out += (f"note: {other}",) if other else ()
     targets = Targets(checked_target("ttft_s", ttft_s), checked_target("tpot_s", tpot_s))
     prices = prices_of(price, devices)
@@ -244,13 +245,14 @@ def _run_by(profile: Profile, devices: list[Device]) -> tuple[list[Device], tupl
 
 def _engine(devices: list[Device], model: Model, dtypes: Sequence[str] | None) -> str:
     """The engine by default: vLLM has no GPU of Apple's and no kernels of most GGUF formats, nor of
-    EXL2 and MLX, which llama.cpp's files stand for; llama.cpp runs on every device."""
+    EXL2 and MLX, which llama.cpp's files stand for; llama.cpp runs on all but TPUs and their kin."""
     from thermoflop.model.config.gguf_formats import FILE_TYPES
 
     gguf = model.named_format in FILE_TYPES.values()
     apple = any(device.vendor == "Apple" for device in devices)
-    unread = not dtypes and lacking(named_engine("vllm"), model)[0]
-    return "llama.cpp" if gguf or apple or unread else "vllm"
+    files = gguf or (not dtypes and lacking(named_engine("vllm"), model)[0])
+    runs = any(not no_device(named_engine("llama.cpp"), device) for device in devices)
+    return "llama.cpp" if apple or (files and runs) else "vllm"
 
 
 class Search:
