@@ -245,7 +245,7 @@ def _run_by(profile: Profile, devices: list[Device]) -> tuple[list[Device], tupl
 
 def _engine(devices: list[Device], model: Model, dtypes: Sequence[str] | None) -> str:
     """The engine by default: vLLM has no GPU of Apple's and no kernels of most GGUF formats, nor of
-    EXL2 and MLX, which llama.cpp's files stand for; llama.cpp runs on all but TPUs and their kin."""
+    EXL2 and MLX, for which files of llama.cpp stand; that runs on all but TPUs and the like."""
     from thermoflop.model.config.gguf_formats import FILE_TYPES
 
     gguf = model.named_format in FILE_TYPES.values()
