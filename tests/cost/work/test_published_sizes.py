@@ -67,7 +67,7 @@ def size_of(model: Any, quantization: Any) -> float:
 def test_a_published_form_is_as_large_as_its_card_says(
     name: str, block: dict[str, Any], stated: float, where: str
 ) -> None:
-    quantization, fault = read_quantization({"quantization_config": block})
+    quantization, fault, _ = read_quantization({"quantization_config": block})
     assert not fault
     assert size_of(tf.load_model(name), quantization) / 1e9 == pytest.approx(stated, rel=0.01), (
         where
