@@ -96,7 +96,7 @@ def plan(
         kv_dtype: number format of the cache. None: as wide as the activations.
         profile: whose efficiency, policy and command: ``vllm``, ``sglang``, ``tensorrt-llm``,
             ``llama.cpp``, ...; None: all engines pooled; ``auto`` (default): ``vllm``, or
-            ``llama.cpp`` where a device is Apple's.
+            ``llama.cpp`` where a device is Apple's, or vLLM does not read the weights.
         budget: tokens that a step runs at most. None: as the engine does.
         disaggregate: whether pools of prefill and decode replicas are tried as well; not by
             default.
