@@ -47,15 +47,21 @@ def test_every_module_imports(name):
     importlib.import_module(name)
 
 
-def test_ops_starts_without_what_is_slow_to_import():
-    """Where a record or an annotation needed them, each would cost more than counting does."""
+@pytest.mark.parametrize(
+    "command", [["ops", "gpt2"], ["estimate", "llama-3-8b", "--gpu", "h100"]], ids=" ".join
+)
+def test_a_short_question_starts_without_what_is_slow_to_import(command):
+    """Where a record or an annotation needed them, each would cost more than counting does; nor is
+    read what a name without a format, a text without towers and a profile's own cache never ask."""
     code = (
         "import sys; before = set(sys.modules); from thermoflop.cli import main; "
-        "main(['ops', 'gpt2']); print(*set(sys.modules) - before, file=sys.stderr)"
+        f"main({command!r}); print(*set(sys.modules) - before, file=sys.stderr)"
     )
     env = os.environ | {"PYTHONPATH": str(HOST)}
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
     slow = {"typing", "dataclasses", "inspect", "pathlib", "numpy", "sympy", "rich", "serial"}
+    slow |= {f"thermoflop.model.config.{name}" for name in ("named_format", "wrapper")}
+    slow |= {"thermoflop.cost.engines.options", "thermoflop.base.written"}
     assert run.returncode == 0, run.stderr
     assert not slow & set(run.stderr.split())
 

@@ -291,10 +291,12 @@ def _tie_notes(config: Config, description: Description) -> list[str]:
     """Where the wrapper says nothing of the tie, whose word it is that is counted: its own default,
     though the text's is another, or the text's (Mistral Small 3.1, of transformers 4: weights with
     a head of their own)."""
+    head, text = description.head, config.nested.get("text_config")
+    if head is None or text is None:
+        return []
     from thermoflop.model.config.wrapper import left_out_by_version_4, says_tie
 
-    head, text = description.head, config.nested.get("text_config")
-    if head is None or text is None or says_tie(config.raw):
+    if says_tie(config.raw):
         return []
     own = text.get("tie_word_embeddings")
     # transformers leaves out of a file what its class takes anyway, so that the wrapper's default

@@ -7,7 +7,6 @@ device that a profile was fitted to runs its engine.
 
 from __future__ import annotations
 
-from thermoflop.cost.engines.options import FORMATS, OPTIONS
 from thermoflop.model.architecture.formats import spelled
 
 TYPE_CHECKING = False
@@ -80,6 +79,8 @@ def no_weights(engine: Engine, dtype: str, device: Device | None = None) -> str:
 def no_cache(engine: Engine, kv_dtype: str) -> str:
     """Why an engine keeps no cache in a format, as a sentence; "" where it does, or where its
     options say nothing of the cache."""
+    from thermoflop.cost.engines.options import FORMATS, OPTIONS
+
     name = spelled(kv_dtype)
     options = OPTIONS.get(engine.name, ())
     values = [each for option in options if option.kind == "format" for each in option.values]

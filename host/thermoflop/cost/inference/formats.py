@@ -127,9 +127,11 @@ def as_downloaded(model: Model, profile: object) -> Model:
 def as_named(model: Model, profile: object) -> Model:
     """The model as published where it has the download's format only because Ollama has its name,
     and another engine than Ollama's is asked for."""
+    if profile is None or not model.format_said:
+        return model
     from thermoflop.model.config.named_format import means_download
 
-    if profile is None or not means_download(model.format_said):
+    if not means_download(model.format_said):
         return model
     if _engine_of(profile).name in ("llama.cpp", "default"):
         return model
