@@ -305,6 +305,18 @@ def test_the_file_beside_is_read_and_a_broken_one_is_a_note(tmp_path: Path) -> N
     assert "not valid JSON" in tf.load_model(tmp_path).notes[0]
 
 
+def test_a_group_that_is_narrow_in_part_says_which_share() -> None:
+    """One of four layers' MLP and the head stay as they were."""
+    block = {"quant_method": "fp8", "weight_block_size": [128, 128],
+             "modules_to_not_convert": ["model.layers.0.mlp", "lm_head"]}  # fmt: skip
+    model = tf.load_model({**LLAMA, "num_hidden_layers": 4, "quantization_config": block})
+    assert model.quantization is not None
+    assert model.quantization.line(model.description) == (
+        "quantized by fp8: attn, mlp (75%) in fp8 in blocks of 128 x 128; "
+        "embed_tokens, mlp (25%), lm_head wide"
+    )
+
+
 def test_parameters_by_format_add_up_to_the_matrices_of_each_layer() -> None:
     wide = ["model.layers.0.mlp", "model.layers.2.self_attn.q_proj"]
     block = {"quant_method": "fp8", "modules_to_not_convert": wide}
