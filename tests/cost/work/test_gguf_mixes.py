@@ -55,6 +55,12 @@ def test_rows_that_no_blocks_of_256_fill_take_a_type_of_32(
     assert weights(dtype, **wide) == pytest.approx(bits / 8, rel=1e-9)
 
 
+def test_biases_are_single_precision() -> None:
+    """Of queries, keys, values and outputs in both layers, 512 each."""
+    plain, biased = weights("q4_k_m"), weights("q4_k_m", attention_bias=True)
+    assert biased - plain == pytest.approx(2 * 4 * 512 * 4)
+
+
 def test_towers_are_a_file_of_16_bits_and_routers_single_precision() -> None:
     """Gemma 3 4B: 3.3 GB of Ollama are 2.5 of text and 0.84 of eyes. A router of 512 x 8."""
     seen, text = tf.load_model("gemma-3-4b"), 2.477e9

@@ -61,14 +61,14 @@ class Variant:
 
 def changed(model: Model, name: str, change: Callable[[Attention], Mixer]) -> Model:
     """The model with every self-attention changed. UsageError where there is none to change."""
-    stacks, seen = [], 0
+    stacks, seen = [], False
     for stack in model.description.stacks:
         runs = []
         for run in stack.runs:
             layer = run.layer
             if isinstance(layer.mixer, Attention) and stack.role == "decoder":
                 layer = replace(layer, mixer=change(layer.mixer))
-                seen += 1
+                seen = True
             runs.append(replace(run, layer=layer))
         stacks.append(replace(stack, runs=tuple(runs)))
     if not seen:
