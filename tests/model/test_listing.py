@@ -23,6 +23,13 @@ def test_a_row_has_the_sizes_of_its_model() -> None:
     assert row["recalled"] == bool(named.get("recalled"))
 
 
+def test_a_mixture_has_fewer_active_parameters() -> None:
+    """Mixtral 8x7B: 46.7 billion, of which 12.9 work on a token (Jiang et al. 2024)."""
+    row = {row["name"]: row for row in model_rows("mixtral 8x7b")}["mixtral-8x7b"]
+    assert round(row["parameters"] / 1e9, 1) == 46.7
+    assert round(row["active_parameters"] / 1e9, 1) == 12.9
+
+
 def test_every_word_has_to_be_in_a_name() -> None:
     assert {row["name"] for row in model_rows("gpt2 large")} == {"gpt2-large"}
     assert model_rows("gpt2 zebra") == []

@@ -147,6 +147,16 @@ def test_weights_that_are_written_out_stream_as_weights_do():
     assert product.weight_bytes == 4 * 2.0
 
 
+@pytest.mark.parametrize(("kind", "weight_bytes"), [("attention", 2.0), ("contraction", 8.0)])
+def test_of_what_was_written_out_before_products_read_16_bits_and_a_copied_cache_stays(
+    kind, weight_bytes
+):
+    """2 bytes at half a byte an element are 4 elements, of 2 bytes each once they are written."""
+    work = Work("w", "layers", "attn_score", kind, 1, 9.0, 3.0, 2.0, 5.0, 1.0, element_bytes=0.5)
+    habits = find_profile("transformers").engine
+    assert apply_engine_to(work, habits, written=True).weight_bytes == weight_bytes
+
+
 @pytest.mark.parametrize(
     ("engine", "stages", "share"),
     [

@@ -188,3 +188,52 @@ def test_zamba_without_a_list_has_its_block_in_the_third_layer_and_once_a_period
     stack = tf.load_model({"model_type": "zamba"}).description.stacks[-1]
     assert [run.times for run in stack.runs] == [76, 13, 13]
     assert [run.sets for run in stack.runs] == [76, 1, 13]
+
+
+def test_coheres_first_layers_have_a_pattern_of_their_own() -> None:
+    """Every second of the first four sees all, then every third of the six that follow."""
+    model = tf.load_model({
+        "model_type": "cohere2_moe", "num_hidden_layers": 10, "first_k_dense_replace": 4,
+        "prefix_dense_sliding_window_pattern": 2, "sliding_window_pattern": 3,
+        "sliding_window": 64, "num_experts": 4, "num_experts_per_tok": 2, "hidden_size": 64,
+        "intermediate_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "head_dim": 16, "vocab_size": 100,
+    })  # fmt: skip
+    (stack,) = model.description.stacks
+    full = [place for run in stack.runs if run.layer.mixer.window is None for place in run.at]
+    assert sorted(full) == [1, 3, 4 + 2, 4 + 5]
+
+
+SMALL = {
+    "num_hidden_layers": 12, "hidden_size": 64, "intermediate_size": 64, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 100,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "places"),
+    [  # the rules of each class in transformers: (index + 1) % step == 0
+        ({"model_type": "ernie4_5_moe", "moe_num_experts": 4, "moe_k": 2, "moe_layer_interval": 3,
+          "moe_layer_start_index": 2, "moe_layer_end_index": 8}, "MoE", [2, 5, 8]),
+        ({"model_type": "ernie4_5_moe", "moe_num_experts": 4, "moe_k": 2, "moe_layer_interval": 3,
+          "moe_layer_start_index": 3, "moe_layer_end_index": -1}, "MoE", [5, 8, 11]),
+        ({"model_type": "qwen2_moe", "num_experts": 4, "decoder_sparse_step": 5,
+          "mlp_only_layers": []}, "MoE", [4, 9]),
+        ({"model_type": "qwen2_moe", "num_experts": 4, "decoder_sparse_step": 5,
+          "mlp_only_layers": [4]}, "MoE", [9]),
+        ({"model_type": "gemma3_text"}, "full", [5, 11]),
+        ({"model_type": "cohere2", "sliding_window_pattern": 5}, "full", [4, 9]),
+        ({"model_type": "qwen3_next", "num_experts": 16}, "attention", [3, 7, 11]),
+    ],
+)  # fmt: skip
+def test_every_nth_layer_is_of_its_kind(
+    said: dict[str, Any], kind: str, places: list[int]
+) -> None:
+    (stack,) = tf.load_model({**SMALL, **said}).description.stacks
+
+    def is_one(layer: Any) -> bool:
+        if kind == "full":
+            return layer.mixer.window is None
+        return kind in layer.kind and "linear" not in layer.kind
+
+    assert sorted(at for run in stack.runs if is_one(run.layer) for at in run.at) == places
