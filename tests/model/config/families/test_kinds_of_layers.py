@@ -226,9 +226,7 @@ SMALL = {
         ({"model_type": "qwen3_next", "num_experts": 16}, "attention", [3, 7, 11]),
     ],
 )  # fmt: skip
-def test_every_nth_layer_is_of_its_kind(
-    said: dict[str, Any], kind: str, places: list[int]
-) -> None:
+def test_every_nth_layer_is_of_its_kind(said: dict[str, Any], kind: str, places: list[int]) -> None:
     (stack,) = tf.load_model({**SMALL, **said}).description.stacks
 
     def is_one(layer: Any) -> bool:
