@@ -1,4 +1,4 @@
-"""What a report of a long run costs: processor time beside json alone, and memory.
+"""What a report of a long run costs: processor time beside json alone, memory, and its size.
 
     python tests/benchmarks/bench_report.py [--hours 25] [--gpus 0]
 
@@ -42,8 +42,10 @@ def main() -> None:
         print(f"{args.hours:g} h, {args.gpus} GPUs: {samples.stat().st_size / 1e6:.0f} MB")
         json_s, _ = cost("-c", JSON_ALONE, str(samples))
         report_s, peak_mb = cost("-m", "thermoflop", "report", str(folder))
+        size_mb = (folder / "report.html").stat().st_size / 1e6
     print(f"json alone  {json_s:6.1f} s of processor time")
     print(f"report      {report_s:6.1f} s, {report_s / json_s:.2f} times as much, {peak_mb:.0f} MB")
+    print(f"report.html {size_mb:6.2f} MB")
 
 
 def records(lasts_s: float, gpus: int) -> Iterator[Record]:
