@@ -137,6 +137,32 @@ def test_weights_as_published_are_held_against_the_engine_by_method_and_format(e
     assert found == reads
 
 
+INT4 = {"config_groups": {"0": {"weights": {"num_bits": 4, "type": "int", "group_size": 128}}}}
+METHODS = {  # each with whether convert_hf_to_gguf.py writes it as it is
+    "compressed-tensors": (INT4, False), "auto-round": ({"bits": 4}, False),
+    "torchao": ({"quant_type": "int8_weight_only"}, False), "fbgemm_fp8": ({}, False),
+    "modelopt": ({"quant_algo": "W4A16_AWQ"}, False), "aqlm": ({}, False), "eetq": ({}, False),
+    "mxfp4": ({}, True), "nvfp4": ({}, True), "bitnet": ({}, True),
+    "modelopt_fp4": ({"quant_algo": "NVFP4"}, True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_no_gguf_file_holds_is_counted_in_another_format_whatever_wrote_it(method):
+    block, kept = METHODS[method]
+    model = published(quant_method=method, **block)
+    assert (lacking(LLAMA, model) == ("", "")) is kept
+    plain = tf.fit(model, "h100").precision.name
+    found = tf.fit(model, "h100", profile="llama.cpp").precision.name
+    assert found in ((plain,) if kept else ("q8_0", "q4_k_m"))
+
+
+def test_exllama_reads_no_integers_of_compressed_tensors():
+    """README of ExLlamaV2: its own format, GPTQ in 4 bits, and 16 bits."""
+    model = published(quant_method="compressed-tensors", **INT4)
+    assert lacking(named_engine("exllama"), model)[0] == "compressed-tensors"
+
+
 @pytest.mark.parametrize(
     "ask",
     [

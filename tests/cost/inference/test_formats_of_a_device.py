@@ -10,6 +10,7 @@ import pytest
 import thermoflop as tf
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import catalogue
+from thermoflop.errors import UsageError
 
 OLD = ("t4", "v100", "rtx 2080 ti", "gtx 1080 ti", "p100", "quadro rtx 6000", "rx 6900 xt")
 
@@ -45,6 +46,33 @@ def test_a_plans_command_asks_for_what_the_device_has():
     assert "--dtype half" in found.choices[0].launch
     assert "--dtype" not in tf.plan("qwen3-0.6b", "l4", users=2, max_devices=1, profile="vllm",
                                     dtypes=["bf16"]).choices[0].launch  # fmt: skip
+
+
+@pytest.mark.parametrize("gpu", ["mi355x", "mi350x", "trainium3"])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda gpu: tf.estimate("gpt2", gpu, dtype="NVFP4"),
+        lambda gpu: tf.fit("gpt2", gpu, dtype="nvfp4"),
+        lambda gpu: tf.serving("gpt2", gpu, users=1, dtype="nvfp4"),
+        lambda gpu: tf.train("gpt2", gpu, dtype="nvfp4"),
+        lambda gpu: tf.plan("gpt2", gpu, dtypes=["nvfp4"], max_devices=1),
+    ],
+)
+def test_nvidias_4_bits_are_refused_where_a_device_multiplies_ocps(gpu, ask):
+    """Scales of 8 bits for 16 (nvfp4) and powers of two for 32 (OCP MX) are other units."""
+    with pytest.raises(UsageError, match="does not compute in nvfp4: its 4 bits are mxfp4"):
+        ask(gpu)
+    assert tf.estimate("gpt2", gpu, dtype="quark-mxfp4").precision.compute == "fp4"
+
+
+def test_what_is_published_in_nvidias_4_bits_is_multiplied_in_16_on_others():
+    """Its weights are as narrow on both."""
+    block = {"quant_method": "modelopt", "quant_algo": "NVFP4"}
+    model = tf.load_model({"model_type": "gpt2", "quantization_config": block})
+    found = {gpu: tf.estimate(model, gpu).precision for gpu in ("b200", "mi355x")}
+    assert [each.compute for each in found.values()] == ["fp4", "bf16"]
+    assert found["b200"].weight_bits == found["mi355x"].weight_bits
 
 
 @pytest.mark.parametrize(

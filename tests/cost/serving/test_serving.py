@@ -6,6 +6,7 @@ import json
 
 import pytest
 import thermoflop as tf
+from kit.made_up import DEVICE, decoder
 from thermoflop.cli import main
 from thermoflop.cost.serving.lengths import draw_lengths, lengths_of, lengths_of_trace
 from thermoflop.cost.serving.trace import read_trace
@@ -51,6 +52,13 @@ def test_certain_acceptance_divides_a_steps_time_by_its_tokens():
     plain = tf.serving("llama-3-70b", "h100", tp=4, users=1)
     drafted = tf.serving("llama-3-70b", "h100", tp=4, users=1, draft_tokens=3, acceptance=1.0)
     assert plain.token_s[1] / 4 < drafted.token_s[1] < plain.token_s[1] / 3
+
+
+@pytest.mark.parametrize(("tokens", "said"), [(1200, True), (1005, False)])
+def test_a_draft_that_chooses_from_other_tokens_is_said(tokens, said):
+    draft = decoder(vocab_size=tokens)
+    served = tf.serving(decoder(), DEVICE, users=2, draft=draft, draft_tokens=3)
+    assert any("(1,000 and 1,200 tokens)" in each for each in served.unknown) is said
 
 
 def test_a_rate_beyond_capacity_is_said_to_pile_up():

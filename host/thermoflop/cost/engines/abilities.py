@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 _KINDS = (
     ("exl2", "EXL2"), ("bnb", "bitsandbytes"), ("nf4", "bitsandbytes"), ("hqq", "HQQ"),
     ("quanto", "quanto"), ("eetq", "eetq"), ("torchao", "torchao"), ("mlx", "MLX"), ("awq", "AWQ"),
-    ("gptq", "GPTQ"), ("int4-g", "groups"), ("int8-g", "groups"), ("w4a", "groups"),
-    ("w8a", "groups"), ("modelopt-nvfp4", "nvfp4"), ("quark-mxfp4", "mxfp4"),
-    ("fp8", "fp8"), ("mxfp8", "fp8"),
-    ("quark", "Quark"), ("q", "GGUF"), ("iq", "GGUF"), ("tq", "GGUF"),
+    ("gptq", "GPTQ"), ("w4a", "compressed-tensors"), ("w8a", "compressed-tensors"),
+    ("modelopt-nvfp4", "nvfp4"), ("quark-mxfp4", "mxfp4"), ("fp8", "fp8"), ("mxfp8", "fp8"),
+    ("quark", "Quark"), ("gguf", "GGUF"), ("q", "GGUF"), ("iq", "GGUF"), ("tq", "GGUF"),
+    ("bitnet", "GGUF"), ("ternary", "GGUF"),  # llama.cpp's converter writes tq2_0 of it
 )  # fmt: skip
 _WORDS = {"ep": "expert parallel", "cp": "context parallel"}
 _FORMATS = {"GGUF": "a format of GGUF files, such as q4_k_m, q8_0 or bf16"}
+# What its name says is in such files too, or is the width alone. What is published as the first is
+# so in files of any method (convert_hf_to_gguf.py).
+ALONE_TOO = {"GGUF": ("mxfp4", "nvfp4")}
+_WIDTHS = ("fp32", "tf32", "bf16", "fp16", "int8", "int8-wo", "int4")
 # What vLLM-Metal and SGLang's MLX backend read besides.
 _OF_PLUGINS = {"Apple": "MLX"}
 
@@ -68,7 +72,8 @@ def no_weights(engine: Engine, dtype: str, device: Device | None = None) -> str:
     """
     kind = kind_of_weights(dtype)
     vendor = "" if device is None else device.vendor
-    if kind not in engine.lacks:
+    reads = (engine.alone, *ALONE_TOO.get(engine.alone, ()), *_WIDTHS)
+    if kind in reads if engine.alone else kind not in engine.lacks:
         return ""
     if vendor in dict(engine.plugins) and kind == _OF_PLUGINS.get(vendor):
         return ""

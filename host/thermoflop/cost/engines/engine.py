@@ -94,7 +94,6 @@ PYTHON = 8.0
 # llama.cpp reads GGUF files, and splits layers or rows, neither experts nor sequences.
 _NVIDIA = ("NVIDIA",)
 _NO_PYTORCH = ("bitsandbytes", "HQQ", "quanto", "eetq", "torchao", "MLX")
-_NOT_GGUF = ("fp8", "AWQ", "GPTQ", "groups", "EXL2", *_NO_PYTORCH)
 _SERVED = ("EXL2", "MLX")  # kinds that servers of PyTorch have no kernels of
 ENGINES = (
     Engine("fastertransformer-encoder", ("fastertransformer 5.x tensorflow",
@@ -116,11 +115,12 @@ ENGINES = (
     Engine("transformers", ("transformers", "hf transformers", "huggingface", "hf accelerate",
            "accelerate", "autogptq"), host=PYTHON, regrows=True, lacks=_SERVED),
     Engine("llama.cpp", ("llama.cpp", "ollama"), chunk=512, half_accumulate=True, unfused=True,
-           dequantizes=32, in_flight=2, lacks=("ep", "cp", *_NOT_GGUF), serves=True,
+           dequantizes=32, in_flight=2, lacks=("ep", "cp"), serves=True,
            alone="GGUF", vendors=("NVIDIA", "AMD", "Apple", "Intel", "CPU")),
     Engine("exllama", ("exllama",), half_accumulate=True, host=PYTHON,
            dequantizes=8, vendors=("NVIDIA", "AMD"),
-           lacks=("ep", "cp", "fp8", "AWQ", "GGUF", "nvfp4", "mxfp4", *_NO_PYTORCH)),
+           lacks=("ep", "cp", "fp8", "AWQ", "GGUF", "nvfp4", "mxfp4", "compressed-tensors",
+                  *_NO_PYTORCH)),
     Engine("autoawq", ("autoawq",), host=PYTHON),
     Engine("tinychat", ("tinychat",), half_accumulate=True, host=PYTHON),
     Engine("mlc", ("mlc",), "heads"),

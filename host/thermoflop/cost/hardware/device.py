@@ -209,6 +209,22 @@ class Device:
         return Network(self.node_devices or usual.node_size, rate, what)
 
 
+def format_in_4_bits(device: Device) -> str:
+    """The format that a device's unit of 4 bits multiplies: NVIDIA's own with a scale of fp8 for
+    16, or elsewhere OCP's with a power of two for 32 (AMD's CDNA 4 ISA, V_MFMA_SCALE; AWS's NKI on
+    Trainium3)."""
+    return "nvfp4" if device.vendor in ("NVIDIA", "") else "mxfp4"
+
+
+def check_4_bits(device: Device, dtype: str) -> None:
+    """UsageError for NVIDIA's 4 bits on a device whose unit multiplies others."""
+    own = format_in_4_bits(device)
+    if dtype == "nvfp4" and device.has_peak("fp4") and own != dtype:
+        raise UsageError(
+            f"{device.name} does not compute in {dtype}: its 4 bits are {own}, as quark-{own}"
+        )
+
+
 def is_switched(device: Device) -> bool:
     """Whether a switch between the devices adds up what they send (NVLink 4 and 5)."""
     return device.link.startswith(("NVLink 4", "NVLink 5"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 
 from thermoflop.base.record import replace
-from thermoflop.cost.engines.abilities import no_weights
+from thermoflop.cost.engines.abilities import ALONE_TOO, no_weights
 from thermoflop.cost.engines.engine import is_ollama
+from thermoflop.cost.hardware.device import check_4_bits, format_in_4_bits
 from thermoflop.cost.hardware.precision import (
     Precision,
     asked_for,
@@ -83,7 +84,9 @@ def choose_formats(
         precision = _precision(model, device, checkpoint, kv_dtype)
         return replace(precision, form=f"{precision.name} as stored"), checkpoint
     if quantization is None:
-        return choose_precision(default_format(device) if dtype is None else dtype, kv_dtype), None
+        dtype = default_format(device) if dtype is None else dtype
+        check_4_bits(device, dtype)
+        return choose_precision(dtype, kv_dtype), None
     checkpoint = _as_published(quantization)
     precision = _precision(model, device, checkpoint, kv_dtype)
     asked = dtype is not None and not is_precision(dtype)
@@ -146,7 +149,8 @@ def lacking(engine: Engine, model: Model, device: Device | None = None) -> tuple
     if named is not None and model.stored is None:
         names = (named,)
     elif own is not None:
-        names = (own.method, _name(own, _common(model.description, own)))
+        name = _name(own, _common(model.description, own))
+        names = (name,) if name in ALONE_TOO.get(engine.alone, ()) else (own.method, name)
     why = ((name, no_weights(engine, name, device)) for name in names)
     return next((each for each in why if each[1]), ("", ""))
 
@@ -313,6 +317,7 @@ def _computed(device: Device, stored: Stored) -> tuple[str, str]:
     """
     wide = next((name for name in _WIDE if device.has_peak(name)), _WIDE[0])
     compute, family = _COMPUTED.get(stored.activations or "", ("", ""))
-    if compute and device.has_peak(compute):
+    lacks = stored.activations == "nvfp4" != format_in_4_bits(device)
+    if compute and device.has_peak(compute) and not lacks:
         return compute, family
     return wide, "8w" if stored.bits >= 6 else "4w"

@@ -85,20 +85,26 @@ class Speculation:
             f"accepted:\n  {seconds(self.per_token_s)} a token instead of "
             f"{seconds(self.plain_step_s)}, {digits(self.speed_up)} times as fast\n"
             f"  {digits(self.tokens_per_check)} tokens a check of {seconds(self.check_s)}, a draft "
-            f"step {seconds(self.draft_step_s)}{self._apart}"
+            f"step {seconds(self.draft_step_s)}"
+            + (f"\n  {said}" if (said := apart(self.vocabularies)) else "")
         )
 
-    @property
-    def _apart(self) -> str:
-        """A line where the models do not choose from the same tokens: the sizes of one vocabulary
-        differ by its padding alone (152,064 and 151,936 of Qwen2.5)."""
-        if len(self.vocabularies) < 2 or max(self.vocabularies) <= PADDED * min(self.vocabularies):
-            return ""
-        large, small = self.vocabularies
-        return (
-            f"\n  vocabularies differ ({large:,} and {small:,} tokens): most engines check no "
-            "drafts of another"
-        )
+
+def apart(vocabularies: tuple[int, ...]) -> str:
+    """A sentence where models do not choose from the same tokens: the sizes of one vocabulary
+    differ by its padding alone (152,064 and 151,936 of Qwen2.5); else ""."""
+    if len(vocabularies) < 2 or max(vocabularies) <= PADDED * min(vocabularies):
+        return ""
+    large, small = vocabularies
+    return (
+        f"vocabularies differ ({large:,} and {small:,} tokens): most engines check no drafts of "
+        "another"
+    )
+
+
+def vocabularies_of(*models: Model) -> tuple[int, ...]:
+    """Tokens that models choose from, of those that have a head."""
+    return tuple(each.description.head.outputs for each in models if each.description.head)
 
 
 def tokens_per_check(acceptance: float, drafted: int) -> float:
@@ -201,5 +207,5 @@ def speculate(
         float(little.steps_s([(1.0, decode_step(middle, batch))])),
         float(big.rates.step_s(check, batch, recorded=big.rates.graphs)),
         float(big.steps_s([(1.0, decode_step(middle, batch))])),
-        tuple(each.head.outputs for each in (large.description, small.description) if each.head),
+        vocabularies_of(large, small),
     )  # fmt: skip

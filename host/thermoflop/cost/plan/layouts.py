@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from thermoflop.cost.engines.abilities import no_layout, no_weights
 from thermoflop.cost.engines.engine import DEFAULT, named_engine
+from thermoflop.cost.hardware.device import format_in_4_bits
 from thermoflop.cost.work.share import Layout
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 # Tokens of a prompt from which context parallel is tried: below, its parts are small for a device.
 LONG = 16_384
 GGUF = ("bf16", "q8_0", "q4_k_m")
-# The 4 bits that a maker's tensor cores multiply: OCP's MX on AMD (CDNA 4), NVIDIA's own.
-IN_4_BITS = {"AMD": "quark-mxfp4"}
+# As what the 4 bits that a device multiplies are published.
+IN_4_BITS = {"mxfp4": "quark-mxfp4", "nvfp4": "nvfp4"}
 
 
 def has_experts(model: Model) -> bool:
@@ -74,7 +75,7 @@ def formats(model: Model, device: Device, engine: str) -> list[str | None]:
     them."""
     reads, own = named_engine(engine), model.quantization
     published = None if own is None or own.default is None else own.default.name
-    if model.named_format is not None or (published == "mxfp4" and "mxfp4" not in reads.lacks):
+    if model.named_format is not None or (published == "mxfp4" and not no_weights(reads, "mxfp4")):
         return [None]
     if engine == "llama.cpp":
         return [*GGUF]
@@ -82,7 +83,6 @@ def formats(model: Model, device: Device, engine: str) -> list[str | None]:
         return [None]
     peaks = device.peaks
     usual = ["bf16"] if {"bf16", "fp16"} & set(peaks) else ["fp32"]
-    in_4_bits = IN_4_BITS.get(device.vendor, "nvfp4")
-    computed = (("fp8", "fp8"), (in_4_bits, "fp4"))
+    computed = (("fp8", "fp8"), (IN_4_BITS[format_in_4_bits(device)], "fp4"))
     narrow = [name for name, unit in computed if unit in peaks and not no_weights(reads, name)]
     return [*usual, *(narrow or (["int4"] if "fp16" in peaks or "bf16" in peaks else []))]

@@ -12,6 +12,7 @@ from thermoflop.cost.inference.formats import as_downloaded
 from thermoflop.cost.inference.held_to import check_layout
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
+from thermoflop.cost.inference.speculative import apart, vocabularies_of
 from thermoflop.cost.inference.steady import alone_s
 from thermoflop.cost.serving.drafting import drafting_of
 from thermoflop.cost.serving.lengths import lengths_of, lengths_of_trace
@@ -278,19 +279,25 @@ def served_by(
         _limit(replica, targets, load, steady, saturated),
         met,
         joules_of(setting, shape, replica.prefix, shares, steady),
-        (*limits_of_trust(steady, shape, at_rate=random), *_too_long(replica)),
+        (*limits_of_trust(steady, shape, at_rate=random), *_beyond_engines(replica)),
         simulation, None if met is not False else most_within(replica, load, targets),
         setting.profile.provenance(setting.device, setting.precision, setting.model),
     )  # fmt: skip
 
 
-def _too_long(replica: Replica) -> list[str]:
-    """A sentence where a trace holds requests that an engine would refuse."""
+def _beyond_engines(replica: Replica) -> list[str]:
+    """A sentence each where a trace holds requests that an engine would refuse, and where what
+    drafts has another vocabulary."""
     model, longest = replica.setting.model, replica.lengths.longest
-    if model.max_positions is None or longest <= model.max_positions:
-        return []
-    most = f"{model.max_positions:,} positions of {model.name}"
-    return [f"requests of up to {longest:,.0f} tokens pass the {most}: an engine refuses those"]
+    drafting, said = replica.steps.drafting, []
+    if drafting is not None:
+        said.append(apart(vocabularies_of(model, drafting.setting.model)))
+    if model.max_positions is not None and longest > model.max_positions:
+        most = f"{model.max_positions:,} positions of {model.name}"
+        said.append(
+            f"requests of up to {longest:,.0f} tokens pass the {most}: an engine refuses those"
+        )
+    return [each for each in said if each]
 
 
 def _benchmark_s(replica: Replica, load: Arrivals, steady: Steady) -> float | None:

@@ -10,7 +10,7 @@ from thermoflop.cost.catalogue.cards import pooled
 from thermoflop.cost.catalogue.devices import as_device
 from thermoflop.cost.catalogue.trainers import find_training_profile
 from thermoflop.cost.engines.engine import find_engine
-from thermoflop.cost.hardware.device import Device
+from thermoflop.cost.hardware.device import Device, check_4_bits
 from thermoflop.cost.hardware.nodes import network_text, with_network
 from thermoflop.cost.hardware.precision import Precision, choose_precision
 from thermoflop.cost.inference.arguments import BEYOND, as_model, checked_whole, in_16_bits, written
@@ -182,6 +182,7 @@ def train(
     hardware, devices, tp, pp = pooled(hardware, devices, tp, pp, evenly=True)
     device = with_network(as_device(hardware), node_size, network_gb_s)
     precision = choose_precision(in_16_bits(device, dtype))
+    check_4_bits(device, precision.name)
     length = written("sequence", sequence)
     if length is None:
         length = min(SEQUENCE, known.max_positions or SEQUENCE)
