@@ -2,8 +2,8 @@
 
 tests/data/layers.json.gz holds, for each decoder of transformers 5.24.0 that has such a rule,
 configurations with the rule's keys changed, and what the class builds on the meta device: for each
-layer its parameters (0: not compared), and whether its attention meets all keys, a window or a chunk of them
-(tests/truth/layers.py).
+layer its parameters (0: not compared), and whether its attention meets all keys, a window or a
+chunk of them (tests/truth/layers.py).
 """
 
 from __future__ import annotations
@@ -48,5 +48,7 @@ def test_a_layer_is_where_its_class_puts_it(name: str) -> None:
         if config["model_type"] == name:
             expected = [tuple(kinds[ord(letter) - ord("a")]) for letter in letters]
             ours = layers_of(config)
-            counted = [each if kind[0] else (0, each[1]) for each, kind in zip(ours, expected)]
+            counted = [
+                each if kind[0] else (0, each[1]) for each, kind in zip(ours, expected, strict=True)
+            ]
             assert counted == expected, config
