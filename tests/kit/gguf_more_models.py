@@ -10,12 +10,15 @@ from kit import gguf_models
 _FIRST = gguf_models._FIRST
 TIED = gguf_models.TIED
 NORMED = "output_norm h; output_norm.bias h"
+SIZES = {"vocab_size": 300, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
+         "num_attention_heads": 4}  # fmt: skip
 LAYOUTS: dict[str, dict[str, Any]] = {
     **gguf_models.LAYOUTS,
     "OLMO =olmo": {"outside": "token_embd V,h; output V,h", "all": "$attn; $ffn"},
     "ARCEE =arcee": {"all": "$norms; $attn; ffn_up f,h; ffn_down h,f"},
-    "XVERSE =xverse": {"all": "$norms; $attn; $ffn"},
+    "XVERSE =xverse": {"config": SIZES, "all": "$norms; $attn; $ffn"},
     "ORION =orion": {
+        "config": SIZES,
         "outside": f"token_embd V,h; output V,h; {NORMED}", "all": "$both; $attn; $ffn",
     },
     "JAIS2 =jais2": {
@@ -85,7 +88,8 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     },
     "EUROBERT =eurobert": {"outside": TIED, "all": "$norms; $attn; $ffn"},
     "JINA_BERT_V2 =jina_bert": {
-        "config": {"position_embedding_type": "alibi", "feed_forward_type": "geglu"},
+        "config": {"position_embedding_type": "alibi", "feed_forward_type": "geglu",
+                   "vocab_size": 300},
         "outside": "token_embd V,h; token_types 2,h; $embed",
         "all": "$encoder; ffn_gate f,h; ffn_up f,h; ffn_down h,f; ffn_down.bias h",
     },

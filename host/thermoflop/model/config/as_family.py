@@ -57,7 +57,7 @@ def misfit(family: Family, raw: Mapping[str, Any], ignored: frozenset[str]) -> s
     sizes = [
         key
         for key, rule in family.keys.items()
-        if rule.kind == "count" and not rule.nullable and rule.least > 0 and rule.default > 1
+        if rule.kind == "count" and not rule.nullable and rule.least > 0 and rule.default != 1
     ]
     if len(sizes) < 3:  # a wrapper, whose sizes are in a configuration inside it
         return "it has no sizes of its own"

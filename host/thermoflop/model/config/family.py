@@ -3,7 +3,8 @@
 A **key** is a name in config.json that can change a count, with the value that the family's class
 takes when the key is absent. The default says what is allowed: an int, a count of at least 1;
 ``True`` or ``False``, a flag; ``None``, a count or null; ``maybe(n)``, a count or null that is n
-when absent; ``at_least_zero(n)``; a text; ``names()`` or ``indices()``, a list or null.
+when absent; ``at_least_zero(n)``; ``required()``, a count without a default; a text; ``names()`` or
+``indices()``, a list or null.
 
 A **trait** is what the readers ask for (``hidden``, ``heads``, ``gated``, ...): a constant,
 ``use("key")``, or a function of the configuration.
@@ -81,6 +82,11 @@ FAMILIES: dict[str, Family] = {}
 def use(key: str) -> Use:
     """The value of a config key."""
     return Use(key)
+
+
+def required() -> Key:
+    """A count that the file has to state: no class is known whose default it could be."""
+    return Key("count", None)
 
 
 def maybe(default: int) -> Key:

@@ -54,6 +54,8 @@ class Config:
                 value = None  # what transformers 5 writes for a window that is switched off
             if key in self.raw:
                 check_value(key, value, rule)
+            elif value is None and rule.kind == "count" and not rule.nullable:
+                raise InputError(f"{key} is missing, and {self.family.name} has no default for it")
             self._checked[key] = value
         return self._checked[key]
 

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 import thermoflop as tf
 from thermoflop.errors import InputError, UnknownModel
+from thermoflop.model.config.families import find_family
 from thermoflop.model.media import with_media
 
 _LLAMA = {"num_attention_heads": 32, "num_hidden_layers": 32, "hidden_size": 4096}
+_GLM = {"hidden_size": 4096, "ffn_hidden_size": 13696, "num_attention_heads": 32,
+        "kv_channels": 128}  # fmt: skip
 _QWEN2 = {
     "hidden_size": 3584,
     "intermediate_size": 18944,
@@ -41,22 +44,29 @@ PUBLISHED: list[tuple[str, int, dict[str, Any]]] = [
         "model_type": "internlm2", **_LLAMA, "intermediate_size": 14336, "num_key_value_heads": 8,
         "vocab_size": 92544, "bias": False}),
     ("baichuan-inc/Baichuan2-7B-Base", 7_505_973_248, {
-        "model_type": "baichuan", **_LLAMA, "max_position_embeddings": 4096}),
+        "model_type": "baichuan", **_LLAMA, "max_position_embeddings": 4096,
+        "vocab_size": 125696, "intermediate_size": 11008}),
     ("baichuan-inc/Baichuan2-13B-Base", 13_896_668_160, {
         "model_type": "baichuan", "hidden_size": 5120, "intermediate_size": 13696,
-        "num_attention_heads": 40, "num_hidden_layers": 40, "model_max_length": 4096}),
-    ("Qwen/Qwen-7B", 7_721_324_544, {"model_type": "qwen", **_LLAMA}),
+        "num_attention_heads": 40, "num_hidden_layers": 40, "model_max_length": 4096,
+        "vocab_size": 125696}),
+    ("Qwen/Qwen-7B", 7_721_324_544, {
+        "model_type": "qwen", **_LLAMA, "vocab_size": 151936, "intermediate_size": 22016,
+        "kv_channels": 128}),
     ("zai-org/chatglm3-6b", 6_243_584_000, {
         "model_type": "chatglm", "architectures": ["ChatGLMModel"], "add_qkv_bias": True,
-        "multi_query_attention": True, "multi_query_group_num": 2, "num_layers": 28}),
+        "multi_query_attention": True, "multi_query_group_num": 2, "num_layers": 28,
+        **_GLM, "padded_vocab_size": 65024}),
     ("zai-org/glm-4-9b-chat", 9_399_951_360, {
         "model_type": "chatglm", "architectures": ["ChatGLMModel"], "add_qkv_bias": True,
         "multi_query_attention": True, "multi_query_group_num": 2, "num_layers": 40,
-        "padded_vocab_size": 151552}),
+        **_GLM, "padded_vocab_size": 151552}),
     ("openbmb/MiniCPM-2B-sft-bf16", 2_724_880_896, {
         "model_type": "minicpm", "hidden_size": 2304, "intermediate_size": 5760,
         "num_attention_heads": 36, "num_hidden_layers": 40, "vocab_size": 122753}),
-    ("microsoft/Phi-3-small-8k-instruct", 7_392_272_384, {"model_type": "phi3small"}),
+    ("microsoft/Phi-3-small-8k-instruct", 7_392_272_384, {
+        "model_type": "phi3small", **_LLAMA, "vocab_size": 100352, "ff_intermediate_size": 14336,
+        "num_key_value_heads": 8}),
     ("deepseek-ai/deepseek-moe-16b-base", 16_375_728_128, {
         "model_type": "deepseek", "hidden_size": 2048, "intermediate_size": 10944,
         "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 16,
@@ -153,14 +163,16 @@ def test_jinas_bert_has_gated_mlps_and_slopes() -> None:
 
 
 def test_chatglm_without_shared_keys_has_a_key_head_for_each_head() -> None:
-    plain = tf.load_model({"model_type": "chatglm", "num_layers": 1})
+    plain = tf.load_model({
+        "model_type": "chatglm", "num_layers": 1, **_GLM, "padded_vocab_size": 65024,
+    })  # fmt: skip
     assert plain.params_by_group["attn"] == 4 * 4096 * 4096
 
 
 def test_a_mixture_of_minicpm_has_a_router_and_experts() -> None:
     config = {"model_type": "minicpm", "num_hidden_layers": 1, "hidden_size": 64,
               "num_attention_heads": 4, "intermediate_size": 96, "num_experts": 8,
-              "num_experts_per_tok": 2}  # fmt: skip
+              "num_experts_per_tok": 2, "vocab_size": 100}  # fmt: skip
     groups = tf.load_model(config).params_by_group
     assert groups["experts"] == 8 * 3 * 64 * 96
     assert groups["router"] == 8 * 64
@@ -253,7 +265,10 @@ def test_minicpm_v_pads_every_slice_to_the_largest() -> None:
 
 def test_an_odd_width_that_qwen_would_halve_is_refused() -> None:
     with pytest.raises(InputError, match="intermediate_size is 22017: qwen halves it"):
-        tf.load_model({"model_type": "qwen", "intermediate_size": 22017})
+        tf.load_model({
+            "model_type": "qwen", **_LLAMA, "vocab_size": 100, "intermediate_size": 22017,
+            "kv_channels": 128,
+        })  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -271,3 +286,43 @@ def test_what_a_mixture_leaves_out_is_the_default_of_its_code(said, layers, hidd
     assert model.params_by_group["experts"] == layers * 8 * 3 * hidden * width
     assert model.params_by_group["router"] == layers * 8 * hidden
     assert model.params_by_group["embed_tokens"] == tokens * hidden
+
+
+# ``__init__`` of the classes as vLLM keeps them (transformers_utils/configs/kimi_k3.py and
+# dotsocr.py), of PaddleFormers' ernie4_5/configuration.py, of OpenELM's configuration_openelm.py.
+STATED: dict[str, dict[str, Any]] = {
+    "kimi_k3_vision": {
+        "patch_size": 14, "pos_emb_height": 64, "pos_emb_width": 64, "num_attention_heads": 12,
+        "num_hidden_layers": 27, "hidden_size": 1024, "intermediate_size": 4096,
+        "qkv_hidden_size": 1536, "norm_type": "rmsnorm", "attn_bias": False,
+        "patch_embed_proj_bias": False, "linear_bias": False},
+    "dots_vision": {
+        "embed_dim": 1536, "hidden_size": 1536, "intermediate_size": 4224, "num_hidden_layers": 42,
+        "num_attention_heads": 12, "num_channels": 3, "patch_size": 14, "spatial_merge_size": 2,
+        "temporal_patch_size": 1, "use_bias": False, "post_norm": True},
+    "DFNRope_vision_transformer": {
+        "depth": 32, "embed_dim": 1280, "mlp_ratio": 4, "num_heads": 16, "in_channels": 3,
+        "patch_size": 14, "spatial_merge_size": 2},
+    "openelm": {
+        "vocab_size": 32000, "num_transformer_layers": 12, "model_dim": 2048, "head_dim": 128,
+        "ffn_with_glu": True, "ffn_dim_divisor": 256, "normalize_qk_projections": False,
+        "share_input_output_layers": False},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_a_default_is_the_one_that_the_code_beside_the_weights_states(name: str) -> None:
+    family = find_family(name)
+    assert family is not None
+    assert {key: family.keys[key].default for key in STATED[name]} == STATED[name]
+
+
+@pytest.mark.parametrize("size", ["vocab_size", "hidden_size", "num_hidden_layers"])
+@pytest.mark.parametrize("name", ["aquila", "baichuan", "internlm", "orion", "qwen", "xverse"])
+def test_a_size_of_which_every_repository_has_a_default_of_its_own_is_asked_for(
+    name: str, size: str
+) -> None:
+    config = {"model_type": name, **_LLAMA, "vocab_size": 100, "intermediate_size": 96}
+    del config[size]
+    with pytest.raises(InputError, match=f"{size} is missing, and {name} has no default for it"):
+        tf.load_model(config)

@@ -1,41 +1,49 @@
 """Decoders whose code lies beside their weights, and not in transformers.
 
-Each is read from the ``modeling_*.py`` of its repository; defaults are those of the
-``configuration_*.py`` there. Totals of published weights stand in tests/model/test_truth.py.
+Each is read from the ``modeling_*.py`` of its repository. Where several repositories have one, each
+with defaults of its own, a file has to state its sizes, as all published ones do.
+Totals of published weights stand in tests/model/config/families/test_beside_weights.py.
 """
 
 from __future__ import annotations
 
 from thermoflop.errors import InputError
 from thermoflop.model.config.families import dense, expert_kin  # noqa: F401 - parents are there
-from thermoflop.model.config.family import at_least_zero, family, maybe, use
+from thermoflop.model.config.family import Key, at_least_zero, family, maybe, required, use
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.model.config.keys import Config
 
 _NO_BIASES = ("attention_bias", "mlp_bias")
+_SIZES: dict[str, Key] = dict.fromkeys(
+    (
+        *("vocab_size", "hidden_size", "intermediate_size"),
+        *("num_hidden_layers", "num_attention_heads"),
+    ),
+    required(),
+)
 _PLAIN = {"q_bias": False, "o_bias": False, "up_bias": False}
 
 family("llama_bidirec", "llama", traits={"class": "Model"}, ignored=("pooling",))
 family(
     "xverse",
     "llama",
-    keys={"vocab_size": 100278, "hidden_size": 5120},
+    keys=_SIZES,
     traits=_PLAIN,
     drop=_NO_BIASES,
 )
-family("aquila", "llama", keys={"vocab_size": 100008})
+family("aquila", "llama", keys=_SIZES)
 family(
     "orion",
     "llama",
-    keys={"vocab_size": 84608, "intermediate_size": 15360},
+    keys=_SIZES,
     traits={"norm": "layer", "norm_bias": True},
 )
 family(
     "internlm2",
     "llama",
-    keys={"vocab_size": 103168, "bias": True},
+    keys={**_SIZES, "bias": True},
     traits={"q_bias": use("bias"), "o_bias": use("bias"), "up_bias": False},
     drop=_NO_BIASES,
 )
@@ -43,7 +51,7 @@ family("internlm", "internlm2", ignored=("rotary",))
 family(
     "baichuan",
     "llama",
-    keys={"vocab_size": 125696},
+    keys=_SIZES,
     # the model of 13 billion has slopes in place of rotations, and states no positions
     traits={
         **_PLAIN,
@@ -67,9 +75,8 @@ family(
     "qwen",
     "llama",
     keys={
-        "vocab_size": 151936,
-        "intermediate_size": 22016,
-        "kv_channels": 128,
+        **_SIZES,
+        "kv_channels": required(),
         "no_bias": True,
     },
     traits={
@@ -91,6 +98,7 @@ family(
     "minicpm",
     "llama",
     keys={
+        **_SIZES,
         "tie_word_embeddings": True,
         "num_experts": at_least_zero(0),
         "num_experts_per_tok": at_least_zero(0),
@@ -118,12 +126,12 @@ def _glm_key_heads(config: Config) -> int:
 family(
     "chatglm",
     keys={
-        "padded_vocab_size": 65024,
-        "hidden_size": 4096,
-        "ffn_hidden_size": 13696,
-        "num_layers": 28,
-        "num_attention_heads": 32,
-        "kv_channels": 128,
+        "padded_vocab_size": required(),
+        "hidden_size": required(),
+        "ffn_hidden_size": required(),
+        "num_layers": required(),
+        "num_attention_heads": required(),
+        "kv_channels": required(),
         "multi_query_attention": False,
         "multi_query_group_num": 1,
         "add_bias_linear": False,
@@ -157,10 +165,9 @@ family(
     "phi3small",
     "phi3",
     keys={
-        "vocab_size": 100352,
-        "hidden_size": 4096,
-        "ff_intermediate_size": 14336,
-        "num_key_value_heads": 8,
+        **_SIZES,
+        "ff_intermediate_size": required(),
+        "num_key_value_heads": required(),
         "tie_word_embeddings": True,
     },
     traits={

@@ -10,7 +10,14 @@ from thermoflop.model.architecture.description import Placed
 from thermoflop.model.architecture.parts import Linear, Vector
 from thermoflop.model.config.decoder import head_width
 from thermoflop.model.config.families import dense, encoders  # noqa: F401 - what entries are like
-from thermoflop.model.config.family import at_least_zero, family, maybe_zero, names, use
+from thermoflop.model.config.family import (
+    at_least_zero,
+    family,
+    maybe_zero,
+    names,
+    required,
+    use,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +82,7 @@ family(
     "jina_bert",  # a class of its own under the model_type bert
     "bert",
     keys={
-        "vocab_size": 30528,
+        "vocab_size": required(),
         "feed_forward_type": "original",
         "position_embedding_type": "absolute",
     },
