@@ -94,7 +94,7 @@ def test_korthikanti_layer_of_gpt3(form, gigabytes):
     """Korthikanti et al. 2022, table 2: a layer of GPT-3, b = 1, t = 8 (1 for none and full)."""
     t = 1 if form in ("none", "full") else 8
     attention, feed, scores = 4 * 12288, 2 * 4 * 12288, 96 * 2048
-    kept = generalized_layer_bytes(form, 2048, 12288, attention, feed, scores, t)
+    kept = generalized_layer_bytes(form, 2048, 12288, attention, feed, scores, t, 2.0, 2)
     assert kept / 1e9 == pytest.approx(gigabytes, abs=0.0006)
 
 

@@ -105,9 +105,9 @@ def test_every_form_has_the_matrices_of_its_heads(heads, kv_heads, asked, groups
         assert form.kv_bytes(1) == LAYERS * 2 * 2 * kept * head
     assert forms["MLA(32)"].kv_bytes(1) == LAYERS * 2 * (32 + head // 2)
     with pytest.raises(UsageError, match="gqa=3 does not divide the 16 heads"):
-        forms_of(decoder(num_attention_heads=16, num_key_value_heads=16), 3)
+        forms_of(decoder(num_attention_heads=16, num_key_value_heads=16), 3, 32)
     with pytest.raises(UsageError, match="gqa=0"):
-        forms_of(model, 0)
+        forms_of(model, 0, 32)
 
 
 def test_the_table_says_the_format_and_whose_bytes_they_are() -> None:

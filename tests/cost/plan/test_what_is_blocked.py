@@ -77,7 +77,10 @@ def test_what_would_hold_a_model_is_said_where_nothing_would_do():
         2, NOTHING, {8: Tried([unit(8), unit(4)], [], []), 16: Tried([unit(2)], [], [])}
     )
     assert counts == [4, 8, 16, 32, 64]
-    assert text.endswith("; 4 x D would hold the model (tp=4, fp8)")
+    assert text == (
+        "not one sequence fits on 2 devices in any layout, in bf16 or fp8 (--dtype tries others); "
+        "4 x D would hold the model (tp=4, fp8)"
+    )
     text, counts = said(1, NOTHING, {})
     assert counts == [2, 4, 8, 16, 32, 64]
     assert text.endswith("; nor on 64")

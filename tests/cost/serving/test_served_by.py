@@ -235,8 +235,8 @@ def test_a_step_that_checks_drafted_tokens_has_their_drafts_before_it():
     alone = large.step_s(prefill_step(200.0, 2.0, 50.0))
     assert times.prompts_s(200.0, 50.0, 2.0) == pytest.approx(alone)
     one = large.step_s(prefill_step(200.0, 1.0, 50.0))
-    assert StepTimes(large).prompts_s(200.0, 50.0) == pytest.approx(one)
+    assert StepTimes(large).prompts_s(200.0, 50.0, 1.0) == pytest.approx(one)
     beside = large.step_s(Mixed(decode_step(500.0, 8.0), prefill_step(200.0, 1.0, 50.0)))
-    assert StepTimes(large).mixed_s(8.0, 500.0, 200.0, 50.0) == pytest.approx(beside)
+    assert StepTimes(large).mixed_s(8.0, 500.0, 200.0, 50.0, 1.0) == pytest.approx(beside)
     assert StepTimes(large).decode_s(8.0, 500.0) == large.step_s(decode_step(500.0, 8.0))
     assert times.prompt_s == 4e-3

@@ -138,6 +138,19 @@ def test_the_highest_rate_is_the_best_of_all_loads_that_have_slots(name, slots):
     assert float(capacity(known, lengths, slots, policy)) == pytest.approx(best, rel=0.02)
 
 
+@pytest.mark.parametrize("name", ["mixed", "passes"])
+@pytest.mark.parametrize(("chunks", "steps"), [(30, 10), (10, 10), (3, 7), (3, 17), (1, 63)])
+def test_the_only_slot_is_read_into_and_then_decodes_with_nobody_else(name, chunks, steps):
+    """So it decodes for steps / (steps + chunks) of the time where a chunk runs beside a step."""
+    room = 256 if name == "passes" else 255  # of a step that the sequence itself is in
+    lengths = lengths_of(float(chunks * room), steps + 1.0)
+    known, policy = mixing(name, lengths)
+    decode = 10.5e-3
+    prompt = 50e-6 * chunks * room + 1e-3 + (chunks * decode if name == "mixed" else 0.0)
+    found = float(capacity(known, lengths, 1, policy))
+    assert found == pytest.approx(1 / (prompt + steps * decode), rel=1e-3)
+
+
 def test_prompts_may_crowd_decoding_out_before_the_slots_are_full():
     """2,000 tokens beside 16 sequences fill 8.3 steps: 40 steps of an output read for no five."""
     lengths = lengths_of(2000.0, GENERATE)

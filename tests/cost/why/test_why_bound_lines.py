@@ -67,6 +67,22 @@ def test_the_bound_of_a_prompt_counts_pairs_under_the_mask(estimate):
     assert why.formula[1].startswith(f"compute = {scaled(flops, 'FLOP')} / ")
 
 
+def test_the_bound_of_a_prompt_counts_what_is_new_of_it():
+    """Of 100 tokens 40 are cached: 60 are computed, each with those before it and
+    itself."""
+    cached, new = 40, 60
+    found = tf.estimate(
+        decoder(), CHIP, batch=BATCH, prompt=PROMPT, prefix=cached, generate=GENERATE,
+        profile=rates(matmul=0.5),
+    )  # fmt: skip
+    pairs = new * cached + new * (new + 1) // 2
+    flops = BATCH * (2 * LAYERS * MATRICES * new + 2 * HEAD_MATRIX + LAYERS * 4 * WIDTH * pairs)
+    why = why_number(found, "first.bound")
+    assert why.formula[1] == (
+        f"compute = {scaled(flops, 'FLOP')} / 100 TFLOP/s = {seconds(flops / PEAK)}"
+    )
+
+
 def test_all_is_the_first_token_and_the_later_ones(estimate):
     for key, of in (("total.bound", "bound_s"), ("total.expected", "expected_s")):
         first, each = getattr(estimate.first_token, of), getattr(estimate.per_token, of)

@@ -57,9 +57,9 @@ def test_two_all_reduces_a_layer_of_all_tokens():
 
 
 def test_a_boundary_between_stages_passes_the_stream_of_all_tokens():
-    (work,) = pipeline_works(decoder().description, 10, 2.0, 3)
+    (work,) = pipeline_works(decoder().description, 10, 2.0, 3, stage=1, node_size=0)
     assert (work.times, work.activation_bytes) == (2, 10 * WIDTH * 2)
-    assert pipeline_works(decoder().description, 10, 2.0, 1) == []
+    assert pipeline_works(decoder().description, 10, 2.0, 1, stage=1, node_size=0) == []
 
 
 def test_tokens_go_to_their_experts_and_back():

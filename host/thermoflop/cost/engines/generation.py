@@ -37,7 +37,8 @@ class Generation:
 
     def holds(self, version: Version) -> bool:
         """Whether a version lies in its range."""
-        return self.first <= version[: len(self.last)] <= self.last
+        *same, last = self.last
+        return self.first <= version < (*same, last + 1)
 
     @property
     def versions(self) -> str:

@@ -27,7 +27,7 @@ from thermoflop.cost.inference.remedies import (
 from thermoflop.cost.inference.room import LARGEST, MOST_DEVICES, Room, largest, room_of
 from thermoflop.cost.inference.unequal import Card, Split
 from thermoflop.cost.memory import copies_of_cache, memory_json, memory_sheet
-from thermoflop.cost.work.share import Layout
+from thermoflop.cost.work.share import Layout, check_degrees
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -205,6 +205,7 @@ def fit(
         if size is not None or name == "batch":
             checked_whole(name, written(name, size), least)
     checked_bandwidth(host_bandwidth)
+    check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, ep=ep, cp=cp)
     hardware, devices = alike(hardware, devices)
     cards = named_cards(hardware)
     known, device, workload = validate_arguments(

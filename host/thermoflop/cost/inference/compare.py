@@ -115,7 +115,7 @@ def heads_of(model: Model) -> tuple[int, int]:
     raise UsageError(f"{model.name} has no attention with heads of keys and values to change")
 
 
-def forms_of(model: Model, groups: int | None = None, rank: int = 512) -> dict[str, Model]:
+def forms_of(model: Model, groups: int | None, rank: int) -> dict[str, Model]:
     """The model in every form of attention, by the form's name."""
     heads, kv_heads = heads_of(model)
     if groups is None:

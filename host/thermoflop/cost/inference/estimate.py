@@ -20,7 +20,7 @@ from thermoflop.cost.memory import memory_of
 from thermoflop.cost.roofline.bound import bound_decode_s, bound_s, sums_of
 from thermoflop.cost.roofline.decode import decode_s
 from thermoflop.cost.roofline.span import Span
-from thermoflop.cost.work.share import choose_layout
+from thermoflop.cost.work.share import check_degrees, choose_layout
 from thermoflop.cost.work.steps import CONVENTIONS, OF_ENCODERS, middle_context
 from thermoflop.errors import UsageError
 
@@ -142,6 +142,7 @@ def estimate(
         written,
     )
 
+    check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, ep=ep, cp=cp)
     if isinstance(hardware, str) or devices is not None:
         from thermoflop.cost.catalogue.cards import pooled
 

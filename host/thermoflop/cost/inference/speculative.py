@@ -17,7 +17,7 @@ from thermoflop.cost.inference.arguments import checked_size, validate_arguments
 from thermoflop.cost.inference.formats import as_downloaded, choose_formats
 from thermoflop.cost.inference.held_to import check_engine
 from thermoflop.cost.inference.setting import Setting
-from thermoflop.cost.work.share import choose_layout
+from thermoflop.cost.work.share import check_degrees, choose_layout
 from thermoflop.cost.work.steps import decode_step, middle_context
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.ahead import draft_of, without_ahead
@@ -184,6 +184,7 @@ def speculate(
     ahead = draft == "mtp"
     if ahead and not isinstance(model, Model):
         model = load_model(model, mtp=True)
+    check_degrees(devices=devices)
     hardware, devices, tp, pp = pooled(hardware, devices, None, 1, profile)
     large, device, workload = validate_arguments(model, hardware, batch, prompt, generate)
     large, own = _halves(large, ahead)

@@ -36,6 +36,7 @@ SORTS = ("size", "speed", "context")
 OPTIMISM = 1.25  # by which a model may miss the speed or the memory roughly and still be estimated
 PROMPT, GENERATE = 1024, 128
 FEW = 3  # models asked for by name that are shown in every format
+MOST_DEVICES = 1024
 UNBOUNDED = 2**39  # tokens: a state that does not grow holds any number
 
 
@@ -174,8 +175,11 @@ def pick(
         dtypes = formats_of(profile)
     if isinstance(dtypes, str) or not dtypes:
         raise UsageError(f"dtypes={dtypes!r:.40} makes no sense: expected several formats")
+    if devices is not None:
+        checked_whole("devices", devices, 1, MOST_DEVICES)
     hardware, devices, _, stages = pooled(hardware, devices, None, 1, profile)
-    device, count = as_device(hardware), checked_whole("devices", devices or stages, 1, 1024)
+    device = as_device(hardware)
+    count = checked_whole("devices", devices or stages, 1, MOST_DEVICES)
     check_engine(profile, device, dtypes, None)
     if not device.peaks:
         raise UsageError(

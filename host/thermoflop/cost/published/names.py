@@ -136,7 +136,7 @@ def _named(name: str) -> Model:
     from thermoflop.model.config.catalogue import names
     from thermoflop.model.load import load_model
 
-    short = re.sub(r"(?<=\d)-b\b", "b", name.rsplit("/", 1)[-1].lower().replace(" ", "-"))
+    short = re.sub(r"(?<=\d)-b\b", "b", name.rpartition("/")[2].lower().replace(" ", "-"))
     words = [word for word in short.split("-") if word not in TUNED]
     plain = [word for word in words if not word.startswith("v0.")]
     known = set(names())

@@ -25,7 +25,7 @@ from thermoflop.cost.serving.simulation import simulate as run_simulation
 from thermoflop.cost.serving.steady import capacity, limits_of_trust
 from thermoflop.cost.serving.targets import Targets, limit_beyond, most_users, most_within
 from thermoflop.cost.serving.trace import read_trace
-from thermoflop.cost.work.share import choose_layout
+from thermoflop.cost.work.share import check_degrees, choose_layout
 from thermoflop.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -146,6 +146,7 @@ def serving(
     load = _load(users, rate, burstiness, trace)
     known = generating(as_model(model), written("generate", generate))
     output = OUTPUT if generate is None else generate
+    check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, ep=ep)
     hardware, devices, tp, pp = pooled(hardware, devices, tp, pp, profile, dp=dp)
     known, device, workload = validate_arguments(known, hardware, 1, prompt, output)
     shape = lengths_of(workload.prompt, workload.generate, lengths)

@@ -40,17 +40,12 @@ class StepTimes:
         step = self._decode_step(sequences, context)
         return self.setting.step_s(step) + self._draft_s(sequences, context)
 
-    def prompts_s(self, tokens: Number, cached: Number, prompts: Number = 1.0) -> Number:
+    def prompts_s(self, tokens: Number, cached: Number, prompts: Number) -> Number:
         """A step that reads ``tokens`` of each of the prompts, after ``cached`` ones, alone."""
         return self.setting.step_s(prefill_step(tokens, prompts, cached))
 
     def mixed_s(
-        self,
-        sequences: Number,
-        context: Number,
-        tokens: Number,
-        cached: Number,
-        prompts: Number = 1.0,
+        self, sequences: Number, context: Number, tokens: Number, cached: Number, prompts: Number
     ) -> Number:
         """A step that does both: decoding sequences, and prompts beside them."""
         chunk = prefill_step(tokens, prompts, cached)

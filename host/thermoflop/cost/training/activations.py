@@ -38,7 +38,7 @@ def form_of(recompute: str, tp: int, *, sequence: bool, fused: bool) -> str:
 
 def generalized_layer_bytes(
     form: str, tokens: Number, hidden: Number, attention: Number, feed: Number, scores: Number,
-    t: Number = 1, wide: float = 2.0, blocks: int = 2,
+    t: Number, wide: float, blocks: int,
 ) -> Number:  # fmt: skip
     """Bytes of a layer whose parts keep ``attention``, ``feed`` and ``scores`` elements a token.
 

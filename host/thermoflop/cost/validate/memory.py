@@ -125,7 +125,7 @@ def _predictor(
         return UNITS[kind], started
     if kind.startswith("inference_"):
         gib = engine_of(raw) in ALLOCATED
-        return GIB if gib else _UNITS[kind.rsplit("_", 1)[-1]], _inference
+        return GIB if gib else _UNITS[kind.rpartition("_")[2]], _inference
     if kind not in _PREDICTED:
         raise Skipped(f"kind {kind[:50]!r} is not compared here")
     return GIB, _PREDICTED[kind]
@@ -186,12 +186,12 @@ def _training(raw: dict[str, Any]) -> TrainingMemory:
     shape = {"hidden": hidden, "layers": raw["layers"], "heads": heads, "ffn": 4 * hidden,
              "vocab": MEGATRON_VOCAB}  # fmt: skip
     layout = Layout(int(raw["tp"]), stages, sequence=bool(raw.get("sequence_parallel")))
-    micro = float(raw["micro_batch"])
+    micro, virtual = float(raw["micro_batch"]), int(raw.get("interleave") or 1)
     return training_memory(
         Iteration(
             "megatron-lm", load_model(config_of(shape)), find_device(raw["gpu_key"]), layout,
-            choose_precision(raw["precision"]), 2 * micro * stages, micro, raw["seq_len"],
-            int(raw.get("interleave") or 1), str(raw.get("recompute", "none")), False, 0,
+            choose_precision(raw["precision"]), micro * stages * virtual, micro, raw["seq_len"],
+            virtual, str(raw.get("recompute", "none")), False, 0,
         )
     )  # fmt: skip
 

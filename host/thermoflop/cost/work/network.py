@@ -88,7 +88,7 @@ def far_bytes(collective: str, message_bytes: Number, ranks: int, within: int) -
 
 def collective_work(
     name: str, times: Number, collective: str, message_bytes: Number, ranks: int,
-    *, steps: float = 1.0, apart: int = 1, node_size: int = 0,
+    *, steps: float, apart: int = 1, node_size: int = 0,
 ) -> Work:  # fmt: skip
     """A collective of a group whose ranks are ``apart`` devices from each other, in nodes."""
     within = node_ranks(ranks, apart, node_size)
@@ -153,7 +153,7 @@ def expert_parallel_works(
 
 def pipeline_works(
     description: Description, tokens: Number, wide_bytes: float, pp: int, *,
-    stage: int = 1, node_size: int = 0,
+    stage: int, node_size: int = 0,
 ) -> list[Work]:  # fmt: skip
     """Activations sent from stage to stage: b s h elements at each of ``pp - 1`` boundaries, those
     between nodes apart; ``stage`` devices work on each."""

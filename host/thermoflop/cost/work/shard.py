@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from thermoflop.model.architecture.parts import Part
 
 
-def shard(description: Description, tp: int = 1, ep: int = 1) -> Description:
+def shard(description: Description, tp: int, ep: int) -> Description:
     """What one of ``tp`` (and ``ep``) devices holds and computes.
 
     UsageError, naming the size, where ``tp`` does not divide heads or neurons, or ``ep`` experts.

@@ -89,6 +89,15 @@ class Layout:
         return degrees or "one device"
 
 
+def check_degrees(**degrees: int | None) -> None:
+    """UsageError for a degree, or a number of devices, that makes no sense."""
+    for name, value in degrees.items():
+        if value is not None and (type(value) is not int or not 1 <= value <= 1_000_000):
+            raise UsageError(
+                f"{name}={value!r:.40} makes no sense: expected a whole number from 1 to 1,000,000"
+            )
+
+
 def choose_layout(
     devices: int | None = None,
     tp: int | None = None,
@@ -102,12 +111,7 @@ def choose_layout(
 ) -> Layout:
     """A layout; what no degree is given for goes to tensor parallelism. UsageError if the
     degrees do not multiply to ``devices``."""
-    named = {"devices": devices, "tp": tp, "pp": pp, "dp": dp, "ep": ep, "cp": cp}
-    for name, value in named.items():
-        if value is not None and (type(value) is not int or not 1 <= value <= 1_000_000):
-            raise UsageError(
-                f"{name}={value!r:.40} makes no sense: expected a whole number from 1 to 1,000,000"
-            )
+    check_degrees(devices=devices, tp=tp, pp=pp, dp=dp, ep=ep, cp=cp)
     others = pp * dp * cp
     if tp is None:
         tp = 1 if devices is None else devices // others
