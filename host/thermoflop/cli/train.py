@@ -70,6 +70,8 @@ def _add_layout(group: argparse._ActionsContainer) -> None:
     add("--no-sequence-parallel", action="store_true", help="norms undivided")
     overlap = "share of what replicas send that hides behind computing (default by --profile)"
     add_option(group, "--comm-overlap", type=share, metavar="S", help=overlap)
+    add("--expert-overlap", type=share, metavar="S",
+        help="the same of what tokens send to experts (default 0.9 between nodes)")  # fmt: skip
     add_shared(group, "--node-size", "--network-bandwidth")
 
 
@@ -104,7 +106,8 @@ def run(args: argparse.Namespace) -> int:
     options = {name: getattr(args, name) for name in _OPTIONS}
     model = load(args)
     options["compiled"] = not args.eager
-    options |= {"virtual": args.interleave, "overlap": args.comm_overlap}
+    options |= {"virtual": args.interleave, "overlap": args.comm_overlap,
+                "expert_overlap": args.expert_overlap}  # fmt: skip
     options |= {"sequence_parallel": not args.no_sequence_parallel, "flash": not args.no_flash}
     training = train(model, args.hardware, **options)
     print_result(

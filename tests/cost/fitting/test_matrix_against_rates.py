@@ -28,6 +28,8 @@ SHARE = Share(decoder(**MIXTURE, vocab_size=999).description, Layout(tp=2, dp=2,
               choose_precision("bf16"))  # fmt: skip
 PROMPT, STEP = SHARE.works(prefill_step(40, 2)), SHARE.works(decode_step(50, 3))
 SENT = [work for work in PROMPT if work.kind == "network"]
+PARTLY = [(work, 0.25 + 0.5 * number) for number, work in enumerate(SENT[:2])]
+WHOLLY = [(work, 1.0) for work in SENT]
 COSTS = {"m_half": 5.0, "kernel_gap_s": 1e-6, "step_s": 1e-3, "sequence_s": 1e-4, "q_half": 3.0,
          "collective_s": 1e-5, "weight_bytes_per_core_cycle": 20.0, "launch_overhead_s": 1e-6,
          "prompt_s": 2e-3, "tile_penalty": 0.3}  # fmt: skip
@@ -44,13 +46,13 @@ def drawn(seed: int) -> dict[str, float]:
 
 def matrix() -> DesignMatrix:
     """A run of three prompts, launched one by one, with nine recorded steps of three sequences; and
-    an iteration whose sending hides behind computing by a quarter."""
+    an iteration whose sending hides behind computing by a quarter, or three."""
     made, sheet = DesignMatrix(3), Rates(**SHEET, efficiency=Efficiency())
     made.add(0, 3.0, PROMPT, sheet, 8.0)
     made.add(0, 9.0, STEP, sheet, 0.0)
     made.steps[0], made.sequence_steps[0], made.prompts[0] = 12.0, 3 * 2 + 9 * 3, 1.5
-    made.add(1, 2.0, PROMPT[:9], sheet, 0.0, SENT, 0.25)
-    made.add(2, 0.5, PROMPT[:2], sheet, 0.0, SENT, 1.0)
+    made.add(1, 2.0, PROMPT[:9], sheet, 0.0, PARTLY)
+    made.add(2, 0.5, PROMPT[:2], sheet, 0.0, WHOLLY)
     return made.close()
 
 
@@ -60,8 +62,8 @@ def by_rates(values: dict[str, float]) -> list[float]:
     launching = values["launch_overhead_s"] * 8 * float(launches_of(PROMPT))
     run = 3 * max(float(rates.device_s(PROMPT)), launching) + 9 * float(rates.device_s(STEP))
     run += 12 * values["step_s"] + 33 * values["sequence_s"] + 1.5 * values["prompt_s"]
-    hidden = Phase(2.0, PROMPT[:9], SENT, 0.25).seconds(rates)
-    return [run, hidden, Phase(0.5, PROMPT[:2], SENT, 1.0).seconds(rates)]
+    hidden = Phase(2.0, PROMPT[:9], PARTLY).seconds(rates)
+    return [run, hidden, Phase(0.5, PROMPT[:2], WHOLLY).seconds(rates)]
 
 
 @pytest.mark.parametrize("slow_host", [False, True])

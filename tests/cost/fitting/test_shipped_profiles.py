@@ -39,7 +39,8 @@ def of_training() -> Measured:
 def assert_is(regression, profile) -> None:
     keys = [PROFILE_KEYS.get(parameter, parameter) for parameter in PARAMETERS]
     found = dict(zip(keys, regression.log_params, strict=True))
-    found = {key: value for key, value in found.items() if key not in TIED}
+    found = {key: found[key] for key in profile["points"]}
+    assert {*found} | {*TIED} == {*keys}
     assert found == pytest.approx(profile["points"], abs=CLOSE), profile["name"]
     for group, offsets in profile["moves"].items():
         refitted = regression.group_offsets[group]

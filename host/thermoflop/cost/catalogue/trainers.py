@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from thermoflop.base.messages import expected
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import training_profiles
+from thermoflop.cost.catalogue.seen import widened
 from thermoflop.errors import InputError
 
 if TYPE_CHECKING:
-    from thermoflop.cost.catalogue.profiles import Profile
+    from thermoflop.cost.catalogue.profiles import Profile, Spread
 
 
 def trainer_name(trainer: str, kind: str) -> str:
@@ -26,12 +27,30 @@ def find_training_profile(name: str | None, kind: str = "") -> Profile:
     if profile is None:
         asked = expected(str(name), [each for each in known if "/" not in each])
         raise InputError(f"{name!r:.60} is no trainer: {asked}")
-    if not kind or name is None:
+    if not kind:
         return profile
+    if name is None:
+        return spoken_for(profile)
     if trainer_name(name, kind) in known:
         return known[trainer_name(name, kind)]
     of_kind = {f"kind:{kind}": pooled.group_offsets.get(f"kind:{kind}", {})}
-    return replace(
-        profile, group_offsets={**profile.group_offsets, **of_kind},
-        intervals=pooled.intervals, intervals_unseen_device=pooled.intervals_unseen_device,
+    return spoken_for(
+        replace(
+            profile, group_offsets={**profile.group_offsets, **of_kind},
+            intervals=pooled.intervals, intervals_unseen_device=pooled.intervals_unseen_device,
+        )
     )  # fmt: skip
+
+
+def spoken_for(profile: Profile) -> Profile:
+    """The profile for a kind of model of which other trainers speak: its intervals are wider."""
+    wider = {
+        name: {phase: _wider(each) for phase, each in getattr(profile, name).items()}
+        for name in ("intervals", "intervals_unseen_device")
+    }
+    return replace(profile, **wider)
+
+
+def _wider(spread: Spread) -> Spread:
+    low, high = widened(spread.low, spread.high, ("trained kind",))
+    return replace(spread, low=low, high=high)

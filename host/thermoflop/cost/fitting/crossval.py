@@ -16,6 +16,7 @@ from thermoflop.base.progress import tracked
 from thermoflop.base.record import record
 from thermoflop.cost.catalogue.profiles import Profile, Spread
 from thermoflop.cost.catalogue.seen import group_names
+from thermoflop.cost.catalogue.trainers import spoken_for
 from thermoflop.cost.engines.generation import age_of
 from thermoflop.cost.fitting.regression import Regression, fit, fits_without, start
 from thermoflop.cost.fitting.rows import engine_name, matrix_of
@@ -44,11 +45,13 @@ SPREAD = 0.7
 class Measured:
     """Rows with their matrix, engines and groups; fits are made of subsets of them.
 
-    ``tied``: experts run at the rates of other matrices, as where an engine's rows are few.
+    ``tied``: experts run at the rates of other matrices, as where an engine's rows are few; None:
+    so they do but in training, whose trainers share what experts take.
     """
 
-    def __init__(self, rows: Sequence[Row], *, tied: bool = True) -> None:
-        self.measured = list(rows)
+    def __init__(self, rows: Sequence[Row], *, tied: bool | None = None) -> None:
+        tied = {row.phase for row in rows} != {"iteration"} if tied is None else tied
+        self.measured, self.is_tied = list(rows), tied
         self.matrix = matrix_of(rows).tied() if tied else matrix_of(rows)
         self.seconds: Array = np.array([row.measured_s for row in rows])
         self.engine = np.array([engine_name(row.question) for row in rows], dtype=object)
@@ -189,11 +192,18 @@ def _profile_without(
         str(phase): _interval(measured, residuals, engine, str(phase))
         for phase in {*measured.phase, "all"}
     }
-    log_params = dict(zip(PARAMETERS, regression.log_params, strict=True))
-    log_params = {name: point for name, point in log_params.items() if name not in TIED}
-    return Profile(
+    log_params = fitted_points(measured, regression)
+    profile = Profile(
         engine, log_params, regression.group_offsets, intervals, intervals, len(rest), 0, (), ()
     )
+    unusual = getattr(measured.measured[fold[0]].question, "kind", "")
+    return spoken_for(profile) if unusual and not len(rest) else profile
+
+
+def fitted_points(measured: Measured, regression: Regression) -> dict[str, float]:
+    """What was fitted, by parameter: rates that are tied to others are not."""
+    points = zip(PARAMETERS, regression.log_params, strict=True)
+    return {name: point for name, point in points if not (measured.is_tied and name in TIED)}
 
 
 def _interval(measured: Measured, residuals: Residuals, engine: str, phase: str) -> Spread:

@@ -83,19 +83,19 @@ class DesignMatrix:
 
     def add(
         self, row: int, weight: float, works: Sequence[Work], rates: Rates, host: float,
-        behind: Sequence[Work] = (), overlap: float = 0.0,
+        behind: Sequence[tuple[Work, float]] = (),
     ) -> None:  # fmt: skip
         """The operators of one step, run ``weight`` times; ``host``: launches that each costs.
 
         ``rates`` are those of the data sheet: their efficiencies are what is to be fitted. What
-        runs ``behind`` them costs the share that does not ``overlap``, or all where that is longer
-        (``training.work.Phase``).
+        runs ``behind`` them costs the share of each that does not hide, or all of it where that is
+        longer (``training.work.Phase``).
         """
         step, launched = len(self._step_row), 0.0
-        exposed = [(work, 1 - overlap, False) for work in behind]
+        exposed = [(work, 1 - hidden, False) for work, hidden in behind]
         for work, share, hides in (
             *((work, 1.0, False) for work in works), *exposed,
-            *((work, 1.0, True) for work in behind),
+            *((work, 1.0, True) for work, _ in behind),
         ):  # fmt: skip
             count = weight * work.times * share
             line = [0.0] * len(TERMS)

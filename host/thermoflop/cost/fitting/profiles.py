@@ -15,12 +15,12 @@ from thermoflop.base.progress import part, tracked
 from thermoflop.base.record import fields_of, replace
 from thermoflop.cost import data
 from thermoflop.cost.fitting.crossval import LEAST_ROWS as LEAST_OF_A_PHASE
-from thermoflop.cost.fitting.crossval import Measured, folds_of, hold_out, quantiles
+from thermoflop.cost.fitting.crossval import Measured, fitted_points, folds_of, hold_out, quantiles
 from thermoflop.cost.fitting.together import built_together, is_together
 from thermoflop.cost.published.row import rows_of
 from thermoflop.cost.published.serving import serving_row
 from thermoflop.cost.published.training import training_row
-from thermoflop.cost.roofline.formula import PARAMETERS, PROFILE_KEYS, TIED
+from thermoflop.cost.roofline.formula import PROFILE_KEYS
 from thermoflop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -105,12 +105,10 @@ def _profile(
     """A profile as its JSON object, under the names that it has on disk."""
     chosen = np.arange(len(measured.measured)) if places is None else places
     rows = [measured.measured[place] for place in chosen]
-    points = zip(PARAMETERS, regression.log_params, strict=True)
+    points = fitted_points(measured, regression)
     return {
         "name": name,
-        "points": {
-            _key(parameter): round(value, 5) for parameter, value in points if parameter not in TIED
-        },
+        "points": {_key(parameter): round(value, 5) for parameter, value in points.items()},
         "moves": {
             group: {
                 _key(parameter): round(value, 5)

@@ -65,7 +65,8 @@ OFFSETS = {
     "label:Ollama (2025-2026)": {"step_s": 0.4},
     "label": {"cache": 0.6, "weights": 0.3, "matmul": 0.3, "launch_overhead_s": 0.4},
     "kernel": {"matmul": 0.4, "weights": 0.3, "cache": 0.5, "launch_overhead_s": 0.4},
-    "kind": {"matmul": 1.0, "activations": 1.0, "attention": 1.0, "link": 0.4},
+    "kind": {"matmul": 0.3, "activations": 1.0, "attention": 0.3, "link": 0.4,
+             "expert_matmul": 0.5},
     "age": {"cache": 0.3, "kernel_gap_s": 0.3},
 }  # fmt: skip
 # llama.cpp since its attention is one kernel was measured at short contexts alone: it reads the

@@ -70,6 +70,6 @@ def _add_iteration(matrix: DesignMatrix, number: int, iteration: Iteration) -> N
     devices = iteration.plan.devices
     rates = rates_of(iteration.device, iteration.precision, Efficiency(), engine, devices=devices)
     for phase in trained(iteration):
-        matrix.add(number, phase.weight, phase.works, rates, 0.0, phase.behind, phase.overlap)
+        matrix.add(number, phase.weight, phase.works, rates, 0.0, phase.behind)
     matrix.steps[number] = 1.0
     matrix.bound_s[number] = bound_training_s(iteration)

@@ -15,7 +15,7 @@ from thermoflop.cost.hardware.nodes import with_network
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.published.names import config_of, model_of
 from thermoflop.cost.published.row import Row, Skipped
-from thermoflop.cost.training.iteration import EAGER, HALF, Iteration, overlap_of
+from thermoflop.cost.training.iteration import EAGER, HALF, Iteration, expert_overlap_of, overlap_of
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import ThermoflopError
 
@@ -102,6 +102,7 @@ def training_row(raw: dict[str, Any]) -> Row:
         min(micro, batch / plan.dp), sequence, _interleaved(raw, model, plan),
         "none" if half else str(recompute), fused, _zero(raw, trainer), HALF if half else 0.0,
         compiled=bool(raw.get("compiled", trainer not in EAGER)), by_operator=half,
+        expert_overlap=expert_overlap_of(trainer, plan),
     )  # fmt: skip
     if not known:
         iteration = replace(iteration, recomputed=_recomputed(iteration))

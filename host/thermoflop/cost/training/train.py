@@ -20,7 +20,13 @@ from thermoflop.cost.roofline.span import Span
 from thermoflop.cost.training.checks import check_interleaved, check_replicas, check_shard
 from thermoflop.cost.training.counts import document_tokens, training_flops, without_padding
 from thermoflop.cost.training.host import host_use
-from thermoflop.cost.training.iteration import EAGER, Iteration, overlap_of, recomputation
+from thermoflop.cost.training.iteration import (
+    EAGER,
+    Iteration,
+    expert_overlap_of,
+    overlap_of,
+    recomputation,
+)
 from thermoflop.cost.training.lora import ALL, choose_lora
 from thermoflop.cost.training.memory import kept_by_a_micro_batch, training_memory
 from thermoflop.cost.training.offload import choose_offload
@@ -87,6 +93,7 @@ def train(
     lengths: int | Sequence[int] | None = None,
     padded: float = 0.0,
     overlap: float | None = None,
+    expert_overlap: float | None = None,
     node_size: int | None = None,
     network_gb_s: float | None = None,
     flash: bool = True,
@@ -147,6 +154,8 @@ def train(
             counted neither as tokens nor in MFU.
         overlap: share of what replicas send each other (gradients, gathered weights) that hides
             behind computing, 0.0 to 1.0. None: as the trainer does; printed with the result.
+        expert_overlap: the same of what tokens send to experts and back. None: 0.9 where experts
+            are spread over nodes (DualPipe); 0.0 within one, and for ``megatron-bridge``.
         node_size: devices that fast links join. None: those of the maker's systems, 8 of an H100.
         network_gb_s: GB/s that each device sends to other nodes, in one direction. None: likewise,
             50 of an H100.
@@ -191,10 +200,14 @@ def train(
     _check_sizes(known, sizes)
     _check_model(known, precision)
     _check_words(attention, total := written("tokens", tokens), price)
-    _check_shares({"overlap": overlap, "padded": padded, "recomputed": recomputed})
+    _check_shares(
+        {"overlap": overlap, "expert_overlap": expert_overlap, "padded": padded,
+         "recomputed": recomputed}
+    )  # fmt: skip
     plan = _training_plan(devices, tp, pp, dp, ep, cp, sequence=sequence_parallel)
     hidden = overlap_of(profile or "default") if overlap is None else overlap
     plan = replace(plan, overlap=hidden, node_size=device.network.node_size)
+    to_experts = expert_overlap_of(profile or "default", plan)
     check_replicas(global_batch, plan.dp * micro_batch)
     check_shard(shard, plan.dp * plan.cp)
     check_interleaved(layers_of(known.description), plan.pp, virtual)
@@ -208,6 +221,7 @@ def train(
         offload=choose_offload(device, offload, host_gb_s, zero, plan.devices),
         compiled=compiled and profile not in EAGER, by_operator=by_operator,
         source=source_of(known, encoder, length),
+        expert_overlap=to_experts if expert_overlap is None else expert_overlap,
     )  # fmt: skip
     check_source(iteration)
     return _estimated(iteration, attention, profile, total, price)
@@ -352,7 +366,10 @@ def expect_training(iteration: Iteration, profile: Profile) -> tuple[Span, str]:
     if iteration.source is not None:
         rests += "; no run of an encoder with a decoder was measured"
     if devices > 1:
-        hides = f"{iteration.plan.overlap:.0%} of what replicas send hides behind computing"
+        hides = f"{iteration.plan.overlap:.0%} of what replicas send"
+        if iteration.plan.ep > iteration.plan.tp:
+            hides += f" and {iteration.expert_overlap:.0%} of what tokens send to experts"
+        hides += " hides behind computing"
         rests += f"; {network_text(device, devices, rates.link_bytes_s)}; {hides}"
     return Span(bound, expected, *ends), rests
 

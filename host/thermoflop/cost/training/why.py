@@ -12,6 +12,7 @@ from thermoflop.cost.training.work import trained
 from thermoflop.cost.why.table import network_lines, reasons, reasons_text
 
 if TYPE_CHECKING:
+    from thermoflop.cost.roofline.formula import Efficiency
     from thermoflop.cost.roofline.rates import Rates
     from thermoflop.cost.training.iteration import Iteration
     from thermoflop.cost.why.table import Reason
@@ -32,17 +33,22 @@ def training_reasons(iteration: Iteration, profile: str | None) -> tuple[list[Re
     for phase in trained(iteration):
         works, behind = (
             reasons([replace(each, times=phase.weight * each.times) for each in group], rates)
-            for group in (phase.works, phase.behind)
+            for group in (phase.works, [work for work, _ in phase.behind])
         )
-        listed += works + _exposed(behind, phase.seconds(rates) - sum(r.time_s for r in works))
+        shares = [1 - hidden for _, hidden in phase.behind]
+        left = phase.seconds(rates) - sum(reason.time_s for reason in works)
+        listed += works + _exposed(behind, shares, left)
     return _joined(listed), rates.efficiency.step_s
 
 
-def _exposed(behind: list[Reason], seconds_: float) -> list[Reason]:
-    """What runs behind computing, with the part of its time that does not hide."""
-    alone = sum(reason.time_s for reason in behind)
-    share = max(0.0, seconds_) / alone if alone else 0.0
-    return [replace(reason, time_s=share * reason.time_s) for reason in behind]
+def _exposed(behind: list[Reason], shares: list[float], seconds_: float) -> list[Reason]:
+    """What runs behind computing, with the part of its time that does not hide: its share, and of
+    what goes on when computing has ended as much as it has of it all."""
+    exposed = [share * each.time_s for share, each in zip(shares, behind, strict=True)]
+    hidden = [each.time_s - part for part, each in zip(exposed, behind, strict=True)]
+    late = max(0.0, seconds_ - sum(exposed)) / sum(hidden) if sum(hidden) else 0.0
+    parts = zip(behind, exposed, hidden, strict=True)
+    return [replace(each, time_s=part + late * other) for each, part, other in parts]
 
 
 def _joined(listed: list[Reason]) -> list[Reason]:
@@ -57,6 +63,16 @@ def _joined(listed: list[Reason]) -> list[Reason]:
             each = replace(other, **added)
         joined[key] = each
     return list(joined.values())
+
+
+def _in_experts(iteration: Iteration, e: Efficiency) -> str:
+    return f"{e.expert_matmul:.2f} in those of experts, " if iteration.kind == "experts" else ""
+
+
+def _of_experts(iteration: Iteration) -> str:
+    if iteration.plan.ep <= iteration.plan.tp:
+        return ""
+    return f"\n            of what tokens send to experts {100 * iteration.expert_overlap:.0f} %,"
 
 
 def training_why_text(iteration: Iteration, profile: str | None) -> str:
@@ -76,8 +92,8 @@ def training_why_text(iteration: Iteration, profile: str | None) -> str:
             f"({scaled(rates.peak_flops_s, 'FLOP/s')} x e), e = {e.matmul:.2f} in products,"
         ),
         (
-            f"            {e.attention:.2f} in attention; sides that are no multiple of 64 cost "
-            f"{100 * e.tile_penalty:.0f} % more"
+            f"            {_in_experts(iteration, e)}{e.attention:.2f} in attention; "
+            f"sides that are no multiple of 64 cost {100 * e.tile_penalty:.0f} % more"
         ),
         (
             f"  memory  = bytes / ({scaled(rates.bandwidth_bytes_s, 'B/s')} x e), e = "
@@ -85,8 +101,8 @@ def training_why_text(iteration: Iteration, profile: str | None) -> str:
         ),
         *network_lines(iteration.device, plan, rates),
         (
-            f"            of what replicas send {100 * plan.overlap:.0f} % hides behind computing, "
-            "where that takes as long"
+            f"            of what replicas send {100 * plan.overlap:.0f} % hides behind computing,"
+            f"{_of_experts(iteration)} where that takes as long"
         ),
     ]
     return (

@@ -21,6 +21,7 @@ from thermoflop.cost.work.network import network_work
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.weights import layers_of, stage_share
 from thermoflop.cost.work.work import Work
+from thermoflop.model.architecture.feedforward import Moe
 from thermoflop.model.operators.kinds import MatMul
 from thermoflop.model.operators.step import Step
 
@@ -37,22 +38,24 @@ CAST_BYTES = 5.0  # that casting an element moves
 # (4 + 4), fills their gradient (4), makes that of the logits (8 + 4), and casts it back (4 + 2).
 LOSS_BYTES, LOSS_BYTES_ALONE = 6.0, 36.0
 LAST = "down_proj"
+TO_EXPERTS = "all-to-all"
 
 
 @record
 class Phase:
-    """``works`` run ``weight`` times one after the other, and ``behind`` them what replicas send:
-    a share ``overlap`` of it as long as computing goes on, the rest for itself."""
+    """``works`` run ``weight`` times one after the other, and ``behind`` them what devices send:
+    of each such work a share hides as long as computing goes on, the rest takes its own time."""
 
     weight: float
     works: list[Work]
-    behind: list[Work]
-    overlap: float = 0.0
+    behind: list[tuple[Work, float]]
 
     def seconds(self, rates: Rates) -> float:
         """Seconds expected of all runs."""
-        computing, sending = rates.device_s(self.works), rates.device_s(self.behind)
-        return float(self.weight * max(computing + (1 - self.overlap) * sending, sending))
+        alone = rates.device_s(self.works)
+        sending = [(rates.operator_s(work), hidden) for work, hidden in self.behind]
+        exposed = sum((1 - hidden) * each for each, hidden in sending)
+        return float(self.weight * max(alone + exposed, sum(each for each, _ in sending)))
 
 
 def backward_factor(
@@ -110,19 +113,30 @@ def trained(iteration: Iteration) -> list[Phase]:
         works = [*lora.dequantized(frozen.works(step, kernels)), *adapters]
     micro = [replace(work, times=work.times * _executions(work, iteration)) for work in works]
     micro += [*cast_works(works, iteration), *loss_works(works, iteration)]
-    slots, overlap = slots_of(iteration), plan.overlap
+    micro += permuted_works(iteration)
+    slots, (micro, sent) = slots_of(iteration), _apart(micro, iteration.expert_overlap)
     each, once = replica_works(iteration, share)
     if each:
-        parts = [Phase(slots, micro, each, overlap)]
+        parts = [Phase(slots, micro, [*sent, *_behind(each, plan.overlap)])]
     else:
         last = min(slots, stage_share(layers_of(iteration.model.description), plan.pp))
-        behind = [replace(work, times=work.times / last) for work in once]
-        parts = [Phase(slots - last, micro, []), Phase(last, micro, behind, overlap)]
+        behind = _behind([replace(work, times=work.times / last) for work in once], plan.overlap)
+        parts = [Phase(slots - last, micro, sent), Phase(last, micro, [*sent, *behind])]
         once = []
     if plan.pp > 1:
         parts.append(Phase(2.0 * iteration.micro_batches, _sends(share, iteration), []))
     step_works = [optimizer_work(iteration, share), *muon_works(iteration, share)]
     return [*parts, Phase(1.0, [*step_works, *once], [])]
+
+
+def _apart(works: list[Work], overlap: float) -> tuple[list[Work], list[tuple[Work, float]]]:
+    """The works of a micro-batch without what is sent to experts, and that, which partly hides."""
+    sent = [work for work in works if work.name == TO_EXPERTS] if overlap else []
+    return [work for work in works if work not in sent], _behind(sent, overlap)
+
+
+def _behind(works: list[Work], overlap: float) -> list[tuple[Work, float]]:
+    return [(work, overlap) for work in works]
 
 
 def cast_works(works: list[Work], iteration: Iteration) -> list[Work]:
@@ -150,6 +164,27 @@ def loss_works(works: list[Work], iteration: Iteration) -> list[Work]:
         for work in works
         if "head" in work.part and isinstance(work.operator, MatMul)
     ]  # fmt: skip
+
+
+def permuted_works(iteration: Iteration) -> list[Work]:
+    """Laying the tokens of a micro-batch out by expert and back, forward and backward: each is read
+    and written for every expert that it chose, and again where others send them (Megatron-LM,
+    core/transformer/moe/token_dispatcher.py)."""
+    again = 1.0 if iteration.recompute == "full" else iteration.recomputed
+    wide, spread = iteration.precision.activation_bytes, iteration.plan.ep > iteration.plan.tp
+    made = []
+    for stack in iteration.model.description.stacks:
+        tokens = iteration.tokens(stack.role) / iteration.plan.tp
+        for run in stack.runs:
+            feed = run.layer.feed
+            if isinstance(feed, Moe):
+                passes = 2 * (1 + feed.top_k) + (4 * feed.top_k if spread else 0)
+                moved = passes * tokens * feed.expert.hidden * wide
+                made.append(
+                    Work("permute", "mlp", "experts", "element-wise", (2 + again) * run.times,
+                         0.0, 0.0, 0.0, 0.0, moved, 4 if spread else 2)
+                )  # fmt: skip
+    return made
 
 
 def _executions(work: Work, iteration: Iteration) -> float:
