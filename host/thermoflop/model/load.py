@@ -152,6 +152,7 @@ def read_model(
         uncounted if found is None else found.format_said or found.stored_fault or uncounted,
         "" if found is None else found.hub_id,
         unknown,
+        found.purpose if found is not None and found.purpose else _purpose(description),
     )
     if found is None or found.metadata is None or mtp:
         return model
@@ -159,6 +160,14 @@ def read_model(
 
     counted = (model.params, model.params_by_group.get("pooler", 0))
     return replace(model, notes=(*model.notes, *numbers_said(found.metadata, raw, *counted)))
+
+
+def _purpose(description: Description) -> str:
+    """What a model without a head of language is for, if it reads as one that has it."""
+    head = description.head
+    if head is None and description.stack("encoder") is None:
+        return "embed"
+    return "rank" if head is not None and head.role == "classifier" else "generate"
 
 
 def _family_of(

@@ -47,6 +47,8 @@ class Model(Sizes):
         hub_id: the Hugging Face id by which it was asked for; empty where it was not.
         format_unknown: what its configuration says of the format of its weights that is not
             understood; empty where nothing is.
+        purpose: ``generate``; ``embed`` or ``rank`` where it is trained for that, by the catalogue
+            or by the head of its class: then one forward pass is all that it runs.
 
     Example:
         >>> import thermoflop as tf
@@ -73,6 +75,12 @@ class Model(Sizes):
     format_said: str = ""
     hub_id: str = ""
     format_unknown: str = ""
+    purpose: str = "generate"
+
+    @property
+    def generates(self) -> bool:
+        """Whether it writes tokens, and does not only read."""
+        return self.purpose == "generate" and not self.is_encoder
 
     def operators(
         self,

@@ -144,6 +144,42 @@ def test_encoders_have_no_second_token():
 
 
 @pytest.mark.parametrize(
+    ("name", "does", "logits"),
+    [
+        ("e5-mistral-7b", "embeds", False), ("qwen3-embedding-0.6b", "embeds", False),
+        ("embeddinggemma-300m", "encodes", False), ("gte-qwen2-1.5b", "encodes", False),
+        ("qwen3-reranker-0.6b", "ranks", True),  # by the logits of yes and no
+    ],
+)  # fmt: skip
+def test_what_embeds_or_ranks_has_one_pass_and_a_result(name, does, logits):
+    found = tf.estimate(name, "h100", batch=8, prompt=512)
+    assert (found.generate, found.total) == (0, found.first_token)
+    text = str(found)
+    assert "the result" in text
+    assert "prompt tokens" in text
+    assert "decoding" not in text
+    names = {work.name for work in found.setting.works(found.setting.whole_prompt(512, 8))}
+    assert ("lm_head" in names) is logits
+    with pytest.raises(UsageError, match=f"{does} in one step: it generates nothing"):
+        tf.estimate(name, "h100", generate=2)
+    with pytest.raises(UsageError, match="generates nothing"):
+        tf.serving(name, "h100", users=1)
+
+
+@pytest.mark.parametrize(
+    ("config", "purpose"),
+    [
+        ({"architectures": ["LlamaModel"]}, "embed"),
+        ({"architectures": ["LlamaForSequenceClassification"]}, "rank"),
+        ({"architectures": ["LlamaForCausalLM"]}, "generate"), ({}, "generate"),
+    ],
+)  # fmt: skip
+def test_a_class_without_a_head_of_language_generates_nothing(config, purpose):
+    model = tf.load_model({"model_type": "llama", **config})
+    assert (model.purpose, model.generates) == (purpose, purpose == "generate")
+
+
+@pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"batch": -1}, "batch=-1"),

@@ -46,8 +46,8 @@ def test_a_device_has_its_format_where_none_is_given(gpu, default, bf16, fp32):
     assert (in_16_bits(device, "bf16"), in_16_bits(device, "fp32")) == (bf16, fp32)
 
 
-def positions(most, encoder=False):
-    return SimpleNamespace(max_positions=most, is_encoder=encoder)
+def positions(most, generates=True):
+    return SimpleNamespace(max_positions=most, generates=generates)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def positions(most, encoder=False):
 )
 def test_sizes_that_are_not_given_are_what_there_is_room_for(most, prompt, generate, media, found):
     assert default_sizes(positions(most), prompt, generate, media) == found
-    _, nothing = default_sizes(positions(most, encoder=True), prompt, None, media)
+    _, nothing = default_sizes(positions(most, generates=False), prompt, None, media)
     assert nothing == 0
 
 

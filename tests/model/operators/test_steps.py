@@ -269,3 +269,24 @@ def test_an_encoder_does_not_decode() -> None:
 
 def test_every_format_name_is_known() -> None:
     assert all(parse_format(name).name == name for name in FORMAT_NAMES)
+
+
+# Pairs of a query and a key that attention to both sides has, counted one by one.
+@pytest.mark.parametrize("kind", ["gemma3_text", "llama_bidirec", "qwen2"])
+@pytest.mark.parametrize("tokens", [1, 3, 4, 5, 12])
+def test_a_decoder_that_attends_to_both_sides_meets_keys_before_and_behind(kind, tokens):
+    """A window of 6 reaches 3 tokens back and 3 ahead: transformers halves it and adds the token
+    itself (configuration_gemma3.py), and keeps what is less far than that (masking_utils.py)."""
+    said = {"gemma3_text": {"use_bidirectional_attention": True, "sliding_window": 6},
+            "qwen2": {"is_causal": False}}.get(kind, {})  # fmt: skip
+    model = tf.load_model({"model_type": kind, "num_hidden_layers": 6, **said})
+    places = range(tokens)
+    near = sum(abs(query - key) < 6 // 2 + 1 for query in places for key in places)
+    slides = 5 if kind == "gemma3_text" else 0
+    table = model.operators(1, tokens, attention="causal")
+    heads = model.description.stacks[0].runs[0].layer.mixer
+    width = heads.heads * heads.head_dim
+    pairs = slides * near + (6 - slides) * tokens**2
+    found = sum(each.multiplications for each in table if each.name == "scores")
+    assert found == width * pairs
+    assert model.is_encoder

@@ -71,8 +71,9 @@ def validate_arguments(
     check_shapes(carried)
     if page is not None:
         page = checked_whole("page", page, 1, LARGEST_PAGE)
-    if known.is_encoder and _any(carried["generate"]):
-        raise UsageError(f"{known.name} encodes in one step: it generates nothing, say generate=0")
+    if not known.generates and _any(carried["generate"]):
+        does = "encodes" if known.is_encoder else f"{known.purpose}s"
+        raise UsageError(f"{known.name} {does} in one step: it generates nothing, say generate=0")
     own = known.description.stack("image") if known.description.stack("decoder") is None else None
     if own is not None and own.positions:  # it reads nothing else, whatever was asked
         carried["prompt"] = carried["prompt"] * 0 + own.positions
@@ -99,12 +100,13 @@ def default_sizes(
 ) -> tuple[Number, Number]:
     """Tokens of the prompt and after it; 1024 and 128 for None, fewer where positions end sooner.
 
-    An encoder generates nothing. A size that is no number is left for its check to refuse.
+    An encoder generates nothing, nor does what embeds or ranks. A size that is no number is left
+    for its check to refuse.
     """
     room = LARGEST if model.max_positions is None else model.max_positions - media_tokens
     if generate is None:
         left = room // 2 if prompt is None else room - _most(prompt)
-        generate = 0 if model.is_encoder else min(GENERATE, left) if left > 0 else GENERATE
+        generate = 0 if not model.generates else min(GENERATE, left) if left > 0 else GENERATE
     if prompt is None:
         prompt = max(1, min(PROMPT, room - _most(generate)))
     return prompt, generate

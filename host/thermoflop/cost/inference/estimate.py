@@ -254,8 +254,15 @@ def one(setting: Setting, workload: Workload) -> Estimate:
         setting.model.name, setting.device, setting.plan, setting.precision, workload.batch,
         workload.prompt, workload.generate, first_span, later_span, total,
         _memory(setting, workload), _energy(setting, workload, sums, total),
-        _provenance(setting), OF_ENCODERS if setting.model.is_encoder else CONVENTIONS, setting,
+        _provenance(setting), _conventions(setting), setting,
     )  # fmt: skip
+
+
+def _conventions(setting: Setting) -> dict[str, str]:
+    """How operators are counted."""
+    if setting.model.is_encoder:
+        return OF_ENCODERS
+    return CONVENTIONS if setting.logits == "last" else {**CONVENTIONS, "logits": "not computed"}
 
 
 def _provenance(setting: Setting) -> str:

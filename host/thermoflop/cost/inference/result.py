@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from thermoflop.cost.memory import Memory
     from thermoflop.cost.roofline.span import Span
     from thermoflop.cost.work.share import Layout
+    from thermoflop.model.model import Model
 
 
 @record
@@ -145,9 +146,13 @@ def estimate_sheet(estimate: Estimate) -> tuple[Grid, Grid, Grid, Grid]:
     return _times(estimate), _rates(estimate), memory, _energy(estimate)
 
 
+def first_of(model: Model) -> str:
+    """What comes of a prompt that was read: what generates nothing has no first token."""
+    return "first token" if model.generates else "the result"
+
+
 def _times(estimate: Estimate) -> Grid:
-    encodes = estimate.setting.model.is_encoder
-    spans = [("first", "the result" if encodes else "first token", estimate.first_token)]
+    spans = [("first", first_of(estimate.setting.model), estimate.first_token)]
     if estimate.generate > 1:
         spans.append(("token", "each token after it", estimate.per_token))
         spans.append(("total", "all", estimate.total))

@@ -80,8 +80,8 @@ class Setting:
 
     @property
     def logits(self) -> str:
-        """Where the logits of a prompt are computed; an encoder has none."""
-        return "none" if self.model.is_encoder else "last"
+        """Where the logits of a prompt are computed; an encoder has none, nor what embeds."""
+        return "none" if self.model.is_encoder or self.model.purpose == "embed" else "last"
 
     def prompt_steps(self, new: Number, batch: Number, cached: Number = 0) -> Weighted:
         """The steps that read a prompt, each with how often it runs."""

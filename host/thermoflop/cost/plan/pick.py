@@ -322,13 +322,10 @@ def totals() -> list[Totals]:
 
 def totals_of(name: str) -> list[int]:
     """A row of the table; empty for a model that generates nothing from a prompt alone."""
-    from thermoflop.model.config.catalogue import entry
     from thermoflop.model.load import load_model
 
-    model, said = load_model(name), entry(name) or {}
-    if model.is_encoder or model.is_encoder_decoder or model.description.stack("decoder") is None:
-        return []
-    if model.description.head is None or said.get("generates") is False:  # it embeds, or ranks
+    model = load_model(name)
+    if not model.generates or model.is_encoder_decoder:
         return []
     positions = model.max_positions or 0
     return [int(model.params), int(model.active_params), int(model.kv_bytes(1)), int(positions)]

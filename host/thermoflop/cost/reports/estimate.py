@@ -61,7 +61,7 @@ def explain_step(model: Model, hardware: str | Device, batch: int, tokens: int |
     from thermoflop.cost.why.table import why_text
 
     prompt = tokens or default_sizes(model, None, 2)[0]
-    generate = 0 if model.is_encoder else 2
+    generate = 2 if model.generates else 0
     estimated = estimate(model, hardware, batch=batch, prompt=prompt, generate=generate)
     return why_text(estimated)
 

@@ -199,7 +199,7 @@ def serving(
 
 def generating(model: Model, generate: int | None) -> Model:
     """The model. UsageError for one that generates nothing from a prompt alone."""
-    if model.is_encoder:
+    if not model.generates:
         raise UsageError(f"{model.name} generates nothing: no users to serve, `estimate` times it")
     if generate == 0:
         raise UsageError("generate=0 generates nothing: no users to serve")

@@ -173,8 +173,7 @@ def symbolic_work(setting: Setting, part: Part, index: int) -> tuple[Work, dict[
         step = decode_step(letters["t"], letters["b"])
     else:
         cached = letters["t"] if part.cached else 0
-        logits = "none" if setting.model.is_encoder else "last"
-        step = prefill_step(letters["s"], letters["b"], cached, logits)
+        step = prefill_step(letters["s"], letters["b"], cached, setting.logits)
     engine = setting.profile.engine
     if engine.unfused:
         step = replace(step, kernels="eager")

@@ -106,6 +106,7 @@ DEFAULTS: dict[str, Any] = {
     "front": (),  # parts behind the embedding
     "tail": (),  # parts before the last norm
     "positions": 0,  # rows of a learned position table
+    "causal": lambda config: config.raw.get("is_causal") is not False,  # masking_utils.py
     "embed_norm": False,
     "embed_width": None,  # None: hidden
     "tied": use("tie_word_embeddings"),
@@ -125,6 +126,7 @@ def read_decoder(config: Config) -> Description:
         decoder_runs(traits),
         front=_front(traits, width),
         tail=_tail(traits, width, head_kind(config)),
+        causal=traits["causal"],
     )
     return Description((stack,), **head_of(config, traits, vocab, width))
 

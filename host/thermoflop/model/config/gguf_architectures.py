@@ -43,7 +43,7 @@ _GROUPS = {
 }
 _ENTRIES = {
     "llama": "llama",
-    "llama-embed": "llama",
+    "llama-embed": "llama_bidirec",
     "llada": "llama",
     "pangu-embedded": "llama",
     "mistral": "mistral",

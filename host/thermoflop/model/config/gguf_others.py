@@ -69,8 +69,9 @@ def _encoder(config: dict[str, Any], data: Metadata) -> None:
 
 
 def _embedding(config: dict[str, Any], data: Metadata) -> None:
-    """A window to both sides, which transformers states as half of it and the token itself."""
-    config["sliding_window"] = data.count("attention.sliding_window", 0) // 2 + 1
+    """Attention to both sides, within a window of which half lies on each."""
+    config["sliding_window"] = data.count("attention.sliding_window", 0)
+    config["use_bidirectional_attention"] = True
 
 
 def _nomic_bert(config: dict[str, Any], data: Metadata) -> None:

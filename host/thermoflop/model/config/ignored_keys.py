@@ -77,7 +77,7 @@ _IGNORED = frozenset(
     moe_permute_fusion moe_router_fusion mtp_hybrid_override_pattern mtp_layers_block_type
     remove_padding scale_decoder_outputs sequence_parallel tensor_model_parallel_size
     torch_compile use_associative_scan use_mambapy use_mem_eff_path use_recompute
-    classifier_from_token dual_chunk_attention_config is_original_qwen3_reranker
+    classifier_from_token is_causal dual_chunk_attention_config is_original_qwen3_reranker
 
     bf16 context_length dp_size enable_thinking eval_batch_size eval_steps expert_parallel_size
     fp16 fp32 fps fuse_rms_norm fuse_rope global_batch_size gradient_accumulation_steps

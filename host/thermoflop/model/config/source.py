@@ -30,7 +30,8 @@ class Source:
     says why it could not be read. ``stored`` are the weights that lie there, ``stored_fault`` says
     why they do not count; ``formats`` are those of a GGUF file, ``metadata`` what it states;
     ``named_format`` is what a name in the catalogue says besides, ``format_said`` the sentence
-    about it; ``hub_id`` the Hugging Face id that was asked for.
+    about it; ``hub_id`` the Hugging Face id that was asked for; ``purpose`` what the catalogue says
+    that it is trained for, ``embed`` or ``rank``; "" where it says nothing.
     """
 
     raw: Mapping[str, Any]
@@ -45,6 +46,7 @@ class Source:
     named_format: str | None = None
     format_said: str = ""
     hub_id: str = ""
+    purpose: str = ""
 
 
 def read_source(source: str | PathLike[str] | Mapping[str, Any]) -> Source:
@@ -192,7 +194,9 @@ def _from_catalogue(name: str) -> Source | None:
     named = entry(name)
     if not named:
         return None
-    found = Source(named["config"], named["name"], named["source"])
+    found = Source(
+        named["config"], named["name"], named["source"], purpose=named.get("purpose", "")
+    )
     owner, _, short = name.lower().rpartition("/")
     if short == named["name"] and owner != "ollama":
         return found

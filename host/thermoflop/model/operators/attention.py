@@ -107,9 +107,14 @@ def _positions(
 
 
 def pairs_under(scope: EmitContext, window: Number | None, chunk: Number | None) -> Number | None:
-    """Pairs under the causal mask or within the window, or None: all of them."""
-    if scope.step.attention == "full" or not scope.causal:
+    """Pairs under the causal mask or within the window, or None: all of them. A window of w that
+    looks to both sides holds w - 1 tokens before and as many behind."""
+    if scope.step.attention == "full" or not (scope.causal or window):
         return None
+    if not scope.causal and window is not None:
+        if scope.step.attention == "windowed":
+            return scope.new * minimum(2 * window - 1, scope.new)
+        return 2 * causal_pairs(0, scope.new, window, None) - scope.new  # each meets itself once
     if scope.step.attention == "windowed":
         limit, keys = window if chunk is None else chunk, scope.cached + scope.new
         return scope.new * (keys if limit is None else minimum(limit, keys))

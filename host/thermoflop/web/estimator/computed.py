@@ -26,7 +26,7 @@ from thermoflop.web.estimator.fields import (
     FieldError,
     quote_value,
 )
-from thermoflop.web.estimator.senses import senses_of
+from thermoflop.web.estimator.senses import named_model, senses_of
 from thermoflop.web.estimator.upload import read_packed
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def model_of(inputs: Inputs) -> Model:
             raise FieldError("model", "no config.json was uploaded yet")
         model = read_packed(inputs.config)
     else:
-        model = _named(inputs.model)
+        model = named_model(inputs.model)
     if inputs.attention == "own":
         return model
     places = {"mha": 0, "gqa": 1, "mqa": 2, "mla": 3}
@@ -124,22 +124,12 @@ def _perceived(inputs: Inputs) -> dict[str, str | float]:
     return brought
 
 
-@lru_cache(maxsize=32)
-def _named(name: str) -> Model:
-    """A model by its name; a path is never read."""
-    from thermoflop.model.config.source import named_source
-    from thermoflop.model.load import read_model
-
-    source = named_source(name)
-    return read_model(source.raw, source.name, source.origin, found=source)
-
-
 def positions_of(inputs: Inputs) -> tuple[int | None, bool]:
     """The positions of the chosen model, None where nothing bounds them; whether it generates."""
     if inputs.model == SHAPE or (inputs.model == UPLOAD and not inputs.config):
         return None, True
-    model = read_packed(inputs.config) if inputs.model == UPLOAD else _named(inputs.model)
-    return model.max_positions, not model.is_encoder
+    model = read_packed(inputs.config) if inputs.model == UPLOAD else named_model(inputs.model)
+    return model.max_positions, model.generates
 
 
 @lru_cache(maxsize=32)
@@ -164,7 +154,7 @@ def device_of(inputs: Inputs) -> Device:
 
 def _compute(inputs: Inputs) -> Computed:
     model, device, profile = model_of(inputs), device_of(inputs), profile_of(inputs)
-    generate = 0 if model.is_encoder else inputs.output  # an encoder reads, and that is all
+    generate = inputs.output if model.generates else 0  # what only reads
     _check_positions(model, inputs.prompt, generate)
     placed: dict[str, Any] = {
         "tp": inputs.tp, "pp": inputs.pp, "dp": inputs.dp, "ep": inputs.ep, "batch": inputs.users,
@@ -183,7 +173,7 @@ def _check_positions(model: Model, prompt: int, output: int) -> None:
     """The estimator's own check, in the words of the page's fields."""
     most = model.max_positions
     if most is not None and prompt + output > most:
-        if model.is_encoder:
+        if not model.generates:
             sentence = f"{prompt:,} tokens of prompt pass the {most:,} positions of {model.name}"
             raise FieldError("prompt", sentence)
         room = f": at most {most - output:,} of prompt with this output" if output < most else ""

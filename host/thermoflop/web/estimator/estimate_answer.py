@@ -9,7 +9,7 @@ from thermoflop.base.sheet import Figure, Grid, Row, column, figure, figures_of
 from thermoflop.base.units import digits, gigabytes, scaled, seconds
 from thermoflop.cost.inference.capacity import fit_sheet
 from thermoflop.cost.inference.compare import token_bytes, variant_figures
-from thermoflop.cost.inference.result import estimate_sheet
+from thermoflop.cost.inference.result import estimate_sheet, first_of
 from thermoflop.cost.memory import memory_sheet
 from thermoflop.cost.roofline.rates import peak_said
 from thermoflop.cost.why.steps import parts_shown
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from thermoflop.cost.inference.remedies import Remedy
     from thermoflop.cost.inference.result import Estimate
     from thermoflop.cost.why.steps import Part
-    from thermoflop.model.model import Model
     from thermoflop.web.estimator.computed import Computed
     from thermoflop.web.estimator.inputs import Inputs
 
@@ -45,7 +44,7 @@ def estimate_answer(inputs: Inputs) -> Answer:
     times, rates, _, energy = estimate_sheet(estimate)
     memory = _memory(computed)
     grids = [times, rates, memory, fit_sheet(computed.capacity), energy, _model(computed)]
-    grids.append(_variants(variants_of(inputs, computed), _first_of(computed.model)))
+    grids.append(_variants(variants_of(inputs, computed), first_of(computed.model)))
     for phase, part in parts_shown(estimate).items():
         grids.append(_operators(estimate, phase, part))
     peak = peak_said(estimate.device, estimate.precision)
@@ -59,7 +58,7 @@ def estimate_answer(inputs: Inputs) -> Answer:
     )
     figures = {each.key: each for each in figures_of(grids)}
     drawn = charts_of(
-        estimate, growing_batches(computed), figures_of([memory]), _first_of(computed.model)
+        estimate, growing_batches(computed), figures_of([memory]), first_of(computed.model)
     )
     remedies = computed.capacity.remedies
     return Answer(
@@ -68,11 +67,6 @@ def estimate_answer(inputs: Inputs) -> Answer:
         computed.capacity.fits, tuple(_sentence(note) for note in notes), charts=drawn,
         remedies=tuple(_changes(computed, remedies)),
     )  # fmt: skip
-
-
-def _first_of(model: Model) -> str:
-    """What comes of a prompt that was read: an encoder has no first token."""
-    return "the result" if model.is_encoder else "first token"
 
 
 def _memory(computed: Computed) -> Grid:
@@ -137,7 +131,7 @@ def _changes(
 def _headline(computed: Computed, figures: dict[str, Figure]) -> tuple[Figure, ...]:
     """The answer in four or five figures, each with its interval."""
     estimate = computed.estimate
-    named = _first_of(computed.model).capitalize()
+    named = first_of(computed.model).capitalize()
     first = ("first", named, figures["first.expected"], "after the prompt is sent")
     heads = [first]
     if estimate.generate > 1:

@@ -25,7 +25,7 @@ _SIZES: dict[str, Key] = dict.fromkeys(
 )
 _PLAIN = {"q_bias": False, "o_bias": False, "up_bias": False}
 
-family("llama_bidirec", "llama", traits={"class": "Model"}, ignored=("pooling",))
+family("llama_bidirec", "llama", traits={"class": "Model", "causal": False}, ignored=("pooling",))
 family(
     "xverse",
     "llama",

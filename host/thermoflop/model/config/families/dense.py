@@ -13,7 +13,15 @@ from thermoflop.model.config.families.patterns import (
     rotated_layers,
     switched_window,
 )
-from thermoflop.model.config.family import at_least_zero, family, indices, maybe, names, use
+from thermoflop.model.config.family import (
+    anything,
+    at_least_zero,
+    family,
+    indices,
+    maybe,
+    names,
+    use,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,13 +135,31 @@ family(
     traits={"layer_norms": 4, "kinds": every(2), **WINDOW},
     ignored=("sliding_window_size",),
 )
+
+
+def _to_both_sides(config: Config) -> int | None:
+    """EmbeddingGemma's window reaches half of it back and half ahead; a token meets those less far
+    than this (``__post_init__`` of its class, and ``sliding_window_bidirectional_overlay``)."""
+    window: int | None = config["sliding_window"]
+    both = config["use_bidirectional_attention"] is True and window is not None
+    return window // 2 + 1 if both and window is not None else window
+
+
 family(
     "gemma3_text",
     "gemma2",
-    keys={"vocab_size": 262208, "sliding_window_pattern": 6},
-    traits={"qk_norm": "head", "kinds": every(6)},
+    keys={
+        "vocab_size": 262208,
+        "sliding_window_pattern": 6,
+        "use_bidirectional_attention": anything(False),
+    },
+    traits={
+        "qk_norm": "head",
+        "kinds": every(6),
+        "causal": lambda config: config["use_bidirectional_attention"] is not True,
+        "window": _to_both_sides,
+    },
     aliases={"_sliding_window_pattern": "sliding_window_pattern"},
-    ignored=("use_bidirectional_attention",),
 )
 family(
     "cohere",
