@@ -90,6 +90,13 @@ def test_a_replica_reads_for_its_own_sequences_and_a_part_of_a_context_its_own_c
     assert half.kv_bytes_per_token == one.kv_bytes_per_token / 2
 
 
+def test_a_stage_reads_and_keeps_its_own_layers() -> None:
+    """Two stages of a layer each, and half of the head."""
+    (one, *_), (half, *_) = (compare(decoder(), DEVICE, prompt=64, pp=pp) for pp in (1, 2))
+    assert half.decode_bytes == pytest.approx(one.decode_bytes / 2)
+    assert half.kv_bytes_per_token == one.kv_bytes_per_token / 2
+
+
 @pytest.mark.parametrize(
     ("heads", "kv_heads", "asked", "groups"),
     [(16, 16, None, 2), (16, 4, None, 4), (16, 1, None, 2), (4, 4, None, 1), (16, 16, 8, 8)],

@@ -8,7 +8,9 @@ import pytest
 import thermoflop as tf
 from kit.made_up import DEVICE, decoder
 from thermoflop.base.record import replace
-from thermoflop.cost.inference.remedies import _GGUF, _SERVED
+from thermoflop.cost.engines.footprint import Load
+from thermoflop.cost.inference.remedies import _GGUF, _SERVED, _whole_s
+from thermoflop.cost.inference.room import room_of
 
 # 40 layers of 25.6 MB in bf16, and 1.02 GB of them all, on a device of 1.2 GB with a reserve
 SMALL = replace(DEVICE, memory_bytes=1.2e9)
@@ -108,3 +110,14 @@ def test_a_mixture_whose_experts_all_have_to_go_says_so():
     assert found["experts on the host"].text.startswith(
         "experts of 8 of 8 layers in the computer's"
     )
+
+
+@pytest.mark.parametrize(("generate", "timed"), [(0, 2), (1, 2), (2, 2), (3, 3)])
+def test_a_step_on_the_device_is_one_after_the_prompt_where_nothing_is_generated(
+    dense, generate, timed
+):
+    room = room_of(dense, DEVICE, "bf16", None, None, "llama.cpp", None)
+    run = tf.estimate(
+        dense, DEVICE, batch=2, prompt=100, generate=timed, dtype="bf16", profile="llama.cpp"
+    )
+    assert _whole_s(room, Load(2, 100, 100 + generate)) == run.per_token.expected_s

@@ -8,11 +8,14 @@ from itertools import pairwise
 
 import pytest
 import thermoflop as tf
+from kit.made_up import DEVICE
 from thermoflop.base.record import replace
 from thermoflop.cli import main
 from thermoflop.cost.data import read_data
 from thermoflop.cost.plan.pick import (
     UNBOUNDED,
+    Pick,
+    Picks,
     Totals,
     _first_that_runs,
     _promise,
@@ -216,3 +219,33 @@ def test_the_command_says_by_its_code_whether_anything_runs(capsys):
     assert len(json.loads(capsys.readouterr().out)["picks"]) == 2
     assert main(["pick", "--gpu", LAPTOP, "--at-least", "100000"]) == 1
     assert "no model" in capsys.readouterr().out
+
+
+def made(name, tokens_per_s, **changes):
+    values = {"alike": (), "dtype": "bf16", "params": 124_000_000, "active_params": 124_000_000,
+              "weight_bytes": 248e6, "context": 1024, "first_s": 0.05,
+              "prefill_tokens_per_s": 20_480.0, **changes}  # fmt: skip
+    return Pick(name, tokens_per_s=tokens_per_s, **values)
+
+
+@pytest.mark.parametrize(("devices", "many", "each", "of"), [
+    (1, "", "", ""), (2, "2 x ", " each", "; weights: of each device")])  # fmt: skip
+def test_the_table_names_the_devices_and_every_figure(devices, many, each, of):
+    a = made("a", (70.0, 80.0, 90.0), alike=("x", "y"))
+    b = made("b", (4.0, 5.0, 6.0), context=UNBOUNDED)
+    text = str(Picks(DEVICE, "vllm", "size", 4.0, (a, b), 600, devices))
+    head, _, names, first, second, *_, last = [line.rstrip() for line in text.splitlines()]
+    assert head == (f"{many}made-up, 10.0 GB{each}, vllm: by size, in the widest format that does")
+    row = [" ".join(line.split()) for line in (names, first, second)]
+    assert row[0] == "model format params weights context tokens/s first prompt/s"
+    assert row[1] == "a (+2) bf16 0.124B 0.248 GB 1,024 80.0 (70.0-90.0) 50.0 ms 20,480"
+    assert row[2] == "b bf16 0.124B 0.248 GB any 5.00 (4.00-6.00) 50.0 ms 20,480"
+    sizes = "first token of a prompt of 300; (+n): n more names of the same sizes"
+    assert last == sizes + of
+    twice = str(Picks(DEVICE, "vllm", "size", 4.0, (a, a), 600, devices))
+    assert twice.splitlines()[0] == f"{many}made-up, 10.0 GB{each}, vllm: by size"
+    none = str(Picks(DEVICE, "vllm", "size", 4.0, (), 600, devices))
+    assert none == (
+        f"{many}made-up, 10.0 GB{each}, vllm: no model of the catalogue holds 600 tokens and runs "
+        "at 4.00 tokens/s"
+    )

@@ -108,3 +108,21 @@ def test_an_overload_is_said_once() -> None:
     said = str(tf.serving("llama-3.1-8b", "rtx-4090", rate=50, profile="vllm"))
     assert "OVERLOADED: 50.0 requests/s come" in said
     assert "of the highest rate" not in said
+
+
+@pytest.mark.parametrize(
+    ("meets", "within", "users", "sentence"),
+    [
+        (True, 1, 1, "met by up to 1 user"),
+        (True, 5, 5, "met by up to 5 users"),
+        (True, 64, 64, "met by up to 64 users; more would wait for a slot"),
+        (False, 2.5, None, "MISSED: up to 2.50 requests/s would meet them"),
+        (False, 0, None, "MISSED: no rate meets them"),
+        (False, 1, 16, "MISSED: up to 1 user would meet them"),
+        (False, 2, 16, "MISSED: up to 2 users would meet them"),
+        (False, None, 16, "MISSED: not even one user meets them"),
+    ],
+)
+def test_targets_are_met_by_as_many_as_were_found(served, meets, within, users, sentence) -> None:
+    said = lines(replace(served, meets=meets, most_within=within, users=users))
+    assert f"targets: {sentence}" in said

@@ -76,6 +76,17 @@ def test_every_seed_from_zero_on_draws_another_run():
     assert cuts[0] == cuts[2] != cuts[1]
 
 
+def test_a_run_is_drawn_again_by_its_seed_and_the_two_after():
+    """Lengths by the seed, gaps by the next, what is left of first outputs by the one after that:
+    three streams, none of which repeats another."""
+    random = [np.random.default_rng(7 + more) for more in range(3)]
+    made = _requests(replica(), lengths_of(100, 41), Arrivals(4.0, None, 0.5), 20, 7, None)
+    gaps = random[1].gamma(0.5, 1 / (0.5 * 4.0), 20)
+    assert made.arrivals_s == pytest.approx(np.cumsum(gaps))
+    left = random[2].uniform(0, 1, 5)
+    assert cut_short([100] * 5, 7) == [max(1, round(100 * share)) for share in left]
+
+
 def test_first_outputs_are_cut_evenly():
     cut = cut_short([100] * 2000, 5)
     assert min(cut) >= 1

@@ -22,7 +22,7 @@ from thermoflop.cost.serving.steady import (
     open_loop,
     read_for,
 )
-from thermoflop.cost.serving.table import StepTable
+from thermoflop.cost.serving.table import StepTable, step_table
 
 GENERATE = 41.0
 
@@ -40,6 +40,22 @@ class Steps:
 
     def mixed_s(self, sequences, context, tokens, cached, prompts=1.0):
         return self.decode_s(sequences, context) + self.prompts_s(tokens, cached, prompts)
+
+
+class Bent(Steps):
+    """Steps that grow with the square of the context."""
+
+    def decode_s(self, sequences, context):
+        return 0.0 * sequences + context**2
+
+
+def test_a_step_is_taken_straight_from_a_prompt_to_what_is_met_beyond_it():
+    """Between the prompt's p and its p + E[n^2]/E[n]: the chord of a parabola, of slope p + q
+    through -p q."""
+    lengths = Lengths(100.0, 40.0, 40.0 * 50, ((1.0, 100.0),))
+    table = step_table(Bent(), lengths, Policy("mixed", 64, 4, ""), 3)
+    assert table.slope == pytest.approx([0.0] + 3 * [100 + 150])
+    assert table.base == pytest.approx([0.0] + 3 * [-100 * 150])
 
 
 def mixing(name, lengths, budget=256, slots=16):

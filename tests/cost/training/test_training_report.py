@@ -201,6 +201,12 @@ def test_two_replicas_send_half_of_their_bytes_a_pass(zero, each, once):
     assert sent(alone) == ({}, {})
 
 
+def test_what_replicas_send_is_as_wide_as_activations():
+    """Weights of one byte: gradients of two."""
+    narrow = replace(iteration(), precision=choose_precision("fp8"))
+    assert sent(narrow) == sent(iteration())
+
+
 def test_stages_share_the_layers_and_sum_gradients_once_whatever_zero():
     """Half of what two stages hold; gathered weights stay until the last micro-batch."""
     for zero in (1, 2, 3):

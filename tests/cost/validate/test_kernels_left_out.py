@@ -83,6 +83,9 @@ def test_every_way_has_each_device_and_architecture_without_its_own_rows():
                           {"h100": 1.0, "h200": 1.0, "a100": 2.0})  # fmt: skip
     judged = list(_every_way(kernels))
     ways = {(each.how, each.device): each.errors for each in judged}
+    assert len(ways) == len(judged)  # each device once in each way
+    for (how, _), errors in ways.items():
+        assert len(errors) == (12 - 5 if how.endswith("+ 5") else 12)
     assert {how for how, _ in ways} == {
         "in sample", "device left out", "architecture left out", "device left out + 5",
         "architecture left out + 5",

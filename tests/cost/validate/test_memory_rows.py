@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import thermoflop as tf
+from thermoflop.cost.data import published
 from thermoflop.cost.published.row import Skipped
-from thermoflop.cost.validate.memory import memory_row
+from thermoflop.cost.validate.memory import _carried, memory_row
 
 GIB, MIB = 2.0**30, 2.0**20
 # A gated model of 2 layers: width 256, 8 heads of 32, inner 512, 1,000 words.
@@ -140,3 +141,11 @@ def test_a_row_that_cannot_be_compared_says_why(row, reason):
         predicted(**row)
     with pytest.raises(Skipped, match="not an object"):
         memory_row([])
+
+
+def test_of_training_the_rows_that_state_their_memory_are_judged() -> None:
+    judged, training = _carried(), published("training")
+    states = [raw for raw in training if "memory_gb_per_gpu" in raw]
+    assert [raw for raw in judged if "train_tokens_b" in raw or raw in training] == states
+    assert 0 < len(states) < len(training)
+    assert len(judged) == len(states) + len(published("memory")) + len(published("engine_logs"))

@@ -36,6 +36,30 @@ def test_a_collective_takes_the_slower_of_its_links_and_its_steps(near, far):
     assert lines[-1] == f"time = 3 x {seconds(once)} = {seconds(3 * once)}"
 
 
+def test_an_operator_is_explained_with_its_flops_its_bytes_and_their_rates():
+    """8 FLOPs and two rows of padding to 4 each at 1/4 of 1 kFLOP/s; 3 bytes at a half, 2 of the
+    cache at 1/5 and 1 at 1/10 of 1 kB/s, and at 4 bytes a cycle of 0.5 Hz those of the weights."""
+    efficiency = Efficiency(
+        matmul=0.25, weights=0.5, cache=0.2, activations=0.1, kernel_gap_s=1e-3, m_half=2.0,
+        weight_bytes_per_core_cycle=4.0,
+    )  # fmt: skip
+    rates = Rates(1e3, 1e3, 1e3, 0.5, 1e3, efficiency)
+    work = Work("product", "layer", "mlp", "contraction", 3, 8.0, 4.0, 3.0, 2.0, 1.0, 2)
+    computing, moving = (8 + 2 * 4) / 250, (3 / 0.5 + 2 / 0.2 + 1 / 0.1) / 1e3 + 3 / (4 * 0.5)
+    total = seconds(3 * (2e-3 + moving))
+    memory = "memory = (weights/e + cache/e + activations/e) / bandwidth + weights / what the cores"
+    moved = "(3.00 B/0.50 + 2.00 B/0.20 + 1.00 B/0.10) / 1.00 kB/s + 3.00 B / 2.00 B/s"
+    assert time_lines(work, SimpleNamespace(rates=rates)) == (
+        "compute = (FLOP + padding) / (peak x e)",
+        f"  = (8.00 FLOP + 8.00 FLOP) / (1.00 kFLOP/s x 0.25) = {seconds(computing)}",
+        f"{memory} take in",
+        f"  = {moved} = {seconds(moving)}",
+        "launch = 2 x 1.00 ms = 2.00 ms",
+        "time = times x (launch + max(compute, memory))",
+        f"  = 3 x (2.00 ms + max({seconds(computing)}, {seconds(moving)})) = {total}",
+    )
+
+
 @pytest.fixture(scope="module")
 def found():
     return reasons(WORKS, RATES)

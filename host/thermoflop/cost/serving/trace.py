@@ -94,9 +94,7 @@ def _rows(file: Any, path: str) -> Iterator[dict[str, Any]]:
     """The requests of a file as dictionaries, one by one, without those that are empty."""
     import json
 
-    first = file.readline(100_000)
-    while first and not first.strip():
-        first = file.readline(100_000)
+    first = next(filter(str.strip, file), "")
     file.seek(0)
     if first.lstrip().startswith("["):
         try:
