@@ -8,7 +8,12 @@ import pytest
 import thermoflop as tf
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import find_profile
-from thermoflop.cost.engines.generation import age_of, profile_name
+from thermoflop.cost.engines.generation import (
+    age_of,
+    find_generation,
+    profile_name,
+    version_of,
+)
 from thermoflop.cost.hardware.precision import choose_precision
 
 
@@ -64,6 +69,22 @@ def test_an_older_version_of_todays_engine_takes_longer_between_kernels():
     assert old.kernel_gap_s / new.kernel_gap_s == pytest.approx(exp(moves["kernel_gap_s"]))
     assert moves["kernel_gap_s"] > 0.1
     assert old.matmul == new.matmul
+
+
+@pytest.mark.parametrize(
+    ("engine", "speaks_for", "others"),
+    [
+        ("vllm", "0.2 0.11 0.11.2 0.12 0.19 0.19.3", "0.1 0.20 1.0"),
+        ("sglang", "0.4 0.4.9 0.5 0.5.6", "0.3 0.3.6 0.6"),
+        ("tensorrt-llm", "0.5 0.17 1.0 1.3 1.3.9", "0.4 0.18 1.4"),
+    ],
+)
+def test_a_generation_holds_the_versions_from_its_first_to_its_last(engine, speaks_for, others):
+    """0.18 of TensorRT-LLM is spoken for by the next one, which begins at 1.0."""
+    for versions, held in ((speaks_for, True), (others, False)):
+        for version in versions.split():
+            found = find_generation(f"{engine} {version}")
+            assert found.holds(version_of(f"{engine} {version}")) == held, version
 
 
 def spread_of(model, gpu, **options):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 from thermoflop.base.record import replace
 from thermoflop.base.units import digits
+from thermoflop.cost.mqa_page.kernels import MEANINGS, page_formulas
 from thermoflop.cost.mqa_page.page import Page, page_numbers, page_text
 from thermoflop.cost.mqa_page.sheet import page_sheet
 from thermoflop.cost.mqa_page.why import page_why
@@ -172,6 +173,21 @@ def test_every_number_of_an_explanation_stands_where_it_belongs(form):
     lines = page_why(PAGE, f"{form}.att1").formula
     assert f"compute = FLOP / (peak x efficiency) = {flops:,} / (2.00 GFLOP/s x 0.5)" in lines
     assert f"memory = bytes / bandwidth = {size:,} / 10.0 MB/s" in lines
+
+
+@pytest.mark.parametrize("form", ["mha", "mqa"])
+def test_every_kernel_is_written_in_the_letters_that_have_a_meaning(form):
+    """In numbers they come to the kernel's counts; a head's dimension has its own letter."""
+    sizes = {"b": BATCH, "d": WIDTH, "h": HEADS, "k": WIDTH // HEADS, "n": END}
+    assert set(sizes) == set(MEANINGS)
+    found, seen = page_formulas(form), set()
+    for key, counts in kernels(form, END).items():
+        for formula, count in zip(found[key], counts, strict=True):
+            letters = {letter: sizes[str(letter)] for letter in formula.free_symbols}
+            assert formula.is_number or formula.is_polynomial(*letters), (key, formula)
+            assert formula.subs(letters) == count, (key, formula)
+            seen |= set(map(str, letters))
+    assert seen == set(sizes) - ({"k"} if form == "mha" else set())
 
 
 def test_the_page_as_it_is_has_170_million_parameters_in_0_34_gb():

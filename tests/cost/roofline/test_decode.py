@@ -136,7 +136,7 @@ def test_positive_sum(first, last, count):
 def test_a_step_takes_its_slower_line_and_a_gap_of_each_of_its_operators(turned):
     """1 to 5 s against 3 s always, with 0.5 s between: 3.5, 3.5, 3.5, 4.5 and 5.5, twice."""
     lines = (Line(1.0, 5.0, 5), Line(3.0, 3.0, 5))
-    pace = Pace(2.0, *(lines[::-1] if turned else lines), 0.5)
+    pace = Pace(2.0, *(lines[::-1] if turned else lines), 0.5, 5)
     assert [pace.at(step)[0] for step in range(5)] == [7.0, 7.0, 7.0, 9.0, 11.0]
     assert [pace.at(step)[1] for step in (0, 1, 3, 4)] == [0.0, 0.0, 2.0, 2.0]
     assert pace.total() == 41.0

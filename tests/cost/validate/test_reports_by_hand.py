@@ -180,6 +180,16 @@ def test_a_report_of_times_has_a_line_for_each_group_and_what_beats_its_bound():
     assert (joined.rows, len(joined.later), len(joined.trainers)) == (60, 40, 40)
 
 
+def test_later_rows_and_other_devices_have_their_own_blocks():
+    prompts = tuple(replace(each, phase="prefill") for each in TWENTY)
+    report = TimesReport(30, tuple(TWENTY), (), later=tuple(TWENTY), elsewhere=prompts)
+    blocks = {block.partition("\n")[0]: block for block in report.text().split("\n\n")}
+    later = blocks["fitted to rows before 2026-03, held against those after"]
+    elsewhere = blocks["each device left out, of engines of today"]
+    assert ("vllm: each token" in later, "vllm: prefill" in later) == (True, False)
+    assert ("vllm: each token" in elsewhere, "vllm: prefill" in elsewhere) == (False, True)
+
+
 def test_a_curve_goes_on_beyond_its_ends_as_steep_as_between_its_last_two_points():
     speeds, rates = np.array([1.0, 2.0, 4.0]), np.array([10.0, 9.0, 3.0])
     found = [_at(speed, speeds, rates) for speed in (0.0, 1.0, 1.5, 3.0, 5.0)]

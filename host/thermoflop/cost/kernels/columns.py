@@ -83,24 +83,24 @@ def _attention(numbers: Columns, words: Columns) -> dict[str, Array]:
 
 def _latent_prompt(numbers: Columns, _: Columns) -> dict[str, Array]:
     named = {name: numbers[name] for name in ("batch", "new", "heads")}
-    one = np.ones(len(numbers["us"]))
+    count = len(numbers["us"])
     return {
         **named,
         "kv_heads": numbers["heads"],
-        "dim": PROMPT_KEYS * one,
-        "out_dim": PROMPT_VALUES * one,
-        "cache_bytes": 2.0 * one,
+        "dim": np.full(count, PROMPT_KEYS),
+        "out_dim": np.full(count, PROMPT_VALUES),
+        "cache_bytes": np.full(count, 2.0),
     }
 
 
 def _latent_decode(numbers: Columns, words: Columns) -> dict[str, Array]:
     named = {name: numbers[name] for name in ("batch", "context", "heads")}
     cache = _of_format(words, "weight_bytes", "kv_dtype")
-    width, one = LATENT + POSITION, np.ones(len(cache))
+    width, count = LATENT + POSITION, len(cache)
     return {
         **named,
-        "dim": width * one,
-        "out_dim": LATENT * one,
+        "dim": np.full(count, width),
+        "out_dim": np.full(count, LATENT),
         "cache_bytes": cache,
         "read_bytes": numbers["batch"] * numbers["context"] * width * cache,
     }

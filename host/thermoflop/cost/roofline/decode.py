@@ -95,12 +95,14 @@ def segments(start: Number, steps: Number, ends: tuple[int, ...]) -> list[tuple[
 
 @record
 class Pace:
-    """An operator over a piece of a generation: seconds computing and moving, and gaps, a step."""
+    """An operator over ``count`` steps of a generation: seconds computing and moving, and gaps, a
+    step."""
 
     times: Number
     computing: Line
     moving: Line
     gap_s: Number
+    count: Number
 
     def at(self, step: Number) -> tuple[Number, Number]:
         """Seconds of one step, and how fast they grow there."""
@@ -115,14 +117,14 @@ class Pace:
         above = positive_sum(
             self.computing.first - self.moving.first,
             self.computing.last - self.moving.last,
-            self.moving.count,
+            self.count,
         )
-        return self.times * (self.moving.total() + above + self.gap_s * self.moving.count)
+        return self.times * (self.moving.total() + above + self.gap_s * self.count)
 
     def until(self, count: Number) -> Pace:
         """The first ``count`` steps of the piece."""
         lines = self.computing.until(count), self.moving.until(count)
-        return Pace(self.times, *lines, self.gap_s)
+        return Pace(self.times, *lines, self.gap_s, count)
 
 
 def decode_s(
@@ -157,6 +159,7 @@ def _pace(low: Work, high: Work, count: Number, rates: Rates) -> Pace:
         Line(rates.compute_s(low), rates.compute_s(high), count),
         Line(rates.memory_s(low), rates.memory_s(high), count),
         rates.gap_s(low),
+        count,
     )
 
 
