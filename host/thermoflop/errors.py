@@ -31,12 +31,19 @@ def printable(text: str) -> str:
 
 
 class ThermoflopError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose.
+
+    ``sentence`` is what it says, ``also`` what follows for who can read files and give options: a
+    page can neither. Both are safe for a terminal: what they quote may come from anybody's file.
+    """
 
     exit_code = 1
 
+    def __init__(self, sentence: str = "", also: str = "") -> None:
+        super().__init__(sentence + also)
+        self.sentence = printable(sentence)
+
     def __str__(self) -> str:
-        """The sentence, safe for a terminal: what it quotes may come from anybody's file."""
         return printable(super().__str__())
 
 

@@ -34,36 +34,47 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=hardware_named,
         help="devices to choose from, or auto for the GPU of this machine (h100)")  # fmt: skip
     add("--max-devices", type=int, metavar="N", help="devices in all at most (8)")
-    add("--prompt", type=length, metavar="N", help="mean tokens of a prompt (1024)")
-    add("--generate", type=length, metavar="N", help="mean tokens of an output (256)")
-    add("--lengths", choices=("fixed", "uniform", "lognormal"), default="fixed",
-        help="how they spread (fixed)")  # fmt: skip
-    add("--prefix-hit", type=share, default=0.0, metavar="S", help="share of prompts cached (0)")
-    add("--users", type=int, metavar="N", help="users at once who must be served")
-    add("--rate", type=float, metavar="R", help="requests a second that must be answered")
-    add_targets(parser)
     add("--dtype", metavar="F,G", help="formats to try (as published, and what the device does)")
-    add("--kv-dtype", metavar="F", help="the cache: bf16, fp8, ...")
     add_shared(parser, "--profile", default="auto", help="whose engine (vllm; on a Mac llama.cpp)")
-    add("--budget", type=length, metavar="N", help="tokens in a step (the engine's)")
-    add("--disaggregate", action="store_true", help="try pools of prefill and decode too")
     add("--price", metavar="P", help="dollars a device and hour, or a price list")
     add("--top", type=int, default=5, metavar="N", help="choices to print (5)")
-    add(
-        "--svg",
-        type=svg_path,
-        metavar="FILE",
-        help="draw the frontier: tokens/s a device against a user's",
-    )
-    add("--csv", metavar="FILE", help="write the choices as CSV")
-    training = parser.add_argument_group("training, instead of serving")
-    add = training.add_argument
-    add("--train", action="store_true", help="plan the training of the model")
-    add("--tokens", type=float, metavar="T", help="tokens of the run: 1e12")
-    add("--max-days", type=float, metavar="D", help="least device hours within these days")
-    add("--global-batch", type=int, default=512, metavar="B", help="sequences an iteration (512)")
-    add("--sequence", type=length, metavar="N", help="tokens of each (2048)")
+    parser.set_defaults(of_serving=_add_serving(parser), of_training=_add_training(parser))
     add_shared(parser, "--json")
+
+
+def _add_serving(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Add the options of serving alone."""
+    add = parser.add_argument_group("serving").add_argument
+    return [
+        add("--prompt", type=length, metavar="N", help="mean tokens of a prompt (1024)"),
+        add("--generate", type=length, metavar="N", help="mean tokens of an output (256)"),
+        add("--lengths", choices=("fixed", "uniform", "lognormal"), default="fixed",
+            help="how they spread (fixed)"),
+        add("--prefix-hit", type=share, default=0.0, metavar="S",
+            help="share of prompts cached (0)"),
+        add("--users", type=int, metavar="N", help="users at once who must be served"),
+        add("--rate", type=float, metavar="R", help="requests a second that must be answered"),
+        add("--kv-dtype", metavar="F", help="the cache: bf16, fp8, ..."),
+        add("--budget", type=length, metavar="N", help="tokens in a step (the engine's)"),
+        add("--disaggregate", action="store_true", help="try pools of prefill and decode too"),
+        add("--svg", type=svg_path, metavar="FILE",
+            help="draw the frontier: tokens/s a device against a user's"),
+        add("--csv", metavar="FILE", help="write the choices as CSV"),
+        *add_targets(parser),
+    ]  # fmt: skip
+
+
+def _add_training(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Add the options of training alone; ``--train`` asks for it."""
+    add = parser.add_argument_group("training, instead of serving").add_argument
+    add("--train", action="store_true", help="plan the training of the model")
+    return [
+        add("--tokens", type=float, metavar="T", help="tokens of the run: 1e12"),
+        add("--max-days", type=float, metavar="D", help="least device hours within these days"),
+        add("--global-batch", type=int, default=512, metavar="B",
+            help="sequences an iteration (512)"),
+        add("--sequence", type=length, metavar="N", help="tokens of each (2048)"),
+    ]  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -87,23 +98,14 @@ def run(args: argparse.Namespace) -> int:
     return 0 if all(each.choices for each in found) else 1
 
 
-# Options of one of both questions alone, with what they are where they are not given.
-SERVING = {
-    "prompt": None, "generate": None, "lengths": "fixed", "prefix_hit": 0.0, "users": None,
-    "rate": None, "ttft": None, "tpot": None, "kv_dtype": None, "budget": None,
-    "disaggregate": False, "svg": None, "csv": None,
-}  # fmt: skip
-TRAINING = {"tokens": None, "max_days": None, "global_batch": 512, "sequence": None}
-
-
 def _check_one_question(args: argparse.Namespace) -> None:
     """UsageError for an option that the question does not read."""
     from thermoflop.errors import UsageError
 
-    others, of = (SERVING, "serving") if args.train else (TRAINING, "training: say --train")
-    for name, default in others.items():
-        if getattr(args, name) != default:
-            raise UsageError(f"--{name.replace('_', '-')} is of a plan of {of}")
+    of = "serving" if args.train else "training: say --train"
+    for option in args.of_serving if args.train else args.of_training:
+        if getattr(args, option.dest) != option.default:
+            raise UsageError(f"{option.option_strings[0]} is of a plan of {of}")
 
 
 def _write(path: str, text: str) -> None:

@@ -54,12 +54,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_shared(parser, "--json")
 
 
-def add_targets(parser: argparse.ArgumentParser) -> None:
+def add_targets(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     """Add what users are promised."""
     add = parser.add_argument_group("targets", "seconds, or 500ms").add_argument
-    add("--ttft", type=first_s, metavar="T", help="first token at most")
-    add("--tpot", type=token_s, metavar="T",
-        help="time between a user's tokens at most, or 20tok/s")  # fmt: skip
+    return [
+        add("--ttft", type=first_s, metavar="T", help="first token at most"),
+        add("--tpot", type=token_s, metavar="T",
+            help="time between a user's tokens at most, or 20tok/s"),
+    ]  # fmt: skip
 
 
 def first_s(text: str) -> float:

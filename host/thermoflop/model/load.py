@@ -83,8 +83,8 @@ def load_model(
         >>> tf.load_model("lama-3-8b")
         Traceback (most recent call last):
         ...
-        thermoflop.errors.UnknownModel: 'lama-3-8b' is no file, no folder and no name in the \
-catalogue; the nearest name is llama-3-8b; `thermoflop models` lists the names, and the \
+        thermoflop.errors.UnknownModel: 'lama-3-8b' is no name in the catalogue; the nearest name \
+is llama-3-8b; nor is it a file or a folder; `thermoflop models` lists the names, and the \
 config.json of a repository is read by its path
     """
     found = read_source(source)

@@ -292,7 +292,7 @@ def test_what_is_missing_on_unlike_cards_is_missing_on_all_together():
 
 
 def test_heads_that_do_not_divide_are_told_what_would():
-    with pytest.raises(UsageError, match=r"expected a divisor of 128, or pp \(--pp\) instead"):
+    with pytest.raises(UsageError, match=r"expected a divisor of 128, or pp=3 instead"):
         tf.fit("llama-3.1-405b", "h100", devices=3, profile="vllm")
 
 

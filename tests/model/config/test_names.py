@@ -219,8 +219,8 @@ def test_a_pasted_name_means_the_format_of_its_download(pasted: str, form: str |
     [
         ("gpt-4o", "its configuration is not published"),
         ("anthropic/claude-3", "its configuration is not published"),
-        ("nowhere/config.json", "does not exist: expected a file, a folder or a name"),
-        ("./nowhere", "does not exist: expected a file, a folder or a name"),
+        ("nowhere/config.json", "does not exist: expected a name, a file or a folder"),
+        ("./nowhere", "does not exist: expected a name, a file or a folder"),
         ("meta-llama/Lama-3-8B", "the nearest name is llama-3-8b"),
     ],
 )

@@ -250,7 +250,7 @@ def test_what_a_list_shows_may_be_typed_and_no_option_of_the_command_line_is_nam
     assert FIELDS["model"].read("a shape of my own") == "shape"
     with pytest.raises(FieldError) as refused:
         answer(replace(DEFAULTS, tp=3))
-    assert "or pp instead, which splits layers" in str(refused.value)
+    assert "or pp=3 instead, which splits layers" in str(refused.value)
 
 
 def test_an_encoder_is_asked_for_a_prompt_alone():

@@ -173,7 +173,8 @@ def _unknown(name: str) -> InputError:
     if name.lower() in ("gpu", "cuda", "cpu", "mps", "metal"):
         return InputError(
             f"{name!r} is no device: expected its name, such as rtx-4090, or auto for the GPU of "
-            "this machine; `thermoflop calibrate` measures its processor"
+            "this machine",
+            also="; `thermoflop calibrate` measures its processor",
         )
     if re.match(r"i?mac(\b|book)", name.lower()):
         return InputError(f"{name!r:.60} lacks its chip: expected such as mac studio m3 ultra 96gb")
@@ -193,10 +194,10 @@ def _unknown(name: str) -> InputError:
     starts = [key for key in known if plain_name and key.startswith(plain_name)]
     near = starts or get_close_matches(plain_name[:60], list(known), 3, 0.6)
     names = [known[key][0] for key in near]
-    hint = f"nearest: {', '.join(list(dict.fromkeys(names))[:5])}; " if names else ""
+    hint = f"; nearest: {', '.join(list(dict.fromkeys(names))[:5])}" if names else ""
     return InputError(
-        f"{name!r:.60} is not in the catalogue of devices; {hint}"
-        "see 'thermoflop gpus', or describe it in a TOML file"
+        f"{name!r:.60} is not in the catalogue of devices{hint}",
+        also="; see 'thermoflop gpus', or describe it in a TOML file",
     )
 
 

@@ -225,8 +225,9 @@ def _check_positions(model: Model, prompt: Number, generate: Number, *, asked: b
         sizes = f"prompt={prompt!r:.40} + {sizes}" if asked else f"a prompt and {sizes}"
         verb = "passes" if asked else "pass"
         room = most - _most(generate)
-        such = f", such as prompt={room}," if asked and room > 0 else ","
+        such = f", such as prompt={room}" if asked and room > 0 else ""
         raise UsageError(
             f"{sizes} {verb} the {most} positions "
-            f"of {model.name}: expected no more than that together{such} or {BEYOND}"
+            f"of {model.name}: expected no more than that together{such}",
+            also=f", or {BEYOND}",
         )

@@ -171,11 +171,7 @@ def _verdict(served: Serving) -> list[str]:
         ))  # fmt: skip
     if served.meets is not None:
         lines.append(f"targets: {_met(served) if served.meets else _missed(served)}")
-    for sentence in served.unknown:
-        done = served.simulation is not None
-        how = ", as simulated below" if done else ": simulate it (--simulate)"
-        said = sentence.replace(": simulate it", how)
-        lines.append(wrapped(f"not known: {said}"))
+    lines += [wrapped(f"not known: {sentence}") for sentence in served.unknown]
     return ["", *lines] if lines else []
 
 

@@ -280,7 +280,8 @@ def served_by(
         _limit(replica, targets, load, steady, saturated),
         met,
         joules_of(setting, shape, replica.prefix, shares, steady),
-        (*limits_of_trust(steady, shape, at_rate=random), *_beyond_engines(replica)),
+        (*limits_of_trust(steady, shape, at_rate=random, simulated=simulation is not None),
+         *_beyond_engines(replica)),
         simulation, None if met is not False else most_within(replica, load, targets),
         setting.profile.provenance(setting.device, setting.precision, setting.model),
     )  # fmt: skip

@@ -303,18 +303,21 @@ def is_trusted(steady: Steady, lengths: Lengths) -> bool:
     return float(steady.load) <= TRUSTED_LOAD and not other
 
 
-def limits_of_trust(steady: Steady, lengths: Lengths, *, at_rate: bool = False) -> list[str]:
+def limits_of_trust(
+    steady: Steady, lengths: Lengths, *, at_rate: bool = False, simulated: bool = False
+) -> list[str]:
     """What the closed form does not know of a state, as sentences; none where it holds. Users who
     wait for their answers wait for slots as Little's law says, those who come ``at_rate`` do not.
+    ``simulated``: an event loop says it.
     """
+    how = ", as simulated below" if simulated else ": simulate it (--simulate)"
     beyond, load = [], float(steady.load)
     if at_rate and load > ROUGH_LOAD:
         doubt = (
             "decides the time" if load > TRUSTED_LOAD else "leaves a quarter of doubt on the time"
         )
         beyond.append(
-            f"at {load:.0%} of the highest rate, waiting for a slot {doubt} to first token: "
-            "simulate it"
+            f"at {load:.0%} of the highest rate, waiting for a slot {doubt} to first token{how}"
         )
     if float(steady.prompt_share) > TRUSTED_SHARE:
         beyond.append(
@@ -325,7 +328,7 @@ def limits_of_trust(steady: Steady, lengths: Lengths, *, at_rate: bool = False) 
     if read > (TRUSTED_READ if at_rate else 1.0) * (lengths.generate - 1) * float(steady.token_s):
         beyond.append(
             "prompts are read for so long beside what outputs take that how they meet decides both "
-            "times: simulate it"
+            f"times{how}"
         )
     if lengths.generate < TRUSTED_OUTPUT:
         beyond.append("outputs are so short that tokens follow their own prompts' burst")

@@ -44,7 +44,8 @@ def source_of(model: Model, encoder: int | None, sequence: int) -> int | None:
     if most is not None and encoder > most:
         raise UsageError(
             f"encoder={encoder} passes the {most} positions of {model.name}'s encoder: expected no "
-            f"more, or {BEYOND}"
+            "more",
+            also=f", or {BEYOND}",
         )
     return encoder
 

@@ -273,7 +273,8 @@ def _check_sizes(known: Model, sizes: dict[str, int]) -> None:
     if known.max_positions is not None and sequence > known.max_positions:
         raise UsageError(
             f"sequence={sequence} passes the {known.max_positions} positions of {known.name}: "
-            f"expected no more, or {BEYOND}"
+            "expected no more",
+            also=f", or {BEYOND}",
         )
 
 

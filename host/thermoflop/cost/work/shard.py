@@ -50,7 +50,7 @@ def shard(description: Description, tp: int, ep: int) -> Description:
 def divided(size: int, parts: int, what: str, by: str = "tp") -> int:
     """``size / parts``; UsageError if that is no whole number."""
     if size % parts:
-        instead = ", or pp (--pp) instead, which splits layers" if by == "tp" else ""
+        instead = f", or pp={parts} instead, which splits layers" if by == "tp" else ""
         raise UsageError(
             f"{by}={parts} does not divide {what} ({size}): expected a divisor of {size}{instead}"
         )

@@ -217,11 +217,13 @@ def _unknown(name: str) -> Source:
     if is_closed(name):
         raise UnknownModel(f"{name[:80]!r} cannot be counted: its configuration is not published")
     if name.endswith((".json", ".gguf", ".safetensors")) or name.startswith((".", "/", "~")):
-        raise UnknownModel(f"{name[:200]!r} does not exist: expected a file, a folder or a name")
+        raise UnknownModel(
+            f"{name[:200]!r} does not exist: expected a name", also=", a file or a folder"
+        )
     near = nearest(name.rpartition("/")[2].lower(), names())
     hint = f"; the nearest name is {near}" if near else ""
     raise UnknownModel(
-        f"{name[:80]!r} is no file, no folder and no name in the catalogue{hint}; "
-        "`thermoflop models` lists the names, and the config.json of a repository is read by its "
-        "path"
+        f"{name[:80]!r} is no name in the catalogue{hint}",
+        also="; nor is it a file or a folder; `thermoflop models` lists the names, and the "
+        "config.json of a repository is read by its path",
     )

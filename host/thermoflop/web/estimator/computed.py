@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record, replace
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.catalogue.profiles import custom_profile, find_profile
-from thermoflop.cost.inference.arguments import BEYOND
 from thermoflop.cost.inference.capacity import fit
 from thermoflop.cost.inference.compare import forms_of, variant_of
 from thermoflop.cost.inference.estimate import estimate
@@ -75,9 +73,7 @@ def compute(inputs: Inputs) -> Computed:
     except FieldError:
         raise
     except ThermoflopError as error:
-        # options are the command line's
-        text = re.sub(r" \(--[a-z-]+\)", "", str(error).replace(f", or {BEYOND}", ""))
-        raise FieldError(owner(text), text) from None
+        raise FieldError(owner(error.sentence), error.sentence) from None
 
 
 def owner(message: str) -> str:

@@ -8,7 +8,7 @@ from thermoflop.base.messages import nearest
 from thermoflop.base.messages import quote_value as shortened
 from thermoflop.base.record import record
 from thermoflop.base.written import read_number
-from thermoflop.errors import ThermoflopError, UsageError, printable
+from thermoflop.errors import ThermoflopError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -85,9 +85,7 @@ class Field:
         try:
             return self.resolve(raw)
         except ThermoflopError as error:
-            text = printable(str(error)).replace("no file, no folder and no name", "no name")
-            text = text.replace("expected a file, a folder or a name", "expected a name")
-            sentence = text.partition("; `thermoflop")[0].partition("; see 'thermoflop")[0]
+            sentence = error.sentence
             known = () if "nearest" in sentence or self.choices is None else self.choices()
             raise FieldError(self.name, f"{self.label} {sentence}{_with(raw, known)}") from None
 
