@@ -42,6 +42,7 @@ def test_makers_memories_and_order_do_not_matter(typed: str, name: str) -> None:
     ("typed", "name", "gib"),
     [
         ("m3 max 36gb", "Apple M3 Max (30c)", 36),
+        ("m3 max 96gb", "Apple M3 Max (30c)", 96),
         ("M4 Max 36 GB", "Apple M4 Max (32c)", 36),
         ("m4 max 64", "Apple M4 Max (40c)", 64),
         ("macbook pro m3 max 128gb", "Apple M3 Max (40c)", 128),

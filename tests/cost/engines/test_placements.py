@@ -171,3 +171,23 @@ def test_sglang_has_pools_apart_and_a_sequence_the_largest_share(
     assert made.sequence_bytes == pytest.approx(sequence)
     if token is not None:
         assert made.unit_bytes * made.token_units / made.block_size == pytest.approx(token)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "context", "unit", "units"),
+    [
+        ([Kind(6, 100.0)], 161, 32 * 600, 6),
+        ([Kind(6, 100.0)], 160, 32 * 600, 5),
+        ([Kind(2, 100.0), Kind(4, 100.0, 128.0)], 320, 32 * 600, 10),  # windows keep all
+        # a state of 4 x 9000 bytes is 5.625 blocks of 32 x 200
+        ([Kind(2, 100.0), Kind(4, 0.0, None, 9000.0)], 161, 32 * 200, 6 + 5.625),
+        ([Kind(4, 0.0, None, 9000.0)], 161, 36_000, 1),
+    ],
+)
+def test_tensorrt_keeps_every_token_in_blocks_and_a_state_beside_them(
+    monkeypatch, kinds, context, unit, units
+):
+    monkeypatch.setattr(pools, "kinds_of", lambda _: kinds)
+    made = pools._tensorrt(share(), Load(1, 1, context), {"tokens_per_block": 32}, 0)
+    assert (made.unit_bytes, made.sequence_units) == (unit, units)
+    assert made.token_units == (0 if unit == 36_000 else 1)

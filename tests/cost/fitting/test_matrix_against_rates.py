@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from kit.made_up import decoder
 from thermoflop.cost.fitting.design_matrix import DesignMatrix
+from thermoflop.cost.fitting.regression import HUBER
+from thermoflop.cost.fitting.waiting import NOISE, WIDTH
 from thermoflop.cost.fitting.waiting import _fit as fit_waiting
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.steady import UNMEASURED, WAITING
@@ -97,6 +99,29 @@ def test_tied_experts_take_the_rates_of_other_matrices_in_every_term() -> None:
     assert any(work.uneven for work in PROMPT)
     assert any(work.far_bytes for work in SENT)
     assert isinstance(PROMPT[0], Work)
+
+
+def test_what_clients_wait_for_is_the_mode_of_its_posterior():
+    """Of rows that contradict each other, some far off: nothing near it has a lower cost, squares
+    near and lines far from each row, and squares of how far a number leaves what was known."""
+    random = np.random.default_rng(4)
+    parts = np.array([[1.0, 900.0, 0.05, 0.01, 0.1], [1.0, 7000.0, 0.3, 0.02, 1.0]] * 5)
+    parts *= random.lognormal(0.0, 0.5, parts.shape)
+    held = np.linspace(0.0, 0.1, len(parts))
+    seconds = (parts @ np.array(UNMEASURED) + held) * random.lognormal(0.2, 0.6, len(parts))
+
+    def cost(point: np.ndarray) -> float:
+        off = np.abs(np.log(seconds / (parts @ np.exp(point) + held))) / NOISE
+        assert (off > HUBER).any()
+        assert (off < HUBER).any()
+        rows = np.where(off <= HUBER, off**2, 2 * HUBER * off - HUBER**2)
+        return float(rows.sum() + (((point - np.log(UNMEASURED)) / WIDTH) ** 2).sum())
+
+    found = fit_waiting(parts, seconds, held)
+    mode = np.log([found[name] for name in WAITING])
+    for step in 1e-4 * np.eye(len(mode)):
+        slope = (cost(mode + step) - cost(mode - step)) / 2e-4
+        assert slope == pytest.approx(0, abs=2e-2)
 
 
 def test_how_wrong_a_wait_is_does_not_matter_beyond_a_point() -> None:

@@ -150,7 +150,10 @@ def test_kept_under_a_name_it_speaks_in_every_command(tmp_path, monkeypatch, cap
     path = tmp_path / "kernels.json"
     path.write_text(json.dumps(kernels(*EVERY)))
     assert main(["calibrate", "--rows", str(path), "--engine", "vllm", "--name", "here"]) == 0
-    assert "matmul" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "matmul" in said
+    for each in json.loads((tmp_path / "thermoflop/profiles/here.json").read_text())["classes"]:
+        assert f"{100 * each['missed']:.1f} %" in said
     for command in (
         ["estimate", "gpt2", "--profile", "here"],
         ["plan", "gpt2", "--gpu", "here", "--profile", "here", "--rate", "1"],

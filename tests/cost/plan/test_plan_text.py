@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import thermoflop as tf
+from thermoflop.base import chart
 from thermoflop.base.paper import paper
 from thermoflop.base.record import replace
-from thermoflop.cost.plan.result import Choice, PlanResult, plan_csv, plan_text
+from thermoflop.cost.plan.result import Choice, PlanResult, Point, plan_csv, plan_picture, plan_text
 from thermoflop.cost.work.share import Layout
 
 CHOICE = Choice(
@@ -94,3 +95,25 @@ def test_a_point_of_the_frontier_has_the_units_of_its_choice() -> None:
         assert point.tokens_per_s_device == pytest.approx(
             point.users * point.tokens_per_s_user, rel=0.05
         )
+
+
+def test_the_picture_has_a_line_a_device_of_what_a_user_sees_and_a_device_gives(monkeypatch):
+    """Of several models each by name."""
+    drawn = []
+    monkeypatch.setattr(chart, "log_log", lambda *given: drawn.append(given) or "svg")
+    points = tuple(Point(gpu, "tp=1", user, device, 4.0)
+                   for gpu, user, device in (("A", 10.0, 300.0), ("B", 20.0, 500.0),
+                                             ("A", 40.0, 100.0)))  # fmt: skip
+    one = PlanResult("m on A or B", (), points, "", 3, ())
+    assert plan_picture([one]) == "svg"
+    assert plan_picture([one, replace(one, question="n on A", frontier=points[:1])]) == "svg"
+    (title, across, up, alone), (*_, both) = drawn
+    assert (title, across, up) == (
+        "What a device gives at a user's speed", "tokens/s a user", "tokens/s a device",
+    )  # fmt: skip
+    assert {curve.name: curve.points for curve in alone} == {
+        "A": ((10, 300), (40, 100)), "B": ((20, 500),),
+    }  # fmt: skip
+    assert {curve.name: curve.points for curve in both} == {
+        "m A": ((10, 300), (40, 100)), "m B": ((20, 500),), "n A": ((10, 300),),
+    }  # fmt: skip

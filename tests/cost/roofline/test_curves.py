@@ -50,6 +50,8 @@ def test_a_step_of_one_token_belongs_to_these_tables():
 def test_a_prompt_belongs_to_tables_of_its_own():
     found = shapes(Step(3, 5, 0, attention="causal"))
     assert found["attention"] == ("causal attention", 1, 5, 3 * HEADS, HEAD)
+    after = shapes(Step(3, 5, 7, attention="causal"))  # the table knows prompts by what is new
+    assert after["attention"] == found["attention"]
     assert found["gate_proj"] == ("matmul", 1, 15, WIDTH, INNER)
     eager = shapes(Step(3, 5, 0, attention="causal"), "eager")
     assert eager["softmax"][:3] == ("masked softmax", 1, HEADS * 3 * 5)

@@ -21,7 +21,7 @@ from thermoflop.base.units import scaled, seconds
 from thermoflop.cost.reports.estimate import explain_step
 from thermoflop.cost.why.number import operator_rows, why_number
 from thermoflop.cost.why.steps import parts_shown
-from thermoflop.cost.why.table import why_text
+from thermoflop.cost.why.table import steps_of, why_text
 
 BATCH, PROMPT, GENERATE = 4, 100, 5
 # A chip keeps 1 MB, and the links are fast enough to play no part.
@@ -221,3 +221,14 @@ def test_the_whole_runs_interval_is_its_phases_ends_added_up(estimate):
     token = why_number(estimate, "token.expected")
     mean = f"{seconds(each.expected_s)} is the mean of {GENERATE - 1} steps over the growing"
     assert token.notes[0].startswith(mean)
+
+
+def test_a_prompt_in_chunks_is_the_middle_one_as_often_as_there_are_and_what_is_left():
+    """1000 tokens: three of 300, and 100."""
+    found = tf.estimate(decoder(), DEVICE, prompt=1000, chunk=300, generate=3)
+    chunk, last, decoding = steps_of(found)
+    assert chunk.startswith("3.00 x ")
+    assert " x " not in last
+    assert decoding == "one token after 1,000.5"
+    whole = steps_of(tf.estimate(decoder(), DEVICE, prompt=1000, generate=1))
+    assert [" x " in title for title in whole] == [False]
