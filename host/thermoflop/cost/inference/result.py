@@ -109,12 +109,12 @@ class Estimate:
 
         ``first_token`` is the prefill of the whole batch on an idle device; a client of a full
         server waits for HTTP and scheduling, for a step of the others and for prompts that came
-        with its own, and never for less than its own prompt takes alone. None for an engine whose
+        with its own, and never for less than a client that is alone. None for an engine whose
         clients nobody measured, or without generation.
         """
         if self.setting.profile.waiting is None or not _any(self.generate > 1):
             return None
-        from thermoflop.cost.inference.steady import alone_s, client_s
+        from thermoflop.cost.inference.steady import alone_s, client_s, lone_client_s
         from thermoflop.cost.roofline.span import not_before
         from thermoflop.cost.work.steps import middle_context
 
@@ -122,6 +122,7 @@ class Estimate:
         setting, prefix, new = self.setting, self.setting.prefix, self.prompt - self.setting.prefix
         bound, expected = client_s(setting, clients, new, self.generate, context, prefix)
         alone = setting.span("prefill", bound, alone_s(setting, new, prefix))
+        expected = maximum(expected, lone_client_s(setting, new, prefix))
         return not_before(setting.span("client", bound, expected), alone)
 
     @property

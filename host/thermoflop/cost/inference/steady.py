@@ -130,6 +130,13 @@ def alone_s(setting: Setting, prompt: Number, cached: Number = 0) -> Number:
     )
 
 
+def lone_client_s(setting: Setting, prompt: Number, cached: Number = 0) -> Number:
+    """Seconds to the first token of a client that meets no other: the way and its own prompt."""
+    waiting = setting.profile.waiting
+    way = waiting["request_s"] + waiting["token_s"] * prompt if waiting else 0.0
+    return way + alone_s(setting, prompt, cached)
+
+
 def client_s(
     setting: Setting, clients: Number, prompt: Number, generate: Number, context: Number,
     cached: Number = 0, held: Number = 0,

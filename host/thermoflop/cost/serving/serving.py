@@ -13,7 +13,7 @@ from thermoflop.cost.inference.held_to import check_layout
 from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.speculative import apart, vocabularies_of
-from thermoflop.cost.inference.steady import alone_s
+from thermoflop.cost.inference.steady import lone_client_s
 from thermoflop.cost.serving.drafting import drafting_of
 from thermoflop.cost.serving.lengths import lengths_of, lengths_of_trace
 from thermoflop.cost.serving.mixing import between
@@ -305,7 +305,7 @@ def _beyond_engines(replica: Replica) -> list[str]:
 def _benchmark_s(replica: Replica, load: Arrivals, steady: Steady) -> float | None:
     """The first token of a benchmark that starts all its users at once; waiting for a slot comes on
     top. A single user meets nobody, and waits as ``client_first_token`` says: the fit is of two and
-    more. None where a rate is given."""
+    more, who never wait for less. None where a rate is given."""
     if load.users is None or replica.policy.name == "static":
         return None
     at = between(replica.mixing(), float(steady.sequences))
@@ -316,11 +316,9 @@ def _benchmark_s(replica: Replica, load: Arrivals, steady: Steady) -> float | No
     users = load.users / replica.shares
     crowd = burst * min(users, replica.group_slots) * lone
     among = fixed + each * new + step * beside + token * float(steady.token_s) + crowd
-    waiting = replica.setting.profile.waiting
-    way = waiting["request_s"] + waiting["token_s"] * new if waiting else 0.0
-    read = float(alone_s(replica.setting, new, replica.lengths.prompt - new))
+    least = float(lone_client_s(replica.setting, new, replica.lengths.prompt - new))
     single = min(1.0, max(0.0, 2 - users))
-    return single * (way + read) + (1 - single) * among + float(steady.slot_s)
+    return single * least + (1 - single) * max(among, least) + float(steady.slot_s)
 
 
 def _steady(replica: Replica, load: Arrivals) -> tuple[Steady, bool]:
