@@ -13,6 +13,7 @@ from kit.made_up import (
     KEY_WIDTH,
     LAYERS,
     MATRICES,
+    MIXTURE,
     NORMS,
     TOKENS,
     WIDTH,
@@ -128,7 +129,7 @@ def test_a_checkpoint_holds_its_matrices_in_their_formats_and_biases_and_norms_w
 
 
 def test_experts_are_as_many_matrices_as_there_are() -> None:
-    model = decoder(model_type="mixtral", num_local_experts=8, num_experts_per_tok=2)
+    model = decoder(**MIXTURE)
     found = weights_on_fullest(model.description, 1, Checkpoint(Quantization("x", FOUR)))
     attention = 2 * WIDTH * WIDTH + 2 * WIDTH * KEY_WIDTH
     narrow = attention + 8 * 3 * WIDTH * INNER
@@ -201,7 +202,7 @@ def test_tokens_in_flight_are_a_chunk_or_one_of_each_sequence_and_all_of_an_enco
 @pytest.mark.parametrize(
     ("changes", "inner"),
     [({}, 2 * INNER), ({"intermediate_size": 64}, 2 * WIDTH),
-     ({"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}, 2 * 2 * INNER)],
+     (MIXTURE, 2 * 2 * INNER)],
 )  # fmt: skip
 def test_activations_are_of_the_widest_layer_and_logits_in_single_precision(
     changes: dict[str, Any], inner: int

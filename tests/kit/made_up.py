@@ -35,6 +35,12 @@ def decoder(**changes: Any) -> tf.Model:
     return tf.load_model({**config, **changes})
 
 
+# What makes the decoder a mixture of eight experts, of which each token meets two.
+MIXTURE: dict[str, Any] = {
+    "model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2,
+}  # fmt: skip
+
+
 def rates(**changes: float) -> Profile:
     """A profile that has these rates on every device, and those of the data sheet otherwise."""
     efficiency = Efficiency(**changes)

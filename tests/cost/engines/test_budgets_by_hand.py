@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kit.made_up import DEVICE, HEADS, INNER, KEY_WIDTH, LAYERS, TOKENS, WIDTH, decoder
+from kit.made_up import DEVICE, HEADS, INNER, KEY_WIDTH, LAYERS, MIXTURE, TOKENS, WIDTH, decoder
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.budget import (
     DEVICE_SLACK,
@@ -32,7 +32,6 @@ LOAD = Load(4, 1000, 1100)
 # What CUDA sees, and the fullest moment of a token in a layer: see ``test_footprints``.
 VISIBLE = (80 * 0.998 - 0.3) * GIB
 FULLEST = 4 * WIDTH + max(3 * INNER, 2 * WIDTH + 2 * KEY_WIDTH)
-MIXTURE: Any = {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}
 
 
 def share(layout: Layout | None = None, **changes: Any) -> Share:

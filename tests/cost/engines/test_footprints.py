@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kit.made_up import DEVICE, HEADS, INNER, KEY_WIDTH, LAYERS, TOKENS, WIDTH, decoder
+from kit.made_up import DEVICE, HEADS, INNER, KEY_WIDTH, LAYERS, MIXTURE, TOKENS, WIDTH, decoder
 from thermoflop.base.record import replace
 from thermoflop.cost.engines.budget import engine_memory
 from thermoflop.cost.engines.footprint import (
@@ -118,14 +118,13 @@ def test_a_forward_pass_holds_the_fullest_moment_of_its_widest_layer():
 
 
 def test_fused_experts_hold_input_gate_and_up_of_every_chosen_one():
-    mixture = {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}
-    assert experts_bytes(share(**mixture), 10.0) == 2 * 10 * 2 * (WIDTH + 2 * INNER)
+    assert experts_bytes(share(**MIXTURE), 10.0) == 2 * 10 * 2 * (WIDTH + 2 * INNER)
     # hidden states stay in 16 bits where weights are narrow
-    assert experts_bytes(share(dtype="awq", **mixture), 10.0) == 2 * 10 * 2 * (WIDTH + 2 * INNER)
-    assert experts_bytes(share(dtype="mxfp4", **mixture), 10.0) == 0
+    assert experts_bytes(share(dtype="awq", **MIXTURE), 10.0) == 2 * 10 * 2 * (WIDTH + 2 * INNER)
+    assert experts_bytes(share(dtype="mxfp4", **MIXTURE), 10.0) == 0
     assert experts_bytes(share(), 10.0) == 0
     # outside its experts a layer of a mixture is no wider than its attention
-    assert forward_bytes(share(**mixture), 1.0) == 2 * (4 * WIDTH + 2 * WIDTH + 2 * KEY_WIDTH)
+    assert forward_bytes(share(**MIXTURE), 1.0) == 2 * (4 * WIDTH + 2 * WIDTH + 2 * KEY_WIDTH)
 
 
 def footprint(engine, device=CARD, load=None, part=None, **options):

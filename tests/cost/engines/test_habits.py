@@ -14,6 +14,7 @@ from thermoflop.cost.engines.engine import (
     Engine,
     attention_peak_of,
     find_engine,
+    named_engine,
     peak_of,
 )
 from thermoflop.cost.engines.generation import renewed
@@ -21,17 +22,22 @@ from thermoflop.cost.engines.overheads import HIGHEST_OF, apply_engine, apply_en
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.work.work import Work
 
-# Whose operators a Python module dispatches, and which are compiled (their own sources).
-INTERPRETED = {"tensorrt-llm", "vllm", "sglang", "transformers", "exllama", "autoawq", "tinychat",
-               "deepspeed", "litgpt"}  # fmt: skip
+# Languages of their repositories: C++ of llama.cpp and FasterTransformer, modules of PyTorch, and
+# what torch.compile and XLA make of them before a run.
+COMPILED, INTERPRETED = ("llama.cpp", "fastertransformer", "gpt-fast", "jax"), ("vllm", "exllama")
+
+
+def test_a_launch_through_the_interpreter_costs_the_host_several() -> None:
+    """Tens of microseconds against a few."""
+    assert {each.host for each in (*ENGINES, DEFAULT)} == {1.0, PYTHON}
+    assert 5 <= PYTHON <= 10
+    assert {named_engine(each).host for each in COMPILED} == {1.0}
+    assert {named_engine(each).host for each in INTERPRETED} == {PYTHON}
 
 
 @pytest.mark.parametrize("engine", [*ENGINES, DEFAULT], ids=lambda each: each.name)
-def test_a_launch_through_the_interpreter_costs_the_host_several(engine: Engine) -> None:
-    assert engine.host == (PYTHON if engine.name in INTERPRETED else 1.0)
-    # tens of microseconds against a few
-    assert 5 <= PYTHON <= 10
-    assert engine.budget == 8192  # max_num_batched_tokens of vLLM on a large card
+def test_a_step_takes_as_many_tokens_as_vllms_does_on_a_large_card(engine: Engine) -> None:
+    assert engine.budget == 8192  # max_num_batched_tokens
 
 
 def test_an_engine_reads_chunks_and_writes_out_weights_as_its_sources_say() -> None:

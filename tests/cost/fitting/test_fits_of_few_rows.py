@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from kit.made_up import decoder
+from kit.made_up import MIXTURE, decoder
 from kit.made_up_rows import OTHER, TRUTH, row, rows_of_engine, served
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.profiles import profile_from
@@ -45,7 +45,7 @@ def measured() -> Measured:
 def test_tied_experts_run_at_the_rates_of_other_matrices():
     """Where both have the same rates it is all one; once they are tied, whatever experts' are."""
     one = row("vllm", 2, "token", 16)
-    mixture = decoder(model_type="mixtral", num_local_experts=8, num_experts_per_tok=2)
+    mixture = decoder(**MIXTURE)
     rows = [replace(one, question=replace(one.question, model=mixture))]
     points = dict(zip(PARAMETERS, logs_of(start())[0], strict=True))
     alike = points | {name: points[other] for name, other in TIED.items()}

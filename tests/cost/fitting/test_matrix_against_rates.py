@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kit.made_up import decoder
+from kit.made_up import MIXTURE, decoder
 from thermoflop.cost.fitting.design_matrix import DesignMatrix
 from thermoflop.cost.fitting.regression import HUBER
 from thermoflop.cost.fitting.waiting import NOISE, WIDTH
@@ -25,7 +25,6 @@ SHEET: Any = {
     "peak_flops_s": 1e12, "bandwidth_bytes_s": 1e10, "link_bytes_s": 1e9, "core_hz": 1e9,
     "attention_flops_s": 5e11, "network_bytes_s": 1e8,
 }  # fmt: skip
-MIXTURE: Any = {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}
 SHARE = Share(decoder(**MIXTURE, vocab_size=999).description, Layout(tp=2, dp=2, ep=4, node_size=2),
               choose_precision("bf16"))  # fmt: skip
 PROMPT, STEP = SHARE.works(prefill_step(40, 2)), SHARE.works(decode_step(50, 3))

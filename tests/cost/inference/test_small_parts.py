@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import thermoflop as tf
-from kit.made_up import DEVICE, decoder, rates
+from kit.made_up import DEVICE, MIXTURE, decoder, rates
 from thermoflop.base.record import replace
 from thermoflop.cost.catalogue.devices import find_device
 from thermoflop.cost.engines.engine import find_engine
@@ -110,11 +110,7 @@ def test_an_engine_knows_the_experts_of_a_device_where_they_are_spread(monkeypat
     monkeypatch.setattr(
         setting_module, "apply_engine", lambda works, *more: asked.append(more[-2:]) or works
     )
-    model = tf.load_model({
-        "model_type": "mixtral", "vocab_size": 1000, "hidden_size": 256, "intermediate_size": 512,
-        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
-        "num_local_experts": 4, "num_experts_per_tok": 2, "tie_word_embeddings": False,
-    })  # fmt: skip
+    model = decoder(**{**MIXTURE, "num_local_experts": 4})
     setting = Setting(model, DEVICE, layout, choose_precision("bf16"), rates())
     setting.works(decode_step(10, 4))
     held = setting.share.experts_held

@@ -7,7 +7,7 @@ from math import sqrt
 import numpy as np
 import pytest
 import thermoflop as tf
-from kit.made_up import HEAD, HEADS, INNER, KEY_HEADS, TOKENS, WIDTH, decoder
+from kit.made_up import HEAD, HEADS, INNER, KEY_HEADS, MIXTURE, TOKENS, WIDTH, decoder
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.roofline.curves import Curves, Shape, Table, shape_of
 from thermoflop.cost.roofline.formula import Efficiency
@@ -63,8 +63,7 @@ def test_a_prompt_belongs_to_tables_of_its_own():
 
 def test_a_mixture_multiplies_the_experts_that_are_met_and_a_layer_norm_has_more_to_do():
     """5 tokens meet 8 (1 - (3/4)^5) of 8 experts, with two rows for each token in all."""
-    config = {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}
-    found = shapes(Step(5, 1, 10), **config)
+    found = shapes(Step(5, 1, 10), **MIXTURE)
     met = 8 * (1 - (3 / 4) ** 5)
     key, loops, rows, inner, columns = found["expert up"]
     assert (key, inner, columns) == ("matmul", WIDTH, INNER)

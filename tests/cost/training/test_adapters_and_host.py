@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import thermoflop as tf
-from kit.made_up import DEVICE, HEAD_MATRIX, LAYERS, MATRICES, WIDTH, decoder
+from kit.made_up import DEVICE, HEAD_MATRIX, LAYERS, MATRICES, MIXTURE, WIDTH, decoder
 from thermoflop.cost.training.offload import host_link_bytes_s
 from thermoflop.errors import UsageError
 
@@ -52,7 +52,7 @@ def test_adapters_alone_have_gradients_and_an_optimizer():
 
 def test_every_expert_has_its_own_adapters_and_a_token_runs_those_of_two():
     """Beside four matrices of attention and three of each of eight experts; routers have none."""
-    model = decoder(model_type="mixtral", num_local_experts=8, num_experts_per_tok=2)
+    model = decoder(**MIXTURE)
     found = tf.train(model, DEVICE, **SIZES, lora=4)
     attention = 2 * (WIDTH + WIDTH) + 2 * (WIDTH + 128)
     experts = 3 * (WIDTH + 512)

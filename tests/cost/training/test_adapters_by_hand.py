@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 import thermoflop as tf
-from kit.made_up import DEVICE, HEAD_MATRIX, INNER, KEY_WIDTH, LAYERS, MATRICES, WIDTH, decoder
+from kit.made_up import (
+    DEVICE,
+    HEAD_MATRIX,
+    INNER,
+    KEY_WIDTH,
+    LAYERS,
+    MATRICES,
+    MIXTURE,
+    WIDTH,
+    decoder,
+)
 from thermoflop.cost.training.iteration import Iteration
 from thermoflop.cost.training.remedies import _devices, _micro_batch
 from thermoflop.cost.training.replicas import muon_works, optimizer_work, replica_works
@@ -14,7 +24,6 @@ from thermoflop.cost.training.work import micro_step, share_of, trained
 from thermoflop.errors import UsageError
 
 RANK, TOKENS = 4, 1000
-MIXTURE: Any = {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}
 # inputs, outputs, how many there are in a layer, how many of them a token runs
 ADAPTED = {
     "q": (WIDTH, WIDTH, 1, 1), "k": (WIDTH, KEY_WIDTH, 1, 1), "v": (WIDTH, KEY_WIDTH, 1, 1),

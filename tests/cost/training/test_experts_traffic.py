@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kit.made_up import DEVICE, LAYERS, WIDTH, decoder
+from kit.made_up import DEVICE, LAYERS, MIXTURE, WIDTH, decoder
 from thermoflop.base.record import replace
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.roofline.formula import Efficiency
@@ -16,7 +16,6 @@ from thermoflop.cost.training.why import training_reasons
 from thermoflop.cost.training.work import permuted_works, trained
 from thermoflop.cost.work.share import Layout
 
-MIXTURE: Any = {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}
 SIZES: Any = {"devices": 16, "ep": 8, "node_size": 4, "global_batch": 64, "sequence": 1000}
 
 

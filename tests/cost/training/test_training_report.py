@@ -12,6 +12,7 @@ from kit.made_up import (
     INNER,
     LAYERS,
     MATRICES,
+    MIXTURE,
     NORMS,
     TOKENS,
     WIDTH,
@@ -218,8 +219,7 @@ def test_stages_share_the_layers_and_sum_gradients_once_whatever_zero():
 def test_experts_are_shared_by_fewer_replicas_and_sent_apart():
     """Two replicas share the eight experts: none holds those of the other, and
     all hold the router of every expert."""
-    config = {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}
-    model = decoder(**config)
+    model = decoder(**MIXTURE)
     experts = LAYERS * 8 * 3 * WIDTH * INNER
     one = iteration(ep=2, model=model)
     assert experts_shared_by(one, 2) == 1

@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import pytest
 import thermoflop as tf
+from kit.made_up import INNER, KEY_WIDTH, LAYERS, MIXTURE, TOKENS, WIDTH, decoder
 
-LAYERS, WIDTH, KEY_WIDTH, INNER, EXPERTS, TOKENS = 2, 256, 128, 512, 8, 1000
+EXPERTS = 8
 EXPERT = LAYERS * EXPERTS * 3 * WIDTH * INNER
 ROUTER = LAYERS * EXPERTS * WIDTH
 ATTENTION = LAYERS * (2 * WIDTH * WIDTH + 2 * WIDTH * KEY_WIDTH)
 NORMS = (2 * LAYERS + 1) * WIDTH
 TABLES = 2 * TOKENS * WIDTH
 DENSE = ROUTER + ATTENTION + NORMS + TABLES
-CONFIG = {
-    "model_type": "mixtral", "vocab_size": TOKENS, "hidden_size": WIDTH,
-    "intermediate_size": INNER, "num_hidden_layers": LAYERS, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 4096, "num_local_experts": EXPERTS,
-    "num_experts_per_tok": 2, "tie_word_embeddings": False,
-}  # fmt: skip
 
 
 def nearly(value: float) -> object:
@@ -30,7 +25,7 @@ def nearly(value: float) -> object:
 
 
 def memory(**layout: int) -> object:
-    return tf.train(CONFIG, "h100", global_batch=64, sequence=128, **layout).memory
+    return tf.train(decoder(**MIXTURE), "h100", global_batch=64, sequence=128, **layout).memory
 
 
 @pytest.mark.parametrize(

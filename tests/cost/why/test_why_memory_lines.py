@@ -12,6 +12,7 @@ from kit.made_up import (
     KEY_WIDTH,
     LAYERS,
     MATRICES,
+    MIXTURE,
     NORMS,
     WIDTH,
     decoder,
@@ -195,11 +196,7 @@ def test_an_operator_is_derived_in_the_letters_that_it_has(estimate):
     two = tf.estimate(decoder(), DEVICE, tp=2, batch=4, prompt=100, generate=5)
     _, halves = derived(two.setting, parts_shown(two)["decode"], place)
     assert halves[0] == "sizes are those of one device"
-    sparse = tf.load_model({
-        "model_type": "mixtral", "vocab_size": 1000, "hidden_size": 256, "intermediate_size": 512,
-        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
-        "num_local_experts": 4, "num_experts_per_tok": 2, "tie_word_embeddings": False,
-    })  # fmt: skip
+    sparse = decoder(**{**MIXTURE, "num_local_experts": 4})
     spread = tf.estimate(sparse, DEVICE, tp=1, dp=2, ep=2, batch=4, prompt=100, generate=5)
     shown = parts_shown(spread)["decode"]
     place = next(n for n, work in enumerate(shown.works) if work.kind == "contraction")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import thermoflop as tf
-from kit.made_up import INNER, KEY_WIDTH, LAYERS, WIDTH, decoder
+from kit.made_up import INNER, KEY_WIDTH, LAYERS, MIXTURE, WIDTH, decoder
 from thermoflop.base.record import replace
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.work.network import network_work
@@ -69,9 +69,6 @@ def test_mixers_side_by_side_are_each_divided():
     found = _mixer(both, 2)
     for one, half in zip(both.mixers, found.mixers, strict=True):
         assert half.heads == one.heads // 2
-
-
-MIXTURE: Any = {"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2}
 
 
 def sent(step: Any, model: Any = None, **layout: Any) -> dict[str, tuple[float, float, float]]:
