@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from thermoflop.model.config.catalogue import entry
 from thermoflop.model.config.families import FAMILY_NAMES
+from thermoflop.model.formulas.text import explain_report
 from thermoflop.model.listing import families_text, model_rows, models_text
+from thermoflop.model.load import read_model
+from thermoflop.model.mults import mults_report
+from thermoflop.model.report import table_report
+from thermoflop.model.validate import Report, compare_record, read_records
+
+FUZZ = str(Path(__file__).resolve().parents[1] / "data" / "fuzz.json.gz")
 
 
 def test_a_row_has_the_sizes_of_its_model() -> None:
@@ -64,3 +72,17 @@ def test_families_are_counted() -> None:
     lines = families_text("gpt2").splitlines()
     assert (lines[0], lines[-1]) == ("gpt2", f"{len(lines) - 1} families")
     assert json.loads(families_text(as_json=True)) == {"families": list(FAMILY_NAMES)}
+
+
+def test_json_is_written_for_people_to_read() -> None:
+    """Two spaces a level, from each command of counts."""
+    model = read_model({"model_type": "llama", "num_hidden_layers": 1})
+    for text in (
+        models_text("distilgpt2", as_json=True),
+        families_text("llama", as_json=True),
+        mults_report(model, 8, as_json=True),
+        explain_report(model, as_json=True),
+        table_report(model, model.decode(8), "json"),
+        Report((*compare_record(read_records(FUZZ)[0]),)).json_text(),
+    ):
+        assert text == json.dumps(json.loads(text), indent=2, ensure_ascii="\\u" in text)

@@ -39,6 +39,11 @@ def kind_of(value: Number) -> str:
     return "numpy" if module.startswith("numpy") else "int"
 
 
+def is_array(value: Number) -> bool:
+    """Whether a value stands for many numbers."""
+    return kind_of(value) == "numpy"
+
+
 def common_kind(*values: Number) -> str:
     """The widest kind among the values: sympy over numpy over int."""
     kinds = {kind_of(value) for value in values}

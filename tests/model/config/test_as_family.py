@@ -9,6 +9,8 @@ import pytest
 import thermoflop as tf
 from thermoflop.cli import main
 from thermoflop.errors import InputError, UnknownModel, UsageError
+from thermoflop.model.config.as_family import misfit
+from thermoflop.model.config.families import find_family
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,3 +84,13 @@ def test_what_is_no_family_is_refused_with_the_nearest() -> None:
 def test_a_configuration_without_a_type_may_be_counted_as_asked() -> None:
     raw = {key: value for key, value in LLAMA.items() if key != "model_type"}
     assert tf.load_model(raw, family="llama").params == tf.load_model(LLAMA).params
+
+
+def test_a_name_that_wins_over_a_key_states_its_size() -> None:
+    """LFM2's ``block_ff_dim`` is its inner width."""
+    family = find_family("lfm2")
+    assert family is not None
+    sizes = {key: rule.default for key, rule in family.keys.items() if rule.kind == "count"}
+    inner = sizes.pop("intermediate_size")
+    assert misfit(family, sizes, frozenset()) == "intermediate_size is missing"
+    assert misfit(family, {**sizes, "block_ff_dim": inner}, frozenset()) == ""

@@ -43,6 +43,12 @@ def test_phi_4_halves_time_and_frequency_three_times() -> None:
     assert (rows["conv"].m, rows["out"].m) == (375 * 160, 375)
 
 
+def test_phi_4_may_halve_once() -> None:
+    """One convolution: of 80 bins 40 are left, and of two frames one."""
+    ears = ears_of("phi4_multimodal", audio_config={"time_reduction": 2})
+    assert front(ears) == [("conv", 1, 1024, 40), ("out", 1024 * 40, 1024, 1)]
+
+
 @pytest.mark.parametrize("name", ["qwen3_asr", "qwen3_omni_moe_thinker"])
 def test_qwen_3_halves_the_spectrogram_three_times_and_hears_a_window(name: str) -> None:
     """Of 128 bins 64, 32 and 16 are left; 800 frames are 100 positions."""

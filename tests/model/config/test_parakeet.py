@@ -38,6 +38,7 @@ def test_as_the_class_builds_and_torch_counts(
     ("keys", "why"),
     [
         ({"conv_kernel_size": 8}, "is even"),
+        ({"conv_kernel_size": 6}, "is even"),
         ({"subsampling_factor": 1}, "2 at least"),
         ({"num_mel_bins": 84}, "leaves 11"),
     ],

@@ -194,15 +194,15 @@ class _Reader:
         """Pass texts, of which a tokenizer has hundreds of thousands: no more than their lengths
         is read."""
         unpack, view, at, last = struct.Struct("<Q").unpack_from, self.view, self.at, self.size - 8
-        passed = 0
         for _ in range(count):
             if at > last:
                 break
             at += 8 + unpack(view, at)[0]
-            passed += 1
-        if passed < count or at > self.size:
-            raise self.fault("a text passes its end")
-        self.at = at
+        else:
+            if at <= self.size:
+                self.at = at
+                return
+        raise self.fault("a text passes its end")
 
     def tensor(self) -> tuple[StoredTensor, int]:
         """A tensor and where it begins in the data."""

@@ -6,7 +6,7 @@ if it stays below 2^62, int64 is exact; if not, the sizes become float64, and th
 
 from __future__ import annotations
 
-from thermoflop.base.number import ARITHMETIC, INT64_SAFE, kind_of
+from thermoflop.base.number import ARITHMETIC, INT64_SAFE, is_array, kind_of
 from thermoflop.base.record import fields_of, is_record
 from thermoflop.errors import UsageError
 from thermoflop.model.operators.build import build_operators
@@ -44,7 +44,7 @@ def _holds_array(value: Any) -> bool:
         return any(_holds_array(item) for item in value.__dict__.values())
     if isinstance(value, tuple):
         return any(_holds_array(item) for item in value)
-    return kind_of(value) == "numpy"
+    return is_array(value)
 
 
 def description_holds_array(description: Description) -> bool:

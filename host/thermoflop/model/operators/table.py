@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from thermoflop.base.number import ARITHMETIC, kind_of
+from thermoflop.base.number import ARITHMETIC, is_array, kind_of
 from thermoflop.base.record import record, replace
 from thermoflop.model.operators.kinds import MatMul, Pass
 from thermoflop.model.operators.operator import Moved, Traffic
@@ -129,7 +129,7 @@ class OperatorTable:
 
     def _shaped(self, total: Number) -> Number:
         """A total that no array had a part in, in the shape of the sweep."""
-        if not self.shape or kind_of(total) == "numpy":
+        if not self.shape or is_array(total):
             return total
         import numpy
 
@@ -336,7 +336,7 @@ def _linear_sum(operators: tuple[Operator, ...], measure: Callable[[Operator], N
     total: Number = 0
     on_one_row: dict[int, tuple[Number, Number]] = {}
     for operator in operators:
-        if isinstance(operator, MatMul | Pass) and kind_of(operator.m) == "numpy":
+        if isinstance(operator, MatMul | Pass) and is_array(operator.m):
             rows, factor = on_one_row.get(id(operator.m), (operator.m, 0))
             one = measure(replace(operator, m=1))
             on_one_row[id(operator.m)] = (rows, factor + one)

@@ -240,6 +240,7 @@ def test_another_version_of_minicpm_v_is_refused() -> None:
     ("width", "height", "slices"),
     [
         (448, 448, 0),  # one tile's worth of pixels: the image alone
+        (600, 600, 2),  # 1.79 tiles, so 2 or 3: 1 x 2 is as near to a square as 2 x 1
         (1000, 1000, 4),  # 4.98 tiles, so 4 to 6, of which 2 x 2 is square
         (1000, 500, 2),  # 2.49 tiles, so 2 to 4, of which 2 x 1 has the shape
         (1920, 1080, 8),  # 10.3 tiles, so 8 or 9: log 4/2 is nearer to log 16/9 than log 3/3
@@ -261,6 +262,18 @@ def test_minicpm_v_pads_every_slice_to_the_largest() -> None:
     eyes = seeing.stack("image")
     # whole: 448 / sqrt(2) = 316 x 632 pixels, 23 x 45 patches of 14; two slices have 32 x 32
     assert (eyes.tiles, eyes.patches, eyes.pooled) == (3, 23 * 45, 64)
+
+
+@pytest.mark.parametrize(("hidden", "heads"), [(64, 1), (384, 3)])
+def test_a_head_of_minicpm_vs_queries_is_128_wide(hidden: int, heads: int) -> None:
+    """``Resampler(num_heads=embed_dim // 128)``."""
+    queries = tf.load_model({
+        "model_type": "minicpmv", "architectures": ["MiniCPMV"], "hidden_size": hidden,
+        "num_attention_heads": 2, "num_key_value_heads": 2, "num_hidden_layers": 1,
+        "intermediate_size": 96, "vocab_size": 100,
+    }).description.stacks[1]  # fmt: skip
+    (run,) = queries.runs
+    assert (run.layer.cross.heads, run.layer.cross.head_dim) == (heads, hidden // heads)
 
 
 def test_an_odd_width_that_qwen_would_halve_is_refused() -> None:
