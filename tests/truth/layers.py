@@ -83,6 +83,8 @@ def variations(name: str) -> Iterator[dict[str, Any]]:
     for key in TYPES:
         if key in family.keys and getattr(plain, key, None):
             yield {key: getattr(plain, key)[::-1]}
+    if "mlp_layer_types" in family.keys:
+        yield {"mlp_layer_types": (["dense", "sparse", "sparse"] * LAYERS)[:LAYERS]}
     yield from changes
     for one in changes[::2]:
         for other in changes[1::2]:

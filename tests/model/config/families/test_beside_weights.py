@@ -285,17 +285,20 @@ def test_an_odd_width_that_qwen_would_halve_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "layers", "hidden", "width", "tokens"),
+    ("said", "layers", "hidden", "width", "tokens", "heads"),
     [  # the defaults of configuration_deepseek.py of deepseek-moe-16b and of
        # configuration_bailing_moe.py of Ling-lite, which say all that these leave out
         ({"model_type": "deepseek", "n_routed_experts": 8, "num_experts_per_tok": 2},
-         30, 4096, 1407, 102400),
+         30, 4096, 1407, 102400, 32),
         ({"model_type": "bailing_moe", "num_experts": 8, "num_experts_per_tok": 2},
-         24, 1024, 1408, 30592),
+         24, 1024, 1408, 30592, 16),
     ],
 )  # fmt: skip
-def test_what_a_mixture_leaves_out_is_the_default_of_its_code(said, layers, hidden, width, tokens):
+def test_what_a_mixture_leaves_out_is_the_default_of_its_code(
+    said, layers, hidden, width, tokens, heads
+):
     model = tf.load_model(said)
+    assert model.description.stacks[0].runs[0].layer.mixer.heads == heads
     assert model.params_by_group["experts"] == layers * 8 * 3 * hidden * width
     assert model.params_by_group["router"] == layers * 8 * hidden
     assert model.params_by_group["embed_tokens"] == tokens * hidden

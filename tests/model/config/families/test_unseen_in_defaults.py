@@ -1,0 +1,64 @@
+"""What neither a class's defaults nor its parameters show: experts a token, tokens of an image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import thermoflop as tf
+from thermoflop.model.architecture import parameters
+
+
+def test_a_token_of_nllb_works_in_two_experts() -> None:
+    """NllbMoeTop2Router; every second layer is a mixture here, of two matrices an expert."""
+    model = tf.load_model({
+        "model_type": "nllb-moe", "d_model": 64, "encoder_layers": 4, "decoder_layers": 4,
+        "encoder_ffn_dim": 96, "decoder_ffn_dim": 96, "num_experts": 8, "vocab_size": 100,
+        "encoder_sparse_step": 2, "decoder_sparse_step": 2, "encoder_attention_heads": 4,
+        "decoder_attention_heads": 4,
+    })  # fmt: skip
+    flops = model.decode(9, encoder=5).by_group()
+    assert flops["experts"] == 2 * 2 * 2 * (2 * 64 * 96)
+
+
+def test_a_layer_of_kimi_weighs_the_blocks_before_it_twice() -> None:
+    """Attention Residuals: a norm and a query, before attention and before the feed-forward."""
+
+    def params(layers: int, block: int | None) -> int:
+        config = {"model_type": "kimi_linear", "num_hidden_layers": layers, "hidden_size": 64,
+                  "attn_res_block_size": block}  # fmt: skip
+        return tf.load_model(config).params
+
+    two, three = (params(layers, 2) - params(layers, None) for layers in (2, 3))
+    assert three - two == 2 * (64 + 64)
+
+
+def test_unlimited_ocr_reads_an_image_as_256_tokens() -> None:
+    """1024 x 1024 pixels are 64 x 64 patches of SAM's, whose sides two convolutions halve."""
+    first = tf.load_model({"model_type": "unlimited_ocr"}).description.stacks[0]
+    assert (first.patches, first.pooled) == (64 * 64, 16 * 16)
+
+
+def test_a_neuron_of_step_3_is_where_its_class_has_it() -> None:
+    """Step3p7VisionConfig: ``mlp_ratio: float = 8960 / 1536`` of 1536."""
+    config = {"model_type": "step3p7", "vision_config": {"num_hidden_layers": 1}}
+    eyes = tf.load_model(config).description.stack("image")
+    assert eyes is not None
+    assert {run.layer.feed.inner for run in eyes.runs} == {8960}
+
+
+def test_idefics_has_words_of_its_own_in_its_head() -> None:
+    """IdeficsDecoupledLinear: ten more rows, here and in the embedding, where nothing is tied.
+    IdeficsForVisionText2Text of transformers 5.24.0 has so many on the meta device."""
+    config: dict[str, Any] = {
+        "model_type": "idefics", "num_hidden_layers": 1, "vision_config": {"num_hidden_layers": 1},
+        "tie_word_embeddings": False,
+    }  # fmt: skip
+    counts = [tf.load_model({**config, "additional_vocab_size": many}).params for many in (0, 10)]
+    assert counts == [650_540_290, 650_622_210]
+
+
+def test_biases_are_those_of_maps_and_norms() -> None:
+    """GPT-2: one for each output of a map, and for each element of a norm."""
+    model = tf.load_model({"model_type": "gpt2", "n_embd": 8, "n_layer": 3, "n_head": 2})
+    layer = (8 + 8) + (3 * 8 + 8) + (4 * 8 + 8)
+    assert parameters.biases(model.description) == 3 * layer + 8
