@@ -44,7 +44,7 @@ def test_two_devices_hold_at_least_half_each_and_less_than_the_whole(model_type:
     for record in of(model_type):
         model = load_model(record["config"])
         try:
-            share = total(shard(model.description, tp=2))
+            share = total(shard(model.description, 2, 1))
         except UsageError:
             continue  # an odd number of neurons or of experts
         assert model.params / 2 <= share < model.params
