@@ -46,6 +46,7 @@ def test_an_expression_is_changed_by_rule(text, changes):
         "a = table(b, 2, least=c)",
         "BLOCK = 16384",
         "ROUNDS = 80",
+        "with part(0.5, 1.0 - 0.2): pass",
     ],
 )
 def test_what_cannot_change_a_result_is_left_alone(text):
@@ -58,6 +59,7 @@ def test_a_floor_in_place_of_zero_is_left_alone_and_what_it_is_of_is_not():
     assert "1e-09 -> 2e-09" in made("a = b + 1e-9")
     assert "3 -> 6" in made("a = chart.box(3, b, c, d)")
     assert "80 -> 160" in made("STEPS = 80")
+    assert "3 -> 6" in made("with part(0.5): a = 3")
 
 
 def test_a_field_is_taken_for_another_of_its_type_in_every_record(tmp_path):

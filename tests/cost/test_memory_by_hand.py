@@ -20,6 +20,7 @@ from kit.made_up import (
     decoder,
 )
 from thermoflop.base.record import replace
+from thermoflop.base.sheet import figures_of
 from thermoflop.cost.engines.placement import outside_bytes, place, placed_layers
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.memory import (
@@ -28,6 +29,7 @@ from thermoflop.cost.memory import (
     copies_of_cache,
     kv_bytes,
     memory_of,
+    memory_sheet,
     occupied_text,
     parameters_held,
     tokens_in_flight,
@@ -281,3 +283,11 @@ def test_rows_of_576_take_a_type_of_blocks_of_32(dtype, base, fallback, head) ->
     bits += TOKENS * 576 * (fallback + head) + (2 * LAYERS + 1) * 576 * 32
     found = tf.fit(model, "h100", dtype=dtype).memory.weight_bytes
     assert found == exactly(bits / 8)
+
+
+def test_the_sheet_has_every_part_their_sum_and_what_the_device_has() -> None:
+    cells = figures_of([memory_sheet(Memory(1e9, 2e9, 4e9, 8e9, 5e9))])
+    assert {cell.key.removeprefix("memory."): cell.value for cell in cells} == {
+        "weights": 1, "cache": 2, "activations": 4, "reserve": 8, "total": 15, "capacity": 5,
+    }  # fmt: skip
+    assert {cell.unit for cell in cells} == {"GB"}

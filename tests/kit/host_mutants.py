@@ -4,8 +4,8 @@ A mutant is one change of one expression: a constant doubled, + for -, * for /, 
 left out, a comparison turned round, min for max, or another field of the same record read. What
 cannot change a result is not mutated: texts, annotations, what is only for the type checker, the
 wording of errors, widths of printed columns, where the words of a picture stand, guards against a
-division by zero, how much is worked on at once, and how often a fixed point is gone over again that
-has been reached long before.
+division by zero, how much is worked on at once, how often a fixed point is gone over again that
+has been reached long before, and which part of a bar of progress some of the work fills.
 """
 
 from __future__ import annotations
@@ -161,6 +161,8 @@ def _is_text(node: ast.AST, field: str) -> bool:
         return field in ("test", "body")
     if isinstance(node, ast.Call) and (_name(node.func) in LAYOUT or _puts_words(node.func)):
         return field in ("args", "keywords")
+    if isinstance(node, ast.withitem) and isinstance(node.context_expr, ast.Call):
+        return _name(node.context_expr.func) == "part"  # of ``base/progress.py``
     if isinstance(node, ast.Assign):
         return field == "value" and any(_name(target) in EFFORT for target in node.targets)
     return isinstance(node, ast.Subscript) and field == "slice"

@@ -171,6 +171,8 @@ def test_sglang_has_pools_apart_and_a_sequence_the_largest_share(
     assert made.sequence_bytes == pytest.approx(sequence)
     if token is not None:
         assert made.unit_bytes * made.token_units / made.block_size == pytest.approx(token)
+    else:
+        assert (made.unit_bytes, made.block_size, made.token_units) == (sequence, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -190,4 +192,5 @@ def test_tensorrt_keeps_every_token_in_blocks_and_a_state_beside_them(
     monkeypatch.setattr(pools, "kinds_of", lambda _: kinds)
     made = pools._tensorrt(share(), Load(1, 1, context), {"tokens_per_block": 32}, 0)
     assert (made.unit_bytes, made.sequence_units) == (unit, units)
-    assert made.token_units == (0 if unit == 36_000 else 1)
+    states_alone = unit == 36_000
+    assert (made.block_size, made.token_units) == ((1, 0) if states_alone else (32, 1))

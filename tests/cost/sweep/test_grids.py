@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
+from thermoflop.cost.sweep import part
 from thermoflop.cost.sweep.grid import Cell, Grid, grid_of, shard_of
 from thermoflop.errors import InputError, UsageError
 
@@ -69,3 +70,24 @@ def test_a_shard_is_one_of_so_many(text, found):
         return
     with pytest.raises(UsageError, match="expected I/N"):
         shard_of(text)
+
+
+def test_a_cell_is_asked_for_with_its_own_degrees_and_sizes(monkeypatch):
+    asked = {}
+
+    def refuse(_model, device, **options):
+        asked.update(options, device=device)
+        raise UsageError("not that")
+
+    monkeypatch.setattr(part, "estimate", refuse)
+    grid = Grid(("gpt2",), ("d",), batch=(3,), prompt=(10, 20), generate=(5,), profile="vllm")
+    found = part.rows(grid, Cell("gpt2", "d", "fp8", 2, 3, 4, 6), range(2))
+    sizes = {name: asked.pop(name).tolist() for name in ("batch", "prompt", "generate")}
+    assert sizes == {"batch": [3, 3], "prompt": [10, 20], "generate": [5, 5]}
+    assert asked == {
+        "device": "d", "tp": 2, "pp": 3, "dp": 4, "ep": 6, "dtype": "fp8", "profile": "vllm",
+    }  # fmt: skip
+    assert found["refused"] == ["not that"] * 2
+    assert {name: found[name].tolist() for name in ("tp", "pp", "dp", "ep")} == {
+        "tp": [2, 2], "pp": [3, 3], "dp": [4, 4], "ep": [6, 6],
+    }  # fmt: skip

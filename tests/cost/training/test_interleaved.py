@@ -15,7 +15,18 @@ def test_stages_of_whole_layers_are_taken(layers, pp, virtual):
     check_interleaved(layers, pp, virtual)
 
 
-@pytest.mark.parametrize(("layers", "pp", "virtual"), [(32, 4, 7), (32, 4, 16), (61, 16, 5)])
-def test_stages_of_broken_layers_are_refused_with_those_that_would_do(layers, pp, virtual):
-    with pytest.raises(UsageError, match=r"does not divide a stage of \d layers: .* 1, 2"):
+@pytest.mark.parametrize(
+    ("layers", "pp", "virtual", "stage", "divisors"),
+    [
+        (32, 4, 7, "8 layers", "1, 2, 4, 8"),
+        (32, 4, 16, "8 layers", "1, 2, 4, 8"),
+        (61, 16, 5, "4 layers", "1, 2, 4"),
+        (2, 2, 2, "1 layer", "1"),
+        (4, 2, 3, "2 layers", "1, 2"),
+    ],
+)
+def test_stages_of_broken_layers_are_refused_with_those_that_would_do(
+    layers, pp, virtual, stage, divisors
+):
+    with pytest.raises(UsageError, match=f"divide a stage of {stage}: expected one of {divisors}$"):
         check_interleaved(layers, pp, virtual)

@@ -58,7 +58,7 @@ def _fit(parts: Array, seconds: Array, held: Array) -> dict[str, float]:
         shares = parts * np.exp(point)
         total = shares.sum(axis=1) + held
         residual = np.log(seconds / total) / NOISE
-        huber = np.sqrt(np.minimum(1.0, HUBER / np.maximum(np.abs(residual), HUBER)))
+        huber = np.sqrt(HUBER / np.maximum(np.abs(residual), HUBER))
         jacobian = shares / total[:, None] / NOISE * huber[:, None]
         normal = jacobian.T @ jacobian + np.eye(len(prior)) / WIDTH**2
         pull = jacobian.T @ (residual * huber) + (prior - point) / WIDTH**2
