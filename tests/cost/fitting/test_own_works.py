@@ -32,6 +32,9 @@ EXPERTS = {"tokens": 6.0, "topk": 2.0, "experts": 8.0, "ep": 2.0, "tp": 2.0, "hi
         ("experts", EXPERTS,
          (2 * 45 * 6, 2 * 45 * 4 * (1 - 0.75**6), 45 * 0.5 * 4 * (1 - 0.75**6), 0,
           6 * (4 * 3 + 6 * 5))),
+        # of two both are met but by one run of six in 32
+        ("experts", {**EXPERTS, "experts": 4.0},
+         (2 * 45 * 6, 2 * 45 * 2 * (1 - 0.5**6), 45 * 0.5 * 2 * (1 - 0.5**6), 0, 6 * 42)),
         ("experts", {**EXPERTS, "experts": 2.0, "tokens": 0.5},  # half a row of one expert
          (2 * 45 * 0.5, 2 * 45 * 0.5, 45 * 0.5 * 0.5, 0, 0.5 * 42)),
         # three steps of a tree of 8; twice 7/8 of the message

@@ -13,6 +13,7 @@ from thermoflop.cost.inference.room import room_of
 from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.steady import alone_s
 from thermoflop.cost.roofline.bound import sums_of
+from thermoflop.cost.serving import drafting
 from thermoflop.cost.serving.drafting import drafting_of
 from thermoflop.cost.serving.lengths import lengths_of
 from thermoflop.cost.serving.mixing import between
@@ -27,6 +28,7 @@ from thermoflop.cost.work.mixed import Mixed
 from thermoflop.cost.work.share import Layout
 from thermoflop.cost.work.steps import decode_step, prefill_step
 from thermoflop.errors import UsageError
+from thermoflop.model.load import load_model
 
 PROMPT, OUTPUT, PREFIX = 600, 51, 0.25
 RATES = rates(matmul=0.05, weights=0.05, cache=0.05, activations=0.1, step_s=1e-3, prompt_s=4e-3)
@@ -242,3 +244,17 @@ def test_a_step_that_checks_drafted_tokens_has_their_drafts_before_it():
     assert StepTimes(large).mixed_s(8.0, 500.0, 200.0, 50.0, 1.0) == pytest.approx(beside)
     assert StepTimes(large).decode_s(8.0, 500.0) == large.step_s(decode_step(500.0, 8.0))
     assert times.prompt_s == 4e-3
+
+
+def test_a_model_drafts_with_its_layers_that_predict_further_or_not_at_all(monkeypatch):
+    """DeepSeek-V3 checks with its 61 layers, and drafts with the one behind them."""
+    asked = 1, DEVICE, replica_of().setting.precision, find_profile(None), Layout()
+    with monkeypatch.context() as patched:  # a file of weights may name none and hold none
+        patched.setattr(drafting, "load_model", lambda _name, mtp: decoder())
+        with pytest.raises(UsageError, match="has no layers that predict further"):
+            drafting_of(decoder(), "mtp", *asked)
+    checks, drafts = drafting_of(load_model("deepseek-v3"), "mtp", *asked)
+    found = [sum(run.times for run in made.description.stacks[0].runs)
+             for made in (checks, drafts.model)]  # fmt: skip
+    assert found == [61, 1]
+    assert drafts.model.name.endswith("'s mtp")

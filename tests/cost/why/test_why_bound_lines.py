@@ -22,6 +22,7 @@ from thermoflop.cost.reports.estimate import explain_step
 from thermoflop.cost.why.number import operator_rows, why_number
 from thermoflop.cost.why.steps import parts_shown
 from thermoflop.cost.why.table import steps_of, why_text
+from thermoflop.errors import UsageError
 
 BATCH, PROMPT, GENERATE = 4, 100, 5
 # A chip keeps 1 MB, and the links are fast enough to play no part.
@@ -117,6 +118,10 @@ def test_rates_are_tokens_over_times(estimate):
         assert why.value == f"{float(f'{rate:.3g}'):,.0f} tokens/s"  # as the table says it
         assert why.formula[2] == f"  = {why.value}"
     assert why_number(estimate, "rate.all").formula[1] == f"  = 4 x 5 / {seconds(whole)}"
+    two = tf.estimate(decoder(), CHIP, prompt=PROMPT, generate=2)
+    assert why_number(two, "rate.all").formula[1].startswith("  = 1 x 2 / ")
+    with pytest.raises(UsageError, match="fewer than two tokens"):
+        why_number(tf.estimate(decoder(), CHIP, prompt=PROMPT, generate=1), "rate.all")
 
 
 def test_activations_are_of_the_tokens_in_flight(estimate):
