@@ -291,3 +291,16 @@ def test_the_sheet_has_every_part_their_sum_and_what_the_device_has() -> None:
         "weights": 1, "cache": 2, "activations": 4, "reserve": 8, "total": 15, "capacity": 5,
     }  # fmt: skip
     assert {cell.unit for cell in cells} == {"GB"}
+
+
+@pytest.mark.parametrize("assumed", ["", "an engine's rule"])
+@pytest.mark.parametrize("recalled", [False, True])
+def test_ends_of_a_total_are_factors_of_what_is_not_known_of_it(assumed, recalled) -> None:
+    """Activations and reserve, or what an engine's rule is not sure of; of a capacity that was
+    recalled a sixteenth may be missing."""
+    made = Memory(1.0, 2.0, 4.0, 8.0, 32.0, None, (0.75, 1.5), 6.0, assumed, recalled)
+    sure = 15 - (6 if assumed else 12)
+    assert made.low_bytes == sure + 0.75 * (15 - sure)
+    assert made.high_bytes == sure + 1.5 * (15 - sure) + (32 / 16 if recalled else 0)
+    assert (made.fits, made.shortfall_bytes) == (True, 0)
+    assert replace(made, capacity_bytes=14.0).shortfall_bytes == 1

@@ -15,7 +15,7 @@ from thermoflop.cost.plan.blocked import Tried, blocked
 from thermoflop.cost.plan.choice import Question
 from thermoflop.cost.plan.plan import _different
 from thermoflop.cost.plan.prices import prices_of
-from thermoflop.cost.plan.training import _best, _layouts, _would
+from thermoflop.cost.plan.training import _best, _layouts, _nearest, _would
 from thermoflop.cost.serving.targets import Targets
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import InputError, UsageError
@@ -135,6 +135,14 @@ def test_training_tries_no_number_of_devices_that_cannot_be_enough():
     given[16] = 2.0
     assert _would(on, [], 8, None) == "; 16 x D would do (dp=16, 2.00 days)"
     assert asked == [16]
+
+
+@pytest.mark.parametrize(
+    ("most", "many"), [(1, "one device"), (2, "2 devices"), (1024, "1,024 devices")]
+)
+def test_what_fits_in_no_layout_is_said_of_as_many_devices(most, many):
+    said = _nearest(SimpleNamespace(name="m"), [], most)
+    assert said == f"m with its states fits on {many} in no layout"
 
 
 def test_of_layouts_that_differ_in_stages_or_groups_alone_the_first_is_kept():

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import thermoflop as tf
+from thermoflop.base.record import replace
+from thermoflop.cost.training.source import encoder_bytes
+from thermoflop.cost.work.share import Layout
 from thermoflop.errors import UsageError
 
 # T5 base: width 768, 12 + 12 layers, heads x 64 = 768, feed-forward 3072, vocabulary 32128
@@ -115,6 +120,24 @@ def test_a_source_is_as_long_as_the_sequence_or_as_the_model_always_has() -> Non
     assert whisper.memory.activation_bytes == 2 * 384 * (layers + outside)
     assert tf.train("led-base", "a100", encoder=16384).encoder == 16384
     assert tf.train("gpt2", "a100").encoder is None
+
+
+def test_convolutions_over_frames_keep_two_of_each_position() -> None:
+    """Of ten positions of 384: results of 7 over frames and of 5 over positions, before and behind
+    their activation, in two bytes."""
+    stack = tf.load_model("whisper-tiny").description.stack("encoder")
+    first, second, *rest = stack.front
+    front = [replace(placed, part=replace(placed.part, outputs=outputs))
+             for placed, outputs in ((first, 7), (second, 5))]  # fmt: skip
+    description = SimpleNamespace(stack=lambda _: replace(stack, front=(*front, *rest)))
+    one = SimpleNamespace(
+        model=SimpleNamespace(description=description), tokens=lambda _: 10,
+        precision=SimpleNamespace(activation_bytes=2), plan=Layout(tp=4, sequence=True),
+    )  # fmt: skip
+    kept = 2 * 10 * (384 + 2 * (2 * 7 + 5))
+    assert encoder_bytes(one) == kept / 4
+    one.plan = Layout(tp=4)
+    assert encoder_bytes(one) == kept
 
 
 @pytest.mark.parametrize(

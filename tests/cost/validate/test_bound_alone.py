@@ -51,6 +51,21 @@ def test_a_step_is_expected_by_its_engine_and_one_of_nobodys_by_all(
     assert _profile_of(row(engine, 2, "token")).name == profile
 
 
+def test_rows_of_serving_are_looked_for_among_those_of_serving(monkeypatch) -> None:
+    """And an iteration among those of training."""
+    known = row("vllm", 2, "token")
+    held = Compared("carried", "e", "d", "m", "token", 1.0, 2.0, 3.0, 4.0, 5.0, True, True)
+    monkeypatch.setattr(times, "carried_rows", lambda: "serving")
+    monkeypatch.setattr(times, "published", lambda name: name)
+    monkeypatch.setattr(times, "_carried", lambda _: SimpleNamespace(rows=[known], compared=[held]))
+    for read, name in ((times.serving_row, "serving"), (times.training_row, "training")):
+        monkeypatch.setattr(
+            times, "rows_of", lambda raw, _, name=name: ([known] if raw == name else [], [])
+        )
+        assert times.held_out(read, [known]) == {times.identity(known): held}
+        assert times.held_out(read, [row("vllm", 4, "token")]) == {}
+
+
 def test_a_carried_row_in_a_file_is_judged_by_the_fit_without_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sympy
 import thermoflop as tf
-from thermoflop.cost.why.operator import symbolic_work
+from thermoflop.cost.why.operator import _formula, symbolic_work
 from thermoflop.cost.why.steps import parts_shown
 
 CASES = [
@@ -32,3 +32,11 @@ def test_the_formulas_of_operators_come_to_their_counts(name, options):
                 expression = sympy.sympify(getattr(symbolic, field))
                 count = float(expression.subs(values))
                 assert count == pytest.approx(getattr(work, field), rel=1e-9), (work.name, field)
+
+
+@pytest.mark.parametrize(
+    ("count", "said"), [(0.25, "0.25"), (1.5, "2"), (1234.0, "1,234"), (1, "1")]
+)
+def test_a_count_below_one_has_three_digits_and_others_are_whole(count, said):
+    x = sympy.Symbol("b")
+    assert _formula("FLOP", x / 2, count, {x: 3}, set())[1].endswith(f" = {said}")

@@ -103,7 +103,7 @@ def replica_works(iteration: Iteration, share: Share) -> tuple[list[Work], list[
     sent = _Sender(iteration)
     if iteration.lora is not None:
         return _adapter_works(iteration, iteration.lora, share, dense + experts)
-    zero = iteration.zero if iteration.plan.pp == 1 else min(iteration.zero, 1)
+    zero = iteration.zero if iteration.plan.pp == 1 else 1  # or 0, which sends the same
     works: list[Work] = []
     for name, params, alike in (("", dense, replicas), (" of experts", experts, spread)):
         shard = min(iteration.shard or alike, alike)
