@@ -115,7 +115,7 @@ LAYOUTS: dict[str, Lines] = {
     "FALCON_H1 falcon-h1-1.5b": {
         "let": "x=3072 g=1 t=256 w=48", "keys": "$ssms ssm.group_count=1",
         "all": "$norms; $attn; $ffn; ssm_in 2*x+2*g*t+w,h; ssm_conv1d x+2*g*t,4;"
-        " ssm_conv1d.bias x+2*g*t; ssm_dt.bias w; ssm_a. w; ssm_d. w; ssm_out h,x",
+        " ssm_conv1d.bias x+2*g*t; ssm_dt.bias w; ssm_a. w; ssm_d. w; ssm_norm x; ssm_out h,x",
     },
     "NEMOTRON_H nemotron-h-8b": {
         "let": "x=8192 g=8 t=128 w=128", "kinds": "list_of(hybrid_override_pattern)",
@@ -187,13 +187,13 @@ LAYOUTS: dict[str, Lines] = {
         "sparse": "$exps; $shexp; exp_probs_b.bias e",
     },
     "KIMI_LINEAR kimi-linear-48b-a3b": {
-        # sizes of the class; every fourth layer attends
+        # every fourth layer attends, and the last
         "let": "L=27 h=2304 n=32 f=9216 V=163840 c=512 r=64 p=128 v=128 e=256 m=1024 s=m y=n*128"
         " top=8 first_k_dense_replace=1",
-        "kinds": "[('full ' if i % 4 == 3 else 'delta ') +"
+        "kinds": "[('full ' if i % 4 == 3 or i == 26 else 'delta ') +"
         " ('sparse' if i else 'dense') for i in range(L)]",
         "keys": "$latents $routed expert_shared_count=1 kda.head_dim=128 ssm.conv_kernel=4"
-        " attention.head_count_kv=[int(i % 4 == 3) for i in range(L)]",
+        " attention.head_count_kv=[int(i % 4 == 3 or i == 26) for i in range(L)]",
         "all": "$norms", "full": "$mla; attn_q n*(p+r),h", "dense": "$ffn",
         "sparse": "$exps; $shexp; exp_probs_b.bias e",
         "delta": "attn_q y,h; attn_k y,h; attn_v y,h; ssm_conv1d_q y,4; ssm_conv1d_k y,4;"

@@ -60,7 +60,7 @@ def test_the_list_says_how_many_there_are_and_where_each_is_from() -> None:
         line = next(each for each in text.splitlines() if each.startswith(f"{name} "))
         source = line.split(maxsplit=5)[5].strip()
         assert source.startswith(where)
-        assert source.removeprefix(where) in ("measured", "published", "memory")
+        assert source.removeprefix(where) in ("measured", "published", "checked", "memory")
 
 
 def test_a_name_that_is_none_names_the_nearest() -> None:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 _SOURCES = (
-    "measured: what transformers builds of it; published: a config.json that was read; others, "
-    "and memory: the published config.json, from memory, held against the published total of "
-    "parameters where one is known (see --json)."
+    "measured: what transformers builds of it; published: a config.json that was read; checked: "
+    "from memory, with a total of parameters or sizes that are published (--json says where); "
+    "others, and memory: the published config.json, from memory alone."
 )
 _OLLAMA = (
     "A name of these is the model as it was published; a name of Ollama's library (mistral, qwen3, "
@@ -43,6 +43,7 @@ def model_rows(pattern: str = "") -> list[dict[str, Any]]:
                 "quantization": model.quantization and str(model.quantization.method),
                 "source": named["source"],
                 "recalled": bool(named.get("recalled")),
+                "checked": named.get("checked"),
             }
         )
     return rows
@@ -81,7 +82,9 @@ def _none(pattern: str) -> str:
 def _where(row: dict[str, Any]) -> str:
     """In a word where an entry is from, after the format that its weights are stored in."""
     source = row["source"]
-    if row["recalled"]:
+    if row["checked"]:
+        where = "checked"
+    elif row["recalled"]:
         of = source.removeprefix("config.json of ")
         where = "memory" if of == source else of
     else:

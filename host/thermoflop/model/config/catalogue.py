@@ -2,8 +2,9 @@
 
 A file holds ``name``, ``source``, ``config`` (the keys of the published config.json that say
 something about the shape), ``recalled`` where the configuration was written from memory and not
-read or measured, ``params``, a published total that the tests hold the count against, and
-``purpose``, which is ``embed`` or ``rank`` where a decoder is trained to do that.
+read or measured, ``checked``, the published figures that such a one was held against, ``params``,
+a published total that the tests hold the count against, and ``purpose``, which is ``embed`` or
+``rank`` where a decoder is trained to do that.
 """
 
 from __future__ import annotations
