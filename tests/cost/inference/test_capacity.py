@@ -80,6 +80,30 @@ def test_the_longest_context_is_what_the_cache_leaves():
     assert found.longest_context == int(left // (batch * TOKEN))
 
 
+@pytest.mark.parametrize(
+    ("engine", "cards"),
+    [
+        (None, "rtx-4090"),
+        ("transformers", "rtx-4090"),
+        ("vllm", "rtx-4090"),
+        ("llama.cpp", "rtx-4090"),
+        (None, "rtx-4090 + rtx-3060"),
+        ("llama.cpp", "rtx-4090 + rtx-3060"),
+    ],
+)
+def test_a_prompt_as_long_as_the_longest_context_leaves_fits_and_one_token_more_does_not(
+    engine, cards
+):
+    """The activations of a prompt that an engine reads whole grow with it."""
+    model, asked = tf.load_model("llama-3.1-8b"), {"profile": engine, "generate": 100}
+    longest = tf.fit(model, cards, batch=2, prompt=1000, **asked).longest_context
+    assert 10_000 < longest < model.max_positions
+    again = tf.fit(model, cards, batch=2, prompt=longest - 100, **asked)
+    assert again.fits
+    assert again.longest_context == longest
+    assert not tf.fit(model, cards, batch=2, prompt=longest - 99, **asked).fits
+
+
 def test_replicas_share_the_batch_and_each_holds_the_weights():
     found = tf.fit(decoder(), DEVICE, dp=2, batch=6, prompt=100, generate=28)
     assert found.memory.kv_bytes == 3 * 128 * TOKEN

@@ -61,8 +61,8 @@ def test_fewer_sequences_or_tokens_are_as_many_as_fit(dense):
     assert not tf.fit(dense, large, batch=most + 1, **asked).fits
     assert f"at most {most:,} sequences" in found["batch"].text
     longest = found["context"].value
-    assert tf.fit(dense, large, batch=400, prompt=longest - 1, generate=1).fits
-    assert not tf.fit(dense, large, batch=400, prompt=longest, generate=1).fits
+    assert tf.fit(dense, large, batch=400, prompt=longest - 20, generate=20).fits
+    assert not tf.fit(dense, large, batch=400, prompt=longest - 19, generate=20).fits
     one = tf.fit(dense, large, batch=1, prompt=90_000, generate=20).remedies
     assert "batch" not in [each.kind for each in one]
 

@@ -74,11 +74,16 @@ def test_the_most_and_the_longest_fit_and_one_more_does_not():
     assert one.memory(share, replace(load, sequences=most)).fits
     assert not one.memory(share, replace(load, sequences=most + 1)).fits
     longest = one.longest(share, load)
-    assert one.memory(share, replace(load, context=longest)).fits
-    assert not one.memory(share, replace(load, context=longest + 1)).fits
+    assert one.memory(share, Load(3, longest - 100, longest)).fits
+    assert not one.memory(share, Load(3, longest - 99, longest + 1)).fits
     assert longest > 100_000
     few = room(decoder(max_position_embeddings=5000))
     assert few.longest(few.share(Layout()), load) == 5000
+
+
+def test_a_load_of_another_length_generates_as_much_after_a_token_of_prompt_at_least():
+    assert Load(3, 900, 1000).of_length(5000) == Load(3, 4900, 5000)
+    assert Load(3, 900, 1000).of_length(40) == Load(3, 1, 40)
 
 
 def test_the_fewest_devices_are_those_of_which_one_fewer_does_not_hold_it():

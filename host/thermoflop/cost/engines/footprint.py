@@ -111,6 +111,11 @@ class Load:
     prompt: int
     context: int
 
+    def of_length(self, context: int) -> Load:
+        """The same with sequences of another length, of which as many tokens are generated."""
+        generated = self.context - self.prompt
+        return Load(self.sequences, max(1, context - generated), context)
+
 
 def visible_bytes(device: Device) -> float:
     """Bytes of a device that a program can allocate."""

@@ -60,7 +60,8 @@ class Fit:
         generate: tokens generated after each.
         memory: bytes on the fullest device of this run.
         largest_batch: sequences that fit at this context; 0 where not one does.
-        longest_context: tokens, prompt and generated, that fit at this batch; 0 where not one does.
+        longest_context: tokens that fit at this batch, of which ``generate`` are generated and the
+            rest are the prompt; 0 where not one does.
         fewest_devices: devices on which this run fits, any number of them, heads divided up to 8
             ways and layers beyond; None where 1024 are too few.
         fewest_plan: how it is spread over them; None likewise.
@@ -250,7 +251,7 @@ def _over_cards(split: Split, load: Load, degrees: tuple[int | None, ...]) -> Fi
     most = room.model.max_positions or LARGEST
 
     def holds(tokens: int) -> bool:
-        return split.fits(replace(load, prompt=min(load.prompt, tokens), context=tokens))
+        return split.fits(load.of_length(tokens))
 
     return Fit(
         room.model.name, fullest.device, plan, room.precision, load.sequences, load.prompt,

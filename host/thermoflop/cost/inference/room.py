@@ -115,8 +115,7 @@ class Room:
         most = most if allowed is None else min(most, allowed)
 
         def holds(tokens: int) -> bool:
-            prompt = min(load.prompt, tokens)
-            return bool(self.memory(share, replace(load, prompt=prompt, context=tokens)).fits)
+            return bool(self.memory(share, load.of_length(tokens)).fits)
 
         return min(most, largest(holds, most))
 
