@@ -93,3 +93,18 @@ def test_deepseek_v3_is_as_large_as_its_index_with_the_layer_that_looks_ahead() 
 def test_a_checkpoint_without_its_block_is_bf16() -> None:
     model = replace(tf.load_model("gpt-oss-20b"), quantization=None)
     assert tf.fit(model, "h100").memory.weight_bytes == 2 * model.params
+
+
+def test_gpt_oss_is_as_large_for_llama_cpp_as_its_own_files() -> None:
+    """11.27 and 59.02 GiB (llama-bench's tables of llama.cpp's discussion 15396); experts of 4.25
+    bits, their biases, routers and norms as they were, attention and both tables of 201,088 x 2,880
+    in 8.5 bits. Ollama's files keep these in 16."""
+    for name, gib in (("gpt-oss-20b", 11.27), ("gpt-oss-120b", 59.02)):
+        for dtype in (None, "mxfp4"):
+            found = tf.fit(name, "b200", profile="llama.cpp", dtype=dtype)
+            assert found.memory.weight_bytes + found.budget.host_bytes == pytest.approx(
+                gib * 2**30, rel=0.002
+            )
+        ollama = tf.fit(name, "b200", profile="ollama")
+        whole = ollama.memory.weight_bytes + ollama.budget.host_bytes
+        assert whole == tf.fit(name, "b200").memory.weight_bytes

@@ -217,7 +217,7 @@ def fit(
     if sequences % dp:
         multiple = f"expected a multiple, such as batch={-(-sequences // dp) * dp}"
         raise UsageError(f"dp={dp} does not divide batch={sequences}: {multiple}")
-    known = known if dtype else as_downloaded(known, profile)
+    known = as_downloaded(known, profile, dtype)
     room = room_of(known, device, dtype, kv_dtype, page, profile, engine_options)
     load = Load(sequences // dp, workload.prompt, workload.prompt + workload.generate)
     if room.engine is not None:

@@ -153,7 +153,7 @@ def estimate(
     device = with_network(device, node_size, network_gb_s)
     nodes = device.network.node_size
     plan = choose_layout(devices, tp, pp, dp, ep, cp, overlap=overlap, node_size=nodes)
-    known = known if dtype else as_downloaded(known, profile)
+    known = as_downloaded(known, profile, dtype)
     check_engine(profile, device, dtype, kv_dtype, known)
     check_layout(profile, plan)
     precision, checkpoint = choose_formats(known, device, dtype, kv_dtype)

@@ -24,14 +24,13 @@ from thermoflop.cost.work.weights import (
 )
 from thermoflop.errors import UsageError
 from thermoflop.model.architecture.formats import spelled
-from thermoflop.model.architecture.quantization import Quantization
+from thermoflop.model.architecture.quantization import Quantization, Stored
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from thermoflop.cost.engines.engine import Engine
     from thermoflop.cost.hardware.device import Device
     from thermoflop.model.architecture.description import Description
-    from thermoflop.model.architecture.quantization import Stored
     from thermoflop.model.model import Model
 
 # Methods whose kernels are their own, and are rated by name.
@@ -47,6 +46,8 @@ _FORMS = {"fp8": "fp8-tensor", "nvfp4": "modelopt-nvfp4"}
 _APART = 1.25
 _FILES = "safetensors"  # as a method: what nothing is said of but by the files
 _WIDE = ("bf16", "fp16", "fp32")
+# GGUF's blocks of 32 elements in 8 bits with a scale of 16.
+_Q8_0 = Stored("q8_0", 8, group=32, scale_bits=16)
 NARROWEST_8 = 6.0  # bits of a weight: what is wider is as wide as q8_0
 # Bytes of an element in formats of files that are not quantized; what a file has most of is first.
 _PLAIN_BYTES = {"BF16": 2.0, "F16": 2.0, "F32": 4.0, "F64": 8.0}
@@ -109,16 +110,19 @@ def is_understood(model: Model) -> bool:
     return known or not model.format_unknown
 
 
-def as_downloaded(model: Model, profile: object) -> Model:
+def as_downloaded(model: Model, profile: object, dtype: str | None = None) -> Model:
     """The model in the format of Ollama's downloads where its profile is asked for and nothing says
     another that it reads: q4_k_m, and mxfp4 of those that are published in it; for llama.cpp in one
-    that GGUF files have."""
-    model = as_named(model, profile)
+    that GGUF files have. With a ``dtype`` that alone says the format, but for how llama.cpp's files
+    hold the rest of an mxfp4 model."""
     if profile is None:
         return model
     engine = _engine_of(profile)
+    if dtype is not None:
+        return model if is_ollama(profile) else as_gguf(model, engine)
+    model = as_named(model, profile)
     if not is_ollama(profile):
-        return _as_converted(model, engine)
+        return _as_converted(as_gguf(model, engine), engine)
     own, named = model.quantization, model.named_format
     kept = model.stored is not None or (own is not None and _name(own, own.default) == "mxfp4")
     if kept or (named is not None and not no_weights(engine, named)):
@@ -158,13 +162,28 @@ def lacking(engine: Engine, model: Model, device: Device | None = None) -> tuple
 def as_planned(model: Model, engine: Engine, *, named: bool) -> tuple[Model, str]:
     """The model without the format that its name means, or that it is published in, where the
     engine reads another kind of files alone, or reads it not and nobody named that engine; and a
-    sentence on that: the engine's other formats are tried."""
+    sentence on that: the engine's other formats are tried. Else as the engine's files have it."""
     name = lacking(engine, model)[0] if engine.alone or not named else ""
     if not name:
-        return model, ""
+        return as_gguf(model, engine), ""
     plain = replace(model, quantization=None, stored=None, named_format=None, format_said="")
     why = f"no {engine.alone} file is" if engine.alone else f"{engine.name} reads no weights"
     return plain, f"{why} in {name}: other formats are tried"
+
+
+def as_gguf(model: Model, engine: Engine) -> Model:
+    """A model whose experts are published in mxfp4 as GGUF files have it for an engine that reads
+    no others: what is published in 16 bits in q8_0, but for its routers.
+
+    llama.cpp's own gpt-oss files, 11.27 and 59.02 GiB, have it so (its discussion 15396); Ollama's
+    keep 16 bits.
+    """
+    own = model.quantization
+    if engine.alone != "GGUF" or own is None or own.method != "mxfp4" or model.stored is not None:
+        return model
+    routers = tuple(each for each in own.wide if "router" in each)
+    rest = tuple(each for each in own.wide if each not in routers)
+    return replace(model, quantization=replace(own, targets=((_Q8_0, rest),), wide=routers))
 
 
 def _as_converted(model: Model, engine: Engine) -> Model:

@@ -17,6 +17,7 @@ from thermoflop.cost.engines.footprint import Load
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.inference.arguments import checked_whole, written
 from thermoflop.cost.inference.estimate import estimate
+from thermoflop.cost.inference.formats import as_downloaded
 from thermoflop.cost.inference.held_to import check_engine
 from thermoflop.cost.inference.room import room_of
 from thermoflop.errors import UsageError
@@ -283,7 +284,8 @@ def _first_that_runs(
         kept = [None]  # published in 4 bits, which nobody widens
     for name in kept:
         try:
-            room = room_of(model, device, name, None, None, profile, None)
+            held = as_downloaded(model, profile, name)
+            room = room_of(held, device, name, None, None, profile, None)
             plan = room.plan(count, None, 1, 1, 1, 1)
             share = room.share(plan)
             load = Load(1, wanted - 1, wanted)

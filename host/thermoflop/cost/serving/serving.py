@@ -158,7 +158,7 @@ def serving(
             raise InputError(f"{trace} generates one token a request: expected more")
     if not isinstance(prefix_hit, int | float) or not 0 <= prefix_hit < 1:
         raise UsageError(f"prefix_hit={prefix_hit!r:.40} makes no sense: expected 0 to below 1")
-    known = known if dtype else as_downloaded(known, profile)
+    known = as_downloaded(known, profile, dtype)
     room, chosen = (
         room_of(known, device, dtype, kv_dtype, None, profile, None),
         find_profile(profile),
