@@ -121,3 +121,13 @@ def test_a_step_on_the_device_is_one_after_the_prompt_where_nothing_is_generated
         dense, DEVICE, batch=2, prompt=100, generate=timed, dtype="bf16", profile="llama.cpp"
     )
     assert _whole_s(room, Load(2, 100, 100 + generate)) == run.per_token.expected_s
+
+
+def test_the_rate_behind_the_host_is_said_to_be_of_each_sequence_where_there_are_several(dense):
+    asked = {"prompt": 500, "generate": 11, "profile": "llama.cpp", "dtype": "bf16"}
+    one, three = (
+        by_kind(tf.fit(dense, SMALL, batch=batch, **asked))["layers on the host"].text
+        for batch in (1, 3)
+    )
+    assert one.endswith("tokens/s")
+    assert three.endswith("tokens/s each")

@@ -233,7 +233,10 @@ def test_a_lost_run_json_is_no_loss_of_the_run(tmp_path: Path) -> None:
     """The samples stand by themselves; a folder without both is no run."""
     folder = write(tmp_path, [*trial(1, 2), gpu(1.5, 100, 0)])
     (folder / "run.json").write_text("{")
-    assert analyze(folder).trials[0].window.duration_s == 1
+    analysis = analyze(folder)
+    assert analysis.trials[0].window.duration_s == 1
+    assert analysis.warnings[0].startswith("run.json is missing or damaged")
+    assert not any("killed" in text for text in analysis.warnings)
     (folder / "samples.jsonl").write_text("")
     with pytest.raises(InputError):
         analyze(folder)

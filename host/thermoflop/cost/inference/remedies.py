@@ -184,9 +184,11 @@ def _remedy(
     elif value == layers:
         many = "the output layer"
     whose = "llama.cpp's " if room.engine is None else ""
+    each = " each" if load.sequences > 1 else ""
     text = (
         f"{many} in the computer's memory ({whose}{flag}: "
-        f"{gigabytes(placed.host_bytes + cached)} at {host_gb_s:g} GB/s): {speed:.2g} tokens/s"
+        f"{gigabytes(placed.host_bytes + cached)} at {host_gb_s:g} GB/s): "
+        f"{speed:.2g} tokens/s{each}"
     )
     return Remedy(kind, value, text, speed)
 

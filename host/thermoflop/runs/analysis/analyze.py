@@ -219,7 +219,12 @@ def _warnings(data: RunData, spans: list[ThrottleSpan]) -> list[str]:
         warnings.append(
             f"{simulated(data.run)} simulated: heat, power and energy are no measurement"
         )
-    if data.run.get("ended") is None:
+    if not data.run:
+        warnings.append(
+            "run.json is missing or damaged: nothing is known of the command and the machine, nor "
+            "whether its sources were simulated"
+        )
+    elif data.run.get("ended") is None:
         warnings.append("the recorder was killed or has not ended: the run has no end of its own")
     if spans:
         warnings.append("a GPU throttled: compare with other runs only with that in mind")
