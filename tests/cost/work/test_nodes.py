@@ -146,9 +146,13 @@ def test_what_hides_behind_computing_costs_its_exposed_share_or_what_is_longer()
         def device_s(self, works: list[float]) -> float:
             return sum(works)
 
-    assert Phase(2.0, [10.0], [4.0], 0.5).seconds(Seconds()) == 2 * 12
-    assert Phase(1.0, [10.0], [30.0], 0.9).seconds(Seconds()) == 30
-    assert Phase(1.0, [10.0], [4.0], 0.0).seconds(Seconds()) == 14
+        def operator_s(self, work: float) -> float:
+            return work
+
+    assert Phase(2.0, [10.0], [(4.0, 0.5)]).seconds(Seconds()) == 2 * 12
+    assert Phase(1.0, [10.0], [(30.0, 0.9)]).seconds(Seconds()) == 30
+    assert Phase(1.0, [10.0], [(4.0, 0.0)]).seconds(Seconds()) == 14
+    assert Phase(1.0, [10.0], [(4.0, 0.5), (2.0, 1.0)]).seconds(Seconds()) == 12
 
 
 def test_zero_3_takes_longer_than_zero_1_and_a_slow_network_is_felt():
