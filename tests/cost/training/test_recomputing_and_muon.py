@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 import thermoflop as tf
 from kit.made_up import DEVICE, LAYERS, decoder
+from thermoflop.base.record import replace
+from thermoflop.cost.training.memory import _saved_by_operator
 from thermoflop.cost.training.replicas import muon_works
 from thermoflop.cost.training.work import share_of, trained
+from thermoflop.model.architecture.parts import Linear
 
 SIZES = {"global_batch": 8, "sequence": 1000}
 
@@ -78,3 +81,18 @@ def test_pytorch_as_it_is_runs_norms_and_sums_alone():
     """What llm-foundry's rates were fitted to, whether it is asked for or not."""
     assert not train(profile="llm-foundry").compiled
     assert train(profile="torchtitan").compiled
+
+
+def test_results_of_experts_are_kept_for_those_that_a_token_meets():
+    """Of the products whose results are kept one of each expert, times the experts of a token."""
+    mixture = {"model_type": "mixtral", "num_local_experts": 8}
+    kept = {}
+    for top in (1, 2):
+        model = decoder(**mixture, num_experts_per_tok=top)
+        one = replace(train().question, model=model)
+        layer = model.description.stacks[0].runs[0].layer
+        kept[top] = _saved_by_operator(layer, one, "decoder")
+        every = [part for part in layer.parts() if isinstance(part, Linear)][::2]
+        experts = [part.outputs for part in every if part.copies == 8]
+    assert experts
+    assert kept[2] - kept[1] == 1000 * 2 * sum(experts)

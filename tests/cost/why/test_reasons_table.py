@@ -60,6 +60,18 @@ def test_an_operator_is_explained_with_its_flops_its_bytes_and_their_rates():
     )
 
 
+@pytest.mark.parametrize(("computing", "moving"), [(1.0, 3.0), (3.0, 1.0)])
+def test_a_measured_operator_takes_the_longer_of_both_and_its_launch(computing, moving):
+    rates = SimpleNamespace(
+        compute_s=lambda _: computing, memory_s=lambda _: moving, gap_s=lambda _: 0.5,
+        operator_s=lambda work: work.times * 3.5, curves=object(),
+    )  # fmt: skip
+    assert time_lines(WORKS[0], SimpleNamespace(rates=rates)) == (
+        "time = times x (launch + measured time at its size, read between measured sizes)",
+        "  = 2 x (500 ms + 3.00 s) = 7.00 s",
+    )
+
+
 @pytest.fixture(scope="module")
 def found():
     return reasons(WORKS, RATES)
