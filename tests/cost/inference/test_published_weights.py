@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 import thermoflop as tf
+from thermoflop.cost.engines.engine import find_engine
 from thermoflop.cost.hardware.precision import choose_precision
-from thermoflop.cost.inference.formats import choose_formats
+from thermoflop.cost.inference.formats import as_planned, choose_formats
 from thermoflop.cost.why.memory import explained, why_memory
 from thermoflop.cost.work.share import Layout, Share
 from thermoflop.cost.work.steps import decode_step
@@ -179,3 +180,30 @@ def test_nvfp4_with_all_of_attention_wide_is_as_large_as_published() -> None:
     fitted = tf.fit(model, "b200")
     assert fitted.memory.weight_bytes == pytest.approx(220e9, rel=0.01)
     assert "attn" in str(fitted).split("in nvfp4", 1)[1].split("wide")[0]
+
+
+AWQ = "meta-llama/Llama-3.1-8B-Instruct-AWQ"
+
+
+@pytest.mark.parametrize(
+    ("name", "engine", "named", "said"),
+    [
+        (AWQ, "llama.cpp", True, "no GGUF file is in awq-int4-g128"),
+        (AWQ, "llama.cpp", False, "no GGUF file is in awq-int4-g128"),
+        ("Qwen/Qwen3-8B-FP8", "llama.cpp", True, "no GGUF file is in fp8-block128"),
+        ("Qwen/Qwen3-8B-FP8", "exllama", False, "exllama reads no weights in fp8-block128"),
+        ("Qwen/Qwen3-8B-FP8", "exllama", True, ""),  # who named the engine is told so elsewhere
+        ("Qwen/Qwen3-8B-FP8", "vllm", False, ""), ("llama-3-8b", "exllama", False, ""),
+    ],
+)  # fmt: skip
+def test_a_format_that_an_engine_reads_not_is_left_and_said(name, engine, named, said):
+    model = load_model(name)
+    found, sentence = as_planned(model, find_engine(engine), named=named)
+    if not said:
+        assert (found, sentence) == (model, "")
+        return
+    assert sentence == f"{said}: other formats are tried"
+    assert (found.quantization, found.stored, found.named_format, found.format_said) == (
+        None, None, None, "",
+    )  # fmt: skip
+    assert found.description == model.description

@@ -119,3 +119,30 @@ def test_a_cluster_is_given_four_parts_a_worker_and_64_at_least(
     assert cluster.waiting == [most] * (101 - most) + list(range(most - 1, 0, -1))
     assert cluster.given == list(range(100))
     assert (done.made, done.made_rows) == (100, 200)
+
+
+def test_a_process_is_made_for_each_processor_that_may_be_used(monkeypatch):
+    monkeypatch.setattr(sweeps.os, "sched_getaffinity", lambda _: {1, 4, 5}, raising=False)
+    assert sweeps._processors() == 3
+    monkeypatch.delattr(sweeps.os, "sched_getaffinity")
+    for known, processors in ((6, 6), (None, 1)):
+        monkeypatch.setattr(sweeps.os, "cpu_count", lambda known=known: known)
+        assert sweeps._processors() == processors
+
+
+@pytest.mark.parametrize(
+    ("jobs", "due", "processes"), [(None, 3, 2), (None, 1, None), (1, 9, None)]
+)
+def test_one_process_or_one_part_is_made_here(monkeypatch, tmp_path, jobs, due, processes):
+    """Of two processors both work, unless there is a part alone."""
+    POOLS.clear()
+    made = []
+    monkeypatch.setattr(sweeps, "_processors", lambda: 2)
+    monkeypatch.setattr(sweeps, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr(sweeps, "write_part", lambda *given: made.append(given[1]) or (2, 1, "no"))
+    done = tf.sweep({**GRID, "batch": f"1:{2 * due}"}, tmp_path, jobs=jobs)
+    assert [pool.n for pool in POOLS] == ([] if processes is None else [processes])
+    assert made == ([] if POOLS else list(range(due)))
+    assert (done.parts, done.made, done.made_rows) == (due, due, 2 * due)
+    assert done.refused_rows == (0 if POOLS else due)
+    assert done.refusal == (None if POOLS else "no")
