@@ -50,6 +50,11 @@ def test_a_step_of_one_token_belongs_to_these_tables():
 def test_a_prompt_belongs_to_tables_of_its_own():
     found = shapes(Step(3, 5, 0, attention="causal"))
     assert found["attention"] == ("causal attention", 1, 5, 3 * HEADS, HEAD)
+    two = shapes(Step(3, 2, 7, attention="causal"))
+    assert two["attention"] == ("causal attention", 1, 2, 3 * HEADS, HEAD)
+    steps = shapes(Step(3, 1, np.array([10, 20])))  # of one query each, whatever is cached
+    assert steps["attention"][0] == "attention"
+    assert steps["attention"][4].tolist() == [11, 21]
     after = shapes(Step(3, 5, 7, attention="causal"))  # the table knows prompts by what is new
     assert after["attention"] == found["attention"]
     assert found["gate_proj"] == ("matmul", 1, 15, WIDTH, INNER)
