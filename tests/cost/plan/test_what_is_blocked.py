@@ -15,7 +15,7 @@ from thermoflop.cost.plan.blocked import Tried, blocked
 from thermoflop.cost.plan.choice import Question
 from thermoflop.cost.plan.plan import _different
 from thermoflop.cost.plan.prices import prices_of
-from thermoflop.cost.plan.training import _best, _layouts, _nearest, _would
+from thermoflop.cost.plan.training import _adapted, _best, _layouts, _nearest, _would
 from thermoflop.cost.serving.targets import Targets
 from thermoflop.cost.work.share import Layout
 from thermoflop.errors import InputError, UsageError
@@ -143,6 +143,38 @@ def test_training_tries_no_number_of_devices_that_cannot_be_enough():
 def test_what_fits_in_no_layout_is_said_of_as_many_devices(most, many):
     said = _nearest(SimpleNamespace(name="m"), [], most)
     assert said == f"m with its states fits on {many} in no layout"
+
+
+ADAPTED = " trains adapters: train m --lora 16 --base nf4"
+
+
+@pytest.mark.parametrize(
+    ("names", "how", "fits", "said"),
+    [
+        ("A", "none", "A", f"; one{ADAPTED}"),
+        ("A", "full", "A", f"; one{ADAPTED} --recompute full"),
+        ("AB", "none", "B", f"; one B{ADAPTED}"),
+        ("AB", "full", "A", f"; one A{ADAPTED} --recompute full"),
+        ("AB", "none", "C", ""),
+    ],
+)  # fmt: skip
+def test_adapters_are_offered_on_the_first_device_that_holds_them(
+    monkeypatch, names, how, fits, said
+):
+    """One sequence on one device, rather with everything kept."""
+
+    def train(_model, device, **options):
+        assert options == {
+            "dtype": "bf16", "dp": 1, "global_batch": 1, "lora": 16, "base_dtype": "nf4",
+            "recompute": options["recompute"],
+        }  # fmt: skip
+        held = device.name == fits and options["recompute"] in (how, "full")
+        return SimpleNamespace(memory=SimpleNamespace(fits=held))
+
+    monkeypatch.setattr(training, "train", train)
+    devices = [SimpleNamespace(name=name) for name in names]
+    fixed = {"global_batch": 64, "dtype": "bf16"}
+    assert _adapted(SimpleNamespace(name="m"), devices, fixed) == said
 
 
 def test_of_layouts_that_differ_in_stages_or_groups_alone_the_first_is_kept():
