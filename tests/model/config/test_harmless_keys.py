@@ -9,6 +9,7 @@ from model.fuzz_configs import HARMLESS
 from thermoflop.errors import UnknownModel
 from thermoflop.model.config.catalogue import entry
 from thermoflop.model.config.families import FAMILY_NAMES, find_family
+from thermoflop.model.config.ignored_keys import changes_nothing
 from thermoflop.model.config.unread_keys import unread_keys
 from thermoflop.model.load import read_model
 
@@ -27,6 +28,15 @@ def config_of(name: str) -> dict[str, Any]:
 def test_a_harmless_key_is_let_by(name: str, key: str) -> None:
     config = config_of(name)
     assert read_model({**config, key: HARMLESS[key]}).params == read_model(config).params
+
+
+def test_no_family_lists_what_is_ignored_for_all() -> None:
+    """By its name alone, whatever it holds; and a list of one is no word cut into letters."""
+    found = {name: find_family(name) for name in FAMILY_NAMES}
+    listed = [(name, key) for name, family in found.items() if family for key in family.ignored]
+    assert len(listed) > 1000
+    assert [each for each in listed if changes_nothing(each[1], {"size": 7})] == []
+    assert all(len(key) > 1 for _, key in listed)
 
 
 def test_a_key_that_the_class_never_reads_is_let_by() -> None:

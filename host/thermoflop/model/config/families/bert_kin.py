@@ -116,16 +116,12 @@ family(
     # of the head that answers questions, which is not described here
     ignored=(
         *("max_num_columns", "max_num_rows", "num_aggregation_labels", "aggregation_labels"),
-        *(
-            "select_one_column",
-            "init_cell_selection_weights_to_zero",
-            "reset_position_index_per_cell",
-        ),
-        *("use_answer_as_supervision", "use_normalized_answer_loss", "use_gumbel_for_aggregation"),
-        *("use_gumbel_for_cells", "average_approximation_function", "disable_per_token_loss"),
-        *("answer_loss_importance", "no_aggregation_label_index", "average_logits_per_cell"),
-        *("cell_selection_preference", "allow_empty_column_selection", "aggregation_temperature"),
-        *("positive_label_weight", "aggregation_loss_weight", "huber_loss_delta", "temperature"),
+        *("select_one_column", "reset_position_index_per_cell", "use_answer_as_supervision"),
+        *("use_normalized_answer_loss", "use_gumbel_for_aggregation", "use_gumbel_for_cells"),
+        *("average_approximation_function", "disable_per_token_loss", "answer_loss_importance"),
+        *("no_aggregation_label_index", "average_logits_per_cell", "cell_selection_preference"),
+        *("allow_empty_column_selection", "aggregation_temperature", "positive_label_weight"),
+        *("huber_loss_delta",),
     ),
 )
 family(
@@ -248,18 +244,9 @@ family(
         "n_words": "vocab_size",
     },
     ignored=(
-        "gelu_activation",
-        "sinusoidal_embeddings",
-        "causal",
-        "is_encoder",
-        "lang_id",
-        "mask_index",
-        "unk_index",
-        "bos_index",
-        "eos_index",
-        "pad_index",
-        "start_n_top",
-        "end_n_top",
+        *("gelu_activation", "sinusoidal_embeddings", "causal", "is_encoder", "lang_id"),
+        *("mask_index", "unk_index", "bos_index", "eos_index", "pad_index", "start_n_top"),
+        *("end_n_top",),
     ),
 )
 family("flaubert", "xlm", ignored=("pre_norm",))

@@ -46,7 +46,7 @@ family(
         "within windows",
         kept=lambda config: _square(config, "query_global", "key_global", "value_global"),
     ),
-    ignored=("attention_window", "onnx_export"),
+    ignored=("attention_window",),
 )
 
 
@@ -74,10 +74,7 @@ family(
     },
     traits=_full("by landmarks", others=_over_values("conv_kernel_size"), **_TWO_MORE, **_APART),
     ignored=(
-        "num_landmarks",
-        "segment_means_seq_len",
-        "inv_coeff_init_option",
-        "add_cross_attention",
+        *("num_landmarks", "segment_means_seq_len", "inv_coeff_init_option", "add_cross_attention"),
     ),
 )
 family(
@@ -368,5 +365,5 @@ family(
         "class": "TextModel",
         "classes": ("text half",),
     },
-    ignored=("pooling_epsilon", "scale_sqrt_depth", "tie_word_embeddings"),
+    ignored=("scale_sqrt_depth", "tie_word_embeddings"),
 )

@@ -47,7 +47,7 @@ family(
     traits={"q_bias": use("bias"), "o_bias": use("bias"), "up_bias": False},
     drop=_NO_BIASES,
 )
-family("internlm", "internlm2", ignored=("rotary",))
+family("internlm", "internlm2")
 family(
     "baichuan",
     "llama",
@@ -59,7 +59,6 @@ family(
         "rotary": lambda config: config.given("max_position_embeddings"),
     },
     drop=(*_NO_BIASES, "num_key_value_heads"),
-    ignored=("z_loss_weight",),
 )
 
 
@@ -89,10 +88,7 @@ family(
         "activation": "silu",
     },
     drop=(*_NO_BIASES, "num_key_value_heads", "head_dim", "hidden_act"),
-    ignored=(
-        *("bf16", "fp16", "fp32", "use_cache_quantization", "use_cache_kernel"),
-        *("use_dynamic_ntk", "use_logn_attn", "softmax_in_fp32", "onnx_safe"),
-    ),
+    ignored=("use_cache_quantization", "use_cache_kernel"),
 )
 family(
     "minicpm",
@@ -158,7 +154,7 @@ family(
     aliases={"num_hidden_layers": "num_layers"},
     ignored=(
         *("fp32_residual_connection", "original_rope", "interleaved_qkv", "vocab_size"),
-        *("layernorm_epsilon", "pre_seq_len", "prefix_projection", "quantization_bit"),
+        *("pre_seq_len", "prefix_projection", "quantization_bit"),
     ),
 )
 family(

@@ -41,9 +41,9 @@ family(
     ),
     # its mixture of experts is of code that was never published with weights: use_moe is false
     ignored=(
-        *("drop_path_rate", "use_flash_attn", "capacity_factor", "eval_capacity_factor"),
-        *("laux_allreduce", "moe_coeff_ratio", "moe_intermediate_size", "moe_output_scale"),
-        *("noisy_gate_policy", "num_experts", "num_routed_experts", "num_shared_experts"),
+        *("drop_path_rate", "capacity_factor", "eval_capacity_factor", "laux_allreduce"),
+        *("moe_coeff_ratio", "moe_intermediate_size", "moe_output_scale", "noisy_gate_policy"),
+        *("num_experts", "num_routed_experts", "num_shared_experts"),
         *("shared_expert_intermediate_size", "use_residual", "use_rts", "use_weighted_residual"),
     ),
 )
@@ -60,8 +60,8 @@ wrapper(
     },
     ignored=(
         *("dynamic_image_size", "force_image_size", "image_fold", "max_dynamic_patch"),
-        *("min_dynamic_patch", "pad2square", "ps_version", "select_layer", "system_message"),
-        *("template", "use_backbone_lora", "use_llm_lora"),
+        *("min_dynamic_patch", "pad2square", "select_layer", "system_message", "template"),
+        *("use_backbone_lora", "use_llm_lora"),
     ),
 )
 

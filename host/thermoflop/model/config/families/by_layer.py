@@ -77,15 +77,9 @@ family(
     aliases={"num_local_experts": "n_routed_experts"},
     # the class derives sliding layers' heads, and which they are, from the keys above
     ignored=(
-        "attention_chunk_size",
-        "attention_value_scale",
-        "hybrid_layer_pattern",
-        "moe_layer_freq",
-        "n_shared_experts",
-        "swa_head_dim",
-        "swa_num_attention_heads",
-        "swa_num_key_value_heads",
-        "swa_v_head_dim",
+        *("attention_chunk_size", "attention_value_scale", "hybrid_layer_pattern"),
+        *("moe_layer_freq", "n_shared_experts", "swa_head_dim", "swa_num_attention_heads"),
+        *("swa_num_key_value_heads", "swa_v_head_dim"),
     ),
 )
 # MiMo-7B is Qwen2's decoder with a layer that predicts further ahead (its report, section 2.2)
@@ -257,6 +251,6 @@ family(
     },
     ignored=(
         *("num_gqa_groups", "qkv_multipliers", "activation_fn_name", "normalization_layer_name"),
-        *("rope_freq_constant", "rope_max_length", "tie_word_embeddings"),
+        *("tie_word_embeddings",),
     ),
 )

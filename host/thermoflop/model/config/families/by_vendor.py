@@ -216,18 +216,10 @@ family(
     traits={"qk_norm": "full", "kinds": None, "window": None},
     drop=("sliding_window",),
     ignored=(
-        "attn_type_list",
-        "layernorm_full_attention_beta",
-        "layernorm_linear_attention_beta",
-        "layernorm_mlp_beta",
-        "mtp_transformer_layers",
-        "num_mtp_modules",
-        "qk_norm_type",
-        "shared_intermediate_size",
-        "shared_moe_mode",
-        "use_mtp",
-        "use_qk_norm",
-        "use_routing_bias",
+        *("attn_type_list", "layernorm_full_attention_beta", "layernorm_linear_attention_beta"),
+        *("layernorm_mlp_beta", "mtp_transformer_layers", "num_mtp_modules", "qk_norm_type"),
+        *("shared_intermediate_size", "shared_moe_mode", "use_mtp", "use_qk_norm"),
+        *("use_routing_bias",),
     ),
 )
 family(
@@ -252,12 +244,7 @@ family(
         "final_norm": True,
     },
     drop=(
-        "ffn_dim",
-        "word_embed_proj_dim",
-        "do_layer_norm_before",
-        "_remove_final_layer_norm",
-        "enable_bias",
-        "layer_norm_elementwise_affine",
-        "activation_function",
+        *("ffn_dim", "word_embed_proj_dim", "do_layer_norm_before", "_remove_final_layer_norm"),
+        *("enable_bias", "layer_norm_elementwise_affine", "activation_function"),
     ),
 )

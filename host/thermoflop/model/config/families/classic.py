@@ -68,10 +68,8 @@ family(
     keys={"multi_query": True, "activation_function": "gelu_pytorch_tanh"},
     traits={"kv_heads": lambda config: 1 if config["multi_query"] else None},
     ignored=(
-        "inference_runner",
-        "num_key_value_heads",
-        "pre_allocate_kv_cache",
-        "validate_runner_input",
+        *("inference_runner", "num_key_value_heads", "pre_allocate_kv_cache"),
+        *("validate_runner_input",),
     ),
 )
 family(

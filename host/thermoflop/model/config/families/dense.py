@@ -189,14 +189,9 @@ family(
     drop=("use_qk_norm",),
     # what the class has anyway, spelled out in published files
     ignored=(
-        "layer_switch",
-        "order_of_interleaved_layers",
-        "position_embedding_type",
-        "use_embedding_sharing",
-        "use_gated_activation",
-        "use_parallel_block",
-        "use_parallel_embedding",
-        "use_qk_norm",
+        *("layer_switch", "order_of_interleaved_layers", "position_embedding_type"),
+        *("use_embedding_sharing", "use_gated_activation", "use_parallel_block"),
+        *("use_parallel_embedding", "use_qk_norm"),
     ),
 )
 family(

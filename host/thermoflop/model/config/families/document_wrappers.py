@@ -137,5 +137,5 @@ wrapper(
     _routes,
     tie=True,
     keys={"density_router_hidden_size": None},
-    ignored=("density_router_threshold", "density_router_loss_weight"),
+    ignored=("density_router_threshold",),
 )

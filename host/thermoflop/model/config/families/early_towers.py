@@ -223,7 +223,7 @@ family(
             layer_norm("head_norm", config["hidden_size"]),
         ),
     },
-    ignored=("projection_dim", "label_smoothing"),
+    ignored=("projection_dim",),
 )
 family(
     "blip_vision_model",

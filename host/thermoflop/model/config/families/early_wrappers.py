@@ -95,7 +95,6 @@ wrapper(
         "projector_patch_to_query_dict": mapping(),
         "max_value_projector_patch_to_query_dict": None,
     },
-    ignored=("vision_feature_layer",),
 )
 for _name, _queries in (("2", 64), ("2.5", 2048)):
     _part = f"kosmos_{_name.replace('.', '_')}"
@@ -140,7 +139,7 @@ wrapper(
         "extras": _second_bias,
         "ending": "ForConditionalGeneration",
     },
-    ignored=("projection_dim", "image_text_hidden_size", "label_smoothing"),
+    ignored=("projection_dim", "image_text_hidden_size"),
 )
 wrapper(
     "idefics",

@@ -63,7 +63,7 @@ family(
     # of the code that lay beside weights before the class was there
     ignored=(
         *("layer_norm_type", "logn_attention_clip1", "logn_attention_scale", "pack_qkv"),
-        *("use_memory_efficient_attention"),
+        *("use_memory_efficient_attention",),
     ),
 )
 family("new", "gte", keys={"vocab_size": 30528, "type_vocab_size": at_least_zero(2)})
@@ -94,7 +94,7 @@ family(
         "down_bias": True,
         "encodings": ("alibi",),
     },
-    ignored=("emb_pooler", "model_max_length"),
+    ignored=("emb_pooler",),
 )
 
 
@@ -151,8 +151,8 @@ family(
     },
     ignored=(
         *("add_pooling_layer", "dense_seq_output", "expert_choice_router", "ffn_div"),
-        *("max_trained_positions", "moe_impl", "moe_resid_pdrop", "num_shared_experts"),
-        *("pad_vocab_size_multiple", "parallel_block_tied_norm", "rotary_scaling_factor"),
+        *("max_trained_positions", "moe_impl", "num_shared_experts", "pad_vocab_size_multiple"),
+        *("parallel_block_tied_norm",),
     ),
 )
 
@@ -189,7 +189,7 @@ family(
     },
     ignored=(
         *("emb_pooler", "load_trained_adapters", "lora_alpha", "lora_main_params_trainable"),
-        *("task_instructions", "truncate_dim"),
+        *("task_instructions",),
     ),
 )
 family(
@@ -228,14 +228,9 @@ family(
     },
     # the window narrows what is attended, not what is counted: every query meets every key
     ignored=(
-        "local_attention",
-        "global_attn_every_n_layers",
-        "layer_types",
-        "classifier_pooling",
-        "deterministic_flash_attn",
-        "reference_compile",
-        "sparse_prediction",
-        "sparse_pred_ignore_index",
+        *("local_attention", "global_attn_every_n_layers", "layer_types", "classifier_pooling"),
+        *("deterministic_flash_attn", "reference_compile", "sparse_prediction"),
+        *("sparse_pred_ignore_index",),
     ),
 )
 family(
@@ -255,9 +250,6 @@ family(
         "norm_bias": False,
         "norm_names": None,
         "gated": True,
-        "q_bias": use("attention_bias"),
-        "o_bias": use("attention_bias"),
-        "up_bias": use("mlp_bias"),
         **_POSITIONS_ARE_A_LIMIT,
         "types": 0,
         "embed_norm": False,
@@ -324,7 +316,7 @@ family(
         "encodings": ("absolute", "rotary"),
         "classes": ("masked", "sequence", "token", "bare"),
     },
-    ignored=("is_folding_model", "esmfold_config", "vocab_list", "token_dropout"),
+    ignored=("is_folding_model", "esmfold_config", "vocab_list"),
 )
 family(
     "esmc",

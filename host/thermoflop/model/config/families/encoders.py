@@ -25,14 +25,8 @@ family(
     # records count what is called output with the MLP
     traits={"bias_group": "head_transform", "untied_bias": True, "output_group": "mlp"},
     ignored=(
-        "position_embedding_type",
-        "directionality",
-        "pooler_fc_size",
-        "pooler_type",
-        "pooler_num_attention_heads",
-        "pooler_num_fc_layers",
-        "pooler_size_per_head",
-        "num_labels",
+        *("position_embedding_type", "directionality", "pooler_fc_size", "pooler_type"),
+        *("pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head"),
     ),
 )
 family(
@@ -48,7 +42,7 @@ family(
     # of jinaai's code, which runs it with another kernel
     ignored=(
         *("emb_pooler", "load_trained_adapters", "lora_alpha", "lora_main_params_trainable"),
-        *("lora_rank", "num_loras", "truncate_dim", "use_reentrant"),
+        *("lora_rank", "num_loras", "use_reentrant"),
     ),
 )
 family("camembert", "roberta", keys={"vocab_size": 30522})
@@ -118,7 +112,7 @@ family(
         "num_attention_heads": "n_heads",
         "num_hidden_layers": "n_layers",
     },
-    ignored=("tie_weights_", "num_labels"),
+    ignored=("tie_weights_",),
 )
 family(
     "electra",

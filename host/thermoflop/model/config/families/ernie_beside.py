@@ -58,7 +58,7 @@ def _text(config: Config) -> dict[str, Any]:
 
 
 _SPARE = (
-    *("moe_layer_interval", "pixel_hidden_size", "rope_3d", "moe_use_hard_gate", "im_patch_id"),
+    *("moe_layer_interval", "pixel_hidden_size", "moe_use_hard_gate", "im_patch_id"),
     *("modality_detach", "moe_reverse_token_drop", "moe_orthogonal_loss_lambda"),
     *("moe_dense_experts_token_type_id", "moe_multimodal_dispatch_use_allgather"),
 )

@@ -129,19 +129,10 @@ family(
     drop=("attention_bias", "mlp_bias"),
     aliases={"num_experts": "moe_num_experts", "num_experts_per_tok": "moe_k"},
     ignored=(
-        "compression_ratio",
-        "freq_allocation",
-        "moe_capacity",
-        "moe_dense_experts_token_type_id",
-        "moe_gate",
-        "moe_group",
-        "moe_multimodal_dispatch_use_allgather",
-        "moe_norm_min",
-        "moe_use_aux_free",
-        "moe_use_hard_gate",
-        "sinkhorn_2gate",
-        "use_rmsnorm",
-        "weight_share_add_bias",
+        *("compression_ratio", "freq_allocation", "moe_capacity"),
+        *("moe_dense_experts_token_type_id", "moe_gate", "moe_group"),
+        *("moe_multimodal_dispatch_use_allgather", "moe_norm_min", "moe_use_aux_free"),
+        *("moe_use_hard_gate", "sinkhorn_2gate", "use_rmsnorm", "weight_share_add_bias"),
     ),
 )
 family(
@@ -173,13 +164,8 @@ family(
     },
     aliases={"num_local_experts": "num_experts"},
     ignored=(
-        "enable_lm_head_fp32",
-        "enable_moe_fp32_combine",
-        "expert_hidden_dim",
-        "first_k_dense_replace",
-        "moe_router_use_sigmoid",
-        "qk_norm",
-        "route_norm",
+        *("enable_lm_head_fp32", "enable_moe_fp32_combine", "expert_hidden_dim"),
+        *("first_k_dense_replace", "moe_router_use_sigmoid", "qk_norm", "route_norm"),
     ),
 )
 
@@ -203,12 +189,7 @@ family(
     },
     traits={"qk_norm": None, "sparse": None},
     drop=("use_qk_norm", "first_k_dense_replace", "intermediate_size"),
-    ignored=(
-        "first_k_dense_replace",
-        "intermediate_size",
-        "moe_layer_freq",
-        "use_qk_norm",
-    ),
+    ignored=("first_k_dense_replace", "intermediate_size", "moe_layer_freq", "use_qk_norm"),
 )
 family(
     "sarvam_moe",
@@ -225,11 +206,7 @@ family(
         "moe_intermediate_size": 1024,
     },
     aliases={"num_shared_experts": "n_shared_experts", "use_qkv_bias": "attention_bias"},
-    ignored=(
-        "moe_router_enable_expert_bias",
-        "moe_shared_expert_intermediate_size",
-        "use_rmsnorm",
-    ),
+    ignored=("moe_router_enable_expert_bias", "moe_shared_expert_intermediate_size", "use_rmsnorm"),
 )
 
 

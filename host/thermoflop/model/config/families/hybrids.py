@@ -80,7 +80,7 @@ LFM2_TRAITS = {
     "activation": "silu",
     "mixers": _short_convolution,
 }
-LFM2_PLAIN = ("attention_bias", "mlp_bias", "hidden_act")
+LFM2_PLAIN = ("attention_bias", "mlp_bias")
 family(
     "lfm2",
     "llama",
@@ -95,7 +95,7 @@ family(
         "block_auto_adjust_ff_dim": True,
     },
     traits={**LFM2_TRAITS, "kinds": _lfm2_kinds, "inner": _lfm2_inner},
-    drop=LFM2_PLAIN,
+    drop=(*LFM2_PLAIN, "hidden_act"),
     overriding={"block_ff_dim": "intermediate_size", "tie_embedding": "tie_word_embeddings"},
     ignored=(
         *("block_dim", "block_mlp_init_scale", "block_out_init_scale", "block_use_swiglu"),
@@ -135,7 +135,7 @@ family(
             index >= config["num_dense_layers"] for index in range(config["num_hidden_layers"])
         ],
     },
-    drop=LFM2_PLAIN,
+    drop=(*LFM2_PLAIN, "hidden_act"),
     overriding={"tie_embedding": "tie_word_embeddings"},
     ignored=(*LFM2_PLAIN, "use_expert_bias"),  # the expert bias is a buffer
 )
@@ -183,7 +183,7 @@ family(
         "layer_norms": lambda config: 4 if config["use_sandwich_norm"] else 2,
     },
     drop=("mlp_bias", "hidden_act"),
-    ignored=("mlp_bias", "hidden_act"),
+    ignored=("mlp_bias",),
 )
 
 
@@ -304,7 +304,7 @@ family(
         "expert_inner": use("intermediate_size"),
     },
     aliases={"layers_block_type": "layer_types"},
-    ignored=("mamba_chunk_size", "normalization_function", "init_method"),
+    ignored=("mamba_chunk_size", "normalization_function"),
 )
 
 
@@ -365,15 +365,9 @@ family(
     traits={"head_dim": None, "inner": None, "kv_heads": None},
     aliases={"layer_types": "layers_block_type"},
     ignored=(
-        *(
-            "use_conv_bias",
-            "chunk_size",
-            "use_mem_eff_path",
-            "use_long_context",
-            "attention_hidden_size",
-        ),
-        *("attention_head_dim", "head_dim", "kv_channels", "num_query_groups", "lora_rank"),
-        *("hybrid_layer_ids", "use_shared_mlp_adapter", "state_size", "rope_scaling"),
-        *("bos_token_id", "ffn_hidden_size", "gated_linear_unit", "mamba_dt_rank"),
+        *("use_conv_bias", "use_long_context", "attention_hidden_size", "attention_head_dim"),
+        *("head_dim", "kv_channels", "num_query_groups", "lora_rank", "hybrid_layer_ids"),
+        *("use_shared_mlp_adapter", "state_size", "ffn_hidden_size", "gated_linear_unit"),
+        *("mamba_dt_rank",),
     ),
 )

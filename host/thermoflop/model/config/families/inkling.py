@@ -135,9 +135,9 @@ family(
     },
     drop=("attention_bias", "mlp_bias", "tie_word_embeddings"),
     ignored=(
-        *("tie_word_embeddings", "unpadded_vocab_size", "embedding_multiplier", "route_scale"),
+        *("tie_word_embeddings", "unpadded_vocab_size", "route_scale"),
         *("logits_mup_width_multiplier", "log_scaling_alpha", "log_scaling_n_floor"),
-        *("model_max_length", "mtp_local_layer_ids", "mtp_hidden_states_first"),
-        *("chain_hidden_post_norm", "rms_norm_eps_moe_gate", "number_of_conv_states"),
+        *("mtp_local_layer_ids", "mtp_hidden_states_first", "chain_hidden_post_norm"),
+        *("rms_norm_eps_moe_gate", "number_of_conv_states"),
     ),
 )

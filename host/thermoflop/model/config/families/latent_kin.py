@@ -54,12 +54,7 @@ family(
     },
     traits=DENSE,
     drop=MIXTURE_KEYS,
-    ignored=(
-        *MIXTURE_KEYS,
-        "embedding_initializer_range",
-        "flatten_ratio",
-        "mlp_bias",
-    ),
+    ignored=(*MIXTURE_KEYS, "embedding_initializer_range", "flatten_ratio", "mlp_bias"),
 )
 
 
@@ -86,12 +81,7 @@ family(
         "mlp_bias": False,
     },
     traits={"mla": _minicpm_attention, "up_bias": use("mlp_bias")},
-    ignored=(
-        "dim_model_base",
-        "scale_depth",
-        "scale_emb",
-        "use_mup",
-    ),
+    ignored=("dim_model_base", "scale_depth", "scale_emb", "use_mup"),
 )
 family(
     "sarvam_mla",

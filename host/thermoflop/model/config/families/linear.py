@@ -142,15 +142,9 @@ family(
         "num_shared_experts": "n_shared_experts",
     },
     ignored=(
-        "moe_layer_freq",
-        "moe_renormalize",
-        "num_expert_group",
-        "use_grouped_topk",
-        "mla_use_nope",
-        "moe_router_activation_func",
-        "activation_situ_beta",
-        "activation_situ_linear_beta",
-        "tie_word_embeddings",
+        *("moe_layer_freq", "moe_renormalize", "num_expert_group", "use_grouped_topk"),
+        *("mla_use_nope", "moe_router_activation_func", "activation_situ_beta"),
+        *("activation_situ_linear_beta", "tie_word_embeddings"),
     ),
 )
 
@@ -180,9 +174,7 @@ family(
     traits={"kinds": _minimax_kinds, "recurrent": _lightning, "window": None},
     drop=("sliding_window",),
     ignored=(
-        "sliding_window",
-        "block_size",
-        "postnorm",
+        *("sliding_window", "block_size", "postnorm"),
         *(
             f"{part}_{factor}_factor"
             for part in ("full_attn", "linear_attn", "mlp")
@@ -270,8 +262,8 @@ family(
     traits={"output_gate": _qwen3_5_gate, "sparse": None},
     drop=("intermediate_size", "decoder_sparse_step", "mlp_only_layers"),
     ignored=(
-        *("intermediate_size", "decoder_sparse_step", "mlp_only_layers", "mamba_ssm_dtype"),
-        *("mtp_num_hidden_layers", "mtp_use_dedicated_embeddings"),
+        *("intermediate_size", "decoder_sparse_step", "mlp_only_layers", "mtp_num_hidden_layers"),
+        *("mtp_use_dedicated_embeddings",),
     ),
 )
 family(

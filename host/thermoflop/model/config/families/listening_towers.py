@@ -78,7 +78,7 @@ family(
         "down_bias": True,
     },
     drop=("num_key_value_heads",),
-    ignored=("activation_function", "sliding_window", "vocab_size", "num_key_value_heads"),
+    ignored=("sliding_window", "vocab_size", "num_key_value_heads"),
 )
 family(
     "voxtral_realtime_text",

@@ -51,7 +51,7 @@ for _name in ("audioflamingo3", "musicflamingo"):
         None,
         ears=(ears_of("audioflamingo3_encoder"), _FLAMINGO),
         keys={"projector_bias": True},
-        ignored=("audio_frame_step", "head_dim", "max_position_embeddings"),
+        ignored=("audio_frame_step", "head_dim"),
     )
 wrapper(
     "glmasr",

@@ -17,7 +17,6 @@ wrapper(
     tie=True,
     keys={**_MERGES, "alignment_intermediate_size": None},
     traits={"grid": lambda _config: {"rule": "shape", "limits": (12,)}},
-    ignored=("vision_feature_layer",),
 )
 wrapper(
     "cohere2_vision",

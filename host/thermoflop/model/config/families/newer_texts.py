@@ -106,7 +106,7 @@ family(
     },
     drop=("mlp_bias",),
     aliases={"qkv_bias": "attention_bias"},
-    ignored=("norm_after", "rope_scaling_layers", "layer_norm_eps"),
+    ignored=("norm_after",),
 )
 
 
@@ -148,7 +148,7 @@ family(
         "window": use("sliding_window"),
     },
     drop=("mlp_bias", "hidden_act"),
-    ignored=("layer_rope_theta", "qk_scale_factor", "output_multiplier"),
+    ignored=("qk_scale_factor", "output_multiplier"),
 )
 
 

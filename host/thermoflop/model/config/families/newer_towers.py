@@ -285,7 +285,7 @@ for _name in ("muse_glimmer", "muse_spark"):
             "pre_norm": True,
             "post_norm": True,
         },
-        ignored=(*SPARE, "max_position_embeddings"),
+        ignored=(*SPARE,),
     )
 
 
@@ -317,12 +317,8 @@ family(
     },
     ignored=(
         *SPARE,
-        "patch_dim",
-        "video_patch_dim",
-        "summary_idxs",
-        "layerscale_value",
-        "norm_mean",
-        "norm_std",
+        *("patch_dim", "video_patch_dim", "summary_idxs", "layerscale_value", "norm_mean"),
+        *("norm_std",),
     ),
 )
 
@@ -355,7 +351,7 @@ family(
     },
     traits={"stack": strided_stack},
     aliases={"hidden_size": "d_model", "num_hidden_layers": "encoder_layers"},
-    ignored=(*SPARE, "scale_embedding", "max_source_positions", "n_window", "conv_chunksize"),
+    ignored=(*SPARE, "max_source_positions", "n_window", "conv_chunksize"),
 )
 family(
     "gemma4_unified_vision",

@@ -33,7 +33,6 @@ wrapper(
     projectors.shuffled,
     keys={"downsample_ratio": Key("any", 0.5)},
     traits={"grid": lambda _config: {"rule": "shape", "limits": (12,)}},
-    ignored=("vision_feature_layer",),
 )
 wrapper(
     "qwen3_omni_moe_thinker",
@@ -193,7 +192,7 @@ wrapper(
     tied="none",
     keys={"adapter_config": mapping()},
     traits={"sections": (Section("adapter_config", "molmo2_adapter"),)},
-    ignored=("image_patch_id", "image_start_token_id"),
+    ignored=("image_patch_id",),
 )
 
 
@@ -333,7 +332,7 @@ wrapper(
     _one_matrix,
     keys={"pixel_shuffle_factor": 4},
     traits={"grid": lambda _config: {"rule": "cut"}},
-    ignored=("classifier_pooling", "classifier_bias", "initializer_cutoff_factor"),
+    ignored=("classifier_pooling", "classifier_bias"),
 )
 wrapper(
     "ultravbert",
@@ -342,7 +341,7 @@ wrapper(
     _matrix_and_norm,
     keys={"pixel_shuffle_factor": 4},
     traits={"grid": lambda _config: {"rule": "cut"}},
-    ignored=("classifier_pooling", "initializer_cutoff_factor"),
+    ignored=("classifier_pooling",),
 )
 wrapper(
     "hy_v4_vl",

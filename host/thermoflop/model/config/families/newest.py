@@ -186,7 +186,7 @@ family(
         *("first_k_dense_replace", "index_topk_pattern"),
         *("index_topk_freq", "index_skip_topk_offset"),
     ),
-    ignored=("hc_magnitude", "hc_eps", "learnable_sink_init", "swiglu_limit"),
+    ignored=("hc_magnitude", "learnable_sink_init"),
 )
 
 
@@ -324,5 +324,5 @@ family(
         ),
     },
     overriding={"moe_shared_expert_intermediate_size": "shared_experts_intermediate_size"},
-    ignored=("swa_num_key_value_heads", "swa_rope_theta"),
+    ignored=("swa_num_key_value_heads",),
 )

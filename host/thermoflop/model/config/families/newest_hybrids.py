@@ -83,8 +83,7 @@ family(
     drop=("moe_layer_freq",),
     ignored=(
         *("moe_layer_freq", "kda_safe_gate", "kda_lower_bound", "mtp_loss_scaling_factor"),
-        *("moe_renormalize", "num_expert_group", "model_max_length", "num_mtp_layers"),
-        "qk_head_dim",
+        *("moe_renormalize", "num_expert_group", "qk_head_dim"),
     ),
 )
 
@@ -201,5 +200,5 @@ family(
         ),
     },
     drop=("first_k_dense_replace",),
-    ignored=("hc_eps", "swiglu_limit", "linear_lower_bound", "first_k_dense_replace"),
+    ignored=("linear_lower_bound", "first_k_dense_replace"),
 )

@@ -29,7 +29,7 @@ _WHISPER = {
     "max_source_positions": 1500,
     "activation_function": "gelu",
 }
-_HEARD = (*SPARE, "encoder_layerdrop", "layerdrop", "scale_embedding")
+_HEARD = (*SPARE,)
 family(
     "qwen2_audio_encoder",
     reader="tower",
@@ -74,15 +74,8 @@ family(
     },
     traits={"stack": phi_stack},
     ignored=(
-        "chunk_size",
-        "left_chunk",
-        "downsample_rate",
-        "feature_layer",
-        "nemo_final_size",
-        "activation",
-        "conv_activation",
-        "conv_glu_type",
-        "nemo_activation",
+        *("left_chunk", "downsample_rate", "feature_layer", "nemo_final_size", "conv_activation"),
+        *("conv_glu_type", "nemo_activation"),
     ),
 )
 family(
@@ -163,7 +156,7 @@ family(
         "pre_norm": True,
     },
     aliases={"attention_heads": "num_attention_heads"},
-    ignored=(*SPARE, "intermediate_layers_indices", "norm_eps"),
+    ignored=(*SPARE, "intermediate_layers_indices"),
 )
 # Kimi K3's tower: attention of a width of its own, RMS norms, biases only where they are named
 family(
@@ -189,7 +182,7 @@ family(
         "up_bias": use("linear_bias"),
         "patch_bias": use("patch_embed_proj_bias"),
     },
-    ignored=("activation_func", "mlp_type", "pos_emb_interpolation_mode", "projector_ln_eps"),
+    ignored=("activation_func", "mlp_type", "pos_emb_interpolation_mode"),
 )
 
 
@@ -256,10 +249,7 @@ family(
     traits={"stack": gemma_stack},
     ignored=(
         *SPARE,
-        "residual_weight",
-        "attention_invalid_logits_value",
-        "attention_logit_cap",
-        "gradient_clipping",
-        "use_clipped_linears",
+        *("residual_weight", "attention_invalid_logits_value", "gradient_clipping"),
+        *("use_clipped_linears",),
     ),
 )

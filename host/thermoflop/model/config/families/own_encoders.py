@@ -225,10 +225,7 @@ family(
         "note": "a text without images is counted",
     },
     # windows narrow what is attended, not what is counted: every query meets every key
-    ignored=(
-        *("layer_types", "sliding_window", "per_layer_config", "rope_parameters"),
-        *("residual_multiplier", "max_position_embeddings"),
-    ),
+    ignored=("layer_types", "sliding_window", "per_layer_config"),
 )
 
 
@@ -314,10 +311,9 @@ family(
     },
     drop=("intermediate_size", "type_vocab_size", "tie_word_embeddings"),
     ignored=(
-        *("tie_word_embeddings", "hash_seed", "num_hashes", "num_buckets"),
-        *("axial_norm_std", "chunk_size_lm_head", "lsh_attn_chunk_length"),
-        *("local_attn_chunk_length", "local_num_chunks_before", "local_num_chunks_after"),
-        *("lsh_num_chunks_before", "lsh_num_chunks_after", "lsh_attention_probs_dropout_prob"),
-        *("local_attention_probs_dropout_prob", "num_chunks_before", "num_chunks_after"),
+        *("tie_word_embeddings", "hash_seed", "num_hashes", "num_buckets", "axial_norm_std"),
+        *("chunk_size_lm_head", "lsh_attn_chunk_length", "local_attn_chunk_length"),
+        *("local_num_chunks_before", "local_num_chunks_after", "lsh_num_chunks_before"),
+        *("lsh_num_chunks_after", "num_chunks_before", "num_chunks_after"),
     ),
 )

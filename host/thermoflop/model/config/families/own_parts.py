@@ -195,11 +195,7 @@ family(
     },
     drop=("mlp_bias",),
     ignored=(
-        "mup_enabled",
-        "num_expert_groups",
-        "num_limited_groups",
-        "route_norm",
-        "use_grouped_mm",
+        *("mup_enabled", "num_expert_groups", "num_limited_groups", "route_norm", "use_grouped_mm"),
     ),
 )
 
@@ -251,10 +247,7 @@ family(
         "sparse": sparse_by_mlp_types,
     },
     drop=("mlp_bias",),
-    ignored=(
-        "moe_routed_scaling_factor",
-        "swa_rope_parameters",
-    ),
+    ignored=("moe_routed_scaling_factor", "swa_rope_parameters"),
 )
 
 

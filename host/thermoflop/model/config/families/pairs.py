@@ -10,7 +10,7 @@ for _name in ("encoder-decoder", "vision-encoder-decoder"):
         reader="pairs.pair",
         keys={"encoder": mapping(), "decoder": mapping()},
         # the pair itself ties nothing; the decoder's own key decides
-        ignored=("tie_word_embeddings", "decoder_start_token_id", "processor_class"),
+        ignored=("tie_word_embeddings", "processor_class"),
     )
 family(
     "trocr",
@@ -33,7 +33,6 @@ family(
         "hidden_size": "d_model",
         "num_hidden_layers": "decoder_layers",
     },
-    ignored=("decoder_layerdrop", "scale_embedding", "activation_dropout", "init_std"),
 )
 family(
     "pix2struct_text_model",
@@ -77,5 +76,5 @@ family(
         ),
         "note": "an image is 2,048 patches, as its processor cuts it, or as many as encoder= says",
     },
-    ignored=("is_vqa", "initializer_factor"),
+    ignored=("is_vqa",),
 )

@@ -211,7 +211,6 @@ family(
     "glm5_next_vision",
     "glm_ocr_vision",
     keys={"projection_intermediate_size": 10240},
-    ignored=("swiglu_limit",),
 )
 family("qwen2_5_omni_vision_encoder", "qwen2_5_vl_vision")
 # its table of positions is there whatever the published key says

@@ -57,7 +57,7 @@ family(
         "mixers": _time_mix,
         "mlp_extras": _channel_mix,
     },
-    ignored=("context_length", "max_position_embeddings", "rescale_every"),
+    ignored=("rescale_every",),
 )
 
 
@@ -98,7 +98,6 @@ family(
     traits={
         "inner": lambda config: config["intermediate_size"] // 2,
         "activation": use("hidden_activation"),
-        "q_bias": use("attention_bias"),
         "o_bias": True,
         "up_bias": True,
         "kinds": _griffin_kinds,
@@ -107,9 +106,5 @@ family(
     },
     drop=("mlp_bias", "hidden_act"),
     aliases={"sliding_window": "attention_window_size"},
-    ignored=(
-        "_block_types",
-        "layer_types",
-        "layers_block_type",
-    ),
+    ignored=("_block_types", "layer_types", "layers_block_type"),
 )

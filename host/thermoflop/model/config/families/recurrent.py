@@ -75,11 +75,11 @@ family(
         "recurrent": _mamba,
     },
     aliases={"n_layer": "num_hidden_layers", "d_model": "hidden_size"},
-    ignored=("d_inner", "ssm_cfg", "use_mambapy", "use_falcon_mambapy", "use_associative_scan"),
+    ignored=("d_inner", "ssm_cfg", "use_falcon_mambapy"),
 )
 
 # the norms on the step and both selections have no weights
-family("falcon_mamba", "mamba", ignored=("mixer_rms_eps",))
+family("falcon_mamba", "mamba")
 
 
 def _mamba2(config: Config) -> Mamba2:
@@ -116,7 +116,7 @@ family(
     },
     traits={"recurrent": _mamba2},
     drop=("time_step_rank", "intermediate_size"),
-    ignored=("time_step_rank", "intermediate_size"),
+    ignored=("intermediate_size",),
 )
 
 
@@ -296,8 +296,5 @@ family(
         "tied": False,  # whatever tie_word_embeddings says: the class ties no weights
     },
     aliases={"attention_head_dim": "head_dim", "layer_types": "layers_block_type"},
-    ignored=(
-        *("expand", "is_mamba2", "sliding_window", "mamba_proj_bias", "mamba_ssm_cache_dtype"),
-        *("mtp_hybrid_override_pattern", "mtp_layers_block_type", "moe_shared_expert_overlap"),
-    ),
+    ignored=("expand", "is_mamba2", "sliding_window", "mamba_proj_bias"),
 )

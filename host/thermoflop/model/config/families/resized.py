@@ -80,10 +80,7 @@ family(
     },
     aliases={"hidden_size": "d_model", "num_attention_heads": "n_head"},
     # the last three are those of published files, and no class reads them
-    ignored=(
-        *("pooling_type", "initializer_std", "hidden_dropout"),
-        *("rel_attn_type", "base", "type_vocab_size"),
-    ),
+    ignored=("pooling_type", "rel_attn_type", "base", "type_vocab_size"),
 )
 family(
     "perceiver",

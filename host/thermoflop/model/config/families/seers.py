@@ -28,15 +28,8 @@ _SHAPE: dict[str, Any] = {
     "hidden_act": "gelu",
 }
 _OUTPUTS = (
-    "apply_layernorm",
-    "reshape_hidden_states",
-    "out_features",
-    "out_indices",
-    "stage_names",
-    "layerscale_value",
-    "drop_path_rate",
-    "num_labels",
-    "tie_word_embeddings",
+    *("apply_layernorm", "reshape_hidden_states", "out_features", "out_indices", "stage_names"),
+    *("layerscale_value", "drop_path_rate", "tie_word_embeddings"),
 )
 _SEEN = ("bare", "image")
 
@@ -133,7 +126,7 @@ family(
     },
     ignored=_OUTPUTS,
 )
-family("ijepa", "vit_msn", traits={"class_tokens": 0}, ignored=("pooler_output_size", "pooler_act"))
+family("ijepa", "vit_msn", traits={"class_tokens": 0}, ignored=("pooler_output_size",))
 family(
     "siglip_text_model",
     reader="alone.siglip_text",
@@ -147,7 +140,7 @@ family(
         "hidden_act": "gelu_pytorch_tanh",
         "projection_size": None,
     },
-    ignored=("tie_word_embeddings", "num_labels"),
+    ignored=("tie_word_embeddings",),
 )
 family("siglip2_text_model", "siglip_text_model")
 family(

@@ -41,12 +41,8 @@ family(
     aliases={"hidden_size": "d_model", "num_attention_heads": "encoder_attention_heads"},
     overriding={"num_hidden_layers": "encoder_layers"},
     ignored=(
-        "normalize_before",
-        "normalize_embedding",
-        "add_bias_logits",
-        "add_final_layer_norm",
-        "num_labels",
-        "force_bos_token_to_be_generated",
+        *("normalize_before", "normalize_embedding", "add_bias_logits", "add_final_layer_norm"),
+        *("force_bos_token_to_be_generated",),
     ),
 )
 family("mbart", "bart", traits={"final_norm": True, "labels": 2})
@@ -175,11 +171,8 @@ family(
         "classes": ("generation", "bare", "encoder"),
     },
     ignored=(
-        "expert_capacity",
-        "router_ignore_padding_tokens",
-        "add_router_probs",
-        "feed_forward_proj",
-        "is_gated_act",
+        *("expert_capacity", "router_ignore_padding_tokens", "add_router_probs"),
+        *("feed_forward_proj", "is_gated_act"),
     ),
 )
 family(
@@ -221,7 +214,6 @@ family(
         "max_position_embeddings": 1024,
         **_sides(),
     },
-    ignored=("static_position_embeddings", "extra_pos_embeddings"),
 )
 family(
     "m2m_100",
@@ -250,13 +242,9 @@ family(
         "router_bias": use("router_bias"),
     },
     ignored=(
-        "expert_capacity",
-        "second_expert_policy",
-        "router_ignore_padding_tokens",
-        "normalize_router_prob_before_dropping",
-        "batch_prioritized_routing",
-        "moe_eval_capacity_token_fraction",
-        "moe_token_dropout",
+        *("expert_capacity", "second_expert_policy", "router_ignore_padding_tokens"),
+        *("normalize_router_prob_before_dropping", "batch_prioritized_routing"),
+        *("moe_eval_capacity_token_fraction",),
     ),
 )
 
@@ -347,7 +335,7 @@ family(
         "embed_norm": False,
         "classes": ("generation",),
     },
-    ignored=("langs", "max_length", "num_beams", "length_penalty", "early_stopping", "decoder"),
+    ignored=("langs", "decoder"),
 )
 family(
     "pegasus_x",

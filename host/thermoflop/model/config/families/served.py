@@ -36,6 +36,6 @@ for _name in ("minimax_m1", "minimax_text_01"):
     )
 # models of language that write by removing masks: Qwen's layers, without a causal mask
 family("Dream", "qwen2", traits={"whole": ("DreamModel",)})
-_SDAR = ("debug", "ep_size", "fuse_cross_entropy", "micro_forward", "skip_checkpoint", "block_size")
+_SDAR = ("debug", "fuse_cross_entropy", "micro_forward", "skip_checkpoint", "block_size")
 family("sdar", "qwen3", ignored=_SDAR)
 family("sdar_moe", "qwen3_moe", ignored=_SDAR)

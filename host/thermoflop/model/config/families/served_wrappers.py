@@ -67,7 +67,7 @@ family(
         "positions": 0,
         "tail": _dots_tail,
     },
-    ignored=(*SPARE, "init_merger_std", "is_causal", "attn_implementation"),
+    ignored=(*SPARE,),
 )
 
 
@@ -146,10 +146,10 @@ wrapper(
     traits={"shared": _deepseek_text},
     # sizes of the text, which the file says once more
     ignored=(
-        *(*_NOT_LATENT, "use_mla", "lm_head", "rm_head", "tile_tag", "global_view_pos"),
-        *("first_k_dense_replace", "moe_intermediate_size", "n_group", "n_routed_experts"),
-        *("n_shared_experts", "num_attention_heads", "num_experts_per_tok", "num_hidden_layers"),
-        *("num_key_value_heads", "topk_group", "topk_method", "intermediate_size"),
-        "candidate_resolutions",
+        *_NOT_LATENT,
+        *("use_mla", "lm_head", "rm_head", "tile_tag", "global_view_pos", "first_k_dense_replace"),
+        *("moe_intermediate_size", "n_routed_experts", "n_shared_experts", "num_attention_heads"),
+        *("num_experts_per_tok", "num_hidden_layers", "num_key_value_heads", "intermediate_size"),
+        *("candidate_resolutions",),
     ),
 )

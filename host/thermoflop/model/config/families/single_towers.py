@@ -70,10 +70,7 @@ family(
             )
         },
     },
-    ignored=(
-        *(*SPARE, "vocab_offset", "gradient_clipping", "conf_attention_logit_cap"),
-        *("conf_residual_weight", "sscp_conv_group_norm_eps"),
-    ),
+    ignored=(*SPARE, "vocab_offset", "gradient_clipping", "conf_residual_weight"),
 )
 
 

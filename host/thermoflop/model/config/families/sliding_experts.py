@@ -44,7 +44,6 @@ family(
         "kinds": starting(4),
         **WINDOW,
     },
-    ignored=("layer_rope_theta",),
 )
 family(
     "exaone_moe",
@@ -68,11 +67,7 @@ family(
             times("num_shared_experts", "moe_intermediate_size"),
         ),
     },
-    ignored=(
-        "first_last_k_dense_replace",
-        "is_moe_layer",
-        "moe_router_load_balancing_type",
-    ),
+    ignored=("first_last_k_dense_replace", "is_moe_layer", "moe_router_load_balancing_type"),
 )
 
 
@@ -183,12 +178,8 @@ family(
     },
     drop=("mlp_bias",),
     ignored=(
-        "decoder_sparse_step",
-        "max_window_layers",
-        "mlp_only_layers",
-        "mtp_layer_types",
-        "mtp_mlp_layer_types",
-        "use_sliding_window",
+        *("decoder_sparse_step", "max_window_layers", "mlp_only_layers", "mtp_layer_types"),
+        *("mtp_mlp_layer_types", "use_sliding_window"),
     ),
     aliases={"num_local_experts": "num_experts"},
 )

@@ -162,13 +162,8 @@ family(
     # the class has one KV head, one shared expert and no biases in attention, whatever is said;
     # the first layers choose experts by a table of tokens, which is no parameter
     ignored=(
-        "num_key_value_heads",
-        "n_shared_experts",
-        "attention_bias",
-        "num_hash_layers",
-        "mlp_layer_types",
-        "compress_rope_theta",
-        "expert_dtype",
+        *("num_key_value_heads", "n_shared_experts", "attention_bias", "num_hash_layers"),
+        *("mlp_layer_types",),
     ),
 )
 # the name that SGLang's conversion of DeepSeek-V4 has, with the same keys
@@ -275,12 +270,7 @@ family(
     "minimax_m3_vl_text",
     aliases={"moe_intermediate_size": "intermediate_size"},
     ignored=(
-        "first_k_dense_replace",
-        "n_shared_experts",
-        "num_mtp_modules",
-        "qk_norm_type",
-        "use_gemma_norm",
-        "use_qk_norm",
-        "use_routing_bias",
+        *("first_k_dense_replace", "n_shared_experts", "num_mtp_modules", "qk_norm_type"),
+        *("use_gemma_norm", "use_qk_norm", "use_routing_bias"),
     ),
 )

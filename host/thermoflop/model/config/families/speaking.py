@@ -55,17 +55,9 @@ family(
         ),
     },
     ignored=(
-        "accept_hidden_layer",
-        "codec_bos_id",
-        "codec_nothink_id",
-        "codec_pad_id",
-        "codec_think_bos_id",
-        "codec_think_eos_id",
-        "num_code_groups",
-        "position_id_per_seconds",
-        "seconds_per_chunk",
-        "spatial_merge_size",
-        "speaker_id",
+        *("accept_hidden_layer", "codec_bos_id", "codec_nothink_id", "codec_pad_id"),
+        *("codec_think_bos_id", "codec_think_eos_id", "num_code_groups", "position_id_per_seconds"),
+        *("seconds_per_chunk", "spatial_merge_size", "speaker_id"),
     ),
 )
 family(
@@ -84,12 +76,8 @@ family(
         "decoder_dim": 1536,
     },
     ignored=(
-        "codebook_dim",
-        "layer_scale_initial_scale",
-        "num_semantic_quantizers",
-        "semantic_codebook_size",
-        "sliding_window",
-        "vector_quantization_hidden_dimension",
+        *("codebook_dim", "layer_scale_initial_scale", "num_semantic_quantizers"),
+        *("semantic_codebook_size", "sliding_window", "vector_quantization_hidden_dimension"),
     ),
 )
 family(

@@ -34,28 +34,12 @@ family(
         "classifier_proj_size": 256,
     },
     ignored=(
-        "do_stable_layer_norm",  # norms stand elsewhere, and are as many
-        "num_feat_extract_layers",
-        "feat_extract_activation",
-        "ctc_loss_reduction",
-        "ctc_zero_infinity",
-        "apply_spec_augment",
-        "num_labels",
-        "num_codevectors_per_group",
-        "num_codevector_groups",
-        "contrastive_logits_temperature",
-        "num_negatives",
-        "codevector_dim",
-        "proj_codevector_dim",
-        "tdnn_dim",
-        "tdnn_kernel",
-        "tdnn_dilation",
-        "xvector_output_dim",
-        "adapter_kernel_size",
-        "adapter_stride",
-        "num_adapter_layers",
-        "output_hidden_size",
-        "gradient_checkpointing",
+        *("do_stable_layer_norm", "num_feat_extract_layers", "feat_extract_activation"),
+        *("ctc_loss_reduction", "ctc_zero_infinity", "num_codevectors_per_group"),
+        *("num_codevector_groups", "contrastive_logits_temperature", "num_negatives"),
+        *("codevector_dim", "proj_codevector_dim", "tdnn_dim", "tdnn_kernel", "tdnn_dilation"),
+        *("xvector_output_dim", "adapter_kernel_size", "adapter_stride", "num_adapter_layers"),
+        *("output_hidden_size",),
     ),
 )
 family(
@@ -95,7 +79,6 @@ family(
         "hidden_act": "decoder_hidden_act",
     },
     # sizes of its positions, which are rotations
-    ignored=("max_position_embeddings", "rope_parameters"),
 )
 family(
     "parakeet_encoder",
@@ -117,7 +100,7 @@ family(
     },
     traits={"note": _FRAMES},
     # the class sets the key heads to the heads, and computes its positions
-    ignored=("num_key_value_heads", "max_position_embeddings", "dropout_positions", "scale_input"),
+    ignored=("num_key_value_heads", "dropout_positions", "scale_input"),
 )
 family(
     "parakeet_ctc",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from thermoflop.model.config.families import dense  # noqa: F401 - gemma2 is defined there
 from thermoflop.model.config.family import family, mapping
 
-family("t5_gemma_module", "gemma2", ignored=("cross_attention_hidden_size",))
+family("t5_gemma_module", "gemma2")
 family(
     "t5gemma",
     reader="t5gemma",

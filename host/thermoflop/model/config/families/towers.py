@@ -16,28 +16,10 @@ if TYPE_CHECKING:
 
 # Keys of towers that change no count: what published files hold beside those of the class.
 SPARE = (
-    "tie_word_embeddings",
-    "num_labels",
-    "projection_dim",
-    "projector_hidden_act",
-    "num_image_tokens",
-    "vocab_size",
-    "image_mean",
-    "image_std",
-    "in_chans",
-    "spatial_patch_size",
-    "tokens_per_second",
-    "output_attentions",
-    "max_image_size",
-    "size",
-    "use_base_siglip",
-    "attention_bias_",
-    "rope_mode",
-    "position_embedding_type",
-    "vision_segment_max_frames",
-    "img_token_compression_config",
-    "default_output_length",
-    "return_dict",
+    *("tie_word_embeddings", "projection_dim", "vocab_size", "image_mean", "image_std", "in_chans"),
+    *("spatial_patch_size", "tokens_per_second", "max_image_size", "size", "use_base_siglip"),
+    *("attention_bias_", "position_embedding_type", "vision_segment_max_frames"),
+    *("img_token_compression_config", "default_output_length"),
 )
 VIT = {
     "hidden_size": 768,
@@ -175,7 +157,7 @@ family(
         "projector_output_dim": 4096,
     },
     traits={"patch_bias": False, "class_tokens": 1, "pre_norm": True, "post_norm": True},
-    ignored=(*SPARE, "multi_modal_projector_bias", "projector_dropout", "rope_theta"),
+    ignored=(*SPARE, "multi_modal_projector_bias"),
 )
 
 
@@ -211,14 +193,8 @@ family(
     },
     ignored=(
         *SPARE,
-        "init_pos_emb_time",
-        "pos_emb_time",
-        "merge_type",
-        "mm_hidden_size",
-        "mm_projector_type",
-        "pos_emb_type",
-        "text_hidden_size",
-        "video_attn_type",
+        *("pos_emb_time", "merge_type", "mm_hidden_size", "mm_projector_type", "pos_emb_type"),
+        *("text_hidden_size", "video_attn_type"),
     ),
 )
 family(

@@ -23,7 +23,7 @@ family(
         "pooler_output_size": None,
     },
     traits={"class_tokens": 1},
-    ignored=("num_labels", "tie_word_embeddings"),
+    ignored=("tie_word_embeddings",),
 )
 family("deit", "vit", traits={"class_tokens": 2})
 family(
@@ -39,14 +39,14 @@ family(
         "hidden_act": "quick_gelu",
         "projection_dim": 512,
     },
-    ignored=("tie_word_embeddings", "num_labels"),
+    ignored=("tie_word_embeddings",),
 )
 family(
     "clip_vision_model",
     reader="vision.clip_vision",
     keys={**_TOWER, "patch_size": 32, "hidden_act": "quick_gelu", "projection_dim": 512},
     traits={"patch_bias": False, "class_tokens": 1, "pre_norm": True, "post_norm": True},
-    ignored=("tie_word_embeddings", "num_labels", "vocab_size"),
+    ignored=("tie_word_embeddings", "vocab_size"),
 )
 family(
     "siglip_vision_model",
@@ -58,13 +58,7 @@ family(
         "classes": ("image half",),
         "class": "VisionModel",
     },
-    ignored=(
-        "tie_word_embeddings",
-        "num_labels",
-        "projection_dim",
-        "projector_hidden_act",
-        "vocab_size",
-    ),
+    ignored=("tie_word_embeddings", "projection_dim", "vocab_size"),
 )
 family(
     "clip",
@@ -92,8 +86,8 @@ family(
     aliases={"num_attention_heads": "num_heads"},
     # the class makes them of depths and embed_dim; path_norm is of the original code
     ignored=(
-        *("num_layers", "num_hidden_layers", "hidden_size", "num_labels", "drop_path_rate"),
-        *("path_norm", "out_features", "out_indices", "stage_names"),
+        *("num_layers", "num_hidden_layers", "hidden_size", "drop_path_rate", "path_norm"),
+        *("out_features", "out_indices", "stage_names"),
     ),
 )
 family("swinv2", "swin", ignored=("pretrained_window_sizes",))

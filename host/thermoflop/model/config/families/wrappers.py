@@ -168,7 +168,6 @@ wrapper(
     tie=True,
     keys={"downsample_ratio": Key("any", 0.5)},
     traits=_rule("shape", 12),
-    ignored=("vision_feature_layer",),
 )
 wrapper(
     "llama4",
@@ -223,7 +222,7 @@ wrapper(
     projectors.minimax,
     tied="either",
     keys={"projector_hidden_size": 6144},
-    ignored=("multimodal_projector_bias", "vision_feature_layer", "merged_hidden_size"),
+    ignored=("multimodal_projector_bias", "merged_hidden_size"),
 )
 wrapper(
     "gemma4",

@@ -76,15 +76,7 @@ family(
         "num_hidden_layers": "n_layer",
     },
     ignored=(
-        "bi_data",
-        "clamp_len",
-        "end_n_top",
-        "mem_len",
-        "reuse_len",
-        "same_length",
-        "start_n_top",
-        "untie_r",
-        "use_mems_eval",
-        "use_mems_train",
+        *("bi_data", "clamp_len", "end_n_top", "mem_len", "reuse_len", "same_length"),
+        *("start_n_top", "untie_r", "use_mems_eval", "use_mems_train"),
     ),
 )
