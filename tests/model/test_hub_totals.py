@@ -47,6 +47,7 @@ MORE = {
     "gpt-neo-1.3b": 12 * 2048**2,
     "gpt-neo-2.7b": 16 * 2048**2,
     "gpt-neox-20b": 44 * 2048**2,
+    "pythia-70m": 6 * 2048**2,
     "pythia-160m": 12 * 2048**2,
     "pythia-410m": 24 * 2048**2,
     "pythia-1b": 16 * 2048**2,
@@ -56,6 +57,8 @@ MORE = {
     "pythia-12b": 36 * 2048**2,
     # keys and values of ten layers that read another's, and the norms of these keys
     "gemma-3n-e2b": 10 * (2 * 2048 * 512 + 256),
+    # the same of fifteen layers, and what sees and hears, as E2B has it (below)
+    "gemma-3n-e4b-text": 15 * (2 * 2048 * 512 + 256) + 983_281_504,
     # adapters of images, r=256, and of sound, r=320, for all matrices of 32 layers
     "phi-4-multimodal": 32
     * (256 + 320)
@@ -175,6 +178,8 @@ KERAS = [
     ("bge-m3", 566_702_080, 1024 * (1024 + 1) + 3 * 1024),
     # a head that predicts words for a pooler
     ("bert-large-uncased", 335_141_888, 2 * 1024 + 30_522),
+    # a layer and a class
+    ("bge-reranker-base", 277_450_752, 768 * (768 + 1) + 3 * 768 + 768 + 1),
 ]
 
 
@@ -183,11 +188,34 @@ def test_a_model_has_the_parameters_of_its_preset(name: str, total: int, beside:
     assert tf.load_model(name).params == total + beside
 
 
+@pytest.mark.parametrize(
+    ("name", "total", "width"),
+    [("gte-qwen2-1.5b", 1_543_268_864, 1536), ("gte-qwen2-7b", 7_069_121_024, 3584)],
+)
+def test_mteb_leaves_heads_out(name: str, total: int, width: int) -> None:
+    assert tf.load_model(name).params == total + 151_646 * width
+
+
+def test_a_text_has_what_is_left_of_its_whole() -> None:
+    """Towers and projectors of Gemma 3n: E2B on the Hub (unused keys and values with it) less
+    its text. CLIP's: an image of 24 layers of 1024, 257 positions, both projections, a scale."""
+    whole = tf.load_model("gemma-3n-e2b")
+    assert whole.params + MORE["gemma-3n-e2b"] == 5_439_438_272
+    named = entry("gemma-3n-e2b")
+    assert named is not None
+    text = {**named["config"]["text_config"], "architectures": ["Gemma3nForCausalLM"]}
+    assert whole.params - tf.load_model(text).params == 983_281_504
+    block = 12 * 1024**2 + 13 * 1024
+    eyes = 24 * block + 1024 * (3 * 14 * 14 + 257 + 1) + 2 * 2 * 1024
+    clip = eyes + (1024 + 768) * 768 + 1
+    assert tf.load_model("clip-text-encoder-sd15").params == 427_616_513 - clip
+
+
 def test_what_is_checked_was_from_memory_and_most_of_that_is_checked() -> None:
     found = [entry(name) or {} for name in names()]
     recalled = [each for each in found if each.get("recalled")]
     assert all(each.get("recalled") for each in found if each.get("checked"))
-    assert sum(bool(each.get("checked")) for each in recalled) >= 0.9 * len(recalled)
+    assert sum(bool(each.get("checked")) for each in recalled) >= 0.98 * len(recalled)
 
 
 def test_layers_and_caches_of_models_that_were_others() -> None:
