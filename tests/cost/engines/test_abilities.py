@@ -229,6 +229,26 @@ def test_llama_cpp_counts_a_published_format_that_gguf_lacks_in_one_about_as_wid
     assert tf.fit("gpt-oss-20b", "h100", profile="llama.cpp").precision.name == "mxfp4"
 
 
+@pytest.mark.parametrize("dtype", [None, "mxfp4"])
+def test_what_is_published_in_mxfp4_has_all_but_its_experts_in_q8_0_in_gguf_files(dtype):
+    """MXFP4_MOE of llama-quant.cpp; gpt-oss-20b-mxfp4.gguf of ggml-org has 12.1 GB, and 13.8 as it
+    is published. Experts have 4.25 bits, table, head and attention 8.5; what is left is a
+    thousandth."""
+    model = tf.load_model("gpt-oss-20b")
+    groups = model.params_by_group
+    wide = sum(groups[name] for name in ("attn", "embed_tokens", "lm_head"))
+    experts = 24 * 32 * 3 * 2880 * 2880
+    size = (4.25 * experts + 8.5 * wide) / 8
+    made = tf.estimate(model, "rtx-4090", profile="llama.cpp", dtype=dtype).memory.weight_bytes
+    assert made == pytest.approx(size, rel=0.003)
+    assert f"{made / 1e9:.1f}" == "12.1"
+    asked = {"dtype": dtype, "profile": "vllm"}
+    assert f"{tf.estimate(model, 'h100', **asked).memory.weight_bytes / 1e9:.1f}" == "13.8"
+    pair = [tf.estimate(model, "rtx-4090", profile="llama.cpp", dtype=each)
+            for each in (dtype, "q4_k_m")]  # fmt: skip
+    assert pair[0].per_token.expected_s < pair[1].per_token.expected_s
+
+
 def test_what_no_row_had_is_said_of_a_served_load_and_of_a_plan():
     said = "none of them on MI300X, nor any AMD: interval widened"
     asked = {"users": 4, "profile": "vllm"}

@@ -50,6 +50,23 @@ def test_an_engine_reads_chunks_and_writes_out_weights_as_its_sources_say() -> N
     assert {each.name: each.in_flight for each in ENGINES if each.in_flight} == {"llama.cpp": 2}
 
 
+@pytest.mark.parametrize(("rows", "padded"), [(1, 0.0), (8, 0.0), (9, 6.0), (512, 6.0)])
+def test_llama_cpp_multiplies_up_to_eight_rows_without_padding(rows: int, padded: float) -> None:
+    """MMVQ_MAX_BATCH_SIZE of ggml-cuda/mmvq.cuh, ne11_mm_min of ggml-metal: kernels for a matrix
+    and vectors; the others run such products as any."""
+    product = Work("up", "decoder", "mlp", "contraction", 2, 6.0 * rows, 6.0, 1.5, 0, 0,
+                   element_bytes=0.5)  # fmt: skip
+    attention = Work("attention", "decoder", "attn", "attention", 2, 6.0, 6.0, 0, 0, 0)
+    plain = choose_precision("q4_0")
+    for engine in ENGINES:
+        made, attended = apply_engine([product, attention], engine, plain)[-2:]
+        assert made.row_flops == (padded if engine.name == "llama.cpp" else 6.0), engine.name
+        assert attended.row_flops == 6.0
+    batches = np.array([4.0, 8.0, 16.0])
+    (many,) = apply_engine([replace(product, flops=6.0 * batches)], find_engine("ollama"), plain)
+    assert list(many.row_flops) == [0.0, 0.0, 6.0]
+
+
 def test_tensorrt_was_compiled_before_it_ran_on_pytorch() -> None:
     """Since 1.0 its steps that carry a chunk are launched kernel by kernel."""
     old, new = (find_profile(name).engine for name in ("tensorrt-llm@0.17", "tensorrt-llm"))

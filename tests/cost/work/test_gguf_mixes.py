@@ -55,6 +55,20 @@ def test_rows_that_no_blocks_of_256_fill_take_a_type_of_32(
     assert weights(dtype, **wide) == pytest.approx(bits / 8, rel=1e-9)
 
 
+def test_a_step_reads_rows_that_no_blocks_fill_as_wide_as_they_are_stored() -> None:
+    """Rows of 576 in q5_0, those of 512 and 1024 in the mean of q4_k_m; of 512 alone nothing is
+    apart."""
+    wide = {"hidden_size": 576, "head_dim": 128, "num_attention_heads": 4}
+    found = tf.estimate({**LLAMA, **wide}, "h100", dtype="q4_k_m").setting.share.element_bytes
+    assert found is not None
+    (name,) = {where for where, part in found if part == "q_proj"}
+    assert found[name, "q_proj"] == pytest.approx(4.80 * 5.5 / 4.5 / 8)
+    assert found[name, "down_proj"] == pytest.approx(4.80 / 8)
+    assert found["head", "lm_head"] == pytest.approx(8.5 / 8)
+    assert tf.estimate(LLAMA, "h100", dtype="q4_k_m").setting.share.element_bytes is None
+    assert tf.estimate({**LLAMA, **wide}, "h100").setting.share.element_bytes is None
+
+
 def test_biases_are_single_precision() -> None:
     """Of queries, keys, values and outputs in both layers, 512 each."""
     plain, biased = weights("q4_k_m"), weights("q4_k_m", attention_bias=True)

@@ -190,13 +190,13 @@ class Profile:
 
     def interval(
         self, phase: str, device: Device, precision: Precision | None = None,
-        model: Model | None = None,
+        model: Model | None = None, more: tuple[str, ...] = (),
     ) -> Spread:  # fmt: skip
-        """The spread that holds for a phase of a question, wider for what was never seen."""
+        """The spread of a phase of a question, wider for what was never seen, and for ``more``."""
         known = self.knows(device) or not self.intervals_unseen_device
         table = self.intervals if known else self.intervals_unseen_device
         spread = table.get(phase) or table["all"]
-        unseen = self.unseen(device, precision, model)
+        unseen = (*self.unseen(device, precision, model), *more)
         if unseen:
             spread = Spread(*widened(spread.low, spread.high, unseen), spread.rows)
         if device.confidence != RECALLED or self.machine is not None:

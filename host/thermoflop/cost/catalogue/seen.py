@@ -8,6 +8,9 @@ an architecture (0.14), a format (0.12) or the months after a date, which kernel
 are taken to be like. Experts in a format that was never seen run on kernels of another family:
 where one is left out, kernels miss by 0.25 (AIConfigurator's MoE tables). What other trainers say
 of mixtures and of layers with a state misses the three trainers of such models by 0.27.
+
+What the months after a date showed had models of new kinds, and formats, along with new versions:
+of a version, a kind and a format that were never seen, the largest stands for all three.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ EXTRA = {
     "kernels": 0.12,
     "trained kind": 0.27,
 }
+# What came along with new versions where these were measured.
+ALONG = frozenset({"version", "kind", "format", "expert format"})
 # The normal quantile at the ends of an 80 % interval.
 END = 1.2815515655446004
 ARCHITECTURES = (
@@ -79,7 +84,9 @@ def widened(low: float, high: float, unseen: tuple[str, ...]) -> tuple[float, fl
     """The ends of an interval with what was never seen, by the names of ``EXTRA``."""
     from math import exp, hypot, log
 
-    extra = [END * EXTRA[name] for name in unseen]
+    along = [EXTRA[name] for name in unseen if name in ALONG] if "version" in unseen else []
+    apart = [EXTRA[name] for name in unseen if not (along and name in ALONG)]
+    extra = [END * each for each in (*apart, max(along, default=0.0))]
     return exp(-hypot(log(low), *extra)), exp(hypot(log(high), *extra))
 
 
@@ -87,13 +94,14 @@ def group_names(
     device: Device, precision: Precision, label: str, kind: str = "", age: str = ""
 ) -> tuple[str, ...]:
     """What may move the rates of an engine: the family of formats, the device, the version, the
-    kernels that this version has for this format, the kind of model where it is unusual, and how
-    old the version is."""
+    kernels that this version has for this format, the device's maker, the kind of model where it
+    is unusual, and how old the version is."""
     names: tuple[str, ...] = (
         f"family:{precision.family}",
         f"device:{device.name}",
         f"label:{label}",
         f"kernel:{label}/{precision.name}",
+        f"maker:{device.vendor}",
     )
     if kind:
         names += (f"kind:{kind}",)

@@ -30,6 +30,8 @@ class Engine:
     kernel, and experts are chosen by a chain of small ones.
     ``regrows``: the cache is copied at each step, and repeated for every query head.
     ``dequantizes``: from this many rows on narrow weights are first written out in 16 bits.
+    ``vectors``: up to this many rows a product runs by kernels for a matrix and vectors, without
+    padding to a tile.
     ``reads``: how a full server reads prompts: in ``chunks`` that join the steps of those who
     decode, of at most ``budget`` tokens together, or in ``passes`` of their own between them.
     ``narrows``: where products are narrow, their inputs are narrowed by kernels beside them, both
@@ -56,6 +58,7 @@ class Engine:
     merges: bool = False
     regrows: bool = False
     dequantizes: int | None = None
+    vectors: int | None = None
     reads: str = "passes"
     budget: int = 8192
     eager_chunks: bool = False
@@ -115,7 +118,7 @@ ENGINES = (
     Engine("transformers", ("transformers", "hf transformers", "huggingface", "hf accelerate",
            "accelerate", "autogptq"), host=PYTHON, regrows=True, lacks=_SERVED),
     Engine("llama.cpp", ("llama.cpp", "ollama"), chunk=512, half_accumulate=True, unfused=True,
-           dequantizes=32, in_flight=2, lacks=("ep", "cp"), serves=True,
+           dequantizes=32, vectors=8, in_flight=2, lacks=("ep", "cp"), serves=True,
            alone="GGUF", vendors=("NVIDIA", "AMD", "Apple", "Intel", "CPU")),
     Engine("exllama", ("exllama",), half_accumulate=True, host=PYTHON,
            dequantizes=8, vendors=("NVIDIA", "AMD"),

@@ -72,7 +72,7 @@ def apply_engine(
     works = [_as_laid_out(work, engine) for work in works]
     if engine.dequantizes is not None and precision.family in ("4w", "8w"):
         works = [each for work in works for each in _dequantized(work, engine)]
-    return works
+    return works if engine.vectors is None else [_of_vectors(work, engine) for work in works]
 
 
 def as_sent(works: list[Work], precision: Precision) -> list[Work]:
@@ -181,6 +181,14 @@ def _dequantized(work: Work, engine: Engine) -> list[Work]:
     )  # fmt: skip
     wide = elements * WIDE_BYTES + (1 - many) * work.weight_bytes
     return [first, replace(work, weight_bytes=wide)]
+
+
+def _of_vectors(work: Work, engine: Engine) -> Work:
+    """A product of few rows as one of a matrix and vectors, which pads none."""
+    if work.kind != "contraction" or not _any(work.row_flops > 0):
+        return work
+    few = work.flops <= (engine.vectors or 0) * work.row_flops
+    return replace(work, row_flops=work.row_flops * (1.0 - few))
 
 
 def _any(condition: Number) -> bool:

@@ -279,9 +279,10 @@ def spanned(
     """A time that was expected of a row, with the interval of a profile, wider by what is known to
     be ``unseen`` besides (``seen.EXTRA``)."""
     question = asked(row)
-    spread = profile.interval(row.phase, question.device, question.precision, question.model)
-    ends = widened(spread.low, spread.high, unseen)
-    low, high = (max(seconds * end, bound) for end in ends)
+    spread = profile.interval(
+        row.phase, question.device, question.precision, question.model, unseen
+    )
+    low, high = (max(seconds * end, bound) for end in (spread.low, spread.high))
     return Span(bound, seconds, low, high)
 
 

@@ -191,7 +191,7 @@ def speculate(
     small, _, _ = validate_arguments(
         own or draft, device, batch, workload.prompt, workload.generate
     )
-    large, small = (as_downloaded(each, profile) for each in (large, small))
+    large, small = (as_downloaded(each, profile, dtype) for each in (large, small))
     checked_size("drafted", drafted, 1)
     rates = find_profile(profile)
     for each in (large, small):

@@ -35,7 +35,10 @@ _MIXES: tuple[tuple[str, tuple[float, float], tuple[float, float]], ...] = (
 
 
 class Mix:
-    """The widths of a model's parts in a mix: one mean for the layers' matrices, and the rest."""
+    """The widths of a model's parts in a mix: one mean for the layers' matrices, and the rest.
+    What is in none of its types has ``wide`` bytes an element."""
+
+    wide, factor = FULL, 1.0
 
     def __init__(self, precision: Precision, description: Description) -> None:
         self.narrow = precision.weight_bits
@@ -61,6 +64,17 @@ class Mix:
         if inside:
             bits = self.narrow * _bits(self.base, part.inputs) / self.base[0]
         return float(part.matrix_parameters * bits / 8 + FULL * part.bias_parameters)
+
+
+def mixed_rows(precision: Precision, description: Description) -> Mix | None:
+    """The widths of a mix where some matrices in layers are stored in another type, since their
+    rows fill no blocks of 256; else its one mean says it all."""
+    if not is_mix(precision.name):
+        return None
+    layers = (run.layer for stack in description.stacks for run in stack.runs)
+    inside = (part for layer in layers for part in layer.parts() if isinstance(part, Linear))
+    broken = any(int(part.inputs) % SUPERBLOCK for part in inside if not part.unquantized)
+    return Mix(precision, description) if broken else None
 
 
 def is_mix(name: str) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from thermoflop.base.record import fields_of, record, replace
+from thermoflop.cost.work.gguf import mixed_rows
 from thermoflop.cost.work.network import (
     collective_work,
     expert_parallel_works,
@@ -155,9 +156,11 @@ class Share:
         self.description = shard(description, plan.tp, plan.ep)
         self.whole, self.plan, self.precision = description, plan, precision
         self.checkpoint = checkpoint
-        self.element_bytes = (
-            None if checkpoint is None else element_bytes(self.description, checkpoint)
-        )
+        self.element_bytes = None
+        if checkpoint is not None:
+            self.element_bytes = element_bytes(self.description, checkpoint)
+        elif (mix := mixed_rows(precision, description)) is not None:
+            self.element_bytes = element_bytes(description, mix)
         self._built: dict[tuple[object, ...], list[Any]] = {}
         self._facts: dict[str, Any] = {}
 

@@ -131,6 +131,12 @@ if TYPE_CHECKING:
         ) -> Iterator[tuple[Stored | None, tuple[int, ...], float]]:
             """Bytes of one set of a part in each of its formats, with the layers that have it."""
 
+    class _Wide(_Sizes, Protocol):
+        """The same, and the bytes of an element of what stays as it is."""
+
+        wide: float
+        factor: float
+
     Formats: TypeAlias = Uniform | Checkpoint | _Sizes
 
 
@@ -211,7 +217,7 @@ def layers_of(description: Description) -> int:
     return int(sum(run.times for stack in stacks for run in stack.runs))
 
 
-def element_bytes(description: Description, checkpoint: Checkpoint) -> dict[tuple[str, str], float]:
+def element_bytes(description: Description, checkpoint: _Wide) -> dict[tuple[str, str], float]:
     """Bytes of an element of each matrix, scales included, by part of the model and name: the mean
     over layers of one kind."""
     sums: dict[tuple[str, str], tuple[float, float]] = {}
