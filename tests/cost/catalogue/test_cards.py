@@ -98,7 +98,7 @@ def test_drafts_are_taken_over_several_cards():
 
 def test_drafts_under_ollamas_profile_are_of_its_downloads():
     asked = "llama-3-8b", "llama-3.2-1b", "rtx-4090"
-    narrow = tf.speculate(*asked, profile="llama.cpp", dtype="q4_k_m")
+    narrow = tf.speculate(*asked, profile="ollama", dtype="q4_k_m")
     found = tf.speculate(*asked, profile="ollama")
     assert found.plain_step_s == pytest.approx(narrow.plain_step_s, rel=1e-3)
     assert found.draft_step_s == pytest.approx(narrow.draft_step_s, rel=1e-3)
