@@ -197,6 +197,10 @@ def test_an_interval_is_widened_by_what_was_never_seen():
     assert (log(low), log(high)) == (
         pytest.approx(-hypot(log(0.8), extra)), pytest.approx(hypot(log(1.5), extra)),
     )  # fmt: skip
+    along = widened(0.8, 1.5, ("kind", "expert format", "version", "device"))
+    assert along == widened(0.8, 1.5, ("expert format", "device"))  # versions come with the others
+    assert along != widened(0.8, 1.5, ("kind", "expert format", "device"))
+    assert widened(0.8, 1.5, ("version",)) == widened(0.8, 1.5, ("kind",))
     assert widened(0.8, 1.5, ()) == (pytest.approx(0.8), pytest.approx(1.5))
     profile = replace(find_profile(None), intervals={"all": Spread(0.8, 1.5, 9)},
                       intervals_unseen_device={}, devices=("one",))  # fmt: skip
