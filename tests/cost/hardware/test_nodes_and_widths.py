@@ -15,6 +15,7 @@ from thermoflop.errors import InputError, UsageError
     ("link", "link_gb_s", "pcie", "devices", "gb_s"),
     [
         ("NVLink 4", 450, "PCIe 5 x16", 8, 450), ("NVLink bridge", 56, "PCIe 4 x16", 2, 56),
+        ("NVLink bridge", 56, "PCIe 4 x16", None, 56),
         ("NVLink bridge", 56, "PCIe 4 x16", 3, 32), ("NVLink for a pair", 56, "PCIe 3 x8", 4, 8),
         ("2- or 4-way bridge", 300, "PCIe 5 x16", 4, 300), ("", None, "PCIe 4 x16", 2, 32),
         ("2- or 4-way bridge", 300, "PCIe 5 x16", 5, 64), ("", None, "", 2, 16),

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 import thermoflop as tf
-from kit.made_up import DEVICE, HEAD_MATRIX, LAYERS, MATRICES, NORMS, TOKENS, WIDTH, decoder
+from kit.made_up import (
+    DEVICE,
+    HEAD_MATRIX,
+    INNER,
+    KEY_WIDTH,
+    LAYERS,
+    MATRICES,
+    NORMS,
+    TOKENS,
+    WIDTH,
+    decoder,
+)
 from thermoflop.base.record import replace
 from thermoflop.cost.training.states import MOMENTS
 from thermoflop.errors import UsageError
@@ -180,6 +191,16 @@ def test_an_optimizer_keeps_its_moments(optimizer, states):
     found = tf.train(decoder(), DEVICE, global_batch=1, zero=0, optimizer=optimizer).memory
     assert found.state_bytes == exactly(states)
     assert optimizer in MOMENTS
+
+
+def test_experts_are_matrices_to_an_optimizer():
+    """Of four experts, with their router, Muon keeps one moment; two of the table and the rest."""
+    model = decoder(model_type="mixtral", num_local_experts=4, num_experts_per_tok=2)
+    attention = 2 * WIDTH * WIDTH + 2 * WIDTH * KEY_WIDTH
+    matrices = LAYERS * (attention + 4 * 3 * WIDTH * INNER + 4 * WIDTH)
+    found = tf.train(model, DEVICE, global_batch=1, zero=0, optimizer="muon").memory
+    states = 10 * model.params + 4 * matrices + 8 * (model.params - matrices)
+    assert found.state_bytes == exactly(states)
 
 
 def test_the_reserve_is_of_the_device_and_of_what_comes_and_goes():

@@ -29,10 +29,12 @@ def with_network(device: Device, node_size: int | None, network_gb_s: float | No
     return device if network_gb_s is None else replace(device, network_bytes_s=network_gb_s * 1e9)
 
 
-def joining_bytes_s(device: Device, devices: int) -> float:
-    """Bytes a second between as many devices of a node; PCIe's where a bridge joins fewer."""
+def joining_bytes_s(device: Device, devices: int | None) -> float:
+    """Bytes a second between as many devices of a node; PCIe's where a bridge joins fewer. None: as
+    many as are joined."""
     most = bridged(device.link)
-    linked = device.link_bytes_s is not None and (most is None or devices <= most)
+    joined = most is None or devices is None or devices <= most
+    linked = device.link_bytes_s is not None and joined
     return device.fabric_bytes_s if linked else pcie_bytes_s(device.pcie) or UNKNOWN_BYTES_S
 
 

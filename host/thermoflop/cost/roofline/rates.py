@@ -125,9 +125,10 @@ def rates_of(
     efficiency: Efficiency,
     engine: Engine | None = None,
     curves: Curves | None = None,
-    devices: int = 1,
+    devices: int | None = None,
 ) -> Rates:
-    """The rates at which one of ``devices`` should run. UsageError for a format it lacks."""
+    """The rates at which one of ``devices`` should run; None: no more than a bridge joins, where
+    one does. UsageError for a format it lacks."""
     engine = engine or DEFAULT
     return Rates(
         peak_of(engine, device, precision.compute), device.bandwidth_bytes_s,
