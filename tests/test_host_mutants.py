@@ -38,6 +38,7 @@ def test_an_expression_is_changed_by_rule(text, changes):
         "@lru_cache(maxsize=3)\ndef a(): pass",
         "raise E(3 + b)",
         "a = wrapped(b, 3)",
+        "a = shortened(b, 40)",
         "a = f'{b:.3f}'",
         "if TYPE_CHECKING:\n    a = 3",
         "a = b(1e-300)",

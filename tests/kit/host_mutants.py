@@ -20,7 +20,9 @@ FOLDERS = ("model", "cost")
 SMALLEST = 1e-20  # constants below stand in for zero in a divisor
 FLOOR = 1e-8  # so do these as the least of a value, ``max(value, 1e-9)``
 # Calls whose numbers lay a text out, and those that only word an error.
-LAYOUT = frozenset({"wrap", "wrapped", "fill", "indent", "ljust", "rjust", "shorten", "round"})
+LAYOUT = frozenset(
+    {"wrap", "wrapped", "fill", "indent", "ljust", "rjust", "shorten", "shortened", "round"}
+)
 # Functions of ``base/chart.py`` that put words at a place of a picture.
 WORDS = frozenset({"text", "legend", "y_title"})
 # Constants whose double changes no figure: ``cost.inference.estimate`` works on a grid in blocks,

@@ -12,7 +12,7 @@ from thermoflop.base.units import gigabytes
 from thermoflop.cost.hardware.precision import choose_precision
 from thermoflop.cost.plan.launch import checkpoint, launch, launch_notes
 from thermoflop.cost.plan.plan import _result
-from thermoflop.cost.plan.training import TrainingPlan, training_plan_text
+from thermoflop.cost.plan.training import TrainingPlan, training_plan_json, training_plan_text
 from thermoflop.cost.serving.lengths import lengths_of
 from thermoflop.cost.work.share import Layout
 
@@ -199,3 +199,11 @@ def test_what_was_never_measured_is_noted(cp, pools):
     assert any("context parallel" in note for note in found.notes) is (cp > 1)
     assert any("pools of prefill and decode" in note for note in found.notes) is bool(pools)
     assert found.notes[0] == "prices"
+
+
+def test_where_nothing_does_it_the_nearest_is_said():
+    found = TrainingPlan("asked", (), "near", 3)
+    assert training_plan_text(found) == "asked\n\nnothing does that\nnear"
+    assert training_plan_json(found) == {
+        "question": "asked", "choices": [], "nearest": "near", "candidates": 3,
+    }  # fmt: skip

@@ -120,8 +120,13 @@ def test_rates_are_tokens_over_times(estimate):
     assert why_number(estimate, "rate.all").formula[1] == f"  = 4 x 5 / {seconds(whole)}"
     two = tf.estimate(decoder(), CHIP, prompt=PROMPT, generate=2)
     assert why_number(two, "rate.all").formula[1].startswith("  = 1 x 2 / ")
+    one = tf.estimate(decoder(), CHIP, prompt=PROMPT, generate=1)
     with pytest.raises(UsageError, match="fewer than two tokens"):
-        why_number(tf.estimate(decoder(), CHIP, prompt=PROMPT, generate=1), "rate.all")
+        why_number(one, "rate.all")
+    assert why_number(one, "first.bound").value == seconds(one.first_token.bound_s)
+    for key in ("token.bound", "total.expected"):
+        with pytest.raises(UsageError):
+            why_number(one, key)
 
 
 def test_activations_are_of_the_tokens_in_flight(estimate):
