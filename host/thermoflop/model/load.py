@@ -7,6 +7,7 @@ from thermoflop.errors import UnknownModel, UsageError, printable
 from thermoflop.model.architecture.parts import Table
 from thermoflop.model.config.families import FAMILY_NAMES, find_family, own_type
 from thermoflop.model.config.keys import Config
+from thermoflop.model.config.positions import max_positions
 from thermoflop.model.config.readers import modules_ahead, reader_of
 from thermoflop.model.config.source import QUANTIZATION_KEYS, read_source
 from thermoflop.model.model import Model
@@ -33,12 +34,6 @@ _OTHER_FILES: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset(["_class_name"]), "a file of diffusers, whose models are not counted"),
     (frozenset(["tokenizer_class"]), "a tokenizer's file: pass the config.json beside it"),
 )  # fmt: skip
-# families whose positions begin behind that of the padding
-_FROM_PADDING = frozenset([
-    "camembert", "data2vec-text", "ibert", "lilt", "longformer", "luke", "mpnet", "roberta",
-    "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "xmod",
-])  # fmt: skip
-POSITION_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "n_ctx", "seq_length")
 
 
 def load_model(
@@ -143,7 +138,7 @@ def read_model(
         f"{name} as {family.name}" if asked else name,
         family.name,
         description,
-        _max_positions(config, description),
+        max_positions(config, description),
         origin,
         (*asked, *_notes(config, description), *formats),
         quantization,
@@ -328,32 +323,3 @@ def _tower_notes(description: Description) -> list[str]:
     count = sum(sets * part.parameters for tower in towers for sets, part in tower.parts())
     when = "they work in steps with images or audio alone"
     return [f"{count:,} of the parameters see or hear, projectors included; {when}"]
-
-
-def _max_positions(config: Config, description: Description) -> int | None:
-    """The longest sequence that the configuration states, or that its table of positions holds; of
-    a model that reads nothing but images the tokens of one."""
-    inner = config.raw.get("text_config")
-    if inner is None and "text_config" in config.nested:
-        inner = config.nested["text_config"].raw
-    for key in POSITION_KEYS:
-        value = config[key] if key in config else config.raw.get(key)
-        if value is None and isinstance(inner, dict):
-            value = inner.get(key)
-        if type(value) is int and value > 0:
-            return value - _passed_over(config, value)
-    stack = description.stack("decoder")
-    for placed in stack.front if stack is not None else ():
-        if isinstance(placed.part, Table) and placed.part.group == "embed_pos":
-            return int(placed.part.rows)
-    image = description.stack("image") if stack is None else None
-    return None if image is None else image.positions
-
-
-def _passed_over(config: Config, rows: int) -> int:
-    """Rows of the table of positions that no token uses: RoBERTa and its kin count from behind
-    that of the padding (``create_position_ids_from_input_ids`` of transformers)."""
-    padding = config.raw.get("pad_token_id", 1)
-    if config.family.name not in _FROM_PADDING or type(padding) is not int:
-        return 0
-    return padding + 1 if 0 <= padding < rows - 1 else 0

@@ -27,6 +27,7 @@ def read_t5gemma(config: Config) -> Description:
     for side, section in _SECTIONS.items():
         inner = read_section(config, section)
         assert inner is not None  # noqa: S101 - neither is an optional section
+        config.nested[side] = inner
         halves[side] = Traits(inner, decoder.DEFAULTS)
     source = halves["encoder"]["hidden"]
     stacks = tuple(_half(traits, side, source) for side, traits in halves.items())
