@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import thermoflop as tf
 from thermoflop.model.architecture import parameters
 
@@ -62,3 +63,61 @@ def test_biases_are_those_of_maps_and_norms() -> None:
     model = tf.load_model({"model_type": "gpt2", "n_embd": 8, "n_layer": 3, "n_head": 2})
     layer = (8 + 8) + (3 * 8 + 8) + (4 * 8 + 8)
     assert parameters.biases(model.description) == 3 * layer + 8
+
+
+@pytest.mark.parametrize(("layers", "full"), [(5, (2, 4)), (14, (2, 4, 6, 8, 10, 12))])
+def test_two_layers_of_lfms_eyes_convolve_and_then_every_second(
+    layers: int, full: tuple[int, ...]
+) -> None:
+    """``layer_types`` of Lfm3VlVisionConfig, transformers 5.24.0."""
+    config = {"model_type": "lfm3_vl", "vision_config": {"num_hidden_layers": layers}}
+    eyes = tf.load_model(config).description.stack("image")
+    assert eyes is not None
+    assert [run.at for run in eyes.runs if "attention" in run.layer.kind] == [full]
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "full"),
+    [("muse_glimmer", 7, 2), ("muse_glimmer", 50, 13), ("muse_spark", 8, 2)],
+)
+def test_every_fourth_layer_of_muses_eyes_and_the_last_see_all(
+    name: str, layers: int, full: int
+) -> None:
+    """``layer_types`` of MuseGlimmerVisionConfig, transformers 5.24.0: of seven the fourth and the
+    last, of fifty 4, 8, ..., 48 and the last, of eight the fourth and the eighth."""
+    config = {"model_type": name, "vision_config": {"num_hidden_layers": layers}}
+    eyes = tf.load_model(config).description.stack("image")
+    assert eyes is not None
+    assert sum(run.times for run in eyes.runs if not run.layer.mixer.near) == full
+
+
+def test_phi_3_5s_router_takes_two_experts() -> None:
+    """``sparsemixer`` knows no other number."""
+    config = {"model_type": "phimoe", "num_hidden_layers": 1, "hidden_size": 64,
+              "num_attention_heads": 4, "num_key_value_heads": 2,
+              "intermediate_size": 96}  # fmt: skip
+    flops = tf.load_model(config).decode(9).by_group()
+    assert flops["experts"] == 2 * 3 * (2 * 64 * 96)
+
+
+def test_a_window_to_both_sides_reaches_half_of_it_back() -> None:
+    """Gemma3TextConfig's ``__post_init__``: ``sliding_window // 2 + 1``."""
+    config = {"model_type": "gemma3_text", "sliding_window": 512, "num_hidden_layers": 7,
+              "use_bidirectional_attention": True}  # fmt: skip
+    runs = tf.load_model(config).description.stacks[0].runs
+    assert {run.layer.mixer.window for run in runs} == {None, 257}
+
+
+@pytest.mark.parametrize(
+    ("multiple", "width"),
+    [(0.3, 256), (2.8, 256), (3.5, 512), (3.7, 512), (6.0, 768), (7.0, 768), (7.5, 768)],
+)
+def test_openelms_widths_are_whole_256s_and_at_most_a_tenth_too_narrow(
+    multiple: float, width: int
+) -> None:
+    """``make_divisible``: of 350 the nearest is 256, 94 less, so 512; of 700 it is 768."""
+    model = tf.load_model({
+        "model_type": "openelm", "model_dim": 100, "num_transformer_layers": 1, "head_dim": 25,
+        "num_query_heads": [4], "num_kv_heads": [2], "ffn_multipliers": [multiple],
+    })  # fmt: skip
+    assert model.description.stacks[0].runs[0].layer.feed.inner == width
