@@ -121,3 +121,41 @@ def test_openelms_widths_are_whole_256s_and_at_most_a_tenth_too_narrow(
         "num_query_heads": [4], "num_kv_heads": [2], "ffn_multipliers": [multiple],
     })  # fmt: skip
     assert model.description.stacks[0].runs[0].layer.feed.inner == width
+
+
+def test_what_dbrx_leaves_out_is_what_its_two_parts_state() -> None:
+    """DbrxAttentionConfig and DbrxFFNConfig of transformers 5.24.0."""
+    (run,) = tf.load_model({"model_type": "dbrx"}).description.stacks[0].runs
+    mixture = run.layer.feed
+    assert run.layer.mixer.kv_heads == 1
+    assert (mixture.expert.inner, mixture.experts, mixture.top_k) == (3584, 4, 1)
+
+
+def test_steps_mixtures_are_the_layers_that_are_listed() -> None:
+    config = {"model_type": "step3p5", "num_hidden_layers": 5, "moe_layers_enum": "1,3,4"}
+    runs = tf.load_model(config).description.stacks[0].runs
+    assert {run.at for run in runs if "MoE" in run.layer.kind} == {(1, 3, 4)}
+
+
+def test_steps_sliding_layers_may_have_one_head() -> None:
+    config = {"model_type": "step3p5", "num_hidden_layers": 1, "num_sliding_attention_heads": 1,
+              "layer_types": ["sliding_attention"], "num_key_value_heads": 1}  # fmt: skip
+    (run,) = tf.load_model(config).description.stacks[0].runs
+    assert run.layer.mixer.heads == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "biased", "normed"),
+    [(2.5, False, False), (2.6, True, False), (4.0, False, False), (4.5, False, True)],
+)
+def test_a_minicpm_v_reads_on_with_the_model_of_its_version(
+    version: float, biased: bool, normed: bool
+) -> None:
+    """Llama 3, Qwen 2 (queries have biases), MiniCPM 4 as a Llama, Qwen 3 (queries have norms)."""
+    model = tf.load_model({
+        "model_type": "minicpmv", "architectures": ["MiniCPMV"], "hidden_size": 128,
+        "num_attention_heads": 2, "num_key_value_heads": 2, "num_hidden_layers": 1,
+        "intermediate_size": 96, "vocab_size": 100, "version": version,
+    })  # fmt: skip
+    mixer = model.description.stacks[-1].runs[0].layer.mixer
+    assert (mixer.q_bias, mixer.q_norm is not None) == (biased, normed)

@@ -98,7 +98,7 @@ def _route(tower: Config, hidden: int, factor: int, name: str) -> list[Linear | 
     """A matrix on neighbouring patches side by side, and a merger for each deep layer."""
     out, seen = tower["out_hidden_size"], hidden * factor**2
     indexes = tower["deepstack_visual_indexes"]
-    deep = len((3, 7, 10) if indexes is None else indexes)
+    deep = 3 if indexes is None else len(indexes)
     merger = (
         layer_norm(f"{name} deepstack_norm", seen),
         linear(f"{name} deepstack 1", seen, out),

@@ -191,7 +191,6 @@ family(
     },
     traits={
         "activation": use("hidden_act"),
-        "layer_norms": 3,
         "norm_names": ("attention_norm", "mlp_norm", "post_mlp_norm"),
         "experts": use("num_local_experts"),
         "top_k": use("num_experts_per_tok"),
