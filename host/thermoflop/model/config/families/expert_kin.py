@@ -86,8 +86,8 @@ def _ernie_sparse(config: Config) -> Sequence[bool]:
     first, last = config["moe_layer_start_index"], config["moe_layer_end_index"]
     if type(last) is not int or last < -1:
         raise InputError(f"moe_layer_end_index is {quote_value(last)}, which is no layer's number")
-    last = layers - 1 if last == -1 else last
-    return [first <= index <= last and (index + 1) % step == 0 for index in range(layers)]
+    within = range(first, layers if last == -1 else last + 1)
+    return [index in within and (index + 1) % step == 0 for index in range(layers)]
 
 
 family(
