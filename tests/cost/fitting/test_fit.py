@@ -21,6 +21,7 @@ from thermoflop.cost.fitting.regression import (
     fit,
     fits_without,
     logs_of,
+    solve,
     start,
 )
 from thermoflop.cost.fitting.rows import matrix_of
@@ -308,3 +309,50 @@ def test_a_posterior_is_the_sum_of_squares_near_and_of_lines_far_from_its_rows()
 def _logs(problem: Problem, point: np.ndarray) -> np.ndarray:
     """The logarithms of each row's parameters."""
     return logs_of(problem.points(point), problem.limits)[0]
+
+
+class Slope:
+    """A posterior whose cost falls by one with each step, or never, along residuals of ``pull``."""
+
+    def __init__(self, pull: float, *, falls: bool) -> None:
+        self.pull, self.falls, self.asked = pull, falls, []
+
+    def at(self, point: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        self.asked.append(float(point[0]))
+        value = 100.0 - len(self.asked) * self.falls
+        return value, np.eye(1), np.array([self.pull])
+
+
+def test_a_step_of_a_fit_is_damped_a_third_as_much_after_each_that_helps() -> None:
+    """Levenberg's step is the residual over 1 + damping, which begins at a thousandth; none goes
+    farther than a factor of e."""
+    slope = Slope(0.5, falls=True)
+    end = solve(slope, np.zeros(1), 3)
+    steps = [0.5 / (1 + 1e-3 / 3**n) for n in range(3)]
+    assert slope.asked == pytest.approx([0, *np.cumsum(steps)])
+    assert float(end[0]) == pytest.approx(sum(steps))
+    far = Slope(50.0, falls=True)
+    solve(far, np.zeros(1), 3)
+    assert far.asked == [0, 1, 2, 3]
+    back = Slope(-50.0, falls=True)
+    solve(back, np.zeros(1), 3)
+    assert back.asked == [0, -1, -2, -3]
+
+
+def test_a_fit_that_gets_no_better_is_damped_four_times_as_much_and_then_left() -> None:
+    """After 14 tries a damping of 1e-3 4^14 passes 1e5; the point stays where it was."""
+    flat = Slope(0.5, falls=False)
+    assert float(solve(flat, np.zeros(1), 200)[0]) == 0
+    assert flat.asked == pytest.approx([0, *(0.5 / (1 + 1e-3 * 4**n) for n in range(14))])
+
+
+def test_a_fit_ends_where_a_step_gains_a_millionth_of_its_cost() -> None:
+    class Slow(Slope):
+        def at(self, point: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+            _, jacobian, residual = super().at(point)
+            gains = (0.0, 1e-3, 2e-3, 2e-3 + 0.9e-4, 9.0)
+            return 100.0 - gains[len(self.asked) - 1], jacobian, residual
+
+    slow = Slow(0.5, falls=True)
+    solve(slow, np.zeros(1), 200)
+    assert len(slow.asked) == 4

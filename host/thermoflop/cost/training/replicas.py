@@ -70,7 +70,7 @@ def owned_parameters(iteration: Iteration, share: Share) -> float:
     if iteration.lora is not None:
         return adapters_held(iteration, iteration.lora, share) / alike
     dense, experts = held_parameters(iteration, share)
-    return dense / alike + experts / (experts_shared_by(iteration, alike) if alike > 1 else 1)
+    return dense / alike + experts / experts_shared_by(iteration, alike)
 
 
 def held_parameters(iteration: Iteration, share: Share) -> tuple[float, float]:
