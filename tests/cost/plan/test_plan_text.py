@@ -104,6 +104,7 @@ def test_the_picture_has_a_line_a_device_of_what_a_user_sees_and_a_device_gives(
     points = tuple(Point(gpu, "tp=1", user, device, 4.0)
                    for gpu, user, device in (("A", 10.0, 300.0), ("B", 20.0, 500.0),
                                              ("A", 40.0, 100.0)))  # fmt: skip
+    assert {point.interval for point in points} == {(1, 1)}  # nothing said: known exactly
     one = PlanResult("m on A or B", (), points, "", 3, ())
     assert plan_picture([one]) == "svg"
     assert plan_picture([one, replace(one, question="n on A", frontier=points[:1])]) == "svg"

@@ -27,6 +27,10 @@ READINGS = [
     ({"metric": "ms_per_token_per_sequence", "value": 5}, "token", 4 * 0.005, True),
     ({"metric": "phase_latency_s", "phase": "prefill", "value": 2}, "prefill", 2.0, False),
     ({"metric": "phase_latency_s", "phase": "decode", "value": 2}, "token", 2 / 20, False),
+    ({"metric": "phase_latency_s", "phase": "decode", "value": 2, "output_len": None}, "token", 2.0,
+     False),
+    ({"metric": "phase_latency_s", "phase": "decode", "value": 2, "output_len": 1}, "token", 2.0,
+     False),
     ({"metric": "tokens_per_s_(see note)", "value": 160}, "total", 4 * 20 / 160, False),
     ({"metric": "(prompt+generated)_tokens_per_s", "value": 240}, "total", 4 * 120 / 240, False),
     ({"metric": "output_tokens_per_s", "value": 160}, "total", 0.5, False),
@@ -72,6 +76,7 @@ def test_prompts_are_held_back_as_the_recipe_of_a_benchmark_says(change, steps):
         ({"gpu_count": 4}, "vllm", (4, 1, 1)),  # serving engines divide the heads
         ({"gpu_count": 4}, "llama.cpp", (1, 4, 1)),  # llama.cpp the layers
         ({"gpu_count": 4, "tp": 2, "pp": 2}, "vllm", (2, 2, 1)),
+        ({"gpu_count": 2, "ep": 2}, "vllm", (2, 1, 2)),
         ({"gpu_count": 8, "ep": 8}, "vllm", (8, 1, 8)),  # attention over those who share experts
         ({}, "vllm", (1, 1, 1)),
     ],

@@ -192,7 +192,7 @@ def _measured(row: dict[str, Any], batch: float, prompt: int, generate: int) -> 
 
 
 def _decoding(row: dict[str, Any]) -> Measured:
-    return "token", float(row["value"]) / max(1, int(row.get("output_len") or 1)), False
+    return "token", float(row["value"]) / int(row.get("output_len") or 1), False
 
 
 def _throughput(row: dict[str, Any], batch: float, generate: int) -> Measured:
