@@ -63,8 +63,8 @@ QUESTIONS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
         "fit gpt-oss-120b --gpu rtx-5090 --profile llama.cpp --host-bandwidth 80",
         (
             (
-                "experts of 19 of 36 layers in the computer's memory "
-                "(-ncmoe 19: 33.3 GB at 80 GB/s): 28 tokens/s"
+                "experts of 18 of 36 layers in the computer's memory "
+                "(-ncmoe 18: 31.1 GB at 80 GB/s): 30 tokens/s"
             ),
         ),
     ),

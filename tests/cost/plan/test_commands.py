@@ -145,8 +145,9 @@ def test_the_fastest_layout_of_two_devices_is_the_fastest_of_all_that_train_know
     assert [each.plan.devices for each in planned.choices] == [2] * len(planned.choices)
     assert [each.days for each in planned.choices] == sorted(each.days for each in planned.choices)
     assert {each.plan.label for each in planned.choices} == {"tp=2", "pp=2", "dp=2"}
-    # micro-batches of 1, 2, 4 and 8, and of two replicas to 4: all fit without recomputation
-    assert planned.candidates == 4 + 4 + 3
+    # micro-batches of 1, 2, 4 and 8, and of two replicas to 4: all fit without recomputation; of
+    # each layout the way of least memory is tried before
+    assert planned.candidates == 4 + 4 + 3 + 3
     assert "trained on 1.00 G tokens, on up to 2 x made-up" in planned.question
 
 

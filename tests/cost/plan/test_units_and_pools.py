@@ -419,6 +419,9 @@ def test_choices_are_ordered_by_dollars_and_devices_for_a_load_else_for_a_token(
     assert cost(found, Question(ANY, None, 1.0, 9, {name: 2.0})) == pytest.approx(6.00012)
     each = 2.0 * OUTPUT / 3
     assert cost(found, Question(ANY, None, None, 9, {name: 2.0})) == pytest.approx(2 / each)
+    staged = replace(found, unit=SimpleNamespace(**{**vars(unit), "layout": Layout(1, 2)}))
+    for asked in (Question(ANY, 8, None, 9, {}), Question(ANY, None, None, 9, {})):
+        assert cost(staged, asked) == pytest.approx(1.03 * cost(found, asked))
     pools = Pools(unit, 1, 2, 0.1, 0.1, 5)
     assert found_of(unit, replicas=2, pools=pools).devices == 10
     assert found.devices == 3

@@ -190,6 +190,9 @@ def test_of_layouts_that_differ_in_stages_or_groups_alone_the_first_is_kept():
     alike = [found(Layout(2, 2)), found(Layout(2, dp=4)), found(Layout(2, ep=4)),
              found(Layout(2, cp=4)), found(Layout(2), pools=object())]  # fmt: skip
     assert list(_different([*kept, *alike])) == kept
+    # behind one with stages the best without is kept as well, and nothing behind that
+    staged = [found(Layout(2, 2)), found(Layout(2, 4)), found(Layout(2)), found(Layout(2, 8))]
+    assert list(_different(staged)) == [staged[0], staged[2]]
 
 
 @pytest.mark.parametrize(("price", "refused"), [(999_999, False), (1e6, True), (0.01, False),
@@ -265,8 +268,14 @@ def test_every_layout_of_powers_of_two_that_divides_the_batch_is_tried(
     assert list(_layouts(None, device, count, batch)) == wanted
 
 
+def _never(made):
+    made.memory.fits = False
+    return made
+
+
 def test_of_a_layout_what_computes_least_is_tried_first(monkeypatch):
-    """Micro-batches that divide a replica's part; of each the first way that fits."""
+    """Micro-batches that divide a replica's part; of each the first way that fits; behind the way
+    of least memory, without which there is none."""
     asked = []
 
     def train(_model, _device, *, micro_batch, recompute, zero, dp, **_options):
@@ -279,13 +288,19 @@ def test_of_a_layout_what_computes_least_is_tried_first(monkeypatch):
     best, tried = _best(None, None, {"dp": 2}, {}, 4)
     ways = [(how, zero) for how in ("none", "selective") for zero in (1, 2, 3)]
     each = [*ways, ("full", 1), ("full", 2)]
-    assert asked == [(micro, *way) for micro in (1, 2) for way in each]
-    assert (best.micro, tried) == (2, 16)
+    least = [(1, "full", 1), (1, "full", 2)]
+    assert asked == [*least, *((micro, *way) for micro in (1, 2) for way in each)]
+    assert (best.micro, tried) == (2, 18)
     asked.clear()
     best, tried = _best(None, None, {"dp": 1}, {}, 8)
     # one replica has nobody to share states with
-    assert asked == [(m, how, 1) for m in (1, 2, 4, 8) for how in ("none", "selective", "full")]
-    assert (best.micro, tried) == (8, 12)
+    ways = [(m, how, 1) for m in (1, 2, 4, 8) for how in ("none", "selective", "full")]
+    assert asked == [(1, "full", 1), *ways]
+    assert (best.micro, tried) == (8, 13)
+    asked.clear()
+    monkeypatch.setattr(training, "train", lambda *a, **o: _never(train(*a, **o)))
+    assert _best(None, None, {"dp": 4}, {}, 64) == (None, 3)
+    assert asked == [(1, "full", zero) for zero in (1, 2, 3)]
 
     def refuses(*_arguments, **_options):
         raise UsageError("does not divide")

@@ -367,7 +367,10 @@ def _notes(estimate: Estimate) -> list[str]:
     rates = "data sheet" if estimate.device.source != CALIBRATED else "best rates it showed"
     peak = peak_said(estimate.device, estimate.precision)
     bound = f"bound: {rates} ({peak}), everything overlapped; no real run is faster"
-    return [wrapped(text) for text in (estimate.provenance, bound)]
+    said = [estimate.provenance, bound]
+    if estimate.plan.pp > 1 and _any(estimate.generate > 1):
+        said.insert(0, "one batch: its stages wait for each other; `serving` keeps each at work")
+    return [wrapped(text) for text in said]
 
 
 def estimate_json(estimate: Estimate) -> dict[str, Any]:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from thermoflop.cost.serving.targets import Targets
 
 REFINED = 33  # points between two of the grid
+# What stages have to be worth before they come before a layout without: less is far within the
+# interval of either, and two devices apart fail one by one.
+STAGES_COST = 0.03
 
 
 @record
@@ -175,8 +178,9 @@ def at_load(found: Found, question: Question, count: int) -> Found:
 
 def cost(found: Found, question: Question) -> float:
     """What choices are ordered by, low first: dollars where prices are known, else devices; for a
-    given load in all, else for each token."""
+    given load in all, else for each token. Stages count as a little more."""
     price = question.prices.get(found.unit.setting.device.name, 1.0)
+    price *= 1 + STAGES_COST * (found.unit.layout.pp > 1)
     if question.users is not None or question.rate is not None:
         # of as many devices, the one with the faster tokens
         return price * found.devices * (1 + 1e-3 * found.token_s)

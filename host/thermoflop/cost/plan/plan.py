@@ -217,14 +217,15 @@ def _unmeasured(units: list[Unit], best: Choice) -> list[str]:
 
 
 def _different(found: list[Found]) -> Iterator[Found]:
-    """The best of each kind: layouts that differ in stages or attention groups alone are alike."""
+    """The best of each kind, and behind one with stages the best without: layouts that differ in
+    the number of stages or attention groups alone are alike."""
     seen = set()
     for each in found:
         layout, setting = each.unit.layout, each.unit.setting
         apart = layout.dp > 1, layout.ep > 1, layout.cp > 1, each.pools is not None
         kind = setting.device.name, setting.precision.name, layout.tp, *apart
-        if kind not in seen:
-            seen.add(kind)
+        if (*kind, False) not in seen and (*kind, layout.pp > 1) not in seen:
+            seen.add((*kind, layout.pp > 1))
             yield each
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING
 
 from thermoflop.base.record import record
@@ -167,31 +167,32 @@ def _best(
     """The fastest way of a layout that fits, and how many were tried.
 
     What computes less is tried first: of ways that fit, the least recomputation and the lowest
-    stage of ZeRO; micro-batches all.
+    stage of ZeRO; micro-batches all. Where not even the way of least memory fits, no other does.
     """
     found: list[TrainingEstimate] = []
     tried = 0
-    stages = ZERO if degrees["dp"] > 1 else ZERO[:1]
-    for micro in MICRO_BATCHES:
-        if batch % (degrees["dp"] * micro):
-            break
-        for recompute in RECOMPUTE:
-            fits = None
-            for zero in stages:
-                tried += 1
-                try:
-                    made = train(
-                        model, device, micro_batch=micro, recompute=recompute, zero=zero, **degrees,
-                        **fixed,
-                    )  # fmt: skip
-                except UsageError:  # the layout does not divide the model
-                    return None, tried
-                if made.memory.fits:
-                    fits = made
-                    break
-            if fits is not None:
-                found.append(fits)
+
+    def first_that_fits(micro: int, recompute: str) -> TrainingEstimate | None:
+        nonlocal tried
+        for zero in ZERO if degrees["dp"] > 1 else ZERO[:1]:
+            tried += 1
+            made = train(
+                model, device, micro_batch=micro, recompute=recompute, zero=zero, **degrees, **fixed
+            )
+            if made.memory.fits:
+                return made
+        return None
+
+    try:
+        if first_that_fits(MICRO_BATCHES[0], RECOMPUTE[-1]) is None:
+            return None, tried
+        for micro in MICRO_BATCHES:
+            if batch % (degrees["dp"] * micro):
                 break
+            ways = (first_that_fits(micro, recompute) for recompute in RECOMPUTE)
+            found += islice((way for way in ways if way is not None), 1)
+    except UsageError:  # the layout does not divide the model
+        return None, tried
     return min(found, key=_days, default=None), tried
 
 
