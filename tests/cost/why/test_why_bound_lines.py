@@ -18,6 +18,7 @@ from kit.made_up import (
 )
 from thermoflop.base.record import replace
 from thermoflop.base.units import scaled, seconds
+from thermoflop.cost.catalogue.profiles import find_profile
 from thermoflop.cost.reports.estimate import explain_step
 from thermoflop.cost.why.number import operator_rows, why_number
 from thermoflop.cost.why.steps import parts_shown
@@ -242,3 +243,22 @@ def test_a_prompt_in_chunks_is_the_middle_one_as_often_as_there_are_and_what_is_
     assert decoding == "one token after 1,000.5"
     whole = steps_of(tf.estimate(decoder(), DEVICE, prompt=1000, generate=1))
     assert [" x " in title for title in whole] == [False]
+
+
+@pytest.mark.parametrize("engine", ["transformers", "vllm"])
+@pytest.mark.parametrize("launch_s", [1e-9, 1e-2])
+def test_a_part_takes_its_operators_and_what_the_host_is_slower_unless_recorded(engine, launch_s):
+    """A decode step of an engine that records it waits for no launch; a prompt's does."""
+    known = find_profile(engine)
+    profile = replace(known, fixed={**rates(step_s=2e-3, sequence_s=1e-3).fixed,
+                                    "launch_overhead_s": launch_s})  # fmt: skip
+    found = tf.estimate(decoder(), DEVICE, batch=2, prompt=8, generate=3, profile=profile)
+    setting, parts = found.setting, parts_shown(found)
+    assert setting.rates.graphs == (engine == "vllm")
+    for phase, part in parts.items():
+        recorded = phase == "decode" and engine == "vllm"
+        device = part.operators_s(setting)
+        host = setting.rates.host_s(part.works)
+        assert (host > device) == (launch_s > 1e-6)
+        busy = device if recorded else max(device, host)
+        assert device + part.overhead_s == pytest.approx(busy + 2e-3 + 2 * 1e-3)
