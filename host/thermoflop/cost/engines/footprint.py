@@ -51,7 +51,7 @@ LOGIT_BYTES = {0.17: 14.8, 0.0: 38.6}
 GRAPH_BYTES, GRAPHS_COUNTED = 0.265 * MIB, 0.21
 NEWEST = 0.99
 LARGEST_GRAPH = 512
-LARGEST_LAYERS = 2**20
+ALL_LAYERS = float("inf")
 # vLLM reads 8,192 tokens and runs 1,024 sequences at once on cards from 70 GiB that are no A100,
 # else 2,048 and 256 (get_batch_defaults of arg_utils.py, for its server).
 LARGE_BYTES = 70 * GIB
@@ -289,7 +289,7 @@ def compute_buffer(share: Share, ubatch: int, context: int, flash: bool = True) 
 
 def placement_of(share: Share, options: Mapping[str, Any], batch: int = 1) -> Placement:
     """Where llama.cpp puts the model under its options."""
-    experts = LARGEST_LAYERS if options["cpu_moe"] else options["n_cpu_moe"]
+    experts = ALL_LAYERS if options["cpu_moe"] else options["n_cpu_moe"]
     return place(share, options["n_gpu_layers"], experts, share.plan.pp, batch)
 
 

@@ -116,7 +116,7 @@ def _outside_bytes(share: Share) -> tuple[float, float, float]:
 def place(
     share: Share,
     gpu_layers: int | None = None,
-    cpu_experts: int = 0,
+    cpu_experts: float = 0,
     devices: int = 1,
     batch: int = 1,
 ) -> Placement:
