@@ -5,18 +5,27 @@ from __future__ import annotations
 import pytest
 import thermoflop as tf
 from kit.made_up import DEVICE, decoder
-from thermoflop.cost.catalogue.profiles import custom_profile
+from thermoflop.cost.catalogue.profiles import custom_profile, find_profile
+from thermoflop.cost.engines.options import read_options
 from thermoflop.cost.hardware.device import _check_field
 from thermoflop.cost.hardware.precision import choose_precision
+from thermoflop.cost.inference import arguments, room
 from thermoflop.cost.inference.remedies import checked_bandwidth
+from thermoflop.cost.inference.room import largest
+from thermoflop.cost.inference.setting import Setting
 from thermoflop.cost.inference.speculative import tokens_per_check
+from thermoflop.cost.plan.pick import UNBOUNDED
 from thermoflop.cost.plan.prices import prices_of
+from thermoflop.cost.serving import trace
+from thermoflop.cost.serving.lengths import lengths_of
+from thermoflop.cost.serving.policy import Policy
+from thermoflop.cost.serving.replica import Replica
 from thermoflop.cost.serving.serving import checked_load, checked_target
 from thermoflop.cost.sweep.grid import grid_of
 from thermoflop.cost.training.lora import choose_lora
 from thermoflop.cost.training.offload import choose_offload
 from thermoflop.cost.work.share import choose_layout
-from thermoflop.errors import ThermoflopError, UsageError
+from thermoflop.errors import InputError, ThermoflopError, UsageError
 
 SMALL = {"prompt": 16, "generate": 4}
 
@@ -133,3 +142,54 @@ def test_a_number_lies_between_its_ends(ask, refused, taken):
             ask(value)
     for value in taken:
         ask(value)
+
+
+def test_an_option_of_an_engine_is_a_whole_number_of_32_bits():
+    """Signed, as C and JSON's readers of such files have it."""
+    assert read_options("vllm", {"max_num_seqs": 2**31 - 1})["max_num_seqs"] == 2**31 - 1
+    with pytest.raises(UsageError, match=r"max_num_seqs=2147483648 makes no sense"):
+        read_options("vllm", {"max_num_seqs": 2**31})
+
+
+def test_what_nothing_limits_ends_above_all_that_may_be_asked_for():
+    """The search for the most; from half of it on a context is said to be any."""
+    assert largest(lambda _: True) == room.LARGEST == 2**40
+    assert largest(lambda number: number <= 10**12) == arguments.LARGEST == 10**12
+    assert arguments.LARGEST / 2 < UNBOUNDED < room.LARGEST
+    assert 2 * UNBOUNDED == room.LARGEST
+
+
+@pytest.mark.parametrize(("held", "served"), [(2**40, 2**20), (7, 7)])
+def test_a_replica_decodes_no_more_sequences_than_slots_may_be_asked_for(monkeypatch, held, served):
+    monkeypatch.setattr(room.Room, "most", lambda *_: held)
+    model, formats = decoder(), choose_precision("bf16")
+    known = room.room_of(model, DEVICE, "bf16", None, None, None, None)
+    setting = Setting(model, DEVICE, choose_layout(), formats, find_profile(None))
+    policy = Policy("mixed", 1024, 8, "")
+    assert Replica(setting, known, lengths_of(16, 4), policy).largest_batch == served
+
+
+@pytest.mark.parametrize(("number", "refused"), [(20_000_000, False), (20_000_001, True)])
+def test_a_trace_has_twenty_million_requests_at_most(monkeypatch, tmp_path, number, refused):
+    path = tmp_path / "trace.csv"
+    path.write_text("arrival,prompt,generate\n0,1,2\n1,1,2\n", encoding="utf-8")
+    counted = lambda rows, _first: ((number, row) for row in rows)  # noqa: E731
+    monkeypatch.setattr(trace, "enumerate", counted, raising=False)
+    if refused:
+        with pytest.raises(InputError, match="has more than 20,000,000 requests"):
+            trace.read_trace(str(path))
+    else:
+        assert trace.read_trace(str(path)).prompts == [1, 1]
+
+
+def test_a_grid_has_a_million_values_a_list_and_parts_of_a_hundred_thousand_rows():
+    def grid(**lists):
+        return grid_of({"models": "m", "devices": "d", **lists})
+
+    lists = {"batch": "1:1000000", "prompt": "1:1000", "generate": "1:1000"}
+    whole = grid(**lists)
+    assert (whole.total_rows, whole.parts) == (10**12, 10**7)
+    with pytest.raises(InputError, match="rows: expected at most 1,000,000,000,000"):
+        grid(**lists, tp=[1, 2])
+    with pytest.raises(InputError, match="has more than 1,000,000 values"):
+        grid(batch="1:1000001")
