@@ -60,6 +60,8 @@ def _load(args: argparse.Namespace, source: str) -> Model:
         if others and model.name == meant:
             few = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
             assume(args, f"{source} is {meant} here; others are called {few}")
+    for sentence in model.assumed:
+        assume(args, sentence)
     return model
 
 

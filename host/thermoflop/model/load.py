@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from thermoflop.base.record import replace
-from thermoflop.errors import UnknownModel, UsageError, printable
+from thermoflop.errors import InputError, UnknownModel, UsageError, printable
 from thermoflop.model.architecture.parts import Table
+from thermoflop.model.config.assumed import assumed
 from thermoflop.model.config.families import FAMILY_NAMES, find_family, own_type
 from thermoflop.model.config.keys import Config
 from thermoflop.model.config.positions import max_positions
@@ -134,13 +135,14 @@ def read_model(
             found = replace(found, stored=stored_of(found.metadata, ahead=True))
     quantization, formats, uncounted, unknown = _quantization(raw, description, found)
     name = printable(name or str(raw.get("_name_or_path") or family.name))
+    taken = assumed(config, description, whole=found is None or not found.ours, asked=bool(asked))
     model = Model(
         f"{name} as {family.name}" if asked else name,
         family.name,
         description,
         max_positions(config, description),
         origin,
-        (*asked, *_notes(config, description), *formats),
+        (*asked, *_notes(config, description), *taken, *formats),
         quantization,
         None if found is None else found.stored,
         None if found is None else found.named_format,
@@ -148,6 +150,7 @@ def read_model(
         "" if found is None else found.hub_id,
         unknown,
         found.purpose if found is not None and found.purpose else _purpose(description),
+        taken,
     )
     if found is None or found.metadata is None or mtp:
         return model

@@ -49,6 +49,8 @@ class Model(Sizes):
             understood; empty where nothing is.
         purpose: ``generate``; ``embed`` or ``rank`` where it is trained for that, by the catalogue
             or by the head of its class: then one forward pass is all that it runs.
+        assumed: those of the notes on what the configuration says and is left out, and on what it
+            does not say and was taken from the class; most models have none.
 
     Example:
         >>> import thermoflop as tf
@@ -76,6 +78,7 @@ class Model(Sizes):
     hub_id: str = ""
     format_unknown: str = ""
     purpose: str = "generate"
+    assumed: tuple[str, ...] = ()
 
     @property
     def generates(self) -> bool:

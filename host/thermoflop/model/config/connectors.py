@@ -190,7 +190,10 @@ MOST_MERGES = 16
 def merged_inside(config: Config, tower: Config, stack: Stack, hidden: int) -> tuple[Stack, ...]:
     """MiniCPM-V: neighbouring patches merge between two layers, and again behind the tower."""
     at, mode = config["insert_layer_id"], config["downsample_mode"]
-    height, width = tower["window_kernel_size"] or (2, 2)
+    sides = tower["window_kernel_size"] or [2, 2]
+    if len(sides) != 2 or not all(map(is_count, sides)):
+        raise InputError(f"window_kernel_size is {quote_value(sides)}: expected two whole numbers")
+    height, width = sides
     (run,), norm = stack.runs, stack.tail[0]
     early = min(run.times, max(0, at + 1)) if type(at) is int else run.times
     merges = _window_merger(run.layer, tower, height * width)

@@ -60,6 +60,7 @@ DEFAULTS: dict[str, Any] = {
     "qk_norm_kind": None,  # None: as norm
     "v_norm": False,  # a norm without weights on the values
     "projects": "qkv",  # qk: keys are the values too; q: keys and values of a layer before
+    "norms_again": False,  # whether keys of a layer before have a norm here as well
     "sinks": False,
     "relative": None,  # function of the configuration giving scores of relative positions
     "output_gate": False,
@@ -167,10 +168,8 @@ def head_of(config: Config, traits: Traits, vocab: int, width: int) -> dict[str,
     kind = head_kind(config)
     if kind == "bare":
         return {}
-    role = "classifier"
     if kind in ("causal", "generation"):
-        bias, tied = traits["head_bias"], traits["tied"]
-        role = "lm_head"
+        role, bias, tied = "lm_head", traits["head_bias"], traits["tied"]
         return {"head": Linear(role, role, role, width, vocab, bias, unquantized=True, tied=tied)}
     if kind == "reward":
         labels = 2 if class_name(config, "").endswith("ForProcessRewardModel") else 1
@@ -178,6 +177,7 @@ def head_of(config: Config, traits: Traits, vocab: int, width: int) -> dict[str,
         labels = 2 if kind == "question" else label_count(config)
     plain = kind == "token" and config.raw.get("token_classification_bias") is False
     biased = kind != "sequence" and not plain
+    role = "classifier"
     return {"head": Linear("score", role, role, width, labels, biased, unquantized=True)}
 
 
@@ -297,6 +297,7 @@ def attention_of(traits: Traits) -> Attention:
     q_bias, projects = traits["q_bias"], traits["projects"]
     k_bias, v_bias = traits["k_bias"], traits["v_bias"]
     values = traits["v_norm"] and projects != "q"
+    normed = projects != "q" or traits["norms_again"]
     return Attention(
         traits["hidden"],
         heads,
@@ -307,7 +308,7 @@ def attention_of(traits: Traits) -> Attention:
         q_bias if v_bias is None else v_bias,
         traits["o_bias"],
         q_norm=_qk_norm(traits, "q_norm", heads, dim),
-        k_norm=None if projects == "q" else _qk_norm(traits, "k_norm", kv_heads, dim),
+        k_norm=_qk_norm(traits, "k_norm", kv_heads, dim) if normed else None,
         v_norm=Norm("v_norm", dim, weight=False, vectors=kv_heads) if values else None,
         rotary=dim if traits["rotary"] else None,
         sinks=traits["sinks"],

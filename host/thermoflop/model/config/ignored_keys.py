@@ -127,7 +127,7 @@ _TOOLS = (
 # A word, a fraction or a list under an unknown name is accepted, unless a part of it means a size.
 _SIZE_PARTS = (  # noqa: SIM905 - a list of words
     "attn attention bias block channel conv depth dim expert ffn head hidden inter kernel layer "
-    "mlp moe norm num pattern position proj rank ratio share size state step tie type vocab "
+    "mlp moe norm num pattern position proj rank ratio share size state step tie tower type vocab "
     "width window"
 ).split()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from thermoflop.errors import InputError
 from thermoflop.model.architecture.parts import Convolution, Norm, Table
 from thermoflop.model.config.blocks import layer_norm
 from thermoflop.model.config.projectors import linear
@@ -92,6 +93,8 @@ def janus_codes(config: Config) -> Iterator[Part]:
         config[key] for key in ("latent_channels", "embed_dim", "projection_dim")
     )
     channels = [config["base_channels"] * times for times in config["channel_multiplier"]]
+    if not channels:
+        raise InputError("channel_multiplier is empty: expected a whole number for each level")
     yield from _encoder(config, channels, latent)
     yield from _decoder(config, channels, latent)
     yield from (_convolution(latent, code, 1), _convolution(code, latent, 1))

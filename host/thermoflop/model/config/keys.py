@@ -17,6 +17,8 @@ LARGEST_COUNT = 10**12
 # Layers are listed one by one before equal ones are merged: a bound on time and memory.
 LARGEST_LAYER_COUNT = 10**5
 LAYER_KEYS = ("layers", "layer")
+# Keys that one refusal names with their values.
+MOST_SHOWN = 6
 
 
 def is_count(value: object) -> TypeGuard[int]:
@@ -37,9 +39,17 @@ class Config:
         self.nested: dict[str, Config] = {}  # sections that were read, by their keys
         self.raw = _renamed(family, raw)
         self._checked: dict[str, Any] = {}
-        for key, value in self.raw.items():
-            if key not in family.keys and key not in ignore:
-                _refuse_unknown(family, self.raw, key, value)
+        strange = [key for key in self.raw if key not in ignore and self._is_strange(key)]
+        # what other classes read and this one does not: left out, as transformers does
+        self.meaningless = tuple(key for key in strange if _means_nothing(family, self.raw, key))
+        unknown = [key for key in strange if key not in self.meaningless]
+        if unknown:
+            raise _not_understood(family, self.raw, unknown)
+
+    def _is_strange(self, key: str) -> bool:
+        """Whether the family does not know a key that could change a count."""
+        known = key in self.family.keys or key in self.family.ignored
+        return not known and not changes_nothing(key, self.raw[key])
 
     def __contains__(self, key: str) -> bool:
         return key in self.family.keys
@@ -163,17 +173,21 @@ def _renamed(family: Family, raw: Mapping[str, Any]) -> dict[str, Any]:
     return renamed
 
 
-def _refuse_unknown(family: Family, raw: Mapping[str, Any], key: str, value: Any) -> None:
-    """UnknownModel for a key that could change a count and is not understood."""
-    if key in family.ignored or changes_nothing(key, value):
-        return
+def _means_nothing(family: Family, raw: Mapping[str, Any], key: str) -> bool:
     from thermoflop.model.config.unread_keys import is_unread
 
-    if is_unread(family, raw, key):
-        return
-    near = nearest(key, family.keys)
+    return is_unread(family, raw, key)
+
+
+def _not_understood(family: Family, raw: Mapping[str, Any], keys: list[str]) -> UnknownModel:
+    """The refusal of keys that could change a count and are not understood, all of them at once."""
+    shown, one = keys[:MOST_SHOWN], len(keys) == 1
+    said = ", ".join(f"{key[:60]} = {quote_value(raw[key])}" for key in shown)
+    more = f" and {len(keys) - len(shown)} more" if len(keys) > len(shown) else ""
+    near = nearest(keys[0], family.keys) if one else None
     hint = f"; did you mean {near}?" if near else ";"
-    raise UnknownModel(
-        f"{key} = {quote_value(value)} is not understood for model_type {family.name!r} and could "
-        f"change a count{hint} say ignore={key!r} (--ignore) if it does not"
+    each = " and ".join(f"ignore={key!r}" for key in shown)
+    return UnknownModel(
+        f"{said}{more} {'is' if one else 'are'} not understood for model_type {family.name!r} and "
+        f"could change a count{hint} say {each} (--ignore) if {'it does' if one else 'they do'} not"
     )

@@ -31,7 +31,8 @@ class Source:
     why they do not count; ``formats`` are those of a GGUF file, ``metadata`` what it states;
     ``named_format`` is what a name in the catalogue says besides, ``format_said`` the sentence
     about it; ``hub_id`` the Hugging Face id that was asked for; ``purpose`` what the catalogue says
-    that it is trained for, ``embed`` or ``rank``; "" where it says nothing.
+    that it is trained for, ``embed`` or ``rank``; "" where it says nothing; ``ours``: whether the
+    configuration is written here, and not a publisher's file.
     """
 
     raw: Mapping[str, Any]
@@ -47,6 +48,7 @@ class Source:
     format_said: str = ""
     hub_id: str = ""
     purpose: str = ""
+    ours: bool = False
 
 
 def read_source(source: str | PathLike[str] | Mapping[str, Any]) -> Source:
@@ -139,9 +141,8 @@ def _from_gguf(path: str) -> Source:
     if name.startswith("sha256-"):  # a blob of Ollama
         name = str(gguf.metadata.get("general.name") or name[:19])
     formats = formats_of(gguf) if gguf.tensors else None
-    return Source(
-        config_of(data), name, path, stored=stored_of(data), formats=formats, metadata=data
-    )
+    config, stored = config_of(data), stored_of(data)
+    return Source(config, name, path, stored=stored, formats=formats, metadata=data, ours=True)
 
 
 def _with_beside(path: str, name: str, origin: str, cached: bool = False) -> Source:
@@ -195,7 +196,11 @@ def _from_catalogue(name: str) -> Source | None:
     if not named:
         return None
     found = Source(
-        named["config"], named["name"], named["source"], purpose=named.get("purpose", "")
+        named["config"],
+        named["name"],
+        named["source"],
+        purpose=named.get("purpose", ""),
+        ours=True,
     )
     owner, _, short = name.lower().rpartition("/")
     if short == named["name"] and owner != "ollama":

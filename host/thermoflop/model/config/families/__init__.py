@@ -30,7 +30,8 @@ MODULES = {
     " minimax_m2 ministral persimmon seed_oss",
     "llama_kin": "cwm emu3_text_model exaone granite_swa hunyuan_v1_dense hyperclovax internlm3"
     " iquestcoder jais2 ministral3 nanochat vaultgemma",
-    "expert_kin": "aria_text ernie4_5_moe flex_olmo hunyuan_v1_moe hy_v3 sarvam_moe solar_open",
+    "expert_kin": "aria_text ernie4_5_moe flex_olmo hunyuan hunyuan_v1_moe hy_v3 sarvam_moe"
+    " solar_open",
     "sliding_experts": "cohere2_moe exaone_moe flint granitemoe_swa kolibri1 mellum",
     "latent_kin": "axk1 beam lara_mini minicpm3 mistral4 sarvam_mla youtu",
     "recurrences": "recurrent_gemma rwkv",

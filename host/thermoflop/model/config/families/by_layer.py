@@ -77,6 +77,7 @@ family(
     aliases={"num_local_experts": "n_routed_experts"},
     # the class derives sliding layers' heads, and which they are, from the keys above
     ignored=(
+        "add_swa_attention_sink_bias",
         *("attention_chunk_size", "attention_value_scale", "hybrid_layer_pattern"),
         *("moe_layer_freq", "n_shared_experts", "swa_head_dim", "swa_num_attention_heads"),
         *("swa_num_key_value_heads", "swa_v_head_dim"),

@@ -238,3 +238,30 @@ family(
     # the class makes experts and the shared one as wide as intermediate_size
     ignored=("moe_intermediate_size", "num_shared_expert", "use_mixed_mlp_moe", "norm_type"),
 )
+# Hunyuan-Large (arXiv 2411.02265), by the class that it was published with: HunYuanForCausalLM, as
+# vLLM and TensorRT-LLM have it
+family(
+    "hunyuan",
+    "hunyuan_v1_moe",
+    keys={
+        "use_qk_norm": False,
+        "use_mixed_mlp_moe": False,
+        "num_shared_expert": anything(),
+        "moe_intermediate_size": anything(),
+        "mlp_bias": False,
+    },
+    traits={
+        "qk_norm": lambda config: "head" if config["use_qk_norm"] else None,
+        "expert_inner": lambda config: _per_layer(
+            config, "moe_intermediate_size", config["intermediate_size"]
+        ),
+        "shared_inner": lambda config: (
+            config["intermediate_size"] * _per_layer(config, "num_shared_expert", 1)
+            if config["use_mixed_mlp_moe"]
+            else 0
+        ),
+        **dict.fromkeys(("up_bias", "expert_bias", "shared_bias"), use("mlp_bias")),
+    },
+    # of latent attention, which use_mla would switch on
+    ignored=("kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"),
+)

@@ -162,7 +162,8 @@ def indexer_kinds(config: Config) -> Sequence[str]:
     pattern = config["index_topk_pattern"]
     if pattern is not None:
         table = {"F": "full", "S": "shared", "full": "full", "shared": "shared"}
-        if len(pattern) < layers or any(each not in table for each in pattern):
+        given = isinstance(pattern, str | list) and all(isinstance(each, str) for each in pattern)
+        if not given or len(pattern) < layers or any(each not in table for each in pattern):
             raise InputError("index_topk_pattern is no letter F or S for each layer")
         return [table[each] for each in pattern[:layers]]
     period, first = max(config["index_topk_freq"], 1), config["index_skip_topk_offset"]

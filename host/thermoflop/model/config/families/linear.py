@@ -31,7 +31,7 @@ from thermoflop.model.config.keys import is_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from thermoflop.model.architecture.parts import Part
@@ -47,23 +47,38 @@ def _linear_key(config: Config, key: str, nested: str) -> int:
 
 
 def _kimi_kinds(config: Config) -> Sequence[str]:
-    """``layer_types``, or both lists of ``linear_attn_config``, or every fifth layer full, but the
-    first: layers 4, 8 and so on, counted from 0."""
+    """``layer_types``, or the lists of ``linear_attn_config``, of which one says what the other
+    does, or every fifth layer full, but the first: layers 4, 8 and so on, counted from 0."""
     layers, nested = config["num_hidden_layers"], config["linear_attn_config"] or {}
     if config["layer_types"] is not None:
         table = {"full_attention": "full", "linear_attention": "linear"}
         return [table[kind] for kind in words(config, "layer_types", table)]
-    lists = [nested.get(key) for key in ("full_attn_layers", "kda_layers")]
-    if None in lists:
+    lists = [_numbers(nested, key) for key in ("full_attn_layers", "kda_layers")]
+    if lists == [None, None]:
         return ["full" if index and index % 4 == 0 else "linear" for index in range(layers)]
-    found: dict[Any, str] = {}
-    for kind, numbers in zip(("full", "linear"), lists, strict=True):
-        found.update(dict.fromkeys(numbers if isinstance(numbers, list) else (), kind))
-    if set(found) != set(range(1, layers + 1)):
+    every = set(range(1, layers + 1))
+    said = [set(numbers or ()) for numbers in lists]
+    full = every - said[1] if lists[0] is None else said[0]
+    linear = every - said[0] if lists[1] is None else said[1]
+    wrong = (full & linear) | (every ^ (full | linear))
+    if wrong:
         raise InputError(
-            f"full_attn_layers and kda_layers do not name each of the layers 1 to {layers}"
+            f"full_attn_layers and kda_layers do not name each of the layers 1 to {layers} once: "
+            f"layer {min(wrong)}"
         )
-    return [found[number] for number in range(1, layers + 1)]
+    return ["full" if number in full else "linear" for number in range(1, layers + 1)]
+
+
+def _numbers(nested: Mapping[str, Any], key: str) -> list[int] | None:
+    """A list of layers; the other list names the rest where there is none."""
+    numbers = nested.get(key)
+    if numbers is None:
+        return None
+    if not isinstance(numbers, list) or not all(map(is_count, numbers)):
+        raise InputError(
+            f"{key} is {quote_value(numbers)} where a list of whole numbers from 1 is expected"
+        )
+    return numbers
 
 
 def kimi_delta(config: Config) -> KimiDelta:

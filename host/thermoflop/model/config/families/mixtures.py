@@ -159,7 +159,7 @@ family(
         "window": switched_window,
     },
     drop=("max_window_layers", "layer_types"),
-    ignored=("max_window_layers",),
+    ignored=("max_window_layers", "use_qk_norm"),  # the class always has these norms
     aliases={"num_local_experts": "num_experts"},
 )
 family(

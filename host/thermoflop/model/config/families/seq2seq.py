@@ -106,7 +106,13 @@ family(
     traits={"tied": True},  # MT5Config forces it: published files say false, and are tied
     ignored=("tie_word_embeddings",),
 )
-family("umt5", "mt5", keys={"num_decoder_layers": maybe(8)}, traits={"every_layer": True})
+family(
+    "umt5",
+    "mt5",
+    keys={"num_decoder_layers": maybe(8)},
+    traits={"every_layer": True},
+    ignored=("scalable_attention",),
+)
 
 
 def _summarizes(config: Config) -> bool:
@@ -173,6 +179,8 @@ family(
     ignored=(
         *("expert_capacity", "router_ignore_padding_tokens", "add_router_probs"),
         *("feed_forward_proj", "is_gated_act"),
+        # one expert a token, by a mask over tokens: the class has no other router
+        *("num_selected_experts", "router_type"),
     ),
 )
 family(

@@ -174,7 +174,7 @@ family(
         "qk_norm": "head",
         "up_bias": False,
         "kinds": every(1),
-        "sparse": lambda config: config["mlp_layer_types"] and sparse_by_mlp_types(config),
+        "sparse": lambda config: sparse_by_mlp_types(config) if config["mlp_layer_types"] else None,
     },
     drop=("mlp_bias",),
     ignored=(

@@ -262,15 +262,17 @@ family(
         "sparse": _m3_sparse,
     },
     drop=("sliding_window",),
-    ignored=("index_local_blocks",),  # they are among the blocks that are chosen
+    ignored=(
+        "index_local_blocks",  # they are among the blocks that are chosen
+        # what published files say again: a shared expert, norms and biases are those above
+        *("n_shared_experts", "num_mtp_modules", "qk_norm_type", "use_gemma_norm"),
+        *("use_qk_norm", "use_routing_bias"),
+    ),
 )
 # the text model alone, as files of serving tools name it; its norms and biases are those above
 family(
     "minimax_m3",
     "minimax_m3_vl_text",
     aliases={"moe_intermediate_size": "intermediate_size"},
-    ignored=(
-        *("first_k_dense_replace", "n_shared_experts", "num_mtp_modules", "qk_norm_type"),
-        *("use_gemma_norm", "use_qk_norm", "use_routing_bias"),
-    ),
+    ignored=("first_k_dense_replace",),
 )

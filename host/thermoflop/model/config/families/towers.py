@@ -252,7 +252,15 @@ family(
         "positions": lambda config: 2 * config["position_embedding_size"],
         "position_group": "patch_embed",
     },
-    ignored=(*SPARE, "attention_bias", "global_head_dim", "standardize", "use_clipped_linears"),
+    ignored=(
+        *SPARE,
+        "attention_bias",
+        "global_head_dim",
+        "image_seq_length",  # of the processor, and what it makes of a video
+        "standardize",
+        "use_clipped_linears",
+        "video_seq_length",
+    ),
 )
 family(
     "paddleocr_vl_vision",
