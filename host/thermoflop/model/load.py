@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from thermoflop.base.record import replace
-from thermoflop.errors import InputError, UnknownModel, UsageError, printable
+from thermoflop.errors import UnknownModel, UsageError, printable
 from thermoflop.model.architecture.parts import Table
 from thermoflop.model.config.assumed import assumed
 from thermoflop.model.config.families import FAMILY_NAMES, find_family, own_type

@@ -66,7 +66,8 @@ def max_positions(config: Config, description: Description) -> int | None:
     a model that reads nothing but images the tokens of one."""
     text = _text(config)
     for key, value in _said(config, text):
-        return _positions(key, value) - _passed_over(config, value)
+        most = _positions(key, value)
+        return most - _passed_over(config, most)
     stack = description.stack("decoder")
     for placed in stack.front if stack is not None else ():
         if isinstance(placed.part, Table) and placed.part.group == "embed_pos":
@@ -91,7 +92,9 @@ def _said(config: Config, text: Config | None) -> Iterator[tuple[str, Any]]:
         for each in (config, text):
             if each is not None:
                 value = each[key] if key in each else each.raw.get(key)
-                if value is not None:
+                # of Music Flamingo beside its text: seconds of sound
+                seconds = type(value) is float and each is not text and text is not None
+                if value is not None and not seconds:
                     yield key, value
         if isinstance(beside, dict) and beside.get(key) is not None:
             yield key, beside[key]
@@ -99,6 +102,8 @@ def _said(config: Config, text: Config | None) -> Iterator[tuple[str, Any]]:
 
 def _positions(key: str, value: object) -> int:
     """A number of positions. InputError for what is none."""
+    if type(value) is float and value.is_integer():
+        value = int(value)
     if type(value) is int and value > 0:
         return value
     raise InputError(f"{key} is {quote_value(value)} where a whole number from 1 is expected")
